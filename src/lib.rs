@@ -1,0 +1,2 @@
+//! Trained networks as spikes.
+pub mod network;
