@@ -1,2 +1,15 @@
-//! Trained networks as spikes.
+//! Trained networks as spikes: convert, write netfiles, run event by event or clocked, compare, study hardware timing.
+//!
+//! ```text
+//! model file ──► ann ──► convert ──► Network ──► engine ──► Record ──► readout / study ──► report
+//! netfiles ─────────────────────────►   ▲            ▲
+//! images ──► encode ──► stimulus ────────────────────┘
+//! ```
+//!
+//! Data goes left to right, and a module never imports one to its right. [`network::Network`] is the waist: the
+//! netfile reader and the converter both end there, both modes of the engine start there.
+#![warn(missing_docs)]
+
+pub mod ann;
 pub mod network;
+pub mod whole;

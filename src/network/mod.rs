@@ -232,10 +232,8 @@ impl NetworkBuilder {
     pub fn module(&mut self, module: Module, outputs: &[impl AsRef<str>]) -> Result<Vec<NodeId>, Fault> {
         module.check()?;
         let id = ModuleId::new(self.modules.len());
-        let nodes = outputs
-            .iter()
-            .map(|name| self.drive(name.as_ref(), Driver::Module(id)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let nodes =
+            outputs.iter().map(|name| self.drive(name.as_ref(), Driver::Module(id))).collect::<Result<Vec<_>, _>>()?;
         self.modules.push(module);
         self.outputs.push(nodes.clone());
         self.elements.push(Element::Module(id));

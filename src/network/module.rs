@@ -164,7 +164,8 @@ pub struct Output {
 impl Output {
     /// Every spike of the array leaves under its own address.
     pub fn whole(array: Array) -> Self {
-        let last = |min: i32, n: u32| (i64::from(min) + i64::from(n) - 1).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        let last =
+            |min: i32, n: u32| (i64::from(min) + i64::from(n) - 1).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
         Self {
             crop_xmin: array.x_min,
             crop_xmax: last(array.x_min, array.nx),
@@ -293,18 +294,8 @@ pub struct PoolPort {
 
 impl PoolPort {
     /// A port that carries only resets.
-    pub const RESET: Self = Self {
-        nx: 0,
-        ny: 0,
-        nx_pool: 0,
-        ny_pool: 0,
-        dx: 0,
-        dy: 0,
-        x_stride: 1,
-        y_stride: 1,
-        nx_out: 0,
-        ny_out: 0,
-    };
+    pub const RESET: Self =
+        Self { nx: 0, ny: 0, nx_pool: 0, ny_pool: 0, dx: 0, dy: 0, x_stride: 1, y_stride: 1, nx_out: 0, ny_out: 0 };
 }
 
 impl ModuleKind {

@@ -1,0 +1,35 @@
+//! One file per subcommand: arguments in, library calls, tables and files out.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Trained networks as spikes: convert, run event by event or clocked, compare.
+#[derive(Debug, Parser)]
+#[command(name = "megasim", version, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    /// A schematic to run where it lies, event files beside it, as MegaSim does
+    schematic: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// One variant a subcommand; each file has its `Arguments` and `run`.
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Exit status 0: done; 1: the input is at fault; 2: usage (clap's own).
+pub fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let result: miette::Result<()> = match line.command {
+        Some(command) => match command {},
+        None => Ok(()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
