@@ -1,5 +1,8 @@
 //! One file per subcommand: arguments in, library calls, tables and files out.
 
+#[allow(dead_code)] // until the first command writes a result
+mod provenance;
+
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,0 +1,204 @@
+//! `run.json`: what it takes to repeat a result, written beside it.
+//!
+//! It holds the command line, the version, the seed, a hash of each input and every effective parameter, and no date: the same
+//! run writes the same bytes. Where results of several runs share a directory, the records of runs for other results are kept
+//! under `earlier`. A `run.json` that is not ours is not touched.
+
+use megasim::whole::{self, Replace};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The name of the record in its directory.
+pub const FILE_NAME: &str = "run.json";
+
+/// Why a record could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An input cannot be read for its hash.
+    #[error("{path}: cannot be read: {source}")]
+    Input {
+        /// The input.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else lies under the name.
+    #[error("{0}: expected the record of an earlier run, found another file; move it away")]
+    Foreign(PathBuf),
+    /// The record cannot be written.
+    #[error(transparent)]
+    Write(#[from] whole::Error),
+}
+
+/// What a record says beside the command line and the version.
+#[derive(Debug)]
+pub struct Run<'a, P: Serialize> {
+    /// Names of the results, relative to the record.
+    pub results: &'a [&'a str],
+    /// Files, or directories of which each file counts, that decided the results.
+    pub inputs: &'a [&'a Path],
+    /// The seed, where there is one.
+    pub seed: Option<u64>,
+    /// Every parameter with the value that took effect.
+    pub parameters: P,
+}
+
+/// Writes `run.json` into the directory of the results.
+///
+/// # Errors
+/// If an input cannot be read, if a foreign `run.json` is in the way, or if it cannot be written.
+pub fn write(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
+    let path = directory.join(FILE_NAME);
+    let earlier = earlier(&path, run.results)?;
+    let mut record = json!({
+        "megasim": env!("CARGO_PKG_VERSION"),
+        "command": std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "results": run.results,
+        "seed": run.seed,
+        "inputs": run.inputs.iter().map(|path| describe(path)).collect::<Result<Vec<_>, _>>()?,
+        "parameters": run.parameters,
+    });
+    if !earlier.is_empty() {
+        record["earlier"] = earlier.into();
+    }
+    let text = format!("{record:#}\n");
+    Ok(whole::write_file(&path, Replace::Yes, |file| file.write_all(text.as_bytes()))?)
+}
+
+/// Writes `run.json` beside one result file.
+pub fn write_beside(file: &Path, inputs: &[&Path], seed: Option<u64>, parameters: impl Serialize) -> Result<(), Error> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    write(directory, &Run { results: &[&name], inputs, seed, parameters })
+}
+
+/// Refuses, before any work is done, a place where a foreign `run.json` would be in the way.
+pub fn check(directory: &Path) -> Result<(), Error> {
+    earlier(&directory.join(FILE_NAME), &[]).map(drop)
+}
+
+/// The records in an existing `run.json` that are about other results, the latest first.
+fn earlier(path: &Path, results: &[&str]) -> Result<Vec<Value>, Error> {
+    let foreign = || Error::Foreign(path.into());
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(_) => return Err(foreign()),
+    };
+    let mut latest: Value = serde_json::from_slice(&text).map_err(|_| foreign())?;
+    let fields = latest.as_object_mut().filter(|fields| fields.contains_key("megasim")).ok_or_else(foreign)?;
+    let before = fields.remove("earlier");
+    let mut records = vec![latest];
+    if let Some(Value::Array(before)) = before {
+        records.extend(before);
+    }
+    let replaced = json!(results);
+    records.retain(|record| record["results"] != replaced);
+    Ok(records)
+}
+
+fn describe(path: &Path) -> Result<Value, Error> {
+    let error = |source| Error::Input { path: path.into(), source };
+    let (sha256, bytes) = if path.is_dir() { hash_directory(path) } else { hash_file(path) }.map_err(error)?;
+    Ok(json!({ "path": path.to_string_lossy(), "bytes": bytes, "sha256": sha256 }))
+}
+
+/// SHA-256 of a file in hexadecimal, and its size.
+pub fn hash_file(path: &Path) -> io::Result<(String, u64)> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok((hexadecimal(&hash.finalize()), bytes));
+        }
+        hash.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}
+
+/// SHA-256 of the lines `hash name` of the files in a directory, as `sha256sum * | sha256sum` prints it; without records and
+/// sub-directories.
+fn hash_directory(path: &Path) -> io::Result<(String, u64)> {
+    let mut names = fs::read_dir(path)?
+        .filter_map(|entry| match entry {
+            Ok(entry) if entry.path().is_file() && entry.file_name() != FILE_NAME => Some(Ok(entry.file_name())),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    let mut hash = Sha256::new();
+    let mut bytes = 0;
+    for name in names {
+        let (digest, size) = hash_file(&path.join(&name))?;
+        hash.update(format!("{digest}  {}\n", name.to_string_lossy()));
+        bytes += size;
+    }
+    Ok((hexadecimal(&hash.finalize()), bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(results: &[&str], directory: &Path) -> Value {
+        let input = directory.join("input");
+        let run = Run { results, inputs: &[&input], seed: Some(7), parameters: json!({ "dt": 1 }) };
+        write(directory, &run).unwrap();
+        serde_json::from_slice(&fs::read(directory.join(FILE_NAME)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn says_what_made_the_result() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("input"), "abc").unwrap();
+        let record = record(&["a.json"], directory.path());
+        assert_eq!(record["inputs"][0]["sha256"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(record["seed"], 7);
+        assert_eq!(record["parameters"]["dt"], 1);
+        assert_eq!(record.get("earlier"), None);
+    }
+
+    #[test]
+    fn keeps_the_records_of_other_results() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("input"), "abc").unwrap();
+        record(&["a.json"], directory.path());
+        record(&["b.json"], directory.path());
+        let latest = record(&["a.json"], directory.path());
+        assert_eq!(latest["results"], json!(["a.json"]));
+        assert_eq!(latest["earlier"].as_array().unwrap().len(), 1);
+        assert_eq!(latest["earlier"][0]["results"], json!(["b.json"]));
+    }
+
+    #[test]
+    fn leaves_a_foreign_file_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(FILE_NAME), r#"{"mine": 1}"#).unwrap();
+        let run = Run { results: &["a"], inputs: &[], seed: None, parameters: () };
+        assert!(matches!(write(directory.path(), &run), Err(Error::Foreign(_))));
+        assert_eq!(fs::read_to_string(directory.path().join(FILE_NAME)).unwrap(), r#"{"mine": 1}"#);
+    }
+
+    #[test]
+    fn hashes_a_directory_without_its_records() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("b"), "2").unwrap();
+        fs::write(directory.path().join("a"), "1").unwrap();
+        let before = hash_directory(directory.path()).unwrap();
+        fs::write(directory.path().join(FILE_NAME), "{}").unwrap();
+        assert_eq!(hash_directory(directory.path()).unwrap(), before);
+        assert_eq!(before.1, 2);
+    }
+}
