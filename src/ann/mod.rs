@@ -1,3 +1,5 @@
 //! The analog network: its graph, its forward pass, and the readers that make it from model files.
 
+pub mod forward;
 pub mod graph;
+mod shape;
