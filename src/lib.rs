@@ -11,5 +11,6 @@
 #![warn(missing_docs)]
 
 pub mod ann;
+pub mod netfile;
 pub mod network;
 pub mod whole;

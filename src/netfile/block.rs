@@ -1,0 +1,219 @@
+//! Blocks of `key value` lines and matrix rows between `.integers` and `.floats`.
+
+use super::error::Flaw;
+use super::text::{Scanner, integer_at};
+use crate::network::Tick;
+use std::sync::Arc;
+
+/// An integer behind its key, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value {
+    pub key: &'static str,
+    pub number: i64,
+    at: usize,
+    end: usize,
+}
+
+impl Value {
+    /// The value is not what it should be.
+    pub fn refuse(&self, expected: &str) -> Flaw {
+        let expected = format!("{expected} for {}", self.key);
+        Flaw { at: self.at, end: self.end, expected, found: self.number.to_string() }
+    }
+
+    fn within<N: TryFrom<i64>>(&self, expected: &str) -> Result<N, Flaw> {
+        N::try_from(self.number).map_err(|_| self.refuse(expected))
+    }
+
+    /// A signed value of 32 bits.
+    pub fn signed(&self) -> Result<i32, Flaw> {
+        self.within("-2147483648 to 2147483647 (32 bits)")
+    }
+
+    /// A size or count.
+    pub fn size(&self) -> Result<u32, Flaw> {
+        self.within("0 to 4294967295 (32 bits)")
+    }
+
+    /// A time; that it is not negative is for [`crate::network::Module::check`] to say.
+    pub fn tick(&self) -> Tick {
+        self.number
+    }
+
+    /// 0 or 1.
+    pub fn flag(&self) -> Result<bool, Flaw> {
+        match self.number {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.refuse("0 or 1")),
+        }
+    }
+}
+
+/// Reads block after block, and remembers the values for later complaints.
+pub(super) struct Block<'a> {
+    scanner: Scanner<'a>,
+    values: Vec<Value>,
+}
+
+impl<'a> Block<'a> {
+    pub fn new(scanner: Scanner<'a>) -> Self {
+        Self { scanner, values: Vec::new() }
+    }
+
+    /// The line `.integers`.
+    pub fn head(&mut self) -> Result<(), Flaw> {
+        self.section(".integers")
+    }
+
+    fn section(&mut self, name: &str) -> Result<(), Flaw> {
+        self.scanner.next_line();
+        let flaw = self.scanner.flaw(format!("the section {name}"));
+        if self.scanner.token() != name.as_bytes() {
+            return Err(flaw);
+        }
+        self.scanner.end_line(|| format!("the end of the line after {name}"))
+    }
+
+    /// The empty section `.floats`, which nobody misses, and nothing behind it.
+    pub fn tail(&mut self) -> Result<(), Flaw> {
+        if self.scanner.next_line() {
+            self.section(".floats")?;
+        }
+        if self.scanner.next_line() {
+            return Err(self.scanner.flaw("the end of the file, as .floats is empty"));
+        }
+        Ok(())
+    }
+
+    /// `key value` lines in any order until all of `keys` have been read; those from `required` on may be missing and are 1 then.
+    pub fn keys<const N: usize>(
+        &mut self,
+        block: &str,
+        keys: [&'static str; N],
+        required: usize,
+    ) -> Result<[Value; N], Flaw> {
+        let start = self.scanner.at;
+        let mut read: [Option<Value>; N] = [None; N];
+        loop {
+            let complete = read[..required].iter().all(Option::is_some);
+            if complete && read[required..].iter().all(Option::is_some) {
+                break;
+            }
+            let more = self.scanner.next_line();
+            let token = self.scanner.peek();
+            match keys.iter().position(|key| key.as_bytes() == token) {
+                Some(k) if more && read[k].is_none() => {
+                    let key = keys[k];
+                    self.scanner.token();
+                    self.scanner.skip_blanks();
+                    let at = self.scanner.at;
+                    let number = self.scanner.integer(|| format!("an integer after `{key}`"))?;
+                    let value = Value { key, number, at, end: self.scanner.at };
+                    self.scanner.end_line(|| format!("the end of the line after `{key} {number}`"))?;
+                    read[k] = Some(value);
+                    self.values.push(value);
+                }
+                _ if complete => break,
+                twice => {
+                    let missing: Vec<&str> = keys[..required]
+                        .iter()
+                        .zip(&read)
+                        .filter(|(_, value)| value.is_none())
+                        .map(|(key, _)| *key)
+                        .collect();
+                    let again = if twice.is_some() && more { " (a second time)" } else { "" };
+                    let mut flaw = self.scanner.flaw(match missing.as_slice() {
+                        [key] => format!("the key {key} of {block}"),
+                        keys => format!("one of the keys {} of {block}", keys.join(", ")),
+                    });
+                    flaw.found += again;
+                    return Err(flaw);
+                }
+            }
+        }
+        let mut k = 0;
+        Ok(read.map(|value| {
+            let absent = Value { key: keys[k], number: 1, at: start, end: start };
+            k += 1;
+            value.unwrap_or(absent)
+        }))
+    }
+
+    /// Refuses a further block that starts with one of `keys`.
+    pub fn no_more(&mut self, keys: &[&str], announced: &Value) -> Result<(), Flaw> {
+        if self.scanner.next_line() && keys.iter().any(|key| key.as_bytes() == self.scanner.peek()) {
+            let mut flaw =
+                self.scanner.flaw(format!("no more port blocks, as {} is {}", announced.key, announced.number));
+            flaw.found = format!("a further one ({})", flaw.found);
+            return Err(flaw);
+        }
+        Ok(())
+    }
+
+    /// `rows` lines of `columns` integers of 32 bits. Nothing is allocated that the rest of the file cannot hold.
+    pub fn matrix(&mut self, columns: &Value, rows: u64, what: &str) -> Result<Arc<[i32]>, Flaw> {
+        let width = columns.size()? as usize;
+        let (announced, room) = (rows.saturating_mul(width as u64), self.scanner.room());
+        if announced > room {
+            let found = format!("{rows} rows of {width}");
+            let expected =
+                format!("at most {room} integers for {what}, the limit of what the rest of the file can hold");
+            return Err(Flaw { at: columns.at, end: columns.end, expected, found });
+        }
+        // Collected from an iterator of known length: one allocation, which the rows are then written into.
+        let mut weights: Arc<[i32]> = std::iter::repeat_n(0, announced as usize).collect();
+        if let Some(cells) = Arc::get_mut(&mut weights)
+            && width > 0
+        {
+            for (k, row) in cells.chunks_exact_mut(width).enumerate() {
+                self.row(row).map_err(|flaw| Flaw {
+                    expected: format!("{} (row {} of {rows} of {what})", flaw.expected, k + 1),
+                    ..flaw
+                })?;
+            }
+        }
+        Ok(weights)
+    }
+
+    #[inline]
+    fn row(&mut self, row: &mut [i32]) -> Result<(), Flaw> {
+        self.scanner.next_line();
+        let start = self.scanner.at;
+        for cell in &mut *row {
+            self.scanner.skip_blanks();
+            match integer_at(self.scanner.text, self.scanner.at) {
+                Some((value, end)) if i32::try_from(value).is_ok() => {
+                    *cell = value as i32;
+                    self.scanner.at = end;
+                }
+                _ => return Err(self.bad_row(start, row.len())),
+            }
+        }
+        if self.scanner.at_line_end() { Ok(()) } else { Err(self.bad_row(start, row.len())) }
+    }
+
+    /// Says whether a row has a wrong number of integers, or something that is none.
+    #[cold]
+    fn bad_row(&self, start: usize, width: usize) -> Flaw {
+        let mut scanner = Scanner { at: start, ..self.scanner.clone() };
+        let mut count = 0;
+        while !scanner.at_line_end() {
+            match integer_at(scanner.text, scanner.at) {
+                Some((value, end)) if i32::try_from(value).is_ok() => scanner.at = end,
+                _ => return scanner.flaw("integers of 32 bits"),
+            }
+            count += 1;
+        }
+        let integers = |n: usize| format!("{n} integer{}", if n == 1 { "" } else { "s" });
+        let found = if count > 0 { integers(count) } else { scanner.flaw("").found };
+        let expected = integers(width);
+        Flaw { at: start, end: scanner.at, expected, found }
+    }
+
+    /// The value that broke a rule of the network: the one with that key and number.
+    pub fn value_at_fault(&self, key: &str, found: &str) -> Option<Value> {
+        let of_key = || self.values.iter().filter(|value| value.key == key);
+        of_key().find(|value| value.number.to_string() == found).or(of_key().next()).copied()
+    }
+}
