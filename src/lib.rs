@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod ann;
+pub mod engine;
 pub mod netfile;
 pub mod network;
 pub mod whole;

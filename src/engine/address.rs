@@ -1,0 +1,127 @@
+//! Address modules: flatten and max pooling. They pass events on under other addresses and have no potentials.
+
+use crate::network::{FlattenPort, MaxPool, Polarity, PoolPort};
+
+/// Where an event of a flatten port leaves: `n + y * nx + x`, `n` the sizes of the ports before added up.
+pub(super) fn flatten(ports: &[FlattenPort], port: usize, x: i32, y: i32) -> Option<i32> {
+    let FlattenPort { nx, ny } = ports[port];
+    if !(0..i64::from(nx)).contains(&x.into()) || !(0..i64::from(ny)).contains(&y.into()) {
+        return None;
+    }
+    let before: i64 = ports[..port].iter().map(|port| i64::from(port.nx) * i64::from(port.ny)).sum();
+    i32::try_from(before + i64::from(y) * i64::from(nx) + i64::from(x)).ok()
+}
+
+/// The counts and winners of a max-pooling module.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    /// Events of each input address so far, `y * nx + x`.
+    counts: Vec<u64>,
+    /// The winning address of each window, `Y * nx_out + X`.
+    winners: Vec<Option<u32>>,
+    /// The polarity of the last event of each address in this clocked step, and the addresses that have one.
+    last: Vec<Option<Polarity>>,
+    arrived: Vec<u32>,
+}
+
+impl Pool {
+    pub fn new(plan: &MaxPool) -> Self {
+        let port = plan.ports.first().copied().unwrap_or(PoolPort::RESET);
+        let (inputs, windows) = (port.nx as usize * port.ny as usize, port.nx_out as usize * port.ny_out as usize);
+        Self { counts: vec![0; inputs], winners: vec![None; windows], last: vec![None; inputs], arrived: Vec::new() }
+    }
+
+    /// Forgets counts and winners.
+    pub fn reset(&mut self) {
+        self.counts.fill(0);
+        self.winners.fill(None);
+        self.last.fill(None);
+        self.arrived.clear();
+    }
+
+    /// One event at `(x, y)`: counts it, and calls `out` with each window whose winner it is, in raster order.
+    pub fn receive(&mut self, port: &PoolPort, x: i32, y: i32, mut out: impl FnMut(i32, i32)) {
+        let Some(address) = address(port, x, y) else { return };
+        self.counts[address] += 1;
+        let count = self.counts[address];
+        for_windows(port, x, y, |window, at| {
+            let winner = &mut self.winners[window];
+            if winner.is_none_or(|winner| count > self.counts[winner as usize]) {
+                *winner = Some(address as u32);
+            }
+            if *winner == Some(address as u32) {
+                out(at.0, at.1);
+            }
+        });
+    }
+
+    /// Clocked mode: counts an event of the step.
+    pub fn count(&mut self, port: &PoolPort, x: i32, y: i32, polarity: Polarity) {
+        let Some(address) = address(port, x, y) else { return };
+        self.counts[address] += 1;
+        if self.last[address].replace(polarity).is_none() {
+            self.arrived.push(address as u32);
+        }
+    }
+
+    /// Clocked mode: in each window that covers an event of the step the highest count wins (the standing winner on ties, else the
+    /// lowest raster address), and one event leaves if the winner had one, with the polarity of its last.
+    pub fn step(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
+        let mut windows = Vec::new();
+        for &address in &self.arrived {
+            let (x, y) = (address % port.nx, address / port.nx);
+            for_windows(port, x as i32, y as i32, |window, at| windows.push((window, at)));
+        }
+        windows.sort_unstable();
+        windows.dedup();
+        for (window, at) in windows {
+            let mut best = self.winners[window];
+            for candidate in cells(port, at) {
+                let more = best.is_none_or(|best| self.counts[candidate] > self.counts[best as usize]);
+                if more && self.counts[candidate] > 0 {
+                    best = Some(candidate as u32);
+                }
+            }
+            self.winners[window] = best;
+            if let Some(polarity) = best.and_then(|best| self.last[best as usize]) {
+                out(at.0, at.1, polarity);
+            }
+        }
+        for address in self.arrived.drain(..) {
+            self.last[address as usize] = None;
+        }
+    }
+}
+
+fn address(port: &PoolPort, x: i32, y: i32) -> Option<usize> {
+    let inside = (0..i64::from(port.nx)).contains(&x.into()) && (0..i64::from(port.ny)).contains(&y.into());
+    inside.then(|| y as usize * port.nx as usize + x as usize)
+}
+
+/// The windows along one axis that cover `at`.
+fn windows_along(at: i32, pool: u32, d: i32, stride: i32, out: u32) -> std::ops::Range<i64> {
+    let (at, stride) = (i64::from(at) - i64::from(d), i64::from(stride));
+    let last = at.div_euclid(stride);
+    let first = (at - i64::from(pool) + 1 + stride - 1).div_euclid(stride);
+    first.max(0)..(last + 1).min(out.into())
+}
+
+fn for_windows(port: &PoolPort, x: i32, y: i32, mut visit: impl FnMut(usize, (i32, i32))) {
+    for row in windows_along(y, port.ny_pool, port.dy, port.y_stride, port.ny_out) {
+        for column in windows_along(x, port.nx_pool, port.dx, port.x_stride, port.nx_out) {
+            visit(row as usize * port.nx_out as usize + column as usize, (column as i32, row as i32));
+        }
+    }
+}
+
+/// The input addresses of a window, in raster order.
+fn cells(port: &PoolPort, (column, row): (i32, i32)) -> impl Iterator<Item = usize> + use<> {
+    let along = |at: i32, stride: i32, d: i32, pool: u32, n: u32| {
+        let first = i64::from(at) * i64::from(stride) + i64::from(d);
+        first.max(0)..(first + i64::from(pool)).min(n.into())
+    };
+    let columns = along(column, port.x_stride, port.dx, port.nx_pool, port.nx);
+    let nx = port.nx as usize;
+    along(row, port.y_stride, port.dy, port.ny_pool, port.ny)
+        .flat_map(move |y| columns.clone().map(move |x| y as usize * nx + x as usize))
+}

@@ -1,0 +1,250 @@
+//! Runs a network: event mode (the product) and clocked mode (the cross-check), as `docs/engine.md` defines them.
+//!
+//! Three things are apart: what an event does to neurons (`neurons`, `kernels`, `address`), when a module takes and answers
+//! it (`timing`), and what is kept of it (`record`). The run loops over them are `event` and `clocked`.
+//!
+//! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same network and
+//! stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.
+
+mod address;
+mod clocked;
+mod event;
+pub mod kernels;
+mod neurons;
+mod plan;
+mod queue;
+mod record;
+mod timing;
+
+pub use plan::Plan;
+pub use record::{Probes, Record, Summary};
+
+use crate::network::{NodeId, Stimulus, Tick};
+use clocked::{ClockedRun, ClockedState};
+use event::{EventRun, EventState};
+use neurons::Neurons;
+use plan::{Population, PopulationKind};
+use record::Recorder;
+use timing::Handshake;
+
+/// Most neurons and pooled addresses of one network.
+pub const MAX_CELLS: u64 = 1_000_000_000;
+
+/// Why a run cannot start or go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The network does not fit.
+    #[error("{found} neurons and pooled addresses; the limit is {}", MAX_CELLS)]
+    TooLarge {
+        /// How many the network has.
+        found: u64,
+    },
+    /// Not one stimulus a source.
+    #[error("expected {expected} stimuli, one for each source in netlist order, found {found}")]
+    Stimuli {
+        /// Sources of the network.
+        expected: usize,
+        /// Stimuli given.
+        found: usize,
+    },
+    /// The step of clocked mode is not positive.
+    #[error("a clocked step takes 1 tick or more, found {0}")]
+    Step(Tick),
+    /// An event reaches a fully connected module under an address that its matrix does not have.
+    #[error(
+        "node {{{node}}}, time {time}: event at address ({x}, {y}), but the matrix that reads it has x in 0..{nx_pre} and y in \
+         0..{ny_pre}"
+    )]
+    Address {
+        /// Where the event was.
+        node: String,
+        /// Its `t_pre`, in ticks.
+        time: Tick,
+        /// Column.
+        x: i32,
+        /// Row.
+        y: i32,
+        /// `Nx_array_pre`.
+        nx_pre: u32,
+        /// `Ny_array_pre`.
+        ny_pre: u32,
+    },
+    /// A loop without any delay never comes to rest.
+    #[error(
+        "time stands still at {time}: {events} events in this tick on loops without delay and without Tmin or T_Refract: nodes {}",
+        nodes.join(", ")
+    )]
+    Runaway {
+        /// The tick, in ticks.
+        time: Tick,
+        /// Events handled in it.
+        events: u64,
+        /// The nodes on such loops.
+        nodes: Vec<String>,
+    },
+    /// More events wait than memory should hold.
+    #[error("time {time}: more than {limit} events wait, most of them at {}", nodes.join(", "))]
+    TooManyPending {
+        /// When, in ticks.
+        time: Tick,
+        /// The limit.
+        limit: u64,
+        /// The nodes with the longest queues.
+        nodes: Vec<String>,
+    },
+}
+
+/// How a network is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Every spike is an event with a handshake.
+    Event,
+    /// All spikes of a step act together.
+    Clocked {
+        /// Ticks of a step, 1 or more.
+        dt: Tick,
+    },
+}
+
+/// Where a run is stopped because it would not end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Events of one tick on loops without delay.
+    pub events_per_tick: u64,
+    /// Events that wait at a time.
+    pub pending: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { events_per_tick: 10_000_000, pending: 200_000_000 }
+    }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'r> {
+    /// Request time of the events just handled (clocked: first tick of the step).
+    pub time: Tick,
+    /// The node they were on; none in clocked mode.
+    pub node: Option<NodeId>,
+    /// Events handled so far, by node.
+    pub events: &'r [u64],
+}
+
+/// The state of one population.
+#[derive(Debug, Clone)]
+struct PopulationState {
+    handshake: Handshake,
+    cells: Cells,
+}
+
+/// What a population remembers.
+#[derive(Debug, Clone)]
+enum Cells {
+    Neurons(Neurons),
+    Pool(address::Pool),
+    Nothing,
+}
+
+impl PopulationState {
+    fn new(population: &Population) -> Self {
+        let cells = match &population.kind {
+            PopulationKind::Neurons(plan) => Cells::Neurons(Neurons::new(plan)),
+            PopulationKind::Flatten(_) => Cells::Nothing,
+            PopulationKind::MaxPool(plan) => Cells::Pool(address::Pool::new(plan)),
+        };
+        Self { handshake: Handshake::new(&population.timing), cells }
+    }
+
+    fn start(&mut self, population: &Population) {
+        self.handshake.restart(&population.timing);
+        match (&mut self.cells, &population.kind) {
+            (Cells::Neurons(neurons), PopulationKind::Neurons(plan)) => neurons.start(plan),
+            (Cells::Pool(pool), _) => pool.reset(),
+            _ => {}
+        }
+    }
+}
+
+/// The state of one run of a [`Plan`]; reusable, each run starts from the initial state. See [`Plan`] for an example.
+#[derive(Debug, Clone)]
+pub struct Simulation<'p> {
+    plan: &'p Plan,
+    limits: Limits,
+    populations: Vec<PopulationState>,
+    recorder: Recorder,
+    run: Run,
+}
+
+#[derive(Debug, Clone)]
+enum Run {
+    Event(EventState),
+    Clocked { dt: Tick, state: ClockedState },
+}
+
+impl<'p> Simulation<'p> {
+    /// Room for the state of a plan in one mode.
+    pub fn new(plan: &'p Plan, mode: Mode, probes: &Probes) -> Self {
+        let run = match mode {
+            Mode::Event => Run::Event(EventState::new(plan)),
+            Mode::Clocked { dt } => Run::Clocked { dt, state: ClockedState::new(plan) },
+        };
+        Self {
+            plan,
+            limits: Limits::default(),
+            populations: plan.populations.iter().map(PopulationState::new).collect(),
+            recorder: Recorder::new(probes, plan.nodes.len(), plan.modules),
+            run,
+        }
+    }
+
+    /// The same with other limits.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Runs from the initial state up to `Tmax`. `stimuli`: one for each source, in netlist order.
+    ///
+    /// # Errors
+    /// [`Error`]; what was recorded until then is lost.
+    pub fn run(&mut self, stimuli: &[Stimulus]) -> Result<Record, Error> {
+        self.run_until(stimuli, |_| false)
+    }
+
+    /// Runs until `stop` says so, at the latest up to `Tmax`. It is asked after each run of events of one node at one tick
+    /// (clocked: after each step).
+    pub fn run_until(
+        &mut self,
+        stimuli: &[Stimulus],
+        mut stop: impl FnMut(&Progress<'_>) -> bool,
+    ) -> Result<Record, Error> {
+        let Self { plan, limits, populations, recorder, run } = self;
+        let (plan, limits) = (*plan, *limits);
+        if stimuli.len() != plan.sources.len() {
+            return Err(Error::Stimuli { expected: plan.sources.len(), found: stimuli.len() });
+        }
+        recorder.restart();
+        for (state, population) in populations.iter_mut().zip(&plan.populations) {
+            state.start(population);
+        }
+        match run {
+            Run::Event(state) => {
+                EventRun { plan, limits, populations, state, recorder, stimuli }.run(&mut stop)?;
+            }
+            Run::Clocked { dt, .. } if *dt < 1 => return Err(Error::Step(*dt)),
+            Run::Clocked { dt, state } => {
+                ClockedRun { plan, limits, dt: *dt, populations, state, recorder, stimuli }.run(&mut stop)?;
+            }
+        }
+        for (state, population) in populations.iter().zip(&plan.populations) {
+            if let Cells::Neurons(neurons) = &state.cells {
+                for (module, &count) in population.modules.iter().zip(&neurons.saturations) {
+                    recorder.summary.saturations[module.index()] = count;
+                }
+            }
+        }
+        Ok(recorder.record())
+    }
+}

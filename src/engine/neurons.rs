@@ -1,0 +1,452 @@
+//! What an event does to neurons: the arithmetic of `docs/engine.md`, nothing of time keeping or recording.
+
+use super::kernels::{self, Hit, Sign, Tests};
+use super::plan::{NeuronPopulation, Port, Stretch, Synapses, spikes_shrink};
+use crate::network::{NeuronParameters, Polarity, Reset, Tick};
+
+/// "Not yet", as a time.
+const NEVER: Tick = Tick::MIN;
+
+/// A spike that leaves a population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spike {
+    pub map: u32,
+    pub x: i32,
+    pub y: i32,
+    pub polarity: Polarity,
+}
+
+/// Counts of work done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Work {
+    /// Weights added to potentials, those lost to a refractory time too.
+    pub operations: u64,
+    /// Potentials brought up to date.
+    pub updates: u64,
+}
+
+/// An event outside the lines of a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outside {
+    pub nx_pre: u32,
+    pub ny_pre: u32,
+}
+
+/// The state of all neurons of one population, stored `(y, x, map)`.
+#[derive(Debug, Clone)]
+pub(super) struct Neurons {
+    /// Membrane potentials.
+    v: Vec<i32>,
+    /// Time of the last spike of either sign; empty where `Tmin` is 0.
+    last_spike: Vec<Tick>,
+    /// End of the refractory time; empty where there is none.
+    refractory_until: Vec<Tick>,
+    /// Time up to which the leak is settled; empty where there is none.
+    updated: Vec<Tick>,
+    /// Every potential is at least this ...
+    low: i64,
+    /// ... and at most this.
+    high: i64,
+    /// How often a potential was cut off at the 32-bit limits, by map.
+    pub saturations: Vec<u64>,
+    /// Neurons beyond a threshold after the last addition.
+    hits: Vec<Hit>,
+    /// Input of the step, in clocked mode.
+    sums: Sums,
+}
+
+/// Input of one clocked step: 32-bit sums while they are certain to fit, emptied into 64 bits otherwise.
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    narrow: Vec<i32>,
+    /// The largest magnitude that `narrow` may hold.
+    bound: i64,
+    wide: Vec<i64>,
+    wide_used: bool,
+}
+
+impl Neurons {
+    pub fn new(plan: &NeuronPopulation) -> Self {
+        let n = plan.array.len() * plan.maps;
+        let parameters = &plan.neurons;
+        let column = |needed: bool| if needed { vec![0; n] } else { Vec::new() };
+        let mut neurons = Self {
+            v: vec![0; n],
+            last_spike: column(parameters.t_min > 0),
+            refractory_until: column(parameters.refractory > 0),
+            updated: column(parameters.leak_plus > 0 || parameters.leak_minus > 0),
+            low: 0,
+            high: 0,
+            saturations: vec![0; plan.maps],
+            hits: Vec::new(),
+            sums: Sums::default(),
+        };
+        neurons.start(plan);
+        neurons
+    }
+
+    /// The state in which a run starts.
+    pub fn start(&mut self, plan: &NeuronPopulation) {
+        self.reset(plan, 0);
+        self.saturations.fill(0);
+        self.sums.clear();
+    }
+
+    /// A reset event: potentials to `MembReset`, spike and refractory times cleared, leak clocks at `s`.
+    pub fn reset(&mut self, plan: &NeuronPopulation, s: Tick) {
+        self.v.fill(plan.neurons.membrane_reset);
+        self.last_spike.fill(NEVER);
+        self.refractory_until.fill(NEVER);
+        self.updated.fill(s);
+        self.bound(plan);
+    }
+
+    /// Membrane potentials, stored `(y, x, map)`.
+    pub fn potentials(&self) -> &[i32] {
+        &self.v
+    }
+
+    /// Takes the true bounds of the potentials; whatever a spike or clamp may write lies inside too.
+    fn bound(&mut self, plan: &NeuronPopulation) {
+        let (low, high) = kernels::extremes(&self.v);
+        let parameters = &plan.neurons;
+        let mut bounds = [low.into(), high.into(), 0, i64::from(parameters.membrane_reset), 0, 0];
+        if !parameters.fires_plus {
+            bounds[4] = parameters.threshold_plus.into();
+        }
+        if !parameters.fires_minus {
+            // A floor at the 32-bit limit would make the bound useless; it is reached only by saturation, which is tested for.
+            bounds[5] = i64::from(parameters.threshold_minus).max(0);
+        }
+        self.low = bounds.into_iter().min().unwrap_or(0);
+        self.high = bounds.into_iter().max().unwrap_or(0);
+    }
+
+    /// How the sum of one addition must be tested, so that the cheapest sufficient way is taken.
+    fn tests(&mut self, plan: &NeuronPopulation, up: i64, down: i64) -> Tests {
+        if !spikes_shrink(&plan.neurons) {
+            return Tests::Saturating;
+        }
+        let floor = i64::from(plan.neurons.threshold_minus);
+        let fits = |low: i64, high: i64| low - down > i64::from(i32::MIN) && high + up <= i64::from(i32::MAX);
+        if !fits(self.low, self.high) || (!plan.neurons.fires_minus && self.low - down <= floor) {
+            self.bound(plan);
+        }
+        if !fits(self.low, self.high) {
+            return Tests::Saturating;
+        }
+        let minus_out_of_reach = self.low - down > floor;
+        self.low -= down;
+        self.high += up;
+        if minus_out_of_reach { Tests::Plus } else { Tests::Both }
+    }
+
+    fn lost(&self, n: usize, s: Tick) -> bool {
+        self.refractory_until.get(n).is_some_and(|&until| s < until)
+    }
+
+    /// Falls towards `MembReset`, `TLplus` a tick from above, `TLminus` a tick from below.
+    fn leak(&mut self, parameters: &NeuronParameters, n: usize, s: Tick) {
+        let Some(updated) = self.updated.get_mut(n) else { return };
+        let ticks = s.saturating_sub(*updated);
+        *updated = s;
+        let gap = i64::from(self.v[n]) - i64::from(parameters.membrane_reset);
+        let fall = if gap > 0 {
+            gap.min(ticks.saturating_mul(parameters.leak_plus.into()))
+        } else {
+            gap.max(-ticks.saturating_mul(parameters.leak_minus.into()))
+        };
+        self.v[n] = (i64::from(self.v[n]) - fall) as i32;
+    }
+
+    fn store(&mut self, plan: &NeuronPopulation, n: usize, v: i64) {
+        let stored = saturate(v);
+        if i64::from(stored) != v {
+            self.saturations[n % plan.maps] += 1;
+        }
+        self.v[n] = stored;
+    }
+
+    /// Tests one neuron against its thresholds, changes its state if it spikes, and says with which sign.
+    fn test(&mut self, parameters: &NeuronParameters, n: usize, s: Tick) -> Option<Polarity> {
+        let v = self.v[n];
+        let polarity = if v >= parameters.threshold_plus {
+            if !parameters.fires_plus {
+                self.v[n] = parameters.threshold_plus;
+                return None;
+            }
+            Polarity::Positive
+        } else if v <= parameters.threshold_minus {
+            if !parameters.fires_minus {
+                self.v[n] = parameters.threshold_minus;
+                return None;
+            }
+            Polarity::Negative
+        } else {
+            return None;
+        };
+        if let Some(last) = self.last_spike.get_mut(n) {
+            if *last != NEVER && s.saturating_sub(*last) < parameters.t_min {
+                return None;
+            }
+            *last = s;
+        }
+        self.v[n] = after_spike(parameters, v, polarity);
+        if let Some(until) = self.refractory_until.get_mut(n) {
+            *until = s.saturating_add(parameters.refractory);
+        }
+        Some(polarity)
+    }
+
+    /// The spike of neuron `n`, if it leaves.
+    fn leaves(plan: &NeuronPopulation, n: usize, polarity: Polarity) -> Option<Spike> {
+        let (position, map) = if plan.maps == 1 { (n, 0) } else { (n / plan.maps, n % plan.maps) };
+        let (x, y) = plan.addresses[position]?;
+        let polarity = if plan.rectify { Polarity::Positive } else { polarity };
+        Some(Spike { map: map as u32, x, y, polarity })
+    }
+
+    /// Tests the neurons that are at or beyond a threshold; says whether one of them still is, on a side that spikes.
+    fn test_hits(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl FnMut(Spike)) -> bool {
+        let hits = std::mem::take(&mut self.hits);
+        let mut beyond = false;
+        for &Hit(n) in &hits {
+            let n = n as usize;
+            if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
+                out(spike);
+            }
+            beyond |= plan.neurons.spikes_at(self.v[n]);
+        }
+        self.hits = hits;
+        self.hits.clear();
+        beyond
+    }
+
+    /// One spike event at `(x, y)`: every touched neuron gets its weight and, but in softmax, is tested. Spikes go to `out` in
+    /// raster order.
+    #[inline]
+    pub fn receive(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        port: &Port,
+        (x, y, sign): (i32, i32, Sign),
+        s: Tick,
+        out: &mut impl FnMut(Spike),
+    ) -> Result<Work, Outside> {
+        if plan.softmax || !self.refractory_until.is_empty() || !self.updated.is_empty() {
+            return self.receive_one_by_one(plan, port, (x, y, sign), s, out);
+        }
+        let (up, down) = match sign {
+            Sign::Plus => (port.most_up, port.most_down),
+            Sign::Minus => (port.most_down, port.most_up),
+        };
+        let tests = self.tests(plan, up, down);
+        let thresholds = (plan.neurons.threshold_plus, plan.neurons.threshold_minus);
+        let mut operations = 0;
+        let Self { v, hits, saturations, .. } = self;
+        reach(plan, port, x, y, |weights, stretch| {
+            operations += stretch.len as u64;
+            let v = &mut v[stretch.neuron..][..stretch.len];
+            let w = &weights[stretch.weight..][..stretch.len];
+            if tests == Tests::Saturating {
+                count_saturations(v, w, sign, stretch.neuron, plan.maps, saturations);
+            }
+            kernels::add_and_test(variant, v, w, sign, thresholds, tests, stretch.neuron, hits);
+        })?;
+        if !self.hits.is_empty() {
+            self.test_hits(plan, s, out);
+        }
+        Ok(Work { operations, updates: operations })
+    }
+
+    /// The same for neurons whose clocks matter (leak, refractory time) and for softmax.
+    fn receive_one_by_one(
+        &mut self,
+        plan: &NeuronPopulation,
+        port: &Port,
+        (x, y, sign): (i32, i32, Sign),
+        s: Tick,
+        out: &mut impl FnMut(Spike),
+    ) -> Result<Work, Outside> {
+        let mut work = Work::default();
+        reach(plan, port, x, y, |weights, stretch| {
+            for k in 0..stretch.len {
+                let n = stretch.neuron + k;
+                work.operations += 1;
+                if self.lost(n, s) {
+                    continue;
+                }
+                work.updates += 1;
+                self.leak(&plan.neurons, n, s);
+                let weight = i64::from(weights[stretch.weight + k]) * sign.factor();
+                self.store(plan, n, i64::from(self.v[n]) + weight);
+                if plan.softmax {
+                    continue;
+                }
+                if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
+                    out(spike);
+                }
+            }
+        })?;
+        Ok(work)
+    }
+
+    /// A control event of a softmax module: the neuron with the highest potential spikes, the first one on ties.
+    pub fn control(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl FnMut(Spike)) {
+        for n in 0..self.v.len() {
+            self.leak(&plan.neurons, n, s);
+        }
+        let strongest = (0..self.v.len()).rev().max_by_key(|&n| self.v[n]);
+        if let Some(spike) = strongest.and_then(|n| Self::leaves(plan, n, Polarity::Positive)) {
+            out(spike);
+        }
+    }
+
+    /// Clocked mode: adds the weights of one event to the input of the step.
+    pub fn sum(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        port: &Port,
+        (x, y, sign): (i32, i32, Sign),
+    ) -> Result<u64, Outside> {
+        let sums = &mut self.sums;
+        sums.make_room(self.v.len(), port.most_up.max(port.most_down));
+        let mut operations = 0;
+        reach(plan, port, x, y, |weights, stretch| {
+            operations += stretch.len as u64;
+            let sums = &mut sums.narrow[stretch.neuron..][..stretch.len];
+            kernels::add(variant, sums, &weights[stretch.weight..][..stretch.len], sign);
+        })?;
+        Ok(operations)
+    }
+
+    /// Clocked mode: every neuron leaks up to `s`, takes the input of the step, and is tested. Says whether a potential is still
+    /// beyond a threshold that makes it spike.
+    pub fn step(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        s: Tick,
+        out: &mut impl FnMut(Spike),
+    ) -> bool {
+        let parameters = &plan.neurons;
+        let mut sums = std::mem::take(&mut self.sums);
+        let plain = self.refractory_until.is_empty() && self.updated.is_empty() && !plan.softmax && !sums.wide_used;
+        if plain {
+            sums.make_room(self.v.len(), 0);
+            let tests = self.tests(plan, sums.bound, sums.bound);
+            if tests == Tests::Saturating {
+                count_saturations(&self.v, &sums.narrow, Sign::Plus, 0, plan.maps, &mut self.saturations);
+            }
+            let thresholds = (parameters.threshold_plus, parameters.threshold_minus);
+            kernels::add_and_test(variant, &mut self.v, &sums.narrow, Sign::Plus, thresholds, tests, 0, &mut self.hits);
+        } else {
+            for n in 0..self.v.len() {
+                if self.lost(n, s) {
+                    continue;
+                }
+                self.leak(parameters, n, s);
+                self.store(plan, n, i64::from(self.v[n]).saturating_add(sums.of(n)));
+                if !plan.softmax {
+                    self.hits.push(Hit(n as u32));
+                }
+            }
+        }
+        sums.clear();
+        self.sums = sums;
+        let beyond = self.test_hits(plan, s, out);
+        if plain || plan.softmax { beyond } else { self.v.iter().any(|&v| parameters.spikes_at(v)) }
+    }
+}
+
+impl NeuronParameters {
+    /// Whether this potential is at or beyond a threshold that makes a neuron spike.
+    fn spikes_at(&self, v: i32) -> bool {
+        (self.fires_plus && v >= self.threshold_plus) || (self.fires_minus && v <= self.threshold_minus)
+    }
+}
+
+impl Sums {
+    /// Room for one more addition of at most `most` to each sum.
+    fn make_room(&mut self, n: usize, most: i64) {
+        self.narrow.resize(n, 0);
+        if self.bound + most > i64::from(i32::MAX) {
+            self.wide.resize(n, 0);
+            for (wide, narrow) in self.wide.iter_mut().zip(&mut self.narrow) {
+                *wide = wide.saturating_add(i64::from(std::mem::take(narrow)));
+            }
+            self.wide_used = true;
+            self.bound = 0;
+        }
+        self.bound += most;
+    }
+
+    fn of(&self, n: usize) -> i64 {
+        let wide = if self.wide_used { self.wide[n] } else { 0 };
+        wide.saturating_add(self.narrow.get(n).copied().unwrap_or(0).into())
+    }
+
+    fn clear(&mut self) {
+        self.narrow.fill(0);
+        self.bound = 0;
+        if self.wide_used {
+            self.wide.fill(0);
+            self.wide_used = false;
+        }
+    }
+}
+
+/// Calls `touch` with the weights and each stretch of neurons that an event at `(x, y)` reaches through a port, in raster order.
+#[inline]
+fn reach(
+    plan: &NeuronPopulation,
+    port: &Port,
+    x: i32,
+    y: i32,
+    mut touch: impl FnMut(&[i32], Stretch),
+) -> Result<(), Outside> {
+    match &port.synapses {
+        Synapses::Matrix { nx_pre, ny_pre, weights } => {
+            let (Ok(column), Ok(row)) = (u32::try_from(x), u32::try_from(y)) else {
+                return Err(Outside { nx_pre: *nx_pre, ny_pre: *ny_pre });
+            };
+            if column >= *nx_pre || row >= *ny_pre {
+                return Err(Outside { nx_pre: *nx_pre, ny_pre: *ny_pre });
+            }
+            let len = plan.array.nx as usize;
+            let line = column as usize + row as usize * *nx_pre as usize;
+            touch(weights, Stretch { neuron: 0, weight: line * len, len });
+        }
+        Synapses::Kernel(kernel) => {
+            kernel.reach(plan.array, plan.maps, x, y, |stretch| touch(&kernel.weights, stretch));
+        }
+    }
+    Ok(())
+}
+
+fn count_saturations(v: &[i32], w: &[i32], sign: Sign, first: usize, maps: usize, counts: &mut [u64]) {
+    for (k, (&v, &w)) in v.iter().zip(w).enumerate() {
+        let sum = i64::from(v) + sign.factor() * i64::from(w);
+        if i64::from(saturate(sum)) != sum {
+            counts[(first + k) % maps] += 1;
+        }
+    }
+}
+
+fn saturate(v: i64) -> i32 {
+    v.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+}
+
+/// The potential after a spike, by `Reset_to_reminder`.
+fn after_spike(parameters: &NeuronParameters, v: i32, polarity: Polarity) -> i32 {
+    let (v, plus, minus) = (i64::from(v), i64::from(parameters.threshold_plus), i64::from(parameters.threshold_minus));
+    match (parameters.reset, polarity) {
+        (Reset::ToRest, _) => parameters.membrane_reset,
+        (Reset::Subtract, Polarity::Positive) => saturate(v - plus),
+        (Reset::Subtract, _) => saturate(v - minus),
+        (Reset::Modulo, Polarity::Positive) => saturate(v.rem_euclid(plus)),
+        (Reset::Modulo, _) => saturate(-((-v).rem_euclid(-minus))),
+    }
+}

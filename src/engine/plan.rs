@@ -1,0 +1,561 @@
+//! The network compiled for running: modules that act alike become one population, weights lie as events read them.
+//!
+//! The maps of a convolutional layer read the same nodes with the same geometry and timing. They are one
+//! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps is one
+//! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
+
+use super::{Error, kernels};
+use crate::network::{
+    Array, ConvPort, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network,
+    NeuronParameters, NodeId, Output, Reset, Tick, Timing,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A network compiled for running; immutable, shared by any number of simulations and threads.
+///
+/// ```
+/// use megasim::engine::{Mode, Plan, Probes, Simulation};
+/// use megasim::network::*;
+/// let mut builder = NetworkBuilder::new();
+/// let input = builder.source("input")?;
+/// let neuron = Module {
+///     kind: ModuleKind::FullyConnected(FullyConnected {
+///         array: Array { nx: 1, ny: 1, x_min: 0, y_min: 0 },
+///         neurons: NeuronParameters { threshold_plus: 10, ..NeuronParameters::default() },
+///         ports: vec![FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: [6].into() }],
+///         output: Output::whole(Array { nx: 1, ny: 1, x_min: 0, y_min: 0 }),
+///     }),
+///     inputs: vec![Input::Node(input)],
+///     timing: Timing::default(),
+///     not_programmable: false,
+/// };
+/// let output = builder.module(neuron, &["output"])?[0];
+/// let network = builder.build(100)?;
+///
+/// let plan = Plan::new(&network)?;
+/// let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
+/// let stimulus = Stimulus::from_events([spike(1), spike(5), spike(9), spike(20)]);
+/// let record = Simulation::new(&plan, Mode::Event, &Probes::all(&network)).run(&[stimulus])?;
+/// // 6, 12 -> spike and 2, 8, 14 -> spike and 4
+/// assert_eq!(record.nodes[output.index()].as_ref().unwrap().t_pre, [5, 20]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(super) nodes: Vec<PlanNode>,
+    pub(super) populations: Vec<Population>,
+    pub(super) sources: Vec<NodeId>,
+    pub(super) modules: usize,
+    pub(super) t_max: Tick,
+    pub(super) kernel: kernels::Variant,
+}
+
+/// What happens to the events of one node.
+#[derive(Debug, Clone)]
+pub(super) struct PlanNode {
+    pub name: String,
+    /// Receivers in netlist order, then port order.
+    pub readers: Vec<Reader>,
+    /// All events of a tick may be handed to one reader after the other: nobody delays, no output lands on this node or one
+    /// before it, and no population reads it twice.
+    pub in_runs: bool,
+    /// The node lies on a loop on which time cannot advance.
+    pub timeless: bool,
+    /// Whether its driver makes events more than once, so that they may overtake each other.
+    pub repeated: bool,
+}
+
+/// One port of one population.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader {
+    pub population: usize,
+    pub port: usize,
+}
+
+/// Modules that act alike, as one.
+#[derive(Debug, Clone)]
+pub(super) struct Population {
+    /// The modules, one a map.
+    pub modules: Vec<ModuleId>,
+    /// Output nodes of each map.
+    pub outputs: Vec<Vec<NodeId>>,
+    pub timing: Timing,
+    pub inputs: Vec<PlanInput>,
+    /// Ports with a kernel, matrix or array; inputs beyond them act only by resets and controls.
+    pub n_ports: usize,
+    pub kind: PopulationKind,
+}
+
+/// What a population reads at one port, for clocked mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PlanInput {
+    /// `None` where nothing drives it.
+    pub node: Option<NodeId>,
+    /// The driver stands at or after the reader in the netlist.
+    pub feedback: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum PopulationKind {
+    Neurons(NeuronPopulation),
+    Flatten(Vec<FlattenPort>),
+    MaxPool(MaxPool),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct NeuronPopulation {
+    pub maps: usize,
+    pub array: Array,
+    pub neurons: NeuronParameters,
+    pub softmax: bool,
+    pub ports: Vec<Port>,
+    /// Under which address a spike of the position `y * nx + x` leaves.
+    pub addresses: Vec<Option<(i32, i32)>>,
+    pub rectify: bool,
+}
+
+/// The synapses of one port.
+#[derive(Debug, Clone)]
+pub(super) struct Port {
+    pub synapses: Synapses,
+    /// Most that one event of positive polarity can add to a potential (0 or more).
+    pub most_up: i64,
+    /// Most that it can take away (0 or more).
+    pub most_down: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Synapses {
+    /// A line of weights for each presynaptic address.
+    Matrix { nx_pre: u32, ny_pre: u32, weights: Arc<[i32]> },
+    /// A kernel for each map.
+    Kernel(Kernel),
+}
+
+/// Kernels of all maps for one port. For row `j`, the taps of each column residue modulo `x_stride` lie together, because
+/// these are the taps that one event reaches: `taps[j][residue]` are `(tap, map)` weights, contiguous.
+#[derive(Debug, Clone)]
+pub(super) struct Kernel {
+    pub nx: i64,
+    pub ny: i64,
+    pub dx: i64,
+    pub dy: i64,
+    pub x_stride: i64,
+    pub y_stride: i64,
+    pub x_expand: i64,
+    pub y_expand: i64,
+    pub weights: Arc<[i32]>,
+    /// Where the taps of a residue start in a row, counted in taps.
+    pub residue_start: Vec<usize>,
+}
+
+/// One contiguous run of weights on one contiguous run of potentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub neuron: usize,
+    pub weight: usize,
+    pub len: usize,
+}
+
+impl Kernel {
+    /// Lays the kernels of all maps of a population out as events read them.
+    fn new(ports: &[&ConvPort]) -> Self {
+        let first = ports[0];
+        let (nx, ny, stride, maps) = (first.nx as usize, first.ny as usize, first.x_stride as usize, ports.len());
+        let residues = stride.min(nx);
+        let mut columns = Vec::with_capacity(nx);
+        let mut residue_start = Vec::with_capacity(residues + 1);
+        for residue in 0..residues {
+            residue_start.push(columns.len());
+            columns.extend((residue..nx).step_by(stride));
+        }
+        residue_start.push(nx);
+        let weights = if maps == 1 && residues <= 1 {
+            first.weights.clone()
+        } else {
+            let mut weights = Vec::with_capacity(nx * ny * maps);
+            for j in 0..ny {
+                for &i in &columns {
+                    weights.extend(ports.iter().map(|port| port.weights[j * nx + i]));
+                }
+            }
+            weights.into()
+        };
+        Self {
+            nx: first.nx.into(),
+            ny: first.ny.into(),
+            dx: first.dx.into(),
+            dy: first.dy.into(),
+            x_stride: first.x_stride.into(),
+            y_stride: first.y_stride.into(),
+            x_expand: first.x_expand.into(),
+            y_expand: first.y_expand.into(),
+            weights,
+            residue_start,
+        }
+    }
+
+    /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order.
+    #[inline]
+    pub fn reach(&self, array: Array, maps: usize, x: i32, y: i32, mut touch: impl FnMut(Stretch)) {
+        let (columns, rows) = (i64::from(array.nx), i64::from(array.ny));
+        // The first column whose neuron coordinate divides evenly; from there every stride-th does.
+        let x0 = i64::from(x) * self.x_expand + self.dx;
+        let y0 = i64::from(y) * self.y_expand + self.dy;
+        let i0 = if self.x_stride == 1 { 0 } else { (-x0).rem_euclid(self.x_stride) };
+        let j0 = if self.y_stride == 1 { 0 } else { (-y0).rem_euclid(self.y_stride) };
+        if i0 >= self.nx || j0 >= self.ny {
+            return;
+        }
+        // Neuron of the first tap, relative to the array; taps of one residue reach neighbouring neurons.
+        let (mut left, mut top) = (x0 + i0, y0 + j0);
+        if self.x_stride != 1 {
+            left /= self.x_stride;
+        }
+        if self.y_stride != 1 {
+            top /= self.y_stride;
+        }
+        left -= i64::from(array.x_min);
+        top -= i64::from(array.y_min);
+        let residue = i0 as usize;
+        let (start, end) = (self.residue_start[residue], self.residue_start[residue + 1]);
+        let taps = (end - start) as i64;
+        let first_tap = (-left).max(0);
+        let last_tap = taps.min(columns - left);
+        if first_tap >= last_tap {
+            return;
+        }
+        let len = (last_tap - first_tap) as usize * maps;
+        let (mut j, mut row) = (j0, top);
+        if row < 0 {
+            j -= row * self.y_stride;
+            row = 0;
+        }
+        if len == self.nx as usize * maps && len == columns as usize * maps && self.y_stride == 1 && j < self.ny {
+            // Whole lines follow each other in both: one stretch (the plane of a bias).
+            let lines = (self.ny - j).min(rows - row).max(0) as usize;
+            if lines > 0 {
+                let neuron = (row * columns) as usize * maps;
+                touch(Stretch { neuron, weight: (j * self.nx) as usize * maps, len: len * lines });
+            }
+            return;
+        }
+        while j < self.ny && row < rows {
+            touch(Stretch {
+                neuron: (row * columns + left + first_tap) as usize * maps,
+                weight: ((j * self.nx) as usize + start + first_tap as usize) * maps,
+                len,
+            });
+            j += self.y_stride;
+            row += 1;
+        }
+    }
+}
+
+impl Port {
+    fn new(synapses: Synapses) -> Self {
+        let weights = match &synapses {
+            Synapses::Matrix { weights, .. } => weights,
+            Synapses::Kernel(kernel) => &kernel.weights,
+        };
+        let (low, high) = kernels::extremes(weights);
+        Self { synapses, most_up: i64::from(high).max(0), most_down: -i64::from(low).min(0) }
+    }
+}
+
+/// What modules must have in common to be one population.
+#[derive(PartialEq, Eq, Hash)]
+struct Likeness<'n> {
+    inputs: Vec<PlanInput>,
+    timing: Timing,
+    array: Array,
+    neurons: &'n NeuronParameters,
+    output: &'n Output,
+    geometry: Vec<[i64; 8]>,
+}
+
+fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<Likeness<'n>> {
+    let ModuleKind::Conv(conv) = &module.kind else { return None };
+    let geometry = conv.ports.iter().map(|port| {
+        [
+            port.nx.into(),
+            port.ny.into(),
+            port.dx.into(),
+            port.dy.into(),
+            port.x_stride.into(),
+            port.y_stride.into(),
+            port.x_expand.into(),
+            port.y_expand.into(),
+        ]
+    });
+    Some(Likeness {
+        inputs: inputs.to_vec(),
+        timing: module.timing,
+        array: conv.array,
+        neurons: &conv.neurons,
+        output: &conv.output,
+        geometry: geometry.collect(),
+    })
+}
+
+impl Plan {
+    /// Compiles a network, with the fastest kernels that this machine has.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if it has more neurons in all than this build accepts.
+    pub fn new(network: &Network) -> Result<Self, Error> {
+        Self::with_kernels(network, kernels::Variant::best())
+    }
+
+    /// Compiles a network for a given kernel variant; all variants give the same bytes.
+    pub fn with_kernels(network: &Network, kernel: kernels::Variant) -> Result<Self, Error> {
+        let neurons: u64 = network.modules().iter().map(|module| cells(&module.kind)).sum();
+        if neurons > super::MAX_CELLS {
+            return Err(Error::TooLarge { found: neurons });
+        }
+        let groups = group(network);
+        let populations: Vec<_> = groups.iter().map(|(members, inputs)| population(network, members, inputs)).collect();
+
+        let mut nodes: Vec<_> = network
+            .nodes()
+            .iter()
+            .map(|node| PlanNode {
+                name: node.name.clone(),
+                readers: Vec::new(),
+                in_runs: true,
+                timeless: false,
+                repeated: false,
+            })
+            .collect();
+        for (id, population) in populations.iter().enumerate() {
+            for (port, input) in population.inputs.iter().enumerate() {
+                if let Some(node) = input.node {
+                    nodes[node.index()].readers.push(Reader { population: id, port });
+                }
+            }
+            for &node in population.outputs.iter().flatten() {
+                nodes[node.index()].repeated = population.timing.n_repeat > 1;
+            }
+        }
+        for (id, node) in nodes.iter_mut().enumerate() {
+            node.in_runs = node.readers.iter().enumerate().all(|(k, reader)| {
+                let population = &populations[reader.population];
+                let instant = population.timing.delay_to_process == 0 && population.timing.delay_to_ack == 0;
+                let forward = population.outputs.iter().flatten().all(|output| output.index() > id);
+                let once = node.readers[..k].iter().all(|other| other.population != reader.population);
+                instant && forward && once
+            });
+        }
+        for node in timeless_loops(&populations, nodes.len()).into_iter().flatten() {
+            nodes[node.index()].timeless = true;
+        }
+        Ok(Self {
+            nodes,
+            populations,
+            sources: network.sources().to_vec(),
+            modules: network.modules().len(),
+            t_max: network.t_max(),
+            kernel,
+        })
+    }
+
+    /// The last tick of a run.
+    pub fn t_max(&self) -> Tick {
+        self.t_max
+    }
+
+    /// The same plan with another last tick.
+    pub fn with_t_max(mut self, t_max: Tick) -> Self {
+        self.t_max = t_max;
+        self
+    }
+
+    /// The loops on which time cannot advance: no delay anywhere, and no neurons with a least time between spikes or a
+    /// refractory time. Such a loop is no fault; it may run away at one tick.
+    pub fn timeless_loops(&self) -> Vec<Vec<NodeId>> {
+        timeless_loops(&self.populations, self.nodes.len())
+    }
+
+    pub(super) fn node_name(&self, node: usize) -> String {
+        self.nodes[node].name.clone()
+    }
+}
+
+fn cells(kind: &ModuleKind) -> u64 {
+    match kind {
+        ModuleKind::MaxPool(pool) => pool.ports.first().map_or(0, |port| {
+            u64::from(port.nx) * u64::from(port.ny) + u64::from(port.nx_out) * u64::from(port.ny_out)
+        }),
+        kind => kind.neurons().map_or(0, |(array, ..)| array.len() as u64),
+    }
+}
+
+/// Puts modules that act alike together, in the order of the first of each.
+fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
+    let mut position = vec![0; network.nodes().len()];
+    let mut module_position = vec![0; network.modules().len()];
+    for (at, element) in network.elements().iter().enumerate() {
+        match element {
+            crate::network::Element::Source(source) => position[network.sources()[source.index()].index()] = at,
+            crate::network::Element::Module(module) => {
+                module_position[module.index()] = at;
+                for node in network.outputs(*module) {
+                    position[node.index()] = at;
+                }
+            }
+        }
+    }
+    let mut groups: Vec<(Vec<ModuleId>, Vec<PlanInput>)> = Vec::new();
+    let mut by_likeness: HashMap<Likeness<'_>, usize> = HashMap::new();
+    for (index, module) in network.modules().iter().enumerate() {
+        let inputs: Vec<_> = module
+            .inputs
+            .iter()
+            .map(|input| match input {
+                Input::Node(node) => PlanInput {
+                    node: Some(*node),
+                    feedback: position[node.index()] >= module_position[index],
+                },
+                Input::Undriven(_) => PlanInput { node: None, feedback: false },
+            })
+            .collect();
+        let id = ModuleId::new(index);
+        let next = groups.len();
+        let at = likeness(module, &inputs).map_or(next, |likeness| *by_likeness.entry(likeness).or_insert(next));
+        match groups.get_mut(at) {
+            Some((members, _)) => members.push(id),
+            None => groups.push((vec![id], inputs)),
+        }
+    }
+    groups
+}
+
+fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput]) -> Population {
+    let module = &network.modules()[members[0].index()];
+    let kind = match &module.kind {
+        ModuleKind::Conv(conv) => {
+            let ports = (0..conv.ports.len()).map(|port| {
+                let kernels: Vec<_> = members
+                    .iter()
+                    .filter_map(|member| match &network.modules()[member.index()].kind {
+                        ModuleKind::Conv(conv) => Some(&conv.ports[port]),
+                        _ => None,
+                    })
+                    .collect();
+                Port::new(Synapses::Kernel(Kernel::new(&kernels)))
+            });
+            PopulationKind::Neurons(NeuronPopulation {
+                maps: members.len(),
+                array: conv.array,
+                neurons: conv.neurons,
+                softmax: false,
+                ports: ports.collect(),
+                addresses: addresses(conv.array, &conv.output),
+                rectify: conv.output.rectify,
+            })
+        }
+        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+            let ports = full.ports.iter().map(|FullyConnectedPort { nx_pre, ny_pre, weights }| {
+                Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights: weights.clone() })
+            });
+            PopulationKind::Neurons(NeuronPopulation {
+                maps: 1,
+                array: full.array,
+                neurons: full.neurons,
+                softmax: matches!(module.kind, ModuleKind::Softmax(_)),
+                ports: ports.collect(),
+                addresses: addresses(full.array, &full.output),
+                rectify: full.output.rectify,
+            })
+        }
+        ModuleKind::Flatten(ports) => PopulationKind::Flatten(ports.clone()),
+        ModuleKind::MaxPool(pool) => PopulationKind::MaxPool(pool.clone()),
+    };
+    Population {
+        modules: members.to_vec(),
+        outputs: members.iter().map(|&member| network.outputs(member).to_vec()).collect(),
+        timing: module.timing,
+        inputs: inputs.to_vec(),
+        n_ports: module.kind.ports(),
+        kind,
+    }
+}
+
+fn addresses(array: Array, output: &Output) -> Vec<Option<(i32, i32)>> {
+    let rows = (0..array.ny).map(|y| array.y_min + y as i32);
+    rows.flat_map(|y| (0..array.nx).map(move |x| output.address(array.x_min + x as i32, y))).collect()
+}
+
+/// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often
+/// (Tarjan's algorithm, iterative so that a long chain does not overflow the stack).
+fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> {
+    let mut edges: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+    for population in populations {
+        let limited = match &population.kind {
+            PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.softmax,
+            _ => false,
+        };
+        if population.timing.delay_to_process > 0 || limited {
+            continue;
+        }
+        let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
+        for from in inputs.iter().filter_map(|input| input.node) {
+            edges[from.index()].extend(population.outputs.iter().flatten().map(|node| node.index()));
+        }
+    }
+    const UNSEEN: usize = usize::MAX;
+    let (mut order, mut low) = (vec![UNSEEN; nodes], vec![0; nodes]);
+    let (mut on_stack, mut stack, mut loops, mut clock) = (vec![false; nodes], Vec::new(), Vec::new(), 0);
+    for root in 0..nodes {
+        if order[root] != UNSEEN {
+            continue;
+        }
+        let mut path = vec![(root, 0)];
+        while let Some(&(node, edge)) = path.last() {
+            if edge == 0 {
+                order[node] = clock;
+                low[node] = clock;
+                clock += 1;
+                stack.push(node);
+                on_stack[node] = true;
+            }
+            if let Some(&next) = edges[node].get(edge) {
+                path.last_mut().expect("just seen").1 += 1;
+                if order[next] == UNSEEN {
+                    path.push((next, 0));
+                } else if on_stack[next] {
+                    low[node] = low[node].min(order[next]);
+                }
+                continue;
+            }
+            path.pop();
+            if let Some(&(parent, _)) = path.last() {
+                low[parent] = low[parent].min(low[node]);
+            }
+            if low[node] == order[node] {
+                let mut component = Vec::new();
+                while let Some(member) = stack.pop() {
+                    on_stack[member] = false;
+                    component.push(NodeId::new(member));
+                    if member == node {
+                        break;
+                    }
+                }
+                if component.len() > 1 || edges[node].contains(&node) {
+                    component.sort();
+                    loops.push(component);
+                }
+            }
+        }
+    }
+    loops
+}
+
+/// Whether reset by subtraction or modulo keeps potentials inside the bounds they had: so that running bounds on a
+/// population's potentials stay true when neurons spike.
+pub(super) fn spikes_shrink(neurons: &NeuronParameters) -> bool {
+    let plus = !neurons.fires_plus || neurons.threshold_plus > 0;
+    let minus = !neurons.fires_minus || neurons.threshold_minus < 0;
+    neurons.reset == Reset::ToRest || (plus && minus)
+}

@@ -1,0 +1,278 @@
+//! What waits: the events of each node, and which node comes next.
+
+use crate::network::{Polarity, StimulusEvent, Tick};
+use priority_queue::PriorityQueue;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// The pending events of one node, by `t_pre`, ties in order of creation.
+#[derive(Debug, Clone)]
+pub(super) enum Pending {
+    /// Made in time order.
+    Queue(Fifo),
+    /// Each made several times, so that they overtake.
+    Repeated(Repeated),
+}
+
+/// Events in time order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fifo {
+    events: Vec<StimulusEvent>,
+    next: usize,
+}
+
+/// Events that are made again: the next repetition of each, made only when it comes.
+#[derive(Debug, Clone)]
+pub(super) struct Repeated {
+    heap: BinaryHeap<Reverse<Repetition>>,
+    created: u64,
+    n_repeat: u32,
+    delay_to_repeat: Tick,
+}
+
+/// Ordered by time, then by creation: all repetitions of one event are created before the next event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Repetition {
+    t_pre: Tick,
+    created: u64,
+    repetition: u32,
+    x: i32,
+    y: i32,
+    polarity: i8,
+}
+
+impl Fifo {
+    /// The events not taken yet.
+    pub fn waiting(&self) -> &[StimulusEvent] {
+        &self.events[self.next..]
+    }
+    /// Takes `n` of them.
+    pub fn take(&mut self, n: usize) {
+        self.next += n;
+        if self.next == self.events.len() {
+            self.events.clear();
+            self.next = 0;
+        } else if self.next >= 4096 && self.next * 2 > self.events.len() {
+            self.events.drain(..self.next);
+            self.next = 0;
+        }
+    }
+    /// Moves all events with `t_pre <= r` to `run`.
+    pub fn take_until(&mut self, r: Tick, run: &mut Vec<StimulusEvent>) {
+        run.clear();
+        if self.next == 0 && self.events.last().is_some_and(|last| last.t_pre <= r) {
+            std::mem::swap(run, &mut self.events);
+            return;
+        }
+        let n = self.waiting().partition_point(|event| event.t_pre <= r);
+        run.extend_from_slice(&self.waiting()[..n]);
+        self.take(n);
+    }
+}
+
+impl Pending {
+    /// For events that a module makes `n_repeat` times each, `delay_to_repeat` apart.
+    pub fn new(n_repeat: u32, delay_to_repeat: Tick) -> Self {
+        if n_repeat > 1 {
+            Self::Repeated(Repeated { heap: BinaryHeap::new(), created: 0, n_repeat, delay_to_repeat })
+        } else {
+            Self::Queue(Fifo::default())
+        }
+    }
+
+    pub fn clear(&mut self) {
+        match self {
+            Self::Queue(queue) => {
+                queue.events.clear();
+                queue.next = 0;
+            }
+            Self::Repeated(repeated) => {
+                repeated.heap.clear();
+                repeated.created = 0;
+            }
+        }
+    }
+
+    /// Adds an event. Says whether it is the head now.
+    #[inline]
+    pub fn push(&mut self, event: StimulusEvent) -> bool {
+        match self {
+            Self::Queue(queue) => {
+                queue.events.push(event);
+                queue.events.len() - queue.next == 1
+            }
+            Self::Repeated(repeated) => {
+                let created = repeated.created;
+                repeated.created += 1;
+                let StimulusEvent { t_pre, x, y, polarity } = event;
+                repeated.heap.push(Reverse(Repetition { t_pre, created, repetition: 0, x, y, polarity: polarity as i8 }));
+                repeated.heap.peek().is_some_and(|Reverse(head)| head.created == created)
+            }
+        }
+    }
+
+    /// Time of the head.
+    #[inline]
+    pub fn head_time(&self) -> Option<Tick> {
+        match self {
+            Self::Queue(queue) => queue.waiting().first().map(|event| event.t_pre),
+            Self::Repeated(repeated) => repeated.heap.peek().map(|Reverse(head)| head.t_pre),
+        }
+    }
+
+    /// Takes the head.
+    pub fn pop(&mut self) -> Option<StimulusEvent> {
+        match self {
+            Self::Queue(queue) => {
+                let event = queue.waiting().first().copied()?;
+                queue.take(1);
+                Some(event)
+            }
+            Self::Repeated(repeated) => {
+                let mut head = repeated.heap.peek_mut()?;
+                let Repetition { t_pre, x, y, polarity, repetition, .. } = head.0.clone();
+                if repetition + 1 < repeated.n_repeat {
+                    head.0.repetition += 1;
+                    head.0.t_pre = t_pre.saturating_add(repeated.delay_to_repeat);
+                    drop(head);
+                } else {
+                    std::collections::binary_heap::PeekMut::pop(head);
+                }
+                let polarity = Polarity::from_integer(polarity.into()).unwrap_or(Polarity::Positive);
+                Some(StimulusEvent { t_pre, x, y, polarity })
+            }
+        }
+    }
+
+    /// How many events wait, repetitions to come included.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Queue(queue) => queue.waiting().len() as u64,
+            Self::Repeated(repeated) => {
+                repeated.heap.iter().map(|Reverse(it)| u64::from(repeated.n_repeat - it.repetition)).sum()
+            }
+        }
+    }
+}
+
+/// Which node comes next: the least request time, then the least node index.
+///
+/// Nodes that are due at the present tick stand in a bit set, in which most additions land; the others in a priority queue.
+#[derive(Debug, Clone)]
+pub(super) struct Schedule {
+    now: Tick,
+    due: BitSet,
+    later: PriorityQueue<u32, Reverse<Tick>, BuildHasherDefault<NodeHasher>>,
+}
+
+impl Schedule {
+    pub fn new(nodes: usize) -> Self {
+        Self {
+            now: 0,
+            due: BitSet::new(nodes),
+            later: PriorityQueue::with_capacity_and_default_hasher(nodes.min(1 << 16)),
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.now = 0;
+        self.due.clear();
+        self.later.clear();
+    }
+
+    /// Puts a node that does not stand here at time `r`, which is not in the past.
+    #[inline]
+    pub fn put(&mut self, node: usize, r: Tick) {
+        debug_assert!(r >= self.now);
+        if r == self.now {
+            self.due.insert(node);
+        } else {
+            self.later.push(node as u32, Reverse(r));
+        }
+    }
+
+    /// Puts a node at time `r`; it moves there if it stands at a later time.
+    pub fn move_to(&mut self, node: usize, r: Tick) {
+        self.later.remove(&(node as u32));
+        self.put(node, r);
+    }
+
+    /// Takes the next node with its request time.
+    #[inline]
+    pub fn next(&mut self) -> Option<(Tick, usize)> {
+        if let Some(node) = self.due.take_first() {
+            return Some((self.now, node));
+        }
+        let (_, &Reverse(r)) = self.later.peek()?;
+        self.now = r;
+        while let Some((&node, &Reverse(at))) = self.later.peek() {
+            if at > r {
+                break;
+            }
+            self.later.pop();
+            self.due.insert(node as usize);
+        }
+        self.due.take_first().map(|node| (r, node))
+    }
+
+    /// Whether a node before `node` is due at the present tick.
+    #[inline]
+    pub fn precedes(&self, node: usize) -> bool {
+        self.due.first().is_some_and(|first| first < node)
+    }
+}
+
+/// A set of node indices with the least first; a second level of words says which words are not empty.
+#[derive(Debug, Clone)]
+struct BitSet {
+    words: Vec<u64>,
+    full: Vec<u64>,
+}
+
+impl BitSet {
+    fn new(n: usize) -> Self {
+        let words = n.div_ceil(64);
+        Self { words: vec![0; words], full: vec![0; words.div_ceil(64)] }
+    }
+    fn clear(&mut self) {
+        self.words.fill(0);
+        self.full.fill(0);
+    }
+    #[inline]
+    fn insert(&mut self, n: usize) {
+        self.words[n / 64] |= 1 << (n % 64);
+        self.full[n / 4096] |= 1 << (n / 64 % 64);
+    }
+    #[inline]
+    fn first(&self) -> Option<usize> {
+        let (k, full) = self.full.iter().enumerate().find(|(_, full)| **full != 0)?;
+        let word = k * 64 + full.trailing_zeros() as usize;
+        Some(word * 64 + self.words[word].trailing_zeros() as usize)
+    }
+    #[inline]
+    fn take_first(&mut self) -> Option<usize> {
+        let n = self.first()?;
+        self.words[n / 64] &= !(1 << (n % 64));
+        if self.words[n / 64] == 0 {
+            self.full[n / 4096] &= !(1 << (n / 64 % 64));
+        }
+        Some(n)
+    }
+}
+
+/// Spreads small indices over 64 bits (Fibonacci hashing).
+#[derive(Debug, Clone, Copy, Default)]
+struct NodeHasher(u64);
+
+impl Hasher for NodeHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u32(byte.into()));
+    }
+    fn write_u32(&mut self, n: u32) {
+        self.0 = (self.0 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}

@@ -1,0 +1,117 @@
+//! What is kept of a run: the events of the nodes that probes watch, and counts that cost nothing.
+
+use crate::network::{EventLog, Network, NodeId, StimulusEvent, Tick};
+use serde::Serialize;
+
+/// Which nodes' events are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probes {
+    watched: Watched,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Watched {
+    All,
+    Some(Vec<NodeId>),
+}
+
+impl Probes {
+    /// Every node.
+    pub fn all(_network: &Network) -> Self {
+        Self { watched: Watched::All }
+    }
+    /// No node; counts are kept all the same.
+    pub fn none() -> Self {
+        Self::of(&[])
+    }
+    /// These nodes.
+    pub fn of(nodes: &[NodeId]) -> Self {
+        Self { watched: Watched::Some(nodes.to_vec()) }
+    }
+    fn watches(&self, node: NodeId) -> bool {
+        match &self.watched {
+            Watched::All => true,
+            Watched::Some(nodes) => nodes.contains(&node),
+        }
+    }
+}
+
+/// What a run left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Events of each node, where a probe watched it.
+    pub nodes: Vec<Option<EventLog>>,
+    /// Counts.
+    pub summary: Summary,
+}
+
+/// Counts of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Events of each node.
+    pub events: Vec<u64>,
+    /// Weights added to potentials: one for each neuron that an event touches, weights of 0 and input lost to a refractory time
+    /// included.
+    pub synaptic_operations: u64,
+    /// Potentials brought up to date: in event mode the touched neurons whose input was not lost, in clocked mode every neuron of
+    /// a module in every step in which it has input or a potential beyond a threshold.
+    pub neuron_updates: u64,
+    /// Request time of the last event (clocked: its step's first tick); none if there was no event.
+    pub last_time: Option<Tick>,
+    /// Events made, or in a stimulus, that were not handled because `Tmax` came first.
+    pub pending: u64,
+    /// How often a potential was cut off at the 32-bit limits, by module.
+    pub saturations: Vec<u64>,
+}
+
+/// Collects a [`Record`].
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    pub logs: Vec<Option<EventLog>>,
+    pub summary: Summary,
+}
+
+impl Recorder {
+    pub fn new(probes: &Probes, nodes: usize, modules: usize) -> Self {
+        Self {
+            logs: (0..nodes).map(|node| probes.watches(NodeId::new(node)).then(EventLog::default)).collect(),
+            summary: Summary { events: vec![0; nodes], saturations: vec![0; modules], ..Summary::default() },
+        }
+    }
+
+    pub fn restart(&mut self) {
+        self.logs.iter_mut().flatten().for_each(EventLog::clear);
+        let Summary { mut events, mut saturations, .. } = std::mem::take(&mut self.summary);
+        events.fill(0);
+        saturations.fill(0);
+        self.summary = Summary { events, saturations, ..Summary::default() };
+    }
+
+    #[inline]
+    pub fn event(&mut self, node: usize, event: StimulusEvent, t_rqst: Tick, t_ack: Tick) {
+        self.summary.events[node] += 1;
+        self.summary.last_time = Some(t_rqst);
+        if let Some(log) = &mut self.logs[node] {
+            log.push(event, t_rqst, t_ack);
+        }
+    }
+
+    /// Events that are requested and acknowledged at `r`.
+    #[inline]
+    pub fn run(&mut self, node: usize, events: &[StimulusEvent], r: Tick) {
+        self.summary.events[node] += events.len() as u64;
+        self.summary.last_time = Some(r);
+        if let Some(log) = &mut self.logs[node] {
+            log.t_pre.extend(events.iter().map(|event| event.t_pre));
+            log.t_rqst.resize(log.t_rqst.len() + events.len(), r);
+            log.t_ack.resize(log.t_ack.len() + events.len(), r);
+            log.x.extend(events.iter().map(|event| event.x));
+            log.y.extend(events.iter().map(|event| event.y));
+            log.polarity.extend(events.iter().map(|event| event.polarity));
+        }
+    }
+
+    pub fn record(&self) -> Record {
+        Record { nodes: self.logs.clone(), summary: self.summary.clone() }
+    }
+}
