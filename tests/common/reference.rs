@@ -1,0 +1,498 @@
+//! The meaning of a run, written to be read: `docs/engine.md` line by line, no attention to speed. The engine is held to it.
+
+#![allow(dead_code)]
+
+use megasim::network::*;
+use std::collections::BTreeSet;
+
+/// An event on its way or on the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    pub t_pre: Tick,
+    pub x: i32,
+    pub y: i32,
+    pub polarity: Polarity,
+}
+
+impl Event {
+    fn is_reset(&self) -> bool {
+        self.polarity == Polarity::Reset
+    }
+    fn is_control(&self) -> bool {
+        self.polarity == Polarity::Negative && self.y == -1
+    }
+    fn is_spike(&self) -> bool {
+        !self.is_reset() && !self.is_control()
+    }
+    fn sign(&self) -> i128 {
+        if self.polarity == Polarity::Negative { -1 } else { 1 }
+    }
+}
+
+/// A run that leaves the matrix of a fully connected module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideMatrix;
+
+#[derive(Debug, Clone)]
+struct Neuron {
+    v: i64,
+    refractory_until: Option<Tick>,
+    last_spike: Option<Tick>,
+    updated: Tick,
+}
+
+struct State {
+    neurons: Vec<Neuron>,
+    counts: Vec<u64>,
+    winners: Vec<Option<usize>>,
+    busy_until: Tick,
+    accepted_starts: Vec<Tick>,
+}
+
+impl State {
+    fn new(module: &Module) -> Self {
+        let mut state = State {
+            neurons: Vec::new(),
+            counts: Vec::new(),
+            winners: Vec::new(),
+            busy_until: module.timing.time_busy_initial,
+            accepted_starts: Vec::new(),
+        };
+        state.reset(module, 0);
+        state
+    }
+
+    fn reset(&mut self, module: &Module, s: Tick) {
+        if let Some((array, parameters, _)) = module.kind.neurons() {
+            let v = i64::from(parameters.membrane_reset);
+            self.neurons = vec![Neuron { v, refractory_until: None, last_spike: None, updated: s }; array.len()];
+        }
+        if let ModuleKind::MaxPool(pool) = &module.kind {
+            let port = pool.ports.first().copied().unwrap_or(PoolPort::RESET);
+            self.counts = vec![0; (port.nx * port.ny) as usize];
+            self.winners = vec![None; (port.nx_out * port.ny_out) as usize];
+        }
+    }
+
+    fn leak(&mut self, parameters: &NeuronParameters, n: usize, s: Tick) {
+        let neuron = &mut self.neurons[n];
+        let ticks = i128::from(s - neuron.updated);
+        neuron.updated = s;
+        let (v, rest) = (i128::from(neuron.v), i128::from(parameters.membrane_reset));
+        let leaked = if v > rest {
+            (v - ticks * i128::from(parameters.leak_plus)).max(rest)
+        } else {
+            (v + ticks * i128::from(parameters.leak_minus)).min(rest)
+        };
+        neuron.v = leaked as i64;
+    }
+
+    fn is_refractory(&self, n: usize, s: Tick) -> bool {
+        self.neurons[n].refractory_until.is_some_and(|until| s < until)
+    }
+
+    fn add(&mut self, n: usize, input: i128) {
+        let sum = i128::from(self.neurons[n].v) + input;
+        self.neurons[n].v = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i64;
+    }
+
+    fn test(&mut self, parameters: &NeuronParameters, n: usize, s: Tick) -> Option<Polarity> {
+        let neuron = &mut self.neurons[n];
+        let (plus, minus) = (i64::from(parameters.threshold_plus), i64::from(parameters.threshold_minus));
+        let rested = neuron.last_spike.is_none_or(|last| s - last >= parameters.t_min);
+        let rest = i64::from(parameters.membrane_reset);
+        let (polarity, v) = if neuron.v >= plus {
+            if !parameters.fires_plus {
+                neuron.v = plus;
+                return None;
+            }
+            let v = match parameters.reset {
+                Reset::ToRest => rest,
+                Reset::Subtract => neuron.v - plus,
+                Reset::Modulo => neuron.v.rem_euclid(plus),
+            };
+            (Polarity::Positive, v)
+        } else if neuron.v <= minus {
+            if !parameters.fires_minus {
+                neuron.v = minus;
+                return None;
+            }
+            let v = match parameters.reset {
+                Reset::ToRest => rest,
+                Reset::Subtract => neuron.v - minus,
+                Reset::Modulo => -((-neuron.v).rem_euclid(-minus)),
+            };
+            (Polarity::Negative, v)
+        } else {
+            return None;
+        };
+        if !rested {
+            return None;
+        }
+        neuron.v = v.clamp(i32::MIN.into(), i32::MAX.into());
+        neuron.last_spike = Some(s);
+        neuron.refractory_until = Some(s + parameters.refractory);
+        Some(polarity)
+    }
+}
+
+/// The neurons that a spike touches through a port, with their weights, in raster order.
+fn touched(kind: &ModuleKind, port: usize, event: &Event) -> Result<Vec<(usize, i64)>, OutsideMatrix> {
+    let mut touched = Vec::new();
+    match kind {
+        ModuleKind::Conv(conv) => {
+            let ConvPort { nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand, ref weights } = conv.ports[port];
+            let along = |at: i32, expand: i32, d: i32, k: u32, stride: i32, min: i32, n: u32| {
+                let raw = i64::from(at) * i64::from(expand) + i64::from(d) + i64::from(k);
+                let position = raw.div_euclid(stride.into()) - i64::from(min);
+                (raw % i64::from(stride) == 0 && (0..i64::from(n)).contains(&position)).then_some(position as usize)
+            };
+            let array = conv.array;
+            for j in 0..ny {
+                for i in 0..nx {
+                    let column = along(event.x, x_expand, dx, i, x_stride, array.x_min, array.nx);
+                    let row = along(event.y, y_expand, dy, j, y_stride, array.y_min, array.ny);
+                    if let (Some(column), Some(row)) = (column, row) {
+                        let weight = weights[(j * nx + i) as usize];
+                        touched.push((row * array.nx as usize + column, weight.into()));
+                    }
+                }
+            }
+        }
+        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+            let FullyConnectedPort { nx_pre, ny_pre, ref weights } = full.ports[port];
+            if event.x < 0 || event.y < 0 || event.x as u32 >= nx_pre || event.y as u32 >= ny_pre {
+                return Err(OutsideMatrix);
+            }
+            let n = full.array.nx as usize;
+            let line = event.x as usize + event.y as usize * nx_pre as usize;
+            touched.extend((0..n).map(|k| (k, i64::from(weights[line * n + k]))));
+        }
+        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
+    }
+    touched.sort();
+    Ok(touched)
+}
+
+fn leaving(kind: &ModuleKind, n: usize, polarity: Polarity) -> Option<(i32, i32, Polarity)> {
+    let (array, _, output) = kind.neurons()?;
+    let x = array.x_min + (n % array.nx as usize) as i32;
+    let y = array.y_min + (n / array.nx as usize) as i32;
+    if x < output.crop_xmin || x > output.crop_xmax || y < output.crop_ymin || y > output.crop_ymax {
+        return None;
+    }
+    let x = (x + output.xshift_pre).div_euclid(output.x_subsmp) + output.xshift_pos;
+    let y = (y + output.yshift_pre).div_euclid(output.y_subsmp) + output.yshift_pos;
+    Some((x, y, if output.rectify { Polarity::Positive } else { polarity }))
+}
+
+fn strongest(state: &State) -> Option<usize> {
+    let highest = state.neurons.iter().map(|neuron| neuron.v).max()?;
+    state.neurons.iter().position(|neuron| neuron.v == highest)
+}
+
+fn flattened(ports: &[FlattenPort], port: usize, event: &Event) -> Option<i32> {
+    let FlattenPort { nx, ny } = ports[port];
+    let before: u32 = ports[..port].iter().map(|port| port.nx * port.ny).sum();
+    let inside = event.x >= 0 && event.y >= 0 && (event.x as u32) < nx && (event.y as u32) < ny;
+    inside.then(|| before as i32 + event.y * nx as i32 + event.x)
+}
+
+/// The addresses of a max-pooling window that lie inside the array, in raster order.
+fn window(port: &PoolPort, column: u32, row: u32) -> Vec<usize> {
+    let mut cells = Vec::new();
+    for j in 0..port.ny_pool as i64 {
+        for i in 0..port.nx_pool as i64 {
+            let x = i64::from(column) * i64::from(port.x_stride) + i64::from(port.dx) + i;
+            let y = i64::from(row) * i64::from(port.y_stride) + i64::from(port.dy) + j;
+            if (0..i64::from(port.nx)).contains(&x) && (0..i64::from(port.ny)).contains(&y) {
+                cells.push(y as usize * port.nx as usize + x as usize);
+            }
+        }
+    }
+    cells
+}
+
+fn pool_address(port: &PoolPort, event: &Event) -> Option<usize> {
+    let inside = event.x >= 0 && event.y >= 0 && (event.x as u32) < port.nx && (event.y as u32) < port.ny;
+    inside.then(|| event.y as usize * port.nx as usize + event.x as usize)
+}
+
+/// What one event does in a module in event mode: the events that leave.
+fn receive(
+    module: &Module,
+    state: &mut State,
+    port: usize,
+    event: &Event,
+    s: Tick,
+) -> Result<Vec<(i32, i32, Polarity)>, OutsideMatrix> {
+    let mut out = Vec::new();
+    if event.is_reset() {
+        state.reset(module, s);
+        return Ok(out);
+    }
+    if event.is_control() {
+        if let ModuleKind::Softmax(full) = &module.kind {
+            for n in 0..state.neurons.len() {
+                state.leak(&full.neurons, n, s);
+            }
+            out.extend(strongest(state).and_then(|n| leaving(&module.kind, n, Polarity::Positive)));
+        }
+        return Ok(out);
+    }
+    if port >= module.kind.ports() {
+        return Ok(out);
+    }
+    match &module.kind {
+        ModuleKind::Conv(_) | ModuleKind::FullyConnected(_) | ModuleKind::Softmax(_) => {
+            let (_, parameters, _) = module.kind.neurons().unwrap();
+            for (n, weight) in touched(&module.kind, port, event)? {
+                if state.is_refractory(n, s) {
+                    continue;
+                }
+                state.leak(parameters, n, s);
+                state.add(n, event.sign() * i128::from(weight));
+                if matches!(module.kind, ModuleKind::Softmax(_)) {
+                    continue;
+                }
+                out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(&module.kind, n, polarity)));
+            }
+        }
+        ModuleKind::Flatten(ports) => {
+            out.extend(flattened(ports, port, event).map(|x| (x, 0, event.polarity)));
+        }
+        ModuleKind::MaxPool(pool) => {
+            let geometry = &pool.ports[port];
+            if let Some(address) = pool_address(geometry, event) {
+                state.counts[address] += 1;
+                for row in 0..geometry.ny_out {
+                    for column in 0..geometry.nx_out {
+                        if !window(geometry, column, row).contains(&address) {
+                            continue;
+                        }
+                        let winner = &mut state.winners[(row * geometry.nx_out + column) as usize];
+                        if winner.is_none_or(|winner| state.counts[address] > state.counts[winner]) {
+                            *winner = Some(address);
+                        }
+                        if *winner == Some(address) {
+                            out.push((column as i32, row as i32, event.polarity));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Event mode: the events of each node.
+pub fn run_event(network: &Network, stimuli: &[Stimulus]) -> Result<Vec<EventLog>, OutsideMatrix> {
+    let nodes = network.nodes().len();
+    let mut logs = vec![EventLog::default(); nodes];
+    // Pending events by (t_pre, order of creation).
+    let mut pending: Vec<Vec<(Tick, u64, Event)>> = vec![Vec::new(); nodes];
+    let mut created = 0;
+    let mut last_ack: Vec<Option<Tick>> = vec![None; nodes];
+    let mut states: Vec<State> = network.modules().iter().map(State::new).collect();
+    for (source, stimulus) in network.sources().iter().zip(stimuli) {
+        for StimulusEvent { t_pre, x, y, polarity } in stimulus.iter() {
+            pending[source.index()].push((t_pre, created, Event { t_pre, x, y, polarity }));
+            created += 1;
+        }
+    }
+    loop {
+        let head = |node: usize| pending[node].iter().min_by_key(|(t, created, _)| (*t, *created)).copied();
+        let request = |node: usize| head(node).map(|(t, ..)| last_ack[node].map_or(t, |ack| t.max(ack)));
+        let next = (0..nodes).filter_map(|node| request(node).map(|r| (r, node))).min();
+        let Some((r, node)) = next.filter(|&(r, _)| r <= network.t_max()) else { return Ok(logs) };
+        let (_, creation, event) = head(node).unwrap();
+        pending[node].retain(|&(_, created, _)| created != creation);
+
+        let mut t_ack = r;
+        for (id, module) in network.modules().iter().enumerate() {
+            for (port, input) in module.inputs.iter().enumerate() {
+                if *input != Input::Node(NodeId::new(node)) {
+                    continue;
+                }
+                let state = &mut states[id];
+                let depth = module.timing.fifo_depth as usize;
+                let enter = if depth == 0 {
+                    r.max(state.busy_until)
+                } else {
+                    let waiting_at = |t: Tick| state.accepted_starts.iter().filter(|&&start| start > t).count();
+                    let mut candidates: BTreeSet<Tick> =
+                        state.accepted_starts.iter().copied().filter(|&start| start > r).collect();
+                    candidates.insert(r);
+                    candidates.into_iter().find(|&t| waiting_at(t) < depth).unwrap()
+                };
+                let start = enter.max(state.busy_until);
+                state.accepted_starts.push(start);
+                let done = start + module.timing.delay_to_process;
+                state.busy_until = done;
+                t_ack = t_ack.max(enter + module.timing.delay_to_ack);
+                let out = receive(module, state, port, &event, start)?;
+                for (x, y, polarity) in out {
+                    for output in network.outputs(ModuleId::new(id)) {
+                        for repeat in 0..module.timing.n_repeat {
+                            let t_pre = done + Tick::from(repeat) * module.timing.delay_to_repeat;
+                            pending[output.index()].push((t_pre, created, Event { t_pre, x, y, polarity }));
+                            created += 1;
+                        }
+                    }
+                }
+            }
+        }
+        last_ack[node] = Some(t_ack);
+        let Event { t_pre, x, y, polarity } = event;
+        logs[node].push(StimulusEvent { t_pre, x, y, polarity }, r, t_ack);
+    }
+}
+
+/// Clocked mode: the events of each node.
+pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<Vec<EventLog>, OutsideMatrix> {
+    let nodes = network.nodes().len();
+    let mut logs = vec![EventLog::default(); nodes];
+    let mut states: Vec<State> = network.modules().iter().map(State::new).collect();
+    let mut past: Vec<Vec<Event>> = vec![Vec::new(); nodes];
+    let mut taken = vec![0; stimuli.len()];
+    let mut s = 0;
+    while s <= network.t_max() {
+        let source_left = stimuli
+            .iter()
+            .zip(&taken)
+            .any(|(stimulus, &taken)| stimulus.t_pre().get(taken).is_some_and(|&t| t <= network.t_max()));
+        let read_back = |node: usize| {
+            network.modules().iter().enumerate().any(|(id, module)| {
+                module.inputs.contains(&Input::Node(NodeId::new(node))) && is_feedback(network, id, NodeId::new(node))
+            })
+        };
+        let fed = (0..nodes).any(|node| !past[node].is_empty() && read_back(node));
+        let beyond = network.modules().iter().zip(&states).any(|(module, state)| {
+            !matches!(module.kind, ModuleKind::Softmax(_))
+                && module.kind.neurons().is_some_and(|(_, p, _)| {
+                    state.neurons.iter().any(|neuron| {
+                        (p.fires_plus && neuron.v >= p.threshold_plus.into())
+                            || (p.fires_minus && neuron.v <= p.threshold_minus.into())
+                    })
+                })
+        });
+        if !source_left && !fed && !beyond {
+            break;
+        }
+        let mut present: Vec<Vec<Event>> = vec![Vec::new(); nodes];
+        for (k, (source, stimulus)) in network.sources().iter().zip(stimuli).enumerate() {
+            while let Some(&t) = stimulus.t_pre().get(taken[k])
+                && t < s + dt
+                && t <= network.t_max()
+            {
+                let StimulusEvent { x, y, polarity, .. } = stimulus.event(taken[k]);
+                present[source.index()].push(Event { t_pre: s, x, y, polarity });
+                taken[k] += 1;
+            }
+        }
+        for (id, module) in network.modules().iter().enumerate() {
+            let read = |input: &Input| match input {
+                Input::Node(node) if is_feedback(network, id, *node) => past[node.index()].clone(),
+                Input::Node(node) => present[node.index()].clone(),
+                Input::Undriven(_) => Vec::new(),
+            };
+            let input: Vec<(usize, Event)> = module
+                .inputs
+                .iter()
+                .enumerate()
+                .flat_map(|(port, input)| read(input).into_iter().map(move |event| (port, event)))
+                .collect();
+            let out = step(module, &mut states[id], &input, s)?;
+            for output in network.outputs(ModuleId::new(id)) {
+                present[output.index()] =
+                    out.iter().map(|&(x, y, polarity)| Event { t_pre: s, x, y, polarity }).collect();
+            }
+        }
+        for (log, events) in logs.iter_mut().zip(&present) {
+            for &Event { t_pre, x, y, polarity } in events {
+                log.push(StimulusEvent { t_pre, x, y, polarity }, s, s);
+            }
+        }
+        past = present;
+        s += dt;
+    }
+    Ok(logs)
+}
+
+/// The driver stands at or after the reader in the netlist.
+fn is_feedback(network: &Network, reader: usize, node: NodeId) -> bool {
+    let reader = Element::Module(ModuleId::new(reader));
+    network.driver_position(node) >= network.elements().iter().position(|&element| element == reader).unwrap()
+}
+
+/// One module in one step: `input` is (port, event), port by port.
+fn step(
+    module: &Module,
+    state: &mut State,
+    input: &[(usize, Event)],
+    s: Tick,
+) -> Result<Vec<(i32, i32, Polarity)>, OutsideMatrix> {
+    if input.iter().any(|(_, event)| event.is_reset()) {
+        state.reset(module, s);
+    }
+    let spikes = || input.iter().filter(|(port, event)| event.is_spike() && *port < module.kind.ports());
+    let mut out = Vec::new();
+    match &module.kind {
+        ModuleKind::Flatten(ports) => {
+            for (port, event) in spikes() {
+                out.extend(flattened(ports, *port, event).map(|x| (x, 0, event.polarity)));
+            }
+        }
+        ModuleKind::MaxPool(pool) => {
+            let Some(port) = pool.ports.first() else { return Ok(out) };
+            let mut last = vec![None; state.counts.len()];
+            for (_, event) in spikes().filter(|(port, _)| *port == 0) {
+                if let Some(address) = pool_address(port, event) {
+                    state.counts[address] += 1;
+                    last[address] = Some(event.polarity);
+                }
+            }
+            for row in 0..port.ny_out {
+                for column in 0..port.nx_out {
+                    let cells = window(port, column, row);
+                    if !cells.iter().any(|&cell| last[cell].is_some()) {
+                        continue;
+                    }
+                    let highest = cells.iter().map(|&cell| state.counts[cell]).max().unwrap();
+                    let winner = &mut state.winners[(row * port.nx_out + column) as usize];
+                    if winner.is_none_or(|winner| state.counts[winner] < highest) {
+                        *winner = cells.iter().copied().find(|&cell| state.counts[cell] == highest);
+                    }
+                    if let Some(polarity) = winner.and_then(|winner| last[winner]) {
+                        out.push((column as i32, row as i32, polarity));
+                    }
+                }
+            }
+        }
+        kind => {
+            let (_, parameters, _) = kind.neurons().unwrap();
+            let mut sums = vec![0i128; state.neurons.len()];
+            for (port, event) in spikes() {
+                for (n, weight) in touched(kind, *port, event)? {
+                    sums[n] += event.sign() * i128::from(weight);
+                }
+            }
+            for (n, sum) in sums.into_iter().enumerate() {
+                if state.is_refractory(n, s) {
+                    continue;
+                }
+                state.leak(parameters, n, s);
+                state.add(n, sum);
+                if !matches!(kind, ModuleKind::Softmax(_)) {
+                    out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(kind, n, polarity)));
+                }
+            }
+            if matches!(kind, ModuleKind::Softmax(_)) {
+                for _ in input.iter().filter(|(_, event)| event.is_control()) {
+                    out.extend(strongest(state).and_then(|n| leaving(kind, n, Polarity::Positive)));
+                }
+            }
+        }
+    }
+    Ok(out)
+}
