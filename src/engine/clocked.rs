@@ -83,7 +83,10 @@ impl ClockedRun<'_> {
 
     fn next_source_event(&self) -> Option<Tick> {
         let heads = self.stimuli.iter().zip(&self.state.taken);
-        heads.filter_map(|(stimulus, &taken)| stimulus.t_pre().get(taken).copied()).min().filter(|&t| t <= self.plan.t_max)
+        heads
+            .filter_map(|(stimulus, &taken)| stimulus.t_pre().get(taken).copied())
+            .min()
+            .filter(|&t| t <= self.plan.t_max)
     }
 
     fn step(&mut self, s: Tick) -> Result<(), Error> {

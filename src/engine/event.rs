@@ -118,8 +118,7 @@ impl EventRun<'_> {
                 break;
             }
             self.handle(node, r)?;
-            let progress =
-                Progress { time: r, node: Some(NodeId::new(node)), events: &self.recorder.summary.events };
+            let progress = Progress { time: r, node: Some(NodeId::new(node)), events: &self.recorder.summary.events };
             if stop(&progress) {
                 break;
             }
@@ -132,7 +131,8 @@ impl EventRun<'_> {
     fn handle(&mut self, node: usize, r: Tick) -> Result<(), Error> {
         let plan = &self.plan.nodes[node];
         let idle = |reader: &Reader| self.populations[reader.population].handshake.busy_until() <= r;
-        if plan.in_runs && plan.readers.iter().all(idle)
+        if plan.in_runs
+            && plan.readers.iter().all(idle)
             && let Pending::Queue(queue) = &mut self.state.pending[node]
         {
             let mut run = std::mem::take(&mut self.state.run);
@@ -152,8 +152,8 @@ impl EventRun<'_> {
             return Ok(());
         }
         loop {
-            let Some(event) = self.state.pending[node].pop() else { return Ok(()) };
-            self.state.waiting -= 1;
+            let Some((event, last)) = self.state.pending[node].pop() else { return Ok(()) };
+            self.state.waiting -= u64::from(last);
             self.state.refill(node, self.stimuli);
             let mut t_ack = r;
             for &reader in &plan.readers {
@@ -305,4 +305,3 @@ pub(super) fn is_spike(event: &StimulusEvent) -> bool {
         Polarity::Reset => false,
     }
 }
-

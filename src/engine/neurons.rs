@@ -353,6 +353,7 @@ impl Neurons {
                     self.hits.push(Hit(n as u32));
                 }
             }
+            self.bound(plan);
         }
         sums.clear();
         self.sums = sums;

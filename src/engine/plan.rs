@@ -413,10 +413,9 @@ fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
             .inputs
             .iter()
             .map(|input| match input {
-                Input::Node(node) => PlanInput {
-                    node: Some(*node),
-                    feedback: position[node.index()] >= module_position[index],
-                },
+                Input::Node(node) => {
+                    PlanInput { node: Some(*node), feedback: position[node.index()] >= module_position[index] }
+                }
                 Input::Undriven(_) => PlanInput { node: None, feedback: false },
             })
             .collect();

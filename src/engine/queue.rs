@@ -106,7 +106,14 @@ impl Pending {
                 let created = repeated.created;
                 repeated.created += 1;
                 let StimulusEvent { t_pre, x, y, polarity } = event;
-                repeated.heap.push(Reverse(Repetition { t_pre, created, repetition: 0, x, y, polarity: polarity as i8 }));
+                repeated.heap.push(Reverse(Repetition {
+                    t_pre,
+                    created,
+                    repetition: 0,
+                    x,
+                    y,
+                    polarity: polarity as i8,
+                }));
                 repeated.heap.peek().is_some_and(|Reverse(head)| head.created == created)
             }
         }
@@ -121,18 +128,19 @@ impl Pending {
         }
     }
 
-    /// Takes the head.
-    pub fn pop(&mut self) -> Option<StimulusEvent> {
+    /// Takes the head. Says too whether this was the last repetition of the event.
+    pub fn pop(&mut self) -> Option<(StimulusEvent, bool)> {
         match self {
             Self::Queue(queue) => {
                 let event = queue.waiting().first().copied()?;
                 queue.take(1);
-                Some(event)
+                Some((event, true))
             }
             Self::Repeated(repeated) => {
                 let mut head = repeated.heap.peek_mut()?;
                 let Repetition { t_pre, x, y, polarity, repetition, .. } = head.0.clone();
-                if repetition + 1 < repeated.n_repeat {
+                let last = repetition + 1 == repeated.n_repeat;
+                if !last {
                     head.0.repetition += 1;
                     head.0.t_pre = t_pre.saturating_add(repeated.delay_to_repeat);
                     drop(head);
@@ -140,7 +148,7 @@ impl Pending {
                     std::collections::binary_heap::PeekMut::pop(head);
                 }
                 let polarity = Polarity::from_integer(polarity.into()).unwrap_or(Polarity::Positive);
-                Some(StimulusEvent { t_pre, x, y, polarity })
+                Some((StimulusEvent { t_pre, x, y, polarity }, last))
             }
         }
     }
