@@ -3,6 +3,9 @@
 #[allow(dead_code)] // until the first command writes a result
 mod provenance;
 
+mod diagnostic;
+mod run;
+
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,14 +22,19 @@ struct CommandLine {
 
 /// One variant a subcommand; each file has its `Arguments` and `run`.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Run(run::Arguments),
+}
 
 /// Exit status 0: done; 1: the input is at fault; 2: usage (clap's own).
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
     let result: miette::Result<()> = match line.command {
-        Some(command) => match command {},
-        None => Ok(()),
+        Some(Command::Run(arguments)) => run::run(&arguments),
+        None => match line.schematic {
+            Some(schematic) => run::run_in_place(&schematic),
+            None => Ok(()),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,12 +9,14 @@
 
 mod events;
 mod module;
+mod set;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
 pub use module::{
     Array, Conv, ConvPort, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool, Module,
     ModuleKind, NeuronParameters, Output, PoolPort, Reset, Timing,
 };
+pub use set::SETTABLE_KEYS;
 
 use std::collections::HashMap;
 
@@ -96,6 +98,14 @@ pub enum Fault {
         expected: String,
         /// The value given.
         found: String,
+    },
+    /// A key that no module has, or that cannot be changed by itself.
+    #[error("no parameter {key} can be set; there are {known}")]
+    UnknownKey {
+        /// The key given.
+        key: String,
+        /// The keys there are.
+        known: String,
     },
     /// More neurons than this build accepts in one module.
     #[error("{found} neurons in one module; the limit is {}", MAX_NEURONS)]

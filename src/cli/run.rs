@@ -1,0 +1,166 @@
+//! `megasim run FILE.sch`, and the bare `megasim FILE.sch` that does as MegaSim did.
+
+use super::{diagnostic, provenance};
+use clap::Args;
+use megasim::engine::{Mode, Plan, Probes, Record, Simulation};
+use megasim::netfile::{self, Netfiles};
+use megasim::network::{Network, Tick};
+use megasim::whole::{self, NewDirectory, Replace};
+use miette::{Result, bail};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// Run a netfile directory, event by event or clocked
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The schematic
+    schematic: PathBuf,
+    /// Where the event files go; a new directory
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Run in steps, all spikes of a step at once, instead of event by event
+    #[arg(long)]
+    clocked: bool,
+    /// Ticks of a clocked step
+    #[arg(long, value_name = "TICKS", default_value_t = 1, requires = "clocked", value_parser = clap::value_parser!(i64).range(1..))]
+    dt: Tick,
+    /// The last tick, instead of the schematic's Tmax
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(i64).range(0..))]
+    tmax: Option<Tick>,
+    /// Change a parameter of all modules with an output that matches, as '05Dense*.THplus=5000000' or '*.fifo_depth=4'
+    #[arg(long, value_name = "GLOB.KEY=VALUE")]
+    set: Vec<Setting>,
+    /// Write counts as JSON: events, operations, updates, last time, pending at Tmax, saturations
+    #[arg(long, value_name = "FILE.json")]
+    summary: Option<PathBuf>,
+    /// Replace an earlier result
+    #[arg(long)]
+    force: bool,
+}
+
+/// One `--set`.
+#[derive(Debug, Clone)]
+struct Setting {
+    pattern: glob::Pattern,
+    key: String,
+    value: i64,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (left, value) = text.rsplit_once('=').ok_or("expected GLOB.KEY=VALUE, found no `=`")?;
+        let (pattern, key) = left.rsplit_once('.').ok_or("expected GLOB.KEY=VALUE, found no `.` before the key")?;
+        let value = value.trim().parse().map_err(|_| format!("expected an integer after `=`, found `{value}`"))?;
+        let pattern = glob::Pattern::new(pattern).map_err(|error| format!("pattern `{pattern}`: {error}"))?;
+        Ok(Self { pattern, key: key.trim().into(), value })
+    }
+}
+
+/// Reads a schematic with all its files; warnings go to stderr.
+pub fn read(schematic: &Path) -> Result<Netfiles> {
+    let netfiles = netfile::read(schematic).map_err(|error| diagnostic::netfile(&error))?;
+    for warning in &netfiles.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(netfiles)
+}
+
+/// Runs as the arguments say.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Netfiles { mut network, stimuli, .. } = read(&arguments.schematic)?;
+    for Setting { pattern, key, value } in &arguments.set {
+        let count = network.set(|node| pattern.matches(node), key, *value).map_err(diagnostic::report)?;
+        if count == 0 {
+            bail!("--set: no module has an output that matches `{pattern}` and a parameter {key}");
+        }
+    }
+    if let Some(tmax) = arguments.tmax {
+        network = network.with_t_max(tmax).map_err(diagnostic::report)?;
+    }
+    let mode = if arguments.clocked { Mode::Clocked { dt: arguments.dt } } else { Mode::Event };
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let out = NewDirectory::create(&arguments.out, replace).map_err(diagnostic::report)?;
+    if let Some(summary) = &arguments.summary
+        && replace == Replace::No
+        && summary.exists()
+    {
+        return Err(diagnostic::report(whole::Error::Exists(summary.clone())));
+    }
+    let record = simulate(&network, mode, &stimuli)?;
+    netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
+    let parameters = json!({
+        "mode": if arguments.clocked { "clocked" } else { "event" },
+        "dt": arguments.clocked.then_some(arguments.dt),
+        "Tmax": network.t_max(),
+        "set": arguments.set.iter().map(|it| format!("{}.{}={}", it.pattern, it.key, it.value)).collect::<Vec<_>>(),
+    });
+    let directory = arguments.schematic.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let provenance = provenance::Run { results: &["node_*.evs"], inputs: &[directory], seed: None, parameters };
+    provenance::write(out.path(), &provenance).map_err(diagnostic::report)?;
+    if let Some(path) = &arguments.summary {
+        let text = format!("{:#}\n", summary(&network, &record));
+        whole::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(diagnostic::report)?;
+    }
+    out.finish().map_err(diagnostic::report)?;
+    print_summary(&network, &record, &arguments.out);
+    Ok(())
+}
+
+/// Runs a schematic where it lies: event files beside it, replacing those of an earlier run.
+pub fn run_in_place(schematic: &Path) -> Result<()> {
+    let Netfiles { network, stimuli, .. } = read(schematic)?;
+    let directory = schematic.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let record = simulate(&network, Mode::Event, &stimuli)?;
+    netfile::write_event_files(directory, &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
+    print_summary(&network, &record, directory);
+    Ok(())
+}
+
+fn simulate(network: &Network, mode: Mode, stimuli: &[megasim::network::Stimulus]) -> Result<Record> {
+    let plan = Plan::new(network).map_err(diagnostic::report)?;
+    Simulation::new(&plan, mode, &Probes::all(network)).run(stimuli).map_err(diagnostic::report)
+}
+
+fn module_name(network: &Network, module: usize) -> &str {
+    let outputs = network.outputs(megasim::network::ModuleId::new(module));
+    outputs.first().map_or("(no output)", |node| &network.nodes()[node.index()].name)
+}
+
+/// The counts of a run, by node and module name.
+fn summary(network: &Network, record: &Record) -> Value {
+    let summary = &record.summary;
+    let events: Map<String, Value> =
+        network.nodes().iter().zip(&summary.events).map(|(node, &n)| (node.name.clone(), n.into())).collect();
+    let saturations: Map<String, Value> = summary
+        .saturations
+        .iter()
+        .enumerate()
+        .map(|(module, &n)| (module_name(network, module).to_string(), n.into()))
+        .collect();
+    json!({
+        "events": events,
+        "synaptic_operations": summary.synaptic_operations,
+        "neuron_updates": summary.neuron_updates,
+        "last_time": summary.last_time,
+        "pending_at_Tmax": summary.pending,
+        "saturations": saturations,
+    })
+}
+
+fn print_summary(network: &Network, record: &Record, out: &Path) {
+    let summary = &record.summary;
+    let events: u64 = summary.events.iter().sum();
+    let last = summary.last_time.map_or("none".into(), |t| t.to_string());
+    println!(
+        "{} nodes, {events} events, {} synaptic operations, last time {last}, pending at Tmax {}",
+        network.nodes().len(),
+        summary.synaptic_operations,
+        summary.pending
+    );
+    let saturated: u64 = summary.saturations.iter().sum();
+    if saturated > 0 {
+        println!("potentials cut off at 32 bits: {saturated}");
+    }
+    println!("event files: {}", out.display());
+}

@@ -1,0 +1,149 @@
+//! Changing one parameter of modules by its netfile key.
+
+use super::{Fault, Module, ModuleKind, Network, NeuronParameters, Output, Reset, Tick};
+
+/// The keys that can be set: head, state, neurons, output. Sizes and weights cannot.
+pub const SETTABLE_KEYS: &[&str] = &[
+    "delay_to_process",
+    "delay_to_ack",
+    "fifo_depth",
+    "n_repeat",
+    "delay_to_repeat",
+    "time_busy_initial",
+    "THplus",
+    "THplusInfo",
+    "THminus",
+    "THminusInfo",
+    "Reset_to_reminder",
+    "MembReset",
+    "TLplus",
+    "TLminus",
+    "Tmin",
+    "T_Refract",
+    "crop_xmin",
+    "crop_xmax",
+    "crop_ymin",
+    "crop_ymax",
+    "xshift_pre",
+    "yshift_pre",
+    "x_subsmp",
+    "y_subsmp",
+    "xshift_pos",
+    "yshift_pos",
+    "rectify",
+];
+
+impl Network {
+    /// Sets a parameter, named by its netfile key, of every module one of whose outputs has a name that `selects`, where it has that
+    /// key. Returns how many modules it set.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownKey`], or [`Fault::Range`] if a module may not have the value; the network is unchanged then.
+    pub fn set(&mut self, selects: impl Fn(&str) -> bool, key: &str, value: i64) -> Result<usize, Fault> {
+        let Some(key) = SETTABLE_KEYS.iter().find(|known| **known == key) else {
+            return Err(Fault::UnknownKey { key: key.into(), known: SETTABLE_KEYS.join(", ") });
+        };
+        let mut modules = self.modules.clone();
+        let mut count = 0;
+        for (module, outputs) in modules.iter_mut().zip(&self.outputs) {
+            if outputs.iter().any(|node| selects(&self.nodes[node.index()].name)) && module.set(key, value)? {
+                module.check()?;
+                count += 1;
+            }
+        }
+        self.modules = modules;
+        Ok(count)
+    }
+}
+
+impl Module {
+    /// Sets one parameter; says whether the module has it.
+    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, Fault> {
+        let timing = &mut self.timing;
+        match key {
+            "delay_to_process" => timing.delay_to_process = value,
+            "delay_to_ack" => timing.delay_to_ack = value,
+            "fifo_depth" => timing.fifo_depth = narrow(key, value)?,
+            "n_repeat" => timing.n_repeat = narrow(key, value)?,
+            "delay_to_repeat" => timing.delay_to_repeat = value,
+            "time_busy_initial" => timing.time_busy_initial = value,
+            _ => {
+                let (neurons, output) = match &mut self.kind {
+                    ModuleKind::Conv(conv) => (&mut conv.neurons, &mut conv.output),
+                    ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+                        (&mut full.neurons, &mut full.output)
+                    }
+                    ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return Ok(false),
+                };
+                return Ok(neurons.set(key, value)? || output.set(key, value)?);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl NeuronParameters {
+    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, Fault> {
+        match key {
+            "THplus" => self.threshold_plus = narrow(key, value)?,
+            "THplusInfo" => self.fires_plus = flag(key, value)?,
+            "THminus" => self.threshold_minus = narrow(key, value)?,
+            "THminusInfo" => self.fires_minus = flag(key, value)?,
+            "Reset_to_reminder" => {
+                self.reset = match value {
+                    0 => Reset::ToRest,
+                    1 => Reset::Subtract,
+                    2 => Reset::Modulo,
+                    _ => return Err(out_of_range(key, "0, 1 or 2", value)),
+                }
+            }
+            "MembReset" => self.membrane_reset = narrow(key, value)?,
+            "TLplus" => self.leak_plus = narrow(key, value)?,
+            "TLminus" => self.leak_minus = narrow(key, value)?,
+            "Tmin" => self.t_min = value as Tick,
+            "T_Refract" => self.refractory = value as Tick,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Output {
+    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, Fault> {
+        let field = match key {
+            "crop_xmin" => &mut self.crop_xmin,
+            "crop_xmax" => &mut self.crop_xmax,
+            "crop_ymin" => &mut self.crop_ymin,
+            "crop_ymax" => &mut self.crop_ymax,
+            "xshift_pre" => &mut self.xshift_pre,
+            "yshift_pre" => &mut self.yshift_pre,
+            "x_subsmp" => &mut self.x_subsmp,
+            "y_subsmp" => &mut self.y_subsmp,
+            "xshift_pos" => &mut self.xshift_pos,
+            "yshift_pos" => &mut self.yshift_pos,
+            "rectify" => {
+                self.rectify = flag(key, value)?;
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        *field = narrow(key, value)?;
+        Ok(true)
+    }
+}
+
+fn narrow<N: TryFrom<i64>>(key: &'static str, value: i64) -> Result<N, Fault> {
+    N::try_from(value).map_err(|_| out_of_range(key, "a value within 32 bits", value))
+}
+
+fn flag(key: &'static str, value: i64) -> Result<bool, Fault> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(out_of_range(key, "0 or 1", value)),
+    }
+}
+
+fn out_of_range(key: &'static str, expected: &str, value: i64) -> Fault {
+    Fault::Range { key, expected: expected.into(), found: value.to_string() }
+}
