@@ -133,6 +133,7 @@ impl Neurons {
             self.bound(plan);
         }
         if !fits(self.low, self.high) {
+            (self.low, self.high) = (i32::MIN.into(), i32::MAX.into());
             return Tests::Saturating;
         }
         let minus_out_of_reach = self.low - down > floor;
@@ -312,8 +313,21 @@ impl Neurons {
         (x, y, sign): (i32, i32, Sign),
     ) -> Result<u64, Outside> {
         let sums = &mut self.sums;
-        sums.make_room(self.v.len(), port.most_up.max(port.most_down));
+        let most = port.most_up.max(port.most_down);
         let mut operations = 0;
+        if most > i64::from(i32::MAX) {
+            // Only -2^31 with its sign changed: it does not fit a 32-bit sum even alone.
+            sums.widen(self.v.len());
+            reach(plan, port, x, y, |weights, stretch| {
+                operations += stretch.len as u64;
+                let wide = &mut sums.wide[stretch.neuron..][..stretch.len];
+                for (sum, &weight) in wide.iter_mut().zip(&weights[stretch.weight..]) {
+                    *sum = sum.saturating_add(sign.factor() * i64::from(weight));
+                }
+            })?;
+            return Ok(operations);
+        }
+        sums.make_room(self.v.len(), most);
         reach(plan, port, x, y, |weights, stretch| {
             operations += stretch.len as u64;
             let sums = &mut sums.narrow[stretch.neuron..][..stretch.len];
@@ -374,14 +388,20 @@ impl Sums {
     fn make_room(&mut self, n: usize, most: i64) {
         self.narrow.resize(n, 0);
         if self.bound + most > i64::from(i32::MAX) {
-            self.wide.resize(n, 0);
-            for (wide, narrow) in self.wide.iter_mut().zip(&mut self.narrow) {
-                *wide = wide.saturating_add(i64::from(std::mem::take(narrow)));
-            }
-            self.wide_used = true;
-            self.bound = 0;
+            self.widen(n);
         }
         self.bound += most;
+    }
+
+    /// Empties the 32-bit sums into the 64-bit ones.
+    fn widen(&mut self, n: usize) {
+        self.narrow.resize(n, 0);
+        self.wide.resize(n, 0);
+        for (wide, narrow) in self.wide.iter_mut().zip(&mut self.narrow) {
+            *wide = wide.saturating_add(i64::from(std::mem::take(narrow)));
+        }
+        self.wide_used = true;
+        self.bound = 0;
     }
 
     fn of(&self, n: usize) -> i64 {
