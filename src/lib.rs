@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod ann;
+pub mod dataset;
 pub mod engine;
 pub mod netfile;
 pub mod network;

@@ -63,6 +63,14 @@ pub fn forward(graph: &Graph, batch: ArrayView2<f32>) -> Result<Array2<f32>, Wro
     Ok(concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, graph.output_shape().len()))))
 }
 
+/// The class of each sample: the largest output, the first of equal ones.
+pub fn classes(outputs: ArrayView2<f32>) -> Vec<usize> {
+    let largest = |row: ndarray::ArrayView1<f32>| {
+        row.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &x)| if x > best.1 { (i, x) } else { best }).0
+    };
+    outputs.rows().into_iter().map(largest).collect()
+}
+
 /// Calls `visit(first_sample, layer, activations)` with the activations of every layer, the input included.
 ///
 /// Activations come in blocks of consecutive samples, in order; within a block, layer after layer. Memory is bounded by a

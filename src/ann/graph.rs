@@ -127,7 +127,7 @@ pub enum Activation {
     },
     /// 1 where `x > 0`, else 0.
     BinaryStep,
-    /// +1 where `x >= 0`, else -1.
+    /// +1 where `x > 0`, else -1 (SNN toolbox's `binary_tanh`, which rounds half to even).
     BinarySign,
 }
 
@@ -389,6 +389,33 @@ impl GraphBuilder {
     /// The layers so far.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// The graph that ends in `output`; layers that do not lead there are left out.
+    ///
+    /// # Errors
+    /// As [`Graph::new`].
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn finish_at(self, output: LayerId) -> Result<Graph, Fault> {
+        let mut leads = vec![false; self.layers.len()];
+        leads[output] = true;
+        // The input stays: a graph has one.
+        leads[0] = true;
+        for id in (0..=output).rev().filter(|&id| id > 0) {
+            if leads[id] {
+                self.layers[id].inputs.iter().for_each(|&input| leads[input] = true);
+            }
+        }
+        let mut moved = vec![0; self.layers.len()];
+        let mut layers = Vec::new();
+        for (id, mut layer) in self.layers.into_iter().enumerate().filter(|&(id, _)| leads[id]) {
+            moved[id] = layers.len();
+            layer.inputs.iter_mut().for_each(|input| *input = moved[*input]);
+            layers.push(layer);
+        }
+        Graph::new(layers)
     }
 
     /// The graph.

@@ -2,4 +2,5 @@
 
 pub mod forward;
 pub mod graph;
+pub mod import;
 mod shape;

@@ -4,6 +4,7 @@
 mod provenance;
 
 mod diagnostic;
+mod eval;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +24,7 @@ struct CommandLine {
 /// One variant a subcommand; each file has its `Arguments` and `run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Eval(eval::Arguments),
     Run(run::Arguments),
 }
 
@@ -30,6 +32,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
     let result: miette::Result<()> = match line.command {
+        Some(Command::Eval(arguments)) => eval::run(&arguments),
         Some(Command::Run(arguments)) => run::run(&arguments),
         None => match line.schematic {
             Some(schematic) => run::run_in_place(&schematic),

@@ -214,7 +214,7 @@ fn activate(activation: Activation, x: f32) -> f32 {
         }
         Activation::BinaryStep => f32::from(u8::from(x > 0.0)),
         Activation::BinarySign => {
-            if x >= 0.0 {
+            if x > 0.0 {
                 1.0
             } else {
                 -1.0

@@ -182,7 +182,7 @@ fn activations_are_their_equations() {
     assert!((run(Activation::Softplus { scale: 1.0 }, 0.0) - 2f32.ln()).abs() < 1e-7);
     let clamped = Activation::ClampedRelu { threshold: 0.1, max: Some(1.0) };
     assert_eq!((run(clamped, 0.05), run(clamped, 0.1), run(clamped, 2.0)), (0.0, 0.1, 1.0));
-    assert_eq!((run(Activation::BinaryStep, 0.0), run(Activation::BinarySign, 0.0)), (0.0, 1.0));
+    assert_eq!((run(Activation::BinaryStep, 0.0), run(Activation::BinarySign, 0.0)), (0.0, -1.0));
     assert!((run(Activation::Sigmoid, 1.0) - 0.731_058_6).abs() < 1e-6);
 }
 

@@ -1,0 +1,65 @@
+//! `megasim eval`: a trained network as it is, on test data.
+
+use super::diagnostic::report;
+use super::provenance;
+use clap::Args;
+use comfy_table::Table;
+use megasim::ann::{forward, import};
+use megasim::dataset::{Dataset, Format};
+use megasim::whole::{self, Replace};
+
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Runs a trained network as it is and gives its accuracy
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The trained network
+    model: PathBuf,
+    /// Directory of test data
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Take only the first N test samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    samples: Option<u64>,
+    /// Write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Replace an existing results file
+    #[arg(long, requires = "json")]
+    force: bool,
+}
+
+/// Evaluates and prints.
+pub fn run(arguments: &Arguments) -> miette::Result<()> {
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let model = import::read(&arguments.model).map_err(report)?;
+    let data = Dataset::open(&arguments.data).map_err(report)?;
+    let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let samples = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
+    let samples = data.test(&format, 0, samples).map_err(report)?;
+    let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;
+    let right = forward::classes(outputs.view()).iter().zip(&samples.y).filter(|(found, label)| found == label).count();
+    let total = samples.y.len();
+    let accuracy = right as f64 / total as f64;
+
+    let mut table = Table::new();
+    let library = format!("{} {}", model.source.library, model.source.version.as_deref().unwrap_or(""));
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    table.add_row(vec!["network".to_string(), format!("{} ({})", arguments.model.display(), library.trim())]);
+    table.add_row(vec!["input".to_string(), format!("{}, {} classes", model.input_shape(), model.classes())]);
+    table.add_row(vec!["test samples".to_string(), total.to_string()]);
+    table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
+    println!("{table}");
+
+    if let Some(path) = &arguments.json {
+        let result = json!({ "samples": total, "accuracy": accuracy });
+        whole::write_file(path, replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
+        let mut inputs = vec![arguments.model.clone()];
+        inputs.extend(data.test_files());
+        let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
+        let parameters = json!({ "samples": total });
+        provenance::write_beside(path, &inputs, None, parameters).map_err(report)?;
+    }
+    Ok(())
+}

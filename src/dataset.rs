@@ -1,0 +1,360 @@
+//! Labelled samples from files: `.npz` directories of two layouts.
+//!
+//! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel axis of a
+//! stored array stands is told by the network's input shape.
+
+mod npy;
+
+use crate::ann::graph::Shape;
+use ndarray::Array2;
+use npy::{Array, Rows};
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+/// How many samples of a training set normalise a network, where no set is made for that.
+pub const NORMALIZATION_SAMPLES: usize = 2000;
+
+/// Why data cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory does not hold what is needed.
+    #[error("{directory}: expected {expected}, found neither")]
+    Missing {
+        /// The data directory.
+        directory: PathBuf,
+        /// Which files would do.
+        expected: &'static str,
+    },
+    /// The system did not give a file.
+    #[error("{path}: cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is damaged, or its content does not fit the network.
+    #[error("{path}: {place}: {message}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        place: String,
+        /// What was expected and what was found.
+        message: String,
+    },
+}
+
+/// What a network takes and tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    /// Shape of one sample.
+    pub shape: Shape,
+    /// How many classes there are; labels are below it.
+    pub classes: usize,
+}
+
+/// Samples and their classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    /// `(samples, numbers)`, maps flattened in the order `(channels, height, width)`.
+    pub x: Array2<f32>,
+    /// The class of each sample.
+    pub y: Vec<usize>,
+}
+
+/// A directory of data; files are read when they are asked for.
+///
+/// Two layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's), and `test.npz` and
+/// `train.npz` with arrays `x` and `y`. Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255.
+///
+/// ```no_run
+/// use megasim::ann::graph::Shape;
+/// use megasim::dataset::{Dataset, Format};
+///
+/// let data = Dataset::open("data/mnist".as_ref())?;
+/// let format = Format { shape: Shape::Maps { channels: 1, height: 28, width: 28 }, classes: 10 };
+/// let samples = data.test(&format, 0, Some(1000))?;
+/// println!("{} samples, the first is of class {}", samples.y.len(), samples.y[0]);
+/// # Ok::<(), megasim::dataset::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    directory: PathBuf,
+}
+
+/// Where an array lies: a file, and its name in there (none: it is the only one).
+struct Location {
+    path: PathBuf,
+    name: Option<&'static str>,
+}
+
+impl Dataset {
+    /// Looks what the directory holds.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where it holds neither layout.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Unreadable { path: directory.into(), source };
+        if !std::fs::metadata(directory).map_err(unreadable)?.is_dir() {
+            return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, "expected a directory, found a file")));
+        }
+        let dataset = Self { directory: directory.into() };
+        dataset.test_location("x")?;
+        Ok(dataset)
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The files that [`Self::test`] reads.
+    pub fn test_files(&self) -> Vec<PathBuf> {
+        let locations = ["x", "y"].into_iter().filter_map(|name| self.test_location(name).ok());
+        let mut files: Vec<PathBuf> = locations.map(|location| location.path).collect();
+        files.dedup();
+        files
+    }
+
+    /// The file that [`Self::normalization`] reads.
+    pub fn normalization_file(&self) -> Option<PathBuf> {
+        Some(self.normalization_location().ok()?.path)
+    }
+
+    /// Test samples from number `skip` on, at most `samples` of them.
+    ///
+    /// # Errors
+    /// Damaged files; arrays that do not fit the network or each other; a label out of range; a pixel that is no number;
+    /// no sample left after `skip`.
+    pub fn test(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
+        let (x, y) = (self.test_location("x")?, self.test_location("y")?);
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let (images, images_total) = read_images(&x, format.shape, rows)?;
+        let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
+        if images_total != labels_total {
+            return Err(y.unusable(format!("expected {images_total} labels, one a sample, found {labels_total}")));
+        }
+        Ok(Samples { x: images, y: labels })
+    }
+
+    /// Samples to normalise a network with: `x_norm.npz`, or the first 2,000 of `train.npz`.
+    ///
+    /// # Errors
+    /// As [`Self::test`].
+    pub fn normalization(&self, format: &Format) -> Result<Array2<f32>, Error> {
+        let location = self.normalization_location()?;
+        let take = if location.name.is_some() { NORMALIZATION_SAMPLES } else { usize::MAX };
+        Ok(read_images(&location, format.shape, Rows { skip: 0, take })?.0)
+    }
+
+    fn test_location(&self, name: &'static str) -> Result<Location, Error> {
+        let own = self.directory.join(format!("{name}_test.npz"));
+        if own.exists() {
+            return Ok(Location { path: own, name: None });
+        }
+        let pair = self.directory.join("test.npz");
+        if pair.exists() && !self.directory.join("x_test.npz").exists() {
+            return Ok(Location { path: pair, name: Some(name) });
+        }
+        let expected = "'x_test.npz' and 'y_test.npz', or 'test.npz' with arrays 'x' and 'y'";
+        Err(Error::Missing { directory: self.directory.clone(), expected })
+    }
+
+    fn normalization_location(&self) -> Result<Location, Error> {
+        let own = self.directory.join("x_norm.npz");
+        if own.exists() {
+            return Ok(Location { path: own, name: None });
+        }
+        let pair = self.directory.join("train.npz");
+        if pair.exists() {
+            return Ok(Location { path: pair, name: Some("x") });
+        }
+        let expected = "'x_norm.npz', or 'train.npz' with an array 'x', to normalise with";
+        Err(Error::Missing { directory: self.directory.clone(), expected })
+    }
+}
+
+impl Location {
+    fn unusable(&self, message: impl Into<String>) -> Error {
+        let place = self.name.map_or("its array".into(), |name| format!("array '{name}'"));
+        Error::Unusable { path: self.path.clone(), place, message: message.into() }
+    }
+
+    /// Reads some rows of the array.
+    fn read(&self, rows: Rows) -> Result<Array, Error> {
+        let unreadable = |source| Error::Unreadable { path: self.path.clone(), source };
+        let damaged = |error: zip::result::ZipError| Error::Unusable {
+            path: self.path.clone(),
+            place: "zip".into(),
+            message: format!("expected an .npz archive, found: {error}"),
+        };
+        if self.path.is_dir() {
+            return Err(unreadable(io::Error::new(io::ErrorKind::IsADirectory, "expected a file, found a directory")));
+        }
+        let file = File::open(&self.path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+        let mut entries: Vec<String> = archive.file_names().map(String::from).collect();
+        entries.sort();
+        let array_name = |entry: &str| entry.strip_suffix(".npy").unwrap_or(entry).to_string();
+        let entry = match (self.name, &entries[..]) {
+            (Some(name), entries) => entries.iter().find(|entry| array_name(entry) == name),
+            (None, [only]) => Some(only),
+            (None, several) => several.iter().find(|entry| array_name(entry) == "arr_0"),
+        };
+        let Some(entry) = entry else {
+            let expected = self.name.map_or("one array".into(), |name| format!("an array '{name}'"));
+            let found = entries.iter().map(|entry| array_name(entry)).collect::<Vec<_>>().join(", ");
+            let message = format!("expected {expected}, found [{found}]");
+            return Err(Error::Unusable { path: self.path.clone(), place: "arrays".into(), message });
+        };
+        let mut content = archive.by_name(entry).map_err(damaged)?;
+        // Deflate shrinks at most 1,032 to 1.
+        let array =
+            npy::read(&mut content, rows, size.saturating_mul(1032)).map_err(|message| self.unusable(message))?;
+        // To the end, where the check sum is compared: damage shows even where only a part is wanted.
+        io::copy(&mut content, &mut io::sink()).map_err(|error| self.unusable(format!("damaged: {error}")))?;
+        Ok(array)
+    }
+}
+
+/// Samples in the order of the network's input, and how many the array has in all.
+fn read_images(location: &Location, shape: Shape, rows: Rows) -> Result<(Array2<f32>, usize), Error> {
+    let Array { shape: stored, values, is_bytes } = location.read(rows)?;
+    let [total, dimensions @ ..] = &stored[..] else {
+        return Err(location.unusable("expected an array of samples, found a single number"));
+    };
+    let order = element_order(dimensions, shape).map_err(|message| location.unusable(message))?;
+    if values.is_empty() {
+        return Err(location.unusable(format!("expected more than {} samples, found {total}", rows.skip)));
+    }
+    let scale = if is_bytes { 255.0 } else { 1.0 };
+    let samples = values.chunks_exact(shape.len());
+    let mut images = Array2::zeros((samples.len(), shape.len()));
+    for (i, (mut image, sample)) in images.rows_mut().into_iter().zip(samples).enumerate() {
+        if let Some(pixel) = sample.iter().find(|pixel| !pixel.is_finite()) {
+            let number = rows.skip + i;
+            return Err(location.unusable(format!("expected finite numbers, found {pixel} in sample {number}")));
+        }
+        match &order {
+            None => image.iter_mut().zip(sample).for_each(|(to, from)| *to = from / scale),
+            Some(order) => image.iter_mut().zip(order).for_each(|(to, &from)| *to = sample[from] / scale),
+        }
+    }
+    Ok((images, *total))
+}
+
+/// Where each number of `(channels, height, width)` stands in a stored sample; `None`: where it is.
+fn element_order(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>>, String> {
+    let stored = dimensions.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let Shape::Maps { channels, height, width } = shape else {
+        // Pictures are flattened as they are stored.
+        let len = dimensions.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        return match len {
+            Some(len) if len == shape.len() => Ok(None),
+            _ => Err(format!("expected samples of shape {shape}, found ({stored})")),
+        };
+    };
+    // Each way to store the axes, as strides of (channel, row, column).
+    let mut ways = vec![
+        (vec![channels, height, width], [height * width, width, 1]),
+        (vec![height, width, channels], [1, width * channels, channels]),
+    ];
+    if channels == 1 {
+        ways.extend([(vec![height, width], [0, width, 1]), (vec![height * width], [0, width, 1])]);
+    }
+    if height == 1 {
+        ways.extend([(vec![channels, width], [width, 0, 1]), (vec![width, channels], [1, 0, channels])]);
+    }
+    let mut fitting: Vec<[usize; 3]> = Vec::new();
+    for (_, mut strides) in ways.into_iter().filter(|(axes, _)| axes == dimensions) {
+        // The stride along an axis of one cell says nothing.
+        strides.iter_mut().zip([channels, height, width]).filter(|(_, n)| *n == 1).for_each(|(stride, _)| *stride = 0);
+        if !fitting.contains(&strides) {
+            fitting.push(strides);
+        }
+    }
+    let strides = match fitting[..] {
+        [strides] => strides,
+        [] => {
+            return Err(format!(
+                "expected samples of shape {shape}, as (channels, height, width) or with the channels last, found ({stored})"
+            ));
+        }
+        _ => {
+            return Err(format!(
+                "expected samples whose shape tells where the channels stand, found ({stored}) for an input of {shape}"
+            ));
+        }
+    };
+    let cells = (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| [c, y, x])));
+    Ok(Some(cells.map(|cell| cell.iter().zip(strides).map(|(&at, stride)| at * stride).sum()).collect()))
+}
+
+/// Class numbers, and how many labels the array has in all.
+fn read_labels(location: &Location, classes: usize, rows: Rows) -> Result<(Vec<usize>, usize), Error> {
+    let Array { shape, values, .. } = location.read(rows)?;
+    let number = |(i, &value): (usize, &f32)| {
+        if value.fract() == 0.0 && (0.0..classes as f32).contains(&value) {
+            return Ok(value as usize);
+        }
+        let (last, sample) = (classes.saturating_sub(1), rows.skip + i);
+        Err(location.unusable(format!("expected labels from 0 to {last}, found {value} for sample {sample}")))
+    };
+    let one_hot = |(i, row): (usize, &[f32])| {
+        let class = row.iter().position(|&value| value == 1.0);
+        let class = class.filter(|_| row.iter().filter(|&&value| value == 0.0).count() + 1 == row.len());
+        class.ok_or_else(|| {
+            let sample = rows.skip + i;
+            location.unusable(format!("expected a single 1 among zeros as the label of sample {sample}, found {row:?}"))
+        })
+    };
+    let labels: Result<Vec<usize>, Error> = match shape[..] {
+        [_] | [_, 1] => values.iter().enumerate().map(number).collect(),
+        [_, n] if n == classes => values.chunks_exact(n).enumerate().map(one_hot).collect(),
+        _ => {
+            let message = format!("expected class numbers or one-hot rows of {classes}, found shape {shape:?}");
+            return Err(location.unusable(message));
+        }
+    };
+    Ok((labels?, shape[0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn maps(channels: usize, height: usize, width: usize) -> Shape {
+        Shape::Maps { channels, height, width }
+    }
+
+    #[test]
+    fn the_input_shape_tells_where_the_channels_stand() {
+        let order = |dimensions: &[usize], shape| element_order(dimensions, shape).unwrap().unwrap();
+        assert_eq!(order(&[2, 1, 3], maps(2, 1, 3)), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(order(&[1, 3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);
+        assert_eq!(order(&[3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);
+        assert_eq!(order(&[2, 2], maps(1, 2, 2)), [0, 1, 2, 3]);
+        assert_eq!(order(&[4], maps(1, 2, 2)), [0, 1, 2, 3]);
+        assert_eq!(element_order(&[2, 2], Shape::Features(4)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_can_be_read_two_ways_is_refused() {
+        assert!(element_order(&[3, 3, 3], maps(3, 3, 3)).unwrap_err().contains("where the channels stand"));
+        assert!(element_order(&[2, 2], maps(2, 1, 2)).unwrap_err().contains("where the channels stand"));
+        // Two ways that mean the same.
+        assert!(element_order(&[1, 1, 1], maps(1, 1, 1)).is_ok());
+        assert!(element_order(&[1, 5, 1], maps(1, 1, 5)).is_ok());
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        assert!(element_order(&[28, 28], maps(3, 28, 28)).is_err());
+        assert!(element_order(&[27, 28, 1], maps(1, 28, 28)).is_err());
+        assert!(element_order(&[785], Shape::Features(784)).is_err());
+        assert!(element_order(&[usize::MAX, 2], Shape::Features(784)).is_err());
+    }
+}
