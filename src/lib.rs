@@ -12,6 +12,7 @@
 
 pub mod ann;
 pub mod dataset;
+pub mod convert;
 pub mod engine;
 pub mod netfile;
 pub mod network;

@@ -1,0 +1,243 @@
+//! `megasim.json`: what a converted network's netfiles cannot say.
+
+use super::emit::Emitted;
+use super::normalize::Normalized;
+use super::parsed::{Parsed, Source};
+use super::{Options, emit};
+use crate::ann::graph::Shape;
+use crate::network::Reset;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Its name in the netfile directory.
+pub const FILE_NAME: &str = "megasim.json";
+
+/// Version of the layout below.
+pub const FORMAT: u32 = 1;
+
+/// Why a manifest could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not there, or cannot be read.
+    #[error("{path}: cannot be read: {source}; a directory that 'megasim convert' wrote has one")]
+    Read {
+        /// The manifest.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is damaged.
+    #[error("{path}: expected what 'megasim convert' writes, found something else: {message}")]
+    Parse {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+}
+
+/// Where a converted network came from, and how its nodes are to be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The analog network.
+    pub model: Model,
+    /// What goes in.
+    pub input: InputLayer,
+    /// What comes out.
+    pub output: OutputLayer,
+    /// The layers in netlist order.
+    pub layers: Vec<Layer>,
+    /// Node that makes the biases act, once for each event; none where no layer has a bias.
+    pub bias_clock: Option<String>,
+    /// Node that resets all modules.
+    pub reset_event: String,
+    /// How the weights were made.
+    pub conversion: Conversion,
+}
+
+/// The analog network of a converted one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Its file name.
+    pub name: String,
+    /// A copy of it, relative to the manifest, from which analog outputs can be computed.
+    pub copy: String,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// The input of a converted network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputLayer {
+    /// The source's name of it.
+    pub name: String,
+    /// `[features]` or `[maps, height, width]`.
+    pub shape: Vec<usize>,
+    /// Nodes, one a map; a vector is one row.
+    pub nodes: Vec<String>,
+    /// Number of the sample that stands at each address (map after map, `y`, `x`); none where they stand in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Vec<usize>>,
+}
+
+/// The output of a converted network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputLayer {
+    /// Its node; address `x` is the class.
+    pub node: String,
+    /// How many classes there are.
+    pub classes: usize,
+}
+
+/// One layer of a converted network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Its name in the netfiles.
+    pub name: String,
+    /// The source's name of it.
+    pub source: String,
+    /// SNN toolbox's word for its kind.
+    pub kind: String,
+    /// Names of the layers it reads.
+    pub inputs: Vec<String>,
+    /// `[features]` or `[maps, height, width]`.
+    pub shape: Vec<usize>,
+    /// Nodes, one a map or one.
+    pub nodes: Vec<String>,
+    /// The activation that one spike a millisecond stands for.
+    pub scale: f64,
+}
+
+/// How the weights of a converted network were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversion {
+    /// Percentile of the activations that became one spike a millisecond.
+    pub percentile: f64,
+    /// Samples in the normalisation set.
+    pub normalisation_samples: usize,
+    /// What a weight of 1 became.
+    pub scaling_factor: f64,
+    /// The threshold before scaling.
+    pub v_thresh: f64,
+    /// `subtract`, `zero` or `modulo`.
+    pub reset: String,
+    /// Whether only the original format was used.
+    pub plain_megasim: bool,
+}
+
+/// A shape as numbers.
+fn numbers(shape: Shape) -> Vec<usize> {
+    match shape {
+        Shape::Features(n) => vec![n],
+        Shape::Maps { channels, height, width } => vec![channels, height, width],
+    }
+}
+
+/// What a reset is called on the command line and in the manifest.
+pub fn reset_name(reset: Reset) -> &'static str {
+    match reset {
+        Reset::ToRest => "zero",
+        Reset::Subtract => "subtract",
+        Reset::Modulo => "modulo",
+    }
+}
+
+impl Manifest {
+    /// The manifest of a conversion.
+    pub fn new(
+        model: Model,
+        normalized: &Normalized,
+        emitted: &Emitted,
+        options: &Options,
+        normalisation_samples: usize,
+    ) -> Self {
+        let parsed: &Parsed = &normalized.parsed;
+        let node = |id: &crate::network::NodeId| emitted.network.nodes()[id.index()].name.clone();
+        let nodes = |ids: &[crate::network::NodeId]| ids.iter().map(node).collect::<Vec<_>>();
+        let layers = parsed.layers.iter().enumerate().map(|(k, layer)| {
+            let inputs = layer.sources().into_iter().map(|source| match source {
+                Source::Input => emit::INPUT.into(),
+                Source::Layer(k) => parsed.name(k),
+            });
+            Layer {
+                name: parsed.name(k),
+                source: layer.source_name.clone(),
+                kind: layer.kind.clone(),
+                inputs: inputs.collect(),
+                shape: numbers(layer.shape),
+                nodes: nodes(&emitted.layers[k]),
+                scale: normalized.scales[k],
+            }
+        });
+        let layers: Vec<_> = layers.collect();
+        let output = OutputLayer {
+            node: emitted.layers.last().and_then(|nodes| nodes.first()).map(node).unwrap_or_default(),
+            classes: parsed.layers.last().map_or(0, |layer| layer.shape.len()),
+        };
+        Self {
+            format: FORMAT,
+            model,
+            input: InputLayer {
+                name: parsed.input_name.clone(),
+                shape: numbers(parsed.input),
+                nodes: nodes(&emitted.input),
+                order: parsed.input_order.clone(),
+            },
+            output,
+            layers,
+            bias_clock: emitted.bias_clock.as_ref().map(node),
+            reset_event: node(&emitted.reset),
+            conversion: Conversion {
+                percentile: options.percentile,
+                normalisation_samples,
+                scaling_factor: options.quantization.scaling_factor,
+                v_thresh: options.quantization.threshold,
+                reset: reset_name(options.quantization.reset).into(),
+                plain_megasim: options.format == emit::Format::Original,
+            },
+        }
+    }
+
+    /// Reads the manifest of a netfile directory.
+    ///
+    /// # Errors
+    /// If it is missing, damaged or of another version.
+    pub fn read(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(FILE_NAME);
+        let text = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let parse = |message: String| Error::Parse { path: path.clone(), message };
+        let manifest: Self = serde_json::from_slice(&text).map_err(|error| parse(error.to_string()))?;
+        if manifest.format != FORMAT {
+            return Err(parse(format!("expected format {FORMAT}, found {}", manifest.format)));
+        }
+        let addresses = manifest.addresses();
+        if addresses == 0 || addresses != manifest.input.order.as_ref().map_or(addresses, Vec::len) {
+            return Err(parse("expected an input order as long as the input".into()));
+        }
+        if manifest.input.order.iter().flatten().any(|&number| number >= addresses) {
+            return Err(parse("expected an input order within the input".into()));
+        }
+        Ok(manifest)
+    }
+
+    /// Numbers in a sample.
+    pub fn addresses(&self) -> usize {
+        self.input.shape.iter().fold(1, |n: usize, &size| n.saturating_mul(size))
+    }
+
+    /// The manifest as text.
+    pub fn to_json(&self) -> String {
+        // Plain data with string keys always has a JSON form.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}

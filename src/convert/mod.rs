@@ -1,0 +1,102 @@
+//! From the analog network to a [`Network`](crate::network::Network) of spiking neurons with integer weights.
+//!
+//! ```text
+//! Graph ──► simplify ──► Parsed ──► normalize ──► Normalized ──► emit (quantize) ──► Network
+//! ```
+//!
+//! After conversion a neuron's rate in spikes a millisecond is its activation divided by the scale of its layer, when each
+//! input fires at its value in spikes a millisecond and biases act once a millisecond.
+
+pub mod emit;
+pub mod manifest;
+pub mod normalize;
+pub mod parsed;
+pub mod percentile;
+pub mod quantize;
+pub mod simplify;
+
+pub use emit::{Emitted, Format};
+pub use manifest::Manifest;
+pub use normalize::Normalized;
+pub use quantize::Quantization;
+
+use crate::ann::graph::Graph;
+use ndarray::ArrayView2;
+use normalize::Pooled;
+
+/// What a conversion can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike a millisecond.
+    pub percentile: f64,
+    /// Scale, threshold and reset of the neurons.
+    pub quantization: Quantization,
+    /// Which netfiles may be written.
+    pub format: Format,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            percentile: normalize::DEFAULT_PERCENTILE,
+            quantization: Quantization::default(),
+            format: Format::Extended,
+        }
+    }
+}
+
+/// Why a network could not be converted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A layer has no spiking form.
+    #[error(transparent)]
+    Unsupported(#[from] simplify::Unsupported),
+    /// The normalisation set does not fit.
+    #[error(transparent)]
+    Normalize(#[from] normalize::Error),
+    /// The modules cannot be written.
+    #[error(transparent)]
+    Emit(#[from] emit::Error),
+}
+
+/// A converted network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// The layers with normalised weights.
+    pub normalized: Normalized,
+    /// The modules.
+    pub emitted: Emitted,
+}
+
+/// Converts an analog network; `samples` is the normalisation set, `(samples, numbers)`, maps in the order `(channels,
+/// height, width)`.
+///
+/// ```
+/// use megasim::ann::graph::{Activation, GraphBuilder, Operation, Shape};
+/// use megasim::convert::{Options, convert};
+/// use ndarray::array;
+///
+/// let mut builder = GraphBuilder::new("input", Shape::Features(2));
+/// let dense = Operation::Dense { weights: array![[1.0], [-1.0]], bias: None };
+/// let dense = builder.add("dense", "Dense", dense, &[0])?;
+/// builder.add("relu", "Activation", Operation::Activation(Activation::RELU), &[dense])?;
+/// let samples = array![[1.0, 0.5], [0.2, 0.8]];
+/// let converted = convert(&builder.finish()?, samples.view(), &Options::default())?;
+/// assert_eq!(converted.normalized.scales, [0.5]);
+/// assert!(converted.emitted.network.node_named("0Dense_1").is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Where a layer has no spiking form, where samples do not fit, where a number does not fit the netfiles.
+pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
+    let parsed = simplify::simplify(graph)?;
+    let percentiles = normalize::percentiles(graph, &parsed, samples, options.percentile)?;
+    let pooled = match options.format {
+        Format::Extended => Pooled::Mean,
+        Format::Original => Pooled::Sum,
+    };
+    let normalized = normalize::normalize(parsed, &percentiles, pooled)?;
+    let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
+    Ok(Converted { normalized, emitted })
+}

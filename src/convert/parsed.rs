@@ -1,0 +1,227 @@
+//! The parsed network: what remains of an analog network when only layers that become modules are left.
+//!
+//! A parsed layer is a population of neurons behind one or more connections, a pooling, or a flattening. Every value is a
+//! rectified activation, so it can be a rate. Numbers stand in the order of the netfiles: map after map, then `y`, then `x`.
+
+use crate::ann::graph::{
+    Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape,
+};
+use ndarray::{Array1, Array2, Array4};
+
+/// What a layer reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The input of the network.
+    Input,
+    /// A layer before it.
+    Layer(usize),
+}
+
+/// Weights between a source and a population, real numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weights {
+    /// `(in, out)`; the source is a vector.
+    Dense(Array2<f32>),
+    /// Cross-correlation, `(out, in / groups, kernel height, kernel width)`; pairs are `(vertical, horizontal)`.
+    Convolution {
+        /// The kernels, not flipped.
+        kernels: Array4<f32>,
+        /// Steps of the window.
+        strides: (usize, usize),
+        /// Zeros around the source.
+        padding: Padding,
+        /// Distance between the taps of a kernel.
+        dilation: (usize, usize),
+        /// Groups of channels that do not see each other.
+        groups: usize,
+    },
+}
+
+impl Weights {
+    /// All weights.
+    pub fn iter(&self) -> impl Iterator<Item = &f32> {
+        let (dense, kernels) = match self {
+            Self::Dense(weights) => (Some(weights), None),
+            Self::Convolution { kernels, .. } => (None, Some(kernels)),
+        };
+        dense.into_iter().flatten().chain(kernels.into_iter().flatten())
+    }
+
+    /// Multiplies every weight.
+    pub fn scale(&mut self, factor: f64) {
+        let scale = |weight: &mut f32| *weight = (f64::from(*weight) * factor) as f32;
+        match self {
+            Self::Dense(weights) => weights.iter_mut().for_each(scale),
+            Self::Convolution { kernels, .. } => kernels.iter_mut().for_each(scale),
+        }
+    }
+}
+
+/// One connection of a population.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// Where the spikes come from.
+    pub source: Source,
+    /// What they weigh.
+    pub weights: Weights,
+}
+
+/// Where pooling windows lie; pairs are `(vertical, horizontal)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// Rows and columns of a window.
+    pub size: (usize, usize),
+    /// Steps of the window.
+    pub strides: (usize, usize),
+    /// Cells around the map.
+    pub padding: Padding,
+}
+
+/// What a parsed layer does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LayerKind {
+    /// Integrate-and-fire neurons: the sum of all connections plus a bias per map (or neuron), rectified.
+    Population {
+        /// At least one.
+        connections: Vec<Connection>,
+        /// One number per map or neuron.
+        bias: Option<Array1<f32>>,
+    },
+    /// The mean of each window.
+    AveragePool {
+        /// The maps.
+        source: Source,
+        /// Where the windows lie.
+        windows: Windows,
+        /// Whether cells outside the map count in the divisor.
+        count_padding: bool,
+    },
+    /// The largest of each window.
+    MaxPool {
+        /// The maps.
+        source: Source,
+        /// Where the windows lie.
+        windows: Windows,
+    },
+    /// Maps to a vector.
+    Flatten {
+        /// The maps.
+        source: Source,
+    },
+}
+
+/// One layer of a [`Parsed`] network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedLayer {
+    /// The source's name of the layer that gave it its weights.
+    pub source_name: String,
+    /// SNN toolbox's word for its kind.
+    pub kind: String,
+    /// What it does.
+    pub operation: LayerKind,
+    /// What it puts out.
+    pub shape: Shape,
+    /// The layer of the analog graph whose activations, rectified, are the rates of this one.
+    pub analog: LayerId,
+}
+
+impl ParsedLayer {
+    /// What it reads.
+    pub fn sources(&self) -> Vec<Source> {
+        match &self.operation {
+            LayerKind::Population { connections, .. } => {
+                connections.iter().map(|connection| connection.source).collect()
+            }
+            LayerKind::AveragePool { source, .. }
+            | LayerKind::MaxPool { source, .. }
+            | LayerKind::Flatten { source } => {
+                vec![*source]
+            }
+        }
+    }
+}
+
+/// A network of layers that become modules, in netlist order; the last one is the output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The source's name of the input layer.
+    pub input_name: String,
+    /// Shape in which the input is addressed: one source per map. It holds the numbers of a sample in the order of the
+    /// analog network's input.
+    pub input: Shape,
+    /// `input_order[k]` is the number of a sample that stands at address `k` of the input (map after map, `y`, `x`); none
+    /// where they stand in order.
+    pub input_order: Option<Vec<usize>>,
+    /// The layers.
+    pub layers: Vec<ParsedLayer>,
+    /// Digits of a layer's number in the names of nodes: as many as the count of layers of the source has.
+    pub digits: usize,
+}
+
+impl Parsed {
+    /// Shape of what a layer reads.
+    pub fn shape(&self, source: Source) -> Shape {
+        match source {
+            Source::Input => self.input,
+            Source::Layer(layer) => self.layers[layer].shape,
+        }
+    }
+
+    /// The name SNN toolbox gives a layer: number, kind, shape (`00Conv2D_8x26x26`).
+    pub fn name(&self, layer: usize) -> String {
+        let digits = self.digits;
+        let ParsedLayer { kind, shape, .. } = &self.layers[layer];
+        match shape {
+            Shape::Features(n) => format!("{layer:0digits$}{kind}_{n}"),
+            Shape::Maps { channels, height, width } => format!("{layer:0digits$}{kind}_{channels}x{height}x{width}"),
+        }
+    }
+
+    /// The same network as an analog graph, rectifiers included, whose input is in the order of the addresses.
+    ///
+    /// # Errors
+    /// If it is no valid graph, which a network from [`simplify`](super::simplify::simplify) always is.
+    pub fn graph(&self) -> Result<Graph, Fault> {
+        let mut builder = GraphBuilder::new("InputLayer", self.input);
+        let mut ids = Vec::with_capacity(self.layers.len());
+        for (number, layer) in self.layers.iter().enumerate() {
+            let name = self.name(number);
+            let id = |source: Source, ids: &[LayerId]| match source {
+                Source::Input => 0,
+                Source::Layer(layer) => ids[layer],
+            };
+            let pool = |pooling, windows: &Windows| {
+                let Windows { size, strides, padding } = *windows;
+                Operation::Pool { pooling, size, strides, padding }
+            };
+            let operation = match &layer.operation {
+                LayerKind::Population { connections, bias } => {
+                    let mut parts = Vec::new();
+                    for (k, Connection { source, weights }) in connections.iter().enumerate() {
+                        let bias = bias.clone().filter(|_| k == 0);
+                        let operation = match weights.clone() {
+                            Weights::Dense(weights) => Operation::Dense { weights, bias },
+                            Weights::Convolution { kernels, strides, padding, dilation, groups } => {
+                                Operation::Convolution { weights: kernels, bias, strides, padding, dilation, groups }
+                            }
+                        };
+                        parts.push(builder.add(format!("{name} {k}"), &layer.kind, operation, &[id(*source, &ids)])?);
+                    }
+                    if parts.len() > 1 {
+                        parts = vec![builder.add(format!("{name} sum"), "Add", Operation::Add, &parts)?];
+                    }
+                    ids.push(builder.add(name, "Activation", Operation::Activation(Activation::RELU), &parts)?);
+                    continue;
+                }
+                LayerKind::AveragePool { windows, count_padding, .. } => {
+                    pool(Pooling::Average { count_padding: *count_padding }, windows)
+                }
+                LayerKind::MaxPool { windows, .. } => pool(Pooling::Max, windows),
+                LayerKind::Flatten { .. } => Operation::Flatten { order: AxisOrder::ChannelsFirst },
+            };
+            let inputs: Vec<_> = layer.sources().iter().map(|&source| id(source, &ids)).collect();
+            ids.push(builder.add(name, &layer.kind, operation, &inputs)?);
+        }
+        builder.finish()
+    }
+}
