@@ -13,7 +13,10 @@
 pub mod ann;
 pub mod dataset;
 pub mod convert;
+pub mod encode;
 pub mod engine;
 pub mod netfile;
 pub mod network;
+pub mod readout;
+pub mod study;
 pub mod whole;

@@ -1,0 +1,258 @@
+//! Numbers to spikes: how the values of a sample become stimuli. One file a code.
+//!
+//! A code decides when each address spikes; [`Layout`] puts the spikes on the sources of a network, and adds the clock on which
+//! biases act.
+
+mod poisson;
+mod regular;
+
+pub use poisson::Poisson;
+pub use regular::Regular;
+
+use crate::network::{Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use std::fmt::Debug;
+
+/// Spikes a second of a value of 1 where nothing else is asked for: one a millisecond.
+pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
+
+/// How long a sample is shown, and how fine time is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// How long, in milliseconds.
+    pub duration: u32,
+    /// Ticks in a millisecond, 1 or more.
+    pub ticks_per_ms: u32,
+}
+
+impl Clock {
+    /// Ticks of a whole presentation; the last one is one less.
+    pub fn ticks(self) -> Tick {
+        Tick::from(self.duration) * Tick::from(self.ticks_per_ms)
+    }
+}
+
+/// One spike of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spike {
+    /// When.
+    pub tick: Tick,
+    /// Where: map after map, `y`, `x`.
+    pub address: u32,
+    /// Whether the value was negative.
+    pub negative: bool,
+}
+
+/// A way to say numbers in spikes.
+pub trait Code: Debug + Sync {
+    /// Appends the spikes of a sample, in any order. `values` are by address; `sample` is its number in the data set, so that
+    /// codes that draw lots draw the same ones for it in any company.
+    fn encode(&self, values: &[f32], sample: u64, clock: Clock, spikes: &mut Vec<Spike>);
+
+    /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1.
+    fn bias_period(&self) -> f64;
+}
+
+/// Milliseconds between two spikes of a value of 1 at a rate in hertz, at least one.
+fn period(input_rate: f64) -> f64 {
+    (1000.0 / input_rate).max(1.0)
+}
+
+/// Spikes a millisecond of a value, at most one.
+fn spikes_per_ms(value: f32, input_rate: f64) -> f64 {
+    (f64::from(value.abs()) * input_rate / 1000.0).min(1.0)
+}
+
+/// Which source takes which spikes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    sources: usize,
+    maps: Vec<usize>,
+    width: usize,
+    cells: usize,
+    order: Option<Vec<usize>>,
+    bias_clock: Option<usize>,
+}
+
+/// A layout that does not fit its network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A node that no source drives.
+    #[error("expected a source that drives node {{{0}}}, found none")]
+    NotASource(String),
+    /// Sizes that do not go together.
+    #[error("expected {nodes} input nodes for an input of shape {shape:?}")]
+    Shape {
+        /// Nodes given.
+        nodes: usize,
+        /// Shape given.
+        shape: Vec<usize>,
+    },
+}
+
+impl Layout {
+    /// `shape` is `[features]` (one row) or `[maps, height, width]`, with one node a map. `order`, where the numbers of a sample do
+    /// not stand in the order of the addresses, says which number stands at each.
+    ///
+    /// # Errors
+    /// If a node is none of the network's sources, or if the sizes differ.
+    pub fn new(
+        network: &Network,
+        shape: &[usize],
+        nodes: &[String],
+        order: Option<Vec<usize>>,
+        bias_clock: Option<&str>,
+    ) -> Result<Self, Error> {
+        let source = |name: &str| {
+            let node = network.node_named(name);
+            let position = node.and_then(|node| network.sources().iter().position(|&source: &NodeId| source == node));
+            position.ok_or_else(|| Error::NotASource(name.into()))
+        };
+        let fault = || Error::Shape { nodes: nodes.len(), shape: shape.to_vec() };
+        let (maps, height, width) = match *shape {
+            [n] => (1, 1, n),
+            [maps, height, width] => (maps, height, width),
+            _ => return Err(fault()),
+        };
+        let cells =
+            height.checked_mul(width).filter(|&cells| cells > 0 && cells <= i32::MAX as usize).ok_or_else(fault)?;
+        let total = maps.checked_mul(cells).filter(|&total| total <= u32::MAX as usize).ok_or_else(fault)?;
+        if maps != nodes.len() || order.as_ref().is_some_and(|order| order.len() != total) {
+            return Err(fault());
+        }
+        Ok(Self {
+            sources: network.sources().len(),
+            maps: nodes.iter().map(|node| source(node)).collect::<Result<_, _>>()?,
+            width,
+            cells,
+            order,
+            bias_clock: bias_clock.map(source).transpose()?,
+        })
+    }
+
+    /// The input nodes.
+    pub fn nodes(&self, network: &Network) -> impl Iterator<Item = NodeId> {
+        self.maps.iter().map(|&source| network.sources()[source])
+    }
+
+    /// Numbers in a sample.
+    pub fn numbers(&self) -> usize {
+        self.maps.len() * self.cells
+    }
+
+    /// The stimuli of one sample, one for each source of the network in netlist order; those of resets and other controls are
+    /// empty. `values` are the numbers of the sample.
+    ///
+    /// # Panics
+    /// If there are fewer values than addresses.
+    pub fn stimuli(&self, code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<Stimulus> {
+        let mut spikes = Vec::new();
+        match &self.order {
+            None => code.encode(values, sample, clock, &mut spikes),
+            Some(order) => {
+                let values: Vec<f32> = order.iter().map(|&number| values[number]).collect();
+                code.encode(&values, sample, clock, &mut spikes);
+            }
+        }
+        spikes.sort_unstable();
+        let mut stimuli = vec![Stimulus::new(); self.sources];
+        for Spike { tick, address, negative } in spikes {
+            let (map, cell) = (address as usize / self.cells, address as usize % self.cells);
+            stimuli[self.maps[map]].push(StimulusEvent {
+                t_pre: tick,
+                x: (cell % self.width) as i32,
+                y: (cell / self.width) as i32,
+                polarity: if negative { Polarity::Negative } else { Polarity::Positive },
+            });
+        }
+        if let Some(source) = self.bias_clock {
+            stimuli[source] = bias_clock(code.bias_period(), clock);
+        }
+        stimuli
+    }
+}
+
+/// An event at address (0, 0) each `period` milliseconds from tick 0 on.
+pub fn bias_clock(period: f64, clock: Clock) -> Stimulus {
+    let ticks = (0..).map(|k| (f64::from(k) * period * f64::from(clock.ticks_per_ms)) as Tick);
+    let events = ticks.take_while(|&tick| tick < clock.ticks()).map(|t_pre| StimulusEvent {
+        t_pre,
+        x: 0,
+        y: 0,
+        polarity: Polarity::Positive,
+    });
+    Stimulus::from_events(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::NetworkBuilder;
+    use proptest::prelude::*;
+
+    fn codes(rate: f64) -> [Box<dyn Code>; 2] {
+        [Box::new(Regular { input_rate: rate }), Box::new(Poisson { input_rate: rate, seed: 1 })]
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_one_spike_a_ms_and_only_while_shown(
+            values in prop::collection::vec(-1.5f32..1.5, 1..20),
+            rate in prop::sample::select(vec![10.0, 500.0, 1000.0, 5000.0]),
+            ticks_per_ms in 1u32..20,
+            duration in 0u32..50,
+        ) {
+            let clock = Clock { duration, ticks_per_ms };
+            for code in codes(rate) {
+                let mut spikes = Vec::new();
+                code.encode(&values, 3, clock, &mut spikes);
+                let mut cells: Vec<_> =
+                    spikes.iter().map(|spike| (spike.address, spike.tick / Tick::from(ticks_per_ms))).collect();
+                cells.sort_unstable();
+                let n = cells.len();
+                cells.dedup();
+                prop_assert_eq!(n, cells.len());
+                prop_assert!(spikes.iter().all(|spike| (0..clock.ticks()).contains(&spike.tick)));
+                prop_assert!(spikes.iter().all(|spike| spike.negative == (values[spike.address as usize] < 0.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_one_fires_each_ms() {
+        for code in codes(1000.0) {
+            let mut spikes = Vec::new();
+            code.encode(&[1.0; 5], 0, Clock { duration: 30, ticks_per_ms: 4 }, &mut spikes);
+            assert_eq!(spikes.len(), 150);
+        }
+    }
+
+    #[test]
+    fn spikes_go_to_the_source_of_their_map() {
+        let mut builder = NetworkBuilder::new();
+        for name in ["InputLayer_0", "bias_clk", "InputLayer_1"] {
+            builder.source(name).unwrap();
+        }
+        let network = builder.build(10).unwrap();
+        let nodes = ["InputLayer_0".to_string(), "InputLayer_1".to_string()];
+        let layout = Layout::new(&network, &[2, 2, 3], &nodes, None, Some("bias_clk")).unwrap();
+        let mut values = [0.0; 12];
+        values[5] = 1.0;
+        values[6 + 1] = 1.0;
+        let clock = Clock { duration: 1, ticks_per_ms: 1 };
+        let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, &values, 0, clock);
+        let event = |x, y| StimulusEvent { t_pre: 0, x, y, polarity: Polarity::Positive };
+        assert_eq!(stimuli.iter().map(Stimulus::len).collect::<Vec<_>>(), [1, 1, 1]);
+        assert_eq!(stimuli[0].event(0), event(2, 1));
+        assert_eq!(stimuli[1].event(0), event(0, 0));
+        assert_eq!(stimuli[2].event(0), event(1, 0));
+        let missing = Layout::new(&network, &[4], &["x".into()], None, None);
+        assert_eq!(missing, Err(Error::NotASource("x".into())));
+    }
+
+    #[test]
+    fn the_bias_clock_follows_the_input_rate() {
+        let clock = Clock { duration: 4, ticks_per_ms: 10 };
+        assert_eq!(bias_clock(1.0, clock).t_pre(), [0, 10, 20, 30]);
+        assert_eq!(bias_clock(2.0, clock).t_pre(), [0, 20]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Many runs to one table.
+
+pub mod classification;
