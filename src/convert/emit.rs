@@ -184,7 +184,10 @@ impl Emitter<'_> {
             );
             return Err(Error::Format { layer: layer.into(), reason });
         }
-        Ok(NeuronParameters { threshold_plus, reset: self.quantization.reset, ..NeuronParameters::default() })
+        let Quantization { reset, initial_potential, .. } = *self.quantization;
+        let membrane_reset =
+            (f64::from(threshold_plus) * initial_potential).clamp(0.0, f64::from(threshold_plus - 1)) as i32;
+        Ok(NeuronParameters { threshold_plus, membrane_reset, reset, ..NeuronParameters::default() })
     }
 
     fn threshold(&self, layer: &str) -> Result<NeuronParameters, Error> {

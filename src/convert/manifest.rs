@@ -5,7 +5,9 @@ use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
 use super::{Options, emit};
 use crate::ann::graph::Shape;
-use crate::network::Reset;
+use crate::encode::{self, Layout};
+use crate::netfile::FileNames;
+use crate::network::{ModuleId, Network, NodeId, Reset};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -58,6 +60,19 @@ pub struct Manifest {
     pub reset_event: String,
     /// How the weights were made.
     pub conversion: Conversion,
+    /// Accuracy of the analog network, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analog: Option<Accuracy>,
+}
+
+/// A share of right answers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {
+    /// How many samples were asked.
+    pub samples: usize,
+    /// The share of right answers.
+    pub accuracy: f64,
 }
 
 /// The analog network of a converted one.
@@ -131,6 +146,8 @@ pub struct Conversion {
     pub v_thresh: f64,
     /// `subtract`, `zero` or `modulo`.
     pub reset: String,
+    /// Where potentials start, as a part of the threshold.
+    pub initial_potential: f64,
     /// Whether only the original format was used.
     pub plain_megasim: bool,
 }
@@ -162,8 +179,8 @@ impl Manifest {
         normalisation_samples: usize,
     ) -> Self {
         let parsed: &Parsed = &normalized.parsed;
-        let node = |id: &crate::network::NodeId| emitted.network.nodes()[id.index()].name.clone();
-        let nodes = |ids: &[crate::network::NodeId]| ids.iter().map(node).collect::<Vec<_>>();
+        let node = |id: &NodeId| emitted.network.nodes()[id.index()].name.clone();
+        let nodes = |ids: &[NodeId]| ids.iter().map(node).collect::<Vec<_>>();
         let layers = parsed.layers.iter().enumerate().map(|(k, layer)| {
             let inputs = layer.sources().into_iter().map(|source| match source {
                 Source::Input => emit::INPUT.into(),
@@ -203,8 +220,10 @@ impl Manifest {
                 scaling_factor: options.quantization.scaling_factor,
                 v_thresh: options.quantization.threshold,
                 reset: reset_name(options.quantization.reset).into(),
+                initial_potential: options.quantization.initial_potential,
                 plain_megasim: options.format == emit::Format::Original,
             },
+            analog: None,
         }
     }
 
@@ -228,6 +247,36 @@ impl Manifest {
             return Err(parse("expected an input order within the input".into()));
         }
         Ok(manifest)
+    }
+
+    /// Where samples go in the network that the manifest belongs to.
+    ///
+    /// # Errors
+    /// If it names nodes that are none of the network's sources, or sizes that do not fit.
+    pub fn layout(&self, network: &Network) -> Result<Layout, encode::Error> {
+        let InputLayer { shape, nodes, order, .. } = &self.input;
+        Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())
+    }
+
+    /// The output node.
+    ///
+    /// # Errors
+    /// If no such node is driven.
+    pub fn output(&self, network: &Network) -> Result<NodeId, encode::Error> {
+        network.node_named(&self.output.node).ok_or_else(|| encode::Error::Missing(self.output.node.clone()))
+    }
+
+    /// Names of the files: those of SNN toolbox, where the modules of a layer share a state file.
+    pub fn file_names(&self, network: &Network) -> FileNames {
+        let mut files = FileNames::of(network);
+        for (k, module) in files.modules.iter_mut().enumerate() {
+            let node = network.outputs(ModuleId::new(k)).first().map(|node| &network.nodes()[node.index()].name);
+            let of_node = |layer: &&Layer| layer.nodes.iter().any(|name| Some(name) == node);
+            if let Some(layer) = self.layers.iter().find(of_node) {
+                module.state = format!("{}.stt", layer.name);
+            }
+        }
+        files
     }
 
     /// Numbers in a sample.

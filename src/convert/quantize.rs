@@ -30,11 +30,14 @@ pub struct Quantization {
     pub threshold: f64,
     /// What becomes of the potential when a neuron spikes.
     pub reset: Reset,
+    /// Where potentials start, as a part of the threshold, below 1. A half rounds the first spikes instead of delaying them (T. Bu
+    /// et al., "Optimized potential initialization for low-latency spiking neural networks", AAAI 2022); SNN toolbox has 0.
+    pub initial_potential: f64,
 }
 
 impl Default for Quantization {
     fn default() -> Self {
-        Self { scaling_factor: DEFAULT_SCALING_FACTOR, threshold: 1.0, reset: Reset::Subtract }
+        Self { scaling_factor: DEFAULT_SCALING_FACTOR, threshold: 1.0, reset: Reset::Subtract, initial_potential: 0.0 }
     }
 }
 

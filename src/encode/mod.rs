@@ -79,6 +79,9 @@ pub enum Error {
     /// A node that no source drives.
     #[error("expected a source that drives node {{{0}}}, found none")]
     NotASource(String),
+    /// A node that nothing drives.
+    #[error("expected a node {{{0}}}, found none")]
+    Missing(String),
     /// Sizes that do not go together.
     #[error("expected {nodes} input nodes for an input of shape {shape:?}")]
     Shape {
