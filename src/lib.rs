@@ -11,8 +11,8 @@
 #![warn(missing_docs)]
 
 pub mod ann;
-pub mod dataset;
 pub mod convert;
+pub mod dataset;
 pub mod encode;
 pub mod engine;
 pub mod netfile;

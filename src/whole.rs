@@ -12,6 +12,14 @@ pub enum Error {
     /// The target is there and may not be replaced.
     #[error("{0}: exists already; --force replaces it")]
     Exists(PathBuf),
+    /// The target may be replaced, but holds what this program does not write.
+    #[error("{target}: holds {entry:?}, which this program does not write; --force replaces only its own results")]
+    Foreign {
+        /// The target.
+        target: PathBuf,
+        /// The first strange entry.
+        entry: String,
+    },
     /// The file system said no.
     #[error("{path}: cannot be written: {source}")]
     Io {
@@ -71,10 +79,15 @@ pub struct NewDirectory {
 
 impl NewDirectory {
     /// Makes a temporary directory beside `target` (and the parents of `target`).
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where something is there and may not be replaced; [`Error::Foreign`] where a directory is there that holds
+    /// other things than results of this program.
     pub fn create(target: &Path, replace: Replace) -> Result<Self, Error> {
-        if target.is_file() || (replace == Replace::No && target.exists()) {
+        if target.exists() && (replace == Replace::No || !target.is_dir()) {
             return Err(Error::Exists(target.into()));
         }
+        refuse_foreign(target).map_err(io_error(target))??;
         fs::create_dir_all(parent(target)).map_err(io_error(target))?;
         let temporary =
             tempfile::Builder::new().prefix(".megasim-").tempdir_in(parent(target)).map_err(io_error(target))?;
@@ -90,10 +103,61 @@ impl NewDirectory {
     pub fn finish(self) -> Result<(), Error> {
         let target = &self.target;
         readable_by_all(self.temporary.path(), 0o755).map_err(io_error(target))?;
-        if self.replace == Replace::Yes && target.exists() {
-            fs::remove_dir_all(target).map_err(io_error(target))?;
+        if self.replace == Replace::No || !target.exists() {
+            let made = self.temporary.keep();
+            return fs::rename(&made, target).map_err(|error| {
+                let _ = fs::remove_dir_all(&made);
+                io_error(target)(error)
+            });
         }
-        fs::rename(self.temporary.keep(), target).map_err(io_error(target))
+        refuse_foreign(target).map_err(io_error(target))??;
+        // The old one steps aside first, and is back if the new one cannot take its place.
+        let aside =
+            tempfile::Builder::new().prefix(".megasim-").tempdir_in(parent(target)).map_err(io_error(target))?;
+        let old = aside.path().join("old");
+        fs::rename(target, &old).map_err(io_error(target))?;
+        if let Err(error) = fs::rename(self.temporary.path(), target) {
+            let _ = fs::rename(&old, target);
+            return Err(io_error(target)(error));
+        }
+        let _ = self.temporary.keep();
+        Ok(())
+    }
+}
+
+/// Endings of the files that this program writes into directories of its own.
+const OWN_ENDINGS: [&str; 6] = ["sch", "prm", "stt", "stim", "evs", "json"];
+/// Directories inside them.
+const OWN_DIRECTORIES: [&str; 1] = ["source"];
+
+/// A directory that may be replaced holds nothing but what this program writes.
+fn refuse_foreign(target: &Path) -> io::Result<Result<(), Error>> {
+    let entries = match fs::read_dir(target) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(())),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_own = if entry.file_type()?.is_dir() {
+            OWN_DIRECTORIES.contains(&name.as_str())
+        } else {
+            Path::new(&name).extension().is_some_and(|ending| OWN_ENDINGS.iter().any(|own| ending == *own))
+        };
+        if !is_own {
+            return Ok(Err(Error::Foreign { target: target.into(), entry: name }));
+        }
+        names.push(name);
+    }
+    // Other people have JSON files too.
+    let is_marked = |name: &String| ["sch", "evs"].iter().any(|ending| name.ends_with(ending)) || name == "run.json";
+    match names.first() {
+        Some(name) if !names.iter().any(is_marked) => {
+            Ok(Err(Error::Foreign { target: target.into(), entry: name.clone() }))
+        }
+        _ => Ok(Ok(())),
     }
 }
 
@@ -107,4 +171,49 @@ fn readable_by_all(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = (path, mode);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replace(target: &Path) -> Result<(), Error> {
+        let new = NewDirectory::create(target, Replace::Yes)?;
+        fs::write(new.path().join("new.sch"), "").unwrap();
+        new.finish()
+    }
+
+    #[test]
+    fn only_own_results_are_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("target");
+        replace(&target).unwrap();
+        fs::write(target.join("a.prm"), "").unwrap();
+        replace(&target).unwrap();
+        assert!(!target.join("a.prm").exists() && target.join("new.sch").exists());
+
+        fs::write(target.join("thesis.tex"), "").unwrap();
+        let refused = replace(&target).unwrap_err();
+        assert!(matches!(&refused, Error::Foreign { entry, .. } if entry == "thesis.tex"), "{refused}");
+        assert!(target.join("thesis.tex").exists());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn other_peoples_json_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("target");
+        fs::create_dir(&target).unwrap();
+        replace(&target).unwrap();
+        fs::remove_file(target.join("new.sch")).unwrap();
+        fs::write(target.join("package.json"), "").unwrap();
+        assert!(matches!(replace(&target), Err(Error::Foreign { .. })));
+    }
+
+    #[test]
+    fn without_leave_nothing_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        replace(&directory.path().join("target")).unwrap();
+        assert!(matches!(NewDirectory::create(&directory.path().join("target"), Replace::No), Err(Error::Exists(_))));
+    }
 }
