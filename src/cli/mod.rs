@@ -3,7 +3,9 @@
 #[allow(dead_code)] // until the first command writes a result
 mod provenance;
 
+mod check;
 mod diagnostic;
+mod diff;
 mod eval;
 mod run;
 
@@ -24,6 +26,8 @@ struct CommandLine {
 /// One variant a subcommand; each file has its `Arguments` and `run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Arguments),
+    Diff(diff::Arguments),
     Eval(eval::Arguments),
     Run(run::Arguments),
 }
@@ -33,6 +37,11 @@ pub fn main() -> ExitCode {
     let line = CommandLine::parse();
     let result: miette::Result<()> = match line.command {
         Some(Command::Eval(arguments)) => eval::run(&arguments),
+        Some(Command::Check(arguments)) => return exit_code(check::run(&arguments)),
+        Some(Command::Diff(arguments)) => match diff::run(&arguments) {
+            Ok(equal) => return exit_code(equal),
+            Err(report) => Err(report),
+        },
         Some(Command::Run(arguments)) => run::run(&arguments),
         None => match line.schematic {
             Some(schematic) => run::run_in_place(&schematic),
@@ -46,4 +55,14 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn exit_code(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Puts text on standard output; that nobody reads it to the end is no fault.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -151,15 +151,15 @@ impl<'a> Block<'a> {
         Ok(())
     }
 
-    /// `rows` lines of `columns` integers of 32 bits. Nothing is allocated that the rest of the file cannot hold.
-    pub fn matrix(&mut self, columns: &Value, rows: u64, what: &str) -> Result<Arc<[i32]>, Flaw> {
+    /// `rows` lines of `columns` integers of 32 bits, announced at `header`. Nothing is allocated that the rest of the file cannot hold.
+    pub fn matrix(&mut self, columns: &Value, rows: u64, header: &Value, what: &str) -> Result<Arc<[i32]>, Flaw> {
         let width = columns.size()? as usize;
         let (announced, room) = (rows.saturating_mul(width as u64), self.scanner.room());
         if announced > room {
             let found = format!("{rows} rows of {width}");
             let expected =
                 format!("at most {room} integers for {what}, the limit of what the rest of the file can hold");
-            return Err(Flaw { at: columns.at, end: columns.end, expected, found });
+            return Err(Flaw { at: header.at, end: header.end, expected, found });
         }
         // Collected from an iterator of known length: one allocation, which the rows are then written into.
         let mut weights: Arc<[i32]> = std::iter::repeat_n(0, announced as usize).collect();

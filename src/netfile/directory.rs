@@ -262,7 +262,8 @@ impl Reader<'_> {
     fn network_fault(&mut self, line: &Line, fault: Fault) {
         match fault {
             Fault::FewInputs { ports, names } => {
-                self.fault_at(line, "", format!("{ports} input names, as n_in_ports is {ports}"), names.to_string());
+                let expected = format!("an input name for each of the {ports} ports (n_in_ports)");
+                self.fault_at(line, "", expected, format!("{names} names"));
             }
             other => self.fault_at(line, "", "a valid line".into(), other.to_string()),
         }

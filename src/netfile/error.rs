@@ -128,12 +128,10 @@ impl fmt::Display for WarningKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Undriven { node } => write!(f, "node {{{node}}} is read but never driven: no event arrives"),
-            Self::ExtraInputs { ports, names } => write!(
-                f,
-                "{} more input names than n_in_ports ({ports}): on {{{}}} only resets and controls act",
-                names.len(),
-                names.join(",")
-            ),
+            Self::ExtraInputs { ports, names } => {
+                let names = names.join(",");
+                write!(f, "input names beyond n_in_ports ({ports}): on {{{names}}} only resets and controls act")
+            }
             Self::OutputPorts { announced, names } => {
                 write!(f, "n_out_ports is {announced}, but the schematic has {names} output names, which count")
             }

@@ -19,10 +19,12 @@
 //! ```
 
 mod block;
+pub mod difference;
 mod directory;
 mod error;
 mod event_files;
 pub mod events;
+pub mod inspect;
 mod parameters;
 mod schematic;
 mod state;

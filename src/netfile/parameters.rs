@@ -215,7 +215,7 @@ fn read_ports<P>(
 
 fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, Flaw> {
     let [nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand] = block.keys(name, CONV_PORT, CONV_PORT_REQUIRED)?;
-    let weights = block.matrix(&nx, ny.size()?.into(), name)?;
+    let weights = block.matrix(&nx, ny.size()?.into(), &ny, name)?;
     Ok(ConvPort {
         nx: nx.size()?,
         ny: ny.size()?,
@@ -232,7 +232,7 @@ fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, Flaw> {
 fn fully_connected_port(block: &mut Block, name: &str, population: &Value) -> Result<FullyConnectedPort, Flaw> {
     let [nx, ny] = block.keys(name, FULLY_CONNECTED_PORT, FULLY_CONNECTED_PORT.len())?;
     let (nx_pre, ny_pre) = (nx.size()?, ny.size()?);
-    let weights = block.matrix(population, u64::from(nx_pre) * u64::from(ny_pre), name)?;
+    let weights = block.matrix(population, u64::from(nx_pre) * u64::from(ny_pre), &nx, name)?;
     Ok(FullyConnectedPort { nx_pre, ny_pre, weights })
 }
 
