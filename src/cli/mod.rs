@@ -1,9 +1,10 @@
 //! One file per subcommand: arguments in, library calls, tables and files out.
 
-#[allow(dead_code)] // until the first command writes a result
 mod provenance;
 
 mod check;
+mod classify;
+mod convert;
 mod diagnostic;
 mod diff;
 mod eval;
@@ -28,6 +29,8 @@ struct CommandLine {
 enum Command {
     Check(check::Arguments),
     Diff(diff::Arguments),
+    Convert(convert::Arguments),
+    Classify(classify::Arguments),
     Eval(eval::Arguments),
     Run(run::Arguments),
 }
@@ -36,6 +39,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
     let result: miette::Result<()> = match line.command {
+        Some(Command::Convert(arguments)) => convert::run(&arguments),
+        Some(Command::Classify(arguments)) => classify::run(&arguments),
         Some(Command::Eval(arguments)) => eval::run(&arguments),
         Some(Command::Check(arguments)) => return exit_code(check::run(&arguments)),
         Some(Command::Diff(arguments)) => match diff::run(&arguments) {

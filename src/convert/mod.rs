@@ -13,6 +13,7 @@ pub mod normalize;
 pub mod parsed;
 pub mod percentile;
 pub mod quantize;
+pub mod save;
 pub mod simplify;
 
 pub use emit::{Emitted, Format};

@@ -15,6 +15,9 @@ use std::fmt::Debug;
 /// Spikes a second of a value of 1 where nothing else is asked for: one a millisecond.
 pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
 
+/// Ticks of a millisecond where nothing else is asked for; `docs/conversion.md` says why.
+pub const DEFAULT_TICKS_PER_MS: u32 = 10;
+
 /// How long a sample is shown, and how fine time is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {

@@ -1,0 +1,177 @@
+//! `megasim convert`: a trained network becomes netfiles.
+
+use super::diagnostic::{self, report};
+use super::provenance;
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, Table, presets};
+use megasim::ann::{forward, import};
+use megasim::convert::manifest::{Accuracy, Manifest};
+use megasim::convert::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
+use megasim::convert::{self, Converted, Format as NetfileFormat, Options, normalize};
+use megasim::dataset::{Dataset, Format};
+use megasim::network::Reset;
+use megasim::whole::{NewDirectory, Replace};
+use miette::Result;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Convert a trained network to spiking netfiles
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The trained network
+    model: PathBuf,
+    /// Directory of data: test samples, and samples to normalise with
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where the netfiles go; a new directory
+    #[arg(long, value_name = "NETDIR")]
+    out: PathBuf,
+    /// Percentile of a layer's non-zero activations that becomes one spike a millisecond
+    #[arg(long, value_name = "P", default_value_t = normalize::DEFAULT_PERCENTILE, value_parser = percentile)]
+    percentile: f64,
+    /// What a weight of 1 becomes; the rest is cut off
+    #[arg(long, value_name = "S", default_value_t = DEFAULT_SCALING_FACTOR, value_parser = positive)]
+    scaling_factor: f64,
+    /// What a spike takes from the potential: the threshold, or all
+    #[arg(long, value_enum, default_value_t = ResetArgument::Subtract)]
+    reset: ResetArgument,
+    /// Threshold of the neurons, before scaling
+    #[arg(long, value_name = "V", default_value_t = 1.0, value_parser = positive)]
+    v_thresh: f64,
+    /// Where potentials start, as a part of the threshold (0 or more, less than 1); 0.5 shortens the time to a decision
+    #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = part)]
+    initial_potential: f64,
+    /// Write only what the original MegaSim reads: no strides, no maximum pooling
+    #[arg(long)]
+    plain_megasim: bool,
+    /// Replace an earlier result
+    #[arg(long)]
+    force: bool,
+}
+
+/// `--reset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ResetArgument {
+    Subtract,
+    Zero,
+}
+
+/// A number above 0.
+pub fn positive(text: &str) -> Result<f64, String> {
+    number(text, "a number above 0", |value| value > 0.0)
+}
+
+fn percentile(text: &str) -> Result<f64, String> {
+    number(text, "a number above 0, at most 100", |value| value > 0.0 && value <= 100.0)
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    number(text, "a number from 0, below 1", |value| (0.0..1.0).contains(&value))
+}
+
+fn number(text: &str, expected: &str, is_fine: impl Fn(f64) -> bool) -> Result<f64, String> {
+    let value: Option<f64> = text.parse().ok();
+    value.filter(|value| value.is_finite() && is_fine(*value)).ok_or_else(|| format!("expected {expected}"))
+}
+
+/// Converts, writes and prints.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.reset == ResetArgument::Zero && arguments.initial_potential != 0.0 {
+        miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
+    }
+    let reset = match arguments.reset {
+        ResetArgument::Subtract => Reset::Subtract,
+        ResetArgument::Zero => Reset::ToRest,
+    };
+    let options = Options {
+        percentile: arguments.percentile,
+        quantization: Quantization {
+            scaling_factor: arguments.scaling_factor,
+            threshold: arguments.v_thresh,
+            reset,
+            initial_potential: arguments.initial_potential,
+        },
+        format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
+    };
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let manifest = convert_to(&arguments.model, &arguments.data, &arguments.out, &options, replace)?;
+    println!("{}", table(&manifest));
+    println!("Written to {}. Next:", arguments.out.display());
+    println!("  megasim classify {} --data {}", arguments.out.display(), arguments.data.display());
+    Ok(())
+}
+
+/// Converts a model file into a new netfile directory.
+pub fn convert_to(model: &Path, data: &Path, out: &Path, options: &Options, replace: Replace) -> Result<Manifest> {
+    let source = import::read(model).map_err(report)?;
+    let dataset = Dataset::open(data).map_err(report)?;
+    let format = Format { shape: source.input_shape(), classes: source.classes() };
+    let directory = NewDirectory::create(out, replace).map_err(report)?;
+
+    let normalisation = dataset.normalization(&format).map_err(report)?;
+    let converted = convert::convert(&source.graph, normalisation.view(), options).map_err(report)?;
+    warn(&converted, &normalisation);
+    let test = dataset.test(&format, 0, None).map_err(report)?;
+    let outputs = forward::forward(&source.graph, test.x.view()).map_err(report)?;
+    let right = forward::classes(outputs.view()).iter().zip(&test.y).filter(|(found, label)| found == label).count();
+
+    let mut manifest = converted.manifest(&source.source, options, normalisation.nrows()).map_err(report)?;
+    manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy: right as f64 / test.y.len() as f64 });
+    let example = test.x.row(0).to_vec();
+    converted.save(directory.path(), &manifest, model, &example).map_err(|error| match &error {
+        convert::save::Error::Netfile(error) => diagnostic::netfile(error),
+        _ => report(error),
+    })?;
+    let mut inputs = vec![model.to_path_buf()];
+    inputs.extend(dataset.normalization_file());
+    inputs.extend(dataset.test_files());
+    inputs.dedup();
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let parameters = json!(manifest.conversion);
+    let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
+    provenance::write(directory.path(), &run).map_err(report)?;
+    directory.finish().map_err(report)?;
+    Ok(manifest)
+}
+
+fn warn(converted: &Converted, samples: &ndarray::Array2<f32>) {
+    let parsed = &converted.normalized.parsed;
+    for &layer in &converted.normalized.silent {
+        eprintln!(
+            "warning: layer {} ('{}') has no activation above 0 over the {} normalisation samples; its scale is 1",
+            parsed.name(layer),
+            parsed.layers[layer].source_name,
+            samples.nrows()
+        );
+    }
+    let largest = samples.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    if largest > 1.0 {
+        eprintln!(
+            "warning: the normalisation samples hold values up to {largest}; an input fires at most once a millisecond, so what is beyond 1 is cut off"
+        );
+    }
+}
+
+/// The layers, for a person.
+fn table(manifest: &Manifest) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["layer", "from", "modules", "neurons", "activation of 1 spike/ms"]);
+    for layer in &manifest.layers {
+        let has_neurons = !matches!(layer.kind.as_str(), "Flatten") && !layer.kind.contains("MaxPool");
+        let neurons = if has_neurons { layer.shape.iter().product::<usize>().to_string() } else { "-".into() };
+        table.add_row([
+            layer.name.clone(),
+            layer.source.clone(),
+            layer.nodes.len().to_string(),
+            neurons,
+            format!("{:.4}", layer.scale),
+        ]);
+    }
+    for column in 2..5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
