@@ -6,7 +6,7 @@ use common::random_network::random_network;
 use common::reference;
 use megasim::engine::kernels::Variant;
 use megasim::engine::{Error, Limits, Mode, Plan, Probes, Record, Simulation};
-use megasim::network::{EventLog, Network, Stimulus};
+use megasim::network::*;
 use proptest::prelude::*;
 
 /// Loops without delay may run away in the reference, which has no limits: such a network is passed over where the engine says so.
@@ -40,6 +40,89 @@ fn compare(
     Ok(())
 }
 
+/// Neurons as kernels let them spike, and nearly so.
+fn plain_neurons() -> impl Strategy<Value = NeuronParameters> {
+    let reset = prop_oneof![3 => Just(Reset::Subtract), 1 => Just(Reset::ToRest), 1 => Just(Reset::Modulo)];
+    let floor = prop_oneof![3 => Just(-2_147_483_646), 1 => Just(-400), 1 => Just(-3)];
+    (reset, floor, 0i64..3, 1i32..40, prop_oneof![4 => Just(0i64), 1 => Just(2)]).prop_map(
+        |(reset, threshold_minus, t_min, threshold_plus, refractory)| NeuronParameters {
+            threshold_plus,
+            threshold_minus,
+            reset,
+            t_min,
+            refractory,
+            ..NeuronParameters::default()
+        },
+    )
+}
+
+fn weights(n: usize) -> impl Strategy<Value = std::sync::Arc<[i32]>> {
+    let huge = prop_oneof![Just(i32::MAX), Just(i32::MIN), Just(1_500_000_000), Just(-1_500_000_000)];
+    let weight = prop_oneof![200 => -9i32..12, 1 => huge];
+    prop::collection::vec(weight, n).prop_map(Into::into)
+}
+
+fn stimulus(nx: i32, ny: i32) -> impl Strategy<Value = Stimulus> {
+    let polarity = prop_oneof![6 => Just(Polarity::Positive), 1 => Just(Polarity::Negative)];
+    let event = (0i64..6, 0..nx, 0..ny, polarity);
+    let reset = (0i64..6).prop_map(StimulusEvent::reset);
+    let spike = event.prop_map(|(t_pre, x, y, polarity)| StimulusEvent { t_pre, x, y, polarity });
+    prop::collection::vec(prop_oneof![30 => spike, 1 => reset], 0..60).prop_map(Stimulus::from_events)
+}
+
+fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
+    let inputs = inputs.iter().map(|&node| Input::Node(node)).collect();
+    Module { kind, inputs, timing: Timing::default(), not_programmable: false }
+}
+
+/// One fully connected layer of any width: whole vectors, tails, more than fits the registers.
+fn wide_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+    (prop_oneof![1usize..70, 120usize..140, 250usize..300], plain_neurons(), 1u32..5).prop_flat_map(
+        |(n, neurons, lines)| {
+            (weights(n * lines as usize), stimulus(lines as i32, 1)).prop_map(move |(weights, stimulus)| {
+                let array = Array { nx: n as u32, ny: 1, x_min: 0, y_min: 0 };
+                let ports = vec![FullyConnectedPort { nx_pre: lines, ny_pre: 1, weights }];
+                let output = Output::whole(array);
+                let kind = ModuleKind::FullyConnected(FullyConnected { array, neurons, ports, output });
+                let mut builder = NetworkBuilder::new();
+                let input = builder.source("in").unwrap();
+                builder.module(module(kind, &[input]), &["out"]).unwrap();
+                (builder.build(20).unwrap(), vec![stimulus])
+            })
+        },
+    )
+}
+
+/// One convolutional layer of several maps: stretches of any length, strides, clipping.
+fn wide_kernel() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+    let geometry = (1u32..7, 1u32..6, 1u32..4, 1u32..4, -3i32..3, 1i32..3, 1i32..3);
+    (1usize..24, plain_neurons(), geometry).prop_flat_map(|(maps, neurons, (nx, ny, kx, ky, d, stride, expand))| {
+        let kernels = prop::collection::vec(weights((kx * ky) as usize), maps);
+        (kernels, stimulus(nx as i32, ny as i32)).prop_map(move |(kernels, stimulus)| {
+            let array = Array { nx, ny, x_min: 0, y_min: 0 };
+            let mut builder = NetworkBuilder::new();
+            let input = builder.source("in").unwrap();
+            for (map, weights) in kernels.into_iter().enumerate() {
+                let port = ConvPort {
+                    nx: kx,
+                    ny: ky,
+                    dx: d,
+                    dy: d,
+                    x_stride: stride,
+                    y_stride: stride,
+                    x_expand: expand,
+                    y_expand: expand,
+                    weights,
+                };
+                let output = Output::whole(array);
+                let kind = ModuleKind::Conv(Conv { array, neurons, ports: vec![port], output });
+                builder.module(module(kind, &[input]), &[format!("out_{map}")]).unwrap();
+            }
+            (builder.build(20).unwrap(), vec![stimulus])
+        })
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, max_global_rejects: 20_000, ..ProptestConfig::default() })]
 
@@ -50,6 +133,12 @@ proptest! {
 
     #[test]
     fn clocked_mode((network, stimuli) in random_network(), dt in 1i64..5) {
+        compare(&network, &stimuli, Mode::Clocked { dt }, || reference::run_clocked(&network, &stimuli, dt))?;
+    }
+
+    #[test]
+    fn wide_layers((network, stimuli) in prop_oneof![wide_matrix(), wide_kernel()], dt in 1i64..4) {
+        compare(&network, &stimuli, Mode::Event, || reference::run_event(&network, &stimuli))?;
         compare(&network, &stimuli, Mode::Clocked { dt }, || reference::run_clocked(&network, &stimuli, dt))?;
     }
 }

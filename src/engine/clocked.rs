@@ -1,24 +1,35 @@
 //! Clocked mode, the cross-check: all spikes of a time step act together, delays and FIFOs do not act.
 
+use super::event::{Action, actions};
 use super::neurons::{Outside, Spike};
-use super::plan::{Plan, PopulationKind};
+use super::plan::{Plan, PlanInput, PopulationKind};
+use super::queue::{Events, Fifo};
 use super::record::Recorder;
-use super::{Cells, Error, Limits, PopulationState, Progress, address, event::is_spike, kernels::Sign};
+use super::{Cells, Error, Limits, PopulationState, Progress, address};
 use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
 
 /// What clocked mode keeps beside the populations.
 #[derive(Debug, Clone)]
 pub(super) struct ClockedState {
     /// Events of this step, by node.
-    present: Vec<Vec<StimulusEvent>>,
+    present: Vec<Fifo>,
     /// Events of the step before, of nodes that somebody reads over a feedback edge.
-    past: Vec<Vec<StimulusEvent>>,
+    past: Vec<Fifo>,
     /// Nodes that somebody reads over a feedback edge.
     fed_back: Vec<usize>,
     /// Populations with a potential beyond a threshold that makes it spike.
     beyond: Vec<bool>,
     /// How much of each stimulus was taken.
     taken: Vec<usize>,
+    /// Outputs of the population that acts, by map.
+    outputs: Vec<Fifo>,
+}
+
+/// The events that a population reads at one input in this step.
+fn read<'s>(present: &'s [Fifo], past: &'s [Fifo], input: &PlanInput) -> Option<Events<'s>> {
+    let node = input.node?.index();
+    let events = if input.feedback { past[node].events() } else { present[node].events() };
+    (events.len() > 0).then_some(events)
 }
 
 impl ClockedState {
@@ -29,16 +40,17 @@ impl ClockedState {
         fed_back.sort_unstable();
         fed_back.dedup();
         Self {
-            present: vec![Vec::new(); n],
-            past: vec![Vec::new(); n],
+            present: vec![Fifo::default(); n],
+            past: vec![Fifo::default(); n],
             fed_back,
             beyond: vec![false; plan.populations.len()],
             taken: vec![0; plan.sources.len()],
+            outputs: Vec::new(),
         }
     }
 
     fn start(&mut self) {
-        self.present.iter_mut().chain(&mut self.past).for_each(Vec::clear);
+        self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
         self.beyond.fill(false);
         self.taken.fill(0);
     }
@@ -60,7 +72,7 @@ impl ClockedRun<'_> {
         self.state.start();
         let mut step: Tick = 0;
         loop {
-            let fed = self.state.fed_back.iter().any(|&node| !self.state.past[node].is_empty());
+            let fed = self.state.fed_back.iter().any(|&node| self.state.past[node].len() > 0);
             if !fed && !self.state.beyond.contains(&true) {
                 // Nothing happens before the next source event: leaks are closed forms, and potentials only fall back.
                 match self.next_source_event() {
@@ -100,29 +112,21 @@ impl ClockedRun<'_> {
             }
         }
         for population in 0..self.plan.populations.len() {
-            let inputs = &self.plan.populations[population].inputs;
-            let active = self.state.beyond[population]
-                || inputs.iter().any(|input| {
-                    input.node.is_some_and(|node| {
-                        let events = if input.feedback { &self.state.past } else { &self.state.present };
-                        !events[node.index()].is_empty()
-                    })
-                });
-            if active {
+            let ClockedState { present, past, beyond, .. } = &*self.state;
+            let mut inputs = self.plan.populations[population].inputs.iter();
+            if beyond[population] || inputs.any(|input| read(present, past, input).is_some()) {
                 self.act(population, s)?;
             }
         }
         let ClockedState { present, past, fed_back, .. } = &mut *self.state;
-        for (node, events) in present.iter().enumerate() {
-            if !events.is_empty() {
-                self.recorder.run(node, events, s);
-            }
+        for (node, events) in present.iter().enumerate().filter(|(_, events)| events.len() > 0) {
+            self.recorder.run(node, events.events(), s);
         }
         for &node in fed_back.iter() {
             std::mem::swap(&mut past[node], &mut present[node]);
         }
-        present.iter_mut().for_each(Vec::clear);
-        let waiting: usize = past.iter().map(Vec::len).sum();
+        present.iter_mut().for_each(Fifo::clear);
+        let waiting: usize = past.iter().map(Fifo::len).sum();
         if waiting as u64 > self.limits.pending {
             let nodes = fed_back.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
             return Err(Error::TooManyPending { time: s, limit: self.limits.pending, nodes });
@@ -133,63 +137,63 @@ impl ClockedRun<'_> {
     /// Lets one population take its events of the step and spike.
     fn act(&mut self, id: usize, s: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[id];
-        let ClockedState { present, past, beyond, .. } = &mut *self.state;
-        // Outputs of this step must not be seen over a feedback edge, and inputs stay as they are: take the outputs apart.
-        let mut out: Vec<Vec<StimulusEvent>> = vec![Vec::new(); population.outputs.len()];
-        let events = |port: usize| -> &[StimulusEvent] {
-            let input = &population.inputs[port];
-            let node = input.node.map(|node| node.index());
-            node.map_or(&[], |node| if input.feedback { &past[node] } else { &present[node] })
-        };
-        let ports = 0..population.inputs.len();
-        let reset = ports.clone().any(|port| events(port).iter().any(|event| event.polarity == Polarity::Reset));
+        let ClockedState { present, past, beyond, outputs, .. } = &mut *self.state;
+        outputs.resize(population.outputs.len().max(outputs.len()), Fifo::default());
         let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
-            out[map].push(StimulusEvent { t_pre: s, x, y, polarity });
+            outputs[map].push(StimulusEvent { t_pre: s, x, y, polarity });
         };
-        let summary = &mut self.recorder.summary;
+        // Runs of equal events with their ports, in the order in which the step reads them.
+        let inputs = || {
+            let inputs = population.inputs.iter().enumerate();
+            inputs.flat_map(|(port, input)| {
+                let runs = read(present, past, input).into_iter().flat_map(actions);
+                runs.map(move |(action, run)| (port, action, run))
+            })
+        };
+        let acts = |port: usize| port < population.n_ports;
+        let reset = inputs().any(|(_, action, _)| action == Action::Reset);
         match (&population.kind, &mut self.populations[id].cells) {
             (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
                 if reset {
                     neurons.reset(plan, s);
                 }
                 let mut controls = 0;
-                for port in ports {
-                    for event in events(port) {
-                        if event.polarity == Polarity::Negative && event.y == -1 {
-                            controls += 1;
-                        } else if port < population.n_ports && is_spike(event) {
-                            let sign = if event.polarity == Polarity::Positive { Sign::Plus } else { Sign::Minus };
-                            let synapses = &plan.ports[port];
+                for (port, action, run) in inputs() {
+                    match action {
+                        Action::Spikes(sign) if acts(port) => {
                             let operations = neurons
-                                .sum(plan, self.plan.kernel, synapses, (event.x, event.y, sign))
-                                .map_err(|Outside { nx_pre, ny_pre }| Error::Address {
+                                .sum_run(plan, self.plan.kernel, &plan.ports[port], (run.x, run.y, sign))
+                                .map_err(|(k, Outside { nx_pre, ny_pre })| Error::Address {
                                     node: population.inputs[port]
                                         .node
                                         .map_or_else(String::new, |node| self.plan.node_name(node.index())),
                                     time: s,
-                                    x: event.x,
-                                    y: event.y,
+                                    x: run.x[k],
+                                    y: run.y[k],
                                     nx_pre,
                                     ny_pre,
                                 })?;
-                            summary.synaptic_operations += operations;
+                            self.recorder.summary.synaptic_operations += operations;
                         }
+                        Action::Control => controls += run.len(),
+                        Action::Spikes(_) | Action::Reset => {}
                     }
                 }
                 let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
                 beyond[id] = neurons.step(plan, self.plan.kernel, s, &mut emit);
-                summary.neuron_updates += neurons.potentials().len() as u64;
+                self.recorder.summary.neuron_updates += neurons.potentials().len() as u64;
                 if plan.softmax {
-                    for _ in 0..controls {
-                        neurons.control(plan, s, &mut emit);
-                    }
+                    (0..controls).for_each(|_| neurons.control(plan, s, &mut emit));
                 }
             }
             (PopulationKind::Flatten(plan), _) => {
-                for port in 0..population.n_ports.min(population.inputs.len()) {
-                    for event in events(port).iter().filter(|event| is_spike(event)) {
-                        if let Some(x) = address::flatten(plan, port, event.x, event.y) {
-                            emit(0, x, 0, event.polarity);
+                for (port, action, run) in inputs() {
+                    if !acts(port) || !matches!(action, Action::Spikes(_)) {
+                        continue;
+                    }
+                    for k in 0..run.len() {
+                        if let Some(x) = address::flatten(plan, port, run.x[k], run.y[k]) {
+                            emit(0, x, 0, run.polarity[k]);
                         }
                     }
                 }
@@ -198,19 +202,25 @@ impl ClockedRun<'_> {
                 if reset {
                     pool.reset();
                 }
-                if let Some(port) = plan.ports.first() {
-                    for event in events(0).iter().filter(|event| is_spike(event)) {
-                        pool.count(port, event.x, event.y, event.polarity);
+                if let Some(geometry) = plan.ports.first() {
+                    for (port, action, run) in inputs() {
+                        if port == 0 && matches!(action, Action::Spikes(_)) {
+                            (0..run.len()).for_each(|k| pool.count(geometry, run.x[k], run.y[k], run.polarity[k]));
+                        }
                     }
-                    pool.step(port, |x, y, polarity| emit(0, x, y, polarity));
+                    pool.step(geometry, |x, y, polarity| emit(0, x, y, polarity));
                 }
             }
             _ => {}
         }
-        for (map, events) in out.into_iter().enumerate() {
-            for output in &population.outputs[map] {
-                present[output.index()].clone_from(&events);
+        for (nodes, events) in population.outputs.iter().zip(outputs) {
+            if let Some((&first, others)) = nodes.split_first() {
+                for other in others {
+                    present[other.index()].clone_from(events);
+                }
+                std::mem::swap(&mut present[first.index()], events);
             }
+            events.clear();
         }
         Ok(())
     }

@@ -3,35 +3,85 @@
 //! A run of events of one node at one tick costs one queue operation and goes through each receiver as a whole, where nothing
 //! can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go one by one.
 
-use super::neurons::{Outside, Spike};
-use super::plan::{Plan, PopulationKind, Reader};
-use super::queue::{Pending, Schedule};
+use super::neurons::{Outside, Spike, Spikes, Work};
+use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Reader};
+use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::Recorder;
-use super::{Cells, Error, Limits, PopulationState, Progress, address, kernels::Sign};
+use super::{Cells, Error, Limits, PopulationState, Progress, address, kernels::Hit, kernels::Sign};
 use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
-
-/// How many events of a stimulus are queued at a time.
-const CHUNK: usize = 4096;
 
 /// What event mode keeps beside the populations.
 #[derive(Debug, Clone)]
 pub(super) struct EventState {
-    pending: Vec<Pending>,
+    bus: Bus,
     schedule: Schedule,
     last_ack: Vec<Tick>,
-    /// For each node, its source and how much of the stimulus is queued.
-    source: Vec<Option<Feed>>,
-    run: Vec<StimulusEvent>,
-    /// Nodes whose head changed, not yet scheduled.
-    woken: Vec<usize>,
-    waiting: u64,
+    run: Fifo,
+    /// The last tick in which events of timeless loops were handled, and how many.
     busy_tick: (Tick, u64),
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Feed {
-    source: usize,
-    queued: usize,
+/// The events of all nodes that are not handled yet.
+#[derive(Debug, Clone)]
+struct Bus {
+    pending: Vec<Pending>,
+    /// Nodes whose head changed, not yet scheduled.
+    woken: Vec<usize>,
+    /// How many events modules made that are not handled yet; repetitions to come count once.
+    waiting: u64,
+}
+
+/// The outputs of one population, all made at `done`.
+struct Outputs<'e> {
+    population: &'e Population,
+    bus: &'e mut Bus,
+    done: Tick,
+}
+
+impl Outputs<'_> {
+    fn emit(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
+        for output in &self.population.outputs[map] {
+            self.bus.waiting += 1;
+            if self.bus.pending[output.index()].push(StimulusEvent { t_pre: self.done, x, y, polarity }) {
+                self.bus.woken.push(output.index());
+            }
+        }
+    }
+}
+
+impl Spikes for Outputs<'_> {
+    fn spike(&mut self, spike: Spike) {
+        self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
+    }
+
+    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
+        if let [outputs] = &self.population.outputs[..]
+            && let [output] = outputs[..]
+            && let Pending::Queue(queue) = &mut self.bus.pending[output.index()]
+        {
+            let before = queue.x.len();
+            for &Hit(n) in hits {
+                if let Some((x, y)) = plan.addresses[n as usize] {
+                    queue.x.push(x);
+                    queue.y.push(y);
+                }
+            }
+            let after = queue.x.len();
+            queue.t_pre.resize(after, self.done);
+            queue.polarity.resize(after, Polarity::Positive);
+            self.bus.waiting += (after - before) as u64;
+            if before == 0 && after > 0 {
+                self.bus.woken.push(output.index());
+            }
+            return;
+        }
+        for &Hit(n) in hits {
+            let (position, map) = (n as usize / plan.maps, n as usize % plan.maps);
+            if let Some((x, y)) = plan.addresses[position] {
+                self.emit(map, x, y, Polarity::Positive);
+            }
+        }
+    }
 }
 
 impl EventState {
@@ -43,60 +93,31 @@ impl EventState {
                 pending[node.index()] = Pending::new(population.timing.n_repeat, population.timing.delay_to_repeat);
             }
         }
-        let mut source = vec![None; n];
-        for (k, node) in plan.sources.iter().enumerate() {
-            source[node.index()] = Some(Feed { source: k, queued: 0 });
+        for (source, node) in plan.sources.iter().enumerate() {
+            pending[node.index()] = Pending::Source { source, taken: 0 };
         }
         Self {
-            pending,
+            bus: Bus { pending, woken: Vec::new(), waiting: 0 },
             schedule: Schedule::new(n),
             last_ack: vec![0; n],
-            source,
-            run: Vec::new(),
-            woken: Vec::new(),
-            waiting: 0,
+            run: Fifo::default(),
             busy_tick: (0, 0),
         }
     }
 
-    fn start(&mut self, stimuli: &[Stimulus]) {
-        self.pending.iter_mut().for_each(Pending::clear);
+    fn start(&mut self, plan: &Plan, stimuli: &[Stimulus]) {
+        let bus = &mut self.bus;
+        bus.pending.iter_mut().for_each(Pending::clear);
+        bus.woken.clear();
+        bus.waiting = 0;
         self.schedule.clear();
         self.last_ack.fill(Tick::MIN);
-        self.waiting = 0;
         self.busy_tick = (0, 0);
-        self.woken.clear();
-        for node in 0..self.source.len() {
-            if let Some(feed) = &mut self.source[node] {
-                feed.queued = 0;
-                self.refill(node, stimuli);
-                if let Some(t) = self.pending[node].head_time() {
-                    self.schedule.put(node, t);
-                }
+        for node in &plan.sources {
+            if let Some(t) = bus.pending[node.index()].head_time(stimuli) {
+                self.schedule.put(node.index(), t);
             }
         }
-    }
-
-    /// Queues more of a stimulus when the last of it is taken.
-    #[inline]
-    fn refill(&mut self, node: usize, stimuli: &[Stimulus]) {
-        if let Some(feed) = &mut self.source[node]
-            && self.pending[node].head_time().is_none()
-        {
-            let stimulus = &stimuli[feed.source];
-            let end = (feed.queued + CHUNK).min(stimulus.len());
-            for k in feed.queued..end {
-                self.pending[node].push(stimulus.event(k));
-            }
-            self.waiting += (end - feed.queued) as u64;
-            feed.queued = end;
-        }
-    }
-
-    fn pending(&self, stimuli: &[Stimulus]) -> u64 {
-        let queued: u64 = self.pending.iter().map(Pending::len).sum();
-        let unqueued = self.source.iter().flatten().map(|feed| (stimuli[feed.source].len() - feed.queued) as u64);
-        queued + unqueued.sum::<u64>()
     }
 }
 
@@ -112,7 +133,7 @@ pub(super) struct EventRun<'s> {
 
 impl EventRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
-        self.state.start(self.stimuli);
+        self.state.start(self.plan, self.stimuli);
         while let Some((r, node)) = self.state.schedule.next() {
             if r > self.plan.t_max {
                 break;
@@ -123,7 +144,7 @@ impl EventRun<'_> {
                 break;
             }
         }
-        self.recorder.summary.pending = self.state.pending(self.stimuli);
+        self.recorder.summary.pending = self.state.bus.pending.iter().map(|it| it.len(self.stimuli)).sum();
         Ok(())
     }
 
@@ -131,36 +152,63 @@ impl EventRun<'_> {
     fn handle(&mut self, node: usize, r: Tick) -> Result<(), Error> {
         let plan = &self.plan.nodes[node];
         let idle = |reader: &Reader| self.populations[reader.population].handshake.busy_until() <= r;
-        if plan.in_runs
-            && plan.readers.iter().all(idle)
-            && let Pending::Queue(queue) = &mut self.state.pending[node]
-        {
-            let mut run = std::mem::take(&mut self.state.run);
-            queue.take_until(r, &mut run);
-            self.state.waiting -= run.len() as u64;
-            for &reader in &plan.readers {
-                self.deliver(reader, node, &run, r, r)?;
-            }
-            self.recorder.run(node, &run, r);
-            self.state.run = run;
-            self.state.last_ack[node] = r;
-            self.wake(node, r)?;
-            self.state.refill(node, self.stimuli);
-            if let Some(t) = self.state.pending[node].head_time() {
-                self.state.schedule.put(node, t.max(r));
-            }
-            return Ok(());
+        if plan.in_runs && plan.readers.iter().all(idle) {
+            self.handle_run(node, r)
+        } else {
+            self.handle_one_by_one(node, r)
         }
+    }
+
+    /// All events of the node that are due at `r`, through one receiver after the other.
+    fn handle_run(&mut self, node: usize, r: Tick) -> Result<(), Error> {
+        let stimuli = self.stimuli;
+        let mut run = std::mem::take(&mut self.state.run);
+        let result = match &mut self.state.bus.pending[node] {
+            Pending::Source { source, taken } => {
+                let stimulus = &stimuli[*source];
+                let rest = &stimulus.t_pre()[*taken..];
+                let n = rest.iter().position(|&t_pre| t_pre > r).unwrap_or(rest.len());
+                let range = *taken..*taken + n;
+                *taken += n;
+                self.deliver_run(node, Events::of(stimulus, range), r)
+            }
+            Pending::Queue(queue) => {
+                queue.take_until(r, &mut run);
+                self.state.bus.waiting -= run.events().len() as u64;
+                self.deliver_run(node, run.events(), r)
+            }
+            Pending::Repeated(_) => self.handle_one_by_one(node, r),
+        };
+        self.state.run = run;
+        result
+    }
+
+    fn deliver_run(&mut self, node: usize, events: Events<'_>, r: Tick) -> Result<(), Error> {
+        for &reader in &self.plan.nodes[node].readers {
+            self.deliver(reader, node, events, r, r)?;
+        }
+        self.recorder.run(node, events, r);
+        self.state.last_ack[node] = r;
+        self.wake(node, r)?;
+        if let Some(t) = self.state.bus.pending[node].head_time(self.stimuli) {
+            self.state.schedule.put(node, t.max(r));
+        }
+        Ok(())
+    }
+
+    fn handle_one_by_one(&mut self, node: usize, r: Tick) -> Result<(), Error> {
+        let plan = &self.plan.nodes[node];
         loop {
-            let Some((event, last)) = self.state.pending[node].pop() else { return Ok(()) };
-            self.state.waiting -= u64::from(last);
-            self.state.refill(node, self.stimuli);
+            let pending = &mut self.state.bus.pending[node];
+            let made = !matches!(pending, Pending::Source { .. });
+            let Some((event, last)) = pending.pop(self.stimuli) else { return Ok(()) };
+            self.state.bus.waiting -= u64::from(last && made);
             let mut t_ack = r;
             for &reader in &plan.readers {
                 let timing = &self.plan.populations[reader.population].timing;
                 let served = self.populations[reader.population].handshake.request(timing, r);
                 t_ack = t_ack.max(served.ack);
-                self.deliver(reader, node, &[event], served.start, served.done)?;
+                self.deliver(reader, node, Events::one(&event), served.start, served.done)?;
             }
             self.recorder.event(node, event, r, t_ack);
             self.state.last_ack[node] = t_ack;
@@ -168,7 +216,7 @@ impl EventRun<'_> {
             if plan.timeless {
                 self.count_timeless(r)?;
             }
-            let Some(t) = self.state.pending[node].head_time() else { return Ok(()) };
+            let Some(t) = self.state.bus.pending[node].head_time(self.stimuli) else { return Ok(()) };
             let next = t.max(t_ack);
             if next > r || self.state.schedule.precedes(node) {
                 self.state.schedule.put(node, next);
@@ -179,22 +227,23 @@ impl EventRun<'_> {
 
     /// Schedules the nodes that got a new head, but the one that is being handled.
     fn wake(&mut self, current: usize, r: Tick) -> Result<(), Error> {
-        let state = &mut *self.state;
-        for node in state.woken.drain(..) {
+        let EventState { bus, schedule, last_ack, .. } = &mut *self.state;
+        for node in bus.woken.drain(..) {
             if node == current {
                 continue;
             }
-            let Some(t) = state.pending[node].head_time() else { continue };
-            let at = t.max(state.last_ack[node]);
+            let Some(t) = bus.pending[node].head_time(self.stimuli) else { continue };
+            let at = t.max(last_ack[node]);
             if self.plan.nodes[node].repeated {
-                state.schedule.move_to(node, at);
+                schedule.move_to(node, at);
             } else {
-                state.schedule.put(node, at);
+                schedule.put(node, at);
             }
         }
-        if state.waiting > self.limits.pending {
-            let mut longest: Vec<usize> = (0..state.pending.len()).collect();
-            longest.sort_by_key(|&node| std::cmp::Reverse(state.pending[node].len()));
+        if bus.waiting > self.limits.pending {
+            let mut longest: Vec<usize> = (0..bus.pending.len()).collect();
+            longest.retain(|&node| !matches!(bus.pending[node], Pending::Source { .. }));
+            longest.sort_by_key(|&node| std::cmp::Reverse(bus.pending[node].len(self.stimuli)));
             let nodes = longest.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
             return Err(Error::TooManyPending { time: r, limit: self.limits.pending, nodes });
         }
@@ -219,75 +268,58 @@ impl EventRun<'_> {
     }
 
     /// Hands events to one port, which works on them at `s` and puts its outputs on the bus at `done`.
-    fn deliver(
-        &mut self,
-        reader: Reader,
-        node: usize,
-        events: &[StimulusEvent],
-        s: Tick,
-        done: Tick,
-    ) -> Result<(), Error> {
+    fn deliver(&mut self, reader: Reader, node: usize, events: Events<'_>, s: Tick, done: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[reader.population];
-        let EventState { pending, woken, waiting, .. } = &mut *self.state;
-        let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
-            for output in &population.outputs[map] {
-                *waiting += 1;
-                if pending[output.index()].push(StimulusEvent { t_pre: done, x, y, polarity }) {
-                    woken.push(output.index());
-                }
-            }
-        };
+        let mut outputs = Outputs { population, bus: &mut self.state.bus, done };
         let acts = reader.port < population.n_ports;
-        let summary = &mut self.recorder.summary;
         match (&population.kind, &mut self.populations[reader.population].cells) {
             (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
-                let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
-                for &StimulusEvent { t_pre, x, y, polarity } in events {
-                    let sign = match polarity {
-                        Polarity::Reset => {
-                            neurons.reset(plan, s);
-                            continue;
+                for (action, run) in actions(events) {
+                    match action {
+                        Action::Reset => neurons.reset(plan, s),
+                        Action::Control if plan.softmax => {
+                            (0..run.len()).for_each(|_| neurons.control(plan, s, &mut outputs));
                         }
-                        Polarity::Negative if y == -1 => {
-                            if plan.softmax {
-                                neurons.control(plan, s, &mut emit);
-                            }
-                            continue;
+                        Action::Spikes(sign) if acts => {
+                            let port = &plan.ports[reader.port];
+                            let Work { operations, updates } = neurons
+                                .receive_run(plan, self.plan.kernel, port, (run.x, run.y, sign), s, &mut outputs)
+                                .map_err(|(k, Outside { nx_pre, ny_pre })| Error::Address {
+                                    node: self.plan.node_name(node),
+                                    time: run.t_pre[k],
+                                    x: run.x[k],
+                                    y: run.y[k],
+                                    nx_pre,
+                                    ny_pre,
+                                })?;
+                            self.recorder.summary.synaptic_operations += operations;
+                            self.recorder.summary.neuron_updates += updates;
                         }
-                        Polarity::Positive => Sign::Plus,
-                        Polarity::Negative => Sign::Minus,
-                    };
-                    if !acts {
-                        continue;
+                        Action::Control | Action::Spikes(_) => {}
                     }
-                    let work = neurons
-                        .receive(plan, self.plan.kernel, &plan.ports[reader.port], (x, y, sign), s, &mut emit)
-                        .map_err(|Outside { nx_pre, ny_pre }| Error::Address {
-                            node: self.plan.node_name(node),
-                            time: t_pre,
-                            x,
-                            y,
-                            nx_pre,
-                            ny_pre,
-                        })?;
-                    summary.synaptic_operations += work.operations;
-                    summary.neuron_updates += work.updates;
                 }
             }
             (PopulationKind::Flatten(ports), _) if acts => {
-                for event in events.iter().filter(|event| is_spike(event)) {
-                    if let Some(x) = address::flatten(ports, reader.port, event.x, event.y) {
-                        emit(0, x, 0, event.polarity);
+                for (_, run) in actions(events).filter(|(action, _)| matches!(action, Action::Spikes(_))) {
+                    for k in 0..run.len() {
+                        if let Some(x) = address::flatten(ports, reader.port, run.x[k], run.y[k]) {
+                            outputs.emit(0, x, 0, run.polarity[k]);
+                        }
                     }
                 }
             }
             (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => {
-                for event in events {
-                    if event.polarity == Polarity::Reset {
-                        pool.reset();
-                    } else if acts && is_spike(event) {
-                        let port = &plan.ports[reader.port];
-                        pool.receive(port, event.x, event.y, |x, y| emit(0, x, y, event.polarity));
+                for (action, run) in actions(events) {
+                    match action {
+                        Action::Reset => pool.reset(),
+                        Action::Spikes(_) if acts => {
+                            let port = &plan.ports[reader.port];
+                            for k in 0..run.len() {
+                                let polarity = run.polarity[k];
+                                pool.receive(port, run.x[k], run.y[k], |x, y| outputs.emit(0, x, y, polarity));
+                            }
+                        }
+                        Action::Control | Action::Spikes(_) => {}
                     }
                 }
             }
@@ -297,11 +329,37 @@ impl EventRun<'_> {
     }
 }
 
-/// Whether an event is neither a reset nor a control event.
-pub(super) fn is_spike(event: &StimulusEvent) -> bool {
-    match event.polarity {
-        Polarity::Positive => true,
-        Polarity::Negative => event.y != -1,
-        Polarity::Reset => false,
+/// What events do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Reset,
+    Control,
+    Spikes(Sign),
+}
+
+fn action(polarity: Polarity, y: i32) -> Action {
+    match polarity {
+        Polarity::Positive => Action::Spikes(Sign::Plus),
+        Polarity::Negative if y == -1 => Action::Control,
+        Polarity::Negative => Action::Spikes(Sign::Minus),
+        Polarity::Reset => Action::Reset,
     }
+}
+
+/// Cuts events into runs that do the same.
+pub(super) fn actions(events: Events<'_>) -> impl Iterator<Item = (Action, Events<'_>)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let first = action(*events.polarity.get(from)?, events.y[from]);
+        let rest = from + 1..events.len();
+        let end = if first == Action::Spikes(Sign::Plus) {
+            let same = events.polarity[rest.clone()].iter().position(|&polarity| polarity != Polarity::Positive);
+            same.map_or(events.len(), |k| from + 1 + k)
+        } else {
+            rest.into_iter().find(|&k| action(events.polarity[k], events.y[k]) != first).unwrap_or(events.len())
+        };
+        let run = events.slice(from..end);
+        from = end;
+        Some((first, run))
+    })
 }

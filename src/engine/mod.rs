@@ -14,6 +14,7 @@ mod neurons;
 mod plan;
 mod queue;
 mod record;
+mod synapses;
 mod timing;
 
 pub use plan::Plan;
@@ -179,7 +180,7 @@ pub struct Simulation<'p> {
 
 #[derive(Debug, Clone)]
 enum Run {
-    Event(EventState),
+    Event(Box<EventState>),
     Clocked { dt: Tick, state: ClockedState },
 }
 
@@ -187,7 +188,7 @@ impl<'p> Simulation<'p> {
     /// Room for the state of a plan in one mode.
     pub fn new(plan: &'p Plan, mode: Mode, probes: &Probes) -> Self {
         let run = match mode {
-            Mode::Event => Run::Event(EventState::new(plan)),
+            Mode::Event => Run::Event(Box::new(EventState::new(plan))),
             Mode::Clocked { dt } => Run::Clocked { dt, state: ClockedState::new(plan) },
         };
         Self {

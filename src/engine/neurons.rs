@@ -1,7 +1,8 @@
 //! What an event does to neurons: the arithmetic of `docs/engine.md`, nothing of time keeping or recording.
 
-use super::kernels::{self, Hit, Sign, Tests};
-use super::plan::{NeuronPopulation, Port, Stretch, Synapses, spikes_shrink};
+use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
+use super::plan::{NeuronPopulation, spikes_shrink};
+use super::synapses::{Port, Stretch, Synapses};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 
 /// "Not yet", as a time.
@@ -47,12 +48,37 @@ pub(super) struct Neurons {
     low: i64,
     /// ... and at most this.
     high: i64,
+    /// Additions since these bounds were true ones.
+    since_bound: u32,
     /// How often a potential was cut off at the 32-bit limits, by map.
     pub saturations: Vec<u64>,
     /// Neurons beyond a threshold after the last addition.
     hits: Vec<Hit>,
+    /// Lines of the matrix that a run of events reads.
+    lines: Vec<u32>,
     /// Input of the step, in clocked mode.
     sums: Sums,
+}
+
+/// Takes the spikes that leave a population, in order.
+pub(super) trait Spikes {
+    /// One spike.
+    fn spike(&mut self, spike: Spike);
+
+    /// Positive spikes of these neurons, those that leave.
+    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
+        for &Hit(n) in hits {
+            if let Some(spike) = Neurons::leaves(plan, n as usize, Polarity::Positive) {
+                self.spike(spike);
+            }
+        }
+    }
+}
+
+impl<F: FnMut(Spike)> Spikes for F {
+    fn spike(&mut self, spike: Spike) {
+        self(spike);
+    }
 }
 
 /// Input of one clocked step: 32-bit sums while they are certain to fit, emptied into 64 bits otherwise.
@@ -77,8 +103,10 @@ impl Neurons {
             updated: column(parameters.leak_plus > 0 || parameters.leak_minus > 0),
             low: 0,
             high: 0,
+            since_bound: 0,
             saturations: vec![0; plan.maps],
             hits: Vec::new(),
+            lines: Vec::new(),
             sums: Sums::default(),
         };
         neurons.start(plan);
@@ -118,6 +146,7 @@ impl Neurons {
             // A floor at the 32-bit limit would make the bound useless; it is reached only by saturation, which is tested for.
             bounds[5] = i64::from(parameters.threshold_minus).max(0);
         }
+        self.since_bound = 0;
         self.low = bounds.into_iter().min().unwrap_or(0);
         self.high = bounds.into_iter().max().unwrap_or(0);
     }
@@ -129,7 +158,9 @@ impl Neurons {
         }
         let floor = i64::from(plan.neurons.threshold_minus);
         let fits = |low: i64, high: i64| low - down > i64::from(i32::MIN) && high + up <= i64::from(i32::MAX);
-        if !fits(self.low, self.high) || (!plan.neurons.fires_minus && self.low - down <= floor) {
+        self.since_bound += 1;
+        // True bounds cost about as much as an addition. Where potentials really stand at the floor they are of no use.
+        if !fits(self.low, self.high) || (self.low - down <= floor && self.since_bound >= 64) {
             self.bound(plan);
         }
         if !fits(self.low, self.high) {
@@ -200,7 +231,7 @@ impl Neurons {
     }
 
     /// The spike of neuron `n`, if it leaves.
-    fn leaves(plan: &NeuronPopulation, n: usize, polarity: Polarity) -> Option<Spike> {
+    pub fn leaves(plan: &NeuronPopulation, n: usize, polarity: Polarity) -> Option<Spike> {
         let (position, map) = if plan.maps == 1 { (n, 0) } else { (n / plan.maps, n % plan.maps) };
         let (x, y) = plan.addresses[position]?;
         let polarity = if plan.rectify { Polarity::Positive } else { polarity };
@@ -208,19 +239,115 @@ impl Neurons {
     }
 
     /// Tests the neurons that are at or beyond a threshold; says whether one of them still is, on a side that spikes.
-    fn test_hits(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl FnMut(Spike)) -> bool {
+    fn test_hits(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl Spikes) -> bool {
         let hits = std::mem::take(&mut self.hits);
         let mut beyond = false;
         for &Hit(n) in &hits {
             let n = n as usize;
             if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
-                out(spike);
+                out.spike(spike);
             }
             beyond |= plan.neurons.spikes_at(self.v[n]);
         }
         self.hits = hits;
         self.hits.clear();
         beyond
+    }
+
+    /// How many events of a port may be added one after the other before a potential could overflow or come near the lower
+    /// threshold, at most `n`; 0 if not even one. These many are then taken to be added.
+    fn room(&mut self, plan: &NeuronPopulation, up: i64, down: i64, n: usize) -> usize {
+        let floor = i64::from(plan.neurons.threshold_minus).max(i32::MIN.into());
+        let count = |low: i64, high: i64| {
+            let below = if down == 0 { i64::MAX } else { (low - floor - 1).max(0) / down };
+            let above = if up == 0 { i64::MAX } else { (i64::from(i32::MAX) - high).max(0) / up };
+            below.min(above).min(n as i64)
+        };
+        let mut room = count(self.low, self.high);
+        if room < n as i64 {
+            self.bound(plan);
+            room = count(self.low, self.high);
+        }
+        self.low -= down * room;
+        self.high += up * room;
+        room as usize
+    }
+
+    /// A run of spike events of one sign, all worked on at `s`: the same as one [`Neurons::receive`] after the other, but faster for
+    /// plain neurons.
+    pub fn receive_run(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        port: &Port,
+        (mut x, mut y, sign): (&[i32], &[i32], Sign),
+        s: Tick,
+        out: &mut impl Spikes,
+    ) -> Result<Work, (usize, Outside)> {
+        let mut work = Work::default();
+        let total = x.len();
+        let (up, down) = port.most(sign);
+        while !x.is_empty() {
+            let n = if plan.plain { self.room(plan, up, down, x.len()) } else { 0 };
+            if n == 0 {
+                let one = self.receive(plan, variant, port, (x[0], y[0], sign), s, out);
+                let one = one.map_err(|outside| (total - x.len(), outside))?;
+                work.operations += one.operations;
+                work.updates += one.updates;
+                (x, y) = (&x[1..], &y[1..]);
+                continue;
+            }
+            let operations = self.run_plain(plan, variant, port, (&x[..n], &y[..n], sign), s, out);
+            let operations = operations.map_err(|(k, outside)| (total - x.len() + k, outside))?;
+            work.operations += operations;
+            work.updates += operations;
+            (x, y) = (&x[n..], &y[n..]);
+        }
+        Ok(work)
+    }
+
+    /// Events that plain neurons take without any chance of overflow.
+    fn run_plain(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        port: &Port,
+        (x, y, sign): (&[i32], &[i32], Sign),
+        s: Tick,
+        out: &mut impl Spikes,
+    ) -> Result<u64, (usize, Outside)> {
+        let parameters = &plan.neurons;
+        let reset = match parameters.reset {
+            Reset::ToRest => FireReset::To(parameters.membrane_reset),
+            _ => FireReset::Subtract,
+        };
+        let Self { v, last_spike, hits, lines, .. } = self;
+        let recent = (!last_spike.is_empty()).then_some(Recent { last_spike, t_min: parameters.t_min, now: s });
+        let mut fire = Fire { threshold: parameters.threshold_plus, reset, recent, hits };
+        let operations = match &port.synapses {
+            Synapses::Matrix { nx_pre, ny_pre, weights } => {
+                lines.clear();
+                let outside = Outside { nx_pre: *nx_pre, ny_pre: *ny_pre };
+                for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
+                    // Negative coordinates become large ones.
+                    let (column, row) = (x as u32, y as u32);
+                    if column >= *nx_pre || row >= *ny_pre {
+                        return Err((k, outside));
+                    }
+                    lines.push(column + row * *nx_pre);
+                }
+                kernels::run_lines(variant, v, weights, lines, sign, &mut fire);
+                (lines.len() * v.len()) as u64
+            }
+            Synapses::Kernel(kernel) => {
+                kernels::run_kernel(variant, v, kernel, (plan.array, plan.maps), (x, y), sign, &mut fire)
+            }
+        };
+        if !self.hits.is_empty() {
+            out.positive(plan, &self.hits);
+            self.hits.clear();
+        }
+        Ok(operations)
     }
 
     /// One spike event at `(x, y)`: every touched neuron gets its weight and, but in softmax, is tested. Spikes go to `out` in
@@ -233,15 +360,12 @@ impl Neurons {
         port: &Port,
         (x, y, sign): (i32, i32, Sign),
         s: Tick,
-        out: &mut impl FnMut(Spike),
+        out: &mut impl Spikes,
     ) -> Result<Work, Outside> {
         if plan.softmax || !self.refractory_until.is_empty() || !self.updated.is_empty() {
             return self.receive_one_by_one(plan, port, (x, y, sign), s, out);
         }
-        let (up, down) = match sign {
-            Sign::Plus => (port.most_up, port.most_down),
-            Sign::Minus => (port.most_down, port.most_up),
-        };
+        let (up, down) = port.most(sign);
         let tests = self.tests(plan, up, down);
         let thresholds = (plan.neurons.threshold_plus, plan.neurons.threshold_minus);
         let mut operations = 0;
@@ -268,7 +392,7 @@ impl Neurons {
         port: &Port,
         (x, y, sign): (i32, i32, Sign),
         s: Tick,
-        out: &mut impl FnMut(Spike),
+        out: &mut impl Spikes,
     ) -> Result<Work, Outside> {
         let mut work = Work::default();
         reach(plan, port, x, y, |weights, stretch| {
@@ -286,7 +410,7 @@ impl Neurons {
                     continue;
                 }
                 if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
-                    out(spike);
+                    out.spike(spike);
                 }
             }
         })?;
@@ -294,18 +418,32 @@ impl Neurons {
     }
 
     /// A control event of a softmax module: the neuron with the highest potential spikes, the first one on ties.
-    pub fn control(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl FnMut(Spike)) {
+    pub fn control(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl Spikes) {
         for n in 0..self.v.len() {
             self.leak(&plan.neurons, n, s);
         }
         let strongest = (0..self.v.len()).rev().max_by_key(|&n| self.v[n]);
         if let Some(spike) = strongest.and_then(|n| Self::leaves(plan, n, Polarity::Positive)) {
-            out(spike);
+            out.spike(spike);
         }
     }
 
-    /// Clocked mode: adds the weights of one event to the input of the step.
-    pub fn sum(
+    /// Clocked mode: adds the weights of a run of events of one sign to the input of the step.
+    pub fn sum_run(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        port: &Port,
+        (x, y, sign): (&[i32], &[i32], Sign),
+    ) -> Result<u64, (usize, Outside)> {
+        let mut operations = 0;
+        for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
+            operations += self.sum(plan, variant, port, (x, y, sign)).map_err(|outside| (k, outside))?;
+        }
+        Ok(operations)
+    }
+
+    fn sum(
         &mut self,
         plan: &NeuronPopulation,
         variant: kernels::Variant,
@@ -338,13 +476,7 @@ impl Neurons {
 
     /// Clocked mode: every neuron leaks up to `s`, takes the input of the step, and is tested. Says whether a potential is still
     /// beyond a threshold that makes it spike.
-    pub fn step(
-        &mut self,
-        plan: &NeuronPopulation,
-        variant: kernels::Variant,
-        s: Tick,
-        out: &mut impl FnMut(Spike),
-    ) -> bool {
+    pub fn step(&mut self, plan: &NeuronPopulation, variant: kernels::Variant, s: Tick, out: &mut impl Spikes) -> bool {
         let parameters = &plan.neurons;
         let mut sums = std::mem::take(&mut self.sums);
         let plain = self.refractory_until.is_empty() && self.updated.is_empty() && !plan.softmax && !sums.wide_used;

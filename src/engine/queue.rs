@@ -1,25 +1,73 @@
 //! What waits: the events of each node, and which node comes next.
 
-use crate::network::{Polarity, StimulusEvent, Tick};
+use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
 use priority_queue::PriorityQueue;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+use std::slice::from_ref;
 
 /// The pending events of one node, by `t_pre`, ties in order of creation.
 #[derive(Debug, Clone)]
 pub(super) enum Pending {
+    /// The rest of a stimulus.
+    Source {
+        /// Index of the source.
+        source: usize,
+        /// Events taken already.
+        taken: usize,
+    },
     /// Made in time order.
     Queue(Fifo),
     /// Each made several times, so that they overtake.
     Repeated(Repeated),
 }
 
-/// Events in time order.
+/// Events in columns, in time order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fifo {
-    events: Vec<StimulusEvent>,
-    next: usize,
+    pub t_pre: Vec<Tick>,
+    pub x: Vec<i32>,
+    pub y: Vec<i32>,
+    pub polarity: Vec<Polarity>,
+    /// Events taken already.
+    taken: usize,
+}
+
+/// Some events in columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Events<'e> {
+    pub t_pre: &'e [Tick],
+    pub x: &'e [i32],
+    pub y: &'e [i32],
+    pub polarity: &'e [Polarity],
+}
+
+impl<'e> Events<'e> {
+    pub fn of(stimulus: &'e Stimulus, range: Range<usize>) -> Self {
+        Self {
+            t_pre: &stimulus.t_pre()[range.clone()],
+            x: &stimulus.x()[range.clone()],
+            y: &stimulus.y()[range.clone()],
+            polarity: &stimulus.polarity()[range],
+        }
+    }
+    pub fn one(event: &'e StimulusEvent) -> Self {
+        let StimulusEvent { t_pre, x, y, polarity } = event;
+        Self { t_pre: from_ref(t_pre), x: from_ref(x), y: from_ref(y), polarity: from_ref(polarity) }
+    }
+    pub fn len(&self) -> usize {
+        self.x.len()
+    }
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        Self {
+            t_pre: &self.t_pre[range.clone()],
+            x: &self.x[range.clone()],
+            y: &self.y[range.clone()],
+            polarity: &self.polarity[range],
+        }
+    }
 }
 
 /// Events that are made again: the next repetition of each, made only when it comes.
@@ -43,30 +91,63 @@ struct Repetition {
 }
 
 impl Fifo {
-    /// The events not taken yet.
-    pub fn waiting(&self) -> &[StimulusEvent] {
-        &self.events[self.next..]
+    pub fn clear(&mut self) {
+        self.t_pre.clear();
+        self.x.clear();
+        self.y.clear();
+        self.polarity.clear();
+        self.taken = 0;
     }
-    /// Takes `n` of them.
-    pub fn take(&mut self, n: usize) {
-        self.next += n;
-        if self.next == self.events.len() {
-            self.events.clear();
-            self.next = 0;
-        } else if self.next >= 4096 && self.next * 2 > self.events.len() {
-            self.events.drain(..self.next);
-            self.next = 0;
+
+    pub fn push(&mut self, StimulusEvent { t_pre, x, y, polarity }: StimulusEvent) {
+        self.t_pre.push(t_pre);
+        self.x.push(x);
+        self.y.push(y);
+        self.polarity.push(polarity);
+    }
+
+    pub fn len(&self) -> usize {
+        self.x.len() - self.taken
+    }
+
+    fn take(&mut self, n: usize) {
+        self.taken += n;
+        if self.taken == self.x.len() {
+            self.clear();
+        } else if self.taken >= 4096 && self.taken * 2 > self.x.len() {
+            self.t_pre.drain(..self.taken);
+            self.x.drain(..self.taken);
+            self.y.drain(..self.taken);
+            self.polarity.drain(..self.taken);
+            self.taken = 0;
         }
     }
+
+    /// All events.
+    pub fn events(&self) -> Events<'_> {
+        let range = self.taken..;
+        Events {
+            t_pre: &self.t_pre[range.clone()],
+            x: &self.x[range.clone()],
+            y: &self.y[range.clone()],
+            polarity: &self.polarity[range],
+        }
+    }
+
     /// Moves all events with `t_pre <= r` to `run`.
-    pub fn take_until(&mut self, r: Tick, run: &mut Vec<StimulusEvent>) {
+    pub fn take_until(&mut self, r: Tick, run: &mut Fifo) {
         run.clear();
-        if self.next == 0 && self.events.last().is_some_and(|last| last.t_pre <= r) {
-            std::mem::swap(run, &mut self.events);
+        if self.taken == 0 && self.t_pre.last().is_some_and(|&last| last <= r) {
+            std::mem::swap(run, self);
             return;
         }
-        let n = self.waiting().partition_point(|event| event.t_pre <= r);
-        run.extend_from_slice(&self.waiting()[..n]);
+        let waiting = self.events();
+        let n = waiting.t_pre.partition_point(|&t_pre| t_pre <= r);
+        let taken = waiting.slice(0..n);
+        run.t_pre.extend_from_slice(taken.t_pre);
+        run.x.extend_from_slice(taken.x);
+        run.y.extend_from_slice(taken.y);
+        run.polarity.extend_from_slice(taken.polarity);
         self.take(n);
     }
 }
@@ -83,10 +164,8 @@ impl Pending {
 
     pub fn clear(&mut self) {
         match self {
-            Self::Queue(queue) => {
-                queue.events.clear();
-                queue.next = 0;
-            }
+            Self::Source { taken, .. } => *taken = 0,
+            Self::Queue(queue) => queue.clear(),
             Self::Repeated(repeated) => {
                 repeated.heap.clear();
                 repeated.created = 0;
@@ -98,9 +177,10 @@ impl Pending {
     #[inline]
     pub fn push(&mut self, event: StimulusEvent) -> bool {
         match self {
+            Self::Source { .. } => unreachable!("no module drives the node of a source"),
             Self::Queue(queue) => {
-                queue.events.push(event);
-                queue.events.len() - queue.next == 1
+                queue.push(event);
+                queue.len() == 1
             }
             Self::Repeated(repeated) => {
                 let created = repeated.created;
@@ -121,18 +201,27 @@ impl Pending {
 
     /// Time of the head.
     #[inline]
-    pub fn head_time(&self) -> Option<Tick> {
+    pub fn head_time(&self, stimuli: &[Stimulus]) -> Option<Tick> {
         match self {
-            Self::Queue(queue) => queue.waiting().first().map(|event| event.t_pre),
+            Self::Source { source, taken } => stimuli[*source].t_pre().get(*taken).copied(),
+            Self::Queue(queue) => queue.t_pre.get(queue.taken).copied(),
             Self::Repeated(repeated) => repeated.heap.peek().map(|Reverse(head)| head.t_pre),
         }
     }
 
     /// Takes the head. Says too whether this was the last repetition of the event.
-    pub fn pop(&mut self) -> Option<(StimulusEvent, bool)> {
+    pub fn pop(&mut self, stimuli: &[Stimulus]) -> Option<(StimulusEvent, bool)> {
         match self {
+            Self::Source { source, taken } => {
+                let stimulus = &stimuli[*source];
+                let event = (*taken < stimulus.len()).then(|| stimulus.event(*taken))?;
+                *taken += 1;
+                Some((event, true))
+            }
             Self::Queue(queue) => {
-                let event = queue.waiting().first().copied()?;
+                let k = queue.taken;
+                let t_pre = *queue.t_pre.get(k)?;
+                let event = StimulusEvent { t_pre, x: queue.x[k], y: queue.y[k], polarity: queue.polarity[k] };
                 queue.take(1);
                 Some((event, true))
             }
@@ -154,9 +243,10 @@ impl Pending {
     }
 
     /// How many events wait, repetitions to come included.
-    pub fn len(&self) -> u64 {
+    pub fn len(&self, stimuli: &[Stimulus]) -> u64 {
         match self {
-            Self::Queue(queue) => queue.waiting().len() as u64,
+            Self::Source { source, taken } => (stimuli[*source].len() - taken) as u64,
+            Self::Queue(queue) => queue.len() as u64,
             Self::Repeated(repeated) => {
                 repeated.heap.iter().map(|Reverse(it)| u64::from(repeated.n_repeat - it.repetition)).sum()
             }

@@ -1,5 +1,6 @@
 //! What is kept of a run: the events of the nodes that probes watch, and counts that cost nothing.
 
+use super::queue::Events;
 use crate::network::{EventLog, Network, NodeId, StimulusEvent, Tick};
 use serde::Serialize;
 
@@ -98,16 +99,16 @@ impl Recorder {
 
     /// Events that are requested and acknowledged at `r`.
     #[inline]
-    pub fn run(&mut self, node: usize, events: &[StimulusEvent], r: Tick) {
+    pub fn run(&mut self, node: usize, events: Events<'_>, r: Tick) {
         self.summary.events[node] += events.len() as u64;
         self.summary.last_time = Some(r);
         if let Some(log) = &mut self.logs[node] {
-            log.t_pre.extend(events.iter().map(|event| event.t_pre));
+            log.t_pre.extend_from_slice(events.t_pre);
             log.t_rqst.resize(log.t_rqst.len() + events.len(), r);
             log.t_ack.resize(log.t_ack.len() + events.len(), r);
-            log.x.extend(events.iter().map(|event| event.x));
-            log.y.extend(events.iter().map(|event| event.y));
-            log.polarity.extend(events.iter().map(|event| event.polarity));
+            log.x.extend_from_slice(events.x);
+            log.y.extend_from_slice(events.y);
+            log.polarity.extend_from_slice(events.polarity);
         }
     }
 

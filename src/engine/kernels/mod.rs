@@ -6,6 +6,9 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use super::synapses::Kernel;
+use crate::network::{Array, Tick};
+
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hit(pub u32);
@@ -71,6 +74,158 @@ impl Variant {
     /// The fastest that this machine can run.
     pub fn best() -> Self {
         Self::available().pop().unwrap_or(Self::Plain)
+    }
+}
+
+/// How plain neurons spike inside a kernel: at or above a positive threshold, with no refractory time, no leak and no lower
+/// threshold in reach.
+#[derive(Debug)]
+pub(super) struct Fire<'n> {
+    /// `THplus`, more than 0.
+    pub threshold: i32,
+    /// What becomes of the potential.
+    pub reset: FireReset,
+    /// The last spikes, where neurons keep a least time between two.
+    pub recent: Option<Recent<'n>>,
+    /// Neurons that spiked, in order.
+    pub hits: &'n mut Vec<Hit>,
+}
+
+/// The resets that a kernel knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FireReset {
+    /// The threshold is subtracted.
+    Subtract,
+    /// The potential becomes this.
+    To(i32),
+}
+
+/// A least time between two spikes of a neuron.
+#[derive(Debug)]
+pub(super) struct Recent<'n> {
+    /// Times of the last spikes; `Tick::MIN` is never.
+    pub last_spike: &'n mut [Tick],
+    /// `Tmin`.
+    pub t_min: Tick,
+    /// The present.
+    pub now: Tick,
+}
+
+impl Fire<'_> {
+    /// Of the neurons `first + k`, `k` the bits of a mask, those that may spike now; notes them.
+    #[inline(never)]
+    fn admit(&mut self, mask: u64, first: usize) -> u64 {
+        let (mut left, mut fired) = (mask, 0);
+        while left != 0 {
+            let k = left.trailing_zeros();
+            left &= left - 1;
+            let n = first + k as usize;
+            if let Some(Recent { last_spike, t_min, now }) = &mut self.recent {
+                let last = &mut last_spike[n];
+                if *last != Tick::MIN && now.saturating_sub(*last) < *t_min {
+                    continue;
+                }
+                *last = *now;
+            }
+            self.hits.push(Hit(n as u32));
+            fired |= 1 << k;
+        }
+        fired
+    }
+
+    fn after(&self, v: i32) -> i32 {
+        match self.reset {
+            FireReset::Subtract => v.wrapping_sub(self.threshold),
+            FireReset::To(rest) => rest,
+        }
+    }
+
+    /// Adds, and lets neurons spike, in portable code; `first` is the index of `v[0]`.
+    #[inline(always)]
+    fn add<const ADD: bool>(&mut self, v: &mut [i32], w: &[i32], first: usize) {
+        for (block, (v, w)) in v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).enumerate() {
+            let mut crossed = false;
+            for (v, w) in v.iter_mut().zip(w) {
+                *v = if ADD { v.wrapping_add(*w) } else { v.wrapping_sub(*w) };
+                crossed |= *v >= self.threshold;
+            }
+            if crossed {
+                let mask = v.iter().enumerate().fold(0, |mask, (k, &v)| mask | u64::from(v >= self.threshold) << k);
+                let mut fired = self.admit(mask, first + block * BLOCK);
+                while fired != 0 {
+                    let k = fired.trailing_zeros() as usize;
+                    fired &= fired - 1;
+                    v[k] = self.after(v[k]);
+                }
+            }
+        }
+    }
+}
+
+/// Events on a matrix, one after the other: line `lines[k]` of `v.len()` weights is added, neurons spike.
+///
+/// # Panics
+/// If a line lies outside the matrix.
+pub(super) fn run_lines(
+    variant: Variant,
+    v: &mut [i32],
+    weights: &[i32],
+    lines: &[u32],
+    sign: Sign,
+    fire: &mut Fire<'_>,
+) {
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a variant is made only where its instructions were detected.
+        Variant::Avx512 => unsafe { x86::run_lines_avx512(v, weights, lines, sign, fire) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Variant::Avx2 => unsafe { x86::run_lines_avx2(v, weights, lines, sign, fire) },
+        _ => {
+            for &line in lines {
+                let w = &weights[line as usize * v.len()..][..v.len()];
+                match sign {
+                    Sign::Plus => fire.add::<true>(v, w, 0),
+                    Sign::Minus => fire.add::<false>(v, w, 0),
+                }
+            }
+        }
+    }
+}
+
+/// Events on a kernel, one after the other; returns the number of touched neurons.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn run_kernel(
+    variant: Variant,
+    v: &mut [i32],
+    kernel: &Kernel,
+    (array, maps): (Array, usize),
+    (x, y): (&[i32], &[i32]),
+    sign: Sign,
+    fire: &mut Fire<'_>,
+) -> u64 {
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a variant is made only where its instructions were detected.
+        Variant::Avx512 => unsafe { x86::run_kernel_avx512(v, kernel, (array, maps), (x, y), sign, fire) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Variant::Avx2 => unsafe { x86::run_kernel_avx2(v, kernel, (array, maps), (x, y), sign, fire) },
+        _ => {
+            let mut operations = 0;
+            for (&x, &y) in x.iter().zip(y) {
+                kernel.reach(array, maps, x, y, |stretch| {
+                    operations += stretch.len as u64;
+                    let v = &mut v[stretch.neuron..][..stretch.len];
+                    let w = &kernel.weights[stretch.weight..][..stretch.len];
+                    match sign {
+                        Sign::Plus => fire.add::<true>(v, w, stretch.neuron),
+                        Sign::Minus => fire.add::<false>(v, w, stretch.neuron),
+                    }
+                });
+            }
+            operations
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The kernels in AVX2 and AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Hit, Sign, Tests, add_plain};
+use super::{Fire, FireReset, Hit, Sign, Tests, add_plain};
+use crate::engine::synapses::Kernel;
+use crate::network::Array;
 use std::arch::x86_64::*;
 
 /// Lanes looked at together before it is asked whether one of them crossed.
@@ -167,4 +169,283 @@ fn wide256<const ADD: bool, const BOTH: bool>(
 #[target_feature(enable = "avx2")]
 pub fn add_avx2(sums: &mut [i32], w: &[i32], sign: Sign) {
     add_plain(sums, w, sign);
+}
+
+/// Most vectors of potentials that stay in registers while a run of events goes over them.
+const IN_REGISTERS: usize = 16;
+
+/// See [`super::run_lines`].
+#[target_feature(enable = "avx512f")]
+pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
+    let n = v.len();
+    // Once for all events, so that rows need no test of their own.
+    let furthest = lines.iter().max().map_or(0, |&line| line as usize + 1);
+    assert!(furthest * n <= weights.len());
+    macro_rules! in_registers {
+        ($($vectors:literal)*) => {
+            match (n.div_ceil(16), sign) {
+                $(
+                    // SAFETY: v has $vectors vectors, every line lies in the matrix.
+                    ($vectors, Sign::Plus) => unsafe { rows_in_registers::<$vectors, true>(v, weights, lines, fire) },
+                    // SAFETY: as above.
+                    ($vectors, Sign::Minus) => unsafe { rows_in_registers::<$vectors, false>(v, weights, lines, fire) },
+                )*
+                (_, Sign::Plus) => rows_in_memory::<true>(v, weights, lines, fire),
+                (_, Sign::Minus) => rows_in_memory::<false>(v, weights, lines, fire),
+            }
+        };
+    }
+    const { assert!(IN_REGISTERS == 16) };
+    in_registers!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+}
+
+/// # Safety
+/// `v` is longer than `16 * (V - 1)` and at most `16 * V`; `(line + 1) * v.len() <= weights.len()` for every line.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn rows_in_registers<const V: usize, const ADD: bool>(
+    v: &mut [i32],
+    weights: &[i32],
+    lines: &[u32],
+    fire: &mut Fire<'_>,
+) {
+    let n = v.len();
+    let tail: __mmask16 = !0 >> (16 * V - n);
+    let lanes = |c: usize| if c + 1 == V { tail } else { !0 };
+    let upper = _mm512_set1_epi32(fire.threshold);
+    let pw = weights.as_ptr();
+    let mut potentials = [_mm512_setzero_si512(); V];
+    for (c, potential) in potentials.iter_mut().enumerate() {
+        // SAFETY: masked lanes are not read, the others lie in v.
+        *potential = unsafe { _mm512_maskz_loadu_epi32(lanes(c), v.as_ptr().add(16 * c)) };
+    }
+    for (k, &line) in lines.iter().enumerate() {
+        if let Some(&ahead) = lines.get(k + 2) {
+            for c in 0..V {
+                // A prefetch may point anywhere.
+                _mm_prefetch::<_MM_HINT_T0>(pw.wrapping_add(ahead as usize * n + 16 * c).cast());
+            }
+        }
+        let mut crossed = [0; V];
+        let mut any = 0;
+        for c in 0..V {
+            // SAFETY: masked lanes are not read, the others lie in the line.
+            let weight = unsafe { _mm512_maskz_loadu_epi32(lanes(c), pw.add(line as usize * n + 16 * c)) };
+            let old = potentials[c];
+            potentials[c] = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
+            crossed[c] = _mm512_cmpge_epi32_mask(potentials[c], upper);
+            any |= crossed[c];
+        }
+        if any != 0 {
+            for c in 0..V {
+                if crossed[c] != 0 {
+                    let fired = fire.admit(crossed[c].into(), 16 * c) as __mmask16;
+                    potentials[c] = after512(potentials[c], fired, upper, fire.reset);
+                }
+            }
+        }
+    }
+    for (c, potential) in potentials.iter().enumerate() {
+        // SAFETY: masked lanes are not written, the others lie in v.
+        unsafe { _mm512_mask_storeu_epi32(v.as_mut_ptr().add(16 * c), lanes(c), *potential) };
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn after512(v: __m512i, fired: __mmask16, threshold: __m512i, reset: FireReset) -> __m512i {
+    match reset {
+        FireReset::Subtract => _mm512_mask_sub_epi32(v, fired, v, threshold),
+        FireReset::To(rest) => _mm512_mask_set1_epi32(v, fired, rest),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rows_in_memory<const ADD: bool>(v: &mut [i32], weights: &[i32], lines: &[u32], fire: &mut Fire<'_>) {
+    let n = v.len();
+    for (k, &line) in lines.iter().enumerate() {
+        let ahead = lines.get(k + 1).map(|&ahead| weights.as_ptr().wrapping_add(ahead as usize * n));
+        stretch512::<ADD>(v, &weights[line as usize * n..][..n], 0, ahead, fire);
+    }
+}
+
+/// Adds one stretch and lets neurons spike; `ahead` is where the next one will read.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Option<*const i32>, fire: &mut Fire<'_>) {
+    const LANES: usize = 16;
+    assert_eq!(v.len(), w.len());
+    let n = v.len();
+    let upper = _mm512_set1_epi32(fire.threshold);
+    let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
+    let mut at = 0;
+    while at + VECTORS * LANES <= n {
+        let mut sums = [_mm512_setzero_si512(); VECTORS];
+        let mut crossed = [0; VECTORS];
+        for k in 0..VECTORS {
+            if let Some(ahead) = ahead {
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at + k * LANES).cast());
+            }
+            // SAFETY: at + VECTORS * LANES <= n, the length of both slices.
+            unsafe {
+                let pv = pv.add(at + k * LANES);
+                let old = _mm512_loadu_si512(pv.cast());
+                let weight = _mm512_loadu_si512(pw.add(at + k * LANES).cast());
+                sums[k] = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
+                _mm512_storeu_si512(pv.cast(), sums[k]);
+            }
+            crossed[k] = _mm512_cmpge_epi32_mask(sums[k], upper);
+        }
+        if crossed.iter().fold(0, |any, crossed| any | crossed) != 0 {
+            for k in 0..VECTORS {
+                if crossed[k] != 0 {
+                    let fired = fire.admit(crossed[k].into(), first + at + k * LANES) as __mmask16;
+                    let after = after512(sums[k], fired, upper, fire.reset);
+                    // SAFETY: as above.
+                    unsafe { _mm512_storeu_si512(pv.add(at + k * LANES).cast(), after) };
+                }
+            }
+        }
+        at += VECTORS * LANES;
+    }
+    while at < n {
+        let left = (n - at).min(LANES);
+        let lanes: __mmask16 = !0 >> (LANES - left);
+        // SAFETY: masked lanes are neither read nor written; the others lie inside both slices.
+        unsafe {
+            let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
+            let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
+            let mut sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
+            let crossed = _mm512_cmpge_epi32_mask(sum, upper);
+            if crossed != 0 {
+                let fired = fire.admit(crossed.into(), first + at) as __mmask16;
+                sum = after512(sum, fired, upper, fire.reset);
+            }
+            _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
+        }
+        at += LANES;
+    }
+}
+
+/// See [`super::run_kernel`].
+#[target_feature(enable = "avx512f")]
+pub fn run_kernel_avx512(
+    v: &mut [i32],
+    kernel: &Kernel,
+    shape: (Array, usize),
+    addresses: (&[i32], &[i32]),
+    sign: Sign,
+    fire: &mut Fire<'_>,
+) -> u64 {
+    match sign {
+        Sign::Plus => kernel512::<true>(v, kernel, shape, addresses, fire),
+        Sign::Minus => kernel512::<false>(v, kernel, shape, addresses, fire),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn kernel512<const ADD: bool>(
+    v: &mut [i32],
+    kernel: &Kernel,
+    (array, maps): (Array, usize),
+    (x, y): (&[i32], &[i32]),
+    fire: &mut Fire<'_>,
+) -> u64 {
+    let mut operations = 0;
+    for (&x, &y) in x.iter().zip(y) {
+        kernel.reach(array, maps, x, y, |stretch| {
+            operations += stretch.len as u64;
+            let v = &mut v[stretch.neuron..][..stretch.len];
+            let w = &kernel.weights[stretch.weight..][..stretch.len];
+            stretch512::<ADD>(v, w, stretch.neuron, None, fire);
+        });
+    }
+    operations
+}
+
+/// See [`super::run_lines`].
+#[target_feature(enable = "avx2")]
+pub fn run_lines_avx2(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
+    let n = v.len();
+    for (k, &line) in lines.iter().enumerate() {
+        let ahead = lines.get(k + 2).map(|&ahead| weights.as_ptr().wrapping_add(ahead as usize * n));
+        let w = &weights[line as usize * n..][..n];
+        match sign {
+            Sign::Plus => stretch256::<true>(v, w, 0, ahead, fire),
+            Sign::Minus => stretch256::<false>(v, w, 0, ahead, fire),
+        }
+    }
+}
+
+/// See [`super::run_kernel`].
+#[target_feature(enable = "avx2")]
+pub fn run_kernel_avx2(
+    v: &mut [i32],
+    kernel: &Kernel,
+    (array, maps): (Array, usize),
+    (x, y): (&[i32], &[i32]),
+    sign: Sign,
+    fire: &mut Fire<'_>,
+) -> u64 {
+    let mut operations = 0;
+    for (&x, &y) in x.iter().zip(y) {
+        kernel.reach(array, maps, x, y, |stretch| {
+            operations += stretch.len as u64;
+            let v = &mut v[stretch.neuron..][..stretch.len];
+            let w = &kernel.weights[stretch.weight..][..stretch.len];
+            match sign {
+                Sign::Plus => stretch256::<true>(v, w, stretch.neuron, None, fire),
+                Sign::Minus => stretch256::<false>(v, w, stretch.neuron, None, fire),
+            }
+        });
+    }
+    operations
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn stretch256<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Option<*const i32>, fire: &mut Fire<'_>) {
+    const LANES: usize = 8;
+    assert_eq!(v.len(), w.len());
+    let n = v.len();
+    let upper = _mm256_set1_epi32(fire.threshold);
+    let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
+    let mut at = 0;
+    while at + LANES <= n {
+        let group = ((n - at) / LANES).min(VECTORS);
+        let mut mask = 0u64;
+        for k in 0..group {
+            if let Some(ahead) = ahead {
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at + k * LANES).cast());
+            }
+            // SAFETY: at + group * LANES <= n, the length of both slices.
+            let sum = unsafe {
+                let pv = pv.add(at + k * LANES);
+                let old = _mm256_loadu_si256(pv.cast());
+                let weight = _mm256_loadu_si256(pw.add(at + k * LANES).cast());
+                let sum = if ADD { _mm256_add_epi32(old, weight) } else { _mm256_sub_epi32(old, weight) };
+                _mm256_storeu_si256(pv.cast(), sum);
+                sum
+            };
+            let below = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(upper, sum))) as u32;
+            mask |= u64::from(!below & 0xff) << (k * LANES);
+        }
+        if mask != 0 {
+            spike_each(v, at, fire.admit(mask, first + at), fire);
+        }
+        at += group * LANES;
+    }
+    if at < n {
+        fire.add::<ADD>(&mut v[at..], &w[at..], first + at);
+    }
+}
+
+fn spike_each(v: &mut [i32], at: usize, mut fired: u64, fire: &Fire<'_>) {
+    while fired != 0 {
+        let n = at + fired.trailing_zeros() as usize;
+        v[n] = fire.after(v[n]);
+        fired &= fired - 1;
+    }
 }
