@@ -1,0 +1,5 @@
+//! Single-spike networks: the event-driven pieces against recordings of SpykeTorch and against a plain dense form.
+
+mod dense;
+mod equal;
+mod golden;
