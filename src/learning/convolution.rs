@@ -192,6 +192,11 @@ impl<W: Weight> Convolution<W> {
         &mut self.weights
     }
 
+    /// The least weight.
+    pub(super) fn least_weight(&self) -> f64 {
+        self.weights.iter().map(|weight| weight.to_real()).fold(f64::INFINITY, f64::min)
+    }
+
     /// How far a layer's weights are from 0 and 1: the mean of `w (1 - w)`, 0 when all have settled (Kheradpisheh et
     /// al. 2018, equation 5).
     pub fn convergence(&self) -> f64 {
@@ -256,7 +261,7 @@ impl<W: Weight> Convolution<W> {
     /// As [`Convolution::output_shape`]; [`Error::Value`] for a negative threshold, which neurons would exceed that no
     /// event ever reaches.
     pub fn fire(&self, input: &SpikeWave, threshold: Option<W>) -> Result<SpikeWave, Error> {
-        if let Some(threshold) = threshold.filter(|threshold| !(*threshold >= W::default())) {
+        if let Some(threshold) = threshold.filter(|threshold| threshold.to_real().is_nan() || *threshold < W::default()) {
             return Err(Error::Value {
                 what: "threshold".into(),
                 expected: "at least 0",

@@ -80,6 +80,14 @@ pub enum Error {
         /// Column.
         column: usize,
     },
+    /// An image of a set that cannot be encoded.
+    #[error("image {number}: {source}")]
+    Image {
+        /// Its number, from 0.
+        number: usize,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A winner outside the layer.
     #[error("winner (map {map}, row {row}, column {column}) is outside a layer of {shape}")]
     Winner {

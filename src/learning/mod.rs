@@ -28,6 +28,7 @@
 //! ```
 
 mod convolution;
+mod description;
 mod error;
 mod feature;
 mod filter;
@@ -35,14 +36,21 @@ mod inhibition;
 mod intensity;
 mod kernel;
 mod latency;
+mod linear;
+mod network;
 mod pooling;
 mod shape;
 mod stdp;
+mod train;
 mod wave;
 mod weight;
 mod winners;
 
 pub use convolution::{Competition, Convolution};
+pub use description::{
+    ConvolutionLayer, Description, Encoder, Encoding, Input, Layer, Learning, OneOrEach, PointwiseLayer, Readout,
+    RewardLearning, Schedule, StdpLearning,
+};
 pub use error::Error;
 pub use feature::{DeepFeature, deep_receptive_field, tensor_to_text, text_to_tensor};
 pub use filter::Filter;
@@ -50,9 +58,12 @@ pub use inhibition::{feature_inhibition, pointwise_inhibition};
 pub use intensity::{LateralIntensityInhibition, Padding, generate_inhibition_kernel, local_normalization, pad};
 pub use kernel::{DoGKernel, FilterKernel, GaborKernel};
 pub use latency::{Intensity2Latency, TimeSteps, TooFew};
+pub use linear::LinearClassifier;
+pub use network::{Evaluator, Phase, SpikingNetwork};
 pub use pooling::Pooling;
 pub use shape::{Pair, Shape};
 pub use stdp::{Outcome, Rates, RewardStdp, Stdp, Tally};
+pub use train::{PassLog, Progress, Stimuli, Trainer};
 pub use wave::{Spike, SpikeWave};
 pub use weight::{Block, Fixed, Weight};
 pub use winners::{Winner, get_k_winners};
