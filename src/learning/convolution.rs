@@ -261,7 +261,8 @@ impl<W: Weight> Convolution<W> {
     /// As [`Convolution::output_shape`]; [`Error::Value`] for a negative threshold, which neurons would exceed that no
     /// event ever reaches.
     pub fn fire(&self, input: &SpikeWave, threshold: Option<W>) -> Result<SpikeWave, Error> {
-        if let Some(threshold) = threshold.filter(|threshold| threshold.to_real().is_nan() || *threshold < W::default()) {
+        if let Some(threshold) = threshold.filter(|threshold| threshold.to_real().is_nan() || *threshold < W::default())
+        {
             return Err(Error::Value {
                 what: "threshold".into(),
                 expected: "at least 0",

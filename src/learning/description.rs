@@ -498,7 +498,9 @@ impl Encoder {
             if size == 0 || size > 4096 || !positive.iter().all(|value| value.is_finite() && *value > 0.0) {
                 return Err(wrong(
                     "[encoding]",
-                    format!("kernels: expected window_size 1 to 4096 and positive sigma1, sigma2, div, found {kernel:?}"),
+                    format!(
+                        "kernels: expected window_size 1 to 4096 and positive sigma1, sigma2, div, found {kernel:?}"
+                    ),
                 ));
             }
         }

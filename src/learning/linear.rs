@@ -50,13 +50,7 @@ impl LinearClassifier {
     /// # Errors
     /// [`Error::Shape`] for another number of labels; [`Error::Value`] for fewer than two classes or a feature of
     /// `features` or more.
-    pub fn train(
-        samples: &[Vec<u32>],
-        labels: &[usize],
-        features: usize,
-        c: f64,
-        seed: u64,
-    ) -> Result<Self, Error> {
+    pub fn train(samples: &[Vec<u32>], labels: &[usize], features: usize, c: f64, seed: u64) -> Result<Self, Error> {
         if samples.len() != labels.len() {
             return Err(Error::Shape {
                 what: "labels",

@@ -106,8 +106,7 @@ impl<W: Weight> SpikingNetwork<W> {
                     found: format!("{:?}", weights.dim()),
                 });
             }
-            *layer =
-                Convolution::from_weights(weights)?.stride(layer.stride_size())?.padding(layer.padding_size());
+            *layer = Convolution::from_weights(weights)?.stride(layer.stride_size())?.padding(layer.padding_size());
         }
         Ok(())
     }

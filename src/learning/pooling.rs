@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use megasim::learning::{Pooling, SpikeWave};
-/// let wave = SpikeWave::from_latencies(ndarray::array![[[4_u32, 2, 5, 5], [3, 5, 5, 1]]], 5)?;
+/// let wave = SpikeWave::from_latencies(ndarray::array![[[4_u32, 2, 5, 5], [3, 5, 5, 1]]].view(), 5)?;
 /// let pooled = Pooling::new(2).forward(&wave)?;
 /// assert_eq!(pooled.latencies(), ndarray::array![[[2, 1]]]);
 /// # Ok::<(), megasim::learning::Error>(())

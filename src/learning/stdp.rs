@@ -284,11 +284,7 @@ impl RewardStdp {
     }
     /// With or without the factor that slows weights down near the bounds.
     pub fn stabilizer(self, use_stabilizer: bool) -> Self {
-        Self {
-            reward: self.reward.stabilizer(use_stabilizer),
-            punish: self.punish.stabilizer(use_stabilizer),
-            ..self
-        }
+        Self { reward: self.reward.stabilizer(use_stabilizer), punish: self.punish.stabilizer(use_stabilizer), ..self }
     }
     /// Other bounds.
     ///

@@ -399,7 +399,9 @@ impl<W: Weight> Learner<W> {
     ) {
         let competition = match &mut self.rule {
             Rule::Stdp { stdp, learning } => {
-                if let Some(schedule) = learning.schedule.filter(|schedule| progress.count.is_multiple_of(schedule.every)) {
+                if let Some(schedule) =
+                    learning.schedule.filter(|schedule| progress.count.is_multiple_of(schedule.every))
+                {
                     let ltp = (stdp.rates(0).ltp * schedule.factor).min(schedule.maximum);
                     stdp.update_all_learning_rate(ltp, ltp * schedule.ratio);
                     progress.rates = Some([ltp, ltp * schedule.ratio]);

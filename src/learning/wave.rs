@@ -65,10 +65,7 @@ impl SpikeWave {
     ///
     /// # Errors
     /// [`Error::Size`] for an empty array.
-    pub fn from_latencies<T: Copy + TryInto<u32>>(
-        latencies: ArrayView3<T>,
-        time_steps: u32,
-    ) -> Result<Self, Error> {
+    pub fn from_latencies<T: Copy + TryInto<u32>>(latencies: ArrayView3<T>, time_steps: u32) -> Result<Self, Error> {
         let (maps, height, width) = latencies.dim();
         let shape = Shape::new(maps, height, width)?;
         let spikes = latencies
@@ -90,10 +87,10 @@ impl SpikeWave {
     pub fn from_tensor(tensor: ArrayView4<f32>) -> Result<Self, Error> {
         let (time_steps, maps, height, width) = tensor.dim();
         let shape = Shape::new(maps, height, width)?;
-        let time_steps = u32::try_from(time_steps).ok().filter(|&steps| steps > 0).ok_or(Error::Size {
-            what: "time bins",
-            found: time_steps,
-        })?;
+        let time_steps = u32::try_from(time_steps)
+            .ok()
+            .filter(|&steps| steps > 0)
+            .ok_or(Error::Size { what: "time bins", found: time_steps })?;
         let mut spikes = Vec::new();
         for map in 0..maps {
             for row in 0..height {

@@ -98,9 +98,7 @@ impl Contest {
         left.clear();
         // A spike of -1 wins nothing.
         left.extend(spikes.iter().filter(|spike| {
-            spike.potential > 0.0
-                && !taken[spike.map as usize]
-                && !winners.iter().any(|winner| near(spike, winner))
+            spike.potential > 0.0 && !taken[spike.map as usize] && !winners.iter().any(|winner| near(spike, winner))
         }));
         while winners.len() < *kwta {
             let place = |spike: &Spike| (spike.map, spike.y, spike.x);
@@ -110,8 +108,7 @@ impl Contest {
                 if better { spike } else { best }
             });
             let Some(best) = best else { return };
-            let winner =
-                Winner { map: best.map.into(), row: best.y.into(), column: best.x.into(), bin: Some(bin) };
+            let winner = Winner { map: best.map.into(), row: best.y.into(), column: best.x.into(), bin: Some(bin) };
             taken[winner.map] = true;
             *open -= 1;
             left.retain(|spike| spike.map != best.map && !near(spike, &winner));
