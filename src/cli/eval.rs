@@ -9,7 +9,7 @@ use megasim::dataset::{Dataset, Format};
 use megasim::whole::{self, Replace};
 
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs a trained network as it is and gives its accuracy
 #[derive(Debug, Args)]
@@ -32,6 +32,13 @@ pub struct Arguments {
 
 /// Evaluates and prints.
 pub fn run(arguments: &Arguments) -> miette::Result<()> {
+    if let Some(path) = &arguments.json {
+        // Before any work: what would be in the way of the results.
+        if path.exists() && !arguments.force {
+            return Err(report(whole::Error::Exists(path.clone())));
+        }
+        provenance::check(parent(path)).map_err(report)?;
+    }
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
     let model = import::read(&arguments.model).map_err(report)?;
     let data = Dataset::open(&arguments.data).map_err(report)?;
@@ -50,8 +57,6 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     table.add_row(vec!["input".to_string(), format!("{}, {} classes", model.input_shape(), model.classes())]);
     table.add_row(vec!["test samples".to_string(), total.to_string()]);
     table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
-    println!("{table}");
-
     if let Some(path) = &arguments.json {
         let result = json!({ "samples": total, "accuracy": accuracy });
         whole::write_file(path, replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
@@ -61,5 +66,10 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         let parameters = json!({ "samples": total });
         provenance::write_beside(path, &inputs, None, parameters).map_err(report)?;
     }
+    println!("{table}");
     Ok(())
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -7,9 +7,8 @@
 use super::Problem;
 use hdf5_pure::{AttrValue, FormatError, Layout};
 use ndarray::{ArrayD, IxDyn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Once};
 
 /// Whether these bytes are an HDF5 file.
 pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
@@ -61,20 +60,19 @@ impl File {
     pub(super) fn open(bytes: Arc<[u8]>, prefix: &'static str) -> Result<Self, Problem> {
         let len = bytes.len() as u64;
         let budget = AtomicU64::new(len.saturating_mul(64).saturating_add(1 << 28));
-        let file = guarded(|| hdf5_pure::File::from_source(Metered { bytes, budget }));
+        let file = told(|| hdf5_pure::File::from_source(Metered { bytes, budget }));
         let file = file.map_err(|message| damaged(prefix, "", "an HDF5 file", message))?;
         Ok(Self { file, prefix, len })
     }
 
     /// Whether there is a group of this path.
     pub(super) fn has_group(&self, path: &str) -> bool {
-        guarded(|| self.file.group(path)).is_ok()
+        told(|| self.file.group(path)).is_ok()
     }
 
     /// All attributes of a group.
     pub(super) fn attributes(&self, group: &str) -> Result<Attributes, Problem> {
-        let values =
-            guarded(|| if group.is_empty() { self.file.root().attrs() } else { self.file.group(group)?.attrs() });
+        let values = told(|| if group.is_empty() { self.file.root().attrs() } else { self.file.group(group)?.attrs() });
         let values = values.map_err(|message| damaged(self.prefix, group, "a group with attributes", message))?;
         Ok(Attributes { values, place: place(self.prefix, group) })
     }
@@ -82,10 +80,10 @@ impl File {
     /// A data set of floating-point or integer numbers as 32-bit floats.
     pub(super) fn array(&self, path: &str) -> Result<ArrayD<f32>, Problem> {
         let fault = |expected: &str, found: String| damaged(self.prefix, path, expected, found);
-        let (dataset, shape, layout, size) = guarded(|| {
+        let (dataset, shape, layout, size) = told(|| {
             let dataset = self.file.dataset(path)?;
             let (shape, layout, size) = (dataset.shape()?, dataset.layout()?, dataset.element_size()?);
-            Ok::<_, hdf5_pure::Error>((dataset, shape, layout, size))
+            Ok((dataset, shape, layout, size))
         })
         .map_err(|message| fault("a data set", message))?;
         let elements = shape.iter().try_fold(1u64, |n, &extent| n.checked_mul(extent));
@@ -98,7 +96,7 @@ impl File {
         let Some(elements) = elements.filter(|_| bytes.is_some_and(|bytes| bytes <= most)) else {
             return Err(fault("an array that a file of this size can hold", format!("shape {shape:?}")));
         };
-        let values = guarded(|| dataset.read_f32()).map_err(|message| fault("numbers", message))?;
+        let values = told(|| dataset.read_f32()).map_err(|message| fault("numbers", message))?;
         if values.len() as u64 != elements {
             return Err(fault(&format!("{elements} numbers"), values.len().to_string()));
         }
@@ -173,28 +171,7 @@ fn damaged(prefix: &str, path: &str, expected: &str, found: String) -> Problem {
     Problem::damaged(place(prefix, path), format!("expected {expected}, found: {found}"))
 }
 
-/// Runs a call into the HDF5 library and gives its error as text.
-///
-/// The library checks what it reads, but it is large and damaged files reach corners where it indexes out of bounds; such a panic
-/// is an error of the file like any other, and says nothing on standard error.
-fn guarded<T, E: std::fmt::Display>(call: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    thread_local! {
-        static SILENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    }
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !SILENT.get() {
-                previous(info);
-            }
-        }));
-    });
-    SILENT.set(true);
-    let result = catch_unwind(AssertUnwindSafe(call));
-    SILENT.set(false);
-    match result {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("structures that contradict each other".into()),
-    }
+/// A call into the HDF5 library, its error as text.
+fn told<T>(call: impl FnOnce() -> Result<T, hdf5_pure::Error>) -> Result<T, String> {
+    call().map_err(|error| error.to_string())
 }

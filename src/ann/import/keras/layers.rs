@@ -307,9 +307,6 @@ impl Context<'_, '_> {
     fn separable(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
         let input = self.maps(input, rank)?;
         let filters = self.options.count("filters")?;
-        if self.options.count_or("groups", 1)? != 1 {
-            return Err(self.options.unsupported("groups other than 1 are not supported"));
-        }
         let (shape, size) = self.depthwise_kernel(input, rank)?;
         let channels = shape[rank] * shape[rank + 1];
         let pointwise = kernel_shape((1, 1), rank, &[channels, filters]);
@@ -345,6 +342,9 @@ impl Context<'_, '_> {
     fn depthwise_kernel(&mut self, input: Tensor, rank: usize) -> Result<(Vec<usize>, (usize, usize)), Problem> {
         let [channels, ..] = self.network.sizes(input);
         let size = self.sizes("kernel_size", rank, None)?;
+        if self.options.count_or("groups", 1)? != 1 {
+            return Err(self.options.unsupported("groups other than 1 are not supported"));
+        }
         let multiplier = self.options.count_or("depth_multiplier", 1)?;
         if channels.checked_mul(multiplier).is_none_or(|n| n == 0) {
             return Err(self

@@ -7,7 +7,7 @@ use super::tensor::{Network, Tensor, shape_of};
 use super::weights::{Scopes, Weights};
 use crate::ann::graph::{AxisOrder, Graph};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Reads a whole model.
 pub(super) fn read(config: &Value, weights: &Weights) -> Result<(Graph, AxisOrder), Problem> {
@@ -179,10 +179,15 @@ impl<'a> Container<'a> {
             }
             ContainerKind::Functional { input: input_reference, output } => {
                 let mut tensors: HashMap<Reference, Tensor> = HashMap::from([(*input_reference, input)]);
+                let nodes = self.layers.iter().map(LayerEntry::nodes).collect::<Result<Vec<_>, _>>()?;
+                let read: HashSet<Reference> = nodes.iter().flatten().flatten().chain([output]).copied().collect();
                 let mut waiting = Vec::new();
-                for (index, layer) in self.layers.iter().enumerate() {
-                    for (node, inputs) in layer.nodes()?.into_iter().enumerate() {
-                        waiting.push((index, node as u64, inputs));
+                for (index, (layer, nodes)) in self.layers.iter().zip(nodes).enumerate() {
+                    // Keras 2 counts the making of a nested model as its application number 0, and leaves that out here.
+                    let count = nodes.len() as u64;
+                    let first = u64::from(is_container(layer.class) && read.contains(&(layer.name, count)));
+                    for (node, inputs) in (first..).zip(nodes) {
+                        waiting.push((index, node, inputs));
                     }
                 }
                 while !waiting.is_empty() {

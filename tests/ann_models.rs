@@ -1,0 +1,53 @@
+//! One network in several formats gives one result, that of an independent runtime (see `tests/data/models/make_expected.py`).
+
+use megasim::ann::graph::{Activation, Operation};
+use megasim::ann::{forward, import};
+use ndarray::{Array2, ArrayView2, Axis};
+use ndarray_npy::NpzReader;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Endings of the formats that are read.
+const FORMATS: &[&str] = &["h5", "keras"];
+
+fn models(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_model =
+        |path: &PathBuf| path.extension().is_some_and(|ending| FORMATS.iter().any(|format| ending == *format));
+    let mut models: Vec<PathBuf> = files.filter(is_model).collect();
+    models.sort();
+    models
+}
+
+fn largest_difference(a: ArrayView2<f32>, b: ArrayView2<f32>) -> f32 {
+    assert_eq!(a.dim(), b.dim());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn every_format_gives_the_logits_of_an_independent_runtime() {
+    for (network, formats) in [("mnist-mlp", 1), ("mnist-cnn-bn", 3)] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models").join(network);
+        let mut expected = NpzReader::new(File::open(folder.join("expected.npz")).unwrap()).unwrap();
+        let [x, logits, y]: [Array2<f32>; 3] = ["x", "logits", "y"].map(|name| expected.by_name(name).unwrap());
+        let models = models(&folder);
+        assert_eq!(models.len(), formats);
+        for path in models {
+            let model = import::read(&path).unwrap();
+            assert_eq!((model.input_shape().len(), model.classes()), (784, 10));
+            let last = model.graph.layers().last().unwrap();
+            assert_eq!(last.operation, Operation::Activation(Activation::Softmax));
+            let mut before = Array2::zeros((0, 10));
+            forward::visit_activations(&model.graph, x.view(), |_, layer, values| {
+                if layer == last.inputs[0] {
+                    before.append(Axis(0), values).unwrap();
+                }
+            })
+            .unwrap();
+            let outputs = forward::forward(&model.graph, x.view()).unwrap();
+            let differences =
+                [(before.view(), logits.view()), (outputs.view(), y.view())].map(|(a, b)| largest_difference(a, b));
+            assert!(differences[0] <= 1e-4 && differences[1] <= 1e-5, "{}: {differences:?}", path.display());
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Tiny Keras networks, one per layer kind and option: the forward pass agrees with Keras to 1e-5.
+
+use megasim::ann::{forward, import};
+use ndarray::Array2;
+use ndarray_npy::NpzReader;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+fn models(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut models: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|ending| ending != "npz")).collect();
+    models.sort();
+    models
+}
+
+/// Largest difference between the outputs and what the framework noted, relative where that is beyond 1.
+fn difference(model: &Path) -> Result<f32, String> {
+    let mut expected = NpzReader::new(File::open(model.with_extension("npz")).unwrap()).unwrap();
+    let x: Array2<f32> = expected.by_name("x").unwrap();
+    let y: Array2<f32> = expected.by_name("y").unwrap();
+    let model = import::read(model).map_err(|error| error.to_string())?;
+    let outputs = forward::forward(&model.graph, x.view()).map_err(|error| error.to_string())?;
+    if outputs.dim() != y.dim() {
+        return Err(format!("expected outputs {:?}, found {:?}", y.dim(), outputs.dim()));
+    }
+    let differences = outputs.iter().zip(&y).map(|(a, b)| (a - b).abs() / b.abs().max(1.0));
+    Ok(differences.fold(0.0, |max, difference| if difference >= max { difference } else { max.max(difference) }))
+}
+
+#[test]
+fn every_network_of_the_zoo_agrees_with_keras() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo/keras");
+    let models = models(&folder);
+    assert!(models.len() > 80, "found {} models", models.len());
+    let mut wrong = Vec::new();
+    for model in models {
+        let name = model.file_name().unwrap().to_string_lossy().into_owned();
+        match difference(&model) {
+            Ok(difference) if difference <= 1e-5 => {}
+            Ok(difference) => wrong.push(format!("{name}: differs by {difference}")),
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
