@@ -2,7 +2,7 @@
 
 use super::convert::positive;
 use super::diagnostic::{self, report};
-use super::provenance;
+use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -128,7 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let threads = arguments.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(report)?;
     let figures = pool.install(|| classify(&arguments.netdir, &arguments.data, &settings))?;
-    println!("{}", figures.table());
+    print(&format!("{}\n", figures.table()));
 
     if let Some(path) = &arguments.json {
         let result = figures.json();

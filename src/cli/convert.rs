@@ -1,7 +1,7 @@
 //! `megasim convert`: a trained network becomes netfiles.
 
 use super::diagnostic::{self, report};
-use super::provenance;
+use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use megasim::ann::{forward, import};
@@ -95,9 +95,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
     let manifest = convert_to(&arguments.model, &arguments.data, &arguments.out, &options, replace)?;
-    println!("{}", table(&manifest));
-    println!("Written to {}. Next:", arguments.out.display());
-    println!("  megasim classify {} --data {}", arguments.out.display(), arguments.data.display());
+    let (out, data) = (arguments.out.display(), arguments.data.display());
+    print(&format!("{}\nWritten to {out}. Next:\n  megasim classify {out} --data {data}\n", table(&manifest)));
     Ok(())
 }
 

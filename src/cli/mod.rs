@@ -5,6 +5,7 @@ mod provenance;
 mod check;
 mod classify;
 mod convert;
+mod demo;
 mod diagnostic;
 mod diff;
 mod eval;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "megasim", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
-    /// A schematic to run where it lies, event files beside it, as MegaSim does
+    /// A schematic to run where it lies, event files beside it, as MegaSim does; without anything, the demo
     schematic: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(arguments)) => run::run(&arguments),
         None => match line.schematic {
             Some(schematic) => run::run_in_place(&schematic),
-            None => Ok(()),
+            None => demo::run(),
         },
     };
     match result {

@@ -3,8 +3,7 @@
 use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
-use super::{Options, emit};
-use crate::ann::graph::Shape;
+use super::{Options, emit, shape_numbers};
 use crate::encode::{self, Layout};
 use crate::netfile::FileNames;
 use crate::network::{ModuleId, Network, NodeId, Reset};
@@ -152,14 +151,6 @@ pub struct Conversion {
     pub plain_megasim: bool,
 }
 
-/// A shape as numbers.
-fn numbers(shape: Shape) -> Vec<usize> {
-    match shape {
-        Shape::Features(n) => vec![n],
-        Shape::Maps { channels, height, width } => vec![channels, height, width],
-    }
-}
-
 /// What a reset is called on the command line and in the manifest.
 pub fn reset_name(reset: Reset) -> &'static str {
     match reset {
@@ -191,7 +182,7 @@ impl Manifest {
                 source: layer.source_name.clone(),
                 kind: layer.kind.clone(),
                 inputs: inputs.collect(),
-                shape: numbers(layer.shape),
+                shape: shape_numbers(layer.shape),
                 nodes: nodes(&emitted.layers[k]),
                 scale: normalized.scales[k],
             }
@@ -206,7 +197,7 @@ impl Manifest {
             model,
             input: InputLayer {
                 name: parsed.input_name.clone(),
-                shape: numbers(parsed.input),
+                shape: shape_numbers(parsed.input),
                 nodes: nodes(&emitted.input),
                 order: parsed.input_order.clone(),
             },

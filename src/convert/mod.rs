@@ -21,7 +21,9 @@ pub use manifest::Manifest;
 pub use normalize::Normalized;
 pub use quantize::Quantization;
 
-use crate::ann::graph::Graph;
+use crate::ann::graph::{Graph, Shape};
+use crate::encode::{self, Layout};
+use crate::network::NodeId;
 use ndarray::ArrayView2;
 use normalize::Pooled;
 
@@ -100,4 +102,33 @@ pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Re
     let normalized = normalize::normalize(parsed, &percentiles, pooled)?;
     let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
     Ok(Converted { normalized, emitted })
+}
+
+impl Converted {
+    /// Where the numbers of a sample go in the network.
+    ///
+    /// # Errors
+    /// None for a network from [`convert`], whose sources are its inputs.
+    pub fn layout(&self) -> Result<Layout, encode::Error> {
+        let Emitted { network, input, bias_clock, .. } = &self.emitted;
+        let name = |node: &NodeId| network.nodes()[node.index()].name.clone();
+        let nodes: Vec<String> = input.iter().map(name).collect();
+        let parsed = &self.normalized.parsed;
+        let bias_clock = bias_clock.as_ref().map(name);
+        Layout::new(network, &shape_numbers(parsed.input), &nodes, parsed.input_order.clone(), bias_clock.as_deref())
+    }
+
+    /// The output node: its addresses are the classes.
+    pub fn output(&self) -> NodeId {
+        // A parsed network has at least one layer, and its last one is a vector on one node.
+        self.emitted.layers.last().and_then(|nodes| nodes.first()).copied().unwrap_or(self.emitted.reset)
+    }
+}
+
+/// A shape as numbers: `[features]` or `[maps, height, width]`.
+fn shape_numbers(shape: Shape) -> Vec<usize> {
+    match shape {
+        Shape::Features(n) => vec![n],
+        Shape::Maps { channels, height, width } => vec![channels, height, width],
+    }
 }

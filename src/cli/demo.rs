@@ -1,0 +1,101 @@
+//! `megasim` alone: the main job, start to end, on a small network that comes with the program.
+
+use super::classify::{Settings, classify};
+use super::convert::convert_to;
+use super::diagnostic::report;
+use super::{print, provenance};
+use megasim::convert::Options;
+use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular};
+use megasim::whole::{self, Replace};
+use miette::{Result, bail};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+/// Where everything goes, in the current directory.
+const DIRECTORY: &str = "megasim-demo";
+
+/// How long each digit is shown, in milliseconds.
+const DURATION: u32 = 100;
+
+/// The data and the network, inside the program.
+const FILES: [(&str, &[u8]); 3] = [
+    ("digits_cnn.keras", include_bytes!("../../examples/digits/digits_cnn.keras")),
+    ("train.npz", include_bytes!("../../examples/digits/train.npz")),
+    ("test.npz", include_bytes!("../../examples/digits/test.npz")),
+];
+
+/// Converts the bundled network, runs it and says what came out.
+pub fn run() -> Result<()> {
+    let directory = Path::new(DIRECTORY);
+    print(
+        "This is megasim's demo: a small Keras network that reads handwritten digits of 8x8 pixels becomes a network\n\
+         of spiking neurons, and classifies 450 digits it has not seen.\n\n",
+    );
+    unpack(directory)?;
+    let model = directory.join(FILES[0].0);
+    let netfiles = directory.join("netfiles");
+    convert_to(&model, directory, &netfiles, &Options::default(), Replace::Yes)?;
+    let settings = Settings {
+        event: true,
+        clocked: Some(1),
+        code: Box::new(Regular { input_rate: DEFAULT_INPUT_RATE }),
+        clock: Clock { duration: DURATION, ticks_per_ms: DEFAULT_TICKS_PER_MS },
+        skip: 0,
+        samples: None,
+    };
+    let figures = classify(&netfiles, directory, &settings)?;
+    let results = directory.join("results.json");
+    let text = format!("{:#}\n", figures.json());
+    whole::write_file(&results, Replace::Yes, |file| file.write_all(text.as_bytes())).map_err(report)?;
+    let (train, test) = (directory.join(FILES[1].0), directory.join(FILES[2].0));
+    let parameters = json!({
+        "duration": DURATION,
+        "encode": "regular",
+        "input_rate": DEFAULT_INPUT_RATE,
+        "ticks_per_ms": DEFAULT_TICKS_PER_MS,
+        "dt": 1,
+    });
+    provenance::write_beside(&results, &[&model, &train, &test], None, parameters).map_err(report)?;
+
+    print(&format!("{}\n", figures.table()));
+    print(&format!(
+        "
+analog   the Keras network as it was trained
+event    the spiking network, spike by spike, each with request and acknowledge: how event-driven hardware works
+clocked  the same spiking network with all spikes of a time step at once: the cross-check
+Each digit is shown for {DURATION} ms; spikes and operations (weights added to neurons) are means per digit.
+
+Everything is in ./{DIRECTORY}:
+  netfiles/         the spiking network; megasim.sch lists its modules, megasim.json says where it came from
+  digits_cnn.keras  the trained network; train.npz and test.npz are its data
+  results.json      the figures above
+
+What to try next:
+  megasim classify {DIRECTORY}/netfiles --data {DIRECTORY} --duration 30      fewer spikes, faster, less accurate
+  megasim classify {DIRECTORY}/netfiles --data {DIRECTORY} --encode poisson   random spikes instead of regular ones
+  megasim run {DIRECTORY}/netfiles/megasim.sch --out {DIRECTORY}/events       the events of the first digit as text
+  megasim convert YOUR_MODEL.keras --data YOUR_DATA --out YOUR_NETFILES      your own network
+  megasim --help                                                         all commands
+"
+    ));
+    Ok(())
+}
+
+/// Writes the bundled files, unless they are there.
+fn unpack(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory).map_err(|error| {
+        miette::miette!("./{DIRECTORY}: cannot be made: {error}; start the demo in a directory that can be written")
+    })?;
+    for (name, content) in FILES {
+        let path = directory.join(name);
+        match fs::read(&path) {
+            Ok(found) if found == content => continue,
+            Ok(_) => bail!("{}: expected the demo's own file, found another; move it away", path.display()),
+            Err(_) => {
+                whole::write_file(&path, Replace::No, |file| file.write_all(content)).map_err(report)?;
+            }
+        }
+    }
+    Ok(())
+}
