@@ -94,7 +94,7 @@ pub struct Converted {
 /// Where a layer has no spiking form, where samples do not fit, where a number does not fit the netfiles.
 pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
     let parsed = simplify::simplify(graph)?;
-    let percentiles = normalize::percentiles(graph, &parsed, samples, options.percentile)?;
+    let percentiles = normalize::percentiles(&parsed, samples, options.percentile)?;
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,
         Format::Original => Pooled::Sum,

@@ -8,9 +8,8 @@
 use super::parsed::{LayerKind, Parsed, Source};
 use super::percentile::{Counts, Search};
 use crate::ann::forward::{WrongBatch, visit_activations};
-use crate::ann::graph::{Graph, LayerId};
+use crate::ann::graph::Fault;
 use ndarray::ArrayView2;
-use std::collections::BTreeMap;
 
 /// The percentile that is used where none is given.
 pub const DEFAULT_PERCENTILE: f64 = 99.9;
@@ -32,6 +31,9 @@ pub enum Error {
         /// What was found.
         value: f32,
     },
+    /// Weights that are no numbers.
+    #[error(transparent)]
+    Graph(#[from] Fault),
     /// A scale that no longer is a positive number.
     #[error("layer '{layer}': expected weights that a scale of {scale:e} leaves finite")]
     Scale {
@@ -62,49 +64,58 @@ pub enum Pooled {
     Sum,
 }
 
-/// Percentiles of the activations of each population (none where all are zero or negative), in two passes over the samples,
-/// which are taken in small batches.
-pub fn percentiles(
-    graph: &Graph,
-    parsed: &Parsed,
-    samples: ArrayView2<f32>,
-    percentile: f64,
-) -> Result<BTreeMap<LayerId, Option<f64>>, Error> {
+/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0), in two passes over
+/// the samples, which are taken in small batches.
+///
+/// # Errors
+/// Where samples do not fit, and where an activation is no finite number.
+pub fn percentiles(parsed: &Parsed, samples: ArrayView2<f32>, percentile: f64) -> Result<Vec<Option<f64>>, Error> {
     if samples.nrows() == 0 {
         return Err(Error::Empty);
     }
-    let populations = parsed.layers.iter().filter(|layer| matches!(layer.operation, LayerKind::Population { .. }));
-    let mut counts: BTreeMap<LayerId, Counts> = populations.map(|layer| (layer.analog, Counts::default())).collect();
+    let expected = parsed.input;
+    if samples.ncols() != expected.len() {
+        return Err(WrongBatch { expected, found: samples.ncols() }.into());
+    }
+    let (graph, ids) = parsed.graph()?;
+    let samples = parsed.addressed(samples);
+    // Which parsed layer's percentile a layer of the graph gives.
+    let mut population: Vec<Option<usize>> = vec![None; graph.layers().len()];
+    for (number, layer) in parsed.layers.iter().enumerate() {
+        if matches!(layer.operation, LayerKind::Population { .. }) {
+            population[ids[number]] = Some(number);
+        }
+    }
+    let mut counts: Vec<Counts> = vec![Counts::default(); parsed.layers.len()];
     let mut not_finite = None;
-    visit_activations(graph, samples, |_, layer, activations| {
-        if let Some(counts) = counts.get_mut(&layer) {
+    visit_activations(&graph, samples.view(), |_, layer, activations| {
+        if let Some(number) = population[layer] {
             if let Some(&value) = activations.iter().find(|value| !value.is_finite()) {
-                not_finite.get_or_insert((layer, value));
+                not_finite.get_or_insert((number, value));
             } else {
-                counts.add(activations);
+                counts[number].add(activations);
             }
         }
     })?;
-    if let Some((layer, value)) = not_finite {
-        return Err(Error::NotFinite { layer: graph.layers()[layer].name.clone(), value });
+    if let Some((number, value)) = not_finite {
+        return Err(Error::NotFinite { layer: parsed.layers[number].source_name.clone(), value });
     }
-    let mut searches: BTreeMap<LayerId, Option<Search>> =
-        counts.into_iter().map(|(layer, counts)| (layer, counts.search(percentile))).collect();
-    visit_activations(graph, samples, |_, layer, activations| {
-        if let Some(Some(search)) = searches.get_mut(&layer) {
+    let mut searches: Vec<Option<Search>> = counts.iter().map(|counts| counts.search(percentile)).collect();
+    visit_activations(&graph, samples.view(), |_, layer, activations| {
+        if let Some(search) = population[layer].and_then(|number| searches[number].as_mut()) {
             search.add(activations);
         }
     })?;
-    Ok(searches.into_iter().map(|(layer, search)| (layer, search.map(|search| search.value()))).collect())
+    Ok(searches.into_iter().map(|search| search.map(|search| search.value())).collect())
 }
 
 /// Scales the weights of a parsed network.
 ///
-/// `l` maps the analog layer of each population to its percentile, as [`percentiles`] gives them.
+/// `l` holds the percentile of each population, as [`percentiles`] gives them.
 ///
 /// # Errors
 /// [`Error::Scale`] where a scaled weight or bias is no finite number.
-pub fn normalize(mut parsed: Parsed, l: &BTreeMap<LayerId, Option<f64>>, pooled: Pooled) -> Result<Normalized, Error> {
+pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Result<Normalized, Error> {
     let mut scales: Vec<f64> = Vec::with_capacity(parsed.layers.len());
     let mut silent = Vec::new();
     for (number, layer) in parsed.layers.iter_mut().enumerate() {
@@ -119,7 +130,7 @@ pub fn normalize(mut parsed: Parsed, l: &BTreeMap<LayerId, Option<f64>>, pooled:
                 Pooled::Sum => scale(*source) / (windows.size.0 * windows.size.1) as f64,
             },
             LayerKind::Population { connections, bias } => {
-                let l_out = l.get(&layer.analog).copied().flatten().unwrap_or_else(|| {
+                let l_out = l.get(number).copied().flatten().unwrap_or_else(|| {
                     silent.push(number);
                     1.0
                 });

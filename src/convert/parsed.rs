@@ -6,7 +6,7 @@
 use crate::ann::graph::{
     Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape,
 };
-use ndarray::{Array1, Array2, Array4};
+use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, CowArray, Ix2};
 
 /// What a layer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,6 +77,12 @@ pub struct Windows {
     pub padding: Padding,
 }
 
+impl Windows {
+    fn operation(&self, pooling: Pooling, padding: Padding) -> Operation {
+        Operation::Pool { pooling, size: self.size, strides: self.strides, padding }
+    }
+}
+
 /// What a parsed layer does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerKind {
@@ -121,8 +127,6 @@ pub struct ParsedLayer {
     pub operation: LayerKind,
     /// What it puts out.
     pub shape: Shape,
-    /// The layer of the analog graph whose activations, rectified, are the rates of this one.
-    pub analog: LayerId,
 }
 
 impl ParsedLayer {
@@ -167,6 +171,14 @@ impl Parsed {
         }
     }
 
+    /// Samples with their numbers in the order of the addresses.
+    pub fn addressed<'a>(&self, samples: ArrayView2<'a, f32>) -> CowArray<'a, f32, Ix2> {
+        match &self.input_order {
+            None => samples.into(),
+            Some(order) => samples.select(Axis(1), order).into(),
+        }
+    }
+
     /// The name SNN toolbox gives a layer: number, kind, shape (`00Conv2D_8x26x26`).
     pub fn name(&self, layer: usize) -> String {
         let digits = self.digits;
@@ -177,11 +189,12 @@ impl Parsed {
         }
     }
 
-    /// The same network as an analog graph, rectifiers included, whose input is in the order of the addresses.
+    /// The same network as an analog graph, rectifiers included, whose input is in the order of the addresses; and which layer of
+    /// the graph each parsed layer is.
     ///
     /// # Errors
-    /// If it is no valid graph, which a network from [`simplify`](super::simplify::simplify) always is.
-    pub fn graph(&self) -> Result<Graph, Fault> {
+    /// If it is no valid graph: where batch normalisation made weights that are no finite numbers.
+    pub fn graph(&self) -> Result<(Graph, Vec<LayerId>), Fault> {
         let mut builder = GraphBuilder::new("InputLayer", self.input);
         let mut ids = Vec::with_capacity(self.layers.len());
         for (number, layer) in self.layers.iter().enumerate() {
@@ -189,10 +202,6 @@ impl Parsed {
             let id = |source: Source, ids: &[LayerId]| match source {
                 Source::Input => 0,
                 Source::Layer(layer) => ids[layer],
-            };
-            let pool = |pooling, windows: &Windows| {
-                let Windows { size, strides, padding } = *windows;
-                Operation::Pool { pooling, size, strides, padding }
             };
             let operation = match &layer.operation {
                 LayerKind::Population { connections, bias } => {
@@ -213,15 +222,27 @@ impl Parsed {
                     ids.push(builder.add(name, "Activation", Operation::Activation(Activation::RELU), &parts)?);
                     continue;
                 }
-                LayerKind::AveragePool { windows, count_padding, .. } => {
-                    pool(Pooling::Average { count_padding: *count_padding }, windows)
+                // Zeros around a map may hold whole windows, which padding of a pooling may not; rates are not below them.
+                LayerKind::AveragePool { source, windows, count_padding: true }
+                | LayerKind::MaxPool { source, windows } => {
+                    let pooling = match layer.operation {
+                        LayerKind::MaxPool { .. } => Pooling::Max,
+                        _ => Pooling::Average { count_padding: true },
+                    };
+                    let zeros = Operation::ZeroPad(windows.padding);
+                    let padded = builder.add(format!("{name} zeros"), "ZeroPadding2D", zeros, &[id(*source, &ids)])?;
+                    let pool = windows.operation(pooling, Padding::default());
+                    ids.push(builder.add(name, &layer.kind, pool, &[padded])?);
+                    continue;
                 }
-                LayerKind::MaxPool { windows, .. } => pool(Pooling::Max, windows),
+                LayerKind::AveragePool { windows, count_padding: false, .. } => {
+                    windows.operation(Pooling::Average { count_padding: false }, windows.padding)
+                }
                 LayerKind::Flatten { .. } => Operation::Flatten { order: AxisOrder::ChannelsFirst },
             };
             let inputs: Vec<_> = layer.sources().iter().map(|&source| id(source, &ids)).collect();
             ids.push(builder.add(name, &layer.kind, operation, &inputs)?);
         }
-        builder.finish()
+        Ok((builder.finish()?, ids))
     }
 }

@@ -71,7 +71,7 @@ pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
     let spikes = match values.swap_remove(last) {
         Value::Linear(linear) => walk.population(linear),
         Value::Spikes(spikes) if spikes.affine.is_some() => {
-            let linear = walk.identity(last, output, spikes)?;
+            let linear = walk.identity(output, spikes)?;
             walk.population(linear)
         }
         Value::Spikes(spikes) => spikes,
@@ -109,6 +109,8 @@ struct Spikes {
     padding: Padding,
     /// Per channel or feature.
     affine: Option<Affine>,
+    /// Whether zeros were added since the weights, around maps that may be pooled since.
+    has_zeros: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -131,7 +133,6 @@ struct Linear {
     shape: Shape,
     name: String,
     kind: String,
-    analog: LayerId,
 }
 
 struct Walk<'g> {
@@ -152,6 +153,7 @@ impl Walk<'_> {
                 address: None,
                 padding: Padding::default(),
                 affine: None,
+                has_zeros: false,
             }));
         }
         let &[input] = &layer.inputs[..] else {
@@ -167,11 +169,11 @@ impl Walk<'_> {
         match &layer.operation {
             Operation::Dense { weights, bias } => {
                 let spikes = self.rectified(value, layer)?;
-                Ok(Value::Linear(dense(id, layer, spikes, weights, bias.as_ref())))
+                Ok(Value::Linear(dense(layer, spikes, weights, bias.as_ref())))
             }
             Operation::Convolution { .. } => {
                 let spikes = self.rectified(value, layer)?;
-                Ok(Value::Linear(self.convolution(id, layer, spikes)?))
+                Ok(Value::Linear(self.convolution(layer, spikes)?))
             }
             Operation::BatchNormalization { gamma, beta, mean, variance, epsilon } => {
                 let scale: Vec<f64> = gamma
@@ -181,9 +183,9 @@ impl Walk<'_> {
                     .collect();
                 let shift =
                     beta.iter().zip(mean).zip(&scale).map(|((&b, &m), &s)| f64::from(b) - f64::from(m) * s).collect();
-                Ok(normalise_batch(id, value, Affine { scale, shift }))
+                Ok(self.normalise_batch(id, value, Affine { scale, shift }))
             }
-            Operation::Activation(activation) => self.activation(id, layer, *activation, value),
+            Operation::Activation(activation) => self.activation(layer, *activation, value),
             Operation::ZeroPad(padding) => {
                 let mut spikes = self.spikes(value);
                 if spikes.affine.as_ref().is_some_and(Affine::shifts) {
@@ -192,6 +194,7 @@ impl Walk<'_> {
                         "zeros around a shifted batch normalisation cannot be spikes that stay away",
                     ));
                 }
+                spikes.has_zeros |= *padding != Padding::default();
                 spikes.padding = sum(spikes.padding, *padding);
                 spikes.shape = layer.shape;
                 Ok(Value::Spikes(spikes))
@@ -202,7 +205,7 @@ impl Walk<'_> {
             }
             Operation::Pool { pooling, size, strides, padding } => {
                 let windows = Windows { size: *size, strides: *strides, padding: *padding };
-                Ok(Value::Spikes(self.pool(id, layer, value, *pooling, windows)?))
+                Ok(Value::Spikes(self.pool(layer, value, *pooling, windows)?))
             }
             Operation::GlobalPool { pooling } => {
                 let Shape::Maps { height, width, .. } = self.graph.layers()[input].shape else {
@@ -210,9 +213,9 @@ impl Walk<'_> {
                 };
                 let size = (height, width);
                 let windows = Windows { size, strides: size, padding: Padding::default() };
-                let mut spikes = self.pool(id, layer, value, *pooling, windows)?;
+                let mut spikes = self.pool(layer, value, *pooling, windows)?;
                 if let Shape::Features(_) = layer.shape {
-                    self.flatten(id, layer, &mut spikes);
+                    self.flatten(layer, &mut spikes);
                     spikes.shape = layer.shape;
                 }
                 Ok(Value::Spikes(spikes))
@@ -259,21 +262,29 @@ impl Walk<'_> {
         }
     }
 
-    fn push(&mut self, name: &str, kind: &str, operation: LayerKind, shape: Shape, analog: LayerId) -> Source {
+    fn push(&mut self, name: &str, kind: &str, operation: LayerKind, shape: Shape) -> Source {
         let (source_name, kind) = (name.into(), kind.into());
-        self.parsed.layers.push(ParsedLayer { source_name, kind, operation, shape, analog });
+        self.parsed.layers.push(ParsedLayer { source_name, kind, operation, shape });
         Source::Layer(self.parsed.layers.len() - 1)
     }
 
     fn population(&mut self, linear: Linear) -> Spikes {
-        let Linear { connections, bias, shape, name, kind, analog } = linear;
+        let Linear { connections, bias, shape, name, kind } = linear;
         let bias = bias.map(|bias| bias.iter().map(|&b| b as f32).collect());
-        let source = self.push(&name, &kind, LayerKind::Population { connections, bias }, shape, analog);
-        Spikes { source, unrectified: None, shape, address: None, padding: Padding::default(), affine: None }
+        let source = self.push(&name, &kind, LayerKind::Population { connections, bias }, shape);
+        Spikes {
+            source,
+            unrectified: None,
+            shape,
+            address: None,
+            padding: Padding::default(),
+            affine: None,
+            has_zeros: false,
+        }
     }
 
     /// Weights that only carry the pending affine map, for a rectifier that has none to go into.
-    fn identity(&self, id: LayerId, layer: &Layer, spikes: Spikes) -> Result<Linear, Unsupported> {
+    fn identity(&self, layer: &Layer, spikes: Spikes) -> Result<Linear, Unsupported> {
         let Affine { scale, shift } = spikes.affine.clone().unwrap_or_else(|| {
             let n = channels(spikes.shape);
             Affine { scale: vec![1.0; n], shift: vec![0.0; n] }
@@ -308,17 +319,36 @@ impl Walk<'_> {
             shape: spikes.shape,
             name: layer.name.clone(),
             kind: layer.kind.clone(),
-            analog: id,
         })
     }
 
-    fn activation(
-        &mut self,
-        id: LayerId,
-        layer: &Layer,
-        activation: Activation,
-        value: Value,
-    ) -> Result<Value, Unsupported> {
+    /// An affine map into the weights before it, or kept for those behind.
+    fn normalise_batch(&mut self, id: LayerId, value: Value, affine: Affine) -> Value {
+        match value {
+            Value::Linear(mut linear) => {
+                linear.bias = Some(affine.absorb(&mut linear.connections, linear.bias.take()));
+                Value::Linear(linear)
+            }
+            Value::Spikes(mut spikes) => {
+                // Positive scales commute with the maximum poolings between the weights and here.
+                let commutes = affine.scale.iter().all(|&scale| scale > 0.0)
+                    && spikes.affine.is_none()
+                    && !spikes.has_zeros
+                    && self.readers[..id].iter().all(|readers| readers.len() == 1);
+                if let (Some(k), true, Shape::Maps { .. }) = (spikes.unrectified, commutes, spikes.shape)
+                    && let LayerKind::Population { connections, bias } = &mut self.parsed.layers[k].operation
+                {
+                    let before = bias.take().map(|bias| bias.iter().map(|&b| f64::from(b)).collect());
+                    *bias = Some(affine.absorb(connections, before).iter().map(|&b| b as f32).collect());
+                    return Value::Spikes(spikes);
+                }
+                spikes.affine = Some(affine.after(spikes.affine.take()));
+                Value::Spikes(spikes)
+            }
+        }
+    }
+
+    fn activation(&mut self, layer: &Layer, activation: Activation, value: Value) -> Result<Value, Unsupported> {
         match activation {
             Activation::Linear => Ok(value),
             Activation::Relu { negative_slope, .. } if negative_slope != 0.0 => {
@@ -328,10 +358,7 @@ impl Walk<'_> {
                 Err(unsupported(layer, format!("a ReLU with a maximum of {max} cannot be converted yet")))
             }
             Activation::Relu { .. } => match value {
-                Value::Linear(mut linear) => {
-                    linear.analog = id;
-                    Ok(Value::Spikes(self.population(linear)))
-                }
+                Value::Linear(linear) => Ok(Value::Spikes(self.population(linear))),
                 Value::Spikes(mut spikes) => {
                     if spikes.affine.is_some() || spikes.source == Source::Input {
                         if let Some(k) = spikes.unrectified {
@@ -343,7 +370,7 @@ impl Walk<'_> {
                                 ),
                             ));
                         }
-                        let linear = self.identity(id, layer, spikes)?;
+                        let linear = self.identity(layer, spikes)?;
                         return Ok(Value::Spikes(self.population(linear)));
                     }
                     spikes.unrectified = None;
@@ -384,7 +411,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn convolution(&mut self, id: LayerId, layer: &Layer, spikes: Spikes) -> Result<Linear, Unsupported> {
+    fn convolution(&mut self, layer: &Layer, spikes: Spikes) -> Result<Linear, Unsupported> {
         let Operation::Convolution { weights, bias, strides, padding, dilation, groups } = &layer.operation else {
             return Err(unsupported(layer, "expected a convolution"));
         };
@@ -425,13 +452,11 @@ impl Walk<'_> {
             shape: layer.shape,
             name: layer.name.clone(),
             kind: layer.kind.clone(),
-            analog: id,
         })
     }
 
     fn pool(
         &mut self,
-        id: LayerId,
         layer: &Layer,
         value: Value,
         pooling: Pooling,
@@ -481,16 +506,16 @@ impl Walk<'_> {
             maps => maps,
         };
         let kind = if matches!(layer.operation, Operation::GlobalPool { .. }) { kind } else { &layer.kind };
-        spikes.source = self.push(&layer.name, kind, operation, shape, id);
+        spikes.source = self.push(&layer.name, kind, operation, shape);
         spikes.padding = Padding::default();
         spikes.shape = shape;
         Ok(spikes)
     }
 
     /// A flatten module behind maps.
-    fn flatten(&mut self, id: LayerId, layer: &Layer, spikes: &mut Spikes) {
+    fn flatten(&mut self, layer: &Layer, spikes: &mut Spikes) {
         let shape = Shape::Features(self.parsed.shape(spikes.source).len());
-        spikes.source = self.push(&layer.name, "Flatten", LayerKind::Flatten { source: spikes.source }, shape, id);
+        spikes.source = self.push(&layer.name, "Flatten", LayerKind::Flatten { source: spikes.source }, shape);
     }
 
     fn reshape(
@@ -527,7 +552,7 @@ impl Walk<'_> {
         }
         let layout = self.parsed.shape(spikes.source);
         match (layout, layer.shape) {
-            (Shape::Maps { .. }, Shape::Features(_)) => self.flatten(id, layer, &mut spikes),
+            (Shape::Maps { .. }, Shape::Features(_)) => self.flatten(layer, &mut spikes),
             // The input can be addressed in any shape, as long as nothing reads it yet.
             (_, Shape::Maps { .. })
                 if spikes.source == Source::Input && self.readers[..id].iter().all(|readers| readers.len() == 1) =>
@@ -553,7 +578,7 @@ impl Walk<'_> {
     }
 }
 
-fn dense(id: LayerId, layer: &Layer, spikes: Spikes, weights: &Array2<f32>, bias: Option<&Array1<f32>>) -> Linear {
+fn dense(layer: &Layer, spikes: Spikes, weights: &Array2<f32>, bias: Option<&Array1<f32>>) -> Linear {
     let mut bias: Option<Vec<f64>> = bias.map(|bias| bias.iter().map(|&b| f64::from(b)).collect());
     let mut addressed = weights.clone();
     if let Some(address) = &spikes.address {
@@ -577,50 +602,31 @@ fn dense(id: LayerId, layer: &Layer, spikes: Spikes, weights: &Array2<f32>, bias
         shape: layer.shape,
         name: layer.name.clone(),
         kind: layer.kind.clone(),
-        analog: id,
     }
 }
 
-/// An affine map into the weights before it, or kept for those behind.
-fn normalise_batch(id: LayerId, value: Value, affine: Affine) -> Value {
-    match value {
-        Value::Linear(mut linear) => {
-            for connection in &mut linear.connections {
-                match &mut connection.weights {
-                    Weights::Dense(weights) => {
-                        for (mut column, &scale) in weights.axis_iter_mut(Axis(1)).zip(&affine.scale) {
-                            column.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
-                        }
-                    }
-                    Weights::Convolution { kernels, .. } => {
-                        for (mut kernel, &scale) in kernels.outer_iter_mut().zip(&affine.scale) {
-                            kernel.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
-                        }
-                    }
-                }
+impl Affine {
+    /// Puts the map behind weights and their bias, per output.
+    fn absorb(&self, connections: &mut [Connection], bias: Option<Vec<f64>>) -> Vec<f64> {
+        for connection in connections {
+            let mut outputs = match &mut connection.weights {
+                Weights::Dense(weights) => weights.view_mut().reversed_axes().into_dyn(),
+                Weights::Convolution { kernels, .. } => kernels.view_mut().into_dyn(),
+            };
+            for (mut output, &scale) in outputs.outer_iter_mut().zip(&self.scale) {
+                output.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
             }
-            let bias = linear.bias.unwrap_or_else(|| vec![0.0; affine.scale.len()]);
-            let scaled =
-                bias.iter().zip(&affine.scale).zip(&affine.shift).map(|((bias, scale), shift)| bias * scale + shift);
-            linear.bias = Some(scaled.collect());
-            linear.analog = id;
-            Value::Linear(linear)
         }
-        Value::Spikes(mut spikes) => {
-            spikes.affine = Some(match spikes.affine {
-                None => affine,
-                Some(before) => Affine {
-                    shift: before
-                        .shift
-                        .iter()
-                        .zip(&affine.scale)
-                        .zip(&affine.shift)
-                        .map(|((t, s), u)| t * s + u)
-                        .collect(),
-                    scale: before.scale.iter().zip(&affine.scale).map(|(a, b)| a * b).collect(),
-                },
-            });
-            Value::Spikes(spikes)
+        let bias = bias.unwrap_or_else(|| vec![0.0; self.scale.len()]);
+        bias.iter().zip(&self.scale).zip(&self.shift).map(|((bias, scale), shift)| bias * scale + shift).collect()
+    }
+
+    /// This map behind another.
+    fn after(self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        Self {
+            shift: before.shift.iter().zip(&self.scale).zip(&self.shift).map(|((t, s), u)| t * s + u).collect(),
+            scale: before.scale.iter().zip(&self.scale).map(|(a, b)| a * b).collect(),
         }
     }
 }
@@ -646,6 +652,3 @@ fn reading_order(shape: Shape, order: AxisOrder) -> Vec<usize> {
         _ => (0..shape.len()).collect(),
     }
 }
-
-#[cfg(test)]
-mod tests;

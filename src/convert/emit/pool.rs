@@ -187,7 +187,7 @@ impl Emitter<'_> {
         // The last cell that a window covers.
         let last = |axis: Axis| {
             let (first, inside) = axis.inside(axis.outputs - 1);
-            key(first + inside) - 1
+            key((first + inside).min(axis.cells)) - 1
         };
         let output = Output {
             crop_xmax: last(x),
