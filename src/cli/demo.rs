@@ -58,6 +58,8 @@ pub fn run() -> Result<()> {
     });
     provenance::write_beside(&results, &[&model, &train, &test], None, parameters).map_err(report)?;
 
+    // As it was started, so that the lines below can be copied.
+    let program = std::env::args().next().unwrap_or_else(|| "megasim".into());
     print(&format!("{}\n", figures.table()));
     print(&format!(
         "
@@ -72,11 +74,16 @@ Everything is in ./{DIRECTORY}:
   results.json      the figures above
 
 What to try next:
-  megasim classify {DIRECTORY}/netfiles --data {DIRECTORY} --duration 30      fewer spikes, faster, less accurate
-  megasim classify {DIRECTORY}/netfiles --data {DIRECTORY} --encode poisson   random spikes instead of regular ones
-  megasim run {DIRECTORY}/netfiles/megasim.sch --out {DIRECTORY}/events       the events of the first digit as text
-  megasim convert YOUR_MODEL.keras --data YOUR_DATA --out YOUR_NETFILES      your own network
-  megasim --help                                                         all commands
+  shorter, so fewer spikes and more mistakes:
+    {program} classify {DIRECTORY}/netfiles --data {DIRECTORY} --duration 30
+  random spikes instead of regular ones:
+    {program} classify {DIRECTORY}/netfiles --data {DIRECTORY} --encode poisson
+  the events of the first digit as text, a file a node:
+    {program} run {DIRECTORY}/netfiles/megasim.sch --out {DIRECTORY}/events
+  your own network:
+    {program} convert YOUR_MODEL.keras --data YOUR_DATA --out YOUR_NETFILES
+  all commands:
+    {program} --help
 "
     ));
     Ok(())
