@@ -456,3 +456,18 @@ fn names_that_cannot_be_written() {
     assert!(matches!(write_event_files(temporary.path(), &network, &logs), Err(Error::FileName { .. })));
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 2, "nothing new is left behind");
 }
+
+#[test]
+fn a_file_of_faults_is_not_read_to_its_end() {
+    let lines = "module_nothing\n".repeat(500_000);
+    let directory = directory(&[("n.sch", &format!(".netlist\n{lines}")), ("x.sch", &lines)]);
+    assert_eq!(examine(&directory.path().join("n.sch")).faults.len(), 100);
+    assert_eq!(examine(&directory.path().join("x.sch")).faults.len(), 1);
+}
+
+#[test]
+fn a_shared_file_at_fault_is_told_once() {
+    let schematic = ".netlist\nsource {a} a.stim\nsource {b} a.stim\nmodule_flatten {a}{c} c.prm c.stt\nmodule_flatten {a}{d} c.prm c.stt\n";
+    let directory = directory(&[("n.sch", schematic), ("a.stim", "x"), ("c.prm", ""), ("c.stt", "")]);
+    assert_eq!(examine(&directory.path().join("n.sch")).faults.len(), 3);
+}

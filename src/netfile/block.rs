@@ -1,7 +1,7 @@
 //! Blocks of `key value` lines and matrix rows between `.integers` and `.floats`.
 
 use super::error::Flaw;
-use super::text::{Scanner, integer_at};
+use super::text::Scanner;
 use crate::network::Tick;
 use std::sync::Arc;
 
@@ -181,12 +181,8 @@ impl<'a> Block<'a> {
         self.scanner.next_line();
         let start = self.scanner.at;
         for cell in &mut *row {
-            self.scanner.skip_blanks();
-            match integer_at(self.scanner.text, self.scanner.at) {
-                Some((value, end)) if i32::try_from(value).is_ok() => {
-                    *cell = value as i32;
-                    self.scanner.at = end;
-                }
+            match self.scanner.field().map(i32::try_from) {
+                Some(Ok(value)) => *cell = value,
                 _ => return Err(self.bad_row(start, row.len())),
             }
         }
@@ -199,9 +195,9 @@ impl<'a> Block<'a> {
         let mut scanner = Scanner { at: start, ..self.scanner.clone() };
         let mut count = 0;
         while !scanner.at_line_end() {
-            match integer_at(scanner.text, scanner.at) {
-                Some((value, end)) if i32::try_from(value).is_ok() => scanner.at = end,
-                _ => return scanner.flaw("integers of 32 bits"),
+            let before = scanner.clone();
+            if !matches!(scanner.field().map(i32::try_from), Some(Ok(_))) {
+                return before.flaw("integers of 32 bits");
             }
             count += 1;
         }

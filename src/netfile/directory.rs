@@ -71,12 +71,15 @@ impl FileNames {
     }
 }
 
+/// Faults after which [`examine`] gives up.
+pub const MOST_FAULTS: usize = 200;
+
 /// All that was found in a netfile directory.
 #[derive(Debug)]
 pub struct Examination {
     /// The network; there is one exactly if there is no fault.
     pub netfiles: Option<Netfiles>,
-    /// Every fault: of the schematic each line's, of every other file the first.
+    /// Every fault: of the schematic each line's, of every other file the first. After [`MOST_FAULTS`] nothing more is read.
     pub faults: Vec<Error>,
     /// Every oddity; those of the network itself only where there is no fault.
     pub warnings: Vec<Warning>,
@@ -119,6 +122,9 @@ pub fn examine(schematic: &Path) -> Examination {
     let driven: HashSet<&str> =
         parsed.lines.iter().flat_map(|line| line.element.drives()).map(String::as_str).collect();
     for line in &parsed.lines {
+        if reader.faults.len() >= MOST_FAULTS {
+            break;
+        }
         match &line.element {
             LineElement::Source { node, stimulus } => reader.source(line, node, stimulus),
             LineElement::Module { inputs, .. } => {
@@ -147,7 +153,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn fault(&mut self, path: &Path, fault: TextError) {
-        self.faults.push(Error::Text { path: path.into(), fault: fault.into() });
+        // Lines that share a file share its fault.
+        let known =
+            |other: &Error| matches!(other, Error::Text { path: at, fault: other } if at == path && **other == fault);
+        if !self.faults.iter().any(known) {
+            self.faults.push(Error::Text { path: path.into(), fault: fault.into() });
+        }
     }
 
     /// A fault at a word of a schematic's line.

@@ -1,7 +1,7 @@
 //! Stimuli (`*.stim`) and recorded events (`node_<node>.evs`): six integers a line, `t_pre t_rqst t_ack x y polarity`.
 
 use super::error::{Flaw, TextError, WarningKind};
-use super::text::{Scanner, TextWriter, integer_at};
+use super::text::{Scanner, TextWriter};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
 use std::io::{self, Write};
 
@@ -10,28 +10,32 @@ const COLUMNS: [&str; 6] = ["t_pre", "t_rqst", "t_ack", "x", "y", "polarity"];
 /// Shortest line: six digits, five blanks, a newline.
 const SHORTEST_LINE: usize = 12;
 
+/// What stands behind `t_pre` in a tidy stimulus.
+const NOT_YET_ON_THE_BUS: &[u8; 7] = b" -1 -1 ";
+
 /// The next line's integers; none at the end of the file.
 #[inline(always)]
-fn next_event(scanner: &mut Scanner) -> Option<Result<[i64; 6], Flaw>> {
+fn next_event(scanner: &mut Scanner) -> Result<Option<[i64; 6]>, Flaw> {
     if !scanner.next_line() {
-        return None;
+        return Ok(None);
     }
     let start = scanner.at;
-    let mut columns = [0; 6];
-    for column in &mut columns {
-        scanner.skip_blanks();
-        match integer_at(scanner.text, scanner.at) {
-            Some((value, end)) => {
-                *column = value;
-                scanner.at = end;
-            }
-            None => return Some(Err(bad_line(scanner, start))),
-        }
+    match columns(scanner) {
+        Some(columns) if scanner.at_line_end() => Ok(Some(columns)),
+        _ => Err(bad_line(scanner, start)),
     }
-    if !scanner.at_line_end() {
-        return Some(Err(bad_line(scanner, start)));
-    }
-    Some(Ok(columns))
+}
+
+#[inline(always)]
+fn columns(scanner: &mut Scanner) -> Option<[i64; 6]> {
+    let t_pre = scanner.field()?;
+    let (t_rqst, t_ack) = if scanner.text[scanner.at..].first_chunk() == Some(NOT_YET_ON_THE_BUS) {
+        scanner.at += NOT_YET_ON_THE_BUS.len();
+        (-1, -1)
+    } else {
+        (scanner.field()?, scanner.field()?)
+    };
+    Some([t_pre, t_rqst, t_ack, scanner.field()?, scanner.field()?, scanner.field()?])
 }
 
 /// Says whether a line has a wrong number of columns, or something in it that is no integer.
@@ -79,10 +83,12 @@ fn bad_column(text: &[u8], start: usize, columns: &[i64; 6], times: usize) -> Fl
     line.flaw("an event")
 }
 
-/// No more events than this are in the text.
-fn most_events(text: &[u8]) -> usize {
-    let lines = 1 + text.iter().filter(|&&byte| byte == b'\n').count();
-    lines.min(text.len() / SHORTEST_LINE + 1)
+/// Events that the text holds, by the length of the first lines; never more than it could hold.
+fn expected_events(text: &[u8]) -> usize {
+    let sample = &text[..text.len().min(1 << 16)];
+    let lines = 1 + sample.iter().filter(|&&byte| byte == b'\n').count();
+    (lines as u128 * text.len() as u128 / sample.len().max(1) as u128).min((text.len() / SHORTEST_LINE) as u128)
+        as usize
 }
 
 /// Reads a stimulus, and tells the oddities in it with their lines. Events of one tick keep their order.
@@ -98,19 +104,15 @@ fn most_events(text: &[u8]) -> usize {
 /// The line at fault.
 pub fn parse_stimulus(text: &[u8]) -> Result<(Stimulus, Vec<(usize, WarningKind)>), TextError> {
     let mut scanner = Scanner::new(text);
-    let most = most_events(text);
-    let mut t_pre = Vec::with_capacity(most);
-    let mut x = Vec::with_capacity(most);
-    let mut y = Vec::with_capacity(most);
-    let mut polarity = Vec::with_capacity(most);
+    let expected = expected_events(text);
+    let mut t_pre = Vec::with_capacity(expected);
+    let mut x = Vec::with_capacity(expected);
+    let mut y = Vec::with_capacity(expected);
+    let mut polarity = Vec::with_capacity(expected);
     let (mut last, mut late, mut handshake) = (0, None, None);
     loop {
         let start = scanner.at;
-        let columns = match next_event(&mut scanner) {
-            None => break,
-            Some(Err(flaw)) => return Err(flaw.locate(text)),
-            Some(Ok(columns)) => columns,
-        };
+        let Some(columns) = next_event(&mut scanner).map_err(|flaw| flaw.locate(text))? else { break };
         let (Some(address), 0..) = (address(&columns), columns[0]) else {
             return Err(bad_column(text, start, &columns, 1).locate(text));
         };
@@ -151,23 +153,19 @@ pub fn write_stimulus(stimulus: &Stimulus, out: &mut dyn Write) -> io::Result<()
 /// The line at fault. A time of -1 is one: an event file has all three times.
 pub fn read(text: &[u8]) -> Result<EventLog, TextError> {
     let mut scanner = Scanner::new(text);
-    let most = most_events(text);
-    let times = || Vec::<Tick>::with_capacity(most);
+    let expected = expected_events(text);
+    let times = || Vec::<Tick>::with_capacity(expected);
     let mut log = EventLog {
         t_pre: times(),
         t_rqst: times(),
         t_ack: times(),
-        x: Vec::with_capacity(most),
-        y: Vec::with_capacity(most),
-        polarity: Vec::with_capacity(most),
+        x: Vec::with_capacity(expected),
+        y: Vec::with_capacity(expected),
+        polarity: Vec::with_capacity(expected),
     };
     loop {
         let start = scanner.at;
-        let columns = match next_event(&mut scanner) {
-            None => return Ok(log),
-            Some(Err(flaw)) => return Err(flaw.locate(text)),
-            Some(Ok(columns)) => columns,
-        };
+        let Some(columns) = next_event(&mut scanner).map_err(|flaw| flaw.locate(text))? else { return Ok(log) };
         let (Some(address), 0.., 0.., 0..) = (address(&columns), columns[0], columns[1], columns[2]) else {
             return Err(bad_column(text, start, &columns, 3).locate(text));
         };

@@ -86,6 +86,10 @@ struct Reach {
 fn reach(kind: &ModuleKind, port: usize) -> Reach {
     let full = |full: &FullyConnected| {
         let weights = &full.ports[port].weights;
+        if weights.is_empty() {
+            // Not so much as a row: the population may be of any size.
+            return (weights.clone(), 0, 0);
+        }
         let (mut plus, mut minus) = (vec![0i64; full.array.len()], vec![0i64; full.array.len()]);
         for row in weights.chunks(full.array.len().max(1)) {
             for (&weight, (plus, minus)) in row.iter().zip(plus.iter_mut().zip(&mut minus)) {

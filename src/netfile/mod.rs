@@ -30,7 +30,7 @@ mod schematic;
 mod state;
 mod text;
 
-pub use directory::{Examination, FileNames, ModuleFiles, Netfiles, examine, read, write};
+pub use directory::{Examination, FileNames, MOST_FAULTS, ModuleFiles, Netfiles, examine, read, write};
 pub use error::{Error, TextError, Warning, WarningKind};
 pub use event_files::{event_file_name, list_event_files, read_event_file, read_event_files, write_event_files};
 pub use events::{parse_stimulus, write_stimulus};

@@ -125,17 +125,23 @@ pub fn parse_schematic(text: &[u8]) -> Result<Schematic, TextError> {
     }
 }
 
-/// Reads what can be read, and tells every line at fault.
+/// Lines at fault that are told; a file with more of them is something else.
+const MOST_FLAWS: usize = 100;
+
+/// Reads what can be read, and tells every line at fault, up to [`MOST_FLAWS`].
 pub(super) fn parse_all(text: &[u8]) -> (Schematic, Vec<Flaw>) {
     let mut parser = Parser { driven: HashMap::new(), schematic: Schematic::default(), section: Section::None };
     let mut flaws = Vec::new();
     let (mut scanner, mut number, mut counted) = (Scanner::new(text), 1, 0);
     let mut seen_netlist = false;
-    while scanner.next_line() {
+    while flaws.len() < MOST_FLAWS && scanner.next_line() {
         number += text[counted..scanner.at].iter().filter(|&&byte| byte == b'\n').count();
         counted = scanner.at;
         flaws.extend(parser.line(&mut scanner, number).err());
         seen_netlist |= parser.section == Section::Netlist;
+        if parser.section == Section::None {
+            break;
+        }
         let rest = &text[scanner.at..];
         scanner.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
     }

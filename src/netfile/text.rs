@@ -25,26 +25,47 @@ pub(super) fn integer_at(text: &[u8], at: usize) -> Option<(i64, usize)> {
         Some(b'+') => (false, at + 1),
         _ => (false, at),
     };
-    let mut end = start;
-    let mut magnitude = 0u64;
-    while let Some(digit) = text.get(end).map(|byte| byte.wrapping_sub(b'0'))
-        && digit < 10
-    {
-        magnitude = magnitude.wrapping_mul(10).wrapping_add(digit.into());
-        end += 1;
+    // Eight bytes hold most numbers whole.
+    if let Some(&word) = text.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
+        let (magnitude, digits) = leading_digits(word);
+        if (1..8).contains(&digits) {
+            let end = start + digits;
+            let separated = is_blank(word[digits]) || word[digits] == b'\n';
+            return separated.then_some((if negative { -magnitude } else { magnitude }, end));
+        }
     }
-    if end == start || text.get(end).is_some_and(|&byte| !is_blank(byte) && byte != b'\n') {
+    any_integer(text, start, negative)
+}
+
+/// The number that the digits at the start of eight bytes make, and how many digits there are: all eight at once, without a
+/// branch on their number, which would be mispredicted once a number.
+#[inline(always)]
+fn leading_digits(word: [u8; 8]) -> (i64, usize) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let nibbles = u64::from_le_bytes(word) ^ (EACH * u64::from(b'0'));
+    // The top bit of each byte that is no digit: 10 or more once '0' is taken off.
+    let others = (((nibbles & (EACH * 0x7f)) + EACH * 0x76) | nibbles) & (EACH * 0x80);
+    let digits = (others.trailing_zeros() / 8) as usize;
+    // Digits to the top, zeros before them; then pairs, fours, and all eight are put together side by side.
+    let eight = nibbles.unbounded_shl(64 - 8 * digits as u32);
+    let pairs = eight.wrapping_mul(10).wrapping_add(eight >> 8);
+    const PAIR: u64 = 0x0000_00ff_0000_00ff;
+    let upper = (pairs & PAIR).wrapping_mul(100 + (1_000_000 << 32));
+    let lower = ((pairs >> 16) & PAIR).wrapping_mul(1 + (10_000 << 32));
+    ((upper.wrapping_add(lower) >> 32) as i64, digits)
+}
+
+/// The digits at `start`, however many; also those at the very end of a text.
+fn any_integer(text: &[u8], start: usize, negative: bool) -> Option<(i64, usize)> {
+    let rest = text.get(start..)?;
+    let length = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    if length == 0 || rest.get(length).is_some_and(|&byte| !is_blank(byte) && byte != b'\n') {
         return None;
     }
-    if end - start > 18 {
-        return long_integer(&text[start..end], negative).map(|value| (value, end));
-    }
-    let magnitude = magnitude as i64;
-    Some((if negative { -magnitude } else { magnitude }, end))
+    long_integer(&rest[..length], negative).map(|value| (value, start + length))
 }
 
 /// Digits that may overflow.
-#[cold]
 fn long_integer(digits: &[u8], negative: bool) -> Option<i64> {
     let sign = if negative { -1 } else { 1 };
     digits.iter().try_fold(0i64, |value, digit| value.checked_mul(10)?.checked_add(sign * i64::from(digit - b'0')))
@@ -57,6 +78,9 @@ impl<'a> Scanner<'a> {
 
     #[inline(always)]
     pub fn skip_blanks(&mut self) {
+        if self.text.get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
         while self.text.get(self.at).is_some_and(|&byte| is_blank(byte)) {
             self.at += 1;
         }
@@ -91,16 +115,18 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at).is_none_or(|&byte| byte == b'\n')
     }
 
+    /// The next integer of this line, if there is one; fast, and without a complaint.
+    #[inline(always)]
+    pub fn field(&mut self) -> Option<i64> {
+        self.skip_blanks();
+        let (value, end) = integer_at(self.text, self.at)?;
+        self.at = end;
+        Some(value)
+    }
+
     /// The next integer of this line.
     pub fn integer(&mut self, expected: impl FnOnce() -> String) -> Result<i64, Flaw> {
-        self.skip_blanks();
-        match integer_at(self.text, self.at) {
-            Some((value, end)) => {
-                self.at = end;
-                Ok(value)
-            }
-            None => Err(self.not_an_integer(expected())),
-        }
+        self.field().ok_or_else(|| self.not_an_integer(expected()))
     }
 
     #[cold]
