@@ -40,6 +40,9 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
+/// Fewer where a case takes ten times as long.
+const CASES: u32 = if cfg!(debug_assertions) { 150 } else { 1000 };
+
 /// Room for the test's own needs, and for names and messages.
 const AT_ONCE: usize = 4 << 20;
 
@@ -148,7 +151,7 @@ fn files(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) })]
 
     #[test]
     fn a_damaged_directory_is_read_or_refused(
