@@ -3,7 +3,7 @@
 //! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel axis of a
 //! stored array stands is told by the network's input shape.
 
-mod npy;
+pub(crate) mod npy;
 
 use crate::ann::graph::Shape;
 use ndarray::Array2;
@@ -137,6 +137,31 @@ impl Dataset {
             return Err(y.unusable(format!("expected {images_total} labels, one a sample, found {labels_total}")));
         }
         Ok(Samples { x: images, y: labels })
+    }
+
+    /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`.
+    ///
+    /// # Errors
+    /// As [`Self::test`].
+    pub fn train(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
+        let path = self.train_file();
+        if !path.exists() {
+            let expected = "'train.npz' with arrays 'x' and 'y'";
+            return Err(Error::Missing { directory: self.directory.clone(), expected });
+        }
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let (x, y) = (Location { path: path.clone(), name: Some("x") }, Location { path, name: Some("y") });
+        let (images, images_total) = read_images(&x, format.shape, rows)?;
+        let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
+        if images_total != labels_total {
+            return Err(y.unusable(format!("expected {images_total} labels, one a sample, found {labels_total}")));
+        }
+        Ok(Samples { x: images, y: labels })
+    }
+
+    /// The file that [`Self::train`] reads.
+    pub fn train_file(&self) -> PathBuf {
+        self.directory.join("train.npz")
     }
 
     /// Samples to normalise a network with: `x_norm.npz`, or the first 2,000 of `train.npz`.

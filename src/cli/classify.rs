@@ -2,7 +2,7 @@
 
 use super::convert::positive;
 use super::diagnostic::{self, report};
-use super::{print, provenance};
+use super::{features, print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 /// Classify test samples with a converted network, event by event and clocked, beside the analog network
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Netfile directory that 'megasim convert' wrote
+    /// Netfile directory that 'megasim convert' wrote, or the .npz model of 'megasim train' (then only --data, --skip,
+    /// --samples and --json count)
     netdir: PathBuf,
     /// Directory of test data
     #[arg(long, value_name = "DIR")]
@@ -111,6 +112,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
     if let Some(path) = &arguments.json {
         check_target(path, replace)?;
+    }
+    if features::is_model(&arguments.netdir) {
+        let Arguments { netdir: model, data, skip, samples, json, .. } = arguments;
+        let (skip, samples, json) = (*skip, *samples, json.as_deref());
+        return features::evaluate(&features::Question { model, data, skip, samples, json, replace });
     }
     let code: Box<dyn Code> = match arguments.encode {
         CodeArgument::Regular => Box::new(Regular { input_rate: arguments.input_rate }),

@@ -1,7 +1,7 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
 use super::diagnostic::report;
-use super::provenance;
+use super::{features, provenance};
 use clap::Args;
 use comfy_table::Table;
 use megasim::ann::{forward, import};
@@ -40,6 +40,11 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         provenance::check(parent(path)).map_err(report)?;
     }
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    if features::is_model(&arguments.model) {
+        let Arguments { model, data, samples, json, .. } = arguments;
+        let json = json.as_deref();
+        return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
+    }
     let model = import::read(&arguments.model).map_err(report)?;
     let data = Dataset::open(&arguments.data).map_err(report)?;
     let format = Format { shape: model.input_shape(), classes: model.classes() };

@@ -9,7 +9,9 @@ mod demo;
 mod diagnostic;
 mod diff;
 mod eval;
+mod features;
 mod run;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -33,7 +35,9 @@ enum Command {
     Convert(convert::Arguments),
     Classify(classify::Arguments),
     Eval(eval::Arguments),
+    Features(features::Arguments),
     Run(run::Arguments),
+    Train(train::Arguments),
 }
 
 /// Exit status 0: done; 1: the input is at fault; 2: usage (clap's own).
@@ -43,6 +47,8 @@ pub fn main() -> ExitCode {
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Classify(arguments)) => classify::run(&arguments),
         Some(Command::Eval(arguments)) => eval::run(&arguments),
+        Some(Command::Features(arguments)) => features::run(&arguments),
+        Some(Command::Train(arguments)) => train::run(&arguments),
         Some(Command::Check(arguments)) => return exit_code(check::run(&arguments)),
         Some(Command::Diff(arguments)) => match diff::run(&arguments) {
             Ok(equal) => return exit_code(equal),

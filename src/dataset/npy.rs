@@ -6,24 +6,24 @@ use std::io::Read;
 
 /// Which rows of an array are wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
-    pub(super) skip: usize,
-    pub(super) take: usize,
+pub(crate) struct Rows {
+    pub(crate) skip: usize,
+    pub(crate) take: usize,
 }
 
 /// Some rows of an array.
 #[derive(Debug)]
-pub(super) struct Array {
+pub(crate) struct Array {
     /// Shape of the whole array.
-    pub(super) shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// The wanted rows, last axis fastest.
-    pub(super) values: Vec<f32>,
+    pub(crate) values: Vec<f32>,
     /// Whether it is stored as `uint8`.
-    pub(super) is_bytes: bool,
+    pub(crate) is_bytes: bool,
 }
 
 /// Reads an array of real numbers; `most` is the number of bytes that the source can hold.
-pub(super) fn read(source: &mut impl Read, rows: Rows, most: u64) -> Result<Array, String> {
+pub(crate) fn read(source: &mut impl Read, rows: Rows, most: u64) -> Result<Array, String> {
     let header = Header::read(source)?;
     let bytes = header.elements.and_then(|n| n.checked_mul(header.number.size));
     if bytes.is_none_or(|bytes| bytes as u64 > most) {

@@ -181,6 +181,18 @@ impl PackedWave {
         self.time_steps - 1
     }
 
+    pub(super) fn unpacked(&self, shape: Shape) -> SpikeWave {
+        let mut from = 0;
+        let mut all = Vec::with_capacity(self.spikes.len());
+        let mut spikes = Vec::new();
+        for &(bin, to) in &self.bins {
+            self.unpack(shape, from, to, &mut spikes);
+            all.extend(spikes.iter().map(|spike| (bin, *spike)));
+            from = to;
+        }
+        SpikeWave::from_spikes(shape, self.time_steps, all)
+    }
+
     pub(super) fn unpack(&self, shape: Shape, from: u32, to: u32, spikes: &mut Vec<Spike>) {
         spikes.clear();
         let area = shape.positions() as u32;

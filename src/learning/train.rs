@@ -54,6 +54,10 @@ impl Stimuli {
     pub fn is_empty(&self) -> bool {
         self.waves.is_empty()
     }
+    /// One of them.
+    pub fn wave(&self, number: usize) -> super::SpikeWave {
+        self.waves[number].unpacked(self.shape)
+    }
     /// The classes.
     pub fn labels(&self) -> &[usize] {
         &self.labels
@@ -151,6 +155,13 @@ impl<W: Weight> Trainer<W> {
     /// The network and how it came about.
     pub fn into_parts(self) -> (SpikingNetwork<W>, Progress) {
         (self.network, self.progress)
+    }
+    /// Writes the network and how far it has come: a checkpoint that [`Model::read`](super::Model::read) takes.
+    ///
+    /// # Errors
+    /// What the writer reports.
+    pub fn write(&self, writer: &mut dyn std::io::Write) -> std::io::Result<()> {
+        super::store::write(writer, &self.network, &self.progress, None)
     }
     /// Synaptic operations of the learning layers so far: weights added to potentials.
     pub fn operations(&self) -> u64 {

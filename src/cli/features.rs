@@ -1,0 +1,252 @@
+//! `megasim features`: what the last layer of a trained single-spike network fires, and how well that tells classes.
+
+use super::diagnostic::report;
+use super::provenance;
+use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
+use megasim::ann::graph::Shape;
+use megasim::dataset::{Dataset, Format, Samples};
+use megasim::learning::{AnyNetwork, Description, Encoder, Error, Evaluator, Model, SpikingNetwork, Stimuli, Weight};
+use megasim::whole::{self, Replace};
+use megasim::with_spiking_network;
+use miette::{Result, miette};
+use ndarray::{Array1, Array2, Array3, Array4, Axis};
+use ndarray_npy::NpzWriter;
+use rayon::prelude::*;
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+
+/// Features of images: which neurons of a trained single-spike network's last layer spike
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The model that 'megasim train' wrote
+    model: PathBuf,
+    /// Directory of data
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where they go: arrays x (sample, map, row, column) and y
+    #[arg(long, value_name = "FILE.npz")]
+    out: PathBuf,
+    /// Training or test samples
+    #[arg(long, value_enum, default_value_t = Set::Test)]
+    set: Set,
+    /// 1 where a neuron spikes, or the bin of its spike (the number of bins where it does not)
+    #[arg(long, value_enum, default_value_t = What::Spikes)]
+    what: What,
+    /// Take at most N samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    samples: Option<u64>,
+    /// Leave out the first N samples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: u64,
+    /// Threads; as many as there are processors where it is not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    threads: Option<u16>,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+}
+
+/// `--set`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Set {
+    Train,
+    Test,
+}
+
+/// `--what`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Spikes,
+    Bins,
+}
+
+/// What a description's network takes. Without a winner read-out any class will do.
+pub fn format(description: &Description) -> Format {
+    let (height, width) = (description.input.height, description.input.width);
+    Format { shape: Shape::Maps { channels: 1, height, width }, classes: description.classes().unwrap_or(1 << 16) }
+}
+
+fn images(description: &Description, samples: &Samples) -> Result<Array3<f32>> {
+    let dim = (samples.y.len(), description.input.height, description.input.width);
+    Array3::from_shape_vec(dim, samples.x.iter().copied().collect()).map_err(report)
+}
+
+/// Encoded samples; a message tells the number of one that cannot be, counted from the first in the file.
+pub fn stimuli(encoder: &Encoder, description: &Description, samples: &Samples, skip: usize) -> Result<Stimuli> {
+    let images = images(description, samples)?;
+    Stimuli::encode(encoder, images.view(), &samples.y).map_err(|error| match error {
+        Error::Image { number, source } => report(Error::Image { number: number + skip, source }),
+        other => report(other),
+    })
+}
+
+/// For each stimulus the neurons of the last layer that spike.
+pub fn feature_sets<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli) -> Result<Vec<Vec<u32>>> {
+    let evaluator = Evaluator::new(network).map_err(report)?;
+    Ok((0..stimuli.len())
+        .into_par_iter()
+        .map_with(evaluator, |evaluator, number| evaluator.features(&stimuli.wave(number)))
+        .collect())
+}
+
+/// Reads a model.
+pub fn read(path: &Path) -> Result<Model> {
+    let place = path.display();
+    let file = File::open(path).map_err(|error| miette!("{place}: cannot be read: {error}"))?;
+    Model::read(file).map_err(|error| miette!("{place}: {error}"))
+}
+
+/// Takes and writes them.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    if replace == Replace::No && arguments.out.exists() {
+        return Err(report(whole::Error::Exists(arguments.out.clone())));
+    }
+    let model = read(&arguments.model)?;
+    let description = model.network.description();
+    let data = Dataset::open(&arguments.data).map_err(report)?;
+    let skip = usize::try_from(arguments.skip).unwrap_or(usize::MAX);
+    let count = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
+    let (samples, files) = match arguments.set {
+        Set::Train => (data.train(&format(description), skip, count).map_err(report)?, vec![data.train_file()]),
+        Set::Test => (data.test(&format(description), skip, count).map_err(report)?, data.test_files()),
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads.map_or(0, usize::from))
+        .build()
+        .map_err(report)?;
+    let bytes = pool.install(|| {
+        with_spiking_network!(&model.network, network => {
+            let stimuli = stimuli(network.encoder(), description, &samples, skip)?;
+            archive(network, &stimuli, arguments.what)
+        })
+    })?;
+    whole::write_file(&arguments.out, replace, |file| file.write_all(&bytes)).map_err(report)?;
+    println!("{} samples, {} neurons each: {}", samples.y.len(), last_shape(&model.network), arguments.out.display());
+    let mut inputs = vec![arguments.model.clone()];
+    inputs.extend(files);
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let parameters = json!({
+        "samples": samples.y.len(),
+        "skip": skip,
+        "set": format!("{:?}", arguments.set).to_lowercase(),
+        "what": format!("{:?}", arguments.what).to_lowercase(),
+    });
+    provenance::write_beside(&arguments.out, &inputs, None, parameters).map_err(report)
+}
+
+fn last_shape(network: &AnyNetwork) -> String {
+    with_spiking_network!(network, network => network.shape(network.len()).to_string())
+}
+
+fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What) -> Result<Vec<u8>> {
+    let (maps, height, width) = network.shape(network.len()).dim();
+    let neurons = maps * height * width;
+    let mut bytes = Cursor::new(Vec::new());
+    let mut npz = NpzWriter::new_compressed(&mut bytes);
+    let npy = |error: ndarray_npy::WriteNpzError| report(io::Error::other(error));
+    let shape = (stimuli.len(), maps, height, width);
+    match what {
+        What::Spikes => {
+            let mut x = Array2::<u8>::zeros((stimuli.len(), neurons));
+            for (set, mut row) in feature_sets(network, stimuli)?.iter().zip(x.rows_mut()) {
+                set.iter().for_each(|&neuron| row[neuron as usize] = 1);
+            }
+            npz.add_array("x", &x.into_shape_with_order(shape).map_err(report)?).map_err(npy)?;
+        }
+        What::Bins => {
+            let evaluator = Evaluator::new(network).map_err(report)?;
+            let bins: Vec<Array3<u32>> = (0..stimuli.len())
+                .into_par_iter()
+                .map_with(evaluator, |evaluator, number| evaluator.wave(&stimuli.wave(number)).latencies())
+                .collect();
+            let mut x = Array4::<u32>::zeros(shape);
+            for (bins, mut row) in bins.iter().zip(x.axis_iter_mut(Axis(0))) {
+                row.assign(bins);
+            }
+            npz.add_array("x", &x).map_err(npy)?;
+        }
+    }
+    let labels: Array1<i64> = stimuli.labels().iter().map(|&label| label as i64).collect();
+    npz.add_array("y", &labels).map_err(npy)?;
+    npz.finish().map_err(npy)?;
+    Ok(bytes.into_inner())
+}
+
+/// Whether a path is a single-spike network's model, by its ending.
+pub fn is_model(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"))
+}
+
+/// Which test samples a model is asked about, and where the figures go.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The model.
+    pub model: &'a Path,
+    /// Directory of test data.
+    pub data: &'a Path,
+    /// The first test sample.
+    pub skip: u64,
+    /// At most so many.
+    pub samples: Option<u64>,
+    /// File for the figures.
+    pub json: Option<&'a Path>,
+    /// Whether it may be replaced.
+    pub replace: Replace,
+}
+
+/// Classifies test samples by a single-spike model's own read-out; prints and writes the accuracy.
+pub fn evaluate(question: &Question) -> Result<()> {
+    let model = read(question.model)?;
+    let description = model.network.description();
+    let data = Dataset::open(question.data).map_err(report)?;
+    let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let skip = count(question.skip);
+    let samples = data.test(&format(description), skip, question.samples.map(count)).map_err(report)?;
+    if model.classifier.is_none() && description.classes().is_none() {
+        return Err(miette!("{}: has no read-out to take a class from", question.model.display()));
+    }
+    let decisions = decisions(&model, &samples, skip)?;
+    let total = samples.y.len();
+    let right = decisions.iter().zip(&samples.y).filter(|(decision, label)| **decision == Some(**label)).count();
+    let silent = decisions.iter().filter(|decision| decision.is_none()).count();
+    let accuracy = right as f64 / total as f64;
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.add_row(vec!["network".to_string(), format!("{} ({})", question.model.display(), description.name)]);
+    table.add_row(vec!["test samples".to_string(), total.to_string()]);
+    table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
+    table.add_row(vec!["silent".to_string(), silent.to_string()]);
+    println!("{table}");
+    if let Some(path) = question.json {
+        let result = json!({ "samples": total, "accuracy": accuracy, "silent": silent });
+        whole::write_file(path, question.replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
+        let mut inputs = vec![question.model.to_path_buf()];
+        inputs.extend(data.test_files());
+        let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+        let parameters = json!({ "samples": total, "skip": skip });
+        provenance::write_beside(path, &inputs, None, parameters).map_err(report)?;
+    }
+    Ok(())
+}
+
+fn decisions(model: &Model, samples: &Samples, skip: usize) -> Result<Vec<Option<usize>>> {
+    let description = model.network.description();
+    with_spiking_network!(&model.network, network => {
+        let stimuli = stimuli(network.encoder(), description, samples, skip)?;
+        let evaluator = Evaluator::new(network).map_err(report)?;
+        Ok((0..stimuli.len())
+            .into_par_iter()
+            .map_with(evaluator, |evaluator, number| {
+                let wave = stimuli.wave(number);
+                match &model.classifier {
+                    Some(classifier) => Some(classifier.predict(&evaluator.features(&wave))),
+                    None => evaluator.decide(&wave),
+                }
+            })
+            .collect())
+    })
+}

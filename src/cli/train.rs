@@ -1,0 +1,219 @@
+//! `megasim train`: a single-spike network learns from images.
+
+use super::diagnostic::report;
+use super::features::{feature_sets, stimuli};
+use super::provenance;
+use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use megasim::dataset::Dataset;
+use megasim::learning::{
+    AnyNetwork, Description, Fixed, LinearClassifier, Model, Progress, Readout, SpikingNetwork, Stimuli, Trainer,
+    Weight,
+};
+use megasim::whole::{self, Replace};
+use megasim::with_spiking_network;
+use miette::{Result, bail, miette};
+use serde_json::json;
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Train a single-spike network by STDP and reward-modulated STDP
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Description of the network, a TOML file
+    description: PathBuf,
+    /// Directory of training data
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where the model goes, an .npz file; its checkpoint lies beside it until it is done
+    #[arg(long, value_name = "FILE.npz")]
+    out: PathBuf,
+    /// Take only the first N training samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    samples: Option<u64>,
+    /// Seed of initial weights, orders and dropout
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// What weights are made of; with fixed point, sums do not depend on their order
+    #[arg(long, value_enum, default_value_t = Kind::Float32)]
+    weights: Kind,
+    /// Write a checkpoint with every N stimuli
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint: u64,
+    /// Go on from the checkpoint that an interrupted run left
+    #[arg(long, conflicts_with = "force")]
+    resume: bool,
+    /// Threads; as many as there are processors where it is not given. They change the time, not the model
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    threads: Option<u16>,
+    /// Replace an existing model, and forget a checkpoint
+    #[arg(long)]
+    force: bool,
+}
+
+/// `--weights`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Float32,
+    Fixed,
+}
+
+/// Trains, prints and writes.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    if replace == Replace::No && arguments.out.exists() {
+        return Err(report(whole::Error::Exists(arguments.out.clone())));
+    }
+    let parent = arguments.out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    provenance::check(parent).map_err(report)?;
+    let text = std::fs::read_to_string(&arguments.description)
+        .map_err(|error| miette!("{}: cannot be read: {error}", arguments.description.display()))?;
+    let description =
+        Description::from_toml(&text).map_err(|error| miette!("{}: {error}", arguments.description.display()))?;
+    let threads = arguments.threads.map_or(0, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(report)?;
+    pool.install(|| match arguments.weights {
+        Kind::Float32 => train::<f32>(arguments, &description, replace, AnyNetwork::Float),
+        Kind::Fixed => train::<Fixed>(arguments, &description, replace, AnyNetwork::Fixed),
+    })
+}
+
+fn train<W: Weight>(
+    arguments: &Arguments,
+    description: &Description,
+    replace: Replace,
+    wrap: impl Fn(SpikingNetwork<W>) -> AnyNetwork,
+) -> Result<()> {
+    let checkpoint = PathBuf::from(format!("{}.checkpoint", arguments.out.display()));
+    let mut trainer = match (checkpoint.exists(), arguments.resume) {
+        (true, false) if replace == Replace::No => bail!(
+            "{}: an interrupted run left it; --resume goes on from there, --force starts again",
+            checkpoint.display()
+        ),
+        (true, true) => {
+            let (network, progress) = resume(&checkpoint, description, arguments)?;
+            Trainer::<W>::resume(network, progress)
+        }
+        _ => {
+            let network = SpikingNetwork::new(description, arguments.seed).map_err(report)?;
+            Trainer::new(network, arguments.seed)
+        }
+    };
+    let data = Dataset::open(&arguments.data).map_err(report)?;
+    let samples = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
+    let format = super::features::format(description);
+    let samples = data.train(&format, 0, samples).map_err(report)?;
+    let stimuli = stimuli(trainer.network().encoder(), description, &samples, 0)?;
+
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    let mut failed = None;
+    let mut written = trainer.progress().count;
+    let interval = usize::try_from(arguments.checkpoint).unwrap_or(usize::MAX).min(500);
+    trainer
+        .run(&stimuli, interval, |trainer| {
+            let progress = trainer.progress();
+            bar.set_prefix(format!("layer {} of {}", progress.layer + 1, description.layers.len()));
+            bar.set_length((trainer.passes() * stimuli.len()) as u64);
+            bar.set_position(progress.count);
+            if progress.count < written || progress.count - written >= arguments.checkpoint || progress.stimulus == 0 {
+                written = progress.count;
+                let result = whole::write_file(&checkpoint, Replace::Yes, |file| trainer.write(file));
+                if let Err(error) = result {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(report)?;
+    bar.finish_and_clear();
+    if let Some(error) = failed {
+        return Err(report(error));
+    }
+    let (network, progress) = trainer.into_parts();
+    println!("{}", table(&progress));
+    let classifier = match description.readout {
+        Some(Readout::Linear { c }) => Some(classifier(&network, &stimuli, c, arguments.seed)?),
+        _ => None,
+    };
+    let model = Model { network: wrap(network), progress, classifier };
+    whole::write_file(&arguments.out, replace, |file| model.write(file)).map_err(report)?;
+    if checkpoint.exists() {
+        std::fs::remove_file(&checkpoint).map_err(|error| miette!("{}: {error}", checkpoint.display()))?;
+    }
+    let parameters = json!({
+        "samples": stimuli.len(),
+        "weights": model_kind(&model.network),
+        "checkpoint": arguments.checkpoint,
+    });
+    let inputs = [arguments.description.as_path(), &data.train_file()];
+    provenance::write_beside(&arguments.out, &inputs, Some(arguments.seed), parameters).map_err(report)
+}
+
+fn model_kind(network: &AnyNetwork) -> &'static str {
+    match network {
+        AnyNetwork::Float(_) => <f32 as Weight>::NAME,
+        AnyNetwork::Fixed(_) => <Fixed as Weight>::NAME,
+    }
+}
+
+/// What an interrupted run left, if it is this run.
+fn resume<W: Weight>(
+    checkpoint: &Path,
+    description: &Description,
+    arguments: &Arguments,
+) -> Result<(SpikingNetwork<W>, Progress)> {
+    let place = checkpoint.display();
+    let file = File::open(checkpoint).map_err(|error| miette!("{place}: cannot be read: {error}"))?;
+    let model = Model::read(file).map_err(|error| miette!("{place}: {error}"))?;
+    if model.network.description() != description {
+        bail!("{place}: was made from another description than {}", arguments.description.display());
+    }
+    if model.progress.seed != arguments.seed {
+        bail!("{place}: expected seed {}, found {}", arguments.seed, model.progress.seed);
+    }
+    if model_kind(&model.network) != W::NAME {
+        bail!("{place}: expected weights of kind {}, found {}", W::NAME, model_kind(&model.network));
+    }
+    let mut network = SpikingNetwork::<W>::new(description, arguments.seed).map_err(report)?;
+    with_spiking_network!(&model.network, stored => {
+        for layer in 0..stored.len() {
+            if let Some(convolution) = stored.convolution(layer) {
+                let weights = convolution.weights().mapv(|weight| W::from_real(weight.to_real()));
+                network.set_weights(layer, weights.view()).map_err(report)?;
+            }
+        }
+    });
+    Ok((network, model.progress))
+}
+
+fn classifier<W: Weight>(
+    network: &SpikingNetwork<W>,
+    stimuli: &Stimuli,
+    c: f64,
+    seed: u64,
+) -> Result<LinearClassifier> {
+    let sets = feature_sets(network, stimuli)?;
+    let features = network.shape(network.len()).len();
+    let classifier = LinearClassifier::train(&sets, stimuli.labels(), features, c, seed).map_err(report)?;
+    let right = sets.iter().zip(stimuli.labels()).filter(|(set, label)| classifier.predict(set) == **label).count();
+    println!("linear read-out: {right} of {} training samples right", sets.len());
+    Ok(classifier)
+}
+
+fn table(progress: &Progress) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(vec!["layer", "pass", "mean w(1-w)", "right", "wrong", "silent"]);
+    for entry in &progress.log {
+        let mut row = vec![entry.layer.to_string(), entry.pass.to_string(), format!("{:.5}", entry.convergence)];
+        row.extend(entry.outcomes.into_iter().flatten().map(|count| count.to_string()));
+        table.add_row(row);
+    }
+    table
+}
