@@ -133,7 +133,7 @@ impl Place {
     }
     fn accuracy(&self, command: &str, model: &str) -> f64 {
         let json = format!("{model}.{command}.json");
-        self.megasim(&[command, model, "--data", ".", "--json", &json]).assert().success();
+        self.megasim(&[command, model, "--data", ".", "--json", &json, "--force"]).assert().success();
         let figures: serde_json::Value = serde_json::from_slice(&fs::read(self.path(&json)).unwrap()).unwrap();
         assert_eq!(figures["samples"], 120);
         figures["accuracy"].as_f64().unwrap()
