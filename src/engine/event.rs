@@ -54,31 +54,40 @@ impl Spikes for Outputs<'_> {
         self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
     }
 
+    /// Addresses first, each to the queue of its map; the columns that are alike for all follow at once.
     fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
-        if let [outputs] = &self.population.outputs[..]
-            && let [output] = outputs[..]
-            && let Pending::Queue(queue) = &mut self.bus.pending[output.index()]
-        {
-            let before = queue.x.len();
-            for &Hit(n) in hits {
-                if let Some((x, y)) = plan.addresses[n as usize] {
-                    queue.x.push(x);
-                    queue.y.push(y);
+        let Bus { pending, woken, waiting } = &mut *self.bus;
+        let maps = plan.maps as u32;
+        for &Hit(n) in hits {
+            let (position, map) = if maps == 1 { (n, 0) } else { (n / maps, n % maps) };
+            let Some((x, y)) = plan.addresses[position as usize] else { continue };
+            for output in &self.population.outputs[map as usize] {
+                match &mut pending[output.index()] {
+                    Pending::Queue(queue) => {
+                        queue.x.push(x);
+                        queue.y.push(y);
+                    }
+                    repeated => {
+                        *waiting += 1;
+                        let event = StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive };
+                        if repeated.push(event) {
+                            woken.push(output.index());
+                        }
+                    }
                 }
             }
-            let after = queue.x.len();
-            queue.t_pre.resize(after, self.done);
-            queue.polarity.resize(after, Polarity::Positive);
-            self.bus.waiting += (after - before) as u64;
-            if before == 0 && after > 0 {
-                self.bus.woken.push(output.index());
-            }
-            return;
         }
-        for &Hit(n) in hits {
-            let (position, map) = (n as usize / plan.maps, n as usize % plan.maps);
-            if let Some((x, y)) = plan.addresses[position] {
-                self.emit(map, x, y, Polarity::Positive);
+        for output in self.population.outputs.iter().flatten() {
+            if let Pending::Queue(queue) = &mut pending[output.index()] {
+                let (before, after) = (queue.t_pre.len(), queue.x.len());
+                if after > before {
+                    queue.t_pre.resize(after, self.done);
+                    queue.polarity.resize(after, Polarity::Positive);
+                    *waiting += (after - before) as u64;
+                    if before == 0 {
+                        woken.push(output.index());
+                    }
+                }
             }
         }
     }

@@ -295,7 +295,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput]) -> 
                         _ => None,
                     })
                     .collect();
-                Port::new(Synapses::Kernel(Kernel::new(&kernels)))
+                Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array)))
             });
             PopulationKind::Neurons(NeuronPopulation {
                 maps: members.len(),

@@ -256,19 +256,34 @@ impl Pending {
 
 /// Which node comes next: the least request time, then the least node index.
 ///
-/// Nodes that are due at the present tick stand in a bit set, in which most additions land; the others in a priority queue.
+/// Nodes that are due at the present tick stand in a bit set, where most additions land; those due within the next ticks in a
+/// ring of buckets, one a tick; the others in a priority queue.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     now: Tick,
     due: BitSet,
+    /// Bucket `t % SOON` holds the nodes due at `t`, `now < t < now + SOON`.
+    soon: Vec<Vec<u32>>,
+    in_soon: usize,
+    /// When each node stands in the ring; an entry of another time is stale.
+    soon_at: Vec<Tick>,
     later: PriorityQueue<u32, Reverse<Tick>, BuildHasherDefault<NodeHasher>>,
 }
+
+/// Ticks that the ring of buckets covers.
+const SOON: Tick = 64;
+
+/// Not in the ring.
+const NOWHERE: Tick = Tick::MIN;
 
 impl Schedule {
     pub fn new(nodes: usize) -> Self {
         Self {
             now: 0,
             due: BitSet::new(nodes),
+            soon: vec![Vec::new(); SOON as usize],
+            in_soon: 0,
+            soon_at: vec![NOWHERE; nodes],
             later: PriorityQueue::with_capacity_and_default_hasher(nodes.min(1 << 16)),
         }
     }
@@ -276,6 +291,9 @@ impl Schedule {
     pub fn clear(&mut self) {
         self.now = 0;
         self.due.clear();
+        self.soon.iter_mut().for_each(Vec::clear);
+        self.in_soon = 0;
+        self.soon_at.fill(NOWHERE);
         self.later.clear();
     }
 
@@ -285,6 +303,10 @@ impl Schedule {
         debug_assert!(r >= self.now);
         if r == self.now {
             self.due.insert(node);
+        } else if r - self.now < SOON {
+            self.soon[(r % SOON) as usize].push(node as u32);
+            self.soon_at[node] = r;
+            self.in_soon += 1;
         } else {
             self.later.push(node as u32, Reverse(r));
         }
@@ -292,6 +314,10 @@ impl Schedule {
 
     /// Puts a node at time `r`; it moves there if it stands at a later time.
     pub fn move_to(&mut self, node: usize, r: Tick) {
+        if self.soon_at[node] == r {
+            return;
+        }
+        self.soon_at[node] = NOWHERE;
         self.later.remove(&(node as u32));
         self.put(node, r);
     }
@@ -299,11 +325,37 @@ impl Schedule {
     /// Takes the next node with its request time.
     #[inline]
     pub fn next(&mut self) -> Option<(Tick, usize)> {
-        if let Some(node) = self.due.take_first() {
-            return Some((self.now, node));
+        loop {
+            if let Some(node) = self.due.take_first() {
+                return Some((self.now, node));
+            }
+            self.advance()?;
         }
-        let (_, &Reverse(r)) = self.later.peek()?;
+    }
+
+    /// Goes on to the next tick at which something may be due.
+    fn advance(&mut self) -> Option<()> {
+        let queued = self.later.peek().map(|(_, &Reverse(r))| r);
+        let bucket = if self.in_soon > 0 {
+            (self.now + 1..self.now + SOON).find(|t| !self.soon[(t % SOON) as usize].is_empty())
+        } else {
+            None
+        };
+        let r = match (bucket, queued) {
+            (Some(bucket), Some(queued)) => bucket.min(queued),
+            (bucket, queued) => bucket.or(queued)?,
+        };
         self.now = r;
+        if bucket == Some(r) {
+            let nodes = &mut self.soon[(r % SOON) as usize];
+            self.in_soon -= nodes.len();
+            for node in nodes.drain(..) {
+                if self.soon_at[node as usize] == r {
+                    self.soon_at[node as usize] = NOWHERE;
+                    self.due.insert(node as usize);
+                }
+            }
+        }
         while let Some((&node, &Reverse(at))) = self.later.peek() {
             if at > r {
                 break;
@@ -311,7 +363,7 @@ impl Schedule {
             self.later.pop();
             self.due.insert(node as usize);
         }
-        self.due.take_first().map(|node| (r, node))
+        Some(())
     }
 
     /// Whether a node before `node` is due at the present tick.

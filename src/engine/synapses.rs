@@ -37,6 +37,70 @@ pub(super) struct Kernel {
     pub weights: Arc<[i32]>,
     /// Where the taps of a residue start in a row, counted in taps.
     pub residue_start: Vec<usize>,
+    /// The same as a table, where an event reaches at most one position.
+    pub single: Option<SingleTaps>,
+}
+
+/// What the event of each address reaches, for kernels no larger than their stride: pooling without overlap.
+#[derive(Debug, Clone)]
+pub(super) struct SingleTaps {
+    x_min: i32,
+    y_min: i32,
+    nx: usize,
+    /// By address, row by row; `NOTHING` where an event reaches no neuron.
+    taps: Vec<Tap>,
+}
+
+/// One neuron and its weight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tap {
+    pub neuron: u32,
+    pub weight: i32,
+}
+
+const NOTHING: u32 = u32::MAX;
+
+impl SingleTaps {
+    /// A table over all addresses that reach a neuron, if the kernel is one of a kind that needs it.
+    fn new(kernel: &Kernel, array: Array, maps: usize) -> Option<Self> {
+        let small = kernel.nx <= kernel.x_stride && kernel.ny <= kernel.y_stride;
+        if maps != 1 || !small || array.is_empty() || kernel.weights.is_empty() {
+            return None;
+        }
+        // x * expand + d + i = stride * X for some i in 0..n and X in the array.
+        let along = |min: i32, n: u32, stride: i64, d: i64, k: i64, expand: i64| {
+            let (first, last) = (i64::from(min) * stride, (i64::from(min) + i64::from(n) - 1) * stride);
+            let from = (first - d - k + 1).div_euclid(expand);
+            let to = (last - d).div_euclid(expand);
+            Some((i32::try_from(from).ok()?, usize::try_from(to - from + 1).ok()?))
+        };
+        let (x_min, nx) = along(array.x_min, array.nx, kernel.x_stride, kernel.dx, kernel.nx, kernel.x_expand)?;
+        let (y_min, ny) = along(array.y_min, array.ny, kernel.y_stride, kernel.dy, kernel.ny, kernel.y_expand)?;
+        if nx.checked_mul(ny)? > 16 * array.len() + 4096 {
+            return None;
+        }
+        let mut taps = vec![Tap { neuron: NOTHING, weight: 0 }; nx * ny];
+        for (k, tap) in taps.iter_mut().enumerate() {
+            let x = x_min.checked_add((k % nx) as i32)?;
+            let y = y_min.checked_add((k / nx) as i32)?;
+            kernel.reach(array, 1, x, y, |stretch| {
+                *tap = Tap { neuron: stretch.neuron as u32, weight: kernel.weights[stretch.weight] };
+            });
+        }
+        Some(Self { x_min, y_min, nx, taps })
+    }
+
+    /// What an event at `(x, y)` reaches.
+    #[inline]
+    pub fn tap(&self, x: i32, y: i32) -> Option<Tap> {
+        let column = (i64::from(x) - i64::from(self.x_min)) as u64;
+        let row = (i64::from(y) - i64::from(self.y_min)) as u64;
+        if column >= self.nx as u64 || row > u64::from(u32::MAX) {
+            return None;
+        }
+        let tap = *self.taps.get(row as usize * self.nx + column as usize)?;
+        (tap.neuron != NOTHING).then_some(tap)
+    }
 }
 
 /// One contiguous run of weights on one contiguous run of potentials.
@@ -49,7 +113,7 @@ pub(super) struct Stretch {
 
 impl Kernel {
     /// Lays the kernels of all maps of a population out as events read them.
-    pub fn new(ports: &[&ConvPort]) -> Self {
+    pub fn new(ports: &[&ConvPort], array: Array) -> Self {
         let first = ports[0];
         let (nx, ny, stride, maps) = (first.nx as usize, first.ny as usize, first.x_stride as usize, ports.len());
         let residues = stride.min(nx);
@@ -71,7 +135,7 @@ impl Kernel {
             }
             weights.into()
         };
-        Self {
+        let mut kernel = Self {
             nx: first.nx.into(),
             ny: first.ny.into(),
             dx: first.dx.into(),
@@ -82,7 +146,10 @@ impl Kernel {
             y_expand: first.y_expand.into(),
             weights,
             residue_start,
-        }
+            single: None,
+        };
+        kernel.single = SingleTaps::new(&kernel, array, maps);
+        kernel
     }
 
     /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order.

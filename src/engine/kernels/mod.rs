@@ -6,11 +6,12 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::synapses::Kernel;
+use super::synapses::{Kernel, SingleTaps};
 use crate::network::{Array, Tick};
 
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Hit(pub u32);
 
 /// Whether weights are added or subtracted.
@@ -64,7 +65,7 @@ impl Variant {
             if is_x86_feature_detected!("avx2") {
                 variants.push(Self::Avx2);
             }
-            if is_x86_feature_detected!("avx512f") {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("popcnt") {
                 variants.push(Self::Avx512);
             }
         }
@@ -204,6 +205,9 @@ pub(super) fn run_kernel(
     sign: Sign,
     fire: &mut Fire<'_>,
 ) -> u64 {
+    if let (Some(single), 1) = (&kernel.single, maps) {
+        return run_single(v, single, (x, y), sign, fire);
+    }
     match variant {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a variant is made only where its instructions were detected.
@@ -227,6 +231,24 @@ pub(super) fn run_kernel(
             operations
         }
     }
+}
+
+/// Events that reach one neuron each, as in pooling without overlap.
+fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign: Sign, fire: &mut Fire<'_>) -> u64 {
+    let mut operations = 0;
+    for (&x, &y) in x.iter().zip(y) {
+        let Some(tap) = single.tap(x, y) else { continue };
+        operations += 1;
+        let v = &mut v[tap.neuron as usize];
+        *v = match sign {
+            Sign::Plus => v.wrapping_add(tap.weight),
+            Sign::Minus => v.wrapping_sub(tap.weight),
+        };
+        if *v >= fire.threshold && fire.admit(1, tap.neuron as usize) != 0 {
+            *v = fire.after(*v);
+        }
+    }
+    operations
 }
 
 /// `v += sign * w`, then the indices (plus `first`) of potentials `>= thresholds.0` or, unless only the upper one is asked for,

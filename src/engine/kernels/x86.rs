@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 const VECTORS: usize = 4;
 
 /// See [`super::add_and_test`]; no saturation.
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 pub fn add_and_test_avx512(
     v: &mut [i32],
     w: &[i32],
@@ -28,7 +28,7 @@ pub fn add_and_test_avx512(
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 fn wide512<const ADD: bool, const BOTH: bool>(
     v: &mut [i32],
     w: &[i32],
@@ -175,7 +175,7 @@ pub fn add_avx2(sums: &mut [i32], w: &[i32], sign: Sign) {
 const IN_REGISTERS: usize = 16;
 
 /// See [`super::run_lines`].
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
     let n = v.len();
     // Once for all events, so that rows need no test of their own.
@@ -202,7 +202,7 @@ pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sig
 /// # Safety
 /// `v` is longer than `16 * (V - 1)` and at most `16 * V`; `(line + 1) * v.len() <= weights.len()` for every line.
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 unsafe fn rows_in_registers<const V: usize, const ADD: bool>(
     v: &mut [i32],
     weights: &[i32],
@@ -238,10 +238,8 @@ unsafe fn rows_in_registers<const V: usize, const ADD: bool>(
         }
         if any != 0 {
             for c in 0..V {
-                if crossed[c] != 0 {
-                    let fired = fire.admit(crossed[c].into(), 16 * c) as __mmask16;
-                    potentials[c] = after512(potentials[c], fired, upper, fire.reset);
-                }
+                let fired = spikes512(fire, crossed[c], 16 * c);
+                potentials[c] = after512(potentials[c], fired, upper, fire.reset);
             }
         }
     }
@@ -251,8 +249,28 @@ unsafe fn rows_in_registers<const V: usize, const ADD: bool>(
     }
 }
 
+/// Notes the neurons `first + k`, `k` the bits of a mask, that may spike, and returns them: without a branch on how many there
+/// are, which nothing could predict.
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
+fn spikes512(fire: &mut Fire<'_>, crossed: __mmask16, first: usize) -> __mmask16 {
+    if fire.recent.is_some() {
+        return if crossed == 0 { 0 } else { fire.admit(crossed.into(), first) as __mmask16 };
+    }
+    let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let neurons = _mm512_maskz_compress_epi32(crossed, _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32)));
+    fire.hits.reserve(16);
+    let len = fire.hits.len();
+    // SAFETY: there is room for 16 more; the first of them, as many as bits are set, are written. A hit is a transparent u32.
+    unsafe {
+        _mm512_storeu_si512(fire.hits.as_mut_ptr().add(len).cast(), neurons);
+        fire.hits.set_len(len + crossed.count_ones() as usize);
+    }
+    crossed
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,popcnt")]
 fn after512(v: __m512i, fired: __mmask16, threshold: __m512i, reset: FireReset) -> __m512i {
     match reset {
         FireReset::Subtract => _mm512_mask_sub_epi32(v, fired, v, threshold),
@@ -261,7 +279,7 @@ fn after512(v: __m512i, fired: __mmask16, threshold: __m512i, reset: FireReset) 
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 fn rows_in_memory<const ADD: bool>(v: &mut [i32], weights: &[i32], lines: &[u32], fire: &mut Fire<'_>) {
     let n = v.len();
     for (k, &line) in lines.iter().enumerate() {
@@ -272,7 +290,7 @@ fn rows_in_memory<const ADD: bool>(v: &mut [i32], weights: &[i32], lines: &[u32]
 
 /// Adds one stretch and lets neurons spike; `ahead` is where the next one will read.
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Option<*const i32>, fire: &mut Fire<'_>) {
     const LANES: usize = 16;
     assert_eq!(v.len(), w.len());
@@ -299,12 +317,10 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Op
         }
         if crossed.iter().fold(0, |any, crossed| any | crossed) != 0 {
             for k in 0..VECTORS {
-                if crossed[k] != 0 {
-                    let fired = fire.admit(crossed[k].into(), first + at + k * LANES) as __mmask16;
-                    let after = after512(sums[k], fired, upper, fire.reset);
-                    // SAFETY: as above.
-                    unsafe { _mm512_storeu_si512(pv.add(at + k * LANES).cast(), after) };
-                }
+                let fired = spikes512(fire, crossed[k], first + at + k * LANES);
+                let after = after512(sums[k], fired, upper, fire.reset);
+                // SAFETY: as above.
+                unsafe { _mm512_storeu_si512(pv.add(at + k * LANES).cast(), after) };
             }
         }
         at += VECTORS * LANES;
@@ -319,7 +335,7 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Op
             let mut sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
             let crossed = _mm512_cmpge_epi32_mask(sum, upper);
             if crossed != 0 {
-                let fired = fire.admit(crossed.into(), first + at) as __mmask16;
+                let fired = spikes512(fire, crossed, first + at);
                 sum = after512(sum, fired, upper, fire.reset);
             }
             _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
@@ -329,7 +345,7 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Op
 }
 
 /// See [`super::run_kernel`].
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 pub fn run_kernel_avx512(
     v: &mut [i32],
     kernel: &Kernel,
@@ -345,7 +361,7 @@ pub fn run_kernel_avx512(
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,popcnt")]
 fn kernel512<const ADD: bool>(
     v: &mut [i32],
     kernel: &Kernel,
