@@ -244,7 +244,7 @@ fn main() {
         let ratios: Vec<f64> = pairs.iter().map(|(floor, engine)| floor / engine).collect();
         let rate = |pick: fn(&(f64, f64)) -> f64| operations / median(pairs.iter().map(pick).collect()) / 1e9;
         println!(
-            "{:<26} {:>12} {:>9} {:>6.2} % {:>10.2} {:>11.2} {:>13.2} {:>6.2} {:>5.2}",
+            "{:<26} {:>12} {:>9} {:>6.2} % {:>10.3} {:>11.3} {:>13.2} {:>6.2} {:>5.2}",
             case.name,
             operations,
             made,
