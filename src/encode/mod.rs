@@ -4,9 +4,11 @@
 //! biases act.
 
 mod poisson;
+mod raster;
 mod regular;
 
 pub use poisson::Poisson;
+pub use raster::Raster;
 pub use regular::Regular;
 
 use crate::network::{Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
@@ -34,22 +36,12 @@ impl Clock {
     }
 }
 
-/// One spike of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Spike {
-    /// When.
-    pub tick: Tick,
-    /// Where: map after map, `y`, `x`.
-    pub address: u32,
-    /// Whether the value was negative.
-    pub negative: bool,
-}
-
 /// A way to say numbers in spikes.
 pub trait Code: Debug + Sync {
-    /// Appends the spikes of a sample, in any order. `values` are by address; `sample` is its number in the data set, so that
-    /// codes that draw lots draw the same ones for it in any company.
-    fn encode(&self, values: &[f32], sample: u64, clock: Clock, spikes: &mut Vec<Spike>);
+    /// Puts the spikes of a sample into an empty raster, a train for each address in rising order (those without spikes may be left
+    /// out). `values` are by address; `sample` is its number in the data set, so that codes that draw lots draw the same ones
+    /// for it in any company.
+    fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster);
 
     /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1.
     fn bias_period(&self) -> f64;
@@ -151,26 +143,56 @@ impl Layout {
     /// # Panics
     /// If there are fewer values than addresses.
     pub fn stimuli(&self, code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<Stimulus> {
-        let mut spikes = Vec::new();
-        match &self.order {
-            None => code.encode(values, sample, clock, &mut spikes),
+        let mut encoder = Encoder::default();
+        encoder.encode(self, code, values, sample, clock);
+        encoder.stimuli
+    }
+}
+
+/// Makes the stimuli of one sample after the other in the same memory.
+#[derive(Debug, Clone, Default)]
+pub struct Encoder {
+    raster: Raster,
+    values: Vec<f32>,
+    stimuli: Vec<Stimulus>,
+}
+
+impl Encoder {
+    /// See [`Layout::stimuli`].
+    ///
+    /// # Panics
+    /// If there are fewer values than addresses.
+    pub fn encode(
+        &mut self,
+        layout: &Layout,
+        code: &dyn Code,
+        values: &[f32],
+        sample: u64,
+        clock: Clock,
+    ) -> &[Stimulus] {
+        let Self { raster, values: reordered, stimuli } = self;
+        raster.start(clock.ticks());
+        match &layout.order {
+            None => code.encode(values, sample, clock, raster),
             Some(order) => {
-                let values: Vec<f32> = order.iter().map(|&number| values[number]).collect();
-                code.encode(&values, sample, clock, &mut spikes);
+                reordered.clear();
+                reordered.extend(order.iter().map(|&number| values[number]));
+                code.encode(reordered, sample, clock, raster);
             }
         }
-        spikes.sort_unstable();
-        let mut stimuli = vec![Stimulus::new(); self.sources];
-        for Spike { tick, address, negative } in spikes {
-            let (map, cell) = (address as usize / self.cells, address as usize % self.cells);
-            stimuli[self.maps[map]].push(StimulusEvent {
-                t_pre: tick,
-                x: (cell % self.width) as i32,
-                y: (cell / self.width) as i32,
-                polarity: if negative { Polarity::Negative } else { Polarity::Positive },
-            });
-        }
-        if let Some(source) = self.bias_clock {
+        stimuli.resize(layout.sources, Stimulus::new());
+        stimuli.iter_mut().for_each(Stimulus::clear);
+        raster.in_time_order(|t_pre, address, negative| {
+            let (map, cell) = if layout.maps.len() == 1 {
+                (0, address as usize)
+            } else {
+                (address as usize / layout.cells, address as usize % layout.cells)
+            };
+            let (x, y) = if cell < layout.width { (cell, 0) } else { (cell % layout.width, cell / layout.width) };
+            let polarity = if negative { Polarity::Negative } else { Polarity::Positive };
+            stimuli[layout.maps[map]].push(StimulusEvent { t_pre, x: x as i32, y: y as i32, polarity });
+        });
+        if let Some(source) = layout.bias_clock {
             stimuli[source] = bias_clock(code.bias_period(), clock);
         }
         stimuli
@@ -190,13 +212,23 @@ pub fn bias_clock(period: f64, clock: Clock) -> Stimulus {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::network::NetworkBuilder;
     use proptest::prelude::*;
 
     fn codes(rate: f64) -> [Box<dyn Code>; 2] {
         [Box::new(Regular { input_rate: rate }), Box::new(Poisson { input_rate: rate, seed: 1 })]
+    }
+
+    /// `(tick, address, negative)` in time order.
+    pub fn spikes(code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<(Tick, u32, bool)> {
+        let mut raster = Raster::default();
+        raster.start(clock.ticks());
+        code.encode(values, sample, clock, &mut raster);
+        let mut spikes = Vec::new();
+        raster.in_time_order(|tick, address, negative| spikes.push((tick, address, negative)));
+        spikes
     }
 
     proptest! {
@@ -209,16 +241,16 @@ mod tests {
         ) {
             let clock = Clock { duration, ticks_per_ms };
             for code in codes(rate) {
-                let mut spikes = Vec::new();
-                code.encode(&values, 3, clock, &mut spikes);
+                let spikes = spikes(&*code, &values, 3, clock);
                 let mut cells: Vec<_> =
-                    spikes.iter().map(|spike| (spike.address, spike.tick / Tick::from(ticks_per_ms))).collect();
+                    spikes.iter().map(|&(tick, address, _)| (address, tick / Tick::from(ticks_per_ms))).collect();
                 cells.sort_unstable();
                 let n = cells.len();
                 cells.dedup();
                 prop_assert_eq!(n, cells.len());
-                prop_assert!(spikes.iter().all(|spike| (0..clock.ticks()).contains(&spike.tick)));
-                prop_assert!(spikes.iter().all(|spike| spike.negative == (values[spike.address as usize] < 0.0)));
+                prop_assert!(spikes.is_sorted_by_key(|&(tick, address, _)| (tick, address)));
+                prop_assert!(spikes.iter().all(|(tick, ..)| (0..clock.ticks()).contains(tick)));
+                prop_assert!(spikes.iter().all(|&(_, address, negative)| negative == (values[address as usize] < 0.0)));
             }
         }
     }
@@ -226,9 +258,7 @@ mod tests {
     #[test]
     fn a_value_of_one_fires_each_ms() {
         for code in codes(1000.0) {
-            let mut spikes = Vec::new();
-            code.encode(&[1.0; 5], 0, Clock { duration: 30, ticks_per_ms: 4 }, &mut spikes);
-            assert_eq!(spikes.len(), 150);
+            assert_eq!(spikes(&*code, &[1.0; 5], 0, Clock { duration: 30, ticks_per_ms: 4 }).len(), 150);
         }
     }
 

@@ -1,11 +1,10 @@
 //! Poisson code: in each millisecond a value fires with a probability equal to it, at a tick drawn evenly.
 //!
-//! What is drawn is the number of milliseconds between two spikes, which is geometric: `floor(ln u / ln (1 - p))` for `u` even in
-//! (0, 1]. So a sample costs as many draws as it has spikes, whatever its duration and the fineness of time.
+//! Milliseconds are drawn 64 at a time: random words are compared with the probability bit by bit, from the highest, until all 64 are
+//! decided, which takes about 8 words. So a sample costs little more than its spikes.
 
-use super::{Clock, Code, Spike, period, spikes_per_ms};
-use crate::network::Tick;
-use rand::{RngExt, SeedableRng};
+use super::{Clock, Code, Raster, period, spikes_per_ms};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Random spikes; a sample's are drawn from a stream of random numbers of its own. See the top of the file.
@@ -18,32 +17,28 @@ pub struct Poisson {
 }
 
 impl Code for Poisson {
-    fn encode(&self, values: &[f32], sample: u64, clock: Clock, spikes: &mut Vec<Spike>) {
+    fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(sample);
+        let (duration, ticks_per_ms) = (clock.duration as usize, clock.ticks_per_ms as usize);
         for (address, &value) in values.iter().enumerate() {
             let probability = spikes_per_ms(value, self.input_rate);
             if probability == 0.0 {
                 continue;
             }
-            let per_ln = (-probability).ln_1p().recip();
-            let mut ms = 0;
-            loop {
-                let gap = if probability < 1.0 {
-                    let even: f64 = random.random();
-                    // Saturates where it is beyond any duration.
-                    ((1.0 - even).ln() * per_ln) as u32
-                } else {
-                    0
-                };
-                ms = gap.saturating_add(ms);
-                if ms >= clock.duration {
-                    break;
+            let mut train = raster.train(address as u32, value < 0.0);
+            for first in (0..duration).step_by(64) {
+                let shown = !0 >> (64 - (duration - first).min(64));
+                let mut spikes = bernoulli(&mut random, probability) & shown;
+                if ticks_per_ms == 1 {
+                    train.words()[first / 64] = spikes;
+                    continue;
                 }
-                let within = if clock.ticks_per_ms > 1 { random.random_range(0..clock.ticks_per_ms) } else { 0 };
-                let tick = Tick::from(ms) * Tick::from(clock.ticks_per_ms) + Tick::from(within);
-                spikes.push(Spike { tick, address: address as u32, negative: value < 0.0 });
-                ms += 1;
+                while spikes != 0 {
+                    let ms = first + spikes.trailing_zeros() as usize;
+                    spikes &= spikes - 1;
+                    train.set(ms * ticks_per_ms + random.random_range(0..clock.ticks_per_ms) as usize);
+                }
             }
         }
     }
@@ -53,14 +48,36 @@ impl Code for Poisson {
     }
 }
 
+/// 64 independent bits, each 1 with this probability, in steps of 2^-32: for each, a random binary fraction is compared with the
+/// probability's up to the first digit in which they differ.
+fn bernoulli(random: &mut impl Rng, probability: f64) -> u64 {
+    let digits = (probability * 4_294_967_296.0).round() as u64;
+    if digits >= 1 << 32 {
+        return !0;
+    }
+    let (mut ones, mut undecided, mut left) = (0, !0u64, (digits as u32).reverse_bits());
+    // Where all digits left are 0, a fraction that is equal so far is not below.
+    while undecided != 0 && left != 0 {
+        let drawn = random.next_u64();
+        if left & 1 == 1 {
+            ones |= undecided & !drawn;
+            undecided &= drawn;
+        } else {
+            undecided &= !drawn;
+        }
+        left >>= 1;
+    }
+    ones
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::tests::spikes as train;
     use super::*;
+    use crate::network::Tick;
 
-    fn encode(values: &[f32], seed: u64, sample: u64, clock: Clock) -> Vec<Spike> {
-        let mut spikes = Vec::new();
-        Poisson { input_rate: 1000.0, seed }.encode(values, sample, clock, &mut spikes);
-        spikes
+    fn encode(values: &[f32], seed: u64, sample: u64, clock: Clock) -> Vec<(Tick, u32, bool)> {
+        train(&Poisson { input_rate: 1000.0, seed }, values, sample, clock)
     }
 
     #[test]

@@ -3,8 +3,7 @@
 //! Integrators start at different phases, spread evenly over all addresses by the golden ratio, so that equal values do not fire
 //! together and the number of spikes up to any time is right on average: `floor(phase + value * time)`.
 
-use super::{Clock, Code, Spike, period, spikes_per_ms};
-use crate::network::Tick;
+use super::{Clock, Code, Raster, period, spikes_per_ms};
 
 /// The threshold of the integrators, in fixed point.
 const ONE: u64 = 1 << 32;
@@ -15,11 +14,15 @@ const GOLDEN: u32 = 0x9E37_79B9;
 /// Evenly spaced spikes. See the top of the file.
 ///
 /// ```
-/// use megasim::encode::{Clock, Code, Regular};
-/// let mut spikes = Vec::new();
-/// Regular { input_rate: 1000.0 }.encode(&[0.25], 0, Clock { duration: 100, ticks_per_ms: 10 }, &mut spikes);
-/// assert_eq!(spikes.len(), 25);
-/// assert!(spikes.windows(2).all(|pair| pair[1].tick - pair[0].tick == 40));
+/// use megasim::encode::{Clock, Code, Raster, Regular};
+/// let clock = Clock { duration: 100, ticks_per_ms: 10 };
+/// let mut raster = Raster::default();
+/// raster.start(clock.ticks());
+/// Regular { input_rate: 1000.0 }.encode(&[0.25], 0, clock, &mut raster);
+/// let mut ticks = Vec::new();
+/// raster.in_time_order(|tick, _, _| ticks.push(tick));
+/// assert_eq!(ticks.len(), 25);
+/// assert!(ticks.windows(2).all(|pair| pair[1] - pair[0] == 40));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Regular {
@@ -28,8 +31,8 @@ pub struct Regular {
 }
 
 impl Code for Regular {
-    fn encode(&self, values: &[f32], _sample: u64, clock: Clock, spikes: &mut Vec<Spike>) {
-        let (end, ticks_per_ms) = (clock.ticks(), u64::from(clock.ticks_per_ms));
+    fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
+        let (end, ticks_per_ms) = (clock.ticks() as u64, u64::from(clock.ticks_per_ms));
         for (address, &value) in values.iter().enumerate() {
             let gain = (spikes_per_ms(value, self.input_rate) * ONE as f64).round() as u64;
             if gain == 0 {
@@ -41,10 +44,12 @@ impl Code for Regular {
             let first = (ONE - phase) * ticks_per_ms;
             let step = ONE * ticks_per_ms;
             let (mut tick, mut rest) = (first / gain, first % gain);
-            while (tick as Tick) < end {
-                spikes.push(Spike { tick: tick as Tick, address, negative: value < 0.0 });
-                tick += step / gain;
-                rest += step % gain;
+            let (whole, part) = (step / gain, step % gain);
+            let mut train = raster.train(address, value < 0.0);
+            while tick < end {
+                train.set(tick as usize);
+                tick += whole;
+                rest += part;
                 if rest >= gain {
                     rest -= gain;
                     tick += 1;

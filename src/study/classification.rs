@@ -2,7 +2,7 @@
 //!
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
-use crate::encode::{Clock, Code, Layout};
+use crate::encode::{Clock, Code, Encoder, Layout};
 use crate::engine::{self, Mode, Plan, Probes, Record, Simulation};
 use crate::network::{Driver, ModuleKind, Network, NodeId, Tick};
 use crate::readout;
@@ -38,7 +38,7 @@ pub struct Outcome {
     pub spikes: u64,
     /// Weights added to potentials.
     pub synaptic_operations: u64,
-    /// Processor time of the run, without encoding.
+    /// Processor time of encoding and run.
     pub cpu_time: Duration,
 }
 
@@ -88,13 +88,13 @@ pub fn classify(
     let outcomes: Vec<Result<Outcome, Error>> = (0..samples.nrows())
         .into_par_iter()
         .map_init(
-            || Simulation::new(&plan, mode, &probes),
-            |simulation, k| {
+            || (Simulation::new(&plan, mode, &probes), Encoder::default()),
+            |(simulation, encoder), k| {
                 let sample = first + k as u64;
                 let values = samples.row(k);
-                let stimuli = setup.layout.stimuli(setup.code, &values.to_vec(), sample, setup.clock);
                 let start = thread_time();
-                let record = simulation.run(&stimuli).map_err(|source| Error::Run { sample, source })?;
+                let stimuli = encoder.encode(setup.layout, setup.code, &values.to_vec(), sample, setup.clock);
+                let record = simulation.run(stimuli).map_err(|source| Error::Run { sample, source })?;
                 let cpu_time = thread_time().saturating_sub(start);
                 done();
                 Ok(outcome(setup, &roles, &record, cpu_time))
