@@ -15,6 +15,8 @@ const FILES: &[&str] = &[
     "zoo/keras/keras2-residual.h5",
     "zoo/keras/keras3-conv-valid.keras",
     "zoo/keras/keras2-conv-valid.keras",
+    "zoo/onnx/cnn.onnx",
+    "zoo/onnx/cnn-unfolded.onnx",
 ];
 
 fn read(name: &str, content: &[u8]) -> Result<import::Model, String> {

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Endings of the formats that are read.
-const FORMATS: &[&str] = &["h5", "keras"];
+const FORMATS: &[&str] = &["h5", "keras", "onnx"];
 
 fn models(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -26,7 +26,7 @@ fn largest_difference(a: ArrayView2<f32>, b: ArrayView2<f32>) -> f32 {
 
 #[test]
 fn every_format_gives_the_logits_of_an_independent_runtime() {
-    for (network, formats) in [("mnist-mlp", 1), ("mnist-cnn-bn", 3)] {
+    for (network, formats) in [("mnist-mlp", 2), ("mnist-cnn-bn", 4)] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models").join(network);
         let mut expected = NpzReader::new(File::open(folder.join("expected.npz")).unwrap()).unwrap();
         let [x, logits, y]: [Array2<f32>; 3] = ["x", "logits", "y"].map(|name| expected.by_name(name).unwrap());

@@ -378,6 +378,15 @@ impl GraphBuilder {
         Ok(self.layers.len() - 1)
     }
 
+    /// This name, or with a number behind it where a layer has it already.
+    pub fn free_name(&self, name: &str) -> String {
+        let is_free = |name: &str| self.layers.iter().all(|layer| layer.name != name);
+        if is_free(name) {
+            return name.into();
+        }
+        (1..).map(|count| format!("{name}_{count}")).find(|name| is_free(name)).unwrap_or_default()
+    }
+
     /// Shape of a layer added before.
     ///
     /// # Panics

@@ -5,6 +5,7 @@
 
 mod hdf5;
 mod keras;
+mod onnx;
 
 use super::graph::{AxisOrder, Fault, Graph, Shape};
 use serde::Serialize;
@@ -104,7 +105,19 @@ impl Problem {
 
 /// The bytes of a model file and what goes with them.
 struct ModelFile {
+    path: PathBuf,
     bytes: Arc<[u8]>,
+}
+
+impl ModelFile {
+    /// Where files beside it lie.
+    fn folder(&self) -> PathBuf {
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+    }
+
+    fn has_extension(&self, extension: &str) -> bool {
+        self.path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension))
+    }
 }
 
 /// What a reader gives.
@@ -128,6 +141,7 @@ struct Reader {
 const READERS: &[Reader] = &[
     Reader { kind: "Keras .h5", matches: keras::is_h5, read: keras::read_h5 },
     Reader { kind: "Keras .keras", matches: keras::is_archive, read: keras::read_archive },
+    Reader { kind: "ONNX .onnx", matches: onnx::is_onnx, read: onnx::read },
 ];
 
 /// Reads a model file of any kind.
@@ -138,7 +152,7 @@ pub fn read(path: &Path) -> Result<Model, Error> {
     let failed = |problem| Error { path: path.into(), problem };
     let bytes = read_bytes(path).map_err(|source| failed(source.into()))?;
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let file = ModelFile { bytes: bytes.into() };
+    let file = ModelFile { path: path.into(), bytes: bytes.into() };
     let reader = READERS.iter().find(|reader| (reader.matches)(&file)).ok_or_else(|| failed(unknown_kind(&file)))?;
     let Imported { graph, input_order, library, version } = (reader.read)(&file).map_err(failed)?;
     let source = Source { path: path.into(), sha256, library: library.into(), version };

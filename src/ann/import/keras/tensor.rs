@@ -7,7 +7,6 @@
 use super::super::Problem;
 use super::options::Options;
 use crate::ann::graph::{AxisOrder, Graph, GraphBuilder, LayerId, Operation, Shape};
-use std::collections::HashSet;
 
 /// The output of a layer, as Keras sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,14 +80,13 @@ pub(super) fn shape_of(dimensions: &[usize], order: AxisOrder) -> Option<(Shape,
 /// The graph under construction.
 pub(super) struct Network {
     builder: GraphBuilder,
-    names: HashSet<String>,
     /// How Keras's axes are read where nothing else tells.
     pub(super) order: AxisOrder,
 }
 
 impl Network {
     pub(super) fn new(name: &str, shape: Shape, order: AxisOrder) -> Self {
-        Self { builder: GraphBuilder::new(name, shape), names: HashSet::from([name.into()]), order }
+        Self { builder: GraphBuilder::new(name, shape), order }
     }
 
     pub(super) fn shape(&self, tensor: Tensor) -> Shape {
@@ -103,17 +101,6 @@ impl Network {
         }
     }
 
-    /// A name that no layer has: of a layer applied twice, and of a layer's activation.
-    fn unique(&mut self, name: &str) -> String {
-        let mut unique = name.to_string();
-        let mut count = 1;
-        while !self.names.insert(unique.clone()) {
-            unique = format!("{name}_{count}");
-            count += 1;
-        }
-        unique
-    }
-
     /// Adds a layer whose shape follows.
     pub(super) fn add(
         &mut self,
@@ -122,7 +109,7 @@ impl Network {
         operation: Operation,
         inputs: &[Tensor],
     ) -> Result<LayerId, Problem> {
-        let name = self.unique(name);
+        let name = self.builder.free_name(name);
         let inputs: Vec<LayerId> = inputs.iter().map(|input| input.layer).collect();
         Ok(self.builder.add(name, kind, operation, &inputs)?)
     }
@@ -136,7 +123,7 @@ impl Network {
         input: Tensor,
         shape: Shape,
     ) -> Result<LayerId, Problem> {
-        let name = self.unique(name);
+        let name = self.builder.free_name(name);
         Ok(self.builder.add_shaped(name, kind, operation, &[input.layer], shape)?)
     }
 

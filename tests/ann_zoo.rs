@@ -1,4 +1,4 @@
-//! Tiny Keras networks, one per layer kind and option: the forward pass agrees with Keras to 1e-5.
+//! Tiny networks, one per layer kind and option: the forward pass agrees with Keras to 1e-5, with PyTorch and onnxruntime to 1e-5.
 
 use megasim::ann::{forward, import};
 use ndarray::Array2;
@@ -6,10 +6,10 @@ use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-fn models(folder: &Path) -> Vec<PathBuf> {
+fn models(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut models: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|ending| ending != "npz")).collect();
+    let is_model = |path: &PathBuf| path.extension().is_some_and(|own| endings.iter().any(|ending| own == *ending));
+    let mut models: Vec<PathBuf> = files.filter(is_model).collect();
     models.sort();
     models
 }
@@ -28,11 +28,10 @@ fn difference(model: &Path) -> Result<f32, String> {
     Ok(differences.fold(0.0, |max, difference| if difference >= max { difference } else { max.max(difference) }))
 }
 
-#[test]
-fn every_network_of_the_zoo_agrees_with_keras() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo/keras");
-    let models = models(&folder);
-    assert!(models.len() > 80, "found {} models", models.len());
+fn check(folder: &str, endings: &[&str], at_least: usize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo").join(folder);
+    let models = models(&folder, endings);
+    assert!(models.len() >= at_least, "found {} models", models.len());
     let mut wrong = Vec::new();
     for model in models {
         let name = model.file_name().unwrap().to_string_lossy().into_owned();
@@ -43,4 +42,14 @@ fn every_network_of_the_zoo_agrees_with_keras() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_network_of_the_zoo_agrees_with_keras() {
+    check("keras", &["h5", "keras"], 100);
+}
+
+#[test]
+fn every_network_of_the_zoo_agrees_with_pytorch() {
+    check("onnx", &["onnx"], 35);
 }
