@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip: u64,
     /// How long each sample is shown, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     duration: u32,
     /// How pixels become spikes: evenly spaced, or at random
     #[arg(long, value_enum, default_value_t = CodeArgument::Regular)]

@@ -96,7 +96,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
     let manifest = convert_to(&arguments.model, &arguments.data, &arguments.out, &options, replace)?;
     let (out, data) = (arguments.out.display(), arguments.data.display());
-    print(&format!("{}\nWritten to {out}. Next:\n  megasim classify {out} --data {data}\n", table(&manifest)));
+    let analog = manifest.analog.map_or(String::new(), |Accuracy { samples, accuracy }| {
+        format!("The analog network is right on {:.2} % of {samples} test samples.\n", 100.0 * accuracy)
+    });
+    print(&format!("{}\n{analog}Written to {out}. Next:\n  megasim classify {out} --data {data}\n", table(&manifest)));
     Ok(())
 }
 

@@ -9,9 +9,12 @@
 //!
 //! What cannot be a rate (a hidden layer without a rectifier) or has no module yet is refused by name.
 
+mod value;
+
 use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Source, Weights, Windows};
 use crate::ann::graph::{Activation, AxisOrder, Graph, Layer, LayerId, Operation, Padding, Pooling, Shape};
-use ndarray::{Array1, Array2, Array4, Axis};
+use ndarray::{Array2, Array4, Axis};
+use value::{Affine, Linear, Spikes, Value, channels, dense, reading_order, sum};
 
 /// A layer that has no spiking form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +61,7 @@ pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
         input: input.shape,
         input_order: None,
         layers: Vec::new(),
-        digits: graph.layers().len().to_string().len(),
+        digits: source_layers(graph).to_string().len(),
     };
     let mut walk = Walk { graph, readers: graph.readers(), parsed, softmax: None };
     let mut values: Vec<Value> = Vec::with_capacity(graph.layers().len());
@@ -86,53 +89,6 @@ pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
         return Err(unsupported(output, "an output that reorders what it reads is not supported yet"));
     }
     Ok(walk.parsed)
-}
-
-/// What a graph layer puts out, in terms of parsed layers.
-#[derive(Debug, Clone)]
-enum Value {
-    Spikes(Spikes),
-    Linear(Linear),
-}
-
-/// `scale * pad(spikes) + shift`, in another order.
-#[derive(Debug, Clone)]
-struct Spikes {
-    source: Source,
-    /// A population that has no rectifier yet; one must come before the next weights.
-    unrectified: Option<usize>,
-    /// Shape in the graph, padding included.
-    shape: Shape,
-    /// Where the number `k` of the graph (map after map) stands in the source.
-    address: Option<Vec<usize>>,
-    /// Zeros around the maps.
-    padding: Padding,
-    /// Per channel or feature.
-    affine: Option<Affine>,
-    /// Whether zeros were added since the weights, around maps that may be pooled since.
-    has_zeros: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Affine {
-    scale: Vec<f64>,
-    shift: Vec<f64>,
-}
-
-impl Affine {
-    fn shifts(&self) -> bool {
-        self.shift.iter().any(|&shift| shift != 0.0)
-    }
-}
-
-/// Weights whose activation is still to come.
-#[derive(Debug, Clone)]
-struct Linear {
-    connections: Vec<Connection>,
-    bias: Option<Vec<f64>>,
-    shape: Shape,
-    name: String,
-    kind: String,
 }
 
 struct Walk<'g> {
@@ -578,77 +534,11 @@ impl Walk<'_> {
     }
 }
 
-fn dense(layer: &Layer, spikes: Spikes, weights: &Array2<f32>, bias: Option<&Array1<f32>>) -> Linear {
-    let mut bias: Option<Vec<f64>> = bias.map(|bias| bias.iter().map(|&b| f64::from(b)).collect());
-    let mut addressed = weights.clone();
-    if let Some(address) = &spikes.address {
-        for (row, &at) in weights.outer_iter().zip(address) {
-            addressed.row_mut(at).assign(&row);
-        }
-    }
-    if let Some(affine) = &spikes.affine {
-        for (k, row) in weights.outer_iter().enumerate() {
-            let at = spikes.address.as_ref().map_or(k, |address| address[k]);
-            addressed.row_mut(at).iter_mut().for_each(|weight| *weight = (f64::from(*weight) * affine.scale[k]) as f32);
-            if affine.shift[k] != 0.0 {
-                let bias = bias.get_or_insert_with(|| vec![0.0; weights.ncols()]);
-                bias.iter_mut().zip(row).for_each(|(bias, &weight)| *bias += affine.shift[k] * f64::from(weight));
-            }
-        }
-    }
-    Linear {
-        connections: vec![Connection { source: spikes.source, weights: Weights::Dense(addressed) }],
-        bias,
-        shape: layer.shape,
-        name: layer.name.clone(),
-        kind: layer.kind.clone(),
-    }
-}
-
-impl Affine {
-    /// Puts the map behind weights and their bias, per output.
-    fn absorb(&self, connections: &mut [Connection], bias: Option<Vec<f64>>) -> Vec<f64> {
-        for connection in connections {
-            let mut outputs = match &mut connection.weights {
-                Weights::Dense(weights) => weights.view_mut().reversed_axes().into_dyn(),
-                Weights::Convolution { kernels, .. } => kernels.view_mut().into_dyn(),
-            };
-            for (mut output, &scale) in outputs.outer_iter_mut().zip(&self.scale) {
-                output.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
-            }
-        }
-        let bias = bias.unwrap_or_else(|| vec![0.0; self.scale.len()]);
-        bias.iter().zip(&self.scale).zip(&self.shift).map(|((bias, scale), shift)| bias * scale + shift).collect()
-    }
-
-    /// This map behind another.
-    fn after(self, before: Option<Self>) -> Self {
-        let Some(before) = before else { return self };
-        Self {
-            shift: before.shift.iter().zip(&self.scale).zip(&self.shift).map(|((t, s), u)| t * s + u).collect(),
-            scale: before.scale.iter().zip(&self.scale).map(|(a, b)| a * b).collect(),
-        }
-    }
-}
-
-fn channels(shape: Shape) -> usize {
-    match shape {
-        Shape::Features(n) => n,
-        Shape::Maps { channels, .. } => channels,
-    }
-}
-
-fn sum(a: Padding, b: Padding) -> Padding {
-    Padding { top: a.top + b.top, bottom: a.bottom + b.bottom, left: a.left + b.left, right: a.right + b.right }
-}
-
-/// Where, map after map, the numbers of a shape stand when they are read in an order.
-fn reading_order(shape: Shape, order: AxisOrder) -> Vec<usize> {
-    match (shape, order) {
-        (Shape::Maps { channels, height, width }, AxisOrder::ChannelsLast) => {
-            let cells = height * width;
-            (0..cells).flat_map(|cell| (0..channels).map(move |channel| channel * cells + cell)).collect()
-        }
-        _ => (0..shape.len()).collect(),
-    }
+/// Layers of the source: an activation that a layer brought along is none of its own.
+fn source_layers(graph: &Graph) -> usize {
+    let is_own = |layer: &Layer| {
+        let before = layer.inputs.first().map_or("", |&input| &graph.layers()[input].name);
+        layer.kind != "Activation" || layer.name != format!("{before}_activation")
+    };
+    graph.layers().iter().filter(|layer| is_own(layer)).count()
 }
