@@ -197,6 +197,11 @@ impl<W: Weight> Convolution<W> {
         self.weights.iter().map(|weight| weight.to_real()).fold(f64::INFINITY, f64::min)
     }
 
+    /// The largest weight.
+    pub(super) fn largest_weight(&self) -> f64 {
+        self.weights.iter().map(|weight| weight.to_real()).fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// How far a layer's weights are from 0 and 1: the mean of `w (1 - w)`, 0 when all have settled (Kheradpisheh et
     /// al. 2018, equation 5).
     pub fn convergence(&self) -> f64 {

@@ -37,6 +37,7 @@ mod intensity;
 mod kernel;
 mod latency;
 mod linear;
+mod netlist;
 mod network;
 mod pooling;
 mod shape;
@@ -60,6 +61,7 @@ pub use intensity::{LateralIntensityInhibition, Padding, generate_inhibition_ker
 pub use kernel::{DoGKernel, FilterKernel, GaborKernel};
 pub use latency::{Intensity2Latency, TimeSteps, TooFew};
 pub use linear::LinearClassifier;
+pub use netlist::{RESET_NODE, to_netlist, to_stimuli};
 pub use network::{Evaluator, Phase, SpikingNetwork};
 pub use pooling::Pooling;
 pub use shape::{Pair, Shape};

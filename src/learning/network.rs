@@ -401,6 +401,20 @@ impl<'a, W: Weight> Evaluator<'a, W> {
         self.runner.wave(self.network, &PackedWave::new(input), Phase::Evaluation, false)
     }
 
+    /// The spikes of every layer, from first to last.
+    ///
+    /// # Errors
+    /// None that the network's making did not report.
+    pub fn waves(&self, input: &SpikeWave) -> Result<Vec<SpikeWave>, Error> {
+        let input = PackedWave::new(input);
+        (1..=self.network.len())
+            .map(|last| {
+                let mut runner = Runner::new(self.network, 0, last)?;
+                Ok(runner.wave(self.network, &input, Phase::Evaluation, false))
+            })
+            .collect()
+    }
+
     /// Which neurons of the last layer spike at all: flat indices (map, row, column), rising. Where when they spike
     /// cannot matter, all input is handed in at once.
     pub fn features(&mut self, input: &SpikeWave) -> Vec<u32> {

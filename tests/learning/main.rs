@@ -3,3 +3,4 @@
 mod dense;
 mod equal;
 mod golden;
+mod netlist;
