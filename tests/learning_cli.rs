@@ -163,6 +163,19 @@ fn features_tell_bars_apart() {
     let bins: Array4<u32> = npz.by_name("x").unwrap();
     assert_eq!(bins.mapv(|bin| u8::from(bin < 10)), spikes);
 
+    // As netfiles: the engine's event files hold the same bins.
+    place.megasim(&["convert", "one.npz", "--data", ".", "--out", "net"]).assert().success();
+    place.megasim(&["run", "net/megasim.sch", "--out", "events"]).assert().success();
+    for map in 0..12 {
+        let text = fs::read_to_string(place.path(&format!("events/node_01MaxPooling2D_12x3x3_{map}.evs"))).unwrap();
+        let mut found = ndarray::Array2::from_elem((3, 3), 10_u32);
+        for line in text.lines() {
+            let numbers: Vec<usize> = line.split(' ').take(5).map(|number| number.parse().unwrap()).collect();
+            found[(numbers[4], numbers[3])] = (numbers[0] / 1000) as u32;
+        }
+        assert_eq!(found, bins.slice(ndarray::s![0, map, .., ..]));
+    }
+
     let record: serde_json::Value = serde_json::from_slice(&fs::read(place.path("run.json")).unwrap()).unwrap();
     assert_eq!(record["parameters"]["what"], "bins");
     let fixed = place.train("fixed.npz", &["--weights", "fixed"]);

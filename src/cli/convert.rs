@@ -1,7 +1,7 @@
 //! `megasim convert`: a trained network becomes netfiles.
 
 use super::diagnostic::{self, report};
-use super::{print, provenance};
+use super::{features, print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use megasim::ann::{forward, import};
@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 /// Convert a trained network to spiking netfiles
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The trained network
+    /// The trained network; of an .npz model of 'megasim train' only --data and --out count, and the first test sample
+    /// becomes the stimulus
     model: PathBuf,
     /// Directory of data: test samples, and samples to normalise with
     #[arg(long, value_name = "DIR")]
@@ -76,6 +77,10 @@ fn number(text: &str, expected: &str, is_fine: impl Fn(f64) -> bool) -> Result<f
 
 /// Converts, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if features::is_model(&arguments.model) {
+        let replace = if arguments.force { Replace::Yes } else { Replace::No };
+        return features::convert(&arguments.model, &arguments.data, &arguments.out, replace);
+    }
     if arguments.reset == ResetArgument::Zero && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }

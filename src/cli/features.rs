@@ -6,8 +6,12 @@ use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
 use megasim::dataset::{Dataset, Format, Samples};
-use megasim::learning::{AnyNetwork, Description, Encoder, Error, Evaluator, Model, SpikingNetwork, Stimuli, Weight};
-use megasim::whole::{self, Replace};
+use megasim::learning::{
+    AnyNetwork, Description, Encoder, Error, Evaluator, Model, SpikingNetwork, Stimuli, Weight, to_netlist, to_stimuli,
+};
+use megasim::netfile::{self, FileNames};
+use megasim::network::Tick;
+use megasim::whole::{self, NewDirectory, Replace};
 use megasim::with_spiking_network;
 use miette::{Result, miette};
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
@@ -179,6 +183,39 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
 /// Whether a path is a single-spike network's model, by its ending.
 pub fn is_model(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"))
+}
+
+/// Ticks of a time bin in netfiles: a millisecond of microseconds.
+const TICKS_PER_BIN: Tick = 1000;
+
+/// Writes a model as netfiles, with the first test sample as their stimulus.
+pub fn convert(model: &Path, data: &Path, out: &Path, replace: Replace) -> Result<()> {
+    let stored = read(model)?;
+    let description = stored.network.description();
+    let dataset = Dataset::open(data).map_err(report)?;
+    let samples = dataset.test(&format(description), 0, Some(1)).map_err(report)?;
+    let directory = NewDirectory::create(out, replace).map_err(report)?;
+    let (netlist, wave) = with_spiking_network!(&stored.network, network => {
+        let netlist = to_netlist(network).map_err(|error| miette!("{}: {error}", model.display()))?;
+        (netlist, stimuli(network.encoder(), description, &samples, 0)?.wave(0))
+    });
+    let t_max = Tick::from(wave.time_steps()) * TICKS_PER_BIN;
+    let netlist = netlist.with_t_max(t_max).map_err(report)?;
+    let files = FileNames::of(&netlist);
+    netfile::write(directory.path(), &netlist, &to_stimuli(&wave, TICKS_PER_BIN), &files).map_err(report)?;
+    let mut inputs = vec![model.to_path_buf()];
+    inputs.extend(dataset.test_files());
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let parameters = json!({ "ticks_per_bin": TICKS_PER_BIN });
+    let run = provenance::Run { results: &["megasim.sch"], inputs: &inputs, seed: None, parameters };
+    provenance::write(directory.path(), &run).map_err(report)?;
+    directory.finish().map_err(report)?;
+    let modules = netlist.modules().len();
+    println!(
+        "{modules} modules, a bin is {TICKS_PER_BIN} ticks. Next:\n  megasim run {}/megasim.sch --out DIR",
+        out.display()
+    );
+    Ok(())
 }
 
 /// Which test samples a model is asked about, and where the figures go.
