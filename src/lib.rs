@@ -21,3 +21,8 @@ pub mod network;
 pub mod readout;
 pub mod study;
 pub mod whole;
+
+/// The programs of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
