@@ -17,12 +17,24 @@ const FILES: &[&str] = &[
     "zoo/keras/keras2-conv-valid.keras",
     "zoo/onnx/cnn.onnx",
     "zoo/onnx/cnn-unfolded.onnx",
+    "zoo/parameters/cnn.pth",
+    "zoo/parameters/cnn-safe.safetensors",
+    "zoo/parameters/list-h5.h5",
+    "zoo/parameters/list-npz.npz",
+    "zoo/parameters/new-form.caffemodel",
+    "zoo/parameters/old-form.caffemodel",
 ];
 
 fn read(name: &str, content: &[u8]) -> Result<import::Model, String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(Path::new(name).file_name().unwrap());
     std::fs::write(&path, content).unwrap();
+    for ending in ["toml", "prototxt"] {
+        let description = data(name).with_extension(ending);
+        if description.exists() {
+            std::fs::copy(description, path.with_extension(ending)).unwrap();
+        }
+    }
     import::read(&path).map_err(|error| {
         let message = error.to_string();
         assert!(message.starts_with(&path.display().to_string()), "{message}");
@@ -47,8 +59,10 @@ fn truncated_files_are_refused() {
             let _ = read(name, &content[..end]);
         }
         for end in [0, 4, 100, content.len() / 2] {
-            let message = read(name, &content[..end]).unwrap_err();
-            assert!(message.contains("expected"), "{message}");
+            match read(name, &content[..end]) {
+                Ok(_) => panic!("{name}: taken without its end"),
+                Err(message) => assert!(message.contains("expected"), "{message}"),
+            }
         }
     }
 }

@@ -3,13 +3,18 @@
 //! A reader is chosen by what the file holds, not only by its name, and gives a [`Model`]: the graph in the fixed axis order of
 //! [`super::graph`], and what the rest of the program must know of the source.
 
+mod architecture;
+mod caffe;
 mod hdf5;
 mod keras;
+mod lasagne;
 mod onnx;
+mod torch;
 
-use super::graph::{AxisOrder, Fault, Graph, Shape};
+use super::graph::{AxisOrder, Fault, Graph, Padding, Shape};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +47,8 @@ impl Model {
 pub struct Source {
     /// The file.
     pub path: PathBuf,
+    /// Files read with it: the description of the network, external data.
+    pub companions: Vec<PathBuf>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// The library that wrote it (`keras`, ...).
@@ -107,12 +114,41 @@ impl Problem {
 struct ModelFile {
     path: PathBuf,
     bytes: Arc<[u8]>,
+    /// The file that describes the network, where the caller names it.
+    architecture: Option<PathBuf>,
+    /// Other files that were read, in order.
+    companions: RefCell<Vec<PathBuf>>,
 }
 
 impl ModelFile {
     /// Where files beside it lie.
     fn folder(&self) -> PathBuf {
         self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+    }
+
+    /// The text that describes the network, and its name for messages: the named file, or the one beside the model that is called
+    /// the same but for this ending.
+    fn architecture(&self, ending: &str) -> Result<(String, String), Problem> {
+        let path = self.architecture.clone().unwrap_or_else(|| self.path.with_extension(ending));
+        let place = path.display().to_string();
+        let text = std::fs::read(&path).map_err(|error| {
+            let message = format!(
+                "expected the description of the network (beside the model, or as --architecture), found: {error}"
+            );
+            Problem::damaged(&place, message)
+        })?;
+        let text = String::from_utf8(text).map_err(|_| Problem::damaged(&place, "expected a text file"))?;
+        self.companions.borrow_mut().push(path);
+        Ok((text, place))
+    }
+
+    /// Names in a zip archive; none if it is no such thing.
+    fn zip_names(&self) -> Vec<String> {
+        if !self.bytes.starts_with(b"PK\x03\x04") {
+            return Vec::new();
+        }
+        let archive = zip::ZipArchive::new(io::Cursor::new(&self.bytes[..]));
+        archive.map(|archive| archive.file_names().map(String::from).collect()).unwrap_or_default()
     }
 
     fn has_extension(&self, extension: &str) -> bool {
@@ -139,9 +175,15 @@ struct Reader {
 
 /// All kinds, the most telling first.
 const READERS: &[Reader] = &[
+    Reader { kind: "Lasagne .h5", matches: lasagne::is_h5, read: lasagne::read_h5 },
     Reader { kind: "Keras .h5", matches: keras::is_h5, read: keras::read_h5 },
     Reader { kind: "Keras .keras", matches: keras::is_archive, read: keras::read_archive },
     Reader { kind: "ONNX .onnx", matches: onnx::is_onnx, read: onnx::read },
+    Reader { kind: "Caffe .caffemodel", matches: caffe::is_caffe, read: caffe::read },
+    Reader { kind: "PyTorch .pth", matches: torch::is_zip, read: torch::read_zip },
+    Reader { kind: "PyTorch .safetensors", matches: torch::is_safetensors, read: torch::read_safetensors },
+    Reader { kind: "Lasagne .npz", matches: lasagne::is_npz, read: lasagne::read_npz },
+    Reader { kind: "arrays rather than a pickle", matches: torch::is_bare_pickle, read: torch::refuse_pickle },
 ];
 
 /// Reads a model file of any kind.
@@ -149,14 +191,70 @@ const READERS: &[Reader] = &[
 /// # Errors
 /// Whatever is wrong with the file; a layer or option that has no meaning here is refused by name.
 pub fn read(path: &Path) -> Result<Model, Error> {
+    read_with(path, None)
+}
+
+/// Reads a model file whose network is described in a file of its own: Caffe's `.prototxt`, or TOML for bare parameters of
+/// PyTorch and Lasagne. Without one named, a file beside the model is looked for.
+///
+/// ```toml
+/// input = [1, 28, 28]
+///
+/// [[layer]]
+/// kind = "conv"
+/// stride = 2
+///
+/// [[layer]]
+/// kind = "relu"
+///
+/// [[layer]]
+/// kind = "dense"
+/// ```
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(path: &Path, architecture: Option<&Path>) -> Result<Model, Error> {
     let failed = |problem| Error { path: path.into(), problem };
     let bytes = read_bytes(path).map_err(|source| failed(source.into()))?;
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let file = ModelFile { path: path.into(), bytes: bytes.into() };
+    let architecture = architecture.map(PathBuf::from);
+    let file = ModelFile { path: path.into(), bytes: bytes.into(), architecture, companions: RefCell::default() };
     let reader = READERS.iter().find(|reader| (reader.matches)(&file)).ok_or_else(|| failed(unknown_kind(&file)))?;
     let Imported { graph, input_order, library, version } = (reader.read)(&file).map_err(failed)?;
-    let source = Source { path: path.into(), sha256, library: library.into(), version };
+    let companions = file.companions.into_inner();
+    let source = Source { path: path.into(), companions, sha256, library: library.into(), version };
     Ok(Model { graph, input_order, source })
+}
+
+/// Widens the padding at the bottom and right so that the number of windows is rounded up; a last window starts within the map or
+/// the padding before it. `None` where no window fits.
+fn widen_to_ceil(shape: Shape, size: (usize, usize), strides: (usize, usize), padding: &mut Padding) -> Option<()> {
+    let Shape::Maps { height, width, .. } = shape else { return None };
+    let beyond = |n: usize, before: usize, after: usize, size: usize, stride: usize| {
+        let padded = n.checked_add(before)?.checked_add(after)?;
+        let mut windows = padded.checked_sub(size)?.checked_next_multiple_of(stride)? / stride + 1;
+        if (windows - 1).checked_mul(stride)? >= n + before {
+            windows -= 1;
+        }
+        Some((windows.checked_sub(1)?.checked_mul(stride)?.checked_add(size)?).saturating_sub(padded))
+    };
+    let down = beyond(height, padding.top, padding.bottom, size.0, strides.0)?;
+    let across = beyond(width, padding.left, padding.right, size.1, strides.1)?;
+    padding.bottom += down;
+    padding.right += across;
+    Some(())
+}
+
+/// An IEEE half-precision number.
+fn half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023) / 1024.0);
+    sign * match exponent {
+        0 => fraction * 2f32.powi(-14),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        exponent => (1.0 + fraction) * 2f32.powi(exponent - 15),
+    }
 }
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
@@ -169,9 +267,24 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 fn unknown_kind(file: &ModelFile) -> Problem {
     let found = match &file.bytes[..] {
         [] => "an empty file".into(),
-        [b'P', b'K', 3, 4, ..] => "a zip archive without config.json".into(),
+        [b'P', b'K', 3, 4, ..] => "a damaged zip archive, or one of other things".into(),
         bytes => format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]),
     };
     let known = READERS.iter().map(|reader| reader.kind).collect::<Vec<_>>().join(", ");
     Problem::UnknownKind { known, found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::half;
+
+    #[test]
+    fn half_precision_is_exact() {
+        for (bits, value) in
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)]
+        {
+            assert_eq!(half(bits), value);
+        }
+        assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());
+    }
 }

@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Directory of test data
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters (else: beside it)
+    #[arg(long, value_name = "FILE")]
+    architecture: Option<PathBuf>,
     /// Take only the first N test samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     samples: Option<u64>,
@@ -45,7 +48,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         let json = json.as_deref();
         return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
     }
-    let model = import::read(&arguments.model).map_err(report)?;
+    let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
     let data = Dataset::open(&arguments.data).map_err(report)?;
     let format = Format { shape: model.input_shape(), classes: model.classes() };
     let samples = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
@@ -66,6 +69,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         let result = json!({ "samples": total, "accuracy": accuracy });
         whole::write_file(path, replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
         let mut inputs = vec![arguments.model.clone()];
+        inputs.extend(model.source.companions.clone());
         inputs.extend(data.test_files());
         let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
         let parameters = json!({ "samples": total });

@@ -50,6 +50,12 @@ pub(crate) fn read(source: &mut impl Read, rows: Rows, most: u64) -> Result<Arra
     Ok(Array { shape: header.shape, values, is_bytes })
 }
 
+/// Reads a whole array in the order of its axes.
+pub(crate) fn read_array(source: &mut impl Read, most: u64) -> Result<ndarray::ArrayD<f32>, String> {
+    let Array { shape, values, .. } = read(source, Rows { skip: 0, take: usize::MAX }, most)?;
+    ndarray::ArrayD::from_shape_vec(shape, values).map_err(|error| error.to_string())
+}
+
 struct Header {
     number: Number,
     fortran_order: bool,

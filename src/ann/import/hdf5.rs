@@ -70,6 +70,11 @@ impl File {
         told(|| self.file.group(path)).is_ok()
     }
 
+    /// Names of the data sets in the root group.
+    pub(super) fn data_sets(&self) -> Result<Vec<String>, Problem> {
+        told(|| self.file.root().datasets()).map_err(|message| damaged(self.prefix, "", "data sets", message))
+    }
+
     /// All attributes of a group.
     pub(super) fn attributes(&self, group: &str) -> Result<Attributes, Problem> {
         let values = told(|| if group.is_empty() { self.file.root().attrs() } else { self.file.group(group)?.attrs() });

@@ -40,6 +40,7 @@ pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
 
 pub(super) fn is_archive(file: &ModelFile) -> bool {
     file.bytes.starts_with(b"PK\x03\x04")
+        && (file.has_extension("keras") || file.zip_names().iter().any(|name| name == "config.json"))
 }
 
 /// A `.keras` archive: a zip of `config.json`, `metadata.json` and `model.weights.h5`.

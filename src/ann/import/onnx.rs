@@ -61,7 +61,7 @@ impl Walk<'_> {
         let wanted = self.wanted(output);
         let mut constants: HashMap<&str, Constant> = HashMap::new();
         for tensor in self.graph.initializer.iter().filter(|tensor| wanted.contains(tensor.name.as_str())) {
-            constants.insert(&tensor.name, Constant::decode(tensor, &self.file.folder())?);
+            constants.insert(&tensor.name, Constant::decode(tensor, self.file)?);
         }
         let inputs: Vec<_> = self
             .graph
@@ -207,8 +207,7 @@ impl Walk<'_> {
         values: &HashMap<&str, Value>,
         network: &mut Network,
     ) -> Result<(Value, Option<usize>), Problem> {
-        let folder = self.file.folder();
-        let mut call = Call::new(node, &folder, self.opset);
+        let mut call = Call::new(node, self.file, self.opset);
         if !is_standard(&node.domain) {
             return Err(call.unsupported(format!("operators of '{}' are not supported", node.domain)));
         }

@@ -1,6 +1,7 @@
 //! Constants of an ONNX graph: initialisers, also in files beside the model, and the folding of arithmetic over them.
 
-use super::super::Problem;
+use super::super::ModelFile;
+use super::super::{Problem, half};
 use super::operators::Call;
 use super::proto;
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -17,8 +18,8 @@ pub(super) enum Constant {
 const MAX_FOLDED: usize = 1 << 24;
 
 impl Constant {
-    /// Decodes a tensor; `folder` is where files beside the model lie.
-    pub(super) fn decode(tensor: &proto::Tensor, folder: &Path) -> Result<Self, Problem> {
+    /// Decodes a tensor of this model; its numbers may lie in a file beside that.
+    pub(super) fn decode(tensor: &proto::Tensor, file: &ModelFile) -> Result<Self, Problem> {
         let name = &tensor.name;
         let fault = |message: String| Problem::damaged(format!("tensor '{name}'"), message);
         let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&size| usize::try_from(size).ok()).collect();
@@ -27,7 +28,7 @@ impl Constant {
         let elements = elements.ok_or_else(|| fault(format!("expected sizes in range, found {shape:?}")))?;
         let external;
         let raw = if tensor.data_location == 1 {
-            external = read_external(tensor, folder).map_err(fault)?;
+            external = read_external(tensor, file).map_err(fault)?;
             &external
         } else {
             &tensor.raw_data
@@ -347,20 +348,8 @@ fn little(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-/// An IEEE half-precision number.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023) / 1024.0);
-    sign * match exponent {
-        0 => fraction * 2f32.powi(-14),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        exponent => (1.0 + fraction) * 2f32.powi(exponent - 15),
-    }
-}
-
 /// Numbers in a file beside the model. The name may not lead out of its folder.
-fn read_external(tensor: &proto::Tensor, folder: &Path) -> Result<Vec<u8>, String> {
+fn read_external(tensor: &proto::Tensor, model: &ModelFile) -> Result<Vec<u8>, String> {
     use std::io::{Read, Seek, SeekFrom};
     let value =
         |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
@@ -373,7 +362,7 @@ fn read_external(tensor: &proto::Tensor, folder: &Path) -> Result<Vec<u8>, Strin
         let number = value(key).map(str::parse::<u64>).transpose();
         number.map_err(|_| format!("expected a number as '{key}' of external data, found {:?}", value(key)))
     };
-    let path = folder.join(location);
+    let path = model.folder().join(location);
     let told = |error: std::io::Error| format!("external data '{}' cannot be read: {error}", path.display());
     let mut file = std::fs::File::open(&path).map_err(told)?;
     let size = file.metadata().map_err(told)?.len();
@@ -386,22 +375,16 @@ fn read_external(tensor: &proto::Tensor, folder: &Path) -> Result<Vec<u8>, Strin
     file.seek(SeekFrom::Start(offset)).map_err(told)?;
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes).map_err(told)?;
+    let mut companions = model.companions.borrow_mut();
+    if !companions.contains(&path) {
+        companions.push(path);
+    }
     Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn half_precision_is_exact() {
-        for (bits, value) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)]
-        {
-            assert_eq!(half(bits), value);
-        }
-        assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());
-    }
 
     #[test]
     fn reshape_targets_are_filled_in() {

@@ -1,25 +1,24 @@
 //! What each ONNX operator means.
 
-use super::super::Problem;
+use super::super::{ModelFile, Problem, widen_to_ceil};
 use super::constants::{Constant, axis_of, new_shape, resolve_shape};
 use super::proto;
 use super::tensor::{Network, Place, Tensor};
 use crate::ann::graph::{Activation, Fault, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix1, Ix2, Ix4};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// A node, its attributes taken once each so that one which nobody understood is found.
 pub(super) struct Call<'a> {
     node: &'a proto::Node,
-    folder: &'a Path,
+    file: &'a ModelFile,
     opset: i64,
     taken: BTreeSet<&'static str>,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(node: &'a proto::Node, folder: &'a Path, opset: i64) -> Self {
-        Self { node, folder, opset, taken: BTreeSet::new() }
+    pub(super) fn new(node: &'a proto::Node, file: &'a ModelFile, opset: i64) -> Self {
+        Self { node, file, opset, taken: BTreeSet::new() }
     }
 
     pub(super) fn operation(&self) -> &'a str {
@@ -72,7 +71,7 @@ impl<'a> Call<'a> {
 
     pub(super) fn tensor(&mut self, name: &'static str) -> Result<Option<Constant>, Problem> {
         let tensor = self.attribute(name).and_then(|attribute| attribute.t.as_ref());
-        tensor.map(|tensor| Constant::decode(tensor, self.folder)).transpose()
+        tensor.map(|tensor| Constant::decode(tensor, self.file)).transpose()
     }
 
     /// The attribute `axes`, which became an input.
@@ -532,26 +531,13 @@ impl Translation<'_, '_> {
         self.call.integer_or("storage_order", 0)?;
         let counts_padding = self.call.integer_or("count_include_pad", 0)? != 0;
         let is_padded = padding != Padding::default();
-        let mut extra = (0, 0);
+        let own = padding;
         if self.call.integer_or("ceil_mode", 0)? != 0 {
-            // A last window that starts within the map (or the padding before it) is whole.
-            let beyond = |n: usize, before: usize, after: usize, size: usize, stride: usize| {
-                let padded = n.saturating_add(before).saturating_add(after);
-                let room = padded.checked_sub(size)?;
-                let mut windows = room.div_ceil(stride.max(1)) + 1;
-                if (windows - 1) * stride >= n + before {
-                    windows -= 1;
-                }
-                Some(((windows - 1) * stride + size).saturating_sub(padded))
-            };
-            let down = beyond(map.0, padding.top, padding.bottom, size.0, strides.0);
-            let across = beyond(map.1, padding.left, padding.right, size.1, strides.1);
-            extra = down.zip(across).ok_or_else(|| self.call.unsupported("expected windows no larger than the map"))?;
-            padding.bottom += extra.0;
-            padding.right += extra.1;
+            widen_to_ceil(self.network.shape(&maps), size, strides, &mut padding)
+                .ok_or_else(|| self.call.unsupported("expected windows no larger than the map"))?;
         }
         if let Pooling::Average { count_padding } = &mut pooling {
-            if counts_padding && is_padded && extra != (0, 0) {
+            if counts_padding && is_padded && padding != own {
                 return Err(self.call.unsupported("count_include_pad together with ceil_mode is not supported"));
             }
             // What ceil_mode adds never counts.
