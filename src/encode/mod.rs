@@ -154,7 +154,17 @@ impl Layout {
 pub struct Encoder {
     raster: Raster,
     values: Vec<f32>,
+    /// Where the spikes of each train go.
+    places: Vec<Place>,
     stimuli: Vec<Stimulus>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    source: usize,
+    polarity: Polarity,
+    x: i32,
+    y: i32,
 }
 
 impl Encoder {
@@ -170,7 +180,7 @@ impl Encoder {
         sample: u64,
         clock: Clock,
     ) -> &[Stimulus] {
-        let Self { raster, values: reordered, stimuli } = self;
+        let Self { raster, values: reordered, places, stimuli } = self;
         raster.start(clock.ticks());
         match &layout.order {
             None => code.encode(values, sample, clock, raster),
@@ -182,15 +192,26 @@ impl Encoder {
         }
         stimuli.resize(layout.sources, Stimulus::new());
         stimuli.iter_mut().for_each(Stimulus::clear);
-        raster.in_time_order(|t_pre, address, negative| {
-            let (map, cell) = if layout.maps.len() == 1 {
-                (0, address as usize)
-            } else {
-                (address as usize / layout.cells, address as usize % layout.cells)
-            };
-            let (x, y) = if cell < layout.width { (cell, 0) } else { (cell % layout.width, cell / layout.width) };
+        places.clear();
+        places.extend(raster.trains().iter().map(|&(address, negative)| {
+            let (map, cell) = (address as usize / layout.cells, address as usize % layout.cells);
             let polarity = if negative { Polarity::Negative } else { Polarity::Positive };
-            stimuli[layout.maps[map]].push(StimulusEvent { t_pre, x: x as i32, y: y as i32, polarity });
+            let (x, y) = ((cell % layout.width) as i32, (cell / layout.width) as i32);
+            Place { source: layout.maps[map], polarity, x, y }
+        }));
+        let alike = |a: &Place, b: &Place| (a.source, a.polarity) == (b.source, b.polarity);
+        let all_alike = places.windows(2).all(|pair| alike(&pair[0], &pair[1]));
+        raster.in_time_order(|tick, trains| {
+            let of = |&train: &u32| &places[train as usize];
+            let mut push = |trains: &[u32]| {
+                let Place { source, polarity, .. } = *of(&trains[0]);
+                stimuli[source].push_spikes(tick, polarity, trains.iter().map(of).map(|place| (place.x, place.y)));
+            };
+            if all_alike {
+                push(trains);
+            } else {
+                trains.chunk_by(|a, b| alike(of(a), of(b))).for_each(push);
+            }
         });
         if let Some(source) = layout.bias_clock {
             stimuli[source] = bias_clock(code.bias_period(), clock);
@@ -227,7 +248,12 @@ pub(crate) mod tests {
         raster.start(clock.ticks());
         code.encode(values, sample, clock, &mut raster);
         let mut spikes = Vec::new();
-        raster.in_time_order(|tick, address, negative| spikes.push((tick, address, negative)));
+        raster.in_time_order(|tick, trains| {
+            spikes.extend(trains.iter().map(|&train| {
+                let (address, negative) = raster.trains()[train as usize];
+                (tick, address, negative)
+            }));
+        });
         spikes
     }
 

@@ -14,8 +14,9 @@ use crate::network::Tick;
 /// raster.train(3, false).set(70);
 /// raster.train(8, true).set(2);
 /// let mut spikes = Vec::new();
-/// raster.in_time_order(|tick, address, negative| spikes.push((tick, address, negative)));
-/// assert_eq!(spikes, [(2, 8, true), (70, 3, false)]);
+/// raster.in_time_order(|tick, trains| spikes.push((tick, trains.to_vec())));
+/// assert_eq!(spikes, [(2, vec![1]), (70, vec![0])]);
+/// assert_eq!(raster.trains(), [(3, false), (8, true)]);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Raster {
@@ -63,12 +64,17 @@ impl Raster {
         Train { bits: &mut self.bits[start..] }
     }
 
-    /// Calls `visit` with tick, address and sign of each spike, by tick, then by address.
-    #[inline]
-    pub fn in_time_order(&self, mut visit: impl FnMut(Tick, u32, bool)) {
+    /// Address and sign of each train.
+    pub fn trains(&self) -> &[(u32, bool)] {
+        &self.rows
+    }
+
+    /// Calls `visit` with each tick that has spikes and the trains that have one then, as indices into [`Raster::trains`], rising.
+    pub fn in_time_order(&self, mut visit: impl FnMut(Tick, &[u32])) {
         let groups = self.rows.len().div_ceil(64);
         // By group of 64 rows: for each tick of a word, the rows that spike.
         let mut turned = vec![[0u64; 64]; groups];
+        let mut trains = vec![0; self.rows.len()];
         for word in 0..self.words {
             let mut any = 0;
             for (group, block) in turned.iter_mut().enumerate() {
@@ -84,14 +90,16 @@ impl Raster {
             while any != 0 {
                 let tick = any.trailing_zeros() as usize;
                 any &= any - 1;
+                let mut count = 0;
                 for (group, block) in turned.iter().enumerate() {
                     let mut rows = block[tick];
                     while rows != 0 {
-                        let (address, negative) = self.rows[group * 64 + rows.trailing_zeros() as usize];
+                        trains[count] = group as u32 * 64 + rows.trailing_zeros();
+                        count += 1;
                         rows &= rows - 1;
-                        visit((word * 64 + tick) as Tick, address, negative);
                     }
                 }
+                visit((word * 64 + tick) as Tick, &trains[..count]);
             }
         }
     }
@@ -134,9 +142,8 @@ mod tests {
                 }
             }
             let mut found = Vec::new();
-            raster.in_time_order(|tick, address, negative| found.push((tick, address, negative)));
-            let expected: Vec<_> = spikes.into_iter().map(|(tick, address)| (tick, address, address % 3 == 0)).collect();
-            prop_assert_eq!(found, expected);
+            raster.in_time_order(|tick, trains| found.extend(trains.iter().map(|&train| (tick, train))));
+            prop_assert_eq!(found, spikes.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -20,7 +20,7 @@ const GOLDEN: u32 = 0x9E37_79B9;
 /// raster.start(clock.ticks());
 /// Regular { input_rate: 1000.0 }.encode(&[0.25], 0, clock, &mut raster);
 /// let mut ticks = Vec::new();
-/// raster.in_time_order(|tick, _, _| ticks.push(tick));
+/// raster.in_time_order(|tick, _| ticks.push(tick));
 /// assert_eq!(ticks.len(), 25);
 /// assert!(ticks.windows(2).all(|pair| pair[1] - pair[0] == 40));
 /// ```

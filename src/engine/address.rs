@@ -2,14 +2,25 @@
 
 use crate::network::{FlattenPort, MaxPool, Polarity, PoolPort};
 
-/// Where an event of a flatten port leaves: `n + y * nx + x`, `n` the sizes of the ports before added up.
-pub(super) fn flatten(ports: &[FlattenPort], port: usize, x: i32, y: i32) -> Option<i32> {
-    let FlattenPort { nx, ny } = ports[port];
-    if !(0..i64::from(nx)).contains(&x.into()) || !(0..i64::from(ny)).contains(&y.into()) {
-        return None;
+/// Where the events of one flatten port leave: at `n + y * nx + x`, `n` the sizes of the ports before added up.
+pub(super) struct Flatten {
+    port: FlattenPort,
+    before: i64,
+}
+
+impl Flatten {
+    pub fn new(ports: &[FlattenPort], port: usize) -> Self {
+        let before = ports[..port].iter().map(|port| i64::from(port.nx) * i64::from(port.ny)).sum();
+        Self { port: ports[port], before }
     }
-    let before: i64 = ports[..port].iter().map(|port| i64::from(port.nx) * i64::from(port.ny)).sum();
-    i32::try_from(before + i64::from(y) * i64::from(nx) + i64::from(x)).ok()
+
+    /// Where an event at `(x, y)` leaves, if it lies inside the port's array; it fits, as a checked module's sizes do.
+    #[inline]
+    pub fn of(&self, x: i32, y: i32) -> Option<i32> {
+        let FlattenPort { nx, ny } = self.port;
+        let inside = (0..i64::from(nx)).contains(&x.into()) && (0..i64::from(ny)).contains(&y.into());
+        inside.then_some((self.before + i64::from(y) * i64::from(nx) + i64::from(x)) as i32)
+    }
 }
 
 /// The counts and winners of a max-pooling module.

@@ -191,8 +191,9 @@ impl ClockedRun<'_> {
                     if !acts(port) || !matches!(action, Action::Spikes(_)) {
                         continue;
                     }
+                    let addresses = address::Flatten::new(plan, port);
                     for k in 0..run.len() {
-                        if let Some(x) = address::flatten(plan, port, run.x[k], run.y[k]) {
+                        if let Some(x) = addresses.of(run.x[k], run.y[k]) {
                             emit(0, x, 0, run.polarity[k]);
                         }
                     }

@@ -16,7 +16,7 @@ pub(super) struct EventState {
     bus: Bus,
     schedule: Schedule,
     last_ack: Vec<Tick>,
-    run: Fifo,
+    run: Box<Fifo>,
     /// The last tick in which events of timeless loops were handled, and how many.
     busy_tick: (Tick, u64),
 }
@@ -27,6 +27,8 @@ struct Bus {
     pending: Vec<Pending>,
     /// Nodes whose head changed, not yet scheduled.
     woken: Vec<usize>,
+    /// Nodes whose new events lack the columns that are alike for all of a run.
+    incomplete: Vec<usize>,
     /// How many events modules made that are not handled yet; repetitions to come count once.
     waiting: u64,
 }
@@ -54,39 +56,53 @@ impl Spikes for Outputs<'_> {
         self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
     }
 
-    /// Addresses first, each to the queue of its map; the columns that are alike for all follow at once.
     fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
-        let Bus { pending, woken, waiting } = &mut *self.bus;
         let maps = plan.maps as u32;
         for &Hit(n) in hits {
             let (position, map) = if maps == 1 { (n, 0) } else { (n / maps, n % maps) };
-            let Some((x, y)) = plan.addresses[position as usize] else { continue };
-            for output in &self.population.outputs[map as usize] {
-                match &mut pending[output.index()] {
-                    Pending::Queue(queue) => {
-                        queue.x.push(x);
-                        queue.y.push(y);
+            if let Some((x, y)) = plan.addresses[position as usize] {
+                self.address(map as usize, x, y);
+            }
+        }
+        self.complete();
+    }
+}
+
+impl Outputs<'_> {
+    /// A positive spike: only its address, to the queue of its map; [`Outputs::complete`] adds what is alike for all.
+    #[inline]
+    fn address(&mut self, map: usize, x: i32, y: i32) {
+        let Bus { pending, woken, incomplete, waiting } = &mut *self.bus;
+        for output in &self.population.outputs[map] {
+            match &mut pending[output.index()] {
+                Pending::Queue(queue) => {
+                    if queue.x.len() == queue.t_pre.len() {
+                        incomplete.push(output.index());
                     }
-                    repeated => {
-                        *waiting += 1;
-                        let event = StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive };
-                        if repeated.push(event) {
-                            woken.push(output.index());
-                        }
+                    queue.x.push(x);
+                    queue.y.push(y);
+                }
+                repeated => {
+                    *waiting += 1;
+                    let event = StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive };
+                    if repeated.push(event) {
+                        woken.push(output.index());
                     }
                 }
             }
         }
-        for output in self.population.outputs.iter().flatten() {
-            if let Pending::Queue(queue) = &mut pending[output.index()] {
+    }
+
+    fn complete(&mut self) {
+        let Bus { pending, woken, incomplete, waiting } = &mut *self.bus;
+        for node in incomplete.drain(..) {
+            if let Pending::Queue(queue) = &mut pending[node] {
                 let (before, after) = (queue.t_pre.len(), queue.x.len());
-                if after > before {
-                    queue.t_pre.resize(after, self.done);
-                    queue.polarity.resize(after, Polarity::Positive);
-                    *waiting += (after - before) as u64;
-                    if before == 0 {
-                        woken.push(output.index());
-                    }
+                queue.t_pre.resize(after, self.done);
+                queue.polarity.resize(after, Polarity::Positive);
+                *waiting += (after - before) as u64;
+                if before == 0 {
+                    woken.push(node);
                 }
             }
         }
@@ -106,10 +122,10 @@ impl EventState {
             pending[node.index()] = Pending::Source { source, taken: 0 };
         }
         Self {
-            bus: Bus { pending, woken: Vec::new(), waiting: 0 },
+            bus: Bus { pending, woken: Vec::new(), incomplete: Vec::new(), waiting: 0 },
             schedule: Schedule::new(n),
             last_ack: vec![0; n],
-            run: Fifo::default(),
+            run: Box::default(),
             busy_tick: (0, 0),
         }
     }
@@ -159,9 +175,7 @@ impl EventRun<'_> {
 
     /// Handles the head of a node that is due at `r`, and what follows it undisturbed.
     fn handle(&mut self, node: usize, r: Tick) -> Result<(), Error> {
-        let plan = &self.plan.nodes[node];
-        let idle = |reader: &Reader| self.populations[reader.population].handshake.busy_until() <= r;
-        if plan.in_runs && plan.readers.iter().all(idle) {
+        if self.plan.nodes[node].in_runs_from.is_some_and(|from| from <= r) {
             self.handle_run(node, r)
         } else {
             self.handle_one_by_one(node, r)
@@ -309,11 +323,18 @@ impl EventRun<'_> {
                 }
             }
             (PopulationKind::Flatten(ports), _) if acts => {
-                for (_, run) in actions(events).filter(|(action, _)| matches!(action, Action::Spikes(_))) {
-                    for k in 0..run.len() {
-                        if let Some(x) = address::flatten(ports, reader.port, run.x[k], run.y[k]) {
-                            outputs.emit(0, x, 0, run.polarity[k]);
+                let addresses = address::Flatten::new(ports, reader.port);
+                for (action, run) in actions(events) {
+                    let addresses = run.x.iter().zip(run.y).map(|(&x, &y)| addresses.of(x, y));
+                    match action {
+                        Action::Spikes(Sign::Plus) => {
+                            addresses.flatten().for_each(|x| outputs.address(0, x, 0));
+                            outputs.complete();
                         }
+                        Action::Spikes(Sign::Minus) => {
+                            addresses.flatten().for_each(|x| outputs.emit(0, x, 0, Polarity::Negative));
+                        }
+                        Action::Reset | Action::Control => {}
                     }
                 }
             }
@@ -360,6 +381,13 @@ pub(super) fn actions(events: Events<'_>) -> impl Iterator<Item = (Action, Event
     let mut from = 0;
     std::iter::from_fn(move || {
         let first = action(*events.polarity.get(from)?, events.y[from]);
+        if from == 0
+            && first == Action::Spikes(Sign::Plus)
+            && events.polarity.iter().all(|&it| it == Polarity::Positive)
+        {
+            from = events.len();
+            return Some((first, events));
+        }
         let rest = from + 1..events.len();
         let end = if first == Action::Spikes(Sign::Plus) {
             let same = events.polarity[rest.clone()].iter().position(|&polarity| polarity != Polarity::Positive);

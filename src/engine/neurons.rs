@@ -258,6 +258,13 @@ impl Neurons {
     /// threshold, at most `n`; 0 if not even one. These many are then taken to be added.
     fn room(&mut self, plan: &NeuronPopulation, up: i64, down: i64, n: usize) -> usize {
         let floor = i64::from(plan.neurons.threshold_minus).max(i32::MIN.into());
+        // Nearly always: products cost less than divisions. Sizes and weights have 32 bits, so that nothing overflows.
+        let all = n.min(1 << 30) as i64;
+        if all == n as i64 && self.low - down * all > floor && self.high + up * all <= i64::from(i32::MAX) {
+            self.low -= down * all;
+            self.high += up * all;
+            return n;
+        }
         let count = |low: i64, high: i64| {
             let below = if down == 0 { i64::MAX } else { (low - floor - 1).max(0) / down };
             let above = if up == 0 { i64::MAX } else { (i64::from(i32::MAX) - high).max(0) / up };

@@ -57,9 +57,9 @@ pub(super) struct PlanNode {
     pub name: String,
     /// Receivers in netlist order, then port order.
     pub readers: Vec<Reader>,
-    /// All events of a tick may be handed to one reader after the other: nobody delays, no output lands on this node or one
-    /// before it, and no population reads it twice.
-    pub in_runs: bool,
+    /// From this time on all events of a tick may be handed to one reader after the other, if ever: nobody delays or is still busy
+    /// from the start, no output lands on this node or one before it, and no population reads it twice.
+    pub in_runs_from: Option<Tick>,
     /// The node lies on a loop on which time cannot advance.
     pub timeless: bool,
     /// Whether its driver makes events more than once, so that they may overtake each other.
@@ -176,7 +176,7 @@ impl Plan {
             .map(|node| PlanNode {
                 name: node.name.clone(),
                 readers: Vec::new(),
-                in_runs: true,
+                in_runs_from: None,
                 timeless: false,
                 repeated: false,
             })
@@ -192,13 +192,15 @@ impl Plan {
             }
         }
         for (id, node) in nodes.iter_mut().enumerate() {
-            node.in_runs = node.readers.iter().enumerate().all(|(k, reader)| {
+            let in_runs = node.readers.iter().enumerate().all(|(k, reader)| {
                 let population = &populations[reader.population];
                 let instant = population.timing.delay_to_process == 0 && population.timing.delay_to_ack == 0;
                 let forward = population.outputs.iter().flatten().all(|output| output.index() > id);
                 let once = node.readers[..k].iter().all(|other| other.population != reader.population);
                 instant && forward && once
             });
+            let busy = node.readers.iter().map(|reader| populations[reader.population].timing.time_busy_initial);
+            node.in_runs_from = in_runs.then(|| busy.max().unwrap_or(0));
         }
         for node in timeless_loops(&populations, nodes.len()).into_iter().flatten() {
             nodes[node.index()].timeless = true;

@@ -19,7 +19,7 @@ pub(super) enum Pending {
         taken: usize,
     },
     /// Made in time order.
-    Queue(Fifo),
+    Queue(Box<Fifo>),
     /// Each made several times, so that they overtake.
     Repeated(Repeated),
 }
@@ -135,9 +135,10 @@ impl Fifo {
     }
 
     /// Moves all events with `t_pre <= r` to `run`.
-    pub fn take_until(&mut self, r: Tick, run: &mut Fifo) {
+    pub fn take_until(self: &mut Box<Self>, r: Tick, run: &mut Box<Self>) {
         run.clear();
         if self.taken == 0 && self.t_pre.last().is_some_and(|&last| last <= r) {
+            // Only the boxes change places.
             std::mem::swap(run, self);
             return;
         }
@@ -158,7 +159,7 @@ impl Pending {
         if n_repeat > 1 {
             Self::Repeated(Repeated { heap: BinaryHeap::new(), created: 0, n_repeat, delay_to_repeat })
         } else {
-            Self::Queue(Fifo::default())
+            Self::Queue(Box::default())
         }
     }
 

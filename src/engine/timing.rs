@@ -32,11 +32,6 @@ impl Handshake {
         self.waiting.clear();
     }
 
-    /// Until when the module is busy.
-    pub fn busy_until(&self) -> Tick {
-        self.busy_until
-    }
-
     /// Takes a request at `r`, which never falls from call to call.
     pub fn request(&mut self, timing: &Timing, r: Tick) -> Served {
         let depth = timing.fifo_depth as usize;

@@ -121,6 +121,20 @@ impl Stimulus {
         self.polarity.push(event.polarity);
     }
 
+    /// Appends spikes of one tick and sign, not earlier than the last event.
+    ///
+    /// # Panics
+    /// If they are earlier.
+    pub fn push_spikes(&mut self, t_pre: Tick, polarity: Polarity, addresses: impl Iterator<Item = (i32, i32)>) {
+        assert!(self.t_pre.last().is_none_or(|&last| last <= t_pre), "stimulus events come in time order");
+        for (x, y) in addresses {
+            self.x.push(x);
+            self.y.push(y);
+        }
+        self.t_pre.resize(self.x.len(), t_pre);
+        self.polarity.resize(self.x.len(), polarity);
+    }
+
     /// Forgets all events, keeps the memory.
     pub fn clear(&mut self) {
         self.t_pre.clear();

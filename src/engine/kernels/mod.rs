@@ -244,7 +244,12 @@ fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign
             Sign::Plus => v.wrapping_add(tap.weight),
             Sign::Minus => v.wrapping_sub(tap.weight),
         };
-        if *v >= fire.threshold && fire.admit(1, tap.neuron as usize) != 0 {
+        if *v >= fire.threshold {
+            if fire.recent.is_none() {
+                fire.hits.push(Hit(tap.neuron));
+            } else if fire.admit(1, tap.neuron as usize) == 0 {
+                continue;
+            }
             *v = fire.after(*v);
         }
     }

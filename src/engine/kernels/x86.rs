@@ -370,16 +370,41 @@ fn kernel512<const ADD: bool>(
     fire: &mut Fire<'_>,
 ) -> u64 {
     let mut operations = 0;
+    let upper = _mm512_set1_epi32(fire.threshold);
     for (&x, &y) in x.iter().zip(y) {
         kernel.reach(array, maps, x, y, |stretch| {
             operations += stretch.len as u64;
             let v = &mut v[stretch.neuron..][..stretch.len];
             let w = &kernel.weights[stretch.weight..][..stretch.len];
-            stretch512::<ADD>(v, w, stretch.neuron, None, fire);
+            if stretch.len > SHORT {
+                stretch512::<ADD>(v, w, stretch.neuron, None, fire);
+                return;
+            }
+            let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
+            let mut at = 0;
+            while at < stretch.len {
+                let lanes: __mmask16 = !0 >> (16 - (stretch.len - at).min(16));
+                // SAFETY: masked lanes are neither read nor written; the others lie inside both slices.
+                unsafe {
+                    let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
+                    let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
+                    let mut sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
+                    let crossed = _mm512_cmpge_epi32_mask(sum, upper);
+                    if crossed != 0 {
+                        let fired = spikes512(fire, crossed, stretch.neuron + at);
+                        sum = after512(sum, fired, upper, fire.reset);
+                    }
+                    _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
+                }
+                at += 16;
+            }
         });
     }
     operations
 }
+
+/// Stretches up to this long are not worth a call.
+const SHORT: usize = 128;
 
 /// See [`super::run_lines`].
 #[target_feature(enable = "avx2")]
