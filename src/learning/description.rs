@@ -546,6 +546,18 @@ impl Encoder {
         self.shape
     }
 
+    /// The kernels as stimuli, each in the middle of the largest window, then pooling.
+    pub(super) fn preferred_stimuli(&self) -> Result<super::DeepFeature, Error> {
+        let mut feature = super::DeepFeature::pixel();
+        if let Some(filter) = &self.filter {
+            feature = feature.convolution(filter.kernel_stack().view(), 1.into())?;
+        }
+        if let Some(pooling) = &self.pooling {
+            feature = feature.pooling(pooling);
+        }
+        Ok(feature)
+    }
+
     /// Encodes an image of pixels between 0 and 1, axes (row, column). A blank image is a silent wave; one with fewer
     /// responses than bins has one spike a bin.
     ///

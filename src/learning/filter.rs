@@ -2,7 +2,7 @@
 
 use super::shape::places;
 use super::{Error, FilterKernel, Pair};
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, s};
 
 /// Cross-correlation of an image with several kernels; each result is a map.
 ///
@@ -107,6 +107,17 @@ impl Filter {
     /// Number of maps it makes.
     pub fn maps(&self) -> usize {
         self.kernels.len()
+    }
+
+    /// The kernels, zero-padded to the largest window: axes (kernel, 1, row, column).
+    pub fn kernel_stack(&self) -> Array4<f32> {
+        let mut stack = Array4::zeros((self.kernels.len(), 1, self.side, self.side));
+        for (kernel, mut place) in self.kernels.iter().zip(stack.outer_iter_mut()) {
+            let margin = (self.side - kernel.nrows()) / 2;
+            let window = margin..margin + kernel.nrows();
+            place.slice_mut(s![0, window.clone(), window]).assign(kernel);
+        }
+        stack
     }
 
     /// Size of its maps for images of `height` x `width`.

@@ -111,6 +111,30 @@ impl<W: Weight> SpikingNetwork<W> {
         Ok(())
     }
 
+    /// What stimulus each map of a layer prefers, reconstructed through the layers below and the filter kernels: see
+    /// [`DeepFeature`](super::DeepFeature). Images in the pixel domain, axes (map, row, column).
+    ///
+    /// # Errors
+    /// [`Error::Description`] for a layer that is not there.
+    pub fn preferred_stimuli(&self, layer: usize) -> Result<super::DeepFeature, Error> {
+        if layer >= self.len() {
+            let message = format!("expected one of {} layers", self.len());
+            return Err(Error::Description { place: self.description.place(layer), message });
+        }
+        let mut feature = self.encoder.preferred_stimuli()?;
+        for stage in &self.stages[..=layer] {
+            feature = match stage {
+                Stage::Convolution { layer, .. } => {
+                    let weights = layer.weights().mapv(|weight| weight.to_real() as f32);
+                    feature.convolution(weights.view(), layer.stride_size())?
+                }
+                Stage::Pooling(pooling) => feature.pooling(pooling),
+                Stage::Pointwise { .. } => feature,
+            };
+        }
+        Ok(feature)
+    }
+
     /// Whether the output of `layers` depends on when its input spikes, or only on what spikes at all: with weights
     /// that are not negative and without inhibition between maps, what fires by the last bin is the same with all
     /// input at once.

@@ -1,7 +1,9 @@
 //! Spike waves: at most one spike per neuron, in time bins.
 
 use super::{Error, Padding, Shape};
+use crate::dataset::npy::{self, Rows};
 use ndarray::{Array3, Array4, ArrayView3, ArrayView4};
+use ndarray_npy::WriteNpyExt;
 
 /// One spike of a map's neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -111,6 +113,35 @@ impl SpikeWave {
         Ok(Self::from_spikes(shape, time_steps, spikes))
     }
 
+    /// From a `.npy` file's bytes: a tensor as [`SpikeWave::from_tensor`] takes it, of any kind of number.
+    ///
+    /// ```
+    /// use megasim::learning::SpikeWave;
+    /// let wave = SpikeWave::from_latencies(ndarray::array![[[0_u32, 2]]].view(), 2)?;
+    /// assert_eq!(SpikeWave::from_npy(&wave.to_npy())?, wave);
+    /// # Ok::<(), megasim::learning::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Model`] for bytes that are no such array; as [`SpikeWave::from_tensor`].
+    pub fn from_npy(bytes: &[u8]) -> Result<Self, Error> {
+        let wrong = |message: String| Error::Model { what: "spike wave".into(), message };
+        let all = Rows { skip: 0, take: usize::MAX };
+        let npy::Array { shape, values, .. } = npy::read(&mut &bytes[..], all, bytes.len() as u64).map_err(wrong)?;
+        let found = format!("expected axes (time, map, row, column), found shape {shape:?}");
+        let tensor = ndarray::ArrayD::from_shape_vec(shape, values).map_err(|error| wrong(error.to_string()))?;
+        let tensor: Array4<f32> = tensor.into_dimensionality().map_err(|_| wrong(found))?;
+        Self::from_tensor(tensor.view())
+    }
+
+    /// [`SpikeWave::to_tensor`] as the bytes of a `.npy` file (float32).
+    pub fn to_npy(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A vector takes whatever it is given, and the tensor's shape fits any header.
+        let _ = self.to_tensor().write_npy(&mut bytes);
+        bytes
+    }
+
     /// Size of the maps.
     pub fn shape(&self) -> Shape {
         self.shape
@@ -183,7 +214,6 @@ impl SpikeWave {
     /// [`Error::Size`] if the maps grow beyond the limit.
     pub fn pad(mut self, padding: Padding) -> Result<Self, Error> {
         let Padding { left, right, top, bottom } = padding;
-        let Shape { .. } = self.shape;
         let (maps, height, width) = self.shape.dim();
         self.shape = Shape::new(maps, height + top + bottom, width + left + right)?;
         for spike in &mut self.spikes {

@@ -93,6 +93,18 @@ proptest! {
         check::<Fixed>(&case);
     }
 
+    /// A wave survives the way through a `.npy` file, and damage to the file is told, not suffered.
+    #[test]
+    fn waves_as_npy(case in cases(), at in 0_usize..10_000, flip in 1_u8..) {
+        let wave = SpikeWave::from_latencies(case.latencies.view(), case.time_steps).unwrap();
+        let mut bytes = wave.to_npy();
+        prop_assert_eq!(&SpikeWave::from_npy(&bytes).unwrap(), &wave);
+        let at = at % bytes.len();
+        prop_assert!(SpikeWave::from_npy(&bytes[..at]).is_err());
+        bytes[at] ^= flip;
+        let _ = SpikeWave::from_npy(&bytes);
+    }
+
     /// Padding and stride, options of ours: padding is that of the wave, stride leaves out places.
     #[test]
     fn padding_and_stride(case in cases(), padding in 0_usize..3, stride in 1_usize..4) {
