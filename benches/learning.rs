@@ -1,12 +1,12 @@
 //! Single-spike networks: images a second, and synaptic operations against the dense count.
 //!
 //! `cargo bench --bench learning`; with `DIGITS=DIRECTORY` (of `train.npz`) on digits, otherwise on strokes drawn here.
-//! One core. Encoding is a row of its own; training and inference start from encoded images.
+//! One core; on Linux seconds are those that the thread ran, so that other work on the machine counts less. Encoding is a row of its own; training and inference start from encoded images.
 
 use megasim::learning::{Description, Evaluator, Layer, Learning, SpikingNetwork, Stimuli, Trainer};
 use ndarray::{Array1, Array3, s};
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const IMAGES: usize = 2000;
 
@@ -42,6 +42,29 @@ fn images() -> (Array3<f32>, Vec<usize>) {
     (images, (0..IMAGES).map(|number| number % 10).collect())
 }
 
+/// Seconds from a moment on: of this thread on a processor where the system tells, of the clock otherwise.
+struct Stopwatch {
+    clock: Instant,
+    thread: Option<Duration>,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self { clock: Instant::now(), thread: on_processor() }
+    }
+    fn seconds(&self) -> f64 {
+        match (self.thread, on_processor()) {
+            (Some(start), Some(now)) => (now - start).as_secs_f64(),
+            _ => self.clock.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+fn on_processor() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
 /// Multiplications that the dense form does for an image in a layer: every bin anew.
 fn dense(network: &SpikingNetwork, layer: usize, time_steps: f64) -> f64 {
     let inputs = network.convolution(layer).map_or(0, |layer| layer.inputs_of_neuron());
@@ -73,12 +96,12 @@ fn main() {
                 }
             }
             let network = SpikingNetwork::<f32>::new(&description, 1).expect("a network");
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let stimuli = Stimuli::encode(network.encoder(), images.view(), &labels).expect("stimuli");
-            row(&format!("{name}, encoding"), IMAGES, start.elapsed().as_secs_f64(), None);
+            row(&format!("{name}, encoding"), IMAGES, start.seconds(), None);
 
             let mut trainer = Trainer::new(network, 1);
-            let mut last = Instant::now();
+            let mut last = Stopwatch::start();
             let mut operations = 0;
             let mut passes = 0;
             // The interval before a layer's first report holds the layers below it; the second pass is the layer alone.
@@ -93,9 +116,9 @@ fn main() {
                         if entry.pass == 2 {
                             let dense = dense(trainer.network(), entry.layer - 1, 15.0);
                             let label = format!("{name}, training layer {}", entry.layer);
-                            row(&label, IMAGES, last.elapsed().as_secs_f64(), Some((done, dense)));
+                            row(&label, IMAGES, last.seconds(), Some((done, dense)));
                         }
-                        last = Instant::now();
+                        last = Stopwatch::start();
                     }
                     ControlFlow::Continue(())
                 })
@@ -104,7 +127,7 @@ fn main() {
             let dense: f64 = (0..network.len()).map(|layer| dense(network, layer, 15.0)).sum();
             let mut evaluator = Evaluator::new(network).expect("an evaluator");
             let waves: Vec<_> = (0..IMAGES).map(|number| stimuli.wave(number)).collect();
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let mut sum = 0;
             for wave in &waves {
                 sum += match network.description().classes() {
@@ -112,7 +135,7 @@ fn main() {
                     None => evaluator.features(wave).len(),
                 };
             }
-            let seconds = start.elapsed().as_secs_f64();
+            let seconds = start.seconds();
             let done = evaluator.operations() as f64 / IMAGES as f64;
             row(&format!("{name}, inference"), IMAGES, seconds, Some((done, dense)));
             std::hint::black_box(sum);

@@ -1,11 +1,14 @@
 //! Convolution of spike waves, event by event: each spike adds its weights to the neurons whose field it lies in.
 
+use super::pooling::PoolingState;
 use super::shape::places;
+use super::wave::spike;
 use super::weight::Block;
 use super::{Error, Pair, Shape, Spike, SpikeWave, Weight};
 use ndarray::{Array4, ArrayView4};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
+use std::ops::Range;
 
 /// Weights of a convolution layer: SpykeTorch's `Convolution`, with stride, padding and bias as options.
 ///
@@ -341,6 +344,9 @@ pub(super) struct ConvolutionState<W: Weight> {
     pub(super) arrived: Vec<u32>,
     /// Those entries of `arrived` that are set.
     delivered: Vec<u32>,
+    /// Places that each row and each column of the input reaches.
+    rows: Vec<Range<usize>>,
+    columns: Vec<Range<usize>>,
     /// Weights added.
     pub(super) operations: u64,
 }
@@ -352,6 +358,9 @@ impl<W: Weight> ConvolutionState<W> {
     pub(super) fn new(layer: &Convolution<W>, input: Shape) -> Result<Self, Error> {
         let output = layer.output_shape(input)?;
         let positions = || Positions::new(output.height(), output.width());
+        let (kernel, stride, padding) = (layer.kernel, layer.stride, layer.padding);
+        let row = |y| reached(y + padding.rows, kernel.rows, stride.rows, output.height());
+        let column = |x| reached(x + padding.columns, kernel.columns, stride.columns, output.width());
         let mut state = Self {
             input,
             output,
@@ -362,6 +371,8 @@ impl<W: Weight> ConvolutionState<W> {
             closed: positions(),
             arrived: vec![NEVER; input.len()],
             delivered: Vec::new(),
+            rows: (0..input.height()).map(row).collect(),
+            columns: (0..input.width()).map(column).collect(),
             operations: 0,
         };
         state.dirty.fill();
@@ -398,16 +409,15 @@ impl<W: Weight> ConvolutionState<W> {
     /// Adds the weights of the spikes of one bin.
     pub(super) fn deliver(&mut self, layer: &Convolution<W>, bin: u32, spikes: &[Spike]) {
         let maps = self.output.maps();
-        let (kernel, stride, padding) = (layer.kernel, layer.stride, layer.padding);
+        let (stride, padding) = (layer.stride, layer.padding);
         for spike in spikes {
             let (input, y, x) = (spike.map as usize, spike.y as usize, spike.x as usize);
             let arrived = (input * self.input.height() + y) * self.input.width() + x;
             self.arrived[arrived] = bin;
             self.delivered.push(arrived as u32);
             let negative = spike.potential < 0.0;
+            let (rows, columns) = (self.rows[y].clone(), self.columns[x].clone());
             let (y, x) = (y + padding.rows, x + padding.columns);
-            let rows = reached(y, kernel.rows, stride.rows, self.output.height());
-            let columns = reached(x, kernel.columns, stride.columns, self.output.width());
             if rows.is_empty() || columns.is_empty() {
                 continue;
             }
@@ -421,7 +431,7 @@ impl<W: Weight> ConvolutionState<W> {
                     rows: rows.end - rows.start,
                     length,
                     potential_stride: self.output.width() * maps,
-                    weight_stride: kernel.columns * maps,
+                    weight_stride: layer.kernel.columns * maps,
                 };
                 let first = self.output.position(rows.start, columns.start) * maps;
                 let weights = layer.index(0, input, y - rows.start, x - columns.start);
@@ -479,6 +489,38 @@ impl<W: Weight> ConvolutionState<W> {
         });
     }
 
+    /// Firing and pooling at one stroke, where all input came in one bin: a window passes a spike of each map whose
+    /// largest potential in it is above the threshold.
+    pub(super) fn fire_pooled(
+        &mut self,
+        threshold: W,
+        pooling: &PoolingState,
+        largest: &mut Vec<W>,
+        fired: &mut Vec<Spike>,
+    ) {
+        let Self { potentials, touched, dirty, output, .. } = self;
+        dirty.include(touched);
+        touched.clear();
+        let maps = output.maps();
+        for y in 0..pooling.output.height() {
+            for x in 0..pooling.output.width() {
+                let (rows, columns) = pooling.window(y, x);
+                largest.clear();
+                largest.resize(maps, W::INHIBITED);
+                for row in rows {
+                    for column in columns.clone() {
+                        let at = output.position(row, column) * maps;
+                        W::raise(largest, &potentials[at..at + maps]);
+                    }
+                }
+                if W::any_above(largest, threshold) {
+                    let above = largest.iter().enumerate().filter(|(_, potential)| **potential > threshold);
+                    fired.extend(above.map(|(map, _)| spike((map, y, x), 1.0)));
+                }
+            }
+        }
+    }
+
     /// Firing without a threshold: at the end of the last bin every neuron with a potential fires.
     pub(super) fn fire_rest(&mut self, fired: &mut Vec<Spike>) {
         let Self { potentials, touched, dirty, output, .. } = self;
@@ -502,7 +544,7 @@ impl<W: Weight> ConvolutionState<W> {
 }
 
 /// The places of a window along one axis that cover (padded) coordinate `at`.
-fn reached(at: usize, kernel: usize, stride: usize, places: usize) -> std::ops::Range<usize> {
+pub(super) fn reached(at: usize, kernel: usize, stride: usize, places: usize) -> Range<usize> {
     let first = (at + 1).saturating_sub(kernel).div_ceil(stride);
     let end = (at / stride + 1).min(places);
     first.min(end)..end
@@ -529,7 +571,7 @@ impl Positions {
             self.set(row, 0..self.width);
         }
     }
-    fn set(&mut self, row: usize, columns: std::ops::Range<usize>) {
+    fn set(&mut self, row: usize, columns: Range<usize>) {
         let words = &mut self.words[row * self.words_per_row..][..self.words_per_row];
         for (number, word) in words.iter_mut().enumerate().take(columns.end.div_ceil(64)).skip(columns.start / 64) {
             let first = columns.start.saturating_sub(number * 64);

@@ -242,6 +242,9 @@ pub(super) struct Runner<W: Weight> {
     /// The spikes of the present bin in front of each layer, and behind the last.
     spikes: Vec<Vec<Spike>>,
     contest: Contest,
+    largest: Vec<W>,
+    /// A bit for each neuron behind the last layer.
+    fired: Vec<u64>,
 }
 
 impl<W: Weight> Runner<W> {
@@ -257,7 +260,8 @@ impl<W: Weight> Runner<W> {
             });
         }
         let contest = Contest::new(network.shapes[last], 1, 0);
-        Ok(Self { first, spikes: vec![Vec::new(); states.len() + 1], states, contest })
+        let fired = vec![0; network.shapes[last].len().div_ceil(64)];
+        Ok(Self { first, spikes: vec![Vec::new(); states.len() + 1], states, contest, largest: Vec::new(), fired })
     }
 
     fn reset(&mut self, network: &SpikingNetwork<W>) {
@@ -303,6 +307,19 @@ impl<W: Weight> Runner<W> {
         }
     }
 
+    /// With all input in one bin: a convolution and the pooling behind it together, if they are what comes.
+    fn step_pooled(&mut self, network: &SpikingNetwork<W>, number: usize) -> bool {
+        let Stage::Convolution { layer, threshold: Some(threshold) } = &network.stages[self.first + number] else {
+            return false;
+        };
+        let [State::Convolution(state), State::Pooling(pooling), ..] = &mut self.states[number..] else { return false };
+        let (before, behind) = self.spikes.split_at_mut(number + 2);
+        behind[0].clear();
+        state.deliver(layer, 0, &before[number]);
+        state.fire_pooled(*threshold, pooling, &mut self.largest, &mut behind[0]);
+        true
+    }
+
     /// Runs a whole stimulus; `visit` gets each bin's output and says whether to go on.
     fn run(
         &mut self,
@@ -317,7 +334,15 @@ impl<W: Weight> Runner<W> {
         let last = self.states.len();
         if at_once {
             input.unpack(shape, 0, input.spikes.len() as u32, &mut self.spikes[0]);
-            self.step(network, 0..last, 0, true, phase);
+            let mut layer = 0;
+            while layer < last {
+                if self.step_pooled(network, layer) {
+                    layer += 2;
+                } else {
+                    self.step(network, layer..layer + 1, 0, true, phase);
+                    layer += 1;
+                }
+            }
             visit(0, &self.spikes[last], &mut self.contest);
             return;
         }
@@ -356,6 +381,29 @@ impl<W: Weight> Runner<W> {
         });
         let steps = if at_once { 1 } else { input.time_steps };
         SpikeWave::from_spikes(network.shapes[self.first + self.states.len()], steps, spikes)
+    }
+
+    /// Flat indices (map, row, column) of the neurons behind the runner's last layer that spike, rising.
+    fn features(&mut self, network: &SpikingNetwork<W>, input: &PackedWave, at_once: bool) -> Vec<u32> {
+        let shape = network.shapes[self.first + self.states.len()];
+        let (area, width) = (shape.positions(), shape.width());
+        let mut fired = std::mem::take(&mut self.fired);
+        self.run(network, input, Phase::Evaluation, at_once, |_, spikes, _| {
+            for spike in spikes.iter().filter(|spike| spike.potential > 0.0) {
+                let index = spike.map as usize * area + spike.y as usize * width + spike.x as usize;
+                fired[index / 64] |= 1 << (index % 64);
+            }
+            true
+        });
+        let mut features = Vec::new();
+        for (number, word) in fired.iter_mut().enumerate() {
+            while *word != 0 {
+                features.push((number * 64) as u32 + word.trailing_zeros());
+                *word &= *word - 1;
+            }
+        }
+        self.fired = fired;
+        features
     }
 
     /// The map of the first (strongest) neuron behind the runner's last layer.
@@ -442,18 +490,7 @@ impl<'a, W: Weight> Evaluator<'a, W> {
     /// Which neurons of the last layer spike at all: flat indices (map, row, column), rising. Where when they spike
     /// cannot matter, all input is handed in at once.
     pub fn features(&mut self, input: &SpikeWave) -> Vec<u32> {
-        let input = PackedWave::new(input);
-        let wave = self.runner.wave(self.network, &input, Phase::Evaluation, self.features_at_once);
-        let shape = wave.shape();
-        let mut features: Vec<u32> = wave
-            .spikes()
-            .filter(|(_, spike)| spike.potential > 0.0)
-            .map(|(_, spike)| {
-                ((spike.map as usize * shape.height() + spike.y as usize) * shape.width() + spike.x as usize) as u32
-            })
-            .collect();
-        features.sort_unstable();
-        features
+        self.runner.features(self.network, &PackedWave::new(input), self.features_at_once)
     }
 
     /// The class of the earliest, then strongest neuron of the last layer; `None` if none fires, or without a winner

@@ -1,9 +1,11 @@
 //! Pooling: the earliest spike of a window passes, in its own bin; the maximum of intensities before time exists.
 
+use super::convolution::reached;
 use super::shape::places;
 use super::{Error, Pair, Shape, Spike, SpikeWave};
 use ndarray::{Array3, ArrayView3};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Sliding windows over each map: SpykeTorch's `Pooling`.
 ///
@@ -126,12 +128,37 @@ pub(super) struct PoolingState {
     pub(super) output: Shape,
     passed: Vec<bool>,
     set: Vec<usize>,
+    /// Windows that cover each row and each column.
+    rows: Vec<Range<usize>>,
+    columns: Vec<Range<usize>>,
 }
 
 impl PoolingState {
     pub(super) fn new(layer: Pooling, input: Shape) -> Result<Self, Error> {
         let output = layer.output_shape(input)?;
-        Ok(Self { layer, output, passed: vec![false; output.len()], set: Vec::new() })
+        let (kernel, stride, padding) = (layer.kernel_size, layer.stride_size(), layer.padding);
+        let row = |y| reached(y + padding.rows, kernel.rows, stride.rows, output.height());
+        let column = |x| reached(x + padding.columns, kernel.columns, stride.columns, output.width());
+        Ok(Self {
+            layer,
+            output,
+            passed: vec![false; output.len()],
+            set: Vec::new(),
+            rows: (0..input.height()).map(row).collect(),
+            columns: (0..input.width()).map(column).collect(),
+        })
+    }
+
+    /// The cells of the input in a window.
+    pub(super) fn window(&self, y: usize, x: usize) -> (Range<usize>, Range<usize>) {
+        let (kernel, stride, padding) = (self.layer.kernel_size, self.layer.stride_size(), self.layer.padding);
+        let clip = |at: usize, stride: usize, padding: usize, kernel: usize, size: usize| {
+            (at * stride).saturating_sub(padding)..(at * stride + kernel).saturating_sub(padding).min(size)
+        };
+        (
+            clip(y, stride.rows, padding.rows, kernel.rows, self.rows.len()),
+            clip(x, stride.columns, padding.columns, kernel.columns, self.columns.len()),
+        )
     }
 
     pub(super) fn reset(&mut self) {
@@ -141,15 +168,9 @@ impl PoolingState {
     }
 
     pub(super) fn pass(&mut self, spikes: &[Spike], passed: &mut Vec<Spike>) {
-        let (kernel, stride, padding) = (self.layer.kernel_size, self.layer.stride_size(), self.layer.padding);
-        let covered = |at: usize, kernel: usize, stride: usize, places: usize| {
-            let first = (at + 1).saturating_sub(kernel).div_ceil(stride);
-            first..(at / stride + 1).min(places)
-        };
         for spike in spikes {
-            for y in covered(spike.y as usize + padding.rows, kernel.rows, stride.rows, self.output.height()) {
-                let columns = spike.x as usize + padding.columns;
-                for x in covered(columns, kernel.columns, stride.columns, self.output.width()) {
+            for y in self.rows[spike.y as usize].clone() {
+                for x in self.columns[spike.x as usize].clone() {
                     let index = self.output.index(spike.map.into(), y, x);
                     if !self.passed[index] {
                         self.passed[index] = true;

@@ -22,6 +22,8 @@ pub trait Weight: Copy + PartialOrd + Default + Send + Sync + Debug + 'static {
     fn learn(self, rate: f64, stabilizer: bool, lower: Self, upper: Self) -> Self;
     /// Adds (or subtracts) a block of weight rows to a block of potential rows.
     fn add_rows(potentials: &mut [Self], weights: &[Self], block: Block, negative: bool);
+    /// Takes the larger of each pair.
+    fn raise(largest: &mut [Self], potentials: &[Self]);
     /// Whether any potential is above the threshold.
     fn any_above(potentials: &[Self], threshold: Self) -> bool;
 }
@@ -40,7 +42,7 @@ pub struct Block {
 }
 
 macro_rules! loops {
-    ($add:ident, $above:ident, $kind:ty) => {
+    ($add:ident, $above:ident, $raise:ident, $kind:ty) => {
         #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
         fn $add(potentials: &mut [$kind], weights: &[$kind], block: Block, negative: bool) {
             for row in 0..block.rows {
@@ -54,6 +56,12 @@ macro_rules! loops {
             }
         }
         #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
+        fn $raise(largest: &mut [$kind], potentials: &[$kind]) {
+            for (largest, &potential) in largest.iter_mut().zip(potentials) {
+                *largest = if potential > *largest { potential } else { *largest };
+            }
+        }
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
         fn $above(potentials: &[$kind], threshold: $kind) -> bool {
             // Without a branch inside, so that it runs in lanes.
             potentials.iter().fold(0_u32, |any, &potential| any | u32::from(potential > threshold)) != 0
@@ -61,12 +69,12 @@ macro_rules! loops {
     };
 }
 
-loops!(add_rows_f32, any_above_f32, f32);
-loops!(add_rows_f64, any_above_f64, f64);
-loops!(add_rows_fixed, any_above_fixed, Fixed);
+loops!(add_rows_f32, any_above_f32, raise_f32, f32);
+loops!(add_rows_f64, any_above_f64, raise_f64, f64);
+loops!(add_rows_fixed, any_above_fixed, raise_fixed, Fixed);
 
 macro_rules! float {
-    ($kind:ty, $add:ident, $above:ident, $name:literal) => {
+    ($kind:ty, $add:ident, $above:ident, $raise:ident, $name:literal) => {
         impl Weight for $kind {
             const INHIBITED: Self = <$kind>::NEG_INFINITY;
             const LARGEST: f64 = f64::INFINITY;
@@ -87,6 +95,9 @@ macro_rules! float {
             fn add_rows(potentials: &mut [Self], weights: &[Self], block: Block, negative: bool) {
                 $add(potentials, weights, block, negative);
             }
+            fn raise(largest: &mut [Self], potentials: &[Self]) {
+                $raise(largest, potentials);
+            }
             fn any_above(potentials: &[Self], threshold: Self) -> bool {
                 $above(potentials, threshold)
             }
@@ -94,8 +105,8 @@ macro_rules! float {
     };
 }
 
-float!(f32, add_rows_f32, any_above_f32, "float32");
-float!(f64, add_rows_f64, any_above_f64, "float64");
+float!(f32, add_rows_f32, any_above_f32, raise_f32, "float32");
+float!(f64, add_rows_f64, any_above_f64, raise_f64, "float64");
 
 /// A fixed-point number with 16 fraction bits: sums do not depend on their order.
 ///
@@ -156,6 +167,9 @@ impl Weight for Fixed {
     }
     fn add_rows(potentials: &mut [Self], weights: &[Self], block: Block, negative: bool) {
         add_rows_fixed(potentials, weights, block, negative);
+    }
+    fn raise(largest: &mut [Self], potentials: &[Self]) {
+        raise_fixed(largest, potentials);
     }
     fn any_above(potentials: &[Self], threshold: Self) -> bool {
         any_above_fixed(potentials, threshold)

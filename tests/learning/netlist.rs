@@ -20,6 +20,16 @@ fn compare<W: Weight>(
 ) -> (usize, usize) {
     let record = simulation.run(&to_stimuli(input, ticks)).unwrap();
     let waves = evaluator.waves(input).unwrap();
+    // Features may be taken with all input at once; what they are does not show it.
+    let last = waves.last().unwrap();
+    let spiked = last
+        .latencies()
+        .iter()
+        .enumerate()
+        .filter(|(_, bin)| **bin < last.time_steps())
+        .map(|(at, _)| at as u32)
+        .collect::<Vec<_>>();
+    assert_eq!(evaluator.clone().features(input), spiked);
     // Sources first: input maps and resets; then the modules of each layer that the netlist has.
     let mut node = network.shape(0).maps() + 1;
     let (mut differ, mut spikes) = (0, 0);
