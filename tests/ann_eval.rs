@@ -71,3 +71,41 @@ fn bad_input_ends_with_status_1_and_names_the_file() {
     assert!(!json.exists());
     assert!(!directory.path().join("run.json").exists());
 }
+
+/// A conversion keeps the description of the network beside its copy of the model, and classifies from there.
+#[test]
+fn a_model_with_a_description_can_be_converted_and_moved() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo/parameters");
+    std::fs::copy(zoo.join("list-h5.h5"), path("weights.h5")).unwrap();
+    std::fs::copy(zoo.join("list-h5.toml"), path("any-name.toml")).unwrap();
+    std::fs::create_dir(path("data")).unwrap();
+    for name in ["test.npz", "train.npz"] {
+        let mut npz = NpzWriter::new(File::create(path("data").join(name)).unwrap());
+        npz.add_array("x", &ndarray::Array3::from_shape_fn((6, 10, 9), |(s, y, x)| ((s + 3 * y + x) * 29 % 256) as u8))
+            .unwrap();
+        npz.add_array("y", &Array1::from_elem(6, 1i64)).unwrap();
+        npz.finish().unwrap();
+    }
+    let megasim = |arguments: &[&std::ffi::OsStr]| Command::cargo_bin("megasim").unwrap().args(arguments).assert();
+    let (model, data, out) = (path("weights.h5"), path("data"), path("out"));
+    let convert = |more: &[&std::ffi::OsStr]| {
+        let fixed: [&std::ffi::OsStr; 6] =
+            ["convert".as_ref(), model.as_ref(), "--data".as_ref(), data.as_ref(), "--out".as_ref(), out.as_ref()];
+        megasim(&[&fixed, more].concat())
+    };
+    convert(&[]).code(1).stderr(contains("weights.toml"));
+    convert(&["--architecture".as_ref(), path("any-name.toml").as_ref()]).success();
+    std::fs::remove_file(path("weights.h5")).unwrap();
+    std::fs::remove_file(path("any-name.toml")).unwrap();
+    megasim(&[
+        "classify".as_ref(),
+        out.as_ref(),
+        "--data".as_ref(),
+        data.as_ref(),
+        "--duration".as_ref(),
+        "10".as_ref(),
+    ])
+    .success();
+}

@@ -48,13 +48,22 @@ pub struct Source {
     /// The file.
     pub path: PathBuf,
     /// Files read with it: the description of the network, external data.
-    pub companions: Vec<PathBuf>,
+    pub companions: Vec<Companion>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// The library that wrote it (`keras`, ...).
     pub library: String,
     /// Its version, where the file tells.
     pub version: Option<String>,
+}
+
+/// A file that a model file needs beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Companion {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// Under which name, relative to the folder of the model file, it is found without being named.
+    pub name: PathBuf,
 }
 
 /// Why a model file cannot be taken.
@@ -117,7 +126,7 @@ struct ModelFile {
     /// The file that describes the network, where the caller names it.
     architecture: Option<PathBuf>,
     /// Other files that were read, in order.
-    companions: RefCell<Vec<PathBuf>>,
+    companions: RefCell<Vec<Companion>>,
 }
 
 impl ModelFile {
@@ -138,7 +147,8 @@ impl ModelFile {
             Problem::damaged(&place, message)
         })?;
         let text = String::from_utf8(text).map_err(|_| Problem::damaged(&place, "expected a text file"))?;
-        self.companions.borrow_mut().push(path);
+        let name = self.path.with_extension(ending).file_name().map(PathBuf::from).unwrap_or_default();
+        self.companions.borrow_mut().push(Companion { path, name });
         Ok((text, place))
     }
 

@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Directory of data: test samples, and samples to normalise with
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters (else: beside it)
+    #[arg(long, value_name = "FILE")]
+    architecture: Option<PathBuf>,
     /// Where the netfiles go; a new directory
     #[arg(long, value_name = "NETDIR")]
     out: PathBuf,
@@ -99,7 +102,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
     };
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
-    let manifest = convert_to(&arguments.model, &arguments.data, &arguments.out, &options, replace)?;
+    let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
+    let manifest = convert_to(&model, &arguments.data, &arguments.out, &options, replace)?;
     let (out, data) = (arguments.out.display(), arguments.data.display());
     let analog = manifest.analog.map_or(String::new(), |Accuracy { samples, accuracy }| {
         format!("The analog network is right on {:.2} % of {samples} test samples.\n", 100.0 * accuracy)
@@ -108,9 +112,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Converts a model file into a new netfile directory.
-pub fn convert_to(model: &Path, data: &Path, out: &Path, options: &Options, replace: Replace) -> Result<Manifest> {
-    let source = import::read(model).map_err(report)?;
+/// Converts a model into a new netfile directory.
+pub fn convert_to(
+    source: &import::Model,
+    data: &Path,
+    out: &Path,
+    options: &Options,
+    replace: Replace,
+) -> Result<Manifest> {
     let dataset = Dataset::open(data).map_err(report)?;
     let format = Format { shape: source.input_shape(), classes: source.classes() };
     let directory = NewDirectory::create(out, replace).map_err(report)?;
@@ -125,11 +134,12 @@ pub fn convert_to(model: &Path, data: &Path, out: &Path, options: &Options, repl
     let mut manifest = converted.manifest(&source.source, options, normalisation.nrows()).map_err(report)?;
     manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy: right as f64 / test.y.len() as f64 });
     let example = test.x.row(0).to_vec();
-    converted.save(directory.path(), &manifest, model, &example).map_err(|error| match &error {
+    converted.save(directory.path(), &manifest, &source.source, &example).map_err(|error| match &error {
         convert::save::Error::Netfile(error) => diagnostic::netfile(error),
         _ => report(error),
     })?;
-    let mut inputs = vec![model.to_path_buf()];
+    let mut inputs = vec![source.source.path.clone()];
+    inputs.extend(source.source.companions.iter().map(|companion| companion.path.clone()));
     inputs.extend(dataset.normalization_file());
     inputs.extend(dataset.test_files());
     inputs.dedup();

@@ -4,6 +4,7 @@ use super::classify::{Settings, classify};
 use super::convert::convert_to;
 use super::diagnostic::report;
 use super::{print, provenance};
+use megasim::ann::import;
 use megasim::convert::Options;
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular};
 use megasim::whole::{self, Replace};
@@ -35,7 +36,8 @@ pub fn run() -> Result<()> {
     unpack(directory)?;
     let model = directory.join(FILES[0].0);
     let netfiles = directory.join("netfiles");
-    convert_to(&model, directory, &netfiles, &Options::default(), Replace::Yes)?;
+    let trained = import::read(&model).map_err(report)?;
+    convert_to(&trained, directory, &netfiles, &Options::default(), Replace::Yes)?;
     let settings = Settings {
         event: true,
         clocked: Some(1),

@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         let result = json!({ "samples": total, "accuracy": accuracy });
         whole::write_file(path, replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
         let mut inputs = vec![arguments.model.clone()];
-        inputs.extend(model.source.companions.clone());
+        inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
         inputs.extend(data.test_files());
         let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
         let parameters = json!({ "samples": total });

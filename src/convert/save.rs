@@ -56,7 +56,7 @@ impl Converted {
         Ok(Manifest::new(model, &self.normalized, &self.emitted, options, normalisation_samples))
     }
 
-    /// Writes the netfiles, the manifest and a copy of the model into a directory that is there.
+    /// Writes the netfiles, the manifest and a copy of the model (and of what it needs beside it) into a directory that is there.
     ///
     /// The stimuli are those of one sample in regular code over 100 ms, so that the schematic can be run as it lies there.
     ///
@@ -65,7 +65,7 @@ impl Converted {
     ///
     /// # Panics
     /// If the example has fewer numbers than the input.
-    pub fn save(&self, directory: &Path, manifest: &Manifest, model: &Path, example: &[f32]) -> Result<(), Error> {
+    pub fn save(&self, directory: &Path, manifest: &Manifest, source: &Source, example: &[f32]) -> Result<(), Error> {
         let network = &self.emitted.network;
         let clock = Clock { duration: EXAMPLE_DURATION, ticks_per_ms: encode::DEFAULT_TICKS_PER_MS };
         let code = Regular { input_rate: DEFAULT_INPUT_RATE };
@@ -79,7 +79,12 @@ impl Converted {
         fs::write(&path, manifest.to_json()).map_err(io(path))?;
         let copy = directory.join(&manifest.model.copy);
         fs::create_dir_all(directory.join(SOURCE_DIRECTORY)).map_err(io(copy.clone()))?;
-        fs::copy(model, &copy).map_err(io(copy))?;
+        fs::copy(&source.path, &copy).map_err(io(copy))?;
+        for companion in &source.companions {
+            let copy = directory.join(SOURCE_DIRECTORY).join(&companion.name);
+            fs::create_dir_all(copy.parent().unwrap_or(directory)).map_err(io(copy.clone()))?;
+            fs::copy(&companion.path, &copy).map_err(io(copy))?;
+        }
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! Constants of an ONNX graph: initialisers, also in files beside the model, and the folding of arithmetic over them.
 
-use super::super::ModelFile;
-use super::super::{Problem, half};
+use super::super::{Companion, ModelFile, Problem, half};
 use super::operators::Call;
 use super::proto;
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -376,8 +375,9 @@ fn read_external(tensor: &proto::Tensor, model: &ModelFile) -> Result<Vec<u8>, S
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes).map_err(told)?;
     let mut companions = model.companions.borrow_mut();
-    if !companions.contains(&path) {
-        companions.push(path);
+    let companion = Companion { path, name: location.into() };
+    if !companions.contains(&companion) {
+        companions.push(companion);
     }
     Ok(bytes)
 }
