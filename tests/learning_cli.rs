@@ -151,7 +151,12 @@ fn features_tell_bars_apart() {
     assert!(accuracy > 0.5, "{accuracy}"); // chance: 0.25
     assert_eq!(place.accuracy("eval", "one.npz"), place.accuracy("classify", "one.npz"));
 
-    place.megasim(&["features", "one.npz", "--data", ".", "--out", "f.npz", "--samples", "7"]).assert().success();
+    place
+        .megasim(&["features", "one.npz", "--data", ".", "--out", "f.npz", "--samples", "7", "--picture", "maps.svg"])
+        .assert()
+        .success();
+    let svg = fs::read_to_string(place.path("maps.svg")).unwrap();
+    assert_eq!(svg.matches("<title>map ").count(), 12);
     let mut npz = NpzReader::new(File::open(place.path("f.npz")).unwrap()).unwrap();
     let spikes: Array4<u8> = npz.by_name("x").unwrap();
     assert_eq!(spikes.dim(), (7, 12, 3, 3));
@@ -254,6 +259,11 @@ fn bad_input_is_refused_by_name() {
     refused(text("rule = \"stdp\"", "rule = \"rstdp\""), "inhibition_radius");
     refused(text("height = 12", "height = 13"), "13");
     refused(text("time_steps = 10", "time_steps = 0"), "time_steps");
+    refused(text("time_steps = 10", "time_steps = 4000000000"), "time_steps");
+    refused(
+        text("maps = 12\nkernel_size = 5\npadding = 2", "maps = 60000\nkernel_size = 5000\npadding = 5000"),
+        "layer 1",
+    );
     refused(text("[encoding]", "[encoding"), "encoding");
     refused(
         |place| {

@@ -7,7 +7,8 @@ use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
 use megasim::dataset::{Dataset, Format, Samples};
 use megasim::learning::{
-    AnyNetwork, Description, Encoder, Error, Evaluator, Model, SpikingNetwork, Stimuli, Weight, to_netlist, to_stimuli,
+    AnyNetwork, Description, Encoder, Error, Evaluator, Model, SpikingNetwork, Stimuli, Weight, maps_as_svg,
+    to_netlist, to_stimuli,
 };
 use megasim::netfile::{self, FileNames};
 use megasim::network::Tick;
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Threads; as many as there are processors where it is not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
+    /// Draw the stimulus that each map of the last layer prefers, reconstructed through the layers below
+    #[arg(long, value_name = "FILE.svg")]
+    picture: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long)]
     force: bool,
@@ -106,8 +110,9 @@ pub fn read(path: &Path) -> Result<Model> {
 /// Takes and writes them.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
-    if replace == Replace::No && arguments.out.exists() {
-        return Err(report(whole::Error::Exists(arguments.out.clone())));
+    let mut results = [Some(&arguments.out), arguments.picture.as_ref()].into_iter().flatten();
+    if let Some(there) = results.find(|path| replace == Replace::No && path.exists()) {
+        return Err(report(whole::Error::Exists(there.clone())));
     }
     let model = read(&arguments.model)?;
     let description = model.network.description();
@@ -129,6 +134,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         })
     })?;
     whole::write_file(&arguments.out, replace, |file| file.write_all(&bytes)).map_err(report)?;
+    if let Some(path) = &arguments.picture {
+        let stimuli = with_spiking_network!(&model.network, network => network.preferred_stimuli(network.len() - 1))
+            .map_err(report)?;
+        let svg = maps_as_svg(stimuli.maps.view());
+        whole::write_file(path, replace, |file| file.write_all(svg.as_bytes())).map_err(report)?;
+    }
     println!("{} samples, {} neurons each: {}", samples.y.len(), last_shape(&model.network), arguments.out.display());
     let mut inputs = vec![arguments.model.clone()];
     inputs.extend(files);

@@ -313,6 +313,9 @@ pub enum Readout {
     },
 }
 
+/// Most weights, or neurons, of a layer: a gigabyte. Beyond it a description is taken to be a mistake.
+const LARGEST_LAYER: u64 = 1 << 28;
+
 fn wrong(place: impl Into<String>, message: impl Into<String>) -> Error {
     Error::Description { place: place.into(), message: message.into() }
 }
@@ -330,6 +333,24 @@ impl Description {
 
     fn check(&self) -> Result<(), Error> {
         let shapes = self.shapes()?;
+        if self.layers.is_empty() {
+            return Err(wrong("[[layer]]", "expected at least one layer, found none"));
+        }
+        for (number, layer) in self.layers.iter().enumerate() {
+            let weights = match layer {
+                Layer::Convolution(layer) => {
+                    let kernel = layer.kernel_size.rows as u64 * layer.kernel_size.columns as u64;
+                    kernel.saturating_mul(shapes[number].maps() as u64).saturating_mul(layer.maps as u64)
+                }
+                _ => 0,
+            };
+            let neurons = shapes[number].len().max(shapes[number + 1].len()) as u64;
+            if weights.max(neurons) > LARGEST_LAYER {
+                let message =
+                    format!("expected at most {LARGEST_LAYER} weights and neurons, found {weights} and {neurons}");
+                return Err(wrong(self.place(number), message));
+            }
+        }
         if !(self.input.scale.is_finite() && self.input.scale > 0.0) {
             return Err(wrong("[input]", format!("scale: expected a positive number, found {}", self.input.scale)));
         }

@@ -15,6 +15,8 @@ pub enum TimeSteps {
     Continuous,
 }
 
+const LARGEST_TIME_STEPS: u32 = 1 << 20;
+
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum TimeStepsText {
@@ -26,9 +28,11 @@ impl TryFrom<TimeStepsText> for TimeSteps {
     type Error = String;
     fn try_from(text: TimeStepsText) -> Result<Self, String> {
         match text {
-            TimeStepsText::Bins(bins) if bins > 0 => Ok(Self::Bins(bins)),
+            TimeStepsText::Bins(bins) if (1..=LARGEST_TIME_STEPS).contains(&bins) => Ok(Self::Bins(bins)),
             TimeStepsText::Word(word) if word == "continuous" => Ok(Self::Continuous),
-            _ => Err("time_steps: expected a number of bins, at least 1, or \"continuous\"".into()),
+            _ => {
+                Err(format!("time_steps: expected a number of bins from 1 to {LARGEST_TIME_STEPS}, or \"continuous\""))
+            }
         }
     }
 }
@@ -74,13 +78,13 @@ impl Intensity2Latency {
     /// SpykeTorch's code with a number of bins; refuses images with too few non-zero intensities.
     ///
     /// # Errors
-    /// [`Error::Value`] for no bins.
+    /// [`Error::Value`] for no bins, or more than a million.
     pub fn new(number_of_spike_bins: u32) -> Result<Self, Error> {
-        if number_of_spike_bins == 0 {
+        if !(1..=LARGEST_TIME_STEPS).contains(&number_of_spike_bins) {
             return Err(Error::Value {
                 what: "number of spike bins".into(),
-                expected: "at least 1",
-                found: "0".into(),
+                expected: "1 to 1048576",
+                found: number_of_spike_bins.to_string(),
             });
         }
         Ok(Self { time_steps: TimeSteps::Bins(number_of_spike_bins), too_few: TooFew::Refuse })
