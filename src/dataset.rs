@@ -1,4 +1,4 @@
-//! Labelled samples from files: `.npz` directories of two layouts.
+//! Labelled samples from files: `.npz`, `.npy` and IDX in a directory.
 //!
 //! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel axis of a
 //! stored array stands is told by the network's input shape.
@@ -19,7 +19,7 @@ pub const NORMALIZATION_SAMPLES: usize = 2000;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The directory does not hold what is needed.
-    #[error("{directory}: expected {expected}, found neither")]
+    #[error("{directory}: expected {expected}, found none")]
     Missing {
         /// The data directory.
         directory: PathBuf,
@@ -66,8 +66,8 @@ pub struct Samples {
 
 /// A directory of data; files are read when they are asked for.
 ///
-/// Two layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's), and `test.npz` and
-/// `train.npz` with arrays `x` and `y`. Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255.
+/// Three layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as `.npy`),
+/// `test.npz` and `train.npz` with arrays `x` and `y`, and the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255.
 ///
 /// ```no_run
 /// use megasim::ann::graph::Shape;
@@ -164,44 +164,64 @@ impl Dataset {
         self.directory.join("train.npz")
     }
 
-    /// Samples to normalise a network with: `x_norm.npz`, or the first 2,000 of `train.npz`.
+    /// Samples to normalise a network with: `x_norm.npz`, or the first 2,000 of the training set.
     ///
     /// # Errors
     /// As [`Self::test`].
     pub fn normalization(&self, format: &Format) -> Result<Array2<f32>, Error> {
         let location = self.normalization_location()?;
-        let take = if location.name.is_some() { NORMALIZATION_SAMPLES } else { usize::MAX };
+        let is_made_for_it = location.file_name().starts_with("x_norm");
+        let take = if is_made_for_it { usize::MAX } else { NORMALIZATION_SAMPLES };
         Ok(read_images(&location, format.shape, Rows { skip: 0, take })?.0)
     }
 
     fn test_location(&self, name: &'static str) -> Result<Location, Error> {
-        let own = self.directory.join(format!("{name}_test.npz"));
-        if own.exists() {
-            return Ok(Location { path: own, name: None });
+        for ending in ["npz", "npy"] {
+            let path = self.directory.join(format!("{name}_test.{ending}"));
+            if path.exists() {
+                return Ok(Location { path, name: None });
+            }
         }
-        let pair = self.directory.join("test.npz");
-        if pair.exists() && !self.directory.join("x_test.npz").exists() {
-            return Ok(Location { path: pair, name: Some(name) });
+        let path = self.directory.join("test.npz");
+        if path.exists() && !self.directory.join("x_test.npz").exists() {
+            return Ok(Location { path, name: Some(name) });
         }
-        let expected = "'x_test.npz' and 'y_test.npz', or 'test.npz' with arrays 'x' and 'y'";
-        Err(Error::Missing { directory: self.directory.clone(), expected })
+        self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
+            directory: self.directory.clone(),
+            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', or MNIST's 't10k-images-idx3-ubyte'",
+        })
+    }
+
+    /// The unpacked files of MNIST.
+    fn idx_location(&self, set: &str, name: &str) -> Option<Location> {
+        let kind = if name == "x" { ["images", "idx3"] } else { ["labels", "idx1"] };
+        let paths = ["-", "."].map(|dot| self.directory.join(format!("{set}-{}{dot}{}-ubyte", kind[0], kind[1])));
+        paths.into_iter().find(|path| path.exists()).map(|path| Location { path, name: None })
     }
 
     fn normalization_location(&self) -> Result<Location, Error> {
-        let own = self.directory.join("x_norm.npz");
-        if own.exists() {
-            return Ok(Location { path: own, name: None });
+        for ending in ["npz", "npy"] {
+            let path = self.directory.join(format!("x_norm.{ending}"));
+            if path.exists() {
+                return Ok(Location { path, name: None });
+            }
         }
-        let pair = self.directory.join("train.npz");
-        if pair.exists() {
-            return Ok(Location { path: pair, name: Some("x") });
+        let path = self.directory.join("train.npz");
+        if path.exists() {
+            return Ok(Location { path, name: Some("x") });
         }
-        let expected = "'x_norm.npz', or 'train.npz' with an array 'x', to normalise with";
-        Err(Error::Missing { directory: self.directory.clone(), expected })
+        self.idx_location("train", "x").ok_or_else(|| Error::Missing {
+            directory: self.directory.clone(),
+            expected: "'x_norm.npz' (or .npy), 'train.npz' with an array 'x', or 'train-images-idx3-ubyte', to normalise with",
+        })
     }
 }
 
 impl Location {
+    fn file_name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     fn unusable(&self, message: impl Into<String>) -> Error {
         let place = self.name.map_or("its array".into(), |name| format!("array '{name}'"));
         Error::Unusable { path: self.path.clone(), place, message: message.into() }
@@ -220,6 +240,14 @@ impl Location {
         }
         let file = File::open(&self.path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
+        let plain = match &self.file_name()[..] {
+            name if name.ends_with(".npy") => Some(npy::read(&mut BufReader::new(&file), rows, size)),
+            name if name.ends_with("-ubyte") => Some(npy::read_idx(&mut BufReader::new(&file), rows, size)),
+            _ => None,
+        };
+        if let Some(array) = plain {
+            return array.map_err(|message| self.unusable(message));
+        }
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
         let mut entries: Vec<String> = archive.file_names().map(String::from).collect();
         entries.sort();

@@ -78,6 +78,35 @@ fn pairs_of_bytes_and_class_numbers() {
 }
 
 #[test]
+fn plain_arrays_and_the_files_of_mnist() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    ndarray_npy::write_npy(path("x_test.npy"), &channels_first()).unwrap();
+    ndarray_npy::write_npy(path("y_test.npy"), &Array1::from(vec![3u8, 1, 0, 2, 1])).unwrap();
+    let samples = Dataset::open(directory.path()).unwrap().test(&FORMAT, 1, Some(2)).unwrap();
+    assert_eq!((samples.y, samples.x[[0, 1]]), (vec![1, 0], 101.0));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let images: Vec<u8> =
+        [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3][..], &[0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6]]
+            .concat();
+    std::fs::write(path("t10k-images-idx3-ubyte"), &images).unwrap();
+    std::fs::write(path("train-images.idx3-ubyte"), &images).unwrap();
+    std::fs::write(path("t10k-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 3, 0]).unwrap();
+    let format = Format { shape: Shape::Maps { channels: 1, height: 2, width: 3 }, classes: 4 };
+    let data = Dataset::open(directory.path()).unwrap();
+    let samples = data.test(&format, 0, None).unwrap();
+    assert_eq!(samples.y, [3, 0]);
+    assert_eq!(samples.x.row(0).to_vec(), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+    assert_eq!(data.normalization(&format).unwrap().nrows(), 2);
+    std::fs::write(path("t10k-images-idx3-ubyte"), &images[..20]).unwrap();
+    assert!(error(directory.path(), &format).contains("the end or damage"));
+    std::fs::write(path("t10k-images-idx3-ubyte"), [0, 0, 8, 2, 255, 255, 255, 255, 255, 255, 255, 255]).unwrap();
+    assert!(error(directory.path(), &format).contains("can hold"));
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);

@@ -25,6 +25,36 @@ pub(crate) struct Array {
 /// Reads an array of real numbers; `most` is the number of bytes that the source can hold.
 pub(crate) fn read(source: &mut impl Read, rows: Rows, most: u64) -> Result<Array, String> {
     let header = Header::read(source)?;
+    read_rows(source, header, rows, most)
+}
+
+/// Reads an array in the format of the MNIST files, IDX: two zeros, the kind of number, how many axes, their sizes, the numbers; all
+/// with the most significant byte first.
+pub(crate) fn read_idx(source: &mut impl Read, rows: Rows, most: u64) -> Result<Array, String> {
+    let mut exact = |n: usize| {
+        let mut bytes = vec![0; n];
+        let read = source.read_exact(&mut bytes);
+        read.map(|()| bytes).map_err(|error| format!("expected an IDX header, found: {error}"))
+    };
+    let start = exact(4)?;
+    let number = match start[..] {
+        [0, 0, 0x08, _] => ">u1",
+        [0, 0, 0x09, _] => ">i1",
+        [0, 0, 0x0b, _] => ">i2",
+        [0, 0, 0x0c, _] => ">i4",
+        [0, 0, 0x0d, _] => ">f4",
+        [0, 0, 0x0e, _] => ">f8",
+        _ => return Err(format!("expected an IDX file, found bytes {start:02x?}")),
+    };
+    let number = Number::parse(number).ok_or("expected a known kind of number")?;
+    let sizes = exact(4 * usize::from(start[3]))?;
+    let sizes = sizes.chunks_exact(4).map(|size| size.iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte)));
+    let shape: Vec<usize> = sizes.collect();
+    let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+    read_rows(source, Header { number, fortran_order: false, shape, elements }, rows, most)
+}
+
+fn read_rows(source: &mut impl Read, header: Header, rows: Rows, most: u64) -> Result<Array, String> {
     let bytes = header.elements.and_then(|n| n.checked_mul(header.number.size));
     if bytes.is_none_or(|bytes| bytes as u64 > most) {
         return Err(format!("expected an array that a file of this size can hold, found shape {:?}", header.shape));
