@@ -275,3 +275,13 @@ fn the_demo_runs_again_and_again() {
     megasim(&[], directory.path()).code(1).stderr(contains("test.npz"));
     assert_eq!(fs::read_to_string(directory.path().join("megasim-demo/test.npz")).unwrap(), "mine");
 }
+
+#[test]
+fn a_list_of_parameters_is_no_single_spike_model() {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo/parameters/list-npz.npz");
+    let directory = tempfile::tempdir().unwrap();
+    // It is read, and then found to want other pictures.
+    megasim(&["eval", text(&list), "--data", text(&digits(""))], directory.path())
+        .code(1)
+        .stderr(contains("samples of shape (1, 10, 9)"));
+}

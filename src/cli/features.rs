@@ -191,9 +191,15 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
     Ok(bytes.into_inner())
 }
 
-/// Whether a path is a single-spike network's model, by its ending.
+/// Whether a path is a single-spike network's model: an `.npz` file that is no list of parameters, as Lasagne saves them.
 pub fn is_model(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"))
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) && !is_list(path)
+}
+
+/// Whether an archive holds arrays without names of their own (`arr_0`, ...).
+fn is_list(path: &Path) -> bool {
+    let archive = File::open(path).ok().and_then(|file| zip::ZipArchive::new(io::BufReader::new(file)).ok());
+    archive.is_some_and(|archive| archive.file_names().any(|name| name == "arr_0.npy"))
 }
 
 /// Ticks of a time bin in netfiles: a millisecond of microseconds.
