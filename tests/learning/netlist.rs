@@ -76,7 +76,7 @@ fn description(
         kernel_size = {kernel}
         stride = {stride}
         padding = {padding}
-        weight_std = 0.2
+        weight_std = 0.1
         threshold = {threshold}
         [layer.learning]
         rule = "stdp"
@@ -95,7 +95,7 @@ fn description(
         maps = 4
         kernel_size = 2
         padding = 1
-        weight_std = 0.2
+        weight_std = 0.1
         threshold = 1.5
         "#
     ))
