@@ -1,7 +1,7 @@
 //! `megasim features`: what the last layer of a trained single-spike network fires, and how well that tells classes.
 
 use super::diagnostic::report;
-use super::provenance;
+use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
@@ -140,7 +140,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let svg = maps_as_svg(stimuli.maps.view());
         whole::write_file(path, replace, |file| file.write_all(svg.as_bytes())).map_err(report)?;
     }
-    println!("{} samples, {} neurons each: {}", samples.y.len(), last_shape(&model.network), arguments.out.display());
+    print(&format!(
+        "{} samples, {} neurons each: {}\n",
+        samples.y.len(),
+        last_shape(&model.network),
+        arguments.out.display()
+    ));
     let mut inputs = vec![arguments.model.clone()];
     inputs.extend(files);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
@@ -228,10 +233,10 @@ pub fn convert(model: &Path, data: &Path, out: &Path, replace: Replace) -> Resul
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
     let modules = netlist.modules().len();
-    println!(
-        "{modules} modules, a bin is {TICKS_PER_BIN} ticks. Next:\n  megasim run {}/megasim.sch --out DIR",
+    print(&format!(
+        "{modules} modules, a bin is {TICKS_PER_BIN} ticks. Next:\n  megasim run {}/megasim.sch --out DIR\n",
         out.display()
-    );
+    ));
     Ok(())
 }
 
@@ -274,7 +279,7 @@ pub fn evaluate(question: &Question) -> Result<()> {
     table.add_row(vec!["test samples".to_string(), total.to_string()]);
     table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
     table.add_row(vec!["silent".to_string(), silent.to_string()]);
-    println!("{table}");
+    print(&format!("{table}\n"));
     if let Some(path) = question.json {
         let result = json!({ "samples": total, "accuracy": accuracy, "silent": silent });
         whole::write_file(path, question.replace, |file| writeln!(file, "{result:#}")).map_err(report)?;

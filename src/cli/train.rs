@@ -2,7 +2,7 @@
 
 use super::diagnostic::report;
 use super::features::{feature_sets, stimuli};
-use super::provenance;
+use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -136,7 +136,7 @@ fn train<W: Weight>(
         return Err(report(error));
     }
     let (network, progress) = trainer.into_parts();
-    println!("{}", table(&progress));
+    print(&format!("{}\n", table(&progress)));
     let classifier = match description.readout {
         Some(Readout::Linear { c }) => Some(classifier(&network, &stimuli, c, arguments.seed)?),
         _ => None,
@@ -202,7 +202,7 @@ fn classifier<W: Weight>(
     let features = network.shape(network.len()).len();
     let classifier = LinearClassifier::train(&sets, stimuli.labels(), features, c, seed).map_err(report)?;
     let right = sets.iter().zip(stimuli.labels()).filter(|(set, label)| classifier.predict(set) == **label).count();
-    println!("linear read-out: {right} of {} training samples right", sets.len());
+    print(&format!("linear read-out: {right} of {} training samples right\n", sets.len()));
     Ok(classifier)
 }
 
