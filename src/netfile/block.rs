@@ -54,11 +54,16 @@ impl Value {
 pub(super) struct Block<'a> {
     scanner: Scanner<'a>,
     values: Vec<Value>,
+    passed: &'a dyn Fn(usize),
 }
 
+/// Bytes of a matrix between two reports of how far it is parsed.
+const TELL_EVERY: usize = 4 << 20;
+
 impl<'a> Block<'a> {
-    pub fn new(scanner: Scanner<'a>) -> Self {
-        Self { scanner, values: Vec::new() }
+    /// `passed` is told from time to time up to where the text will not be looked at again, unless for a fault.
+    pub fn new(scanner: Scanner<'a>, passed: &'a dyn Fn(usize)) -> Self {
+        Self { scanner, values: Vec::new(), passed }
     }
 
     /// The line `.integers`.
@@ -166,7 +171,12 @@ impl<'a> Block<'a> {
         if let Some(cells) = Arc::get_mut(&mut weights)
             && width > 0
         {
+            let mut told = self.scanner.at;
             for (k, row) in cells.chunks_exact_mut(width).enumerate() {
+                if self.scanner.at - told >= TELL_EVERY {
+                    told = self.scanner.at;
+                    (self.passed)(told);
+                }
                 self.row(row).map_err(|flaw| Flaw {
                     expected: format!("{} (row {} of {rows} of {what})", flaw.expected, k + 1),
                     ..flaw

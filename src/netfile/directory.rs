@@ -2,7 +2,7 @@
 
 use super::error::{Error, Flaw, TextError, Warning, WarningKind, quoted};
 use super::events::{parse_stimulus, write_stimulus};
-use super::parameters::{Parameters, parse_parameters, write_parameters};
+use super::parameters::{Parameters, parse_and_tell, write_parameters};
 use super::schematic::{Kind, Line, LineElement, Schematic, parse_all, write_schematic};
 use super::state::{parse_state, write_state};
 use crate::network::{
@@ -178,7 +178,7 @@ impl Reader<'_> {
     }
 
     /// The bytes of a file that the schematic names; the schematic's line is at fault if there are none.
-    fn bytes(&mut self, line: &Line, name: &str) -> Option<Vec<u8>> {
+    fn bytes(&mut self, line: &Line, name: &str) -> Option<Text> {
         match bytes_of(&self.path(name)) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
@@ -229,7 +229,7 @@ impl Reader<'_> {
         };
         let busy = self.state(line, state);
         let Some(text) = self.bytes(line, parameters) else { return };
-        let read = match parse_parameters(&text, *kind) {
+        let read = match parse_and_tell(&text, *kind, &|at| text.put_away(at)) {
             Ok(read) => read,
             Err(fault) => return self.fault(&self.path(parameters), fault),
         };
@@ -298,10 +298,46 @@ impl Reader<'_> {
     }
 }
 
+/// The bytes of a file.
+#[derive(Debug)]
+pub(super) enum Text {
+    /// Read.
+    Read(Vec<u8>),
+    /// Mapped.
+    Mapped(memmap2::Mmap),
+}
+
+/// Files from this size on are mapped.
+const MAPPED_FROM: usize = 64 << 20;
+
+impl std::ops::Deref for Text {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Read(bytes) => bytes,
+            Self::Mapped(map) => map,
+        }
+    }
+}
+
+impl Text {
+    /// Gives the memory of the first bytes back; they come from the file again if they are looked at.
+    fn put_away(&self, bytes: usize) {
+        #[cfg(unix)]
+        if let Self::Mapped(map) = self {
+            // SAFETY: nobody wrote to the map, so that the file still has the same bytes. If the system will not, memory stays in use.
+            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, 0, bytes) };
+        }
+        #[cfg(not(unix))]
+        let _ = bytes;
+    }
+}
+
 /// All bytes of a regular file.
 ///
 /// Read, not mapped: a mapped file that another program shortens meanwhile kills this one, and reading costs little beside parsing.
-pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
+/// Only where the text would take more memory than it is worth is it mapped, and put away while it is parsed.
+pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
     let error = |source| Error::Read { path: path.into(), source };
     let not_a_file = |found| Error::NotAFile { path: path.into(), expected: "a file", found };
     let metadata = fs::metadata(path).map_err(error)?;
@@ -313,6 +349,11 @@ pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
     }
     let mut bytes = Vec::new();
     let length = usize::try_from(metadata.len()).map_err(|_| not_a_file("more than this machine can address"))?;
+    if length >= MAPPED_FROM {
+        let file = File::open(path).map_err(error)?;
+        // SAFETY: as safe as mapping is: see above.
+        return unsafe { memmap2::Mmap::map(&file) }.map(Text::Mapped).map_err(error);
+    }
     bytes.try_reserve_exact(length).map_err(|_| not_a_file("more than the memory holds"))?;
     File::open(path).and_then(|file| file.take(metadata.len()).read_to_end(&mut bytes)).map_err(error)?;
     if bytes.len() != length {
@@ -321,7 +362,7 @@ pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
             bytes.len()
         ))));
     }
-    Ok(bytes)
+    Ok(Text::Read(bytes))
 }
 
 /// Writes a network, its stimuli (one a source) and states under the given names into a directory that is there; take a

@@ -93,7 +93,12 @@ pub struct Parameters {
 /// # Errors
 /// The line at fault.
 pub fn parse_parameters(text: &[u8], kind: Kind) -> Result<Parameters, TextError> {
-    parse(&mut Block::new(Scanner::new(text)), kind).map_err(|flaw| flaw.locate(text))
+    parse_and_tell(text, kind, &|_| {})
+}
+
+/// The same for a text of which the part up to where `passed` was told may be put away meanwhile.
+pub(super) fn parse_and_tell(text: &[u8], kind: Kind, passed: &dyn Fn(usize)) -> Result<Parameters, TextError> {
+    parse(&mut Block::new(Scanner::new(text), passed), kind).map_err(|flaw| flaw.locate(text))
 }
 
 fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, Flaw> {

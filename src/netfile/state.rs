@@ -11,7 +11,7 @@ use std::io::{self, Write};
 /// # Errors
 /// The line at fault.
 pub fn parse_state(text: &[u8]) -> Result<Tick, TextError> {
-    let mut block = Block::new(Scanner::new(text));
+    let mut block = Block::new(Scanner::new(text), &|_| {});
     let parsed = block.head().and_then(|()| {
         let [time] = block.keys("the state", ["time_busy_initial"], 1)?;
         block.tail()?;
