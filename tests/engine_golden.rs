@@ -2,7 +2,7 @@
 //! variant of this machine.
 
 use megasim::engine::kernels::Variant;
-use megasim::engine::{Mode, Plan, Probes, Simulation};
+use megasim::engine::{Mode, Plan, Probes, Simulation, batch};
 use megasim::netfile;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,11 @@ fn check(directory: &Path, expected: &Path, mode: Mode, variant: Variant) {
         }
         assert_eq!(found, wanted, "{} {mode:?} {variant:?} {name}", directory.display());
         assert_eq!(record.summary.events[id], wanted.lines().count() as u64);
+    }
+    let threads = |n: usize| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+    for n in [1, 2] {
+        let batch = threads(n).install(|| batch::run(&plan, mode, &probes, &netfiles.stimuli));
+        assert_eq!(batch.as_ref(), Ok(&record), "{} {mode:?} cut at resets, {n} threads", directory.display());
     }
     let files = fs::read_dir(expected).unwrap().count();
     assert_eq!(files, netfiles.network.nodes().len(), "one file a node in {}", expected.display());
@@ -68,4 +73,17 @@ fn directories_written_by_snn_toolbox() {
             check(&directory, &directory.join("expected/clocked"), Mode::Clocked { dt: 1 }, variant);
         }
     }
+}
+
+#[test]
+fn a_batch_is_cut_at_its_resets() {
+    let directory = data().join("netfiles/toolbox-mlp-mixed-bias-batch");
+    let netfiles = netfile::read(&directory.join("megasim.sch")).unwrap();
+    let plan = Plan::new(&netfiles.network).unwrap();
+    let resets: Vec<_> = netfiles.stimuli[2].t_pre().to_vec();
+    for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
+        assert_eq!(batch::cuts(&plan, mode, &netfiles.stimuli), resets[..resets.len() - 1], "{mode:?}");
+    }
+    // A step that holds a reset and spikes cannot be cut.
+    assert!(batch::cuts(&plan, Mode::Clocked { dt: 3 }, &netfiles.stimuli).is_empty());
 }

@@ -5,7 +5,7 @@ mod common;
 use common::random_network::random_network;
 use common::reference;
 use megasim::engine::kernels::Variant;
-use megasim::engine::{Error, Limits, Mode, Plan, Probes, Record, Simulation};
+use megasim::engine::{Error, Limits, Mode, Plan, Probes, Record, Simulation, batch};
 use megasim::network::*;
 use proptest::prelude::*;
 
@@ -123,6 +123,37 @@ fn wide_kernel() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     })
 }
 
+/// Two layers without delay, samples, and resets that reach both, one or none, in a tick of their own or not.
+fn batch_of_samples() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+    let reset_ticks = prop::collection::vec((0i64..40, prop::bool::weighted(0.8), prop::bool::weighted(0.8)), 0..6);
+    let spikes = prop::collection::vec((0i64..40, 0i32..3), 0..60);
+    let shapes = (plain_neurons(), plain_neurons(), weights(3 * 5), weights(5 * 2), prop::bool::weighted(0.2));
+    (shapes, reset_ticks, spikes).prop_map(|((one, two, first, second, delayed), resets, spikes)| {
+        let mut builder = NetworkBuilder::new();
+        let input = builder.source("in").unwrap();
+        let reset = [builder.source("reset_1").unwrap(), builder.source("reset_2").unwrap()];
+        let mut layer = |from: NodeId, k: usize, neurons, n: u32, weights: std::sync::Arc<[i32]>| {
+            let array = Array { nx: n, ny: 1, x_min: 0, y_min: 0 };
+            let lines = weights.len() as u32 / n;
+            let port = |nx_pre, weights| FullyConnectedPort { nx_pre, ny_pre: 1, weights };
+            let ports = vec![port(lines, weights), port(1, vec![0; n as usize].into())];
+            let full = FullyConnected { array, neurons, ports, output: Output::whole(array) };
+            let mut module = module(ModuleKind::FullyConnected(full), &[from, reset[k]]);
+            module.timing.delay_to_process = i64::from(delayed);
+            builder.module(module, &[format!("layer_{k}")]).unwrap()[0]
+        };
+        let hidden = layer(input, 0, one, 5, first);
+        layer(hidden, 1, two, 2, second);
+        let polarity = Polarity::Positive;
+        let spike = |(t_pre, x)| StimulusEvent { t_pre, x, y: 0, polarity };
+        let of = |pick: fn(&(i64, bool, bool)) -> bool| {
+            Stimulus::from_events(resets.iter().filter(|it| pick(it)).map(|it| StimulusEvent::reset(it.0)))
+        };
+        let stimuli = vec![Stimulus::from_events(spikes.into_iter().map(spike)), of(|it| it.1), of(|it| it.2)];
+        (builder.build(60).unwrap(), stimuli)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, max_global_rejects: 20_000, ..ProptestConfig::default() })]
 
@@ -140,5 +171,15 @@ proptest! {
     fn wide_layers((network, stimuli) in prop_oneof![wide_matrix(), wide_kernel()], dt in 1i64..4) {
         compare(&network, &stimuli, Mode::Event, || reference::run_event(&network, &stimuli))?;
         compare(&network, &stimuli, Mode::Clocked { dt }, || reference::run_clocked(&network, &stimuli, dt))?;
+    }
+
+    #[test]
+    fn samples_between_resets((network, samples) in batch_of_samples(), dt in 1i64..3) {
+        for mode in [Mode::Event, Mode::Clocked { dt }] {
+            let plan = Plan::new(&network).unwrap();
+            let probes = Probes::all(&network);
+            let whole = Simulation::new(&plan, mode, &probes).run(&samples);
+            prop_assert_eq!(batch::run(&plan, mode, &probes, &samples), whole);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{diagnostic, provenance};
 use clap::Args;
-use megasim::engine::{Mode, Plan, Probes, Record, Simulation};
+use megasim::engine::{Mode, Plan, Probes, Record, batch};
 use megasim::netfile::{self, Netfiles};
 use megasim::network::{Network, Tick};
 use megasim::whole::{self, NewDirectory, Replace};
@@ -119,7 +119,7 @@ pub fn run_in_place(schematic: &Path) -> Result<()> {
 
 fn simulate(network: &Network, mode: Mode, stimuli: &[megasim::network::Stimulus]) -> Result<Record> {
     let plan = Plan::new(network).map_err(diagnostic::report)?;
-    Simulation::new(&plan, mode, &Probes::all(network)).run(stimuli).map_err(diagnostic::report)
+    batch::run(&plan, mode, &Probes::all(network), stimuli).map_err(diagnostic::report)
 }
 
 fn module_name(network: &Network, module: usize) -> &str {
