@@ -26,6 +26,14 @@ struct Case {
     ticks: Tick,
 }
 
+impl Case {
+    /// Other thresholds.
+    fn scale(&mut self, threshold: i32) {
+        self.network.set(|_| true, "THplus", threshold.into()).unwrap();
+        self.floor.threshold = threshold;
+    }
+}
+
 fn neurons() -> NeuronParameters {
     NeuronParameters { threshold_plus: THRESHOLD, ..NeuronParameters::default() }
 }
@@ -181,6 +189,26 @@ fn ring(n: usize, spikes: usize, ticks: Tick) -> Case {
     Case { name: "ring of 10,000 neurons", network: builder.build(ticks).unwrap(), floor, stimulus, ticks }
 }
 
+/// Time of a run over four decades of operations: layers of `n` on `n` neurons, 100 ticks.
+fn scaling() {
+    println!("\n{:<26} {:>12} {:>10} {:>14}", "dense n x n, 100 ticks", "operations", "ms a run", "ns/operation");
+    for n in [32, 100, 320, 1000, 3200] {
+        let case = mlp("", &[n, n], |_| (-300_000, 320_000), 0.1, 100);
+        let plan = Plan::new(&case.network).unwrap();
+        let mut simulation = Simulation::new(&plan, Mode::Event, &Probes::none());
+        let stimuli = [case.stimulus];
+        let operations = simulation.run(&stimuli).unwrap().summary.synaptic_operations as f64;
+        let repeats = (3e7 / operations).ceil() as usize;
+        let times = (0..9).map(|_| {
+            let start = cpu_seconds();
+            (0..repeats).for_each(|_| drop(std::hint::black_box(simulation.run(&stimuli).unwrap())));
+            (cpu_seconds() - start) / repeats as f64
+        });
+        let seconds = median(times.collect());
+        println!("{n:<26} {operations:>12} {:>10.4} {:>14.3}", seconds * 1e3, seconds * 1e9 / operations);
+    }
+}
+
 /// CPU time of this thread in seconds: other programs on the machine do not count.
 fn cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -195,10 +223,16 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn main() {
     let only: Option<String> = std::env::args().nth(1).filter(|word| !word.starts_with("--"));
     type Make = fn() -> Case;
-    let cases: [(&str, Make); 6] = [
+    let cases: [(&str, Make); 7] = [
         ("mlp", || {
             let range = |k: usize| [(-420_000, 440_000), (-1_500_000, 1_560_000), (-900_000, 920_000)][k];
             mlp("MLP 784-128-128-10", &[784, 128, 128, 10], range, 0.13, 100)
+        }),
+        ("narrow", || {
+            let range = |k: usize| [(-4_200, 4_400), (-15_000, 15_600), (-9_000, 9_200)][k];
+            let mut case = mlp("the same in 16 bits", &[784, 128, 128, 10], range, 0.13, 100);
+            case.scale(100_000);
+            case
         }),
         ("conv", lenet),
         ("l3", || mlp("dense 4096x4096, 64 MiB", &[4096, 4096], |_| (-70_000, 90_000), 0.05, 10)),
@@ -255,5 +289,8 @@ fn main() {
             ratios.iter().copied().fold(f64::INFINITY, f64::min),
             ratios.iter().copied().fold(0.0, f64::max)
         );
+    }
+    if only.as_ref().is_none_or(|only| only == "scaling") {
+        scaling();
     }
 }

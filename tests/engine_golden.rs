@@ -2,7 +2,7 @@
 //! variant of this machine.
 
 use megasim::engine::kernels::Variant;
-use megasim::engine::{Mode, Plan, Probes, Simulation, batch};
+use megasim::engine::{Mode, Options, Plan, Probes, Simulation, batch};
 use megasim::netfile;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ fn data() -> PathBuf {
 /// Runs a netfile directory and compares the event files with the expected ones.
 fn check(directory: &Path, expected: &Path, mode: Mode, variant: Variant) {
     let netfiles = netfile::read(&directory.join("megasim.sch")).unwrap();
-    let plan = Plan::with_kernels(&netfiles.network, variant).unwrap();
+    let options = Options { kernel: variant, ..Options::default() };
+    let plan = Plan::with_options(&netfiles.network, options).unwrap();
     let probes = Probes::all(&netfiles.network);
     let mut simulation = Simulation::new(&plan, mode, &probes);
     let record = simulation.run(&netfiles.stimuli).unwrap();

@@ -5,13 +5,13 @@ mod common;
 use common::random_network::random_network;
 use common::reference;
 use megasim::engine::kernels::Variant;
-use megasim::engine::{Error, Limits, Mode, Plan, Probes, Record, Simulation, batch};
+use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, Record, Simulation, batch};
 use megasim::network::*;
 use proptest::prelude::*;
 
 /// Loops without delay may run away in the reference, which has no limits: such a network is passed over where the engine says so.
-fn run(network: &Network, stimuli: &[Stimulus], mode: Mode, variant: Variant) -> Result<Record, Error> {
-    let plan = Plan::with_kernels(network, variant)?;
+fn run(network: &Network, stimuli: &[Stimulus], mode: Mode, options: Options) -> Result<Record, Error> {
+    let plan = Plan::with_options(network, options)?;
     let limits = Limits { events_per_tick: 3_000, pending: 3_000 };
     Simulation::new(&plan, mode, &Probes::all(network)).with_limits(limits).run(stimuli)
 }
@@ -22,11 +22,13 @@ fn compare(
     mode: Mode,
     reference: impl Fn() -> Result<Vec<EventLog>, reference::OutsideMatrix>,
 ) -> Result<(), TestCaseError> {
-    for variant in Variant::available() {
-        match run(network, stimuli, mode, variant) {
+    let all =
+        Variant::available().into_iter().flat_map(|kernel| [true, false].map(|narrow| Options { kernel, narrow }));
+    for options in all {
+        match run(network, stimuli, mode, options) {
             Ok(record) => {
                 let logs: Vec<_> = record.nodes.into_iter().flatten().collect();
-                prop_assert_eq!(Ok(logs.clone()), reference(), "{:?}", variant);
+                prop_assert_eq!(Ok(logs.clone()), reference(), "{:?}", options);
                 let counts: Vec<_> = logs.iter().map(|log| log.len() as u64).collect();
                 prop_assert_eq!(record.summary.events, counts);
             }
@@ -79,18 +81,31 @@ fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
 fn wide_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     (prop_oneof![1usize..70, 120usize..140, 250usize..300], plain_neurons(), 1u32..5).prop_flat_map(
         |(n, neurons, lines)| {
-            (weights(n * lines as usize), stimulus(lines as i32, 1)).prop_map(move |(weights, stimulus)| {
-                let array = Array { nx: n as u32, ny: 1, x_min: 0, y_min: 0 };
-                let ports = vec![FullyConnectedPort { nx_pre: lines, ny_pre: 1, weights }];
-                let output = Output::whole(array);
-                let kind = ModuleKind::FullyConnected(FullyConnected { array, neurons, ports, output });
-                let mut builder = NetworkBuilder::new();
-                let input = builder.source("in").unwrap();
-                builder.module(module(kind, &[input]), &["out"]).unwrap();
-                (builder.build(20).unwrap(), vec![stimulus])
-            })
+            (weights(n * lines as usize), stimulus(lines as i32, 1))
+                .prop_map(move |(weights, stimulus)| (one_layer(n, lines, neurons, weights), vec![stimulus]))
         },
     )
+}
+
+/// One fully connected layer that is large enough, with weights small enough, to be kept in 16 bits.
+fn narrow_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+    let weight = prop_oneof![20 => -9i32..12, 1 => Just(i32::from(i16::MIN)), 1 => Just(i32::from(i16::MAX))];
+    (prop_oneof![1usize..70, 120usize..140, 250usize..300], plain_neurons()).prop_flat_map(move |(n, neurons)| {
+        let lines = 4096_usize.div_ceil(n);
+        let weights = prop::collection::vec(weight.clone(), n * lines);
+        (weights, stimulus(lines as i32, 1))
+            .prop_map(move |(weights, stimulus)| (one_layer(n, lines as u32, neurons, weights.into()), vec![stimulus]))
+    })
+}
+
+fn one_layer(n: usize, lines: u32, neurons: NeuronParameters, weights: std::sync::Arc<[i32]>) -> Network {
+    let array = Array { nx: n as u32, ny: 1, x_min: 0, y_min: 0 };
+    let ports = vec![FullyConnectedPort { nx_pre: lines, ny_pre: 1, weights }];
+    let kind = ModuleKind::FullyConnected(FullyConnected { array, neurons, ports, output: Output::whole(array) });
+    let mut builder = NetworkBuilder::new();
+    let input = builder.source("in").unwrap();
+    builder.module(module(kind, &[input]), &["out"]).unwrap();
+    builder.build(20).unwrap()
 }
 
 /// One convolutional layer of several maps: stretches of any length, strides, clipping.
@@ -168,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn wide_layers((network, stimuli) in prop_oneof![wide_matrix(), wide_kernel()], dt in 1i64..4) {
+    fn wide_layers((network, stimuli) in prop_oneof![4 => wide_matrix(), 4 => wide_kernel(), 1 => narrow_matrix()], dt in 1i64..4) {
         compare(&network, &stimuli, Mode::Event, || reference::run_event(&network, &stimuli))?;
         compare(&network, &stimuli, Mode::Clocked { dt }, || reference::run_clocked(&network, &stimuli, dt))?;
     }

@@ -63,7 +63,7 @@ pub struct Floor {
     layers: Vec<Layer>,
     /// Columns of the input.
     width: usize,
-    threshold: i32,
+    pub threshold: i32,
     ring: Option<(usize, usize)>,
     now: Vec<u32>,
     next: Vec<u32>,

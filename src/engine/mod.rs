@@ -18,7 +18,7 @@ mod record;
 mod synapses;
 mod timing;
 
-pub use plan::Plan;
+pub use plan::{Options, Plan};
 pub use record::{Probes, Record, Summary};
 
 use crate::network::{NodeId, Stimulus, Tick};

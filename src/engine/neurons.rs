@@ -2,7 +2,7 @@
 
 use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
-use super::synapses::{Port, Stretch, Synapses};
+use super::synapses::{Port, Stretch, Synapses, Weights};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 
 /// "Not yet", as a time.
@@ -56,6 +56,8 @@ pub(super) struct Neurons {
     hits: Vec<Hit>,
     /// Lines of the matrix that a run of events reads.
     lines: Vec<u32>,
+    /// One line of narrow weights made wide.
+    wide: Vec<i32>,
     /// Input of the step, in clocked mode.
     sums: Sums,
 }
@@ -107,6 +109,7 @@ impl Neurons {
             saturations: vec![0; plan.maps],
             hits: Vec::new(),
             lines: Vec::new(),
+            wide: Vec::new(),
             sums: Sums::default(),
         };
         neurons.start(plan);
@@ -343,7 +346,10 @@ impl Neurons {
                     }
                     lines.push(column + row * *nx_pre);
                 }
-                kernels::run_lines(variant, v, weights, lines, sign, &mut fire);
+                match weights {
+                    Weights::Wide(weights) => kernels::run_lines(variant, v, weights, lines, sign, &mut fire),
+                    Weights::Narrow(matrix) => kernels::run_narrow(variant, v, matrix, lines, sign, &mut fire),
+                }
                 (lines.len() * v.len()) as u64
             }
             Synapses::Kernel(kernel) => {
@@ -376,8 +382,8 @@ impl Neurons {
         let tests = self.tests(plan, up, down);
         let thresholds = (plan.neurons.threshold_plus, plan.neurons.threshold_minus);
         let mut operations = 0;
-        let Self { v, hits, saturations, .. } = self;
-        reach(plan, port, x, y, |weights, stretch| {
+        let Self { v, hits, saturations, wide, .. } = self;
+        reach(plan, port, wide, x, y, |weights, stretch| {
             operations += stretch.len as u64;
             let v = &mut v[stretch.neuron..][..stretch.len];
             let w = &weights[stretch.weight..][..stretch.len];
@@ -402,7 +408,8 @@ impl Neurons {
         out: &mut impl Spikes,
     ) -> Result<Work, Outside> {
         let mut work = Work::default();
-        reach(plan, port, x, y, |weights, stretch| {
+        let mut wide = std::mem::take(&mut self.wide);
+        let reached = reach(plan, port, &mut wide, x, y, |weights, stretch| {
             for k in 0..stretch.len {
                 let n = stretch.neuron + k;
                 work.operations += 1;
@@ -420,8 +427,9 @@ impl Neurons {
                     out.spike(spike);
                 }
             }
-        })?;
-        Ok(work)
+        });
+        self.wide = wide;
+        reached.map(|()| work)
     }
 
     /// A control event of a softmax module: the neuron with the highest potential spikes, the first one on ties.
@@ -457,13 +465,13 @@ impl Neurons {
         port: &Port,
         (x, y, sign): (i32, i32, Sign),
     ) -> Result<u64, Outside> {
-        let sums = &mut self.sums;
+        let Self { sums, wide, .. } = self;
         let most = port.most_up.max(port.most_down);
         let mut operations = 0;
         if most > i64::from(i32::MAX) {
             // Only -2^31 with its sign changed: it does not fit a 32-bit sum even alone.
             sums.widen(self.v.len());
-            reach(plan, port, x, y, |weights, stretch| {
+            reach(plan, port, wide, x, y, |weights, stretch| {
                 operations += stretch.len as u64;
                 let wide = &mut sums.wide[stretch.neuron..][..stretch.len];
                 for (sum, &weight) in wide.iter_mut().zip(&weights[stretch.weight..]) {
@@ -473,7 +481,7 @@ impl Neurons {
             return Ok(operations);
         }
         sums.make_room(self.v.len(), most);
-        reach(plan, port, x, y, |weights, stretch| {
+        reach(plan, port, wide, x, y, |weights, stretch| {
             operations += stretch.len as u64;
             let sums = &mut sums.narrow[stretch.neuron..][..stretch.len];
             kernels::add(variant, sums, &weights[stretch.weight..][..stretch.len], sign);
@@ -563,6 +571,7 @@ impl Sums {
 fn reach(
     plan: &NeuronPopulation,
     port: &Port,
+    wide: &mut Vec<i32>,
     x: i32,
     y: i32,
     mut touch: impl FnMut(&[i32], Stretch),
@@ -577,7 +586,14 @@ fn reach(
             }
             let len = plan.array.nx as usize;
             let line = column as usize + row as usize * *nx_pre as usize;
-            touch(weights, Stretch { neuron: 0, weight: line * len, len });
+            match weights {
+                Weights::Wide(weights) => touch(weights, Stretch { neuron: 0, weight: line * len, len }),
+                Weights::Narrow(matrix) => {
+                    wide.clear();
+                    wide.extend(matrix.weights[line * matrix.stride..][..len].iter().map(|&w| i32::from(w)));
+                    touch(wide, Stretch { neuron: 0, weight: 0, len });
+                }
+            }
         }
         Synapses::Kernel(kernel) => {
             kernel.reach(plan.array, plan.maps, x, y, |stretch| touch(&kernel.weights, stretch));

@@ -4,7 +4,7 @@
 //! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps is one
 //! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
 
-use super::synapses::{Kernel, Port, Synapses};
+use super::synapses::{Kernel, Port, Synapses, Weights};
 use super::{Error, kernels};
 use crate::network::{
     Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronParameters,
@@ -49,6 +49,22 @@ pub struct Plan {
     pub(super) modules: usize,
     pub(super) t_max: Tick,
     pub(super) kernel: kernels::Variant,
+}
+
+/// How a network is compiled. Nothing here changes what a run gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The kernels, one of those that this machine has.
+    pub kernel: kernels::Variant,
+    /// Whether matrices whose weights all fit 16 bits are kept so: half the memory to read.
+    pub narrow: bool,
+}
+
+impl Default for Options {
+    /// The fastest kernels, narrow where it can be.
+    fn default() -> Self {
+        Self { kernel: kernels::Variant::best(), narrow: true }
+    }
 }
 
 /// What happens to the events of one node.
@@ -158,17 +174,21 @@ impl Plan {
     /// # Errors
     /// [`Error::TooLarge`] if it has more neurons in all than this build accepts.
     pub fn new(network: &Network) -> Result<Self, Error> {
-        Self::with_kernels(network, kernels::Variant::best())
+        Self::with_options(network, Options::default())
     }
 
-    /// Compiles a network for a given kernel variant; all variants give the same bytes.
-    pub fn with_kernels(network: &Network, kernel: kernels::Variant) -> Result<Self, Error> {
+    /// Compiles a network as the options say; they all give the same bytes.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
         let neurons: u64 = network.modules().iter().map(|module| cells(&module.kind)).sum();
         if neurons > super::MAX_CELLS {
             return Err(Error::TooLarge { found: neurons });
         }
         let groups = group(network);
-        let populations: Vec<_> = groups.iter().map(|(members, inputs)| population(network, members, inputs)).collect();
+        let populations: Vec<_> =
+            groups.iter().map(|(members, inputs)| population(network, members, inputs, options)).collect();
 
         let mut nodes: Vec<_> = network
             .nodes()
@@ -211,7 +231,7 @@ impl Plan {
             sources: network.sources().to_vec(),
             modules: network.modules().len(),
             t_max: network.t_max(),
-            kernel,
+            kernel: options.kernel,
         })
     }
 
@@ -285,7 +305,7 @@ fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
     groups
 }
 
-fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput]) -> Population {
+fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], options: Options) -> Population {
     let module = &network.modules()[members[0].index()];
     let kind = match &module.kind {
         ModuleKind::Conv(conv) => {
@@ -312,7 +332,8 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput]) -> 
         }
         ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
             let ports = full.ports.iter().map(|FullyConnectedPort { nx_pre, ny_pre, weights }| {
-                Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights: weights.clone() })
+                let weights = Weights::new(weights, full.array.len(), options.narrow);
+                Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights })
             });
             PopulationKind::Neurons(NeuronPopulation {
                 maps: 1,

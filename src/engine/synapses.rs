@@ -17,9 +17,48 @@ pub(super) struct Port {
 #[derive(Debug, Clone)]
 pub(super) enum Synapses {
     /// A line of weights for each presynaptic address.
-    Matrix { nx_pre: u32, ny_pre: u32, weights: Arc<[i32]> },
+    Matrix { nx_pre: u32, ny_pre: u32, weights: Weights },
     /// A kernel for each map.
     Kernel(Kernel),
+}
+
+/// The weights of a matrix, as wide as they need to be.
+#[derive(Debug, Clone)]
+pub(super) enum Weights {
+    /// As the network has them: lines of as many weights as there are neurons.
+    Wide(Arc<[i32]>),
+    /// 16 bits, exactly.
+    Narrow(NarrowMatrix),
+}
+
+/// Lines of 16-bit weights, padded with zeros to whole vectors of 16.
+#[derive(Debug, Clone)]
+pub(super) struct NarrowMatrix {
+    pub weights: Vec<i16>,
+    /// Weights from line to line.
+    pub stride: usize,
+}
+
+/// Matrices below this size lie in the first cache anyway; above the other the copy would take memory that a network of that size
+/// needs.
+const NARROW_SIZES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
+
+impl Weights {
+    /// Takes the weights of `n` neurons, narrow if wanted and if every one fits.
+    pub fn new(weights: &Arc<[i32]>, n: usize, narrow: bool) -> Self {
+        let (low, high) = kernels::extremes(weights);
+        let fits = i16::try_from(low).is_ok() && i16::try_from(high).is_ok();
+        if !narrow || !fits || n == 0 || !NARROW_SIZES.contains(&weights.len()) {
+            return Self::Wide(weights.clone());
+        }
+        let stride = n.next_multiple_of(16);
+        let mut padded = vec![0; weights.len() / n * stride];
+        for (line, wide) in padded.chunks_exact_mut(stride).zip(weights.chunks_exact(n)) {
+            // They fit: see above.
+            line.iter_mut().zip(wide).for_each(|(narrow, &wide)| *narrow = wide as i16);
+        }
+        Self::Narrow(NarrowMatrix { weights: padded, stride })
+    }
 }
 
 /// Kernels of all maps for one port. For row `j`, the taps of each column residue modulo `x_stride` lie together, because
@@ -219,11 +258,14 @@ impl Port {
     }
 
     pub fn new(synapses: Synapses) -> Self {
-        let weights = match &synapses {
-            Synapses::Matrix { weights, .. } => weights,
-            Synapses::Kernel(kernel) => &kernel.weights,
+        let (low, high) = match &synapses {
+            Synapses::Matrix { weights: Weights::Wide(weights), .. } => kernels::extremes(weights),
+            Synapses::Matrix { weights: Weights::Narrow(matrix), .. } => {
+                let (low, high) = matrix.weights.iter().fold((0, 0), |(low, high), &w| (w.min(low), w.max(high)));
+                (low.into(), high.into())
+            }
+            Synapses::Kernel(kernel) => kernels::extremes(&kernel.weights),
         };
-        let (low, high) = kernels::extremes(weights);
         Self { synapses, most_up: i64::from(high).max(0), most_down: -i64::from(low).min(0) }
     }
 }

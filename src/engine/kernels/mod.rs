@@ -6,7 +6,7 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::synapses::{Kernel, SingleTaps};
+use super::synapses::{Kernel, NarrowMatrix, SingleTaps};
 use crate::network::{Array, Tick};
 
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
@@ -189,6 +189,37 @@ pub(super) fn run_lines(
                     Sign::Plus => fire.add::<true>(v, w, 0),
                     Sign::Minus => fire.add::<false>(v, w, 0),
                 }
+            }
+        }
+    }
+}
+
+/// The same on a matrix of 16-bit weights.
+///
+/// # Panics
+/// If a line lies outside the matrix.
+pub(super) fn run_narrow(
+    variant: Variant,
+    v: &mut [i32],
+    matrix: &NarrowMatrix,
+    lines: &[u32],
+    sign: Sign,
+    fire: &mut Fire<'_>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if variant == Variant::Avx512 {
+        // SAFETY: a variant is made only where its instructions were detected.
+        return unsafe { x86::run_narrow_avx512(v, matrix, lines, sign, fire) };
+    }
+    let _ = variant;
+    for &line in lines {
+        let narrow = &matrix.weights[line as usize * matrix.stride..][..v.len()];
+        for (block, (v, narrow)) in v.chunks_mut(BLOCK).zip(narrow.chunks(BLOCK)).enumerate() {
+            let mut wide = [0; BLOCK];
+            wide.iter_mut().zip(narrow).for_each(|(wide, &narrow)| *wide = narrow.into());
+            match sign {
+                Sign::Plus => fire.add::<true>(v, &wide[..v.len()], block * BLOCK),
+                Sign::Minus => fire.add::<false>(v, &wide[..v.len()], block * BLOCK),
             }
         }
     }

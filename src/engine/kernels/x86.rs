@@ -1,7 +1,7 @@
 //! The kernels in AVX2 and AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
 use super::{Fire, FireReset, Hit, Sign, Tests, add_plain};
-use crate::engine::synapses::Kernel;
+use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
 
@@ -181,17 +181,67 @@ pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sig
     // Once for all events, so that rows need no test of their own.
     let furthest = lines.iter().max().map_or(0, |&line| line as usize + 1);
     assert!(furthest * n <= weights.len());
+    if n > 16 * IN_REGISTERS {
+        match sign {
+            Sign::Plus => rows_in_memory::<true>(v, weights, lines, fire),
+            Sign::Minus => rows_in_memory::<false>(v, weights, lines, fire),
+        }
+        return;
+    }
+    // SAFETY: every line lies in the matrix.
+    unsafe { rows_of_any_length(v, Rows::Wide(weights.as_ptr(), n), lines, sign, fire) };
+}
+
+/// See [`super::run_narrow`].
+#[target_feature(enable = "avx512f,popcnt")]
+pub fn run_narrow_avx512(v: &mut [i32], matrix: &NarrowMatrix, lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
+    let NarrowMatrix { weights, stride } = matrix;
+    let furthest = lines.iter().max().map_or(0, |&line| line as usize + 1);
+    assert!(furthest * stride <= weights.len() && v.len() <= *stride && stride.is_multiple_of(16));
+    if v.len() > 16 * IN_REGISTERS {
+        match sign {
+            Sign::Plus => narrow_rows_in_memory::<true>(v, matrix, lines, fire),
+            Sign::Minus => narrow_rows_in_memory::<false>(v, matrix, lines, fire),
+        }
+        return;
+    }
+    // SAFETY: every line lies in the matrix, and is padded to whole vectors.
+    unsafe { rows_of_any_length(v, Rows::Narrow(weights.as_ptr(), *stride), lines, sign, fire) };
+}
+
+/// Where lines of weights start, and how many weights they are apart.
+#[derive(Clone, Copy)]
+enum Rows {
+    Wide(*const i32, usize),
+    Narrow(*const i16, usize),
+}
+
+/// # Safety
+/// `v` has at most 256 neurons; each line has as many weights inside the matrix, narrow ones up to a whole vector.
+#[target_feature(enable = "avx512f,popcnt")]
+unsafe fn rows_of_any_length(v: &mut [i32], rows: Rows, lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
     macro_rules! in_registers {
         ($($vectors:literal)*) => {
-            match (n.div_ceil(16), sign) {
+            match (v.len().div_ceil(16), sign, rows) {
                 $(
-                    // SAFETY: v has $vectors vectors, every line lies in the matrix.
-                    ($vectors, Sign::Plus) => unsafe { rows_in_registers::<$vectors, true>(v, weights, lines, fire) },
+                    // SAFETY: v has $vectors vectors; for the rest see above, here and below.
+                    ($vectors, Sign::Plus, Rows::Wide(base, stride)) => unsafe {
+                        rows_in_registers::<$vectors, true, false>(v, base.cast(), stride, lines, fire)
+                    },
                     // SAFETY: as above.
-                    ($vectors, Sign::Minus) => unsafe { rows_in_registers::<$vectors, false>(v, weights, lines, fire) },
+                    ($vectors, Sign::Minus, Rows::Wide(base, stride)) => unsafe {
+                        rows_in_registers::<$vectors, false, false>(v, base.cast(), stride, lines, fire)
+                    },
+                    // SAFETY: as above.
+                    ($vectors, Sign::Plus, Rows::Narrow(base, stride)) => unsafe {
+                        rows_in_registers::<$vectors, true, true>(v, base.cast(), stride, lines, fire)
+                    },
+                    // SAFETY: as above.
+                    ($vectors, Sign::Minus, Rows::Narrow(base, stride)) => unsafe {
+                        rows_in_registers::<$vectors, false, true>(v, base.cast(), stride, lines, fire)
+                    },
                 )*
-                (_, Sign::Plus) => rows_in_memory::<true>(v, weights, lines, fire),
-                (_, Sign::Minus) => rows_in_memory::<false>(v, weights, lines, fire),
+                _ => {}
             }
         };
     }
@@ -200,20 +250,22 @@ pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sig
 }
 
 /// # Safety
-/// `v` is longer than `16 * (V - 1)` and at most `16 * V`; `(line + 1) * v.len() <= weights.len()` for every line.
+/// `v` is longer than `16 * (V - 1)` and at most `16 * V`. Each line starts `line * stride` weights after `base`, of 16 bits if
+/// `NARROW` and else of 32; wide ones have `v.len()` weights inside the matrix, narrow ones `16 * V`.
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
-unsafe fn rows_in_registers<const V: usize, const ADD: bool>(
+unsafe fn rows_in_registers<const V: usize, const ADD: bool, const NARROW: bool>(
     v: &mut [i32],
-    weights: &[i32],
+    base: *const u8,
+    stride: usize,
     lines: &[u32],
     fire: &mut Fire<'_>,
 ) {
     let n = v.len();
+    let size = if NARROW { 2 } else { 4 };
     let tail: __mmask16 = !0 >> (16 * V - n);
     let lanes = |c: usize| if c + 1 == V { tail } else { !0 };
     let upper = _mm512_set1_epi32(fire.threshold);
-    let pw = weights.as_ptr();
     let mut potentials = [_mm512_setzero_si512(); V];
     for (c, potential) in potentials.iter_mut().enumerate() {
         // SAFETY: masked lanes are not read, the others lie in v.
@@ -221,16 +273,23 @@ unsafe fn rows_in_registers<const V: usize, const ADD: bool>(
     }
     for (k, &line) in lines.iter().enumerate() {
         if let Some(&ahead) = lines.get(k + 2) {
-            for c in 0..V {
-                // A prefetch may point anywhere.
-                _mm_prefetch::<_MM_HINT_T0>(pw.wrapping_add(ahead as usize * n + 16 * c).cast());
+            for c in 0..if NARROW { V.div_ceil(2) } else { V } {
+                // A line of the cache each; a prefetch may point anywhere.
+                _mm_prefetch::<_MM_HINT_T0>(base.wrapping_add(ahead as usize * stride * size + 64 * c).cast());
             }
         }
         let mut crossed = [0; V];
         let mut any = 0;
         for c in 0..V {
             // SAFETY: masked lanes are not read, the others lie in the line.
-            let weight = unsafe { _mm512_maskz_loadu_epi32(lanes(c), pw.add(line as usize * n + 16 * c)) };
+            let weight = unsafe {
+                let at = base.add((line as usize * stride + 16 * c) * size);
+                if NARROW {
+                    _mm512_cvtepi16_epi32(_mm256_loadu_si256(at.cast()))
+                } else {
+                    _mm512_maskz_loadu_epi32(lanes(c), at.cast())
+                }
+            };
             let old = potentials[c];
             potentials[c] = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
             crossed[c] = _mm512_cmpge_epi32_mask(potentials[c], upper);
@@ -275,6 +334,41 @@ fn after512(v: __m512i, fired: __mmask16, threshold: __m512i, reset: FireReset) 
     match reset {
         FireReset::Subtract => _mm512_mask_sub_epi32(v, fired, v, threshold),
         FireReset::To(rest) => _mm512_mask_set1_epi32(v, fired, rest),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,popcnt")]
+fn narrow_rows_in_memory<const ADD: bool>(
+    v: &mut [i32],
+    NarrowMatrix { weights, stride }: &NarrowMatrix,
+    lines: &[u32],
+    fire: &mut Fire<'_>,
+) {
+    let n = v.len();
+    let upper = _mm512_set1_epi32(fire.threshold);
+    let pv = v.as_mut_ptr();
+    for (k, &line) in lines.iter().enumerate() {
+        let ahead = lines.get(k + 1).copied().unwrap_or(line);
+        let row = &weights[line as usize * stride..][..*stride];
+        for at in (0..n).step_by(16) {
+            if at % 32 == 0 {
+                _mm_prefetch::<_MM_HINT_T0>(weights.as_ptr().wrapping_add(ahead as usize * stride + at).cast());
+            }
+            let lanes: __mmask16 = !0 >> (16 - (n - at).min(16));
+            // SAFETY: masked potentials are neither read nor written, the others lie in v; a row is padded to whole vectors.
+            unsafe {
+                let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
+                let weight = _mm512_cvtepi16_epi32(_mm256_loadu_si256(row.as_ptr().add(at).cast()));
+                let mut sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
+                let crossed = _mm512_mask_cmpge_epi32_mask(lanes, sum, upper);
+                if crossed != 0 {
+                    let fired = spikes512(fire, crossed, at);
+                    sum = after512(sum, fired, upper, fire.reset);
+                }
+                _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
+            }
+        }
     }
 }
 
