@@ -285,6 +285,32 @@ mod avx512 {
         assert_eq!(n, w.len());
         let upper = _mm512_set1_epi32(threshold);
         let mut at = 0;
+        // Four vectors before one question: did any of 64 neurons cross?
+        while at + 64 <= n {
+            if let Some(ahead) = ahead {
+                for k in 0..4 {
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at + 16 * k).cast());
+                }
+            }
+            let mut crossed = 0u64;
+            for k in 0..4 {
+                // SAFETY: at + 64 <= n, the length of both slices.
+                unsafe {
+                    let pv = v.as_mut_ptr().add(at + 16 * k);
+                    let old = _mm512_loadu_si512(pv.cast());
+                    let sum = _mm512_add_epi32(old, _mm512_loadu_si512(w.as_ptr().add(at + 16 * k).cast()));
+                    _mm512_storeu_si512(pv.cast(), sum);
+                    crossed |= u64::from(_mm512_cmpge_epi32_mask(sum, upper)) << (16 * k);
+                }
+            }
+            while crossed != 0 {
+                let k = at + crossed.trailing_zeros() as usize;
+                v[k] -= threshold;
+                out.push((first + k) as u32);
+                crossed &= crossed - 1;
+            }
+            at += 64;
+        }
         while at < n {
             let lanes: __mmask16 = if n - at >= 16 { !0 } else { (1 << (n - at)) - 1 };
             if let Some(ahead) = ahead {
