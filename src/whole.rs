@@ -12,6 +12,9 @@ pub enum Error {
     /// The target is there and may not be replaced.
     #[error("{0}: exists already; --force replaces it")]
     Exists(PathBuf),
+    /// A result that is a directory cannot take the place of a file.
+    #[error("{0}: expected a directory or nothing, found a file")]
+    NotADirectory(PathBuf),
     /// The target may be replaced, but holds what this program does not write.
     #[error("{target}: holds {entry:?}, which this program does not write; --force replaces only its own results")]
     Foreign {
@@ -81,10 +84,13 @@ impl NewDirectory {
     /// Makes a temporary directory beside `target` (and the parents of `target`).
     ///
     /// # Errors
-    /// [`Error::Exists`] where something is there and may not be replaced; [`Error::Foreign`] where a directory is there that holds
+    /// [`Error::Exists`] where a directory is there and may not be replaced, [`Error::NotADirectory`] where a file is; [`Error::Foreign`] where a directory is there that holds
     /// other things than results of this program.
     pub fn create(target: &Path, replace: Replace) -> Result<Self, Error> {
-        if target.exists() && (replace == Replace::No || !target.is_dir()) {
+        if target.exists() && !target.is_dir() {
+            return Err(Error::NotADirectory(target.into()));
+        }
+        if replace == Replace::No && target.exists() {
             return Err(Error::Exists(target.into()));
         }
         refuse_foreign(target).map_err(io_error(target))??;

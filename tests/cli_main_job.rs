@@ -285,3 +285,36 @@ fn a_list_of_parameters_is_no_single_spike_model() {
         .code(1)
         .stderr(contains("samples of shape (1, 10, 9)"));
 }
+
+#[test]
+fn a_misspelt_command_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in
+        [&["evel", "model.keras", "--data", "data"][..], &["chekc", "megasim.sch"], &["evel", "--data", "x"]]
+    {
+        let unknown = format!("unrecognized command '{}'", arguments[0]);
+        megasim(arguments, directory.path()).code(2).stderr(contains(unknown).and(contains("classify")));
+    }
+    // Here the option is at fault.
+    megasim(&["eval", "--nope"], directory.path()).code(2).stderr(contains("'--nope'"));
+}
+
+#[test]
+fn a_file_in_the_way_of_a_directory_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("out"), "mine").unwrap();
+    for more in [&[][..], &["--force"]] {
+        convert("out", more, directory.path()).code(1).stderr(contains("found a file"));
+    }
+    assert_eq!(fs::read(directory.path().join("out")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_manifest_with_too_many_classes_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    convert("net", &[], directory.path()).success();
+    let path = directory.path().join("net/megasim.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"classes\": 10", "\"classes\": 1000000000000")).unwrap();
+    classify("net", &["--samples", "1"], directory.path()).code(1).stderr(contains("10 classes"));
+}

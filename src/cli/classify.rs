@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use megasim::ann::{forward, import};
-use megasim::convert::Manifest;
+use megasim::convert::{Manifest, manifest};
 use megasim::dataset::{Dataset, Format, Samples};
 use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Poisson, Regular};
 use megasim::engine::Mode;
@@ -44,7 +44,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = CodeArgument::Regular)]
     encode: CodeArgument,
     /// Spikes a second of a white pixel; no pixel spikes more than once a millisecond. Biases act at the same rate
-    #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive)]
+    #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive, allow_negative_numbers = true)]
     input_rate: f64,
     /// Ticks of a millisecond, over which the spikes of one millisecond spread
     #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -190,6 +190,14 @@ pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figur
             copy.display(),
             manifest.model.sha256,
             model.source.sha256
+        );
+    }
+    if manifest.output.classes != model.classes() {
+        miette::bail!(
+            "{}: expected {} classes, as the model has, found {}",
+            netdir.join(manifest::FILE_NAME).display(),
+            model.classes(),
+            manifest.output.classes
         );
     }
     let dataset = Dataset::open(data).map_err(report)?;

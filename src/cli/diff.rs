@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Event files of another run
     second: PathBuf,
     /// An event of the same address and polarity counts as shifted, not as another one, if each of its times is off by no more
-    #[arg(long, value_name = "TICKS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "TICKS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..))]
     tolerance: Tick,
 }
 

@@ -13,7 +13,8 @@ mod features;
 mod run;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,7 +43,7 @@ enum Command {
 
 /// Exit status 0: done; 1: the input is at fault; 2: usage (clap's own).
 pub fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = CommandLine::try_parse().unwrap_or_else(|error| misspelt(error).exit());
     let result: miette::Result<()> = match line.command {
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Classify(arguments)) => classify::run(&arguments),
@@ -67,6 +68,20 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A first word that is no command was taken for a schematic; what clap then says about the second does not help.
+fn misspelt(error: clap::Error) -> clap::Error {
+    let mut command = CommandLine::command();
+    let Some(word) = std::env::args().nth(1) else { return error };
+    let is_option_or_schematic = word.starts_with('-') || word.ends_with(".sch");
+    let is_about_more = matches!(error.kind(), ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument);
+    if !is_about_more || is_option_or_schematic || command.find_subcommand(&word).is_some() {
+        return error;
+    }
+    let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_string()).collect();
+    command
+        .error(ErrorKind::InvalidSubcommand, format!("unrecognized command '{word}'; there are {}", names.join(", ")))
 }
 
 fn exit_code(good: bool) -> ExitCode {
