@@ -13,7 +13,7 @@ pub enum Error {
     #[error("{0}: exists already; --force replaces it")]
     Exists(PathBuf),
     /// A result that is a directory cannot take the place of a file.
-    #[error("{0}: expected a directory or nothing, found a file")]
+    #[error("{0}: exists already, and is no directory")]
     NotADirectory(PathBuf),
     /// The target may be replaced, but holds what this program does not write.
     #[error("{target}: holds {entry:?}, which this program does not write; --force replaces only its own results")]

@@ -283,7 +283,7 @@ fn a_list_of_parameters_is_no_single_spike_model() {
     // It is read, and then found to want other pictures.
     megasim(&["eval", text(&list), "--data", text(&digits(""))], directory.path())
         .code(1)
-        .stderr(contains("samples of shape (1, 10, 9)"));
+        .stderr(contains("array 'x': expected samples of shape (1, 10, 9), as (channels, height, width)"));
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_file_in_the_way_of_a_directory_stays() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("out"), "mine").unwrap();
     for more in [&[][..], &["--force"]] {
-        convert("out", more, directory.path()).code(1).stderr(contains("found a file"));
+        convert("out", more, directory.path()).code(1).stderr(contains("is no directory"));
     }
     assert_eq!(fs::read(directory.path().join("out")).unwrap(), b"mine");
 }

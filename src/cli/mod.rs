@@ -15,6 +15,7 @@ mod train;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -43,6 +44,10 @@ enum Command {
 
 /// Exit status 0: done; 1: the input is at fault; 2: usage (clap's own).
 pub fn main() -> ExitCode {
+    if !std::io::stderr().is_terminal() {
+        // Other programs read it: a message stays on its line. Only the first hook counts, and this is the first.
+        let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));
+    }
     let line = CommandLine::try_parse().unwrap_or_else(|error| misspelt(error).exit());
     let result: miette::Result<()> = match line.command {
         Some(Command::Convert(arguments)) => convert::run(&arguments),
