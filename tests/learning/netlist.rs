@@ -155,7 +155,7 @@ fn what_netfiles_cannot_say_is_refused() {
     };
     refused("training_only = true", "training_only = false", "layer 3");
     refused("threshold = 1.5", "", "layer 4");
-    refused("weight_std = 0.2", "weight_std = 2.0", "layer 1");
+    refused("weight_std = 0.1", "weight_std = 2.0", "layer 1");
 }
 
 /// The Kheradpisheh network on digits, where a directory with train.npz and test.npz is at hand. Fixed-point weights are
