@@ -1,4 +1,4 @@
-//! Readers: one file per input library, one line each in [`READERS`].
+//! Readers: one file per input library, one line each in `READERS`.
 //!
 //! A reader is chosen by what the file holds, not only by its name, and gives a [`Model`]: the graph in the fixed axis order of
 //! [`super::graph`], and what the rest of the program must know of the source.
