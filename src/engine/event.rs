@@ -381,10 +381,9 @@ pub(super) fn actions(events: Events<'_>) -> impl Iterator<Item = (Action, Event
     let mut from = 0;
     std::iter::from_fn(move || {
         let first = action(*events.polarity.get(from)?, events.y[from]);
-        if from == 0
-            && first == Action::Spikes(Sign::Plus)
-            && events.polarity.iter().all(|&it| it == Polarity::Positive)
-        {
+        // A fold, unlike `all`, looks at many at once.
+        let positive = || events.polarity.iter().fold(true, |all, &it| all & (it == Polarity::Positive));
+        if from == 0 && first == Action::Spikes(Sign::Plus) && positive() {
             from = events.len();
             return Some((first, events));
         }

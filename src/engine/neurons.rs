@@ -2,7 +2,7 @@
 
 use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
-use super::synapses::{Port, Stretch, Synapses, Weights};
+use super::synapses::{Port, Stretch, Synapses, Weights, extremes};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 
 /// "Not yet", as a time.
@@ -139,7 +139,7 @@ impl Neurons {
 
     /// Takes the true bounds of the potentials; whatever a spike or clamp may write lies inside too.
     fn bound(&mut self, plan: &NeuronPopulation) {
-        let (low, high) = kernels::extremes(&self.v);
+        let (low, high) = extremes(&self.v);
         let parameters = &plan.neurons;
         let mut bounds = [low.into(), high.into(), 0, i64::from(parameters.membrane_reset), 0, 0];
         if !parameters.fires_plus {
@@ -338,13 +338,18 @@ impl Neurons {
             Synapses::Matrix { nx_pre, ny_pre, weights } => {
                 lines.clear();
                 let outside = Outside { nx_pre: *nx_pre, ny_pre: *ny_pre };
-                for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
-                    // Negative coordinates become large ones.
-                    let (column, row) = (x as u32, y as u32);
-                    if column >= *nx_pre || row >= *ny_pre {
-                        return Err((k, outside));
+                // Negative coordinates become large ones. Folds, unlike `all`, look at many at once.
+                let furthest = x.iter().fold(0, |furthest: u32, &x| furthest.max(x as u32));
+                if furthest < *nx_pre && *ny_pre > 0 && y.iter().fold(0, |any, &y| any | y) == 0 {
+                    lines.extend(x.iter().map(|&x| x as u32));
+                } else {
+                    for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
+                        let (column, row) = (x as u32, y as u32);
+                        if column >= *nx_pre || row >= *ny_pre {
+                            return Err((k, outside));
+                        }
+                        lines.push(column + row * *nx_pre);
                     }
-                    lines.push(column + row * *nx_pre);
                 }
                 match weights {
                     Weights::Wide(weights) => kernels::run_lines(variant, v, weights, lines, sign, &mut fire),

@@ -1,8 +1,26 @@
 //! Weights as events read them: matrices line by line, kernels of all maps of a layer together.
 
-use super::kernels;
 use crate::network::{Array, ConvPort};
 use std::sync::Arc;
+
+/// Whether weights are added or subtracted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Added.
+    Plus,
+    /// Subtracted.
+    Minus,
+}
+
+impl Sign {
+    /// +1 or -1.
+    pub fn factor(self) -> i64 {
+        match self {
+            Self::Plus => 1,
+            Self::Minus => -1,
+        }
+    }
+}
 
 /// The synapses of one port.
 #[derive(Debug, Clone)]
@@ -46,7 +64,7 @@ const NARROW_SIZES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 impl Weights {
     /// Takes the weights of `n` neurons, narrow if wanted and if every one fits.
     pub fn new(weights: &Arc<[i32]>, n: usize, narrow: bool) -> Self {
-        let (low, high) = kernels::extremes(weights);
+        let (low, high) = extremes(weights);
         let fits = i16::try_from(low).is_ok() && i16::try_from(high).is_ok();
         if !narrow || !fits || n == 0 || !NARROW_SIZES.contains(&weights.len()) {
             return Self::Wide(weights.clone());
@@ -250,22 +268,30 @@ impl Kernel {
 
 impl Port {
     /// Most that one event of this sign can add to a potential, and take away.
-    pub fn most(&self, sign: kernels::Sign) -> (i64, i64) {
+    pub fn most(&self, sign: Sign) -> (i64, i64) {
         match sign {
-            kernels::Sign::Plus => (self.most_up, self.most_down),
-            kernels::Sign::Minus => (self.most_down, self.most_up),
+            Sign::Plus => (self.most_up, self.most_down),
+            Sign::Minus => (self.most_down, self.most_up),
         }
     }
 
     pub fn new(synapses: Synapses) -> Self {
         let (low, high) = match &synapses {
-            Synapses::Matrix { weights: Weights::Wide(weights), .. } => kernels::extremes(weights),
+            Synapses::Matrix { weights: Weights::Wide(weights), .. } => extremes(weights),
             Synapses::Matrix { weights: Weights::Narrow(matrix), .. } => {
                 let (low, high) = matrix.weights.iter().fold((0, 0), |(low, high), &w| (w.min(low), w.max(high)));
                 (low.into(), high.into())
             }
-            Synapses::Kernel(kernel) => kernels::extremes(&kernel.weights),
+            Synapses::Kernel(kernel) => extremes(&kernel.weights),
         };
         Self { synapses, most_up: i64::from(high).max(0), most_down: -i64::from(low).min(0) }
     }
+}
+
+/// The least and the largest value; `(0, 0)` of none.
+pub(super) fn extremes(values: &[i32]) -> (i32, i32) {
+    if values.is_empty() {
+        return (0, 0);
+    }
+    values.iter().fold((i32::MAX, i32::MIN), |(low, high), &value| (low.min(value), high.max(value)))
 }

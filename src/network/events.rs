@@ -125,12 +125,15 @@ impl Stimulus {
     ///
     /// # Panics
     /// If they are earlier.
-    pub fn push_spikes(&mut self, t_pre: Tick, polarity: Polarity, addresses: impl Iterator<Item = (i32, i32)>) {
+    pub fn push_spikes(
+        &mut self,
+        t_pre: Tick,
+        polarity: Polarity,
+        addresses: impl ExactSizeIterator<Item = (i32, i32)> + Clone,
+    ) {
         assert!(self.t_pre.last().is_none_or(|&last| last <= t_pre), "stimulus events come in time order");
-        for (x, y) in addresses {
-            self.x.push(x);
-            self.y.push(y);
-        }
+        self.x.extend(addresses.clone().map(|(x, _)| x));
+        self.y.extend(addresses.map(|(_, y)| y));
         self.t_pre.resize(self.x.len(), t_pre);
         self.polarity.resize(self.x.len(), polarity);
     }

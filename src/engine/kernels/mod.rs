@@ -6,6 +6,7 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use super::synapses::Sign;
 use super::synapses::{Kernel, NarrowMatrix, SingleTaps};
 use crate::network::{Array, Tick};
 
@@ -13,25 +14,6 @@ use crate::network::{Array, Tick};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Hit(pub u32);
-
-/// Whether weights are added or subtracted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    /// Added.
-    Plus,
-    /// Subtracted.
-    Minus,
-}
-
-impl Sign {
-    /// +1 or -1.
-    pub fn factor(self) -> i64 {
-        match self {
-            Self::Plus => 1,
-            Self::Minus => -1,
-        }
-    }
-}
 
 /// What must be tested after an addition, from cheap to dear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,12 +351,4 @@ fn add_plain(sums: &mut [i32], w: &[i32], sign: Sign) {
         Sign::Plus => sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = sum.wrapping_add(*w)),
         Sign::Minus => sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = sum.wrapping_sub(*w)),
     }
-}
-
-/// The least and the largest value; `(0, 0)` of none.
-pub fn extremes(values: &[i32]) -> (i32, i32) {
-    if values.is_empty() {
-        return (0, 0);
-    }
-    values.iter().fold((i32::MAX, i32::MIN), |(low, high), &value| (low.min(value), high.max(value)))
 }
