@@ -42,7 +42,13 @@ fn a_loop_on_which_time_advances_runs() {
     let delayed = Timing { delay_to_process: 1, ..Timing::default() };
     let t_min = NeuronParameters { t_min: 1, ..neurons() };
     let refractory = NeuronParameters { refractory: 2, ..neurons() };
-    let cases = [(delayed, neurons()), (Timing::default(), t_min), (Timing::default(), refractory)];
+    let acknowledged_late = Timing { delay_to_ack: 1, ..Timing::default() };
+    let cases = [
+        (acknowledged_late, neurons()),
+        (delayed, neurons()),
+        (Timing::default(), t_min),
+        (Timing::default(), refractory),
+    ];
     for (timing, neurons) in cases {
         let (network, stimuli) = pair(timing, neurons);
         let plan = Plan::new(&network).unwrap();

@@ -68,7 +68,7 @@ pub fn read(schematic: &Path) -> Result<Netfiles> {
 
 /// Runs as the arguments say.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Netfiles { mut network, stimuli, .. } = read(&arguments.schematic)?;
+    let Netfiles { mut network, stimuli, files, .. } = read(&arguments.schematic)?;
     for Setting { pattern, key, value } in &arguments.set {
         let count = network.set(|node| pattern.matches(node), key, *value).map_err(diagnostic::report)?;
         if count == 0 {
@@ -95,8 +95,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "Tmax": network.t_max(),
         "set": arguments.set.iter().map(|it| format!("{}.{}={}", it.pattern, it.key, it.value)).collect::<Vec<_>>(),
     });
-    let directory = arguments.schematic.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let provenance = provenance::Run { results: &["node_*.evs"], inputs: &[directory], seed: None, parameters };
+    let inputs = input_files(&arguments.schematic, &files);
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
     provenance::write(out.path(), &provenance).map_err(diagnostic::report)?;
     if let Some(path) = &arguments.summary {
         let text = format!("{:#}\n", summary(&network, &record));
@@ -109,12 +110,36 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Runs a schematic where it lies: event files beside it, replacing those of an earlier run.
 pub fn run_in_place(schematic: &Path) -> Result<()> {
-    let Netfiles { network, stimuli, .. } = read(schematic)?;
-    let directory = schematic.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Netfiles { network, stimuli, files, .. } = read(schematic)?;
+    let directory = directory_of(schematic);
     let record = simulate(&network, Mode::Event, &stimuli)?;
     netfile::write_event_files(directory, &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
+    let inputs = input_files(schematic, &files);
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let parameters = json!({ "mode": "event", "Tmax": network.t_max() });
+    let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
+    match provenance::write(directory, &provenance) {
+        // What lies there is somebody's, and the event files are written: as MegaSim did.
+        Err(error @ provenance::Error::Foreign(_)) => eprintln!("warning: {error}"),
+        other => other.map_err(diagnostic::report)?,
+    }
     print_summary(&network, &record, directory);
     Ok(())
+}
+
+fn directory_of(schematic: &Path) -> &Path {
+    schematic.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The schematic and the files it names, each once.
+fn input_files(schematic: &Path, files: &netfile::FileNames) -> Vec<PathBuf> {
+    let modules = files.modules.iter().flat_map(|module| [&module.parameters, &module.state]);
+    let mut named: Vec<PathBuf> =
+        files.stimuli.iter().chain(modules).map(|name| directory_of(schematic).join(name)).collect();
+    named.sort();
+    named.dedup();
+    named.insert(0, schematic.into());
+    named
 }
 
 fn simulate(network: &Network, mode: Mode, stimuli: &[megasim::network::Stimulus]) -> Result<Record> {

@@ -373,7 +373,8 @@ fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> 
             PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.softmax,
             _ => false,
         };
-        if population.timing.delay_to_process > 0 || limited {
+        // A sender that waits for its acknowledge sends one event a delay.
+        if population.timing.delay_to_process > 0 || population.timing.delay_to_ack > 0 || limited {
             continue;
         }
         let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
