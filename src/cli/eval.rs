@@ -1,15 +1,14 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
 use super::diagnostic::report;
-use super::{features, provenance};
+use super::results::Results;
+use super::{features, print};
 use clap::Args;
 use comfy_table::Table;
 use megasim::ann::{forward, import};
 use megasim::dataset::{Dataset, Format};
-use megasim::whole::{self, Replace};
-
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Runs a trained network as it is and gives its accuracy
 #[derive(Debug, Args)]
@@ -25,27 +24,17 @@ pub struct Arguments {
     /// Take only the first N test samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     samples: Option<u64>,
-    /// Write the figures to this file
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Replace an existing results file
-    #[arg(long, requires = "json")]
-    force: bool,
+    #[command(flatten)]
+    results: Results,
 }
 
 /// Evaluates and prints.
 pub fn run(arguments: &Arguments) -> miette::Result<()> {
-    if let Some(path) = &arguments.json {
-        // Before any work: what would be in the way of the results.
-        if path.exists() && !arguments.force {
-            return Err(report(whole::Error::Exists(path.clone())));
-        }
-        provenance::check(parent(path)).map_err(report)?;
-    }
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let results = &arguments.results;
+    results.check()?;
     if features::is_model(&arguments.model) {
-        let Arguments { model, data, samples, json, .. } = arguments;
-        let json = json.as_deref();
+        let Arguments { model, data, samples, .. } = arguments;
+        let (json, replace) = (results.json.as_deref(), results.replace());
         return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
     }
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
@@ -65,20 +54,11 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     table.add_row(vec!["input".to_string(), format!("{}, {} classes", model.input_shape(), model.classes())]);
     table.add_row(vec!["test samples".to_string(), total.to_string()]);
     table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
-    if let Some(path) = &arguments.json {
-        let result = json!({ "samples": total, "accuracy": accuracy });
-        whole::write_file(path, replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
-        let mut inputs = vec![arguments.model.clone()];
-        inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
-        inputs.extend(data.test_files());
-        let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
-        let parameters = json!({ "samples": total });
-        provenance::write_beside(path, &inputs, None, parameters).map_err(report)?;
-    }
-    println!("{table}");
+    let figures = json!({ "samples": total, "accuracy": accuracy });
+    let mut inputs = vec![arguments.model.clone()];
+    inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
+    inputs.extend(data.test_files());
+    results.write(&figures, &inputs, None, json!({ "samples": total }))?;
+    print(&format!("{table}\n"));
     Ok(())
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

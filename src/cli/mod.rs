@@ -10,7 +10,10 @@ mod diagnostic;
 mod diff;
 mod eval;
 mod features;
+mod presentation;
+mod results;
 mod run;
+mod subject;
 mod train;
 
 use clap::error::ErrorKind;

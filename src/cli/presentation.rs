@@ -1,0 +1,93 @@
+//! How samples are shown: the options that `classify` and all studies share.
+
+use super::convert::positive;
+use clap::{Args, ValueEnum};
+use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Poisson, Regular};
+use serde_json::{Value, json};
+
+/// Which samples, for how long, as what spikes.
+#[derive(Debug, Clone, Args)]
+pub struct Presentation {
+    /// Take at most N test samples; all where it is not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub samples: Option<u64>,
+    /// Leave out the first N test samples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub skip: u64,
+    /// How long each sample is shown, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub duration: u32,
+    /// How pixels become spikes: evenly spaced, or at random
+    #[arg(long, value_enum, default_value_t = CodeArgument::Regular)]
+    encode: CodeArgument,
+    /// Spikes a second of a white pixel; no pixel spikes more than once a millisecond. Biases act at the same rate
+    #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive, allow_negative_numbers = true)]
+    pub input_rate: f64,
+    /// Ticks of a millisecond, over which the spikes of one millisecond spread
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub ticks_per_ms: u32,
+    /// Seed of random spikes
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Threads; as many as there are processors where it is not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    threads: Option<u16>,
+}
+
+/// `--encode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CodeArgument {
+    Regular,
+    Poisson,
+}
+
+/// A count as long as a slice can be.
+fn count(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+impl Presentation {
+    /// The code, with its rate and seed.
+    pub fn code(&self) -> Box<dyn Code> {
+        match self.encode {
+            CodeArgument::Regular => Box::new(Regular { input_rate: self.input_rate }),
+            CodeArgument::Poisson => Box::new(Poisson { input_rate: self.input_rate, seed: self.seed }),
+        }
+    }
+
+    /// How long, and how fine.
+    pub fn clock(&self) -> Clock {
+        Clock { duration: self.duration, ticks_per_ms: self.ticks_per_ms }
+    }
+
+    /// Samples that are left out.
+    pub fn skip(&self) -> usize {
+        count(self.skip)
+    }
+
+    /// At most so many samples.
+    pub fn samples(&self) -> Option<usize> {
+        self.samples.map(count)
+    }
+
+    /// The threads of the whole command.
+    ///
+    /// # Errors
+    /// If the system gives none.
+    pub fn pool(&self) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
+        rayon::ThreadPoolBuilder::new().num_threads(self.threads.map_or(0, usize::from)).build()
+    }
+
+    /// What the record of the run says: every parameter, but for the number of threads, which changes nothing, the seed, which has its own
+    /// place, and the number of samples, which only the data tell.
+    pub fn parameters(&self) -> Value {
+        json!({
+            "skip": self.skip,
+            "duration": self.duration,
+            "encode": self.encode.to_possible_value().map(|value| value.get_name().to_string()),
+            "input_rate": self.input_rate,
+            "bias_period_ms": self.code().bias_period(),
+            "ticks_per_ms": self.ticks_per_ms,
+        })
+    }
+}
