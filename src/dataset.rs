@@ -139,6 +139,30 @@ impl Dataset {
         Ok(Samples { x: images, y: labels })
     }
 
+    /// Test samples as they are stored, where no network says what they are: the shape of one, and `(samples, numbers)`; bytes are divided by 255.
+    ///
+    /// # Errors
+    /// Damaged files; a pixel that is no number; no sample left after `skip`.
+    pub fn test_as_stored(&self, skip: usize, samples: Option<usize>) -> Result<(Vec<usize>, Array2<f32>), Error> {
+        let location = self.test_location("x")?;
+        let Array { shape, mut values, is_bytes } =
+            location.read(Rows { skip, take: samples.unwrap_or(usize::MAX) })?;
+        let numbers = shape.iter().skip(1).product::<usize>();
+        if values.is_empty() || numbers == 0 {
+            let total = shape.first().copied().unwrap_or(0);
+            return Err(location.unusable(format!("expected more than {skip} samples, found {total}")));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (value, number) = (values[at], skip + at / numbers);
+            return Err(location.unusable(format!("expected finite numbers, found {value} in sample {number}")));
+        }
+        if is_bytes {
+            values.iter_mut().for_each(|value| *value /= 255.0);
+        }
+        let x = Array2::from_shape_vec((values.len() / numbers, numbers), values);
+        Ok((shape[1..].to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
+    }
+
     /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 mod diagnostic;
 mod diff;
+mod encode;
 mod eval;
 mod features;
 mod presentation;
@@ -39,6 +40,7 @@ enum Command {
     Diff(diff::Arguments),
     Convert(convert::Arguments),
     Classify(classify::Arguments),
+    Encode(encode::Arguments),
     Eval(eval::Arguments),
     Features(features::Arguments),
     Run(run::Arguments),
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
     let result: miette::Result<()> = match line.command {
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Classify(arguments)) => classify::run(&arguments),
+        Some(Command::Encode(arguments)) => encode::run(&arguments),
         Some(Command::Eval(arguments)) => eval::run(&arguments),
         Some(Command::Features(arguments)) => features::run(&arguments),
         Some(Command::Train(arguments)) => train::run(&arguments),

@@ -1,8 +1,9 @@
 //! How samples are shown: the options that `classify` and all studies share.
 
 use super::convert::positive;
-use clap::{Args, ValueEnum};
-use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Poisson, Regular};
+use clap::Args;
+use megasim::encode::registry::{self, Choice, Common};
+use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS};
 use serde_json::{Value, json};
 
 /// Which samples, for how long, as what spikes.
@@ -17,10 +18,10 @@ pub struct Presentation {
     /// How long each sample is shown, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub duration: u32,
-    /// How pixels become spikes: evenly spaced, or at random
-    #[arg(long, value_enum, default_value_t = CodeArgument::Regular)]
-    encode: CodeArgument,
-    /// Spikes a second of a white pixel; no pixel spikes more than once a millisecond. Biases act at the same rate
+    /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
+    #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
+    encode: Choice,
+    /// Spikes a second of a white pixel, in regular and poisson code; no pixel spikes more than once a millisecond. Biases act at the same rate
     #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive, allow_negative_numbers = true)]
     pub input_rate: f64,
     /// Ticks of a millisecond, over which the spikes of one millisecond spread
@@ -34,11 +35,13 @@ pub struct Presentation {
     threads: Option<u16>,
 }
 
-/// `--encode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum CodeArgument {
-    Regular,
-    Poisson,
+/// What `--encode` takes.
+pub fn code_help() -> String {
+    format!(
+        "How pixels become spikes: a code, with parameters as in 'pso:max_f=100,k=8'. There are
+{}",
+        registry::help()
+    )
 }
 
 /// A count as long as a slice can be.
@@ -49,10 +52,7 @@ fn count(n: u64) -> usize {
 impl Presentation {
     /// The code, with its rate and seed.
     pub fn code(&self) -> Box<dyn Code> {
-        match self.encode {
-            CodeArgument::Regular => Box::new(Regular { input_rate: self.input_rate }),
-            CodeArgument::Poisson => Box::new(Poisson { input_rate: self.input_rate, seed: self.seed }),
-        }
+        self.encode.code(&Common { input_rate: self.input_rate, seed: self.seed })
     }
 
     /// How long, and how fine.
@@ -84,9 +84,9 @@ impl Presentation {
         json!({
             "skip": self.skip,
             "duration": self.duration,
-            "encode": self.encode.to_possible_value().map(|value| value.get_name().to_string()),
+            "encode": self.encode.to_string(),
             "input_rate": self.input_rate,
-            "bias_period_ms": self.code().bias_period(),
+            "bias_period_ms": self.code().bias_period(self.clock()),
             "ticks_per_ms": self.ticks_per_ms,
         })
     }

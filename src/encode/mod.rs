@@ -3,15 +3,35 @@
 //! A code decides when each address spikes; [`Layout`] puts the spikes on the sources of a network, and adds the clock on which
 //! biases act.
 
+mod burst;
+mod cpn;
+pub mod current;
+mod delta;
+mod izhikevich;
+pub mod latency;
 mod poisson;
+mod pso;
+mod rank;
 mod raster;
+pub mod registry;
 mod regular;
+mod shared;
+mod ttfs;
 
+pub use burst::Burst;
+pub use cpn::Cpn;
+pub use current::Current;
+pub use delta::Delta;
+pub use izhikevich::Izhikevich;
+pub use latency::Latency;
 pub use poisson::Poisson;
-pub use raster::Raster;
+pub use pso::Pso;
+pub use rank::Rank;
+pub use raster::{Raster, Train};
 pub use regular::Regular;
+pub use ttfs::Ttfs;
 
-use crate::network::{Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{Fault, Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use std::fmt::Debug;
 
 /// Spikes a second of a value of 1 where nothing else is asked for: one a millisecond.
@@ -43,8 +63,45 @@ pub trait Code: Debug + Sync {
     /// for it in any company.
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster);
 
-    /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1.
-    fn bias_period(&self) -> f64;
+    /// The same for a sequence: `values` are frames of `numbers` values each. Frames share the presentation, as evenly as whole milliseconds
+    /// allow, unless the code says otherwise; with more frames than milliseconds some are left out.
+    fn encode_frames(&self, values: &[f32], numbers: usize, sample: u64, clock: Clock, raster: &mut Raster) {
+        let frames: Vec<&[f32]> = values.chunks_exact(numbers.max(1)).collect();
+        let mut spikes = Vec::new();
+        for (k, frame) in frames.iter().enumerate() {
+            let ms = |k: usize| (k * clock.duration as usize / frames.len()) as u32;
+            let shown = Clock { duration: ms(k + 1) - ms(k), ..clock };
+            let first = Tick::from(ms(k)) * Tick::from(clock.ticks_per_ms);
+            let mut own = Raster::default();
+            own.start(shown.ticks());
+            self.encode(frame, sample, shown, &mut own);
+            own.in_time_order(|tick, trains| {
+                spikes.extend(trains.iter().map(|&train| (own.trains()[train as usize], first + tick)));
+            });
+        }
+        spikes.sort_unstable();
+        for spikes in spikes.chunk_by(|a, b| a.0 == b.0) {
+            let ((address, negative), _) = spikes[0];
+            let mut train = raster.train(address, negative);
+            spikes.iter().for_each(|&(_, tick)| train.set(tick as usize));
+        }
+    }
+
+    /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1, which are counted
+    /// where a code does not know it.
+    fn bias_period(&self, clock: Clock) -> f64 {
+        let mut raster = Raster::default();
+        raster.start(clock.ticks());
+        self.encode(&[1.0], 0, clock, &mut raster);
+        let mut spikes = 0;
+        raster.in_time_order(|_, trains| spikes += trains.len());
+        (f64::from(clock.duration) / spikes.max(1) as f64).max(1.0)
+    }
+
+    /// Whether values are currents instead of spikes: then the network of each sample is [`current::driven`], and the spikes are its clock.
+    fn is_current(&self) -> bool {
+        false
+    }
 }
 
 /// Milliseconds between two spikes of a value of 1 at a rate in hertz, at least one.
@@ -77,6 +134,17 @@ pub enum Error {
     /// A node that nothing drives.
     #[error("expected a node {{{0}}}, found none")]
     Missing(String),
+    /// A current that cannot be put into the network.
+    #[error("currents into {{{module}}}: {reason}")]
+    Current {
+        /// A node that the module drives.
+        module: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// A network that breaks a rule of the format.
+    #[error(transparent)]
+    Network(Fault),
     /// Sizes that do not go together.
     #[error("expected {nodes} input nodes for an input of shape {shape:?}")]
     Shape {
@@ -138,7 +206,7 @@ impl Layout {
     }
 
     /// The stimuli of one sample, one for each source of the network in netlist order; those of resets and other controls are
-    /// empty. `values` are the numbers of the sample.
+    /// empty. `values` are the numbers of the sample, or of several frames one after the other.
     ///
     /// # Panics
     /// If there are fewer values than addresses.
@@ -182,13 +250,20 @@ impl Encoder {
     ) -> &[Stimulus] {
         let Self { raster, values: reordered, places, stimuli } = self;
         raster.start(clock.ticks());
-        match &layout.order {
-            None => code.encode(values, sample, clock, raster),
+        let numbers = layout.numbers();
+        let values = match &layout.order {
+            None => values,
             Some(order) => {
                 reordered.clear();
-                reordered.extend(order.iter().map(|&number| values[number]));
-                code.encode(reordered, sample, clock, raster);
+                let frames = values.chunks_exact(numbers);
+                reordered.extend(frames.flat_map(|frame| order.iter().map(|&number| frame[number])));
+                reordered
             }
+        };
+        if values.len() >= 2 * numbers {
+            code.encode_frames(values, numbers, sample, clock, raster);
+        } else {
+            code.encode(values, sample, clock, raster);
         }
         stimuli.resize(layout.sources, Stimulus::new());
         stimuli.iter_mut().for_each(Stimulus::clear);
@@ -214,7 +289,7 @@ impl Encoder {
             }
         });
         if let Some(source) = layout.bias_clock {
-            stimuli[source] = bias_clock(code.bias_period(), clock);
+            stimuli[source] = bias_clock(code.bias_period(clock), clock);
         }
         stimuli
     }

@@ -43,14 +43,14 @@ impl Code for Poisson {
         }
     }
 
-    fn bias_period(&self) -> f64 {
+    fn bias_period(&self, _clock: Clock) -> f64 {
         period(self.input_rate)
     }
 }
 
 /// 64 independent bits, each 1 with this probability, in steps of 2^-32: for each, a random binary fraction is compared with the
 /// probability's up to the first digit in which they differ.
-fn bernoulli(random: &mut impl Rng, probability: f64) -> u64 {
+pub(super) fn bernoulli(random: &mut impl Rng, probability: f64) -> u64 {
     let digits = (probability * 4_294_967_296.0).round() as u64;
     if digits >= 1 << 32 {
         return !0;

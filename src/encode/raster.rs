@@ -64,6 +64,11 @@ impl Raster {
         Train { bits: &mut self.bits[start..] }
     }
 
+    /// An empty raster of as many ticks.
+    pub(super) fn like(&self) -> Self {
+        Self { words: self.words, ..Self::default() }
+    }
+
     /// Address and sign of each train.
     pub fn trains(&self) -> &[(u32, bool)] {
         &self.rows

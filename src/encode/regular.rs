@@ -58,7 +58,7 @@ impl Code for Regular {
         }
     }
 
-    fn bias_period(&self) -> f64 {
+    fn bias_period(&self, _clock: Clock) -> f64 {
         period(self.input_rate)
     }
 }

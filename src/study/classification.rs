@@ -2,7 +2,7 @@
 //!
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
-use crate::encode::{Clock, Code, Encoder, Layout};
+use crate::encode::{self, Clock, Code, Encoder, Layout, current};
 use crate::engine::{self, Mode, Plan, Probes, Record, Simulation};
 use crate::network::{Driver, ModuleKind, Network, NodeId, Tick};
 use crate::readout;
@@ -56,6 +56,14 @@ pub enum Error {
         /// What happened.
         source: engine::Error,
     },
+    /// A sample cannot be put into the network.
+    #[error("sample {sample}: {source}")]
+    Encode {
+        /// Its number in the data set.
+        sample: u64,
+        /// What is wrong.
+        source: encode::Error,
+    },
     /// A sample of another size.
     #[error("expected {expected} numbers a sample, as the network has inputs, found {found}")]
     Shape {
@@ -93,8 +101,17 @@ pub fn classify(
                 let sample = first + k as u64;
                 let values = samples.row(k);
                 let start = thread_time();
-                let stimuli = encoder.encode(setup.layout, setup.code, &values.to_vec(), sample, setup.clock);
-                let record = simulation.run(stimuli).map_err(|source| Error::Run { sample, source })?;
+                let values = values.to_vec();
+                let stimuli = encoder.encode(setup.layout, setup.code, &values, sample, setup.clock);
+                let ran = if setup.code.is_current() {
+                    let network = current::driven(setup.network, setup.layout, &values)
+                        .map_err(|source| Error::Encode { sample, source })?;
+                    let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0));
+                    Simulation::new(&plan, mode, &probes).run(stimuli)
+                } else {
+                    simulation.run(stimuli)
+                };
+                let record = ran.map_err(|source| Error::Run { sample, source })?;
                 let cpu_time = thread_time().saturating_sub(start);
                 done();
                 Ok(outcome(setup, &roles, &record, cpu_time))
@@ -128,7 +145,11 @@ fn outcome(setup: &Setup, roles: &[Role], record: &Record, cpu_time: Duration) -
     let events = &record.summary.events;
     Outcome {
         decision: log.and_then(|log| readout::most_spikes(log, setup.classes)),
-        input_spikes: setup.layout.nodes(setup.network).map(|node| events[node.index()]).sum(),
+        input_spikes: if setup.code.is_current() {
+            0
+        } else {
+            setup.layout.nodes(setup.network).map(|node| events[node.index()]).sum()
+        },
         spikes: events.iter().zip(roles).filter(|(_, role)| **role == Role::Spikes).map(|(events, _)| events).sum(),
         synaptic_operations: record.summary.synaptic_operations,
         cpu_time,

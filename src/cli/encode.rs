@@ -1,0 +1,180 @@
+//! `megasim encode`: samples become stimulus files.
+
+use super::diagnostic::report;
+use super::presentation::code_help;
+use super::subject::Subject;
+use super::{convert::positive, print, provenance};
+use clap::Args;
+use megasim::dataset::{Dataset, Format};
+use megasim::encode::registry::{Choice, Common};
+use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Encoder, Layout};
+use megasim::netfile;
+use megasim::network::{NetworkBuilder, Stimulus, StimulusEvent, Tick};
+use megasim::whole::{self, Replace};
+use miette::Result;
+use ndarray::Array2;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Write test samples as stimulus files
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Directory of test data
+    data: PathBuf,
+    /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
+    #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
+    encode: Choice,
+    /// The stimulus file; with several maps FILE_0.stim, FILE_1.stim, ...
+    #[arg(long, value_name = "FILE.stim")]
+    out: PathBuf,
+    /// A netfile directory that 'megasim convert' wrote: addresses are those of its input. Without it pictures keep their rows and columns, with the
+    /// channels last where the last axis is 4 or less, and anything else is one row
+    #[arg(long, value_name = "NETDIR")]
+    netdir: Option<PathBuf>,
+    /// The first axis of a sample is time, as delta code needs it
+    #[arg(long, conflicts_with = "netdir")]
+    frames: bool,
+    /// How many test samples, one after the other
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    samples: u64,
+    /// Leave out the first N test samples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: u64,
+    /// How long each sample is shown, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    duration: u32,
+    /// Spikes a second of a white pixel, in regular and poisson code
+    #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive, allow_negative_numbers = true)]
+    input_rate: f64,
+    /// Ticks of a millisecond
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    ticks_per_ms: u32,
+    /// Seed of random spikes
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Replace existing files
+    #[arg(long)]
+    force: bool,
+}
+
+/// Samples, where their numbers go, and the sources that carry them.
+struct Samples {
+    x: Array2<f32>,
+    layout: Layout,
+    sources: Vec<usize>,
+}
+
+/// Encodes and writes.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let code = arguments.encode.code(&Common { input_rate: arguments.input_rate, seed: arguments.seed });
+    if code.is_current() {
+        miette::bail!(
+            "current code has no spikes to write; 'megasim classify --encode current' puts currents into the network"
+        );
+    }
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let dataset = Dataset::open(&arguments.data).map_err(report)?;
+    let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let (skip, samples) = (count(arguments.skip), count(arguments.samples));
+    let Samples { x, layout, sources } = match &arguments.netdir {
+        Some(netdir) => of_network(netdir, &dataset, skip, samples)?,
+        None => as_stored(&dataset, skip, samples, arguments.frames)?,
+    };
+    let paths = paths(&arguments.out, sources.len());
+    if let Some(path) = paths.iter().find(|path| path.is_dir() || (!arguments.force && path.exists())) {
+        return Err(report(whole::Error::Exists(path.clone())));
+    }
+    let clock = Clock { duration: arguments.duration, ticks_per_ms: arguments.ticks_per_ms };
+    let mut encoder = Encoder::default();
+    let mut stimuli = vec![Stimulus::new(); sources.len()];
+    for (k, values) in x.rows().into_iter().enumerate() {
+        let first = k as Tick * clock.ticks();
+        let encoded = encoder.encode(&layout, code.as_ref(), &values.to_vec(), (skip + k) as u64, clock);
+        for (stimulus, &source) in stimuli.iter_mut().zip(&sources) {
+            for event in encoded[source].iter() {
+                stimulus.push(StimulusEvent { t_pre: first + event.t_pre, ..event });
+            }
+        }
+    }
+    for (path, stimulus) in paths.iter().zip(&stimuli) {
+        whole::write_file(path, replace, |file| netfile::write_stimulus(stimulus, file)).map_err(report)?;
+    }
+    let mut inputs = dataset.test_files();
+    inputs.extend(arguments.netdir.clone());
+    record(&paths, &inputs, arguments, x.nrows())?;
+    let spikes: usize = stimuli.iter().map(Stimulus::len).sum();
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let (n, ticks) = (x.nrows(), clock.ticks());
+    print(&format!("{}: {spikes} spikes of {n} samples, {ticks} ticks each\n", names.join(", ")));
+    Ok(())
+}
+
+fn record(paths: &[PathBuf], inputs: &[PathBuf], arguments: &Arguments, samples: usize) -> Result<()> {
+    let directory = paths[0].parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names: Vec<String> =
+        paths.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect();
+    let results: Vec<&str> = names.iter().map(String::as_str).collect();
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let parameters = json!({
+        "encode": arguments.encode.to_string(),
+        "frames": arguments.frames,
+        "samples": samples,
+        "skip": arguments.skip,
+        "duration": arguments.duration,
+        "input_rate": arguments.input_rate,
+        "ticks_per_ms": arguments.ticks_per_ms,
+    });
+    let run = provenance::Run { results: &results, inputs: &inputs, seed: Some(arguments.seed), parameters };
+    provenance::write(directory, &run).map_err(report)
+}
+
+/// Samples in the order of a converted network's input.
+fn of_network(netdir: &Path, dataset: &Dataset, skip: usize, samples: usize) -> Result<Samples> {
+    let subject = Subject::open(netdir)?;
+    let format = Format { shape: subject.model.input_shape(), classes: subject.model.classes() };
+    let x = dataset.test(&format, skip, Some(samples)).map_err(report)?.x;
+    let nodes = subject.layout.nodes(&subject.network);
+    let source = |node| subject.network.sources().iter().position(|&source| source == node);
+    let sources = nodes.filter_map(source).collect();
+    Ok(Samples { x, layout: subject.layout.clone(), sources })
+}
+
+/// Samples as they are stored.
+fn as_stored(dataset: &Dataset, skip: usize, samples: usize, frames: bool) -> Result<Samples> {
+    let (mut shape, x) = dataset.test_as_stored(skip, Some(samples)).map_err(report)?;
+    if frames {
+        if shape.len() < 2 {
+            miette::bail!(
+                "{}: expected samples with an axis of time, found shape {shape:?}",
+                dataset.directory().display()
+            );
+        }
+        shape.remove(0);
+    }
+    let (shape, order) = match shape[..] {
+        [height, width] => (vec![1, height, width], None),
+        [height, width, channels] if channels <= 4 => {
+            let cells = height * width;
+            let order = (0..channels).flat_map(|c| (0..cells).map(move |cell| cell * channels + c)).collect();
+            (vec![channels, height, width], Some(order))
+        }
+        [channels, height, width] => (vec![channels, height, width], None),
+        _ => (vec![shape.iter().product()], None),
+    };
+    let maps = if shape.len() == 3 { shape[0] } else { 1 };
+    let mut builder = NetworkBuilder::new();
+    let nodes: Vec<String> = (0..maps).map(|map| format!("input_{map}")).collect();
+    nodes.iter().try_for_each(|node| builder.source(node).map(drop)).map_err(report)?;
+    let network = builder.build(0).map_err(report)?;
+    let layout = Layout::new(&network, &shape, &nodes, order, None).map_err(report)?;
+    Ok(Samples { x, layout, sources: (0..maps).collect() })
+}
+
+/// The file, or one for each map.
+fn paths(out: &Path, maps: usize) -> Vec<PathBuf> {
+    if maps == 1 {
+        return vec![out.into()];
+    }
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    (0..maps).map(|map| out.with_file_name(format!("{stem}_{map}.stim"))).collect()
+}

@@ -1,0 +1,297 @@
+//! Constant input current: no spikes; every millisecond the first layer takes the sum of its weights times the values, as SNN toolbox's simulators do
+//! with `input_type = constant_current`.
+//!
+//! The sum does not change while a sample is shown, so it is a bias: [`driven`] puts it, one number a neuron, with the bias that is there,
+//! into a port of the layer, which the first input node drives with one event a millisecond at address (0, 0). That makes a network of its own for
+//! each sample, all of it in what netfiles can say; it has the same nodes.
+
+use super::{Clock, Code, Error, Layout, Raster};
+use crate::network::{
+    ConvPort, Element, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId,
+};
+use std::collections::HashMap;
+
+/// Values as currents. See the top of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Current;
+
+impl Code for Current {
+    /// The clock on which currents act, at the first address.
+    fn encode(&self, _values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
+        let mut train = raster.train(0, false);
+        (0..clock.duration as usize).for_each(|ms| train.set(ms * clock.ticks_per_ms as usize));
+    }
+
+    fn is_current(&self) -> bool {
+        true
+    }
+}
+
+/// Values of a node that stand for spikes, by address `x + y * nx`.
+struct Analog {
+    nx: usize,
+    values: Vec<f64>,
+}
+
+impl Analog {
+    fn at(&self) -> impl Iterator<Item = ((i64, i64), f64)> {
+        let address = |k: usize| ((k % self.nx) as i64, (k / self.nx) as i64);
+        self.values.iter().enumerate().filter(|(_, value)| **value != 0.0).map(move |(k, &value)| (address(k), value))
+    }
+}
+
+/// The network whose first layer takes the values of one sample as currents. Values go through flatten and maximum pooling as they are.
+///
+/// # Errors
+/// [`Error::Current`] where a current does not fit 32 bits, or where values and spikes would meet in one flatten module.
+///
+/// # Panics
+/// If there are fewer values than addresses.
+pub fn driven(network: &Network, layout: &Layout, values: &[f32]) -> Result<Network, Error> {
+    let mut analog: HashMap<NodeId, Analog> = HashMap::new();
+    for (map, node) in layout.nodes(network).enumerate() {
+        let number = |cell: usize| {
+            layout.order.as_ref().map_or(map * layout.cells + cell, |order| order[map * layout.cells + cell])
+        };
+        let values = (0..layout.cells).map(|cell| f64::from(values[number(cell)])).collect();
+        analog.insert(node, Analog { nx: layout.width, values });
+    }
+    let clock = layout.nodes(network).next();
+    let bias_clock = layout.bias_clock.map(|source| network.sources()[source]);
+
+    let mut builder = NetworkBuilder::new();
+    for element in network.elements() {
+        match *element {
+            Element::Source(source) => {
+                builder
+                    .source(&network.nodes()[network.sources()[source.index()].index()].name)
+                    .map_err(Error::Network)?;
+            }
+            Element::Module(id) => {
+                let mut module = network.modules()[id.index()].clone();
+                let outputs = network.outputs(id);
+                let names: Vec<&str> = outputs.iter().map(|node| network.nodes()[node.index()].name.as_str()).collect();
+                let refuse =
+                    |reason: String| Error::Current { module: names.first().unwrap_or(&"").to_string(), reason };
+                if let Some(passed) = drive(&mut module, &analog, clock, bias_clock).map_err(refuse)? {
+                    for &node in outputs {
+                        analog.insert(node, Analog { nx: passed.nx, values: passed.values.clone() });
+                    }
+                }
+                builder.module(module, &names).map_err(Error::Network)?;
+            }
+        }
+    }
+    builder.build(network.t_max()).map_err(Error::Network)
+}
+
+/// Replaces what a module reads from analog nodes; the values that go on, if it is an address module.
+fn drive(
+    module: &mut Module,
+    analog: &HashMap<NodeId, Analog>,
+    clock: Option<NodeId>,
+    bias_clock: Option<NodeId>,
+) -> Result<Option<Analog>, String> {
+    let ports = module.kind.ports();
+    let of = |input: &Input| match input {
+        Input::Node(node) => analog.get(node),
+        Input::Undriven(_) => None,
+    };
+    let read: Vec<Option<&Analog>> = module.inputs.iter().take(ports).map(of).collect();
+    let Some(first) = read.iter().position(Option::is_some) else { return Ok(None) };
+    let passed = match &mut module.kind {
+        ModuleKind::Flatten(flat) => {
+            let mut values = Vec::new();
+            for (port, read) in flat.iter().zip(&read) {
+                let read = read.ok_or("values and spikes meet in a flatten module")?;
+                let (nx, ny) = (port.nx as usize, port.ny as usize);
+                let at =
+                    |x: usize, y: usize| if x < read.nx { read.values.get(y * read.nx + x).copied() } else { None };
+                values.extend((0..ny).flat_map(|y| (0..nx).map(move |x| at(x, y).unwrap_or(0.0))));
+            }
+            Some(Analog { nx: values.len().max(1), values })
+        }
+        ModuleKind::MaxPool(pool) => {
+            let (port, read) = (&pool.ports[0], read[0].ok_or("values and spikes meet in a max-pool module")?);
+            let cell = |x: i64, y: i64| {
+                let inside = (0..i64::from(port.nx)).contains(&x) && (0..i64::from(port.ny)).contains(&y);
+                if inside { read.values.get((y * read.nx as i64 + x) as usize).copied().unwrap_or(0.0) } else { 0.0 }
+            };
+            let mut values = Vec::new();
+            for y in 0..i64::from(port.ny_out) {
+                for x in 0..i64::from(port.nx_out) {
+                    let (left, top) = (
+                        x * i64::from(port.x_stride) + i64::from(port.dx),
+                        y * i64::from(port.y_stride) + i64::from(port.dy),
+                    );
+                    let window = (0..i64::from(port.ny_pool))
+                        .flat_map(|j| (0..i64::from(port.nx_pool)).map(move |i| (left + i, top + j)));
+                    values.push(window.map(|(x, y)| cell(x, y)).fold(0.0, f64::max));
+                }
+            }
+            Some(Analog { nx: port.nx_out.max(1) as usize, values })
+        }
+        kind => {
+            let n = kind.neurons().map_or(0, |(array, ..)| array.len());
+            let mut sums = vec![0.0; n];
+            for (port, read) in read.iter().enumerate() {
+                if let Some(read) = read {
+                    read.at()
+                        .for_each(|(at, value)| touch(kind, port, at, |neuron, weight| sums[neuron] += value * weight));
+                } else if bias_clock.is_some_and(|clock| module.inputs[port] == Input::Node(clock)) {
+                    touch(kind, port, (0, 0), |neuron, weight| sums[neuron] += weight);
+                }
+            }
+            put(kind, first, &sums)?;
+            None
+        }
+    };
+    for (port, input) in module.inputs.iter_mut().enumerate().take(ports) {
+        if of(input).is_some() || bias_clock.is_some_and(|clock| *input == Input::Node(clock)) {
+            *input = Input::Undriven(String::new());
+        }
+        if let (Some(clock), None, true) = (clock, &passed, port == first) {
+            *input = Input::Node(clock);
+        }
+    }
+    Ok(passed)
+}
+
+/// The neurons that an event touches through a port, with its weights.
+fn touch(kind: &ModuleKind, port: usize, (x, y): (i64, i64), mut add: impl FnMut(usize, f64)) {
+    match kind {
+        ModuleKind::Conv(conv) => {
+            let ConvPort { nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand, weights } = &conv.ports[port];
+            let along = |at: i64, expand: i32, d: i32, k: u32, stride: i32, min: i32, n: u32| {
+                let raw = at * i64::from(expand) + i64::from(d) + i64::from(k);
+                let position = raw.div_euclid(stride.into()) - i64::from(min);
+                (raw % i64::from(stride) == 0 && (0..i64::from(n)).contains(&position)).then_some(position as usize)
+            };
+            let array = conv.array;
+            for (k, &weight) in weights.iter().enumerate() {
+                let (i, j) = (k as u32 % nx, k as u32 / nx);
+                debug_assert!(j < *ny);
+                let column = along(x, *x_expand, *dx, i, *x_stride, array.x_min, array.nx);
+                let row = along(y, *y_expand, *dy, j, *y_stride, array.y_min, array.ny);
+                if let (Some(column), Some(row)) = (column, row) {
+                    add(row * array.nx as usize + column, weight.into());
+                }
+            }
+        }
+        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+            let FullyConnectedPort { nx_pre, weights, .. } = &full.ports[port];
+            let n = full.array.nx as usize;
+            let line = (x + y * i64::from(*nx_pre)) as usize;
+            let line = weights.get(line * n..(line + 1) * n).unwrap_or_default();
+            line.iter().enumerate().for_each(|(neuron, &weight)| add(neuron, weight.into()));
+        }
+        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
+    }
+}
+
+/// Makes a port one that gives each neuron its current when an event comes at (0, 0).
+fn put(kind: &mut ModuleKind, port: usize, sums: &[f64]) -> Result<(), String> {
+    let fits = |sum: &f64| {
+        let rounded = sum.round();
+        let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&rounded);
+        if fits { Ok(rounded as i32) } else { Err(format!("expected currents within 32 bits, found {rounded}")) }
+    };
+    let weights = sums.iter().map(fits).collect::<Result<_, _>>()?;
+    match kind {
+        ModuleKind::Conv(conv) => {
+            let array = conv.array;
+            let (dx, dy) = (array.x_min, array.y_min);
+            conv.ports[port] = ConvPort {
+                nx: array.nx,
+                ny: array.ny,
+                dx,
+                dy,
+                x_stride: 1,
+                y_stride: 1,
+                x_expand: 1,
+                y_expand: 1,
+                weights,
+            };
+        }
+        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+            full.ports[port] = FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights };
+        }
+        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Array, Conv, FlattenPort, FullyConnected, NeuronParameters, Output, Polarity, Timing};
+
+    fn module(kind: ModuleKind, inputs: Vec<NodeId>) -> Module {
+        let inputs = inputs.into_iter().map(Input::Node).collect();
+        Module { kind, inputs, timing: Timing::default(), not_programmable: false }
+    }
+
+    fn weights(module: &Module, port: usize) -> Vec<i32> {
+        match &module.kind {
+            ModuleKind::Conv(conv) => conv.ports[port].weights.to_vec(),
+            ModuleKind::FullyConnected(full) => full.ports[port].weights.to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_dense_layer_takes_weights_times_values_and_its_bias() {
+        let mut builder = NetworkBuilder::new();
+        let input = builder.source("in_0").unwrap();
+        let bias = builder.source("bias_clk").unwrap();
+        let flat = module(ModuleKind::Flatten(vec![FlattenPort { nx: 2, ny: 1 }]), vec![input]);
+        let flat = builder.module(flat, &["flat"]).unwrap()[0];
+        let array = Array { nx: 2, ny: 1, x_min: 0, y_min: 0 };
+        let port = |nx_pre, weights: Vec<i32>| FullyConnectedPort { nx_pre, ny_pre: 1, weights: weights.into() };
+        let full = FullyConnected {
+            array,
+            neurons: NeuronParameters::default(),
+            ports: vec![port(2, vec![10, -20, 4, 8]), port(1, vec![1, 2])],
+            output: Output::whole(array),
+        };
+        builder.module(module(ModuleKind::FullyConnected(full), vec![flat, bias]), &["out"]).unwrap();
+        let network = builder.build(10).unwrap();
+        let layout = Layout::new(&network, &[1, 1, 2], &["in_0".into()], None, Some("bias_clk")).unwrap();
+        let driven = driven(&network, &layout, &[0.5, 0.25]).unwrap();
+        let [flatten, dense] = driven.modules() else { panic!("two modules") };
+        assert_eq!(flatten.inputs, [Input::Undriven(String::new())]);
+        assert_eq!(dense.inputs, [Input::Node(input), Input::Undriven(String::new())]);
+        assert_eq!(weights(dense, 0), [5 + 1 + 1, -10 + 2 + 2]);
+        let stimuli = layout.stimuli(&Current, &[0.5, 0.25], 0, Clock { duration: 3, ticks_per_ms: 2 });
+        assert_eq!(stimuli[0].t_pre(), [0, 2, 4]);
+        assert!(stimuli[0].iter().all(|event| (event.x, event.y, event.polarity) == (0, 0, Polarity::Positive)));
+    }
+
+    #[test]
+    fn a_kernel_with_a_stride_reaches_what_its_events_reach() {
+        let mut builder = NetworkBuilder::new();
+        let input = builder.source("in").unwrap();
+        let array = Array { nx: 2, ny: 1, x_min: 0, y_min: 0 };
+        let port = ConvPort {
+            nx: 2,
+            ny: 1,
+            dx: -1,
+            dy: 0,
+            x_stride: 2,
+            y_stride: 1,
+            x_expand: 1,
+            y_expand: 1,
+            weights: vec![1, 10].into(),
+        };
+        let conv =
+            Conv { array, neurons: NeuronParameters::default(), ports: vec![port], output: Output::whole(array) };
+        builder.module(module(ModuleKind::Conv(conv), vec![input]), &["out"]).unwrap();
+        let network = builder.build(10).unwrap();
+        let layout = Layout::new(&network, &[1, 1, 4], &["in".into()], None, None).unwrap();
+        let driven = driven(&network, &layout, &[1.0, 2.0, 3.0, 4.0]).unwrap();
+        // Neuron 0 reads 0 with 10 and 1 with 1, neuron 1 reads 2 with 10 and 3 with 1.
+        assert_eq!(weights(&driven.modules()[0], 0), [12, 34]);
+        let huge = super::driven(&network, &layout, &[f32::MAX; 4]);
+        assert!(matches!(huge, Err(Error::Current { .. })));
+    }
+}

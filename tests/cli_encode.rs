@@ -1,0 +1,109 @@
+//! `megasim encode`, and codes in `classify`, from the outside.
+
+use assert_cmd::Command;
+use megasim::netfile::parse_stimulus;
+use megasim::network::{Polarity, Stimulus};
+use ndarray_npy::NpzWriter;
+use predicates::prelude::*;
+use predicates::str::contains;
+use std::fs;
+use std::path::Path;
+
+fn megasim(directory: &Path, arguments: &str) -> assert_cmd::assert::Assert {
+    let mut command = Command::cargo_bin("megasim").unwrap();
+    command.current_dir(directory).args(arguments.split_whitespace()).assert()
+}
+
+/// A data directory `data` of such test samples.
+fn data(x: &ndarray::ArrayD<f32>) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("data")).unwrap();
+    let file = fs::File::create(directory.path().join("data/test.npz")).unwrap();
+    let mut npz = NpzWriter::new(file);
+    npz.add_array("x", x).unwrap();
+    npz.add_array("y", &ndarray::Array1::<i64>::zeros(x.shape()[0])).unwrap();
+    npz.finish().unwrap();
+    directory
+}
+
+fn stimulus(path: &Path) -> Stimulus {
+    parse_stimulus(&fs::read(path).unwrap()).unwrap().0
+}
+
+#[test]
+fn pictures_become_stimuli_with_a_record() {
+    let x = ndarray::array![[[0.0f32, 1.0], [0.5, 0.0]], [[1.0, 0.0], [0.0, 0.0]]].into_dyn();
+    let directory = data(&x);
+    let path = directory.path();
+    let command = "encode data --encode latency --duration 11 --ticks-per-ms 1 --samples 2 --out two.stim";
+    megasim(path, command).success().stdout(contains("two.stim: 3 spikes of 2 samples, 11 ticks each"));
+    let found: Vec<_> = stimulus(&path.join("two.stim")).iter().map(|it| (it.t_pre, it.x, it.y)).collect();
+    assert_eq!(found, [(0, 1, 0), (5, 0, 1), (11, 0, 0)]);
+    let record = fs::read_to_string(path.join("run.json")).unwrap();
+    assert!(record.contains("\"encode\": \"latency\""), "{record}");
+    megasim(path, command).code(1).stderr(contains("two.stim"));
+    megasim(path, &format!("{command} --force")).success();
+}
+
+#[test]
+fn channels_become_files_and_frames_become_changes() {
+    let channels = ndarray::ArrayD::from_shape_vec(vec![1, 1, 2, 2], vec![1.0f32, 0.0, 0.0, 1.0]).unwrap();
+    let directory = data(&channels);
+    megasim(directory.path(), "encode data --encode ttfs --out a.stim").success();
+    for (file, x) in [("a_0.stim", 0), ("a_1.stim", 1)] {
+        let stimulus = stimulus(&directory.path().join(file));
+        assert_eq!((stimulus.len(), stimulus.event(0).x), (1, x));
+    }
+    let frames = ndarray::ArrayD::from_shape_vec(vec![1, 2, 1], vec![0.5f32, 0.1]).unwrap();
+    let directory = data(&frames);
+    megasim(directory.path(), "encode data --encode delta:step=0.2 --frames --ticks-per-ms 1 --out a.stim").success();
+    let found: Vec<_> = stimulus(&directory.path().join("a.stim")).iter().map(|it| (it.t_pre, it.polarity)).collect();
+    assert_eq!(found, [(0, Polarity::Positive), (1, Polarity::Positive), (50, Polarity::Negative)]);
+}
+
+#[test]
+fn what_cannot_be_encoded_is_refused() {
+    let directory = data(&ndarray::ArrayD::zeros(vec![1, 3]));
+    let path = directory.path();
+    megasim(path, "encode data --encode current --out a.stim").code(1).stderr(contains("classify --encode current"));
+    megasim(path, "encode data --encode morse --out a.stim")
+        .code(2)
+        .stderr(contains("expected a code").and(contains("pso, ib")));
+    megasim(path, "encode data --encode pso:l=3 --out a.stim")
+        .code(2)
+        .stderr(contains("pso: expected KEY=VALUE with max_f, k, found 'l=3'"));
+    megasim(path, "encode data --encode ttfs:tau=-1 --out a.stim").code(2).stderr(contains("a number above 0"));
+    megasim(path, "encode data --frames --out a.stim").code(1).stderr(contains("axis of time"));
+    megasim(path, "encode nowhere --out a.stim").code(1);
+    megasim(path, "encode --help").success().stdout(contains("latency-log").and(contains("k=8")));
+    assert_eq!(fs::read_dir(path).unwrap().count(), 1);
+}
+
+#[test]
+fn codes_classify_the_same_with_any_number_of_threads() {
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let digits = digits.display();
+    megasim(path, &format!("convert {digits}/digits_cnn.keras --data {digits} --out net")).success();
+    megasim(path, &format!("encode {digits} --netdir net --encode cpn --seed 3 --out a.stim")).success();
+    megasim(path, &format!("encode {digits} --netdir net --encode cpn --seed 3 --out b.stim")).success();
+    assert_eq!(fs::read(path.join("a.stim")).unwrap(), fs::read(path.join("b.stim")).unwrap());
+    for code in ["cpn:max_f=800", "current"] {
+        let mut figures = Vec::new();
+        for threads in [1, 3] {
+            let json = format!("{}-{threads}.json", &code[..3]);
+            megasim(
+                path,
+                &format!("classify net --data {digits} --encode {code} --samples 60 --threads {threads} --json {json}"),
+            )
+            .success();
+            let mut result: serde_json::Value = serde_json::from_slice(&fs::read(path.join(json)).unwrap()).unwrap();
+            result["seconds"] = serde_json::Value::Null;
+            assert!(result["accuracy"]["event"].as_f64().unwrap() > 0.9, "{code}: {result}");
+            assert!(result["accuracy"]["clocked"].as_f64().unwrap() > 0.9, "{code}: {result}");
+            figures.push(result);
+        }
+        assert_eq!(figures[0], figures[1], "{code}");
+    }
+}
