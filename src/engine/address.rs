@@ -104,6 +104,15 @@ impl Pool {
     }
 }
 
+/// How many windows cover an address, 0 outside the array: the most events that one event can make.
+pub(super) fn windows(port: &PoolPort, x: i32, y: i32) -> u64 {
+    let mut windows = 0;
+    if address(port, x, y).is_some() {
+        for_windows(port, x, y, |_, _| windows += 1);
+    }
+    windows
+}
+
 fn address(port: &PoolPort, x: i32, y: i32) -> Option<usize> {
     let inside = (0..i64::from(port.nx)).contains(&x.into()) && (0..i64::from(port.ny)).contains(&y.into());
     inside.then(|| y as usize * port.nx as usize + x as usize)

@@ -367,7 +367,7 @@ pub(super) enum Action {
     Spikes(Sign),
 }
 
-fn action(polarity: Polarity, y: i32) -> Action {
+pub(super) fn action(polarity: Polarity, y: i32) -> Action {
     match polarity {
         Polarity::Positive => Action::Spikes(Sign::Plus),
         Polarity::Negative if y == -1 => Action::Control,

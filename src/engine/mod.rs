@@ -16,6 +16,7 @@ mod plan;
 mod queue;
 mod record;
 mod synapses;
+pub mod timed;
 mod timing;
 
 pub use plan::{Options, Plan};

@@ -182,11 +182,29 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`].
     pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
+        Self::compile(network, options, group(network))
+    }
+
+    /// Compiles a network with a population for each module, in order: for machines on which modules that act alike keep times of
+    /// their own.
+    pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
+        let groups = group(network).into_iter();
+        let mut alone: Vec<_> = groups
+            .flat_map(|(members, inputs)| members.into_iter().map(move |id| (vec![id], inputs.clone())))
+            .collect();
+        alone.sort_by_key(|(members, _)| members[0]);
+        Self::compile(network, Options::default(), alone)
+    }
+
+    fn compile(
+        network: &Network,
+        options: Options,
+        groups: Vec<(Vec<ModuleId>, Vec<PlanInput>)>,
+    ) -> Result<Self, Error> {
         let neurons: u64 = network.modules().iter().map(|module| cells(&module.kind)).sum();
         if neurons > super::MAX_CELLS {
             return Err(Error::TooLarge { found: neurons });
         }
-        let groups = group(network);
         let populations: Vec<_> =
             groups.iter().map(|(members, inputs)| population(network, members, inputs, options)).collect();
 

@@ -1,0 +1,127 @@
+//! What one event does to one module: the populations, neurons and kernels of event mode, one event at a time.
+
+use super::super::Cells;
+use super::super::address;
+use super::super::event::{Action, action};
+use super::super::kernels;
+use super::super::neurons::{Outside, Spike, Work};
+use super::super::plan::{NeuronPopulation, Population, PopulationKind};
+use super::super::synapses::Synapses;
+use crate::network::{Polarity, StimulusEvent, Tick};
+
+/// An output event without its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leaving {
+    pub x: i32,
+    pub y: i32,
+    pub polarity: Polarity,
+}
+
+/// Works on an event at `s`; what leaves goes to `outputs`, in order. The population is a single module.
+pub(super) fn act(
+    population: &Population,
+    cells: &mut Cells,
+    variant: kernels::Variant,
+    port: usize,
+    event: &StimulusEvent,
+    s: Tick,
+    outputs: &mut Vec<Leaving>,
+) -> Result<Work, Outside> {
+    let acts = port < population.n_ports;
+    let StimulusEvent { x, y, polarity, .. } = *event;
+    match (&population.kind, cells, action(polarity, y)) {
+        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Reset) => neurons.reset(plan, s),
+        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Control) if plan.softmax => {
+            neurons.control(plan, s, &mut |spike: Spike| outputs.push(leaving(spike)));
+        }
+        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Spikes(sign)) if acts => {
+            let mut out = |spike: Spike| outputs.push(leaving(spike));
+            let work = neurons.receive_run(plan, variant, &plan.ports[port], (&[x], &[y], sign), s, &mut out);
+            return work.map_err(|(_, outside)| outside);
+        }
+        (PopulationKind::Flatten(ports), _, Action::Spikes(_)) if acts => {
+            if let Some(x) = address::Flatten::new(ports, port).of(x, y) {
+                outputs.push(Leaving { x, y: 0, polarity });
+            }
+        }
+        (PopulationKind::MaxPool(_), Cells::Pool(pool), Action::Reset) => pool.reset(),
+        (PopulationKind::MaxPool(plan), Cells::Pool(pool), Action::Spikes(_)) if acts => {
+            pool.receive(&plan.ports[port], x, y, |x, y| outputs.push(Leaving { x, y, polarity }));
+        }
+        _ => {}
+    }
+    Ok(Work::default())
+}
+
+pub(super) fn leaving(Spike { x, y, polarity, .. }: Spike) -> Leaving {
+    Leaving { x, y, polarity }
+}
+
+/// The most events that one event can make at each output node, repeats not counted.
+pub(super) fn most_outputs(population: &Population, port: usize, event: &StimulusEvent) -> u64 {
+    let acts = port < population.n_ports;
+    let StimulusEvent { x, y, polarity, .. } = *event;
+    match (&population.kind, action(polarity, y)) {
+        (PopulationKind::Neurons(plan), Action::Control) if plan.softmax => 1,
+        (PopulationKind::Neurons(plan), Action::Spikes(_)) if acts && !plan.softmax => most_spikes(plan, port, x, y),
+        (PopulationKind::Flatten(ports), Action::Spikes(_)) if acts => {
+            u64::from(address::Flatten::new(ports, port).of(x, y).is_some())
+        }
+        (PopulationKind::MaxPool(plan), Action::Spikes(_)) if acts => address::windows(&plan.ports[port], x, y),
+        _ => 0,
+    }
+}
+
+/// The neurons that an event touches and whose spikes would leave.
+fn most_spikes(plan: &NeuronPopulation, port: usize, x: i32, y: i32) -> u64 {
+    if !plan.neurons.fires_plus && !plan.neurons.fires_minus {
+        return 0;
+    }
+    let leave = |addresses: &[Option<(i32, i32)>]| addresses.iter().flatten().count() as u64;
+    match &plan.ports[port].synapses {
+        Synapses::Matrix { .. } => leave(&plan.addresses),
+        Synapses::Kernel(kernel) => {
+            let mut most = 0;
+            kernel
+                .reach(plan.array, 1, x, y, |stretch| most += leave(&plan.addresses[stretch.neuron..][..stretch.len]));
+            most
+        }
+    }
+}
+
+/// Which neurons of a module events have touched since the last step.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Touched {
+    bits: Vec<u64>,
+    all: bool,
+}
+
+impl Touched {
+    /// Marks what an event at `(x, y)` reaches.
+    pub fn mark(&mut self, plan: &NeuronPopulation, port: usize, x: i32, y: i32) {
+        match &plan.ports[port].synapses {
+            Synapses::Matrix { .. } => self.all = true,
+            Synapses::Kernel(_) if self.all => {}
+            Synapses::Kernel(kernel) => {
+                self.bits.resize(plan.array.len().div_ceil(64), 0);
+                kernel.reach(plan.array, 1, x, y, |stretch| {
+                    for n in stretch.neuron..stretch.neuron + stretch.len {
+                        self.bits[n / 64] |= 1 << (n % 64);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.bits.iter().all(|&word| word == 0)
+    }
+
+    /// How many were touched; forgets them.
+    pub fn take(&mut self, plan: &NeuronPopulation) -> u64 {
+        let count: u64 = self.bits.iter().map(|word| u64::from(word.count_ones())).sum();
+        self.bits.fill(0);
+        if std::mem::take(&mut self.all) { plan.array.len() as u64 } else { count }
+    }
+}

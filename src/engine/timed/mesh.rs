@@ -1,0 +1,159 @@
+//! A mesh of tiles: where modules stand, and which links a message takes.
+
+use super::machine::MachineFault;
+use crate::network::{Driver, ModuleId, Network, NodeId, SourceId, Tick};
+
+/// A tile of a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tile {
+    /// Column, from west to east.
+    pub x: u32,
+    /// Row, from north to south.
+    pub y: u32,
+}
+
+/// Modules and sources on tiles, and how long links take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mesh {
+    /// Tiles from west to east.
+    pub columns: u32,
+    /// Tiles from north to south.
+    pub rows: u32,
+    /// How long a link to the next column carries a message, in ticks.
+    pub time_east_west: Tick,
+    /// How long a link to the next row carries one, in ticks.
+    pub time_north_south: Tick,
+    /// Who acknowledges.
+    pub acknowledge: Acknowledge,
+    /// Where each module stands, by [`ModuleId`].
+    pub modules: Vec<Tile>,
+    /// Where each source stands, by [`SourceId`].
+    pub sources: Vec<Tile>,
+}
+
+/// Who acknowledges an event on a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledge {
+    /// The module that accepted it.
+    #[default]
+    Receiver,
+    /// The mesh, when the message has passed its first link: events are posted.
+    Network,
+}
+
+/// Which way a link leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)] // the four directions
+pub enum Direction {
+    East,
+    West,
+    North,
+    South,
+}
+
+/// The link from a tile to its neighbour, as a dense index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LinkIndex(pub u32);
+
+impl Direction {
+    const ALL: [Self; 4] = [Self::East, Self::West, Self::North, Self::South];
+
+    /// Whether it goes along a row.
+    pub fn is_east_west(self) -> bool {
+        matches!(self, Self::East | Self::West)
+    }
+}
+
+impl Mesh {
+    /// Modules in netlist order on the tiles row by row, every second row backwards, `per_tile` on each; none if they do not
+    /// all fit. `taken` says how many stand on a tile already, `(x, y)` to a number.
+    pub fn snake(
+        columns: u32,
+        rows: u32,
+        per_tile: u32,
+        taken: impl Fn(Tile) -> u32,
+        modules: usize,
+    ) -> Option<Vec<Tile>> {
+        let tiles = (0..rows)
+            .flat_map(move |y| (0..columns).map(move |k| Tile { x: if y % 2 == 0 { k } else { columns - 1 - k }, y }));
+        let places = tiles.flat_map(|tile| (0..per_tile.saturating_sub(taken(tile))).map(move |_| tile));
+        let placed: Vec<Tile> = places.take(modules).collect();
+        (placed.len() == modules).then_some(placed)
+    }
+
+    /// Where the driver of a node stands.
+    pub fn driver(&self, network: &Network, node: NodeId) -> Tile {
+        match network.nodes()[node.index()].driver {
+            Driver::Source(source) => self.sources[source.index()],
+            Driver::Module(module) => self.modules[module.index()],
+        }
+    }
+
+    /// Links of the way from one tile to another: along x, then along y.
+    pub(super) fn route(&self, from: Tile, to: Tile) -> Vec<LinkIndex> {
+        let mut at = from;
+        let mut links = Vec::new();
+        while at != to {
+            let direction = match (at.x.cmp(&to.x), at.y.cmp(&to.y)) {
+                (std::cmp::Ordering::Less, _) => Direction::East,
+                (std::cmp::Ordering::Greater, _) => Direction::West,
+                (_, std::cmp::Ordering::Greater) => Direction::North,
+                _ => Direction::South,
+            };
+            links.push(LinkIndex((at.y * self.columns + at.x) * 4 + direction as u32));
+            match direction {
+                Direction::East => at.x += 1,
+                Direction::West => at.x -= 1,
+                Direction::North => at.y -= 1,
+                Direction::South => at.y += 1,
+            }
+        }
+        links
+    }
+
+    /// How many link indices there are.
+    pub(super) fn links(&self) -> usize {
+        self.columns as usize * self.rows as usize * 4
+    }
+
+    /// The tile a link starts from, and where it leads.
+    pub fn link(&self, index: usize) -> (Tile, Direction) {
+        let tile = (index / 4) as u32;
+        (Tile { x: tile % self.columns, y: tile / self.columns }, Direction::ALL[index % 4])
+    }
+
+    /// How long a link carries one message, in ticks.
+    pub(super) fn time(&self, link: LinkIndex) -> Tick {
+        match self.link(link.0 as usize).1.is_east_west() {
+            true => self.time_east_west,
+            false => self.time_north_south,
+        }
+    }
+
+    /// Tiles on which a module stands.
+    pub fn used_tiles(&self) -> usize {
+        let mut tiles = self.modules.clone();
+        tiles.sort_unstable();
+        tiles.dedup();
+        tiles.len()
+    }
+
+    pub(super) fn check(&self, network: &Network) -> Result<(), MachineFault> {
+        let modules = (0..self.modules.len()).map(|k| {
+            let node = network.outputs(ModuleId::new(k)).first();
+            (self.modules[k], node.map_or_else(|| format!("module {k}"), |&node| name(network, node)))
+        });
+        let sources = (0..self.sources.len())
+            .map(|k| (self.sources[k], name(network, network.sources()[SourceId::new(k).index()])));
+        for (Tile { x, y }, who) in modules.chain(sources) {
+            if x >= self.columns || y >= self.rows {
+                return Err(MachineFault::OutsideMesh { who, x, y, columns: self.columns, rows: self.rows });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name(network: &Network, node: NodeId) -> String {
+    format!("{{{}}}", network.nodes()[node.index()].name)
+}

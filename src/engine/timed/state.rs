@@ -1,0 +1,266 @@
+//! What a timed run keeps: queues before and in modules, events under way, and what is due when.
+
+use super::TimedPlan;
+use super::act::{Leaving, Touched};
+use crate::engine::PopulationState;
+use crate::engine::queue::Pending;
+use crate::engine::record::{Probes, Recorder};
+use crate::network::{Stimulus, StimulusEvent, Tick};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// The state of a run.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub populations: Vec<PopulationState>,
+    pub recorder: Recorder,
+    pub stations: Vec<StationState>,
+    pub nodes: Vec<NodeState>,
+    pub pending: Vec<Pending>,
+    pub flights: Slab<Flight>,
+    pub transits: Slab<Transit>,
+    /// By link: until when it carries a message.
+    pub links_free_at: Vec<Tick>,
+    pub due: BinaryHeap<Reverse<Due>>,
+    /// Modules that may have something to start.
+    pub ready: VecDeque<u32>,
+    pub gate: Gate,
+    pub outputs: Vec<Leaving>,
+    pub now: Tick,
+    /// When the last event was done or acknowledged.
+    pub ended: Tick,
+    /// Events made by modules and not requested; repetitions to come count once.
+    pub waiting: u64,
+    /// The last tick in which events of timeless loops were requested, and how many.
+    pub busy_tick: (Tick, u64),
+}
+
+/// A module.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StationState {
+    /// It works on something, or is busy from the start.
+    pub busy: bool,
+    /// Accepted, not started.
+    pub inside: VecDeque<Ticket>,
+    /// Arrived, not accepted.
+    pub outside: VecDeque<Ticket>,
+    /// Since when it could start an event, but for the room of its outputs.
+    pub stopped_since: Option<Tick>,
+    /// Since when the queue is as long as it is.
+    pub queue_since: Tick,
+    /// Neurons that were touched in this step.
+    pub touched: Touched,
+    /// A potential is beyond a threshold after the last step.
+    pub beyond: bool,
+}
+
+impl StationState {
+    pub fn queue(&self) -> u64 {
+        (self.inside.len() + self.outside.len()) as u64
+    }
+
+    fn start(&mut self) {
+        self.busy = false;
+        self.inside.clear();
+        self.outside.clear();
+        self.stopped_since = None;
+        self.queue_since = 0;
+        self.touched = Touched::default();
+        self.beyond = false;
+    }
+}
+
+/// A node.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NodeState {
+    pub last_ack: Tick,
+    /// An event waits for its acknowledge.
+    pub under_way: bool,
+    /// When its next request is due.
+    pub scheduled: Option<Tick>,
+    /// Events made and not acknowledged, repetitions to come included.
+    pub held: u64,
+    pub first_request: Option<Tick>,
+}
+
+/// An event that a node has requested.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flight {
+    pub node: u32,
+    pub event: StimulusEvent,
+    pub requested: Tick,
+    /// Acknowledges to come.
+    pub outstanding: u32,
+}
+
+/// An event at one receiver.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    pub flight: u32,
+    pub node: u32,
+    /// Its number among the receivers of the node.
+    pub receiver: u32,
+    pub event: StimulusEvent,
+    pub requested: Tick,
+    pub arrived: Tick,
+    pub accepted: Tick,
+    pub acknowledged: Tick,
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Transit {
+    pub ticket: Ticket,
+    /// Links that it has passed.
+    pub passed: u32,
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// A module is done.
+    Done,
+    /// An acknowledge reaches a node.
+    Acknowledge,
+    /// A message comes to a link or to a module.
+    Travel,
+    /// The next input is let go.
+    Release,
+    /// A node may request its next event.
+    Request,
+}
+
+/// Something that will happen; sorted as `docs/timing.md` says of ties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due {
+    pub time: Tick,
+    pub what: What,
+    /// Of messages: when it was requested.
+    pub requested: Tick,
+    /// Module or node.
+    pub who: u32,
+    /// Of messages: the receiver's number.
+    pub receiver: u32,
+    /// Of acknowledges and messages: where it is kept.
+    pub index: u32,
+}
+
+/// Which source events may be requested.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Gate {
+    /// Each at its time, divided by this.
+    Divided(Tick),
+    /// In groups.
+    Groups {
+        /// Stimulus times up to which events have been let go.
+        released: Tick,
+        /// When the last ones were.
+        at: Tick,
+        /// How many of them are not yet acknowledged.
+        open: u64,
+        /// What neurons take the time to be.
+        network_time: Tick,
+    },
+}
+
+/// Things under numbers that are used again.
+#[derive(Debug, Clone)]
+pub(super) struct Slab<T> {
+    items: Vec<T>,
+    free: Vec<u32>,
+}
+
+impl<T: Copy> Slab<T> {
+    fn new() -> Self {
+        Self { items: Vec::new(), free: Vec::new() }
+    }
+    pub fn put(&mut self, item: T) -> u32 {
+        match self.free.pop() {
+            Some(index) => {
+                self.items[index as usize] = item;
+                index
+            }
+            None => {
+                self.items.push(item);
+                (self.items.len() - 1) as u32
+            }
+        }
+    }
+    pub fn get(&mut self, index: u32) -> &mut T {
+        &mut self.items[index as usize]
+    }
+    pub fn take(&mut self, index: u32) -> T {
+        self.free.push(index);
+        self.items[index as usize]
+    }
+    pub fn len(&self) -> usize {
+        self.items.len() - self.free.len()
+    }
+    fn clear(&mut self) {
+        self.items.clear();
+        self.free.clear();
+    }
+}
+
+impl State {
+    pub fn new(timed: &TimedPlan, probes: &Probes) -> Self {
+        let plan = &timed.plan;
+        let nodes = plan.nodes.len();
+        let mut pending: Vec<_> = (0..nodes).map(|_| Pending::new(1, 0)).collect();
+        for population in &plan.populations {
+            for node in population.outputs.iter().flatten() {
+                pending[node.index()] = Pending::new(population.timing.n_repeat, population.timing.delay_to_repeat);
+            }
+        }
+        for (source, node) in plan.sources.iter().enumerate() {
+            pending[node.index()] = Pending::Source { source, taken: 0 };
+        }
+        let links = timed.machine.mesh.as_ref().map_or(0, super::Mesh::links);
+        Self {
+            populations: plan.populations.iter().map(PopulationState::new).collect(),
+            recorder: Recorder::new(probes, nodes, plan.modules),
+            stations: vec![StationState::default(); plan.populations.len()],
+            nodes: vec![NodeState::default(); nodes],
+            pending,
+            flights: Slab::new(),
+            transits: Slab::new(),
+            links_free_at: vec![Tick::MIN; links],
+            due: BinaryHeap::new(),
+            ready: VecDeque::new(),
+            gate: Gate::Divided(1),
+            outputs: Vec::new(),
+            now: 0,
+            ended: 0,
+            waiting: 0,
+            busy_tick: (0, 0),
+        }
+    }
+
+    pub fn start(&mut self, timed: &TimedPlan) {
+        self.recorder.restart();
+        for (state, population) in self.populations.iter_mut().zip(&timed.plan.populations) {
+            state.start(population);
+        }
+        self.stations.iter_mut().for_each(StationState::start);
+        self.nodes.fill(NodeState { last_ack: Tick::MIN, ..NodeState::default() });
+        self.pending.iter_mut().for_each(Pending::clear);
+        self.flights.clear();
+        self.transits.clear();
+        self.links_free_at.fill(Tick::MIN);
+        self.due.clear();
+        self.ready.clear();
+        (self.now, self.ended, self.waiting, self.busy_tick) = (0, 0, 0, (0, 0));
+    }
+
+    /// When the head of a node was made, or may be requested if it is input.
+    pub fn head_time(&self, node: usize, stimuli: &[Stimulus]) -> Option<Tick> {
+        let time = self.pending[node].head_time(stimuli)?;
+        if !matches!(self.pending[node], Pending::Source { .. }) {
+            return Some(time);
+        }
+        match self.gate {
+            Gate::Divided(by) => Some(time / by),
+            Gate::Groups { released, at, .. } => (time <= released).then_some(at),
+        }
+    }
+}
