@@ -43,10 +43,7 @@ struct Outputs<'e> {
 impl Outputs<'_> {
     fn emit(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
         for output in &self.population.outputs[map] {
-            self.bus.waiting += 1;
-            if self.bus.pending[output.index()].push(StimulusEvent { t_pre: self.done, x, y, polarity }) {
-                self.bus.woken.push(output.index());
-            }
+            self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity });
         }
     }
 }
@@ -58,8 +55,11 @@ impl Spikes for Outputs<'_> {
 
     fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
         let maps = plan.maps as u32;
+        if maps == 1 {
+            return self.positive_of_one_map(plan, hits);
+        }
         for &Hit(n) in hits {
-            let (position, map) = if maps == 1 { (n, 0) } else { (n / maps, n % maps) };
+            let (position, map) = (n / maps, n % maps);
             if let Some((x, y)) = plan.addresses[position as usize] {
                 self.address(map as usize, x, y);
             }
@@ -72,39 +72,67 @@ impl Outputs<'_> {
     /// A positive spike: only its address, to the queue of its map; [`Outputs::complete`] adds what is alike for all.
     #[inline]
     fn address(&mut self, map: usize, x: i32, y: i32) {
-        let Bus { pending, woken, incomplete, waiting } = &mut *self.bus;
         for output in &self.population.outputs[map] {
-            match &mut pending[output.index()] {
+            match &mut self.bus.pending[output.index()] {
                 Pending::Queue(queue) => {
                     if queue.x.len() == queue.t_pre.len() {
-                        incomplete.push(output.index());
+                        self.bus.incomplete.push(output.index());
                     }
                     queue.x.push(x);
                     queue.y.push(y);
                 }
-                repeated => {
-                    *waiting += 1;
-                    let event = StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive };
-                    if repeated.push(event) {
-                        woken.push(output.index());
-                    }
-                }
+                _ => self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive }),
             }
         }
     }
 
-    fn complete(&mut self) {
-        let Bus { pending, woken, incomplete, waiting } = &mut *self.bus;
-        for node in incomplete.drain(..) {
-            if let Pending::Queue(queue) = &mut pending[node] {
-                let (before, after) = (queue.t_pre.len(), queue.x.len());
-                queue.t_pre.resize(after, self.done);
-                queue.polarity.resize(after, Polarity::Positive);
-                *waiting += (after - before) as u64;
-                if before == 0 {
-                    woken.push(node);
+    /// All spikes go to the same nodes, so that they go there as columns.
+    fn positive_of_one_map(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
+        let leaving = || hits.iter().filter_map(|&Hit(n)| plan.addresses[n as usize]);
+        for output in &self.population.outputs[0] {
+            let Pending::Queue(queue) = &mut self.bus.pending[output.index()] else {
+                for (x, y) in leaving() {
+                    self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive });
+                }
+                continue;
+            };
+            if plan.in_a_row {
+                queue.x.extend(hits.iter().map(|&Hit(n)| n as i32));
+                queue.y.resize(queue.x.len(), 0);
+            } else {
+                for (x, y) in leaving() {
+                    queue.x.push(x);
+                    queue.y.push(y);
                 }
             }
+            self.bus.complete(output.index(), self.done);
+        }
+    }
+
+    fn complete(&mut self) {
+        while let Some(node) = self.bus.incomplete.pop() {
+            self.bus.complete(node, self.done);
+        }
+    }
+}
+
+impl Bus {
+    fn push(&mut self, node: NodeId, event: StimulusEvent) {
+        self.waiting += 1;
+        if self.pending[node.index()].push(event) {
+            self.woken.push(node.index());
+        }
+    }
+
+    /// Adds to new events of which only the addresses are there what is alike for all: positive spikes made at `done`.
+    fn complete(&mut self, node: usize, done: Tick) {
+        let Pending::Queue(queue) = &mut self.pending[node] else { return };
+        let (before, after) = (queue.t_pre.len(), queue.x.len());
+        queue.t_pre.resize(after, done);
+        queue.polarity.resize(after, Polarity::Positive);
+        self.waiting += (after - before) as u64;
+        if before == 0 && after > 0 {
+            self.woken.push(node);
         }
     }
 }

@@ -130,6 +130,8 @@ pub(super) struct NeuronPopulation {
     pub ports: Vec<Port>,
     /// Under which address a spike of the position `y * nx + x` leaves.
     pub addresses: Vec<Option<(i32, i32)>>,
+    /// Position `n` leaves under address `(n, 0)`.
+    pub in_a_row: bool,
     pub rectify: bool,
 }
 
@@ -337,6 +339,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                     .collect();
                 Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array)))
             });
+            let addresses = addresses(conv.array, &conv.output);
             PopulationKind::Neurons(NeuronPopulation {
                 maps: members.len(),
                 array: conv.array,
@@ -344,7 +347,8 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 softmax: false,
                 plain: is_plain(&conv.neurons),
                 ports: ports.collect(),
-                addresses: addresses(conv.array, &conv.output),
+                in_a_row: in_a_row(&addresses),
+                addresses,
                 rectify: conv.output.rectify,
             })
         }
@@ -353,6 +357,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 let weights = Weights::new(weights, full.array.len(), options.narrow);
                 Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights })
             });
+            let addresses = addresses(full.array, &full.output);
             PopulationKind::Neurons(NeuronPopulation {
                 maps: 1,
                 array: full.array,
@@ -360,7 +365,8 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 softmax: matches!(module.kind, ModuleKind::Softmax(_)),
                 plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
                 ports: ports.collect(),
-                addresses: addresses(full.array, &full.output),
+                in_a_row: in_a_row(&addresses),
+                addresses,
                 rectify: full.output.rectify,
             })
         }
@@ -380,6 +386,10 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
 fn addresses(array: Array, output: &Output) -> Vec<Option<(i32, i32)>> {
     let rows = (0..array.ny).map(|y| array.y_min + y as i32);
     rows.flat_map(|y| (0..array.nx).map(move |x| output.address(array.x_min + x as i32, y))).collect()
+}
+
+fn in_a_row(addresses: &[Option<(i32, i32)>]) -> bool {
+    addresses.iter().enumerate().all(|(n, &address)| address == Some((n as i32, 0)))
 }
 
 /// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often

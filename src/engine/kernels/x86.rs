@@ -4,6 +4,7 @@ use super::{Fire, FireReset, Hit, Sign, Tests, add_plain};
 use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 /// Lanes looked at together before it is asked whether one of them crossed.
 const VECTORS: usize = 4;
@@ -174,14 +175,21 @@ pub fn add_avx2(sums: &mut [i32], w: &[i32], sign: Sign) {
 /// Most vectors of potentials that stay in registers while a run of events goes over them.
 const IN_REGISTERS: usize = 16;
 
+/// How many lines a matrix must have for these. A fold, unlike `max`, looks at many at once.
+#[inline]
+#[target_feature(enable = "avx512f,popcnt")]
+fn furthest(lines: &[u32]) -> usize {
+    if lines.is_empty() { 0 } else { lines.iter().fold(0, |furthest: u32, &line| furthest.max(line)) as usize + 1 }
+}
+
 /// See [`super::run_lines`].
 #[target_feature(enable = "avx512f,popcnt")]
 pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
     let n = v.len();
     // Once for all events, so that rows need no test of their own.
-    let furthest = lines.iter().max().map_or(0, |&line| line as usize + 1);
+    let furthest = furthest(lines);
     assert!(furthest * n <= weights.len());
-    if n > 16 * IN_REGISTERS {
+    if n > 16 * IN_REGISTERS || sign == Sign::Minus || fire.recent.is_some() {
         match sign {
             Sign::Plus => rows_in_memory::<true>(v, weights, lines, fire),
             Sign::Minus => rows_in_memory::<false>(v, weights, lines, fire),
@@ -189,16 +197,16 @@ pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sig
         return;
     }
     // SAFETY: every line lies in the matrix.
-    unsafe { rows_of_any_length(v, Rows::Wide(weights.as_ptr(), n), lines, sign, fire) };
+    unsafe { rows_of_any_length(v, Rows::Wide(weights.as_ptr(), n), lines, fire) };
 }
 
 /// See [`super::run_narrow`].
 #[target_feature(enable = "avx512f,popcnt")]
 pub fn run_narrow_avx512(v: &mut [i32], matrix: &NarrowMatrix, lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
     let NarrowMatrix { weights, stride } = matrix;
-    let furthest = lines.iter().max().map_or(0, |&line| line as usize + 1);
+    let furthest = furthest(lines);
     assert!(furthest * stride <= weights.len() && v.len() <= *stride && stride.is_multiple_of(16));
-    if v.len() > 16 * IN_REGISTERS {
+    if v.len() > 16 * IN_REGISTERS || sign == Sign::Minus || fire.recent.is_some() {
         match sign {
             Sign::Plus => narrow_rows_in_memory::<true>(v, matrix, lines, fire),
             Sign::Minus => narrow_rows_in_memory::<false>(v, matrix, lines, fire),
@@ -206,7 +214,7 @@ pub fn run_narrow_avx512(v: &mut [i32], matrix: &NarrowMatrix, lines: &[u32], si
         return;
     }
     // SAFETY: every line lies in the matrix, and is padded to whole vectors.
-    unsafe { rows_of_any_length(v, Rows::Narrow(weights.as_ptr(), *stride), lines, sign, fire) };
+    unsafe { rows_of_any_length(v, Rows::Narrow(weights.as_ptr(), *stride), lines, fire) };
 }
 
 /// Where lines of weights start, and how many weights they are apart.
@@ -219,26 +227,26 @@ enum Rows {
 /// # Safety
 /// `v` has at most 256 neurons; each line has as many weights inside the matrix, narrow ones up to a whole vector.
 #[target_feature(enable = "avx512f,popcnt")]
-unsafe fn rows_of_any_length(v: &mut [i32], rows: Rows, lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
+unsafe fn rows_of_any_length(v: &mut [i32], rows: Rows, lines: &[u32], fire: &mut Fire<'_>) {
     macro_rules! in_registers {
         ($($vectors:literal)*) => {
-            match (v.len().div_ceil(16), sign, rows) {
+            match (v.len().div_ceil(16), rows, fire.reset) {
                 $(
                     // SAFETY: v has $vectors vectors; for the rest see above, here and below.
-                    ($vectors, Sign::Plus, Rows::Wide(base, stride)) => unsafe {
-                        rows_in_registers::<$vectors, true, false>(v, base.cast(), stride, lines, fire)
+                    ($vectors, Rows::Wide(base, stride), FireReset::Subtract) => unsafe {
+                        rows_in_registers::<$vectors, false, true>(v, base.cast(), stride, lines, 0, fire)
                     },
                     // SAFETY: as above.
-                    ($vectors, Sign::Minus, Rows::Wide(base, stride)) => unsafe {
-                        rows_in_registers::<$vectors, false, false>(v, base.cast(), stride, lines, fire)
+                    ($vectors, Rows::Wide(base, stride), FireReset::To(rest)) => unsafe {
+                        rows_in_registers::<$vectors, false, false>(v, base.cast(), stride, lines, rest, fire)
                     },
                     // SAFETY: as above.
-                    ($vectors, Sign::Plus, Rows::Narrow(base, stride)) => unsafe {
-                        rows_in_registers::<$vectors, true, true>(v, base.cast(), stride, lines, fire)
+                    ($vectors, Rows::Narrow(base, stride), FireReset::Subtract) => unsafe {
+                        rows_in_registers::<$vectors, true, true>(v, base.cast(), stride, lines, 0, fire)
                     },
                     // SAFETY: as above.
-                    ($vectors, Sign::Minus, Rows::Narrow(base, stride)) => unsafe {
-                        rows_in_registers::<$vectors, false, true>(v, base.cast(), stride, lines, fire)
+                    ($vectors, Rows::Narrow(base, stride), FireReset::To(rest)) => unsafe {
+                        rows_in_registers::<$vectors, true, false>(v, base.cast(), stride, lines, rest, fire)
                     },
                 )*
                 _ => {}
@@ -249,28 +257,67 @@ unsafe fn rows_of_any_length(v: &mut [i32], rows: Rows, lines: &[u32], sign: Sig
     in_registers!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 }
 
+/// How many lines are added before the neurons that crossed are looked up.
+const LINES: usize = 64;
+
+/// The neurons that crossed, line by line: a bit each, in as many words as [`words_of`] says. Only what was written is read.
+type Crossings = [MaybeUninit<u64>; 4 * LINES];
+
+/// Words of a line of so many vectors: a power of two.
+const fn words_of(vectors: usize) -> usize {
+    vectors.div_ceil(4).next_power_of_two()
+}
+
 /// # Safety
-/// `v` is longer than `16 * (V - 1)` and at most `16 * V`. Each line starts `line * stride` weights after `base`, of 16 bits if
-/// `NARROW` and else of 32; wide ones have `v.len()` weights inside the matrix, narrow ones `16 * V`.
+/// As [`add_rows`].
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
-unsafe fn rows_in_registers<const V: usize, const ADD: bool, const NARROW: bool>(
+unsafe fn rows_in_registers<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
     v: &mut [i32],
     base: *const u8,
     stride: usize,
     lines: &[u32],
+    rest: i32,
     fire: &mut Fire<'_>,
 ) {
+    let mut crossings = [const { MaybeUninit::uninit() }; 4 * LINES];
+    for some in lines.chunks(LINES) {
+        // SAFETY: the caller's promise, and so many words are written.
+        unsafe {
+            add_rows::<V, NARROW, SUBTRACT>(v, (base, stride), some, (fire.threshold, rest), &mut crossings);
+            note_crossings(&crossings, some.len() * words_of(V), words_of(V), fire.hits);
+        }
+    }
+}
+
+/// Adds up to `LINES` lines with the potentials in registers; a spike subtracts the threshold, or leaves `rest`. Whether a neuron spikes is not asked, which no branch could predict: all
+/// that crossed are set back under a mask, and the masks are kept. A function of its own, so that no call inside it costs registers.
+///
+/// # Safety
+/// `v` is longer than `16 * (V - 1)` and at most `16 * V`. Each line starts `line * stride` weights after `base`, of 16 bits if
+/// `NARROW` and else of 32; wide ones have `v.len()` weights inside the matrix, narrow ones `16 * V`. No least time between spikes is kept.
+#[inline(never)]
+#[target_feature(enable = "avx512f,popcnt")]
+unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
+    v: &mut [i32],
+    (base, stride): (*const u8, usize),
+    lines: &[u32],
+    (threshold, rest): (i32, i32),
+    crossings: &mut Crossings,
+) {
+    assert!(lines.len() <= LINES);
     let n = v.len();
     let size = if NARROW { 2 } else { 4 };
     let tail: __mmask16 = !0 >> (16 * V - n);
     let lanes = |c: usize| if c + 1 == V { tail } else { !0 };
-    let upper = _mm512_set1_epi32(fire.threshold);
+    let upper = _mm512_set1_epi32(threshold);
+    let rest = _mm512_set1_epi32(rest);
     let mut potentials = [_mm512_setzero_si512(); V];
-    for (c, potential) in potentials.iter_mut().enumerate() {
+    for c in 0..V {
         // SAFETY: masked lanes are not read, the others lie in v.
-        *potential = unsafe { _mm512_maskz_loadu_epi32(lanes(c), v.as_ptr().add(16 * c)) };
+        potentials[c] = unsafe { _mm512_maskz_loadu_epi32(lanes(c), v.as_ptr().add(16 * c)) };
     }
+    let words = const { words_of(V) };
     for (k, &line) in lines.iter().enumerate() {
         if let Some(&ahead) = lines.get(k + 2) {
             for c in 0..if NARROW { V.div_ceil(2) } else { V } {
@@ -278,8 +325,8 @@ unsafe fn rows_in_registers<const V: usize, const ADD: bool, const NARROW: bool>
                 _mm_prefetch::<_MM_HINT_T0>(base.wrapping_add(ahead as usize * stride * size + 64 * c).cast());
             }
         }
-        let mut crossed = [0; V];
-        let mut any = 0;
+        // SAFETY: k < LINES and words <= 4.
+        let masks: *mut u16 = unsafe { crossings.as_mut_ptr().add(k * words).cast() };
         for c in 0..V {
             // SAFETY: masked lanes are not read, the others lie in the line.
             let weight = unsafe {
@@ -290,22 +337,72 @@ unsafe fn rows_in_registers<const V: usize, const ADD: bool, const NARROW: bool>
                     _mm512_maskz_loadu_epi32(lanes(c), at.cast())
                 }
             };
-            let old = potentials[c];
-            potentials[c] = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
-            crossed[c] = _mm512_cmpge_epi32_mask(potentials[c], upper);
-            any |= crossed[c];
+            let sum = _mm512_add_epi32(potentials[c], weight);
+            let crossed = _mm512_cmpge_epi32_mask(sum, upper);
+            potentials[c] = if SUBTRACT {
+                _mm512_mask_sub_epi32(sum, crossed, sum, upper)
+            } else {
+                _mm512_mask_mov_epi32(sum, crossed, rest)
+            };
+            // SAFETY: c < V <= 4 * words.
+            unsafe { masks.add(c).write(crossed) };
         }
-        if any != 0 {
-            for c in 0..V {
-                let fired = spikes512(fire, crossed[c], 16 * c);
-                potentials[c] = after512(potentials[c], fired, upper, fire.reset);
-            }
+        for c in V..4 * words {
+            // SAFETY: as above.
+            unsafe { masks.add(c).write(0) };
         }
     }
-    for (c, potential) in potentials.iter().enumerate() {
+    for c in 0..V {
         // SAFETY: masked lanes are not written, the others lie in v.
-        unsafe { _mm512_mask_storeu_epi32(v.as_mut_ptr().add(16 * c), lanes(c), *potential) };
+        unsafe { _mm512_mask_storeu_epi32(v.as_mut_ptr().add(16 * c), lanes(c), potentials[c]) };
     }
+}
+
+/// Notes the neurons that crossed: bit `b` of word `k` is neuron `k % per_line * 64 + b`. Words without spikes, nearly all, cost as good as
+/// nothing: the others are put side by side first.
+///
+/// # Safety
+/// So many words were written.
+#[inline(never)]
+#[target_feature(enable = "avx512f,popcnt")]
+unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, hits: &mut Vec<Hit>) {
+    assert!(count <= crossings.len());
+    let mut found = [const { MaybeUninit::<u64>::uninit() }; 4 * LINES + 8];
+    let mut places = [const { MaybeUninit::<u64>::uninit() }; 4 * LINES + 8];
+    let mut n = 0;
+    let lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    let inside = _mm512_set1_epi64(per_line as i64 - 1);
+    // 8 is a multiple of the words of a line, so that each vector starts with a line's first.
+    let place = _mm512_slli_epi64::<6>(_mm512_and_si512(lanes, inside));
+    for at in (0..count).step_by(8) {
+        let valid: __mmask8 = !0 >> (8 - (count - at).min(8));
+        // SAFETY: masked lanes are not read, the others were written; n <= at, and both arrays have 8 words more.
+        unsafe {
+            let words = _mm512_maskz_loadu_epi64(valid, crossings.as_ptr().add(at).cast());
+            let any = _mm512_test_epi64_mask(words, words);
+            _mm512_storeu_si512(found.as_mut_ptr().add(n).cast(), _mm512_maskz_compress_epi64(any, words));
+            _mm512_storeu_si512(places.as_mut_ptr().add(n).cast(), _mm512_maskz_compress_epi64(any, place));
+            n += any.count_ones() as usize;
+        }
+    }
+    // SAFETY: the first n of both were written, and u64 has no invalid values.
+    let (found, places): (&[u64], &[u64]) = unsafe {
+        (std::slice::from_raw_parts(found.as_ptr().cast(), n), std::slice::from_raw_parts(places.as_ptr().cast(), n))
+    };
+    let total = found.iter().map(|word| word.count_ones() as usize).sum();
+    hits.reserve(total);
+    let mut room = hits.spare_capacity_mut().iter_mut();
+    for (&word, &place) in found.iter().zip(places) {
+        let mut word = word;
+        while word != 0 {
+            if let Some(room) = room.next() {
+                room.write(Hit(place as u32 + word.trailing_zeros()));
+            }
+            word &= word - 1;
+        }
+    }
+    // SAFETY: one was written for each bit.
+    unsafe { hits.set_len(hits.len() + total) };
 }
 
 /// Notes the neurons `first + k`, `k` the bits of a mask, that may spike, and returns them: without a branch on how many there
