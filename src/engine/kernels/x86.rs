@@ -313,9 +313,9 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
     let upper = _mm512_set1_epi32(threshold);
     let rest = _mm512_set1_epi32(rest);
     let mut potentials = [_mm512_setzero_si512(); V];
-    for c in 0..V {
+    for (c, potential) in potentials.iter_mut().enumerate() {
         // SAFETY: masked lanes are not read, the others lie in v.
-        potentials[c] = unsafe { _mm512_maskz_loadu_epi32(lanes(c), v.as_ptr().add(16 * c)) };
+        *potential = unsafe { _mm512_maskz_loadu_epi32(lanes(c), v.as_ptr().add(16 * c)) };
     }
     let words = const { words_of(V) };
     for (k, &line) in lines.iter().enumerate() {
@@ -327,7 +327,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
         }
         // SAFETY: k < LINES and words <= 4.
         let masks: *mut u16 = unsafe { crossings.as_mut_ptr().add(k * words).cast() };
-        for c in 0..V {
+        for (c, potential) in potentials.iter_mut().enumerate() {
             // SAFETY: masked lanes are not read, the others lie in the line.
             let weight = unsafe {
                 let at = base.add((line as usize * stride + 16 * c) * size);
@@ -337,9 +337,9 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
                     _mm512_maskz_loadu_epi32(lanes(c), at.cast())
                 }
             };
-            let sum = _mm512_add_epi32(potentials[c], weight);
+            let sum = _mm512_add_epi32(*potential, weight);
             let crossed = _mm512_cmpge_epi32_mask(sum, upper);
-            potentials[c] = if SUBTRACT {
+            *potential = if SUBTRACT {
                 _mm512_mask_sub_epi32(sum, crossed, sum, upper)
             } else {
                 _mm512_mask_mov_epi32(sum, crossed, rest)
@@ -352,9 +352,9 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
             unsafe { masks.add(c).write(0) };
         }
     }
-    for c in 0..V {
+    for (c, &potential) in potentials.iter().enumerate() {
         // SAFETY: masked lanes are not written, the others lie in v.
-        unsafe { _mm512_mask_storeu_epi32(v.as_mut_ptr().add(16 * c), lanes(c), potentials[c]) };
+        unsafe { _mm512_mask_storeu_epi32(v.as_mut_ptr().add(16 * c), lanes(c), potential) };
     }
 }
 
