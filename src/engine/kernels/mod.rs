@@ -94,6 +94,18 @@ pub(super) struct Recent<'n> {
     pub now: Tick,
 }
 
+impl Recent<'_> {
+    /// Whether a neuron may spike now; if so, it does.
+    fn admits(&mut self, n: usize) -> bool {
+        let last = &mut self.last_spike[n];
+        let admitted = *last == Tick::MIN || self.now.saturating_sub(*last) >= self.t_min;
+        if admitted {
+            *last = self.now;
+        }
+        admitted
+    }
+}
+
 impl Fire<'_> {
     /// Of the neurons `first + k`, `k` the bits of a mask, those that may spike now; notes them.
     #[inline(never)]
@@ -103,12 +115,8 @@ impl Fire<'_> {
             let k = left.trailing_zeros();
             left &= left - 1;
             let n = first + k as usize;
-            if let Some(Recent { last_spike, t_min, now }) = &mut self.recent {
-                let last = &mut last_spike[n];
-                if *last != Tick::MIN && now.saturating_sub(*last) < *t_min {
-                    continue;
-                }
-                *last = *now;
+            if self.recent.as_mut().is_some_and(|recent| !recent.admits(n)) {
+                continue;
             }
             self.hits.push(Hit(n as u32));
             fired |= 1 << k;
@@ -246,26 +254,34 @@ pub(super) fn run_kernel(
     }
 }
 
-/// Events that reach one neuron each, as in pooling without overlap.
+/// Events that reach one neuron each, as in pooling without overlap. Of those, so many make a neuron spike that no branch could
+/// predict it: each is noted, and counts only if it did.
 fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign: Sign, fire: &mut Fire<'_>) -> u64 {
     let mut operations = 0;
+    let mut spikes = fire.hits.len();
+    fire.hits.resize(spikes + x.len(), Hit(0));
+    let (kept, left) = match fire.reset {
+        FireReset::Subtract => (-1, fire.threshold.wrapping_neg()),
+        FireReset::To(rest) => (0, rest),
+    };
     for (&x, &y) in x.iter().zip(y) {
         let Some(tap) = single.tap(x, y) else { continue };
         operations += 1;
         let v = &mut v[tap.neuron as usize];
-        *v = match sign {
+        let sum = match sign {
             Sign::Plus => v.wrapping_add(tap.weight),
             Sign::Minus => v.wrapping_sub(tap.weight),
         };
-        if *v >= fire.threshold {
-            if fire.recent.is_none() {
-                fire.hits.push(Hit(tap.neuron));
-            } else if fire.admit(1, tap.neuron as usize) == 0 {
-                continue;
-            }
-            *v = fire.after(*v);
-        }
+        let crossed = sum >= fire.threshold;
+        let fired = match &mut fire.recent {
+            Some(recent) => crossed && recent.admits(tap.neuron as usize),
+            None => crossed,
+        };
+        *v = std::hint::select_unpredictable(fired, (sum & kept).wrapping_add(left), sum);
+        fire.hits[spikes] = Hit(tap.neuron);
+        spikes += usize::from(fired);
     }
+    fire.hits.truncate(spikes);
     operations
 }
 

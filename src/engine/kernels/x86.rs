@@ -545,57 +545,68 @@ pub fn run_kernel_avx512(
     sign: Sign,
     fire: &mut Fire<'_>,
 ) -> u64 {
-    match sign {
-        Sign::Plus => kernel512::<true>(v, kernel, shape, addresses, fire),
-        Sign::Minus => kernel512::<false>(v, kernel, shape, addresses, fire),
+    if fire.recent.is_some() {
+        return run_kernel_avx2(v, kernel, shape, addresses, sign, fire);
+    }
+    match (sign, fire.reset) {
+        (Sign::Plus, FireReset::Subtract) => kernel512::<true, true>(v, kernel, shape, addresses, 0, fire),
+        (Sign::Minus, FireReset::Subtract) => kernel512::<false, true>(v, kernel, shape, addresses, 0, fire),
+        (Sign::Plus, FireReset::To(rest)) => kernel512::<true, false>(v, kernel, shape, addresses, rest, fire),
+        (Sign::Minus, FireReset::To(rest)) => kernel512::<false, false>(v, kernel, shape, addresses, rest, fire),
     }
 }
 
+/// Whether a neuron spikes is not asked, as in [`add_rows`]; but here those that did are put side by side at once.
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
-fn kernel512<const ADD: bool>(
+fn kernel512<const ADD: bool, const SUBTRACT: bool>(
     v: &mut [i32],
     kernel: &Kernel,
     (array, maps): (Array, usize),
     (x, y): (&[i32], &[i32]),
+    rest: i32,
     fire: &mut Fire<'_>,
 ) -> u64 {
     let mut operations = 0;
     let upper = _mm512_set1_epi32(fire.threshold);
+    let rest = _mm512_set1_epi32(rest);
+    let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (&x, &y) in x.iter().zip(y) {
         kernel.reach(array, maps, x, y, |stretch| {
             operations += stretch.len as u64;
             let v = &mut v[stretch.neuron..][..stretch.len];
             let w = &kernel.weights[stretch.weight..][..stretch.len];
-            if stretch.len > SHORT {
-                stretch512::<ADD>(v, w, stretch.neuron, None, fire);
-                return;
-            }
+            // A whole vector more than can spike.
+            fire.hits.reserve(stretch.len + 16);
+            let mut spikes = fire.hits.len();
+            let hits = fire.hits.as_mut_ptr();
             let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
-            let mut at = 0;
-            while at < stretch.len {
+            for at in (0..stretch.len).step_by(16) {
                 let lanes: __mmask16 = !0 >> (16 - (stretch.len - at).min(16));
-                // SAFETY: masked lanes are neither read nor written; the others lie inside both slices.
+                let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((stretch.neuron + at) as i32));
+                // SAFETY: masked lanes are neither read nor written; the others lie inside both slices. Up to `at` neurons have spiked in
+                // this stretch, and there was room for `at + 16` more. A hit is a transparent u32.
                 unsafe {
                     let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
                     let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
-                    let mut sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
+                    let sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
                     let crossed = _mm512_cmpge_epi32_mask(sum, upper);
-                    if crossed != 0 {
-                        let fired = spikes512(fire, crossed, stretch.neuron + at);
-                        sum = after512(sum, fired, upper, fire.reset);
-                    }
-                    _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
+                    let after = if SUBTRACT {
+                        _mm512_mask_sub_epi32(sum, crossed, sum, upper)
+                    } else {
+                        _mm512_mask_mov_epi32(sum, crossed, rest)
+                    };
+                    _mm512_mask_storeu_epi32(pv.add(at), lanes, after);
+                    _mm512_storeu_si512(hits.add(spikes).cast(), _mm512_maskz_compress_epi32(crossed, neurons));
+                    spikes += crossed.count_ones() as usize;
                 }
-                at += 16;
             }
+            // SAFETY: all up to here are written, and there was room.
+            unsafe { fire.hits.set_len(spikes) };
         });
     }
     operations
 }
-
-/// Stretches up to this long are not worth a call.
-const SHORT: usize = 128;
 
 /// See [`super::run_lines`].
 #[target_feature(enable = "avx2")]
