@@ -76,6 +76,8 @@ fn random_networks_have_everything() {
         ("feedback", modules().filter(|&pair| feeds_back(pair)).count()),
         ("shared maps", networks.iter().filter(|network| shares(network)).count()),
         ("processing delay", modules().filter(|(_, module)| module.timing.delay_to_process > 0).count()),
+        ("travelling", modules().filter(|(_, module)| module.timing.delay_to_arrive > 0).count()),
+        ("decaying currents", neurons().filter(|neurons| neurons.mask_tau > 0).count()),
         ("acknowledge delay", modules().filter(|(_, module)| module.timing.delay_to_ack > 0).count()),
         ("FIFO", modules().filter(|(_, module)| module.timing.fifo_depth > 0).count()),
         ("repeats", modules().filter(|(_, module)| module.timing.n_repeat > 1).count()),

@@ -1,6 +1,6 @@
 //! Address modules: flatten and max pooling. They pass events on under other addresses and have no potentials.
 
-use crate::network::{FlattenPort, MaxPool, Polarity, PoolPort};
+use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort};
 
 /// Where the events of one flatten port leave: at `n + y * nx + x`, `n` the sizes of the ports before added up.
 pub(super) struct Flatten {
@@ -33,13 +33,24 @@ pub(super) struct Pool {
     /// The polarity of the last event of each address in this clocked step, and the addresses that have one.
     last: Vec<Option<Polarity>>,
     arrived: Vec<u32>,
+    /// Where windows integrate: the mask of each input address and the potential of each window.
+    masks: Vec<i32>,
+    potentials: Vec<i32>,
 }
 
 impl Pool {
     pub fn new(plan: &MaxPool) -> Self {
         let port = plan.ports.first().copied().unwrap_or(PoolPort::RESET);
         let (inputs, windows) = (port.nx as usize * port.ny as usize, port.nx_out as usize * port.ny_out as usize);
-        Self { counts: vec![0; inputs], winners: vec![None; windows], last: vec![None; inputs], arrived: Vec::new() }
+        let masked = |n: usize| vec![0; if plan.mask.is_some() { n } else { 0 }];
+        Self {
+            counts: vec![0; inputs],
+            winners: vec![None; windows],
+            last: vec![None; inputs],
+            arrived: Vec::new(),
+            masks: masked(inputs),
+            potentials: masked(windows),
+        }
     }
 
     /// Forgets counts and winners.
@@ -48,6 +59,32 @@ impl Pool {
         self.winners.fill(None);
         self.last.fill(None);
         self.arrived.clear();
+        self.masks.fill(0);
+        self.potentials.fill(0);
+    }
+
+    /// Where windows integrate: a spike at `(x, y)`.
+    pub fn charge(&mut self, port: &PoolPort, mask: PoolMask, x: i32, y: i32, polarity: Polarity) {
+        if let Some(address) = address(port, x, y) {
+            let weight = if polarity == Polarity::Negative { -i64::from(mask.weight) } else { mask.weight.into() };
+            self.masks[address] = narrow(i64::from(self.masks[address]) + weight);
+        }
+    }
+
+    /// Where windows integrate: a control event. Calls `out` with each window that spikes, in raster order.
+    pub fn discharge(&mut self, port: &PoolPort, mask: PoolMask, mut out: impl FnMut(i32, i32)) {
+        for row in 0..port.ny_out as i32 {
+            for column in 0..port.nx_out as i32 {
+                let largest = cells(port, (column, row)).map(|cell| self.masks[cell]).max().unwrap_or(0);
+                let potential = &mut self.potentials[row as usize * port.nx_out as usize + column as usize];
+                *potential = narrow(i64::from(*potential) + i64::from(largest / mask.tau));
+                if *potential >= mask.threshold {
+                    *potential = 0;
+                    out(column, row);
+                }
+            }
+        }
+        self.masks.iter_mut().for_each(|it| *it -= *it / mask.tau);
     }
 
     /// One event at `(x, y)`: counts it, and calls `out` with each window whose winner it is, in raster order.
@@ -111,6 +148,10 @@ pub(super) fn windows(port: &PoolPort, x: i32, y: i32) -> u64 {
         for_windows(port, x, y, |_, _| windows += 1);
     }
     windows
+}
+
+fn narrow(sum: i64) -> i32 {
+    sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32
 }
 
 fn address(port: &PoolPort, x: i32, y: i32) -> Option<usize> {

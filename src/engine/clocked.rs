@@ -19,6 +19,10 @@ pub(super) struct ClockedState {
     fed_back: Vec<usize>,
     /// Populations with a potential beyond a threshold that makes it spike.
     beyond: Vec<bool>,
+    /// Steps that the events of each node travel; those of 0 arrive in the step in which they are made.
+    travel: Vec<Tick>,
+    /// Events that travel: step in which they arrive, node, events; in the order in which they were made.
+    late: Vec<(Tick, usize, Fifo)>,
     /// How much of each stimulus was taken.
     taken: Vec<usize>,
     /// Outputs of the population that acts, by map.
@@ -26,9 +30,12 @@ pub(super) struct ClockedState {
 }
 
 /// The events that a population reads at one input in this step.
-fn read<'s>(present: &'s [Fifo], past: &'s [Fifo], input: &PlanInput) -> Option<Events<'s>> {
+///
+/// Events that travel are there from the start of the step in which they arrive, so that no edge feeds them back.
+fn read<'s>(present: &'s [Fifo], past: &'s [Fifo], travel: &[Tick], input: &PlanInput) -> Option<Events<'s>> {
     let node = input.node?.index();
-    let events = if input.feedback { past[node].events() } else { present[node].events() };
+    let fed_back = input.feedback && travel[node] == 0;
+    let events = if fed_back { past[node].events() } else { present[node].events() };
     (events.len() > 0).then_some(events)
 }
 
@@ -44,12 +51,20 @@ impl ClockedState {
             past: vec![Fifo::default(); n],
             fed_back,
             beyond: vec![false; plan.populations.len()],
+            travel: vec![0; n],
+            late: Vec::new(),
             taken: vec![0; plan.sources.len()],
             outputs: Vec::new(),
         }
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, plan: &Plan, dt: Tick) {
+        for population in &plan.populations {
+            for node in population.outputs.iter().flatten() {
+                self.travel[node.index()] = population.timing.delay_to_arrive / dt;
+            }
+        }
+        self.late.clear();
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
         self.beyond.fill(false);
         self.taken.fill(0);
@@ -69,27 +84,36 @@ pub(super) struct ClockedRun<'s> {
 
 impl ClockedRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
-        self.state.start();
+        self.state.start(self.plan, self.dt);
         let mut step: Tick = 0;
         loop {
             let fed = self.state.fed_back.iter().any(|&node| self.state.past[node].len() > 0);
             if !fed && !self.state.beyond.contains(&true) {
                 // Nothing happens before the next source event: leaks are closed forms, and potentials only fall back.
-                match self.next_source_event() {
-                    Some(t) => step = step.max(t.div_euclid(self.dt)),
+                let source = self.next_source_event().map(|t| t.div_euclid(self.dt));
+                match source.into_iter().chain(self.state.late.iter().map(|late| late.0)).min() {
+                    Some(next) => step = step.max(next),
                     None => break,
                 }
             }
             let Some(s) = step.checked_mul(self.dt).filter(|&s| s <= self.plan.t_max) else { break };
             self.step(s)?;
-            let progress = Progress { time: s, node: None, events: &self.recorder.summary.events };
+            let progress = Progress {
+                time: s,
+                node: None,
+                events: &self.recorder.summary.events,
+                logs: &self.recorder.logs,
+                plan: self.plan,
+                populations: self.populations,
+            };
             if stop(&progress) {
                 break;
             }
             step += 1;
         }
         let untaken = self.stimuli.iter().zip(&self.state.taken).map(|(stimulus, &taken)| stimulus.len() - taken);
-        self.recorder.summary.pending = untaken.sum::<usize>() as u64;
+        let late = self.state.late.iter().map(|(.., events)| events.len());
+        self.recorder.summary.pending = untaken.chain(late).sum::<usize>() as u64;
         Ok(())
     }
 
@@ -111,14 +135,24 @@ impl ClockedRun<'_> {
                 *taken += 1;
             }
         }
+        let ClockedState { late, present, .. } = &mut *self.state;
+        late.retain(|(step, node, events)| {
+            let arrives = *step <= s / self.dt;
+            if arrives {
+                let Events { x, y, polarity, .. } = events.events();
+                let event = |k: usize| StimulusEvent { t_pre: s, x: x[k], y: y[k], polarity: polarity[k] };
+                (0..events.len()).for_each(|k| present[*node].push(event(k)));
+            }
+            !arrives
+        });
         for population in 0..self.plan.populations.len() {
-            let ClockedState { present, past, beyond, .. } = &*self.state;
+            let ClockedState { present, past, beyond, travel, .. } = &*self.state;
             let mut inputs = self.plan.populations[population].inputs.iter();
-            if beyond[population] || inputs.any(|input| read(present, past, input).is_some()) {
+            if beyond[population] || inputs.any(|input| read(present, past, travel, input).is_some()) {
                 self.act(population, s)?;
             }
         }
-        let ClockedState { present, past, fed_back, .. } = &mut *self.state;
+        let ClockedState { present, past, fed_back, late, .. } = &mut *self.state;
         for (node, events) in present.iter().enumerate().filter(|(_, events)| events.len() > 0) {
             self.recorder.run(node, events.events(), s);
         }
@@ -126,7 +160,7 @@ impl ClockedRun<'_> {
             std::mem::swap(&mut past[node], &mut present[node]);
         }
         present.iter_mut().for_each(Fifo::clear);
-        let waiting: usize = past.iter().map(Fifo::len).sum();
+        let waiting: usize = past.iter().chain(late.iter().map(|(.., events)| events)).map(Fifo::len).sum();
         if waiting as u64 > self.limits.pending {
             let nodes = fed_back.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
             return Err(Error::TooManyPending { time: s, limit: self.limits.pending, nodes });
@@ -137,7 +171,7 @@ impl ClockedRun<'_> {
     /// Lets one population take its events of the step and spike.
     fn act(&mut self, id: usize, s: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[id];
-        let ClockedState { present, past, beyond, outputs, .. } = &mut *self.state;
+        let ClockedState { present, past, beyond, outputs, travel, late, .. } = &mut *self.state;
         outputs.resize(population.outputs.len().max(outputs.len()), Fifo::default());
         let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
             outputs[map].push(StimulusEvent { t_pre: s, x, y, polarity });
@@ -146,7 +180,7 @@ impl ClockedRun<'_> {
         let inputs = || {
             let inputs = population.inputs.iter().enumerate();
             inputs.flat_map(|(port, input)| {
-                let runs = read(present, past, input).into_iter().flat_map(actions);
+                let runs = read(present, past, travel, input).into_iter().flat_map(actions);
                 runs.map(move |(action, run)| (port, action, run))
             })
         };
@@ -180,10 +214,14 @@ impl ClockedRun<'_> {
                     }
                 }
                 let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
-                beyond[id] = neurons.step(plan, self.plan.kernel, s, &mut emit);
+                beyond[id] = if plan.neurons.mask_tau > 0 {
+                    neurons.step_masked(plan, s, controls, &mut emit)
+                } else {
+                    neurons.step(plan, self.plan.kernel, s, &mut emit)
+                };
                 self.recorder.summary.neuron_updates += neurons.potentials().len() as u64;
                 if plan.softmax {
-                    (0..controls).for_each(|_| neurons.control(plan, s, &mut emit));
+                    (0..controls).for_each(|_| _ = neurons.control(plan, s, &mut emit));
                 }
             }
             (PopulationKind::Flatten(plan), _) => {
@@ -203,7 +241,22 @@ impl ClockedRun<'_> {
                 if reset {
                     pool.reset();
                 }
-                if let Some(geometry) = plan.ports.first() {
+                if let (Some(geometry), Some(mask)) = (plan.ports.first(), plan.mask) {
+                    let mut controls = 0;
+                    for (port, action, run) in inputs() {
+                        match action {
+                            Action::Spikes(_) if port == 0 => {
+                                (0..run.len())
+                                    .for_each(|k| pool.charge(geometry, mask, run.x[k], run.y[k], run.polarity[k]));
+                            }
+                            Action::Control => controls += run.len(),
+                            Action::Spikes(_) | Action::Reset => {}
+                        }
+                    }
+                    for _ in 0..controls {
+                        pool.discharge(geometry, mask, |x, y| emit(0, x, y, Polarity::Positive));
+                    }
+                } else if let Some(geometry) = plan.ports.first() {
                     for (port, action, run) in inputs() {
                         if port == 0 && matches!(action, Action::Spikes(_)) {
                             (0..run.len()).for_each(|k| pool.count(geometry, run.x[k], run.y[k], run.polarity[k]));
@@ -215,6 +268,15 @@ impl ClockedRun<'_> {
             _ => {}
         }
         for (nodes, events) in population.outputs.iter().zip(outputs) {
+            let steps = nodes.first().map_or(0, |node| travel[node.index()]);
+            if steps > 0 {
+                if events.len() > 0 {
+                    let step = (s / self.dt).saturating_add(steps);
+                    late.extend(nodes.iter().map(|node| (step, node.index(), events.clone())));
+                    events.clear();
+                }
+                continue;
+            }
             if let Some((&first, others)) = nodes.split_first() {
                 for other in others {
                     present[other.index()].clone_from(events);

@@ -192,7 +192,14 @@ impl EventRun<'_> {
                 break;
             }
             self.handle(node, r)?;
-            let progress = Progress { time: r, node: Some(NodeId::new(node)), events: &self.recorder.summary.events };
+            let progress = Progress {
+                time: r,
+                node: Some(NodeId::new(node)),
+                events: &self.recorder.summary.events,
+                logs: &self.recorder.logs,
+                plan: self.plan,
+                populations: self.populations,
+            };
             if stop(&progress) {
                 break;
             }
@@ -236,7 +243,8 @@ impl EventRun<'_> {
 
     fn deliver_run(&mut self, node: usize, events: Events<'_>, r: Tick) -> Result<(), Error> {
         for &reader in &self.plan.nodes[node].readers {
-            self.deliver(reader, node, events, r, r)?;
+            let arrival = r.saturating_add(self.plan.populations[reader.population].timing.delay_to_arrive);
+            self.deliver(reader, node, events, r, arrival)?;
         }
         self.recorder.run(node, events, r);
         self.state.last_ack[node] = r;
@@ -328,8 +336,9 @@ impl EventRun<'_> {
                 for (action, run) in actions(events) {
                     match action {
                         Action::Reset => neurons.reset(plan, s),
-                        Action::Control if plan.softmax => {
-                            (0..run.len()).for_each(|_| neurons.control(plan, s, &mut outputs));
+                        Action::Control if plan.acts_on_control() => {
+                            let updates = (0..run.len()).map(|_| neurons.control(plan, s, &mut outputs));
+                            self.recorder.summary.neuron_updates += updates.sum::<u64>();
                         }
                         Action::Spikes(sign) if acts => {
                             let port = &plan.ports[reader.port];
@@ -370,14 +379,25 @@ impl EventRun<'_> {
                 for (action, run) in actions(events) {
                     match action {
                         Action::Reset => pool.reset(),
+                        Action::Control => {
+                            if let (Some(mask), Some(port)) = (plan.mask, plan.ports.first()) {
+                                for _ in 0..run.len() {
+                                    pool.discharge(port, mask, |x, y| outputs.emit(0, x, y, Polarity::Positive));
+                                }
+                            }
+                        }
                         Action::Spikes(_) if acts => {
                             let port = &plan.ports[reader.port];
                             for k in 0..run.len() {
                                 let polarity = run.polarity[k];
+                                if let Some(mask) = plan.mask {
+                                    pool.charge(port, mask, run.x[k], run.y[k], polarity);
+                                    continue;
+                                }
                                 pool.receive(port, run.x[k], run.y[k], |x, y| outputs.emit(0, x, y, polarity));
                             }
                         }
-                        Action::Control | Action::Spikes(_) => {}
+                        Action::Spikes(_) => {}
                     }
                 }
             }

@@ -22,7 +22,7 @@ mod timing;
 pub use plan::{Options, Plan};
 pub use record::{Probes, Record, Summary};
 
-use crate::network::{NodeId, Stimulus, Tick};
+use crate::network::{EventLog, ModuleId, NodeId, Stimulus, Tick};
 use clocked::{ClockedRun, ClockedState};
 use event::{EventRun, EventState};
 use neurons::Neurons;
@@ -124,7 +124,7 @@ impl Default for Limits {
     }
 }
 
-/// How far a run is.
+/// How far a run is, and what it looks like there.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'r> {
     /// Request time of the events just handled (clocked: first tick of the step).
@@ -133,6 +133,26 @@ pub struct Progress<'r> {
     pub node: Option<NodeId>,
     /// Events handled so far, by node.
     pub events: &'r [u64],
+    /// Events recorded so far, of the nodes that probes watch.
+    pub logs: &'r [Option<EventLog>],
+    plan: &'r Plan,
+    populations: &'r [PopulationState],
+}
+
+impl Progress<'_> {
+    /// Membrane potentials of a module's neurons in raster order, in scaled integers, each as its last event left it (clocked: after the step); nothing
+    /// for modules without neurons.
+    pub fn potentials(&self, module: ModuleId) -> Vec<i32> {
+        let at = self.plan.populations.iter().enumerate().find_map(|(id, population)| {
+            population.modules.iter().position(|&member| member == module).map(|map| (id, map))
+        });
+        match at.map(|(id, map)| (&self.populations[id].cells, map, self.plan.populations[id].modules.len())) {
+            Some((Cells::Neurons(neurons), map, maps)) => {
+                neurons.potentials().iter().skip(map).step_by(maps).copied().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The state of one population.

@@ -1,5 +1,7 @@
 //! What an event does to neurons: the arithmetic of `docs/engine.md`, nothing of time keeping or recording.
 
+mod masked;
+
 use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
 use super::synapses::{Port, Stretch, Synapses, Weights, extremes};
@@ -44,6 +46,8 @@ pub(super) struct Neurons {
     refractory_until: Vec<Tick>,
     /// Time up to which the leak is settled; empty where there is none.
     updated: Vec<Tick>,
+    /// Currents between spikes and potentials; empty where there are none.
+    currents: Vec<i32>,
     /// Every potential is at least this ...
     low: i64,
     /// ... and at most this.
@@ -103,6 +107,7 @@ impl Neurons {
             last_spike: column(parameters.t_min > 0),
             refractory_until: column(parameters.refractory > 0),
             updated: column(parameters.leak_plus > 0 || parameters.leak_minus > 0),
+            currents: vec![0; if parameters.mask_tau > 0 { n } else { 0 }],
             low: 0,
             high: 0,
             since_bound: 0,
@@ -129,6 +134,7 @@ impl Neurons {
         self.last_spike.fill(NEVER);
         self.refractory_until.fill(NEVER);
         self.updated.fill(s);
+        self.currents.fill(0);
         self.bound(plan);
     }
 
@@ -383,6 +389,9 @@ impl Neurons {
         if plan.softmax || !self.refractory_until.is_empty() || !self.updated.is_empty() {
             return self.receive_one_by_one(plan, port, (x, y, sign), s, out);
         }
+        if !self.currents.is_empty() {
+            return self.receive_masked(plan, port, (x, y, sign));
+        }
         let (up, down) = port.most(sign);
         let tests = self.tests(plan, up, down);
         let thresholds = (plan.neurons.threshold_plus, plan.neurons.threshold_minus);
@@ -412,6 +421,9 @@ impl Neurons {
         s: Tick,
         out: &mut impl Spikes,
     ) -> Result<Work, Outside> {
+        if !self.currents.is_empty() {
+            return self.receive_masked(plan, port, (x, y, sign));
+        }
         let mut work = Work::default();
         let mut wide = std::mem::take(&mut self.wide);
         let reached = reach(plan, port, &mut wide, x, y, |weights, stretch| {
@@ -437,8 +449,12 @@ impl Neurons {
         reached.map(|()| work)
     }
 
-    /// A control event of a softmax module: the neuron with the highest potential spikes, the first one on ties.
-    pub fn control(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl Spikes) {
+    /// A control event. Softmax: the neuron with the highest potential spikes, the first one on ties. With a decaying current: every neuron
+    /// takes its part. Returns how many potentials were brought up to date.
+    pub fn control(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl Spikes) -> u64 {
+        if !self.currents.is_empty() {
+            return self.discharge_all(plan, s, out);
+        }
         for n in 0..self.v.len() {
             self.leak(&plan.neurons, n, s);
         }
@@ -446,6 +462,7 @@ impl Neurons {
         if let Some(spike) = strongest.and_then(|n| Self::leaves(plan, n, Polarity::Positive)) {
             out.spike(spike);
         }
+        0
     }
 
     /// Clocked mode: adds the weights of a run of events of one sign to the input of the step.

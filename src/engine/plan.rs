@@ -135,6 +135,13 @@ pub(super) struct NeuronPopulation {
     pub rectify: bool,
 }
 
+impl NeuronPopulation {
+    /// Neurons that spike on control events only: softmax, and those behind a decaying current.
+    pub fn acts_on_control(&self) -> bool {
+        self.softmax || self.neurons.mask_tau > 0
+    }
+}
+
 /// What modules must have in common to be one population.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness<'n> {
@@ -398,11 +405,13 @@ fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> 
     let mut edges: Vec<Vec<usize>> = vec![Vec::new(); nodes];
     for population in populations {
         let limited = match &population.kind {
-            PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.softmax,
+            PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.acts_on_control(),
+            PopulationKind::MaxPool(it) => it.mask.is_some(),
             _ => false,
         };
         // A sender that waits for its acknowledge sends one event a delay.
-        if population.timing.delay_to_process > 0 || population.timing.delay_to_ack > 0 || limited {
+        let Timing { delay_to_process, delay_to_ack, delay_to_arrive, .. } = population.timing;
+        if delay_to_process > 0 || delay_to_ack > 0 || delay_to_arrive > 0 || limited {
             continue;
         }
         let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
@@ -465,6 +474,7 @@ fn is_plain(neurons: &NeuronParameters) -> bool {
         && neurons.leak_plus == 0
         && neurons.leak_minus == 0
         && neurons.refractory == 0
+        && neurons.mask_tau == 0
         // Else potentials come to the floor, or spike there, as a matter of course.
         && i64::from(neurons.threshold_minus) < -64 * i64::from(neurons.threshold_plus)
         && spikes_shrink(neurons)

@@ -10,7 +10,7 @@ pub(super) struct Served {
     pub ack: Tick,
     /// When it works on the event.
     pub start: Tick,
-    /// When it is done: its outputs are made then.
+    /// When its outputs are there: when it is done and they have travelled.
     pub done: Tick,
 }
 
@@ -50,6 +50,10 @@ impl Handshake {
         if depth > 0 && start > r {
             self.waiting.push_back(start);
         }
-        Served { ack: enter.saturating_add(timing.delay_to_ack), start, done }
+        Served {
+            ack: enter.saturating_add(timing.delay_to_ack),
+            start,
+            done: done.saturating_add(timing.delay_to_arrive),
+        }
     }
 }

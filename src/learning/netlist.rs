@@ -80,7 +80,7 @@ pub fn to_netlist<W: Weight>(network: &SpikingNetwork<W>) -> Result<Network, Err
                     ny_out: shape.height() as u32,
                 };
                 for (map, &source) in inputs.iter().enumerate() {
-                    let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET] });
+                    let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], mask: None });
                     add(kind, &mut [source].into_iter(), name("MaxPooling2D", map))?;
                 }
             }

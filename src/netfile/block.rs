@@ -26,6 +26,10 @@ impl Value {
     }
 
     /// A signed value of 32 bits.
+    /// Whether the key was there.
+    pub fn is_given(&self) -> bool {
+        self.end > self.at
+    }
     pub fn signed(&self) -> Result<i32, Flaw> {
         self.within("-2147483648 to 2147483647 (32 bits)")
     }
@@ -91,12 +95,13 @@ impl<'a> Block<'a> {
         Ok(())
     }
 
-    /// `key value` lines in any order until all of `keys` have been read; those from `required` on may be missing and are 1 then.
+    /// `key value` lines in any order until all of `keys` have been read; those from `required` on may be missing and are `absent` then.
     pub fn keys<const N: usize>(
         &mut self,
         block: &str,
         keys: [&'static str; N],
         required: usize,
+        absent: i64,
     ) -> Result<[Value; N], Flaw> {
         let start = self.scanner.at;
         let mut read: [Option<Value>; N] = [None; N];
@@ -139,7 +144,7 @@ impl<'a> Block<'a> {
         }
         let mut k = 0;
         Ok(read.map(|value| {
-            let absent = Value { key: keys[k], number: 1, at: start, end: start };
+            let absent = Value { key: keys[k], number: absent, at: start, end: start };
             k += 1;
             value.unwrap_or(absent)
         }))

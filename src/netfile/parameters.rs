@@ -9,15 +9,25 @@ use super::schematic::Kind;
 use super::text::{Scanner, TextWriter};
 use crate::network::{
     Array, Conv, ConvPort, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool, Module,
-    ModuleKind, NeuronParameters, Output, PoolPort, Reset, Timing,
+    ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, Reset, Timing,
 };
 use std::io::{self, Write};
 
-const HEAD: [&str; 7] =
-    ["n_in_ports", "n_out_ports", "delay_to_process", "delay_to_ack", "fifo_depth", "n_repeat", "delay_to_repeat"];
+/// The last one is an extension key, 0 where absent.
+const HEAD: [&str; 8] = [
+    "n_in_ports",
+    "n_out_ports",
+    "delay_to_process",
+    "delay_to_ack",
+    "fifo_depth",
+    "n_repeat",
+    "delay_to_repeat",
+    "delay_to_arrive",
+];
+const HEAD_REQUIRED: usize = 7;
 
-/// The first key is `population_size` where not conv.
-const NEURONS: [&str; 14] = [
+/// The first key is `population_size` where not conv. The last one is an extension key, 0 where absent.
+const NEURONS: [&str; 15] = [
     "Nx_array",
     "Ny_array",
     "Xmin",
@@ -32,7 +42,9 @@ const NEURONS: [&str; 14] = [
     "TLminus",
     "Tmin",
     "T_Refract",
+    "mask_tau",
 ];
+const NEURONS_REQUIRED: usize = 14;
 
 /// The last four are the extension keys, 1 where absent.
 const CONV_PORT: [&str; 8] = ["Nx_kernel", "Ny_kernel", "Dx", "Dy", "x_stride", "y_stride", "x_expand", "y_expand"];
@@ -42,8 +54,23 @@ const FULLY_CONNECTED_PORT: [&str; 2] = ["Nx_array_pre", "Ny_array_pre"];
 
 const FLATTEN_PORT: [&str; 2] = ["Nx_array", "Ny_array"];
 
-const POOL_PORT: [&str; 10] =
-    ["Nx_array", "Ny_array", "Nx_pool", "Ny_pool", "Dx", "Dy", "x_stride", "y_stride", "Nx_out", "Ny_out"];
+/// The last three are extension keys of the data port, either all of them there or none.
+const POOL_PORT: [&str; 13] = [
+    "Nx_array",
+    "Ny_array",
+    "Nx_pool",
+    "Ny_pool",
+    "Dx",
+    "Dy",
+    "x_stride",
+    "y_stride",
+    "Nx_out",
+    "Ny_out",
+    "mask_tau",
+    "mask_weight",
+    "THplus",
+];
+const POOL_PORT_REQUIRED: usize = 10;
 
 const OUTPUT: [&str; 11] = [
     "crop_xmin",
@@ -59,7 +86,7 @@ const OUTPUT: [&str; 11] = [
     "rectify",
 ];
 
-fn neuron_keys(kind: Kind) -> [&'static str; 14] {
+fn neuron_keys(kind: Kind) -> [&'static str; 15] {
     let mut keys = NEURONS;
     if kind != Kind::Conv {
         keys[0] = "population_size";
@@ -103,8 +130,8 @@ pub(super) fn parse_and_tell(text: &[u8], kind: Kind, passed: &dyn Fn(usize)) ->
 
 fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, Flaw> {
     block.head()?;
-    let [ports, n_out_ports, delay_to_process, delay_to_ack, fifo_depth, n_repeat, delay_to_repeat] =
-        block.keys("the head", HEAD, HEAD.len())?;
+    let [ports, n_out_ports, delay_to_process, delay_to_ack, fifo_depth, n_repeat, delay_to_repeat, delay_to_arrive] =
+        block.keys("the head", HEAD, HEAD_REQUIRED, 0)?;
     ports.size()?;
     let timing = Timing {
         delay_to_process: delay_to_process.tick(),
@@ -112,6 +139,7 @@ fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, Flaw> {
         fifo_depth: fifo_depth.size()?,
         n_repeat: n_repeat.size()?,
         delay_to_repeat: delay_to_repeat.tick(),
+        delay_to_arrive: delay_to_arrive.tick(),
         time_busy_initial: 0,
     };
     let kind = match kind {
@@ -128,7 +156,11 @@ fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, Flaw> {
             if kind == Kind::Softmax { ModuleKind::Softmax(full) } else { ModuleKind::FullyConnected(full) }
         }
         Kind::Flatten => ModuleKind::Flatten(read_ports(block, ports, &FLATTEN_PORT, flatten_port)?),
-        Kind::MaxPool => ModuleKind::MaxPool(MaxPool { ports: read_ports(block, ports, &POOL_PORT, pool_port)? }),
+        Kind::MaxPool => {
+            let mut mask = None;
+            let ports = read_ports(block, ports, &POOL_PORT, |block, name| pool_port(block, name, &mut mask))?;
+            ModuleKind::MaxPool(MaxPool { ports, mask })
+        }
     };
     block.tail()?;
     let inputs = vec![Input::Undriven(String::new()); kind.ports()];
@@ -159,7 +191,7 @@ fn too_large() -> String {
 }
 
 fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronParameters), Flaw> {
-    let values = block.keys("the neurons", neuron_keys(kind), NEURONS.len())?;
+    let values = block.keys("the neurons", neuron_keys(kind), NEURONS_REQUIRED, 0)?;
     let [
         nx,
         ny,
@@ -175,6 +207,7 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         tl_minus,
         t_min,
         t_refract,
+        mask_tau,
     ] = values;
     let array = Array { nx: nx.size()?, ny: ny.size()?, x_min: x_min.signed()?, y_min: y_min.signed()? };
     let count = u64::from(array.nx) * u64::from(array.ny);
@@ -197,6 +230,7 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         leak_minus: tl_minus.signed()?,
         t_min: t_min.tick(),
         refractory: t_refract.tick(),
+        mask_tau: mask_tau.signed()?,
     };
     Ok((array, nx, neurons))
 }
@@ -219,7 +253,8 @@ fn read_ports<P>(
 }
 
 fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, Flaw> {
-    let [nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand] = block.keys(name, CONV_PORT, CONV_PORT_REQUIRED)?;
+    let [nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand] =
+        block.keys(name, CONV_PORT, CONV_PORT_REQUIRED, 1)?;
     let weights = block.matrix(&nx, ny.size()?.into(), &ny, name)?;
     Ok(ConvPort {
         nx: nx.size()?,
@@ -235,20 +270,28 @@ fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, Flaw> {
 }
 
 fn fully_connected_port(block: &mut Block, name: &str, population: &Value) -> Result<FullyConnectedPort, Flaw> {
-    let [nx, ny] = block.keys(name, FULLY_CONNECTED_PORT, FULLY_CONNECTED_PORT.len())?;
+    let [nx, ny] = block.keys(name, FULLY_CONNECTED_PORT, FULLY_CONNECTED_PORT.len(), 0)?;
     let (nx_pre, ny_pre) = (nx.size()?, ny.size()?);
     let weights = block.matrix(population, u64::from(nx_pre) * u64::from(ny_pre), &nx, name)?;
     Ok(FullyConnectedPort { nx_pre, ny_pre, weights })
 }
 
 fn flatten_port(block: &mut Block, name: &str) -> Result<FlattenPort, Flaw> {
-    let [nx, ny] = block.keys(name, FLATTEN_PORT, FLATTEN_PORT.len())?;
+    let [nx, ny] = block.keys(name, FLATTEN_PORT, FLATTEN_PORT.len(), 0)?;
     Ok(FlattenPort { nx: nx.size()?, ny: ny.size()? })
 }
 
-fn pool_port(block: &mut Block, name: &str) -> Result<PoolPort, Flaw> {
-    let [nx, ny, nx_pool, ny_pool, dx, dy, x_stride, y_stride, nx_out, ny_out] =
-        block.keys(name, POOL_PORT, POOL_PORT.len())?;
+fn pool_port(block: &mut Block, name: &str, mask: &mut Option<PoolMask>) -> Result<PoolPort, Flaw> {
+    let [nx, ny, nx_pool, ny_pool, dx, dy, x_stride, y_stride, nx_out, ny_out, mask_tau, mask_weight, threshold] =
+        block.keys(name, POOL_PORT, POOL_PORT_REQUIRED, 0)?;
+    let masked = [mask_tau, mask_weight, threshold].map(|value| value.is_given());
+    if masked != [false; 3] {
+        if masked != [true; 3] || !name.starts_with("port block 1 ") {
+            return Err(nx_out.refuse("all of mask_tau, mask_weight and THplus in the data port, or none of them"));
+        }
+        *mask =
+            Some(PoolMask { tau: mask_tau.signed()?, weight: mask_weight.signed()?, threshold: threshold.signed()? });
+    }
     Ok(PoolPort {
         nx: nx.size()?,
         ny: ny.size()?,
@@ -265,7 +308,7 @@ fn pool_port(block: &mut Block, name: &str) -> Result<PoolPort, Flaw> {
 
 fn read_output(block: &mut Block) -> Result<Output, Flaw> {
     let [x_min, x_max, y_min, y_max, x_pre, y_pre, x_subsmp, y_subsmp, x_pos, y_pos, rectify] =
-        block.keys("the output", OUTPUT, OUTPUT.len())?;
+        block.keys("the output", OUTPUT, OUTPUT.len(), 0)?;
     Ok(Output {
         crop_xmin: x_min.signed()?,
         crop_xmax: x_max.signed()?,
@@ -289,7 +332,7 @@ pub fn write_parameters(parameters: &Parameters, out: &mut dyn Write) -> io::Res
     let mut text = TextWriter::new(out);
     let timing = &parameters.timing;
     text.line(".integers")?;
-    values(
+    extended(
         &mut text,
         HEAD,
         [
@@ -300,7 +343,9 @@ pub fn write_parameters(parameters: &Parameters, out: &mut dyn Write) -> io::Res
             timing.fifo_depth.into(),
             timing.n_repeat.into(),
             timing.delay_to_repeat,
+            timing.delay_to_arrive,
         ],
+        HEAD_REQUIRED,
     )?;
     match &parameters.kind {
         ModuleKind::Conv(conv) => {
@@ -322,7 +367,9 @@ pub fn write_parameters(parameters: &Parameters, out: &mut dyn Write) -> io::Res
             }
         }
         ModuleKind::MaxPool(pool) => {
-            pool.ports.iter().try_for_each(|port| write_pool_port(&mut text, port))?;
+            for (k, port) in pool.ports.iter().enumerate() {
+                write_pool_port(&mut text, port, pool.mask.filter(|_| k == 0))?;
+            }
         }
     }
     text.line(".floats")?;
@@ -331,6 +378,17 @@ pub fn write_parameters(parameters: &Parameters, out: &mut dyn Write) -> io::Res
 
 fn values<const N: usize>(text: &mut TextWriter, keys: [&str; N], numbers: [i64; N]) -> io::Result<()> {
     keys.iter().zip(numbers).try_for_each(|(key, number)| text.value(key, number))
+}
+
+/// The same, without those from `required` on that are 0.
+fn extended<const N: usize>(
+    text: &mut TextWriter,
+    keys: [&str; N],
+    numbers: [i64; N],
+    required: usize,
+) -> io::Result<()> {
+    let written = keys.iter().zip(numbers).enumerate().filter(|(k, (_, number))| *k < required || *number != 0);
+    written.into_iter().try_for_each(|(_, (key, number))| text.value(key, number))
 }
 
 fn rows(text: &mut TextWriter, columns: u32, weights: &[i32]) -> io::Result<()> {
@@ -344,7 +402,7 @@ fn write_neurons(text: &mut TextWriter, kind: Kind, array: Array, neurons: &Neur
         Reset::Subtract => 1,
         Reset::Modulo => 2,
     };
-    values(
+    extended(
         text,
         neuron_keys(kind),
         [
@@ -362,7 +420,9 @@ fn write_neurons(text: &mut TextWriter, kind: Kind, array: Array, neurons: &Neur
             neurons.leak_minus.into(),
             neurons.t_min,
             neurons.refractory,
+            neurons.mask_tau.into(),
         ],
+        NEURONS_REQUIRED,
     )
 }
 
@@ -385,11 +445,12 @@ fn write_conv_port(text: &mut TextWriter, port: &ConvPort) -> io::Result<()> {
     rows(text, port.nx, &port.weights)
 }
 
-fn write_pool_port(text: &mut TextWriter, port: &PoolPort) -> io::Result<()> {
+fn write_pool_port(text: &mut TextWriter, port: &PoolPort, mask: Option<PoolMask>) -> io::Result<()> {
     let PoolPort { nx, ny, nx_pool, ny_pool, dx, dy, x_stride, y_stride, nx_out, ny_out } = *port;
+    let [numbers @ .., tau, weight, threshold] = &POOL_PORT;
     values(
         text,
-        POOL_PORT,
+        *numbers,
         [
             nx.into(),
             ny.into(),
@@ -402,7 +463,9 @@ fn write_pool_port(text: &mut TextWriter, port: &PoolPort) -> io::Result<()> {
             nx_out.into(),
             ny_out.into(),
         ],
-    )
+    )?;
+    let Some(mask) = mask else { return Ok(()) };
+    values(text, [*tau, *weight, *threshold], [mask.tau.into(), mask.weight.into(), mask.threshold.into()])
 }
 
 fn write_output(text: &mut TextWriter, output: &Output) -> io::Result<()> {

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 pub fn parse_state(text: &[u8]) -> Result<Tick, TextError> {
     let mut block = Block::new(Scanner::new(text), &|_| {});
     let parsed = block.head().and_then(|()| {
-        let [time] = block.keys("the state", ["time_busy_initial"], 1)?;
+        let [time] = block.keys("the state", ["time_busy_initial"], 1, 0)?;
         block.tail()?;
         if time.number < 0 {
             return Err(time.refuse("0 or more"));

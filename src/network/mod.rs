@@ -14,7 +14,7 @@ mod set;
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
 pub use module::{
     Array, Conv, ConvPort, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool, Module,
-    ModuleKind, NeuronParameters, Output, PoolPort, Reset, Timing,
+    ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, Reset, Timing,
 };
 pub use set::SETTABLE_KEYS;
 

@@ -56,6 +56,8 @@ pub struct Timing {
     pub n_repeat: u32,
     /// Between an output event and its repetition.
     pub delay_to_repeat: Tick,
+    /// Extension key: how long each output event travels, in both modes; the module takes its next event meanwhile.
+    pub delay_to_arrive: Tick,
     /// Until when the module is busy at the start of a run.
     pub time_busy_initial: Tick,
 }
@@ -69,6 +71,7 @@ impl Default for Timing {
             fifo_depth: 0,
             n_repeat: 1,
             delay_to_repeat: 15,
+            delay_to_arrive: 0,
             time_busy_initial: 0,
         }
     }
@@ -108,6 +111,9 @@ pub struct NeuronParameters {
     pub t_min: Tick,
     /// `T_Refract`: ticks after a spike in which input is lost.
     pub refractory: Tick,
+    /// Extension key: where above 0, spikes do not act on the potential but on a current, of which each control event moves this part (one in
+    /// `mask_tau`) to the potential. ANNarchy's decaying mask.
+    pub mask_tau: i32,
 }
 
 impl Default for NeuronParameters {
@@ -125,6 +131,7 @@ impl Default for NeuronParameters {
             leak_minus: 0,
             t_min: 0,
             refractory: 0,
+            mask_tau: 0,
         }
     }
 }
@@ -268,11 +275,26 @@ pub struct FlattenPort {
     pub ny: u32,
 }
 
-/// `module_max_pool`: port 0 carries the data, further ports only resets.
+/// `module_max_pool`: port 0 carries the data, further ports only resets and controls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaxPool {
     /// All ports; those after the first have 0 for every size and offset and 1 for the strides.
     pub ports: Vec<PoolPort>,
+    /// Extension keys: where they are, windows do not pass spikes but integrate the largest mask of their inputs.
+    pub mask: Option<PoolMask>,
+}
+
+/// Masks of the inputs of a max-pooling module, and neurons that integrate the largest of each window: a spike adds `weight` to the mask of its
+/// address; a control event adds one part in `tau` of the window's largest mask to its potential, makes it spike and go to 0 at `threshold`, and then takes that
+/// part from every mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PoolMask {
+    /// `mask_tau`, 1 or more.
+    pub tau: i32,
+    /// `mask_weight`.
+    pub weight: i32,
+    /// `THplus`, 1 or more.
+    pub threshold: i32,
 }
 
 /// Geometry of a max-pooling port. Window `(X, Y)`, `X` in `0..nx_out`, covers the addresses
@@ -345,6 +367,9 @@ impl Module {
         }
         match &self.kind {
             ModuleKind::Conv(conv) => conv.ports.iter().try_for_each(ConvPort::check),
+            ModuleKind::Softmax(full) if full.neurons.mask_tau != 0 => {
+                Err(range("mask_tau", "0, as softmax neurons act on control events already", full.neurons.mask_tau))
+            }
             ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => full.check(),
             ModuleKind::Flatten(ports) => {
                 let total = ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum::<u64>();
@@ -368,6 +393,7 @@ impl Timing {
         at_least("delay_to_ack", self.delay_to_ack, 0)?;
         at_least("n_repeat", self.n_repeat.into(), 1)?;
         at_least("delay_to_repeat", self.delay_to_repeat, 0)?;
+        at_least("delay_to_arrive", self.delay_to_arrive, 0)?;
         at_least("time_busy_initial", self.time_busy_initial, 0)
     }
 }
@@ -401,6 +427,7 @@ impl NeuronParameters {
         at_least("TLminus", self.leak_minus.into(), 0)?;
         at_least("Tmin", self.t_min, 0)?;
         at_least("T_Refract", self.refractory, 0)?;
+        at_least("mask_tau", self.mask_tau.into(), 0)?;
         let modulo = self.reset == Reset::Modulo;
         if self.fires_plus && self.threshold_plus <= self.membrane_reset {
             return Err(range("THplus", "more than MembReset, as THplusInfo is 1", self.threshold_plus));
@@ -461,6 +488,10 @@ impl FullyConnected {
 
 impl MaxPool {
     fn check(&self) -> Result<(), Fault> {
+        if let Some(mask) = self.mask {
+            at_least("mask_tau", mask.tau.into(), 1)?;
+            at_least("THplus", mask.threshold.into(), 1)?;
+        }
         for (k, port) in self.ports.iter().enumerate() {
             at_least("x_stride", port.x_stride.into(), 1)?;
             at_least("y_stride", port.y_stride.into(), 1)?;

@@ -9,6 +9,7 @@ pub const SETTABLE_KEYS: &[&str] = &[
     "fifo_depth",
     "n_repeat",
     "delay_to_repeat",
+    "delay_to_arrive",
     "time_busy_initial",
     "THplus",
     "THplusInfo",
@@ -20,6 +21,7 @@ pub const SETTABLE_KEYS: &[&str] = &[
     "TLminus",
     "Tmin",
     "T_Refract",
+    "mask_tau",
     "crop_xmin",
     "crop_xmax",
     "crop_ymin",
@@ -66,6 +68,7 @@ impl Module {
             "fifo_depth" => timing.fifo_depth = narrow(key, value)?,
             "n_repeat" => timing.n_repeat = narrow(key, value)?,
             "delay_to_repeat" => timing.delay_to_repeat = value,
+            "delay_to_arrive" => timing.delay_to_arrive = value,
             "time_busy_initial" => timing.time_busy_initial = value,
             _ => {
                 let (neurons, output) = match &mut self.kind {
@@ -102,6 +105,7 @@ impl NeuronParameters {
             "TLminus" => self.leak_minus = narrow(key, value)?,
             "Tmin" => self.t_min = value as Tick,
             "T_Refract" => self.refractory = value as Tick,
+            "mask_tau" => self.mask_tau = narrow(key, value)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -251,8 +251,11 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
     let below = prop_oneof![4 => Just(2_147_483_642), 4 => 1..=60i32];
     let leak = || prop_oneof![3 => Just(0), 1 => 1..=3i32, 1 => Just(i32::MAX)];
     let time = || prop_oneof![2 => Just(0), 1 => 1..=5i64];
-    (reset, rest, above, below, prop::bool::weighted(0.9), prop::bool::weighted(0.4), leak(), leak(), time(), time())
-        .prop_map(|(reset, rest, above, below, fires_plus, fires_minus, leak_plus, leak_minus, t_min, refractory)| {
+    let mask = prop_oneof![8 => Just(0), 1 => 1..=4i32];
+    let leaks = (leak(), leak());
+    (reset, rest, above, below, prop::bool::weighted(0.9), prop::bool::weighted(0.4), leaks, mask, time(), time())
+        .prop_map(|(reset, rest, above, below, fires_plus, fires_minus, leaks, mask_tau, t_min, refractory)| {
+            let (leak_plus, leak_minus) = leaks;
             let modulo = reset == Reset::Modulo;
             NeuronParameters {
                 // Above MembReset, and above 0 for a division; likewise below.
@@ -266,6 +269,7 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
                 leak_minus,
                 t_min,
                 refractory,
+                mask_tau,
             }
         })
 }
@@ -287,8 +291,17 @@ fn output() -> impl Strategy<Value = OutputSketch> {
 fn timing() -> impl Strategy<Value = Timing> {
     let delay = || prop_oneof![3 => Just(0), 1 => 1..=5i64];
     let n_repeat = prop_oneof![4 => Just(1), 1 => 2..=3u32];
-    (delay(), delay(), prop_oneof![2 => Just(0), 1 => 1..=4u32], n_repeat, 0..=15i64, delay()).prop_map(
-        |(delay_to_process, delay_to_ack, fifo_depth, n_repeat, delay_to_repeat, time_busy_initial)| Timing {
+    let arrival = prop_oneof![5 => Just(0), 1 => 1..=7i64];
+    (delay(), delay(), prop_oneof![2 => Just(0), 1 => 1..=4u32], n_repeat, 0..=15i64, (delay(), arrival)).prop_map(
+        |(
+            delay_to_process,
+            delay_to_ack,
+            fifo_depth,
+            n_repeat,
+            delay_to_repeat,
+            (time_busy_initial, delay_to_arrive),
+        )| Timing {
+            delay_to_arrive,
             delay_to_process,
             delay_to_ack,
             fifo_depth,
@@ -408,7 +421,12 @@ fn add_layer(
 
     let has_neurons = !matches!(layer.kind, KindSketch::Flatten | KindSketch::MaxPool);
     let bias = has_neurons && layer.bias;
-    let control = layer.kind == KindSketch::Softmax && layer.control;
+    let masked = match layer.kind {
+        KindSketch::Conv | KindSketch::FullyConnected => layer.neurons.mask_tau > 0,
+        KindSketch::MaxPool => layer.mask().is_some(),
+        KindSketch::Softmax | KindSketch::Flatten => false,
+    };
+    let control = (layer.kind == KindSketch::Softmax || masked) && layer.control;
     let reset = layer.kind != KindSketch::Flatten && layer.reset;
     let mut inputs: Vec<String> = data.iter().map(|wire| wire.name.clone()).collect();
     if layer.undriven {
@@ -426,6 +444,9 @@ fn add_layer(
 
     let mut timing = layer.timing;
     let mut neurons = layer.neurons;
+    if layer.kind == KindSketch::Softmax {
+        neurons.mask_tau = 0;
+    }
     let clocks = 40;
     let arriving = data.iter().map(|wire| wire.events).sum::<u64>() + clocks;
     let per_event = layer.spikes_per_event() * u64::from(timing.n_repeat);
@@ -524,6 +545,12 @@ impl LayerSketch {
         }
     }
 
+    /// What makes the windows of a pool integrate, where its neurons have a mask.
+    fn mask(&self) -> Option<PoolMask> {
+        let tau = Some(self.neurons.mask_tau).filter(|&tau| tau > 0)?;
+        Some(PoolMask { tau, weight: self.weights[0], threshold: self.neurons.threshold_plus.max(1) })
+    }
+
     fn weights(&self, count: usize, map: usize, port: usize) -> std::sync::Arc<[i32]> {
         (0..count).map(|k| self.weights[(k * 5 + map * 3 + port * 11) % self.weights.len()]).collect()
     }
@@ -541,7 +568,7 @@ impl LayerSketch {
             KindSketch::Conv => ModuleKind::Conv(Conv {
                 array: self.array(),
                 neurons,
-                ports: self.conv_ports(data.len(), map, bias, reset),
+                ports: self.conv_ports(data.len(), map, bias, control, reset),
                 output: self.output(),
             }),
             KindSketch::FullyConnected | KindSketch::Softmax => {
@@ -574,12 +601,13 @@ impl LayerSketch {
                     ny_out: self.ny,
                 };
                 let resets = if reset { &[PoolPort::RESET][..] } else { &[] };
-                ModuleKind::MaxPool(MaxPool { ports: [&[data], resets].concat() })
+                let controls = if control { &[PoolPort::RESET][..] } else { &[] };
+                ModuleKind::MaxPool(MaxPool { ports: [&[data], controls, resets].concat(), mask: self.mask() })
             }
         }
     }
 
-    fn conv_ports(&self, data: usize, map: usize, bias: bool, reset: bool) -> Vec<ConvPort> {
+    fn conv_ports(&self, data: usize, map: usize, bias: bool, control: bool, reset: bool) -> Vec<ConvPort> {
         let plain = |nx: u32, ny: u32, weights| ConvPort {
             nx,
             ny,
@@ -603,6 +631,9 @@ impl LayerSketch {
         let mut ports: Vec<_> = self.ports[..data].iter().enumerate().map(kernel).collect();
         if bias {
             ports.push(plain(self.nx, self.ny, self.weights((self.nx * self.ny) as usize, map, data)));
+        }
+        if control {
+            ports.push(plain(1, 1, [0].into()));
         }
         if reset {
             ports.push(plain(1, 1, [0].into()));

@@ -39,10 +39,13 @@ struct Neuron {
     refractory_until: Option<Tick>,
     last_spike: Option<Tick>,
     updated: Tick,
+    current: i64,
 }
 
 struct State {
     neurons: Vec<Neuron>,
+    masks: Vec<i64>,
+    potentials: Vec<i64>,
     counts: Vec<u64>,
     winners: Vec<Option<usize>>,
     busy_until: Tick,
@@ -53,6 +56,8 @@ impl State {
     fn new(module: &Module) -> Self {
         let mut state = State {
             neurons: Vec::new(),
+            masks: Vec::new(),
+            potentials: Vec::new(),
             counts: Vec::new(),
             winners: Vec::new(),
             busy_until: module.timing.time_busy_initial,
@@ -65,11 +70,14 @@ impl State {
     fn reset(&mut self, module: &Module, s: Tick) {
         if let Some((array, parameters, _)) = module.kind.neurons() {
             let v = i64::from(parameters.membrane_reset);
-            self.neurons = vec![Neuron { v, refractory_until: None, last_spike: None, updated: s }; array.len()];
+            self.neurons =
+                vec![Neuron { v, refractory_until: None, last_spike: None, updated: s, current: 0 }; array.len()];
         }
         if let ModuleKind::MaxPool(pool) = &module.kind {
             let port = pool.ports.first().copied().unwrap_or(PoolPort::RESET);
             self.counts = vec![0; (port.nx * port.ny) as usize];
+            self.masks = vec![0; self.counts.len()];
+            self.potentials = vec![0; (port.nx_out * port.ny_out) as usize];
             self.winners = vec![None; (port.nx_out * port.ny_out) as usize];
         }
     }
@@ -89,6 +97,48 @@ impl State {
 
     fn is_refractory(&self, n: usize, s: Tick) -> bool {
         self.neurons[n].refractory_until.is_some_and(|until| s < until)
+    }
+
+    /// A spike on a neuron with `mask_tau`.
+    fn charge(&mut self, n: usize, input: i128) {
+        let sum = i128::from(self.neurons[n].current) + input;
+        self.neurons[n].current = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i64;
+    }
+
+    /// A control event on a neuron with `mask_tau`: what its potential gets.
+    fn discharge(&mut self, parameters: &NeuronParameters, n: usize) -> i128 {
+        let part = self.neurons[n].current / i64::from(parameters.mask_tau);
+        self.neurons[n].current -= part;
+        part.into()
+    }
+
+    /// A spike on a pool with `mask_tau`.
+    fn charge_mask(&mut self, mask: &PoolMask, port: &PoolPort, event: &Event) {
+        if let Some(address) = pool_address(port, event) {
+            let sum = i128::from(self.masks[address]) + event.sign() * i128::from(mask.weight);
+            self.masks[address] = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i64;
+        }
+    }
+
+    /// A control event on a pool with `mask_tau`.
+    fn discharge_masks(&mut self, mask: &PoolMask, port: &PoolPort) -> Vec<(i32, i32, Polarity)> {
+        let mut out = Vec::new();
+        for row in 0..port.ny_out {
+            for column in 0..port.nx_out {
+                let largest = window(port, column, row).into_iter().map(|cell| self.masks[cell]).max().unwrap_or(0);
+                let potential = &mut self.potentials[(row * port.nx_out + column) as usize];
+                *potential += largest / i64::from(mask.tau);
+                *potential = (*potential).clamp(i32::MIN.into(), i32::MAX.into());
+                if *potential >= mask.threshold.into() {
+                    *potential = 0;
+                    out.push((column as i32, row as i32, Polarity::Positive));
+                }
+            }
+        }
+        for value in &mut self.masks {
+            *value -= *value / i64::from(mask.tau);
+        }
+        out
     }
 
     fn add(&mut self, n: usize, input: i128) {
@@ -237,6 +287,19 @@ fn receive(
                 state.leak(&full.neurons, n, s);
             }
             out.extend(strongest(state).and_then(|n| leaving(&module.kind, n, Polarity::Positive)));
+        } else if let Some((_, parameters, _)) = module.kind.neurons()
+            && parameters.mask_tau > 0
+        {
+            for n in 0..state.neurons.len() {
+                let part = state.discharge(parameters, n);
+                if !state.is_refractory(n, s) {
+                    state.leak(parameters, n, s);
+                    state.add(n, part);
+                    out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(&module.kind, n, polarity)));
+                }
+            }
+        } else if let ModuleKind::MaxPool(MaxPool { ports, mask: Some(mask) }) = &module.kind {
+            out.extend(ports.first().map(|port| state.discharge_masks(mask, port)).unwrap_or_default());
         }
         return Ok(out);
     }
@@ -247,6 +310,10 @@ fn receive(
         ModuleKind::Conv(_) | ModuleKind::FullyConnected(_) | ModuleKind::Softmax(_) => {
             let (_, parameters, _) = module.kind.neurons().unwrap();
             for (n, weight) in touched(&module.kind, port, event)? {
+                if parameters.mask_tau > 0 {
+                    state.charge(n, event.sign() * i128::from(weight));
+                    continue;
+                }
                 if state.is_refractory(n, s) {
                     continue;
                 }
@@ -263,7 +330,9 @@ fn receive(
         }
         ModuleKind::MaxPool(pool) => {
             let geometry = &pool.ports[port];
-            if let Some(address) = pool_address(geometry, event) {
+            if let Some(mask) = &pool.mask {
+                state.charge_mask(mask, geometry, event);
+            } else if let Some(address) = pool_address(geometry, event) {
                 state.counts[address] += 1;
                 for row in 0..geometry.ny_out {
                     for column in 0..geometry.nx_out {
@@ -329,12 +398,13 @@ pub fn run_event(network: &Network, stimuli: &[Stimulus]) -> Result<Vec<EventLog
                 state.accepted_starts.push(start);
                 let done = start + module.timing.delay_to_process;
                 state.busy_until = done;
+                let arrival = done + module.timing.delay_to_arrive;
                 t_ack = t_ack.max(enter + module.timing.delay_to_ack);
                 let out = receive(module, state, port, &event, start)?;
                 for (x, y, polarity) in out {
                     for output in network.outputs(ModuleId::new(id)) {
                         for repeat in 0..module.timing.n_repeat {
-                            let t_pre = done + Tick::from(repeat) * module.timing.delay_to_repeat;
+                            let t_pre = arrival + Tick::from(repeat) * module.timing.delay_to_repeat;
                             pending[output.index()].push((t_pre, created, Event { t_pre, x, y, polarity }));
                             created += 1;
                         }
@@ -354,6 +424,8 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
     let mut logs = vec![EventLog::default(); nodes];
     let mut states: Vec<State> = network.modules().iter().map(State::new).collect();
     let mut past: Vec<Vec<Event>> = vec![Vec::new(); nodes];
+    // Events that travel: the step in which they arrive, node, event.
+    let mut late: Vec<(Tick, usize, Event)> = Vec::new();
     let mut taken = vec![0; stimuli.len()];
     let mut s = 0;
     while s <= network.t_max() {
@@ -363,7 +435,8 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
             .any(|(stimulus, &taken)| stimulus.t_pre().get(taken).is_some_and(|&t| t <= network.t_max()));
         let read_back = |node: usize| {
             network.modules().iter().enumerate().any(|(id, module)| {
-                module.inputs.contains(&Input::Node(NodeId::new(node))) && is_feedback(network, id, NodeId::new(node))
+                let read = module.inputs.contains(&Input::Node(NodeId::new(node)));
+                read && is_feedback(network, id, NodeId::new(node)) && travel(network, NodeId::new(node), dt) == 0
             })
         };
         let fed = (0..nodes).any(|node| !past[node].is_empty() && read_back(node));
@@ -376,7 +449,7 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
                     })
                 })
         });
-        if !source_left && !fed && !beyond {
+        if !source_left && !fed && !beyond && late.is_empty() {
             break;
         }
         let mut present: Vec<Vec<Event>> = vec![Vec::new(); nodes];
@@ -390,9 +463,15 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
                 taken[k] += 1;
             }
         }
+        for &(_, node, event) in late.iter().filter(|(step, ..)| *step == s / dt) {
+            present[node].push(Event { t_pre: s, ..event });
+        }
+        late.retain(|(step, ..)| *step != s / dt);
         for (id, module) in network.modules().iter().enumerate() {
             let read = |input: &Input| match input {
-                Input::Node(node) if is_feedback(network, id, *node) => past[node.index()].clone(),
+                Input::Node(node) if is_feedback(network, id, *node) && travel(network, *node, dt) == 0 => {
+                    past[node.index()].clone()
+                }
                 Input::Node(node) => present[node.index()].clone(),
                 Input::Undriven(_) => Vec::new(),
             };
@@ -404,8 +483,11 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
                 .collect();
             let out = step(module, &mut states[id], &input, s)?;
             for output in network.outputs(ModuleId::new(id)) {
-                present[output.index()] =
-                    out.iter().map(|&(x, y, polarity)| Event { t_pre: s, x, y, polarity }).collect();
+                let events = out.iter().map(|&(x, y, polarity)| Event { t_pre: s, x, y, polarity });
+                match travel(network, *output, dt) {
+                    0 => present[output.index()] = events.collect(),
+                    steps => late.extend(events.map(|event| (s / dt + steps, output.index(), event))),
+                }
             }
         }
         for (log, events) in logs.iter_mut().zip(&present) {
@@ -417,6 +499,14 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
         s += dt;
     }
     Ok(logs)
+}
+
+/// Steps that the events of a node travel.
+fn travel(network: &Network, node: NodeId, dt: Tick) -> Tick {
+    match network.nodes()[node.index()].driver {
+        Driver::Source(_) => 0,
+        Driver::Module(id) => network.modules()[id.index()].timing.delay_to_arrive / dt,
+    }
 }
 
 /// The driver stands at or after the reader in the netlist.
@@ -445,6 +535,15 @@ fn step(
         }
         ModuleKind::MaxPool(pool) => {
             let Some(port) = pool.ports.first() else { return Ok(out) };
+            if let Some(mask) = &pool.mask {
+                for (_, event) in spikes().filter(|(port, _)| *port == 0) {
+                    state.charge_mask(mask, port, event);
+                }
+                for _ in input.iter().filter(|(_, event)| event.is_control()) {
+                    out.extend(state.discharge_masks(mask, port));
+                }
+                return Ok(out);
+            }
             let mut last = vec![None; state.counts.len()];
             for (_, event) in spikes().filter(|(port, _)| *port == 0) {
                 if let Some(address) = pool_address(port, event) {
@@ -477,7 +576,12 @@ fn step(
                     sums[n] += event.sign() * i128::from(weight);
                 }
             }
-            for (n, sum) in sums.into_iter().enumerate() {
+            for (n, mut sum) in sums.into_iter().enumerate() {
+                if parameters.mask_tau > 0 {
+                    state.charge(n, sum);
+                    let controls = input.iter().filter(|(_, event)| event.is_control());
+                    sum = controls.map(|_| state.discharge(parameters, n)).sum();
+                }
                 if state.is_refractory(n, s) {
                     continue;
                 }

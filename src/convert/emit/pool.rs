@@ -233,7 +233,7 @@ impl Emitter<'_> {
         };
         let inputs = self.nodes(source).to_vec();
         let nodes = inputs.into_iter().enumerate().map(|(map, node)| {
-            let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET] });
+            let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], mask: None });
             self.module(name, &format!("{name}_{map}"), kind, vec![node, self.reset])
         });
         nodes.collect()

@@ -7,7 +7,7 @@ use super::super::kernels;
 use super::super::neurons::{Outside, Spike, Work};
 use super::super::plan::{NeuronPopulation, Population, PopulationKind};
 use super::super::synapses::Synapses;
-use crate::network::{Polarity, StimulusEvent, Tick};
+use crate::network::{MaxPool, Polarity, StimulusEvent, Tick};
 
 /// An output event without its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,9 @@ pub(super) fn act(
     let StimulusEvent { x, y, polarity, .. } = *event;
     match (&population.kind, cells, action(polarity, y)) {
         (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Reset) => neurons.reset(plan, s),
-        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Control) if plan.softmax => {
-            neurons.control(plan, s, &mut |spike: Spike| outputs.push(leaving(spike)));
+        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Control) if plan.acts_on_control() => {
+            let updates = neurons.control(plan, s, &mut |spike: Spike| outputs.push(leaving(spike)));
+            return Ok(Work { operations: 0, updates });
         }
         (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Spikes(sign)) if acts => {
             let mut out = |spike: Spike| outputs.push(leaving(spike));
@@ -45,6 +46,15 @@ pub(super) fn act(
             }
         }
         (PopulationKind::MaxPool(_), Cells::Pool(pool), Action::Reset) => pool.reset(),
+        (PopulationKind::MaxPool(MaxPool { ports, mask: Some(mask) }), Cells::Pool(pool), action) => {
+            match (action, ports.first()) {
+                (Action::Control, Some(port)) => {
+                    pool.discharge(port, *mask, |x, y| outputs.push(Leaving { x, y, polarity: Polarity::Positive }));
+                }
+                (Action::Spikes(_), _) if acts => pool.charge(&ports[port], *mask, x, y, polarity),
+                _ => {}
+            }
+        }
         (PopulationKind::MaxPool(plan), Cells::Pool(pool), Action::Spikes(_)) if acts => {
             pool.receive(&plan.ports[port], x, y, |x, y| outputs.push(Leaving { x, y, polarity }));
         }
@@ -63,7 +73,16 @@ pub(super) fn most_outputs(population: &Population, port: usize, event: &Stimulu
     let StimulusEvent { x, y, polarity, .. } = *event;
     match (&population.kind, action(polarity, y)) {
         (PopulationKind::Neurons(plan), Action::Control) if plan.softmax => 1,
-        (PopulationKind::Neurons(plan), Action::Spikes(_)) if acts && !plan.softmax => most_spikes(plan, port, x, y),
+        (PopulationKind::Neurons(plan), Action::Control) if plan.acts_on_control() => {
+            plan.addresses.iter().flatten().count() as u64
+        }
+        (PopulationKind::Neurons(plan), Action::Spikes(_)) if acts && !plan.acts_on_control() => {
+            most_spikes(plan, port, x, y)
+        }
+        (PopulationKind::MaxPool(MaxPool { ports, mask: Some(_) }), action) => match (action, ports.first()) {
+            (Action::Control, Some(port)) => u64::from(port.nx_out) * u64::from(port.ny_out),
+            _ => 0,
+        },
         (PopulationKind::Flatten(ports), Action::Spikes(_)) if acts => {
             u64::from(address::Flatten::new(ports, port).of(x, y).is_some())
         }

@@ -1,7 +1,7 @@
 //! What a machine is, beyond what netfiles say: plain data, checked when it is compiled.
 
 use super::mesh::Mesh;
-use crate::network::{ModuleId, Network, NodeId, Tick};
+use crate::network::{Module, ModuleId, ModuleKind, Network, NodeId, Tick};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
@@ -102,6 +102,9 @@ pub enum MachineFault {
     /// A step without length.
     #[error("a step behind a barrier takes 1 tick or more, found {0}")]
     Step(Tick),
+    /// A rule of netfiles that has no meaning in steps of a machine.
+    #[error("a module with {0} does not go with a barrier")]
+    Barrier(&'static str),
     /// Made for another network.
     #[error("a machine with {machine} modules, but a network with {network}")]
     Modules {
@@ -188,6 +191,19 @@ impl Machine {
         for (what, found) in stations.chain(links).chain(mesh).chain(barrier) {
             if found < 0 {
                 return Err(MachineFault::Negative { what, found });
+            }
+        }
+        if self.barrier.is_some() {
+            let travels = |module: &Module| module.timing.delay_to_arrive > 0;
+            let masked = |module: &Module| match &module.kind {
+                ModuleKind::MaxPool(pool) => pool.mask.is_some(),
+                kind => kind.neurons().is_some_and(|(_, neurons, _)| neurons.mask_tau > 0),
+            };
+            if network.modules().iter().any(travels) {
+                return Err(MachineFault::Barrier("delay_to_arrive"));
+            }
+            if network.modules().iter().any(masked) {
+                return Err(MachineFault::Barrier("mask_tau"));
             }
         }
         if let Some(barrier) = self.barrier.filter(|barrier| barrier.step < 1) {

@@ -495,10 +495,11 @@ impl Run<'_, '_> {
         let plan = self.plan;
         let population = &plan.plan.populations[module];
         let repeats = u64::from(population.timing.n_repeat);
+        let arrival = done.saturating_add(population.timing.delay_to_arrive);
         for node in population.outputs.iter().flatten() {
             let State { pending, outputs, waiting, nodes, .. } = &mut *self.state;
             for leaving in outputs.iter() {
-                let event = StimulusEvent { t_pre: done, x: leaving.x, y: leaving.y, polarity: leaving.polarity };
+                let event = StimulusEvent { t_pre: arrival, x: leaving.x, y: leaving.y, polarity: leaving.polarity };
                 pending[node.index()].push(event);
             }
             *waiting += outputs.len() as u64;
