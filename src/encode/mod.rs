@@ -33,6 +33,7 @@ pub use ttfs::Ttfs;
 
 use crate::network::{Fault, Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use std::fmt::Debug;
+use std::iter::repeat_n;
 
 /// Spikes a second of a value of 1 where nothing else is asked for: one a millisecond.
 pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
@@ -222,17 +223,11 @@ impl Layout {
 pub struct Encoder {
     raster: Raster,
     values: Vec<f32>,
-    /// Where the spikes of each train go.
-    places: Vec<Place>,
+    /// Where the spikes of each train go: the source, the sign, and the address in columns.
+    places: Vec<(usize, Polarity)>,
+    x: Vec<i32>,
+    y: Vec<i32>,
     stimuli: Vec<Stimulus>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    source: usize,
-    polarity: Polarity,
-    x: i32,
-    y: i32,
 }
 
 impl Encoder {
@@ -248,7 +243,7 @@ impl Encoder {
         sample: u64,
         clock: Clock,
     ) -> &[Stimulus] {
-        let Self { raster, values: reordered, places, stimuli } = self;
+        let Self { raster, values: reordered, places, x, y, stimuli } = self;
         raster.start(clock.ticks());
         let numbers = layout.numbers();
         let values = match &layout.order {
@@ -268,24 +263,30 @@ impl Encoder {
         stimuli.resize(layout.sources, Stimulus::new());
         stimuli.iter_mut().for_each(Stimulus::clear);
         places.clear();
-        places.extend(raster.trains().iter().map(|&(address, negative)| {
+        x.clear();
+        y.clear();
+        for &(address, negative) in raster.trains() {
             let (map, cell) = (address as usize / layout.cells, address as usize % layout.cells);
-            let polarity = if negative { Polarity::Negative } else { Polarity::Positive };
-            let (x, y) = ((cell % layout.width) as i32, (cell / layout.width) as i32);
-            Place { source: layout.maps[map], polarity, x, y }
-        }));
-        let alike = |a: &Place, b: &Place| (a.source, a.polarity) == (b.source, b.polarity);
-        let all_alike = places.windows(2).all(|pair| alike(&pair[0], &pair[1]));
+            places.push((layout.maps[map], if negative { Polarity::Negative } else { Polarity::Positive }));
+            x.push((cell % layout.width) as i32);
+            y.push((cell / layout.width) as i32);
+        }
+        let all_alike = places.windows(2).all(|pair| pair[0] == pair[1]);
+        let one_row = y.iter().all(|&y| y == 0);
         raster.in_time_order(|tick, trains| {
-            let of = |&train: &u32| &places[train as usize];
             let mut push = |trains: &[u32]| {
-                let Place { source, polarity, .. } = *of(&trains[0]);
-                stimuli[source].push_spikes(tick, polarity, trains.iter().map(of).map(|place| (place.x, place.y)));
+                let (source, polarity) = places[trains[0] as usize];
+                let x = trains.iter().map(|&train| x[train as usize]);
+                if one_row {
+                    stimuli[source].push_spikes(tick, polarity, x, repeat_n(0, trains.len()));
+                } else {
+                    stimuli[source].push_spikes(tick, polarity, x, trains.iter().map(|&train| y[train as usize]));
+                }
             };
             if all_alike {
                 push(trains);
             } else {
-                trains.chunk_by(|a, b| alike(of(a), of(b))).for_each(push);
+                trains.chunk_by(|&a, &b| places[a as usize] == places[b as usize]).for_each(push);
             }
         });
         if let Some(source) = layout.bias_clock {

@@ -121,19 +121,21 @@ impl Stimulus {
         self.polarity.push(event.polarity);
     }
 
-    /// Appends spikes of one tick and sign, not earlier than the last event.
+    /// Appends spikes of one tick and sign, not earlier than the last event; columns and rows of their addresses apart.
     ///
     /// # Panics
-    /// If they are earlier.
+    /// If they are earlier, or if there are not as many columns as rows.
     pub fn push_spikes(
         &mut self,
         t_pre: Tick,
         polarity: Polarity,
-        addresses: impl ExactSizeIterator<Item = (i32, i32)> + Clone,
+        x: impl ExactSizeIterator<Item = i32>,
+        y: impl ExactSizeIterator<Item = i32>,
     ) {
+        assert_eq!(x.len(), y.len(), "an address has two coordinates");
         assert!(self.t_pre.last().is_none_or(|&last| last <= t_pre), "stimulus events come in time order");
-        self.x.extend(addresses.clone().map(|(x, _)| x));
-        self.y.extend(addresses.map(|(_, y)| y));
+        self.x.extend(x);
+        self.y.extend(y);
         self.t_pre.resize(self.x.len(), t_pre);
         self.polarity.resize(self.x.len(), polarity);
     }

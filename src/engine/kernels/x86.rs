@@ -319,7 +319,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
     }
     let words = const { words_of(V) };
     for (k, &line) in lines.iter().enumerate() {
-        if let Some(&ahead) = lines.get(k + 2) {
+        if let Some(&ahead) = lines.get(k + 4) {
             for c in 0..if NARROW { V.div_ceil(2) } else { V } {
                 // A line of the cache each; a prefetch may point anywhere.
                 _mm_prefetch::<_MM_HINT_T0>(base.wrapping_add(ahead as usize * stride * size + 64 * c).cast());
