@@ -399,6 +399,15 @@ fn read_labels(location: &Location, classes: usize, rows: Rows) -> Result<(Vec<u
     Ok((labels?, shape[0]))
 }
 
+/// Labels alone, of samples that come from elsewhere: class numbers or one-hot rows, as `.npy`, `.npz` with one array or MNIST's file.
+///
+/// # Errors
+/// If the file cannot be read, or if a label is none of `classes`.
+pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
+    let location = Location { path: path.into(), name: None };
+    Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,8 +22,9 @@ fn compare(
     mode: Mode,
     reference: impl Fn() -> Result<Vec<EventLog>, reference::OutsideMatrix>,
 ) -> Result<(), TestCaseError> {
-    let all =
-        Variant::available().into_iter().flat_map(|kernel| [true, false].map(|narrow| Options { kernel, narrow }));
+    let all = Variant::available()
+        .into_iter()
+        .flat_map(|kernel| [true, false].map(|narrow| Options { kernel, narrow, ..Options::default() }));
     for options in all {
         match run(network, stimuli, mode, options) {
             Ok(record) => {

@@ -4,6 +4,7 @@ mod provenance;
 
 mod check;
 mod classify;
+mod compare;
 mod convert;
 mod demo;
 mod diagnostic;
@@ -11,10 +12,12 @@ mod diff;
 mod encode;
 mod eval;
 mod features;
+mod interrupt;
 mod presentation;
 mod results;
 mod run;
 mod subject;
+mod tables;
 mod train;
 
 use clap::error::ErrorKind;
@@ -40,6 +43,7 @@ enum Command {
     Diff(diff::Arguments),
     Convert(convert::Arguments),
     Classify(classify::Arguments),
+    Compare(compare::Arguments),
     Encode(encode::Arguments),
     Eval(eval::Arguments),
     Features(features::Arguments),
@@ -58,6 +62,7 @@ pub fn main() -> ExitCode {
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Classify(arguments)) => classify::run(&arguments),
         Some(Command::Encode(arguments)) => encode::run(&arguments),
+        Some(Command::Compare(arguments)) => compare::run(&arguments),
         Some(Command::Eval(arguments)) => eval::run(&arguments),
         Some(Command::Features(arguments)) => features::run(&arguments),
         Some(Command::Train(arguments)) => train::run(&arguments),

@@ -132,7 +132,7 @@ fn directory_of(schematic: &Path) -> &Path {
 }
 
 /// The schematic and the files it names, each once.
-fn input_files(schematic: &Path, files: &netfile::FileNames) -> Vec<PathBuf> {
+pub fn input_files(schematic: &Path, files: &netfile::FileNames) -> Vec<PathBuf> {
     let modules = files.modules.iter().flat_map(|module| [&module.parameters, &module.state]);
     let mut named: Vec<PathBuf> =
         files.stimuli.iter().chain(modules).map(|name| directory_of(schematic).join(name)).collect();

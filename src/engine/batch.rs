@@ -6,7 +6,7 @@
 //! the record of the whole run.
 
 use super::plan::{Plan, PopulationKind};
-use super::{Error, Mode, Probes, Record, Simulation};
+use super::{Error, Mode, Probes, Record, Simulation, TieOrder};
 use crate::network::{Polarity, Stimulus, Tick};
 use rayon::prelude::*;
 
@@ -39,6 +39,7 @@ pub fn cuts(plan: &Plan, mode: Mode, stimuli: &[Stimulus]) -> Vec<Tick> {
         Mode::Clocked { dt } => dt.max(1),
     };
     let in_order = stimuli.len() == plan.sources.len()
+        && plan.tie_order == TieOrder::Netlist
         && plan.populations.iter().all(|population| {
             let timing = &population.timing;
             let at_once = timing.delay_to_process == 0

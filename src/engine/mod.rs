@@ -16,11 +16,13 @@ mod plan;
 mod queue;
 mod record;
 mod synapses;
+mod tied;
 pub mod timed;
 mod timing;
 
 pub use plan::{Options, Plan};
 pub use record::{Probes, Record, Summary};
+pub use tied::TieOrder;
 
 use crate::network::{EventLog, ModuleId, NodeId, Stimulus, Tick};
 use clocked::{ClockedRun, ClockedState};
@@ -28,6 +30,7 @@ use event::{EventRun, EventState};
 use neurons::Neurons;
 use plan::{Population, PopulationKind};
 use record::Recorder;
+use tied::{TiedRun, TiedState};
 use timing::Handshake;
 
 /// Most neurons and pooled addresses of one network.
@@ -53,6 +56,15 @@ pub enum Error {
     /// The step of clocked mode is not positive.
     #[error("a clocked step takes 1 tick or more, found {0}")]
     Step(Tick),
+    /// The events of a tick do not come together at a module that does not act at once.
+    #[error("node {{{node}}}: its module has delays, and the order 'split' is only for modules that act at once")]
+    Delays {
+        /// The first output of the module.
+        node: String,
+    },
+    /// A network whose weights cannot be taken apart by their signs.
+    #[error("the order 'split' cannot be had for this network: {0}")]
+    Split(String),
     /// An event reaches a fully connected module under an address that its matrix does not have.
     #[error(
         "node {{{node}}}, time {time}: event at address ({x}, {y}), but the matrix that reads it has x in 0..{nx_pre} and y in \
@@ -203,6 +215,7 @@ pub struct Simulation<'p> {
 #[derive(Debug, Clone)]
 enum Run {
     Event(Box<EventState>),
+    Tied(Box<TiedState>),
     Clocked { dt: Tick, state: ClockedState },
 }
 
@@ -210,6 +223,7 @@ impl<'p> Simulation<'p> {
     /// Room for the state of a plan in one mode.
     pub fn new(plan: &'p Plan, mode: Mode, probes: &Probes) -> Self {
         let run = match mode {
+            Mode::Event if plan.tie_order != TieOrder::Netlist => Run::Tied(Box::new(TiedState::new(plan))),
             Mode::Event => Run::Event(Box::new(EventState::new(plan))),
             Mode::Clocked { dt } => Run::Clocked { dt, state: ClockedState::new(plan) },
         };
@@ -255,6 +269,10 @@ impl<'p> Simulation<'p> {
         match run {
             Run::Event(state) => {
                 EventRun { plan, limits, populations, state, recorder, stimuli }.run(&mut stop)?;
+            }
+            Run::Tied(state) => {
+                let order = plan.tie_order;
+                TiedRun { plan, limits, order, populations, state, recorder, stimuli }.run(&mut stop)?;
             }
             Run::Clocked { dt, .. } if *dt < 1 => return Err(Error::Step(*dt)),
             Run::Clocked { dt, state } => {

@@ -5,6 +5,7 @@
 //! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
 
 use super::synapses::{Kernel, Port, Synapses, Weights};
+use super::tied::{self, TieOrder};
 use super::{Error, kernels};
 use crate::network::{
     Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronParameters,
@@ -49,21 +50,24 @@ pub struct Plan {
     pub(super) modules: usize,
     pub(super) t_max: Tick,
     pub(super) kernel: kernels::Variant,
+    pub(super) tie_order: TieOrder,
 }
 
-/// How a network is compiled. Nothing here changes what a run gives.
+/// How a network is compiled. Only the order of ties changes what a run gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// The kernels, one of those that this machine has.
     pub kernel: kernels::Variant,
     /// Whether matrices whose weights all fit 16 bits are kept so: half the memory to read.
     pub narrow: bool,
+    /// Which of several events of one tick comes first, in event mode.
+    pub tie_order: TieOrder,
 }
 
 impl Default for Options {
-    /// The fastest kernels, narrow where it can be.
+    /// The fastest kernels, narrow where it can be, ties in netlist order.
     fn default() -> Self {
-        Self { kernel: kernels::Variant::best(), narrow: true }
+        Self { kernel: kernels::Variant::best(), narrow: true, tie_order: TieOrder::Netlist }
     }
 }
 
@@ -186,11 +190,13 @@ impl Plan {
         Self::with_options(network, Options::default())
     }
 
-    /// Compiles a network as the options say; they all give the same bytes.
+    /// Compiles a network as the options say; but for the order of ties they all give the same bytes.
     ///
     /// # Errors
-    /// As [`Plan::new`].
+    /// As [`Plan::new`]; [`Error::Delays`] for the order `Split` where a module has delays.
     pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
+        let halves = (options.tie_order == TieOrder::Split).then(|| tied::halves(network)).transpose()?;
+        let network = halves.as_ref().unwrap_or(network);
         Self::compile(network, options, group(network))
     }
 
@@ -259,6 +265,7 @@ impl Plan {
             modules: network.modules().len(),
             t_max: network.t_max(),
             kernel: options.kernel,
+            tie_order: options.tie_order,
         })
     }
 

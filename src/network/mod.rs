@@ -183,6 +183,16 @@ impl Network {
         self.t_max = t_max;
         Ok(self)
     }
+    /// The same network with its modules changed by `change`, each of which is checked again.
+    ///
+    /// # Errors
+    /// If a changed module breaks a rule.
+    pub fn map_modules(&self, change: impl FnMut(&mut Module)) -> Result<Self, Fault> {
+        let mut network = self.clone();
+        network.modules.iter_mut().for_each(change);
+        network.modules.iter().try_for_each(Module::check)?;
+        Ok(network)
+    }
     /// The node of that name, if one is driven.
     pub fn node_named(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|node| node.name == name).map(NodeId::new)

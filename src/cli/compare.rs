@@ -1,0 +1,372 @@
+//! `megasim compare`: event mode beside clocked mode and the analog network, layer by layer; or a network beside a changed copy.
+
+mod tables;
+
+use super::diagnostic::report;
+use super::presentation::Presentation;
+use super::results::Results;
+use super::subject::Subject;
+use super::{interrupt, print, run};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use megasim::dataset::{self, Dataset};
+use megasim::encode::{Code, Layout};
+use megasim::engine::{Mode, TieOrder};
+use megasim::netfile::Netfiles;
+use megasim::network::{Network, NodeId, Tick};
+use megasim::study::compare::{Analog, Causes, Comparison, Output, Question, Run};
+use megasim::study::layers::Layer;
+use megasim::study::material::{Material, Pieces};
+use miette::{Result, bail};
+use ndarray::Array2;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Compare event mode, clocked mode and the analog network on the same samples, layer by layer
+///
+/// Takes a netfile directory of 'megasim convert' with --data, or any schematic by itself: its own stimuli are cut at their resets, each
+/// piece is a sample, and a millisecond is --ticks-per-ms ticks (SNN toolbox writes one).
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
+    subject: PathBuf,
+    /// Directory of test data; not for a schematic
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Class of each sample of a schematic's stimuli (.npy)
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    labels: Option<PathBuf>,
+    /// Compare with another netfile directory or schematic of the same nodes, both in event mode, instead of with clocked mode
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Ticks of a clocked step: a number, a list (1,2,5), or a range (1..10); the tables are about the first one
+    #[arg(long, value_name = "TICKS", default_value = "1", value_parser = steps)]
+    dt: Steps,
+    /// Which of several events of one tick comes first, in event mode: netlist (the rule), reversed, seeded (at random, with --seed), or split (what
+    /// raises potentials before what lowers them)
+    #[arg(long, value_name = "ORDER", default_value = "netlist", value_parser = ["netlist", "reversed", "seeded", "split"])]
+    tie_order: String,
+    /// Milliseconds at the start of each sample whose spikes do not count in rates
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    warm_up: u32,
+    /// Samples on which the causes of lost and extra spikes are looked for; 0: none
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    causes: usize,
+    #[command(flatten)]
+    presentation: Presentation,
+    #[command(flatten)]
+    results: Results,
+}
+
+/// `--dt`.
+#[derive(Debug, Clone)]
+struct Steps(Vec<Tick>);
+
+/// Most steps of a list.
+const MOST_STEPS: usize = 1000;
+
+fn steps(text: &str) -> Result<Steps, String> {
+    let number = |text: &str| {
+        let number: Option<Tick> = text.trim().parse().ok();
+        number.filter(|&ticks| ticks > 0).ok_or_else(|| format!("expected a number of ticks above 0, found `{text}`"))
+    };
+    let mut steps = Vec::new();
+    for part in text.split(',') {
+        match part.split_once("..") {
+            Some((from, to)) => {
+                let (from, to) = (number(from)?, number(to)?);
+                if from > to || to - from >= MOST_STEPS as Tick {
+                    return Err(format!("expected a rising range of at most {MOST_STEPS} steps, found `{part}`"));
+                }
+                steps.extend(from..=to);
+            }
+            None => steps.push(number(part)?),
+        }
+    }
+    if steps.len() > MOST_STEPS {
+        return Err(format!("expected at most {MOST_STEPS} steps, found {}", steps.len()));
+    }
+    Ok(Steps(steps))
+}
+
+/// What is compared, with everything that it borrows from.
+pub struct Opened {
+    network: Network,
+    layers: Vec<Layer>,
+    shown: Shown,
+    output: Option<(NodeId, usize)>,
+    labels: Option<Vec<usize>>,
+    analog: Vec<usize>,
+    subject: Option<Subject>,
+    manifest_layers: Vec<usize>,
+    inputs: Vec<PathBuf>,
+}
+
+enum Shown {
+    Images { values: Array2<f32>, first: u64, layout: Layout },
+    Pieces(Pieces),
+}
+
+impl Opened {
+    fn open(arguments: &Arguments) -> Result<Self> {
+        let Arguments { subject, data, presentation, .. } = arguments;
+        if is_schematic(subject) {
+            if data.is_some() {
+                bail!(
+                    "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
+                );
+            }
+            return Self::schematic(arguments);
+        }
+        let Some(data) = data else {
+            bail!(
+                "{}: expected --data DIR with test data; a schematic (.sch) would be compared on its own stimuli",
+                subject.display()
+            );
+        };
+        let opened = Subject::open(subject)?;
+        let dataset = Dataset::open(data).map_err(report)?;
+        let trial = opened.trial(&dataset, presentation.skip(), presentation.samples())?;
+        let (manifest_layers, layers) = Layer::of_manifest(&opened.network, &opened.manifest).into_iter().unzip();
+        let mut inputs = vec![subject.clone()];
+        inputs.extend(dataset.test_files());
+        Ok(Self {
+            network: opened.network.clone(),
+            layers,
+            shown: Shown::Images { values: trial.samples.x, first: presentation.skip, layout: opened.layout.clone() },
+            output: Some((opened.output, opened.manifest.output.classes)),
+            labels: Some(trial.samples.y),
+            analog: trial.analog,
+            subject: Some(opened),
+            manifest_layers,
+            inputs,
+        })
+    }
+
+    fn schematic(arguments: &Arguments) -> Result<Self> {
+        let Arguments { subject, labels, presentation, .. } = arguments;
+        let Netfiles { network, stimuli, files, .. } = run::read(subject)?;
+        let layers = Layer::of_network(&network);
+        if layers.is_empty() {
+            bail!("{}: expected at least one module with neurons, found none", subject.display());
+        }
+        let pieces = Pieces::cut(&stimuli, network.t_max()).select(presentation.skip(), presentation.samples());
+        if pieces.samples.is_empty() {
+            bail!("{}: expected events in its stimuli between resets, found none", subject.display());
+        }
+        // The last layer decides, if it is a row.
+        let last = layers.last().map(|layer| &layer.nodes[..]);
+        let output = match last {
+            Some([cells]) if cells.ny == 1 && cells.x == 0 => Some((cells.node, cells.nx)),
+            _ => None,
+        };
+        let mut inputs = run::input_files(subject, &files);
+        let labels = match (labels, output) {
+            (None, _) => None,
+            (Some(path), None) => {
+                bail!("{}: expected a last layer that is one row of classes, found maps", path.display())
+            }
+            (Some(path), Some((_, classes))) => {
+                inputs.push(path.clone());
+                let count = Some(pieces.samples.len());
+                let labels = dataset::labels(path, classes, presentation.skip(), count).map_err(report)?;
+                Some(labels)
+            }
+        };
+        Ok(Self {
+            network,
+            layers,
+            shown: Shown::Pieces(pieces),
+            output,
+            labels,
+            analog: Vec::new(),
+            subject: None,
+            manifest_layers: Vec::new(),
+            inputs,
+        })
+    }
+
+    fn material<'a>(&'a self, code: &'a dyn Code, presentation: &Presentation) -> Material<'a> {
+        match &self.shown {
+            Shown::Images { values, first, layout } => {
+                Material::Images { values: values.view(), first: *first, layout, code, clock: presentation.clock() }
+            }
+            Shown::Pieces(pieces) => Material::Pieces(pieces.clone()),
+        }
+    }
+}
+
+fn is_schematic(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sch")
+}
+
+/// Compares, prints and writes.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { presentation, results, .. } = arguments;
+    results.check()?;
+    let opened = Opened::open(arguments)?;
+    interrupt::watch();
+    let pool = presentation.pool().map_err(report)?;
+    let answer = pool.install(|| compare(arguments, &opened))?;
+    print(&answer.text);
+    let mut inputs = opened.inputs.clone();
+    inputs.extend(arguments.against.clone());
+    let mut parameters = presentation.parameters();
+    parameters["samples"] = json!(answer.samples);
+    parameters["dt"] = json!(arguments.dt.0);
+    parameters["tie_order"] = json!(arguments.tie_order);
+    parameters["warm_up"] = json!(arguments.warm_up);
+    parameters["causes"] = json!(arguments.causes);
+    results.write(&answer.json, &inputs, Some(presentation.seed), parameters)
+}
+
+/// What came out, in words and for programs.
+struct Answer {
+    text: String,
+    json: Value,
+    samples: usize,
+}
+
+fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
+    let Arguments { presentation, .. } = arguments;
+    let code = presentation.code();
+    if code.is_current() && opened.subject.is_some() {
+        bail!(
+            "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"
+        );
+    }
+    let material = opened.material(code.as_ref(), presentation);
+    let analog = match (&opened.subject, &opened.shown) {
+        (Some(subject), Shown::Images { values, .. }) => Some(
+            Analog::new(
+                &subject.model.graph,
+                &subject.manifest,
+                &opened.manifest_layers,
+                values.view(),
+                &opened.analog,
+                code.bias_period(presentation.clock()),
+            )
+            .map_err(report)?,
+        ),
+        _ => None,
+    };
+    let tie_order = match arguments.tie_order.as_str() {
+        "reversed" => TieOrder::Reversed,
+        "seeded" => TieOrder::Seeded(presentation.seed),
+        "split" => TieOrder::Split,
+        _ => TieOrder::Netlist,
+    };
+    let event = |name, network| Run { name, network, mode: Mode::Event, tie_order };
+    let other = arguments.against.as_deref().map(read_network).transpose()?;
+    let question = |dt: Tick| {
+        let clocked =
+            Run { name: "clocked", network: &opened.network, mode: Mode::Clocked { dt }, tie_order: TieOrder::Netlist };
+        let (left, right) = match &other {
+            Some(other) => (event("first", &opened.network), event("second", other)),
+            None => (event("event", &opened.network), clocked),
+        };
+        Question {
+            left,
+            right,
+            layers: &opened.layers,
+            material: &material,
+            analog: analog.as_ref(),
+            output: opened.output.map(|(node, classes)| Output { node, classes, labels: opened.labels.as_deref() }),
+            ticks_per_ms: presentation.ticks_per_ms,
+            warm_up: arguments.warm_up,
+        }
+    };
+    let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };
+    let answer = |dt: Tick| -> Result<Comparison> {
+        let bar = bar(material.len(), if other.is_some() { "compare".into() } else { format!("dt {dt}") });
+        let answer = question(dt).answer(|| bar.inc(1), interrupt::asked).map_err(report);
+        bar.finish_and_clear();
+        answer
+    };
+    let first = answer(steps[0])?;
+    if first.samples == 0 {
+        bail!("stopped before the first samples were done");
+    }
+    let causes = if arguments.causes > 0 && !interrupt::asked() {
+        let bar = bar(arguments.causes.min(material.len()), "causes".into());
+        let causes = question(steps[0]).causes(arguments.causes, || bar.inc(1), interrupt::asked).map_err(report)?;
+        bar.finish_and_clear();
+        causes.filter(|causes| causes.samples > 0)
+    } else {
+        None
+    };
+    let mut others: Vec<(Tick, Comparison)> = Vec::new();
+    for &dt in &steps[1..] {
+        if interrupt::asked() {
+            break;
+        }
+        let comparison = answer(dt)?;
+        if comparison.samples == first.samples {
+            others.push((dt, comparison));
+        }
+    }
+    let heading = match &arguments.against {
+        Some(other) => format!("first: {}, second: {}", arguments.subject.display(), other.display()),
+        None if arguments.tie_order == "netlist" => format!("clocked in steps of {}", ticks(steps[0])),
+        None => format!("clocked in steps of {}; ties of event mode: {}", ticks(steps[0]), arguments.tie_order),
+    };
+    let text = tables::text(&first, causes.as_ref(), &heading, steps[0], &others);
+    Ok(Answer { text, json: figures(&first, causes.as_ref(), steps[0], &others), samples: first.samples })
+}
+
+fn ticks(n: Tick) -> String {
+    if n == 1 { "1 tick".into() } else { format!("{n} ticks") }
+}
+
+/// The network of a netfile directory or schematic.
+fn read_network(path: &Path) -> Result<Network> {
+    let schematic = if is_schematic(path) { path.into() } else { path.join("megasim.sch") };
+    Ok(run::read(&schematic)?.network)
+}
+
+/// Drawn on a terminal's stderr only.
+fn bar(samples: usize, name: String) -> ProgressBar {
+    let bar = ProgressBar::new(samples as u64).with_prefix(name);
+    if let Ok(style) = ProgressStyle::with_template("{prefix:>8} {wide_bar} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// What other programs read.
+fn figures(first: &Comparison, causes: Option<&Causes>, dt: Tick, others: &[(Tick, Comparison)]) -> Value {
+    let mut figures = json!(first);
+    figures["dt"] = json!(dt);
+    figures["causes"] = json!(causes);
+    if !others.is_empty() {
+        let step = |dt: Tick, of: &Comparison| {
+            let right = of.decisions.as_ref().and_then(|decisions| decisions.right.as_ref());
+            json!({
+                "dt": dt,
+                "accuracy": right.map(|right| right.sides[1]),
+                "mcnemar": right.map(|right| right.mcnemar),
+                "agreement": of.decisions.as_ref().map(|decisions| decisions.agreement),
+                "spikes": of.layers.iter().map(|layer| layer.spikes[1]).sum::<f64>(),
+                "operations": of.course.operations[1].last(),
+                "all_layers": of.all_layers,
+            })
+        };
+        let steps = std::iter::once((dt, first)).chain(others.iter().map(|(dt, of)| (*dt, of)));
+        figures["steps"] = steps.map(|(dt, of)| step(dt, of)).collect();
+    }
+    figures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::steps;
+
+    #[test]
+    fn steps_are_numbers_lists_and_ranges() {
+        assert_eq!(steps("3").unwrap().0, [3]);
+        assert_eq!(steps("1,5..7").unwrap().0, [1, 5, 6, 7]);
+        for wrong in ["0", "", "5..1", "1..100000", "a", "-1"] {
+            assert!(steps(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Event mode with another order of the events that are due at one tick: how much does that order matter?
+//!
+//! `docs/engine.md` takes, of several events that are due, the one of the lowest node, and of a node's the one made first. Hardware
+//! does not promise that. This path is written to be read, not to be fast; the order of the rules has its own path in `event`.
+
+use super::event::{Action, action};
+use super::kernels::Sign;
+use super::neurons::{Outside, Spike};
+use super::plan::{Plan, PopulationKind, Reader};
+use super::record::Recorder;
+use super::{Cells, Error, Limits, PopulationState, Progress, address};
+use crate::network::{
+    Conv, ConvPort, Fault, FullyConnected, FullyConnectedPort, Module, ModuleKind, Network, NodeId, Polarity, Stimulus,
+    StimulusEvent, Tick,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which of several events that are due at one tick comes first, in event mode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TieOrder {
+    /// The rule: the lowest node, and of a node's events the one made first.
+    #[default]
+    Netlist,
+    /// The highest node, and of a node's events of one time the one made last.
+    Reversed,
+    /// A node at random, and of its events of one time one at random, with this seed.
+    Seeded(u64),
+    /// A module takes all events of a tick together: first what raises potentials, then what lowers them. Modules act in netlist
+    /// order. Only where no module has delays.
+    Split,
+}
+
+/// The events of one node that are not handled yet: those of each time in order of creation.
+#[derive(Debug, Clone, Default)]
+struct Waiting {
+    by_time: BTreeMap<Tick, Vec<StimulusEvent>>,
+    last_ack: Option<Tick>,
+}
+
+impl Waiting {
+    /// Request time of the head.
+    fn due(&self) -> Option<Tick> {
+        let (&head, _) = self.by_time.first_key_value()?;
+        Some(self.last_ack.map_or(head, |ack| head.max(ack)))
+    }
+
+    /// Takes one of the events of the earliest time.
+    fn take(&mut self, choose: impl FnOnce(usize) -> usize) -> Option<StimulusEvent> {
+        let mut entry = self.by_time.first_entry()?;
+        let events = entry.get_mut();
+        // An entry always has an event.
+        let chosen = choose(events.len()).min(events.len() - 1);
+        let event = events.remove(chosen);
+        if events.is_empty() {
+            entry.remove();
+        }
+        Some(event)
+    }
+}
+
+/// What this path keeps beside the populations.
+#[derive(Debug, Clone)]
+pub(super) struct TiedState {
+    waiting: Vec<Waiting>,
+    /// The nodes that are due, by request time; each node stands here at most once.
+    due: BTreeMap<Tick, BTreeSet<usize>>,
+    /// When each node is due.
+    due_at: Vec<Option<Tick>>,
+    /// Events that wait.
+    count: u64,
+    /// Outputs of the population that acts.
+    outputs: Vec<(usize, i32, i32, Polarity)>,
+}
+
+impl TiedState {
+    pub fn new(plan: &Plan) -> Self {
+        let n = plan.nodes.len();
+        Self {
+            waiting: vec![Waiting::default(); n],
+            due: BTreeMap::new(),
+            due_at: vec![None; n],
+            count: 0,
+            outputs: Vec::new(),
+        }
+    }
+
+    fn start(&mut self, plan: &Plan, stimuli: &[Stimulus]) {
+        self.waiting.iter_mut().for_each(|waiting| *waiting = Waiting::default());
+        self.due.clear();
+        self.due_at.fill(None);
+        self.count = 0;
+        for (node, stimulus) in plan.sources.iter().zip(stimuli) {
+            for event in stimulus.iter() {
+                self.push(node.index(), event);
+            }
+        }
+    }
+
+    fn push(&mut self, node: usize, event: StimulusEvent) {
+        self.waiting[node].by_time.entry(event.t_pre).or_default().push(event);
+        self.count += 1;
+        self.reschedule(node);
+    }
+
+    fn reschedule(&mut self, node: usize) {
+        let at = self.waiting[node].due();
+        if at == self.due_at[node] {
+            return;
+        }
+        if let Some(before) = self.due_at[node]
+            && let Some(nodes) = self.due.get_mut(&before)
+        {
+            nodes.remove(&node);
+            if nodes.is_empty() {
+                self.due.remove(&before);
+            }
+        }
+        if let Some(at) = at {
+            self.due.entry(at).or_default().insert(node);
+        }
+        self.due_at[node] = at;
+    }
+}
+
+/// One run in event mode with another order of ties.
+pub(super) struct TiedRun<'s> {
+    pub plan: &'s Plan,
+    pub limits: Limits,
+    pub order: TieOrder,
+    pub populations: &'s mut [PopulationState],
+    pub state: &'s mut TiedState,
+    pub recorder: &'s mut Recorder,
+    pub stimuli: &'s [Stimulus],
+}
+
+/// Which part of the weights acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Raising,
+    Lowering,
+}
+
+impl TiedRun<'_> {
+    pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
+        self.state.start(self.plan, self.stimuli);
+        let mut random = match self.order {
+            TieOrder::Seeded(seed) => Some(ChaCha8Rng::seed_from_u64(seed)),
+            _ => None,
+        };
+        let mut busy: (Tick, u64) = (0, 0);
+        // The limit is about events that modules make.
+        let given: u64 = self.stimuli.iter().map(|stimulus| stimulus.len() as u64).sum();
+        let most = self.limits.pending.saturating_add(given);
+        while let Some((&r, nodes)) = self.state.due.first_key_value() {
+            if r > self.plan.t_max {
+                break;
+            }
+            let node = if self.order == TieOrder::Split {
+                self.split(r)?;
+                None
+            } else {
+                // A time stands here only with nodes.
+                let node = match &mut random {
+                    Some(random) => nodes.iter().nth(random.random_range(0..nodes.len())),
+                    None => nodes.last(),
+                };
+                let Some(&node) = node else { break };
+                self.one(node, r, random.as_mut())?;
+                if self.plan.nodes[node].timeless {
+                    busy = if busy.0 == r { (r, busy.1 + 1) } else { (r, 1) };
+                    if busy.1 > self.limits.events_per_tick {
+                        return Err(self.runaway(r, busy.1));
+                    }
+                }
+                Some(NodeId::new(node))
+            };
+            if self.state.count > most {
+                return Err(self.too_many(r));
+            }
+            let (plan, populations) = (self.plan, &*self.populations);
+            let (events, logs) = (&self.recorder.summary.events[..], &self.recorder.logs[..]);
+            if stop(&Progress { time: r, node, events, logs, plan, populations }) {
+                break;
+            }
+        }
+        self.recorder.summary.pending = self.state.count;
+        Ok(())
+    }
+
+    fn too_many(&self, time: Tick) -> Error {
+        let waiting = |node: usize| self.state.waiting[node].by_time.values().map(Vec::len).sum::<usize>();
+        let mut longest: Vec<usize> = (0..self.plan.nodes.len()).collect();
+        longest.sort_by_key(|&node| std::cmp::Reverse(waiting(node)));
+        let nodes = longest.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
+        Error::TooManyPending { time, limit: self.limits.pending, nodes }
+    }
+
+    fn runaway(&self, time: Tick, events: u64) -> Error {
+        let nodes = (0..self.plan.nodes.len()).filter(|&node| self.plan.nodes[node].timeless);
+        Error::Runaway { time, events, nodes: nodes.map(|node| self.plan.node_name(node)).collect() }
+    }
+
+    /// Handles one event of a node.
+    fn one(&mut self, node: usize, r: Tick, random: Option<&mut ChaCha8Rng>) -> Result<(), Error> {
+        let choose = |n: usize| random.map_or(n - 1, |random| random.random_range(0..n));
+        let Some(event) = self.state.waiting[node].take(choose) else { return Ok(()) };
+        self.state.count -= 1;
+        let mut t_ack = r;
+        let plan = self.plan;
+        for &reader in &plan.nodes[node].readers {
+            let timing = &plan.populations[reader.population].timing;
+            let served = self.populations[reader.population].handshake.request(timing, r);
+            t_ack = t_ack.max(served.ack);
+            self.deliver(reader, node, &event, served.start, Part::Whole)?;
+            self.emit(reader.population, served.done);
+        }
+        self.recorder.event(node, event, r, t_ack);
+        self.state.waiting[node].last_ack = Some(t_ack);
+        self.state.reschedule(node);
+        Ok(())
+    }
+
+    /// All events of a tick, module by module, until no more come.
+    fn split(&mut self, r: Tick) -> Result<(), Error> {
+        let plan = self.plan;
+        let n = plan.nodes.len();
+        let mut present: Vec<Vec<StimulusEvent>> = vec![Vec::new(); n];
+        let mut seen: Vec<Vec<usize>> = plan.populations.iter().map(|it| vec![0; it.inputs.len()]).collect();
+        let mut handled = 0;
+        loop {
+            let mut any = self.arrive(r, &mut present);
+            for (population, seen) in seen.iter_mut().enumerate() {
+                self.arrive(r, &mut present);
+                let compiled = &plan.populations[population];
+                let halves = matches!(compiled.kind, PopulationKind::Neurons(_));
+                // An event is taken once, at its raising half, and handed to both.
+                let lowering = if halves { compiled.n_ports / 2..compiled.n_ports } else { 0..0 };
+                let inputs = &compiled.inputs;
+                let new: Vec<(usize, usize, StimulusEvent)> = inputs
+                    .iter()
+                    .enumerate()
+                    .filter(|(port, _)| !lowering.contains(port))
+                    .filter_map(|(port, input)| Some((port, input.node?.index())))
+                    .flat_map(|(port, node)| {
+                        let from = std::mem::replace(&mut seen[port], present[node].len());
+                        present[node][from..].iter().map(move |&event| (port, node, event)).collect::<Vec<_>>()
+                    })
+                    .collect();
+                if new.is_empty() {
+                    continue;
+                }
+                any = true;
+                handled += new.len() as u64;
+                if handled > self.limits.events_per_tick {
+                    return Err(self.runaway(r, handled));
+                }
+                let parts: &[Part] = if halves { &[Part::Raising, Part::Lowering] } else { &[Part::Whole] };
+                for &part in parts {
+                    for &(port, node, event) in &new {
+                        let reader = Reader { population, port };
+                        self.deliver(reader, node, &event, r, part)?;
+                        self.emit(population, r.saturating_add(compiled.timing.delay_to_arrive));
+                    }
+                }
+            }
+            if !any {
+                break;
+            }
+        }
+        for (node, events) in present.into_iter().enumerate() {
+            events.into_iter().for_each(|event| self.recorder.event(node, event, r, r));
+        }
+        Ok(())
+    }
+
+    /// Moves what is due at `r` to the events of the tick; whether there was anything.
+    fn arrive(&mut self, r: Tick, present: &mut [Vec<StimulusEvent>]) -> bool {
+        let Some(nodes) = self.state.due.get(&r).cloned() else { return false };
+        for node in nodes {
+            if let Some(events) = self.state.waiting[node].by_time.remove(&r) {
+                self.state.count -= events.len() as u64;
+                present[node].extend(events);
+            }
+            self.state.reschedule(node);
+        }
+        true
+    }
+
+    /// Puts the outputs of a population on their nodes.
+    fn emit(&mut self, population: usize, done: Tick) {
+        let population = &self.plan.populations[population];
+        let mut outputs = std::mem::take(&mut self.state.outputs);
+        for (map, x, y, polarity) in outputs.drain(..) {
+            for node in &population.outputs[map] {
+                for repetition in 0..population.timing.n_repeat {
+                    let delay = population.timing.delay_to_repeat.saturating_mul(repetition.into());
+                    let t_pre = done.saturating_add(delay);
+                    self.state.push(node.index(), StimulusEvent { t_pre, x, y, polarity });
+                }
+            }
+        }
+        self.state.outputs = outputs;
+    }
+
+    /// Hands one event to one port, which works on it at `s`; what comes out waits for [`TiedRun::emit`].
+    fn deliver(
+        &mut self,
+        reader: Reader,
+        node: usize,
+        event: &StimulusEvent,
+        s: Tick,
+        part: Part,
+    ) -> Result<(), Error> {
+        let population = &self.plan.populations[reader.population];
+        let &StimulusEvent { x, y, polarity, .. } = event;
+        let action = action(polarity, y);
+        let outputs = &mut self.state.outputs;
+        // With halves, ports are the raising parts of all ports, then the lowering ones, then what has no weights.
+        let half = population.n_ports / 2;
+        let acts = match part {
+            Part::Whole => reader.port < population.n_ports,
+            Part::Raising | Part::Lowering => reader.port < half,
+        };
+        match (&population.kind, &mut self.populations[reader.population].cells) {
+            (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
+                let mut out = |Spike { map, x, y, polarity }: Spike| outputs.push((map as usize, x, y, polarity));
+                match action {
+                    Action::Reset if part != Part::Lowering => neurons.reset(plan, s),
+                    Action::Control if plan.acts_on_control() && part != Part::Raising => {
+                        self.recorder.summary.neuron_updates += neurons.control(plan, s, &mut out);
+                    }
+                    Action::Spikes(sign) if acts => {
+                        let lowering = match part {
+                            Part::Whole => false,
+                            // A negative event turns the signs around.
+                            Part::Raising => sign == Sign::Minus,
+                            Part::Lowering => sign == Sign::Plus,
+                        };
+                        let port = &plan.ports[reader.port + if lowering { half } else { 0 }];
+                        let work = neurons.receive(plan, self.plan.kernel, port, (x, y, sign), s, &mut out).map_err(
+                            |Outside { nx_pre, ny_pre }| Error::Address {
+                                node: self.plan.node_name(node),
+                                time: event.t_pre,
+                                x,
+                                y,
+                                nx_pre,
+                                ny_pre,
+                            },
+                        )?;
+                        if part != Part::Lowering {
+                            self.recorder.summary.synaptic_operations += work.operations;
+                            self.recorder.summary.neuron_updates += work.updates;
+                        }
+                    }
+                    Action::Reset | Action::Control | Action::Spikes(_) => {}
+                }
+            }
+            (PopulationKind::Flatten(ports), _) if acts && matches!(action, Action::Spikes(_)) => {
+                if let Some(x) = address::Flatten::new(ports, reader.port).of(x, y) {
+                    outputs.push((0, x, 0, polarity));
+                }
+            }
+            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => match action {
+                Action::Reset => pool.reset(),
+                Action::Control => {
+                    if let (Some(mask), Some(port)) = (plan.mask, plan.ports.first()) {
+                        pool.discharge(port, mask, |x, y| outputs.push((0, x, y, Polarity::Positive)));
+                    }
+                }
+                Action::Spikes(_) if acts => match (plan.mask, &plan.ports[reader.port]) {
+                    (Some(mask), port) => pool.charge(port, mask, x, y, polarity),
+                    (None, port) => pool.receive(port, x, y, |x, y| outputs.push((0, x, y, polarity))),
+                },
+                Action::Spikes(_) => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The same network with each port of neurons twice: first the weights above 0 of all ports, then those below 0.
+///
+/// # Errors
+/// [`Error::Delays`] where a module does not act at once: then the events of a tick do not come together.
+pub(super) fn halves(network: &Network) -> Result<Network, Error> {
+    for (index, module) in network.modules().iter().enumerate() {
+        let timing = &module.timing;
+        let instant = timing.delay_to_process == 0 && timing.delay_to_ack == 0 && timing.time_busy_initial == 0;
+        if !instant {
+            let outputs = network.outputs(crate::network::ModuleId::new(index));
+            let node = outputs.first().map_or(String::new(), |node| network.nodes()[node.index()].name.clone());
+            return Err(Error::Delays { node });
+        }
+    }
+    network.map_modules(halve).map_err(|fault: Fault| Error::Split(fault.to_string()))
+}
+
+fn halve(module: &mut Module) {
+    let raise = |weights: &[i32]| weights.iter().map(|&w| w.max(0)).collect::<Vec<_>>().into();
+    let lower = |weights: &[i32]| weights.iter().map(|&w| w.min(0)).collect::<Vec<_>>().into();
+    let ports = module.kind.ports();
+    match &mut module.kind {
+        ModuleKind::Conv(Conv { ports, .. }) => {
+            let lowering: Vec<ConvPort> =
+                ports.iter().map(|port| ConvPort { weights: lower(&port.weights), ..port.clone() }).collect();
+            ports.iter_mut().for_each(|port| port.weights = raise(&port.weights));
+            ports.extend(lowering);
+        }
+        ModuleKind::FullyConnected(FullyConnected { ports, .. })
+        | ModuleKind::Softmax(FullyConnected { ports, .. }) => {
+            let lowering: Vec<FullyConnectedPort> =
+                ports.iter().map(|port| FullyConnectedPort { weights: lower(&port.weights), ..port.clone() }).collect();
+            ports.iter_mut().for_each(|port| port.weights = raise(&port.weights));
+            ports.extend(lowering);
+        }
+        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return,
+    }
+    let inputs = module.inputs[..ports].to_vec();
+    module.inputs.splice(ports..ports, inputs);
+}

@@ -1,0 +1,297 @@
+//! One sample on one side, cell by cell and over time; and the same sample in the analog network.
+
+use super::{Output, Part, Question};
+use crate::ann::forward::{WrongBatch, visit_activations};
+use crate::ann::graph::{Fault, Graph, LayerId};
+use crate::convert::Manifest;
+use crate::convert::simplify::{Unsupported, simplify};
+use crate::engine::Record;
+use crate::network::{EventLog, Polarity, Tick};
+use crate::readout;
+use crate::study::layers::FanOut;
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
+use serde::Serialize;
+use std::ops::Range;
+
+/// How time is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    /// Ticks of a sample.
+    pub ticks: Tick,
+    /// Ticks of a millisecond.
+    pub ticks_per_ms: Tick,
+    /// Ticks between two points of a course.
+    pub bin: Tick,
+    /// Points of a course.
+    pub points: usize,
+    /// Ticks whose spikes do not count in rates.
+    pub warm_up: Tick,
+}
+
+impl Scale {
+    /// Milliseconds whose spikes count.
+    pub fn counted_ms(&self) -> f64 {
+        (self.ticks - self.warm_up).max(1) as f64 / self.ticks_per_ms as f64
+    }
+
+    /// The point of a course that a tick belongs to.
+    fn point(&self, tick: Tick) -> usize {
+        usize::try_from(tick / self.bin).unwrap_or(0).min(self.points - 1)
+    }
+}
+
+/// What one sample was on one side.
+pub(super) struct Pass {
+    pub layers: Vec<LayerPass>,
+    /// Weights added to potentials, by point.
+    pub operations: Vec<u64>,
+    /// Spikes of all layers, by point.
+    pub spikes: Vec<u64>,
+    /// What was decided at each point, the last one being the end; empty where nothing decides.
+    decisions: Vec<Option<usize>>,
+}
+
+/// What one layer did.
+pub(super) struct LayerPass {
+    /// Spikes of each cell after the warm-up.
+    pub counts: Vec<u32>,
+    /// First spike of each cell; `Tick::MAX` where there is none.
+    firsts: Vec<Tick>,
+    /// Every spike, in order of time and cells.
+    pub spikes: Vec<Part>,
+}
+
+impl LayerPass {
+    /// When a cell first spikes.
+    pub fn first(&self, cell: usize) -> Option<Tick> {
+        Some(self.firsts[cell]).filter(|&first| first != Tick::MAX)
+    }
+
+    /// Cells that spike once a millisecond or more from their first spike, in the first half, to the end.
+    pub fn saturated(&self, scale: &Scale) -> u64 {
+        let is_saturated = |(&count, &first): (&u32, &Tick)| {
+            let needed = scale.ticks.saturating_sub(first.max(scale.warm_up)) / scale.ticks_per_ms;
+            first < scale.ticks / 2 && needed > 0 && Tick::from(count) >= needed
+        };
+        self.counts.iter().zip(&self.firsts).filter(|&of| is_saturated(of)).count() as u64
+    }
+}
+
+impl Pass {
+    pub fn new(question: &Question, scale: &Scale, record: &Record, fan: &FanOut) -> Self {
+        let mut operations = vec![0; scale.points];
+        let mut spikes = vec![0; scale.points];
+        for (node, log) in record.nodes.iter().enumerate() {
+            let Some(log) = log else { continue };
+            let node = crate::network::NodeId::new(node);
+            for k in 0..log.len() {
+                let is_control = log.polarity[k] == Polarity::Negative && log.y[k] == -1;
+                if log.polarity[k] != Polarity::Reset && !is_control {
+                    operations[scale.point(log.t_rqst[k])] += fan.operations(node, log.x[k], log.y[k]);
+                }
+            }
+        }
+        let layers = question.layers.iter().map(|layer| {
+            let mut of =
+                LayerPass { counts: vec![0; layer.cells], firsts: vec![Tick::MAX; layer.cells], spikes: Vec::new() };
+            for cells in &layer.nodes {
+                let Some(log) = &record.nodes[cells.node.index()] else { continue };
+                for ((&t, &x), &y) in log.t_rqst.iter().zip(&log.x).zip(&log.y) {
+                    let Some(cell) = cells.cell(x, y) else { continue };
+                    of.counts[cell] += u32::from(t >= scale.warm_up);
+                    of.firsts[cell] = of.firsts[cell].min(t);
+                    of.spikes.push((t, cell as u32));
+                    spikes[scale.point(t)] += 1;
+                }
+            }
+            of.spikes.sort_unstable();
+            of
+        });
+        let layers = layers.collect();
+        let decisions = question.output.map(|output| decisions(record, &output, scale)).unwrap_or_default();
+        Self { layers, operations, spikes, decisions }
+    }
+
+    /// What was decided at the end.
+    pub fn decision(&self) -> Option<usize> {
+        self.decisions.last().copied().flatten()
+    }
+}
+
+/// What is decided on the events up to the end of each point.
+fn decisions(record: &Record, output: &Output, scale: &Scale) -> Vec<Option<usize>> {
+    let Some(log) = &record.nodes[output.node.index()] else { return vec![None; scale.points] };
+    let mut so_far = EventLog::default();
+    let mut next = 0;
+    let mut decision = None;
+    let points = (1..=scale.points).map(|point| {
+        let end = point as Tick * scale.bin;
+        let before = next;
+        while next < log.len() && (log.t_rqst[next] < end || point == scale.points) {
+            so_far.push(log.event(next), log.t_rqst[next], log.t_ack[next]);
+            next += 1;
+        }
+        if next > before {
+            decision = readout::most_spikes(&so_far, output.classes);
+        }
+        decision
+    });
+    points.collect()
+}
+
+/// Both sides over time, means per sample; the point at `ms[k]` tells of the time up to then.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Course {
+    /// Ends of the points, in milliseconds.
+    pub ms: Vec<f64>,
+    /// Share of wrong decisions so far, of each side; none where labels are not known.
+    pub error: Option<[Vec<f64>; 2]>,
+    /// Weights added to potentials so far.
+    pub operations: [Vec<f64>; 2],
+    /// Spikes of all layers so far.
+    pub spikes: [Vec<f64>; 2],
+}
+
+impl Course {
+    pub(super) fn new(scale: &Scale, labelled: bool) -> Self {
+        let zeros = vec![0.0; scale.points];
+        let end = |point: usize| (point as Tick * scale.bin).min(scale.ticks) as f64 / scale.ticks_per_ms as f64;
+        Self {
+            ms: (1..=scale.points).map(end).collect(),
+            error: labelled.then(|| [zeros.clone(), zeros.clone()]),
+            operations: [zeros.clone(), zeros.clone()],
+            spikes: [zeros.clone(), zeros],
+        }
+    }
+
+    pub(super) fn add(&mut self, passes: &[Pass; 2], label: Option<usize>) {
+        for (side, pass) in passes.iter().enumerate() {
+            let add = |sums: &mut [f64], counts: &[u64]| {
+                let mut so_far = 0;
+                for (sum, count) in sums.iter_mut().zip(counts) {
+                    so_far += count;
+                    *sum += so_far as f64;
+                }
+            };
+            add(&mut self.operations[side], &pass.operations);
+            add(&mut self.spikes[side], &pass.spikes);
+            if let Some(error) = &mut self.error {
+                let wrong = pass.decisions.iter().map(|&decision| f64::from(decision != label));
+                error[side].iter_mut().zip(wrong).for_each(|(sum, wrong)| *sum += wrong);
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self, samples: usize) {
+        let n = samples.max(1) as f64;
+        let columns = self.operations.iter_mut().chain(&mut self.spikes).chain(self.error.iter_mut().flatten());
+        columns.flatten().for_each(|sum| *sum /= n);
+    }
+}
+
+/// Why activations cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalogError {
+    /// The network cannot be simplified as it was for the conversion.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// Weights that are no numbers.
+    #[error(transparent)]
+    Graph(#[from] Fault),
+    /// Samples of another size.
+    #[error(transparent)]
+    Batch(#[from] WrongBatch),
+    /// The manifest is not of this network.
+    #[error("expected {expected} layers in the trained network, as in the netfiles, found {found}")]
+    Layers {
+        /// Layers of the manifest.
+        expected: usize,
+        /// Layers of the simplified network.
+        found: usize,
+    },
+}
+
+/// The network as it was trained, whose activations are compared with rates.
+#[derive(Debug)]
+pub struct Analog<'a> {
+    graph: Graph,
+    /// For each layer that is looked at: the layer of the graph, and the activation of one spike a millisecond.
+    layers: Vec<(LayerId, f64)>,
+    values: Array2<f32>,
+    classes: &'a [usize],
+}
+
+impl<'a> Analog<'a> {
+    /// The layers of a converted network that are looked at are given by their numbers in the manifest. `values` are all samples,
+    /// `classes` what the network decides on them; a value of 1 spikes every `period` milliseconds.
+    ///
+    /// # Errors
+    /// Where the network is not the one that was converted.
+    pub fn new(
+        graph: &Graph,
+        manifest: &Manifest,
+        layers: &[usize],
+        values: ArrayView2<f32>,
+        classes: &'a [usize],
+        period: f64,
+    ) -> Result<Self, AnalogError> {
+        let parsed = simplify(graph)?;
+        let (expected, found) = (manifest.layers.len(), parsed.layers.len());
+        if expected != found {
+            return Err(AnalogError::Layers { expected, found });
+        }
+        let (graph, ids) = parsed.graph()?;
+        let layers = layers.iter().map(|&layer| (ids[layer], manifest.layers[layer].scale * period)).collect();
+        let values = parsed.addressed(values).into_owned();
+        Ok(Self { graph, layers, values, classes })
+    }
+
+    /// Whether a layer's activations are known.
+    pub(super) fn has(&self, layer: usize) -> bool {
+        layer < self.layers.len()
+    }
+
+    /// What the network decides on a sample.
+    pub(super) fn class(&self, sample: usize) -> Option<usize> {
+        self.classes.get(sample).copied()
+    }
+
+    /// Activations of some samples as rates, in spikes a millisecond.
+    pub(super) fn rates(&self, samples: Range<usize>) -> Result<Rates, AnalogError> {
+        let n = samples.len();
+        let sizes = self.layers.iter().map(|&(id, _)| self.graph.layers()[id].shape.len());
+        let mut layers: Vec<Array2<f32>> = sizes.map(|size| Array2::zeros((n, size))).collect();
+        visit_activations(&self.graph, self.values.slice(s![samples, ..]), |first, id, activations| {
+            for ((of, scale), rates) in self.layers.iter().zip(&mut layers) {
+                if *of == id {
+                    let mut rows = rates.slice_mut(s![first..first + activations.nrows(), ..]);
+                    rows.zip_mut_with(&activations, |rate, &activation| {
+                        *rate = (f64::from(activation) / scale) as f32;
+                    });
+                }
+            }
+        })?;
+        Ok(Rates { layers })
+    }
+
+    /// Activations of one sample as rates, layer by layer.
+    ///
+    /// # Errors
+    /// If the network does not take the sample.
+    pub fn sample(&self, sample: usize) -> Result<Vec<Vec<f32>>, AnalogError> {
+        let rates = self.rates(sample..sample + 1)?;
+        Ok(rates.layers.into_iter().map(|layer| layer.into_raw_vec_and_offset().0).collect())
+    }
+}
+
+/// Activations as rates of some samples.
+pub(super) struct Rates {
+    layers: Vec<Array2<f32>>,
+}
+
+impl Rates {
+    /// Those of a layer on the `k`-th sample.
+    pub fn of(&self, layer: usize, k: usize) -> Option<ArrayView1<'_, f32>> {
+        self.layers.get(layer).filter(|rates| k < rates.nrows()).map(|rates| rates.row(k))
+    }
+}
