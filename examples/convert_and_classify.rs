@@ -6,6 +6,7 @@ use megasim::convert::{Options, convert};
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::{Clock, Regular};
 use megasim::engine::Mode;
+use megasim::readout::ReadOut;
 use megasim::study::classification::{Setup, classify, wilson_interval};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,10 +27,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         classes: model.classes(),
         code: &Regular { input_rate: 1000.0 },
         clock: Clock { duration: 100, ticks_per_ms: 10 },
+        read_out: ReadOut::default(),
     };
     let test = data.test(&format, 0, None)?;
     let outcomes = classify(&setup, test.x.view(), 0, Mode::Event, || ())?;
-    let right = outcomes.iter().zip(&test.y).filter(|(outcome, label)| outcome.decision == Some(**label)).count();
+    let right =
+        outcomes.iter().zip(&test.y).filter(|(outcome, label)| outcome.decision.class() == Some(**label)).count();
     let (low, high) = wilson_interval(right, outcomes.len());
     println!("{right} of {} right: {:.1} to {:.1} %", outcomes.len(), 100.0 * low, 100.0 * high);
     Ok(())

@@ -107,3 +107,53 @@ fn codes_classify_the_same_with_any_number_of_threads() {
         assert_eq!(figures[0], figures[1], "{code}");
     }
 }
+
+#[test]
+fn read_outs_stop_and_say_what_they_saved() {
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let digits = digits.display();
+    megasim(path, &format!("convert {digits}/digits_cnn.keras --data {digits} --out net")).success();
+    let figures = |options: &str| -> serde_json::Value {
+        megasim(path, &format!("classify net --data {digits} --samples 60 --json a.json --force {options}")).success();
+        serde_json::from_slice(&fs::read(path.join("a.json")).unwrap()).unwrap()
+    };
+    let whole = figures("--top-k 2");
+    assert_eq!(whole["saved"]["event"], serde_json::Value::Null);
+    assert_eq!(whole["decision_ms"]["clocked"], 100.0);
+    for mode in ["event", "clocked"] {
+        assert!(whole["top_k"][mode].as_f64().unwrap() >= whole["accuracy"][mode].as_f64().unwrap());
+    }
+    for (options, least) in [
+        ("--readout first_spike", 0.0),
+        ("--readout k_spikes --k 4", 0.5),
+        ("--readout spike_count --confidence 3", 0.5),
+        ("--readout membrane_potential --confidence 5", 0.5),
+    ] {
+        let figures = figures(options);
+        for mode in ["event", "clocked"] {
+            let of = |key: &str| figures[key][mode].as_f64().unwrap();
+            assert!(of("accuracy") > least, "{options}: {figures}");
+            assert!(of("decision_ms") < 60.0, "{options}: {figures}");
+            let saved = &figures["saved"][mode];
+            assert!(saved["operations"].as_f64().unwrap() > 0.4 && saved["time"].as_f64().unwrap() > 0.4, "{figures}");
+            let operations = &figures["per_sample"]["synaptic_operations"][mode];
+            assert!(operations.as_f64() < whole["per_sample"]["synaptic_operations"][mode].as_f64(), "{options}");
+        }
+    }
+    let potentials = figures("--readout membrane_potential");
+    assert!(potentials["accuracy"]["clocked"].as_f64().unwrap() > 0.9);
+    // Short enough for ties.
+    let short = figures("--readout first_spike --duration 20 --ticks-per-ms 1");
+    let ties = short["ties"]["clocked"].as_array().unwrap();
+    assert!(ties.iter().any(|tie| tie["classes"].as_array().unwrap().len() > 1), "{short}");
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(path.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["parameters"]["readout"], "first_spike");
+
+    let classify = |options: &str| megasim(path, &format!("classify net --data {digits} --samples 1 {options}"));
+    classify("--readout first_spike").success().stdout(contains("of the operations saved"));
+    classify("--readout k_spikes").code(2).stderr(contains("--k <K>"));
+    classify("--k 3").code(1).stderr(contains("--readout k_spikes"));
+    classify("--readout first_spike --confidence 2").code(1).stderr(contains("--confidence goes with"));
+}

@@ -1,5 +1,6 @@
 //! `megasim classify`: test samples through a converted network, in both modes, beside the analog one.
 
+use super::convert::positive;
 use super::diagnostic::report;
 use super::presentation::Presentation;
 use super::results::Results;
@@ -12,9 +13,11 @@ use megasim::dataset::Dataset;
 use megasim::encode::{Clock, Code};
 use megasim::engine::Mode;
 use megasim::network::Tick;
-use megasim::study::classification::{self, Outcome, wilson_interval};
+use megasim::readout::{self, ReadOut};
+use megasim::study::classification::{self, Outcome, Setup, wilson_interval};
 use miette::Result;
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Classify test samples with a converted network, event by event and clocked, beside the analog network
@@ -35,7 +38,72 @@ pub struct Arguments {
     #[command(flatten)]
     presentation: Presentation,
     #[command(flatten)]
+    decision: DecisionArguments,
+    #[command(flatten)]
     results: Results,
+}
+
+/// How a class is decided.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DecisionArguments {
+    /// What decides: most spikes, the first spike, the first to have --k spikes, or the highest membrane potential of an output that does not spike
+    #[arg(long, value_enum, default_value_t = ReadOutArgument::SpikeCount)]
+    readout: ReadOutArgument,
+    /// Spikes that decide, with --readout k_spikes
+    #[arg(long, value_name = "K", required_if_eq("readout", "k_spikes"))]
+    k: Option<NonZeroU32>,
+    /// Stop as soon as the first class leads the second by so much: spikes with spike_count, thresholds with membrane_potential
+    #[arg(long, value_name = "MARGIN", value_parser = positive)]
+    confidence: Option<f64>,
+    /// How often the right class is among the first N, besides
+    #[arg(long, value_name = "N")]
+    top_k: Option<NonZeroU32>,
+}
+
+/// `--readout`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum ReadOutArgument {
+    #[default]
+    SpikeCount,
+    #[value(alias = "time_to_first_spike")]
+    FirstSpike,
+    #[value(alias = "time_to_k_spikes")]
+    KSpikes,
+    MembranePotential,
+}
+
+impl DecisionArguments {
+    /// The rule; margins of potentials in parts of this threshold.
+    fn rule(&self, threshold: i32) -> ReadOut {
+        let k = self.k.unwrap_or(NonZeroU32::MIN);
+        match self.readout {
+            ReadOutArgument::SpikeCount => {
+                // The next whole number of spikes.
+                let margin = self.confidence.map(|margin| margin.ceil().min(f64::from(u32::MAX)) as u32);
+                ReadOut::SpikeCount { margin: margin.and_then(NonZeroU32::new) }
+            }
+            ReadOutArgument::FirstSpike => ReadOut::FirstSpike,
+            ReadOutArgument::KSpikes => ReadOut::KSpikes(k),
+            ReadOutArgument::MembranePotential => {
+                let margin = self.confidence.map(|margin| ((margin * f64::from(threshold)) as i64).max(1));
+                ReadOut::MembranePotential { margin }
+            }
+        }
+    }
+
+    /// Refuses what does not go together.
+    fn check(&self) -> Result<()> {
+        if self.k.is_some() && self.readout != ReadOutArgument::KSpikes {
+            miette::bail!("--k goes with --readout k_spikes");
+        }
+        if self.confidence.is_some() && matches!(self.readout, ReadOutArgument::FirstSpike | ReadOutArgument::KSpikes) {
+            miette::bail!(
+                "--confidence goes with --readout spike_count and membrane_potential; first spikes decide by themselves"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// `--mode`.
@@ -61,11 +129,17 @@ pub struct Settings {
     pub skip: usize,
     /// At most so many.
     pub samples: Option<usize>,
+    /// How a class is decided.
+    pub decision: DecisionArguments,
 }
 
 /// What came out, mode by mode.
 #[derive(Debug)]
 pub struct Figures {
+    clock: Clock,
+    read_out: ReadOut,
+    top_k: Option<usize>,
+    skip: usize,
     labels: Vec<usize>,
     analog: Vec<usize>,
     event: Option<Vec<Outcome>>,
@@ -74,8 +148,9 @@ pub struct Figures {
 
 /// Classifies, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { netdir, data, presentation, results, .. } = arguments;
+    let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
+    arguments.decision.check()?;
     if features::is_model(netdir) {
         let (skip, samples) = (presentation.skip, presentation.samples);
         let (json, replace) = (results.json.as_deref(), results.replace());
@@ -88,10 +163,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         clock: presentation.clock(),
         skip: presentation.skip(),
         samples: presentation.samples(),
+        decision: decision.clone(),
     };
     let pool = presentation.pool().map_err(report)?;
     let figures = pool.install(|| classify(netdir, data, &settings))?;
-    print(&format!("{}\n", figures.table()));
+    print(&format!("{}\n{}", figures.table(), figures.remarks()));
 
     let mut inputs = vec![netdir.clone()];
     inputs.extend(Dataset::open(data).map_err(report)?.test_files());
@@ -99,15 +175,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["mode"] = json!(arguments.mode.to_possible_value().map(|value| value.get_name().to_string()));
     parameters["samples"] = json!(figures.labels.len());
     parameters["dt"] = json!(settings.clocked);
+    parameters["readout"] = json!(decision.readout.to_possible_value().map(|value| value.get_name().to_string()));
+    parameters["k"] = json!(decision.k);
+    parameters["confidence"] = json!(decision.confidence);
+    parameters["top_k"] = json!(decision.top_k);
     results.write(&figures.json(), &inputs, Some(presentation.seed), parameters)
 }
 
 /// Runs test samples through a converted network.
 pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figures> {
-    let subject = Subject::open(netdir)?;
+    let mut subject = Subject::open(netdir)?;
+    let read_out = settings.decision.rule(subject.output_threshold());
+    if matches!(read_out, ReadOut::MembranePotential { .. }) {
+        subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
+    }
     let trial = subject.trial(&Dataset::open(data).map_err(report)?, settings.skip, settings.samples)?;
     let (samples, labels) = (trial.samples.x, trial.samples.y);
-    let setup = subject.setup(settings.code.as_ref(), settings.clock);
+    let setup = Setup { read_out, ..subject.setup(settings.code.as_ref(), settings.clock) };
     let run = |mode: Mode, name: &'static str| {
         // Drawn on a terminal's stderr only.
         let bar = ProgressBar::new(labels.len() as u64).with_prefix(name);
@@ -122,6 +206,10 @@ pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figur
     Ok(Figures {
         event: settings.event.then(|| run(Mode::Event, "event")).transpose()?,
         clocked: settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?,
+        clock: settings.clock,
+        read_out,
+        top_k: settings.decision.top_k.map(|n| n.get() as usize),
+        skip: settings.skip,
         labels,
         analog: trial.analog,
     })
@@ -170,7 +258,79 @@ impl Figures {
                 "synaptic_operations": both(|outcome| outcome.synaptic_operations as f64),
             },
             "seconds": both(|outcome| outcome.cpu_time.as_secs_f64()),
+            "decision_ms": self.of_both(|outcomes| json!(self.decision_ms(outcomes))),
+            "saved": self.of_both(|outcomes| self.saved(outcomes)),
+            "top_k": self.of_both(|outcomes| json!(self.top_k(outcomes))),
+            "ties": self.of_both(|outcomes| self.ties(outcomes)),
         })
+    }
+
+    fn of_both(&self, of: impl Fn(&[Outcome]) -> Value) -> Value {
+        let of = |outcomes: &Option<Vec<Outcome>>| outcomes.as_deref().map(&of);
+        json!({ "event": of(&self.event), "clocked": of(&self.clocked) })
+    }
+
+    /// Milliseconds up to a decision, the mean; a run that does not stop decides at its end.
+    fn decision_ms(&self, outcomes: &[Outcome]) -> f64 {
+        let ms = |outcome: &Outcome| match outcome.decision.stopped {
+            Some(tick) => tick as f64 / f64::from(self.clock.ticks_per_ms),
+            None => f64::from(self.clock.duration),
+        };
+        outcomes.iter().map(ms).sum::<f64>() / outcomes.len() as f64
+    }
+
+    /// Shares of time and of operations that stopping saved; nothing where runs do not stop early.
+    fn saved(&self, outcomes: &[Outcome]) -> Value {
+        if !self.read_out.stops_early() {
+            return Value::Null;
+        }
+        let done: u64 = outcomes.iter().map(|outcome| outcome.synaptic_operations).sum();
+        let whole = outcomes.iter().map(|outcome| outcome.whole_operations.unwrap_or(outcome.synaptic_operations));
+        json!({
+            "time": 1.0 - self.decision_ms(outcomes) / f64::from(self.clock.duration),
+            "operations": 1.0 - done as f64 / whole.sum::<u64>().max(1) as f64,
+        })
+    }
+
+    /// How often the right class is among the first ones.
+    fn top_k(&self, outcomes: &[Outcome]) -> Option<f64> {
+        let k = self.top_k?;
+        let right = outcomes
+            .iter()
+            .zip(&self.labels)
+            .filter(|(it, label)| it.decision.ranking.iter().take(k).any(|class| class == *label));
+        Some(right.count() as f64 / outcomes.len() as f64)
+    }
+
+    /// The samples whose best classes have the same score.
+    fn ties(&self, outcomes: &[Outcome]) -> Value {
+        let tied = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.decision.tied.len() > 1);
+        tied.map(|(k, outcome)| json!({ "sample": self.skip + k, "classes": outcome.decision.tied })).collect()
+    }
+
+    /// What only some read-outs have to say, for a person; a line a mode.
+    pub fn remarks(&self) -> String {
+        let mut text = String::new();
+        for (name, outcomes) in [("event", &self.event), ("clocked", &self.clocked)] {
+            let Some(outcomes) = outcomes else { continue };
+            let mut parts = Vec::new();
+            if let Value::Object(saved) = self.saved(outcomes) {
+                let percent = |key: &str| 100.0 * saved[key].as_f64().unwrap_or(0.0);
+                let (ms, time, operations) = (self.decision_ms(outcomes), percent("time"), percent("operations"));
+                parts.push(format!("decided after {ms:.2} ms (mean), {time:.1} % of the time and {operations:.1} % of the operations saved"));
+            }
+            if let (Some(k), Some(share)) = (self.top_k, self.top_k(outcomes)) {
+                parts.push(format!("right among the first {k}: {:.2} %", 100.0 * share));
+            }
+            let ties = outcomes.iter().filter(|outcome| outcome.decision.tied.len() > 1).count();
+            if ties > 0 && (self.read_out != ReadOut::default() || self.top_k.is_some()) {
+                parts.push(format!("{ties} ties"));
+            }
+            if !parts.is_empty() {
+                text += &format!("{name}: {}\n", parts.join("; "));
+            }
+        }
+        text
     }
 
     /// What a person reads.
@@ -236,5 +396,5 @@ impl Figures {
 }
 
 fn decisions(outcomes: &Option<Vec<Outcome>>) -> Option<Vec<Option<usize>>> {
-    outcomes.as_ref().map(|outcomes| outcomes.iter().map(|outcome| outcome.decision).collect())
+    outcomes.as_ref().map(|outcomes| outcomes.iter().map(|outcome| outcome.decision.class()).collect())
 }

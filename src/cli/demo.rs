@@ -1,6 +1,6 @@
 //! `megasim` alone: the main job, start to end, on a small network that comes with the program.
 
-use super::classify::{Settings, classify};
+use super::classify::{DecisionArguments, Settings, classify};
 use super::convert::convert_to;
 use super::diagnostic::report;
 use super::{print, provenance};
@@ -45,6 +45,7 @@ pub fn run() -> Result<()> {
         clock: Clock { duration: DURATION, ticks_per_ms: DEFAULT_TICKS_PER_MS },
         skip: 0,
         samples: None,
+        decision: DecisionArguments::default(),
     };
     let figures = classify(&netfiles, directory, &settings)?;
     let results = directory.join("results.json");

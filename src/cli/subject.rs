@@ -7,7 +7,8 @@ use megasim::convert::{Manifest, manifest};
 use megasim::dataset::{Dataset, Format, Samples};
 use megasim::encode::{Clock, Code, Layout};
 use megasim::netfile;
-use megasim::network::{Network, NodeId};
+use megasim::network::{Driver, Network, NodeId};
+use megasim::readout::ReadOut;
 use megasim::study::classification::Setup;
 use miette::Result;
 use std::path::Path;
@@ -72,6 +73,12 @@ impl Subject {
         Ok(Self { manifest, network, model, layout, output })
     }
 
+    /// `THplus` of the output, in scaled integers.
+    pub fn output_threshold(&self) -> i32 {
+        let Driver::Module(module) = self.network.nodes()[self.output.index()].driver else { return 1 };
+        self.network.modules()[module.index()].kind.neurons().map_or(1, |(_, neurons, _)| neurons.threshold_plus)
+    }
+
     /// Test samples, and what the trained network says of them.
     ///
     /// # Errors
@@ -93,6 +100,7 @@ impl Subject {
             classes: self.manifest.output.classes,
             code,
             clock,
+            read_out: ReadOut::default(),
         }
     }
 }

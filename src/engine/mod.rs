@@ -155,15 +155,19 @@ impl Progress<'_> {
     /// Membrane potentials of a module's neurons in raster order, in scaled integers, each as its last event left it (clocked: after the step); nothing
     /// for modules without neurons.
     pub fn potentials(&self, module: ModuleId) -> Vec<i32> {
-        let at = self.plan.populations.iter().enumerate().find_map(|(id, population)| {
-            population.modules.iter().position(|&member| member == module).map(|map| (id, map))
-        });
-        match at.map(|(id, map)| (&self.populations[id].cells, map, self.plan.populations[id].modules.len())) {
-            Some((Cells::Neurons(neurons), map, maps)) => {
-                neurons.potentials().iter().skip(map).step_by(maps).copied().collect()
-            }
-            _ => Vec::new(),
+        potentials(self.plan, self.populations, module)
+    }
+}
+
+fn potentials(plan: &Plan, states: &[PopulationState], module: ModuleId) -> Vec<i32> {
+    let at = plan.populations.iter().enumerate().find_map(|(id, population)| {
+        population.modules.iter().position(|&member| member == module).map(|map| (id, map))
+    });
+    match at.map(|(id, map)| (&states[id].cells, map, plan.populations[id].modules.len())) {
+        Some((Cells::Neurons(neurons), map, maps)) => {
+            neurons.potentials().iter().skip(map).step_by(maps).copied().collect()
         }
+        _ => Vec::new(),
     }
 }
 
@@ -240,6 +244,11 @@ impl<'p> Simulation<'p> {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Membrane potentials of a module's neurons in raster order as the last run left them; see [`Progress::potentials`].
+    pub fn potentials(&self, module: ModuleId) -> Vec<i32> {
+        potentials(self.plan, &self.populations, module)
     }
 
     /// Runs from the initial state up to `Tmax`. `stimuli`: one for each source, in netlist order.

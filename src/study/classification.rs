@@ -3,9 +3,9 @@
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
 use crate::encode::{self, Clock, Code, Encoder, Layout, current};
-use crate::engine::{self, Mode, Plan, Probes, Record, Simulation};
-use crate::network::{Driver, ModuleKind, Network, NodeId, Tick};
-use crate::readout;
+use crate::engine::{self, Mode, Plan, Probes, Simulation};
+use crate::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
+use crate::readout::{Decision, ReadOut, Watch};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::time::Duration;
@@ -25,13 +25,17 @@ pub struct Setup<'a> {
     pub code: &'a dyn Code,
     /// How long each sample is shown.
     pub clock: Clock,
+    /// How a class is decided, and when a run stops.
+    pub read_out: ReadOut,
 }
 
 /// What became of one sample in one mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The class, if any neuron of the output spiked.
-    pub decision: Option<usize>,
+    /// What was decided.
+    pub decision: Decision,
+    /// Where the run stopped early: operations of the whole run.
+    pub whole_operations: Option<u64>,
     /// Spikes of the inputs.
     pub input_spikes: u64,
     /// Spikes of all neurons and of maximum pooling; those of inputs, clocks and flattening do not count.
@@ -103,18 +107,18 @@ pub fn classify(
                 let start = thread_time();
                 let values = values.to_vec();
                 let stimuli = encoder.encode(setup.layout, setup.code, &values, sample, setup.clock);
-                let ran = if setup.code.is_current() {
+                let fault = |source| Error::Run { sample, source };
+                let showing = Showing { setup, roles: &roles, stimuli, start };
+                let outcome = if setup.code.is_current() {
                     let network = current::driven(setup.network, setup.layout, &values)
                         .map_err(|source| Error::Encode { sample, source })?;
                     let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0));
-                    Simulation::new(&plan, mode, &probes).run(stimuli)
+                    showing.run(&mut Simulation::new(&plan, mode, &probes)).map_err(fault)?
                 } else {
-                    simulation.run(stimuli)
+                    showing.run(simulation).map_err(fault)?
                 };
-                let record = ran.map_err(|source| Error::Run { sample, source })?;
-                let cpu_time = thread_time().saturating_sub(start);
                 done();
-                Ok(outcome(setup, &roles, &record, cpu_time))
+                Ok(outcome)
             },
         )
         .collect();
@@ -140,19 +144,38 @@ fn roles(network: &Network) -> Vec<Role> {
     roles.collect()
 }
 
-fn outcome(setup: &Setup, roles: &[Role], record: &Record, cpu_time: Duration) -> Outcome {
-    let log = record.nodes[setup.output.index()].as_ref();
-    let events = &record.summary.events;
-    Outcome {
-        decision: log.and_then(|log| readout::most_spikes(log, setup.classes)),
-        input_spikes: if setup.code.is_current() {
-            0
-        } else {
-            setup.layout.nodes(setup.network).map(|node| events[node.index()]).sum()
-        },
-        spikes: events.iter().zip(roles).filter(|(_, role)| **role == Role::Spikes).map(|(events, _)| events).sum(),
-        synaptic_operations: record.summary.synaptic_operations,
-        cpu_time,
+/// One sample that is shown.
+struct Showing<'a> {
+    setup: &'a Setup<'a>,
+    roles: &'a [Role],
+    stimuli: &'a [Stimulus],
+    /// Processor time before it was encoded.
+    start: Duration,
+}
+
+impl Showing<'_> {
+    fn run(&self, simulation: &mut Simulation<'_>) -> Result<Outcome, engine::Error> {
+        let Self { setup, roles, stimuli, start } = *self;
+        let mut watch = Watch::new(setup.read_out, setup.network, setup.output, setup.classes);
+        let record = simulation.run_until(stimuli, |progress| watch.look(progress))?;
+        let decision = watch.decide(&record, simulation);
+        let cpu_time = thread_time().saturating_sub(start);
+        // What stopping saved is known only from a run that does not stop.
+        let whole_operations = match decision.stopped {
+            Some(_) => Some(simulation.run(stimuli)?.summary.synaptic_operations),
+            None => None,
+        };
+        let events = &record.summary.events;
+        let input_spikes = setup.layout.nodes(setup.network).map(|node| events[node.index()]).sum();
+        let spikes = events.iter().zip(roles).filter(|(_, role)| **role == Role::Spikes);
+        Ok(Outcome {
+            decision,
+            whole_operations,
+            input_spikes: if setup.code.is_current() { 0 } else { input_spikes },
+            spikes: spikes.map(|(events, _)| events).sum(),
+            synaptic_operations: record.summary.synaptic_operations,
+            cpu_time,
+        })
     }
 }
 
