@@ -149,15 +149,19 @@ impl Layer {
             Self::Pool { v, side, weight } => {
                 counts.operations += spikes.len() as u64;
                 let (size, out_side) = (*side * *side, *side / 2);
+                let mut spikes_out = 0;
+                out.resize(spikes.len(), 0);
                 for &spike in spikes {
                     let (map, at) = (spike as usize / size, spike as usize % size);
                     let n = map * out_side * out_side + at / *side / 2 * out_side + at % *side / 2;
-                    v[n] += *weight;
-                    if v[n] >= threshold {
-                        v[n] -= threshold;
-                        out.push(n as u32);
-                    }
+                    let sum = v[n] + *weight;
+                    let crossed = sum >= threshold;
+                    // Nobody could predict a branch here: all are noted, and those that did not cross are written over.
+                    v[n] = sum - if crossed { threshold } else { 0 };
+                    out[spikes_out] = n as u32;
+                    spikes_out += usize::from(crossed);
                 }
+                out.truncate(spikes_out);
             }
             Self::Flatten => out.extend_from_slice(spikes),
         }
@@ -207,7 +211,7 @@ fn conv(
     threshold: i32,
     out: &mut Vec<u32>,
 ) -> u64 {
-    if is_x86_feature_detected!("avx512f") {
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("popcnt") {
         // SAFETY: detected.
         return unsafe { avx512::conv(v, taps, shape, spikes, threshold, out) };
     }
@@ -266,7 +270,7 @@ mod avx512 {
         }
     }
 
-    #[target_feature(enable = "avx512f")]
+    #[target_feature(enable = "avx512f,popcnt")]
     pub fn conv(
         v: &mut [i32],
         taps: &[i32],
@@ -275,7 +279,38 @@ mod avx512 {
         threshold: i32,
         out: &mut Vec<u32>,
     ) -> u64 {
-        super::portable_conv(v, taps, shape, spikes, |v, w, first| row(v, w, threshold, first, None, out))
+        super::portable_conv(v, taps, shape, spikes, |v, w, first| stretch(v, w, threshold, first, out))
+    }
+
+    /// One row of taps: spikes are so frequent that all vectors note theirs, without a question.
+    #[inline]
+    #[target_feature(enable = "avx512f,popcnt")]
+    fn stretch(v: &mut [i32], w: &[i32], threshold: i32, first: usize, out: &mut Vec<u32>) {
+        let n = v.len();
+        assert_eq!(n, w.len());
+        let upper = _mm512_set1_epi32(threshold);
+        let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        out.reserve(n + 16);
+        let mut count = out.len();
+        for at in (0..n).step_by(16) {
+            let lanes: __mmask16 = !0 >> (16 - (n - at).min(16));
+            // SAFETY: masked lanes are not touched, the others lie in both slices; there is room for a vector more than can spike.
+            unsafe {
+                let old = _mm512_maskz_loadu_epi32(lanes, v.as_ptr().add(at));
+                let sum = _mm512_add_epi32(old, _mm512_maskz_loadu_epi32(lanes, w.as_ptr().add(at)));
+                let crossed = _mm512_cmpge_epi32_mask(sum, upper);
+                _mm512_mask_storeu_epi32(
+                    v.as_mut_ptr().add(at),
+                    lanes,
+                    _mm512_mask_sub_epi32(sum, crossed, sum, upper),
+                );
+                let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((first + at) as i32));
+                _mm512_storeu_si512(out.as_mut_ptr().add(count).cast(), _mm512_maskz_compress_epi32(crossed, neurons));
+                count += crossed.count_ones() as usize;
+            }
+        }
+        // SAFETY: written up to here, and there was room.
+        unsafe { out.set_len(count) };
     }
 
     #[inline]

@@ -29,8 +29,48 @@ struct Bus {
     woken: Vec<usize>,
     /// Nodes whose new events lack the columns that are alike for all of a run.
     incomplete: Vec<usize>,
+    by_map: ByMap,
     /// How many events modules made that are not handled yet; repetitions to come count once.
     waiting: u64,
+}
+
+/// Spikes put in order of their maps.
+#[derive(Debug, Clone, Default)]
+struct ByMap {
+    /// `(map, position)` of each spike.
+    spikes: Vec<(u32, u32)>,
+    /// Where each map ends.
+    ends: Vec<usize>,
+    positions: Vec<u32>,
+}
+
+impl ByMap {
+    /// A counting sort, which keeps the order of those of one map.
+    fn sort(&mut self, maps: usize, hits: &[Hit]) {
+        let divisor = maps as u32;
+        self.spikes.clear();
+        self.spikes.extend(hits.iter().map(|&Hit(n)| (n % divisor, n / divisor)));
+        self.ends.clear();
+        self.ends.resize(maps + 1, 0);
+        for &(map, _) in &self.spikes {
+            self.ends[map as usize + 1] += 1;
+        }
+        for map in 0..maps {
+            self.ends[map + 1] += self.ends[map];
+        }
+        // Until here where each starts, one place further on; filling moves them to where they end.
+        self.positions.resize(hits.len(), 0);
+        for &(map, position) in &self.spikes {
+            let end = &mut self.ends[map as usize];
+            self.positions[*end] = position;
+            *end += 1;
+        }
+    }
+
+    fn positions(&self, map: usize) -> &[u32] {
+        let start = if map == 0 { 0 } else { self.ends[map - 1] };
+        &self.positions[start..self.ends[map]]
+    }
 }
 
 /// The outputs of one population, all made at `done`.
@@ -56,15 +96,23 @@ impl Spikes for Outputs<'_> {
     fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
         let maps = plan.maps as u32;
         if maps == 1 {
-            return self.positive_of_one_map(plan, hits);
-        }
-        for &Hit(n) in hits {
-            let (position, map) = (n / maps, n % maps);
-            if let Some((x, y)) = plan.addresses[position as usize] {
-                self.address(map as usize, x, y);
+            self.columns(plan, 0, hits.iter().map(|&Hit(n)| n));
+        } else if hits.len() < 2 * plan.maps {
+            for &Hit(n) in hits {
+                let (position, map) = (n / maps, n % maps);
+                if let Some((x, y)) = plan.addresses[position as usize] {
+                    self.address(map as usize, x, y);
+                }
             }
+            self.complete();
+        } else {
+            let mut by_map = std::mem::take(&mut self.bus.by_map);
+            by_map.sort(plan.maps, hits);
+            for map in 0..plan.maps {
+                self.columns(plan, map, by_map.positions(map).iter().copied());
+            }
+            self.bus.by_map = by_map;
         }
-        self.complete();
     }
 }
 
@@ -86,21 +134,26 @@ impl Outputs<'_> {
         }
     }
 
-    /// All spikes go to the same nodes, so that they go there as columns.
-    fn positive_of_one_map(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
-        let leaving = || hits.iter().filter_map(|&Hit(n)| plan.addresses[n as usize]);
-        for output in &self.population.outputs[0] {
+    /// Spikes of one map, all of which go to the same nodes, go there as columns; given are the positions of their neurons.
+    fn columns(&mut self, plan: &NeuronPopulation, map: usize, positions: impl ExactSizeIterator<Item = u32> + Clone) {
+        if positions.len() == 0 {
+            return;
+        }
+        for output in &self.population.outputs[map] {
+            let leaving = positions.clone().filter_map(|position| plan.addresses[position as usize]);
             let Pending::Queue(queue) = &mut self.bus.pending[output.index()] else {
-                for (x, y) in leaving() {
+                for (x, y) in leaving {
                     self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive });
                 }
                 continue;
             };
             if plan.in_a_row {
-                queue.x.extend(hits.iter().map(|&Hit(n)| n as i32));
+                queue.x.extend(positions.clone().map(|position| position as i32));
                 queue.y.resize(queue.x.len(), 0);
             } else {
-                for (x, y) in leaving() {
+                queue.x.reserve(positions.len());
+                queue.y.reserve(positions.len());
+                for (x, y) in leaving {
                     queue.x.push(x);
                     queue.y.push(y);
                 }
@@ -150,7 +203,7 @@ impl EventState {
             pending[node.index()] = Pending::Source { source, taken: 0 };
         }
         Self {
-            bus: Bus { pending, woken: Vec::new(), incomplete: Vec::new(), waiting: 0 },
+            bus: Bus { pending, woken: Vec::new(), incomplete: Vec::new(), by_map: ByMap::default(), waiting: 0 },
             schedule: Schedule::new(n),
             last_ack: vec![0; n],
             run: Box::default(),
@@ -433,25 +486,38 @@ pub(super) fn action(polarity: Polarity, y: i32) -> Action {
 }
 
 /// Cuts events into runs that do the same.
-pub(super) fn actions(events: Events<'_>) -> impl Iterator<Item = (Action, Events<'_>)> {
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        let first = action(*events.polarity.get(from)?, events.y[from]);
-        // A fold, unlike `all`, looks at many at once.
-        let positive = || events.polarity.iter().fold(true, |all, &it| all & (it == Polarity::Positive));
-        if from == 0 && first == Action::Spikes(Sign::Plus) && positive() {
-            from = events.len();
-            return Some((first, events));
+pub(super) fn actions(events: Events<'_>) -> Actions<'_> {
+    Actions { rest: events, mixed: false }
+}
+
+/// See [`actions`].
+pub(super) struct Actions<'e> {
+    rest: Events<'e>,
+    /// Not all events were positive.
+    mixed: bool,
+}
+
+impl<'e> Iterator for Actions<'e> {
+    type Item = (Action, Events<'e>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let events = self.rest;
+        let n = events.len();
+        // Nearly always all of them are positive. A fold, unlike `all`, looks at many at once.
+        if !self.mixed {
+            self.mixed = !events.polarity.iter().fold(true, |all, &it| all & (it == Polarity::Positive));
+            if !self.mixed {
+                self.rest = events.slice(n..n);
+                return (n > 0).then_some((Action::Spikes(Sign::Plus), events));
+            }
         }
-        let rest = from + 1..events.len();
-        let end = if first == Action::Spikes(Sign::Plus) {
-            let same = events.polarity[rest.clone()].iter().position(|&polarity| polarity != Polarity::Positive);
-            same.map_or(events.len(), |k| from + 1 + k)
-        } else {
-            rest.into_iter().find(|&k| action(events.polarity[k], events.y[k]) != first).unwrap_or(events.len())
-        };
-        let run = events.slice(from..end);
-        from = end;
-        Some((first, run))
-    })
+        if n == 0 {
+            return None;
+        }
+        let first = action(events.polarity[0], events.y[0]);
+        let end = (1..n).find(|&k| action(events.polarity[k], events.y[k]) != first).unwrap_or(n);
+        self.rest = events.slice(end..n);
+        Some((first, events.slice(0..end)))
+    }
 }

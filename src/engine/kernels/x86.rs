@@ -358,7 +358,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
     }
 }
 
-/// Notes the neurons that crossed: bit `b` of word `k` is neuron `k % per_line * 64 + b`. Words without spikes, nearly all, cost as good as
+/// Notes the neurons that crossed: bit `b` of word `k` is neuron `(k & (per_line - 1)) * 64 + b`. Words without spikes, nearly all, cost as good as
 /// nothing: the others are put side by side first.
 ///
 /// # Safety
@@ -367,6 +367,18 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
 #[target_feature(enable = "avx512f,popcnt")]
 unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, hits: &mut Vec<Hit>) {
     assert!(count <= crossings.len());
+    if count <= 8 {
+        // So few that it does not pay; and they are still on their way to memory, from where narrow loads get them sooner.
+        for (k, word) in crossings.iter().enumerate().take(count) {
+            // SAFETY: written.
+            let mut word = unsafe { word.assume_init() };
+            while word != 0 {
+                hits.push(Hit(((k & (per_line - 1)) * 64) as u32 + word.trailing_zeros()));
+                word &= word - 1;
+            }
+        }
+        return;
+    }
     let mut found = [const { MaybeUninit::<u64>::uninit() }; 4 * LINES + 8];
     let mut places = [const { MaybeUninit::<u64>::uninit() }; 4 * LINES + 8];
     let mut n = 0;
