@@ -37,6 +37,21 @@ enum Spec {
     ZeroPad(Padding),
     BatchNormalization,
     Dropout,
+    Transposed {
+        out: usize,
+        kernel: (usize, usize),
+        strides: (usize, usize),
+        padding: Padding,
+        grouped: bool,
+    },
+    Crop(Padding),
+    Upsample((usize, usize)),
+    Permute([usize; 3]),
+    /// `relu(conv + x)` or `concatenate(conv, conv, x)`.
+    Branch {
+        add: bool,
+    },
+    Activation(Activation),
 }
 
 fn padding(most: usize) -> impl Strategy<Value = Padding> {
@@ -57,6 +72,13 @@ fn spec() -> impl Strategy<Value = Spec> {
         1 => padding(2).prop_map(Spec::ZeroPad),
         2 => Just(Spec::BatchNormalization),
         1 => Just(Spec::Dropout),
+        2 => (1usize..3, pair(3usize), pair(3usize), padding(1), any::<bool>()).prop_map(
+            |(out, kernel, strides, padding, grouped)| Spec::Transposed { out, kernel, strides, padding, grouped }
+        ),
+        1 => padding(1).prop_map(Spec::Crop),
+        1 => pair(2usize).prop_map(Spec::Upsample),
+        1 => Just([0usize, 1, 2]).prop_shuffle().prop_map(Spec::Permute),
+        3 => any::<bool>().prop_map(|add| Spec::Branch { add }),
     ]
 }
 
@@ -122,17 +144,65 @@ fn network(input: Shape, specs: &[Spec], order: AxisOrder, numbers: &mut Numbers
                 epsilon: 1e-3,
             },
             Spec::Dropout => Operation::TrainingOnly { kind: "Dropout".into() },
+            Spec::Transposed { out, kernel, strides, padding, grouped } => Operation::TransposedConvolution {
+                weights: numbers.array((channels, out, kernel.0, kernel.1)),
+                bias: Some(numbers.bias(if grouped { out * channels } else { out })),
+                strides,
+                padding,
+                groups: if grouped { channels } else { 1 },
+            },
+            Spec::Crop(cut) => Operation::Crop(cut),
+            Spec::Upsample(factors) => Operation::Upsample { factors },
+            Spec::Permute(axes) => Operation::Permute { axes },
+            Spec::Activation(activation) => Operation::Activation(activation),
+            Spec::Branch { add } => {
+                if !rectified {
+                    last = builder.add(format!("relu {k}"), "Activation", RELU, &[last]).unwrap();
+                }
+                let mut one = |name: &str, out: usize, builder: &mut GraphBuilder| {
+                    let weights = numbers.array((out, channels, 1, 1));
+                    let bias = Some(numbers.bias(out));
+                    let (strides, padding, dilation) = ((1, 1), Padding::default(), (1, 1));
+                    let conv = Operation::Convolution { weights, bias, strides, padding, dilation, groups: 1 };
+                    builder.add(format!("{name} {k}"), "Conv2D", conv, &[last]).unwrap()
+                };
+                let first = one("first", channels, &mut builder);
+                let join = if add {
+                    builder.add(format!("sum {k}"), "Add", Operation::Add, &[first, last])
+                } else {
+                    let second = one("second", 2, &mut builder);
+                    builder.add(format!("join {k}"), "Concatenate", Operation::Concatenate, &[first, second, last])
+                };
+                (last, rectified) = (join.unwrap(), false);
+                continue;
+            }
+        };
+        let (Shape::Maps { height, width, .. }, wanted) = (builder.shape(last), &operation) else { unreachable!() };
+        let wanted = match wanted {
+            Operation::TransposedConvolution { weights, strides, padding, groups, .. } => {
+                let (_, out, kernel_height, kernel_width) = weights.dim();
+                let along = |n: usize, stride: usize, kernel: usize, cut: usize| {
+                    ((n - 1) * stride + kernel).saturating_sub(cut)
+                };
+                let height = along(height, strides.0, kernel_height, padding.top + padding.bottom);
+                let width = along(width, strides.1, kernel_width, padding.left + padding.right);
+                Shape::Maps { channels: out * groups, height, width }
+            }
+            _ => builder.shape(last),
         };
         let mut attempt = builder.clone();
         // An average, and weights, want rates before them.
-        let wants_rates = matches!(spec, Spec::Convolution { .. } | Spec::Pool { average: true, .. });
+        let wants_rates =
+            matches!(spec, Spec::Convolution { .. } | Spec::Transposed { .. } | Spec::Pool { average: true, .. });
         let mut before = last;
-        if wants_rates && !rectified {
+        if wants_rates && !rectified && k % 2 == 0 {
             before = attempt.add(format!("relu {k}"), "Activation", RELU, &[last]).expect("a rectifier fits anything");
         }
-        if let Ok(id) = attempt.add(format!("layer {k}"), "Layer", operation, &[before]) {
+        if let Ok(id) = attempt.add_shaped(format!("layer {k}"), "Layer", operation, &[before], wanted) {
             rectified = match spec {
-                Spec::Convolution { .. } => false,
+                Spec::Convolution { .. } | Spec::Transposed { .. } => false,
+                Spec::Pool { average: true, .. } => rectified || k % 2 == 0,
+                Spec::Activation(_) => true,
                 _ => rectified || wants_rates,
             };
             (builder, last) = (attempt, id);
@@ -169,13 +239,18 @@ fn order() -> impl Strategy<Value = AxisOrder> {
 }
 
 /// Why a random network may be refused.
-const REFUSED: [&str; 6] = [
+const REFUSED: [&str; 11] = [
+    "expected a rectifier (ReLU) before",
     "found it behind a batch normalisation",
     "its shift would not reach the border",
     "zeros around a shifted batch normalisation",
     "zero padding before an average pooling that pads",
     "an average that counts padding behind a shifted batch normalisation",
-    "expected a convolution or a pooling behind a zero padding",
+    "its shift would not reach all cells alike",
+    "found a change of shape",
+    "maximum pooling behind a",
+    "that a change of shape made of several branches",
+    "does not mean the same",
 ];
 
 fn parse(graph: &Graph) -> Result<Parsed, TestCaseError> {
@@ -189,19 +264,31 @@ fn parse(graph: &Graph) -> Result<Parsed, TestCaseError> {
     })
 }
 
+/// Those, and activations that rates only come close to.
+fn any_spec() -> impl Strategy<Value = Spec> {
+    let activation = prop_oneof![
+        Just(Activation::Relu { negative_slope: 0.0, max: Some(0.5) }),
+        Just(Activation::Relu { negative_slope: 0.25, max: None }),
+        Just(Activation::Relu { negative_slope: 0.1, max: Some(1.0) }),
+        Just(Activation::BinaryStep),
+        Just(Activation::BinarySign),
+    ];
+    prop_oneof![5 => spec(), 1 => activation.prop_map(Spec::Activation)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn parsing_keeps_what_is_computed(
-        input in input(), specs in prop::collection::vec(spec(), 0..6), order in order(), seed in any::<u64>(),
+        input in input(), specs in prop::collection::vec(any_spec(), 0..6), order in order(), seed in any::<u64>(),
     ) {
         let mut numbers = Numbers { random: ChaCha8Rng::seed_from_u64(seed), whole: None, unit: 1.0 };
         let graph = network(input, &specs, order, &mut numbers);
         let parsed = parse(&graph)?;
         let samples = samples(3, &mut numbers, input);
         let expected = forward(&graph, samples.view()).unwrap().mapv(|value| value.max(0.0));
-        let found = forward(&parsed.graph().unwrap().0, samples.view()).unwrap();
+        let found = forward(&parsed.graph().unwrap().0, parsed.addressed(samples.view()).view()).unwrap();
         let scale = expected.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
         for (expected, found) in expected.iter().zip(&found) {
             prop_assert!((expected - found).abs() <= 1e-4 * scale, "expected {expected}, found {found}");
@@ -237,7 +324,8 @@ proptest! {
         };
         let network = &emitted.network;
         let mut stimuli = vec![Stimulus::new(); network.sources().len()];
-        let Shape::Maps { channels, height, width } = input else { unreachable!() };
+        let Shape::Maps { channels, height, width } = normalized.parsed.input else { unreachable!() };
+        let samples = normalized.parsed.addressed(samples.view());
         let source = |node| network.sources().iter().position(|&source| source == node).unwrap();
         for (map, &node) in emitted.input.iter().enumerate().take(channels) {
             let mut events = Vec::new();
@@ -349,14 +437,72 @@ fn an_overflow_names_its_layer() {
 }
 
 #[test]
-fn a_hidden_layer_without_rectifier_is_refused_by_name() {
+fn a_hidden_layer_without_rectifier_has_spikes_of_both_signs() {
     let mut builder = GraphBuilder::new("input", maps(1, 8, 8));
-    let conv = builder.add("feature maps", "Conv2D", conv(1, 1, None), &[0]).unwrap();
-    let pool = Operation::GlobalPool { pooling: AVERAGE };
-    builder.add("global", "GlobalAveragePooling2D", pool, &[conv]).unwrap();
+    let conv = builder.add("feature maps", "Conv2D", conv(1, 1, Some(Array1::from_elem(1, -0.4))), &[0]).unwrap();
+    let flatten =
+        builder.add("flatten", "Flatten", Operation::Flatten { order: AxisOrder::ChannelsFirst }, &[conv]).unwrap();
+    let dense = Operation::Dense { weights: Array2::from_shape_fn((36, 2), |(_, k)| [-0.02, 0.02][k]), bias: None };
+    builder.add("dense", "Dense", dense, &[flatten]).unwrap();
+    let graph = builder.finish().unwrap();
+    let samples = Array2::from_elem((1, 64), 0.1);
+    let converted = convert(&graph, samples.view(), &Options::default()).unwrap();
+    let network = converted.emitted.network.clone().with_t_max(1_999).unwrap();
+    let layout = converted.layout().unwrap();
+    let clock = Clock { duration: 200, ticks_per_ms: 10 };
+    let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, samples.as_slice().unwrap(), 0, clock);
+    let plan = Plan::new(&network).unwrap();
+    for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
+        let record = Simulation::new(&plan, mode, &Probes::of(&[converted.output()])).run(&stimuli).unwrap();
+        let log = record.nodes[converted.output().index()].as_ref().unwrap();
+        // The maps are below 0 everywhere, so the class with the negative weights fires, at its scale.
+        assert!(log.x.iter().all(|&class| class == 0), "{mode:?}");
+        assert!((180..=200).contains(&log.len()), "{mode:?}: {}", log.len());
+    }
+}
+
+#[test]
+fn binary_activations_fire_once_a_millisecond_or_not_at_all() {
+    let mut builder = GraphBuilder::new("input", Shape::Features(2));
+    let weights = Array2::from_shape_vec((2, 3), vec![1.0, -1.0, 0.5, -1.0, 1.0, 0.5]).unwrap();
+    let dense = builder.add("dense", "Dense", Operation::Dense { weights, bias: None }, &[0]).unwrap();
+    let sign = builder.add("sign", "Activation", Operation::Activation(Activation::BinarySign), &[dense]).unwrap();
+    let weights = Array2::from_shape_vec((3, 2), vec![1.0, -0.5, -1.0, 0.5, 1.0, 1.0]).unwrap();
+    builder.add("output", "Dense", Operation::Dense { weights, bias: None }, &[sign]).unwrap();
+    let graph = builder.finish().unwrap();
+    let samples = ndarray::array![[0.7, 0.4], [0.2, 0.9]];
+    let converted = convert(&graph, samples.view(), &Options::default()).unwrap();
+    let network = converted.emitted.network.clone().with_t_max(9_999).unwrap();
+    let layout = converted.layout().unwrap();
+    let clock = Clock { duration: 1000, ticks_per_ms: 10 };
+    let plan = Plan::new(&network).unwrap();
+    let outputs = forward(&graph, samples.view()).unwrap();
+    assert_eq!(outputs, ndarray::array![[3.0, 0.0], [-1.0, 2.0]]);
+    let scale = converted.normalized.scales[1];
+    for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
+        for (sample, output) in samples.rows().into_iter().zip(outputs.rows()) {
+            let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, &sample.to_vec(), 0, clock);
+            let record = Simulation::new(&plan, mode, &Probes::of(&[converted.output()])).run(&stimuli).unwrap();
+            let log = record.nodes[converted.output().index()].as_ref().unwrap();
+            for (class, &value) in output.iter().enumerate() {
+                let rate = log.x.iter().filter(|&&x| x == class as i32).count() as f64 / 1000.0;
+                let expected = f64::from(value.max(0.0)) / scale;
+                assert!((rate - expected).abs() < 0.02, "{mode:?}: expected {expected}, found {rate}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_maximum_of_values_below_zero_is_refused_by_name() {
+    let mut builder = GraphBuilder::new("input", maps(1, 8, 8));
+    let conv = builder.add("feature maps", "Conv2D", conv(1, 1, Some(Array1::from_elem(1, -0.4))), &[0]).unwrap();
+    let pool = builder.add("global", "GlobalMaxPooling2D", Operation::GlobalPool { pooling: Pooling::Max }, &[conv]);
+    let dense = Operation::Dense { weights: Array2::from_elem((1, 2), 1.0), bias: None };
+    builder.add("dense", "Dense", dense, &[pool.unwrap()]).unwrap();
     let message = simplify(&builder.finish().unwrap()).unwrap_err().to_string();
     assert!(
-        message.starts_with("layer 'feature maps' (Conv2D): expected a rectifier (ReLU) before 'global'"),
+        message.starts_with("layer 'feature maps' (Conv2D): expected a rectifier (ReLU) before 'dense'"),
         "{message}"
     );
 }
@@ -365,7 +511,7 @@ fn a_hidden_layer_without_rectifier_is_refused_by_name() {
 fn unknown_layers_and_activations_are_refused_by_name() {
     let build = |operation: Operation| {
         let mut builder = GraphBuilder::new("input", maps(1, 4, 4));
-        let last = builder.add("strange", "Strange", operation, &[0]).unwrap();
+        let last = builder.add_shaped("strange", "Strange", operation, &[0], maps(1, 4, 4)).unwrap();
         let flatten = Operation::Flatten { order: AxisOrder::ChannelsFirst };
         let last = builder.add("flatten", "Flatten", flatten, &[last]).unwrap();
         let n = builder.shape(last).len();
@@ -374,11 +520,11 @@ fn unknown_layers_and_activations_are_refused_by_name() {
         builder.finish().unwrap()
     };
     for operation in [
-        Operation::Upsample { factors: (2, 2) },
+        Operation::Gather { numbers: (0..16).collect() },
         Operation::Activation(Activation::Tanh),
         Operation::Activation(Activation::Sigmoid),
-        Operation::Activation(Activation::Relu { negative_slope: 0.1, max: None }),
-        Operation::Activation(Activation::Relu { negative_slope: 0.0, max: Some(6.0) }),
+        Operation::Activation(Activation::Softplus { scale: 1.0 }),
+        Operation::Activation(Activation::ClampedRelu { threshold: 0.5, max: None }),
     ] {
         let message = simplify(&build(operation)).unwrap_err().to_string();
         assert!(message.starts_with("layer 'strange' (Strange): "), "{message}");

@@ -182,6 +182,8 @@ pub enum Operation {
     Permute { axes: [usize; 3] },
     /// Each number repeated `(vertical, horizontal)` times (nearest neighbour).
     Upsample { factors: (usize, usize) },
+    /// Number `k` of the output, map after map, is number `numbers[k]` of the input; the output shape is the layer's.
+    Gather { numbers: Vec<usize> },
     /// Sum of all inputs.
     Add,
     /// Inputs one after another along the channels (or features).

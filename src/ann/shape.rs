@@ -205,6 +205,23 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
             }
             Ok(shape)
         }
+        Operation::Gather { numbers } => {
+            let shape = given(wanted)?;
+            if let Some(number) = numbers.iter().find(|&&number| number >= input.len()) {
+                return Err(format!("expected numbers below {}, found {number}", input.len()));
+            }
+            // Shapes come from files; a product that overflows is no length of a vector in memory.
+            let len = match shape {
+                Shape::Features(n) => Some(n),
+                Shape::Maps { channels, height, width } => {
+                    channels.checked_mul(height).and_then(|n| n.checked_mul(width))
+                }
+            };
+            if len != Some(numbers.len()) {
+                return Err(format!("expected a shape of {} numbers, found {shape}", numbers.len()));
+            }
+            Ok(shape)
+        }
         Operation::ZeroPad(padding) => {
             let (channels, height, width) = maps(input)?;
             let grow = |n: usize, before: usize, after: usize| n.checked_add(before)?.checked_add(after);

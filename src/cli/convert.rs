@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use megasim::ann::{forward, import};
 use megasim::convert::manifest::{Accuracy, Manifest};
-use megasim::convert::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
+use megasim::convert::quantize::{DEFAULT_SCALING_FACTOR, DEFAULT_TICKS_PER_MS, Quantization};
 use megasim::convert::{self, Converted, Format as NetfileFormat, Options, normalize};
 use megasim::dataset::{Dataset, Format};
 use megasim::network::Reset;
@@ -48,6 +48,12 @@ pub struct Arguments {
     /// Write only what the original MegaSim reads: no strides, no maximum pooling
     #[arg(long)]
     plain_megasim: bool,
+    /// Convert maximum pooling as average pooling
+    #[arg(long)]
+    max_to_average: bool,
+    /// Ticks of a millisecond, for layers with binary activations, which fire once in each; show samples with as many
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    ticks_per_ms: u32,
     /// Replace an earlier result
     #[arg(long)]
     force: bool,
@@ -98,8 +104,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             threshold: arguments.v_thresh,
             reset,
             initial_potential: arguments.initial_potential,
+            ticks_per_ms: arguments.ticks_per_ms,
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
+        max_to_average: arguments.max_to_average,
+        ..Options::default()
     };
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;

@@ -5,26 +5,32 @@
 //!   where a bias is.
 //! - A convolution has one neuron an output, so nothing needs cropping: output `X` reads input `x` with the tap `i` where
 //!   `X * stride = x + padding - i`, so with a kernel flipped on both axes `Dx = padding - (kernel - 1)`.
+//! - A transposed convolution is the same the other way round: `x_expand` is its stride, `Dx = -padding`, the kernel as it is. A kernel
+//!   that is 0 throughout has no port.
 //! - An average is an integrating convolution whose threshold is the sum of its weights, so that truncation does not bias it.
 //! - The original format has no strides and no maximum pooling ([`Format::Original`]). There an average over windows that do not
 //!   overlap passes every input spike under the address of its window; the factor is in the weights of the next layer
 //!   ([`Pooled::Sum`](super::normalize::Pooled::Sum)).
 
 mod pool;
+mod relay;
 
-use super::parsed::{Connection, LayerKind, Parsed, Source, Weights};
+use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, Weights};
 use super::quantize::{Overflow, Quantization};
 use crate::ann::graph::Shape;
 use crate::network::{
     Array, Conv, ConvPort, DEFAULT_T_MAX, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, Module,
     ModuleKind, Network, NetworkBuilder, NeuronParameters, NodeId, Output, Timing,
 };
+use ndarray::s;
 use std::sync::Arc;
 
 /// Name of the input node; with several maps `InputLayer_0`, `InputLayer_1`, ...
 pub const INPUT: &str = "InputLayer";
 /// Name of the node whose events make biases act.
 pub const BIAS_CLOCK: &str = "bias_clk";
+/// Name of the node whose events make a softmax output fire.
+pub const SOFTMAX_CLOCK: &str = "softmax_input";
 /// Name of the node whose events reset all modules.
 pub const RESET: &str = "reset_event";
 
@@ -74,6 +80,8 @@ pub struct Emitted {
     pub bias_clock: Option<NodeId>,
     /// The reset.
     pub reset: NodeId,
+    /// The clock at whose events a softmax output fires.
+    pub control: Option<NodeId>,
 }
 
 /// Makes the modules of a normalised network.
@@ -82,7 +90,11 @@ pub struct Emitted {
 /// Where a number does not fit, or where the format cannot express a layer.
 pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Result<Emitted, Error> {
     let biases = parsed.layers.iter().enumerate().map(|(k, layer)| match &layer.operation {
-        LayerKind::Population { bias: Some(bias), .. } => quantized_bias(&parsed.name(k), quantization, bias.iter()),
+        // A step is tested at each event of the bias clock, so that it fires with it.
+        LayerKind::Population { bias: None, role: Role::Step, .. } => Ok(Some(vec![0; channels(layer.shape)])),
+        LayerKind::Population { bias: Some(bias), role, .. } => {
+            quantized_bias(&parsed.name(k), quantization, bias.iter(), *role == Role::Step)
+        }
         _ => Ok(None),
     });
     let biases = biases.collect::<Result<Vec<_>, _>>()?;
@@ -96,25 +108,30 @@ pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Res
         _ => vec![source(INPUT)?],
     };
     let bias_clock = biases.iter().any(Option::is_some).then(|| source(BIAS_CLOCK)).transpose()?;
+    let has_softmax =
+        |layer: &ParsedLayer| matches!(layer.operation, LayerKind::Population { role: Role::Softmax, .. });
+    let control = parsed.layers.iter().any(has_softmax).then(|| source(SOFTMAX_CLOCK)).transpose()?;
     let reset = source(RESET)?;
-    let mut emitter = Emitter { parsed, quantization, format, builder, input, layers: Vec::new(), bias_clock, reset };
+    let mut emitter =
+        Emitter { parsed, quantization, format, builder, input, layers: Vec::new(), bias_clock, reset, control };
     for (number, bias) in biases.into_iter().enumerate() {
         let nodes = emitter.layer(number, bias)?;
         emitter.layers.push(nodes);
     }
     let Emitter { builder, input, layers, .. } = emitter;
     let network = builder.build(DEFAULT_T_MAX).map_err(|fault| Error::Module { layer: "Tmax".into(), fault })?;
-    Ok(Emitted { network, input, layers, bias_clock, reset })
+    Ok(Emitted { network, input, layers, bias_clock, reset, control })
 }
 
-/// One integer a map or neuron; none if all are zero.
+/// One integer a map or neuron; none if all are zero and none is needed.
 fn quantized_bias<'a>(
     name: &str,
     quantization: &Quantization,
     bias: impl Iterator<Item = &'a f32>,
+    needed: bool,
 ) -> Result<Option<Vec<i32>>, Overflow> {
     let bias = bias.map(|&bias| quantization.integer(name, "bias", bias.into())).collect::<Result<Vec<_>, _>>()?;
-    Ok(Some(bias).filter(|bias| bias.iter().any(|&bias| bias != 0)))
+    Ok(Some(bias).filter(|bias| needed || bias.iter().any(|&bias| bias != 0)))
 }
 
 struct Emitter<'a> {
@@ -126,6 +143,7 @@ struct Emitter<'a> {
     layers: Vec<Vec<NodeId>>,
     bias_clock: Option<NodeId>,
     reset: NodeId,
+    control: Option<NodeId>,
 }
 
 impl Emitter<'_> {
@@ -141,14 +159,15 @@ impl Emitter<'_> {
         let layer = &parsed.layers[number];
         let name = parsed.name(number);
         match &layer.operation {
-            LayerKind::Population { connections, .. } => match layer.shape {
+            LayerKind::Relay { source, route } => self.relay(&name, layer.shape, *source, route),
+            LayerKind::Population { connections, role, .. } => match layer.shape {
                 Shape::Maps { channels, height, width } => (0..channels)
                     .map(|map| {
                         let bias = bias.as_ref().map(|bias| bias[map]);
-                        self.convolution(&name, map, (height, width), connections, bias)
+                        self.convolution(&name, map, (height, width), connections, bias, *role)
                     })
                     .collect(),
-                Shape::Features(n) => Ok(vec![self.fully_connected(&name, n, connections, bias)?]),
+                Shape::Features(n) => Ok(vec![self.fully_connected(&name, n, connections, bias, *role)?]),
             },
             LayerKind::AveragePool { source, windows, count_padding } => {
                 self.average_pool(&name, layer.shape, *source, windows, *count_padding)
@@ -194,12 +213,37 @@ impl Emitter<'_> {
         self.neurons(layer, self.quantization.integer(layer, "threshold", self.quantization.threshold)?)
     }
 
+    /// Neurons that do with their input what their role says.
+    fn of_role(&self, layer: &str, role: Role) -> Result<NeuronParameters, Error> {
+        let usual = self.threshold(layer)?;
+        Ok(match role {
+            Role::Rectifier | Role::Excess | Role::Softmax => usual,
+            // The least threshold, so that the potential is the sum so far, and one spike a millisecond.
+            Role::Step => NeuronParameters {
+                threshold_plus: 1,
+                membrane_reset: 0,
+                t_min: self.quantization.ticks_per_ms.into(),
+                ..usual
+            },
+            Role::Signed => NeuronParameters {
+                threshold_minus: -usual.threshold_plus,
+                fires_minus: true,
+                membrane_reset: 0,
+                ..usual
+            },
+            Role::Accumulator => {
+                NeuronParameters { threshold_plus: i32::MAX - 1, fires_plus: false, membrane_reset: 0, ..usual }
+            }
+        })
+    }
+
     fn fully_connected(
         &mut self,
         name: &str,
         population: usize,
         connections: &[Connection],
         bias: Option<Vec<i32>>,
+        role: Role,
     ) -> Result<NodeId, Error> {
         let mut inputs = Vec::new();
         let mut ports = Vec::new();
@@ -224,9 +268,17 @@ impl Emitter<'_> {
         inputs.push(self.reset);
         ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: vec![0; population].into() });
         let array = Array { nx: size(population), ny: 1, x_min: 0, y_min: 0 };
-        let neurons = self.threshold(name)?;
+        let neurons = self.of_role(name, role)?;
+        if let (Role::Softmax, Some(control)) = (role, self.control) {
+            inputs.insert(inputs.len() - 1, control);
+            ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: vec![0; population].into() });
+        }
         let full = FullyConnected { array, neurons, ports, output: Output::whole(array) };
-        self.module(name, name, ModuleKind::FullyConnected(full), inputs)
+        let kind = match role {
+            Role::Softmax => ModuleKind::Softmax(full),
+            _ => ModuleKind::FullyConnected(full),
+        };
+        self.module(name, name, kind, inputs)
     }
 
     fn convolution(
@@ -236,12 +288,22 @@ impl Emitter<'_> {
         (height, width): (usize, usize),
         connections: &[Connection],
         bias: Option<i32>,
+        role: Role,
     ) -> Result<NodeId, Error> {
         let mut inputs = Vec::new();
         let mut ports = Vec::new();
         for Connection { source, weights } in connections {
-            let Weights::Convolution { kernels, strides, padding, dilation, groups } = weights else {
-                return Err(Error::Format { layer: name.into(), reason: "expected kernels before maps".into() });
+            let (kernels, strides, padding, dilation, groups) = match weights {
+                Weights::Convolution { kernels, strides, padding, dilation, groups } => {
+                    (kernels, strides, padding, dilation, groups)
+                }
+                Weights::Transposed { .. } => {
+                    self.transposed(name, map, *source, weights, &mut inputs, &mut ports)?;
+                    continue;
+                }
+                Weights::Dense(_) => {
+                    return Err(Error::Format { layer: name.into(), reason: "expected kernels before maps".into() });
+                }
             };
             let (out, per_group, kernel_height, kernel_width) = kernels.dim();
             let first = map / (out / groups) * per_group;
@@ -249,6 +311,9 @@ impl Emitter<'_> {
             let extent = |kernel: usize, dilation: usize| (kernel.max(1) - 1) * dilation + 1;
             let (ny, nx) = (extent(kernel_height, dilation.0), extent(kernel_width, dilation.1));
             for channel in 0..per_group {
+                if kernels.slice(s![map, channel, .., ..]).iter().all(|&weight| weight == 0.0) {
+                    continue;
+                }
                 let mut taps = vec![0; nx * ny];
                 for j in 0..kernel_height {
                     for i in 0..kernel_width {
@@ -276,7 +341,7 @@ impl Emitter<'_> {
             ports.push(plain_port(size(width), size(height), 0, 0, vec![bias; width * height].into()));
         }
         let array = Array { nx: size(width), ny: size(height), x_min: 0, y_min: 0 };
-        let neurons = self.threshold(name)?;
+        let neurons = self.of_role(name, role)?;
         let conv = Conv { array, neurons, ports, output: Output::whole(array) };
         self.conv_with_reset(name, map, conv, inputs)
     }
@@ -322,4 +387,12 @@ fn size(n: usize) -> u32 {
 /// `Dx` of a flipped kernel of `n` columns.
 fn offset(padding: usize, n: usize) -> i32 {
     i32::try_from(padding as i64 - (n as i64 - 1)).unwrap_or(i32::MIN)
+}
+
+/// Maps, or numbers of a vector.
+fn channels(shape: Shape) -> usize {
+    match shape {
+        Shape::Features(n) => n,
+        Shape::Maps { channels, .. } => channels,
+    }
 }

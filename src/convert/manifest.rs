@@ -149,6 +149,16 @@ pub struct Conversion {
     pub initial_potential: f64,
     /// Whether only the original format was used.
     pub plain_megasim: bool,
+    /// Whether averages took the place of maximum pooling.
+    #[serde(default)]
+    pub max_to_average: bool,
+    /// Ticks of a millisecond that neurons which tell spikes by time were made for.
+    #[serde(default = "default_ticks")]
+    pub ticks_per_ms: u32,
+}
+
+fn default_ticks() -> u32 {
+    super::quantize::DEFAULT_TICKS_PER_MS
 }
 
 /// What a reset is called on the command line and in the manifest.
@@ -213,6 +223,8 @@ impl Manifest {
                 reset: reset_name(options.quantization.reset).into(),
                 initial_potential: options.quantization.initial_potential,
                 plain_megasim: options.format == emit::Format::Original,
+                max_to_average: options.max_to_average,
+                ticks_per_ms: options.quantization.ticks_per_ms,
             },
             analog: None,
         }

@@ -20,6 +20,7 @@ pub use emit::{Emitted, Format};
 pub use manifest::Manifest;
 pub use normalize::Normalized;
 pub use quantize::Quantization;
+pub use simplify::OutputForm;
 
 use crate::ann::graph::{Graph, Shape};
 use crate::encode::{self, Layout};
@@ -36,6 +37,10 @@ pub struct Options {
     pub quantization: Quantization,
     /// Which netfiles may be written.
     pub format: Format,
+    /// What the neurons of the output do.
+    pub output: OutputForm,
+    /// Averages take the place of maximum pooling.
+    pub max_to_average: bool,
 }
 
 impl Default for Options {
@@ -44,6 +49,8 @@ impl Default for Options {
             percentile: normalize::DEFAULT_PERCENTILE,
             quantization: Quantization::default(),
             format: Format::Extended,
+            output: OutputForm::default(),
+            max_to_average: false,
         }
     }
 }
@@ -93,7 +100,8 @@ pub struct Converted {
 /// # Errors
 /// Where a layer has no spiking form, where samples do not fit, where a number does not fit the netfiles.
 pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
-    let parsed = simplify::simplify(graph)?;
+    let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
+    let parsed = simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)?;
     let percentiles = normalize::percentiles(&parsed, samples, options.percentile)?;
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,

@@ -5,11 +5,11 @@
 //! normalisation set, and 1 for the input. B. Rueckauer et al., "Conversion of continuous-valued deep networks to efficient
 //! event-driven networks for image classification", Front. Neurosci. 11:682 (2017), section 2.2.1.
 
-use super::parsed::{LayerKind, Parsed, Source};
+use super::parsed::{LayerKind, Parsed, Role, Source};
 use super::percentile::{Counts, Search};
 use crate::ann::forward::{WrongBatch, visit_activations};
 use crate::ann::graph::Fault;
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, CowArray, Ix2};
 
 /// The percentile that is used where none is given.
 pub const DEFAULT_PERCENTILE: f64 = 99.9;
@@ -80,20 +80,20 @@ pub fn percentiles(parsed: &Parsed, samples: ArrayView2<f32>, percentile: f64) -
     let (graph, ids) = parsed.graph()?;
     let samples = parsed.addressed(samples);
     // Which parsed layer's percentile a layer of the graph gives.
-    let mut population: Vec<Option<usize>> = vec![None; graph.layers().len()];
+    let mut population: Vec<Option<(usize, Role)>> = vec![None; graph.layers().len()];
     for (number, layer) in parsed.layers.iter().enumerate() {
-        if matches!(layer.operation, LayerKind::Population { .. }) {
-            population[ids[number]] = Some(number);
+        if let LayerKind::Population { role, .. } = layer.operation {
+            population[ids[number]] = Some((number, role));
         }
     }
     let mut counts: Vec<Counts> = vec![Counts::default(); parsed.layers.len()];
     let mut not_finite = None;
     visit_activations(&graph, samples.view(), |_, layer, activations| {
-        if let Some(number) = population[layer] {
+        if let Some((number, role)) = population[layer] {
             if let Some(&value) = activations.iter().find(|value| !value.is_finite()) {
                 not_finite.get_or_insert((number, value));
             } else {
-                counts[number].add(activations);
+                counts[number].add(magnitudes(role, activations).iter());
             }
         }
     })?;
@@ -102,11 +102,21 @@ pub fn percentiles(parsed: &Parsed, samples: ArrayView2<f32>, percentile: f64) -
     }
     let mut searches: Vec<Option<Search>> = counts.iter().map(|counts| counts.search(percentile)).collect();
     visit_activations(&graph, samples.view(), |_, layer, activations| {
-        if let Some(search) = population[layer].and_then(|number| searches[number].as_mut()) {
-            search.add(activations);
+        if let Some((number, role)) = population[layer]
+            && let Some(search) = searches[number].as_mut()
+        {
+            search.add(magnitudes(role, activations).iter());
         }
     })?;
     Ok(searches.into_iter().map(|search| search.map(|search| search.value())).collect())
+}
+
+/// What counts of the activations of a population: those above 0, and where outputs may be negative those below, too.
+fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f32, Ix2> {
+    match role {
+        Role::Rectifier | Role::Excess | Role::Step => activations.into(),
+        Role::Signed | Role::Accumulator | Role::Softmax => activations.mapv(f32::abs).into(),
+    }
 }
 
 /// Scales the weights of a parsed network.
@@ -124,16 +134,24 @@ pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Resul
             Source::Layer(layer) => scales[layer],
         };
         let l_out = match &mut layer.operation {
-            LayerKind::MaxPool { source, .. } | LayerKind::Flatten { source } => scale(*source),
+            LayerKind::MaxPool { source, .. } | LayerKind::Flatten { source } | LayerKind::Relay { source, .. } => {
+                scale(*source)
+            }
             LayerKind::AveragePool { source, windows, .. } => match pooled {
                 Pooled::Mean => scale(*source),
                 Pooled::Sum => scale(*source) / (windows.size.0 * windows.size.1) as f64,
             },
-            LayerKind::Population { connections, bias } => {
-                let l_out = l.get(number).copied().flatten().unwrap_or_else(|| {
-                    silent.push(number);
-                    1.0
-                });
+            LayerKind::Population { connections, bias, role } => {
+                let l_out = match role {
+                    // It fires once a millisecond or not at all.
+                    Role::Step => 1.0,
+                    _ => l.get(number).copied().flatten().unwrap_or_else(|| {
+                        if *role != Role::Excess {
+                            silent.push(number);
+                        }
+                        1.0
+                    }),
+                };
                 let fault = || Error::Scale { layer: layer.source_name.clone(), scale: l_out };
                 for connection in connections {
                     connection.weights.scale(scale(connection.source) / l_out);

@@ -35,6 +35,18 @@ pub enum Weights {
         /// Groups of channels that do not see each other.
         groups: usize,
     },
+    /// The transpose of a convolution, `(in, out / groups, kernel height, kernel width)`, as in
+    /// [`Operation::TransposedConvolution`].
+    Transposed {
+        /// The kernels.
+        kernels: Array4<f32>,
+        /// Distance between the outputs of neighbouring inputs.
+        strides: (usize, usize),
+        /// Cells cut off the output.
+        padding: Padding,
+        /// Groups of channels that do not see each other.
+        groups: usize,
+    },
 }
 
 impl Weights {
@@ -42,7 +54,7 @@ impl Weights {
     pub fn iter(&self) -> impl Iterator<Item = &f32> {
         let (dense, kernels) = match self {
             Self::Dense(weights) => (Some(weights), None),
-            Self::Convolution { kernels, .. } => (None, Some(kernels)),
+            Self::Convolution { kernels, .. } | Self::Transposed { kernels, .. } => (None, Some(kernels)),
         };
         dense.into_iter().flatten().chain(kernels.into_iter().flatten())
     }
@@ -52,7 +64,9 @@ impl Weights {
         let scale = |weight: &mut f32| *weight = (f64::from(*weight) * factor) as f32;
         match self {
             Self::Dense(weights) => weights.iter_mut().for_each(scale),
-            Self::Convolution { kernels, .. } => kernels.iter_mut().for_each(scale),
+            Self::Convolution { kernels, .. } | Self::Transposed { kernels, .. } => {
+                kernels.iter_mut().for_each(scale);
+            }
         }
     }
 }
@@ -83,15 +97,97 @@ impl Windows {
     }
 }
 
+/// What the neurons of a population do with the sum of their input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// They fire at its rate where it is above 0: a ReLU.
+    Rectifier,
+    /// The same; what a ReLU with a maximum would have above it, which another population subtracts. Mostly silent.
+    Excess,
+    /// They fire once a millisecond where the sum so far is above 0: a step from 0 to 1.
+    Step,
+    /// They fire at its rate, spikes of its sign: a linear activation.
+    Signed,
+    /// They never fire: their potential is the sum. Only at the output.
+    Accumulator,
+    /// They never fire by themselves; the one with the largest potential does on each event of a clock. Only at the output.
+    Softmax,
+}
+
+impl Role {
+    /// The function of real numbers that its rates are, at the output without what only softmax would add.
+    pub fn activation(self) -> Activation {
+        match self {
+            Self::Rectifier | Self::Excess => Activation::RELU,
+            Self::Step => Activation::BinaryStep,
+            Self::Signed | Self::Accumulator | Self::Softmax => Activation::Linear,
+        }
+    }
+}
+
+/// How a relay passes the spikes of its source on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what lies outside is cut
+    /// off. Pairs are `(vertical, horizontal)`.
+    Shift {
+        /// 1 or more.
+        expand: (usize, usize),
+        /// Rows and columns.
+        offset: (i64, i64),
+    },
+    /// Cell `k` of the maps, map after map, takes number `numbers[k]` of a vector.
+    Gather {
+        /// One a cell.
+        numbers: Vec<usize>,
+    },
+}
+
+impl Route {
+    /// The same in real numbers, one operation behind the other.
+    fn operations(&self, from: Shape, to: Shape) -> Vec<Operation> {
+        match self {
+            Self::Gather { numbers } => vec![Operation::Gather { numbers: numbers.clone() }],
+            Self::Shift { expand, offset } => {
+                let size = |shape| match shape {
+                    Shape::Maps { height, width, .. } => (height as i64, width as i64),
+                    Shape::Features(n) => (1, n as i64),
+                };
+                let ((height, width), (to_height, to_width)) = (size(from), size(to));
+                let after = |n: i64, expand: usize, offset: i64, to: i64| to - n * expand as i64 - offset;
+                let (bottom, right) =
+                    (after(height, expand.0, offset.0, to_height), after(width, expand.1, offset.1, to_width));
+                let grow = |n: i64| n.max(0) as usize;
+                let sides = |sign: i64| Padding {
+                    top: grow(sign * offset.0),
+                    bottom: grow(sign * bottom),
+                    left: grow(sign * offset.1),
+                    right: grow(sign * right),
+                };
+                vec![Operation::Upsample { factors: *expand }, Operation::ZeroPad(sides(1)), Operation::Crop(sides(-1))]
+            }
+        }
+    }
+}
+
 /// What a parsed layer does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerKind {
-    /// Integrate-and-fire neurons: the sum of all connections plus a bias per map (or neuron), rectified.
+    /// Integrate-and-fire neurons: the sum of all connections plus a bias per map (or neuron), and what their role makes of it.
     Population {
         /// At least one.
         connections: Vec<Connection>,
         /// One number per map or neuron.
         bias: Option<Array1<f32>>,
+        /// What they do with the sum.
+        role: Role,
+    },
+    /// One neuron a cell that passes each spike on: a change of place.
+    Relay {
+        /// Maps, or a vector.
+        source: Source,
+        /// What goes where.
+        route: Route,
     },
     /// The mean of each window.
     AveragePool {
@@ -138,6 +234,7 @@ impl ParsedLayer {
             }
             LayerKind::AveragePool { source, .. }
             | LayerKind::MaxPool { source, .. }
+            | LayerKind::Relay { source, .. }
             | LayerKind::Flatten { source } => {
                 vec![*source]
             }
@@ -204,7 +301,7 @@ impl Parsed {
                 Source::Layer(layer) => ids[layer],
             };
             let operation = match &layer.operation {
-                LayerKind::Population { connections, bias } => {
+                LayerKind::Population { connections, bias, role } => {
                     let mut parts = Vec::new();
                     for (k, Connection { source, weights }) in connections.iter().enumerate() {
                         let bias = bias.clone().filter(|_| k == 0);
@@ -213,13 +310,34 @@ impl Parsed {
                             Weights::Convolution { kernels, strides, padding, dilation, groups } => {
                                 Operation::Convolution { weights: kernels, bias, strides, padding, dilation, groups }
                             }
+                            Weights::Transposed { kernels, strides, padding, groups } => {
+                                Operation::TransposedConvolution { weights: kernels, bias, strides, padding, groups }
+                            }
                         };
-                        parts.push(builder.add(format!("{name} {k}"), &layer.kind, operation, &[id(*source, &ids)])?);
+                        let (name, inputs) = (format!("{name} {k}"), [id(*source, &ids)]);
+                        parts.push(builder.add_shaped(name, &layer.kind, operation, &inputs, layer.shape)?);
                     }
                     if parts.len() > 1 {
                         parts = vec![builder.add(format!("{name} sum"), "Add", Operation::Add, &parts)?];
                     }
-                    ids.push(builder.add(name, "Activation", Operation::Activation(Activation::RELU), &parts)?);
+                    ids.push(builder.add(name, "Activation", Operation::Activation(role.activation()), &parts)?);
+                    continue;
+                }
+                LayerKind::Relay { source, route } => {
+                    let from = self.shape(*source);
+                    let mut last = id(*source, &ids);
+                    let operations = route.operations(from, layer.shape);
+                    let count = operations.len();
+                    for (k, operation) in operations.into_iter().enumerate() {
+                        let name = if k + 1 == count { name.clone() } else { format!("{name} {k}") };
+                        let shape =
+                            if matches!(operation, Operation::Gather { .. }) { Some(layer.shape) } else { None };
+                        last = match shape {
+                            Some(shape) => builder.add_shaped(name, &layer.kind, operation, &[last], shape)?,
+                            None => builder.add(name, &layer.kind, operation, &[last])?,
+                        };
+                    }
+                    ids.push(last);
                     continue;
                 }
                 // Zeros around a map may hold whole windows, which padding of a pooling may not; rates are not below them.

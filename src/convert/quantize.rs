@@ -2,6 +2,9 @@
 
 use crate::network::Reset;
 
+/// Ticks of a millisecond where nothing else is asked for; samples are shown with as many.
+pub const DEFAULT_TICKS_PER_MS: u32 = 10;
+
 /// What a weight, bias or threshold of 1 becomes where nothing else is asked for; SNN toolbox's default.
 pub const DEFAULT_SCALING_FACTOR: f64 = 10_000_000.0;
 
@@ -33,11 +36,19 @@ pub struct Quantization {
     /// Where potentials start, as a part of the threshold, below 1. A half rounds the first spikes instead of delaying them (T. Bu
     /// et al., "Optimized potential initialization for low-latency spiking neural networks", AAAI 2022); SNN toolbox has 0.
     pub initial_potential: f64,
+    /// Ticks of a millisecond, for neurons whose spikes are told by time.
+    pub ticks_per_ms: u32,
 }
 
 impl Default for Quantization {
     fn default() -> Self {
-        Self { scaling_factor: DEFAULT_SCALING_FACTOR, threshold: 1.0, reset: Reset::Subtract, initial_potential: 0.0 }
+        Self {
+            scaling_factor: DEFAULT_SCALING_FACTOR,
+            threshold: 1.0,
+            reset: Reset::Subtract,
+            initial_potential: 0.0,
+            ticks_per_ms: DEFAULT_TICKS_PER_MS,
+        }
     }
 }
 

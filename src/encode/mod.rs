@@ -39,7 +39,7 @@ use std::iter::repeat_n;
 pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
 
 /// Ticks of a millisecond where nothing else is asked for; `docs/conversion.md` says why.
-pub const DEFAULT_TICKS_PER_MS: u32 = 10;
+pub const DEFAULT_TICKS_PER_MS: u32 = crate::convert::quantize::DEFAULT_TICKS_PER_MS;
 
 /// How long a sample is shown, and how fine time is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -118,6 +118,9 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
             let permuted = maps.expect("whole rows").permuted_axes([0, axes[0] + 1, axes[1] + 1, axes[2] + 1]);
             permuted.as_standard_layout().into_owned().into_shape_with_order((n, to.len())).expect("whole rows")
         }
+        Operation::Gather { numbers } => map_samples(values, to, |input, output| {
+            output.iter_mut().zip(numbers).for_each(|(out, &number)| *out = input[number]);
+        }),
         Operation::Upsample { factors } => {
             let (_, _, width) = dimensions(from);
             let (_, _, out_width) = dimensions(to);
