@@ -18,8 +18,7 @@ use std::path::{Path, PathBuf};
 /// Convert a trained network to spiking netfiles
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The trained network; of an .npz model of 'megasim train' only --data and --out count, and the first test sample
-    /// becomes the stimulus
+    /// The trained network; of an .npz model of 'megasim train' only --data, --out and --samples count
     model: PathBuf,
     /// Directory of data: test samples, and samples to normalise with
     #[arg(long, value_name = "DIR")]
@@ -54,6 +53,9 @@ pub struct Arguments {
     /// Ticks of a millisecond, for layers with binary activations, which fire once in each; show samples with as many
     #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     ticks_per_ms: u32,
+    /// Of a model of 'megasim train': how many test samples become the stimuli, with resets between
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    samples: u32,
     /// Replace an earlier result
     #[arg(long)]
     force: bool,
@@ -88,7 +90,13 @@ fn number(text: &str, expected: &str, is_fine: impl Fn(f64) -> bool) -> Result<f
 pub fn run(arguments: &Arguments) -> Result<()> {
     if features::is_model(&arguments.model) {
         let replace = if arguments.force { Replace::Yes } else { Replace::No };
-        return features::convert(&arguments.model, &arguments.data, &arguments.out, replace);
+        return features::convert(
+            &arguments.model,
+            &arguments.data,
+            &arguments.out,
+            arguments.samples as usize,
+            replace,
+        );
     }
     if arguments.reset == ResetArgument::Zero && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");

@@ -16,7 +16,7 @@ use megasim::whole::{self, NewDirectory, Replace};
 use megasim::with_spiking_network;
 use miette::{Result, miette};
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
-use ndarray_npy::NpzWriter;
+use ndarray_npy::{NpzWriter, WriteNpyExt};
 use rayon::prelude::*;
 use serde_json::json;
 use std::fs::File;
@@ -210,32 +210,39 @@ fn is_list(path: &Path) -> bool {
 /// Ticks of a time bin in netfiles: a millisecond of microseconds.
 const TICKS_PER_BIN: Tick = 1000;
 
-/// Writes a model as netfiles, with the first test sample as their stimulus.
-pub fn convert(model: &Path, data: &Path, out: &Path, replace: Replace) -> Result<()> {
+/// Writes a model as netfiles, with the first test samples as their stimuli, resets between, and their classes as `labels.npy`.
+pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: Replace) -> Result<()> {
     let stored = read(model)?;
     let description = stored.network.description();
     let dataset = Dataset::open(data).map_err(report)?;
-    let samples = dataset.test(&format(description), 0, Some(1)).map_err(report)?;
+    let samples = dataset.test(&format(description), 0, Some(samples)).map_err(report)?;
     let directory = NewDirectory::create(out, replace).map_err(report)?;
-    let (netlist, wave) = with_spiking_network!(&stored.network, network => {
+    let (netlist, waves) = with_spiking_network!(&stored.network, network => {
         let netlist = to_netlist(network).map_err(|error| miette!("{}: {error}", model.display()))?;
-        (netlist, stimuli(network.encoder(), description, &samples, 0)?.wave(0))
+        let stimuli = stimuli(network.encoder(), description, &samples, 0)?;
+        (netlist, (0..stimuli.len()).map(|number| stimuli.wave(number)).collect::<Vec<_>>())
     });
-    let t_max = Tick::from(wave.time_steps()) * TICKS_PER_BIN;
+    let (stimuli, t_max) = to_stimuli(&waves, TICKS_PER_BIN);
     let netlist = netlist.with_t_max(t_max).map_err(report)?;
     let files = FileNames::of(&netlist);
-    netfile::write(directory.path(), &netlist, &to_stimuli(&wave, TICKS_PER_BIN), &files).map_err(report)?;
+    netfile::write(directory.path(), &netlist, &stimuli, &files).map_err(report)?;
+    let labels: Array1<i64> = samples.y.iter().map(|&class| class as i64).collect();
+    let path = directory.path().join("labels.npy");
+    whole::write_file(&path, Replace::No, |file| labels.write_npy(file).map_err(std::io::Error::other))
+        .map_err(report)?;
     let mut inputs = vec![model.to_path_buf()];
     inputs.extend(dataset.test_files());
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    let parameters = json!({ "ticks_per_bin": TICKS_PER_BIN });
-    let run = provenance::Run { results: &["megasim.sch"], inputs: &inputs, seed: None, parameters };
+    let parameters = json!({ "ticks_per_bin": TICKS_PER_BIN, "samples": waves.len() });
+    let run = provenance::Run { results: &["megasim.sch", "labels.npy"], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
     let modules = netlist.modules().len();
     print(&format!(
-        "{modules} modules, a bin is {TICKS_PER_BIN} ticks. Next:\n  megasim run {}/megasim.sch --out DIR\n",
-        out.display()
+        "{modules} modules, {} samples, a bin is {TICKS_PER_BIN} ticks. Next:\n  megasim run {out}/megasim.sch --out DIR\n  megasim \
+         compare {out}/megasim.sch\n",
+        waves.len(),
+        out = out.display()
     ));
     Ok(())
 }

@@ -177,16 +177,28 @@ fn conv<W: Weight>(
     Conv { array, neurons, ports: data.chain([reset]).collect(), output: Output::whole(array) }
 }
 
-/// A stimulus for each source of [`to_netlist`]: bin `b` becomes tick `b * ticks_per_bin`; no resets.
-pub fn to_stimuli(wave: &SpikeWave, ticks_per_bin: Tick) -> Vec<Stimulus> {
-    let mut events = vec![Vec::new(); wave.shape().maps()];
-    for (bin, spike) in wave.spikes() {
-        events[spike.map as usize].push(StimulusEvent {
-            t_pre: Tick::from(bin) * ticks_per_bin,
-            x: spike.x.into(),
-            y: spike.y.into(),
-            polarity: if spike.potential < 0.0 { Polarity::Negative } else { Polarity::Positive },
-        });
+/// A stimulus for each source of [`to_netlist`] and when it is over: sample after sample, an empty bin between two, in the middle of
+/// which all neurons are put back. Bin `b` of a wave is tick `b * ticks_per_bin` after its first.
+pub fn to_stimuli(waves: &[SpikeWave], ticks_per_bin: Tick) -> (Vec<Stimulus>, Tick) {
+    let maps = waves.first().map_or(0, |wave| wave.shape().maps());
+    let mut events = vec![Vec::new(); maps];
+    let mut resets = Vec::new();
+    let mut start = 0;
+    for (number, wave) in waves.iter().enumerate() {
+        if number > 0 {
+            let t_pre = start - (ticks_per_bin + 1) / 2;
+            resets.push(StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Reset });
+        }
+        for (bin, spike) in wave.spikes() {
+            events[spike.map as usize].push(StimulusEvent {
+                t_pre: start + Tick::from(bin) * ticks_per_bin,
+                x: spike.x.into(),
+                y: spike.y.into(),
+                polarity: if spike.potential < 0.0 { Polarity::Negative } else { Polarity::Positive },
+            });
+        }
+        start += (Tick::from(wave.time_steps()) + 1) * ticks_per_bin;
     }
-    events.into_iter().map(Stimulus::from_events).chain([Stimulus::new()]).collect()
+    let end = (start - ticks_per_bin).max(0);
+    (events.into_iter().chain([resets]).map(Stimulus::from_events).collect(), end)
 }

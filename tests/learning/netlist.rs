@@ -4,9 +4,10 @@ use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::learning::{
     Description, Evaluator, Fixed, SpikeWave, SpikingNetwork, Stimuli, Trainer, Weight, to_netlist, to_stimuli,
 };
-use megasim::network::EventLog;
+use megasim::network::{EventLog, Polarity};
 use ndarray::{Array1, Array3, Axis, s};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// Compares the engine's record of one stimulus with the library's waves; gives the number of neurons whose bins differ
@@ -18,7 +19,7 @@ fn compare<W: Weight>(
     input: &SpikeWave,
     ticks: i64,
 ) -> (usize, usize) {
-    let record = simulation.run(&to_stimuli(input, ticks)).unwrap();
+    let record = simulation.run(&to_stimuli(std::slice::from_ref(input), ticks).0).unwrap();
     let waves = evaluator.waves(input).unwrap();
     // Features may be taken with all input at once; what they are does not show it.
     let last = waves.last().unwrap();
@@ -119,6 +120,20 @@ fn check<W: Weight>(description: &Description, images: &Array3<f32>, seed: u64) 
         assert_eq!(differ, 0);
         all += spikes;
     }
+    // One after the other in one run, with resets between, they spike as each for itself.
+    let waves: Vec<SpikeWave> = (0..stimuli.len()).map(|number| stimuli.wave(number)).collect();
+    let mut spikes = |waves: &[SpikeWave], from: i64| {
+        let record = simulation.run(&to_stimuli(waves, 100).0).unwrap();
+        let nodes = record.nodes.iter().enumerate().flat_map(|(node, log)| {
+            let log = log.as_ref().unwrap();
+            (0..log.len()).map(move |k| (node, log.event(k)))
+        });
+        let spikes = nodes.filter(|(_, event)| event.polarity != Polarity::Reset);
+        spikes.map(|(node, event)| (event.t_pre + from, node, event.x, event.y)).collect::<BTreeSet<_>>()
+    };
+    let length = (i64::from(waves[0].time_steps()) + 1) * 100;
+    let apart = waves.chunks(1).zip(0..).flat_map(|(wave, number)| spikes(wave, number * length)).collect();
+    assert_eq!(spikes(&waves, 0), apart);
     all
 }
 
