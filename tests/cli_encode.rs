@@ -157,3 +157,46 @@ fn read_outs_stop_and_say_what_they_saved() {
     classify("--k 3").code(1).stderr(contains("--readout k_spikes"));
     classify("--readout first_spike --confidence 2").code(1).stderr(contains("--confidence goes with"));
 }
+
+#[test]
+fn presets_are_parameters_of_netfiles() {
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let digits = digits.display();
+    let convert =
+        |options: &str| megasim(path, &format!("convert {digits}/digits_cnn.keras --data {digits} {options}"));
+    convert("--preset annarchy --out a").success();
+    convert("--preset annarchy-manual --out m").success();
+    convert("--preset toolbox --out t").success();
+    convert("--out d").success();
+    let read = |file: &str| fs::read_to_string(path.join(file)).unwrap();
+    let conv = read("a/00Conv2D_8x8x8_0.prm");
+    for line in ["delay_to_arrive 1", "mask_tau 20", "THplus 95000001", "THminus -200000000", "Reset_to_reminder 0"] {
+        assert!(conv.lines().any(|found| found == line), "{line}");
+    }
+    let pool = read("a/01AveragePooling2D_8x4x4_0.prm");
+    assert!(pool.contains("THplus 90000001\n") && pool.contains("mask_tau 20\n"));
+    let dense = read("a/05Dense_32.prm");
+    assert!(dense.contains("THplus 70000001\n") && !dense.contains("mask_tau"));
+    // Only the manual lowers the output.
+    assert!(read("a/06Dense_10.prm").contains("THplus 100000001\n"));
+    // 1 - 0.05 * 7 is a little below 0.65 in floating point, there as here, so that 0.65 is above it.
+    assert!(read("m/06Dense_10.prm").contains("THplus 65000000\n"));
+    assert!(read("a/megasim.json").contains("\"mask_clock\": \"reset_event\""));
+    // The toolbox's is what is done anyway.
+    assert_eq!(read("t/05Dense_32.prm"), read("d/05Dense_32.prm"));
+    assert_eq!(read("t/megasim.json"), read("d/megasim.json"));
+    megasim(path, "run a/megasim.sch --out events").success();
+    megasim(path, &format!("classify a --data {digits} --samples 50 --encode pso --ticks-per-ms 1 --duration 200"))
+        .success()
+        .stdout(contains("50 samples"));
+
+    convert("--preset annarchy --depth-scale 2,3,4,5,6 --mask-tau 0 --floor 1 --out l").success();
+    let conv = read("l/00Conv2D_8x8x8_0.prm");
+    assert!(conv.contains("THminus -100000000\n") && !conv.contains("mask_tau"));
+    convert("--depth-scale 2 --out x").code(1).stderr(contains("--weighting model"));
+    convert("--threshold-step 0.3 --out x").code(1).stderr(contains("a threshold above 0"));
+    convert("--preset annarchy --depth-scale 0 --out x").code(2).stderr(contains("a number above 0"));
+    assert!(!path.join("x").exists());
+}

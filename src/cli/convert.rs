@@ -6,12 +6,14 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use megasim::ann::{forward, import};
 use megasim::convert::manifest::{Accuracy, Manifest};
-use megasim::convert::quantize::{DEFAULT_SCALING_FACTOR, DEFAULT_TICKS_PER_MS, Quantization};
-use megasim::convert::{self, Converted, Format as NetfileFormat, Options, normalize};
+use megasim::convert::model_based::Schedule;
+use megasim::convert::quantize::{DEFAULT_TICKS_PER_MS, Quantization};
+use megasim::convert::{self, Converted, Format as NetfileFormat, Options, Preset, Rules, Weighting, normalize};
 use megasim::dataset::{Dataset, Format};
 use megasim::network::Reset;
 use megasim::whole::{NewDirectory, Replace};
 use miette::Result;
+use ndarray::Array2;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -32,12 +34,17 @@ pub struct Arguments {
     /// Percentile of a layer's non-zero activations that becomes one spike a millisecond
     #[arg(long, value_name = "P", default_value_t = normalize::DEFAULT_PERCENTILE, value_parser = percentile)]
     percentile: f64,
-    /// What a weight of 1 becomes; the rest is cut off
-    #[arg(long, value_name = "S", default_value_t = DEFAULT_SCALING_FACTOR, value_parser = positive)]
-    scaling_factor: f64,
-    /// What a spike takes from the potential: the threshold, or all
-    #[arg(long, value_enum, default_value_t = ResetArgument::Subtract)]
-    reset: ResetArgument,
+    /// Parameters under one name; options given besides change single ones
+    #[arg(long, value_enum, default_value_t = PresetArgument::Toolbox)]
+    preset: PresetArgument,
+    /// What a weight of 1 becomes; the rest is cut off. 10000000, with ANNarchy's presets 100000000
+    #[arg(long, value_name = "S", value_parser = positive)]
+    scaling_factor: Option<f64>,
+    /// What a spike takes from the potential: the threshold (toolbox), or all (ANNarchy)
+    #[arg(long, value_enum)]
+    reset: Option<ResetArgument>,
+    #[command(flatten)]
+    rules: RuleArguments,
     /// Threshold of the neurons, before scaling
     #[arg(long, value_name = "V", default_value_t = 1.0, value_parser = positive)]
     v_thresh: f64,
@@ -61,6 +68,71 @@ pub struct Arguments {
     force: bool,
 }
 
+/// What presets set.
+#[derive(Debug, Args)]
+struct RuleArguments {
+    /// How weights are scaled: by activations on data, by the model alone, or not
+    #[arg(long, value_enum)]
+    weighting: Option<WeightingArgument>,
+    /// With --weighting model: what the largest gain of a layer in a step becomes: 'depth' (2, 3, 4, ...), a number, or one a layer with commas between
+    #[arg(long, value_name = "S")]
+    depth_scale: Option<Schedule>,
+    /// By how much each layer's threshold is below that of the one before
+    #[arg(long, value_name = "STEP", value_parser = not_negative)]
+    threshold_step: Option<f64>,
+    /// The lowest potential, as thresholds of 1 below 0
+    #[arg(long, value_name = "N", value_parser = not_negative)]
+    floor: Option<f64>,
+    /// Ticks that spikes travel to the next layer
+    #[arg(long, value_name = "TICKS", value_parser = clap::value_parser!(i64).range(0..))]
+    delay_to_arrive: Option<i64>,
+    /// Time constant in ms of the mask that convolution and pooling read instead of spikes; 0: they read spikes
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i32).range(0..))]
+    mask_tau: Option<i32>,
+}
+
+/// `--preset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PresetArgument {
+    /// SNN toolbox: percentiles of activations, reset by subtraction
+    Toolbox,
+    /// ANNarchy's converter 5.0.4 without its faults
+    Annarchy,
+    /// The same with the output's threshold lowered too, as its manual has it
+    AnnarchyManual,
+}
+
+/// `--weighting`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WeightingArgument {
+    Percentile,
+    Model,
+    AsTrained,
+}
+
+impl RuleArguments {
+    /// The rules of a preset with what is given besides.
+    fn apply(&self, rules: &mut Rules) -> Result<()> {
+        match self.weighting {
+            Some(WeightingArgument::Percentile) => rules.weighting = Weighting::Percentile,
+            Some(WeightingArgument::Model) => rules.weighting = Weighting::Model(Schedule::default()),
+            Some(WeightingArgument::AsTrained) => rules.weighting = Weighting::AsTrained,
+            None => {}
+        }
+        if let Some(schedule) = &self.depth_scale {
+            match &mut rules.weighting {
+                Weighting::Model(of) => *of = schedule.clone(),
+                _ => miette::bail!("--depth-scale goes with --weighting model"),
+            }
+        }
+        rules.threshold_step = self.threshold_step.unwrap_or(rules.threshold_step);
+        rules.floor = self.floor.or(rules.floor);
+        rules.delay_to_arrive = self.delay_to_arrive.unwrap_or(rules.delay_to_arrive);
+        rules.mask_tau = self.mask_tau.unwrap_or(rules.mask_tau);
+        Ok(())
+    }
+}
+
 /// `--reset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ResetArgument {
@@ -81,6 +153,10 @@ fn part(text: &str) -> Result<f64, String> {
     number(text, "a number from 0, below 1", |value| (0.0..1.0).contains(&value))
 }
 
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, "a number from 0 on", |value| value >= 0.0)
+}
+
 fn number(text: &str, expected: &str, is_fine: impl Fn(f64) -> bool) -> Result<f64, String> {
     let value: Option<f64> = text.parse().ok();
     value.filter(|value| value.is_finite() && is_fine(*value)).ok_or_else(|| format!("expected {expected}"))
@@ -98,17 +174,27 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             replace,
         );
     }
-    if arguments.reset == ResetArgument::Zero && arguments.initial_potential != 0.0 {
+    let preset = match arguments.preset {
+        PresetArgument::Toolbox => Preset::Toolbox,
+        PresetArgument::Annarchy => Preset::Annarchy,
+        PresetArgument::AnnarchyManual => Preset::AnnarchyManual,
+    };
+    let (mut rules, quantization) = preset.parameters();
+    arguments.rules.apply(&mut rules)?;
+    let reset = match arguments.reset {
+        Some(ResetArgument::Subtract) => Reset::Subtract,
+        Some(ResetArgument::Zero) => Reset::ToRest,
+        None => quantization.reset,
+    };
+    // A strict threshold is one more in integers, which a reset by subtraction must not see.
+    rules.strict &= reset == Reset::ToRest;
+    if reset == Reset::ToRest && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
-    let reset = match arguments.reset {
-        ResetArgument::Subtract => Reset::Subtract,
-        ResetArgument::Zero => Reset::ToRest,
-    };
     let options = Options {
         percentile: arguments.percentile,
         quantization: Quantization {
-            scaling_factor: arguments.scaling_factor,
+            scaling_factor: arguments.scaling_factor.unwrap_or(quantization.scaling_factor),
             threshold: arguments.v_thresh,
             reset,
             initial_potential: arguments.initial_potential,
@@ -116,6 +202,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
         max_to_average: arguments.max_to_average,
+        rules,
         ..Options::default()
     };
     let replace = if arguments.force { Replace::Yes } else { Replace::No };
@@ -141,7 +228,11 @@ pub fn convert_to(
     let format = Format { shape: source.input_shape(), classes: source.classes() };
     let directory = NewDirectory::create(out, replace).map_err(report)?;
 
-    let normalisation = dataset.normalization(&format).map_err(report)?;
+    let normalisation = match options.rules.weighting {
+        Weighting::Percentile => dataset.normalization(&format).map_err(report)?,
+        // The others look at no data.
+        Weighting::Model(_) | Weighting::AsTrained => Array2::zeros((0, format.shape.len())),
+    };
     let converted = convert::convert(&source.graph, normalisation.view(), options).map_err(report)?;
     warn(&converted, &normalisation);
     let test = dataset.test(&format, 0, None).map_err(report)?;
@@ -168,7 +259,7 @@ pub fn convert_to(
     Ok(manifest)
 }
 
-fn warn(converted: &Converted, samples: &ndarray::Array2<f32>) {
+fn warn(converted: &Converted, samples: &Array2<f32>) {
     let parsed = &converted.normalized.parsed;
     for &layer in &converted.normalized.silent {
         eprintln!(

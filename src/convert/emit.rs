@@ -82,6 +82,8 @@ pub struct Emitted {
     pub reset: NodeId,
     /// The clock at whose events a softmax output fires.
     pub control: Option<NodeId>,
+    /// The node whose control events make masks act, if any layer has one; the reset's.
+    pub mask_clock: Option<NodeId>,
 }
 
 /// Makes the modules of a normalised network.
@@ -120,7 +122,7 @@ pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Res
     }
     let Emitter { builder, input, layers, .. } = emitter;
     let network = builder.build(DEFAULT_T_MAX).map_err(|fault| Error::Module { layer: "Tmax".into(), fault })?;
-    Ok(Emitted { network, input, layers, bias_clock, reset, control })
+    Ok(Emitted { network, input, layers, bias_clock, reset, control, mask_clock: None })
 }
 
 /// One integer a map or neuron; none if all are zero and none is needed.

@@ -3,7 +3,7 @@
 use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
-use super::{Options, emit, shape_numbers};
+use super::{Options, Rules, emit, shape_numbers};
 use crate::encode::{self, Layout};
 use crate::netfile::FileNames;
 use crate::network::{ModuleId, Network, NodeId, Reset};
@@ -55,6 +55,9 @@ pub struct Manifest {
     pub layers: Vec<Layer>,
     /// Node that makes the biases act, once for each event; none where no layer has a bias.
     pub bias_clock: Option<String>,
+    /// Node whose control events, one a millisecond, make the masks of convolution and pooling act; none where no layer has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_clock: Option<String>,
     /// Node that resets all modules.
     pub reset_event: String,
     /// How the weights were made.
@@ -155,6 +158,9 @@ pub struct Conversion {
     /// Ticks of a millisecond that neurons which tell spikes by time were made for.
     #[serde(default = "default_ticks")]
     pub ticks_per_ms: u32,
+    /// Rules beyond layers and weights, where they are not SNN toolbox's.
+    #[serde(default, skip_serializing_if = "Rules::is_default")]
+    pub rules: Rules,
 }
 
 fn default_ticks() -> u32 {
@@ -214,6 +220,7 @@ impl Manifest {
             output,
             layers,
             bias_clock: emitted.bias_clock.as_ref().map(node),
+            mask_clock: emitted.mask_clock.as_ref().map(node),
             reset_event: node(&emitted.reset),
             conversion: Conversion {
                 percentile: options.percentile,
@@ -225,6 +232,7 @@ impl Manifest {
                 plain_megasim: options.format == emit::Format::Original,
                 max_to_average: options.max_to_average,
                 ticks_per_ms: options.quantization.ticks_per_ms,
+                rules: options.rules.clone(),
             },
             analog: None,
         }
@@ -258,7 +266,8 @@ impl Manifest {
     /// If it names nodes that are none of the network's sources, or sizes that do not fit.
     pub fn layout(&self, network: &Network) -> Result<Layout, encode::Error> {
         let InputLayer { shape, nodes, order, .. } = &self.input;
-        Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())
+        Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
+            .with_mask_clock(network, self.mask_clock.as_deref())
     }
 
     /// The output node.

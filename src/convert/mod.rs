@@ -9,10 +9,12 @@
 
 pub mod emit;
 pub mod manifest;
+pub mod model_based;
 pub mod normalize;
 pub mod parsed;
 pub mod percentile;
 pub mod quantize;
+pub mod rules;
 pub mod save;
 pub mod simplify;
 
@@ -20,6 +22,7 @@ pub use emit::{Emitted, Format};
 pub use manifest::Manifest;
 pub use normalize::Normalized;
 pub use quantize::Quantization;
+pub use rules::{Preset, Rules, Weighting};
 pub use simplify::OutputForm;
 
 use crate::ann::graph::{Graph, Shape};
@@ -29,7 +32,7 @@ use ndarray::ArrayView2;
 use normalize::Pooled;
 
 /// What a conversion can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike a millisecond.
     pub percentile: f64,
@@ -41,6 +44,8 @@ pub struct Options {
     pub output: OutputForm,
     /// Averages take the place of maximum pooling.
     pub max_to_average: bool,
+    /// Rules beyond layers and weights.
+    pub rules: Rules,
 }
 
 impl Default for Options {
@@ -51,6 +56,7 @@ impl Default for Options {
             format: Format::Extended,
             output: OutputForm::default(),
             max_to_average: false,
+            rules: Rules::default(),
         }
     }
 }
@@ -102,13 +108,23 @@ pub struct Converted {
 pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
     let parsed = simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)?;
-    let percentiles = normalize::percentiles(&parsed, samples, options.percentile)?;
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,
         Format::Original => Pooled::Sum,
     };
-    let normalized = normalize::normalize(parsed, &percentiles, pooled)?;
+    let normalized = match &options.rules.weighting {
+        Weighting::Percentile => {
+            let percentiles = normalize::percentiles(&parsed, samples, options.percentile)?;
+            normalize::normalize(parsed, &percentiles, pooled)?
+        }
+        Weighting::Model(schedule) => model_based::normalize(parsed, schedule)?,
+        Weighting::AsTrained => {
+            let ones = vec![Some(1.0); parsed.layers.len()];
+            normalize::normalize(parsed, &ones, pooled)?
+        }
+    };
     let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
+    let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;
     Ok(Converted { normalized, emitted })
 }
 
@@ -123,7 +139,9 @@ impl Converted {
         let nodes: Vec<String> = input.iter().map(name).collect();
         let parsed = &self.normalized.parsed;
         let bias_clock = bias_clock.as_ref().map(name);
-        Layout::new(network, &shape_numbers(parsed.input), &nodes, parsed.input_order.clone(), bias_clock.as_deref())
+        let order = parsed.input_order.clone();
+        let layout = Layout::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
+        layout.with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())
     }
 
     /// The output node: its addresses are the classes.

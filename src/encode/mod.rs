@@ -124,6 +124,7 @@ pub struct Layout {
     cells: usize,
     order: Option<Vec<usize>>,
     bias_clock: Option<usize>,
+    mask_clock: Option<usize>,
 }
 
 /// A layout that does not fit its network.
@@ -193,7 +194,22 @@ impl Layout {
             cells,
             order,
             bias_clock: bias_clock.map(source).transpose()?,
+            mask_clock: None,
         })
+    }
+
+    /// The same with a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each millisecond.
+    ///
+    /// # Errors
+    /// If the node is none of the network's sources.
+    pub fn with_mask_clock(mut self, network: &Network, node: Option<&str>) -> Result<Self, Error> {
+        let source = |name: &str| {
+            let node = network.node_named(name);
+            let position = node.and_then(|node| network.sources().iter().position(|&source: &NodeId| source == node));
+            position.ok_or_else(|| Error::NotASource(name.into()))
+        };
+        self.mask_clock = node.map(source).transpose()?;
+        Ok(self)
     }
 
     /// The input nodes.
@@ -291,6 +307,11 @@ impl Encoder {
         });
         if let Some(source) = layout.bias_clock {
             stimuli[source] = bias_clock(code.bias_period(clock), clock);
+        }
+        if let Some(source) = layout.mask_clock {
+            let ms = Tick::from(clock.ticks_per_ms);
+            let controls = (0..Tick::from(clock.duration)).map(|k| StimulusEvent::control(k * ms + ms - 1));
+            stimuli[source] = Stimulus::from_events(controls);
         }
         stimuli
     }
