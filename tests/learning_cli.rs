@@ -198,6 +198,28 @@ fn reward_tells_bars_apart() {
 }
 
 #[test]
+fn encoded_images_are_kept_and_taken_from_there() {
+    let place = Place::new(LINEAR);
+    let plain = place.train("plain.npz", &[]);
+    assert_eq!(plain, place.train("first.npz", &["--cache", "kept"]));
+    let kept = fs::read_dir(place.path("kept")).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&kept).unwrap();
+    assert_eq!(plain, place.train("second.npz", &["--cache", "kept"]));
+    let mut damaged = whole.clone();
+    damaged[40] ^= 1;
+    fs::write(&kept, damaged).unwrap();
+    place
+        .megasim(&["train", "net.toml", "--data", ".", "--out", "third.npz", "--cache", "kept"])
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("damaged; the images are encoded again"));
+    assert_eq!(plain, fs::read(place.path("third.npz")).unwrap());
+    assert_eq!(whole, fs::read(&kept).unwrap(), "the file is whole again");
+    // What is there is what is taken: no other images are made.
+    assert_eq!(fs::read_dir(place.path("kept")).unwrap().count(), 1);
+}
+
+#[test]
 fn killed_and_resumed_is_uninterrupted() {
     for readout in [LINEAR, REWARD] {
         let place = Place::new(readout);

@@ -1,14 +1,14 @@
 //! `megasim features`: what the last layer of a trained single-spike network fires, and how well that tells classes.
 
 use super::diagnostic::report;
+use super::stimuli::stimuli;
 use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
 use megasim::dataset::{Dataset, Format, Samples};
 use megasim::learning::{
-    AnyNetwork, Description, Encoder, Error, Evaluator, Model, SpikingNetwork, Stimuli, Weight, maps_as_svg,
-    to_netlist, to_stimuli,
+    AnyNetwork, Description, Evaluator, Model, SpikingNetwork, Stimuli, Weight, maps_as_svg, to_netlist, to_stimuli,
 };
 use megasim::netfile::{self, FileNames};
 use megasim::network::Tick;
@@ -49,6 +49,9 @@ pub struct Arguments {
     /// Threads; as many as there are processors where it is not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
+    /// Keep encoded images in this directory, and take them from there
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     /// Draw the stimulus that each map of the last layer prefers, reconstructed through the layers below
     #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
@@ -75,20 +78,6 @@ enum What {
 pub fn format(description: &Description) -> Format {
     let (height, width) = (description.input.height, description.input.width);
     Format { shape: Shape::Maps { channels: 1, height, width }, classes: description.classes().unwrap_or(1 << 16) }
-}
-
-fn images(description: &Description, samples: &Samples) -> Result<Array3<f32>> {
-    let dim = (samples.y.len(), description.input.height, description.input.width);
-    Array3::from_shape_vec(dim, samples.x.iter().copied().collect()).map_err(report)
-}
-
-/// Encoded samples; a message tells the number of one that cannot be, counted from the first in the file.
-pub fn stimuli(encoder: &Encoder, description: &Description, samples: &Samples, skip: usize) -> Result<Stimuli> {
-    let images = images(description, samples)?;
-    Stimuli::encode(encoder, images.view(), &samples.y).map_err(|error| match error {
-        Error::Image { number, source } => report(Error::Image { number: number + skip, source }),
-        other => report(other),
-    })
 }
 
 /// For each stimulus the neurons of the last layer that spike.
@@ -129,7 +118,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .map_err(report)?;
     let bytes = pool.install(|| {
         with_spiking_network!(&model.network, network => {
-            let stimuli = stimuli(network.encoder(), description, &samples, skip)?;
+            let cache = arguments.cache.as_deref();
+            let stimuli = stimuli(network.encoder(), description, &samples, skip, cache)?;
             archive(network, &stimuli, arguments.what)
         })
     })?;
@@ -219,7 +209,7 @@ pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: R
     let directory = NewDirectory::create(out, replace).map_err(report)?;
     let (netlist, waves) = with_spiking_network!(&stored.network, network => {
         let netlist = to_netlist(network).map_err(|error| miette!("{}: {error}", model.display()))?;
-        let stimuli = stimuli(network.encoder(), description, &samples, 0)?;
+        let stimuli = stimuli(network.encoder(), description, &samples, 0, None)?;
         (netlist, (0..stimuli.len()).map(|number| stimuli.wave(number)).collect::<Vec<_>>())
     });
     let (stimuli, t_max) = to_stimuli(&waves, TICKS_PER_BIN);
@@ -302,7 +292,7 @@ pub fn evaluate(question: &Question) -> Result<()> {
 fn decisions(model: &Model, samples: &Samples, skip: usize) -> Result<Vec<Option<usize>>> {
     let description = model.network.description();
     with_spiking_network!(&model.network, network => {
-        let stimuli = stimuli(network.encoder(), description, samples, skip)?;
+        let stimuli = stimuli(network.encoder(), description, samples, skip, None)?;
         let evaluator = Evaluator::new(network).map_err(report)?;
         Ok((0..stimuli.len())
             .into_par_iter()

@@ -16,6 +16,7 @@ mod interrupt;
 mod presentation;
 mod results;
 mod run;
+mod stimuli;
 mod subject;
 mod tables;
 mod train;

@@ -1,7 +1,8 @@
 //! `megasim train`: a single-spike network learns from images.
 
 use super::diagnostic::report;
-use super::features::{feature_sets, stimuli};
+use super::features::feature_sets;
+use super::stimuli::stimuli;
 use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Threads; as many as there are processors where it is not given. They change the time, not the model
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
+    /// Keep encoded images in this directory, and take them from there
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     /// Replace an existing model, and forget a checkpoint
     #[arg(long)]
     force: bool,
@@ -105,7 +109,7 @@ fn train<W: Weight>(
     let samples = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
     let format = super::features::format(description);
     let samples = data.train(&format, 0, samples).map_err(report)?;
-    let stimuli = stimuli(trainer.network().encoder(), description, &samples, 0)?;
+    let stimuli = stimuli(trainer.network().encoder(), description, &samples, 0, arguments.cache.as_deref())?;
 
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec} {eta}") {

@@ -8,6 +8,7 @@ use super::winners::Contest;
 use super::{Convolution, Error, Pooling, Shape, Spike, SpikeWave, Weight};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 /// Whether layers that only matter while others learn are in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +171,7 @@ pub(super) enum State<W: Weight> {
 }
 
 /// A wave in little memory: flat indices (map, y, x) by bin, the highest bit for spikes of -1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PackedWave {
     spikes: Box<[u32]>,
     /// (bin, end of its spikes), for the bins that hold some.
@@ -181,6 +182,17 @@ pub(super) struct PackedWave {
 const NEGATIVE: u32 = 1 << 31;
 
 impl PackedWave {
+    /// Whether a wave of this shape could be so packed.
+    pub(super) fn fits(&self, shape: Shape) -> bool {
+        let ends = self.bins.last().map_or(0, |&(_, end)| end as usize) == self.spikes.len();
+        let bins = self.bins.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1)
+            && self.bins.first().is_none_or(|&(_, end)| end > 0)
+            && self.bins.last().is_none_or(|&(bin, _)| bin < self.time_steps);
+        ends && bins
+            && self.time_steps > 0
+            && self.spikes.iter().all(|&spike| ((spike & !NEGATIVE) as usize) < shape.len())
+    }
+
     pub(super) fn new(wave: &SpikeWave) -> Self {
         let shape = wave.shape();
         let pack = |spike: &Spike| {

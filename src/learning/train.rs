@@ -46,6 +46,22 @@ impl Stimuli {
             .collect::<Result<_, _>>()?;
         Ok(Self { shape: encoder.shape(), waves, labels: labels.into() })
     }
+    /// The waves as bytes, to be kept and given back to [`Stimuli::from_bytes`].
+    ///
+    /// # Errors
+    /// If memory does not suffice.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_stdvec(&self.waves)
+    }
+
+    /// Waves that [`Stimuli::to_bytes`] gave, of as many images as there are labels, for networks that take this shape; nothing
+    /// if the bytes are of anything else.
+    pub fn from_bytes(bytes: &[u8], shape: Shape, labels: &[usize]) -> Option<Self> {
+        let (waves, rest): (Vec<PackedWave>, _) = postcard::take_from_bytes(bytes).ok()?;
+        let good = rest.is_empty() && waves.len() == labels.len() && waves.iter().all(|wave| wave.fits(shape));
+        good.then(|| Self { shape, waves, labels: labels.into() })
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.waves.len()
