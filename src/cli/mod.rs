@@ -14,10 +14,12 @@ mod eval;
 mod features;
 mod interrupt;
 mod presentation;
+mod report;
 mod results;
 mod run;
 mod stimuli;
 mod subject;
+mod sweep;
 mod tables;
 mod train;
 
@@ -48,7 +50,9 @@ enum Command {
     Encode(encode::Arguments),
     Eval(eval::Arguments),
     Features(features::Arguments),
+    Report(report::Arguments),
     Run(run::Arguments),
+    Sweep(sweep::Arguments),
     Train(train::Arguments),
 }
 
@@ -72,7 +76,9 @@ pub fn main() -> ExitCode {
             Ok(equal) => return exit_code(equal),
             Err(report) => Err(report),
         },
+        Some(Command::Report(arguments)) => report::run(&arguments),
         Some(Command::Run(arguments)) => run::run(&arguments),
+        Some(Command::Sweep(arguments)) => sweep::run(&arguments),
         None => match line.schematic {
             Some(schematic) => run::run_in_place(&schematic),
             None => demo::run(),

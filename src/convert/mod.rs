@@ -106,8 +106,7 @@ pub struct Converted {
 /// # Errors
 /// Where a layer has no spiking form, where samples do not fit, where a number does not fit the netfiles.
 pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
-    let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
-    let parsed = simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)?;
+    let parsed = parse(graph, options)?;
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,
         Format::Original => Pooled::Sum,
@@ -126,6 +125,15 @@ pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Re
     let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
     let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;
     Ok(Converted { normalized, emitted })
+}
+
+/// The layers that a conversion with these options makes modules of.
+///
+/// # Errors
+/// The first layer that has no spiking form.
+pub fn parse(graph: &Graph, options: &Options) -> Result<parsed::Parsed, simplify::Unsupported> {
+    let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
+    simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)
 }
 
 impl Converted {
