@@ -19,8 +19,8 @@ pub mod learning;
 pub mod netfile;
 pub mod network;
 pub mod readout;
-pub mod report;
 pub mod study;
+pub mod toolbox;
 pub mod whole;
 
 /// The programs of the README are tested.

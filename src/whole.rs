@@ -81,19 +81,27 @@ pub struct NewDirectory {
 }
 
 impl NewDirectory {
-    /// Makes a temporary directory beside `target` (and the parents of `target`).
+    /// Refuses what [`NewDirectory::create`] would refuse, and makes nothing.
     ///
     /// # Errors
-    /// [`Error::Exists`] where a directory is there and may not be replaced, [`Error::NotADirectory`] where a file is; [`Error::Foreign`] where a directory is there that holds
-    /// other things than results of this program.
-    pub fn create(target: &Path, replace: Replace) -> Result<Self, Error> {
+    /// As there.
+    pub fn check(target: &Path, replace: Replace) -> Result<(), Error> {
         if target.exists() && !target.is_dir() {
             return Err(Error::NotADirectory(target.into()));
         }
         if replace == Replace::No && target.exists() {
             return Err(Error::Exists(target.into()));
         }
-        refuse_foreign(target).map_err(io_error(target))??;
+        refuse_foreign(target).map_err(io_error(target))?
+    }
+
+    /// Makes a temporary directory beside `target` (and the parents of `target`).
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where a directory is there and may not be replaced, [`Error::NotADirectory`] where a file is; [`Error::Foreign`] where a directory is there that holds
+    /// other things than results of this program.
+    pub fn create(target: &Path, replace: Replace) -> Result<Self, Error> {
+        Self::check(target, replace)?;
         fs::create_dir_all(parent(target)).map_err(io_error(target))?;
         let temporary =
             tempfile::Builder::new().prefix(".megasim-").tempdir_in(parent(target)).map_err(io_error(target))?;
@@ -132,9 +140,7 @@ impl NewDirectory {
 }
 
 /// Endings of the files that this program writes into directories of its own.
-const OWN_ENDINGS: [&str; 8] = ["sch", "prm", "stt", "stim", "evs", "json", "svg", "csv"];
-/// The list of the pictures in a directory that belongs to a report.
-pub const PICTURE_LIST: &str = "pictures.csv";
+const OWN_ENDINGS: [&str; 6] = ["sch", "prm", "stt", "stim", "evs", "json"];
 /// Directories inside them.
 const OWN_DIRECTORIES: [&str; 1] = ["source"];
 
@@ -159,10 +165,8 @@ fn refuse_foreign(target: &Path) -> io::Result<Result<(), Error>> {
         }
         names.push(name);
     }
-    // Other people have JSON files and pictures too.
-    let is_marked = |name: &String| {
-        ["sch", "evs"].iter().any(|ending| name.ends_with(ending)) || name == "run.json" || name == PICTURE_LIST
-    };
+    // Other people have JSON files too.
+    let is_marked = |name: &String| ["sch", "evs"].iter().any(|ending| name.ends_with(ending)) || name == "run.json";
     match names.first() {
         Some(name) if !names.iter().any(is_marked) => {
             Ok(Err(Error::Foreign { target: target.into(), entry: name.clone() }))

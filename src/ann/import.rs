@@ -229,9 +229,19 @@ pub fn read_with(path: &Path, architecture: Option<&Path>) -> Result<Model, Erro
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let architecture = architecture.map(PathBuf::from);
     let file = ModelFile { path: path.into(), bytes: bytes.into(), architecture, companions: RefCell::default() };
-    let reader = READERS.iter().find(|reader| (reader.matches)(&file)).ok_or_else(|| failed(unknown_kind(&file)))?;
+    let reader = READERS
+        .iter()
+        .filter(|_| !file.bytes.is_empty())
+        .find(|reader| (reader.matches)(&file))
+        .ok_or_else(|| failed(unknown_kind(&file)))?;
     let Imported { graph, input_order, library, version } = (reader.read)(&file).map_err(failed)?;
     let companions = file.companions.into_inner();
+    if let Some(path) = file.architecture.as_ref().filter(|path| !companions.iter().any(|own| &own.path == *path)) {
+        let message = format!(
+            "expected no description of the network, as a {library} file holds its own, found one named by --architecture"
+        );
+        return Err(failed(Problem::damaged(path.display().to_string(), message)));
+    }
     let source = Source { path: path.into(), companions, sha256, library: library.into(), version };
     Ok(Model { graph, input_order, source })
 }

@@ -74,6 +74,11 @@ enum ReadOutArgument {
 }
 
 impl DecisionArguments {
+    /// Most spikes; with more than 1, how often the right class is among the first so many.
+    pub fn top(top_k: u32) -> Self {
+        Self { top_k: NonZeroU32::new(top_k).filter(|n| n.get() > 1), ..Self::default() }
+    }
+
     /// The rule; margins of potentials in parts of this threshold.
     fn rule(&self, threshold: i32) -> ReadOut {
         let k = self.k.unwrap_or(NonZeroU32::MIN);

@@ -1,20 +1,30 @@
 //! `megasim convert`: a trained network becomes netfiles.
 
+mod settings;
+mod stages;
+
 use super::diagnostic::{self, report};
-use super::{features, print, provenance};
+use super::run::Setting;
+use super::subject::warn_of_values;
+use super::{features, print, progress, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use megasim::ann::{forward, import};
+use megasim::ann::import;
+use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
 use megasim::convert::manifest::{Accuracy, Manifest};
 use megasim::convert::model_based::Schedule;
+use megasim::convert::parsed::{LayerKind, Role};
 use megasim::convert::quantize::{DEFAULT_TICKS_PER_MS, Quantization};
-use megasim::convert::{self, Converted, Format as NetfileFormat, Options, Preset, Rules, Weighting, normalize};
-use megasim::dataset::{Dataset, Format};
+use megasim::convert::scales::Scales;
+use megasim::convert::{
+    self, Format as NetfileFormat, Normalized, Options, Precision, Preset, Rules, Weighting, normalize,
+};
+use megasim::dataset::{Dataset, Format, NORMALIZATION_SAMPLES};
 use megasim::network::Reset;
-use megasim::whole::{NewDirectory, Replace};
+use megasim::whole::{self, NewDirectory, Replace};
 use miette::Result;
-use ndarray::Array2;
 use serde_json::json;
+use stages::Stages;
 use std::path::{Path, PathBuf};
 
 /// Convert a trained network to spiking netfiles
@@ -34,6 +44,24 @@ pub struct Arguments {
     /// Percentile of a layer's non-zero activations that becomes one spike a millisecond
     #[arg(long, value_name = "P", default_value_t = normalize::DEFAULT_PERCENTILE, value_parser = percentile)]
     percentile: f64,
+    /// How much lower the percentile is for each layer further on
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = step)]
+    percentile_step: f64,
+    /// Take the scales of an earlier conversion of the same model (--save-scales)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["percentile", "percentile_step", "weighting"])]
+    scales: Option<PathBuf>,
+    /// Write the scales to this file
+    #[arg(long, value_name = "FILE")]
+    save_scales: Option<PathBuf>,
+    /// Round the weights: to so many bits (2 to 24), to Qm.f or to binary
+    #[arg(long, value_name = "BITS", default_value = "full", value_parser = precision)]
+    weight_bits: Precision,
+    /// Set a parameter of modules, GLOB.KEY=VALUE, as 'megasim run --set': refractory times, leaks, resets, delays
+    #[arg(long, value_name = "SETTING")]
+    set: Vec<Setting>,
+    /// A TOML file of such settings: a table for each glob over node names, with netfile keys
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
     /// Parameters under one name; options given besides change single ones
     #[arg(long, value_enum, default_value_t = PresetArgument::Toolbox)]
     preset: PresetArgument,
@@ -138,6 +166,15 @@ impl RuleArguments {
 enum ResetArgument {
     Subtract,
     Zero,
+    Modulo,
+}
+
+fn step(text: &str) -> Result<f64, String> {
+    number(text, "a number from 0 to 10", |value| (0.0..=10.0).contains(&value))
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    if text == "full" { Ok(Precision::Full) } else { text.parse() }
 }
 
 /// A number above 0.
@@ -184,6 +221,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let reset = match arguments.reset {
         Some(ResetArgument::Subtract) => Reset::Subtract,
         Some(ResetArgument::Zero) => Reset::ToRest,
+        Some(ResetArgument::Modulo) => Reset::Modulo,
         None => quantization.reset,
     };
     // A strict threshold is one more in integers, which a reset by subtraction must not see.
@@ -191,8 +229,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if reset == Reset::ToRest && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    if let (Some(path), Replace::No) = (&arguments.save_scales, replace)
+        && path.exists()
+    {
+        return Err(report(whole::Error::Exists(path.clone())));
+    }
+    let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
+    let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
     let options = Options {
         percentile: arguments.percentile,
+        percentile_step: arguments.percentile_step,
+        scales: scales.transpose().map_err(report)?,
+        precision: arguments.weight_bits,
         quantization: Quantization {
             scaling_factor: arguments.scaling_factor.unwrap_or(quantization.scaling_factor),
             threshold: arguments.v_thresh,
@@ -205,50 +254,105 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         rules,
         ..Options::default()
     };
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
-    let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
-    let manifest = convert_to(&model, &arguments.data, &arguments.out, &options, replace)?;
+    let mut settings = arguments.settings.as_deref().map(settings::read).transpose()?.unwrap_or_default();
+    settings.extend(arguments.set.iter().cloned());
+    let job = Job {
+        source: &model,
+        data: &arguments.data,
+        out: &arguments.out,
+        options: &options,
+        settings: &settings,
+        replace,
+    };
+    let Done { manifest, stages, scales } = convert_to(&job)?;
+    if let Some(path) = &arguments.save_scales {
+        let text = scales.to_json();
+        whole::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
+    }
     let (out, data) = (arguments.out.display(), arguments.data.display());
-    let analog = manifest.analog.map_or(String::new(), |Accuracy { samples, accuracy }| {
-        format!("The analog network is right on {:.2} % of {samples} test samples.\n", 100.0 * accuracy)
-    });
-    print(&format!("{}\n{analog}Written to {out}. Next:\n  megasim classify {out} --data {data}\n", table(&manifest)));
+    print(&format!(
+        "{}\n{stages}\nWritten to {out}. Next:\n  megasim classify {out} --data {data}\n",
+        table(&manifest)
+    ));
     Ok(())
 }
 
+/// One conversion.
+#[derive(Debug)]
+pub struct Job<'j> {
+    /// The model.
+    pub source: &'j import::Model,
+    /// Directory of data.
+    pub data: &'j Path,
+    /// Where the netfiles go.
+    pub out: &'j Path,
+    /// How it is converted.
+    pub options: &'j Options,
+    /// What is set afterwards.
+    pub settings: &'j [Setting],
+    /// Whether an earlier result may go.
+    pub replace: Replace,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Done {
+    /// As it was written.
+    pub manifest: Manifest,
+    /// The analog network at each stage.
+    pub stages: Table,
+    /// The scales of its layers.
+    pub scales: Scales,
+}
+
 /// Converts a model into a new netfile directory.
-pub fn convert_to(
-    source: &import::Model,
-    data: &Path,
-    out: &Path,
-    options: &Options,
-    replace: Replace,
-) -> Result<Manifest> {
-    let dataset = Dataset::open(data).map_err(report)?;
+pub fn convert_to(job: &Job) -> Result<Done> {
+    let Job { source, options, .. } = *job;
+    NewDirectory::check(job.out, job.replace).map_err(report)?;
+    let dataset = Dataset::open(job.data).map_err(report)?;
     let format = Format { shape: source.input_shape(), classes: source.classes() };
-    let directory = NewDirectory::create(out, replace).map_err(report)?;
-
-    let normalisation = match options.rules.weighting {
-        Weighting::Percentile => dataset.normalization(&format).map_err(report)?,
-        // The others look at no data.
-        Weighting::Model(_) | Weighting::AsTrained => Array2::zeros((0, format.shape.len())),
+    let normalisation = match (&options.scales, &options.rules.weighting) {
+        (None, Weighting::Percentile) => dataset.normalization(&format).map_err(report)?,
+        // The others look at no data; rates are looked at on test samples then.
+        _ => dataset.test(&format, 0, Some(NORMALIZATION_SAMPLES)).map_err(report)?.x,
     };
-    let converted = convert::convert(&source.graph, normalisation.view(), options).map_err(report)?;
-    warn(&converted, &normalisation);
+    let from_data = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
     let test = dataset.test(&format, 0, None).map_err(report)?;
-    let outputs = forward::forward(&source.graph, test.x.view()).map_err(report)?;
-    let right = forward::classes(outputs.view()).iter().zip(&test.y).filter(|(found, label)| found == label).count();
+    warn_of_values(&normalisation, "normalisation samples");
+    warn_of_values(&test.x, "test samples");
 
-    let mut manifest = converted.manifest(&source.source, options, normalisation.nrows()).map_err(report)?;
-    manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy: right as f64 / test.y.len() as f64 });
+    let mut stages = Stages::new(&test, &source.graph)?;
+    let parsed = convert::parse(&source.graph, options).map_err(report)?;
+    stages.parsed("parsed", &parsed)?;
+    let samples = normalisation.nrows();
+    let bar = progress::bar("normalising", 3 * samples);
+    let mut done = |n: usize| bar.set_position(n as u64);
+    let normalized = convert::normalize_with(parsed, normalisation.view(), options, &mut done).map_err(report)?;
+    let activity = diagnose::activity(&normalized.parsed, normalisation.view(), &mut |n| {
+        bar.set_position((2 * samples + n) as u64);
+    });
+    bar.finish_and_clear();
+    warn(&normalized, &activity.map_err(report)?, samples);
+    stages.parsed("normalised", &normalized.parsed)?;
+    let scales = Scales::new(&source.source.sha256, &normalized);
+    let mut converted = convert::finish(normalized, options).map_err(report)?;
+    stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed))?;
+    settings::apply(&mut converted.emitted.network, job.settings)?;
+
+    let normalised_with = if from_data { samples } else { 0 };
+    let mut manifest = converted.manifest(&source.source, options, normalised_with).map_err(report)?;
+    manifest.conversion.settings = job.settings.iter().map(ToString::to_string).collect();
+    manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy: stages.first() });
     let example = test.x.row(0).to_vec();
+    // Only now, so that a conversion that is interrupted leaves nothing behind.
+    let directory = NewDirectory::create(job.out, job.replace).map_err(report)?;
     converted.save(directory.path(), &manifest, &source.source, &example).map_err(|error| match &error {
         convert::save::Error::Netfile(error) => diagnostic::netfile(error),
         _ => report(error),
     })?;
     let mut inputs = vec![source.source.path.clone()];
     inputs.extend(source.source.companions.iter().map(|companion| companion.path.clone()));
-    inputs.extend(dataset.normalization_file());
+    inputs.extend(from_data.then(|| dataset.normalization_file()).flatten());
     inputs.extend(dataset.test_files());
     inputs.dedup();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
@@ -256,24 +360,38 @@ pub fn convert_to(
     let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
-    Ok(manifest)
+    Ok(Done { manifest, stages: stages.table(), scales })
 }
 
-fn warn(converted: &Converted, samples: &Array2<f32>) {
-    let parsed = &converted.normalized.parsed;
-    for &layer in &converted.normalized.silent {
+/// Says which layers will not do well as spikes, and what to try.
+fn warn(normalized: &Normalized, activity: &[Activity], samples: usize) {
+    let parsed = &normalized.parsed;
+    for &layer in &normalized.silent {
         eprintln!(
-            "warning: layer {} ('{}') has no activation above 0 over the {} normalisation samples; its scale is 1",
+            "warning: layer {} ('{}') has no activation above 0 over the {samples} normalisation samples; its scale is 1",
             parsed.name(layer),
             parsed.layers[layer].source_name,
-            samples.nrows()
         );
     }
-    let largest = samples.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-    if largest > 1.0 {
-        eprintln!(
-            "warning: the normalisation samples hold values up to {largest}; an input fires at most once a millisecond, so what is beyond 1 is cut off"
-        );
+    for (layer, it) in activity.iter().enumerate() {
+        if !matches!(parsed.layers[layer].operation, LayerKind::Population { role: Role::Rectifier | Role::Signed, .. })
+        {
+            continue;
+        }
+        let name = parsed.name(layer);
+        if it.saturating > SATURATES {
+            eprintln!(
+                "warning: layer {name}: {:.1} % of its rates above 0 would be more than one spike a millisecond (up to {:.1}); a higher --percentile, or --weighting percentile, helps",
+                100.0 * it.saturating,
+                it.largest
+            );
+        } else if it.mean_active > 0.0 && it.mean_active < VANISHES {
+            eprintln!(
+                "warning: layer {name}: its neurons that fire do so {:.4} times a millisecond on average, once in {:.0} ms; a lower --percentile, --weighting percentile or a longer --duration helps",
+                it.mean_active,
+                it.mean_active.recip()
+            );
+        }
     }
 }
 

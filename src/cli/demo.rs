@@ -1,7 +1,7 @@
 //! `megasim` alone: the main job, start to end, on a small network that comes with the program.
 
 use super::classify::{DecisionArguments, Settings, classify};
-use super::convert::convert_to;
+use super::convert::{Job, convert_to};
 use super::diagnostic::report;
 use super::{print, provenance};
 use megasim::ann::import;
@@ -37,7 +37,9 @@ pub fn run() -> Result<()> {
     let model = directory.join(FILES[0].0);
     let netfiles = directory.join("netfiles");
     let trained = import::read(&model).map_err(report)?;
-    convert_to(&trained, directory, &netfiles, &Options::default(), Replace::Yes)?;
+    let options = Options::default();
+    let (source, data, out) = (&trained, directory, netfiles.as_path());
+    convert_to(&Job { source, data, out, options: &options, settings: &[], replace: Replace::Yes })?;
     let settings = Settings {
         event: true,
         clocked: Some(1),

@@ -42,6 +42,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let format = Format { shape: model.input_shape(), classes: model.classes() };
     let samples = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
     let samples = data.test(&format, 0, samples).map_err(report)?;
+    super::subject::warn_of_values(&samples.x, "test samples");
     let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;
     let right = forward::classes(outputs.view()).iter().zip(&samples.y).filter(|(found, label)| found == label).count();
     let total = samples.y.len();

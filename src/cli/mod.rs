@@ -1,5 +1,6 @@
 //! One file per subcommand: arguments in, library calls, tables and files out.
 
+mod progress;
 mod provenance;
 
 mod check;
@@ -12,15 +13,15 @@ mod diff;
 mod encode;
 mod eval;
 mod features;
+mod inspect;
 mod interrupt;
 mod presentation;
-mod report;
 mod results;
 mod run;
 mod stimuli;
 mod subject;
-mod sweep;
 mod tables;
+mod toolbox;
 mod train;
 
 use clap::error::ErrorKind;
@@ -50,9 +51,9 @@ enum Command {
     Encode(encode::Arguments),
     Eval(eval::Arguments),
     Features(features::Arguments),
-    Report(report::Arguments),
+    Inspect(inspect::Arguments),
     Run(run::Arguments),
-    Sweep(sweep::Arguments),
+    Toolbox(toolbox::Arguments),
     Train(train::Arguments),
 }
 
@@ -70,15 +71,15 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(arguments)) => compare::run(&arguments),
         Some(Command::Eval(arguments)) => eval::run(&arguments),
         Some(Command::Features(arguments)) => features::run(&arguments),
+        Some(Command::Inspect(arguments)) => inspect::run(&arguments),
+        Some(Command::Toolbox(arguments)) => toolbox::run(&arguments),
         Some(Command::Train(arguments)) => train::run(&arguments),
         Some(Command::Check(arguments)) => return exit_code(check::run(&arguments)),
         Some(Command::Diff(arguments)) => match diff::run(&arguments) {
             Ok(equal) => return exit_code(equal),
             Err(report) => Err(report),
         },
-        Some(Command::Report(arguments)) => report::run(&arguments),
         Some(Command::Run(arguments)) => run::run(&arguments),
-        Some(Command::Sweep(arguments)) => sweep::run(&arguments),
         None => match line.schematic {
             Some(schematic) => run::run_in_place(&schematic),
             None => demo::run(),

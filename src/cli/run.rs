@@ -41,9 +41,18 @@ pub struct Arguments {
 /// One `--set`.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    pattern: glob::Pattern,
-    key: String,
-    value: i64,
+    /// Which output nodes.
+    pub pattern: glob::Pattern,
+    /// A netfile key.
+    pub key: String,
+    /// Its value.
+    pub value: i64,
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}={}", self.pattern, self.key, self.value)
+    }
 }
 
 impl std::str::FromStr for Setting {
@@ -54,21 +63,6 @@ impl std::str::FromStr for Setting {
         let value = value.trim().parse().map_err(|_| format!("expected an integer after `=`, found `{value}`"))?;
         let pattern = glob::Pattern::new(pattern).map_err(|error| format!("pattern `{pattern}`: {error}"))?;
         Ok(Self { pattern, key: key.trim().into(), value })
-    }
-}
-
-impl Setting {
-    /// Changes a network.
-    ///
-    /// # Errors
-    /// If a module may not have the value, or if none has the parameter.
-    pub fn apply(&self, network: &mut Network) -> Result<()> {
-        let Self { pattern, key, value } = self;
-        let count = network.set(|node| pattern.matches(node), key, *value).map_err(diagnostic::report)?;
-        if count == 0 {
-            bail!("--set: no module has an output that matches `{pattern}` and a parameter {key}");
-        }
-        Ok(())
     }
 }
 
@@ -84,7 +78,12 @@ pub fn read(schematic: &Path) -> Result<Netfiles> {
 /// Runs as the arguments say.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Netfiles { mut network, stimuli, files, .. } = read(&arguments.schematic)?;
-    arguments.set.iter().try_for_each(|setting| setting.apply(&mut network))?;
+    for Setting { pattern, key, value } in &arguments.set {
+        let count = network.set(|node| pattern.matches(node), key, *value).map_err(diagnostic::report)?;
+        if count == 0 {
+            bail!("--set: no module has an output that matches `{pattern}` and a parameter {key}");
+        }
+    }
     if let Some(tmax) = arguments.tmax {
         network = network.with_t_max(tmax).map_err(diagnostic::report)?;
     }
@@ -103,7 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "mode": if arguments.clocked { "clocked" } else { "event" },
         "dt": arguments.clocked.then_some(arguments.dt),
         "Tmax": network.t_max(),
-        "set": arguments.set.iter().map(|it| format!("{}.{}={}", it.pattern, it.key, it.value)).collect::<Vec<_>>(),
+        "set": arguments.set.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     let inputs = input_files(&arguments.schematic, &files);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();

@@ -86,6 +86,7 @@ impl Subject {
     pub fn trial(&self, data: &Dataset, skip: usize, samples: Option<usize>) -> Result<Trial> {
         let format = Format { shape: self.model.input_shape(), classes: self.model.classes() };
         let samples = data.test(&format, skip, samples).map_err(report)?;
+        warn_of_values(&samples.x, "test samples");
         let outputs = forward::forward(&self.model.graph, samples.x.view()).map_err(report)?;
         let analog = forward::classes(outputs.view());
         Ok(Trial { samples, analog })
@@ -102,5 +103,15 @@ impl Subject {
             clock,
             read_out: ReadOut::default(),
         }
+    }
+}
+
+/// Says where values are beyond what an input can fire.
+pub fn warn_of_values(values: &ndarray::Array2<f32>, what: &str) {
+    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    if largest > 1.0 {
+        eprintln!(
+            "warning: the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is beyond 1 is cut off"
+        );
     }
 }

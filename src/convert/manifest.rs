@@ -3,7 +3,7 @@
 use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
-use super::{Options, Quantization, Rules, emit, shape_numbers};
+use super::{Options, Rules, emit, shape_numbers};
 use crate::encode::{self, Layout};
 use crate::netfile::FileNames;
 use crate::network::{ModuleId, Network, NodeId, Reset};
@@ -140,6 +140,18 @@ pub struct Layer {
 pub struct Conversion {
     /// Percentile of the activations that became one spike a millisecond.
     pub percentile: f64,
+    /// How much less for each layer further on.
+    #[serde(default)]
+    pub percentile_step: f64,
+    /// Whether the scales are those of an earlier conversion.
+    #[serde(default)]
+    pub given_scales: bool,
+    /// Which numbers the weights may be: `full`, a number of bits, `Qm.f` or `binary`.
+    #[serde(default = "default_weights")]
+    pub weight_bits: String,
+    /// Parameters of modules that were set afterwards.
+    #[serde(default)]
+    pub settings: Vec<String>,
     /// Samples in the normalisation set.
     pub normalisation_samples: usize,
     /// What a weight of 1 became.
@@ -161,6 +173,10 @@ pub struct Conversion {
     /// Rules beyond layers and weights, where they are not SNN toolbox's.
     #[serde(default, skip_serializing_if = "Rules::is_default")]
     pub rules: Rules,
+}
+
+fn default_weights() -> String {
+    "full".into()
 }
 
 fn default_ticks() -> u32 {
@@ -224,6 +240,10 @@ impl Manifest {
             reset_event: node(&emitted.reset),
             conversion: Conversion {
                 percentile: options.percentile,
+                percentile_step: options.percentile_step,
+                given_scales: options.scales.is_some(),
+                weight_bits: options.precision.to_string(),
+                settings: Vec::new(),
                 normalisation_samples,
                 scaling_factor: options.quantization.scaling_factor,
                 v_thresh: options.quantization.threshold,
@@ -258,30 +278,6 @@ impl Manifest {
             return Err(parse("expected an input order within the input".into()));
         }
         Ok(manifest)
-    }
-
-    /// The options with which the network was converted.
-    pub fn options(&self) -> Options {
-        let of = &self.conversion;
-        let reset = match of.reset.as_str() {
-            "zero" => Reset::ToRest,
-            "modulo" => Reset::Modulo,
-            _ => Reset::Subtract,
-        };
-        Options {
-            percentile: of.percentile,
-            quantization: Quantization {
-                scaling_factor: of.scaling_factor,
-                threshold: of.v_thresh,
-                reset,
-                initial_potential: of.initial_potential,
-                ticks_per_ms: of.ticks_per_ms,
-            },
-            format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
-            max_to_average: of.max_to_average,
-            rules: of.rules.clone(),
-            ..Options::default()
-        }
     }
 
     /// Where samples go in the network that the manifest belongs to.

@@ -7,20 +7,24 @@
 //! After conversion a neuron's rate in spikes a millisecond is its activation divided by the scale of its layer, when each
 //! input fires at its value in spikes a millisecond and biases act once a millisecond.
 
+pub mod diagnose;
 pub mod emit;
 pub mod manifest;
 pub mod model_based;
 pub mod normalize;
 pub mod parsed;
 pub mod percentile;
+pub mod precision;
 pub mod quantize;
 pub mod rules;
 pub mod save;
+pub mod scales;
 pub mod simplify;
 
 pub use emit::{Emitted, Format};
 pub use manifest::Manifest;
 pub use normalize::Normalized;
+pub use precision::Precision;
 pub use quantize::Quantization;
 pub use rules::{Preset, Rules, Weighting};
 pub use simplify::OutputForm;
@@ -29,13 +33,20 @@ use crate::ann::graph::{Graph, Shape};
 use crate::encode::{self, Layout};
 use crate::network::NodeId;
 use ndarray::ArrayView2;
-use normalize::Pooled;
+use normalize::{Pooled, Schedule};
+use parsed::Parsed;
 
 /// What a conversion can be asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike a millisecond.
     pub percentile: f64,
+    /// How much lower the percentile is for each layer further on.
+    pub percentile_step: f64,
+    /// Scales of an earlier conversion, in place of what the rules' weighting would make.
+    pub scales: Option<scales::Scales>,
+    /// Which numbers the weights may be.
+    pub precision: Precision,
     /// Scale, threshold and reset of the neurons.
     pub quantization: Quantization,
     /// Which netfiles may be written.
@@ -52,6 +63,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             percentile: normalize::DEFAULT_PERCENTILE,
+            percentile_step: 0.0,
+            scales: None,
+            precision: Precision::default(),
             quantization: Quantization::default(),
             format: Format::Extended,
             output: OutputForm::default(),
@@ -70,6 +84,9 @@ pub enum Error {
     /// The normalisation set does not fit.
     #[error(transparent)]
     Normalize(#[from] normalize::Error),
+    /// Scales of an earlier conversion do not fit.
+    #[error(transparent)]
+    Scales(#[from] scales::Error),
     /// The modules cannot be written.
     #[error(transparent)]
     Emit(#[from] emit::Error),
@@ -106,34 +123,53 @@ pub struct Converted {
 /// # Errors
 /// Where a layer has no spiking form, where samples do not fit, where a number does not fit the netfiles.
 pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
-    let parsed = parse(graph, options)?;
+    finish(normalize_with(parse(graph, options)?, samples, options, &mut |_| {})?, options)
+}
+
+/// The first step of [`convert`]: the parsed network.
+///
+/// # Errors
+/// Where a layer has no spiking form.
+pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, Error> {
+    let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
+    Ok(simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)?)
+}
+
+/// The second step: scaled weights. `progress` hears how many samples are done, of twice as many as there are.
+///
+/// # Errors
+/// Where samples do not fit, or scales of an earlier conversion.
+pub fn normalize_with(
+    parsed: Parsed,
+    samples: ArrayView2<f32>,
+    options: &Options,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Normalized, Error> {
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,
         Format::Original => Pooled::Sum,
     };
-    let normalized = match &options.rules.weighting {
-        Weighting::Percentile => {
-            let percentiles = normalize::percentiles(&parsed, samples, options.percentile)?;
-            normalize::normalize(parsed, &percentiles, pooled)?
+    let l = match (&options.scales, &options.rules.weighting) {
+        (Some(scales), _) => scales.of(&parsed)?,
+        (None, Weighting::Percentile) => {
+            let schedule = Schedule { percentile: options.percentile, step: options.percentile_step };
+            normalize::percentiles(&parsed, samples, schedule, progress)?
         }
-        Weighting::Model(schedule) => model_based::normalize(parsed, schedule)?,
-        Weighting::AsTrained => {
-            let ones = vec![Some(1.0); parsed.layers.len()];
-            normalize::normalize(parsed, &ones, pooled)?
-        }
+        (None, Weighting::Model(schedule)) => return Ok(model_based::normalize(parsed, schedule)?),
+        (None, Weighting::AsTrained) => vec![Some(1.0); parsed.layers.len()],
     };
+    Ok(normalize::normalize(parsed, &l, pooled)?)
+}
+
+/// The last step: modules with integers.
+///
+/// # Errors
+/// Where a number does not fit the netfiles.
+pub fn finish(mut normalized: Normalized, options: &Options) -> Result<Converted, Error> {
+    options.precision.round(&mut normalized.parsed);
     let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
     let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;
     Ok(Converted { normalized, emitted })
-}
-
-/// The layers that a conversion with these options makes modules of.
-///
-/// # Errors
-/// The first layer that has no spiking form.
-pub fn parse(graph: &Graph, options: &Options) -> Result<parsed::Parsed, simplify::Unsupported> {
-    let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
-    simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)
 }
 
 impl Converted {

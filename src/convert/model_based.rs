@@ -5,7 +5,7 @@
 //! up to their layer, so that a layer's activations keep their proportions.
 
 use super::normalize::{Error, Normalized};
-use super::parsed::{LayerKind, Parsed, Source, Weights};
+use super::parsed::{LayerKind, Parsed, Role, Source, Weights};
 use ndarray::{ArrayView4, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, 
             Source::Layer(layer) => scales[layer],
         };
         let before = source.map_or(1.0, scale_in);
-        let LayerKind::Population { connections, bias, .. } = &mut layer.operation else {
+        let LayerKind::Population { connections, bias, role } = &mut layer.operation else {
             index += usize::from(!matches!(layer.operation, LayerKind::Flatten { .. }));
             scales.push(before);
             continue;
@@ -78,7 +78,10 @@ pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, 
             gains.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         }
         let largest = gains.into_iter().fold(0.0, f64::max);
-        let factor = if largest > 0.0 {
+        let factor = if *role == Role::Step {
+            // It fires once a millisecond or not at all: its scale is 1.
+            before
+        } else if largest > 0.0 {
             schedule.of(index) / largest
         } else {
             silent.push(number);

@@ -64,12 +64,44 @@ pub enum Pooled {
     Sum,
 }
 
+/// Which percentile of a layer's activations above 0 becomes one spike a millisecond.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Schedule {
+    /// Of the first layer, 0 to 100.
+    pub percentile: f64,
+    /// So much less for each layer behind it: errors add up with depth, and more spikes make them smaller.
+    pub step: f64,
+}
+
+impl Schedule {
+    /// The percentile of layer number `layer`.
+    ///
+    /// ```
+    /// use megasim::convert::normalize::Schedule;
+    /// assert_eq!(Schedule { percentile: 99.9, step: 0.1 }.at(2), 99.9 - 0.2);
+    /// ```
+    pub fn at(self, layer: usize) -> f64 {
+        (self.percentile - self.step * layer as f64).clamp(0.0, 100.0)
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { percentile: DEFAULT_PERCENTILE, step: 0.0 }
+    }
+}
+
 /// Percentiles of the activations of each population (none for other layers, and where nothing is above 0), in two passes over
-/// the samples, which are taken in small batches.
+/// the samples, which are taken in small batches. `progress` hears how many samples are done, of twice as many as there are.
 ///
 /// # Errors
 /// Where samples do not fit, and where an activation is no finite number.
-pub fn percentiles(parsed: &Parsed, samples: ArrayView2<f32>, percentile: f64) -> Result<Vec<Option<f64>>, Error> {
+pub fn percentiles(
+    parsed: &Parsed,
+    samples: ArrayView2<f32>,
+    schedule: Schedule,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Option<f64>>, Error> {
     if samples.nrows() == 0 {
         return Err(Error::Empty);
     }
@@ -88,7 +120,10 @@ pub fn percentiles(parsed: &Parsed, samples: ArrayView2<f32>, percentile: f64) -
     }
     let mut counts: Vec<Counts> = vec![Counts::default(); parsed.layers.len()];
     let mut not_finite = None;
-    visit_activations(&graph, samples.view(), |_, layer, activations| {
+    visit_activations(&graph, samples.view(), |first, layer, activations| {
+        if layer == 0 {
+            progress(first + activations.nrows());
+        }
         if let Some((number, role)) = population[layer] {
             if let Some(&value) = activations.iter().find(|value| !value.is_finite()) {
                 not_finite.get_or_insert((number, value));
@@ -100,8 +135,12 @@ pub fn percentiles(parsed: &Parsed, samples: ArrayView2<f32>, percentile: f64) -
     if let Some((number, value)) = not_finite {
         return Err(Error::NotFinite { layer: parsed.layers[number].source_name.clone(), value });
     }
-    let mut searches: Vec<Option<Search>> = counts.iter().map(|counts| counts.search(percentile)).collect();
-    visit_activations(&graph, samples.view(), |_, layer, activations| {
+    let mut searches: Vec<Option<Search>> =
+        counts.iter().enumerate().map(|(layer, counts)| counts.search(schedule.at(layer))).collect();
+    visit_activations(&graph, samples.view(), |first, layer, activations| {
+        if layer == 0 {
+            progress(samples.nrows() + first + activations.nrows());
+        }
         if let Some((number, role)) = population[layer]
             && let Some(search) = searches[number].as_mut()
         {
@@ -112,7 +151,7 @@ pub fn percentiles(parsed: &Parsed, samples: ArrayView2<f32>, percentile: f64) -
 }
 
 /// What counts of the activations of a population: those above 0, and where outputs may be negative those below, too.
-fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f32, Ix2> {
+pub(super) fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f32, Ix2> {
     match role {
         Role::Rectifier | Role::Excess | Role::Step => activations.into(),
         Role::Signed | Role::Accumulator | Role::Softmax => activations.mapv(f32::abs).into(),

@@ -61,7 +61,12 @@ impl Weights {
 
     /// Multiplies every weight.
     pub fn scale(&mut self, factor: f64) {
-        let scale = |weight: &mut f32| *weight = (f64::from(*weight) * factor) as f32;
+        self.change(|weight| (f64::from(weight) * factor) as f32);
+    }
+
+    /// Replaces every weight.
+    pub fn change(&mut self, new: impl Fn(f32) -> f32) {
+        let scale = |weight: &mut f32| *weight = new(*weight);
         match self {
             Self::Dense(weights) => weights.iter_mut().for_each(scale),
             Self::Convolution { kernels, .. } | Self::Transposed { kernels, .. } => {

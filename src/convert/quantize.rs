@@ -1,5 +1,6 @@
 //! Real numbers to the integers of the netfiles.
 
+use super::parsed::{LayerKind, Parsed};
 use crate::network::Reset;
 
 /// Ticks of a millisecond where nothing else is asked for; samples are shown with as many.
@@ -65,6 +66,19 @@ impl Quantization {
     /// [`Overflow`] where it does not fit 32 bits.
     pub fn integer(&self, layer: &str, quantity: &'static str, value: f64) -> Result<i32, Overflow> {
         self.fit(layer, quantity, value * self.scaling_factor)
+    }
+
+    /// A network of the real numbers that its integers stand for.
+    pub fn truncated(&self, parsed: &Parsed) -> Parsed {
+        let mut parsed = parsed.clone();
+        let truncate = |value: f32| ((f64::from(value) * self.scaling_factor).trunc() / self.scaling_factor) as f32;
+        for layer in &mut parsed.layers {
+            if let LayerKind::Population { connections, bias, .. } = &mut layer.operation {
+                connections.iter_mut().for_each(|connection| connection.weights.change(truncate));
+                bias.iter_mut().flatten().for_each(|bias| *bias = truncate(*bias));
+            }
+        }
+        parsed
     }
 
     /// A number that is scaled already, truncated toward zero.

@@ -2,8 +2,6 @@
 
 pub mod classification;
 pub mod compare;
-pub mod distributions;
 pub mod layers;
 pub mod material;
 pub mod statistics;
-pub mod sweep;

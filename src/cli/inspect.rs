@@ -1,0 +1,199 @@
+//! `megasim inspect`: the layers of a network, how they are connected, and how their neurons would fire.
+
+use super::diagnostic::report;
+use super::results::Results;
+use super::subject::Subject;
+use super::tables::{boxed, fixed, percent};
+use super::{print, progress};
+use clap::Args;
+use megasim::ann::graph::{Graph, Operation, Shape};
+use megasim::ann::import;
+use megasim::convert::diagnose::{self, Activity, Size};
+use megasim::convert::manifest::{self, Manifest};
+use megasim::convert::normalize::Pooled;
+use megasim::convert::parsed::{LayerKind, Parsed};
+use megasim::convert::{self, Options, normalize};
+use megasim::dataset::{Dataset, Format};
+use miette::Result;
+use ndarray::Array2;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Show the layers of a trained or converted network: shapes, parameters, connections, and with data the rates of their neurons
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The trained network, or a netfile directory that 'megasim convert' wrote
+    target: PathBuf,
+    /// Directory of data; its normalisation samples are shown to the analog network
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters (else: beside it)
+    #[arg(long, value_name = "FILE")]
+    architecture: Option<PathBuf>,
+    #[command(flatten)]
+    results: Results,
+}
+
+/// What is known of a network.
+struct Layers {
+    parsed: Parsed,
+    sizes: Vec<Size>,
+    /// With data: scales, and rates in spikes a millisecond.
+    rates: Option<(Vec<f64>, Vec<Activity>)>,
+}
+
+/// Inspects and prints.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    arguments.results.check()?;
+    let is_converted = arguments.target.join(manifest::FILE_NAME).is_file();
+    let (model, manifest) = if is_converted {
+        let subject = Subject::open(&arguments.target)?;
+        (subject.model, Some(subject.manifest))
+    } else {
+        (import::read_with(&arguments.target, arguments.architecture.as_deref()).map_err(report)?, None)
+    };
+    let samples = arguments.data.as_deref().map(|data| samples(data, &model)).transpose()?;
+    let layers = match layers(&model.graph, manifest.as_ref(), samples.as_ref()) {
+        Ok(layers) => layers,
+        Err(convert::Error::Unsupported(refused)) => {
+            print(&format!("{}\ncannot be converted: {refused}\n", as_read(&model.graph)));
+            return arguments.results.write(
+                &json!({ "refused": refused.to_string() }),
+                std::slice::from_ref(&arguments.target),
+                None,
+                json!({}),
+            );
+        }
+        Err(error) => return Err(report(error)),
+    };
+    print(&format!("{}\n", table(&layers)));
+    if let Some(samples) = &samples {
+        print(&format!("Over {} normalisation samples; rates in spikes a millisecond.\n", samples.nrows()));
+    }
+    let mut inputs = vec![arguments.target.clone()];
+    if let Some(data) = &arguments.data {
+        inputs.extend(Dataset::open(data).map_err(report)?.normalization_file());
+    }
+    arguments.results.write(&figures(&layers), &inputs, None, json!({ "data": arguments.data.is_some() }))
+}
+
+fn samples(data: &Path, model: &import::Model) -> Result<Array2<f32>> {
+    let format = Format { shape: model.input_shape(), classes: model.classes() };
+    Dataset::open(data).map_err(report)?.normalization(&format).map_err(report)
+}
+
+fn layers(
+    graph: &Graph,
+    manifest: Option<&Manifest>,
+    samples: Option<&Array2<f32>>,
+) -> std::result::Result<Layers, convert::Error> {
+    let mut options = Options::default();
+    if let Some(manifest) = manifest {
+        options.max_to_average = manifest.conversion.max_to_average;
+    }
+    let parsed = convert::parse(graph, &options)?;
+    let sizes = diagnose::sizes(&parsed);
+    let bar = progress::bar("inspecting", 3 * samples.map_or(0, |samples| samples.nrows()));
+    let normalized = match (manifest, samples) {
+        (Some(manifest), _) => {
+            let is_population = |k: usize| matches!(parsed.layers[k].operation, LayerKind::Population { .. });
+            let layers = manifest.layers.iter().enumerate();
+            let scales: Vec<_> = layers.map(|(k, layer)| Some(layer.scale).filter(|_| is_population(k))).collect();
+            let pooled = if manifest.conversion.plain_megasim { Pooled::Sum } else { Pooled::Mean };
+            Some(normalize::normalize(parsed.clone(), &scales, pooled)?)
+        }
+        (None, Some(samples)) => {
+            let mut done = |n: usize| bar.set_position(n as u64);
+            Some(convert::normalize_with(parsed.clone(), samples.view(), &options, &mut done)?)
+        }
+        (None, None) => None,
+    };
+    let rates = match (normalized, samples) {
+        (Some(normalized), Some(samples)) => {
+            let mut done = |n: usize| bar.set_position((2 * samples.nrows() + n) as u64);
+            Some((normalized.scales, diagnose::activity(&normalized.parsed, samples.view(), &mut done)?))
+        }
+        (Some(normalized), None) => Some((normalized.scales, Vec::new())),
+        (None, _) => None,
+    };
+    bar.finish_and_clear();
+    Ok(Layers { parsed, sizes, rates })
+}
+
+fn table(layers: &Layers) -> comfy_table::Table {
+    let mut header = vec!["layer", "from", "parameters", "fan-in", "fan-out"];
+    let scales = layers.rates.as_ref().map(|(scales, _)| scales);
+    let activity = layers.rates.as_ref().map(|(_, activity)| activity).filter(|activity| !activity.is_empty());
+    if scales.is_some() {
+        header.push("scale");
+    }
+    if activity.is_some() {
+        header.extend(["mean rate", "largest", "silent", "saturating"]);
+    }
+    let rows = layers.sizes.iter().enumerate().map(|(k, size)| {
+        let mut row = vec![
+            layers.parsed.name(k),
+            layers.parsed.layers[k].source_name.clone(),
+            size.parameters.to_string(),
+            size.fan_in.to_string(),
+            size.fan_out.to_string(),
+        ];
+        row.extend(scales.map(|scales| fixed(scales[k], 4)));
+        if let Some(it) = activity.map(|activity| &activity[k]) {
+            let silent = format!("{} of {}", it.silent, it.neurons);
+            row.extend([fixed(it.mean, 4), fixed(it.largest, 2), silent, percent(it.saturating)]);
+        }
+        row
+    });
+    boxed(&header, rows.collect::<Vec<_>>())
+}
+
+/// For a network that has no spiking form: what was read.
+fn as_read(graph: &Graph) -> comfy_table::Table {
+    let rows = graph.layers().iter().map(|layer| {
+        let parameters = match &layer.operation {
+            Operation::Dense { weights, bias } => weights.len() + bias.as_ref().map_or(0, |bias| bias.len()),
+            Operation::Convolution { weights, bias, .. } | Operation::TransposedConvolution { weights, bias, .. } => {
+                weights.len() + bias.as_ref().map_or(0, |bias| bias.len())
+            }
+            Operation::BatchNormalization { gamma, .. } => 4 * gamma.len(),
+            _ => 0,
+        };
+        vec![layer.name.clone(), layer.kind.clone(), layer.shape.to_string(), parameters.to_string()]
+    });
+    boxed(&["layer", "kind", "shape", "parameters"], rows.collect::<Vec<_>>())
+}
+
+fn figures(layers: &Layers) -> Value {
+    let one = |k: usize| {
+        let (parsed, size) = (&layers.parsed.layers[k], layers.sizes[k]);
+        let shape = match parsed.shape {
+            Shape::Features(n) => vec![n],
+            Shape::Maps { channels, height, width } => vec![channels, height, width],
+        };
+        let mut figures = json!({
+            "name": layers.parsed.name(k),
+            "source": parsed.source_name,
+            "kind": parsed.kind,
+            "shape": shape,
+            "parameters": size.parameters,
+            "fan_in": size.fan_in,
+            "fan_out": size.fan_out,
+        });
+        if let Some((scales, activity)) = &layers.rates {
+            figures["scale"] = json!(scales[k]);
+            if let Some(it) = activity.get(k) {
+                figures["rates"] = json!({
+                    "mean": it.mean,
+                    "mean_active": it.mean_active,
+                    "largest": it.largest,
+                    "largest_activation": it.largest * scales[k],
+                    "silent_neurons": it.silent,
+                    "saturating": it.saturating,
+                });
+            }
+        }
+        figures
+    };
+    json!({ "layers": (0..layers.sizes.len()).map(one).collect::<Vec<_>>() })
+}

@@ -1,0 +1,160 @@
+//! `megasim toolbox`: an experiment of SNN toolbox, from its configuration file.
+
+use super::classify::{DecisionArguments, Settings, classify};
+use super::convert::{Job, convert_to};
+use super::diagnostic::report;
+use super::run::Setting;
+use super::{print, provenance};
+use clap::Args;
+use megasim::ann::import;
+use megasim::convert::quantize::Quantization;
+use megasim::convert::{Options, Rules, Weighting};
+use megasim::encode::{Clock, Code, Poisson, Regular};
+use megasim::toolbox::{Configuration, Swept};
+use megasim::whole::{self, Replace};
+use miette::{Result, bail};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Run an experiment of SNN toolbox from its configuration file: evaluate, normalise, convert, simulate, sweep
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The configuration file
+    config: PathBuf,
+    /// Where netfiles and results go; a new directory, or one for each value of a sweep beside it
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Replace an earlier result
+    #[arg(long)]
+    force: bool,
+}
+
+/// Endings of model files, in the order in which they are looked for.
+const ENDINGS: &[&str] = &["", "keras", "h5", "onnx", "caffemodel", "pth", "safetensors", "npz"];
+
+/// How much lower the percentile is a layer with `normalization_schedule`.
+const SCHEDULE_STEP: f64 = 0.02;
+
+/// Runs what the file asks for.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let configuration = Configuration::read(&arguments.config).map_err(report)?;
+    for remark in &configuration.remarks {
+        eprintln!("warning: {remark}");
+    }
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let model = import::read(&model_file(&configuration)?).map_err(report)?;
+    let runs = match &configuration.sweep {
+        None => vec![(arguments.out.clone(), configuration.clone())],
+        Some((swept, values)) => values
+            .iter()
+            .map(|&value| {
+                let mut name = arguments.out.as_os_str().to_os_string();
+                name.push(format!("-{value}"));
+                (PathBuf::from(name), changed(&configuration, *swept, value))
+            })
+            .collect(),
+    };
+    for (out, configuration) in &runs {
+        one(arguments, &model, configuration, out, replace)?;
+    }
+    Ok(())
+}
+
+fn changed(configuration: &Configuration, swept: Swept, value: f64) -> Configuration {
+    let mut changed = configuration.clone();
+    match swept {
+        Swept::Duration => changed.duration = value.clamp(1.0, 1e6) as u32,
+        Swept::InputRate => changed.input_rate = value,
+        Swept::Percentile => changed.percentile = value.min(100.0),
+        Swept::Threshold => changed.v_thresh = value,
+        Swept::ScalingFactor => changed.scaling_factor = value,
+    }
+    changed
+}
+
+fn model_file(configuration: &Configuration) -> Result<PathBuf> {
+    let base = configuration.path_wd.join(&configuration.filename_ann);
+    // The name may hold points of its own, so endings are put behind it.
+    let candidates = ENDINGS.iter().map(|ending| {
+        let mut name = base.as_os_str().to_os_string();
+        if !ending.is_empty() {
+            name.push(".");
+            name.push(ending);
+        }
+        PathBuf::from(name)
+    });
+    match candidates.into_iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => bail!("{}: expected a model file of this name (.keras, .h5, .onnx, ...), found none", base.display()),
+    }
+}
+
+fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &Path, replace: Replace) -> Result<()> {
+    if !it.convert && !it.simulate && !it.evaluate_ann {
+        bail!(
+            "{}: expected something to do in [tools], found evaluate_ann, convert and simulate off",
+            arguments.config.display()
+        );
+    }
+    if it.convert {
+        let rules = Rules {
+            weighting: if it.normalize { Weighting::Percentile } else { Weighting::AsTrained },
+            ..Rules::default()
+        };
+        let options = Options {
+            percentile: it.percentile,
+            percentile_step: if it.schedule { SCHEDULE_STEP } else { 0.0 },
+            quantization: Quantization {
+                scaling_factor: it.scaling_factor,
+                threshold: it.v_thresh,
+                reset: it.reset,
+                ticks_per_ms: it.ticks_per_ms,
+                ..Quantization::default()
+            },
+            max_to_average: it.max2avg_pool,
+            rules,
+            ..Options::default()
+        };
+        let refractory = (it.tau_refrac * f64::from(it.ticks_per_ms)).round() as i64;
+        let mut settings: Vec<Setting> = Vec::new();
+        if refractory > 0 {
+            settings.push(format!("*.T_Refract={refractory}").parse().map_err(|message| miette::miette!("{message}"))?);
+        }
+        let job = Job { source: model, data: &it.dataset_path, out, options: &options, settings: &settings, replace };
+        let done = convert_to(&job)?;
+        if it.evaluate_ann {
+            print(&format!("{}\n", done.stages));
+        }
+        print(&format!("Written to {}.\n", out.display()));
+    }
+    if !it.simulate {
+        return Ok(());
+    }
+    let code: Box<dyn Code> = if it.poisson_input {
+        Box::new(Poisson { input_rate: it.input_rate, seed: 0 })
+    } else {
+        Box::new(Regular { input_rate: it.input_rate })
+    };
+    let settings = Settings {
+        event: true,
+        clocked: Some(1),
+        code,
+        clock: Clock { duration: it.duration, ticks_per_ms: it.ticks_per_ms },
+        skip: 0,
+        samples: Some(it.num_to_test),
+        decision: DecisionArguments::top(it.top_k),
+    };
+    let figures = classify(out, &it.dataset_path, &settings)?;
+    print(&format!("{}\n{}", figures.table(), figures.remarks()));
+    let results = out.join("results.json");
+    whole::write_file(&results, Replace::Yes, |file| writeln!(file, "{:#}", figures.json())).map_err(report)?;
+    let parameters = json!({
+        "duration": it.duration,
+        "encode": if it.poisson_input { "poisson" } else { "regular" },
+        "input_rate": it.input_rate,
+        "ticks_per_ms": it.ticks_per_ms,
+        "samples": it.num_to_test,
+        "dt": 1,
+    });
+    provenance::write_beside(&results, &[&arguments.config, &model.source.path], Some(0), parameters).map_err(report)
+}

@@ -1,0 +1,96 @@
+//! Scales of layers as a JSON file, to be used again.
+
+use super::parsed::{LayerKind, Parsed};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why scales cannot be used again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("{path}: cannot be read: {message}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system or the parser said.
+        message: String,
+    },
+    /// They were made for another model.
+    #[error(
+        "{path}: expected scales of this model (SHA-256 {expected}), found those of another ({found}); convert without --scales to make new ones"
+    )]
+    Stale {
+        /// The file.
+        path: PathBuf,
+        /// The model's hash.
+        expected: String,
+        /// The hash in the file.
+        found: String,
+    },
+    /// A layer has none, or one that is no scale.
+    #[error("scales: expected a number above 0 for layer '{0}'")]
+    Layer(String),
+}
+
+/// The activation that one spike a millisecond stands for, by the name of the layer in the netfiles.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scales {
+    /// SHA-256 of the model file that they were made for.
+    pub model_sha256: String,
+    /// One a population.
+    pub scales: BTreeMap<String, f64>,
+}
+
+impl Scales {
+    /// Those of a normalised network. A population that was silent has none to give, and gets its scale of 1 written down.
+    pub fn new(model_sha256: &str, normalized: &super::Normalized) -> Self {
+        let parsed = &normalized.parsed;
+        let populations = parsed.layers.iter().enumerate().filter(|(_, layer)| is_population(&layer.operation));
+        let scales = populations.map(|(k, _)| (parsed.name(k), normalized.scales[k])).collect();
+        Self { model_sha256: model_sha256.into(), scales }
+    }
+
+    /// Reads a file, and makes sure that it belongs to the model.
+    ///
+    /// # Errors
+    /// If it is missing, damaged, or stale.
+    pub fn read(path: &Path, model_sha256: &str) -> Result<Self, Error> {
+        let fault = |message: String| Error::Read { path: path.into(), message };
+        let text = std::fs::read(path).map_err(|error: io::Error| fault(error.to_string()))?;
+        let scales: Self = serde_json::from_slice(&text).map_err(|error| fault(error.to_string()))?;
+        if scales.model_sha256 != model_sha256 {
+            let (expected, found) = (model_sha256.into(), scales.model_sha256);
+            return Err(Error::Stale { path: path.into(), expected, found });
+        }
+        Ok(scales)
+    }
+
+    /// The scale of each population of a network; none for other layers.
+    ///
+    /// # Errors
+    /// [`Error::Layer`].
+    pub fn of(&self, parsed: &Parsed) -> Result<Vec<Option<f64>>, Error> {
+        let layers = parsed.layers.iter().enumerate().map(|(k, layer)| {
+            if !is_population(&layer.operation) {
+                return Ok(None);
+            }
+            let name = parsed.name(k);
+            let scale = self.scales.get(&name).copied().filter(|scale| scale.is_finite() && *scale > 0.0);
+            scale.map(Some).ok_or(Error::Layer(name))
+        });
+        layers.collect()
+    }
+
+    /// As text.
+    pub fn to_json(&self) -> String {
+        // Plain data with string keys always has a JSON form.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+fn is_population(operation: &LayerKind) -> bool {
+    matches!(operation, LayerKind::Population { .. })
+}
