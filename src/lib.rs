@@ -19,6 +19,7 @@ pub mod learning;
 pub mod netfile;
 pub mod network;
 pub mod readout;
+pub mod report;
 pub mod study;
 pub mod toolbox;
 pub mod whole;

@@ -140,7 +140,9 @@ impl NewDirectory {
 }
 
 /// Endings of the files that this program writes into directories of its own.
-const OWN_ENDINGS: [&str; 6] = ["sch", "prm", "stt", "stim", "evs", "json"];
+const OWN_ENDINGS: [&str; 8] = ["sch", "prm", "stt", "stim", "evs", "json", "svg", "csv"];
+/// The list of the pictures in a directory that belongs to a report.
+pub const PICTURE_LIST: &str = "pictures.csv";
 /// Directories inside them.
 const OWN_DIRECTORIES: [&str; 1] = ["source"];
 
@@ -165,8 +167,10 @@ fn refuse_foreign(target: &Path) -> io::Result<Result<(), Error>> {
         }
         names.push(name);
     }
-    // Other people have JSON files too.
-    let is_marked = |name: &String| ["sch", "evs"].iter().any(|ending| name.ends_with(ending)) || name == "run.json";
+    // Other people have JSON files and pictures too.
+    let is_marked = |name: &String| {
+        ["sch", "evs"].iter().any(|ending| name.ends_with(ending)) || name == "run.json" || name == PICTURE_LIST
+    };
     match names.first() {
         Some(name) if !names.iter().any(is_marked) => {
             Ok(Err(Error::Foreign { target: target.into(), entry: name.clone() }))

@@ -14,7 +14,11 @@ use megasim::encode::{Code, Layout};
 use megasim::engine::{Mode, TieOrder};
 use megasim::netfile::Netfiles;
 use megasim::network::{Network, NodeId, Tick};
+use megasim::report::Page;
+use megasim::report::chart::Extent;
+use megasim::report::comparison::{self, Shown};
 use megasim::study::compare::{Analog, Causes, Comparison, Output, Question, Run};
+use megasim::study::distributions::distributions;
 use megasim::study::layers::Layer;
 use megasim::study::material::{Material, Pieces};
 use miette::{Result, bail};
@@ -52,6 +56,9 @@ pub struct Arguments {
     /// Samples on which the causes of lost and extra spikes are looked for; 0: none
     #[arg(long, value_name = "N", default_value_t = 100)]
     causes: usize,
+    /// Write a page of pictures to this file, and their numbers to a directory beside it
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     presentation: Presentation,
     #[command(flatten)]
@@ -93,7 +100,7 @@ fn steps(text: &str) -> Result<Steps, String> {
 pub struct Opened {
     network: Network,
     layers: Vec<Layer>,
-    shown: Shown,
+    shown: Samples,
     output: Option<(NodeId, usize)>,
     labels: Option<Vec<usize>>,
     analog: Vec<usize>,
@@ -102,7 +109,7 @@ pub struct Opened {
     inputs: Vec<PathBuf>,
 }
 
-enum Shown {
+enum Samples {
     Images { values: Array2<f32>, first: u64, layout: Layout },
     Pieces(Pieces),
 }
@@ -133,7 +140,7 @@ impl Opened {
         Ok(Self {
             network: opened.network.clone(),
             layers,
-            shown: Shown::Images { values: trial.samples.x, first: presentation.skip, layout: opened.layout.clone() },
+            shown: Samples::Images { values: trial.samples.x, first: presentation.skip, layout: opened.layout.clone() },
             output: Some((opened.output, opened.manifest.output.classes)),
             labels: Some(trial.samples.y),
             analog: trial.analog,
@@ -176,7 +183,7 @@ impl Opened {
         Ok(Self {
             network,
             layers,
-            shown: Shown::Pieces(pieces),
+            shown: Samples::Pieces(pieces),
             output,
             labels,
             analog: Vec::new(),
@@ -186,12 +193,34 @@ impl Opened {
         })
     }
 
+    /// The numbers of the first sample, in the shape of the input.
+    fn input(&self) -> Option<(Extent, Vec<f64>)> {
+        let (Some(subject), Samples::Images { values, .. }) = (&self.subject, &self.shown) else { return None };
+        let input = &subject.manifest.input;
+        let extent = match input.shape[..] {
+            [maps, ny, nx] => Extent { maps, ny, nx },
+            _ => return self.square(values),
+        };
+        let row = values.row(0);
+        let value = |k: usize| f64::from(input.order.as_ref().map_or(row[k], |order| row[order[k]]));
+        Some((extent, (0..row.len().min(extent.maps * extent.ny * extent.nx)).map(value).collect()))
+    }
+
+    /// The numbers of the first sample as a square, where they can be one.
+    fn square(&self, values: &Array2<f32>) -> Option<(Extent, Vec<f64>)> {
+        let side = values.ncols().isqrt();
+        let numbers = values.row(0).iter().map(|&value| f64::from(value)).collect();
+        let square = Extent { maps: 1, ny: side, nx: side };
+        let row = Extent { maps: 1, ny: 1, nx: values.ncols() };
+        Some((if side * side == values.ncols() { square } else { row }, numbers))
+    }
+
     fn material<'a>(&'a self, code: &'a dyn Code, presentation: &Presentation) -> Material<'a> {
         match &self.shown {
-            Shown::Images { values, first, layout } => {
+            Samples::Images { values, first, layout } => {
                 Material::Images { values: values.view(), first: *first, layout, code, clock: presentation.clock() }
             }
-            Shown::Pieces(pieces) => Material::Pieces(pieces.clone()),
+            Samples::Pieces(pieces) => Material::Pieces(pieces.clone()),
         }
     }
 }
@@ -204,11 +233,18 @@ fn is_schematic(path: &Path) -> bool {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
+    if let Some(path) = &arguments.report {
+        Page::check(path, results.replace()).map_err(report)?;
+    }
     let opened = Opened::open(arguments)?;
     interrupt::watch();
     let pool = presentation.pool().map_err(report)?;
     let answer = pool.install(|| compare(arguments, &opened))?;
     print(&answer.text);
+    if let (Some(path), Some(page)) = (&arguments.report, &answer.page) {
+        page.write(path, results.replace()).map_err(report)?;
+        print(&format!("Pictures: {}\n", path.display()));
+    }
     let mut inputs = opened.inputs.clone();
     inputs.extend(arguments.against.clone());
     let mut parameters = presentation.parameters();
@@ -224,6 +260,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 struct Answer {
     text: String,
     json: Value,
+    page: Option<Page>,
     samples: usize,
 }
 
@@ -237,7 +274,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     }
     let material = opened.material(code.as_ref(), presentation);
     let analog = match (&opened.subject, &opened.shown) {
-        (Some(subject), Shown::Images { values, .. }) => Some(
+        (Some(subject), Samples::Images { values, .. }) => Some(
             Analog::new(
                 &subject.model.graph,
                 &subject.manifest,
@@ -311,7 +348,53 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
         None => format!("clocked in steps of {}; ties of event mode: {}", ticks(steps[0]), arguments.tie_order),
     };
     let text = tables::text(&first, causes.as_ref(), &heading, steps[0], &others);
-    Ok(Answer { text, json: figures(&first, causes.as_ref(), steps[0], &others), samples: first.samples })
+    let page = arguments.report.is_some().then(|| {
+        let question = question(steps[0]);
+        let exhibit = question.exhibit(0).map_err(report)?;
+        let distributions = match (&opened.subject, &analog) {
+            (Some(subject), Some(analog)) => {
+                let Subject { model, manifest, network, .. } = subject;
+                distributions(&model.graph, manifest, network, &opened.manifest_layers, analog).map_err(report)?
+            }
+            _ => Vec::new(),
+        };
+        let accuracy = |(dt, of): (Tick, &Comparison)| Some((dt, of.decisions.as_ref()?.right.as_ref()?.sides[1]));
+        let all = std::iter::once((steps[0], &first)).chain(others.iter().map(|(dt, of)| (*dt, of)));
+        let all = if others.is_empty() { Vec::new() } else { all.filter_map(accuracy).collect() };
+        let shown = Shown {
+            title: format!("{} beside {}", question.left.name, question.right.name),
+            facts: facts(arguments, &first, &heading),
+            comparison: &first,
+            layers: &opened.layers,
+            causes: causes.as_ref(),
+            exhibit: Some(&exhibit),
+            input: opened.input(),
+            distributions: &distributions,
+            steps: all,
+        };
+        comparison::page(&shown).map_err(report)
+    });
+    let page = page.transpose()?;
+    Ok(Answer { text, json: figures(&first, causes.as_ref(), steps[0], &others), page, samples: first.samples })
+}
+
+/// What was run, for the head of the page.
+fn facts(arguments: &Arguments, of: &Comparison, heading: &str) -> Vec<(String, String)> {
+    let Arguments { subject, data, presentation, .. } = arguments;
+    let mut facts = vec![("network", subject.display().to_string())];
+    facts.extend(data.as_ref().map(|data| ("data", data.display().to_string())));
+    facts.push(("samples", of.samples.to_string()));
+    facts.push((
+        "duration",
+        format!("{} ms a sample, {} a ms", of.duration_ms, ticks(presentation.ticks_per_ms.into())),
+    ));
+    if data.is_some() {
+        let seed = format!("{}, seed {}", presentation.code_name(), presentation.seed);
+        facts.push(("input code", seed));
+    }
+    facts.push(("modes", heading.to_string()));
+    facts.push(("program", format!("megasim {}", env!("CARGO_PKG_VERSION"))));
+    facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect()
 }
 
 fn ticks(n: Tick) -> String {

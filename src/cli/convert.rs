@@ -337,7 +337,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     let scales = Scales::new(&source.source.sha256, &normalized);
     let mut converted = convert::finish(normalized, options).map_err(report)?;
     stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed))?;
-    settings::apply(&mut converted.emitted.network, job.settings)?;
+    job.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
 
     let normalised_with = if from_data { samples } else { 0 };
     let mut manifest = converted.manifest(&source.source, options, normalised_with).map_err(report)?;

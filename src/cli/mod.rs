@@ -16,10 +16,12 @@ mod features;
 mod inspect;
 mod interrupt;
 mod presentation;
+mod report;
 mod results;
 mod run;
 mod stimuli;
 mod subject;
+mod sweep;
 mod tables;
 mod toolbox;
 mod train;
@@ -52,7 +54,9 @@ enum Command {
     Eval(eval::Arguments),
     Features(features::Arguments),
     Inspect(inspect::Arguments),
+    Report(report::Arguments),
     Run(run::Arguments),
+    Sweep(sweep::Arguments),
     Toolbox(toolbox::Arguments),
     Train(train::Arguments),
 }
@@ -79,7 +83,9 @@ pub fn main() -> ExitCode {
             Ok(equal) => return exit_code(equal),
             Err(report) => Err(report),
         },
+        Some(Command::Report(arguments)) => report::run(&arguments),
         Some(Command::Run(arguments)) => run::run(&arguments),
+        Some(Command::Sweep(arguments)) => sweep::run(&arguments),
         None => match line.schematic {
             Some(schematic) => run::run_in_place(&schematic),
             None => demo::run(),

@@ -20,7 +20,7 @@ pub struct Presentation {
     pub duration: u32,
     /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
     #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
-    encode: Choice,
+    pub encode: Choice,
     /// Spikes a second of a white pixel, in regular and poisson code; no pixel spikes more than once a millisecond. Biases act at the same rate
     #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive, allow_negative_numbers = true)]
     pub input_rate: f64,
@@ -53,6 +53,11 @@ impl Presentation {
     /// The code, with its rate and seed.
     pub fn code(&self) -> Box<dyn Code> {
         self.encode.code(&Common { input_rate: self.input_rate, seed: self.seed })
+    }
+
+    /// The code as it was asked for.
+    pub fn code_name(&self) -> String {
+        self.encode.to_string()
     }
 
     /// How long, and how fine.

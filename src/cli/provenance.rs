@@ -101,7 +101,11 @@ fn earlier(path: &Path, results: &[&str]) -> Result<Vec<Value>, Error> {
     Ok(records)
 }
 
-fn describe(path: &Path) -> Result<Value, Error> {
+/// What a record says of an input: its path, size and hash.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn describe(path: &Path) -> Result<Value, Error> {
     let error = |source| Error::Input { path: path.into(), source };
     let (sha256, bytes) = if path.is_dir() { hash_directory(path) } else { hash_file(path) }.map_err(error)?;
     Ok(json!({ "path": path.to_string_lossy(), "bytes": bytes, "sha256": sha256 }))

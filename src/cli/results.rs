@@ -14,8 +14,8 @@ pub struct Results {
     /// Write the figures to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Replace an existing results file
-    #[arg(long, requires = "json")]
+    /// Replace existing results
+    #[arg(long)]
     pub force: bool,
 }
 

@@ -66,6 +66,21 @@ impl std::str::FromStr for Setting {
     }
 }
 
+impl Setting {
+    /// Changes a network.
+    ///
+    /// # Errors
+    /// If a module may not have the value, or if none has the parameter.
+    pub fn apply(&self, network: &mut Network) -> Result<()> {
+        let Self { pattern, key, value } = self;
+        let count = network.set(|node| pattern.matches(node), key, *value).map_err(diagnostic::report)?;
+        if count == 0 {
+            bail!("--set: no module has an output that matches `{pattern}` and a parameter {key}");
+        }
+        Ok(())
+    }
+}
+
 /// Reads a schematic with all its files; warnings go to stderr.
 pub fn read(schematic: &Path) -> Result<Netfiles> {
     let netfiles = netfile::read(schematic).map_err(|error| diagnostic::netfile(&error))?;
@@ -78,12 +93,7 @@ pub fn read(schematic: &Path) -> Result<Netfiles> {
 /// Runs as the arguments say.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Netfiles { mut network, stimuli, files, .. } = read(&arguments.schematic)?;
-    for Setting { pattern, key, value } in &arguments.set {
-        let count = network.set(|node| pattern.matches(node), key, *value).map_err(diagnostic::report)?;
-        if count == 0 {
-            bail!("--set: no module has an output that matches `{pattern}` and a parameter {key}");
-        }
-    }
+    arguments.set.iter().try_for_each(|setting| setting.apply(&mut network))?;
     if let Some(tmax) = arguments.tmax {
         network = network.with_t_max(tmax).map_err(diagnostic::report)?;
     }

@@ -3,7 +3,8 @@
 use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
-use super::{Options, Rules, emit, shape_numbers};
+use super::scales::Scales;
+use super::{Options, Quantization, Rules, emit, shape_numbers};
 use crate::encode::{self, Layout};
 use crate::netfile::FileNames;
 use crate::network::{ModuleId, Network, NodeId, Reset};
@@ -278,6 +279,37 @@ impl Manifest {
             return Err(parse("expected an input order within the input".into()));
         }
         Ok(manifest)
+    }
+
+    /// The options with which the network was converted.
+    pub fn options(&self) -> Options {
+        let of = &self.conversion;
+        let reset = match of.reset.as_str() {
+            "zero" => Reset::ToRest,
+            "modulo" => Reset::Modulo,
+            _ => Reset::Subtract,
+        };
+        Options {
+            percentile: of.percentile,
+            percentile_step: of.percentile_step,
+            scales: of.given_scales.then(|| Scales {
+                model_sha256: self.model.sha256.clone(),
+                scales: self.layers.iter().map(|layer| (layer.name.clone(), layer.scale)).collect(),
+            }),
+            // What is not a precision is the word for a full one.
+            precision: of.weight_bits.parse().unwrap_or_default(),
+            quantization: Quantization {
+                scaling_factor: of.scaling_factor,
+                threshold: of.v_thresh,
+                reset,
+                initial_potential: of.initial_potential,
+                ticks_per_ms: of.ticks_per_ms,
+            },
+            format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
+            max_to_average: of.max_to_average,
+            rules: of.rules.clone(),
+            ..Options::default()
+        }
     }
 
     /// Where samples go in the network that the manifest belongs to.

@@ -126,13 +126,13 @@ pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Re
     finish(normalize_with(parse(graph, options)?, samples, options, &mut |_| {})?, options)
 }
 
-/// The first step of [`convert`]: the parsed network.
+/// The first step of [`convert`]: the layers that modules are made of.
 ///
 /// # Errors
-/// Where a layer has no spiking form.
-pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, Error> {
+/// The first layer that has no spiking form.
+pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, simplify::Unsupported> {
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
-    Ok(simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)?)
+    simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)
 }
 
 /// The second step: scaled weights. `progress` hears how many samples are done, of twice as many as there are.

@@ -1,12 +1,12 @@
 //! Clocked mode, the cross-check: all spikes of a time step act together, delays and FIFOs do not act.
 
 use super::event::{Action, actions};
-use super::neurons::{Outside, Spike};
+use super::neurons::Spike;
 use super::plan::{Plan, PlanInput, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
 use super::{Cells, Error, Limits, PopulationState, Progress, address};
-use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 
 /// What clocked mode keeps beside the populations.
 #[derive(Debug, Clone)]
@@ -197,15 +197,10 @@ impl ClockedRun<'_> {
                         Action::Spikes(sign) if acts(port) => {
                             let operations = neurons
                                 .sum_run(plan, self.plan.kernel, &plan.ports[port], (run.x, run.y, sign))
-                                .map_err(|(k, Outside { nx_pre, ny_pre })| Error::Address {
-                                    node: population.inputs[port]
-                                        .node
-                                        .map_or_else(String::new, |node| self.plan.node_name(node.index())),
-                                    time: s,
-                                    x: run.x[k],
-                                    y: run.y[k],
-                                    nx_pre,
-                                    ny_pre,
+                                .map_err(|(k, outside)| {
+                                    // Ports without a node have no events.
+                                    let node = population.inputs[port].node.map_or(0, NodeId::index);
+                                    self.plan.outside(node, (s, run.x[k], run.y[k]), outside)
                                 })?;
                             self.recorder.summary.synaptic_operations += operations;
                         }

@@ -3,12 +3,12 @@
 //! A run of events of one node at one tick costs one queue operation and goes through each receiver as a whole, where nothing
 //! can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go one by one.
 
-use super::neurons::{Outside, Spike, Spikes, Work};
+use super::neurons::{Neurons, Outside, Spike, Spikes, Work};
 use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Reader};
 use super::queue::{Events, Fifo, Pending, Schedule};
-use super::record::Recorder;
-use super::{Cells, Error, Limits, PopulationState, Progress, address, kernels::Hit, kernels::Sign};
-use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use super::record::{Recorder, Summary};
+use super::{Cells, Error, Limits, PopulationState, Progress, address, kernels, kernels::Hit, kernels::Sign};
+use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 
 /// What event mode keeps beside the populations.
 #[derive(Debug, Clone)]
@@ -353,13 +353,19 @@ impl EventRun<'_> {
             }
         }
         if bus.waiting > self.limits.pending {
-            let mut longest: Vec<usize> = (0..bus.pending.len()).collect();
-            longest.retain(|&node| !matches!(bus.pending[node], Pending::Source { .. }));
-            longest.sort_by_key(|&node| std::cmp::Reverse(bus.pending[node].len(self.stimuli)));
-            let nodes = longest.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
-            return Err(Error::TooManyPending { time: r, limit: self.limits.pending, nodes });
+            return Err(self.too_many_pending(r));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn too_many_pending(&self, r: Tick) -> Error {
+        let pending = &self.state.bus.pending;
+        let mut longest: Vec<usize> = (0..pending.len()).collect();
+        longest.retain(|&node| !matches!(pending[node], Pending::Source { .. }));
+        longest.sort_by_key(|&node| std::cmp::Reverse(pending[node].len(self.stimuli)));
+        let nodes = longest.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
+        Error::TooManyPending { time: r, limit: self.limits.pending, nodes }
     }
 
     fn count_timeless(&mut self, r: Tick) -> Result<(), Error> {
@@ -382,81 +388,107 @@ impl EventRun<'_> {
     /// Hands events to one port, which works on them at `s` and puts its outputs on the bus at `done`.
     fn deliver(&mut self, reader: Reader, node: usize, events: Events<'_>, s: Tick, done: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[reader.population];
-        let mut outputs = Outputs { population, bus: &mut self.state.bus, done };
-        let acts = reader.port < population.n_ports;
+        let outputs = Outputs { population, bus: &mut self.state.bus, done };
+        // A port beyond those of the module only takes resets and controls.
+        let port = Some(reader.port).filter(|&port| port < population.n_ports);
         match (&population.kind, &mut self.populations[reader.population].cells) {
             (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
-                for (action, run) in actions(events) {
-                    match action {
-                        Action::Reset => neurons.reset(plan, s),
-                        Action::Control if plan.acts_on_control() => {
-                            let updates = (0..run.len()).map(|_| neurons.control(plan, s, &mut outputs));
-                            self.recorder.summary.neuron_updates += updates.sum::<u64>();
-                        }
-                        Action::Spikes(sign) if acts => {
-                            let port = &plan.ports[reader.port];
-                            let Work { operations, updates } = neurons
-                                .receive_run(plan, self.plan.kernel, port, (run.x, run.y, sign), s, &mut outputs)
-                                .map_err(|(k, Outside { nx_pre, ny_pre })| Error::Address {
-                                    node: self.plan.node_name(node),
-                                    time: run.t_pre[k],
-                                    x: run.x[k],
-                                    y: run.y[k],
-                                    nx_pre,
-                                    ny_pre,
-                                })?;
-                            self.recorder.summary.synaptic_operations += operations;
-                            self.recorder.summary.neuron_updates += updates;
-                        }
-                        Action::Control | Action::Spikes(_) => {}
-                    }
-                }
+                let summary = &mut self.recorder.summary;
+                to_neurons((plan, neurons), self.plan.kernel, port, events, s, outputs, summary).map_err(
+                    |(k, outside)| {
+                        let address = (events.t_pre[k], events.x[k], events.y[k]);
+                        self.plan.outside(node, address, outside)
+                    },
+                )?;
             }
-            (PopulationKind::Flatten(ports), _) if acts => {
-                let addresses = address::Flatten::new(ports, reader.port);
-                for (action, run) in actions(events) {
-                    let addresses = run.x.iter().zip(run.y).map(|(&x, &y)| addresses.of(x, y));
-                    match action {
-                        Action::Spikes(Sign::Plus) => {
-                            addresses.flatten().for_each(|x| outputs.address(0, x, 0));
-                            outputs.complete();
-                        }
-                        Action::Spikes(Sign::Minus) => {
-                            addresses.flatten().for_each(|x| outputs.emit(0, x, 0, Polarity::Negative));
-                        }
-                        Action::Reset | Action::Control => {}
-                    }
-                }
-            }
-            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => {
-                for (action, run) in actions(events) {
-                    match action {
-                        Action::Reset => pool.reset(),
-                        Action::Control => {
-                            if let (Some(mask), Some(port)) = (plan.mask, plan.ports.first()) {
-                                for _ in 0..run.len() {
-                                    pool.discharge(port, mask, |x, y| outputs.emit(0, x, y, Polarity::Positive));
-                                }
-                            }
-                        }
-                        Action::Spikes(_) if acts => {
-                            let port = &plan.ports[reader.port];
-                            for k in 0..run.len() {
-                                let polarity = run.polarity[k];
-                                if let Some(mask) = plan.mask {
-                                    pool.charge(port, mask, run.x[k], run.y[k], polarity);
-                                    continue;
-                                }
-                                pool.receive(port, run.x[k], run.y[k], |x, y| outputs.emit(0, x, y, polarity));
-                            }
-                        }
-                        Action::Spikes(_) => {}
-                    }
-                }
-            }
+            (PopulationKind::Flatten(ports), _) => to_flatten(ports, port, events, outputs),
+            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => to_max_pool(plan, pool, port, events, outputs),
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Events for neurons; fails with the number of the event that has no line in the matrix.
+fn to_neurons(
+    (plan, neurons): (&NeuronPopulation, &mut Neurons),
+    kernel: kernels::Variant,
+    port: Option<usize>,
+    events: Events<'_>,
+    s: Tick,
+    mut outputs: Outputs<'_>,
+    summary: &mut Summary,
+) -> Result<(), (usize, Outside)> {
+    let mut done = 0;
+    for (action, run) in actions(events) {
+        match (action, port) {
+            (Action::Reset, _) => neurons.reset(plan, s),
+            (Action::Control, _) if plan.acts_on_control() => {
+                let updates = (0..run.len()).map(|_| neurons.control(plan, s, &mut outputs));
+                summary.neuron_updates += updates.sum::<u64>();
+            }
+            (Action::Spikes(sign), Some(port)) => {
+                let Work { operations, updates } = neurons
+                    .receive_run(plan, kernel, &plan.ports[port], (run.x, run.y, sign), s, &mut outputs)
+                    .map_err(|(k, outside)| (done + k, outside))?;
+                summary.synaptic_operations += operations;
+                summary.neuron_updates += updates;
+            }
+            (Action::Control | Action::Spikes(_), _) => {}
+        }
+        done += run.len();
+    }
+    Ok(())
+}
+
+fn to_flatten(ports: &[FlattenPort], port: Option<usize>, events: Events<'_>, mut outputs: Outputs<'_>) {
+    let Some(port) = port else { return };
+    let addresses = address::Flatten::new(ports, port);
+    for (action, run) in actions(events) {
+        let addresses = run.x.iter().zip(run.y).map(|(&x, &y)| addresses.of(x, y));
+        match action {
+            Action::Spikes(Sign::Plus) => {
+                addresses.flatten().for_each(|x| outputs.address(0, x, 0));
+                outputs.complete();
+            }
+            Action::Spikes(Sign::Minus) => {
+                addresses.flatten().for_each(|x| outputs.emit(0, x, 0, Polarity::Negative));
+            }
+            Action::Reset | Action::Control => {}
+        }
+    }
+}
+
+fn to_max_pool(
+    plan: &MaxPool,
+    pool: &mut address::Pool,
+    port: Option<usize>,
+    events: Events<'_>,
+    mut outputs: Outputs<'_>,
+) {
+    for (action, run) in actions(events) {
+        match (action, port) {
+            (Action::Reset, _) => pool.reset(),
+            (Action::Control, _) => {
+                if let (Some(mask), Some(port)) = (plan.mask, plan.ports.first()) {
+                    for _ in 0..run.len() {
+                        pool.discharge(port, mask, |x, y| outputs.emit(0, x, y, Polarity::Positive));
+                    }
+                }
+            }
+            (Action::Spikes(_), Some(port)) => {
+                let port = &plan.ports[port];
+                for k in 0..run.len() {
+                    let polarity = run.polarity[k];
+                    if let Some(mask) = plan.mask {
+                        pool.charge(port, mask, run.x[k], run.y[k], polarity);
+                        continue;
+                    }
+                    pool.receive(port, run.x[k], run.y[k], |x, y| outputs.emit(0, x, y, polarity));
+                }
+            }
+            (Action::Spikes(_), None) => {}
+        }
     }
 }
 
@@ -500,7 +532,7 @@ pub(super) struct Actions<'e> {
 impl<'e> Iterator for Actions<'e> {
     type Item = (Action, Events<'e>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let events = self.rest;
         let n = events.len();

@@ -4,6 +4,7 @@
 //! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps is one
 //! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
 
+use super::neurons::Outside;
 use super::synapses::{Kernel, Port, Synapses, Weights};
 use super::tied::{self, TieOrder};
 use super::{Error, kernels};
@@ -288,6 +289,13 @@ impl Plan {
 
     pub(super) fn node_name(&self, node: usize) -> String {
         self.nodes[node].name.clone()
+    }
+
+    /// An event of a node, `(time, x, y)`, has no line in a matrix that reads it.
+    #[cold]
+    pub(super) fn outside(&self, node: usize, (time, x, y): (Tick, i32, i32), outside: Outside) -> Error {
+        let Outside { nx_pre, ny_pre } = outside;
+        Error::Address { node: self.node_name(node), time, x, y, nx_pre, ny_pre }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::event::{Action, action};
 use super::kernels::Sign;
-use super::neurons::{Outside, Spike};
+use super::neurons::Spike;
 use super::plan::{Plan, PopulationKind, Reader};
 use super::record::Recorder;
 use super::{Cells, Error, Limits, PopulationState, Progress, address};
@@ -340,16 +340,9 @@ impl TiedRun<'_> {
                             Part::Lowering => sign == Sign::Plus,
                         };
                         let port = &plan.ports[reader.port + if lowering { half } else { 0 }];
-                        let work = neurons.receive(plan, self.plan.kernel, port, (x, y, sign), s, &mut out).map_err(
-                            |Outside { nx_pre, ny_pre }| Error::Address {
-                                node: self.plan.node_name(node),
-                                time: event.t_pre,
-                                x,
-                                y,
-                                nx_pre,
-                                ny_pre,
-                            },
-                        )?;
+                        let work = neurons
+                            .receive(plan, self.plan.kernel, port, (x, y, sign), s, &mut out)
+                            .map_err(|outside| self.plan.outside(node, (event.t_pre, x, y), outside))?;
                         if part != Part::Lowering {
                             self.recorder.summary.synaptic_operations += work.operations;
                             self.recorder.summary.neuron_updates += work.updates;

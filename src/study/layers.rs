@@ -34,7 +34,7 @@ pub struct Layer {
 }
 
 /// Where a neuron stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// Which node of the layer.
     pub map: usize,

@@ -2,6 +2,8 @@
 
 pub mod classification;
 pub mod compare;
+pub mod distributions;
 pub mod layers;
 pub mod material;
 pub mod statistics;
+pub mod sweep;

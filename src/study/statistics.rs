@@ -1,6 +1,6 @@
 //! Figures of paired numbers and of right answers.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Sums over pairs `(x, y)` of numbers, enough for correlation and straight line.
 ///
@@ -97,7 +97,7 @@ impl Pairs {
 }
 
 /// How well two sides of paired numbers agree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Pearson's correlation.
     pub correlation: Option<f64>,
@@ -129,6 +129,55 @@ pub fn mcnemar(left: usize, right: usize) -> f64 {
         log_term += ((n - k) as f64).ln() - ((k + 1) as f64).ln();
     }
     (2.0 * sum).min(1.0)
+}
+
+/// Counts of numbers between equally spaced edges.
+///
+/// ```
+/// use megasim::study::statistics::Histogram;
+/// let histogram = Histogram::of([0.0, 0.5, 0.5, 2.0], 4);
+/// assert_eq!(histogram.counts, [1, 2, 0, 1]);
+/// assert_eq!(histogram.edge(1), 0.5);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// The lowest edge.
+    pub low: f64,
+    /// The highest edge.
+    pub high: f64,
+    /// Numbers between neighbouring edges; the highest edge belongs to the last.
+    pub counts: Vec<u64>,
+}
+
+impl Histogram {
+    /// Of some numbers, from the least to the greatest, in so many intervals; what is no finite number is left out.
+    pub fn of(values: impl IntoIterator<Item = f64> + Clone, intervals: usize) -> Self {
+        let finite = || values.clone().into_iter().filter(|value| value.is_finite());
+        let low = finite().fold(f64::INFINITY, f64::min);
+        let high = finite().fold(f64::NEG_INFINITY, f64::max);
+        let (low, high) = match (low <= high, low < high) {
+            (false, _) => (0.0, 1.0),
+            (_, false) => (low - 0.5, low + 0.5),
+            _ => (low, high),
+        };
+        let mut counts = vec![0; intervals.max(1)];
+        let last = counts.len() - 1;
+        for value in finite() {
+            let place = (value - low) / (high - low) * counts.len() as f64;
+            counts[(place as usize).min(last)] += 1;
+        }
+        Self { low, high, counts }
+    }
+
+    /// The `k`-th edge, from 0.
+    pub fn edge(&self, k: usize) -> f64 {
+        self.low + (self.high - self.low) * k as f64 / self.counts.len() as f64
+    }
+
+    /// The same numbers multiplied.
+    pub fn scaled(&self, factor: f64) -> Self {
+        Self { low: self.low * factor, high: self.high * factor, counts: self.counts.clone() }
+    }
 }
 
 #[cfg(test)]

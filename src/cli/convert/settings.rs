@@ -1,7 +1,6 @@
 //! `--set` and `--settings`: parameters of modules, by layer.
 
 use super::super::run::Setting;
-use megasim::network::Network;
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use std::path::Path;
 
@@ -28,18 +27,4 @@ pub fn read(path: &Path) -> Result<Vec<Setting>> {
         }
     }
     Ok(settings)
-}
-
-/// Sets them, later ones over earlier ones.
-///
-/// # Errors
-/// If no module has such a parameter, or may not have the value.
-pub fn apply(network: &mut Network, settings: &[Setting]) -> Result<()> {
-    for Setting { pattern, key, value } in settings {
-        let count = network.set(|node| pattern.matches(node), key, *value).map_err(super::super::diagnostic::report)?;
-        if count == 0 {
-            bail!("`{pattern}.{key}`: no module has an output that matches and such a parameter");
-        }
-    }
-    Ok(())
 }

@@ -401,13 +401,9 @@ impl Run<'_, '_> {
     fn serve(&mut self, module: usize, spec: &Station, ticket: &Ticket) -> Result<(), Error> {
         let port = self.plan.receivers[ticket.node as usize][ticket.receiver as usize].port as usize;
         self.state.outputs.clear();
-        let work = self.work(module, port, &ticket.event).map_err(|Outside { nx_pre, ny_pre }| Error::Address {
-            node: self.plan.plan.node_name(ticket.node as usize),
-            time: ticket.event.t_pre,
-            x: ticket.event.x,
-            y: ticket.event.y,
-            nx_pre,
-            ny_pre,
+        let work = self.work(module, port, &ticket.event).map_err(|outside| {
+            let StimulusEvent { t_pre, x, y, .. } = ticket.event;
+            self.plan.plan.outside(ticket.node as usize, (t_pre, x, y), outside)
         })?;
         let outputs = self.state.outputs.len() as u64;
         let messages = outputs * self.plan.messages[module];

@@ -27,13 +27,13 @@ use crate::network::{
     Stimulus, StimulusEvent, Tick, Timing,
 };
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// By how much numbers are divided so that potentials stay away from 32 bits.
 const DIVISOR: i32 = 64;
 
 /// A rule in which the modes differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Another order of ties was asked for.
@@ -71,7 +71,7 @@ impl Cause {
 }
 
 /// What was put down to what.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Causes {
     /// Samples that were looked at.
     pub samples: usize,
@@ -82,7 +82,7 @@ pub struct Causes {
 }
 
 /// The lost and extra spikes of one layer, per sample.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerCauses {
     /// Its name.
     pub name: String,

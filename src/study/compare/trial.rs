@@ -3,14 +3,14 @@
 use super::{Output, Part, Question};
 use crate::ann::forward::{WrongBatch, visit_activations};
 use crate::ann::graph::{Fault, Graph, LayerId};
-use crate::convert::Manifest;
-use crate::convert::simplify::{Unsupported, simplify};
+use crate::convert::simplify::Unsupported;
+use crate::convert::{Manifest, parse};
 use crate::engine::Record;
 use crate::network::{EventLog, Polarity, Tick};
 use crate::readout;
 use crate::study::layers::FanOut;
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// How time is counted.
@@ -140,7 +140,7 @@ fn decisions(record: &Record, output: &Output, scale: &Scale) -> Vec<Option<usiz
 }
 
 /// Both sides over time, means per sample; the point at `ms[k]` tells of the time up to then.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Course {
     /// Ends of the points, in milliseconds.
     pub ms: Vec<f64>,
@@ -235,7 +235,7 @@ impl<'a> Analog<'a> {
         classes: &'a [usize],
         period: f64,
     ) -> Result<Self, AnalogError> {
-        let parsed = simplify(graph)?;
+        let parsed = parse(graph, &manifest.options())?;
         let (expected, found) = (manifest.layers.len(), parsed.layers.len());
         if expected != found {
             return Err(AnalogError::Layers { expected, found });
@@ -280,6 +280,17 @@ impl<'a> Analog<'a> {
     /// If the network does not take the sample.
     pub fn sample(&self, sample: usize) -> Result<Vec<Vec<f32>>, AnalogError> {
         let rates = self.rates(sample..sample + 1)?;
+        Ok(rates.layers.into_iter().map(|layer| layer.into_raw_vec_and_offset().0).collect())
+    }
+}
+
+impl Analog<'_> {
+    /// Activations of the first samples as rates, all samples together, layer by layer.
+    ///
+    /// # Errors
+    /// If the network does not take the samples.
+    pub fn first(&self, samples: usize) -> Result<Vec<Vec<f32>>, AnalogError> {
+        let rates = self.rates(0..samples.min(self.values.nrows()))?;
         Ok(rates.layers.into_iter().map(|layer| layer.into_raw_vec_and_offset().0).collect())
     }
 }

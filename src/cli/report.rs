@@ -1,0 +1,204 @@
+//! `megasim report RUNDIR`: pictures of the results that lie in a directory.
+
+use super::diagnostic::{self, report};
+use super::{print, provenance};
+use clap::Args;
+use megasim::netfile;
+use megasim::network::Tick;
+use megasim::report::chart::{self, Axes};
+use megasim::report::comparison::{self, Shown};
+use megasim::report::{Page, Section, Table, sweep};
+use megasim::study::compare::{Accuracy, Causes, Comparison};
+use megasim::study::sweep::Sweep;
+use megasim::whole::Replace;
+use miette::{Result, bail};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rows of a layer in a raster.
+const MOST_ROWS: usize = 60;
+
+/// Spikes of a raster.
+const MOST_SPIKES: usize = 12_000;
+
+/// Map, row and column of an event.
+type Address = (usize, i32, i32);
+
+/// Draw the results that lie in a directory: comparisons, sweeps and classifications (.json) and event files (node_*.evs)
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Directory with results
+    rundir: PathBuf,
+    /// The page; report.html in the directory where it is not given
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+    /// Draw swept parameters on a logarithmic axis, also where they were not spaced so
+    #[arg(long)]
+    log_x: bool,
+    /// Replace an earlier page
+    #[arg(long)]
+    force: bool,
+}
+
+/// Reads, draws and writes.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { rundir, out, log_x, force } = arguments;
+    let out = out.clone().unwrap_or_else(|| rundir.join("report.html"));
+    let replace = if *force { Replace::Yes } else { Replace::No };
+    let mut names: Vec<PathBuf> = match fs::read_dir(rundir) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Err(error) => bail!("{}: cannot be read: {error}", rundir.display()),
+    };
+    names.sort();
+    let mut page = Page { title: format!("Results in {}", rundir.display()), ..Page::default() };
+    let results: Vec<(String, Value)> = names.iter().filter_map(|path| read(path)).collect();
+    let several = results.len() > 1;
+    for (name, figures) in &results {
+        let mut sections = sections(figures, *log_x)?;
+        if several {
+            // Files and headings of several results must not be taken for each other.
+            for section in &mut sections {
+                section.title = format!("{name}: {}", section.title);
+                section.pictures.iter_mut().for_each(|picture| picture.file = format!("{name}-{}", picture.file));
+            }
+        }
+        if !sections.is_empty() {
+            page.facts.push(("results".into(), format!("{name}.json")));
+        }
+        page.sections.extend(sections);
+    }
+    page.sections.extend(events(rundir)?);
+    if page.sections.is_empty() {
+        bail!(
+            "{}: expected results of compare, sweep or classify (.json), or event files (node_*.evs), found none",
+            rundir.display()
+        );
+    }
+    if let Some(record) = names.iter().find(|path| path.ends_with(provenance::FILE_NAME)) {
+        page.facts.extend(command(record));
+    }
+    Page::check(&out, replace).map_err(report)?;
+    page.write(&out, replace).map_err(report)?;
+    print(&format!("Pictures: {}\n", out.display()));
+    Ok(())
+}
+
+/// A file of figures, by its name.
+fn read(path: &Path) -> Option<(String, Value)> {
+    let is_result = path.extension().is_some_and(|extension| extension == "json");
+    let is_record = path.file_name().is_some_and(|name| name == provenance::FILE_NAME || name == "megasim.json");
+    if !is_result || is_record {
+        return None;
+    }
+    let figures = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    Some((path.file_stem()?.to_string_lossy().into_owned(), figures))
+}
+
+/// The command line that made the results.
+fn command(record: &Path) -> Option<(String, String)> {
+    let record: Value = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
+    let words = record["command"].as_array()?.iter().filter_map(Value::as_str).skip(1);
+    Some(("command".into(), format!("megasim {}", words.collect::<Vec<_>>().join(" "))))
+}
+
+/// The pictures of one file of figures; none where it is of another kind.
+fn sections(figures: &Value, log_x: bool) -> Result<Vec<Section>> {
+    if let Ok(comparison) = serde_json::from_value::<Comparison>(figures.clone()) {
+        let causes: Option<Causes> = serde_json::from_value(figures["causes"].clone()).ok();
+        let steps = figures["steps"].as_array().into_iter().flatten().filter_map(|step| {
+            let accuracy: Accuracy = serde_json::from_value(step["accuracy"].clone()).ok()?;
+            Some((step["dt"].as_i64()?, accuracy))
+        });
+        let shown = Shown {
+            title: String::new(),
+            facts: Vec::new(),
+            comparison: &comparison,
+            layers: &[],
+            causes: causes.as_ref(),
+            exhibit: None,
+            input: None,
+            distributions: &[],
+            steps: steps.collect(),
+        };
+        return Ok(comparison::page(&shown).map_err(report)?.sections);
+    }
+    if let Ok(sweep) = serde_json::from_value::<Sweep>(figures.clone())
+        && !sweep.points.is_empty()
+    {
+        return Ok(vec![sweep::section(&sweep, log_x).map_err(report)?]);
+    }
+    Ok(classification(figures).into_iter().collect())
+}
+
+/// The table of `classify --json`.
+fn classification(figures: &Value) -> Option<Section> {
+    let accuracy = figures.get("accuracy")?.as_object()?;
+    let mut table = Table::new(&["", "accuracy", "spikes a sample", "operations a sample"]);
+    for (mode, share) in accuracy {
+        let Some(share) = share.as_f64() else { continue };
+        let mean = |what: &str| {
+            figures["per_sample"][what][mode].as_f64().map_or("-".to_string(), |value| format!("{value:.1}"))
+        };
+        table.rows.push(vec![
+            mode.clone(),
+            format!("{:.2} %", 100.0 * share),
+            mean("spikes"),
+            mean("synaptic_operations"),
+        ]);
+    }
+    let text = figures["samples"].as_u64().map_or(String::new(), |n| format!("{n} samples."));
+    Some(Section { title: "Classification".into(), text, tables: vec![table], ..Section::default() })
+}
+
+/// Rasters of the event files of a directory, a node a row of rasters.
+fn events(directory: &Path) -> Result<Option<Section>> {
+    let logs = netfile::read_event_files(directory).map_err(|error| diagnostic::netfile(&error))?;
+    if logs.is_empty() {
+        return Ok(None);
+    }
+    let mut table = Table::new(&["node", "events", "first (ticks)", "last (ticks)"]);
+    let mut groups: Vec<(String, Vec<(Tick, Address)>)> = Vec::new();
+    for (name, log) in &logs {
+        let time = |t: Option<&Tick>| t.map_or("-".to_string(), Tick::to_string);
+        table.rows.push(vec![name.clone(), log.len().to_string(), time(log.t_rqst.first()), time(log.t_rqst.last())]);
+        // Maps of a layer are told apart by the number at the end of their names.
+        let (stem, map) = match name.rsplit_once('_') {
+            Some((stem, number)) => number.parse().map_or((name.as_str(), 0), |map: usize| (stem, map)),
+            None => (name.as_str(), 0),
+        };
+        let spikes = (0..log.len()).map(|k| (log.t_rqst[k], (map, log.y[k], log.x[k])));
+        match groups.iter_mut().find(|(known, _)| known == stem) {
+            Some((_, all)) => all.extend(spikes),
+            None => groups.push((stem.into(), spikes.collect())),
+        }
+    }
+    let end = logs.iter().filter_map(|(_, log)| log.t_rqst.iter().max()).max().copied().unwrap_or(0) + 1;
+    let budget = MOST_SPIKES / groups.len();
+    let rasters = groups.into_iter().map(|(name, spikes)| {
+        // Addresses that spike, every so many of them.
+        let mut rows: Vec<_> = spikes.iter().map(|(_, address)| *address).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let mut every = rows.len().div_ceil(MOST_ROWS).max(1);
+        loop {
+            let row = |address: &Address| {
+                rows.binary_search(address).ok().filter(|row| row.is_multiple_of(every)).map(|row| row / every)
+            };
+            let chosen: Vec<_> = spikes.iter().filter_map(|(t, address)| Some((*t as f64, row(address)?))).collect();
+            if chosen.len() <= budget || every >= rows.len() {
+                let shown = rows.len().div_ceil(every);
+                let more = if every > 1 { format!(" ({shown} of {})", rows.len()) } else { String::new() };
+                let spikes = chosen.into_iter().take(budget).collect();
+                return chart::Rows { name: format!("{name}{more}"), rows: shown, spikes };
+            }
+            every *= 2;
+        }
+    });
+    let rasters: Vec<_> = rasters.collect();
+    let axes = Axes { file: "raster", title: "Events", x: "time (ticks)", ..Axes::default() };
+    let caption = "Each mark is an event, each row an address that has some; of many every so many.";
+    let picture = chart::raster(&axes, end as f64, &rasters).map_err(report)?.with_caption(caption);
+    let text = format!("{} nodes.", logs.len());
+    Ok(Some(Section { title: "Events".into(), text, tables: vec![table], pictures: vec![picture], folded: false }))
+}

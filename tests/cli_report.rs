@@ -1,0 +1,152 @@
+//! `--report` and `megasim report` from outside.
+
+use assert_cmd::Command;
+use megasim::netfile::{self, FileNames};
+use megasim::network::{
+    Array, Conv, ConvPort, Input, Module, ModuleKind, NetworkBuilder, NeuronParameters, Output, Polarity, Stimulus,
+    StimulusEvent, Timing,
+};
+use predicates::prelude::*;
+use predicates::str::contains;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn digits(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits").join(name)
+}
+
+fn megasim(arguments: &[&str], directory: &Path) -> assert_cmd::assert::Assert {
+    Command::cargo_bin("megasim").unwrap().args(arguments).current_dir(directory).assert()
+}
+
+/// What a page may not hold if it is to open without anything else.
+fn assert_self_contained(html: &str) {
+    for wrong in ["<script", "<link", "<img", "src=", "@import", "url(", "https://"] {
+        assert!(!html.contains(wrong), "{wrong}");
+    }
+    // The one address is the name of a language, which nobody fetches.
+    assert_eq!(html.matches("http://").count(), html.matches("http://www.w3.org/2000/svg").count());
+}
+
+#[test]
+fn a_comparison_becomes_a_page_with_its_numbers_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let data = data.to_str().unwrap();
+    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--out", "net"], here).success();
+    let arguments = ["compare", "net", "--data", data, "--samples", "20", "--causes", "5", "--dt", "1,5"];
+    let results = ["--report", "page.html", "--json", "figures.json"];
+    megasim(&[&arguments[..], &results].concat(), here).success().stdout(contains("Pictures: page.html"));
+    let html = fs::read_to_string(here.join("page.html")).unwrap();
+    assert_self_contained(&html);
+    let pictures = [
+        "error-over-time",
+        "confusion-event",
+        "correlations",
+        "causes",
+        "operations-over-time",
+        "accuracy-against-dt",
+        "raster-event",
+        "potential-00-00Conv2D_8x8x8",
+        "activations-before",
+        "weights-after",
+        "input",
+        "layer-00-00Conv2D_8x8x8-map",
+        "layer-05-06Dense_10-scatter",
+        "layer-04-05Dense_32-weights",
+    ];
+    for picture in pictures {
+        let svg = fs::read_to_string(here.join(format!("page_files/{picture}.svg"))).unwrap();
+        assert!(html.contains(&svg), "{picture}");
+        let csv = fs::read_to_string(here.join(format!("page_files/{picture}.csv"))).unwrap();
+        assert!(csv.lines().count() > 1, "{picture}");
+        assert!(html.contains(&format!("page_files/{picture}.csv")), "{picture}");
+    }
+    // The numbers are those of the results.
+    let csv = fs::read_to_string(here.join("page_files/error-over-time.csv")).unwrap();
+    let figures: serde_json::Value = serde_json::from_slice(&fs::read(here.join("figures.json")).unwrap()).unwrap();
+    let last = csv.lines().rfind(|line| line.starts_with("event,")).unwrap();
+    let error = figures["course"]["error"][0].as_array().unwrap().last().unwrap().as_f64().unwrap();
+    assert_eq!(last.split(',').nth(2).unwrap().parse::<f64>().unwrap(), 100.0 * error);
+
+    // Nothing is overwritten unasked, and the same command makes the same page.
+    megasim(&[&arguments[..], &["--report", "page.html"]].concat(), here).code(1).stderr(contains("--force"));
+    megasim(&[&arguments[..], &["--report", "page.html", "--force", "--threads", "1"]].concat(), here).success();
+    assert_eq!(fs::read_to_string(here.join("page.html")).unwrap(), html);
+
+    // From the figures alone.
+    fs::create_dir(here.join("results")).unwrap();
+    fs::copy(here.join("figures.json"), here.join("results/figures.json")).unwrap();
+    megasim(&["report", "results"], here).success();
+    let html = fs::read_to_string(here.join("results/report.html")).unwrap();
+    assert_self_contained(&html);
+    assert!(html.contains("Error over time") && html.contains("05Dense_32") && html.contains("Causes of lost"));
+}
+
+#[test]
+fn event_files_become_a_raster() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let schematic = Path::new(env!("CARGO_MANIFEST_DIR")).join("netfiles/winner-takes-all/megasim.sch");
+    megasim(&["run", schematic.to_str().unwrap(), "--out", "events"], here).success();
+    megasim(&["report", "events", "--out", "page.html"], here).success();
+    let html = fs::read_to_string(here.join("page.html")).unwrap();
+    assert_self_contained(&html);
+    assert!(html.contains("Events") && html.contains("rivals"));
+    assert!(fs::read_to_string(here.join("page_files/raster.csv")).unwrap().lines().count() > 1);
+
+    fs::create_dir(here.join("empty")).unwrap();
+    megasim(&["report", "empty"], here).code(1).stderr(contains("found none"));
+    megasim(&["report", "nowhere"], here).code(1).stderr(contains("nowhere").and(contains("cannot be read")));
+}
+
+#[test]
+fn a_large_network_is_binned() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    // 50 layers of 2,025 neurons, each of which passes the spikes of the one before.
+    let mut builder = NetworkBuilder::new();
+    let mut below = builder.source("In").unwrap();
+    let array = Array { nx: 45, ny: 45, x_min: 0, y_min: 0 };
+    for layer in 0..50 {
+        let port = ConvPort {
+            nx: 1,
+            ny: 1,
+            dx: 0,
+            dy: 0,
+            x_stride: 1,
+            y_stride: 1,
+            x_expand: 1,
+            y_expand: 1,
+            weights: [10].into(),
+        };
+        let conv = Conv {
+            array,
+            neurons: NeuronParameters { threshold_plus: 10, ..NeuronParameters::default() },
+            ports: vec![port],
+            output: Output::whole(array),
+        };
+        let inputs = vec![Input::Node(below)];
+        let module =
+            Module { kind: ModuleKind::Conv(conv), inputs, timing: Timing::default(), not_programmable: false };
+        below = builder.module(module, &[format!("{layer:02}Conv2D_1x45x45")]).unwrap()[0];
+    }
+    let network = builder.build(100).unwrap();
+    let spikes = (0..40).flat_map(|t_pre| {
+        (0..45).map(move |k| StimulusEvent {
+            t_pre,
+            x: (k * 7 + t_pre as i32) % 45,
+            y: k,
+            polarity: Polarity::Positive,
+        })
+    });
+    fs::create_dir(here.join("net")).unwrap();
+    netfile::write(&here.join("net"), &network, &[Stimulus::from_events(spikes)], &FileNames::of(&network)).unwrap();
+    let arguments = ["compare", "net/megasim.sch", "--ticks-per-ms", "1", "--causes", "0", "--report", "page.html"];
+    megasim(&arguments, here).success();
+    let html = fs::read_to_string(here.join("page.html")).unwrap();
+    assert_self_contained(&html);
+    assert!(html.contains("49Conv2D_1x45x45"));
+    assert!(html.len() < 15_000_000, "{} bytes", html.len());
+}
