@@ -139,22 +139,24 @@ fn summary(of: &Shown) -> Result<Section, Error> {
     let comparison = of.comparison;
     let [left, right] = &comparison.names;
     let mut table = Table::new(&["layer", "neurons"]);
+    let with_analog = comparison.layers.iter().any(|layer| layer.analog.is_some());
     let names = [
         format!("spikes {left}"),
         format!("spikes {right}"),
         "lost".into(),
         "extra".into(),
         format!("r {left}/{right}"),
-        format!("r {left}/analog"),
-        format!("r {right}/analog"),
         "first spike (ms)".into(),
         "silent (%)".into(),
         "saturated (%)".into(),
     ];
     table.columns.extend(names);
+    if with_analog {
+        table.columns.extend(comparison.names.iter().map(|name| format!("r {name}/analog")));
+    }
     for layer in &comparison.layers {
         let analog = |side: usize| maybe(layer.analog.and_then(|of| of[side].correlation));
-        table.rows.push(vec![
+        let mut row = vec![
             layer.name.clone(),
             layer.neurons.to_string(),
             format!("{:.1}", layer.spikes[0]),
@@ -162,12 +164,14 @@ fn summary(of: &Shown) -> Result<Section, Error> {
             format!("{:.2}", layer.lost),
             format!("{:.2}", layer.extra),
             maybe(layer.sides.correlation),
-            analog(0),
-            analog(1),
             maybe(layer.first_spike_difference_ms),
             format!("{:.1} / {:.1}", 100.0 * layer.silent[0], 100.0 * layer.silent[1]),
             format!("{:.1} / {:.1}", 100.0 * layer.saturated[0], 100.0 * layer.saturated[1]),
-        ]);
+        ];
+        if with_analog {
+            row.extend([analog(0), analog(1)]);
+        }
+        table.rows.push(row);
     }
     let mut pictures = Vec::new();
     let correlation = |of: &dyn Fn(usize) -> Option<f64>| {
@@ -178,7 +182,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
         points: correlation(&|k| comparison.layers[k].sides.correlation),
         ..Line::default()
     }];
-    if comparison.layers.iter().any(|layer| layer.analog.is_some()) {
+    if with_analog {
         for side in 0..2 {
             lines.push(Line {
                 name: format!("{}/analog", comparison.names[side]),
@@ -286,14 +290,17 @@ fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
     let names = &of.comparison.names;
     let mut section = Section {
         title: format!("Sample {}", exhibit.sample),
-        text: format!(
-            "{}{} decides {}, {} decides {}.",
-            exhibit.label.map_or(String::new(), |label| format!("Its label is {label}; ")),
-            names[0],
-            class(exhibit.decisions[0]),
-            names[1],
-            class(exhibit.decisions[1])
-        ),
+        text: match of.comparison.decisions {
+            Some(_) => format!(
+                "{}{} decides {}, {} decides {}.",
+                exhibit.label.map_or(String::new(), |label| format!("Its label is {label}; ")),
+                names[0],
+                class(exhibit.decisions[0]),
+                names[1],
+                class(exhibit.decisions[1])
+            ),
+            None => String::new(),
+        },
         ..Section::default()
     };
     if let Some((extent, values)) = &of.input {

@@ -166,7 +166,8 @@ pub fn raster(of: &Axes, end: f64, groups: &[Rows]) -> Result<Picture, Error> {
         for (k, Rows { name, rows, spikes }) in groups.iter().enumerate() {
             let bottom = (n - 1 - k) as f64;
             let place = |row: usize| bottom + GAP + (1.0 - 2.0 * GAP) * (row as f64 + 0.5) / (*rows).max(1) as f64;
-            let tick = if *rows <= 24 { 3 } else { 1 };
+            // Marks of neighbouring rows do not run into each other.
+            let tick = ((height as i32 - 70) / n as i32 / (2 * (*rows).max(1) as i32)).clamp(1, 3);
             chart.draw_series(spikes.iter().map(|&(time, row)| {
                 EmptyElement::at((time, place(row))) + Rectangle::new([(0, -tick), (1, tick)], BLACK.filled())
             }))?;
