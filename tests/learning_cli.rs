@@ -190,6 +190,26 @@ fn features_tell_bars_apart() {
 }
 
 #[test]
+fn a_page_shows_what_was_learned() {
+    let place = Place::new(LINEAR);
+    place.train("model.npz", &[]);
+    let features =
+        ["features", "model.npz", "--data", ".", "--out", "f.npz", "--samples", "3", "--report", "page.html"];
+    place.megasim(&features).assert().success();
+    let page = fs::read_to_string(place.path("page.html")).unwrap();
+    for part in
+        ["Convergence of the weights", "Preferred stimuli", "Weights of layer 1", "Spike times, layer 1", "Winners"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    // One line for each neuron of the filters' first picture, 144 cells a map.
+    let times = fs::read_to_string(place.path("page_files/spike-times-input.csv")).unwrap();
+    assert_eq!(times.lines().count() % 144, 1, "a header, and a line a cell");
+    place.megasim(&features).arg("--force").assert().success();
+    place.megasim(&features).assert().code(1).stderr(predicate::str::contains("exists"));
+}
+
+#[test]
 fn reward_tells_bars_apart() {
     let place = Place::new(REWARD);
     place.train("model.npz", &[]);

@@ -8,10 +8,13 @@ use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
 use megasim::dataset::{Dataset, Format, Samples};
 use megasim::learning::{
-    AnyNetwork, Description, Evaluator, Model, SpikingNetwork, Stimuli, Weight, maps_as_svg, to_netlist, to_stimuli,
+    AnyNetwork, Description, Evaluator, Layer, Model, Progress, SpikingNetwork, Stimuli, Weight, get_k_winners,
+    maps_as_svg, to_netlist, to_stimuli,
 };
 use megasim::netfile::{self, FileNames};
 use megasim::network::Tick;
+use megasim::report::Page;
+use megasim::report::learning::{self, Exhibit, Learned, LearnedLayer};
 use megasim::whole::{self, NewDirectory, Replace};
 use megasim::with_spiking_network;
 use miette::{Result, miette};
@@ -55,6 +58,9 @@ pub struct Arguments {
     /// Draw the stimulus that each map of the last layer prefers, reconstructed through the layers below
     #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
+    /// Pictures of the network on one page: its training, what its maps prefer, spike times of the first sample, winners
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long)]
     force: bool,
@@ -103,6 +109,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(there) = results.find(|path| replace == Replace::No && path.exists()) {
         return Err(report(whole::Error::Exists(there.clone())));
     }
+    if let Some(path) = &arguments.report {
+        Page::check(path, replace).map_err(report)?;
+    }
     let model = read(&arguments.model)?;
     let description = model.network.description();
     let data = Dataset::open(&arguments.data).map_err(report)?;
@@ -116,14 +125,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .num_threads(arguments.threads.map_or(0, usize::from))
         .build()
         .map_err(report)?;
-    let bytes = pool.install(|| {
+    let (bytes, page) = pool.install(|| {
         with_spiking_network!(&model.network, network => {
             let cache = arguments.cache.as_deref();
             let stimuli = stimuli(network.encoder(), description, &samples, skip, cache)?;
-            archive(network, &stimuli, arguments.what)
+            let page = arguments.report.as_ref().map(|_| page(&model.progress, network, &stimuli, skip)).transpose()?;
+            archive(network, &stimuli, arguments.what).map(|bytes| (bytes, page))
         })
     })?;
     whole::write_file(&arguments.out, replace, |file| file.write_all(&bytes)).map_err(report)?;
+    if let (Some(path), Some(page)) = (&arguments.report, page) {
+        page.write(path, replace).map_err(report)?;
+    }
     if let Some(path) = &arguments.picture {
         let stimuli = with_spiking_network!(&model.network, network => network.preferred_stimuli(network.len() - 1))
             .map_err(report)?;
@@ -146,6 +159,37 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "what": format!("{:?}", arguments.what).to_lowercase(),
     });
     provenance::write_beside(&arguments.out, &inputs, None, parameters).map_err(report)
+}
+
+/// Samples whose winners a page names.
+const WINNERS: usize = 20;
+
+/// Pictures of a network; `skip` samples came before these.
+fn page<W: Weight>(progress: &Progress, network: &SpikingNetwork<W>, stimuli: &Stimuli, skip: usize) -> Result<Page> {
+    let mut evaluator = Evaluator::new(network).map_err(report)?;
+    let convolutions = (0..network.len()).filter_map(|layer| {
+        let weights = network.convolution(layer)?.weights().iter().map(|weight| weight.to_real()).collect();
+        let preferred = network.preferred_stimuli(layer).map_err(report);
+        Some(preferred.map(|feature| LearnedLayer { number: layer + 1, weights, preferred: feature.maps }))
+    });
+    let convolutions = convolutions.collect::<Result<_>>()?;
+    let winners = (0..stimuli.len().min(WINNERS)).map(|number| {
+        let winner = get_k_winners(&evaluator.wave(&stimuli.wave(number)), 1, 0).into_iter().next();
+        (skip + number, stimuli.labels()[number], winner)
+    });
+    let winners = winners.collect();
+    let input = stimuli.wave(0);
+    let waves = (1..).zip(evaluator.waves(&input).map_err(report)?).zip(&network.description().layers);
+    // Inhibition that acts in training only changes nothing here.
+    let changes = |layer: &Layer| !matches!(layer, Layer::PointwiseInhibition(it) if it.training_only);
+    let layers = waves.filter(|(_, layer)| changes(layer)).map(|(wave, _)| wave).collect();
+    let facts = vec![
+        ("network".to_string(), network.description().name.clone()),
+        ("passes of training".to_string(), progress.log.len().to_string()),
+    ];
+    let title = format!("Single-spike network {}", network.description().name);
+    let exhibit = Exhibit { sample: skip, input, layers };
+    learning::page(&Learned { title, facts, log: &progress.log, convolutions, exhibit, winners }).map_err(report)
 }
 
 fn last_shape(network: &AnyNetwork) -> String {
