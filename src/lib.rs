@@ -15,6 +15,7 @@ pub mod convert;
 pub mod dataset;
 pub mod encode;
 pub mod engine;
+pub mod hardware;
 pub mod learning;
 pub mod netfile;
 pub mod network;

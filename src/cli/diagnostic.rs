@@ -1,7 +1,9 @@
 //! Library errors as a person sees them: the message, and under it the source line with the place.
 
-use megasim::netfile;
+use megasim::{hardware, netfile};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use std::ops::Range;
+use std::path::Path;
 
 /// The report of any error of the library; what lies behind it is told in its message.
 pub fn report(error: impl std::error::Error) -> Report {
@@ -12,14 +14,30 @@ pub fn report(error: impl std::error::Error) -> Report {
 pub fn netfile(error: &netfile::Error) -> Report {
     match error {
         netfile::Error::Text { path, fault } if !fault.text.is_empty() => {
-            // Empty lines stand for those before, so that the line shows its number.
-            let before = fault.line - 1;
-            let span = fault.span.start + before..fault.span.end + before;
-            let label = LabeledSpan::new_with_span(Some(format!("expected {}", fault.expected)), span);
-            let source = "\n".repeat(before) + &fault.text;
-            Report::new(MietteDiagnostic::new(error.to_string()).with_label(label))
-                .with_source_code(NamedSource::new(path.display().to_string(), source))
+            let label = format!("expected {}", fault.expected);
+            at_line(error.to_string(), path, (fault.line, &fault.text, &fault.span), label)
         }
         _ => report(error),
     }
+}
+
+/// The report of a fault in a hardware file, with the line at fault.
+pub fn hardware(error: &hardware::Error) -> Report {
+    match error {
+        hardware::Error::Text(fault) if !fault.text.is_empty() => {
+            let label = fault.hint.clone().unwrap_or_else(|| "here".into());
+            at_line(error.to_string(), &fault.path, (fault.line, &fault.text, &fault.span), label)
+        }
+        _ => report(error),
+    }
+}
+
+/// A message with one line of a file under it: its number, its text, the place in it.
+fn at_line(message: String, path: &Path, (line, text, span): (usize, &str, &Range<usize>), label: String) -> Report {
+    // Empty lines stand for those before, so that the line shows its number.
+    let before = line - 1;
+    let label = LabeledSpan::new_with_span(Some(label), span.start + before..span.end + before);
+    let source = "\n".repeat(before) + text;
+    Report::new(MietteDiagnostic::new(message).with_label(label))
+        .with_source_code(NamedSource::new(path.display().to_string(), source))
 }

@@ -15,6 +15,7 @@ mod eval;
 mod features;
 mod inspect;
 mod interrupt;
+mod latency;
 mod presentation;
 mod report;
 mod results;
@@ -55,6 +56,7 @@ enum Command {
     Features(features::Arguments),
     Inspect(inspect::Arguments),
     Report(report::Arguments),
+    Latency(latency::Arguments),
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Toolbox(toolbox::Arguments),
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         Some(Command::Features(arguments)) => features::run(&arguments),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments),
         Some(Command::Toolbox(arguments)) => toolbox::run(&arguments),
+        Some(Command::Latency(arguments)) => latency::run(&arguments),
         Some(Command::Train(arguments)) => train::run(&arguments),
         Some(Command::Check(arguments)) => return exit_code(check::run(&arguments)),
         Some(Command::Diff(arguments)) => match diff::run(&arguments) {

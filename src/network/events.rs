@@ -140,6 +140,12 @@ impl Stimulus {
         self.polarity.resize(self.x.len(), polarity);
     }
 
+    /// The same events in ticks of which `factor` make one of the old; what leaves 64 bits stays at the largest time.
+    pub fn with_finer_ticks(mut self, factor: Tick) -> Self {
+        self.t_pre.iter_mut().for_each(|t| *t = t.saturating_mul(factor));
+        self
+    }
+
     /// Forgets all events, keeps the memory.
     pub fn clear(&mut self) {
         self.t_pre.clear();

@@ -9,6 +9,7 @@
 
 mod events;
 mod module;
+mod refine;
 mod set;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};

@@ -7,12 +7,15 @@
 //! of all runs add up in [`Statistics`]; every handshake can be looked at as it happens ([`Passage`]).
 
 mod act;
+mod barrier;
 mod deadlock;
 mod machine;
 mod mesh;
 mod run;
+mod service;
 mod state;
 mod statistics;
+mod transport;
 
 pub use deadlock::Deadlock;
 pub use machine::{Barrier, Link, Machine, MachineFault, Soma, Station};
@@ -237,7 +240,7 @@ pub struct TimedRecord {
     pub record: Record,
     /// By source: when its first event was requested.
     pub first_input: Vec<Option<Tick>>,
-    /// When the last event was done or acknowledged, in ticks; 0 of nothing.
+    /// When the last event arrived, was done or acknowledged, in ticks; 0 of nothing.
     pub ended: Tick,
     /// What was left.
     pub unfinished: Unfinished,

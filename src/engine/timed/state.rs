@@ -27,12 +27,14 @@ pub(super) struct State {
     pub gate: Gate,
     pub outputs: Vec<Leaving>,
     pub now: Tick,
-    /// When the last event was done or acknowledged.
+    /// When the last event arrived, was done or acknowledged.
     pub ended: Tick,
     /// Events made by modules and not requested; repetitions to come count once.
     pub waiting: u64,
     /// The last tick in which events of timeless loops were requested, and how many.
     pub busy_tick: (Tick, u64),
+    /// Requests since the gate was opened last.
+    pub since_gate: u64,
 }
 
 /// A module.
@@ -233,6 +235,7 @@ impl State {
             ended: 0,
             waiting: 0,
             busy_tick: (0, 0),
+            since_gate: 0,
         }
     }
 
@@ -250,6 +253,7 @@ impl State {
         self.due.clear();
         self.ready.clear();
         (self.now, self.ended, self.waiting, self.busy_tick) = (0, 0, 0, (0, 0));
+        self.since_gate = 0;
     }
 
     /// When the head of a node was made, or may be requested if it is input.

@@ -6,10 +6,11 @@ use hdrhistogram::Histogram;
 ///
 /// ```
 /// let mut waits = megasim::engine::timed::Distribution::default();
-/// for wait in [0, 0, 10, 30] {
+/// for wait in [0, 0, 10, 70_000] {
 ///     waits.record(wait, 1);
 /// }
-/// assert_eq!((waits.mean(), waits.quantile(0.5), waits.max()), (Some(10.0), Some(0), Some(30)));
+/// assert_eq!((waits.mean(), waits.quantile(0.5), waits.max()), (Some(17_502.5), Some(0), Some(70_000)));
+/// assert_eq!((waits.quantile(0.75), waits.quantile(0.99)), (Some(10), Some(70_000)));
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Distribution {
@@ -29,7 +30,8 @@ impl Distribution {
         let new = || Box::new(Histogram::new(2).unwrap_or_else(|_| unreachable!("2 is between 0 and 5")));
         let histogram = self.histogram.get_or_insert_with(new);
         histogram.auto(true);
-        histogram.saturating_record_n(value, weight);
+        // It grows with the value.
+        let _ = histogram.record_n(value, weight);
         self.weight += weight;
         self.sum += u128::from(value) * u128::from(weight);
         self.max = self.max.max(value);

@@ -1,0 +1,196 @@
+//! What `megasim latency --json` writes: the figures of the tables, and those of every module, node and sample.
+
+use super::{Outcome, tables};
+use megasim::engine::timed::Distribution;
+use megasim::hardware::{Value as Setting, module_name};
+use megasim::network::ModuleId;
+use megasim::study::classification::wilson_interval;
+use megasim::study::latency::Resource;
+use serde_json::{Map, Value, json};
+
+fn distribution(of: &Distribution) -> Value {
+    let at = |share: f64| of.quantile(share);
+    json!({ "count": of.weight(), "mean": of.mean(), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": of.max() })
+}
+
+/// Everything; times in ticks, energies in joules a sample, rates a tick.
+pub fn json(outcome: &Outcome<'_>) -> Value {
+    let Outcome { opened, resolved, answer, .. } = outcome;
+    let statistics = &answer.statistics;
+    let share = |ticks: u64| ticks as f64 / statistics.elapsed.max(1) as f64;
+    let mut modules = Map::new();
+    for (k, module) in statistics.modules.iter().enumerate() {
+        let values: Map<String, Value> = resolved.rows[k]
+            .values
+            .iter()
+            .map(|(key, value, origin)| {
+                let value = match value {
+                    Setting::Time(ticks) => json!(ticks),
+                    Setting::Depth(depth) => json!(depth),
+                    Setting::Energy(joules) => json!(joules),
+                };
+                ((*key).to_string(), json!({ "value": value, "from": origin.to_string() }))
+            })
+            .collect();
+        let busy: Map<String, Value> =
+            module.busy.parts().into_iter().map(|(key, ticks)| (key.to_string(), json!(share(ticks)))).collect();
+        modules.insert(
+            module_name(&opened.network, ModuleId::new(k)),
+            json!({
+                "machine": values,
+                "utilisation": share(module.busy.total()),
+                "busy_by_cause": busy,
+                "stopped": share(module.stopped),
+                "queue": distribution(&module.queue),
+                "wait": distribution(&module.wait),
+                "events": module.events,
+                "throughput": share(module.events),
+                "synaptic_operations": module.operations,
+                "neuron_updates": module.updates,
+                "outputs": module.outputs,
+            }),
+        );
+    }
+    let nodes: Map<String, Value> = opened
+        .network
+        .nodes()
+        .iter()
+        .zip(&statistics.nodes)
+        .map(|(described, node)| {
+            let figures = json!({
+                "events": node.events,
+                "messages": node.messages,
+                "hops_east_west": node.hops_east_west,
+                "hops_north_south": node.hops_north_south,
+                "waiting": distribution(&node.waiting),
+                "handshake": distribution(&node.handshake),
+            });
+            (described.name.clone(), figures)
+        })
+        .collect();
+    let samples: Vec<Value> = answer
+        .samples
+        .iter()
+        .map(|sample| {
+            json!({
+                "sample": sample.number,
+                "label": sample.label,
+                "decision": sample.decisions.decision,
+                "ideal": sample.ideal,
+                "first_input": sample.first_input,
+                "first_spike": sample.decisions.first_spike,
+                "first_correct": sample.decisions.first_correct,
+                "settled": sample.decisions.settled,
+                "ended": sample.ended,
+                "events": sample.events,
+                "synaptic_operations": sample.operations,
+                "pending": sample.unfinished.pending,
+                "unacknowledged": sample.unfinished.unacknowledged,
+                "unstarted": sample.unfinished.unstarted,
+                "deadlocks": sample.deadlocks.len(),
+            })
+        })
+        .collect();
+    let right = answer.right();
+    let accuracy = |hits: usize| {
+        let (low, high) = wilson_interval(hits, right.of);
+        opened.labels.as_ref().map(|_| json!({ "share": hits as f64 / right.of as f64, "low": low, "high": high }))
+    };
+    json!({
+        "hardware": outcome.hardware.name(),
+        "tick_seconds": resolved.tick.map(|tick| tick.seconds()),
+        "pace": outcome.arguments.pace.to_string(),
+        "samples": answer.samples.len(),
+        "latency": {
+            "first_spike": answer.latency(|it| it.first_spike),
+            "first_correct": answer.latency(|it| it.first_correct),
+            "settled": answer.latency(|it| it.settled),
+            "ended": answer.length(),
+        },
+        "accuracy": { "machine": accuracy(right.machine), "ideal": accuracy(right.ideal) },
+        "agreement_with_ideal": right.agree as f64 / right.of as f64,
+        "elapsed": statistics.elapsed,
+        "steps": statistics.steps,
+        "modules": modules,
+        "nodes": nodes,
+        "links": links(outcome),
+        "bottleneck": bottleneck(outcome),
+        "energy": energy(outcome),
+        "fitted": fitted(outcome),
+        "per_sample": samples,
+    })
+}
+
+fn fitted(outcome: &Outcome<'_>) -> Value {
+    let fits = outcome.fits.iter().map(|fit| {
+        let links: Map<String, Value> = fit
+            .links
+            .iter()
+            .map(|(node, delay)| (outcome.opened.network.nodes()[node.index()].name.clone(), json!(delay)))
+            .collect();
+        let figures = json!({
+            "events": fit.events,
+            "events_used": fit.work.map(|work| work.events),
+            "delay_to_process": fit.work.map(|work| work.delay_to_process),
+            "time_per_operation": fit.work.map(|work| work.time_per_operation),
+            "time_per_output": fit.work.map(|work| work.time_per_output),
+            "residual": fit.work.map(|work| work.residual),
+            "delay_to_ack": fit.delay_to_ack,
+            "links": links,
+        });
+        (module_name(&outcome.opened.network, fit.module), figures)
+    });
+    Value::Object(fits.collect())
+}
+
+fn links(outcome: &Outcome<'_>) -> Vec<Value> {
+    let Some(mesh) = &outcome.resolved.machine.mesh else { return Vec::new() };
+    let used = outcome.answer.statistics.links.iter().enumerate().filter(|(_, link)| link.wait.weight() > 0);
+    used.map(|(k, link)| {
+        let (tile, direction) = mesh.link(k);
+        json!({
+            "from": [tile.x, tile.y],
+            "direction": format!("{direction:?}").to_lowercase(),
+            "utilisation": link.busy as f64 / outcome.answer.statistics.elapsed.max(1) as f64,
+            "wait": distribution(&link.wait),
+        })
+    })
+    .collect()
+}
+
+fn bottleneck(outcome: &Outcome<'_>) -> Value {
+    let Some(it) = &outcome.bottleneck else { return Value::Null };
+    let name = |resource: Resource| match resource {
+        Resource::Module(module) => json!({ "module": module_name(&outcome.opened.network, module) }),
+        Resource::Link(tile, direction) => {
+            json!({ "link": [tile.x, tile.y], "direction": format!("{direction:?}").to_lowercase() })
+        }
+    };
+    json!({
+        "resource": name(it.resource),
+        "utilisation": it.utilisation,
+        "cause": it.cause.0,
+        "cause_share": it.cause.1,
+        "next": it.next.map(|(resource, utilisation)| json!({ "resource": name(resource), "utilisation": utilisation })),
+        "handshake": it.handshake.map(|(node, share)| json!({ "node": outcome.opened.network.nodes()[node.index()].name, "share": share })),
+        "stopped": it.stopped.map(|(module, share)| json!({ "module": module_name(&outcome.opened.network, module), "share": share })),
+        "reliefs": outcome.reliefs.iter().map(|relief| json!({ "change": relief.change, "time": relief.time })).collect::<Vec<_>>(),
+    })
+}
+
+fn energy(outcome: &Outcome<'_>) -> Value {
+    let bill = tables::bill(outcome);
+    let n = outcome.answer.samples.len() as f64;
+    let account = |account: &megasim::study::latency::Account| -> Map<String, Value> {
+        let parts = account.parts().into_iter().map(|(name, joules)| (name.to_string(), json!(joules / n)));
+        parts.chain([("all".to_string(), json!(account.total() / n))]).collect()
+    };
+    let layers: Map<String, Value> = outcome
+        .opened
+        .layers
+        .iter()
+        .zip(&bill.layers)
+        .map(|(layer, costs)| (layer.name.clone(), Value::Object(account(costs))))
+        .collect();
+    json!({ "input": account(&bill.input), "layers": layers, "static": bill.static_energy / n, "all": bill.total() / n })
+}

@@ -1,0 +1,483 @@
+//! What `megasim latency` prints.
+
+use super::Outcome;
+use crate::cli::tables::{boxed, percent, percents};
+use megasim::engine::timed::{Distribution, ModuleStatistics, NodeStatistics};
+use megasim::hardware::{Duration, Origin, Value, module_name};
+use megasim::network::{Driver, ModuleId, NodeId};
+use megasim::study::classification::wilson_interval;
+use megasim::study::latency::{Account, Bill, Resource, Spread};
+use std::fmt::Write;
+
+/// A number with four digits and the prefix that fits.
+pub fn engineering(value: f64, unit: &str) -> String {
+    const PREFIXES: [(f64, &str); 8] =
+        [(1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f")];
+    if value == 0.0 {
+        return format!("0 {unit}").trim_end().into();
+    }
+    let (scale, prefix) = PREFIXES.into_iter().find(|(scale, _)| value.abs() >= *scale).unwrap_or((1e-15, "f"));
+    let scaled = value / scale;
+    let decimals = if scaled.abs() >= 99.95 {
+        1
+    } else if scaled.abs() >= 9.995 {
+        2
+    } else {
+        3
+    };
+    format!("{scaled:.decimals$} {prefix}{unit}").trim_end().into()
+}
+
+/// Ticks as time, where somebody said how long one is.
+pub fn time(ticks: f64, tick: Option<Duration>) -> String {
+    match tick {
+        Some(tick) => engineering(ticks * tick.seconds(), "s"),
+        None if ticks.fract() == 0.0 => format!("{ticks:.0}"),
+        None => format!("{ticks:.2}"),
+    }
+}
+
+/// All of it.
+pub fn text(outcome: &Outcome<'_>) -> String {
+    let mut text = heading(outcome);
+    text += &fitted(outcome);
+    text += &machine(outcome);
+    text += &latencies(outcome);
+    let statistics = &outcome.answer.statistics;
+    let works = statistics.modules.iter().any(|module| module.busy.total() > 0 || module.wait.sum() > 0);
+    if works || statistics.nodes.iter().any(|node| node.waiting.sum() + node.handshake.sum() > 0) {
+        text += &modules(outcome);
+        text += &nodes(outcome);
+    }
+    text += &links(outcome);
+    text += &bottleneck(outcome);
+    text += &energy(outcome);
+    text += &accuracy(outcome);
+    text += &leftovers(outcome);
+    text
+}
+
+fn tick(outcome: &Outcome<'_>) -> Option<Duration> {
+    outcome.resolved.tick
+}
+
+fn heading(outcome: &Outcome<'_>) -> String {
+    let tick = tick(outcome).map_or("times in ticks".into(), |tick| format!("ticks of {tick}"));
+    let n = outcome.answer.samples.len();
+    let samples = if n == 1 { "1 sample".into() } else { format!("{n} samples") };
+    format!("{samples} on {}, {tick}, pace {}\n\n", outcome.hardware.name(), outcome.arguments.pace)
+}
+
+/// What calibration found, as a hardware file says it.
+fn fitted(outcome: &Outcome<'_>) -> String {
+    if outcome.fits.is_empty() {
+        return String::new();
+    }
+    let network = &outcome.opened.network;
+    // A hardware file has times with units; without a tick they stay ticks.
+    let time = |ticks: megasim::network::Tick| match tick(outcome) {
+        Some(tick) => format!("\"{}\"", tick.times(ticks.into())),
+        None => format!("\"{ticks} ticks\""),
+    };
+    let mut text = "Fitted to the log, as a hardware file has it:\n\n".to_string();
+    for fit in &outcome.fits {
+        let name = module_name(network, fit.module);
+        let _ = writeln!(text, "[module.\"{name}\"] # {} events", fit.events);
+        if let Some(work) = &fit.work {
+            let _ = writeln!(text, "delay_to_process = {} # {} events used", time(work.delay_to_process), work.events);
+            let _ = writeln!(text, "time_per_operation = {}", time(work.time_per_operation));
+            let _ = writeln!(
+                text,
+                "time_per_output = {} # off by {} (root mean square)",
+                time(work.time_per_output),
+                self::time(work.residual, tick(outcome))
+            );
+        }
+        if let Some(delay) = fit.delay_to_ack {
+            let _ = writeln!(text, "delay_to_ack = {}", time(delay));
+        }
+    }
+    for fit in &outcome.fits {
+        for &(node, delay) in fit.links.iter().filter(|(_, delay)| *delay > 0) {
+            let (from, to) = (&network.nodes()[node.index()].name, module_name(network, fit.module));
+            let _ = writeln!(text, "[[links]]\nfrom = \"{from}\"\nto = \"{to}\"\ndelay = {}", time(delay));
+        }
+    }
+    text + "\n"
+}
+
+/// The resolved values, layer by layer; keys that nobody set are left out.
+fn machine(outcome: &Outcome<'_>) -> String {
+    let rows = &outcome.resolved.rows;
+    let counts = |value: &Value, origin: Origin| match value {
+        Value::Time(ticks) => *ticks != 0 || origin > Origin::Prm,
+        Value::Depth(Some(depth)) => *depth != 0 || origin > Origin::Prm,
+        Value::Depth(None) => origin > Origin::Prm,
+        Value::Energy(_) => origin > Origin::Prm,
+    };
+    let columns = rows.first().map_or(0, |row| row.values.len());
+    let shown: Vec<usize> =
+        (0..columns).filter(|&k| rows.iter().any(|row| counts(&row.values[k].1, row.values[k].2))).collect();
+    if shown.is_empty() {
+        return "The machine adds nothing to the .prm files, which have no delays.\n\n".into();
+    }
+    let cell = |(_, value, origin): &(&str, Value, Origin)| {
+        let value = match value {
+            Value::Time(ticks) => time(*ticks as f64, tick(outcome)),
+            Value::Depth(Some(depth)) => depth.to_string(),
+            Value::Depth(None) => "no limit".into(),
+            Value::Energy(joules) => engineering(*joules, "J"),
+        };
+        if *origin <= Origin::Absent { value } else { format!("{value} ({origin})") }
+    };
+    // One line a key, one column for layers that are alike.
+    let mut groups: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    for layer in &outcome.opened.layers {
+        let mut kinds: Vec<Vec<String>> = Vec::new();
+        for module in &layer.modules {
+            let cells: Vec<String> = shown.iter().map(|&k| cell(&rows[module.index()].values[k])).collect();
+            if !kinds.contains(&cells) {
+                kinds.push(cells);
+            }
+        }
+        for (k, cells) in kinds.into_iter().enumerate() {
+            let name = if k == 0 { layer.name.clone() } else { format!("{} (others)", layer.name) };
+            match groups.iter_mut().find(|(_, known)| *known == cells) {
+                Some((names, _)) => names.push(name),
+                None => groups.push((vec![name], cells)),
+            }
+        }
+    }
+    let mut header = vec![String::new()];
+    header.extend(groups.iter().map(|(names, _)| names.join("\n")));
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let table = boxed(
+        &header,
+        shown.iter().enumerate().map(|(line, &k)| {
+            let mut row = vec![rows[0].values[k].0.to_string()];
+            row.extend(groups.iter().map(|(_, cells)| cells[line].clone()));
+            row
+        }),
+    );
+    let mut text = format!("Machine, with where each value came from:\n{table}\n");
+    let machine = &outcome.resolved.machine;
+    if let Some(mesh) = &machine.mesh {
+        let _ = writeln!(
+            text,
+            "Mesh of {} x {} tiles, {} in use; a hop takes {} east or west ({}), {} north or south ({}).",
+            mesh.columns,
+            mesh.rows,
+            mesh.used_tiles(),
+            time(mesh.time_east_west as f64, tick(outcome)),
+            engineering(outcome.resolved.energy_east_west, "J"),
+            time(mesh.time_north_south as f64, tick(outcome)),
+            engineering(outcome.resolved.energy_north_south, "J"),
+        );
+    }
+    if let Some(barrier) = &machine.barrier {
+        let step = time(barrier.step as f64, tick(outcome));
+        let _ = writeln!(text, "Steps of {step} with a barrier of {}.", time(barrier.time as f64, tick(outcome)));
+    }
+    text + "\n"
+}
+
+fn latencies(outcome: &Outcome<'_>) -> String {
+    let answer = &outcome.answer;
+    let row = |name: &str, spread: Option<Spread>| {
+        let mut row = vec![name.to_string()];
+        let time = |ticks: f64| time(ticks, tick(outcome));
+        match spread {
+            None => row.extend(std::iter::once("0".to_string()).chain(std::iter::repeat_n("-".into(), 5))),
+            Some(it) => row.extend([
+                it.samples.to_string(),
+                time(it.mean),
+                format!("{} to {}", time(it.low), time(it.high)),
+                time(it.median),
+                time(it.p95),
+                time(it.max),
+            ]),
+        }
+        row
+    };
+    let mut rows = vec![row("first output spike", answer.latency(|decisions| decisions.first_spike))];
+    if outcome.opened.labels.is_some() {
+        rows.push(row("first correct decision", answer.latency(|decisions| decisions.first_correct)));
+    }
+    if outcome.opened.output.is_some_and(|(_, classes)| classes > 0) {
+        rows.push(row("decision that stays", answer.latency(|decisions| decisions.settled)));
+    }
+    rows.push(row("last work", answer.length()));
+    let header = ["from the first input to the", "samples", "mean", "95 % interval", "median", "95 %", "max"];
+    format!("{}\n\n", boxed(&header, rows))
+}
+
+fn quantiles(distribution: &Distribution, outcome: &Outcome<'_>) -> [String; 5] {
+    let time = |ticks: Option<f64>| ticks.map_or("-".into(), |ticks| time(ticks, tick(outcome)));
+    let at = |share: f64| time(distribution.quantile(share).map(|ticks| ticks as f64));
+    [time(distribution.mean()), at(0.5), at(0.95), at(0.99), time(distribution.max().map(|ticks| ticks as f64))]
+}
+
+/// Modules that are shown in one line, with a name.
+fn module_groups(outcome: &Outcome<'_>, network: &megasim::network::Network) -> Vec<(String, Vec<ModuleId>)> {
+    if outcome.arguments.modules {
+        let modules = (0..network.modules().len()).map(ModuleId::new);
+        return modules.map(|id| (module_name(network, id), vec![id])).collect();
+    }
+    outcome.opened.layers.iter().map(|layer| (layer.name.clone(), layer.modules.clone())).collect()
+}
+
+fn modules(outcome: &Outcome<'_>) -> String {
+    let statistics = &outcome.answer.statistics;
+    let share = |ticks: u64| ticks as f64 / statistics.elapsed.max(1) as f64;
+    let seconds = tick(outcome).map(|tick| tick.seconds() * statistics.elapsed as f64);
+    let rows = module_groups(outcome, &outcome.opened.network).into_iter().map(|(name, ids)| {
+        let mut sum = ModuleStatistics::default();
+        let mut busiest: f64 = 0.0;
+        let mut stopped: f64 = 0.0;
+        let mut busy = 0;
+        for id in &ids {
+            let module = &statistics.modules[id.index()];
+            sum.queue.merge(&module.queue);
+            sum.wait.merge(&module.wait);
+            sum.events += module.events;
+            busy += module.busy.total();
+            busiest = busiest.max(share(module.busy.total()));
+            stopped = stopped.max(share(module.stopped));
+        }
+        let n = ids.len();
+        let rate = match seconds {
+            Some(seconds) if seconds > 0.0 => engineering(sum.events as f64 / seconds, "/s"),
+            _ => format!("{:.4} a tick", sum.events as f64 / statistics.elapsed.max(1) as f64),
+        };
+        vec![
+            name,
+            n.to_string(),
+            percent(share(busy) / n as f64),
+            percent(busiest),
+            percent(stopped),
+            sum.queue.mean().map_or("-".into(), |mean| format!("{mean:.3}")),
+            sum.queue.quantile(0.99).map_or("-".into(), |events| events.to_string()),
+            sum.queue.max().map_or("-".into(), |events| events.to_string()),
+            sum.wait.mean().map_or("-".into(), |ticks| time(ticks, tick(outcome))),
+            rate,
+        ]
+    });
+    let header =
+        ["modules", "n", "busy, mean", "busiest", "stopped", "queue, mean", "99 %", "max", "wait, mean", "events"];
+    format!(
+        "{}\nbusy: share of the time; stopped: share in which a full output FIFO held it up (largest of the modules); queue: events that \
+         arrived and are not started.\n\n",
+        boxed(&header, rows)
+    )
+}
+
+fn nodes(outcome: &Outcome<'_>) -> String {
+    let network = &outcome.opened.network;
+    let mut groups: Vec<(String, Vec<NodeId>)> = Vec::new();
+    let sources: Vec<NodeId> = network.sources().to_vec();
+    for (name, wanted) in [("input", true), ("clocks", false)] {
+        let nodes: Vec<NodeId> = sources
+            .iter()
+            .zip(&outcome.opened.input)
+            .filter(|(_, input)| **input == wanted)
+            .map(|(node, _)| *node)
+            .collect();
+        if !nodes.is_empty() {
+            groups.push((name.into(), nodes));
+        }
+    }
+    for (name, modules) in module_groups(outcome, network) {
+        groups.push((name, modules.iter().flat_map(|&module| network.outputs(module)).copied().collect()));
+    }
+    let rows = groups.into_iter().map(|(name, nodes)| {
+        let mut sum = NodeStatistics::default();
+        for node in nodes {
+            let node = &outcome.answer.statistics.nodes[node.index()];
+            sum.events += node.events;
+            sum.waiting.merge(&node.waiting);
+            sum.handshake.merge(&node.handshake);
+        }
+        let per_sample = sum.events as f64 / outcome.answer.samples.len() as f64;
+        let cell = |distribution: &Distribution| {
+            let [mean, median, p95, p99, max] = quantiles(distribution, outcome);
+            format!("{mean} | {median} | {p95} | {p99} | {max}")
+        };
+        vec![name, format!("{per_sample:.1}"), cell(&sum.waiting), cell(&sum.handshake)]
+    });
+    let header =
+        ["nodes", "events/sample", "waiting: mean | 50 | 95 | 99 % | max", "handshake: mean | 50 | 95 | 99 % | max"];
+    let rows: Vec<_> = rows.filter(|row| row[1] != "0.0").collect();
+    format!(
+        "{}\nwaiting: from t_pre to the request; handshake: from the request to the last acknowledge.\n\n",
+        boxed(&header, rows)
+    )
+}
+
+fn links(outcome: &Outcome<'_>) -> String {
+    let Some(mesh) = &outcome.resolved.machine.mesh else { return String::new() };
+    let statistics = &outcome.answer.statistics;
+    let mut busiest: Vec<(usize, u64)> =
+        statistics.links.iter().map(|link| link.busy).enumerate().filter(|(_, busy)| *busy > 0).collect();
+    let used = busiest.len();
+    busiest.sort_by_key(|&(k, busy)| (std::cmp::Reverse(busy), k));
+    let rows = busiest.iter().take(5).map(|&(k, busy)| {
+        let (tile, direction) = mesh.link(k);
+        let link = &statistics.links[k];
+        let [mean, _, _, p99, max] = quantiles(&link.wait, outcome);
+        vec![
+            format!("({}, {}) {direction:?}", tile.x, tile.y),
+            format!("{:.1}", link.wait.weight() as f64 / outcome.answer.samples.len() as f64),
+            percent(busy as f64 / statistics.elapsed.max(1) as f64),
+            mean,
+            p99,
+            max,
+        ]
+    });
+    let header = ["busiest links", "messages/sample", "busy", "wait, mean", "99 %", "max"];
+    format!("{}\n{used} links in use.\n\n", boxed(&header, rows))
+}
+
+fn resource(outcome: &Outcome<'_>, resource: Resource) -> String {
+    match resource {
+        Resource::Module(module) => format!("module {{{}}}", module_name(&outcome.opened.network, module)),
+        Resource::Link(tile, direction) => format!("the link from tile ({}, {}) {direction:?}", tile.x, tile.y),
+    }
+}
+
+fn bottleneck(outcome: &Outcome<'_>) -> String {
+    let Some(it) = &outcome.bottleneck else { return "No module takes any time.\n\n".into() };
+    let mut text = format!(
+        "Bottleneck: {}, busy {} of the time, {} of that with {}.",
+        resource(outcome, it.resource),
+        percent(it.utilisation),
+        percent(it.cause.1),
+        it.cause.0
+    );
+    if let Some((next, utilisation)) = it.next {
+        let _ = write!(text, " Next is {} with {}.", resource(outcome, next), percent(utilisation));
+    }
+    if let Some((node, share)) = it.handshake {
+        let name = &outcome.opened.network.nodes()[node.index()].name;
+        let _ = write!(text, " Node {{{name}}} waits for acknowledges {} of the time.", percent(share));
+    }
+    if let Some((module, share)) = it.stopped {
+        let name = module_name(&outcome.opened.network, module);
+        let _ = write!(text, " Full output FIFOs stop {{{name}}} for {} of the time.", percent(share));
+    }
+    text += "\n";
+    if !outcome.reliefs.is_empty() {
+        let n = outcome.arguments.relief.min(outcome.answer.samples.len());
+        let rows = outcome.reliefs.iter().map(|relief| vec![relief.change.clone(), percent(relief.time)]);
+        let header = ["what relieves it", "time of a sample"];
+        let _ =
+            write!(text, "{}\nof the time now, input as fast as it is taken, {n} sample(s).\n", boxed(&header, rows));
+    }
+    text + "\n"
+}
+
+/// Energies a sample; nothing where nobody gave any.
+fn energy(outcome: &Outcome<'_>) -> String {
+    let bill = bill(outcome);
+    if bill.total() == 0.0 {
+        return "The machine has no energies.\n\n".into();
+    }
+    let n = outcome.answer.samples.len() as f64;
+    let mut sum = Account::default();
+    let named = outcome.opened.layers.iter().map(|layer| layer.name.as_str()).zip(&bill.layers);
+    let accounts: Vec<(&str, &Account)> = std::iter::once(("input", &bill.input)).chain(named).collect();
+    for (_, account) in &accounts {
+        sum.add(account);
+    }
+    let causes: Vec<usize> = (0..sum.parts().len()).filter(|&k| sum.parts()[k].1 > 0.0).collect();
+    let mut header = vec!["energy/sample"];
+    header.extend(causes.iter().map(|&k| sum.parts()[k].0));
+    header.push("all");
+    let row = |name: &str, account: &Account| {
+        let mut row = vec![name.to_string()];
+        row.extend(causes.iter().map(|&k| engineering(account.parts()[k].1 / n, "J")));
+        row.push(engineering(account.total() / n, "J"));
+        row
+    };
+    let mut rows: Vec<_> = accounts
+        .iter()
+        .filter(|(_, account)| account.total() > 0.0)
+        .map(|(name, account)| row(name, account))
+        .collect();
+    rows.push(row("all", &sum));
+    if bill.static_energy > 0.0 {
+        let mut row = vec!["static power".to_string()];
+        row.extend(std::iter::repeat_n(String::new(), causes.len()));
+        row.push(engineering(bill.static_energy / n, "J"));
+        rows.push(row);
+    }
+    format!("{}\n\n", boxed(&header, rows))
+}
+
+/// What all samples cost.
+pub fn bill(outcome: &Outcome<'_>) -> Bill {
+    Bill::of(&outcome.opened.network, &outcome.opened.layers, outcome.resolved, &outcome.answer.statistics)
+}
+
+fn accuracy(outcome: &Outcome<'_>) -> String {
+    let answer = &outcome.answer;
+    let right = answer.right();
+    let mean = |of: fn(&megasim::study::latency::Sample) -> u64| {
+        answer.samples.iter().map(|sample| of(sample) as f64).sum::<f64>() / right.of as f64
+    };
+    let accuracy = |hits: usize| match outcome.opened.labels {
+        Some(_) => [percent(hits as f64 / right.of as f64), percents(wilson_interval(hits, right.of))],
+        None => ["-".into(), "-".into()],
+    };
+    let line = |name: &str, hits: usize, events: f64, agree: String| {
+        let [share, interval] = accuracy(hits);
+        vec![name.to_string(), share, interval, format!("{events:.1}"), agree]
+    };
+    let agree = if outcome.opened.output.is_some_and(|(_, classes)| classes > 0) {
+        percent(right.agree as f64 / right.of as f64)
+    } else {
+        "-".into()
+    };
+    let rows = [
+        line("on the machine", right.machine, mean(|sample| sample.events), agree),
+        line("ideal (event mode)", right.ideal, mean(|sample| sample.ideal_events), "-".into()),
+    ];
+    format!("{}\n", boxed(&["", "accuracy", "95 % interval", "events/sample", "as ideal"], rows))
+}
+
+fn leftovers(outcome: &Outcome<'_>) -> String {
+    let left = outcome.answer.unfinished();
+    let n = outcome.answer.samples.len() as f64;
+    let mut text = format!(
+        "Left at the end of a sample, on average: {:.1} events made and never requested, {:.1} requested and never acknowledged, {:.1} arrived and \
+         never started.\n",
+        left.pending as f64 / n,
+        left.unacknowledged as f64 / n,
+        left.unstarted as f64 / n
+    );
+    let stuck: Vec<_> = outcome.answer.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).collect();
+    if let Some(first) = stuck.first() {
+        let _ = writeln!(text, "Deadlock in {} of {} samples.", stuck.len(), outcome.answer.samples.len());
+        for deadlock in &first.deadlocks {
+            let network = &outcome.opened.network;
+            let ring: Vec<String> = deadlock
+                .modules
+                .iter()
+                .zip(&deadlock.nodes)
+                .map(|(module, node)| {
+                    let node = &network.nodes()[node.index()];
+                    debug_assert!(matches!(node.driver, Driver::Module(driver) if driver == *module));
+                    format!("{{{}}}", node.name)
+                })
+                .collect();
+            let _ = writeln!(
+                text,
+                "  sample {}, time {}: {} -> {} (each waits until the next one takes its output)",
+                first.number,
+                time(deadlock.at as f64, tick(outcome)),
+                ring.join(" -> "),
+                ring.first().map_or("", String::as_str)
+            );
+        }
+    }
+    text
+}

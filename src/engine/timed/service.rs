@@ -1,0 +1,194 @@
+//! Modules at work: what waits is started, acts on neurons, and makes outputs.
+
+use super::act::{act, most_outputs};
+use super::run::{Run, span, times};
+use super::state::{State, Ticket, What};
+use super::statistics::Busy;
+use super::{Passage, Station};
+use crate::engine::event::{Action, action};
+use crate::engine::neurons::{Outside, Work};
+use crate::engine::plan::PopulationKind;
+use crate::engine::{Cells, Error};
+use crate::network::{ModuleId, NodeId, StimulusEvent, Tick};
+
+impl Run<'_, '_> {
+    /// Books the time for which the queue of a module was as long as it is.
+    pub(super) fn note_queue(&mut self, module: usize) {
+        let now = self.state.now;
+        let station = &mut self.state.stations[module];
+        let since = station.queue_since.max(self.showing.warm_up);
+        self.statistics.modules[module].queue.record(station.queue(), span(since, now));
+        station.queue_since = now;
+    }
+
+    /// Starts whatever can start.
+    pub(super) fn settle(&mut self) -> Result<(), Error> {
+        while let Some(module) = self.state.ready.pop_front() {
+            while self.start(module as usize)? {}
+        }
+        Ok(())
+    }
+
+    /// Starts the next event of a module; says whether it did.
+    pub(super) fn start(&mut self, module: usize) -> Result<bool, Error> {
+        let now = self.state.now;
+        let spec = self.station(module);
+        let station = &self.state.stations[module];
+        if station.busy {
+            return Ok(false);
+        }
+        let head = if spec.fifo_depth == 0 { station.outside.front() } else { station.inside.front() };
+        let Some(&head) = head else { return Ok(false) };
+        if let Some(depth) = spec.out_fifo_depth
+            && !self.has_room(module, depth.get().into(), &head)
+        {
+            self.state.stations[module].stopped_since.get_or_insert(now);
+            return Ok(false);
+        }
+        if let Some(since) = self.state.stations[module].stopped_since.take() {
+            self.statistics.modules[module].stopped += span(since.max(self.showing.warm_up), now);
+        }
+        self.note_queue(module);
+        let station = &mut self.state.stations[module];
+        let mut ticket = head;
+        if spec.fifo_depth == 0 {
+            station.outside.pop_front();
+            self.accept(module, &mut ticket);
+        } else {
+            station.inside.pop_front();
+            if let Some(mut next) = station.outside.pop_front() {
+                self.accept(module, &mut next);
+                self.state.stations[module].inside.push_back(next);
+            }
+        }
+        self.serve(module, &spec, &ticket)?;
+        Ok(true)
+    }
+
+    /// Whether all outputs that an event may make have a slot.
+    pub(super) fn has_room(&self, module: usize, depth: u64, ticket: &Ticket) -> bool {
+        let population = &self.plan.plan.populations[module];
+        let outputs = population.outputs.iter().flatten();
+        let most = outputs.map(|node| self.state.nodes[node.index()].held).max().unwrap_or(0);
+        if most == 0 {
+            return true;
+        }
+        let port = self.plan.receivers[ticket.node as usize][ticket.receiver as usize].port as usize;
+        let need = most_outputs(population, port, &ticket.event).saturating_mul(population.timing.n_repeat.into());
+        most.saturating_add(need) <= depth
+    }
+
+    /// A module works on an event from now on.
+    pub(super) fn serve(&mut self, module: usize, spec: &Station, ticket: &Ticket) -> Result<(), Error> {
+        let port = self.plan.receivers[ticket.node as usize][ticket.receiver as usize].port as usize;
+        self.state.outputs.clear();
+        let work = self.work(module, port, &ticket.event).map_err(|outside| {
+            let address = (ticket.event.t_pre, ticket.event.x, ticket.event.y);
+            self.plan.plan.outside(ticket.node as usize, address, outside)
+        })?;
+        let outputs = self.state.outputs.len() as u64;
+        let messages = outputs * self.plan.messages[module];
+        let busy = Busy {
+            events: span(0, spec.delay_to_process),
+            operations: span(0, times(work.operations, spec.time_per_operation)),
+            outputs: span(0, times(outputs, spec.time_per_output)),
+            messages: span(0, times(messages, spec.time_per_message)),
+            ..Busy::default()
+        };
+        let started = self.state.now;
+        let done = self.occupy(module, busy)?;
+        if started >= self.showing.warm_up {
+            let statistics = &mut self.statistics.modules[module];
+            statistics.events += 1;
+            statistics.operations += work.operations;
+            statistics.updates += work.updates;
+            statistics.outputs += outputs;
+            statistics.wait.record(span(ticket.arrived, started), 1);
+        }
+        let summary = &mut self.state.recorder.summary;
+        summary.synaptic_operations += work.operations;
+        summary.neuron_updates += work.updates;
+        if let Some(watch) = &mut self.watch {
+            watch(&Passage {
+                node: NodeId::new(ticket.node as usize),
+                module: ModuleId::new(module),
+                port: port as u32,
+                event: ticket.event,
+                requested: ticket.requested,
+                arrived: ticket.arrived,
+                accepted: ticket.accepted,
+                started,
+                done,
+                acknowledged: ticket.acknowledged,
+                operations: work.operations,
+                outputs,
+            });
+        }
+        Ok(())
+    }
+
+    /// What an event does to a module's neurons.
+    pub(super) fn work(&mut self, module: usize, port: usize, event: &StimulusEvent) -> Result<Work, Outside> {
+        let s = self.network_time();
+        let plan = &self.plan.plan;
+        let population = &plan.populations[module];
+        let State { populations, outputs, stations, .. } = &mut *self.state;
+        let cells = &mut populations[module].cells;
+        if self.plan.machine.barrier.is_some()
+            && let (PopulationKind::Neurons(neurons), Cells::Neurons(state)) = (&population.kind, &mut *cells)
+            && let Action::Spikes(sign) = action(event.polarity, event.y)
+            && !neurons.softmax
+        {
+            if port >= population.n_ports {
+                return Ok(Work::default());
+            }
+            // Only the input of the next step.
+            let at = (&[event.x][..], &[event.y][..], sign);
+            let operations = state.sum_run(neurons, plan.kernel, &neurons.ports[port], at).map_err(|(_, it)| it)?;
+            stations[module].touched.mark(neurons, port, event.x, event.y);
+            return Ok(Work { operations, updates: 0 });
+        }
+        act(population, cells, plan.kernel, port, event, s, outputs)
+    }
+
+    /// A module works from now on, and puts its outputs on its nodes when it is done.
+    pub(super) fn occupy(&mut self, module: usize, busy: Busy) -> Result<Tick, Error> {
+        let now = self.state.now;
+        let done = now.saturating_add(Tick::try_from(busy.total()).unwrap_or(Tick::MAX));
+        if now >= self.showing.warm_up {
+            let sum = &mut self.statistics.modules[module].busy;
+            *sum = Busy {
+                events: sum.events + busy.events,
+                operations: sum.operations + busy.operations,
+                outputs: sum.outputs + busy.outputs,
+                messages: sum.messages + busy.messages,
+                neurons: sum.neurons + busy.neurons,
+                updates: sum.updates + busy.updates,
+                spikes: sum.spikes + busy.spikes,
+            };
+        }
+        self.state.ended = self.state.ended.max(done);
+        let plan = self.plan;
+        let population = &plan.plan.populations[module];
+        let repeats = u64::from(population.timing.n_repeat);
+        let arrival = done.saturating_add(population.timing.delay_to_arrive);
+        for node in population.outputs.iter().flatten() {
+            let State { pending, outputs, waiting, nodes, .. } = &mut *self.state;
+            for leaving in outputs.iter() {
+                let event = StimulusEvent { t_pre: arrival, x: leaving.x, y: leaving.y, polarity: leaving.polarity };
+                pending[node.index()].push(event);
+            }
+            *waiting += outputs.len() as u64;
+            nodes[node.index()].held += outputs.len() as u64 * repeats;
+            self.schedule(node.index());
+        }
+        if self.state.waiting > self.limits.pending {
+            return Err(self.too_many());
+        }
+        if done > now {
+            self.state.stations[module].busy = true;
+            self.due(done, What::Done, module as u32);
+        }
+        Ok(done)
+    }
+}

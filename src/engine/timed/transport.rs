@@ -1,0 +1,135 @@
+//! Messages on links and acknowledges back.
+
+use super::Acknowledge;
+use super::run::{Run, span};
+use super::state::{Due, Flight, Gate, Ticket, Transit, What};
+use crate::network::Tick;
+use std::cmp::Reverse;
+
+impl Run<'_, '_> {
+    pub(super) fn due_travel(&mut self, transit: u32, time: Tick) {
+        let Ticket { requested, node, receiver, .. } = self.state.transits.get(transit).ticket;
+        self.state.due.push(Reverse(Due { time, what: What::Travel, requested, who: node, receiver, index: transit }));
+    }
+
+    /// A message comes to its next link, or to its module.
+    pub(super) fn travel(&mut self, index: u32) {
+        let Transit { ticket, passed } = *self.state.transits.get(index);
+        let plan = self.plan;
+        let route = &plan.receivers[ticket.node as usize][ticket.receiver as usize].route;
+        let now = self.state.now;
+        let (Some(&link), Some(mesh)) = (route.get(passed as usize), &plan.machine.mesh) else {
+            self.state.transits.take(index);
+            self.arrive(ticket);
+            return;
+        };
+        let free_at = &mut self.state.links_free_at[link.0 as usize];
+        let start = now.max(*free_at);
+        let leaves = start.saturating_add(mesh.time(link));
+        *free_at = leaves;
+        if ticket.requested >= self.showing.warm_up {
+            let statistics = &mut self.statistics.links[link.0 as usize];
+            statistics.busy += span(start, leaves);
+            statistics.wait.record(span(now, start), 1);
+            let node = &mut self.statistics.nodes[ticket.node as usize];
+            match mesh.link(link.0 as usize).1.is_east_west() {
+                true => node.hops_east_west += 1,
+                false => node.hops_north_south += 1,
+            }
+        }
+        let transit = self.state.transits.get(index);
+        transit.passed += 1;
+        if passed == 0 && mesh.acknowledge == Acknowledge::Network {
+            let acknowledged = self.send_acknowledge(&ticket, leaves);
+            self.state.transits.get(index).ticket.acknowledged = acknowledged;
+        }
+        self.due_travel(index, leaves);
+    }
+
+    pub(super) fn posted(&self) -> bool {
+        self.plan.machine.mesh.as_ref().is_some_and(|mesh| mesh.acknowledge == Acknowledge::Network)
+    }
+
+    /// Sends an acknowledge off at `t`; says when it reaches the node.
+    pub(super) fn send_acknowledge(&mut self, ticket: &Ticket, t: Tick) -> Tick {
+        let receiver = &self.plan.receivers[ticket.node as usize][ticket.receiver as usize];
+        let time = t.saturating_add(receiver.link.acknowledge_delay);
+        if time == self.state.now {
+            self.acknowledge(ticket.flight);
+        } else {
+            let (who, index) = (ticket.node, ticket.flight);
+            self.state.due.push(Reverse(Due { time, what: What::Acknowledge, requested: 0, who, receiver: 0, index }));
+        }
+        time
+    }
+
+    /// A module takes an event.
+    pub(super) fn accept(&mut self, module: usize, ticket: &mut Ticket) {
+        ticket.accepted = self.state.now;
+        if !self.posted() {
+            let answered = self.state.now.saturating_add(self.station(module).delay_to_ack);
+            ticket.acknowledged = self.send_acknowledge(ticket, answered);
+        }
+    }
+
+    /// An acknowledge reaches a node.
+    pub(super) fn acknowledge(&mut self, index: u32) {
+        let flight = self.state.flights.get(index);
+        flight.outstanding -= 1;
+        if flight.outstanding > 0 {
+            return;
+        }
+        let Flight { node, event, requested, .. } = self.state.flights.take(index);
+        let (node, now) = (node as usize, self.state.now);
+        let recorder = &mut self.state.recorder;
+        let last_time = recorder.summary.last_time;
+        recorder.event(node, event, requested, now);
+        recorder.summary.last_time = last_time.max(Some(requested));
+        self.state.ended = self.state.ended.max(now);
+        if requested >= self.showing.warm_up {
+            let statistics = &mut self.statistics.nodes[node];
+            statistics.events += 1;
+            statistics.waiting.record(span(event.t_pre, requested), 1);
+            statistics.handshake.record(span(requested, now), 1);
+        }
+        let state = &mut self.state.nodes[node];
+        state.under_way = false;
+        state.last_ack = now;
+        if let Some(driver) = self.plan.drivers[node] {
+            state.held = state.held.saturating_sub(1);
+            if self.state.stations[driver as usize].stopped_since.is_some() {
+                self.state.ready.push_back(driver);
+            }
+        } else if let Gate::Groups { open, .. } = &mut self.state.gate {
+            *open -= 1;
+            if *open == 0 && self.plan.machine.barrier.is_none() {
+                self.due(now, What::Release, 0);
+            }
+        }
+        self.schedule(node);
+    }
+
+    pub(super) fn module_of(&self, ticket: &Ticket) -> usize {
+        self.plan.receivers[ticket.node as usize][ticket.receiver as usize].module as usize
+    }
+
+    /// An event stands before its module.
+    pub(super) fn arrive(&mut self, mut ticket: Ticket) {
+        let module = self.module_of(&ticket);
+        ticket.arrived = self.state.now;
+        self.state.ended = self.state.ended.max(self.state.now);
+        if self.posted() && self.plan.receivers[ticket.node as usize][ticket.receiver as usize].route.is_empty() {
+            ticket.acknowledged = self.send_acknowledge(&ticket, self.state.now);
+        }
+        self.note_queue(module);
+        let depth = self.station(module).fifo_depth as usize;
+        let station = &self.state.stations[module];
+        if station.outside.is_empty() && station.inside.len() < depth {
+            self.accept(module, &mut ticket);
+            self.state.stations[module].inside.push_back(ticket);
+        } else {
+            self.state.stations[module].outside.push_back(ticket);
+        }
+        self.state.ready.push_back(module as u32);
+    }
+}

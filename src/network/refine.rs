@@ -1,0 +1,85 @@
+//! The same network in finer ticks.
+
+use super::{Fault, ModuleKind, Network, NeuronParameters, Tick};
+
+impl Network {
+    /// The network in ticks of which `factor` make one of the old: every time is multiplied. What a run gives does not change but for
+    /// that.
+    ///
+    /// # Errors
+    /// If a neuron leaks, which is an amount for each tick, or if a time leaves 64 bits.
+    ///
+    /// # Panics
+    /// If `factor` is not positive.
+    pub fn with_finer_ticks(&self, factor: Tick) -> Result<Self, Fault> {
+        assert!(factor > 0, "a tick is a positive number of finer ones");
+        let mut network = self.clone();
+        if factor == 1 {
+            return Ok(network);
+        }
+        let finer = |key: &'static str, time: &mut Tick| {
+            let fault =
+                || Fault::Range { key, expected: format!("at most {}", Tick::MAX / factor), found: time.to_string() };
+            *time = time.checked_mul(factor).ok_or_else(fault)?;
+            Ok(())
+        };
+        // The last tick of the last old one.
+        network.t_max = network.t_max.saturating_mul(factor).saturating_add(factor - 1);
+        for module in &mut network.modules {
+            let timing = &mut module.timing;
+            finer("delay_to_process", &mut timing.delay_to_process)?;
+            finer("delay_to_ack", &mut timing.delay_to_ack)?;
+            finer("delay_to_repeat", &mut timing.delay_to_repeat)?;
+            finer("delay_to_arrive", &mut timing.delay_to_arrive)?;
+            finer("time_busy_initial", &mut timing.time_busy_initial)?;
+            let neurons: &mut NeuronParameters = match &mut module.kind {
+                ModuleKind::Conv(conv) => &mut conv.neurons,
+                ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => &mut full.neurons,
+                ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => continue,
+            };
+            for (key, leak) in [("TLplus", neurons.leak_plus), ("TLminus", neurons.leak_minus)] {
+                if leak != 0 {
+                    let expected = "0, for a leak of so much a tick has no finer ticks".into();
+                    return Err(Fault::Range { key, expected, found: leak.to_string() });
+                }
+            }
+            finer("Tmin", &mut neurons.t_min)?;
+            finer("T_Refract", &mut neurons.refractory)?;
+        }
+        Ok(network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+
+    #[test]
+    fn times_grow_and_leaks_are_refused() {
+        let neuron = |leak_plus| Module {
+            kind: ModuleKind::FullyConnected(FullyConnected {
+                array: Array { nx: 1, ny: 1, x_min: 0, y_min: 0 },
+                neurons: NeuronParameters { t_min: 3, leak_plus, ..NeuronParameters::default() },
+                ports: vec![],
+                output: Output::whole(Array { nx: 1, ny: 1, x_min: 0, y_min: 0 }),
+            }),
+            inputs: vec![],
+            timing: Timing { delay_to_process: 7, ..Timing::default() },
+            not_programmable: false,
+        };
+        let network = |leak| {
+            let mut builder = NetworkBuilder::new();
+            builder.module(neuron(leak), &["out"]).unwrap();
+            builder.build(99).unwrap()
+        };
+        let fine = network(0).with_finer_ticks(10).unwrap();
+        assert_eq!((fine.t_max(), fine.modules()[0].timing.delay_to_process), (999, 70));
+        assert_eq!(fine.modules()[0].kind.neurons().unwrap().1.t_min, 30);
+        assert!(matches!(network(2).with_finer_ticks(10), Err(Fault::Range { key: "TLplus", .. })));
+        assert!(network(2).with_finer_ticks(1).is_ok());
+        assert!(matches!(
+            network(0).with_finer_ticks(Tick::MAX / 2),
+            Err(Fault::Range { key: "delay_to_process", .. })
+        ));
+    }
+}

@@ -1,0 +1,245 @@
+//! `megasim latency` from outside.
+
+use assert_cmd::Command;
+use megasim::netfile::{self, FileNames};
+use megasim::network::*;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn megasim(arguments: &[&str], directory: &Path) -> assert_cmd::assert::Assert {
+    Command::cargo_bin("megasim").unwrap().args(arguments).current_dir(directory).assert()
+}
+
+fn converted() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let (model, data) = (project("examples/digits/digits_cnn.keras"), project("examples/digits"));
+    let arguments = ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--out", "net"];
+    megasim(&arguments, directory.path()).success();
+    directory
+}
+
+fn latency(more: &[&str], directory: &Path) -> assert_cmd::assert::Assert {
+    let data = project("examples/digits");
+    let mut arguments = vec!["latency", "net", "--data", data.to_str().unwrap()];
+    arguments.extend(more);
+    megasim(&arguments, directory)
+}
+
+fn two_neurons() -> String {
+    project("netfiles/two-neurons/megasim.sch").to_str().unwrap().to_string()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_ideal_machine_is_event_mode() {
+    let directory = converted();
+    let here = directory.path();
+    let out = latency(&["--samples", "30", "--json", "ideal.json"], here).success();
+    out.stdout(contains("The machine adds nothing").and(contains("first correct decision")));
+    let figures = json(&here.join("ideal.json"));
+    assert_eq!(figures["agreement_with_ideal"], 1.0);
+    assert_eq!(figures["accuracy"]["machine"], figures["accuracy"]["ideal"]);
+    let classify = |name: &str| {
+        let data = project("examples/digits");
+        megasim(&["classify", "net", "--data", data.to_str().unwrap(), "--samples", "30", "--json", name], here)
+            .success();
+        json(&here.join(name))
+    };
+    let classified = classify("classify.json");
+    assert_eq!(figures["accuracy"]["machine"]["share"], classified["accuracy"]["event"]);
+    let operations: f64 =
+        figures["per_sample"].as_array().unwrap().iter().map(|it| it["synaptic_operations"].as_f64().unwrap()).sum();
+    let expected = classified["per_sample"]["synaptic_operations"]["event"].as_f64().unwrap();
+    assert!((operations / 30.0 - expected).abs() < 0.1);
+}
+
+#[test]
+fn loihi_at_real_pace_takes_a_step_a_layer_and_costs_energy() {
+    let directory = converted();
+    let here = directory.path();
+    let more = ["--samples", "5", "--hardware", "loihi", "--json", "a.json", "--threads", "1"];
+    let out = latency(&more, here).success();
+    out.stdout(contains("time_per_neuron").and(contains("Mesh of 8 x 4 tiles")).and(contains("Steps of 1.000 ms")));
+    let figures = json(&here.join("a.json"));
+    assert_eq!(figures["tick_seconds"].as_f64().unwrap(), 1e-10);
+    // Six layers of neurons, each a step after the one before: no output spike before 6 ms.
+    assert!(figures["latency"]["first_spike"]["mean"].as_f64().unwrap() > 6.0 * 1e7);
+    assert_eq!(figures["steps"], 5 * 100);
+    // Synaptic operations: 24 pJ in convolution and pooling, 35.5 pJ in dense layers.
+    let energy = &figures["energy"]["layers"];
+    for (layer, each) in [("02Conv2D_16x4x4", 24.0e-12), ("05Dense_32", 35.5e-12)] {
+        let modules = figures["modules"].as_object().unwrap();
+        let of_layer = modules.iter().filter(|(name, _)| name.starts_with(layer));
+        let operations: f64 = of_layer.map(|(_, module)| module["synaptic_operations"].as_f64().unwrap()).sum();
+        let joules = energy[layer]["operations"].as_f64().unwrap() * 5.0;
+        assert!(operations > 0.0 && (joules / (operations * each) - 1.0).abs() < 1e-9, "{layer}");
+    }
+    // Each neuron is looked at once a step: 32 neurons, 100 steps, 51.2 pJ.
+    let looked_at = energy["05Dense_32"]["neurons"].as_f64().unwrap();
+    assert!((looked_at / (32.0 * 100.0 * 51.2e-12) - 1.0).abs() < 1e-9);
+
+    let more = ["--samples", "5", "--hardware", "loihi", "--json", "b.json", "--threads", "2"];
+    latency(&more, here).success();
+    assert_eq!(fs::read(here.join("a.json")).unwrap(), fs::read(here.join("b.json")).unwrap());
+}
+
+#[test]
+fn a_slow_board_holds_fast_input_up() {
+    let directory = converted();
+    let here = directory.path();
+    let more = ["--samples", "4", "--hardware", "serial-aer", "--pace", "fastest", "--json", "fast.json", "--modules"];
+    let out = latency(&more, here).success();
+    out.stdout(contains("Bottleneck: module").and(contains("what relieves it")).and(contains("02Conv2D_16x4x4_7")));
+    let figures = json(&here.join("fast.json"));
+    // A handshake takes at least the wire, the module's answer and the wire back: 3.2 + 0.1 + 0.1 us in ticks of 10 ns.
+    for node in figures["nodes"].as_object().unwrap().values().filter(|node| node["messages"].as_u64() > Some(0)) {
+        assert!(node["handshake"]["p50"].as_u64().unwrap() >= 340);
+    }
+}
+
+#[test]
+fn a_schematic_runs_on_its_own_stimuli() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    megasim(&["latency", &two_neurons(), "--json", "ideal.json"], here).success().stdout(contains("delay_to_process"));
+    // The event files of the ready-made network: 16 events.
+    let figures = json(&here.join("ideal.json"));
+    assert_eq!(figures["per_sample"][0]["events"], 16);
+    assert_eq!(figures["agreement_with_ideal"], 1.0);
+}
+
+#[test]
+fn traces_hold_every_event_and_calibrate() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let machine = "tick = \"1 us\"\n[all]\ndelay_to_process = \"7 us\"\ntime_per_output = \"3 us\"\ndelay_to_ack = \"2 us\"\n\
+                   [module.inhibitory]\ndelay_to_process = \"4 us\"\n[link]\ndelay = \"5 us\"\n";
+    fs::write(here.join("m.toml"), machine).unwrap();
+    let traced = ["latency", &two_neurons(), "--hardware", "m.toml", "--trace", "t.csv", "--trace", "t.json"];
+    megasim(&traced, here).success();
+    let csv = fs::read_to_string(here.join("t.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0][..3], ["node", "receiver", "port"]);
+    for line in &lines[1..] {
+        let time = |k: usize| line[k].parse::<i64>().unwrap();
+        // requested, arrived, accepted, started, done
+        assert!(line[1].is_empty() || (7..11).all(|k| time(k) <= time(k + 1)), "{line:?}");
+        assert!(line[1].is_empty() || time(8) == time(7) + 5, "{line:?}");
+    }
+
+    // Slices of a thread follow each other.
+    let trace = json(&here.join("t.json"));
+    let mut ends: HashMap<(u64, u64), f64> = HashMap::new();
+    let mut slices: Vec<&Value> =
+        trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["ph"] == "X").collect();
+    slices.sort_by(|a, b| a["ts"].as_f64().unwrap().total_cmp(&b["ts"].as_f64().unwrap()));
+    let modules = slices.iter().filter(|slice| slice["pid"] == 1).count();
+    assert_eq!(modules, lines[1..].iter().filter(|line| !line[1].is_empty()).count());
+    for slice in slices {
+        let thread = (slice["pid"].as_u64().unwrap(), slice["tid"].as_u64().unwrap());
+        let end = ends.entry(thread).or_insert(0.0);
+        assert!(*end <= slice["ts"].as_f64().unwrap() + 1e-9, "{slice}");
+        *end = slice["ts"].as_f64().unwrap() + slice["dur"].as_f64().unwrap();
+    }
+    // What is there is not replaced unasked.
+    megasim(&traced, here).code(1).stderr(contains("exists already"));
+
+    // The log alone gives the delays back.
+    fs::write(here.join("bare.toml"), "tick = \"1 us\"\n").unwrap();
+    let fitted = ["latency", &two_neurons(), "--hardware", "bare.toml", "--calibrate", "t.csv", "--json", "fit.json"];
+    megasim(&fitted, here)
+        .success()
+        .stdout(contains("[module.\"excitatory\"]").and(contains("delay_to_process = \"7 us\"")));
+    let fit = json(&here.join("fit.json"));
+    // The inhibitory neuron never spikes at this speed, so that nothing can be said of its outputs.
+    for (module, process, output) in [("excitatory", 7, 3), ("inhibitory", 4, 0)] {
+        let found = &fit["fitted"][module];
+        assert_eq!(
+            (found["delay_to_process"].as_i64(), found["time_per_output"].as_i64()),
+            (Some(process), Some(output))
+        );
+        assert_eq!((found["delay_to_ack"].as_i64(), found["residual"].as_f64()), (Some(2), Some(0.0)));
+    }
+    assert_eq!(fit["fitted"]["excitatory"]["links"]["input"], 5);
+
+    // So does one that only says what can be seen from outside.
+    let outside: String = csv
+        .lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            format!("{},{},{},{},{},{}\n", fields[0], fields[1], fields[7], fields[11], fields[12], fields[14])
+        })
+        .collect();
+    fs::write(here.join("outside.csv"), outside).unwrap();
+    let wires = "tick = \"1 us\"\n[link]\ndelay = \"5 us\"\n";
+    fs::write(here.join("wires.toml"), wires).unwrap();
+    let fitted =
+        ["latency", &two_neurons(), "--hardware", "wires.toml", "--calibrate", "outside.csv", "--json", "o.json"];
+    megasim(&fitted, here).success();
+    let fit = json(&here.join("o.json"));
+    assert_eq!(fit["fitted"]["excitatory"]["delay_to_process"], 7);
+    assert_eq!(fit["fitted"]["excitatory"]["delay_to_ack"], 2);
+
+    fs::write(here.join("bad.csv"), "receiver,requested,done\nnobody,1,2\n").unwrap();
+    megasim(&["latency", &two_neurons(), "--hardware", "bare.toml", "--calibrate", "bad.csv"], here)
+        .code(1)
+        .stderr(contains("bad.csv: expected a module of the network, found `nobody`"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let directory = converted();
+    let here = directory.path();
+    fs::write(here.join("m.toml"), "tick = \"1 ns\"\n\n[all]\ndelay_to_process = \"16 mm\"\n").unwrap();
+    latency(&["--hardware", "m.toml"], here).code(1).stderr(contains("m.toml:4: ").and(contains("16 mm")));
+    fs::write(here.join("m.toml"), "tick = \"0.3 ms\"\n").unwrap();
+    latency(&["--hardware", "m.toml"], here).code(1).stderr(contains("tick = \"100 us\" would do"));
+    latency(&["--hardware", "nowhere"], here).code(1).stderr(contains("ideal, serial-aer, loihi"));
+    latency(&["--pace", "x0"], here).code(2).stderr(contains("expected real, fastest or xK"));
+    latency(&["--trace", "trace.txt"], here).code(2).stderr(contains(".csv or .json"));
+    megasim(&["latency", "net"], here).code(1).stderr(contains("--data DIR"));
+    // A leak cannot be refined: the inhibitory neuron has one.
+    fs::write(here.join("m.toml"), "tick = \"0.1 us\"\n").unwrap();
+    let leaky = ["latency", &two_neurons(), "--hardware", "m.toml", "--tick", "1 us"];
+    megasim(&leaky, here).code(1).stderr(contains("TLplus: expected 0"));
+}
+
+#[test]
+fn a_deadlock_is_shown() {
+    // Two relays in a ring, each with room for one output: as in `timed_by_hand`.
+    let relay = |inputs: &[&str]| {
+        let array = Array { nx: 1, ny: 1, x_min: 0, y_min: 0 };
+        let ports = inputs.iter().map(|_| FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: [1].into() }).collect();
+        let neurons = NeuronParameters { threshold_plus: 1, ..NeuronParameters::default() };
+        Module {
+            kind: ModuleKind::FullyConnected(FullyConnected { array, neurons, ports, output: Output::whole(array) }),
+            inputs: inputs.iter().map(|&name| Input::Undriven(name.into())).collect(),
+            timing: Timing { delay_to_process: 1, ..Timing::default() },
+            not_programmable: false,
+        }
+    };
+    let mut builder = NetworkBuilder::new();
+    builder.source("input").unwrap();
+    builder.module(relay(&["input", "b"]), &["a"]).unwrap();
+    builder.module(relay(&["a"]), &["b"]).unwrap();
+    let network = builder.build(1000).unwrap();
+    let spike = StimulusEvent { t_pre: 0, x: 0, y: 0, polarity: Polarity::Positive };
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    netfile::write(here, &network, &[Stimulus::from_events([spike, spike])], &FileNames::of(&network)).unwrap();
+    fs::write(here.join("m.toml"), "[all]\nout_fifo_depth = 1\n").unwrap();
+    megasim(&["latency", "megasim.sch", "--hardware", "m.toml"], here)
+        .success()
+        .stdout(contains("Deadlock in 1 of 1 samples").and(contains("time 2: {a} -> {b} -> {a}")));
+}
