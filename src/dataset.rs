@@ -4,6 +4,7 @@
 //! stored array stands is told by the network's input shape.
 
 pub(crate) mod npy;
+pub mod recording;
 
 use crate::ann::graph::Shape;
 use ndarray::Array2;

@@ -4,7 +4,8 @@ use super::diagnostic::report;
 use super::presentation::code_help;
 use super::subject::Subject;
 use super::{convert::positive, print, provenance};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use megasim::dataset::recording::{Recording, Selection, Signs};
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Encoder, Layout};
@@ -13,13 +14,13 @@ use megasim::network::{NetworkBuilder, Stimulus, StimulusEvent, Tick};
 use megasim::whole::{self, Replace};
 use miette::Result;
 use ndarray::Array2;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Write test samples as stimulus files
+/// Write test samples or an event recording as stimulus files
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Directory of test data
+    /// Directory of test data, or an event recording: AEDAT 2.0, 3.1 or 4, .bin of N-MNIST and N-Caltech101, .csv
     data: PathBuf,
     /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
     #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
@@ -52,9 +53,87 @@ pub struct Arguments {
     /// Seed of random spikes
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    recording: RecordingArguments,
     /// Replace existing files
     #[arg(long)]
     force: bool,
+}
+
+/// What is taken of an event recording.
+#[derive(Debug, Args)]
+struct RecordingArguments {
+    /// Of a recording: keep this part of the sensor
+    #[arg(long, value_name = "LEFT,TOP,WIDTH,HEIGHT", value_parser = rectangle)]
+    crop: Option<(u16, u16, u16, u16)>,
+    /// Of a recording: so many pixels along each axis become one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    downsample: u16,
+    /// Of a recording: darker and brighter as two maps, as spikes of two signs, or alike
+    #[arg(long, value_enum, default_value_t = SignArgument::Channels)]
+    polarity: SignArgument,
+    /// Of a recording: from this millisecond after its first event on
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32))]
+    from: Option<u32>,
+    /// Of a recording: so many milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
+    length: Option<u32>,
+    /// Of a recording: windows of so many events, of which --window is taken
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    events: Option<u32>,
+    /// The number of the window, from 0
+    #[arg(long, value_name = "K", default_value_t = 0, requires = "events")]
+    window: u32,
+}
+
+/// `--polarity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SignArgument {
+    Channels,
+    Signed,
+    Alike,
+}
+
+fn rectangle(text: &str) -> Result<(u16, u16, u16, u16), String> {
+    let numbers: Result<Vec<u16>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok(&[left, top, width, height]) if width > 0 && height > 0 => Ok((left, top, width, height)),
+        _ => Err(format!("expected LEFT,TOP,WIDTH,HEIGHT, found '{text}'")),
+    }
+}
+
+/// Writes an event recording.
+fn run_recording(arguments: &Arguments) -> Result<()> {
+    let RecordingArguments { crop, downsample, polarity, from, length, events, window } = arguments.recording;
+    let recording = Recording::read(&arguments.data).map_err(report)?;
+    let us = |ms: u32| i64::from(ms) * 1000;
+    let selection = Selection {
+        crop,
+        downsample,
+        signs: match polarity {
+            SignArgument::Channels => Signs::Channels,
+            SignArgument::Signed => Signs::Signed,
+            SignArgument::Alike => Signs::Alike,
+        },
+        time: (from.is_some() || length.is_some()).then(|| (us(from.unwrap_or(0)), length.map_or(i64::MAX, us))),
+        count: events.map(|events| (window as usize, events as usize)),
+        ticks_per_ms: arguments.ticks_per_ms,
+    };
+    let stimuli = selection.stimuli(&recording);
+    let (width, height) = selection.size(&recording);
+    let parameters = json!({
+        "crop": crop.map(|(left, top, width, height)| [left, top, width, height]),
+        "downsample": downsample,
+        "polarity": polarity.to_possible_value().map(|value| value.get_name().to_string()),
+        "from": from,
+        "length": length,
+        "events": events,
+        "window": window,
+        "ticks_per_ms": arguments.ticks_per_ms,
+    });
+    let spikes: usize = stimuli.iter().map(Stimulus::len).sum();
+    let of = format!("{spikes} of {} events, {width} x {height}", recording.events.len());
+    write(arguments, &stimuli, std::slice::from_ref(&arguments.data), parameters, &of)
 }
 
 /// Samples, where their numbers go, and the sources that carry them.
@@ -66,13 +145,15 @@ struct Samples {
 
 /// Encodes and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.data.is_file() {
+        return run_recording(arguments);
+    }
     let code = arguments.encode.code(&Common { input_rate: arguments.input_rate, seed: arguments.seed });
     if code.is_current() {
         miette::bail!(
             "current code has no spikes to write; 'megasim classify --encode current' puts currents into the network"
         );
     }
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
     let dataset = Dataset::open(&arguments.data).map_err(report)?;
     let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let (skip, samples) = (count(arguments.skip), count(arguments.samples));
@@ -80,10 +161,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(netdir) => of_network(netdir, &dataset, skip, samples)?,
         None => as_stored(&dataset, skip, samples, arguments.frames)?,
     };
-    let paths = paths(&arguments.out, sources.len());
-    if let Some(path) = paths.iter().find(|path| path.is_dir() || (!arguments.force && path.exists())) {
-        return Err(report(whole::Error::Exists(path.clone())));
-    }
+    free(arguments, sources.len())?;
     let clock = Clock { duration: arguments.duration, ticks_per_ms: arguments.ticks_per_ms };
     let mut encoder = Encoder::default();
     let mut stimuli = vec![Stimulus::new(); sources.len()];
@@ -96,36 +174,49 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     }
-    for (path, stimulus) in paths.iter().zip(&stimuli) {
-        whole::write_file(path, replace, |file| netfile::write_stimulus(stimulus, file)).map_err(report)?;
-    }
     let mut inputs = dataset.test_files();
     inputs.extend(arguments.netdir.clone());
-    record(&paths, &inputs, arguments, x.nrows())?;
-    let spikes: usize = stimuli.iter().map(Stimulus::len).sum();
-    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-    let (n, ticks) = (x.nrows(), clock.ticks());
-    print(&format!("{}: {spikes} spikes of {n} samples, {ticks} ticks each\n", names.join(", ")));
-    Ok(())
-}
-
-fn record(paths: &[PathBuf], inputs: &[PathBuf], arguments: &Arguments, samples: usize) -> Result<()> {
-    let directory = paths[0].parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let names: Vec<String> =
-        paths.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect();
-    let results: Vec<&str> = names.iter().map(String::as_str).collect();
-    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let parameters = json!({
         "encode": arguments.encode.to_string(),
         "frames": arguments.frames,
-        "samples": samples,
+        "samples": x.nrows(),
         "skip": arguments.skip,
         "duration": arguments.duration,
         "input_rate": arguments.input_rate,
         "ticks_per_ms": arguments.ticks_per_ms,
     });
+    let spikes: usize = stimuli.iter().map(Stimulus::len).sum();
+    let of = format!("{spikes} spikes of {} samples, {} ticks each", x.nrows(), clock.ticks());
+    write(arguments, &stimuli, &inputs, parameters, &of)
+}
+
+/// Refuses, before the work, results that would replace others.
+fn free(arguments: &Arguments, maps: usize) -> Result<()> {
+    let paths = paths(&arguments.out, maps);
+    match paths.iter().find(|path| path.is_dir() || (!arguments.force && path.exists())) {
+        Some(path) => Err(report(whole::Error::Exists(path.clone()))),
+        None => Ok(()),
+    }
+}
+
+/// Writes a file a map, the record beside them, and says what they hold.
+fn write(arguments: &Arguments, stimuli: &[Stimulus], inputs: &[PathBuf], parameters: Value, what: &str) -> Result<()> {
+    free(arguments, stimuli.len())?;
+    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let paths = paths(&arguments.out, stimuli.len());
+    for (path, stimulus) in paths.iter().zip(stimuli) {
+        whole::write_file(path, replace, |file| netfile::write_stimulus(stimulus, file)).map_err(report)?;
+    }
+    let directory = paths[0].parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names: Vec<String> =
+        paths.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect();
+    let results: Vec<&str> = names.iter().map(String::as_str).collect();
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let run = provenance::Run { results: &results, inputs: &inputs, seed: Some(arguments.seed), parameters };
-    provenance::write(directory, &run).map_err(report)
+    provenance::write(directory, &run).map_err(report)?;
+    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    print(&format!("{}: {what}\n", paths.join(", ")));
+    Ok(())
 }
 
 /// Samples in the order of a converted network's input.
