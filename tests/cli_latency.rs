@@ -108,6 +108,83 @@ fn a_slow_board_holds_fast_input_up() {
     }
 }
 
+/// A CSV file as rows of fields, the header first; the fields of these pages have no commas.
+fn csv(path: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| line.split(',').map(String::from).collect()).collect()
+}
+
+/// The numbers of a layer's row of a CSV file.
+fn row(csv: &[Vec<String>], layer: &str) -> Vec<f64> {
+    let row = csv.iter().find(|row| row[0] == layer).unwrap();
+    row[1..].iter().map(|field| field.parse().unwrap()).collect()
+}
+
+#[test]
+fn the_page_holds_the_figures_with_units() {
+    let directory = converted();
+    let here = directory.path();
+    let more = ["--samples", "6", "--hardware", "loihi", "--relief", "1", "--json", "a.json", "--report", "page.html"];
+    latency(&more, here).success().stdout(contains("Pictures: page.html"));
+    let html = fs::read_to_string(here.join("page.html")).unwrap();
+    for part in [
+        "loihi",
+        "accuracy on the machine",
+        "time since the first input (ms)",
+        "samples (%)",
+        "busy (% of the time)",
+        "events that wait at a module",
+        "from arrival to start (us)",
+        "from the request to the last acknowledge",
+        "energy a sample (",
+        "Bottleneck: ",
+        "what relieves it",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("<script") && !html.contains("src="));
+    let figures = json(&here.join("a.json"));
+    let files = here.join("page_files");
+    let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs().max(1e-9);
+
+    // The last sample with a first output spike comes at the largest latency: ticks of 0.1 ns, in ms.
+    let latencies = csv(&files.join("latency.csv"));
+    let of_first: Vec<f64> =
+        latencies[1..].iter().filter(|row| row[0] == "first output spike").map(|row| row[1].parse().unwrap()).collect();
+    let largest = figures["latency"]["first_spike"]["max"].as_f64().unwrap() * 1e-7;
+    assert!(of_first.iter().any(|&time| close(time, largest)), "{of_first:?} {largest}");
+
+    // The dense layer of 32 neurons is one module.
+    let layer = "05Dense_32";
+    let module = &figures["modules"][layer];
+    let utilisation = module["utilisation"].as_f64().unwrap() * 100.0;
+    assert_eq!(row(&csv(&files.join("utilisation.csv")), layer).len(), 2);
+    assert!(row(&csv(&files.join("utilisation.csv")), layer).iter().all(|&share| close(share, utilisation)));
+    let by_cause: f64 = row(&csv(&files.join("utilisation-by-cause.csv")), layer).iter().sum();
+    assert!((by_cause - utilisation).abs() < 1e-4 * utilisation);
+    let queue: Vec<f64> = ["mean", "p99", "max"].map(|key| module["queue"][key].as_f64().unwrap()).into();
+    let drawn = row(&csv(&files.join("queues.csv")), layer);
+    assert!(drawn.iter().zip(&queue).all(|(&a, &b)| close(a, b)), "{drawn:?} {queue:?}");
+    let wait = module["wait"]["max"].as_f64().unwrap() * 1e-4;
+    assert!(close(row(&csv(&files.join("waits.csv")), layer)[2], wait));
+
+    // Causes add up to the layer's energy, in the unit of the axis.
+    let table = csv(&files.join("energy.csv"));
+    let energy: f64 = row(&table, layer).iter().sum();
+    let joules = figures["energy"]["layers"][layer]["all"].as_f64().unwrap();
+    let units = [("(uJ): operations", 1e6), ("(nJ): operations", 1e9)];
+    let (_, scale) = units.into_iter().find(|(unit, _)| table[0][1].ends_with(unit)).unwrap();
+    assert!((energy / (joules * scale) - 1.0).abs() < 1e-4);
+    assert_eq!(csv(&files.join("waits.csv"))[0][1], "from arrival to start (us): mean");
+
+    // What is there is found before the work.
+    latency(&["--report", "page.html"], here).code(1).stderr(contains("exists already"));
+    // The ideal machine has no queues to show, and no units without a tick.
+    megasim(&["latency", &two_neurons(), "--report", "ideal.html"], here).success();
+    let ideal = fs::read_to_string(here.join("ideal.html")).unwrap();
+    assert!(ideal.contains("time since the first input (ticks)") && !ideal.contains("Energy"));
+}
+
 #[test]
 fn a_schematic_runs_on_its_own_stimuli() {
     let directory = tempfile::tempdir().unwrap();

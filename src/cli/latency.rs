@@ -1,6 +1,7 @@
 //! `megasim latency`: a network on a machine, how long it takes and what it costs, beside the ideal machine.
 
 mod figures;
+mod page;
 mod tables;
 
 use super::diagnostic::{self, report};
@@ -16,6 +17,7 @@ use megasim::engine::timed::{Pace, Showing};
 use megasim::hardware::{self, Duration, Fit, Hardware, ModuleLayer, Resolved};
 use megasim::netfile::Netfiles;
 use megasim::network::{ModuleId, Network, NodeId, Stimulus, Tick};
+use megasim::report::Page;
 use megasim::study::latency::{Answer, Bottleneck, Question, Relief};
 use megasim::study::material::Pieces;
 use megasim::whole::{self, Replace};
@@ -62,6 +64,9 @@ pub struct Arguments {
     /// List modules one by one instead of layers
     #[arg(long)]
     modules: bool,
+    /// Write a page of pictures to this file, and their numbers to a directory beside it
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     presentation: Presentation,
     #[command(flatten)]
@@ -222,6 +227,9 @@ struct Outcome<'a> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
+    if let Some(path) = &arguments.report {
+        Page::check(path, results.replace()).map_err(report)?;
+    }
     if let Some(path) = arguments.trace.iter().find(|path| path.exists() && results.replace() == Replace::No) {
         return Err(report(whole::Error::Exists(path.clone())));
     }
@@ -301,6 +309,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         reliefs,
     };
     print(&tables::text(&outcome));
+    if let Some(path) = &arguments.report {
+        page::page(&outcome).and_then(|page| page.write(path, results.replace())).map_err(report)?;
+        print(&format!("Pictures: {}\n", path.display()));
+    }
 
     let mut inputs = opened.inputs.clone();
     if arguments.hardware.is_file() {

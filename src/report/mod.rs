@@ -5,6 +5,7 @@
 
 pub mod chart;
 pub mod comparison;
+pub mod latency;
 pub mod learning;
 mod page;
 mod picture;

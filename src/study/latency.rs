@@ -6,10 +6,12 @@
 mod bottleneck;
 mod decision;
 mod energy;
+mod load;
 
 pub use bottleneck::{Bottleneck, Relief, Resource};
 pub use decision::Decisions;
 pub use energy::{Account, Bill};
+pub use load::{Load, Traffic};
 
 use crate::engine::timed::{
     Deadlock, PlanError, Showing, Statistics, TimedPlan, TimedRecord, TimedSimulation, Unfinished, Watch,
@@ -234,7 +236,12 @@ impl Spread {
 impl Answer {
     /// From the first input to what `when` picks, over the samples that have both, in ticks.
     pub fn latency(&self, when: impl Fn(&Decisions) -> Option<Tick>) -> Option<Spread> {
-        Spread::of(self.samples.iter().filter_map(|sample| Some(when(&sample.decisions)? - sample.first_input?)))
+        Spread::of(self.latencies(when).into_iter())
+    }
+
+    /// The same of each sample that has both, in the order of the samples.
+    pub fn latencies(&self, when: impl Fn(&Decisions) -> Option<Tick>) -> Vec<Tick> {
+        self.samples.iter().filter_map(|sample| Some(when(&sample.decisions)? - sample.first_input?)).collect()
     }
 
     /// From the first input to the end of the last work, in ticks.

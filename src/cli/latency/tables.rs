@@ -2,11 +2,11 @@
 
 use super::Outcome;
 use crate::cli::tables::{boxed, percent, percents};
-use megasim::engine::timed::{Distribution, ModuleStatistics, NodeStatistics};
+use megasim::engine::timed::Distribution;
 use megasim::hardware::{Duration, Origin, Value, module_name};
-use megasim::network::{Driver, ModuleId, NodeId};
+use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Account, Bill, Resource, Spread};
+use megasim::study::latency::{Account, Bill, Load, Resource, Spread, Traffic};
 use std::fmt::Write;
 
 /// A number with four digits and the prefix that fits.
@@ -218,7 +218,7 @@ fn quantiles(distribution: &Distribution, outcome: &Outcome<'_>) -> [String; 5] 
 }
 
 /// Modules that are shown in one line, with a name.
-fn module_groups(outcome: &Outcome<'_>, network: &megasim::network::Network) -> Vec<(String, Vec<ModuleId>)> {
+pub fn module_groups(outcome: &Outcome<'_>, network: &Network) -> Vec<(String, Vec<ModuleId>)> {
     if outcome.arguments.modules {
         let modules = (0..network.modules().len()).map(ModuleId::new);
         return modules.map(|id| (module_name(network, id), vec![id])).collect();
@@ -228,37 +228,23 @@ fn module_groups(outcome: &Outcome<'_>, network: &megasim::network::Network) -> 
 
 fn modules(outcome: &Outcome<'_>) -> String {
     let statistics = &outcome.answer.statistics;
-    let share = |ticks: u64| ticks as f64 / statistics.elapsed.max(1) as f64;
     let seconds = tick(outcome).map(|tick| tick.seconds() * statistics.elapsed as f64);
     let rows = module_groups(outcome, &outcome.opened.network).into_iter().map(|(name, ids)| {
-        let mut sum = ModuleStatistics::default();
-        let mut busiest: f64 = 0.0;
-        let mut stopped: f64 = 0.0;
-        let mut busy = 0;
-        for id in &ids {
-            let module = &statistics.modules[id.index()];
-            sum.queue.merge(&module.queue);
-            sum.wait.merge(&module.wait);
-            sum.events += module.events;
-            busy += module.busy.total();
-            busiest = busiest.max(share(module.busy.total()));
-            stopped = stopped.max(share(module.stopped));
-        }
-        let n = ids.len();
+        let load = Load::of(statistics, &ids);
         let rate = match seconds {
-            Some(seconds) if seconds > 0.0 => engineering(sum.events as f64 / seconds, "/s"),
-            _ => format!("{:.4} a tick", sum.events as f64 / statistics.elapsed.max(1) as f64),
+            Some(seconds) if seconds > 0.0 => engineering(load.events as f64 / seconds, "/s"),
+            _ => format!("{:.4} a tick", load.events as f64 / statistics.elapsed.max(1) as f64),
         };
         vec![
             name,
-            n.to_string(),
-            percent(share(busy) / n as f64),
-            percent(busiest),
-            percent(stopped),
-            sum.queue.mean().map_or("-".into(), |mean| format!("{mean:.3}")),
-            sum.queue.quantile(0.99).map_or("-".into(), |events| events.to_string()),
-            sum.queue.max().map_or("-".into(), |events| events.to_string()),
-            sum.wait.mean().map_or("-".into(), |ticks| time(ticks, tick(outcome))),
+            load.modules.to_string(),
+            percent(load.busy),
+            percent(load.busiest),
+            percent(load.stopped),
+            load.queue.mean().map_or("-".into(), |mean| format!("{mean:.3}")),
+            load.queue.quantile(0.99).map_or("-".into(), |events| events.to_string()),
+            load.queue.max().map_or("-".into(), |events| events.to_string()),
+            load.wait.mean().map_or("-".into(), |ticks| time(ticks, tick(outcome))),
             rate,
         ]
     });
@@ -271,8 +257,8 @@ fn modules(outcome: &Outcome<'_>) -> String {
     )
 }
 
-fn nodes(outcome: &Outcome<'_>) -> String {
-    let network = &outcome.opened.network;
+/// Nodes that are shown in one line, with a name.
+pub fn node_groups(outcome: &Outcome<'_>, network: &Network) -> Vec<(String, Vec<NodeId>)> {
     let mut groups: Vec<(String, Vec<NodeId>)> = Vec::new();
     let sources: Vec<NodeId> = network.sources().to_vec();
     for (name, wanted) in [("input", true), ("clocks", false)] {
@@ -289,14 +275,12 @@ fn nodes(outcome: &Outcome<'_>) -> String {
     for (name, modules) in module_groups(outcome, network) {
         groups.push((name, modules.iter().flat_map(|&module| network.outputs(module)).copied().collect()));
     }
-    let rows = groups.into_iter().map(|(name, nodes)| {
-        let mut sum = NodeStatistics::default();
-        for node in nodes {
-            let node = &outcome.answer.statistics.nodes[node.index()];
-            sum.events += node.events;
-            sum.waiting.merge(&node.waiting);
-            sum.handshake.merge(&node.handshake);
-        }
+    groups
+}
+
+fn nodes(outcome: &Outcome<'_>) -> String {
+    let rows = node_groups(outcome, &outcome.opened.network).into_iter().map(|(name, nodes)| {
+        let sum = Traffic::of(&outcome.answer.statistics, &nodes);
         let per_sample = sum.events as f64 / outcome.answer.samples.len() as f64;
         let cell = |distribution: &Distribution| {
             let [mean, median, p95, p99, max] = quantiles(distribution, outcome);
@@ -344,8 +328,9 @@ fn resource(outcome: &Outcome<'_>, resource: Resource) -> String {
     }
 }
 
-fn bottleneck(outcome: &Outcome<'_>) -> String {
-    let Some(it) = &outcome.bottleneck else { return "No module takes any time.\n\n".into() };
+/// What holds the machine up.
+pub fn bottleneck_sentence(outcome: &Outcome<'_>) -> String {
+    let Some(it) = &outcome.bottleneck else { return "No module takes any time.".into() };
     let mut text = format!(
         "Bottleneck: {}, busy {} of the time, {} of that with {}.",
         resource(outcome, it.resource),
@@ -364,7 +349,11 @@ fn bottleneck(outcome: &Outcome<'_>) -> String {
         let name = module_name(&outcome.opened.network, module);
         let _ = write!(text, " Full output FIFOs stop {{{name}}} for {} of the time.", percent(share));
     }
-    text += "\n";
+    text
+}
+
+fn bottleneck(outcome: &Outcome<'_>) -> String {
+    let mut text = bottleneck_sentence(outcome) + "\n";
     if !outcome.reliefs.is_empty() {
         let n = outcome.arguments.relief.min(outcome.answer.samples.len());
         let rows = outcome.reliefs.iter().map(|relief| vec![relief.change.clone(), percent(relief.time)]);

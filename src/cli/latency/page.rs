@@ -1,0 +1,59 @@
+//! The page of `megasim latency --report`.
+
+use super::{Outcome, tables};
+use crate::cli::tables::{percent, percents};
+use megasim::report::latency::{Shown, page as draw};
+use megasim::report::{Error, Page};
+use megasim::study::classification::wilson_interval;
+
+/// The page.
+///
+/// # Errors
+/// If a picture cannot be drawn.
+pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
+    let network = &outcome.opened.network;
+    draw(&Shown {
+        title: format!("{} on {}", outcome.arguments.subject.display(), outcome.hardware.name()),
+        facts: facts(outcome),
+        answer: &outcome.answer,
+        tick: outcome.resolved.tick,
+        labelled: outcome.opened.labels.is_some(),
+        modules: tables::module_groups(outcome, network),
+        nodes: tables::node_groups(outcome, network),
+        layers: &outcome.opened.layers,
+        bill: &tables::bill(outcome),
+        bottleneck: tables::bottleneck_sentence(outcome),
+        reliefs: &outcome.reliefs,
+    })
+}
+
+/// What was run, for the head of the page.
+fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
+    let Outcome { arguments, opened, hardware, resolved, answer, .. } = outcome;
+    let presentation = &arguments.presentation;
+    let mut facts = vec![("network", arguments.subject.display().to_string())];
+    facts.push(("hardware", hardware.name().to_string()));
+    facts.extend(resolved.tick.map(|tick| ("tick", tick.to_string())));
+    facts.push(("pace", arguments.pace.to_string()));
+    facts.extend(arguments.data.as_ref().map(|data| ("data", data.display().to_string())));
+    facts.push(("samples", answer.samples.len().to_string()));
+    if arguments.data.is_some() {
+        facts.push(("duration", format!("{} ms a sample", presentation.duration)));
+        facts.push(("input code", format!("{}, seed {}", presentation.code_name(), presentation.seed)));
+    }
+    facts.extend(arguments.warm_up.map(|time| ("left out of each sample", time.to_string())));
+    let right = answer.right();
+    let accuracy = |hits: usize| {
+        let interval = percents(wilson_interval(hits, right.of));
+        format!("{} (95 % interval {interval})", percent(hits as f64 / right.of.max(1) as f64))
+    };
+    if opened.labels.is_some() {
+        facts.push(("accuracy on the machine", accuracy(right.machine)));
+        facts.push(("accuracy of the ideal machine", accuracy(right.ideal)));
+    }
+    if opened.output.is_some_and(|(_, classes)| classes > 0) {
+        facts.push(("decided as ideally", percent(right.agree as f64 / right.of.max(1) as f64)));
+    }
+    facts.push(("program", format!("megasim {}", env!("CARGO_PKG_VERSION"))));
+    facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect()
+}
