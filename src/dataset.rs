@@ -1,20 +1,29 @@
-//! Labelled samples from files: `.npz`, `.npy` and IDX in a directory.
+//! Labelled samples from files: `.npz`, `.npy` and IDX in a directory, folders of pictures, CIFAR-10.
 //!
 //! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel axis of a
 //! stored array stands is told by the network's input shape.
 
+mod arrays;
+mod cifar;
+mod folders;
 pub(crate) mod npy;
+mod pictures;
+mod preprocessing;
 pub mod recording;
 
 use crate::ann::graph::Shape;
+use arrays::{Location, read_images, read_labels};
 use ndarray::Array2;
 use npy::{Array, Rows};
-use std::fs::File;
-use std::io::{self, BufReader};
+use pictures::{Pictures, Set};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How many samples of a training set normalise a network, where no set is made for that.
 pub const NORMALIZATION_SAMPLES: usize = 2000;
+
+/// As [`Format::classes`]: the network tells no fixed number of classes apart, any label will do.
+pub const ANY_CLASSES: usize = 1 << 16;
 
 /// Why data cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +76,24 @@ pub struct Samples {
 
 /// A directory of data; files are read when they are asked for.
 ///
-/// Three layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as `.npy`),
-/// `test.npz` and `train.npz` with arrays `x` and `y`, and the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255.
+/// Five layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as `.npy`),
+/// `test.npz` and `train.npz` with arrays `x` and `y`, the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders
+/// of pictures named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
+/// (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255.
+///
+/// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
+///
+/// ```toml
+/// resize = [32, 32]              # height, width; bilinear
+/// crop = [28, 28]                # height, width, from the centre
+/// channels = 3                   # 1 (grey) or 3 (red, green, blue); else what the network takes
+/// rescale = 0.00392156862745098  # factor on values from 0 to 255; 1/255
+/// mean = [0.49, 0.48, 0.45]      # of each channel, taken off after rescaling
+/// std = [0.25, 0.24, 0.26]       # of each channel, then divided by
+/// ```
+///
+/// Classes of folders are numbered in the order of their names. Pictures come in turns, the first of each class, the second of each
+/// class, and so on by file name, so that the first samples hold all classes.
 ///
 /// ```no_run
 /// use megasim::ann::graph::Shape;
@@ -80,30 +105,37 @@ pub struct Samples {
 /// println!("{} samples, the first is of class {}", samples.y.len(), samples.y[0]);
 /// # Ok::<(), megasim::dataset::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     directory: PathBuf,
+    layout: Layout,
 }
 
-/// Where an array lies: a file, and its name in there (none: it is the only one).
-struct Location {
-    path: PathBuf,
-    name: Option<&'static str>,
+/// How the samples lie in the directory.
+#[derive(Debug, Clone, PartialEq)]
+enum Layout {
+    Arrays,
+    Pictures(Box<Pictures>),
 }
 
 impl Dataset {
     /// Looks what the directory holds.
     ///
     /// # Errors
-    /// [`Error::Missing`] where it holds neither layout.
+    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that lies beside arrays.
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: directory.into(), source };
         if !std::fs::metadata(directory).map_err(unreadable)?.is_dir() {
             return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, "expected a directory, found a file")));
         }
-        let dataset = Self { directory: directory.into() };
-        dataset.test_location("x")?;
-        Ok(dataset)
+        let dataset = Self { directory: directory.into(), layout: Layout::Arrays };
+        match dataset.test_location("x") {
+            Ok(_) => preprocessing::refuse_beside_arrays(directory).map(|()| dataset),
+            Err(missing) => match Pictures::find(directory)? {
+                Some(pictures) => Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset }),
+                None => Err(missing),
+            },
+        }
     }
 
     /// The directory.
@@ -111,17 +143,23 @@ impl Dataset {
         &self.directory
     }
 
-    /// The files that [`Self::test`] reads.
+    /// The files that [`Self::test`] reads; of folders of pictures, each class's folder.
     pub fn test_files(&self) -> Vec<PathBuf> {
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.files(Set::Test);
+        }
         let locations = ["x", "y"].into_iter().filter_map(|name| self.test_location(name).ok());
         let mut files: Vec<PathBuf> = locations.map(|location| location.path).collect();
         files.dedup();
         files
     }
 
-    /// The file that [`Self::normalization`] reads.
-    pub fn normalization_file(&self) -> Option<PathBuf> {
-        Some(self.normalization_location().ok()?.path)
+    /// The files that [`Self::normalization`] reads, as [`Self::test_files`].
+    pub fn normalization_files(&self) -> Vec<PathBuf> {
+        match &self.layout {
+            Layout::Pictures(pictures) => pictures.files(Set::Train),
+            Layout::Arrays => self.normalization_location().into_iter().map(|location| location.path).collect(),
+        }
     }
 
     /// Test samples from number `skip` on, at most `samples` of them.
@@ -130,8 +168,11 @@ impl Dataset {
     /// Damaged files; arrays that do not fit the network or each other; a label out of range; a pixel that is no number;
     /// no sample left after `skip`.
     pub fn test(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
-        let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.samples(Set::Test, format, rows);
+        }
+        let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (images, images_total) = read_images(&x, format.shape, rows)?;
         let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
         if images_total != labels_total {
@@ -145,9 +186,12 @@ impl Dataset {
     /// # Errors
     /// Damaged files; a pixel that is no number; no sample left after `skip`.
     pub fn test_as_stored(&self, skip: usize, samples: Option<usize>) -> Result<(Vec<usize>, Array2<f32>), Error> {
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.as_stored(Set::Test, rows);
+        }
         let location = self.test_location("x")?;
-        let Array { shape, mut values, is_bytes } =
-            location.read(Rows { skip, take: samples.unwrap_or(usize::MAX) })?;
+        let Array { shape, mut values, is_bytes } = location.read(rows)?;
         let numbers = shape.iter().skip(1).product::<usize>();
         if values.is_empty() || numbers == 0 {
             let total = shape.first().copied().unwrap_or(0);
@@ -164,17 +208,21 @@ impl Dataset {
         Ok((shape[1..].to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
     }
 
-    /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`.
+    /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`, the folders in `train`, or
+    /// CIFAR-10's `data_batch_1.bin` and the next.
     ///
     /// # Errors
     /// As [`Self::test`].
     pub fn train(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
-        let path = self.train_file();
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.samples(Set::Train, format, rows);
+        }
+        let path = self.directory.join("train.npz");
         if !path.exists() {
             let expected = "'train.npz' with arrays 'x' and 'y'";
             return Err(Error::Missing { directory: self.directory.clone(), expected });
         }
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
         let (x, y) = (Location { path: path.clone(), name: Some("x") }, Location { path, name: Some("y") });
         let (images, images_total) = read_images(&x, format.shape, rows)?;
         let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
@@ -184,9 +232,12 @@ impl Dataset {
         Ok(Samples { x: images, y: labels })
     }
 
-    /// The file that [`Self::train`] reads.
-    pub fn train_file(&self) -> PathBuf {
-        self.directory.join("train.npz")
+    /// The files that [`Self::train`] reads, as [`Self::test_files`].
+    pub fn train_files(&self) -> Vec<PathBuf> {
+        match &self.layout {
+            Layout::Pictures(pictures) => pictures.files(Set::Train),
+            Layout::Arrays => vec![self.directory.join("train.npz")],
+        }
     }
 
     /// Samples to normalise a network with: `x_norm.npz`, or the first 2,000 of the training set.
@@ -194,6 +245,9 @@ impl Dataset {
     /// # Errors
     /// As [`Self::test`].
     pub fn normalization(&self, format: &Format) -> Result<Array2<f32>, Error> {
+        if let Layout::Pictures(pictures) = &self.layout {
+            return Ok(pictures.samples(Set::Train, format, Rows { skip: 0, take: NORMALIZATION_SAMPLES })?.x);
+        }
         let location = self.normalization_location()?;
         let is_made_for_it = location.file_name().starts_with("x_norm");
         let take = if is_made_for_it { usize::MAX } else { NORMALIZATION_SAMPLES };
@@ -213,7 +267,7 @@ impl Dataset {
         }
         self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
-            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', or MNIST's 't10k-images-idx3-ubyte'",
+            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', MNIST's 't10k-images-idx3-ubyte', folders of pictures 'test/CLASS', or CIFAR-10's 'test_batch.bin'",
         })
     }
 
@@ -242,164 +296,6 @@ impl Dataset {
     }
 }
 
-impl Location {
-    fn file_name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
-    fn unusable(&self, message: impl Into<String>) -> Error {
-        let place = self.name.map_or("its array".into(), |name| format!("array '{name}'"));
-        Error::Unusable { path: self.path.clone(), place, message: message.into() }
-    }
-
-    /// Reads some rows of the array.
-    fn read(&self, rows: Rows) -> Result<Array, Error> {
-        let unreadable = |source| Error::Unreadable { path: self.path.clone(), source };
-        let damaged = |error: zip::result::ZipError| Error::Unusable {
-            path: self.path.clone(),
-            place: "zip".into(),
-            message: format!("expected an .npz archive, found: {error}"),
-        };
-        if self.path.is_dir() {
-            return Err(unreadable(io::Error::new(io::ErrorKind::IsADirectory, "expected a file, found a directory")));
-        }
-        let file = File::open(&self.path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
-        let plain = match &self.file_name()[..] {
-            name if name.ends_with(".npy") => Some(npy::read(&mut BufReader::new(&file), rows, size)),
-            name if name.ends_with("-ubyte") => Some(npy::read_idx(&mut BufReader::new(&file), rows, size)),
-            _ => None,
-        };
-        if let Some(array) = plain {
-            return array.map_err(|message| self.unusable(message));
-        }
-        let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-        let mut entries: Vec<String> = archive.file_names().map(String::from).collect();
-        entries.sort();
-        let array_name = |entry: &str| entry.strip_suffix(".npy").unwrap_or(entry).to_string();
-        let entry = match (self.name, &entries[..]) {
-            (Some(name), entries) => entries.iter().find(|entry| array_name(entry) == name),
-            (None, [only]) => Some(only),
-            (None, several) => several.iter().find(|entry| array_name(entry) == "arr_0"),
-        };
-        let Some(entry) = entry else {
-            let expected = self.name.map_or("one array".into(), |name| format!("an array '{name}'"));
-            let found = entries.iter().map(|entry| array_name(entry)).collect::<Vec<_>>().join(", ");
-            let message = format!("expected {expected}, found [{found}]");
-            return Err(Error::Unusable { path: self.path.clone(), place: "arrays".into(), message });
-        };
-        let mut content = archive.by_name(entry).map_err(damaged)?;
-        // Deflate shrinks at most 1,032 to 1.
-        let array =
-            npy::read(&mut content, rows, size.saturating_mul(1032)).map_err(|message| self.unusable(message))?;
-        // To the end, where the check sum is compared: damage shows even where only a part is wanted.
-        io::copy(&mut content, &mut io::sink()).map_err(|error| self.unusable(format!("damaged: {error}")))?;
-        Ok(array)
-    }
-}
-
-/// Samples in the order of the network's input, and how many the array has in all.
-fn read_images(location: &Location, shape: Shape, rows: Rows) -> Result<(Array2<f32>, usize), Error> {
-    let Array { shape: stored, values, is_bytes } = location.read(rows)?;
-    let [total, dimensions @ ..] = &stored[..] else {
-        return Err(location.unusable("expected an array of samples, found a single number"));
-    };
-    let order = element_order(dimensions, shape).map_err(|message| location.unusable(message))?;
-    if values.is_empty() {
-        return Err(location.unusable(format!("expected more than {} samples, found {total}", rows.skip)));
-    }
-    let scale = if is_bytes { 255.0 } else { 1.0 };
-    let samples = values.chunks_exact(shape.len());
-    let mut images = Array2::zeros((samples.len(), shape.len()));
-    for (i, (mut image, sample)) in images.rows_mut().into_iter().zip(samples).enumerate() {
-        if let Some(pixel) = sample.iter().find(|pixel| !pixel.is_finite()) {
-            let number = rows.skip + i;
-            return Err(location.unusable(format!("expected finite numbers, found {pixel} in sample {number}")));
-        }
-        match &order {
-            None => image.iter_mut().zip(sample).for_each(|(to, from)| *to = from / scale),
-            Some(order) => image.iter_mut().zip(order).for_each(|(to, &from)| *to = sample[from] / scale),
-        }
-    }
-    Ok((images, *total))
-}
-
-/// Where each number of `(channels, height, width)` stands in a stored sample; `None`: where it is.
-fn element_order(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>>, String> {
-    let stored = dimensions.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-    let Shape::Maps { channels, height, width } = shape else {
-        // Pictures are flattened as they are stored.
-        let len = dimensions.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
-        return match len {
-            Some(len) if len == shape.len() => Ok(None),
-            _ => Err(format!("expected samples of shape {shape}, found ({stored})")),
-        };
-    };
-    // Each way to store the axes, as strides of (channel, row, column).
-    let mut ways = vec![
-        (vec![channels, height, width], [height * width, width, 1]),
-        (vec![height, width, channels], [1, width * channels, channels]),
-    ];
-    if channels == 1 {
-        ways.extend([(vec![height, width], [0, width, 1]), (vec![height * width], [0, width, 1])]);
-    }
-    if height == 1 {
-        ways.extend([(vec![channels, width], [width, 0, 1]), (vec![width, channels], [1, 0, channels])]);
-    }
-    let mut fitting: Vec<[usize; 3]> = Vec::new();
-    for (_, mut strides) in ways.into_iter().filter(|(axes, _)| axes == dimensions) {
-        // The stride along an axis of one cell says nothing.
-        strides.iter_mut().zip([channels, height, width]).filter(|(_, n)| *n == 1).for_each(|(stride, _)| *stride = 0);
-        if !fitting.contains(&strides) {
-            fitting.push(strides);
-        }
-    }
-    let strides = match fitting[..] {
-        [strides] => strides,
-        [] => {
-            return Err(format!(
-                "expected samples of shape {shape}, as (channels, height, width) or with the channels last, found ({stored})"
-            ));
-        }
-        _ => {
-            return Err(format!(
-                "expected samples whose shape tells where the channels stand, found ({stored}) for an input of {shape}"
-            ));
-        }
-    };
-    let cells = (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| [c, y, x])));
-    Ok(Some(cells.map(|cell| cell.iter().zip(strides).map(|(&at, stride)| at * stride).sum()).collect()))
-}
-
-/// Class numbers, and how many labels the array has in all.
-fn read_labels(location: &Location, classes: usize, rows: Rows) -> Result<(Vec<usize>, usize), Error> {
-    let Array { shape, values, .. } = location.read(rows)?;
-    let number = |(i, &value): (usize, &f32)| {
-        if value.fract() == 0.0 && (0.0..classes as f32).contains(&value) {
-            return Ok(value as usize);
-        }
-        let (last, sample) = (classes.saturating_sub(1), rows.skip + i);
-        Err(location.unusable(format!("expected labels from 0 to {last}, found {value} for sample {sample}")))
-    };
-    let one_hot = |(i, row): (usize, &[f32])| {
-        let class = row.iter().position(|&value| value == 1.0);
-        let class = class.filter(|_| row.iter().filter(|&&value| value == 0.0).count() + 1 == row.len());
-        class.ok_or_else(|| {
-            let sample = rows.skip + i;
-            location.unusable(format!("expected a single 1 among zeros as the label of sample {sample}, found {row:?}"))
-        })
-    };
-    let labels: Result<Vec<usize>, Error> = match shape[..] {
-        [_] | [_, 1] => values.iter().enumerate().map(number).collect(),
-        [_, n] if n == classes => values.chunks_exact(n).enumerate().map(one_hot).collect(),
-        _ => {
-            let message = format!("expected class numbers or one-hot rows of {classes}, found shape {shape:?}");
-            return Err(location.unusable(message));
-        }
-    };
-    Ok((labels?, shape[0]))
-}
-
 /// Labels alone, of samples that come from elsewhere: class numbers or one-hot rows, as `.npy`, `.npz` with one array or MNIST's file.
 ///
 /// # Errors
@@ -407,41 +303,4 @@ fn read_labels(location: &Location, classes: usize, rows: Rows) -> Result<(Vec<u
 pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
     let location = Location { path: path.into(), name: None };
     Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn maps(channels: usize, height: usize, width: usize) -> Shape {
-        Shape::Maps { channels, height, width }
-    }
-
-    #[test]
-    fn the_input_shape_tells_where_the_channels_stand() {
-        let order = |dimensions: &[usize], shape| element_order(dimensions, shape).unwrap().unwrap();
-        assert_eq!(order(&[2, 1, 3], maps(2, 1, 3)), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(order(&[1, 3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);
-        assert_eq!(order(&[3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);
-        assert_eq!(order(&[2, 2], maps(1, 2, 2)), [0, 1, 2, 3]);
-        assert_eq!(order(&[4], maps(1, 2, 2)), [0, 1, 2, 3]);
-        assert_eq!(element_order(&[2, 2], Shape::Features(4)).unwrap(), None);
-    }
-
-    #[test]
-    fn what_can_be_read_two_ways_is_refused() {
-        assert!(element_order(&[3, 3, 3], maps(3, 3, 3)).unwrap_err().contains("where the channels stand"));
-        assert!(element_order(&[2, 2], maps(2, 1, 2)).unwrap_err().contains("where the channels stand"));
-        // Two ways that mean the same.
-        assert!(element_order(&[1, 1, 1], maps(1, 1, 1)).is_ok());
-        assert!(element_order(&[1, 5, 1], maps(1, 1, 5)).is_ok());
-    }
-
-    #[test]
-    fn other_shapes_are_refused() {
-        assert!(element_order(&[28, 28], maps(3, 28, 28)).is_err());
-        assert!(element_order(&[27, 28, 1], maps(1, 28, 28)).is_err());
-        assert!(element_order(&[785], Shape::Features(784)).is_err());
-        assert!(element_order(&[usize::MAX, 2], Shape::Features(784)).is_err());
-    }
 }

@@ -352,7 +352,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     })?;
     let mut inputs = vec![source.source.path.clone()];
     inputs.extend(source.source.companions.iter().map(|companion| companion.path.clone()));
-    inputs.extend(from_data.then(|| dataset.normalization_file()).flatten());
+    inputs.extend(from_data.then(|| dataset.normalization_files()).into_iter().flatten());
     inputs.extend(dataset.test_files());
     inputs.dedup();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();

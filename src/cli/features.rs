@@ -6,7 +6,7 @@ use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
-use megasim::dataset::{Dataset, Format, Samples};
+use megasim::dataset::{ANY_CLASSES, Dataset, Format, Samples};
 use megasim::learning::{
     AnyNetwork, Description, Evaluator, Layer, Model, Progress, SpikingNetwork, Stimuli, Weight, get_k_winners,
     maps_as_svg, to_netlist, to_stimuli,
@@ -83,7 +83,7 @@ enum What {
 /// What a description's network takes. Without a winner read-out any class will do.
 pub fn format(description: &Description) -> Format {
     let (height, width) = (description.input.height, description.input.width);
-    Format { shape: Shape::Maps { channels: 1, height, width }, classes: description.classes().unwrap_or(1 << 16) }
+    Format { shape: Shape::Maps { channels: 1, height, width }, classes: description.classes().unwrap_or(ANY_CLASSES) }
 }
 
 /// For each stimulus the neurons of the last layer that spike.
@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let skip = usize::try_from(arguments.skip).unwrap_or(usize::MAX);
     let count = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
     let (samples, files) = match arguments.set {
-        Set::Train => (data.train(&format(description), skip, count).map_err(report)?, vec![data.train_file()]),
+        Set::Train => (data.train(&format(description), skip, count).map_err(report)?, data.train_files()),
         Set::Test => (data.test(&format(description), skip, count).map_err(report)?, data.test_files()),
     };
     let pool = rayon::ThreadPoolBuilder::new()

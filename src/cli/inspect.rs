@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut inputs = vec![arguments.target.clone()];
     if let Some(data) = &arguments.data {
-        inputs.extend(Dataset::open(data).map_err(report)?.normalization_file());
+        inputs.extend(Dataset::open(data).map_err(report)?.normalization_files());
     }
     arguments.results.write(&figures(&layers), &inputs, None, json!({ "data": arguments.data.is_some() }))
 }

@@ -155,7 +155,9 @@ fn train<W: Weight>(
         "weights": model_kind(&model.network),
         "checkpoint": arguments.checkpoint,
     });
-    let inputs = [arguments.description.as_path(), &data.train_file()];
+    let mut inputs = vec![arguments.description.clone()];
+    inputs.extend(data.train_files());
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     provenance::write_beside(&arguments.out, &inputs, Some(arguments.seed), parameters).map_err(report)
 }
 

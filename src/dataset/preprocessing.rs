@@ -1,0 +1,214 @@
+//! `preprocessing.toml`: how pictures become the numbers that a network was trained on.
+
+use super::Error;
+use image::DynamicImage;
+use image::imageops::FilterType;
+use serde::Deserialize;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// The name of the file in a data directory.
+const FILE_NAME: &str = "preprocessing.toml";
+
+/// The longest side that pictures are resized to, so that memory stays bounded.
+const LONGEST_SIDE: u32 = 4096;
+
+/// What a pixel consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channels {
+    Grey,
+    Colour,
+}
+
+impl Channels {
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Colour => 3,
+        }
+    }
+}
+
+/// What is done to each picture: channels, then size, then values.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Preprocessing {
+    /// Where it was read, if there is a file.
+    path: Option<PathBuf>,
+    resize: Option<Size>,
+    crop: Option<Size>,
+    /// None: values are divided by 255.
+    rescale: Option<f32>,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+    /// None: what the network takes.
+    pub(super) channels: Option<Channels>,
+}
+
+/// Size in pixels, above 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) height: u32,
+    pub(super) width: u32,
+}
+
+impl Size {
+    pub(super) fn of(image: &DynamicImage) -> Self {
+        Self { height: image.height(), width: image.width() }
+    }
+}
+
+/// The file, with the places of its values.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    resize: Option<Spanned<[u32; 2]>>,
+    crop: Option<Spanned<[u32; 2]>>,
+    rescale: Option<Spanned<f32>>,
+    mean: Option<Spanned<Vec<f32>>>,
+    std: Option<Spanned<Vec<f32>>>,
+    channels: Option<Spanned<u8>>,
+}
+
+/// Arrays are taken as they are; a file that says otherwise is refused.
+pub(super) fn refuse_beside_arrays(directory: &Path) -> Result<(), Error> {
+    let path = directory.join(FILE_NAME);
+    if !path.exists() {
+        return Ok(());
+    }
+    let message =
+        "expected it beside folders of pictures or CIFAR-10's files, found arrays, which are taken as they are";
+    Err(Error::Unusable { path, place: "file".into(), message: message.into() })
+}
+
+impl Preprocessing {
+    /// Reads the file of a data directory, if there is one.
+    pub(super) fn read(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(FILE_NAME);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(Error::Unreadable { path, source }),
+        };
+        let fault = |at: usize, message: String| {
+            let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+            Error::Unusable { path: path.clone(), place: format!("line {line}"), message }
+        };
+        let keys: Keys = toml::from_str(&text)
+            .map_err(|error| fault(error.span().map_or(0, |span| span.start), error.message().to_string()))?;
+        let size = |key: &str, value: Option<Spanned<[u32; 2]>>| {
+            value
+                .map(|value| match *value.get_ref() {
+                    [height, width] if [height, width].iter().all(|side| (1..=LONGEST_SIDE).contains(side)) => {
+                        Ok(Size { height, width })
+                    }
+                    found => {
+                        let message =
+                            format!("expected '{key}' as [height, width] from 1 to {LONGEST_SIDE}, found {found:?}");
+                        Err(fault(value.span().start, message))
+                    }
+                })
+                .transpose()
+        };
+        let channels = keys.channels.map(|value| match value.get_ref() {
+            1 => Ok(Channels::Grey),
+            3 => Ok(Channels::Colour),
+            found => Err(fault(value.span().start, format!("expected 'channels' as 1 or 3, found {found}"))),
+        });
+        let channels = channels.transpose()?;
+        let per_channel = |key: &str, value: Option<Spanned<Vec<f32>>>, fits: fn(f32) -> bool, what: &str| {
+            let Some(value) = value else { return Ok(Vec::new()) };
+            let found = value.get_ref();
+            let expected = channels.map_or("1 or 3".to_string(), |channels| channels.count().to_string());
+            let count = channels.map_or(matches!(found.len(), 1 | 3), |channels| channels.count() == found.len());
+            if !count || !found.iter().all(|&value| fits(value)) {
+                let message = format!("expected '{key}' as {expected} {what}, one a channel, found {found:?}");
+                return Err(fault(value.span().start, message));
+            }
+            Ok(value.into_inner())
+        };
+        let rescale = keys.rescale.map(|value| match *value.get_ref() {
+            factor if factor.is_finite() && factor != 0.0 => Ok(factor),
+            found => {
+                Err(fault(value.span().start, format!("expected 'rescale' as a factor other than 0, found {found}")))
+            }
+        });
+        Ok(Self {
+            resize: size("resize", keys.resize)?,
+            crop: size("crop", keys.crop)?,
+            rescale: rescale.transpose()?,
+            mean: per_channel("mean", keys.mean, f32::is_finite, "numbers")?,
+            std: per_channel("std", keys.std, |value| value.is_finite() && value > 0.0, "numbers above 0")?,
+            channels,
+            path: Some(path.clone()),
+        })
+    }
+
+    /// The file, if there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Refuses what was made for another number of channels than the network takes.
+    pub(super) fn check(&self, channels: Channels) -> Result<(), Error> {
+        let expected = channels.count();
+        let fault = |key: &str, found: usize| {
+            let path = self.path.clone().unwrap_or_default();
+            let message =
+                format!("expected {expected}, as the network takes pictures of {expected} channels, found {found}");
+            Err(Error::Unusable { path, place: format!("'{key}'"), message })
+        };
+        match (self.channels, self.mean.len(), self.std.len()) {
+            (Some(found), ..) if found != channels => fault("channels", found.count()),
+            (_, n, _) if n != 0 && n != expected => fault("mean", n),
+            (.., n) if n != 0 && n != expected => fault("std", n),
+            _ => Ok(()),
+        }
+    }
+
+    /// Channels and size. Grey is made of colour with the weights of ITU-R BT.601, as Pillow, and so Keras and torchvision, do.
+    ///
+    /// # Errors
+    /// If there is less to see than is to be cut out.
+    pub(super) fn shaped(&self, image: DynamicImage, channels: Channels) -> Result<DynamicImage, String> {
+        let mut image = match channels {
+            Channels::Colour => DynamicImage::ImageRgb8(image.into_rgb8()),
+            Channels::Grey => grey(image),
+        };
+        if let Some(Size { height, width }) = self.resize {
+            image = image.resize_exact(width, height, FilterType::Triangle);
+        }
+        if let Some(Size { height, width }) = self.crop {
+            let Size { height: rows, width: columns } = Size::of(&image);
+            if rows < height || columns < width {
+                return Err(format!(
+                    "expected at least {height} x {width} pixels (height x width) to crop, found {rows} x {columns}; 'resize' in {FILE_NAME} makes pictures of one size"
+                ));
+            }
+            image = image.crop_imm((columns - width) / 2, (rows - height) / 2, width, height);
+        }
+        Ok(image)
+    }
+
+    /// The value of a byte of a channel.
+    pub(super) fn value(&self, byte: u8, channel: usize) -> f32 {
+        let byte = f32::from(byte);
+        let value = self.rescale.map_or(byte / 255.0, |factor| byte * factor);
+        let mean = self.mean.get(channel).copied().unwrap_or(0.0);
+        (value - mean) / self.std.get(channel).copied().unwrap_or(1.0)
+    }
+}
+
+fn grey(image: DynamicImage) -> DynamicImage {
+    if !image.color().has_color() {
+        return DynamicImage::ImageLuma8(image.into_luma8());
+    }
+    let colour = image.into_rgb8();
+    let luma = |x, y| {
+        let [red, green, blue] = colour.get_pixel(x, y).0.map(u32::from);
+        // 0.299 R + 0.587 G + 0.114 B in 16 fraction bits; the weights add up to 65,536, so at most 255 comes out.
+        image::Luma([((19_595 * red + 38_470 * green + 7_471 * blue + 0x8000) >> 16) as u8])
+    };
+    DynamicImage::ImageLuma8(image::GrayImage::from_fn(colour.width(), colour.height(), luma))
+}
