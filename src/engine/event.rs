@@ -147,12 +147,10 @@ impl Outputs<'_> {
                 }
                 continue;
             };
-            if plan.in_a_row {
-                queue.x.extend(positions.clone().map(|position| position as i32));
-                queue.y.resize(queue.x.len(), 0);
+            if let Some((x, y)) = &plan.columns {
+                queue.x.extend(positions.clone().map(|position| x[position as usize]));
+                queue.y.extend(positions.clone().map(|position| y[position as usize]));
             } else {
-                queue.x.reserve(positions.len());
-                queue.y.reserve(positions.len());
                 for (x, y) in leaving {
                     queue.x.push(x);
                     queue.y.push(y);

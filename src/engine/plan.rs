@@ -135,8 +135,8 @@ pub(super) struct NeuronPopulation {
     pub ports: Vec<Port>,
     /// Under which address a spike of the position `y * nx + x` leaves.
     pub addresses: Vec<Option<(i32, i32)>>,
-    /// Position `n` leaves under address `(n, 0)`.
-    pub in_a_row: bool,
+    /// The same in columns, x and y, where spikes of all positions leave; else nothing.
+    pub columns: Option<(Vec<i32>, Vec<i32>)>,
     pub rectify: bool,
 }
 
@@ -369,7 +369,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 softmax: false,
                 plain: is_plain(&conv.neurons),
                 ports: ports.collect(),
-                in_a_row: in_a_row(&addresses),
+                columns: addresses.iter().copied().collect::<Option<_>>(),
                 addresses,
                 rectify: conv.output.rectify,
             })
@@ -387,7 +387,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 softmax: matches!(module.kind, ModuleKind::Softmax(_)),
                 plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
                 ports: ports.collect(),
-                in_a_row: in_a_row(&addresses),
+                columns: addresses.iter().copied().collect::<Option<_>>(),
                 addresses,
                 rectify: full.output.rectify,
             })
@@ -408,10 +408,6 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
 fn addresses(array: Array, output: &Output) -> Vec<Option<(i32, i32)>> {
     let rows = (0..array.ny).map(|y| array.y_min + y as i32);
     rows.flat_map(|y| (0..array.nx).map(move |x| output.address(array.x_min + x as i32, y))).collect()
-}
-
-fn in_a_row(addresses: &[Option<(i32, i32)>]) -> bool {
-    addresses.iter().enumerate().all(|(n, &address)| address == Some((n as i32, 0)))
 }
 
 /// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often
