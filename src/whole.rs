@@ -12,6 +12,9 @@ pub enum Error {
     /// The target is there and may not be replaced.
     #[error("{0}: exists already; --force replaces it")]
     Exists(PathBuf),
+    /// A result that is a file cannot take the place of a directory.
+    #[error("{0}: expected a file to write to, found a directory")]
+    Directory(PathBuf),
     /// A result that is a directory cannot take the place of a file.
     #[error("{0}: exists already, and is no directory")]
     NotADirectory(PathBuf),
@@ -37,7 +40,8 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     move |source| Error::Io { path: path.into(), source }
 }
 
-fn parent(path: &Path) -> &Path {
+/// The directory that a file lies in.
+pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -50,18 +54,37 @@ pub enum Replace {
     No,
 }
 
+impl Replace {
+    /// [`Replace::Yes`] where it was asked for.
+    pub fn when(asked_for: bool) -> Self {
+        if asked_for { Self::Yes } else { Self::No }
+    }
+}
+
+/// Refuses, before the work, what [`write_file`] would refuse after it.
+///
+/// # Errors
+/// [`Error::Directory`] if a directory is there, [`Error::Exists`] if the file is there and `replace` is `No`.
+pub fn check_file(path: &Path, replace: Replace) -> Result<(), Error> {
+    if path.is_dir() {
+        return Err(Error::Directory(path.into()));
+    }
+    if replace == Replace::No && path.exists() {
+        return Err(Error::Exists(path.into()));
+    }
+    Ok(())
+}
+
 /// Writes one file whole.
 ///
 /// # Errors
-/// [`Error::Exists`] if it is there and `replace` is `No`; [`Error::Io`] otherwise.
+/// As of [`check_file`]; [`Error::Io`] otherwise.
 pub fn write_file(
     path: &Path,
     replace: Replace,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Error> {
-    if replace == Replace::No && path.exists() {
-        return Err(Error::Exists(path.into()));
-    }
+    check_file(path, replace)?;
     let mut temporary =
         tempfile::Builder::new().prefix(".megasim-").tempfile_in(parent(path)).map_err(io_error(path))?;
     let mut writer = BufWriter::with_capacity(1 << 16, temporary.as_file_mut());

@@ -5,10 +5,9 @@ use super::diagnostic::report;
 use super::presentation::Presentation;
 use super::results::Results;
 use super::subject::Subject;
-use super::{features, print};
+use super::{features, print, progress};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
 use megasim::dataset::Dataset;
 use megasim::encode::{Clock, Code};
 use megasim::engine::Mode;
@@ -170,7 +169,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         samples: presentation.samples(),
         decision: decision.clone(),
     };
-    let pool = presentation.pool().map_err(report)?;
+    let pool = presentation.threads.pool().map_err(report)?;
     let figures = pool.install(|| classify(netdir, data, &settings))?;
     print(&format!("{}\n{}", figures.table(), figures.remarks()));
 
@@ -198,11 +197,7 @@ pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figur
     let (samples, labels) = (trial.samples.x, trial.samples.y);
     let setup = Setup { read_out, ..subject.setup(settings.code.as_ref(), settings.clock) };
     let run = |mode: Mode, name: &'static str| {
-        // Drawn on a terminal's stderr only.
-        let bar = ProgressBar::new(labels.len() as u64).with_prefix(name);
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>8} {wide_bar} {pos}/{len} {eta}") {
-            bar.set_style(style);
-        }
+        let bar = progress::bar(name, labels.len());
         let first = settings.skip as u64;
         let outcomes = classification::classify(&setup, samples.view(), first, mode, || bar.inc(1)).map_err(report);
         bar.finish_and_clear();

@@ -5,14 +5,11 @@ mod tables;
 use super::diagnostic::report;
 use super::presentation::Presentation;
 use super::results::Results;
-use super::subject::Subject;
-use super::{interrupt, print, run};
+use super::subject::{self, Converted, Given, Schematic, Subject, read_network};
+use super::{interrupt, print, progress};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use megasim::dataset::{self, Dataset};
 use megasim::encode::{Code, Layout};
 use megasim::engine::{Mode, TieOrder};
-use megasim::netfile::Netfiles;
 use megasim::network::{Network, NodeId, Tick};
 use megasim::report::Page;
 use megasim::report::chart::Extent;
@@ -24,7 +21,7 @@ use megasim::study::material::{Material, Pieces};
 use miette::{Result, bail};
 use ndarray::Array2;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Compare event mode, clocked mode and the analog network on the same samples, layer by layer
 ///
@@ -32,14 +29,8 @@ use std::path::{Path, PathBuf};
 /// piece is a sample, and a millisecond is --ticks-per-ms ticks (SNN toolbox writes one).
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
-    subject: PathBuf,
-    /// Directory of test data; not for a schematic
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Class of each sample of a schematic's stimuli (.npy)
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
     /// Compare with another netfile directory or schematic of the same nodes, both in event mode, instead of with clocked mode
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
@@ -116,50 +107,39 @@ enum Samples {
 
 impl Opened {
     fn open(arguments: &Arguments) -> Result<Self> {
-        let Arguments { subject, data, presentation, .. } = arguments;
-        if is_schematic(subject) {
-            if data.is_some() {
-                bail!(
-                    "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
-                );
-            }
-            return Self::schematic(arguments);
+        let Arguments { given, presentation, .. } = arguments;
+        match given.open(presentation)? {
+            subject::Opened::Converted(converted) => Ok(Self::converted(*converted, presentation)),
+            subject::Opened::Schematic(schematic) => Self::schematic(schematic, arguments),
         }
-        let Some(data) = data else {
-            bail!(
-                "{}: expected --data DIR with test data; a schematic (.sch) would be compared on its own stimuli",
-                subject.display()
-            );
-        };
-        let opened = Subject::open(subject)?;
-        let dataset = Dataset::open(data).map_err(report)?;
-        let trial = opened.trial(&dataset, presentation.skip(), presentation.samples())?;
-        let (manifest_layers, layers) = Layer::of_manifest(&opened.network, &opened.manifest).into_iter().unzip();
-        let mut inputs = vec![subject.clone()];
-        inputs.extend(dataset.test_files());
-        Ok(Self {
-            network: opened.network.clone(),
-            layers,
-            shown: Samples::Images { values: trial.samples.x, first: presentation.skip, layout: opened.layout.clone() },
-            output: Some((opened.output, opened.manifest.output.classes)),
-            labels: Some(trial.samples.y),
-            analog: trial.analog,
-            subject: Some(opened),
-            manifest_layers,
-            inputs,
-        })
     }
 
-    fn schematic(arguments: &Arguments) -> Result<Self> {
-        let Arguments { subject, labels, presentation, .. } = arguments;
-        let Netfiles { network, stimuli, files, .. } = run::read(subject)?;
+    fn converted(converted: Converted, presentation: &Presentation) -> Self {
+        let Converted { subject, trial, inputs } = converted;
+        let (manifest_layers, layers) = Layer::of_manifest(&subject.network, &subject.manifest).into_iter().unzip();
+        Self {
+            network: subject.network.clone(),
+            layers,
+            shown: Samples::Images {
+                values: trial.samples.x,
+                first: presentation.skip,
+                layout: subject.layout.clone(),
+            },
+            output: Some((subject.output, subject.manifest.output.classes)),
+            labels: Some(trial.samples.y),
+            analog: trial.analog,
+            subject: Some(subject),
+            manifest_layers,
+            inputs,
+        }
+    }
+
+    fn schematic(schematic: Schematic, arguments: &Arguments) -> Result<Self> {
+        let Arguments { given, presentation, .. } = arguments;
+        let Schematic { network, pieces, inputs, .. } = schematic;
         let layers = Layer::of_network(&network);
         if layers.is_empty() {
-            bail!("{}: expected at least one module with neurons, found none", subject.display());
-        }
-        let pieces = Pieces::cut(&stimuli, network.t_max()).select(presentation.skip(), presentation.samples());
-        if pieces.samples.is_empty() {
-            bail!("{}: expected events in its stimuli between resets, found none", subject.display());
+            bail!("{}: expected at least one module with neurons, found none", given.subject.display());
         }
         // The last layer decides, if it is a row.
         let last = layers.last().map(|layer| &layer.nodes[..]);
@@ -167,19 +147,7 @@ impl Opened {
             Some([cells]) if cells.ny == 1 && cells.x == 0 => Some((cells.node, cells.nx)),
             _ => None,
         };
-        let mut inputs = run::input_files(subject, &files);
-        let labels = match (labels, output) {
-            (None, _) => None,
-            (Some(path), None) => {
-                bail!("{}: expected a last layer that is one row of classes, found maps", path.display())
-            }
-            (Some(path), Some((_, classes))) => {
-                inputs.push(path.clone());
-                let count = Some(pieces.samples.len());
-                let labels = dataset::labels(path, classes, presentation.skip(), count).map_err(report)?;
-                Some(labels)
-            }
-        };
+        let labels = given.labels(presentation, &pieces, output.map(|(_, classes)| classes))?;
         Ok(Self {
             network,
             layers,
@@ -225,10 +193,6 @@ impl Opened {
     }
 }
 
-fn is_schematic(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "sch")
-}
-
 /// Compares, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
@@ -238,7 +202,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let opened = Opened::open(arguments)?;
     interrupt::watch();
-    let pool = presentation.pool().map_err(report)?;
+    let pool = presentation.threads.pool().map_err(report)?;
     let answer = pool.install(|| compare(arguments, &opened))?;
     print(&answer.text);
     if let (Some(path), Some(page)) = (&arguments.report, &answer.page) {
@@ -315,7 +279,8 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     };
     let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };
     let answer = |dt: Tick| -> Result<Comparison> {
-        let bar = bar(material.len(), if other.is_some() { "compare".into() } else { format!("dt {dt}") });
+        let name = if other.is_some() { "compare".into() } else { format!("dt {dt}") };
+        let bar = progress::bar(name, material.len());
         let answer = question(dt).answer(|| bar.inc(1), interrupt::asked).map_err(report);
         bar.finish_and_clear();
         answer
@@ -325,7 +290,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
         bail!("stopped before the first samples were done");
     }
     let causes = if arguments.causes > 0 && !interrupt::asked() {
-        let bar = bar(arguments.causes.min(material.len()), "causes".into());
+        let bar = progress::bar("causes", arguments.causes.min(material.len()));
         let causes = question(steps[0]).causes(arguments.causes, || bar.inc(1), interrupt::asked).map_err(report)?;
         bar.finish_and_clear();
         causes.filter(|causes| causes.samples > 0)
@@ -343,7 +308,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
         }
     }
     let heading = match &arguments.against {
-        Some(other) => format!("first: {}, second: {}", arguments.subject.display(), other.display()),
+        Some(other) => format!("first: {}, second: {}", arguments.given.subject.display(), other.display()),
         None if arguments.tie_order == "netlist" => format!("clocked in steps of {}", ticks(steps[0])),
         None => format!("clocked in steps of {}; ties of event mode: {}", ticks(steps[0]), arguments.tie_order),
     };
@@ -380,7 +345,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
 
 /// What was run, for the head of the page.
 fn facts(arguments: &Arguments, of: &Comparison, heading: &str) -> Vec<(String, String)> {
-    let Arguments { subject, data, presentation, .. } = arguments;
+    let Arguments { given: Given { subject, data, .. }, presentation, .. } = arguments;
     let mut facts = vec![("network", subject.display().to_string())];
     facts.extend(data.as_ref().map(|data| ("data", data.display().to_string())));
     facts.push(("samples", of.samples.to_string()));
@@ -399,21 +364,6 @@ fn facts(arguments: &Arguments, of: &Comparison, heading: &str) -> Vec<(String, 
 
 fn ticks(n: Tick) -> String {
     if n == 1 { "1 tick".into() } else { format!("{n} ticks") }
-}
-
-/// The network of a netfile directory or schematic.
-fn read_network(path: &Path) -> Result<Network> {
-    let schematic = if is_schematic(path) { path.into() } else { path.join("megasim.sch") };
-    Ok(run::read(&schematic)?.network)
-}
-
-/// Drawn on a terminal's stderr only.
-fn bar(samples: usize, name: String) -> ProgressBar {
-    let bar = ProgressBar::new(samples as u64).with_prefix(name);
-    if let Ok(style) = ProgressStyle::with_template("{prefix:>8} {wide_bar} {pos}/{len} {eta}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// What other programs read.

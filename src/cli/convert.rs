@@ -202,7 +202,7 @@ fn number(text: &str, expected: &str, is_fine: impl Fn(f64) -> bool) -> Result<f
 /// Converts, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if features::is_model(&arguments.model) {
-        let replace = if arguments.force { Replace::Yes } else { Replace::No };
+        let replace = Replace::when(arguments.force);
         return features::convert(
             &arguments.model,
             &arguments.data,
@@ -229,11 +229,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if reset == Reset::ToRest && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
-    if let (Some(path), Replace::No) = (&arguments.save_scales, replace)
-        && path.exists()
-    {
-        return Err(report(whole::Error::Exists(path.clone())));
+    let replace = Replace::when(arguments.force);
+    if let Some(path) = &arguments.save_scales {
+        whole::check_file(path, replace).map_err(report)?;
     }
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));

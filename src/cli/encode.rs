@@ -1,7 +1,7 @@
 //! `megasim encode`: samples become stimulus files.
 
 use super::diagnostic::report;
-use super::presentation::code_help;
+use super::presentation::{code_help, count};
 use super::subject::Subject;
 use super::{convert::positive, print, provenance};
 use clap::{Args, ValueEnum};
@@ -155,7 +155,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let dataset = Dataset::open(&arguments.data).map_err(report)?;
-    let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let (skip, samples) = (count(arguments.skip), count(arguments.samples));
     let Samples { x, layout, sources } = match &arguments.netdir {
         Some(netdir) => of_network(netdir, &dataset, skip, samples)?,
@@ -192,22 +191,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Refuses, before the work, results that would replace others.
 fn free(arguments: &Arguments, maps: usize) -> Result<()> {
-    let paths = paths(&arguments.out, maps);
-    match paths.iter().find(|path| path.is_dir() || (!arguments.force && path.exists())) {
-        Some(path) => Err(report(whole::Error::Exists(path.clone()))),
-        None => Ok(()),
-    }
+    let replace = Replace::when(arguments.force);
+    paths(&arguments.out, maps).iter().try_for_each(|path| whole::check_file(path, replace)).map_err(report)
 }
 
 /// Writes a file a map, the record beside them, and says what they hold.
 fn write(arguments: &Arguments, stimuli: &[Stimulus], inputs: &[PathBuf], parameters: Value, what: &str) -> Result<()> {
     free(arguments, stimuli.len())?;
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let replace = Replace::when(arguments.force);
     let paths = paths(&arguments.out, stimuli.len());
     for (path, stimulus) in paths.iter().zip(stimuli) {
         whole::write_file(path, replace, |file| netfile::write_stimulus(stimulus, file)).map_err(report)?;
     }
-    let directory = paths[0].parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = whole::parent(&paths[0]);
     let names: Vec<String> =
         paths.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect();
     let results: Vec<&str> = names.iter().map(String::as_str).collect();

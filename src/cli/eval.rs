@@ -1,6 +1,7 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
 use super::diagnostic::report;
+use super::presentation::count;
 use super::results::Results;
 use super::{features, print};
 use clap::Args;
@@ -40,7 +41,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
     let data = Dataset::open(&arguments.data).map_err(report)?;
     let format = Format { shape: model.input_shape(), classes: model.classes() };
-    let samples = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
+    let samples = arguments.samples.map(count);
     let samples = data.test(&format, 0, samples).map_err(report)?;
     super::subject::warn_of_values(&samples.x, "test samples");
     let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;

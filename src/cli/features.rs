@@ -1,6 +1,7 @@
 //! `megasim features`: what the last layer of a trained single-spike network fires, and how well that tells classes.
 
 use super::diagnostic::report;
+use super::presentation::{Threads, count};
 use super::stimuli::stimuli;
 use super::{print, provenance};
 use clap::{Args, ValueEnum};
@@ -49,9 +50,8 @@ pub struct Arguments {
     /// Leave out the first N samples
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip: u64,
-    /// Threads; as many as there are processors where it is not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: Threads,
     /// Keep encoded images in this directory, and take them from there
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -104,10 +104,9 @@ pub fn read(path: &Path) -> Result<Model> {
 
 /// Takes and writes them.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
-    let mut results = [Some(&arguments.out), arguments.picture.as_ref()].into_iter().flatten();
-    if let Some(there) = results.find(|path| replace == Replace::No && path.exists()) {
-        return Err(report(whole::Error::Exists(there.clone())));
+    let replace = Replace::when(arguments.force);
+    for path in [Some(&arguments.out), arguments.picture.as_ref()].into_iter().flatten() {
+        whole::check_file(path, replace).map_err(report)?;
     }
     if let Some(path) = &arguments.report {
         Page::check(path, replace).map_err(report)?;
@@ -115,17 +114,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let model = read(&arguments.model)?;
     let description = model.network.description();
     let data = Dataset::open(&arguments.data).map_err(report)?;
-    let skip = usize::try_from(arguments.skip).unwrap_or(usize::MAX);
-    let count = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
+    let skip = count(arguments.skip);
+    let samples = arguments.samples.map(count);
     let (samples, files) = match arguments.set {
-        Set::Train => (data.train(&format(description), skip, count).map_err(report)?, data.train_files()),
-        Set::Test => (data.test(&format(description), skip, count).map_err(report)?, data.test_files()),
+        Set::Train => (data.train(&format(description), skip, samples).map_err(report)?, data.train_files()),
+        Set::Test => (data.test(&format(description), skip, samples).map_err(report)?, data.test_files()),
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(arguments.threads.map_or(0, usize::from))
-        .build()
-        .map_err(report)?;
-    let (bytes, page) = pool.install(|| {
+    let (bytes, page) = arguments.threads.pool().map_err(report)?.install(|| {
         with_spiking_network!(&model.network, network => {
             let cache = arguments.cache.as_deref();
             let stimuli = stimuli(network.encoder(), description, &samples, skip, cache)?;
@@ -303,7 +298,6 @@ pub fn evaluate(question: &Question) -> Result<()> {
     let model = read(question.model)?;
     let description = model.network.description();
     let data = Dataset::open(question.data).map_err(report)?;
-    let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let skip = count(question.skip);
     let samples = data.test(&format(description), skip, question.samples.map(count)).map_err(report)?;
     if model.classifier.is_none() && description.classes().is_none() {

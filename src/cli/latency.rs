@@ -7,20 +7,17 @@ mod tables;
 use super::diagnostic::{self, report};
 use super::presentation::Presentation;
 use super::results::Results;
-use super::subject::Subject;
-use super::{interrupt, print, run};
+use super::subject::{self, Converted, Given, Schematic, Subject};
+use super::{interrupt, print, progress};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use megasim::dataset::{self, Dataset};
 use megasim::encode::{Code, Layout};
 use megasim::engine::timed::{Pace, Showing};
 use megasim::hardware::{self, Duration, Fit, Hardware, ModuleLayer, Resolved};
-use megasim::netfile::Netfiles;
 use megasim::network::{ModuleId, Network, NodeId, Stimulus, Tick};
 use megasim::report::Page;
 use megasim::study::latency::{Answer, Bottleneck, Question, Relief};
 use megasim::study::material::Pieces;
-use megasim::whole::{self, Replace};
+use megasim::whole;
 use miette::{Result, bail};
 use ndarray::Array2;
 use serde_json::json;
@@ -32,14 +29,8 @@ use std::path::{Path, PathBuf};
 /// each piece is a sample.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
-    subject: PathBuf,
-    /// Directory of test data; not for a schematic
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Class of each sample of a schematic's stimuli (.npy)
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
     /// The machine: ideal, serial-aer, loihi, or a file (docs/timing.md)
     #[arg(long, value_name = "FILE|NAME", default_value = "ideal")]
     hardware: PathBuf,
@@ -105,38 +96,27 @@ enum Shown {
 
 impl Opened {
     fn open(arguments: &Arguments) -> Result<Self> {
-        let Arguments { subject, data, presentation, .. } = arguments;
-        if subject.extension().is_some_and(|extension| extension == "sch") {
-            if data.is_some() {
-                bail!(
-                    "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
-                );
+        let Arguments { given, presentation, .. } = arguments;
+        if !given.is_schematic() {
+            if arguments.tick.is_some() {
+                bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
             }
-            return Self::schematic(arguments);
+            if presentation.code().is_current() {
+                bail!("--encode: values as currents have no input events, whose times this study is about");
+            }
         }
-        let Some(data) = data else {
-            bail!(
-                "{}: expected --data DIR with test data; a schematic (.sch) would be run on its own stimuli",
-                subject.display()
-            );
-        };
-        if arguments.tick.is_some() {
-            bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
+        match given.open(presentation)? {
+            subject::Opened::Converted(converted) => Self::converted(*converted, presentation),
+            subject::Opened::Schematic(schematic) => Self::schematic(schematic, arguments),
         }
-        let code = presentation.code();
-        if code.is_current() {
-            bail!("--encode: values as currents have no input events, whose times this study is about");
-        }
+    }
+
+    fn converted(converted: Converted, presentation: &Presentation) -> Result<Self> {
         let clock = presentation.clock();
         let Some(tick) = Duration::part_of_a_ms(clock.ticks_per_ms) else {
             bail!("--ticks-per-ms: expected a number that divides 10^12, so that a tick is whole femtoseconds");
         };
-        let opened = Subject::open(subject)?;
-        let dataset = Dataset::open(data).map_err(report)?;
-        let trial = opened.trial(&dataset, presentation.skip(), presentation.samples())?;
-        let mut inputs = vec![subject.clone()];
-        inputs.extend(dataset.test_files());
-        let Subject { manifest, network, layout, output, .. } = opened;
+        let Converted { subject: Subject { manifest, network, layout, output, .. }, trial, inputs } = converted;
         let input: Vec<NodeId> = layout.nodes(&network).collect();
         let layers = ModuleLayer::of_manifest(&network, &manifest);
         let network = network.with_t_max(clock.ticks() - 1).map_err(report)?;
@@ -144,7 +124,12 @@ impl Opened {
             input: network.sources().iter().map(|node| input.contains(node)).collect(),
             network,
             layers,
-            shown: Shown::Images { values: trial.samples.x, first: presentation.skip, layout: Box::new(layout), code },
+            shown: Shown::Images {
+                values: trial.samples.x,
+                first: presentation.skip,
+                layout: Box::new(layout),
+                code: presentation.code(),
+            },
             output: Some((output, manifest.output.classes)),
             labels: Some(trial.samples.y),
             tick: Some(tick),
@@ -153,17 +138,10 @@ impl Opened {
         })
     }
 
-    fn schematic(arguments: &Arguments) -> Result<Self> {
-        let Arguments { subject, labels, presentation, .. } = arguments;
-        let Netfiles { network, stimuli, files, .. } = run::read(subject)?;
-        let cut = Pieces::cut(&stimuli, network.t_max());
-        let alone = cut.samples.len() <= 1;
-        let pieces = cut.select(presentation.skip(), presentation.samples());
-        if pieces.samples.is_empty() {
-            bail!("{}: expected events in its stimuli between resets, found none", subject.display());
-        }
+    fn schematic(schematic: Schematic, arguments: &Arguments) -> Result<Self> {
+        let Schematic { network, pieces, uncut, inputs } = schematic;
         // What is not cut runs as the schematic says.
-        let t_max = if alone { network.t_max() } else { (pieces.ticks - 1).min(network.t_max()) };
+        let t_max = if uncut { network.t_max() } else { (pieces.ticks - 1).min(network.t_max()) };
         let network = network.with_t_max(t_max).map_err(report)?;
         // The last module decides, if it is a row.
         let last = network.modules().len().checked_sub(1).map(ModuleId::new);
@@ -171,18 +149,7 @@ impl Opened {
         let classes = row.filter(|(array, ..)| array.ny == 1 && array.x_min == 0).map(|(array, ..)| array.nx as usize);
         let node = last.and_then(|last| network.outputs(last).first().copied());
         let output = node.zip(classes);
-        let mut inputs = run::input_files(subject, &files);
-        let labels = match (labels, output) {
-            (None, _) => None,
-            (Some(path), None) => {
-                bail!("{}: expected a last module that is one row of classes, found none", path.display())
-            }
-            (Some(path), Some((_, classes))) => {
-                inputs.push(path.clone());
-                let count = Some(pieces.samples.len());
-                Some(dataset::labels(path, classes, presentation.skip(), count).map_err(report)?)
-            }
-        };
+        let labels = arguments.given.labels(&arguments.presentation, &pieces, output.map(|(_, classes)| classes))?;
         Ok(Self {
             layers: ModuleLayer::of_network(&network),
             input: vec![true; network.sources().len()],
@@ -230,8 +197,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.report {
         Page::check(path, results.replace()).map_err(report)?;
     }
-    if let Some(path) = arguments.trace.iter().find(|path| path.exists() && results.replace() == Replace::No) {
-        return Err(report(whole::Error::Exists(path.clone())));
+    for path in &arguments.trace {
+        whole::check_file(path, results.replace()).map_err(report)?;
     }
     let hardware = Hardware::open(&arguments.hardware).map_err(|error| diagnostic::hardware(&error))?;
     let opened = Opened::open(arguments)?;
@@ -279,9 +246,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         t_max: network.t_max(),
     };
     interrupt::watch();
-    let pool = presentation.pool().map_err(report)?;
+    let pool = presentation.threads.pool().map_err(report)?;
     let (answer, bottleneck, reliefs) = pool.install(|| -> Result<_> {
-        let bar = bar(question.samples);
+        let bar = progress::bar("latency", question.samples);
         let answer = question.answer(|| bar.inc(1), interrupt::asked).map_err(report);
         bar.finish_and_clear();
         let answer = answer?;
@@ -367,13 +334,4 @@ fn write_traces(arguments: &Arguments, question: &Question<'_>) -> Result<()> {
         whole::write_file(path, arguments.results.replace(), write).map_err(report)?;
     }
     Ok(())
-}
-
-/// Drawn on a terminal's stderr only.
-fn bar(samples: usize) -> ProgressBar {
-    let bar = ProgressBar::new(samples as u64).with_prefix("latency");
-    if let Ok(style) = ProgressStyle::with_template("{prefix:>8} {wide_bar} {pos}/{len} {eta}") {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -1,4 +1,4 @@
-//! How samples are shown: the options that `classify` and all studies share.
+//! How samples are shown, and by how many threads: the options that `classify` and all studies share.
 
 use super::convert::positive;
 use clap::Args;
@@ -30,9 +30,26 @@ pub struct Presentation {
     /// Seed of random spikes
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// Threads; as many as there are processors where it is not given
+    #[command(flatten)]
+    pub threads: Threads,
+}
+
+/// How many hands work.
+#[derive(Debug, Clone, Args)]
+pub struct Threads {
+    /// Threads; as many as there are processors where it is not given. They change the time, not the results
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
+}
+
+impl Threads {
+    /// The threads of the whole command.
+    ///
+    /// # Errors
+    /// If the system gives none.
+    pub fn pool(&self) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
+        rayon::ThreadPoolBuilder::new().num_threads(self.threads.map_or(0, usize::from)).build()
+    }
 }
 
 /// What `--encode` takes.
@@ -45,7 +62,7 @@ pub fn code_help() -> String {
 }
 
 /// A count as long as a slice can be.
-fn count(n: u64) -> usize {
+pub fn count(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
@@ -73,14 +90,6 @@ impl Presentation {
     /// At most so many samples.
     pub fn samples(&self) -> Option<usize> {
         self.samples.map(count)
-    }
-
-    /// The threads of the whole command.
-    ///
-    /// # Errors
-    /// If the system gives none.
-    pub fn pool(&self) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
-        rayon::ThreadPoolBuilder::new().num_threads(self.threads.map_or(0, usize::from)).build()
     }
 
     /// What the record of the run says: every parameter, but for the number of threads, which changes nothing, the seed, which has its own

@@ -45,7 +45,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { rundir, out, log_x, force } = arguments;
     let out = out.clone().unwrap_or_else(|| rundir.join("report.html"));
-    let replace = if *force { Replace::Yes } else { Replace::No };
+    let replace = Replace::when(*force);
     let mut names: Vec<PathBuf> = match fs::read_dir(rundir) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
         Err(error) => bail!("{}: cannot be read: {error}", rundir.display()),

@@ -22,7 +22,7 @@ pub struct Results {
 impl Results {
     /// Whether an existing file may go.
     pub fn replace(&self) -> Replace {
-        if self.force { Replace::Yes } else { Replace::No }
+        Replace::when(self.force)
     }
 
     /// Refuses, before the work, a results file that cannot be written after it.
@@ -31,10 +31,8 @@ impl Results {
     /// If something lies there already, or if there is no such directory.
     pub fn check(&self) -> Result<()> {
         let Some(path) = &self.json else { return Ok(()) };
-        if path.is_dir() || (!self.force && path.exists()) {
-            return Err(report(whole::Error::Exists(path.into())));
-        }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        whole::check_file(path, self.replace()).map_err(report)?;
+        let directory = whole::parent(path);
         if !directory.is_dir() {
             miette::bail!("{}: expected a directory to write results into, found none", directory.display());
         }

@@ -98,13 +98,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         network = network.with_t_max(tmax).map_err(diagnostic::report)?;
     }
     let mode = if arguments.clocked { Mode::Clocked { dt: arguments.dt } } else { Mode::Event };
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let replace = Replace::when(arguments.force);
     let out = NewDirectory::create(&arguments.out, replace).map_err(diagnostic::report)?;
-    if let Some(summary) = &arguments.summary
-        && replace == Replace::No
-        && summary.exists()
-    {
-        return Err(diagnostic::report(whole::Error::Exists(summary.clone())));
+    if let Some(summary) = &arguments.summary {
+        whole::check_file(summary, replace).map_err(diagnostic::report)?;
     }
     let record = simulate(&network, mode, &stimuli)?;
     netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;

@@ -1,17 +1,146 @@
-//! What studies look at: a netfile directory that `convert` wrote, with the trained network it came from and its test data.
+//! What studies look at: a netfile directory that `convert` wrote, with the trained network it came from and its test data; or a schematic
+//! with its own stimuli.
 
 use super::diagnostic::{self, report};
+use super::presentation::Presentation;
+use super::run;
+use clap::Args;
 use megasim::ann::import::Model;
 use megasim::ann::{forward, import};
 use megasim::convert::{Manifest, manifest};
-use megasim::dataset::{Dataset, Format, Samples};
+use megasim::dataset::{self, Dataset, Format, Samples};
 use megasim::encode::{Clock, Code, Layout};
-use megasim::netfile;
+use megasim::netfile::{self, Netfiles};
 use megasim::network::{Driver, Network, NodeId};
 use megasim::readout::ReadOut;
 use megasim::study::classification::Setup;
-use miette::Result;
-use std::path::Path;
+use megasim::study::material::Pieces;
+use miette::{Result, bail};
+use std::path::{Path, PathBuf};
+
+/// The arguments that say what a study is about, and on what.
+#[derive(Debug, Clone, Args)]
+pub struct Given {
+    /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
+    pub subject: PathBuf,
+    /// Directory of test data; not for a schematic
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Class of each sample of a schematic's stimuli (.npy)
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    labels: Option<PathBuf>,
+}
+
+/// What was given, read.
+#[derive(Debug)]
+pub enum Opened {
+    /// A netfile directory that `convert` wrote, with test samples.
+    Converted(Box<Converted>),
+    /// A schematic.
+    Schematic(Schematic),
+}
+
+/// A converted network with test samples.
+#[derive(Debug)]
+pub struct Converted {
+    /// The network.
+    pub subject: Subject,
+    /// Its test samples.
+    pub trial: Trial,
+    /// The files and directories that were read.
+    pub inputs: Vec<PathBuf>,
+}
+
+/// A schematic with samples cut from its own stimuli.
+#[derive(Debug)]
+pub struct Schematic {
+    /// The network.
+    pub network: Network,
+    /// At least one sample: what lies between resets.
+    pub pieces: Pieces,
+    /// There are no resets that would cut the stimuli.
+    pub uncut: bool,
+    /// The files that were read.
+    pub inputs: Vec<PathBuf>,
+}
+
+impl Given {
+    /// Whether it is a schematic; else it is a netfile directory.
+    pub fn is_schematic(&self) -> bool {
+        is_schematic(&self.subject)
+    }
+
+    /// Reads network and samples.
+    ///
+    /// # Errors
+    /// If a file cannot be read, does not fit the others, or is missing.
+    pub fn open(&self, presentation: &Presentation) -> Result<Opened> {
+        match &self.data {
+            Some(_) if self.is_schematic() => bail!(
+                "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
+            ),
+            None if self.is_schematic() => self.open_schematic(presentation).map(Opened::Schematic),
+            Some(data) => self.open_converted(data, presentation).map(|converted| Opened::Converted(converted.into())),
+            None => bail!(
+                "{}: expected --data DIR with test data; a schematic (.sch) would be run on its own stimuli",
+                self.subject.display()
+            ),
+        }
+    }
+
+    fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<Converted> {
+        let subject = Subject::open(&self.subject)?;
+        let dataset = Dataset::open(data).map_err(report)?;
+        let trial = subject.trial(&dataset, presentation.skip(), presentation.samples())?;
+        let mut inputs = vec![self.subject.clone()];
+        inputs.extend(dataset.test_files());
+        Ok(Converted { subject, trial, inputs })
+    }
+
+    fn open_schematic(&self, presentation: &Presentation) -> Result<Schematic> {
+        let Netfiles { network, stimuli, files, .. } = run::read(&self.subject)?;
+        let cut = Pieces::cut(&stimuli, network.t_max());
+        let uncut = cut.samples.len() <= 1;
+        let pieces = cut.select(presentation.skip(), presentation.samples());
+        if pieces.samples.is_empty() {
+            bail!("{}: expected events in its stimuli between resets, found none", self.subject.display());
+        }
+        let mut inputs = run::input_files(&self.subject, &files);
+        inputs.extend(self.labels.clone());
+        Ok(Schematic { network, pieces, uncut, inputs })
+    }
+
+    /// The classes of a schematic's samples, where they were given. `classes` is the length of its last layer, where that is a row.
+    ///
+    /// # Errors
+    /// If there is no such row, or the labels do not fit it or the samples.
+    pub fn labels(
+        &self,
+        presentation: &Presentation,
+        pieces: &Pieces,
+        classes: Option<usize>,
+    ) -> Result<Option<Vec<usize>>> {
+        let Some(path) = &self.labels else { return Ok(None) };
+        let Some(classes) = classes else {
+            bail!("{}: expected a last layer that is one row of classes, found maps", path.display());
+        };
+        let labels = dataset::labels(path, classes, presentation.skip(), Some(pieces.samples.len())).map_err(report)?;
+        Ok(Some(labels))
+    }
+}
+
+/// The network of a netfile directory or schematic.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn read_network(path: &Path) -> Result<Network> {
+    let schematic = if is_schematic(path) { path.into() } else { path.join("megasim.sch") };
+    Ok(run::read(&schematic)?.network)
+}
+
+fn is_schematic(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sch")
+}
 
 /// A converted network, ready to be shown samples.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use super::presentation::Presentation;
 use super::provenance;
 use super::subject::{Subject, Trial};
 use super::tables::{boxed, fixed, percent, percents};
-use super::{interrupt, print};
+use super::{interrupt, print, progress};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use megasim::convert::{self, Options};
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::Layout;
@@ -71,7 +71,7 @@ struct Planned {
 /// Sweeps, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, out, presentation, force, .. } = arguments;
-    let replace = if *force { Replace::Yes } else { Replace::No };
+    let replace = Replace::when(*force);
     if arguments.over.len() > 2 {
         bail!("--over: expected one or two parameters, found {}", arguments.over.len());
     }
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .map(|over| Axis { name: over.name.clone(), logarithmic: over.values.contains("log:") })
         .collect();
     interrupt::watch();
-    let pool = presentation.pool().map_err(report)?;
+    let pool = presentation.threads.pool().map_err(report)?;
     let work =
         Work { arguments, subject: &subject, dataset: &dataset, trial: &trial, points: &points, files: &files, axes };
     let sweep = pool.install(|| work.run())?;
@@ -227,10 +227,7 @@ impl Work<'_> {
             })
             .collect();
         let groups = self.groups(&done);
-        let bar = ProgressBar::new((groups.len() * self.trial.samples.y.len()) as u64).with_prefix("sweep");
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>8} {wide_bar} {pos}/{len} {eta}") {
-            bar.set_style(style);
-        }
+        let bar = progress::bar("sweep", groups.len() * self.trial.samples.y.len());
         let done = Mutex::new(done);
         let mut conversions: Vec<Conversion> = Vec::new();
         for group in &groups {

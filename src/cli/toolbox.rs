@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for remark in &configuration.remarks {
         eprintln!("warning: {remark}");
     }
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
+    let replace = Replace::when(arguments.force);
     let model = import::read(&model_file(&configuration)?).map_err(report)?;
     let runs = match &configuration.sweep {
         None => vec![(arguments.out.clone(), configuration.clone())],

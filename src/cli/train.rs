@@ -2,6 +2,7 @@
 
 use super::diagnostic::report;
 use super::features::feature_sets;
+use super::presentation::{Threads, count};
 use super::stimuli::stimuli;
 use super::{print, provenance};
 use clap::{Args, ValueEnum};
@@ -46,9 +47,8 @@ pub struct Arguments {
     /// Go on from the checkpoint that an interrupted run left
     #[arg(long, conflicts_with = "force")]
     resume: bool,
-    /// Threads; as many as there are processors where it is not given. They change the time, not the model
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: Threads,
     /// Keep encoded images in this directory, and take them from there
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -66,19 +66,14 @@ enum Kind {
 
 /// Trains, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let replace = if arguments.force { Replace::Yes } else { Replace::No };
-    if replace == Replace::No && arguments.out.exists() {
-        return Err(report(whole::Error::Exists(arguments.out.clone())));
-    }
-    let parent = arguments.out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    provenance::check(parent).map_err(report)?;
+    let replace = Replace::when(arguments.force);
+    whole::check_file(&arguments.out, replace).map_err(report)?;
+    provenance::check(whole::parent(&arguments.out)).map_err(report)?;
     let text = std::fs::read_to_string(&arguments.description)
         .map_err(|error| miette!("{}: cannot be read: {error}", arguments.description.display()))?;
     let description =
         Description::from_toml(&text).map_err(|error| miette!("{}: {error}", arguments.description.display()))?;
-    let threads = arguments.threads.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(report)?;
-    pool.install(|| match arguments.weights {
+    arguments.threads.pool().map_err(report)?.install(|| match arguments.weights {
         Kind::Float32 => train::<f32>(arguments, &description, replace, AnyNetwork::Float),
         Kind::Fixed => train::<Fixed>(arguments, &description, replace, AnyNetwork::Fixed),
     })
@@ -106,7 +101,7 @@ fn train<W: Weight>(
         }
     };
     let data = Dataset::open(&arguments.data).map_err(report)?;
-    let samples = arguments.samples.map(|samples| usize::try_from(samples).unwrap_or(usize::MAX));
+    let samples = arguments.samples.map(count);
     let format = super::features::format(description);
     let samples = data.train(&format, 0, samples).map_err(report)?;
     let stimuli = stimuli(trainer.network().encoder(), description, &samples, 0, arguments.cache.as_deref())?;
@@ -117,7 +112,7 @@ fn train<W: Weight>(
     }
     let mut failed = None;
     let mut written = trainer.progress().count;
-    let interval = usize::try_from(arguments.checkpoint).unwrap_or(usize::MAX).min(500);
+    let interval = count(arguments.checkpoint).min(500);
     trainer
         .run(&stimuli, interval, |trainer| {
             let progress = trainer.progress();

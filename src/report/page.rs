@@ -96,11 +96,7 @@ impl Page {
     /// If something is in the way.
     pub fn check(path: &Path, replace: Replace) -> Result<(), Error> {
         let files = Self::files(path);
-        for target in [path, &files] {
-            if replace == Replace::No && target.exists() {
-                return Err(whole::Error::Exists(target.into()).into());
-            }
-        }
+        whole::check_file(path, replace)?;
         drop(NewDirectory::create(&files, replace)?);
         Ok(())
     }

@@ -13,7 +13,7 @@ use megasim::study::classification::wilson_interval;
 pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
     let network = &outcome.opened.network;
     draw(&Shown {
-        title: format!("{} on {}", outcome.arguments.subject.display(), outcome.hardware.name()),
+        title: format!("{} on {}", outcome.arguments.given.subject.display(), outcome.hardware.name()),
         facts: facts(outcome),
         answer: &outcome.answer,
         tick: outcome.resolved.tick,
@@ -31,13 +31,13 @@ pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
 fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
     let Outcome { arguments, opened, hardware, resolved, answer, .. } = outcome;
     let presentation = &arguments.presentation;
-    let mut facts = vec![("network", arguments.subject.display().to_string())];
+    let mut facts = vec![("network", arguments.given.subject.display().to_string())];
     facts.push(("hardware", hardware.name().to_string()));
     facts.extend(resolved.tick.map(|tick| ("tick", tick.to_string())));
     facts.push(("pace", arguments.pace.to_string()));
-    facts.extend(arguments.data.as_ref().map(|data| ("data", data.display().to_string())));
+    facts.extend(arguments.given.data.as_ref().map(|data| ("data", data.display().to_string())));
     facts.push(("samples", answer.samples.len().to_string()));
-    if arguments.data.is_some() {
+    if arguments.given.data.is_some() {
         facts.push(("duration", format!("{} ms a sample", presentation.duration)));
         facts.push(("input code", format!("{}, seed {}", presentation.code_name(), presentation.seed)));
     }
