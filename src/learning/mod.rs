@@ -29,6 +29,7 @@
 
 mod convolution;
 mod description;
+mod encoder;
 mod error;
 mod feature;
 mod filter;
@@ -51,9 +52,10 @@ mod winners;
 
 pub use convolution::{Competition, Convolution};
 pub use description::{
-    ConvolutionLayer, Description, Encoder, Encoding, Input, Layer, Learning, OneOrEach, PointwiseLayer, Readout,
+    ConvolutionLayer, Description, Encoding, Input, Layer, Learning, OneOrEach, PointwiseLayer, Readout,
     RewardLearning, Schedule, StdpLearning,
 };
+pub use encoder::Encoder;
 pub use error::Error;
 pub use feature::{DeepFeature, deep_receptive_field, tensor_to_text, text_to_tensor};
 pub use filter::Filter;

@@ -1,7 +1,8 @@
 //! A network that runs: the layers of a description with their weights, and what they hold during a stimulus.
 
 use super::convolution::{Competition, ConvolutionState};
-use super::description::{Description, Encoder, Layer, Readout};
+use super::description::{Description, Layer, Readout};
+use super::encoder::Encoder;
 use super::inhibition::PointwiseState;
 use super::pooling::PoolingState;
 use super::winners::Contest;

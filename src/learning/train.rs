@@ -1,7 +1,8 @@
 //! Training: layer after layer, stimulus after stimulus, with a state that can be stored and taken up again.
 
 use super::convolution::{Competition, ConvolutionState};
-use super::description::{Encoder, Layer, Learning, RewardLearning, StdpLearning};
+use super::description::{Layer, Learning, RewardLearning, StdpLearning};
+use super::encoder::Encoder;
 use super::network::{PackedWave, Phase, Runner, SpikingNetwork, Stage};
 use super::winners::Contest;
 use super::{Error, Outcome, RewardStdp, Shape, Spike, Stdp, Tally, Weight};
