@@ -168,17 +168,12 @@ impl Layer {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 fn dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mut Vec<u32>) {
+    #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: detected.
         return unsafe { avx512::dense(v, weights, lines, threshold, out) };
     }
-    portable_dense(v, weights, lines, threshold, out);
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mut Vec<u32>) {
     portable_dense(v, weights, lines, threshold, out);
 }
 
@@ -202,7 +197,6 @@ fn add(v: &mut [i32], w: &[i32], threshold: i32, first: usize, out: &mut Vec<u32
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 fn conv(
     v: &mut [i32],
     taps: &[i32],
@@ -211,22 +205,11 @@ fn conv(
     threshold: i32,
     out: &mut Vec<u32>,
 ) -> u64 {
+    #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("popcnt") {
         // SAFETY: detected.
         return unsafe { avx512::conv(v, taps, shape, spikes, threshold, out) };
     }
-    portable_conv(v, taps, shape, spikes, |v, w, first| add(v, w, threshold, first, out))
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn conv(
-    v: &mut [i32],
-    taps: &[i32],
-    shape: (usize, usize, usize),
-    spikes: &[u32],
-    threshold: i32,
-    out: &mut Vec<u32>,
-) -> u64 {
     portable_conv(v, taps, shape, spikes, |v, w, first| add(v, w, threshold, first, out))
 }
 
