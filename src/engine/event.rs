@@ -100,7 +100,7 @@ impl Spikes for Outputs<'_> {
         } else if hits.len() < 2 * plan.maps {
             for &Hit(n) in hits {
                 let (position, map) = (n / maps, n % maps);
-                if let Some((x, y)) = plan.addresses[position as usize] {
+                if let Some((x, y)) = plan.addresses.of(position as usize) {
                     self.address(map as usize, x, y);
                 }
             }
@@ -140,14 +140,14 @@ impl Outputs<'_> {
             return;
         }
         for output in &self.population.outputs[map] {
-            let leaving = positions.clone().filter_map(|position| plan.addresses[position as usize]);
+            let leaving = positions.clone().filter_map(|position| plan.addresses.of(position as usize));
             let Pending::Queue(queue) = &mut self.bus.pending[output.index()] else {
                 for (x, y) in leaving {
                     self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive });
                 }
                 continue;
             };
-            if let Some((x, y)) = &plan.columns {
+            if let Some((x, y)) = plan.addresses.columns() {
                 queue.x.extend(positions.clone().map(|position| x[position as usize]));
                 queue.y.extend(positions.clone().map(|position| y[position as usize]));
             } else {

@@ -7,6 +7,7 @@
 //! stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.
 
 mod address;
+mod addresses;
 pub mod batch;
 mod clocked;
 mod event;

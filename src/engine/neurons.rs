@@ -242,7 +242,7 @@ impl Neurons {
     /// The spike of neuron `n`, if it leaves.
     pub fn leaves(plan: &NeuronPopulation, n: usize, polarity: Polarity) -> Option<Spike> {
         let (position, map) = if plan.maps == 1 { (n, 0) } else { (n / plan.maps, n % plan.maps) };
-        let (x, y) = plan.addresses[position]?;
+        let (x, y) = plan.addresses.of(position)?;
         let polarity = if plan.rectify { Polarity::Positive } else { polarity };
         Some(Spike { map: map as u32, x, y, polarity })
     }

@@ -4,6 +4,7 @@
 //! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps is one
 //! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
 
+use super::addresses::Addresses;
 use super::neurons::Outside;
 use super::synapses::{Kernel, Port, Synapses, Weights};
 use super::tied::{self, TieOrder};
@@ -12,6 +13,8 @@ use crate::network::{
     Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronParameters,
     NodeId, Output, Reset, Tick, Timing,
 };
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::DiGraph;
 use std::collections::HashMap;
 
 /// A network compiled for running; immutable, shared by any number of simulations and threads.
@@ -133,10 +136,7 @@ pub(super) struct NeuronPopulation {
     /// No leak, no refractory time, positive spikes by subtraction or to rest: a kernel may let them spike.
     pub plain: bool,
     pub ports: Vec<Port>,
-    /// Under which address a spike of the position `y * nx + x` leaves.
-    pub addresses: Vec<Option<(i32, i32)>>,
-    /// The same in columns, x and y, where spikes of all positions leave; else nothing.
-    pub columns: Option<(Vec<i32>, Vec<i32>)>,
+    pub addresses: Addresses,
     pub rectify: bool,
 }
 
@@ -361,7 +361,6 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                     .collect();
                 Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array)))
             });
-            let addresses = addresses(conv.array, &conv.output);
             PopulationKind::Neurons(NeuronPopulation {
                 maps: members.len(),
                 array: conv.array,
@@ -369,8 +368,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 softmax: false,
                 plain: is_plain(&conv.neurons),
                 ports: ports.collect(),
-                columns: addresses.iter().copied().collect::<Option<_>>(),
-                addresses,
+                addresses: Addresses::new(conv.array, &conv.output),
                 rectify: conv.output.rectify,
             })
         }
@@ -379,7 +377,6 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 let weights = Weights::new(weights, full.array.len(), options.narrow);
                 Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights })
             });
-            let addresses = addresses(full.array, &full.output);
             PopulationKind::Neurons(NeuronPopulation {
                 maps: 1,
                 array: full.array,
@@ -387,8 +384,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 softmax: matches!(module.kind, ModuleKind::Softmax(_)),
                 plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
                 ports: ports.collect(),
-                columns: addresses.iter().copied().collect::<Option<_>>(),
-                addresses,
+                addresses: Addresses::new(full.array, &full.output),
                 rectify: full.output.rectify,
             })
         }
@@ -405,15 +401,10 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
     }
 }
 
-fn addresses(array: Array, output: &Output) -> Vec<Option<(i32, i32)>> {
-    let rows = (0..array.ny).map(|y| array.y_min + y as i32);
-    rows.flat_map(|y| (0..array.nx).map(move |x| output.address(array.x_min + x as i32, y))).collect()
-}
-
-/// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often
-/// (Tarjan's algorithm, iterative so that a long chain does not overflow the stack).
+/// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often.
 fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> {
-    let mut edges: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+    let mut graph = DiGraph::<(), (), usize>::with_capacity(nodes, 0);
+    (0..nodes).for_each(|_| _ = graph.add_node(()));
     for population in populations {
         let limited = match &population.kind {
             PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.acts_on_control(),
@@ -427,54 +418,18 @@ fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> 
         }
         let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
         for from in inputs.iter().filter_map(|input| input.node) {
-            edges[from.index()].extend(population.outputs.iter().flatten().map(|node| node.index()));
-        }
-    }
-    const UNSEEN: usize = usize::MAX;
-    let (mut order, mut low) = (vec![UNSEEN; nodes], vec![0; nodes]);
-    let (mut on_stack, mut stack, mut loops, mut clock) = (vec![false; nodes], Vec::new(), Vec::new(), 0);
-    for root in 0..nodes {
-        if order[root] != UNSEEN {
-            continue;
-        }
-        let mut path = vec![(root, 0)];
-        while let Some(&(node, edge)) = path.last() {
-            if edge == 0 {
-                order[node] = clock;
-                low[node] = clock;
-                clock += 1;
-                stack.push(node);
-                on_stack[node] = true;
-            }
-            if let Some(&next) = edges[node].get(edge) {
-                path.last_mut().expect("just seen").1 += 1;
-                if order[next] == UNSEEN {
-                    path.push((next, 0));
-                } else if on_stack[next] {
-                    low[node] = low[node].min(order[next]);
-                }
-                continue;
-            }
-            path.pop();
-            if let Some(&(parent, _)) = path.last() {
-                low[parent] = low[parent].min(low[node]);
-            }
-            if low[node] == order[node] {
-                let mut component = Vec::new();
-                while let Some(member) = stack.pop() {
-                    on_stack[member] = false;
-                    component.push(NodeId::new(member));
-                    if member == node {
-                        break;
-                    }
-                }
-                if component.len() > 1 || edges[node].contains(&node) {
-                    component.sort();
-                    loops.push(component);
-                }
+            for to in population.outputs.iter().flatten() {
+                graph.add_edge(from.index().into(), to.index().into(), ());
             }
         }
     }
+    let mut loops: Vec<Vec<NodeId>> = kosaraju_scc(&graph)
+        .into_iter()
+        .filter(|component| component.len() > 1 || graph.contains_edge(component[0], component[0]))
+        .map(|component| component.into_iter().map(|node| NodeId::new(node.index())).collect())
+        .collect();
+    loops.iter_mut().for_each(|nodes| nodes.sort());
+    loops.sort();
     loops
 }
 

@@ -4,7 +4,9 @@
 //! compiler makes of simple loops (on AArch64 that is NEON code, part of its base instruction set).
 
 #[cfg(target_arch = "x86_64")]
-mod x86;
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 pub use super::synapses::Sign;
 use super::synapses::{Kernel, NarrowMatrix, SingleTaps};
@@ -57,6 +59,20 @@ impl Variant {
     /// The fastest that this machine can run.
     pub fn best() -> Self {
         Self::available().pop().unwrap_or(Self::Plain)
+    }
+}
+
+/// Vectors looked at together before it is asked whether a neuron in one of them crossed.
+#[cfg(target_arch = "x86_64")]
+const VECTORS: usize = 4;
+
+/// Notes the neurons `first + k`, `k` the bits of a mask.
+#[cfg(target_arch = "x86_64")]
+#[cold]
+fn note(mut mask: u64, first: usize, hits: &mut Vec<Hit>) {
+    while mask != 0 {
+        hits.push(Hit((first + mask.trailing_zeros() as usize) as u32));
+        mask &= mask - 1;
     }
 }
 
@@ -168,10 +184,10 @@ pub(super) fn run_lines(
     match variant {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a variant is made only where its instructions were detected.
-        Variant::Avx512 => unsafe { x86::run_lines_avx512(v, weights, lines, sign, fire) },
+        Variant::Avx512 => unsafe { avx512::run_lines(v, weights, lines, sign, fire) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Variant::Avx2 => unsafe { x86::run_lines_avx2(v, weights, lines, sign, fire) },
+        Variant::Avx2 => unsafe { avx2::run_lines(v, weights, lines, sign, fire) },
         _ => {
             for &line in lines {
                 let w = &weights[line as usize * v.len()..][..v.len()];
@@ -199,7 +215,7 @@ pub(super) fn run_narrow(
     #[cfg(target_arch = "x86_64")]
     if variant == Variant::Avx512 {
         // SAFETY: a variant is made only where its instructions were detected.
-        return unsafe { x86::run_narrow_avx512(v, matrix, lines, sign, fire) };
+        return unsafe { avx512::run_narrow(v, matrix, lines, sign, fire) };
     }
     let _ = variant;
     for &line in lines {
@@ -232,10 +248,10 @@ pub(super) fn run_kernel(
     match variant {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a variant is made only where its instructions were detected.
-        Variant::Avx512 => unsafe { x86::run_kernel_avx512(v, kernel, (array, maps), (x, y), sign, fire) },
+        Variant::Avx512 => unsafe { avx512::run_kernel(v, kernel, (array, maps), (x, y), sign, fire) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Variant::Avx2 => unsafe { x86::run_kernel_avx2(v, kernel, (array, maps), (x, y), sign, fire) },
+        Variant::Avx2 => unsafe { avx2::run_kernel(v, kernel, (array, maps), (x, y), sign, fire) },
         _ => {
             let mut operations = 0;
             for (&x, &y) in x.iter().zip(y) {
@@ -307,12 +323,12 @@ pub fn add_and_test(
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a variant is made only where its instructions were detected.
         Variant::Avx512 if tests != Tests::Saturating => unsafe {
-            x86::add_and_test_avx512(v, w, sign, thresholds, tests, first, hits)
+            avx512::add_and_test(v, w, sign, thresholds, tests, first, hits)
         },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Variant::Avx2 if tests != Tests::Saturating => unsafe {
-            x86::add_and_test_avx2(v, w, sign, thresholds, tests, first, hits)
+            avx2::add_and_test(v, w, sign, thresholds, tests, first, hits)
         },
         _ => add_and_test_plain(v, w, sign, thresholds, tests, first, hits),
     }
@@ -356,7 +372,7 @@ pub fn add(variant: Variant, sums: &mut [i32], w: &[i32], sign: Sign) {
     match variant {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a variant is made only where its instructions were detected.
-        Variant::Avx512 | Variant::Avx2 => unsafe { x86::add_avx2(sums, w, sign) },
+        Variant::Avx512 | Variant::Avx2 => unsafe { avx2::add(sums, w, sign) },
         _ => add_plain(sums, w, sign),
     }
 }

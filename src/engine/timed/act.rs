@@ -74,7 +74,7 @@ pub(super) fn most_outputs(population: &Population, port: usize, event: &Stimulu
     match (&population.kind, action(polarity, y)) {
         (PopulationKind::Neurons(plan), Action::Control) if plan.softmax => 1,
         (PopulationKind::Neurons(plan), Action::Control) if plan.acts_on_control() => {
-            plan.addresses.iter().flatten().count() as u64
+            plan.addresses.count(0..plan.addresses.len())
         }
         (PopulationKind::Neurons(plan), Action::Spikes(_)) if acts && !plan.acts_on_control() => {
             most_spikes(plan, port, x, y)
@@ -96,13 +96,13 @@ fn most_spikes(plan: &NeuronPopulation, port: usize, x: i32, y: i32) -> u64 {
     if !plan.neurons.fires_plus && !plan.neurons.fires_minus {
         return 0;
     }
-    let leave = |addresses: &[Option<(i32, i32)>]| addresses.iter().flatten().count() as u64;
     match &plan.ports[port].synapses {
-        Synapses::Matrix { .. } => leave(&plan.addresses),
+        Synapses::Matrix { .. } => plan.addresses.count(0..plan.addresses.len()),
         Synapses::Kernel(kernel) => {
             let mut most = 0;
-            kernel
-                .reach(plan.array, 1, x, y, |stretch| most += leave(&plan.addresses[stretch.neuron..][..stretch.len]));
+            kernel.reach(plan.array, 1, x, y, |stretch| {
+                most += plan.addresses.count(stretch.neuron..stretch.neuron + stretch.len);
+            });
             most
         }
     }

@@ -1,17 +1,14 @@
-//! The kernels in AVX2 and AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
+//! The kernels in AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Fire, FireReset, Hit, Sign, Tests, add_plain};
+use super::{Fire, FireReset, Hit, Sign, Tests, VECTORS, note};
 use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
-/// Lanes looked at together before it is asked whether one of them crossed.
-const VECTORS: usize = 4;
-
 /// See [`super::add_and_test`]; no saturation.
 #[target_feature(enable = "avx512f,popcnt")]
-pub fn add_and_test_avx512(
+pub fn add_and_test(
     v: &mut [i32],
     w: &[i32],
     sign: Sign,
@@ -63,7 +60,7 @@ fn wide512<const ADD: bool, const BOTH: bool>(
             mask |= u64::from(crossed) << (k * LANES);
         }
         if mask != 0 {
-            push(mask, first + at, hits);
+            note(mask, first + at, hits);
         }
         at += VECTORS * LANES;
     }
@@ -83,93 +80,10 @@ fn wide512<const ADD: bool, const BOTH: bool>(
             crossed |= _mm512_mask_cmple_epi32_mask(lanes, sum, lower);
         }
         if crossed != 0 {
-            push(crossed.into(), first + at, hits);
+            note(crossed.into(), first + at, hits);
         }
         at += LANES;
     }
-}
-
-#[cold]
-fn push(mut mask: u64, first: usize, hits: &mut Vec<Hit>) {
-    while mask != 0 {
-        hits.push(Hit((first + mask.trailing_zeros() as usize) as u32));
-        mask &= mask - 1;
-    }
-}
-
-/// See [`super::add_and_test`]; no saturation.
-#[target_feature(enable = "avx2")]
-pub fn add_and_test_avx2(
-    v: &mut [i32],
-    w: &[i32],
-    sign: Sign,
-    thresholds: (i32, i32),
-    tests: Tests,
-    first: usize,
-    hits: &mut Vec<Hit>,
-) {
-    match (sign, tests) {
-        (Sign::Plus, Tests::Plus) => wide256::<true, false>(v, w, thresholds, first, hits),
-        (Sign::Minus, Tests::Plus) => wide256::<false, false>(v, w, thresholds, first, hits),
-        (Sign::Plus, _) => wide256::<true, true>(v, w, thresholds, first, hits),
-        (Sign::Minus, _) => wide256::<false, true>(v, w, thresholds, first, hits),
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn wide256<const ADD: bool, const BOTH: bool>(
-    v: &mut [i32],
-    w: &[i32],
-    (plus, minus): (i32, i32),
-    first: usize,
-    hits: &mut Vec<Hit>,
-) {
-    const LANES: usize = 8;
-    assert_eq!(v.len(), w.len());
-    let n = v.len();
-    let upper = _mm256_set1_epi32(plus);
-    let lower = _mm256_set1_epi32(minus);
-    let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
-    let mut at = 0;
-    while at + LANES <= n {
-        let group = ((n - at) / LANES).min(VECTORS);
-        let mut mask = 0u64;
-        for k in 0..group {
-            // SAFETY: at + group * LANES <= n, the length of both slices.
-            let sum = unsafe {
-                let pv = pv.add(at + k * LANES);
-                let old = _mm256_loadu_si256(pv.cast());
-                let weight = _mm256_loadu_si256(pw.add(at + k * LANES).cast());
-                let sum = if ADD { _mm256_add_epi32(old, weight) } else { _mm256_sub_epi32(old, weight) };
-                _mm256_storeu_si256(pv.cast(), sum);
-                sum
-            };
-            // There is no "greater or equal": not below the upper, or not above the lower.
-            let mut inside = _mm256_cmpgt_epi32(upper, sum);
-            if BOTH {
-                inside = _mm256_and_si256(inside, _mm256_cmpgt_epi32(sum, lower));
-            }
-            let crossed = !_mm256_movemask_ps(_mm256_castsi256_ps(inside)) as u32 & 0xff;
-            mask |= u64::from(crossed) << (k * LANES);
-        }
-        if mask != 0 {
-            push(mask, first + at, hits);
-        }
-        at += group * LANES;
-    }
-    for k in at..n {
-        v[k] = if ADD { v[k].wrapping_add(w[k]) } else { v[k].wrapping_sub(w[k]) };
-        if v[k] >= plus || (BOTH && v[k] <= minus) {
-            hits.push(Hit((first + k) as u32));
-        }
-    }
-}
-
-/// See [`super::add`].
-#[target_feature(enable = "avx2")]
-pub fn add_avx2(sums: &mut [i32], w: &[i32], sign: Sign) {
-    add_plain(sums, w, sign);
 }
 
 /// Most vectors of potentials that stay in registers while a run of events goes over them.
@@ -184,7 +98,7 @@ fn furthest(lines: &[u32]) -> usize {
 
 /// See [`super::run_lines`].
 #[target_feature(enable = "avx512f,popcnt")]
-pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
+pub fn run_lines(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
     let n = v.len();
     // Once for all events, so that rows need no test of their own.
     let furthest = furthest(lines);
@@ -202,7 +116,7 @@ pub fn run_lines_avx512(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sig
 
 /// See [`super::run_narrow`].
 #[target_feature(enable = "avx512f,popcnt")]
-pub fn run_narrow_avx512(v: &mut [i32], matrix: &NarrowMatrix, lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
+pub fn run_narrow(v: &mut [i32], matrix: &NarrowMatrix, lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
     let NarrowMatrix { weights, stride } = matrix;
     let furthest = furthest(lines);
     assert!(furthest * stride <= weights.len() && v.len() <= *stride && stride.is_multiple_of(16));
@@ -486,15 +400,16 @@ fn narrow_rows_in_memory<const ADD: bool>(
 fn rows_in_memory<const ADD: bool>(v: &mut [i32], weights: &[i32], lines: &[u32], fire: &mut Fire<'_>) {
     let n = v.len();
     for (k, &line) in lines.iter().enumerate() {
-        let ahead = lines.get(k + 1).map(|&ahead| weights.as_ptr().wrapping_add(ahead as usize * n));
-        stretch512::<ADD>(v, &weights[line as usize * n..][..n], 0, ahead, fire);
+        let ahead = lines.get(k + 1).copied().unwrap_or(line);
+        let ahead = weights.as_ptr().wrapping_add(ahead as usize * n);
+        stretch512::<ADD>(v, &weights[line as usize * n..][..n], ahead, fire);
     }
 }
 
-/// Adds one stretch and lets neurons spike; `ahead` is where the next one will read.
+/// Adds one line and lets neurons spike; `ahead` is where the next one will read.
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
-fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Option<*const i32>, fire: &mut Fire<'_>) {
+fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], ahead: *const i32, fire: &mut Fire<'_>) {
     const LANES: usize = 16;
     assert_eq!(v.len(), w.len());
     let n = v.len();
@@ -505,9 +420,7 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Op
         let mut sums = [_mm512_setzero_si512(); VECTORS];
         let mut crossed = [0; VECTORS];
         for k in 0..VECTORS {
-            if let Some(ahead) = ahead {
-                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at + k * LANES).cast());
-            }
+            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at + k * LANES).cast());
             // SAFETY: at + VECTORS * LANES <= n, the length of both slices.
             unsafe {
                 let pv = pv.add(at + k * LANES);
@@ -520,7 +433,7 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Op
         }
         if crossed.iter().fold(0, |any, crossed| any | crossed) != 0 {
             for k in 0..VECTORS {
-                let fired = spikes512(fire, crossed[k], first + at + k * LANES);
+                let fired = spikes512(fire, crossed[k], at + k * LANES);
                 let after = after512(sums[k], fired, upper, fire.reset);
                 // SAFETY: as above.
                 unsafe { _mm512_storeu_si512(pv.add(at + k * LANES).cast(), after) };
@@ -538,7 +451,7 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Op
             let mut sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
             let crossed = _mm512_cmpge_epi32_mask(sum, upper);
             if crossed != 0 {
-                let fired = spikes512(fire, crossed, first + at);
+                let fired = spikes512(fire, crossed, at);
                 sum = after512(sum, fired, upper, fire.reset);
             }
             _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
@@ -549,7 +462,7 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Op
 
 /// See [`super::run_kernel`].
 #[target_feature(enable = "avx512f,popcnt")]
-pub fn run_kernel_avx512(
+pub fn run_kernel(
     v: &mut [i32],
     kernel: &Kernel,
     shape: (Array, usize),
@@ -558,7 +471,7 @@ pub fn run_kernel_avx512(
     fire: &mut Fire<'_>,
 ) -> u64 {
     if fire.recent.is_some() {
-        return run_kernel_avx2(v, kernel, shape, addresses, sign, fire);
+        return super::avx2::run_kernel(v, kernel, shape, addresses, sign, fire);
     }
     match (sign, fire.reset) {
         (Sign::Plus, FireReset::Subtract) => kernel512::<true, true>(v, kernel, shape, addresses, 0, fire),
@@ -618,89 +531,4 @@ fn kernel512<const ADD: bool, const SUBTRACT: bool>(
         });
     }
     operations
-}
-
-/// See [`super::run_lines`].
-#[target_feature(enable = "avx2")]
-pub fn run_lines_avx2(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
-    let n = v.len();
-    for (k, &line) in lines.iter().enumerate() {
-        let ahead = lines.get(k + 2).map(|&ahead| weights.as_ptr().wrapping_add(ahead as usize * n));
-        let w = &weights[line as usize * n..][..n];
-        match sign {
-            Sign::Plus => stretch256::<true>(v, w, 0, ahead, fire),
-            Sign::Minus => stretch256::<false>(v, w, 0, ahead, fire),
-        }
-    }
-}
-
-/// See [`super::run_kernel`].
-#[target_feature(enable = "avx2")]
-pub fn run_kernel_avx2(
-    v: &mut [i32],
-    kernel: &Kernel,
-    (array, maps): (Array, usize),
-    (x, y): (&[i32], &[i32]),
-    sign: Sign,
-    fire: &mut Fire<'_>,
-) -> u64 {
-    let mut operations = 0;
-    for (&x, &y) in x.iter().zip(y) {
-        kernel.reach(array, maps, x, y, |stretch| {
-            operations += stretch.len as u64;
-            let v = &mut v[stretch.neuron..][..stretch.len];
-            let w = &kernel.weights[stretch.weight..][..stretch.len];
-            match sign {
-                Sign::Plus => stretch256::<true>(v, w, stretch.neuron, None, fire),
-                Sign::Minus => stretch256::<false>(v, w, stretch.neuron, None, fire),
-            }
-        });
-    }
-    operations
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn stretch256<const ADD: bool>(v: &mut [i32], w: &[i32], first: usize, ahead: Option<*const i32>, fire: &mut Fire<'_>) {
-    const LANES: usize = 8;
-    assert_eq!(v.len(), w.len());
-    let n = v.len();
-    let upper = _mm256_set1_epi32(fire.threshold);
-    let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
-    let mut at = 0;
-    while at + LANES <= n {
-        let group = ((n - at) / LANES).min(VECTORS);
-        let mut mask = 0u64;
-        for k in 0..group {
-            if let Some(ahead) = ahead {
-                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at + k * LANES).cast());
-            }
-            // SAFETY: at + group * LANES <= n, the length of both slices.
-            let sum = unsafe {
-                let pv = pv.add(at + k * LANES);
-                let old = _mm256_loadu_si256(pv.cast());
-                let weight = _mm256_loadu_si256(pw.add(at + k * LANES).cast());
-                let sum = if ADD { _mm256_add_epi32(old, weight) } else { _mm256_sub_epi32(old, weight) };
-                _mm256_storeu_si256(pv.cast(), sum);
-                sum
-            };
-            let below = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(upper, sum))) as u32;
-            mask |= u64::from(!below & 0xff) << (k * LANES);
-        }
-        if mask != 0 {
-            spike_each(v, at, fire.admit(mask, first + at), fire);
-        }
-        at += group * LANES;
-    }
-    if at < n {
-        fire.add::<ADD>(&mut v[at..], &w[at..], first + at);
-    }
-}
-
-fn spike_each(v: &mut [i32], at: usize, mut fired: u64, fire: &Fire<'_>) {
-    while fired != 0 {
-        let n = at + fired.trailing_zeros() as usize;
-        v[n] = fire.after(v[n]);
-        fired &= fired - 1;
-    }
 }
