@@ -8,10 +8,59 @@ use crate::network::{EventLog, Fault, ModuleId, Network, NodeId, Polarity, Tick}
 use std::cmp::Reverse;
 use std::num::NonZeroU32;
 
-/// The class with the most positive spikes; of several, the one that reached its count first; of these, the lowest. None
+/// Spikes of each class so far, counted with their signs; the class of a spike is its address `x`.
+///
+/// A rectified output spikes with one sign, and a class without a spike has no score. Where spikes of both signs come (`convert --output signed`), those
+/// below 0 are taken off, and a class without a spike has 0.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// Spikes of each class, and the tick of the last one.
+    scores: Vec<(i64, Option<Tick>)>,
+    signed: bool,
+}
+
+impl Tally {
+    /// No spike yet.
+    pub fn new(classes: usize) -> Self {
+        Self { scores: vec![(0, None); classes], signed: false }
+    }
+
+    /// Counts a spike, and says which class it counts for; what is no class, or no spike, does not count.
+    pub fn add(&mut self, x: i32, polarity: Polarity, time: Tick) -> Option<usize> {
+        let sign = match polarity {
+            Polarity::Positive => 1,
+            Polarity::Negative => -1,
+            Polarity::Reset => return None,
+        };
+        let class = usize::try_from(x).ok().filter(|&class| class < self.scores.len())?;
+        self.scores[class].0 += sign;
+        self.scores[class].1 = Some(time);
+        self.signed |= sign < 0;
+        Some(class)
+    }
+
+    /// Spikes of a class.
+    pub fn count(&self, class: usize) -> i64 {
+        self.scores[class].0
+    }
+
+    /// Classes that have a score, with it and the tick of the last spike.
+    fn scored(&self) -> impl Iterator<Item = (usize, (i64, Option<Tick>))> {
+        let scores = self.scores.iter().copied().enumerate();
+        scores.filter(|(_, (_, last))| self.signed || last.is_some())
+    }
+
+    /// The class that leads; of several, the one that came to its score first; of these, the lowest.
+    pub fn leader(&self) -> Option<usize> {
+        let best = self.scored().min_by_key(|&(_, (count, reached))| (Reverse(count), reached));
+        best.map(|(class, _)| class)
+    }
+}
+
+/// The class with the most spikes, counted with their signs; of several, the one that reached its count first; of these, the lowest. None
 /// without any spike.
 ///
-/// The class of an event is its address `x`; addresses from `classes` on do not count.
+/// The class of an event is its address `x`; addresses from `classes` on do not count. See [`Tally`] for signs.
 ///
 /// ```
 /// use megasim::network::{EventLog, Polarity, StimulusEvent};
@@ -24,20 +73,14 @@ use std::num::NonZeroU32;
 /// assert_eq!(most_spikes(&EventLog::default(), 10), None);
 /// ```
 pub fn most_spikes(log: &EventLog, classes: usize) -> Option<usize> {
-    let mut counts: Vec<(u64, Tick)> = vec![(0, 0); classes];
+    let mut tally = Tally::new(classes);
     for ((&x, &polarity), &time) in log.x.iter().zip(&log.polarity).zip(&log.t_rqst) {
-        let class = usize::try_from(x).ok().filter(|_| polarity == Polarity::Positive);
-        if let Some((count, last)) = class.and_then(|class| counts.get_mut(class)) {
-            *count += 1;
-            *last = time;
-        }
+        tally.add(x, polarity, time);
     }
-    let (class, &(count, _)) =
-        counts.iter().enumerate().min_by_key(|(_, (count, reached))| (std::cmp::Reverse(*count), *reached))?;
-    (count > 0).then_some(class)
+    tally.leader()
 }
 
-/// How a class is decided. Only positive spikes count; the class of a spike is its address `x`.
+/// How a class is decided. Spikes count with their signs ([`Tally`]); the class of a spike is its address `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOut {
     /// The class with the most spikes at the end of the run, or as soon as it leads by `margin`.
@@ -125,8 +168,7 @@ pub struct Watch {
     rule: ReadOut,
     output: NodeId,
     module: Option<ModuleId>,
-    /// Spikes of each class, and the tick of the last one.
-    counts: Vec<(u64, Tick)>,
+    counts: Tally,
     /// Events of the log that are counted.
     seen: usize,
     /// The tick that is being watched.
@@ -143,7 +185,7 @@ impl Watch {
             crate::network::Driver::Module(module) => Some(module),
             crate::network::Driver::Source(_) => None,
         };
-        Self { rule, output, module, counts: vec![(0, 0); classes], seen: 0, tick: None, decided: None, stopped: None }
+        Self { rule, output, module, counts: Tally::new(classes), seen: 0, tick: None, decided: None, stopped: None }
     }
 
     /// Looks at a run on its way; says whether it may stop. The first spikes of one tick are looked at together, so event mode goes on to the first event
@@ -161,10 +203,10 @@ impl Watch {
             // A clocked step is a tick of its own.
             ReadOut::FirstSpike | ReadOut::KSpikes(_) => progress.node.is_none() && self.decided.is_some(),
             ReadOut::SpikeCount { margin } => margin
-                .is_some_and(|margin| lead(self.counts.iter().map(|(count, _)| *count as i64)) >= margin.get().into()),
+                .is_some_and(|margin| lead(self.counts.scores.iter().map(|(count, _)| *count)) >= margin.get().into()),
             ReadOut::MembranePotential { margin } => margin.is_some_and(|margin| {
                 let potentials = self.module.map(|module| progress.potentials(module)).unwrap_or_default();
-                lead(potentials.into_iter().take(self.counts.len()).map(i64::from)) >= margin
+                lead(potentials.into_iter().take(self.counts.scores.len()).map(i64::from)) >= margin
             }),
         };
         if stands {
@@ -175,16 +217,13 @@ impl Watch {
 
     fn count(&mut self, log: &EventLog) {
         for k in self.seen..log.len() {
-            let class = usize::try_from(log.x[k]).ok().filter(|_| log.polarity[k] == Polarity::Positive);
-            if let Some((count, last)) = class.and_then(|class| self.counts.get_mut(class)) {
-                *count += 1;
-                *last = log.t_rqst[k];
+            if let Some(class) = self.counts.add(log.x[k], log.polarity[k], log.t_rqst[k]) {
                 let enough = match self.rule {
                     ReadOut::FirstSpike => 1,
                     ReadOut::KSpikes(k) => k.get().into(),
                     _ => continue,
                 };
-                if *count >= enough {
+                if self.counts.count(class) >= enough {
                     self.decided.get_or_insert(log.t_rqst[k]);
                 }
             }
@@ -198,20 +237,21 @@ impl Watch {
             self.count(log);
             self.stopped = self.decided;
         }
-        let scores: Vec<(i64, Tick)> = match self.rule {
+        let scored: Vec<(usize, (i64, Option<Tick>))> = match self.rule {
             ReadOut::MembranePotential { .. } => {
                 let potentials = self.module.map(|module| simulation.potentials(module)).unwrap_or_default();
-                potentials.into_iter().take(self.counts.len()).map(|v| (v.into(), 0)).collect()
+                let potentials = potentials.into_iter().take(self.counts.scores.len());
+                potentials.map(|v| (i64::from(v), None)).enumerate().collect()
             }
-            _ => self.counts.iter().map(|&(count, last)| (count as i64, last)).collect(),
+            _ => self.counts.scored().collect(),
         };
-        let silent = |class: usize| !matches!(self.rule, ReadOut::MembranePotential { .. }) && scores[class].0 == 0;
-        let mut ranking: Vec<usize> = (0..scores.len()).filter(|&class| !silent(class)).collect();
-        ranking.sort_by_key(|&class| (Reverse(scores[class].0), scores[class].1, class));
-        let best = ranking.first().map(|&class| scores[class].0);
-        let mut tied: Vec<usize> = ranking.iter().copied().filter(|&class| Some(scores[class].0) == best).collect();
+        let mut ranking = scored;
+        ranking.sort_by_key(|&(class, (score, reached))| (Reverse(score), reached, class));
+        let best = ranking.first().map(|(_, (score, _))| *score);
+        let is_best = |&&(_, (score, _)): &&(usize, (i64, Option<Tick>))| Some(score) == best;
+        let mut tied: Vec<usize> = ranking.iter().filter(is_best).map(|(class, _)| *class).collect();
         tied.sort_unstable();
-        Decision { ranking, tied, stopped: self.stopped }
+        Decision { ranking: ranking.into_iter().map(|(class, _)| class).collect(), tied, stopped: self.stopped }
     }
 }
 
@@ -255,6 +295,23 @@ mod tests {
     fn what_is_no_class_does_not_count() {
         assert_eq!(most_spikes(&log(&[(0, 7), (1, -1), (2, 1)]), 2), Some(1));
         assert_eq!(most_spikes(&log(&[(0, 7)]), 2), None);
+    }
+
+    #[test]
+    fn spikes_below_zero_are_taken_off() {
+        let mut events = log(&[(0, 0), (1, 0), (2, 1), (3, 1)]);
+        let minus = |t_pre, x| StimulusEvent { t_pre, x, y: 0, polarity: Polarity::Negative };
+        events.push(minus(4, 0), 4, 4);
+        // 1 and 2.
+        assert_eq!(most_spikes(&events, 2), Some(1));
+        let mut below = EventLog::default();
+        below.push(minus(0, 0), 0, 0);
+        below.push(minus(1, 2), 1, 1);
+        // 0 is more than less than 0.
+        assert_eq!(most_spikes(&below, 3), Some(1));
+        below.push(minus(2, 1), 2, 2);
+        below.push(minus(3, 0), 3, 3);
+        assert_eq!(most_spikes(&below, 3), Some(2));
     }
 
     use crate::engine::{Mode, Plan, Probes};

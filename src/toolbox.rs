@@ -216,6 +216,9 @@ pub struct Configuration {
     /// `normalization_schedule`.
     pub schedule: bool,
     pub max2avg_pool: bool,
+    pub softmax_to_relu: bool,
+    /// Hertz.
+    pub softmax_clockrate: f64,
     pub v_thresh: f64,
     /// `Reset to zero`, `Reset by modulo` or `Reset by subtraction`.
     pub reset: crate::network::Reset,
@@ -258,7 +261,6 @@ const INSTEAD: &[(&str, &str, &str)] = &[
         "delay",
         "spikes arrive in the tick in which they are made; `convert --set 'GLOB.delay_to_arrive=...'` delays them",
     ),
-    ("cell", "softmax_clockrate", "ReLU neurons take the place of a softmax output, so no clock is made"),
     ("cell", "payloads", "spikes carry nothing"),
     ("cell", "bias_relaxation", "biases act from the start"),
     ("cell", "leak", "neurons do not leak; `convert --set 'GLOB.TLplus=...'` gives a linear leak"),
@@ -269,7 +271,6 @@ const INSTEAD: &[(&str, &str, &str)] = &[
         "images are shown as rates (temporal_mean_rate); `megasim classify --encode` has other codes",
     ),
     ("conversion", "num_bits", "weights keep their precision; `megasim convert --weight-bits` rounds them"),
-    ("conversion", "softmax_to_relu", "a softmax output always becomes ReLU neurons"),
     ("normalization", "online_normalization", "scales are set before the run"),
     ("normalization", "diff_to_max_rate", "scales are set before the run"),
     ("normalization", "diff_to_min_rate", "scales are set before the run"),
@@ -301,9 +302,9 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("paths", &["path_wd", "dataset_path", "filename_ann"]),
     ("tools", &["evaluate_ann", "normalize", "convert", "simulate"]),
     ("input", &["poisson_input", "input_rate"]),
-    ("conversion", &["max2avg_pool"]),
+    ("conversion", &["max2avg_pool", "softmax_to_relu"]),
     ("normalization", &["percentile", "normalization_schedule"]),
-    ("cell", &["v_thresh", "reset", "tau_refrac", "scaling_factor"]),
+    ("cell", &["v_thresh", "reset", "tau_refrac", "scaling_factor", "softmax_clockrate"]),
     ("simulation", &["duration", "dt", "num_to_test", "top_k", "scaling_factor", "reset"]),
     ("parameter_sweep", &["param_name", "param_values"]),
 ];
@@ -374,6 +375,8 @@ impl Configuration {
             percentile: ini.value("normalization", "percentile", 99.9, "a number above 0, at most 100", percent)?,
             schedule: ini.flag("normalization", "normalization_schedule", false)?,
             max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
+            softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
+            softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::convert::DEFAULT_SOFTMAX_CLOCK)?,
             v_thresh: ini.number("cell", "v_thresh", 1.0)?,
             reset,
             tau_refrac: ini.value("cell", "tau_refrac", 0.0, "milliseconds, 0 or more", not_negative)?,

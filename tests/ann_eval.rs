@@ -3,6 +3,7 @@
 use assert_cmd::Command;
 use ndarray::{Array1, Array2};
 use ndarray_npy::{NpzReader, NpzWriter};
+use predicates::prelude::*;
 use predicates::str::contains;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -39,9 +40,20 @@ fn accuracy_is_printed_and_written() {
     };
     eval(&[]).success().stdout(contains("87.50 % (7 of 8 right)")).stdout(contains("keras 3"));
     let path = json.to_str().unwrap();
-    eval(&["--samples", "4", "--json", path]).success().stdout(contains("75.00 %"));
+    eval(&["--samples", "4", "--json", path, "--top-k", "10", "--per-class"])
+        .success()
+        .stdout(contains("75.00 %"))
+        .stdout(contains("among the first 10").and(contains("100.00 % (4 of 4)")))
+        .stdout(contains("precision"));
     let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
-    assert_eq!(written, serde_json::json!({ "samples": 4, "accuracy": 0.75 }));
+    assert_eq!((&written["samples"], &written["accuracy"]), (&4.into(), &0.75.into()));
+    assert_eq!(written["top_k"], serde_json::json!({ "k": 10, "accuracy": 1.0 }));
+    let classes = written["classes"].as_array().unwrap();
+    let sum = |key: &str| classes.iter().map(|class| class[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((classes.len(), sum("samples"), sum("taken"), sum("right")), (10, 4, 4, 3));
+    // The first sample has a wrong label: its class is found in none of its samples.
+    let wrong = classes.iter().find(|class| class["samples"] == 1 && class["right"] == 0).unwrap();
+    assert_eq!((&wrong["recall"], &wrong["precision"]), (&0.0.into(), &serde_json::Value::Null));
     let run: serde_json::Value =
         serde_json::from_slice(&std::fs::read(directory.path().join("run.json")).unwrap()).unwrap();
     assert_eq!(run["inputs"].as_array().unwrap().len(), 2);

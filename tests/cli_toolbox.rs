@@ -27,7 +27,10 @@ fn config(folder: &Path, more: &str) -> std::path::PathBuf {
 fn an_experiment_is_converted_and_run() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let config = config(folder.path(), "[cell]\nreset = 'Reset by subtraction'\ntau_refrac = 1\ntau_m = 10\n");
+    let config = config(
+        folder.path(),
+        "[cell]\nreset = 'Reset by subtraction'\ntau_refrac = 1\ntau_m = 10\n[conversion]\nsoftmax_to_relu = True\n",
+    );
     toolbox(&config, &out)
         .success()
         .stdout(contains("as integers").and(contains("40 samples")))
@@ -36,6 +39,20 @@ fn an_experiment_is_converted_and_run() {
     assert!(results["accuracy"]["event"].as_f64().unwrap() > 0.8, "{results}");
     assert!(fs::read_to_string(out.join("05Dense_32.prm")).unwrap().contains("\nT_Refract 1\n"));
     toolbox(&config, &out).failure().stderr(contains("exists already"));
+}
+
+#[test]
+fn a_softmax_has_the_clock_of_the_configuration_or_becomes_relu() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("softmax");
+    let silent = || contains("softmax").not();
+    toolbox(&config(folder.path(), "[cell]\nsoftmax_clockrate = 100\n"), &out).success().stderr(silent());
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(out.join("megasim.json")).unwrap()).unwrap();
+    assert_eq!(manifest["softmax_clock"], serde_json::json!({ "node": "softmax_input", "rate": 100.0 }));
+    let out = folder.path().join("relu");
+    toolbox(&config(folder.path(), "[conversion]\nsoftmax_to_relu = True\n"), &out).success().stderr(silent());
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(out.join("megasim.json")).unwrap()).unwrap();
+    assert_eq!(manifest["softmax_clock"], serde_json::Value::Null);
 }
 
 #[test]

@@ -270,6 +270,11 @@ impl Graph {
         Ok(Self { layers })
     }
 
+    /// Whether its last layer is a softmax.
+    pub fn ends_in_softmax(&self) -> bool {
+        self.layers.last().is_some_and(|layer| layer.operation == Operation::Activation(Activation::Softmax))
+    }
+
     /// The layers in order.
     pub fn layers(&self) -> &[Layer] {
         &self.layers

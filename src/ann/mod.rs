@@ -3,4 +3,5 @@
 pub mod forward;
 pub mod graph;
 pub mod import;
+pub mod score;
 mod shape;

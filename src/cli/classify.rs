@@ -8,6 +8,7 @@ use super::subject::Subject;
 use super::{features, print, progress};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
+use megasim::convert::OutputForm;
 use megasim::dataset::Dataset;
 use megasim::encode::{Clock, Code};
 use megasim::engine::Mode;
@@ -45,9 +46,10 @@ pub struct Arguments {
 /// How a class is decided.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DecisionArguments {
-    /// What decides: most spikes, the first spike, the first to have --k spikes, or the highest membrane potential of an output that does not spike
-    #[arg(long, value_enum, default_value_t = ReadOutArgument::SpikeCount)]
-    readout: ReadOutArgument,
+    /// What decides: most spikes, the first spike, the first to have --k spikes, or the highest membrane potential of an output that does not spike; where it
+    /// is not given most spikes, or the potentials of a network of 'convert --output potential'
+    #[arg(long, value_enum)]
+    readout: Option<ReadOutArgument>,
     /// Spikes that decide, with --readout k_spikes
     #[arg(long, value_name = "K", required_if_eq("readout", "k_spikes"))]
     k: Option<NonZeroU32>,
@@ -72,16 +74,37 @@ enum ReadOutArgument {
     MembranePotential,
 }
 
+impl std::fmt::Display for ReadOutArgument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
 impl DecisionArguments {
     /// Most spikes; with more than 1, how often the right class is among the first so many.
     pub fn top(top_k: u32) -> Self {
         Self { top_k: NonZeroU32::new(top_k).filter(|n| n.get() > 1), ..Self::default() }
     }
 
+    /// What decides on an output of some form: what was asked for, or what suits it.
+    ///
+    /// # Errors
+    /// Where spikes are asked of an output that has none.
+    fn readout(&self, form: OutputForm) -> Result<ReadOutArgument> {
+        let suiting = if form.spikes() { ReadOutArgument::SpikeCount } else { ReadOutArgument::MembranePotential };
+        let readout = self.readout.unwrap_or(suiting);
+        if !form.spikes() && readout != suiting {
+            miette::bail!(
+                "--readout: expected membrane_potential, as the output was converted to gather potentials and never spikes, found {readout}"
+            );
+        }
+        Ok(readout)
+    }
+
     /// The rule; margins of potentials in parts of this threshold.
-    fn rule(&self, threshold: i32) -> ReadOut {
+    fn rule(&self, form: OutputForm, threshold: i32) -> Result<ReadOut> {
         let k = self.k.unwrap_or(NonZeroU32::MIN);
-        match self.readout {
+        Ok(match self.readout(form)? {
             ReadOutArgument::SpikeCount => {
                 // The next whole number of spikes.
                 let margin = self.confidence.map(|margin| margin.ceil().min(f64::from(u32::MAX)) as u32);
@@ -93,15 +116,17 @@ impl DecisionArguments {
                 let margin = self.confidence.map(|margin| ((margin * f64::from(threshold)) as i64).max(1));
                 ReadOut::MembranePotential { margin }
             }
-        }
+        })
     }
 
     /// Refuses what does not go together.
     fn check(&self) -> Result<()> {
-        if self.k.is_some() && self.readout != ReadOutArgument::KSpikes {
+        if self.k.is_some() && self.readout != Some(ReadOutArgument::KSpikes) {
             miette::bail!("--k goes with --readout k_spikes");
         }
-        if self.confidence.is_some() && matches!(self.readout, ReadOutArgument::FirstSpike | ReadOutArgument::KSpikes) {
+        if self.confidence.is_some()
+            && matches!(self.readout, Some(ReadOutArgument::FirstSpike | ReadOutArgument::KSpikes))
+        {
             miette::bail!(
                 "--confidence goes with --readout spike_count and membrane_potential; first spikes decide by themselves"
             );
@@ -142,6 +167,7 @@ pub struct Settings {
 pub struct Figures {
     clock: Clock,
     read_out: ReadOut,
+    readout: ReadOutArgument,
     top_k: Option<usize>,
     skip: usize,
     labels: Vec<usize>,
@@ -179,7 +205,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["mode"] = json!(arguments.mode.to_possible_value().map(|value| value.get_name().to_string()));
     parameters["samples"] = json!(figures.labels.len());
     parameters["dt"] = json!(settings.clocked);
-    parameters["readout"] = json!(decision.readout.to_possible_value().map(|value| value.get_name().to_string()));
+    parameters["readout"] = json!(figures.readout.to_string());
     parameters["k"] = json!(decision.k);
     parameters["confidence"] = json!(decision.confidence);
     parameters["top_k"] = json!(decision.top_k);
@@ -189,7 +215,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// Runs test samples through a converted network.
 pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figures> {
     let mut subject = Subject::open(netdir)?;
-    let read_out = settings.decision.rule(subject.output_threshold());
+    let form = subject.manifest.output.form;
+    let read_out = settings.decision.rule(form, subject.output_threshold())?;
     if matches!(read_out, ReadOut::MembranePotential { .. }) {
         subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
     }
@@ -208,6 +235,7 @@ pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figur
         clocked: settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?,
         clock: settings.clock,
         read_out,
+        readout: settings.decision.readout(form)?,
         top_k: settings.decision.top_k.map(|n| n.get() as usize),
         skip: settings.skip,
         labels,

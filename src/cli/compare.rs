@@ -116,6 +116,11 @@ impl Opened {
 
     fn converted(converted: Converted, presentation: &Presentation) -> Self {
         let Converted { subject, trial, inputs } = converted;
+        if subject.deciding_spikes().is_none() {
+            eprintln!(
+                "warning: the output gathers potentials and never spikes, so spikes are compared, and no decisions"
+            );
+        }
         let (manifest_layers, layers) = Layer::of_manifest(&subject.network, &subject.manifest).into_iter().unzip();
         Self {
             network: subject.network.clone(),
@@ -125,7 +130,7 @@ impl Opened {
                 first: presentation.skip,
                 layout: subject.layout.clone(),
             },
-            output: Some((subject.output, subject.manifest.output.classes)),
+            output: subject.deciding_spikes(),
             labels: Some(trial.samples.y),
             analog: trial.analog,
             subject: Some(subject),

@@ -17,7 +17,8 @@ use megasim::convert::parsed::{LayerKind, Role};
 use megasim::convert::quantize::{DEFAULT_TICKS_PER_MS, Quantization};
 use megasim::convert::scales::Scales;
 use megasim::convert::{
-    self, Format as NetfileFormat, Normalized, Options, Precision, Preset, Rules, Weighting, normalize,
+    self, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, Normalized, Options, OutputForm, Precision, Preset, Rules,
+    Weighting, normalize,
 };
 use megasim::dataset::{Dataset, Format, NORMALIZATION_SAMPLES};
 use megasim::network::Reset;
@@ -73,6 +74,12 @@ pub struct Arguments {
     reset: Option<ResetArgument>,
     #[command(flatten)]
     rules: RuleArguments,
+    /// What the output does: fire at its rates above 0, draw with a softmax clock, fire spikes of both signs, or gather potentials and never fire
+    #[arg(long, value_enum, default_value_t = OutputArgument::Relu)]
+    output: OutputArgument,
+    /// With --output softmax: how often a second the class with the highest potential fires; 300 where not given
+    #[arg(long, value_name = "HZ", value_parser = positive)]
+    softmax_clock: Option<f64>,
     /// Threshold of the neurons, before scaling
     #[arg(long, value_name = "V", default_value_t = 1.0, value_parser = positive)]
     v_thresh: f64,
@@ -128,6 +135,26 @@ enum PresetArgument {
     Annarchy,
     /// The same with the output's threshold lowered too, as its manual has it
     AnnarchyManual,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputArgument {
+    Relu,
+    Softmax,
+    Signed,
+    Potential,
+}
+
+impl OutputArgument {
+    fn form(self) -> OutputForm {
+        match self {
+            Self::Relu => OutputForm::Relu,
+            Self::Softmax => OutputForm::Softmax,
+            Self::Signed => OutputForm::Signed,
+            Self::Potential => OutputForm::Potential,
+        }
+    }
 }
 
 /// `--weighting`.
@@ -229,6 +256,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if reset == Reset::ToRest && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
+    if arguments.softmax_clock.is_some() && arguments.output != OutputArgument::Softmax {
+        miette::bail!("--softmax-clock goes with --output softmax");
+    }
     let replace = Replace::when(arguments.force);
     if let Some(path) = &arguments.save_scales {
         whole::check_file(path, replace).map_err(report)?;
@@ -248,9 +278,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             ticks_per_ms: arguments.ticks_per_ms,
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
+        output: arguments.output.form(),
+        softmax_clock: arguments.softmax_clock.unwrap_or(DEFAULT_SOFTMAX_CLOCK),
         max_to_average: arguments.max_to_average,
         rules,
-        ..Options::default()
     };
     let mut settings = arguments.settings.as_deref().map(settings::read).transpose()?.unwrap_or_default();
     settings.extend(arguments.set.iter().cloned());

@@ -3,9 +3,11 @@
 use super::diagnostic::report;
 use super::presentation::count;
 use super::results::Results;
+use super::tables::{boxed, percent};
 use super::{features, print};
 use clap::Args;
 use comfy_table::Table;
+use megasim::ann::score::{ClassScore, Score};
 use megasim::ann::{forward, import};
 use megasim::dataset::{Dataset, Format};
 use serde_json::json;
@@ -25,6 +27,12 @@ pub struct Arguments {
     /// Take only the first N test samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     samples: Option<u64>,
+    /// How often the right class is among the first N, besides
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    top_k: Option<u32>,
+    /// Show precision and recall of each class, besides
+    #[arg(long)]
+    per_class: bool,
     #[command(flatten)]
     results: Results,
 }
@@ -34,6 +42,11 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let results = &arguments.results;
     results.check()?;
     if features::is_model(&arguments.model) {
+        if arguments.top_k.is_some() || arguments.per_class {
+            miette::bail!(
+                "--top-k and --per-class go with trained networks of other libraries; a model of 'megasim train' gives one class"
+            );
+        }
         let Arguments { model, data, samples, .. } = arguments;
         let (json, replace) = (results.json.as_deref(), results.replace());
         return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
@@ -45,9 +58,8 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let samples = data.test(&format, 0, samples).map_err(report)?;
     super::subject::warn_of_values(&samples.x, "test samples");
     let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;
-    let right = forward::classes(outputs.view()).iter().zip(&samples.y).filter(|(found, label)| found == label).count();
-    let total = samples.y.len();
-    let accuracy = right as f64 / total as f64;
+    let score = Score::new(outputs.view(), &samples.y);
+    let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());
 
     let mut table = Table::new();
     let library = format!("{} {}", model.source.library, model.source.version.as_deref().unwrap_or(""));
@@ -56,11 +68,34 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     table.add_row(vec!["input".to_string(), format!("{}, {} classes", model.input_shape(), model.classes())]);
     table.add_row(vec!["test samples".to_string(), total.to_string()]);
     table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
-    let figures = json!({ "samples": total, "accuracy": accuracy });
+    let classes = score.classes().iter().map(|class| {
+        let ClassScore { samples, taken, right } = class;
+        json!({ "samples": samples, "taken": taken, "right": right, "precision": class.precision(), "recall": class.recall() })
+    });
+    let mut figures = json!({ "samples": total, "accuracy": accuracy, "classes": classes.collect::<Vec<_>>() });
+    if let Some(k) = arguments.top_k {
+        let right = score.top(k as usize);
+        let share = right as f64 / total as f64;
+        table.add_row(vec![format!("among the first {k}"), format!("{:.2} % ({right} of {total})", 100.0 * share)]);
+        figures["top_k"] = json!({ "k": k, "accuracy": share });
+    }
     let mut inputs = vec![arguments.model.clone()];
     inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
     inputs.extend(data.test_files());
-    results.write(&figures, &inputs, None, json!({ "samples": total }))?;
+    results.write(&figures, &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
     print(&format!("{table}\n"));
+    if arguments.per_class {
+        print(&format!("{}\n", per_class(&score)));
+    }
     Ok(())
+}
+
+/// Precision: of those taken for a class, the share that is of it. Recall: of those that are of it, the share that is found.
+fn per_class(score: &Score) -> Table {
+    let share = |share: Option<f64>| share.map_or("-".into(), percent);
+    let rows = score.classes().iter().enumerate().map(|(number, class)| {
+        let counts = [number, class.samples, class.taken, class.right].map(|n| n.to_string());
+        counts.into_iter().chain([share(class.precision()), share(class.recall())]).collect()
+    });
+    boxed(&["class", "samples", "taken for it", "right", "precision", "recall"], rows.collect::<Vec<_>>())
 }

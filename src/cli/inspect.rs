@@ -90,6 +90,7 @@ fn layers(
     let mut options = Options::default();
     if let Some(manifest) = manifest {
         options.max_to_average = manifest.conversion.max_to_average;
+        options.output = manifest.output.form;
     }
     let parsed = convert::parse(graph, &options)?;
     let sizes = diagnose::sizes(&parsed);

@@ -116,6 +116,10 @@ impl Opened {
         let Some(tick) = Duration::part_of_a_ms(clock.ticks_per_ms) else {
             bail!("--ticks-per-ms: expected a number that divides 10^12, so that a tick is whole femtoseconds");
         };
+        let decides = converted.subject.deciding_spikes();
+        if decides.is_none() {
+            eprintln!("warning: the output gathers potentials and never spikes, so no decisions are told");
+        }
         let Converted { subject: Subject { manifest, network, layout, output, .. }, trial, inputs } = converted;
         let input: Vec<NodeId> = layout.nodes(&network).collect();
         let layers = ModuleLayer::of_manifest(&network, &manifest);
@@ -130,8 +134,9 @@ impl Opened {
                 layout: Box::new(layout),
                 code: presentation.code(),
             },
-            output: Some((output, manifest.output.classes)),
-            labels: Some(trial.samples.y),
+            output: decides.or(Some((output, 0))),
+            // Potentials, which no machine reports, decide nothing here.
+            labels: decides.map(|_| trial.samples.y),
             tick: Some(tick),
             until: Some(clock.ticks()),
             inputs,

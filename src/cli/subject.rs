@@ -7,7 +7,8 @@ use super::run;
 use clap::Args;
 use megasim::ann::import::Model;
 use megasim::ann::{forward, import};
-use megasim::convert::{Manifest, manifest};
+use megasim::convert::manifest::{self, OutputLayer};
+use megasim::convert::{Manifest, Quantization};
 use megasim::dataset::{self, Dataset, Format, Samples};
 use megasim::encode::{Clock, Code, Layout};
 use megasim::netfile::{self, Netfiles};
@@ -202,10 +203,21 @@ impl Subject {
         Ok(Self { manifest, network, model, layout, output })
     }
 
-    /// `THplus` of the output, in scaled integers.
+    /// `THplus` of the output, in scaled integers; of one that never spikes, what it would be.
     pub fn output_threshold(&self) -> i32 {
+        let options = self.manifest.options();
+        if !options.output.spikes() {
+            let Quantization { threshold, .. } = options.quantization;
+            return options.quantization.integer("output", "threshold", threshold).unwrap_or(i32::MAX);
+        }
         let Driver::Module(module) = self.network.nodes()[self.output.index()].driver else { return 1 };
         self.network.modules()[module.index()].kind.neurons().map_or(1, |(_, neurons, _)| neurons.threshold_plus)
+    }
+
+    /// The node that decides by its spikes, and its classes; none where potentials decide.
+    pub fn deciding_spikes(&self) -> Option<(NodeId, usize)> {
+        let OutputLayer { form, classes, .. } = self.manifest.output;
+        form.spikes().then_some((self.output, classes))
     }
 
     /// Test samples, and what the trained network says of them.

@@ -81,6 +81,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let points = points(arguments)?;
     let subject = Subject::open(netdir)?;
     let dataset = Dataset::open(data).map_err(report)?;
+    if subject.deciding_spikes().is_none() {
+        bail!(
+            "{}: expected an output that spikes, found one that gathers potentials ('convert --output potential'), which classify reads",
+            netdir.display()
+        );
+    }
     let trial = subject.trial(&dataset, presentation.skip(), presentation.samples())?;
     let files = Files::open(arguments, &dataset, trial.samples.y.len(), replace)?;
     let axes: Vec<Axis> = arguments

@@ -8,7 +8,7 @@ use super::{print, provenance};
 use clap::Args;
 use megasim::ann::import;
 use megasim::convert::quantize::Quantization;
-use megasim::convert::{Options, Rules, Weighting};
+use megasim::convert::{Options, OutputForm, Rules, Weighting};
 use megasim::encode::{Clock, Code, Poisson, Regular};
 use megasim::toolbox::{Configuration, Swept};
 use megasim::whole::{self, Replace};
@@ -111,6 +111,12 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
                 ticks_per_ms: it.ticks_per_ms,
                 ..Quantization::default()
             },
+            output: if model.graph.ends_in_softmax() && !it.softmax_to_relu {
+                OutputForm::Softmax
+            } else {
+                OutputForm::Relu
+            },
+            softmax_clock: it.softmax_clockrate,
             max_to_average: it.max2avg_pool,
             rules,
             ..Options::default()

@@ -4,7 +4,7 @@ use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
 use super::scales::Scales;
-use super::{Options, Quantization, Rules, emit, shape_numbers};
+use super::{DEFAULT_SOFTMAX_CLOCK, Options, OutputForm, Quantization, Rules, emit, shape_numbers};
 use crate::encode::{self, Layout};
 use crate::netfile::FileNames;
 use crate::network::{ModuleId, Network, NodeId, Reset};
@@ -59,6 +59,9 @@ pub struct Manifest {
     /// Node whose control events, one a millisecond, make the masks of convolution and pooling act; none where no layer has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_clock: Option<String>,
+    /// The clock of a softmax output; none where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub softmax_clock: Option<SoftmaxClock>,
     /// Node that resets all modules.
     pub reset_event: String,
     /// How the weights were made.
@@ -113,6 +116,19 @@ pub struct OutputLayer {
     pub node: String,
     /// How many classes there are.
     pub classes: usize,
+    /// What its neurons do, and so where the answer is to be read.
+    #[serde(default, skip_serializing_if = "OutputForm::is_default")]
+    pub form: OutputForm,
+}
+
+/// What makes a softmax output spike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoftmaxClock {
+    /// Node whose control events do it.
+    pub node: String,
+    /// Events a second.
+    pub rate: f64,
 }
 
 /// One layer of a converted network.
@@ -224,6 +240,7 @@ impl Manifest {
         let output = OutputLayer {
             node: emitted.layers.last().and_then(|nodes| nodes.first()).map(node).unwrap_or_default(),
             classes: parsed.layers.last().map_or(0, |layer| layer.shape.len()),
+            form: options.output,
         };
         Self {
             format: FORMAT,
@@ -238,6 +255,10 @@ impl Manifest {
             layers,
             bias_clock: emitted.bias_clock.as_ref().map(node),
             mask_clock: emitted.mask_clock.as_ref().map(node),
+            softmax_clock: emitted
+                .control
+                .as_ref()
+                .map(|control| SoftmaxClock { node: node(control), rate: options.softmax_clock }),
             reset_event: node(&emitted.reset),
             conversion: Conversion {
                 percentile: options.percentile,
@@ -275,6 +296,11 @@ impl Manifest {
         if addresses == 0 || addresses != manifest.input.order.as_ref().map_or(addresses, Vec::len) {
             return Err(parse("expected an input order as long as the input".into()));
         }
+        if let Some(SoftmaxClock { rate, .. }) = manifest.softmax_clock
+            && !(rate.is_finite() && rate > 0.0)
+        {
+            return Err(parse(format!("expected a softmax clock of more than 0 events a second, found {rate}")));
+        }
         if manifest.input.order.iter().flatten().any(|&number| number >= addresses) {
             return Err(parse("expected an input order within the input".into()));
         }
@@ -306,9 +332,10 @@ impl Manifest {
                 ticks_per_ms: of.ticks_per_ms,
             },
             format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
+            output: self.output.form,
+            softmax_clock: self.softmax_clock.as_ref().map_or(DEFAULT_SOFTMAX_CLOCK, |clock| clock.rate),
             max_to_average: of.max_to_average,
             rules: of.rules.clone(),
-            ..Options::default()
         }
     }
 
@@ -319,7 +346,8 @@ impl Manifest {
     pub fn layout(&self, network: &Network) -> Result<Layout, encode::Error> {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
-            .with_mask_clock(network, self.mask_clock.as_deref())
+            .with_mask_clock(network, self.mask_clock.as_deref())?
+            .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))
     }
 
     /// The output node.

@@ -53,6 +53,8 @@ pub struct Options {
     pub format: Format,
     /// What the neurons of the output do.
     pub output: OutputForm,
+    /// Of a softmax output: control events a second, at each of which a neuron fires.
+    pub softmax_clock: f64,
     /// Averages take the place of maximum pooling.
     pub max_to_average: bool,
     /// Rules beyond layers and weights.
@@ -69,11 +71,15 @@ impl Default for Options {
             quantization: Quantization::default(),
             format: Format::Extended,
             output: OutputForm::default(),
+            softmax_clock: DEFAULT_SOFTMAX_CLOCK,
             max_to_average: false,
             rules: Rules::default(),
         }
     }
 }
+
+/// Control events a second of a softmax output where nothing else is asked for; SNN toolbox's default.
+pub const DEFAULT_SOFTMAX_CLOCK: f64 = 300.0;
 
 /// Why a network could not be converted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -99,6 +105,8 @@ pub struct Converted {
     pub normalized: Normalized,
     /// The modules.
     pub emitted: Emitted,
+    /// Of a softmax output: control events a second.
+    pub softmax_clock: f64,
 }
 
 /// Converts an analog network; `samples` is the normalisation set, `(samples, numbers)`, maps in the order `(channels,
@@ -169,7 +177,7 @@ pub fn finish(mut normalized: Normalized, options: &Options) -> Result<Converted
     options.precision.round(&mut normalized.parsed);
     let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
     let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;
-    Ok(Converted { normalized, emitted })
+    Ok(Converted { normalized, emitted, softmax_clock: options.softmax_clock })
 }
 
 impl Converted {
@@ -178,14 +186,17 @@ impl Converted {
     /// # Errors
     /// None for a network from [`convert`], whose sources are its inputs.
     pub fn layout(&self) -> Result<Layout, encode::Error> {
-        let Emitted { network, input, bias_clock, .. } = &self.emitted;
+        let Emitted { network, input, bias_clock, control, .. } = &self.emitted;
         let name = |node: &NodeId| network.nodes()[node.index()].name.clone();
         let nodes: Vec<String> = input.iter().map(name).collect();
         let parsed = &self.normalized.parsed;
         let bias_clock = bias_clock.as_ref().map(name);
         let order = parsed.input_order.clone();
         let layout = Layout::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
-        layout.with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())
+        let control = control.as_ref().map(name);
+        layout
+            .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
+            .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))
     }
 
     /// The output node: its addresses are the classes.

@@ -21,6 +21,7 @@ mod weights;
 
 use super::parsed::{LayerKind, Parsed, ParsedLayer, Role, Source, Windows};
 use crate::ann::graph::{AxisOrder, Graph, Layer, LayerId, Operation, Padding, Pooling, Shape};
+use serde::{Deserialize, Serialize};
 use value::{Affine, Content, Linear, Places, Spikes, Value};
 
 /// A layer that has no spiking form.
@@ -43,11 +44,12 @@ fn unsupported(layer: &Layer, reason: impl Into<String>) -> Unsupported {
 const MAX_DIAGONAL: usize = 4096;
 
 /// What the neurons of the output do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OutputForm {
     /// They fire at the rate of a positive output; negative outputs are silent.
     #[default]
-    Rate,
+    Relu,
     /// They fire negative spikes for negative outputs.
     Signed,
     /// They never fire; the decision is read from their potentials.
@@ -57,9 +59,19 @@ pub enum OutputForm {
 }
 
 impl OutputForm {
+    /// Whether the answer is in spikes; else it is in membrane potentials.
+    pub fn spikes(self) -> bool {
+        self != Self::Potential
+    }
+
+    /// Whether neurons fire at the rate of a positive output, as where nothing else is asked for.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     fn role(self) -> Role {
         match self {
-            Self::Rate => Role::Rectifier,
+            Self::Relu => Role::Rectifier,
             Self::Signed => Role::Signed,
             Self::Potential => Role::Accumulator,
             Self::Softmax => Role::Softmax,
@@ -104,7 +116,7 @@ pub fn max_to_average(graph: &Graph) -> Graph {
 /// # Errors
 /// The first layer that has no spiking form.
 pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
-    simplify_for(graph, OutputForm::Rate)
+    simplify_for(graph, OutputForm::Relu)
 }
 
 /// Parses a graph with an output of this form.
@@ -355,7 +367,7 @@ impl Walk<'_> {
             self.population(linear, form.role());
             return Ok(());
         };
-        if form != OutputForm::Rate {
+        if form != OutputForm::Relu {
             self.expect_rectified(&value, layer)?;
         }
         let n = value.shape.len();
@@ -367,7 +379,7 @@ impl Walk<'_> {
             }
             Content::Sum(terms)
                 if ordered
-                    && form == OutputForm::Rate
+                    && form == OutputForm::Relu
                     && matches!(&terms[..], [Spikes { source: Source::Layer(k), affine: None, .. }] if k + 1 == self.parsed.layers.len()) =>
                 {}
             _ => {

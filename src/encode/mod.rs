@@ -116,7 +116,7 @@ fn spikes_per_ms(value: f32, input_rate: f64) -> f64 {
 }
 
 /// Which source takes which spikes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     sources: usize,
     maps: Vec<usize>,
@@ -125,6 +125,8 @@ pub struct Layout {
     order: Option<Vec<usize>>,
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
+    /// The source, and its control events a second.
+    softmax_clock: Option<(usize, f64)>,
 }
 
 /// A layout that does not fit its network.
@@ -170,11 +172,7 @@ impl Layout {
         order: Option<Vec<usize>>,
         bias_clock: Option<&str>,
     ) -> Result<Self, Error> {
-        let source = |name: &str| {
-            let node = network.node_named(name);
-            let position = node.and_then(|node| network.sources().iter().position(|&source: &NodeId| source == node));
-            position.ok_or_else(|| Error::NotASource(name.into()))
-        };
+        let source = |name: &str| source(network, name);
         let fault = || Error::Shape { nodes: nodes.len(), shape: shape.to_vec() };
         let (maps, height, width) = match *shape {
             [n] => (1, 1, n),
@@ -195,6 +193,7 @@ impl Layout {
             order,
             bias_clock: bias_clock.map(source).transpose()?,
             mask_clock: None,
+            softmax_clock: None,
         })
     }
 
@@ -203,12 +202,16 @@ impl Layout {
     /// # Errors
     /// If the node is none of the network's sources.
     pub fn with_mask_clock(mut self, network: &Network, node: Option<&str>) -> Result<Self, Error> {
-        let source = |name: &str| {
-            let node = network.node_named(name);
-            let position = node.and_then(|node| network.sources().iter().position(|&source: &NodeId| source == node));
-            position.ok_or_else(|| Error::NotASource(name.into()))
-        };
-        self.mask_clock = node.map(source).transpose()?;
+        self.mask_clock = node.map(|node| source(network, node)).transpose()?;
+        Ok(self)
+    }
+
+    /// The same with a source at whose control events a softmax output spikes, so many a second and evenly spaced ([`softmax_clock`]).
+    ///
+    /// # Errors
+    /// If the node is none of the network's sources.
+    pub fn with_softmax_clock(mut self, network: &Network, clock: Option<(&str, f64)>) -> Result<Self, Error> {
+        self.softmax_clock = clock.map(|(node, rate)| Ok((source(network, node)?, rate))).transpose()?;
         Ok(self)
     }
 
@@ -313,6 +316,9 @@ impl Encoder {
             let controls = (0..Tick::from(clock.duration)).map(|k| StimulusEvent::control(k * ms + ms - 1));
             stimuli[source] = Stimulus::from_events(controls);
         }
+        if let Some((source, rate)) = layout.softmax_clock {
+            stimuli[source] = softmax_clock(rate, clock);
+        }
         stimuli
     }
 }
@@ -327,6 +333,21 @@ pub fn bias_clock(period: f64, clock: Clock) -> Stimulus {
         polarity: Polarity::Positive,
     });
     Stimulus::from_events(events)
+}
+
+/// Control events at a rate in hertz, evenly spaced, each at the last tick of its period; no more than one a tick.
+pub fn softmax_clock(rate: f64, clock: Clock) -> Stimulus {
+    let period = (1000.0 * f64::from(clock.ticks_per_ms) / rate).max(1.0);
+    let ticks = (1..).map(|k| (f64::from(k) * period) as Tick - 1);
+    let events = ticks.take_while(|&tick| tick < clock.ticks()).map(StimulusEvent::control);
+    Stimulus::from_events(events)
+}
+
+/// Which source drives a node.
+fn source(network: &Network, name: &str) -> Result<usize, Error> {
+    let node = network.node_named(name);
+    let position = node.and_then(|node| network.sources().iter().position(|&source: &NodeId| source == node));
+    position.ok_or_else(|| Error::NotASource(name.into()))
 }
 
 #[cfg(test)]
@@ -413,5 +434,15 @@ pub(crate) mod tests {
         let clock = Clock { duration: 4, ticks_per_ms: 10 };
         assert_eq!(bias_clock(1.0, clock).t_pre(), [0, 10, 20, 30]);
         assert_eq!(bias_clock(2.0, clock).t_pre(), [0, 20]);
+    }
+
+    #[test]
+    fn the_softmax_clock_ticks_at_the_end_of_each_period() {
+        let clock = Clock { duration: 10, ticks_per_ms: 2 };
+        assert_eq!(softmax_clock(300.0, clock).t_pre(), [5, 12, 19]);
+        assert_eq!(softmax_clock(1000.0, clock).len(), 10);
+        assert_eq!(softmax_clock(1e9, clock).len(), 20);
+        assert_eq!(softmax_clock(1.0, clock).len(), 0);
+        assert_eq!(softmax_clock(300.0, clock).event(0), StimulusEvent::control(5));
     }
 }

@@ -1,6 +1,7 @@
 //! When a decision falls, as output spikes come.
 
 use crate::network::{EventLog, Polarity, Tick};
+use crate::readout::Tally;
 
 /// Times of decisions, in ticks; the class with the most spikes so far leads, as in [`readout::most_spikes`](crate::readout::most_spikes).
 ///
@@ -31,22 +32,18 @@ pub struct Decisions {
 impl Decisions {
     /// Of the events of an output node.
     pub fn of(log: &EventLog, classes: usize, label: Option<usize>) -> Self {
-        let mut counts: Vec<(u64, Tick)> = vec![(0, 0); classes];
+        let mut tally = Tally::new(classes);
         let mut decisions = Self::default();
         for ((&x, &polarity), &time) in log.x.iter().zip(&log.polarity).zip(&log.t_rqst) {
-            if polarity != Polarity::Positive {
+            if polarity != Polarity::Reset {
+                decisions.first_spike.get_or_insert(time);
+            }
+            if tally.add(x, polarity, time).is_none() {
                 continue;
             }
-            decisions.first_spike.get_or_insert(time);
-            let Some(class) = usize::try_from(x).ok().filter(|&class| class < classes) else { continue };
-            counts[class] = (counts[class].0 + 1, time);
-            // More spikes lead; of as many, those that came first; of these, the lowest class.
-            let leads = decisions.decision.is_none_or(|leader| {
-                let rank = |class: usize| (std::cmp::Reverse(counts[class].0), counts[class].1, class);
-                rank(class) < rank(leader)
-            });
-            if leads && decisions.decision != Some(class) {
-                decisions.decision = Some(class);
+            let leader = tally.leader();
+            if leader != decisions.decision {
+                decisions.decision = leader;
                 decisions.settled = Some(time);
             }
             if decisions.decision == label {
@@ -66,11 +63,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_last_leader_is_the_read_out(mut spikes in prop::collection::vec((0i64..12, -1i32..5), 0..40)) {
-            spikes.sort_by_key(|&(t, _)| t);
+        fn the_last_leader_is_the_read_out(mut spikes in prop::collection::vec((0i64..12, -1i32..5, -4i32..20), 0..40)) {
+            spikes.sort_by_key(|&(t, ..)| t);
             let mut log = EventLog::default();
-            for &(t, x) in &spikes {
-                log.push(StimulusEvent { t_pre: t, x, y: 0, polarity: Polarity::Positive }, t, t);
+            let event = |(t_pre, x, sign): (Tick, i32, i32)| {
+                let polarity = if sign < 0 { Polarity::Negative } else { Polarity::Positive };
+                StimulusEvent { t_pre, x, y: 0, polarity }
+            };
+            for &spike in &spikes {
+                log.push(event(spike), spike.0, spike.0);
             }
             let decisions = Decisions::of(&log, 4, Some(1));
             prop_assert_eq!(decisions.decision, most_spikes(&log, 4));
@@ -78,8 +79,8 @@ mod tests {
             if let Some(settled) = decisions.settled {
                 let upto = |last: Tick| {
                     let mut log = EventLog::default();
-                    for &(t, x) in spikes.iter().filter(|&&(t, _)| t <= last) {
-                        log.push(StimulusEvent { t_pre: t, x, y: 0, polarity: Polarity::Positive }, t, t);
+                    for &spike in spikes.iter().filter(|&&(t, ..)| t <= last) {
+                        log.push(event(spike), spike.0, spike.0);
                     }
                     most_spikes(&log, 4)
                 };
