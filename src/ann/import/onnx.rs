@@ -3,16 +3,20 @@
 //! Nodes are walked in their order. What depends on constants alone is computed on the way ([`constants`]); the rest
 //! becomes layers ([`operators`]). Only nodes that lead to the output count.
 
+mod call;
 mod constants;
 mod operators;
 mod proto;
+mod shapes;
 mod tensor;
+mod windows;
 
 use super::{Imported, ModelFile, Problem};
 use crate::ann::graph::{AxisOrder, GraphBuilder, Shape};
+use call::Call;
 use constants::Constant;
 use ndarray::Array1;
-use operators::{Call, Translation, Value, spread};
+use operators::{Translation, Value, spread};
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 use tensor::{Network, Place, Tensor};

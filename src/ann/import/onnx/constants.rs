@@ -1,7 +1,7 @@
 //! Constants of an ONNX graph: initialisers, also in files beside the model, and the folding of arithmetic over them.
 
 use super::super::{Companion, ModelFile, Problem, half};
-use super::operators::Call;
+use super::call::Call;
 use super::proto;
 use ndarray::{ArrayD, Axis, IxDyn};
 use std::path::Path;
