@@ -135,7 +135,8 @@ fn every_code_fires_only_while_shown_and_the_same_again() {
     let values: Vec<f32> = (0..60).map(|k| (k as f32 / 40.0) - 0.5).collect();
     for entry in megasim::encode::registry::ENTRIES {
         let choice: Choice = entry.name.parse().unwrap();
-        let code = choice.code(&Common { input_rate: 1000.0, seed: 7 });
+        let code =
+            choice.code(&Common { input_rate: 1000.0, seed: 7 }, Clock { duration: 70, ticks_per_ms: 3 }).unwrap();
         for clock in [Clock { duration: 70, ticks_per_ms: 3 }, Clock { duration: 1, ticks_per_ms: 1 }] {
             let run = || {
                 let mut raster = Raster::default();
@@ -167,7 +168,7 @@ fn frames_share_the_presentation() {
     raster.start(clock.ticks());
     // The second frame has only address 1.
     let choice: Choice = "latency".parse().unwrap();
-    let code = choice.code(&Common { input_rate: 1000.0, seed: 0 });
+    let code = choice.code(&Common { input_rate: 1000.0, seed: 0 }, clock).unwrap();
     code.encode_frames(&[1.0, 0.0, 0.0, 1.0], 2, 0, clock, &mut raster);
     let mut spikes = Vec::new();
     raster.in_time_order(|tick, trains| spikes.push((tick, raster.trains()[trains[0] as usize].0)));

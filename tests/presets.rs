@@ -89,7 +89,8 @@ fn converted(graph: &Graph, options: &Options) -> Converted {
 fn annarchy_mlp(path: &Path, code: &str, steps: u32) -> usize {
     let mut npz = Npz::open(path);
     let samples = npz.matrix("samples");
-    let code = code.parse::<Choice>().unwrap().code(&Common { input_rate: 1000.0, seed: 0 });
+    let clock = Clock { duration: steps, ticks_per_ms: 1 };
+    let code = code.parse::<Choice>().unwrap().code(&Common { input_rate: 1000.0, seed: 0 }, clock).unwrap();
     let mut compared = 0;
     for (variant, weighting) in [("shipped", Some(Weighting::AsTrained)), ("normalised", None)] {
         let mut builder = GraphBuilder::new("input", Shape::Features(samples.ncols()));
@@ -103,7 +104,6 @@ fn annarchy_mlp(path: &Path, code: &str, steps: u32) -> usize {
         let converted = converted(&graph, &options(Preset::Annarchy, weighting));
         let network = &converted.emitted.network;
         let layout = converted.layout().unwrap();
-        let clock = Clock { duration: steps, ticks_per_ms: 1 };
         let plan = Plan::new(network).unwrap().with_t_max(clock.ticks() - 1);
         let output = converted.output();
         let Driver::Module(module) = network.nodes()[output.index()].driver else { panic!("a module") };
@@ -180,8 +180,8 @@ fn annarchy_masks_on_a_cnn() {
         builder.add("flatten", "Flatten", Operation::Flatten { order: AxisOrder::ChannelsFirst }, &[max]).unwrap();
     relu(&mut builder, "dense", dense(npz.matrix("dense"), None), flatten);
     let graph = builder.finish().unwrap();
-    let code = "pso".parse::<Choice>().unwrap().code(&Common { input_rate: 1000.0, seed: 0 });
     let clock = Clock { duration: 120, ticks_per_ms: 1 };
+    let code = "pso".parse::<Choice>().unwrap().code(&Common { input_rate: 1000.0, seed: 0 }, clock).unwrap();
     for (name, preset) in [("annarchy", Preset::Annarchy), ("manual", Preset::AnnarchyManual)] {
         let converted = converted(&graph, &options(preset, None));
         let network = &converted.emitted.network;

@@ -189,7 +189,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let settings = Settings {
         event: arguments.mode != ModeArgument::Clocked,
         clocked: (arguments.mode != ModeArgument::Event).then_some(arguments.dt),
-        code: presentation.code(),
+        code: presentation.code()?,
         clock: presentation.clock(),
         skip: presentation.skip(),
         samples: presentation.samples(),
@@ -201,6 +201,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     let mut inputs = vec![netdir.clone()];
     inputs.extend(Dataset::open(data).map_err(report)?.test_files());
+    inputs.extend(presentation.code_file().map(Path::to_path_buf));
     let mut parameters = presentation.parameters();
     parameters["mode"] = json!(arguments.mode.to_possible_value().map(|value| value.get_name().to_string()));
     parameters["samples"] = json!(figures.labels.len());

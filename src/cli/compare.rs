@@ -235,7 +235,7 @@ struct Answer {
 
 fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     let Arguments { presentation, .. } = arguments;
-    let code = presentation.code();
+    let code = presentation.code()?;
     if code.is_current() && opened.subject.is_some() {
         bail!(
             "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"

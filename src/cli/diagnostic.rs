@@ -1,5 +1,7 @@
 //! Library errors as a person sees them: the message, and under it the source line with the place.
 
+use megasim::encode::registry;
+use megasim::located::TextError;
 use megasim::{hardware, netfile};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use std::ops::Range;
@@ -24,12 +26,26 @@ pub fn netfile(error: &netfile::Error) -> Report {
 /// The report of a fault in a hardware file, with the line at fault.
 pub fn hardware(error: &hardware::Error) -> Report {
     match error {
-        hardware::Error::Text(fault) if !fault.text.is_empty() => {
-            let label = fault.hint.clone().unwrap_or_else(|| "here".into());
-            at_line(error.to_string(), &fault.path, (fault.line, &fault.text, &fault.span), label)
-        }
+        hardware::Error::Text(fault) => located(fault),
         _ => report(error),
     }
+}
+
+/// The report of a fault in a file of a code, with the line at fault.
+pub fn code(error: &registry::Error) -> Report {
+    match error {
+        registry::Error::Text(fault) => located(fault),
+        _ => report(error),
+    }
+}
+
+/// The report of a fault with its place, with the line at fault.
+pub fn located(fault: &TextError) -> Report {
+    if fault.text.is_empty() {
+        return report(fault);
+    }
+    let label = fault.hint.clone().unwrap_or_else(|| "here".into());
+    at_line(fault.to_string(), &fault.path, (fault.line, &fault.text, &fault.span), label)
 }
 
 /// A message with one line of a file under it: its number, its text, the place in it.

@@ -1,6 +1,6 @@
 //! `megasim encode`: samples become stimulus files.
 
-use super::diagnostic::report;
+use super::diagnostic::{self, report};
 use super::presentation::{code_help, count};
 use super::subject::Subject;
 use super::{convert::positive, print, provenance};
@@ -148,7 +148,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.data.is_file() {
         return run_recording(arguments);
     }
-    let code = arguments.encode.code(&Common { input_rate: arguments.input_rate, seed: arguments.seed });
+    let clock = Clock { duration: arguments.duration, ticks_per_ms: arguments.ticks_per_ms };
+    let common = Common { input_rate: arguments.input_rate, seed: arguments.seed };
+    let code = arguments.encode.code(&common, clock).map_err(|error| diagnostic::code(&error))?;
     if code.is_current() {
         miette::bail!(
             "current code has no spikes to write; 'megasim classify --encode current' puts currents into the network"
@@ -161,7 +163,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => as_stored(&dataset, skip, samples, arguments.frames)?,
     };
     free(arguments, sources.len())?;
-    let clock = Clock { duration: arguments.duration, ticks_per_ms: arguments.ticks_per_ms };
     let mut encoder = Encoder::default();
     let mut stimuli = vec![Stimulus::new(); sources.len()];
     for (k, values) in x.rows().into_iter().enumerate() {
@@ -175,6 +176,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut inputs = dataset.test_files();
     inputs.extend(arguments.netdir.clone());
+    inputs.extend(arguments.encode.file().map(Path::to_path_buf));
     let parameters = json!({
         "encode": arguments.encode.to_string(),
         "frames": arguments.frames,

@@ -101,7 +101,7 @@ impl Opened {
             if arguments.tick.is_some() {
                 bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
             }
-            if presentation.code().is_current() {
+            if presentation.code()?.is_current() {
                 bail!("--encode: values as currents have no input events, whose times this study is about");
             }
         }
@@ -132,7 +132,7 @@ impl Opened {
                 values: trial.samples.x,
                 first: presentation.skip,
                 layout: Box::new(layout),
-                code: presentation.code(),
+                code: presentation.code()?,
             },
             output: decides.or(Some((output, 0))),
             // Potentials, which no machine reports, decide nothing here.

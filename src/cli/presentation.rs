@@ -1,10 +1,13 @@
 //! How samples are shown, and by how many threads: the options that `classify` and all studies share.
 
 use super::convert::positive;
+use super::diagnostic;
 use clap::Args;
 use megasim::encode::registry::{self, Choice, Common};
 use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS};
+use miette::Result;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Which samples, for how long, as what spikes.
 #[derive(Debug, Clone, Args)]
@@ -68,8 +71,17 @@ pub fn count(n: u64) -> usize {
 
 impl Presentation {
     /// The code, with its rate and seed.
-    pub fn code(&self) -> Box<dyn Code> {
-        self.encode.code(&Common { input_rate: self.input_rate, seed: self.seed })
+    ///
+    /// # Errors
+    /// If it is a file that makes no code.
+    pub fn code(&self) -> Result<Box<dyn Code>> {
+        let common = Common { input_rate: self.input_rate, seed: self.seed };
+        self.encode.code(&common, self.clock()).map_err(|error| diagnostic::code(&error))
+    }
+
+    /// The file of equations that holds the code, if it is not built in: an input of the run.
+    pub fn code_file(&self) -> Option<&Path> {
+        self.encode.file()
     }
 
     /// The code as it was asked for.
@@ -100,7 +112,7 @@ impl Presentation {
             "duration": self.duration,
             "encode": self.encode.to_string(),
             "input_rate": self.input_rate,
-            "bias_period_ms": self.code().bias_period(self.clock()),
+            "bias_period_ms": self.code().ok().map(|code| code.bias_period(self.clock())),
             "ticks_per_ms": self.ticks_per_ms,
         })
     }

@@ -317,7 +317,7 @@ impl Work<'_> {
         for setting in &conditions.settings {
             setting.apply(&mut network)?;
         }
-        let code = presentation.code();
+        let code = presentation.code()?;
         if code.is_current() {
             bail!(
                 "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"

@@ -1,10 +1,16 @@
 //! The codes by name, with their parameters: what `--encode` says.
 //!
-//! A code is asked for as `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, for example `pso` or `pso:max_f=200,k=4`.
+//! A code is asked for as `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, for example `pso` or `pso:max_f=200,k=4`; one of one's own by its file, for example
+//! `mine.toml` or `mine.toml:max_f=200`.
 
 use super::latency::{Latency, Scale};
-use super::{Burst, Code, Cpn, Current, Delta, Izhikevich, Poisson, Pso, Rank, Regular, Ttfs};
+use super::{
+    Burst, Clock, Code, Cpn, Current, Delta, Equations, Izhikevich, NotANumber, Poisson, Pso, Rank, Regular, Ttfs,
+};
+use crate::located::TextError;
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What all codes share.
@@ -190,31 +196,75 @@ pub const ENTRIES: &[Entry] = &[
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Choice {
-    entry: &'static Entry,
-    values: Vec<f64>,
+pub struct Choice(Chosen);
+
+#[derive(Debug, Clone)]
+enum Chosen {
+    BuiltIn { entry: &'static Entry, values: Vec<f64> },
+    File { path: PathBuf, given: Vec<(String, String)> },
+}
+
+/// A file of equations that is no code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be read.
+    #[error("{path}: cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in it is wrong.
+    #[error(transparent)]
+    Text(Box<TextError>),
+    /// It does not stay with numbers.
+    #[error(transparent)]
+    NotANumber(#[from] NotANumber),
 }
 
 impl Choice {
-    /// The name without parameters.
-    pub fn name(&self) -> &'static str {
-        self.entry.name
+    /// The code. A file is read, and tried on grey values for as long as a sample is shown.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or makes no code.
+    pub fn code(&self, common: &Common, clock: Clock) -> Result<Box<dyn Code>, Error> {
+        match &self.0 {
+            Chosen::BuiltIn { entry, values } => Ok((entry.make)(values, common)),
+            Chosen::File { path, given } => {
+                let text =
+                    std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+                let code = Equations::parse(path, &text, given, common.seed).map_err(Error::Text)?;
+                code.check(clock)?;
+                Ok(Box::new(code))
+            }
+        }
     }
 
-    /// The code.
-    pub fn code(&self, common: &Common) -> Box<dyn Code> {
-        (self.entry.make)(&self.values, common)
+    /// The file that holds it, if it is not built in.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Chosen::BuiltIn { .. } => None,
+            Chosen::File { path, .. } => Some(path),
+        }
     }
 }
 
-/// Name and all parameters, in the form in which they are asked for.
+/// Name and parameters, in the form in which they are asked for: all of a built-in code, of a file those given.
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.entry.name)?;
-        for (k, (parameter, value)) in self.entry.parameters.iter().zip(&self.values).enumerate() {
-            write!(f, "{}{}={value}", if k == 0 { ':' } else { ',' }, parameter.key)?;
-        }
-        Ok(())
+        let pairs: Vec<String> = match &self.0 {
+            Chosen::BuiltIn { entry, values } => {
+                f.write_str(entry.name)?;
+                let pairs = entry.parameters.iter().zip(values);
+                pairs.map(|(parameter, value)| format!("{}={value}", parameter.key)).collect()
+            }
+            Chosen::File { path, given } => {
+                write!(f, "{}", path.display())?;
+                given.iter().map(|(key, value)| format!("{key}={value}")).collect()
+            }
+        };
+        if pairs.is_empty() { Ok(()) } else { write!(f, ":{}", pairs.join(",")) }
     }
 }
 
@@ -222,10 +272,23 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(end) = text.rfind(".toml").map(|at| at + ".toml".len())
+            && (end == text.len() || text[end..].starts_with(':'))
+        {
+            let pairs = text[end..].strip_prefix(':').into_iter().flat_map(|given| given.split(','));
+            let given = pairs.map(|pair| match pair.split_once('=') {
+                Some((key, value)) if value.parse::<f64>().is_ok() => Ok((key.to_string(), value.to_string())),
+                _ => Err(format!("{}: expected KEY=NUMBER, found '{pair}'", &text[..end])),
+            });
+            return Ok(Self(Chosen::File { path: text[..end].into(), given: given.collect::<Result<_, _>>()? }));
+        }
         let (name, given) = text.split_once(':').map_or((text, None), |(name, given)| (name, Some(given)));
         let Some(entry) = ENTRIES.iter().find(|entry| entry.name == name) else {
             let names: Vec<_> = ENTRIES.iter().map(|entry| entry.name).collect();
-            return Err(format!("expected a code ({}), found '{name}'", names.join(", ")));
+            return Err(format!(
+                "expected a code ({}), or a file of equations (.toml), found '{name}'",
+                names.join(", ")
+            ));
         };
         let mut values: Vec<f64> = entry.parameters.iter().map(|parameter| parameter.default).collect();
         for pair in given.into_iter().flat_map(|given| given.split(',')) {
@@ -244,7 +307,7 @@ impl FromStr for Choice {
                 .filter(|number| range.holds(*number))
                 .ok_or_else(|| format!("{name}: {key}: expected {range}, found '{value}'"))?;
         }
-        Ok(Self { entry, values })
+        Ok(Self(Chosen::BuiltIn { entry, values }))
     }
 }
 
@@ -258,5 +321,5 @@ pub fn help() -> String {
         }
         text += "\n";
     }
-    text
+    text + "  FILE.toml    a code of one's own, as equations in a file: docs/codes.md\n"
 }
