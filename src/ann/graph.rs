@@ -7,6 +7,7 @@
 
 use super::shape;
 use ndarray::{Array1, Array2, Array4};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// Most numbers that one layer may put out for one sample; beyond it a file is taken to be damaged.
@@ -16,7 +17,8 @@ pub const MAX_LAYER_SIZE: usize = 100_000_000;
 pub type LayerId = usize;
 
 /// Shape of what a layer puts out for one sample (no batch axis).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Shape {
     /// A vector.
     Features(usize),
@@ -64,7 +66,8 @@ pub enum AxisOrder {
 }
 
 /// Zeros around a map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Padding {
     /// Rows above.
     pub top: usize,

@@ -1,5 +1,6 @@
 //! `megasim convert`: a trained network becomes netfiles.
 
+mod intermediate;
 mod settings;
 mod stages;
 
@@ -9,6 +10,7 @@ use super::subject::warn_of_values;
 use super::{features, print, progress, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
+pub use intermediate::Intermediates;
 use megasim::ann::import;
 use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
 use megasim::convert::manifest::{Accuracy, Manifest};
@@ -54,6 +56,8 @@ pub struct Arguments {
     /// Write the scales to this file
     #[arg(long, value_name = "FILE")]
     save_scales: Option<PathBuf>,
+    #[command(flatten)]
+    intermediates: Intermediates,
     /// Round the weights: to so many bits (2 to 24), to Qm.f or to binary
     #[arg(long, value_name = "BITS", default_value = "full", value_parser = precision)]
     weight_bits: Precision,
@@ -263,6 +267,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.save_scales {
         whole::check_file(path, replace).map_err(report)?;
     }
+    arguments.intermediates.check(replace)?;
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
     let options = Options {
@@ -291,6 +296,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         out: &arguments.out,
         options: &options,
         settings: &settings,
+        intermediates: &arguments.intermediates,
         replace,
     };
     let Done { manifest, stages, scales } = convert_to(&job)?;
@@ -319,6 +325,8 @@ pub struct Job<'j> {
     pub options: &'j Options,
     /// What is set afterwards.
     pub settings: &'j [Setting],
+    /// Stages that are kept or gone on from.
+    pub intermediates: &'j Intermediates,
     /// Whether an earlier result may go.
     pub replace: Replace,
 }
@@ -336,7 +344,7 @@ pub struct Done {
 
 /// Converts a model into a new netfile directory.
 pub fn convert_to(job: &Job) -> Result<Done> {
-    let Job { source, options, .. } = *job;
+    let Job { source, options, intermediates, replace, .. } = *job;
     NewDirectory::check(job.out, job.replace).map_err(report)?;
     let dataset = Dataset::open(job.data).map_err(report)?;
     let format = Format { shape: source.input_shape(), classes: source.classes() };
@@ -351,12 +359,15 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     warn_of_values(&test.x, "test samples");
 
     let mut stages = Stages::new(&test, &source.graph)?;
-    let parsed = convert::parse(&source.graph, options).map_err(report)?;
+    let parse = || convert::parse(&source.graph, options).map_err(report);
+    let parsed = intermediates.parsed(&source.source, options, replace, parse)?;
     stages.parsed("parsed", &parsed)?;
     let samples = normalisation.nrows();
     let bar = progress::bar("normalising", 3 * samples);
     let mut done = |n: usize| bar.set_position(n as u64);
-    let normalized = convert::normalize_with(parsed, normalisation.view(), options, &mut done).map_err(report)?;
+    let normalise = || convert::normalize_with(parsed, normalisation.view(), options, &mut done).map_err(report);
+    let normalized =
+        intermediates.normalised(&source.source, options, &dataset.normalization_files(), replace, normalise)?;
     let activity = diagnose::activity(&normalized.parsed, normalisation.view(), &mut |n| {
         bar.set_position((2 * samples + n) as u64);
     });
@@ -381,6 +392,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     })?;
     let mut inputs = vec![source.source.path.clone()];
     inputs.extend(source.source.companions.iter().map(|companion| companion.path.clone()));
+    inputs.extend(intermediates.inputs());
     inputs.extend(from_data.then(|| dataset.normalization_files()).into_iter().flatten());
     inputs.extend(dataset.test_files());
     inputs.dedup();

@@ -1,7 +1,7 @@
 //! `megasim` alone: the main job, start to end, on a small network that comes with the program.
 
 use super::classify::{DecisionArguments, Settings, classify};
-use super::convert::{Job, convert_to};
+use super::convert::{Intermediates, Job, convert_to};
 use super::diagnostic::report;
 use super::{print, provenance};
 use megasim::ann::import;
@@ -39,7 +39,8 @@ pub fn run() -> Result<()> {
     let trained = import::read(&model).map_err(report)?;
     let options = Options::default();
     let (source, data, out) = (&trained, directory, netfiles.as_path());
-    convert_to(&Job { source, data, out, options: &options, settings: &[], replace: Replace::Yes })?;
+    let intermediates = &Intermediates::default();
+    convert_to(&Job { source, data, out, options: &options, settings: &[], intermediates, replace: Replace::Yes })?;
     let settings = Settings {
         event: true,
         clocked: Some(1),

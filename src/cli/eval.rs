@@ -7,16 +7,21 @@ use super::tables::{boxed, percent};
 use super::{features, print};
 use clap::Args;
 use comfy_table::Table;
+use megasim::ann::forward;
+use megasim::ann::graph::Graph;
+use megasim::ann::import::{self, Model};
 use megasim::ann::score::{ClassScore, Score};
-use megasim::ann::{forward, import};
-use megasim::dataset::{Dataset, Format};
+use megasim::convert::parsed::Parsed;
+use megasim::convert::stage::{self, Stage};
+use megasim::dataset::{Dataset, Format, Samples};
+use ndarray::{CowArray, Ix2};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs a trained network as it is and gives its accuracy
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The trained network
+    /// The trained network, or a stage of its conversion (convert --save-parsed, --save-normalised)
     model: PathBuf,
     /// Directory of test data
     #[arg(long, value_name = "DIR")]
@@ -51,21 +56,20 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         let (json, replace) = (results.json.as_deref(), results.replace());
         return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
     }
-    let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
+    let network = Analog::read(&arguments.model, arguments.architecture.as_deref())?;
     let data = Dataset::open(&arguments.data).map_err(report)?;
-    let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let format = Format { shape: network.graph.input_shape(), classes: network.graph.output_shape().len() };
     let samples = arguments.samples.map(count);
     let samples = data.test(&format, 0, samples).map_err(report)?;
     super::subject::warn_of_values(&samples.x, "test samples");
-    let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;
+    let outputs = forward::forward(&network.graph, network.addressed(&samples).view()).map_err(report)?;
     let score = Score::new(outputs.view(), &samples.y);
     let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());
 
     let mut table = Table::new();
-    let library = format!("{} {}", model.source.library, model.source.version.as_deref().unwrap_or(""));
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
-    table.add_row(vec!["network".to_string(), format!("{} ({})", arguments.model.display(), library.trim())]);
-    table.add_row(vec!["input".to_string(), format!("{}, {} classes", model.input_shape(), model.classes())]);
+    table.add_row(vec!["network".to_string(), format!("{} ({})", arguments.model.display(), network.kind)]);
+    table.add_row(vec!["input".to_string(), format!("{}, {} classes", format.shape, format.classes)]);
     table.add_row(vec!["test samples".to_string(), total.to_string()]);
     table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
     let classes = score.classes().iter().map(|class| {
@@ -80,7 +84,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         figures["top_k"] = json!({ "k": k, "accuracy": share });
     }
     let mut inputs = vec![arguments.model.clone()];
-    inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
+    inputs.extend(network.companions);
     inputs.extend(data.test_files());
     results.write(&figures, &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
     print(&format!("{table}\n"));
@@ -88,6 +92,45 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         print(&format!("{}\n", per_class(&score)));
     }
     Ok(())
+}
+
+/// What is evaluated.
+struct Analog {
+    graph: Graph,
+    /// The library that wrote it, or the stage of a conversion that it is.
+    kind: String,
+    companions: Vec<PathBuf>,
+    /// Of a stage, whose input has an order of its own.
+    parsed: Option<Parsed>,
+}
+
+impl Analog {
+    fn read(path: &Path, architecture: Option<&Path>) -> miette::Result<Self> {
+        if stage::is_stage(path) {
+            if let Some(architecture) = architecture {
+                miette::bail!(
+                    "{}: expected no --architecture with a stage of a conversion, which holds its own",
+                    architecture.display()
+                );
+            }
+            let network = Stage::read(path).map_err(report)?.network;
+            let kind = format!("{} by convert", network.name());
+            let parsed = network.parsed().clone();
+            let (graph, _) = parsed.graph().map_err(report)?;
+            return Ok(Self { graph, kind, companions: Vec::new(), parsed: Some(parsed) });
+        }
+        let Model { graph, source, .. } = import::read_with(path, architecture).map_err(report)?;
+        let library = format!("{} {}", source.library, source.version.as_deref().unwrap_or(""));
+        let companions = source.companions.into_iter().map(|companion| companion.path).collect();
+        Ok(Self { graph, kind: library.trim().into(), companions, parsed: None })
+    }
+
+    fn addressed<'s>(&self, samples: &'s Samples) -> CowArray<'s, f32, Ix2> {
+        match &self.parsed {
+            Some(parsed) => parsed.addressed(samples.x.view()),
+            None => samples.x.view().into(),
+        }
+    }
 }
 
 /// Precision: of those taken for a class, the share that is of it. Recall: of those that are of it, the share that is found.

@@ -7,6 +7,7 @@ use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
+use megasim::convert::stage::is_stage;
 use megasim::dataset::{ANY_CLASSES, Dataset, Format, Samples};
 use megasim::learning::{
     AnyNetwork, Description, Evaluator, Layer, Model, Progress, SpikingNetwork, Stimuli, Weight, get_k_winners,
@@ -227,7 +228,7 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
 
 /// Whether a path is a single-spike network's model: an `.npz` file that is no list of parameters, as Lasagne saves them.
 pub fn is_model(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) && !is_list(path)
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) && !is_list(path) && !is_stage(path)
 }
 
 /// Whether an archive holds arrays without names of their own (`arr_0`, ...).

@@ -1,7 +1,7 @@
 //! `megasim toolbox`: an experiment of SNN toolbox, from its configuration file.
 
 use super::classify::{DecisionArguments, Settings, classify};
-use super::convert::{Job, convert_to};
+use super::convert::{Intermediates, Job, convert_to};
 use super::diagnostic::report;
 use super::run::Setting;
 use super::{print, provenance};
@@ -126,7 +126,15 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         if refractory > 0 {
             settings.push(format!("*.T_Refract={refractory}").parse().map_err(|message| miette::miette!("{message}"))?);
         }
-        let job = Job { source: model, data: &it.dataset_path, out, options: &options, settings: &settings, replace };
+        let job = Job {
+            source: model,
+            data: &it.dataset_path,
+            out,
+            options: &options,
+            settings: &settings,
+            intermediates: &Intermediates::default(),
+            replace,
+        };
         let done = convert_to(&job)?;
         if it.evaluate_ann {
             print(&format!("{}\n", done.stages));

@@ -20,6 +20,7 @@ pub mod rules;
 pub mod save;
 pub mod scales;
 pub mod simplify;
+pub mod stage;
 
 pub use emit::{Emitted, Format};
 pub use manifest::Manifest;
@@ -28,6 +29,7 @@ pub use precision::Precision;
 pub use quantize::Quantization;
 pub use rules::{Preset, Rules, Weighting};
 pub use simplify::OutputForm;
+pub use stage::Stage;
 
 use crate::ann::graph::{Graph, Shape};
 use crate::encode::{self, Layout};

@@ -7,9 +7,11 @@ use crate::ann::graph::{
     Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape,
 };
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, CowArray, Ix2};
+use serde::{Deserialize, Serialize};
 
 /// What a layer reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The input of the network.
     Input,
@@ -86,7 +88,8 @@ pub struct Connection {
 }
 
 /// Where pooling windows lie; pairs are `(vertical, horizontal)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Windows {
     /// Rows and columns of a window.
     pub size: (usize, usize),
@@ -103,7 +106,8 @@ impl Windows {
 }
 
 /// What the neurons of a population do with the sum of their input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// They fire at its rate where it is above 0: a ReLU.
     Rectifier,
@@ -131,7 +135,8 @@ impl Role {
 }
 
 /// How a relay passes the spikes of its source on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Route {
     /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what lies outside is cut
     /// off. Pairs are `(vertical, horizontal)`.

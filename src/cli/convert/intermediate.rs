@@ -1,0 +1,121 @@
+//! Stages of a conversion that are kept in files and gone on from.
+
+use super::super::diagnostic::report;
+use super::super::provenance;
+use clap::Args;
+use megasim::ann::import;
+use megasim::convert::stage::{Network, Origin, Stage};
+use megasim::convert::{Format, Normalized, Options, Weighting, parsed::Parsed};
+use megasim::whole::{self, Replace};
+use miette::Result;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// Which stages are kept, and from which the conversion goes on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Intermediates {
+    /// Keep the parsed network in this file (.npz), for --parsed and 'megasim eval'
+    #[arg(long, value_name = "FILE")]
+    save_parsed: Option<PathBuf>,
+    /// Go on from a parsed network of the same model and options
+    #[arg(long, value_name = "FILE", conflicts_with = "normalised")]
+    parsed: Option<PathBuf>,
+    /// Keep the normalised network in this file (.npz), for --normalised and 'megasim eval'
+    #[arg(long, value_name = "FILE")]
+    save_normalised: Option<PathBuf>,
+    /// Go on from a normalised network of the same model, options and data
+    #[arg(long, value_name = "FILE")]
+    normalised: Option<PathBuf>,
+}
+
+/// What every stage is made from, parsed or later.
+fn made_from(source: &import::Source, options: &Options) -> Result<Origin> {
+    let mut settings = Map::new();
+    settings.insert("output".into(), json!(options.output));
+    settings.insert("max_to_average".into(), json!(options.max_to_average));
+    let companions = source.companions.iter().map(|companion| hash(&companion.path)).collect::<Result<Vec<_>>>()?;
+    settings.insert("companions".into(), json!(companions));
+    Ok(Origin { model_sha256: source.sha256.clone(), settings })
+}
+
+fn hash(path: &Path) -> Result<Value> {
+    Ok(provenance::describe(path).map_err(report)?["sha256"].take())
+}
+
+impl Intermediates {
+    /// Refuses, before the work, files that cannot be written after it.
+    ///
+    /// # Errors
+    /// If something lies there already.
+    pub fn check(&self, replace: Replace) -> Result<()> {
+        let paths = self.save_parsed.iter().chain(&self.save_normalised);
+        paths.into_iter().try_for_each(|path| whole::check_file(path, replace)).map_err(report)
+    }
+
+    /// The files that are gone on from.
+    pub fn inputs(&self) -> impl Iterator<Item = PathBuf> {
+        self.parsed.iter().chain(&self.normalised).cloned()
+    }
+
+    /// The parsed network: the one that was kept, or a new one; and keeps it where it is asked for.
+    ///
+    /// # Errors
+    /// If what was kept is damaged or was made from something else.
+    pub fn parsed(
+        &self,
+        source: &import::Source,
+        options: &Options,
+        replace: Replace,
+        parse: impl FnOnce() -> Result<Parsed>,
+    ) -> Result<Parsed> {
+        let origin = made_from(source, options)?;
+        let parsed = match &self.parsed {
+            Some(path) => Stage::read_parsed(path, &origin).map_err(report)?,
+            None => parse()?,
+        };
+        if let Some(path) = &self.save_parsed {
+            let stage = Stage { origin, network: Network::Parsed(parsed.clone()) };
+            whole::write_file(path, replace, |file| stage.write(file)).map_err(report)?;
+        }
+        Ok(parsed)
+    }
+
+    /// The normalised network, likewise; `data` are the files of the normalisation set, where it is used.
+    ///
+    /// # Errors
+    /// As [`Self::parsed`].
+    pub fn normalised(
+        &self,
+        source: &import::Source,
+        options: &Options,
+        data: &[PathBuf],
+        replace: Replace,
+        normalise: impl FnOnce() -> Result<Normalized>,
+    ) -> Result<Normalized> {
+        if self.normalised.is_none() && self.save_normalised.is_none() {
+            return normalise();
+        }
+        let mut origin = made_from(source, options)?;
+        let settings = &mut origin.settings;
+        settings.insert("plain_megasim".into(), json!(options.format == Format::Original));
+        match &options.scales {
+            Some(scales) => settings.insert("scales".into(), json!(scales.scales)),
+            None => settings.insert("weighting".into(), json!(options.rules.weighting)),
+        };
+        if options.scales.is_none() && options.rules.weighting == Weighting::Percentile {
+            settings.insert("percentile".into(), json!(options.percentile));
+            settings.insert("percentile_step".into(), json!(options.percentile_step));
+            let hashes = data.iter().map(|path| hash(path)).collect::<Result<Vec<_>>>()?;
+            settings.insert("normalisation_data".into(), json!(hashes));
+        }
+        let normalized = match &self.normalised {
+            Some(path) => Stage::read_normalised(path, &origin).map_err(report)?,
+            None => normalise()?,
+        };
+        if let Some(path) = &self.save_normalised {
+            let stage = Stage { origin, network: Network::Normalised(normalized.clone()) };
+            whole::write_file(path, replace, |file| stage.write(file)).map_err(report)?;
+        }
+        Ok(normalized)
+    }
+}
