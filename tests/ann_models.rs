@@ -1,7 +1,9 @@
-//! One network in several formats gives one result, that of an independent runtime (see `tests/data/models/make_expected.py`).
+//! One network in several formats gives one result, that of an independent runtime (see `tests/data/models/make_expected.py`), and one
+//! spiking network.
 
 use megasim::ann::graph::{Activation, Operation};
 use megasim::ann::{forward, import};
+use megasim::convert::{Options, convert};
 use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_npy::NpzReader;
 use std::fs::File;
@@ -48,6 +50,23 @@ fn every_format_gives_the_logits_of_an_independent_runtime() {
             let differences =
                 [(before.view(), logits.view()), (outputs.view(), y.view())].map(|(a, b)| largest_difference(a, b));
             assert!(differences[0] <= 1e-4 && differences[1] <= 1e-5, "{}: {differences:?}", path.display());
+        }
+    }
+}
+
+/// The ONNX files hold no batch normalisation any more: tf2onnx has put it into the weights before it.
+#[test]
+fn every_format_gives_the_same_modules() {
+    for network in ["mnist-mlp", "mnist-cnn-bn"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models").join(network);
+        let mut expected = NpzReader::new(File::open(folder.join("expected.npz")).unwrap()).unwrap();
+        let x: Array2<f32> = expected.by_name("x").unwrap();
+        let mut first = None;
+        for path in models(&folder) {
+            let model = import::read(&path).unwrap();
+            let network = convert(&model.graph, x.view(), &Options::default()).unwrap().emitted.network;
+            let first = first.get_or_insert_with(|| network.clone());
+            assert!(network.modules() == first.modules(), "{}", path.display());
         }
     }
 }

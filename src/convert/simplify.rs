@@ -1,7 +1,7 @@
 //! From the analog graph to the parsed network: what only serves training goes, everything else moves into weights.
 //!
 //! - Batch normalisation is an affine map per channel. After a layer with weights that has no activation yet it goes into them
-//!   (`W <- W * scale`, `b <- b * scale + shift`); otherwise it waits for the next layer with weights.
+//!   (`W <- W * scale`, `b <- (b - mean) * scale + shift`); otherwise it waits for the next layer with weights.
 //! - Zero padding goes into the padding of the next convolution or pooling, or becomes a relay.
 //! - A rectifier ends a population. Maximum pooling and flattening commute with it, so it may come after them. Where none comes,
 //!   the neurons fire spikes of both signs; before a mean two populations do, one for each sign.
@@ -22,7 +22,7 @@ mod weights;
 use super::parsed::{LayerKind, Parsed, ParsedLayer, Role, Source, Windows};
 use crate::ann::graph::{AxisOrder, Graph, Layer, LayerId, Operation, Padding, Pooling, Shape};
 use serde::{Deserialize, Serialize};
-use value::{Affine, Content, Linear, Places, Spikes, Value};
+use value::{BatchNormalization, Content, Linear, Places, Spikes, Value};
 
 /// A layer that has no spiking form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -176,14 +176,9 @@ impl Walk<'_> {
                 weights::transposed(layer, &value)
             }
             Operation::BatchNormalization { gamma, beta, mean, variance, epsilon } => {
-                let scale: Vec<f64> = gamma
-                    .iter()
-                    .zip(variance)
-                    .map(|(&g, &v)| f64::from(g) / (f64::from(v) + f64::from(*epsilon)).sqrt())
-                    .collect();
-                let shift =
-                    beta.iter().zip(mean).zip(&scale).map(|((&b, &m), &s)| f64::from(b) - f64::from(m) * s).collect();
-                Ok(self.normalise_batch(id, value, &Affine { scale, shift }))
+                let scale = gamma / variance.mapv(|variance| (variance + epsilon).sqrt());
+                let batch = BatchNormalization { mean: mean.to_vec(), scale: scale.to_vec(), shift: beta.to_vec() };
+                Ok(self.normalise_batch(id, value, &batch))
             }
             Operation::Activation(activation) => self.activation(id, layer, *activation, value),
             Operation::ZeroPad(padding) => self.zero_pad(layer, value, *padding),
@@ -292,16 +287,17 @@ impl Walk<'_> {
         Source::Layer(self.parsed.layers.len() - 1)
     }
 
-    /// An affine map into the weights before it, or kept for those behind.
-    fn normalise_batch(&mut self, id: LayerId, mut value: Value, affine: &Affine) -> Value {
+    /// Into the weights before it, or kept for those behind.
+    fn normalise_batch(&mut self, id: LayerId, mut value: Value, batch: &BatchNormalization) -> Value {
         let exclusive = self.only_reader_since_weights(id);
         let shape = value.shape;
         for piece in &mut value.pieces {
-            let pick = |values: &[f64]| piece.places.pick(shape, values);
-            let own = Affine { scale: pick(&affine.scale), shift: pick(&affine.shift) };
+            let own = batch.map(|values| piece.places.pick(shape, values));
             match &mut piece.content {
                 Content::Linear(linear) => {
-                    linear.bias = Some(own.absorb(&mut linear.connections, linear.bias.take()));
+                    let bias = linear.bias.take().map(|bias| bias.iter().map(|&b| b as f32).collect());
+                    let bias = own.absorb(&mut linear.connections, bias);
+                    linear.bias = Some(bias.into_iter().map(f64::from).collect());
                 }
                 Content::Sum(terms) => {
                     if let [spikes] = &terms[..]
@@ -314,10 +310,10 @@ impl Walk<'_> {
                         && let Some(k) = spikes.unrectified
                         && let LayerKind::Population { connections, bias, .. } = &mut self.parsed.layers[k].operation
                     {
-                        let before = bias.take().map(|bias| bias.iter().map(|&b| f64::from(b)).collect());
-                        *bias = Some(own.absorb(connections, before).iter().map(|&b| b as f32).collect());
+                        *bias = Some(own.absorb(connections, bias.take().map(|bias| bias.to_vec())).into());
                         continue;
                     }
+                    let own = own.affine();
                     for (k, spikes) in terms.iter_mut().enumerate() {
                         let mut own = own.clone();
                         if k > 0 {

@@ -43,7 +43,7 @@ impl Places {
     }
 
     /// The parameters of the value's channels that belong to the piece, one a map or number of it.
-    pub(super) fn pick(&self, shape: Shape, values: &[f64]) -> Vec<f64> {
+    pub(super) fn pick<T: Copy>(&self, shape: Shape, values: &[T]) -> Vec<T> {
         match (self, shape) {
             (Self::Numbers(numbers), Shape::Maps { height, width, .. }) => {
                 numbers.iter().map(|&number| values[number / (height * width)]).collect()
@@ -219,8 +219,42 @@ impl Affine {
         self.shift.iter().any(|&shift| shift != 0.0)
     }
 
-    /// Puts the map behind weights and their bias, per output.
-    pub(super) fn absorb(&self, connections: &mut [Connection], bias: Option<Vec<f64>>) -> Vec<f64> {
+    /// This map behind another.
+    pub(super) fn after(self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        Self {
+            shift: before.shift.iter().zip(&self.scale).zip(&self.shift).map(|((t, s), u)| t * s + u).collect(),
+            scale: before.scale.iter().zip(&self.scale).map(|(a, b)| a * b).collect(),
+        }
+    }
+}
+
+/// A batch normalisation `(x - mean) * scale + shift`, `scale = gamma / sqrt(variance + epsilon)`, per map or number.
+///
+/// In single precision and in this order, as libraries fold it when they export a network: so that a network read before and after
+/// its export gives the same integers.
+#[derive(Debug, Clone)]
+pub(super) struct BatchNormalization {
+    pub(super) mean: Vec<f32>,
+    pub(super) scale: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+}
+
+impl BatchNormalization {
+    /// The same for other places.
+    pub(super) fn map(&self, pick: impl Fn(&[f32]) -> Vec<f32>) -> Self {
+        Self { mean: pick(&self.mean), scale: pick(&self.scale), shift: pick(&self.shift) }
+    }
+
+    /// As a map `scale * x + shift`.
+    pub(super) fn affine(&self) -> Affine {
+        let scale: Vec<f64> = self.scale.iter().map(|&scale| scale.into()).collect();
+        let shift = (0..scale.len()).map(|k| f64::from(self.shift[k]) - f64::from(self.mean[k]) * scale[k]).collect();
+        Affine { scale, shift }
+    }
+
+    /// Puts it behind weights and their bias, per output.
+    pub(super) fn absorb(&self, connections: &mut [Connection], bias: Option<Vec<f32>>) -> Vec<f32> {
         for connection in connections {
             if let Weights::Transposed { groups: 2.., .. } = connection.weights {
                 let plain = Weights::Dense(Array2::zeros((0, 0)));
@@ -236,20 +270,11 @@ impl Affine {
                 }
             };
             for (mut output, &scale) in outputs.outer_iter_mut().zip(&self.scale) {
-                output.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
+                output.iter_mut().for_each(|weight| *weight *= scale);
             }
         }
         let bias = bias.unwrap_or_else(|| vec![0.0; self.scale.len()]);
-        bias.iter().zip(&self.scale).zip(&self.shift).map(|((bias, scale), shift)| bias * scale + shift).collect()
-    }
-
-    /// This map behind another.
-    pub(super) fn after(self, before: Option<Self>) -> Self {
-        let Some(before) = before else { return self };
-        Self {
-            shift: before.shift.iter().zip(&self.scale).zip(&self.shift).map(|((t, s), u)| t * s + u).collect(),
-            scale: before.scale.iter().zip(&self.scale).map(|(a, b)| a * b).collect(),
-        }
+        (0..bias.len()).map(|k| (bias[k] - self.mean[k]) * self.scale[k] + self.shift[k]).collect()
     }
 }
 

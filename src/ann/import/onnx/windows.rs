@@ -10,12 +10,7 @@ use ndarray::{Axis, Ix1, Ix4};
 
 impl Translation<'_, '_> {
     /// Kernel size, strides, dilation and padding over maps; of one-dimensional ones the vertical is trivial.
-    fn windows(
-        &mut self,
-        rank: usize,
-        size: Option<(usize, usize)>,
-        map: (usize, usize),
-    ) -> Result<Windows, Problem> {
+    fn windows(&mut self, rank: usize, size: Option<(usize, usize)>, map: (usize, usize)) -> Result<Windows, Problem> {
         let pair = |call: &mut Call,
                     name: &'static str,
                     default: Option<(usize, usize)>|
