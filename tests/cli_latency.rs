@@ -168,6 +168,26 @@ fn the_page_holds_the_figures_with_units() {
     let wait = module["wait"]["max"].as_f64().unwrap() * 1e-4;
     assert!(close(row(&csv(&files.join("waits.csv")), layer)[2], wait));
 
+    // Over time: what each point says of its time adds up to the mean.
+    let course = &module["queue_over_time"];
+    let values = |key: &str| -> Vec<f64> {
+        course[key].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    assert!(values("most").into_iter().fold(0.0, f64::max) == queue[2] && values("mean").len() <= 128);
+    assert!(values("least").iter().zip(values("mean")).zip(values("most")).all(|((l, m), h)| *l <= m && m <= h));
+    let drawn = csv(&files.join("queue-over-time.csv"));
+    let of_layer: Vec<f64> = drawn.iter().filter(|row| row[0] == layer).map(|row| row[4].parse().unwrap()).collect();
+    assert!(of_layer.iter().zip(values("mean")).all(|(&a, b)| (a - b).abs() <= 1e-5 * b.max(1e-4)), "{of_layer:?}");
+
+    // Every link that carries something, with its load and its waits.
+    let links = csv(&files.join("links.csv"));
+    let known = figures["links"].as_array().unwrap();
+    assert_eq!(links.len() - 1, known.len());
+    let busiest = known.iter().map(|link| link["utilisation"].as_f64().unwrap()).fold(0.0, f64::max);
+    // The tile is written with a comma.
+    assert!(close(links[1][4].parse().unwrap(), 100.0 * busiest), "{:?}", links[1]);
+    assert!(html.contains("Mean wait before the links"));
+
     // Causes add up to the layer's energy, in the unit of the axis.
     let table = csv(&files.join("energy.csv"));
     let energy: f64 = row(&table, layer).iter().sum();

@@ -146,6 +146,131 @@ fn killed_half_way_and_resumed_it_gives_the_same_table() {
     sweep(&[&more[..], &["--force"]].concat(), here).success();
 }
 
+/// The columns of a table on disk, by name, of its first row.
+fn table(path: &Path) -> Vec<std::collections::HashMap<String, String>> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').map(String::from).collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    lines.map(|row| header.iter().cloned().zip(row).collect()).collect()
+}
+
+#[test]
+fn a_machine_is_swept_and_gives_what_latency_gives() {
+    let directory = converted();
+    let here = directory.path();
+    let machine = ["--samples", "6", "--hardware", "serial-aer", "--pace", "fastest"];
+    let over = ["--over", "link.delay=log:100 ns..10 us:3", "--out", "wires", "--report", "page.html"];
+    sweep(&[&machine[..], &over].concat(), here).success().stdout(contains("1 us").and(contains("bottleneck")));
+    let rows = table(&here.join("wires/sweep.csv"));
+    assert_eq!(rows.iter().map(|row| &row["link.delay"]).collect::<Vec<_>>(), ["100 ns", "1 us", "10 us"]);
+    let number = |row: usize, column: &str| rows[row][column].parse::<f64>().unwrap();
+    for column in ["first_spike_mean_s", "decision_mean_s", "last_work_mean_s"] {
+        assert!(number(0, column) < number(1, column) && number(1, column) < number(2, column), "{column}");
+    }
+    assert!(number(0, "samples_per_s") > number(2, "samples_per_s"));
+
+    // A point is what a study of that machine says.
+    let text = megasim::hardware::SHIPPED.iter().find(|(name, _)| *name == "serial-aer").unwrap().1;
+    fs::write(here.join("m.toml"), text.replace("delay = \"3.2 us\"", "delay = \"1 us\"")).unwrap();
+    let data = digits("");
+    let alone = ["latency", "net", "--data", data.to_str().unwrap(), "--samples", "6", "--pace", "fastest"];
+    let more = ["--hardware", "m.toml", "--relief", "0", "--json", "alone.json"];
+    program().args(alone).args(more).current_dir(here).assert().success();
+    let alone = json(&here.join("alone.json"));
+    let tick = alone["tick_seconds"].as_f64().unwrap();
+    for (column, key) in [("decision_mean_s", "settled"), ("last_work_mean_s", "ended")] {
+        let seconds = alone["latency"][key]["mean"].as_f64().unwrap() * tick;
+        assert!((number(1, column) / seconds - 1.0).abs() < 1e-5, "{column}");
+    }
+    assert!((number(1, "energy_J") / alone["energy"]["all"].as_f64().unwrap() - 1.0).abs() < 1e-5);
+    assert!((number(1, "utilisation") - alone["bottleneck"]["utilisation"].as_f64().unwrap()).abs() < 1e-5);
+    assert_eq!(rows[1]["bottleneck"], alone["bottleneck"]["resource"]["module"].as_str().unwrap());
+    assert!((number(1, "accuracy") - alone["accuracy"]["machine"]["share"].as_f64().unwrap()).abs() < 1e-6);
+
+    let html = fs::read_to_string(here.join("page.html")).unwrap();
+    assert!(html.contains("Latency against link.delay") && html.contains("link.delay (us)"), "axis with its unit");
+    program().args(["report", "wires"]).current_dir(here).assert().success();
+    assert!(fs::read_to_string(here.join("wires/report.html")).unwrap().contains("Utilisation of the bottleneck"));
+
+    // Cut in the middle it goes on, and gives the same.
+    let whole = fs::read(here.join("wires/sweep.csv")).unwrap();
+    let mut part = json(&here.join("wires/sweep.json"));
+    part["points"].as_array_mut().unwrap().remove(1);
+    fs::write(here.join("wires/sweep.json"), part.to_string()).unwrap();
+    sweep(&[&machine[..], &over[..4]].concat(), here).success();
+    assert_eq!(fs::read(here.join("wires/sweep.csv")).unwrap(), whole);
+}
+
+#[test]
+fn paces_depths_and_schematics_can_be_swept_on_a_machine() {
+    let directory = converted();
+    let here = directory.path();
+    let start = ["--samples", "3", "--duration", "20", "--hardware", "serial-aer"];
+    let over = ["--over", "pace=real,1000", "--over", "layer.\"05*\".fifo_depth=0,4", "--out", "out"];
+    sweep(&[&start[..], &over].concat(), here).success();
+    let rows = table(&here.join("out/sweep.csv"));
+    let values: Vec<(&str, &str)> =
+        rows.iter().map(|row| (&row["pace"][..], &row["\"layer.\"\"05*\"\".fifo_depth\""][..])).collect();
+    assert_eq!(values, [("real", "0"), ("real", "4"), ("1000", "0"), ("1000", "4")]);
+    let rate = |row: usize| rows[row]["samples_per_s"].parse::<f64>().unwrap();
+    // At the pace of the stimuli a sample takes 20 ms.
+    assert!((rate(0) - 50.0).abs() < 1.0 && rate(2) > 3.0 * rate(0), "{} {}", rate(0), rate(2));
+
+    let schematic = Path::new(env!("CARGO_MANIFEST_DIR")).join("netfiles/two-neurons/megasim.sch");
+    let schematic = schematic.to_str().unwrap();
+    let on = ["sweep", schematic, "--hardware", "serial-aer", "--tick", "10 ns", "--out", "two"];
+    let over = ["--over", "all.delay_to_process=0 ns..1 us:3"];
+    program().args(on).args(over).current_dir(here).assert().success();
+    let values: Vec<String> =
+        table(&here.join("two/sweep.csv")).iter().map(|row| row["all.delay_to_process"].clone()).collect();
+    assert_eq!(values, ["0 s", "500 ns", "1 us"]);
+    program()
+        .args(on)
+        .args(["--over", "percentile=99"])
+        .current_dir(here)
+        .assert()
+        .code(1)
+        .stderr(contains("schematic"));
+    let clocked = ["sweep", schematic, "--over", "dt=1,2", "--out", "three"];
+    program().args(clocked).current_dir(here).assert().code(1).stderr(contains("--hardware"));
+}
+
+#[test]
+fn every_kind_of_parameter_changes_what_it_says() {
+    let directory = converted();
+    let here = directory.path();
+    let start = ["--samples", "5", "--duration", "20"];
+    let spikes = |over: &[&str], out: &str| {
+        sweep(&[&start[..], over, &["--out", out]].concat(), here).success();
+        let rows = table(&here.join(out).join("sweep.csv"));
+        rows.iter().map(|row| row["event_spikes"].parse::<f64>().unwrap()).collect::<Vec<_>>()
+    };
+    let rounded = spikes(&["--over", "weight-bits=3,full"], "bits");
+    assert!(rounded[0] != rounded[1]);
+    // What is lost at each spike is more with a reset to zero.
+    let reset = spikes(&["--over", "reset=zero,subtract"], "reset");
+    assert!(reset[0] < reset[1]);
+    let ties = spikes(&["--over", "tie-order=netlist,reversed"], "ties");
+    assert!(ties[0] != ties[1]);
+    let bursts = spikes(&["--encode", "burst:shortest=1", "--over", "encode.most=1..5:2"], "code");
+    assert!(bursts[0] < bursts[1]);
+    // The averages of a network whose maxima were never there.
+    let averages = spikes(&["--over", "max-to-average=true,false"], "averages");
+    assert_eq!(averages[0], averages[1]);
+
+    // What 'convert --set' set stays where the conversion is swept.
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let convert = ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--out", "slow"];
+    program().args(convert).args(["--set", "0*.Tmin=20"]).current_dir(here).assert().success();
+    let over = ["sweep", "slow", "--data", data.to_str().unwrap(), "--over", "percentile=99.9", "--out", "kept"];
+    program().args(over).args(start).current_dir(here).assert().success();
+    let classify = ["classify", "slow", "--data", data.to_str().unwrap(), "--json", "slow.json"];
+    program().args(classify).args(start).current_dir(here).assert().success();
+    let kept = table(&here.join("kept/sweep.csv"))[0]["event_spikes"].parse::<f64>().unwrap();
+    let slow = json(&here.join("slow.json"))["per_sample"]["spikes"]["event"].as_f64().unwrap();
+    assert!((kept - slow).abs() < 1e-5);
+}
+
 #[test]
 fn what_cannot_be_swept_is_refused() {
     let directory = converted();
@@ -158,6 +283,20 @@ fn what_cannot_be_swept_is_refused() {
     refused("duration=log:0..10:3", 2, "above 0");
     refused("percentile=101", 2, "at most 100");
     refused("nothing*.Tmin=1", 1, "no module has an output");
+    refused("all.delay_to_process=1 ns", 1, "expected --hardware FILE|NAME");
+    refused("pace=real", 1, "expected --hardware FILE|NAME");
+    refused("encode.k=2", 1, "expected no parameter, found 'k=2'");
+    refused("depth-scale=2", 1, "--weighting model");
+    let on_machine = |over: &str, message: &str| {
+        let more = ["--over", over, "--out", "out", "--samples", "2", "--hardware", "loihi"];
+        sweep(&more, here).code(1).stderr(contains(message));
+    };
+    on_machine("all.delay_to_process=1.55 ns", "tick = \"50 ps\" would do");
+    on_machine("all.delay=1 ns", "unknown key `delay`; did you mean `delay_to_ack`?");
+    on_machine("mesh.columns=1", "modules do not fit");
+    on_machine("all.fifo_depth=4 ns", "expected a whole number");
+    on_machine("links.0.delay=1 ns", "link");
+    on_machine("dt=1", "leave out --hardware");
     let three = ["--over", "dt=1", "--over", "seed=1", "--over", "duration=5", "--out", "out"];
     sweep(&three, here).code(1).stderr(contains("one or two parameters"));
     assert!(!here.join("out/sweep.csv").exists());

@@ -1,7 +1,7 @@
 //! Hardware files: what is wrong is refused with line and hint; what is right takes effect where it should.
 
 use megasim::engine::timed::Tile;
-use megasim::hardware::{Duration, Error, Hardware, ModuleLayer, Origin, SHIPPED, Value};
+use megasim::hardware::{Change, Duration, Error, Hardware, ModuleLayer, Origin, SHIPPED, Value};
 use megasim::network::*;
 
 fn parse(text: &str) -> Result<Hardware, Error> {
@@ -43,6 +43,43 @@ fn resolve(text: &str) -> Result<megasim::hardware::Resolved, Error> {
     let network = network();
     let hardware = parse(text)?;
     hardware.resolve(&network, &ModuleLayer::of_network(&network), hardware.tick())
+}
+
+#[test]
+fn a_changed_file_is_read_as_one_that_has_the_value() {
+    let text = "tick = \"1 ns\"\n[all]\ndelay_to_process = \"16 ns\" # slow\n[[links]]\nto = \"02*\"\ndelay = \"2 ns\"\n[layer.\"02*\"]\nfifo_depth = 3\n";
+    let network = network();
+    let layers = ModuleLayer::of_network(&network);
+    let resolve = |hardware: &Hardware| hardware.resolve(&network, &layers, hardware.tick()).unwrap();
+    let changed = |changes: &[(&str, &str)]| {
+        let change = |(path, value): &(&str, &str)| Change::new(path, value).unwrap();
+        changes.iter().map(change).try_fold(parse(text).unwrap(), |hardware, change| hardware.changed(change))
+    };
+    let (first, last) = (ModuleId::new(0), ModuleId::new(2));
+    let of = resolve(&changed(&[("all.delay_to_process", "5 ns"), ("layer.\"02*\".fifo_depth", "9")]).unwrap());
+    assert_eq!(of.machine.module(first).delay_to_process, 5);
+    assert_eq!((of.machine.module(last).fifo_depth, of.machine.module(first).fifo_depth), (9, 0));
+    // The last change of a key counts, a table that was not there is made, and one of several links is told by its number.
+    let changes = [("link.delay", "4 ns"), ("link.delay", "6 ns"), ("links.0.delay", "7 ns"), ("static_power", "1 mW")];
+    let of = resolve(&changed(&changes).unwrap());
+    let wires = [(0, first), (2, last)].map(|(node, module)| of.machine.link(NodeId::new(node), module).delay);
+    assert_eq!((wires, of.static_power), ([6, 7], 1e-3));
+    // A finer tick: everything in the file is more of them.
+    let of = changed(&[("tick", "0.5 ns")]).unwrap();
+    assert_eq!(resolve(&of).machine.module(first).delay_to_process, 32);
+    // A fault is shown with the line of the change, behind those of the file.
+    for (path, value, expected) in [
+        ("all.delay_to_process", "1 pJ", "m.toml:9: delay_to_process: expected a time with its unit"),
+        ("kind.dense.fifo_depth", "1", "m.toml:9: unknown key `dense`"),
+        ("links.4.delay", "1 ns", "m.toml:9: links: expected a number below 1 and a key of it, found 4"),
+        ("all.time_per_neuron", "1 ns", "m.toml:9: time_per_neuron is charged once a neuron and step"),
+    ] {
+        let error = changed(&[(path, value)]).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    for path in ["", "all", "al.delay", "all.x = 1\n[kind]", "all.[x]"] {
+        assert!(Change::new(path, "1").is_err(), "{path}");
+    }
 }
 
 #[test]

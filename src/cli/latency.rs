@@ -1,25 +1,23 @@
 //! `megasim latency`: a network on a machine, how long it takes and what it costs, beside the ideal machine.
 
 mod figures;
+pub mod opened;
 mod page;
 mod tables;
 
 use super::diagnostic::{self, report};
 use super::presentation::Presentation;
 use super::results::Results;
-use super::subject::{self, Converted, Given, Schematic, Subject};
+use super::subject::Given;
 use super::{interrupt, print, progress};
 use clap::Args;
-use megasim::encode::{Code, Layout};
-use megasim::engine::timed::{Pace, Showing};
-use megasim::hardware::{self, Duration, Fit, Hardware, ModuleLayer, Resolved};
-use megasim::network::{ModuleId, Network, NodeId, Stimulus, Tick};
+use megasim::engine::timed::Pace;
+use megasim::hardware::{self, Duration, Fit, Hardware, Resolved};
 use megasim::report::Page;
 use megasim::study::latency::{Answer, Bottleneck, Question, Relief};
-use megasim::study::material::Pieces;
 use megasim::whole;
 use miette::{Result, bail};
-use ndarray::Array2;
+use opened::{Opened, Staged};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -73,116 +71,6 @@ fn trace_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// What is run, with everything that it borrows from.
-struct Opened {
-    network: Network,
-    layers: Vec<ModuleLayer>,
-    shown: Shown,
-    output: Option<(NodeId, usize)>,
-    labels: Option<Vec<usize>>,
-    /// By source: input, and no clock.
-    input: Vec<bool>,
-    /// How long a tick of the network is.
-    tick: Option<Duration>,
-    /// How long a sample is shown, in ticks of the network, where somebody said.
-    until: Option<Tick>,
-    inputs: Vec<PathBuf>,
-}
-
-enum Shown {
-    Images { values: Array2<f32>, first: u64, layout: Box<Layout>, code: Box<dyn Code> },
-    Pieces(Pieces),
-}
-
-impl Opened {
-    fn open(arguments: &Arguments) -> Result<Self> {
-        let Arguments { given, presentation, .. } = arguments;
-        if !given.is_schematic() {
-            if arguments.tick.is_some() {
-                bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
-            }
-            if presentation.code()?.is_current() {
-                bail!("--encode: values as currents have no input events, whose times this study is about");
-            }
-        }
-        match given.open(presentation)? {
-            subject::Opened::Converted(converted) => Self::converted(*converted, presentation),
-            subject::Opened::Schematic(schematic) => Self::schematic(schematic, arguments),
-        }
-    }
-
-    fn converted(converted: Converted, presentation: &Presentation) -> Result<Self> {
-        let clock = presentation.clock();
-        let Some(tick) = Duration::part_of_a_ms(clock.ticks_per_ms) else {
-            bail!("--ticks-per-ms: expected a number that divides 10^12, so that a tick is whole femtoseconds");
-        };
-        let decides = converted.subject.deciding_spikes();
-        if decides.is_none() {
-            eprintln!("warning: the output gathers potentials and never spikes, so no decisions are told");
-        }
-        let Converted { subject: Subject { manifest, network, layout, output, .. }, trial, inputs } = converted;
-        let input: Vec<NodeId> = layout.nodes(&network).collect();
-        let layers = ModuleLayer::of_manifest(&network, &manifest);
-        let network = network.with_t_max(clock.ticks() - 1).map_err(report)?;
-        Ok(Self {
-            input: network.sources().iter().map(|node| input.contains(node)).collect(),
-            network,
-            layers,
-            shown: Shown::Images {
-                values: trial.samples.x,
-                first: presentation.skip,
-                layout: Box::new(layout),
-                code: presentation.code()?,
-            },
-            output: decides.or(Some((output, 0))),
-            // Potentials, which no machine reports, decide nothing here.
-            labels: decides.map(|_| trial.samples.y),
-            tick: Some(tick),
-            until: Some(clock.ticks()),
-            inputs,
-        })
-    }
-
-    fn schematic(schematic: Schematic, arguments: &Arguments) -> Result<Self> {
-        let Schematic { network, pieces, uncut, inputs } = schematic;
-        // What is not cut runs as the schematic says.
-        let t_max = if uncut { network.t_max() } else { (pieces.ticks - 1).min(network.t_max()) };
-        let network = network.with_t_max(t_max).map_err(report)?;
-        // The last module decides, if it is a row.
-        let last = network.modules().len().checked_sub(1).map(ModuleId::new);
-        let row = last.and_then(|last| network.modules()[last.index()].kind.neurons());
-        let classes = row.filter(|(array, ..)| array.ny == 1 && array.x_min == 0).map(|(array, ..)| array.nx as usize);
-        let node = last.and_then(|last| network.outputs(last).first().copied());
-        let output = node.zip(classes);
-        let labels = arguments.given.labels(&arguments.presentation, &pieces, output.map(|(_, classes)| classes))?;
-        Ok(Self {
-            layers: ModuleLayer::of_network(&network),
-            input: vec![true; network.sources().len()],
-            network,
-            shown: Shown::Pieces(pieces),
-            output: output.or(node.map(|node| (node, 0))),
-            labels,
-            tick: arguments.tick,
-            until: None,
-            inputs,
-        })
-    }
-
-    fn samples(&self) -> usize {
-        match &self.shown {
-            Shown::Images { values, .. } => values.nrows(),
-            Shown::Pieces(pieces) => pieces.samples.len(),
-        }
-    }
-
-    fn first(&self) -> u64 {
-        match &self.shown {
-            Shown::Images { first, .. } => *first,
-            Shown::Pieces(pieces) => pieces.skipped as u64,
-        }
-    }
-}
-
 /// What came out, with all that tables need.
 struct Outcome<'a> {
     fits: Vec<Fit>,
@@ -206,15 +94,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         whole::check_file(path, results.replace()).map_err(report)?;
     }
     let hardware = Hardware::open(&arguments.hardware).map_err(|error| diagnostic::hardware(&error))?;
-    let opened = Opened::open(arguments)?;
-    let (tick, factor) = hardware.agree(opened.tick).map_err(|error| diagnostic::hardware(&error))?;
-    let network = opened.network.with_finer_ticks(factor).map_err(report)?;
-    let mut resolved =
-        hardware.resolve(&network, &opened.layers, tick).map_err(|error| diagnostic::hardware(&error))?;
+    let (opened, mut inputs) = Opened::open(&arguments.given, presentation, arguments.tick)?;
+    let mut staged = opened.on(&hardware)?;
     let fits = match &arguments.calibrate {
-        Some(path) => calibrate(path, &network, &mut resolved)?,
+        Some(path) => calibrate(path, &mut staged)?,
         None => Vec::new(),
     };
+    let tick = staged.resolved.tick;
     let warm_up = match (arguments.warm_up, tick) {
         (None, _) => 0,
         (Some(time), Some(tick)) => match time.in_ticks(tick) {
@@ -223,33 +109,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         },
         (Some(_), None) => bail!("--warm-up: nobody said how long a tick is; --tick TIME does"),
     };
-    let until = opened.until.map(|ticks| ticks.saturating_mul(factor)).and_then(|ticks| match arguments.pace {
-        Pace::Real => Some(ticks),
-        Pace::Times(times) => Some(ticks / Tick::from(times.get())),
-        Pace::Fastest => None,
-    });
-    let stimuli = |sample: usize| -> Vec<Stimulus> {
-        let coarse = match &opened.shown {
-            Shown::Images { values, first, layout, code } => {
-                let values = values.row(sample).to_vec();
-                layout.stimuli(code.as_ref(), &values, first + sample as u64, presentation.clock())
-            }
-            Shown::Pieces(pieces) => pieces.samples[sample].clone(),
-        };
-        coarse.into_iter().map(|stimulus| stimulus.with_finer_ticks(factor)).collect()
-    };
-    let question = Question {
-        network: &network,
-        hardware: &resolved,
-        stimuli: &stimuli,
-        samples: opened.samples(),
-        first: opened.first(),
-        input: &opened.input,
-        output: opened.output,
-        labels: opened.labels.as_deref(),
-        showing: Showing { pace: arguments.pace, warm_up, until },
-        t_max: network.t_max(),
-    };
+    let stimuli = |sample: usize| opened.stimuli(sample, staged.factor);
+    let question = opened.question(&staged, &stimuli, arguments.pace, warm_up);
     interrupt::watch();
     let pool = presentation.threads.pool().map_err(report)?;
     let (answer, bottleneck, reliefs) = pool.install(|| -> Result<_> {
@@ -275,7 +136,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         arguments,
         opened: &opened,
         hardware: &hardware,
-        resolved: &resolved,
+        resolved: &staged.resolved,
         answer,
         bottleneck,
         reliefs,
@@ -286,7 +147,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print(&format!("Pictures: {}\n", path.display()));
     }
 
-    let mut inputs = opened.inputs.clone();
     if arguments.hardware.is_file() {
         inputs.push(arguments.hardware.clone());
     }
@@ -302,7 +162,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Fits what a log says and puts it into the machine.
-fn calibrate(path: &Path, network: &Network, resolved: &mut Resolved) -> Result<Vec<Fit>> {
+fn calibrate(path: &Path, staged: &mut Staged) -> Result<Vec<Fit>> {
+    let Staged { network, resolved, .. } = staged;
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => bail!("{}: cannot be read: {error}", path.display()),

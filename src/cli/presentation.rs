@@ -2,7 +2,7 @@
 
 use super::convert::positive;
 use super::diagnostic;
-use clap::Args;
+use clap::{Args, FromArgMatches};
 use megasim::encode::registry::{self, Choice, Common};
 use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS};
 use miette::Result;
@@ -67,6 +67,14 @@ pub fn code_help() -> String {
 /// A count as long as a slice can be.
 pub fn count(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// What is taken where nothing is given.
+impl Default for Presentation {
+    fn default() -> Self {
+        let matches = Self::augment_args(clap::Command::new("")).get_matches_from([""]);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 impl Presentation {

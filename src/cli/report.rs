@@ -9,7 +9,7 @@ use megasim::report::chart::{self, Axes};
 use megasim::report::comparison::{self, Shown};
 use megasim::report::{Page, Section, Table, sweep};
 use megasim::study::compare::{Accuracy, Causes, Comparison};
-use megasim::study::sweep::Sweep;
+use megasim::study::sweep::{Figures, MachineFigures, Sweep};
 use megasim::whole::Replace;
 use miette::{Result, bail};
 use serde_json::Value;
@@ -123,10 +123,15 @@ fn sections(figures: &Value, log_x: bool) -> Result<Vec<Section>> {
         };
         return Ok(comparison::page(&shown).map_err(report)?.sections);
     }
-    if let Ok(sweep) = serde_json::from_value::<Sweep>(figures.clone())
-        && !sweep.points.is_empty()
+    if let Ok(of) = serde_json::from_value::<Sweep<Figures>>(figures.clone())
+        && !of.points.is_empty()
     {
-        return Ok(vec![sweep::section(&sweep, log_x).map_err(report)?]);
+        return Ok(vec![sweep::section(&of, log_x).map_err(report)?]);
+    }
+    if let Ok(of) = serde_json::from_value::<Sweep<MachineFigures>>(figures.clone())
+        && !of.points.is_empty()
+    {
+        return Ok(vec![sweep::machine_section(&of, log_x).map_err(report)?]);
     }
     Ok(classification(figures).into_iter().collect())
 }

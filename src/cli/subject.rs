@@ -53,7 +53,7 @@ pub struct Converted {
 }
 
 /// A schematic with samples cut from its own stimuli.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Schematic {
     /// The network.
     pub network: Network,
@@ -95,6 +95,7 @@ impl Given {
         let trial = subject.trial(&dataset, presentation.skip(), presentation.samples())?;
         let mut inputs = vec![self.subject.clone()];
         inputs.extend(dataset.test_files());
+        inputs.extend(presentation.code_file().map(Path::to_path_buf));
         Ok(Converted { subject, trial, inputs })
     }
 

@@ -45,3 +45,22 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 pub fn class(decision: Option<usize>) -> String {
     decision.map_or("none".into(), |class| class.to_string())
 }
+
+/// A number with four digits and the prefix that fits.
+pub fn engineering(value: f64, unit: &str) -> String {
+    const PREFIXES: [(f64, &str); 8] =
+        [(1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f")];
+    if value == 0.0 {
+        return format!("0 {unit}").trim_end().into();
+    }
+    let (scale, prefix) = PREFIXES.into_iter().find(|(scale, _)| value.abs() >= *scale).unwrap_or((1e-15, "f"));
+    let scaled = value / scale;
+    let decimals = if scaled.abs() >= 99.95 {
+        1
+    } else if scaled.abs() >= 9.995 {
+        2
+    } else {
+        3
+    };
+    format!("{scaled:.decimals$} {prefix}{unit}").trim_end().into()
+}

@@ -248,6 +248,30 @@ impl Choice {
             Chosen::File { path, .. } => Some(path),
         }
     }
+
+    /// The same code with another value for one of its parameters.
+    ///
+    /// # Errors
+    /// If it has no such parameter, or if that may not have the value; of a file that is told when it is read.
+    pub fn with(&self, key: &str, value: &str) -> Result<Self, String> {
+        match &self.0 {
+            Chosen::BuiltIn { entry, values } => {
+                let one: Self = format!("{}:{key}={value}", entry.name).parse()?;
+                let Chosen::BuiltIn { values: changed, .. } = one.0 else { return Ok(one) };
+                let all = entry.parameters.iter().zip(values.iter().zip(changed));
+                let values = all.map(|(parameter, (old, new))| if parameter.key == key { new } else { *old }).collect();
+                Ok(Self(Chosen::BuiltIn { entry, values }))
+            }
+            Chosen::File { path, given } => {
+                if value.parse::<f64>().is_err() {
+                    return Err(format!("{}: {key}: expected a number, found '{value}'", path.display()));
+                }
+                let mut given: Vec<_> = given.iter().filter(|(known, _)| known != key).cloned().collect();
+                given.push((key.into(), value.into()));
+                Ok(Self(Chosen::File { path: path.clone(), given }))
+            }
+        }
+    }
 }
 
 /// Name and parameters, in the form in which they are asked for: all of a built-in code, of a file those given.

@@ -1,5 +1,6 @@
 //! A hardware file as TOML: every key with its place, so that what is wrong can be shown.
 
+use super::change::{self, Change};
 use super::error::{Error, Source, nearest};
 use super::{Duration, Hardware, energy, power};
 use crate::engine::timed::{Acknowledge, Tile};
@@ -233,12 +234,23 @@ fn tile(source: &Source, value: &Spanned<DeValue<'_>>) -> Result<Located<Tile>, 
     }
 }
 
-/// Reads a text.
-pub(super) fn parse(path: &Path, input: &str) -> Result<Hardware, Error> {
-    let source = Source::new(path, input);
+/// Reads a text, with other values for some keys.
+pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Hardware, Error> {
+    let source = Source::new(path, &change::appended(input, &changes));
     let document = DeTable::parse(input)
         .map_err(|error| source.fault(error.span().unwrap_or(0..0), error.message().trim(), None))?;
-    let top = Table { source: &source, table: document.get_ref(), span: 0..0 };
+    let mut document = document.into_inner();
+    // Each line of a change at its place, all else blank, so that places are those in the whole text.
+    let mut start = source.text.len() - changes.iter().map(|change| change.line().len() + 1).sum::<usize>();
+    let mut lines = Vec::with_capacity(changes.len());
+    for change in &changes {
+        lines.push((start, " ".repeat(start) + change.line()));
+        start += change.line().len() + 1;
+    }
+    for (start, line) in &lines {
+        change::apply(&mut document, line).map_err(|message| source.fault(*start..line.len(), message, None))?;
+    }
+    let top = Table { source: &source, table: &document, span: 0..0 };
     let mut known = TOP.to_vec();
     known.extend(["mesh", "barrier"]);
     top.only(&known)?;
@@ -289,6 +301,8 @@ pub(super) fn parse(path: &Path, input: &str) -> Result<Hardware, Error> {
         mesh,
         barrier,
         source: source.clone(),
+        length: input.len(),
+        changes,
     };
     check_tick(&hardware)?;
     Ok(hardware)

@@ -5,6 +5,7 @@
 //! keys and their meaning. What was measured is fitted ([`fit()`]), what ran is written down ([`write_log`], [`write_trace`]).
 
 mod calibrate;
+mod change;
 mod error;
 mod file;
 mod layers;
@@ -14,10 +15,11 @@ mod resolve;
 mod trace;
 
 pub use calibrate::{CalibrationError, Fit, Work, fit};
+pub use change::Change;
 pub use error::{Error, TextError};
 pub use layers::{ModuleLayer, module_name};
 pub use log::{LogError, LogLine, parse_log, write_log};
-pub use quantity::{Duration, energy, power};
+pub use quantity::{Duration, Quantity, energy, power};
 pub use resolve::{Energies, Origin, Resolved, Row, Value};
 pub use trace::write_trace;
 
@@ -51,6 +53,9 @@ pub const SHIPPED: [(&str, &str); 3] = [
 #[derive(Debug, Clone)]
 pub struct Hardware {
     source: Source,
+    /// How long the file itself is; behind it the source has the lines of changes.
+    length: usize,
+    changes: Vec<Change>,
     name: String,
     tick: Option<Duration>,
     static_power: f64,
@@ -79,7 +84,7 @@ impl Hardware {
     /// # Errors
     /// If something in it is wrong, with line and hint.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        file::parse(path, text)
+        file::parse(path, text, Vec::new())
     }
 
     /// What it is called: its `name`, or that of its file.

@@ -41,6 +41,11 @@ impl Duration {
         (tick.0 > 0 && self.0 % tick.0 == 0).then(|| Tick::try_from(self.0 / tick.0).ok()).flatten()
     }
 
+    /// The nearest whole number of ticks.
+    pub fn rounded_to(self, tick: Self) -> Self {
+        if tick.0 <= 0 { self } else { Self((self.0 + tick.0 / 2).div_euclid(tick.0) * tick.0) }
+    }
+
     /// The longest tick of which both are whole numbers.
     pub fn common_tick(self, other: Self) -> Self {
         let (mut a, mut b) = (self.0, other.0);
@@ -93,7 +98,7 @@ impl fmt::Display for Duration {
         let plain = TIMES.iter().filter(|(name, _)| *name != "µs");
         let (name, unit) = plain.into_iter().find(|(_, unit)| self.0 >= *unit).unwrap_or(&("s", 1));
         if self.0 == 0 {
-            return write!(f, "0");
+            return write!(f, "0 s");
         }
         let (whole, rest) = (self.0 / unit, self.0 % unit);
         if rest == 0 {
@@ -120,6 +125,57 @@ fn scaled(text: &str, base: &str) -> Option<f64> {
     let (_, scale) = SCALES.iter().find(|(name, _)| *name == prefix)?;
     // Divided where that is exact, so that 35.5 pJ is the nearest number to it.
     number.parse::<f64>().ok().map(|number| if *scale < 1.0 { number / (1.0 / scale).round() } else { number * scale })
+}
+
+/// A number with a unit in the base unit, and a way to write others in the same unit: times in seconds, energies in joules, powers in watts.
+///
+/// ```
+/// use megasim::hardware::Quantity;
+/// let hop: Quantity = "4.1 ns".parse().unwrap();
+/// assert_eq!(hop.in_unit_of(8.2e-9), "8.2 ns");
+/// assert!("4.1".parse::<Quantity>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantity {
+    /// How much, in the base unit.
+    pub value: f64,
+    prefix: &'static str,
+    /// `s`, `J` or `W`.
+    pub base: &'static str,
+}
+
+impl Quantity {
+    /// One of its unit, in the base unit.
+    pub fn one(self) -> f64 {
+        SCALES.iter().find(|(name, _)| *name == self.prefix).map_or(1.0, |(_, scale)| *scale)
+    }
+
+    /// Another amount of the same kind, in the same unit, with as many digits as mean something.
+    pub fn in_unit_of(self, value: f64) -> String {
+        let one = self.one();
+        let scaled = if one < 1.0 { value * (1.0 / one).round() } else { value / one };
+        // Twelve digits, so that 3 * 0.1 is 0.3; never with an exponent.
+        let rounded: f64 = format!("{scaled:.11e}").parse().unwrap_or(scaled);
+        format!("{rounded} {}{}", self.prefix, self.base)
+    }
+}
+
+impl std::str::FromStr for Quantity {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = || format!("expected a number with its unit, as 4.1 ns, 35.5 pJ or 10 mW, found `{text}`");
+        let (_, unit) = split(text).ok_or_else(fault)?;
+        for base in ["s", "J", "W"] {
+            let Some(prefix) = unit.strip_suffix(base) else { continue };
+            let (Some((prefix, _)), Some(value)) =
+                (SCALES.iter().find(|(name, _)| *name == prefix), scaled(text, base))
+            else {
+                continue;
+            };
+            return Ok(Self { value, prefix, base });
+        }
+        Err(fault())
+    }
 }
 
 /// An energy in joules.
@@ -158,7 +214,7 @@ mod tests {
 
     #[test]
     fn times_print_as_they_are_read() {
-        for text in ["4.1 ns", "1 ms", "0.6 us", "12 s", "1 fs", "999.999999 ns"] {
+        for text in ["4.1 ns", "1 ms", "0.6 us", "12 s", "1 fs", "999.999999 ns", "0 s"] {
             let read: Duration = text.parse().unwrap();
             assert_eq!(read.to_string().parse(), Ok(read), "{text}");
         }

@@ -1,15 +1,24 @@
 //! The page of a network on a machine: latencies, queues, utilisation, waiting, energy.
 
-use super::chart::{self, Axes, Bars, Line};
+use super::chart::{self, Axes, Bars, Extent, Line, Panel};
 use super::picture::number;
 use super::{Error, Page, Picture, Section, Table};
-use crate::engine::timed::Distribution;
+use crate::engine::timed::{CoursePoint, Direction, Distribution, Mesh};
 use crate::hardware::{Duration, ModuleLayer};
 use crate::network::{ModuleId, NodeId, Tick};
 use crate::study::latency::{Account, Answer, Bill, Decisions, Load, Relief, Spread, Traffic};
 
 /// Points of a line; more samples are thinned out evenly.
 const MOST_POINTS: usize = 400;
+
+/// Lines of a picture over time.
+const MOST_LINES: usize = 6;
+
+/// Links in a table.
+const MOST_LINKS: usize = 12;
+
+/// Fields of a map of tiles.
+const MOST_TILES: usize = 4096;
 
 /// What a page shows.
 #[derive(Debug)]
@@ -20,6 +29,8 @@ pub struct Shown<'a> {
     pub facts: Vec<(String, String)>,
     /// The figures.
     pub answer: &'a Answer,
+    /// The mesh, if there is one.
+    pub mesh: Option<&'a Mesh>,
     /// How long a tick is; without it times are in ticks.
     pub tick: Option<Duration>,
     /// Whether right classes are known.
@@ -40,14 +51,14 @@ pub struct Shown<'a> {
 
 /// A unit that suits some numbers: a number times `factor` is in it.
 #[derive(Debug, Clone)]
-struct Unit {
-    factor: f64,
-    name: String,
+pub(super) struct Unit {
+    pub factor: f64,
+    pub name: String,
 }
 
 impl Unit {
     /// The unit with the prefix that the largest number asks for, which is in units of `base`.
-    fn of(largest: f64, base: &str) -> Self {
+    pub fn of(largest: f64, base: &str) -> Self {
         const PREFIXES: [(f64, &str); 6] =
             [(1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f")];
         let fits = PREFIXES.into_iter().find(|(scale, _)| largest >= *scale);
@@ -70,8 +81,15 @@ impl Unit {
 pub fn page(of: &Shown) -> Result<Page, Error> {
     let loads: Vec<(String, Load)> =
         of.modules.iter().map(|(name, modules)| (name.clone(), Load::of(&of.answer.statistics, modules))).collect();
-    let mut sections =
-        vec![latency(of)?, utilisation(&loads)?, queues(of, &loads)?, handshakes(of)?, bottleneck(of), energy(of)?];
+    let mut sections = vec![
+        latency(of)?,
+        utilisation(&loads)?,
+        queues(of, &loads)?,
+        handshakes(of)?,
+        links(of)?,
+        bottleneck(of),
+        energy(of)?,
+    ];
     sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
     Ok(Page { title: of.title.clone(), facts: of.facts.clone(), sections })
 }
@@ -236,9 +254,152 @@ fn queues(of: &Shown, loads: &[(String, Load)]) -> Result<Section, Error> {
     });
     Ok(Section {
         title: "Queues, waiting and stopped time".into(),
-        pictures: queue.into_iter().chain(wait).chain(stopped).collect(),
+        pictures: queue.into_iter().chain(over_time(of, loads)?).chain(wait).chain(stopped).collect(),
         ..Section::default()
     })
+}
+
+/// Queues over the time of a sample: the mean and the longest, of the layers whose queues are longest; the numbers of all layers.
+fn over_time(of: &Shown, loads: &[(String, Load)]) -> Result<Vec<Picture>, Error> {
+    let mut chosen: Vec<&(String, Load)> = loads.iter().filter(|(_, load)| load.queue.max() > Some(0)).collect();
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mean = |load: &Load| load.queue.mean().unwrap_or(0.0);
+    chosen.sort_by(|(_, a), (_, b)| mean(b).total_cmp(&mean(a)));
+    let all = chosen.len();
+    chosen.truncate(MOST_LINES);
+    // In the order of the network.
+    chosen.sort_by_key(|(name, _)| loads.iter().position(|(known, _)| known == name));
+    let end = loads.iter().flat_map(|(_, load)| load.queue_course.points()).map(|point| point.to).max().unwrap_or(0);
+    let unit = Unit::of_ticks(end as f64, of.tick);
+    let time = |ticks: u64| ticks as f64 * unit.factor;
+    let x = format!("time since the start of a sample ({})", unit.name);
+    let mut table = Table::new(&["layer"]);
+    table.columns.extend(["from", "to"].map(|name| format!("{name} ({})", unit.name)));
+    table.columns.extend(["least", "mean", "most"].map(|name| format!("{name} (events)")));
+    for (name, load) in loads {
+        table.rows.extend(load.queue_course.points().map(|it| {
+            let numbers = [time(it.from), time(it.to), it.least as f64, it.mean, it.most as f64].map(number);
+            std::iter::once(name.clone()).chain(numbers).collect()
+        }));
+    }
+    let shown = match all > MOST_LINES {
+        true => format!(" The {MOST_LINES} of {all} layers that wait most."),
+        false => String::new(),
+    };
+    type Get = fn(&CoursePoint) -> f64;
+    let kinds: [(&str, &str, &str, Get); 2] = [
+        ("queue-over-time", "Queue over time", "Mean over samples and the modules of a layer.", |it| it.mean),
+        ("longest-queue-over-time", "Longest queue over time", "The longest of any module and sample.", |it| {
+            it.most as f64
+        }),
+    ];
+    kinds
+        .into_iter()
+        .map(|(file, title, caption, get)| {
+            let lines: Vec<Line> = chosen
+                .iter()
+                .map(|(name, load)| {
+                    let points = load.queue_course.points();
+                    let mut points: Vec<(f64, f64)> = points.map(|it| (time(it.from), get(&it))).collect();
+                    // A step is as wide as its bucket, the last one too.
+                    points.extend(load.queue_course.points().last().map(|it| (time(it.to), get(&it))));
+                    Line { name: name.clone(), points, steps: true, ..Line::default() }
+                })
+                .collect();
+            let axes =
+                Axes { file, title, x: &x, y: "events that wait at a module", from_zero: true, ..Axes::default() };
+            let mut picture = chart::lines(&axes, &lines)?.with_caption(format!("{caption}{shown}"));
+            picture.table = table.clone();
+            Ok(picture)
+        })
+        .collect()
+}
+
+/// The links of a mesh: what each carries and how long messages wait for it.
+fn links(of: &Shown) -> Result<Section, Error> {
+    let mut section = Section { title: "Links of the mesh".into(), ..Section::default() };
+    let Some(mesh) = of.mesh else { return Ok(section) };
+    let statistics = &of.answer.statistics;
+    let elapsed = statistics.elapsed.max(1) as f64;
+    let mut used: Vec<usize> = (0..statistics.links.len()).filter(|&k| statistics.links[k].wait.weight() > 0).collect();
+    if used.is_empty() {
+        return Ok(section);
+    }
+    used.sort_by_key(|&k| (std::cmp::Reverse(statistics.links[k].busy), k));
+    let share = |k: usize| 100.0 * statistics.links[k].busy as f64 / elapsed;
+    let longest = used.iter().filter_map(|&k| statistics.links[k].wait.max()).max().unwrap_or(0);
+    let unit = Unit::of_ticks(longest as f64, of.tick);
+    let samples = of.answer.samples.len().max(1) as f64;
+    let mut table = Table::new(&["from tile", "to the", "messages a sample", "busy (%)"]);
+    table.columns.extend(["wait, mean", "99 %", "max"].map(|name| format!("{name} ({})", unit.name)));
+    for &k in &used {
+        let ((tile, direction), link) = (mesh.link(k), &statistics.links[k]);
+        let waits = [
+            link.wait.mean().unwrap_or(0.0),
+            link.wait.quantile(0.99).unwrap_or(0) as f64,
+            link.wait.max().unwrap_or(0) as f64,
+        ];
+        let mut row = vec![format!("({}, {})", tile.x, tile.y), format!("{direction:?}").to_lowercase()];
+        row.extend([link.wait.weight() as f64 / samples, share(k)].map(number));
+        row.extend(waits.map(|ticks| number(ticks * unit.factor)));
+        table.rows.push(row);
+    }
+    section.text = format!(
+        "{} of {} links carry messages, one at a time each. The {} busiest are in the table, all of them behind the pictures.",
+        used.len(),
+        mesh.links(),
+        used.len().min(MOST_LINKS)
+    );
+    // A row of tiles would be folded into a square.
+    if mesh.rows > 1 {
+        let (columns, rows) = (mesh.columns as usize, mesh.rows as usize);
+        let panels = |get: &dyn Fn(usize) -> f64, what: &str| -> Vec<Panel> {
+            let greatest = used.iter().map(|&k| get(k)).fold(0.0, f64::max);
+            let of_direction = |wanted: Direction| {
+                let mut values = vec![0.0; columns * rows];
+                for &k in &used {
+                    let (tile, direction) = mesh.link(k);
+                    if direction == wanted {
+                        values[tile.y as usize * columns + tile.x as usize] = get(k);
+                    }
+                }
+                let name = format!("{} {what}", format!("{wanted:?}").to_lowercase());
+                Panel { name, values, range: Some((0.0, greatest.max(f64::MIN_POSITIVE))) }
+            };
+            [Direction::East, Direction::West, Direction::North, Direction::South].map(of_direction).into()
+        };
+        let extent = Extent { maps: 1, ny: rows, nx: columns };
+        let caption = "One field a tile: its link to the east, west, north and south; dark for much, all on one scale.";
+        let wait = |k: usize| statistics.links[k].wait.mean().unwrap_or(0.0) * unit.factor;
+        let what = format!("({})", unit.name);
+        let mut pictures =
+            vec![chart::grids("links", "Load of the links", extent, &panels(&share, "(%)"), MOST_TILES)?];
+        if longest > 0 {
+            let title = "Mean wait before the links";
+            pictures.push(chart::grids("link-waits", title, extent, &panels(&wait, &what), MOST_TILES)?);
+        }
+        for picture in pictures {
+            section.pictures.push(Picture { table: table.clone(), ..picture.with_caption(caption) });
+        }
+    } else {
+        let name = |&k: &usize| {
+            let (tile, direction) = mesh.link(k);
+            format!("{} {direction:?}", tile.x)
+        };
+        let shown = &used[..used.len().min(MOST_LINKS)];
+        let kinds = vec![("busy".to_string(), shown.iter().map(|&k| share(k)).collect())];
+        let y = "busy (% of the time)";
+        let axes =
+            Axes { file: "links", title: "Load of the links", x: "link (column, direction)", y, ..Axes::default() };
+        if let Some(picture) = bars(&axes, shown.iter().map(name).collect(), kinds)? {
+            section.pictures.push(Picture { table: table.clone(), ..picture });
+        }
+    }
+    table.rows.truncate(MOST_LINKS);
+    section.tables.push(table);
+    Ok(section)
 }
 
 fn handshakes(of: &Shown) -> Result<Section, Error> {

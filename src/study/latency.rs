@@ -45,6 +45,18 @@ pub struct Question<'a> {
     pub showing: Showing,
     /// The last tick of a sample, at the pace of the stimuli.
     pub t_max: Tick,
+    /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has told it: one for each
+    /// sample, of [`Question::ideal`].
+    pub ideal: Option<&'a [Ideal]>,
+}
+
+/// What event mode does on one sample; the same in ticks of any length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ideal {
+    /// The class with most spikes.
+    pub decision: Option<usize>,
+    /// Events of all nodes.
+    pub events: u64,
 }
 
 /// Why a study failed.
@@ -109,21 +121,21 @@ impl Question<'_> {
     /// If a run fails; of several the one with the lowest number.
     pub fn answer(&self, done: impl Fn() + Sync, stop: impl Fn() -> bool + Sync) -> Result<Answer, Error> {
         let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max);
-        let ideal = Plan::new(self.network).map_err(PlanError::from)?.with_t_max(self.t_max);
+        let reference = Reference::new(self)?;
         let pieces = (rayon::current_num_threads() * 4).clamp(1, self.samples.max(1));
         let probes = self.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
         let answers: Vec<Piece> = (0..pieces)
             .into_par_iter()
             .map(|piece| {
                 let mut simulation = TimedSimulation::new(&timed, &probes);
-                let mut reference = Simulation::new(&ideal, Mode::Event, &probes);
+                let mut beside = reference.start();
                 let range = piece * self.samples / pieces..(piece + 1) * self.samples / pieces;
                 let mut samples = Vec::new();
                 for sample in range {
                     if stop() {
                         break;
                     }
-                    samples.push(self.sample(sample, &mut simulation, &mut reference)?);
+                    samples.push(self.sample(sample, &mut simulation, &mut beside)?);
                     done();
                 }
                 Ok((samples, simulation.statistics().clone()))
@@ -146,20 +158,46 @@ impl Question<'_> {
         let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max);
         let mut simulation = TimedSimulation::new(&timed, &Probes::all(self.network));
         let run = simulation.run(&(self.stimuli)(sample), &self.showing, Some(watch));
-        run.map_err(|source| Error::Run { sample: self.first + sample as u64, source })
+        run.map_err(|source| self.failed(sample, source))
+    }
+
+    /// What the ideal machine does on every sample, for studies of other machines to share; none if `stop` said so.
+    ///
+    /// # Errors
+    /// If a run fails.
+    pub fn ideal(&self, stop: impl Fn() -> bool + Sync) -> Result<Option<Vec<Ideal>>, Error> {
+        let reference = Reference::new(self)?;
+        let all: Result<Vec<Option<Ideal>>, Error> = (0..self.samples)
+            .into_par_iter()
+            .map_init(
+                || reference.start(),
+                |beside, sample| match stop() {
+                    true => Ok(None),
+                    false => {
+                        let ideal = beside.sample(sample, &(self.stimuli)(sample), self.output);
+                        ideal.map(Some).map_err(|source| self.failed(sample, source))
+                    }
+                },
+            )
+            .collect();
+        Ok(all?.into_iter().collect())
+    }
+
+    fn failed(&self, sample: usize, source: engine::Error) -> Error {
+        Error::Run { sample: self.first + sample as u64, source }
     }
 
     fn sample(
         &self,
         sample: usize,
         simulation: &mut TimedSimulation<'_>,
-        reference: &mut Simulation<'_>,
+        beside: &mut Beside<'_>,
     ) -> Result<Sample, Error> {
         let number = self.first + sample as u64;
-        let fault = |source| Error::Run { sample: number, source };
+        let fault = |source| self.failed(sample, source);
         let stimuli = (self.stimuli)(sample);
         let run = simulation.run(&stimuli, &self.showing, None).map_err(fault)?;
-        let ideal = reference.run(&stimuli).map_err(fault)?;
+        let ideal = beside.sample(sample, &stimuli, self.output).map_err(fault)?;
         let log = |record: &engine::Record| {
             self.output.and_then(|(node, _)| record.nodes[node.index()].clone()).unwrap_or_default()
         };
@@ -172,9 +210,9 @@ impl Question<'_> {
             label,
             first_input: inputs.filter_map(|(first, _)| *first).min(),
             decisions: Decisions::of(&output, classes, label),
-            ideal: readout::most_spikes(&log(&ideal), classes),
+            ideal: ideal.decision,
             events: run.record.summary.events.iter().sum(),
-            ideal_events: ideal.summary.events.iter().sum(),
+            ideal_events: ideal.events,
             operations: run.record.summary.synaptic_operations,
             ended: run.ended,
             unfinished: run.unfinished,
@@ -183,8 +221,60 @@ impl Question<'_> {
     }
 }
 
+/// Event mode beside the machine, to be run or known.
+enum Reference<'a> {
+    Known(&'a [Ideal]),
+    Plan(Box<Plan>, Probes),
+}
+
+/// The same, in one thread.
+enum Beside<'r> {
+    Known(&'r [Ideal]),
+    Run(Box<Simulation<'r>>),
+}
+
+impl<'a> Reference<'a> {
+    fn new(question: &Question<'a>) -> Result<Self, Error> {
+        let probes = question.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
+        Ok(match question.ideal {
+            Some(known) => Self::Known(known),
+            None => {
+                let plan = Plan::new(question.network).map_err(PlanError::from)?.with_t_max(question.t_max);
+                Self::Plan(Box::new(plan), probes)
+            }
+        })
+    }
+
+    fn start(&self) -> Beside<'_> {
+        match self {
+            Self::Known(known) => Beside::Known(known),
+            Self::Plan(plan, probes) => Beside::Run(Box::new(Simulation::new(plan, Mode::Event, probes))),
+        }
+    }
+}
+
+impl Beside<'_> {
+    /// What a sample gives.
+    fn sample(
+        &mut self,
+        sample: usize,
+        stimuli: &[Stimulus],
+        output: Option<(NodeId, usize)>,
+    ) -> Result<Ideal, engine::Error> {
+        match self {
+            Self::Known(known) => Ok(known[sample]),
+            Self::Run(simulation) => {
+                let record = simulation.run(stimuli)?;
+                let log = output.and_then(|(node, classes)| Some((record.nodes[node.index()].as_ref()?, classes)));
+                let decision = log.and_then(|(log, classes)| readout::most_spikes(log, classes));
+                Ok(Ideal { decision, events: record.summary.events.iter().sum() })
+            }
+        }
+    }
+}
+
 /// A mean with its 95 % interval (normal), and quantiles, of times in ticks.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Spread {
     /// How many values.
     pub samples: usize,
@@ -203,6 +293,13 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// The same in another unit.
+    pub fn scaled(self, factor: f64) -> Self {
+        let Self { samples, mean, low, high, median, p95, max } = self;
+        let [mean, low, high, median, p95, max] = [mean, low, high, median, p95, max].map(|value| value * factor);
+        Self { samples, mean, low, high, median, p95, max }
+    }
+
     /// Of these values; none of nothing.
     ///
     /// ```

@@ -1,7 +1,7 @@
 //! What `megasim latency --json` writes: the figures of the tables, and those of every module, node and sample.
 
 use super::{Outcome, tables};
-use megasim::engine::timed::Distribution;
+use megasim::engine::timed::{Course, CoursePoint, Distribution};
 use megasim::hardware::{Value as Setting, module_name};
 use megasim::network::ModuleId;
 use megasim::study::classification::wilson_interval;
@@ -11,6 +11,21 @@ use serde_json::{Map, Value, json};
 fn distribution(of: &Distribution) -> Value {
     let at = |share: f64| of.quantile(share);
     json!({ "count": of.weight(), "mean": of.mean(), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": of.max() })
+}
+
+/// An occupancy over time; nothing where it is always 0.
+fn course(of: &Course) -> Value {
+    if of.points().all(|point| point.most == 0) {
+        return Value::Null;
+    }
+    let column = |get: fn(&CoursePoint) -> Value| of.points().map(|point| get(&point)).collect::<Vec<_>>();
+    json!({
+        "width": of.width(),
+        "from": column(|point| json!(point.from)),
+        "least": column(|point| json!(point.least)),
+        "mean": column(|point| json!(point.mean)),
+        "most": column(|point| json!(point.most)),
+    })
 }
 
 /// Everything; times in ticks, energies in joules a sample, rates a tick.
@@ -42,6 +57,7 @@ pub fn json(outcome: &Outcome<'_>) -> Value {
                 "busy_by_cause": busy,
                 "stopped": share(module.stopped),
                 "queue": distribution(&module.queue),
+                "queue_over_time": course(&module.queue_course),
                 "wait": distribution(&module.wait),
                 "events": module.events,
                 "throughput": share(module.events),
@@ -151,6 +167,7 @@ fn links(outcome: &Outcome<'_>) -> Vec<Value> {
         json!({
             "from": [tile.x, tile.y],
             "direction": format!("{direction:?}").to_lowercase(),
+            "messages": link.wait.weight(),
             "utilisation": link.busy as f64 / outcome.answer.statistics.elapsed.max(1) as f64,
             "wait": distribution(&link.wait),
         })

@@ -16,6 +16,7 @@ pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
         title: format!("{} on {}", outcome.arguments.given.subject.display(), outcome.hardware.name()),
         facts: facts(outcome),
         answer: &outcome.answer,
+        mesh: outcome.resolved.machine.mesh.as_ref(),
         tick: outcome.resolved.tick,
         labelled: outcome.opened.labels.is_some(),
         modules: tables::module_groups(outcome, network),

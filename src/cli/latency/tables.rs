@@ -1,32 +1,13 @@
 //! What `megasim latency` prints.
 
 use super::Outcome;
-use crate::cli::tables::{boxed, percent, percents};
+use crate::cli::tables::{boxed, engineering, percent, percents};
 use megasim::engine::timed::Distribution;
 use megasim::hardware::{Duration, Origin, Value, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
 use megasim::study::latency::{Account, Bill, Load, Resource, Spread, Traffic};
 use std::fmt::Write;
-
-/// A number with four digits and the prefix that fits.
-pub fn engineering(value: f64, unit: &str) -> String {
-    const PREFIXES: [(f64, &str); 8] =
-        [(1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f")];
-    if value == 0.0 {
-        return format!("0 {unit}").trim_end().into();
-    }
-    let (scale, prefix) = PREFIXES.into_iter().find(|(scale, _)| value.abs() >= *scale).unwrap_or((1e-15, "f"));
-    let scaled = value / scale;
-    let decimals = if scaled.abs() >= 99.95 {
-        1
-    } else if scaled.abs() >= 9.995 {
-        2
-    } else {
-        3
-    };
-    format!("{scaled:.decimals$} {prefix}{unit}").trim_end().into()
-}
 
 /// Ticks as time, where somebody said how long one is.
 pub fn time(ticks: f64, tick: Option<Duration>) -> String {
@@ -304,7 +285,8 @@ fn links(outcome: &Outcome<'_>) -> String {
         statistics.links.iter().map(|link| link.busy).enumerate().filter(|(_, busy)| *busy > 0).collect();
     let used = busiest.len();
     busiest.sort_by_key(|&(k, busy)| (std::cmp::Reverse(busy), k));
-    let rows = busiest.iter().take(5).map(|&(k, busy)| {
+    let most = if outcome.arguments.modules { used } else { 5 };
+    let rows = busiest.iter().take(most).map(|&(k, busy)| {
         let (tile, direction) = mesh.link(k);
         let link = &statistics.links[k];
         let [mean, _, _, p99, max] = quantiles(&link.wait, outcome);
@@ -318,7 +300,8 @@ fn links(outcome: &Outcome<'_>) -> String {
         ]
     });
     let header = ["busiest links", "messages/sample", "busy", "wait, mean", "99 %", "max"];
-    format!("{}\n{used} links in use.\n\n", boxed(&header, rows))
+    let more = if used > most { "; --modules lists all" } else { "" };
+    format!("{}\n{used} links in use{more}.\n\n", boxed(&header, rows))
 }
 
 fn resource(outcome: &Outcome<'_>, resource: Resource) -> String {

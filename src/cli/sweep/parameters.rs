@@ -1,9 +1,16 @@
 //! The parameters that can be swept, and what each value changes.
 
-use super::super::presentation::Presentation;
-use super::super::run::Setting;
+use super::conversion;
+pub use super::conversion::Conversion;
+use crate::cli::presentation::Presentation;
+use crate::cli::run::Setting;
+use megasim::encode::registry::Choice;
+use megasim::engine::TieOrder;
+use megasim::engine::timed::Pace;
+use megasim::hardware::{Change, Hardware};
 use megasim::network::Tick;
 use megasim::study::sweep;
+use std::num::NonZeroU32;
 
 /// One `--over`.
 #[derive(Debug, Clone)]
@@ -17,33 +24,36 @@ pub struct Over {
 }
 
 /// What can be swept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parameter {
     Duration,
     TicksPerMs,
     InputRate,
     Encode,
+    /// A parameter of the code, by its key.
+    OfCode(String),
     Seed,
     Dt,
-    Percentile,
-    ScalingFactor,
-    Threshold,
-    InitialPotential,
+    TieOrder,
+    /// How fast the input comes to a machine.
+    Pace,
+    /// A parameter of the conversion, by its number in the table.
+    Conversion(usize),
     /// A key of modules.
     Setting,
+    /// A key of the hardware file, by its path.
+    Hardware(Vec<String>),
 }
 
-const PARAMETERS: [(&str, Parameter); 10] = [
+const PARAMETERS: [(&str, Parameter); 8] = [
     ("duration", Parameter::Duration),
     ("ticks-per-ms", Parameter::TicksPerMs),
     ("input-rate", Parameter::InputRate),
     ("encode", Parameter::Encode),
     ("seed", Parameter::Seed),
     ("dt", Parameter::Dt),
-    ("percentile", Parameter::Percentile),
-    ("scaling-factor", Parameter::ScalingFactor),
-    ("v-thresh", Parameter::Threshold),
-    ("initial-potential", Parameter::InitialPotential),
+    ("tie-order", Parameter::TieOrder),
+    ("pace", Parameter::Pace),
 ];
 
 /// Reads one `--over` and tries all its values.
@@ -51,36 +61,73 @@ const PARAMETERS: [(&str, Parameter); 10] = [
 /// # Errors
 /// What is wrong with it.
 pub fn over(text: &str) -> Result<Over, String> {
-    let (name, values) = text.split_once('=').ok_or("expected PARAMETER=VALUES, found no `=`")?;
-    let known = PARAMETERS.iter().find(|(known, _)| *known == name).map(|(_, parameter)| *parameter);
-    let parameter = match known {
-        Some(parameter) => parameter,
-        None if name.contains('.') => Parameter::Setting,
-        None => {
-            let names: Vec<_> = PARAMETERS.iter().map(|(name, _)| *name).collect();
-            return Err(format!("no parameter `{name}`; there are {} and GLOB.KEY", names.join(", ")));
+    let (name, values) = split(text).ok_or("expected PARAMETER=VALUES, found no `=`")?;
+    let over = Over { parameter: parameter(name)?, name: name.into(), values: values.into() };
+    let sample = Presentation::default();
+    for value in over.all(0, None)? {
+        match over.parameter {
+            // Whether the code has such a parameter is known only with the code.
+            Parameter::OfCode(_) => {}
+            _ => drop(Conditions::new(&sample, 1).with(&over, &value)?),
         }
-    };
-    let over = Over { parameter, name: name.into(), values: values.into() };
-    let sample = Conditions::default_for_check();
-    for value in over.all(0)? {
-        sample.with(&over, &value)?;
     }
     Ok(over)
 }
 
+/// Splits at the first `=` outside quotes: names of layers may have one.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let at = text.char_indices().find(|&(_, c)| {
+        quoted ^= c == '"';
+        c == '=' && !quoted
+    });
+    at.map(|(at, _)| (text[..at].trim(), text[at + 1..].trim()))
+}
+
+fn parameter(name: &str) -> Result<Parameter, String> {
+    if let Some((_, parameter)) = PARAMETERS.iter().find(|(known, _)| *known == name) {
+        return Ok(parameter.clone());
+    }
+    if let Some(at) = conversion::PARAMETERS.iter().position(|(known, _)| *known == name) {
+        return Ok(Parameter::Conversion(at));
+    }
+    if let Some(key) = name.strip_prefix("encode.") {
+        return Ok(Parameter::OfCode(key.into()));
+    }
+    let first = name.split('.').next().unwrap_or_default();
+    if Change::FIRST.contains(&first) {
+        // The value does not matter here.
+        return Ok(Parameter::Hardware(Change::new(name, "0")?.path().to_vec()));
+    }
+    if name.contains('.') {
+        return Ok(Parameter::Setting);
+    }
+    let names: Vec<_> =
+        PARAMETERS.iter().map(|(name, _)| *name).chain(conversion::PARAMETERS.iter().map(|(name, _)| *name)).collect();
+    Err(format!(
+        "no parameter `{name}`; there are {}, encode.KEY, GLOB.KEY, and the keys of a hardware file as all.delay_to_process",
+        names.join(", ")
+    ))
+}
+
 impl Over {
-    /// Its values in their order, each once.
-    pub fn all(&self, seed: u64) -> Result<Vec<String>, String> {
-        let whole = !matches!(
-            self.parameter,
-            Parameter::InputRate
-                | Parameter::Encode
-                | Parameter::Percentile
-                | Parameter::ScalingFactor
-                | Parameter::Threshold
-                | Parameter::InitialPotential
-        );
+    /// Its values in their order, each once. Times of a range become whole numbers of ticks of the machine.
+    pub fn all(&self, seed: u64, hardware: Option<&Hardware>) -> Result<Vec<String>, String> {
+        let is_range = self.values.contains("..");
+        let whole = match &self.parameter {
+            Parameter::Duration
+            | Parameter::TicksPerMs
+            | Parameter::Seed
+            | Parameter::Dt
+            | Parameter::Setting
+            | Parameter::Pace
+            | Parameter::Hardware(_) => true,
+            Parameter::Conversion(at) => {
+                ["weight-bits", "delay-to-arrive", "mask-tau"].contains(&conversion::PARAMETERS[*at].0)
+            }
+            // A code's own check says what it takes.
+            Parameter::InputRate | Parameter::Encode | Parameter::OfCode(_) | Parameter::TieOrder => false,
+        };
         // A list of codes has commas between their parameters too.
         let values = match self.parameter {
             Parameter::Encode => self.values.split(';').map(|value| value.trim().to_string()).collect(),
@@ -89,8 +136,11 @@ impl Over {
         let mut all: Vec<String> = Vec::new();
         for value in values {
             // What a range gives for a whole number is the nearest one.
-            let value = match value.parse::<f64>() {
-                Ok(number) if whole && self.values.contains("..") => format!("{:.0}", number.round()),
+            let value = match (value.parse::<f64>(), &self.parameter, hardware) {
+                (Ok(number), ..) if whole && is_range => format!("{:.0}", number.round()),
+                (Err(_), Parameter::Hardware(path), Some(hardware)) if is_range && *path != ["tick"] => {
+                    value.parse().map_or(value, |time| hardware.nearest(time).to_string())
+                }
                 _ => value,
             };
             if !all.contains(&value) {
@@ -101,36 +151,59 @@ impl Over {
     }
 }
 
+/// `--tie-order`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ties {
+    #[default]
+    Netlist,
+    Reversed,
+    Seeded,
+    Split,
+}
+
+impl Ties {
+    /// With the seed of the presentation.
+    pub fn of(self, seed: u64) -> TieOrder {
+        match self {
+            Self::Netlist => TieOrder::Netlist,
+            Self::Reversed => TieOrder::Reversed,
+            Self::Seeded => TieOrder::Seeded(seed),
+            Self::Split => TieOrder::Split,
+        }
+    }
+}
+
 /// Everything that a point can change.
 #[derive(Debug, Clone)]
 pub struct Conditions {
-    /// How samples are shown; none where values are only tried.
-    pub presentation: Option<Presentation>,
+    /// How samples are shown.
+    pub presentation: Presentation,
     /// Ticks of a clocked step.
     pub dt: Tick,
+    /// Which event of a tick comes first, in event mode.
+    pub tie_order: Ties,
+    /// How fast the input comes, where that is swept.
+    pub pace: Option<Pace>,
     /// What is changed of the conversion.
     pub conversion: Conversion,
     /// What is changed of modules.
     pub settings: Vec<Setting>,
-}
-
-/// What a point changes of the conversion.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Conversion {
-    /// `--percentile`.
-    pub percentile: Option<f64>,
-    /// `--scaling-factor`.
-    pub scaling_factor: Option<f64>,
-    /// `--v-thresh`.
-    pub threshold: Option<f64>,
-    /// `--initial-potential`.
-    pub initial_potential: Option<f64>,
+    /// What is changed of the machine.
+    pub changes: Vec<Change>,
 }
 
 impl Conditions {
-    /// Conditions on which values are only tried.
-    pub fn default_for_check() -> Self {
-        Self { presentation: None, dt: 1, conversion: Conversion::default(), settings: Vec::new() }
+    /// Nothing changed.
+    pub fn new(presentation: &Presentation, dt: Tick) -> Self {
+        Self {
+            presentation: presentation.clone(),
+            dt,
+            tie_order: Ties::default(),
+            pace: None,
+            conversion: Conversion::default(),
+            settings: Vec::new(),
+            changes: Vec::new(),
+        }
     }
 
     /// The same with one value changed.
@@ -143,47 +216,43 @@ impl Conditions {
                 .filter(|n| (least..=most).contains(n))
                 .ok_or_else(|| fault(&format!("a whole number from {least} to {most}")))
         };
-        let real = |expected: &str, is_fine: fn(f64) -> bool| {
-            let number: Option<f64> = value.parse().ok();
-            number.filter(|n| n.is_finite() && is_fine(*n)).ok_or_else(|| fault(expected))
-        };
-        let positive = || real("a number above 0", |n| n > 0.0);
-        let conversion = &mut changed.conversion;
-        let mut presentation = changed.presentation.take();
-        match over.parameter {
-            Parameter::Duration => {
-                let duration = whole(1, 1_000_000)? as u32;
-                presentation.iter_mut().for_each(|it| it.duration = duration);
-            }
-            Parameter::TicksPerMs => {
-                let ticks = whole(1, 1_000_000)? as u32;
-                presentation.iter_mut().for_each(|it| it.ticks_per_ms = ticks);
-            }
+        let presentation = &mut changed.presentation;
+        match &over.parameter {
+            Parameter::Duration => presentation.duration = whole(1, 1_000_000)? as u32,
+            Parameter::TicksPerMs => presentation.ticks_per_ms = whole(1, 1_000_000)? as u32,
             Parameter::InputRate => {
-                let rate = positive()?;
-                presentation.iter_mut().for_each(|it| it.input_rate = rate);
+                let rate: Option<f64> = value.parse().ok();
+                let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+                presentation.input_rate = rate.ok_or_else(|| fault("a number above 0"))?;
             }
-            Parameter::Seed => {
-                let seed = whole(0, i64::MAX)? as u64;
-                presentation.iter_mut().for_each(|it| it.seed = seed);
-            }
-            Parameter::Encode => {
-                let choice: megasim::encode::registry::Choice = value.parse()?;
-                presentation.iter_mut().for_each(|it| it.encode = choice.clone());
-            }
+            Parameter::Seed => presentation.seed = whole(0, i64::MAX)? as u64,
+            Parameter::Encode => presentation.encode = value.parse::<Choice>()?,
+            Parameter::OfCode(key) => presentation.encode = presentation.encode.with(key, value)?,
             Parameter::Dt => changed.dt = whole(1, i64::MAX)?,
-            Parameter::Percentile => {
-                conversion.percentile = Some(real("a number above 0, at most 100", |n| n > 0.0 && n <= 100.0)?);
+            Parameter::TieOrder => {
+                changed.tie_order = match value {
+                    "netlist" => Ties::Netlist,
+                    "reversed" => Ties::Reversed,
+                    "seeded" => Ties::Seeded,
+                    "split" => Ties::Split,
+                    _ => return Err(fault("netlist, reversed, seeded or split")),
+                };
             }
-            Parameter::ScalingFactor => conversion.scaling_factor = Some(positive()?),
-            Parameter::Threshold => conversion.threshold = Some(positive()?),
-            Parameter::InitialPotential => {
-                let part = real("a number from 0, below 1", |n| (0.0..1.0).contains(&n))?;
-                conversion.initial_potential = Some(part);
+            Parameter::Pace => {
+                let times = value.parse::<NonZeroU32>().ok().map(Pace::Times);
+                changed.pace = Some(times.map_or_else(|| value.parse(), Ok)?);
+            }
+            Parameter::Conversion(at) => {
+                let make = conversion::PARAMETERS[*at].1;
+                let change = make(value).map_err(|expected| match expected.contains("found") {
+                    true => format!("{}: {expected}", over.name),
+                    false => format!("{}: {expected}, found `{value}`", over.name),
+                })?;
+                changed.conversion.0.push(change);
             }
             Parameter::Setting => changed.settings.push(format!("{}={value}", over.name).parse()?),
+            Parameter::Hardware(_) => changed.changes.push(Change::new(&over.name, value)?),
         }
-        changed.presentation = presentation;
         Ok(changed)
     }
 }
@@ -194,10 +263,34 @@ mod tests {
 
     #[test]
     fn values_are_checked_before_any_work() {
-        assert!(over("duration=10..100:4").is_ok());
-        assert!(over("encode=regular;poisson").is_ok());
-        assert!(over("*.Tmin=0,1,5").is_ok());
-        for wrong in ["duration", "speed=1,2", "duration=0", "percentile=101", "dt=1.5", "encode=morse", "seed=-1"] {
+        for fine in [
+            "duration=10..100:4",
+            "encode=regular;poisson",
+            "encode.k=2..8:3",
+            "*.Tmin=0,1,5",
+            "weight-bits=4,Q2.5,binary,full",
+            "reset=zero,subtract",
+            "tie-order=netlist,split",
+            "pace=real,x10,100",
+            "all.delay_to_process=1 ns..1 us:4",
+            "layer.\"05*\".fifo_depth=log:1..64:7",
+            "links.0.delay=1 us",
+        ] {
+            assert!(over(fine).is_ok(), "{fine}: {}", over(fine).unwrap_err());
+        }
+        for wrong in [
+            "duration",
+            "speed=1,2",
+            "duration=0",
+            "percentile=101",
+            "dt=1.5",
+            "encode=morse",
+            "seed=-1",
+            "weight-bits=1",
+            "pace=x0",
+            "all.delay_to_process=1 ns..1 pJ:4",
+            "all=1",
+        ] {
             assert!(over(wrong).is_err(), "{wrong}");
         }
     }
@@ -205,6 +298,13 @@ mod tests {
     #[test]
     fn ranges_of_whole_numbers_are_rounded_and_have_each_value_once() {
         let over = over("duration=log:1..10:12").unwrap();
-        assert_eq!(over.all(0).unwrap(), ["1", "2", "3", "4", "5", "7", "8", "10"]);
+        assert_eq!(over.all(0, None).unwrap(), ["1", "2", "3", "4", "5", "7", "8", "10"]);
+    }
+
+    #[test]
+    fn times_of_a_range_are_whole_ticks_of_the_machine() {
+        let hardware = Hardware::parse("m.toml".as_ref(), "tick = \"0.5 ns\"\n").unwrap();
+        let over = over("link.delay=1 ns..3 ns:4").unwrap();
+        assert_eq!(over.all(0, Some(&hardware)).unwrap(), ["1 ns", "1.5 ns", "2.5 ns", "3 ns"]);
     }
 }

@@ -112,7 +112,7 @@ impl Mesh {
     }
 
     /// How many link indices there are.
-    pub(super) fn links(&self) -> usize {
+    pub fn links(&self) -> usize {
         self.columns as usize * self.rows as usize * 4
     }
 

@@ -8,6 +8,7 @@
 
 mod act;
 mod barrier;
+mod course;
 mod deadlock;
 mod machine;
 mod mesh;
@@ -17,6 +18,7 @@ mod state;
 mod statistics;
 mod transport;
 
+pub use course::{Course, CoursePoint};
 pub use deadlock::Deadlock;
 pub use machine::{Barrier, Link, Machine, MachineFault, Soma, Station};
 pub use mesh::{Acknowledge, Direction, Mesh, Tile};

@@ -17,7 +17,9 @@ impl Run<'_, '_> {
         let now = self.state.now;
         let station = &mut self.state.stations[module];
         let since = station.queue_since.max(self.showing.warm_up);
-        self.statistics.modules[module].queue.record(station.queue(), span(since, now));
+        let statistics = &mut self.statistics.modules[module];
+        statistics.queue.record(station.queue(), span(since, now));
+        statistics.queue_course.record(station.queue(), span(0, since), span(0, now));
         station.queue_since = now;
     }
 

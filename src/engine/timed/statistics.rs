@@ -1,5 +1,6 @@
 //! Figures of timed runs that grow with the network, not with the events: times, occupancies and counts of modules, nodes and links.
 
+use super::Course;
 use hdrhistogram::Histogram;
 
 /// A distribution of times or counts, exact in number, mean and maximum; quantiles are exact below 256 and within 1 % above.
@@ -147,6 +148,8 @@ pub struct ModuleStatistics {
     pub stopped: u64,
     /// Events that have arrived and are not started: how many, weighted by ticks.
     pub queue: Distribution,
+    /// The same over the time of a run.
+    pub queue_course: Course,
     /// From arrival to start, in ticks.
     pub wait: Distribution,
 }
@@ -220,6 +223,7 @@ impl Statistics {
             mine.busy.merge(&more.busy);
             mine.stopped += more.stopped;
             mine.queue.merge(&more.queue);
+            mine.queue_course.merge(&more.queue_course);
             mine.wait.merge(&more.wait);
         }
         for (mine, more) in self.nodes.iter_mut().zip(&other.nodes) {

@@ -90,6 +90,9 @@ impl Bottleneck {
         question.showing.pace = Pace::Fastest;
         question.showing.until = None;
         question.showing.warm_up = 0;
+        // The ideal machine is the same beside all of them.
+        let Some(ideal) = question.ideal(|| false)? else { return Ok(Vec::new()) };
+        question.ideal = Some(&ideal);
         let run = |machine: Machine| -> Result<Tick, Error> {
             let hardware = crate::hardware::Resolved { machine, ..question.hardware.clone() };
             let answer = Question { hardware: &hardware, ..question }.answer(|| (), || false)?;

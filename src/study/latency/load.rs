@@ -1,6 +1,6 @@
 //! How loaded some modules are, and how long some nodes wait: figures of a layer out of those of its parts.
 
-use crate::engine::timed::{Busy, Distribution, Statistics};
+use crate::engine::timed::{Busy, Course, Distribution, Statistics};
 use crate::network::{ModuleId, NodeId};
 
 /// Figures of modules that are shown together. Shares are of the time of all samples, warm-ups left out.
@@ -18,6 +18,8 @@ pub struct Load {
     pub causes: Vec<(&'static str, f64)>,
     /// Events that arrived and are not started: how many, weighted by ticks.
     pub queue: Distribution,
+    /// The same over the time of a sample.
+    pub queue_course: Course,
     /// From arrival to start, in ticks.
     pub wait: Distribution,
     /// Events worked on.
@@ -41,6 +43,7 @@ impl Load {
                 *sum += share(ticks) / n;
             }
             load.queue.merge(&module.queue);
+            load.queue_course.merge(&module.queue_course);
             load.wait.merge(&module.wait);
             load.events += module.events;
         }

@@ -1,0 +1,245 @@
+//! What runs on machines: a network with its samples, for `latency` and for `sweep --hardware`.
+
+use crate::cli::diagnostic::{self, report};
+use crate::cli::presentation::Presentation;
+use crate::cli::run::Setting;
+use crate::cli::subject::{self, Given, Schematic, Subject, Trial};
+use megasim::convert::Manifest;
+use megasim::encode::{Clock, Code, Layout};
+use megasim::engine::timed::{Pace, Showing};
+use megasim::hardware::{Duration, Hardware, ModuleLayer, Resolved};
+use megasim::network::{ModuleId, Network, NodeId, Stimulus, Tick};
+use megasim::study::latency::Question;
+use megasim::study::material::Pieces;
+use miette::{Result, bail};
+use ndarray::Array2;
+use std::path::PathBuf;
+
+/// A network with its samples, before it is put on a machine.
+pub struct Opened {
+    pub network: Network,
+    pub layers: Vec<ModuleLayer>,
+    shown: Shown,
+    /// The node that decides, and its classes; 0 where it is no row.
+    pub output: Option<(NodeId, usize)>,
+    pub labels: Option<Vec<usize>>,
+    /// By source: input, and no clock.
+    pub input: Vec<bool>,
+    /// How long a tick of the network is.
+    tick: Option<Duration>,
+    /// How long a sample is shown, in ticks of the network, where somebody said.
+    until: Option<Tick>,
+}
+
+enum Shown {
+    Images { values: Array2<f32>, first: u64, layout: Box<Layout>, code: Box<dyn Code>, clock: Clock },
+    Pieces(Pieces),
+}
+
+/// A network on a machine, in ticks of the machine.
+pub struct Staged {
+    pub network: Network,
+    pub resolved: Resolved,
+    /// How many of them one tick of the network is.
+    pub factor: Tick,
+}
+
+impl Opened {
+    /// Reads network and samples, and says which files that were. `tick` is how long one of a schematic's is.
+    ///
+    /// # Errors
+    /// If a file cannot be read, does not fit the others, or is missing.
+    pub fn open(given: &Given, presentation: &Presentation, tick: Option<Duration>) -> Result<(Self, Vec<PathBuf>)> {
+        if !given.is_schematic() {
+            Self::check(presentation)?;
+            if tick.is_some() {
+                bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
+            }
+        }
+        match given.open(presentation)? {
+            subject::Opened::Converted(converted) => {
+                let Subject { manifest, network, layout, output, .. } = &converted.subject;
+                if converted.subject.deciding_spikes().is_none() {
+                    eprintln!("warning: the output gathers potentials and never spikes, so no decisions are told");
+                }
+                let opened =
+                    Self::converted(network.clone(), (layout, *output), manifest, &converted.trial, presentation)?;
+                Ok((opened, converted.inputs))
+            }
+            subject::Opened::Schematic(schematic) => {
+                let inputs = schematic.inputs.clone();
+                Ok((Self::schematic(schematic, given, presentation, tick)?, inputs))
+            }
+        }
+    }
+
+    /// Refuses what has no events.
+    fn check(presentation: &Presentation) -> Result<()> {
+        if presentation.code()?.is_current() {
+            bail!("--encode: values as currents have no input events, whose times this study is about");
+        }
+        Ok(())
+    }
+
+    /// A converted network with its layout and output.
+    ///
+    /// # Errors
+    /// If samples cannot be shown to a machine like this.
+    pub fn converted(
+        network: Network,
+        (layout, output): (&Layout, NodeId),
+        manifest: &Manifest,
+        trial: &Trial,
+        presentation: &Presentation,
+    ) -> Result<Self> {
+        Self::check(presentation)?;
+        let clock = presentation.clock();
+        let Some(tick) = Duration::part_of_a_ms(clock.ticks_per_ms) else {
+            bail!("--ticks-per-ms: expected a number that divides 10^12, so that a tick is whole femtoseconds");
+        };
+        let input: Vec<NodeId> = layout.nodes(&network).collect();
+        let layers = ModuleLayer::of_manifest(&network, manifest);
+        // Potentials, which no machine reports, decide nothing here.
+        let decides = manifest.output.form.spikes();
+        Ok(Self {
+            input: network.sources().iter().map(|node| input.contains(node)).collect(),
+            network: network.with_t_max(clock.ticks() - 1).map_err(report)?,
+            layers,
+            shown: Shown::Images {
+                values: trial.samples.x.clone(),
+                first: presentation.skip,
+                layout: Box::new(layout.clone()),
+                code: presentation.code()?,
+                clock,
+            },
+            output: Some((output, if decides { manifest.output.classes } else { 0 })),
+            labels: decides.then(|| trial.samples.y.clone()),
+            tick: Some(tick),
+            until: Some(clock.ticks()),
+        })
+    }
+
+    /// A schematic with its own stimuli.
+    ///
+    /// # Errors
+    /// If there are labels that do not fit.
+    pub fn schematic(
+        schematic: Schematic,
+        given: &Given,
+        presentation: &Presentation,
+        tick: Option<Duration>,
+    ) -> Result<Self> {
+        let Schematic { network, pieces, uncut, .. } = schematic;
+        // What is not cut runs as the schematic says.
+        let t_max = if uncut { network.t_max() } else { (pieces.ticks - 1).min(network.t_max()) };
+        let network = network.with_t_max(t_max).map_err(report)?;
+        // The last module decides, if it is a row.
+        let last = network.modules().len().checked_sub(1).map(ModuleId::new);
+        let row = last.and_then(|last| network.modules()[last.index()].kind.neurons());
+        let classes = row.filter(|(array, ..)| array.ny == 1 && array.x_min == 0).map(|(array, ..)| array.nx as usize);
+        let node = last.and_then(|last| network.outputs(last).first().copied());
+        let output = node.zip(classes);
+        let labels = given.labels(presentation, &pieces, output.map(|(_, classes)| classes))?;
+        Ok(Self {
+            layers: ModuleLayer::of_network(&network),
+            input: vec![true; network.sources().len()],
+            network,
+            shown: Shown::Pieces(pieces),
+            output: output.or(node.map(|node| (node, 0))),
+            labels,
+            tick,
+            until: None,
+        })
+    }
+
+    /// How many samples there are.
+    pub fn samples(&self) -> usize {
+        match &self.shown {
+            Shown::Images { values, .. } => values.nrows(),
+            Shown::Pieces(pieces) => pieces.samples.len(),
+        }
+    }
+
+    fn first(&self) -> u64 {
+        match &self.shown {
+            Shown::Images { first, .. } => *first,
+            Shown::Pieces(pieces) => pieces.skipped as u64,
+        }
+    }
+
+    /// The stimuli of a sample, in ticks of which `factor` make one of the network.
+    pub fn stimuli(&self, sample: usize, factor: Tick) -> Vec<Stimulus> {
+        let coarse = match &self.shown {
+            Shown::Images { values, first, layout, code, clock } => {
+                let values = values.row(sample).to_vec();
+                layout.stimuli(code.as_ref(), &values, first + sample as u64, *clock)
+            }
+            Shown::Pieces(pieces) => pieces.samples[sample].clone(),
+        };
+        coarse.into_iter().map(|stimulus| stimulus.with_finer_ticks(factor)).collect()
+    }
+
+    /// Makes the stimuli of all samples and keeps them, unless they have more than so many events.
+    pub fn keep_stimuli(&mut self, most_events: usize) {
+        let Shown::Images { first, clock, .. } = &self.shown else { return };
+        let (skipped, ticks) = (usize::try_from(*first).unwrap_or(usize::MAX), clock.ticks());
+        let mut samples = Vec::new();
+        let mut events = 0;
+        for sample in 0..self.samples() {
+            let stimuli = self.stimuli(sample, 1);
+            events += stimuli.iter().map(Stimulus::len).sum::<usize>();
+            if events > most_events {
+                return;
+            }
+            samples.push(stimuli);
+        }
+        self.shown = Shown::Pieces(Pieces { samples, ticks, skipped });
+    }
+
+    /// Changes parameters of modules.
+    ///
+    /// # Errors
+    /// If a module may not have a value, or none has the parameter.
+    pub fn set(&mut self, settings: &[Setting]) -> Result<()> {
+        settings.iter().try_for_each(|setting| setting.apply(&mut self.network))
+    }
+
+    /// Puts the network on a machine.
+    ///
+    /// # Errors
+    /// If the two do not go together.
+    pub fn on(&self, hardware: &Hardware) -> Result<Staged> {
+        let (tick, factor) = hardware.agree(self.tick).map_err(|error| diagnostic::hardware(&error))?;
+        let network = self.network.with_finer_ticks(factor).map_err(report)?;
+        let resolved = hardware.resolve(&network, &self.layers, tick).map_err(|error| diagnostic::hardware(&error))?;
+        Ok(Staged { network, resolved, factor })
+    }
+
+    /// What a study asks. `stimuli` are those of this network with the machine's factor; `warm_up` is in ticks of the machine.
+    pub fn question<'a>(
+        &'a self,
+        staged: &'a Staged,
+        stimuli: &'a (dyn Fn(usize) -> Vec<Stimulus> + Sync),
+        pace: Pace,
+        warm_up: Tick,
+    ) -> Question<'a> {
+        let until = self.until.map(|ticks| ticks.saturating_mul(staged.factor)).and_then(|ticks| match pace {
+            Pace::Real => Some(ticks),
+            Pace::Times(times) => Some(ticks / Tick::from(times.get())),
+            Pace::Fastest => None,
+        });
+        Question {
+            network: &staged.network,
+            hardware: &staged.resolved,
+            stimuli,
+            samples: self.samples(),
+            first: self.first(),
+            input: &self.input,
+            output: self.output,
+            labels: self.labels.as_deref(),
+            showing: Showing { pace, warm_up, until },
+            t_max: staged.network.t_max(),
+            ideal: None,
+        }
+    }
+}

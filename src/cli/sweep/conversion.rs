@@ -1,0 +1,143 @@
+//! What a point changes of the conversion.
+
+use megasim::convert::model_based::Schedule;
+use megasim::convert::{Options, Precision, Weighting};
+use megasim::network::Reset;
+use miette::{Result, bail};
+
+/// A parameter of 'megasim convert' with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    Percentile(f64),
+    PercentileStep(f64),
+    ScalingFactor(f64),
+    Threshold(f64),
+    InitialPotential(f64),
+    WeightBits(Precision),
+    Reset(Reset),
+    Weighting(Weighting),
+    DepthScale(Schedule),
+    ThresholdStep(f64),
+    Floor(f64),
+    DelayToArrive(i64),
+    MaskTau(i32),
+    MaxToAverage(bool),
+}
+
+type Make = fn(&str) -> Result<Change, String>;
+
+/// The parameters by name.
+pub const PARAMETERS: [(&str, Make); 14] = [
+    ("percentile", |text| {
+        real(text, "a number above 0, at most 100", |n| n > 0.0 && n <= 100.0).map(Change::Percentile)
+    }),
+    ("percentile-step", |text| {
+        real(text, "a number from 0 to 10", |n| (0.0..=10.0).contains(&n)).map(Change::PercentileStep)
+    }),
+    ("scaling-factor", |text| positive(text).map(Change::ScalingFactor)),
+    ("v-thresh", |text| positive(text).map(Change::Threshold)),
+    ("initial-potential", |text| {
+        real(text, "a number from 0, below 1", |n| (0.0..1.0).contains(&n)).map(Change::InitialPotential)
+    }),
+    ("weight-bits", |text| match text {
+        "full" => Ok(Change::WeightBits(Precision::Full)),
+        _ => text.parse().map(Change::WeightBits),
+    }),
+    ("reset", |text| match text {
+        "subtract" => Ok(Change::Reset(Reset::Subtract)),
+        "zero" => Ok(Change::Reset(Reset::ToRest)),
+        "modulo" => Ok(Change::Reset(Reset::Modulo)),
+        _ => Err("expected subtract, zero or modulo".into()),
+    }),
+    ("weighting", |text| match text {
+        "percentile" => Ok(Change::Weighting(Weighting::Percentile)),
+        "model" => Ok(Change::Weighting(Weighting::Model(Schedule::default()))),
+        "as-trained" => Ok(Change::Weighting(Weighting::AsTrained)),
+        _ => Err("expected percentile, model or as-trained".into()),
+    }),
+    ("depth-scale", |text| text.parse().map(Change::DepthScale)),
+    ("threshold-step", |text| not_negative(text).map(Change::ThresholdStep)),
+    ("floor", |text| not_negative(text).map(Change::Floor)),
+    ("delay-to-arrive", |text| whole(text, i64::from(i32::MAX)).map(Change::DelayToArrive)),
+    ("mask-tau", |text| whole(text, i64::from(i32::MAX)).map(|ms| Change::MaskTau(ms as i32))),
+    ("max-to-average", |text| text.parse().map(Change::MaxToAverage).map_err(|_| "expected true or false".to_string())),
+];
+
+fn real(text: &str, expected: &str, is_fine: fn(f64) -> bool) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    number.filter(|n| n.is_finite() && is_fine(*n)).ok_or_else(|| format!("expected {expected}"))
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    real(text, "a number above 0", |n| n > 0.0)
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    real(text, "a number from 0 on", |n| n >= 0.0)
+}
+
+fn whole(text: &str, most: i64) -> Result<i64, String> {
+    let number: Option<i64> = text.parse().ok();
+    number.filter(|n| (0..=most).contains(n)).ok_or_else(|| format!("expected a whole number from 0 to {most}"))
+}
+
+/// Everything that a point changes of the conversion.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Conversion(pub Vec<Change>);
+
+impl Conversion {
+    /// Whether the netfiles at hand are what is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts the changes into the options with which the netfiles were made.
+    ///
+    /// # Errors
+    /// Where one would change nothing, or does not go with the others.
+    pub fn apply(&self, options: &mut Options) -> Result<()> {
+        // A schedule is one of the weighting, whichever is named first.
+        let mut changes: Vec<&Change> = self.0.iter().collect();
+        changes.sort_by_key(|change| matches!(change, Change::DepthScale(_)));
+        for change in changes {
+            let quantization = &mut options.quantization;
+            match change {
+                Change::Percentile(percentile) => options.percentile = *percentile,
+                Change::PercentileStep(step) => options.percentile_step = *step,
+                Change::ScalingFactor(factor) => quantization.scaling_factor = *factor,
+                Change::Threshold(threshold) => quantization.threshold = *threshold,
+                Change::InitialPotential(part) => quantization.initial_potential = *part,
+                Change::WeightBits(precision) => options.precision = *precision,
+                Change::Reset(reset) => {
+                    quantization.reset = *reset;
+                    // A strict threshold is one more in integers, which a reset by subtraction must not see.
+                    options.rules.strict &= *reset == Reset::ToRest;
+                }
+                Change::Weighting(weighting) => options.rules.weighting = weighting.clone(),
+                Change::DepthScale(schedule) => match &mut options.rules.weighting {
+                    Weighting::Model(of) => *of = schedule.clone(),
+                    _ => bail!("--over: depth-scale goes with netfiles of 'convert --weighting model'"),
+                },
+                Change::ThresholdStep(step) => options.rules.threshold_step = *step,
+                Change::Floor(floor) => options.rules.floor = Some(*floor),
+                Change::DelayToArrive(ticks) => options.rules.delay_to_arrive = *ticks,
+                Change::MaskTau(ms) => options.rules.mask_tau = *ms,
+                Change::MaxToAverage(average) => options.max_to_average = *average,
+            }
+        }
+        let by_percentile = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
+        let is_percentile = |change: &Change| matches!(change, Change::Percentile(_) | Change::PercentileStep(_));
+        if !by_percentile && self.0.iter().any(is_percentile) {
+            bail!(
+                "--over: percentiles change nothing here: the netfiles have given scales, or were scaled without looking at activations"
+            );
+        }
+        if options.scales.is_some() && self.0.iter().any(|change| matches!(change, Change::Weighting(_))) {
+            bail!("--over: weighting changes nothing here: the netfiles were converted with --scales");
+        }
+        if options.quantization.reset == Reset::ToRest && options.quantization.initial_potential != 0.0 {
+            bail!("--over: initial-potential goes with a reset by subtraction: a reset to zero would go back to it");
+        }
+        Ok(())
+    }
+}

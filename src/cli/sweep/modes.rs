@@ -1,0 +1,106 @@
+//! Points in event mode and clocked mode.
+
+use super::parameters::{Conditions, Conversion, Parameter};
+use super::work::{Origin, Prepared, Study};
+use crate::cli::diagnostic::report;
+use crate::cli::interrupt;
+use crate::cli::subject::Trial;
+use crate::cli::tables::{boxed, fixed, percent, percents};
+use megasim::report::{Section, sweep as pages};
+use megasim::study::sweep::{self, Figures, Sweep};
+use miette::{Result, bail};
+
+/// Both modes at each point.
+pub struct Modes<'a> {
+    pub origin: &'a Origin<'a>,
+    pub trial: &'a Trial,
+}
+
+impl Study for Modes<'_> {
+    type Figures = Figures;
+    type Prepared = Prepared;
+
+    fn prepare(&self, conversion: &Conversion) -> Result<Prepared> {
+        self.origin.convert(conversion)
+    }
+
+    /// A shorter duration is part of a longer one.
+    fn shares(&self, parameter: &Parameter) -> bool {
+        *parameter == Parameter::Duration
+    }
+
+    const GROUPS_IN_PARALLEL: bool = true;
+
+    fn runs(&self, _points: usize) -> usize {
+        self.trial.samples.y.len()
+    }
+
+    fn measure(
+        &self,
+        prepared: &Prepared,
+        points: &[&Conditions],
+        found: &(dyn Fn(usize, Figures) -> Result<()> + Sync),
+        done: &(dyn Fn() + Sync),
+    ) -> Result<()> {
+        let Conditions { presentation, dt, tie_order, settings, .. } = points[0];
+        let mut network = prepared.network.clone();
+        settings.iter().try_for_each(|setting| setting.apply(&mut network))?;
+        let code = presentation.code()?;
+        if code.is_current() {
+            bail!(
+                "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"
+            );
+        }
+        let durations: Vec<u32> = points.iter().map(|conditions| conditions.presentation.duration).collect();
+        let setup = sweep::Setup {
+            network: &network,
+            layout: &prepared.layout,
+            output: prepared.output,
+            classes: self.origin.subject.manifest.output.classes,
+            code: code.as_ref(),
+            ticks_per_ms: presentation.ticks_per_ms,
+            dt: *dt,
+            tie_order: tie_order.of(presentation.seed),
+        };
+        let samples = sweep::Samples {
+            values: self.trial.samples.x.view(),
+            labels: &self.trial.samples.y,
+            analog: &self.trial.analog,
+            first: presentation.skip,
+        };
+        let figures = sweep::measure(&setup, &samples, &durations, done, interrupt::asked).map_err(report)?;
+        figures.into_iter().flatten().enumerate().try_for_each(|(at, figures)| found(at, figures))
+    }
+
+    fn table(&self, sweep: &Sweep<Figures>) -> String {
+        let mut header: Vec<&str> = sweep.parameters.iter().map(|axis| axis.name.as_str()).collect();
+        header.extend([
+            "event",
+            "95 % interval",
+            "spikes",
+            "operations",
+            "clocked",
+            "95 % interval",
+            "event = clocked",
+        ]);
+        let rows = sweep.points.iter().map(|point| {
+            let of = &point.figures;
+            let mut row = point.values.clone();
+            row.extend([
+                percent(of.event.accuracy.share),
+                percents(of.event.accuracy.interval),
+                fixed(of.event.spikes, 0),
+                fixed(of.event.operations, 0),
+                percent(of.clocked.accuracy.share),
+                percents(of.clocked.accuracy.interval),
+                percent(of.agreement),
+            ]);
+            row
+        });
+        boxed(&header, rows).to_string()
+    }
+
+    fn section(&self, sweep: &Sweep<Figures>) -> Result<Section, megasim::report::Error> {
+        pages::section(sweep, false)
+    }
+}

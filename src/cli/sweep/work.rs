@@ -1,0 +1,187 @@
+//! Which points are left, what they share, and their measuring in parallel.
+
+use super::Planned;
+use super::files::Files;
+use super::parameters::{Conditions, Conversion, Over, Parameter};
+use crate::cli::diagnostic::report;
+use crate::cli::interrupt;
+use crate::cli::run::Setting;
+use crate::cli::subject::Subject;
+use indicatif::ProgressBar;
+use megasim::convert;
+use megasim::dataset::{Dataset, Format};
+use megasim::encode::Layout;
+use megasim::network::{Network, NodeId};
+use megasim::report::Section;
+use megasim::study::sweep::{Axis, Measured, Point, Sweep};
+use miette::Result;
+use rayon::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How points are measured.
+pub trait Study: Sync {
+    /// What a point gives.
+    type Figures: Measured + Serialize + DeserializeOwned + Clone + Send + Sync;
+
+    /// What points of one conversion share.
+    type Prepared: Sync;
+
+    /// Converts anew, where that is swept.
+    fn prepare(&self, conversion: &Conversion) -> Result<Self::Prepared>;
+
+    /// Whether points that differ in this parameter only are measured together.
+    fn shares(&self, parameter: &Parameter) -> bool;
+
+    /// Whether groups of such points are measured at the same time, or one after the other, each of them in parallel.
+    const GROUPS_IN_PARALLEL: bool;
+
+    /// Measures points that differ in shared parameters only. `found` takes what each gives; after somebody asked to stop, not of all. `done` is called after
+    /// each run of a sample.
+    fn measure(
+        &self,
+        prepared: &Self::Prepared,
+        points: &[&Conditions],
+        found: &(dyn Fn(usize, Self::Figures) -> Result<()> + Sync),
+        done: &(dyn Fn() + Sync),
+    ) -> Result<()>;
+
+    /// How often `done` is called for a group of so many points.
+    fn runs(&self, points: usize) -> usize;
+
+    /// The points, for a person.
+    fn table(&self, sweep: &Sweep<Self::Figures>) -> String;
+
+    /// Their pictures.
+    fn section(&self, sweep: &Sweep<Self::Figures>) -> Result<Section, megasim::report::Error>;
+}
+
+/// A network to be run, as it was converted for some points.
+pub struct Prepared {
+    pub network: Network,
+    pub layout: Layout,
+    pub output: NodeId,
+}
+
+/// Where networks come from.
+pub struct Origin<'a> {
+    pub subject: &'a Subject,
+    pub dataset: &'a Dataset,
+}
+
+impl Origin<'_> {
+    /// The network of a conversion: the one at hand where nothing of it is swept.
+    pub fn convert(&self, conversion: &Conversion) -> Result<Prepared> {
+        let Subject { network, layout, output, model, manifest, .. } = self.subject;
+        if conversion.is_empty() {
+            return Ok(Prepared { network: network.clone(), layout: layout.clone(), output: *output });
+        }
+        let mut options = manifest.options();
+        conversion.apply(&mut options)?;
+        let format = Format { shape: model.input_shape(), classes: model.classes() };
+        let samples = self.dataset.normalization(&format).map_err(report)?;
+        let converted = convert::convert(&model.graph, samples.view(), &options).map_err(report)?;
+        let layout = converted.layout().map_err(report)?;
+        let output = converted.output();
+        let mut network = converted.emitted.network;
+        // What 'convert --set' set is part of the conversion.
+        for setting in &manifest.conversion.settings {
+            let setting: Setting = setting.parse().map_err(|error| miette::miette!("{setting}: {error}"))?;
+            setting.apply(&mut network)?;
+        }
+        Ok(Prepared { network, layout, output })
+    }
+}
+
+/// All points of a sweep.
+pub struct Work<'a, S: Study> {
+    pub study: &'a S,
+    pub over: &'a [Over],
+    pub points: &'a [Planned],
+    pub files: &'a Files<S::Figures>,
+}
+
+impl<S: Study> Work<'_, S> {
+    /// Measures the points that are not done yet. Those of one conversion share it.
+    pub fn run(&self) -> Result<Sweep<S::Figures>> {
+        let done: BTreeMap<usize, Point<S::Figures>> = self
+            .points
+            .iter()
+            .enumerate()
+            .filter_map(|(k, planned)| {
+                Some((k, self.files.earlier.iter().find(|point| point.values == planned.values)?.clone()))
+            })
+            .collect();
+        let groups = self.groups(&done);
+        let bar = crate::cli::progress::bar("sweep", groups.iter().map(|group| self.study.runs(group.len())).sum());
+        let done = Mutex::new(done);
+        let mut conversions: Vec<&Conversion> = Vec::new();
+        for group in &groups {
+            let conversion = &self.points[group[0]].conditions.conversion;
+            if !conversions.contains(&conversion) {
+                conversions.push(conversion);
+            }
+        }
+        for conversion in conversions {
+            if interrupt::asked() {
+                break;
+            }
+            let prepared = self.study.prepare(conversion)?;
+            let of: Vec<_> =
+                groups.iter().filter(|group| self.points[group[0]].conditions.conversion == *conversion).collect();
+            let measure = |group: &&Vec<usize>| self.measure(&prepared, group, &done, &bar);
+            match S::GROUPS_IN_PARALLEL {
+                true => of.par_iter().try_for_each(measure)?,
+                false => of.iter().try_for_each(measure)?,
+            }
+        }
+        bar.finish_and_clear();
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let sweep = self.sweep(&done);
+        if !sweep.points.is_empty() {
+            self.files.write(&sweep, self.points.len())?;
+            self.files.record()?;
+        }
+        Ok(sweep)
+    }
+
+    fn sweep(&self, done: &BTreeMap<usize, Point<S::Figures>>) -> Sweep<S::Figures> {
+        let axis = |over: &Over| Axis { name: over.name.clone(), logarithmic: over.values.contains("log:") };
+        Sweep { parameters: self.over.iter().map(axis).collect(), points: done.values().cloned().collect() }
+    }
+
+    /// Points that differ in shared parameters only, those that are done left out.
+    fn groups(&self, done: &BTreeMap<usize, Point<S::Figures>>) -> Vec<Vec<usize>> {
+        let mut groups: BTreeMap<Vec<&String>, Vec<usize>> = BTreeMap::new();
+        for (k, planned) in self.points.iter().enumerate().filter(|(k, _)| !done.contains_key(k)) {
+            let others = planned.values.iter().zip(self.over).filter(|(_, over)| !self.study.shares(&over.parameter));
+            groups.entry(others.map(|(value, _)| value).collect()).or_default().push(k);
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort();
+        groups
+    }
+
+    fn measure(
+        &self,
+        prepared: &S::Prepared,
+        group: &[usize],
+        done: &Mutex<BTreeMap<usize, Point<S::Figures>>>,
+        bar: &ProgressBar,
+    ) -> Result<()> {
+        if interrupt::asked() {
+            return Ok(());
+        }
+        let points: Vec<&Conditions> = group.iter().map(|&k| &self.points[k].conditions).collect();
+        let found = |at: usize, figures: S::Figures| {
+            // A poisoned lock is one whose holder panicked, which ends the program anyway.
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            let k = group[at];
+            done.insert(k, Point { values: self.points[k].values.clone(), figures });
+            self.files.write(&self.sweep(&done), self.points.len())
+        };
+        self.study.measure(prepared, &points, &found, &|| bar.inc(1))
+    }
+}
