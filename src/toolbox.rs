@@ -243,12 +243,16 @@ pub struct Configuration {
 /// Settings that are there in the toolbox and mean nothing here, and what is done instead.
 const INSTEAD: &[(&str, &str, &str)] = &[
     ("cell", "v_reset", "potentials are reset to 0; --set 'GLOB.MembReset=...' on netfiles changes that"),
-    ("cell", "v_rest", "potentials rest where they are reset to"),
+    ("cell", "v_rest", "potentials rest where they are reset to; `convert --resting-potential` sets another"),
     ("cell", "e_rev_e", "synapses add currents; there are no reversal potentials"),
     ("cell", "e_rev_i", "synapses add currents; there are no reversal potentials"),
     ("cell", "i_offset", "biases act by a clock; there are no offset currents"),
     ("cell", "cm", "membranes have no capacitance: a weight is what it adds to the potential"),
-    ("cell", "tau_m", "neurons do not leak; `convert --set 'GLOB.TLplus=...'` gives a linear leak"),
+    (
+        "cell",
+        "tau_m",
+        "neurons do not leak; `convert --tau-mem` gives an exponential leak, `--set 'GLOB.TLplus=...'` a linear one",
+    ),
     ("cell", "tau_syn_e", "synapses act at once; there are no time constants"),
     ("cell", "tau_syn_i", "synapses act at once; there are no time constants"),
     (

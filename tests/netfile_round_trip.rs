@@ -77,6 +77,8 @@ fn random_networks_have_everything() {
         ("shared maps", networks.iter().filter(|network| shares(network)).count()),
         ("processing delay", modules().filter(|(_, module)| module.timing.delay_to_process > 0).count()),
         ("travelling", modules().filter(|(_, module)| module.timing.delay_to_arrive > 0).count()),
+        ("decaying potentials", neurons().filter(|neurons| neurons.leak_decay > 0).count()),
+        ("resting potentials", neurons().filter(|neurons| neurons.resting_potential.is_some()).count()),
         ("decaying currents", neurons().filter(|neurons| neurons.mask_tau > 0).count()),
         ("acknowledge delay", modules().filter(|(_, module)| module.timing.delay_to_ack > 0).count()),
         ("FIFO", modules().filter(|(_, module)| module.timing.fifo_depth > 0).count()),

@@ -23,6 +23,7 @@ use megasim::convert::{
     Weighting, normalize,
 };
 use megasim::dataset::{Dataset, Format, NORMALIZATION_SAMPLES};
+use megasim::equations::Decay;
 use megasim::network::Reset;
 use megasim::whole::{self, NewDirectory, Replace};
 use miette::Result;
@@ -90,6 +91,12 @@ pub struct Arguments {
     /// Where potentials start, as a part of the threshold (0 or more, less than 1); 0.5 shortens the time to a decision
     #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = part)]
     initial_potential: f64,
+    /// Membrane time constant in milliseconds: potentials decay exponentially towards rest. --ticks-per-ms tells how long a tick is
+    #[arg(long, value_name = "MS", value_parser = positive, conflicts_with = "plain_megasim")]
+    tau_mem: Option<f64>,
+    /// Where potentials start and leak to, before scaling, apart from where a spike resets them to
+    #[arg(long, value_name = "V", allow_negative_numbers = true, conflicts_with_all = ["plain_megasim", "initial_potential"])]
+    resting_potential: Option<f64>,
     /// Write only what the original MegaSim reads: no strides, no maximum pooling
     #[arg(long)]
     plain_megasim: bool,
@@ -288,7 +295,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         max_to_average: arguments.max_to_average,
         rules,
     };
-    let mut settings = arguments.settings.as_deref().map(settings::read).transpose()?.unwrap_or_default();
+    let mut settings = Vec::new();
+    if let Some(tau) = arguments.tau_mem {
+        settings.push(format!("*.leak_decay={}", Decay::part(tau * f64::from(arguments.ticks_per_ms))));
+    }
+    if let Some(rest) = arguments.resting_potential {
+        settings.push(format!("*.resting_potential={:.0}", rest * options.quantization.scaling_factor));
+    }
+    let settings: Result<Vec<Setting>, String> = settings.iter().map(|setting| setting.parse()).collect();
+    let mut settings = settings.map_err(|fault| miette::miette!("{fault}"))?;
+    // Those of single layers come later, and win.
+    let file = arguments.settings.as_deref().map(settings::read).transpose()?.unwrap_or_default();
+    settings.extend(file);
     settings.extend(arguments.set.iter().cloned());
     let job = Job {
         source: &model,

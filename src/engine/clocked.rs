@@ -19,6 +19,8 @@ pub(super) struct ClockedState {
     fed_back: Vec<usize>,
     /// Populations with a potential beyond a threshold that makes it spike.
     beyond: Vec<bool>,
+    /// Populations whose potentials change by themselves: they act in every step.
+    decays: Vec<bool>,
     /// Steps that the events of each node travel; those of 0 arrive in the step in which they are made.
     travel: Vec<Tick>,
     /// Events that travel: step in which they arrive, node, events; in the order in which they were made.
@@ -51,6 +53,7 @@ impl ClockedState {
             past: vec![Fifo::default(); n],
             fed_back,
             beyond: vec![false; plan.populations.len()],
+            decays: vec![false; plan.populations.len()],
             travel: vec![0; n],
             late: Vec::new(),
             taken: vec![0; plan.sources.len()],
@@ -67,6 +70,7 @@ impl ClockedState {
         self.late.clear();
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
         self.beyond.fill(false);
+        self.decays.fill(false);
         self.taken.fill(0);
     }
 }
@@ -89,9 +93,10 @@ impl ClockedRun<'_> {
         loop {
             let fed = self.state.fed_back.iter().any(|&node| self.state.past[node].len() > 0);
             if !fed && !self.state.beyond.contains(&true) {
-                // Nothing happens before the next source event: leaks are closed forms, and potentials only fall back.
+                // Nothing happens before the next source event: linear leaks are closed forms, and potentials only fall back.
                 let source = self.next_source_event().map(|t| t.div_euclid(self.dt));
                 match source.into_iter().chain(self.state.late.iter().map(|late| late.0)).min() {
+                    Some(_) if self.state.decays.contains(&true) => {}
                     Some(next) => step = step.max(next),
                     None => break,
                 }
@@ -146,9 +151,12 @@ impl ClockedRun<'_> {
             !arrives
         });
         for population in 0..self.plan.populations.len() {
-            let ClockedState { present, past, beyond, travel, .. } = &*self.state;
+            let ClockedState { present, past, beyond, decays, travel, .. } = &*self.state;
             let mut inputs = self.plan.populations[population].inputs.iter();
-            if beyond[population] || inputs.any(|input| read(present, past, travel, input).is_some()) {
+            if beyond[population]
+                || decays[population]
+                || inputs.any(|input| read(present, past, travel, input).is_some())
+            {
                 self.act(population, s)?;
             }
         }
@@ -171,7 +179,7 @@ impl ClockedRun<'_> {
     /// Lets one population take its events of the step and spike.
     fn act(&mut self, id: usize, s: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[id];
-        let ClockedState { present, past, beyond, outputs, travel, late, .. } = &mut *self.state;
+        let ClockedState { present, past, beyond, decays, outputs, travel, late, .. } = &mut *self.state;
         outputs.resize(population.outputs.len().max(outputs.len()), Fifo::default());
         let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
             outputs[map].push(StimulusEvent { t_pre: s, x, y, polarity });
@@ -214,6 +222,7 @@ impl ClockedRun<'_> {
                 } else {
                     neurons.step(plan, self.plan.kernel, s, &mut emit)
                 };
+                decays[id] = neurons.decays(plan);
                 self.recorder.summary.neuron_updates += neurons.potentials().len() as u64;
                 if plan.softmax {
                     (0..controls).for_each(|_| _ = neurons.control(plan, s, &mut emit));

@@ -221,7 +221,7 @@ pub struct Simulation<'p> {
 enum Run {
     Event(Box<EventState>),
     Tied(Box<TiedState>),
-    Clocked { dt: Tick, state: ClockedState },
+    Clocked { dt: Tick, state: Box<ClockedState> },
 }
 
 impl<'p> Simulation<'p> {
@@ -230,7 +230,7 @@ impl<'p> Simulation<'p> {
         let run = match mode {
             Mode::Event if plan.tie_order != TieOrder::Netlist => Run::Tied(Box::new(TiedState::new(plan))),
             Mode::Event => Run::Event(Box::new(EventState::new(plan))),
-            Mode::Clocked { dt } => Run::Clocked { dt, state: ClockedState::new(plan) },
+            Mode::Clocked { dt } => Run::Clocked { dt, state: Box::new(ClockedState::new(plan)) },
         };
         Self {
             plan,

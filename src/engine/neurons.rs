@@ -1,11 +1,13 @@
 //! What an event does to neurons: the arithmetic of `docs/engine.md`, nothing of time keeping or recording.
 
+mod clocked;
 mod masked;
 
 use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
 use super::synapses::{Port, Stretch, Synapses, Weights, extremes};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
+use clocked::Sums;
 
 /// "Not yet", as a time.
 const NEVER: Tick = Tick::MIN;
@@ -87,16 +89,6 @@ impl<F: FnMut(Spike)> Spikes for F {
     }
 }
 
-/// Input of one clocked step: 32-bit sums while they are certain to fit, emptied into 64 bits otherwise.
-#[derive(Debug, Clone, Default)]
-struct Sums {
-    narrow: Vec<i32>,
-    /// The largest magnitude that `narrow` may hold.
-    bound: i64,
-    wide: Vec<i64>,
-    wide_used: bool,
-}
-
 impl Neurons {
     pub fn new(plan: &NeuronPopulation) -> Self {
         let n = plan.array.len() * plan.maps;
@@ -106,7 +98,7 @@ impl Neurons {
             v: vec![0; n],
             last_spike: column(parameters.t_min > 0),
             refractory_until: column(parameters.refractory > 0),
-            updated: column(parameters.leak_plus > 0 || parameters.leak_minus > 0),
+            updated: column(parameters.leak_plus > 0 || parameters.leak_minus > 0 || parameters.leak_decay > 0),
             currents: vec![0; if parameters.mask_tau > 0 { n } else { 0 }],
             low: 0,
             high: 0,
@@ -128,9 +120,9 @@ impl Neurons {
         self.sums.clear();
     }
 
-    /// A reset event: potentials to `MembReset`, spike and refractory times cleared, leak clocks at `s`.
+    /// A reset event: potentials to rest, spike and refractory times cleared, leak clocks at `s`.
     pub fn reset(&mut self, plan: &NeuronPopulation, s: Tick) {
-        self.v.fill(plan.neurons.membrane_reset);
+        self.v.fill(plan.neurons.rest());
         self.last_spike.fill(NEVER);
         self.refractory_until.fill(NEVER);
         self.updated.fill(s);
@@ -147,7 +139,8 @@ impl Neurons {
     fn bound(&mut self, plan: &NeuronPopulation) {
         let (low, high) = extremes(&self.v);
         let parameters = &plan.neurons;
-        let mut bounds = [low.into(), high.into(), 0, i64::from(parameters.membrane_reset), 0, 0];
+        let (reset, rest) = (i64::from(parameters.membrane_reset), i64::from(parameters.rest()));
+        let mut bounds = [low.into(), high.into(), 0, reset, 0, 0, rest];
         if !parameters.fires_plus {
             bounds[4] = parameters.threshold_plus.into();
         }
@@ -186,18 +179,29 @@ impl Neurons {
         self.refractory_until.get(n).is_some_and(|&until| s < until)
     }
 
-    /// Falls towards `MembReset`, `TLplus` a tick from above, `TLminus` a tick from below.
-    fn leak(&mut self, parameters: &NeuronParameters, n: usize, s: Tick) {
+    /// Falls towards rest: exponentially, or `TLplus` a tick from above, `TLminus` a tick from below.
+    fn leak(&mut self, plan: &NeuronPopulation, n: usize, s: Tick) {
         let Some(updated) = self.updated.get_mut(n) else { return };
         let ticks = s.saturating_sub(*updated);
         *updated = s;
-        let gap = i64::from(self.v[n]) - i64::from(parameters.membrane_reset);
+        let parameters = &plan.neurons;
+        let rest = i64::from(parameters.rest());
+        let gap = i64::from(self.v[n]) - rest;
+        if let Some(decay) = &plan.decay {
+            self.v[n] = (rest + decay.after(gap, ticks)) as i32;
+            return;
+        }
         let fall = if gap > 0 {
             gap.min(ticks.saturating_mul(parameters.leak_plus.into()))
         } else {
             gap.max(-ticks.saturating_mul(parameters.leak_minus.into()))
         };
         self.v[n] = (i64::from(self.v[n]) - fall) as i32;
+    }
+
+    /// Whether a step without input would change a potential: clocked steps cannot be left out then.
+    pub fn decays(&self, plan: &NeuronPopulation) -> bool {
+        plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
     }
 
     fn store(&mut self, plan: &NeuronPopulation, n: usize, v: i64) {
@@ -434,7 +438,7 @@ impl Neurons {
                     continue;
                 }
                 work.updates += 1;
-                self.leak(&plan.neurons, n, s);
+                self.leak(plan, n, s);
                 let weight = i64::from(weights[stretch.weight + k]) * sign.factor();
                 self.store(plan, n, i64::from(self.v[n]) + weight);
                 if plan.softmax {
@@ -456,7 +460,7 @@ impl Neurons {
             return self.discharge_all(plan, s, out);
         }
         for n in 0..self.v.len() {
-            self.leak(&plan.neurons, n, s);
+            self.leak(plan, n, s);
         }
         let strongest = (0..self.v.len()).rev().max_by_key(|&n| self.v[n]);
         if let Some(spike) = strongest.and_then(|n| Self::leaves(plan, n, Polarity::Positive)) {
@@ -464,127 +468,12 @@ impl Neurons {
         }
         0
     }
-
-    /// Clocked mode: adds the weights of a run of events of one sign to the input of the step.
-    pub fn sum_run(
-        &mut self,
-        plan: &NeuronPopulation,
-        variant: kernels::Variant,
-        port: &Port,
-        (x, y, sign): (&[i32], &[i32], Sign),
-    ) -> Result<u64, (usize, Outside)> {
-        let mut operations = 0;
-        for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
-            operations += self.sum(plan, variant, port, (x, y, sign)).map_err(|outside| (k, outside))?;
-        }
-        Ok(operations)
-    }
-
-    fn sum(
-        &mut self,
-        plan: &NeuronPopulation,
-        variant: kernels::Variant,
-        port: &Port,
-        (x, y, sign): (i32, i32, Sign),
-    ) -> Result<u64, Outside> {
-        let Self { sums, wide, .. } = self;
-        let most = port.most_up.max(port.most_down);
-        let mut operations = 0;
-        if most > i64::from(i32::MAX) {
-            // Only -2^31 with its sign changed: it does not fit a 32-bit sum even alone.
-            sums.widen(self.v.len());
-            reach(plan, port, wide, x, y, |weights, stretch| {
-                operations += stretch.len as u64;
-                let wide = &mut sums.wide[stretch.neuron..][..stretch.len];
-                for (sum, &weight) in wide.iter_mut().zip(&weights[stretch.weight..]) {
-                    *sum = sum.saturating_add(sign.factor() * i64::from(weight));
-                }
-            })?;
-            return Ok(operations);
-        }
-        sums.make_room(self.v.len(), most);
-        reach(plan, port, wide, x, y, |weights, stretch| {
-            operations += stretch.len as u64;
-            let sums = &mut sums.narrow[stretch.neuron..][..stretch.len];
-            kernels::add(variant, sums, &weights[stretch.weight..][..stretch.len], sign);
-        })?;
-        Ok(operations)
-    }
-
-    /// Clocked mode: every neuron leaks up to `s`, takes the input of the step, and is tested. Says whether a potential is still
-    /// beyond a threshold that makes it spike.
-    pub fn step(&mut self, plan: &NeuronPopulation, variant: kernels::Variant, s: Tick, out: &mut impl Spikes) -> bool {
-        let parameters = &plan.neurons;
-        let mut sums = std::mem::take(&mut self.sums);
-        let plain = self.refractory_until.is_empty() && self.updated.is_empty() && !plan.softmax && !sums.wide_used;
-        if plain {
-            sums.make_room(self.v.len(), 0);
-            let tests = self.tests(plan, sums.bound, sums.bound);
-            if tests == Tests::Saturating {
-                count_saturations(&self.v, &sums.narrow, Sign::Plus, 0, plan.maps, &mut self.saturations);
-            }
-            let thresholds = (parameters.threshold_plus, parameters.threshold_minus);
-            kernels::add_and_test(variant, &mut self.v, &sums.narrow, Sign::Plus, thresholds, tests, 0, &mut self.hits);
-        } else {
-            for n in 0..self.v.len() {
-                if self.lost(n, s) {
-                    continue;
-                }
-                self.leak(parameters, n, s);
-                self.store(plan, n, i64::from(self.v[n]).saturating_add(sums.of(n)));
-                if !plan.softmax {
-                    self.hits.push(Hit(n as u32));
-                }
-            }
-            self.bound(plan);
-        }
-        sums.clear();
-        self.sums = sums;
-        let beyond = self.test_hits(plan, s, out);
-        if plain || plan.softmax { beyond } else { self.v.iter().any(|&v| parameters.spikes_at(v)) }
-    }
 }
 
 impl NeuronParameters {
     /// Whether this potential is at or beyond a threshold that makes a neuron spike.
     fn spikes_at(&self, v: i32) -> bool {
         (self.fires_plus && v >= self.threshold_plus) || (self.fires_minus && v <= self.threshold_minus)
-    }
-}
-
-impl Sums {
-    /// Room for one more addition of at most `most` to each sum.
-    fn make_room(&mut self, n: usize, most: i64) {
-        self.narrow.resize(n, 0);
-        if self.bound + most > i64::from(i32::MAX) {
-            self.widen(n);
-        }
-        self.bound += most;
-    }
-
-    /// Empties the 32-bit sums into the 64-bit ones.
-    fn widen(&mut self, n: usize) {
-        self.narrow.resize(n, 0);
-        self.wide.resize(n, 0);
-        for (wide, narrow) in self.wide.iter_mut().zip(&mut self.narrow) {
-            *wide = wide.saturating_add(i64::from(std::mem::take(narrow)));
-        }
-        self.wide_used = true;
-        self.bound = 0;
-    }
-
-    fn of(&self, n: usize) -> i64 {
-        let wide = if self.wide_used { self.wide[n] } else { 0 };
-        wide.saturating_add(self.narrow.get(n).copied().unwrap_or(0).into())
-    }
-
-    fn clear(&mut self) {
-        self.narrow.fill(0);
-        self.bound = 0;
-        if self.wide_used {
-            self.wide.fill(0);
-            self.wide_used = false;
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::neurons::Outside;
 use super::synapses::{Kernel, Port, Synapses, Weights};
 use super::tied::{self, TieOrder};
 use super::{Error, kernels};
+use crate::equations::Decay;
 use crate::network::{
     Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronParameters,
     NodeId, Output, Reset, Tick, Timing,
@@ -132,6 +133,8 @@ pub(super) struct NeuronPopulation {
     pub maps: usize,
     pub array: Array,
     pub neurons: NeuronParameters,
+    /// How potentials decay, where they do so exponentially.
+    pub decay: Option<Box<Decay>>,
     pub softmax: bool,
     /// No leak, no refractory time, positive spikes by subtraction or to rest: a kernel may let them spike.
     pub plain: bool,
@@ -365,6 +368,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 maps: members.len(),
                 array: conv.array,
                 neurons: conv.neurons,
+                decay: decay(&conv.neurons),
                 softmax: false,
                 plain: is_plain(&conv.neurons),
                 ports: ports.collect(),
@@ -381,6 +385,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 maps: 1,
                 array: full.array,
                 neurons: full.neurons,
+                decay: decay(&full.neurons),
                 softmax: matches!(module.kind, ModuleKind::Softmax(_)),
                 plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
                 ports: ports.collect(),
@@ -433,12 +438,17 @@ fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> 
     loops
 }
 
+fn decay(neurons: &NeuronParameters) -> Option<Box<Decay>> {
+    (neurons.leak_decay > 0).then(|| Box::new(Decay::new(neurons.leak_decay)))
+}
+
 fn is_plain(neurons: &NeuronParameters) -> bool {
     neurons.fires_plus
         && neurons.threshold_plus > 0
         && neurons.reset != Reset::Modulo
         && neurons.leak_plus == 0
         && neurons.leak_minus == 0
+        && neurons.leak_decay == 0
         && neurons.refractory == 0
         && neurons.mask_tau == 0
         // Else potentials come to the floor, or spike there, as a matter of course.

@@ -60,10 +60,10 @@ fn module_headroom(module: &Module, negative: &[bool]) -> Option<Headroom> {
         all_up += both(sum_max, sum_min);
         all_down -= both(-sum_min, -sum_max);
     }
-    let rest = i64::from(neurons.membrane_reset);
+    let (reset, rest) = (i64::from(neurons.membrane_reset), i64::from(neurons.rest()));
     let events = |room: i64, step: i64| (step > 0).then(|| (room.max(0) / step) as u64);
-    let top = rest.max(neurons.threshold_plus.into());
-    let bottom = if neurons.fires_minus { rest.min(neurons.threshold_minus.into()) } else { rest };
+    let top = rest.max(reset).max(neurons.threshold_plus.into());
+    let bottom = if neurons.fires_minus { rest.min(neurons.threshold_minus.into()) } else { rest }.min(reset);
     let (ceiling, floor) = (!neurons.fires_plus, !neurons.fires_minus);
     Some(Headroom {
         up,

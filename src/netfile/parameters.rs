@@ -26,8 +26,8 @@ const HEAD: [&str; 8] = [
 ];
 const HEAD_REQUIRED: usize = 7;
 
-/// The first key is `population_size` where not conv. The last one is an extension key, 0 where absent.
-const NEURONS: [&str; 15] = [
+/// The first key is `population_size` where not conv. The last three are extension keys; `resting_potential` is `MembReset` where absent, the others 0.
+const NEURONS: [&str; 17] = [
     "Nx_array",
     "Ny_array",
     "Xmin",
@@ -43,6 +43,8 @@ const NEURONS: [&str; 15] = [
     "Tmin",
     "T_Refract",
     "mask_tau",
+    "leak_decay",
+    "resting_potential",
 ];
 const NEURONS_REQUIRED: usize = 14;
 
@@ -86,7 +88,7 @@ const OUTPUT: [&str; 11] = [
     "rectify",
 ];
 
-fn neuron_keys(kind: Kind) -> [&'static str; 15] {
+fn neuron_keys(kind: Kind) -> [&'static str; 17] {
     let mut keys = NEURONS;
     if kind != Kind::Conv {
         keys[0] = "population_size";
@@ -208,6 +210,8 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         t_min,
         t_refract,
         mask_tau,
+        leak_decay,
+        resting_potential,
     ] = values;
     let array = Array { nx: nx.size()?, ny: ny.size()?, x_min: x_min.signed()?, y_min: y_min.signed()? };
     let count = u64::from(array.nx) * u64::from(array.ny);
@@ -231,6 +235,8 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         t_min: t_min.tick(),
         refractory: t_refract.tick(),
         mask_tau: mask_tau.signed()?,
+        leak_decay: leak_decay.signed()?,
+        resting_potential: resting_potential.is_given().then(|| resting_potential.signed()).transpose()?,
     };
     Ok((array, nx, neurons))
 }
@@ -402,9 +408,10 @@ fn write_neurons(text: &mut TextWriter, kind: Kind, array: Array, neurons: &Neur
         Reset::Subtract => 1,
         Reset::Modulo => 2,
     };
+    let [keys @ .., resting_potential] = neuron_keys(kind);
     extended(
         text,
-        neuron_keys(kind),
+        keys,
         [
             array.nx.into(),
             array.ny.into(),
@@ -421,9 +428,11 @@ fn write_neurons(text: &mut TextWriter, kind: Kind, array: Array, neurons: &Neur
             neurons.t_min,
             neurons.refractory,
             neurons.mask_tau.into(),
+            neurons.leak_decay.into(),
         ],
         NEURONS_REQUIRED,
-    )
+    )?;
+    neurons.resting_potential.map_or(Ok(()), |rest| text.value(resting_potential, i64::from(rest)))
 }
 
 fn write_conv_port(text: &mut TextWriter, port: &ConvPort) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! What a module is: its kind with weights and geometry, its neurons, its timing.
 
 use super::{Fault, NodeId, Tick, at_least};
+use crate::equations::Decay;
 use std::sync::Arc;
 
 /// Most neurons (or pooled addresses) that one module may have; beyond it a file is taken to be damaged.
@@ -101,7 +102,7 @@ pub struct NeuronParameters {
     pub fires_minus: bool,
     /// `Reset_to_reminder`.
     pub reset: Reset,
-    /// `MembReset`: where potentials start, leak to, and are reset to.
+    /// `MembReset`: where potentials start, leak to, and are reset to; with a `resting_potential` only where a spike puts them.
     pub membrane_reset: i32,
     /// `TLplus`: fall a tick of a potential above `MembReset`.
     pub leak_plus: i32,
@@ -114,6 +115,11 @@ pub struct NeuronParameters {
     /// Extension key: where above 0, spikes do not act on the potential but on a current, of which each control event moves this part (one in
     /// `mask_tau`) to the potential. ANNarchy's decaying mask.
     pub mask_tau: i32,
+    /// Extension key: where above 0, potentials decay exponentially towards rest: of the distance, this part is lost a tick, in 2^-30
+    /// ([`Decay`](crate::equations::Decay)).
+    pub leak_decay: i32,
+    /// Extension key: where potentials start, leak to, and are put by reset events, if that is not `MembReset`.
+    pub resting_potential: Option<i32>,
 }
 
 impl Default for NeuronParameters {
@@ -132,6 +138,8 @@ impl Default for NeuronParameters {
             t_min: 0,
             refractory: 0,
             mask_tau: 0,
+            leak_decay: 0,
+            resting_potential: None,
         }
     }
 }
@@ -422,12 +430,33 @@ impl Array {
 }
 
 impl NeuronParameters {
+    /// Where potentials start and leak to.
+    pub fn rest(&self) -> i32 {
+        self.resting_potential.unwrap_or(self.membrane_reset)
+    }
+
     fn check(&self) -> Result<(), Fault> {
         at_least("TLplus", self.leak_plus.into(), 0)?;
         at_least("TLminus", self.leak_minus.into(), 0)?;
         at_least("Tmin", self.t_min, 0)?;
         at_least("T_Refract", self.refractory, 0)?;
         at_least("mask_tau", self.mask_tau.into(), 0)?;
+        if !(0..=Decay::WHOLE).contains(&self.leak_decay) {
+            return Err(range("leak_decay", &format!("0 to {}", Decay::WHOLE), self.leak_decay));
+        }
+        for (key, leak) in [("TLplus", self.leak_plus), ("TLminus", self.leak_minus)] {
+            if self.leak_decay > 0 && leak > 0 {
+                return Err(range(key, "0, as leak_decay is above 0", leak));
+            }
+        }
+        if let Some(rest) = self.resting_potential {
+            if self.fires_plus && self.threshold_plus <= rest {
+                return Err(range("resting_potential", "less than THplus, as THplusInfo is 1", rest));
+            }
+            if self.fires_minus && self.threshold_minus >= rest {
+                return Err(range("resting_potential", "more than THminus, as THminusInfo is 1", rest));
+            }
+        }
         let modulo = self.reset == Reset::Modulo;
         if self.fires_plus && self.threshold_plus <= self.membrane_reset {
             return Err(range("THplus", "more than MembReset, as THplusInfo is 1", self.threshold_plus));

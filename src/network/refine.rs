@@ -37,7 +37,9 @@ impl Network {
                 ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => &mut full.neurons,
                 ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => continue,
             };
-            for (key, leak) in [("TLplus", neurons.leak_plus), ("TLminus", neurons.leak_minus)] {
+            let leaks =
+                [("TLplus", neurons.leak_plus), ("TLminus", neurons.leak_minus), ("leak_decay", neurons.leak_decay)];
+            for (key, leak) in leaks {
                 if leak != 0 {
                     let expected = "0, for a leak of so much a tick has no finer ticks".into();
                     return Err(Fault::Range { key, expected, found: leak.to_string() });

@@ -22,6 +22,8 @@ pub const SETTABLE_KEYS: &[&str] = &[
     "Tmin",
     "T_Refract",
     "mask_tau",
+    "leak_decay",
+    "resting_potential",
     "crop_xmin",
     "crop_xmax",
     "crop_ymin",
@@ -106,6 +108,8 @@ impl NeuronParameters {
             "Tmin" => self.t_min = value as Tick,
             "T_Refract" => self.refractory = value as Tick,
             "mask_tau" => self.mask_tau = narrow(key, value)?,
+            "leak_decay" => self.leak_decay = narrow(key, value)?,
+            "resting_potential" => self.resting_potential = Some(narrow(key, value)?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -252,26 +252,48 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
     let leak = || prop_oneof![3 => Just(0), 1 => 1..=3i32, 1 => Just(i32::MAX)];
     let time = || prop_oneof![2 => Just(0), 1 => 1..=5i64];
     let mask = prop_oneof![8 => Just(0), 1 => 1..=4i32];
-    let leaks = (leak(), leak());
+    let decay = prop_oneof![2 => 1..=1i32 << 30, 1 => Just(1i32 << 30), 1 => Just(1 << 28)];
+    let leaks = prop_oneof![
+        4 => (leak(), leak()).prop_map(|(plus, minus)| (plus, minus, 0)),
+        1 => decay.prop_map(|decay| (0, 0, decay)),
+    ];
+    let rest = (rest, prop_oneof![3 => Just(None), 1 => (-4..=4i32).prop_map(Some)]);
     (reset, rest, above, below, prop::bool::weighted(0.9), prop::bool::weighted(0.4), leaks, mask, time(), time())
-        .prop_map(|(reset, rest, above, below, fires_plus, fires_minus, leaks, mask_tau, t_min, refractory)| {
-            let (leak_plus, leak_minus) = leaks;
-            let modulo = reset == Reset::Modulo;
-            NeuronParameters {
-                // Above MembReset, and above 0 for a division; likewise below.
-                threshold_plus: (rest + above).max(if modulo { 1 } else { i32::MIN }),
-                fires_plus,
-                threshold_minus: (rest - below).min(if modulo { -1 } else { i32::MAX }),
-                fires_minus,
+        .prop_map(
+            |(
                 reset,
-                membrane_reset: rest,
-                leak_plus,
-                leak_minus,
+                (rest, resting_potential),
+                above,
+                below,
+                fires_plus,
+                fires_minus,
+                leaks,
+                mask_tau,
                 t_min,
                 refractory,
-                mask_tau,
-            }
-        })
+            )| {
+                let (leak_plus, leak_minus, leak_decay) = leaks;
+                let (highest, lowest) =
+                    (rest.max(resting_potential.unwrap_or(rest)), rest.min(resting_potential.unwrap_or(rest)));
+                let modulo = reset == Reset::Modulo;
+                NeuronParameters {
+                    // Above MembReset, and above 0 for a division; likewise below.
+                    threshold_plus: highest.saturating_add(above).max(if modulo { 1 } else { i32::MIN }),
+                    fires_plus,
+                    threshold_minus: lowest.saturating_sub(below).min(if modulo { -1 } else { i32::MAX }),
+                    fires_minus,
+                    reset,
+                    membrane_reset: rest,
+                    leak_plus,
+                    leak_minus,
+                    t_min,
+                    refractory,
+                    mask_tau,
+                    leak_decay,
+                    resting_potential,
+                }
+            },
+        )
 }
 
 fn output() -> impl Strategy<Value = OutputSketch> {

@@ -69,7 +69,7 @@ impl State {
 
     fn reset(&mut self, module: &Module, s: Tick) {
         if let Some((array, parameters, _)) = module.kind.neurons() {
-            let v = i64::from(parameters.membrane_reset);
+            let v = i64::from(rest(parameters));
             self.neurons =
                 vec![Neuron { v, refractory_until: None, last_spike: None, updated: s, current: 0 }; array.len()];
         }
@@ -86,7 +86,12 @@ impl State {
         let neuron = &mut self.neurons[n];
         let ticks = i128::from(s - neuron.updated);
         neuron.updated = s;
-        let (v, rest) = (i128::from(neuron.v), i128::from(parameters.membrane_reset));
+        let (v, rest) = (i128::from(neuron.v), i128::from(rest(parameters)));
+        if parameters.leak_decay > 0 {
+            let left = ((v - rest).abs() * kept(parameters.leak_decay, ticks as u64)) >> 62;
+            neuron.v = (rest + if v < rest { -left } else { left }) as i64;
+            return;
+        }
         let leaked = if v > rest {
             (v - ticks * i128::from(parameters.leak_plus)).max(rest)
         } else {
@@ -150,14 +155,14 @@ impl State {
         let neuron = &mut self.neurons[n];
         let (plus, minus) = (i64::from(parameters.threshold_plus), i64::from(parameters.threshold_minus));
         let rested = neuron.last_spike.is_none_or(|last| s - last >= parameters.t_min);
-        let rest = i64::from(parameters.membrane_reset);
+        let reset = i64::from(parameters.membrane_reset);
         let (polarity, v) = if neuron.v >= plus {
             if !parameters.fires_plus {
                 neuron.v = plus;
                 return None;
             }
             let v = match parameters.reset {
-                Reset::ToRest => rest,
+                Reset::ToRest => reset,
                 Reset::Subtract => neuron.v - plus,
                 Reset::Modulo => neuron.v.rem_euclid(plus),
             };
@@ -168,7 +173,7 @@ impl State {
                 return None;
             }
             let v = match parameters.reset {
-                Reset::ToRest => rest,
+                Reset::ToRest => reset,
                 Reset::Subtract => neuron.v - minus,
                 Reset::Modulo => -((-neuron.v).rem_euclid(-minus)),
             };
@@ -184,6 +189,23 @@ impl State {
         neuron.refractory_until = Some(s + parameters.refractory);
         Some(polarity)
     }
+}
+
+fn rest(parameters: &NeuronParameters) -> i32 {
+    parameters.resting_potential.unwrap_or(parameters.membrane_reset)
+}
+
+/// The part of a distance that is kept after so many ticks, in 2^-62: by its binary digits, the lowest first, cut off after each product.
+fn kept(leak_decay: i32, ticks: u64) -> i128 {
+    let mut power = (1i128 << 62) - (i128::from(leak_decay) << 32);
+    let mut kept = 1i128 << 62;
+    for digit in 0..63 {
+        if ticks & (1 << digit) != 0 {
+            kept = (kept * power) >> 62;
+        }
+        power = (power * power) >> 62;
+    }
+    kept
 }
 
 /// The neurons that a spike touches through a port, with their weights, in raster order.
@@ -581,6 +603,9 @@ fn step(
                     state.charge(n, sum);
                     let controls = input.iter().filter(|(_, event)| event.is_control());
                     sum = controls.map(|_| state.discharge(parameters, n)).sum();
+                }
+                if parameters.leak_decay > 0 {
+                    state.leak(parameters, n, s);
                 }
                 if state.is_refractory(n, s) {
                     continue;

@@ -44,7 +44,7 @@ impl Neurons {
         for n in 0..self.v.len() {
             let part = self.discharge(plan, n);
             if !self.lost(n, s) {
-                self.leak(&plan.neurons, n, s);
+                self.leak(plan, n, s);
                 self.store(plan, n, i64::from(self.v[n]) + part);
                 self.hits.push(Hit(n as u32));
             }
@@ -67,8 +67,11 @@ impl Neurons {
         for n in 0..self.v.len() {
             self.charge(plan, n, sums.of(n));
             let input: i64 = (0..controls).map(|_| self.discharge(plan, n)).sum();
+            if plan.decay.is_some() {
+                self.leak(plan, n, s);
+            }
             if !self.lost(n, s) {
-                self.leak(&plan.neurons, n, s);
+                self.leak(plan, n, s);
                 self.store(plan, n, i64::from(self.v[n]) + input);
                 self.hits.push(Hit(n as u32));
             }

@@ -199,6 +199,10 @@ impl Machine {
                 ModuleKind::MaxPool(pool) => pool.mask.is_some(),
                 kind => kind.neurons().is_some_and(|(_, neurons, _)| neurons.mask_tau > 0),
             };
+            let decays = |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.leak_decay > 0);
+            if network.modules().iter().any(decays) {
+                return Err(MachineFault::Barrier("leak_decay"));
+            }
             if network.modules().iter().any(travels) {
                 return Err(MachineFault::Barrier("delay_to_arrive"));
             }

@@ -373,6 +373,7 @@ fn divide(module: &mut Module) {
     neurons.threshold_plus = threshold(neurons.threshold_plus);
     neurons.threshold_minus = threshold(neurons.threshold_minus);
     neurons.membrane_reset /= DIVISOR;
+    neurons.resting_potential = neurons.resting_potential.map(|rest| rest / DIVISOR);
     neurons.leak_plus /= DIVISOR;
     neurons.leak_minus /= DIVISOR;
 }

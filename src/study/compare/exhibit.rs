@@ -117,7 +117,7 @@ impl Question<'_> {
             let leaves = |(x, y)| output.address(x, y) == Some((place.x, place.y));
             let Some(number) = places.position(leaves) else { continue };
             neurons.push((id, number));
-            let start = vec![(0, parameters.membrane_reset)];
+            let start = vec![(0, parameters.rest())];
             traces.push(Trace {
                 layer: layer.name.clone(),
                 place,

@@ -1,0 +1,143 @@
+//! Clocked mode: the input of a step is summed, then all neurons act.
+
+use super::{Neurons, Outside, Port, Sign, Spikes, count_saturations, reach};
+use crate::engine::kernels::{self, Hit, Tests};
+use crate::engine::plan::NeuronPopulation;
+use crate::network::Tick;
+
+/// Input of one clocked step: 32-bit sums while they are certain to fit, emptied into 64 bits otherwise.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sums {
+    narrow: Vec<i32>,
+    /// The largest magnitude that `narrow` may hold.
+    bound: i64,
+    wide: Vec<i64>,
+    wide_used: bool,
+}
+
+impl Neurons {
+    /// Clocked mode: adds the weights of a run of events of one sign to the input of the step.
+    pub(in crate::engine) fn sum_run(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        port: &Port,
+        (x, y, sign): (&[i32], &[i32], Sign),
+    ) -> Result<u64, (usize, Outside)> {
+        let mut operations = 0;
+        for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
+            operations += self.sum(plan, variant, port, (x, y, sign)).map_err(|outside| (k, outside))?;
+        }
+        Ok(operations)
+    }
+
+    fn sum(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        port: &Port,
+        (x, y, sign): (i32, i32, Sign),
+    ) -> Result<u64, Outside> {
+        let Self { sums, wide, .. } = self;
+        let most = port.most_up.max(port.most_down);
+        let mut operations = 0;
+        if most > i64::from(i32::MAX) {
+            // Only -2^31 with its sign changed: it does not fit a 32-bit sum even alone.
+            sums.widen(self.v.len());
+            reach(plan, port, wide, x, y, |weights, stretch| {
+                operations += stretch.len as u64;
+                let wide = &mut sums.wide[stretch.neuron..][..stretch.len];
+                for (sum, &weight) in wide.iter_mut().zip(&weights[stretch.weight..]) {
+                    *sum = sum.saturating_add(sign.factor() * i64::from(weight));
+                }
+            })?;
+            return Ok(operations);
+        }
+        sums.make_room(self.v.len(), most);
+        reach(plan, port, wide, x, y, |weights, stretch| {
+            operations += stretch.len as u64;
+            let sums = &mut sums.narrow[stretch.neuron..][..stretch.len];
+            kernels::add(variant, sums, &weights[stretch.weight..][..stretch.len], sign);
+        })?;
+        Ok(operations)
+    }
+
+    /// Clocked mode: every neuron leaks up to `s`, takes the input of the step, and is tested. Says whether a potential is still
+    /// beyond a threshold that makes it spike.
+    pub(in crate::engine) fn step(
+        &mut self,
+        plan: &NeuronPopulation,
+        variant: kernels::Variant,
+        s: Tick,
+        out: &mut impl Spikes,
+    ) -> bool {
+        let parameters = &plan.neurons;
+        let mut sums = std::mem::take(&mut self.sums);
+        let plain = self.refractory_until.is_empty() && self.updated.is_empty() && !plan.softmax && !sums.wide_used;
+        if plain {
+            sums.make_room(self.v.len(), 0);
+            let tests = self.tests(plan, sums.bound, sums.bound);
+            if tests == Tests::Saturating {
+                count_saturations(&self.v, &sums.narrow, Sign::Plus, 0, plan.maps, &mut self.saturations);
+            }
+            let thresholds = (parameters.threshold_plus, parameters.threshold_minus);
+            kernels::add_and_test(variant, &mut self.v, &sums.narrow, Sign::Plus, thresholds, tests, 0, &mut self.hits);
+        } else {
+            for n in 0..self.v.len() {
+                if plan.decay.is_some() {
+                    // In every step, as what is cut off in one step is not there in the next.
+                    self.leak(plan, n, s);
+                }
+                if self.lost(n, s) {
+                    continue;
+                }
+                self.leak(plan, n, s);
+                self.store(plan, n, i64::from(self.v[n]).saturating_add(sums.of(n)));
+                if !plan.softmax {
+                    self.hits.push(Hit(n as u32));
+                }
+            }
+            self.bound(plan);
+        }
+        sums.clear();
+        self.sums = sums;
+        let beyond = self.test_hits(plan, s, out);
+        if plain || plan.softmax { beyond } else { self.v.iter().any(|&v| parameters.spikes_at(v)) }
+    }
+}
+
+impl Sums {
+    /// Room for one more addition of at most `most` to each sum.
+    fn make_room(&mut self, n: usize, most: i64) {
+        self.narrow.resize(n, 0);
+        if self.bound + most > i64::from(i32::MAX) {
+            self.widen(n);
+        }
+        self.bound += most;
+    }
+
+    /// Empties the 32-bit sums into the 64-bit ones.
+    fn widen(&mut self, n: usize) {
+        self.narrow.resize(n, 0);
+        self.wide.resize(n, 0);
+        for (wide, narrow) in self.wide.iter_mut().zip(&mut self.narrow) {
+            *wide = wide.saturating_add(i64::from(std::mem::take(narrow)));
+        }
+        self.wide_used = true;
+        self.bound = 0;
+    }
+
+    pub(super) fn of(&self, n: usize) -> i64 {
+        let wide = if self.wide_used { self.wide[n] } else { 0 };
+        wide.saturating_add(self.narrow.get(n).copied().unwrap_or(0).into())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.narrow.fill(0);
+        self.bound = 0;
+        if self.wide_used {
+            self.wide.fill(0);
+            self.wide_used = false;
+        }
+    }
+}
