@@ -133,6 +133,7 @@ fn scaled(text: &str, base: &str) -> Option<f64> {
 /// use megasim::hardware::Quantity;
 /// let hop: Quantity = "4.1 ns".parse().unwrap();
 /// assert_eq!(hop.in_unit_of(8.2e-9), "8.2 ns");
+/// assert_eq!(hop.in_unit_of(1e-9 / 3.0), "0.333333 ns");
 /// assert!("4.1".parse::<Quantity>().is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -150,9 +151,11 @@ impl Quantity {
         SCALES.iter().find(|(name, _)| *name == self.prefix).map_or(1.0, |(_, scale)| *scale)
     }
 
-    /// Another amount of the same kind, in the same unit, with as many digits as mean something.
+    /// Another amount of the same kind, in the same unit, with as many digits as mean something: times in whole femtoseconds, as
+    /// [`Duration`] has them.
     pub fn in_unit_of(self, value: f64) -> String {
         let one = self.one();
+        let value = if self.base == "s" { (value * 1e15).round() / 1e15 } else { value };
         let scaled = if one < 1.0 { value * (1.0 / one).round() } else { value / one };
         // Twelve digits, so that 3 * 0.1 is 0.3; never with an exponent.
         let rounded: f64 = format!("{scaled:.11e}").parse().unwrap_or(scaled);

@@ -306,5 +306,7 @@ mod tests {
         let hardware = Hardware::parse("m.toml".as_ref(), "tick = \"0.5 ns\"\n").unwrap();
         let over = over("link.delay=1 ns..3 ns:4").unwrap();
         assert_eq!(over.all(0, Some(&hardware)).unwrap(), ["1 ns", "1.5 ns", "2.5 ns", "3 ns"]);
+        let over = self::over("link.delay=log:1 ns..10 ns:3").unwrap();
+        assert_eq!(over.all(0, Some(&hardware)).unwrap(), ["1 ns", "3 ns", "10 ns"]);
     }
 }
