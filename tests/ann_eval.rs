@@ -1,8 +1,12 @@
 //! `megasim eval` as a user calls it.
 
+#[path = "common/arrays.rs"]
+mod arrays;
+
+use arrays::write_npz;
 use assert_cmd::Command;
 use ndarray::{Array1, Array2};
-use ndarray_npy::{NpzReader, NpzWriter};
+use ndarray_npy::NpzReader;
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::fs::File;
@@ -21,10 +25,7 @@ fn data(directory: &Path) -> PathBuf {
     labels[0] = (labels[0] + 1) % 10;
     let data = directory.join("data");
     std::fs::create_dir(&data).unwrap();
-    let mut npz = NpzWriter::new(File::create(data.join("test.npz")).unwrap());
-    npz.add_array("x", &x.into_shape_with_order((8, 28, 28)).unwrap()).unwrap();
-    npz.add_array("y", &labels).unwrap();
-    npz.finish().unwrap();
+    write_npz(&data.join("test.npz"), &x.into_shape_with_order((8, 28, 28)).unwrap(), &labels);
     data
 }
 
@@ -94,11 +95,8 @@ fn a_model_with_a_description_can_be_converted_and_moved() {
     std::fs::copy(zoo.join("list-h5.toml"), path("any-name.toml")).unwrap();
     std::fs::create_dir(path("data")).unwrap();
     for name in ["test.npz", "train.npz"] {
-        let mut npz = NpzWriter::new(File::create(path("data").join(name)).unwrap());
-        npz.add_array("x", &ndarray::Array3::from_shape_fn((6, 10, 9), |(s, y, x)| ((s + 3 * y + x) * 29 % 256) as u8))
-            .unwrap();
-        npz.add_array("y", &Array1::from_elem(6, 1i64)).unwrap();
-        npz.finish().unwrap();
+        let x = ndarray::Array3::from_shape_fn((6, 10, 9), |(s, y, x)| ((s + 3 * y + x) * 29 % 256) as u8);
+        write_npz(&path("data").join(name), &x, &Array1::from_elem(6, 1i64));
     }
     let megasim = |arguments: &[&std::ffi::OsStr]| Command::cargo_bin("megasim").unwrap().args(arguments).assert();
     let (model, data, out) = (path("weights.h5"), path("data"), path("out"));

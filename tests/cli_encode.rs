@@ -1,9 +1,12 @@
 //! `megasim encode`, and codes in `classify`, from the outside.
 
+#[path = "common/arrays.rs"]
+mod arrays;
+
+use arrays::write_npz;
 use assert_cmd::Command;
 use megasim::netfile::parse_stimulus;
 use megasim::network::{Polarity, Stimulus};
-use ndarray_npy::NpzWriter;
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::fs;
@@ -18,11 +21,7 @@ fn megasim(directory: &Path, arguments: &str) -> assert_cmd::assert::Assert {
 fn data(x: &ndarray::ArrayD<f32>) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("data")).unwrap();
-    let file = fs::File::create(directory.path().join("data/test.npz")).unwrap();
-    let mut npz = NpzWriter::new(file);
-    npz.add_array("x", x).unwrap();
-    npz.add_array("y", &ndarray::Array1::<i64>::zeros(x.shape()[0])).unwrap();
-    npz.finish().unwrap();
+    write_npz(&directory.path().join("data/test.npz"), x, &ndarray::Array1::<i64>::zeros(x.shape()[0]));
     directory
 }
 

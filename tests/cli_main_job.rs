@@ -1,12 +1,15 @@
 //! `megasim convert`, `megasim classify` and the demo, from outside.
 
+#[path = "common/arrays.rs"]
+mod arrays;
+
+use arrays::write_npz;
 use assert_cmd::Command;
 use ndarray::{Array1, Array3};
-use ndarray_npy::NpzWriter;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 fn digits(name: &str) -> PathBuf {
@@ -52,10 +55,7 @@ fn names(directory: &Path) -> Vec<String> {
 fn data(x: &Array3<u8>, y: &Array1<u8>) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for name in ["test.npz", "train.npz"] {
-        let mut npz = NpzWriter::new(File::create(directory.path().join(name)).unwrap());
-        npz.add_array("x", x).unwrap();
-        npz.add_array("y", y).unwrap();
-        npz.finish().unwrap();
+        write_npz(&directory.path().join(name), x, y);
     }
     directory
 }

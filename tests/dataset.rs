@@ -1,5 +1,9 @@
 //! Data directories of both layouts, and what is wrong with bad ones.
 
+#[path = "common/arrays.rs"]
+mod arrays;
+
+use arrays::write_npz;
 use megasim::ann::graph::Shape;
 use megasim::dataset::{Dataset, Format};
 use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayD, Dimension};
@@ -58,10 +62,7 @@ fn pairs_of_bytes_and_class_numbers() {
     let path = |name: &str| directory.path().join(name);
     let x = Array3::from_shape_fn((2100, 2, 3), |(s, y, x)| ((s + 3 * y + x) % 256) as u8);
     let write = |name: &str| {
-        let mut npz = NpzWriter::new(File::create(path(name)).unwrap());
-        npz.add_array("x", &x).unwrap();
-        npz.add_array("y", &Array1::from_shape_fn(2100, |s| (s % 4) as i64)).unwrap();
-        npz.finish().unwrap();
+        write_npz(&path(name), &x, &Array1::from_shape_fn(2100, |s| (s % 4) as i64));
     };
     write("test.npz");
     write("train.npz");

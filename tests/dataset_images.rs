@@ -1,12 +1,16 @@
 //! Folders of pictures and CIFAR-10's files: what comes of them, that arrays of the same numbers give the same bytes through the
 //! commands, and what is wrong with bad ones.
 
+#[path = "common/arrays.rs"]
+mod arrays;
+
+use arrays::write_npz;
 use assert_cmd::Command;
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use megasim::ann::graph::Shape;
 use megasim::dataset::{ANY_CLASSES, Dataset, Format};
 use ndarray::{Array1, Array2, Array3, Axis};
-use ndarray_npy::{NpzReader, NpzWriter};
+use ndarray_npy::NpzReader;
 use predicates::str::contains;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -159,10 +163,7 @@ fn a_bad_preprocessing_file_is_refused_with_its_line() {
     }
     fs::remove_dir_all(directory.path().join("test")).unwrap();
     fs::remove_dir_all(directory.path().join("train")).unwrap();
-    let mut npz = NpzWriter::new(File::create(directory.path().join("test.npz")).unwrap());
-    npz.add_array("x", &Array3::<u8>::zeros((1, 2, 3))).unwrap();
-    npz.add_array("y", &Array1::<u8>::zeros(1)).unwrap();
-    npz.finish().unwrap();
+    write_npz(&directory.path().join("test.npz"), &Array3::<u8>::zeros((1, 2, 3)), &Array1::<u8>::zeros(1));
     assert!(error(directory.path(), &GREY).contains("arrays, which are taken as they are"));
 }
 
@@ -289,10 +290,8 @@ fn digits_both_ways(directory: &Path) {
         let nth = |class: u8, turn: usize| (0..y.len()).filter(|&i| y[i] == class).nth(turn).unwrap();
         let order: Vec<usize> =
             (0..5).flat_map(|turn| (0..10).map(move |class| (class, turn))).map(|(c, t)| nth(c, t)).collect();
-        let mut npz = NpzWriter::new(File::create(directory.join(format!("arrays/{set}.npz"))).unwrap());
-        npz.add_array("x", &x.select(Axis(0), &order)).unwrap();
-        npz.add_array("y", &y.select(Axis(0), &order)).unwrap();
-        npz.finish().unwrap();
+        let arrays = directory.join(format!("arrays/{set}.npz"));
+        write_npz(&arrays, &x.select(Axis(0), &order), &y.select(Axis(0), &order));
         for &i in &order {
             let pixels: Array2<u8> = x.index_axis(Axis(0), i).to_owned();
             let picture = GrayImage::from_fn(8, 8, |column, row| Luma([pixels[(row as usize, column as usize)]]));

@@ -1,8 +1,12 @@
 //! `megasim train`, `features`, `eval` and `classify` on single-spike networks, with pictures made here.
 
+#[path = "common/arrays.rs"]
+mod arrays;
+
+use arrays::write_npz;
 use assert_cmd::Command;
 use ndarray::{Array1, Array3, Array4};
-use ndarray_npy::{NpzReader, NpzWriter};
+use ndarray_npy::NpzReader;
 use predicates::prelude::*;
 use std::fs::{self, File};
 use std::path::Path;
@@ -35,13 +39,6 @@ fn bars(count: usize, salt: usize) -> (Array3<u8>, Array1<u8>) {
         }
     }
     (images, labels)
-}
-
-fn write_npz<T: ndarray_npy::WritableElement>(path: &Path, images: &Array3<T>, labels: &Array1<u8>) {
-    let mut npz = NpzWriter::new(File::create(path).unwrap());
-    npz.add_array("x", images).unwrap();
-    npz.add_array("y", labels).unwrap();
-    npz.finish().unwrap();
 }
 
 const NETWORK: &str = r#"
