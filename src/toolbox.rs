@@ -2,6 +2,9 @@
 //!
 //! A setting either has a meaning here, or is named together with what is done instead; none is passed over in silence.
 
+mod settings;
+
+use settings::remarks;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -217,6 +220,7 @@ pub struct Configuration {
     pub schedule: bool,
     pub max2avg_pool: bool,
     pub softmax_to_relu: bool,
+    pub binarize_weights: bool,
     /// Hertz.
     pub softmax_clockrate: f64,
     pub v_thresh: f64,
@@ -239,79 +243,6 @@ pub struct Configuration {
     /// Settings that have no meaning here, with what is done instead.
     pub remarks: Vec<String>,
 }
-
-/// Settings that are there in the toolbox and mean nothing here, and what is done instead.
-const INSTEAD: &[(&str, &str, &str)] = &[
-    ("cell", "v_reset", "potentials are reset to 0; --set 'GLOB.MembReset=...' on netfiles changes that"),
-    ("cell", "v_rest", "potentials rest where they are reset to; `convert --resting-potential` sets another"),
-    ("cell", "e_rev_e", "synapses add currents; there are no reversal potentials"),
-    ("cell", "e_rev_i", "synapses add currents; there are no reversal potentials"),
-    ("cell", "i_offset", "biases act by a clock; there are no offset currents"),
-    ("cell", "cm", "membranes have no capacitance: a weight is what it adds to the potential"),
-    (
-        "cell",
-        "tau_m",
-        "neurons do not leak; `convert --tau-mem` gives an exponential leak, `--set 'GLOB.TLplus=...'` a linear one",
-    ),
-    ("cell", "tau_syn_e", "synapses act at once; there are no time constants"),
-    ("cell", "tau_syn_i", "synapses act at once; there are no time constants"),
-    (
-        "cell",
-        "delay",
-        "spikes arrive in the tick in which they are made; `convert --set 'GLOB.delay_to_arrive=...'` delays them",
-    ),
-    (
-        "simulation",
-        "delay",
-        "spikes arrive in the tick in which they are made; `convert --set 'GLOB.delay_to_arrive=...'` delays them",
-    ),
-    ("cell", "payloads", "spikes carry nothing"),
-    ("cell", "bias_relaxation", "biases act from the start"),
-    ("cell", "leak", "neurons do not leak; `convert --set 'GLOB.TLplus=...'` gives a linear leak"),
-    ("conversion", "maxpool_type", "maximum pooling passes the spikes of the input that has fired most (fir_max)"),
-    (
-        "conversion",
-        "spike_code",
-        "images are shown as rates (temporal_mean_rate); `megasim classify --encode` has other codes",
-    ),
-    ("conversion", "num_bits", "weights keep their precision; `megasim convert --weight-bits` rounds them"),
-    ("normalization", "online_normalization", "scales are set before the run"),
-    ("normalization", "diff_to_max_rate", "scales are set before the run"),
-    ("normalization", "diff_to_min_rate", "scales are set before the run"),
-    ("normalization", "timestep_fraction", "scales are set before the run"),
-    ("simulation", "simulator", "our own engine runs the network, event by event and clocked"),
-    ("simulation", "batch_size", "each sample starts from a fresh state"),
-    ("simulation", "keras_backend", "models are read without Keras"),
-    ("simulation", "early_stopping", "samples are shown to the end; `megasim classify --confidence` stops earlier"),
-    ("input", "model_lib", "the model file tells its library"),
-    ("input", "dataset_format", "the data directory tells its format"),
-    ("input", "num_poisson_events_per_sample", "the duration ends a sample"),
-    ("input", "datagen_kwargs", "samples are taken as they are stored"),
-    ("input", "dataflow_kwargs", "samples are taken as they are stored"),
-    ("paths", "log_dir_of_current_run", "results go where --out says"),
-    ("paths", "filename_parsed_model", "no parsed model is kept"),
-    ("paths", "filename_snn", "netfiles go where --out says"),
-    ("paths", "runlabel", "results go where --out says"),
-    ("output", "log_vars", "`megasim compare` and `megasim run` record what happened"),
-    ("output", "plot_vars", "`megasim compare` draws"),
-    ("output", "verbose", "everything is printed once"),
-    ("output", "overwrite", "--force replaces earlier results"),
-    ("output", "use_simple_labels", "nothing is plotted"),
-    ("parameter_sweep", "param_logscale", "param_values are taken as they are"),
-    ("tools", "parse", "a model is always parsed when it is converted"),
-];
-
-/// Settings that mean something here.
-const KNOWN: &[(&str, &[&str])] = &[
-    ("paths", &["path_wd", "dataset_path", "filename_ann"]),
-    ("tools", &["evaluate_ann", "normalize", "convert", "simulate"]),
-    ("input", &["poisson_input", "input_rate"]),
-    ("conversion", &["max2avg_pool", "softmax_to_relu"]),
-    ("normalization", &["percentile", "normalization_schedule"]),
-    ("cell", &["v_thresh", "reset", "tau_refrac", "scaling_factor", "softmax_clockrate"]),
-    ("simulation", &["duration", "dt", "num_to_test", "top_k", "scaling_factor", "reset"]),
-    ("parameter_sweep", &["param_name", "param_values"]),
-];
 
 impl Configuration {
     /// Reads a configuration file.
@@ -380,6 +311,7 @@ impl Configuration {
             schedule: ini.flag("normalization", "normalization_schedule", false)?,
             max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
             softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
+            binarize_weights: ini.flag("cell", "binarize_weights", false)?,
             softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::convert::DEFAULT_SOFTMAX_CLOCK)?,
             v_thresh: ini.number("cell", "v_thresh", 1.0)?,
             reset,
@@ -399,22 +331,6 @@ impl Configuration {
             remarks,
         })
     }
-}
-
-fn remarks(ini: &Ini) -> Vec<String> {
-    let mut remarks = Vec::new();
-    for (section, keys) in &ini.sections {
-        for (key, value) in keys {
-            let is_known = |&(known, names): &(&str, &[&str])| known == section && names.contains(&key.as_str());
-            if KNOWN.iter().any(is_known) {
-                continue;
-            }
-            let instead = INSTEAD.iter().find(|(known, name, _)| known == section && name == key);
-            let instead = instead.map_or("not known here; nothing is done", |(.., instead)| instead);
-            remarks.push(format!("[{section}] {key} = {value}: {instead}"));
-        }
-    }
-    remarks
 }
 
 fn sweep(ini: &Ini) -> Result<Option<(Swept, Vec<f64>)>, Error> {

@@ -2,8 +2,10 @@
 //! spiking network.
 
 use megasim::ann::graph::{Activation, Operation};
+use megasim::ann::score::Score;
 use megasim::ann::{forward, import};
 use megasim::convert::{Options, convert};
+use megasim::dataset::{Dataset, Format};
 use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_npy::NpzReader;
 use std::fs::File;
@@ -37,15 +39,7 @@ fn every_format_gives_the_logits_of_an_independent_runtime() {
         for path in models {
             let model = import::read(&path).unwrap();
             assert_eq!((model.input_shape().len(), model.classes()), (784, 10));
-            let last = model.graph.layers().last().unwrap();
-            assert_eq!(last.operation, Operation::Activation(Activation::Softmax));
-            let mut before = Array2::zeros((0, 10));
-            forward::visit_activations(&model.graph, x.view(), |_, layer, values| {
-                if layer == last.inputs[0] {
-                    before.append(Axis(0), values).unwrap();
-                }
-            })
-            .unwrap();
+            let before = self::logits(&model, x.view());
             let outputs = forward::forward(&model.graph, x.view()).unwrap();
             let differences =
                 [(before.view(), logits.view()), (outputs.view(), y.view())].map(|(a, b)| largest_difference(a, b));
@@ -69,4 +63,58 @@ fn every_format_gives_the_same_modules() {
             assert!(network.modules() == first.modules(), "{}", path.display());
         }
     }
+}
+
+/// Logits of a network whose last layer is a softmax, `(samples, classes)`.
+fn logits(model: &import::Model, x: ArrayView2<f32>) -> Array2<f32> {
+    let last = model.graph.layers().last().unwrap();
+    assert_eq!(last.operation, Operation::Activation(Activation::Softmax));
+    let mut logits = Array2::zeros((0, model.classes()));
+    forward::visit_activations(&model.graph, x, |_, layer, values| {
+        if layer == last.inputs[0] {
+            logits.append(Axis(0), values).unwrap();
+        }
+    })
+    .unwrap();
+    logits
+}
+
+/// `MEGASIM_MODELS=DIR MEGASIM_DATA=DIR cargo test --release --test ann_models -- --ignored --nocapture`: every folder of models holds one network in
+/// several formats, which agree on the whole test set.
+#[test]
+#[ignore = "needs models and data that are not part of this project"]
+fn all_formats_agree_on_a_test_set() {
+    let [models_folder, data] =
+        ["MEGASIM_MODELS", "MEGASIM_DATA"].map(|name| PathBuf::from(std::env::var(name).unwrap()));
+    let data = Dataset::open(&data).unwrap();
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(&models_folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    let mut compared = 0;
+    for folder in folders {
+        let mut first: Option<(String, Array2<f32>)> = None;
+        for path in models(&folder) {
+            let Ok(model) = import::read(&path) else { continue };
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let samples = data.test(&Format { shape: model.input_shape(), classes: model.classes() }, 0, None).unwrap();
+            let found = logits(&model, samples.x.view());
+            let score = Score::new(found.view(), &samples.y);
+            let place = folder.file_name().unwrap().to_string_lossy();
+            let told = format!("{place}/{name}: {} of {} right", score.top(1), score.samples());
+            match &first {
+                None => println!("{told}"),
+                Some((of, expected)) => {
+                    let difference = largest_difference(found.view(), expected.view());
+                    println!("{told}, logits differ from those of {of} by at most {difference:.1e}");
+                    assert!(difference <= 1e-4, "{told}: {difference}");
+                    compared += 1;
+                }
+            }
+            first.get_or_insert((name, found));
+        }
+    }
+    assert!(compared > 0, "expected folders with more than one format");
 }

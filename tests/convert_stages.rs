@@ -156,6 +156,15 @@ fn a_conversion_goes_on_from_what_was_kept_and_refuses_what_is_stale() {
             .success()
             .stdout(contains("98.44 %").and(contains(stage)));
     }
+    // Activations of one percentile serve another.
+    let activations = at("activations");
+    convert(folder, "c", &["--save-activations", &activations]).success();
+    assert!(netfiles(&folder.join("c")) == whole);
+    convert(folder, "d", &["--activations", &activations, "--percentile", "99"]).success();
+    convert(folder, "e", &["--percentile", "99"]).success();
+    assert!(netfiles(&folder.join("d")) == netfiles(&folder.join("e")));
+    let (samples, header) = (1347, fs::metadata(folder.join("activations/05Dense_32.npy")).unwrap().len());
+    assert_eq!(header, 128 + 4 * 32 * samples);
     // Nothing that differs goes unsaid.
     let refused = |more: &[&str], message: &str| {
         convert(folder, "none", more).failure().stderr(contains(message).and(contains("save it anew")));
@@ -188,6 +197,14 @@ fn a_conversion_goes_on_from_what_was_kept_and_refuses_what_is_stale() {
     let other = Origin { model_sha256: "of another".into(), ..stage.origin };
     let error = Stage::read_parsed(parsed.as_ref(), &other).unwrap_err().to_string();
     assert!(error.contains("another model (SHA-256 ") && error.contains("instead of of another"), "{error}");
+    megasim(&["convert", model, "--data", data, "--out", &out, "--activations", &activations])
+        .failure()
+        .stderr(contains("normalisation_data").and(contains("save them anew")));
+    convert(folder, "none", &["--activations", &activations, "--weighting", "model"])
+        .failure()
+        .stderr(contains("nothing else looks at activations"));
+    fs::write(folder.join("activations/05Dense_32.npy"), b"nothing").unwrap();
+    convert(folder, "none", &["--activations", &activations]).failure().stderr(contains("05Dense_32.npy: expected"));
     convert(folder, "none", &["--parsed", &normalised])
         .failure()
         .stderr(contains("expected a parsed network, found a normalised one"));

@@ -6,17 +6,19 @@ mod stages;
 
 use super::diagnostic::{self, report};
 use super::run::Setting;
-use super::subject::warn_of_values;
+use super::subject::{largest, warn_of_largest, warn_of_values};
 use super::{features, print, progress, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 pub use intermediate::Intermediates;
+use intermediate::Set;
 use megasim::ann::import;
 use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
 use megasim::convert::manifest::{Accuracy, Manifest};
 use megasim::convert::model_based::Schedule;
 use megasim::convert::parsed::{LayerKind, Role};
 use megasim::convert::quantize::{DEFAULT_TICKS_PER_MS, Quantization};
+use megasim::convert::samples::{Samples, See};
 use megasim::convert::scales::Scales;
 use megasim::convert::{
     self, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, Normalized, Options, OutputForm, Precision, Preset, Rules,
@@ -27,8 +29,10 @@ use megasim::equations::Decay;
 use megasim::network::Reset;
 use megasim::whole::{self, NewDirectory, Replace};
 use miette::Result;
+use ndarray::s;
 use serde_json::json;
 use stages::Stages;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// Convert a trained network to spiking netfiles
@@ -366,30 +370,31 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     NewDirectory::check(job.out, job.replace).map_err(report)?;
     let dataset = Dataset::open(job.data).map_err(report)?;
     let format = Format { shape: source.input_shape(), classes: source.classes() };
-    let normalisation = match (&options.scales, &options.rules.weighting) {
-        (None, Weighting::Percentile) => dataset.normalization(&format).map_err(report)?,
-        // The others look at no data; rates are looked at on test samples then.
-        _ => dataset.test(&format, 0, Some(NORMALIZATION_SAMPLES)).map_err(report)?.x,
-    };
     let from_data = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
+    let pieces = from_data.then(|| dataset.normalization_pieces(&format)).transpose().map_err(report)?;
     let test = dataset.test(&format, 0, None).map_err(report)?;
-    warn_of_values(&normalisation, "normalisation samples");
+    // Other weightings look at no data; rates are looked at on test samples then.
+    let first = test.x.slice(s![..NORMALIZATION_SAMPLES.min(test.x.nrows()), ..]);
+    let normalisation = match &pieces {
+        Some(pieces) => Watched::new(pieces),
+        None => Watched::new(&first),
+    };
     warn_of_values(&test.x, "test samples");
 
     let mut stages = Stages::new(&test, &source.graph)?;
     let parse = || convert::parse(&source.graph, options).map_err(report);
     let parsed = intermediates.parsed(&source.source, options, replace, parse)?;
     stages.parsed("parsed", &parsed)?;
-    let samples = normalisation.nrows();
+    let samples = normalisation.count();
     let bar = progress::bar("normalising", 3 * samples);
     let mut done = |n: usize| bar.set_position(n as u64);
-    let normalise = || convert::normalize_with(parsed, normalisation.view(), options, &mut done).map_err(report);
-    let normalized =
-        intermediates.normalised(&source.source, options, &dataset.normalization_files(), replace, normalise)?;
-    let activity = diagnose::activity(&normalized.parsed, normalisation.view(), &mut |n| {
+    let set = Set { samples: &normalisation, files: dataset.normalization_files() };
+    let normalized = intermediates.normalised(&source.source, options, &set, replace, parsed, &mut done)?;
+    let activity = diagnose::activity(&normalized.parsed, &normalisation, &mut |n| {
         bar.set_position((2 * samples + n) as u64);
     });
     bar.finish_and_clear();
+    warn_of_largest(normalisation.largest.get(), "normalisation samples");
     warn(&normalized, &activity.map_err(report)?, samples);
     stages.parsed("normalised", &normalized.parsed)?;
     let scales = Scales::new(&source.source.sha256, &normalized);
@@ -420,6 +425,31 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
     Ok(Done { manifest, stages: stages.table(), scales })
+}
+
+/// Samples that remember the largest magnitude in them.
+struct Watched<'s> {
+    samples: &'s dyn Samples,
+    largest: Cell<f32>,
+}
+
+impl<'s> Watched<'s> {
+    fn new(samples: &'s dyn Samples) -> Self {
+        Self { samples, largest: Cell::new(0.0) }
+    }
+}
+
+impl Samples for Watched<'_> {
+    fn count(&self) -> usize {
+        self.samples.count()
+    }
+
+    fn visit(&self, see: See) -> Result<(), normalize::Error> {
+        self.samples.visit(&mut |first, piece| {
+            self.largest.set(self.largest.get().max(largest(piece)));
+            see(first, piece)
+        })
+    }
 }
 
 /// Says which layers will not do well as spikes, and what to try.

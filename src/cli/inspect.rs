@@ -13,9 +13,8 @@ use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::normalize::Pooled;
 use megasim::convert::parsed::{LayerKind, Parsed};
 use megasim::convert::{self, Options, normalize};
-use megasim::dataset::{Dataset, Format};
+use megasim::dataset::{Dataset, Format, Pieces};
 use miette::Result;
-use ndarray::Array2;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -68,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     print(&format!("{}\n", table(&layers)));
     if let Some(samples) = &samples {
-        print(&format!("Over {} normalisation samples; rates in spikes a millisecond.\n", samples.nrows()));
+        print(&format!("Over {} normalisation samples; rates in spikes a millisecond.\n", samples.len()));
     }
     let mut inputs = vec![arguments.target.clone()];
     if let Some(data) = &arguments.data {
@@ -77,15 +76,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.results.write(&figures(&layers), &inputs, None, json!({ "data": arguments.data.is_some() }))
 }
 
-fn samples(data: &Path, model: &import::Model) -> Result<Array2<f32>> {
+fn samples(data: &Path, model: &import::Model) -> Result<Pieces> {
     let format = Format { shape: model.input_shape(), classes: model.classes() };
-    Dataset::open(data).map_err(report)?.normalization(&format).map_err(report)
+    Dataset::open(data).map_err(report)?.normalization_pieces(&format).map_err(report)
 }
 
 fn layers(
     graph: &Graph,
     manifest: Option<&Manifest>,
-    samples: Option<&Array2<f32>>,
+    samples: Option<&Pieces>,
 ) -> std::result::Result<Layers, convert::Error> {
     let mut options = Options::default();
     if let Some(manifest) = manifest {
@@ -94,7 +93,7 @@ fn layers(
     }
     let parsed = convert::parse(graph, &options)?;
     let sizes = diagnose::sizes(&parsed);
-    let bar = progress::bar("inspecting", 3 * samples.map_or(0, |samples| samples.nrows()));
+    let bar = progress::bar("inspecting", 3 * samples.map_or(0, |samples| samples.len()));
     let normalized = match (manifest, samples) {
         (Some(manifest), _) => {
             let is_population = |k: usize| matches!(parsed.layers[k].operation, LayerKind::Population { .. });
@@ -105,14 +104,14 @@ fn layers(
         }
         (None, Some(samples)) => {
             let mut done = |n: usize| bar.set_position(n as u64);
-            Some(convert::normalize_with(parsed.clone(), samples.view(), &options, &mut done)?)
+            Some(convert::normalize_with(parsed.clone(), samples, &options, &mut done)?)
         }
         (None, None) => None,
     };
     let rates = match (normalized, samples) {
         (Some(normalized), Some(samples)) => {
-            let mut done = |n: usize| bar.set_position((2 * samples.nrows() + n) as u64);
-            Some((normalized.scales, diagnose::activity(&normalized.parsed, samples.view(), &mut done)?))
+            let mut done = |n: usize| bar.set_position((2 * samples.len() + n) as u64);
+            Some((normalized.scales, diagnose::activity(&normalized.parsed, samples, &mut done)?))
         }
         (Some(normalized), None) => Some((normalized.scales, Vec::new())),
         (None, _) => None,

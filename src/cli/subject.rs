@@ -250,7 +250,16 @@ impl Subject {
 
 /// Says where values are beyond what an input can fire.
 pub fn warn_of_values(values: &ndarray::Array2<f32>, what: &str) {
-    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    warn_of_largest(largest(values.view()), what);
+}
+
+/// The largest magnitude of some values.
+pub fn largest(values: ndarray::ArrayView2<f32>) -> f32 {
+    values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
+}
+
+/// The same where the largest magnitude is known.
+pub fn warn_of_largest(largest: f32, what: &str) {
     if largest > 1.0 {
         eprintln!(
             "warning: the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is beyond 1 is cut off"

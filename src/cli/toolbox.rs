@@ -8,7 +8,7 @@ use super::{print, provenance};
 use clap::Args;
 use megasim::ann::import;
 use megasim::convert::quantize::Quantization;
-use megasim::convert::{Options, OutputForm, Rules, Weighting};
+use megasim::convert::{Options, OutputForm, Precision, Rules, Weighting};
 use megasim::encode::{Clock, Code, Poisson, Regular};
 use megasim::toolbox::{Configuration, Swept};
 use megasim::whole::{self, Replace};
@@ -117,6 +117,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
                 OutputForm::Relu
             },
             softmax_clock: it.softmax_clockrate,
+            precision: if it.binarize_weights { Precision::Binary } else { Precision::Full },
             max_to_average: it.max2avg_pool,
             rules,
             ..Options::default()

@@ -2,7 +2,7 @@
 
 use super::normalize::{Error, magnitudes};
 use super::parsed::{LayerKind, Parsed, Source, Weights};
-use crate::ann::forward::{WrongBatch, visit_activations};
+use super::samples::Samples;
 use ndarray::ArrayView2;
 
 /// Sizes of one parsed layer.
@@ -101,21 +101,14 @@ fn fans(weights: &Weights) -> (usize, usize) {
 /// Where samples do not fit.
 pub fn activity(
     normalized: &Parsed,
-    samples: ArrayView2<f32>,
+    samples: impl Samples,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Activity>, Error> {
-    let expected = normalized.input;
-    if samples.ncols() != expected.len() {
-        return Err(WrongBatch { expected, found: samples.ncols() }.into());
-    }
     let (graph, ids) = normalized.graph()?;
     let mut tallies: Vec<Tally> = normalized.layers.iter().map(|layer| Tally::new(layer.shape.len())).collect();
     let mut of: Vec<Vec<usize>> = vec![Vec::new(); graph.layers().len()];
     ids.iter().enumerate().for_each(|(number, &id)| of[id].push(number));
-    visit_activations(&graph, normalized.addressed(samples).view(), |first, layer, activations| {
-        if layer == 0 {
-            progress(first + activations.nrows());
-        }
+    super::samples::activations(normalized, &graph, &samples, progress, &mut |layer, activations| {
         for &number in &of[layer] {
             let role = match normalized.layers[number].operation {
                 LayerKind::Population { role, .. } => Some(role),
@@ -127,7 +120,7 @@ pub fn activity(
             }
         }
     })?;
-    Ok(tallies.into_iter().map(|tally| tally.activity(samples.nrows())).collect())
+    Ok(tallies.into_iter().map(|tally| tally.activity(samples.count())).collect())
 }
 
 struct Tally {

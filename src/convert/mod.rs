@@ -7,6 +7,7 @@
 //! After conversion a neuron's rate in spikes a millisecond is its activation divided by the scale of its layer, when each
 //! input fires at its value in spikes a millisecond and biases act once a millisecond.
 
+pub mod activations;
 pub mod diagnose;
 pub mod emit;
 pub mod manifest;
@@ -17,6 +18,7 @@ pub mod percentile;
 pub mod precision;
 pub mod quantize;
 pub mod rules;
+pub mod samples;
 pub mod save;
 pub mod scales;
 pub mod simplify;
@@ -37,6 +39,7 @@ use crate::network::NodeId;
 use ndarray::ArrayView2;
 use normalize::{Pooled, Schedule};
 use parsed::Parsed;
+use samples::Samples;
 
 /// What a conversion can be asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,10 +154,27 @@ pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, simplify::Unsup
 /// Where samples do not fit, or scales of an earlier conversion.
 pub fn normalize_with(
     parsed: Parsed,
-    samples: ArrayView2<f32>,
+    samples: impl Samples,
     options: &Options,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Normalized, Error> {
+    normalize_by(parsed, options, &mut |parsed, schedule| normalize::percentiles(parsed, &samples, schedule, progress))
+}
+
+/// The same with activations that an earlier conversion kept.
+///
+/// # Errors
+/// Where they cannot be read, or scales of an earlier conversion do not fit.
+pub fn normalize_with_kept(parsed: Parsed, kept: &activations::Kept, options: &Options) -> Result<Normalized, Error> {
+    normalize_by(parsed, options, &mut |parsed, schedule| {
+        normalize::percentiles_of(parsed, schedule, &mut |see| kept.visit(see))
+    })
+}
+
+/// Where percentiles come from.
+type Percentiles<'a> = &'a mut dyn FnMut(&Parsed, Schedule) -> Result<Vec<Option<f64>>, normalize::Error>;
+
+fn normalize_by(parsed: Parsed, options: &Options, percentiles: Percentiles) -> Result<Normalized, Error> {
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,
         Format::Original => Pooled::Sum,
@@ -163,7 +183,7 @@ pub fn normalize_with(
         (Some(scales), _) => scales.of(&parsed)?,
         (None, Weighting::Percentile) => {
             let schedule = Schedule { percentile: options.percentile, step: options.percentile_step };
-            normalize::percentiles(&parsed, samples, schedule, progress)?
+            percentiles(&parsed, schedule)?
         }
         (None, Weighting::Model(schedule)) => return Ok(model_based::normalize(parsed, schedule)?),
         (None, Weighting::AsTrained) => vec![Some(1.0); parsed.layers.len()],

@@ -7,7 +7,8 @@
 
 use super::parsed::{LayerKind, Parsed, Role, Source};
 use super::percentile::{Counts, Search};
-use crate::ann::forward::{WrongBatch, visit_activations};
+use super::samples::Samples;
+use crate::ann::forward::WrongBatch;
 use crate::ann::graph::Fault;
 use ndarray::{ArrayView2, CowArray, Ix2};
 
@@ -20,6 +21,9 @@ pub enum Error {
     /// Samples of another shape than the network's input.
     #[error("normalisation set: {0}")]
     Batch(#[from] WrongBatch),
+    /// The samples, or what was kept of them, cannot be had.
+    #[error("{0}")]
+    Data(String),
     /// No sample.
     #[error("normalisation set: expected at least one sample, found none")]
     Empty,
@@ -95,41 +99,61 @@ impl Default for Schedule {
 /// the samples, which are taken in small batches. `progress` hears how many samples are done, of twice as many as there are.
 ///
 /// # Errors
-/// Where samples do not fit, and where an activation is no finite number.
+/// Where samples cannot be had or do not fit, and where an activation is no finite number.
 pub fn percentiles(
     parsed: &Parsed,
-    samples: ArrayView2<f32>,
+    samples: &dyn Samples,
     schedule: Schedule,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Option<f64>>, Error> {
-    if samples.nrows() == 0 {
+    let count = samples.count();
+    if count == 0 {
         return Err(Error::Empty);
     }
-    let expected = parsed.input;
-    if samples.ncols() != expected.len() {
-        return Err(WrongBatch { expected, found: samples.ncols() }.into());
-    }
     let (graph, ids) = parsed.graph()?;
-    let samples = parsed.addressed(samples);
     // Which parsed layer's percentile a layer of the graph gives.
-    let mut population: Vec<Option<(usize, Role)>> = vec![None; graph.layers().len()];
+    let mut population: Vec<Option<usize>> = vec![None; graph.layers().len()];
     for (number, layer) in parsed.layers.iter().enumerate() {
-        if let LayerKind::Population { role, .. } = layer.operation {
-            population[ids[number]] = Some((number, role));
+        if matches!(layer.operation, LayerKind::Population { .. }) {
+            population[ids[number]] = Some(number);
         }
     }
+    let mut before = 0;
+    percentiles_of(parsed, schedule, &mut |see| {
+        let mut done = |n: usize| progress(before + n);
+        super::samples::activations(parsed, &graph, samples, &mut done, &mut |layer, activations| {
+            if let Some(number) = population[layer] {
+                see(number, activations);
+            }
+        })?;
+        before = count;
+        Ok(())
+    })
+}
+
+/// Who sees activations: the number of the population, and some samples of them.
+pub type See<'a> = &'a mut dyn FnMut(usize, ArrayView2<f32>);
+
+/// The same of activations that `visit` shows, all of them each of the two times that it is called.
+///
+/// # Errors
+/// What `visit` reports, and where an activation is no finite number.
+pub fn percentiles_of(
+    parsed: &Parsed,
+    schedule: Schedule,
+    visit: &mut dyn FnMut(See) -> Result<(), Error>,
+) -> Result<Vec<Option<f64>>, Error> {
+    let role = |number: usize| match parsed.layers[number].operation {
+        LayerKind::Population { role, .. } => role,
+        _ => Role::Rectifier,
+    };
     let mut counts: Vec<Counts> = vec![Counts::default(); parsed.layers.len()];
     let mut not_finite = None;
-    visit_activations(&graph, samples.view(), |first, layer, activations| {
-        if layer == 0 {
-            progress(first + activations.nrows());
-        }
-        if let Some((number, role)) = population[layer] {
-            if let Some(&value) = activations.iter().find(|value| !value.is_finite()) {
-                not_finite.get_or_insert((number, value));
-            } else {
-                counts[number].add(magnitudes(role, activations).iter());
-            }
+    visit(&mut |number, activations| {
+        if let Some(&value) = activations.iter().find(|value| !value.is_finite()) {
+            not_finite.get_or_insert((number, value));
+        } else {
+            counts[number].add(magnitudes(role(number), activations).iter());
         }
     })?;
     if let Some((number, value)) = not_finite {
@@ -137,14 +161,9 @@ pub fn percentiles(
     }
     let mut searches: Vec<Option<Search>> =
         counts.iter().enumerate().map(|(layer, counts)| counts.search(schedule.at(layer))).collect();
-    visit_activations(&graph, samples.view(), |first, layer, activations| {
-        if layer == 0 {
-            progress(samples.nrows() + first + activations.nrows());
-        }
-        if let Some((number, role)) = population[layer]
-            && let Some(search) = searches[number].as_mut()
-        {
-            search.add(magnitudes(role, activations).iter());
+    visit(&mut |number, activations| {
+        if let Some(search) = searches[number].as_mut() {
+            search.add(magnitudes(role(number), activations).iter());
         }
     })?;
     Ok(searches.into_iter().map(|search| search.map(|search| search.value())).collect())

@@ -5,10 +5,18 @@ use super::npy::{self, Array, Rows};
 use crate::ann::graph::Shape;
 use ndarray::Array2;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
+/// How an array is stored.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Npy,
+    Idx,
+}
+
 /// Where an array lies: a file, and its name in there (none: it is the only one).
+#[derive(Debug, Clone)]
 pub(super) struct Location {
     pub(super) path: PathBuf,
     pub(super) name: Option<&'static str>,
@@ -26,6 +34,27 @@ impl Location {
 
     /// Reads some rows of the array.
     pub(super) fn read(&self, rows: Rows) -> Result<Array, Error> {
+        self.open(|kind, mut source, most| match kind {
+            Kind::Npy => npy::read(&mut source, rows, most),
+            Kind::Idx => npy::read_idx(&mut source, rows, most),
+        })
+    }
+
+    /// Shows some rows of the array, at most `piece` at a time; see [`npy::visit`].
+    fn visit(
+        &self,
+        rows: Rows,
+        piece: usize,
+        see: &mut dyn FnMut(usize, Array) -> Result<(), String>,
+    ) -> Result<(), Error> {
+        self.open(|kind, mut source, most| match kind {
+            Kind::Npy => npy::visit(&mut source, rows, most, piece, see),
+            Kind::Idx => npy::visit_idx(&mut source, rows, most, piece, see),
+        })
+    }
+
+    /// Opens the array for reading; the last number is how many bytes it can have.
+    fn open<T>(&self, read: impl FnOnce(Kind, &mut dyn Read, u64) -> Result<T, String>) -> Result<T, Error> {
         let unreadable = |source| Error::Unreadable { path: self.path.clone(), source };
         let damaged = |error: zip::result::ZipError| Error::Unusable {
             path: self.path.clone(),
@@ -38,12 +67,12 @@ impl Location {
         let file = File::open(&self.path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         let plain = match &self.file_name()[..] {
-            name if name.ends_with(".npy") => Some(npy::read(&mut BufReader::new(&file), rows, size)),
-            name if name.ends_with("-ubyte") => Some(npy::read_idx(&mut BufReader::new(&file), rows, size)),
+            name if name.ends_with(".npy") => Some(Kind::Npy),
+            name if name.ends_with("-ubyte") => Some(Kind::Idx),
             _ => None,
         };
-        if let Some(array) = plain {
-            return array.map_err(|message| self.unusable(message));
+        if let Some(kind) = plain {
+            return read(kind, &mut BufReader::new(&file), size).map_err(|message| self.unusable(message));
         }
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
         let mut entries: Vec<String> = archive.file_names().map(String::from).collect();
@@ -62,38 +91,58 @@ impl Location {
         };
         let mut content = archive.by_name(entry).map_err(damaged)?;
         // Deflate shrinks at most 1,032 to 1.
-        let array =
-            npy::read(&mut content, rows, size.saturating_mul(1032)).map_err(|message| self.unusable(message))?;
+        let most = size.saturating_mul(1032);
+        let answer = read(Kind::Npy, &mut content, most).map_err(|message| self.unusable(message))?;
         // To the end, where the check sum is compared: damage shows even where only a part is wanted.
         io::copy(&mut content, &mut io::sink()).map_err(|error| self.unusable(format!("damaged: {error}")))?;
-        Ok(array)
+        Ok(answer)
     }
 }
 
 /// Samples in the order of the network's input, and how many the array has in all.
 pub(super) fn read_images(location: &Location, shape: Shape, rows: Rows) -> Result<(Array2<f32>, usize), Error> {
-    let Array { shape: stored, values, is_bytes } = location.read(rows)?;
+    let array = location.read(rows)?;
+    let total = array.shape.first().copied().unwrap_or(0);
+    Ok((images(array, shape, rows.skip).map_err(|message| location.unusable(message))?, total))
+}
+
+/// Shows samples in the order of the network's input, at most `piece` at a time: the number of the first among the wanted ones, and the samples.
+pub(super) fn visit_images(
+    location: &Location,
+    shape: Shape,
+    rows: Rows,
+    piece: usize,
+    see: &mut dyn FnMut(usize, Array2<f32>),
+) -> Result<(), Error> {
+    location.visit(rows, piece, &mut |first, array| {
+        see(first, images(array, shape, rows.skip + first)?);
+        Ok(())
+    })
+}
+
+/// Rows of an array from number `first` on, at least one, as samples in the order of the network's input.
+fn images(array: Array, shape: Shape, first: usize) -> Result<Array2<f32>, String> {
+    let Array { shape: stored, values, is_bytes } = array;
     let [total, dimensions @ ..] = &stored[..] else {
-        return Err(location.unusable("expected an array of samples, found a single number"));
+        return Err("expected an array of samples, found a single number".into());
     };
-    let order = element_order(dimensions, shape).map_err(|message| location.unusable(message))?;
+    let order = element_order(dimensions, shape)?;
     if values.is_empty() {
-        return Err(location.unusable(format!("expected more than {} samples, found {total}", rows.skip)));
+        return Err(format!("expected more than {first} samples, found {total}"));
     }
     let scale = if is_bytes { 255.0 } else { 1.0 };
     let samples = values.chunks_exact(shape.len());
     let mut images = Array2::zeros((samples.len(), shape.len()));
     for (i, (mut image, sample)) in images.rows_mut().into_iter().zip(samples).enumerate() {
         if let Some(pixel) = sample.iter().find(|pixel| !pixel.is_finite()) {
-            let number = rows.skip + i;
-            return Err(location.unusable(format!("expected finite numbers, found {pixel} in sample {number}")));
+            return Err(format!("expected finite numbers, found {pixel} in sample {}", first + i));
         }
         match &order {
             None => image.iter_mut().zip(sample).for_each(|(to, from)| *to = from / scale),
             Some(order) => image.iter_mut().zip(order).for_each(|(to, &from)| *to = sample[from] / scale),
         }
     }
-    Ok((images, *total))
+    Ok(images)
 }
 
 /// Where each number of `(channels, height, width)` stands in a stored sample; `None`: where it is.

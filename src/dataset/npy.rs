@@ -28,33 +28,67 @@ pub(crate) fn read(source: &mut impl Read, rows: Rows, most: u64) -> Result<Arra
     read_rows(source, header, rows, most)
 }
 
+/// Shows rows of an array, at most `piece` at a time: the number of the first among the wanted ones, and the rows. Arrays whose first axis is the fastest
+/// are read whole and shown at once.
+pub(crate) fn visit(
+    source: &mut impl Read,
+    rows: Rows,
+    most: u64,
+    piece: usize,
+    see: &mut dyn FnMut(usize, Array) -> Result<(), String>,
+) -> Result<(), String> {
+    let header = Header::read(source)?;
+    visit_rows(source, header, rows, most, piece, see)
+}
+
+/// The same of a file as those of MNIST.
+pub(crate) fn visit_idx(
+    source: &mut impl Read,
+    rows: Rows,
+    most: u64,
+    piece: usize,
+    see: &mut dyn FnMut(usize, Array) -> Result<(), String>,
+) -> Result<(), String> {
+    let header = Header::read_idx(source)?;
+    visit_rows(source, header, rows, most, piece, see)
+}
+
+/// The start of a file of 32-bit floats of this shape; the numbers follow, least significant byte first, last axis fastest.
+pub(crate) fn header(shape: &[usize]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());
+    // Magic, version, length, text and a line feed fill a multiple of 64 bytes.
+    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{text:<width$}\n", width = length - 1).as_bytes());
+    bytes
+}
+
 /// Reads an array in the format of the MNIST files, IDX: two zeros, the kind of number, how many axes, their sizes, the numbers; all
 /// with the most significant byte first.
 pub(crate) fn read_idx(source: &mut impl Read, rows: Rows, most: u64) -> Result<Array, String> {
-    let mut exact = |n: usize| {
-        let mut bytes = vec![0; n];
-        let read = source.read_exact(&mut bytes);
-        read.map(|()| bytes).map_err(|error| format!("expected an IDX header, found: {error}"))
-    };
-    let start = exact(4)?;
-    let number = match start[..] {
-        [0, 0, 0x08, _] => ">u1",
-        [0, 0, 0x09, _] => ">i1",
-        [0, 0, 0x0b, _] => ">i2",
-        [0, 0, 0x0c, _] => ">i4",
-        [0, 0, 0x0d, _] => ">f4",
-        [0, 0, 0x0e, _] => ">f8",
-        _ => return Err(format!("expected an IDX file, found bytes {start:02x?}")),
-    };
-    let number = Number::parse(number).ok_or("expected a known kind of number")?;
-    let sizes = exact(4 * usize::from(start[3]))?;
-    let sizes = sizes.chunks_exact(4).map(|size| size.iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte)));
-    let shape: Vec<usize> = sizes.collect();
-    let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
-    read_rows(source, Header { number, fortran_order: false, shape, elements }, rows, most)
+    let header = Header::read_idx(source)?;
+    read_rows(source, header, rows, most)
 }
 
 fn read_rows(source: &mut impl Read, header: Header, rows: Rows, most: u64) -> Result<Array, String> {
+    let mut whole = Array { shape: header.shape.clone(), values: Vec::new(), is_bytes: header.is_bytes() };
+    visit_rows(source, header, rows, most, usize::MAX, &mut |_, array| {
+        whole = array;
+        Ok(())
+    })?;
+    Ok(whole)
+}
+
+fn visit_rows(
+    source: &mut impl Read,
+    header: Header,
+    rows: Rows,
+    most: u64,
+    piece: usize,
+    see: &mut dyn FnMut(usize, Array) -> Result<(), String>,
+) -> Result<(), String> {
     let bytes = header.elements.and_then(|n| n.checked_mul(header.number.size));
     if bytes.is_none_or(|bytes| bytes as u64 > most) {
         return Err(format!("expected an array that a file of this size can hold, found shape {:?}", header.shape));
@@ -64,20 +98,28 @@ fn read_rows(source: &mut impl Read, header: Header, rows: Rows, most: u64) -> R
     let row = elements / total.max(1);
     let skip = rows.skip.min(total);
     let take = rows.take.min(total - skip);
-    let is_bytes = header.number.kind == b'u' && header.number.size == 1;
-    let values = if header.fortran_order && header.shape.len() > 1 {
+    let is_bytes = header.is_bytes();
+    if header.fortran_order && header.shape.len() > 1 {
         // Rows are spread over the whole array.
-        transposed_rows(&numbers(source, elements, header.number)?, &header.shape, skip, take)
-    } else {
-        let before = (skip * row * header.number.size) as u64;
-        let skipped =
-            std::io::copy(&mut source.take(before), &mut std::io::sink()).map_err(|error| error.to_string())?;
-        if skipped < before {
-            return Err(format!("expected {total} rows of {row} numbers, found the end in those skipped"));
+        let values = transposed_rows(&numbers(source, elements, header.number)?, &header.shape, skip, take);
+        return see(0, Array { shape: header.shape, values, is_bytes });
+    }
+    let before = (skip * row * header.number.size) as u64;
+    let skipped = std::io::copy(&mut source.take(before), &mut std::io::sink()).map_err(|error| error.to_string())?;
+    if skipped < before {
+        return Err(format!("expected {total} rows of {row} numbers, found the end in those skipped"));
+    }
+    let mut done = 0;
+    while done < take || done == 0 {
+        let now = (take - done).min(piece.max(1));
+        let values = numbers(source, now * row, header.number)?;
+        see(done, Array { shape: header.shape.clone(), values, is_bytes })?;
+        done += now;
+        if now == 0 {
+            break;
         }
-        numbers(source, take * row, header.number)?
-    };
-    Ok(Array { shape: header.shape, values, is_bytes })
+    }
+    Ok(())
 }
 
 /// Reads a whole array in the order of its axes.
@@ -103,6 +145,36 @@ struct Number {
 }
 
 impl Header {
+    /// Whether numbers are stored as `uint8`.
+    fn is_bytes(&self) -> bool {
+        self.number.kind == b'u' && self.number.size == 1
+    }
+
+    /// Two zeros, the kind of number, how many axes, their sizes, all with the most significant byte first.
+    fn read_idx(source: &mut impl Read) -> Result<Self, String> {
+        let mut exact = |n: usize| {
+            let mut bytes = vec![0; n];
+            let read = source.read_exact(&mut bytes);
+            read.map(|()| bytes).map_err(|error| format!("expected an IDX header, found: {error}"))
+        };
+        let start = exact(4)?;
+        let number = match start[..] {
+            [0, 0, 0x08, _] => ">u1",
+            [0, 0, 0x09, _] => ">i1",
+            [0, 0, 0x0b, _] => ">i2",
+            [0, 0, 0x0c, _] => ">i4",
+            [0, 0, 0x0d, _] => ">f4",
+            [0, 0, 0x0e, _] => ">f8",
+            _ => return Err(format!("expected an IDX file, found bytes {start:02x?}")),
+        };
+        let number = Number::parse(number).ok_or("expected a known kind of number")?;
+        let sizes = exact(4 * usize::from(start[3]))?;
+        let sizes = sizes.chunks_exact(4).map(|size| size.iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte)));
+        let shape: Vec<usize> = sizes.collect();
+        let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        Ok(Self { number, fortran_order: false, shape, elements })
+    }
+
     fn read(source: &mut impl Read) -> Result<Self, String> {
         let mut exact = |n: usize| {
             let mut bytes = vec![0; n];
@@ -267,6 +339,28 @@ mod tests {
         // Element (i, j, k) stands at i + 3 (j + 2 k).
         assert_eq!(read(&mut &fortran[..], rows, 100).unwrap().values, [1.0, 7.0, 4.0, 10.0]);
         assert!(read(&mut &c[..], Rows { skip: 9, take: 1 }, 100).unwrap().values.is_empty());
+    }
+
+    #[test]
+    fn pieces_are_the_whole() {
+        let file = npy("|u1", "False", "(5, 2)", &(0..10).collect::<Vec<u8>>());
+        let mut seen = Vec::new();
+        let rows = Rows { skip: 1, take: 9 };
+        visit(&mut &file[..], rows, 100, 3, &mut |first, array| {
+            seen.push((first, array.values));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, [(0, (2u8..8).map(f32::from).collect()), (3, vec![8.0, 9.0])]);
+    }
+
+    #[test]
+    fn a_header_is_read_again() {
+        for shape in [vec![3], vec![2, 5], vec![1_000_000, 1_000_000, 10]] {
+            let bytes = header(&shape);
+            assert_eq!(bytes.len() % 64, 0);
+            assert_eq!(Header::read(&mut &bytes[..]).unwrap().shape, shape);
+        }
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Pictures {
         files
     }
 
+    /// How many samples a set has, at least one.
+    pub(super) fn count(&self, set: Set) -> Result<usize, Error> {
+        Ok(self.entries(set, Rows { skip: 0, take: usize::MAX })?.len())
+    }
+
     /// Some samples of a set.
     pub(super) fn samples(&self, set: Set, format: &Format, rows: Rows) -> Result<Samples, Error> {
         self.check_classes(format.classes)?;

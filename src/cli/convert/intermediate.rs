@@ -4,9 +4,11 @@ use super::super::diagnostic::report;
 use super::super::provenance;
 use clap::Args;
 use megasim::ann::import;
+use megasim::convert::activations::{self, Kept};
+use megasim::convert::samples::Samples;
 use megasim::convert::stage::{Network, Origin, Stage};
-use megasim::convert::{Format, Normalized, Options, Weighting, parsed::Parsed};
-use megasim::whole::{self, Replace};
+use megasim::convert::{self, Format, Normalized, Options, Weighting, parsed::Parsed};
+use megasim::whole::{self, NewDirectory, Replace};
 use miette::Result;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,12 @@ pub struct Intermediates {
     /// Go on from a parsed network of the same model and options
     #[arg(long, value_name = "FILE", conflicts_with = "normalised")]
     parsed: Option<PathBuf>,
+    /// Keep the activations over the normalisation set in this directory, for --activations: .npy, one a population
+    #[arg(long, value_name = "DIR")]
+    save_activations: Option<PathBuf>,
+    /// Take percentiles of activations that were kept of the same model, options and data
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["normalised", "save_activations"])]
+    activations: Option<PathBuf>,
     /// Keep the normalised network in this file (.npz), for --normalised and 'megasim eval'
     #[arg(long, value_name = "FILE")]
     save_normalised: Option<PathBuf>,
@@ -49,12 +57,13 @@ impl Intermediates {
     /// If something lies there already.
     pub fn check(&self, replace: Replace) -> Result<()> {
         let paths = self.save_parsed.iter().chain(&self.save_normalised);
-        paths.into_iter().try_for_each(|path| whole::check_file(path, replace)).map_err(report)
+        paths.into_iter().try_for_each(|path| whole::check_file(path, replace)).map_err(report)?;
+        self.save_activations.iter().try_for_each(|path| NewDirectory::check(path, replace)).map_err(report)
     }
 
     /// The files that are gone on from.
     pub fn inputs(&self) -> impl Iterator<Item = PathBuf> {
-        self.parsed.iter().chain(&self.normalised).cloned()
+        self.parsed.iter().chain(&self.activations).chain(&self.normalised).cloned()
     }
 
     /// The parsed network: the one that was kept, or a new one; and keeps it where it is asked for.
@@ -80,7 +89,7 @@ impl Intermediates {
         Ok(parsed)
     }
 
-    /// The normalised network, likewise; `data` are the files of the normalisation set, where it is used.
+    /// The normalised network, likewise.
     ///
     /// # Errors
     /// As [`Self::parsed`].
@@ -88,10 +97,12 @@ impl Intermediates {
         &self,
         source: &import::Source,
         options: &Options,
-        data: &[PathBuf],
+        set: &Set,
         replace: Replace,
-        normalise: impl FnOnce() -> Result<Normalized>,
+        parsed: Parsed,
+        progress: &mut dyn FnMut(usize),
     ) -> Result<Normalized> {
+        let normalise = || self.normalise(source, options, set, replace, parsed, progress);
         if self.normalised.is_none() && self.save_normalised.is_none() {
             return normalise();
         }
@@ -105,8 +116,7 @@ impl Intermediates {
         if options.scales.is_none() && options.rules.weighting == Weighting::Percentile {
             settings.insert("percentile".into(), json!(options.percentile));
             settings.insert("percentile_step".into(), json!(options.percentile_step));
-            let hashes = data.iter().map(|path| hash(path)).collect::<Result<Vec<_>>>()?;
-            settings.insert("normalisation_data".into(), json!(hashes));
+            settings.insert("normalisation_data".into(), set.hashes()?);
         }
         let normalized = match &self.normalised {
             Some(path) => Stage::read_normalised(path, &origin).map_err(report)?,
@@ -117,5 +127,48 @@ impl Intermediates {
             whole::write_file(path, replace, |file| stage.write(file)).map_err(report)?;
         }
         Ok(normalized)
+    }
+
+    /// Normalises, by activations that were kept or are kept now where that is asked for.
+    fn normalise(
+        &self,
+        source: &import::Source,
+        options: &Options,
+        set: &Set,
+        replace: Replace,
+        parsed: Parsed,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Normalized> {
+        let Some(directory) = self.activations.as_ref().or(self.save_activations.as_ref()) else {
+            return convert::normalize_with(parsed, set.samples, options, progress).map_err(report);
+        };
+        if options.scales.is_some() || options.rules.weighting != Weighting::Percentile {
+            miette::bail!(
+                "--activations and --save-activations go with --weighting percentile, and without --scales: nothing else looks at activations"
+            );
+        }
+        let mut origin = made_from(source, options)?;
+        origin.settings.insert("normalisation_data".into(), set.hashes()?);
+        if self.save_activations.is_some() {
+            let new = NewDirectory::create(directory, replace).map_err(report)?;
+            activations::save(&parsed, set.samples, &origin, new.path(), progress).map_err(report)?;
+            new.finish().map_err(report)?;
+        }
+        let kept = Kept::open(directory, &parsed, &origin).map_err(report)?;
+        convert::normalize_with_kept(parsed, &kept, options).map_err(report)
+    }
+}
+
+/// The normalisation set.
+pub struct Set<'s> {
+    /// The samples.
+    pub samples: &'s dyn Samples,
+    /// The files that they come from.
+    pub files: Vec<PathBuf>,
+}
+
+impl Set<'_> {
+    fn hashes(&self) -> Result<Value> {
+        Ok(json!(self.files.iter().map(|path| hash(path)).collect::<Result<Vec<_>>>()?))
     }
 }
