@@ -108,6 +108,42 @@ impl Default for ReadOut {
 }
 
 impl ReadOut {
+    /// What the spikes of an output so far decide; nothing where potentials do.
+    ///
+    /// ```
+    /// use megasim::network::{EventLog, Polarity, StimulusEvent};
+    /// use megasim::readout::ReadOut;
+    /// let mut log = EventLog::default();
+    /// for (t, x) in [(1, 4), (2, 3), (3, 3)] {
+    ///     log.push(StimulusEvent { t_pre: t, x, y: 0, polarity: Polarity::Positive }, t, t);
+    /// }
+    /// assert_eq!(ReadOut::default().on_spikes(&log, 10), Some(3));
+    /// assert_eq!(ReadOut::FirstSpike.on_spikes(&log, 10), Some(4));
+    /// assert_eq!(ReadOut::MembranePotential { margin: None }.on_spikes(&log, 10), None);
+    /// ```
+    pub fn on_spikes(self, log: &EventLog, classes: usize) -> Option<usize> {
+        let enough = match self {
+            Self::SpikeCount { .. } => return most_spikes(log, classes),
+            Self::FirstSpike => 1,
+            Self::KSpikes(k) => k.get().into(),
+            Self::MembranePotential { .. } => return None,
+        };
+        let mut tally = Tally::new(classes);
+        let mut decided = None;
+        for ((&x, &polarity), &time) in log.x.iter().zip(&log.polarity).zip(&log.t_rqst) {
+            // The spikes of the tick that decides are looked at together.
+            if decided.is_some_and(|tick| tick != time) {
+                break;
+            }
+            if let Some(class) = tally.add(x, polarity, time)
+                && tally.count(class) >= enough
+            {
+                decided.get_or_insert(time);
+            }
+        }
+        tally.leader()
+    }
+
     /// Whether a run may stop before its end.
     pub fn stops_early(self) -> bool {
         !matches!(self, Self::SpikeCount { margin: None } | Self::MembranePotential { margin: None })

@@ -215,3 +215,37 @@ fn what_does_not_go_together_is_refused() {
     fs::write(other.path().join("In.stim"), "").unwrap();
     run(&["--against", other.path().to_str().unwrap()]).code(1).stderr(contains("the same nodes"));
 }
+
+#[test]
+fn decisions_by_first_spikes_are_those_of_classify() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let program = || assert_cmd::Command::cargo_bin("megasim").unwrap();
+    let digits = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    let (model, data) = (digits.join("digits_cnn.keras"), digits.to_str().unwrap());
+    let convert = ["convert", model.to_str().unwrap(), "--data", data, "--out", "net"];
+    program().args(convert).current_dir(here).assert().success();
+    for (name, rule) in
+        [("first", &["--readout", "first_spike"][..]), ("third", &["--readout", "k_spikes", "--k", "3"])]
+    {
+        let [compared, classified] = [format!("{name}-compare.json"), format!("{name}-classify.json")];
+        let common = ["net", "--data", data, "--samples", "60"];
+        let compare = ["compare", "--causes", "0", "--json", &compared];
+        program().args(compare).args(common).args(rule).current_dir(here).assert().success();
+        program()
+            .args(["classify", "--json", &classified])
+            .args(common)
+            .args(rule)
+            .current_dir(here)
+            .assert()
+            .success();
+        let json = |file: &str| -> serde_json::Value {
+            serde_json::from_slice(&std::fs::read(here.join(file)).unwrap()).unwrap()
+        };
+        let (compared, classified) = (json(&compared), json(&classified));
+        for (side, mode) in ["event", "clocked"].into_iter().enumerate() {
+            let share = &compared["decisions"]["right"]["sides"][side]["share"];
+            assert_eq!(share.as_f64(), classified["accuracy"][mode].as_f64(), "{name} {mode}");
+        }
+    }
+}

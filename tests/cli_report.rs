@@ -150,3 +150,68 @@ fn a_large_network_is_binned() {
     assert!(html.contains("49Conv2D_1x45x45"));
     assert!(html.len() < 15_000_000, "{} bytes", html.len());
 }
+
+#[test]
+fn a_classification_becomes_a_page_with_its_training() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let data = data.to_str().unwrap();
+    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--out", "net"], here).success();
+    fs::write(here.join("net/history.json"), r#"{"loss": [0.9, 0.5, 0.4], "val_loss": [1.0, 0.6, 0.7]}"#).unwrap();
+    let arguments = ["classify", "net", "--data", data, "--samples", "20", "--duration", "50"];
+    let results = ["--report", "page.html", "--json", "figures.json"];
+    megasim(&[&arguments[..], &results].concat(), here).success().stdout(contains("Pictures: page.html"));
+    let html = fs::read_to_string(here.join("page.html")).unwrap();
+    assert_self_contained(&html);
+    for picture in [
+        "accuracy-over-time",
+        "confusion-event",
+        "confusion-clocked",
+        "operations-over-time",
+        "spikes-over-time",
+        "input",
+        "raster-event",
+        "training-loss",
+    ] {
+        assert!(html.contains(&format!("page_files/{picture}.csv")), "{picture}");
+    }
+    // The ends of the courses are the figures.
+    let figures: serde_json::Value = serde_json::from_slice(&fs::read(here.join("figures.json")).unwrap()).unwrap();
+    let last = |file: &str, line: &str| -> f64 {
+        let csv = fs::read_to_string(here.join("page_files").join(file)).unwrap();
+        let row = csv.lines().rfind(|row| row.starts_with(&format!("{line},"))).unwrap();
+        row.split(',').nth(2).unwrap().parse().unwrap()
+    };
+    for mode in ["event", "clocked"] {
+        let accuracy = 100.0 * figures["accuracy"][mode].as_f64().unwrap();
+        assert!((last("accuracy-over-time.csv", mode) - accuracy).abs() < 1e-3, "{mode}");
+        for (file, key) in [("operations-over-time.csv", "synaptic_operations"), ("spikes-over-time.csv", "spikes")] {
+            let mean = figures["per_sample"][key][mode].as_f64().unwrap();
+            assert!((last(file, mode) / mean - 1.0).abs() < 1e-4, "{mode} {key}");
+        }
+    }
+    let training = fs::read_to_string(here.join("page_files/training-loss.csv")).unwrap();
+    assert!(training.contains("validation,3,0.7"), "{training}");
+
+    // Other read-outs stop, values can be currents, and a mode can be left out.
+    let event = ["--mode", "event", "--readout", "first_spike", "--encode", "current", "--report", "event.html"];
+    megasim(&[&arguments[..], &event].concat(), here).success();
+    let html = fs::read_to_string(here.join("event.html")).unwrap();
+    assert!(html.contains("first_spike") && !html.contains("confusion-clocked"));
+    // The course goes no further than the runs, which stop when the first spike is there.
+    let potential = ["--readout", "membrane_potential", "--report", "potential.html"];
+    megasim(&[&arguments[..], &potential].concat(), here).success();
+    assert!(!here.join("potential_files/accuracy-over-time.csv").exists());
+
+    // A comparison shows the training too; what is no history is refused, with its line.
+    fs::write(here.join("log.csv"), "epoch,accuracy,loss\n0,0.5,1.5\n1,0.9,NA\n").unwrap();
+    let compare = ["compare", "net", "--data", data, "--samples", "4", "--causes", "0", "--readout", "first_spike"];
+    megasim(&[&compare[..], &["--report", "c.html", "--history", "log.csv"]].concat(), here).success();
+    assert!(here.join("c_files/training-accuracy.csv").exists());
+    fs::write(here.join("log.csv"), "epoch,accuracy,loss\n0,0.5,1.5\n1,much,2\n").unwrap();
+    megasim(&[&compare[..], &["--report", "d.html", "--history", "log.csv"]].concat(), here)
+        .code(1)
+        .stderr(contains("log.csv:3: accuracy: expected a number, found `much`"));
+    megasim(&[&compare[..8], &["--readout", "membrane_potential"]].concat(), here).code(1).stderr(contains("classify"));
+}

@@ -53,6 +53,7 @@ fn compare(
         material: &material,
         analog: None,
         output: Some(Output { node: node.node, classes: node.nx, labels: Some(labels) }),
+        read_out: megasim::readout::ReadOut::default(),
         ticks_per_ms: 1,
         warm_up: 0,
     };

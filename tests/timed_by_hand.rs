@@ -2,12 +2,14 @@
 //!
 //! A *relay* is a module of one neuron that spikes at every event: one synaptic operation, one output.
 
-use megasim::engine::Probes;
 use megasim::engine::timed::{
     Acknowledge, Barrier, Deadlock, Link, Machine, Mesh, Pace, Passage, Showing, Soma, Statistics, Tile, TimedPlan,
     TimedRecord, TimedSimulation,
 };
+use megasim::engine::{Error, Limits, Probes};
+use megasim::hardware::{Hardware, ModuleLayer};
 use megasim::network::*;
+use megasim::study::latency::{Account, Bill};
 use std::num::NonZeroU32;
 
 fn row(n: u32, lines: u32, weights: &[i32], inputs: &[NodeId]) -> Module {
@@ -200,9 +202,18 @@ fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
 
     // One more slot at A: its second output waits there, B gets rid of its first, and the two events run round the ring for ever.
     machine.module_mut(ModuleId::new(A)).out_fifo_depth = NonZeroU32::new(2);
-    let seen = run(&network, machine, &[spikes(&[0, 0])], &Showing::default());
+    let seen = run(&network, machine.clone(), &[spikes(&[0, 0])], &Showing::default());
     assert_eq!(seen.record.deadlocks, []);
     assert!(seen.record.ended >= 1000);
+
+    // Where input waits for what came before it, that is told: they are on loops, but not on loops without delay.
+    let plan = TimedPlan::new(&network, machine).unwrap();
+    let limits = Limits { events_per_tick: 500, ..Limits::default() };
+    let mut simulation = TimedSimulation::new(&plan, &Probes::none()).with_limits(limits);
+    let fastest = Showing { pace: Pace::Fastest, ..Showing::default() };
+    let error = simulation.run(&[spikes(&[0, 0])], &fastest, None).unwrap_err();
+    assert!(matches!(&error, Error::NeverRests { events: 501, .. }), "{error:?}");
+    assert!(error.to_string().starts_with("the machine does not come to rest"), "{error}");
 }
 
 #[test]
@@ -361,4 +372,130 @@ fn neurons_count_network_time_at_any_pace() {
         let seen = run(&network, Machine::of(&network), &[spikes(&[0, 40, 80])], &showing);
         assert_eq!(seen.t_pre(1), times, "{pace}");
     }
+}
+
+/// What a run of a network costs on a machine, in picojoules: the input, the layers, static power.
+fn bill(network: &Network, machine: &str, stimuli: &[Stimulus]) -> (Account, Vec<Account>, f64) {
+    let layers = ModuleLayer::of_network(network);
+    let hardware = Hardware::parse("m.toml".as_ref(), machine).unwrap();
+    let resolved = hardware.resolve(network, &layers, hardware.tick()).unwrap();
+    let seen = run(network, resolved.machine.clone(), stimuli, &Showing::default());
+    let Bill { input, layers, static_energy } = Bill::of(network, &layers, &resolved, &seen.statistics);
+    // Whole picojoules, so that sums of binary fractions can be told from hand-made ones.
+    let pico = |joules: f64| {
+        let pico = joules * 1e12;
+        assert!((pico - pico.round()).abs() < 1e-6, "{pico}");
+        pico.round()
+    };
+    let whole = |of: Account| Account {
+        events: pico(of.events),
+        operations: pico(of.operations),
+        neurons: pico(of.neurons),
+        updates: pico(of.updates),
+        spikes: pico(of.spikes),
+        messages: pico(of.messages),
+        hops: pico(of.hops),
+    };
+    (whole(input), layers.into_iter().map(whole).collect(), pico(static_energy))
+}
+
+#[test]
+fn energy_of_events_spikes_messages_and_hops() {
+    // Tiles of 3 x 2: the input at (0, 0), A at (2, 1), B at (0, 1), C at (2, 0). A reads the input, B and C read A; all are relays of 10 ns.
+    // Events at 0 and 100. Each costs, in pJ:
+    // input  to A: 2 hops east, 1 south                                                  2 * 5 + 9 = 19
+    // A      event 7, operation 3, update 2, spike 11, 2 messages of 13;
+    //        hops: 2 west to B, 1 north to C                                             2 * 5 + 9 = 19
+    // B      event 7, operation 3, update 2, spike 17 (its own), nobody reads it
+    // C      event 7, operation 3, update 2, spike 11
+    // The second event is at A at 100 + 4 + 4 + 6 = 114, leaves it at 124, is at B at 124 + 4 + 4 = 132 and at C at 130; B is done at 142.
+    // 142 ns at 2 mW are 284 pJ.
+    let mut builder = NetworkBuilder::new();
+    let input = builder.source("input").unwrap();
+    let a = builder.module(relay(&[input]), &["a"]).unwrap();
+    builder.module(relay(&a), &["b"]).unwrap();
+    builder.module(relay(&a), &["c"]).unwrap();
+    let network = builder.build(1000).unwrap();
+    let machine = r#"
+        tick = "1 ns"
+        static_power = "2 mW"
+        [all]
+        delay_to_process = "10 ns"
+        energy_per_event = "7 pJ"
+        energy_per_operation = "3 pJ"
+        energy_per_update = "2 pJ"
+        energy_per_spike = "11 pJ"
+        energy_per_message = "13 pJ"
+        [module.b]
+        energy_per_spike = "17 pJ"
+        [mesh]
+        columns = 3
+        rows = 2
+        time_east_west = "4 ns"
+        energy_east_west = "5 pJ"
+        time_north_south = "6 ns"
+        energy_north_south = "9 pJ"
+        [mesh.place]
+        a = [2, 1]
+        b = [0, 1]
+        c = [2, 0]
+    "#;
+    let (from_input, layers, idle) = bill(&network, machine, &[spikes(&[0, 100])]);
+    // Twice the above.
+    let relayed = Account { events: 14.0, operations: 6.0, updates: 4.0, spikes: 22.0, ..Account::default() };
+    assert_eq!(from_input, Account { hops: 38.0, ..Account::default() });
+    assert_eq!(layers[A], Account { messages: 52.0, hops: 38.0, ..relayed });
+    assert_eq!(layers[B], Account { spikes: 34.0, ..relayed });
+    assert_eq!((layers[2], idle), (relayed, 284.0));
+    assert_eq!(layers.iter().map(Account::total).sum::<f64>() + from_input.total() + idle, 562.0);
+}
+
+#[test]
+fn energy_behind_a_barrier_is_that_of_neurons_once_a_step() {
+    // The network and the three steps of `behind_a_barrier_neurons_work_once_a_step`. A: 3 steps of 2 neurons at 50, 2 touched ones at 20, one event at 7
+    // with 2 operations at 3, one spike at 60 and one message at 100. B: 3 steps of one neuron, one touched, one event with one operation, one
+    // spike that nobody reads. No static power.
+    let mut builder = NetworkBuilder::new();
+    let input = builder.source("input").unwrap();
+    let a = builder.module(row(2, 1, &[1, 0], &[input]), &["a"]).unwrap();
+    builder.module(row(1, 2, &[1, 1], &a), &["b"]).unwrap();
+    let network = builder.build(1000).unwrap();
+    let machine = r#"
+        tick = "1 ns"
+        [all]
+        energy_per_event = "7 pJ"
+        energy_per_operation = "3 pJ"
+        energy_per_neuron = "50 pJ"
+        energy_per_update = "20 pJ"
+        energy_per_spike = "60 pJ"
+        energy_per_message = "100 pJ"
+        [barrier]
+        step = "100 ns"
+    "#;
+    let (from_input, layers, idle) = bill(&network, machine, &[spikes(&[3])]);
+    assert_eq!((from_input, idle), (Account::default(), 0.0));
+    let b = Account { events: 7.0, operations: 3.0, neurons: 150.0, updates: 20.0, spikes: 60.0, ..Account::default() };
+    assert_eq!(layers[B], b);
+    assert_eq!(layers[A], Account { operations: 6.0, neurons: 300.0, updates: 40.0, messages: 100.0, ..b });
+}
+
+#[test]
+fn queues_over_time_are_those_of_the_stopped_chain() {
+    // The chain of `a_full_output_fifo_stops_the_chain`: A's queue holds event 2 from 0 to 1, event 3 from 1 to 11, event 4 from 11 to 21; then
+    // nothing until 41. B's holds one from 2 to 11, 12 to 21 and 22 to 31. Points are of one tick, as there are fewer than 128.
+    let network = chain();
+    let mut machine = Machine::of(&network);
+    let a = machine.module_mut(ModuleId::new(A));
+    (a.delay_to_process, a.out_fifo_depth) = (1, NonZeroU32::new(1));
+    machine.module_mut(ModuleId::new(B)).delay_to_process = 10;
+    let seen = run(&network, machine, &[spikes(&[0, 0, 0, 0])], &Showing::default());
+    let course = |module: usize| {
+        let points = seen.statistics.modules[module].queue_course.points();
+        points.map(|point| (point.least, point.most, point.mean)).collect::<Vec<_>>()
+    };
+    let expected = |waits: &dyn Fn(u64) -> bool| {
+        (0..41).map(|tick| u64::from(waits(tick))).map(|n| (n, n, n as f64)).collect::<Vec<_>>()
+    };
+    assert_eq!(course(A), expected(&|tick| tick < 21));
+    assert_eq!(course(B), expected(&|tick| [2..11, 12..21, 22..31].iter().any(|span| span.contains(&tick))));
 }

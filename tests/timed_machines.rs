@@ -93,7 +93,7 @@ proptest! {
         let mut watch = |passage: &Passage| passages.push(*passage);
         let run = match simulation.run(&stimuli, &showing, Some(&mut watch)) {
             Ok(run) => run,
-            Err(Error::Address { .. } | Error::Runaway { .. } | Error::TooManyPending { .. }) => {
+            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooManyPending { .. }) => {
                 return Err(TestCaseError::reject("cannot be run"));
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),

@@ -123,7 +123,7 @@ proptest! {
         let mut simulation = TimedSimulation::new(&plan, &Probes::none()).with_limits(limits);
         match simulation.run(&stimuli, &Showing::default(), None) {
             Ok(run) => prop_assert_eq!(run.unfinished.unstarted, 0),
-            Err(Error::Address { .. } | Error::Runaway { .. } | Error::TooManyPending { .. }) => {
+            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooManyPending { .. }) => {
                 return Err(TestCaseError::reject("cannot be run"));
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),

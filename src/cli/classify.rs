@@ -1,10 +1,13 @@
 //! `megasim classify`: test samples through a converted network, in both modes, beside the analog one.
 
+mod page;
+
 use super::convert::positive;
 use super::diagnostic::report;
+use super::history::HistoryArguments;
 use super::presentation::Presentation;
 use super::results::Results;
-use super::subject::Subject;
+use super::subject::{Subject, Trial};
 use super::{features, print, progress};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -14,6 +17,7 @@ use megasim::encode::{Clock, Code};
 use megasim::engine::Mode;
 use megasim::network::Tick;
 use megasim::readout::{self, ReadOut};
+use megasim::report::Page;
 use megasim::study::classification::{self, Outcome, Setup, wilson_interval};
 use miette::Result;
 use serde_json::{Value, json};
@@ -35,6 +39,11 @@ pub struct Arguments {
     /// Ticks of a clocked step
     #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     dt: Tick,
+    /// Write a page of pictures to this file, and their numbers to a directory beside it
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    history: HistoryArguments,
     #[command(flatten)]
     presentation: Presentation,
     #[command(flatten)]
@@ -59,6 +68,44 @@ pub struct DecisionArguments {
     /// How often the right class is among the first N, besides
     #[arg(long, value_name = "N")]
     top_k: Option<NonZeroU32>,
+}
+
+/// How spikes decide, where runs do not stop.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SpikeReadOut {
+    /// What decides: most spikes, the first spike, or the first to have --k spikes; runs go on to their end
+    #[arg(long, value_enum, default_value_t)]
+    readout: ReadOutArgument,
+    /// Spikes that decide, with --readout k_spikes
+    #[arg(long, value_name = "K", required_if_eq("readout", "k_spikes"))]
+    k: Option<NonZeroU32>,
+}
+
+impl SpikeReadOut {
+    /// The rule.
+    ///
+    /// # Errors
+    /// If something else than spikes decides, or what does not go together.
+    pub fn rule(&self) -> Result<ReadOut> {
+        match (self.readout, self.k) {
+            (ReadOutArgument::MembranePotential, _) => miette::bail!(
+                "--readout: expected spike_count, first_spike or k_spikes, found membrane_potential, which silences the output; 'megasim classify' reads it"
+            ),
+            (ReadOutArgument::KSpikes, Some(k)) => Ok(ReadOut::KSpikes(k)),
+            (_, Some(_)) => miette::bail!("--k goes with --readout k_spikes"),
+            (ReadOutArgument::FirstSpike, None) => Ok(ReadOut::FirstSpike),
+            _ => Ok(ReadOut::default()),
+        }
+    }
+}
+
+impl std::fmt::Display for SpikeReadOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.k {
+            Some(k) => write!(f, "{} {k}", self.readout),
+            None => write!(f, "{}", self.readout),
+        }
+    }
 }
 
 /// `--readout`.
@@ -181,7 +228,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
     arguments.decision.check()?;
+    if let Some(path) = &arguments.report {
+        Page::check(path, results.replace()).map_err(report)?;
+    }
     if features::is_model(netdir) {
+        if arguments.report.is_some() {
+            miette::bail!("--report: expected netfiles; 'megasim features --report' draws models of 'megasim train'");
+        }
         let (skip, samples) = (presentation.skip, presentation.samples);
         let (json, replace) = (results.json.as_deref(), results.replace());
         return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
@@ -196,13 +249,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         decision: decision.clone(),
     };
     let pool = presentation.threads.pool().map_err(report)?;
-    let figures = pool.install(|| classify(netdir, data, &settings))?;
+    let history = match arguments.report {
+        Some(_) => arguments.history.read(netdir)?,
+        None => None,
+    };
+    let ready = Ready::open(netdir, data, &settings)?;
+    let figures = pool.install(|| ready.classify(&settings))?;
     print(&format!("{}\n{}", figures.table(), figures.remarks()));
 
     let mut inputs = vec![netdir.clone()];
     inputs.extend(Dataset::open(data).map_err(report)?.test_files());
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
     let mut parameters = presentation.parameters();
+    if let Some(path) = &arguments.report {
+        let page = pool.install(|| page::page(arguments, &ready, &settings, &figures, history.as_ref()))?;
+        page.write(path, results.replace()).map_err(report)?;
+        print(&format!("Pictures: {}\n", path.display()));
+    }
     parameters["mode"] = json!(arguments.mode.to_possible_value().map(|value| value.get_name().to_string()));
     parameters["samples"] = json!(figures.labels.len());
     parameters["dt"] = json!(settings.clocked);
@@ -215,33 +278,54 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Runs test samples through a converted network.
 pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figures> {
-    let mut subject = Subject::open(netdir)?;
-    let form = subject.manifest.output.form;
-    let read_out = settings.decision.rule(form, subject.output_threshold())?;
-    if matches!(read_out, ReadOut::MembranePotential { .. }) {
-        subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
+    Ready::open(netdir, data, settings)?.classify(settings)
+}
+
+/// A network that decides as it was asked to, with test samples.
+struct Ready {
+    subject: Subject,
+    trial: Trial,
+    read_out: ReadOut,
+}
+
+impl Ready {
+    fn open(netdir: &Path, data: &Path, settings: &Settings) -> Result<Self> {
+        let mut subject = Subject::open(netdir)?;
+        let form = subject.manifest.output.form;
+        let read_out = settings.decision.rule(form, subject.output_threshold())?;
+        if matches!(read_out, ReadOut::MembranePotential { .. }) {
+            subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
+        }
+        let trial = subject.trial(&Dataset::open(data).map_err(report)?, settings.skip, settings.samples)?;
+        Ok(Self { subject, trial, read_out })
     }
-    let trial = subject.trial(&Dataset::open(data).map_err(report)?, settings.skip, settings.samples)?;
-    let (samples, labels) = (trial.samples.x, trial.samples.y);
-    let setup = Setup { read_out, ..subject.setup(settings.code.as_ref(), settings.clock) };
-    let run = |mode: Mode, name: &'static str| {
-        let bar = progress::bar(name, labels.len());
-        let first = settings.skip as u64;
-        let outcomes = classification::classify(&setup, samples.view(), first, mode, || bar.inc(1)).map_err(report);
-        bar.finish_and_clear();
-        outcomes
-    };
-    Ok(Figures {
-        event: settings.event.then(|| run(Mode::Event, "event")).transpose()?,
-        clocked: settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?,
-        clock: settings.clock,
-        read_out,
-        readout: settings.decision.readout(form)?,
-        top_k: settings.decision.top_k.map(|n| n.get() as usize),
-        skip: settings.skip,
-        labels,
-        analog: trial.analog,
-    })
+
+    fn setup<'a>(&'a self, settings: &'a Settings) -> Setup<'a> {
+        Setup { read_out: self.read_out, ..self.subject.setup(settings.code.as_ref(), settings.clock) }
+    }
+
+    fn classify(&self, settings: &Settings) -> Result<Figures> {
+        let (samples, labels) = (&self.trial.samples.x, &self.trial.samples.y);
+        let setup = self.setup(settings);
+        let run = |mode: Mode, name: &'static str| {
+            let bar = progress::bar(name, labels.len());
+            let first = settings.skip as u64;
+            let outcomes = classification::classify(&setup, samples.view(), first, mode, || bar.inc(1)).map_err(report);
+            bar.finish_and_clear();
+            outcomes
+        };
+        Ok(Figures {
+            event: settings.event.then(|| run(Mode::Event, "event")).transpose()?,
+            clocked: settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?,
+            clock: settings.clock,
+            read_out: self.read_out,
+            readout: settings.decision.readout(self.subject.manifest.output.form)?,
+            top_k: settings.decision.top_k.map(|n| n.get() as usize),
+            skip: settings.skip,
+            labels: labels.clone(),
+            analog: self.trial.analog.clone(),
+        })
+    }
 }
 
 impl Figures {

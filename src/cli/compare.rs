@@ -2,7 +2,9 @@
 
 mod tables;
 
+use super::classify::SpikeReadOut;
 use super::diagnostic::report;
+use super::history::HistoryArguments;
 use super::presentation::Presentation;
 use super::results::Results;
 use super::subject::{self, Converted, Given, Schematic, Subject, read_network};
@@ -50,6 +52,10 @@ pub struct Arguments {
     /// Write a page of pictures to this file, and their numbers to a directory beside it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    history: HistoryArguments,
+    #[command(flatten)]
+    spikes: SpikeReadOut,
     #[command(flatten)]
     presentation: Presentation,
     #[command(flatten)]
@@ -169,23 +175,7 @@ impl Opened {
     /// The numbers of the first sample, in the shape of the input.
     fn input(&self) -> Option<(Extent, Vec<f64>)> {
         let (Some(subject), Samples::Images { values, .. }) = (&self.subject, &self.shown) else { return None };
-        let input = &subject.manifest.input;
-        let extent = match input.shape[..] {
-            [maps, ny, nx] => Extent { maps, ny, nx },
-            _ => return self.square(values),
-        };
-        let row = values.row(0);
-        let value = |k: usize| f64::from(input.order.as_ref().map_or(row[k], |order| row[order[k]]));
-        Some((extent, (0..row.len().min(extent.maps * extent.ny * extent.nx)).map(value).collect()))
-    }
-
-    /// The numbers of the first sample as a square, where they can be one.
-    fn square(&self, values: &Array2<f32>) -> Option<(Extent, Vec<f64>)> {
-        let side = values.ncols().isqrt();
-        let numbers = values.row(0).iter().map(|&value| f64::from(value)).collect();
-        let square = Extent { maps: 1, ny: side, nx: side };
-        let row = Extent { maps: 1, ny: 1, nx: values.ncols() };
-        Some((if side * side == values.ncols() { square } else { row }, numbers))
+        Some(subject.picture(values))
     }
 
     fn material<'a>(&'a self, code: &'a dyn Code, presentation: &Presentation) -> Material<'a> {
@@ -218,6 +208,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     inputs.extend(arguments.against.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
+    parameters["readout"] = json!(arguments.spikes.to_string());
     parameters["dt"] = json!(arguments.dt.0);
     parameters["tie_order"] = json!(arguments.tie_order);
     parameters["warm_up"] = json!(arguments.warm_up);
@@ -256,6 +247,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
         ),
         _ => None,
     };
+    let read_out = arguments.spikes.rule()?;
     let tie_order = match arguments.tie_order.as_str() {
         "reversed" => TieOrder::Reversed,
         "seeded" => TieOrder::Seeded(presentation.seed),
@@ -278,6 +270,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
             material: &material,
             analog: analog.as_ref(),
             output: opened.output.map(|(node, classes)| Output { node, classes, labels: opened.labels.as_deref() }),
+            read_out,
             ticks_per_ms: presentation.ticks_per_ms,
             warm_up: arguments.warm_up,
         }
@@ -318,6 +311,10 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
         None => format!("clocked in steps of {}; ties of event mode: {}", ticks(steps[0]), arguments.tie_order),
     };
     let text = tables::text(&first, causes.as_ref(), &heading, steps[0], &others);
+    let history = match arguments.report {
+        Some(_) => arguments.history.read(&arguments.given.subject)?,
+        None => None,
+    };
     let page = arguments.report.is_some().then(|| {
         let question = question(steps[0]);
         let exhibit = question.exhibit(0).map_err(report)?;
@@ -341,6 +338,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
             input: opened.input(),
             distributions: &distributions,
             steps: all,
+            history: history.as_ref(),
         };
         comparison::page(&shown).map_err(report)
     });

@@ -13,6 +13,7 @@ mod diff;
 mod encode;
 mod eval;
 mod features;
+mod history;
 mod inspect;
 mod interrupt;
 mod latency;

@@ -120,6 +120,7 @@ fn sections(figures: &Value, log_x: bool) -> Result<Vec<Section>> {
             input: None,
             distributions: &[],
             steps: steps.collect(),
+            history: None,
         };
         return Ok(comparison::page(&shown).map_err(report)?.sections);
     }

@@ -14,9 +14,11 @@ use megasim::encode::{Clock, Code, Layout};
 use megasim::netfile::{self, Netfiles};
 use megasim::network::{Driver, Network, NodeId};
 use megasim::readout::ReadOut;
+use megasim::report::chart::Extent;
 use megasim::study::classification::Setup;
 use megasim::study::material::Pieces;
 use miette::{Result, bail};
+use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
 /// The arguments that say what a study is about, and on what.
@@ -232,6 +234,19 @@ impl Subject {
         let outputs = forward::forward(&self.model.graph, samples.x.view()).map_err(report)?;
         let analog = forward::classes(outputs.view());
         Ok(Trial { samples, analog })
+    }
+
+    /// The numbers of the first sample, in the shape of the input; of vectors as a square, where they can be one.
+    pub fn picture(&self, values: &Array2<f32>) -> (Extent, Vec<f64>) {
+        let input = &self.manifest.input;
+        let row = values.row(0);
+        if let [maps, ny, nx] = input.shape[..] {
+            let value = |k: usize| f64::from(input.order.as_ref().map_or(row[k], |order| row[order[k]]));
+            return (Extent { maps, ny, nx }, (0..row.len().min(maps * ny * nx)).map(value).collect());
+        }
+        let side = values.ncols().isqrt();
+        let (ny, nx) = if side * side == values.ncols() { (side, side) } else { (1, values.ncols()) };
+        (Extent { maps: 1, ny, nx }, row.iter().map(|&value| f64::from(value)).collect())
     }
 
     /// What a study of this network needs.

@@ -98,6 +98,19 @@ pub enum Error {
         /// The nodes on such loops.
         nodes: Vec<String>,
     },
+    /// A machine that lets input go on only when it rests, and never does.
+    #[error(
+        "the machine does not come to rest: at {time}, {events} events after input was let go last, more are under way, among them some of {}; at the pace of the stimuli (real) a run ends at Tmax",
+        nodes.join(", ")
+    )]
+    NeverRests {
+        /// When, in ticks.
+        time: Tick,
+        /// Events since the last input was let go.
+        events: u64,
+        /// Some nodes whose events are under way.
+        nodes: Vec<String>,
+    },
     /// More events wait than memory should hold.
     #[error("time {time}: more than {limit} events wait, most of them at {}", nodes.join(", "))]
     TooManyPending {

@@ -108,7 +108,7 @@ impl Resolved {
             station.delay_to_process = work.delay_to_process;
             station.time_per_operation = work.time_per_operation;
             station.time_per_output = work.time_per_output;
-            // It is part of the outputs' time in the log.
+            // Every output of a module has as many receivers, so no log can tell it from the outputs' time; it is part of that.
             station.time_per_message = 0;
             fitted.extend([
                 ("delay_to_process", work.delay_to_process),

@@ -1,6 +1,7 @@
 //! The page of a comparison.
 
 use super::chart::{self, Axes, Bars, Extent, Line, Panel};
+use super::history::History;
 use super::picture::{number, short};
 use super::{Error, Page, Picture, Section, Table};
 use crate::network::Tick;
@@ -38,6 +39,8 @@ pub struct Shown<'a> {
     pub distributions: &'a [Distributions],
     /// Accuracy of the right side with clocked steps of several lengths, in ticks.
     pub steps: Vec<(Tick, Accuracy)>,
+    /// How the network was trained.
+    pub history: Option<&'a History>,
 }
 
 /// The page.
@@ -55,6 +58,7 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
     if !of.distributions.is_empty() {
         sections.push(combined(of)?);
     }
+    sections.extend(of.history.map(History::section).transpose()?);
     for layer in 0..of.layers.len() {
         sections.push(one_layer(of, layer)?);
     }
@@ -71,7 +75,7 @@ fn maybe(value: Option<f64>) -> String {
 }
 
 /// A picture's place in the order of its files, and a name that any file system takes.
-fn file(name: &str) -> String {
+pub(super) fn file(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
@@ -233,7 +237,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
 }
 
 /// The part of a layer's name before its size, in short.
-fn short_name(name: &str) -> String {
+pub(super) fn short_name(name: &str) -> String {
     let name = name.split('_').next().unwrap_or(name);
     name.replace("AveragePooling", "AvgPool").replace("MaxPooling", "MaxPool")
 }
@@ -345,7 +349,7 @@ fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
 }
 
 /// The spikes of so many evenly chosen cells that at most `budget` are left; how many cells, and `(tick, row)`.
-fn thinned(cells: usize, spikes: &[(Tick, u32)], budget: usize) -> (usize, Vec<(Tick, usize)>) {
+pub(super) fn thinned(cells: usize, spikes: &[(Tick, u32)], budget: usize) -> (usize, Vec<(Tick, usize)>) {
     let mut every = cells.div_ceil(60).max(1);
     loop {
         let chosen: Vec<_> = spikes

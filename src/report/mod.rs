@@ -4,7 +4,9 @@
 //! vision. Large networks are binned, so that the page opens.
 
 pub mod chart;
+pub mod classification;
 pub mod comparison;
+pub mod history;
 pub mod latency;
 pub mod learning;
 mod page;

@@ -3,12 +3,16 @@
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
 use crate::encode::{self, Clock, Code, Encoder, Layout, current};
-use crate::engine::{self, Mode, Plan, Probes, Simulation};
+use crate::engine::{self, Mode, Plan, Probes, Record, Simulation};
 use crate::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
 use crate::readout::{Decision, ReadOut, Watch};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use std::time::Duration;
+
+mod course;
+
+pub use course::{Course, course};
 
 /// What is the same for all samples.
 #[derive(Debug, Clone, Copy)]
@@ -89,18 +93,31 @@ pub fn classify(
     mode: Mode,
     done: impl Fn() + Sync,
 ) -> Result<Vec<Outcome>, Error> {
+    let probes = Probes::of(&[setup.output]);
+    let all = look_at(setup, samples, first, (mode, &probes), |_, _, _| (), done)?;
+    Ok(all.into_iter().map(|(outcome, ())| outcome).collect())
+}
+
+/// Classifies samples, and looks at what was recorded of each, with the network that ran.
+fn look_at<T: Send>(
+    setup: &Setup,
+    samples: ArrayView2<f32>,
+    first: u64,
+    (mode, probes): (Mode, &Probes),
+    look: impl Fn(usize, &Network, &Record) -> T + Sync,
+    done: impl Fn() + Sync,
+) -> Result<Vec<(Outcome, T)>, Error> {
     let (expected, found) = (setup.layout.numbers(), samples.ncols());
     if expected != found {
         return Err(Error::Shape { expected, found });
     }
     let last: Tick = setup.clock.ticks() - 1;
     let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0));
-    let probes = Probes::of(&[setup.output]);
     let roles = roles(setup.network);
-    let outcomes: Vec<Result<Outcome, Error>> = (0..samples.nrows())
+    let outcomes: Vec<Result<(Outcome, T), Error>> = (0..samples.nrows())
         .into_par_iter()
         .map_init(
-            || (Simulation::new(&plan, mode, &probes), Encoder::default()),
+            || (Simulation::new(&plan, mode, probes), Encoder::default()),
             |(simulation, encoder), k| {
                 let sample = first + k as u64;
                 let values = samples.row(k);
@@ -109,16 +126,18 @@ pub fn classify(
                 let stimuli = encoder.encode(setup.layout, setup.code, &values, sample, setup.clock);
                 let fault = |source| Error::Run { sample, source };
                 let showing = Showing { setup, roles: &roles, stimuli, start };
-                let outcome = if setup.code.is_current() {
+                let seen = if setup.code.is_current() {
                     let network = current::driven(setup.network, setup.layout, &values)
                         .map_err(|source| Error::Encode { sample, source })?;
                     let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0));
-                    showing.run(&mut Simulation::new(&plan, mode, &probes)).map_err(fault)?
+                    let (outcome, record) = showing.run(&mut Simulation::new(&plan, mode, probes)).map_err(fault)?;
+                    (outcome, look(k, &network, &record))
                 } else {
-                    showing.run(simulation).map_err(fault)?
+                    let (outcome, record) = showing.run(simulation).map_err(fault)?;
+                    (outcome, look(k, setup.network, &record))
                 };
                 done();
-                Ok(outcome)
+                Ok(seen)
             },
         )
         .collect();
@@ -154,7 +173,7 @@ struct Showing<'a> {
 }
 
 impl Showing<'_> {
-    fn run(&self, simulation: &mut Simulation<'_>) -> Result<Outcome, engine::Error> {
+    fn run(&self, simulation: &mut Simulation<'_>) -> Result<(Outcome, Record), engine::Error> {
         let Self { setup, roles, stimuli, start } = *self;
         let mut watch = Watch::new(setup.read_out, setup.network, setup.output, setup.classes);
         let record = simulation.run_until(stimuli, |progress| watch.look(progress))?;
@@ -168,14 +187,15 @@ impl Showing<'_> {
         let events = &record.summary.events;
         let input_spikes = setup.layout.nodes(setup.network).map(|node| events[node.index()]).sum();
         let spikes = events.iter().zip(roles).filter(|(_, role)| **role == Role::Spikes);
-        Ok(Outcome {
+        let outcome = Outcome {
             decision,
             whole_operations,
             input_spikes: if setup.code.is_current() { 0 } else { input_spikes },
             spikes: spikes.map(|(events, _)| events).sum(),
             synaptic_operations: record.summary.synaptic_operations,
             cpu_time,
-        })
+        };
+        Ok((outcome, record))
     }
 }
 

@@ -8,7 +8,7 @@ pub mod causes;
 mod exhibit;
 mod figures;
 mod parting;
-mod trial;
+pub(in crate::study) mod trial;
 
 pub use causes::{Cause, Causes};
 pub use exhibit::{Exhibit, ExhibitLayer, Trace};
@@ -23,14 +23,12 @@ use super::material::Material;
 use super::statistics::{Pairs, mcnemar};
 use crate::engine::{self, Mode, Options, Plan, Probes, Simulation, TieOrder};
 use crate::network::{Fault, Network, NodeId, Tick};
+use crate::readout::ReadOut;
 use rayon::prelude::*;
-use trial::{Pass, Scale};
+use trial::{Decides, Pass, Scale};
 
 /// Samples that are looked at together; their counts are in memory at the same time.
 const CHUNK: usize = 64;
-
-/// Points of the courses over time, at most.
-const MOST_POINTS: Tick = 100;
 
 /// One way to run.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +69,8 @@ pub struct Question<'a> {
     pub analog: Option<&'a Analog<'a>>,
     /// What decides, where something does.
     pub output: Option<Output<'a>>,
+    /// How spikes decide. Runs go on to their end; what potentials decide is not told.
+    pub read_out: ReadOut,
     /// Ticks of a millisecond.
     pub ticks_per_ms: u32,
     /// Milliseconds at the start of each sample whose spikes do not count in rates.
@@ -136,12 +136,12 @@ struct LayerSample {
 
 impl<'a> Question<'a> {
     fn scale(&self) -> Scale {
-        let ticks = self.material.ticks();
-        let tpm = Tick::from(self.ticks_per_ms);
-        let ms = (ticks + tpm - 1) / tpm;
-        let bin = ((ms + MOST_POINTS - 1) / MOST_POINTS).max(1) * tpm;
-        let warm_up = Tick::from(self.warm_up) * tpm;
-        Scale { ticks, ticks_per_ms: tpm, bin, points: ((ticks + bin - 1) / bin).max(1) as usize, warm_up }
+        Scale::new(self.material.ticks(), self.ticks_per_ms, self.warm_up)
+    }
+
+    fn decides(&self) -> Option<Decides> {
+        let read_out = self.read_out;
+        self.output.map(|Output { node, classes, .. }| Decides { node, classes, read_out })
     }
 
     /// Runs all samples on both sides. `done` is called after each sample; `stop` is asked before each group of samples, and if it says so what
@@ -194,7 +194,7 @@ impl<'a> Question<'a> {
                                 run: run.name.into(),
                                 source,
                             })?;
-                            passes.push(Pass::new(self, &scale, &record, fan));
+                            passes.push(Pass::new(self.layers, self.decides(), &scale, &record, fan));
                         }
                         let passes: [Pass; 2] = match passes.try_into() {
                             Ok(passes) => passes,

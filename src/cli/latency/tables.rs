@@ -73,6 +73,7 @@ fn fitted(outcome: &Outcome<'_>) -> String {
                 time(work.time_per_output),
                 self::time(work.residual, tick(outcome))
             );
+            let _ = writeln!(text, "time_per_message = {} # part of time_per_output", time(0));
         }
         if let Some(delay) = fit.delay_to_ack {
             let _ = writeln!(text, "delay_to_ack = {}", time(delay));

@@ -230,7 +230,7 @@ impl Run<'_, '_> {
         }
         let busy = (0..self.state.nodes.len()).filter(|&node| self.state.nodes[node].held > 0).take(5);
         let nodes = busy.map(|node| self.plan.plan.node_name(node)).collect();
-        Err(Error::Runaway { time: r, events: self.state.since_gate, nodes })
+        Err(Error::NeverRests { time: r, events: self.state.since_gate, nodes })
     }
 
     pub(super) fn too_many(&self) -> Error {

@@ -71,7 +71,7 @@ impl Question<'_> {
             let plan = plan(run, scale.ticks)?;
             let mut simulation = Simulation::new(&plan, run.mode, &Probes::all(run.network));
             let record = simulation.run(&stimuli).map_err(failed(run.name))?;
-            Ok(Pass::new(self, &scale, &record, &FanOut::new(run.network)))
+            Ok(Pass::new(self.layers, self.decides(), &scale, &record, &FanOut::new(run.network)))
         };
         let (left, right) = (pass(&self.left)?, pass(&self.right)?);
         let decisions = [left.decision(), right.decision()];

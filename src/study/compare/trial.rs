@@ -1,21 +1,32 @@
 //! One sample on one side, cell by cell and over time; and the same sample in the analog network.
 
-use super::{Output, Part, Question};
+use super::Part;
 use crate::ann::forward::{WrongBatch, visit_activations};
 use crate::ann::graph::{Fault, Graph, LayerId};
 use crate::convert::simplify::Unsupported;
 use crate::convert::{Manifest, parse};
 use crate::engine::Record;
-use crate::network::{EventLog, Polarity, Tick};
-use crate::readout;
-use crate::study::layers::FanOut;
+use crate::network::{EventLog, NodeId, Polarity, Tick};
+use crate::readout::ReadOut;
+use crate::study::layers::{FanOut, Layer};
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+/// The output that decides, and how.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::study) struct Decides {
+    pub node: NodeId,
+    pub classes: usize,
+    pub read_out: ReadOut,
+}
+
+/// Points of the courses over time, at most.
+const MOST_POINTS: Tick = 100;
+
 /// How time is counted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scale {
+pub(in crate::study) struct Scale {
     /// Ticks of a sample.
     pub ticks: Tick,
     /// Ticks of a millisecond.
@@ -29,6 +40,21 @@ pub(super) struct Scale {
 }
 
 impl Scale {
+    /// Of samples that are so long; the spikes of the first so many milliseconds do not count in rates.
+    pub fn new(ticks: Tick, ticks_per_ms: u32, warm_up: u32) -> Self {
+        let tpm = Tick::from(ticks_per_ms);
+        let ms = (ticks + tpm - 1) / tpm;
+        let bin = ((ms + MOST_POINTS - 1) / MOST_POINTS).max(1) * tpm;
+        let points = ((ticks + bin - 1) / bin).max(1) as usize;
+        Self { ticks, ticks_per_ms: tpm, bin, points, warm_up: Tick::from(warm_up) * tpm }
+    }
+
+    /// Ends of the points of a course, in milliseconds.
+    pub fn ends(&self) -> Vec<f64> {
+        let end = |point: usize| (point as Tick * self.bin).min(self.ticks) as f64 / self.ticks_per_ms as f64;
+        (1..=self.points).map(end).collect()
+    }
+
     /// Milliseconds whose spikes count.
     pub fn counted_ms(&self) -> f64 {
         (self.ticks - self.warm_up).max(1) as f64 / self.ticks_per_ms as f64
@@ -41,18 +67,18 @@ impl Scale {
 }
 
 /// What one sample was on one side.
-pub(super) struct Pass {
+pub(in crate::study) struct Pass {
     pub layers: Vec<LayerPass>,
     /// Weights added to potentials, by point.
     pub operations: Vec<u64>,
     /// Spikes of all layers, by point.
     pub spikes: Vec<u64>,
     /// What was decided at each point, the last one being the end; empty where nothing decides.
-    decisions: Vec<Option<usize>>,
+    pub decisions: Vec<Option<usize>>,
 }
 
 /// What one layer did.
-pub(super) struct LayerPass {
+pub(in crate::study) struct LayerPass {
     /// Spikes of each cell after the warm-up.
     pub counts: Vec<u32>,
     /// First spike of each cell; `Tick::MAX` where there is none.
@@ -78,7 +104,8 @@ impl LayerPass {
 }
 
 impl Pass {
-    pub fn new(question: &Question, scale: &Scale, record: &Record, fan: &FanOut) -> Self {
+    /// Of what was recorded: all nodes, under the rule that decides, if there is one.
+    pub fn new(layers: &[Layer], decides: Option<Decides>, scale: &Scale, record: &Record, fan: &FanOut) -> Self {
         let mut operations = vec![0; scale.points];
         let mut spikes = vec![0; scale.points];
         for (node, log) in record.nodes.iter().enumerate() {
@@ -91,7 +118,7 @@ impl Pass {
                 }
             }
         }
-        let layers = question.layers.iter().map(|layer| {
+        let layers = layers.iter().map(|layer| {
             let mut of =
                 LayerPass { counts: vec![0; layer.cells], firsts: vec![Tick::MAX; layer.cells], spikes: Vec::new() };
             for cells in &layer.nodes {
@@ -108,7 +135,7 @@ impl Pass {
             of
         });
         let layers = layers.collect();
-        let decisions = question.output.map(|output| decisions(record, &output, scale)).unwrap_or_default();
+        let decisions = decides.map(|decides| decisions(record, decides, scale)).unwrap_or_default();
         Self { layers, operations, spikes, decisions }
     }
 
@@ -119,8 +146,8 @@ impl Pass {
 }
 
 /// What is decided on the events up to the end of each point.
-fn decisions(record: &Record, output: &Output, scale: &Scale) -> Vec<Option<usize>> {
-    let Some(log) = &record.nodes[output.node.index()] else { return vec![None; scale.points] };
+fn decisions(record: &Record, decides: Decides, scale: &Scale) -> Vec<Option<usize>> {
+    let Some(log) = &record.nodes[decides.node.index()] else { return vec![None; scale.points] };
     let mut so_far = EventLog::default();
     let mut next = 0;
     let mut decision = None;
@@ -132,7 +159,7 @@ fn decisions(record: &Record, output: &Output, scale: &Scale) -> Vec<Option<usiz
             next += 1;
         }
         if next > before {
-            decision = readout::most_spikes(&so_far, output.classes);
+            decision = decides.read_out.on_spikes(&so_far, decides.classes);
         }
         decision
     });
@@ -155,9 +182,8 @@ pub struct Course {
 impl Course {
     pub(super) fn new(scale: &Scale, labelled: bool) -> Self {
         let zeros = vec![0.0; scale.points];
-        let end = |point: usize| (point as Tick * scale.bin).min(scale.ticks) as f64 / scale.ticks_per_ms as f64;
         Self {
-            ms: (1..=scale.points).map(end).collect(),
+            ms: scale.ends(),
             error: labelled.then(|| [zeros.clone(), zeros.clone()]),
             operations: [zeros.clone(), zeros.clone()],
             spikes: [zeros.clone(), zeros],

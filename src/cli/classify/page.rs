@@ -1,0 +1,81 @@
+//! The page of `megasim classify --report`.
+
+use super::{Arguments, Figures, Ready, Settings, decisions};
+use crate::cli::diagnostic::report;
+use crate::cli::progress;
+use megasim::engine::Mode;
+use megasim::report::Page;
+use megasim::report::classification::{Shown, ShownMode, page as draw};
+use megasim::report::history::History;
+use megasim::study::classification::course;
+use megasim::study::compare::Accuracy;
+use megasim::study::layers::Layer;
+use miette::Result;
+
+/// Shows the samples once more, with everything recorded, and draws what came out.
+///
+/// # Errors
+/// If a run fails, or a picture cannot be drawn.
+pub fn page(
+    arguments: &Arguments,
+    ready: &Ready,
+    settings: &Settings,
+    figures: &Figures,
+    history: Option<&History>,
+) -> Result<Page> {
+    let Ready { subject, trial, .. } = ready;
+    let (values, labels) = (&trial.samples.x, &trial.samples.y);
+    let layers: Vec<Layer> =
+        Layer::of_manifest(&subject.network, &subject.manifest).into_iter().map(|(_, layer)| layer).collect();
+    let setup = ready.setup(settings);
+    let n = labels.len();
+    let mut modes = Vec::new();
+    let runs = [
+        ("event", Mode::Event, decisions(&figures.event)),
+        ("clocked", Mode::Clocked { dt: settings.clocked.unwrap_or(1) }, decisions(&figures.clocked)),
+    ];
+    for (name, mode, decided) in runs {
+        let Some(decided) = decided else { continue };
+        let bar = progress::bar(format!("{name}, page"), n);
+        let first = settings.skip as u64;
+        let course = course(&setup, &layers, values.view(), labels, first, mode, || bar.inc(1));
+        bar.finish_and_clear();
+        let classes = setup.classes;
+        let mut confusion = vec![vec![0; classes + 1]; classes];
+        for (label, decision) in labels.iter().zip(&decided) {
+            if let Some(row) = confusion.get_mut(*label) {
+                row[decision.unwrap_or(classes)] += 1;
+            }
+        }
+        modes.push(ShownMode {
+            name: name.into(),
+            accuracy: Accuracy::new(figures.right(&decided), n),
+            confusion,
+            course: course.map_err(report)?,
+            first: decided.first().copied().flatten(),
+        });
+    }
+    let clock = settings.clock;
+    let presentation = &arguments.presentation;
+    let mut facts = vec![("network", arguments.netdir.display().to_string())];
+    facts.push(("data", arguments.data.display().to_string()));
+    facts.push(("samples", n.to_string()));
+    facts.push(("duration", format!("{} ms a sample, {} ticks a ms", clock.duration, clock.ticks_per_ms)));
+    facts.push(("input code", format!("{}, seed {}", presentation.code_name(), presentation.seed)));
+    facts.push(("read-out", figures.readout.to_string()));
+    facts.extend(settings.clocked.filter(|&dt| dt != 1).map(|dt| ("clocked step", format!("{dt} ticks"))));
+    facts.push(("program", format!("megasim {}", env!("CARGO_PKG_VERSION"))));
+    let shown = Shown {
+        title: format!("Classification by {}", arguments.netdir.display()),
+        facts: facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect(),
+        modes,
+        analog: Accuracy::new(figures.right(&figures.analog()), n),
+        layers: &layers,
+        sample: (settings.skip, labels.first().copied().unwrap_or(0)),
+        input: (n > 0).then(|| subject.picture(values)),
+        tick_ms: 1.0 / f64::from(clock.ticks_per_ms),
+        duration_ms: f64::from(clock.duration),
+        history,
+    };
+    draw(&shown).map_err(report)
+}

@@ -1,0 +1,29 @@
+//! `--history FILE`: how the network was trained, for pages.
+
+use super::diagnostic::report;
+use clap::Args;
+use megasim::report::history::History;
+use miette::Result;
+use std::path::{Path, PathBuf};
+
+/// Where the history is.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArguments {
+    /// How the network was trained, for the page: History.history of Keras as JSON, or the .csv of its CSVLogger; where it is not given, history.json or
+    /// history.csv beside the netfiles, if one is there
+    #[arg(long, value_name = "FILE", requires = "report")]
+    history: Option<PathBuf>,
+}
+
+impl HistoryArguments {
+    /// The history of a netfile directory, if there is one.
+    ///
+    /// # Errors
+    /// If the file is none.
+    pub fn read(&self, netdir: &Path) -> Result<Option<History>> {
+        let beside =
+            || ["history.json", "history.csv"].map(|name| netdir.join(name)).into_iter().find(|it| it.is_file());
+        let path = self.history.clone().or_else(beside);
+        path.map(|path| History::read(&path).map_err(report)).transpose()
+    }
+}
