@@ -5,6 +5,7 @@
 //! have been understood, so that none is skipped.
 
 mod activations;
+mod custom;
 mod layers;
 mod options;
 mod tensor;
@@ -12,6 +13,7 @@ mod topology;
 mod weights;
 
 use super::{Imported, ModelFile, Problem, hdf5};
+use custom::Custom;
 use serde_json::Value;
 use std::io::{Cursor, Read};
 use weights::Weights;
@@ -35,7 +37,7 @@ pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
     };
     let config = parse_json("attribute 'model_config'", config.as_bytes())?;
     let version = attributes.string("keras_version").map(String::from);
-    build(&config, &Weights::h5(hdf5), version)
+    build(file, config, &Weights::h5(hdf5), version)
 }
 
 pub(super) fn is_archive(file: &ModelFile) -> bool {
@@ -56,7 +58,7 @@ pub(super) fn read_archive(file: &ModelFile) -> Result<Imported, Problem> {
     let weights = entry(&mut archive, "model.weights.h5", most)?;
     let weights = hdf5::File::open(weights.into(), "model.weights.h5")?;
     let version = metadata.get("keras_version").and_then(Value::as_str).map(String::from);
-    build(&config, &Weights::archive(weights), version)
+    build(file, config, &Weights::archive(weights), version)
 }
 
 fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str, most: u64) -> Result<Vec<u8>, Problem> {
@@ -77,7 +79,8 @@ fn parse_json(place: &str, text: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(text).map_err(|error| Problem::damaged(place, format!("expected JSON, found: {error}")))
 }
 
-fn build(config: &Value, weights: &Weights, version: Option<String>) -> Result<Imported, Problem> {
-    let (graph, input_order) = topology::read(config, weights)?;
+fn build(file: &ModelFile, mut config: Value, weights: &Weights, version: Option<String>) -> Result<Imported, Problem> {
+    Custom::of(file)?.apply(&mut config);
+    let (graph, input_order) = topology::read(&config, weights)?;
     Ok(Imported { graph, input_order, library: "keras", version })
 }

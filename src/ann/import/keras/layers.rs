@@ -43,6 +43,9 @@ const TRAINING_ONLY: &[&str] = &[
     "RandomZoom",
 ];
 
+/// Classes whose kernel is multiplied by a mask: those of SNN toolbox, from `keras_rewiring`.
+const MASKED: &[&str] = &["Sparse", "SparseConv2D", "SparseDepthwiseConv2D"];
+
 /// The kernels of a layer in their order, and its bias if it has one.
 type KernelsAndBias = (Vec<ArrayD<f32>>, Option<Array1<f32>>);
 
@@ -86,11 +89,11 @@ impl Context<'_, '_> {
     fn unary(&mut self, class: &str, input: Tensor) -> Result<Tensor, Problem> {
         match class {
             "InputLayer" | "Identity" => Ok(input),
-            "Dense" => self.dense(input),
+            "Dense" | "Sparse" => self.dense(input),
             "Conv1D" => self.convolution(input, 1),
-            "Conv2D" | "Convolution2D" => self.convolution(input, 2),
+            "Conv2D" | "Convolution2D" | "SparseConv2D" => self.convolution(input, 2),
             "DepthwiseConv1D" => self.depthwise(input, 1),
-            "DepthwiseConv2D" => self.depthwise(input, 2),
+            "DepthwiseConv2D" | "SparseDepthwiseConv2D" => self.depthwise(input, 2),
             "SeparableConv1D" => self.separable(input, 1),
             "SeparableConv2D" => self.separable(input, 2),
             "Conv1DTranspose" => self.transposed(input, 1),
@@ -124,7 +127,9 @@ impl Context<'_, '_> {
                 let input = self.network.channels_at(input, axis, self.options)?;
                 self.push(Operation::Activation(Activation::Softmax), input, input.layout)
             }
-            _ => Err(self.options.unsupported("this layer is not supported")),
+            _ => Err(self.options.unsupported(
+                "this layer is not supported; if it is one of your own, a table [custom] in a TOML file beside the model can say which known one it is",
+            )),
         }
     }
 
@@ -186,7 +191,16 @@ impl Context<'_, '_> {
         if self.options.bool_or("use_bias", true)? {
             expected.push(("bias", &bias_shape));
         }
+        let masked = MASKED.contains(&self.options.class());
+        if masked {
+            // How much of the mask training leaves.
+            self.options.take("connectivity_level");
+            expected.push(("mask", kernels[0].1));
+        }
         let mut arrays = self.arrays(&expected)?;
+        if masked && let Some(mask) = arrays.pop() {
+            arrays[0] *= &mask;
+        }
         let bias = if arrays.len() > kernels.len() { arrays.pop() } else { None };
         Ok((arrays, bias.map(typed::<Ix1>)))
     }

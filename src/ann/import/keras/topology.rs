@@ -1,6 +1,7 @@
 //! The walk over a Keras configuration: Sequential and Functional models, also one within another.
 
 use super::super::Problem;
+use super::custom;
 use super::layers;
 use super::options::Options;
 use super::tensor::{Network, Tensor, shape_of};
@@ -56,6 +57,8 @@ enum ContainerKind<'a> {
 struct LayerEntry<'a> {
     name: &'a str,
     class: &'a str,
+    /// The class by which its weights are found: what it was before it was said to be a known one.
+    stored_class: &'a str,
     config: &'a Map<String, Value>,
     /// The whole entry: a nested model is parsed from it.
     whole: &'a Value,
@@ -153,7 +156,8 @@ impl<'a> Container<'a> {
         input: Tensor,
     ) -> Result<Tensor, Problem> {
         // Scopes count layers in the order of the configuration, whatever the order of application.
-        let scoped: Vec<_> = self.layers.iter().map(|layer| (layer, scopes.next(layer.class, layer.name))).collect();
+        let scoped: Vec<_> =
+            self.layers.iter().map(|layer| (layer, scopes.next(layer.stored_class, layer.name))).collect();
         let mut run = |index: usize, inputs: &[Tensor]| {
             let (layer, scope) = &scoped[index];
             if is_container(layer.class) {
@@ -234,7 +238,8 @@ impl<'a> LayerEntry<'a> {
         };
         let name = config.get("name").or_else(|| whole.get("name")).and_then(Value::as_str);
         let name = name.ok_or_else(|| damaged(format!("expected a layer with a 'name', found {}", brief(whole))))?;
-        Ok(Self { name, class, config, whole })
+        let stored_class = whole.get(custom::STORED_CLASS).and_then(Value::as_str).unwrap_or(class);
+        Ok(Self { name, class, stored_class, config, whole })
     }
 
     /// What each application of this layer reads.
