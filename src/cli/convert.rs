@@ -2,6 +2,7 @@
 
 mod intermediate;
 mod settings;
+pub use settings::Neurons;
 mod stages;
 
 use super::diagnostic::{self, report};
@@ -72,6 +73,9 @@ pub struct Arguments {
     /// A TOML file of such settings: a table for each glob over node names, with netfile keys
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// Neurons of all layers by integer equations in a file; --settings names others for single layers
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "plain_megasim")]
+    neuron: Option<PathBuf>,
     /// Parameters under one name; options given besides change single ones
     #[arg(long, value_enum, default_value_t = PresetArgument::Toolbox)]
     preset: PresetArgument,
@@ -309,8 +313,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let settings: Result<Vec<Setting>, String> = settings.iter().map(|setting| setting.parse()).collect();
     let mut settings = settings.map_err(|fault| miette::miette!("{fault}"))?;
     // Those of single layers come later, and win.
-    let file = arguments.settings.as_deref().map(settings::read).transpose()?.unwrap_or_default();
-    settings.extend(file);
+    let mut neurons: Vec<Neurons> = arguments.neuron.iter().map(|path| Neurons::all(path)).collect();
+    if let Some(path) = &arguments.settings {
+        let file = settings::read(path)?;
+        settings.extend(file.settings);
+        neurons.extend(file.neurons);
+    }
     settings.extend(arguments.set.iter().cloned());
     let job = Job {
         source: &model,
@@ -318,6 +326,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         out: &arguments.out,
         options: &options,
         settings: &settings,
+        neurons: &neurons,
         intermediates: &arguments.intermediates,
         replace,
     };
@@ -347,6 +356,8 @@ pub struct Job<'j> {
     pub options: &'j Options,
     /// What is set afterwards.
     pub settings: &'j [Setting],
+    /// Neurons that follow equations of their own.
+    pub neurons: &'j [Neurons],
     /// Stages that are kept or gone on from.
     pub intermediates: &'j Intermediates,
     /// Whether an earlier result may go.
@@ -400,11 +411,13 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     let scales = Scales::new(&source.source.sha256, &normalized);
     let mut converted = convert::finish(normalized, options).map_err(report)?;
     stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed))?;
+    settings::give(job.neurons, &mut converted.emitted.network)?;
     job.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
 
     let normalised_with = if from_data { samples } else { 0 };
     let mut manifest = converted.manifest(&source.source, options, normalised_with).map_err(report)?;
-    manifest.conversion.settings = job.settings.iter().map(ToString::to_string).collect();
+    let neurons = job.neurons.iter().map(ToString::to_string);
+    manifest.conversion.settings = neurons.chain(job.settings.iter().map(ToString::to_string)).collect();
     manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy: stages.first() });
     let example = test.x.row(0).to_vec();
     // Only now, so that a conversion that is interrupted leaves nothing behind.
@@ -418,6 +431,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     inputs.extend(intermediates.inputs());
     inputs.extend(from_data.then(|| dataset.normalization_files()).into_iter().flatten());
     inputs.extend(dataset.test_files());
+    inputs.extend(job.neurons.iter().map(|neurons| neurons.path.clone()));
     inputs.dedup();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let parameters = json!(manifest.conversion);

@@ -40,7 +40,16 @@ pub fn run() -> Result<()> {
     let options = Options::default();
     let (source, data, out) = (&trained, directory, netfiles.as_path());
     let intermediates = &Intermediates::default();
-    convert_to(&Job { source, data, out, options: &options, settings: &[], intermediates, replace: Replace::Yes })?;
+    convert_to(&Job {
+        source,
+        data,
+        out,
+        options: &options,
+        settings: &[],
+        neurons: &[],
+        intermediates,
+        replace: Replace::Yes,
+    })?;
     let settings = Settings {
         event: true,
         clocked: Some(1),

@@ -19,6 +19,7 @@ pub fn netfile(error: &netfile::Error) -> Report {
             let label = format!("expected {}", fault.expected);
             at_line(error.to_string(), path, (fault.line, &fault.text, &fault.span), label)
         }
+        netfile::Error::Neuron(fault) => located(fault),
         _ => report(error),
     }
 }

@@ -133,6 +133,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
             out,
             options: &options,
             settings: &settings,
+            neurons: &[],
             intermediates: &Intermediates::default(),
             replace,
         };

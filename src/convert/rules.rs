@@ -117,7 +117,7 @@ pub fn apply(
     }
     let network = emitted.network;
     let last = parsed.layers.len() - 1;
-    let mut builder = NetworkBuilder::new();
+    let mut builder = NetworkBuilder::with_models_of(&network);
     for element in network.elements() {
         match *element {
             Element::Source(id) => {

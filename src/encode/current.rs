@@ -59,7 +59,7 @@ pub fn driven(network: &Network, layout: &Layout, values: &[f32]) -> Result<Netw
     let clock = layout.nodes(network).next();
     let bias_clock = layout.bias_clock.map(|source| network.sources()[source]);
 
-    let mut builder = NetworkBuilder::new();
+    let mut builder = NetworkBuilder::with_models_of(network);
     for element in network.elements() {
         match *element {
             Element::Source(source) => {

@@ -70,7 +70,9 @@ impl ClockedState {
         self.late.clear();
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
         self.beyond.fill(false);
-        self.decays.fill(false);
+        for (decays, population) in self.decays.iter_mut().zip(&plan.populations) {
+            *decays = matches!(&population.kind, PopulationKind::Neurons(neurons) if neurons.model.is_some());
+        }
         self.taken.fill(0);
     }
 }
@@ -200,9 +202,11 @@ impl ClockedRun<'_> {
                     neurons.reset(plan, s);
                 }
                 let mut controls = 0;
+                let mut has_input = false;
                 for (port, action, run) in inputs() {
                     match action {
                         Action::Spikes(sign) if acts(port) => {
+                            has_input = true;
                             let operations = neurons
                                 .sum_run(plan, self.plan.kernel, &plan.ports[port], (run.x, run.y, sign))
                                 .map_err(|(k, outside)| {
@@ -219,6 +223,8 @@ impl ClockedRun<'_> {
                 let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
                 beyond[id] = if plan.neurons.mask_tau > 0 {
                     neurons.step_masked(plan, s, controls, &mut emit)
+                } else if let Some(model) = &plan.model {
+                    neurons.step_modelled((plan, model), (s, self.dt), has_input, &mut emit)
                 } else {
                     neurons.step(plan, self.plan.kernel, s, &mut emit)
                 };

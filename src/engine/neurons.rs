@@ -2,6 +2,7 @@
 
 mod clocked;
 mod masked;
+mod modelled;
 
 use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
@@ -50,6 +51,8 @@ pub(super) struct Neurons {
     updated: Vec<Tick>,
     /// Currents between spikes and potentials; empty where there are none.
     currents: Vec<i32>,
+    /// Neurons of one's own.
+    modelled: Option<Box<modelled::Modelled>>,
     /// Every potential is at least this ...
     low: i64,
     /// ... and at most this.
@@ -98,8 +101,14 @@ impl Neurons {
             v: vec![0; n],
             last_spike: column(parameters.t_min > 0),
             refractory_until: column(parameters.refractory > 0),
-            updated: column(parameters.leak_plus > 0 || parameters.leak_minus > 0 || parameters.leak_decay > 0),
+            updated: column(
+                plan.model.is_some()
+                    || parameters.leak_plus > 0
+                    || parameters.leak_minus > 0
+                    || parameters.leak_decay > 0,
+            ),
             currents: vec![0; if parameters.mask_tau > 0 { n } else { 0 }],
+            modelled: plan.model.as_deref().map(|model| Box::new(modelled::Modelled::new(plan, model))),
             low: 0,
             high: 0,
             since_bound: 0,
@@ -123,6 +132,9 @@ impl Neurons {
     /// A reset event: potentials to rest, spike and refractory times cleared, leak clocks at `s`.
     pub fn reset(&mut self, plan: &NeuronPopulation, s: Tick) {
         self.v.fill(plan.neurons.rest());
+        if let (Some(modelled), Some(model)) = (&mut self.modelled, &plan.model) {
+            modelled.reset(model, &mut self.v);
+        }
         self.last_spike.fill(NEVER);
         self.refractory_until.fill(NEVER);
         self.updated.fill(s);
@@ -201,6 +213,9 @@ impl Neurons {
 
     /// Whether a step without input would change a potential: clocked steps cannot be left out then.
     pub fn decays(&self, plan: &NeuronPopulation) -> bool {
+        if let Some(modelled) = &self.modelled {
+            return modelled.stirs;
+        }
         plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
     }
 
@@ -427,6 +442,9 @@ impl Neurons {
     ) -> Result<Work, Outside> {
         if !self.currents.is_empty() {
             return self.receive_masked(plan, port, (x, y, sign));
+        }
+        if let Some(model) = &plan.model {
+            return self.receive_modelled((plan, model), port, (x, y, sign), s, out);
         }
         let mut work = Work::default();
         let mut wide = std::mem::take(&mut self.wide);

@@ -11,12 +11,13 @@ use super::tied::{self, TieOrder};
 use super::{Error, kernels};
 use crate::equations::Decay;
 use crate::network::{
-    Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronParameters,
-    NodeId, Output, Reset, Tick, Timing,
+    Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronModel,
+    NeuronParameters, NodeId, Output, Reset, Tick, Timing,
 };
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A network compiled for running; immutable, shared by any number of simulations and threads.
 ///
@@ -135,6 +136,8 @@ pub(super) struct NeuronPopulation {
     pub neurons: NeuronParameters,
     /// How potentials decay, where they do so exponentially.
     pub decay: Option<Box<Decay>>,
+    /// The equations of neurons of one's own.
+    pub model: Option<Arc<NeuronModel>>,
     pub softmax: bool,
     /// No leak, no refractory time, positive spikes by subtraction or to rest: a kernel may let them spike.
     pub plain: bool,
@@ -369,6 +372,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 array: conv.array,
                 neurons: conv.neurons,
                 decay: decay(&conv.neurons),
+                model: model(network, &conv.neurons),
                 softmax: false,
                 plain: is_plain(&conv.neurons),
                 ports: ports.collect(),
@@ -386,6 +390,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 array: full.array,
                 neurons: full.neurons,
                 decay: decay(&full.neurons),
+                model: model(network, &full.neurons),
                 softmax: matches!(module.kind, ModuleKind::Softmax(_)),
                 plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
                 ports: ports.collect(),
@@ -442,6 +447,10 @@ fn decay(neurons: &NeuronParameters) -> Option<Box<Decay>> {
     (neurons.leak_decay > 0).then(|| Box::new(Decay::new(neurons.leak_decay)))
 }
 
+fn model(network: &Network, neurons: &NeuronParameters) -> Option<Arc<NeuronModel>> {
+    network.models().get(&neurons.model?).cloned()
+}
+
 fn is_plain(neurons: &NeuronParameters) -> bool {
     neurons.fires_plus
         && neurons.threshold_plus > 0
@@ -451,6 +460,7 @@ fn is_plain(neurons: &NeuronParameters) -> bool {
         && neurons.leak_decay == 0
         && neurons.refractory == 0
         && neurons.mask_tau == 0
+        && neurons.model.is_none()
         // Else potentials come to the floor, or spike there, as a matter of course.
         && i64::from(neurons.threshold_minus) < -64 * i64::from(neurons.threshold_plus)
         && spikes_shrink(neurons)

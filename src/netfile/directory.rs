@@ -6,12 +6,15 @@ use super::parameters::{Parameters, parse_and_tell, write_parameters};
 use super::schematic::{Kind, Line, LineElement, Schematic, parse_all, write_schematic};
 use super::state::{parse_state, write_state};
 use crate::network::{
-    DEFAULT_T_MAX, Element, Fault, Input, Module, ModuleId, ModuleKind, Network, NetworkBuilder, Stimulus, Tick,
+    DEFAULT_T_MAX, Element, Fault, Input, Module, ModuleId, ModuleKind, Network, NetworkBuilder, NeuronModel, Stimulus,
+    Tick,
 };
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
+use std::num::NonZeroU32;
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 /// A network with its stimuli, and the names of the files it came from.
 #[derive(Debug, Clone)]
@@ -107,6 +110,7 @@ pub fn examine(schematic: &Path) -> Examination {
         faults: Vec::new(),
         warnings: Vec::new(),
         states: HashMap::new(),
+        models: HashMap::new(),
         builder: NetworkBuilder::new(),
         stimuli: Vec::new(),
         files: FileNames {
@@ -146,6 +150,8 @@ struct Reader<'a> {
     warnings: Vec<Warning>,
     /// State files that were read, as modules share them; `None` where at fault.
     states: HashMap<String, Option<Tick>>,
+    /// Files of equations that were read, and whether they could be.
+    models: HashMap<NonZeroU32, bool>,
     builder: NetworkBuilder,
     stimuli: Vec<Stimulus>,
     files: FileNames,
@@ -234,6 +240,11 @@ impl Reader<'_> {
             Err(fault) => return self.fault(&self.path(parameters), fault),
         };
         drop(text);
+        if let Some(number) = read.kind.neurons().and_then(|(_, neurons, _)| neurons.model)
+            && !self.neuron_model(number, parameters)
+        {
+            return;
+        }
         let ports = read.kind.ports();
         if inputs.len() > ports {
             self.warn(line, WarningKind::ExtraInputs { ports, names: inputs[ports..].to_vec() });
@@ -253,6 +264,33 @@ impl Reader<'_> {
             self.network_fault(line, fault);
         }
         self.files.modules.push(ModuleFiles { parameters: parameters.clone(), state: state.clone() });
+    }
+
+    /// Reads the equations of neurons with this number, if they were not read yet; says whether there are any.
+    fn neuron_model(&mut self, number: NonZeroU32, parameters: &str) -> bool {
+        if let Some(&known) = self.models.get(&number) {
+            return known;
+        }
+        let path = self.path(&NeuronModel::file_name(number));
+        let read = match fs::read_to_string(&path) {
+            Ok(text) => NeuronModel::parse(&path, &text).map_err(Error::Neuron),
+            Err(error) => {
+                let source = io::Error::new(error.kind(), format!("{error}; {parameters} has neuron_model {number}"));
+                Err(Error::Read { path, source })
+            }
+        };
+        let is_there = match read {
+            Ok(model) => {
+                self.builder.model(number, Arc::new(model));
+                true
+            }
+            Err(fault) => {
+                self.faults.push(fault);
+                false
+            }
+        };
+        self.models.insert(number, is_there);
+        is_there
     }
 
     fn state(&mut self, line: &Line, name: &str) -> Option<Tick> {
@@ -379,6 +417,10 @@ pub fn write(directory: &Path, network: &Network, stimuli: &[Stimulus], files: &
     let mut target = Target { directory, written: HashMap::new() };
     let schematic = schematic_of(network, files);
     target.file(&files.schematic, Content::Schematic, |out| write_schematic(&schematic, out))?;
+    for (&number, model) in network.models() {
+        let write = |out: &mut dyn Write| out.write_all(model.text().as_bytes());
+        target.file(&NeuronModel::file_name(number), Content::Neuron, write)?;
+    }
     for (k, (stimulus, name)) in stimuli.iter().zip(&files.stimuli).enumerate() {
         let same = |first: usize| stimuli[first] == *stimulus;
         target.shared(name, Content::Stimulus(k), same, |out| write_stimulus(stimulus, out))?;
@@ -443,6 +485,7 @@ fn kind_of(kind: &ModuleKind) -> Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Schematic,
+    Neuron,
     Stimulus(usize),
     State(usize),
     Parameters(usize),

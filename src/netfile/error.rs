@@ -34,6 +34,9 @@ pub enum Error {
         /// What and where.
         fault: Box<TextError>,
     },
+    /// The equations of a neuron are wrong.
+    #[error(transparent)]
+    Neuron(Box<crate::located::TextError>),
     /// The file system did not take the bytes.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {

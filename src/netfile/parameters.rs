@@ -12,6 +12,7 @@ use crate::network::{
     ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, Reset, Timing,
 };
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 
 /// The last one is an extension key, 0 where absent.
 const HEAD: [&str; 8] = [
@@ -26,8 +27,8 @@ const HEAD: [&str; 8] = [
 ];
 const HEAD_REQUIRED: usize = 7;
 
-/// The first key is `population_size` where not conv. The last three are extension keys; `resting_potential` is `MembReset` where absent, the others 0.
-const NEURONS: [&str; 17] = [
+/// The first key is `population_size` where not conv. The last four are extension keys; `resting_potential` is `MembReset` where absent, the others 0.
+const NEURONS: [&str; 18] = [
     "Nx_array",
     "Ny_array",
     "Xmin",
@@ -44,6 +45,7 @@ const NEURONS: [&str; 17] = [
     "T_Refract",
     "mask_tau",
     "leak_decay",
+    "neuron_model",
     "resting_potential",
 ];
 const NEURONS_REQUIRED: usize = 14;
@@ -88,7 +90,7 @@ const OUTPUT: [&str; 11] = [
     "rectify",
 ];
 
-fn neuron_keys(kind: Kind) -> [&'static str; 17] {
+fn neuron_keys(kind: Kind) -> [&'static str; 18] {
     let mut keys = NEURONS;
     if kind != Kind::Conv {
         keys[0] = "population_size";
@@ -211,6 +213,7 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         t_refract,
         mask_tau,
         leak_decay,
+        neuron_model,
         resting_potential,
     ] = values;
     let array = Array { nx: nx.size()?, ny: ny.size()?, x_min: x_min.signed()?, y_min: y_min.signed()? };
@@ -236,6 +239,7 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         refractory: t_refract.tick(),
         mask_tau: mask_tau.signed()?,
         leak_decay: leak_decay.signed()?,
+        model: NonZeroU32::new(neuron_model.size()?),
         resting_potential: resting_potential.is_given().then(|| resting_potential.signed()).transpose()?,
     };
     Ok((array, nx, neurons))
@@ -429,6 +433,7 @@ fn write_neurons(text: &mut TextWriter, kind: Kind, array: Array, neurons: &Neur
             neurons.refractory,
             neurons.mask_tau.into(),
             neurons.leak_decay.into(),
+            neurons.model.map_or(0, |number| number.get().into()),
         ],
         NEURONS_REQUIRED,
     )?;

@@ -9,6 +9,7 @@
 
 mod events;
 mod module;
+mod neuron_model;
 mod refine;
 mod set;
 
@@ -17,9 +18,12 @@ pub use module::{
     Array, Conv, ConvPort, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool, Module,
     ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, Reset, Timing,
 };
+pub use neuron_model::NeuronModel;
 pub use set::SETTABLE_KEYS;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// Simulated time in ticks. What a tick is in seconds is the user's choice.
 pub type Tick = i64;
@@ -151,7 +155,11 @@ pub struct Network {
     outputs: Vec<Vec<NodeId>>,
     elements: Vec<Element>,
     t_max: Tick,
+    models: Arc<Models>,
 }
+
+/// Equations of neurons, by number.
+pub type Models = BTreeMap<NonZeroU32, Arc<NeuronModel>>;
 
 impl Network {
     /// The driven nodes, by [`NodeId`].
@@ -177,6 +185,10 @@ impl Network {
     /// The last tick of a run.
     pub fn t_max(&self) -> Tick {
         self.t_max
+    }
+    /// The equations that neurons follow where they are no integrate-and-fire neurons.
+    pub fn models(&self) -> &Models {
+        &self.models
     }
     /// The same network with another last tick (not negative).
     pub fn with_t_max(mut self, t_max: Tick) -> Result<Self, Fault> {
@@ -220,12 +232,23 @@ pub struct NetworkBuilder {
     modules: Vec<Module>,
     outputs: Vec<Vec<NodeId>>,
     elements: Vec<Element>,
+    models: Arc<Models>,
 }
 
 impl NetworkBuilder {
     /// An empty network.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty network that knows the equations of neurons of another one.
+    pub fn with_models_of(network: &Network) -> Self {
+        Self { models: network.models.clone(), ..Self::default() }
+    }
+
+    /// Gives equations of neurons a number.
+    pub fn model(&mut self, number: NonZeroU32, model: Arc<NeuronModel>) {
+        Arc::make_mut(&mut self.models).insert(number, model);
     }
 
     fn drive(&mut self, name: &str, driver: Driver) -> Result<NodeId, Fault> {
@@ -271,7 +294,11 @@ impl NetworkBuilder {
                 *input = Input::Node(node);
             }
         }
+        for module in &self.modules {
+            check_model(module, &self.models)?;
+        }
         Ok(Network {
+            models: self.models,
             nodes: self.nodes,
             sources: self.sources,
             modules: self.modules,
@@ -279,6 +306,18 @@ impl NetworkBuilder {
             elements: self.elements,
             t_max,
         })
+    }
+}
+
+/// Refuses a number that no equations have.
+fn check_model(module: &Module, models: &Models) -> Result<(), Fault> {
+    match module.kind.neurons().and_then(|(_, neurons, _)| neurons.model) {
+        Some(number) if !models.contains_key(&number) => Err(Fault::Range {
+            key: "neuron_model",
+            expected: format!("the number of a file of equations, {}", NeuronModel::file_name(number)),
+            found: number.to_string(),
+        }),
+        _ => Ok(()),
     }
 }
 

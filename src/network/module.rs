@@ -2,6 +2,7 @@
 
 use super::{Fault, NodeId, Tick, at_least};
 use crate::equations::Decay;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// Most neurons (or pooled addresses) that one module may have; beyond it a file is taken to be damaged.
@@ -120,6 +121,8 @@ pub struct NeuronParameters {
     pub leak_decay: i32,
     /// Extension key: where potentials start, leak to, and are put by reset events, if that is not `MembReset`.
     pub resting_potential: Option<i32>,
+    /// Extension key: the number of the equations ([`NeuronModel`](super::NeuronModel)) that neurons follow in place of integrate-and-fire.
+    pub model: Option<NonZeroU32>,
 }
 
 impl Default for NeuronParameters {
@@ -140,6 +143,7 @@ impl Default for NeuronParameters {
             mask_tau: 0,
             leak_decay: 0,
             resting_potential: None,
+            model: None,
         }
     }
 }
@@ -378,6 +382,9 @@ impl Module {
             ModuleKind::Softmax(full) if full.neurons.mask_tau != 0 => {
                 Err(range("mask_tau", "0, as softmax neurons act on control events already", full.neurons.mask_tau))
             }
+            ModuleKind::Softmax(full) if full.neurons.model.is_some() => {
+                Err(range("neuron_model", "0, as softmax neurons are not tested", 1))
+            }
             ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => full.check(),
             ModuleKind::Flatten(ports) => {
                 let total = ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum::<u64>();
@@ -456,6 +463,9 @@ impl NeuronParameters {
             if self.fires_minus && self.threshold_minus >= rest {
                 return Err(range("resting_potential", "more than THminus, as THminusInfo is 1", rest));
             }
+        }
+        if self.model.is_some() && self.mask_tau > 0 {
+            return Err(range("mask_tau", "0, as there is a neuron_model", self.mask_tau));
         }
         let modulo = self.reset == Reset::Modulo;
         if self.fires_plus && self.threshold_plus <= self.membrane_reset {

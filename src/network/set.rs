@@ -1,6 +1,8 @@
 //! Changing one parameter of modules by its netfile key.
 
-use super::{Fault, Module, ModuleKind, Network, NeuronParameters, Output, Reset, Tick};
+use super::{Fault, Module, ModuleKind, Network, NeuronModel, NeuronParameters, Output, Reset, Tick};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// The keys that can be set: head, state, neurons, output. Sizes and weights cannot.
 pub const SETTABLE_KEYS: &[&str] = &[
@@ -56,6 +58,38 @@ impl Network {
             }
         }
         self.modules = modules;
+        Ok(count)
+    }
+}
+
+impl Network {
+    /// Gives the neurons of every module one of whose outputs has a name that `selects` equations of their own, under this number. Returns how many modules
+    /// have neurons that can follow them.
+    ///
+    /// # Errors
+    /// [`Fault::Range`] if a module may not have them; the network is unchanged then.
+    pub fn set_model(
+        &mut self,
+        selects: impl Fn(&str) -> bool,
+        number: NonZeroU32,
+        model: Arc<NeuronModel>,
+    ) -> Result<usize, Fault> {
+        let mut modules = self.modules.clone();
+        let mut count = 0;
+        for (module, outputs) in modules.iter_mut().zip(&self.outputs) {
+            let neurons = match &mut module.kind {
+                ModuleKind::Conv(conv) => &mut conv.neurons,
+                ModuleKind::FullyConnected(full) => &mut full.neurons,
+                ModuleKind::Softmax(_) | ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => continue,
+            };
+            if outputs.iter().any(|node| selects(&self.nodes[node.index()].name)) {
+                neurons.model = Some(number);
+                module.check()?;
+                count += 1;
+            }
+        }
+        self.modules = modules;
+        Arc::make_mut(&mut self.models).insert(number, model);
         Ok(count)
     }
 }

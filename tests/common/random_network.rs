@@ -291,6 +291,7 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
                     mask_tau,
                     leak_decay,
                     resting_potential,
+                    model: None,
                 }
             },
         )

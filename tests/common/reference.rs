@@ -2,8 +2,10 @@
 
 #![allow(dead_code)]
 
+use megasim::equations::{Scratch, Sign};
 use megasim::network::*;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// An event on its way or on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ struct Neuron {
     last_spike: Option<Tick>,
     updated: Tick,
     current: i64,
+    /// Variables of a neuron of one's own; the first is `v`.
+    variables: Vec<i64>,
 }
 
 struct State {
@@ -50,10 +54,12 @@ struct State {
     winners: Vec<Option<usize>>,
     busy_until: Tick,
     accepted_starts: Vec<Tick>,
+    model: Option<Arc<NeuronModel>>,
 }
 
 impl State {
-    fn new(module: &Module) -> Self {
+    fn new(network: &Network, module: &Module) -> Self {
+        let number = module.kind.neurons().and_then(|(_, parameters, _)| parameters.model);
         let mut state = State {
             neurons: Vec::new(),
             masks: Vec::new(),
@@ -62,6 +68,7 @@ impl State {
             winners: Vec::new(),
             busy_until: module.timing.time_busy_initial,
             accepted_starts: Vec::new(),
+            model: number.map(|number| network.models()[&number].clone()),
         };
         state.reset(module, 0);
         state
@@ -69,9 +76,17 @@ impl State {
 
     fn reset(&mut self, module: &Module, s: Tick) {
         if let Some((array, parameters, _)) = module.kind.neurons() {
-            let v = i64::from(rest(parameters));
+            let variables = self.model.as_ref().map_or(Vec::new(), |model| {
+                let mut slots = model.slots(parameters);
+                model.system().start(&mut slots, &mut Scratch::default());
+                slots[..model.system().states().len()].iter().map(|lanes| lanes[0]).collect()
+            });
+            let v = variables.first().copied().unwrap_or(rest(parameters).into());
             self.neurons =
-                vec![Neuron { v, refractory_until: None, last_spike: None, updated: s, current: 0 }; array.len()];
+                vec![
+                    Neuron { v, refractory_until: None, last_spike: None, updated: s, current: 0, variables };
+                    array.len()
+                ];
         }
         if let ModuleKind::MaxPool(pool) = &module.kind {
             let port = pool.ports.first().copied().unwrap_or(PoolPort::RESET);
@@ -98,6 +113,51 @@ impl State {
             (v + ticks * i128::from(parameters.leak_minus)).min(rest)
         };
         neuron.v = leaked as i64;
+    }
+
+    /// A neuron of one's own is updated, and tested if it is not refractory.
+    fn follow(&mut self, parameters: &NeuronParameters, n: usize, input: i128, s: Tick) -> Option<Polarity> {
+        let model = self.model.clone().unwrap();
+        let (system, mut slots, mut scratch) = (model.system(), model.slots(parameters), Scratch::default());
+        let tested = !self.is_refractory(n, s);
+        let neuron = &mut self.neurons[n];
+        slots.iter_mut().zip(&neuron.variables).for_each(|(lanes, variable)| lanes[0] = *variable);
+        slots[model.input()][0] = if tested { input as i64 } else { 0 };
+        slots[model.elapsed()][0] = s - neuron.updated;
+        neuron.updated = s;
+        system.advance(&mut slots, &mut scratch);
+        let mut fires = |sign| parameters.fires_plus && system.fires(sign, &slots, &mut scratch) & 1 == 1;
+        let sign = if fires(Sign::Plus) {
+            Some(Sign::Plus)
+        } else if fires(Sign::Minus) {
+            Some(Sign::Minus)
+        } else {
+            None
+        };
+        let rested = neuron.last_spike.is_none_or(|last| s - last >= parameters.t_min);
+        let sign = sign.filter(|_| tested && rested);
+        if let Some(sign) = sign {
+            system.reset(sign, 1, &mut slots, &mut scratch);
+            neuron.last_spike = Some(s);
+            neuron.refractory_until = Some(s + parameters.refractory);
+        }
+        neuron.variables.iter_mut().zip(&slots).for_each(|(variable, lanes)| *variable = lanes[0]);
+        neuron.v = neuron.variables[0];
+        sign.map(|sign| if sign == Sign::Plus { Polarity::Positive } else { Polarity::Negative })
+    }
+
+    /// Whether a neuron would spike again at once.
+    fn is_beyond(&self, parameters: &NeuronParameters, n: usize) -> bool {
+        let neuron = &self.neurons[n];
+        let Some(model) = &self.model else {
+            let p = parameters;
+            return (p.fires_plus && neuron.v >= p.threshold_plus.into())
+                || (p.fires_minus && neuron.v <= p.threshold_minus.into());
+        };
+        let mut slots = model.slots(parameters);
+        slots.iter_mut().zip(&neuron.variables).for_each(|(lanes, variable)| lanes[0] = *variable);
+        let fires = |sign| model.system().fires(sign, &slots, &mut Scratch::default()) & 1 == 1;
+        parameters.fires_plus && (fires(Sign::Plus) || fires(Sign::Minus))
     }
 
     fn is_refractory(&self, n: usize, s: Tick) -> bool {
@@ -339,6 +399,11 @@ fn receive(
                 if state.is_refractory(n, s) {
                     continue;
                 }
+                if state.model.is_some() {
+                    let polarity = state.follow(parameters, n, event.sign() * i128::from(weight), s);
+                    out.extend(polarity.and_then(|polarity| leaving(&module.kind, n, polarity)));
+                    continue;
+                }
                 state.leak(parameters, n, s);
                 state.add(n, event.sign() * i128::from(weight));
                 if matches!(module.kind, ModuleKind::Softmax(_)) {
@@ -384,7 +449,7 @@ pub fn run_event(network: &Network, stimuli: &[Stimulus]) -> Result<Vec<EventLog
     let mut pending: Vec<Vec<(Tick, u64, Event)>> = vec![Vec::new(); nodes];
     let mut created = 0;
     let mut last_ack: Vec<Option<Tick>> = vec![None; nodes];
-    let mut states: Vec<State> = network.modules().iter().map(State::new).collect();
+    let mut states: Vec<State> = network.modules().iter().map(|module| State::new(network, module)).collect();
     for (source, stimulus) in network.sources().iter().zip(stimuli) {
         for StimulusEvent { t_pre, x, y, polarity } in stimulus.iter() {
             pending[source.index()].push((t_pre, created, Event { t_pre, x, y, polarity }));
@@ -444,7 +509,7 @@ pub fn run_event(network: &Network, stimuli: &[Stimulus]) -> Result<Vec<EventLog
 pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<Vec<EventLog>, OutsideMatrix> {
     let nodes = network.nodes().len();
     let mut logs = vec![EventLog::default(); nodes];
-    let mut states: Vec<State> = network.modules().iter().map(State::new).collect();
+    let mut states: Vec<State> = network.modules().iter().map(|module| State::new(network, module)).collect();
     let mut past: Vec<Vec<Event>> = vec![Vec::new(); nodes];
     // Events that travel: the step in which they arrive, node, event.
     let mut late: Vec<(Tick, usize, Event)> = Vec::new();
@@ -464,12 +529,10 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
         let fed = (0..nodes).any(|node| !past[node].is_empty() && read_back(node));
         let beyond = network.modules().iter().zip(&states).any(|(module, state)| {
             !matches!(module.kind, ModuleKind::Softmax(_))
-                && module.kind.neurons().is_some_and(|(_, p, _)| {
-                    state.neurons.iter().any(|neuron| {
-                        (p.fires_plus && neuron.v >= p.threshold_plus.into())
-                            || (p.fires_minus && neuron.v <= p.threshold_minus.into())
-                    })
-                })
+                && module
+                    .kind
+                    .neurons()
+                    .is_some_and(|(_, p, _)| (0..state.neurons.len()).any(|n| state.is_beyond(p, n)))
         });
         if !source_left && !fed && !beyond && late.is_empty() {
             break;
@@ -603,6 +666,11 @@ fn step(
                     state.charge(n, sum);
                     let controls = input.iter().filter(|(_, event)| event.is_control());
                     sum = controls.map(|_| state.discharge(parameters, n)).sum();
+                }
+                if state.model.is_some() {
+                    let polarity = state.follow(parameters, n, sum, s);
+                    out.extend(polarity.and_then(|polarity| leaving(kind, n, polarity)));
+                    continue;
                 }
                 if parameters.leak_decay > 0 {
                     state.leak(parameters, n, s);

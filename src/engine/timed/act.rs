@@ -93,7 +93,7 @@ pub(super) fn most_outputs(population: &Population, port: usize, event: &Stimulu
 
 /// The neurons that an event touches and whose spikes would leave.
 fn most_spikes(plan: &NeuronPopulation, port: usize, x: i32, y: i32) -> u64 {
-    if !plan.neurons.fires_plus && !plan.neurons.fires_minus {
+    if plan.model.is_none() && !plan.neurons.fires_plus && !plan.neurons.fires_minus {
         return 0;
     }
     match &plan.ports[port].synapses {

@@ -200,6 +200,11 @@ impl Machine {
                 kind => kind.neurons().is_some_and(|(_, neurons, _)| neurons.mask_tau > 0),
             };
             let decays = |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.leak_decay > 0);
+            let modelled =
+                |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.model.is_some());
+            if network.modules().iter().any(modelled) {
+                return Err(MachineFault::Barrier("neuron_model"));
+            }
             if network.modules().iter().any(decays) {
                 return Err(MachineFault::Barrier("leak_decay"));
             }

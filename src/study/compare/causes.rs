@@ -384,7 +384,7 @@ fn touched(network: &Network) -> Result<Network, Fault> {
     while network.node_named(&name).is_some() {
         name.push('_');
     }
-    let mut builder = NetworkBuilder::new();
+    let mut builder = NetworkBuilder::with_models_of(network);
     for element in network.elements() {
         match *element {
             Element::Source(source) => {
