@@ -258,6 +258,29 @@ fn every_kind_of_parameter_changes_what_it_says() {
     let averages = spikes(&["--over", "max-to-average=true,false"], "averages");
     assert_eq!(averages[0], averages[1]);
 
+    // Read-outs stop runs, and values can be currents: each as classify does it.
+    let rules = ["--over", "readout=spike_count,first_spike,membrane_potential", "--over", "encode=regular;current"];
+    spikes(&rules, "rules");
+    let data = digits("");
+    for row in table(&here.join("rules/sweep.csv")) {
+        let (rule, code) = (&row["readout"], &row["encode"]);
+        let classify = ["classify", "net", "--data", data.to_str().unwrap(), "--json", "one.json", "--force"];
+        let more = ["--readout", rule, "--encode", code];
+        program().args(classify).args(start).args(more).current_dir(here).assert().success();
+        let one = json(&here.join("one.json"));
+        for mode in ["event", "clocked"] {
+            let number = |column: &str| row[&format!("{mode}_{column}")].parse::<f64>().unwrap();
+            let close = |a: f64, b: &Value| (a - b.as_f64().unwrap()).abs() < 1e-5;
+            assert!(close(number("accuracy"), &one["accuracy"][mode]), "{rule} {code}");
+            assert!(close(number("operations"), &one["per_sample"]["synaptic_operations"][mode]), "{rule} {code}");
+        }
+    }
+    let ks = ["--readout", "k_spikes", "--k", "1", "--over", "k=1,3"];
+    let operations = spikes(&ks, "ks");
+    assert!(operations[0] < operations[1]);
+    let margins = spikes(&["--over", "confidence=1,3"], "margins");
+    assert!(margins[0] < margins[1]);
+
     // What 'convert --set' set stays where the conversion is swept.
     let (model, data) = (digits("digits_cnn.keras"), digits(""));
     let convert = ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--out", "slow"];
@@ -297,6 +320,7 @@ fn what_cannot_be_swept_is_refused() {
     on_machine("all.fifo_depth=4 ns", "expected a whole number");
     on_machine("links.0.delay=1 ns", "link");
     on_machine("dt=1", "leave out --hardware");
+    on_machine("readout=first_spike", "leave out --hardware");
     let three = ["--over", "dt=1", "--over", "seed=1", "--over", "duration=5", "--out", "out"];
     sweep(&three, here).code(1).stderr(contains("one or two parameters"));
     assert!(!here.join("out/sweep.csv").exists());

@@ -52,9 +52,19 @@ pub struct Arguments {
     results: Results,
 }
 
-/// How a class is decided.
+/// How a class is decided, and what is told of it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DecisionArguments {
+    #[command(flatten)]
+    read_out: ReadOutArguments,
+    /// How often the right class is among the first N, besides
+    #[arg(long, value_name = "N")]
+    top_k: Option<NonZeroU32>,
+}
+
+/// How a class is decided, and when a run stops.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReadOutArguments {
     /// What decides: most spikes, the first spike, the first to have --k spikes, or the highest membrane potential of an output that does not spike; where it
     /// is not given most spikes, or the potentials of a network of 'convert --output potential'
     #[arg(long, value_enum)]
@@ -65,9 +75,6 @@ pub struct DecisionArguments {
     /// Stop as soon as the first class leads the second by so much: spikes with spike_count, thresholds with membrane_potential
     #[arg(long, value_name = "MARGIN", value_parser = positive)]
     confidence: Option<f64>,
-    /// How often the right class is among the first N, besides
-    #[arg(long, value_name = "N")]
-    top_k: Option<NonZeroU32>,
 }
 
 /// How spikes decide, where runs do not stop.
@@ -132,6 +139,32 @@ impl DecisionArguments {
     pub fn top(top_k: u32) -> Self {
         Self { top_k: NonZeroU32::new(top_k).filter(|n| n.get() > 1), ..Self::default() }
     }
+}
+
+impl ReadOutArguments {
+    /// Whether anything was asked for.
+    pub fn is_given(&self) -> bool {
+        self.readout.is_some() || self.k.is_some() || self.confidence.is_some()
+    }
+
+    /// The same with another value for `readout`, `k` or `confidence`.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn with(&self, key: &str, value: &str) -> std::result::Result<Self, String> {
+        let mut changed = self.clone();
+        match key {
+            "readout" => changed.readout = Some(ReadOutArgument::from_str(value, true)?),
+            "k" => changed.k = Some(value.parse().map_err(|_| "expected a whole number above 0".to_string())?),
+            _ => changed.confidence = Some(positive(value)?),
+        }
+        Ok(changed)
+    }
+
+    /// What was asked for, for the record of a run.
+    pub fn parameters(&self) -> Value {
+        json!({ "readout": self.readout.map(|it| it.to_string()), "k": self.k, "confidence": self.confidence })
+    }
 
     /// What decides on an output of some form: what was asked for, or what suits it.
     ///
@@ -149,7 +182,10 @@ impl DecisionArguments {
     }
 
     /// The rule; margins of potentials in parts of this threshold.
-    fn rule(&self, form: OutputForm, threshold: i32) -> Result<ReadOut> {
+    ///
+    /// # Errors
+    /// Where spikes are asked of an output that has none.
+    pub fn rule(&self, form: OutputForm, threshold: i32) -> Result<ReadOut> {
         let k = self.k.unwrap_or(NonZeroU32::MIN);
         Ok(match self.readout(form)? {
             ReadOutArgument::SpikeCount => {
@@ -167,7 +203,10 @@ impl DecisionArguments {
     }
 
     /// Refuses what does not go together.
-    fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// What that is.
+    pub fn check(&self) -> Result<()> {
         if self.k.is_some() && self.readout != Some(ReadOutArgument::KSpikes) {
             miette::bail!("--k goes with --readout k_spikes");
         }
@@ -227,7 +266,7 @@ pub struct Figures {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
-    arguments.decision.check()?;
+    arguments.decision.read_out.check()?;
     if let Some(path) = &arguments.report {
         Page::check(path, results.replace()).map_err(report)?;
     }
@@ -270,8 +309,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["samples"] = json!(figures.labels.len());
     parameters["dt"] = json!(settings.clocked);
     parameters["readout"] = json!(figures.readout.to_string());
-    parameters["k"] = json!(decision.k);
-    parameters["confidence"] = json!(decision.confidence);
+    parameters["k"] = json!(decision.read_out.k);
+    parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
     results.write(&figures.json(), &inputs, Some(presentation.seed), parameters)
 }
@@ -292,7 +331,7 @@ impl Ready {
     fn open(netdir: &Path, data: &Path, settings: &Settings) -> Result<Self> {
         let mut subject = Subject::open(netdir)?;
         let form = subject.manifest.output.form;
-        let read_out = settings.decision.rule(form, subject.output_threshold())?;
+        let read_out = settings.decision.read_out.rule(form, subject.output_threshold())?;
         if matches!(read_out, ReadOut::MembranePotential { .. }) {
             subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
         }
@@ -319,7 +358,7 @@ impl Ready {
             clocked: settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?,
             clock: settings.clock,
             read_out: self.read_out,
-            readout: settings.decision.readout(self.subject.manifest.output.form)?,
+            readout: settings.decision.read_out.readout(self.subject.manifest.output.form)?,
             top_k: settings.decision.top_k.map(|n| n.get() as usize),
             skip: settings.skip,
             labels: labels.clone(),

@@ -190,14 +190,24 @@ fn write_traces(arguments: &Arguments, question: &Question<'_>) -> Result<()> {
     let network = question.network;
     for path in &arguments.trace {
         let is_csv = path.extension().is_some_and(|extension| extension == "csv");
+        let mut end = None;
         let write = |file: &mut dyn std::io::Write| {
             if is_csv {
                 hardware::write_log(network, &passages, &run, file)
             } else {
-                hardware::write_trace(network, &passages, &run, question.hardware.tick, file)
+                end = hardware::write_trace(network, &passages, &run, question.hardware.tick, file)?;
+                Ok(())
             }
         };
         whole::write_file(path, arguments.results.replace(), write).map_err(report)?;
+        if let Some(end) = end {
+            eprintln!(
+                "warning: {}: holds the first {} of {} events, up to tick {end}, which is what viewers open; --trace FILE.csv holds all",
+                path.display(),
+                hardware::MOST_EVENTS,
+                passages.len()
+            );
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod modes;
 mod parameters;
 mod work;
 
+use super::classify::ReadOutArguments;
 use super::diagnostic::{self, report};
 use super::presentation::Presentation;
 use super::subject::{self, Given};
@@ -59,6 +60,8 @@ pub struct Arguments {
     /// Ticks of a clocked step
     #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..), conflicts_with = "hardware")]
     dt: Tick,
+    #[command(flatten)]
+    read_out: ReadOutArguments,
     /// Write a page of pictures to this file, and their numbers to a directory beside it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -102,9 +105,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         (subject::Opened::Converted(converted), hardware) => {
             let subject::Converted { subject, trial, inputs } = *converted;
-            if subject.deciding_spikes().is_none() {
+            if subject.deciding_spikes().is_none() && hardware.is_some() {
                 bail!(
-                    "{}: expected an output that spikes, found one that gathers potentials ('convert --output potential'), which classify reads",
+                    "{}: expected an output that spikes, found one that gathers potentials ('convert --output potential'), which no machine reports",
                     given.subject.display()
                 );
             }
@@ -133,8 +136,10 @@ impl Arguments {
                 (Parameter::Hardware(_) | Parameter::Pace, None) => {
                     bail!("--over {name}: expected --hardware FILE|NAME with the machine, found none")
                 }
-                (Parameter::Dt | Parameter::TieOrder, Some(_)) => {
-                    bail!("--over {name}: clocked steps and orders of ties are not the machine's; leave out --hardware")
+                (Parameter::Dt | Parameter::TieOrder | Parameter::ReadOut(_), Some(_)) => {
+                    bail!(
+                        "--over {name}: clocked steps, orders of ties and read-outs are not the machine's; leave out --hardware"
+                    )
                 }
                 (
                     Parameter::Duration
@@ -150,6 +155,9 @@ impl Arguments {
                 }
                 _ => {}
             }
+        }
+        if self.read_out.is_given() && self.hardware.is_some() {
+            bail!("--readout: on a machine most spikes decide; leave it out, or --hardware");
         }
         if self.tick.is_some() && !self.given.is_schematic() {
             bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
@@ -174,7 +182,10 @@ impl Arguments {
                 settings["pace"] = json!(self.pace.unwrap_or_default().to_string());
                 settings["tick"] = json!(self.tick.map(|tick| tick.to_string()));
             }
-            None => settings["dt"] = json!(self.dt),
+            None => {
+                settings["dt"] = json!(self.dt);
+                settings["read_out"] = self.read_out.parameters();
+            }
         }
         settings
     }
@@ -183,7 +194,8 @@ impl Arguments {
 /// All points, the last parameter fastest.
 fn points(arguments: &Arguments, hardware: Option<&Hardware>) -> Result<Vec<Planned>> {
     let Arguments { presentation, dt, over, .. } = arguments;
-    let mut points = vec![Planned { values: Vec::new(), conditions: Conditions::new(presentation, *dt) }];
+    let start = Conditions { read_out: arguments.read_out.clone(), ..Conditions::new(presentation, *dt) };
+    let mut points = vec![Planned { values: Vec::new(), conditions: start }];
     // A parameter of the code is one of the code that the point has.
     let mut order: Vec<usize> = (0..over.len()).collect();
     order.sort_by_key(|&k| matches!(over[k].parameter, Parameter::OfCode(_)));

@@ -21,7 +21,7 @@ pub use layers::{ModuleLayer, module_name};
 pub use log::{LogError, LogLine, parse_log, write_log};
 pub use quantity::{Duration, Quantity, energy, power};
 pub use resolve::{Energies, Origin, Resolved, Row, Value};
-pub use trace::write_trace;
+pub use trace::{MOST_EVENTS, write_trace};
 
 use error::Source;
 use file::{BarrierRule, LinkRule, MeshRule, Rule};

@@ -13,7 +13,10 @@ use std::io::{self, Write};
 const MODULES: u32 = 1;
 const NODES: u32 = 2;
 
-/// Writes a trace. Times are microseconds, where somebody said how long a tick is; else a tick shows as one microsecond.
+/// Events that a trace holds, at most: what viewers open without trouble; some 200 MB.
+pub const MOST_EVENTS: usize = 1_000_000;
+
+/// Writes a trace of the first [`MOST_EVENTS`] events that modules start; says where it ends, if that is before the run does. Times are microseconds, where somebody said how long a tick is; else a tick shows as one microsecond.
 ///
 /// # Errors
 /// If the output cannot be written.
@@ -23,7 +26,9 @@ pub fn write_trace(
     run: &TimedRecord,
     tick: Option<Duration>,
     out: &mut dyn Write,
-) -> io::Result<()> {
+) -> io::Result<Option<Tick>> {
+    let end = passages.get(MOST_EVENTS).map(|passage| passage.started);
+    let passages = &passages[..passages.len().min(MOST_EVENTS)];
     let scale = tick.map_or(1.0, |tick| tick.seconds() * 1e6);
     let us = |ticks: Tick| ticks as f64 * scale;
     write!(out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
@@ -88,7 +93,7 @@ pub fn write_trace(
     let unread: Vec<usize> = unread(network, run).map(|(node, _)| node).collect();
     for (node, log) in run.record.nodes.iter().enumerate() {
         let Some(log) = log else { continue };
-        for k in 0..log.len() {
+        for k in (0..log.len()).filter(|&k| end.is_none_or(|end| log.t_rqst[k] < end)) {
             put(json!({
                 "ph": "X",
                 "pid": NODES,
@@ -100,5 +105,6 @@ pub fn write_trace(
             }))?;
         }
     }
-    writeln!(out, "\n]}}")
+    writeln!(out, "\n]}}")?;
+    Ok(end)
 }

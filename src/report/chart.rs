@@ -209,7 +209,10 @@ pub fn lines(of: &Axes, lines: &[Line]) -> Result<Picture, Error> {
             plot(axes(area, of, (low..high).log_scale(), y)?, lines)
         } else {
             let (low, high) = xs().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
-            let x = if low < high { low..high } else { range(xs(), false) };
+            // Marks and bars of the first and last point are not cut off.
+            let marked = lines.iter().any(|line| !line.bounds.is_empty());
+            let gap = if marked { 0.02 * (high - low) } else { 0.0 };
+            let x = if low < high { low - gap..high + gap } else { range(xs(), false) };
             plot(axes(area, of, x, y)?, lines)
         }
     })?;

@@ -1,7 +1,7 @@
 //! The page of a network on a machine: latencies, queues, utilisation, waiting, energy.
 
 use super::chart::{self, Axes, Bars, Extent, Line, Panel};
-use super::picture::number;
+use super::picture::{brief, number};
 use super::{Error, Page, Picture, Section, Table};
 use crate::engine::timed::{CoursePoint, Direction, Distribution, Mesh};
 use crate::hardware::{Duration, ModuleLayer};
@@ -167,7 +167,7 @@ fn latency(of: &Shown) -> Result<Section, Error> {
         .collect();
     let largest = spreads.iter().map(|(_, spread)| spread.max).fold(0.0, f64::max);
     let unit = Unit::of_ticks(largest, of.tick);
-    let value = |ticks: f64| number(ticks * unit.factor);
+    let value = |ticks: f64| brief(ticks * unit.factor);
     let columns = ["mean", "from", "to", "median", "95 %", "max"].map(|name| format!("{name} ({})", unit.name));
     let mut table = Table::new(&["to the", "samples"]);
     table.columns.extend(columns);
@@ -398,6 +398,9 @@ fn links(of: &Shown) -> Result<Section, Error> {
         }
     }
     table.rows.truncate(MOST_LINKS);
+    for cell in table.rows.iter_mut().flat_map(|row| &mut row[2..]) {
+        *cell = cell.parse().map_or_else(|_| cell.clone(), brief);
+    }
     section.tables.push(table);
     Ok(section)
 }
@@ -428,7 +431,7 @@ fn handshakes(of: &Shown) -> Result<Section, Error> {
 
 fn bottleneck(of: &Shown) -> Section {
     let mut table = Table::new(&["what relieves it", "time of a sample (% of the time now)"]);
-    table.rows = of.reliefs.iter().map(|it| vec![it.change.clone(), number(100.0 * it.time)]).collect();
+    table.rows = of.reliefs.iter().map(|it| vec![it.change.clone(), brief(100.0 * it.time)]).collect();
     let tables = if table.rows.is_empty() { Vec::new() } else { vec![table] };
     Section { title: "Bottleneck".into(), text: of.bottleneck.clone(), tables, ..Section::default() }
 }
@@ -456,7 +459,7 @@ fn energy(of: &Shown) -> Result<Section, Error> {
     let mut section = Section { title: "Energy".into(), ..Section::default() };
     if of.bill.total() > 0.0 {
         let mut table = Table::new(&["", &y]);
-        let line = |name: &str, joules: f64| vec![name.to_string(), number(joules / n * unit.factor)];
+        let line = |name: &str, joules: f64| vec![name.to_string(), brief(joules / n * unit.factor)];
         table.rows = accounts.iter().map(|(name, account)| line(name, account.total())).collect();
         if of.bill.static_energy > 0.0 {
             table.rows.push(line("static power", of.bill.static_energy));

@@ -74,6 +74,11 @@ pub fn number(value: f64) -> String {
     format!("{value:e}")
 }
 
+/// A number for a table: four digits.
+pub fn brief(value: f64) -> String {
+    number(format!("{value:.3e}").parse().unwrap_or(value))
+}
+
 /// A number for an axis: short.
 pub fn short(value: f64) -> String {
     let size = value.abs();
@@ -101,6 +106,7 @@ mod tests {
         assert_eq!(number(0.25), "0.25");
         assert_eq!(number(100.0), "100");
         assert_eq!(number(-1.0 / 3.0), "-0.333333");
+        assert_eq!((brief(29.294_3), brief(0.000_947_548)), ("29.29".into(), "0.0009475".into()));
         assert_eq!(short(12_000.0), "12 k");
         assert_eq!(short(1_500_000.0), "1.5 M");
         assert_eq!(short(0.1 + 0.2), "0.3");

@@ -2,7 +2,7 @@
 
 use super::chart::{self, Axes, Line};
 use super::latency::Unit;
-use super::picture::number;
+use super::picture::brief;
 use super::{Error, Picture, Section, Table};
 use crate::hardware::Quantity;
 use crate::study::latency::Spread;
@@ -225,9 +225,9 @@ fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
         .map(|Point { values, figures: it }| {
             let mut row = values.clone();
             row.extend([it.accuracy.map_or("-".into(), |it| two(it.share)), two(it.as_ideal)]);
-            let cell = |spread: Option<&Spread>| spread.map_or("-".into(), |it| number(it.mean * time.factor));
+            let cell = |spread: Option<&Spread>| spread.map_or("-".into(), |it| brief(it.mean * time.factor));
             row.extend(it.latencies().map(|(_, spread)| cell(spread)));
-            row.extend([number(it.samples_per_second), number(it.energy * joules.factor)]);
+            row.extend([brief(it.samples_per_second), brief(it.energy * joules.factor)]);
             row.extend(match &it.busiest {
                 Some(it) => [it.name.clone(), two(it.utilisation), it.cause.clone()],
                 None => [const { "-" }; 3].map(String::from),

@@ -1,14 +1,22 @@
 //! Points in event mode and clocked mode.
 
-use super::parameters::{Conditions, Conversion, Parameter};
+use super::parameters::{Conditions, Conversion, Parameter, Ties};
 use super::work::{Origin, Prepared, Study};
 use crate::cli::diagnostic::report;
 use crate::cli::interrupt;
 use crate::cli::subject::Trial;
 use crate::cli::tables::{boxed, fixed, percent, percents};
+use megasim::network::{Driver, Network, NodeId};
+use megasim::readout::{self, ReadOut};
 use megasim::report::{Section, sweep as pages};
 use megasim::study::sweep::{self, Figures, Sweep};
 use miette::{Result, bail};
+
+/// `THplus` of the output, in scaled integers.
+fn threshold(network: &Network, output: NodeId) -> i32 {
+    let Driver::Module(module) = network.nodes()[output.index()].driver else { return 1 };
+    network.modules()[module.index()].kind.neurons().map_or(1, |(_, neurons, _)| neurons.threshold_plus)
+}
 
 /// Both modes at each point.
 pub struct Modes<'a> {
@@ -42,25 +50,32 @@ impl Study for Modes<'_> {
         found: &(dyn Fn(usize, Figures) -> Result<()> + Sync),
         done: &(dyn Fn() + Sync),
     ) -> Result<()> {
-        let Conditions { presentation, dt, tie_order, settings, .. } = points[0];
+        let Conditions { presentation, dt, tie_order, settings, read_out, .. } = points[0];
         let mut network = prepared.network.clone();
         settings.iter().try_for_each(|setting| setting.apply(&mut network))?;
         let code = presentation.code()?;
-        if code.is_current() {
+        let subject = self.origin.subject;
+        read_out.check()?;
+        let read_out = read_out.rule(subject.manifest.output.form, threshold(&network, prepared.output))?;
+        if *tie_order != Ties::Netlist && (read_out != ReadOut::default() || code.is_current()) {
             bail!(
-                "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"
+                "--over tie-order: expected most spikes at the end to decide and a code that makes spikes, found others"
             );
+        }
+        if matches!(read_out, ReadOut::MembranePotential { .. }) {
+            network = readout::accumulating(network, prepared.output).map_err(report)?;
         }
         let durations: Vec<u32> = points.iter().map(|conditions| conditions.presentation.duration).collect();
         let setup = sweep::Setup {
             network: &network,
             layout: &prepared.layout,
             output: prepared.output,
-            classes: self.origin.subject.manifest.output.classes,
+            classes: subject.manifest.output.classes,
             code: code.as_ref(),
             ticks_per_ms: presentation.ticks_per_ms,
             dt: *dt,
             tie_order: tie_order.of(presentation.seed),
+            read_out,
         };
         let samples = sweep::Samples {
             values: self.trial.samples.x.view(),

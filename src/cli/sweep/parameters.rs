@@ -2,6 +2,7 @@
 
 use super::conversion;
 pub use super::conversion::Conversion;
+use crate::cli::classify::ReadOutArguments;
 use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
 use megasim::encode::registry::Choice;
@@ -35,6 +36,8 @@ pub enum Parameter {
     Seed,
     Dt,
     TieOrder,
+    /// `readout`, `k` or `confidence`.
+    ReadOut(&'static str),
     /// How fast the input comes to a machine.
     Pace,
     /// A parameter of the conversion, by its number in the table.
@@ -45,7 +48,7 @@ pub enum Parameter {
     Hardware(Vec<String>),
 }
 
-const PARAMETERS: [(&str, Parameter); 8] = [
+const PARAMETERS: [(&str, Parameter); 11] = [
     ("duration", Parameter::Duration),
     ("ticks-per-ms", Parameter::TicksPerMs),
     ("input-rate", Parameter::InputRate),
@@ -53,6 +56,9 @@ const PARAMETERS: [(&str, Parameter); 8] = [
     ("seed", Parameter::Seed),
     ("dt", Parameter::Dt),
     ("tie-order", Parameter::TieOrder),
+    ("readout", Parameter::ReadOut("readout")),
+    ("k", Parameter::ReadOut("k")),
+    ("confidence", Parameter::ReadOut("confidence")),
     ("pace", Parameter::Pace),
 ];
 
@@ -121,12 +127,17 @@ impl Over {
             | Parameter::Dt
             | Parameter::Setting
             | Parameter::Pace
+            | Parameter::ReadOut("k")
             | Parameter::Hardware(_) => true,
             Parameter::Conversion(at) => {
                 ["weight-bits", "delay-to-arrive", "mask-tau"].contains(&conversion::PARAMETERS[*at].0)
             }
             // A code's own check says what it takes.
-            Parameter::InputRate | Parameter::Encode | Parameter::OfCode(_) | Parameter::TieOrder => false,
+            Parameter::InputRate
+            | Parameter::Encode
+            | Parameter::OfCode(_)
+            | Parameter::TieOrder
+            | Parameter::ReadOut(_) => false,
         };
         // A list of codes has commas between their parameters too.
         let values = match self.parameter {
@@ -182,6 +193,8 @@ pub struct Conditions {
     pub dt: Tick,
     /// Which event of a tick comes first, in event mode.
     pub tie_order: Ties,
+    /// How a class is decided.
+    pub read_out: ReadOutArguments,
     /// How fast the input comes, where that is swept.
     pub pace: Option<Pace>,
     /// What is changed of the conversion.
@@ -199,6 +212,7 @@ impl Conditions {
             presentation: presentation.clone(),
             dt,
             tie_order: Ties::default(),
+            read_out: ReadOutArguments::default(),
             pace: None,
             conversion: Conversion::default(),
             settings: Vec::new(),
@@ -238,6 +252,10 @@ impl Conditions {
                     _ => return Err(fault("netlist, reversed, seeded or split")),
                 };
             }
+            Parameter::ReadOut(key) => {
+                let expected = |expected: String| format!("{}: {expected}, found `{value}`", over.name);
+                changed.read_out = changed.read_out.with(key, value).map_err(expected)?;
+            }
             Parameter::Pace => {
                 let times = value.parse::<NonZeroU32>().ok().map(Pace::Times);
                 changed.pace = Some(times.map_or_else(|| value.parse(), Ok)?);
@@ -272,6 +290,9 @@ mod tests {
             "reset=zero,subtract",
             "tie-order=netlist,split",
             "pace=real,x10,100",
+            "readout=first_spike,spike_count",
+            "k=1..5:5",
+            "confidence=1,2.5",
             "all.delay_to_process=1 ns..1 us:4",
             "layer.\"05*\".fifo_depth=log:1..64:7",
             "links.0.delay=1 us",

@@ -28,11 +28,12 @@ pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
         let mut chart = ChartBuilder::on(area)
             .margin(12)
             .margin_right(24)
-            .x_label_area_size(48)
+            .x_label_area_size(60)
             .y_label_area_size(76)
             .build_cartesian_2d(0.0..n as f64, y.clone())?;
         // Names of groups where there is room, else every so many.
-        let longest = bars.groups.iter().map(String::len).max().unwrap_or(1);
+        let labels: Vec<[String; 2]> = bars.groups.iter().map(|name| two_lines(name)).collect();
+        let longest = labels.iter().flatten().map(String::len).max().unwrap_or(1);
         let room = ((WIDTH as usize - 110) / n.max(1) / 8).max(1);
         let every = (longest + 1).div_ceil(room).max(1);
         chart
@@ -61,10 +62,12 @@ pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
             }))?;
         }
         let style = (FONT, 14).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
-        for (group, name) in bars.groups.iter().enumerate().step_by(every) {
+        for (group, lines) in labels.iter().enumerate().step_by(every) {
             // The legend above moves the chart, but not what stands below it.
             let (x, _) = chart.backend_coord(&(group as f64 + 0.5, y.start));
-            area.draw_text(name, &style, (x, area.dim_in_pixel().1 as i32 - 54))?;
+            for (line, dy) in lines.iter().zip([66, 50]).filter(|(line, _)| !line.is_empty()) {
+                area.draw_text(line, &style, (x, area.dim_in_pixel().1 as i32 - dy))?;
+            }
         }
         Ok(())
     })?;
@@ -75,6 +78,15 @@ pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
         table.rows.push(std::iter::once(name.clone()).chain(values).collect());
     }
     Ok(Picture { file: of.file.into(), title: of.title.into(), caption: String::new(), width: WIDTH, svg, table })
+}
+
+/// A name of a group as it fits under its bars: a layer's size, which follows the first `_`, on a line of its own.
+fn two_lines(name: &str) -> [String; 2] {
+    let name = name.replace("AveragePooling", "AvgPool").replace("MaxPooling", "MaxPool");
+    match name.split_once('_') {
+        Some((kind, size)) if name.len() > 8 => [kind.into(), size.into()],
+        _ => [name, String::new()],
+    }
 }
 
 /// Points that are still drawn one by one.

@@ -4,7 +4,8 @@ use super::Measured;
 use crate::encode::{Clock, Code, Layout};
 use crate::engine::{self, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use crate::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
-use crate::readout;
+use crate::readout::{self, ReadOut};
+use crate::study::classification::{self, classify};
 use crate::study::compare::Accuracy;
 use crate::study::layers::FanOut;
 use ndarray::ArrayView2;
@@ -28,8 +29,10 @@ pub struct Setup<'a> {
     pub ticks_per_ms: u32,
     /// Ticks of a clocked step.
     pub dt: Tick,
-    /// Which event of a tick comes first, in event mode.
+    /// Which event of a tick comes first, in event mode; another than the rule's goes with most spikes at the end and codes that make spikes.
     pub tie_order: TieOrder,
+    /// How a class is decided, and when a run stops.
+    pub read_out: ReadOut,
 }
 
 /// Samples with what is known of them.
@@ -85,6 +88,9 @@ pub enum Error {
         /// What happened.
         source: engine::Error,
     },
+    /// Samples could not be classified.
+    #[error(transparent)]
+    Classification(#[from] classification::Error),
     /// A sample of another size.
     #[error("expected {expected} numbers a sample, as the network has inputs, found {found}")]
     Shape {
@@ -120,6 +126,9 @@ pub fn measure(
     let (expected, found) = (setup.layout.numbers(), samples.values.ncols());
     if expected != found {
         return Err(Error::Shape { expected, found });
+    }
+    if setup.read_out != ReadOut::default() || setup.code.is_current() {
+        return one_by_one(setup, samples, durations, done, stop);
     }
     let longest = durations.iter().copied().max().unwrap_or(0);
     let clock = |duration: u32| Clock { duration, ticks_per_ms: setup.ticks_per_ms };
@@ -174,6 +183,44 @@ pub fn measure(
         }
     }
     Ok(Some((0..durations.len()).map(|k| figures(samples, by_sample.iter().map(|of| of[k]))).collect()))
+}
+
+/// Each duration by itself, as [`classify`] shows samples: runs that stop early, potentials that decide, values as currents.
+fn one_by_one(
+    setup: &Setup,
+    samples: &Samples,
+    durations: &[u32],
+    done: impl Fn() + Sync,
+    stop: impl Fn() -> bool + Sync,
+) -> Result<Option<Vec<Figures>>, Error> {
+    let Setup { network, layout, output, classes, code, ticks_per_ms, dt, read_out, .. } = *setup;
+    let mut all = Vec::with_capacity(durations.len());
+    for &duration in durations {
+        let clock = Clock { duration, ticks_per_ms };
+        let shown = classification::Setup { network, layout, output, classes, code, clock, read_out };
+        let mut sides = Vec::with_capacity(2);
+        for mode in [Mode::Event, Mode::Clocked { dt }] {
+            if stop() {
+                return Ok(None);
+            }
+            let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
+            let one = || {
+                if is_last {
+                    done()
+                }
+            };
+            sides.push(classify(&shown, samples.values, samples.first, mode, one)?);
+        }
+        let outcome = |of: &classification::Outcome| Outcome {
+            decision: of.decision.class(),
+            spikes: of.spikes,
+            operations: of.synaptic_operations,
+        };
+        let pairs: Vec<[Outcome; 2]> =
+            sides[0].iter().zip(&sides[1]).map(|(event, clocked)| [outcome(event), outcome(clocked)]).collect();
+        all.push(figures(samples, pairs.into_iter()));
+    }
+    Ok(Some(all))
 }
 
 /// Whether stimuli are what others are before a tick.
