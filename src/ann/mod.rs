@@ -3,5 +3,6 @@
 pub mod forward;
 pub mod graph;
 pub mod import;
+mod operation;
 pub mod score;
 mod shape;

@@ -1,6 +1,6 @@
 //! Output shapes: the one place that knows what each operation takes and what it puts out.
 
-use super::graph::{Activation, MAX_LAYER_SIZE, Operation, Padding, Shape};
+use super::operation::{Activation, MAX_LAYER_SIZE, Operation, Padding, Shape};
 
 /// Output shape of an operation over inputs of these shapes. `wanted` is the layer's own word where the operation leaves
 /// a choice (input, reshape, transposed convolution, global pooling); elsewhere it is not looked at.

@@ -2,9 +2,9 @@
 
 mod page;
 
-use super::convert::positive;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
+use super::numbers::positive;
 use super::presentation::Presentation;
 use super::results::Results;
 use super::subject::{Subject, Trial};

@@ -6,6 +6,7 @@ pub use settings::Neurons;
 mod stages;
 
 use super::diagnostic::{self, report};
+use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::run::Setting;
 use super::subject::{largest, warn_of_largest, warn_of_values};
 use super::{features, print, progress, provenance};
@@ -54,7 +55,7 @@ pub struct Arguments {
     #[arg(long, value_name = "P", default_value_t = normalize::DEFAULT_PERCENTILE, value_parser = percentile)]
     percentile: f64,
     /// How much lower the percentile is for each layer further on
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = step)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = percentile_step)]
     percentile_step: f64,
     /// Take the scales of an earlier conversion of the same model (--save-scales)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["percentile", "percentile_step", "weighting"])]
@@ -215,34 +216,8 @@ enum ResetArgument {
     Modulo,
 }
 
-fn step(text: &str) -> Result<f64, String> {
-    number(text, "a number from 0 to 10", |value| (0.0..=10.0).contains(&value))
-}
-
 fn precision(text: &str) -> Result<Precision, String> {
     if text == "full" { Ok(Precision::Full) } else { text.parse() }
-}
-
-/// A number above 0.
-pub fn positive(text: &str) -> Result<f64, String> {
-    number(text, "a number above 0", |value| value > 0.0)
-}
-
-fn percentile(text: &str) -> Result<f64, String> {
-    number(text, "a number above 0, at most 100", |value| value > 0.0 && value <= 100.0)
-}
-
-fn part(text: &str) -> Result<f64, String> {
-    number(text, "a number from 0, below 1", |value| (0.0..1.0).contains(&value))
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    number(text, "a number from 0 on", |value| value >= 0.0)
-}
-
-fn number(text: &str, expected: &str, is_fine: impl Fn(f64) -> bool) -> Result<f64, String> {
-    let value: Option<f64> = text.parse().ok();
-    value.filter(|value| value.is_finite() && is_fine(*value)).ok_or_else(|| format!("expected {expected}"))
 }
 
 /// Converts, writes and prints.

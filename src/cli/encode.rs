@@ -1,9 +1,10 @@
 //! `megasim encode`: samples become stimulus files.
 
 use super::diagnostic::{self, report};
-use super::presentation::{code_help, count};
+use super::numbers::{count, positive};
+use super::presentation::code_help;
 use super::subject::Subject;
-use super::{convert::positive, print, provenance};
+use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use megasim::dataset::recording::{Recording, Selection, Signs};
 use megasim::dataset::{Dataset, Format};

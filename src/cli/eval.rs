@@ -1,7 +1,7 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
 use super::diagnostic::report;
-use super::presentation::count;
+use super::numbers::count;
 use super::results::Results;
 use super::tables::{boxed, percent};
 use super::{features, print};

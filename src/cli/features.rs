@@ -1,7 +1,8 @@
 //! `megasim features`: what the last layer of a trained single-spike network fires, and how well that tells classes.
 
 use super::diagnostic::report;
-use super::presentation::{Threads, count};
+use super::numbers::count;
+use super::presentation::Threads;
 use super::stimuli::stimuli;
 use super::{print, provenance};
 use clap::{Args, ValueEnum};

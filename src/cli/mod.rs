@@ -17,6 +17,7 @@ mod history;
 mod inspect;
 mod interrupt;
 mod latency;
+mod numbers;
 mod presentation;
 mod report;
 mod results;

@@ -1,7 +1,7 @@
 //! How samples are shown, and by how many threads: the options that `classify` and all studies share.
 
-use super::convert::positive;
 use super::diagnostic;
+use super::numbers::{count, positive};
 use clap::{Args, FromArgMatches};
 use megasim::encode::registry::{self, Choice, Common};
 use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS};
@@ -62,11 +62,6 @@ pub fn code_help() -> String {
 {}",
         registry::help()
     )
-}
-
-/// A count as long as a slice can be.
-pub fn count(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 /// What is taken where nothing is given.

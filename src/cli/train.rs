@@ -2,7 +2,8 @@
 
 use super::diagnostic::report;
 use super::features::feature_sets;
-use super::presentation::{Threads, count};
+use super::numbers::count;
+use super::presentation::Threads;
 use super::stimuli::stimuli;
 use super::{print, provenance};
 use clap::{Args, ValueEnum};

@@ -5,6 +5,7 @@
 
 mod call;
 mod constants;
+mod folding;
 mod operators;
 mod proto;
 mod shapes;
@@ -251,7 +252,7 @@ impl Walk<'_> {
             })
             .collect();
         let all_known = inputs.iter().zip(&constants).all(|(input, constant)| input.is_none() || constant.is_some());
-        if all_known && let Some(constant) = constants::fold(&mut call, &constants)? {
+        if all_known && let Some(constant) = folding::fold(&mut call, &constants)? {
             call.finish()?;
             return Ok((Value::Constant(constant), None));
         }

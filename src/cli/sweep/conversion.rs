@@ -1,5 +1,6 @@
 //! What a point changes of the conversion.
 
+use crate::cli::numbers::{not_negative, part, percentile, percentile_step, positive};
 use megasim::convert::model_based::Schedule;
 use megasim::convert::{Options, Precision, Weighting};
 use megasim::network::Reset;
@@ -28,17 +29,11 @@ type Make = fn(&str) -> Result<Change, String>;
 
 /// The parameters by name.
 pub const PARAMETERS: [(&str, Make); 14] = [
-    ("percentile", |text| {
-        real(text, "a number above 0, at most 100", |n| n > 0.0 && n <= 100.0).map(Change::Percentile)
-    }),
-    ("percentile-step", |text| {
-        real(text, "a number from 0 to 10", |n| (0.0..=10.0).contains(&n)).map(Change::PercentileStep)
-    }),
+    ("percentile", |text| percentile(text).map(Change::Percentile)),
+    ("percentile-step", |text| percentile_step(text).map(Change::PercentileStep)),
     ("scaling-factor", |text| positive(text).map(Change::ScalingFactor)),
     ("v-thresh", |text| positive(text).map(Change::Threshold)),
-    ("initial-potential", |text| {
-        real(text, "a number from 0, below 1", |n| (0.0..1.0).contains(&n)).map(Change::InitialPotential)
-    }),
+    ("initial-potential", |text| part(text).map(Change::InitialPotential)),
     ("weight-bits", |text| match text {
         "full" => Ok(Change::WeightBits(Precision::Full)),
         _ => text.parse().map(Change::WeightBits),
@@ -62,19 +57,6 @@ pub const PARAMETERS: [(&str, Make); 14] = [
     ("mask-tau", |text| whole(text, i64::from(i32::MAX)).map(|ms| Change::MaskTau(ms as i32))),
     ("max-to-average", |text| text.parse().map(Change::MaxToAverage).map_err(|_| "expected true or false".to_string())),
 ];
-
-fn real(text: &str, expected: &str, is_fine: fn(f64) -> bool) -> Result<f64, String> {
-    let number: Option<f64> = text.parse().ok();
-    number.filter(|n| n.is_finite() && is_fine(*n)).ok_or_else(|| format!("expected {expected}"))
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    real(text, "a number above 0", |n| n > 0.0)
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    real(text, "a number from 0 on", |n| n >= 0.0)
-}
 
 fn whole(text: &str, most: i64) -> Result<i64, String> {
     let number: Option<i64> = text.parse().ok();

@@ -2,7 +2,8 @@
 
 use super::super::Problem;
 use super::call::Call;
-use super::constants::{Constant, axis_of};
+use super::constants::Constant;
+use super::folding::axis_of;
 use super::tensor::{Network, Place, Tensor};
 use crate::ann::graph::{Activation, Fault, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix1, Ix2};

@@ -1,7 +1,8 @@
 //! Operators that move values and leave them as they are: flatten, reshape, transpose, pad, resize.
 
 use super::super::Problem;
-use super::constants::{Constant, axis_of, new_shape, resolve_shape};
+use super::constants::Constant;
+use super::folding::{axis_of, new_shape, resolve_shape};
 use super::operators::Translation;
 use super::tensor::Tensor;
 use crate::ann::graph::{Operation, Padding};

@@ -2,7 +2,7 @@
 
 use super::super::{Problem, widen_to_ceil};
 use super::call::Call;
-use super::constants::axis_of;
+use super::folding::axis_of;
 use super::operators::Translation;
 use super::tensor::{Place, Tensor};
 use crate::ann::graph::{Operation, Padding, Pooling, Shape};
