@@ -3,10 +3,11 @@
 //! A run of events of one node at one tick costs one queue operation and goes through each receiver as a whole, where nothing
 //! can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go one by one.
 
-use super::neurons::{Neurons, Outside, Spike, Spikes, Work};
+use super::neurons::{Neurons, Spike, Spikes, Work};
 use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Reader};
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
+use super::synapses::Outside;
 use super::{Cells, Error, Limits, PopulationState, Progress, address, kernels, kernels::Hit, kernels::Sign};
 use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 

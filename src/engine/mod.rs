@@ -17,13 +17,14 @@ mod plan;
 mod queue;
 mod record;
 mod synapses;
+mod tie_order;
 mod tied;
 pub mod timed;
 mod timing;
 
 pub use plan::{Options, Plan};
 pub use record::{Probes, Record, Summary};
-pub use tied::TieOrder;
+pub use tie_order::TieOrder;
 
 use crate::network::{EventLog, ModuleId, NodeId, Stimulus, Tick};
 use clocked::{ClockedRun, ClockedState};

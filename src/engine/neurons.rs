@@ -6,7 +6,7 @@ mod modelled;
 
 use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
-use super::synapses::{Port, Stretch, Synapses, Weights, extremes};
+use super::synapses::{Outside, Port, Stretch, Synapses, Weights, extremes};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 use clocked::Sums;
 
@@ -29,13 +29,6 @@ pub(super) struct Work {
     pub operations: u64,
     /// Potentials brought up to date.
     pub updates: u64,
-}
-
-/// An event outside the lines of a matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outside {
-    pub nx_pre: u32,
-    pub ny_pre: u32,
 }
 
 /// The state of all neurons of one population, stored `(y, x, map)`.

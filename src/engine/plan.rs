@@ -5,9 +5,8 @@
 //! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
 
 use super::addresses::Addresses;
-use super::neurons::Outside;
-use super::synapses::{Kernel, Port, Synapses, Weights};
-use super::tied::{self, TieOrder};
+use super::synapses::{Kernel, Outside, Port, Synapses, Weights};
+use super::tie_order::{self, TieOrder};
 use super::{Error, kernels};
 use crate::equations::Decay;
 use crate::network::{
@@ -202,7 +201,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`]; [`Error::Delays`] for the order `Split` where a module has delays.
     pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
-        let halves = (options.tie_order == TieOrder::Split).then(|| tied::halves(network)).transpose()?;
+        let halves = (options.tie_order == TieOrder::Split).then(|| tie_order::halves(network)).transpose()?;
         let network = halves.as_ref().unwrap_or(network);
         Self::compile(network, options, group(network))
     }

@@ -3,6 +3,13 @@
 use crate::network::{Array, ConvPort};
 use std::sync::Arc;
 
+/// An event outside the lines of a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outside {
+    pub nx_pre: u32,
+    pub ny_pre: u32,
+}
+
 /// Whether weights are added or subtracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {

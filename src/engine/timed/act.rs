@@ -4,9 +4,9 @@ use super::super::Cells;
 use super::super::address;
 use super::super::event::{Action, action};
 use super::super::kernels;
-use super::super::neurons::{Outside, Spike, Work};
+use super::super::neurons::{Spike, Work};
 use super::super::plan::{NeuronPopulation, Population, PopulationKind};
-use super::super::synapses::Synapses;
+use super::super::synapses::{Outside, Synapses};
 use crate::network::{MaxPool, Polarity, StimulusEvent, Tick};
 
 /// An output event without its time.

@@ -6,8 +6,9 @@ use super::state::{State, Ticket, What};
 use super::statistics::Busy;
 use super::{Passage, Station};
 use crate::engine::event::{Action, action};
-use crate::engine::neurons::{Outside, Work};
+use crate::engine::neurons::Work;
 use crate::engine::plan::PopulationKind;
+use crate::engine::synapses::Outside;
 use crate::engine::{Cells, Error};
 use crate::network::{ModuleId, NodeId, StimulusEvent, Tick};
 

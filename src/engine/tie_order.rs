@@ -1,0 +1,62 @@
+//! Which of several events of one tick comes first, and the network in which what raises potentials has ports of its own.
+
+use super::Error;
+use crate::network::{
+    Conv, ConvPort, Fault, FullyConnected, FullyConnectedPort, Module, ModuleId, ModuleKind, Network,
+};
+
+/// Which of several events that are due at one tick comes first, in event mode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TieOrder {
+    /// The rule: the lowest node, and of a node's events the one made first.
+    #[default]
+    Netlist,
+    /// The highest node, and of a node's events of one time the one made last.
+    Reversed,
+    /// A node at random, and of its events of one time one at random, with this seed.
+    Seeded(u64),
+    /// A module takes all events of a tick together: first what raises potentials, then what lowers them. Modules act in netlist
+    /// order. Only where no module has delays.
+    Split,
+}
+
+/// The same network with each port of neurons twice: first the weights above 0 of all ports, then those below 0.
+///
+/// # Errors
+/// [`Error::Delays`] where a module does not act at once: then the events of a tick do not come together.
+pub(super) fn halves(network: &Network) -> Result<Network, Error> {
+    for (index, module) in network.modules().iter().enumerate() {
+        let timing = &module.timing;
+        let instant = timing.delay_to_process == 0 && timing.delay_to_ack == 0 && timing.time_busy_initial == 0;
+        if !instant {
+            let outputs = network.outputs(ModuleId::new(index));
+            let node = outputs.first().map_or(String::new(), |node| network.nodes()[node.index()].name.clone());
+            return Err(Error::Delays { node });
+        }
+    }
+    network.map_modules(halve).map_err(|fault: Fault| Error::Split(fault.to_string()))
+}
+
+fn halve(module: &mut Module) {
+    let raise = |weights: &[i32]| weights.iter().map(|&w| w.max(0)).collect::<Vec<_>>().into();
+    let lower = |weights: &[i32]| weights.iter().map(|&w| w.min(0)).collect::<Vec<_>>().into();
+    let ports = module.kind.ports();
+    match &mut module.kind {
+        ModuleKind::Conv(Conv { ports, .. }) => {
+            let lowering: Vec<ConvPort> =
+                ports.iter().map(|port| ConvPort { weights: lower(&port.weights), ..port.clone() }).collect();
+            ports.iter_mut().for_each(|port| port.weights = raise(&port.weights));
+            ports.extend(lowering);
+        }
+        ModuleKind::FullyConnected(FullyConnected { ports, .. })
+        | ModuleKind::Softmax(FullyConnected { ports, .. }) => {
+            let lowering: Vec<FullyConnectedPort> =
+                ports.iter().map(|port| FullyConnectedPort { weights: lower(&port.weights), ..port.clone() }).collect();
+            ports.iter_mut().for_each(|port| port.weights = raise(&port.weights));
+            ports.extend(lowering);
+        }
+        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return,
+    }
+    let inputs = module.inputs[..ports].to_vec();
+    module.inputs.splice(ports..ports, inputs);
+}
