@@ -5,6 +5,7 @@
 
 mod arrays;
 mod cifar;
+mod entry;
 mod folders;
 pub(crate) mod npy;
 mod pictures;
@@ -13,9 +14,10 @@ pub mod recording;
 
 use crate::ann::graph::Shape;
 use arrays::{Location, read_images, read_labels};
+use entry::Set;
 use ndarray::{Array2, ArrayView2, s};
 use npy::{Array, Rows};
-use pictures::{Pictures, Set};
+use pictures::Pictures;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 //! Format: <https://www.cs.toronto.edu/~kriz/cifar.html>.
 
 use super::Error;
-use super::pictures::{Entry, Set};
+use super::entry::{Entry, Set};
 use image::{DynamicImage, Rgb, RgbImage};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

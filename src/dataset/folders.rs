@@ -1,7 +1,7 @@
 //! Pictures in folders that are named after their classes: `train/CLASS/*.png`, `test/CLASS/*.jpg`, ...
 
 use super::Error;
-use super::pictures::{Entry, Set};
+use super::entry::{Entry, Set};
 use image::{DynamicImage, ImageReader, Limits};
 use std::ffi::OsString;
 use std::fs::{self, File};

@@ -1,6 +1,7 @@
 //! Samples that are pictures, one by one: decoded, preprocessed, and checked against what the network takes.
 
 use super::cifar::{self, Cifar};
+use super::entry::{Entry, Set};
 use super::folders::{self, Folders};
 use super::npy::Rows;
 use super::preprocessing::{Channels, Preprocessing, Size};
@@ -10,20 +11,6 @@ use image::DynamicImage;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-
-/// Which part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Set {
-    Train,
-    Test,
-}
-
-/// Where a picture lies.
-#[derive(Debug)]
-pub(super) enum Entry {
-    File { class: usize, path: PathBuf },
-    Record { path: PathBuf, number: u64 },
-}
 
 /// Pictures of a data directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +90,7 @@ impl Pictures {
     /// others, and their numbers.
     pub(super) fn as_stored(&self, set: Set, rows: Rows) -> Result<(Vec<usize>, Array2<f32>), Error> {
         let entries = self.entries(set, rows)?;
-        let (_, first) = entries[0].read()?;
+        let (_, first) = read(&entries[0])?;
         let of_first = if first.color().has_color() { Channels::Colour } else { Channels::Grey };
         let channels = self.preprocessing.channels.unwrap_or(of_first);
         self.preprocessing.check(channels)?;
@@ -187,7 +174,7 @@ impl Pictures {
 
     /// Class and numbers of a picture.
     fn numbers(&self, entry: &Entry, target: &Target) -> Result<(usize, Vec<f32>), Error> {
-        let (class, image) = entry.read()?;
+        let (class, image) = read(entry)?;
         let image = self.preprocessing.shaped(image, target.channels).map_err(|message| entry.unusable(message))?;
         let found = Size::of(&image);
         let pixels = found.height as usize * found.width as usize;
@@ -219,19 +206,9 @@ impl Pictures {
     }
 }
 
-impl Entry {
-    fn read(&self) -> Result<(usize, DynamicImage), Error> {
-        match self {
-            Self::File { class, path } => folders::read(path).map(|image| (*class, image)),
-            Self::Record { path, number } => cifar::read(path, *number),
-        }
-    }
-
-    fn unusable(&self, message: String) -> Error {
-        let (path, place) = match self {
-            Self::File { path, .. } => (path, "picture".into()),
-            Self::Record { path, number } => (path, format!("record {number}")),
-        };
-        Error::Unusable { path: path.clone(), place, message }
+fn read(entry: &Entry) -> Result<(usize, DynamicImage), Error> {
+    match entry {
+        Entry::File { class, path } => folders::read(path).map(|image| (*class, image)),
+        Entry::Record { path, number } => cifar::read(path, *number),
     }
 }

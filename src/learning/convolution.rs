@@ -1,7 +1,7 @@
 //! Convolution of spike waves, event by event: each spike adds its weights to the neurons whose field it lies in.
 
 use super::pooling::PoolingState;
-use super::shape::places;
+use super::shape::{places, reached};
 use super::wave::spike;
 use super::weight::Block;
 use super::{Error, Pair, Shape, Spike, SpikeWave, Weight};
@@ -541,13 +541,6 @@ impl<W: Weight> ConvolutionState<W> {
             }
         });
     }
-}
-
-/// The places of a window along one axis that cover (padded) coordinate `at`.
-pub(super) fn reached(at: usize, kernel: usize, stride: usize, places: usize) -> Range<usize> {
-    let first = (at + 1).saturating_sub(kernel).div_ceil(stride);
-    let end = (at / stride + 1).min(places);
-    first.min(end)..end
 }
 
 /// A set of positions (y, x), a bit each.

@@ -1,7 +1,6 @@
 //! Pooling: the earliest spike of a window passes, in its own bin; the maximum of intensities before time exists.
 
-use super::convolution::reached;
-use super::shape::places;
+use super::shape::{places, reached};
 use super::{Error, Pair, Shape, Spike, SpikeWave};
 use ndarray::{Array3, ArrayView3};
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 use super::Error;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Size of a stack of maps, axis order (maps, height, width). Every size is at least 1 and at most 65,535.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,4 +126,11 @@ impl std::fmt::Display for Pair {
 /// How a window slides: number of its places along one axis.
 pub(crate) fn places(size: usize, window: usize, stride: usize, padding: usize) -> Option<usize> {
     (size.checked_add(padding.checked_mul(2)?)?).checked_sub(window).map(|room| room / stride + 1)
+}
+
+/// The places of a window along one axis that cover (padded) coordinate `at`.
+pub(super) fn reached(at: usize, kernel: usize, stride: usize, places: usize) -> Range<usize> {
+    let first = (at + 1).saturating_sub(kernel).div_ceil(stride);
+    let end = (at / stride + 1).min(places);
+    first.min(end)..end
 }

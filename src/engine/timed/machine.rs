@@ -1,5 +1,6 @@
 //! What a machine is, beyond what netfiles say: plain data, checked when it is compiled.
 
+use super::fault::MachineFault;
 use super::mesh::Mesh;
 use crate::network::{Module, ModuleId, ModuleKind, Network, NodeId, Tick};
 use std::collections::HashMap;
@@ -86,47 +87,6 @@ pub struct Barrier {
     pub step: Tick,
     /// From the end of all work of a step to the next one.
     pub time: Tick,
-}
-
-/// A machine that cannot be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MachineFault {
-    /// A negative time.
-    #[error("{what}: expected a time of 0 ticks or more, found {found}")]
-    Negative {
-        /// Of what.
-        what: &'static str,
-        /// The time.
-        found: Tick,
-    },
-    /// A step without length.
-    #[error("a step behind a barrier takes 1 tick or more, found {0}")]
-    Step(Tick),
-    /// A rule of netfiles that has no meaning in steps of a machine.
-    #[error("a module with {0} does not go with a barrier")]
-    Barrier(&'static str),
-    /// Made for another network.
-    #[error("a machine with {machine} modules, but a network with {network}")]
-    Modules {
-        /// Modules of the machine.
-        machine: usize,
-        /// Modules of the network.
-        network: usize,
-    },
-    /// A tile that is not there.
-    #[error("{who} stands on tile ({x}, {y}), but the mesh has {columns} x {rows} tiles")]
-    OutsideMesh {
-        /// A module or source, by node name.
-        who: String,
-        /// Column.
-        x: u32,
-        /// Row.
-        y: u32,
-        /// Columns of the mesh.
-        columns: u32,
-        /// Rows of the mesh.
-        rows: u32,
-    },
 }
 
 impl Machine {

@@ -1,6 +1,6 @@
 //! A mesh of tiles: where modules stand, and which links a message takes.
 
-use super::machine::MachineFault;
+use super::fault::MachineFault;
 use crate::network::{Driver, ModuleId, Network, NodeId, SourceId, Tick};
 
 /// A tile of a mesh.

@@ -10,6 +10,7 @@ mod act;
 mod barrier;
 mod course;
 mod deadlock;
+mod fault;
 mod machine;
 mod mesh;
 mod run;
@@ -20,7 +21,8 @@ mod transport;
 
 pub use course::{Course, CoursePoint};
 pub use deadlock::Deadlock;
-pub use machine::{Barrier, Link, Machine, MachineFault, Soma, Station};
+pub use fault::MachineFault;
+pub use machine::{Barrier, Link, Machine, Soma, Station};
 pub use mesh::{Acknowledge, Direction, Mesh, Tile};
 pub use statistics::{Busy, Distribution, LinkStatistics, ModuleStatistics, NodeStatistics, Statistics};
 
