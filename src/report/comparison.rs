@@ -212,7 +212,10 @@ fn summary(of: &Shown) -> Result<Section, Error> {
     let axes =
         Axes { file: "spikes", title: "Spikes of each layer", x: "layer", y: "spikes a sample", ..Axes::default() };
     pictures.push(chart::bars(&axes, &Bars { groups: groups.clone(), kinds: kinds.to_vec() })?);
-    if let Some(causes) = of.causes {
+    let differs = |causes: &&Causes| {
+        causes.layers.iter().any(|layer| layer.extra_by.iter().chain(&layer.lost_by).any(|&spikes| spikes != 0.0))
+    };
+    if let Some(causes) = of.causes.filter(differs) {
         let kinds = causes.causes.iter().enumerate().map(|(k, cause)| {
             let net = causes.layers.iter().map(|layer| layer.extra_by[k] - layer.lost_by[k]);
             (cause.name().to_string(), net.collect::<Vec<_>>())

@@ -212,7 +212,7 @@ impl<'a> Question<'a> {
         Ok(sums.finish(self, scale))
     }
 
-    fn sample(&self, scale: &Scale, passes: [Pass; 2], analog: Option<(&trial::Rates, usize)>) -> Sample {
+    fn sample(&self, scale: &Scale, mut passes: [Pass; 2], analog: Option<(&trial::Rates, usize)>) -> Sample {
         let ms = scale.counted_ms();
         let step = match self.right.mode {
             Mode::Clocked { dt } if matches!(self.left.mode, Mode::Event) => dt,
@@ -253,6 +253,10 @@ impl<'a> Question<'a> {
             of
         });
         let layers = layers.collect();
+        // Single spikes are not needed any more; a group of samples with all of theirs would be most of the memory.
+        for layer in passes.iter_mut().flat_map(|pass| &mut pass.layers) {
+            layer.spikes = Vec::new();
+        }
         Sample { passes, layers }
     }
 }
