@@ -16,6 +16,7 @@ pub use intermediate::Intermediates;
 use intermediate::Set;
 use megasim::ann::import;
 use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
+use megasim::convert::export;
 use megasim::convert::manifest::{Accuracy, Manifest};
 use megasim::convert::model_based::Schedule;
 use megasim::convert::parsed::{LayerKind, Role};
@@ -65,6 +66,9 @@ pub struct Arguments {
     save_scales: Option<PathBuf>,
     #[command(flatten)]
     intermediates: Intermediates,
+    /// Write the normalised network for other simulators, too: FILE.nir (NIR)
+    #[arg(long, value_name = "FILE", value_parser = exported)]
+    export: Option<PathBuf>,
     /// Round the weights: to so many bits (2 to 24), to Qm.f or to binary
     #[arg(long, value_name = "BITS", default_value = "full", value_parser = precision)]
     weight_bits: Precision,
@@ -220,6 +224,13 @@ fn precision(text: &str) -> Result<Precision, String> {
     if text == "full" { Ok(Precision::Full) } else { text.parse() }
 }
 
+/// A file whose ending says what it is to be.
+fn exported(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let endings: Vec<_> = export::TARGETS.iter().map(|target| format!(".{}", target.ending())).collect();
+    export::target_of(&path).map(|_| path).ok_or_else(|| format!("expected a name that ends in {}", endings.join(", ")))
+}
+
 /// Converts, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if features::is_model(&arguments.model) {
@@ -258,6 +269,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         whole::check_file(path, replace).map_err(report)?;
     }
     arguments.intermediates.check(replace)?;
+    if let Some(path) = &arguments.export {
+        whole::check_file(path, replace).map_err(report)?;
+    }
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
     let options = Options {
@@ -303,6 +317,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         settings: &settings,
         neurons: &neurons,
         intermediates: &arguments.intermediates,
+        export: arguments.export.as_deref(),
         replace,
     };
     let Done { manifest, stages, scales } = convert_to(&job)?;
@@ -335,6 +350,8 @@ pub struct Job<'j> {
     pub neurons: &'j [Neurons],
     /// Stages that are kept or gone on from.
     pub intermediates: &'j Intermediates,
+    /// A file for another simulator.
+    pub export: Option<&'j Path>,
     /// Whether an earlier result may go.
     pub replace: Replace,
 }
@@ -395,6 +412,8 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     manifest.conversion.settings = neurons.chain(job.settings.iter().map(ToString::to_string)).collect();
     manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy: stages.first() });
     let example = test.x.row(0).to_vec();
+    // Before anything is written, so that what cannot be exported leaves nothing behind.
+    let exported = job.export.map(|path| exported_as(path, &converted.normalized, job)).transpose()?;
     // Only now, so that a conversion that is interrupted leaves nothing behind.
     let directory = NewDirectory::create(job.out, job.replace).map_err(report)?;
     converted.save(directory.path(), &manifest, &source.source, &example).map_err(|error| match &error {
@@ -413,7 +432,38 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
+    if let (Some(path), Some(bytes)) = (job.export, exported) {
+        whole::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)?;
+    }
     Ok(Done { manifest, stages: stages.table(), scales })
+}
+
+/// The network for another simulator.
+fn exported_as(path: &Path, normalized: &Normalized, job: &Job) -> Result<Vec<u8>> {
+    let Some(target) = export::target_of(path) else {
+        miette::bail!("{}: expected an ending of a known form", path.display());
+    };
+    let options = job.options;
+    // What the file would say otherwise than the netfiles.
+    let as_usual = Rules { weighting: options.rules.weighting.clone(), ..Rules::default() };
+    let beyond = [
+        (options.rules != as_usual, "thresholds, floors, delays and masks of --preset annarchy"),
+        (!job.settings.is_empty(), "parameters of modules (--set, --settings, --tau-mem, --resting-potential)"),
+        (!job.neurons.is_empty(), "neurons of your own"),
+        (options.quantization.initial_potential != 0.0, "--initial-potential"),
+        (options.format == NetfileFormat::Original, "averages of --plain-megasim"),
+    ];
+    if let Some((_, what)) = beyond.iter().find(|(is_there, _)| *is_there) {
+        miette::bail!("--export: {} has no word for {what}; convert without", target.name());
+    }
+    if options.quantization.reset != Reset::ToRest {
+        eprintln!(
+            "warning: {}: neurons reset to 0 in {}, which has no reset by subtraction; --reset zero makes the netfiles do the same",
+            path.display(),
+            target.name()
+        );
+    }
+    target.build(normalized, &options.quantization).map_err(report)
 }
 
 /// Samples that remember the largest magnitude in them.

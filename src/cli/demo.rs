@@ -48,6 +48,7 @@ pub fn run() -> Result<()> {
         settings: &[],
         neurons: &[],
         intermediates,
+        export: None,
         replace: Replace::Yes,
     })?;
     let settings = Settings {

@@ -135,6 +135,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
             settings: &settings,
             neurons: &[],
             intermediates: &Intermediates::default(),
+            export: None,
             replace,
         };
         let done = convert_to(&job)?;

@@ -10,6 +10,7 @@
 pub mod activations;
 pub mod diagnose;
 pub mod emit;
+pub mod export;
 pub mod manifest;
 pub mod model_based;
 pub mod normalize;

@@ -1,0 +1,137 @@
+//! `megasim convert --export FILE.nir`: the graph that other simulators read. The `nir` package of Python reads these files, which no test here can show;
+//! what it asks of them is tested: the layout, the types of nodes, the shapes of their parameters.
+
+use assert_cmd::Command;
+use hdf5_pure::File;
+use megasim::ann::graph::{Activation, GraphBuilder, Operation, Padding, Pooling, Shape};
+use megasim::convert::export::target_of;
+use megasim::convert::{Options, normalize_with, parse};
+use ndarray::{Array2, Array4, array};
+use predicates::prelude::*;
+use predicates::str::contains;
+
+/// What the form makes of a graph.
+fn build(builder: GraphBuilder, numbers: usize, options: &Options) -> Result<File, String> {
+    let graph = builder.finish().unwrap();
+    let parsed = parse(&graph, options).unwrap();
+    let samples = Array2::from_shape_fn((4, numbers), |(i, j)| ((i + j) % 3) as f32 / 2.0);
+    let normalized = normalize_with(parsed, samples.view(), options, &mut |_| {}).unwrap();
+    let target = target_of("net.nir".as_ref()).unwrap();
+    let bytes = target.build(&normalized, &options.quantization).map_err(|error| error.to_string())?;
+    Ok(File::from_bytes(bytes).unwrap())
+}
+
+fn numbers(file: &File, path: &str) -> (Vec<u64>, Vec<f32>) {
+    let dataset = file.dataset(path).unwrap();
+    (dataset.shape().unwrap(), dataset.read_f32().unwrap())
+}
+
+fn text(file: &File, path: &str) -> Vec<String> {
+    file.dataset(path).unwrap().read_string().unwrap()
+}
+
+fn relu() -> Operation {
+    Operation::Activation(Activation::RELU)
+}
+
+#[test]
+fn dense_layers_are_affine_maps_before_neurons() {
+    let mut builder = GraphBuilder::new("in", Shape::Features(2));
+    let weights = array![[1.0, -1.0, 0.5], [0.5, 2.0, 0.25]];
+    let dense = Operation::Dense { weights: weights.clone(), bias: Some(array![0.0, 0.5, 1.0]) };
+    let dense = builder.add("dense", "Dense", dense, &[0]).unwrap();
+    builder.add("relu", "Activation", relu(), &[dense]).unwrap();
+    let mut options = Options::default();
+    options.rules.weighting = megasim::convert::Weighting::AsTrained;
+    options.quantization.threshold = 0.75;
+    let file = build(builder, 2, &options).unwrap();
+    assert_eq!(text(&file, "node/type"), ["NIRGraph"]);
+    let of = |key: &str| format!("node/nodes/0Dense_3_weights_0/{key}");
+    assert_eq!(text(&file, &of("type")), ["Affine"]);
+    // (out, in).
+    assert_eq!(numbers(&file, &of("weight")), (vec![3, 2], weights.t().iter().copied().collect()));
+    assert_eq!(numbers(&file, &of("bias")), (vec![3], vec![0.0, 0.5, 1.0]));
+    let of = |key: &str| format!("node/nodes/0Dense_3/{key}");
+    assert_eq!(text(&file, &of("type")), ["IF"]);
+    assert_eq!(numbers(&file, &of("v_threshold")), (vec![3], vec![0.75; 3]));
+    assert_eq!(numbers(&file, &of("v_reset")), (vec![3], vec![0.0; 3]));
+    let edges = text(&file, "node/edges");
+    assert_eq!(edges, ["input", "0Dense_3_weights_0", "0Dense_3_weights_0", "0Dense_3", "0Dense_3", "output"]);
+    assert_eq!(file.dataset("node/edges").unwrap().shape().unwrap(), [3, 2]);
+}
+
+/// A convolution with this padding before a pooling and a dense layer, over 4x4 pixels.
+fn pooled(padding: Padding, pooling: Pooling) -> GraphBuilder {
+    let mut builder = GraphBuilder::new("in", Shape::Maps { channels: 1, height: 4, width: 4 });
+    let weights = Array4::from_shape_fn((2, 1, 3, 3), |(o, _, j, i)| (o + j) as f32 - i as f32 / 2.0);
+    let convolution =
+        Operation::Convolution { weights, bias: None, strides: (1, 1), padding, dilation: (1, 1), groups: 1 };
+    let convolution = builder.add("conv", "Conv2D", convolution, &[0]).unwrap();
+    let rectified = builder.add("relu", "Activation", relu(), &[convolution]).unwrap();
+    let pool = Operation::Pool { pooling, size: (2, 2), strides: (2, 2), padding: Padding::default() };
+    let pool = builder.add("pool", "AveragePooling2D", pool, &[rectified]).unwrap();
+    let order = megasim::ann::graph::AxisOrder::ChannelsFirst;
+    let flat = builder.add("flat", "Flatten", Operation::Flatten { order }, &[pool]).unwrap();
+    let dense = Operation::Dense { weights: Array2::ones((8, 2)), bias: None };
+    let dense = builder.add("dense", "Dense", dense, &[flat]).unwrap();
+    builder.add("out", "Activation", relu(), &[dense]).unwrap();
+    builder
+}
+
+const SAME: Padding = Padding { top: 1, bottom: 1, left: 1, right: 1 };
+
+#[test]
+fn maps_are_convolutions_means_and_a_flattening() {
+    let mean = Pooling::Average { count_padding: false };
+    let file = build(pooled(SAME, mean), 16, &Options::default()).unwrap();
+    let of = |name: &str| format!("node/nodes/{name}");
+    assert_eq!(text(&file, &of("0Conv2D_2x4x4_weights_0/type")), ["Conv2d"]);
+    assert_eq!(numbers(&file, &of("0Conv2D_2x4x4_weights_0/weight")).0, [2, 1, 3, 3]);
+    assert_eq!(numbers(&file, &of("0Conv2D_2x4x4/r")).0, [2, 4, 4]);
+    assert_eq!(text(&file, &of("1AveragePooling2D_2x2x2_mean/type")), ["AvgPool2d"]);
+    assert_eq!(numbers(&file, &of("1AveragePooling2D_2x2x2/v_threshold")).1, [1.0; 8]);
+    assert_eq!(text(&file, &of("2Flatten_8/type")), ["Flatten"]);
+}
+
+#[test]
+fn what_it_cannot_say_is_refused_by_name() {
+    let options = Options::default();
+    let maximum = build(pooled(SAME, Pooling::Max), 16, &options).unwrap_err();
+    assert!(maximum.contains("NIR: layer ") && maximum.contains("--max-to-average"), "{maximum}");
+    let mean = Pooling::Average { count_padding: false };
+    let error = build(pooled(Padding { top: 0, bottom: 2, ..SAME }, mean), 16, &options).unwrap_err();
+    assert!(error.contains("as much padding at both sides, found 0 and 2 rows"), "{error}");
+    let signed = Options { output: megasim::convert::OutputForm::Signed, ..Options::default() };
+    assert!(build(pooled(SAME, mean), 16, &signed).unwrap_err().contains("rectified activations"));
+}
+
+#[test]
+fn convert_writes_it_beside_the_netfiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let convert = |out: &str, more: &[&str]| {
+        let mut command = Command::cargo_bin("megasim").unwrap();
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.args(["convert", "examples/digits/digits_cnn.keras", "--data", "examples/digits", "--out", &at(out)]);
+        command.args(more).assert()
+    };
+    let nir = at("net.nir");
+    convert("a", &["--export", &nir]).success().stderr(contains("no reset by subtraction"));
+    let file = File::from_bytes(std::fs::read(&nir).unwrap()).unwrap();
+    assert_eq!(numbers(&file, "node/nodes/06Dense_10_weights_0/weight").0, [10, 32]);
+    convert("b", &["--export", &nir]).failure().stderr(contains("exists"));
+    assert!(!folder.path().join("b").exists());
+    convert("c", &["--export", &nir, "--force", "--reset", "zero"]).success().stderr(contains("subtraction").not());
+    for (more, what) in [
+        (&["--set", "*.T_Refract=3"][..], "parameters of modules"),
+        (&["--preset", "annarchy"], "--preset annarchy"),
+        (&["--plain-megasim"], "--plain-megasim"),
+        (&["--initial-potential", "0.5"], "--initial-potential"),
+    ] {
+        let none = at("none.nir");
+        let more = [&["--export", &none], more].concat();
+        convert("none", &more).failure().stderr(contains("NIR has no word for").and(contains(what)));
+        assert!(!folder.path().join("none").exists() && !folder.path().join("none.nir").exists());
+    }
+    convert("d", &["--export", &at("net.txt")]).code(2).stderr(contains("expected a name that ends in .nir"));
+}
