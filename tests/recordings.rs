@@ -195,3 +195,94 @@ fn crop_downsample_and_windows() {
     assert_eq!(select(second), [vec![(0, 2, 3, Positive), (60, 3, 3, Positive)]]);
     assert_eq!(select(Selection { count: Some((9, 2)), ..ALL }), [vec![]]);
 }
+
+/// A converted network, and recordings (CSV) of what digits become in regular code at one tick a millisecond.
+fn recorded_digits(directory: &Path) -> (PathBuf, Vec<String>) {
+    let netdir = directory.join("net");
+    let megasim = || Command::cargo_bin("megasim").unwrap();
+    let mut convert = megasim();
+    convert.args(["convert", "examples/digits/digits_cnn.keras", "--data", "examples/digits", "--out"]).arg(&netdir);
+    convert.assert().success();
+    let recording = |skip: usize| {
+        let file = directory.join(format!("{skip}.stim"));
+        let mut encode = megasim();
+        encode.args([
+            "encode",
+            "examples/digits",
+            "--ticks-per-ms",
+            "1",
+            "--duration",
+            "50",
+            "--skip",
+            &skip.to_string(),
+        ]);
+        encode.arg("--netdir").arg(&netdir).arg("--out").arg(&file).assert().success();
+        let stimulus = parse_stimulus(&fs::read(&file).unwrap()).unwrap().0;
+        // The first event of a recording is its time 0.
+        assert_eq!(stimulus.event(0).t_pre, 0);
+        stimulus.iter().map(|event| format!("{},{},{},1\n", event.t_pre * 1000, event.x, event.y)).collect()
+    };
+    let recordings = (0..4).map(recording).collect();
+    (netdir, recordings)
+}
+
+fn classified(netdir: &Path, data: &Path, options: &[&str]) -> serde_json::Value {
+    let json = data.join("result.json");
+    let mut command = Command::cargo_bin("megasim").unwrap();
+    command.arg("classify").arg(netdir).arg("--data").arg(data).args(["--ticks-per-ms", "1", "--duration", "50"]);
+    command.args(options).arg("--force").arg("--json").arg(&json).assert().success();
+    serde_json::from_slice(&fs::read(&json).unwrap()).unwrap()
+}
+
+#[test]
+fn recordings_are_classified_as_what_they_recorded() {
+    let directory = tempfile::tempdir().unwrap();
+    let (netdir, recordings) = recorded_digits(directory.path());
+    let listed = directory.path().join("listed/test");
+    fs::create_dir_all(&listed).unwrap();
+    let mut list = String::new();
+    for (k, recording) in recordings.iter().enumerate() {
+        fs::write(listed.join(format!("{k}.csv")), recording).unwrap();
+        list += &format!("{k}.csv, {k}\n");
+    }
+    fs::write(listed.join("labels.csv"), &list).unwrap();
+    let data = directory.path().join("listed");
+    let digits = directory.path().join("digits");
+    fs::create_dir(&digits).unwrap();
+    fs::copy("examples/digits/test.npz", digits.join("test.npz")).unwrap();
+    let expected = classified(&netdir, &digits, &["--samples", "4"]);
+    let found = classified(&netdir, &data, &["--polarity", "alike"]);
+    assert_eq!(found["samples"], 4);
+    assert_eq!(found["per_sample"], expected["per_sample"]);
+
+    // The same in folders; classes by name, taken in turns.
+    let folders = directory.path().join("folders");
+    for (k, recording) in recordings.iter().enumerate() {
+        let class = folders.join(format!("test/class {}", k % 2));
+        fs::create_dir_all(&class).unwrap();
+        fs::write(class.join(format!("{}.txt", k / 2)), recording).unwrap();
+    }
+    let in_folders = classified(&netdir, &folders, &["--polarity", "alike"]);
+    assert_eq!(in_folders["per_sample"], expected["per_sample"]);
+    let second = classified(&netdir, &folders, &["--polarity", "alike", "--skip", "1", "--samples", "1"]);
+    assert_eq!(second["per_sample"], classified(&netdir, &digits, &["--skip", "1", "--samples", "1"])["per_sample"]);
+
+    let refused = |options: &[&str], message: &str| {
+        let mut command = Command::cargo_bin("megasim").unwrap();
+        command
+            .arg("classify")
+            .arg(&netdir)
+            .arg("--data")
+            .arg(&data)
+            .args(options)
+            .assert()
+            .code(1)
+            .stderr(contains(message));
+    };
+    refused(&[], "expected 1 maps, as the network takes, found 2");
+    refused(&["--polarity", "alike", "--encode", "ttfs"], "recordings are spikes already, found ttfs");
+    fs::write(listed.join("0.csv"), "0,9,0,1\n").unwrap();
+    refused(&["--polarity", "alike"], "found one at (9, 0)");
+    fs::write(listed.join("labels.csv"), format!("{list}0.csv\n")).unwrap();
+    refused(&["--polarity", "alike"], "expected a line FILE,CLASS");
+}

@@ -6,6 +6,7 @@ use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::numbers::positive;
 use super::presentation::Presentation;
+use super::recordings::RecordingArguments;
 use super::results::Results;
 use super::subject::{Subject, Trial};
 use super::{features, print, progress};
@@ -13,7 +14,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use megasim::convert::OutputForm;
 use megasim::dataset::Dataset;
-use megasim::encode::{Clock, Code};
+use megasim::dataset::recording::Recordings;
+use megasim::encode::{Clock, Code, Recorded};
 use megasim::engine::Mode;
 use megasim::network::Tick;
 use megasim::readout::{self, ReadOut};
@@ -46,6 +48,8 @@ pub struct Arguments {
     history: HistoryArguments,
     #[command(flatten)]
     presentation: Presentation,
+    #[command(flatten)]
+    recording: RecordingArguments,
     #[command(flatten)]
     decision: DecisionArguments,
     #[command(flatten)]
@@ -246,6 +250,8 @@ pub struct Settings {
     pub samples: Option<usize>,
     /// How a class is decided.
     pub decision: DecisionArguments,
+    /// Recordings as data, and what is taken of them.
+    pub recordings: Option<(Recordings, RecordingArguments)>,
 }
 
 /// What came out, mode by mode.
@@ -286,7 +292,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         skip: presentation.skip(),
         samples: presentation.samples(),
         decision: decision.clone(),
+        recordings: Recordings::find(data).map_err(report)?.map(|set| (set, arguments.recording.clone())),
     };
+    if settings.recordings.is_some() && presentation.code_name() != "regular" {
+        miette::bail!("--encode: recordings are spikes already, found {}", presentation.code_name());
+    }
     let pool = presentation.threads.pool().map_err(report)?;
     let history = match arguments.report {
         Some(_) => arguments.history.read(netdir)?,
@@ -297,9 +307,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     print(&format!("{}\n{}", figures.table(), figures.remarks()));
 
     let mut inputs = vec![netdir.clone()];
-    inputs.extend(Dataset::open(data).map_err(report)?.test_files());
+    match &settings.recordings {
+        Some((set, _)) => inputs.extend(set.files().iter().cloned()),
+        None => inputs.extend(Dataset::open(data).map_err(report)?.test_files()),
+    }
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
     let mut parameters = presentation.parameters();
+    if settings.recordings.is_some() {
+        parameters["recordings"] = arguments.recording.parameters();
+    }
     if let Some(path) = &arguments.report {
         let page = pool.install(|| page::page(arguments, &ready, &settings, &figures, history.as_ref()))?;
         page.write(path, results.replace()).map_err(report)?;
@@ -324,6 +340,8 @@ pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figur
 struct Ready {
     subject: Subject,
     trial: Trial,
+    /// The events of recordings, in place of a code.
+    recorded: Option<Recorded>,
     read_out: ReadOut,
 }
 
@@ -335,12 +353,20 @@ impl Ready {
         if matches!(read_out, ReadOut::MembranePotential { .. }) {
             subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
         }
-        let trial = subject.trial(&Dataset::open(data).map_err(report)?, settings.skip, settings.samples)?;
-        Ok(Self { subject, trial, read_out })
+        let (skip, samples) = (settings.skip, settings.samples);
+        let (recorded, trial) = match &settings.recordings {
+            Some((set, part)) => {
+                let (recorded, trial) = part.trial(set, &subject, settings.clock, skip, samples)?;
+                (Some(recorded), trial)
+            }
+            None => (None, subject.trial(&Dataset::open(data).map_err(report)?, skip, samples)?),
+        };
+        Ok(Self { subject, trial, recorded, read_out })
     }
 
     fn setup<'a>(&'a self, settings: &'a Settings) -> Setup<'a> {
-        Setup { read_out: self.read_out, ..self.subject.setup(settings.code.as_ref(), settings.clock) }
+        let code = self.recorded.as_ref().map_or(settings.code.as_ref(), |recorded| recorded as &dyn Code);
+        Setup { read_out: self.read_out, ..self.subject.setup(code, settings.clock) }
     }
 
     fn classify(&self, settings: &Settings) -> Result<Figures> {

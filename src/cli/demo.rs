@@ -59,6 +59,7 @@ pub fn run() -> Result<()> {
         skip: 0,
         samples: None,
         decision: DecisionArguments::default(),
+        recordings: None,
     };
     let figures = classify(&netfiles, directory, &settings)?;
     let results = directory.join("results.json");

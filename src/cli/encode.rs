@@ -3,10 +3,11 @@
 use super::diagnostic::{self, report};
 use super::numbers::{count, positive};
 use super::presentation::code_help;
+use super::recordings::RecordingArguments;
 use super::subject::Subject;
 use super::{print, provenance};
-use clap::{Args, ValueEnum};
-use megasim::dataset::recording::{Recording, Selection, Signs};
+use clap::Args;
+use megasim::dataset::recording::Recording;
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Encoder, Layout};
@@ -61,77 +62,14 @@ pub struct Arguments {
     force: bool,
 }
 
-/// What is taken of an event recording.
-#[derive(Debug, Args)]
-struct RecordingArguments {
-    /// Of a recording: keep this part of the sensor
-    #[arg(long, value_name = "LEFT,TOP,WIDTH,HEIGHT", value_parser = rectangle)]
-    crop: Option<(u16, u16, u16, u16)>,
-    /// Of a recording: so many pixels along each axis become one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    downsample: u16,
-    /// Of a recording: darker and brighter as two maps, as spikes of two signs, or alike
-    #[arg(long, value_enum, default_value_t = SignArgument::Channels)]
-    polarity: SignArgument,
-    /// Of a recording: from this millisecond after its first event on
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32))]
-    from: Option<u32>,
-    /// Of a recording: so many milliseconds
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
-    length: Option<u32>,
-    /// Of a recording: windows of so many events, of which --window is taken
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    events: Option<u32>,
-    /// The number of the window, from 0
-    #[arg(long, value_name = "K", default_value_t = 0, requires = "events")]
-    window: u32,
-}
-
-/// `--polarity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SignArgument {
-    Channels,
-    Signed,
-    Alike,
-}
-
-fn rectangle(text: &str) -> Result<(u16, u16, u16, u16), String> {
-    let numbers: Result<Vec<u16>, _> = text.split(',').map(|number| number.trim().parse()).collect();
-    match numbers.as_deref() {
-        Ok(&[left, top, width, height]) if width > 0 && height > 0 => Ok((left, top, width, height)),
-        _ => Err(format!("expected LEFT,TOP,WIDTH,HEIGHT, found '{text}'")),
-    }
-}
-
 /// Writes an event recording.
 fn run_recording(arguments: &Arguments) -> Result<()> {
-    let RecordingArguments { crop, downsample, polarity, from, length, events, window } = arguments.recording;
     let recording = Recording::read(&arguments.data).map_err(report)?;
-    let us = |ms: u32| i64::from(ms) * 1000;
-    let selection = Selection {
-        crop,
-        downsample,
-        signs: match polarity {
-            SignArgument::Channels => Signs::Channels,
-            SignArgument::Signed => Signs::Signed,
-            SignArgument::Alike => Signs::Alike,
-        },
-        time: (from.is_some() || length.is_some()).then(|| (us(from.unwrap_or(0)), length.map_or(i64::MAX, us))),
-        count: events.map(|events| (window as usize, events as usize)),
-        ticks_per_ms: arguments.ticks_per_ms,
-    };
+    let selection = arguments.recording.selection(arguments.ticks_per_ms);
     let stimuli = selection.stimuli(&recording);
     let (width, height) = selection.size(&recording);
-    let parameters = json!({
-        "crop": crop.map(|(left, top, width, height)| [left, top, width, height]),
-        "downsample": downsample,
-        "polarity": polarity.to_possible_value().map(|value| value.get_name().to_string()),
-        "from": from,
-        "length": length,
-        "events": events,
-        "window": window,
-        "ticks_per_ms": arguments.ticks_per_ms,
-    });
+    let mut parameters = arguments.recording.parameters();
+    parameters["ticks_per_ms"] = json!(arguments.ticks_per_ms);
     let spikes: usize = stimuli.iter().map(Stimulus::len).sum();
     let of = format!("{spikes} of {} events, {width} x {height}", recording.events.len());
     write(arguments, &stimuli, std::slice::from_ref(&arguments.data), parameters, &of)

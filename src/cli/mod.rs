@@ -19,6 +19,7 @@ mod interrupt;
 mod latency;
 mod numbers;
 mod presentation;
+mod recordings;
 mod report;
 mod results;
 mod run;

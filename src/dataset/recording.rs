@@ -8,6 +8,9 @@ mod aedat3;
 mod aedat4;
 mod binary;
 mod csv;
+mod set;
+
+pub use set::Recordings;
 
 use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
 use std::io;

@@ -14,6 +14,7 @@ mod poisson;
 mod pso;
 mod rank;
 mod raster;
+mod recorded;
 pub mod registry;
 mod regular;
 mod shared;
@@ -30,6 +31,7 @@ pub use poisson::Poisson;
 pub use pso::Pso;
 pub use rank::Rank;
 pub use raster::{Raster, Train};
+pub use recorded::Recorded;
 pub use regular::Regular;
 pub use ttfs::Ttfs;
 
@@ -220,6 +222,15 @@ impl Layout {
     /// The input nodes.
     pub fn nodes(&self, network: &Network) -> impl Iterator<Item = NodeId> {
         self.maps.iter().map(|&source| network.sources()[source])
+    }
+
+    /// The address of each number of a sample.
+    pub fn addresses(&self) -> Vec<u32> {
+        let mut addresses: Vec<u32> = (0..self.numbers() as u32).collect();
+        if let Some(order) = &self.order {
+            order.iter().enumerate().for_each(|(address, &number)| addresses[number] = address as u32);
+        }
+        addresses
     }
 
     /// Numbers in a sample.

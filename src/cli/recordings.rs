@@ -1,0 +1,143 @@
+//! Event recordings: which part of them is taken, and what `classify` makes of a set of them.
+
+use super::diagnostic::report;
+use super::subject::{Subject, Trial};
+use clap::{Args, ValueEnum};
+use megasim::ann::forward;
+use megasim::ann::graph::Shape;
+use megasim::dataset::Samples;
+use megasim::dataset::recording::{Recording, Recordings, Selection, Signs};
+use megasim::encode::{Clock, Recorded};
+use miette::{Result, bail};
+use ndarray::Array2;
+use serde_json::{Value, json};
+
+/// What is taken of an event recording.
+#[derive(Debug, Clone, Args)]
+pub struct RecordingArguments {
+    /// Of a recording: keep this part of the sensor
+    #[arg(long, value_name = "LEFT,TOP,WIDTH,HEIGHT", value_parser = rectangle)]
+    crop: Option<(u16, u16, u16, u16)>,
+    /// Of a recording: so many pixels along each axis become one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    downsample: u16,
+    /// Of a recording: darker and brighter as two maps, as spikes of two signs, or alike
+    #[arg(long, value_enum, default_value_t = SignArgument::Channels)]
+    polarity: SignArgument,
+    /// Of a recording: from this millisecond after its first event on
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32))]
+    from: Option<u32>,
+    /// Of a recording: so many milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
+    length: Option<u32>,
+    /// Of a recording: windows of so many events, of which --window is taken
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    events: Option<u32>,
+    /// The number of the window, from 0
+    #[arg(long, value_name = "K", default_value_t = 0, requires = "events")]
+    window: u32,
+}
+
+/// `--polarity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SignArgument {
+    Channels,
+    Signed,
+    Alike,
+}
+
+fn rectangle(text: &str) -> Result<(u16, u16, u16, u16), String> {
+    let numbers: Result<Vec<u16>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok(&[left, top, width, height]) if width > 0 && height > 0 => Ok((left, top, width, height)),
+        _ => Err(format!("expected LEFT,TOP,WIDTH,HEIGHT, found '{text}'")),
+    }
+}
+
+impl RecordingArguments {
+    /// What is taken.
+    pub fn selection(&self, ticks_per_ms: u32) -> Selection {
+        let us = |ms: u32| i64::from(ms) * 1000;
+        Selection {
+            crop: self.crop,
+            downsample: self.downsample,
+            signs: match self.polarity {
+                SignArgument::Channels => Signs::Channels,
+                SignArgument::Signed => Signs::Signed,
+                SignArgument::Alike => Signs::Alike,
+            },
+            time: (self.from.is_some() || self.length.is_some())
+                .then(|| (us(self.from.unwrap_or(0)), self.length.map_or(i64::MAX, us))),
+            count: self.events.map(|events| (self.window as usize, events as usize)),
+            ticks_per_ms,
+        }
+    }
+
+    /// What the record of a run says.
+    pub fn parameters(&self) -> Value {
+        json!({
+            "crop": self.crop.map(|(left, top, width, height)| [left, top, width, height]),
+            "downsample": self.downsample,
+            "polarity": self.polarity.to_possible_value().map(|value| value.get_name().to_string()),
+            "from": self.from,
+            "length": self.length,
+            "events": self.events,
+            "window": self.window,
+        })
+    }
+
+    /// Test recordings of a set as samples of a network: the events, and for the analog network their rates in spikes a millisecond.
+    ///
+    /// # Errors
+    /// If a recording cannot be read, does not fit the network, or is of a class that the network does not have.
+    pub fn trial(
+        &self,
+        set: &Recordings,
+        subject: &Subject,
+        clock: Clock,
+        skip: usize,
+        samples: Option<usize>,
+    ) -> Result<(Recorded, Trial)> {
+        let (maps, height, width) = match subject.model.input_shape() {
+            Shape::Maps { channels, height, width } => (channels, height, width),
+            Shape::Features(numbers) => bail!("recordings go with a network of maps, found one of {numbers} numbers"),
+        };
+        let selection = self.selection(clock.ticks_per_ms);
+        let entries = set.entries(skip, samples.unwrap_or(usize::MAX));
+        if entries.is_empty() {
+            bail!("expected more than {skip} recordings, found {}", set.len());
+        }
+        let classes = subject.model.classes();
+        let mut recorded = Recorded::new(skip as u64);
+        let (mut values, mut labels) = (Vec::new(), Vec::new());
+        for (path, class) in entries {
+            if *class >= classes {
+                bail!(
+                    "{}: expected a class below {classes}, as the network tells apart, found {class}",
+                    path.display()
+                );
+            }
+            let recording = Recording::read(path).map_err(report)?;
+            let stimuli = selection.stimuli(&recording);
+            if stimuli.len() != maps {
+                bail!(
+                    "{}: expected {maps} maps, as the network takes, found {}; --polarity channels makes two of a recording, signed and alike one",
+                    path.display(),
+                    stimuli.len()
+                );
+            }
+            let rates = recorded.push(&subject.layout, &stimuli, (height, width), clock).map_err(|(x, y)| {
+                miette::miette!(
+                    "{}: expected events on {width} x {height}, as the network takes, found one at ({x}, {y}); --crop and --downsample make it fit",
+                    path.display()
+                )
+            })?;
+            values.extend(rates);
+            labels.push(*class);
+        }
+        let x = Array2::from_shape_vec((labels.len(), maps * height * width), values).map_err(report)?;
+        let outputs = forward::forward(&subject.model.graph, x.view()).map_err(report)?;
+        let analog = forward::classes(outputs.view());
+        Ok((recorded, Trial { samples: Samples { x, y: labels }, analog }))
+    }
+}

@@ -1,0 +1,64 @@
+//! Recordings of event cameras in place of encoded values: each sample has its own events.
+
+use super::{Clock, Code, Layout, Raster};
+use crate::network::{Polarity, Stimulus, Tick};
+
+/// The events of samples, by their number. What is later than the presentation is not shown; of several events of an address and sign in one tick one is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Number of the first sample.
+    first: u64,
+    /// Address, negative, tick; sorted.
+    samples: Vec<Vec<(u32, bool, Tick)>>,
+}
+
+impl Recorded {
+    /// No sample yet; the next one is number `first`.
+    pub fn new(first: u64) -> Self {
+        Self { first, samples: Vec::new() }
+    }
+
+    /// Adds a sample: a stimulus for each map of a sensor of the input's `(height, width)`, and returns its rates, in spikes a millisecond with their sign, in the order
+    /// in which samples have their numbers.
+    ///
+    /// # Errors
+    /// The first event outside, as `(x, y)`.
+    pub fn push(
+        &mut self,
+        layout: &Layout,
+        stimuli: &[Stimulus],
+        (height, width): (usize, usize),
+        clock: Clock,
+    ) -> Result<Vec<f32>, (i32, i32)> {
+        let addresses = layout.addresses();
+        let mut rates = vec![0.0; layout.numbers()];
+        let mut events = Vec::new();
+        for (map, stimulus) in stimuli.iter().enumerate() {
+            for event in stimulus.iter().filter(|event| event.t_pre < clock.ticks()) {
+                let inside = (0..width as i32).contains(&event.x) && (0..height as i32).contains(&event.y);
+                let number = map * height * width + event.y.max(0) as usize * width + event.x.max(0) as usize;
+                let Some(&address) = addresses.get(number).filter(|_| inside) else { return Err((event.x, event.y)) };
+                let negative = event.polarity == Polarity::Negative;
+                rates[number] += if negative { -1.0 } else { 1.0 } / clock.duration as f32;
+                events.push((address, negative, event.t_pre));
+            }
+        }
+        events.sort_unstable();
+        self.samples.push(events);
+        Ok(rates)
+    }
+}
+
+impl Code for Recorded {
+    fn encode(&self, _values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
+        let events = sample.checked_sub(self.first).and_then(|k| self.samples.get(k as usize));
+        for train in events.map_or(&[][..], Vec::as_slice).chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let mut bits = raster.train(train[0].0, train[0].1);
+            train.iter().filter(|event| event.2 < clock.ticks()).for_each(|event| bits.set(event.2 as usize));
+        }
+    }
+
+    fn bias_period(&self, _clock: Clock) -> f64 {
+        1.0
+    }
+}
