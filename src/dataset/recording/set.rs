@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 /// Endings of recordings, in lower case; other files are left out.
 const ENDINGS: [&str; 5] = ["aedat", "aedat4", "bin", "csv", "txt"];
 
+/// Endings of pictures: a folder of them is no folder of recordings, whatever notes lie in it.
+const PICTURES: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
+
+/// Files of arrays, which are the data where they are.
+const ARRAYS: [&str; 3] = ["test.npz", "x_test.npz", "x_test.npy"];
+
 /// A list of recordings and their classes, in place of folders.
 const LABELS: &str = "labels.csv";
 
@@ -23,11 +29,14 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Looks for recordings in the folder `test`; none where there are none.
+    /// Looks for recordings in the folder `test`; none where there are none, or where arrays or pictures are the data.
     ///
     /// # Errors
     /// If a folder or the list cannot be read, or the list is no list.
     pub fn find(directory: &Path) -> Result<Option<Self>, Error> {
+        if ARRAYS.iter().any(|name| directory.join(name).exists()) {
+            return Ok(None);
+        }
         let folder = directory.join("test");
         let list = folder.join(LABELS);
         if list.is_file() {
@@ -37,10 +46,15 @@ impl Recordings {
             return Ok(None);
         }
         let classes = names(&folder, Path::is_dir)?;
+        for name in &classes {
+            if !names(&folder.join(name), |path| ends_in(path, &PICTURES))?.is_empty() {
+                return Ok(None);
+            }
+        }
         let (mut turns, mut files) = (Vec::new(), Vec::new());
         for (class, name) in classes.iter().enumerate() {
             let folder = folder.join(name);
-            let recordings = names(&folder, is_recording)?;
+            let recordings = names(&folder, |path| ends_in(path, &ENDINGS))?;
             turns.extend(recordings.into_iter().enumerate().map(|(turn, name)| (turn, folder.join(name), class)));
             files.push(folder);
         }
@@ -93,9 +107,9 @@ impl Recordings {
     }
 }
 
-fn is_recording(path: &Path) -> bool {
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&&ending[..])) && path.is_file()
+    ending.is_some_and(|ending| endings.contains(&&ending[..])) && path.is_file()
 }
 
 /// Names in a folder, sorted; without hidden ones.
