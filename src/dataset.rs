@@ -13,7 +13,7 @@ mod preprocessing;
 pub mod recording;
 
 use crate::ann::graph::Shape;
-use arrays::{Location, read_images, read_labels};
+use arrays::{Location, read_frames, read_images, read_labels};
 use entry::Set;
 use ndarray::{Array2, ArrayView2, s};
 use npy::{Array, Rows};
@@ -181,6 +181,26 @@ impl Dataset {
             return Err(y.unusable(format!("expected {images_total} labels, one a sample, found {labels_total}")));
         }
         Ok(Samples { x: images, y: labels })
+    }
+
+    /// Test samples that are sequences of frames, axes (sample, frame, ...): as [`Self::test`], but for `x`, which is `(samples, frames * numbers)`;
+    /// and how many frames a sample has.
+    ///
+    /// # Errors
+    /// As [`Self::test`]; pictures in folders, which are no sequences.
+    pub fn test_frames(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<(Samples, usize), Error> {
+        if let Layout::Pictures(_) = &self.layout {
+            let expected = "arrays 'x' and 'y', with sequences of frames as samples,";
+            return Err(Error::Missing { directory: self.directory.clone(), expected });
+        }
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let (x, y) = (self.test_location("x")?, self.test_location("y")?);
+        let (sequences, frames, total) = read_frames(&x, format.shape, rows)?;
+        let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
+        if total != labels_total {
+            return Err(y.unusable(format!("expected {total} labels, one a sample, found {labels_total}")));
+        }
+        Ok((Samples { x: sequences, y: labels }, frames))
     }
 
     /// Test samples as they are stored, where no network says what they are: the shape of one, and `(samples, numbers)`; bytes are divided by 255.

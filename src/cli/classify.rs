@@ -44,6 +44,9 @@ pub struct Arguments {
     /// Write a page of pictures to this file, and their numbers to a directory beside it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Samples are sequences of frames, axes (sample, frame, ...), which share the presentation; as delta code is for
+    #[arg(long)]
+    frames: bool,
     #[command(flatten)]
     history: HistoryArguments,
     #[command(flatten)]
@@ -250,6 +253,8 @@ pub struct Settings {
     pub samples: Option<usize>,
     /// How a class is decided.
     pub decision: DecisionArguments,
+    /// Whether samples are sequences of frames.
+    pub frames: bool,
     /// Recordings as data, and what is taken of them.
     pub recordings: Option<(Recordings, RecordingArguments)>,
 }
@@ -292,10 +297,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         skip: presentation.skip(),
         samples: presentation.samples(),
         decision: decision.clone(),
+        frames: arguments.frames,
         recordings: Recordings::find(data).map_err(report)?.map(|set| (set, arguments.recording.clone())),
     };
     if settings.recordings.is_some() && presentation.code_name() != "regular" {
         miette::bail!("--encode: recordings are spikes already, found {}", presentation.code_name());
+    }
+    if settings.frames && settings.recordings.is_some() {
+        miette::bail!("--frames: expected arrays with sequences of frames, found recordings");
+    }
+    if settings.frames && settings.code.is_current() {
+        miette::bail!(
+            "--frames: expected a code that makes spikes, found currents, which are one set of numbers a sample"
+        );
     }
     let pool = presentation.threads.pool().map_err(report)?;
     let history = match arguments.report {
@@ -313,6 +327,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
     let mut parameters = presentation.parameters();
+    parameters["frames"] = json!(arguments.frames);
     if settings.recordings.is_some() {
         parameters["recordings"] = arguments.recording.parameters();
     }
@@ -359,7 +374,11 @@ impl Ready {
                 let (recorded, trial) = part.trial(set, &subject, settings.clock, skip, samples)?;
                 (Some(recorded), trial)
             }
-            None => (None, subject.trial(&Dataset::open(data).map_err(report)?, skip, samples)?),
+            None => {
+                let data = Dataset::open(data).map_err(report)?;
+                let trial = if settings.frames { Subject::trial_of_frames } else { Subject::trial };
+                (None, trial(&subject, &data, skip, samples)?)
+            }
         };
         Ok(Self { subject, trial, recorded, read_out })
     }

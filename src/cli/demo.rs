@@ -59,6 +59,7 @@ pub fn run() -> Result<()> {
         skip: 0,
         samples: None,
         decision: DecisionArguments::default(),
+        frames: false,
         recordings: None,
     };
     let figures = classify(&netfiles, directory, &settings)?;

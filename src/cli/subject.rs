@@ -18,7 +18,7 @@ use megasim::report::chart::Extent;
 use megasim::study::classification::Setup;
 use megasim::study::material::Pieces;
 use miette::{Result, bail};
-use ndarray::Array2;
+use ndarray::{Array2, Axis, s};
 use std::path::{Path, PathBuf};
 
 /// The arguments that say what a study is about, and on what.
@@ -236,16 +236,35 @@ impl Subject {
         Ok(Trial { samples, analog })
     }
 
-    /// The numbers of the first sample, in the shape of the input; of vectors as a square, where they can be one.
+    /// The same where samples are sequences of frames; the trained network is shown the mean of the frames.
+    ///
+    /// # Errors
+    /// If the data do not fit the network.
+    pub fn trial_of_frames(&self, data: &Dataset, skip: usize, samples: Option<usize>) -> Result<Trial> {
+        let format = Format { shape: self.model.input_shape(), classes: self.model.classes() };
+        let (samples, frames) = data.test_frames(&format, skip, samples).map_err(report)?;
+        warn_of_values(&samples.x, "frames");
+        let numbers = format.shape.len();
+        let mut means = Array2::zeros((samples.x.nrows(), numbers));
+        for frame in samples.x.axis_chunks_iter(Axis(1), numbers) {
+            means += &frame;
+        }
+        means /= frames as f32;
+        let outputs = forward::forward(&self.model.graph, means.view()).map_err(report)?;
+        let analog = forward::classes(outputs.view());
+        Ok(Trial { samples, analog })
+    }
+
+    /// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a square, where they can be one.
     pub fn picture(&self, values: &Array2<f32>) -> (Extent, Vec<f64>) {
         let input = &self.manifest.input;
-        let row = values.row(0);
+        let row = values.slice(s![0, ..self.model.input_shape().len()]);
         if let [maps, ny, nx] = input.shape[..] {
             let value = |k: usize| f64::from(input.order.as_ref().map_or(row[k], |order| row[order[k]]));
             return (Extent { maps, ny, nx }, (0..row.len().min(maps * ny * nx)).map(value).collect());
         }
-        let side = values.ncols().isqrt();
-        let (ny, nx) = if side * side == values.ncols() { (side, side) } else { (1, values.ncols()) };
+        let side = row.len().isqrt();
+        let (ny, nx) = if side * side == row.len() { (side, side) } else { (1, row.len()) };
         (Extent { maps: 1, ny, nx }, row.iter().map(|&value| f64::from(value)).collect())
     }
 

@@ -160,6 +160,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         skip: 0,
         samples: Some(it.num_to_test),
         decision: DecisionArguments::top(it.top_k),
+        frames: false,
         recordings: None,
     };
     let figures = classify(out, &it.dataset_path, &settings)?;

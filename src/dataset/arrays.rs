@@ -106,6 +106,26 @@ pub(super) fn read_images(location: &Location, shape: Shape, rows: Rows) -> Resu
     Ok((images(array, shape, rows.skip).map_err(|message| location.unusable(message))?, total))
 }
 
+/// Sequences of frames, axes (sample, frame, ...): `(samples, frames * numbers)`, each frame in the order of the network's input; how many frames
+/// a sample has, and how many samples there are in all.
+pub(super) fn read_frames(location: &Location, shape: Shape, rows: Rows) -> Result<(Array2<f32>, usize, usize), Error> {
+    let Array { shape: stored, values, is_bytes } = location.read(rows)?;
+    let [total, frames, ref frame @ ..] = stored[..] else {
+        return Err(location.unusable(format!("expected sequences, axes (sample, frame, ...), found shape {stored:?}")));
+    };
+    let numbers = shape.len();
+    let samples = values.len() / (frames * numbers).max(1);
+    if samples == 0 || frames == 0 {
+        let skip = rows.skip;
+        return Err(location.unusable(format!("expected more than {skip} sequences of frames, found shape {stored:?}")));
+    }
+    let each = [&[total.saturating_mul(frames)], frame].concat();
+    let images = images(Array { shape: each, values, is_bytes }, shape, rows.skip * frames);
+    let images = images.map_err(|message| location.unusable(format!("{message}, frame by frame")))?;
+    let sequences = images.into_shape_with_order((samples, frames * numbers));
+    Ok((sequences.map_err(|error| location.unusable(error.to_string()))?, frames, total))
+}
+
 /// Shows samples in the order of the network's input, at most `piece` at a time: the number of the first among the wanted ones, and the samples.
 pub(super) fn visit_images(
     location: &Location,
