@@ -101,13 +101,27 @@ fn what_does_not_go_together_is_refused() {
     megasim(&["classify", netdir, "--data", DATA, "--readout", "spike_count"])
         .failure()
         .stderr(contains("expected membrane_potential").and(contains("found spike_count")));
-    let tables = folder.path().join("sweep");
-    let sweep = ["sweep", netdir, "--data", DATA, "--over", "duration=10", "--out", tables.to_str().unwrap()];
-    megasim(&sweep).failure().stderr(contains("expected an output that spikes"));
     let told = contains("no decisions");
     megasim(&["compare", netdir, "--data", DATA, "--samples", "3"]).success().stderr(told.clone());
     megasim(&["latency", netdir, "--data", DATA, "--samples", "3"])
         .success()
         .stderr(told)
         .stdout(contains("│ on the machine     ┆        - ┆"));
+}
+
+#[test]
+fn a_sweep_decides_by_potentials_as_classify_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let netdir = convert(folder.path(), "potential", &[]);
+    let tables = folder.path().join("sweep");
+    let (of, out) = (netdir.to_str().unwrap(), tables.to_str().unwrap());
+    megasim(&["sweep", of, "--data", DATA, "--over", "duration=10,20", "--out", out]).success();
+    let text = fs::read_to_string(tables.join("sweep.csv")).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let column = lines.next().unwrap().iter().position(|&name| name == "event_accuracy").unwrap();
+    for (line, duration) in lines.zip(["10", "20"]) {
+        let (figures, _) = classify(&netdir, &["--duration", duration]);
+        let difference = figures["accuracy"]["event"].as_f64().unwrap() - line[column].parse::<f64>().unwrap();
+        assert!(line[0] == duration && difference.abs() < 1e-4, "{line:?} {figures:#}");
+    }
 }

@@ -235,14 +235,15 @@ impl<'a> Question<'a> {
             let reference = analog.and_then(|(rates, k)| rates.of(layer, k));
             for cell in 0..left.counts.len() {
                 let (l, r) = (left.counts[cell], right.counts[cell]);
-                of.sides.add(f64::from(r) / ms, f64::from(l) / ms);
+                let rates = [left, right].map(|pass| pass.rate(cell, ms));
+                of.sides.add(rates[1], rates[0]);
                 of.lost += u64::from(r.saturating_sub(l));
                 of.extra += u64::from(l.saturating_sub(r));
                 of.differing += usize::from(l != r);
                 if let (Some(pairs), Some(reference)) = (&mut of.analog, &reference) {
                     let x = f64::from(reference[cell]);
-                    pairs[0].add(x, f64::from(l) / ms);
-                    pairs[1].add(x, f64::from(r) / ms);
+                    pairs[0].add(x, rates[0]);
+                    pairs[1].add(x, rates[1]);
                 }
                 if let (Some(l), Some(r)) = (left.first(cell), right.first(cell)) {
                     of.both += 1;

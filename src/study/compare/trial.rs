@@ -81,6 +81,8 @@ pub(in crate::study) struct Pass {
 pub(in crate::study) struct LayerPass {
     /// Spikes of each cell after the warm-up.
     pub counts: Vec<u32>,
+    /// Those of them that are negative.
+    negative: Vec<u32>,
     /// First spike of each cell; `Tick::MAX` where there is none.
     firsts: Vec<Tick>,
     /// Every spike, in order of time and cells.
@@ -91,6 +93,11 @@ impl LayerPass {
     /// When a cell first spikes.
     pub fn first(&self, cell: usize) -> Option<Tick> {
         Some(self.firsts[cell]).filter(|&first| first != Tick::MAX)
+    }
+
+    /// Rate of a cell over so many milliseconds, in spikes a millisecond: what the layer behind gets, so that negative spikes count below 0.
+    pub fn rate(&self, cell: usize, ms: f64) -> f64 {
+        (f64::from(self.counts[cell]) - 2.0 * f64::from(self.negative[cell])) / ms
     }
 
     /// Cells that spike once a millisecond or more from their first spike, in the first half, to the end.
@@ -119,13 +126,22 @@ impl Pass {
             }
         }
         let layers = layers.iter().map(|layer| {
-            let mut of =
-                LayerPass { counts: vec![0; layer.cells], firsts: vec![Tick::MAX; layer.cells], spikes: Vec::new() };
+            let mut of = LayerPass {
+                counts: vec![0; layer.cells],
+                negative: vec![0; layer.cells],
+                firsts: vec![Tick::MAX; layer.cells],
+                spikes: Vec::new(),
+            };
             for cells in &layer.nodes {
                 let Some(log) = &record.nodes[cells.node.index()] else { continue };
-                for ((&t, &x), &y) in log.t_rqst.iter().zip(&log.x).zip(&log.y) {
-                    let Some(cell) = cells.cell(x, y) else { continue };
-                    of.counts[cell] += u32::from(t >= scale.warm_up);
+                for k in 0..log.len() {
+                    let Some(cell) = cells.cell(log.x[k], log.y[k]) else { continue };
+                    let t = log.t_rqst[k];
+                    let counts = u32::from(t >= scale.warm_up);
+                    of.counts[cell] += counts;
+                    if log.polarity[k] == Polarity::Negative {
+                        of.negative[cell] += counts;
+                    }
                     of.firsts[cell] = of.firsts[cell].min(t);
                     of.spikes.push((t, cell as u32));
                     spikes[scale.point(t)] += 1;
