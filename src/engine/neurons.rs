@@ -31,6 +31,9 @@ pub(super) struct Work {
     pub updates: u64,
 }
 
+/// Additions after which true bounds are looked for again, where they were of no use.
+const PATIENCE: u32 = 64;
+
 /// The state of all neurons of one population, stored `(y, x, map)`.
 #[derive(Debug, Clone)]
 pub(super) struct Neurons {
@@ -52,6 +55,8 @@ pub(super) struct Neurons {
     high: i64,
     /// Additions since these bounds were true ones.
     since_bound: u32,
+    /// For so many additions more true bounds are not looked for, as the last ones left no room: potentials stand near the 32-bit limits.
+    cramped: u32,
     /// How often a potential was cut off at the 32-bit limits, by map.
     pub saturations: Vec<u64>,
     /// Neurons beyond a threshold after the last addition.
@@ -105,6 +110,7 @@ impl Neurons {
             low: 0,
             high: 0,
             since_bound: 0,
+            cramped: 0,
             saturations: vec![0; plan.maps],
             hits: Vec::new(),
             lines: Vec::new(),
@@ -167,8 +173,13 @@ impl Neurons {
         let fits = |low: i64, high: i64| low - down > i64::from(i32::MIN) && high + up <= i64::from(i32::MAX);
         self.since_bound += 1;
         // True bounds cost about as much as an addition. Where potentials really stand at the floor they are of no use.
-        if !fits(self.low, self.high) || (self.low - down <= floor && self.since_bound >= 64) {
+        if self.cramped > 0 {
+            self.cramped -= 1;
+        } else if !fits(self.low, self.high) || (self.low - down <= floor && self.since_bound >= PATIENCE) {
             self.bound(plan);
+            if !fits(self.low, self.high) {
+                self.cramped = PATIENCE;
+            }
         }
         if !fits(self.low, self.high) {
             (self.low, self.high) = (i32::MIN.into(), i32::MAX.into());
@@ -292,7 +303,7 @@ impl Neurons {
             below.min(above).min(n as i64)
         };
         let mut room = count(self.low, self.high);
-        if room < n as i64 {
+        if room < n as i64 && self.cramped == 0 {
             self.bound(plan);
             room = count(self.low, self.high);
         }
