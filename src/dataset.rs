@@ -13,7 +13,7 @@ mod preprocessing;
 pub mod recording;
 
 use crate::ann::graph::Shape;
-use arrays::{Location, read_frames, read_images, read_labels};
+use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
 use entry::Set;
 use ndarray::{Array2, ArrayView2, s};
 use npy::{Array, Rows};
@@ -176,10 +176,7 @@ impl Dataset {
         }
         let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (images, images_total) = read_images(&x, format.shape, rows)?;
-        let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
-        if images_total != labels_total {
-            return Err(y.unusable(format!("expected {images_total} labels, one a sample, found {labels_total}")));
-        }
+        let labels = read_labels_of(&y, format.classes, rows, images_total)?;
         Ok(Samples { x: images, y: labels })
     }
 
@@ -196,10 +193,7 @@ impl Dataset {
         let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
         let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (sequences, frames, total) = read_frames(&x, format.shape, rows)?;
-        let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
-        if total != labels_total {
-            return Err(y.unusable(format!("expected {total} labels, one a sample, found {labels_total}")));
-        }
+        let labels = read_labels_of(&y, format.classes, rows, total)?;
         Ok((Samples { x: sequences, y: labels }, frames))
     }
 
@@ -247,10 +241,7 @@ impl Dataset {
         }
         let (x, y) = (Location { path: path.clone(), name: Some("x") }, Location { path, name: Some("y") });
         let (images, images_total) = read_images(&x, format.shape, rows)?;
-        let (labels, labels_total) = read_labels(&y, format.classes, rows)?;
-        if images_total != labels_total {
-            return Err(y.unusable(format!("expected {images_total} labels, one a sample, found {labels_total}")));
-        }
+        let labels = read_labels_of(&y, format.classes, rows, images_total)?;
         Ok(Samples { x: images, y: labels })
     }
 

@@ -3,7 +3,6 @@
 use super::diagnostic::report;
 use super::subject::{Subject, Trial};
 use clap::{Args, ValueEnum};
-use megasim::ann::forward;
 use megasim::ann::graph::Shape;
 use megasim::dataset::Samples;
 use megasim::dataset::recording::{Recording, Recordings, Selection, Signs};
@@ -136,8 +135,7 @@ impl RecordingArguments {
             labels.push(*class);
         }
         let x = Array2::from_shape_vec((labels.len(), maps * height * width), values).map_err(report)?;
-        let outputs = forward::forward(&subject.model.graph, x.view()).map_err(report)?;
-        let analog = forward::classes(outputs.view());
+        let analog = subject.analog(&x)?;
         Ok((recorded, Trial { samples: Samples { x, y: labels }, analog }))
     }
 }

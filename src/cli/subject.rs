@@ -231,9 +231,17 @@ impl Subject {
         let format = Format { shape: self.model.input_shape(), classes: self.model.classes() };
         let samples = data.test(&format, skip, samples).map_err(report)?;
         warn_of_values(&samples.x, "test samples");
-        let outputs = forward::forward(&self.model.graph, samples.x.view()).map_err(report)?;
-        let analog = forward::classes(outputs.view());
+        let analog = self.analog(&samples.x)?;
         Ok(Trial { samples, analog })
+    }
+
+    /// What the trained network says of samples.
+    ///
+    /// # Errors
+    /// If they do not fit it.
+    pub fn analog(&self, samples: &Array2<f32>) -> Result<Vec<usize>> {
+        let outputs = forward::forward(&self.model.graph, samples.view()).map_err(report)?;
+        Ok(forward::classes(outputs.view()))
     }
 
     /// The same where samples are sequences of frames; the trained network is shown the mean of the frames.
@@ -250,8 +258,7 @@ impl Subject {
             means += &frame;
         }
         means /= frames as f32;
-        let outputs = forward::forward(&self.model.graph, means.view()).map_err(report)?;
-        let analog = forward::classes(outputs.view());
+        let analog = self.analog(&means)?;
         Ok(Trial { samples, analog })
     }
 

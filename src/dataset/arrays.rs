@@ -212,6 +212,20 @@ fn element_order(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>
     Ok(Some(cells.map(|cell| cell.iter().zip(strides).map(|(&at, stride)| at * stride).sum()).collect()))
 }
 
+/// The class numbers of rows of so many samples, each of which has to have one.
+pub(super) fn read_labels_of(
+    location: &Location,
+    classes: usize,
+    rows: Rows,
+    samples: usize,
+) -> Result<Vec<usize>, Error> {
+    let (labels, total) = read_labels(location, classes, rows)?;
+    if total != samples {
+        return Err(location.unusable(format!("expected {samples} labels, one a sample, found {total}")));
+    }
+    Ok(labels)
+}
+
 /// Class numbers, and how many labels the array has in all.
 pub(super) fn read_labels(location: &Location, classes: usize, rows: Rows) -> Result<(Vec<usize>, usize), Error> {
     let Array { shape, values, .. } = location.read(rows)?;

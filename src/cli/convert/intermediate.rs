@@ -83,8 +83,7 @@ impl Intermediates {
             None => parse()?,
         };
         if let Some(path) = &self.save_parsed {
-            let stage = Stage { origin, network: Network::Parsed(parsed.clone()) };
-            whole::write_file(path, replace, |file| stage.write(file)).map_err(report)?;
+            keep(path, replace, &Stage { origin, network: Network::Parsed(parsed.clone()) })?;
         }
         Ok(parsed)
     }
@@ -123,8 +122,7 @@ impl Intermediates {
             None => normalise()?,
         };
         if let Some(path) = &self.save_normalised {
-            let stage = Stage { origin, network: Network::Normalised(normalized.clone()) };
-            whole::write_file(path, replace, |file| stage.write(file)).map_err(report)?;
+            keep(path, replace, &Stage { origin, network: Network::Normalised(normalized.clone()) })?;
         }
         Ok(normalized)
     }
@@ -157,6 +155,10 @@ impl Intermediates {
         let kept = Kept::open(directory, &parsed, &origin).map_err(report)?;
         convert::normalize_with_kept(parsed, &kept, options).map_err(report)
     }
+}
+
+fn keep(path: &Path, replace: Replace, stage: &Stage) -> Result<()> {
+    whole::write_file(path, replace, |file| stage.write(file)).map_err(report)
 }
 
 /// The normalisation set.
