@@ -8,24 +8,16 @@
 //!
 //! Data goes left to right, and a module never imports one to its right. [`network::Network`] is the waist: the
 //! netfile reader and the converter both end there, both modes of the engine start there.
-#![warn(missing_docs)]
-
-pub mod ann;
-pub mod convert;
-pub mod dataset;
-pub mod encode;
-pub mod engine;
-pub mod equations;
-pub mod hardware;
-pub mod learning;
-pub mod located;
-pub mod netfile;
-pub mod network;
-pub mod readout;
-pub mod report;
-pub mod study;
-pub mod toolbox;
-pub mod whole;
+pub use megasim_ann as ann;
+pub use megasim_convert as convert;
+pub use megasim_convert::toolbox;
+pub use megasim_core::{encode, engine, equations, located, netfile, network, readout, whole};
+pub use megasim_data as dataset;
+pub use megasim_stdp as learning;
+#[doc(hidden)]
+pub use megasim_stdp::with_spiking_network;
+pub use megasim_study as study;
+pub use megasim_study::{hardware, report};
 
 /// The programs of the README are tested.
 #[cfg(doctest)]

@@ -1,0 +1,301 @@
+//! ONNX files: how networks of PyTorch, TensorFlow (tf2onnx) and scikit-learn (skl2onnx) arrive.
+//!
+//! Nodes are walked in their order. What depends on constants alone is computed on the way ([`constants`]); the rest
+//! becomes layers ([`operators`]). Only nodes that lead to the output count.
+
+mod call;
+mod constants;
+mod folding;
+mod operators;
+mod proto;
+mod shapes;
+mod tensor;
+mod windows;
+
+use super::{Imported, ModelFile, Problem};
+use crate::graph::{AxisOrder, GraphBuilder, Shape};
+use call::Call;
+use constants::Constant;
+use ndarray::Array1;
+use operators::{Translation, Value, spread};
+use prost::Message;
+use std::collections::{HashMap, HashSet};
+use tensor::{Network, Place, Tensor};
+
+/// Operator sets whose operators mean what is written here.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
+
+pub(super) fn is_onnx(file: &ModelFile) -> bool {
+    file.has_extension("onnx")
+}
+
+/// Reads an ONNX model.
+pub(super) fn read(file: &ModelFile) -> Result<Imported, Problem> {
+    let model = proto::Model::decode(&file.bytes[..]);
+    let model =
+        model.map_err(|error| Problem::damaged("protobuf", format!("expected an ONNX model, found: {error}")))?;
+    let graph = model.graph.as_ref();
+    let graph = graph.ok_or_else(|| {
+        Problem::damaged("ONNX", format!("expected a graph, found none (IR version {})", model.ir_version))
+    })?;
+    let opset = model.opset_import.iter().find(|set| is_standard(&set.domain)).map_or(1, |set| set.version);
+    if !OPSETS.contains(&opset) {
+        let message = format!("expected an operator set from {} to {}, found {opset}", OPSETS.start(), OPSETS.end());
+        return Err(Problem::Unsupported { layer: "model".into(), kind: "opset".into(), message });
+    }
+    let walk = Walk { graph, file, opset };
+    let (graph, input_order) = walk.run()?;
+    let producer = [model.producer_name.as_str(), model.producer_version.as_str()].join(" ");
+    let version = Some(producer.trim().to_string()).filter(|producer| !producer.is_empty());
+    Ok(Imported { graph, input_order, library: "onnx", version })
+}
+
+fn is_standard(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
+}
+
+struct Walk<'a> {
+    graph: &'a proto::Graph,
+    file: &'a ModelFile,
+    opset: i64,
+}
+
+impl Walk<'_> {
+    fn run(&self) -> Result<(crate::graph::Graph, AxisOrder), Problem> {
+        let output = self.output()?;
+        let wanted = self.wanted(output);
+        let mut constants: HashMap<&str, Constant> = HashMap::new();
+        for tensor in self.graph.initializer.iter().filter(|tensor| wanted.contains(tensor.name.as_str())) {
+            constants.insert(&tensor.name, Constant::decode(tensor, self.file)?);
+        }
+        let inputs: Vec<_> = self
+            .graph
+            .input
+            .iter()
+            .filter(|input| wanted.contains(input.name.as_str()) && !constants.contains_key(input.name.as_str()))
+            .collect();
+        let [input] = inputs[..] else {
+            let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(unsupported(&names.join(", "), "input", format!("expected one input, found {}", names.len())));
+        };
+        let (mut network, tensor, order) = self.input(input)?;
+        let mut values: HashMap<&str, Value> =
+            constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
+        values.insert(&input.name, Value::Tensor(tensor));
+        let mut merged: HashSet<usize> = HashSet::new();
+        for (place, node) in self.graph.node.iter().enumerate() {
+            if merged.contains(&place) || !node.output.iter().any(|name| wanted.contains(name.as_str())) {
+                continue;
+            }
+            let (value, last) = self.node(place, node, &values, &mut network)?;
+            let named = last.map_or(node, |last| &self.graph.node[last]);
+            merged.extend(last);
+            if let Some(name) = named.output.first() {
+                values.insert(name, value);
+            }
+        }
+        match values.get(output) {
+            Some(Value::Tensor(tensor)) => {
+                // Axes of one cell may be missing. Maps come out in the order in which the input came.
+                let long = tensor.axes.iter().filter(|place| place.size > 1).count();
+                let tensor = match order {
+                    _ if long <= 1 => network.as_vector(tensor, "output")?,
+                    AxisOrder::ChannelsFirst => network.as_maps(tensor, "output")?.unwrap_or_else(|| tensor.clone()),
+                    AxisOrder::ChannelsLast => tensor.clone(),
+                };
+                Ok((network.builder.finish_at(tensor.layer)?, order))
+            }
+            _ => Err(unsupported(output, "output", "expected an output that depends on the input")),
+        }
+    }
+
+    /// The output that holds activations; classifiers of scikit-learn also give labels.
+    fn output(&self) -> Result<&str, Problem> {
+        let is_float = |output: &&proto::ValueInfo| {
+            output
+                .r#type
+                .as_ref()
+                .and_then(|kind| kind.tensor_type.as_ref())
+                .is_some_and(|tensor| tensor.elem_type == 1)
+        };
+        let outputs: Vec<_> = match &self.graph.output[..] {
+            [one] => vec![one],
+            several => several.iter().filter(is_float).collect(),
+        };
+        match outputs[..] {
+            [one] => Ok(&one.name),
+            _ => {
+                let names: Vec<_> = self.graph.output.iter().map(|output| output.name.as_str()).collect();
+                let message = format!("expected one output of 32-bit floats, found {}", names.len());
+                Err(unsupported(&names.join(", "), "output", message))
+            }
+        }
+    }
+
+    /// Names that the output depends on.
+    fn wanted<'a>(&'a self, output: &'a str) -> HashSet<&'a str> {
+        let mut wanted = HashSet::from([output]);
+        for node in self.graph.node.iter().rev() {
+            if node.output.iter().any(|name| wanted.contains(name.as_str())) {
+                wanted.extend(node.input.iter().map(String::as_str));
+            }
+        }
+        wanted
+    }
+
+    /// The input layer. Where the channels of pictures stand shows in what reads them.
+    fn input(&self, input: &proto::ValueInfo) -> Result<(Network, Tensor, AxisOrder), Problem> {
+        let shape =
+            input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
+        let shape = shape.ok_or_else(|| unsupported(&input.name, "input", "expected a tensor with a shape"))?;
+        let dimensions = shape.dim.iter().skip(1).map(|size| {
+            let size = size.dim_value.and_then(|size| usize::try_from(size).ok());
+            size.filter(|&size| size > 0)
+                .ok_or_else(|| unsupported(&input.name, "input", "expected an input of fixed size"))
+        });
+        let dimensions = dimensions.collect::<Result<Vec<_>, _>>()?;
+        let order = if self.channels_stand_last(&input.name, &dimensions) {
+            AxisOrder::ChannelsLast
+        } else {
+            AxisOrder::ChannelsFirst
+        };
+        let (shape, axes): (Shape, &[usize]) = match (&dimensions[..], order) {
+            (&[n], _) => (Shape::Features(n), &[0]),
+            (&[channels, width], AxisOrder::ChannelsFirst) => (Shape::Maps { channels, height: 1, width }, &[0, 2]),
+            (&[width, channels], AxisOrder::ChannelsLast) => (Shape::Maps { channels, height: 1, width }, &[2, 0]),
+            (&[channels, height, width], AxisOrder::ChannelsFirst) => {
+                (Shape::Maps { channels, height, width }, &[0, 1, 2])
+            }
+            (&[height, width, channels], AxisOrder::ChannelsLast) => {
+                (Shape::Maps { channels, height, width }, &[1, 2, 0])
+            }
+            _ => {
+                let message = format!("expected an input of 1 to 3 axes a sample, found {dimensions:?}");
+                return Err(unsupported(&input.name, "input", message));
+            }
+        };
+        let axes = dimensions.iter().zip(axes).map(|(&size, &axis)| Place { size, axis: Some(axis) }).collect();
+        let network = Network { builder: GraphBuilder::new(&input.name, shape) };
+        Ok((network, Tensor { layer: 0, axes }, order))
+    }
+
+    /// Whether the first thing that moves the axes of the input brings the last to the front.
+    fn channels_stand_last(&self, input: &str, dimensions: &[usize]) -> bool {
+        let rank = dimensions.len();
+        let mut name = input;
+        loop {
+            let Some(node) = self.graph.node.iter().find(|node| node.input.iter().any(|input| input == name)) else {
+                return false;
+            };
+            match &node.op_type[..] {
+                "Transpose" if rank > 1 => {
+                    let perm = node.attribute.iter().find(|attribute| attribute.name == "perm");
+                    return perm.is_some_and(|perm| perm.ints.get(1) == Some(&(rank as i64)));
+                }
+                // tf2onnx writes a transpose of one channel so.
+                "Reshape" => return rank > 1 && dimensions[rank - 1] == 1 && dimensions[0] > 1,
+                "Identity" | "Cast" | "Sub" | "Mul" | "Div" | "Add" | "Relu" => {}
+                _ => return false,
+            }
+            match node.output.first() {
+                Some(output) => name = output,
+                None => return false,
+            }
+        }
+    }
+
+    /// The value of a node, and the later node that it took in.
+    fn node(
+        &self,
+        place: usize,
+        node: &proto::Node,
+        values: &HashMap<&str, Value>,
+        network: &mut Network,
+    ) -> Result<(Value, Option<usize>), Problem> {
+        let mut call = Call::new(node, self.file, self.opset);
+        if !is_standard(&node.domain) {
+            return Err(call.unsupported(format!("operators of '{}' are not supported", node.domain)));
+        }
+        if call.operation() == "Constant" {
+            let constant = call.constant()?;
+            call.finish()?;
+            return Ok((Value::Constant(constant), None));
+        }
+        let mut inputs: Vec<Option<Value>> = Vec::new();
+        for name in &node.input {
+            inputs.push(match (values.get(name.as_str()), name.is_empty()) {
+                (Some(value), _) => Some(value.clone()),
+                (None, true) => None,
+                (None, false) => {
+                    return Err(call.unsupported(format!("expected a value '{name}' from an earlier node, found none")));
+                }
+            });
+        }
+        if call.operation() == "Shape"
+            && let Some(Some(Value::Tensor(tensor))) = inputs.first()
+        {
+            // Of one sample.
+            let sizes = [vec![1], tensor.dimensions()].concat();
+            let part = |at: i64| {
+                if at < 0 { at.saturating_add(sizes.len() as i64) } else { at }.clamp(0, sizes.len() as i64) as usize
+            };
+            let (start, end) = (part(call.integer_or("start", 0)?), part(call.integer_or("end", i64::MAX)?));
+            call.finish()?;
+            let sizes = sizes[start..end.max(start)].iter().map(|&size| size as i64).collect();
+            return Ok((Value::Constant(Constant::of_integers(sizes)), None));
+        }
+        let constants: Vec<Option<&Constant>> = inputs
+            .iter()
+            .map(|input| match input {
+                Some(Value::Constant(constant)) => Some(constant),
+                _ => None,
+            })
+            .collect();
+        let all_known = inputs.iter().zip(&constants).all(|(input, constant)| input.is_none() || constant.is_some());
+        if all_known && let Some(constant) = folding::fold(&mut call, &constants)? {
+            call.finish()?;
+            return Ok((Value::Constant(constant), None));
+        }
+        let (bias, last) = match self.following_bias(place, node, values) {
+            Some((bias, last)) => (Some(bias), Some(last)),
+            None => (None, None),
+        };
+        let mut translation = Translation { network, call: &mut call, inputs, bias };
+        let tensor = translation.run()?;
+        call.finish()?;
+        Ok((Value::Tensor(tensor), last))
+    }
+
+    /// The constant that the only reader of a matrix product adds to it: its bias.
+    fn following_bias(
+        &self,
+        place: usize,
+        node: &proto::Node,
+        values: &HashMap<&str, Value>,
+    ) -> Option<(Array1<f32>, usize)> {
+        if node.op_type != "MatMul" {
+            return None;
+        }
+        let Some(Value::Constant(weights)) = values.get(node.input.get(1)?.as_str()) else { return None };
+        let &[_, outputs] = weights.shape() else { return None };
+        let output = node.output.first()?;
+        let mut readers = self.graph.node.iter().enumerate().filter(|(_, reader)| reader.input.contains(output));
+        let (last, add) = readers.next()?;
+        let is_output = self.graph.output.iter().any(|value| value.name == *output);
+        if readers.next().is_some() || is_output || last <= place || add.op_type != "Add" || !is_standard(&add.domain) {
+            return None;
+        }
+        let other = add.input.iter().find(|name| *name != output)?;
+        let constant = match values.get(other.as_str()) {
+            Some(Value::Constant(constant)) => constant.floats(),
+            _ => return None,
+        };
+        // One number an output, along the last axis.
+        let bias = spread(&constant, &[outputs], 0).filter(|_| constant.len() == outputs)?;
+        Some((bias, last))
+    }
+}
+
+fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
+    Problem::Unsupported { layer: layer.into(), kind: kind.into(), message: message.into() }
+}

@@ -1,0 +1,359 @@
+//! Just enough of Python's pickle machine to read a dictionary of tensors. Nothing is executed: a tensor is what PyTorch's own
+//! functions are called with, and any other function is refused by name.
+
+use ndarray::{ArrayD, IxDyn};
+use std::rc::Rc;
+
+/// A tensor: a view of a storage.
+#[derive(Debug, Clone)]
+pub(super) struct Tensor {
+    pub(super) name: String,
+    /// Name of the file with its numbers.
+    pub(super) storage: String,
+    element: Element,
+    offset: usize,
+    shape: Vec<usize>,
+    strides: Vec<usize>,
+}
+
+/// What a storage holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    Float,
+    Double,
+    Half,
+    BrainFloat,
+    Long,
+    Int,
+}
+
+impl Element {
+    fn of_storage(class: &str) -> Option<Self> {
+        Some(match class {
+            "torch.FloatStorage" => Self::Float,
+            "torch.DoubleStorage" => Self::Double,
+            "torch.HalfStorage" => Self::Half,
+            "torch.BFloat16Storage" => Self::BrainFloat,
+            "torch.LongStorage" => Self::Long,
+            "torch.IntStorage" => Self::Int,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::Double | Self::Long => 8,
+            Self::Float | Self::Int => 4,
+            Self::Half | Self::BrainFloat => 2,
+        }
+    }
+
+    pub(super) fn decode(self, bytes: &[u8]) -> f32 {
+        let bits = bytes.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+        match self {
+            Self::Float => f32::from_bits(bits as u32),
+            Self::Double => f64::from_bits(bits) as f32,
+            Self::Half => crate::import::half(bits as u16),
+            Self::BrainFloat => f32::from_bits((bits as u32) << 16),
+            Self::Long => bits as i64 as f32,
+            Self::Int => bits as u32 as i32 as f32,
+        }
+    }
+}
+
+impl Tensor {
+    /// Its numbers out of the storage.
+    pub(super) fn array(&self, storage: &[u8]) -> Result<ArrayD<f32>, String> {
+        let available = storage.len() / self.element.size();
+        let elements = self.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        let last =
+            self.shape.iter().zip(&self.strides).try_fold(self.offset, |at, (&size, &stride)| {
+                at.checked_add(size.saturating_sub(1).checked_mul(stride)?)
+            });
+        if elements.is_none_or(|n| n > available) || last.is_none_or(|last| last >= available && elements != Some(0)) {
+            return Err(format!(
+                "expected a view of {available} numbers, found shape {:?} from {}",
+                self.shape, self.offset
+            ));
+        }
+        let array = ArrayD::from_shape_fn(IxDyn(&self.shape), |index| {
+            let at: usize = (0..self.shape.len()).map(|axis| index[axis] * self.strides[axis]).sum();
+            let start = (self.offset + at) * self.element.size();
+            self.element.decode(&storage[start..start + self.element.size()])
+        });
+        Ok(array)
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Mark,
+    None,
+    Integer(i64),
+    Other,
+    Text(Rc<str>),
+    Tuple(Rc<Vec<Value>>),
+    Dictionary(Rc<std::cell::RefCell<Vec<(Value, Value)>>>),
+    List,
+    Global(Rc<str>),
+    Storage(Rc<str>, Element),
+    Tensor(Rc<Tensor>),
+}
+
+/// Reads the pickle of a state dictionary; the order of its entries is kept.
+pub(super) fn state_dictionary(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
+    let top = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new() }.run()?;
+    let Value::Dictionary(entries) = top else {
+        return Err("expected a dictionary of tensors: save model.state_dict()".into());
+    };
+    let mut tensors = Vec::new();
+    for (key, value) in entries.borrow().iter() {
+        let Value::Text(name) = key else { return Err(format!("expected names as keys, found {key:?}")) };
+        let Value::Tensor(tensor) = value else {
+            return Err(format!("expected a tensor as '{name}', found something else: save model.state_dict()"));
+        };
+        tensors.push(Tensor { name: name.to_string(), ..Tensor::clone(tensor) });
+    }
+    Ok(tensors)
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    stack: Vec<Value>,
+    memo: Vec<Value>,
+}
+
+/// More than any state dictionary remembers.
+const MAX_MEMO: usize = 1 << 22;
+
+impl<'a> Machine<'a> {
+    fn run(mut self) -> Result<Value, String> {
+        loop {
+            let place = self.at;
+            let code = self.take(1)?[0];
+            match code {
+                b'.' => return self.pop(),
+                0x80 => drop(self.take(1)?),
+                0x95 => drop(self.take(8)?),
+                b'(' => self.stack.push(Value::Mark),
+                b'N' => self.stack.push(Value::None),
+                0x88 | 0x89 => self.stack.push(Value::Other),
+                b'K' => self.integer(1)?,
+                b'M' => self.integer(2)?,
+                b'J' => {
+                    let bytes = self.take(4)?;
+                    self.stack
+                        .push(Value::Integer(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into()));
+                }
+                0x8a => {
+                    let length = usize::from(self.take(1)?[0]);
+                    let bytes = self.take(length)?;
+                    let sign = if bytes.last().is_some_and(|byte| byte >> 7 == 1) { -1 } else { 0 };
+                    if length > 8 {
+                        return Err(format!("expected numbers of 64 bits, found {length} bytes at {place}"));
+                    }
+                    self.stack
+                        .push(Value::Integer(bytes.iter().rev().fold(sign, |n: i64, &byte| n << 8 | i64::from(byte))));
+                }
+                b'G' => {
+                    self.take(8)?;
+                    self.stack.push(Value::Other);
+                }
+                b'X' => {
+                    let bytes = self.take(4)?;
+                    let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                    self.text(length as usize)?;
+                }
+                0x8c => {
+                    let length = usize::from(self.take(1)?[0]);
+                    self.text(length)?;
+                }
+                b'}' => self.stack.push(Value::Dictionary(Rc::default())),
+                b']' => self.stack.push(Value::List),
+                b')' => self.stack.push(Value::Tuple(Rc::default())),
+                b't' => {
+                    let items = self.pop_to_mark()?;
+                    self.stack.push(Value::Tuple(Rc::new(items)));
+                }
+                0x85..=0x87 => {
+                    let count = usize::from(code - 0x84);
+                    let start = self.stack.len().checked_sub(count).ok_or("expected values on the stack")?;
+                    let items = self.stack.split_off(start);
+                    self.stack.push(Value::Tuple(Rc::new(items)));
+                }
+                b'q' => {
+                    let index = usize::from(self.take(1)?[0]);
+                    self.remember(index)?;
+                }
+                b'r' => {
+                    let index = self.number(4)?;
+                    self.remember(index)?;
+                }
+                0x94 => self.remember(self.memo.len())?,
+                b'h' => {
+                    let index = usize::from(self.take(1)?[0]);
+                    self.recall(index)?;
+                }
+                b'j' => {
+                    let index = self.number(4)?;
+                    self.recall(index)?;
+                }
+                b'c' => {
+                    let (module, name) = (self.line()?, self.line()?);
+                    self.stack.push(Value::Global(format!("{module}.{name}").into()));
+                }
+                0x93 => match (self.pop()?, self.pop()?) {
+                    (Value::Text(name), Value::Text(module)) => {
+                        self.stack.push(Value::Global(format!("{module}.{name}").into()))
+                    }
+                    _ => return Err(format!("expected the name of a function at {place}")),
+                },
+                b'Q' => self.persistent(place)?,
+                b'R' => self.call(place)?,
+                // State of an object: attributes of the dictionary itself say nothing about its tensors.
+                b'b' => drop(self.pop()?),
+                b's' => {
+                    let (value, key) = (self.pop()?, self.pop()?);
+                    self.set(vec![key, value], place)?;
+                }
+                b'u' => {
+                    let items = self.pop_to_mark()?;
+                    self.set(items, place)?;
+                }
+                b'a' => drop(self.pop()?),
+                b'e' => drop(self.pop_to_mark()?),
+                code => return Err(format!("expected a state dictionary, found pickle code {code:#04x} at {place}")),
+            }
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
+        let bytes = self.at.checked_add(count).and_then(|end| self.bytes.get(self.at..end));
+        self.at = self.at.saturating_add(count);
+        bytes.ok_or_else(|| format!("expected more of the pickle, found its end at {}", self.bytes.len()))
+    }
+
+    fn number(&mut self, size: usize) -> Result<usize, String> {
+        Ok(self.take(size)?.iter().rev().fold(0, |n, &byte| n << 8 | usize::from(byte)))
+    }
+
+    fn integer(&mut self, size: usize) -> Result<(), String> {
+        let number = self.number(size)?;
+        self.stack.push(Value::Integer(number as i64));
+        Ok(())
+    }
+
+    fn text(&mut self, length: usize) -> Result<(), String> {
+        let place = self.at;
+        let text = std::str::from_utf8(self.take(length)?).map_err(|_| format!("expected text at {place}"))?;
+        self.stack.push(Value::Text(text.into()));
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<&'a str, String> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let length = rest.iter().position(|&byte| byte == b'\n').ok_or("expected a name that ends")?;
+        let line = std::str::from_utf8(&rest[..length]).map_err(|_| "expected a name of text")?;
+        self.at += length + 1;
+        Ok(line)
+    }
+
+    fn pop(&mut self) -> Result<Value, String> {
+        self.stack.pop().ok_or_else(|| "expected a value on the stack, found none".into())
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
+        let mark =
+            self.stack.iter().rposition(|value| matches!(value, Value::Mark)).ok_or("expected a mark on the stack")?;
+        let items = self.stack.split_off(mark + 1);
+        self.stack.pop();
+        Ok(items)
+    }
+
+    fn remember(&mut self, index: usize) -> Result<(), String> {
+        let value = self.stack.last().cloned().ok_or("expected a value to remember")?;
+        if index >= MAX_MEMO {
+            return Err(format!("expected at most {MAX_MEMO} remembered values, found number {index}"));
+        }
+        if index >= self.memo.len() {
+            self.memo.resize(index + 1, Value::None);
+        }
+        self.memo[index] = value;
+        Ok(())
+    }
+
+    fn recall(&mut self, index: usize) -> Result<(), String> {
+        let value = self.memo.get(index).cloned().ok_or_else(|| format!("expected a remembered value {index}"))?;
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// A storage: ('storage', class, key, device, size).
+    fn persistent(&mut self, place: usize) -> Result<(), String> {
+        let Value::Tuple(parts) = self.pop()? else { return Err(format!("expected a storage at {place}")) };
+        let (Some(Value::Global(class)), Some(Value::Text(key))) = (parts.get(1), parts.get(2)) else {
+            return Err(format!("expected a storage at {place}"));
+        };
+        let element = Element::of_storage(class).ok_or_else(|| format!("expected real numbers, found {class}"))?;
+        self.stack.push(Value::Storage(key.clone(), element));
+        Ok(())
+    }
+
+    fn call(&mut self, place: usize) -> Result<(), String> {
+        let (arguments, function) = (self.pop()?, self.pop()?);
+        let (Value::Tuple(arguments), Value::Global(function)) = (arguments, function) else {
+            return Err(format!("expected a call at {place}"));
+        };
+        let result = match &function[..] {
+            "collections.OrderedDict" => Value::Dictionary(Rc::default()),
+            "torch._utils._rebuild_tensor_v2" => {
+                let counts = |value: Option<&Value>| match value {
+                    Some(Value::Tuple(items)) => items
+                        .iter()
+                        .map(|item| if let Value::Integer(n) = item { usize::try_from(*n).ok() } else { None })
+                        .collect::<Option<Vec<usize>>>(),
+                    _ => None,
+                };
+                let offset = match arguments.get(1) {
+                    Some(Value::Integer(offset)) => usize::try_from(*offset).ok(),
+                    _ => None,
+                };
+                match (arguments.first(), offset, counts(arguments.get(2)), counts(arguments.get(3))) {
+                    (Some(Value::Storage(key, element)), Some(offset), Some(shape), Some(strides))
+                        if shape.len() == strides.len() =>
+                    {
+                        let storage = key.to_string();
+                        Value::Tensor(Rc::new(Tensor {
+                            name: String::new(),
+                            storage,
+                            element: *element,
+                            offset,
+                            shape,
+                            strides,
+                        }))
+                    }
+                    _ => return Err(format!("expected a tensor at {place}")),
+                }
+            }
+            "torch._utils._rebuild_parameter" => match arguments.first() {
+                Some(tensor @ Value::Tensor(_)) => tensor.clone(),
+                _ => return Err(format!("expected a parameter at {place}")),
+            },
+            other => return Err(format!("expected tensors only, found a '{other}': save model.state_dict()")),
+        };
+        self.stack.push(result);
+        Ok(())
+    }
+
+    fn set(&mut self, items: Vec<Value>, place: usize) -> Result<(), String> {
+        let Some(Value::Dictionary(dictionary)) = self.stack.last() else {
+            return Err(format!("expected a dictionary at {place}"));
+        };
+        let mut items = items.into_iter();
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            dictionary.borrow_mut().push((key, value));
+        }
+        Ok(())
+    }
+}

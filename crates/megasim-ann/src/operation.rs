@@ -1,0 +1,147 @@
+//! What a layer computes, and on what shapes.
+
+pub use megasim_data::Shape;
+use ndarray::{Array1, Array2, Array4};
+use serde::{Deserialize, Serialize};
+
+/// Most numbers that one layer may put out for one sample; beyond it a file is taken to be damaged.
+pub const MAX_LAYER_SIZE: usize = 100_000_000;
+
+/// In which order the numbers of feature maps stand in a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AxisOrder {
+    /// `(channels, height, width)`: PyTorch, Caffe, Lasagne, and the netfiles.
+    ChannelsFirst,
+    /// `(height, width, channels)`: Keras by default.
+    ChannelsLast,
+}
+
+/// Zeros around a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns to the left.
+    pub left: usize,
+    /// Columns to the right.
+    pub right: usize,
+}
+
+/// How a pooling window is reduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    /// The largest value.
+    Max,
+    /// The mean; whether padded zeros count in the divisor is the flag.
+    Average {
+        /// Divide by the window size (true) or by the cells inside the map (false).
+        count_padding: bool,
+    },
+}
+
+/// A function applied to each number (softmax: to each vector).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Activation {
+    /// `x`.
+    Linear,
+    /// `min(max(x, negative_slope * x), max)`; the plain one has slope 0 and no maximum.
+    Relu {
+        /// Slope below 0.
+        negative_slope: f32,
+        /// Ceiling.
+        max: Option<f32>,
+    },
+    /// `exp(x) / sum(exp(x))` over the features (or channels).
+    Softmax,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `tanh(x)`.
+    Tanh,
+    /// `scale * ln(1 + exp(x / scale))`; the usual one has scale 1, noisy softplus at inference `k * sigma`.
+    Softplus {
+        /// Width of the knee.
+        scale: f32,
+    },
+    /// `min(x, max)` where `x >= threshold`, else 0 (SNN toolbox's clamped ReLU, Keras's ReLU with a threshold).
+    ClampedRelu {
+        /// Below it: 0.
+        threshold: f32,
+        /// Ceiling.
+        max: Option<f32>,
+    },
+    /// ReLU rounded to a fixed-point grid of `fraction_bits`, saturated at `integer_bits` (SNN toolbox's `relu_Qm.f`).
+    QuantizedRelu {
+        /// `m`.
+        integer_bits: u32,
+        /// `f`.
+        fraction_bits: u32,
+    },
+    /// 1 where `x > 0`, else 0.
+    BinaryStep,
+    /// +1 where `x > 0`, else -1 (SNN toolbox's `binary_tanh`, which rounds half to even).
+    BinarySign,
+}
+
+impl Activation {
+    /// The plain rectifier.
+    pub const RELU: Self = Self::Relu { negative_slope: 0.0, max: None };
+}
+
+/// What a layer computes.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // fields are the field's standard names, explained at the top of the file
+pub enum Operation {
+    /// The input of the network. A graph has one, the first layer.
+    Input,
+    /// `x W + b`, `W` of shape `(in, out)`.
+    Dense { weights: Array2<f32>, bias: Option<Array1<f32>> },
+    /// Cross-correlation; `weights` of shape `(out, in / groups, kh, kw)`; pairs are `(vertical, horizontal)`.
+    Convolution {
+        weights: Array4<f32>,
+        bias: Option<Array1<f32>>,
+        strides: (usize, usize),
+        padding: Padding,
+        dilation: (usize, usize),
+        groups: usize,
+    },
+    /// The transpose of a convolution; `weights` of shape `(in, out / groups, kh, kw)`: an input at `(y, x)` adds
+    /// `weights[.., j, i]` at `(y * stride + j - padding.top, x * stride + i - padding.left)`; the output shape is the layer's.
+    TransposedConvolution {
+        weights: Array4<f32>,
+        bias: Option<Array1<f32>>,
+        strides: (usize, usize),
+        padding: Padding,
+        groups: usize,
+    },
+    /// Pooling over windows; the padding is explicit (a ceil mode is padding at the bottom and right).
+    Pool { pooling: Pooling, size: (usize, usize), strides: (usize, usize), padding: Padding },
+    /// Pooling over each whole map, to `Features(channels)` or `Maps { channels, 1, 1 }`.
+    GlobalPool { pooling: Pooling },
+    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` per channel (or feature).
+    BatchNormalization { gamma: Array1<f32>, beta: Array1<f32>, mean: Array1<f32>, variance: Array1<f32>, epsilon: f32 },
+    /// An activation function.
+    Activation(Activation),
+    /// Maps to a vector in this order.
+    Flatten { order: AxisOrder },
+    /// The same numbers under another shape, both read in this order.
+    Reshape { order: AxisOrder },
+    /// Zeros added around each map.
+    ZeroPad(Padding),
+    /// Rows and columns cut off each map.
+    Crop(Padding),
+    /// Axes of the maps exchanged: axis `i` of the output is axis `axes[i]` of the input, both as `(channels, height, width)`.
+    Permute { axes: [usize; 3] },
+    /// Each number repeated `(vertical, horizontal)` times (nearest neighbour).
+    Upsample { factors: (usize, usize) },
+    /// Number `k` of the output, map after map, is number `numbers[k]` of the input; the output shape is the layer's.
+    Gather { numbers: Vec<usize> },
+    /// Sum of all inputs.
+    Add,
+    /// Inputs one after another along the channels (or features).
+    Concatenate,
+    /// Something that acts only in training (dropout, noise); `kind` is the source's name for it.
+    TrainingOnly { kind: String },
+}

@@ -1,0 +1,263 @@
+//! NIR, the neuromorphic intermediate representation, version 1: a graph of nodes in HDF5, which snnTorch, Norse, Sinabs, Lava and others read.
+//!
+//! J. E. Pedersen et al., "Neuromorphic intermediate representation: a unified instruction set for interoperable brain-inspired computing", Nature
+//! Communications 15:8122 (2024). A population is a linear node (`Affine`, `Conv2d`) before integrate-and-fire neurons (`IF`) with `r` 1; a time step is a millisecond,
+//! in which biases are added once. Several connections are several linear nodes, whose outputs a node adds up. NIR's neurons reset to a potential;
+//! it has no word for a reset by subtraction.
+
+use super::{Error, Target};
+use crate::normalize::Normalized;
+use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
+use crate::quantize::Quantization;
+use hdf5_pure::{FileBuilder, GroupBuilder};
+use megasim_ann::graph::{Padding, Shape};
+use ndarray::{Array1, ArrayD, Axis};
+
+/// The version of the format.
+const VERSION: &str = "1.0.8";
+
+/// See the module.
+#[derive(Debug)]
+pub struct Nir;
+
+impl Target for Nir {
+    fn name(&self) -> &'static str {
+        "NIR"
+    }
+
+    fn ending(&self) -> &'static str {
+        "nir"
+    }
+
+    fn build(&self, network: &Normalized, quantization: &Quantization) -> Result<Vec<u8>, Error> {
+        let parsed = &network.parsed;
+        if parsed.input_order.is_some() {
+            return Err(unsupported("InputLayer", "expected an input in the order of the trained network's"));
+        }
+        let mut graph = Graph::default();
+        graph.add("input", "Input", vec![("shape", Value::integers(&dimensions(parsed.input)))]);
+        let mut outputs: Vec<String> = Vec::with_capacity(parsed.layers.len());
+        for (number, layer) in parsed.layers.iter().enumerate() {
+            let name = parsed.name(number);
+            let node = |source: Source| match source {
+                Source::Input => "input".to_string(),
+                Source::Layer(k) => outputs[k].clone(),
+            };
+            let neurons = match &layer.operation {
+                LayerKind::Population { connections, bias, role } => {
+                    let kind = match role {
+                        Role::Rectifier | Role::Excess => "IF",
+                        Role::Accumulator => "I",
+                        Role::Signed | Role::Step | Role::Softmax => {
+                            return Err(unsupported(
+                                &name,
+                                format!("expected rectified activations, found neurons that are {role:?}"),
+                            ));
+                        }
+                    };
+                    for (k, connection) in connections.iter().enumerate() {
+                        let linear = format!("{name}_weights_{k}");
+                        let bias = bias.as_ref().filter(|_| k == 0);
+                        let (of, values) = self::linear(&name, connection, bias, parsed.shape(connection.source))?;
+                        graph.add(&linear, of, values);
+                        graph.connect(node(connection.source), &linear);
+                        graph.connect(linear, &name);
+                    }
+                    kind
+                }
+                LayerKind::AveragePool { source, windows, count_padding } => {
+                    if windows.padding != Padding::default() && !count_padding {
+                        return Err(unsupported(&name, "expected an average without padding, or one that counts it"));
+                    }
+                    let pool = format!("{name}_mean");
+                    let values = vec![
+                        ("kernel_size", pair(windows.size)),
+                        ("stride", pair(windows.strides)),
+                        ("padding", symmetric(&name, windows.padding)?),
+                    ];
+                    graph.add(&pool, "AvgPool2d", values);
+                    graph.connect(node(*source), &pool);
+                    graph.connect(pool, &name);
+                    "IF"
+                }
+                LayerKind::Flatten { source } => {
+                    let shape = dimensions(parsed.shape(*source));
+                    let values = vec![
+                        ("start_dim", Value::integer(0)),
+                        ("end_dim", Value::integer(-1)),
+                        ("input_type", Value::integers(&shape)),
+                    ];
+                    graph.add(&name, "Flatten", values);
+                    graph.connect(node(*source), &name);
+                    outputs.push(name);
+                    continue;
+                }
+                LayerKind::MaxPool { .. } => {
+                    return Err(unsupported(&name, "it has no maximum pooling; --max-to-average makes averages of it"));
+                }
+                LayerKind::Relay { .. } => {
+                    return Err(unsupported(&name, "it has no upsampling, cropping or reshaping"));
+                }
+            };
+            let all = |value: f64| Value::Numbers(ArrayD::from_elem(layer.shape_dimensions(), value as f32));
+            let mut values = vec![("r", all(1.0))];
+            if neurons == "IF" {
+                // An average's neurons have a threshold of 1 whatever the others have.
+                let pools = matches!(layer.operation, LayerKind::AveragePool { .. });
+                let threshold = if pools { 1.0 } else { quantization.threshold };
+                values.extend([("v_threshold", all(threshold)), ("v_reset", all(0.0))]);
+            }
+            graph.add(&name, neurons, values);
+            outputs.push(name);
+        }
+        if let (Some(last), Some(layer)) = (outputs.last(), parsed.layers.last()) {
+            graph.add("output", "Output", vec![("shape", Value::integers(&dimensions(layer.shape)))]);
+            graph.connect(last.clone(), "output");
+        }
+        graph.write().map_err(|message| Error::Failed { target: "NIR", message })
+    }
+}
+
+fn unsupported(layer: &str, reason: impl Into<String>) -> Error {
+    Error::Unsupported { target: "NIR", layer: layer.into(), reason: reason.into() }
+}
+
+impl crate::parsed::ParsedLayer {
+    fn shape_dimensions(&self) -> Vec<usize> {
+        dimensions(self.shape).iter().map(|&n| n as usize).collect()
+    }
+}
+
+fn dimensions(shape: Shape) -> Vec<i64> {
+    match shape {
+        Shape::Features(n) => vec![n as i64],
+        Shape::Maps { channels, height, width } => vec![channels as i64, height as i64, width as i64],
+    }
+}
+
+fn pair((vertical, horizontal): (usize, usize)) -> Value {
+    Value::integers(&[vertical as i64, horizontal as i64])
+}
+
+fn symmetric(layer: &str, padding: Padding) -> Result<Value, Error> {
+    let Padding { top, bottom, left, right } = padding;
+    if (top, left) != (bottom, right) {
+        let reason = format!(
+            "expected as much padding at both sides, found {top} and {bottom} rows, {left} and {right} columns"
+        );
+        return Err(unsupported(layer, reason));
+    }
+    Ok(pair((top, left)))
+}
+
+/// The node of a connection.
+fn linear(
+    layer: &str,
+    connection: &Connection,
+    bias: Option<&Array1<f32>>,
+    from: Shape,
+) -> Result<(&'static str, Values), Error> {
+    let biases = |n: usize| Value::Numbers(bias.cloned().unwrap_or_else(|| Array1::zeros(n)).into_dyn());
+    match &connection.weights {
+        Weights::Dense(weights) => {
+            // (in, out) to (out, in).
+            let weight = Value::Numbers(weights.t().as_standard_layout().into_owned().into_dyn());
+            Ok(("Affine", vec![("weight", weight), ("bias", biases(weights.len_of(Axis(1))))]))
+        }
+        Weights::Convolution { kernels, strides, padding, dilation, groups } => {
+            let Shape::Maps { height, width, .. } = from else {
+                return Err(unsupported(layer, "expected maps before a convolution"));
+            };
+            let values = vec![
+                ("input_shape", pair((height, width))),
+                ("weight", Value::Numbers(kernels.clone().into_dyn())),
+                ("stride", pair(*strides)),
+                ("padding", symmetric(layer, *padding)?),
+                ("dilation", pair(*dilation)),
+                ("groups", Value::integer(*groups as i64)),
+                ("bias", biases(kernels.len_of(Axis(0)))),
+            ];
+            Ok(("Conv2d", values))
+        }
+        Weights::Transposed { .. } => Err(unsupported(layer, "it has no transposed convolution")),
+    }
+}
+
+/// What a node holds, by name.
+type Values = Vec<(&'static str, Value)>;
+
+/// What a node can hold.
+enum Value {
+    Text(String),
+    Integer(i64),
+    Integers(Vec<i64>),
+    Numbers(ArrayD<f32>),
+}
+
+impl Value {
+    fn integer(value: i64) -> Self {
+        Self::Integer(value)
+    }
+
+    fn integers(values: &[i64]) -> Self {
+        Self::Integers(values.to_vec())
+    }
+
+    fn write(&self, group: &mut GroupBuilder, name: &str) -> Result<(), String> {
+        let dataset = group.create_dataset(name);
+        match self {
+            Self::Text(text) => {
+                dataset.with_strings(&[text]).map_err(|error| error.to_string())?.with_shape(&[]);
+            }
+            Self::Integer(value) => {
+                dataset.with_i64_data(&[*value]).with_shape(&[]);
+            }
+            Self::Integers(values) => {
+                dataset.with_i64_data(values).with_shape(&[values.len() as u64]);
+            }
+            Self::Numbers(array) => {
+                let values: Vec<f32> = array.iter().copied().collect();
+                let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
+                dataset.with_f32_data(&values).with_shape(&shape);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nodes in order, and edges.
+#[derive(Default)]
+struct Graph {
+    nodes: Vec<(String, Values)>,
+    edges: Vec<[String; 2]>,
+}
+
+impl Graph {
+    fn add(&mut self, name: &str, kind: &str, mut values: Values) {
+        values.push(("type", Value::Text(kind.into())));
+        self.nodes.push((name.into(), values));
+    }
+
+    fn connect(&mut self, from: impl Into<String>, to: impl Into<String>) {
+        self.edges.push([from.into(), to.into()]);
+    }
+
+    fn write(&self) -> Result<Vec<u8>, String> {
+        let mut file = FileBuilder::new();
+        file.create_dataset("version").with_strings(&[VERSION]).map_err(|error| error.to_string())?.with_shape(&[]);
+        let mut root = file.create_group("node");
+        Value::Text("NIRGraph".into()).write(&mut root, "type")?;
+        let edges: Vec<&str> = self.edges.iter().flatten().map(String::as_str).collect();
+        let edges_at = root.create_dataset("edges").with_strings(&edges).map_err(|error| error.to_string())?;
+        edges_at.with_shape(&[self.edges.len() as u64, 2]);
+        let mut nodes = root.create_group("nodes");
+        for (name, values) in &self.nodes {
+            let mut node = nodes.create_group(name);
+            values.iter().try_for_each(|(key, value)| value.write(&mut node, key))?;
+            nodes.add_group(node.finish());
+        }
+        root.add_group(nodes.finish());
+        file.add_group(root.finish());
+        file.finish().map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,239 @@
+//! From the analog network to a [`Network`](megasim_core::network::Network) of spiking neurons with integer weights.
+//!
+//! ```text
+//! Graph ──► simplify ──► Parsed ──► normalize ──► Normalized ──► emit (quantize) ──► Network
+//! ```
+//!
+//! After conversion a neuron's rate in spikes a millisecond is its activation divided by the scale of its layer, when each
+//! input fires at its value in spikes a millisecond and biases act once a millisecond.
+
+pub mod activations;
+pub mod diagnose;
+pub mod emit;
+pub mod export;
+pub mod manifest;
+pub mod model_based;
+pub mod normalize;
+pub mod parsed;
+pub mod percentile;
+pub mod precision;
+pub mod quantize;
+pub mod rules;
+pub mod samples;
+pub mod save;
+pub mod scales;
+pub mod simplify;
+pub mod stage;
+pub mod toolbox;
+
+pub use emit::{Emitted, Format};
+pub use manifest::Manifest;
+pub use normalize::Normalized;
+pub use precision::Precision;
+pub use quantize::Quantization;
+pub use rules::{Preset, Rules, Weighting};
+pub use simplify::OutputForm;
+pub use stage::Stage;
+
+use megasim_ann::graph::{Graph, Shape};
+use megasim_core::encode::{self, Layout};
+use megasim_core::network::NodeId;
+use ndarray::ArrayView2;
+use normalize::{Pooled, Schedule};
+use parsed::Parsed;
+use samples::Samples;
+
+/// What a conversion can be asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike a millisecond.
+    pub percentile: f64,
+    /// How much lower the percentile is for each layer further on.
+    pub percentile_step: f64,
+    /// Scales of an earlier conversion, in place of what the rules' weighting would make.
+    pub scales: Option<scales::Scales>,
+    /// Which numbers the weights may be.
+    pub precision: Precision,
+    /// Scale, threshold and reset of the neurons.
+    pub quantization: Quantization,
+    /// Which netfiles may be written.
+    pub format: Format,
+    /// What the neurons of the output do.
+    pub output: OutputForm,
+    /// Of a softmax output: control events a second, at each of which a neuron fires.
+    pub softmax_clock: f64,
+    /// Averages take the place of maximum pooling.
+    pub max_to_average: bool,
+    /// Rules beyond layers and weights.
+    pub rules: Rules,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            percentile: normalize::DEFAULT_PERCENTILE,
+            percentile_step: 0.0,
+            scales: None,
+            precision: Precision::default(),
+            quantization: Quantization::default(),
+            format: Format::Extended,
+            output: OutputForm::default(),
+            softmax_clock: DEFAULT_SOFTMAX_CLOCK,
+            max_to_average: false,
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// Control events a second of a softmax output where nothing else is asked for; SNN toolbox's default.
+pub const DEFAULT_SOFTMAX_CLOCK: f64 = 300.0;
+
+/// Why a network could not be converted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A layer has no spiking form.
+    #[error(transparent)]
+    Unsupported(#[from] simplify::Unsupported),
+    /// The normalisation set does not fit.
+    #[error(transparent)]
+    Normalize(#[from] normalize::Error),
+    /// Scales of an earlier conversion do not fit.
+    #[error(transparent)]
+    Scales(#[from] scales::Error),
+    /// The modules cannot be written.
+    #[error(transparent)]
+    Emit(#[from] emit::Error),
+}
+
+/// A converted network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// The layers with normalised weights.
+    pub normalized: Normalized,
+    /// The modules.
+    pub emitted: Emitted,
+    /// Of a softmax output: control events a second.
+    pub softmax_clock: f64,
+}
+
+/// Converts an analog network; `samples` is the normalisation set, `(samples, numbers)`, maps in the order `(channels,
+/// height, width)`.
+///
+/// ```
+/// use megasim_ann::graph::{Activation, GraphBuilder, Operation, Shape};
+/// use megasim_convert::{Options, convert};
+/// use ndarray::array;
+///
+/// let mut builder = GraphBuilder::new("input", Shape::Features(2));
+/// let dense = Operation::Dense { weights: array![[1.0], [-1.0]], bias: None };
+/// let dense = builder.add("dense", "Dense", dense, &[0])?;
+/// builder.add("relu", "Activation", Operation::Activation(Activation::RELU), &[dense])?;
+/// let samples = array![[1.0, 0.5], [0.2, 0.8]];
+/// let converted = convert(&builder.finish()?, samples.view(), &Options::default())?;
+/// assert_eq!(converted.normalized.scales, [0.5]);
+/// assert!(converted.emitted.network.node_named("0Dense_1").is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Where a layer has no spiking form, where samples do not fit, where a number does not fit the netfiles.
+pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
+    finish(normalize_with(parse(graph, options)?, samples, options, &mut |_| {})?, options)
+}
+
+/// The first step of [`convert`]: the layers that modules are made of.
+///
+/// # Errors
+/// The first layer that has no spiking form.
+pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, simplify::Unsupported> {
+    let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
+    simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)
+}
+
+/// The second step: scaled weights. `progress` hears how many samples are done, of twice as many as there are.
+///
+/// # Errors
+/// Where samples do not fit, or scales of an earlier conversion.
+pub fn normalize_with(
+    parsed: Parsed,
+    samples: impl Samples,
+    options: &Options,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Normalized, Error> {
+    normalize_by(parsed, options, &mut |parsed, schedule| normalize::percentiles(parsed, &samples, schedule, progress))
+}
+
+/// The same with activations that an earlier conversion kept.
+///
+/// # Errors
+/// Where they cannot be read, or scales of an earlier conversion do not fit.
+pub fn normalize_with_kept(parsed: Parsed, kept: &activations::Kept, options: &Options) -> Result<Normalized, Error> {
+    normalize_by(parsed, options, &mut |parsed, schedule| {
+        normalize::percentiles_of(parsed, schedule, &mut |see| kept.visit(see))
+    })
+}
+
+/// Where percentiles come from.
+type Percentiles<'a> = &'a mut dyn FnMut(&Parsed, Schedule) -> Result<Vec<Option<f64>>, normalize::Error>;
+
+fn normalize_by(parsed: Parsed, options: &Options, percentiles: Percentiles) -> Result<Normalized, Error> {
+    let pooled = match options.format {
+        Format::Extended => Pooled::Mean,
+        Format::Original => Pooled::Sum,
+    };
+    let l = match (&options.scales, &options.rules.weighting) {
+        (Some(scales), _) => scales.of(&parsed)?,
+        (None, Weighting::Percentile) => {
+            let schedule = Schedule { percentile: options.percentile, step: options.percentile_step };
+            percentiles(&parsed, schedule)?
+        }
+        (None, Weighting::Model(schedule)) => return Ok(model_based::normalize(parsed, schedule)?),
+        (None, Weighting::AsTrained) => vec![Some(1.0); parsed.layers.len()],
+    };
+    Ok(normalize::normalize(parsed, &l, pooled)?)
+}
+
+/// The last step: modules with integers.
+///
+/// # Errors
+/// Where a number does not fit the netfiles.
+pub fn finish(mut normalized: Normalized, options: &Options) -> Result<Converted, Error> {
+    options.precision.round(&mut normalized.parsed);
+    let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
+    let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;
+    Ok(Converted { normalized, emitted, softmax_clock: options.softmax_clock })
+}
+
+impl Converted {
+    /// Where the numbers of a sample go in the network.
+    ///
+    /// # Errors
+    /// None for a network from [`convert`], whose sources are its inputs.
+    pub fn layout(&self) -> Result<Layout, encode::Error> {
+        let Emitted { network, input, bias_clock, control, .. } = &self.emitted;
+        let name = |node: &NodeId| network.nodes()[node.index()].name.clone();
+        let nodes: Vec<String> = input.iter().map(name).collect();
+        let parsed = &self.normalized.parsed;
+        let bias_clock = bias_clock.as_ref().map(name);
+        let order = parsed.input_order.clone();
+        let layout = Layout::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
+        let control = control.as_ref().map(name);
+        layout
+            .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
+            .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))
+    }
+
+    /// The output node: its addresses are the classes.
+    pub fn output(&self) -> NodeId {
+        // A parsed network has at least one layer, and its last one is a vector on one node.
+        self.emitted.layers.last().and_then(|nodes| nodes.first()).copied().unwrap_or(self.emitted.reset)
+    }
+}
+
+/// A shape as numbers: `[features]` or `[maps, height, width]`.
+fn shape_numbers(shape: Shape) -> Vec<usize> {
+    match shape {
+        Shape::Features(n) => vec![n],
+        Shape::Maps { channels, height, width } => vec![channels, height, width],
+    }
+}

@@ -1,0 +1,384 @@
+//! `megasim.json`: what a converted network's netfiles cannot say.
+
+use super::emit::Emitted;
+use super::normalize::Normalized;
+use super::parsed::{Parsed, Source};
+use super::scales::Scales;
+use super::{DEFAULT_SOFTMAX_CLOCK, Options, OutputForm, Quantization, Rules, emit, shape_numbers};
+use megasim_core::encode::{self, Layout};
+use megasim_core::netfile::FileNames;
+use megasim_core::network::{ModuleId, Network, NodeId, Reset};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Its name in the netfile directory.
+pub const FILE_NAME: &str = "megasim.json";
+
+/// Version of the layout below.
+pub const FORMAT: u32 = 1;
+
+/// Why a manifest could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not there, or cannot be read.
+    #[error("{path}: cannot be read: {source}; a directory that 'megasim convert' wrote has one")]
+    Read {
+        /// The manifest.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is damaged.
+    #[error("{path}: expected what 'megasim convert' writes, found something else: {message}")]
+    Parse {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+}
+
+/// Where a converted network came from, and how its nodes are to be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The analog network.
+    pub model: Model,
+    /// What goes in.
+    pub input: InputLayer,
+    /// What comes out.
+    pub output: OutputLayer,
+    /// The layers in netlist order.
+    pub layers: Vec<Layer>,
+    /// Node that makes the biases act, once for each event; none where no layer has a bias.
+    pub bias_clock: Option<String>,
+    /// Node whose control events, one a millisecond, make the masks of convolution and pooling act; none where no layer has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_clock: Option<String>,
+    /// The clock of a softmax output; none where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub softmax_clock: Option<SoftmaxClock>,
+    /// Node that resets all modules.
+    pub reset_event: String,
+    /// How the weights were made.
+    pub conversion: Conversion,
+    /// Accuracy of the analog network, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analog: Option<Accuracy>,
+}
+
+/// A share of right answers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {
+    /// How many samples were asked.
+    pub samples: usize,
+    /// The share of right answers.
+    pub accuracy: f64,
+}
+
+/// The analog network of a converted one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Its file name.
+    pub name: String,
+    /// A copy of it, relative to the manifest, from which analog outputs can be computed.
+    pub copy: String,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// The input of a converted network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputLayer {
+    /// The source's name of it.
+    pub name: String,
+    /// `[features]` or `[maps, height, width]`.
+    pub shape: Vec<usize>,
+    /// Nodes, one a map; a vector is one row.
+    pub nodes: Vec<String>,
+    /// Number of the sample that stands at each address (map after map, `y`, `x`); none where they stand in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Vec<usize>>,
+}
+
+/// The output of a converted network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputLayer {
+    /// Its node; address `x` is the class.
+    pub node: String,
+    /// How many classes there are.
+    pub classes: usize,
+    /// What its neurons do, and so where the answer is to be read.
+    #[serde(default, skip_serializing_if = "OutputForm::is_default")]
+    pub form: OutputForm,
+}
+
+/// What makes a softmax output spike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoftmaxClock {
+    /// Node whose control events do it.
+    pub node: String,
+    /// Events a second.
+    pub rate: f64,
+}
+
+/// One layer of a converted network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Its name in the netfiles.
+    pub name: String,
+    /// The source's name of it.
+    pub source: String,
+    /// SNN toolbox's word for its kind.
+    pub kind: String,
+    /// Names of the layers it reads.
+    pub inputs: Vec<String>,
+    /// `[features]` or `[maps, height, width]`.
+    pub shape: Vec<usize>,
+    /// Nodes, one a map or one.
+    pub nodes: Vec<String>,
+    /// The activation that one spike a millisecond stands for.
+    pub scale: f64,
+}
+
+/// How the weights of a converted network were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversion {
+    /// Percentile of the activations that became one spike a millisecond.
+    pub percentile: f64,
+    /// How much less for each layer further on.
+    #[serde(default)]
+    pub percentile_step: f64,
+    /// Whether the scales are those of an earlier conversion.
+    #[serde(default)]
+    pub given_scales: bool,
+    /// Which numbers the weights may be: `full`, a number of bits, `Qm.f` or `binary`.
+    #[serde(default = "default_weights")]
+    pub weight_bits: String,
+    /// Parameters of modules that were set afterwards.
+    #[serde(default)]
+    pub settings: Vec<String>,
+    /// Samples in the normalisation set.
+    pub normalisation_samples: usize,
+    /// What a weight of 1 became.
+    pub scaling_factor: f64,
+    /// The threshold before scaling.
+    pub v_thresh: f64,
+    /// `subtract`, `zero` or `modulo`.
+    pub reset: String,
+    /// Where potentials start, as a part of the threshold.
+    pub initial_potential: f64,
+    /// Whether only the original format was used.
+    pub plain_megasim: bool,
+    /// Whether averages took the place of maximum pooling.
+    #[serde(default)]
+    pub max_to_average: bool,
+    /// Ticks of a millisecond that neurons which tell spikes by time were made for.
+    #[serde(default = "default_ticks")]
+    pub ticks_per_ms: u32,
+    /// Rules beyond layers and weights, where they are not SNN toolbox's.
+    #[serde(default, skip_serializing_if = "Rules::is_default")]
+    pub rules: Rules,
+}
+
+fn default_weights() -> String {
+    "full".into()
+}
+
+fn default_ticks() -> u32 {
+    super::quantize::DEFAULT_TICKS_PER_MS
+}
+
+/// What a reset is called on the command line and in the manifest.
+pub fn reset_name(reset: Reset) -> &'static str {
+    match reset {
+        Reset::ToRest => "zero",
+        Reset::Subtract => "subtract",
+        Reset::Modulo => "modulo",
+    }
+}
+
+impl Manifest {
+    /// The manifest of a conversion.
+    pub fn new(
+        model: Model,
+        normalized: &Normalized,
+        emitted: &Emitted,
+        options: &Options,
+        normalisation_samples: usize,
+    ) -> Self {
+        let parsed: &Parsed = &normalized.parsed;
+        let node = |id: &NodeId| emitted.network.nodes()[id.index()].name.clone();
+        let nodes = |ids: &[NodeId]| ids.iter().map(node).collect::<Vec<_>>();
+        let layers = parsed.layers.iter().enumerate().map(|(k, layer)| {
+            let inputs = layer.sources().into_iter().map(|source| match source {
+                Source::Input => emit::INPUT.into(),
+                Source::Layer(k) => parsed.name(k),
+            });
+            Layer {
+                name: parsed.name(k),
+                source: layer.source_name.clone(),
+                kind: layer.kind.clone(),
+                inputs: inputs.collect(),
+                shape: shape_numbers(layer.shape),
+                nodes: nodes(&emitted.layers[k]),
+                scale: normalized.scales[k],
+            }
+        });
+        let layers: Vec<_> = layers.collect();
+        let output = OutputLayer {
+            node: emitted.layers.last().and_then(|nodes| nodes.first()).map(node).unwrap_or_default(),
+            classes: parsed.layers.last().map_or(0, |layer| layer.shape.len()),
+            form: options.output,
+        };
+        Self {
+            format: FORMAT,
+            model,
+            input: InputLayer {
+                name: parsed.input_name.clone(),
+                shape: shape_numbers(parsed.input),
+                nodes: nodes(&emitted.input),
+                order: parsed.input_order.clone(),
+            },
+            output,
+            layers,
+            bias_clock: emitted.bias_clock.as_ref().map(node),
+            mask_clock: emitted.mask_clock.as_ref().map(node),
+            softmax_clock: emitted
+                .control
+                .as_ref()
+                .map(|control| SoftmaxClock { node: node(control), rate: options.softmax_clock }),
+            reset_event: node(&emitted.reset),
+            conversion: Conversion {
+                percentile: options.percentile,
+                percentile_step: options.percentile_step,
+                given_scales: options.scales.is_some(),
+                weight_bits: options.precision.to_string(),
+                settings: Vec::new(),
+                normalisation_samples,
+                scaling_factor: options.quantization.scaling_factor,
+                v_thresh: options.quantization.threshold,
+                reset: reset_name(options.quantization.reset).into(),
+                initial_potential: options.quantization.initial_potential,
+                plain_megasim: options.format == emit::Format::Original,
+                max_to_average: options.max_to_average,
+                ticks_per_ms: options.quantization.ticks_per_ms,
+                rules: options.rules.clone(),
+            },
+            analog: None,
+        }
+    }
+
+    /// Reads the manifest of a netfile directory.
+    ///
+    /// # Errors
+    /// If it is missing, damaged or of another version.
+    pub fn read(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(FILE_NAME);
+        let text = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let parse = |message: String| Error::Parse { path: path.clone(), message };
+        let manifest: Self = serde_json::from_slice(&text).map_err(|error| parse(error.to_string()))?;
+        if manifest.format != FORMAT {
+            return Err(parse(format!("expected format {FORMAT}, found {}", manifest.format)));
+        }
+        let addresses = manifest.addresses();
+        if addresses == 0 || addresses != manifest.input.order.as_ref().map_or(addresses, Vec::len) {
+            return Err(parse("expected an input order as long as the input".into()));
+        }
+        if let Some(SoftmaxClock { rate, .. }) = manifest.softmax_clock
+            && !(rate.is_finite() && rate > 0.0)
+        {
+            return Err(parse(format!("expected a softmax clock of more than 0 events a second, found {rate}")));
+        }
+        if manifest.input.order.iter().flatten().any(|&number| number >= addresses) {
+            return Err(parse("expected an input order within the input".into()));
+        }
+        Ok(manifest)
+    }
+
+    /// The options with which the network was converted.
+    pub fn options(&self) -> Options {
+        let of = &self.conversion;
+        let reset = match of.reset.as_str() {
+            "zero" => Reset::ToRest,
+            "modulo" => Reset::Modulo,
+            _ => Reset::Subtract,
+        };
+        Options {
+            percentile: of.percentile,
+            percentile_step: of.percentile_step,
+            scales: of.given_scales.then(|| Scales {
+                model_sha256: self.model.sha256.clone(),
+                scales: self.layers.iter().map(|layer| (layer.name.clone(), layer.scale)).collect(),
+            }),
+            // What is not a precision is the word for a full one.
+            precision: of.weight_bits.parse().unwrap_or_default(),
+            quantization: Quantization {
+                scaling_factor: of.scaling_factor,
+                threshold: of.v_thresh,
+                reset,
+                initial_potential: of.initial_potential,
+                ticks_per_ms: of.ticks_per_ms,
+            },
+            format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
+            output: self.output.form,
+            softmax_clock: self.softmax_clock.as_ref().map_or(DEFAULT_SOFTMAX_CLOCK, |clock| clock.rate),
+            max_to_average: of.max_to_average,
+            rules: of.rules.clone(),
+        }
+    }
+
+    /// Where samples go in the network that the manifest belongs to.
+    ///
+    /// # Errors
+    /// If it names nodes that are none of the network's sources, or sizes that do not fit.
+    pub fn layout(&self, network: &Network) -> Result<Layout, encode::Error> {
+        let InputLayer { shape, nodes, order, .. } = &self.input;
+        Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
+            .with_mask_clock(network, self.mask_clock.as_deref())?
+            .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))
+    }
+
+    /// The output node.
+    ///
+    /// # Errors
+    /// If no such node is driven.
+    pub fn output(&self, network: &Network) -> Result<NodeId, encode::Error> {
+        network.node_named(&self.output.node).ok_or_else(|| encode::Error::Missing(self.output.node.clone()))
+    }
+
+    /// Names of the files: those of SNN toolbox, where the modules of a layer share a state file.
+    pub fn file_names(&self, network: &Network) -> FileNames {
+        let mut files = FileNames::of(network);
+        for (k, module) in files.modules.iter_mut().enumerate() {
+            let node = network.outputs(ModuleId::new(k)).first().map(|node| &network.nodes()[node.index()].name);
+            let of_node = |layer: &&Layer| layer.nodes.iter().any(|name| Some(name) == node);
+            if let Some(layer) = self.layers.iter().find(of_node) {
+                module.state = format!("{}.stt", layer.name);
+            }
+        }
+        files
+    }
+
+    /// Numbers in a sample.
+    pub fn addresses(&self) -> usize {
+        self.input.shape.iter().fold(1, |n: usize, &size| n.saturating_mul(size))
+    }
+
+    /// The manifest as text.
+    pub fn to_json(&self) -> String {
+        // Plain data with string keys always has a JSON form.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}

@@ -1,0 +1,232 @@
+//! Layer-by-layer normalisation: after it, a neuron's rate in spikes a millisecond is its activation divided by the scale `l`
+//! of its layer, and hardly any neuron would have to exceed one spike a millisecond.
+//!
+//! `W <- W * l_in / l_out`, `b <- b / l_out`, where `l` is a percentile of a layer's non-zero activations after ReLU over the
+//! normalisation set, and 1 for the input. B. Rueckauer et al., "Conversion of continuous-valued deep networks to efficient
+//! event-driven networks for image classification", Front. Neurosci. 11:682 (2017), section 2.2.1.
+
+use super::parsed::{LayerKind, Parsed, Role, Source};
+use super::percentile::{Counts, Search};
+use super::samples::Samples;
+use megasim_ann::forward::WrongBatch;
+use megasim_ann::graph::Fault;
+use ndarray::{ArrayView2, CowArray, Ix2};
+
+/// The percentile that is used where none is given.
+pub const DEFAULT_PERCENTILE: f64 = 99.9;
+
+/// Why a network could not be normalised.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// Samples of another shape than the network's input.
+    #[error("normalisation set: {0}")]
+    Batch(#[from] WrongBatch),
+    /// The samples, or what was kept of them, cannot be had.
+    #[error("{0}")]
+    Data(String),
+    /// No sample.
+    #[error("normalisation set: expected at least one sample, found none")]
+    Empty,
+    /// An activation that is no number.
+    #[error("layer '{layer}': expected finite activations over the normalisation set, found {value}")]
+    NotFinite {
+        /// The source's name of the layer.
+        layer: String,
+        /// What was found.
+        value: f32,
+    },
+    /// Weights that are no numbers.
+    #[error(transparent)]
+    Graph(#[from] Fault),
+    /// A scale that no longer is a positive number.
+    #[error("layer '{layer}': expected weights that a scale of {scale:e} leaves finite")]
+    Scale {
+        /// The source's name of the layer.
+        layer: String,
+        /// The scale.
+        scale: f64,
+    },
+}
+
+/// A normalised network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalized {
+    /// The network with scaled weights.
+    pub parsed: Parsed,
+    /// For each layer, the activation that one spike a millisecond stands for.
+    pub scales: Vec<f64>,
+    /// Numbers of the populations that were silent over the whole normalisation set; their scale is 1.
+    pub silent: Vec<usize>,
+}
+
+/// How a pooling changes the scale from its input to its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooled {
+    /// An average is a rate like its inputs.
+    Mean,
+    /// Every input spike passes: the rate is the sum over the window.
+    Sum,
+}
+
+/// Which percentile of a layer's activations above 0 becomes one spike a millisecond.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Schedule {
+    /// Of the first layer, 0 to 100.
+    pub percentile: f64,
+    /// So much less for each layer behind it: errors add up with depth, and more spikes make them smaller.
+    pub step: f64,
+}
+
+impl Schedule {
+    /// The percentile of layer number `layer`.
+    ///
+    /// ```
+    /// use megasim_convert::normalize::Schedule;
+    /// assert_eq!(Schedule { percentile: 99.9, step: 0.1 }.at(2), 99.9 - 0.2);
+    /// ```
+    pub fn at(self, layer: usize) -> f64 {
+        (self.percentile - self.step * layer as f64).clamp(0.0, 100.0)
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { percentile: DEFAULT_PERCENTILE, step: 0.0 }
+    }
+}
+
+/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0), in two passes over
+/// the samples, which are taken in small batches. `progress` hears how many samples are done, of twice as many as there are.
+///
+/// # Errors
+/// Where samples cannot be had or do not fit, and where an activation is no finite number.
+pub fn percentiles(
+    parsed: &Parsed,
+    samples: &dyn Samples,
+    schedule: Schedule,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Option<f64>>, Error> {
+    let count = samples.count();
+    if count == 0 {
+        return Err(Error::Empty);
+    }
+    let (graph, ids) = parsed.graph()?;
+    // Which parsed layer's percentile a layer of the graph gives.
+    let mut population: Vec<Option<usize>> = vec![None; graph.layers().len()];
+    for (number, layer) in parsed.layers.iter().enumerate() {
+        if matches!(layer.operation, LayerKind::Population { .. }) {
+            population[ids[number]] = Some(number);
+        }
+    }
+    let mut before = 0;
+    percentiles_of(parsed, schedule, &mut |see| {
+        let mut done = |n: usize| progress(before + n);
+        super::samples::activations(parsed, &graph, samples, &mut done, &mut |layer, activations| {
+            if let Some(number) = population[layer] {
+                see(number, activations);
+            }
+        })?;
+        before = count;
+        Ok(())
+    })
+}
+
+/// Who sees activations: the number of the population, and some samples of them.
+pub type See<'a> = &'a mut dyn FnMut(usize, ArrayView2<f32>);
+
+/// The same of activations that `visit` shows, all of them each of the two times that it is called.
+///
+/// # Errors
+/// What `visit` reports, and where an activation is no finite number.
+pub fn percentiles_of(
+    parsed: &Parsed,
+    schedule: Schedule,
+    visit: &mut dyn FnMut(See) -> Result<(), Error>,
+) -> Result<Vec<Option<f64>>, Error> {
+    let role = |number: usize| match parsed.layers[number].operation {
+        LayerKind::Population { role, .. } => role,
+        _ => Role::Rectifier,
+    };
+    let mut counts: Vec<Counts> = vec![Counts::default(); parsed.layers.len()];
+    let mut not_finite = None;
+    visit(&mut |number, activations| {
+        if let Some(&value) = activations.iter().find(|value| !value.is_finite()) {
+            not_finite.get_or_insert((number, value));
+        } else {
+            counts[number].add(magnitudes(role(number), activations).iter());
+        }
+    })?;
+    if let Some((number, value)) = not_finite {
+        return Err(Error::NotFinite { layer: parsed.layers[number].source_name.clone(), value });
+    }
+    let mut searches: Vec<Option<Search>> =
+        counts.iter().enumerate().map(|(layer, counts)| counts.search(schedule.at(layer))).collect();
+    visit(&mut |number, activations| {
+        if let Some(search) = searches[number].as_mut() {
+            search.add(magnitudes(role(number), activations).iter());
+        }
+    })?;
+    Ok(searches.into_iter().map(|search| search.map(|search| search.value())).collect())
+}
+
+/// What counts of the activations of a population: those above 0, and where outputs may be negative those below, too.
+pub(super) fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f32, Ix2> {
+    match role {
+        Role::Rectifier | Role::Excess | Role::Step => activations.into(),
+        Role::Signed | Role::Accumulator | Role::Softmax => activations.mapv(f32::abs).into(),
+    }
+}
+
+/// Scales the weights of a parsed network.
+///
+/// `l` holds the percentile of each population, as [`percentiles`] gives them.
+///
+/// # Errors
+/// [`Error::Scale`] where a scaled weight or bias is no finite number.
+pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Result<Normalized, Error> {
+    let mut scales: Vec<f64> = Vec::with_capacity(parsed.layers.len());
+    let mut silent = Vec::new();
+    for (number, layer) in parsed.layers.iter_mut().enumerate() {
+        let scale = |source: Source| match source {
+            Source::Input => 1.0,
+            Source::Layer(layer) => scales[layer],
+        };
+        let l_out = match &mut layer.operation {
+            LayerKind::MaxPool { source, .. } | LayerKind::Flatten { source } | LayerKind::Relay { source, .. } => {
+                scale(*source)
+            }
+            LayerKind::AveragePool { source, windows, .. } => match pooled {
+                Pooled::Mean => scale(*source),
+                Pooled::Sum => scale(*source) / (windows.size.0 * windows.size.1) as f64,
+            },
+            LayerKind::Population { connections, bias, role } => {
+                let l_out = match role {
+                    // It fires once a millisecond or not at all.
+                    Role::Step => 1.0,
+                    _ => l.get(number).copied().flatten().unwrap_or_else(|| {
+                        if *role != Role::Excess {
+                            silent.push(number);
+                        }
+                        1.0
+                    }),
+                };
+                let fault = || Error::Scale { layer: layer.source_name.clone(), scale: l_out };
+                for connection in connections {
+                    connection.weights.scale(scale(connection.source) / l_out);
+                    if !connection.weights.iter().all(|weight| weight.is_finite()) {
+                        return Err(fault());
+                    }
+                }
+                if let Some(bias) = bias {
+                    bias.iter_mut().for_each(|bias| *bias = (f64::from(*bias) / l_out) as f32);
+                    if !bias.iter().all(|bias| bias.is_finite()) {
+                        return Err(fault());
+                    }
+                }
+                l_out
+            }
+        };
+        scales.push(l_out);
+    }
+    Ok(Normalized { parsed, scales, silent })
+}

@@ -1,0 +1,376 @@
+//! The parsed network: what remains of an analog network when only layers that become modules are left.
+//!
+//! A parsed layer is a population of neurons behind one or more connections, a pooling, or a flattening. Every value is a
+//! rectified activation, so it can be a rate. Numbers stand in the order of the netfiles: map after map, then `y`, then `x`.
+
+use megasim_ann::graph::{
+    Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape,
+};
+use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, CowArray, Ix2};
+use serde::{Deserialize, Serialize};
+
+/// What a layer reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The input of the network.
+    Input,
+    /// A layer before it.
+    Layer(usize),
+}
+
+/// Weights between a source and a population, real numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weights {
+    /// `(in, out)`; the source is a vector.
+    Dense(Array2<f32>),
+    /// Cross-correlation, `(out, in / groups, kernel height, kernel width)`; pairs are `(vertical, horizontal)`.
+    Convolution {
+        /// The kernels, not flipped.
+        kernels: Array4<f32>,
+        /// Steps of the window.
+        strides: (usize, usize),
+        /// Zeros around the source.
+        padding: Padding,
+        /// Distance between the taps of a kernel.
+        dilation: (usize, usize),
+        /// Groups of channels that do not see each other.
+        groups: usize,
+    },
+    /// The transpose of a convolution, `(in, out / groups, kernel height, kernel width)`, as in
+    /// [`Operation::TransposedConvolution`].
+    Transposed {
+        /// The kernels.
+        kernels: Array4<f32>,
+        /// Distance between the outputs of neighbouring inputs.
+        strides: (usize, usize),
+        /// Cells cut off the output.
+        padding: Padding,
+        /// Groups of channels that do not see each other.
+        groups: usize,
+    },
+}
+
+impl Weights {
+    /// All weights.
+    pub fn iter(&self) -> impl Iterator<Item = &f32> {
+        let (dense, kernels) = match self {
+            Self::Dense(weights) => (Some(weights), None),
+            Self::Convolution { kernels, .. } | Self::Transposed { kernels, .. } => (None, Some(kernels)),
+        };
+        dense.into_iter().flatten().chain(kernels.into_iter().flatten())
+    }
+
+    /// Multiplies every weight.
+    pub fn scale(&mut self, factor: f64) {
+        self.change(|weight| (f64::from(weight) * factor) as f32);
+    }
+
+    /// Replaces every weight.
+    pub fn change(&mut self, new: impl Fn(f32) -> f32) {
+        let scale = |weight: &mut f32| *weight = new(*weight);
+        match self {
+            Self::Dense(weights) => weights.iter_mut().for_each(scale),
+            Self::Convolution { kernels, .. } | Self::Transposed { kernels, .. } => {
+                kernels.iter_mut().for_each(scale);
+            }
+        }
+    }
+}
+
+/// One connection of a population.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// Where the spikes come from.
+    pub source: Source,
+    /// What they weigh.
+    pub weights: Weights,
+}
+
+/// Where pooling windows lie; pairs are `(vertical, horizontal)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Windows {
+    /// Rows and columns of a window.
+    pub size: (usize, usize),
+    /// Steps of the window.
+    pub strides: (usize, usize),
+    /// Cells around the map.
+    pub padding: Padding,
+}
+
+impl Windows {
+    fn operation(&self, pooling: Pooling, padding: Padding) -> Operation {
+        Operation::Pool { pooling, size: self.size, strides: self.strides, padding }
+    }
+}
+
+/// What the neurons of a population do with the sum of their input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// They fire at its rate where it is above 0: a ReLU.
+    Rectifier,
+    /// The same; what a ReLU with a maximum would have above it, which another population subtracts. Mostly silent.
+    Excess,
+    /// They fire once a millisecond where the sum so far is above 0: a step from 0 to 1.
+    Step,
+    /// They fire at its rate, spikes of its sign: a linear activation.
+    Signed,
+    /// They never fire: their potential is the sum. Only at the output.
+    Accumulator,
+    /// They never fire by themselves; the one with the largest potential does on each event of a clock. Only at the output.
+    Softmax,
+}
+
+impl Role {
+    /// The function of real numbers that its rates are, at the output without what only softmax would add.
+    pub fn activation(self) -> Activation {
+        match self {
+            Self::Rectifier | Self::Excess => Activation::RELU,
+            Self::Step => Activation::BinaryStep,
+            Self::Signed | Self::Accumulator | Self::Softmax => Activation::Linear,
+        }
+    }
+}
+
+/// How a relay passes the spikes of its source on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what lies outside is cut
+    /// off. Pairs are `(vertical, horizontal)`.
+    Shift {
+        /// 1 or more.
+        expand: (usize, usize),
+        /// Rows and columns.
+        offset: (i64, i64),
+    },
+    /// Cell `k` of the maps, map after map, takes number `numbers[k]` of a vector.
+    Gather {
+        /// One a cell.
+        numbers: Vec<usize>,
+    },
+}
+
+impl Route {
+    /// The same in real numbers, one operation behind the other.
+    fn operations(&self, from: Shape, to: Shape) -> Vec<Operation> {
+        match self {
+            Self::Gather { numbers } => vec![Operation::Gather { numbers: numbers.clone() }],
+            Self::Shift { expand, offset } => {
+                let size = |shape| match shape {
+                    Shape::Maps { height, width, .. } => (height as i64, width as i64),
+                    Shape::Features(n) => (1, n as i64),
+                };
+                let ((height, width), (to_height, to_width)) = (size(from), size(to));
+                let after = |n: i64, expand: usize, offset: i64, to: i64| to - n * expand as i64 - offset;
+                let (bottom, right) =
+                    (after(height, expand.0, offset.0, to_height), after(width, expand.1, offset.1, to_width));
+                let grow = |n: i64| n.max(0) as usize;
+                let sides = |sign: i64| Padding {
+                    top: grow(sign * offset.0),
+                    bottom: grow(sign * bottom),
+                    left: grow(sign * offset.1),
+                    right: grow(sign * right),
+                };
+                vec![Operation::Upsample { factors: *expand }, Operation::ZeroPad(sides(1)), Operation::Crop(sides(-1))]
+            }
+        }
+    }
+}
+
+/// What a parsed layer does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LayerKind {
+    /// Integrate-and-fire neurons: the sum of all connections plus a bias per map (or neuron), and what their role makes of it.
+    Population {
+        /// At least one.
+        connections: Vec<Connection>,
+        /// One number per map or neuron.
+        bias: Option<Array1<f32>>,
+        /// What they do with the sum.
+        role: Role,
+    },
+    /// One neuron a cell that passes each spike on: a change of place.
+    Relay {
+        /// Maps, or a vector.
+        source: Source,
+        /// What goes where.
+        route: Route,
+    },
+    /// The mean of each window.
+    AveragePool {
+        /// The maps.
+        source: Source,
+        /// Where the windows lie.
+        windows: Windows,
+        /// Whether cells outside the map count in the divisor.
+        count_padding: bool,
+    },
+    /// The largest of each window.
+    MaxPool {
+        /// The maps.
+        source: Source,
+        /// Where the windows lie.
+        windows: Windows,
+    },
+    /// Maps to a vector.
+    Flatten {
+        /// The maps.
+        source: Source,
+    },
+}
+
+/// One layer of a [`Parsed`] network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedLayer {
+    /// The source's name of the layer that gave it its weights.
+    pub source_name: String,
+    /// SNN toolbox's word for its kind.
+    pub kind: String,
+    /// What it does.
+    pub operation: LayerKind,
+    /// What it puts out.
+    pub shape: Shape,
+}
+
+impl ParsedLayer {
+    /// What it reads.
+    pub fn sources(&self) -> Vec<Source> {
+        match &self.operation {
+            LayerKind::Population { connections, .. } => {
+                connections.iter().map(|connection| connection.source).collect()
+            }
+            LayerKind::AveragePool { source, .. }
+            | LayerKind::MaxPool { source, .. }
+            | LayerKind::Relay { source, .. }
+            | LayerKind::Flatten { source } => {
+                vec![*source]
+            }
+        }
+    }
+}
+
+/// A network of layers that become modules, in netlist order; the last one is the output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The source's name of the input layer.
+    pub input_name: String,
+    /// Shape in which the input is addressed: one source per map. It holds the numbers of a sample in the order of the
+    /// analog network's input.
+    pub input: Shape,
+    /// `input_order[k]` is the number of a sample that stands at address `k` of the input (map after map, `y`, `x`); none
+    /// where they stand in order.
+    pub input_order: Option<Vec<usize>>,
+    /// The layers.
+    pub layers: Vec<ParsedLayer>,
+    /// Digits of a layer's number in the names of nodes: as many as the count of layers of the source has.
+    pub digits: usize,
+}
+
+impl Parsed {
+    /// Shape of what a layer reads.
+    pub fn shape(&self, source: Source) -> Shape {
+        match source {
+            Source::Input => self.input,
+            Source::Layer(layer) => self.layers[layer].shape,
+        }
+    }
+
+    /// Samples with their numbers in the order of the addresses.
+    pub fn addressed<'a>(&self, samples: ArrayView2<'a, f32>) -> CowArray<'a, f32, Ix2> {
+        match &self.input_order {
+            None => samples.into(),
+            Some(order) => samples.select(Axis(1), order).into(),
+        }
+    }
+
+    /// The name SNN toolbox gives a layer: number, kind, shape (`00Conv2D_8x26x26`).
+    pub fn name(&self, layer: usize) -> String {
+        let digits = self.digits;
+        let ParsedLayer { kind, shape, .. } = &self.layers[layer];
+        match shape {
+            Shape::Features(n) => format!("{layer:0digits$}{kind}_{n}"),
+            Shape::Maps { channels, height, width } => format!("{layer:0digits$}{kind}_{channels}x{height}x{width}"),
+        }
+    }
+
+    /// The same network as an analog graph, rectifiers included, whose input is in the order of the addresses; and which layer of
+    /// the graph each parsed layer is.
+    ///
+    /// # Errors
+    /// If it is no valid graph: where batch normalisation made weights that are no finite numbers.
+    pub fn graph(&self) -> Result<(Graph, Vec<LayerId>), Fault> {
+        let mut builder = GraphBuilder::new("InputLayer", self.input);
+        let mut ids = Vec::with_capacity(self.layers.len());
+        for (number, layer) in self.layers.iter().enumerate() {
+            let name = self.name(number);
+            let id = |source: Source, ids: &[LayerId]| match source {
+                Source::Input => 0,
+                Source::Layer(layer) => ids[layer],
+            };
+            let operation = match &layer.operation {
+                LayerKind::Population { connections, bias, role } => {
+                    let mut parts = Vec::new();
+                    for (k, Connection { source, weights }) in connections.iter().enumerate() {
+                        let bias = bias.clone().filter(|_| k == 0);
+                        let operation = match weights.clone() {
+                            Weights::Dense(weights) => Operation::Dense { weights, bias },
+                            Weights::Convolution { kernels, strides, padding, dilation, groups } => {
+                                Operation::Convolution { weights: kernels, bias, strides, padding, dilation, groups }
+                            }
+                            Weights::Transposed { kernels, strides, padding, groups } => {
+                                Operation::TransposedConvolution { weights: kernels, bias, strides, padding, groups }
+                            }
+                        };
+                        let (name, inputs) = (format!("{name} {k}"), [id(*source, &ids)]);
+                        parts.push(builder.add_shaped(name, &layer.kind, operation, &inputs, layer.shape)?);
+                    }
+                    if parts.len() > 1 {
+                        parts = vec![builder.add(format!("{name} sum"), "Add", Operation::Add, &parts)?];
+                    }
+                    ids.push(builder.add(name, "Activation", Operation::Activation(role.activation()), &parts)?);
+                    continue;
+                }
+                LayerKind::Relay { source, route } => {
+                    let from = self.shape(*source);
+                    let mut last = id(*source, &ids);
+                    let operations = route.operations(from, layer.shape);
+                    let count = operations.len();
+                    for (k, operation) in operations.into_iter().enumerate() {
+                        let name = if k + 1 == count { name.clone() } else { format!("{name} {k}") };
+                        let shape =
+                            if matches!(operation, Operation::Gather { .. }) { Some(layer.shape) } else { None };
+                        last = match shape {
+                            Some(shape) => builder.add_shaped(name, &layer.kind, operation, &[last], shape)?,
+                            None => builder.add(name, &layer.kind, operation, &[last])?,
+                        };
+                    }
+                    ids.push(last);
+                    continue;
+                }
+                // Zeros around a map may hold whole windows, which padding of a pooling may not; rates are not below them.
+                LayerKind::AveragePool { source, windows, count_padding: true }
+                | LayerKind::MaxPool { source, windows } => {
+                    let pooling = match layer.operation {
+                        LayerKind::MaxPool { .. } => Pooling::Max,
+                        _ => Pooling::Average { count_padding: true },
+                    };
+                    let zeros = Operation::ZeroPad(windows.padding);
+                    let padded = builder.add(format!("{name} zeros"), "ZeroPadding2D", zeros, &[id(*source, &ids)])?;
+                    let pool = windows.operation(pooling, Padding::default());
+                    ids.push(builder.add(name, &layer.kind, pool, &[padded])?);
+                    continue;
+                }
+                LayerKind::AveragePool { windows, count_padding: false, .. } => {
+                    windows.operation(Pooling::Average { count_padding: false }, windows.padding)
+                }
+                LayerKind::Flatten { .. } => Operation::Flatten { order: AxisOrder::ChannelsFirst },
+            };
+            let inputs: Vec<_> = layer.sources().iter().map(|&source| id(source, &ids)).collect();
+            ids.push(builder.add(name, &layer.kind, operation, &inputs)?);
+        }
+        Ok((builder.finish()?, ids))
+    }
+}

@@ -1,0 +1,415 @@
+//! SNN toolbox's configuration files: INI with sections, defaults and `%(name)s`.
+//!
+//! A setting either has a meaning here, or is named together with what is done instead; none is passed over in silence.
+
+mod settings;
+
+use settings::remarks;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Why a configuration cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The system did not give the file.
+    #[error("{path}: cannot be read: {message}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        message: String,
+    },
+    /// A line that is no section, setting, comment or continuation.
+    #[error("{path}:{line}: {message}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// A value that is not of its kind.
+    #[error("{path}: [{section}] {key}: expected {expected}, found `{found}`")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The section.
+        section: String,
+        /// The setting.
+        key: String,
+        /// What would do.
+        expected: &'static str,
+        /// What there is.
+        found: String,
+    },
+}
+
+/// Sections of settings, interpolated; names of settings in lower case.
+///
+/// ```
+/// use megasim_convert::toolbox::Ini;
+/// let text = "[paths]\npath_wd = /data\ndataset_path = %(path_wd)s/mnist\n";
+/// let ini = Ini::parse("config".as_ref(), text)?;
+/// assert_eq!(ini.get("paths", "dataset_path"), Some("/data/mnist"));
+/// # Ok::<(), megasim_convert::toolbox::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ini {
+    path: PathBuf,
+    sections: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// How deep a value may refer to others; beyond it they refer to each other.
+const MAX_DEPTH: usize = 10;
+
+impl Ini {
+    /// Reads text as Python's `configparser` does; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Line`], and [`Error::Value`] where a reference leads nowhere.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let mut raw: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        let mut at: Option<(String, Option<String>)> = None;
+        for (number, line) in text.lines().enumerate() {
+            let fault = |message: String| Error::Line { path: path.into(), line: number + 1, message };
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+                continue;
+            }
+            if let Some((section, Some(key))) = &at
+                && line.starts_with([' ', '\t'])
+            {
+                // A value goes on.
+                if let Some(value) = raw.get_mut(section).and_then(|keys| keys.get_mut(key)) {
+                    value.push(' ');
+                    value.push_str(trimmed);
+                }
+                continue;
+            }
+            if let Some(name) = trimmed.strip_prefix('[') {
+                let name = name.strip_suffix(']').ok_or_else(|| fault(format!("expected `]`, found `{trimmed}`")))?;
+                raw.entry(name.into()).or_default();
+                at = Some((name.into(), None));
+                continue;
+            }
+            let Some((section, _)) = &at else {
+                return Err(fault(format!("expected a section such as [paths], found `{trimmed}`")));
+            };
+            let (key, value) = trimmed
+                .split_once(['=', ':'])
+                .ok_or_else(|| fault(format!("expected `name = value`, found `{trimmed}`")))?;
+            let key = key.trim().to_lowercase();
+            let keys = raw.entry(section.clone()).or_default();
+            if keys.insert(key.clone(), value.trim().into()).is_some() {
+                return Err(fault(format!("expected each setting once, found {key} again")));
+            }
+            at = Some((section.clone(), Some(key)));
+        }
+        let defaults = raw.remove("DEFAULT").unwrap_or_default();
+        let mut sections = BTreeMap::new();
+        for (section, keys) in raw {
+            let mut all = defaults.clone();
+            all.extend(keys);
+            let mut resolved = BTreeMap::new();
+            for (key, value) in &all {
+                let value = interpolate(value, &all, 0).ok_or_else(|| Error::Value {
+                    path: path.into(),
+                    section: section.clone(),
+                    key: key.clone(),
+                    expected: "references %(name)s to settings of its section or of [DEFAULT]",
+                    found: value.clone(),
+                })?;
+                resolved.insert(key.clone(), value);
+            }
+            sections.insert(section, resolved);
+        }
+        Ok(Self { path: path.into(), sections })
+    }
+
+    /// A value.
+    pub fn get(&self, section: &str, key: &str) -> Option<&str> {
+        Some(self.sections.get(section)?.get(key)?.as_str())
+    }
+
+    fn value<T>(
+        &self,
+        section: &str,
+        key: &str,
+        default: T,
+        expected: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Error> {
+        let Some(text) = self.get(section, key).filter(|text| !text.is_empty()) else { return Ok(default) };
+        read(text).ok_or_else(|| Error::Value {
+            path: self.path.clone(),
+            section: section.into(),
+            key: key.into(),
+            expected,
+            found: text.into(),
+        })
+    }
+
+    fn flag(&self, section: &str, key: &str, default: bool) -> Result<bool, Error> {
+        self.value(section, key, default, "True or False", |text| match text.to_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        })
+    }
+
+    fn number(&self, section: &str, key: &str, default: f64) -> Result<f64, Error> {
+        let positive = |text: &str| text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+        self.value(section, key, default, "a number above 0", positive)
+    }
+
+    fn text(&self, section: &str, key: &str) -> String {
+        self.get(section, key).unwrap_or_default().trim_matches(['\'', '"']).into()
+    }
+}
+
+fn interpolate(value: &str, keys: &BTreeMap<String, String>, depth: usize) -> Option<String> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let mut out = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('%') {
+            out.push('%');
+            rest = after;
+            continue;
+        }
+        let (name, after) = after.strip_prefix('(')?.split_once(")s")?;
+        out.push_str(&interpolate(keys.get(&name.to_lowercase())?, keys, depth + 1)?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// What a sweep may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swept {
+    /// `duration`, in milliseconds.
+    Duration,
+    /// `input_rate`, in hertz.
+    InputRate,
+    /// `percentile`.
+    Percentile,
+    /// `v_thresh`.
+    Threshold,
+    /// `scaling_factor`.
+    ScalingFactor,
+}
+
+/// A configuration in our words.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // the toolbox's own names
+pub struct Configuration {
+    pub path_wd: PathBuf,
+    pub dataset_path: PathBuf,
+    pub filename_ann: String,
+    pub evaluate_ann: bool,
+    pub normalize: bool,
+    pub convert: bool,
+    pub simulate: bool,
+    pub percentile: f64,
+    /// `normalization_schedule`.
+    pub schedule: bool,
+    pub max2avg_pool: bool,
+    pub softmax_to_relu: bool,
+    pub binarize_weights: bool,
+    /// Hertz.
+    pub softmax_clockrate: f64,
+    pub v_thresh: f64,
+    /// `Reset to zero`, `Reset by modulo` or `Reset by subtraction`.
+    pub reset: megasim_core::network::Reset,
+    /// Milliseconds.
+    pub tau_refrac: f64,
+    pub poisson_input: bool,
+    /// Hertz.
+    pub input_rate: f64,
+    /// Milliseconds.
+    pub duration: u32,
+    /// Ticks of a millisecond, from `dt`.
+    pub ticks_per_ms: u32,
+    pub num_to_test: usize,
+    pub top_k: u32,
+    pub scaling_factor: f64,
+    /// Parameter sweep: what, and its values.
+    pub sweep: Option<(Swept, Vec<f64>)>,
+    /// Settings that have no meaning here, with what is done instead.
+    pub remarks: Vec<String>,
+}
+
+impl Configuration {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Where it is no such file, or where a value cannot be.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path);
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+        let text = text.map_err(|error| Error::Unreadable { path: path.into(), message: error.to_string() })?;
+        Self::of(&Ini::parse(path, &text)?)
+    }
+
+    fn of(ini: &Ini) -> Result<Self, Error> {
+        use megasim_core::network::Reset;
+        let folder = ini.path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let place = |key: &str| folder.join(ini.text("paths", key));
+        let either = |key: &str| if ini.get("cell", key).is_some() { "cell" } else { "simulation" };
+        let reset = ini.value(
+            either("reset"),
+            "reset",
+            Reset::Subtract,
+            "a reset by subtraction, to zero or by modulo",
+            |text| {
+                let text = text.to_lowercase();
+                match () {
+                    () if text.contains("subtraction") => Some(Reset::Subtract),
+                    () if text.contains("zero") => Some(Reset::ToRest),
+                    () if text.contains("modulo") => Some(Reset::Modulo),
+                    () => None,
+                }
+            },
+        )?;
+        let dt = ini.number("simulation", "dt", 1.0)?;
+        let count = |text: &str| text.parse::<u32>().ok().filter(|&n| n > 0);
+        let whole =
+            |section: &str, key: &str, default: u32| ini.value(section, key, default, "a whole number above 0", count);
+        let not_negative = |text: &str| text.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
+        let percent = |text: &str| text.parse().ok().filter(|n: &f64| *n > 0.0 && *n <= 100.0);
+        let filename_ann = ini.text("paths", "filename_ann");
+        if filename_ann.is_empty() {
+            return Err(Error::Value {
+                path: ini.path.clone(),
+                section: "paths".into(),
+                key: "filename_ann".into(),
+                expected: "the name of the model file",
+                found: String::new(),
+            });
+        }
+        let mut remarks = remarks(ini);
+        if dt > 1.0 {
+            remarks.push(format!("[simulation] dt: expected at most 1 ms, found {dt}; steps are 1 ms"));
+        }
+        let duration = ini.value("simulation", "duration", 200, "whole milliseconds above 0", |text| {
+            text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (1.0..1e6).contains(n)).map(|n| n as u32)
+        })?;
+        Ok(Self {
+            path_wd: place("path_wd"),
+            dataset_path: place("dataset_path"),
+            filename_ann,
+            evaluate_ann: ini.flag("tools", "evaluate_ann", true)?,
+            normalize: ini.flag("tools", "normalize", true)?,
+            convert: ini.flag("tools", "convert", true)?,
+            simulate: ini.flag("tools", "simulate", true)?,
+            percentile: ini.value("normalization", "percentile", 99.9, "a number above 0, at most 100", percent)?,
+            schedule: ini.flag("normalization", "normalization_schedule", false)?,
+            max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
+            softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
+            binarize_weights: ini.flag("cell", "binarize_weights", false)?,
+            softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::DEFAULT_SOFTMAX_CLOCK)?,
+            v_thresh: ini.number("cell", "v_thresh", 1.0)?,
+            reset,
+            tau_refrac: ini.value("cell", "tau_refrac", 0.0, "milliseconds, 0 or more", not_negative)?,
+            poisson_input: ini.flag("input", "poisson_input", false)?,
+            input_rate: ini.number("input", "input_rate", 1000.0)?,
+            duration,
+            ticks_per_ms: (1.0 / dt).round().clamp(1.0, 1e6) as u32,
+            num_to_test: whole("simulation", "num_to_test", 10)? as usize,
+            top_k: whole("simulation", "top_k", 1)?,
+            scaling_factor: ini.number(
+                either("scaling_factor"),
+                "scaling_factor",
+                crate::quantize::DEFAULT_SCALING_FACTOR,
+            )?,
+            sweep: sweep(ini)?,
+            remarks,
+        })
+    }
+}
+
+fn sweep(ini: &Ini) -> Result<Option<(Swept, Vec<f64>)>, Error> {
+    let section = "parameter_sweep";
+    let list = |text: &str| -> Option<Vec<f64>> {
+        let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+        let numbers = inner.split(',').map(str::trim).filter(|number| !number.is_empty());
+        numbers.map(|number| number.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0)).collect()
+    };
+    let values = ini.value(section, "param_values", Vec::new(), "a list of numbers above 0, such as [1, 2]", list)?;
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let expected = "duration, input_rate, percentile, v_thresh or scaling_factor";
+    let swept =
+        ini.value(section, "param_name", Swept::Threshold, expected, |text| match text.trim_matches(['\'', '"']) {
+            "duration" => Some(Swept::Duration),
+            "input_rate" => Some(Swept::InputRate),
+            "percentile" => Some(Swept::Percentile),
+            "v_thresh" => Some(Swept::Threshold),
+            "scaling_factor" => Some(Swept::ScalingFactor),
+            _ => None,
+        })?;
+    Ok(Some((swept, values)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Configuration, Error> {
+        Configuration::of(&Ini::parse("dir/config".as_ref(), text)?)
+    }
+
+    #[test]
+    fn sections_defaults_and_references() {
+        let text = "[DEFAULT]\nroot: /d\n[paths]\npath_wd = %(root)s/w  \nDataset_Path = %(path_wd)s/%(root)s 100%%\n\n; no\nfilename_ann = a\n  b\n";
+        let ini = Ini::parse("c".as_ref(), text).unwrap();
+        assert_eq!(ini.get("paths", "dataset_path"), Some("/d/w//d 100%"));
+        assert_eq!(ini.get("paths", "filename_ann"), Some("a b"));
+        for (wrong, message) in [
+            ("a = 1\n", "c:1: expected a section"),
+            ("[paths]\nnonsense\n", "c:2: expected `name = value`"),
+            ("[paths]\na = %(b)s\n", "[paths] a: expected references"),
+            ("[paths]\na = %(b)s\nb = %(a)s\n", "expected references"),
+            ("[paths]\na = 1\nA = 2\n", "c:3: expected each setting once"),
+        ] {
+            let error = Ini::parse("c".as_ref(), wrong).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_means_nothing_here_is_named() {
+        let text = "[paths]\nfilename_ann = net\n[cell]\ntau_m = 20\nreset = 'Reset to zero'\n[simulation]\ndt = 0.1\nduration = 50\nsecret = 1\n";
+        let configuration = read(text).unwrap();
+        assert_eq!(configuration.reset, megasim_core::network::Reset::ToRest);
+        assert_eq!((configuration.ticks_per_ms, configuration.duration), (10, 50));
+        assert_eq!(configuration.remarks.len(), 2, "{:?}", configuration.remarks);
+        assert!(configuration.remarks[0].starts_with("[cell] tau_m = 20: neurons do not leak"));
+        assert!(configuration.remarks[1].starts_with("[simulation] secret = 1: not known here"));
+    }
+
+    #[test]
+    fn wrong_values_are_refused_by_name() {
+        for (text, message) in [
+            ("[paths]\n", "[paths] filename_ann: expected the name of the model file"),
+            (
+                "[paths]\nfilename_ann=a\n[simulation]\nduration = long\n",
+                "[simulation] duration: expected whole milliseconds",
+            ),
+            ("[paths]\nfilename_ann=a\n[cell]\nreset = never\n", "[cell] reset: expected a reset by subtraction"),
+            (
+                "[paths]\nfilename_ann=a\n[parameter_sweep]\nparam_name=dt\nparam_values=[1]\n",
+                "param_name: expected duration",
+            ),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

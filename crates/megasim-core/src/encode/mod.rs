@@ -1,0 +1,461 @@
+//! Numbers to spikes: how the values of a sample become stimuli. One file a code.
+//!
+//! A code decides when each address spikes; [`Layout`] puts the spikes on the sources of a network, and adds the clock on which
+//! biases act.
+
+mod burst;
+mod cpn;
+pub mod current;
+mod delta;
+mod equations;
+mod izhikevich;
+pub mod latency;
+mod poisson;
+mod pso;
+mod rank;
+mod raster;
+mod recorded;
+pub mod registry;
+mod regular;
+mod shared;
+mod ttfs;
+
+pub use burst::Burst;
+pub use cpn::Cpn;
+pub use current::Current;
+pub use delta::Delta;
+pub use equations::{Equations, NotANumber};
+pub use izhikevich::Izhikevich;
+pub use latency::Latency;
+pub use poisson::Poisson;
+pub use pso::Pso;
+pub use rank::Rank;
+pub use raster::{Raster, Train};
+pub use recorded::Recorded;
+pub use regular::Regular;
+pub use ttfs::Ttfs;
+
+use crate::network::{Fault, Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use std::fmt::Debug;
+use std::iter::repeat_n;
+
+/// Spikes a second of a value of 1 where nothing else is asked for: one a millisecond.
+pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
+
+/// Ticks of a millisecond where nothing else is asked for; `docs/conversion.md` says why.
+pub const DEFAULT_TICKS_PER_MS: u32 = 10;
+
+/// How long a sample is shown, and how fine time is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// How long, in milliseconds.
+    pub duration: u32,
+    /// Ticks in a millisecond, 1 or more.
+    pub ticks_per_ms: u32,
+}
+
+impl Clock {
+    /// Ticks of a whole presentation; the last one is one less.
+    pub fn ticks(self) -> Tick {
+        Tick::from(self.duration) * Tick::from(self.ticks_per_ms)
+    }
+}
+
+/// A way to say numbers in spikes.
+pub trait Code: Debug + Sync {
+    /// Puts the spikes of a sample into an empty raster, a train for each address in rising order (those without spikes may be left
+    /// out). `values` are by address; `sample` is its number in the data set, so that codes that draw lots draw the same ones
+    /// for it in any company.
+    fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster);
+
+    /// The same for a sequence: `values` are frames of `numbers` values each. Frames share the presentation, as evenly as whole milliseconds
+    /// allow, unless the code says otherwise; with more frames than milliseconds some are left out.
+    fn encode_frames(&self, values: &[f32], numbers: usize, sample: u64, clock: Clock, raster: &mut Raster) {
+        let frames: Vec<&[f32]> = values.chunks_exact(numbers.max(1)).collect();
+        let mut spikes = Vec::new();
+        for (k, frame) in frames.iter().enumerate() {
+            let ms = |k: usize| (k * clock.duration as usize / frames.len()) as u32;
+            let shown = Clock { duration: ms(k + 1) - ms(k), ..clock };
+            let first = Tick::from(ms(k)) * Tick::from(clock.ticks_per_ms);
+            let mut own = Raster::default();
+            own.start(shown.ticks());
+            self.encode(frame, sample, shown, &mut own);
+            own.in_time_order(|tick, trains| {
+                spikes.extend(trains.iter().map(|&train| (own.trains()[train as usize], first + tick)));
+            });
+        }
+        spikes.sort_unstable();
+        for spikes in spikes.chunk_by(|a, b| a.0 == b.0) {
+            let ((address, negative), _) = spikes[0];
+            let mut train = raster.train(address, negative);
+            spikes.iter().for_each(|&(_, tick)| train.set(tick as usize));
+        }
+    }
+
+    /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1, which are counted
+    /// where a code does not know it.
+    fn bias_period(&self, clock: Clock) -> f64 {
+        let mut raster = Raster::default();
+        raster.start(clock.ticks());
+        self.encode(&[1.0], 0, clock, &mut raster);
+        let mut spikes = 0;
+        raster.in_time_order(|_, trains| spikes += trains.len());
+        (f64::from(clock.duration) / spikes.max(1) as f64).max(1.0)
+    }
+
+    /// Whether values are currents instead of spikes: then the network of each sample is [`current::driven`], and the spikes are its clock.
+    fn is_current(&self) -> bool {
+        false
+    }
+}
+
+/// Milliseconds between two spikes of a value of 1 at a rate in hertz, at least one.
+fn period(input_rate: f64) -> f64 {
+    (1000.0 / input_rate).max(1.0)
+}
+
+/// Spikes a millisecond of a value, at most one.
+fn spikes_per_ms(value: f32, input_rate: f64) -> f64 {
+    (f64::from(value.abs()) * input_rate / 1000.0).min(1.0)
+}
+
+/// Which source takes which spikes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    sources: usize,
+    maps: Vec<usize>,
+    width: usize,
+    cells: usize,
+    order: Option<Vec<usize>>,
+    bias_clock: Option<usize>,
+    mask_clock: Option<usize>,
+    /// The source, and its control events a second.
+    softmax_clock: Option<(usize, f64)>,
+}
+
+/// A layout that does not fit its network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A node that no source drives.
+    #[error("expected a source that drives node {{{0}}}, found none")]
+    NotASource(String),
+    /// A node that nothing drives.
+    #[error("expected a node {{{0}}}, found none")]
+    Missing(String),
+    /// A current that cannot be put into the network.
+    #[error("currents into {{{module}}}: {reason}")]
+    Current {
+        /// A node that the module drives.
+        module: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// A network that breaks a rule of the format.
+    #[error(transparent)]
+    Network(Fault),
+    /// Sizes that do not go together.
+    #[error("expected {nodes} input nodes for an input of shape {shape:?}")]
+    Shape {
+        /// Nodes given.
+        nodes: usize,
+        /// Shape given.
+        shape: Vec<usize>,
+    },
+}
+
+impl Layout {
+    /// `shape` is `[features]` (one row) or `[maps, height, width]`, with one node a map. `order`, where the numbers of a sample do
+    /// not stand in the order of the addresses, says which number stands at each.
+    ///
+    /// # Errors
+    /// If a node is none of the network's sources, or if the sizes differ.
+    pub fn new(
+        network: &Network,
+        shape: &[usize],
+        nodes: &[String],
+        order: Option<Vec<usize>>,
+        bias_clock: Option<&str>,
+    ) -> Result<Self, Error> {
+        let source = |name: &str| source(network, name);
+        let fault = || Error::Shape { nodes: nodes.len(), shape: shape.to_vec() };
+        let (maps, height, width) = match *shape {
+            [n] => (1, 1, n),
+            [maps, height, width] => (maps, height, width),
+            _ => return Err(fault()),
+        };
+        let cells =
+            height.checked_mul(width).filter(|&cells| cells > 0 && cells <= i32::MAX as usize).ok_or_else(fault)?;
+        let total = maps.checked_mul(cells).filter(|&total| total <= u32::MAX as usize).ok_or_else(fault)?;
+        if maps != nodes.len() || order.as_ref().is_some_and(|order| order.len() != total) {
+            return Err(fault());
+        }
+        Ok(Self {
+            sources: network.sources().len(),
+            maps: nodes.iter().map(|node| source(node)).collect::<Result<_, _>>()?,
+            width,
+            cells,
+            order,
+            bias_clock: bias_clock.map(source).transpose()?,
+            mask_clock: None,
+            softmax_clock: None,
+        })
+    }
+
+    /// The same with a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each millisecond.
+    ///
+    /// # Errors
+    /// If the node is none of the network's sources.
+    pub fn with_mask_clock(mut self, network: &Network, node: Option<&str>) -> Result<Self, Error> {
+        self.mask_clock = node.map(|node| source(network, node)).transpose()?;
+        Ok(self)
+    }
+
+    /// The same with a source at whose control events a softmax output spikes, so many a second and evenly spaced ([`softmax_clock`]).
+    ///
+    /// # Errors
+    /// If the node is none of the network's sources.
+    pub fn with_softmax_clock(mut self, network: &Network, clock: Option<(&str, f64)>) -> Result<Self, Error> {
+        self.softmax_clock = clock.map(|(node, rate)| Ok((source(network, node)?, rate))).transpose()?;
+        Ok(self)
+    }
+
+    /// The input nodes.
+    pub fn nodes(&self, network: &Network) -> impl Iterator<Item = NodeId> {
+        self.maps.iter().map(|&source| network.sources()[source])
+    }
+
+    /// The address of each number of a sample.
+    pub fn addresses(&self) -> Vec<u32> {
+        let mut addresses: Vec<u32> = (0..self.numbers() as u32).collect();
+        if let Some(order) = &self.order {
+            order.iter().enumerate().for_each(|(address, &number)| addresses[number] = address as u32);
+        }
+        addresses
+    }
+
+    /// Numbers in a sample.
+    pub fn numbers(&self) -> usize {
+        self.maps.len() * self.cells
+    }
+
+    /// The stimuli of one sample, one for each source of the network in netlist order; those of resets and other controls are
+    /// empty. `values` are the numbers of the sample, or of several frames one after the other.
+    ///
+    /// # Panics
+    /// If there are fewer values than addresses.
+    pub fn stimuli(&self, code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<Stimulus> {
+        let mut encoder = Encoder::default();
+        encoder.encode(self, code, values, sample, clock);
+        encoder.stimuli
+    }
+}
+
+/// Makes the stimuli of one sample after the other in the same memory.
+#[derive(Debug, Clone, Default)]
+pub struct Encoder {
+    raster: Raster,
+    values: Vec<f32>,
+    /// Where the spikes of each train go: the source, the sign, and the address in columns.
+    places: Vec<(usize, Polarity)>,
+    x: Vec<i32>,
+    y: Vec<i32>,
+    stimuli: Vec<Stimulus>,
+}
+
+impl Encoder {
+    /// See [`Layout::stimuli`].
+    ///
+    /// # Panics
+    /// If there are fewer values than addresses.
+    pub fn encode(
+        &mut self,
+        layout: &Layout,
+        code: &dyn Code,
+        values: &[f32],
+        sample: u64,
+        clock: Clock,
+    ) -> &[Stimulus] {
+        let Self { raster, values: reordered, places, x, y, stimuli } = self;
+        raster.start(clock.ticks());
+        let numbers = layout.numbers();
+        let values = match &layout.order {
+            None => values,
+            Some(order) => {
+                reordered.clear();
+                let frames = values.chunks_exact(numbers);
+                reordered.extend(frames.flat_map(|frame| order.iter().map(|&number| frame[number])));
+                reordered
+            }
+        };
+        if values.len() >= 2 * numbers {
+            code.encode_frames(values, numbers, sample, clock, raster);
+        } else {
+            code.encode(values, sample, clock, raster);
+        }
+        stimuli.resize(layout.sources, Stimulus::new());
+        stimuli.iter_mut().for_each(Stimulus::clear);
+        places.clear();
+        x.clear();
+        y.clear();
+        for &(address, negative) in raster.trains() {
+            let (map, cell) = (address as usize / layout.cells, address as usize % layout.cells);
+            places.push((layout.maps[map], if negative { Polarity::Negative } else { Polarity::Positive }));
+            x.push((cell % layout.width) as i32);
+            y.push((cell / layout.width) as i32);
+        }
+        let all_alike = places.windows(2).all(|pair| pair[0] == pair[1]);
+        let one_row = y.iter().all(|&y| y == 0);
+        raster.in_time_order(|tick, trains| {
+            let mut push = |trains: &[u32]| {
+                let (source, polarity) = places[trains[0] as usize];
+                let x = trains.iter().map(|&train| x[train as usize]);
+                if one_row {
+                    stimuli[source].push_spikes(tick, polarity, x, repeat_n(0, trains.len()));
+                } else {
+                    stimuli[source].push_spikes(tick, polarity, x, trains.iter().map(|&train| y[train as usize]));
+                }
+            };
+            if all_alike {
+                push(trains);
+            } else {
+                trains.chunk_by(|&a, &b| places[a as usize] == places[b as usize]).for_each(push);
+            }
+        });
+        if let Some(source) = layout.bias_clock {
+            stimuli[source] = bias_clock(code.bias_period(clock), clock);
+        }
+        if let Some(source) = layout.mask_clock {
+            let ms = Tick::from(clock.ticks_per_ms);
+            let controls = (0..Tick::from(clock.duration)).map(|k| StimulusEvent::control(k * ms + ms - 1));
+            stimuli[source] = Stimulus::from_events(controls);
+        }
+        if let Some((source, rate)) = layout.softmax_clock {
+            stimuli[source] = softmax_clock(rate, clock);
+        }
+        stimuli
+    }
+}
+
+/// An event at address (0, 0) each `period` milliseconds from tick 0 on.
+pub fn bias_clock(period: f64, clock: Clock) -> Stimulus {
+    let ticks = (0..).map(|k| (f64::from(k) * period * f64::from(clock.ticks_per_ms)) as Tick);
+    let events = ticks.take_while(|&tick| tick < clock.ticks()).map(|t_pre| StimulusEvent {
+        t_pre,
+        x: 0,
+        y: 0,
+        polarity: Polarity::Positive,
+    });
+    Stimulus::from_events(events)
+}
+
+/// Control events at a rate in hertz, evenly spaced, each at the last tick of its period; no more than one a tick.
+pub fn softmax_clock(rate: f64, clock: Clock) -> Stimulus {
+    let period = (1000.0 * f64::from(clock.ticks_per_ms) / rate).max(1.0);
+    let ticks = (1..).map(|k| (f64::from(k) * period) as Tick - 1);
+    let events = ticks.take_while(|&tick| tick < clock.ticks()).map(StimulusEvent::control);
+    Stimulus::from_events(events)
+}
+
+/// Which source drives a node.
+fn source(network: &Network, name: &str) -> Result<usize, Error> {
+    let node = network.node_named(name);
+    let position = node.and_then(|node| network.sources().iter().position(|&source: &NodeId| source == node));
+    position.ok_or_else(|| Error::NotASource(name.into()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::network::NetworkBuilder;
+    use proptest::prelude::*;
+
+    fn codes(rate: f64) -> [Box<dyn Code>; 2] {
+        [Box::new(Regular { input_rate: rate }), Box::new(Poisson { input_rate: rate, seed: 1 })]
+    }
+
+    /// `(tick, address, negative)` in time order.
+    pub fn spikes(code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<(Tick, u32, bool)> {
+        let mut raster = Raster::default();
+        raster.start(clock.ticks());
+        code.encode(values, sample, clock, &mut raster);
+        let mut spikes = Vec::new();
+        raster.in_time_order(|tick, trains| {
+            spikes.extend(trains.iter().map(|&train| {
+                let (address, negative) = raster.trains()[train as usize];
+                (tick, address, negative)
+            }));
+        });
+        spikes
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_one_spike_a_ms_and_only_while_shown(
+            values in prop::collection::vec(-1.5f32..1.5, 1..20),
+            rate in prop::sample::select(vec![10.0, 500.0, 1000.0, 5000.0]),
+            ticks_per_ms in 1u32..20,
+            duration in 0u32..50,
+        ) {
+            let clock = Clock { duration, ticks_per_ms };
+            for code in codes(rate) {
+                let spikes = spikes(&*code, &values, 3, clock);
+                let mut cells: Vec<_> =
+                    spikes.iter().map(|&(tick, address, _)| (address, tick / Tick::from(ticks_per_ms))).collect();
+                cells.sort_unstable();
+                let n = cells.len();
+                cells.dedup();
+                prop_assert_eq!(n, cells.len());
+                prop_assert!(spikes.is_sorted_by_key(|&(tick, address, _)| (tick, address)));
+                prop_assert!(spikes.iter().all(|(tick, ..)| (0..clock.ticks()).contains(tick)));
+                prop_assert!(spikes.iter().all(|&(_, address, negative)| negative == (values[address as usize] < 0.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_one_fires_each_ms() {
+        for code in codes(1000.0) {
+            assert_eq!(spikes(&*code, &[1.0; 5], 0, Clock { duration: 30, ticks_per_ms: 4 }).len(), 150);
+        }
+    }
+
+    #[test]
+    fn spikes_go_to_the_source_of_their_map() {
+        let mut builder = NetworkBuilder::new();
+        for name in ["InputLayer_0", "bias_clk", "InputLayer_1"] {
+            builder.source(name).unwrap();
+        }
+        let network = builder.build(10).unwrap();
+        let nodes = ["InputLayer_0".to_string(), "InputLayer_1".to_string()];
+        let layout = Layout::new(&network, &[2, 2, 3], &nodes, None, Some("bias_clk")).unwrap();
+        let mut values = [0.0; 12];
+        values[5] = 1.0;
+        values[6 + 1] = 1.0;
+        let clock = Clock { duration: 1, ticks_per_ms: 1 };
+        let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, &values, 0, clock);
+        let event = |x, y| StimulusEvent { t_pre: 0, x, y, polarity: Polarity::Positive };
+        assert_eq!(stimuli.iter().map(Stimulus::len).collect::<Vec<_>>(), [1, 1, 1]);
+        assert_eq!(stimuli[0].event(0), event(2, 1));
+        assert_eq!(stimuli[1].event(0), event(0, 0));
+        assert_eq!(stimuli[2].event(0), event(1, 0));
+        let missing = Layout::new(&network, &[4], &["x".into()], None, None);
+        assert_eq!(missing, Err(Error::NotASource("x".into())));
+    }
+
+    #[test]
+    fn the_bias_clock_follows_the_input_rate() {
+        let clock = Clock { duration: 4, ticks_per_ms: 10 };
+        assert_eq!(bias_clock(1.0, clock).t_pre(), [0, 10, 20, 30]);
+        assert_eq!(bias_clock(2.0, clock).t_pre(), [0, 20]);
+    }
+
+    #[test]
+    fn the_softmax_clock_ticks_at_the_end_of_each_period() {
+        let clock = Clock { duration: 10, ticks_per_ms: 2 };
+        assert_eq!(softmax_clock(300.0, clock).t_pre(), [5, 12, 19]);
+        assert_eq!(softmax_clock(1000.0, clock).len(), 10);
+        assert_eq!(softmax_clock(1e9, clock).len(), 20);
+        assert_eq!(softmax_clock(1.0, clock).len(), 0);
+        assert_eq!(softmax_clock(300.0, clock).event(0), StimulusEvent::control(5));
+    }
+}

@@ -1,0 +1,474 @@
+//! The network compiled for running: modules that act alike become one population, weights lie as events read them.
+//!
+//! The maps of a convolutional layer read the same nodes with the same geometry and timing. They are one
+//! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps is one
+//! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
+
+use super::addresses::Addresses;
+use super::synapses::{Kernel, Outside, Port, Synapses, Weights};
+use super::tie_order::{self, TieOrder};
+use super::{Error, kernels};
+use crate::equations::Decay;
+use crate::network::{
+    Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronModel,
+    NeuronParameters, NodeId, Output, Reset, Tick, Timing,
+};
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::DiGraph;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A network compiled for running; immutable, shared by any number of simulations and threads.
+///
+/// ```
+/// use megasim_core::engine::{Mode, Plan, Probes, Simulation};
+/// use megasim_core::network::*;
+/// let mut builder = NetworkBuilder::new();
+/// let input = builder.source("input")?;
+/// let neuron = Module {
+///     kind: ModuleKind::FullyConnected(FullyConnected {
+///         array: Array { nx: 1, ny: 1, x_min: 0, y_min: 0 },
+///         neurons: NeuronParameters { threshold_plus: 10, ..NeuronParameters::default() },
+///         ports: vec![FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: [6].into() }],
+///         output: Output::whole(Array { nx: 1, ny: 1, x_min: 0, y_min: 0 }),
+///     }),
+///     inputs: vec![Input::Node(input)],
+///     timing: Timing::default(),
+///     not_programmable: false,
+/// };
+/// let output = builder.module(neuron, &["output"])?[0];
+/// let network = builder.build(100)?;
+///
+/// let plan = Plan::new(&network)?;
+/// let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
+/// let stimulus = Stimulus::from_events([spike(1), spike(5), spike(9), spike(20)]);
+/// let record = Simulation::new(&plan, Mode::Event, &Probes::all(&network)).run(&[stimulus])?;
+/// // 6, 12 -> spike and 2, 8, 14 -> spike and 4
+/// assert_eq!(record.nodes[output.index()].as_ref().unwrap().t_pre, [5, 20]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(super) nodes: Vec<PlanNode>,
+    pub(super) populations: Vec<Population>,
+    pub(super) sources: Vec<NodeId>,
+    pub(super) modules: usize,
+    pub(super) t_max: Tick,
+    pub(super) kernel: kernels::Variant,
+    pub(super) tie_order: TieOrder,
+}
+
+/// How a network is compiled. Only the order of ties changes what a run gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The kernels, one of those that this machine has.
+    pub kernel: kernels::Variant,
+    /// Whether matrices whose weights all fit 16 bits are kept so: half the memory to read.
+    pub narrow: bool,
+    /// Which of several events of one tick comes first, in event mode.
+    pub tie_order: TieOrder,
+}
+
+impl Default for Options {
+    /// The fastest kernels, narrow where it can be, ties in netlist order.
+    fn default() -> Self {
+        Self { kernel: kernels::Variant::best(), narrow: true, tie_order: TieOrder::Netlist }
+    }
+}
+
+/// What happens to the events of one node.
+#[derive(Debug, Clone)]
+pub(super) struct PlanNode {
+    pub name: String,
+    /// Receivers in netlist order, then port order.
+    pub readers: Vec<Reader>,
+    /// From this time on all events of a tick may be handed to one reader after the other, if ever: nobody delays or is still busy
+    /// from the start, no output lands on this node or one before it, and no population reads it twice.
+    pub in_runs_from: Option<Tick>,
+    /// The node lies on a loop on which time cannot advance.
+    pub timeless: bool,
+    /// Whether its driver makes events more than once, so that they may overtake each other.
+    pub repeated: bool,
+}
+
+/// One port of one population.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader {
+    pub population: usize,
+    pub port: usize,
+}
+
+/// Modules that act alike, as one.
+#[derive(Debug, Clone)]
+pub(super) struct Population {
+    /// The modules, one a map.
+    pub modules: Vec<ModuleId>,
+    /// Output nodes of each map.
+    pub outputs: Vec<Vec<NodeId>>,
+    pub timing: Timing,
+    pub inputs: Vec<PlanInput>,
+    /// Ports with a kernel, matrix or array; inputs beyond them act only by resets and controls.
+    pub n_ports: usize,
+    pub kind: PopulationKind,
+}
+
+/// What a population reads at one port, for clocked mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PlanInput {
+    /// `None` where nothing drives it.
+    pub node: Option<NodeId>,
+    /// The driver stands at or after the reader in the netlist.
+    pub feedback: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum PopulationKind {
+    Neurons(NeuronPopulation),
+    Flatten(Vec<FlattenPort>),
+    MaxPool(MaxPool),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct NeuronPopulation {
+    pub maps: usize,
+    pub array: Array,
+    pub neurons: NeuronParameters,
+    /// How potentials decay, where they do so exponentially.
+    pub decay: Option<Box<Decay>>,
+    /// The equations of neurons of one's own.
+    pub model: Option<Arc<NeuronModel>>,
+    pub softmax: bool,
+    /// No leak, no refractory time, positive spikes by subtraction or to rest: a kernel may let them spike.
+    pub plain: bool,
+    pub ports: Vec<Port>,
+    pub addresses: Addresses,
+    pub rectify: bool,
+}
+
+impl NeuronPopulation {
+    /// Neurons that spike on control events only: softmax, and those behind a decaying current.
+    pub fn acts_on_control(&self) -> bool {
+        self.softmax || self.neurons.mask_tau > 0
+    }
+}
+
+/// What modules must have in common to be one population.
+#[derive(PartialEq, Eq, Hash)]
+struct Likeness<'n> {
+    inputs: Vec<PlanInput>,
+    timing: Timing,
+    array: Array,
+    neurons: &'n NeuronParameters,
+    output: &'n Output,
+    geometry: Vec<[i64; 8]>,
+}
+
+fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<Likeness<'n>> {
+    let ModuleKind::Conv(conv) = &module.kind else { return None };
+    let geometry = conv.ports.iter().map(|port| {
+        [
+            port.nx.into(),
+            port.ny.into(),
+            port.dx.into(),
+            port.dy.into(),
+            port.x_stride.into(),
+            port.y_stride.into(),
+            port.x_expand.into(),
+            port.y_expand.into(),
+        ]
+    });
+    Some(Likeness {
+        inputs: inputs.to_vec(),
+        timing: module.timing,
+        array: conv.array,
+        neurons: &conv.neurons,
+        output: &conv.output,
+        geometry: geometry.collect(),
+    })
+}
+
+impl Plan {
+    /// Compiles a network, with the fastest kernels that this machine has.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if it has more neurons in all than this build accepts.
+    pub fn new(network: &Network) -> Result<Self, Error> {
+        Self::with_options(network, Options::default())
+    }
+
+    /// Compiles a network as the options say; but for the order of ties they all give the same bytes.
+    ///
+    /// # Errors
+    /// As [`Plan::new`]; [`Error::Delays`] for the order `Split` where a module has delays.
+    pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
+        let halves = (options.tie_order == TieOrder::Split).then(|| tie_order::halves(network)).transpose()?;
+        let network = halves.as_ref().unwrap_or(network);
+        Self::compile(network, options, group(network))
+    }
+
+    /// Compiles a network with a population for each module, in order: for machines on which modules that act alike keep times of
+    /// their own.
+    pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
+        let groups = group(network).into_iter();
+        let mut alone: Vec<_> = groups
+            .flat_map(|(members, inputs)| members.into_iter().map(move |id| (vec![id], inputs.clone())))
+            .collect();
+        alone.sort_by_key(|(members, _)| members[0]);
+        Self::compile(network, Options::default(), alone)
+    }
+
+    fn compile(
+        network: &Network,
+        options: Options,
+        groups: Vec<(Vec<ModuleId>, Vec<PlanInput>)>,
+    ) -> Result<Self, Error> {
+        let neurons: u64 = network.modules().iter().map(|module| cells(&module.kind)).sum();
+        if neurons > super::MAX_CELLS {
+            return Err(Error::TooLarge { found: neurons });
+        }
+        let populations: Vec<_> =
+            groups.iter().map(|(members, inputs)| population(network, members, inputs, options)).collect();
+
+        let mut nodes: Vec<_> = network
+            .nodes()
+            .iter()
+            .map(|node| PlanNode {
+                name: node.name.clone(),
+                readers: Vec::new(),
+                in_runs_from: None,
+                timeless: false,
+                repeated: false,
+            })
+            .collect();
+        for (id, population) in populations.iter().enumerate() {
+            for (port, input) in population.inputs.iter().enumerate() {
+                if let Some(node) = input.node {
+                    nodes[node.index()].readers.push(Reader { population: id, port });
+                }
+            }
+            for &node in population.outputs.iter().flatten() {
+                nodes[node.index()].repeated = population.timing.n_repeat > 1;
+            }
+        }
+        for (id, node) in nodes.iter_mut().enumerate() {
+            let in_runs = node.readers.iter().enumerate().all(|(k, reader)| {
+                let population = &populations[reader.population];
+                let instant = population.timing.delay_to_process == 0 && population.timing.delay_to_ack == 0;
+                let forward = population.outputs.iter().flatten().all(|output| output.index() > id);
+                let once = node.readers[..k].iter().all(|other| other.population != reader.population);
+                instant && forward && once
+            });
+            let busy = node.readers.iter().map(|reader| populations[reader.population].timing.time_busy_initial);
+            node.in_runs_from = in_runs.then(|| busy.max().unwrap_or(0));
+        }
+        for node in timeless_loops(&populations, nodes.len()).into_iter().flatten() {
+            nodes[node.index()].timeless = true;
+        }
+        Ok(Self {
+            nodes,
+            populations,
+            sources: network.sources().to_vec(),
+            modules: network.modules().len(),
+            t_max: network.t_max(),
+            kernel: options.kernel,
+            tie_order: options.tie_order,
+        })
+    }
+
+    /// The last tick of a run.
+    pub fn t_max(&self) -> Tick {
+        self.t_max
+    }
+
+    /// The same plan with another last tick.
+    pub fn with_t_max(mut self, t_max: Tick) -> Self {
+        self.t_max = t_max;
+        self
+    }
+
+    /// The loops on which time cannot advance: no delay anywhere, and no neurons with a least time between spikes or a
+    /// refractory time. Such a loop is no fault; it may run away at one tick.
+    pub fn timeless_loops(&self) -> Vec<Vec<NodeId>> {
+        timeless_loops(&self.populations, self.nodes.len())
+    }
+
+    pub(super) fn node_name(&self, node: usize) -> String {
+        self.nodes[node].name.clone()
+    }
+
+    /// An event of a node, `(time, x, y)`, has no line in a matrix that reads it.
+    #[cold]
+    pub(super) fn outside(&self, node: usize, (time, x, y): (Tick, i32, i32), outside: Outside) -> Error {
+        let Outside { nx_pre, ny_pre } = outside;
+        Error::Address { node: self.node_name(node), time, x, y, nx_pre, ny_pre }
+    }
+}
+
+fn cells(kind: &ModuleKind) -> u64 {
+    match kind {
+        ModuleKind::MaxPool(pool) => pool.ports.first().map_or(0, |port| {
+            u64::from(port.nx) * u64::from(port.ny) + u64::from(port.nx_out) * u64::from(port.ny_out)
+        }),
+        kind => kind.neurons().map_or(0, |(array, ..)| array.len() as u64),
+    }
+}
+
+/// Puts modules that act alike together, in the order of the first of each.
+fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
+    let mut position = vec![0; network.nodes().len()];
+    let mut module_position = vec![0; network.modules().len()];
+    for (at, element) in network.elements().iter().enumerate() {
+        match element {
+            crate::network::Element::Source(source) => position[network.sources()[source.index()].index()] = at,
+            crate::network::Element::Module(module) => {
+                module_position[module.index()] = at;
+                for node in network.outputs(*module) {
+                    position[node.index()] = at;
+                }
+            }
+        }
+    }
+    let mut groups: Vec<(Vec<ModuleId>, Vec<PlanInput>)> = Vec::new();
+    let mut by_likeness: HashMap<Likeness<'_>, usize> = HashMap::new();
+    for (index, module) in network.modules().iter().enumerate() {
+        let inputs: Vec<_> = module
+            .inputs
+            .iter()
+            .map(|input| match input {
+                Input::Node(node) => {
+                    PlanInput { node: Some(*node), feedback: position[node.index()] >= module_position[index] }
+                }
+                Input::Undriven(_) => PlanInput { node: None, feedback: false },
+            })
+            .collect();
+        let id = ModuleId::new(index);
+        let next = groups.len();
+        let at = likeness(module, &inputs).map_or(next, |likeness| *by_likeness.entry(likeness).or_insert(next));
+        match groups.get_mut(at) {
+            Some((members, _)) => members.push(id),
+            None => groups.push((vec![id], inputs)),
+        }
+    }
+    groups
+}
+
+fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], options: Options) -> Population {
+    let module = &network.modules()[members[0].index()];
+    let kind = match &module.kind {
+        ModuleKind::Conv(conv) => {
+            let ports = (0..conv.ports.len()).map(|port| {
+                let kernels: Vec<_> = members
+                    .iter()
+                    .filter_map(|member| match &network.modules()[member.index()].kind {
+                        ModuleKind::Conv(conv) => Some(&conv.ports[port]),
+                        _ => None,
+                    })
+                    .collect();
+                Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array)))
+            });
+            PopulationKind::Neurons(NeuronPopulation {
+                maps: members.len(),
+                array: conv.array,
+                neurons: conv.neurons,
+                decay: decay(&conv.neurons),
+                model: model(network, &conv.neurons),
+                softmax: false,
+                plain: is_plain(&conv.neurons),
+                ports: ports.collect(),
+                addresses: Addresses::new(conv.array, &conv.output),
+                rectify: conv.output.rectify,
+            })
+        }
+        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+            let ports = full.ports.iter().map(|FullyConnectedPort { nx_pre, ny_pre, weights }| {
+                let weights = Weights::new(weights, full.array.len(), options.narrow);
+                Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights })
+            });
+            PopulationKind::Neurons(NeuronPopulation {
+                maps: 1,
+                array: full.array,
+                neurons: full.neurons,
+                decay: decay(&full.neurons),
+                model: model(network, &full.neurons),
+                softmax: matches!(module.kind, ModuleKind::Softmax(_)),
+                plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
+                ports: ports.collect(),
+                addresses: Addresses::new(full.array, &full.output),
+                rectify: full.output.rectify,
+            })
+        }
+        ModuleKind::Flatten(ports) => PopulationKind::Flatten(ports.clone()),
+        ModuleKind::MaxPool(pool) => PopulationKind::MaxPool(pool.clone()),
+    };
+    Population {
+        modules: members.to_vec(),
+        outputs: members.iter().map(|&member| network.outputs(member).to_vec()).collect(),
+        timing: module.timing,
+        inputs: inputs.to_vec(),
+        n_ports: module.kind.ports(),
+        kind,
+    }
+}
+
+/// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often.
+fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> {
+    let mut graph = DiGraph::<(), (), usize>::with_capacity(nodes, 0);
+    (0..nodes).for_each(|_| _ = graph.add_node(()));
+    for population in populations {
+        let limited = match &population.kind {
+            PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.acts_on_control(),
+            PopulationKind::MaxPool(it) => it.mask.is_some(),
+            _ => false,
+        };
+        // A sender that waits for its acknowledge sends one event a delay.
+        let Timing { delay_to_process, delay_to_ack, delay_to_arrive, .. } = population.timing;
+        if delay_to_process > 0 || delay_to_ack > 0 || delay_to_arrive > 0 || limited {
+            continue;
+        }
+        let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
+        for from in inputs.iter().filter_map(|input| input.node) {
+            for to in population.outputs.iter().flatten() {
+                graph.add_edge(from.index().into(), to.index().into(), ());
+            }
+        }
+    }
+    let mut loops: Vec<Vec<NodeId>> = kosaraju_scc(&graph)
+        .into_iter()
+        .filter(|component| component.len() > 1 || graph.contains_edge(component[0], component[0]))
+        .map(|component| component.into_iter().map(|node| NodeId::new(node.index())).collect())
+        .collect();
+    loops.iter_mut().for_each(|nodes| nodes.sort());
+    loops.sort();
+    loops
+}
+
+fn decay(neurons: &NeuronParameters) -> Option<Box<Decay>> {
+    (neurons.leak_decay > 0).then(|| Box::new(Decay::new(neurons.leak_decay)))
+}
+
+fn model(network: &Network, neurons: &NeuronParameters) -> Option<Arc<NeuronModel>> {
+    network.models().get(&neurons.model?).cloned()
+}
+
+fn is_plain(neurons: &NeuronParameters) -> bool {
+    neurons.fires_plus
+        && neurons.threshold_plus > 0
+        && neurons.reset != Reset::Modulo
+        && neurons.leak_plus == 0
+        && neurons.leak_minus == 0
+        && neurons.leak_decay == 0
+        && neurons.refractory == 0
+        && neurons.mask_tau == 0
+        && neurons.model.is_none()
+        // Else potentials come to the floor, or spike there, as a matter of course.
+        && i64::from(neurons.threshold_minus) < -64 * i64::from(neurons.threshold_plus)
+        && spikes_shrink(neurons)
+}
+
+/// Whether reset by subtraction or modulo keeps potentials inside the bounds they had: so that running bounds on a
+/// population's potentials stay true when neurons spike.
+pub(super) fn spikes_shrink(neurons: &NeuronParameters) -> bool {
+    let plus = !neurons.fires_plus || neurons.threshold_plus > 0;
+    let minus = !neurons.fires_minus || neurons.threshold_minus < 0;
+    neurons.reset == Reset::ToRest || (plus && minus)
+}

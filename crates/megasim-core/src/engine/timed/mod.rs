@@ -1,0 +1,300 @@
+//! Runs a network on a machine with links, work that takes time, queues that end, a mesh, barriers: `docs/timing.md`.
+//!
+//! Here every step of every handshake happens at its own time, which costs several queue operations an event. Where a machine is no more
+//! than `docs/engine.md` knows, [`engine::Simulation`](super::Simulation) gives the same bytes by a closed form, much faster.
+//!
+//! A [`Machine`] is plain data; a [`TimedPlan`] is a network compiled for it, a [`TimedSimulation`] the state of its runs. Figures
+//! of all runs add up in [`Statistics`]; every handshake can be looked at as it happens ([`Passage`]).
+
+mod act;
+mod barrier;
+mod course;
+mod deadlock;
+mod fault;
+mod machine;
+mod mesh;
+mod run;
+mod service;
+mod state;
+mod statistics;
+mod transport;
+
+pub use course::{Course, CoursePoint};
+pub use deadlock::Deadlock;
+pub use fault::MachineFault;
+pub use machine::{Barrier, Link, Machine, Soma, Station};
+pub use mesh::{Acknowledge, Direction, Mesh, Tile};
+pub use statistics::{Busy, Distribution, LinkStatistics, ModuleStatistics, NodeStatistics, Statistics};
+
+use super::plan::Plan;
+use super::record::{Probes, Record};
+use super::{Error, Limits};
+use crate::network::{Driver, ModuleId, Network, NodeId, StimulusEvent, Tick};
+use mesh::LinkIndex;
+use state::State;
+use std::num::NonZeroU32;
+
+/// A network compiled for a machine; immutable, shared by any number of simulations and threads.
+///
+/// ```
+/// use megasim_core::engine::timed::{Machine, Pace, Showing, TimedPlan, TimedSimulation};
+/// use megasim_core::engine::Probes;
+/// use megasim_core::network::*;
+/// let mut builder = NetworkBuilder::new();
+/// let input = builder.source("input")?;
+/// let flatten = Module {
+///     kind: ModuleKind::Flatten(vec![FlattenPort { nx: 2, ny: 2 }]),
+///     inputs: vec![Input::Node(input)],
+///     timing: Timing::default(),
+///     not_programmable: false,
+/// };
+/// let output = builder.module(flatten, &["flat"])?[0];
+/// let network = builder.build(100)?;
+/// let mut machine = Machine::of(&network);
+/// machine.module_mut(ModuleId::new(0)).time_per_output = 7;
+///
+/// let plan = TimedPlan::new(&network, machine)?;
+/// let spike = StimulusEvent { t_pre: 10, x: 1, y: 1, polarity: Polarity::Positive };
+/// let mut simulation = TimedSimulation::new(&plan, &Probes::all(&network));
+/// let run = simulation.run(&[Stimulus::from_events([spike])], &Showing::default(), None)?;
+/// assert_eq!(run.record.nodes[output.index()].as_ref().unwrap().t_pre, [17]);
+/// assert_eq!(simulation.statistics().modules[0].busy.outputs, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TimedPlan {
+    plan: Plan,
+    machine: Machine,
+    /// By node: its receivers in netlist order, then port order.
+    receivers: Vec<Vec<Receiver>>,
+    /// By node: the module that drives it, if it is not a source.
+    drivers: Vec<Option<u32>>,
+    /// By module: receivers of one output event, over all output nodes.
+    messages: Vec<u64>,
+}
+
+/// One port that reads a node, and the way there.
+#[derive(Debug, Clone)]
+struct Receiver {
+    module: u32,
+    port: u32,
+    link: Link,
+    route: Vec<LinkIndex>,
+}
+
+/// Why a network cannot be compiled for a machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The network itself.
+    #[error(transparent)]
+    Network(#[from] Error),
+    /// The machine.
+    #[error(transparent)]
+    Machine(#[from] MachineFault),
+}
+
+impl TimedPlan {
+    /// Compiles a network for a machine.
+    ///
+    /// # Errors
+    /// If the network is too large, or the machine is none: negative times, places outside the mesh.
+    pub fn new(network: &Network, machine: Machine) -> Result<Self, PlanError> {
+        machine.check(network)?;
+        let plan = Plan::module_by_module(network)?;
+        let receivers: Vec<Vec<Receiver>> = (0..plan.nodes.len())
+            .map(|node| {
+                let readers = plan.nodes[node].readers.iter().map(|reader| {
+                    let (id, module) = (NodeId::new(node), ModuleId::new(reader.population));
+                    let way = |mesh: &Mesh| mesh.route(mesh.driver(network, id), mesh.modules[module.index()]);
+                    Receiver {
+                        module: reader.population as u32,
+                        port: reader.port as u32,
+                        link: machine.link(id, module),
+                        route: machine.mesh.as_ref().map(way).unwrap_or_default(),
+                    }
+                });
+                readers.collect()
+            })
+            .collect();
+        let messages = plan.populations.iter().map(|population| {
+            population.outputs.iter().flatten().map(|node| receivers[node.index()].len() as u64).sum()
+        });
+        let messages = messages.collect();
+        let mut drivers = vec![None; plan.nodes.len()];
+        for (node, described) in network.nodes().iter().enumerate() {
+            if let Driver::Module(module) = described.driver {
+                drivers[node] = Some(module.index() as u32);
+            }
+        }
+        Ok(Self { plan, machine, receivers, drivers, messages })
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The last tick of a run.
+    pub fn t_max(&self) -> Tick {
+        self.plan.t_max()
+    }
+
+    /// The same plan with another last tick.
+    pub fn with_t_max(mut self, t_max: Tick) -> Self {
+        self.plan = self.plan.with_t_max(t_max);
+        self
+    }
+}
+
+/// How fast the input comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// At the times of the stimuli.
+    #[default]
+    Real,
+    /// So many times as fast.
+    Times(NonZeroU32),
+    /// As fast as it is taken.
+    Fastest,
+}
+
+impl std::fmt::Display for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Real => write!(f, "real"),
+            Self::Times(times) => write!(f, "x{times}"),
+            Self::Fastest => write!(f, "fastest"),
+        }
+    }
+}
+
+impl std::str::FromStr for Pace {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "real" => Ok(Self::Real),
+            "fastest" => Ok(Self::Fastest),
+            _ => {
+                let times = text.strip_prefix('x').and_then(|times| times.parse().ok());
+                let fault = || format!("expected real, fastest or xK with a whole number K from 1 on, found `{text}`");
+                times.map(Self::Times).ok_or_else(fault)
+            }
+        }
+    }
+}
+
+/// How a stimulus is shown to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Showing {
+    /// How fast the input comes.
+    pub pace: Pace,
+    /// Figures leave out what is requested or begins before this tick.
+    pub warm_up: Tick,
+    /// The run lasts at least until this tick as far as figures go, though nothing may happen.
+    pub until: Option<Tick>,
+}
+
+/// One event on its way through one receiver, when the module has begun to work on it. Times in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    /// Where it came from.
+    pub node: NodeId,
+    /// The module that takes it.
+    pub module: ModuleId,
+    /// The port of the module.
+    pub port: u32,
+    /// The event as it was made.
+    pub event: StimulusEvent,
+    /// When the node requested it.
+    pub requested: Tick,
+    /// When it stood before the module.
+    pub arrived: Tick,
+    /// When the module took it.
+    pub accepted: Tick,
+    /// When the module began to work on it.
+    pub started: Tick,
+    /// When the module was done with it.
+    pub done: Tick,
+    /// When the node heard of it.
+    pub acknowledged: Tick,
+    /// Synaptic operations.
+    pub operations: u64,
+    /// Output events made, repeats not counted.
+    pub outputs: u64,
+}
+
+/// Takes every [`Passage`] of a run, in the order of starts.
+pub type Watch<'w> = dyn FnMut(&Passage) + 'w;
+
+/// What was left when a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unfinished {
+    /// Made, or in a stimulus, but never requested.
+    pub pending: u64,
+    /// Requested, but not acknowledged by all receivers.
+    pub unacknowledged: u64,
+    /// Arrived at a module, but never started; several times where several modules have it.
+    pub unstarted: u64,
+}
+
+/// What one run on a machine left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimedRecord {
+    /// Events with their request and acknowledge times, and counts, as of event mode.
+    pub record: Record,
+    /// By source: when its first event was requested.
+    pub first_input: Vec<Option<Tick>>,
+    /// When the last event arrived, was done or acknowledged, in ticks; 0 of nothing.
+    pub ended: Tick,
+    /// What was left.
+    pub unfinished: Unfinished,
+    /// Rings of modules that wait for each other.
+    pub deadlocks: Vec<Deadlock>,
+}
+
+/// The state of runs of a [`TimedPlan`]; reusable, each run starts from the initial state. See [`TimedPlan`] for an example.
+#[derive(Debug, Clone)]
+pub struct TimedSimulation<'p> {
+    plan: &'p TimedPlan,
+    limits: Limits,
+    state: State,
+    statistics: Statistics,
+}
+
+impl<'p> TimedSimulation<'p> {
+    /// Room for the state of a plan.
+    pub fn new(plan: &'p TimedPlan, probes: &Probes) -> Self {
+        let links = plan.machine.mesh.as_ref().map_or(0, Mesh::links);
+        let statistics = Statistics::new(plan.messages.len(), plan.receivers.len(), links);
+        Self { plan, limits: Limits::default(), state: State::new(plan, probes), statistics }
+    }
+
+    /// The same with other limits.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Figures of all runs so far.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Runs from the initial state. `stimuli`: one for each source, in netlist order; `watch` sees every handshake.
+    ///
+    /// # Errors
+    /// As [`Simulation::run`](super::Simulation::run).
+    pub fn run(
+        &mut self,
+        stimuli: &[crate::network::Stimulus],
+        showing: &Showing,
+        watch: Option<&mut Watch<'_>>,
+    ) -> Result<TimedRecord, Error> {
+        let (expected, found) = (self.plan.plan.sources.len(), stimuli.len());
+        if expected != found {
+            return Err(Error::Stimuli { expected, found });
+        }
+        let Self { plan, limits, state, statistics } = self;
+        run::Run { plan, limits: *limits, state, statistics, stimuli, showing, watch }.run()
+    }
+}

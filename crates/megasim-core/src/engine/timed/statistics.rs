@@ -1,0 +1,245 @@
+//! Figures of timed runs that grow with the network, not with the events: times, occupancies and counts of modules, nodes and links.
+
+use super::Course;
+use hdrhistogram::Histogram;
+
+/// A distribution of times or counts, exact in number, mean and maximum; quantiles are exact below 256 and within 1 % above.
+///
+/// ```
+/// let mut waits = megasim_core::engine::timed::Distribution::default();
+/// for wait in [0, 0, 10, 70_000] {
+///     waits.record(wait, 1);
+/// }
+/// assert_eq!((waits.mean(), waits.quantile(0.5), waits.max()), (Some(17_502.5), Some(0), Some(70_000)));
+/// assert_eq!((waits.quantile(0.75), waits.quantile(0.99)), (Some(10), Some(70_000)));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Distribution {
+    histogram: Option<Box<Histogram<u64>>>,
+    weight: u64,
+    sum: u128,
+    max: u64,
+}
+
+impl Distribution {
+    /// Adds a value so many times.
+    pub fn record(&mut self, value: u64, weight: u64) {
+        if weight == 0 {
+            return;
+        }
+        // Two significant digits are a valid choice.
+        let new = || Box::new(Histogram::new(2).unwrap_or_else(|_| unreachable!("2 is between 0 and 5")));
+        let histogram = self.histogram.get_or_insert_with(new);
+        histogram.auto(true);
+        // It grows with the value.
+        let _ = histogram.record_n(value, weight);
+        self.weight += weight;
+        self.sum += u128::from(value) * u128::from(weight);
+        self.max = self.max.max(value);
+    }
+
+    /// How many values there are; of an occupancy, ticks.
+    pub fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// The sum of all values.
+    pub fn sum(&self) -> u128 {
+        self.sum
+    }
+
+    /// The mean; none of nothing.
+    pub fn mean(&self) -> Option<f64> {
+        (self.weight > 0).then(|| self.sum as f64 / self.weight as f64)
+    }
+
+    /// The least value that at least this share of the values does not exceed.
+    pub fn quantile(&self, share: f64) -> Option<u64> {
+        self.histogram.as_ref().map(|histogram| histogram.value_at_quantile(share).min(self.max))
+    }
+
+    /// The largest value.
+    pub fn max(&self) -> Option<u64> {
+        (self.weight > 0).then_some(self.max)
+    }
+
+    /// Adds all values of another one.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut self.histogram, &other.histogram) {
+            (Some(histogram), Some(more)) => {
+                histogram.auto(true);
+                // It resizes by itself.
+                let _ = histogram.add(&**more);
+            }
+            (mine @ None, Some(more)) => *mine = Some(more.clone()),
+            (_, None) => {}
+        }
+        self.weight += other.weight;
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
+    }
+}
+
+/// Ticks of work, by what took them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Busy {
+    /// `delay_to_process`.
+    pub events: u64,
+    /// Synaptic operations.
+    pub operations: u64,
+    /// Output events.
+    pub outputs: u64,
+    /// Messages to receivers.
+    pub messages: u64,
+    /// Neurons, once a step.
+    pub neurons: u64,
+    /// Updates of touched neurons, once a step.
+    pub updates: u64,
+    /// Spikes, once a step.
+    pub spikes: u64,
+}
+
+impl Busy {
+    /// All of it, in ticks.
+    pub fn total(&self) -> u64 {
+        self.parts().iter().map(|(_, ticks)| ticks).sum()
+    }
+
+    /// The hardware key behind each part, with its ticks.
+    pub fn parts(&self) -> [(&'static str, u64); 7] {
+        [
+            ("delay_to_process", self.events),
+            ("time_per_operation", self.operations),
+            ("time_per_output", self.outputs),
+            ("time_per_message", self.messages),
+            ("time_per_neuron", self.neurons),
+            ("time_per_update", self.updates),
+            ("time_per_spike", self.spikes),
+        ]
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.events += other.events;
+        self.operations += other.operations;
+        self.outputs += other.outputs;
+        self.messages += other.messages;
+        self.neurons += other.neurons;
+        self.updates += other.updates;
+        self.spikes += other.spikes;
+    }
+}
+
+/// Figures of a module.
+#[derive(Debug, Clone, Default)]
+pub struct ModuleStatistics {
+    /// Events it worked on.
+    pub events: u64,
+    /// Synaptic operations.
+    pub operations: u64,
+    /// Neurons brought up to date.
+    pub updates: u64,
+    /// Neurons looked at once a step, over all steps.
+    pub neurons: u64,
+    /// Output events, repeats not counted.
+    pub outputs: u64,
+    /// Work, in ticks.
+    pub busy: Busy,
+    /// Ticks in which it was free and had an event, but no room for its outputs.
+    pub stopped: u64,
+    /// Events that have arrived and are not started: how many, weighted by ticks.
+    pub queue: Distribution,
+    /// The same over the time of a run.
+    pub queue_course: Course,
+    /// From arrival to start, in ticks.
+    pub wait: Distribution,
+}
+
+/// Figures of a node.
+#[derive(Debug, Clone, Default)]
+pub struct NodeStatistics {
+    /// Events that all receivers have acknowledged.
+    pub events: u64,
+    /// Messages sent, one for each receiver of each event.
+    pub messages: u64,
+    /// Links to the east or west that its messages took.
+    pub hops_east_west: u64,
+    /// Links to the north or south that they took.
+    pub hops_north_south: u64,
+    /// From `t_pre` to the request, in ticks.
+    pub waiting: Distribution,
+    /// From the request to the last acknowledge, in ticks.
+    pub handshake: Distribution,
+}
+
+/// Figures of a link of a mesh.
+#[derive(Debug, Clone, Default)]
+pub struct LinkStatistics {
+    /// Ticks in which it carried a message.
+    pub busy: u64,
+    /// From a message's coming to its start on the link, in ticks.
+    pub wait: Distribution,
+}
+
+/// Figures of any number of runs of one network.
+#[derive(Debug, Clone, Default)]
+pub struct Statistics {
+    /// By module.
+    pub modules: Vec<ModuleStatistics>,
+    /// By node.
+    pub nodes: Vec<NodeStatistics>,
+    /// By link, as [`Mesh::link`](super::Mesh::link) numbers them; empty without a mesh.
+    pub links: Vec<LinkStatistics>,
+    /// Ticks of all runs, warm-ups left out.
+    pub elapsed: u64,
+    /// Runs.
+    pub runs: u64,
+    /// Steps behind barriers.
+    pub steps: u64,
+}
+
+impl Statistics {
+    /// Nothing yet.
+    pub(super) fn new(modules: usize, nodes: usize, links: usize) -> Self {
+        Self {
+            modules: vec![ModuleStatistics::default(); modules],
+            nodes: vec![NodeStatistics::default(); nodes],
+            links: vec![LinkStatistics::default(); links],
+            ..Self::default()
+        }
+    }
+
+    /// Adds those of other runs of the same network on the same machine.
+    pub fn merge(&mut self, other: &Self) {
+        if self.modules.is_empty() && self.nodes.is_empty() {
+            *self = other.clone();
+            return;
+        }
+        for (mine, more) in self.modules.iter_mut().zip(&other.modules) {
+            mine.events += more.events;
+            mine.operations += more.operations;
+            mine.updates += more.updates;
+            mine.neurons += more.neurons;
+            mine.outputs += more.outputs;
+            mine.busy.merge(&more.busy);
+            mine.stopped += more.stopped;
+            mine.queue.merge(&more.queue);
+            mine.queue_course.merge(&more.queue_course);
+            mine.wait.merge(&more.wait);
+        }
+        for (mine, more) in self.nodes.iter_mut().zip(&other.nodes) {
+            mine.events += more.events;
+            mine.messages += more.messages;
+            mine.hops_east_west += more.hops_east_west;
+            mine.hops_north_south += more.hops_north_south;
+            mine.waiting.merge(&more.waiting);
+            mine.handshake.merge(&more.handshake);
+        }
+        for (mine, more) in self.links.iter_mut().zip(&other.links) {
+            mine.busy += more.busy;
+            mine.wait.merge(&more.wait);
+        }
+        self.elapsed += other.elapsed;
+        self.runs += other.runs;
+        self.steps += other.steps;
+    }
+}

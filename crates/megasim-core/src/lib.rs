@@ -1,0 +1,13 @@
+//! Spiking networks, their netfiles, and the engine that runs them event by event or clocked.
+//!
+//! [`network::Network`] is what the netfile reader ([`netfile`]) and a converter produce, and what both modes of the
+//! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its record.
+
+pub mod encode;
+pub mod engine;
+pub mod equations;
+pub mod located;
+pub mod netfile;
+pub mod network;
+pub mod readout;
+pub mod whole;

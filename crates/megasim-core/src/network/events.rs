@@ -1,0 +1,239 @@
+//! Events in columns: what a stimulus says and what a run records.
+
+use super::Tick;
+
+/// The sign of a spike, or a reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i8)]
+pub enum Polarity {
+    /// A spike that adds the weights.
+    Positive = 1,
+    /// A spike that subtracts the weights. With `y = -1` it is the control event of a softmax module.
+    Negative = -1,
+    /// Resets every module that receives it; written with `x = 0, y = -2`.
+    Reset = -2,
+}
+
+impl Polarity {
+    /// The polarity of a netfile integer, if it is one of +1, -1, -2.
+    pub fn from_integer(value: i64) -> Option<Self> {
+        match value {
+            1 => Some(Self::Positive),
+            -1 => Some(Self::Negative),
+            -2 => Some(Self::Reset),
+            _ => None,
+        }
+    }
+}
+
+/// One event of a stimulus: when it wants to be sent, and its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StimulusEvent {
+    /// Time in ticks, not negative.
+    pub t_pre: Tick,
+    /// Column of the address.
+    pub x: i32,
+    /// Row of the address.
+    pub y: i32,
+    /// Sign, or reset.
+    pub polarity: Polarity,
+}
+
+impl StimulusEvent {
+    /// A reset of every module that reads the node.
+    pub fn reset(t_pre: Tick) -> Self {
+        Self { t_pre, x: 0, y: -2, polarity: Polarity::Reset }
+    }
+    /// A control event, on which a softmax module makes its strongest neuron spike.
+    pub fn control(t_pre: Tick) -> Self {
+        Self { t_pre, x: 0, y: -1, polarity: Polarity::Negative }
+    }
+}
+
+/// The events of one source, in columns, in time order.
+///
+/// ```
+/// use megasim_core::network::{Polarity, Stimulus, StimulusEvent};
+/// let spike = |t_pre, x| StimulusEvent { t_pre, x, y: 0, polarity: Polarity::Positive };
+/// let stimulus = Stimulus::from_events([spike(3, 0), spike(1, 7)]);
+/// assert_eq!(stimulus.t_pre(), [1, 3]);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stimulus {
+    t_pre: Vec<Tick>,
+    x: Vec<i32>,
+    y: Vec<i32>,
+    polarity: Vec<Polarity>,
+}
+
+impl Stimulus {
+    /// No events.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes events in any order; those of one tick keep their order.
+    pub fn from_events(events: impl IntoIterator<Item = StimulusEvent>) -> Self {
+        let mut stimulus = Self::default();
+        for event in events {
+            stimulus.t_pre.push(event.t_pre);
+            stimulus.x.push(event.x);
+            stimulus.y.push(event.y);
+            stimulus.polarity.push(event.polarity);
+        }
+        stimulus.sort();
+        stimulus
+    }
+
+    /// Takes columns of equal length in any time order; events of one tick keep their order. Says whether it had to sort.
+    ///
+    /// # Panics
+    /// If the columns differ in length.
+    pub fn from_columns(t_pre: Vec<Tick>, x: Vec<i32>, y: Vec<i32>, polarity: Vec<Polarity>) -> (Self, bool) {
+        assert!(t_pre.len() == x.len() && x.len() == y.len() && y.len() == polarity.len(), "columns of one length");
+        let mut stimulus = Self { t_pre, x, y, polarity };
+        let sorted = stimulus.sort();
+        (stimulus, sorted)
+    }
+
+    fn sort(&mut self) -> bool {
+        if self.t_pre.is_sorted() {
+            return false;
+        }
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_by_key(|&k| self.t_pre[k]);
+        self.t_pre = order.iter().map(|&k| self.t_pre[k]).collect();
+        self.x = order.iter().map(|&k| self.x[k]).collect();
+        self.y = order.iter().map(|&k| self.y[k]).collect();
+        self.polarity = order.iter().map(|&k| self.polarity[k]).collect();
+        true
+    }
+
+    /// Appends an event that is not earlier than the last one.
+    ///
+    /// # Panics
+    /// If it is earlier.
+    pub fn push(&mut self, event: StimulusEvent) {
+        assert!(self.t_pre.last().is_none_or(|&last| last <= event.t_pre), "stimulus events come in time order");
+        self.t_pre.push(event.t_pre);
+        self.x.push(event.x);
+        self.y.push(event.y);
+        self.polarity.push(event.polarity);
+    }
+
+    /// Appends spikes of one tick and sign, not earlier than the last event; columns and rows of their addresses apart.
+    ///
+    /// # Panics
+    /// If they are earlier, or if there are not as many columns as rows.
+    pub fn push_spikes(
+        &mut self,
+        t_pre: Tick,
+        polarity: Polarity,
+        x: impl ExactSizeIterator<Item = i32>,
+        y: impl ExactSizeIterator<Item = i32>,
+    ) {
+        assert_eq!(x.len(), y.len(), "an address has two coordinates");
+        assert!(self.t_pre.last().is_none_or(|&last| last <= t_pre), "stimulus events come in time order");
+        self.x.extend(x);
+        self.y.extend(y);
+        self.t_pre.resize(self.x.len(), t_pre);
+        self.polarity.resize(self.x.len(), polarity);
+    }
+
+    /// The same events in ticks of which `factor` make one of the old; what leaves 64 bits stays at the largest time.
+    pub fn with_finer_ticks(mut self, factor: Tick) -> Self {
+        self.t_pre.iter_mut().for_each(|t| *t = t.saturating_mul(factor));
+        self
+    }
+
+    /// Forgets all events, keeps the memory.
+    pub fn clear(&mut self) {
+        self.t_pre.clear();
+        self.x.clear();
+        self.y.clear();
+        self.polarity.clear();
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.t_pre.len()
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.t_pre.is_empty()
+    }
+    /// Times in ticks, never falling.
+    pub fn t_pre(&self) -> &[Tick] {
+        &self.t_pre
+    }
+    /// Columns of the addresses.
+    pub fn x(&self) -> &[i32] {
+        &self.x
+    }
+    /// Rows of the addresses.
+    pub fn y(&self) -> &[i32] {
+        &self.y
+    }
+    /// Signs.
+    pub fn polarity(&self) -> &[Polarity] {
+        &self.polarity
+    }
+    /// The `k`-th event.
+    pub fn event(&self, k: usize) -> StimulusEvent {
+        StimulusEvent { t_pre: self.t_pre[k], x: self.x[k], y: self.y[k], polarity: self.polarity[k] }
+    }
+    /// All events in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = StimulusEvent> + '_ {
+        (0..self.len()).map(|k| self.event(k))
+    }
+}
+
+/// The recorded events of one node, in columns of equal length, in the order in which they were handled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventLog {
+    /// When the event was made, in ticks.
+    pub t_pre: Vec<Tick>,
+    /// When it was requested.
+    pub t_rqst: Vec<Tick>,
+    /// When the last of its receivers acknowledged.
+    pub t_ack: Vec<Tick>,
+    /// Columns of the addresses.
+    pub x: Vec<i32>,
+    /// Rows of the addresses.
+    pub y: Vec<i32>,
+    /// Signs.
+    pub polarity: Vec<Polarity>,
+}
+
+impl EventLog {
+    /// How many events were recorded.
+    pub fn len(&self) -> usize {
+        self.t_pre.len()
+    }
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.t_pre.is_empty()
+    }
+    /// Appends one event with its request and acknowledge times.
+    pub fn push(&mut self, event: StimulusEvent, t_rqst: Tick, t_ack: Tick) {
+        self.t_pre.push(event.t_pre);
+        self.t_rqst.push(t_rqst);
+        self.t_ack.push(t_ack);
+        self.x.push(event.x);
+        self.y.push(event.y);
+        self.polarity.push(event.polarity);
+    }
+    /// The `k`-th event as it was made.
+    pub fn event(&self, k: usize) -> StimulusEvent {
+        StimulusEvent { t_pre: self.t_pre[k], x: self.x[k], y: self.y[k], polarity: self.polarity[k] }
+    }
+    /// Forgets all events, keeps the memory.
+    pub fn clear(&mut self) {
+        self.t_pre.clear();
+        self.t_rqst.clear();
+        self.t_ack.clear();
+        self.x.clear();
+        self.y.clear();
+        self.polarity.clear();
+    }
+}

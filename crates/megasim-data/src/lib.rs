@@ -1,0 +1,424 @@
+//! Labelled samples from files: `.npz`, `.npy` and IDX in a directory, folders of pictures, CIFAR-10.
+//!
+//! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel axis of a
+//! stored array stands is told by the network's input shape.
+
+mod arrays;
+mod cifar;
+mod entry;
+mod folders;
+pub mod npy;
+mod pictures;
+mod preprocessing;
+pub mod recording;
+mod shape;
+
+pub use shape::Shape;
+
+use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
+use entry::Set;
+use ndarray::{Array2, ArrayView2, s};
+use npy::{Array, Rows};
+use pictures::Pictures;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How many samples of a training set normalise a network, where no set is made for that.
+pub const NORMALIZATION_SAMPLES: usize = 2000;
+
+/// As [`Format::classes`]: the network tells no fixed number of classes apart, any label will do.
+pub const ANY_CLASSES: usize = 1 << 16;
+
+/// Why data cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory does not hold what is needed.
+    #[error("{directory}: expected {expected}, found none")]
+    Missing {
+        /// The data directory.
+        directory: PathBuf,
+        /// Which files would do.
+        expected: &'static str,
+    },
+    /// The system did not give a file.
+    #[error("{path}: cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is damaged, or its content does not fit the network.
+    #[error("{path}: {place}: {message}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        place: String,
+        /// What was expected and what was found.
+        message: String,
+    },
+}
+
+/// What a network takes and tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    /// Shape of one sample.
+    pub shape: Shape,
+    /// How many classes there are; labels are below it.
+    pub classes: usize,
+}
+
+/// Samples and their classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    /// `(samples, numbers)`, maps flattened in the order `(channels, height, width)`.
+    pub x: Array2<f32>,
+    /// The class of each sample.
+    pub y: Vec<usize>,
+}
+
+/// A directory of data; files are read when they are asked for.
+///
+/// Five layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as `.npy`),
+/// `test.npz` and `train.npz` with arrays `x` and `y`, the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders
+/// of pictures named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
+/// (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255.
+///
+/// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
+///
+/// ```toml
+/// resize = [32, 32]              # height, width; bilinear
+/// crop = [28, 28]                # height, width, from the centre
+/// channels = 3                   # 1 (grey) or 3 (red, green, blue); else what the network takes
+/// rescale = 0.00392156862745098  # factor on values from 0 to 255; 1/255
+/// mean = [0.49, 0.48, 0.45]      # of each channel, taken off after rescaling
+/// std = [0.25, 0.24, 0.26]       # of each channel, then divided by
+/// ```
+///
+/// Classes of folders are numbered in the order of their names. Pictures come in turns, the first of each class, the second of each
+/// class, and so on by file name, so that the first samples hold all classes.
+///
+/// ```no_run
+/// /// use megasim_data::{Dataset, Format};
+///
+/// let data = Dataset::open("data/mnist".as_ref())?;
+/// let format = Format { shape: Shape::Maps { channels: 1, height: 28, width: 28 }, classes: 10 };
+/// let samples = data.test(&format, 0, Some(1000))?;
+/// println!("{} samples, the first is of class {}", samples.y.len(), samples.y[0]);
+/// # Ok::<(), megasim_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    directory: PathBuf,
+    layout: Layout,
+}
+
+/// How the samples lie in the directory.
+#[derive(Debug, Clone, PartialEq)]
+enum Layout {
+    Arrays,
+    Pictures(Box<Pictures>),
+}
+
+impl Dataset {
+    /// Looks what the directory holds.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that lies beside arrays.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Unreadable { path: directory.into(), source };
+        if !std::fs::metadata(directory).map_err(unreadable)?.is_dir() {
+            return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, "expected a directory, found a file")));
+        }
+        let dataset = Self { directory: directory.into(), layout: Layout::Arrays };
+        match dataset.test_location("x") {
+            Ok(_) => preprocessing::refuse_beside_arrays(directory).map(|()| dataset),
+            Err(missing) => match Pictures::find(directory)? {
+                Some(pictures) => Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset }),
+                None => Err(missing),
+            },
+        }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The files that [`Self::test`] reads; of folders of pictures, each class's folder.
+    pub fn test_files(&self) -> Vec<PathBuf> {
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.files(Set::Test);
+        }
+        let locations = ["x", "y"].into_iter().filter_map(|name| self.test_location(name).ok());
+        let mut files: Vec<PathBuf> = locations.map(|location| location.path).collect();
+        files.dedup();
+        files
+    }
+
+    /// The files that [`Self::normalization`] reads, as [`Self::test_files`].
+    pub fn normalization_files(&self) -> Vec<PathBuf> {
+        match &self.layout {
+            Layout::Pictures(pictures) => pictures.files(Set::Train),
+            Layout::Arrays => self.normalization_location().into_iter().map(|location| location.path).collect(),
+        }
+    }
+
+    /// Test samples from number `skip` on, at most `samples` of them.
+    ///
+    /// # Errors
+    /// Damaged files; arrays that do not fit the network or each other; a label out of range; a pixel that is no number;
+    /// no sample left after `skip`.
+    pub fn test(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.samples(Set::Test, format, rows);
+        }
+        let (x, y) = (self.test_location("x")?, self.test_location("y")?);
+        let (images, images_total) = read_images(&x, format.shape, rows)?;
+        let labels = read_labels_of(&y, format.classes, rows, images_total)?;
+        Ok(Samples { x: images, y: labels })
+    }
+
+    /// Test samples that are sequences of frames, axes (sample, frame, ...): as [`Self::test`], but for `x`, which is `(samples, frames * numbers)`;
+    /// and how many frames a sample has.
+    ///
+    /// # Errors
+    /// As [`Self::test`]; pictures in folders, which are no sequences.
+    pub fn test_frames(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<(Samples, usize), Error> {
+        if let Layout::Pictures(_) = &self.layout {
+            let expected = "arrays 'x' and 'y', with sequences of frames as samples,";
+            return Err(Error::Missing { directory: self.directory.clone(), expected });
+        }
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let (x, y) = (self.test_location("x")?, self.test_location("y")?);
+        let (sequences, frames, total) = read_frames(&x, format.shape, rows)?;
+        let labels = read_labels_of(&y, format.classes, rows, total)?;
+        Ok((Samples { x: sequences, y: labels }, frames))
+    }
+
+    /// Test samples as they are stored, where no network says what they are: the shape of one, and `(samples, numbers)`; bytes are divided by 255.
+    ///
+    /// # Errors
+    /// Damaged files; a pixel that is no number; no sample left after `skip`.
+    pub fn test_as_stored(&self, skip: usize, samples: Option<usize>) -> Result<(Vec<usize>, Array2<f32>), Error> {
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.as_stored(Set::Test, rows);
+        }
+        let location = self.test_location("x")?;
+        let Array { shape, mut values, is_bytes } = location.read(rows)?;
+        let numbers = shape.iter().skip(1).product::<usize>();
+        if values.is_empty() || numbers == 0 {
+            let total = shape.first().copied().unwrap_or(0);
+            return Err(location.unusable(format!("expected more than {skip} samples, found {total}")));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (value, number) = (values[at], skip + at / numbers);
+            return Err(location.unusable(format!("expected finite numbers, found {value} in sample {number}")));
+        }
+        if is_bytes {
+            values.iter_mut().for_each(|value| *value /= 255.0);
+        }
+        let x = Array2::from_shape_vec((values.len() / numbers, numbers), values);
+        Ok((shape[1..].to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
+    }
+
+    /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`, the folders in `train`, or
+    /// CIFAR-10's `data_batch_1.bin` and the next.
+    ///
+    /// # Errors
+    /// As [`Self::test`].
+    pub fn train(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        if let Layout::Pictures(pictures) = &self.layout {
+            return pictures.samples(Set::Train, format, rows);
+        }
+        let path = self.directory.join("train.npz");
+        if !path.exists() {
+            let expected = "'train.npz' with arrays 'x' and 'y'";
+            return Err(Error::Missing { directory: self.directory.clone(), expected });
+        }
+        let (x, y) = (Location { path: path.clone(), name: Some("x") }, Location { path, name: Some("y") });
+        let (images, images_total) = read_images(&x, format.shape, rows)?;
+        let labels = read_labels_of(&y, format.classes, rows, images_total)?;
+        Ok(Samples { x: images, y: labels })
+    }
+
+    /// The files that [`Self::train`] reads, as [`Self::test_files`].
+    pub fn train_files(&self) -> Vec<PathBuf> {
+        match &self.layout {
+            Layout::Pictures(pictures) => pictures.files(Set::Train),
+            Layout::Arrays => vec![self.directory.join("train.npz")],
+        }
+    }
+
+    /// Samples to normalise a network with: `x_norm.npz`, or the first 2,000 of the training set.
+    ///
+    /// # Errors
+    /// As [`Self::test`].
+    pub fn normalization(&self, format: &Format) -> Result<Array2<f32>, Error> {
+        let pieces = self.normalization_pieces(format)?;
+        let mut whole = Array2::zeros((pieces.len(), format.shape.len()));
+        pieces.visit(&mut |first, piece| whole.slice_mut(s![first..first + piece.nrows(), ..]).assign(&piece))?;
+        Ok(whole)
+    }
+
+    /// The same samples, read piece by piece as often as they are gone through, in bounded memory.
+    ///
+    /// # Errors
+    /// As [`Self::test`].
+    pub fn normalization_pieces(&self, format: &Format) -> Result<Pieces, Error> {
+        if let Layout::Pictures(pictures) = &self.layout {
+            let count = pictures.count(Set::Train)?.min(NORMALIZATION_SAMPLES);
+            return Ok(Pieces { source: PieceSource::Pictures(pictures.clone()), format: *format, count });
+        }
+        let location = self.normalization_location()?;
+        let is_made_for_it = location.file_name().starts_with("x_norm");
+        let take = if is_made_for_it { usize::MAX } else { NORMALIZATION_SAMPLES };
+        let total = location.read(Rows { skip: 0, take: 0 })?.shape.first().copied().unwrap_or(0);
+        Ok(Pieces { source: PieceSource::Array(location), format: *format, count: total.min(take) })
+    }
+
+    fn test_location(&self, name: &'static str) -> Result<Location, Error> {
+        for ending in ["npz", "npy"] {
+            let path = self.directory.join(format!("{name}_test.{ending}"));
+            if path.exists() {
+                return Ok(Location { path, name: None });
+            }
+        }
+        let path = self.directory.join("test.npz");
+        if path.exists() && !self.directory.join("x_test.npz").exists() {
+            return Ok(Location { path, name: Some(name) });
+        }
+        self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
+            directory: self.directory.clone(),
+            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', MNIST's 't10k-images-idx3-ubyte', folders of pictures 'test/CLASS', or CIFAR-10's 'test_batch.bin'",
+        })
+    }
+
+    /// The unpacked files of MNIST.
+    fn idx_location(&self, set: &str, name: &str) -> Option<Location> {
+        let kind = if name == "x" { ["images", "idx3"] } else { ["labels", "idx1"] };
+        let paths = ["-", "."].map(|dot| self.directory.join(format!("{set}-{}{dot}{}-ubyte", kind[0], kind[1])));
+        paths.into_iter().find(|path| path.exists()).map(|path| Location { path, name: None })
+    }
+
+    fn normalization_location(&self) -> Result<Location, Error> {
+        for ending in ["npz", "npy"] {
+            let path = self.directory.join(format!("x_norm.{ending}"));
+            if path.exists() {
+                return Ok(Location { path, name: None });
+            }
+        }
+        let path = self.directory.join("train.npz");
+        if path.exists() {
+            return Ok(Location { path, name: Some("x") });
+        }
+        self.idx_location("train", "x").ok_or_else(|| Error::Missing {
+            directory: self.directory.clone(),
+            expected: "'x_norm.npz' (or .npy), 'train.npz' with an array 'x', or 'train-images-idx3-ubyte', to normalise with",
+        })
+    }
+}
+
+/// Samples on disk that are gone through piece by piece.
+#[derive(Debug, Clone)]
+pub struct Pieces {
+    source: PieceSource,
+    format: Format,
+    count: usize,
+}
+
+#[derive(Debug, Clone)]
+enum PieceSource {
+    Array(Location),
+    Pictures(Box<Pictures>),
+}
+
+/// Numbers of a piece of samples, about.
+const PIECE_NUMBERS: usize = 1 << 21;
+
+impl Pieces {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Shows all samples in order: the number of the first of a piece, and the piece, `(samples, numbers)`. Arrays in Fortran order are one piece.
+    ///
+    /// # Errors
+    /// As [`Dataset::test`]; pieces before the fault have been shown.
+    pub fn visit(&self, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
+        // Whole blocks of the forward pass.
+        self.visit_by((PIECE_NUMBERS / self.format.shape.len().max(1)).clamp(64, 1 << 14) / 64 * 64, see)
+    }
+
+    fn visit_by(&self, piece: usize, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
+        match &self.source {
+            PieceSource::Array(location) => {
+                let rows = Rows { skip: 0, take: self.count };
+                let mut see = |first, images: Array2<f32>| see(first, images.view());
+                arrays::visit_images(location, self.format.shape, rows, piece, &mut see)
+            }
+            PieceSource::Pictures(pictures) => {
+                for first in (0..self.count).step_by(piece) {
+                    let rows = Rows { skip: first, take: piece.min(self.count - first) };
+                    see(first, pictures.samples(Set::Train, &self.format, rows)?.x.view());
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Labels alone, of samples that come from elsewhere: class numbers or one-hot rows, as `.npy`, `.npz` with one array or MNIST's file.
+///
+/// # Errors
+/// If the file cannot be read, or if a label is none of `classes`.
+pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
+    let location = Location { path: path.into(), name: None };
+    Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// First numbers and rows of the pieces of some samples.
+    fn pieces(pieces: &Pieces, piece: usize) -> Vec<(usize, Vec<f32>)> {
+        let mut seen = Vec::new();
+        pieces.visit_by(piece, &mut |first, rows| seen.push((first, rows.iter().copied().collect()))).unwrap();
+        seen
+    }
+
+    #[test]
+    fn a_set_is_the_same_in_pieces_of_any_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let numbers: Vec<f32> = (0..14).map(|n| n as f32).collect();
+        let mut bytes = npy::header(&[7, 2]);
+        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        std::fs::write(folder.path().join("x_norm.npy"), &bytes).unwrap();
+        std::fs::write(folder.path().join("x_test.npy"), &bytes).unwrap();
+        let format = Format { shape: Shape::Features(2), classes: 2 };
+        let data = Dataset::open(folder.path()).unwrap();
+        let set = data.normalization_pieces(&format).unwrap();
+        assert_eq!(set.len(), 7);
+        for piece in 1..9 {
+            let seen = pieces(&set, piece);
+            assert_eq!(seen.len(), 7usize.div_ceil(piece));
+            assert_eq!(
+                seen.iter().map(|(first, _)| *first).collect::<Vec<_>>(),
+                (0..7).step_by(piece).collect::<Vec<_>>()
+            );
+            assert_eq!(seen.into_iter().flat_map(|(_, rows)| rows).collect::<Vec<_>>(), numbers);
+        }
+        assert_eq!(data.normalization(&format).unwrap().into_raw_vec_and_offset().0, numbers);
+    }
+}

@@ -1,0 +1,214 @@
+//! Samples that are pictures, one by one: decoded, preprocessed, and checked against what the network takes.
+
+use super::cifar::{self, Cifar};
+use super::entry::{Entry, Set};
+use super::folders::{self, Folders};
+use super::npy::Rows;
+use super::preprocessing::{Channels, Preprocessing, Size};
+use super::{ANY_CLASSES, Error, Format, Samples};
+use crate::Shape;
+use image::DynamicImage;
+use ndarray::{Array2, Axis};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Pictures of a data directory.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pictures {
+    directory: PathBuf,
+    store: Store,
+    preprocessing: Preprocessing,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Store {
+    Folders(Folders),
+    Cifar(Cifar),
+}
+
+/// What each picture has to be in the end.
+struct Target {
+    channels: Channels,
+    size: TargetSize,
+    /// Numbers in the order (channels, height, width); else (height, width, channels), as they are stored.
+    channels_first: bool,
+}
+
+enum TargetSize {
+    Exactly(Size),
+    /// In a row for a network of vectors.
+    Pixels(usize),
+}
+
+impl Pictures {
+    /// Looks for folders, then for CIFAR-10's files.
+    pub(super) fn find(directory: &Path) -> Result<Option<Self>, Error> {
+        let store = match Folders::find(directory)? {
+            Some(folders) => Some(Store::Folders(folders)),
+            None => Cifar::find(directory).map(Store::Cifar),
+        };
+        let Some(store) = store else { return Ok(None) };
+        Ok(Some(Self { directory: directory.into(), store, preprocessing: Preprocessing::read(directory)? }))
+    }
+
+    /// What decides the samples of a set: files, and folders of which each file counts.
+    pub(super) fn files(&self, set: Set) -> Vec<PathBuf> {
+        let mut files = match &self.store {
+            Store::Folders(folders) => folders.files(set),
+            Store::Cifar(cifar) => cifar.files(set).to_vec(),
+        };
+        files.extend(self.preprocessing.path().map(PathBuf::from));
+        files
+    }
+
+    /// How many samples a set has, at least one.
+    pub(super) fn count(&self, set: Set) -> Result<usize, Error> {
+        Ok(self.entries(set, Rows { skip: 0, take: usize::MAX })?.len())
+    }
+
+    /// Some samples of a set.
+    pub(super) fn samples(&self, set: Set, format: &Format, rows: Rows) -> Result<Samples, Error> {
+        self.check_classes(format.classes)?;
+        let target = self.target(format.shape)?;
+        let entries = self.entries(set, rows)?;
+        let mut x = Array2::zeros((entries.len(), format.shape.len()));
+        let labels: Vec<Result<usize, Error>> = entries
+            .par_iter()
+            .zip(x.axis_iter_mut(Axis(0)).into_par_iter())
+            .map(|(entry, row)| {
+                let (label, numbers) = self.numbers(entry, &target)?;
+                row.into_iter().zip(numbers).for_each(|(to, from)| *to = from);
+                Ok(label)
+            })
+            .collect();
+        // The first that is at fault is told, with any number of threads.
+        let y = labels.into_iter().collect::<Result<_, _>>()?;
+        Ok(Samples { x, y })
+    }
+
+    /// Some samples of a set as large as the first of them: the shape (height, width) of grey ones, (height, width, channels) of
+    /// others, and their numbers.
+    pub(super) fn as_stored(&self, set: Set, rows: Rows) -> Result<(Vec<usize>, Array2<f32>), Error> {
+        let entries = self.entries(set, rows)?;
+        let (_, first) = read(&entries[0])?;
+        let of_first = if first.color().has_color() { Channels::Colour } else { Channels::Grey };
+        let channels = self.preprocessing.channels.unwrap_or(of_first);
+        self.preprocessing.check(channels)?;
+        let first = self.preprocessing.shaped(first, channels).map_err(|message| entries[0].unusable(message))?;
+        let size = Size::of(&first);
+        let target = Target { channels, size: TargetSize::Exactly(size), channels_first: false };
+        let mut shape = vec![size.height as usize, size.width as usize];
+        if channels == Channels::Colour {
+            shape.push(channels.count());
+        }
+        let mut x = Array2::zeros((entries.len(), shape.iter().product()));
+        for (entry, row) in entries.iter().zip(x.rows_mut()) {
+            row.into_iter().zip(self.numbers(entry, &target)?.1).for_each(|(to, from)| *to = from);
+        }
+        Ok((shape, x))
+    }
+
+    /// The wanted entries, at least one.
+    fn entries(&self, set: Set, rows: Rows) -> Result<Vec<Entry>, Error> {
+        let (entries, expected) = match (&self.store, set) {
+            (Store::Folders(folders), Set::Train) => {
+                (folders.entries(set)?, "pictures 'train/CLASS/*.png' (or .jpg, .jpeg, .bmp)")
+            }
+            (Store::Folders(folders), Set::Test) => {
+                (folders.entries(set)?, "pictures 'test/CLASS/*.png' (or .jpg, .jpeg, .bmp), or in 'val'")
+            }
+            (Store::Cifar(cifar), Set::Train) => (cifar.entries(set)?, "'data_batch_1.bin' to 'data_batch_5.bin'"),
+            (Store::Cifar(cifar), Set::Test) => (cifar.entries(set)?, "'test_batch.bin'"),
+        };
+        let total = entries.len();
+        if total == 0 {
+            return Err(Error::Missing { directory: self.directory.clone(), expected });
+        }
+        if rows.skip >= total {
+            let message = format!("expected more than {} samples, found {total}", rows.skip);
+            return Err(Error::Unusable { path: self.directory.clone(), place: "pictures".into(), message });
+        }
+        Ok(entries.into_iter().skip(rows.skip).take(rows.take).collect())
+    }
+
+    /// Class numbers come from the names of all folders, so a number that differs would shift them.
+    fn check_classes(&self, expected: usize) -> Result<(), Error> {
+        let found = match &self.store {
+            Store::Folders(folders) => folders.classes.len(),
+            Store::Cifar(_) => cifar::CLASSES,
+        };
+        if found == expected || (expected == ANY_CLASSES && found < expected) {
+            return Ok(());
+        }
+        let message = format!("expected {expected}, as the network tells apart, found {found}");
+        Err(Error::Unusable { path: self.directory.clone(), place: "classes".into(), message })
+    }
+
+    fn target(&self, shape: Shape) -> Result<Target, Error> {
+        let (channels, size, channels_first) = match shape {
+            Shape::Maps { channels, height, width } => {
+                let channels = match channels {
+                    1 => Channels::Grey,
+                    3 => Channels::Colour,
+                    _ => return Err(self.unfit(format!("expected an input of 1 or 3 channels, found {shape}"))),
+                };
+                let side =
+                    |pixels| u32::try_from(pixels).map_err(|_| self.unfit(format!("too large for pictures: {shape}")));
+                (channels, TargetSize::Exactly(Size { height: side(height)?, width: side(width)? }), true)
+            }
+            Shape::Features(numbers) => {
+                let channels = self.preprocessing.channels.unwrap_or(Channels::Grey);
+                if numbers % channels.count() != 0 {
+                    return Err(self.unfit(format!("expected an input of whole pixels of 3 channels, found {shape}")));
+                }
+                (channels, TargetSize::Pixels(numbers / channels.count()), false)
+            }
+        };
+        self.preprocessing.check(channels)?;
+        Ok(Target { channels, size, channels_first })
+    }
+
+    fn unfit(&self, message: String) -> Error {
+        Error::Unusable { path: self.directory.clone(), place: "pictures".into(), message }
+    }
+
+    /// Class and numbers of a picture.
+    fn numbers(&self, entry: &Entry, target: &Target) -> Result<(usize, Vec<f32>), Error> {
+        let (class, image) = read(entry)?;
+        let image = self.preprocessing.shaped(image, target.channels).map_err(|message| entry.unusable(message))?;
+        let found = Size::of(&image);
+        let pixels = found.height as usize * found.width as usize;
+        let (fits, expected, hint) = match target.size {
+            TargetSize::Exactly(size) => {
+                let size_text = format!("{} x {} pixels (height x width)", size.height, size.width);
+                (found == size, size_text, format!("resize = [{}, {}]", size.height, size.width))
+            }
+            TargetSize::Pixels(expected) => (pixels == expected, format!("{expected} pixels"), "resize".into()),
+        };
+        if !fits {
+            return Err(entry.unusable(format!(
+                "expected {expected}, found {} x {}; '{hint}' in preprocessing.toml of the data directory makes pictures fit",
+                found.height, found.width
+            )));
+        }
+        let channels = target.channels.count();
+        let bytes = image.into_bytes();
+        let value = |at: usize, channel: usize| self.preprocessing.value(bytes[at * channels + channel], channel);
+        let numbers = if target.channels_first {
+            (0..channels)
+                .flat_map(|channel| (0..pixels).map(move |at| (at, channel)))
+                .map(|(at, c)| value(at, c))
+                .collect()
+        } else {
+            (0..pixels * channels).map(|i| value(i / channels, i % channels)).collect()
+        };
+        Ok((class, numbers))
+    }
+}
+
+fn read(entry: &Entry) -> Result<(usize, DynamicImage), Error> {
+    match entry {
+        Entry::File { class, path } => folders::read(path).map(|image| (*class, image)),
+        Entry::Record { path, number } => cifar::read(path, *number),
+    }
+}

@@ -1,0 +1,185 @@
+//! A trained network, or one half-way through training, as an `.npz` archive that Python can open.
+//!
+//! Arrays: `description` (the TOML text, bytes), `progress` (JSON, bytes), `kind` (the kind of weights, bytes),
+//! `layer_N` for each layer with weights (map, input map, row, column; N counts from 1), and with a linear read-out
+//! `coefficients` (class, feature) and `intercepts`. The same network gives the same bytes.
+
+use super::{Description, Error, Fixed, LinearClassifier, Progress, SpikingNetwork, Weight};
+use megasim_data::npy::{self, Rows};
+use ndarray::{Array1, Array2, Array4, ArrayD};
+use ndarray_npy::NpzWriter;
+use std::io::{self, Cursor, Read, Seek, Write};
+use zip::ZipArchive;
+
+/// A network with weights of either kind.
+#[derive(Debug, Clone)]
+pub enum AnyNetwork {
+    /// Floating point, SpykeTorch's kind.
+    Float(SpikingNetwork<f32>),
+    /// Fixed point.
+    Fixed(SpikingNetwork<Fixed>),
+}
+
+/// What a file of a single-spike network holds.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The network.
+    pub network: AnyNetwork,
+    /// How it was trained, and how far.
+    pub progress: Progress,
+    /// The linear read-out, once it is trained.
+    pub classifier: Option<LinearClassifier>,
+}
+
+impl AnyNetwork {
+    /// What the network was made from.
+    pub fn description(&self) -> &Description {
+        match self {
+            Self::Float(network) => network.description(),
+            Self::Fixed(network) => network.description(),
+        }
+    }
+}
+
+/// Runs a body with the network of whichever kind.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! with_spiking_network {
+    ($any:expr, $network:ident => $body:expr) => {
+        match $any {
+            $crate::AnyNetwork::Float($network) => $body,
+            $crate::AnyNetwork::Fixed($network) => $body,
+        }
+    };
+}
+
+impl Model {
+    /// Writes the archive.
+    ///
+    /// # Errors
+    /// What the writer reports.
+    pub fn write(&self, writer: &mut dyn Write) -> io::Result<()> {
+        with_spiking_network!(&self.network, network => write(writer, network, &self.progress, self.classifier.as_ref()))
+    }
+
+    /// Reads an archive whole and checks it against its own description.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a damaged archive, missing or wrong arrays; what the description's making reports.
+    pub fn read(source: impl Read + Seek) -> Result<Self, Error> {
+        let mut entries = Entries::open(source)?;
+        let text = |entries: &mut Entries<_>, name: &str| {
+            let bytes: Vec<u8> = entries.array(name, 1)?.iter().map(|&byte| byte as u8).collect();
+            String::from_utf8(bytes).map_err(|_| wrong(name, "expected text, found other bytes"))
+        };
+        let description = Description::from_toml(&text(&mut entries, "description")?)?;
+        let progress: Progress = serde_json::from_str(&text(&mut entries, "progress")?)
+            .map_err(|error| wrong("progress", error.to_string()))?;
+        let kind = text(&mut entries, "kind")?;
+        let network = if kind == f32::NAME {
+            AnyNetwork::Float(read_weights(&mut entries, &description)?)
+        } else if kind == Fixed::NAME {
+            AnyNetwork::Fixed(read_weights(&mut entries, &description)?)
+        } else {
+            return Err(wrong("kind", format!("expected {} or {}, found {kind:?}", f32::NAME, Fixed::NAME)));
+        };
+        let classifier = if entries.has("coefficients") {
+            let shape = |error: ndarray::ShapeError| wrong("coefficients", error.to_string());
+            let coefficients: Array2<f32> = entries.array("coefficients", 2)?.into_dimensionality().map_err(shape)?;
+            let intercepts: Array1<f32> = entries.array("intercepts", 1)?.into_dimensionality().map_err(shape)?;
+            let features = description.shapes()?.last().map_or(0, |shape| shape.len());
+            if coefficients.ncols() != features {
+                let found = coefficients.ncols();
+                return Err(wrong("coefficients", format!("expected {features} features, found {found}")));
+            }
+            Some(LinearClassifier::new(coefficients, intercepts)?)
+        } else {
+            None
+        };
+        let layers = description.layers.len();
+        if progress.layer > layers {
+            return Err(wrong("progress", format!("expected at most layer {layers}, found {}", progress.layer)));
+        }
+        Ok(Self { network, progress, classifier })
+    }
+}
+
+/// Writes a network on its way, without copying it.
+pub(super) fn write<W: Weight>(
+    writer: &mut dyn Write,
+    network: &SpikingNetwork<W>,
+    progress: &Progress,
+    classifier: Option<&LinearClassifier>,
+) -> io::Result<()> {
+    let description = toml::to_string(network.description()).map_err(io::Error::other)?;
+    let progress = serde_json::to_string(progress).map_err(io::Error::other)?;
+    let mut bytes = Cursor::new(Vec::new());
+    let mut npz = NpzWriter::new(&mut bytes);
+    let mut add = |name: &str, array: ArrayD<f32>| npz.add_array(name, &array).map_err(io::Error::other);
+    for number in 0..network.len() {
+        if let Some(layer) = network.convolution(number) {
+            add(&format!("layer_{}", number + 1), layer.weights().mapv(|weight| weight.to_real() as f32).into_dyn())?;
+        }
+    }
+    if let Some(classifier) = classifier {
+        add("coefficients", classifier.coefficients().clone().into_dyn())?;
+        add("intercepts", classifier.intercepts().clone().into_dyn())?;
+    }
+    for (name, text) in [("description", description.as_str()), ("progress", &progress), ("kind", W::NAME)] {
+        npz.add_array(name, &Array1::from(text.as_bytes().to_vec())).map_err(io::Error::other)?;
+    }
+    npz.finish().map_err(io::Error::other)?;
+    writer.write_all(&bytes.into_inner())
+}
+
+fn wrong(what: &str, message: impl Into<String>) -> Error {
+    Error::Model { what: what.into(), message: message.into() }
+}
+
+fn read_weights<W: Weight>(
+    entries: &mut Entries<impl Read + Seek>,
+    description: &Description,
+) -> Result<SpikingNetwork<W>, Error> {
+    let mut network = SpikingNetwork::new(description, 0)?;
+    for number in 0..network.len() {
+        if network.convolution(number).is_some() {
+            let name = format!("layer_{}", number + 1);
+            let weights: Array4<f32> =
+                entries.array(&name, 4)?.into_dimensionality().map_err(|error| wrong(&name, error.to_string()))?;
+            let weights = weights.mapv(|weight| W::from_real(weight.into()));
+            network.set_weights(number, weights.view()).map_err(|error| wrong(&name, error.to_string()))?;
+        }
+    }
+    Ok(network)
+}
+
+struct Entries<R> {
+    archive: ZipArchive<R>,
+}
+
+impl<R: Read + Seek> Entries<R> {
+    fn open(source: R) -> Result<Self, Error> {
+        let archive = ZipArchive::new(source)
+            .map_err(|error| wrong("single-spike model", format!("expected an .npz archive, found: {error}")))?;
+        Ok(Self { archive })
+    }
+    fn has(&self, name: &str) -> bool {
+        self.archive.index_for_name(&format!("{name}.npy")).is_some()
+    }
+    /// An array of any kind of number, with so many axes.
+    fn array(&mut self, name: &str, axes: usize) -> Result<ArrayD<f32>, Error> {
+        let mut entry = self
+            .archive
+            .by_name(&format!("{name}.npy"))
+            .map_err(|error| wrong(name, format!("expected an array of a single-spike model, found: {error}")))?;
+        // Deflate shrinks at most 1,032 to 1.
+        let most = entry.compressed_size().saturating_mul(1032).saturating_add(1 << 16);
+        let rows = Rows { skip: 0, take: usize::MAX };
+        let array = npy::read(&mut entry, rows, most).map_err(|message| wrong(name, message))?;
+        io::copy(&mut entry, &mut io::sink()).map_err(|error| wrong(name, format!("damaged: {error}")))?;
+        if array.shape.len() != axes {
+            return Err(wrong(name, format!("expected {axes} axes, found shape {:?}", array.shape)));
+        }
+        ArrayD::from_shape_vec(array.shape, array.values).map_err(|error| wrong(name, error.to_string()))
+    }
+}

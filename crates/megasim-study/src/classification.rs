@@ -1,0 +1,235 @@
+//! Samples shown to a network one by one, each from a fresh state, and what it decided.
+//!
+//! Samples run in parallel; what comes out does not depend on the number of threads.
+
+use megasim_core::encode::{self, Clock, Code, Encoder, Layout, current};
+use megasim_core::engine::{self, Mode, Plan, Probes, Record, Simulation};
+use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
+use megasim_core::readout::{Decision, ReadOut, Watch};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+use std::time::Duration;
+
+mod course;
+
+pub use course::{Course, course};
+
+/// What is the same for all samples.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// Its input.
+    pub layout: &'a Layout,
+    /// Its output.
+    pub output: NodeId,
+    /// Classes of the output.
+    pub classes: usize,
+    /// How values become spikes.
+    pub code: &'a dyn Code,
+    /// How long each sample is shown.
+    pub clock: Clock,
+    /// How a class is decided, and when a run stops.
+    pub read_out: ReadOut,
+}
+
+/// What became of one sample in one mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was decided.
+    pub decision: Decision,
+    /// Where the run stopped early: operations of the whole run.
+    pub whole_operations: Option<u64>,
+    /// Spikes of the inputs.
+    pub input_spikes: u64,
+    /// Spikes of all neurons and of maximum pooling; those of inputs, clocks and flattening do not count.
+    pub spikes: u64,
+    /// Weights added to potentials.
+    pub synaptic_operations: u64,
+    /// Processor time of encoding and run.
+    pub cpu_time: Duration,
+}
+
+/// Why samples could not be classified.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The network cannot be run.
+    #[error(transparent)]
+    Plan(engine::Error),
+    /// A run failed.
+    #[error("sample {sample}: {source}")]
+    Run {
+        /// Its number in the data set.
+        sample: u64,
+        /// What happened.
+        source: engine::Error,
+    },
+    /// A sample cannot be put into the network.
+    #[error("sample {sample}: {source}")]
+    Encode {
+        /// Its number in the data set.
+        sample: u64,
+        /// What is wrong.
+        source: encode::Error,
+    },
+    /// A sample of another size.
+    #[error("expected {expected} numbers a sample, as the network has inputs, found {found}")]
+    Shape {
+        /// Addresses of the input.
+        expected: usize,
+        /// Numbers of a sample.
+        found: usize,
+    },
+}
+
+/// Classifies samples, `(samples, numbers)`, or sequences of frames, `(samples, frames * numbers)`; the first one is number `first` in the data set. `done` is called after each.
+///
+/// # Errors
+/// Where samples do not fit, or where the engine stops; of several the one with the lowest number.
+pub fn classify(
+    setup: &Setup,
+    samples: ArrayView2<f32>,
+    first: u64,
+    mode: Mode,
+    done: impl Fn() + Sync,
+) -> Result<Vec<Outcome>, Error> {
+    let probes = Probes::of(&[setup.output]);
+    let all = look_at(setup, samples, first, (mode, &probes), |_, _, _| (), done)?;
+    Ok(all.into_iter().map(|(outcome, ())| outcome).collect())
+}
+
+/// Classifies samples, and looks at what was recorded of each, with the network that ran.
+fn look_at<T: Send>(
+    setup: &Setup,
+    samples: ArrayView2<f32>,
+    first: u64,
+    (mode, probes): (Mode, &Probes),
+    look: impl Fn(usize, &Network, &Record) -> T + Sync,
+    done: impl Fn() + Sync,
+) -> Result<Vec<(Outcome, T)>, Error> {
+    let (expected, found) = (setup.layout.numbers(), samples.ncols());
+    let sequences = !setup.code.is_current() && found > expected && found.is_multiple_of(expected);
+    if expected != found && !sequences {
+        return Err(Error::Shape { expected, found });
+    }
+    let last: Tick = setup.clock.ticks() - 1;
+    let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0));
+    let roles = roles(setup.network);
+    let outcomes: Vec<Result<(Outcome, T), Error>> = (0..samples.nrows())
+        .into_par_iter()
+        .map_init(
+            || (Simulation::new(&plan, mode, probes), Encoder::default()),
+            |(simulation, encoder), k| {
+                let sample = first + k as u64;
+                let values = samples.row(k);
+                let start = thread_time();
+                let values = values.to_vec();
+                let stimuli = encoder.encode(setup.layout, setup.code, &values, sample, setup.clock);
+                let fault = |source| Error::Run { sample, source };
+                let showing = Showing { setup, roles: &roles, stimuli, start };
+                let seen = if setup.code.is_current() {
+                    let network = current::driven(setup.network, setup.layout, &values)
+                        .map_err(|source| Error::Encode { sample, source })?;
+                    let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0));
+                    let (outcome, record) = showing.run(&mut Simulation::new(&plan, mode, probes)).map_err(fault)?;
+                    (outcome, look(k, &network, &record))
+                } else {
+                    let (outcome, record) = showing.run(simulation).map_err(fault)?;
+                    (outcome, look(k, setup.network, &record))
+                };
+                done();
+                Ok(seen)
+            },
+        )
+        .collect();
+    outcomes.into_iter().collect()
+}
+
+/// What the events of a node count as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Source,
+    Spikes,
+    Addresses,
+}
+
+fn roles(network: &Network) -> Vec<Role> {
+    let roles = network.nodes().iter().map(|node| match node.driver {
+        Driver::Source(_) => Role::Source,
+        Driver::Module(module) => match network.modules()[module.index()].kind {
+            ModuleKind::Flatten(_) => Role::Addresses,
+            _ => Role::Spikes,
+        },
+    });
+    roles.collect()
+}
+
+/// One sample that is shown.
+struct Showing<'a> {
+    setup: &'a Setup<'a>,
+    roles: &'a [Role],
+    stimuli: &'a [Stimulus],
+    /// Processor time before it was encoded.
+    start: Duration,
+}
+
+impl Showing<'_> {
+    fn run(&self, simulation: &mut Simulation<'_>) -> Result<(Outcome, Record), engine::Error> {
+        let Self { setup, roles, stimuli, start } = *self;
+        let mut watch = Watch::new(setup.read_out, setup.network, setup.output, setup.classes);
+        let record = simulation.run_until(stimuli, |progress| watch.look(progress))?;
+        let decision = watch.decide(&record, simulation);
+        let cpu_time = thread_time().saturating_sub(start);
+        // What stopping saved is known only from a run that does not stop.
+        let whole_operations = match decision.stopped {
+            Some(_) => Some(simulation.run(stimuli)?.summary.synaptic_operations),
+            None => None,
+        };
+        let events = &record.summary.events;
+        let input_spikes = setup.layout.nodes(setup.network).map(|node| events[node.index()]).sum();
+        let spikes = events.iter().zip(roles).filter(|(_, role)| **role == Role::Spikes);
+        let outcome = Outcome {
+            decision,
+            whole_operations,
+            input_spikes: if setup.code.is_current() { 0 } else { input_spikes },
+            spikes: spikes.map(|(events, _)| events).sum(),
+            synaptic_operations: record.summary.synaptic_operations,
+            cpu_time,
+        };
+        Ok((outcome, record))
+    }
+}
+
+/// Processor time of this thread, so that threads that wait for a processor do not count as busy.
+#[cfg(unix)]
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Time since the first call, where the system does not say what a thread took.
+#[cfg(not(unix))]
+fn thread_time() -> Duration {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
+}
+
+/// Wilson's interval for a share of `hits` in `n`, at 95 %.
+///
+/// E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22:209 (1927).
+///
+/// ```
+/// let (low, high) = megasim_study::classification::wilson_interval(958, 1000);
+/// assert!((low - 0.9437).abs() < 1e-4 && (high - 0.9688).abs() < 1e-4);
+/// ```
+pub fn wilson_interval(hits: usize, n: usize) -> (f64, f64) {
+    if n == 0 {
+        return (0.0, 1.0);
+    }
+    const Z: f64 = 1.959_963_984_540_054;
+    let (share, n) = (hits as f64 / n as f64, n as f64);
+    let middle = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let whole = 1.0 + Z * Z / n;
+    ((middle - half) / whole, (middle + half) / whole)
+}

@@ -1,0 +1,77 @@
+//! How samples go on in time, one mode: wrong decisions, operations and spikes so far, and the spikes of the first sample.
+
+use super::{Error, Setup, look_at};
+use crate::compare::Part;
+use crate::compare::trial::{Decides, Pass, Scale};
+use crate::layers::{FanOut, Layer};
+use megasim_core::engine::{Mode, Probes};
+use megasim_core::readout::ReadOut;
+use ndarray::ArrayView2;
+
+/// Samples over time, in means; the point at `ms[k]` tells of the time up to then.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    /// Ends of the points, in milliseconds.
+    pub ms: Vec<f64>,
+    /// Share of wrong decisions on what came until then; none where potentials decide, which are read at the end only.
+    pub error: Option<Vec<f64>>,
+    /// Weights added to potentials so far, a sample.
+    pub operations: Vec<f64>,
+    /// Spikes of all layers so far, a sample.
+    pub spikes: Vec<f64>,
+    /// The spikes of the first sample, layer by layer, in order of time.
+    pub first: Vec<Vec<Part>>,
+}
+
+/// What one sample gave, at each point.
+struct Seen {
+    operations: Vec<u64>,
+    spikes: Vec<u64>,
+    wrong: Vec<bool>,
+    layers: Vec<Vec<Part>>,
+}
+
+/// Shows samples as [`classify`](super::classify()) does, stops included, with everything recorded.
+///
+/// # Errors
+/// As of [`classify`](super::classify()).
+pub fn course(
+    setup: &Setup,
+    layers: &[Layer],
+    samples: ArrayView2<f32>,
+    labels: &[usize],
+    first: u64,
+    mode: Mode,
+    done: impl Fn() + Sync,
+) -> Result<Course, Error> {
+    let scale = Scale::new(setup.clock.ticks(), setup.clock.ticks_per_ms, 0);
+    let decides = Decides { node: setup.output, classes: setup.classes, read_out: setup.read_out };
+    let fan = FanOut::new(setup.network);
+    let probes = Probes::all(setup.network);
+    let look = |k: usize, network: &megasim_core::network::Network, record: &megasim_core::engine::Record| {
+        // Values as currents give each sample a network of its own.
+        let own = setup.code.is_current().then(|| FanOut::new(network));
+        let pass = Pass::new(layers, Some(decides), &scale, record, own.as_ref().unwrap_or(&fan));
+        let wrong = pass.decisions.iter().map(|decision| *decision != labels.get(k).copied()).collect();
+        let layers = if k == 0 { pass.layers.into_iter().map(|layer| layer.spikes).collect() } else { Vec::new() };
+        Seen { operations: pass.operations, spikes: pass.spikes, wrong, layers }
+    };
+    let all = look_at(setup, samples, first, (mode, &probes), look, done)?;
+    let n = all.len().max(1) as f64;
+    let so_far = |get: fn(&Seen) -> &[u64]| {
+        let mut sum = 0;
+        let points = (0..scale.points).map(|point| {
+            sum += all.iter().map(|(_, seen)| get(seen)[point]).sum::<u64>();
+            sum as f64 / n
+        });
+        points.collect::<Vec<_>>()
+    };
+    let error = (0..scale.points).map(|point| all.iter().filter(|(_, seen)| seen.wrong[point]).count() as f64 / n);
+    Ok(Course {
+        ms: scale.ends(),
+        error: (!matches!(setup.read_out, ReadOut::MembranePotential { .. })).then(|| error.collect()),
+        operations: so_far(|seen| &seen.operations),
+        spikes: so_far(|seen| &seen.spikes),
+        first: all.first().map(|(_, seen)| seen.layers.clone()).unwrap_or_default(),
+    })
+}

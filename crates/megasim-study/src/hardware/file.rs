@@ -1,0 +1,501 @@
+//! A hardware file as TOML: every key with its place, so that what is wrong can be shown.
+
+use super::change::{self, Change};
+use super::error::{Error, Source, nearest};
+use super::{Duration, Hardware, energy, power};
+use megasim_core::engine::timed::{Acknowledge, Tile};
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Something with its place in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Located<T> {
+    pub value: T,
+    pub span: Range<usize>,
+}
+
+/// To which modules settings apply.
+#[derive(Debug, Clone)]
+pub(super) enum Selector {
+    All,
+    /// The netlist's word without `module_`.
+    Kind(String),
+    Layer(Located<glob::Pattern>),
+    Module(Located<glob::Pattern>),
+}
+
+/// Settings of some modules.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub selector: Selector,
+    /// Key and value.
+    pub settings: Vec<(&'static str, Located<Setting>)>,
+}
+
+/// A value of a module's key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Setting {
+    Time(Duration),
+    Depth(u32),
+    Energy(f64),
+}
+
+/// Delays of wires.
+#[derive(Debug, Clone)]
+pub(super) struct LinkRule {
+    pub from: Option<Located<glob::Pattern>>,
+    pub to: Option<Located<glob::Pattern>>,
+    pub delay: Option<Located<Duration>>,
+    pub acknowledge_delay: Option<Located<Duration>>,
+}
+
+/// A mesh.
+#[derive(Debug, Clone)]
+pub(super) struct MeshRule {
+    pub span: Range<usize>,
+    pub columns: u32,
+    pub rows: u32,
+    pub modules_per_tile: u32,
+    pub time_east_west: Located<Duration>,
+    pub time_north_south: Located<Duration>,
+    pub energy_east_west: f64,
+    pub energy_north_south: f64,
+    pub acknowledge: Acknowledge,
+    pub input: Located<Tile>,
+    pub place: Vec<(Located<glob::Pattern>, Located<Tile>)>,
+}
+
+/// Steps.
+#[derive(Debug, Clone)]
+pub(super) struct BarrierRule {
+    pub step: Located<Duration>,
+    pub least: Located<Duration>,
+    pub most: Located<Duration>,
+}
+
+/// Keys of a module that are times, and which of them need a barrier.
+pub(super) const TIMES: [(&str, bool); 8] = [
+    ("delay_to_process", false),
+    ("time_per_operation", false),
+    ("time_per_output", false),
+    ("time_per_message", false),
+    ("delay_to_ack", false),
+    ("time_per_neuron", true),
+    ("time_per_update", true),
+    ("time_per_spike", true),
+];
+pub(super) const DEPTHS: [&str; 2] = ["fifo_depth", "out_fifo_depth"];
+pub(super) const ENERGIES: [&str; 6] = [
+    "energy_per_event",
+    "energy_per_operation",
+    "energy_per_neuron",
+    "energy_per_update",
+    "energy_per_spike",
+    "energy_per_message",
+];
+pub(super) const KINDS: [&str; 5] = ["conv", "fully_connected", "softmax", "flatten", "max_pool"];
+
+const TOP: [&str; 10] =
+    ["name", "description", "tick", "static_power", "all", "kind", "layer", "module", "link", "links"];
+
+/// A table of the file.
+struct Table<'t> {
+    source: &'t Source,
+    table: &'t DeTable<'t>,
+    span: Range<usize>,
+}
+
+type Entry<'t> = (&'t str, Range<usize>, &'t Spanned<DeValue<'t>>);
+
+impl<'t> Table<'t> {
+    fn of(source: &'t Source, value: &'t Spanned<DeValue<'t>>, what: &str) -> Result<Self, Error> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(Self { source, table, span: value.span() }),
+            other => Err(source.fault(value.span(), format!("{what}: expected a table, found {}", kind(other)), None)),
+        }
+    }
+
+    /// In the order of the file.
+    fn entries(&self) -> Vec<Entry<'t>> {
+        let mut entries: Vec<Entry<'t>> =
+            self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span(), value)).collect();
+        entries.sort_by_key(|(_, span, _)| span.start);
+        entries
+    }
+
+    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.table.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
+    }
+
+    fn only(&self, known: &[&str]) -> Result<(), Error> {
+        match self.entries().into_iter().find(|(key, ..)| !known.contains(key)) {
+            Some((key, span, _)) => {
+                Err(self.source.fault(span, format!("unknown key `{key}`"), nearest(key, known.iter().copied())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn text(&self, key: &str) -> Result<Option<Located<&'t str>>, Error> {
+        self.get(key).map(|value| text(self.source, key, value, "")).transpose()
+    }
+
+    fn time(&self, key: &str) -> Result<Option<Located<Duration>>, Error> {
+        self.get(key).map(|value| time(self.source, key, value)).transpose()
+    }
+
+    fn needed<T>(&self, key: &str, found: Option<T>) -> Result<T, Error> {
+        found.ok_or_else(|| {
+            self.source.fault(self.span.clone(), format!("expected a key `{key}` here, found none"), None)
+        })
+    }
+
+    fn number(&self, key: &str, least: u32) -> Result<Option<u32>, Error> {
+        self.get(key).map(|value| number(self.source, key, value, least).map(|it| it.value)).transpose()
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number without a unit",
+        DeValue::Float(_) => "a number without a unit",
+        DeValue::Boolean(_) => "a truth value",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn text<'t>(
+    source: &Source,
+    key: &str,
+    value: &'t Spanned<DeValue<'t>>,
+    example: &str,
+) -> Result<Located<&'t str>, Error> {
+    match value.get_ref() {
+        DeValue::String(text) => Ok(Located { value: text.as_ref(), span: value.span() }),
+        other => {
+            let hint = (!example.is_empty()).then(|| format!("write it with its unit in quotes, as \"{example}\""));
+            Err(source.fault(value.span(), format!("{key}: expected a string, found {}", kind(other)), hint))
+        }
+    }
+}
+
+fn time(source: &Source, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Located<Duration>, Error> {
+    let read = text(source, key, value, "4.1 ns")?;
+    let parsed = read.value.parse().map_err(|fault| source.fault(value.span(), format!("{key}: {fault}"), None))?;
+    Ok(Located { value: parsed, span: value.span() })
+}
+
+fn amount(
+    source: &Source,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    parse: fn(&str) -> Result<f64, String>,
+    example: &str,
+) -> Result<Located<f64>, Error> {
+    let read = text(source, key, value, example)?;
+    let parsed = parse(read.value).map_err(|fault| source.fault(value.span(), format!("{key}: {fault}"), None))?;
+    Ok(Located { value: parsed, span: value.span() })
+}
+
+fn number(source: &Source, key: &str, value: &Spanned<DeValue<'_>>, least: u32) -> Result<Located<u32>, Error> {
+    let parsed = match value.get_ref() {
+        DeValue::Integer(integer) => u32::from_str_radix(integer.as_str(), integer.radix()).ok(),
+        _ => None,
+    };
+    match parsed.filter(|&number| number >= least) {
+        Some(parsed) => Ok(Located { value: parsed, span: value.span() }),
+        None => {
+            let found = source.text.get(value.span()).unwrap_or_default();
+            let message = format!("{key}: expected a whole number from {least} on, found {found}");
+            Err(source.fault(value.span(), message, None))
+        }
+    }
+}
+
+fn pattern(source: &Source, text: &str, span: Range<usize>) -> Result<Located<glob::Pattern>, Error> {
+    match glob::Pattern::new(text) {
+        Ok(value) => Ok(Located { value, span }),
+        Err(error) => Err(source.fault(span, format!("pattern `{text}`: {error}"), None)),
+    }
+}
+
+fn tile(source: &Source, value: &Spanned<DeValue<'_>>) -> Result<Located<Tile>, Error> {
+    let fault = || source.fault(value.span(), "expected a tile as [column, row]", None);
+    let DeValue::Array(pair) = value.get_ref() else { return Err(fault()) };
+    let mut numbers = pair.iter().map(|value| number(source, "tile", value, 0));
+    match (numbers.next(), numbers.next(), numbers.next()) {
+        (Some(x), Some(y), None) => Ok(Located { value: Tile { x: x?.value, y: y?.value }, span: value.span() }),
+        _ => Err(fault()),
+    }
+}
+
+/// Reads a text, with other values for some keys.
+pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Hardware, Error> {
+    let source = Source::new(path, &change::appended(input, &changes));
+    let document = DeTable::parse(input)
+        .map_err(|error| source.fault(error.span().unwrap_or(0..0), error.message().trim(), None))?;
+    let mut document = document.into_inner();
+    // Each line of a change at its place, all else blank, so that places are those in the whole text.
+    let mut start = source.text.len() - changes.iter().map(|change| change.line().len() + 1).sum::<usize>();
+    let mut lines = Vec::with_capacity(changes.len());
+    for change in &changes {
+        lines.push((start, " ".repeat(start) + change.line()));
+        start += change.line().len() + 1;
+    }
+    for (start, line) in &lines {
+        change::apply(&mut document, line).map_err(|message| source.fault(*start..line.len(), message, None))?;
+    }
+    let top = Table { source: &source, table: &document, span: 0..0 };
+    let mut known = TOP.to_vec();
+    known.extend(["mesh", "barrier"]);
+    top.only(&known)?;
+
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = top.text("name")?.map_or(stem, |name| name.value.to_string());
+    top.text("description")?;
+    let tick = top.time("tick")?;
+    if let Some(tick) = tick.as_ref().filter(|tick| !tick.value.is_positive()) {
+        return Err(source.fault(tick.span.clone(), "tick: expected a time above 0", None));
+    }
+    let static_power = match top.get("static_power") {
+        Some(value) => amount(&source, "static_power", value, power, "10 mW")?.value,
+        None => 0.0,
+    };
+    let barrier = top.get("barrier").map(|value| barrier(Table::of(&source, value, "barrier")?)).transpose()?;
+    let mesh = top.get("mesh").map(|value| mesh(Table::of(&source, value, "mesh")?)).transpose()?;
+
+    let mut rules = Vec::new();
+    let mut rule = |selector, value| -> Result<(), Error> {
+        let table = Table::of(&source, value, "settings of modules")?;
+        rules.push(Rule { selector, settings: settings(&table, barrier.is_some())? });
+        Ok(())
+    };
+    if let Some(value) = top.get("all") {
+        rule(Selector::All, value)?;
+    }
+    if let Some(value) = top.get("kind") {
+        let kinds = Table::of(&source, value, "kind")?;
+        kinds.only(&KINDS)?;
+        for (key, _, value) in kinds.entries() {
+            rule(Selector::Kind(key.into()), value)?;
+        }
+    }
+    for (level, of) in [("layer", Selector::Layer as fn(_) -> _), ("module", Selector::Module)] {
+        let Some(value) = top.get(level) else { continue };
+        for (key, span, value) in Table::of(&source, value, level)?.entries() {
+            rule(of(pattern(&source, key, span)?), value)?;
+        }
+    }
+    let links = links(&top)?;
+    let hardware = Hardware {
+        name,
+        tick: tick.as_ref().map(|tick| tick.value),
+        static_power,
+        rules,
+        links,
+        mesh,
+        barrier,
+        source: source.clone(),
+        length: input.len(),
+        changes,
+    };
+    check_tick(&hardware)?;
+    Ok(hardware)
+}
+
+fn settings(table: &Table<'_>, barrier: bool) -> Result<Vec<(&'static str, Located<Setting>)>, Error> {
+    let known: Vec<&str> = TIMES.iter().map(|(key, _)| *key).chain(DEPTHS).chain(ENERGIES).collect();
+    table.only(&known)?;
+    let source = table.source;
+    let mut settings = Vec::new();
+    for (key, key_span, value) in table.entries() {
+        let located = |span, value| Located { value, span };
+        if let Some(&(name, behind_barrier)) = TIMES.iter().find(|(name, _)| *name == key) {
+            if behind_barrier && !barrier {
+                let hint = "add [barrier] with step, least and most, or use time_per_operation and time_per_output";
+                let message = format!("{key} is charged once a neuron and step, so it needs a barrier");
+                return Err(source.fault(key_span, message, Some(hint.into())));
+            }
+            let time = time(source, key, value)?;
+            settings.push((name, located(time.span, Setting::Time(time.value))));
+        } else if let Some(name) = DEPTHS.iter().find(|name| **name == key) {
+            let depth = number(source, key, value, u32::from(key == "out_fifo_depth"))?;
+            settings.push((name, located(depth.span, Setting::Depth(depth.value))));
+        } else if let Some(name) = ENERGIES.iter().find(|name| **name == key) {
+            if key == "energy_per_neuron" && !barrier {
+                let message = "energy_per_neuron is charged once a neuron and step, so it needs a barrier".to_string();
+                return Err(source.fault(key_span, message, Some("add [barrier], or use energy_per_update".into())));
+            }
+            let energy = amount(source, key, value, energy, "35.5 pJ")?;
+            settings.push((name, located(energy.span, Setting::Energy(energy.value))));
+        }
+    }
+    Ok(settings)
+}
+
+fn links(top: &Table<'_>) -> Result<Vec<LinkRule>, Error> {
+    let source = top.source;
+    let rule = |table: Table<'_>, ends: bool| -> Result<LinkRule, Error> {
+        table.only(if ends {
+            &["from", "to", "delay", "acknowledge_delay"]
+        } else {
+            &["delay", "acknowledge_delay"]
+        })?;
+        let end = |key: &str| -> Result<Option<Located<glob::Pattern>>, Error> {
+            table.text(key)?.map(|text| pattern(source, text.value, text.span)).transpose()
+        };
+        Ok(LinkRule {
+            from: end("from")?,
+            to: end("to")?,
+            delay: table.time("delay")?,
+            acknowledge_delay: table.time("acknowledge_delay")?,
+        })
+    };
+    let mut links = Vec::new();
+    if let Some(value) = top.get("link") {
+        links.push(rule(Table::of(source, value, "link")?, false)?);
+    }
+    if let Some(value) = top.get("links") {
+        let DeValue::Array(list) = value.get_ref() else {
+            return Err(source.fault(value.span(), "links: expected tables under [[links]]", None));
+        };
+        for value in list.iter() {
+            links.push(rule(Table::of(source, value, "links")?, true)?);
+        }
+    }
+    Ok(links)
+}
+
+fn mesh(table: Table<'_>) -> Result<MeshRule, Error> {
+    let source = table.source;
+    table.only(&[
+        "columns",
+        "rows",
+        "modules_per_tile",
+        "time_east_west",
+        "time_north_south",
+        "energy_east_west",
+        "energy_north_south",
+        "acknowledge",
+        "input",
+        "place",
+    ])?;
+    let nothing =
+        |found: Option<Located<Duration>>| found.unwrap_or(Located { value: Duration::default(), span: 0..0 });
+    let hop_energy = |key: &str| -> Result<f64, Error> {
+        let value = table.get(key).map(|value| amount(source, key, value, energy, "3.0 pJ")).transpose()?;
+        Ok(value.map_or(0.0, |value| value.value))
+    };
+    let acknowledge = match table.text("acknowledge")? {
+        None => Acknowledge::default(),
+        Some(word) => match word.value {
+            "receiver" => Acknowledge::Receiver,
+            "network" => Acknowledge::Network,
+            other => {
+                let message = format!("acknowledge: expected \"receiver\" or \"network\", found \"{other}\"");
+                return Err(source.fault(word.span, message, None));
+            }
+        },
+    };
+    let (columns, rows) = (table.number("columns", 1)?, table.number("rows", 1)?);
+    let (columns, rows) = (table.needed("columns", columns)?, table.needed("rows", rows)?);
+    if u64::from(columns) * u64::from(rows) > 1 << 24 {
+        return Err(source.fault(table.span, format!("expected at most 2^24 tiles, found {columns} x {rows}"), None));
+    }
+    let inside = |found: Located<Tile>| {
+        if found.value.x < columns && found.value.y < rows {
+            return Ok(found);
+        }
+        let hint = format!("columns run from 0 to {}, rows from 0 to {}", columns - 1, rows - 1);
+        let message =
+            format!("tile [{}, {}] lies outside the mesh of {columns} x {rows}", found.value.x, found.value.y);
+        Err(source.fault(found.span, message, Some(hint)))
+    };
+    let input = match table.get("input") {
+        Some(value) => inside(tile(source, value)?)?,
+        None => Located { value: Tile { x: 0, y: 0 }, span: 0..0 },
+    };
+    let mut place = Vec::new();
+    if let Some(value) = table.get("place") {
+        for (key, span, value) in Table::of(source, value, "place")?.entries() {
+            place.push((pattern(source, key, span)?, inside(tile(source, value)?)?));
+        }
+    }
+    Ok(MeshRule {
+        columns,
+        rows,
+        modules_per_tile: table.number("modules_per_tile", 1)?.unwrap_or(1),
+        time_east_west: nothing(table.time("time_east_west")?),
+        time_north_south: nothing(table.time("time_north_south")?),
+        energy_east_west: hop_energy("energy_east_west")?,
+        energy_north_south: hop_energy("energy_north_south")?,
+        acknowledge,
+        input,
+        place,
+        span: table.span,
+    })
+}
+
+fn barrier(table: Table<'_>) -> Result<BarrierRule, Error> {
+    table.only(&["step", "least", "most"])?;
+    let step = table.needed("step", table.time("step")?)?;
+    if !step.value.is_positive() {
+        return Err(table.source.fault(step.span, "step: expected a time above 0", None));
+    }
+    let least = table.time("least")?.unwrap_or(Located { value: Duration::default(), span: 0..0 });
+    let most = table.time("most")?.unwrap_or_else(|| least.clone());
+    if most.value < least.value {
+        let message = format!("most: expected {} (least) or more, found {}", least.value, most.value);
+        return Err(table.source.fault(most.span, message, None));
+    }
+    Ok(BarrierRule { step, least, most })
+}
+
+/// All times are whole numbers of ticks.
+fn check_tick(hardware: &Hardware) -> Result<(), Error> {
+    let mut times: Vec<(&str, &Located<Duration>)> = Vec::new();
+    let settings: Vec<(&str, Located<Duration>)> = hardware
+        .rules
+        .iter()
+        .flat_map(|rule| &rule.settings)
+        .filter_map(|(key, setting)| match setting.value {
+            Setting::Time(value) => Some((*key, Located { value, span: setting.span.clone() })),
+            _ => None,
+        })
+        .collect();
+    times.extend(settings.iter().map(|(key, time)| (*key, time)));
+    for link in &hardware.links {
+        times.extend(link.delay.iter().map(|time| ("delay", time)));
+        times.extend(link.acknowledge_delay.iter().map(|time| ("acknowledge_delay", time)));
+    }
+    if let Some(mesh) = &hardware.mesh {
+        times.push(("time_east_west", &mesh.time_east_west));
+        times.push(("time_north_south", &mesh.time_north_south));
+    }
+    if let Some(barrier) = &hardware.barrier {
+        times.extend([("step", &barrier.step), ("least", &barrier.least), ("most", &barrier.most)]);
+    }
+    times.retain(|(_, time)| time.value.is_positive());
+    for (key, time) in times {
+        let span = time.span.clone();
+        match hardware.tick {
+            None => {
+                let message = format!("{key} is a time, but the file says nowhere how long a tick is");
+                let hint = format!("put a line such as tick = \"{}\" at the top", time.value.common_tick(time.value));
+                return Err(hardware.source.fault(span, message, Some(hint)));
+            }
+            Some(tick) if time.value.in_ticks(tick).is_none() => {
+                let message = format!("{key}: expected a whole number of ticks of {tick}, found {}", time.value);
+                let hint = format!("tick = \"{}\" would do", time.value.common_tick(tick));
+                return Err(hardware.source.fault(span, message, Some(hint)));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}

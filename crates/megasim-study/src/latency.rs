@@ -1,0 +1,384 @@
+//! A network on a machine: how long decisions take, where events wait, what it costs, and what the delays do to the answers.
+//!
+//! Every sample runs from a fresh state twice: on the machine, by the timed engine, and in event mode, which is the ideal machine.
+//! Samples run in parallel; what comes out does not depend on the number of threads.
+
+mod bottleneck;
+mod decision;
+mod energy;
+mod load;
+
+pub use bottleneck::{Bottleneck, Relief, Resource};
+pub use decision::Decisions;
+pub use energy::{Account, Bill};
+pub use load::{Load, Traffic};
+
+use crate::hardware::Resolved;
+use megasim_core::engine::timed::{
+    Deadlock, PlanError, Showing, Statistics, TimedPlan, TimedRecord, TimedSimulation, Unfinished, Watch,
+};
+use megasim_core::engine::{self, Mode, Plan, Probes, Simulation};
+use megasim_core::network::{EventLog, Network, NodeId, Stimulus, Tick};
+use megasim_core::readout;
+use rayon::prelude::*;
+
+/// What is asked.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The network, in ticks of the machine.
+    pub network: &'a Network,
+    /// The machine.
+    pub hardware: &'a Resolved,
+    /// The stimuli of a sample, one a source, in ticks of the machine.
+    pub stimuli: &'a (dyn Fn(usize) -> Vec<Stimulus> + Sync),
+    /// How many samples there are.
+    pub samples: usize,
+    /// Number of the first one in the data set.
+    pub first: u64,
+    /// By source: whether it is input, and not a clock.
+    pub input: &'a [bool],
+    /// The node that decides, and its classes.
+    pub output: Option<(NodeId, usize)>,
+    /// The class of each sample.
+    pub labels: Option<&'a [usize]>,
+    /// How fast the input comes, and what figures leave out.
+    pub showing: Showing,
+    /// The last tick of a sample, at the pace of the stimuli.
+    pub t_max: Tick,
+    /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has told it: one for each
+    /// sample, of [`Question::ideal`].
+    pub ideal: Option<&'a [Ideal]>,
+}
+
+/// What event mode does on one sample; the same in ticks of any length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ideal {
+    /// The class with most spikes.
+    pub decision: Option<usize>,
+    /// Events of all nodes.
+    pub events: u64,
+}
+
+/// Why a study failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The network and the machine do not go together.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A run failed.
+    #[error("sample {sample}: {source}")]
+    Run {
+        /// Its number in the data set.
+        sample: u64,
+        /// What happened.
+        source: engine::Error,
+    },
+}
+
+/// What became of one sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Its number in the data set.
+    pub number: u64,
+    /// Its class.
+    pub label: Option<usize>,
+    /// When the first input event was requested, in ticks.
+    pub first_input: Option<Tick>,
+    /// What was decided, and when.
+    pub decisions: Decisions,
+    /// What event mode decides.
+    pub ideal: Option<usize>,
+    /// Events of all nodes.
+    pub events: u64,
+    /// Events of event mode.
+    pub ideal_events: u64,
+    /// Synaptic operations.
+    pub operations: u64,
+    /// When the last event arrived, was done or acknowledged, in ticks.
+    pub ended: Tick,
+    /// What was left.
+    pub unfinished: Unfinished,
+    /// Rings of modules that wait for each other.
+    pub deadlocks: Vec<Deadlock>,
+}
+
+/// Figures of all samples.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// One by one; after an early stop, fewer than were asked for.
+    pub samples: Vec<Sample>,
+    /// Times, occupancies and counts, over all of them.
+    pub statistics: Statistics,
+}
+
+/// What one piece of the samples gave.
+type Piece = Result<(Vec<Sample>, Statistics), Error>;
+
+impl Question<'_> {
+    /// Runs all samples. `done` is called after each; `stop` is asked before each.
+    ///
+    /// # Errors
+    /// If a run fails; of several the one with the lowest number.
+    pub fn answer(&self, done: impl Fn() + Sync, stop: impl Fn() -> bool + Sync) -> Result<Answer, Error> {
+        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max);
+        let reference = Reference::new(self)?;
+        let pieces = (rayon::current_num_threads() * 4).clamp(1, self.samples.max(1));
+        let probes = self.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
+        let answers: Vec<Piece> = (0..pieces)
+            .into_par_iter()
+            .map(|piece| {
+                let mut simulation = TimedSimulation::new(&timed, &probes);
+                let mut beside = reference.start();
+                let range = piece * self.samples / pieces..(piece + 1) * self.samples / pieces;
+                let mut samples = Vec::new();
+                for sample in range {
+                    if stop() {
+                        break;
+                    }
+                    samples.push(self.sample(sample, &mut simulation, &mut beside)?);
+                    done();
+                }
+                Ok((samples, simulation.statistics().clone()))
+            })
+            .collect();
+        let mut answer = Answer::default();
+        for piece in answers {
+            let (samples, statistics) = piece?;
+            answer.samples.extend(samples);
+            answer.statistics.merge(&statistics);
+        }
+        Ok(answer)
+    }
+
+    /// Runs one sample with every handshake watched.
+    ///
+    /// # Errors
+    /// If the run fails.
+    pub fn watch(&self, sample: usize, watch: &mut Watch<'_>) -> Result<TimedRecord, Error> {
+        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max);
+        let mut simulation = TimedSimulation::new(&timed, &Probes::all(self.network));
+        let run = simulation.run(&(self.stimuli)(sample), &self.showing, Some(watch));
+        run.map_err(|source| self.failed(sample, source))
+    }
+
+    /// What the ideal machine does on every sample, for studies of other machines to share; none if `stop` said so.
+    ///
+    /// # Errors
+    /// If a run fails.
+    pub fn ideal(&self, stop: impl Fn() -> bool + Sync) -> Result<Option<Vec<Ideal>>, Error> {
+        let reference = Reference::new(self)?;
+        let all: Result<Vec<Option<Ideal>>, Error> = (0..self.samples)
+            .into_par_iter()
+            .map_init(
+                || reference.start(),
+                |beside, sample| match stop() {
+                    true => Ok(None),
+                    false => {
+                        let ideal = beside.sample(sample, &(self.stimuli)(sample), self.output);
+                        ideal.map(Some).map_err(|source| self.failed(sample, source))
+                    }
+                },
+            )
+            .collect();
+        Ok(all?.into_iter().collect())
+    }
+
+    fn failed(&self, sample: usize, source: engine::Error) -> Error {
+        Error::Run { sample: self.first + sample as u64, source }
+    }
+
+    fn sample(
+        &self,
+        sample: usize,
+        simulation: &mut TimedSimulation<'_>,
+        beside: &mut Beside<'_>,
+    ) -> Result<Sample, Error> {
+        let number = self.first + sample as u64;
+        let fault = |source| self.failed(sample, source);
+        let stimuli = (self.stimuli)(sample);
+        let run = simulation.run(&stimuli, &self.showing, None).map_err(fault)?;
+        let ideal = beside.sample(sample, &stimuli, self.output).map_err(fault)?;
+        let log = |record: &engine::Record| {
+            self.output.and_then(|(node, _)| record.nodes[node.index()].clone()).unwrap_or_default()
+        };
+        let classes = self.output.map_or(0, |(_, classes)| classes);
+        let label = self.labels.and_then(|labels| labels.get(sample)).copied();
+        let output: EventLog = log(&run.record);
+        let inputs = run.first_input.iter().zip(self.input).filter(|(_, is_input)| **is_input);
+        Ok(Sample {
+            number,
+            label,
+            first_input: inputs.filter_map(|(first, _)| *first).min(),
+            decisions: Decisions::of(&output, classes, label),
+            ideal: ideal.decision,
+            events: run.record.summary.events.iter().sum(),
+            ideal_events: ideal.events,
+            operations: run.record.summary.synaptic_operations,
+            ended: run.ended,
+            unfinished: run.unfinished,
+            deadlocks: run.deadlocks,
+        })
+    }
+}
+
+/// Event mode beside the machine, to be run or known.
+enum Reference<'a> {
+    Known(&'a [Ideal]),
+    Plan(Box<Plan>, Probes),
+}
+
+/// The same, in one thread.
+enum Beside<'r> {
+    Known(&'r [Ideal]),
+    Run(Box<Simulation<'r>>),
+}
+
+impl<'a> Reference<'a> {
+    fn new(question: &Question<'a>) -> Result<Self, Error> {
+        let probes = question.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
+        Ok(match question.ideal {
+            Some(known) => Self::Known(known),
+            None => {
+                let plan = Plan::new(question.network).map_err(PlanError::from)?.with_t_max(question.t_max);
+                Self::Plan(Box::new(plan), probes)
+            }
+        })
+    }
+
+    fn start(&self) -> Beside<'_> {
+        match self {
+            Self::Known(known) => Beside::Known(known),
+            Self::Plan(plan, probes) => Beside::Run(Box::new(Simulation::new(plan, Mode::Event, probes))),
+        }
+    }
+}
+
+impl Beside<'_> {
+    /// What a sample gives.
+    fn sample(
+        &mut self,
+        sample: usize,
+        stimuli: &[Stimulus],
+        output: Option<(NodeId, usize)>,
+    ) -> Result<Ideal, engine::Error> {
+        match self {
+            Self::Known(known) => Ok(known[sample]),
+            Self::Run(simulation) => {
+                let record = simulation.run(stimuli)?;
+                let log = output.and_then(|(node, classes)| Some((record.nodes[node.index()].as_ref()?, classes)));
+                let decision = log.and_then(|(log, classes)| readout::most_spikes(log, classes));
+                Ok(Ideal { decision, events: record.summary.events.iter().sum() })
+            }
+        }
+    }
+}
+
+/// A mean with its 95 % interval (normal), and quantiles, of times in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Spread {
+    /// How many values.
+    pub samples: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Lower end of the interval of the mean.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Half of the values are at most this.
+    pub median: f64,
+    /// 95 % of the values are at most this.
+    pub p95: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// The same in another unit.
+    pub fn scaled(self, factor: f64) -> Self {
+        let Self { samples, mean, low, high, median, p95, max } = self;
+        let [mean, low, high, median, p95, max] = [mean, low, high, median, p95, max].map(|value| value * factor);
+        Self { samples, mean, low, high, median, p95, max }
+    }
+
+    /// Of these values; none of nothing.
+    ///
+    /// ```
+    /// use megasim_study::latency::Spread;
+    /// let spread = Spread::of([3, 1, 2].into_iter()).unwrap();
+    /// assert_eq!((spread.mean, spread.median, spread.max), (2.0, 2.0, 3.0));
+    /// // 1.96 * 1 / sqrt(3)
+    /// assert!((spread.high - spread.mean - 1.1316).abs() < 1e-3);
+    /// ```
+    pub fn of(values: impl Iterator<Item = Tick>) -> Option<Self> {
+        let mut values: Vec<Tick> = values.collect();
+        values.sort_unstable();
+        let n = values.len();
+        let max = *values.last()?;
+        let mean = values.iter().map(|&value| value as f64).sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|&value| (value as f64 - mean).powi(2)).sum();
+        let half = if n > 1 { 1.959_963_984_540_054 * (squares / (n - 1) as f64 / n as f64).sqrt() } else { 0.0 };
+        let quantile = |share: f64| values[((share * n as f64).ceil() as usize).clamp(1, n) - 1] as f64;
+        Some(Self {
+            samples: n,
+            mean,
+            low: mean - half,
+            high: mean + half,
+            median: quantile(0.5),
+            p95: quantile(0.95),
+            max: max as f64,
+        })
+    }
+}
+
+impl Answer {
+    /// From the first input to what `when` picks, over the samples that have both, in ticks.
+    pub fn latency(&self, when: impl Fn(&Decisions) -> Option<Tick>) -> Option<Spread> {
+        Spread::of(self.latencies(when).into_iter())
+    }
+
+    /// The same of each sample that has both, in the order of the samples.
+    pub fn latencies(&self, when: impl Fn(&Decisions) -> Option<Tick>) -> Vec<Tick> {
+        self.samples.iter().filter_map(|sample| Some(when(&sample.decisions)? - sample.first_input?)).collect()
+    }
+
+    /// From the first input to the end of the last work, in ticks.
+    pub fn length(&self) -> Option<Spread> {
+        Spread::of(self.samples.iter().filter_map(|sample| Some(sample.ended - sample.first_input?)))
+    }
+
+    /// How many samples are decided rightly, on the machine and ideally, and on how many the two agree.
+    pub fn right(&self) -> Right {
+        let mut right = Right { of: self.samples.len(), ..Right::default() };
+        for sample in &self.samples {
+            let decision = sample.decisions.decision;
+            right.machine += usize::from(decision.is_some() && decision == sample.label);
+            right.ideal += usize::from(sample.ideal.is_some() && sample.ideal == sample.label);
+            right.agree += usize::from(decision == sample.ideal);
+        }
+        right
+    }
+
+    /// What was left at the ends of all samples.
+    pub fn unfinished(&self) -> Unfinished {
+        let mut sum = Unfinished::default();
+        for sample in &self.samples {
+            sum.pending += sample.unfinished.pending;
+            sum.unacknowledged += sample.unfinished.unacknowledged;
+            sum.unstarted += sample.unfinished.unstarted;
+        }
+        sum
+    }
+}
+
+/// Right answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Right {
+    /// Samples.
+    pub of: usize,
+    /// On the machine.
+    pub machine: usize,
+    /// In event mode.
+    pub ideal: usize,
+    /// Alike on both, right or wrong.
+    pub agree: usize,
+}

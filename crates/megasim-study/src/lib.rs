@@ -1,0 +1,12 @@
+//! Many runs to one table.
+
+pub mod classification;
+pub mod compare;
+pub mod distributions;
+pub mod hardware;
+pub mod latency;
+pub mod layers;
+pub mod material;
+pub mod report;
+pub mod statistics;
+pub mod sweep;

@@ -1,0 +1,140 @@
+//! What a study shows a network: images that a code makes spikes of, or the stimuli that lie beside a schematic, cut at their resets.
+
+use megasim_core::encode::{Clock, Code, Layout};
+use megasim_core::network::{Polarity, Stimulus, StimulusEvent, Tick};
+use ndarray::ArrayView2;
+
+/// Samples, each of which is run from a fresh state.
+#[derive(Debug)]
+pub enum Material<'a> {
+    /// Images.
+    Images {
+        /// Their numbers, `(samples, numbers)`.
+        values: ArrayView2<'a, f32>,
+        /// Number of the first one in the data set.
+        first: u64,
+        /// Where the numbers go.
+        layout: &'a Layout,
+        /// How they become spikes.
+        code: &'a dyn Code,
+        /// For how long.
+        clock: Clock,
+    },
+    /// Pieces of stimuli.
+    Pieces(Pieces),
+}
+
+impl Material<'_> {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Images { values, .. } => values.nrows(),
+            Self::Pieces(pieces) => pieces.samples.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of a sample in the data set.
+    pub fn number(&self, sample: usize) -> u64 {
+        match self {
+            Self::Images { first, .. } => first + sample as u64,
+            Self::Pieces(pieces) => (pieces.skipped + sample) as u64,
+        }
+    }
+
+    /// The stimuli of a sample, one a source, from tick 0 on.
+    pub fn stimuli(&self, sample: usize) -> Vec<Stimulus> {
+        match self {
+            Self::Images { values, layout, code, clock, .. } => {
+                layout.stimuli(*code, &values.row(sample).to_vec(), self.number(sample), *clock)
+            }
+            Self::Pieces(pieces) => pieces.samples[sample].clone(),
+        }
+    }
+
+    /// How long the longest sample is, in ticks.
+    pub fn ticks(&self) -> Tick {
+        match self {
+            Self::Images { clock, .. } => clock.ticks(),
+            Self::Pieces(pieces) => pieces.ticks,
+        }
+    }
+}
+
+/// Stimuli cut at their resets.
+///
+/// A reset ends a sample; the tick in which it stands is tick 0 of the next one. The source with the most resets says where they are. What
+/// lies behind the last reset is a sample if there are events in it.
+///
+/// ```
+/// use megasim_core::network::{Polarity, Stimulus, StimulusEvent};
+/// use megasim_study::material::Pieces;
+/// let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
+/// let input = Stimulus::from_events([spike(3), spike(14), spike(25)]);
+/// let reset = Stimulus::from_events([StimulusEvent::reset(10), StimulusEvent::reset(20)]);
+/// let pieces = Pieces::cut(&[input, reset], 30);
+/// assert_eq!(pieces.samples.len(), 3);
+/// assert_eq!(pieces.samples[1][0].t_pre(), [4]);
+/// assert_eq!(pieces.ticks, 10);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pieces {
+    /// The stimuli of each sample, one a source.
+    pub samples: Vec<Vec<Stimulus>>,
+    /// How long the longest sample is, in ticks.
+    pub ticks: Tick,
+    /// Samples before these that are left out.
+    pub skipped: usize,
+}
+
+impl Pieces {
+    /// Cuts stimuli that are run up to and including `t_max`.
+    pub fn cut(stimuli: &[Stimulus], t_max: Tick) -> Self {
+        let resets = |stimulus: &Stimulus| -> Vec<Tick> {
+            let events = stimulus.t_pre().iter().zip(stimulus.polarity());
+            let mut ticks: Vec<Tick> =
+                events.filter(|&(&t, &polarity)| polarity == Polarity::Reset && t <= t_max).map(|(&t, _)| t).collect();
+            ticks.dedup();
+            ticks
+        };
+        let resets = stimuli.iter().map(resets).max_by_key(Vec::len).unwrap_or_default();
+        // What is run without an end ends with its last event.
+        let last = stimuli.iter().filter_map(|stimulus| stimulus.t_pre().last()).max().copied().unwrap_or(0).min(t_max);
+        let starts: Vec<Tick> = std::iter::once(0).chain(resets.iter().copied()).collect();
+        let ends = resets.iter().copied().chain([last + 1]);
+        let mut samples = Vec::new();
+        let mut ticks = 1;
+        let pieces = starts.len();
+        for (k, (start, end)) in starts.into_iter().zip(ends).enumerate() {
+            let piece: Vec<Stimulus> = stimuli
+                .iter()
+                .map(|stimulus| {
+                    let times = stimulus.t_pre();
+                    let range = times.partition_point(|&t| t < start)..times.partition_point(|&t| t < end);
+                    let events = range.map(|k| stimulus.event(k)).filter(|event| event.polarity != Polarity::Reset);
+                    Stimulus::from_events(events.map(|event| StimulusEvent { t_pre: event.t_pre - start, ..event }))
+                })
+                .collect();
+            let outer = k == 0 || k + 1 == pieces;
+            if outer && piece.iter().all(Stimulus::is_empty) {
+                continue;
+            }
+            ticks = ticks.max(end - start);
+            samples.push(piece);
+        }
+        Self { samples, ticks, skipped: 0 }
+    }
+
+    /// Leaves out the first `skip` samples, and takes at most `samples` of the others.
+    pub fn select(mut self, skip: usize, samples: Option<usize>) -> Self {
+        let skip = skip.min(self.samples.len());
+        self.samples.drain(..skip);
+        self.samples.truncate(samples.unwrap_or(usize::MAX));
+        self.skipped += skip;
+        self
+    }
+}

@@ -1,0 +1,314 @@
+//! A point in event mode and clocked mode, with the work shared where the result is provably the same.
+
+use super::Measured;
+use crate::classification::{self, classify};
+use crate::compare::Accuracy;
+use crate::layers::FanOut;
+use megasim_core::encode::{Clock, Code, Layout};
+use megasim_core::engine::{self, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
+use megasim_core::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
+use megasim_core::readout::{self, ReadOut};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What a point needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// Its input.
+    pub layout: &'a Layout,
+    /// Its output.
+    pub output: NodeId,
+    /// Classes of the output.
+    pub classes: usize,
+    /// How values become spikes.
+    pub code: &'a dyn Code,
+    /// Ticks of a millisecond.
+    pub ticks_per_ms: u32,
+    /// Ticks of a clocked step.
+    pub dt: Tick,
+    /// Which event of a tick comes first, in event mode; another than the rule's goes with most spikes at the end and codes that make spikes.
+    pub tie_order: TieOrder,
+    /// How a class is decided, and when a run stops.
+    pub read_out: ReadOut,
+}
+
+/// Samples with what is known of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Samples<'a> {
+    /// `(samples, numbers)`.
+    pub values: ArrayView2<'a, f32>,
+    /// The right class of each.
+    pub labels: &'a [usize],
+    /// The class that the analog network gives each.
+    pub analog: &'a [usize],
+    /// Number of the first one in the data set.
+    pub first: u64,
+}
+
+/// What came out of one mode.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ModeFigures {
+    /// Share of right decisions.
+    pub accuracy: Accuracy,
+    /// Share of samples that are decided as the analog network does.
+    pub as_analog: f64,
+    /// Spikes of all neurons and of maximum pooling, a sample.
+    pub spikes: f64,
+    /// Weights added to potentials, a sample.
+    pub operations: f64,
+}
+
+/// What came out of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Samples shown.
+    pub samples: usize,
+    /// Event mode.
+    pub event: ModeFigures,
+    /// Clocked mode.
+    pub clocked: ModeFigures,
+    /// Share of samples on which both decide alike.
+    pub agreement: f64,
+}
+
+/// Why a point could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The network cannot be run.
+    #[error(transparent)]
+    Plan(#[from] engine::Error),
+    /// A run failed.
+    #[error("sample {sample}: {source}")]
+    Run {
+        /// Its number in the data set.
+        sample: u64,
+        /// What happened.
+        source: engine::Error,
+    },
+    /// Samples could not be classified.
+    #[error(transparent)]
+    Classification(#[from] classification::Error),
+    /// A sample of another size.
+    #[error("expected {expected} numbers a sample, as the network has inputs, found {found}")]
+    Shape {
+        /// Addresses of the input.
+        expected: usize,
+        /// Numbers of a sample.
+        found: usize,
+    },
+}
+
+/// One sample in one mode up to one time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Outcome {
+    decision: Option<usize>,
+    spikes: u64,
+    operations: u64,
+}
+
+/// Runs samples for several durations, in milliseconds; figures in their order, or none if `stop` said so.
+///
+/// The longest duration is run once. A shorter one is what came out of it up to then, if its stimuli are those of the longest one up to then
+/// (which is compared, sample by sample) and, clocked, if it ends with a step: nothing that comes later acts back. Else it is run by itself.
+///
+/// # Errors
+/// If samples do not fit, or if a run fails.
+pub fn measure(
+    setup: &Setup,
+    samples: &Samples,
+    durations: &[u32],
+    done: impl Fn() + Sync,
+    stop: impl Fn() -> bool + Sync,
+) -> Result<Option<Vec<Figures>>, Error> {
+    let (expected, found) = (setup.layout.numbers(), samples.values.ncols());
+    if expected != found {
+        return Err(Error::Shape { expected, found });
+    }
+    if setup.read_out != ReadOut::default() || setup.code.is_current() {
+        return one_by_one(setup, samples, durations, done, stop);
+    }
+    let longest = durations.iter().copied().max().unwrap_or(0);
+    let clock = |duration: u32| Clock { duration, ticks_per_ms: setup.ticks_per_ms };
+    let options = Options { tie_order: setup.tie_order, ..Options::default() };
+    let plan = Plan::with_options(setup.network, options)?.with_t_max((clock(longest).ticks() - 1).max(0));
+    let modes = [Mode::Event, Mode::Clocked { dt: setup.dt }];
+    let probes = Probes::all(setup.network);
+    let fan = FanOut::new(setup.network);
+    let spiking = spiking(setup.network);
+    let all: Vec<Result<Option<Vec<[Outcome; 2]>>, Error>> = (0..samples.values.nrows())
+        .into_par_iter()
+        .map_init(
+            || modes.map(|mode| Simulation::new(&plan, mode, &probes)),
+            |simulations, k| {
+                if stop() {
+                    return Ok(None);
+                }
+                let sample = samples.first + k as u64;
+                let values = samples.values.row(k).to_vec();
+                let stimuli = |duration| setup.layout.stimuli(setup.code, &values, sample, clock(duration));
+                let whole = stimuli(longest);
+                let mut run = |mode: usize, stimuli: &[Stimulus]| {
+                    simulations[mode].run(stimuli).map_err(|source| Error::Run { sample, source })
+                };
+                let records = [run(0, &whole)?, run(1, &whole)?];
+                let mut outcomes = Vec::with_capacity(durations.len());
+                for &duration in durations {
+                    let ticks = clock(duration).ticks();
+                    let own = if duration == longest { None } else { Some(stimuli(duration)) };
+                    let same = own.as_ref().is_none_or(|own| is_start(own, &whole, ticks));
+                    let mut of = [Outcome::default(); 2];
+                    for mode in 0..2 {
+                        let ends_with_a_step = mode == 0 || ticks % setup.dt == 0 || duration == longest;
+                        let record = match &own {
+                            Some(own) if !same || !ends_with_a_step => &run(mode, own)?,
+                            _ => &records[mode],
+                        };
+                        of[mode] = outcome(setup, &fan, &spiking, record, ticks);
+                    }
+                    outcomes.push(of);
+                }
+                done();
+                Ok(Some(outcomes))
+            },
+        )
+        .collect();
+    let mut by_sample = Vec::with_capacity(all.len());
+    for one in all {
+        match one? {
+            Some(outcomes) => by_sample.push(outcomes),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some((0..durations.len()).map(|k| figures(samples, by_sample.iter().map(|of| of[k]))).collect()))
+}
+
+/// Each duration by itself, as [`classify`] shows samples: runs that stop early, potentials that decide, values as currents.
+fn one_by_one(
+    setup: &Setup,
+    samples: &Samples,
+    durations: &[u32],
+    done: impl Fn() + Sync,
+    stop: impl Fn() -> bool + Sync,
+) -> Result<Option<Vec<Figures>>, Error> {
+    let Setup { network, layout, output, classes, code, ticks_per_ms, dt, read_out, .. } = *setup;
+    let mut all = Vec::with_capacity(durations.len());
+    for &duration in durations {
+        let clock = Clock { duration, ticks_per_ms };
+        let shown = classification::Setup { network, layout, output, classes, code, clock, read_out };
+        let mut sides = Vec::with_capacity(2);
+        for mode in [Mode::Event, Mode::Clocked { dt }] {
+            if stop() {
+                return Ok(None);
+            }
+            let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
+            let one = || {
+                if is_last {
+                    done()
+                }
+            };
+            sides.push(classify(&shown, samples.values, samples.first, mode, one)?);
+        }
+        let outcome = |of: &classification::Outcome| Outcome {
+            decision: of.decision.class(),
+            spikes: of.spikes,
+            operations: of.synaptic_operations,
+        };
+        let pairs: Vec<[Outcome; 2]> =
+            sides[0].iter().zip(&sides[1]).map(|(event, clocked)| [outcome(event), outcome(clocked)]).collect();
+        all.push(figures(samples, pairs.into_iter()));
+    }
+    Ok(Some(all))
+}
+
+/// Whether stimuli are what others are before a tick.
+fn is_start(short: &[Stimulus], long: &[Stimulus], end: Tick) -> bool {
+    short.iter().zip(long).all(|(short, long)| {
+        let n = long.t_pre().partition_point(|&t| t < end);
+        short.len() == n
+            && short.t_pre() == &long.t_pre()[..n]
+            && short.x() == &long.x()[..n]
+            && short.y() == &long.y()[..n]
+            && short.polarity() == &long.polarity()[..n]
+    })
+}
+
+/// Whether the events of each node count as spikes.
+fn spiking(network: &Network) -> Vec<bool> {
+    let of = network.nodes().iter().map(|node| match node.driver {
+        Driver::Source(_) => false,
+        Driver::Module(module) => !matches!(network.modules()[module.index()].kind, ModuleKind::Flatten(_)),
+    });
+    of.collect()
+}
+
+/// What a run was before a tick.
+fn outcome(setup: &Setup, fan: &FanOut, spiking: &[bool], record: &Record, end: Tick) -> Outcome {
+    let mut of = Outcome::default();
+    for (node, log) in record.nodes.iter().enumerate() {
+        let Some(log) = log else { continue };
+        let id = NodeId::new(node);
+        let before = log.t_rqst.partition_point(|&t| t < end);
+        of.spikes += if spiking[node] { before as u64 } else { 0 };
+        for k in 0..before {
+            let is_control = log.polarity[k] == Polarity::Negative && log.y[k] == -1;
+            if log.polarity[k] != Polarity::Reset && !is_control {
+                of.operations += fan.operations(id, log.x[k], log.y[k]);
+            }
+        }
+        if id == setup.output {
+            let mut start = EventLog::default();
+            (0..before).for_each(|k| start.push(log.event(k), log.t_rqst[k], log.t_ack[k]));
+            of.decision = readout::most_spikes(&start, setup.classes);
+        }
+    }
+    of
+}
+
+fn figures(samples: &Samples, outcomes: impl Iterator<Item = [Outcome; 2]> + Clone) -> Figures {
+    let n = samples.labels.len();
+    let known = || samples.labels.iter().zip(samples.analog).zip(outcomes.clone());
+    let share = |count: usize| count as f64 / n.max(1) as f64;
+    let mode = |mode: usize| {
+        let decided = |class: usize, of: &[Outcome; 2]| of[mode].decision == Some(class);
+        let right = known().filter(|((label, _), of)| decided(**label, of)).count();
+        let alike = known().filter(|((_, analog), of)| decided(**analog, of)).count();
+        let mean =
+            |get: fn(&Outcome) -> u64| outcomes.clone().map(|of| get(&of[mode])).sum::<u64>() as f64 / n.max(1) as f64;
+        ModeFigures {
+            accuracy: Accuracy::new(right, n),
+            as_analog: share(alike),
+            spikes: mean(|of| of.spikes),
+            operations: mean(|of| of.operations),
+        }
+    };
+    let agreement = share(outcomes.clone().filter(|[event, clocked]| event.decision == clocked.decision).count());
+    Figures { samples: n, event: mode(0), clocked: mode(1), agreement }
+}
+
+impl Measured for Figures {
+    fn columns() -> Vec<String> {
+        let mut columns = vec!["samples".to_string()];
+        for mode in ["event", "clocked"] {
+            for what in ["accuracy", "low", "high", "as_analog", "spikes", "operations"] {
+                columns.push(format!("{mode}_{what}"));
+            }
+        }
+        columns.push("agreement".into());
+        columns
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let Self { samples, event, clocked, agreement } = self;
+        let mut row = vec![samples.to_string()];
+        for of in [event, clocked] {
+            let (low, high) = of.accuracy.interval;
+            let numbers = [of.accuracy.share, low, high, of.as_analog, of.spikes, of.operations];
+            row.extend(numbers.map(|number| format!("{number:.6}")));
+        }
+        row.push(format!("{agreement:.6}"));
+        row
+    }
+}

@@ -1,0 +1,94 @@
+//! `megasim classify --frames`: sequences of frames as samples.
+
+use crate::arrays::write_npz;
+use assert_cmd::Command;
+use ndarray::{Array1, Array3, Array4, Axis, s, stack};
+use ndarray_npy::NpzReader;
+use predicates::str::contains;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::Path;
+
+const SAMPLES: usize = 30;
+
+fn megasim(here: &Path, arguments: &str) -> assert_cmd::assert::Assert {
+    Command::cargo_bin("megasim").unwrap().current_dir(here).args(arguments.split_whitespace()).assert()
+}
+
+fn digits() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits")
+}
+
+/// The first digits of the demo and their classes.
+fn some_digits() -> (Array3<u8>, Array1<u8>) {
+    let mut npz = NpzReader::new(File::open(digits().join("test.npz")).unwrap()).unwrap();
+    let (x, y): (Array3<u8>, Array1<u8>) = (npz.by_name("x").unwrap(), npz.by_name("y").unwrap());
+    (x.slice(s![..SAMPLES, .., ..]).to_owned(), y.slice(s![..SAMPLES]).to_owned())
+}
+
+/// A directory with the demo's network as netfiles in `net` and some digits in `still`.
+fn start() -> (tempfile::TempDir, Array3<u8>, Array1<u8>) {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let model = digits().join("digits_cnn.keras");
+    megasim(here, &format!("convert {} --data {} --out net", model.display(), digits().display())).success();
+    let (x, y) = some_digits();
+    fs::create_dir(here.join("still")).unwrap();
+    fs::create_dir(here.join("moving")).unwrap();
+    write_npz(&here.join("still/test.npz"), &x, &y);
+    (directory, x, y)
+}
+
+fn figures(path: &Path) -> Value {
+    let mut figures: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    figures["seconds"].take();
+    figures
+}
+
+/// Input spikes a sample, as the table has them.
+fn input_spikes(assert: &assert_cmd::assert::Assert) -> u64 {
+    let text = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    let row = text.lines().find(|line| line.starts_with("│ event ")).unwrap_or_else(|| panic!("{assert}"));
+    row.split('┆').nth(4).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_picture_that_does_not_move_is_a_still_one() {
+    let (directory, x, y) = start();
+    let here = directory.path();
+    let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.view(), x.view()]).unwrap();
+    write_npz(&here.join("moving/test.npz"), &moving, &y);
+    // Delta code tells what changes: here, only the first frame. Each has 30 ms, more than its spikes need.
+    let code = "--encode delta:step=0.05 --duration 90";
+    megasim(here, &format!("classify net --data still {code} --json still.json")).success();
+    megasim(here, &format!("classify net --data moving --frames {code} --json moving.json")).success();
+    assert_eq!(figures(&here.join("still.json")), figures(&here.join("moving.json")));
+}
+
+#[test]
+fn frames_share_the_presentation() {
+    let (directory, x, y) = start();
+    let here = directory.path();
+    // Nothing but a blank frame in the first half.
+    let blank = Array3::zeros(x.raw_dim());
+    let moving: Array4<u8> = stack(Axis(1), &[blank.view(), x.view()]).unwrap();
+    write_npz(&here.join("moving/test.npz"), &moving, &y);
+    let still = input_spikes(&megasim(here, "classify net --data still --duration 50"));
+    let moving = input_spikes(&megasim(here, "classify net --data moving --frames --duration 100 --report page.html"));
+    assert!(still > 0);
+    assert_eq!(still, moving);
+    assert!(here.join("page.html").exists());
+}
+
+#[test]
+fn what_is_no_sequence_is_refused() {
+    let (directory, x, y) = start();
+    let here = directory.path();
+    megasim(here, "classify net --data still --frames").code(1).stderr(contains("frame by frame"));
+    let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.view()]).unwrap();
+    write_npz(&here.join("moving/test.npz"), &moving, &y);
+    megasim(here, "classify net --data moving").code(1).stderr(contains("expected samples of shape (1, 8, 8)"));
+    megasim(here, "classify net --data moving --frames --encode current").code(1).stderr(contains("currents"));
+    write_npz(&here.join("moving/test.npz"), &Array1::<u8>::zeros(3), &Array1::<u8>::zeros(3));
+    megasim(here, "classify net --data moving --frames").code(1).stderr(contains("(sample, frame, ...)"));
+}

@@ -1,0 +1,17 @@
+//! The command line, end to end.
+
+#[path = "../common/arrays.rs"]
+mod arrays;
+
+mod compare;
+mod encode;
+mod frames;
+mod inspect;
+mod latency;
+mod main_job;
+mod netfile;
+mod outputs;
+mod report;
+mod single_spike;
+mod sweep;
+mod toolbox;

@@ -1,0 +1,9 @@
+//! Conversion: netfiles, spike rates against activations, stages, exports, recordings of other simulators.
+
+mod compare;
+mod digits;
+mod export_nir;
+mod netfiles;
+mod presets;
+mod rates;
+mod stages;

@@ -1,0 +1,12 @@
+//! Both modes of the engine: golden files, a plain reference implementation, limits, custom codes and neurons.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod custom_codes;
+mod custom_neurons;
+mod encode_statistics;
+mod golden;
+mod limits;
+mod reference;
+mod tie_order;

@@ -1,0 +1,12 @@
+//! Model importers: recorded outputs of the frameworks, refusals, damaged files.
+
+#[path = "../common/arrays.rs"]
+mod arrays;
+
+mod damage;
+mod eval;
+mod keras_custom;
+mod keras_refusals;
+mod models;
+mod refusals;
+mod zoo;
