@@ -5,9 +5,10 @@ mod page;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::numbers::positive;
+use super::paths::Paths;
 use super::presentation::Presentation;
 use super::recordings::RecordingArguments;
-use super::results::Results;
+use super::results::{Results, of_page};
 use super::subject::{Subject, Trial};
 use super::{features, print, progress};
 use clap::{Args, ValueEnum};
@@ -69,6 +70,12 @@ pub struct DecisionArguments {
     top_k: Option<NonZeroU32>,
 }
 
+/// The names of the read-out that has a number of spikes.
+const NEEDS_K: [(&str, &str); 2] = [("readout", "k_spikes"), ("readout", "time_to_k_spikes")];
+
+/// What a read-out by the first to have k spikes says without k.
+const NO_K: &str = "--readout k_spikes: expected --k K, the number of spikes that decide, found none";
+
 /// How a class is decided, and when a run stops.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadOutArguments {
@@ -77,7 +84,7 @@ pub struct ReadOutArguments {
     #[arg(long, value_enum)]
     readout: Option<ReadOutArgument>,
     /// Spikes that decide, with --readout k_spikes
-    #[arg(long, value_name = "K", required_if_eq("readout", "k_spikes"))]
+    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
     k: Option<NonZeroU32>,
     /// Stop as soon as the first class leads the second by so much: spikes with spike_count, thresholds with membrane_potential
     #[arg(long, value_name = "MARGIN", value_parser = positive)]
@@ -91,7 +98,7 @@ pub struct SpikeReadOut {
     #[arg(long, value_enum, default_value_t)]
     readout: ReadOutArgument,
     /// Spikes that decide, with --readout k_spikes
-    #[arg(long, value_name = "K", required_if_eq("readout", "k_spikes"))]
+    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
     k: Option<NonZeroU32>,
 }
 
@@ -107,8 +114,9 @@ impl SpikeReadOut {
             ),
             (ReadOutArgument::KSpikes, Some(k)) => Ok(ReadOut::KSpikes(k)),
             (_, Some(_)) => miette::bail!("--k goes with --readout k_spikes"),
+            (ReadOutArgument::KSpikes, None) => miette::bail!(NO_K),
             (ReadOutArgument::FirstSpike, None) => Ok(ReadOut::FirstSpike),
-            _ => Ok(ReadOut::default()),
+            (ReadOutArgument::SpikeCount, None) => Ok(ReadOut::default()),
         }
     }
 }
@@ -193,7 +201,6 @@ impl ReadOutArguments {
     /// # Errors
     /// Where spikes are asked of an output that has none.
     pub fn rule(&self, form: OutputForm, threshold: i32) -> Result<ReadOut> {
-        let k = self.k.unwrap_or(NonZeroU32::MIN);
         Ok(match self.readout(form)? {
             ReadOutArgument::SpikeCount => {
                 // The next whole number of spikes.
@@ -201,7 +208,10 @@ impl ReadOutArguments {
                 ReadOut::SpikeCount { margin: margin.and_then(NonZeroU32::new) }
             }
             ReadOutArgument::FirstSpike => ReadOut::FirstSpike,
-            ReadOutArgument::KSpikes => ReadOut::KSpikes(k),
+            ReadOutArgument::KSpikes => match self.k {
+                Some(k) => ReadOut::KSpikes(k),
+                None => miette::bail!(NO_K),
+            },
             ReadOutArgument::MembranePotential => {
                 let margin = self.confidence.map(|margin| ((margin * f64::from(threshold)) as i64).max(1));
                 ReadOut::MembranePotential { margin }
@@ -277,16 +287,18 @@ pub struct Figures {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
+    let paths = Paths::default().files(&results.json).pages(&arguments.report);
+    paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     arguments.decision.read_out.check()?;
     if let Some(path) = &arguments.report {
-        Page::check(path, results.replace()).map_err(report)?;
+        Page::check(path, results.overwrite()).map_err(report)?;
     }
     if features::is_model(netdir) {
         if arguments.report.is_some() {
             miette::bail!("--report: expected netfiles; 'megasim features --report' draws models of 'megasim train'");
         }
         let (skip, samples) = (presentation.skip, presentation.samples);
-        let (json, replace) = (results.json.as_deref(), results.replace());
+        let (json, replace) = (results.json.as_deref(), results.overwrite());
         return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
     }
     let settings = Settings {
@@ -333,7 +345,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(path) = &arguments.report {
         let page = pool.install(|| page::page(arguments, &ready, &settings, &figures, history.as_ref()))?;
-        page.write(path, results.replace()).map_err(report)?;
+        page.write(path, results.overwrite()).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
     parameters["mode"] = json!(arguments.mode.to_possible_value().map(|value| value.get_name().to_string()));
@@ -343,7 +355,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["k"] = json!(decision.read_out.k);
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
-    results.write(&figures.json(), &inputs, Some(presentation.seed), parameters)
+    results.write(&figures.json(), &of_page(&arguments.report), &inputs, Some(presentation.seed), parameters)
 }
 
 /// Runs test samples through a converted network.

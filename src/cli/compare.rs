@@ -5,8 +5,9 @@ mod tables;
 use super::classify::SpikeReadOut;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
+use super::paths::Paths;
 use super::presentation::Presentation;
-use super::results::Results;
+use super::results::{Results, of_page};
 use super::subject::{self, Converted, Given, Schematic, Subject, read_network};
 use super::{interrupt, print, progress};
 use clap::Args;
@@ -192,8 +193,11 @@ impl Opened {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
+    let Given { subject, data, labels } = &arguments.given;
+    let read = [subject].into_iter().chain(&arguments.against).chain(labels).chain(&arguments.history.history);
+    Paths::default().files(&results.json).pages(&arguments.report).inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
-        Page::check(path, results.replace()).map_err(report)?;
+        Page::check(path, results.overwrite()).map_err(report)?;
     }
     let opened = Opened::open(arguments)?;
     interrupt::watch();
@@ -201,7 +205,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let answer = pool.install(|| compare(arguments, &opened))?;
     print(&answer.text);
     if let (Some(path), Some(page)) = (&arguments.report, &answer.page) {
-        page.write(path, results.replace()).map_err(report)?;
+        page.write(path, results.overwrite()).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
     let mut inputs = opened.inputs.clone();
@@ -209,11 +213,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
     parameters["readout"] = json!(arguments.spikes.to_string());
-    parameters["dt"] = json!(arguments.dt.0);
+    parameters["dt"] = json!(arguments.against.is_none().then_some(&arguments.dt.0));
     parameters["tie_order"] = json!(arguments.tie_order);
     parameters["warm_up"] = json!(arguments.warm_up);
     parameters["causes"] = json!(arguments.causes);
-    results.write(&answer.json, &inputs, Some(presentation.seed), parameters)
+    results.write(&answer.json, &of_page(&arguments.report), &inputs, Some(presentation.seed), parameters)
 }
 
 /// What came out, in words and for programs.

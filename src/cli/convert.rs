@@ -7,6 +7,7 @@ mod stages;
 
 use super::diagnostic::{self, report};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
+use super::paths::Paths;
 use super::run::Setting;
 use super::subject::{largest, warn_of_largest, warn_of_values};
 use super::{features, print, progress, provenance};
@@ -15,6 +16,7 @@ use comfy_table::{CellAlignment, Table, presets};
 pub use intermediate::Intermediates;
 use intermediate::Set;
 use megasim::ann::import;
+use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
 use megasim::convert::export;
 use megasim::convert::manifest::{Accuracy, Manifest};
@@ -30,7 +32,6 @@ use megasim::convert::{
 use megasim::dataset::{Dataset, Format, NORMALIZATION_SAMPLES};
 use megasim::equations::Decay;
 use megasim::network::Reset;
-use megasim::whole::{self, NewDirectory, Replace};
 use miette::Result;
 use ndarray::s;
 use serde_json::json;
@@ -234,7 +235,9 @@ fn exported(text: &str) -> Result<PathBuf, String> {
 /// Converts, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if features::is_model(&arguments.model) {
-        let replace = Replace::when(arguments.force);
+        let replace = Overwrite::from_flag(arguments.force);
+        let (out, model, data) = ([&arguments.out], [&arguments.model], [&arguments.data]);
+        Paths::default().directories(out).inputs(model).data(data).check()?;
         return features::convert(
             &arguments.model,
             &arguments.data,
@@ -264,13 +267,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.softmax_clock.is_some() && arguments.output != OutputArgument::Softmax {
         miette::bail!("--softmax-clock goes with --output softmax");
     }
-    let replace = Replace::when(arguments.force);
+    let replace = Overwrite::from_flag(arguments.force);
+    let files = arguments.save_scales.iter().chain(&arguments.export);
+    let read = [&arguments.model].into_iter().chain(&arguments.architecture).chain(&arguments.scales);
+    let read = read.chain(&arguments.settings).chain(&arguments.neuron);
+    let paths = Paths::default().directories([&arguments.out]).files(files).inputs(read).data([&arguments.data]);
+    arguments.intermediates.add_to(paths).check()?;
     if let Some(path) = &arguments.save_scales {
-        whole::check_file(path, replace).map_err(report)?;
+        atomic_write::check_file(path, replace).map_err(report)?;
     }
     arguments.intermediates.check(replace)?;
     if let Some(path) = &arguments.export {
-        whole::check_file(path, replace).map_err(report)?;
+        atomic_write::check_file(path, replace).map_err(report)?;
     }
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
@@ -323,7 +331,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Done { manifest, stages, scales } = convert_to(&job)?;
     if let Some(path) = &arguments.save_scales {
         let text = scales.to_json();
-        whole::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
+        atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
     }
     let (out, data) = (arguments.out.display(), arguments.data.display());
     print(&format!(
@@ -353,7 +361,7 @@ pub struct Job<'j> {
     /// A file for another simulator.
     pub export: Option<&'j Path>,
     /// Whether an earlier result may go.
-    pub replace: Replace,
+    pub replace: Overwrite,
 }
 
 /// What came of it.
@@ -370,7 +378,7 @@ pub struct Done {
 /// Converts a model into a new netfile directory.
 pub fn convert_to(job: &Job) -> Result<Done> {
     let Job { source, options, intermediates, replace, .. } = *job;
-    NewDirectory::check(job.out, job.replace).map_err(report)?;
+    AtomicDir::check(job.out, job.replace).map_err(report)?;
     let dataset = Dataset::open(job.data).map_err(report)?;
     let format = Format { shape: source.input_shape(), classes: source.classes() };
     let from_data = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
@@ -415,7 +423,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     // Before anything is written, so that what cannot be exported leaves nothing behind.
     let exported = job.export.map(|path| exported_as(path, &converted.normalized, job)).transpose()?;
     // Only now, so that a conversion that is interrupted leaves nothing behind.
-    let directory = NewDirectory::create(job.out, job.replace).map_err(report)?;
+    let directory = AtomicDir::create(job.out, job.replace).map_err(report)?;
     converted.save(directory.path(), &manifest, &source.source, &example).map_err(|error| match &error {
         convert::save::Error::Netfile(error) => diagnostic::netfile(error),
         _ => report(error),
@@ -433,7 +441,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
     if let (Some(path), Some(bytes)) = (job.export, exported) {
-        whole::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)?;
+        atomic_write::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)?;
     }
     Ok(Done { manifest, stages: stages.table(), scales })
 }

@@ -5,9 +5,9 @@ use super::convert::{Intermediates, Job, convert_to};
 use super::diagnostic::report;
 use super::{print, provenance};
 use megasim::ann::import;
+use megasim::atomic_write::{self, Overwrite};
 use megasim::convert::Options;
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular};
-use megasim::whole::{self, Replace};
 use miette::{Result, bail};
 use serde_json::json;
 use std::fs;
@@ -49,7 +49,7 @@ pub fn run() -> Result<()> {
         neurons: &[],
         intermediates,
         export: None,
-        replace: Replace::Yes,
+        replace: Overwrite::Allow,
     })?;
     let settings = Settings {
         event: true,
@@ -65,7 +65,7 @@ pub fn run() -> Result<()> {
     let figures = classify(&netfiles, directory, &settings)?;
     let results = directory.join("results.json");
     let text = format!("{:#}\n", figures.json());
-    whole::write_file(&results, Replace::Yes, |file| file.write_all(text.as_bytes())).map_err(report)?;
+    atomic_write::write_file(&results, Overwrite::Allow, |file| file.write_all(text.as_bytes())).map_err(report)?;
     let (train, test) = (directory.join(FILES[1].0), directory.join(FILES[2].0));
     let parameters = json!({
         "duration": DURATION,
@@ -74,7 +74,7 @@ pub fn run() -> Result<()> {
         "ticks_per_ms": DEFAULT_TICKS_PER_MS,
         "dt": 1,
     });
-    provenance::write_beside(&results, &[&model, &train, &test], None, parameters).map_err(report)?;
+    provenance::write_beside(&[&results], &[&model, &train, &test], None, parameters).map_err(report)?;
 
     // As it was started, so that the lines below can be copied.
     let program = std::env::args().next().unwrap_or_else(|| "megasim".into());
@@ -118,7 +118,7 @@ fn unpack(directory: &Path) -> Result<()> {
             Ok(found) if found == content => continue,
             Ok(_) => bail!("{}: expected the demo's own file, found another; move it away", path.display()),
             Err(_) => {
-                whole::write_file(&path, Replace::No, |file| file.write_all(content)).map_err(report)?;
+                atomic_write::write_file(&path, Overwrite::Refuse, |file| file.write_all(content)).map_err(report)?;
             }
         }
     }

@@ -2,18 +2,19 @@
 
 use super::diagnostic::{self, report};
 use super::numbers::{count, positive};
+use super::paths::Paths;
 use super::presentation::code_help;
 use super::recordings::RecordingArguments;
 use super::subject::Subject;
 use super::{print, provenance};
 use clap::Args;
+use megasim::atomic_write::{self, Overwrite};
 use megasim::dataset::recording::Recording;
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Encoder, Layout};
 use megasim::netfile;
 use megasim::network::{NetworkBuilder, Stimulus, StimulusEvent, Tick};
-use megasim::whole::{self, Replace};
 use miette::Result;
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -84,6 +85,11 @@ struct Samples {
 
 /// Encodes and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    let outputs = Paths::default().files([&arguments.out]);
+    match arguments.data.is_file() {
+        true => outputs.inputs([&arguments.data]).check()?,
+        false => outputs.inputs(&arguments.netdir).data([&arguments.data]).check()?,
+    }
     if arguments.data.is_file() {
         return run_recording(arguments);
     }
@@ -132,25 +138,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Refuses, before the work, results that would replace others.
 fn free(arguments: &Arguments, maps: usize) -> Result<()> {
-    let replace = Replace::when(arguments.force);
-    paths(&arguments.out, maps).iter().try_for_each(|path| whole::check_file(path, replace)).map_err(report)
+    let replace = Overwrite::from_flag(arguments.force);
+    paths(&arguments.out, maps).iter().try_for_each(|path| atomic_write::check_file(path, replace)).map_err(report)
 }
 
 /// Writes a file a map, the record beside them, and says what they hold.
 fn write(arguments: &Arguments, stimuli: &[Stimulus], inputs: &[PathBuf], parameters: Value, what: &str) -> Result<()> {
     free(arguments, stimuli.len())?;
-    let replace = Replace::when(arguments.force);
+    let replace = Overwrite::from_flag(arguments.force);
     let paths = paths(&arguments.out, stimuli.len());
     for (path, stimulus) in paths.iter().zip(stimuli) {
-        whole::write_file(path, replace, |file| netfile::write_stimulus(stimulus, file)).map_err(report)?;
+        atomic_write::write_file(path, replace, |file| netfile::write_stimulus(stimulus, file)).map_err(report)?;
     }
-    let directory = whole::parent(&paths[0]);
-    let names: Vec<String> =
-        paths.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect();
-    let results: Vec<&str> = names.iter().map(String::as_str).collect();
+    let results: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    let run = provenance::Run { results: &results, inputs: &inputs, seed: Some(arguments.seed), parameters };
-    provenance::write(directory, &run).map_err(report)?;
+    provenance::write_beside(&results, &inputs, Some(arguments.seed), parameters).map_err(report)?;
     let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     print(&format!("{}: {what}\n", paths.join(", ")));
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::diagnostic::report;
 use super::numbers::count;
+use super::paths::Paths;
 use super::results::Results;
 use super::tables::{boxed, percent};
 use super::{features, print};
@@ -46,6 +47,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let results = &arguments.results;
     results.check()?;
+    let read = [&arguments.model].into_iter().chain(&arguments.architecture);
+    Paths::default().files(&results.json).inputs(read).data([&arguments.data]).check()?;
     if features::is_model(&arguments.model) {
         if arguments.top_k.is_some() || arguments.per_class {
             miette::bail!(
@@ -53,7 +56,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
             );
         }
         let Arguments { model, data, samples, .. } = arguments;
-        let (json, replace) = (results.json.as_deref(), results.replace());
+        let (json, replace) = (results.json.as_deref(), results.overwrite());
         return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
     }
     let network = Analog::read(&arguments.model, arguments.architecture.as_deref())?;
@@ -86,7 +89,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let mut inputs = vec![arguments.model.clone()];
     inputs.extend(network.companions);
     inputs.extend(data.test_files());
-    results.write(&figures, &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
+    results.write(&figures, &[], &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
     print(&format!("{table}\n"));
     if arguments.per_class {
         print(&format!("{}\n", per_class(&score)));

@@ -2,12 +2,15 @@
 
 use super::diagnostic::report;
 use super::numbers::count;
+use super::paths::Paths;
 use super::presentation::Threads;
+use super::results::of_page;
 use super::stimuli::stimuli;
 use super::{print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
+use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::stage::is_stage;
 use megasim::dataset::{ANY_CLASSES, Dataset, Format, Samples};
 use megasim::learning::{
@@ -18,7 +21,6 @@ use megasim::netfile::{self, FileNames};
 use megasim::network::Tick;
 use megasim::report::Page;
 use megasim::report::learning::{self, Exhibit, Learned, LearnedLayer};
-use megasim::whole::{self, NewDirectory, Replace};
 use megasim::with_spiking_network;
 use miette::{Result, miette};
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
@@ -106,13 +108,16 @@ pub fn read(path: &Path) -> Result<Model> {
 
 /// Takes and writes them.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let replace = Replace::when(arguments.force);
+    let replace = Overwrite::from_flag(arguments.force);
     for path in [Some(&arguments.out), arguments.picture.as_ref()].into_iter().flatten() {
-        whole::check_file(path, replace).map_err(report)?;
+        atomic_write::check_file(path, replace).map_err(report)?;
     }
     if let Some(path) = &arguments.report {
         Page::check(path, replace).map_err(report)?;
     }
+    let files = [&arguments.out].into_iter().chain(&arguments.picture);
+    let paths = Paths::default().files(files).pages(&arguments.report).inputs([&arguments.model]);
+    paths.data([&arguments.data]).check()?;
     let model = read(&arguments.model)?;
     let description = model.network.description();
     let data = Dataset::open(&arguments.data).map_err(report)?;
@@ -130,7 +135,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             archive(network, &stimuli, arguments.what).map(|bytes| (bytes, page))
         })
     })?;
-    whole::write_file(&arguments.out, replace, |file| file.write_all(&bytes)).map_err(report)?;
+    atomic_write::write_file(&arguments.out, replace, |file| file.write_all(&bytes)).map_err(report)?;
     if let (Some(path), Some(page)) = (&arguments.report, page) {
         page.write(path, replace).map_err(report)?;
     }
@@ -138,7 +143,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let stimuli = with_spiking_network!(&model.network, network => network.preferred_stimuli(network.len() - 1))
             .map_err(report)?;
         let svg = maps_as_svg(stimuli.maps.view());
-        whole::write_file(path, replace, |file| file.write_all(svg.as_bytes())).map_err(report)?;
+        atomic_write::write_file(path, replace, |file| file.write_all(svg.as_bytes())).map_err(report)?;
     }
     print(&format!(
         "{} samples, {} neurons each: {}\n",
@@ -155,7 +160,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "set": format!("{:?}", arguments.set).to_lowercase(),
         "what": format!("{:?}", arguments.what).to_lowercase(),
     });
-    provenance::write_beside(&arguments.out, &inputs, None, parameters).map_err(report)
+    let mut results = vec![arguments.out.clone()];
+    results.extend(arguments.picture.clone());
+    results.extend(of_page(&arguments.report));
+    let results: Vec<&Path> = results.iter().map(PathBuf::as_path).collect();
+    provenance::write_beside(&results, &inputs, None, parameters).map_err(report)
 }
 
 /// Samples whose winners a page names.
@@ -242,12 +251,12 @@ fn is_list(path: &Path) -> bool {
 const TICKS_PER_BIN: Tick = 1000;
 
 /// Writes a model as netfiles, with the first test samples as their stimuli, resets between, and their classes as `labels.npy`.
-pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: Replace) -> Result<()> {
+pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: Overwrite) -> Result<()> {
     let stored = read(model)?;
     let description = stored.network.description();
     let dataset = Dataset::open(data).map_err(report)?;
     let samples = dataset.test(&format(description), 0, Some(samples)).map_err(report)?;
-    let directory = NewDirectory::create(out, replace).map_err(report)?;
+    let directory = AtomicDir::create(out, replace).map_err(report)?;
     let (netlist, waves) = with_spiking_network!(&stored.network, network => {
         let netlist = to_netlist(network).map_err(|error| miette!("{}: {error}", model.display()))?;
         let stimuli = stimuli(network.encoder(), description, &samples, 0, None)?;
@@ -259,7 +268,7 @@ pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: R
     netfile::write(directory.path(), &netlist, &stimuli, &files).map_err(report)?;
     let labels: Array1<i64> = samples.y.iter().map(|&class| class as i64).collect();
     let path = directory.path().join("labels.npy");
-    whole::write_file(&path, Replace::No, |file| labels.write_npy(file).map_err(std::io::Error::other))
+    atomic_write::write_file(&path, Overwrite::Refuse, |file| labels.write_npy(file).map_err(std::io::Error::other))
         .map_err(report)?;
     let mut inputs = vec![model.to_path_buf()];
     inputs.extend(dataset.test_files());
@@ -292,7 +301,7 @@ pub struct Question<'a> {
     /// File for the figures.
     pub json: Option<&'a Path>,
     /// Whether it may be replaced.
-    pub replace: Replace,
+    pub replace: Overwrite,
 }
 
 /// Classifies test samples by a single-spike model's own read-out; prints and writes the accuracy.
@@ -319,12 +328,12 @@ pub fn evaluate(question: &Question) -> Result<()> {
     print(&format!("{table}\n"));
     if let Some(path) = question.json {
         let result = json!({ "samples": total, "accuracy": accuracy, "silent": silent });
-        whole::write_file(path, question.replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
+        atomic_write::write_file(path, question.replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
         let mut inputs = vec![question.model.to_path_buf()];
         inputs.extend(data.test_files());
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
         let parameters = json!({ "samples": total, "skip": skip });
-        provenance::write_beside(path, &inputs, None, parameters).map_err(report)?;
+        provenance::write_beside(&[path], &inputs, None, parameters).map_err(report)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ pub struct HistoryArguments {
     /// How the network was trained, for the page: History.history of Keras as JSON, or the .csv of its CSVLogger; where it is not given, history.json or
     /// history.csv beside the netfiles, if one is there
     #[arg(long, value_name = "FILE", requires = "report")]
-    history: Option<PathBuf>,
+    pub history: Option<PathBuf>,
 }
 
 impl HistoryArguments {

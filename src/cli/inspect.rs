@@ -1,6 +1,7 @@
 //! `megasim inspect`: the layers of a network, how they are connected, and how their neurons would fire.
 
 use super::diagnostic::report;
+use super::paths::Paths;
 use super::results::Results;
 use super::subject::Subject;
 use super::tables::{boxed, fixed, percent};
@@ -44,6 +45,8 @@ struct Layers {
 /// Inspects and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.results.check()?;
+    let read = [&arguments.target].into_iter().chain(&arguments.architecture);
+    Paths::default().files(&arguments.results.json).inputs(read).data(&arguments.data).check()?;
     let is_converted = arguments.target.join(manifest::FILE_NAME).is_file();
     let (model, manifest) = if is_converted {
         let subject = Subject::open(&arguments.target)?;
@@ -58,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             print(&format!("{}\ncannot be converted: {refused}\n", as_read(&model.graph)));
             return arguments.results.write(
                 &json!({ "refused": refused.to_string() }),
+                &[],
                 std::slice::from_ref(&arguments.target),
                 None,
                 json!({}),
@@ -73,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(data) = &arguments.data {
         inputs.extend(Dataset::open(data).map_err(report)?.normalization_files());
     }
-    arguments.results.write(&figures(&layers), &inputs, None, json!({ "data": arguments.data.is_some() }))
+    arguments.results.write(&figures(&layers), &[], &inputs, None, json!({ "data": arguments.data.is_some() }))
 }
 
 fn samples(data: &Path, model: &import::Model) -> Result<Pieces> {

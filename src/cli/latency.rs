@@ -6,16 +6,17 @@ mod page;
 mod tables;
 
 use super::diagnostic::{self, report};
+use super::paths::Paths;
 use super::presentation::Presentation;
-use super::results::Results;
+use super::results::{Results, of_page};
 use super::subject::Given;
 use super::{interrupt, print, progress};
 use clap::Args;
+use megasim::atomic_write;
 use megasim::engine::timed::Pace;
 use megasim::hardware::{self, Duration, Fit, Hardware, Resolved};
 use megasim::report::Page;
 use megasim::study::latency::{Answer, Bottleneck, Question, Relief};
-use megasim::whole;
 use miette::{Result, bail};
 use opened::{Opened, Staged};
 use serde_json::json;
@@ -87,11 +88,15 @@ struct Outcome<'a> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
+    let Given { subject, data, labels } = &arguments.given;
+    let read = [subject, &arguments.hardware].into_iter().chain(&arguments.calibrate).chain(labels);
+    let paths = Paths::default().files(results.json.iter().chain(&arguments.trace)).pages(&arguments.report);
+    paths.inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
-        Page::check(path, results.replace()).map_err(report)?;
+        Page::check(path, results.overwrite()).map_err(report)?;
     }
     for path in &arguments.trace {
-        whole::check_file(path, results.replace()).map_err(report)?;
+        atomic_write::check_file(path, results.overwrite()).map_err(report)?;
     }
     let hardware = Hardware::open(&arguments.hardware).map_err(|error| diagnostic::hardware(&error))?;
     let (opened, mut inputs) = Opened::open(&arguments.given, presentation, arguments.tick)?;
@@ -143,7 +148,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     print(&tables::text(&outcome));
     if let Some(path) = &arguments.report {
-        page::page(&outcome).and_then(|page| page.write(path, results.replace())).map_err(report)?;
+        page::page(&outcome).and_then(|page| page.write(path, results.overwrite())).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
 
@@ -158,7 +163,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["tick"] = json!(tick.map(|tick| tick.to_string()));
     parameters["warm_up"] = json!(arguments.warm_up.map(|time| time.to_string()));
     parameters["relief"] = json!(arguments.relief);
-    results.write(&figures::json(&outcome), &inputs, Some(presentation.seed), parameters)
+    let mut others = of_page(&arguments.report);
+    others.extend(arguments.trace.iter().cloned());
+    results.write(&figures::json(&outcome), &others, &inputs, Some(presentation.seed), parameters)
 }
 
 /// Fits what a log says and puts it into the machine.
@@ -199,7 +206,7 @@ fn write_traces(arguments: &Arguments, question: &Question<'_>) -> Result<()> {
                 Ok(())
             }
         };
-        whole::write_file(path, arguments.results.replace(), write).map_err(report)?;
+        atomic_write::write_file(path, arguments.results.overwrite(), write).map_err(report)?;
         if let Some(end) = end {
             eprintln!(
                 "warning: {}: holds the first {} of {} events, up to tick {end}, which is what viewers open; --trace FILE.csv holds all",

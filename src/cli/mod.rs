@@ -1,5 +1,10 @@
 //! One file per subcommand: arguments in, library calls, tables and files out.
 
+/// As the standard macro, which panics where standard error cannot be written.
+macro_rules! eprintln {
+    ($($arguments:tt)*) => { $crate::cli::output::message(format_args!($($arguments)*)) };
+}
+
 mod progress;
 mod provenance;
 
@@ -18,9 +23,12 @@ mod inspect;
 mod interrupt;
 mod latency;
 mod numbers;
+mod output;
+mod paths;
 mod presentation;
 mod recordings;
 mod report;
+mod rerun;
 mod results;
 mod run;
 mod stimuli;
@@ -32,6 +40,7 @@ mod train;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use output::print;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +68,7 @@ enum Command {
     Features(features::Arguments),
     Inspect(inspect::Arguments),
     Report(report::Arguments),
+    Rerun(rerun::Arguments),
     Latency(latency::Arguments),
     Run(run::Arguments),
     Sweep(sweep::Arguments),
@@ -72,7 +82,11 @@ pub fn main() -> ExitCode {
         // Other programs read it: a message stays on its line. Only the first hook counts, and this is the first.
         let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));
     }
-    let line = CommandLine::try_parse().unwrap_or_else(|error| misspelt(error).exit());
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return output::of_clap(&misspelt(error)),
+    };
+    interrupt::install();
     let result: miette::Result<()> = match line.command {
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Classify(arguments)) => classify::run(&arguments),
@@ -90,6 +104,7 @@ pub fn main() -> ExitCode {
             Err(report) => Err(report),
         },
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Rerun(arguments)) => rerun::run(&arguments),
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Sweep(arguments)) => sweep::run(&arguments),
         None => match line.schematic {
@@ -98,10 +113,10 @@ pub fn main() -> ExitCode {
         },
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => output::finish(0),
         Err(report) => {
             eprintln!("{report:?}");
-            ExitCode::FAILURE
+            output::finish(1)
         }
     }
 }
@@ -121,11 +136,5 @@ fn misspelt(error: clap::Error) -> clap::Error {
 }
 
 fn exit_code(good: bool) -> ExitCode {
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Puts text on standard output; that nobody reads it to the end is no fault.
-fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::finish(u8::from(!good))
 }

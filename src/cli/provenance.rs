@@ -2,18 +2,20 @@
 //!
 //! It holds the command line, the version, the seed, a hash of each input and every effective parameter, and no date: the same
 //! run writes the same bytes. Where results of several runs share a directory, the records of runs for other results are kept
-//! under `earlier`. A `run.json` that is not ours is not touched.
+//! under `earlier`, and one list of `files` holds the results of all. A `run.json` of another program is not touched.
 
-use megasim::whole::{self, Replace};
+use super::interrupt;
+use megasim::atomic_write::{self, Overwrite, OwnFile, RECORD, Short, files_below, is_stream, of_record, seal};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
 /// The name of the record in its directory.
-pub const FILE_NAME: &str = "run.json";
+pub const FILE_NAME: &str = RECORD;
 
 /// Why a record could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +33,13 @@ pub enum Error {
     Foreign(PathBuf),
     /// The record cannot be written.
     #[error(transparent)]
-    Write(#[from] whole::Error),
+    Write(#[from] atomic_write::Error),
 }
 
 /// What a record says beside the command line and the version.
 #[derive(Debug)]
 pub struct Run<'a, P: Serialize> {
-    /// Names of the results, relative to the record.
+    /// Names of the results, relative to the record; `*` is any text. A directory is a result with all files in it.
     pub results: &'a [&'a str],
     /// Files, or directories of which each file counts, that decided the results.
     pub inputs: &'a [&'a Path],
@@ -53,27 +55,121 @@ pub struct Run<'a, P: Serialize> {
 /// If an input cannot be read, if a foreign `run.json` is in the way, or if it cannot be written.
 pub fn write(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
     let path = directory.join(FILE_NAME);
-    let earlier = earlier(&path, run.results)?;
     let mut record = json!({
         "megasim": env!("CARGO_PKG_VERSION"),
         "command": std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "working_directory": working_directory(directory),
         "results": run.results,
         "seed": run.seed,
         "inputs": run.inputs.iter().map(|path| describe(path)).collect::<Result<Vec<_>, _>>()?,
         "parameters": run.parameters,
     });
+    if interrupt::asked() {
+        record["interrupted"] = true.into();
+    }
+    // Other runs may write their results into the same directory.
+    let _lock = Short::lock(directory)?;
+    let (earlier, mut files) = earlier(&path, run.results)?;
     if !earlier.is_empty() {
         record["earlier"] = earlier.into();
     }
-    let text = format!("{record:#}\n");
-    Ok(whole::write_file(&path, Replace::Yes, |file| file.write_all(text.as_bytes()))?)
+    for file in own_files(directory, run.results).map_err(|source| Error::Input { path: directory.into(), source })? {
+        files.insert(file.path.clone(), file);
+    }
+    let text = seal(record, files.into_values().collect());
+    Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
 }
 
-/// Writes `run.json` beside one result file.
-pub fn write_beside(file: &Path, inputs: &[&Path], seed: Option<u64>, parameters: impl Serialize) -> Result<(), Error> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    write(directory, &Run { results: &[&name], inputs, seed, parameters })
+/// Writes `run.json` beside each of the result files, and directories of results; devices have none.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_beside(
+    results: &[&Path],
+    inputs: &[&Path],
+    seed: Option<u64>,
+    parameters: impl Serialize,
+) -> Result<(), Error> {
+    let mut directories: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for result in results.iter().filter(|result| !is_stream(result)) {
+        let name = result.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        directories.entry(atomic_write::parent(result)).or_default().push(name);
+    }
+    for (directory, names) in directories {
+        let results: Vec<&str> = names.iter().map(String::as_str).collect();
+        write(directory, &Run { results: &results, inputs, seed, parameters: &parameters })?;
+    }
+    Ok(())
+}
+
+/// Adds files to the list of a record, where there is one of this program.
+///
+/// # Errors
+/// If the record cannot be written.
+pub fn add(directory: &Path, added: impl IntoIterator<Item = OwnFile>) -> Result<(), Error> {
+    let path = directory.join(FILE_NAME);
+    let _lock = Short::lock(directory)?;
+    let record: Option<Value> = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let Some((record, files)) = record.and_then(|record| of_record(&record).map(|files| (record, files))) else {
+        return Ok(());
+    };
+    let mut files: BTreeMap<_, _> = files.into_iter().map(|file| (file.path.clone(), file)).collect();
+    files.extend(added.into_iter().map(|file| (file.path.clone(), file)));
+    let text = seal(record, files.into_values().collect());
+    Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
+}
+
+/// Adds result files and directories to the list of the record beside them.
+///
+/// # Errors
+/// As [`add`].
+pub fn add_beside(results: &[PathBuf]) -> Result<(), Error> {
+    for result in results {
+        let directory = atomic_write::parent(result);
+        let name = result.file_name().unwrap_or_default().to_string_lossy();
+        let files = own_files(directory, &[&name]);
+        add(directory, files.map_err(|source| Error::Input { path: result.into(), source })?)?;
+    }
+    Ok(())
+}
+
+/// The current directory, relative to that of the record, so that both may move together.
+fn working_directory(directory: &Path) -> Option<String> {
+    let (from, to) = (fs::canonicalize(directory).ok()?, std::env::current_dir().ok()?.canonicalize().ok()?);
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    let path: PathBuf = up.chain(to.components().skip(shared)).collect();
+    Some(if path.as_os_str().is_empty() { ".".into() } else { path.to_string_lossy().into_owned() })
+}
+
+/// The files of results, as they are now.
+fn own_files(directory: &Path, results: &[&str]) -> io::Result<Vec<OwnFile>> {
+    let patterns: Vec<_> = results.iter().filter_map(|result| pattern(result)).collect();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !patterns.iter().any(|pattern| pattern.matches(&name)) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_file() {
+            files.push(OwnFile::read(directory, name)?);
+        } else if kind.is_dir() {
+            let below = files_below(&entry.path())?.into_iter();
+            files.extend(below.map(|file| OwnFile { path: format!("{name}/{}", file.path), ..file }));
+            if entry.path().join(FILE_NAME).is_file() {
+                files.push(OwnFile::read(directory, format!("{name}/{FILE_NAME}"))?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// A result's name with `*` for any text, and no other special letters.
+fn pattern(result: &str) -> Option<glob::Pattern> {
+    let parts: Vec<_> = result.split('*').map(glob::Pattern::escape).collect();
+    glob::Pattern::new(&parts.join("*")).ok()
 }
 
 /// Refuses, before any work is done, a place where a foreign `run.json` would be in the way.
@@ -81,16 +177,18 @@ pub fn check(directory: &Path) -> Result<(), Error> {
     earlier(&directory.join(FILE_NAME), &[]).map(drop)
 }
 
-/// The records in an existing `run.json` that are about other results, the latest first.
-fn earlier(path: &Path, results: &[&str]) -> Result<Vec<Value>, Error> {
+/// The records in an existing `run.json` that are about other results, the latest first, and its list of files.
+fn earlier(path: &Path, results: &[&str]) -> Result<(Vec<Value>, BTreeMap<String, OwnFile>), Error> {
     let foreign = || Error::Foreign(path.into());
     let text = match fs::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
         Err(_) => return Err(foreign()),
     };
     let mut latest: Value = serde_json::from_slice(&text).map_err(|_| foreign())?;
+    let files = of_record(&latest).unwrap_or_default();
     let fields = latest.as_object_mut().filter(|fields| fields.contains_key("megasim")).ok_or_else(foreign)?;
+    fields.remove("files");
     let before = fields.remove("earlier");
     let mut records = vec![latest];
     if let Some(Value::Array(before)) = before {
@@ -98,7 +196,7 @@ fn earlier(path: &Path, results: &[&str]) -> Result<Vec<Value>, Error> {
     }
     let replaced = json!(results);
     records.retain(|record| record["results"] != replaced);
-    Ok(records)
+    Ok((records, files.into_iter().map(|file| (file.path.clone(), file)).collect()))
 }
 
 /// What a record says of an input: its path, size and hash.
@@ -113,18 +211,7 @@ pub fn describe(path: &Path) -> Result<Value, Error> {
 
 /// SHA-256 of a file in hexadecimal, and its size.
 pub fn hash_file(path: &Path) -> io::Result<(String, u64)> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    let mut bytes = 0;
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok((hexadecimal(&hash.finalize()), bytes));
-        }
-        hash.update(&buffer[..n]);
-        bytes += n as u64;
-    }
+    OwnFile::read(path, String::new()).map(|file| (file.sha256, file.bytes))
 }
 
 /// SHA-256 of the lines `hash name` of the files in a directory, as `sha256sum * | sha256sum` prints it; without records and

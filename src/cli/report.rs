@@ -1,8 +1,11 @@
 //! `megasim report RUNDIR`: pictures of the results that lie in a directory.
 
 use super::diagnostic::{self, report};
+use super::paths::Paths;
+use super::results::of_page;
 use super::{print, provenance};
 use clap::Args;
+use megasim::atomic_write::Overwrite;
 use megasim::netfile;
 use megasim::network::Tick;
 use megasim::report::chart::{self, Axes};
@@ -10,7 +13,6 @@ use megasim::report::comparison::{self, Shown};
 use megasim::report::{Page, Section, Table, sweep};
 use megasim::study::compare::{Accuracy, Causes, Comparison};
 use megasim::study::sweep::{Figures, MachineFigures, Sweep};
-use megasim::whole::Replace;
 use miette::{Result, bail};
 use serde_json::Value;
 use std::fs;
@@ -45,7 +47,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { rundir, out, log_x, force } = arguments;
     let out = out.clone().unwrap_or_else(|| rundir.join("report.html"));
-    let replace = Replace::when(*force);
+    let replace = Overwrite::from_flag(*force);
     let mut names: Vec<PathBuf> = match fs::read_dir(rundir) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
         Err(error) => bail!("{}: cannot be read: {error}", rundir.display()),
@@ -78,8 +80,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(record) = names.iter().find(|path| path.ends_with(provenance::FILE_NAME)) {
         page.facts.extend(command(record));
     }
+    let figures: Vec<PathBuf> = results.iter().map(|(name, _)| rundir.join(format!("{name}.json"))).collect();
+    Paths::default().pages([&out]).inputs(&figures).check()?;
     Page::check(&out, replace).map_err(report)?;
     page.write(&out, replace).map_err(report)?;
+    provenance::add_beside(&of_page(&Some(out.clone()))).map_err(report)?;
     print(&format!("Pictures: {}\n", out.display()));
     Ok(())
 }

@@ -3,7 +3,8 @@
 use super::diagnostic::report;
 use super::provenance;
 use clap::Args;
-use megasim::whole::{self, Replace};
+use megasim::atomic_write::{self, Overwrite};
+use megasim::report::Page;
 use miette::Result;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -21,32 +22,45 @@ pub struct Results {
 
 impl Results {
     /// Whether an existing file may go.
-    pub fn replace(&self) -> Replace {
-        Replace::when(self.force)
+    pub fn overwrite(&self) -> Overwrite {
+        Overwrite::from_flag(self.force)
     }
 
     /// Refuses, before the work, a results file that cannot be written after it.
     ///
     /// # Errors
-    /// If something lies there already, or if there is no such directory.
+    /// If it exists already, or if there is no such directory.
     pub fn check(&self) -> Result<()> {
         let Some(path) = &self.json else { return Ok(()) };
-        whole::check_file(path, self.replace()).map_err(report)?;
-        let directory = whole::parent(path);
-        if !directory.is_dir() {
-            miette::bail!("{}: expected a directory to write results into, found none", directory.display());
+        atomic_write::check_file(path, self.overwrite()).map_err(report)?;
+        if atomic_write::is_stream(path) {
+            return Ok(());
         }
-        provenance::check(directory).map_err(report)
+        provenance::check(atomic_write::parent(path)).map_err(report)
     }
 
-    /// Writes the figures, where they are asked for, and beside them the record of the run.
+    /// Writes the figures, where they are asked for, and beside them and the other results the record of the run.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn write(&self, figures: &Value, inputs: &[PathBuf], seed: Option<u64>, parameters: Value) -> Result<()> {
-        let Some(path) = &self.json else { return Ok(()) };
-        whole::write_file(path, self.replace(), |file| writeln!(file, "{figures:#}")).map_err(report)?;
+    pub fn write(
+        &self,
+        figures: &Value,
+        others: &[PathBuf],
+        inputs: &[PathBuf],
+        seed: Option<u64>,
+        parameters: Value,
+    ) -> Result<()> {
+        if let Some(path) = &self.json {
+            atomic_write::write_file(path, self.overwrite(), |file| writeln!(file, "{figures:#}")).map_err(report)?;
+        }
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-        provenance::write_beside(path, &inputs, seed, parameters).map_err(report)
+        let results: Vec<&Path> = self.json.iter().chain(others).map(PathBuf::as_path).collect();
+        provenance::write_beside(&results, &inputs, seed, parameters).map_err(report)
     }
+}
+
+/// The files of a page: itself and the directory of its pictures.
+pub fn of_page(page: &Option<PathBuf>) -> Vec<PathBuf> {
+    page.iter().flat_map(|page| [page.clone(), Page::files(page)]).collect()
 }

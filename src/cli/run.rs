@@ -1,11 +1,12 @@
 //! `megasim run FILE.sch`, and the bare `megasim FILE.sch` that does as MegaSim did.
 
-use super::{diagnostic, provenance};
+use super::paths::Paths;
+use super::{diagnostic, print, provenance};
 use clap::Args;
+use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::engine::{Mode, Plan, Probes, Record, batch};
 use megasim::netfile::{self, Netfiles};
 use megasim::network::{Network, Tick};
-use megasim::whole::{self, NewDirectory, Replace};
 use miette::{Result, bail};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -93,15 +94,17 @@ pub fn read(schematic: &Path) -> Result<Netfiles> {
 /// Runs as the arguments say.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Netfiles { mut network, stimuli, files, .. } = read(&arguments.schematic)?;
+    let inputs = input_files(&arguments.schematic, &files);
+    Paths::default().directories([&arguments.out]).files(&arguments.summary).inputs(&inputs).check()?;
     arguments.set.iter().try_for_each(|setting| setting.apply(&mut network))?;
     if let Some(tmax) = arguments.tmax {
         network = network.with_t_max(tmax).map_err(diagnostic::report)?;
     }
     let mode = if arguments.clocked { Mode::Clocked { dt: arguments.dt } } else { Mode::Event };
-    let replace = Replace::when(arguments.force);
-    let out = NewDirectory::create(&arguments.out, replace).map_err(diagnostic::report)?;
+    let replace = Overwrite::from_flag(arguments.force);
+    let out = AtomicDir::create(&arguments.out, replace).map_err(diagnostic::report)?;
     if let Some(summary) = &arguments.summary {
-        whole::check_file(summary, replace).map_err(diagnostic::report)?;
+        atomic_write::check_file(summary, replace).map_err(diagnostic::report)?;
     }
     let record = simulate(&network, mode, &stimuli)?;
     netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
@@ -111,13 +114,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "Tmax": network.t_max(),
         "set": arguments.set.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
-    let inputs = input_files(&arguments.schematic, &files);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
     provenance::write(out.path(), &provenance).map_err(diagnostic::report)?;
     if let Some(path) = &arguments.summary {
         let text = format!("{:#}\n", summary(&network, &record));
-        whole::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(diagnostic::report)?;
+        atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(diagnostic::report)?;
     }
     out.finish().map_err(diagnostic::report)?;
     print_summary(&network, &record, &arguments.out);
@@ -193,15 +195,15 @@ fn print_summary(network: &Network, record: &Record, out: &Path) {
     let summary = &record.summary;
     let events: u64 = summary.events.iter().sum();
     let last = summary.last_time.map_or("none".into(), |t| t.to_string());
-    println!(
-        "{} nodes, {events} events, {} synaptic operations, last time {last}, pending at Tmax {}",
+    let mut text = format!(
+        "{} nodes, {events} events, {} synaptic operations, last time {last}, pending at Tmax {}\n",
         network.nodes().len(),
         summary.synaptic_operations,
         summary.pending
     );
     let saturated: u64 = summary.saturations.iter().sum();
     if saturated > 0 {
-        println!("potentials cut off at 32 bits: {saturated}");
+        text += &format!("potentials cut off at 32 bits: {saturated}\n");
     }
-    println!("event files: {}", out.display());
+    print(&format!("{text}event files: {}\n", out.display()));
 }

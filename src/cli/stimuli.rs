@@ -4,9 +4,9 @@
 //! itself; a damaged file is made again.
 
 use super::diagnostic::report;
+use megasim::atomic_write::{self, Overwrite};
 use megasim::dataset::Samples;
 use megasim::learning::{Description, Encoder, Error, Stimuli};
-use megasim::whole::{self, Replace};
 use miette::{Result, miette};
 use ndarray::Array3;
 use sha2::{Digest, Sha256};
@@ -33,7 +33,7 @@ pub fn stimuli(
     })?;
     if let Some(path) = &kept {
         let bytes = stimuli.to_bytes().map_err(report)?;
-        whole::write_file(path, Replace::Yes, |file| {
+        atomic_write::write_file(path, Overwrite::Allow, |file| {
             file.write_all(&Sha256::digest(&bytes))?;
             file.write_all(&bytes)
         })

@@ -31,7 +31,7 @@ pub struct Given {
     pub data: Option<PathBuf>,
     /// Class of each sample of a schematic's stimuli (.npy)
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    labels: Option<PathBuf>,
+    pub labels: Option<PathBuf>,
 }
 
 /// What was given, read.

@@ -9,18 +9,19 @@ mod work;
 
 use super::classify::ReadOutArguments;
 use super::diagnostic::{self, report};
+use super::paths::Paths;
 use super::presentation::Presentation;
 use super::subject::{self, Given};
 use super::{interrupt, print};
 use clap::Args;
 use files::Files;
 use machine::{Basis, OnMachine};
+use megasim::atomic_write::Overwrite;
 use megasim::dataset::Dataset;
 use megasim::engine::timed::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::network::Tick;
 use megasim::report::Page;
-use megasim::whole::Replace;
 use miette::{Result, bail};
 use modes::Modes;
 use parameters::{Conditions, Over, Parameter, over};
@@ -88,6 +89,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.report {
         Page::check(path, arguments.replace()).map_err(report)?;
     }
+    let read = [&given.subject].into_iter().chain(&given.labels).chain(&arguments.hardware);
+    Paths::default().directories([&arguments.out]).pages(&arguments.report).inputs(read).data(&given.data).check()?;
     let open = |path: &PathBuf| Hardware::open(path).map_err(|error| diagnostic::hardware(&error));
     let hardware = arguments.hardware.as_ref().map(open).transpose()?;
     arguments.check()?;
@@ -125,8 +128,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
-    fn replace(&self) -> Replace {
-        Replace::when(self.force)
+    fn replace(&self) -> Overwrite {
+        Overwrite::from_flag(self.force)
     }
 
     /// Refuses parameters that the way of running does not have.

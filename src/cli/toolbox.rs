@@ -3,15 +3,16 @@
 use super::classify::{DecisionArguments, Settings, classify};
 use super::convert::{Intermediates, Job, convert_to};
 use super::diagnostic::report;
+use super::paths::Paths;
 use super::run::Setting;
 use super::{print, provenance};
 use clap::Args;
 use megasim::ann::import;
+use megasim::atomic_write::{self, Overwrite, OwnFile};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::{Options, OutputForm, Precision, Rules, Weighting};
 use megasim::encode::{Clock, Code, Poisson, Regular};
 use megasim::toolbox::{Configuration, Swept};
-use megasim::whole::{self, Replace};
 use miette::{Result, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -41,8 +42,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for remark in &configuration.remarks {
         eprintln!("warning: {remark}");
     }
-    let replace = Replace::when(arguments.force);
+    let replace = Overwrite::from_flag(arguments.force);
     let model = import::read(&model_file(&configuration)?).map_err(report)?;
+    let read = [&arguments.config, &model.source.path];
+    let data = [&configuration.dataset_path];
     let runs = match &configuration.sweep {
         None => vec![(arguments.out.clone(), configuration.clone())],
         Some((swept, values)) => values
@@ -54,6 +57,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             })
             .collect(),
     };
+    for (out, _) in &runs {
+        Paths::default().directories([out]).inputs(read).data(data).check()?;
+    }
     for (out, configuration) in &runs {
         one(arguments, &model, configuration, out, replace)?;
     }
@@ -89,7 +95,7 @@ fn model_file(configuration: &Configuration) -> Result<PathBuf> {
     }
 }
 
-fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &Path, replace: Replace) -> Result<()> {
+fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &Path, replace: Overwrite) -> Result<()> {
     if !it.convert && !it.simulate && !it.evaluate_ann {
         bail!(
             "{}: expected something to do in [tools], found evaluate_ann, convert and simulate off",
@@ -166,7 +172,10 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     let figures = classify(out, &it.dataset_path, &settings)?;
     print(&format!("{}\n{}", figures.table(), figures.remarks()));
     let results = out.join("results.json");
-    whole::write_file(&results, Replace::Yes, |file| writeln!(file, "{:#}", figures.json())).map_err(report)?;
+    let text = format!("{:#}\n", figures.json());
+    // Listed first: a run that is killed in between leaves nothing that a second one would take for another's file.
+    provenance::add(out, [OwnFile::of("results.json", text.as_bytes())]).map_err(report)?;
+    atomic_write::write_file(&results, Overwrite::Allow, |file| file.write_all(text.as_bytes())).map_err(report)?;
     let parameters = json!({
         "duration": it.duration,
         "encode": if it.poisson_input { "poisson" } else { "regular" },
@@ -175,5 +184,5 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         "samples": it.num_to_test,
         "dt": 1,
     });
-    provenance::write_beside(&results, &[&arguments.config, &model.source.path], Some(0), parameters).map_err(report)
+    provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters).map_err(report)
 }

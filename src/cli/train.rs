@@ -3,18 +3,19 @@
 use super::diagnostic::report;
 use super::features::feature_sets;
 use super::numbers::count;
+use super::paths::Paths;
 use super::presentation::Threads;
 use super::stimuli::stimuli;
-use super::{print, provenance};
+use super::{interrupt, print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use megasim::atomic_write::{self, AtomicFile, Overwrite};
 use megasim::dataset::Dataset;
 use megasim::learning::{
     AnyNetwork, Description, Fixed, LinearClassifier, Model, Progress, Readout, SpikingNetwork, Stimuli, Trainer,
     Weight,
 };
-use megasim::whole::{self, Replace};
 use megasim::with_spiking_network;
 use miette::{Result, bail, miette};
 use serde_json::json;
@@ -67,28 +68,30 @@ enum Kind {
 
 /// Trains, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let replace = Replace::when(arguments.force);
-    whole::check_file(&arguments.out, replace).map_err(report)?;
-    provenance::check(whole::parent(&arguments.out)).map_err(report)?;
+    let replace = Overwrite::from_flag(arguments.force);
+    Paths::default().files([&arguments.out]).inputs([&arguments.description]).data([&arguments.data]).check()?;
+    // Held to the end: two runs would take each other's checkpoint.
+    let out = AtomicFile::create(&arguments.out, replace).map_err(report)?;
+    provenance::check(atomic_write::parent(&arguments.out)).map_err(report)?;
     let text = std::fs::read_to_string(&arguments.description)
         .map_err(|error| miette!("{}: cannot be read: {error}", arguments.description.display()))?;
     let description =
         Description::from_toml(&text).map_err(|error| miette!("{}: {error}", arguments.description.display()))?;
     arguments.threads.pool().map_err(report)?.install(|| match arguments.weights {
-        Kind::Float32 => train::<f32>(arguments, &description, replace, AnyNetwork::Float),
-        Kind::Fixed => train::<Fixed>(arguments, &description, replace, AnyNetwork::Fixed),
+        Kind::Float32 => train::<f32>(arguments, &description, (out, replace), AnyNetwork::Float),
+        Kind::Fixed => train::<Fixed>(arguments, &description, (out, replace), AnyNetwork::Fixed),
     })
 }
 
 fn train<W: Weight>(
     arguments: &Arguments,
     description: &Description,
-    replace: Replace,
+    (out, replace): (AtomicFile, Overwrite),
     wrap: impl Fn(SpikingNetwork<W>) -> AnyNetwork,
 ) -> Result<()> {
     let checkpoint = PathBuf::from(format!("{}.checkpoint", arguments.out.display()));
     let mut trainer = match (checkpoint.exists(), arguments.resume) {
-        (true, false) if replace == Replace::No => bail!(
+        (true, false) if replace == Overwrite::Refuse => bail!(
             "{}: an interrupted run left it; --resume goes on from there, --force starts again",
             checkpoint.display()
         ),
@@ -111,6 +114,7 @@ fn train<W: Weight>(
     if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec} {eta}") {
         bar.set_style(style);
     }
+    interrupt::watch();
     let mut failed = None;
     let mut written = trainer.progress().count;
     let interval = count(arguments.checkpoint).min(500);
@@ -120,13 +124,17 @@ fn train<W: Weight>(
             bar.set_prefix(format!("layer {} of {}", progress.layer + 1, description.layers.len()));
             bar.set_length((trainer.passes() * stimuli.len()) as u64);
             bar.set_position(progress.count);
-            if progress.count < written || progress.count - written >= arguments.checkpoint || progress.stimulus == 0 {
+            let is_due = progress.count < written || progress.count - written >= arguments.checkpoint;
+            if is_due || progress.stimulus == 0 || interrupt::asked() {
                 written = progress.count;
-                let result = whole::write_file(&checkpoint, Replace::Yes, |file| trainer.write(file));
+                let result = atomic_write::write_file(&checkpoint, Overwrite::Allow, |file| trainer.write(file));
                 if let Err(error) = result {
                     failed = Some(error);
                     return ControlFlow::Break(());
                 }
+            }
+            if interrupt::asked() {
+                return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         })
@@ -135,6 +143,13 @@ fn train<W: Weight>(
     if let Some(error) = failed {
         return Err(report(error));
     }
+    if interrupt::asked() {
+        print(&format!("{}\n", table(trainer.progress())));
+        bail!(
+            "stopped before training was done; {} keeps what was learnt, and --resume goes on from it",
+            checkpoint.display()
+        );
+    }
     let (network, progress) = trainer.into_parts();
     print(&format!("{}\n", table(&progress)));
     let classifier = match description.readout {
@@ -142,7 +157,7 @@ fn train<W: Weight>(
         _ => None,
     };
     let model = Model { network: wrap(network), progress, classifier };
-    whole::write_file(&arguments.out, replace, |file| model.write(file)).map_err(report)?;
+    out.write(|file| model.write(file)).map_err(report)?;
     if checkpoint.exists() {
         std::fs::remove_file(&checkpoint).map_err(|error| miette!("{}: {error}", checkpoint.display()))?;
     }
@@ -154,7 +169,7 @@ fn train<W: Weight>(
     let mut inputs = vec![arguments.description.clone()];
     inputs.extend(data.train_files());
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    provenance::write_beside(&arguments.out, &inputs, Some(arguments.seed), parameters).map_err(report)
+    provenance::write_beside(&[&arguments.out], &inputs, Some(arguments.seed), parameters).map_err(report)
 }
 
 fn model_kind(network: &AnyNetwork) -> &'static str {

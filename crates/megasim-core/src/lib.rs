@@ -3,6 +3,7 @@
 //! [`network::Network`] is what the netfile reader ([`netfile`]) and a converter produce, and what both modes of the
 //! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its record.
 
+pub mod atomic_write;
 pub mod encode;
 pub mod engine;
 pub mod equations;
@@ -10,4 +11,3 @@ pub mod located;
 pub mod netfile;
 pub mod network;
 pub mod readout;
-pub mod whole;

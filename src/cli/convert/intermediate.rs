@@ -1,14 +1,15 @@
 //! Stages of a conversion that are kept in files and gone on from.
 
 use super::super::diagnostic::report;
+use super::super::paths::Paths;
 use super::super::provenance;
 use clap::Args;
 use megasim::ann::import;
+use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::activations::{self, Kept};
 use megasim::convert::samples::Samples;
 use megasim::convert::stage::{Network, Origin, Stage};
 use megasim::convert::{self, Format, Normalized, Options, Weighting, parsed::Parsed};
-use megasim::whole::{self, NewDirectory, Replace};
 use miette::Result;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -55,10 +56,17 @@ impl Intermediates {
     ///
     /// # Errors
     /// If something lies there already.
-    pub fn check(&self, replace: Replace) -> Result<()> {
+    pub fn check(&self, replace: Overwrite) -> Result<()> {
         let paths = self.save_parsed.iter().chain(&self.save_normalised);
-        paths.into_iter().try_for_each(|path| whole::check_file(path, replace)).map_err(report)?;
-        self.save_activations.iter().try_for_each(|path| NewDirectory::check(path, replace)).map_err(report)
+        paths.into_iter().try_for_each(|path| atomic_write::check_file(path, replace)).map_err(report)?;
+        self.save_activations.iter().try_for_each(|path| AtomicDir::check(path, replace)).map_err(report)
+    }
+
+    /// Adds what is read and written.
+    pub fn add_to(&self, paths: Paths) -> Paths {
+        let read = self.parsed.iter().chain(&self.activations).chain(&self.normalised);
+        let written = self.save_parsed.iter().chain(&self.save_normalised);
+        paths.files(written).directories(&self.save_activations).inputs(read)
     }
 
     /// The files that are gone on from.
@@ -74,7 +82,7 @@ impl Intermediates {
         &self,
         source: &import::Source,
         options: &Options,
-        replace: Replace,
+        replace: Overwrite,
         parse: impl FnOnce() -> Result<Parsed>,
     ) -> Result<Parsed> {
         let origin = made_from(source, options)?;
@@ -97,7 +105,7 @@ impl Intermediates {
         source: &import::Source,
         options: &Options,
         set: &Set,
-        replace: Replace,
+        replace: Overwrite,
         parsed: Parsed,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Normalized> {
@@ -133,7 +141,7 @@ impl Intermediates {
         source: &import::Source,
         options: &Options,
         set: &Set,
-        replace: Replace,
+        replace: Overwrite,
         parsed: Parsed,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Normalized> {
@@ -148,7 +156,7 @@ impl Intermediates {
         let mut origin = made_from(source, options)?;
         origin.settings.insert("normalisation_data".into(), set.hashes()?);
         if self.save_activations.is_some() {
-            let new = NewDirectory::create(directory, replace).map_err(report)?;
+            let new = AtomicDir::create(directory, replace).map_err(report)?;
             activations::save(&parsed, set.samples, &origin, new.path(), progress).map_err(report)?;
             new.finish().map_err(report)?;
         }
@@ -157,8 +165,8 @@ impl Intermediates {
     }
 }
 
-fn keep(path: &Path, replace: Replace, stage: &Stage) -> Result<()> {
-    whole::write_file(path, replace, |file| stage.write(file)).map_err(report)
+fn keep(path: &Path, replace: Overwrite, stage: &Stage) -> Result<()> {
+    atomic_write::write_file(path, replace, |file| stage.write(file)).map_err(report)
 }
 
 /// The normalisation set.

@@ -2,9 +2,9 @@
 
 use crate::cli::diagnostic::report;
 use crate::cli::provenance;
+use megasim::atomic_write::{self, DirLock, Overwrite};
 use megasim::report::Table;
 use megasim::study::sweep::{Measured, Point, Sweep};
-use megasim::whole::{self, Replace};
 use miette::{Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,7 @@ pub struct Files<F> {
     settings: Value,
     inputs: Vec<PathBuf>,
     seed: u64,
+    _lock: DirLock,
     /// Points that are done.
     pub earlier: Vec<Point<F>>,
 }
@@ -32,20 +33,31 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
         inputs: Vec<PathBuf>,
         seed: u64,
         mut settings: Value,
-        replace: Replace,
+        replace: Overwrite,
     ) -> Result<Self> {
         let described = inputs.iter().map(|path| provenance::describe(path)).collect::<Result<Vec<_>, _>>();
         settings["inputs"] = json!(described.map_err(report)?);
+        // No other process writes here meanwhile.
+        fs::create_dir_all(atomic_write::parent(directory))
+            .map_err(|error| miette::miette!("{}: cannot be made: {error}", directory.display()))?;
+        let lock = DirLock::acquire(directory).map_err(report)?;
         let path = directory.join(JSON);
         let earlier = match fs::read(&path) {
+            Err(_) if directory.join(CSV).exists() => {
+                let csv = directory.join(CSV);
+                bail!("{}: expected {JSON} of the same sweep with it, found none; move it away", csv.display())
+            }
             Err(_) => Vec::new(),
             Ok(text) => {
                 let found: Option<Value> = serde_json::from_slice(&text).ok();
+                if found.as_ref().is_none_or(|found| found.get("settings").is_none() || found.get("points").is_none()) {
+                    bail!("{}: expected results of a sweep, found another file; move it away", path.display());
+                }
                 let same = found.filter(|found| found["settings"] == settings);
                 match (same.and_then(|found| serde_json::from_value::<Sweep<F>>(found).ok()), replace) {
                     (Some(sweep), _) => sweep.points,
-                    (None, Replace::Yes) => Vec::new(),
-                    (None, Replace::No) => {
+                    (None, Overwrite::Allow) => Vec::new(),
+                    (None, Overwrite::Refuse) => {
                         bail!(
                             "{}: expected results of the same sweep, found others; --force replaces them",
                             path.display()
@@ -59,7 +71,7 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
                 .map_err(|error| miette::miette!("{}: cannot be made: {error}", directory.display()))?;
         }
         provenance::check(directory).map_err(report)?;
-        Ok(Self { directory: directory.into(), settings, inputs, seed, earlier })
+        Ok(Self { directory: directory.into(), settings, inputs, seed, _lock: lock, earlier })
     }
 
     /// Writes what there is, each file whole.
@@ -68,10 +80,10 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
         value["settings"] = self.settings.clone();
         value["complete"] = json!(sweep.points.len() == planned);
         let path = self.directory.join(JSON);
-        whole::write_file(&path, Replace::Yes, |file| writeln!(file, "{value:#}")).map_err(report)?;
+        atomic_write::write_file(&path, Overwrite::Allow, |file| writeln!(file, "{value:#}")).map_err(report)?;
         let table = Table { columns: sweep.columns(), rows: sweep.rows().collect() };
         let path = self.directory.join(CSV);
-        whole::write_file(&path, Replace::Yes, |file| file.write_all(table.csv().as_bytes())).map_err(report)
+        atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(table.csv().as_bytes())).map_err(report)
     }
 
     /// Writes the record of the run beside the tables.

@@ -404,7 +404,7 @@ pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
 }
 
 /// Writes a network, its stimuli (one a source) and states under the given names into a directory that is there; take a
-/// [`whole::NewDirectory`](crate::whole::NewDirectory) for a result that is whole.
+/// [`atomic_write::AtomicDir`](crate::atomic_write::AtomicDir) for a result that is whole.
 ///
 /// # Errors
 /// [`Error::Write`]; [`Error::FileName`] for a name that leads out of the directory, or stands for two files that differ.

@@ -45,6 +45,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The place of the files cannot be written to.
+    #[error(transparent)]
+    Target(#[from] crate::atomic_write::Error),
     /// A network cannot be written under these file names.
     #[error("file name {name:?}: expected {expected}")]
     FileName {

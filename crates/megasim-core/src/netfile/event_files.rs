@@ -3,6 +3,7 @@
 use super::directory::{bytes_of, file_of_node};
 use super::error::Error;
 use super::events;
+use crate::atomic_write::{self, DirLock, Overwrite};
 use crate::network::{EventLog, Network};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -55,7 +56,8 @@ pub fn read_event_files(directory: &Path) -> Result<Vec<(String, EventLog)>, Err
 /// replaces those that are there. Either all of them appear or, unless the very renaming fails, none.
 ///
 /// # Errors
-/// [`Error::Write`]; [`Error::FileName`] for a node whose name cannot be part of a file name.
+/// [`Error::Write`]; [`Error::Target`] where a file cannot be replaced or another process writes here; [`Error::FileName`] for a
+/// node whose name cannot be part of a file name.
 pub fn write_event_files(directory: &Path, network: &Network, logs: &[Option<EventLog>]) -> Result<(), Error> {
     let error = |path: &Path| {
         let path = path.to_path_buf();
@@ -64,7 +66,10 @@ pub fn write_event_files(directory: &Path, network: &Network, logs: &[Option<Eve
     let recorded = network.nodes().iter().zip(logs).filter_map(|(node, log)| Some((node, log.as_ref()?)));
     let named =
         recorded.map(|(node, log)| Ok((event_file_name(&node.name)?, log))).collect::<Result<Vec<_>, Error>>()?;
-    let temporary = tempfile::Builder::new().prefix(".megasim-").tempdir_in(directory).map_err(error(directory))?;
+    for (name, _) in &named {
+        atomic_write::check_file(&directory.join(name), Overwrite::Allow)?;
+    }
+    let temporary = DirLock::acquire(&directory.join("events"))?;
     for (name, log) in &named {
         let path = directory.join(name);
         let mut file = File::create(temporary.path().join(name)).map_err(error(&path))?;
@@ -74,5 +79,5 @@ pub fn write_event_files(directory: &Path, network: &Network, logs: &[Option<Eve
         let path = directory.join(name);
         fs::rename(temporary.path().join(name), &path).map_err(error(&path))?;
     }
-    temporary.close().map_err(error(directory))
+    Ok(())
 }

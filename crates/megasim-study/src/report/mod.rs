@@ -29,5 +29,5 @@ pub enum Error {
     },
     /// A file could not be written.
     #[error(transparent)]
-    Write(#[from] megasim_core::whole::Error),
+    Write(#[from] megasim_core::atomic_write::Error),
 }

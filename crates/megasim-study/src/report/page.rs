@@ -2,9 +2,12 @@
 
 use super::{Error, Picture, Table};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use megasim_core::whole::{self, NewDirectory, Replace};
+use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The list of the pictures in a directory that belongs to a page.
+pub const PICTURE_LIST: &str = "pictures.csv";
 
 /// One part of a page.
 #[derive(Debug, Clone, Default)]
@@ -94,10 +97,10 @@ impl Page {
     ///
     /// # Errors
     /// If something is in the way.
-    pub fn check(path: &Path, replace: Replace) -> Result<(), Error> {
+    pub fn check(path: &Path, replace: Overwrite) -> Result<(), Error> {
         let files = Self::files(path);
-        whole::check_file(path, replace)?;
-        drop(NewDirectory::create(&files, replace)?);
+        atomic_write::check_file(path, replace)?;
+        drop(AtomicDir::create(&files, replace)?);
         Ok(())
     }
 
@@ -105,27 +108,27 @@ impl Page {
     ///
     /// # Errors
     /// If something is in the way and may not be replaced, or cannot be written.
-    pub fn write(&self, path: &Path, replace: Replace) -> Result<(), Error> {
+    pub fn write(&self, path: &Path, replace: Overwrite) -> Result<(), Error> {
         let files = Self::files(path);
-        let directory = NewDirectory::create(&files, replace)?;
+        let directory = AtomicDir::create(&files, replace)?;
         let mut list = Table::new(&["file", "title"]);
         for picture in self.sections.iter().flat_map(|section| &section.pictures) {
             list.rows.push(vec![picture.file.clone(), picture.title.clone()]);
             let io = |path: &Path| {
                 let path = path.to_path_buf();
-                move |source| whole::Error::Io { path, source }
+                move |source| atomic_write::Error::Io { path, source }
             };
             let target = directory.path().join(format!("{}.svg", picture.file));
             fs::write(&target, &picture.svg).map_err(io(&target))?;
             let target = directory.path().join(format!("{}.csv", picture.file));
             fs::write(&target, picture.table.csv()).map_err(io(&target))?;
         }
-        let target = directory.path().join(whole::PICTURE_LIST);
-        fs::write(&target, list.csv()).map_err(|source| whole::Error::Io { path: target.clone(), source })?;
+        let target = directory.path().join(PICTURE_LIST);
+        fs::write(&target, list.csv()).map_err(|source| atomic_write::Error::Io { path: target.clone(), source })?;
         let name = files.file_name().unwrap_or_default().to_string_lossy();
         let text = self.html(&name);
         directory.finish()?;
-        Ok(whole::write_file(path, replace, |file| file.write_all(text.as_bytes()))?)
+        Ok(atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes()))?)
     }
 }
 

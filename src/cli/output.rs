@@ -1,0 +1,54 @@
+//! Standard output and standard error, whose writes may fail.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+/// The first write to standard output that failed. What follows it is not written: it would have a gap.
+static FAULT: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Exit status of a program that SIGPIPE ended.
+const BROKEN_PIPE: u8 = 128 + 13;
+
+/// Puts text on standard output. A fault is reported by [`finish`], so that results in files are written all the same.
+pub fn print(text: &str) {
+    record(|| io::stdout().write_all(text.as_bytes()));
+}
+
+fn record(write: impl FnOnce() -> io::Result<()>) {
+    let mut fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    if fault.is_none() {
+        *fault = write().and_then(|()| io::stdout().flush()).err();
+    }
+}
+
+/// Puts a message on standard error; where that fails there is no place left to report it.
+pub fn message(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// What `--help`, `--version` and faults of the command line print, with clap's own exit status.
+pub fn of_clap(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let _ = error.print();
+    } else {
+        record(|| error.print());
+    }
+    finish(error.exit_code() as u8)
+}
+
+/// The exit status: the given one, or that of a fault on standard output. A reader that closed its end is no fault worth a
+/// message.
+pub fn finish(status: u8) -> ExitCode {
+    let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*fault {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::from(if status == 0 { BROKEN_PIPE } else { status })
+        }
+        Some(error) => {
+            message(format_args!("error: standard output: cannot be written: {error}"));
+            ExitCode::from(status.max(1))
+        }
+        None => ExitCode::from(status),
+    }
+}

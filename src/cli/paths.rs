@@ -1,0 +1,136 @@
+//! Outputs that would destroy an input or each other are refused before the work.
+
+use megasim::atomic_write::{RECORD, is_stream};
+use megasim::report::Page;
+use miette::{Result, bail};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// Where a command writes, and what it reads.
+#[derive(Debug, Default)]
+pub struct Paths {
+    outputs: Vec<Output>,
+    inputs: Vec<Input>,
+}
+
+#[derive(Debug)]
+struct Output {
+    given: PathBuf,
+    real: PathBuf,
+    is_directory: bool,
+}
+
+#[derive(Debug)]
+struct Input {
+    given: PathBuf,
+    real: PathBuf,
+    /// Whether each file in it counts, so that one more changes it.
+    is_whole: bool,
+}
+
+impl Paths {
+    /// Files that are written.
+    pub fn files<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        paths.into_iter().for_each(|path| self.output(path, false));
+        self
+    }
+
+    /// Directories that are written.
+    pub fn directories<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        paths.into_iter().for_each(|path| self.output(path, true));
+        self
+    }
+
+    /// Pages, each with the directory of its pictures.
+    pub fn pages<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        for path in paths {
+            self.output(path, false);
+            self.output(&Page::files(path), true);
+        }
+        self
+    }
+
+    /// Files that are read, and directories of which every file counts, as netfiles.
+    pub fn inputs<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        self.inputs.extend(paths.into_iter().map(|path| Input {
+            given: path.clone(),
+            real: real(path),
+            is_whole: true,
+        }));
+        self
+    }
+
+    /// Directories of which known files are read: others may be written beside those.
+    pub fn data<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        let inputs = paths.into_iter().map(|path| Input { given: path.clone(), real: real(path), is_whole: false });
+        self.inputs.extend(inputs);
+        self
+    }
+
+    fn output(&mut self, path: &Path, is_directory: bool) {
+        if !is_stream(path) {
+            self.outputs.push(Output { given: path.into(), real: real(path), is_directory });
+        }
+    }
+
+    /// Refuses an output that is an input, contains one or is inside one, and two outputs in one place.
+    ///
+    /// # Errors
+    /// Which they are.
+    pub fn check(&self) -> Result<()> {
+        for (k, output) in self.outputs.iter().enumerate() {
+            let place = output.given.display();
+            for input in &self.inputs {
+                let of = input.given.display();
+                if output.real == input.real {
+                    bail!("{place}: expected another place for results than the input {of}");
+                }
+                if output.is_directory && input.real.starts_with(&output.real) {
+                    bail!("{place}: expected a directory for results, found one that contains the input {of}");
+                }
+                if input.is_whole && output.real.starts_with(&input.real) {
+                    bail!("{place}: expected a place for results outside of the input {of}");
+                }
+            }
+            for other in &self.outputs[..k] {
+                let of = other.given.display();
+                if output.real == other.real {
+                    bail!("{place}: expected a place for each result, found two results in this one");
+                }
+                if other.is_directory && output.real.starts_with(&other.real) {
+                    bail!("{place}: expected a place outside of {of}, which is written as a whole");
+                }
+                if output.is_directory && other.real.starts_with(&output.real) {
+                    bail!("{of}: expected a place outside of {place}, which is written as a whole");
+                }
+            }
+            if !output.is_directory && output.real.file_name().is_some_and(|name| name == RECORD) {
+                bail!(
+                    "{place}: expected another name than {RECORD}, which is the record of the run beside the results"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let mut rest: Vec<OsString> = Vec::new();
+    let mut start = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    loop {
+        if let Ok(found) = fs::canonicalize(&start) {
+            return rest.iter().rev().fold(found, |path, part| match Path::new(part).components().next() {
+                Some(Component::ParentDir) => path.parent().map(Path::to_path_buf).unwrap_or(path),
+                _ => path.join(part),
+            });
+        }
+        match start.components().next_back() {
+            Some(Component::Normal(part)) => rest.push(part.into()),
+            Some(Component::ParentDir) => rest.push("..".into()),
+            _ => return start,
+        }
+        start = start.parent().map(Path::to_path_buf).unwrap_or_default();
+    }
+}
