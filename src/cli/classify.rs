@@ -10,7 +10,7 @@ use super::presentation::Presentation;
 use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
 use super::subject::{Subject, Trial};
-use super::{features, print, progress};
+use super::{features, interrupt, print, progress};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use megasim::convert::OutputForm;
@@ -329,6 +329,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => None,
     };
     let ready = Ready::open(netdir, data, &settings)?;
+    interrupt::watch();
     let figures = pool.install(|| ready.classify(&settings))?;
     print(&format!("{}\n{}", figures.table(), figures.remarks()));
 
@@ -343,19 +344,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if settings.recordings.is_some() {
         parameters["recordings"] = arguments.recording.parameters();
     }
-    if let Some(path) = &arguments.report {
+    let drawn = arguments.report.clone().filter(|_| !interrupt::asked());
+    if drawn.is_none() && arguments.report.is_some() {
+        eprintln!("warning: --report: no page was written, as the run was stopped");
+    }
+    if let Some(path) = &drawn {
         let page = pool.install(|| page::page(arguments, &ready, &settings, &figures, history.as_ref()))?;
         page.write(path, results.overwrite()).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
     parameters["mode"] = json!(arguments.mode.to_possible_value().map(|value| value.get_name().to_string()));
     parameters["samples"] = json!(figures.labels.len());
-    parameters["dt"] = json!(settings.clocked);
+    parameters["dt"] = json!(settings.clocked.filter(|_| figures.clocked.is_some()));
     parameters["readout"] = json!(figures.readout.to_string());
     parameters["k"] = json!(decision.read_out.k);
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
-    results.write(&figures.json(), &of_page(&arguments.report), &inputs, Some(presentation.seed), parameters)
+    results.write(&figures.json(), &of_page(&drawn), &inputs, Some(presentation.seed), parameters)
 }
 
 /// Runs test samples through a converted network.
@@ -406,20 +411,32 @@ impl Ready {
         let run = |mode: Mode, name: &'static str| {
             let bar = progress::bar(name, labels.len());
             let first = settings.skip as u64;
-            let outcomes = classification::classify(&setup, samples.view(), first, mode, || bar.inc(1)).map_err(report);
+            let done = || bar.inc(1);
+            let outcomes = classification::classify_until(&setup, samples.view(), first, mode, done, interrupt::asked);
             bar.finish_and_clear();
-            outcomes
+            outcomes.map_err(report)
         };
+        let mut event = settings.event.then(|| run(Mode::Event, "event")).transpose()?;
+        let mut clocked = settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?;
+        // After Ctrl-C both modes are about the same samples; a mode that did not come to its turn is left out.
+        if interrupt::asked() && event.is_some() {
+            clocked = clocked.filter(|outcomes| !outcomes.is_empty());
+        }
+        let n = [&event, &clocked].into_iter().flatten().map(Vec::len).min().unwrap_or(0);
+        if n == 0 {
+            miette::bail!("stopped before the first samples were done");
+        }
+        [&mut event, &mut clocked].into_iter().flatten().for_each(|outcomes| outcomes.truncate(n));
         Ok(Figures {
-            event: settings.event.then(|| run(Mode::Event, "event")).transpose()?,
-            clocked: settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?,
+            event,
+            clocked,
             clock: settings.clock,
             read_out: self.read_out,
             readout: settings.decision.read_out.readout(self.subject.manifest.output.form)?,
             top_k: settings.decision.top_k.map(|n| n.get() as usize),
             skip: settings.skip,
-            labels: labels.clone(),
-            analog: self.trial.analog.clone(),
+            labels: labels[..n].to_vec(),
+            analog: self.trial.analog[..n].to_vec(),
         })
     }
 }

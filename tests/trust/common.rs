@@ -75,5 +75,34 @@ pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A description of a small network for `train`.
-pub const DESCRIPTION: &str = include_str!("../data/trust/learning.toml");
+/// A description of a small network for `train` on the digits of 8 x 8 pixels.
+pub const DESCRIPTION: &str = r#"
+name = "digits"
+[input]
+height = 8
+width = 8
+[encoding]
+kernels = [{ dog = { window_size = 3, sigma1 = 0.5, sigma2 = 1.0 } }, { dog = { window_size = 3, sigma1 = 1.0, sigma2 = 0.5 } }]
+padding = 1
+thresholds = 1.0
+time_steps = 10
+[[layer]]
+type = "convolution"
+maps = 8
+kernel_size = 3
+padding = 1
+weight_std = 0.05
+threshold = 3.0
+[layer.learning]
+rule = "stdp"
+passes = 2
+learning_rate = [0.05, -0.04]
+kwta = 2
+inhibition_radius = 2
+schedule = { every = 100 }
+"#;
+
+/// The description as a file.
+pub fn description(here: &Path) {
+    fs::write(here.join("digits.toml"), DESCRIPTION).unwrap();
+}

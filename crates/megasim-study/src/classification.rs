@@ -93,8 +93,23 @@ pub fn classify(
     mode: Mode,
     done: impl Fn() + Sync,
 ) -> Result<Vec<Outcome>, Error> {
+    classify_until(setup, samples, first, mode, done, || false)
+}
+
+/// As [`classify`], but `stop` is asked before each sample: once it says so, the samples up to the first that was not run remain.
+///
+/// # Errors
+/// As there.
+pub fn classify_until(
+    setup: &Setup,
+    samples: ArrayView2<f32>,
+    first: u64,
+    mode: Mode,
+    done: impl Fn() + Sync,
+    stop: impl Fn() -> bool + Sync,
+) -> Result<Vec<Outcome>, Error> {
     let probes = Probes::of(&[setup.output]);
-    let all = look_at(setup, samples, first, (mode, &probes), |_, _, _| (), done)?;
+    let all = look_at(setup, samples, first, (mode, &probes), |_, _, _| (), done, stop)?;
     Ok(all.into_iter().map(|(outcome, ())| outcome).collect())
 }
 
@@ -106,6 +121,7 @@ fn look_at<T: Send>(
     (mode, probes): (Mode, &Probes),
     look: impl Fn(usize, &Network, &Record) -> T + Sync,
     done: impl Fn() + Sync,
+    stop: impl Fn() -> bool + Sync,
 ) -> Result<Vec<(Outcome, T)>, Error> {
     let (expected, found) = (setup.layout.numbers(), samples.ncols());
     let sequences = !setup.code.is_current() && found > expected && found.is_multiple_of(expected);
@@ -115,11 +131,14 @@ fn look_at<T: Send>(
     let last: Tick = setup.clock.ticks() - 1;
     let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0));
     let roles = roles(setup.network);
-    let outcomes: Vec<Result<(Outcome, T), Error>> = (0..samples.nrows())
+    let outcomes: Vec<Result<Option<(Outcome, T)>, Error>> = (0..samples.nrows())
         .into_par_iter()
         .map_init(
             || (Simulation::new(&plan, mode, probes), Encoder::default()),
             |(simulation, encoder), k| {
+                if stop() {
+                    return Ok(None);
+                }
                 let sample = first + k as u64;
                 let values = samples.row(k);
                 let start = thread_time();
@@ -138,11 +157,11 @@ fn look_at<T: Send>(
                     (outcome, look(k, setup.network, &record))
                 };
                 done();
-                Ok(seen)
+                Ok(Some(seen))
             },
         )
         .collect();
-    outcomes.into_iter().collect()
+    outcomes.into_iter().map_while(Result::transpose).collect()
 }
 
 /// What the events of a node count as.

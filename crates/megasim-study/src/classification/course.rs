@@ -56,7 +56,7 @@ pub fn course(
         let layers = if k == 0 { pass.layers.into_iter().map(|layer| layer.spikes).collect() } else { Vec::new() };
         Seen { operations: pass.operations, spikes: pass.spikes, wrong, layers }
     };
-    let all = look_at(setup, samples, first, (mode, &probes), look, done)?;
+    let all = look_at(setup, samples, first, (mode, &probes), look, done, || false)?;
     let n = all.len().max(1) as f64;
     let so_far = |get: fn(&Seen) -> &[u64]| {
         let mut sum = 0;
