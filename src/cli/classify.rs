@@ -1,10 +1,10 @@
 //! `megasim classify`: test samples through a converted network, in both modes, beside the analog one.
 
 mod page;
+mod read_out;
 
 use super::diagnostic::report;
 use super::history::HistoryArguments;
-use super::numbers::positive;
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::recordings::RecordingArguments;
@@ -13,7 +13,6 @@ use super::subject::{Subject, Trial};
 use super::{features, interrupt, print, progress};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use megasim::convert::OutputForm;
 use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
 use megasim::encode::{Clock, Code, Recorded};
@@ -23,6 +22,8 @@ use megasim::readout::{self, ReadOut};
 use megasim::report::Page;
 use megasim::study::classification::{self, Outcome, Setup, wilson_interval};
 use miette::Result;
+use read_out::ReadOutArgument;
+pub use read_out::{ReadOutArguments, SpikeReadOut};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -70,171 +71,10 @@ pub struct DecisionArguments {
     top_k: Option<NonZeroU32>,
 }
 
-/// The names of the read-out that has a number of spikes.
-const NEEDS_K: [(&str, &str); 2] = [("readout", "k_spikes"), ("readout", "time_to_k_spikes")];
-
-/// What a read-out by the first to have k spikes says without k.
-const NO_K: &str = "--readout k_spikes: expected --k K, the number of spikes that decide, found none";
-
-/// How a class is decided, and when a run stops.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ReadOutArguments {
-    /// What decides: most spikes, the first spike, the first to have --k spikes, or the highest membrane potential of an output that does not spike; where it
-    /// is not given most spikes, or the potentials of a network of 'convert --output potential'
-    #[arg(long, value_enum)]
-    readout: Option<ReadOutArgument>,
-    /// Spikes that decide, with --readout k_spikes
-    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
-    k: Option<NonZeroU32>,
-    /// Stop as soon as the first class leads the second by so much: spikes with spike_count, thresholds with membrane_potential
-    #[arg(long, value_name = "MARGIN", value_parser = positive)]
-    confidence: Option<f64>,
-}
-
-/// How spikes decide, where runs do not stop.
-#[derive(Debug, Clone, Default, Args)]
-pub struct SpikeReadOut {
-    /// What decides: most spikes, the first spike, or the first to have --k spikes; runs go on to their end
-    #[arg(long, value_enum, default_value_t)]
-    readout: ReadOutArgument,
-    /// Spikes that decide, with --readout k_spikes
-    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
-    k: Option<NonZeroU32>,
-}
-
-impl SpikeReadOut {
-    /// The rule.
-    ///
-    /// # Errors
-    /// If something else than spikes decides, or what does not go together.
-    pub fn rule(&self) -> Result<ReadOut> {
-        match (self.readout, self.k) {
-            (ReadOutArgument::MembranePotential, _) => miette::bail!(
-                "--readout: expected spike_count, first_spike or k_spikes, found membrane_potential, which silences the output; 'megasim classify' reads it"
-            ),
-            (ReadOutArgument::KSpikes, Some(k)) => Ok(ReadOut::KSpikes(k)),
-            (_, Some(_)) => miette::bail!("--k goes with --readout k_spikes"),
-            (ReadOutArgument::KSpikes, None) => miette::bail!(NO_K),
-            (ReadOutArgument::FirstSpike, None) => Ok(ReadOut::FirstSpike),
-            (ReadOutArgument::SpikeCount, None) => Ok(ReadOut::default()),
-        }
-    }
-}
-
-impl std::fmt::Display for SpikeReadOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.k {
-            Some(k) => write!(f, "{} {k}", self.readout),
-            None => write!(f, "{}", self.readout),
-        }
-    }
-}
-
-/// `--readout`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum ReadOutArgument {
-    #[default]
-    SpikeCount,
-    #[value(alias = "time_to_first_spike")]
-    FirstSpike,
-    #[value(alias = "time_to_k_spikes")]
-    KSpikes,
-    MembranePotential,
-}
-
-impl std::fmt::Display for ReadOutArgument {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
-    }
-}
-
 impl DecisionArguments {
     /// Most spikes; with more than 1, how often the right class is among the first so many.
     pub fn top(top_k: u32) -> Self {
         Self { top_k: NonZeroU32::new(top_k).filter(|n| n.get() > 1), ..Self::default() }
-    }
-}
-
-impl ReadOutArguments {
-    /// Whether anything was asked for.
-    pub fn is_given(&self) -> bool {
-        self.readout.is_some() || self.k.is_some() || self.confidence.is_some()
-    }
-
-    /// The same with another value for `readout`, `k` or `confidence`.
-    ///
-    /// # Errors
-    /// What was expected.
-    pub fn with(&self, key: &str, value: &str) -> std::result::Result<Self, String> {
-        let mut changed = self.clone();
-        match key {
-            "readout" => changed.readout = Some(ReadOutArgument::from_str(value, true)?),
-            "k" => changed.k = Some(value.parse().map_err(|_| "expected a whole number above 0".to_string())?),
-            _ => changed.confidence = Some(positive(value)?),
-        }
-        Ok(changed)
-    }
-
-    /// What was asked for, for the record of a run.
-    pub fn parameters(&self) -> Value {
-        json!({ "readout": self.readout.map(|it| it.to_string()), "k": self.k, "confidence": self.confidence })
-    }
-
-    /// What decides on an output of some form: what was asked for, or what suits it.
-    ///
-    /// # Errors
-    /// Where spikes are asked of an output that has none.
-    fn readout(&self, form: OutputForm) -> Result<ReadOutArgument> {
-        let suiting = if form.spikes() { ReadOutArgument::SpikeCount } else { ReadOutArgument::MembranePotential };
-        let readout = self.readout.unwrap_or(suiting);
-        if !form.spikes() && readout != suiting {
-            miette::bail!(
-                "--readout: expected membrane_potential, as the output was converted to gather potentials and never spikes, found {readout}"
-            );
-        }
-        Ok(readout)
-    }
-
-    /// The rule; margins of potentials in parts of this threshold.
-    ///
-    /// # Errors
-    /// Where spikes are asked of an output that has none.
-    pub fn rule(&self, form: OutputForm, threshold: i32) -> Result<ReadOut> {
-        Ok(match self.readout(form)? {
-            ReadOutArgument::SpikeCount => {
-                // The next whole number of spikes.
-                let margin = self.confidence.map(|margin| margin.ceil().min(f64::from(u32::MAX)) as u32);
-                ReadOut::SpikeCount { margin: margin.and_then(NonZeroU32::new) }
-            }
-            ReadOutArgument::FirstSpike => ReadOut::FirstSpike,
-            ReadOutArgument::KSpikes => match self.k {
-                Some(k) => ReadOut::KSpikes(k),
-                None => miette::bail!(NO_K),
-            },
-            ReadOutArgument::MembranePotential => {
-                let margin = self.confidence.map(|margin| ((margin * f64::from(threshold)) as i64).max(1));
-                ReadOut::MembranePotential { margin }
-            }
-        })
-    }
-
-    /// Refuses what does not go together.
-    ///
-    /// # Errors
-    /// What that is.
-    pub fn check(&self) -> Result<()> {
-        if self.k.is_some() && self.readout != Some(ReadOutArgument::KSpikes) {
-            miette::bail!("--k goes with --readout k_spikes");
-        }
-        if self.confidence.is_some()
-            && matches!(self.readout, Some(ReadOutArgument::FirstSpike | ReadOutArgument::KSpikes))
-        {
-            miette::bail!(
-                "--confidence goes with --readout spike_count and membrane_potential; first spikes decide by themselves"
-            );
-        }
-        Ok(())
     }
 }
 

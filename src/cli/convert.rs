@@ -123,7 +123,7 @@ pub struct Arguments {
     /// Of a model of 'megasim train': how many test samples become the stimuli, with resets between
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
-    /// Replace an earlier result
+    /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
 }

@@ -10,7 +10,8 @@ static FAULT: Mutex<Option<io::Error>> = Mutex::new(None);
 /// Exit status of a program that SIGPIPE ended.
 const BROKEN_PIPE: u8 = 128 + 13;
 
-/// Puts text on standard output. A fault is reported by [`finish`], so that results in files are written all the same.
+/// Puts text on standard output. A fault is reported by [`finish`], so that results in files are written all the
+/// same.
 pub fn print(text: &str) {
     record(|| io::stdout().write_all(text.as_bytes()));
 }
@@ -37,8 +38,8 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
     finish(error.exit_code() as u8)
 }
 
-/// The exit status: the given one, or that of a fault on standard output. A reader that closed its end is no fault worth a
-/// message.
+/// The exit status: the given one, or that of a fault on standard output. A reader that closed its end is no fault
+/// worth a message.
 pub fn finish(status: u8) -> ExitCode {
     let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
     match &*fault {

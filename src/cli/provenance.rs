@@ -1,8 +1,9 @@
 //! `run.json`: what it takes to repeat a result, written beside it.
 //!
-//! It holds the command line, the version, the seed, a hash of each input and every effective parameter, and no date: the same
-//! run writes the same bytes. Where results of several runs share a directory, the records of runs for other results are kept
-//! under `earlier`, and one list of `files` holds the results of all. A `run.json` of another program is not touched.
+//! It holds the command line, the version, the seed, a hash of each input and every effective parameter, and no
+//! date: the same run writes the same bytes. Where results of several runs share a directory, the records of runs
+//! for other results are kept under `earlier`, and one list of `files` holds the results of all. A `run.json` of
+//! another program is not touched.
 
 use super::interrupt;
 use megasim::atomic_write::{self, Overwrite, OwnFile, RECORD, Short, files_below, is_stream, of_record, seal};
@@ -214,8 +215,8 @@ pub fn hash_file(path: &Path) -> io::Result<(String, u64)> {
     OwnFile::read(path, String::new()).map(|file| (file.sha256, file.bytes))
 }
 
-/// SHA-256 of the lines `hash name` of the files in a directory, as `sha256sum * | sha256sum` prints it; without records and
-/// sub-directories.
+/// SHA-256 of the lines `hash name` of the files in a directory, as `sha256sum * | sha256sum` prints it; without
+/// records and sub-directories.
 fn hash_directory(path: &Path) -> io::Result<(String, u64)> {
     let mut names = fs::read_dir(path)?
         .filter_map(|entry| match entry {

@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 
 /// Repeat the runs that the run.json of a result directory records, and compare the results byte by byte
 ///
-/// Inputs must have the hashes of the record. Processor times in JSON files ("seconds") are measured, and not compared. Exit status 1 where
-/// something differs.
+/// Inputs must have the hashes of the record. Processor times in JSON files ("seconds") are measured, and not
+/// compared. Exit status 1 where something differs.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Directory with results and their run.json

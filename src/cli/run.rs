@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Write counts as JSON: events, operations, updates, last time, pending at Tmax, saturations
     #[arg(long, value_name = "FILE.json")]
     summary: Option<PathBuf>,
-    /// Replace an earlier result
+    /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
 }

@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Where netfiles and results go; a new directory, or one for each value of a sweep beside it
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace an earlier result
+    /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
 }

@@ -82,7 +82,10 @@ name = "digits"
 height = 8
 width = 8
 [encoding]
-kernels = [{ dog = { window_size = 3, sigma1 = 0.5, sigma2 = 1.0 } }, { dog = { window_size = 3, sigma1 = 1.0, sigma2 = 0.5 } }]
+kernels = [
+  { dog = { window_size = 3, sigma1 = 0.5, sigma2 = 1.0 } },
+  { dog = { window_size = 3, sigma1 = 1.0, sigma2 = 0.5 } },
+]
 padding = 1
 thresholds = 1.0
 time_steps = 10

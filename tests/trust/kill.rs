@@ -1,7 +1,7 @@
 //! SIGKILL at any moment: afterwards the old or the new result is there, complete, and nothing blocks the next run.
 //!
-//! `MEGASIM_KILLS=100` kills each command so often; a few times where it is not set. The one at each system call that renames
-//! needs strace, and is left out without it.
+//! `MEGASIM_KILLS=100` kills each command so often; a few times where it is not set. The one at each system call
+//! that renames needs strace, and is left out without it.
 
 use crate::common::*;
 use std::collections::BTreeMap;

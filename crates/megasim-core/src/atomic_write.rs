@@ -1,8 +1,9 @@
-//! Atomic writes: a file or directory appears complete or not at all, and nothing is removed that this program did not write.
+//! Atomic writes: a file or directory appears complete or not at all, and nothing is removed that this program did
+//! not write.
 //!
-//! Content goes to a temporary name in the directory of the target, `.NAME.megasim-new`, and takes the target's name at the
-//! end. The temporary is locked while its process lives. An unlocked one is what a killed process left: the next write into
-//! that directory removes it.
+//! Content goes to a temporary name in the directory of the target, `.NAME.megasim-new`, and takes the target's
+//! name at the end. The temporary is locked while its process lives. An unlocked one is what a killed process left:
+//! the next write into that directory removes it.
 
 mod directory;
 mod own_files;
@@ -45,8 +46,8 @@ pub enum Error {
     },
     /// The target may be replaced, but holds what this program did not write.
     #[error(
-        "{target}: holds {entry:?}, which is not in the list of results in its run.json; --force replaces only results. \
-         Move it away"
+        "{target}: holds {entry:?}, which is not in the list of results in its run.json; --force replaces only \
+         results. Move it away"
     )]
     Foreign {
         /// The target.
@@ -76,7 +77,8 @@ pub enum Error {
     },
     /// A directory of a version of this program that kept no list of its files.
     #[error(
-        "{0}: its run.json has no list of files, as earlier versions wrote it, so --force cannot tell results from other files; \
+        "{0}: its run.json has no list of files, as earlier versions wrote it, so --force cannot tell results from other \
+         files; \
          remove the directory yourself, or choose another"
     )]
     NoList(PathBuf),
@@ -179,8 +181,8 @@ pub fn is_stream(path: &Path) -> bool {
 /// Refuses, before the work, what [`write_file`] would refuse after it.
 ///
 /// # Errors
-/// [`Error::Directory`], [`Error::Link`] and [`Error::Special`] by what the path is, [`Error::Exists`] if the file exists and
-/// `overwrite` is `Refuse`, [`Error::NoDirectory`] if its directory does not.
+/// [`Error::Directory`], [`Error::Link`] and [`Error::Special`] by what the path is, [`Error::Exists`] if the file
+/// exists and `overwrite` is `Refuse`, [`Error::NoDirectory`] if its directory does not.
 pub fn check_file(path: &Path, overwrite: Overwrite) -> Result<(), Error> {
     if Target::of(path)? == Target::Regular && overwrite == Overwrite::Refuse {
         return Err(Error::Exists(path.into()));

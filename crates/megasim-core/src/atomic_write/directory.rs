@@ -7,8 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A directory that appears under its name only when [`AtomicDir::finish`] is called, with the list of its files in its
-/// `run.json`. Until then its name is locked.
+/// A directory that appears under its name only when [`AtomicDir::finish`] is called, with the list of its files in
+/// its `run.json`. Until then its name is locked.
 #[derive(Debug)]
 pub struct AtomicDir {
     temporary: Temporary,
@@ -43,9 +43,10 @@ impl AtomicDir {
     /// Takes the lock of the name and makes a temporary directory beside `target`, and the parents of `target`.
     ///
     /// # Errors
-    /// [`Error::Exists`] where a directory exists and may not be replaced, [`Error::NotADirectory`] and [`Error::Link`] where
-    /// something else does; [`Error::Foreign`], [`Error::Changed`], [`Error::NoRecord`] and [`Error::NoList`] where the
-    /// directory holds anything but unchanged results; [`Error::Busy`] where another process writes it.
+    /// [`Error::Exists`] where a directory exists and may not be replaced, [`Error::NotADirectory`] and
+    /// [`Error::Link`] where something else does; [`Error::Foreign`], [`Error::Changed`], [`Error::NoRecord`] and
+    /// [`Error::NoList`] where the directory holds anything but unchanged results; [`Error::Busy`] where another
+    /// process writes it.
     pub fn create(target: &Path, overwrite: Overwrite) -> Result<Self, Error> {
         // `net/..` and `/` have no name to exchange.
         if target.file_name().is_none() {

@@ -162,8 +162,8 @@ pub(super) fn check(target: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes a temporary or replaced directory: all of it, or, where it is a complete result, the files of its list. What else
-/// is there is kept under a visible name, which is returned with the first such entry.
+/// Removes a temporary or replaced directory: all of it, or, where it is a complete result, the files of its list.
+/// What else is there is kept under a visible name, which is returned with the first such entry.
 pub(super) fn discard(directory: &Path) -> io::Result<Option<(PathBuf, String)>> {
     let record: Option<Value> =
         fs::read(directory.join(RECORD)).ok().and_then(|text| serde_json::from_slice(&text).ok());

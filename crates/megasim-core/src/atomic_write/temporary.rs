@@ -19,7 +19,8 @@ const OLD: &str = ".megasim-old";
 const TRIES: usize = 50;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Temporaries of this process. Held while one takes its final name, so that a signal ends the process before that or after.
+/// Temporaries of this process. Held while one takes its final name, so that a signal ends the process before that
+/// or after.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn live() -> MutexGuard<'static, Vec<PathBuf>> {
@@ -57,7 +58,8 @@ pub(super) fn old_name(target: &Path) -> PathBuf {
 pub(super) struct Lock(File);
 
 impl Lock {
-    /// Tries once; `None` where another process, or another part of this one, holds the lock, or the path changed meanwhile.
+    /// Tries once; `None` where another process, or another part of this one, holds the lock, or the path changed
+    /// meanwhile.
     pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
         let is_directory = fs::symlink_metadata(path)?.is_dir();
         let file = OpenOptions::new().read(true).write(!is_directory).open(path)?;
@@ -242,8 +244,8 @@ fn remove(path: &Path) {
     };
 }
 
-/// Removes what killed processes left in a directory, and brings back an old result whose replacement they did not finish.
-/// Once for each directory and process.
+/// Removes what killed processes left in a directory, and brings back an old result whose replacement they did not
+/// finish. Once for each directory and process.
 pub(super) fn remove_leftovers(directory: &Path) {
     static DONE: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
     let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
