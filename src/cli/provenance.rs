@@ -50,7 +50,16 @@ pub struct Run<'a, P: Serialize> {
     pub parameters: P,
 }
 
-/// Writes `run.json` into the directory of the results.
+/// Writes `run.json` into a directory that other runs may write to at the same time.
+///
+/// # Errors
+/// As [`write`]; if another process holds the directory for long.
+pub fn write_shared(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
+    let _lock = Short::lock(directory)?;
+    write(directory, run)
+}
+
+/// Writes `run.json` into the directory of the results, which no other process writes to.
 ///
 /// # Errors
 /// If an input cannot be read, if a foreign `run.json` is in the way, or if it cannot be written.
@@ -68,8 +77,6 @@ pub fn write(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
     if interrupt::asked() {
         record["interrupted"] = true.into();
     }
-    // Other runs may write their results into the same directory.
-    let _lock = Short::lock(directory)?;
     let (earlier, mut files) = earlier(&path, run.results)?;
     if !earlier.is_empty() {
         record["earlier"] = earlier.into();
@@ -98,7 +105,7 @@ pub fn write_beside(
     }
     for (directory, names) in directories {
         let results: Vec<&str> = names.iter().map(String::as_str).collect();
-        write(directory, &Run { results: &results, inputs, seed, parameters: &parameters })?;
+        write_shared(directory, &Run { results: &results, inputs, seed, parameters: &parameters })?;
     }
     Ok(())
 }

@@ -136,7 +136,7 @@ pub fn run_in_place(schematic: &Path) -> Result<()> {
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let parameters = json!({ "mode": "event", "Tmax": network.t_max() });
     let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
-    match provenance::write(directory, &provenance) {
+    match provenance::write_shared(directory, &provenance) {
         // What lies there is somebody's, and the event files are written: as MegaSim did.
         Err(error @ provenance::Error::Foreign(_)) => eprintln!("warning: {error}"),
         other => other.map_err(diagnostic::report)?,

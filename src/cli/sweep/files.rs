@@ -91,6 +91,6 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
         let inputs: Vec<&Path> = self.inputs.iter().map(PathBuf::as_path).collect();
         let parameters = self.settings.clone();
         let run = provenance::Run { results: &[CSV, JSON], inputs: &inputs, seed: Some(self.seed), parameters };
-        provenance::write(&self.directory, &run).map_err(report)
+        provenance::write_shared(&self.directory, &run).map_err(report)
     }
 }
