@@ -221,6 +221,7 @@ fn points(arguments: &Arguments, hardware: Option<&Hardware>) -> Result<Vec<Plan
         for &k in &order {
             point.conditions = point.conditions.with(&over[k], &point.values[k]).map_err(fault)?;
         }
+        point.conditions.read_out.check_k()?;
         if let Some(hardware) = hardware {
             // What is wrong with a machine is found before the work.
             let mut changed = hardware.clone();

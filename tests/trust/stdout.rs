@@ -11,7 +11,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["--version"],
     &["convert", "--help"],
     &["check", "net/megasim.sch"],
-    &["diff", "net/megasim.sch", "net/megasim.sch"],
+    &["diff", "net", "net"],
     &["inspect", MODEL],
     &["eval", MODEL, "--data", DATA, "--samples", "9"],
     &["classify", "net", "--data", DATA, "--samples", "3"],

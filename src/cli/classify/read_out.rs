@@ -150,11 +150,23 @@ impl ReadOutArguments {
         })
     }
 
+    /// Refuses the first to have k spikes without k.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check_k(&self) -> Result<()> {
+        match (self.readout, self.k) {
+            (Some(ReadOutArgument::KSpikes), None) => miette::bail!(NO_K),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses what does not go together.
     ///
     /// # Errors
     /// What that is.
     pub fn check(&self) -> Result<()> {
+        self.check_k()?;
         if self.k.is_some() && self.readout != Some(ReadOutArgument::KSpikes) {
             miette::bail!("--k goes with --readout k_spikes");
         }
