@@ -50,21 +50,37 @@ pub struct Run<'a, P: Serialize> {
     pub parameters: P,
 }
 
-/// Writes `run.json` into a directory that other runs may write to at the same time.
+/// Writes `run.json` into the directory of the results, which other runs may write to at the same time.
 ///
 /// # Errors
-/// As [`write`]; if another process holds the directory for long.
+/// As [`write`]; if a foreign `run.json` is in the way, or if another process holds the directory for long.
 pub fn write_shared(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
+    let path = directory.join(FILE_NAME);
+    let mut record = record(directory, run)?;
     let _lock = Short::lock(directory)?;
-    write(directory, run)
+    let (earlier, mut files) = earlier(&path, run.results)?;
+    if !earlier.is_empty() {
+        record["earlier"] = earlier.into();
+    }
+    for file in own_files(directory, run.results).map_err(|source| Error::Input { path: directory.into(), source })? {
+        files.insert(file.path.clone(), file);
+    }
+    let text = seal(record, files.into_values().collect());
+    Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
 }
 
-/// Writes `run.json` into the directory of the results, which no other process writes to.
+/// Writes `run.json` into an [`AtomicDir`](megasim::atomic_write::AtomicDir). Its list of files comes when the directory
+/// is complete: one with a list is a complete result.
 ///
 /// # Errors
-/// If an input cannot be read, if a foreign `run.json` is in the way, or if it cannot be written.
+/// If an input cannot be read, or if it cannot be written.
 pub fn write(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
+    let text = format!("{:#}\n", record(directory, run)?);
     let path = directory.join(FILE_NAME);
+    Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
+}
+
+fn record(directory: &Path, run: &Run<impl Serialize>) -> Result<Value, Error> {
     let mut record = json!({
         "megasim": env!("CARGO_PKG_VERSION"),
         "command": std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
@@ -77,15 +93,7 @@ pub fn write(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
     if interrupt::asked() {
         record["interrupted"] = true.into();
     }
-    let (earlier, mut files) = earlier(&path, run.results)?;
-    if !earlier.is_empty() {
-        record["earlier"] = earlier.into();
-    }
-    for file in own_files(directory, run.results).map_err(|source| Error::Input { path: directory.into(), source })? {
-        files.insert(file.path.clone(), file);
-    }
-    let text = seal(record, files.into_values().collect());
-    Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
+    Ok(record)
 }
 
 /// Writes `run.json` beside each of the result files, and directories of results; devices have none.
@@ -251,10 +259,10 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn record(results: &[&str], directory: &Path) -> Value {
+    fn shared(results: &[&str], directory: &Path) -> Value {
         let input = directory.join("input");
         let run = Run { results, inputs: &[&input], seed: Some(7), parameters: json!({ "dt": 1 }) };
-        write(directory, &run).unwrap();
+        write_shared(directory, &run).unwrap();
         serde_json::from_slice(&fs::read(directory.join(FILE_NAME)).unwrap()).unwrap()
     }
 
@@ -262,7 +270,7 @@ mod tests {
     fn says_what_made_the_result() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("input"), "abc").unwrap();
-        let record = record(&["a.json"], directory.path());
+        let record = shared(&["a.json"], directory.path());
         assert_eq!(record["inputs"][0]["sha256"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(record["seed"], 7);
         assert_eq!(record["parameters"]["dt"], 1);
@@ -273,9 +281,9 @@ mod tests {
     fn keeps_the_records_of_other_results() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("input"), "abc").unwrap();
-        record(&["a.json"], directory.path());
-        record(&["b.json"], directory.path());
-        let latest = record(&["a.json"], directory.path());
+        shared(&["a.json"], directory.path());
+        shared(&["b.json"], directory.path());
+        let latest = shared(&["a.json"], directory.path());
         assert_eq!(latest["results"], json!(["a.json"]));
         assert_eq!(latest["earlier"].as_array().unwrap().len(), 1);
         assert_eq!(latest["earlier"][0]["results"], json!(["b.json"]));
@@ -286,7 +294,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE_NAME), r#"{"mine": 1}"#).unwrap();
         let run = Run { results: &["a"], inputs: &[], seed: None, parameters: () };
-        assert!(matches!(write(directory.path(), &run), Err(Error::Foreign(_))));
+        assert!(matches!(write_shared(directory.path(), &run), Err(Error::Foreign(_))));
         assert_eq!(fs::read_to_string(directory.path().join(FILE_NAME)).unwrap(), r#"{"mine": 1}"#);
     }
 

@@ -103,7 +103,7 @@ impl Prepared {
 
     /// Makes the old result again, by the program: what a kill left must not be in its way.
     fn reset(&self) {
-        let mut words = older(&self.arguments);
+        let words = older(&self.arguments);
         if words[0] == "sweep" {
             // An interrupted sweep goes on, so each starts afresh.
             let _ = std::fs::remove_dir_all(self.place.path().join("new"));

@@ -4,14 +4,14 @@ use crate::common::*;
 use predicates::prelude::*;
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const COMMANDS: [&[&str]; 14] = [
     &["--help"],
     &["--version"],
     &["convert", "--help"],
     &["check", "net/megasim.sch"],
-    &["diff", "net", "net"],
+    &["diff", "events", "events"],
     &["inspect", MODEL],
     &["eval", MODEL, "--data", DATA, "--samples", "9"],
     &["classify", "net", "--data", DATA, "--samples", "3"],
@@ -29,10 +29,16 @@ fn program(here: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-#[test]
-fn a_full_device_is_an_error() {
+fn place() -> tempfile::TempDir {
     let place = with_net();
     description(place.path());
+    megasim(place.path(), &["run", "net/megasim.sch", "--out", "events"]).assert().success();
+    place
+}
+
+#[test]
+fn a_full_device_is_an_error() {
+    let place = place();
     for arguments in COMMANDS {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = program(place.path(), arguments).stdout(full).output().unwrap();
@@ -48,13 +54,11 @@ fn a_full_device_is_an_error() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_fault() {
-    let place = with_net();
-    description(place.path());
+    let place = place();
     for arguments in COMMANDS {
-        let mut command = program(place.path(), arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program(place.path(), arguments).stdout(writer).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
         // As a shell shows a tool that SIGPIPE ended.
         assert_eq!(output.status.code(), Some(141), "{arguments:?}");
