@@ -5,7 +5,7 @@ use megasim::ann::import;
 use megasim::convert::{Options, convert};
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::{Clock, Regular};
-use megasim::engine::Mode;
+use megasim::engine::{Limits, Mode};
 use megasim::readout::ReadOut;
 use megasim::study::classification::{Setup, classify, wilson_interval};
 
@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         code: &Regular { input_rate: 1000.0 },
         clock: Clock { duration: 100, ticks_per_ms: 10 },
         read_out: ReadOut::default(),
+        limits: Limits::default(),
     };
     let test = data.test(&format, 0, None)?;
     let outcomes = classify(&setup, test.x.view(), 0, Mode::Event, || ())?;

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
-use megasim::engine::Plan;
+use megasim::engine::{Limits, Plan};
 use megasim::netfile::inspect::{Effect, Headroom, addresses, headroom, misfits, samples, unread};
 use megasim::netfile::{self, Error, Examination, Netfiles};
-use megasim::network::{Driver, ModuleId, ModuleKind, Network, NodeId, Polarity, Stimulus};
+use megasim::network::{Driver, ModuleId, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use std::path::PathBuf;
 
 /// Tell every fault and warning of a netfile directory at once
@@ -237,9 +237,40 @@ fn check_loops(network: &Network, report: &mut Report) {
             for nodes in plan.timeless_loops() {
                 let names: Vec<&str> = nodes.iter().map(|&node| name(network, node)).collect();
                 let why = "no delay, and no neurons with Tmin or T_Refract";
-                report.tell(Weight::Note, &format!("a loop in which time cannot advance ({why}): {}", list(&names)));
+                let text = format!("a loop in which time cannot advance ({why}): {}", list(&names));
+                report.tell(Weight::Warning, &text);
             }
+            check_without_end(network, &plan, report);
         }
+    }
+}
+
+/// Loops and neurons that keep each other going until Tmax, where that is far.
+fn check_without_end(network: &Network, plan: &Plan, report: &mut Report) {
+    for nodes in plan.rising_at_spikes() {
+        let text = format!(
+            "{{{}}} spikes again and again in clocked mode, each spike taking its potential further beyond the threshold: \
+             Reset_to_reminder subtracts a THplus below 1 (or a THminus above -1)",
+            name(network, nodes)
+        );
+        report.tell(Weight::Warning, &text);
+    }
+    let limit = Limits::default().events;
+    if network.t_max().unsigned_abs() <= limit {
+        return;
+    }
+    for nodes in plan.loops() {
+        let names: Vec<&str> = nodes.iter().map(|&node| name(network, node)).collect();
+        let text = format!(
+            "a loop that may go on until Tmax = {}, which is further than the {limit} events after which a run is stopped: {}",
+            network.t_max(),
+            list(&names)
+        );
+        report.tell(Weight::Warning, &text);
+    }
+    if network.t_max() == Tick::MAX {
+        let text = format!("Tmax is the largest time there is: what is due then or later is not run, as times end there");
+        report.tell(Weight::Warning, &text);
     }
 }
 

@@ -16,7 +16,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
 use megasim::encode::{Clock, Code, Recorded};
-use megasim::engine::Mode;
+use megasim::engine::{Limits, Mode};
 use megasim::network::Tick;
 use megasim::readout::{self, ReadOut};
 use megasim::report::Page;
@@ -107,6 +107,8 @@ pub struct Settings {
     pub frames: bool,
     /// Recordings as data, and what is taken of them.
     pub recordings: Option<(Recordings, RecordingArguments)>,
+    /// Where a run is stopped.
+    pub limits: Limits,
 }
 
 /// What came out, mode by mode.
@@ -151,6 +153,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         decision: decision.clone(),
         frames: arguments.frames,
         recordings: Recordings::find(data).map_err(report)?.map(|set| (set, arguments.recording.clone())),
+        limits: presentation.run_limits.limits(),
     };
     if settings.recordings.is_some() && presentation.code_name() != "regular" {
         miette::bail!("--encode: recordings are spikes already, found {}", presentation.code_name());
@@ -242,7 +245,7 @@ impl Ready {
 
     fn setup<'a>(&'a self, settings: &'a Settings) -> Setup<'a> {
         let code = self.recorded.as_ref().map_or(settings.code.as_ref(), |recorded| recorded as &dyn Code);
-        Setup { read_out: self.read_out, ..self.subject.setup(code, settings.clock) }
+        Setup { read_out: self.read_out, limits: settings.limits, ..self.subject.setup(code, settings.clock) }
     }
 
     fn classify(&self, settings: &Settings) -> Result<Figures> {

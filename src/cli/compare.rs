@@ -277,6 +277,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
             read_out,
             ticks_per_ms: presentation.ticks_per_ms,
             warm_up: arguments.warm_up,
+            limits: presentation.run_limits.limits(),
         }
     };
     let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };

@@ -61,6 +61,7 @@ pub fn run() -> Result<()> {
         decision: DecisionArguments::default(),
         frames: false,
         recordings: None,
+        limits: megasim::engine::Limits::default(),
     };
     let figures = classify(&netfiles, directory, &settings)?;
     let results = directory.join("results.json");

@@ -22,6 +22,7 @@ mod history;
 mod inspect;
 mod interrupt;
 mod latency;
+mod limits;
 mod numbers;
 mod output;
 mod paths;

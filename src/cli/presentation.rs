@@ -1,6 +1,7 @@
 //! How samples are shown, and by how many threads: the options that `classify` and all studies share.
 
 use super::diagnostic;
+use super::limits::RunLimits;
 use super::numbers::{count, positive};
 use clap::{Args, FromArgMatches};
 use megasim::encode::registry::{self, Choice, Common};
@@ -33,6 +34,8 @@ pub struct Presentation {
     /// Seed of random spikes
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
+    #[command(flatten)]
+    pub run_limits: RunLimits,
     #[command(flatten)]
     pub threads: Threads,
 }

@@ -1,12 +1,13 @@
 //! `megasim run FILE.sch`, and the bare `megasim FILE.sch` that does as MegaSim did.
 
+use super::limits::RunLimits;
 use super::paths::Paths;
 use super::{diagnostic, print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
-use megasim::engine::{Mode, Plan, Probes, Record, batch};
+use megasim::engine::{Limits, Mode, Plan, Probes, Record, batch};
 use megasim::netfile::{self, Netfiles};
-use megasim::network::{Network, Tick};
+use megasim::network::{Network, Stimulus, Tick};
 use miette::{Result, bail};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub struct Arguments {
     /// Write counts as JSON: events, operations, updates, last time, pending at Tmax, saturations
     #[arg(long, value_name = "FILE.json")]
     summary: Option<PathBuf>,
+    #[command(flatten)]
+    run_limits: RunLimits,
     /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
@@ -106,7 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(summary) = &arguments.summary {
         atomic_write::check_file(summary, replace).map_err(diagnostic::report)?;
     }
-    let record = simulate(&network, mode, &stimuli)?;
+    let record = simulate(&network, mode, arguments.run_limits.limits(), &stimuli)?;
     netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
     let parameters = json!({
         "mode": if arguments.clocked { "clocked" } else { "event" },
@@ -130,7 +133,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 pub fn run_in_place(schematic: &Path) -> Result<()> {
     let Netfiles { network, stimuli, files, .. } = read(schematic)?;
     let directory = directory_of(schematic);
-    let record = simulate(&network, Mode::Event, &stimuli)?;
+    let record = simulate(&network, Mode::Event, Limits::default(), &stimuli)?;
     netfile::write_event_files(directory, &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
     let inputs = input_files(schematic, &files);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
@@ -160,8 +163,8 @@ pub fn input_files(schematic: &Path, files: &netfile::FileNames) -> Vec<PathBuf>
     named
 }
 
-fn simulate(network: &Network, mode: Mode, stimuli: &[megasim::network::Stimulus]) -> Result<Record> {
-    let plan = Plan::new(network).map_err(diagnostic::report)?;
+fn simulate(network: &Network, mode: Mode, limits: Limits, stimuli: &[Stimulus]) -> Result<Record> {
+    let plan = Plan::new(network).map_err(diagnostic::report)?.with_limits(limits);
     batch::run(&plan, mode, &Probes::all(network), stimuli).map_err(diagnostic::report)
 }
 

@@ -285,6 +285,7 @@ impl Subject {
             code,
             clock,
             read_out: ReadOut::default(),
+            limits: megasim::engine::Limits::default(),
         }
     }
 }

@@ -168,6 +168,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         decision: DecisionArguments::top(it.top_k),
         frames: false,
         recordings: None,
+        limits: megasim::engine::Limits::default(),
     };
     let figures = classify(out, &it.dataset_path, &settings)?;
     print(&format!("{}\n{}", figures.table(), figures.remarks()));

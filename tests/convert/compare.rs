@@ -1,6 +1,6 @@
 //! The figures of a comparison, on networks small enough to work out by hand.
 
-use megasim::engine::{Mode, Plan, Probes, Simulation, TieOrder};
+use megasim::engine::{Limits, Mode, Plan, Probes, Simulation, TieOrder};
 use megasim::network::{
     Array, Conv, ConvPort, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder,
     NeuronParameters, NodeId, Output as Leaving, Polarity, Stimulus, StimulusEvent, Tick, Timing,
@@ -56,6 +56,7 @@ fn compare(
         read_out: megasim::readout::ReadOut::default(),
         ticks_per_ms: 1,
         warm_up: 0,
+        limits: Limits::default(),
     };
     let comparison = question.answer(|| {}, || false).unwrap();
     (comparison, question.causes(usize::MAX, || {}, || false).unwrap().unwrap())

@@ -124,7 +124,7 @@ fn what_is_wrong_is_told_with_its_place() {
 fn what_is_no_number_any_more_is_refused() {
     let (status, found) = refusal(&PLAIN.replace("v + value", "ln(value - 0.5)"), "");
     assert_eq!(status, 1);
-    assert!(found.contains("/mine.toml: `v` is not a number after step 0 of the value 0"), "{found}");
+    assert!(found.contains("/mine.toml:6: `v` is not a finite number (NaN) after step 0 of the value 0"), "{found}");
     Command::cargo_bin("megasim")
         .unwrap()
         .args(["encode", "examples/digits", "--encode", "missing.toml", "--out", "/tmp/never.stim"])

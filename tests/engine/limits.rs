@@ -1,6 +1,6 @@
 //! Runs that would not end by themselves are stopped and named; loops that merely exist are no fault.
 
-use megasim::engine::{Error, Limits, Mode, Plan, Probes, Simulation};
+use megasim::engine::{Error, Limits, Mode, Plan, Probes, Simulation, WAITING_BYTES};
 use megasim::network::*;
 
 /// Two neurons that excite each other, kicked once at time 3.
@@ -63,9 +63,11 @@ fn events_that_multiply_are_stopped_before_memory_is() {
     let timing = Timing { delay_to_process: 1, n_repeat: 2, delay_to_repeat: 1, ..Timing::default() };
     let (network, stimuli) = pair(timing, neurons());
     let plan = Plan::new(&network).unwrap();
-    let limits = Limits { pending: 50, ..Limits::default() };
+    let limits = Limits { memory: 50 * WAITING_BYTES, ..Limits::default() };
     let result = Simulation::new(&plan, Mode::Event, &Probes::none()).with_limits(limits).run(&stimuli);
-    assert!(matches!(result, Err(Error::TooManyPending { limit: 50, .. })), "{result:?}");
+    let Err(Error::TooMuchMemory { limit: 850, excess }) = result else { panic!("{result:?}") };
+    assert_eq!(excess.loops, ["ping", "pong"]);
+    assert_eq!(excess.nodes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["ping", "pong"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 /// Loops without delay may run away in the reference, which has no limits: such a network is passed over where the engine says so.
 fn run(network: &Network, stimuli: &[Stimulus], mode: Mode, options: Options) -> Result<Record, Error> {
     let plan = Plan::with_options(network, options)?;
-    let limits = Limits { events_per_tick: 3_000, pending: 3_000 };
+    let limits = Limits { events_per_tick: 3_000, memory: 500_000, ..Limits::default() };
     Simulation::new(&plan, mode, &Probes::all(network)).with_limits(limits).run(stimuli)
 }
 
@@ -32,7 +32,7 @@ fn compare(
                 prop_assert_eq!(record.summary.events, counts);
             }
             Err(Error::Address { .. }) => prop_assert_eq!(reference(), Err(reference::OutsideMatrix)),
-            Err(Error::Runaway { .. } | Error::TooManyPending { .. }) => {
+            Err(Error::Runaway { .. } | Error::TooMuchMemory { .. }) => {
                 return Err(TestCaseError::reject("runs away"));
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),

@@ -29,8 +29,8 @@ fn timed(network: &Network, machine: Machine, stimuli: &[Stimulus], showing: &Sh
 fn alike(one: &Result<Record, Error>, other: &Result<Record, Error>) -> Result<(), TestCaseError> {
     match (one, other) {
         (Ok(one), Ok(other)) => prop_assert_eq!(one, other),
-        (Err(Error::Runaway { .. } | Error::TooManyPending { .. }), _)
-        | (_, Err(Error::Runaway { .. } | Error::TooManyPending { .. })) => {
+        (Err(Error::Runaway { .. } | Error::TooMuchMemory { .. }), _)
+        | (_, Err(Error::Runaway { .. } | Error::TooMuchMemory { .. })) => {
             return Err(TestCaseError::reject("runs away"));
         }
         (one, other) => prop_assert!(one.is_err() && other.is_err(), "{:?} {:?}", one, other),

@@ -84,14 +84,14 @@ proptest! {
             prop_assert!(machine.barrier.is_some());
             return Err(TestCaseError::reject("not behind a barrier"));
         };
-        let limits = Limits { events_per_tick: 3_000, pending: 3_000 };
+        let limits = Limits { events_per_tick: 3_000, memory: 500_000, ..Limits::default() };
         let mut simulation = TimedSimulation::new(&plan, &Probes::all(&network)).with_limits(limits);
         let mut passages: Vec<Passage> = Vec::new();
         let showing = Showing { pace: sketch.pace, ..Showing::default() };
         let mut watch = |passage: &Passage| passages.push(*passage);
         let run = match simulation.run(&stimuli, &showing, Some(&mut watch)) {
             Ok(run) => run,
-            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooManyPending { .. }) => {
+            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooMuchMemory { .. }) => {
                 return Err(TestCaseError::reject("cannot be run"));
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),

@@ -117,11 +117,11 @@ proptest! {
             }
         }
         let plan = TimedPlan::new(&network, machine).unwrap();
-        let limits = Limits { events_per_tick: 3_000, pending: 3_000 };
+        let limits = Limits { events_per_tick: 3_000, memory: 500_000, ..Limits::default() };
         let mut simulation = TimedSimulation::new(&plan, &Probes::none()).with_limits(limits);
         match simulation.run(&stimuli, &Showing::default(), None) {
             Ok(run) => prop_assert_eq!(run.unfinished.unstarted, 0),
-            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooManyPending { .. }) => {
+            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooMuchMemory { .. }) => {
                 return Err(TestCaseError::reject("cannot be run"));
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),

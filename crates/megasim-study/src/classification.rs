@@ -3,7 +3,7 @@
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
 use megasim_core::encode::{self, Clock, Code, Encoder, Layout, current};
-use megasim_core::engine::{self, Mode, Plan, Probes, Record, Simulation};
+use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
 use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout::{Decision, ReadOut, Watch};
 use ndarray::ArrayView2;
@@ -31,6 +31,8 @@ pub struct Setup<'a> {
     pub clock: Clock,
     /// How a class is decided, and when a run stops.
     pub read_out: ReadOut,
+    /// Where a run is stopped.
+    pub limits: Limits,
 }
 
 /// What became of one sample in one mode.
@@ -129,7 +131,7 @@ fn look_at<T: Send>(
         return Err(Error::Shape { expected, found });
     }
     let last: Tick = setup.clock.ticks() - 1;
-    let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0));
+    let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
     let roles = roles(setup.network);
     let outcomes: Vec<Result<Option<(Outcome, T)>, Error>> = (0..samples.nrows())
         .into_par_iter()
@@ -149,7 +151,7 @@ fn look_at<T: Send>(
                 let seen = if setup.code.is_current() {
                     let network = current::driven(setup.network, setup.layout, &values)
                         .map_err(|source| Error::Encode { sample, source })?;
-                    let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0));
+                    let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
                     let (outcome, record) = showing.run(&mut Simulation::new(&plan, mode, probes)).map_err(fault)?;
                     (outcome, look(k, &network, &record))
                 } else {

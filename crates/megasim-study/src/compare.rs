@@ -21,7 +21,7 @@ pub use trial::{Analog, AnalogError, Course};
 use super::layers::{FanOut, Layer};
 use super::material::Material;
 use super::statistics::{Pairs, mcnemar};
-use megasim_core::engine::{self, Mode, Options, Plan, Probes, Simulation, TieOrder};
+use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Simulation, TieOrder};
 use megasim_core::network::{Fault, Network, NodeId, Tick};
 use megasim_core::readout::ReadOut;
 use rayon::prelude::*;
@@ -75,6 +75,8 @@ pub struct Question<'a> {
     pub ticks_per_ms: u32,
     /// Milliseconds at the start of each sample whose spikes do not count in rates.
     pub warm_up: u32,
+    /// Where a run is stopped.
+    pub limits: Limits,
 }
 
 /// Why a comparison could not be made.
@@ -166,7 +168,7 @@ impl<'a> Question<'a> {
         {
             return Err(Error::Labels { samples, labels: labels.len() });
         }
-        let plans = [plan(&left, scale.ticks)?, plan(&right, scale.ticks)?];
+        let plans = [plan(&left, self.limits, scale.ticks)?, plan(&right, self.limits, scale.ticks)?];
         let fans = [FanOut::new(left.network), FanOut::new(right.network)];
         let probes = Probes::all(left.network);
         let mut sums = Sums::new(self, scale);
@@ -263,9 +265,9 @@ impl<'a> Question<'a> {
 }
 
 /// A plan for samples of so many ticks.
-fn plan(run: &Run, ticks: Tick) -> Result<Plan, engine::Error> {
+fn plan(run: &Run, limits: Limits, ticks: Tick) -> Result<Plan, engine::Error> {
     let options = Options { tie_order: run.tie_order, ..Options::default() };
-    Ok(Plan::with_options(run.network, options)?.with_t_max((ticks - 1).max(0)))
+    Ok(Plan::with_options(run.network, options)?.with_t_max((ticks - 1).max(0)).with_limits(limits))
 }
 
 /// Everything that is added up, in the order of the samples.

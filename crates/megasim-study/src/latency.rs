@@ -17,7 +17,7 @@ use crate::hardware::Resolved;
 use megasim_core::engine::timed::{
     Deadlock, PlanError, Showing, Statistics, TimedPlan, TimedRecord, TimedSimulation, Unfinished, Watch,
 };
-use megasim_core::engine::{self, Mode, Plan, Probes, Simulation};
+use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Simulation};
 use megasim_core::network::{EventLog, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout;
 use rayon::prelude::*;
@@ -48,6 +48,8 @@ pub struct Question<'a> {
     /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has told it: one for each
     /// sample, of [`Question::ideal`].
     pub ideal: Option<&'a [Ideal]>,
+    /// Where a run is stopped.
+    pub limits: Limits,
 }
 
 /// What event mode does on one sample; the same in ticks of any length.
@@ -120,7 +122,7 @@ impl Question<'_> {
     /// # Errors
     /// If a run fails; of several the one with the lowest number.
     pub fn answer(&self, done: impl Fn() + Sync, stop: impl Fn() -> bool + Sync) -> Result<Answer, Error> {
-        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max);
+        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max).with_limits(self.limits);
         let reference = Reference::new(self)?;
         let pieces = (rayon::current_num_threads() * 4).clamp(1, self.samples.max(1));
         let probes = self.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
@@ -155,7 +157,7 @@ impl Question<'_> {
     /// # Errors
     /// If the run fails.
     pub fn watch(&self, sample: usize, watch: &mut Watch<'_>) -> Result<TimedRecord, Error> {
-        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max);
+        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max).with_limits(self.limits);
         let mut simulation = TimedSimulation::new(&timed, &Probes::all(self.network));
         let run = simulation.run(&(self.stimuli)(sample), &self.showing, Some(watch));
         run.map_err(|source| self.failed(sample, source))
@@ -239,7 +241,7 @@ impl<'a> Reference<'a> {
         Ok(match question.ideal {
             Some(known) => Self::Known(known),
             None => {
-                let plan = Plan::new(question.network).map_err(PlanError::from)?.with_t_max(question.t_max);
+                let plan = Plan::new(question.network).map_err(PlanError::from)?.with_t_max(question.t_max).with_limits(question.limits);
                 Self::Plan(Box::new(plan), probes)
             }
         })

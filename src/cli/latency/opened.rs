@@ -6,6 +6,7 @@ use crate::cli::run::Setting;
 use crate::cli::subject::{self, Given, Schematic, Subject, Trial};
 use megasim::convert::Manifest;
 use megasim::encode::{Clock, Code, Layout};
+use megasim::engine::Limits;
 use megasim::engine::timed::{Pace, Showing};
 use megasim::hardware::{Duration, Hardware, ModuleLayer, Resolved};
 use megasim::network::{ModuleId, Network, NodeId, Stimulus, Tick};
@@ -29,6 +30,7 @@ pub struct Opened {
     tick: Option<Duration>,
     /// How long a sample is shown, in ticks of the network, where somebody said.
     until: Option<Tick>,
+    limits: Limits,
 }
 
 enum Shown {
@@ -116,6 +118,7 @@ impl Opened {
             labels: decides.then(|| trial.samples.y.clone()),
             tick: Some(tick),
             until: Some(clock.ticks()),
+            limits: presentation.run_limits.limits(),
         })
     }
 
@@ -149,6 +152,7 @@ impl Opened {
             labels,
             tick,
             until: None,
+            limits: presentation.run_limits.limits(),
         })
     }
 
@@ -240,6 +244,7 @@ impl Opened {
             showing: Showing { pace, warm_up, until },
             t_max: staged.network.t_max(),
             ideal: None,
+            limits: self.limits,
         }
     }
 }

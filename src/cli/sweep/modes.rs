@@ -76,6 +76,7 @@ impl Study for Modes<'_> {
             dt: *dt,
             tie_order: tie_order.of(presentation.seed),
             read_out,
+            limits: presentation.run_limits.limits(),
         };
         let samples = sweep::Samples {
             values: self.trial.samples.x.view(),

@@ -61,14 +61,18 @@ pub struct Equations {
     seed: u64,
 }
 
-/// A variable that is no number any more.
+/// A variable that is not a finite number any more.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{path}: `{variable}` is not a number after step {step} of the value {value}")]
+#[error("{}:{line}: `{variable}` is not a finite number ({found}) after step {step} of the value {value}", path.display())]
 pub struct NotANumber {
     /// The file.
     pub path: PathBuf,
+    /// The line that changes the variable, from 1.
+    pub line: usize,
     /// The variable.
     pub variable: String,
+    /// What it became.
+    pub found: String,
     /// The step, from 0.
     pub step: usize,
     /// The value of the address.
@@ -87,7 +91,7 @@ impl Equations {
     /// Tries the code on the values `k / 255`, at most 10,000 steps of each.
     ///
     /// # Errors
-    /// The first variable that does not stay a number. With other values such an address has no spikes from there on.
+    /// The first variable that does not stay a finite number. With other values such an address has no spikes from there on.
     pub fn check(&self, clock: Clock) -> Result<(), NotANumber> {
         let values: Vec<f64> = (0..=255).map(|k| f64::from(k) / 255.0).collect();
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -99,10 +103,12 @@ impl Equations {
                 clock,
                 10_000,
                 |_, _| {},
-                |step, lane, state| {
+                |step, lane, state, found| {
                     fault.get_or_insert_with(|| NotANumber {
                         path: self.path.clone(),
+                        line: self.system.line_of(state),
                         variable: self.system.states()[state].clone(),
+                        found: found.to_string(),
                         step,
                         value: values[lane],
                     });
@@ -115,7 +121,7 @@ impl Equations {
         Ok(())
     }
 
-    /// Steps of at most [`LANES`] addresses; `fire` gets the tick and the lanes that fire then, `lost` the step, lane and variable of what is no number.
+    /// Steps of at most [`LANES`] addresses; `fire` gets the tick and the lanes that fire then, `lost` the step, lane, variable and value of what is no finite number.
     fn run(
         &self,
         values: &[f64],
@@ -123,7 +129,7 @@ impl Equations {
         clock: Clock,
         most: usize,
         mut fire: impl FnMut(usize, u32),
-        mut lost: impl FnMut(usize, usize, usize),
+        mut lost: impl FnMut(usize, usize, usize, f64),
     ) {
         let system = &self.system;
         let of_ticks = system.choice(0) == "tick";
@@ -157,9 +163,9 @@ impl Equations {
             }
             for (state, numbers) in slots[..states].iter().enumerate() {
                 for (lane, number) in numbers.iter().enumerate().take(values.len()) {
-                    if number.is_nan() && alive >> lane & 1 == 1 {
+                    if !number.is_finite() && alive >> lane & 1 == 1 {
                         alive &= !(1 << lane);
-                        lost(step, lane, state);
+                        lost(step, lane, state, *number);
                     }
                 }
             }
@@ -184,7 +190,7 @@ impl Equations {
                         lanes &= lanes - 1;
                     }
                 },
-                |_, _, _| {},
+                |_, _, _, _| {},
             );
             words.append(&mut trains);
         }

@@ -5,8 +5,9 @@ use super::neurons::Spike;
 use super::plan::{Plan, PlanInput, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
-use super::{Cells, Error, Limits, PopulationState, Progress, address};
+use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address};
 use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use std::collections::BTreeMap;
 
 /// What clocked mode keeps beside the populations.
 #[derive(Debug, Clone)]
@@ -23,8 +24,10 @@ pub(super) struct ClockedState {
     decays: Vec<bool>,
     /// Steps that the events of each node travel; those of 0 arrive in the step in which they are made.
     travel: Vec<Tick>,
-    /// Events that travel: step in which they arrive, node, events; in the order in which they were made.
-    late: Vec<(Tick, usize, Fifo)>,
+    /// Events that travel, by the step in which they arrive: node, events; in the order in which they were made.
+    late: BTreeMap<Tick, Vec<(usize, Fifo)>>,
+    /// How many events travel.
+    late_events: usize,
     /// How much of each stimulus was taken.
     taken: Vec<usize>,
     /// Outputs of the population that acts, by map.
@@ -55,7 +58,8 @@ impl ClockedState {
             beyond: vec![false; plan.populations.len()],
             decays: vec![false; plan.populations.len()],
             travel: vec![0; n],
-            late: Vec::new(),
+            late: BTreeMap::new(),
+            late_events: 0,
             taken: vec![0; plan.sources.len()],
             outputs: Vec::new(),
         }
@@ -68,6 +72,7 @@ impl ClockedState {
             }
         }
         self.late.clear();
+        self.late_events = 0;
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
         self.beyond.fill(false);
         for (decays, population) in self.decays.iter_mut().zip(&plan.populations) {
@@ -97,7 +102,7 @@ impl ClockedRun<'_> {
             if !fed && !self.state.beyond.contains(&true) {
                 // Nothing happens before the next source event: linear leaks are closed forms, and potentials only fall back.
                 let source = self.next_source_event().map(|t| t.div_euclid(self.dt));
-                match source.into_iter().chain(self.state.late.iter().map(|late| late.0)).min() {
+                match source.into_iter().chain(self.state.late.keys().next().copied()).min() {
                     Some(_) if self.state.decays.contains(&true) => {}
                     Some(next) => step = step.max(next),
                     None => break,
@@ -119,8 +124,7 @@ impl ClockedRun<'_> {
             step += 1;
         }
         let untaken = self.stimuli.iter().zip(&self.state.taken).map(|(stimulus, &taken)| stimulus.len() - taken);
-        let late = self.state.late.iter().map(|(.., events)| events.len());
-        self.recorder.summary.pending = untaken.chain(late).sum::<usize>() as u64;
+        self.recorder.summary.pending = untaken.chain([self.state.late_events]).sum::<usize>() as u64;
         Ok(())
     }
 
@@ -142,16 +146,15 @@ impl ClockedRun<'_> {
                 *taken += 1;
             }
         }
-        let ClockedState { late, present, .. } = &mut *self.state;
-        late.retain(|(step, node, events)| {
-            let arrives = *step <= s / self.dt;
-            if arrives {
+        let ClockedState { late, late_events, present, .. } = &mut *self.state;
+        while let Some(arrives) = late.first_entry().filter(|first| *first.key() <= s / self.dt) {
+            for (node, events) in arrives.remove() {
+                *late_events -= events.len();
                 let Events { x, y, polarity, .. } = events.events();
                 let event = |k: usize| StimulusEvent { t_pre: s, x: x[k], y: y[k], polarity: polarity[k] };
-                (0..events.len()).for_each(|k| present[*node].push(event(k)));
+                (0..events.len()).for_each(|k| present[node].push(event(k)));
             }
-            !arrives
-        });
+        }
         for population in 0..self.plan.populations.len() {
             let ClockedState { present, past, beyond, decays, travel, .. } = &*self.state;
             let mut inputs = self.plan.populations[population].inputs.iter();
@@ -162,7 +165,7 @@ impl ClockedRun<'_> {
                 self.act(population, s)?;
             }
         }
-        let ClockedState { present, past, fed_back, late, .. } = &mut *self.state;
+        let ClockedState { present, past, fed_back, late_events, .. } = &mut *self.state;
         for (node, events) in present.iter().enumerate().filter(|(_, events)| events.len() > 0) {
             self.recorder.run(node, events.events(), s);
         }
@@ -170,18 +173,26 @@ impl ClockedRun<'_> {
             std::mem::swap(&mut past[node], &mut present[node]);
         }
         present.iter_mut().for_each(Fifo::clear);
-        let waiting: usize = past.iter().chain(late.iter().map(|(.., events)| events)).map(Fifo::len).sum();
-        if waiting as u64 > self.limits.pending {
-            let nodes = fed_back.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
-            return Err(Error::TooManyPending { time: s, limit: self.limits.pending, nodes });
+        let waiting = fed_back.iter().map(|&node| past[node].len()).sum::<usize>() + *late_events;
+        if self.limits.exceeded(self.recorder, waiting as u64) {
+            return Err(self.beyond_limits(s));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn beyond_limits(&self, s: Tick) -> Error {
+        let mut counts = self.recorder.summary.events.clone();
+        for (node, events) in self.state.late.values().flatten() {
+            counts[*node] += events.len() as u64;
+        }
+        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, s, counts.into_iter()))
     }
 
     /// Lets one population take its events of the step and spike.
     fn act(&mut self, id: usize, s: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[id];
-        let ClockedState { present, past, beyond, decays, outputs, travel, late, .. } = &mut *self.state;
+        let ClockedState { present, past, beyond, decays, outputs, travel, late, late_events, .. } = &mut *self.state;
         outputs.resize(population.outputs.len().max(outputs.len()), Fifo::default());
         let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
             outputs[map].push(StimulusEvent { t_pre: s, x, y, polarity });
@@ -282,7 +293,9 @@ impl ClockedRun<'_> {
             if steps > 0 {
                 if events.len() > 0 {
                     let step = (s / self.dt).saturating_add(steps);
-                    late.extend(nodes.iter().map(|node| (step, node.index(), events.clone())));
+                    *late_events += events.len() * nodes.len();
+                    let arriving = late.entry(step).or_default();
+                    arriving.extend(nodes.iter().map(|node| (node.index(), events.clone())));
                     events.clear();
                 }
                 continue;

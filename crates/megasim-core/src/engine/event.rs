@@ -8,7 +8,7 @@ use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Reader};
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
 use super::synapses::Outside;
-use super::{Cells, Error, Limits, PopulationState, Progress, address, kernels, kernels::Hit, kernels::Sign};
+use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address, kernels, kernels::Hit, kernels::Sign};
 use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 
 /// What event mode keeps beside the populations.
@@ -20,6 +20,8 @@ pub(super) struct EventState {
     run: Box<Fifo>,
     /// The last tick in which events of timeless loops were handled, and how many.
     busy_tick: (Tick, u64),
+    /// The last tick at the end of which neurons were touched.
+    touched: Tick,
 }
 
 /// The events of all nodes that are not handled yet.
@@ -201,12 +203,16 @@ impl EventState {
         for (source, node) in plan.sources.iter().enumerate() {
             pending[node.index()] = Pending::Source { source, taken: 0 };
         }
+        if let Some(touch) = plan.touch {
+            pending[touch] = Pending::new(1, 0);
+        }
         Self {
             bus: Bus { pending, woken: Vec::new(), incomplete: Vec::new(), by_map: ByMap::default(), waiting: 0 },
             schedule: Schedule::new(n),
             last_ack: vec![0; n],
             run: Box::default(),
             busy_tick: (0, 0),
+            touched: Tick::MIN,
         }
     }
 
@@ -223,6 +229,16 @@ impl EventState {
                 self.schedule.put(node.index(), t);
             }
         }
+        self.touched = Tick::MIN;
+        if let Some(touch) = plan.touch {
+            self.touch_at(touch, 0);
+        }
+    }
+
+    fn touch_at(&mut self, touch: usize, t_pre: Tick) {
+        self.bus.push(NodeId::new(touch), StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive });
+        self.bus.woken.clear();
+        self.schedule.put(touch, t_pre);
     }
 }
 
@@ -244,6 +260,9 @@ impl EventRun<'_> {
                 break;
             }
             self.handle(node, r)?;
+            if let Some(touch) = self.plan.touch {
+                self.touch(touch, node, r);
+            }
             let progress = Progress {
                 time: r,
                 node: Some(NodeId::new(node)),
@@ -258,6 +277,26 @@ impl EventRun<'_> {
         }
         self.recorder.summary.pending = self.state.bus.pending.iter().map(|it| it.len(self.stimuli)).sum();
         Ok(())
+    }
+
+    /// Sees to it that neurons are touched at the end of this tick, after events of `node`, and of the next one where that matters.
+    fn touch(&mut self, touch: usize, node: usize, r: Tick) {
+        if node == touch {
+            self.state.touched = r;
+        }
+        if self.state.bus.pending[touch].len(self.stimuli) > 0 {
+            return;
+        }
+        let populations = self.populations.iter().zip(&self.plan.populations);
+        let mut restless = populations.filter_map(|(state, population)| match (&state.cells, &population.kind) {
+            (Cells::Neurons(neurons), PopulationKind::Neurons(plan)) => Some(neurons.restless(plan)),
+            _ => None,
+        });
+        if self.state.touched != r {
+            self.state.touch_at(touch, r);
+        } else if node != touch || restless.any(|restless| restless) {
+            self.state.touch_at(touch, r.saturating_add(1));
+        }
     }
 
     /// Handles the head of a node that is due at `r`, and what follows it undisturbed.
@@ -295,8 +334,18 @@ impl EventRun<'_> {
 
     fn deliver_run(&mut self, node: usize, events: Events<'_>, r: Tick) -> Result<(), Error> {
         for &reader in &self.plan.nodes[node].readers {
-            let arrival = r.saturating_add(self.plan.populations[reader.population].timing.delay_to_arrive);
-            self.deliver(reader, node, events, r, arrival)?;
+            let population = &self.plan.populations[reader.population];
+            let arrival = r.saturating_add(population.timing.delay_to_arrive);
+            // What a part makes must fit memory before the next one acts.
+            let part = (MOST_OUTPUTS / population.fan_out).max(1) as usize;
+            if events.len() <= part {
+                self.deliver(reader, node, events, r, arrival)?;
+                continue;
+            }
+            for start in (0..events.len()).step_by(part) {
+                self.deliver(reader, node, events.slice(start..(start + part).min(events.len())), r, arrival)?;
+                self.check_limits(r)?;
+            }
         }
         self.recorder.run(node, events, r);
         self.state.last_ack[node] = r;
@@ -351,20 +400,24 @@ impl EventRun<'_> {
                 schedule.put(node, at);
             }
         }
-        if bus.waiting > self.limits.pending {
-            return Err(self.too_many_pending(r));
+        self.check_limits(r)
+    }
+
+    #[inline]
+    fn check_limits(&self, r: Tick) -> Result<(), Error> {
+        if self.limits.exceeded(self.recorder, self.state.bus.waiting) {
+            return Err(self.beyond_limits(r));
         }
         Ok(())
     }
 
     #[cold]
-    fn too_many_pending(&self, r: Tick) -> Error {
-        let pending = &self.state.bus.pending;
-        let mut longest: Vec<usize> = (0..pending.len()).collect();
-        longest.retain(|&node| !matches!(pending[node], Pending::Source { .. }));
-        longest.sort_by_key(|&node| std::cmp::Reverse(pending[node].len(self.stimuli)));
-        let nodes = longest.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
-        Error::TooManyPending { time: r, limit: self.limits.pending, nodes }
+    fn beyond_limits(&self, r: Tick) -> Error {
+        let counts = self.state.bus.pending.iter().zip(&self.recorder.summary.events).map(|(pending, &handled)| {
+            let made = !matches!(pending, Pending::Source { .. });
+            handled + if made { pending.len(self.stimuli) } else { 0 }
+        });
+        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, r, counts))
     }
 
     fn count_timeless(&mut self, r: Tick) -> Result<(), Error> {
@@ -490,6 +543,9 @@ fn to_max_pool(
         }
     }
 }
+
+/// Events that one part of a run of events may make before memory is looked at, at least those of one event.
+const MOST_OUTPUTS: u64 = 1 << 25;
 
 /// How many of some times in rising order are not later than `r`: those of one tick are a small part of all, so that the search begins
 /// at the front, but in steps.

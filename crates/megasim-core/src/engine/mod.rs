@@ -12,6 +12,7 @@ pub mod batch;
 mod clocked;
 mod event;
 pub mod kernels;
+mod limits;
 mod neurons;
 mod plan;
 mod queue;
@@ -22,6 +23,7 @@ mod tied;
 pub mod timed;
 mod timing;
 
+pub use limits::{Excess, Limits, RECORDED_BYTES, WAITING_BYTES};
 pub use plan::{Options, Plan};
 pub use record::{Probes, Record, Summary};
 pub use tie_order::TieOrder;
@@ -55,6 +57,9 @@ pub enum Error {
         /// Stimuli given.
         found: usize,
     },
+    /// A stimulus that begins before time 0.
+    #[error("a stimulus begins at time {0}; expected 0 or later")]
+    NegativeTime(Tick),
     /// The step of clocked mode is not positive.
     #[error("a clocked step takes 1 tick or more, found {0}")]
     Step(Tick),
@@ -112,15 +117,24 @@ pub enum Error {
         /// Some nodes whose events are under way.
         nodes: Vec<String>,
     },
-    /// More events wait than memory should hold.
-    #[error("time {time}: more than {limit} events wait, most of them at {}", nodes.join(", "))]
-    TooManyPending {
-        /// When, in ticks.
-        time: Tick,
+    /// More events than a run should have.
+    #[error("{excess}. The run is stopped at {limit} events (--max-events); lower Tmax or raise the limit if this is meant")]
+    TooManyEvents {
         /// The limit.
         limit: u64,
-        /// The nodes with the longest queues.
-        nodes: Vec<String>,
+        /// Where, and why.
+        excess: Box<Excess>,
+    },
+    /// More events wait or are recorded than memory should hold.
+    #[error(
+        "{excess}. The run is stopped as its events take more than {limit} bytes (--max-memory); lower Tmax or raise the limit if \
+         this is meant"
+    )]
+    TooMuchMemory {
+        /// The limit, in bytes.
+        limit: u64,
+        /// Where, and why.
+        excess: Box<Excess>,
     },
 }
 
@@ -136,18 +150,15 @@ pub enum Mode {
     },
 }
 
-/// Where a run is stopped because it would not end by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Events of one tick on loops without delay.
-    pub events_per_tick: u64,
-    /// Events that wait at a time.
-    pub pending: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { events_per_tick: 10_000_000, pending: 200_000_000 }
+impl Error {
+    /// The limit that a run has exceeded, with what it looked like then.
+    #[cold]
+    fn limit(limits: &Limits, recorder: &Recorder, excess: Box<Excess>) -> Self {
+        if recorder.total > limits.events {
+            Self::TooManyEvents { limit: limits.events, excess }
+        } else {
+            Self::TooMuchMemory { limit: limits.memory, excess }
+        }
     }
 }
 
@@ -171,6 +182,14 @@ impl Progress<'_> {
     /// for modules without neurons.
     pub fn potentials(&self, module: ModuleId) -> Vec<i32> {
         potentials(self.plan, self.populations, module)
+    }
+}
+
+/// Refuses times before 0; stimuli are in order of time.
+fn check_times(stimuli: &[Stimulus]) -> Result<(), Error> {
+    match stimuli.iter().filter_map(|stimulus| stimulus.t_pre().first()).find(|&&first| first < 0) {
+        Some(&first) => Err(Error::NegativeTime(first)),
+        None => Ok(()),
     }
 }
 
@@ -248,14 +267,14 @@ impl<'p> Simulation<'p> {
         };
         Self {
             plan,
-            limits: Limits::default(),
+            limits: plan.limits,
             populations: plan.populations.iter().map(PopulationState::new).collect(),
             recorder: Recorder::new(probes, plan.nodes.len(), plan.modules),
             run,
         }
     }
 
-    /// The same with other limits.
+    /// With other limits than those of the plan.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -286,6 +305,7 @@ impl<'p> Simulation<'p> {
         if stimuli.len() != plan.sources.len() {
             return Err(Error::Stimuli { expected: plan.sources.len(), found: stimuli.len() });
         }
+        check_times(stimuli)?;
         recorder.restart();
         for (state, population) in populations.iter_mut().zip(&plan.populations) {
             state.start(population);

@@ -223,6 +223,19 @@ impl Neurons {
         plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
     }
 
+    /// Whether an update without input could do more than the next one with input makes up for: spikes, a decay that rounds at each update, a clamp.
+    pub fn restless(&self, plan: &NeuronPopulation) -> bool {
+        if plan.softmax || plan.neurons.mask_tau > 0 {
+            return false;
+        }
+        let parameters = &plan.neurons;
+        let clamped = |v: i32| v > parameters.threshold_plus || v < parameters.threshold_minus;
+        let leaks = parameters.leak_plus > 0 || parameters.leak_minus > 0;
+        self.decays(plan)
+            || (leaks && clamped(parameters.rest()))
+            || self.v.iter().any(|&v| parameters.spikes_at(v) || clamped(v))
+    }
+
     fn store(&mut self, plan: &NeuronPopulation, n: usize, v: i64) {
         let stored = saturate(v);
         if i64::from(stored) != v {

@@ -7,11 +7,11 @@
 use super::addresses::Addresses;
 use super::synapses::{Kernel, Outside, Port, Synapses, Weights};
 use super::tie_order::{self, TieOrder};
-use super::{Error, kernels};
+use super::{Error, Limits, kernels};
 use crate::equations::Decay;
 use crate::network::{
-    Array, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronModel,
-    NeuronParameters, NodeId, Output, Reset, Tick, Timing,
+    Array, Driver, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronModel,
+    NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
@@ -52,10 +52,15 @@ pub struct Plan {
     pub(super) nodes: Vec<PlanNode>,
     pub(super) populations: Vec<Population>,
     pub(super) sources: Vec<NodeId>,
+    /// By node.
+    pub(super) drivers: Vec<Driver>,
     pub(super) modules: usize,
     pub(super) t_max: Tick,
     pub(super) kernel: kernels::Variant,
     pub(super) tie_order: TieOrder,
+    pub(super) limits: Limits,
+    /// The node of a source that touches neurons by itself; see [`Plan::with_touch`].
+    pub(super) touch: Option<usize>,
 }
 
 /// How a network is compiled. Only the order of ties changes what a run gives.
@@ -109,6 +114,8 @@ pub(super) struct Population {
     pub inputs: Vec<PlanInput>,
     /// Ports with a kernel, matrix or array; inputs beyond them act only by resets and controls.
     pub n_ports: usize,
+    /// The most output events that one event makes, over all nodes, repeats not counted; at least 1.
+    pub fan_out: u64,
     pub kind: PopulationKind,
 }
 
@@ -268,10 +275,13 @@ impl Plan {
             nodes,
             populations,
             sources: network.sources().to_vec(),
+            drivers: network.nodes().iter().map(|node| node.driver).collect(),
             modules: network.modules().len(),
-            t_max: network.t_max(),
+            t_max: last_tick(network.t_max()),
             kernel: options.kernel,
             tie_order: options.tie_order,
+            limits: Limits::default(),
+            touch: None,
         })
     }
 
@@ -282,7 +292,20 @@ impl Plan {
 
     /// The same plan with another last tick.
     pub fn with_t_max(mut self, t_max: Tick) -> Self {
-        self.t_max = t_max;
+        self.t_max = last_tick(t_max);
+        self
+    }
+
+    /// In event mode a source, which is given no stimulus, makes an event at (0, 0) at the end of every tick, but for ticks in which no neuron could
+    /// spike or change otherwise than the next touch makes up for. Its ports must have weights of 0.
+    pub fn with_touch(mut self, source: SourceId) -> Self {
+        self.touch = Some(self.sources[source.index()].index());
+        self
+    }
+
+    /// With limits for the runs of simulations that are made of it from now on.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -290,6 +313,21 @@ impl Plan {
     /// refractory time. Such a loop is no fault; it may run away at one tick.
     pub fn timeless_loops(&self) -> Vec<Vec<NodeId>> {
         timeless_loops(&self.populations, self.nodes.len())
+    }
+
+    /// Output nodes of neurons whose spikes take their potential further beyond the threshold: once there, they spike in every step of clocked
+    /// mode.
+    pub fn rising_at_spikes(&self) -> Vec<NodeId> {
+        let rising = |population: &&Population| match &population.kind {
+            PopulationKind::Neurons(it) => it.model.is_none() && !it.softmax && !spikes_shrink(&it.neurons),
+            PopulationKind::Flatten(_) | PopulationKind::MaxPool(_) => false,
+        };
+        self.populations.iter().filter(rising).flat_map(|it| it.outputs.iter().flatten().copied()).collect()
+    }
+
+    /// The loops through which events may come back, at whatever time.
+    pub fn loops(&self) -> Vec<Vec<NodeId>> {
+        loops(&self.populations, self.nodes.len(), |_| true)
     }
 
     pub(super) fn node_name(&self, node: usize) -> String {
@@ -302,6 +340,11 @@ impl Plan {
         let Outside { nx_pre, ny_pre } = outside;
         Error::Address { node: self.node_name(node), time, x, y, nx_pre, ny_pre }
     }
+}
+
+/// What leaves 64 bits stays at the largest time, which so is after the last tick of every run.
+fn last_tick(t_max: Tick) -> Tick {
+    t_max.min(Tick::MAX - 1)
 }
 
 fn cells(kind: &ModuleKind) -> u64 {
@@ -400,9 +443,16 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
         ModuleKind::Flatten(ports) => PopulationKind::Flatten(ports.clone()),
         ModuleKind::MaxPool(pool) => PopulationKind::MaxPool(pool.clone()),
     };
+    let outputs: Vec<Vec<NodeId>> = members.iter().map(|&member| network.outputs(member).to_vec()).collect();
+    let most = match &module.kind {
+        ModuleKind::Flatten(_) => 1,
+        kind => cells(kind),
+    };
+    let nodes = outputs.iter().map(Vec::len).sum::<usize>() as u64;
     Population {
         modules: members.to_vec(),
-        outputs: members.iter().map(|&member| network.outputs(member).to_vec()).collect(),
+        outputs,
+        fan_out: most.saturating_mul(nodes).max(1),
         timing: module.timing,
         inputs: inputs.to_vec(),
         n_ports: module.kind.ports(),
@@ -412,9 +462,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
 
 /// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often.
 fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> {
-    let mut graph = DiGraph::<(), (), usize>::with_capacity(nodes, 0);
-    (0..nodes).for_each(|_| _ = graph.add_node(()));
-    for population in populations {
+    loops(populations, nodes, |population| {
         let limited = match &population.kind {
             PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.acts_on_control(),
             PopulationKind::MaxPool(it) => it.mask.is_some(),
@@ -422,9 +470,15 @@ fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> 
         };
         // A sender that waits for its acknowledge sends one event a delay.
         let Timing { delay_to_process, delay_to_ack, delay_to_arrive, .. } = population.timing;
-        if delay_to_process > 0 || delay_to_ack > 0 || delay_to_arrive > 0 || limited {
-            continue;
-        }
+        delay_to_process == 0 && delay_to_ack == 0 && delay_to_arrive == 0 && !limited
+    })
+}
+
+/// Strongly connected sets of nodes under the modules that are asked for.
+fn loops(populations: &[Population], nodes: usize, wanted: impl Fn(&Population) -> bool) -> Vec<Vec<NodeId>> {
+    let mut graph = DiGraph::<(), (), usize>::with_capacity(nodes, 0);
+    (0..nodes).for_each(|_| _ = graph.add_node(()));
+    for population in populations.iter().filter(|population| wanted(population)) {
         let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
         for from in inputs.iter().filter_map(|input| input.node) {
             for to in population.outputs.iter().flatten() {

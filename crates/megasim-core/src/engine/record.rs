@@ -70,6 +70,12 @@ pub struct Summary {
 pub(super) struct Recorder {
     pub logs: Vec<Option<EventLog>>,
     pub summary: Summary,
+    /// Events of all nodes.
+    pub total: u64,
+    /// Events in the logs.
+    pub recorded: u64,
+    /// Events in each log of the last run, for which the next one is likely to need room.
+    sizes: Vec<usize>,
 }
 
 impl Recorder {
@@ -77,11 +83,20 @@ impl Recorder {
         Self {
             logs: (0..nodes).map(|node| probes.watches(NodeId::new(node)).then(EventLog::default)).collect(),
             summary: Summary { events: vec![0; nodes], saturations: vec![0; modules], ..Summary::default() },
+            total: 0,
+            recorded: 0,
+            sizes: vec![0; nodes],
         }
     }
 
     pub fn restart(&mut self) {
-        self.logs.iter_mut().flatten().for_each(EventLog::clear);
+        for (log, &size) in self.logs.iter_mut().zip(&self.sizes) {
+            if let Some(log) = log {
+                log.clear();
+                log.reserve(size);
+            }
+        }
+        (self.total, self.recorded) = (0, 0);
         let Summary { mut events, mut saturations, .. } = std::mem::take(&mut self.summary);
         events.fill(0);
         saturations.fill(0);
@@ -92,7 +107,9 @@ impl Recorder {
     pub fn event(&mut self, node: usize, event: StimulusEvent, t_rqst: Tick, t_ack: Tick) {
         self.summary.events[node] += 1;
         self.summary.last_time = Some(t_rqst);
+        self.total += 1;
         if let Some(log) = &mut self.logs[node] {
+            self.recorded += 1;
             log.push(event, t_rqst, t_ack);
         }
     }
@@ -102,7 +119,9 @@ impl Recorder {
     pub fn run(&mut self, node: usize, events: Events<'_>, r: Tick) {
         self.summary.events[node] += events.len() as u64;
         self.summary.last_time = Some(r);
+        self.total += events.len() as u64;
         if let Some(log) = &mut self.logs[node] {
+            self.recorded += events.len() as u64;
             log.t_pre.extend_from_slice(events.t_pre);
             log.t_rqst.resize(log.t_rqst.len() + events.len(), r);
             log.t_ack.resize(log.t_ack.len() + events.len(), r);
@@ -112,7 +131,12 @@ impl Recorder {
         }
     }
 
-    pub fn record(&self) -> Record {
-        Record { nodes: self.logs.clone(), summary: self.summary.clone() }
+    /// Hands over what was recorded: a copy would take as much memory again.
+    pub fn record(&mut self) -> Record {
+        let take = |log: &mut Option<EventLog>| log.as_mut().map(std::mem::take);
+        let nodes: Vec<Option<EventLog>> = self.logs.iter_mut().map(take).collect();
+        self.sizes.clear();
+        self.sizes.extend(nodes.iter().map(|log| log.as_ref().map_or(0, EventLog::len)));
+        Record { nodes, summary: self.summary.clone() }
     }
 }

@@ -9,7 +9,7 @@ use super::neurons::Spike;
 use super::plan::{Plan, PopulationKind, Reader};
 use super::record::Recorder;
 use super::tie_order::TieOrder;
-use super::{Cells, Error, Limits, PopulationState, Progress, address};
+use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address};
 use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,6 +53,8 @@ pub(super) struct TiedState {
     due_at: Vec<Option<Tick>>,
     /// Events that wait.
     count: u64,
+    /// Events of the stimuli.
+    given: u64,
     /// Outputs of the population that acts.
     outputs: Vec<(usize, i32, i32, Polarity)>,
 }
@@ -65,6 +67,7 @@ impl TiedState {
             due: BTreeMap::new(),
             due_at: vec![None; n],
             count: 0,
+            given: 0,
             outputs: Vec::new(),
         }
     }
@@ -79,6 +82,7 @@ impl TiedState {
                 self.push(node.index(), event);
             }
         }
+        self.given = self.count;
     }
 
     fn push(&mut self, node: usize, event: StimulusEvent) {
@@ -134,9 +138,6 @@ impl TiedRun<'_> {
             _ => None,
         };
         let mut busy: (Tick, u64) = (0, 0);
-        // The limit is about events that modules make.
-        let given: u64 = self.stimuli.iter().map(|stimulus| stimulus.len() as u64).sum();
-        let most = self.limits.pending.saturating_add(given);
         while let Some((&r, nodes)) = self.state.due.first_key_value() {
             if r > self.plan.t_max {
                 break;
@@ -160,9 +161,6 @@ impl TiedRun<'_> {
                 }
                 Some(NodeId::new(node))
             };
-            if self.state.count > most {
-                return Err(self.too_many(r));
-            }
             let (plan, populations) = (self.plan, &*self.populations);
             let (events, logs) = (&self.recorder.summary.events[..], &self.recorder.logs[..]);
             if stop(&Progress { time: r, node, events, logs, plan, populations }) {
@@ -173,12 +171,14 @@ impl TiedRun<'_> {
         Ok(())
     }
 
-    fn too_many(&self, time: Tick) -> Error {
-        let waiting = |node: usize| self.state.waiting[node].by_time.values().map(Vec::len).sum::<usize>();
-        let mut longest: Vec<usize> = (0..self.plan.nodes.len()).collect();
-        longest.sort_by_key(|&node| std::cmp::Reverse(waiting(node)));
-        let nodes = longest.iter().take(5).map(|&node| self.plan.node_name(node)).collect();
-        Error::TooManyPending { time, limit: self.limits.pending, nodes }
+    /// Refuses more events than a run may have. Those of stimuli that are still to come are memory that the caller has.
+    fn check_limits(&self, time: Tick) -> Result<(), Error> {
+        if !self.limits.exceeded(self.recorder, self.state.count.saturating_sub(self.state.given)) {
+            return Ok(());
+        }
+        let waiting = |node: usize| self.state.waiting[node].by_time.values().map(Vec::len).sum::<usize>() as u64;
+        let counts = self.recorder.summary.events.iter().enumerate().map(|(node, &handled)| handled + waiting(node));
+        Err(Error::limit(&self.limits, self.recorder, Excess::new(self.plan, time, counts)))
     }
 
     fn runaway(&self, time: Tick, events: u64) -> Error {
@@ -198,7 +198,8 @@ impl TiedRun<'_> {
             let served = self.populations[reader.population].handshake.request(timing, r);
             t_ack = t_ack.max(served.ack);
             self.deliver(reader, node, &event, served.start, Part::Whole)?;
-            self.emit(reader.population, served.done);
+            self.emit(reader.population, served.done)?;
+            self.check_limits(r)?;
         }
         self.recorder.event(node, event, r, t_ack);
         self.state.waiting[node].last_ack = Some(t_ack);
@@ -245,7 +246,7 @@ impl TiedRun<'_> {
                     for &(port, node, event) in &new {
                         let reader = Reader { population, port };
                         self.deliver(reader, node, &event, r, part)?;
-                        self.emit(population, r.saturating_add(compiled.timing.delay_to_arrive));
+                        self.emit(population, r.saturating_add(compiled.timing.delay_to_arrive))?;
                     }
                 }
             }
@@ -273,7 +274,7 @@ impl TiedRun<'_> {
     }
 
     /// Puts the outputs of a population on their nodes.
-    fn emit(&mut self, population: usize, done: Tick) {
+    fn emit(&mut self, population: usize, done: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[population];
         let mut outputs = std::mem::take(&mut self.state.outputs);
         for (map, x, y, polarity) in outputs.drain(..) {
@@ -282,10 +283,12 @@ impl TiedRun<'_> {
                     let delay = population.timing.delay_to_repeat.saturating_mul(repetition.into());
                     let t_pre = done.saturating_add(delay);
                     self.state.push(node.index(), StimulusEvent { t_pre, x, y, polarity });
+                    self.check_limits(done)?;
                 }
             }
         }
         self.state.outputs = outputs;
+        Ok(())
     }
 
     /// Hands one event to one port, which works on it at `s`; what comes out waits for [`TiedRun::emit`].

@@ -48,6 +48,11 @@ impl<'t> Reader<'t> {
         self.source.fault(span, message, None)
     }
 
+    /// The line of a place, from 1.
+    fn line(&self, span: &Range<usize>) -> usize {
+        self.source.text.bytes().take(span.start).filter(|&byte| byte == b'\n').count() + 1
+    }
+
     /// The entries of a table at the top; none where it is absent.
     fn table(&self, top: &'t DeTable<'t>, name: &str) -> Result<Option<Vec<Entry<'t>>>> {
         let Some((_, span, value)) = entries(top).into_iter().find(|(key, ..)| *key == name) else { return Ok(None) };
@@ -112,7 +117,14 @@ impl<'t> Reader<'t> {
             initial.push(self.equation(key, value, &names, Kind::Number)?);
         }
         names.extend(states.iter().enumerate().map(|(k, name)| (name.clone(), Meaning::Slot(k))));
-        let update = self.changes(&needed("update")?, &states, &names)?;
+        let changing = needed("update")?;
+        let update = self.changes(&changing, &states, &names)?;
+        // A variable that `[update]` does not change keeps what its line in `[state]` or a reset says.
+        let changed = |(key, span, _): &Entry<'t>| match changing.iter().find(|(name, ..)| name == key) {
+            Some((_, span, _)) => self.line(span),
+            None => self.line(span),
+        };
+        let lines = state.iter().map(changed).collect();
         let plus = self.rule("spike", &needed("spike")?, &states, &names)?;
         let minus = self.table(top, "negative_spike")?;
         let minus = minus.map(|entries| self.rule("negative_spike", &entries, &states, &names)).transpose()?;
@@ -130,7 +142,7 @@ impl<'t> Reader<'t> {
             }
         });
         let choices = choices.iter().map(|(key, words)| self.choice(top, key, words)).collect::<Result<_>>()?;
-        Ok(System { states, inputs: inputs.len(), reads, initial, update, plus, minus, choices })
+        Ok(System { states, lines, inputs: inputs.len(), reads, initial, update, plus, minus, choices })
     }
 
     /// Refuses names that no equation could read, or that stand for something already.
@@ -206,7 +218,7 @@ impl<'t> Reader<'t> {
     ) -> Result<Rule<N>> {
         self.only(entries, &["when", "reset"])?;
         let get = |wanted: &str| entries.iter().find(|(key, ..)| *key == wanted);
-        let Some((_, _, condition)) = get("when") else {
+        let Some((_, span, condition)) = get("when") else {
             return Err(self.fault(0..0, format!("expected a condition `when` in `[{name}]`, found none")));
         };
         let reset = match get("reset") {
@@ -216,7 +228,7 @@ impl<'t> Reader<'t> {
                 _ => return Err(self.fault(span.clone(), format!("expected a table `[{name}.reset]`"))),
             },
         };
-        Ok(Rule { when: self.equation("when", condition, names, Kind::Truth)?, reset })
+        Ok(Rule { line: self.line(span), when: self.equation("when", condition, names, Kind::Truth)?, reset })
     }
 
     fn choice(&self, top: &'t DeTable<'t>, key: &str, words: &[&'static str]) -> Result<&'static str> {

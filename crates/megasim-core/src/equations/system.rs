@@ -27,6 +27,8 @@ pub enum Sign {
 /// When a spike is made, and what it changes.
 #[derive(Debug, Clone)]
 pub(super) struct Rule<N> {
+    /// Where the condition is in the file.
+    pub line: usize,
     pub when: Equation<N>,
     pub reset: Vec<(usize, Equation<N>)>,
 }
@@ -35,6 +37,8 @@ pub(super) struct Rule<N> {
 #[derive(Debug, Clone)]
 pub struct System<N> {
     pub(super) states: Vec<String>,
+    /// Where each variable is changed in the file.
+    pub(super) lines: Vec<usize>,
     pub(super) inputs: usize,
     /// Which inputs are read.
     pub(super) reads: Vec<bool>,
@@ -66,6 +70,16 @@ impl<N: Arithmetic> System<N> {
     /// The variables.
     pub fn states(&self) -> &[String] {
         &self.states
+    }
+
+    /// The line of the file that changes a variable, from 1.
+    pub fn line_of(&self, state: usize) -> usize {
+        self.lines[state]
+    }
+
+    /// The line of the file with the condition of a positive spike, from 1.
+    pub fn line_of_spike(&self) -> usize {
+        self.plus.line
     }
 
     /// Room for the numbers of all names.

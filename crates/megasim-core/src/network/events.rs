@@ -214,6 +214,15 @@ impl EventLog {
     pub fn is_empty(&self) -> bool {
         self.t_pre.is_empty()
     }
+    /// Makes room for so many events.
+    pub fn reserve(&mut self, events: usize) {
+        self.t_pre.reserve(events);
+        self.t_rqst.reserve(events);
+        self.t_ack.reserve(events);
+        self.x.reserve(events);
+        self.y.reserve(events);
+        self.polarity.reserve(events);
+    }
     /// Appends one event with its request and acknowledge times.
     pub fn push(&mut self, event: StimulusEvent, t_rqst: Tick, t_ack: Tick) {
         self.t_pre.push(event.t_pre);

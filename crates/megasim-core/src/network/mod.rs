@@ -12,6 +12,7 @@ mod module;
 mod neuron_model;
 mod refine;
 mod set;
+mod validate;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
 pub use module::{
@@ -104,6 +105,24 @@ pub enum Fault {
         /// The value given.
         found: String,
     },
+    /// A port that reads a node that is not there.
+    #[error("an input of module {module} reads node {node}, but the nodes are 0 to {}", nodes - 1)]
+    NoSuchNode {
+        /// Number of the module.
+        module: usize,
+        /// Number of the node.
+        node: usize,
+        /// How many nodes there are.
+        nodes: usize,
+    },
+    /// A node that is driven, but read as if it were not.
+    #[error("an input of module {module} reads {{{node}}} as a name that nothing drives, but it is driven")]
+    NotUndriven {
+        /// Number of the module.
+        module: usize,
+        /// Name of the node.
+        node: String,
+    },
     /// A key that no module has, or that cannot be changed by itself.
     #[error("no parameter {key} can be set; there are {known}")]
     UnknownKey {
@@ -190,11 +209,13 @@ impl Network {
     pub fn models(&self) -> &Models {
         &self.models
     }
-    /// The same network with another last tick (not negative).
+    /// The network with another last tick.
+    ///
+    /// # Errors
+    /// If it is negative.
     pub fn with_t_max(mut self, t_max: Tick) -> Result<Self, Fault> {
-        at_least("Tmax", t_max, 0)?;
         self.t_max = t_max;
-        Ok(self)
+        self.valid()
     }
     /// The same network with its modules changed by `change`, each of which is checked again.
     ///
@@ -203,8 +224,7 @@ impl Network {
     pub fn map_modules(&self, change: impl FnMut(&mut Module)) -> Result<Self, Fault> {
         let mut network = self.clone();
         network.modules.iter_mut().for_each(change);
-        network.modules.iter().try_for_each(Module::check)?;
-        Ok(network)
+        network.valid()
     }
     /// The node of that name, if one is driven.
     pub fn node_named(&self, name: &str) -> Option<NodeId> {
@@ -286,7 +306,6 @@ impl NetworkBuilder {
 
     /// Binds the names that were read before they were driven, and closes the network.
     pub fn build(mut self, t_max: Tick) -> Result<Network, Fault> {
-        at_least("Tmax", t_max, 0)?;
         for input in self.modules.iter_mut().flat_map(|module| &mut module.inputs) {
             if let Input::Undriven(name) = input
                 && let Some(&node) = self.by_name.get(name)
@@ -294,10 +313,7 @@ impl NetworkBuilder {
                 *input = Input::Node(node);
             }
         }
-        for module in &self.modules {
-            check_model(module, &self.models)?;
-        }
-        Ok(Network {
+        let network = Network {
             models: self.models,
             nodes: self.nodes,
             sources: self.sources,
@@ -305,19 +321,8 @@ impl NetworkBuilder {
             outputs: self.outputs,
             elements: self.elements,
             t_max,
-        })
-    }
-}
-
-/// Refuses a number that no equations have.
-fn check_model(module: &Module, models: &Models) -> Result<(), Fault> {
-    match module.kind.neurons().and_then(|(_, neurons, _)| neurons.model) {
-        Some(number) if !models.contains_key(&number) => Err(Fault::Range {
-            key: "neuron_model",
-            expected: format!("the number of a file of equations, {}", NeuronModel::file_name(number)),
-            found: number.to_string(),
-        }),
-        _ => Ok(()),
+        };
+        network.valid()
     }
 }
 

@@ -387,7 +387,8 @@ impl Module {
             }
             ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => full.check(),
             ModuleKind::Flatten(ports) => {
-                let total = ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum::<u64>();
+                let sizes = ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny));
+                let total = sizes.fold(0, u64::saturating_add);
                 if total > i32::MAX as u64 {
                     return Err(range("Nx_array", "flattened addresses within 32 bits", total));
                 }

@@ -3,7 +3,7 @@
 use crate::equations::{LANES, Lanes, System, Vocabulary};
 use crate::located::TextError;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::NeuronParameters;
 
@@ -48,6 +48,7 @@ const PARAMETERS: usize = 2;
 /// ```
 #[derive(Debug, Clone)]
 pub struct NeuronModel {
+    path: PathBuf,
     text: String,
     system: System<i64>,
 }
@@ -65,12 +66,17 @@ impl NeuronModel {
     /// # Errors
     /// The place at fault, what was expected there, and a hint.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Box<TextError>> {
-        Ok(Self { text: text.into(), system: System::parse(path, text, &VOCABULARY, &[])? })
+        Ok(Self { path: path.into(), text: text.into(), system: System::parse(path, text, &VOCABULARY, &[])? })
     }
 
     /// The file of that number, beside the schematic.
     pub fn file_name(number: NonZeroU32) -> String {
         format!("neuron_{number}.toml")
+    }
+
+    /// A line of the file, as messages name it.
+    pub fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.path.display())
     }
 
     /// What the file says.

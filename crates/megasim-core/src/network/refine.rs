@@ -52,7 +52,7 @@ impl Network {
             finer("Tmin", &mut neurons.t_min)?;
             finer("T_Refract", &mut neurons.refractory)?;
         }
-        Ok(network)
+        network.valid()
     }
 }
 

@@ -49,15 +49,14 @@ impl Network {
         let Some(key) = SETTABLE_KEYS.iter().find(|known| **known == key) else {
             return Err(Fault::UnknownKey { key: key.into(), known: SETTABLE_KEYS.join(", ") });
         };
-        let mut modules = self.modules.clone();
+        let mut network = self.clone();
         let mut count = 0;
-        for (module, outputs) in modules.iter_mut().zip(&self.outputs) {
+        for (module, outputs) in network.modules.iter_mut().zip(&self.outputs) {
             if outputs.iter().any(|node| selects(&self.nodes[node.index()].name)) && module.set(key, value)? {
-                module.check()?;
                 count += 1;
             }
         }
-        self.modules = modules;
+        *self = network.valid()?;
         Ok(count)
     }
 }
@@ -74,9 +73,9 @@ impl Network {
         number: NonZeroU32,
         model: Arc<NeuronModel>,
     ) -> Result<usize, Fault> {
-        let mut modules = self.modules.clone();
+        let mut network = self.clone();
         let mut count = 0;
-        for (module, outputs) in modules.iter_mut().zip(&self.outputs) {
+        for (module, outputs) in network.modules.iter_mut().zip(&self.outputs) {
             let neurons = match &mut module.kind {
                 ModuleKind::Conv(conv) => &mut conv.neurons,
                 ModuleKind::FullyConnected(full) => &mut full.neurons,
@@ -84,12 +83,11 @@ impl Network {
             };
             if outputs.iter().any(|node| selects(&self.nodes[node.index()].name)) {
                 neurons.model = Some(number);
-                module.check()?;
                 count += 1;
             }
         }
-        self.modules = modules;
-        Arc::make_mut(&mut self.models).insert(number, model);
+        Arc::make_mut(&mut network.models).insert(number, model);
+        *self = network.valid()?;
         Ok(count)
     }
 }

@@ -23,8 +23,8 @@
 use super::{Error, Question, Run, plan};
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
 use megasim_core::network::{
-    Array, ConvPort, Element, Fault, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, Polarity,
-    Stimulus, StimulusEvent, Tick, Timing,
+    Array, ConvPort, Element, Fault, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, SourceId,
+    Stimulus, Tick, Timing,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -126,18 +126,15 @@ impl Question<'_> {
         let plans: Vec<_> = rungs
             .iter()
             .map(|rung| {
-                let Rung { network, mode, tie_order, .. } = rung;
-                plan(&Run { name: "", network, mode: *mode, tie_order: *tie_order }, scale.ticks)
+                let Rung { network, mode, tie_order, touched, .. } = rung;
+                let run = Run { name: "", network, mode: *mode, tie_order: *tie_order };
+                let plan = plan(&run, self.limits, scale.ticks)?;
+                let last = SourceId::new(network.sources().len().saturating_sub(1));
+                Ok(if *touched { plan.with_touch(last) } else { plan })
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, megasim_core::engine::Error>>()?;
         let nodes: Vec<_> = self.layers.iter().flat_map(|layer| layer.nodes.iter().map(|cells| cells.node)).collect();
         let probes = Probes::of(&nodes);
-        let touches = Stimulus::from_events((0..scale.ticks).map(|t_pre| StimulusEvent {
-            t_pre,
-            x: 0,
-            y: 0,
-            polarity: Polarity::Positive,
-        }));
         let mut causes: Vec<Cause> = Vec::new();
         for cause in rungs.iter().filter_map(|rung| rung.cause) {
             if !causes.contains(&cause) {
@@ -166,7 +163,7 @@ impl Question<'_> {
                         let mut steps: Vec<(Cause, Vec<Vec<i64>>)> = Vec::new();
                         for (simulation, rung) in simulations.iter_mut().zip(&rungs) {
                             if rung.touched {
-                                stimuli.push(touches.clone());
+                                stimuli.push(Stimulus::new());
                             }
                             let record = simulation.run(&stimuli).map_err(|source| Error::Run {
                                 sample: self.material.number(k),
@@ -261,7 +258,7 @@ impl Question<'_> {
     fn saturates(&self, samples: usize, ticks: Tick) -> Result<bool, Error> {
         let probes = Probes::none();
         for run in [&self.left, &self.right] {
-            let plan = plan(run, ticks)?;
+            let plan = plan(run, self.limits, ticks)?;
             let any = (0..samples).into_par_iter().map_init(
                 || Simulation::new(&plan, run.mode, &probes),
                 |simulation, k| {

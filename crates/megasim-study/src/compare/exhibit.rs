@@ -68,7 +68,7 @@ impl Question<'_> {
             move |source| Error::Run { sample: number, run, source }
         };
         let pass = |run: &super::Run| -> Result<Pass, Error> {
-            let plan = plan(run, scale.ticks)?;
+            let plan = plan(run, self.limits, scale.ticks)?;
             let mut simulation = Simulation::new(&plan, run.mode, &Probes::all(run.network));
             let record = simulation.run(&stimuli).map_err(failed(run.name))?;
             Ok(Pass::new(self.layers, self.decides(), &scale, &record, &FanOut::new(run.network)))
@@ -102,7 +102,7 @@ impl Question<'_> {
         scale: &Scale,
     ) -> Result<Vec<Trace>, megasim_core::engine::Error> {
         let network = self.left.network;
-        let plan = plan(&self.left, scale.ticks)?;
+        let plan = plan(&self.left, self.limits, scale.ticks)?;
         let mut traces = Vec::new();
         let mut neurons = Vec::new();
         for (layer, of) in self.layers.iter().zip(&pass.layers) {

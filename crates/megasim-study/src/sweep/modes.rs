@@ -5,7 +5,7 @@ use crate::classification::{self, classify};
 use crate::compare::Accuracy;
 use crate::layers::FanOut;
 use megasim_core::encode::{Clock, Code, Layout};
-use megasim_core::engine::{self, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
+use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use megasim_core::readout::{self, ReadOut};
 use ndarray::ArrayView2;
@@ -33,6 +33,8 @@ pub struct Setup<'a> {
     pub tie_order: TieOrder,
     /// How a class is decided, and when a run stops.
     pub read_out: ReadOut,
+    /// Where a run is stopped.
+    pub limits: Limits,
 }
 
 /// Samples with what is known of them.
@@ -133,7 +135,7 @@ pub fn measure(
     let longest = durations.iter().copied().max().unwrap_or(0);
     let clock = |duration: u32| Clock { duration, ticks_per_ms: setup.ticks_per_ms };
     let options = Options { tie_order: setup.tie_order, ..Options::default() };
-    let plan = Plan::with_options(setup.network, options)?.with_t_max((clock(longest).ticks() - 1).max(0));
+    let plan = Plan::with_options(setup.network, options)?.with_t_max((clock(longest).ticks() - 1).max(0)).with_limits(setup.limits);
     let modes = [Mode::Event, Mode::Clocked { dt: setup.dt }];
     let probes = Probes::all(setup.network);
     let fan = FanOut::new(setup.network);
@@ -193,11 +195,11 @@ fn one_by_one(
     done: impl Fn() + Sync,
     stop: impl Fn() -> bool + Sync,
 ) -> Result<Option<Vec<Figures>>, Error> {
-    let Setup { network, layout, output, classes, code, ticks_per_ms, dt, read_out, .. } = *setup;
+    let Setup { network, layout, output, classes, code, ticks_per_ms, dt, read_out, limits, .. } = *setup;
     let mut all = Vec::with_capacity(durations.len());
     for &duration in durations {
         let clock = Clock { duration, ticks_per_ms };
-        let shown = classification::Setup { network, layout, output, classes, code, clock, read_out };
+        let shown = classification::Setup { network, layout, output, classes, code, clock, read_out, limits };
         let mut sides = Vec::with_capacity(2);
         for mode in [Mode::Event, Mode::Clocked { dt }] {
             if stop() {

@@ -11,6 +11,7 @@ mod avx512;
 pub use super::synapses::Sign;
 use super::synapses::{Kernel, NarrowMatrix, SingleTaps};
 use crate::network::{Array, Tick};
+use std::sync::OnceLock;
 
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,37 +29,54 @@ pub enum Tests {
     Saturating,
 }
 
-/// An implementation of the kernels.
+/// An implementation of the kernels. Only detection makes one, so that a program that holds it can run its instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
+pub struct Variant(Instructions);
+
+/// What a variant is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Instructions {
     /// Loops that the compiler vectorises for the base instruction set.
-    Plain,
+    Base,
     /// AVX2, x86-64.
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     /// AVX-512 F, x86-64.
+    #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
+/// Set to `plain`, this environment variable takes the kernels that need no special instructions: to test them on any machine.
+pub const KERNELS_VARIABLE: &str = "MEGASIM_KERNELS";
+
 impl Variant {
-    /// Every variant that this machine can run.
+    /// Loops that the compiler vectorises for the base instruction set; every machine runs them.
+    pub const PLAIN: Self = Self(Instructions::Base);
+
+    /// Every variant that this machine can run, from slow to fast.
     pub fn available() -> Vec<Self> {
         #[allow(unused_mut)]
-        let mut variants = vec![Self::Plain];
+        let mut variants = vec![Self::PLAIN];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") {
-                variants.push(Self::Avx2);
+            let avx2 = is_x86_feature_detected!("avx2");
+            if avx2 {
+                variants.push(Self(Instructions::Avx2));
             }
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("popcnt") {
-                variants.push(Self::Avx512);
+            if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("popcnt") {
+                variants.push(Self(Instructions::Avx512));
             }
         }
         variants
     }
 
-    /// The fastest that this machine can run.
+    /// The fastest that this machine can run; the plain one where [`KERNELS_VARIABLE`] says so.
     pub fn best() -> Self {
-        Self::available().pop().unwrap_or(Self::Plain)
+        static BEST: OnceLock<Variant> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let plain = std::env::var_os(KERNELS_VARIABLE).is_some_and(|it| it == "plain");
+            if plain { Self::PLAIN } else { Self::available().pop().unwrap_or(Self::PLAIN) }
+        })
     }
 }
 
@@ -181,14 +199,14 @@ pub(super) fn run_lines(
     sign: Sign,
     fire: &mut Fire<'_>,
 ) {
-    match variant {
+    match variant.0 {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a variant is made only where its instructions were detected.
-        Variant::Avx512 => unsafe { avx512::run_lines(v, weights, lines, sign, fire) },
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        Instructions::Avx512 => unsafe { avx512::run_lines(v, weights, lines, sign, fire) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Variant::Avx2 => unsafe { avx2::run_lines(v, weights, lines, sign, fire) },
-        _ => {
+        Instructions::Avx2 => unsafe { avx2::run_lines(v, weights, lines, sign, fire) },
+        Instructions::Base => {
             for &line in lines {
                 let w = &weights[line as usize * v.len()..][..v.len()];
                 match sign {
@@ -213,8 +231,8 @@ pub(super) fn run_narrow(
     fire: &mut Fire<'_>,
 ) {
     #[cfg(target_arch = "x86_64")]
-    if variant == Variant::Avx512 {
-        // SAFETY: a variant is made only where its instructions were detected.
+    if variant.0 == Instructions::Avx512 {
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
         return unsafe { avx512::run_narrow(v, matrix, lines, sign, fire) };
     }
     let _ = variant;
@@ -245,14 +263,14 @@ pub(super) fn run_kernel(
     if let (Some(single), 1) = (&kernel.single, maps) {
         return run_single(v, single, (x, y), sign, fire);
     }
-    match variant {
+    match variant.0 {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a variant is made only where its instructions were detected.
-        Variant::Avx512 => unsafe { avx512::run_kernel(v, kernel, (array, maps), (x, y), sign, fire) },
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        Instructions::Avx512 => unsafe { avx512::run_kernel(v, kernel, (array, maps), (x, y), sign, fire) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Variant::Avx2 => unsafe { avx2::run_kernel(v, kernel, (array, maps), (x, y), sign, fire) },
-        _ => {
+        Instructions::Avx2 => unsafe { avx2::run_kernel(v, kernel, (array, maps), (x, y), sign, fire) },
+        Instructions::Base => {
             let mut operations = 0;
             for (&x, &y) in x.iter().zip(y) {
                 kernel.reach(array, maps, x, y, |stretch| {
@@ -319,15 +337,15 @@ pub fn add_and_test(
     hits: &mut Vec<Hit>,
 ) {
     let w = &w[..v.len()];
-    match variant {
+    match variant.0 {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a variant is made only where its instructions were detected.
-        Variant::Avx512 if tests != Tests::Saturating => unsafe {
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        Instructions::Avx512 if tests != Tests::Saturating => unsafe {
             avx512::add_and_test(v, w, sign, thresholds, tests, first, hits)
         },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Variant::Avx2 if tests != Tests::Saturating => unsafe {
+        Instructions::Avx2 if tests != Tests::Saturating => unsafe {
             avx2::add_and_test(v, w, sign, thresholds, tests, first, hits)
         },
         _ => add_and_test_plain(v, w, sign, thresholds, tests, first, hits),
@@ -369,11 +387,11 @@ fn add_and_test_plain(
 /// `sums += sign * w`, which must not overflow.
 #[inline]
 pub fn add(variant: Variant, sums: &mut [i32], w: &[i32], sign: Sign) {
-    match variant {
+    match variant.0 {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a variant is made only where its instructions were detected.
-        Variant::Avx512 | Variant::Avx2 => unsafe { avx2::add(sums, w, sign) },
-        _ => add_plain(sums, w, sign),
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        Instructions::Avx512 | Instructions::Avx2 => unsafe { avx2::add(sums, w, sign) },
+        Instructions::Base => add_plain(sums, w, sign),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Steps behind a barrier: neurons work once a step.
 
-use super::Pace;
+use super::{Barrier, Pace};
 use super::act::leaving;
 use super::run::{Run, span, times};
 use super::state::{Gate, State};
@@ -17,7 +17,7 @@ impl Run<'_, '_> {
         let Gate::Groups { released, .. } = self.state.gate else { return Ok(false) };
         let stuck = self.state.flights.len() > 0 || self.state.stations.iter().any(|station| station.queue() > 0);
         let first = released == Tick::MIN;
-        let s = if first { 0 } else { released.saturating_add(1) };
+        let mut s = if first { 0 } else { released.saturating_add(1) };
         if stuck || s > self.plan.plan.t_max {
             return Ok(false);
         }
@@ -29,11 +29,10 @@ impl Run<'_, '_> {
         if !first && !input_left && !(0..self.state.stations.len()).any(active) {
             return Ok(false);
         }
-        let not_before = match self.showing.pace {
-            Pace::Real => s,
-            Pace::Times(k) => s / Tick::from(k.get()),
-            Pace::Fastest => 0,
-        };
+        if !first && !(0..self.state.stations.len()).any(|module| active(module) || self.restless(module)) {
+            s = self.skip(s, barrier);
+        }
+        let not_before = self.not_before(s);
         let ready = if first { 0 } else { self.state.ended.max(self.state.now).saturating_add(barrier.time) };
         self.state.now = ready.max(not_before);
         self.let_go(s.saturating_add(barrier.step - 1).min(self.plan.plan.t_max), s);
@@ -45,6 +44,71 @@ impl Run<'_, '_> {
         }
         self.state.ended = self.state.ended.max(self.state.now);
         Ok(true)
+    }
+
+    /// When a step may begin, at the pace of the stimuli.
+    fn not_before(&self, s: Tick) -> Tick {
+        match self.showing.pace {
+            Pace::Real => s,
+            Pace::Times(k) => s / Tick::from(k.get()),
+            Pace::Fastest => 0,
+        }
+    }
+
+    /// Whether a step without input would change a module's neurons.
+    fn restless(&self, module: usize) -> bool {
+        match (&self.plan.plan.populations[module].kind, &self.state.populations[module].cells) {
+            (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => neurons.restless(plan),
+            _ => false,
+        }
+    }
+
+    /// Goes over the steps from `s` on up to the one with the next input, all at once: nothing happens in them but that every neuron is
+    /// looked at. Returns the first tick of that step.
+    ///
+    /// Step i begins at `max(base + i * period, not_before(s + i * step))`. The second part rises by `step / pace`, rounded down or up; no whole
+    /// number is between those two, so of the steps before either the first or the last one holds step i up.
+    fn skip(&mut self, s: Tick, barrier: Barrier) -> Tick {
+        let sources = self.plan.plan.sources.iter();
+        let next = sources.filter_map(|node| self.state.pending[node.index()].head_time(self.stimuli)).min();
+        let n = next.map_or(0, |next| next.saturating_sub(s) / barrier.step);
+        if n <= 0 {
+            return s;
+        }
+        let looked_at = |module: usize| match &self.plan.plan.populations[module].kind {
+            PopulationKind::Neurons(neurons) => {
+                let count = neurons.array.len() as u64;
+                Some((module, count, span(0, times(count, self.station(module).soma.time_per_neuron))))
+            }
+            PopulationKind::Flatten(_) | PopulationKind::MaxPool(_) => None,
+        };
+        let looked_at: Vec<(usize, u64, u64)> = (0..self.state.stations.len()).filter_map(looked_at).collect();
+        let longest = looked_at.iter().map(|&(.., ticks)| i128::from(ticks)).max().unwrap_or(0);
+        let period = longest + i128::from(barrier.time);
+        let ready = i128::from(self.state.ended.max(self.state.now)) + i128::from(barrier.time);
+        let base = ready.max(self.not_before(s).into());
+        let clamp = |time: i128| Tick::try_from(time).unwrap_or(Tick::MAX);
+        let begins = |i: Tick| clamp((base + i128::from(i) * period).max(self.not_before(s + i * barrier.step).into()));
+        // The first step that figures count; times rise.
+        let (mut from, mut to) = (0, n);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if begins(middle) >= self.showing.warm_up { to = middle } else { from = middle + 1 }
+        }
+        let counted = (n - from) as u64;
+        let last = s + (n - 1) * barrier.step;
+        let now = begins(n - 1);
+        self.statistics.steps = self.statistics.steps.saturating_add(counted);
+        for (module, count, ticks) in looked_at {
+            let statistics = &mut self.statistics.modules[module];
+            statistics.neurons = statistics.neurons.saturating_add(count.saturating_mul(counted));
+            statistics.busy.neurons = statistics.busy.neurons.saturating_add(ticks.saturating_mul(counted));
+        }
+        self.state.now = now;
+        self.state.ended = self.state.ended.max(clamp(i128::from(now) + longest));
+        let released = last + (barrier.step - 1);
+        self.state.gate = Gate::Groups { released, at: now, open: 0, network_time: last };
+        last + barrier.step
     }
 
     /// Updates the neurons of a module, once for the step that begins.

@@ -139,6 +139,12 @@ impl TimedPlan {
         self.plan.t_max()
     }
 
+    /// With limits for the runs of simulations that are made of it from now on.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.plan = self.plan.with_limits(limits);
+        self
+    }
+
     /// The same plan with another last tick.
     pub fn with_t_max(mut self, t_max: Tick) -> Self {
         self.plan = self.plan.with_t_max(t_max);
@@ -266,10 +272,10 @@ impl<'p> TimedSimulation<'p> {
     pub fn new(plan: &'p TimedPlan, probes: &Probes) -> Self {
         let links = plan.machine.mesh.as_ref().map_or(0, Mesh::links);
         let statistics = Statistics::new(plan.messages.len(), plan.receivers.len(), links);
-        Self { plan, limits: Limits::default(), state: State::new(plan, probes), statistics }
+        Self { plan, limits: plan.plan.limits, state: State::new(plan, probes), statistics }
     }
 
-    /// The same with other limits.
+    /// With other limits than those of the plan.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -294,6 +300,7 @@ impl<'p> TimedSimulation<'p> {
         if expected != found {
             return Err(Error::Stimuli { expected, found });
         }
+        super::check_times(stimuli)?;
         let Self { plan, limits, state, statistics } = self;
         run::Run { plan, limits: *limits, state, statistics, stimuli, showing, watch }.run()
     }

@@ -4,7 +4,7 @@ use super::state::{Due, Flight, Gate, State, Ticket, Transit, What};
 use super::statistics::Statistics;
 use super::{Pace, Showing, Station, TimedPlan, TimedRecord, Unfinished, Watch, deadlock};
 use crate::engine::queue::Pending;
-use crate::engine::{Cells, Error, Limits};
+use crate::engine::{Cells, Error, Excess, Limits};
 use crate::network::{ModuleId, Stimulus, Tick};
 use std::cmp::Reverse;
 
@@ -18,6 +18,9 @@ pub(super) struct Run<'r, 'w> {
     pub showing: &'r Showing,
     pub watch: Option<&'r mut Watch<'w>>,
 }
+
+/// What leaves 64 bits stays at the largest time, which is after this one.
+const LAST: Tick = Tick::MAX - 1;
 
 /// Ticks as a count; times are never negative.
 pub(super) fn span(from: Tick, to: Tick) -> u64 {
@@ -35,10 +38,10 @@ impl Run<'_, '_> {
         let mut last_request = match self.showing.pace {
             Pace::Real => t_max,
             Pace::Times(k) => t_max / Tick::from(k.get()),
-            Pace::Fastest => Tick::MAX,
+            Pace::Fastest => LAST,
         };
         if self.plan.machine.barrier.is_some() {
-            last_request = Tick::MAX;
+            last_request = LAST;
         }
         self.open();
         loop {
@@ -53,7 +56,7 @@ impl Run<'_, '_> {
                     What::Travel => self.travel(due.index),
                     What::Release => {
                         if !self.release() {
-                            last_request = due.time.saturating_add(t_max);
+                            last_request = due.time.saturating_add(t_max).min(LAST);
                         }
                     }
                     What::Request if due.time > last_request => {}
@@ -233,12 +236,15 @@ impl Run<'_, '_> {
         Err(Error::NeverRests { time: r, events: self.state.since_gate, nodes })
     }
 
-    pub(super) fn too_many(&self) -> Error {
-        let mut longest: Vec<usize> = (0..self.state.pending.len()).collect();
-        longest.retain(|&node| !matches!(self.state.pending[node], Pending::Source { .. }));
-        longest.sort_by_key(|&node| Reverse(self.state.pending[node].len(self.stimuli)));
-        let nodes = longest.iter().take(5).map(|&node| self.plan.plan.node_name(node)).collect();
-        Error::TooManyPending { time: self.state.now, limit: self.limits.pending, nodes }
+    #[cold]
+    pub(super) fn beyond_limits(&self) -> Error {
+        let handled = &self.state.recorder.summary.events;
+        let counts = self.state.pending.iter().zip(handled).map(|(pending, &handled)| {
+            let made = !matches!(pending, Pending::Source { .. });
+            handled + if made { pending.len(self.stimuli) } else { 0 }
+        });
+        let excess = Excess::new(&self.plan.plan, self.state.now, counts);
+        Error::limit(&self.limits, &self.state.recorder, excess)
     }
 
     pub(super) fn finish(mut self) -> TimedRecord {
@@ -250,7 +256,8 @@ impl Run<'_, '_> {
                 self.statistics.modules[module].stopped += span(since.max(self.showing.warm_up), end);
             }
         }
-        self.statistics.elapsed += span(self.showing.warm_up, end);
+        let elapsed = &mut self.statistics.elapsed;
+        *elapsed = elapsed.saturating_add(span(self.showing.warm_up, end));
         self.statistics.runs += 1;
         let pending = self.state.pending.iter().map(|it| it.len(self.stimuli)).sum();
         self.state.recorder.summary.pending = pending;

@@ -161,13 +161,13 @@ impl Run<'_, '_> {
         if now >= self.showing.warm_up {
             let sum = &mut self.statistics.modules[module].busy;
             *sum = Busy {
-                events: sum.events + busy.events,
-                operations: sum.operations + busy.operations,
-                outputs: sum.outputs + busy.outputs,
-                messages: sum.messages + busy.messages,
-                neurons: sum.neurons + busy.neurons,
-                updates: sum.updates + busy.updates,
-                spikes: sum.spikes + busy.spikes,
+                events: sum.events.saturating_add(busy.events),
+                operations: sum.operations.saturating_add(busy.operations),
+                outputs: sum.outputs.saturating_add(busy.outputs),
+                messages: sum.messages.saturating_add(busy.messages),
+                neurons: sum.neurons.saturating_add(busy.neurons),
+                updates: sum.updates.saturating_add(busy.updates),
+                spikes: sum.spikes.saturating_add(busy.spikes),
             };
         }
         self.state.ended = self.state.ended.max(done);
@@ -185,8 +185,8 @@ impl Run<'_, '_> {
             nodes[node.index()].held += outputs.len() as u64 * repeats;
             self.schedule(node.index());
         }
-        if self.state.waiting > self.limits.pending {
-            return Err(self.too_many());
+        if self.limits.exceeded(&self.state.recorder, self.state.waiting) {
+            return Err(self.beyond_limits());
         }
         if done > now {
             self.state.stations[module].busy = true;
