@@ -247,11 +247,11 @@ fn check_loops(network: &Network, report: &mut Report) {
 
 /// Loops and neurons that keep each other going until Tmax, where that is far.
 fn check_without_end(network: &Network, plan: &Plan, report: &mut Report) {
-    for nodes in plan.rising_at_spikes() {
+    for node in plan.rising_at_spikes() {
         let text = format!(
             "{{{}}} spikes again and again in clocked mode, each spike taking its potential further beyond the threshold: \
              Reset_to_reminder subtracts a THplus below 1 (or a THminus above -1)",
-            name(network, nodes)
+            name(network, node)
         );
         report.tell(Weight::Warning, &text);
     }
@@ -269,8 +269,8 @@ fn check_without_end(network: &Network, plan: &Plan, report: &mut Report) {
         report.tell(Weight::Warning, &text);
     }
     if network.t_max() == Tick::MAX {
-        let text = format!("Tmax is the largest time there is: what is due then or later is not run, as times end there");
-        report.tell(Weight::Warning, &text);
+        let text = "Tmax is the largest time there is: what is due then or later is not run, as times end there";
+        report.tell(Weight::Warning, text);
     }
 }
 

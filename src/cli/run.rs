@@ -204,6 +204,9 @@ fn print_summary(network: &Network, record: &Record, out: &Path) {
         summary.synaptic_operations,
         summary.pending
     );
+    if network.t_max() == Tick::MAX && summary.pending > 0 {
+        eprintln!("warning: times end at {}, Tmax: what would come then or later stays pending", Tick::MAX);
+    }
     let saturated: u64 = summary.saturations.iter().sum();
     if saturated > 0 {
         text += &format!("potentials cut off at 32 bits: {saturated}\n");

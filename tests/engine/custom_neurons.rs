@@ -50,7 +50,7 @@ fn with_model(network: &Network, text: &str, change: impl Fn(&mut NeuronParamete
 }
 
 fn run(network: &Network, stimuli: &[Stimulus], mode: Mode) -> Result<Record, Error> {
-    let limits = Limits { events_per_tick: 3_000, pending: 3_000 };
+    let limits = Limits { events_per_tick: 3_000, events: 1_000_000_000, memory: 500_000 };
     let plan = Plan::new(network)?;
     Simulation::new(&plan, mode, &Probes::all(network)).with_limits(limits).run(stimuli)
 }

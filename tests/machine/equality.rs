@@ -7,7 +7,7 @@ use megasim::network::*;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
-const LIMITS: Limits = Limits { events_per_tick: 3_000, pending: 3_000 };
+const LIMITS: Limits = Limits { events_per_tick: 3_000, events: 1_000_000_000, memory: 500_000 };
 
 fn closed_form(network: &Network, stimuli: &[Stimulus]) -> Result<Record, Error> {
     let plan = Plan::new(network)?;

@@ -105,7 +105,7 @@ impl Pieces {
         // What is run without an end ends with its last event.
         let last = stimuli.iter().filter_map(|stimulus| stimulus.t_pre().last()).max().copied().unwrap_or(0).min(t_max);
         let starts: Vec<Tick> = std::iter::once(0).chain(resets.iter().copied()).collect();
-        let ends = resets.iter().copied().chain([last + 1]);
+        let ends = resets.iter().copied().chain([last.saturating_add(1)]);
         let mut samples = Vec::new();
         let mut ticks = 1;
         let pieces = starts.len();

@@ -9,6 +9,7 @@ use super::plan::{Plan, PopulationKind};
 use super::{Error, Mode, Probes, Record, Simulation, TieOrder};
 use crate::network::{Polarity, Stimulus, Tick};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Runs as [`Simulation::run`] does, with the same result, on all threads of the pool where resets allow it.
 ///
@@ -20,12 +21,32 @@ pub fn run(plan: &Plan, mode: Mode, probes: &Probes, stimuli: &[Stimulus]) -> Re
         return Simulation::new(plan, mode, probes).run(stimuli);
     }
     let pieces: Vec<Vec<Stimulus>> = pieces(stimuli, &cuts);
-    let records: Result<Vec<Record>, Error> = pieces
+    // Of the pieces that are done: what counts against the limits of the whole run.
+    let (events, recorded) = (AtomicU64::new(0), AtomicU64::new(0));
+    let exceeded = || plan.limits.exceeded_by(events.load(Relaxed), recorded.load(Relaxed), 0);
+    let records: Vec<Option<Result<Record, Error>>> = pieces
         .par_iter()
-        .map_init(|| Simulation::new(plan, mode, probes), |simulation, stimuli| simulation.run(stimuli))
-        .collect::<Vec<_>>()
-        .into_iter()
+        .map_init(
+            || Simulation::new(plan, mode, probes),
+            |simulation, stimuli| {
+                if exceeded() {
+                    return None;
+                }
+                let record = simulation.run(stimuli);
+                if let Ok(record) = &record {
+                    events.fetch_add(record.summary.events.iter().sum(), Relaxed);
+                    recorded.fetch_add(record.nodes.iter().flatten().map(|log| log.len() as u64).sum(), Relaxed);
+                }
+                Some(record)
+            },
+        )
         .collect();
+    if exceeded() {
+        // Which piece came last depends on the threads; where the whole run exceeds the limit does not.
+        drop((records, pieces));
+        return Simulation::new(plan, mode, probes).run(stimuli);
+    }
+    let records: Result<Vec<Record>, Error> = records.into_iter().flatten().collect();
     let mut records = records?.into_iter();
     let Some(mut whole) = records.next() else { return Simulation::new(plan, mode, probes).run(stimuli) };
     records.for_each(|record| append(&mut whole, record));

@@ -32,8 +32,13 @@ impl Limits {
     /// Whether a run with so many waiting events is beyond a limit.
     #[inline]
     pub(super) fn exceeded(&self, recorder: &Recorder, waiting: u64) -> bool {
-        let bytes = recorder.recorded.saturating_mul(RECORDED_BYTES).saturating_add(waiting * WAITING_BYTES);
-        recorder.total > self.events || bytes > self.memory
+        self.exceeded_by(recorder.total, recorder.recorded, waiting)
+    }
+
+    /// Whether so many events, of which so many are recorded, and so many that wait are beyond a limit.
+    #[inline]
+    pub(super) fn exceeded_by(&self, events: u64, recorded: u64, waiting: u64) -> bool {
+        events > self.events || recorded * RECORDED_BYTES + waiting * WAITING_BYTES > self.memory
     }
 }
 

@@ -43,15 +43,15 @@ impl Scale {
     /// Of samples that are so long; the spikes of the first so many milliseconds do not count in rates.
     pub fn new(ticks: Tick, ticks_per_ms: u32, warm_up: u32) -> Self {
         let tpm = Tick::from(ticks_per_ms);
-        let ms = (ticks + tpm - 1) / tpm;
-        let bin = ((ms + MOST_POINTS - 1) / MOST_POINTS).max(1) * tpm;
-        let points = ((ticks + bin - 1) / bin).max(1) as usize;
+        let ms = ticks / tpm + Tick::from(ticks % tpm > 0);
+        let bin = (ms / MOST_POINTS + Tick::from(ms % MOST_POINTS > 0)).max(1).saturating_mul(tpm);
+        let points = (ticks / bin + Tick::from(ticks % bin > 0)).max(1) as usize;
         Self { ticks, ticks_per_ms: tpm, bin, points, warm_up: Tick::from(warm_up) * tpm }
     }
 
     /// Ends of the points of a course, in milliseconds.
     pub fn ends(&self) -> Vec<f64> {
-        let end = |point: usize| (point as Tick * self.bin).min(self.ticks) as f64 / self.ticks_per_ms as f64;
+        let end = |point: usize| (point as Tick).saturating_mul(self.bin).min(self.ticks) as f64 / self.ticks_per_ms as f64;
         (1..=self.points).map(end).collect()
     }
 
@@ -168,7 +168,7 @@ fn decisions(record: &Record, decides: Decides, scale: &Scale) -> Vec<Option<usi
     let mut next = 0;
     let mut decision = None;
     let points = (1..=scale.points).map(|point| {
-        let end = point as Tick * scale.bin;
+        let end = (point as Tick).saturating_mul(scale.bin);
         let before = next;
         while next < log.len() && (log.t_rqst[next] < end || point == scale.points) {
             so_far.push(log.event(next), log.t_rqst[next], log.t_ack[next]);

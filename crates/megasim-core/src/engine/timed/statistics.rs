@@ -74,8 +74,8 @@ impl Distribution {
             (mine @ None, Some(more)) => *mine = Some(more.clone()),
             (_, None) => {}
         }
-        self.weight += other.weight;
-        self.sum += other.sum;
+        self.weight = self.weight.saturating_add(other.weight);
+        self.sum = self.sum.saturating_add(other.sum);
         self.max = self.max.max(other.max);
     }
 }
@@ -119,13 +119,13 @@ impl Busy {
     }
 
     fn merge(&mut self, other: &Self) {
-        self.events += other.events;
-        self.operations += other.operations;
-        self.outputs += other.outputs;
-        self.messages += other.messages;
-        self.neurons += other.neurons;
-        self.updates += other.updates;
-        self.spikes += other.spikes;
+        self.events = self.events.saturating_add(other.events);
+        self.operations = self.operations.saturating_add(other.operations);
+        self.outputs = self.outputs.saturating_add(other.outputs);
+        self.messages = self.messages.saturating_add(other.messages);
+        self.neurons = self.neurons.saturating_add(other.neurons);
+        self.updates = self.updates.saturating_add(other.updates);
+        self.spikes = self.spikes.saturating_add(other.spikes);
     }
 }
 
@@ -215,31 +215,31 @@ impl Statistics {
             return;
         }
         for (mine, more) in self.modules.iter_mut().zip(&other.modules) {
-            mine.events += more.events;
-            mine.operations += more.operations;
-            mine.updates += more.updates;
-            mine.neurons += more.neurons;
-            mine.outputs += more.outputs;
+            mine.events = mine.events.saturating_add(more.events);
+            mine.operations = mine.operations.saturating_add(more.operations);
+            mine.updates = mine.updates.saturating_add(more.updates);
+            mine.neurons = mine.neurons.saturating_add(more.neurons);
+            mine.outputs = mine.outputs.saturating_add(more.outputs);
             mine.busy.merge(&more.busy);
-            mine.stopped += more.stopped;
+            mine.stopped = mine.stopped.saturating_add(more.stopped);
             mine.queue.merge(&more.queue);
             mine.queue_course.merge(&more.queue_course);
             mine.wait.merge(&more.wait);
         }
         for (mine, more) in self.nodes.iter_mut().zip(&other.nodes) {
-            mine.events += more.events;
-            mine.messages += more.messages;
-            mine.hops_east_west += more.hops_east_west;
-            mine.hops_north_south += more.hops_north_south;
+            mine.events = mine.events.saturating_add(more.events);
+            mine.messages = mine.messages.saturating_add(more.messages);
+            mine.hops_east_west = mine.hops_east_west.saturating_add(more.hops_east_west);
+            mine.hops_north_south = mine.hops_north_south.saturating_add(more.hops_north_south);
             mine.waiting.merge(&more.waiting);
             mine.handshake.merge(&more.handshake);
         }
         for (mine, more) in self.links.iter_mut().zip(&other.links) {
-            mine.busy += more.busy;
+            mine.busy = mine.busy.saturating_add(more.busy);
             mine.wait.merge(&more.wait);
         }
-        self.elapsed += other.elapsed;
-        self.runs += other.runs;
-        self.steps += other.steps;
+        self.elapsed = self.elapsed.saturating_add(other.elapsed);
+        self.runs = self.runs.saturating_add(other.runs);
+        self.steps = self.steps.saturating_add(other.steps);
     }
 }

@@ -1,0 +1,154 @@
+//! Time without events costs nothing, and changes nothing.
+
+use assert_cmd::Command;
+use megasim::engine::timed::{Barrier, Machine, Pace, Showing, TimedPlan, TimedSimulation};
+use megasim::engine::{Mode, Plan, Probes, Simulation};
+use megasim::network::*;
+use predicates::str::contains;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::fs;
+use std::time::Duration;
+
+/// Five events, the first of them after a hundred million ticks.
+#[test]
+fn a_late_first_event_costs_no_study_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile-nets/thneg");
+    for file in ["a.prm", "s.stt", "megasim.sch"] {
+        fs::copy(fixture.join(file), directory.path().join(file)).unwrap();
+    }
+    let parameters = fs::read_to_string(directory.path().join("a.prm")).unwrap();
+    let parameters = parameters.replace("THplus -5", "THplus 15").replace("MembReset -10", "MembReset 0");
+    fs::write(directory.path().join("a.prm"), parameters).unwrap();
+    let stimulus: String = (0..5).map(|k| format!("{} -1 -1 0 0 1\n", 100_000_000 + 3 * k)).collect();
+    fs::write(directory.path().join("in.stim"), stimulus).unwrap();
+    let schematic = directory.path().join("megasim.sch");
+    let megasim = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("megasim").unwrap();
+        let command = command.arg(arguments[0]).arg(&schematic).args(&arguments[1..]);
+        // A hang ends the test; how long it takes is not tested.
+        command.timeout(Duration::from_secs(300)).assert().success()
+    };
+    let out = directory.path().join("out");
+    for mode in [&[][..], &["--clocked"], &["--clocked", "--dt", "7"]] {
+        megasim(&[&["run", "--force", "--out", out.to_str().unwrap()], mode].concat()).stdout(contains("8 events"));
+    }
+    megasim(&["compare"]);
+    megasim(&["latency", "--hardware", "loihi", "--tick", "1ms"]);
+    megasim(&["latency", "--hardware", "serial-aer", "--tick", "1ms"]);
+}
+
+fn neurons() -> impl Strategy<Value = NeuronParameters> {
+    let reset = prop_oneof![Just(Reset::ToRest), Just(Reset::Subtract), Just(Reset::Modulo)];
+    let leaks = prop_oneof![
+        3 => Just((0, 0, 0)),
+        2 => (0..3_i32, 0..3_i32).prop_map(|(plus, minus)| (plus, minus, 0)),
+        1 => (1..1_i32 << 30).prop_map(|decay| (0, 0, decay)),
+    ];
+    let thresholds = (1..12_i32, prop::bool::weighted(0.8), -12..0_i32, prop::bool::weighted(0.3));
+    (thresholds, reset, leaks, 1..4_i64, 0..3_i64, prop::option::weighted(0.3, -20..20_i32)).prop_map(
+        |((plus, fires_plus, minus, fires_minus), reset, leaks, t_min, refractory, resting_potential)| NeuronParameters {
+            threshold_plus: plus,
+            fires_plus,
+            threshold_minus: minus,
+            fires_minus,
+            reset,
+            leak_plus: leaks.0,
+            leak_minus: leaks.1,
+            leak_decay: leaks.2,
+            t_min,
+            refractory,
+            resting_potential,
+            ..NeuronParameters::default()
+        },
+    )
+}
+
+fn layer(neurons: NeuronParameters, from: NodeId, weights: &[i32], touch: bool) -> Module {
+    let array = Array { nx: 2, ny: 1, x_min: 0, y_min: 0 };
+    let mut ports = vec![FullyConnectedPort { nx_pre: 2, ny_pre: 1, weights: weights.into() }];
+    let mut inputs = vec![Input::Node(from)];
+    if touch {
+        ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: [0, 0].into() });
+        inputs.push(Input::Undriven("touch".into()));
+    }
+    let kind = ModuleKind::FullyConnected(FullyConnected { array, neurons, ports, output: Output::whole(array) });
+    Module { kind, inputs, timing: Timing::default(), not_programmable: false }
+}
+
+fn spike(t_pre: Tick, x: i32) -> StimulusEvent {
+    StimulusEvent { t_pre, x, y: 0, polarity: Polarity::Positive }
+}
+
+proptest! {
+    /// A source that touches by itself against one that is given an event at every tick.
+    #[test]
+    fn touches_are_left_out_only_where_they_change_nothing(
+        neurons in vec(neurons(), 2),
+        weights in vec(vec(-8..25_i32, 4), 2),
+        events in vec((0..60_i64, 0..2_i32, any::<bool>()), 0..8),
+    ) {
+        let mut builder = NetworkBuilder::new();
+        let mut from = builder.source("in").unwrap();
+        for (k, (neurons, weights)) in neurons.into_iter().zip(&weights).enumerate() {
+            let Ok(nodes) = builder.module(layer(neurons, from, weights, true), &[format!("layer{k}")]) else {
+                return Err(TestCaseError::reject("thresholds on the wrong side"));
+            };
+            from = nodes[0];
+        }
+        builder.source("touch").unwrap();
+        let network = builder.build(99).unwrap();
+        let events = events.into_iter().map(|(t, x, reset)| if reset && t > 40 { StimulusEvent::reset(t) } else { spike(t, x) });
+        let input = Stimulus::from_events(events);
+        let probes = Probes::of(&[NodeId::new(1), NodeId::new(2)]);
+        let every = Stimulus::from_events((0..100).map(|t| spike(t, 0)));
+        let plan = Plan::new(&network).unwrap();
+        let expected = Simulation::new(&plan, Mode::Event, &probes).run(&[input.clone(), every]).unwrap();
+        let plan = plan.with_touch(SourceId::new(1));
+        let found = Simulation::new(&plan, Mode::Event, &probes).run(&[input, Stimulus::new()]).unwrap();
+        prop_assert_eq!(found.nodes, expected.nodes);
+    }
+
+    /// Steps of a machine with a barrier, with and without a source that nothing reads and that has an event in each of them, so that none is left
+    /// out.
+    #[test]
+    fn steps_are_left_out_only_where_they_change_nothing(
+        neurons in neurons(),
+        weights in vec(-8..25_i32, 4),
+        events in vec((0..200_i64, 0..2_i32), 1..6),
+        (step, time, per_neuron, per_operation) in (1..5_i64, 0..4_i64, 0..4_i64, 0..4_i64),
+        pace in prop_oneof![Just("real"), Just("x3"), Just("fastest")],
+        warm_up in prop_oneof![Just(0_i64), 0..300_i64],
+    ) {
+        let run = |ticks: bool| {
+            let mut builder = NetworkBuilder::new();
+            let input = builder.source("in").unwrap();
+            builder.source("ticker").unwrap();
+            if builder.module(layer(neurons, input, &weights, false), &["layer"]).is_err() {
+                return None;
+            }
+            let network = builder.build(400).unwrap();
+            let mut machine = Machine::of(&network);
+            machine.barrier = Some(Barrier { step, time });
+            let station = machine.module_mut(ModuleId::new(0));
+            station.soma.time_per_neuron = per_neuron;
+            station.time_per_operation = per_operation;
+            // What does not go with a barrier is refused.
+            let plan = TimedPlan::new(&network, machine).ok()?;
+            let input = Stimulus::from_events(events.iter().map(|&(t, x)| spike(t, x)));
+            let last = input.t_pre().last().copied().unwrap_or(0);
+            let steps = (0..=last / step).filter(|_| ticks).map(|k| spike(k * step, 0));
+            let probes = Probes::of(&[NodeId::new(0), NodeId::new(2)]);
+            let mut simulation = TimedSimulation::new(&plan, &probes);
+            let showing = Showing { pace: pace.parse::<Pace>().unwrap(), warm_up, until: None };
+            let record = simulation.run(&[input, Stimulus::from_events(steps)], &showing, None).unwrap();
+            let statistics = simulation.statistics();
+            let figures = format!("{:?} {} {}", statistics.modules, statistics.steps, statistics.elapsed);
+            Some((record.record.nodes, record.ended, figures))
+        };
+        let expected = run(true);
+        prop_assume!(expected.is_some());
+        prop_assert_eq!(run(false), expected);
+    }
+}
