@@ -262,7 +262,7 @@ fn check_without_end(network: &Network, plan: &Plan, report: &mut Report) {
     for nodes in plan.loops() {
         let names: Vec<&str> = nodes.iter().map(|&node| name(network, node)).collect();
         let text = format!(
-            "a loop that may go on until Tmax = {}, which is further than the {limit} events after which a run is stopped: {}",
+            "a loop that may go on until Tmax = {}, further than the {limit} events after which a run is stopped: {}",
             network.t_max(),
             list(&names)
         );

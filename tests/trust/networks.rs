@@ -12,7 +12,7 @@ fn number() -> impl Strategy<Value = i32> {
     prop_oneof![6 => -3..20_i32, 1 => Just(i32::MAX), 1 => Just(i32::MIN), 1 => Just(-2_147_483_646)]
 }
 
-/// The same with few that are not positive.
+/// Mostly positive.
 fn positive() -> impl Strategy<Value = i32> {
     prop_oneof![12 => 1..20_i32, 1 => Just(i32::MAX), 1 => number()]
 }

@@ -81,9 +81,16 @@ fn check_warns_before_the_run() {
 
 #[test]
 fn studies_are_stopped_too() {
+    let directory = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(schematic("ring2").parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
+    }
+    // A study runs a sample as long as its stimuli.
+    std::fs::write(directory.path().join("in.stim"), "0 -1 -1 0 0 1\n90000 -1 -1 0 0 1\n").unwrap();
+    let schematic = directory.path().join("megasim.sch");
     for command in ["compare", "latency"] {
-        let schematic = schematic("ring2");
-        megasim(&[command, schematic.to_str().unwrap(), "--max-events", "1000", "--duration", "1"])
+        megasim(&[command, schematic.to_str().unwrap(), "--max-events", "1000"])
             .code(1)
             .stderr(contains("sample 0").and(contains("loops through {a}, {b}")));
     }

@@ -42,8 +42,8 @@ impl Code for Burst {
     }
 }
 
-/// The ceiling of a number up to `scale` made of a value of 32 bits: what the value's last bit adds to a whole number does not count. 51/255 is
-/// a fifth, but its nearest 32-bit number is a little more.
+/// The ceiling of a number up to `scale` made of a value of 32 bits: what the value's last bit adds to a whole number
+/// does not count. 51/255 is a fifth, but its nearest 32-bit number is a little more.
 fn ceil(number: f64, scale: f64) -> f64 {
     let whole = number.round();
     if (number - whole).abs() <= scale * f64::from(f32::EPSILON) { whole } else { number.ceil() }

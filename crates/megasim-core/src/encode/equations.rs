@@ -63,7 +63,10 @@ pub struct Equations {
 
 /// A variable that is not a finite number any more.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{}:{line}: `{variable}` is not a finite number ({found}) after step {step} of the value {value}", path.display())]
+#[error(
+    "{}:{line}: `{variable}` is not a finite number ({found}) after step {step} of the value {value}",
+    path.display()
+)]
 pub struct NotANumber {
     /// The file.
     pub path: PathBuf,

@@ -3,6 +3,8 @@
 //! A run of events of one node at one tick costs one queue operation and goes through each receiver as a whole, where nothing
 //! can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go one by one.
 
+mod touch;
+
 use super::neurons::{Neurons, Spike, Spikes, Work};
 use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Reader};
 use super::queue::{Events, Fifo, Pending, Schedule};
@@ -234,12 +236,6 @@ impl EventState {
             self.touch_at(touch, 0);
         }
     }
-
-    fn touch_at(&mut self, touch: usize, t_pre: Tick) {
-        self.bus.push(NodeId::new(touch), StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive });
-        self.bus.woken.clear();
-        self.schedule.put(touch, t_pre);
-    }
 }
 
 /// One run in event mode.
@@ -277,26 +273,6 @@ impl EventRun<'_> {
         }
         self.recorder.summary.pending = self.state.bus.pending.iter().map(|it| it.len(self.stimuli)).sum();
         Ok(())
-    }
-
-    /// Sees to it that neurons are touched at the end of this tick, after events of `node`, and of the next one where that matters.
-    fn touch(&mut self, touch: usize, node: usize, r: Tick) {
-        if node == touch {
-            self.state.touched = r;
-        }
-        if self.state.bus.pending[touch].len(self.stimuli) > 0 {
-            return;
-        }
-        let populations = self.populations.iter().zip(&self.plan.populations);
-        let mut restless = populations.filter_map(|(state, population)| match (&state.cells, &population.kind) {
-            (Cells::Neurons(neurons), PopulationKind::Neurons(plan)) => Some(neurons.restless(plan)),
-            _ => None,
-        });
-        if self.state.touched != r {
-            self.state.touch_at(touch, r);
-        } else if node != touch || restless.any(|restless| restless) {
-            self.state.touch_at(touch, r.saturating_add(1));
-        }
     }
 
     /// Handles the head of a node that is due at `r`, and what follows it undisturbed.
@@ -544,7 +520,7 @@ fn to_max_pool(
     }
 }
 
-/// Events that one part of a run of events may make before memory is looked at, at least those of one event.
+/// Events that one part of a run of events may make before memory is looked at, unless one event makes more.
 const MOST_OUTPUTS: u64 = 1 << 25;
 
 /// How many of some times in rising order are not later than `r`: those of one tick are a small part of all, so that the search begins

@@ -16,8 +16,8 @@ pub struct Limits {
     pub events_per_tick: u64,
     /// Events of a run, on all nodes together.
     pub events: u64,
-    /// Bytes of the events that wait ([`WAITING_BYTES`] each) and are recorded ([`RECORDED_BYTES`] each). Vectors that grow may reserve
-    /// twice as much address space.
+    /// Bytes of the events that wait ([`WAITING_BYTES`] each) and are recorded ([`RECORDED_BYTES`] each). Vectors that
+    /// grow may reserve twice as much address space.
     pub memory: u64,
 }
 
@@ -64,7 +64,8 @@ impl std::fmt::Display for Excess {
         write!(f, "time {}: most events are on {}", self.time, nodes.join(", "))?;
         if !self.loops.is_empty() {
             let more = self.loops.len().saturating_sub(NAMED);
-            write!(f, "; events come back on loops through {{{}}}", self.loops[..self.loops.len() - more].join("}, {"))?;
+            let named = &self.loops[..self.loops.len() - more];
+            write!(f, "; events come back on loops through {{{}}}", named.join("}, {"))?;
             if more > 0 {
                 write!(f, " and {more} more")?;
             }
@@ -103,7 +104,9 @@ impl Plan {
         let name = self.node_name(node);
         if let Some(model) = &neurons.model {
             let place = model.place(model.system().line_of_spike());
-            return Some(format!("{place}: the condition under which the neurons of {{{name}}} spike holds again and again"));
+            return Some(format!(
+                "{place}: the condition under which the neurons of {{{name}}} spike holds again and again"
+            ));
         }
         (!spikes_shrink(&neurons.neurons)).then(|| {
             let (key, threshold) = match neurons.neurons.threshold_plus {

@@ -118,7 +118,9 @@ pub enum Error {
         nodes: Vec<String>,
     },
     /// More events than a run should have.
-    #[error("{excess}. The run is stopped at {limit} events (--max-events); lower Tmax or raise the limit if this is meant")]
+    #[error(
+        "{excess}. The run is stopped at {limit} events (--max-events); lower Tmax or raise the limit if this is meant"
+    )]
     TooManyEvents {
         /// The limit.
         limit: u64,
@@ -127,8 +129,8 @@ pub enum Error {
     },
     /// More events wait or are recorded than memory should hold.
     #[error(
-        "{excess}. The run is stopped as its events take more than {limit} bytes (--max-memory); lower Tmax or raise the limit if \
-         this is meant"
+        "{excess}. The run is stopped as its events take more than {limit} bytes (--max-memory); lower Tmax or raise \
+         the limit if this is meant"
     )]
     TooMuchMemory {
         /// The limit, in bytes.

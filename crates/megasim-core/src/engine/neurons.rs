@@ -223,7 +223,8 @@ impl Neurons {
         plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
     }
 
-    /// Whether an update without input could do more than the next one with input makes up for: spikes, a decay that rounds at each update, a clamp.
+    /// Whether an update without input could do more than the next one with input makes up for: spikes, a decay that
+    /// rounds at each update, a clamp.
     pub fn restless(&self, plan: &NeuronPopulation) -> bool {
         if plan.softmax || plan.neurons.mask_tau > 0 {
             return false;

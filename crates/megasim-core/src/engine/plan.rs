@@ -296,8 +296,9 @@ impl Plan {
         self
     }
 
-    /// In event mode a source, which is given no stimulus, makes an event at (0, 0) at the end of every tick, but for ticks in which no neuron could
-    /// spike or change otherwise than the next touch makes up for. Its ports must have weights of 0.
+    /// In event mode a source, which is given no stimulus, makes an event at (0, 0) at the end of every tick, but for
+    /// ticks in which no neuron could spike or change otherwise than the next touch makes up for. Its ports must have
+    /// weights of 0, and it must be the last element of the netlist.
     pub fn with_touch(mut self, source: SourceId) -> Self {
         self.touch = Some(self.sources[source.index()].index());
         self
@@ -315,8 +316,8 @@ impl Plan {
         timeless_loops(&self.populations, self.nodes.len())
     }
 
-    /// Output nodes of neurons whose spikes take their potential further beyond the threshold: once there, they spike in every step of clocked
-    /// mode.
+    /// Output nodes of neurons whose spikes take their potential further beyond the threshold: once there, they spike in
+    /// every step of clocked mode.
     pub fn rising_at_spikes(&self) -> Vec<NodeId> {
         let rising = |population: &&Population| match &population.kind {
             PopulationKind::Neurons(it) => it.model.is_none() && !it.softmax && !spikes_shrink(&it.neurons),

@@ -29,7 +29,8 @@ pub enum Tests {
     Saturating,
 }
 
-/// An implementation of the kernels. Only detection makes one, so that a program that holds it can run its instructions.
+/// An implementation of the kernels. Only detection makes one, so that a program that holds it can run its
+/// instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant(Instructions);
 
@@ -46,7 +47,8 @@ enum Instructions {
     Avx512,
 }
 
-/// Set to `plain`, this environment variable takes the kernels that need no special instructions: to test them on any machine.
+/// Set to `plain`, this environment variable takes the kernels that need no special instructions: to test them on any
+/// machine.
 pub const KERNELS_VARIABLE: &str = "MEGASIM_KERNELS";
 
 impl Variant {

@@ -63,11 +63,12 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Goes over the steps from `s` on up to the one with the next input, all at once: nothing happens in them but that every neuron is
-    /// looked at. Returns the first tick of that step.
+    /// Goes over the steps from `s` on up to the one with the next input, all at once: nothing happens in them but that
+    /// every neuron is looked at. Returns the first tick of that step.
     ///
-    /// Step i begins at `max(base + i * period, not_before(s + i * step))`. The second part rises by `step / pace`, rounded down or up; no whole
-    /// number is between those two, so of the steps before either the first or the last one holds step i up.
+    /// Step i begins at `max(base + i * period, not_before(s + i * step))`. The second part rises by `step / pace`,
+    /// rounded down or up; no whole number is between those two, so of the steps before either the first or the last
+    /// one holds step i up.
     fn skip(&mut self, s: Tick, barrier: Barrier) -> Tick {
         let sources = self.plan.plan.sources.iter();
         let next = sources.filter_map(|node| self.state.pending[node.index()].head_time(self.stimuli)).min();
