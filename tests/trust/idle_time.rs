@@ -48,19 +48,21 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
     ];
     let thresholds = (1..12_i32, prop::bool::weighted(0.8), -12..0_i32, prop::bool::weighted(0.3));
     (thresholds, reset, leaks, 1..4_i64, 0..3_i64, prop::option::weighted(0.3, -20..20_i32)).prop_map(
-        |((plus, fires_plus, minus, fires_minus), reset, leaks, t_min, refractory, resting_potential)| NeuronParameters {
-            threshold_plus: plus,
-            fires_plus,
-            threshold_minus: minus,
-            fires_minus,
-            reset,
-            leak_plus: leaks.0,
-            leak_minus: leaks.1,
-            leak_decay: leaks.2,
-            t_min,
-            refractory,
-            resting_potential,
-            ..NeuronParameters::default()
+        |((plus, fires_plus, minus, fires_minus), reset, leaks, t_min, refractory, resting_potential)| {
+            NeuronParameters {
+                threshold_plus: plus,
+                fires_plus,
+                threshold_minus: minus,
+                fires_minus,
+                reset,
+                leak_plus: leaks.0,
+                leak_minus: leaks.1,
+                leak_decay: leaks.2,
+                t_min,
+                refractory,
+                resting_potential,
+                ..NeuronParameters::default()
+            }
         },
     )
 }

@@ -57,27 +57,34 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
 }
 
 fn array() -> impl Strategy<Value = Array> {
-    (size(), size(), zero_or(number()), zero_or(number())).prop_map(|(nx, ny, x_min, y_min)| Array { nx, ny, x_min, y_min })
+    (size(), size(), zero_or(number()), zero_or(number())).prop_map(|(nx, ny, x_min, y_min)| Array {
+        nx,
+        ny,
+        x_min,
+        y_min,
+    })
 }
 
 fn output(array: Array) -> impl Strategy<Value = Output> {
     let numbers = (zero_or(number()), positive(), zero_or(number()), zero_or(number()));
-    (prop::bool::weighted(0.7), numbers, any::<bool>()).prop_map(move |(whole, (pre, subsample, pos, crop), rectify)| {
-        if whole {
-            return Output { rectify, ..Output::whole(array) };
-        }
-        Output {
-            xshift_pre: pre,
-            yshift_pre: pre,
-            x_subsmp: subsample,
-            y_subsmp: subsample,
-            xshift_pos: pos,
-            yshift_pos: pos,
-            crop_xmin: crop,
-            rectify,
-            ..Output::whole(array)
-        }
-    })
+    (prop::bool::weighted(0.7), numbers, any::<bool>()).prop_map(
+        move |(whole, (pre, subsample, pos, crop), rectify)| {
+            if whole {
+                return Output { rectify, ..Output::whole(array) };
+            }
+            Output {
+                xshift_pre: pre,
+                yshift_pre: pre,
+                x_subsmp: subsample,
+                y_subsmp: subsample,
+                xshift_pos: pos,
+                yshift_pos: pos,
+                crop_xmin: crop,
+                rectify,
+                ..Output::whole(array)
+            }
+        },
+    )
 }
 
 /// Weights for a size, nearly always as many as announced, never so many that memory matters.
@@ -112,9 +119,7 @@ fn conv_port() -> impl Strategy<Value = ConvPort> {
 
 fn conv() -> impl Strategy<Value = ModuleKind> {
     (array(), neurons(), vec(conv_port(), 0..3)).prop_flat_map(|(array, neurons, ports)| {
-        output(array).prop_map(move |output| {
-            ModuleKind::Conv(Conv { array, neurons, ports: ports.clone(), output })
-        })
+        output(array).prop_map(move |output| ModuleKind::Conv(Conv { array, neurons, ports: ports.clone(), output }))
     })
 }
 
@@ -128,8 +133,11 @@ fn full() -> impl Strategy<Value = ModuleKind> {
                 .into_iter()
                 .map(|(nx_pre, ny_pre)| {
                     let lines = u64::from(nx_pre) * u64::from(ny_pre);
-                    weights(lines.saturating_mul(array.nx.into()))
-                        .prop_map(move |weights| FullyConnectedPort { nx_pre, ny_pre, weights })
+                    weights(lines.saturating_mul(array.nx.into())).prop_map(move |weights| FullyConnectedPort {
+                        nx_pre,
+                        ny_pre,
+                        weights,
+                    })
                 })
                 .collect();
             (output(array), ports).prop_map(move |(output, ports)| {
@@ -141,8 +149,8 @@ fn full() -> impl Strategy<Value = ModuleKind> {
 }
 
 fn pool() -> impl Strategy<Value = ModuleKind> {
-    let port = ((size(), size(), size(), size()), (number(), number(), positive(), positive()), (size(), size())).prop_map(
-        |((nx, ny, nx_pool, ny_pool), (dx, dy, x_stride, y_stride), (nx_out, ny_out))| PoolPort {
+    let port = ((size(), size(), size(), size()), (number(), number(), positive(), positive()), (size(), size()))
+        .prop_map(|((nx, ny, nx_pool, ny_pool), (dx, dy, x_stride, y_stride), (nx_out, ny_out))| PoolPort {
             nx,
             ny,
             nx_pool,
@@ -153,9 +161,9 @@ fn pool() -> impl Strategy<Value = ModuleKind> {
             y_stride,
             nx_out,
             ny_out,
-        },
-    );
-    let mask = (positive(), number(), positive()).prop_map(|(tau, weight, threshold)| PoolMask { tau, weight, threshold });
+        });
+    let mask =
+        (positive(), number(), positive()).prop_map(|(tau, weight, threshold)| PoolMask { tau, weight, threshold });
     (port, any::<bool>(), prop::option::weighted(0.3, mask)).prop_map(|(port, reset, mask)| {
         let ports = if reset { vec![port, PoolPort::RESET] } else { vec![port] };
         ModuleKind::MaxPool(MaxPool { ports, mask })
@@ -168,7 +176,10 @@ fn kind() -> impl Strategy<Value = ModuleKind> {
 }
 
 fn timing() -> impl Strategy<Value = Timing> {
-    let counts = (prop_oneof![4 => 0..3_u32, 1 => Just(u32::MAX)], prop_oneof![8 => 1..3_u32, 1 => Just(0), 1 => Just(u32::MAX)]);
+    let counts = (
+        prop_oneof![4 => 0..3_u32, 1 => Just(u32::MAX)],
+        prop_oneof![8 => 1..3_u32, 1 => Just(0), 1 => Just(u32::MAX)],
+    );
     (prop::bool::weighted(0.5), tick(), tick(), counts, tick(), tick(), tick()).prop_map(
         |(ideal, process, ack, (fifo_depth, n_repeat), repeat, arrive, busy)| match ideal {
             true => Timing::default(),
@@ -195,10 +206,15 @@ fn input() -> impl Strategy<Value = Input> {
 }
 
 fn event() -> impl Strategy<Value = StimulusEvent> {
-    let polarity = prop_oneof![6 => Just(Polarity::Positive), 2 => Just(Polarity::Negative), 1 => Just(Polarity::Reset)];
+    let polarity =
+        prop_oneof![6 => Just(Polarity::Positive), 2 => Just(Polarity::Negative), 1 => Just(Polarity::Reset)];
     let time = prop_oneof![10 => 0..8_i64, 1 => tick()];
-    (time, zero_or(number()), zero_or(number()), polarity)
-        .prop_map(|(t_pre, x, y, polarity)| StimulusEvent { t_pre, x, y, polarity })
+    (time, zero_or(number()), zero_or(number()), polarity).prop_map(|(t_pre, x, y, polarity)| StimulusEvent {
+        t_pre,
+        x,
+        y,
+        polarity,
+    })
 }
 
 /// How a valid network is changed afterwards.

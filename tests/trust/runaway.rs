@@ -47,7 +47,9 @@ fn loops_are_stopped_in_both_modes_and_their_nodes_are_named() {
 
 #[test]
 fn events_are_counted_where_nothing_is_recorded_too() {
-    run("ring2", &["--clocked", "--max-events", "1000"]).code(1).stderr(contains("stopped at 1000 events (--max-events)"));
+    run("ring2", &["--clocked", "--max-events", "1000"])
+        .code(1)
+        .stderr(contains("stopped at 1000 events (--max-events)"));
     run("ring2", &["--max-events", "1000"]).code(1).stderr(contains("stopped at 1000 events (--max-events)"));
     run("ring2", &["--max-events", "1001", "--tmax", "999"]).success();
     run("ring2", &["--clocked", "--max-events", "0"]).code(2);
@@ -65,7 +67,10 @@ fn a_threshold_that_raises_the_potential_is_named_as_the_cause() {
 
 #[test]
 fn times_that_saturate_are_after_every_tmax() {
-    run("tmaxbig", &[]).success().stdout(contains("pending at Tmax")).stderr(contains("times end at 9223372036854775807"));
+    run("tmaxbig", &[])
+        .success()
+        .stdout(contains("pending at Tmax"))
+        .stderr(contains("times end at 9223372036854775807"));
     run("tmaxbig", &["--clocked", "--max-memory", "20M"]).code(1).stderr(contains("loops through {a}"));
 }
 
@@ -103,12 +108,8 @@ fn pieces(samples: usize) -> (Network, Vec<Stimulus>) {
     let array = Array { nx: 1, ny: 1, x_min: 0, y_min: 0 };
     let port = FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: [10].into() };
     let neurons = NeuronParameters { threshold_plus: 10, ..NeuronParameters::default() };
-    let kind = ModuleKind::FullyConnected(FullyConnected {
-        array,
-        neurons,
-        ports: vec![port],
-        output: Output::whole(array),
-    });
+    let kind =
+        ModuleKind::FullyConnected(FullyConnected { array, neurons, ports: vec![port], output: Output::whole(array) });
     let module = Module { kind, inputs: vec![Input::Node(input)], timing: Timing::default(), not_programmable: false };
     builder.module(module, &["out"]).unwrap();
     let samples = 0..samples as Tick;
@@ -148,12 +149,8 @@ fn one_tick_that_makes_more_than_memory_is_stopped() {
     let array = Array { nx: 100_000, ny: 1, x_min: 0, y_min: 0 };
     let port = FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: vec![10; 100_000].into() };
     let neurons = NeuronParameters { threshold_plus: 10, ..NeuronParameters::default() };
-    let kind = ModuleKind::FullyConnected(FullyConnected {
-        array,
-        neurons,
-        ports: vec![port],
-        output: Output::whole(array),
-    });
+    let kind =
+        ModuleKind::FullyConnected(FullyConnected { array, neurons, ports: vec![port], output: Output::whole(array) });
     let module = Module { kind, inputs: vec![Input::Node(input)], timing: Timing::default(), not_programmable: false };
     builder.module(module, &["out"]).unwrap();
     let network = builder.build(10).unwrap();
@@ -161,7 +158,8 @@ fn one_tick_that_makes_more_than_memory_is_stopped() {
     let stimuli = [Stimulus::from_events(std::iter::repeat_n(event, 100_000))];
     for tie_order in [TieOrder::Netlist, TieOrder::Reversed] {
         let limits = Limits { memory: 50_000_000, ..Limits::default() };
-        let plan = Plan::with_options(&network, Options { tie_order, ..Options::default() }).unwrap().with_limits(limits);
+        let plan =
+            Plan::with_options(&network, Options { tie_order, ..Options::default() }).unwrap().with_limits(limits);
         let stopped = Simulation::new(&plan, Mode::Event, &Probes::none()).run(&stimuli).unwrap_err();
         let Error::TooMuchMemory { excess, .. } = stopped else { panic!("{stopped}") };
         assert_eq!(excess.nodes[0].0, "out");
@@ -176,7 +174,10 @@ fn equations_that_go_on_are_named_with_their_line() {
     network.set_model(|_| true, 1.try_into().unwrap(), model.into()).unwrap();
     let plan = Plan::new(&network).unwrap().with_limits(Limits { events: 1000, ..Limits::default() });
     let stopped = Simulation::new(&plan, Mode::Clocked { dt: 1 }, &Probes::none()).run(&stimuli).unwrap_err();
-    assert!(stopped.to_string().contains("neuron_1.toml:6: the condition under which the neurons of {out} spike"), "{stopped}");
+    assert!(
+        stopped.to_string().contains("neuron_1.toml:6: the condition under which the neurons of {out} spike"),
+        "{stopped}"
+    );
 }
 
 #[test]

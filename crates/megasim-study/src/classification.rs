@@ -151,7 +151,8 @@ fn look_at<T: Send>(
                 let seen = if setup.code.is_current() {
                     let network = current::driven(setup.network, setup.layout, &values)
                         .map_err(|source| Error::Encode { sample, source })?;
-                    let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
+                    let plan =
+                        Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
                     let (outcome, record) = showing.run(&mut Simulation::new(&plan, mode, probes)).map_err(fault)?;
                     (outcome, look(k, &network, &record))
                 } else {

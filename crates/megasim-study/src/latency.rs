@@ -122,7 +122,9 @@ impl Question<'_> {
     /// # Errors
     /// If a run fails; of several the one with the lowest number.
     pub fn answer(&self, done: impl Fn() + Sync, stop: impl Fn() -> bool + Sync) -> Result<Answer, Error> {
-        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max).with_limits(self.limits);
+        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?
+            .with_t_max(self.t_max)
+            .with_limits(self.limits);
         let reference = Reference::new(self)?;
         let pieces = (rayon::current_num_threads() * 4).clamp(1, self.samples.max(1));
         let probes = self.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
@@ -157,7 +159,9 @@ impl Question<'_> {
     /// # Errors
     /// If the run fails.
     pub fn watch(&self, sample: usize, watch: &mut Watch<'_>) -> Result<TimedRecord, Error> {
-        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?.with_t_max(self.t_max).with_limits(self.limits);
+        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?
+            .with_t_max(self.t_max)
+            .with_limits(self.limits);
         let mut simulation = TimedSimulation::new(&timed, &Probes::all(self.network));
         let run = simulation.run(&(self.stimuli)(sample), &self.showing, Some(watch));
         run.map_err(|source| self.failed(sample, source))
@@ -241,7 +245,10 @@ impl<'a> Reference<'a> {
         Ok(match question.ideal {
             Some(known) => Self::Known(known),
             None => {
-                let plan = Plan::new(question.network).map_err(PlanError::from)?.with_t_max(question.t_max).with_limits(question.limits);
+                let plan = Plan::new(question.network)
+                    .map_err(PlanError::from)?
+                    .with_t_max(question.t_max)
+                    .with_limits(question.limits);
                 Self::Plan(Box::new(plan), probes)
             }
         })

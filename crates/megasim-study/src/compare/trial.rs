@@ -51,7 +51,8 @@ impl Scale {
 
     /// Ends of the points of a course, in milliseconds.
     pub fn ends(&self) -> Vec<f64> {
-        let end = |point: usize| (point as Tick).saturating_mul(self.bin).min(self.ticks) as f64 / self.ticks_per_ms as f64;
+        let end =
+            |point: usize| (point as Tick).saturating_mul(self.bin).min(self.ticks) as f64 / self.ticks_per_ms as f64;
         (1..=self.points).map(end).collect()
     }
 

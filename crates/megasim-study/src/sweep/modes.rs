@@ -135,7 +135,9 @@ pub fn measure(
     let longest = durations.iter().copied().max().unwrap_or(0);
     let clock = |duration: u32| Clock { duration, ticks_per_ms: setup.ticks_per_ms };
     let options = Options { tie_order: setup.tie_order, ..Options::default() };
-    let plan = Plan::with_options(setup.network, options)?.with_t_max((clock(longest).ticks() - 1).max(0)).with_limits(setup.limits);
+    let plan = Plan::with_options(setup.network, options)?
+        .with_t_max((clock(longest).ticks() - 1).max(0))
+        .with_limits(setup.limits);
     let modes = [Mode::Event, Mode::Clocked { dt: setup.dt }];
     let probes = Probes::all(setup.network);
     let fan = FanOut::new(setup.network);

@@ -1,10 +1,10 @@
 //! Steps behind a barrier: neurons work once a step.
 
-use super::{Barrier, Pace};
 use super::act::leaving;
 use super::run::{Run, span, times};
 use super::state::{Gate, State};
 use super::statistics::Busy;
+use super::{Barrier, Pace};
 use crate::engine::neurons::Spike;
 use crate::engine::plan::PopulationKind;
 use crate::engine::{Cells, Error};
