@@ -67,7 +67,9 @@ fn events_that_multiply_are_stopped_before_memory_is() {
     let result = Simulation::new(&plan, Mode::Event, &Probes::none()).with_limits(limits).run(&stimuli);
     let Err(Error::TooMuchMemory { limit: 850, excess }) = result else { panic!("{result:?}") };
     assert_eq!(excess.loops, ["ping", "pong"]);
-    assert_eq!(excess.nodes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["ping", "pong"]);
+    let names: Vec<_> = excess.nodes.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((names[2], names.len()), ("kick", 3));
+    assert_eq!(excess.nodes[2].1, 1);
 }
 
 #[test]
