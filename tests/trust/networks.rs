@@ -29,13 +29,13 @@ fn zero_or(of: impl Strategy<Value = i32>) -> impl Strategy<Value = i32> {
     of.prop_flat_map(|n| prop_oneof![4 => Just(0), 1 => Just(n)])
 }
 
-fn neurons() -> impl Strategy<Value = NeuronParameters> {
+fn neurons() -> BoxedStrategy<NeuronParameters> {
     let thresholds = (positive(), prop::bool::weighted(0.9), number(), prop::bool::weighted(0.2));
     let reset = prop_oneof![Just(Reset::ToRest), Just(Reset::Subtract), Just(Reset::Modulo)];
     let leaks = (zero_or(number()), zero_or(number()), zero_or(number()));
     let more = (zero_or(number()), prop::option::weighted(0.1, number()), prop::option::weighted(0.1, 1..4_u32));
-    (thresholds, reset, zero_or(number()), leaks, tick(), tick(), more).prop_map(
-        |((plus, fires_plus, minus, fires_minus), reset, membrane_reset, leaks, t_min, refractory, more)| {
+    (thresholds, reset, zero_or(number()), leaks, tick(), tick(), more)
+        .prop_map(|((plus, fires_plus, minus, fires_minus), reset, membrane_reset, leaks, t_min, refractory, more)| {
             NeuronParameters {
                 threshold_plus: plus,
                 fires_plus,
@@ -52,8 +52,8 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
                 resting_potential: more.1,
                 model: more.2.and_then(NonZeroU32::new),
             }
-        },
-    )
+        })
+        .boxed()
 }
 
 fn array() -> impl Strategy<Value = Array> {
@@ -98,34 +98,39 @@ fn weights(announced: u64) -> impl Strategy<Value = std::sync::Arc<[i32]>> {
     })
 }
 
-fn conv_port() -> impl Strategy<Value = ConvPort> {
+fn conv_port() -> BoxedStrategy<ConvPort> {
     let offsets = (zero_or(number()), zero_or(number()));
     let steps = (positive(), positive(), positive(), positive());
-    (size(), size(), offsets, prop::option::weighted(0.3, steps)).prop_flat_map(|(nx, ny, (dx, dy), steps)| {
-        let (x_stride, y_stride, x_expand, y_expand) = steps.unwrap_or((1, 1, 1, 1));
-        weights(u64::from(nx) * u64::from(ny)).prop_map(move |weights| ConvPort {
-            nx,
-            ny,
-            dx,
-            dy,
-            x_stride,
-            y_stride,
-            x_expand,
-            y_expand,
-            weights,
+    (size(), size(), offsets, prop::option::weighted(0.3, steps))
+        .prop_flat_map(|(nx, ny, (dx, dy), steps)| {
+            let (x_stride, y_stride, x_expand, y_expand) = steps.unwrap_or((1, 1, 1, 1));
+            weights(u64::from(nx) * u64::from(ny)).prop_map(move |weights| ConvPort {
+                nx,
+                ny,
+                dx,
+                dy,
+                x_stride,
+                y_stride,
+                x_expand,
+                y_expand,
+                weights,
+            })
         })
-    })
+        .boxed()
 }
 
-fn conv() -> impl Strategy<Value = ModuleKind> {
-    (array(), neurons(), vec(conv_port(), 0..3)).prop_flat_map(|(array, neurons, ports)| {
-        output(array).prop_map(move |output| ModuleKind::Conv(Conv { array, neurons, ports: ports.clone(), output }))
-    })
+fn conv() -> BoxedStrategy<ModuleKind> {
+    (array(), neurons(), vec(conv_port(), 0..3))
+        .prop_flat_map(|(array, neurons, ports)| {
+            output(array)
+                .prop_map(move |output| ModuleKind::Conv(Conv { array, neurons, ports: ports.clone(), output }))
+        })
+        .boxed()
 }
 
-fn full() -> impl Strategy<Value = ModuleKind> {
-    (array(), neurons(), vec((size(), size()), 0..3), prop::bool::weighted(0.9), any::<bool>()).prop_flat_map(
-        |(mut array, neurons, ports, row, softmax)| {
+fn full() -> BoxedStrategy<ModuleKind> {
+    (array(), neurons(), vec((size(), size()), 0..3), prop::bool::weighted(0.9), any::<bool>())
+        .prop_flat_map(|(mut array, neurons, ports, row, softmax)| {
             if row {
                 array.ny = 1;
             }
@@ -144,11 +149,11 @@ fn full() -> impl Strategy<Value = ModuleKind> {
                 let full = FullyConnected { array, neurons, ports, output };
                 if softmax { ModuleKind::Softmax(full) } else { ModuleKind::FullyConnected(full) }
             })
-        },
-    )
+        })
+        .boxed()
 }
 
-fn pool() -> impl Strategy<Value = ModuleKind> {
+fn pool() -> BoxedStrategy<ModuleKind> {
     let port = ((size(), size(), size(), size()), (number(), number(), positive(), positive()), (size(), size()))
         .prop_map(|((nx, ny, nx_pool, ny_pool), (dx, dy, x_stride, y_stride), (nx_out, ny_out))| PoolPort {
             nx,
@@ -164,24 +169,26 @@ fn pool() -> impl Strategy<Value = ModuleKind> {
         });
     let mask =
         (positive(), number(), positive()).prop_map(|(tau, weight, threshold)| PoolMask { tau, weight, threshold });
-    (port, any::<bool>(), prop::option::weighted(0.3, mask)).prop_map(|(port, reset, mask)| {
-        let ports = if reset { vec![port, PoolPort::RESET] } else { vec![port] };
-        ModuleKind::MaxPool(MaxPool { ports, mask })
-    })
+    (port, any::<bool>(), prop::option::weighted(0.3, mask))
+        .prop_map(|(port, reset, mask)| {
+            let ports = if reset { vec![port, PoolPort::RESET] } else { vec![port] };
+            ModuleKind::MaxPool(MaxPool { ports, mask })
+        })
+        .boxed()
 }
 
-fn kind() -> impl Strategy<Value = ModuleKind> {
+fn kind() -> BoxedStrategy<ModuleKind> {
     let flatten = vec((size(), size()).prop_map(|(nx, ny)| FlattenPort { nx, ny }), 0..3).prop_map(ModuleKind::Flatten);
-    prop_oneof![3 => conv(), 3 => full(), 1 => flatten, 1 => pool()]
+    prop_oneof![3 => conv(), 3 => full(), 1 => flatten, 1 => pool()].boxed()
 }
 
-fn timing() -> impl Strategy<Value = Timing> {
+fn timing() -> BoxedStrategy<Timing> {
     let counts = (
         prop_oneof![4 => 0..3_u32, 1 => Just(u32::MAX)],
         prop_oneof![8 => 1..3_u32, 1 => Just(0), 1 => Just(u32::MAX)],
     );
-    (prop::bool::weighted(0.5), tick(), tick(), counts, tick(), tick(), tick()).prop_map(
-        |(ideal, process, ack, (fifo_depth, n_repeat), repeat, arrive, busy)| match ideal {
+    (prop::bool::weighted(0.5), tick(), tick(), counts, tick(), tick(), tick())
+        .prop_map(|(ideal, process, ack, (fifo_depth, n_repeat), repeat, arrive, busy)| match ideal {
             true => Timing::default(),
             false => Timing {
                 delay_to_process: process,
@@ -192,8 +199,8 @@ fn timing() -> impl Strategy<Value = Timing> {
                 delay_to_arrive: arrive,
                 time_busy_initial: busy,
             },
-        },
-    )
+        })
+        .boxed()
 }
 
 /// What a module reads: nodes by number, right or wrong, and names, driven or not.
@@ -227,7 +234,7 @@ enum Change {
     Finer(Tick),
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> BoxedStrategy<Change> {
     let value = prop_oneof![number().prop_map(i64::from), tick()];
     prop_oneof![
         tick().prop_map(Change::TMax),
@@ -236,6 +243,7 @@ fn change() -> impl Strategy<Value = Change> {
         (prop::sample::select(SETTABLE_KEYS), value).prop_map(|(key, value)| Change::Set(key, value)),
         prop_oneof![1..4_i64, Just(Tick::MAX)].prop_map(Change::Finer),
     ]
+    .boxed()
 }
 
 fn changed(network: Network, change: &Change) -> Result<Network, Fault> {
@@ -271,7 +279,7 @@ fn run(network: &Network, events: &[StimulusEvent]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn any_network_is_refused_or_runs(

@@ -2,7 +2,7 @@
 
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
-use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, RECORDED_BYTES, Simulation, TieOrder, batch};
+use megasim::engine::{Error, Limits, Mode, Plan, Probes, RECORDED_BYTES, Simulation, batch};
 use megasim::network::*;
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -156,14 +156,11 @@ fn one_tick_that_makes_more_than_memory_is_stopped() {
     let network = builder.build(10).unwrap();
     let event = StimulusEvent { t_pre: 0, x: 0, y: 0, polarity: Polarity::Positive };
     let stimuli = [Stimulus::from_events(std::iter::repeat_n(event, 100_000))];
-    for tie_order in [TieOrder::Netlist, TieOrder::Reversed] {
-        let limits = Limits { memory: 50_000_000, ..Limits::default() };
-        let plan =
-            Plan::with_options(&network, Options { tie_order, ..Options::default() }).unwrap().with_limits(limits);
-        let stopped = Simulation::new(&plan, Mode::Event, &Probes::none()).run(&stimuli).unwrap_err();
-        let Error::TooMuchMemory { excess, .. } = stopped else { panic!("{stopped}") };
-        assert_eq!(excess.nodes[0].0, "out");
-    }
+    let limits = Limits { memory: 50_000_000, ..Limits::default() };
+    let plan = Plan::new(&network).unwrap().with_limits(limits);
+    let stopped = Simulation::new(&plan, Mode::Event, &Probes::none()).run(&stimuli).unwrap_err();
+    let Error::TooMuchMemory { excess, .. } = stopped else { panic!("{stopped}") };
+    assert_eq!(excess.nodes[0].0, "out");
 }
 
 #[test]
