@@ -17,7 +17,7 @@ pub use megasim_stdp as learning;
 #[doc(hidden)]
 pub use megasim_stdp::with_spiking_network;
 pub use megasim_study as study;
-pub use megasim_study::{hardware, report};
+pub use megasim_study::{csv, hardware, report};
 
 /// The programs of the README are tested.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ use super::paths::Paths;
 use super::presentation::Presentation;
 use super::results::{Results, of_page};
 use super::subject::{self, Converted, Given, Schematic, Subject, read_network};
-use super::{interrupt, print, progress};
+use super::{escape, interrupt, print, progress};
 use clap::Args;
 use megasim::encode::{Code, Layout};
 use megasim::engine::{Mode, TieOrder};
@@ -124,9 +124,9 @@ impl Opened {
     fn converted(converted: Converted, presentation: &Presentation) -> Self {
         let Converted { subject, trial, inputs } = converted;
         if subject.deciding_spikes().is_none() {
-            eprintln!(
-                "warning: the output gathers potentials and never spikes, so spikes are compared, and no decisions"
-            );
+            escape::warn(format_args!(
+                "the output gathers potentials and never spikes, so spikes are compared, and no decisions"
+            ));
         }
         let (manifest_layers, layers) = Layer::of_manifest(&subject.network, &subject.manifest).into_iter().unzip();
         Self {

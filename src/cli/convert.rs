@@ -10,7 +10,7 @@ use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
 use super::run::Setting;
 use super::subject::{largest, warn_of_largest, warn_of_values};
-use super::{features, print, progress, provenance};
+use super::{escape, features, print, progress, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 pub use intermediate::Intermediates;
@@ -465,11 +465,11 @@ fn exported_as(path: &Path, normalized: &Normalized, job: &Job) -> Result<Vec<u8
         miette::bail!("--export: {} has no word for {what}; convert without", target.name());
     }
     if options.quantization.reset != Reset::ToRest {
-        eprintln!(
-            "warning: {}: neurons reset to 0 in {}, which has no reset by subtraction; --reset zero makes the netfiles do the same",
+        escape::warn(format_args!(
+            "{}: neurons reset to 0 in {}, which has no reset by subtraction; --reset zero makes the netfiles do the same",
             path.display(),
             target.name()
-        );
+        ));
     }
     target.build(normalized, &options.quantization).map_err(report)
 }
@@ -503,11 +503,11 @@ impl Samples for Watched<'_> {
 fn warn(normalized: &Normalized, activity: &[Activity], samples: usize) {
     let parsed = &normalized.parsed;
     for &layer in &normalized.silent {
-        eprintln!(
-            "warning: layer {} ('{}') has no activation above 0 over the {samples} normalisation samples; its scale is 1",
+        escape::warn(format_args!(
+            "layer {} ('{}') has no activation above 0 over the {samples} normalisation samples; its scale is 1",
             parsed.name(layer),
             parsed.layers[layer].source_name,
-        );
+        ));
     }
     for (layer, it) in activity.iter().enumerate() {
         if !matches!(parsed.layers[layer].operation, LayerKind::Population { role: Role::Rectifier | Role::Signed, .. })
@@ -516,17 +516,17 @@ fn warn(normalized: &Normalized, activity: &[Activity], samples: usize) {
         }
         let name = parsed.name(layer);
         if it.saturating > SATURATES {
-            eprintln!(
-                "warning: layer {name}: {:.1} % of its rates above 0 would be more than one spike a millisecond (up to {:.1}); a higher --percentile, or --weighting percentile, helps",
+            escape::warn(format_args!(
+                "layer {name}: {:.1} % of its rates above 0 would be more than one spike a millisecond (up to {:.1}); a higher --percentile, or --weighting percentile, helps",
                 100.0 * it.saturating,
                 it.largest
-            );
+            ));
         } else if it.mean_active > 0.0 && it.mean_active < VANISHES {
-            eprintln!(
-                "warning: layer {name}: its neurons that fire do so {:.4} times a millisecond on average, once in {:.0} ms; a lower --percentile, --weighting percentile or a longer --duration helps",
+            escape::warn(format_args!(
+                "layer {name}: its neurons that fire do so {:.4} times a millisecond on average, once in {:.0} ms; a lower --percentile, --weighting percentile or a longer --duration helps",
                 it.mean_active,
                 it.mean_active.recip()
-            );
+            ));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Library errors as a person sees them: the message, and under it the source line with the place.
 
+use super::escape;
 use megasim::encode::registry;
 use megasim::located::TextError;
 use megasim::{hardware, netfile};
@@ -54,7 +55,7 @@ fn at_line(message: String, path: &Path, (line, text, span): (usize, &str, &Rang
     // Empty lines stand for those before, so that the line shows its number.
     let before = line - 1;
     let label = LabeledSpan::new_with_span(Some(label), span.start + before..span.end + before);
-    let source = "\n".repeat(before) + text;
+    let source = "\n".repeat(before) + &escape::line(text);
     Report::new(MietteDiagnostic::new(message).with_label(label))
-        .with_source_code(NamedSource::new(path.display().to_string(), source))
+        .with_source_code(NamedSource::new(escape::text(&path.display().to_string()), source))
 }

@@ -10,7 +10,7 @@ use super::paths::Paths;
 use super::presentation::Presentation;
 use super::results::{Results, of_page};
 use super::subject::Given;
-use super::{interrupt, print, progress};
+use super::{escape, interrupt, print, progress};
 use clap::Args;
 use megasim::atomic_write;
 use megasim::engine::timed::Pace;
@@ -208,12 +208,12 @@ fn write_traces(arguments: &Arguments, question: &Question<'_>) -> Result<()> {
         };
         atomic_write::write_file(path, arguments.results.overwrite(), write).map_err(report)?;
         if let Some(end) = end {
-            eprintln!(
-                "warning: {}: holds the first {} of {} events, up to tick {end}, which is what viewers open; --trace FILE.csv holds all",
+            escape::warn(format_args!(
+                "{}: holds the first {} of {} events, up to tick {end}, which is what viewers open; --trace FILE.csv holds all",
                 path.display(),
                 hardware::MOST_EVENTS,
                 passages.len()
-            );
+            ));
         }
     }
     Ok(())

@@ -16,6 +16,7 @@ mod demo;
 mod diagnostic;
 mod diff;
 mod encode;
+mod escape;
 mod eval;
 mod features;
 mod history;
@@ -116,7 +117,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => output::finish(0),
         Err(report) => {
-            eprintln!("{report:?}");
+            output::report(report);
             output::finish(1)
         }
     }

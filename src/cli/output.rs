@@ -1,5 +1,6 @@
 //! Standard output and standard error, whose writes may fail.
 
+use super::escape;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,7 @@ const BROKEN_PIPE: u8 = 128 + 13;
 /// Puts text on standard output. A fault is reported by [`finish`], so that results in files are written all the
 /// same.
 pub fn print(text: &str) {
-    record(|| io::stdout().write_all(text.as_bytes()));
+    record(|| io::stdout().write_all(escape::text(text).as_bytes()));
 }
 
 fn record(write: impl FnOnce() -> io::Result<()>) {
@@ -25,12 +26,21 @@ fn record(write: impl FnOnce() -> io::Result<()>) {
 
 /// Puts a message on standard error; where that fails there is no place left to report it.
 pub fn message(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", escape::text(&text.to_string()));
+}
+
+/// Puts a report on standard error, in colours where that is a terminal.
+pub fn report(report: miette::Report) {
+    let _ = writeln!(io::stderr(), "{:?}", miette::Report::new(escape::Escaped::new(report)));
 }
 
 /// What `--help`, `--version` and faults of the command line print, with clap's own exit status.
 pub fn of_clap(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() {
+    let text = error.render().to_string();
+    if escape::text(&text) != text {
+        // Without colours, where an argument has control characters.
+        message(format_args!("{}", text.trim_end()));
+    } else if error.use_stderr() {
         let _ = error.print();
     } else {
         record(|| error.print());

@@ -2,7 +2,7 @@
 
 use super::limits::RunLimits;
 use super::paths::Paths;
-use super::{diagnostic, print, provenance};
+use super::{diagnostic, escape, print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::engine::{Limits, Mode, Plan, Probes, Record, batch};
@@ -89,7 +89,7 @@ impl Setting {
 pub fn read(schematic: &Path) -> Result<Netfiles> {
     let netfiles = netfile::read(schematic).map_err(|error| diagnostic::netfile(&error))?;
     for warning in &netfiles.warnings {
-        eprintln!("warning: {warning}");
+        escape::warn(format_args!("{warning}"));
     }
     Ok(netfiles)
 }
@@ -141,7 +141,7 @@ pub fn run_in_place(schematic: &Path) -> Result<()> {
     let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
     match provenance::write_shared(directory, &provenance) {
         // What lies there is somebody's, and the event files are written: as MegaSim did.
-        Err(error @ provenance::Error::Foreign(_)) => eprintln!("warning: {error}"),
+        Err(error @ provenance::Error::Foreign(_)) => escape::warn(format_args!("{error}")),
         other => other.map_err(diagnostic::report)?,
     }
     print_summary(&network, &record, directory);

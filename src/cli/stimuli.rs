@@ -4,6 +4,7 @@
 //! itself; a damaged file is made again.
 
 use super::diagnostic::report;
+use super::escape;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::dataset::Samples;
 use megasim::learning::{Description, Encoder, Error, Stimuli};
@@ -61,7 +62,7 @@ fn read(path: &Path, encoder: &Encoder, labels: &[usize]) -> Option<Stimuli> {
     let whole = Sha256::digest(waves).as_slice() == hash;
     let stimuli = whole.then(|| Stimuli::from_bytes(waves, encoder.shape(), labels)).flatten();
     if stimuli.is_none() {
-        eprintln!("warning: {}: damaged; the images are encoded again", path.display());
+        escape::warn(format_args!("{}: damaged; the images are encoded again", path.display()));
     }
     stimuli
 }

@@ -3,7 +3,7 @@
 
 use super::diagnostic::{self, report};
 use super::presentation::Presentation;
-use super::run;
+use super::{escape, run};
 use clap::Args;
 use megasim::ann::import::Model;
 use megasim::ann::{forward, import};
@@ -180,9 +180,10 @@ impl Subject {
         let manifest = Manifest::read(netdir).map_err(report)?;
         let netfiles = netfile::read(&netdir.join("megasim.sch")).map_err(|error| diagnostic::netfile(&error))?;
         for warning in &netfiles.warnings {
-            eprintln!("warning: {warning}");
+            escape::warn(format_args!("{warning}"));
         }
         let network = netfiles.network;
+        manifest.check_network(netdir, &network).map_err(report)?;
         let copy = netdir.join(&manifest.model.copy);
         let model = import::read(&copy).map_err(report)?;
         if model.source.sha256 != manifest.model.sha256 {
@@ -303,8 +304,8 @@ pub fn largest(values: ndarray::ArrayView2<f32>) -> f32 {
 /// The same where the largest magnitude is known.
 pub fn warn_of_largest(largest: f32, what: &str) {
     if largest > 1.0 {
-        eprintln!(
-            "warning: the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is beyond 1 is cut off"
-        );
+        escape::warn(format_args!(
+            "the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is beyond 1 is cut off"
+        ));
     }
 }

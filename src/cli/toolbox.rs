@@ -5,7 +5,7 @@ use super::convert::{Intermediates, Job, convert_to};
 use super::diagnostic::report;
 use super::paths::Paths;
 use super::run::Setting;
-use super::{print, provenance};
+use super::{escape, print, provenance};
 use clap::Args;
 use megasim::ann::import;
 use megasim::atomic_write::{self, Overwrite, OwnFile};
@@ -40,7 +40,7 @@ const SCHEDULE_STEP: f64 = 0.02;
 pub fn run(arguments: &Arguments) -> Result<()> {
     let configuration = Configuration::read(&arguments.config).map_err(report)?;
     for remark in &configuration.remarks {
-        eprintln!("warning: {remark}");
+        escape::warn(format_args!("{remark}"));
     }
     let replace = Overwrite::from_flag(arguments.force);
     let model = import::read(&model_file(&configuration)?).map_err(report)?;

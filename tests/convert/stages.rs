@@ -110,7 +110,11 @@ fn layers_that_do_not_fit_are_refused_with_their_place() {
         ("\"source\": \"input\"", "\"source\": {\"layer\": 9}", "expected to read layers before it"),
         ("\"role\": \"rectifier\"", "\"role\": \"conductor\"", "unknown variant `conductor`"),
         ("\"height\": 8", "\"height\": 9", "expected"),
-        ("\"input_order\": null", "\"input_order\": [0, 1]", "expected an input order of 64 numbers"),
+        (
+            "\"input_order\": null",
+            "\"input_order\": [0, 1]",
+            "expected an input order that has each number below 64 once",
+        ),
     ] {
         let error = changed(from, to).unwrap_err();
         assert!(error.contains("changed.npz: ") && error.contains(expected), "{to}: {error}");

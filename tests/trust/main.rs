@@ -1,11 +1,14 @@
 //! Nothing of a user is lost, nothing is silent, nothing hangs: end to end, by the program.
 
 mod common;
+mod hostile_files;
 mod idle_time;
 mod interrupt;
 mod kill;
+mod mutations;
 mod networks;
 mod overwrite;
+mod readers;
 mod rerun;
 mod runaway;
 mod stdout;

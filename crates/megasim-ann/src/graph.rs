@@ -9,6 +9,9 @@ pub use super::operation::*;
 use super::shape;
 use std::collections::HashSet;
 
+/// Most layers of a graph. Deep networks have thousands; models nested in models could announce any number.
+pub const MAX_LAYERS: usize = 1 << 14;
+
 /// Index of a layer in its graph; a layer reads only layers before it.
 pub type LayerId = usize;
 
@@ -78,6 +81,10 @@ impl Graph {
                 return Err(fault(format!("expected output shape {shape}, found {}", layer.shape)));
             }
         }
+        if layers.len() > MAX_LAYERS {
+            let Layer { name, kind, .. } = &layers[MAX_LAYERS];
+            return Err(Fault { layer: name.clone(), kind: kind.clone(), message: too_many() });
+        }
         if layers.is_empty() {
             let message = "expected at least an input layer, found none".into();
             return Err(Fault { layer: String::new(), kind: "Graph".into(), message });
@@ -127,6 +134,10 @@ impl Graph {
     }
 }
 
+fn too_many() -> String {
+    format!("expected at most {MAX_LAYERS} layers, found more")
+}
+
 /// Makes a [`Graph`] layer by layer; shapes follow from the operations.
 ///
 /// ```
@@ -144,13 +155,15 @@ impl Graph {
 #[derive(Debug, Clone)]
 pub struct GraphBuilder {
     layers: Vec<Layer>,
+    names: HashSet<String>,
 }
 
 impl GraphBuilder {
     /// A graph of an input layer, which has id 0.
     pub fn new(name: impl Into<String>, shape: Shape) -> Self {
-        let (name, kind) = (name.into(), "InputLayer".into());
-        Self { layers: vec![Layer { name, kind, operation: Operation::Input, inputs: Vec::new(), shape }] }
+        let (name, kind): (String, _) = (name.into(), "InputLayer".into());
+        let names = HashSet::from([name.clone()]);
+        Self { layers: vec![Layer { name, kind, operation: Operation::Input, inputs: Vec::new(), shape }], names }
     }
 
     /// Adds a layer whose shape follows from the operation (global pooling: to features).
@@ -190,6 +203,9 @@ impl GraphBuilder {
         inputs: &[LayerId],
         wanted: Option<Shape>,
     ) -> Result<LayerId, Fault> {
+        if self.layers.len() == MAX_LAYERS {
+            return Err(Fault { layer: name, kind, message: too_many() });
+        }
         let shape = inputs
             .iter()
             .map(|&input| {
@@ -201,17 +217,28 @@ impl GraphBuilder {
             .collect::<Result<Vec<_>, _>>()
             .and_then(|inputs| shape::infer(&operation, &inputs, wanted))
             .map_err(|message| Fault { layer: name.clone(), kind: kind.clone(), message })?;
+        self.names.insert(name.clone());
         self.layers.push(Layer { name, kind, operation, inputs: inputs.to_vec(), shape });
         Ok(self.layers.len() - 1)
     }
 
     /// This name, or with a number behind it where a layer has it already.
     pub fn free_name(&self, name: &str) -> String {
-        let is_free = |name: &str| self.layers.iter().all(|layer| layer.name != name);
+        let is_free = |name: &str| !self.names.contains(name);
         if is_free(name) {
             return name.into();
         }
-        (1..).map(|count| format!("{name}_{count}")).find(|name| is_free(name)).unwrap_or_default()
+        let numbered = |count: usize| format!("{name}_{count}");
+        // Numbers are given in order, so the first free one is found by halving.
+        let (mut taken, mut free) = (0, 1);
+        while !is_free(&numbered(free)) {
+            (taken, free) = (free, 2 * free);
+        }
+        while free - taken > 1 {
+            let middle = taken + (free - taken) / 2;
+            if is_free(&numbered(middle)) { free = middle } else { taken = middle }
+        }
+        numbered(free)
     }
 
     /// Shape of a layer added before.

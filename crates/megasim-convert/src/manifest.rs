@@ -1,10 +1,12 @@
 //! `megasim.json`: what a converted network's netfiles cannot say.
 
+mod check;
+
 use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
 use super::scales::Scales;
-use super::{DEFAULT_SOFTMAX_CLOCK, Options, OutputForm, Quantization, Rules, emit, shape_numbers};
+use super::{DEFAULT_SOFTMAX_CLOCK, Options, OutputForm, Precision, Quantization, Rules, emit, shape_numbers};
 use megasim_core::encode::{self, Layout};
 use megasim_core::netfile::FileNames;
 use megasim_core::network::{ModuleId, Network, NodeId, Reset};
@@ -36,6 +38,14 @@ pub enum Error {
         /// The manifest.
         path: PathBuf,
         /// What is wrong, and where.
+        message: String,
+    },
+    /// It belongs to another network.
+    #[error("{path}: does not fit the netfiles next to it: {message}")]
+    Network {
+        /// The manifest.
+        path: PathBuf,
+        /// What was expected and what was found.
         message: String,
     },
 }
@@ -164,8 +174,8 @@ pub struct Conversion {
     #[serde(default)]
     pub given_scales: bool,
     /// Which numbers the weights may be: `full`, a number of bits, `Qm.f` or `binary`.
-    #[serde(default = "default_weights")]
-    pub weight_bits: String,
+    #[serde(default)]
+    pub weight_bits: Precision,
     /// Parameters of modules that were set afterwards.
     #[serde(default)]
     pub settings: Vec<String>,
@@ -175,8 +185,9 @@ pub struct Conversion {
     pub scaling_factor: f64,
     /// The threshold before scaling.
     pub v_thresh: f64,
-    /// `subtract`, `zero` or `modulo`.
-    pub reset: String,
+    /// What becomes of the potential when a neuron spikes: `subtract`, `zero` or `modulo`.
+    #[serde(with = "reset_word")]
+    pub reset: Reset,
     /// Where potentials start, as a part of the threshold.
     pub initial_potential: f64,
     /// Whether only the original format was used.
@@ -192,10 +203,6 @@ pub struct Conversion {
     pub rules: Rules,
 }
 
-fn default_weights() -> String {
-    "full".into()
-}
-
 fn default_ticks() -> u32 {
     super::quantize::DEFAULT_TICKS_PER_MS
 }
@@ -206,6 +213,26 @@ pub fn reset_name(reset: Reset) -> &'static str {
         Reset::ToRest => "zero",
         Reset::Subtract => "subtract",
         Reset::Modulo => "modulo",
+    }
+}
+
+/// [`Reset`] as its word.
+mod reset_word {
+    use super::{Reset, reset_name};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(reset: &Reset, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(reset_name(*reset))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reset, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let all = [Reset::Subtract, Reset::ToRest, Reset::Modulo];
+        let found = all.into_iter().find(|reset| reset_name(*reset) == word);
+        found.ok_or_else(|| {
+            D::Error::custom(format!("expected 'subtract', 'zero' or 'modulo' as reset, found '{word}'"))
+        })
     }
 }
 
@@ -264,12 +291,12 @@ impl Manifest {
                 percentile: options.percentile,
                 percentile_step: options.percentile_step,
                 given_scales: options.scales.is_some(),
-                weight_bits: options.precision.to_string(),
+                weight_bits: options.precision,
                 settings: Vec::new(),
                 normalisation_samples,
                 scaling_factor: options.quantization.scaling_factor,
                 v_thresh: options.quantization.threshold,
-                reset: reset_name(options.quantization.reset).into(),
+                reset: options.quantization.reset,
                 initial_potential: options.quantization.initial_potential,
                 plain_megasim: options.format == emit::Format::Original,
                 max_to_average: options.max_to_average,
@@ -283,7 +310,7 @@ impl Manifest {
     /// Reads the manifest of a netfile directory.
     ///
     /// # Errors
-    /// If it is missing, damaged or of another version.
+    /// If it is missing, damaged or of another version; if a key is unknown, or a value out of its range.
     pub fn read(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE_NAME);
         let text = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -292,29 +319,21 @@ impl Manifest {
         if manifest.format != FORMAT {
             return Err(parse(format!("expected format {FORMAT}, found {}", manifest.format)));
         }
-        let addresses = manifest.addresses();
-        if addresses == 0 || addresses != manifest.input.order.as_ref().map_or(addresses, Vec::len) {
-            return Err(parse("expected an input order as long as the input".into()));
-        }
-        if let Some(SoftmaxClock { rate, .. }) = manifest.softmax_clock
-            && !(rate.is_finite() && rate > 0.0)
-        {
-            return Err(parse(format!("expected a softmax clock of more than 0 events a second, found {rate}")));
-        }
-        if manifest.input.order.iter().flatten().any(|&number| number >= addresses) {
-            return Err(parse("expected an input order within the input".into()));
-        }
+        manifest.check().map_err(parse)?;
         Ok(manifest)
+    }
+
+    /// Makes sure that the manifest, read from `directory`, belongs to the network of the netfiles there.
+    ///
+    /// # Errors
+    /// If it names nodes that the network does not drive, or layers of another size.
+    pub fn check_network(&self, directory: &Path, network: &Network) -> Result<(), Error> {
+        self.check_nodes(network).map_err(|message| Error::Network { path: directory.join(FILE_NAME), message })
     }
 
     /// The options with which the network was converted.
     pub fn options(&self) -> Options {
         let of = &self.conversion;
-        let reset = match of.reset.as_str() {
-            "zero" => Reset::ToRest,
-            "modulo" => Reset::Modulo,
-            _ => Reset::Subtract,
-        };
         Options {
             percentile: of.percentile,
             percentile_step: of.percentile_step,
@@ -322,12 +341,11 @@ impl Manifest {
                 model_sha256: self.model.sha256.clone(),
                 scales: self.layers.iter().map(|layer| (layer.name.clone(), layer.scale)).collect(),
             }),
-            // What is not a precision is the word for a full one.
-            precision: of.weight_bits.parse().unwrap_or_default(),
+            precision: of.weight_bits,
             quantization: Quantization {
                 scaling_factor: of.scaling_factor,
                 threshold: of.v_thresh,
-                reset,
+                reset: of.reset,
                 initial_potential: of.initial_potential,
                 ticks_per_ms: of.ticks_per_ms,
             },

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the largest gain of each layer becomes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Schedule {
     /// 2, 3, 4, ...; pooling layers count.
     #[default]

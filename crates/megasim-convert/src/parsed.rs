@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a layer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Source {
     /// The input of the network.
     Input,
@@ -87,6 +87,30 @@ pub struct Connection {
     pub weights: Weights,
 }
 
+impl Connection {
+    /// Takes over the weights of another connection that reads the same source in the same way; false where it does not.
+    pub(super) fn absorb(&mut self, other: &Self) -> bool {
+        if self.source != other.source {
+            return false;
+        }
+        match (&mut self.weights, &other.weights) {
+            (Weights::Dense(own), Weights::Dense(other)) if own.dim() == other.dim() => *own += other,
+            (
+                Weights::Convolution { kernels, strides, padding, dilation, groups },
+                Weights::Convolution { kernels: k, strides: s, padding: p, dilation: d, groups: g },
+            ) if kernels.dim() == k.dim() && (*strides, *padding, *dilation, *groups) == (*s, *p, *d, *g) => {
+                *kernels += k;
+            }
+            (
+                Weights::Transposed { kernels, strides, padding, groups },
+                Weights::Transposed { kernels: k, strides: s, padding: p, groups: g },
+            ) if kernels.dim() == k.dim() && (*strides, *padding, *groups) == (*s, *p, *g) => *kernels += k,
+            _ => return false,
+        }
+        true
+    }
+}
+
 /// Where pooling windows lie; pairs are `(vertical, horizontal)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,7 +131,7 @@ impl Windows {
 
 /// What the neurons of a population do with the sum of their input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Role {
     /// They fire at its rate where it is above 0: a ReLU.
     Rectifier,
@@ -136,7 +160,7 @@ impl Role {
 
 /// How a relay passes the spikes of its source on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Route {
     /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what lies outside is cut
     /// off. Pairs are `(vertical, horizontal)`.

@@ -1,6 +1,7 @@
 //! Weights of few bits: what a weight may be, before it becomes an integer of the netfiles.
 
 use super::parsed::{LayerKind, Parsed};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Which numbers the weights of a normalised network may be. Biases keep theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +53,23 @@ impl std::fmt::Display for Precision {
             Self::Fixed { integer, fraction } => write!(f, "Q{integer}.{fraction}"),
             Self::Binary => f.write_str("binary"),
         }
+    }
+}
+
+impl Serialize for Precision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Precision {
+    /// As it is written: `full`, or what [`FromStr`](std::str::FromStr) takes.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "full" {
+            return Ok(Self::Full);
+        }
+        text.parse().map_err(|error| serde::de::Error::custom(format!("{error} or full, found '{text}'")))
     }
 }
 

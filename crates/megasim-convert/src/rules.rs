@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// How weights are scaled.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Weighting {
     /// By a percentile of each layer's activations ([`normalize`](super::normalize)).
     #[default]

@@ -45,7 +45,7 @@ const MAX_DIAGONAL: usize = 4096;
 
 /// What the neurons of the output do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum OutputForm {
     /// They fire at the rate of a positive output; negative outputs are silent.
     #[default]
@@ -133,13 +133,20 @@ pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupport
         digits: source_layers(graph).to_string().len(),
     };
     let mut walk = Walk { graph, readers: graph.readers(), parsed };
-    let mut values: Vec<Value> = Vec::with_capacity(graph.layers().len());
+    // A value is kept until its last reader has it.
+    let mut values: Vec<Option<Value>> = Vec::with_capacity(graph.layers().len());
+    let mut to_come: Vec<usize> = walk.readers.iter().map(Vec::len).collect();
     for (id, layer) in graph.layers().iter().enumerate() {
-        let value = walk.layer(id, layer, &values)?;
-        values.push(value);
+        let mut inputs = Vec::with_capacity(layer.inputs.len());
+        for &input in &layer.inputs {
+            to_come[input] -= 1;
+            inputs.extend(if to_come[input] == 0 { values[input].take() } else { values[input].clone() });
+        }
+        values.push(Some(walk.layer(id, layer, inputs)?));
     }
-    let last = graph.layers().len() - 1;
-    walk.output(&graph.layers()[last], values.swap_remove(last), form)?;
+    if let (Some(layer), Some(Some(value))) = (graph.layers().last(), values.pop()) {
+        walk.output(layer, value, form)?;
+    }
     Ok(walk.parsed)
 }
 
@@ -150,8 +157,7 @@ struct Walk<'g> {
 }
 
 impl Walk<'_> {
-    fn layer(&mut self, id: LayerId, layer: &Layer, values: &[Value]) -> Result<Value, Unsupported> {
-        let mut inputs: Vec<Value> = layer.inputs.iter().map(|&input| values[input].clone()).collect();
+    fn layer(&mut self, id: LayerId, layer: &Layer, mut inputs: Vec<Value>) -> Result<Value, Unsupported> {
         match &layer.operation {
             Operation::Input => return Ok(Value::new(layer.shape, Content::Sum(vec![Spikes::new(Source::Input)]))),
             Operation::Add => return self.add(layer, inputs),

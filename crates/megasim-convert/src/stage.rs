@@ -262,11 +262,11 @@ impl Stage {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: path.into(), source };
         let file = File::open(path).map_err(unreadable)?;
-        let most = file.metadata().map_err(unreadable)?.len().saturating_mul(DEFLATE);
+        let left = npy::inflated(file.metadata().map_err(unreadable)?.len());
         let damaged = |(place, message): (String, String)| Error::Damaged { path: path.into(), place, message };
         let archive = ZipArchive::new(BufReader::new(file))
             .map_err(|error| damaged(("zip".into(), format!("expected an .npz archive, found: {error}"))))?;
-        Archive { archive, most }.stage().map_err(damaged)
+        Archive { archive, left }.stage().map_err(damaged)
     }
 
     /// The parsed network of a file that was made from this.
@@ -331,16 +331,13 @@ fn stored(operation: &LayerKind) -> StoredKind {
     }
 }
 
-/// Deflate shrinks at most 1,032 to 1.
-const DEFLATE: u64 = 1032;
-
 /// What is wrong, and where.
 type Flaw = (String, String);
 
 struct Archive {
     archive: ZipArchive<BufReader<File>>,
-    /// Bytes that an array can have.
-    most: u64,
+    /// Bytes that the arrays to come may have together.
+    left: u64,
 }
 
 impl Archive {
@@ -348,9 +345,9 @@ impl Archive {
         let flaw = |message: String| (format!("array '{name}'"), message);
         let entry = self.archive.by_name(&format!("{name}.npy"));
         let mut entry = entry.map_err(|error| flaw(format!("expected it in the archive, found: {error}")))?;
-        let array = npy::read_array(&mut entry, self.most).map_err(flaw)?;
-        // To the end, where the check sum is compared.
-        io::copy(&mut entry, &mut io::sink()).map_err(|error| flaw(format!("damaged: {error}")))?;
+        let array = npy::read_array(&mut entry, self.left).map_err(flaw)?;
+        self.left = self.left.saturating_sub(array.len() as u64);
+        npy::expect_end(&mut entry).map_err(flaw)?;
         match array.iter().find(|value| !value.is_finite()) {
             Some(value) => Err(flaw(format!("expected finite numbers, found {value}"))),
             None => Ok(array),
@@ -379,8 +376,8 @@ impl Archive {
         check_shape(header.input).map_err(flaw)?;
         let numbers = header.input.len();
         let order = header.input_order.as_ref();
-        if order.is_some_and(|order| order.len() != numbers || order.iter().any(|&number| number >= numbers)) {
-            return Err(flaw(format!("expected an input order of {numbers} numbers")));
+        if order.is_some_and(|order| !is_permutation(order, numbers)) {
+            return Err(flaw(format!("expected an input order that has each number below {numbers} once")));
         }
         let mut parsed = Parsed {
             input_name: header.input_name,
@@ -391,14 +388,21 @@ impl Archive {
         };
         for (number, layer) in header.layers.into_iter().enumerate() {
             let place = format!("layer {number} ('{}')", layer.name);
-            let StoredLayer { source_name, kind, shape, operation, .. } = layer;
+            let StoredLayer { name, source_name, kind, shape, operation } = layer;
             check_shape(shape).map_err(|message| (place.clone(), message))?;
+            // Kinds become parts of file names.
+            if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return Err((place, format!("expected a kind of letters, digits and '_', found {kind:?}")));
+            }
             let operation = self.operation(number, operation)?;
             let layer = ParsedLayer { source_name, kind, operation, shape };
             if layer.sources().iter().any(|source| matches!(source, Source::Layer(k) if *k >= number)) {
                 return Err((place, "expected to read layers before it".into()));
             }
             parsed.layers.push(layer);
+            if parsed.name(number) != name {
+                return Err((place, format!("expected the name '{}'", parsed.name(number))));
+            }
         }
         if !matches!(parsed.layers.last(), Some(ParsedLayer { shape: Shape::Features(_), .. })) {
             return Err(flaw("expected a vector as its last layer".into()));
@@ -482,6 +486,13 @@ impl Archive {
             StoredKind::Flatten { source } => LayerKind::Flatten { source },
         })
     }
+}
+
+/// Whether an order has each number below `n` once.
+pub(super) fn is_permutation(order: &[usize], n: usize) -> bool {
+    let mut seen = vec![false; n.min(MAX_LAYER_SIZE)];
+    let is_new = |&number: &usize| seen.get_mut(number).is_some_and(|seen| !std::mem::replace(seen, true));
+    order.len() == n && order.iter().all(is_new)
 }
 
 fn check_shape(shape: Shape) -> Result<(), String> {

@@ -1,11 +1,11 @@
 //! Arrays as they lie in files, `.npz`, `.npy` and IDX, brought into the order of a network's input.
 
 use super::Error;
-use super::npy::{self, Array, Rows};
+use super::npy::{self, Array, Rows, Source};
 use crate::Shape;
 use ndarray::Array2;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::path::PathBuf;
 
 /// How an array is stored.
@@ -54,7 +54,7 @@ impl Location {
     }
 
     /// Opens the array for reading; the last number is how many bytes it can have.
-    fn open<T>(&self, read: impl FnOnce(Kind, &mut dyn Read, u64) -> Result<T, String>) -> Result<T, Error> {
+    fn open<T>(&self, read: impl FnOnce(Kind, &mut dyn Source, u64) -> Result<T, String>) -> Result<T, Error> {
         let unreadable = |source| Error::Unreadable { path: self.path.clone(), source };
         let damaged = |error: zip::result::ZipError| Error::Unusable {
             path: self.path.clone(),
@@ -72,7 +72,7 @@ impl Location {
             _ => None,
         };
         if let Some(kind) = plain {
-            return read(kind, &mut BufReader::new(&file), size).map_err(|message| self.unusable(message));
+            return read(kind, &mut BufReader::new(file), size).map_err(|message| self.unusable(message));
         }
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
         let mut entries: Vec<String> = archive.file_names().map(String::from).collect();
@@ -90,11 +90,10 @@ impl Location {
             return Err(Error::Unusable { path: self.path.clone(), place: "arrays".into(), message });
         };
         let mut content = archive.by_name(entry).map_err(damaged)?;
-        // Deflate shrinks at most 1,032 to 1.
+        // Deflate shrinks at most 1,032 to 1. Only the wanted samples are kept.
         let most = size.saturating_mul(1032);
         let answer = read(Kind::Npy, &mut content, most).map_err(|message| self.unusable(message))?;
-        // To the end, where the check sum is compared: damage shows even where only a part is wanted.
-        io::copy(&mut content, &mut io::sink()).map_err(|error| self.unusable(format!("damaged: {error}")))?;
+        npy::check_rest(&mut content).map_err(|message| self.unusable(message))?;
         Ok(answer)
     }
 }

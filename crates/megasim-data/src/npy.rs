@@ -2,7 +2,70 @@
 //!
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use zip::read::ZipFile;
+
+/// Where an array is read from.
+pub trait Source: Read {
+    /// Passes over bytes; returns how many there were.
+    fn skip(&mut self, bytes: u64) -> io::Result<u64>;
+}
+
+/// Reads bytes that cannot be jumped over.
+fn read_over(source: &mut impl Read, bytes: u64) -> io::Result<u64> {
+    io::copy(&mut source.take(bytes), &mut io::sink())
+}
+
+impl Source for &[u8] {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        read_over(self, bytes)
+    }
+}
+
+impl<R: Read> Source for ZipFile<'_, R> {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        read_over(self, bytes)
+    }
+}
+
+impl Source for BufReader<File> {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        self.seek_relative(i64::try_from(bytes).map_err(io::Error::other)?)?;
+        Ok(bytes)
+    }
+}
+
+impl<S: Source + ?Sized> Source for &mut S {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        (**self).skip(bytes)
+    }
+}
+
+/// Bytes that the arrays of a compressed model of this size may have together. Deflate shrinks at most 1,032 to 1, but trained weights
+/// hardly shrink; a small file of many zeros is let through up to a size that any computer has room for.
+pub fn inflated(file_size: u64) -> u64 {
+    file_size.saturating_mul(1032).min(file_size.saturating_mul(64).max(1 << 28))
+}
+
+/// Most bytes that are read only to compare the check sum behind them.
+const MAX_CHECKED: u64 = 1 << 28;
+
+/// Expects an archived array to end here, and its check sum to be right.
+pub fn expect_end(source: &mut impl Read) -> Result<(), String> {
+    match source.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err("expected the end after the numbers that its header announces, found more".into()),
+        Err(error) => Err(format!("damaged: {error}")),
+    }
+}
+
+/// Reads what is left of an archived array up to its check sum, so that damage shows even where only a part is wanted; not where that
+/// would take long.
+pub fn check_rest(source: &mut impl Read) -> Result<(), String> {
+    let rest = io::copy(&mut source.by_ref().take(MAX_CHECKED), &mut io::sink());
+    rest.map(drop).map_err(|error| format!("damaged: {error}"))
+}
 
 /// Which rows of an array are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -25,15 +88,15 @@ pub struct Array {
 }
 
 /// Reads an array of real numbers; `most` is the number of bytes that the source can hold.
-pub fn read(source: &mut impl Read, rows: Rows, most: u64) -> Result<Array, String> {
+pub fn read(source: &mut impl Source, rows: Rows, most: u64) -> Result<Array, String> {
     let header = Header::read(source)?;
     read_rows(source, header, rows, most)
 }
 
-/// Shows rows of an array, at most `piece` at a time: the number of the first among the wanted ones, and the rows. Arrays whose first axis is the fastest
-/// are read whole and shown at once.
+/// Shows rows of an array, at most `piece` at a time: the number of the first among the wanted ones, and the rows. Of arrays whose first axis is the
+/// fastest the wanted rows are shown at once.
 pub fn visit(
-    source: &mut impl Read,
+    source: &mut impl Source,
     rows: Rows,
     most: u64,
     piece: usize,
@@ -45,7 +108,7 @@ pub fn visit(
 
 /// The same of a file as those of MNIST.
 pub fn visit_idx(
-    source: &mut impl Read,
+    source: &mut impl Source,
     rows: Rows,
     most: u64,
     piece: usize,
@@ -69,12 +132,12 @@ pub fn header(shape: &[usize]) -> Vec<u8> {
 
 /// Reads an array in the format of the MNIST files, IDX: two zeros, the kind of number, how many axes, their sizes, the numbers; all
 /// with the most significant byte first.
-pub fn read_idx(source: &mut impl Read, rows: Rows, most: u64) -> Result<Array, String> {
+pub fn read_idx(source: &mut impl Source, rows: Rows, most: u64) -> Result<Array, String> {
     let header = Header::read_idx(source)?;
     read_rows(source, header, rows, most)
 }
 
-fn read_rows(source: &mut impl Read, header: Header, rows: Rows, most: u64) -> Result<Array, String> {
+fn read_rows(source: &mut impl Source, header: Header, rows: Rows, most: u64) -> Result<Array, String> {
     let mut whole = Array { shape: header.shape.clone(), values: Vec::new(), is_bytes: header.is_bytes() };
     visit_rows(source, header, rows, most, usize::MAX, &mut |_, array| {
         whole = array;
@@ -84,7 +147,7 @@ fn read_rows(source: &mut impl Read, header: Header, rows: Rows, most: u64) -> R
 }
 
 fn visit_rows(
-    source: &mut impl Read,
+    source: &mut impl Source,
     header: Header,
     rows: Rows,
     most: u64,
@@ -101,20 +164,31 @@ fn visit_rows(
     let skip = rows.skip.min(total);
     let take = rows.take.min(total - skip);
     let is_bytes = header.is_bytes();
+    let pass = |source: &mut _, numbers: usize| {
+        let bytes = (numbers * header.number.size) as u64;
+        match Source::skip(source, bytes) {
+            Ok(skipped) if skipped == bytes => Ok(()),
+            Ok(_) => Err(format!("expected {total} rows of {row} numbers, found the end in those skipped")),
+            Err(error) => Err(error.to_string()),
+        }
+    };
     if header.fortran_order && header.shape.len() > 1 {
-        // Rows are spread over the whole array.
-        let values = transposed_rows(&numbers(source, elements, header.number)?, &header.shape, skip, take);
+        // Rows are spread over the whole array: each place in a row has its number for all rows, one after another.
+        let mut values = Vec::new();
+        for _ in 0..if take == 0 { 0 } else { row } {
+            pass(source, skip)?;
+            numbers(source, take, header.number, &mut values)?;
+            pass(source, total - skip - take)?;
+        }
+        let values = transposed_rows(&values, &header.shape, take);
         return see(0, Array { shape: header.shape, values, is_bytes });
     }
-    let before = (skip * row * header.number.size) as u64;
-    let skipped = std::io::copy(&mut source.take(before), &mut std::io::sink()).map_err(|error| error.to_string())?;
-    if skipped < before {
-        return Err(format!("expected {total} rows of {row} numbers, found the end in those skipped"));
-    }
+    pass(source, skip * row)?;
     let mut done = 0;
     while done < take || done == 0 {
         let now = (take - done).min(piece.max(1));
-        let values = numbers(source, now * row, header.number)?;
+        let mut values = Vec::new();
+        numbers(source, now * row, header.number, &mut values)?;
         see(done, Array { shape: header.shape.clone(), values, is_bytes })?;
         done += now;
         if now == 0 {
@@ -125,7 +199,7 @@ fn visit_rows(
 }
 
 /// Reads a whole array in the order of its axes.
-pub fn read_array(source: &mut impl Read, most: u64) -> Result<ndarray::ArrayD<f32>, String> {
+pub fn read_array(source: &mut impl Source, most: u64) -> Result<ndarray::ArrayD<f32>, String> {
     let Array { shape, values, .. } = read(source, Rows { skip: 0, take: usize::MAX }, most)?;
     ndarray::ArrayD::from_shape_vec(shape, values).map_err(|error| error.to_string())
 }
@@ -260,31 +334,33 @@ impl Number {
     }
 }
 
-/// The next `count` numbers. Memory grows with what is there, not with what is announced.
-fn numbers(source: &mut impl Read, count: usize, number: Number) -> Result<Vec<f32>, String> {
-    let mut values = Vec::new();
-    let mut buffer = vec![0; 8192 * number.size];
-    while values.len() < count {
-        let block = (count - values.len()).min(8192);
+/// Appends the next `count` numbers. Memory grows with what is there, not with what is announced.
+fn numbers(source: &mut impl Read, count: usize, number: Number, values: &mut Vec<f32>) -> Result<(), String> {
+    const BLOCK: usize = 8192;
+    let mut buffer = [0; BLOCK * 8];
+    let mut done = 0;
+    while done < count {
+        let block = (count - done).min(BLOCK);
         let bytes = &mut buffer[..block * number.size];
-        source.read_exact(bytes).map_err(|error| {
-            format!("expected {count} numbers, found the end or damage after {}: {error}", values.len())
-        })?;
+        source
+            .read_exact(bytes)
+            .map_err(|error| format!("expected {count} numbers, found the end or damage after {done}: {error}"))?;
         values.extend(bytes.chunks_exact(number.size).map(|bytes| number.decode(bytes)));
+        done += block;
     }
-    Ok(values)
+    Ok(())
 }
 
-/// Rows of an array whose first axis is the fastest.
-fn transposed_rows(all: &[f32], shape: &[usize], skip: usize, take: usize) -> Vec<f32> {
+/// All numbers of `rows` rows, the first axis the fastest, in the order of the axes; `shape` has another number of rows.
+fn transposed_rows(all: &[f32], shape: &[usize], rows: usize) -> Vec<f32> {
     let row: usize = shape[1..].iter().product();
-    let mut values = Vec::with_capacity(take * row);
-    for sample in skip..skip + take {
+    let mut values = Vec::with_capacity(all.len());
+    for sample in 0..if all.is_empty() { 0 } else { rows } {
         for element in 0..row {
             // From the last axis, which counts fastest here, to the second; strides are products of the axes before.
             let mut rest = element;
             let mut at = sample;
-            let mut stride: usize = shape.iter().product();
+            let mut stride = rows * row;
             for &size in shape[1..].iter().rev() {
                 stride /= size;
                 at += rest % size * stride;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Shape of what a layer puts out for one sample (no batch axis).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Shape {
     /// A vector.
     Features(usize),

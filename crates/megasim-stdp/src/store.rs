@@ -8,7 +8,7 @@ use super::{Description, Error, Fixed, LinearClassifier, Progress, SpikingNetwor
 use megasim_data::npy::{self, Rows};
 use ndarray::{Array1, Array2, Array4, ArrayD};
 use ndarray_npy::NpzWriter;
-use std::io::{self, Cursor, Read, Seek, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use zip::ZipArchive;
 
 /// A network with weights of either kind.
@@ -96,10 +96,8 @@ impl Model {
         } else {
             None
         };
-        let layers = description.layers.len();
-        if progress.layer > layers {
-            return Err(wrong("progress", format!("expected at most layer {layers}, found {}", progress.layer)));
-        }
+        progress.check(&description).map_err(|message| wrong("progress", message))?;
+        entries.expect_known(&description)?;
         Ok(Self { network, progress, classifier })
     }
 }
@@ -155,13 +153,30 @@ fn read_weights<W: Weight>(
 
 struct Entries<R> {
     archive: ZipArchive<R>,
+    /// Bytes that the arrays to come may have together.
+    left: u64,
 }
 
 impl<R: Read + Seek> Entries<R> {
-    fn open(source: R) -> Result<Self, Error> {
+    fn open(mut source: R) -> Result<Self, Error> {
+        let size = source.seek(SeekFrom::End(0)).map_err(|error| wrong("single-spike model", error.to_string()))?;
         let archive = ZipArchive::new(source)
             .map_err(|error| wrong("single-spike model", format!("expected an .npz archive, found: {error}")))?;
-        Ok(Self { archive })
+        Ok(Self { archive, left: npy::inflated(size) })
+    }
+    /// Refuses arrays that no model has.
+    fn expect_known(&self, description: &Description) -> Result<(), Error> {
+        let is_layer = |name: &str| {
+            let number = name.strip_prefix("layer_").and_then(|number| number.parse::<usize>().ok());
+            number.is_some_and(|number| (1..=description.layers.len()).contains(&number))
+        };
+        let known = ["description", "progress", "kind", "coefficients", "intercepts"];
+        let is_known =
+            |name: &str| name.strip_suffix(".npy").is_some_and(|name| known.contains(&name) || is_layer(name));
+        match self.archive.file_names().find(|name| !is_known(name)) {
+            Some(name) => Err(wrong(name, "expected arrays of a single-spike model only, found this one too")),
+            None => Ok(()),
+        }
     }
     fn has(&self, name: &str) -> bool {
         self.archive.index_for_name(&format!("{name}.npy")).is_some()
@@ -172,11 +187,10 @@ impl<R: Read + Seek> Entries<R> {
             .archive
             .by_name(&format!("{name}.npy"))
             .map_err(|error| wrong(name, format!("expected an array of a single-spike model, found: {error}")))?;
-        // Deflate shrinks at most 1,032 to 1.
-        let most = entry.compressed_size().saturating_mul(1032).saturating_add(1 << 16);
         let rows = Rows { skip: 0, take: usize::MAX };
-        let array = npy::read(&mut entry, rows, most).map_err(|message| wrong(name, message))?;
-        io::copy(&mut entry, &mut io::sink()).map_err(|error| wrong(name, format!("damaged: {error}")))?;
+        let array = npy::read(&mut entry, rows, self.left).map_err(|message| wrong(name, message))?;
+        self.left = self.left.saturating_sub(array.values.len() as u64);
+        npy::expect_end(&mut entry).map_err(|message| wrong(name, message))?;
         if array.shape.len() != axes {
             return Err(wrong(name, format!("expected {axes} axes, found shape {:?}", array.shape)));
         }

@@ -108,6 +108,9 @@ pub struct Progress {
     pub log: Vec<PassLog>,
 }
 
+/// More stimuli than any training shows; counters that go on from here do not overflow.
+const MAX_COUNT: u64 = 1 << 48;
+
 /// What a pass came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,6 +140,42 @@ impl Progress {
             outcomes: [0; 3],
             log: Vec::new(),
         }
+    }
+    /// Whether a network of this description can have come so far.
+    pub(super) fn check(&self, description: &super::Description) -> Result<(), String> {
+        let layers = description.layers.len();
+        if self.layer > layers {
+            return Err(format!("expected at most layer {layers}, found {}", self.layer));
+        }
+        let passes = match description.layers.get(self.layer) {
+            Some(Layer::Convolution(layer)) => match &layer.learning {
+                Some(Learning::Stdp(learning)) => learning.passes,
+                Some(Learning::Rstdp(learning)) => learning.passes,
+                None => 0,
+            },
+            _ => 0,
+        };
+        if self.pass > passes {
+            return Err(format!("expected at most pass {passes} of layer {}, found {}", self.layer, self.pass));
+        }
+        let rates = self.rates.iter().flatten().chain(self.log.iter().map(|entry| &entry.convergence));
+        if let Some(number) = rates.clone().find(|number| !number.is_finite()) {
+            return Err(format!("expected finite rates and measures of convergence, found {number}"));
+        }
+        if let Some(part) = self.fractions.iter().flatten().find(|part| !(0.0..=1.0).contains(*part)) {
+            return Err(format!("expected fractions from 0 to 1, found {part}"));
+        }
+        if let Some(entry) = self.log.iter().find(|entry| !(1..=layers).contains(&entry.layer) || entry.pass == 0) {
+            return Err(format!(
+                "expected a log of layers 1 to {layers}, found layer {} pass {}",
+                entry.layer, entry.pass
+            ));
+        }
+        let counts = [self.stimulus as u64, self.count].into_iter().chain(self.batch).chain(self.outcomes);
+        if let Some(count) = counts.clone().find(|&count| count > MAX_COUNT) {
+            return Err(format!("expected counts of at most {MAX_COUNT}, found {count}"));
+        }
+        Ok(())
     }
     fn next_layer(&mut self) {
         *self = Self { layer: self.layer + 1, log: std::mem::take(&mut self.log), ..Self::start(self.seed) };

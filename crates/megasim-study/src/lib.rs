@@ -2,6 +2,7 @@
 
 pub mod classification;
 pub mod compare;
+pub mod csv;
 pub mod distributions;
 pub mod hardware;
 pub mod latency;

@@ -86,6 +86,7 @@ pub fn values(text: &str, seed: u64) -> Result<Vec<String>, String> {
 
 /// A swept parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Axis {
     /// Its name.
     pub name: String,

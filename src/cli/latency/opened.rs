@@ -1,6 +1,7 @@
 //! What runs on machines: a network with its samples, for `latency` and for `sweep --hardware`.
 
 use crate::cli::diagnostic::{self, report};
+use crate::cli::escape;
 use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
 use crate::cli::subject::{self, Given, Schematic, Subject, Trial};
@@ -62,7 +63,9 @@ impl Opened {
             subject::Opened::Converted(converted) => {
                 let Subject { manifest, network, layout, output, .. } = &converted.subject;
                 if converted.subject.deciding_spikes().is_none() {
-                    eprintln!("warning: the output gathers potentials and never spikes, so no decisions are told");
+                    escape::warn(format_args!(
+                        "the output gathers potentials and never spikes, so no decisions are told"
+                    ));
                 }
                 let opened =
                     Self::converted(network.clone(), (layout, *output), manifest, &converted.trial, presentation)?;

@@ -4,16 +4,49 @@ use crate::cli::diagnostic::report;
 use crate::cli::provenance;
 use megasim::atomic_write::{self, DirLock, Overwrite};
 use megasim::report::Table;
-use megasim::study::sweep::{Measured, Point, Sweep};
+use megasim::study::sweep::{Axis, Measured, Point, Sweep};
 use miette::{Result, bail};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const JSON: &str = "sweep.json";
 const CSV: &str = "sweep.csv";
+
+/// The file. Figures are kept as they are written, so that no key and no number is dropped in silence.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    settings: Value,
+    #[serde(rename = "complete")]
+    _complete: bool,
+    parameters: Vec<Axis>,
+    points: Vec<Value>,
+}
+
+/// The points of an earlier run with these settings.
+fn earlier_points<F: Serialize + DeserializeOwned>(text: &[u8], settings: &Value) -> Result<Vec<Point<F>>, String> {
+    let damaged = |error: serde_json::Error| format!("expected the results of a sweep, found: {error}");
+    let stored: Stored = serde_json::from_slice(text).map_err(damaged)?;
+    if stored.settings != *settings {
+        return Err("expected results of the same sweep, found others".into());
+    }
+    let parse = |(number, value): (usize, Value)| {
+        let point: Point<F> = serde_json::from_value(value.clone())
+            .map_err(|error| format!("point {number}: expected the figures of this sweep, found: {error}"))?;
+        if json!(point) != value {
+            return Err(format!("point {number}: expected the figures of this sweep only, found a key or value more"));
+        }
+        if point.values.len() != stored.parameters.len() {
+            let (expected, found) = (stored.parameters.len(), point.values.len());
+            return Err(format!("point {number}: expected {expected} values of parameters, found {found}"));
+        }
+        Ok(point)
+    };
+    stored.points.into_iter().enumerate().map(parse).collect()
+}
 
 /// Where the tables are, and what an earlier run of the same sweep has left there.
 pub struct Files<F> {
@@ -50,18 +83,14 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
             Err(_) => Vec::new(),
             Ok(text) => {
                 let found: Option<Value> = serde_json::from_slice(&text).ok();
-                if found.as_ref().is_none_or(|found| found.get("settings").is_none() || found.get("points").is_none()) {
+                if found.is_none_or(|found| found.get("settings").is_none() || found.get("points").is_none()) {
                     bail!("{}: expected results of a sweep, found another file; move it away", path.display());
                 }
-                let same = found.filter(|found| found["settings"] == settings);
-                match (same.and_then(|found| serde_json::from_value::<Sweep<F>>(found).ok()), replace) {
-                    (Some(sweep), _) => sweep.points,
-                    (None, Overwrite::Allow) => Vec::new(),
-                    (None, Overwrite::Refuse) => {
-                        bail!(
-                            "{}: expected results of the same sweep, found others; --force replaces them",
-                            path.display()
-                        )
+                match (earlier_points(&text, &settings), replace) {
+                    (Ok(points), _) => points,
+                    (Err(_), Overwrite::Allow) => Vec::new(),
+                    (Err(message), Overwrite::Refuse) => {
+                        bail!("{}: {message}; --force replaces what is there", path.display())
                     }
                 }
             }

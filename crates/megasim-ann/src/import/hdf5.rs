@@ -92,9 +92,8 @@ impl File {
         })
         .map_err(|message| fault("a data set", message))?;
         let elements = shape.iter().try_fold(1u64, |n, &extent| n.checked_mul(extent));
-        // Deflate shrinks at most 1,032 to 1.
         let most = match layout {
-            Layout::Chunked { .. } => self.len.saturating_mul(1032),
+            Layout::Chunked { .. } => megasim_data::npy::inflated(self.len),
             _ => self.len,
         };
         let bytes = elements.and_then(|n| n.checked_mul(size.max(1)));

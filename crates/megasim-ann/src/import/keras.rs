@@ -53,8 +53,7 @@ pub(super) fn read_archive(file: &ModelFile) -> Result<Imported, Problem> {
     let config = parse_json("config.json", &config)?;
     let metadata = entry(&mut archive, "metadata.json", MAX_CONFIG)?;
     let metadata = parse_json("metadata.json", &metadata)?;
-    // Deflate shrinks at most 1,032 to 1.
-    let most = (file.bytes.len() as u64).saturating_mul(1032);
+    let most = megasim_data::npy::inflated(file.bytes.len() as u64);
     let weights = entry(&mut archive, "model.weights.h5", most)?;
     let weights = hdf5::File::open(weights.into(), "model.weights.h5")?;
     let version = metadata.get("keras_version").and_then(Value::as_str).map(String::from);

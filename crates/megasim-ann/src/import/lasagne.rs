@@ -36,11 +36,15 @@ pub(super) fn read_npz(file: &ModelFile) -> Result<Imported, Problem> {
         zip::ZipArchive::new(Cursor::new(&file.bytes[..])).map_err(|error| fault("zip", error.to_string()))?;
     let mut names: Vec<String> = archive.file_names().map(String::from).collect();
     names.sort_by_key(|name| number(name));
-    let most = (file.bytes.len() as u64).saturating_mul(1032);
+    // For all arrays together: entries of an archive may overlap.
+    let mut left = npy::inflated(file.bytes.len() as u64);
     let mut arrays = Vec::new();
     for name in names {
         let mut entry = archive.by_name(&name).map_err(|error| fault(&name, error.to_string()))?;
-        arrays.push((name.clone(), npy::read_array(&mut entry, most).map_err(|error| fault(&name, error))?));
+        let array = npy::read_array(&mut entry, left).map_err(|error| fault(&name, error))?;
+        left = left.saturating_sub(array.len() as u64);
+        npy::expect_end(&mut entry).map_err(|error| fault(&name, error))?;
+        arrays.push((name.clone(), array));
     }
     build(file, arrays)
 }

@@ -7,6 +7,7 @@ mod call;
 mod constants;
 mod folding;
 mod operators;
+mod order;
 mod proto;
 mod shapes;
 mod tensor;
@@ -21,6 +22,9 @@ use operators::{Translation, Value, spread};
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 use tensor::{Network, Place, Tensor};
+
+/// Bytes that all arrays computed from constants may take.
+const MAX_FOLDED_BYTES: usize = 1 << 30;
 
 /// Operator sets whose operators mean what is written here.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
@@ -62,6 +66,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(&self) -> Result<(crate::graph::Graph, AxisOrder), Problem> {
+        order::check(self.graph)?;
         let output = self.output()?;
         let wanted = self.wanted(output);
         let mut constants: HashMap<&str, Constant> = HashMap::new();
@@ -83,6 +88,7 @@ impl Walk<'_> {
             constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
         values.insert(&input.name, Value::Tensor(tensor));
         let mut merged: HashSet<usize> = HashSet::new();
+        let mut folded = 0usize;
         for (place, node) in self.graph.node.iter().enumerate() {
             if merged.contains(&place) || !node.output.iter().any(|name| wanted.contains(name.as_str())) {
                 continue;
@@ -90,6 +96,14 @@ impl Walk<'_> {
             let (value, last) = self.node(place, node, &values, &mut network)?;
             let named = last.map_or(node, |last| &self.graph.node[last]);
             merged.extend(last);
+            if let Value::Constant(constant) = &value {
+                folded = folded.saturating_add(constant.bytes());
+                if folded > MAX_FOLDED_BYTES {
+                    let message =
+                        format!("expected constants of at most {MAX_FOLDED_BYTES} bytes, found more up to here");
+                    return Err(unsupported(&node.name, &node.op_type, message));
+                }
+            }
             if let Some(name) = named.output.first() {
                 values.insert(name, value);
             }

@@ -10,6 +10,9 @@ use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
 use std::io::{Cursor, Read};
 
+/// How much larger than their file all tensors together may be.
+const MAX_SHARING: u64 = 16;
+
 /// A zip that holds `NAME/data.pkl`.
 pub(super) fn is_zip(file: &ModelFile) -> bool {
     file.zip_names().iter().any(|name| name.ends_with("/data.pkl"))
@@ -34,9 +37,14 @@ pub(super) fn read_zip(file: &ModelFile) -> Result<Imported, Problem> {
     let pickled = entry(name)?;
     let tensors = pickle::state_dictionary(&pickled).map_err(|message| Problem::damaged(name, message))?;
     let mut arrays = Vec::new();
+    // Tensors may share a storage, as tied weights do, but not without end.
+    let mut left = most.saturating_mul(MAX_SHARING);
     for tensor in tensors {
         let content = entry(&format!("{folder}data/{}", tensor.storage))?;
         let fault = |message: String| Problem::damaged(format!("tensor '{}'", tensor.name), message);
+        left = left.checked_sub(content.len() as u64).ok_or_else(|| {
+            fault(format!("expected tensors of at most {MAX_SHARING} times the size of the file, found more"))
+        })?;
         arrays.push((tensor.name.clone(), tensor.array(&content).map_err(fault)?));
     }
     build(file, arrays)

@@ -121,9 +121,14 @@ impl Linear {
         self.connections.iter().all(positive) && self.bias.iter().flatten().all(|&bias| bias >= 0.0)
     }
 
-    /// The sum with another one of the same shape.
+    /// The sum with another one of the same shape. Connections that read one source in one way become a single one, so that a value
+    /// added to itself again and again takes no more memory than once.
     pub(super) fn add(&mut self, other: Self) {
-        self.connections.extend(other.connections);
+        for connection in other.connections {
+            if !self.connections.iter_mut().any(|own| own.absorb(&connection)) {
+                self.connections.push(connection);
+            }
+        }
         self.bias = match (self.bias.take(), other.bias) {
             (Some(a), Some(b)) => Some(a.iter().zip(&b).map(|(a, b)| a + b).collect()),
             (a, b) => a.or(b),

@@ -13,8 +13,10 @@ type Read = (Option<(u16, u16)>, Vec<CameraEvent>);
 
 const MAGIC: usize = 14;
 
-/// Most bytes that a compressed packet may hold; DV writes packets of some thousand events.
-const MOST: u64 = 1 << 28;
+/// Bytes that all packets of a file of this size may hold unpacked. Events shrink to a third or so; more is made to fill memory.
+fn most(file_size: usize) -> u64 {
+    (file_size as u64).saturating_mul(64).max(1 << 24)
+}
 
 pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
     if bytes.get(12..MAGIC) != Some(b"\r\n") {
@@ -52,9 +54,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
             })?
         }
     };
+    let mut left = most(bytes.len());
     if end < bytes.len() {
         // The table is not needed, but a file that ends within it is not whole.
-        let table = unpack(&bytes[end..], compression).map_err(|message| flaw(end, message))?;
+        let table = unpack(&bytes[end..], compression, &mut left).map_err(|message| flaw(end, message))?;
         Table::root(&table).map_err(|fault| flaw(end, format!("table of packets: {}", fault.message)))?;
     }
     let mut at = start;
@@ -71,7 +74,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
                 ),
             )
         })?;
-        let content = unpack(content, compression).map_err(|message| flaw(packet, message))?;
+        let content = unpack(content, compression, &mut left).map_err(|message| flaw(packet, message))?;
         if content.get(8..12) == Some(b"EVTS") {
             read_events(&content, &mut events)
                 .map_err(|fault| flaw(packet, format!("packet byte {}: {}", fault.at, fault.message)))?;
@@ -86,7 +89,8 @@ fn number(bytes: &[u8], at: usize) -> Result<usize, Flaw> {
     Ok(u32::from_le_bytes(take(bytes, at, "a length")?) as usize)
 }
 
-fn unpack(content: &[u8], compression: i32) -> Result<Vec<u8>, String> {
+/// The content of a packet; `left` is how many bytes it and those after it may have.
+fn unpack(content: &[u8], compression: i32, left: &mut u64) -> Result<Vec<u8>, String> {
     let mut unpacked = Vec::new();
     if compression <= 2 && compression > 0 && !ends_as_lz4_does(content) {
         // The decoder does not miss it.
@@ -94,13 +98,15 @@ fn unpack(content: &[u8], compression: i32) -> Result<Vec<u8>, String> {
     }
     let done = match compression {
         0 => return Ok(content.to_vec()),
-        1 | 2 => lz4_flex::frame::FrameDecoder::new(content).take(MOST).read_to_end(&mut unpacked),
+        1 | 2 => lz4_flex::frame::FrameDecoder::new(content).take(*left + 1).read_to_end(&mut unpacked),
         _ => ruzstd::decoding::StreamingDecoder::new(content)
             .map_err(|error| format!("expected a packet compressed with Zstandard, found: {error}"))?
-            .take(MOST)
+            .take(*left + 1)
             .read_to_end(&mut unpacked),
     };
     done.map_err(|error| format!("expected a compressed packet, found: {error}"))?;
+    *left =
+        left.checked_sub(unpacked.len() as u64).ok_or("expected packets of events, found more than memory is for")?;
     Ok(unpacked)
 }
 

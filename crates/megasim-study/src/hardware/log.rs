@@ -9,6 +9,7 @@
 //! A receiver is a module, named by its first output node. Events of nodes that nobody reads have no receiver and only the times of the node.
 
 use super::layers::module_name;
+use crate::csv;
 use megasim_core::engine::timed::{Passage, TimedRecord};
 use megasim_core::network::{Network, Tick};
 use std::fmt;
@@ -47,8 +48,8 @@ pub fn write_log(network: &Network, passages: &[Passage], run: &TimedRecord, out
         writeln!(
             out,
             "{},{},{port},{},{},{},{},{requested},{arrived},{accepted},{started},{done},{acknowledged},{},{}",
-            network.nodes()[node.index()].name,
-            names[module.index()],
+            csv::cell(&network.nodes()[node.index()].name),
+            csv::cell(&names[module.index()]),
             event.x,
             event.y,
             event.polarity as i8,
@@ -63,7 +64,7 @@ pub fn write_log(network: &Network, passages: &[Passage], run: &TimedRecord, out
             writeln!(
                 out,
                 "{},,,{},{},{},{},{},,,,,{},,",
-                network.nodes()[node].name,
+                csv::cell(&network.nodes()[node].name),
                 event.x,
                 event.y,
                 event.polarity as i8,
@@ -179,8 +180,8 @@ pub fn parse_log(text: &str) -> Result<Vec<LogLine>, LogError> {
         };
         let count = |name: &str| time(name).map(|count| count.map(|count| count as u64));
         log.push(LogLine {
-            node: column("node").map(|k| fields[k].to_string()),
-            receiver: fields[receiver].to_string(),
+            node: column("node").map(|k| csv::text(fields[k]).into_owned()),
+            receiver: csv::text(fields[receiver]).into_owned(),
             requested,
             arrived: time("arrived")?,
             accepted: time("accepted")?,

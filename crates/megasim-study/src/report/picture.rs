@@ -1,5 +1,7 @@
 //! A picture with the numbers behind it.
 
+use crate::csv;
+
 /// Numbers behind a picture, as they go into a CSV file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
@@ -15,7 +17,7 @@ impl Table {
         Self { columns: columns.iter().map(|&name| name.into()).collect(), rows: Vec::new() }
     }
 
-    /// Comma-separated text with a header; fields with commas or quotes are quoted.
+    /// Comma-separated text with a header; see [`csv::cell`].
     ///
     /// ```
     /// use megasim_study::report::Table;
@@ -24,10 +26,7 @@ impl Table {
     /// assert_eq!(table.csv(), "layer,rate (1/ms)\n\"a, b\",0.5\n");
     /// ```
     pub fn csv(&self) -> String {
-        let field = |text: &String| {
-            if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.clone() }
-        };
-        let line = |fields: &Vec<String>| fields.iter().map(field).collect::<Vec<_>>().join(",") + "\n";
+        let line = |cells: &Vec<String>| cells.iter().map(|cell| csv::cell(cell)).collect::<Vec<_>>().join(",") + "\n";
         std::iter::once(&self.columns).chain(&self.rows).map(line).collect()
     }
 }

@@ -73,6 +73,14 @@ impl Constant {
         }
     }
 
+    /// Memory that the numbers take.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Floats(array) => size_of_val(array.as_slice_memory_order().unwrap_or_default()),
+            Self::Integers(array) => size_of_val(array.as_slice_memory_order().unwrap_or_default()),
+        }
+    }
+
     pub(super) fn floats(&self) -> ArrayD<f32> {
         match self {
             Self::Floats(array) => array.clone(),
@@ -110,7 +118,7 @@ fn little(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-/// Numbers in a file beside the model. The name may not lead out of its folder.
+/// Numbers in a regular file of the model's folder. Neither the name nor a symbolic link may lead out of it.
 fn read_external(tensor: &proto::Tensor, model: &ModelFile) -> Result<Vec<u8>, String> {
     use std::io::{Read, Seek, SeekFrom};
     let value =
@@ -126,7 +134,19 @@ fn read_external(tensor: &proto::Tensor, model: &ModelFile) -> Result<Vec<u8>, S
     };
     let path = model.folder().join(location);
     let told = |error: std::io::Error| format!("external data '{}' cannot be read: {error}", path.display());
-    let mut file = std::fs::File::open(&path).map_err(told)?;
+    let folder = model.folder().canonicalize().map_err(told)?;
+    let target = path.canonicalize().map_err(told)?;
+    if !target.starts_with(&folder) {
+        return Err(format!(
+            "expected external data in the folder of the model, found '{location}', a link to {}",
+            target.display()
+        ));
+    }
+    // Opening a pipe or a device may wait for ever.
+    if !target.metadata().map_err(told)?.is_file() {
+        return Err(format!("expected external data in a regular file, found '{}', which is none", path.display()));
+    }
+    let mut file = std::fs::File::open(&target).map_err(told)?;
     let size = file.metadata().map_err(told)?.len();
     let offset = number("offset")?.unwrap_or(0);
     let rest = size.checked_sub(offset).ok_or_else(|| format!("expected offset {offset} in a file of {size} bytes"))?;

@@ -2,6 +2,7 @@
 //! functions are called with, and any other function is refused by name.
 
 use ndarray::{ArrayD, IxDyn};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A tensor: a view of a storage.
@@ -85,19 +86,54 @@ impl Tensor {
     }
 }
 
-#[derive(Debug, Clone)]
+/// A value of the machine. Dictionaries keep of their entries only what a state dictionary needs, so that no value can contain
+/// itself; tuples know how deep they are nested.
+#[derive(Clone)]
 enum Value {
     Mark,
     None,
     Integer(i64),
     Other,
     Text(Rc<str>),
-    Tuple(Rc<Vec<Value>>),
-    Dictionary(Rc<std::cell::RefCell<Vec<(Value, Value)>>>),
+    Tuple(Rc<Tuple>),
+    Dictionary(Rc<RefCell<Vec<Entry>>>),
     List,
     Global(Rc<str>),
     Storage(Rc<str>, Element),
     Tensor(Rc<Tensor>),
+}
+
+#[derive(Default)]
+struct Tuple {
+    items: Vec<Value>,
+    /// 1 for a tuple without tuples.
+    depth: usize,
+}
+
+/// An entry of a dictionary: its key where that is text, its value where that is a tensor; else what they are.
+type Entry = (Result<Rc<str>, &'static str>, Result<Rc<Tensor>, &'static str>);
+
+impl Value {
+    /// What it is, for messages.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Mark => "a mark",
+            Self::None => "None",
+            Self::Integer(_) => "a number",
+            Self::Other => "a number or truth value",
+            Self::Text(_) => "text",
+            Self::Tuple(_) => "a tuple",
+            Self::Dictionary(_) => "a dictionary",
+            Self::List => "a list",
+            Self::Global(_) => "a function",
+            Self::Storage(..) => "a storage",
+            Self::Tensor(_) => "a tensor",
+        }
+    }
+
+    fn depth(&self) -> usize {
+        if let Self::Tuple(tuple) = self { tuple.depth } else { 0 }
+    }
 }
 
 /// Reads the pickle of a state dictionary; the order of its entries is kept.
@@ -108,10 +144,10 @@ pub(super) fn state_dictionary(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     };
     let mut tensors = Vec::new();
     for (key, value) in entries.borrow().iter() {
-        let Value::Text(name) = key else { return Err(format!("expected names as keys, found {key:?}")) };
-        let Value::Tensor(tensor) = value else {
-            return Err(format!("expected a tensor as '{name}', found something else: save model.state_dict()"));
-        };
+        let name = key.as_ref().map_err(|found| format!("expected names as keys, found {found}"))?;
+        let tensor = value
+            .as_ref()
+            .map_err(|found| format!("expected a tensor as '{name}', found {found}: save model.state_dict()"))?;
         tensors.push(Tensor { name: name.to_string(), ..Tensor::clone(tensor) });
     }
     Ok(tensors)
@@ -124,8 +160,8 @@ struct Machine<'a> {
     memo: Vec<Value>,
 }
 
-/// More than any state dictionary remembers.
-const MAX_MEMO: usize = 1 << 22;
+/// Deepest nesting of tuples; a tensor's arguments take two.
+const MAX_DEPTH: usize = 32;
 
 impl<'a> Machine<'a> {
     fn run(mut self) -> Result<Value, String> {
@@ -174,13 +210,13 @@ impl<'a> Machine<'a> {
                 b')' => self.stack.push(Value::Tuple(Rc::default())),
                 b't' => {
                     let items = self.pop_to_mark()?;
-                    self.stack.push(Value::Tuple(Rc::new(items)));
+                    self.tuple(items, place)?;
                 }
                 0x85..=0x87 => {
                     let count = usize::from(code - 0x84);
                     let start = self.stack.len().checked_sub(count).ok_or("expected values on the stack")?;
                     let items = self.stack.split_off(start);
-                    self.stack.push(Value::Tuple(Rc::new(items)));
+                    self.tuple(items, place)?;
                 }
                 b'q' => {
                     let index = usize::from(self.take(1)?[0]);
@@ -273,13 +309,23 @@ impl<'a> Machine<'a> {
 
     fn remember(&mut self, index: usize) -> Result<(), String> {
         let value = self.stack.last().cloned().ok_or("expected a value to remember")?;
-        if index >= MAX_MEMO {
-            return Err(format!("expected at most {MAX_MEMO} remembered values, found number {index}"));
+        // Every remembered value takes a byte or more to make.
+        if index >= self.bytes.len() {
+            return Err(format!("expected at most {} remembered values, found number {index}", self.bytes.len()));
         }
         if index >= self.memo.len() {
             self.memo.resize(index + 1, Value::None);
         }
         self.memo[index] = value;
+        Ok(())
+    }
+
+    fn tuple(&mut self, items: Vec<Value>, place: usize) -> Result<(), String> {
+        let depth = 1 + items.iter().map(Value::depth).max().unwrap_or(0);
+        if depth > MAX_DEPTH {
+            return Err(format!("expected at most {MAX_DEPTH} tuples within each other, found more at {place}"));
+        }
+        self.stack.push(Value::Tuple(Rc::new(Tuple { items, depth })));
         Ok(())
     }
 
@@ -292,7 +338,7 @@ impl<'a> Machine<'a> {
     /// A storage: ('storage', class, key, device, size).
     fn persistent(&mut self, place: usize) -> Result<(), String> {
         let Value::Tuple(parts) = self.pop()? else { return Err(format!("expected a storage at {place}")) };
-        let (Some(Value::Global(class)), Some(Value::Text(key))) = (parts.get(1), parts.get(2)) else {
+        let (Some(Value::Global(class)), Some(Value::Text(key))) = (parts.items.get(1), parts.items.get(2)) else {
             return Err(format!("expected a storage at {place}"));
         };
         let element = Element::of_storage(class).ok_or_else(|| format!("expected real numbers, found {class}"))?;
@@ -305,11 +351,13 @@ impl<'a> Machine<'a> {
         let (Value::Tuple(arguments), Value::Global(function)) = (arguments, function) else {
             return Err(format!("expected a call at {place}"));
         };
+        let arguments = &arguments.items;
         let result = match &function[..] {
             "collections.OrderedDict" => Value::Dictionary(Rc::default()),
             "torch._utils._rebuild_tensor_v2" => {
                 let counts = |value: Option<&Value>| match value {
-                    Some(Value::Tuple(items)) => items
+                    Some(Value::Tuple(tuple)) => tuple
+                        .items
                         .iter()
                         .map(|item| if let Value::Integer(n) = item { usize::try_from(*n).ok() } else { None })
                         .collect::<Option<Vec<usize>>>(),
@@ -352,6 +400,8 @@ impl<'a> Machine<'a> {
         };
         let mut items = items.into_iter();
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            let key = if let Value::Text(text) = key { Ok(text) } else { Err(key.kind()) };
+            let value = if let Value::Tensor(tensor) = value { Ok(tensor) } else { Err(value.kind()) };
             dictionary.borrow_mut().push((key, value));
         }
         Ok(())

@@ -1,0 +1,37 @@
+//! Small networks of any kind of module: event mode, with whatever makes it fast, gives the events of the plain reference.
+
+#![no_main]
+
+#[path = "../../tests/common/random_network.rs"]
+mod random_network;
+#[path = "../../tests/common/reference.rs"]
+mod reference;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use megasim::engine::{Error, Limits, Mode, Plan, Probes, Simulation};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use random_network::random_network;
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    // The bytes are the random numbers from which the strategy of the property tests grows a network.
+    let random = TestRng::from_seed(RngAlgorithm::PassThrough, bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), random);
+    let Ok(tree) = random_network().new_tree(&mut runner) else { return Corpus::Reject };
+    let (network, stimuli) = tree.current();
+    let Ok(plan) = Plan::new(&network) else { return Corpus::Reject };
+    // The reference has no limits: what runs away in the engine is passed over.
+    let limits = Limits { events_per_tick: 3_000, pending: 3_000 };
+    let run = Simulation::new(&plan, Mode::Event, &Probes::all(&network)).with_limits(limits).run(&stimuli);
+    match run {
+        Ok(record) => {
+            let logs: Vec<_> = record.nodes.into_iter().flatten().collect();
+            assert_eq!(Ok(logs), reference::run_event(&network, &stimuli));
+        }
+        Err(Error::Address { .. }) => {
+            assert_eq!(reference::run_event(&network, &stimuli), Err(reference::OutsideMatrix))
+        }
+        Err(_) => return Corpus::Reject,
+    }
+    Corpus::Keep
+});
