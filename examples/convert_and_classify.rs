@@ -4,7 +4,7 @@
 use megasim::ann::import;
 use megasim::convert::{Options, convert};
 use megasim::dataset::{Dataset, Format};
-use megasim::encode::{Clock, Regular};
+use megasim::encode::{Clock, Regular, SampleKind};
 use megasim::engine::{Limits, Mode};
 use megasim::readout::ReadOut;
 use megasim::study::classification::{Setup, classify, wilson_interval};
@@ -25,10 +25,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         layout: &converted.layout()?,
         output: converted.output(),
         classes: model.classes(),
+        kind: SampleKind::Still,
         code: &Regular { input_rate: 1000.0 },
         clock: Clock { duration: 100, ticks_per_ms: 10 },
         read_out: ReadOut::default(),
         limits: Limits::default(),
+        savings: false,
     };
     let test = data.test(&format, 0, None)?;
     let outcomes = classify(&setup, test.x.view(), 0, Mode::Event, || ())?;

@@ -118,7 +118,9 @@ def run_megasim(netfiles, given, core, work):
         result = work / f"classify-{samples}.json"
         command = [given.megasim, "classify", netfiles, "--data", given.data, "--mode", "event", "--samples", samples]
         command += ["--duration", given.duration, "--encode", given.encode, "--input-rate", f"{given.input_rate:g}"]
-        command += ["--seed", given.seed, "--threads", 1, "--json", result]
+        command += ["--threads", 1, "--json", result]
+        if given.encode == "poisson":
+            command += ["--seed", given.seed]
         if given.ticks_per_ms:
             command += ["--ticks-per-ms", given.ticks_per_ms]
         _, seconds = run(command, core)

@@ -2,6 +2,7 @@
 
 mod page;
 mod read_out;
+mod tables;
 
 use super::diagnostic::report;
 use super::history::HistoryArguments;
@@ -12,15 +13,14 @@ use super::results::{Results, of_page};
 use super::subject::{Subject, Trial};
 use super::{features, interrupt, print, progress};
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table, presets};
 use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
-use megasim::encode::{Clock, Code, Recorded};
+use megasim::encode::{Clock, Code, Recorded, SampleKind};
 use megasim::engine::{Limits, Mode};
 use megasim::network::Tick;
 use megasim::readout::{self, ReadOut};
 use megasim::report::Page;
-use megasim::study::classification::{self, Outcome, Setup, wilson_interval};
+use megasim::study::classification::{self, Outcome, Setup};
 use miette::Result;
 use read_out::ReadOutArgument;
 pub use read_out::{ReadOutArguments, SpikeReadOut};
@@ -69,6 +69,9 @@ pub struct DecisionArguments {
     /// How often the right class is among the first N, besides
     #[arg(long, value_name = "N")]
     top_k: Option<NonZeroU32>,
+    /// Run samples that stopped early again to their end, to report the operations that stopping saved
+    #[arg(long)]
+    savings: bool,
 }
 
 impl DecisionArguments {
@@ -118,6 +121,7 @@ pub struct Figures {
     read_out: ReadOut,
     readout: ReadOutArgument,
     top_k: Option<usize>,
+    savings: bool,
     skip: usize,
     labels: Vec<usize>,
     analog: Vec<usize>,
@@ -203,6 +207,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["k"] = json!(decision.read_out.k);
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
+    parameters["savings"] = json!(decision.savings);
     results.write(&figures.json(), &of_page(&drawn), &inputs, Some(presentation.seed), parameters)
 }
 
@@ -223,6 +228,7 @@ struct Ready {
 impl Ready {
     fn open(netdir: &Path, data: &Path, settings: &Settings) -> Result<Self> {
         let mut subject = Subject::open(netdir)?;
+        subject.warn_of_ticks(settings.clock);
         let form = subject.manifest.output.form;
         let read_out = settings.decision.read_out.rule(form, subject.output_threshold())?;
         if matches!(read_out, ReadOut::MembranePotential { .. }) {
@@ -245,7 +251,10 @@ impl Ready {
 
     fn setup<'a>(&'a self, settings: &'a Settings) -> Setup<'a> {
         let code = self.recorded.as_ref().map_or(settings.code.as_ref(), |recorded| recorded as &dyn Code);
-        Setup { read_out: self.read_out, limits: settings.limits, ..self.subject.setup(code, settings.clock) }
+        let kind = if settings.frames { SampleKind::Frames } else { SampleKind::Still };
+        let (savings, limits) = (settings.decision.savings, settings.limits);
+        let setup = self.subject.setup(code, settings.clock);
+        Setup { kind, read_out: self.read_out, limits, savings, ..setup }
     }
 
     fn classify(&self, settings: &Settings) -> Result<Figures> {
@@ -277,6 +286,7 @@ impl Ready {
             read_out: self.read_out,
             readout: settings.decision.read_out.readout(self.subject.manifest.output.form)?,
             top_k: settings.decision.top_k.map(|n| n.get() as usize),
+            savings: settings.decision.savings,
             skip: settings.skip,
             labels: labels[..n].to_vec(),
             analog: self.trial.analog[..n].to_vec(),
@@ -348,16 +358,17 @@ impl Figures {
         outcomes.iter().map(ms).sum::<f64>() / outcomes.len() as f64
     }
 
-    /// Shares of time and of operations that stopping saved; nothing where runs do not stop early.
+    /// Shares of time, and with `--savings` of operations, that stopping saved; nothing where runs do not stop early.
     fn saved(&self, outcomes: &[Outcome]) -> Value {
         if !self.read_out.stops_early() {
             return Value::Null;
         }
         let done: u64 = outcomes.iter().map(|outcome| outcome.synaptic_operations).sum();
         let whole = outcomes.iter().map(|outcome| outcome.whole_operations.unwrap_or(outcome.synaptic_operations));
+        let operations = self.savings.then(|| 1.0 - done as f64 / whole.sum::<u64>().max(1) as f64);
         json!({
             "time": 1.0 - self.decision_ms(outcomes) / f64::from(self.clock.duration),
-            "operations": 1.0 - done as f64 / whole.sum::<u64>().max(1) as f64,
+            "operations": operations,
         })
     }
 
@@ -375,92 +386,6 @@ impl Figures {
     fn ties(&self, outcomes: &[Outcome]) -> Value {
         let tied = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.decision.tied.len() > 1);
         tied.map(|(k, outcome)| json!({ "sample": self.skip + k, "classes": outcome.decision.tied })).collect()
-    }
-
-    /// What only some read-outs have to say, for a person; a line a mode.
-    pub fn remarks(&self) -> String {
-        let mut text = String::new();
-        for (name, outcomes) in [("event", &self.event), ("clocked", &self.clocked)] {
-            let Some(outcomes) = outcomes else { continue };
-            let mut parts = Vec::new();
-            if let Value::Object(saved) = self.saved(outcomes) {
-                let percent = |key: &str| 100.0 * saved[key].as_f64().unwrap_or(0.0);
-                let (ms, time, operations) = (self.decision_ms(outcomes), percent("time"), percent("operations"));
-                parts.push(format!("decided after {ms:.2} ms (mean), {time:.1} % of the time and {operations:.1} % of the operations saved"));
-            }
-            if let (Some(k), Some(share)) = (self.top_k, self.top_k(outcomes)) {
-                parts.push(format!("right among the first {k}: {:.2} %", 100.0 * share));
-            }
-            let ties = outcomes.iter().filter(|outcome| outcome.decision.tied.len() > 1).count();
-            if ties > 0 && (self.read_out != ReadOut::default() || self.top_k.is_some()) {
-                parts.push(format!("{ties} ties"));
-            }
-            if !parts.is_empty() {
-                text += &format!("{name}: {}\n", parts.join("; "));
-            }
-        }
-        text
-    }
-
-    /// What a person reads.
-    pub fn table(&self) -> Table {
-        let n = self.labels.len();
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_header([
-            &format!("{n} samples"),
-            "accuracy",
-            "95 % interval",
-            "as analog",
-            "input spikes",
-            "spikes",
-            "operations",
-            "CPU ms",
-        ]);
-        let accuracy = |decisions: &[Option<usize>]| {
-            let right = self.right(decisions);
-            let (low, high) = wilson_interval(right, n);
-            let percent = |share: f64| format!("{:.2}", 100.0 * share);
-            [format!("{} %", percent(right as f64 / n as f64)), format!("{} to {} %", percent(low), percent(high))]
-        };
-        let [share, interval] = accuracy(&self.analog());
-        table.add_row([
-            "analog".to_string(),
-            share,
-            interval,
-            "-".into(),
-            "-".into(),
-            "-".into(),
-            "-".into(),
-            "-".into(),
-        ]);
-        for (name, outcomes) in [("event", &self.event), ("clocked", &self.clocked)] {
-            let (Some(outcomes), Some(decisions)) = (outcomes, decisions(outcomes)) else { continue };
-            let [share, interval] = accuracy(&decisions);
-            let agreement = self.agreement(Some(decisions), Some(self.analog())).unwrap_or(0.0);
-            let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / n as f64;
-            table.add_row([
-                name.to_string(),
-                share,
-                interval,
-                format!("{:.2} %", 100.0 * agreement),
-                format!("{:.0}", mean(|outcome| outcome.input_spikes as f64)),
-                format!("{:.0}", mean(|outcome| outcome.spikes as f64)),
-                format!("{:.0}", mean(|outcome| outcome.synaptic_operations as f64)),
-                format!("{:.2}", mean(|outcome| 1000.0 * outcome.cpu_time.as_secs_f64())),
-            ]);
-        }
-        for column in 1..8 {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        if let Some(agreement) = self.agreement(decisions(&self.event), decisions(&self.clocked)) {
-            let mut row = vec!["event = clocked".to_string(), String::new(), String::new()];
-            row.push(format!("{:.2} %", 100.0 * agreement));
-            table.add_row(row);
-        }
-        table
     }
 }
 

@@ -251,6 +251,13 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
         ),
         _ => None,
     };
+    if arguments.spikes.is_given() && opened.output.is_none() {
+        bail!(
+            "--readout: expected an output that decides by its spikes (of a schematic a last layer that is one row), \
+                found none: no decisions are \
+             compared"
+        );
+    }
     let read_out = arguments.spikes.rule()?;
     let tie_order = match arguments.tie_order.as_str() {
         "reversed" => TieOrder::Reversed,

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 pub use intermediate::Intermediates;
 use intermediate::Set;
+use megasim::ann::graph::{Graph, Operation, Pooling};
 use megasim::ann::import;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
@@ -31,7 +32,7 @@ use megasim::convert::{
 };
 use megasim::dataset::{Dataset, Format, NORMALIZATION_SAMPLES};
 use megasim::equations::Decay;
-use megasim::network::Reset;
+use megasim::network::{Driver, Reset};
 use miette::Result;
 use ndarray::s;
 use serde_json::json;
@@ -264,9 +265,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if reset == Reset::ToRest && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
-    if arguments.softmax_clock.is_some() && arguments.output != OutputArgument::Softmax {
-        miette::bail!("--softmax-clock goes with --output softmax");
-    }
     let replace = Overwrite::from_flag(arguments.force);
     let files = arguments.save_scales.iter().chain(&arguments.export);
     let read = [&arguments.model].into_iter().chain(&arguments.architecture).chain(&arguments.scales);
@@ -281,6 +279,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         atomic_write::check_file(path, replace).map_err(report)?;
     }
     let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
+    if arguments.max_to_average && !has_maximum_pooling(&model.graph) {
+        miette::bail!(
+            "--max-to-average: expected a network with maximum pooling, found none in {}",
+            arguments.model.display()
+        );
+    }
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
     let options = Options {
         percentile: arguments.percentile,
@@ -339,6 +343,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         table(&manifest)
     ));
     Ok(())
+}
+
+fn has_maximum_pooling(graph: &Graph) -> bool {
+    let is_maximum = |operation: &Operation| match operation {
+        Operation::Pool { pooling, .. } | Operation::GlobalPool { pooling } => *pooling == Pooling::Max,
+        _ => false,
+    };
+    graph.layers().iter().any(|layer| is_maximum(&layer.operation))
 }
 
 /// One conversion.
@@ -406,11 +418,17 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     });
     bar.finish_and_clear();
     warn_of_largest(normalisation.largest.get(), "normalisation samples");
-    warn(&normalized, &activity.map_err(report)?, samples);
+    let activity = activity.map_err(report)?;
+    let by_percentiles = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
+    warn(&normalized, &activity, samples, by_percentiles);
     stages.parsed("normalised", &normalized.parsed)?;
     let scales = Scales::new(&source.source.sha256, &normalized);
     let mut converted = convert::finish(normalized, options).map_err(report)?;
     stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed))?;
+    if let Some(warning) = stages.loss(options.precision) {
+        eprintln!("warning: {warning}");
+    }
+    warn_of_growth(&converted, options, &activity);
     settings::give(job.neurons, &mut converted.emitted.network)?;
     job.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
 
@@ -500,7 +518,7 @@ impl Samples for Watched<'_> {
 }
 
 /// Says which layers will not do well as spikes, and what to try.
-fn warn(normalized: &Normalized, activity: &[Activity], samples: usize) {
+fn warn(normalized: &Normalized, activity: &[Activity], samples: usize, by_percentiles: bool) {
     let parsed = &normalized.parsed;
     for &layer in &normalized.silent {
         escape::warn(format_args!(
@@ -517,17 +535,50 @@ fn warn(normalized: &Normalized, activity: &[Activity], samples: usize) {
         let name = parsed.name(layer);
         if it.saturating > SATURATES {
             escape::warn(format_args!(
-                "layer {name}: {:.1} % of its rates above 0 would be more than one spike a millisecond (up to {:.1}); a higher --percentile, or --weighting percentile, helps",
+                "layer {name}: {:.1} % of its rates above 0 would be more than one spike a millisecond (up to {:.1}); \
+                 {} helps",
                 100.0 * it.saturating,
-                it.largest
+                it.largest,
+                if by_percentiles { "a higher --percentile" } else { "--weighting percentile" }
             ));
         } else if it.mean_active > 0.0 && it.mean_active < VANISHES {
             escape::warn(format_args!(
-                "layer {name}: its neurons that fire do so {:.4} times a millisecond on average, once in {:.0} ms; a lower --percentile, --weighting percentile or a longer --duration helps",
+                "layer {name}: its neurons that fire do so {:.4} times a millisecond on average, once in {:.0} ms; \
+                 {} or a longer --duration helps",
                 it.mean_active,
-                it.mean_active.recip()
+                it.mean_active.recip(),
+                if by_percentiles { "a lower --percentile" } else { "--weighting percentile" }
             ));
         }
+    }
+}
+
+/// Times as many spikes as at a threshold of 1 from which a conversion warns.
+const GROWS: f64 = 10.0;
+
+/// Warns of thresholds so low that the spikes of one layer make many in the next.
+fn warn_of_growth(converted: &convert::Converted, options: &Options, activity: &[Activity]) {
+    let network = &converted.emitted.network;
+    let factors = diagnose::growth(network, options.quantization.scaling_factor);
+    let (mut usual, mut now, mut most) = (0.0, 0.0, 0.0f64);
+    for (layer, it) in activity.iter().enumerate() {
+        let nodes = converted.emitted.layers[layer].iter();
+        let drivers = nodes.filter_map(|node| match network.nodes()[node.index()].driver {
+            Driver::Module(module) => Some(factors[module.index()]),
+            Driver::Source(_) => None,
+        });
+        let factor = drivers.fold(0.0, f64::max);
+        usual += it.mean * it.neurons as f64;
+        now += it.mean * it.neurons as f64 * factor;
+        most = most.max(it.largest * factor);
+    }
+    if now >= GROWS * usual && now > 0.0 {
+        eprintln!(
+            "warning: --v-thresh {}: about {now:.0} spikes per ms in all layers, where a threshold of 1 makes \
+                {usual:.0}, and up to {most:.0} of one \
+             neuron; event mode makes each of them, clocked mode one per step; a --v-thresh nearer 1 helps",
+            options.quantization.threshold
+        );
     }
 }
 

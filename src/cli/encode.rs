@@ -1,7 +1,7 @@
 //! `megasim encode`: samples become stimulus files.
 
 use super::diagnostic::{self, report};
-use super::numbers::{count, positive};
+use super::numbers::{count, input_rate};
 use super::paths::Paths;
 use super::presentation::code_help;
 use super::recordings::RecordingArguments;
@@ -12,7 +12,7 @@ use megasim::atomic_write::{self, Overwrite};
 use megasim::dataset::recording::Recording;
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Encoder, Layout};
+use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Encoder, Layout, SampleKind};
 use megasim::netfile;
 use megasim::network::{NetworkBuilder, Stimulus, StimulusEvent, Tick};
 use miette::Result;
@@ -48,7 +48,13 @@ pub struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     duration: u32,
     /// Spikes a second of a white pixel, in regular and poisson code
-    #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "HZ",
+        default_value_t = DEFAULT_INPUT_RATE,
+        value_parser = input_rate,
+        allow_negative_numbers = true,
+    )]
     input_rate: f64,
     /// Ticks of a millisecond
     #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -109,10 +115,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     free(arguments, sources.len())?;
     let mut encoder = Encoder::default();
+    let kind = if arguments.frames { SampleKind::Frames } else { SampleKind::Still };
     let mut stimuli = vec![Stimulus::new(); sources.len()];
     for (k, values) in x.rows().into_iter().enumerate() {
         let first = k as Tick * clock.ticks();
-        let encoded = encoder.encode(&layout, code.as_ref(), &values.to_vec(), (skip + k) as u64, clock);
+        let (values, sample) = (values.to_vec(), (skip + k) as u64);
+        let encoded = encoder.encode(&layout, code.as_ref(), kind, &values, sample, clock).map_err(report)?;
         for (stimulus, &source) in stimuli.iter_mut().zip(&sources) {
             for event in encoded[source].iter() {
                 stimulus.push(StimulusEvent { t_pre: first + event.t_pre, ..event });

@@ -16,7 +16,7 @@ use megasim::atomic_write;
 use megasim::engine::timed::Pace;
 use megasim::hardware::{self, Duration, Fit, Hardware, Resolved};
 use megasim::report::Page;
-use megasim::study::latency::{Answer, Bottleneck, Question, Relief};
+use megasim::study::latency::{Answer, Busiest, Question, Relief};
 use miette::{Result, bail};
 use opened::{Opened, Staged};
 use serde_json::json;
@@ -42,7 +42,8 @@ pub struct Arguments {
     /// Time at the start of each sample that figures of modules, nodes and links leave out, as '20 us'
     #[arg(long, value_name = "TIME")]
     warm_up: Option<Duration>,
-    /// Samples that are run again to see what relieves the bottleneck; 0: none
+    /// Samples that are run again to see what makes the machine faster, and whether the busiest module is a bottleneck;
+    /// 0: none
     #[arg(long, value_name = "N", default_value_t = 3)]
     relief: usize,
     /// Fit the delays of modules and links to a measured event log, as --trace writes it (docs/timing.md), and run with them
@@ -80,7 +81,7 @@ struct Outcome<'a> {
     hardware: &'a Hardware,
     resolved: &'a Resolved,
     answer: Answer,
-    bottleneck: Option<Bottleneck>,
+    busiest: Option<Busiest>,
     reliefs: Vec<Relief>,
 }
 
@@ -118,7 +119,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let question = opened.question(&staged, &stimuli, arguments.pace, warm_up);
     interrupt::watch();
     let pool = presentation.threads.pool().map_err(report)?;
-    let (answer, bottleneck, reliefs) = pool.install(|| -> Result<_> {
+    let (answer, busiest, reliefs) = pool.install(|| -> Result<_> {
         let bar = progress::bar("latency", question.samples);
         let answer = question.answer(|| bar.inc(1), interrupt::asked).map_err(report);
         bar.finish_and_clear();
@@ -126,14 +127,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         if answer.samples.is_empty() {
             bail!("stopped before the first samples were done");
         }
-        let bottleneck = Bottleneck::of(&question, &answer);
-        let reliefs = match &bottleneck {
-            Some(bottleneck) if arguments.relief > 0 && !interrupt::asked() => {
-                bottleneck.reliefs(&question, arguments.relief).map_err(report)?
+        let busiest = Busiest::of(&question, &answer);
+        let reliefs = match &busiest {
+            Some(busiest) if arguments.relief > 0 && !interrupt::asked() => {
+                busiest.reliefs(&question, arguments.relief).map_err(report)?
             }
             _ => Vec::new(),
         };
-        Ok((answer, bottleneck, reliefs))
+        Ok((answer, busiest, reliefs))
     })?;
     write_traces(arguments, &question)?;
     let outcome = Outcome {
@@ -143,7 +144,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         hardware: &hardware,
         resolved: &staged.resolved,
         answer,
-        bottleneck,
+        busiest,
         reliefs,
     };
     print(&tables::text(&outcome));

@@ -8,6 +8,7 @@ macro_rules! eprintln {
 mod progress;
 mod provenance;
 
+mod applicability;
 mod check;
 mod classify;
 mod compare;
@@ -41,7 +42,7 @@ mod toolbox;
 mod train;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::print;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -84,9 +85,9 @@ pub fn main() -> ExitCode {
         // Other programs read it: a message stays on its line. Only the first hook counts, and this is the first.
         let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));
     }
-    let line = match CommandLine::try_parse() {
+    let line = match parse() {
         Ok(line) => line,
-        Err(error) => return output::of_clap(&misspelt(error)),
+        Err(error) => return output::of_clap(&error),
     };
     interrupt::install();
     let result: miette::Result<()> = match line.command {
@@ -121,6 +122,14 @@ pub fn main() -> ExitCode {
             output::finish(1)
         }
     }
+}
+
+/// The command line, if its options go with its input.
+fn parse() -> Result<CommandLine, clap::Error> {
+    let mut command = CommandLine::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
+    applicability::check(&command, &matches)?;
+    CommandLine::from_arg_matches(&matches)
 }
 
 /// A first word that is no command was taken for a schematic; what clap then says about the second does not help.

@@ -1,5 +1,7 @@
 //! Numbers of the command line.
 
+use megasim::encode::MOST_INPUT_RATE;
+
 /// A count as long as a slice can be.
 pub fn count(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
@@ -8,6 +10,16 @@ pub fn count(n: u64) -> usize {
 /// A number above 0.
 pub fn positive(text: &str) -> Result<f64, String> {
     number(text, "a number above 0", |value| value > 0.0)
+}
+
+/// A rate of a white pixel, in spikes per second.
+pub fn input_rate(text: &str) -> Result<f64, String> {
+    let expected = format!(
+        "a rate above 0, at most {MOST_INPUT_RATE}, as no input fires more than once per millisecond (more would cut \
+            off \
+         bright pixels; scale the data, or show samples for a longer --duration)"
+    );
+    number(text, &expected, |value| value > 0.0 && value <= MOST_INPUT_RATE)
 }
 
 /// A number from 0 on.

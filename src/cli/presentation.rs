@@ -2,7 +2,7 @@
 
 use super::diagnostic;
 use super::limits::RunLimits;
-use super::numbers::{count, positive};
+use super::numbers::{count, input_rate};
 use clap::{Args, FromArgMatches};
 use megasim::encode::registry::{self, Choice, Common};
 use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS};
@@ -26,7 +26,13 @@ pub struct Presentation {
     #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
     pub encode: Choice,
     /// Spikes a second of a white pixel, in regular and poisson code; no pixel spikes more than once a millisecond. Biases act at the same rate
-    #[arg(long, value_name = "HZ", default_value_t = DEFAULT_INPUT_RATE, value_parser = positive, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "HZ",
+        default_value_t = DEFAULT_INPUT_RATE,
+        value_parser = input_rate,
+        allow_negative_numbers = true,
+    )]
     pub input_rate: f64,
     /// Ticks of a millisecond, over which the spikes of one millisecond spread
     #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

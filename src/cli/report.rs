@@ -70,6 +70,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         page.sections.extend(sections);
     }
+    if *log_x && !results.iter().any(|(_, figures)| is_sweep(figures)) {
+        bail!("--log-x: expected results of a sweep in {}, found none", rundir.display());
+    }
     page.sections.extend(events(rundir)?);
     if page.sections.is_empty() {
         bail!(
@@ -105,6 +108,10 @@ fn command(record: &Path) -> Option<(String, String)> {
     let record: Value = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
     let words = record["command"].as_array()?.iter().filter_map(Value::as_str).skip(1);
     Some(("command".into(), format!("megasim {}", words.collect::<Vec<_>>().join(" "))))
+}
+
+fn is_sweep(figures: &Value) -> bool {
+    figures["parameters"].is_array() && figures["points"].as_array().is_some_and(|points| !points.is_empty())
 }
 
 /// The pictures of one file of figures; none where it is of another kind.

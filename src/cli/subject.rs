@@ -7,10 +7,11 @@ use super::{escape, run};
 use clap::Args;
 use megasim::ann::import::Model;
 use megasim::ann::{forward, import};
+use megasim::convert::diagnose::growth;
 use megasim::convert::manifest::{self, OutputLayer};
 use megasim::convert::{Manifest, Quantization};
 use megasim::dataset::{self, Dataset, Format, Samples};
-use megasim::encode::{Clock, Code, Layout};
+use megasim::encode::{Clock, Code, Layout, SampleKind};
 use megasim::netfile::{self, Netfiles};
 use megasim::network::{Driver, Network, NodeId};
 use megasim::readout::ReadOut;
@@ -94,6 +95,7 @@ impl Given {
     fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<Converted> {
         let subject = Subject::open(&self.subject)?;
         let dataset = Dataset::open(data).map_err(report)?;
+        subject.warn_of_ticks(presentation.clock());
         let trial = subject.trial(&dataset, presentation.skip(), presentation.samples())?;
         let mut inputs = vec![self.subject.clone()];
         inputs.extend(dataset.test_files());
@@ -207,6 +209,40 @@ impl Subject {
         Ok(Self { manifest, network, model, layout, output })
     }
 
+    /// Warns, before a run, of ticks that are not those of the conversion, and of neurons that would fire more often
+    /// than ticks carry.
+    pub fn warn_of_ticks(&self, clock: Clock) {
+        let asked = clock.ticks_per_ms;
+        let made = self.manifest.conversion.ticks_per_ms;
+        let is_timed = self.network.modules().iter().any(|module| {
+            let timing = module.timing;
+            let delays = timing.delay_to_process + timing.delay_to_arrive;
+            let neurons = module.kind.neurons().is_some_and(|(_, it, _)| {
+                it.t_min > 0 || it.refractory > 0 || it.leak_decay > 0 || it.leak_plus > 0 || it.leak_minus > 0
+            });
+            delays > 0 || neurons
+        });
+        if is_timed && asked != made {
+            eprintln!(
+                "warning: --ticks-per-ms {asked}: the netfiles have times in ticks (refractory times, leaks, delays, \
+                    binary activations) and were made \
+                 for {made} ticks per ms; --ticks-per-ms {made} shows samples with as many"
+            );
+        }
+        let scaling_factor = self.manifest.conversion.scaling_factor;
+        let rates = growth(&self.network, scaling_factor);
+        let most = rates.into_iter().fold(0.0, f64::max);
+        if most > f64::from(asked) {
+            eprintln!(
+                "warning: threshold {}: neurons fire up to {most:.0} times per ms at the largest activation, and a \
+                    tick carries one of {asked} \
+                 per ms: clocked mode cuts off what is beyond, event mode makes each of them; 'megasim convert' with \
+                     a --v-thresh nearer 1 helps",
+                self.manifest.conversion.v_thresh
+            );
+        }
+    }
+
     /// `THplus` of the output, in scaled integers; of one that never spikes, what it would be.
     pub fn output_threshold(&self) -> i32 {
         let options = self.manifest.options();
@@ -283,10 +319,12 @@ impl Subject {
             layout: &self.layout,
             output: self.output,
             classes: self.manifest.output.classes,
+            kind: SampleKind::Still,
             code,
             clock,
             read_out: ReadOut::default(),
             limits: megasim::engine::Limits::default(),
+            savings: false,
         }
     }
 }

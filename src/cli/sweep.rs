@@ -18,6 +18,7 @@ use files::Files;
 use machine::{Basis, OnMachine};
 use megasim::atomic_write::Overwrite;
 use megasim::dataset::Dataset;
+use megasim::encode::registry::Choice;
 use megasim::engine::timed::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::network::Tick;
@@ -159,6 +160,7 @@ impl Arguments {
                 _ => {}
             }
         }
+        self.check_code()?;
         if self.read_out.is_given() && self.hardware.is_some() {
             bail!("--readout: on a machine most spikes decide; leave it out, or --hardware");
         }
@@ -169,6 +171,32 @@ impl Arguments {
             && first.name == second.name
         {
             bail!("--over: expected two different parameters, found {} twice", first.name);
+        }
+        Ok(())
+    }
+
+    /// Refuses parameters that none of the codes has.
+    fn check_code(&self) -> Result<()> {
+        let is_encode = |over: &&Over| over.parameter == Parameter::Encode;
+        let mut codes: Vec<Choice> = match self.over.iter().find(is_encode) {
+            Some(over) => over.values.split(';').filter_map(|value| value.trim().parse().ok()).collect(),
+            None => Vec::new(),
+        };
+        if codes.is_empty() {
+            codes.push(self.presentation.encode.clone());
+        }
+        for Over { name, parameter, .. } in &self.over {
+            let ties =
+                self.over.iter().any(|over| over.parameter == Parameter::TieOrder && over.values.contains("seeded"));
+            if *parameter == Parameter::Seed && !ties && !codes.iter().any(Choice::uses_seed) {
+                bail!(
+                    "--over {name}: expected a random code (--encode poisson, cpn, ...) or --over tie-order=seeded; \
+                        nothing else is drawn"
+                );
+            }
+            if *parameter == Parameter::InputRate && !codes.iter().any(Choice::uses_input_rate) {
+                bail!("--over {name}: expected --encode regular or poisson; other codes have rates of their own");
+            }
         }
         Ok(())
     }

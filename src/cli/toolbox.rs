@@ -7,10 +7,13 @@ use super::paths::Paths;
 use super::run::Setting;
 use super::{escape, print, provenance};
 use clap::Args;
-use megasim::ann::import;
-use megasim::atomic_write::{self, Overwrite, OwnFile};
+use megasim::ann::score::Score;
+use megasim::ann::{forward, import};
+use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
+use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::{Options, OutputForm, Precision, Rules, Weighting};
+use megasim::dataset::{Dataset, Format};
 use megasim::encode::{Clock, Code, Poisson, Regular};
 use megasim::toolbox::{Configuration, Swept};
 use miette::{Result, bail};
@@ -32,6 +35,9 @@ pub struct Arguments {
 
 /// Endings of model files, in the order in which they are looked for.
 const ENDINGS: &[&str] = &["", "keras", "h5", "onnx", "caffemodel", "pth", "safetensors", "npz"];
+
+/// The file of figures.
+const RESULTS: &str = "results.json";
 
 /// How much lower the percentile is a layer with `normalization_schedule`.
 const SCHEDULE_STEP: f64 = 0.02;
@@ -102,37 +108,14 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
             arguments.config.display()
         );
     }
+    if !it.convert && !it.simulate {
+        return evaluate(arguments, model, it, out, replace);
+    }
+    let (options, settings) = conversion(model, it)?;
+    if !it.convert {
+        check(arguments, model, &options, &settings, out)?;
+    }
     if it.convert {
-        let rules = Rules {
-            weighting: if it.normalize { Weighting::Percentile } else { Weighting::AsTrained },
-            ..Rules::default()
-        };
-        let options = Options {
-            percentile: it.percentile,
-            percentile_step: if it.schedule { SCHEDULE_STEP } else { 0.0 },
-            quantization: Quantization {
-                scaling_factor: it.scaling_factor,
-                threshold: it.v_thresh,
-                reset: it.reset,
-                ticks_per_ms: it.ticks_per_ms,
-                ..Quantization::default()
-            },
-            output: if model.graph.ends_in_softmax() && !it.softmax_to_relu {
-                OutputForm::Softmax
-            } else {
-                OutputForm::Relu
-            },
-            softmax_clock: it.softmax_clockrate,
-            precision: if it.binarize_weights { Precision::Binary } else { Precision::Full },
-            max_to_average: it.max2avg_pool,
-            rules,
-            ..Options::default()
-        };
-        let refractory = (it.tau_refrac * f64::from(it.ticks_per_ms)).round() as i64;
-        let mut settings: Vec<Setting> = Vec::new();
-        if refractory > 0 {
-            settings.push(format!("*.T_Refract={refractory}").parse().map_err(|message| miette::miette!("{message}"))?);
-        }
         let job = Job {
             source: model,
             data: &it.dataset_path,
@@ -172,10 +155,10 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     };
     let figures = classify(out, &it.dataset_path, &settings)?;
     print(&format!("{}\n{}", figures.table(), figures.remarks()));
-    let results = out.join("results.json");
+    let results = out.join(RESULTS);
     let text = format!("{:#}\n", figures.json());
     // Listed first: a run that is killed in between leaves nothing that a second one would take for another's file.
-    provenance::add(out, [OwnFile::of("results.json", text.as_bytes())]).map_err(report)?;
+    provenance::add(out, [OwnFile::of(RESULTS, text.as_bytes())]).map_err(report)?;
     atomic_write::write_file(&results, Overwrite::Allow, |file| file.write_all(text.as_bytes())).map_err(report)?;
     let parameters = json!({
         "duration": it.duration,
@@ -186,4 +169,130 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         "dt": 1,
     });
     provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters).map_err(report)
+}
+
+/// How the settings ask for the network to be converted, and what is set afterwards.
+fn conversion(model: &import::Model, it: &Configuration) -> Result<(Options, Vec<Setting>)> {
+    let rules = Rules {
+        weighting: if it.normalize { Weighting::Percentile } else { Weighting::AsTrained },
+        ..Rules::default()
+    };
+    let options = Options {
+        percentile: it.percentile,
+        percentile_step: if it.schedule { SCHEDULE_STEP } else { 0.0 },
+        quantization: Quantization {
+            scaling_factor: it.scaling_factor,
+            threshold: it.v_thresh,
+            reset: it.reset,
+            ticks_per_ms: it.ticks_per_ms,
+            ..Quantization::default()
+        },
+        output: if model.graph.ends_in_softmax() && !it.softmax_to_relu {
+            OutputForm::Softmax
+        } else {
+            OutputForm::Relu
+        },
+        softmax_clock: it.softmax_clockrate,
+        precision: if it.binarize_weights { Precision::Binary } else { Precision::Full },
+        max_to_average: it.max2avg_pool,
+        rules,
+        ..Options::default()
+    };
+    let refractory = (it.tau_refrac * f64::from(it.ticks_per_ms)).round() as i64;
+    let refractory = (refractory > 0).then(|| format!("*.T_Refract={refractory}").parse());
+    let settings = refractory.into_iter().collect::<std::result::Result<_, String>>();
+    Ok((options, settings.map_err(|message| miette::miette!("{message}"))?))
+}
+
+/// Refuses netfiles of an earlier conversion that are not what the settings ask for.
+fn check(
+    arguments: &Arguments,
+    model: &import::Model,
+    asked: &Options,
+    settings: &[Setting],
+    netdir: &Path,
+) -> Result<()> {
+    let manifest = Manifest::read(netdir).map_err(report)?;
+    let there = manifest.options();
+    let of = |options: &Options| -> Vec<(&'static str, String)> {
+        let Quantization { scaling_factor, threshold, reset, initial_potential, ticks_per_ms } = options.quantization;
+        let mut all = vec![
+            ("[simulation] dt (ticks per ms)", ticks_per_ms.to_string()),
+            ("scaling_factor", scaling_factor.to_string()),
+            ("[cell] v_thresh", threshold.to_string()),
+            ("reset", manifest::reset_name(reset).to_string()),
+            ("initial potential", initial_potential.to_string()),
+            ("[cell] binarize_weights (weights)", options.precision.to_string()),
+            ("[conversion] max2avg_pool", options.max_to_average.to_string()),
+            ("[conversion] softmax_to_relu (output)", format!("{:?}", options.output).to_lowercase()),
+            ("[tools] normalize (weighting)", format!("{:?}", options.rules.weighting).to_lowercase()),
+            ("given scales", options.scales.is_some().to_string()),
+        ];
+        if options.rules.weighting == Weighting::Percentile {
+            all.push(("[normalization] percentile", options.percentile.to_string()));
+            all.push(("[normalization] normalization_schedule (step)", options.percentile_step.to_string()));
+        }
+        if options.output == OutputForm::Softmax {
+            all.push(("[cell] softmax_clockrate", options.softmax_clock.to_string()));
+        }
+        all
+    };
+    let mut differences: Vec<String> = of(asked)
+        .into_iter()
+        .zip(of(&there))
+        .filter(|(asked, there)| asked != there)
+        .map(|((name, asked), (_, there))| format!("{name}: expected {asked}, found {there}"))
+        .collect();
+    let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    if settings != manifest.conversion.settings {
+        let list = |settings: &[String]| if settings.is_empty() { "none".into() } else { settings.join(" ") };
+        let (asked, there) = (list(&settings), list(&manifest.conversion.settings));
+        differences.push(format!("[cell] tau_refrac (settings of neurons): expected {asked}, found {there}"));
+    }
+    if model.source.sha256 != manifest.model.sha256 {
+        differences
+            .push(format!("[paths] filename_ann: expected {}, found another model", model.source.path.display()));
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{}: was converted otherwise than {} asks; set 'convert = True' in [tools], or the settings as they were:\n  \
+            {}",
+        netdir.display(),
+        arguments.config.display(),
+        differences.join("\n  ")
+    )
+}
+
+/// Evaluates the trained network on the first `num_to_test` samples, as SNN toolbox does.
+fn evaluate(
+    arguments: &Arguments,
+    model: &import::Model,
+    it: &Configuration,
+    out: &Path,
+    replace: Overwrite,
+) -> Result<()> {
+    let directory = AtomicDir::create(out, replace).map_err(report)?;
+    let data = Dataset::open(&it.dataset_path).map_err(report)?;
+    let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let samples = data.test(&format, 0, Some(it.num_to_test)).map_err(report)?;
+    let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;
+    let score = Score::new(outputs.view(), &samples.y);
+    let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());
+    print(&format!("analog: {:.2} % ({right} of {total} samples right)\n", 100.0 * accuracy));
+    let top_k = (it.top_k > 1).then(|| score.top(it.top_k as usize) as f64 / total.max(1) as f64);
+    if let Some(share) = top_k {
+        print(&format!("right among the first {}: {:.2} %\n", it.top_k, 100.0 * share));
+    }
+    let figures = json!({ "samples": total, "accuracy": { "ann": accuracy }, "top_k": { "ann": top_k } });
+    let results = directory.path().join(RESULTS);
+    atomic_write::write_file(&results, Overwrite::Allow, |file| writeln!(file, "{figures:#}")).map_err(report)?;
+    let mut inputs = vec![arguments.config.clone(), model.source.path.clone()];
+    inputs.extend(data.test_files());
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let parameters = json!({ "samples": total, "top_k": it.top_k });
+    let run = provenance::Run { results: &[RESULTS], inputs: &inputs, seed: None, parameters };
+    provenance::write(directory.path(), &run).map_err(report)?;
+    directory.finish().map_err(report)
 }

@@ -95,6 +95,10 @@ fn train<W: Weight>(
             "{}: an interrupted run left it; --resume goes on from there, --force starts again",
             checkpoint.display()
         ),
+        (false, true) => bail!(
+            "--resume: expected the checkpoint of an interrupted run ({}), found none; without --resume the run starts",
+            checkpoint.display()
+        ),
         (true, true) => {
             let (network, progress) = resume(&checkpoint, description, arguments)?;
             Trainer::<W>::resume(network, progress)

@@ -206,7 +206,7 @@ fn what_does_not_go_together_is_refused() {
         megasim(&arguments, here)
     };
     run(&["--labels", "labels.npy"]).code(1).stderr(contains("a label for each of 3 samples, found 2"));
-    run(&["--data", "."]).code(1).stderr(contains("has its own stimuli"));
+    run(&["--data", "."]).code(2).stderr(contains("--data: has no effect on a schematic"));
     run(&["--dt", "0"]).code(2);
     run(&["--tie-order", "sideways"]).code(2);
     megasim(&["compare", "."], here).code(1).stderr(contains("--data"));

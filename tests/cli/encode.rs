@@ -127,7 +127,7 @@ fn read_outs_stop_and_say_what_they_saved() {
         ("--readout spike_count --confidence 3", 0.5),
         ("--readout membrane_potential --confidence 5", 0.5),
     ] {
-        let figures = figures(options);
+        let figures = figures(&format!("{options} --savings"));
         for mode in ["event", "clocked"] {
             let of = |key: &str| figures[key][mode].as_f64().unwrap();
             assert!(of("accuracy") > least, "{options}: {figures}");
@@ -148,7 +148,9 @@ fn read_outs_stop_and_say_what_they_saved() {
     assert_eq!(record["parameters"]["readout"], "first_spike");
 
     let classify = |options: &str| megasim(path, &format!("classify net --data {digits} --samples 1 {options}"));
-    classify("--readout first_spike").success().stdout(contains("of the operations saved"));
+    classify("--readout first_spike --savings").success().stdout(contains("of the operations saved"));
+    classify("--readout first_spike").success().stdout(contains("of the time saved"));
+    classify("--savings").code(2).stderr(contains("--savings: expected a read-out that stops runs early"));
     classify("--readout k_spikes").code(2).stderr(contains("--k <K>"));
     classify("--k 3").code(1).stderr(contains("--readout k_spikes"));
     classify("--readout first_spike --confidence 2").code(1).stderr(contains("--confidence goes with"));

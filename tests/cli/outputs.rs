@@ -95,7 +95,7 @@ fn what_does_not_go_together_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("none");
     let arguments = ["convert", MODEL, "--data", DATA, "--softmax-clock", "10", "--out", out.to_str().unwrap()];
-    megasim(&arguments).failure().stderr(contains("--softmax-clock goes with --output softmax"));
+    megasim(&arguments).failure().stderr(contains("--softmax-clock: expected --output softmax"));
     let netdir = convert(folder.path(), "potential", &[]);
     let netdir = netdir.to_str().unwrap();
     megasim(&["classify", netdir, "--data", DATA, "--readout", "spike_count"])

@@ -141,7 +141,7 @@ fn killed_half_way_and_resumed_it_gives_the_same_table() {
     assert_eq!(fs::read(here.join("half/sweep.csv")).unwrap(), whole);
 
     // Another sweep does not go on in its place.
-    let more = ["--samples", "10", "--over", "seed=1,2", "--out", "half"];
+    let more = ["--samples", "10", "--over", "duration=11,12", "--out", "half"];
     sweep(&more, here).code(1).stderr(contains("the same sweep").and(contains("--force")));
     sweep(&[&more[..], &["--force"]].concat(), here).success();
 }
@@ -160,7 +160,7 @@ fn a_machine_is_swept_and_gives_what_latency_gives() {
     let here = directory.path();
     let machine = ["--samples", "6", "--hardware", "serial-aer", "--pace", "fastest"];
     let over = ["--over", "link.delay=log:100 ns..10 us:3", "--out", "wires", "--report", "page.html"];
-    sweep(&[&machine[..], &over].concat(), here).success().stdout(contains("1 us").and(contains("bottleneck")));
+    sweep(&[&machine[..], &over].concat(), here).success().stdout(contains("1 us").and(contains("busiest")));
     let rows = table(&here.join("wires/sweep.csv"));
     assert_eq!(rows.iter().map(|row| &row["link.delay"]).collect::<Vec<_>>(), ["100 ns", "1 us", "10 us"]);
     let number = |row: usize, column: &str| rows[row][column].parse::<f64>().unwrap();
@@ -182,15 +182,19 @@ fn a_machine_is_swept_and_gives_what_latency_gives() {
         let seconds = alone["latency"][key]["mean"].as_f64().unwrap() * tick;
         assert!((number(1, column) / seconds - 1.0).abs() < 1e-5, "{column}");
     }
-    assert!((number(1, "energy_J") / alone["energy"]["all"].as_f64().unwrap() - 1.0).abs() < 1e-5);
-    assert!((number(1, "utilisation") - alone["bottleneck"]["utilisation"].as_f64().unwrap()).abs() < 1e-5);
-    assert_eq!(rows[1]["bottleneck"], alone["bottleneck"]["resource"]["module"].as_str().unwrap());
+    assert!((number(1, "total_energy_J") / alone["energy"]["total"].as_f64().unwrap() - 1.0).abs() < 1e-5);
+    assert!((number(1, "utilisation") - alone["busiest"]["utilisation"].as_f64().unwrap()).abs() < 1e-5);
+    assert_eq!(rows[1]["busiest"], alone["busiest"]["resource"]["module"].as_str().unwrap());
     assert!((number(1, "accuracy") - alone["accuracy"]["machine"]["share"].as_f64().unwrap()).abs() < 1e-6);
 
     let html = fs::read_to_string(here.join("page.html")).unwrap();
     assert!(html.contains("Latency against link.delay") && html.contains("link.delay (us)"), "axis with its unit");
     program().args(["report", "wires"]).current_dir(here).assert().success();
-    assert!(fs::read_to_string(here.join("wires/report.html")).unwrap().contains("Utilisation of the bottleneck"));
+    assert!(
+        fs::read_to_string(here.join("wires/report.html"))
+            .unwrap()
+            .contains("Utilisation of the busiest module or link")
+    );
 
     // Cut in the middle it goes on, and gives the same.
     let whole = fs::read(here.join("wires/sweep.csv")).unwrap();

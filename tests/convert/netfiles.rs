@@ -8,7 +8,7 @@ use megasim::convert::parsed::{LayerKind, Parsed};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::simplify::simplify;
 use megasim::convert::{Options, convert};
-use megasim::encode::{Clock, Layout, Regular};
+use megasim::encode::{Clock, Layout, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Polarity, Stimulus, StimulusEvent};
 use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
@@ -450,7 +450,9 @@ fn a_hidden_layer_without_rectifier_has_spikes_of_both_signs() {
     let network = converted.emitted.network.clone().with_t_max(1_999).unwrap();
     let layout = converted.layout().unwrap();
     let clock = Clock { duration: 200, ticks_per_ms: 10 };
-    let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, samples.as_slice().unwrap(), 0, clock);
+    let stimuli = layout
+        .stimuli(&Regular { input_rate: 1000.0 }, SampleKind::Still, samples.as_slice().unwrap(), 0, clock)
+        .unwrap();
     let plan = Plan::new(&network).unwrap();
     for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
         let record = Simulation::new(&plan, mode, &Probes::of(&[converted.output()])).run(&stimuli).unwrap();
@@ -481,7 +483,8 @@ fn binary_activations_fire_once_a_millisecond_or_not_at_all() {
     let scale = converted.normalized.scales[1];
     for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
         for (sample, output) in samples.rows().into_iter().zip(outputs.rows()) {
-            let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, &sample.to_vec(), 0, clock);
+            let stimuli =
+                layout.stimuli(&Regular { input_rate: 1000.0 }, SampleKind::Still, &sample.to_vec(), 0, clock).unwrap();
             let record = Simulation::new(&plan, mode, &Probes::of(&[converted.output()])).run(&stimuli).unwrap();
             let log = record.nodes[converted.output().index()].as_ref().unwrap();
             for (class, &value) in output.iter().enumerate() {
@@ -576,7 +579,9 @@ fn a_maximum_passes_the_busiest_cell() {
     let network = converted.emitted.network.clone().with_t_max(9_999).unwrap();
     let layout: Layout = converted.layout().unwrap();
     let clock = Clock { duration: 1000, ticks_per_ms: 10 };
-    let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, image.as_slice().unwrap(), 0, clock);
+    let stimuli = layout
+        .stimuli(&Regular { input_rate: 1000.0 }, SampleKind::Still, image.as_slice().unwrap(), 0, clock)
+        .unwrap();
     let plan = Plan::new(&network).unwrap();
     let expected = forward(&graph, image.view()).unwrap();
     let output = converted.output();

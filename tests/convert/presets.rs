@@ -7,7 +7,7 @@ use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation,
 use megasim::ann::import;
 use megasim::convert::{Converted, Options, Preset, Quantization, Rules, Weighting, convert};
 use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, Code, Current, current};
+use megasim::encode::{Clock, Code, Current, SampleKind, current};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Driver, EventLog, Network, NodeId, Stimulus};
 use ndarray::{Array1, Array2, Array4, ArrayD, Axis, IxDyn};
@@ -108,7 +108,7 @@ fn annarchy_mlp(path: &Path, code: &str, steps: u32) -> usize {
         let output = converted.output();
         let Driver::Module(module) = network.nodes()[output.index()].driver else { panic!("a module") };
         for (i, sample) in samples.rows().into_iter().enumerate() {
-            let stimuli = layout.stimuli(code.as_ref(), &sample.to_vec(), 0, clock);
+            let stimuli = layout.stimuli(code.as_ref(), SampleKind::Still, &sample.to_vec(), 0, clock).unwrap();
             let potentials = npz.get::<f64>(&format!("{variant}_s{i}_vout"));
             let mut simulation = Simulation::new(&plan, Mode::Clocked { dt: 1 }, &Probes::all(network));
             let record = simulation
@@ -190,7 +190,7 @@ fn annarchy_masks_on_a_cnn() {
         let mut compared = 0;
         for i in 0..3 {
             let sample: Vec<f32> = samples.index_axis(Axis(0), i).iter().copied().collect();
-            let stimuli = layout.stimuli(code.as_ref(), &sample, 0, clock);
+            let stimuli = layout.stimuli(code.as_ref(), SampleKind::Still, &sample, 0, clock).unwrap();
             let record = Simulation::new(&plan, Mode::Clocked { dt: 1 }, &Probes::all(network)).run(&stimuli).unwrap();
             // Flatten only renames.
             let layers = [0, 1, 2, 3, 5]
@@ -245,7 +245,8 @@ fn ini(graph: &Graph, path: &Path, scaling_factor: f64) -> Comparison {
         // Channels first is what they are, with one channel.
         let values: Vec<f32> = sample.iter().copied().collect();
         let driven = current::driven(network, &layout, &values).unwrap();
-        let stimuli: Vec<Stimulus> = layout.stimuli(&Current as &dyn Code, &values, 0, clock);
+        let stimuli: Vec<Stimulus> =
+            layout.stimuli(&Current as &dyn Code, SampleKind::Still, &values, 0, clock).unwrap();
         let plan = Plan::new(&driven).unwrap().with_t_max(clock.ticks() - 1);
         let record = Simulation::new(&plan, Mode::Clocked { dt: 1 }, &Probes::all(network)).run(&stimuli).unwrap();
         for (k, &layer) in layers.iter().enumerate() {

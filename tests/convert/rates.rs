@@ -3,7 +3,7 @@
 use megasim::ann::forward::{forward, visit_activations};
 use megasim::ann::import;
 use megasim::convert::{Options, convert};
-use megasim::encode::{Clock, Regular};
+use megasim::encode::{Clock, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::Polarity;
 use ndarray::{Array2, s};
@@ -67,7 +67,9 @@ fn check(file: &str, mode: Mode) -> Vec<String> {
     let plan = Plan::new(&network).unwrap();
     let mut simulation = Simulation::new(&plan, mode, &Probes::all(&network));
     for (k, sample) in samples.rows().into_iter().enumerate() {
-        let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, &sample.to_vec(), k as u64, clock);
+        let stimuli = layout
+            .stimuli(&Regular { input_rate: 1000.0 }, SampleKind::Still, &sample.to_vec(), k as u64, clock)
+            .unwrap();
         let record = simulation.run(&stimuli).unwrap();
         for (layer, nodes) in converted.emitted.layers.iter().enumerate() {
             let cells = parsed.layers[layer].shape.len() / nodes.len();

@@ -267,7 +267,7 @@ fn recordings_are_classified_as_what_they_recorded() {
     let second = classified(&netdir, &folders, &["--polarity", "alike", "--skip", "1", "--samples", "1"]);
     assert_eq!(second["per_sample"], classified(&netdir, &digits, &["--skip", "1", "--samples", "1"])["per_sample"]);
 
-    let refused = |options: &[&str], message: &str| {
+    let refused = |options: &[&str], status: i32, message: &str| {
         let mut command = Command::cargo_bin("megasim").unwrap();
         command
             .arg("classify")
@@ -276,13 +276,13 @@ fn recordings_are_classified_as_what_they_recorded() {
             .arg(&data)
             .args(options)
             .assert()
-            .code(1)
+            .code(status)
             .stderr(contains(message));
     };
-    refused(&[], "expected 1 maps, as the network takes, found 2");
-    refused(&["--polarity", "alike", "--encode", "ttfs"], "recordings are spikes already, found ttfs");
+    refused(&[], 1, "expected 1 maps, as the network takes, found 2");
+    refused(&["--polarity", "alike", "--encode", "ttfs"], 2, "--encode: has no effect on event recordings");
     fs::write(listed.join("0.csv"), "0,9,0,1\n").unwrap();
-    refused(&["--polarity", "alike"], "found one at (9, 0)");
+    refused(&["--polarity", "alike"], 1, "found one at (9, 0)");
     fs::write(listed.join("labels.csv"), format!("{list}0.csv\n")).unwrap();
-    refused(&["--polarity", "alike"], "expected a line FILE,CLASS");
+    refused(&["--polarity", "alike"], 1, "expected a line FILE,CLASS");
 }

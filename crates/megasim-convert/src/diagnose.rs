@@ -3,6 +3,7 @@
 use super::normalize::{Error, magnitudes};
 use super::parsed::{LayerKind, Parsed, Source, Weights};
 use super::samples::Samples;
+use megasim_core::network::{Driver, Input, Network};
 use ndarray::ArrayView2;
 
 /// Sizes of one parsed layer.
@@ -38,6 +39,32 @@ pub const SATURATES: f64 = 0.02;
 
 /// Mean of active rates, in spikes a millisecond, below which a layer is said to vanish.
 pub const VANISHES: f64 = 0.02;
+
+/// How much more the neurons of each module fire than those of the analog network with the scales of the conversion: a
+/// potential that grows by 1
+/// in scaled units makes `scaling_factor / THplus` spikes, in each layer that is passed. `network` has its modules in
+/// the order of its layers, as
+/// [`convert`](super::convert()) makes it.
+pub fn growth(network: &Network, scaling_factor: f64) -> Vec<f64> {
+    let mut factors: Vec<f64> = Vec::with_capacity(network.modules().len());
+    for module in network.modules() {
+        let of_input = |input: &Input| match input {
+            Input::Node(node) => match network.nodes()[node.index()].driver {
+                Driver::Module(module) => factors.get(module.index()).copied(),
+                Driver::Source(_) => None,
+            },
+            Input::Undriven(_) => None,
+        };
+        let before = module.inputs.iter().filter_map(of_input).fold(1.0, f64::max);
+        factors.push(match module.kind.neurons() {
+            // Neurons that spike once in `Tmin` ticks do not grow.
+            Some((_, neurons, _)) if neurons.t_min > 0 => 1.0,
+            Some((_, neurons, _)) => before * scaling_factor / f64::from(neurons.threshold_plus.max(1)),
+            None => before,
+        });
+    }
+    factors
+}
 
 /// Sizes of all layers.
 pub fn sizes(parsed: &Parsed) -> Vec<Size> {

@@ -3,7 +3,7 @@
 use super::Converted;
 use super::manifest::{self, Manifest};
 use megasim_ann::import::Source;
-use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular};
+use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular, SampleKind};
 use megasim_core::netfile;
 use megasim_core::network::{Stimulus, StimulusEvent};
 use std::fs;
@@ -62,14 +62,11 @@ impl Converted {
     ///
     /// # Errors
     /// Where a file cannot be written.
-    ///
-    /// # Panics
-    /// If the example has fewer numbers than the input.
     pub fn save(&self, directory: &Path, manifest: &Manifest, source: &Source, example: &[f32]) -> Result<(), Error> {
         let network = &self.emitted.network;
         let clock = Clock { duration: EXAMPLE_DURATION, ticks_per_ms: encode::DEFAULT_TICKS_PER_MS };
         let code = Regular { input_rate: DEFAULT_INPUT_RATE };
-        let mut stimuli = manifest.layout(network)?.stimuli(&code, example, 0, clock);
+        let mut stimuli = manifest.layout(network)?.stimuli(&code, SampleKind::Still, example, 0, clock)?;
         if let Some(reset) = network.sources().iter().position(|&source| source == self.emitted.reset) {
             stimuli[reset] = Stimulus::from_events([StimulusEvent::reset(clock.ticks())]);
         }

@@ -4,6 +4,7 @@
 
 mod settings;
 
+use megasim_core::encode::{DEFAULT_INPUT_RATE, MOST_INPUT_RATE};
 use settings::remarks;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -163,6 +164,12 @@ impl Ini {
         self.value(section, key, default, "a number above 0", positive)
     }
 
+    fn rate(&self, section: &str, key: &str, default: f64) -> Result<f64, Error> {
+        let expected = "a rate above 0, at most 1000 Hz, as no input fires more than once per millisecond";
+        let fits = |text: &str| text.parse().ok().filter(|n: &f64| *n > 0.0 && *n <= MOST_INPUT_RATE);
+        self.value(section, key, default, expected, fits)
+    }
+
     fn text(&self, section: &str, key: &str) -> String {
         self.get(section, key).unwrap_or_default().trim_matches(['\'', '"']).into()
     }
@@ -277,10 +284,13 @@ impl Configuration {
             },
         )?;
         let dt = ini.number("simulation", "dt", 1.0)?;
+        let expected = "milliseconds, a whole number of which makes 1 ms, as 0.5 or 0.1";
+        let ticks_per_ms = ini.value("simulation", "dt", 1, expected, ticks)?;
         let count = |text: &str| text.parse::<u32>().ok().filter(|&n| n > 0);
         let whole =
             |section: &str, key: &str, default: u32| ini.value(section, key, default, "a whole number above 0", count);
         let not_negative = |text: &str| text.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
+        let steps = |text: &str| not_negative(text).filter(|ms| is_whole(ms * f64::from(ticks_per_ms)));
         let percent = |text: &str| text.parse().ok().filter(|n: &f64| *n > 0.0 && *n <= 100.0);
         let filename_ann = ini.text("paths", "filename_ann");
         if filename_ann.is_empty() {
@@ -315,11 +325,11 @@ impl Configuration {
             softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::DEFAULT_SOFTMAX_CLOCK)?,
             v_thresh: ini.number("cell", "v_thresh", 1.0)?,
             reset,
-            tau_refrac: ini.value("cell", "tau_refrac", 0.0, "milliseconds, 0 or more", not_negative)?,
+            tau_refrac: ini.value("cell", "tau_refrac", 0.0, "a whole number of steps (dt), 0 or more", steps)?,
             poisson_input: ini.flag("input", "poisson_input", false)?,
-            input_rate: ini.number("input", "input_rate", 1000.0)?,
+            input_rate: ini.rate("input", "input_rate", DEFAULT_INPUT_RATE)?,
             duration,
-            ticks_per_ms: (1.0 / dt).round().clamp(1.0, 1e6) as u32,
+            ticks_per_ms,
             num_to_test: whole("simulation", "num_to_test", 10)? as usize,
             top_k: whole("simulation", "top_k", 1)?,
             scaling_factor: ini.number(
@@ -331,6 +341,19 @@ impl Configuration {
             remarks,
         })
     }
+}
+
+/// Ticks of a millisecond, where `dt` in milliseconds is one tick; steps of more than 1 ms are 1 ms.
+fn ticks(dt: &str) -> Option<u32> {
+    let ticks = 1.0 / dt.parse().ok().filter(|dt: &f64| dt.is_finite() && *dt > 0.0)?;
+    let whole = ticks.round().max(1.0);
+    let fits = ticks <= 1.0 || is_whole(ticks);
+    (fits && whole <= 1e6).then_some(whole as u32)
+}
+
+/// Whether a number is whole but for what a text of four digits leaves out, as of 1/3.
+fn is_whole(number: f64) -> bool {
+    (number - number.round()).abs() <= 1e-3 * number.round()
 }
 
 fn sweep(ini: &Ini) -> Result<Option<(Swept, Vec<f64>)>, Error> {
@@ -354,6 +377,25 @@ fn sweep(ini: &Ini) -> Result<Option<(Swept, Vec<f64>)>, Error> {
             "scaling_factor" => Some(Swept::ScalingFactor),
             _ => None,
         })?;
+    let fits = |value: f64| match swept {
+        Swept::Duration => value.fract() == 0.0 && (1.0..1e6).contains(&value),
+        Swept::InputRate => value <= MOST_INPUT_RATE,
+        Swept::Percentile => value <= 100.0,
+        Swept::Threshold | Swept::ScalingFactor => true,
+    };
+    if let Some(value) = values.iter().find(|value| !fits(**value)) {
+        return Err(Error::Value {
+            path: ini.path.clone(),
+            section: section.into(),
+            key: "param_values".into(),
+            expected: match swept {
+                Swept::Duration => "whole milliseconds above 0",
+                Swept::InputRate => "rates of at most 1000 Hz, as no input fires more than once per millisecond",
+                _ => "percentiles of at most 100",
+            },
+            found: value.to_string(),
+        });
+    }
     Ok(Some((swept, values)))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
-use megasim_core::encode::{self, Clock, Code, Encoder, Layout, current};
+use megasim_core::encode::{self, Clock, Code, Encoder, Layout, SampleKind, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
 use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout::{Decision, ReadOut, Watch};
@@ -25,7 +25,9 @@ pub struct Setup<'a> {
     pub output: NodeId,
     /// Classes of the output.
     pub classes: usize,
-    /// How values become spikes.
+    /// What the numbers of a sample are.
+    pub kind: SampleKind,
+    /// How values become spikes. Currents are one set of numbers per sample, so frames have none.
     pub code: &'a dyn Code,
     /// How long each sample is shown.
     pub clock: Clock,
@@ -33,6 +35,8 @@ pub struct Setup<'a> {
     pub read_out: ReadOut,
     /// Where a run is stopped.
     pub limits: Limits,
+    /// Whether a sample that stopped early is run again to its end, to count the operations that stopping saved.
+    pub savings: bool,
 }
 
 /// What became of one sample in one mode.
@@ -40,7 +44,7 @@ pub struct Setup<'a> {
 pub struct Outcome {
     /// What was decided.
     pub decision: Decision,
-    /// Where the run stopped early: operations of the whole run.
+    /// Where the run stopped early and [`Setup::savings`] asks for it: operations of the whole run.
     pub whole_operations: Option<u64>,
     /// Spikes of the inputs.
     pub input_spikes: u64,
@@ -74,17 +78,17 @@ pub enum Error {
         /// What is wrong.
         source: encode::Error,
     },
-    /// A sample of another size.
-    #[error("expected {expected} numbers a sample, as the network has inputs, found {found}")]
-    Shape {
-        /// Addresses of the input.
-        expected: usize,
-        /// Numbers of a sample.
-        found: usize,
-    },
+    /// Samples that do not fit the input.
+    #[error(transparent)]
+    Samples(encode::Error),
+    /// Frames as currents.
+    #[error("expected a code that makes spikes, as samples are sequences of frames, found currents")]
+    FramesAsCurrents,
 }
 
-/// Classifies samples, `(samples, numbers)`, or sequences of frames, `(samples, frames * numbers)`; the first one is number `first` in the data set. `done` is called after each.
+/// Classifies samples, `(samples, numbers)`, or sequences of frames, `(samples, frames * numbers)`, as [`Setup::kind`]
+/// states; the first one is number
+/// `first` in the data set. `done` is called after each.
 ///
 /// # Errors
 /// Where samples do not fit, or where the engine stops; of several the one with the lowest number.
@@ -125,10 +129,9 @@ fn look_at<T: Send>(
     done: impl Fn() + Sync,
     stop: impl Fn() -> bool + Sync,
 ) -> Result<Vec<(Outcome, T)>, Error> {
-    let (expected, found) = (setup.layout.numbers(), samples.ncols());
-    let sequences = !setup.code.is_current() && found > expected && found.is_multiple_of(expected);
-    if expected != found && !sequences {
-        return Err(Error::Shape { expected, found });
+    setup.kind.check(setup.layout.numbers(), samples.ncols()).map_err(Error::Samples)?;
+    if setup.code.is_current() && setup.kind == SampleKind::Frames {
+        return Err(Error::FramesAsCurrents);
     }
     let last: Tick = setup.clock.ticks() - 1;
     let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
@@ -145,7 +148,8 @@ fn look_at<T: Send>(
                 let values = samples.row(k);
                 let start = thread_time();
                 let values = values.to_vec();
-                let stimuli = encoder.encode(setup.layout, setup.code, &values, sample, setup.clock);
+                let stimuli = encoder.encode(setup.layout, setup.code, setup.kind, &values, sample, setup.clock);
+                let stimuli = stimuli.map_err(|source| Error::Encode { sample, source })?;
                 let fault = |source| Error::Run { sample, source };
                 let showing = Showing { setup, roles: &roles, stimuli, start };
                 let seen = if setup.code.is_current() {
@@ -204,8 +208,8 @@ impl Showing<'_> {
         let cpu_time = thread_time().saturating_sub(start);
         // What stopping saved is known only from a run that does not stop.
         let whole_operations = match decision.stopped {
-            Some(_) => Some(simulation.run(stimuli)?.summary.synaptic_operations),
-            None => None,
+            Some(_) if setup.savings => Some(simulation.run(stimuli)?.summary.synaptic_operations),
+            _ => None,
         };
         let events = &record.summary.events;
         let input_spikes = setup.layout.nodes(setup.network).map(|node| events[node.index()]).sum();

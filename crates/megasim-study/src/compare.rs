@@ -21,8 +21,9 @@ pub use trial::{Analog, AnalogError, Course};
 use super::layers::{FanOut, Layer};
 use super::material::Material;
 use super::statistics::{Pairs, mcnemar};
+use megasim_core::encode;
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Simulation, TieOrder};
-use megasim_core::network::{Fault, Network, NodeId, Tick};
+use megasim_core::network::{Fault, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout::ReadOut;
 use rayon::prelude::*;
 use trial::{Decides, Pass, Scale};
@@ -95,6 +96,14 @@ pub enum Error {
         /// What happened.
         source: engine::Error,
     },
+    /// A sample does not fit the input.
+    #[error("sample {sample}: {source}")]
+    Encode {
+        /// Its number in the data set.
+        sample: u64,
+        /// What is wrong.
+        source: encode::Error,
+    },
     /// A network cannot be changed as the search for causes needs it.
     #[error("the causes of differences cannot be told for this network: {0}")]
     Changed(Fault),
@@ -137,6 +146,11 @@ struct LayerSample {
 }
 
 impl<'a> Question<'a> {
+    fn stimuli(&self, sample: usize) -> Result<Vec<Stimulus>, Error> {
+        let failed = |source| Error::Encode { sample: self.material.number(sample), source };
+        self.material.stimuli(sample).map_err(failed)
+    }
+
     fn scale(&self) -> Scale {
         Scale::new(self.material.ticks(), self.ticks_per_ms, self.warm_up)
     }
@@ -188,7 +202,7 @@ impl<'a> Question<'a> {
                         ]
                     },
                     |simulations, k| {
-                        let stimuli = self.material.stimuli(k);
+                        let stimuli = self.stimuli(k)?;
                         let mut passes = Vec::with_capacity(2);
                         for ((simulation, run), fan) in simulations.iter_mut().zip([&left, &right]).zip(&fans) {
                             let record = simulation.run(&stimuli).map_err(|source| Error::Run {

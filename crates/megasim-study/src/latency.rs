@@ -8,7 +8,7 @@ mod decision;
 mod energy;
 mod load;
 
-pub use bottleneck::{Bottleneck, Relief, Resource};
+pub use bottleneck::{Busiest, Relief, Resource, is_bottleneck};
 pub use decision::Decisions;
 pub use energy::{Account, Bill};
 pub use load::{Load, Traffic};
@@ -372,6 +372,7 @@ impl Answer {
         let mut sum = Unfinished::default();
         for sample in &self.samples {
             sum.pending += sample.unfinished.pending;
+            sum.unsent += sample.unfinished.unsent;
             sum.unacknowledged += sample.unfinished.unacknowledged;
             sum.unstarted += sample.unfinished.unstarted;
         }

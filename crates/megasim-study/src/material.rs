@@ -1,6 +1,6 @@
 //! What a study shows a network: images that a code makes spikes of, or the stimuli that lie beside a schematic, cut at their resets.
 
-use megasim_core::encode::{Clock, Code, Layout};
+use megasim_core::encode::{self, Clock, Code, Layout, SampleKind};
 use megasim_core::network::{Polarity, Stimulus, StimulusEvent, Tick};
 use ndarray::ArrayView2;
 
@@ -47,12 +47,16 @@ impl Material<'_> {
     }
 
     /// The stimuli of a sample, one a source, from tick 0 on.
-    pub fn stimuli(&self, sample: usize) -> Vec<Stimulus> {
+    ///
+    /// # Errors
+    /// If an image does not have the numbers of the input.
+    pub fn stimuli(&self, sample: usize) -> Result<Vec<Stimulus>, encode::Error> {
         match self {
             Self::Images { values, layout, code, clock, .. } => {
-                layout.stimuli(*code, &values.row(sample).to_vec(), self.number(sample), *clock)
+                let values = values.row(sample).to_vec();
+                layout.stimuli(*code, SampleKind::Still, &values, self.number(sample), *clock)
             }
-            Self::Pieces(pieces) => pieces.samples[sample].clone(),
+            Self::Pieces(pieces) => Ok(pieces.samples[sample].clone()),
         }
     }
 

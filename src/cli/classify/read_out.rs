@@ -41,6 +41,11 @@ pub struct SpikeReadOut {
 }
 
 impl SpikeReadOut {
+    /// Whether another rule than the usual one was asked for.
+    pub fn is_given(&self) -> bool {
+        self.readout != ReadOutArgument::default() || self.k.is_some()
+    }
+
     /// The rule.
     ///
     /// # Errors

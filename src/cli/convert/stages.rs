@@ -5,10 +5,14 @@ use super::super::tables::{boxed, percent};
 use comfy_table::Table;
 use megasim::ann::forward;
 use megasim::ann::graph::Graph;
+use megasim::convert::Precision;
 use megasim::convert::parsed::Parsed;
 use megasim::dataset::Samples;
 use miette::Result;
 use ndarray::ArrayView2;
+
+/// Percentage points of the accuracy that integers may cost without a warning.
+const MOST_LOST: f64 = 5.0;
 
 /// Accuracies in the order of the stages.
 #[derive(Debug)]
@@ -49,6 +53,23 @@ impl<'s> Stages<'s> {
     /// Accuracy as read.
     pub fn first(&self) -> f64 {
         self.rows.first().map_or(0.0, |(_, accuracy)| *accuracy)
+    }
+
+    /// What to say where rounding the weights costs much of the accuracy.
+    pub fn loss(&self, precision: Precision) -> Option<String> {
+        let (&(_, before), &(_, after)) = (self.rows.first()?, self.rows.last()?);
+        let points = 100.0 * (before - after);
+        (points > MOST_LOST).then(|| {
+            let advice = match precision {
+                Precision::Full => "a larger --scaling-factor, or another --percentile or --weighting, helps",
+                _ => "more --weight-bits help, or training with weights of this precision",
+            };
+            let (before, after) = (percent(before), percent(after));
+            format!(
+                "weights as integers ({precision}) cost {points:.1} points of the analog accuracy, from {before} \
+                to {after}; {advice}"
+            )
+        })
     }
 
     /// For a person.

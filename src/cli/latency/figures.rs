@@ -5,7 +5,7 @@ use megasim::engine::timed::{Course, CoursePoint, Distribution};
 use megasim::hardware::{Value as Setting, module_name};
 use megasim::network::ModuleId;
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::Resource;
+use megasim::study::latency::{Resource, is_bottleneck};
 use serde_json::{Map, Value, json};
 
 fn distribution(of: &Distribution) -> Value {
@@ -101,6 +101,7 @@ pub fn json(outcome: &Outcome<'_>) -> Value {
                 "events": sample.events,
                 "synaptic_operations": sample.operations,
                 "pending": sample.unfinished.pending,
+                "unsent": sample.unfinished.unsent,
                 "unacknowledged": sample.unfinished.unacknowledged,
                 "unstarted": sample.unfinished.unstarted,
                 "deadlocks": sample.deadlocks.len(),
@@ -130,7 +131,7 @@ pub fn json(outcome: &Outcome<'_>) -> Value {
         "modules": modules,
         "nodes": nodes,
         "links": links(outcome),
-        "bottleneck": bottleneck(outcome),
+        "busiest": busiest(outcome),
         "energy": energy(outcome),
         "fitted": fitted(outcome),
         "per_sample": samples,
@@ -175,8 +176,8 @@ fn links(outcome: &Outcome<'_>) -> Vec<Value> {
     .collect()
 }
 
-fn bottleneck(outcome: &Outcome<'_>) -> Value {
-    let Some(it) = &outcome.bottleneck else { return Value::Null };
+fn busiest(outcome: &Outcome<'_>) -> Value {
+    let Some(it) = &outcome.busiest else { return Value::Null };
     let name = |resource: Resource| match resource {
         Resource::Module(module) => json!({ "module": module_name(&outcome.opened.network, module) }),
         Resource::Link(tile, direction) => {
@@ -191,6 +192,7 @@ fn bottleneck(outcome: &Outcome<'_>) -> Value {
         "next": it.next.map(|(resource, utilisation)| json!({ "resource": name(resource), "utilisation": utilisation })),
         "handshake": it.handshake.map(|(node, share)| json!({ "node": outcome.opened.network.nodes()[node.index()].name, "share": share })),
         "stopped": it.stopped.map(|(module, share)| json!({ "module": module_name(&outcome.opened.network, module), "share": share })),
+        "is_bottleneck": is_bottleneck(&outcome.reliefs),
         "reliefs": outcome.reliefs.iter().map(|relief| json!({ "change": relief.change, "time": relief.time })).collect::<Vec<_>>(),
     })
 }
@@ -200,7 +202,7 @@ fn energy(outcome: &Outcome<'_>) -> Value {
     let n = outcome.answer.samples.len() as f64;
     let account = |account: &megasim::study::latency::Account| -> Map<String, Value> {
         let parts = account.parts().into_iter().map(|(name, joules)| (name.to_string(), json!(joules / n)));
-        parts.chain([("all".to_string(), json!(account.total() / n))]).collect()
+        parts.chain([("dynamic".to_string(), json!(account.total() / n))]).collect()
     };
     let layers: Map<String, Value> = outcome
         .opened
@@ -209,5 +211,11 @@ fn energy(outcome: &Outcome<'_>) -> Value {
         .zip(&bill.layers)
         .map(|(layer, costs)| (layer.name.clone(), Value::Object(account(costs))))
         .collect();
-    json!({ "input": account(&bill.input), "layers": layers, "static": bill.static_energy / n, "all": bill.total() / n })
+    json!({
+        "input": account(&bill.input),
+        "layers": layers,
+        "dynamic": bill.dynamic() / n,
+        "static": bill.static_energy / n,
+        "total": bill.total() / n,
+    })
 }

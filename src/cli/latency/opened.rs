@@ -6,7 +6,7 @@ use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
 use crate::cli::subject::{self, Given, Schematic, Subject, Trial};
 use megasim::convert::Manifest;
-use megasim::encode::{Clock, Code, Layout};
+use megasim::encode::{Clock, Code, Layout, SampleKind};
 use megasim::engine::Limits;
 use megasim::engine::timed::{Pace, Showing};
 use megasim::hardware::{Duration, Hardware, ModuleLayer, Resolved};
@@ -98,6 +98,7 @@ impl Opened {
         presentation: &Presentation,
     ) -> Result<Self> {
         Self::check(presentation)?;
+        SampleKind::Still.check(layout.numbers(), trial.samples.x.ncols()).map_err(report)?;
         let clock = presentation.clock();
         let Some(tick) = Duration::part_of_a_ms(clock.ticks_per_ms) else {
             bail!("--ticks-per-ms: expected a number that divides 10^12, so that a tick is whole femtoseconds");
@@ -179,7 +180,9 @@ impl Opened {
         let coarse = match &self.shown {
             Shown::Images { values, first, layout, code, clock } => {
                 let values = values.row(sample).to_vec();
-                layout.stimuli(code.as_ref(), &values, first + sample as u64, *clock)
+                let stimuli = layout.stimuli(code.as_ref(), SampleKind::Still, &values, first + sample as u64, *clock);
+                // That samples have the numbers of the input was checked with the first one.
+                stimuli.unwrap_or_default()
             }
             Shown::Pieces(pieces) => pieces.samples[sample].clone(),
         };

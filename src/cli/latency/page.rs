@@ -23,7 +23,7 @@ pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
         nodes: tables::node_groups(outcome, network),
         layers: &outcome.opened.layers,
         bill: &tables::bill(outcome),
-        bottleneck: tables::bottleneck_sentence(outcome),
+        busiest: tables::busiest_sentence(outcome),
         reliefs: &outcome.reliefs,
     })
 }

@@ -6,7 +6,7 @@ use megasim::engine::timed::Distribution;
 use megasim::hardware::{Duration, Origin, Value, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Account, Bill, Load, Resource, Spread, Traffic};
+use megasim::study::latency::{Account, Bill, Load, Resource, Spread, Traffic, is_bottleneck};
 use std::fmt::Write;
 
 /// Ticks as time, where somebody said how long one is.
@@ -31,7 +31,7 @@ pub fn text(outcome: &Outcome<'_>) -> String {
         text += &nodes(outcome);
     }
     text += &links(outcome);
-    text += &bottleneck(outcome);
+    text += &busiest(outcome);
     text += &energy(outcome);
     text += &accuracy(outcome);
     text += &leftovers(outcome);
@@ -312,16 +312,35 @@ fn resource(outcome: &Outcome<'_>, resource: Resource) -> String {
     }
 }
 
-/// What holds the machine up.
-pub fn bottleneck_sentence(outcome: &Outcome<'_>) -> String {
-    let Some(it) = &outcome.bottleneck else { return "No module takes any time.".into() };
+/// What is busiest, and whether a run confirms that it is a bottleneck.
+pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
+    let Some(it) = &outcome.busiest else { return "No module takes any time.".into() };
     let mut text = format!(
-        "Bottleneck: {}, busy {} of the time, {} of that with {}.",
+        "Busiest: {}, busy {} of the time, {} of that with {}.",
         resource(outcome, it.resource),
         percent(it.utilisation),
         percent(it.cause.1),
         it.cause.0
     );
+    match (is_bottleneck(&outcome.reliefs), outcome.reliefs.iter().find(|relief| relief.of_busiest)) {
+        (Some(true), Some(relief)) => {
+            let _ = write!(
+                text,
+                " It is a bottleneck: with {} a sample takes {} of the time.",
+                relief.change,
+                percent(relief.time)
+            );
+        }
+        (Some(false), Some(relief)) => {
+            let _ = write!(
+                text,
+                " It is no bottleneck: with {} a sample takes {} of the time.",
+                relief.change,
+                percent(relief.time)
+            );
+        }
+        _ => text += " Whether it is a bottleneck was not tried.",
+    }
     if let Some((next, utilisation)) = it.next {
         let _ = write!(text, " Next is {} with {}.", resource(outcome, next), percent(utilisation));
     }
@@ -336,12 +355,12 @@ pub fn bottleneck_sentence(outcome: &Outcome<'_>) -> String {
     text
 }
 
-fn bottleneck(outcome: &Outcome<'_>) -> String {
-    let mut text = bottleneck_sentence(outcome) + "\n";
+fn busiest(outcome: &Outcome<'_>) -> String {
+    let mut text = busiest_sentence(outcome) + "\n";
     if !outcome.reliefs.is_empty() {
         let n = outcome.arguments.relief.min(outcome.answer.samples.len());
         let rows = outcome.reliefs.iter().map(|relief| vec![relief.change.clone(), percent(relief.time)]);
-        let header = ["what relieves it", "time of a sample"];
+        let header = ["what would be faster", "time of a sample"];
         let _ =
             write!(text, "{}\nof the time now, input as fast as it is taken, {n} sample(s).\n", boxed(&header, rows));
     }
@@ -364,7 +383,7 @@ fn energy(outcome: &Outcome<'_>) -> String {
     let causes: Vec<usize> = (0..sum.parts().len()).filter(|&k| sum.parts()[k].1 > 0.0).collect();
     let mut header = vec!["energy/sample"];
     header.extend(causes.iter().map(|&k| sum.parts()[k].0));
-    header.push("all");
+    header.push("dynamic");
     let row = |name: &str, account: &Account| {
         let mut row = vec![name.to_string()];
         row.extend(causes.iter().map(|&k| engineering(account.parts()[k].1 / n, "J")));
@@ -376,13 +395,14 @@ fn energy(outcome: &Outcome<'_>) -> String {
         .filter(|(_, account)| account.total() > 0.0)
         .map(|(name, account)| row(name, account))
         .collect();
-    rows.push(row("all", &sum));
-    if bill.static_energy > 0.0 {
-        let mut row = vec!["static power".to_string()];
+    let [dynamic, others @ ..] = bill.totals();
+    rows.push(row(dynamic.0, &sum));
+    rows.extend(others.into_iter().map(|(name, joules)| {
+        let mut row = vec![name.to_string()];
         row.extend(std::iter::repeat_n(String::new(), causes.len()));
-        row.push(engineering(bill.static_energy / n, "J"));
-        rows.push(row);
-    }
+        row.push(engineering(joules / n, "J"));
+        row
+    }));
     format!("{}\n\n", boxed(&header, rows))
 }
 
@@ -427,6 +447,16 @@ fn leftovers(outcome: &Outcome<'_>) -> String {
         left.unacknowledged as f64 / n,
         left.unstarted as f64 / n
     );
+    if left.unsent > 0 {
+        let _ = writeln!(
+            text,
+            "Input was left over: {:.1} events of a sample were never requested, as the machine does not take them \
+                at pace {}; figures are of part of \
+             the input. A slower --pace, --pace fastest or a longer --duration helps.",
+            left.unsent as f64 / n,
+            outcome.arguments.pace
+        );
+    }
     let stuck: Vec<_> = outcome.answer.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).collect();
     if let Some(first) = stuck.first() {
         let _ = writeln!(text, "Deadlock in {} of {} samples.", stuck.len(), outcome.answer.samples.len());

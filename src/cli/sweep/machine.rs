@@ -10,7 +10,7 @@ use crate::cli::tables::{boxed, engineering, percent, percents};
 use megasim::engine::timed::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::report::{Section, sweep as pages};
-use megasim::study::latency::{Bill, Bottleneck, Ideal, Question, Spread};
+use megasim::study::latency::{Bill, Busiest, Ideal, Question, Spread};
 use megasim::study::sweep::{MachineFigures, Sweep};
 use miette::{Result, bail};
 use rayon::prelude::*;
@@ -101,10 +101,10 @@ impl OnMachine<'_> {
         if answer.samples.len() < question.samples {
             return Ok(None);
         }
-        let bottleneck = Bottleneck::of(&question, &answer);
+        let busiest = Busiest::of(&question, &answer);
         let bill = Bill::of(question.network, &opened.layers, question.hardware, &answer.statistics);
         let labelled = opened.labels.is_some();
-        Ok(Some(MachineFigures::of(question.network, &answer, &bill, bottleneck.as_ref(), tick, labelled)))
+        Ok(Some(MachineFigures::of(question.network, &answer, &bill, busiest.as_ref(), tick, labelled)))
     }
 }
 
@@ -158,8 +158,8 @@ impl Study for OnMachine<'_> {
             "decision",
             "last work",
             "samples/s",
-            "energy/sample",
-            "bottleneck",
+            "total energy/sample",
+            "busiest",
             "busy",
         ]);
         let rows = sweep.points.iter().map(|point| {
@@ -185,10 +185,14 @@ impl Study for OnMachine<'_> {
             row
         });
         let mut text = format!(
-            "{}\nfirst output, decision (that stays), last work: means, from the first input\n",
+            "{}\nfirst output, decision (that stays), last work: means, from the first input; total energy: static \
+                power included\n",
             boxed(&header, rows)
         );
         let stuck: usize = sweep.points.iter().map(|point| point.figures.deadlocks).sum();
+        if let Some(remark) = MachineFigures::left_over(sweep.points.iter().map(|point| &point.figures)) {
+            text += &format!("{remark}\n");
+        }
         if stuck > 0 {
             text += &format!("Deadlock in {stuck} samples of all points.\n");
         }

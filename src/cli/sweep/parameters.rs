@@ -3,6 +3,7 @@
 use super::conversion;
 pub use super::conversion::Conversion;
 use crate::cli::classify::ReadOutArguments;
+use crate::cli::numbers::input_rate;
 use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
 use megasim::encode::registry::Choice;
@@ -235,9 +236,8 @@ impl Conditions {
             Parameter::Duration => presentation.duration = whole(1, 1_000_000)? as u32,
             Parameter::TicksPerMs => presentation.ticks_per_ms = whole(1, 1_000_000)? as u32,
             Parameter::InputRate => {
-                let rate: Option<f64> = value.parse().ok();
-                let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
-                presentation.input_rate = rate.ok_or_else(|| fault("a number above 0"))?;
+                let fault = |expected: String| format!("{}: {expected}, found `{value}`", over.name);
+                presentation.input_rate = input_rate(value).map_err(fault)?;
             }
             Parameter::Seed => presentation.seed = whole(0, i64::MAX)? as u64,
             Parameter::Encode => presentation.encode = value.parse::<Choice>()?,

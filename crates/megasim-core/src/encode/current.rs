@@ -224,6 +224,7 @@ fn put(kind: &mut ModuleKind, port: usize, sums: &[f64]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::SampleKind;
     use crate::network::{Array, Conv, FlattenPort, FullyConnected, NeuronParameters, Output, Polarity, Timing};
 
     fn module(kind: ModuleKind, inputs: Vec<NodeId>) -> Module {
@@ -262,7 +263,9 @@ mod tests {
         assert_eq!(flatten.inputs, [Input::Undriven(String::new())]);
         assert_eq!(dense.inputs, [Input::Node(input), Input::Undriven(String::new())]);
         assert_eq!(weights(dense, 0), [5 + 1 + 1, -10 + 2 + 2]);
-        let stimuli = layout.stimuli(&Current, &[0.5, 0.25], 0, Clock { duration: 3, ticks_per_ms: 2 });
+        let stimuli = layout
+            .stimuli(&Current, SampleKind::Still, &[0.5, 0.25], 0, Clock { duration: 3, ticks_per_ms: 2 })
+            .unwrap();
         assert_eq!(stimuli[0].t_pre(), [0, 2, 4]);
         assert!(stimuli[0].iter().all(|event| (event.x, event.y, event.polarity) == (0, 0, Polarity::Positive)));
     }

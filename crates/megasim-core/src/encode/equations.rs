@@ -91,6 +91,11 @@ impl Equations {
         Ok(Self { path: path.into(), system: System::parse(path, text, &VOCABULARY, given)?, seed })
     }
 
+    /// Whether it draws random numbers.
+    pub fn is_random(&self) -> bool {
+        self.system.reads(RANDOM)
+    }
+
     /// Tries the code on the values `k / 255`, at most 10,000 steps of each.
     ///
     /// # Errors

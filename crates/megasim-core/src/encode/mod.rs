@@ -42,6 +42,9 @@ use std::iter::repeat_n;
 /// Spikes a second of a value of 1 where nothing else is asked for: one a millisecond.
 pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
 
+/// Most spikes per second of an input: none fires more than once per millisecond.
+pub const MOST_INPUT_RATE: f64 = 1000.0;
+
 /// Ticks of a millisecond where nothing else is asked for; `docs/conversion.md` says why.
 pub const DEFAULT_TICKS_PER_MS: u32 = 10;
 
@@ -133,7 +136,39 @@ pub struct Layout {
     softmax_clock: Option<(usize, f64)>,
 }
 
-/// A layout that does not fit its network.
+/// What the numbers of a sample are. It is always stated, and never concluded from how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleKind {
+    /// One number for each address of the input.
+    Still,
+    /// One or more frames, one after the other, each of one number for each address of the input.
+    Frames,
+}
+
+impl SampleKind {
+    /// Whether a sample of `found` numbers fits an input of `expected` addresses.
+    ///
+    /// ```
+    /// use megasim::encode::SampleKind;
+    /// assert!(SampleKind::Still.check(4, 4).is_ok());
+    /// assert!(SampleKind::Still.check(4, 5).is_err());
+    /// assert!(SampleKind::Still.check(4, 8).is_err());
+    /// assert!(SampleKind::Frames.check(4, 8).is_ok());
+    /// assert!(SampleKind::Frames.check(4, 5).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Numbers`].
+    pub fn check(self, expected: usize, found: usize) -> Result<(), Error> {
+        let fits = match self {
+            Self::Still => found == expected,
+            Self::Frames => expected > 0 && found > 0 && found.is_multiple_of(expected),
+        };
+        if fits { Ok(()) } else { Err(Error::Numbers { kind: self, expected, found }) }
+    }
+}
+
+/// A layout that does not fit its network, or a sample that does not fit the layout.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A node that no source drives.
@@ -153,6 +188,23 @@ pub enum Error {
     /// A network that breaks a rule of the format.
     #[error(transparent)]
     Network(Fault),
+    /// A sample of another size.
+    #[error("expected {}{expected} numbers per sample, as the network has inputs, found {found}{}", match kind {
+        SampleKind::Still => "",
+        SampleKind::Frames => "whole frames of ",
+    }, match kind {
+        SampleKind::Still if *expected > 0 && found.is_multiple_of(*expected) =>
+            "; sequences of frames are declared as such (SampleKind::Frames)",
+        _ => "",
+    })]
+    Numbers {
+        /// What the sample was declared to be.
+        kind: SampleKind,
+        /// Addresses of the input.
+        expected: usize,
+        /// Numbers of the sample.
+        found: usize,
+    },
     /// Sizes that do not go together.
     #[error("expected {nodes} input nodes for an input of shape {shape:?}")]
     Shape {
@@ -239,14 +291,22 @@ impl Layout {
     }
 
     /// The stimuli of one sample, one for each source of the network in netlist order; those of resets and other controls are
-    /// empty. `values` are the numbers of the sample, or of several frames one after the other.
+    /// empty. `values` are the numbers of the sample, which is of some `kind` and has the number `sample` in its data
+    /// set.
     ///
-    /// # Panics
-    /// If there are fewer values than addresses.
-    pub fn stimuli(&self, code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<Stimulus> {
+    /// # Errors
+    /// [`Error::Numbers`].
+    pub fn stimuli(
+        &self,
+        code: &dyn Code,
+        kind: SampleKind,
+        values: &[f32],
+        sample: u64,
+        clock: Clock,
+    ) -> Result<Vec<Stimulus>, Error> {
         let mut encoder = Encoder::default();
-        encoder.encode(self, code, values, sample, clock);
-        encoder.stimuli
+        encoder.encode(self, code, kind, values, sample, clock)?;
+        Ok(encoder.stimuli)
     }
 }
 
@@ -265,16 +325,18 @@ pub struct Encoder {
 impl Encoder {
     /// See [`Layout::stimuli`].
     ///
-    /// # Panics
-    /// If there are fewer values than addresses.
+    /// # Errors
+    /// [`Error::Numbers`].
     pub fn encode(
         &mut self,
         layout: &Layout,
         code: &dyn Code,
+        kind: SampleKind,
         values: &[f32],
         sample: u64,
         clock: Clock,
-    ) -> &[Stimulus] {
+    ) -> Result<&[Stimulus], Error> {
+        kind.check(layout.numbers(), values.len())?;
         let Self { raster, values: reordered, places, x, y, stimuli } = self;
         raster.start(clock.ticks());
         let numbers = layout.numbers();
@@ -287,10 +349,9 @@ impl Encoder {
                 reordered
             }
         };
-        if values.len() >= 2 * numbers {
-            code.encode_frames(values, numbers, sample, clock, raster);
-        } else {
-            code.encode(values, sample, clock, raster);
+        match kind {
+            SampleKind::Frames => code.encode_frames(values, numbers, sample, clock, raster),
+            SampleKind::Still => code.encode(values, sample, clock, raster),
         }
         stimuli.resize(layout.sources, Stimulus::new());
         stimuli.iter_mut().for_each(Stimulus::clear);
@@ -332,7 +393,7 @@ impl Encoder {
         if let Some((source, rate)) = layout.softmax_clock {
             stimuli[source] = softmax_clock(rate, clock);
         }
-        stimuli
+        Ok(stimuli)
     }
 }
 
@@ -432,7 +493,7 @@ pub(crate) mod tests {
         values[5] = 1.0;
         values[6 + 1] = 1.0;
         let clock = Clock { duration: 1, ticks_per_ms: 1 };
-        let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, &values, 0, clock);
+        let stimuli = layout.stimuli(&Regular { input_rate: 1000.0 }, SampleKind::Still, &values, 0, clock).unwrap();
         let event = |x, y| StimulusEvent { t_pre: 0, x, y, polarity: Polarity::Positive };
         assert_eq!(stimuli.iter().map(Stimulus::len).collect::<Vec<_>>(), [1, 1, 1]);
         assert_eq!(stimuli[0].event(0), event(2, 1));

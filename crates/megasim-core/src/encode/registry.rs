@@ -5,7 +5,8 @@
 
 use super::latency::{Latency, Scale};
 use super::{
-    Burst, Clock, Code, Cpn, Current, Delta, Equations, Izhikevich, NotANumber, Poisson, Pso, Rank, Regular, Ttfs,
+    Burst, Clock, Code, Cpn, Current, Delta, Equations, Izhikevich, MOST_INPUT_RATE, NotANumber, Poisson, Pso, Rank,
+    Regular, Ttfs,
 };
 use crate::located::TextError;
 use std::fmt;
@@ -39,6 +40,8 @@ pub struct Parameter {
 enum Range {
     /// Any number above 0.
     Positive,
+    /// Spikes per second: above 0, at most one per millisecond.
+    Rate,
     /// A number above 0 and below 1.
     Part,
     /// A whole number from here to a million.
@@ -49,6 +52,7 @@ impl Range {
     fn holds(self, value: f64) -> bool {
         match self {
             Self::Positive => value.is_finite() && value > 0.0,
+            Self::Rate => value > 0.0 && value <= MOST_INPUT_RATE,
             Self::Part => value > 0.0 && value < 1.0,
             Self::Whole(least) => value.fract() == 0.0 && (least..=1e6).contains(&value),
         }
@@ -59,6 +63,7 @@ impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Positive => f.write_str("a number above 0"),
+            Self::Rate => write!(f, "a rate above 0, at most {MOST_INPUT_RATE}: one spike per millisecond"),
             Self::Part => f.write_str("a number above 0, below 1"),
             Self::Whole(least) => write!(f, "a whole number from {least} to 1000000"),
         }
@@ -74,8 +79,19 @@ pub struct Entry {
     pub about: &'static str,
     /// Its parameters.
     pub parameters: &'static [Parameter],
+    /// What of [`Common`] changes its spikes.
+    uses: Uses,
     make: fn(&[f64], &Common) -> Box<dyn Code>,
 }
+
+/// What of [`Common`] changes the spikes of a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Uses {
+    input_rate: bool,
+    seed: bool,
+}
+
+const NOTHING: Uses = Uses { input_rate: false, seed: false };
 
 const MAX_F: Parameter =
     Parameter { key: "max_f", default: 100.0, range: Range::Positive, about: "what a value of 1 becomes" };
@@ -86,18 +102,21 @@ pub const ENTRIES: &[Entry] = &[
         name: "regular",
         about: "evenly spaced spikes, --input-rate a second for a white pixel",
         parameters: &[],
+        uses: Uses { input_rate: true, seed: false },
         make: |_, common| Box::new(Regular { input_rate: common.input_rate }),
     },
     Entry {
         name: "poisson",
         about: "random spikes at the same rates, anywhere in a millisecond",
         parameters: &[],
+        uses: Uses { input_rate: true, seed: true },
         make: |_, common| Box::new(Poisson { input_rate: common.input_rate, seed: common.seed }),
     },
     Entry {
         name: "cpn",
         about: "random spikes as ANNarchy draws them: at whole milliseconds, max_f a second for a white pixel",
-        parameters: &[Parameter { range: Range::Positive, about: "spikes a second of a white pixel", ..MAX_F }],
+        parameters: &[Parameter { range: Range::Rate, about: "spikes a second of a white pixel", ..MAX_F }],
+        uses: Uses { input_rate: false, seed: true },
         make: |values, common| Box::new(Cpn { max_f: values[0], seed: common.seed }),
     },
     Entry {
@@ -107,18 +126,21 @@ pub const ENTRIES: &[Entry] = &[
             MAX_F,
             Parameter { key: "k", default: 8.0, range: Range::Whole(1.0), about: "milliseconds of an oscillation" },
         ],
+        uses: NOTHING,
         make: |values, _| Box::new(Pso { max_f: values[0], k: values[1] as u32 }),
     },
     Entry {
         name: "ib",
         about: "Izhikevich's intrinsically bursting neuron with the pixel as current",
         parameters: &[MAX_F],
+        uses: NOTHING,
         make: |values, _| Box::new(Izhikevich::intrinsically_bursting(values[0])),
     },
     Entry {
         name: "ch",
         about: "Izhikevich's chattering neuron with the pixel as current",
         parameters: &[MAX_F],
+        uses: NOTHING,
         make: |values, _| Box::new(Izhikevich::chattering(values[0])),
     },
     Entry {
@@ -134,6 +156,7 @@ pub const ENTRIES: &[Entry] = &[
                 about: "ms between those of a dark pixel",
             },
         ],
+        uses: NOTHING,
         make: |values, _| {
             Box::new(Burst { most: values[0] as u32, shortest: values[1] as u32, longest: values[2] as u32 })
         },
@@ -142,6 +165,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "latency",
         about: "one spike a pixel, the earlier the brighter, in proportion",
         parameters: &[],
+        uses: NOTHING,
         make: |_, _| Box::new(Latency { scale: Scale::Linear }),
     },
     Entry {
@@ -153,6 +177,7 @@ pub const ENTRIES: &[Entry] = &[
             range: Range::Part,
             about: "the darkest pixel that fires",
         }],
+        uses: NOTHING,
         make: |values, _| Box::new(Latency { scale: Scale::Logarithmic { least: values[0] } }),
     },
     Entry {
@@ -164,24 +189,28 @@ pub const ENTRIES: &[Entry] = &[
             range: Range::Positive,
             about: "its time constant in ms",
         }],
+        uses: NOTHING,
         make: |values, _| Box::new(Ttfs { tau: values[0] }),
     },
     Entry {
         name: "rank",
         about: "one spike a pixel, in the order of brightness, equally many in each bin",
         parameters: &[Parameter { key: "bins", default: 0.0, range: Range::Whole(0.0), about: "bins; 0: one a ms" }],
+        uses: NOTHING,
         make: |values, _| Box::new(Rank { bins: values[0] as u32 }),
     },
     Entry {
         name: "delta",
         about: "a spike for each step by which a pixel changes from frame to frame, with its sign",
         parameters: &[Parameter { key: "step", default: 0.1, range: Range::Positive, about: "the step" }],
+        uses: NOTHING,
         make: |values, _| Box::new(Delta { step: values[0] }),
     },
     Entry {
         name: "current",
         about: "no spikes: pixels are currents into the first layer, every millisecond",
         parameters: &[],
+        uses: NOTHING,
         make: |_, _| Box::new(Current),
     },
 ];
@@ -237,6 +266,23 @@ impl Choice {
                 let code = Equations::parse(path, &text, given, common.seed).map_err(Error::Text)?;
                 code.check(clock)?;
                 Ok(Box::new(code))
+            }
+        }
+    }
+
+    /// Whether [`Common::input_rate`] changes its spikes.
+    pub fn uses_input_rate(&self) -> bool {
+        matches!(&self.0, Chosen::BuiltIn { entry, .. } if entry.uses.input_rate)
+    }
+
+    /// Whether [`Common::seed`] changes its spikes; of a file that cannot be read or makes no code it is taken to.
+    pub fn uses_seed(&self) -> bool {
+        match &self.0 {
+            Chosen::BuiltIn { entry, .. } => entry.uses.seed,
+            Chosen::File { path, given } => {
+                let text = std::fs::read_to_string(path).ok();
+                let code = text.and_then(|text| Equations::parse(path, &text, given, 0).ok());
+                code.is_none_or(|code| code.is_random())
             }
         }
     }

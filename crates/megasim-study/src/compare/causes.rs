@@ -158,7 +158,7 @@ impl Question<'_> {
                         plans.iter().zip(&rungs).map(simulation).collect::<Vec<_>>()
                     },
                     |simulations, k| {
-                        let mut stimuli = self.material.stimuli(k);
+                        let mut stimuli = self.stimuli(k)?;
                         let mut before: Option<Vec<Vec<i64>>> = None;
                         let mut steps: Vec<(Cause, Vec<Vec<i64>>)> = Vec::new();
                         for (simulation, rung) in simulations.iter_mut().zip(&rungs) {
@@ -262,7 +262,7 @@ impl Question<'_> {
             let any = (0..samples).into_par_iter().map_init(
                 || Simulation::new(&plan, run.mode, &probes),
                 |simulation, k| {
-                    let record = simulation.run(&self.material.stimuli(k)).map_err(|source| Error::Run {
+                    let record = simulation.run(&self.stimuli(k)?).map_err(|source| Error::Run {
                         sample: self.material.number(k),
                         run: run.name.into(),
                         source,

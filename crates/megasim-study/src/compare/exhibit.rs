@@ -61,7 +61,7 @@ impl Question<'_> {
     /// As [`Question::answer`].
     pub fn exhibit(&self, sample: usize) -> Result<Exhibit, Error> {
         let scale = self.scale();
-        let stimuli = self.material.stimuli(sample);
+        let stimuli = self.stimuli(sample)?;
         let number = self.material.number(sample);
         let failed = |run: &str| {
             let run = run.to_string();

@@ -1,4 +1,6 @@
-//! What holds a machine up, and what relieves it: the busiest resource, and the machine run again with its largest cause halved.
+//! The busiest resource of a machine, and what makes the machine faster: it is run again with one thing better at a
+//! time. Being busy makes no
+//! bottleneck; that the machine gets faster where that resource does, is what confirms one.
 
 use super::{Answer, Error, Question};
 use megasim_core::engine::timed::{Direction, Machine, Pace, Station, Tile};
@@ -16,7 +18,7 @@ pub enum Resource {
 
 /// The busiest resource.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bottleneck {
+pub struct Busiest {
     /// It.
     pub resource: Resource,
     /// The share of the time in which it worked.
@@ -36,11 +38,23 @@ pub struct Bottleneck {
 pub struct Relief {
     /// What was changed.
     pub change: String,
+    /// Whether nothing but the busiest resource (of links of a mesh: all of them) got faster.
+    pub of_busiest: bool,
     /// The time that the samples took, as a part of that on the unchanged machine.
     pub time: f64,
 }
 
-impl Bottleneck {
+/// Part of the time below which a relief run confirms a bottleneck.
+const RELIEVES: f64 = 0.99;
+
+/// Whether the busiest resource is a bottleneck: a machine on which it alone is faster takes less time. None where no
+/// run says it.
+pub fn is_bottleneck(reliefs: &[Relief]) -> Option<bool> {
+    let of_busiest = reliefs.iter().find(|relief| relief.of_busiest)?;
+    Some(of_busiest.time < RELIEVES)
+}
+
+impl Busiest {
     /// Of a study's figures; none where nothing worked at all.
     pub fn of(question: &Question<'_>, answer: &Answer) -> Option<Self> {
         let statistics = &answer.statistics;
@@ -100,17 +114,17 @@ impl Bottleneck {
         };
         let before = run(question.hardware.machine.clone())?;
         let mut reliefs = Vec::new();
-        for (change, machine) in self.changes(&question) {
+        for Change { what, of_busiest, machine } in self.changes(&question) {
             if machine != question.hardware.machine {
                 let after = run(machine)?;
-                reliefs.push(Relief { change, time: after as f64 / before.max(1) as f64 });
+                reliefs.push(Relief { change: what, of_busiest, time: after as f64 / before.max(1) as f64 });
             }
         }
         reliefs.sort_by(|a, b| a.time.total_cmp(&b.time));
         Ok(reliefs)
     }
 
-    fn changes(&self, question: &Question<'_>) -> Vec<(String, Machine)> {
+    fn changes(&self, question: &Question<'_>) -> Vec<Change> {
         let machine = &question.hardware.machine;
         let modules = question.network.modules().len();
         let mut changes = Vec::new();
@@ -118,12 +132,14 @@ impl Bottleneck {
         if let Resource::Module(module) = self.resource {
             let mut faster = machine.clone();
             halve(faster.module_mut(module), self.cause.0);
-            changes.push((format!("{} of {{{}}} halved", self.cause.0, name(module)), faster));
+            let what = format!("{} of {{{}}} halved", self.cause.0, name(module));
+            changes.push(Change { what, of_busiest: true, machine: faster });
         }
         let mut all = |change: &str, with: &dyn Fn(&mut Machine)| {
             let mut changed = machine.clone();
             with(&mut changed);
-            changes.push((change.into(), changed));
+            let of_busiest = change == MESH && matches!(self.resource, Resource::Link(..));
+            changes.push(Change { what: change.into(), of_busiest, machine: changed });
         };
         let each = |machine: &mut Machine, with: &dyn Fn(&mut Station)| {
             (0..modules).for_each(|k| with(machine.module_mut(ModuleId::new(k))));
@@ -150,7 +166,7 @@ impl Bottleneck {
                 }
             }
         });
-        all("links of the mesh twice as fast", &|machine| {
+        all(MESH, &|machine| {
             if let Some(mesh) = &mut machine.mesh {
                 mesh.time_east_west /= 2;
                 mesh.time_north_south /= 2;
@@ -164,6 +180,15 @@ impl Bottleneck {
         changes
     }
 }
+
+/// A machine with one thing better.
+struct Change {
+    what: String,
+    of_busiest: bool,
+    machine: Machine,
+}
+
+const MESH: &str = "links of the mesh twice as fast";
 
 fn halve(station: &mut Station, key: &str) {
     let time = match key {

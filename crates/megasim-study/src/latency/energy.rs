@@ -100,8 +100,18 @@ impl Bill {
         bill
     }
 
-    /// Everything.
+    /// Input and layers, without static power.
+    pub fn dynamic(&self) -> f64 {
+        self.input.total() + self.layers.iter().map(Account::total).sum::<f64>()
+    }
+
+    /// Everything, static power included.
     pub fn total(&self) -> f64 {
-        self.input.total() + self.layers.iter().map(Account::total).sum::<f64>() + self.static_energy
+        self.dynamic() + self.static_energy
+    }
+
+    /// The sums by name, for every table of energies.
+    pub fn totals(&self) -> [(&'static str, f64); 3] {
+        [("dynamic", self.dynamic()), ("static power", self.static_energy), ("total", self.total())]
     }
 }

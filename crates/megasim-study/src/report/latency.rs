@@ -44,7 +44,7 @@ pub struct Shown<'a> {
     /// What all samples cost.
     pub bill: &'a Bill,
     /// What holds the machine up, in words.
-    pub bottleneck: String,
+    pub busiest: String,
     /// What would help.
     pub reliefs: &'a [Relief],
 }
@@ -87,7 +87,7 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
         queues(of, &loads)?,
         handshakes(of)?,
         links(of)?,
-        bottleneck(of),
+        busiest(of),
         energy(of)?,
     ];
     sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
@@ -429,11 +429,11 @@ fn handshakes(of: &Shown) -> Result<Section, Error> {
     })
 }
 
-fn bottleneck(of: &Shown) -> Section {
-    let mut table = Table::new(&["what relieves it", "time of a sample (% of the time now)"]);
+fn busiest(of: &Shown) -> Section {
+    let mut table = Table::new(&["what would be faster", "time of a sample (% of the time now)"]);
     table.rows = of.reliefs.iter().map(|it| vec![it.change.clone(), brief(100.0 * it.time)]).collect();
     let tables = if table.rows.is_empty() { Vec::new() } else { vec![table] };
-    Section { title: "Bottleneck".into(), text: of.bottleneck.clone(), tables, ..Section::default() }
+    Section { title: "What is busiest".into(), text: of.busiest.clone(), tables, ..Section::default() }
 }
 
 fn energy(of: &Shown) -> Result<Section, Error> {
@@ -461,10 +461,7 @@ fn energy(of: &Shown) -> Result<Section, Error> {
         let mut table = Table::new(&["", &y]);
         let line = |name: &str, joules: f64| vec![name.to_string(), brief(joules / n * unit.factor)];
         table.rows = accounts.iter().map(|(name, account)| line(name, account.total())).collect();
-        if of.bill.static_energy > 0.0 {
-            table.rows.push(line("static power", of.bill.static_energy));
-        }
-        table.rows.push(line("all", of.bill.total()));
+        table.rows.extend(of.bill.totals().map(|(name, joules)| line(name, joules)));
         section.tables.push(table);
     }
     section.pictures.extend(picture);

@@ -187,7 +187,7 @@ pub fn machine_section(of: &Sweep<MachineFigures>, log_x: bool) -> Result<Sectio
     draw(&Drawing { file: "sweep-accuracy", title: "Accuracy", y: "accuracy (%)", caption, curves: &curves })?;
 
     let joules = Unit::of(greatest(&|it| it.energy), "J");
-    let y = format!("energy a sample ({})", joules.name);
+    let y = format!("total energy a sample ({})", joules.name);
     let get = |it: &MachineFigures| (it.energy > 0.0).then_some((it.energy * joules.factor, None));
     let curves = [Curve { name: "energy", get: &get }];
     let caption = "Static power included.";
@@ -203,9 +203,18 @@ pub fn machine_section(of: &Sweep<MachineFigures>, log_x: bool) -> Result<Sectio
     let curves = [Curve { name: "busy", get: &busy }, Curve { name: "stopped by full output FIFOs", get: &stopped }];
     let caption = "Of the module or link that is busiest, and of the module that is stopped longest.";
     let y = "share of the time (%)";
-    draw(&Drawing { file: "sweep-utilisation", title: "Utilisation of the bottleneck", y, caption, curves: &curves })?;
+    draw(&Drawing {
+        file: "sweep-utilisation",
+        title: "Utilisation of the busiest module or link",
+        y,
+        caption,
+        curves: &curves,
+    })?;
 
     section.tables.push(table(of, &time, &joules));
+    if let Some(remark) = MachineFigures::left_over(of.points.iter().map(|point| &point.figures)) {
+        section.text = [section.text.trim_end(), &remark].join(" ").trim_start().to_string();
+    }
     Ok(section)
 }
 
@@ -216,7 +225,8 @@ fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
     let first = of.points.first();
     let names = first.map_or(Vec::new(), |it| it.figures.latencies().map(|(name, _)| name).to_vec());
     table.columns.extend(names.iter().map(|name| format!("{name} ({})", time.name)));
-    let others = ["samples a second", &format!("energy a sample ({})", joules.name), "bottleneck", "busy (%)", "cause"];
+    let others =
+        ["samples a second", &format!("total energy a sample ({})", joules.name), "busiest", "busy (%)", "cause"];
     table.columns.extend(others.map(String::from));
     let two = |share: f64| format!("{:.2}", 100.0 * share);
     table.rows = of

@@ -3,7 +3,7 @@
 use super::Measured;
 use crate::compare::Accuracy;
 use crate::hardware::{Duration, module_name};
-use crate::latency::{Answer, Bill, Bottleneck, Resource, Spread};
+use crate::latency::{Answer, Bill, Busiest, Resource, Spread};
 use megasim_core::network::Network;
 use serde::{Deserialize, Serialize};
 
@@ -38,11 +38,15 @@ pub struct MachineFigures {
     pub stopped: f64,
     /// Events a sample that were made but never requested, or requested but never acknowledged.
     pub unfinished: f64,
+    /// Of these, input a sample that was never requested: the machine does not take it in the time of a sample at this
+    /// pace.
+    #[serde(default)]
+    pub unsent: f64,
     /// Samples that ended with modules waiting for each other.
     pub deadlocks: usize,
 }
 
-/// The bottleneck of a point.
+/// The busiest resource of a point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BusiestResource {
     /// A module by its first output node, or a link by its tile and direction.
@@ -59,7 +63,7 @@ impl MachineFigures {
         network: &Network,
         answer: &Answer,
         bill: &Bill,
-        bottleneck: Option<&Bottleneck>,
+        busiest: Option<&Busiest>,
         tick: Duration,
         labelled: bool,
     ) -> Self {
@@ -81,7 +85,7 @@ impl MachineFigures {
             samples_per_second: if elapsed > 0.0 { n as f64 / elapsed } else { 0.0 },
             events: mean(answer.samples.iter().map(|sample| sample.events as f64).sum()),
             energy: mean(bill.total()),
-            busiest: bottleneck.map(|it| BusiestResource {
+            busiest: busiest.map(|it| BusiestResource {
                 name: match it.resource {
                     Resource::Module(module) => module_name(network, module),
                     Resource::Link(tile, direction) => format!("link ({}, {}) {direction:?}", tile.x, tile.y),
@@ -89,10 +93,25 @@ impl MachineFigures {
                 utilisation: it.utilisation,
                 cause: it.cause.0.into(),
             }),
-            stopped: bottleneck.and_then(|it| it.stopped).map_or(0.0, |(_, share)| share),
+            stopped: busiest.and_then(|it| it.stopped).map_or(0.0, |(_, share)| share),
+            unsent: mean(left.unsent as f64),
             unfinished: mean((left.pending + left.unacknowledged) as f64),
             deadlocks: answer.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).count(),
         }
+    }
+
+    /// What to say of input that was left over at some of the points; nothing where there is none.
+    pub fn left_over<'f>(points: impl Iterator<Item = &'f Self> + Clone) -> Option<String> {
+        let left = points.clone().filter(|it| it.unsent > 0.0);
+        let most = left.clone().map(|it| it.unsent).max_by(f64::total_cmp)?;
+        Some(format!(
+            "Input was left over at {} of {} points (up to {most:.1} events per sample): the machine does not take \
+                it at that pace, so their figures \
+             are of part of the input. A slower pace, 'pace=fastest' (as fast as input is taken) or a longer \
+                 --duration helps.",
+            left.count(),
+            points.count()
+        ))
     }
 
     /// The four latencies by name.
@@ -116,12 +135,13 @@ impl Measured for MachineFigures {
         let others = [
             "samples_per_s",
             "events",
-            "energy_J",
-            "bottleneck",
+            "total_energy_J",
+            "busiest",
             "utilisation",
             "cause",
             "stopped",
             "unfinished",
+            "unsent",
             "deadlocks",
         ];
         columns.extend(others.map(String::from));
@@ -148,7 +168,7 @@ impl Measured for MachineFigures {
             None => [String::new(), share(0.0), String::new()],
         };
         row.extend([number(self.samples_per_second), number(self.events), number(self.energy)]);
-        row.extend([name, utilisation, cause, share(self.stopped), number(self.unfinished)]);
+        row.extend([name, utilisation, cause, share(self.stopped), number(self.unfinished), number(self.unsent)]);
         row.push(self.deadlocks.to_string());
         row
     }

@@ -4,7 +4,7 @@ use super::Measured;
 use crate::classification::{self, classify};
 use crate::compare::Accuracy;
 use crate::layers::FanOut;
-use megasim_core::encode::{Clock, Code, Layout};
+use megasim_core::encode::{Clock, Code, Layout, SampleKind};
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use megasim_core::readout::{self, ReadOut};
@@ -93,14 +93,6 @@ pub enum Error {
     /// Samples could not be classified.
     #[error(transparent)]
     Classification(#[from] classification::Error),
-    /// A sample of another size.
-    #[error("expected {expected} numbers a sample, as the network has inputs, found {found}")]
-    Shape {
-        /// Addresses of the input.
-        expected: usize,
-        /// Numbers of a sample.
-        found: usize,
-    },
 }
 
 /// One sample in one mode up to one time.
@@ -125,10 +117,8 @@ pub fn measure(
     done: impl Fn() + Sync,
     stop: impl Fn() -> bool + Sync,
 ) -> Result<Option<Vec<Figures>>, Error> {
-    let (expected, found) = (setup.layout.numbers(), samples.values.ncols());
-    if expected != found {
-        return Err(Error::Shape { expected, found });
-    }
+    let fits = SampleKind::Still.check(setup.layout.numbers(), samples.values.ncols());
+    fits.map_err(classification::Error::Samples)?;
     if setup.read_out != ReadOut::default() || setup.code.is_current() {
         return one_by_one(setup, samples, durations, done, stop);
     }
@@ -152,8 +142,12 @@ pub fn measure(
                 }
                 let sample = samples.first + k as u64;
                 let values = samples.values.row(k).to_vec();
-                let stimuli = |duration| setup.layout.stimuli(setup.code, &values, sample, clock(duration));
-                let whole = stimuli(longest);
+                let stimuli = |duration| {
+                    let kind = SampleKind::Still;
+                    let stimuli = setup.layout.stimuli(setup.code, kind, &values, sample, clock(duration));
+                    stimuli.map_err(|source| classification::Error::Encode { sample, source })
+                };
+                let whole = stimuli(longest)?;
                 let mut run = |mode: usize, stimuli: &[Stimulus]| {
                     simulations[mode].run(stimuli).map_err(|source| Error::Run { sample, source })
                 };
@@ -161,7 +155,7 @@ pub fn measure(
                 let mut outcomes = Vec::with_capacity(durations.len());
                 for &duration in durations {
                     let ticks = clock(duration).ticks();
-                    let own = if duration == longest { None } else { Some(stimuli(duration)) };
+                    let own = if duration == longest { None } else { Some(stimuli(duration)?) };
                     let same = own.as_ref().is_none_or(|own| is_start(own, &whole, ticks));
                     let mut of = [Outcome::default(); 2];
                     for mode in 0..2 {
@@ -201,7 +195,10 @@ fn one_by_one(
     let mut all = Vec::with_capacity(durations.len());
     for &duration in durations {
         let clock = Clock { duration, ticks_per_ms };
-        let shown = classification::Setup { network, layout, output, classes, code, clock, read_out, limits };
+        let kind = SampleKind::Still;
+        let savings = false;
+        let shown =
+            classification::Setup { network, layout, output, classes, kind, code, clock, read_out, limits, savings };
         let mut sides = Vec::with_capacity(2);
         for mode in [Mode::Event, Mode::Clocked { dt }] {
             if stop() {

@@ -237,6 +237,8 @@ pub type Watch<'w> = dyn FnMut(&Passage) + 'w;
 pub struct Unfinished {
     /// Made, or in a stimulus, but never requested.
     pub pending: u64,
+    /// Of these, events of stimuli: input that the machine did not take in time.
+    pub unsent: u64,
     /// Requested, but not acknowledged by all receivers.
     pub unacknowledged: u64,
     /// Arrived at a module, but never started; several times where several modules have it.

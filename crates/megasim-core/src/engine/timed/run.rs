@@ -260,6 +260,8 @@ impl Run<'_, '_> {
         *elapsed = elapsed.saturating_add(span(self.showing.warm_up, end));
         self.statistics.runs += 1;
         let pending = self.state.pending.iter().map(|it| it.len(self.stimuli)).sum();
+        let sources = self.state.pending.iter().filter(|it| matches!(it, Pending::Source { .. }));
+        let unsent = sources.map(|it| it.len(self.stimuli)).sum();
         self.state.recorder.summary.pending = pending;
         for (state, population) in self.state.populations.iter().zip(&self.plan.plan.populations) {
             if let Cells::Neurons(neurons) = &state.cells {
@@ -275,6 +277,7 @@ impl Run<'_, '_> {
             ended: self.state.ended,
             unfinished: Unfinished {
                 pending,
+                unsent,
                 unacknowledged: self.state.flights.len() as u64,
                 unstarted: self.state.stations.iter().map(super::state::StationState::queue).sum(),
             },

@@ -1,0 +1,207 @@
+//! Which options have an effect, by command and kind of input: one table, looked up before a command starts.
+//!
+//! Every option of every command has a row, which a test compares with the definitions of clap. An option that is given
+//! where it has no effect
+//! is a usage error that names the option and says where it belongs.
+
+mod table;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+use megasim::convert::{manifest, stage};
+use megasim::dataset::recording::Recordings;
+use megasim::encode::registry::Choice;
+use std::path::{Path, PathBuf};
+use table::{OPTIONS, Row};
+
+/// The kinds of input that options depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// A model file of another library.
+    TrainedNetwork,
+    /// A parsed or normalised network that `convert` saved.
+    Stage,
+    /// An `.npz` model of `train`.
+    SpikingModel,
+    /// A netfile directory of `convert`, with samples of numbers.
+    Netfiles,
+    /// A netfile directory of `convert`, with sequences of frames.
+    Frames,
+    /// A netfile directory of `convert`, with event recordings.
+    Recordings,
+    /// A schematic with its own stimuli.
+    Schematic,
+    /// A directory of data.
+    Data,
+    /// One file with an event recording.
+    Recording,
+    /// The only kind that a command takes.
+    Only,
+}
+
+impl Input {
+    fn name(self) -> &'static str {
+        match self {
+            Self::TrainedNetwork => "a trained network",
+            Self::Stage => "a stage of a conversion",
+            Self::SpikingModel => "a model of 'megasim train'",
+            Self::Netfiles => "a netfile directory",
+            Self::Frames => "sequences of frames",
+            Self::Recordings => "event recordings",
+            Self::Schematic => "a schematic",
+            Self::Data => "a directory of data",
+            Self::Recording => "an event recording",
+            Self::Only => "its input",
+        }
+    }
+
+    /// What a command was given.
+    fn of(command: &str, matches: &ArgMatches) -> Self {
+        let path = |id: &str| matches.get_one::<PathBuf>(id).map_or(Path::new(""), PathBuf::as_path);
+        match command {
+            "convert" if super::features::is_model(path("model")) => Self::SpikingModel,
+            "convert" => Self::TrainedNetwork,
+            "eval" if super::features::is_model(path("model")) => Self::SpikingModel,
+            "eval" if stage::is_stage(path("model")) => Self::Stage,
+            "eval" => Self::TrainedNetwork,
+            "inspect" if path("target").join(manifest::FILE_NAME).is_file() => Self::Netfiles,
+            "inspect" => Self::TrainedNetwork,
+            "classify" if super::features::is_model(path("netdir")) => Self::SpikingModel,
+            // Faults of the data are reported where they are read.
+            "classify" if Recordings::find(path("data")).is_ok_and(|set| set.is_some()) => Self::Recordings,
+            "classify" if matches.get_flag("frames") => Self::Frames,
+            "classify" => Self::Netfiles,
+            "compare" | "latency" | "sweep" if is_schematic(path("subject")) => Self::Schematic,
+            "compare" | "latency" | "sweep" => Self::Netfiles,
+            "encode" if path("data").is_file() => Self::Recording,
+            "encode" => Self::Data,
+            _ => Self::Only,
+        }
+    }
+}
+
+fn is_schematic(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sch")
+}
+
+/// The options of a command as they were given.
+pub struct Given<'a> {
+    matches: &'a ArgMatches,
+}
+
+impl Given<'_> {
+    /// Whether an option is on the command line.
+    pub fn has(&self, id: &str) -> bool {
+        self.matches.try_contains_id(id).is_ok() && self.matches.value_source(id) == Some(ValueSource::CommandLine)
+    }
+
+    /// The text of an option's first value, a default included.
+    pub fn text(&self, id: &str) -> Option<String> {
+        let mut values = self.matches.try_get_raw(id).ok()??;
+        values.next().map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// Whether one of the codes has a property; those of `--over encode=...` included.
+    fn any_code(&self, has: impl Fn(&Choice) -> bool) -> bool {
+        let given = self.matches.try_get_one::<Choice>("encode").ok().flatten();
+        given.is_some_and(&has) || self.over("encode").iter().any(|value| value.parse().is_ok_and(|code| has(&code)))
+    }
+
+    /// The values of `--over NAME=...`, those of a code between semicolons.
+    fn over(&self, name: &str) -> Vec<String> {
+        let Ok(Some(all)) = self.matches.try_get_raw("over") else { return Vec::new() };
+        let all: Vec<String> = all.map(|value| value.to_string_lossy().into_owned()).collect();
+        let values = all.iter().filter_map(|over| over.split_once('=').filter(|(known, _)| known.trim() == name));
+        values.flat_map(|(_, values)| values.split(';').map(|value| value.trim().to_string())).collect()
+    }
+
+    /// Whether the values of one of the swept parameters have a property.
+    fn has_over(&self, holds: impl Fn(&str) -> bool) -> bool {
+        let all = self.matches.try_get_raw("over").ok().flatten();
+        all.into_iter().flatten().any(|over| holds(&over.to_string_lossy()))
+    }
+
+    /// Whether the input is a schematic, which has its own stimuli.
+    fn has_schematic(&self) -> bool {
+        self.text("subject").is_some_and(|path| is_schematic(Path::new(&path)))
+    }
+
+    /// Whether a parameter is swept.
+    fn is_swept(&self, name: &str) -> bool {
+        !self.over(name).is_empty()
+    }
+}
+
+/// Refuses an option that has no effect on what was given with it.
+///
+/// # Errors
+/// A usage error that names the option.
+pub fn check(line: &Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    let Some(command) = line.find_subcommand(name) else { return Ok(()) };
+    let (input, given) = (Input::of(name, matches), Given { matches });
+    for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {
+        let id = argument.get_id().as_str();
+        let Some(row) = row(name, id).filter(|_| given.has(id)) else { continue };
+        let option = argument.get_long().unwrap_or(id);
+        if let Some(why) = row.refusal(input, &given, option) {
+            let text = format!("--{option}: {why}");
+            return Err(line.clone().error(ErrorKind::ArgumentConflict, text));
+        }
+    }
+    Ok(())
+}
+
+fn row(command: &str, option: &str) -> Option<&'static Row> {
+    OPTIONS.iter().find(|row| row.option == option && row.commands.contains(&command))
+}
+
+impl Row {
+    /// Why the option has no effect, and where it has.
+    fn refusal(&self, input: Input, given: &Given, option: &str) -> Option<String> {
+        if !self.inputs.is_empty() && !self.inputs.contains(&input) {
+            let fits: Vec<_> = self.inputs.iter().map(|input| input.name()).collect();
+            return Some(format!("has no effect on {}; it is for {}", input.name(), fits.join(" and ")));
+        }
+        // clap asks for --k with --readout k_spikes, also where --over k=... sets another at each point.
+        if given.is_swept(option) && option != "k" {
+            return Some(format!("has no effect, as --over {option}=... sets it; give one of the two"));
+        }
+        self.needs.iter().find(|need| !(need.holds)(given)).map(|need| need.expected.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CommandLine;
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_option_of_every_command_has_one_row() {
+        let line = CommandLine::command();
+        for command in line.get_subcommands() {
+            for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {
+                let (name, id) = (command.get_name(), argument.get_id().as_str());
+                if ["help", "version"].contains(&id) {
+                    continue;
+                }
+                let rows = OPTIONS.iter().filter(|row| row.option == id && row.commands.contains(&name)).count();
+                assert_eq!(rows, 1, "rows of `{name} --{id}` in src/cli/applicability/table.rs");
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_is_of_an_option_that_exists() {
+        let line = CommandLine::command();
+        for row in OPTIONS {
+            for name in row.commands {
+                let command = line.find_subcommand(name).unwrap_or_else(|| panic!("no command {name}"));
+                let exists = command.get_arguments().any(|argument| argument.get_id() == row.option);
+                assert!(exists, "{name} has no option {}", row.option);
+            }
+        }
+    }
+}

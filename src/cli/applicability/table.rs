@@ -1,0 +1,292 @@
+//! The rows: each option of each command, once.
+
+use super::{Given, Input};
+use Input::{Data, Frames, Netfiles, Only, Recording, Recordings, Schematic, SpikingModel, Stage, TrainedNetwork};
+
+/// When an option has an effect.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The commands that the row is about.
+    pub commands: &'static [&'static str],
+    /// The option, as clap names it.
+    pub option: &'static str,
+    /// The kinds of input on which it has an effect; empty: on all that the command takes.
+    pub inputs: &'static [Input],
+    /// What else it needs.
+    pub needs: &'static [Need],
+}
+
+/// What an option needs of others.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    /// Whether it is there.
+    pub holds: fn(&Given) -> bool,
+    /// What was expected.
+    pub expected: &'static str,
+}
+
+const fn all(commands: &'static [&'static str], option: &'static str) -> Row {
+    Row { commands, option, inputs: &[], needs: &[] }
+}
+
+const fn on(commands: &'static [&'static str], option: &'static str, inputs: &'static [Input]) -> Row {
+    Row { commands, option, inputs, needs: &[] }
+}
+
+impl Row {
+    const fn needs(self, needs: &'static [Need]) -> Self {
+        Self { needs, ..self }
+    }
+}
+
+const RATE_CODE: Need = Need {
+    holds: |given| given.any_code(|code| code.uses_input_rate()),
+    expected: "expected --encode regular or poisson; other codes have rates of their own, as 'cpn:max_f=500'",
+};
+const RANDOM_CODE: Need = Need {
+    holds: |given| given.any_code(|code| code.uses_seed()),
+    expected: "expected a random code (--encode poisson, cpn, or equations that use `random`); nothing else is drawn",
+};
+const DRAWN_IN_COMPARE: Need = Need {
+    holds: |given| {
+        let is_random = given.any_code(|code| code.uses_seed()) && !given.has_schematic();
+        is_random || given.text("tie_order").as_deref() == Some("seeded")
+    },
+    expected: "expected a random code (--encode poisson, cpn, or equations that use `random`) or --tie-order seeded; \
+        nothing else is drawn",
+};
+const DRAWN_IN_SWEEP: Need = Need {
+    holds: |given| {
+        let is_random = given.any_code(|code| code.uses_seed()) && !given.has_schematic();
+        is_random || given.has_over(|values| values.contains("random") || values.contains("seeded"))
+    },
+    expected: "expected a random code (--encode poisson, cpn, or equations that use `random`), random values of \
+        --over, \
+        or --over tie-order=seeded; nothing else is drawn",
+};
+const CLOCKED: Need = Need {
+    holds: |given| given.text("mode").as_deref() != Some("event"),
+    expected: "expected --mode clocked or both; event mode has no steps",
+};
+const CLOCKED_SIDE: Need = Need {
+    holds: |given| !given.has("against"),
+    expected: "expected no --against, which compares two networks in event mode; event mode has no steps",
+};
+const STOPS_EARLY: Need = Need {
+    holds: |given| {
+        let decides = given.text("readout");
+        given.has("confidence")
+            || decides.is_some_and(|it| !["spike_count", "membrane_potential"].contains(&it.as_str()))
+    },
+    expected: "expected a read-out that stops runs early (--readout first_spike or k_spikes, or --confidence), found \
+        none",
+};
+const FILE_OF_RESULTS: Need = Need {
+    holds: |given| ["json", "report", "trace"].iter().any(|id| given.has(id)),
+    expected: "expected a file that could be replaced (--json, --report), found none",
+};
+const PERCENTILES: Need = Need {
+    holds: |given| {
+        let preset = given.text("preset");
+        given.text("weighting").map_or(preset.as_deref() == Some("toolbox"), |it| it == "percentile")
+    },
+    expected: "expected --weighting percentile; other weightings (those of --preset annarchy included) look at no \
+        activations",
+};
+const NO_SCALES: Need = Need {
+    holds: |given| !given.has("scales"),
+    expected: "expected no --scales, which already has the scale of each layer",
+};
+const NOT_NORMALISED: Need = Need {
+    holds: |given| !given.has("normalised"),
+    expected: "expected no --normalised: a network that is normalised already shows no activations",
+};
+const SOFTMAX: Need = Need {
+    holds: |given| given.text("output").as_deref() == Some("softmax"),
+    expected: "expected --output softmax; other outputs have no clock",
+};
+const RECORDINGS_AND_NUMBERS: &[Input] = &[Netfiles, Frames, Recordings];
+
+/// All options.
+pub const OPTIONS: &[Row] = &[
+    // diff, run
+    all(&["diff"], "tolerance"),
+    all(&["run"], "out"),
+    all(&["run"], "clocked"),
+    // clap requires --clocked.
+    all(&["run"], "dt"),
+    all(&["run"], "tmax"),
+    all(&["run"], "set"),
+    all(&["run"], "summary"),
+    all(&["run", "compare", "latency", "sweep"], "max_events"),
+    all(&["run", "compare", "latency", "sweep"], "max_memory"),
+    on(&["classify"], "max_events", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "max_memory", RECORDINGS_AND_NUMBERS),
+    all(&["run"], "force"),
+    // convert
+    all(&["convert"], "data"),
+    all(&["convert"], "out"),
+    all(&["convert"], "force"),
+    on(&["convert"], "samples", &[SpikingModel]),
+    on(&["convert"], "architecture", &[TrainedNetwork]),
+    on(&["convert"], "percentile", &[TrainedNetwork]).needs(&[PERCENTILES]),
+    on(&["convert"], "percentile_step", &[TrainedNetwork]).needs(&[PERCENTILES]),
+    on(&["convert"], "scales", &[TrainedNetwork]),
+    on(&["convert"], "save_scales", &[TrainedNetwork]),
+    on(&["convert"], "save_parsed", &[TrainedNetwork]),
+    on(&["convert"], "parsed", &[TrainedNetwork]),
+    on(&["convert"], "save_activations", &[TrainedNetwork]).needs(&[NOT_NORMALISED]),
+    on(&["convert"], "activations", &[TrainedNetwork]),
+    on(&["convert"], "save_normalised", &[TrainedNetwork]),
+    on(&["convert"], "normalised", &[TrainedNetwork]),
+    on(&["convert"], "export", &[TrainedNetwork]),
+    on(&["convert"], "weight_bits", &[TrainedNetwork]),
+    on(&["convert"], "set", &[TrainedNetwork]),
+    on(&["convert"], "settings", &[TrainedNetwork]),
+    on(&["convert"], "neuron", &[TrainedNetwork]),
+    on(&["convert"], "preset", &[TrainedNetwork]),
+    on(&["convert"], "scaling_factor", &[TrainedNetwork]),
+    on(&["convert"], "reset", &[TrainedNetwork]),
+    on(&["convert"], "weighting", &[TrainedNetwork]),
+    // That it goes with --weighting model is checked with the presets.
+    on(&["convert"], "depth_scale", &[TrainedNetwork]).needs(&[NO_SCALES]),
+    on(&["convert"], "threshold_step", &[TrainedNetwork]),
+    on(&["convert"], "floor", &[TrainedNetwork]),
+    on(&["convert"], "delay_to_arrive", &[TrainedNetwork]),
+    on(&["convert"], "mask_tau", &[TrainedNetwork]),
+    on(&["convert"], "output", &[TrainedNetwork]),
+    on(&["convert"], "softmax_clock", &[TrainedNetwork]).needs(&[SOFTMAX]),
+    on(&["convert"], "v_thresh", &[TrainedNetwork]),
+    on(&["convert"], "initial_potential", &[TrainedNetwork]),
+    on(&["convert"], "tau_mem", &[TrainedNetwork]),
+    on(&["convert"], "resting_potential", &[TrainedNetwork]),
+    on(&["convert"], "plain_megasim", &[TrainedNetwork]),
+    on(&["convert"], "max_to_average", &[TrainedNetwork]),
+    // Whether a layer depends on it is known with the network.
+    on(&["convert"], "ticks_per_ms", &[TrainedNetwork]),
+    // classify
+    all(&["classify"], "data"),
+    all(&["classify"], "json"),
+    all(&["classify"], "samples"),
+    all(&["classify"], "skip"),
+    all(&["classify"], "threads"),
+    all(&["classify"], "force").needs(&[FILE_OF_RESULTS]),
+    on(&["classify"], "mode", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "dt", RECORDINGS_AND_NUMBERS).needs(&[CLOCKED]),
+    on(&["classify"], "report", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "history", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "duration", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "ticks_per_ms", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "readout", RECORDINGS_AND_NUMBERS),
+    // That it goes with --readout k_spikes, and --confidence with others, is checked with the read-out.
+    on(&["classify"], "k", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "confidence", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "top_k", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "savings", RECORDINGS_AND_NUMBERS).needs(&[STOPS_EARLY]),
+    on(&["classify"], "frames", &[Frames]),
+    on(&["classify"], "encode", &[Netfiles, Frames]),
+    on(&["classify"], "input_rate", &[Netfiles, Frames]).needs(&[RATE_CODE]),
+    on(&["classify"], "seed", &[Netfiles, Frames]).needs(&[RANDOM_CODE]),
+    on(&["classify"], "crop", &[Recordings]),
+    on(&["classify"], "downsample", &[Recordings]),
+    on(&["classify"], "polarity", &[Recordings]),
+    on(&["classify"], "from", &[Recordings]),
+    on(&["classify"], "length", &[Recordings]),
+    on(&["classify"], "events", &[Recordings]),
+    on(&["classify"], "window", &[Recordings]),
+    // What compare, latency and sweep share
+    on(&["compare", "latency", "sweep"], "data", &[Netfiles]),
+    on(&["compare", "latency", "sweep"], "labels", &[Schematic]),
+    all(&["compare", "latency", "sweep"], "samples"),
+    all(&["compare", "latency", "sweep"], "skip"),
+    all(&["compare", "latency", "sweep"], "threads"),
+    all(&["compare", "latency", "sweep"], "report"),
+    on(&["compare", "latency", "sweep"], "duration", &[Netfiles]),
+    on(&["compare", "latency", "sweep"], "encode", &[Netfiles]),
+    on(&["compare", "latency", "sweep"], "input_rate", &[Netfiles]).needs(&[RATE_CODE]),
+    all(&["compare"], "ticks_per_ms"),
+    on(&["latency", "sweep"], "ticks_per_ms", &[Netfiles]),
+    all(&["compare"], "seed").needs(&[DRAWN_IN_COMPARE]),
+    on(&["latency"], "seed", &[Netfiles]).needs(&[RANDOM_CODE]),
+    all(&["sweep"], "seed").needs(&[DRAWN_IN_SWEEP]),
+    all(&["compare", "latency"], "json"),
+    all(&["compare", "latency"], "force").needs(&[FILE_OF_RESULTS]),
+    // compare
+    all(&["compare"], "against"),
+    all(&["compare"], "dt").needs(&[CLOCKED_SIDE]),
+    all(&["compare"], "tie_order"),
+    all(&["compare"], "warm_up"),
+    all(&["compare"], "causes"),
+    all(&["compare"], "history"),
+    all(&["compare"], "readout"),
+    all(&["compare"], "k"),
+    // latency
+    all(&["latency"], "hardware"),
+    all(&["latency"], "pace"),
+    on(&["latency", "sweep"], "tick", &[Schematic]),
+    all(&["latency"], "warm_up"),
+    all(&["latency"], "relief"),
+    all(&["latency"], "calibrate"),
+    all(&["latency"], "trace"),
+    all(&["latency"], "modules"),
+    // sweep
+    all(&["sweep"], "over"),
+    all(&["sweep"], "out"),
+    all(&["sweep"], "hardware"),
+    all(&["sweep"], "pace"),
+    all(&["sweep"], "dt"),
+    all(&["sweep"], "force"),
+    // That there is no --hardware is checked with the read-out.
+    all(&["sweep"], "readout"),
+    all(&["sweep"], "k"),
+    all(&["sweep"], "confidence"),
+    // encode
+    all(&["encode"], "out"),
+    all(&["encode"], "force"),
+    all(&["encode"], "ticks_per_ms"),
+    on(&["encode"], "encode", &[Data]),
+    on(&["encode"], "netdir", &[Data]),
+    on(&["encode"], "frames", &[Data]),
+    on(&["encode"], "samples", &[Data]),
+    on(&["encode"], "skip", &[Data]),
+    on(&["encode"], "duration", &[Data]),
+    on(&["encode"], "input_rate", &[Data]).needs(&[RATE_CODE]),
+    on(&["encode"], "seed", &[Data]).needs(&[RANDOM_CODE]),
+    on(&["encode"], "crop", &[Recording]),
+    on(&["encode"], "downsample", &[Recording]),
+    on(&["encode"], "polarity", &[Recording]),
+    on(&["encode"], "from", &[Recording]),
+    on(&["encode"], "length", &[Recording]),
+    on(&["encode"], "events", &[Recording]),
+    on(&["encode"], "window", &[Recording]),
+    // eval, inspect
+    all(&["eval", "inspect"], "data"),
+    all(&["eval", "inspect"], "json"),
+    all(&["eval", "inspect"], "force").needs(&[FILE_OF_RESULTS]),
+    on(&["eval", "inspect"], "architecture", &[TrainedNetwork]),
+    all(&["eval"], "samples"),
+    on(&["eval"], "top_k", &[TrainedNetwork, Stage]),
+    on(&["eval"], "per_class", &[TrainedNetwork, Stage]),
+    // features, train
+    all(&["features", "train"], "data"),
+    all(&["features", "train"], "out"),
+    all(&["features", "train"], "samples"),
+    all(&["features", "train"], "threads"),
+    all(&["features", "train"], "cache"),
+    all(&["features", "train"], "force"),
+    all(&["features"], "set"),
+    all(&["features"], "what"),
+    all(&["features"], "skip"),
+    all(&["features"], "picture"),
+    all(&["features"], "report"),
+    all(&["train"], "seed"),
+    all(&["train"], "weights"),
+    all(&["train"], "checkpoint"),
+    all(&["train"], "resume"),
+    // report, toolbox, rerun
+    all(&["rerun"], "out"),
+    all(&["report", "toolbox"], "out"),
+    all(&["report", "toolbox"], "force"),
+    // That there is a sweep to draw is known with the results.
+    on(&["report"], "log_x", &[Only]),
+];

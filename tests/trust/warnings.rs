@@ -1,0 +1,134 @@
+//! What would go wrong in silence is named, with what to do.
+
+use crate::place::{Place, digits};
+use serde_json::Value;
+use std::fs;
+
+fn ok(place: &Place, arguments: &[&str]) -> (String, String) {
+    let (status, out, error) = place.run(arguments);
+    assert_eq!(status, 0, "{arguments:?}: {error}");
+    (out, error)
+}
+
+#[test]
+fn what_ticks_cannot_carry_is_named_before_the_run() {
+    let place = Place::new();
+    let convert = ["convert", "model.keras", "--data", "data", "--out"];
+    let (_, error) = ok(&place, &[&convert[..], &["low", "--v-thresh", "0.1"]].concat());
+    assert!(error.contains("--v-thresh 0.1: about") && error.contains("nearer 1 helps"), "{error}");
+    let few = ["--samples", "1", "--duration", "2"];
+    let (_, error) = ok(&place, &[&["classify", "low", "--data", "data"], &few[..]].concat());
+    assert!(error.contains("threshold 0.1: neurons fire up to") && error.contains("of 10 per ms"), "{error}");
+    let (_, error) = ok(&place, &[&["compare", "low", "--data", "data", "--causes", "0"], &few[..]].concat());
+    assert!(error.contains("threshold 0.1: neurons fire up to"), "{error}");
+    let (_, error) = ok(&place, &[&["classify", "net", "--data", "data"], &few[..]].concat());
+    assert!(!error.contains("threshold"), "{error}");
+}
+
+#[test]
+fn ticks_other_than_those_of_the_conversion_are_named() {
+    let place = Place::new();
+    let few = ["--samples", "1", "--ticks-per-ms", "2"];
+    let convert = ["convert", "model.keras", "--data", "data", "--out", "timed", "--set", "*.T_Refract=10"];
+    ok(&place, &convert);
+    let (_, error) = ok(&place, &[&["classify", "timed", "--data", "data"], &few[..]].concat());
+    assert!(error.contains("--ticks-per-ms 2") && error.contains("made for 10 ticks per ms"), "{error}");
+    let (_, error) = ok(&place, &["classify", "timed", "--data", "data", "--samples", "1"]);
+    assert!(!error.contains("ticks per ms"), "{error}");
+    let (_, error) = ok(&place, &[&["classify", "net", "--data", "data"], &few[..]].concat());
+    assert!(!error.contains("ticks per ms"), "without times in ticks any will do: {error}");
+}
+
+#[test]
+fn rates_beyond_one_spike_per_ms_are_refused() {
+    let place = Place::new();
+    for words in [
+        &["classify", "net", "--data", "data", "--input-rate", "5000"][..],
+        &["classify", "net", "--data", "data", "--encode", "cpn:max_f=5000"],
+        &["encode", "data", "--out", "x.stim", "--input-rate", "5000"],
+        &["sweep", "net", "--data", "data", "--out", "x", "--over", "input-rate=500,5000"],
+    ] {
+        let (status, _, error) = place.run(words);
+        assert_eq!(status, 2, "{words:?}: {error}");
+        assert!(error.contains("at most 1000"), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn rounding_that_costs_accuracy_is_named() {
+    let place = Place::new();
+    let data = digits();
+    let convert = ["convert", "model.keras", "--data", data.to_str().unwrap(), "--out"];
+    let (_, error) = ok(&place, &[&convert[..], &["coarse", "--percentile", "50", "--weight-bits", "2"]].concat());
+    assert!(error.contains("weights as integers (2) cost") && error.contains("more --weight-bits"), "{error}");
+    let (_, error) = ok(&place, &[&convert[..], &["fine", "--weight-bits", "8"]].concat());
+    assert!(!error.contains("cost"), "{error}");
+    // What is the case already is no advice.
+    let (_, error) = ok(&place, &[&convert[..], &["low", "--percentile", "50"]].concat());
+    assert!(error.contains("a higher --percentile helps") && !error.contains("--weighting percentile"), "{error}");
+    let (_, error) = ok(&place, &[&convert[..], &["model", "--weighting", "model"]].concat());
+    assert!(!error.contains("--percentile helps"), "{error}");
+}
+
+#[test]
+fn input_left_over_is_named() {
+    let place = Place::new();
+    let machine = ["net", "--data", "data", "--samples", "1", "--hardware", "serial-aer"];
+    let swept = ["sweep", "--over", "pace=x1,x1000000", "--out", "out"];
+    let (out, _) = ok(&place, &[&swept[..1], &machine[..], &swept[1..]].concat());
+    assert!(out.contains("Input was left over at") && out.contains("A slower pace"), "{out}");
+    let (out, _) = ok(&place, &[&["latency"], &machine[..], &["--pace", "x1000000", "--relief", "0"]].concat());
+    assert!(out.contains("Input was left over:"), "{out}");
+    let (out, _) = ok(&place, &[&["latency"], &machine[..], &["--pace", "fastest", "--relief", "0"]].concat());
+    assert!(!out.contains("Input was left over"), "{out}");
+}
+
+#[test]
+fn parameters_that_are_swept_without_effect_are_refused() {
+    let place = Place::new();
+    let sweep = ["sweep", "net", "--data", "data", "--out", "out"];
+    for (words, named) in [
+        (&["--over", "seed=1,2"][..], "--over seed"),
+        (&["--over", "input-rate=100,200", "--encode", "pso"], "--over input-rate"),
+        (&["--over", "duration=10,20", "--duration", "30"], "--duration"),
+        (&["--over", "dt=1,2", "--dt", "3"], "--dt"),
+    ] {
+        let (status, _, error) = place.run(&[&sweep[..], words].concat());
+        assert!(status != 0 && error.contains(named), "{words:?}: {status}: {error}");
+    }
+    let (status, _, error) = place.run(&[&sweep[..], &["--over", "seed=1,2", "--encode", "poisson"]].concat());
+    assert_eq!(status, 0, "{error}");
+}
+
+/// A busy module is a bottleneck only where the machine gets faster with it; energies have one total, everywhere.
+#[test]
+fn the_busiest_module_and_the_total_energy_are_called_what_they_are() {
+    let place = Place::new();
+    let machine =
+        "static_power = \"1 mW\"\n".to_string() + &fs::read_to_string(place.path().join("machine.toml")).unwrap();
+    fs::write(place.path().join("static.toml"), machine).unwrap();
+    let common = ["cut.sch", "--hardware", "static.toml", "--tick", "1 us"];
+    let files = ["--json", "latency.json", "--report", "page.html"];
+    let (out, _) = ok(&place, &[&["latency"], &common[..], &files].concat());
+    assert!(out.contains("Busiest: module {Out}") && !out.contains("Bottleneck"), "{out}");
+    assert!(out.contains("It is a bottleneck") || out.contains("It is no bottleneck"), "{out}");
+    let figures: Value = serde_json::from_slice(&fs::read(place.path().join("latency.json")).unwrap()).unwrap();
+    assert_eq!(out.contains("It is a bottleneck"), figures["busiest"]["is_bottleneck"].as_bool().unwrap());
+    let energy = |key: &str| figures["energy"][key].as_f64().unwrap();
+    assert!(energy("static") > 0.0 && energy("dynamic") > 0.0);
+    assert!((energy("dynamic") + energy("static") - energy("total")).abs() < 1e-12 * energy("total"));
+    let page = fs::read_to_string(place.path().join("page.html")).unwrap();
+    for name in ["dynamic", "static power", "total"] {
+        assert!(out.contains(name) && page.contains(name), "{name}");
+    }
+    let (out, _) = ok(&place, &[&["latency"], &common[..], &["--relief", "0"]].concat());
+    assert!(out.contains("Whether it is a bottleneck was not tried"), "{out}");
+    let swept = ["--over", "*.Tmin=0,0", "--out", "out"];
+    let (out, _) = ok(&place, &[&["sweep"], &common[..], &swept].concat());
+    assert!(out.contains("total energy/sample"), "{out}");
+    let table = fs::read_to_string(place.path().join("out/sweep.csv")).unwrap();
+    let mut rows = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let (head, first) = (rows.next().unwrap(), rows.next().unwrap());
+    let total: f64 = first[head.iter().position(|name| *name == "total_energy_J").unwrap()].parse().unwrap();
+    assert!((total / energy("total") - 1.0).abs() < 1e-5, "{total}");
+}
