@@ -162,7 +162,7 @@ impl Arguments {
         }
         self.check_code()?;
         if self.read_out.is_given() && self.hardware.is_some() {
-            bail!("--readout: on a machine most spikes decide; leave it out, or --hardware");
+            bail!("--readout, --k and --confidence: on a machine most spikes decide; leave them out, or --hardware");
         }
         if self.tick.is_some() && !self.given.is_schematic() {
             bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");

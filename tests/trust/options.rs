@@ -55,7 +55,7 @@ const TRIALS: &[Trial] = &[
     of(&["run"], "clocked", ""),
     of(&["run"], "dt", "7").with(&["--clocked"]),
     of(&["run"], "tmax", "12"),
-    of(&["run"], "set", "*.THplus=5"),
+    of(&["run"], "set", "*.THplus=25"),
     of(&["run"], "summary", "summary.json"),
     of(&["run", "classify", "compare", "latency", "sweep"], "max-events", "2000000000")
         .unseen("a limit that is not reached"),
