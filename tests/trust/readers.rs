@@ -238,7 +238,7 @@ pub const READERS: &[Reader] = &[
     reader!("toolbox", [], |directory, bytes| { done(Configuration::read(&written(directory, "config.ini", bytes))) }),
     reader!("history", [], |directory, bytes| {
         let csv = done(History::read(&written(directory, "history.csv", bytes)));
-        done(History::read(&written(directory, "history.json", bytes))).and(csv)
+        done(History::read(&written(directory, "history.json", bytes))).or(csv)
     }),
 ];
 
