@@ -23,7 +23,9 @@ use megasim::convert::export;
 use megasim::convert::manifest::{Accuracy, Manifest};
 use megasim::convert::model_based::Schedule;
 use megasim::convert::parsed::{LayerKind, Role};
-use megasim::convert::quantize::{DEFAULT_TICKS_PER_MS, Quantization};
+use megasim::convert::quantize::{
+    DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quantization, SIGNED_SCALING_FACTOR, SignedNeurons,
+};
 use megasim::convert::samples::{Samples, See};
 use megasim::convert::scales::Scales;
 use megasim::convert::{
@@ -38,6 +40,7 @@ use ndarray::s;
 use serde_json::json;
 use stages::Stages;
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Convert a trained network to spiking netfiles
@@ -80,9 +83,15 @@ pub struct Arguments {
     /// A TOML file of such settings: a table for each glob over node names, with netfile keys
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Neurons of all layers by integer equations in a file; --settings names others for single layers
-    #[arg(long, value_name = "FILE.toml", conflicts_with = "plain_megasim")]
-    neuron: Option<PathBuf>,
+    /// Neurons of all layers: 'signed' (counts that no delay can change), or integer equations in a file; --settings names others for single layers
+    #[arg(long, value_name = "signed|FILE.toml", conflicts_with = "plain_megasim")]
+    neuron: Option<NeuronArgument>,
+    /// With --neuron signed: how far below 0 a potential may be before a spike is taken back while input comes, in thresholds
+    #[arg(long, value_name = "H", value_parser = not_negative)]
+    hysteresis: Option<f64>,
+    /// With --neuron signed: the largest count of a rectified neuron
+    #[arg(long, value_name = "N")]
+    max_count: Option<NonZeroU32>,
     /// Parameters under one name; options given besides change single ones
     #[arg(long, value_enum, default_value_t = PresetArgument::Toolbox)]
     preset: PresetArgument,
@@ -127,6 +136,29 @@ pub struct Arguments {
     /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
+}
+
+/// `--neuron`.
+#[derive(Debug, Clone)]
+enum NeuronArgument {
+    Signed,
+    Equations(PathBuf),
+}
+
+/// The file of equations, if one is given.
+fn equations(neuron: &Option<NeuronArgument>) -> Option<&PathBuf> {
+    match neuron {
+        Some(NeuronArgument::Equations(path)) => Some(path),
+        Some(NeuronArgument::Signed) | None => None,
+    }
+}
+
+impl std::str::FromStr for NeuronArgument {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "signed" { Self::Signed } else { Self::Equations(text.into()) })
+    }
 }
 
 /// What presets set.
@@ -265,10 +297,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if reset == Reset::ToRest && arguments.initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
+    let signed = match &arguments.neuron {
+        Some(NeuronArgument::Signed) => Some(SignedNeurons {
+            hysteresis: arguments.hysteresis.unwrap_or(DEFAULT_HYSTERESIS),
+            max_count: arguments.max_count,
+        }),
+        _ if arguments.hysteresis.is_some() => miette::bail!("--hysteresis goes with --neuron signed"),
+        _ if arguments.max_count.is_some() => miette::bail!("--max-count goes with --neuron signed"),
+        _ => None,
+    };
+    if signed.is_some() && reset != Reset::Subtract {
+        miette::bail!("--neuron signed goes with --reset subtract");
+    }
+    let scaling_factor = if signed.is_some() { SIGNED_SCALING_FACTOR } else { quantization.scaling_factor };
     let replace = Overwrite::from_flag(arguments.force);
     let files = arguments.save_scales.iter().chain(&arguments.export);
     let read = [&arguments.model].into_iter().chain(&arguments.architecture).chain(&arguments.scales);
-    let read = read.chain(&arguments.settings).chain(&arguments.neuron);
+    let read = read.chain(&arguments.settings).chain(equations(&arguments.neuron));
     let paths = Paths::default().directories([&arguments.out]).files(files).inputs(read).data([&arguments.data]);
     arguments.intermediates.add_to(paths).check()?;
     if let Some(path) = &arguments.save_scales {
@@ -292,11 +337,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         scales: scales.transpose().map_err(report)?,
         precision: arguments.weight_bits,
         quantization: Quantization {
-            scaling_factor: arguments.scaling_factor.unwrap_or(quantization.scaling_factor),
+            scaling_factor: arguments.scaling_factor.unwrap_or(scaling_factor),
             threshold: arguments.v_thresh,
             reset,
             initial_potential: arguments.initial_potential,
             ticks_per_ms: arguments.ticks_per_ms,
+            signed,
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
         output: arguments.output.form(),
@@ -314,7 +360,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let settings: Result<Vec<Setting>, String> = settings.iter().map(|setting| setting.parse()).collect();
     let mut settings = settings.map_err(|fault| miette::miette!("{fault}"))?;
     // Those of single layers come later, and win.
-    let mut neurons: Vec<Neurons> = arguments.neuron.iter().map(|path| Neurons::all(path)).collect();
+    let mut neurons: Vec<Neurons> = equations(&arguments.neuron).map(|path| Neurons::all(path)).into_iter().collect();
     if let Some(path) = &arguments.settings {
         let file = settings::read(path)?;
         settings.extend(file.settings);

@@ -126,6 +126,7 @@ fn first_difference(nodes: &[Compared], arguments: &Arguments) -> String {
     };
     let kind = match event.polarity {
         Polarity::Reset => "reset",
+        Polarity::Settle => "settle event",
         Polarity::Negative => "negative spike",
         Polarity::Positive => "spike",
     };

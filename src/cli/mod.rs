@@ -40,6 +40,7 @@ mod sweep;
 mod tables;
 mod toolbox;
 mod train;
+mod verify;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -77,6 +78,7 @@ enum Command {
     Sweep(sweep::Arguments),
     Toolbox(toolbox::Arguments),
     Train(train::Arguments),
+    Verify(verify::Arguments),
 }
 
 /// Exit status 0: done; 1: the input is at fault; 2: usage (clap's own).
@@ -102,6 +104,10 @@ pub fn main() -> ExitCode {
         Some(Command::Latency(arguments)) => latency::run(&arguments),
         Some(Command::Train(arguments)) => train::run(&arguments),
         Some(Command::Check(arguments)) => return exit_code(check::run(&arguments)),
+        Some(Command::Verify(arguments)) => match verify::run(&arguments) {
+            Ok(good) => return exit_code(good),
+            Err(report) => Err(report),
+        },
         Some(Command::Diff(arguments)) => match diff::run(&arguments) {
             Ok(equal) => return exit_code(equal),
             Err(report) => Err(report),

@@ -53,7 +53,8 @@ const MOST_EVENTS: u64 = 2_000;
 struct Sketch {
     sources: Vec<SourceSketch>,
     bias: Vec<Tick>,
-    resets: Vec<Tick>,
+    /// When, and whether it is a settle event.
+    resets: Vec<(Tick, bool)>,
     controls: Vec<Tick>,
     layers: Vec<LayerSketch>,
     t_max: Tick,
@@ -84,6 +85,7 @@ enum What {
     Negative,
     Reset,
     Control,
+    Settle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +147,7 @@ fn sketch(options: Options) -> impl Strategy<Value = Sketch> {
     (
         vec(source(last), 1..=3),
         clock(12),
-        clock(3),
+        vec((0..=last, prop::bool::weighted(0.3)), 0..=3),
         clock(4),
         vec(layer(), 1..=4),
         prop_oneof![8 => options.t_max / 3..=options.t_max, 1 => 0..=options.t_max],
@@ -166,6 +168,7 @@ fn source(last: Tick) -> impl Strategy<Value = SourceSketch> {
         4 => Just(What::Negative),
         1 => Just(What::Reset),
         1 => Just(What::Control),
+        1 => Just(What::Settle),
     ];
     let event = (0..=last, 0..4i32, 0..4i32, what).prop_map(|(t_pre, x, y, what)| EventSketch { t_pre, x, y, what });
     (1..=4i32, 1..=3i32, corner(), prop::bool::weighted(0.2), vec(event, 0..=24))
@@ -190,6 +193,7 @@ fn layer() -> impl Strategy<Value = LayerSketch> {
         4 => 1..=9i32,
         1 => prop_oneof![Just(1_500_000_000), Just(-1_900_000_000), Just(i32::MAX), Just(i32::MIN)],
     ];
+    let neurons = prop_oneof![4 => neurons(), 1 => signed_neurons()];
     let wiring = (
         vec(0..16usize, 1..=3),
         option::weighted(0.25, 0..16usize),
@@ -201,7 +205,7 @@ fn layer() -> impl Strategy<Value = LayerSketch> {
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.3),
     );
-    (shape, wiring, vec(port(), 3), vec(weight, 1..=24), neurons(), output(), timing()).prop_map(
+    (shape, wiring, vec(port(), 3), vec(weight, 1..=24), neurons, output(), timing()).prop_map(
         |(shape, wiring, ports, weights, neurons, output, timing)| {
             let (kind, maps, nx, ny, corner) = shape;
             let (data, feedback, extra, bias, reset, control, undriven, second_output, odd_one) = wiring;
@@ -291,10 +295,25 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
                     mask_tau,
                     leak_decay,
                     resting_potential,
-                    model: None,
+                    dynamics: Dynamics::IntegrateAndFire,
                 }
             },
         )
+}
+
+/// Signed neurons; what may not act on them has the values at which it does not.
+fn signed_neurons() -> impl Strategy<Value = NeuronParameters> {
+    let threshold = prop_oneof![10 => 1..=30i32, 1 => Just(i32::MAX - 4)];
+    let least = prop_oneof![3 => Just(0), 1 => -3..=0i32, 1 => Just(i32::MIN)];
+    let most = prop_oneof![2 => Just(i32::MAX), 1 => 1..=4i32];
+    (threshold, -20..=40i32, 0..=20i32, least, most).prop_map(
+        |(threshold_plus, membrane_reset, hysteresis, min_count, max_count)| NeuronParameters {
+            threshold_plus,
+            membrane_reset: membrane_reset.min(threshold_plus - 1),
+            dynamics: Dynamics::Signed(Signed { hysteresis, min_count, max_count }),
+            ..NeuronParameters::default()
+        },
+    )
 }
 
 fn output() -> impl Strategy<Value = OutputSketch> {
@@ -367,7 +386,10 @@ fn grow(sketch: &Sketch, options: Options) -> (Network, Vec<Stimulus>) {
     }
     let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
     sources.push(("bias_clk".into(), false, Stimulus::from_events(sketch.bias.iter().map(|&t| spike(t)))));
-    let resets = Stimulus::from_events(sketch.resets.iter().map(|&t| StimulusEvent::reset(t)));
+    let resets = sketch.resets.iter().map(|&(t, settle)| {
+        if settle { StimulusEvent::settle(t) } else { StimulusEvent::reset(t) }
+    });
+    let resets = Stimulus::from_events(resets);
     sources.push(("reset_event".into(), false, resets));
     let controls = Stimulus::from_events(sketch.controls.iter().map(|&t| StimulusEvent::control(t)));
     sources.push(("softmax_input".into(), true, controls));
@@ -411,6 +433,7 @@ fn source_events(source: &SourceSketch, corner: (i32, i32)) -> Stimulus {
             What::Negative => spike(Polarity::Negative),
             What::Reset => StimulusEvent::reset(event.t_pre),
             What::Control => StimulusEvent::control(event.t_pre),
+            What::Settle => StimulusEvent::settle(event.t_pre),
         }
     }))
 }
@@ -470,6 +493,9 @@ fn add_layer(
     if layer.kind == KindSketch::Softmax {
         neurons.mask_tau = 0;
     }
+    if layer.kind == KindSketch::Softmax || layer.spikes_per_touch() > 13 {
+        neurons.dynamics = Dynamics::IntegrateAndFire;
+    }
     let clocks = 40;
     let arriving = data.iter().map(|wire| wire.events).sum::<u64>() + clocks;
     let per_event = layer.spikes_per_event() * u64::from(timing.n_repeat);
@@ -477,7 +503,7 @@ fn add_layer(
     let slow = timing.delay_to_process > 0 || (neurons.t_min > 0 && has_neurons && layer.kind != KindSketch::Softmax);
     let must_advance = looped && options.loops == Loops::Advancing;
     if !slow && (must_advance || arriving * per_event > MOST_EVENTS) {
-        if layer.odd_one && has_neurons && layer.kind != KindSketch::Softmax {
+        if layer.odd_one && has_neurons && layer.kind != KindSketch::Softmax && neurons.signed().is_none() {
             neurons.t_min = 1;
         } else {
             timing.delay_to_process = 1;
@@ -497,7 +523,10 @@ fn add_layer(
         if layer.odd_one && layer.maps > 1 && map == layer.maps - 1 {
             // Not the same population as its sisters, but nearly.
             timing.delay_to_ack += 1;
-            neurons.refractory += 1;
+            match &mut neurons.dynamics {
+                Dynamics::Signed(signed) => signed.hysteresis += 1,
+                _ => neurons.refractory += 1,
+            }
         }
         let module = Module {
             kind: layer.kind(&data, map, bias, control, reset, neurons),
@@ -532,7 +561,7 @@ impl LayerSketch {
             y_subsmp: sketch.subsample.1,
             xshift_pos: sketch.pos.0,
             yshift_pos: sketch.pos.1,
-            rectify: sketch.rectify,
+            rectify: sketch.rectify && self.neurons.signed().is_none(),
         }
     }
 
@@ -557,14 +586,32 @@ impl LayerSketch {
         }
     }
 
+    /// Most spikes of one neuron on one event.
+    fn spikes_per_touch(&self) -> u64 {
+        if self.neurons.signed().is_none() {
+            return 1;
+        }
+        let largest = self.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
+        u64::from(largest / self.neurons.threshold_plus as u32) + 1
+    }
+
     /// Most output events, without repeats, of one input event.
     fn spikes_per_event(&self) -> u64 {
-        let neurons = u64::from(self.nx * self.ny);
+        let neurons = u64::from(self.nx * self.ny) * self.spikes_per_touch().min(13);
         match self.kind {
-            KindSketch::Conv => 9.min(neurons),
-            KindSketch::FullyConnected => self.nx.into(),
+            KindSketch::Conv => (9 * self.spikes_per_touch().min(13)).min(neurons),
+            KindSketch::FullyConnected => neurons,
             KindSketch::Softmax | KindSketch::Flatten => 1,
             KindSketch::MaxPool => u64::from(self.ports[0].nx * self.ports[0].ny).min(neurons),
+        }
+    }
+
+    /// What the windows of a pool do: as its neurons would.
+    fn rule(&self) -> PoolRule {
+        match self.mask() {
+            Some(mask) => PoolRule::Mask(mask),
+            None if self.neurons.signed().is_some() => PoolRule::Signed,
+            None => PoolRule::Busiest,
         }
     }
 
@@ -625,7 +672,7 @@ impl LayerSketch {
                 };
                 let resets = if reset { &[PoolPort::RESET][..] } else { &[] };
                 let controls = if control { &[PoolPort::RESET][..] } else { &[] };
-                ModuleKind::MaxPool(MaxPool { ports: [&[data], controls, resets].concat(), mask: self.mask() })
+                ModuleKind::MaxPool(MaxPool { ports: [&[data], controls, resets].concat(), rule: self.rule() })
             }
         }
     }

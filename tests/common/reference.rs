@@ -23,8 +23,11 @@ impl Event {
     fn is_control(&self) -> bool {
         self.polarity == Polarity::Negative && self.y == -1
     }
+    fn is_settle(&self) -> bool {
+        self.polarity == Polarity::Settle
+    }
     fn is_spike(&self) -> bool {
-        !self.is_reset() && !self.is_control()
+        !self.is_reset() && !self.is_settle() && !self.is_control()
     }
     fn sign(&self) -> i128 {
         if self.polarity == Polarity::Negative { -1 } else { 1 }
@@ -42,6 +45,8 @@ struct Neuron {
     last_spike: Option<Tick>,
     updated: Tick,
     current: i64,
+    /// Spikes of a signed neuron, with their signs.
+    count: i64,
     /// Variables of a neuron of one's own; the first is `v`.
     variables: Vec<i64>,
 }
@@ -52,6 +57,11 @@ struct State {
     potentials: Vec<i64>,
     counts: Vec<u64>,
     winners: Vec<Option<usize>>,
+    /// A settle event came after the last reset.
+    settled: bool,
+    /// Of a signed pool: spikes of each address with their signs, and what each window has sent.
+    signed: Vec<i64>,
+    sent: Vec<i64>,
     busy_until: Tick,
     accepted_starts: Vec<Tick>,
     model: Option<Arc<NeuronModel>>,
@@ -59,13 +69,16 @@ struct State {
 
 impl State {
     fn new(network: &Network, module: &Module) -> Self {
-        let number = module.kind.neurons().and_then(|(_, parameters, _)| parameters.model);
+        let number = module.kind.neurons().and_then(|(_, parameters, _)| parameters.model());
         let mut state = State {
             neurons: Vec::new(),
             masks: Vec::new(),
             potentials: Vec::new(),
             counts: Vec::new(),
             winners: Vec::new(),
+            settled: false,
+            signed: Vec::new(),
+            sent: Vec::new(),
             busy_until: module.timing.time_busy_initial,
             accepted_starts: Vec::new(),
             model: number.map(|number| network.models()[&number].clone()),
@@ -75,6 +88,7 @@ impl State {
     }
 
     fn reset(&mut self, module: &Module, s: Tick) {
+        self.settled = false;
         if let Some((array, parameters, _)) = module.kind.neurons() {
             let variables = self.model.as_ref().map_or(Vec::new(), |model| {
                 let mut slots = model.slots(parameters);
@@ -84,7 +98,7 @@ impl State {
             let v = variables.first().copied().unwrap_or(rest(parameters).into());
             self.neurons =
                 vec![
-                    Neuron { v, refractory_until: None, last_spike: None, updated: s, current: 0, variables };
+                    Neuron { v, refractory_until: None, last_spike: None, updated: s, current: 0, count: 0, variables };
                     array.len()
                 ];
         }
@@ -92,6 +106,8 @@ impl State {
             let port = pool.ports.first().copied().unwrap_or(PoolPort::RESET);
             self.counts = vec![0; (port.nx * port.ny) as usize];
             self.masks = vec![0; self.counts.len()];
+            self.signed = vec![0; self.counts.len()];
+            self.sent = vec![0; (port.nx_out * port.ny_out) as usize];
             self.potentials = vec![0; (port.nx_out * port.ny_out) as usize];
             self.winners = vec![None; (port.nx_out * port.ny_out) as usize];
         }
@@ -146,8 +162,50 @@ impl State {
         sign.map(|sign| if sign == Sign::Plus { Polarity::Positive } else { Polarity::Negative })
     }
 
+    /// The spikes of a signed neuron until no rule holds.
+    fn test_signed(&mut self, parameters: &NeuronParameters, signed: Signed, n: usize) -> Vec<Polarity> {
+        let threshold = i64::from(parameters.threshold_plus);
+        let hysteresis = if self.settled { 0 } else { i64::from(signed.hysteresis) };
+        let neuron = &mut self.neurons[n];
+        let mut spikes = Vec::new();
+        loop {
+            if neuron.v >= threshold && neuron.count < signed.max_count.into() {
+                neuron.v -= threshold;
+                neuron.count += 1;
+                spikes.push(Polarity::Positive);
+            } else if neuron.v < -hysteresis && neuron.count > signed.min_count.into() {
+                neuron.v += threshold;
+                neuron.count -= 1;
+                spikes.push(Polarity::Negative);
+            } else {
+                return spikes;
+            }
+        }
+    }
+
+    /// What a signed pool sends after a change of its counts.
+    fn changes(&mut self, port: &PoolPort) -> Vec<(i32, i32, Polarity)> {
+        let mut out = Vec::new();
+        for row in 0..port.ny_out {
+            for column in 0..port.nx_out {
+                let largest = window(port, column, row).into_iter().map(|cell| self.signed[cell]).max().unwrap_or(0);
+                let sent = &mut self.sent[(row * port.nx_out + column) as usize];
+                while *sent != largest {
+                    let step = (largest - *sent).signum();
+                    *sent += step;
+                    let polarity = if step > 0 { Polarity::Positive } else { Polarity::Negative };
+                    out.push((column as i32, row as i32, polarity));
+                }
+            }
+        }
+        out
+    }
+
     /// Whether a neuron would spike again at once.
     fn is_beyond(&self, parameters: &NeuronParameters, n: usize) -> bool {
+        if parameters.signed().is_some() {
+            return false;
+        }
         let neuron = &self.neurons[n];
         let Some(model) = &self.model else {
             let p = parameters;
@@ -363,6 +421,18 @@ fn receive(
         state.reset(module, s);
         return Ok(out);
     }
+    if event.is_settle() {
+        if let Some((_, parameters, _)) = module.kind.neurons()
+            && let Some(signed) = parameters.signed()
+        {
+            state.settled = true;
+            for n in 0..state.neurons.len() {
+                let spikes = state.test_signed(parameters, signed, n);
+                out.extend(spikes.into_iter().filter_map(|polarity| leaving(&module.kind, n, polarity)));
+            }
+        }
+        return Ok(out);
+    }
     if event.is_control() {
         if let ModuleKind::Softmax(full) = &module.kind {
             for n in 0..state.neurons.len() {
@@ -380,7 +450,7 @@ fn receive(
                     out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(&module.kind, n, polarity)));
                 }
             }
-        } else if let ModuleKind::MaxPool(MaxPool { ports, mask: Some(mask) }) = &module.kind {
+        } else if let ModuleKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(mask) }) = &module.kind {
             out.extend(ports.first().map(|port| state.discharge_masks(mask, port)).unwrap_or_default());
         }
         return Ok(out);
@@ -406,6 +476,11 @@ fn receive(
                 }
                 state.leak(parameters, n, s);
                 state.add(n, event.sign() * i128::from(weight));
+                if let Some(signed) = parameters.signed() {
+                    let spikes = state.test_signed(parameters, signed, n);
+                    out.extend(spikes.into_iter().filter_map(|polarity| leaving(&module.kind, n, polarity)));
+                    continue;
+                }
                 if matches!(module.kind, ModuleKind::Softmax(_)) {
                     continue;
                 }
@@ -417,8 +492,13 @@ fn receive(
         }
         ModuleKind::MaxPool(pool) => {
             let geometry = &pool.ports[port];
-            if let Some(mask) = &pool.mask {
+            if let PoolRule::Mask(mask) = &pool.rule {
                 state.charge_mask(mask, geometry, event);
+            } else if pool.rule == PoolRule::Signed {
+                if let Some(address) = pool_address(geometry, event) {
+                    state.signed[address] += event.sign() as i64;
+                    out.extend(state.changes(geometry));
+                }
             } else if let Some(address) = pool_address(geometry, event) {
                 state.counts[address] += 1;
                 for row in 0..geometry.ny_out {
@@ -610,6 +690,7 @@ fn step(
     if input.iter().any(|(_, event)| event.is_reset()) {
         state.reset(module, s);
     }
+    state.settled |= input.iter().any(|(_, event)| event.is_settle());
     let spikes = || input.iter().filter(|(port, event)| event.is_spike() && *port < module.kind.ports());
     let mut out = Vec::new();
     match &module.kind {
@@ -620,7 +701,15 @@ fn step(
         }
         ModuleKind::MaxPool(pool) => {
             let Some(port) = pool.ports.first() else { return Ok(out) };
-            if let Some(mask) = &pool.mask {
+            if pool.rule == PoolRule::Signed {
+                for (_, event) in spikes().filter(|(port, _)| *port == 0) {
+                    if let Some(address) = pool_address(port, event) {
+                        state.signed[address] += event.sign() as i64;
+                    }
+                }
+                return Ok(state.changes(port));
+            }
+            if let PoolRule::Mask(mask) = &pool.rule {
                 for (_, event) in spikes().filter(|(port, _)| *port == 0) {
                     state.charge_mask(mask, port, event);
                 }
@@ -680,6 +769,11 @@ fn step(
                 }
                 state.leak(parameters, n, s);
                 state.add(n, sum);
+                if let Some(signed) = parameters.signed() {
+                    let spikes = state.test_signed(parameters, signed, n);
+                    out.extend(spikes.into_iter().filter_map(|polarity| leaving(kind, n, polarity)));
+                    continue;
+                }
                 if !matches!(kind, ModuleKind::Softmax(_)) {
                     out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(kind, n, polarity)));
                 }

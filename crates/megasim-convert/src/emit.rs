@@ -14,6 +14,7 @@
 
 mod pool;
 mod relay;
+mod signed;
 
 use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, Weights};
 use super::quantize::{Overflow, Quantization};
@@ -31,6 +32,8 @@ pub const INPUT: &str = "InputLayer";
 pub const BIAS_CLOCK: &str = "bias_clk";
 /// Name of the node whose events make a softmax output fire.
 pub const SOFTMAX_CLOCK: &str = "softmax_input";
+/// Name of the node whose event ends the hysteresis of signed neurons.
+pub const SETTLE: &str = "settle_event";
 /// Name of the node whose events reset all modules.
 pub const RESET: &str = "reset_event";
 
@@ -80,6 +83,8 @@ pub struct Emitted {
     pub bias_clock: Option<NodeId>,
     /// The reset.
     pub reset: NodeId,
+    /// The source of the event that ends the input of signed neurons, if neurons are signed.
+    pub settle: Option<NodeId>,
     /// The clock at whose events a softmax output fires.
     pub control: Option<NodeId>,
     /// The node whose control events make masks act, if any layer has one; the reset's.
@@ -113,16 +118,18 @@ pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Res
     let has_softmax =
         |layer: &ParsedLayer| matches!(layer.operation, LayerKind::Population { role: Role::Softmax, .. });
     let control = parsed.layers.iter().any(has_softmax).then(|| source(SOFTMAX_CLOCK)).transpose()?;
+    let settle = quantization.signed.is_some().then(|| source(SETTLE)).transpose()?;
     let reset = source(RESET)?;
+    let layers = Vec::new();
     let mut emitter =
-        Emitter { parsed, quantization, format, builder, input, layers: Vec::new(), bias_clock, reset, control };
+        Emitter { parsed, quantization, format, builder, input, layers, bias_clock, reset, control, settle };
     for (number, bias) in biases.into_iter().enumerate() {
         let nodes = emitter.layer(number, bias)?;
         emitter.layers.push(nodes);
     }
     let Emitter { builder, input, layers, .. } = emitter;
     let network = builder.build(DEFAULT_T_MAX).map_err(|fault| Error::Module { layer: "Tmax".into(), fault })?;
-    Ok(Emitted { network, input, layers, bias_clock, reset, control, mask_clock: None })
+    Ok(Emitted { network, input, layers, bias_clock, reset, settle, control, mask_clock: None })
 }
 
 /// One integer a map or neuron; none if all are zero and none is needed.
@@ -146,6 +153,7 @@ struct Emitter<'a> {
     bias_clock: Option<NodeId>,
     reset: NodeId,
     control: Option<NodeId>,
+    settle: Option<NodeId>,
 }
 
 impl Emitter<'_> {
@@ -189,6 +197,7 @@ impl Emitter<'_> {
 
     /// Adds a module; `node` is its output.
     fn module(&mut self, layer: &str, node: &str, kind: ModuleKind, inputs: Vec<NodeId>) -> Result<NodeId, Error> {
+        self.expect_room(layer, &kind)?;
         let not_programmable = matches!(kind, ModuleKind::Conv(_) | ModuleKind::FullyConnected(_));
         let inputs = inputs.into_iter().map(Input::Node).collect();
         let module = Module { kind, inputs, timing: Timing::default(), not_programmable };
@@ -218,6 +227,9 @@ impl Emitter<'_> {
     /// Neurons that do with their input what their role says.
     fn of_role(&self, layer: &str, role: Role) -> Result<NeuronParameters, Error> {
         let usual = self.threshold(layer)?;
+        if self.quantization.signed.is_some() {
+            return self.signed_of_role(layer, role, usual);
+        }
         Ok(match role {
             Role::Rectifier | Role::Excess | Role::Softmax => usual,
             // The least threshold, so that the potential is the sum so far, and one spike a millisecond.
@@ -266,6 +278,10 @@ impl Emitter<'_> {
         if let (Some(bias), Some(clock)) = (bias, self.bias_clock) {
             inputs.push(clock);
             ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: bias.into() });
+        }
+        if let Some(settle) = self.settle {
+            inputs.push(settle);
+            ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: vec![0; population].into() });
         }
         inputs.push(self.reset);
         ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: vec![0; population].into() });
@@ -348,7 +364,7 @@ impl Emitter<'_> {
         self.conv_with_reset(name, map, conv, inputs)
     }
 
-    /// Adds the reset port and the module.
+    /// Adds the ports of settle events and resets, and the module.
     fn conv_with_reset(
         &mut self,
         name: &str,
@@ -356,8 +372,10 @@ impl Emitter<'_> {
         mut conv: Conv,
         mut inputs: Vec<NodeId>,
     ) -> Result<NodeId, Error> {
-        inputs.push(self.reset);
-        conv.ports.push(plain_port(1, 1, 0, 0, Arc::new([0])));
+        for source in self.settle.into_iter().chain([self.reset]) {
+            inputs.push(source);
+            conv.ports.push(plain_port(1, 1, 0, 0, Arc::new([0])));
+        }
         self.module(name, &format!("{name}_{map}"), ModuleKind::Conv(conv), inputs)
     }
 

@@ -210,7 +210,7 @@ impl Converted {
     /// # Errors
     /// None for a network from [`convert`], whose sources are its inputs.
     pub fn layout(&self) -> Result<Layout, encode::Error> {
-        let Emitted { network, input, bias_clock, control, .. } = &self.emitted;
+        let Emitted { network, input, bias_clock, settle, control, .. } = &self.emitted;
         let name = |node: &NodeId| network.nodes()[node.index()].name.clone();
         let nodes: Vec<String> = input.iter().map(name).collect();
         let parsed = &self.normalized.parsed;
@@ -220,6 +220,7 @@ impl Converted {
         let control = control.as_ref().map(name);
         layout
             .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
+            .with_settle_event(network, settle.as_ref().map(name).as_deref())?
             .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))
     }
 

@@ -5,6 +5,7 @@ mod check;
 use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
+use super::quantize::SignedNeurons;
 use super::scales::Scales;
 use super::{DEFAULT_SOFTMAX_CLOCK, Options, OutputForm, Precision, Quantization, Rules, emit, shape_numbers};
 use megasim_core::encode::{self, Layout};
@@ -72,6 +73,9 @@ pub struct Manifest {
     /// The clock of a softmax output; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softmax_clock: Option<SoftmaxClock>,
+    /// Node whose event at the end of a sample ends the hysteresis of signed neurons; none where neurons are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle_event: Option<String>,
     /// Node that resets all modules.
     pub reset_event: String,
     /// How the weights were made.
@@ -198,6 +202,9 @@ pub struct Conversion {
     /// Ticks of a millisecond that neurons which tell spikes by time were made for.
     #[serde(default = "default_ticks")]
     pub ticks_per_ms: u32,
+    /// Where neurons are signed: how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignedNeurons>,
     /// Rules beyond layers and weights, where they are not SNN toolbox's.
     #[serde(default, skip_serializing_if = "Rules::is_default")]
     pub rules: Rules,
@@ -286,6 +293,7 @@ impl Manifest {
                 .control
                 .as_ref()
                 .map(|control| SoftmaxClock { node: node(control), rate: options.softmax_clock }),
+            settle_event: emitted.settle.as_ref().map(node),
             reset_event: node(&emitted.reset),
             conversion: Conversion {
                 percentile: options.percentile,
@@ -301,6 +309,7 @@ impl Manifest {
                 plain_megasim: options.format == emit::Format::Original,
                 max_to_average: options.max_to_average,
                 ticks_per_ms: options.quantization.ticks_per_ms,
+                signed: options.quantization.signed,
                 rules: options.rules.clone(),
             },
             analog: None,
@@ -348,6 +357,7 @@ impl Manifest {
                 reset: of.reset,
                 initial_potential: of.initial_potential,
                 ticks_per_ms: of.ticks_per_ms,
+                signed: of.signed,
             },
             format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
             output: self.output.form,
@@ -365,6 +375,7 @@ impl Manifest {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
             .with_mask_clock(network, self.mask_clock.as_deref())?
+            .with_settle_event(network, self.settle_event.as_deref())?
             .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))
     }
 

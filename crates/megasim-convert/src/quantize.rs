@@ -2,6 +2,8 @@
 
 use super::parsed::{LayerKind, Parsed};
 use megasim_core::network::Reset;
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 
 pub use megasim_core::encode::DEFAULT_TICKS_PER_MS;
 
@@ -38,6 +40,30 @@ pub struct Quantization {
     pub initial_potential: f64,
     /// Ticks of a millisecond, for neurons whose spikes are told by time.
     pub ticks_per_ms: u32,
+    /// Where neurons are signed: how.
+    pub signed: Option<SignedNeurons>,
+}
+
+/// What a weight of 1 becomes where neurons are signed and nothing else is asked for: their potentials are not cut off, so that they need room.
+pub const SIGNED_SCALING_FACTOR: f64 = 100_000.0;
+
+/// Signed neurons ([`Signed`](megasim_core::network::Signed)) of all layers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedNeurons {
+    /// Hysteresis in thresholds, 0 or more.
+    pub hysteresis: f64,
+    /// The largest count of rectified neurons: a clip at so many spikes.
+    pub max_count: Option<NonZeroU32>,
+}
+
+/// Thresholds of hysteresis where nothing else is asked for.
+pub const DEFAULT_HYSTERESIS: f64 = 1.0;
+
+impl Default for SignedNeurons {
+    fn default() -> Self {
+        Self { hysteresis: DEFAULT_HYSTERESIS, max_count: None }
+    }
 }
 
 impl Default for Quantization {
@@ -48,6 +74,7 @@ impl Default for Quantization {
             reset: Reset::Subtract,
             initial_potential: 0.0,
             ticks_per_ms: DEFAULT_TICKS_PER_MS,
+            signed: None,
         }
     }
 }

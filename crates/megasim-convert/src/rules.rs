@@ -7,7 +7,7 @@ use super::model_based::Schedule;
 use super::parsed::{LayerKind, Parsed, Role};
 use super::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
 use megasim_core::network::{
-    Element, Module, ModuleKind, Network, NetworkBuilder, NeuronParameters, PoolMask, Reset, Tick,
+    Element, Module, ModuleKind, Network, NetworkBuilder, NeuronParameters, PoolMask, PoolRule, Reset, Tick,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,10 @@ pub fn apply(
     if !rules.changes_modules() {
         return Ok(emitted);
     }
+    if quantization.signed.is_some() {
+        let reason = "signed neurons have no lowered thresholds, floors, delays or masks of a preset";
+        return Err(emit::Error::Format { layer: parsed.name(0), reason: reason.into() });
+    }
     let network = emitted.network;
     let last = parsed.layers.len() - 1;
     let mut builder = NetworkBuilder::with_models_of(&network);
@@ -189,7 +193,7 @@ fn change(
         ModuleKind::MaxPool(pool) => {
             if rules.mask_tau > 0 {
                 let weight = quantization.integer(layer, "weight", 1.0)?;
-                pool.mask = Some(PoolMask { tau: rules.mask_tau, weight, threshold });
+                pool.rule = PoolRule::Mask(PoolMask { tau: rules.mask_tau, weight, threshold });
             }
             module.timing.delay_to_arrive = rules.delay_to_arrive;
             return Ok(());

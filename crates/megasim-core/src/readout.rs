@@ -30,7 +30,7 @@ impl Tally {
         let sign = match polarity {
             Polarity::Positive => 1,
             Polarity::Negative => -1,
-            Polarity::Reset => return None,
+            Polarity::Reset | Polarity::Settle => return None,
         };
         let class = usize::try_from(x).ok().filter(|&class| class < self.scores.len())?;
         self.scores[class].0 += sign;

@@ -12,7 +12,7 @@ use super::network::Stage;
 use super::{Convolution, Error, Shape, SpikeWave, SpikingNetwork, Weight};
 use megasim_core::network::{
     Array, Conv, ConvPort, DEFAULT_T_MAX, Input, MaxPool, Module, ModuleKind, Network, NetworkBuilder,
-    NeuronParameters, NodeId, Output, Polarity, PoolPort, Reset, Stimulus, StimulusEvent, Tick, Timing,
+    NeuronParameters, NodeId, Output, Polarity, PoolPort, PoolRule, Reset, Stimulus, StimulusEvent, Tick, Timing,
 };
 
 /// The node whose reset events put all neurons back, so that one run can show several stimuli.
@@ -80,7 +80,7 @@ pub fn to_netlist<W: Weight>(network: &SpikingNetwork<W>) -> Result<Network, Err
                     ny_out: shape.height() as u32,
                 };
                 for (map, &source) in inputs.iter().enumerate() {
-                    let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], mask: None });
+                    let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], rule: PoolRule::Busiest });
                     add(kind, &mut [source].into_iter(), name("MaxPooling2D", map))?;
                 }
             }

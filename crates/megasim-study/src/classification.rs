@@ -133,7 +133,8 @@ fn look_at<T: Send>(
     if setup.code.is_current() && setup.kind == SampleKind::Frames {
         return Err(Error::FramesAsCurrents);
     }
-    let last: Tick = setup.clock.ticks() - 1;
+    // Of signed neurons only the final counts are exact.
+    let last: Tick = if setup.layout.settles() { setup.network.t_max() } else { setup.clock.ticks() - 1 };
     let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
     let roles = roles(setup.network);
     let outcomes: Vec<Result<Option<(Outcome, T)>, Error>> = (0..samples.nrows())

@@ -11,3 +11,4 @@ pub mod material;
 pub mod report;
 pub mod statistics;
 pub mod sweep;
+pub mod verify;

@@ -109,7 +109,11 @@ impl Opened {
         let decides = manifest.output.form.spikes();
         Ok(Self {
             input: network.sources().iter().map(|node| input.contains(node)).collect(),
-            network: network.with_t_max(clock.ticks() - 1).map_err(report)?,
+            // Signed neurons run on until nothing is pending: only their final counts are exact.
+            network: match layout.settles() {
+                true => network,
+                false => network.with_t_max(clock.ticks() - 1).map_err(report)?,
+            },
             layers,
             shown: Shown::Images {
                 values: trial.samples.x.clone(),

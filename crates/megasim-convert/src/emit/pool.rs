@@ -3,7 +3,7 @@
 use super::{Emitter, Error, Format, offset, plain_port, size};
 use crate::parsed::{Source, Windows};
 use megasim_ann::graph::Shape;
-use megasim_core::network::{Array, Conv, ConvPort, MaxPool, ModuleKind, NodeId, Output, PoolPort};
+use megasim_core::network::{Array, Conv, ConvPort, MaxPool, ModuleKind, NodeId, Output, PoolPort, PoolRule};
 use std::sync::Arc;
 
 /// One axis of the windows: `outputs` windows of `size` cells, `stride` apart, over `cells` cells behind `padding` others.
@@ -163,7 +163,7 @@ impl Emitter<'_> {
         let threshold = (unit * parts) as f64 * self.quantization.threshold;
         let threshold = self.quantization.fit(name, "threshold", threshold)?;
         let array = Array { nx: size(x.outputs), ny: size(y.outputs), x_min: 0, y_min: 0 };
-        let neurons = self.neurons(name, threshold)?;
+        let neurons = self.linear(name, self.neurons(name, threshold)?)?;
         Ok(Conv { array, neurons, ports, output: Output::whole(array) })
     }
 
@@ -198,7 +198,7 @@ impl Emitter<'_> {
             y_subsmp: key(y.size),
             ..Output::whole(array)
         };
-        let threshold = self.threshold(name)?;
+        let threshold = self.passing(self.threshold(name)?);
         let ports = vec![plain_port(1, 1, 0, 0, Arc::new([threshold.threshold_plus]))];
         Ok(Conv { array, neurons: threshold, ports, output })
     }
@@ -233,7 +233,8 @@ impl Emitter<'_> {
         };
         let inputs = self.nodes(source).to_vec();
         let nodes = inputs.into_iter().enumerate().map(|(map, node)| {
-            let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], mask: None });
+            let rule = if self.quantization.signed.is_some() { PoolRule::Signed } else { PoolRule::Busiest };
+            let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], rule });
             self.module(name, &format!("{name}_{map}"), kind, vec![node, self.reset])
         });
         nodes.collect()

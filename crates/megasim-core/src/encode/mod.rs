@@ -132,6 +132,7 @@ pub struct Layout {
     order: Option<Vec<usize>>,
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
+    settle_event: Option<usize>,
     /// The source, and its control events a second.
     softmax_clock: Option<(usize, f64)>,
 }
@@ -249,6 +250,7 @@ impl Layout {
             order,
             bias_clock: bias_clock.map(source).transpose()?,
             mask_clock: None,
+            settle_event: None,
             softmax_clock: None,
         })
     }
@@ -260,6 +262,20 @@ impl Layout {
     pub fn with_mask_clock(mut self, network: &Network, node: Option<&str>) -> Result<Self, Error> {
         self.mask_clock = node.map(|node| source(network, node)).transpose()?;
         Ok(self)
+    }
+
+    /// The same with a source whose settle event, at the last tick of a sample, ends the hysteresis of signed neurons.
+    ///
+    /// # Errors
+    /// If the node is none of the network's sources.
+    pub fn with_settle_event(mut self, network: &Network, node: Option<&str>) -> Result<Self, Error> {
+        self.settle_event = node.map(|node| source(network, node)).transpose()?;
+        Ok(self)
+    }
+
+    /// Whether samples end with a settle event: then a run goes on until nothing is pending.
+    pub fn settles(&self) -> bool {
+        self.settle_event.is_some()
     }
 
     /// The same with a source at whose control events a softmax output spikes, so many a second and evenly spaced ([`softmax_clock`]).
@@ -389,6 +405,9 @@ impl Encoder {
             let ms = Tick::from(clock.ticks_per_ms);
             let controls = (0..Tick::from(clock.duration)).map(|k| StimulusEvent::control(k * ms + ms - 1));
             stimuli[source] = Stimulus::from_events(controls);
+        }
+        if let Some(source) = layout.settle_event {
+            stimuli[source] = Stimulus::from_events([StimulusEvent::settle((clock.ticks() - 1).max(0))]);
         }
         if let Some((source, rate)) = layout.softmax_clock {
             stimuli[source] = softmax_clock(rate, clock);

@@ -1,6 +1,7 @@
 //! Address modules: flatten and max pooling. They pass events on under other addresses and have no potentials.
 
-use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort};
+use super::synapses::Sign;
+use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort, PoolRule};
 
 /// Where the events of one flatten port leave: at `n + y * nx + x`, `n` the sizes of the ports before added up.
 pub(super) struct Flatten {
@@ -36,13 +37,17 @@ pub(super) struct Pool {
     /// Where windows integrate: the mask of each input address and the potential of each window.
     masks: Vec<i32>,
     potentials: Vec<i32>,
+    /// Where spikes are signed: those of each input address so far, with their signs, and the largest of each window.
+    signed: Vec<i64>,
+    largest: Vec<i64>,
 }
 
 impl Pool {
     pub fn new(plan: &MaxPool) -> Self {
         let port = plan.ports.first().copied().unwrap_or(PoolPort::RESET);
         let (inputs, windows) = (port.nx as usize * port.ny as usize, port.nx_out as usize * port.ny_out as usize);
-        let masked = |n: usize| vec![0; if plan.mask.is_some() { n } else { 0 }];
+        let masked = |n: usize| vec![0; if plan.mask().is_some() { n } else { 0 }];
+        let signed = |n: usize| vec![0; if plan.rule == PoolRule::Signed { n } else { 0 }];
         Self {
             counts: vec![0; inputs],
             winners: vec![None; windows],
@@ -50,6 +55,8 @@ impl Pool {
             arrived: Vec::new(),
             masks: masked(inputs),
             potentials: masked(windows),
+            signed: signed(inputs),
+            largest: signed(windows),
         }
     }
 
@@ -61,6 +68,61 @@ impl Pool {
         self.arrived.clear();
         self.masks.fill(0);
         self.potentials.fill(0);
+        self.signed.fill(0);
+        self.largest.fill(0);
+    }
+
+    /// Where spikes are signed: one spike at `(x, y)`. Calls `out` with the change of the largest count of each window that covers it, in raster order.
+    pub fn receive_signed(
+        &mut self,
+        port: &PoolPort,
+        x: i32,
+        y: i32,
+        sign: Sign,
+        mut out: impl FnMut(i32, i32, Polarity),
+    ) {
+        let Some(address) = address(port, x, y) else { return };
+        let Self { signed, largest, .. } = self;
+        let before = signed[address];
+        signed[address] += sign.factor();
+        for_windows(port, x, y, |window, at| {
+            let largest = &mut largest[window];
+            // A count that falls changes the largest only where it was that.
+            let new = match sign {
+                Sign::Plus => signed[address].max(*largest),
+                Sign::Minus if before < *largest => *largest,
+                Sign::Minus => largest_of(signed, port, at),
+            };
+            change(largest, new, at, &mut out);
+        });
+    }
+
+    /// Clocked mode: counts a signed spike of the step.
+    pub fn count_signed(&mut self, port: &PoolPort, x: i32, y: i32, sign: Sign) {
+        let Some(address) = address(port, x, y) else { return };
+        self.signed[address] += sign.factor();
+        self.arrived.push(address as u32);
+    }
+
+    /// Clocked mode: calls `out` with the change of the largest count of each window in this step, in raster order.
+    pub fn step_signed(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
+        for (window, at) in self.touched_windows(port) {
+            let new = largest_of(&self.signed, port, at);
+            change(&mut self.largest[window], new, at, &mut out);
+        }
+        self.arrived.clear();
+    }
+
+    /// The windows that cover an event of this clocked step, in raster order.
+    fn touched_windows(&self, port: &PoolPort) -> Vec<(usize, (i32, i32))> {
+        let mut windows = Vec::new();
+        for &address in &self.arrived {
+            let (x, y) = (address % port.nx, address / port.nx);
+            for_windows(port, x as i32, y as i32, |window, at| windows.push((window, at)));
+        }
+        windows.sort_unstable();
+        windows.dedup();
+        windows
     }
 
     /// Where windows integrate: a spike at `(x, y)`.
@@ -115,14 +177,7 @@ impl Pool {
     /// Clocked mode: in each window that covers an event of the step the highest count wins (the standing winner on ties, else the
     /// lowest raster address), and one event leaves if the winner had one, with the polarity of its last.
     pub fn step(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
-        let mut windows = Vec::new();
-        for &address in &self.arrived {
-            let (x, y) = (address % port.nx, address / port.nx);
-            for_windows(port, x as i32, y as i32, |window, at| windows.push((window, at)));
-        }
-        windows.sort_unstable();
-        windows.dedup();
-        for (window, at) in windows {
+        for (window, at) in self.touched_windows(port) {
             let mut best = self.winners[window];
             for candidate in cells(port, at) {
                 let more = best.is_none_or(|best| self.counts[candidate] > self.counts[best as usize]);
@@ -139,6 +194,20 @@ impl Pool {
             self.last[address as usize] = None;
         }
     }
+}
+
+/// The largest count of a window.
+fn largest_of(counts: &[i64], port: &PoolPort, at: (i32, i32)) -> i64 {
+    cells(port, at).map(|cell| counts[cell]).max().unwrap_or(0)
+}
+
+/// Makes the largest count of a window another one, and calls `out` for each step in between.
+fn change(largest: &mut i64, new: i64, at: (i32, i32), out: &mut impl FnMut(i32, i32, Polarity)) {
+    let polarity = if new > *largest { Polarity::Positive } else { Polarity::Negative };
+    for _ in 0..new.abs_diff(*largest) {
+        out(at.0, at.1, polarity);
+    }
+    *largest = new;
 }
 
 /// How many windows cover an address, 0 outside the array: the most events that one event can make.

@@ -6,7 +6,7 @@ use super::plan::{Plan, PlanInput, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address};
-use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 use std::collections::BTreeMap;
 
 /// What clocked mode keeps beside the populations.
@@ -207,10 +207,14 @@ impl ClockedRun<'_> {
         };
         let acts = |port: usize| port < population.n_ports;
         let reset = inputs().any(|(_, action, _)| action == Action::Reset);
+        let settle = inputs().any(|(_, action, _)| action == Action::Settle);
         match (&population.kind, &mut self.populations[id].cells) {
             (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
                 if reset {
                     neurons.reset(plan, s);
+                }
+                if settle {
+                    neurons.end_hysteresis(plan);
                 }
                 let mut controls = 0;
                 let mut has_input = false;
@@ -228,7 +232,7 @@ impl ClockedRun<'_> {
                             self.recorder.summary.synaptic_operations += operations;
                         }
                         Action::Control => controls += run.len(),
-                        Action::Spikes(_) | Action::Reset => {}
+                        Action::Spikes(_) | Action::Reset | Action::Settle => {}
                     }
                 }
                 let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
@@ -262,7 +266,7 @@ impl ClockedRun<'_> {
                 if reset {
                     pool.reset();
                 }
-                if let (Some(geometry), Some(mask)) = (plan.ports.first(), plan.mask) {
+                if let (Some(geometry), Some(mask)) = (plan.ports.first(), plan.mask()) {
                     let mut controls = 0;
                     for (port, action, run) in inputs() {
                         match action {
@@ -271,12 +275,19 @@ impl ClockedRun<'_> {
                                     .for_each(|k| pool.charge(geometry, mask, run.x[k], run.y[k], run.polarity[k]));
                             }
                             Action::Control => controls += run.len(),
-                            Action::Spikes(_) | Action::Reset => {}
+                            Action::Spikes(_) | Action::Reset | Action::Settle => {}
                         }
                     }
                     for _ in 0..controls {
                         pool.discharge(geometry, mask, |x, y| emit(0, x, y, Polarity::Positive));
                     }
+                } else if let (Some(geometry), PoolRule::Signed) = (plan.ports.first(), plan.rule) {
+                    for (port, action, run) in inputs() {
+                        if let (0, Action::Spikes(sign)) = (port, action) {
+                            (0..run.len()).for_each(|k| pool.count_signed(geometry, run.x[k], run.y[k], sign));
+                        }
+                    }
+                    pool.step_signed(geometry, |x, y, polarity| emit(0, x, y, polarity));
                 } else if let Some(geometry) = plan.ports.first() {
                     for (port, action, run) in inputs() {
                         if port == 0 && matches!(action, Action::Spikes(_)) {

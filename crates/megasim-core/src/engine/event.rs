@@ -11,7 +11,7 @@ use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
 use super::synapses::Outside;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address, kernels, kernels::Hit, kernels::Sign};
-use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 
 /// What event mode keeps beside the populations.
 #[derive(Debug, Clone)]
@@ -451,6 +451,7 @@ fn to_neurons(
     for (action, run) in actions(events) {
         match (action, port) {
             (Action::Reset, _) => neurons.reset(plan, s),
+            (Action::Settle, _) => summary.neuron_updates += neurons.settle(plan, &mut outputs),
             (Action::Control, _) if plan.acts_on_control() => {
                 let updates = (0..run.len()).map(|_| neurons.control(plan, s, &mut outputs));
                 summary.neuron_updates += updates.sum::<u64>();
@@ -482,7 +483,7 @@ fn to_flatten(ports: &[FlattenPort], port: Option<usize>, events: Events<'_>, mu
             Action::Spikes(Sign::Minus) => {
                 addresses.flatten().for_each(|x| outputs.emit(0, x, 0, Polarity::Negative));
             }
-            Action::Reset | Action::Control => {}
+            Action::Reset | Action::Settle | Action::Control => {}
         }
     }
 }
@@ -497,22 +498,25 @@ fn to_max_pool(
     for (action, run) in actions(events) {
         match (action, port) {
             (Action::Reset, _) => pool.reset(),
+            (Action::Settle, _) => {}
             (Action::Control, _) => {
-                if let (Some(mask), Some(port)) = (plan.mask, plan.ports.first()) {
+                if let (Some(mask), Some(port)) = (plan.mask(), plan.ports.first()) {
                     for _ in 0..run.len() {
                         pool.discharge(port, mask, |x, y| outputs.emit(0, x, y, Polarity::Positive));
                     }
                 }
             }
-            (Action::Spikes(_), Some(port)) => {
+            (Action::Spikes(sign), Some(port)) => {
                 let port = &plan.ports[port];
                 for k in 0..run.len() {
-                    let polarity = run.polarity[k];
-                    if let Some(mask) = plan.mask {
-                        pool.charge(port, mask, run.x[k], run.y[k], polarity);
-                        continue;
+                    let (x, y, polarity) = (run.x[k], run.y[k], run.polarity[k]);
+                    match plan.rule {
+                        PoolRule::Mask(mask) => pool.charge(port, mask, x, y, polarity),
+                        PoolRule::Busiest => pool.receive(port, x, y, |x, y| outputs.emit(0, x, y, polarity)),
+                        PoolRule::Signed => {
+                            pool.receive_signed(port, x, y, sign, |x, y, polarity| outputs.emit(0, x, y, polarity));
+                        }
                     }
-                    pool.receive(port, run.x[k], run.y[k], |x, y| outputs.emit(0, x, y, polarity));
                 }
             }
             (Action::Spikes(_), None) => {}
@@ -536,6 +540,7 @@ fn due(t_pre: &[Tick], r: Tick) -> usize {
 pub(super) enum Action {
     Reset,
     Control,
+    Settle,
     Spikes(Sign),
 }
 
@@ -545,6 +550,7 @@ pub(super) fn action(polarity: Polarity, y: i32) -> Action {
         Polarity::Negative if y == -1 => Action::Control,
         Polarity::Negative => Action::Spikes(Sign::Minus),
         Polarity::Reset => Action::Reset,
+        Polarity::Settle => Action::Settle,
     }
 }
 

@@ -32,7 +32,7 @@ use crate::network::{EventLog, ModuleId, NodeId, Stimulus, Tick};
 use clocked::{ClockedRun, ClockedState};
 use event::{EventRun, EventState};
 use neurons::Neurons;
-use plan::{Population, PopulationKind};
+use plan::{NeuronPopulation, Population, PopulationKind};
 use record::Recorder;
 use tied::{TiedRun, TiedState};
 use timing::Handshake;
@@ -195,16 +195,31 @@ fn check_times(stimuli: &[Stimulus]) -> Result<(), Error> {
     }
 }
 
+fn totals(plan: &Plan, states: &[PopulationState], module: ModuleId) -> Vec<i64> {
+    of_module(plan, states, module, |plan, neurons| neurons.totals(plan))
+}
+
 fn potentials(plan: &Plan, states: &[PopulationState], module: ModuleId) -> Vec<i32> {
-    let at = plan.populations.iter().enumerate().find_map(|(id, population)| {
-        population.modules.iter().position(|&member| member == module).map(|map| (id, map))
-    });
-    match at.map(|(id, map)| (&states[id].cells, map, plan.populations[id].modules.len())) {
-        Some((Cells::Neurons(neurons), map, maps)) => {
-            neurons.potentials().iter().skip(map).step_by(maps).copied().collect()
-        }
-        _ => Vec::new(),
+    of_module(plan, states, module, |_, neurons| neurons.potentials().to_vec())
+}
+
+/// The values of a module among those of its population, which stand `(y, x, map)`.
+fn of_module<T>(
+    plan: &Plan,
+    states: &[PopulationState],
+    module: ModuleId,
+    values: impl Fn(&NeuronPopulation, &Neurons) -> Vec<T>,
+) -> Vec<T> {
+    for (population, state) in plan.populations.iter().zip(states) {
+        let Some(map) = population.modules.iter().position(|&member| member == module) else { continue };
+        return match (&population.kind, &state.cells) {
+            (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
+                values(plan, neurons).into_iter().skip(map).step_by(population.modules.len()).collect()
+            }
+            _ => Vec::new(),
+        };
     }
+    Vec::new()
 }
 
 /// The state of one population.
@@ -285,6 +300,12 @@ impl<'p> Simulation<'p> {
     /// Membrane potentials of a module's neurons in raster order as the last run left them; see [`Progress::potentials`].
     pub fn potentials(&self, module: ModuleId) -> Vec<i32> {
         potentials(self.plan, &self.populations, module)
+    }
+
+    /// Of signed neurons `V + n THplus` as the last run left them, in raster order and scaled integers: the potential at the start and all input. Of
+    /// other neurons their potentials; nothing for modules without neurons.
+    pub fn totals(&self, module: ModuleId) -> Vec<i64> {
+        totals(self.plan, &self.populations, module)
     }
 
     /// Runs from the initial state up to `Tmax`. `stimuli`: one for each source, in netlist order.

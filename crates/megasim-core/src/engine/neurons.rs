@@ -3,6 +3,7 @@
 mod clocked;
 mod masked;
 mod modelled;
+mod signed;
 
 use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
@@ -47,6 +48,10 @@ pub(super) struct Neurons {
     updated: Vec<Tick>,
     /// Currents between spikes and potentials; empty where there are none.
     currents: Vec<i32>,
+    /// Counts and limits of signed neurons.
+    signed: Option<Box<signed::State>>,
+    /// Positive spikes of signed neurons, in order, that are not on their way yet.
+    positive: Vec<Hit>,
     /// Neurons of one's own.
     modelled: Option<Box<modelled::Modelled>>,
     /// Every potential is at least this ...
@@ -107,6 +112,8 @@ impl Neurons {
             ),
             currents: vec![0; if parameters.mask_tau > 0 { n } else { 0 }],
             modelled: plan.model.as_deref().map(|model| Box::new(modelled::Modelled::new(plan, model))),
+            signed: plan.neurons.signed().map(|_| Box::new(signed::State::new(n))),
+            positive: Vec::new(),
             low: 0,
             high: 0,
             since_bound: 0,
@@ -134,6 +141,9 @@ impl Neurons {
         if let (Some(modelled), Some(model)) = (&mut self.modelled, &plan.model) {
             modelled.reset(model, &mut self.v);
         }
+        if let (Some(state), Some(signed)) = (&mut self.signed, plan.neurons.signed()) {
+            state.reset(&plan.neurons, signed);
+        }
         self.last_spike.fill(NEVER);
         self.refractory_until.fill(NEVER);
         self.updated.fill(s);
@@ -152,7 +162,7 @@ impl Neurons {
         let parameters = &plan.neurons;
         let (reset, rest) = (i64::from(parameters.membrane_reset), i64::from(parameters.rest()));
         let mut bounds = [low.into(), high.into(), 0, reset, 0, 0, rest];
-        if !parameters.fires_plus {
+        if !parameters.fires_plus || parameters.signed().is_some() {
             bounds[4] = parameters.threshold_plus.into();
         }
         if !parameters.fires_minus {
@@ -337,6 +347,9 @@ impl Neurons {
         s: Tick,
         out: &mut impl Spikes,
     ) -> Result<Work, (usize, Outside)> {
+        if let Some(signed) = plan.neurons.signed() {
+            return self.receive_signed((plan, signed), variant, port, (x, y, sign), out);
+        }
         let mut work = Work::default();
         let total = x.len();
         let (up, down) = port.most(sign);
@@ -423,6 +436,10 @@ impl Neurons {
         s: Tick,
         out: &mut impl Spikes,
     ) -> Result<Work, Outside> {
+        if let Some(signed) = plan.neurons.signed() {
+            let work = self.receive_signed((plan, signed), variant, port, (&[x], &[y], sign), out);
+            return work.map_err(|(_, outside)| outside);
+        }
         if plan.softmax || !self.refractory_until.is_empty() || !self.updated.is_empty() {
             return self.receive_one_by_one(plan, port, (x, y, sign), s, out);
         }

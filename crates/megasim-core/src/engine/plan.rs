@@ -10,8 +10,8 @@ use super::tie_order::{self, TieOrder};
 use super::{Error, Limits, kernels};
 use crate::equations::Decay;
 use crate::network::{
-    Array, Driver, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network, NeuronModel,
-    NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
+    Array, Driver, Dynamics, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network,
+    NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
@@ -148,6 +148,8 @@ pub(super) struct NeuronPopulation {
     /// No leak, no refractory time, positive spikes by subtraction or to rest: a kernel may let them spike.
     pub plain: bool,
     pub ports: Vec<Port>,
+    /// By port: how often one event can make one neuron spike.
+    pub most_per_event: Vec<u64>,
     pub addresses: Addresses,
     pub rectify: bool,
 }
@@ -410,6 +412,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                     .collect();
                 Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array)))
             });
+            let ports: Vec<Port> = ports.collect();
             PopulationKind::Neurons(NeuronPopulation {
                 maps: members.len(),
                 array: conv.array,
@@ -418,7 +421,8 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 model: model(network, &conv.neurons),
                 softmax: false,
                 plain: is_plain(&conv.neurons),
-                ports: ports.collect(),
+                most_per_event: ports.iter().map(|port| most_per_event(&conv.neurons, port)).collect(),
+                ports,
                 addresses: Addresses::new(conv.array, &conv.output),
                 rectify: conv.output.rectify,
             })
@@ -428,6 +432,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 let weights = Weights::new(weights, full.array.len(), options.narrow);
                 Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights })
             });
+            let ports: Vec<Port> = ports.collect();
             PopulationKind::Neurons(NeuronPopulation {
                 maps: 1,
                 array: full.array,
@@ -436,7 +441,8 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 model: model(network, &full.neurons),
                 softmax: matches!(module.kind, ModuleKind::Softmax(_)),
                 plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
-                ports: ports.collect(),
+                most_per_event: ports.iter().map(|port| most_per_event(&full.neurons, port)).collect(),
+                ports,
                 addresses: Addresses::new(full.array, &full.output),
                 rectify: full.output.rectify,
             })
@@ -466,7 +472,7 @@ fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> 
     loops(populations, nodes, |population| {
         let limited = match &population.kind {
             PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.acts_on_control(),
-            PopulationKind::MaxPool(it) => it.mask.is_some(),
+            PopulationKind::MaxPool(it) => it.mask().is_some(),
             _ => false,
         };
         // A sender that waits for its acknowledge sends one event a delay.
@@ -497,12 +503,21 @@ fn loops(populations: &[Population], nodes: usize, wanted: impl Fn(&Population) 
     loops
 }
 
+/// How often one event through a port can make one neuron spike: signed neurons spike until no rule holds.
+fn most_per_event(neurons: &NeuronParameters, port: &Port) -> u64 {
+    if neurons.signed().is_none() {
+        return 1;
+    }
+    // Before the event the potential is less than a threshold away from a spike.
+    (port.most_up.max(port.most_down) / i64::from(neurons.threshold_plus)) as u64 + 1
+}
+
 fn decay(neurons: &NeuronParameters) -> Option<Box<Decay>> {
     (neurons.leak_decay > 0).then(|| Box::new(Decay::new(neurons.leak_decay)))
 }
 
 fn model(network: &Network, neurons: &NeuronParameters) -> Option<Arc<NeuronModel>> {
-    network.models().get(&neurons.model?).cloned()
+    network.models().get(&neurons.model()?).cloned()
 }
 
 fn is_plain(neurons: &NeuronParameters) -> bool {
@@ -514,7 +529,7 @@ fn is_plain(neurons: &NeuronParameters) -> bool {
         && neurons.leak_decay == 0
         && neurons.refractory == 0
         && neurons.mask_tau == 0
-        && neurons.model.is_none()
+        && neurons.dynamics == Dynamics::IntegrateAndFire
         // Else potentials come to the floor, or spike there, as a matter of course.
         && i64::from(neurons.threshold_minus) < -64 * i64::from(neurons.threshold_plus)
         && spikes_shrink(neurons)

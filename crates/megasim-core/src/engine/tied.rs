@@ -10,7 +10,7 @@ use super::plan::{Plan, PopulationKind, Reader};
 use super::record::Recorder;
 use super::tie_order::TieOrder;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address};
-use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -315,6 +315,9 @@ impl TiedRun<'_> {
                 let mut out = |Spike { map, x, y, polarity }: Spike| outputs.push((map as usize, x, y, polarity));
                 match action {
                     Action::Reset if part != Part::Lowering => neurons.reset(plan, s),
+                    Action::Settle if part != Part::Raising => {
+                        self.recorder.summary.neuron_updates += neurons.settle(plan, &mut out);
+                    }
                     Action::Control if plan.acts_on_control() && part != Part::Raising => {
                         self.recorder.summary.neuron_updates += neurons.control(plan, s, &mut out);
                     }
@@ -334,7 +337,7 @@ impl TiedRun<'_> {
                             self.recorder.summary.neuron_updates += work.updates;
                         }
                     }
-                    Action::Reset | Action::Control | Action::Spikes(_) => {}
+                    Action::Reset | Action::Settle | Action::Control | Action::Spikes(_) => {}
                 }
             }
             (PopulationKind::Flatten(ports), _) if acts && matches!(action, Action::Spikes(_)) => {
@@ -345,15 +348,18 @@ impl TiedRun<'_> {
             (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => match action {
                 Action::Reset => pool.reset(),
                 Action::Control => {
-                    if let (Some(mask), Some(port)) = (plan.mask, plan.ports.first()) {
+                    if let (Some(mask), Some(port)) = (plan.mask(), plan.ports.first()) {
                         pool.discharge(port, mask, |x, y| outputs.push((0, x, y, Polarity::Positive)));
                     }
                 }
-                Action::Spikes(_) if acts => match (plan.mask, &plan.ports[reader.port]) {
-                    (Some(mask), port) => pool.charge(port, mask, x, y, polarity),
-                    (None, port) => pool.receive(port, x, y, |x, y| outputs.push((0, x, y, polarity))),
+                Action::Spikes(sign) if acts => match (plan.rule, &plan.ports[reader.port]) {
+                    (PoolRule::Mask(mask), port) => pool.charge(port, mask, x, y, polarity),
+                    (PoolRule::Busiest, port) => pool.receive(port, x, y, |x, y| outputs.push((0, x, y, polarity))),
+                    (PoolRule::Signed, port) => {
+                        pool.receive_signed(port, x, y, sign, |x, y, polarity| outputs.push((0, x, y, polarity)));
+                    }
                 },
-                Action::Spikes(_) => {}
+                Action::Settle | Action::Spikes(_) => {}
             },
             _ => {}
         }

@@ -240,7 +240,7 @@ impl Reader<'_> {
             Err(fault) => return self.fault(&self.path(parameters), fault),
         };
         drop(text);
-        if let Some(number) = read.kind.neurons().and_then(|(_, neurons, _)| neurons.model)
+        if let Some(number) = read.kind.neurons().and_then(|(_, neurons, _)| neurons.model())
             && !self.neuron_model(number, parameters)
         {
             return;

@@ -72,7 +72,7 @@ fn bad_column(text: &[u8], start: usize, columns: &[i64; 6], times: usize) -> Fl
         let expected = match k {
             0..3 if k < times && value < 0 => "0 or more",
             3 | 4 if i32::try_from(value).is_err() => "-2147483648 to 2147483647 (32 bits)",
-            5 if Polarity::from_integer(value).is_none() => "1, -1 or -2",
+            5 if Polarity::from_integer(value).is_none() => "1, -1, -2 or -3",
             _ => {
                 line.token();
                 continue;

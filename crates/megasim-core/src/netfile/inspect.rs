@@ -126,7 +126,7 @@ fn is_control(event: &StimulusEvent) -> bool {
 }
 
 fn is_spike(event: &StimulusEvent) -> bool {
-    event.polarity != Polarity::Reset && !is_control(event)
+    event.polarity.is_sign() && !is_control(event)
 }
 
 /// The nodes that can carry negative spikes.

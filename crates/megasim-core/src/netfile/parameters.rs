@@ -8,8 +8,8 @@ use super::error::{Flaw, TextError};
 use super::schematic::Kind;
 use super::text::{Scanner, TextWriter};
 use crate::network::{
-    Array, Conv, ConvPort, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool, Module,
-    ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, Reset, Timing,
+    Array, Conv, ConvPort, Dynamics, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool,
+    Module, ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset, Signed, Timing,
 };
 use std::io::{self, Write};
 use std::num::NonZeroU32;
@@ -27,8 +27,9 @@ const HEAD: [&str; 8] = [
 ];
 const HEAD_REQUIRED: usize = 7;
 
-/// The first key is `population_size` where not conv. The last four are extension keys; `resting_potential` is `MembReset` where absent, the others 0.
-const NEURONS: [&str; 18] = [
+/// The first key is `population_size` where not conv. Those from `mask_tau` on are extension keys; `resting_potential` is
+/// `MembReset` where absent, `max_count` is no bound, the others 0.
+const NEURONS: [&str; 22] = [
     "Nx_array",
     "Ny_array",
     "Xmin",
@@ -46,6 +47,10 @@ const NEURONS: [&str; 18] = [
     "mask_tau",
     "leak_decay",
     "neuron_model",
+    "signed",
+    "hysteresis",
+    "min_count",
+    "max_count",
     "resting_potential",
 ];
 const NEURONS_REQUIRED: usize = 14;
@@ -58,8 +63,8 @@ const FULLY_CONNECTED_PORT: [&str; 2] = ["Nx_array_pre", "Ny_array_pre"];
 
 const FLATTEN_PORT: [&str; 2] = ["Nx_array", "Ny_array"];
 
-/// The last three are extension keys of the data port, either all of them there or none.
-const POOL_PORT: [&str; 13] = [
+/// The last four are extension keys of the data port: either `signed`, or all others, or none.
+const POOL_PORT: [&str; 14] = [
     "Nx_array",
     "Ny_array",
     "Nx_pool",
@@ -73,6 +78,7 @@ const POOL_PORT: [&str; 13] = [
     "mask_tau",
     "mask_weight",
     "THplus",
+    "signed",
 ];
 const POOL_PORT_REQUIRED: usize = 10;
 
@@ -90,7 +96,7 @@ const OUTPUT: [&str; 11] = [
     "rectify",
 ];
 
-fn neuron_keys(kind: Kind) -> [&'static str; 18] {
+fn neuron_keys(kind: Kind) -> [&'static str; 22] {
     let mut keys = NEURONS;
     if kind != Kind::Conv {
         keys[0] = "population_size";
@@ -161,9 +167,9 @@ fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, Flaw> {
         }
         Kind::Flatten => ModuleKind::Flatten(read_ports(block, ports, &FLATTEN_PORT, flatten_port)?),
         Kind::MaxPool => {
-            let mut mask = None;
-            let ports = read_ports(block, ports, &POOL_PORT, |block, name| pool_port(block, name, &mut mask))?;
-            ModuleKind::MaxPool(MaxPool { ports, mask })
+            let mut rule = PoolRule::Busiest;
+            let ports = read_ports(block, ports, &POOL_PORT, |block, name| pool_port(block, name, &mut rule))?;
+            ModuleKind::MaxPool(MaxPool { ports, rule })
         }
     };
     block.tail()?;
@@ -214,6 +220,10 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         mask_tau,
         leak_decay,
         neuron_model,
+        signed,
+        hysteresis,
+        min_count,
+        max_count,
         resting_potential,
     ] = values;
     let array = Array { nx: nx.size()?, ny: ny.size()?, x_min: x_min.signed()?, y_min: y_min.signed()? };
@@ -239,7 +249,23 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
         refractory: t_refract.tick(),
         mask_tau: mask_tau.signed()?,
         leak_decay: leak_decay.signed()?,
-        model: NonZeroU32::new(neuron_model.size()?),
+        dynamics: match (signed.flag()?, NonZeroU32::new(neuron_model.size()?)) {
+            (true, Some(_)) => return Err(neuron_model.refuse("0, as neurons are signed,")),
+            (true, None) => {
+                let absent = Signed::default();
+                Dynamics::Signed(Signed {
+                    hysteresis: hysteresis.signed()?,
+                    min_count: min_count.signed()?,
+                    max_count: if max_count.is_given() { max_count.signed()? } else { absent.max_count },
+                })
+            }
+            (false, model) => {
+                if let Some(value) = [hysteresis, min_count, max_count].iter().find(|value| value.is_given()) {
+                    return Err(value.refuse("signed 1 in the block, or no such key,"));
+                }
+                model.map_or(Dynamics::IntegrateAndFire, Dynamics::Model)
+            }
+        },
         resting_potential: resting_potential.is_given().then(|| resting_potential.signed()).transpose()?,
     };
     Ok((array, nx, neurons))
@@ -291,16 +317,25 @@ fn flatten_port(block: &mut Block, name: &str) -> Result<FlattenPort, Flaw> {
     Ok(FlattenPort { nx: nx.size()?, ny: ny.size()? })
 }
 
-fn pool_port(block: &mut Block, name: &str, mask: &mut Option<PoolMask>) -> Result<PoolPort, Flaw> {
-    let [nx, ny, nx_pool, ny_pool, dx, dy, x_stride, y_stride, nx_out, ny_out, mask_tau, mask_weight, threshold] =
+fn pool_port(block: &mut Block, name: &str, rule: &mut PoolRule) -> Result<PoolPort, Flaw> {
+    let [nx, ny, nx_pool, ny_pool, dx, dy, x_stride, y_stride, nx_out, ny_out, mask_tau, mask_weight, threshold, signed] =
         block.keys(name, POOL_PORT, POOL_PORT_REQUIRED, 0)?;
     let masked = [mask_tau, mask_weight, threshold].map(|value| value.is_given());
     if masked != [false; 3] {
         if masked != [true; 3] || !name.starts_with("port block 1 ") {
             return Err(nx_out.refuse("all of mask_tau, mask_weight and THplus in the data port, or none of them"));
         }
-        *mask =
-            Some(PoolMask { tau: mask_tau.signed()?, weight: mask_weight.signed()?, threshold: threshold.signed()? });
+        *rule = PoolRule::Mask(PoolMask {
+            tau: mask_tau.signed()?,
+            weight: mask_weight.signed()?,
+            threshold: threshold.signed()?,
+        });
+    }
+    if signed.flag()? {
+        if *rule != PoolRule::Busiest || !name.starts_with("port block 1 ") {
+            return Err(signed.refuse("0, or 1 in a data port without mask_tau,"));
+        }
+        *rule = PoolRule::Signed;
     }
     Ok(PoolPort {
         nx: nx.size()?,
@@ -378,7 +413,8 @@ pub fn write_parameters(parameters: &Parameters, out: &mut dyn Write) -> io::Res
         }
         ModuleKind::MaxPool(pool) => {
             for (k, port) in pool.ports.iter().enumerate() {
-                write_pool_port(&mut text, port, pool.mask.filter(|_| k == 0))?;
+                let rule = if k == 0 { pool.rule } else { PoolRule::Busiest };
+                write_pool_port(&mut text, port, rule)?;
             }
         }
     }
@@ -412,7 +448,8 @@ fn write_neurons(text: &mut TextWriter, kind: Kind, array: Array, neurons: &Neur
         Reset::Subtract => 1,
         Reset::Modulo => 2,
     };
-    let [keys @ .., resting_potential] = neuron_keys(kind);
+    let [keys @ .., max_count, resting_potential] = neuron_keys(kind);
+    let signed = neurons.signed();
     extended(
         text,
         keys,
@@ -433,10 +470,16 @@ fn write_neurons(text: &mut TextWriter, kind: Kind, array: Array, neurons: &Neur
             neurons.refractory,
             neurons.mask_tau.into(),
             neurons.leak_decay.into(),
-            neurons.model.map_or(0, |number| number.get().into()),
+            neurons.model().map_or(0, |number| number.get().into()),
+            signed.is_some().into(),
+            signed.map_or(0, |signed| signed.hysteresis.into()),
+            signed.map_or(0, |signed| signed.min_count.into()),
         ],
         NEURONS_REQUIRED,
     )?;
+    if let Some(most) = signed.map(|signed| signed.max_count).filter(|&most| most != i32::MAX) {
+        text.value(max_count, i64::from(most))?;
+    }
     neurons.resting_potential.map_or(Ok(()), |rest| text.value(resting_potential, i64::from(rest)))
 }
 
@@ -459,9 +502,9 @@ fn write_conv_port(text: &mut TextWriter, port: &ConvPort) -> io::Result<()> {
     rows(text, port.nx, &port.weights)
 }
 
-fn write_pool_port(text: &mut TextWriter, port: &PoolPort, mask: Option<PoolMask>) -> io::Result<()> {
+fn write_pool_port(text: &mut TextWriter, port: &PoolPort, rule: PoolRule) -> io::Result<()> {
     let PoolPort { nx, ny, nx_pool, ny_pool, dx, dy, x_stride, y_stride, nx_out, ny_out } = *port;
-    let [numbers @ .., tau, weight, threshold] = &POOL_PORT;
+    let [numbers @ .., tau, weight, threshold, signed] = &POOL_PORT;
     values(
         text,
         *numbers,
@@ -478,8 +521,13 @@ fn write_pool_port(text: &mut TextWriter, port: &PoolPort, mask: Option<PoolMask
             ny_out.into(),
         ],
     )?;
-    let Some(mask) = mask else { return Ok(()) };
-    values(text, [*tau, *weight, *threshold], [mask.tau.into(), mask.weight.into(), mask.threshold.into()])
+    match rule {
+        PoolRule::Busiest => Ok(()),
+        PoolRule::Mask(mask) => {
+            values(text, [*tau, *weight, *threshold], [mask.tau.into(), mask.weight.into(), mask.threshold.into()])
+        }
+        PoolRule::Signed => text.value(signed, 1),
+    }
 }
 
 fn write_output(text: &mut TextWriter, output: &Output) -> io::Result<()> {

@@ -12,17 +12,25 @@ pub enum Polarity {
     Negative = -1,
     /// Resets every module that receives it; written with `x = 0, y = -2`.
     Reset = -2,
+    /// Ends the hysteresis of signed neurons and tests them (an extension); written with `x = 0, y = -3`.
+    Settle = -3,
 }
 
 impl Polarity {
-    /// The polarity of a netfile integer, if it is one of +1, -1, -2.
+    /// The polarity of a netfile integer, if it is one of +1, -1, -2, -3.
     pub fn from_integer(value: i64) -> Option<Self> {
         match value {
             1 => Some(Self::Positive),
             -1 => Some(Self::Negative),
             -2 => Some(Self::Reset),
+            -3 => Some(Self::Settle),
             _ => None,
         }
+    }
+
+    /// Whether it is the sign of a spike (or of a control event, which is told by its address).
+    pub fn is_sign(self) -> bool {
+        matches!(self, Self::Positive | Self::Negative)
     }
 }
 
@@ -43,6 +51,10 @@ impl StimulusEvent {
     /// A reset of every module that reads the node.
     pub fn reset(t_pre: Tick) -> Self {
         Self { t_pre, x: 0, y: -2, polarity: Polarity::Reset }
+    }
+    /// The end of the input: signed neurons lose their hysteresis and are tested.
+    pub fn settle(t_pre: Tick) -> Self {
+        Self { t_pre, x: 0, y: -3, polarity: Polarity::Settle }
     }
     /// A control event, on which a softmax module makes its strongest neuron spike.
     pub fn control(t_pre: Tick) -> Self {

@@ -16,8 +16,9 @@ mod validate;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
 pub use module::{
-    Array, Conv, ConvPort, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool, Module,
-    ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, Reset, Timing,
+    Array, Conv, ConvPort, Dynamics, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS,
+    MAX_SPIKES_PER_EVENT, MaxPool, Module, ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset,
+    Signed, Timing,
 };
 pub use neuron_model::NeuronModel;
 pub use set::SETTABLE_KEYS;

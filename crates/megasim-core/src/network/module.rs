@@ -90,7 +90,49 @@ pub enum Reset {
     Modulo,
 }
 
-/// Parameters of the integrate-and-fire neurons of one module, in scaled integers and ticks.
+/// By which rules the potentials of a module's neurons make spikes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Dynamics {
+    /// Leaky integrate-and-fire, at most one spike per event.
+    #[default]
+    IntegrateAndFire,
+    /// Extension keys: signed spikes that keep a count equal to the input so far.
+    Signed(Signed),
+    /// Extension key: the number of the equations ([`NeuronModel`](super::NeuronModel)) that neurons follow.
+    Model(NonZeroU32),
+}
+
+/// Signed neurons. A neuron has a potential `V` and a count `n`, 0 at the start and after a reset. On an event with signed weight `w`, `V += w`;
+/// then, until neither rule holds:
+///
+/// ```text
+/// V >= THplus        and n < max_count:  spike +1, V -= THplus, n += 1
+/// V <  -hysteresis   and n > min_count:  spike -1, V += THplus, n -= 1
+/// ```
+///
+/// A settle event ([`Polarity::Settle`](super::Polarity::Settle)) makes the hysteresis 0 until the next reset and tests all neurons. From then on, whenever
+/// nothing is pending, `n = clip(floor((MembReset + sum(w)) / THplus), min_count, max_count)`, in whatever order the events came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signed {
+    /// `hysteresis`: how far below 0 a potential may be before the settle event without a spike, 0 or more.
+    pub hysteresis: i32,
+    /// `min_count`: the least count, 0 or less. `i32::MIN` is no bound.
+    pub min_count: i32,
+    /// `max_count`: the largest count, 1 or more. `i32::MAX` is no bound.
+    pub max_count: i32,
+}
+
+impl Default for Signed {
+    /// A rectifier: no hysteresis, counts from 0 on.
+    fn default() -> Self {
+        Self { hysteresis: 0, min_count: 0, max_count: i32::MAX }
+    }
+}
+
+/// Most thresholds that one weight, or the hysteresis, of signed neurons may have: as many spikes leave a neuron on one event.
+pub const MAX_SPIKES_PER_EVENT: i64 = 1 << 16;
+
+/// Parameters of the neurons of one module, in scaled integers and ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NeuronParameters {
     /// `THplus`.
@@ -121,8 +163,8 @@ pub struct NeuronParameters {
     pub leak_decay: i32,
     /// Extension key: where potentials start, leak to, and are put by reset events, if that is not `MembReset`.
     pub resting_potential: Option<i32>,
-    /// Extension key: the number of the equations ([`NeuronModel`](super::NeuronModel)) that neurons follow in place of integrate-and-fire.
-    pub model: Option<NonZeroU32>,
+    /// Extension keys: the rules that they follow, if those are not integrate-and-fire.
+    pub dynamics: Dynamics,
 }
 
 impl Default for NeuronParameters {
@@ -143,7 +185,7 @@ impl Default for NeuronParameters {
             mask_tau: 0,
             leak_decay: 0,
             resting_potential: None,
-            model: None,
+            dynamics: Dynamics::IntegrateAndFire,
         }
     }
 }
@@ -292,8 +334,30 @@ pub struct FlattenPort {
 pub struct MaxPool {
     /// All ports; those after the first have 0 for every size and offset and 1 for the strides.
     pub ports: Vec<PoolPort>,
-    /// Extension keys: where they are, windows do not pass spikes but integrate the largest mask of their inputs.
-    pub mask: Option<PoolMask>,
+    /// What windows do with the events of their inputs.
+    pub rule: PoolRule,
+}
+
+/// What the windows of a max-pooling module do with events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum PoolRule {
+    /// They pass the spikes of their busiest input.
+    #[default]
+    Busiest,
+    /// Extension keys: they integrate the largest mask of their inputs.
+    Mask(PoolMask),
+    /// Extension key `signed`: they count the spikes of each input with their signs, and send the change of the largest count, one spike for each step.
+    Signed,
+}
+
+impl MaxPool {
+    /// The masks, where windows integrate.
+    pub fn mask(&self) -> Option<PoolMask> {
+        match self.rule {
+            PoolRule::Mask(mask) => Some(mask),
+            PoolRule::Busiest | PoolRule::Signed => None,
+        }
+    }
 }
 
 /// Masks of the inputs of a max-pooling module, and neurons that integrate the largest of each window: a spike adds `weight` to the mask of its
@@ -376,16 +440,28 @@ impl Module {
             array.check()?;
             neurons.check()?;
             output.check(array)?;
+            if neurons.signed().is_some() && output.rectify {
+                return Err(range("rectify", "0, as neurons are signed", 1));
+            }
         }
         match &self.kind {
-            ModuleKind::Conv(conv) => conv.ports.iter().try_for_each(ConvPort::check),
+            ModuleKind::Conv(conv) => {
+                conv.ports.iter().try_for_each(ConvPort::check)?;
+                conv.neurons.check_weights(conv.ports.iter().map(|port| &port.weights[..]))
+            }
             ModuleKind::Softmax(full) if full.neurons.mask_tau != 0 => {
                 Err(range("mask_tau", "0, as softmax neurons act on control events already", full.neurons.mask_tau))
             }
-            ModuleKind::Softmax(full) if full.neurons.model.is_some() => {
+            ModuleKind::Softmax(full) if full.neurons.model().is_some() => {
                 Err(range("neuron_model", "0, as softmax neurons are not tested", 1))
             }
-            ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => full.check(),
+            ModuleKind::Softmax(full) if full.neurons.signed().is_some() => {
+                Err(range("signed", "0, as softmax neurons are not tested", 1))
+            }
+            ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+                full.check()?;
+                full.neurons.check_weights(full.ports.iter().map(|port| &port.weights[..]))
+            }
             ModuleKind::Flatten(ports) => {
                 let sizes = ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny));
                 let total = sizes.fold(0, u64::saturating_add);
@@ -443,7 +519,81 @@ impl NeuronParameters {
         self.resting_potential.unwrap_or(self.membrane_reset)
     }
 
+    /// The number of the equations, where neurons follow some.
+    pub fn model(&self) -> Option<NonZeroU32> {
+        match self.dynamics {
+            Dynamics::Model(number) => Some(number),
+            Dynamics::IntegrateAndFire | Dynamics::Signed(_) => None,
+        }
+    }
+
+    /// The counts and the hysteresis of signed neurons.
+    pub fn signed(&self) -> Option<Signed> {
+        match self.dynamics {
+            Dynamics::Signed(signed) => Some(signed),
+            Dynamics::IntegrateAndFire | Dynamics::Model(_) => None,
+        }
+    }
+
+    /// What signed neurons may not have: whatever loses input or spikes would make counts depend on the order.
+    fn check_signed(&self, signed: Signed) -> Result<(), Fault> {
+        let default = Self::default();
+        let rules: [(&'static str, bool, i64, &str); 11] = [
+            ("THplusInfo", self.fires_plus, self.fires_plus.into(), "1"),
+            ("THminus", self.threshold_minus <= default.threshold_minus, self.threshold_minus.into(), "-2147483646 or less"),
+            ("THminusInfo", !self.fires_minus, self.fires_minus.into(), "0"),
+            ("Reset_to_reminder", self.reset == Reset::Subtract, if self.reset == Reset::ToRest { 0 } else { 2 }, "1"),
+            ("TLplus", self.leak_plus == 0, self.leak_plus.into(), "0"),
+            ("TLminus", self.leak_minus == 0, self.leak_minus.into(), "0"),
+            ("Tmin", self.t_min == 0, self.t_min, "0"),
+            ("T_Refract", self.refractory == 0, self.refractory, "0"),
+            ("mask_tau", self.mask_tau == 0, self.mask_tau.into(), "0"),
+            ("leak_decay", self.leak_decay == 0, self.leak_decay.into(), "0"),
+            (
+                "resting_potential",
+                self.resting_potential.is_none(),
+                self.resting_potential.unwrap_or(0).into(),
+                "no such key",
+            ),
+        ];
+        let wrong: Vec<_> = rules.iter().filter(|(_, holds, ..)| !holds).collect();
+        if let Some(&&(key, _, found, expected)) = wrong.first() {
+            let others: Vec<&str> = wrong[1..].iter().map(|(key, ..)| *key).collect();
+            let others = if others.is_empty() { String::new() } else { format!(" (as {} may not act)", others.join(", ")) };
+            return Err(range(key, &format!("{expected}, as neurons are signed{others}"), found));
+        }
+        at_least("THplus", self.threshold_plus.into(), 1)?;
+        at_least("hysteresis", signed.hysteresis.into(), 0)?;
+        at_least("max_count", signed.max_count.into(), 1)?;
+        if signed.min_count > 0 {
+            return Err(range("min_count", "0 or less", signed.min_count));
+        }
+        let most = i64::from(self.threshold_plus) * MAX_SPIKES_PER_EVENT;
+        for (key, found) in [("hysteresis", signed.hysteresis), ("MembReset", self.membrane_reset)] {
+            if i64::from(found).abs() > most {
+                return Err(range(key, &format!("at most {MAX_SPIKES_PER_EVENT} times THplus"), found));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses weights with which one event would make a signed neuron spike without end.
+    fn check_weights<'w>(&self, ports: impl Iterator<Item = &'w [i32]>) -> Result<(), Fault> {
+        if self.signed().is_none() {
+            return Ok(());
+        }
+        let largest = ports.flatten().map(|weight| i64::from(weight.unsigned_abs())).max().unwrap_or(0);
+        if largest > i64::from(self.threshold_plus) * MAX_SPIKES_PER_EVENT {
+            let expected = format!("at least 1/{MAX_SPIKES_PER_EVENT} of the largest weight ({largest}), as neurons are signed");
+            return Err(range("THplus", &expected, self.threshold_plus));
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), Fault> {
+        if let Some(signed) = self.signed() {
+            self.check_signed(signed)?;
+        }
         at_least("TLplus", self.leak_plus.into(), 0)?;
         at_least("TLminus", self.leak_minus.into(), 0)?;
         at_least("Tmin", self.t_min, 0)?;
@@ -465,7 +615,7 @@ impl NeuronParameters {
                 return Err(range("resting_potential", "more than THminus, as THminusInfo is 1", rest));
             }
         }
-        if self.model.is_some() && self.mask_tau > 0 {
+        if self.model().is_some() && self.mask_tau > 0 {
             return Err(range("mask_tau", "0, as there is a neuron_model", self.mask_tau));
         }
         let modulo = self.reset == Reset::Modulo;
@@ -528,7 +678,7 @@ impl FullyConnected {
 
 impl MaxPool {
     fn check(&self) -> Result<(), Fault> {
-        if let Some(mask) = self.mask {
+        if let Some(mask) = self.mask() {
             at_least("mask_tau", mask.tau.into(), 1)?;
             at_least("THplus", mask.threshold.into(), 1)?;
         }

@@ -45,7 +45,7 @@ impl Network {
                     return Err(Fault::Range { key, expected, found: leak.to_string() });
                 }
             }
-            if let Some(model) = neurons.model {
+            if let Some(model) = neurons.model() {
                 let expected = "0, for equations of ticks have no finer ones".into();
                 return Err(Fault::Range { key: "neuron_model", expected, found: model.to_string() });
             }

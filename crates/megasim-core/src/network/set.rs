@@ -1,6 +1,8 @@
 //! Changing one parameter of modules by its netfile key.
 
-use super::{Fault, Module, ModuleKind, Network, NeuronModel, NeuronParameters, Output, Reset, Tick};
+use super::{
+    Dynamics, Fault, Module, ModuleKind, Network, NeuronModel, NeuronParameters, Output, Reset, Signed, Tick,
+};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -26,6 +28,10 @@ pub const SETTABLE_KEYS: &[&str] = &[
     "mask_tau",
     "leak_decay",
     "resting_potential",
+    "signed",
+    "hysteresis",
+    "min_count",
+    "max_count",
     "crop_xmin",
     "crop_xmax",
     "crop_ymin",
@@ -82,7 +88,7 @@ impl Network {
                 ModuleKind::Softmax(_) | ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => continue,
             };
             if outputs.iter().any(|node| selects(&self.nodes[node.index()].name)) {
-                neurons.model = Some(number);
+                neurons.dynamics = Dynamics::Model(number);
                 count += 1;
             }
         }
@@ -142,6 +148,23 @@ impl NeuronParameters {
             "mask_tau" => self.mask_tau = narrow(key, value)?,
             "leak_decay" => self.leak_decay = narrow(key, value)?,
             "resting_potential" => self.resting_potential = Some(narrow(key, value)?),
+            "signed" => {
+                self.dynamics = match (flag(key, value)?, self.dynamics) {
+                    (true, Dynamics::Signed(signed)) => Dynamics::Signed(signed),
+                    (true, _) => Dynamics::Signed(Signed::default()),
+                    (false, Dynamics::Signed(_)) => Dynamics::IntegrateAndFire,
+                    (false, other) => other,
+                }
+            }
+            "hysteresis" | "min_count" | "max_count" => {
+                let Dynamics::Signed(signed) = &mut self.dynamics else { return Ok(false) };
+                let field = match key {
+                    "hysteresis" => &mut signed.hysteresis,
+                    "min_count" => &mut signed.min_count,
+                    _ => &mut signed.max_count,
+                };
+                *field = narrow(key, value)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)

@@ -121,7 +121,7 @@ impl Pass {
             let node = megasim_core::network::NodeId::new(node);
             for k in 0..log.len() {
                 let is_control = log.polarity[k] == Polarity::Negative && log.y[k] == -1;
-                if log.polarity[k] != Polarity::Reset && !is_control {
+                if log.polarity[k].is_sign() && !is_control {
                     operations[scale.point(log.t_rqst[k])] += fan.operations(node, log.x[k], log.y[k]);
                 }
             }

@@ -1,6 +1,6 @@
 //! When a decision falls, as output spikes come.
 
-use megasim_core::network::{EventLog, Polarity, Tick};
+use megasim_core::network::{EventLog, Tick};
 use megasim_core::readout::Tally;
 
 /// Times of decisions, in ticks; the class with the most spikes so far leads, as in [`readout::most_spikes`](megasim_core::readout::most_spikes).
@@ -35,7 +35,7 @@ impl Decisions {
         let mut tally = Tally::new(classes);
         let mut decisions = Self::default();
         for ((&x, &polarity), &time) in log.x.iter().zip(&log.polarity).zip(&log.t_rqst) {
-            if polarity != Polarity::Reset {
+            if polarity.is_sign() {
                 decisions.first_spike.get_or_insert(time);
             }
             if tally.add(x, polarity, time).is_none() {
@@ -57,7 +57,7 @@ impl Decisions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use megasim_core::network::StimulusEvent;
+    use megasim_core::network::{Polarity, StimulusEvent};
     use megasim_core::readout::most_spikes;
     use proptest::prelude::*;
 

@@ -255,7 +255,7 @@ fn outcome(setup: &Setup, fan: &FanOut, spiking: &[bool], record: &Record, end: 
         of.spikes += if spiking[node] { before as u64 } else { 0 };
         for k in 0..before {
             let is_control = log.polarity[k] == Polarity::Negative && log.y[k] == -1;
-            if log.polarity[k] != Polarity::Reset && !is_control {
+            if log.polarity[k].is_sign() && !is_control {
                 of.operations += fan.operations(id, log.x[k], log.y[k]);
             }
         }

@@ -1,6 +1,6 @@
 //! The kernels in AVX2: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Fire, Hit, Sign, Tests, VECTORS, add_plain, note};
+use super::{Fire, Hit, Limits, Sign, Tests, VECTORS, add_plain, add_signed_plain, note};
 use crate::engine::synapses::Kernel;
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -78,6 +78,22 @@ fn wide256<const ADD: bool, const BOTH: bool>(
 #[target_feature(enable = "avx2")]
 pub fn add(sums: &mut [i32], w: &[i32], sign: Sign) {
     add_plain(sums, w, sign);
+}
+
+/// See [`super::add_signed`]; no saturation.
+#[target_feature(enable = "avx2")]
+pub fn add_signed<W: Copy + Into<i32>>(
+    v: &mut [i32],
+    w: &[W],
+    limits: Limits<'_>,
+    sign: Sign,
+    first: usize,
+    hits: &mut Vec<Hit>,
+) {
+    match sign {
+        Sign::Plus => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
+        Sign::Minus => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),
+    }
 }
 
 /// See [`super::run_lines`].

@@ -1,6 +1,6 @@
 //! The kernels in AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Fire, FireReset, Hit, Sign, Tests, VECTORS, note};
+use super::{Fire, FireReset, Hit, Limits, Sign, Tests, VECTORS, add_signed_plain, note};
 use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -94,6 +94,22 @@ const IN_REGISTERS: usize = 16;
 #[target_feature(enable = "avx512f,popcnt")]
 fn furthest(lines: &[u32]) -> usize {
     if lines.is_empty() { 0 } else { lines.iter().fold(0, |furthest: u32, &line| furthest.max(line)) as usize + 1 }
+}
+
+/// See [`super::add_signed`]; no saturation.
+#[target_feature(enable = "avx512f,popcnt")]
+pub fn add_signed<W: Copy + Into<i32>>(
+    v: &mut [i32],
+    w: &[W],
+    limits: Limits<'_>,
+    sign: Sign,
+    first: usize,
+    hits: &mut Vec<Hit>,
+) {
+    match sign {
+        Sign::Plus => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
+        Sign::Minus => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),
+    }
 }
 
 /// See [`super::run_lines`].

@@ -386,6 +386,74 @@ fn add_and_test_plain(
     }
 }
 
+/// Where each of some neurons is to be tested: from the upper potential up, from the lower one down.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'n> {
+    /// One a neuron.
+    pub upper: &'n [i32],
+    /// One a neuron.
+    pub lower: &'n [i32],
+}
+
+/// `v += sign * w`, cut off at 32 bits where it `saturates`, then the indices (plus `first`) of potentials at or beyond their limits, in rising order.
+///
+/// # Panics
+/// If `w` or a limit is shorter than `v`.
+#[inline]
+pub fn add_signed<W: Copy + Into<i32>>(
+    variant: Variant,
+    v: &mut [i32],
+    w: &[W],
+    limits: Limits<'_>,
+    (sign, saturates): (Sign, bool),
+    first: usize,
+    hits: &mut Vec<Hit>,
+) {
+    match (sign, saturates) {
+        (Sign::Plus, true) => add_signed_plain(v, w, limits, i32::saturating_add, first, hits),
+        (Sign::Minus, true) => add_signed_plain(v, w, limits, i32::saturating_sub, first, hits),
+        #[cfg(target_arch = "x86_64")]
+        (sign, false) if variant == Variant::Avx512 => {
+            // SAFETY: a variant is made only where its instructions were detected.
+            unsafe { avx512::add_signed(v, w, limits, sign, first, hits) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        (sign, false) if variant == Variant::Avx2 => {
+            // SAFETY: as above.
+            unsafe { avx2::add_signed(v, w, limits, sign, first, hits) }
+        }
+        (Sign::Plus, false) => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
+        (Sign::Minus, false) => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),
+    }
+}
+
+#[inline(always)]
+fn add_signed_plain<W: Copy + Into<i32>>(
+    v: &mut [i32],
+    w: &[W],
+    Limits { upper, lower }: Limits<'_>,
+    add: impl Fn(i32, i32) -> i32,
+    first: usize,
+    hits: &mut Vec<Hit>,
+) {
+    let n = v.len();
+    let (w, upper, lower) = (&w[..n], &upper[..n], &lower[..n]);
+    let blocks = v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).zip(upper.chunks(BLOCK).zip(lower.chunks(BLOCK)));
+    for (block, ((v, w), (upper, lower))) in blocks.enumerate() {
+        let mut beyond = 0;
+        for (((v, &w), &upper), &lower) in v.iter_mut().zip(w).zip(upper).zip(lower) {
+            *v = add(*v, w.into());
+            // All bits where it is beyond: comparisons stay as wide as potentials.
+            beyond |= -i32::from(*v >= upper) | -i32::from(*v <= lower);
+        }
+        if beyond != 0 {
+            let at = first + block * BLOCK;
+            let is_beyond = |&k: &usize| v[k] >= upper[k] || v[k] <= lower[k];
+            hits.extend((0..v.len()).filter(is_beyond).map(|k| Hit((at + k) as u32)));
+        }
+    }
+}
+
 /// `sums += sign * w`, which must not overflow.
 #[inline]
 pub fn add(variant: Variant, sums: &mut [i32], w: &[i32], sign: Sign) {

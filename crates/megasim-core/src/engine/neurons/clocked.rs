@@ -8,11 +8,11 @@ use crate::network::Tick;
 /// Input of one clocked step: 32-bit sums while they are certain to fit, emptied into 64 bits otherwise.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
-    narrow: Vec<i32>,
+    pub(super) narrow: Vec<i32>,
     /// The largest magnitude that `narrow` may hold.
-    bound: i64,
+    pub(super) bound: i64,
     wide: Vec<i64>,
-    wide_used: bool,
+    pub(super) wide_used: bool,
 }
 
 impl Neurons {
@@ -71,6 +71,10 @@ impl Neurons {
         s: Tick,
         out: &mut impl Spikes,
     ) -> bool {
+        if let Some(signed) = plan.neurons.signed() {
+            self.step_signed((plan, signed), variant, out);
+            return false;
+        }
         let parameters = &plan.neurons;
         let mut sums = std::mem::take(&mut self.sums);
         let plain = self.refractory_until.is_empty() && self.updated.is_empty() && !plan.softmax && !sums.wide_used;
@@ -108,7 +112,7 @@ impl Neurons {
 
 impl Sums {
     /// Room for one more addition of at most `most` to each sum.
-    fn make_room(&mut self, n: usize, most: i64) {
+    pub(super) fn make_room(&mut self, n: usize, most: i64) {
         self.narrow.resize(n, 0);
         if self.bound + most > i64::from(i32::MAX) {
             self.widen(n);

@@ -7,7 +7,7 @@ use super::super::kernels;
 use super::super::neurons::{Spike, Work};
 use super::super::plan::{NeuronPopulation, Population, PopulationKind};
 use super::super::synapses::{Outside, Synapses};
-use crate::network::{MaxPool, Polarity, StimulusEvent, Tick};
+use crate::network::{MaxPool, Polarity, PoolRule, StimulusEvent, Tick};
 
 /// An output event without its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub(super) fn act(
     let StimulusEvent { x, y, polarity, .. } = *event;
     match (&population.kind, cells, action(polarity, y)) {
         (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Reset) => neurons.reset(plan, s),
+        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Settle) => {
+            let updates = neurons.settle(plan, &mut |spike: Spike| outputs.push(leaving(spike)));
+            return Ok(Work { operations: 0, updates });
+        }
         (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Control) if plan.acts_on_control() => {
             let updates = neurons.control(plan, s, &mut |spike: Spike| outputs.push(leaving(spike)));
             return Ok(Work { operations: 0, updates });
@@ -46,7 +50,7 @@ pub(super) fn act(
             }
         }
         (PopulationKind::MaxPool(_), Cells::Pool(pool), Action::Reset) => pool.reset(),
-        (PopulationKind::MaxPool(MaxPool { ports, mask: Some(mask) }), Cells::Pool(pool), action) => {
+        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(mask) }), Cells::Pool(pool), action) => {
             match (action, ports.first()) {
                 (Action::Control, Some(port)) => {
                     pool.discharge(port, *mask, |x, y| outputs.push(Leaving { x, y, polarity: Polarity::Positive }));
@@ -54,6 +58,11 @@ pub(super) fn act(
                 (Action::Spikes(_), _) if acts => pool.charge(&ports[port], *mask, x, y, polarity),
                 _ => {}
             }
+        }
+        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Signed }), Cells::Pool(pool), Action::Spikes(sign))
+            if acts =>
+        {
+            pool.receive_signed(&ports[port], x, y, sign, |x, y, polarity| outputs.push(Leaving { x, y, polarity }));
         }
         (PopulationKind::MaxPool(plan), Cells::Pool(pool), Action::Spikes(_)) if acts => {
             pool.receive(&plan.ports[port], x, y, |x, y| outputs.push(Leaving { x, y, polarity }));
@@ -77,9 +86,17 @@ pub(super) fn most_outputs(population: &Population, port: usize, event: &Stimulu
             plan.addresses.count(0..plan.addresses.len())
         }
         (PopulationKind::Neurons(plan), Action::Spikes(_)) if acts && !plan.acts_on_control() => {
-            most_spikes(plan, port, x, y)
+            most_spikes(plan, port, x, y) * plan.most_per_event[port]
         }
-        (PopulationKind::MaxPool(MaxPool { ports, mask: Some(_) }), action) => match (action, ports.first()) {
+        (PopulationKind::Neurons(plan), Action::Settle) => match plan.neurons.signed() {
+            Some(signed) => {
+                let threshold = i64::from(plan.neurons.threshold_plus);
+                let each = (i64::from(signed.hysteresis) + threshold - 1) / threshold;
+                plan.addresses.count(0..plan.addresses.len()) * each as u64
+            }
+            None => 0,
+        },
+        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(_) }), action) => match (action, ports.first()) {
             (Action::Control, Some(port)) => u64::from(port.nx_out) * u64::from(port.ny_out),
             _ => 0,
         },

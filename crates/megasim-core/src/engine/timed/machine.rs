@@ -156,12 +156,12 @@ impl Machine {
         if self.barrier.is_some() {
             let travels = |module: &Module| module.timing.delay_to_arrive > 0;
             let masked = |module: &Module| match &module.kind {
-                ModuleKind::MaxPool(pool) => pool.mask.is_some(),
+                ModuleKind::MaxPool(pool) => pool.mask().is_some(),
                 kind => kind.neurons().is_some_and(|(_, neurons, _)| neurons.mask_tau > 0),
             };
             let decays = |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.leak_decay > 0);
             let modelled =
-                |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.model.is_some());
+                |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.model().is_some());
             if network.modules().iter().any(modelled) {
                 return Err(MachineFault::Barrier("neuron_model"));
             }

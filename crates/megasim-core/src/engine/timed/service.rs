@@ -151,6 +151,14 @@ impl Run<'_, '_> {
             stations[module].touched.mark(neurons, port, event.x, event.y);
             return Ok(Work { operations, updates: 0 });
         }
+        if self.plan.machine.barrier.is_some()
+            && let (PopulationKind::Neurons(neurons), Cells::Neurons(state)) = (&population.kind, &mut *cells)
+            && action(event.polarity, event.y) == Action::Settle
+        {
+            // The neurons are tested in the next step, as for input.
+            stations[module].beyond |= state.end_hysteresis(neurons);
+            return Ok(Work::default());
+        }
         act(population, cells, plan.kernel, port, event, s, outputs)
     }
 

@@ -1,0 +1,115 @@
+//! `megasim verify`: whether spike counts depend on the order and the delays of events.
+
+use super::diagnostic::{self, report};
+use super::latency::opened::Opened;
+use super::presentation::Presentation;
+use super::results::Results;
+use super::subject::{self, Given};
+use super::tables::{boxed, fixed};
+use super::{print, progress};
+use clap::Args;
+use megasim::hardware::{Hardware, SHIPPED};
+use megasim::study::verify::{Answer, OnMachine, Question};
+use miette::Result;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Run a network in many orders, with many delays and on machines, and compare every spike count with an exact integer pass
+///
+/// With signed neurons ('megasim convert --neuron signed') no count may differ, and the exit status is 1 if one does. With other neurons the numbers
+/// tell how much the order matters.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    given: Given,
+    /// Random orders of the events of a tick, each with random delays of all modules
+    #[arg(long, value_name = "K", default_value_t = 20)]
+    orders: u32,
+    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/reference/timing.md); may be repeated; the shipped ones where it is not given
+    #[arg(long, value_name = "FILE|NAME")]
+    hardware: Vec<PathBuf>,
+    /// Take the expected counts from the netfiles of another directory or schematic with the same nodes
+    #[arg(long, value_name = "NETDIR")]
+    against: Option<PathBuf>,
+    #[command(flatten)]
+    presentation: Presentation,
+    #[command(flatten)]
+    results: Results,
+}
+
+/// Runs, prints and writes. Says whether all is as it must be.
+pub fn run(arguments: &Arguments) -> Result<bool> {
+    let Arguments { presentation, results, .. } = arguments;
+    results.check()?;
+    let (opened, mut inputs) = Opened::open(&arguments.given, presentation, None)?;
+    let shipped = || SHIPPED.iter().map(|(name, _)| PathBuf::from(name)).collect();
+    let names: Vec<PathBuf> = if arguments.hardware.is_empty() { shipped() } else { arguments.hardware.clone() };
+    let mut machines = Vec::new();
+    for name in &names {
+        let hardware = Hardware::open(name).map_err(|error| diagnostic::hardware(&error))?;
+        let staged = opened.on(&hardware)?;
+        machines.push(OnMachine {
+            name: hardware.name().into(),
+            network: staged.network,
+            machine: staged.resolved.machine,
+            factor: staged.factor,
+        });
+    }
+    let other = arguments.against.as_deref().map(subject::read_network).transpose()?;
+    let question = Question {
+        network: &opened.network,
+        reference: other.as_ref().unwrap_or(&opened.network),
+        stimuli: &|sample, factor| opened.stimuli(sample, factor),
+        samples: opened.samples(),
+        orders: arguments.orders,
+        seed: presentation.seed,
+        machines: &machines,
+    };
+    let pool = presentation.threads.pool().map_err(report)?;
+    let bar = progress::bar("verify", question.samples);
+    let answer = pool.install(|| question.answer(|| bar.inc(1)));
+    bar.finish_and_clear();
+    let answer = answer.map_err(report)?;
+    print(&text(&answer));
+
+    inputs.extend(names.into_iter().filter(|name| name.is_file()));
+    inputs.extend(arguments.against.clone());
+    let mut parameters = presentation.parameters();
+    parameters["samples"] = json!(answer.samples);
+    parameters["orders"] = json!(arguments.orders);
+    parameters["hardware"] = json!(machines.iter().map(|machine| &machine.name).collect::<Vec<_>>());
+    results.write(&json!(answer), &[], &inputs, Some(presentation.seed), parameters)?;
+    Ok(!answer.signed || answer.totals().1 == 0)
+}
+
+fn text(answer: &Answer) -> String {
+    let over = |spikes: u64| {
+        let least = answer.least_spikes.max(1);
+        fixed(spikes as f64 / least as f64, 2)
+    };
+    let rows = answer.ways.iter().map(|way| {
+        let difference = way.difference as f64 / way.compared.max(1) as f64;
+        vec![
+            way.name.clone(),
+            way.compared.to_string(),
+            way.different.to_string(),
+            fixed(difference, 4),
+            way.spikes.to_string(),
+            over(way.spikes),
+            way.operations.to_string(),
+        ]
+    });
+    let header = ["run", "counts", "different", "mean difference", "spikes", "of the least", "operations"];
+    let mut text = format!("{}\n", boxed(&header, rows.collect::<Vec<_>>()));
+    let (compared, different) = answer.totals();
+    let neurons = if answer.signed { "signed neurons" } else { "not all neurons are signed" };
+    text += &format!("{} samples, {neurons}: of {compared} counts, {different} differ\n", answer.samples);
+    for example in answer.examples.iter().take(5) {
+        let (x, y) = example.address;
+        text += &format!(
+            "  sample {}, {}: {} at ({x}, {y}): expected {}, found {}\n",
+            example.sample, example.way, example.node, example.expected, example.found
+        );
+    }
+    text
+}
