@@ -209,6 +209,53 @@ fn scaling() {
     }
 }
 
+/// Signed neurons against plain ones on the same matrices and input: time of one operation, by hysteresis in thresholds.
+fn signed() {
+    println!(
+        "\n{:<26} {:>10} {:>12} {:>9} {:>13} {:>13}",
+        "neurons", "hysteresis", "operations", "spikes", "ns/operation", "signed/plain"
+    );
+    type Make = fn() -> Case;
+    let cases: [Make; 3] = [
+        || {
+            let range = |k: usize| [(-420_000, 440_000), (-1_500_000, 1_560_000), (-900_000, 920_000)][k];
+            mlp("MLP 784-128-128-10", &[784, 128, 128, 10], range, 0.13, 100)
+        },
+        lenet,
+        || mlp("dense 4096x4096, 64 MiB", &[4096, 4096], |_| (-70_000, 90_000), 0.05, 10),
+    ];
+    for make in cases {
+        let case = make();
+        let stimuli = [case.stimulus];
+        let with = |hysteresis: Option<f64>| {
+            let mut network = case.network.clone();
+            if let Some(hysteresis) = hysteresis {
+                network.set(|_| true, "signed", 1).unwrap();
+                network.set(|_| true, "hysteresis", (hysteresis * f64::from(THRESHOLD)) as i64).unwrap();
+            }
+            Plan::new(&network).unwrap()
+        };
+        let plain = with(None);
+        let mut beside = Simulation::new(&plain, Mode::Event, &Probes::none());
+        for hysteresis in [1.0, 0.5, 0.0] {
+            let plan = with(Some(hysteresis));
+            let mut simulation = Simulation::new(&plan, Mode::Event, &Probes::none());
+            let turn = |simulation: &mut Simulation<'_>| {
+                let start = cpu_seconds();
+                let record = std::hint::black_box(simulation.run(&stimuli).unwrap());
+                let operations = record.summary.synaptic_operations;
+                ((cpu_seconds() - start) / operations as f64, operations, record.summary.events.iter().sum::<u64>())
+            };
+            // In turns, so that both meet the same machine.
+            let pairs: Vec<_> = (0..15).map(|_| (turn(&mut beside), turn(&mut simulation))).collect();
+            let ratio = median(pairs.iter().map(|(plain, signed)| signed.0 / plain.0).collect());
+            let each = median(pairs.iter().map(|(_, signed)| signed.0).collect()) * 1e9;
+            let (_, operations, spikes) = pairs[0].1;
+            println!("{:<26} {hysteresis:>10} {operations:>12} {spikes:>9} {each:>13.3} {ratio:>13.2}", case.name);
+        }
+    }
+}
+
 /// CPU time of this thread in seconds: other programs on the machine do not count.
 fn cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -292,5 +339,8 @@ fn main() {
     }
     if only.as_ref().is_none_or(|only| only == "scaling") {
         scaling();
+    }
+    if only.as_ref().is_none_or(|only| only == "signed") {
+        signed();
     }
 }

@@ -231,6 +231,7 @@ impl Ready {
         subject.warn_of_ticks(settings.clock);
         let form = subject.manifest.output.form;
         let read_out = settings.decision.read_out.rule(form, subject.output_threshold())?;
+        settings.decision.read_out.check_signed(&subject.network, subject.output)?;
         if matches!(read_out, ReadOut::MembranePotential { .. }) {
             subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
         }

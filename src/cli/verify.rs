@@ -2,6 +2,7 @@
 
 use super::diagnostic::{self, report};
 use super::latency::opened::Opened;
+use super::paths::Paths;
 use super::presentation::Presentation;
 use super::results::Results;
 use super::subject::{self, Given};
@@ -25,7 +26,7 @@ pub struct Arguments {
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
-    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/reference/timing.md); may be repeated; the shipped ones where it is not given
+    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/timing.md); may be repeated; the shipped ones where it is not given
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Vec<PathBuf>,
     /// Take the expected counts from the netfiles of another directory or schematic with the same nodes
@@ -41,6 +42,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<bool> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
+    let Given { subject, data, labels } = &arguments.given;
+    let read = [subject].into_iter().chain(&arguments.hardware).chain(&arguments.against).chain(labels);
+    Paths::default().files(&results.json).inputs(read).data(data).check()?;
     let (opened, mut inputs) = Opened::open(&arguments.given, presentation, None)?;
     let shipped = || SHIPPED.iter().map(|(name, _)| PathBuf::from(name)).collect();
     let names: Vec<PathBuf> = if arguments.hardware.is_empty() { shipped() } else { arguments.hardware.clone() };

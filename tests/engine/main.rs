@@ -9,4 +9,5 @@ mod encode_statistics;
 mod golden;
 mod limits;
 mod reference;
+mod signed;
 mod tie_order;

@@ -92,6 +92,8 @@ pub enum ReadOut {
     FirstSpike,
     /// The class that has spiked so often first; the run stops after that tick. If none gets there, the one with the most spikes.
     KSpikes(NonZeroU32),
+    /// Of signed neurons: the class with the highest `V + n THplus` at the end of the run, which is its count and what is left of its input.
+    CountAndRest,
     /// The class with the highest membrane potential at the end of the run, or as soon as it leads by `margin`. The output must not spike
     /// ([`accumulating`]).
     MembranePotential {
@@ -108,7 +110,7 @@ impl Default for ReadOut {
 }
 
 impl ReadOut {
-    /// What the spikes of an output so far decide; nothing where potentials do.
+    /// What the spikes of an output so far decide; nothing where potentials do, and without the rest where that counts.
     ///
     /// ```
     /// use megasim_core::network::{EventLog, Polarity, StimulusEvent};
@@ -123,7 +125,7 @@ impl ReadOut {
     /// ```
     pub fn on_spikes(self, log: &EventLog, classes: usize) -> Option<usize> {
         let enough = match self {
-            Self::SpikeCount { .. } => return most_spikes(log, classes),
+            Self::SpikeCount { .. } | Self::CountAndRest => return most_spikes(log, classes),
             Self::FirstSpike => 1,
             Self::KSpikes(k) => k.get().into(),
             Self::MembranePotential { .. } => return None,
@@ -146,7 +148,7 @@ impl ReadOut {
 
     /// Whether a run may stop before its end.
     pub fn stops_early(self) -> bool {
-        !matches!(self, Self::SpikeCount { margin: None } | Self::MembranePotential { margin: None })
+        !matches!(self, Self::SpikeCount { margin: None } | Self::CountAndRest | Self::MembranePotential { margin: None })
     }
 }
 
@@ -175,9 +177,21 @@ impl Decision {
 /// If the output's module may not have these values.
 pub fn accumulating(mut network: Network, output: NodeId) -> Result<Network, Fault> {
     let name = network.nodes()[output.index()].name.clone();
+    // What never spikes has no count.
+    network.set(|node| node == name, "signed", 0)?;
     network.set(|node| node == name, "THplusInfo", 0)?;
     network.set(|node| node == name, "THplus", i32::MAX.into())?;
     Ok(network)
+}
+
+/// Whether an output has signed neurons, of which [`ReadOut::CountAndRest`] tells.
+pub fn is_signed(network: &Network, output: NodeId) -> bool {
+    match network.nodes()[output.index()].driver {
+        crate::network::Driver::Module(module) => {
+            network.modules()[module.index()].kind.neurons().is_some_and(|(_, neurons, _)| neurons.signed().is_some())
+        }
+        crate::network::Driver::Source(_) => false,
+    }
 }
 
 /// Follows the output of one run.
@@ -236,6 +250,7 @@ impl Watch {
             self.count(log);
         }
         let stands = match self.rule {
+            ReadOut::CountAndRest => false,
             // A clocked step is a tick of its own.
             ReadOut::FirstSpike | ReadOut::KSpikes(_) => progress.node.is_none() && self.decided.is_some(),
             ReadOut::SpikeCount { margin } => margin
@@ -278,6 +293,11 @@ impl Watch {
                 let potentials = self.module.map(|module| simulation.potentials(module)).unwrap_or_default();
                 let potentials = potentials.into_iter().take(self.counts.scores.len());
                 potentials.map(|v| (i64::from(v), None)).enumerate().collect()
+            }
+            ReadOut::CountAndRest => {
+                let totals = self.module.map(|module| simulation.totals(module)).unwrap_or_default();
+                let totals = totals.into_iter().take(self.counts.scores.len());
+                totals.map(|total| (total, None)).enumerate().collect()
             }
             _ => self.counts.scored().collect(),
         };

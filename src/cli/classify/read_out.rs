@@ -3,7 +3,8 @@
 use crate::cli::numbers::positive;
 use clap::{Args, ValueEnum};
 use megasim::convert::OutputForm;
-use megasim::readout::ReadOut;
+use megasim::network::{Network, NodeId};
+use megasim::readout::{ReadOut, is_signed};
 use miette::Result;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
@@ -55,6 +56,9 @@ impl SpikeReadOut {
             (ReadOutArgument::MembranePotential, _) => miette::bail!(
                 "--readout: expected spike_count, first_spike or k_spikes, found membrane_potential, which silences the output; 'megasim classify' reads it"
             ),
+            (ReadOutArgument::CountAndRest, _) => {
+                miette::bail!("--readout: count_and_rest reads potentials; 'megasim classify' reads them")
+            }
             (ReadOutArgument::KSpikes, Some(k)) => Ok(ReadOut::KSpikes(k)),
             (_, Some(_)) => miette::bail!("--k goes with --readout k_spikes"),
             (ReadOutArgument::KSpikes, None) => miette::bail!(NO_K),
@@ -83,6 +87,8 @@ pub enum ReadOutArgument {
     FirstSpike,
     #[value(alias = "time_to_k_spikes")]
     KSpikes,
+    /// Of signed neurons: the count, and of equal counts what is left in the potential
+    CountAndRest,
     MembranePotential,
 }
 
@@ -144,6 +150,7 @@ impl ReadOutArguments {
                 ReadOut::SpikeCount { margin: margin.and_then(NonZeroU32::new) }
             }
             ReadOutArgument::FirstSpike => ReadOut::FirstSpike,
+            ReadOutArgument::CountAndRest => ReadOut::CountAndRest,
             ReadOutArgument::KSpikes => match self.k {
                 Some(k) => ReadOut::KSpikes(k),
                 None => miette::bail!(NO_K),
@@ -153,6 +160,17 @@ impl ReadOutArguments {
                 ReadOut::MembranePotential { margin }
             }
         })
+    }
+
+    /// Refuses a count and rest of neurons that are not signed.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn check_signed(&self, network: &Network, output: NodeId) -> Result<()> {
+        if self.readout == Some(ReadOutArgument::CountAndRest) && !is_signed(network, output) {
+            miette::bail!("--readout count_and_rest: expected signed neurons ('megasim convert --neuron signed'), found others");
+        }
+        Ok(())
     }
 
     /// Refuses the first to have k spikes without k.
@@ -176,10 +194,13 @@ impl ReadOutArguments {
             miette::bail!("--k goes with --readout k_spikes");
         }
         if self.confidence.is_some()
-            && matches!(self.readout, Some(ReadOutArgument::FirstSpike | ReadOutArgument::KSpikes))
+            && matches!(
+                self.readout,
+                Some(ReadOutArgument::FirstSpike | ReadOutArgument::KSpikes | ReadOutArgument::CountAndRest)
+            )
         {
             miette::bail!(
-                "--confidence goes with --readout spike_count and membrane_potential; first spikes decide by themselves"
+                "--confidence goes with --readout spike_count and membrane_potential; other read-outs decide at the first spikes or at the end"
             );
         }
         Ok(())

@@ -56,6 +56,7 @@ impl Study for Modes<'_> {
         let code = presentation.code()?;
         let subject = self.origin.subject;
         read_out.check()?;
+        read_out.check_signed(&network, prepared.output)?;
         let read_out = read_out.rule(subject.manifest.output.form, threshold(&network, prepared.output))?;
         if *tie_order != Ties::Netlist && (read_out != ReadOut::default() || code.is_current()) {
             bail!(
