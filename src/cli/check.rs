@@ -302,6 +302,7 @@ fn sources(netfiles: &Netfiles) -> Table {
         for event in stimulus.iter() {
             match event.polarity {
                 Polarity::Reset => resets += 1,
+                Polarity::Settle => controls += 1,
                 Polarity::Negative if event.y == -1 => controls += 1,
                 _ => {}
             }

@@ -309,7 +309,9 @@ fn signed_neurons() -> impl Strategy<Value = NeuronParameters> {
     (threshold, -20..=40i32, 0..=20i32, least, most).prop_map(
         |(threshold_plus, membrane_reset, hysteresis, min_count, max_count)| NeuronParameters {
             threshold_plus,
-            membrane_reset: membrane_reset.min(threshold_plus - 1),
+            membrane_reset: membrane_reset
+                .min(threshold_plus - 1)
+                .max(if min_count < 0 { -hysteresis } else { i32::MIN }),
             dynamics: Dynamics::Signed(Signed { hysteresis, min_count, max_count }),
             ..NeuronParameters::default()
         },

@@ -63,7 +63,10 @@ impl Sketch {
         let (min_count, max_count) = self.bounds[layer];
         NeuronParameters {
             threshold_plus: self.thresholds[layer],
-            membrane_reset: self.start.min(self.thresholds[layer] - 1),
+            membrane_reset: self
+                .start
+                .min(self.thresholds[layer] - 1)
+                .max(if min_count < 0 { -self.hysteresis } else { i32::MIN }),
             dynamics: Dynamics::Signed(Signed { hysteresis: self.hysteresis, min_count, max_count }),
             ..NeuronParameters::default()
         }

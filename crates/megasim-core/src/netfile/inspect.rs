@@ -1,8 +1,8 @@
 //! What can be said about a network before it runs: reach of the weights, samples between resets, addresses that do not fit.
 
 use crate::network::{
-    Driver, FullyConnected, Input, Module, ModuleId, ModuleKind, Network, NodeId, Polarity, SourceId, Stimulus,
-    StimulusEvent, Tick,
+    Driver, FullyConnected, Input, Module, ModuleId, ModuleKind, Network, NeuronParameters, NodeId, Polarity, PoolRule,
+    SourceId, Stimulus, StimulusEvent, Tick,
 };
 
 /// How far the events of a module's inputs can move a potential, in scaled integers.
@@ -129,6 +129,10 @@ fn is_spike(event: &StimulusEvent) -> bool {
     event.polarity.is_sign() && !is_control(event)
 }
 
+fn sends_negative(neurons: &NeuronParameters) -> bool {
+    neurons.fires_minus || neurons.signed().is_some()
+}
+
 /// The nodes that can carry negative spikes.
 fn negative_nodes(network: &Network, stimuli: &[Stimulus]) -> Vec<bool> {
     let mut negative = vec![false; network.nodes().len()];
@@ -139,9 +143,10 @@ fn negative_nodes(network: &Network, stimuli: &[Stimulus]) -> Vec<bool> {
         let before = negative.clone();
         for (k, module) in network.modules().iter().enumerate() {
             let sends = match &module.kind {
-                ModuleKind::Conv(conv) => conv.neurons.fires_minus && !conv.output.rectify,
-                ModuleKind::FullyConnected(full) => full.neurons.fires_minus && !full.output.rectify,
+                ModuleKind::Conv(conv) => sends_negative(&conv.neurons) && !conv.output.rectify,
+                ModuleKind::FullyConnected(full) => sends_negative(&full.neurons) && !full.output.rectify,
                 ModuleKind::Softmax(_) => false,
+                ModuleKind::MaxPool(pool) if pool.rule == PoolRule::Signed => true,
                 // These pass polarities on.
                 ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => module.inputs.iter().any(|input| match input {
                     Input::Node(node) => negative[node.index()],

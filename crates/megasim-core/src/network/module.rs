@@ -568,6 +568,10 @@ impl NeuronParameters {
         if signed.min_count > 0 {
             return Err(range("min_count", "0 or less", signed.min_count));
         }
+        // Else a neuron would spike without an event.
+        if signed.min_count < 0 && self.membrane_reset < -signed.hysteresis {
+            return Err(range("MembReset", "not below -hysteresis, as min_count is below 0", self.membrane_reset));
+        }
         let most = i64::from(self.threshold_plus) * MAX_SPIKES_PER_EVENT;
         for (key, found) in [("hysteresis", signed.hysteresis), ("MembReset", self.membrane_reset)] {
             if i64::from(found).abs() > most {
