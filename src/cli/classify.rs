@@ -230,7 +230,8 @@ impl Ready {
         let mut subject = Subject::open(netdir)?;
         subject.warn_of_ticks(settings.clock);
         let form = subject.manifest.output.form;
-        let read_out = settings.decision.read_out.rule(form, subject.output_threshold())?;
+        let signed = readout::is_signed(&subject.network, subject.output);
+        let read_out = settings.decision.read_out.rule(form, subject.output_threshold(), signed)?;
         settings.decision.read_out.check_signed(&subject.network, subject.output)?;
         if matches!(read_out, ReadOut::MembranePotential { .. }) {
             subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
@@ -285,7 +286,10 @@ impl Ready {
             clocked,
             clock: settings.clock,
             read_out: self.read_out,
-            readout: settings.decision.read_out.readout(self.subject.manifest.output.form)?,
+            readout: settings
+                .decision
+                .read_out
+                .readout(self.subject.manifest.output.form, readout::is_signed(&self.subject.network, self.subject.output))?,
             top_k: settings.decision.top_k.map(|n| n.get() as usize),
             savings: settings.decision.savings,
             skip: settings.skip,

@@ -215,13 +215,15 @@ fn check(
     let manifest = Manifest::read(netdir).map_err(report)?;
     let there = manifest.options();
     let of = |options: &Options| -> Vec<(&'static str, String)> {
-        let Quantization { scaling_factor, threshold, reset, initial_potential, ticks_per_ms } = options.quantization;
+        let Quantization { scaling_factor, threshold, reset, initial_potential, ticks_per_ms, signed } =
+            options.quantization;
         let mut all = vec![
             ("[simulation] dt (ticks per ms)", ticks_per_ms.to_string()),
             ("scaling_factor", scaling_factor.to_string()),
             ("[cell] v_thresh", threshold.to_string()),
             ("reset", manifest::reset_name(reset).to_string()),
             ("initial potential", initial_potential.to_string()),
+            ("signed neurons", signed.is_some().to_string()),
             ("[cell] binarize_weights (weights)", options.precision.to_string()),
             ("[conversion] max2avg_pool", options.max_to_average.to_string()),
             ("[conversion] softmax_to_relu (output)", format!("{:?}", options.output).to_lowercase()),

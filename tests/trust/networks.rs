@@ -29,7 +29,23 @@ fn zero_or(of: impl Strategy<Value = i32>) -> impl Strategy<Value = i32> {
     of.prop_flat_map(|n| prop_oneof![4 => Just(0), 1 => Just(n)])
 }
 
+fn signed_neurons() -> impl Strategy<Value = NeuronParameters> {
+    let count = || prop_oneof![2 => Just(i32::MAX), 2 => Just(i32::MIN), 4 => -3..4_i32];
+    (positive(), zero_or(number()), zero_or(number()), count(), count()).prop_map(
+        |(threshold_plus, membrane_reset, hysteresis, min_count, max_count)| NeuronParameters {
+            threshold_plus,
+            membrane_reset,
+            dynamics: Dynamics::Signed(Signed { hysteresis, min_count, max_count }),
+            ..NeuronParameters::default()
+        },
+    )
+}
+
 fn neurons() -> BoxedStrategy<NeuronParameters> {
+    prop_oneof![6 => other_neurons(), 1 => signed_neurons()].boxed()
+}
+
+fn other_neurons() -> BoxedStrategy<NeuronParameters> {
     let thresholds = (positive(), prop::bool::weighted(0.9), number(), prop::bool::weighted(0.2));
     let reset = prop_oneof![Just(Reset::ToRest), Just(Reset::Subtract), Just(Reset::Modulo)];
     let leaks = (zero_or(number()), zero_or(number()), zero_or(number()));
@@ -50,7 +66,7 @@ fn neurons() -> BoxedStrategy<NeuronParameters> {
                 refractory,
                 mask_tau: more.0,
                 resting_potential: more.1,
-                model: more.2.and_then(NonZeroU32::new),
+                dynamics: more.2.and_then(NonZeroU32::new).map_or(Dynamics::IntegrateAndFire, Dynamics::Model),
             }
         })
         .boxed()
@@ -169,10 +185,15 @@ fn pool() -> BoxedStrategy<ModuleKind> {
         });
     let mask =
         (positive(), number(), positive()).prop_map(|(tau, weight, threshold)| PoolMask { tau, weight, threshold });
-    (port, any::<bool>(), prop::option::weighted(0.3, mask))
-        .prop_map(|(port, reset, mask)| {
+    let rule = prop_oneof![
+        4 => Just(PoolRule::Busiest),
+        3 => mask.prop_map(PoolRule::Mask),
+        2 => Just(PoolRule::Signed),
+    ];
+    (port, any::<bool>(), rule)
+        .prop_map(|(port, reset, rule)| {
             let ports = if reset { vec![port, PoolPort::RESET] } else { vec![port] };
-            ModuleKind::MaxPool(MaxPool { ports, mask })
+            ModuleKind::MaxPool(MaxPool { ports, rule })
         })
         .boxed()
 }
@@ -334,7 +355,7 @@ fn what_a_module_reads_must_be_there() {
 
 #[test]
 fn equations_must_be_there() {
-    let neurons = NeuronParameters { model: NonZeroU32::new(3), ..NeuronParameters::default() };
+    let neurons = NeuronParameters { dynamics: Dynamics::Model(NonZeroU32::MIN), ..NeuronParameters::default() };
     let (mut builder, module) = one(vec![Input::Node(NodeId::new(0))], neurons);
     builder.module(module, &["n1"]).unwrap();
     assert!(matches!(builder.build(9), Err(Fault::Range { key: "neuron_model", .. })));
@@ -344,7 +365,7 @@ fn equations_must_be_there() {
     let network = builder.build(9).unwrap();
     let other = network.map_modules(|module| {
         if let ModuleKind::FullyConnected(full) = &mut module.kind {
-            full.neurons.model = NonZeroU32::new(1);
+            full.neurons.dynamics = Dynamics::Model(NonZeroU32::MIN);
         }
     });
     assert!(matches!(other, Err(Fault::Range { key: "neuron_model", .. })));

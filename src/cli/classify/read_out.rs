@@ -127,8 +127,13 @@ impl ReadOutArguments {
     ///
     /// # Errors
     /// Where spikes are asked of an output that has none.
-    pub(super) fn readout(&self, form: OutputForm) -> Result<ReadOutArgument> {
-        let suiting = if form.spikes() { ReadOutArgument::SpikeCount } else { ReadOutArgument::MembranePotential };
+    pub(super) fn readout(&self, form: OutputForm, signed: bool) -> Result<ReadOutArgument> {
+        let suiting = match form.spikes() {
+            // A tie of counts is decided by what is left, which no order changes, and not by time.
+            true if signed && self.confidence.is_none() => ReadOutArgument::CountAndRest,
+            true => ReadOutArgument::SpikeCount,
+            false => ReadOutArgument::MembranePotential,
+        };
         let readout = self.readout.unwrap_or(suiting);
         if !form.spikes() && readout != suiting {
             miette::bail!(
@@ -142,8 +147,8 @@ impl ReadOutArguments {
     ///
     /// # Errors
     /// Where spikes are asked of an output that has none.
-    pub fn rule(&self, form: OutputForm, threshold: i32) -> Result<ReadOut> {
-        Ok(match self.readout(form)? {
+    pub fn rule(&self, form: OutputForm, threshold: i32, signed: bool) -> Result<ReadOut> {
+        Ok(match self.readout(form, signed)? {
             ReadOutArgument::SpikeCount => {
                 // The next whole number of spikes.
                 let margin = self.confidence.map(|margin| margin.ceil().min(f64::from(u32::MAX)) as u32);

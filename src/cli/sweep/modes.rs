@@ -57,7 +57,7 @@ impl Study for Modes<'_> {
         let subject = self.origin.subject;
         read_out.check()?;
         read_out.check_signed(&network, prepared.output)?;
-        let read_out = read_out.rule(subject.manifest.output.form, threshold(&network, prepared.output))?;
+        let read_out = read_out.rule(subject.manifest.output.form, threshold(&network, prepared.output), false)?;
         if *tie_order != Ties::Netlist && (read_out != ReadOut::default() || code.is_current()) {
             bail!(
                 "--over tie-order: expected most spikes at the end to decide and a code that makes spikes, found others"

@@ -34,7 +34,7 @@ impl Network {
 
     /// Refuses a number that no equations have.
     fn check_model(&self, module: &Module) -> Result<(), Fault> {
-        match module.kind.neurons().and_then(|(_, neurons, _)| neurons.model) {
+        match module.kind.neurons().and_then(|(_, neurons, _)| neurons.model()) {
             Some(number) if !self.models.contains_key(&number) => Err(Fault::Range {
                 key: "neuron_model",
                 expected: format!("the number of a file of equations, {}", NeuronModel::file_name(number)),

@@ -413,12 +413,12 @@ pub fn add_signed<W: Copy + Into<i32>>(
         (Sign::Plus, true) => add_signed_plain(v, w, limits, i32::saturating_add, first, hits),
         (Sign::Minus, true) => add_signed_plain(v, w, limits, i32::saturating_sub, first, hits),
         #[cfg(target_arch = "x86_64")]
-        (sign, false) if variant == Variant::Avx512 => {
-            // SAFETY: a variant is made only where its instructions were detected.
+        (sign, false) if variant.0 == Instructions::Avx512 => {
+            // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
             unsafe { avx512::add_signed(v, w, limits, sign, first, hits) }
         }
         #[cfg(target_arch = "x86_64")]
-        (sign, false) if variant == Variant::Avx2 => {
+        (sign, false) if variant.0 == Instructions::Avx2 => {
             // SAFETY: as above.
             unsafe { avx2::add_signed(v, w, limits, sign, first, hits) }
         }
