@@ -1,8 +1,9 @@
 //! Event mode against a bare loop: `cargo bench --bench engine`.
 //!
-//! The floor of each case is what the machine can do when nothing but the work itself is done: the same matrices, the same input
-//! spikes, the same firing, in a hand-written loop without queue, time keeping, addresses or recording. Floor and engine take turns, one
-//! thread; the table gives medians over the turns, and the ratio of each pair. Both must make the same number of spikes, or the bench stops.
+//! The floor of each case is what the machine can do when nothing but the work itself is done: the same matrices, the
+//! same input spikes, the same firing, in a hand-written loop without queue, time keeping, addresses or recording.
+//! Floor and engine take turns, one thread; the table gives medians over the turns, and the ratio of each pair. Both
+//! must make the same number of spikes, or the bench stops.
 
 mod floor;
 
@@ -209,7 +210,8 @@ fn scaling() {
     }
 }
 
-/// Signed neurons against plain ones on the same matrices and input: time of one operation, by hysteresis in thresholds.
+/// Signed neurons against plain ones on the same matrices and input: time of one operation, by hysteresis in
+/// thresholds.
 fn signed() {
     println!(
         "\n{:<26} {:>10} {:>12} {:>9} {:>13} {:>13}",

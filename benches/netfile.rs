@@ -1,8 +1,10 @@
-//! How fast netfiles are read and written, in megabytes of text a second on one core: `cargo bench --bench netfile [-- MEGABYTES]`.
+//! How fast netfiles are read and written, in megabytes of text a second on one core:
+//! `cargo bench --bench netfile [-- MEGABYTES]`.
 //!
-//! Makes a parameter file of a fully connected module and a stimulus in a temporary directory, reads each once so that it lies in
-//! the page cache, and prints the best of five runs, in time on the processor where the system tells it. Two comparisons stand behind choices of the reader: a mapped
-//! file against one read into memory, and integers by `lexical-core` against the reader's own loop.
+//! Makes a parameter file of a fully connected module and a stimulus in a temporary directory, reads each once so that
+//! it lies in the page cache, and prints the best of five runs, in time on the processor where the system tells it. Two
+//! comparisons stand behind choices of the reader: a mapped file against one read into memory, and integers by
+//! `lexical-core` against the reader's own loop.
 
 use megasim::netfile::{self, FileNames, Kind};
 use megasim::network::*;
@@ -84,7 +86,8 @@ fn processor_time() -> Option<f64> {
     Some(text.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
 }
 
-/// A layer of 1,000 neurons with weights as the converter makes them, and a stimulus of 28 x 28 pixels, about `bytes` of text each.
+/// A layer of 1,000 neurons with weights as the converter makes them, and a stimulus of 28 x 28 pixels, about `bytes`
+/// of text each.
 fn example(bytes: usize) -> (Network, Stimulus) {
     const NEURONS: usize = 1_000;
     let mut random = ChaCha8Rng::seed_from_u64(7);

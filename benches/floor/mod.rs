@@ -1,4 +1,5 @@
-//! The bare loop: layers one after the other in each tick, rows added, thresholds tested after each spike, nothing else.
+//! The bare loop: layers one after the other in each tick, rows added, thresholds tested after each spike, nothing
+//! else.
 
 use megasim::network::{Stimulus, Tick};
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub struct Counts {
 pub enum Layer {
     /// Spikes are line indices.
     Dense { weights: Arc<[i32]>, v: Vec<i32> },
-    /// Spikes are `(input map * side * side) + y * side + x`; potentials `(y, x, map)`, taps `(input map, row, column, map)`.
+    /// Spikes are `(input map * side * side) + y * side + x`; potentials `(y, x, map)`, taps
+    /// `(input map, row, column, map)`.
     Conv { taps: Vec<i32>, v: Vec<i32>, maps: usize, side: usize, kernel: usize, by_map: Vec<Vec<u32>> },
     /// Spikes `(map, y, x)`; every spike adds one weight to its 2x2 window.
     Pool { v: Vec<i32>, side: usize, weight: i32 },
@@ -277,7 +279,8 @@ mod avx512 {
         let mut count = out.len();
         for at in (0..n).step_by(16) {
             let lanes: __mmask16 = !0 >> (16 - (n - at).min(16));
-            // SAFETY: masked lanes are not touched, the others lie in both slices; there is room for a vector more than can spike.
+            // SAFETY: masked lanes are not touched, the others lie in both slices; there is room for a vector more than
+            // can spike.
             unsafe {
                 let old = _mm512_maskz_loadu_epi32(lanes, v.as_ptr().add(at));
                 let sum = _mm512_add_epi32(old, _mm512_maskz_loadu_epi32(lanes, w.as_ptr().add(at)));

@@ -1,4 +1,5 @@
-//! Small networks of any kind of module: event mode, with whatever makes it fast, gives the events of the plain reference.
+//! Small networks of any kind of module: event mode, with whatever makes it fast, gives the events of the plain
+//! reference.
 
 #![no_main]
 

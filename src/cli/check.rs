@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 /// Tell every fault and warning of a netfile directory at once
 ///
-/// Reads all files, also after a fault in one of them, and tells for each module how far its weights reach, for each source
-/// what it sends and how its resets cut it into samples. Exit status 1 if there is a fault, 0 otherwise.
+/// Reads all files, also after a fault in one of them, and tells for each module how far its weights reach, for each
+/// source what it sends and how its resets cut it into samples. Exit status 1 if there is a fault, 0 otherwise.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The schematic
@@ -131,9 +131,13 @@ fn check_network(netfiles: &Netfiles, report: &mut Report) {
     }
     report.line("");
     report.line(format_args!("{}", modules(network, &headrooms)));
-    report.line(format_args!("`one event` and `all inputs` are the reach of a potential in thresholds (THplus - MembReset): of one event, and of one \
-         event at every input\naddress. `to limit` is how many events of the largest weight fit between threshold and 32 bits; \
-         no number where it cannot be reached."));
+    report.line(format_args!(
+        "`one event` and `all inputs` are the reach of a potential in thresholds (THplus - \
+        MembReset): of one event, and of one \
+         event at every input\naddress. `to limit` is how many events of the largest weight fit between threshold and \
+         32 bits; \
+         no number where it cannot be reached."
+    ));
     report.line("");
 }
 
@@ -249,7 +253,8 @@ fn check_loops(network: &Network, report: &mut Report) {
 fn check_without_end(network: &Network, plan: &Plan, report: &mut Report) {
     for node in plan.rising_at_spikes() {
         let text = format!(
-            "{{{}}} spikes again and again in clocked mode, each spike taking its potential further beyond the threshold: \
+            "{{{}}} spikes again and again in clocked mode, each spike taking its potential further beyond the \
+                threshold: \
              Reset_to_reminder subtracts a THplus below 1 (or a THminus above -1)",
             name(network, node)
         );

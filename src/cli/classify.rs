@@ -286,10 +286,10 @@ impl Ready {
             clocked,
             clock: settings.clock,
             read_out: self.read_out,
-            readout: settings
-                .decision
-                .read_out
-                .readout(self.subject.manifest.output.form, readout::is_signed(&self.subject.network, self.subject.output))?,
+            readout: settings.decision.read_out.readout(
+                self.subject.manifest.output.form,
+                readout::is_signed(&self.subject.network, self.subject.output),
+            )?,
             top_k: settings.decision.top_k.map(|n| n.get() as usize),
             savings: settings.decision.savings,
             skip: settings.skip,

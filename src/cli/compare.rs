@@ -1,4 +1,5 @@
-//! `megasim compare`: event mode beside clocked mode and the analog network, layer by layer; or a network beside a changed copy.
+//! `megasim compare`: event mode beside clocked mode and the analog network, layer by layer; or a network beside a
+//! changed copy.
 
 mod tables;
 
@@ -28,21 +29,27 @@ use std::path::PathBuf;
 
 /// Compare event mode, clocked mode and the analog network on the same samples, layer by layer
 ///
-/// Takes a netfile directory of 'megasim convert' with --data, or any schematic by itself: its own stimuli are cut at their resets, each
-/// piece is a sample, and a millisecond is --ticks-per-ms ticks (SNN toolbox writes one).
+/// Takes a netfile directory of 'megasim convert' with --data, or any schematic by itself: its own stimuli are cut at
+/// their resets, each piece is a sample, and a millisecond is --ticks-per-ms ticks (SNN toolbox writes one).
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
     given: Given,
-    /// Compare with another netfile directory or schematic of the same nodes, both in event mode, instead of with clocked mode
+    /// Compare with another netfile directory or schematic of the same nodes, both in event mode, instead of with
+    /// clocked mode
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
     /// Ticks of a clocked step: a number, a list (1,2,5), or a range (1..10); the tables are about the first one
     #[arg(long, value_name = "TICKS", default_value = "1", value_parser = steps)]
     dt: Steps,
-    /// Which of several events of one tick comes first, in event mode: netlist (the rule), reversed, seeded (at random, with --seed), or split (what
-    /// raises potentials before what lowers them)
-    #[arg(long, value_name = "ORDER", default_value = "netlist", value_parser = ["netlist", "reversed", "seeded", "split"])]
+    /// Which of several events of one tick comes first, in event mode: netlist (the rule), reversed, seeded (at random,
+    /// with --seed), or split (what raises potentials before what lowers them)
+    #[arg(
+        long,
+        value_name = "ORDER",
+        default_value = "netlist",
+        value_parser = ["netlist", "reversed", "seeded", "split"],
+    )]
     tie_order: String,
     /// Milliseconds at the start of each sample whose spikes do not count in rates
     #[arg(long, value_name = "MS", default_value_t = 0)]

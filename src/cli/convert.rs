@@ -51,7 +51,8 @@ pub struct Arguments {
     /// Directory of data: test samples, and samples to normalise with
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters (else: beside it)
+    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
+    /// (else: beside it)
     #[arg(long, value_name = "FILE")]
     architecture: Option<PathBuf>,
     /// Where the netfiles go; a new directory
@@ -83,10 +84,12 @@ pub struct Arguments {
     /// A TOML file of such settings: a table for each glob over node names, with netfile keys
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Neurons of all layers: 'signed' (counts that no delay can change), or integer equations in a file; --settings names others for single layers
+    /// Neurons of all layers: 'signed' (counts that no delay can change), or integer equations in a file; --settings
+    /// names others for single layers
     #[arg(long, value_name = "signed|FILE.toml", conflicts_with = "plain_megasim")]
     neuron: Option<NeuronArgument>,
-    /// With --neuron signed: how far below 0 a potential may be before a spike is taken back while input comes, in thresholds
+    /// With --neuron signed: how far below 0 a potential may be before a spike is taken back while input comes, in
+    /// thresholds
     #[arg(long, value_name = "H", value_parser = not_negative)]
     hysteresis: Option<f64>,
     /// With --neuron signed: the largest count of a rectified neuron
@@ -103,7 +106,8 @@ pub struct Arguments {
     reset: Option<ResetArgument>,
     #[command(flatten)]
     rules: RuleArguments,
-    /// What the output does: fire at its rates above 0, draw with a softmax clock, fire spikes of both signs, or gather potentials and never fire
+    /// What the output does: fire at its rates above 0, draw with a softmax clock, fire spikes of both signs, or gather
+    /// potentials and never fire
     #[arg(long, value_enum, default_value_t = OutputArgument::Relu)]
     output: OutputArgument,
     /// With --output softmax: how often a second the class with the highest potential fires; 300 where not given
@@ -115,11 +119,17 @@ pub struct Arguments {
     /// Where potentials start, as a part of the threshold (0 or more, less than 1); 0.5 shortens the time to a decision
     #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = part)]
     initial_potential: f64,
-    /// Membrane time constant in milliseconds: potentials decay exponentially towards rest. --ticks-per-ms tells how long a tick is
+    /// Membrane time constant in milliseconds: potentials decay exponentially towards rest. --ticks-per-ms tells how
+    /// long a tick is
     #[arg(long, value_name = "MS", value_parser = positive, conflicts_with = "plain_megasim")]
     tau_mem: Option<f64>,
     /// Where potentials start and leak to, before scaling, apart from where a spike resets them to
-    #[arg(long, value_name = "V", allow_negative_numbers = true, conflicts_with_all = ["plain_megasim", "initial_potential"])]
+    #[arg(
+        long,
+        value_name = "V",
+        allow_negative_numbers = true,
+        conflicts_with_all = ["plain_megasim", "initial_potential"],
+    )]
     resting_potential: Option<f64>,
     /// Write only what the original MegaSim reads: no strides, no maximum pooling
     #[arg(long)]
@@ -128,7 +138,12 @@ pub struct Arguments {
     #[arg(long)]
     max_to_average: bool,
     /// Ticks of a millisecond, for layers with binary activations, which fire once in each; show samples with as many
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = DEFAULT_TICKS_PER_MS,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     ticks_per_ms: u32,
     /// Of a model of 'megasim train': how many test samples become the stimuli, with resets between
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -167,7 +182,8 @@ struct RuleArguments {
     /// How weights are scaled: by activations on data, by the model alone, or not
     #[arg(long, value_enum)]
     weighting: Option<WeightingArgument>,
-    /// With --weighting model: what the largest gain of a layer in a step becomes: 'depth' (2, 3, 4, ...), a number, or one a layer with commas between
+    /// With --weighting model: what the largest gain of a layer in a step becomes: 'depth' (2, 3, 4, ...), a number, or
+    /// one a layer with commas between
     #[arg(long, value_name = "S")]
     depth_scale: Option<Schedule>,
     /// By how much each layer's threshold is below that of the one before
@@ -530,7 +546,8 @@ fn exported_as(path: &Path, normalized: &Normalized, job: &Job) -> Result<Vec<u8
     }
     if options.quantization.reset != Reset::ToRest {
         escape::warn(format_args!(
-            "{}: neurons reset to 0 in {}, which has no reset by subtraction; --reset zero makes the netfiles do the same",
+            "{}: neurons reset to 0 in {}, which has no reset by subtraction; --reset zero makes the netfiles do the \
+                same",
             path.display(),
             target.name()
         ));

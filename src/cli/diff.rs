@@ -12,16 +12,23 @@ use std::path::{Path, PathBuf};
 
 /// Compare two sets of event files
 ///
-/// Tells the first difference with node, time and address, and counts events that are missing in the second directory, extra
-/// in it, or shifted. Exit status 0 if they are equal but for shifts within the tolerance, 1 if they differ.
+/// Tells the first difference with node, time and address, and counts events that are missing in the second directory,
+/// extra in it, or shifted. Exit status 0 if they are equal but for shifts within the tolerance, 1 if they differ.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Event files (node_*.evs) of one run
     first: PathBuf,
     /// Event files of another run
     second: PathBuf,
-    /// An event of the same address and polarity counts as shifted, not as another one, if each of its times is off by no more
-    #[arg(long, value_name = "TICKS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..))]
+    /// An event of the same address and polarity counts as shifted, not as another one, if each of its times is off by
+    /// no more
+    #[arg(
+        long,
+        value_name = "TICKS",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i64).range(0..),
+    )]
     tolerance: Tick,
 }
 

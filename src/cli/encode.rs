@@ -31,8 +31,8 @@ pub struct Arguments {
     /// The stimulus file; with several maps FILE_0.stim, FILE_1.stim, ...
     #[arg(long, value_name = "FILE.stim")]
     out: PathBuf,
-    /// A netfile directory that 'megasim convert' wrote: addresses are those of its input. Without it pictures keep their rows and columns, with the
-    /// channels last where the last axis is 4 or less, and anything else is one row
+    /// A netfile directory that 'megasim convert' wrote: addresses are those of its input. Without it pictures keep
+    /// their rows and columns, with the channels last where the last axis is 4 or less, and anything else is one row
     #[arg(long, value_name = "NETDIR")]
     netdir: Option<PathBuf>,
     /// The first axis of a sample is time, as delta code needs it
@@ -57,7 +57,12 @@ pub struct Arguments {
     )]
     input_rate: f64,
     /// Ticks of a millisecond
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = DEFAULT_TICKS_PER_MS,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     ticks_per_ms: u32,
     /// Seed of random spikes
     #[arg(long, value_name = "S", default_value_t = 0)]

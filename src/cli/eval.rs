@@ -27,7 +27,8 @@ pub struct Arguments {
     /// Directory of test data
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters (else: beside it)
+    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
+    /// (else: beside it)
     #[arg(long, value_name = "FILE")]
     architecture: Option<PathBuf>,
     /// Take only the first N test samples
@@ -52,7 +53,8 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     if features::is_model(&arguments.model) {
         if arguments.top_k.is_some() || arguments.per_class {
             miette::bail!(
-                "--top-k and --per-class go with trained networks of other libraries; a model of 'megasim train' gives one class"
+                "--top-k and --per-class go with trained networks of other libraries; a model of 'megasim train' \
+                    gives one class"
             );
         }
         let Arguments { model, data, samples, .. } = arguments;
@@ -77,7 +79,8 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
     let classes = score.classes().iter().map(|class| {
         let ClassScore { samples, taken, right } = class;
-        json!({ "samples": samples, "taken": taken, "right": right, "precision": class.precision(), "recall": class.recall() })
+        let (precision, recall) = (class.precision(), class.recall());
+        json!({ "samples": samples, "taken": taken, "right": right, "precision": precision, "recall": recall })
     });
     let mut figures = json!({ "samples": total, "accuracy": accuracy, "classes": classes.collect::<Vec<_>>() });
     if let Some(k) = arguments.top_k {
@@ -136,7 +139,8 @@ impl Analog {
     }
 }
 
-/// Precision: of those taken for a class, the share that is of it. Recall: of those that are of it, the share that is found.
+/// Precision: of those taken for a class, the share that is of it. Recall: of those that are of it, the share that is
+/// found.
 fn per_class(score: &Score) -> Table {
     let share = |share: Option<f64>| share.map_or("-".into(), percent);
     let rows = score.classes().iter().enumerate().map(|(number, class)| {

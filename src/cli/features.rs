@@ -62,7 +62,8 @@ pub struct Arguments {
     /// Draw the stimulus that each map of the last layer prefers, reconstructed through the layers below
     #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
-    /// Pictures of the network on one page: its training, what its maps prefer, spike times of the first sample, winners
+    /// Pictures of the network on one page: its training, what its maps prefer, spike times of the first sample,
+    /// winners
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// Replace an existing file
@@ -236,7 +237,8 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
     Ok(bytes.into_inner())
 }
 
-/// Whether a path is a single-spike network's model: an `.npz` file that is no list of parameters, as Lasagne saves them.
+/// Whether a path is a single-spike network's model: an `.npz` file that is no list of parameters, as Lasagne saves
+/// them.
 pub fn is_model(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) && !is_list(path) && !is_stage(path)
 }
@@ -250,7 +252,8 @@ fn is_list(path: &Path) -> bool {
 /// Ticks of a time bin in netfiles: a millisecond of microseconds.
 const TICKS_PER_BIN: Tick = 1000;
 
-/// Writes a model as netfiles, with the first test samples as their stimuli, resets between, and their classes as `labels.npy`.
+/// Writes a model as netfiles, with the first test samples as their stimuli, resets between, and their classes as
+/// `labels.npy`.
 pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: Overwrite) -> Result<()> {
     let stored = read(model)?;
     let description = stored.network.description();
@@ -279,7 +282,8 @@ pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: O
     directory.finish().map_err(report)?;
     let modules = netlist.modules().len();
     print(&format!(
-        "{modules} modules, {} samples, a bin is {TICKS_PER_BIN} ticks. Next:\n  megasim run {out}/megasim.sch --out DIR\n  megasim \
+        "{modules} modules, {} samples, a bin is {TICKS_PER_BIN} ticks. Next:\n  megasim run {out}/megasim.sch --out \
+            DIR\n  megasim \
          compare {out}/megasim.sch\n",
         waves.len(),
         out = out.display()

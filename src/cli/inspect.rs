@@ -19,7 +19,8 @@ use miette::Result;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Show the layers of a trained or converted network: shapes, parameters, connections, and with data the rates of their neurons
+/// Show the layers of a trained or converted network: shapes, parameters, connections, and with data the rates of their
+/// neurons
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The trained network, or a netfile directory that 'megasim convert' wrote
@@ -27,7 +28,8 @@ pub struct Arguments {
     /// Directory of data; its normalisation samples are shown to the analog network
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters (else: beside it)
+    /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
+    /// (else: beside it)
     #[arg(long, value_name = "FILE")]
     architecture: Option<PathBuf>,
     #[command(flatten)]

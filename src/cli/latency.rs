@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 
 /// Run a network on a described machine: latency, utilisation, queues, energy, and accuracy beside the ideal machine
 ///
-/// Takes a netfile directory of 'megasim convert' with --data, or any schematic by itself: its own stimuli are cut at their resets, and
-/// each piece is a sample.
+/// Takes a netfile directory of 'megasim convert' with --data, or any schematic by itself: its own stimuli are cut at
+/// their resets, and each piece is a sample.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -46,10 +46,12 @@ pub struct Arguments {
     /// 0: none
     #[arg(long, value_name = "N", default_value_t = 3)]
     relief: usize,
-    /// Fit the delays of modules and links to a measured event log, as --trace writes it (docs/timing.md), and run with them
+    /// Fit the delays of modules and links to a measured event log, as --trace writes it (docs/timing.md), and run with
+    /// them
     #[arg(long, value_name = "FILE.csv")]
     calibrate: Option<PathBuf>,
-    /// Write each event's times on the first sample: FILE.csv, or FILE.json for a viewer of Chrome traces (Perfetto); may be repeated
+    /// Write each event's times on the first sample: FILE.csv, or FILE.json for a viewer of Chrome traces (Perfetto);
+    /// may be repeated
     #[arg(long, value_name = "FILE", value_parser = trace_file)]
     trace: Vec<PathBuf>,
     /// List modules one by one instead of layers
@@ -210,7 +212,8 @@ fn write_traces(arguments: &Arguments, question: &Question<'_>) -> Result<()> {
         atomic_write::write_file(path, arguments.results.overwrite(), write).map_err(report)?;
         if let Some(end) = end {
             escape::warn(format_args!(
-                "{}: holds the first {} of {} events, up to tick {end}, which is what viewers open; --trace FILE.csv holds all",
+                "{}: holds the first {} of {} events, up to tick {end}, which is what viewers open; --trace FILE.csv \
+                    holds all",
                 path.display(),
                 hardware::MOST_EVENTS,
                 passages.len()

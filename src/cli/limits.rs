@@ -7,7 +7,12 @@ use megasim::engine::Limits;
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RunLimits {
     /// Stop a run that has more events than this, and name the nodes with most of them
-    #[arg(long, value_name = "N", default_value_t = Limits::default().events, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Limits::default().events,
+        value_parser = clap::value_parser!(u64).range(1..),
+    )]
     max_events: u64,
     /// Stop a run whose waiting and recorded events take more memory than this (17 and 33 bytes each), as '1500M' or
     /// '8G', in each thread

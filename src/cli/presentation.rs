@@ -25,7 +25,8 @@ pub struct Presentation {
     /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
     #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
     pub encode: Choice,
-    /// Spikes a second of a white pixel, in regular and poisson code; no pixel spikes more than once a millisecond. Biases act at the same rate
+    /// Spikes a second of a white pixel, in regular and poisson code; no pixel spikes more than once a millisecond.
+    /// Biases act at the same rate
     #[arg(
         long,
         value_name = "HZ",
@@ -35,7 +36,12 @@ pub struct Presentation {
     )]
     pub input_rate: f64,
     /// Ticks of a millisecond, over which the spikes of one millisecond spread
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_TICKS_PER_MS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = DEFAULT_TICKS_PER_MS,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     pub ticks_per_ms: u32,
     /// Seed of random spikes
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -116,8 +122,8 @@ impl Presentation {
         self.samples.map(count)
     }
 
-    /// What the record of the run says: every parameter, but for the number of threads, which changes nothing, the seed, which has its own
-    /// place, and the number of samples, which only the data tell.
+    /// What the record of the run says: every parameter, but for the number of threads, which changes nothing, the
+    /// seed, which has its own place, and the number of samples, which only the data tell.
     pub fn parameters(&self) -> Value {
         json!({
             "skip": self.skip,

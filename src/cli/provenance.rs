@@ -69,8 +69,8 @@ pub fn write_shared(directory: &Path, run: &Run<impl Serialize>) -> Result<(), E
     Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
 }
 
-/// Writes `run.json` into an [`AtomicDir`](megasim::atomic_write::AtomicDir). Its list of files comes when the directory
-/// is complete: one with a list is a complete result.
+/// Writes `run.json` into an [`AtomicDir`](megasim::atomic_write::AtomicDir). Its list of files comes when the
+/// directory is complete: one with a list is a complete result.
 ///
 /// # Errors
 /// If an input cannot be read, or if it cannot be written.

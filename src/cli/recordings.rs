@@ -85,7 +85,8 @@ impl RecordingArguments {
         })
     }
 
-    /// Test recordings of a set as samples of a network: the events, and for the analog network their rates in spikes a millisecond.
+    /// Test recordings of a set as samples of a network: the events, and for the analog network their rates in spikes a
+    /// millisecond.
     ///
     /// # Errors
     /// If a recording cannot be read, does not fit the network, or is of a class that the network does not have.
@@ -120,14 +121,16 @@ impl RecordingArguments {
             let stimuli = selection.stimuli(&recording);
             if stimuli.len() != maps {
                 bail!(
-                    "{}: expected {maps} maps, as the network takes, found {}; --polarity channels makes two of a recording, signed and alike one",
+                    "{}: expected {maps} maps, as the network takes, found {}; --polarity channels makes two of a \
+                        recording, signed and alike one",
                     path.display(),
                     stimuli.len()
                 );
             }
             let rates = recorded.push(&subject.layout, &stimuli, (height, width), clock).map_err(|(x, y)| {
                 miette::miette!(
-                    "{}: expected events on {width} x {height}, as the network takes, found one at ({x}, {y}); --crop and --downsample make it fit",
+                    "{}: expected events on {width} x {height}, as the network takes, found one at ({x}, {y}); --crop \
+                        and --downsample make it fit",
                     path.display()
                 )
             })?;

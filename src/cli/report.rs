@@ -27,7 +27,8 @@ const MOST_SPIKES: usize = 12_000;
 /// Map, row and column of an event.
 type Address = (usize, i32, i32);
 
-/// Draw the results that lie in a directory: comparisons, sweeps and classifications (.json) and event files (node_*.evs)
+/// Draw the results that lie in a directory: comparisons, sweeps and classifications (.json) and event files
+/// (node_*.evs)
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Directory with results

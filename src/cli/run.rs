@@ -24,7 +24,14 @@ pub struct Arguments {
     #[arg(long)]
     clocked: bool,
     /// Ticks of a clocked step
-    #[arg(long, value_name = "TICKS", default_value_t = 1, requires = "clocked", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(
+        long,
+        value_name = "TICKS",
+        default_value_t = 1,
+        requires = "clocked",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i64).range(1..),
+    )]
     dt: Tick,
     /// The last tick, instead of the schematic's Tmax
     #[arg(long, value_name = "T", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..))]

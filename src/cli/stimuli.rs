@@ -1,7 +1,7 @@
 //! Images as stimuli of a single-spike network, kept on disk with `--cache`, so that the same images are encoded once.
 //!
-//! A file is named by the SHA-256 of what decides its content: the version, the encoding, the pixels. Its content follows the SHA-256 of
-//! itself; a damaged file is made again.
+//! A file is named by the SHA-256 of what decides its content: the version, the encoding, the pixels. Its content
+//! follows the SHA-256 of itself; a damaged file is made again.
 
 use super::diagnostic::report;
 use super::escape;
@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Encoded samples; a message tells the number of one that cannot be, counted from the first in the file, `skip` before these.
+/// Encoded samples; a message tells the number of one that cannot be, counted from the first in the file, `skip` before
+/// these.
 pub fn stimuli(
     encoder: &Encoder,
     description: &Description,

@@ -1,5 +1,5 @@
-//! What studies look at: a netfile directory that `convert` wrote, with the trained network it came from and its test data; or a schematic
-//! with its own stimuli.
+//! What studies look at: a netfile directory that `convert` wrote, with the trained network it came from and its test
+//! data; or a schematic with its own stimuli.
 
 use super::diagnostic::{self, report};
 use super::presentation::Presentation;
@@ -116,7 +116,8 @@ impl Given {
         Ok(Schematic { network, pieces, uncut, inputs })
     }
 
-    /// The classes of a schematic's samples, where they were given. `classes` is the length of its last layer, where that is a row.
+    /// The classes of a schematic's samples, where they were given. `classes` is the length of its last layer, where
+    /// that is a row.
     ///
     /// # Errors
     /// If there is no such row, or the labels do not fit it or the samples.
@@ -173,8 +174,8 @@ pub struct Trial {
 }
 
 impl Subject {
-    /// Reads a directory that `convert` wrote, checks that its copy of the trained network is the one that was converted, and says
-    /// on stderr what the netfiles warn of.
+    /// Reads a directory that `convert` wrote, checks that its copy of the trained network is the one that was
+    /// converted, and says on stderr what the netfiles warn of.
     ///
     /// # Errors
     /// If a file cannot be read, or does not belong to the others.
@@ -299,7 +300,8 @@ impl Subject {
         Ok(Trial { samples, analog })
     }
 
-    /// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a square, where they can be one.
+    /// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a
+    /// square, where they can be one.
     pub fn picture(&self, values: &Array2<f32>) -> (Extent, Vec<f64>) {
         let input = &self.manifest.input;
         let row = values.slice(s![0, ..self.model.input_shape().len()]);
@@ -343,7 +345,8 @@ pub fn largest(values: ndarray::ArrayView2<f32>) -> f32 {
 pub fn warn_of_largest(largest: f32, what: &str) {
     if largest > 1.0 {
         escape::warn(format_args!(
-            "the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is beyond 1 is cut off"
+            "the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is \
+                beyond 1 is cut off"
         ));
     }
 }

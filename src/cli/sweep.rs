@@ -35,32 +35,41 @@ const MOST_POINTS: usize = 100_000;
 
 /// Sweep one or two parameters of conversion, encoding, run or hardware: both modes at each point, or a machine
 ///
-/// Takes a netfile directory of 'megasim convert' with --data, or with --hardware any schematic by itself, on its own stimuli.
-/// Results are there while it runs: sweep.csv and sweep.json in the directory. The same command goes on where an earlier one was
-/// interrupted, and gives the same table as one that ran through.
+/// Takes a netfile directory of 'megasim convert' with --data, or with --hardware any schematic by itself, on its own
+/// stimuli. Results are there while it runs: sweep.csv and sweep.json in the directory. The same command goes on where
+/// an earlier one was interrupted, and gives the same table as one that ran through.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
     given: Given,
-    /// A parameter and its values, once or twice (docs/studies.md lists all): duration, encode, dt, ...; percentile, weight-bits, ...; GLOB.KEY as in 'run
-    /// --set'; with --hardware pace and any key of the file, as all.delay_to_process. Values: 1,2,5 or FROM..TO:COUNT, log:FROM..TO:COUNT,
-    /// random:FROM..TO:COUNT, random-log:FROM..TO:COUNT, with units as '1 ns..1 us:4'
+    /// A parameter and its values, once or twice (docs/studies.md lists all): duration, encode, dt, ...; percentile,
+    /// weight-bits, ...; GLOB.KEY as in 'run
+    /// --set'; with --hardware pace and any key of the file, as all.delay_to_process. Values: 1,2,5 or FROM..TO:COUNT,
+    /// log:FROM..TO:COUNT, random:FROM..TO:COUNT, random-log:FROM..TO:COUNT, with units as '1 ns..1 us:4'
     #[arg(long, value_name = "PARAMETER=VALUES", required = true, value_parser = over)]
     over: Vec<Over>,
     /// Where the tables go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Run on a machine, as 'megasim latency' does, instead of in both modes: ideal, serial-aer, loihi, or a file (docs/timing.md)
+    /// Run on a machine, as 'megasim latency' does, instead of in both modes: ideal, serial-aer, loihi, or a file
+    /// (docs/timing.md)
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Option<PathBuf>,
-    /// With --hardware: how fast the input comes: real (where it is not given), fastest (as fast as it is taken), or xK (K times as fast)
+    /// With --hardware: how fast the input comes: real (where it is not given), fastest (as fast as it is taken), or xK
+    /// (K times as fast)
     #[arg(long, value_name = "PACE", requires = "hardware")]
     pace: Option<Pace>,
     /// With --hardware: how long a tick of a schematic is, as '1 us'; that of the machine where it is not given
     #[arg(long, value_name = "TIME", requires = "hardware")]
     tick: Option<Duration>,
     /// Ticks of a clocked step
-    #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..), conflicts_with = "hardware")]
+    #[arg(
+        long,
+        value_name = "TICKS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(i64).range(1..),
+        conflicts_with = "hardware",
+    )]
     dt: Tick,
     #[command(flatten)]
     read_out: ReadOutArguments,
@@ -111,7 +120,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let subject::Converted { subject, trial, inputs } = *converted;
             if subject.deciding_spikes().is_none() && hardware.is_some() {
                 bail!(
-                    "{}: expected an output that spikes, found one that gathers potentials ('convert --output potential'), which no machine reports",
+                    "{}: expected an output that spikes, found one that gathers potentials ('convert --output \
+                        potential'), which no machine reports",
                     given.subject.display()
                 );
             }
@@ -142,7 +152,8 @@ impl Arguments {
                 }
                 (Parameter::Dt | Parameter::TieOrder | Parameter::ReadOut(_), Some(_)) => {
                     bail!(
-                        "--over {name}: clocked steps, orders of ties and read-outs are not the machine's; leave out --hardware"
+                        "--over {name}: clocked steps, orders of ties and read-outs are not the machine's; leave out \
+                            --hardware"
                     )
                 }
                 (

@@ -15,10 +15,11 @@ use miette::Result;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Run a network in many orders, with many delays and on machines, and compare every spike count with an exact integer pass
+/// Run a network in many orders, with many delays and on machines, and compare every spike count with an exact integer
+/// pass
 ///
-/// With signed neurons ('megasim convert --neuron signed') no count may differ, and the exit status is 1 if one does. With other neurons the numbers
-/// tell how much the order matters.
+/// With signed neurons ('megasim convert --neuron signed') no count may differ, and the exit status is 1 if one does.
+/// With other neurons the numbers tell how much the order matters.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -26,7 +27,8 @@ pub struct Arguments {
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
-    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/timing.md); may be repeated; the shipped ones where it is not given
+    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/timing.md); may be repeated; the shipped ones
+    /// where it is not given
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Vec<PathBuf>,
     /// Take the expected counts from the netfiles of another directory or schematic with the same nodes

@@ -181,8 +181,8 @@ fn a_schematic_alone_is_compared_on_its_own_stimuli() {
     let arguments = ["compare", "megasim.sch", "--ticks-per-ms", "1", "--labels", "labels.npy", "--json", "out.json"];
     megasim(&arguments, here).success().stdout(contains("3 samples of 10 ms"));
     let figures = json(&here.join("out.json"));
-    // Sample 2, event mode: neuron 1 spikes twice before input 0 lowers it, neuron 0 once. Clocked: neuron 1 gets 20 - 10, one spike
-    // each at the same time, and the lower neuron decides.
+    // Sample 2, event mode: neuron 1 spikes twice before input 0 lowers it, neuron 0 once. Clocked: neuron 1 gets 20 -
+    // 10, one spike each at the same time, and the lower neuron decides.
     let right = &figures["decisions"]["right"];
     assert_eq!(right["sides"][0]["right"], 3);
     assert_eq!(right["sides"][1]["right"], 2);

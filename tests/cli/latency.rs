@@ -220,7 +220,8 @@ fn a_schematic_runs_on_its_own_stimuli() {
 fn traces_hold_every_event_and_calibrate() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    let machine = "tick = \"1 us\"\n[all]\ndelay_to_process = \"7 us\"\ntime_per_output = \"3 us\"\ndelay_to_ack = \"2 us\"\n\
+    let machine = "tick = \"1 us\"\n[all]\ndelay_to_process = \"7 us\"\ntime_per_output = \"3 us\"\ndelay_to_ack = \
+        \"2 us\"\n\
                    [module.inhibitory]\ndelay_to_process = \"4 us\"\n[link]\ndelay = \"5 us\"\n";
     fs::write(here.join("m.toml"), machine).unwrap();
     let traced = ["latency", &two_neurons(), "--hardware", "m.toml", "--trace", "t.csv", "--trace", "t.json"];

@@ -52,7 +52,8 @@ fn check_tells_every_fault_with_its_line() {
     check(&data("nowhere.sch")).code(1).stdout(contains("cannot be read: No such file"));
 }
 
-const HEAD: &str = ".integers\nn_in_ports 1\nn_out_ports 1\ndelay_to_process 0\ndelay_to_ack 0\nfifo_depth 0\nn_repeat 1\ndelay_to_repeat 0\n";
+const HEAD: &str = ".integers\nn_in_ports 1\nn_out_ports 1\ndelay_to_process 0\ndelay_to_ack 0\nfifo_depth 0\n\
+    n_repeat 1\ndelay_to_repeat 0\n";
 
 /// One neuron behind two addresses, fed by a source and by itself, with weights near the limit.
 fn loop_of_one(stimulus: &str) -> tempfile::TempDir {
@@ -60,14 +61,16 @@ fn loop_of_one(stimulus: &str) -> tempfile::TempDir {
         "{}population_size 1\nNy_array 1\nXmin 0\nYmin 0\nTHplus 2000000000\nTHplusInfo 1\nTHminus -5\nTHminusInfo 0\n\
          Reset_to_reminder 1\nMembReset 0\nTLplus 0\nTLminus 0\nTmin 0\nT_Refract 0\n\
          Nx_array_pre 2\nNy_array_pre 1\n1000000000\n-1\nNx_array_pre 1\nNy_array_pre 1\n7\n\
-         crop_xmin 0\ncrop_xmax 0\ncrop_ymin 0\ncrop_ymax 0\nxshift_pre 0\nyshift_pre 0\nx_subsmp 1\ny_subsmp 1\nxshift_pos 0\n\
+         crop_xmin 0\ncrop_xmax 0\ncrop_ymin 0\ncrop_ymax 0\nxshift_pre 0\nyshift_pre 0\nx_subsmp 1\ny_subsmp 1\n\
+         xshift_pos 0\n\
          yshift_pos 0\nrectify 0\n.floats\n",
         HEAD.replace("n_in_ports 1", "n_in_ports 2")
     );
     directory(&[
         (
             "n.sch",
-            ".netlist\nsource {in} in.stim\nsource {idle} idle.stim\nmodule_fully_connected {in,out}{out} o.prm o.stt\n.options\nTmax=9\n",
+            ".netlist\nsource {in} in.stim\nsource {idle} idle.stim\nmodule_fully_connected {in,out}{out} o.prm \
+                o.stt\n.options\nTmax=9\n",
         ),
         ("in.stim", stimulus),
         ("idle.stim", "3 -1 -1 0 0 1\n10 -1 -1 0 0 1\n"),

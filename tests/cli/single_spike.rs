@@ -44,7 +44,10 @@ name = "bars"
 height = 12
 width = 12
 [encoding]
-kernels = [{ dog = { window_size = 3, sigma1 = 0.5, sigma2 = 1.0 } }, { dog = { window_size = 3, sigma1 = 1.0, sigma2 = 0.5 } }]
+kernels = [
+  { dog = { window_size = 3, sigma1 = 0.5, sigma2 = 1.0 } },
+  { dog = { window_size = 3, sigma1 = 1.0, sigma2 = 0.5 } },
+]
 padding = 1
 thresholds = 20.0
 time_steps = 10

@@ -16,7 +16,8 @@ fn config(folder: &Path, more: &str) -> std::path::PathBuf {
     let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
     let path = folder.join("config");
     let text = format!(
-        "[paths]\npath_wd = {}\ndataset_path = %(path_wd)s\nfilename_ann = digits_cnn\n\n[simulation]\nduration = 50\nnum_to_test = 40\n{more}",
+        "[paths]\npath_wd = {}\ndataset_path = %(path_wd)s\nfilename_ann = digits_cnn\n\n[simulation]\nduration = 50\n\
+            num_to_test = 40\n{more}",
         digits.display()
     );
     fs::write(&path, text).unwrap();

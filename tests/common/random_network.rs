@@ -1,8 +1,8 @@
 //! Small random networks with stimuli: every kind of module, reset and timing rule, and what they do to each other.
 //!
-//! A network grows from a `Sketch`, whose numbers are picks and sizes that shrink one by one; [`grow`] turns any sketch into
-//! a valid network. Sizes are kept so that a plain simulator runs a network in milliseconds: where the events of a node
-//! could multiply, the module gets a delay of one tick, which bounds them by the ticks of the run.
+//! A network grows from a `Sketch`, whose numbers are picks and sizes that shrink one by one; [`grow`] turns any sketch
+//! into a valid network. Sizes are kept so that a plain simulator runs a network in milliseconds: where the events of a
+//! node could multiply, the module gets a delay of one tick, which bounds them by the ticks of the run.
 
 #![allow(dead_code)] // each test binary takes what it needs
 
@@ -309,9 +309,11 @@ fn signed_neurons() -> impl Strategy<Value = NeuronParameters> {
     (threshold, -20..=40i32, 0..=20i32, least, most).prop_map(
         |(threshold_plus, membrane_reset, hysteresis, min_count, max_count)| NeuronParameters {
             threshold_plus,
-            membrane_reset: membrane_reset
-                .min(threshold_plus - 1)
-                .max(if min_count < 0 { -hysteresis } else { i32::MIN }),
+            membrane_reset: membrane_reset.min(threshold_plus - 1).max(if min_count < 0 {
+                -hysteresis
+            } else {
+                i32::MIN
+            }),
             dynamics: Dynamics::Signed(Signed { hysteresis, min_count, max_count }),
             ..NeuronParameters::default()
         },
@@ -388,9 +390,11 @@ fn grow(sketch: &Sketch, options: Options) -> (Network, Vec<Stimulus>) {
     }
     let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
     sources.push(("bias_clk".into(), false, Stimulus::from_events(sketch.bias.iter().map(|&t| spike(t)))));
-    let resets = sketch.resets.iter().map(|&(t, settle)| {
-        if settle { StimulusEvent::settle(t) } else { StimulusEvent::reset(t) }
-    });
+    let resets = sketch.resets.iter().map(
+        |&(t, settle)| {
+            if settle { StimulusEvent::settle(t) } else { StimulusEvent::reset(t) }
+        },
+    );
     let resets = Stimulus::from_events(resets);
     sources.push(("reset_event".into(), false, resets));
     let controls = Stimulus::from_events(sketch.controls.iter().map(|&t| StimulusEvent::control(t)));

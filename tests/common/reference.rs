@@ -1,4 +1,5 @@
-//! The meaning of a run, written to be read: `docs/engine.md` line by line, no attention to speed. The engine is held to it.
+//! The meaning of a run, written to be read: `docs/engine.md` line by line, no attention to speed. The engine is held
+//! to it.
 
 #![allow(dead_code)]
 
@@ -313,7 +314,8 @@ fn rest(parameters: &NeuronParameters) -> i32 {
     parameters.resting_potential.unwrap_or(parameters.membrane_reset)
 }
 
-/// The part of a distance that is kept after so many ticks, in 2^-62: by its binary digits, the lowest first, cut off after each product.
+/// The part of a distance that is kept after so many ticks, in 2^-62: by its binary digits, the lowest first, cut off
+/// after each product.
 fn kept(leak_decay: i32, ticks: u64) -> i128 {
     let mut power = (1i128 << 62) - (i128::from(leak_decay) << 32);
     let mut kept = 1i128 << 62;

@@ -121,7 +121,8 @@ fn saturation() {
 
 #[test]
 fn longer_steps() {
-    // A spike at tick 0 and one at tick 1; in one step of two ticks there is one, and the rest waits for a step that does not come.
+    // A spike at tick 0 and one at tick 1; in one step of two ticks there is one, and the rest waits for a step that
+    // does not come.
     let network = network(&[&[10]], threshold(10), Timing::default());
     let found = causes(&network, &[spike(0, 0), spike(1, 0)], 2, 2);
     assert_eq!(found, (0.0, 1.0, vec![(Cause::Step, 1.0)]));

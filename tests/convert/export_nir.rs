@@ -1,5 +1,6 @@
-//! `megasim convert --export FILE.nir`: the graph that other simulators read. The `nir` package of Python reads these files, which no test here can show;
-//! what it asks of them is tested: the layout, the types of nodes, the shapes of their parameters.
+//! `megasim convert --export FILE.nir`: the graph that other simulators read. The `nir` package of Python reads these
+//! files, which no test here can show; what it asks of them is tested: the layout, the types of nodes, the shapes of
+//! their parameters.
 
 use assert_cmd::Command;
 use hdf5_pure::File;

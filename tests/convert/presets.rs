@@ -1,6 +1,8 @@
-//! Presets against the simulators they stand for: ANNarchy's converter spike for spike, SNN toolbox's INI simulator with constant input.
+//! Presets against the simulators they stand for: ANNarchy's converter spike for spike, SNN toolbox's INI simulator
+//! with constant input.
 //!
-//! The fixtures come from re-implementations that give every spike recorded from the originals (`tests/data/presets/make_presets.py`). With the recordings at hand,
+//! The fixtures come from re-implementations that give every spike recorded from the originals
+//! (`tests/data/presets/make_presets.py`). With the recordings at hand,
 //! `MEGASIM_RECORDINGS=DIR cargo test --release --test presets -- --ignored --nocapture` compares with them directly.
 
 use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation, Padding, Pooling, Shape};
@@ -85,7 +87,8 @@ fn converted(graph: &Graph, options: &Options) -> Converted {
     convert(graph, Array2::zeros((0, numbers)).view(), options).unwrap()
 }
 
-/// Compares a recording of an MLP: spikes of the input and of all layers, and the potentials of the output. Returns how many spikes were compared.
+/// Compares a recording of an MLP: spikes of the input and of all layers, and the potentials of the output. Returns how
+/// many spikes were compared.
 fn annarchy_mlp(path: &Path, code: &str, steps: u32) -> usize {
     let mut npz = Npz::open(path);
     let samples = npz.matrix("samples");
@@ -113,7 +116,8 @@ fn annarchy_mlp(path: &Path, code: &str, steps: u32) -> usize {
             let mut simulation = Simulation::new(&plan, Mode::Clocked { dt: 1 }, &Probes::all(network));
             let record = simulation
                 .run_until(&stimuli, |progress| {
-                    // Spikes leave a step after the potential, so that they are recorded in ANNarchy's step; the potential is its next one.
+                    // Spikes leave a step after the potential, so that they are recorded in ANNarchy's step; the
+                    // potential is its next one.
                     let next = progress.time as usize + 1;
                     for (class, v) in progress.potentials(module).into_iter().enumerate() {
                         if let Some(theirs) = potentials.get([next, class]) {
@@ -213,7 +217,8 @@ fn annarchy_masks_on_a_cnn() {
 #[derive(Debug, Default)]
 struct Comparison {
     spikes: usize,
-    /// Spikes of one and not of the other, where the float potential was within 1e-5 of the threshold: layer, neuron, step, potential.
+    /// Spikes of one and not of the other, where the float potential was within 1e-5 of the threshold: layer, neuron,
+    /// step, potential.
     close: Vec<(usize, usize, i64, f32)>,
     /// The other differences.
     far: Vec<(usize, usize, i64, Option<f32>)>,
@@ -327,7 +332,8 @@ fn constant_currents_as_recorded() {
         let comparison = ini(&model.graph, &recordings().join(format!("ini/{name}.npz")), scaling_factor);
         let Comparison { spikes, close, far, counts } = &comparison;
         println!(
-            "INI, {name}, scaling factor {scaling_factor:e}: of {spikes} spikes {} differ where the potential is within 1e-5 of the threshold, {} after them; the counts of \
+            "INI, {name}, scaling factor {scaling_factor:e}: of {spikes} spikes {} differ where the potential is \
+                within 1e-5 of the threshold, {} after them; the counts of \
              {counts} neurons of ten digits differ",
             close.len(),
             far.len()

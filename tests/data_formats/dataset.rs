@@ -150,7 +150,8 @@ fn what_does_not_fit_is_refused() {
 }
 
 proptest! {
-    /// Damage to the picture data is noticed by the archive's check sum; anything else is refused or harmless. No panic.
+    /// Damage to the picture data is noticed by the archive's check sum; anything else is refused or harmless. No
+    /// panic.
     #[test]
     fn damaged_archives_are_refused(flips in prop::collection::vec((0.0f64..1.0, 0u8..8), 0..4), cut in 0.0f64..1.2) {
         let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Folders of pictures and CIFAR-10's files: what comes of them, that arrays of the same numbers give the same bytes through the
-//! commands, and what is wrong with bad ones.
+//! Folders of pictures and CIFAR-10's files: what comes of them, that arrays of the same numbers give the same bytes
+//! through the commands, and what is wrong with bad ones.
 
 use crate::arrays::write_npz;
 use assert_cmd::Command;
@@ -384,7 +384,10 @@ name = "digits"
 height = 8
 width = 8
 [encoding]
-kernels = [{ dog = { window_size = 3, sigma1 = 0.5, sigma2 = 1.0 } }, { dog = { window_size = 3, sigma1 = 1.0, sigma2 = 0.5 } }]
+kernels = [
+  { dog = { window_size = 3, sigma1 = 0.5, sigma2 = 1.0 } },
+  { dog = { window_size = 3, sigma1 = 1.0, sigma2 = 0.5 } },
+]
 padding = 1
 thresholds = 20.0
 time_steps = 10

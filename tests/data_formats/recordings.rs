@@ -1,4 +1,5 @@
-//! Event recordings in every format, written or read back by independent libraries (`tests/data/recordings/make_recordings.py`); damaged ones.
+//! Event recordings in every format, written or read back by independent libraries
+//! (`tests/data/recordings/make_recordings.py`); damaged ones.
 
 use assert_cmd::Command;
 use megasim::dataset::recording::{CameraEvent, Recording, Selection, Signs};

@@ -1,8 +1,9 @@
 //! Runs the commands of README.md, docs/ and the other pages, and compares what they print with what the pages show.
 //!
-//! The commands of a page run in order, in a scratch copy of what the project ships, with the program under test first on the
-//! `PATH`. CONTRIBUTING.md says how a page marks what cannot run. `MEGASIM_DOCS_PAGE=PART` runs the pages whose path
-//! contains `PART`; `MEGASIM_DOCS_UPDATE=1` writes what was printed into the pages, to be read before it is committed.
+//! The commands of a page run in order, in a scratch copy of what the project ships, with the program under test first
+//! on the `PATH`. CONTRIBUTING.md says how a page marks what cannot run. `MEGASIM_DOCS_PAGE=PART` runs the pages whose
+//! path contains `PART`; `MEGASIM_DOCS_UPDATE=1` writes what was printed into the pages, to be read before it is
+//! committed.
 #![cfg(unix)]
 
 mod output;

@@ -1,5 +1,5 @@
-//! Neurons beyond the usual keys: equations of one's own against built-in neurons and the plain reference, and from the command line; exponential leak
-//! and resting potential from the command line.
+//! Neurons beyond the usual keys: equations of one's own against built-in neurons and the plain reference, and from the
+//! command line; exponential leak and resting potential from the command line.
 
 use crate::common::random_network::random_network;
 use crate::common::reference;

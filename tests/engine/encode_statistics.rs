@@ -1,4 +1,5 @@
-//! Random codes against their distributions: chi-square tests of counts, intervals and places in a millisecond, over many seeds.
+//! Random codes against their distributions: chi-square tests of counts, intervals and places in a millisecond, over
+//! many seeds.
 
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, Code, Cpn, Poisson, Raster, Regular};
@@ -13,7 +14,8 @@ fn train(code: &dyn Code, value: f32, sample: u64, clock: Clock) -> Vec<i64> {
     ticks
 }
 
-/// Whether counts fit expected ones: chi-square over bins of 5 or more, against the 99.9th percentile (Wilson and Hilferty's cube root).
+/// Whether counts fit expected ones: chi-square over bins of 5 or more, against the 99.9th percentile (Wilson and
+/// Hilferty's cube root).
 fn fits(found: &[f64], expected: &[f64]) -> bool {
     let mut statistic = 0.0;
     let (mut bins, mut pooled) = (0, (0.0, 0.0));

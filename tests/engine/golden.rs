@@ -1,5 +1,5 @@
-//! The engine against the golden networks, byte for byte: event mode, and clocked with steps of 1 and 3 ticks, with every kernel
-//! variant of this machine.
+//! The engine against the golden networks, byte for byte: event mode, and clocked with steps of 1 and 3 ticks, with
+//! every kernel variant of this machine.
 
 use megasim::engine::kernels::Variant;
 use megasim::engine::{Mode, Options, Plan, Probes, Simulation, batch};

@@ -1,4 +1,5 @@
-//! The engine against the plain reference, on random small networks: the same events in both modes, with every kernel variant.
+//! The engine against the plain reference, on random small networks: the same events in both modes, with every kernel
+//! variant.
 
 use crate::common::random_network::random_network;
 use crate::common::reference;
@@ -7,7 +8,8 @@ use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, Record, Simula
 use megasim::network::*;
 use proptest::prelude::*;
 
-/// Loops without delay may run away in the reference, which has no limits: such a network is passed over where the engine says so.
+/// Loops without delay may run away in the reference, which has no limits: such a network is passed over where the
+/// engine says so.
 fn run(network: &Network, stimuli: &[Stimulus], mode: Mode, options: Options) -> Result<Record, Error> {
     let plan = Plan::with_options(network, options)?;
     let limits = Limits { events_per_tick: 3_000, memory: 500_000, ..Limits::default() };
@@ -182,7 +184,10 @@ proptest! {
     }
 
     #[test]
-    fn wide_layers((network, stimuli) in prop_oneof![4 => wide_matrix(), 4 => wide_kernel(), 1 => narrow_matrix()], dt in 1i64..4) {
+    fn wide_layers(
+        (network, stimuli) in prop_oneof![4 => wide_matrix(), 4 => wide_kernel(), 1 => narrow_matrix()],
+        dt in 1i64..4,
+    ) {
         compare(&network, &stimuli, Mode::Event, || reference::run_event(&network, &stimuli))?;
         compare(&network, &stimuli, Mode::Clocked { dt }, || reference::run_clocked(&network, &stimuli, dt))?;
     }

@@ -8,7 +8,8 @@ use megasim::study::verify::{OnMachine, Question, integer};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
-/// A residual network with a signed maximum pooling: two maps, two maps behind them and the first ones, windows, a row, a row of classes.
+/// A residual network with a signed maximum pooling: two maps, two maps behind them and the first ones, windows, a row,
+/// a row of classes.
 #[derive(Debug, Clone)]
 struct Sketch {
     side: u32,
@@ -63,10 +64,11 @@ impl Sketch {
         let (min_count, max_count) = self.bounds[layer];
         NeuronParameters {
             threshold_plus: self.thresholds[layer],
-            membrane_reset: self
-                .start
-                .min(self.thresholds[layer] - 1)
-                .max(if min_count < 0 { -self.hysteresis } else { i32::MIN }),
+            membrane_reset: self.start.min(self.thresholds[layer] - 1).max(if min_count < 0 {
+                -self.hysteresis
+            } else {
+                i32::MIN
+            }),
             dynamics: Dynamics::Signed(Signed { hysteresis: self.hysteresis, min_count, max_count }),
             ..NeuronParameters::default()
         }
@@ -276,22 +278,16 @@ fn add(t_pre: Tick, x: i32) -> StimulusEvent {
 #[test]
 fn a_neuron_by_hand() {
     let signed = Signed { hysteresis: 9, ..Signed::default() };
-    // 25: two spikes and 5; -8: -3, above -9; -30: -33, of two spikes two are taken back: -13; settle: nothing to take back.
+    // 25: two spikes and 5; -8: -3, above -9; -30: -33, of two spikes two are taken back: -13; settle: nothing to take
+    // back.
     let events = [add(0, 0), add(1, 1), add(2, 2), StimulusEvent::settle(3)];
     for (spikes, total) in spikes(&one(signed), &events) {
         assert_eq!(spikes, [(0, 1), (0, 1), (2, -1), (2, -1)]);
         assert_eq!(total, -13);
     }
     // -8 waits for the settle event; afterwards there is no hysteresis, until a reset.
-    let events = [
-        add(0, 0),
-        add(1, 1),
-        StimulusEvent::settle(2),
-        add(3, 1),
-        StimulusEvent::reset(4),
-        add(5, 0),
-        add(6, 1),
-    ];
+    let events =
+        [add(0, 0), add(1, 1), StimulusEvent::settle(2), add(3, 1), StimulusEvent::reset(4), add(5, 0), add(6, 1)];
     for (spikes, total) in spikes(&one(signed), &events) {
         assert_eq!(spikes, [(0, 1), (0, 1), (2, -1), (3, -1), (5, 1), (5, 1)]);
         assert_eq!(total, 17);

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// A `.keras` archive of a Sequential network: its input, its layers as JSON, and the arrays of each group under `layers`.
+/// A `.keras` archive of a Sequential network: its input, its layers as JSON, and the arrays of each group under
+/// `layers`.
 fn write(path: &Path, input: &str, layers: &str, weights: &[(&str, &[ArrayD<f32>])]) {
     let mut hdf5 = hdf5_pure::FileBuilder::new();
     let mut all = hdf5.create_group("layers");
@@ -109,8 +110,10 @@ fn group_of(class: &str) -> &'static str {
     }
 }
 
-const LAYERS: &str = r#"{"class_name": "MyDense", "config": {"name": "a", "units": 2, "activation": "my_relu", "wiggle": 3}},
-    {"class_name": "Activation", "config": {"name": "b", "activation": {"class_name": "function", "config": "steps"}}}"#;
+const LAYERS: &str = r#"
+    {"class_name": "MyDense", "config": {"name": "a", "units": 2, "activation": "my_relu", "wiggle": 3}},
+    {"class_name": "Activation", "config": {"name": "b", "activation": {"class_name": "function", "config": "steps"}}}
+"#;
 
 fn custom(folder: &Path) -> PathBuf {
     let weights = [array![[1.0, -1.0], [0.5, 2.0]].into_dyn(), array![0.0, 0.25].into_dyn()];

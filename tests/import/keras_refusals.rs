@@ -75,9 +75,20 @@ fn toolbox_activations_are_read() {
 
 #[test]
 fn models_that_cannot_be_followed_are_refused() {
-    let input = json!({ "class_name": "InputLayer", "name": "a", "config": { "name": "a", "batch_shape": [null, 3] }, "inbound_nodes": [] });
-    let layer = |name: &str, class: &str, from: Value| json!({ "class_name": class, "name": name, "config": { "name": name }, "inbound_nodes": [from] });
-    let functional = |layers: Value, outputs: Value| json!({ "class_name": "Functional", "config": { "name": "m", "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": outputs } });
+    let input = json!({
+        "class_name": "InputLayer", "name": "a", "config": { "name": "a", "batch_shape": [null, 3] },
+        "inbound_nodes": [],
+    });
+    let layer = |name: &str, class: &str, from: Value| {
+        let config = json!({ "name": name });
+        json!({ "class_name": class, "name": name, "config": config, "inbound_nodes": [from] })
+    };
+    let functional = |layers: Value, outputs: Value| {
+        json!({
+            "class_name": "Functional",
+            "config": { "name": "m", "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": outputs },
+        })
+    };
     let first = |name: &str| json!([[name, 0, 0, {}]]);
     for (model, word) in [
         (json!({ "class_name": "MyModel", "config": {} }), "subclassed"),
@@ -98,7 +109,9 @@ fn models_that_cannot_be_followed_are_refused() {
         ),
         (functional(json!([input, layer("b", "Add", json!([["a", 0, 0, {}]]))]), first("x")), "'x' as the output"),
         (
-            json!({ "class_name": "Sequential", "config": { "layers": [{ "class_name": "ReLU", "config": { "name": "r", "batch_shape": [null, null, 3] } }] } }),
+            json!({ "class_name": "Sequential", "config": { "layers": [
+                { "class_name": "ReLU", "config": { "name": "r", "batch_shape": [null, null, 3] } },
+            ] } }),
             "fixed size",
         ),
     ] {

@@ -1,5 +1,5 @@
-//! One network in several formats gives one result, that of an independent runtime (see `tests/data/models/make_expected.py`), and one
-//! spiking network.
+//! One network in several formats gives one result, that of an independent runtime (see
+//! `tests/data/models/make_expected.py`), and one spiking network.
 
 use megasim::ann::graph::{Activation, Operation};
 use megasim::ann::score::Score;
@@ -79,8 +79,8 @@ fn logits(model: &import::Model, x: ArrayView2<f32>) -> Array2<f32> {
     logits
 }
 
-/// `MEGASIM_MODELS=DIR MEGASIM_DATA=DIR cargo test --release --test ann_models -- --ignored --nocapture`: every folder of models holds one network in
-/// several formats, which agree on the whole test set.
+/// `MEGASIM_MODELS=DIR MEGASIM_DATA=DIR cargo test --release --test ann_models -- --ignored --nocapture`: every folder
+/// of models holds one network in several formats, which agree on the whole test set.
 #[test]
 #[ignore = "needs models and data that are not part of this project"]
 fn all_formats_agree_on_a_test_set() {

@@ -1,4 +1,5 @@
-//! Tiny networks, one per layer kind and option: the forward pass agrees with Keras to 1e-5, with PyTorch and onnxruntime to 1e-5.
+//! Tiny networks, one per layer kind and option: the forward pass agrees with Keras to 1e-5, with PyTorch and
+//! onnxruntime to 1e-5.
 
 use megasim::ann::{forward, import};
 use ndarray::Array2;

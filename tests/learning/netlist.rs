@@ -30,7 +30,8 @@ fn compare<W: Weight>(
         .filter(|(_, bin)| **bin < last.time_steps())
         .map(|(at, _)| at as u32)
         .collect::<Vec<_>>();
-    // Sums of float32 depend on their order: at once, one that is all but equal to the threshold can come out on its other side.
+    // Sums of float32 depend on their order: at once, one that is all but equal to the threshold can come out on its
+    // other side.
     let features = evaluator.clone().features(input);
     let apart =
         features.iter().filter(|neuron| !spiked.contains(neuron)).count().max(spiked.len().abs_diff(features.len()));
@@ -177,9 +178,9 @@ fn what_netfiles_cannot_say_is_refused() {
     refused("weight_std = 0.1", "weight_std = 2.0", "layer 1");
 }
 
-/// The Kheradpisheh network on digits, where a directory with train.npz and test.npz is at hand. Fixed-point weights are
-/// exact; with float32 ones, weights that have settled at 0 and 1 make potentials that miss the threshold by less than
-/// the rounding of a sum, and some neurons differ.
+/// The Kheradpisheh network on digits, where a directory with train.npz and test.npz is at hand. Fixed-point weights
+/// are exact; with float32 ones, weights that have settled at 0 and 1 make potentials that miss the threshold by less
+/// than the rounding of a sum, and some neurons differ.
 #[test]
 #[ignore = "needs digits: DIGITS=DIRECTORY"]
 fn a_hundred_digits_in_every_layer() {

@@ -83,7 +83,7 @@ fn two_modules_with_wires_work_and_a_queue() {
     //
     //            requested  arrived  accepted  started  done  acknowledged
     // A, event 1     0         4        4         4      10    4 + 2 + 1 = 7
-    // A, event 2     7        11       11        11      17   11 + 2 + 1 = 14    made at 1, sent when 7 has come; A is free since 10
+    // A, event 2     7        11       11        11      17   11 + 2 + 1 = 14    made at 1, sent when 7 has come
     // B, event 1    10        15       15        15      25   16
     // B, event 2    17        22       22        25      35   23                 waits inside from 22 to 25
     let network = chain();
@@ -99,8 +99,9 @@ fn two_modules_with_wires_work_and_a_queue() {
     assert_eq!(seen.times(B), [[10, 15, 15, 15, 25, 16], [17, 22, 22, 25, 35, 23]]);
     assert_eq!(seen.t_pre(2), [25, 35]);
 
-    // It ends at 35, when the second output of B is made (nobody reads it). A works 12 ticks, B 20; in B's queue stands one event
-    // for 3 ticks of 35, and the two events wait 0 and 3. The input's second event waits 6 for its turn; handshakes take 7 and 7.
+    // It ends at 35, when the second output of B is made (nobody reads it). A works 12 ticks, B 20; in B's queue stands
+    // one event for 3 ticks of 35, and the two events wait 0 and 3. The input's second event waits 6 for its turn;
+    // handshakes take 7 and 7.
     let Statistics { modules, nodes, elapsed, .. } = &seen.statistics;
     assert_eq!(*elapsed, 35);
     assert_eq!((modules[A].busy.total(), modules[B].busy.total()), (12, 20));
@@ -112,8 +113,8 @@ fn two_modules_with_wires_work_and_a_queue() {
 
 #[test]
 fn a_fan_out_with_unequal_links_waits_for_the_longest() {
-    // A reads over 1 tick, B over 7; neither takes time. The first event is acknowledged by A at 1, by B at 7: so the second, made at 2,
-    // is requested at 7, and arrives at 8 and 14.
+    // A reads over 1 tick, B over 7; neither takes time. The first event is acknowledged by A at 1, by B at 7: so the
+    // second, made at 2, is requested at 7, and arrives at 8 and 14.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
     builder.module(relay(&[input]), &["a"]).unwrap();
@@ -132,8 +133,8 @@ fn a_fan_out_with_unequal_links_waits_for_the_longest() {
 
 #[test]
 fn later_requests_overtake_and_ties_go_to_the_earlier_one() {
-    // The wire from x takes 10 ticks, that from y 2. x requests at 0 (arrives at 10), y at 5 (arrives at 7: first), then at 8 (arrives at
-    // 10 as well: x was requested earlier, so x is second and y third).
+    // The wire from x takes 10 ticks, that from y 2. x requests at 0 (arrives at 10), y at 5 (arrives at 7: first),
+    // then at 8 (arrives at 10 as well: x was requested earlier, so x is second and y third).
     let mut builder = NetworkBuilder::new();
     let y = builder.source("y").unwrap();
     let x = builder.source("x").unwrap();
@@ -151,8 +152,10 @@ fn later_requests_overtake_and_ties_go_to_the_earlier_one() {
 fn a_full_output_fifo_stops_the_chain() {
     // A takes 1 tick and holds 1 output; B takes 10, and neither has an input FIFO. Four events at 0.
     // Event 1: A 0-1. Its output is requested at 1 and B starts it at once: 1-11.
-    // Event 2: waits at A since 0, starts when the first output has gone, at 1: 1-2. Its output is requested at 2, and B takes it at 11.
-    // Event 3: requested at 1 (event 2 was accepted then). A is free at 2, but its slot only at 11: stopped 9 ticks. A 11-12, B 21-31.
+    // Event 2: waits at A since 0, starts when the first output has gone, at 1: 1-2. Its output is requested at 2, and
+    // B takes it at 11.
+    // Event 3: requested at 1 (event 2 was accepted then). A is free at 2, but its slot only at 11: stopped 9 ticks. A
+    // 11-12, B 21-31.
     // Event 4: requested at 11; A is free at 12, stopped until 21: 9 ticks. A 21-22, output requested at 22, B 31-41.
     let network = chain();
     let mut machine = Machine::of(&network);
@@ -180,7 +183,8 @@ fn a_full_output_fifo_stops_the_chain() {
 fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
     // A reads the input and B, B reads A; each takes 1 tick and holds 1 output, no input FIFOs. Two events at 0.
     // 0: A starts event 1. 1: its output goes to B, which starts; the slot is free, so A starts event 2.
-    // 2: A's second output is made and requested; B is free, but holds its own first output: stopped. That is requested too;
+    // 2: A's second output is made and requested; B is free, but holds its own first output: stopped. That is requested
+    // too;
     //    A is free, but holds its second output: stopped. Each waits for the other.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
@@ -200,7 +204,8 @@ fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
     assert_eq!((seen.record.unfinished.unacknowledged, seen.record.unfinished.unstarted), (2, 2));
     assert_eq!(seen.record.ended, 2);
 
-    // One more slot at A: its second output waits there, B gets rid of its first, and the two events run round the ring for ever.
+    // One more slot at A: its second output waits there, B gets rid of its first, and the two events run round the ring
+    // for ever.
     machine.module_mut(ModuleId::new(A)).out_fifo_depth = NonZeroU32::new(2);
     let seen = run(&network, machine.clone(), &[spikes(&[0, 0])], &Showing::default());
     assert_eq!(seen.record.deadlocks, []);
@@ -218,7 +223,8 @@ fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
 
 #[test]
 fn an_event_that_may_make_many_outputs_needs_as_many_slots() {
-    // Each event may fire 3 neurons, and fires the first one. B takes 10 ticks. With 3 slots A may start only when none is held;
+    // Each event may fire 3 neurons, and fires the first one. B takes 10 ticks. With 3 slots A may start only when none
+    // is held;
     // with 4, when at most one is.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
@@ -232,7 +238,8 @@ fn an_event_that_may_make_many_outputs_needs_as_many_slots() {
         let seen = run(&network, machine, &[spikes(&[0, 1, 2])], &Showing::default());
         seen.times(A).iter().map(|times| times[3]).collect::<Vec<_>>()
     };
-    // Event 1 at 0, taken by B at once. Event 2 at 1: its output is taken at 10. Event 3, made at 2: then, with 3 slots.
+    // Event 1 at 0, taken by B at once. Event 2 at 1: its output is taken at 10. Event 3, made at 2: then, with 3
+    // slots.
     assert_eq!(starts(3), [0, 1, 10]);
     assert_eq!(starts(4), [0, 1, 2]);
     // Fewer slots than it may need: when the FIFO is empty.
@@ -264,8 +271,8 @@ fn a_mesh_goes_along_x_first_and_links_carry_one_message_at_a_time() {
     let network = builder.build(1000).unwrap();
     let machine = on_mesh(&network, &[(2, 1)], &[(0, 0), (0, 0)], Acknowledge::Receiver);
     let seen = run(&network, machine, &[spikes(&[0]), spikes(&[1])], &Showing::default());
-    // y finds the first link busy until 4 (3 ticks of waiting), passes it at 8, the next at 12; the last one carries x until 14 (2 ticks
-    // of waiting): 20.
+    // y finds the first link busy until 4 (3 ticks of waiting), passes it at 8, the next at 12; the last one carries x
+    // until 14 (2 ticks of waiting): 20.
     assert_eq!(seen.times(A), [[0, 14, 14, 14, 14, 14], [1, 20, 20, 20, 20, 20]]);
     let links: Vec<(usize, u64, Option<u64>)> = (0..24)
         .map(|k| (k, seen.statistics.links[k].busy, seen.statistics.links[k].wait.max()))
@@ -279,8 +286,9 @@ fn a_mesh_goes_along_x_first_and_links_carry_one_message_at_a_time() {
 
 #[test]
 fn posted_events_are_acknowledged_by_the_first_link() {
-    // Two events at 0 to a module two links east that takes 20 ticks: the first is acknowledged when it has passed its first link, at 4, and
-    // arrives at 8; the second is requested at 4, arrives at 12, and waits before the module until 28.
+    // Two events at 0 to a module two links east that takes 20 ticks: the first is acknowledged when it has passed its
+    // first link, at 4, and arrives at 8; the second is requested at 4, arrives at 12, and waits before the module
+    // until 28.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
     builder.module(relay(&[input]), &["a"]).unwrap();
@@ -297,9 +305,11 @@ fn behind_a_barrier_neurons_work_once_a_step() {
     // A: 2 neurons, of which an event fires the first; B: a relay. Steps of 100 ticks, a barrier of 7.
     // Both: 16 an event, 3 an operation; 6 a neuron, 4 a touched neuron, 30 a spike, 5 a message.
     //
-    // Step 0 at 0: A looks at its neurons, 0-12; B 0-6. The input event is offered at 0 and starts at 12: 16 + 2 * 3 = 22, done at 34.
+    // Step 0 at 0: A looks at its neurons, 0-12; B 0-6. The input event is offered at 0 and starts at 12: 16 + 2 * 3 =
+    // 22, done at 34.
     //   Barrier until 41; step 1 is not before 100.
-    // Step 1 at 100: A: 2 * 6 + 2 * 4 + 30 + 5 = 55, its spike leaves at 155. B 100-106, then the spike: 155 + 16 + 3 = 174.
+    // Step 1 at 100: A: 2 * 6 + 2 * 4 + 30 + 5 = 55, its spike leaves at 155. B 100-106, then the spike: 155 + 16 + 3 =
+    // 174.
     // Step 2 at 200: A 200-212. B: 6 + 4 + 30 = 40, its spike leaves at 240; nobody reads it. Nothing is left to do.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
@@ -324,7 +334,8 @@ fn behind_a_barrier_neurons_work_once_a_step() {
     assert_eq!((modules[A].busy.neurons, modules[A].busy.updates, modules[A].busy.spikes), (36, 8, 30));
     assert_eq!((modules[A].busy.messages, modules[A].busy.events, modules[A].busy.operations), (5, 16, 6));
 
-    // As fast as it goes: step 1 at 34 + 7 = 41, A until 96, the event in B until 96 + 19 = 115; step 2 at 122, B until 162.
+    // As fast as it goes: step 1 at 34 + 7 = 41, A until 96, the event in B until 96 + 19 = 115; step 2 at 122, B until
+    // 162.
     let fastest = Showing { pace: Pace::Fastest, ..Showing::default() };
     let seen = run(&network, machine, &[spikes(&[3])], &fastest);
     assert_eq!(seen.times(B), [[96, 96, 96, 96, 115, 96]]);
@@ -350,8 +361,8 @@ fn input_comes_k_times_as_fast_or_as_fast_as_it_is_taken() {
     assert_eq!(starts("x7".parse().unwrap()), (vec![0, 10, 20, 42], 0));
     // Each as soon as those of the tick before are acknowledged: at 0, 0, 10, 20.
     assert_eq!(starts(Pace::Fastest), (vec![0, 10, 20, 30], 0));
-    // 1000 times as fast the run ends at tick 1: the first is acknowledged at 0, the second requested then and acknowledged at 10. Two events
-    // of the input are left, and both outputs.
+    // 1000 times as fast the run ends at tick 1: the first is acknowledged at 0, the second requested then and
+    // acknowledged at 10. Two events of the input are left, and both outputs.
     assert_eq!(starts("x1000".parse().unwrap()), (vec![0, 10], 4));
 }
 
@@ -401,14 +412,16 @@ fn bill(network: &Network, machine: &str, stimuli: &[Stimulus]) -> (Account, Vec
 
 #[test]
 fn energy_of_events_spikes_messages_and_hops() {
-    // Tiles of 3 x 2: the input at (0, 0), A at (2, 1), B at (0, 1), C at (2, 0). A reads the input, B and C read A; all are relays of 10 ns.
+    // Tiles of 3 x 2: the input at (0, 0), A at (2, 1), B at (0, 1), C at (2, 0). A reads the input, B and C read A;
+    // all are relays of 10 ns.
     // Events at 0 and 100. Each costs, in pJ:
     // input  to A: 2 hops east, 1 south                                                  2 * 5 + 9 = 19
     // A      event 7, operation 3, update 2, spike 11, 2 messages of 13;
     //        hops: 2 west to B, 1 north to C                                             2 * 5 + 9 = 19
     // B      event 7, operation 3, update 2, spike 17 (its own), nobody reads it
     // C      event 7, operation 3, update 2, spike 11
-    // The second event is at A at 100 + 4 + 4 + 6 = 114, leaves it at 124, is at B at 124 + 4 + 4 = 132 and at C at 130; B is done at 142.
+    // The second event is at A at 100 + 4 + 4 + 6 = 114, leaves it at 124, is at B at 124 + 4 + 4 = 132 and at C at
+    // 130; B is done at 142.
     // 142 ns at 2 mW are 284 pJ.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
@@ -452,9 +465,9 @@ fn energy_of_events_spikes_messages_and_hops() {
 
 #[test]
 fn energy_behind_a_barrier_is_that_of_neurons_once_a_step() {
-    // The network and the three steps of `behind_a_barrier_neurons_work_once_a_step`. A: 3 steps of 2 neurons at 50, 2 touched ones at 20, one event at 7
-    // with 2 operations at 3, one spike at 60 and one message at 100. B: 3 steps of one neuron, one touched, one event with one operation, one
-    // spike that nobody reads. No static power.
+    // The network and the three steps of `behind_a_barrier_neurons_work_once_a_step`. A: 3 steps of 2 neurons at 50, 2
+    // touched ones at 20, one event at 7 with 2 operations at 3, one spike at 60 and one message at 100. B: 3 steps of
+    // one neuron, one touched, one event with one operation, one spike that nobody reads. No static power.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
     let a = builder.module(row(2, 1, &[1, 0], &[input]), &["a"]).unwrap();
@@ -481,8 +494,9 @@ fn energy_behind_a_barrier_is_that_of_neurons_once_a_step() {
 
 #[test]
 fn queues_over_time_are_those_of_the_stopped_chain() {
-    // The chain of `a_full_output_fifo_stops_the_chain`: A's queue holds event 2 from 0 to 1, event 3 from 1 to 11, event 4 from 11 to 21; then
-    // nothing until 41. B's holds one from 2 to 11, 12 to 21 and 22 to 31. Points are of one tick, as there are fewer than 128.
+    // The chain of `a_full_output_fifo_stops_the_chain`: A's queue holds event 2 from 0 to 1, event 3 from 1 to 11,
+    // event 4 from 11 to 21; then nothing until 41. B's holds one from 2 to 11, 12 to 21 and 22 to 31. Points are of
+    // one tick, as there are fewer than 128.
     let network = chain();
     let mut machine = Machine::of(&network);
     let a = machine.module_mut(ModuleId::new(A));

@@ -47,7 +47,8 @@ fn resolve(text: &str) -> Result<megasim::hardware::Resolved, Error> {
 
 #[test]
 fn a_changed_file_is_read_as_one_that_has_the_value() {
-    let text = "tick = \"1 ns\"\n[all]\ndelay_to_process = \"16 ns\" # slow\n[[links]]\nto = \"02*\"\ndelay = \"2 ns\"\n[layer.\"02*\"]\nfifo_depth = 3\n";
+    let text = "tick = \"1 ns\"\n[all]\ndelay_to_process = \"16 ns\" # slow\n[[links]]\nto = \"02*\"\ndelay = \"2 \
+        ns\"\n[layer.\"02*\"]\nfifo_depth = 3\n";
     let network = network();
     let layers = ModuleLayer::of_network(&network);
     let resolve = |hardware: &Hardware| hardware.resolve(&network, &layers, hardware.tick()).unwrap();
@@ -59,7 +60,8 @@ fn a_changed_file_is_read_as_one_that_has_the_value() {
     let of = resolve(&changed(&[("all.delay_to_process", "5 ns"), ("layer.\"02*\".fifo_depth", "9")]).unwrap());
     assert_eq!(of.machine.module(first).delay_to_process, 5);
     assert_eq!((of.machine.module(last).fifo_depth, of.machine.module(first).fifo_depth), (9, 0));
-    // The last change of a key counts, a table that was not there is made, and one of several links is told by its number.
+    // The last change of a key counts, a table that was not there is made, and one of several links is told by its
+    // number.
     let changes = [("link.delay", "4 ns"), ("link.delay", "6 ns"), ("links.0.delay", "7 ns"), ("static_power", "1 mW")];
     let of = resolve(&changed(&changes).unwrap());
     let wires = [(0, first), (2, last)].map(|(node, module)| of.machine.link(NodeId::new(node), module).delay);
@@ -88,11 +90,13 @@ fn what_is_wrong_is_refused_with_line_and_hint() {
     let cases: &[(&str, &str)] = &[
         (
             "[all]\ndelay_to_process = \"16 mm\"\n",
-            "m.toml:2: delay_to_process: expected a time with its unit (s, ms, us, ns, ps, fs), as \"4.1 ns\", found \"16 mm\"",
+            "m.toml:2: delay_to_process: expected a time with its unit (s, ms, us, ns, ps, fs), as \"4.1 ns\", found \
+                \"16 mm\"",
         ),
         (
             "[all]\ndelay_to_process = 16\n",
-            "m.toml:2: delay_to_process: expected a string, found a whole number without a unit; write it with its unit in quotes, as \"4.1 ns\"",
+            "m.toml:2: delay_to_process: expected a string, found a whole number without a unit; write it with its \
+                unit in quotes, as \"4.1 ns\"",
         ),
         ("[all]\nenergy_per_event = \"2 ns\"\n", "m.toml:2: energy_per_event: expected an energy with its unit"),
         (
@@ -106,11 +110,13 @@ fn what_is_wrong_is_refused_with_line_and_hint() {
         ),
         (
             "[all]\ndelay_to_process = \"16 ns\"\n",
-            "m.toml:2: delay_to_process is a time, but the file says nowhere how long a tick is; put a line such as tick = \"16 ns\" at the top",
+            "m.toml:2: delay_to_process is a time, but the file says nowhere how long a tick is; put a line such as \
+                tick = \"16 ns\" at the top",
         ),
         (
             "[all]\ndelay_to_ack = \"1.5 ns\"\n",
-            "m.toml:3: delay_to_ack: expected a whole number of ticks of 1 ns, found 1.5 ns; tick = \"500 ps\" would do",
+            "m.toml:3: delay_to_ack: expected a whole number of ticks of 1 ns, found 1.5 ns; tick = \"500 ps\" would \
+                do",
         ),
         ("[all]\nout_fifo_depth = 0\n", "m.toml:2: out_fifo_depth: expected a whole number from 1 on, found 0"),
         ("[all]\nfifo_depth = \"4\"\n", "m.toml:2: fifo_depth: expected a whole number from 0 on, found \"4\""),

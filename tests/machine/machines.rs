@@ -91,7 +91,12 @@ proptest! {
         let mut watch = |passage: &Passage| passages.push(*passage);
         let run = match simulation.run(&stimuli, &showing, Some(&mut watch)) {
             Ok(run) => run,
-            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooMuchMemory { .. }) => {
+            Err(
+                Error::Address { .. }
+                | Error::Runaway { .. }
+                | Error::NeverRests { .. }
+                | Error::TooMuchMemory { .. },
+            ) => {
                 return Err(TestCaseError::reject("cannot be run"));
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),

@@ -36,8 +36,8 @@ const SERVICE: Tick = 1000;
 
 #[test]
 fn waits_of_poisson_arrivals_at_a_constant_server() {
-    // M/D/1: the mean wait before service is load / (2 (1 - load)) services (Pollaczek and Khinchine). Runs are independent, so their
-    // means have a standard error; three of them are allowed.
+    // M/D/1: the mean wait before service is load / (2 (1 - load)) services (Pollaczek and Khinchine). Runs are
+    // independent, so their means have a standard error; three of them are allowed.
     let (network, mut machine) = server();
     let station = machine.module_mut(ModuleId::new(0));
     (station.delay_to_process, station.fifo_depth) = (SERVICE, u32::MAX);
@@ -96,8 +96,8 @@ fn the_knee_of_throughput() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, max_global_rejects: 20_000, ..ProptestConfig::default() })]
 
-    /// Little's law, exactly: over a run in which all that came was served, the mean number of events in a queue times the length of the run is
-    /// the sum of their waits. At every queue of random networks on random machines.
+    /// Little's law, exactly: over a run in which all that came was served, the mean number of events in a queue times
+    /// the length of the run is the sum of their waits. At every queue of random networks on random machines.
     #[test]
     fn littles_law_at_every_queue(
         (network, stimuli) in random_network(),
@@ -121,7 +121,12 @@ proptest! {
         let mut simulation = TimedSimulation::new(&plan, &Probes::none()).with_limits(limits);
         match simulation.run(&stimuli, &Showing::default(), None) {
             Ok(run) => prop_assert_eq!(run.unfinished.unstarted, 0),
-            Err(Error::Address { .. } | Error::Runaway { .. } | Error::NeverRests { .. } | Error::TooMuchMemory { .. }) => {
+            Err(
+                Error::Address { .. }
+                | Error::Runaway { .. }
+                | Error::NeverRests { .. }
+                | Error::TooMuchMemory { .. },
+            ) => {
                 return Err(TestCaseError::reject("cannot be run"));
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),

@@ -1,5 +1,5 @@
-//! Damaged netfiles: whatever is done to their bytes, the reader comes back with a network or with faults, and never asks for
-//! more memory at once than a small multiple of the bytes it was given.
+//! Damaged netfiles: whatever is done to their bytes, the reader comes back with a network or with faults, and never
+//! asks for more memory at once than a small multiple of the bytes it was given.
 
 use crate::random_network::random_network;
 use megasim::netfile::{self, FileNames, Kind};
@@ -161,7 +161,10 @@ proptest! {
         let files = files(directory.path());
         for (which, damage) in &wounds {
             // Half of all wounds go to the schematic, which matters most.
-            let file = if which.index(2) == 0 { directory.path().join(&names.schematic) } else { files[which.index(files.len())].clone() };
+            let file = match which.index(2) {
+                0 => directory.path().join(&names.schematic),
+                _ => files[which.index(files.len())].clone(),
+            };
             let mut bytes = fs::read(&file).unwrap();
             apply(&mut bytes, damage);
             fs::write(&file, bytes).unwrap();

@@ -19,7 +19,9 @@ proptest! {
     }
 
     #[test]
-    fn without_loops_every_module_reads_from_above((network, _) in random_network_with(Options { loops: Loops::None, ..Options::default() })) {
+    fn without_loops_every_module_reads_from_above(
+        (network, _) in random_network_with(Options { loops: Loops::None, ..Options::default() }),
+    ) {
         use megasim::network::{Driver, Input};
         for (k, module) in network.modules().iter().enumerate() {
             for input in module.inputs.iter().take(module.kind.ports()) {

@@ -7,10 +7,12 @@ use std::path::Path;
 
 const HEAD: &str =
     "n_in_ports 1\nn_out_ports 1\ndelay_to_process 0\ndelay_to_ack 0\nfifo_depth 0\nn_repeat 1\ndelay_to_repeat 15\n";
-const CONV_NEURONS: &str = "Nx_array 4\nNy_array 3\nXmin 0\nYmin 0\nTHplus 100\nTHplusInfo 1\nTHminus -90\nTHminusInfo 1\n\
+const CONV_NEURONS: &str = "Nx_array 4\nNy_array 3\nXmin 0\nYmin 0\nTHplus 100\nTHplusInfo 1\nTHminus -90\n\
+    THminusInfo 1\n\
     Reset_to_reminder 1\nMembReset 0\nTLplus 0\nTLminus 0\nTmin 0\nT_Refract 0\n";
 const KERNEL: &str = "Nx_kernel 2\nNy_kernel 2\nDx -1\nDy 0\n1 -2\n3 4\n";
-const OUTPUT: &str = "crop_xmin 0\ncrop_xmax 3\ncrop_ymin 0\ncrop_ymax 2\nxshift_pre 0\nyshift_pre 0\nx_subsmp 1\ny_subsmp 1\n\
+const OUTPUT: &str = "crop_xmin 0\ncrop_xmax 3\ncrop_ymin 0\ncrop_ymax 2\nxshift_pre 0\nyshift_pre 0\nx_subsmp 1\n\
+    y_subsmp 1\n\
     xshift_pos 0\nyshift_pos 0\nrectify 0\n";
 const STATE: &str = ".integers\ntime_busy_initial 0\n.floats\n";
 
@@ -27,7 +29,8 @@ fn full() -> String {
 
 fn pool() -> String {
     format!(
-        ".integers\n{HEAD}Nx_array 4\nNy_array 4\nNx_pool 2\nNy_pool 2\nDx 0\nDy 0\nx_stride 2\ny_stride 2\nNx_out 2\nNy_out 2\n.floats\n"
+        ".integers\n{HEAD}Nx_array 4\nNy_array 4\nNx_pool 2\nNy_pool 2\nDx 0\nDy 0\nx_stride 2\ny_stride 2\nNx_out 2\n\
+            Ny_out 2\n.floats\n"
     )
 }
 
@@ -80,7 +83,8 @@ fn missing_unknown_and_double_keys() {
     conv_refused(".floats\n", ".floats\n1.5\n", 41, "the end of the file, as .floats is empty", "`1.5`");
 }
 
-const ALL_NEURONS: &str = "one of the keys population_size, Ny_array, Xmin, Ymin, THplus, THplusInfo, THminus, THminusInfo, \
+const ALL_NEURONS: &str = "one of the keys population_size, Ny_array, Xmin, Ymin, THplus, THplusInfo, THminus, \
+    THminusInfo, \
      Reset_to_reminder, MembReset, TLplus, TLminus, Tmin, T_Refract of the neurons";
 
 #[test]
@@ -108,8 +112,8 @@ fn ports_match_the_head() {
 
 const PORT_2: &str = "one of the keys Nx_kernel, Ny_kernel, Dx, Dy of port block 2 of 2";
 
-/// The released toolbox writes kernel-height rows of C numbers for each of C x C' slices; where C is the kernel's width, only
-/// the number of blocks tells.
+/// The released toolbox writes kernel-height rows of C numbers for each of C x C' slices; where C is the kernel's
+/// width, only the number of blocks tells.
 #[test]
 fn as_many_channels_as_the_kernel_is_wide() {
     let head = HEAD.replace("n_in_ports 1", "n_in_ports 3");
@@ -309,7 +313,8 @@ fn event_files_have_all_three_times() {
 
 #[test]
 fn schematics() {
-    let text = ".netlist\r\nsource  {a%/b}\tdir/x{1},y.stim \r\n\nmodule_conv_NPP { a%/b , r }{c,d}  c.prm\tc.stt\n.options\nTmax = 7 \n";
+    let text = ".netlist\r\nsource  {a%/b}\tdir/x{1},y.stim \r\n\nmodule_conv_NPP { a%/b , r }{c,d}  c.prm\tc.stt\n\
+        .options\nTmax = 7 \n";
     let schematic = parse_schematic(text.as_bytes()).unwrap();
     assert_eq!(schematic.t_max, Some(7));
     assert_eq!(
@@ -372,7 +377,8 @@ fn messages(directory: &Path) -> Vec<String> {
 
 #[test]
 fn a_directory_tells_every_fault() {
-    let schematic = ".netlist\nsource {a} a.stim\nsource {b} nowhere.stim\nmodule_conv {a}{c} c.prm c.stt\nwhat {a}{d} x y\n\
+    let schematic = ".netlist\nsource {a} a.stim\nsource {b} nowhere.stim\nmodule_conv {a}{c} c.prm c.stt\nwhat \
+        {a}{d} x y\n\
         module_conv {a}{e} e.prm c.stt\nmodule_conv {a}{f} f.prm f.stt\nmodule_conv {}{g} g.prm .\n";
     let bad = with(&conv(), "Tmin 0", "Tmin -4");
     let directory = directory(&[
@@ -402,7 +408,8 @@ fn a_directory_tells_every_fault() {
 
 #[test]
 fn inputs_and_outputs_are_counted() {
-    let schematic = ".netlist\nsource {a} a.stim\nmodule_conv {a,nothing,late}{c,d} c.prm c.stt\nmodule_conv {}{late} c.prm c.stt\n";
+    let schematic = ".netlist\nsource {a} a.stim\nmodule_conv {a,nothing,late}{c,d} c.prm c.stt\nmodule_conv {}{late} \
+        c.prm c.stt\n";
     let files =
         [("n.sch", schematic), ("a.stim", "4 -1 -1 0 0 1\n3 -1 -1 0 0 1\n"), ("c.prm", &conv()), ("c.stt", STATE)];
     assert_eq!(
@@ -467,7 +474,8 @@ fn a_file_of_faults_is_not_read_to_its_end() {
 
 #[test]
 fn a_shared_file_at_fault_is_told_once() {
-    let schematic = ".netlist\nsource {a} a.stim\nsource {b} a.stim\nmodule_flatten {a}{c} c.prm c.stt\nmodule_flatten {a}{d} c.prm c.stt\n";
+    let schematic = ".netlist\nsource {a} a.stim\nsource {b} a.stim\nmodule_flatten {a}{c} c.prm c.stt\n\
+        module_flatten {a}{d} c.prm c.stt\n";
     let directory = directory(&[("n.sch", schematic), ("a.stim", "x"), ("c.prm", ""), ("c.stt", "")]);
     assert_eq!(examine(&directory.path().join("n.sch")).faults.len(), 3);
 }

@@ -100,7 +100,12 @@ fn external_data_are_regular_files_of_the_models_folder() {
 #[test]
 fn models_nested_in_models_have_a_bounded_number_of_layers() {
     let folder = tempfile::tempdir().unwrap();
-    let tensor = |layer: &str, node: usize| json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 2], "dtype": "float32", "keras_history": [layer, node, 0]}});
+    let tensor = |layer: &str, node: usize| {
+        json!({
+            "class_name": "__keras_tensor__",
+            "config": {"shape": [null, 2], "dtype": "float32", "keras_history": [layer, node, 0]}
+        })
+    };
     let call = |layer: &str, node: usize| json!({"args": [tensor(layer, node)], "kwargs": {}});
     let mut model = json!({
         "class_name": "Activation", "name": "inner", "config": {"name": "inner", "activation": "relu"}

@@ -101,7 +101,8 @@ proptest! {
         }
         builder.source("touch").unwrap();
         let network = builder.build(99).unwrap();
-        let events = events.into_iter().map(|(t, x, reset)| if reset && t > 40 { StimulusEvent::reset(t) } else { spike(t, x) });
+        let event = |(t, x, reset)| if reset && t > 40 { StimulusEvent::reset(t) } else { spike(t, x) };
+        let events = events.into_iter().map(event);
         let input = Stimulus::from_events(events);
         let probes = Probes::of(&[NodeId::new(1), NodeId::new(2)]);
         let every = Stimulus::from_events((0..100).map(|t| spike(t, 0)));
@@ -112,8 +113,8 @@ proptest! {
         prop_assert_eq!(found.nodes, expected.nodes);
     }
 
-    /// Steps of a machine with a barrier, with and without a source that nothing reads and that has an event in each of them, so that none is left
-    /// out.
+    /// Steps of a machine with a barrier, with and without a source that nothing reads and that has an event in each of
+    /// them, so that none is left out.
     #[test]
     fn steps_are_left_out_only_where_they_change_nothing(
         neurons in neurons(),

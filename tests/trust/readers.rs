@@ -1,4 +1,5 @@
-//! Every reader of the program, each as a function of the bytes of one file: mutated files and fuzzing go through the same list.
+//! Every reader of the program, each as a function of the bytes of one file: mutated files and fuzzing go through the
+//! same list.
 
 use megasim::ann::graph::Shape;
 use megasim::ann::import;
@@ -304,7 +305,8 @@ pub fn made(name: &str) -> Vec<Vec<u8>> {
         "torch_pickle" => {
             let mut archive = zip::ZipArchive::new(std::io::Cursor::new(fixture("tests/data/zoo/parameters/cnn.pth")))
                 .expect("an archive");
-            let name = archive.file_names().find(|name| name.ends_with("data.pkl")).map(String::from).expect("a pickle");
+            let name =
+                archive.file_names().find(|name| name.ends_with("data.pkl")).map(String::from).expect("a pickle");
             let mut pickle = Vec::new();
             std::io::copy(&mut archive.by_name(&name).expect("a pickle"), &mut pickle).expect("memory");
             vec![pickle]
@@ -314,7 +316,9 @@ pub fn made(name: &str) -> Vec<Vec<u8>> {
         "preprocessing" => vec![b"resize = [4, 4]\ncrop = [2, 2]\nchannels = 1\nmean = [0.5]\nstd = [0.25]\n".to_vec()],
         "picture" => vec![PICTURE.to_vec(), png()],
         "toolbox" => vec![
-            b"[paths]\npath_wd = .\ndataset_path = data\nfilename_ann = model\n\n[tools]\nevaluate_ann = True\n\n[simulation]\nsimulator = MegaSim\nduration = 50\n".to_vec(),
+            b"[paths]\npath_wd = .\ndataset_path = data\nfilename_ann = model\n\n[tools]\nevaluate_ann = True\n\n\
+                [simulation]\nsimulator = MegaSim\nduration = 50\n"
+                .to_vec(),
         ],
         "history" => vec![
             b"epoch,loss,val_loss\n0,0.9,1.0\n1,0.4,0.6\n".to_vec(),

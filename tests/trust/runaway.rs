@@ -141,7 +141,8 @@ fn limits_are_those_of_the_whole_run_and_exact() {
     }
 }
 
-/// Many events at one tick for many neurons that all spike: more outputs than memory, before the first of them is handled.
+/// Many events at one tick for many neurons that all spike: more outputs than memory, before the first of them is
+/// handled.
 #[test]
 fn one_tick_that_makes_more_than_memory_is_stopped() {
     let mut builder = NetworkBuilder::new();

@@ -73,8 +73,8 @@ pub fn classes(outputs: ArrayView2<f32>) -> Vec<usize> {
 
 /// Calls `visit(first_sample, layer, activations)` with the activations of every layer, the input included.
 ///
-/// Activations come in blocks of consecutive samples, in order; within a block, layer after layer. Memory is bounded by a
-/// few blocks, whatever the size of the batch. The order is the same for any number of threads.
+/// Activations come in blocks of consecutive samples, in order; within a block, layer after layer. Memory is bounded by
+/// a few blocks, whatever the size of the batch. The order is the same for any number of threads.
 ///
 /// # Errors
 /// [`WrongBatch`] where the samples are not of the network's input shape.

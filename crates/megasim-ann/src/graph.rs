@@ -2,8 +2,8 @@
 //!
 //! Axis order is fixed, whatever the source library uses: feature maps are `(channels, height, width)`, dense weights
 //! `(in, out)`, convolution weights `(out, in / groups, kernel height, kernel width)`, correlation as Keras and PyTorch
-//! compute it (not flipped). A reader converts once, here at the edge; where the source flattens in another order, the layer
-//! says so ([`AxisOrder`]).
+//! compute it (not flipped). A reader converts once, here at the edge; where the source flattens in another order, the
+//! layer says so ([`AxisOrder`]).
 
 pub use super::operation::*;
 use super::shape;
@@ -20,8 +20,8 @@ pub type LayerId = usize;
 pub struct Layer {
     /// The source's name, unique in the graph.
     pub name: String,
-    /// The source's word for the kind of layer as SNN toolbox and Keras spell it (`Conv2D`, `Dense`, `AveragePooling2D`, ...); it
-    /// goes into the names of netfiles.
+    /// The source's word for the kind of layer as SNN toolbox and Keras spell it (`Conv2D`, `Dense`,
+    /// `AveragePooling2D`, ...); it goes into the names of netfiles.
     pub kind: String,
     /// What it computes.
     pub operation: Operation,
@@ -169,7 +169,8 @@ impl GraphBuilder {
     /// Adds a layer whose shape follows from the operation (global pooling: to features).
     ///
     /// # Errors
-    /// Where the operation cannot take its inputs; also for a reshape and a transposed convolution, whose shapes do not follow.
+    /// Where the operation cannot take its inputs; also for a reshape and a transposed convolution, whose shapes do not
+    /// follow.
     pub fn add(
         &mut self,
         name: impl Into<String>,

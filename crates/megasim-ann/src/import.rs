@@ -1,7 +1,7 @@
 //! Readers: one file per input library, one line each in `READERS`.
 //!
-//! A reader is chosen by what the file holds, not only by its name, and gives a [`Model`]: the graph in the fixed axis order of
-//! [`super::graph`], and what the rest of the program must know of the source.
+//! A reader is chosen by what the file holds, not only by its name, and gives a [`Model`]: the graph in the fixed axis
+//! order of [`super::graph`], and what the rest of the program must know of the source.
 
 mod architecture;
 mod caffe;
@@ -135,8 +135,8 @@ impl ModelFile {
         self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
     }
 
-    /// The text that describes the network, and its name for messages: the named file, or the one beside the model that is called
-    /// the same but for this ending.
+    /// The text that describes the network, and its name for messages: the named file, or the one beside the model that
+    /// is called the same but for this ending.
     fn architecture(&self, ending: &str) -> Result<(String, String), Problem> {
         let path = self.architecture.clone().unwrap_or_else(|| self.path.with_extension(ending));
         let place = path.display().to_string();
@@ -204,8 +204,8 @@ pub fn read(path: &Path) -> Result<Model, Error> {
     read_with(path, None)
 }
 
-/// Reads a model file whose network is described in a file of its own: Caffe's `.prototxt`, or TOML for bare parameters of
-/// PyTorch and Lasagne. Without one named, a file beside the model is looked for.
+/// Reads a model file whose network is described in a file of its own: Caffe's `.prototxt`, or TOML for bare parameters
+/// of PyTorch and Lasagne. Without one named, a file beside the model is looked for.
 ///
 /// ```toml
 /// input = [1, 28, 28]
@@ -238,7 +238,8 @@ pub fn read_with(path: &Path, architecture: Option<&Path>) -> Result<Model, Erro
     let companions = file.companions.into_inner();
     if let Some(path) = file.architecture.as_ref().filter(|path| !companions.iter().any(|own| &own.path == *path)) {
         let message = format!(
-            "expected no description of the network, as a {library} file holds its own, found one named by --architecture"
+            "expected no description of the network, as a {library} file holds its own, found one named by \
+                --architecture"
         );
         return Err(failed(Problem::damaged(path.display().to_string(), message)));
     }
@@ -246,8 +247,8 @@ pub fn read_with(path: &Path, architecture: Option<&Path>) -> Result<Model, Erro
     Ok(Model { graph, input_order, source })
 }
 
-/// Widens the padding at the bottom and right so that the number of windows is rounded up; a last window starts within the map or
-/// the padding before it. `None` where no window fits.
+/// Widens the padding at the bottom and right so that the number of windows is rounded up; a last window starts within
+/// the map or the padding before it. `None` where no window fits.
 fn widen_to_ceil(shape: Shape, size: (usize, usize), strides: (usize, usize), padding: &mut Padding) -> Option<()> {
     let Shape::Maps { height, width, .. } = shape else { return None };
     let beyond = |n: usize, before: usize, after: usize, size: usize, stride: usize| {

@@ -108,7 +108,8 @@ pub enum Operation {
         groups: usize,
     },
     /// The transpose of a convolution; `weights` of shape `(in, out / groups, kh, kw)`: an input at `(y, x)` adds
-    /// `weights[.., j, i]` at `(y * stride + j - padding.top, x * stride + i - padding.left)`; the output shape is the layer's.
+    /// `weights[.., j, i]` at `(y * stride + j - padding.top, x * stride + i - padding.left)`; the output shape is the
+    /// layer's.
     TransposedConvolution {
         weights: Array4<f32>,
         bias: Option<Array1<f32>>,
@@ -121,7 +122,14 @@ pub enum Operation {
     /// Pooling over each whole map, to `Features(channels)` or `Maps { channels, 1, 1 }`.
     GlobalPool { pooling: Pooling },
     /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` per channel (or feature).
-    BatchNormalization { gamma: Array1<f32>, beta: Array1<f32>, mean: Array1<f32>, variance: Array1<f32>, epsilon: f32 },
+    BatchNormalization {
+        gamma: Array1<f32>,
+        beta: Array1<f32>,
+        mean: Array1<f32>,
+        variance: Array1<f32>,
+        /// Added to the variance before the root is taken.
+        epsilon: f32,
+    },
     /// An activation function.
     Activation(Activation),
     /// Maps to a vector in this order.
@@ -132,7 +140,8 @@ pub enum Operation {
     ZeroPad(Padding),
     /// Rows and columns cut off each map.
     Crop(Padding),
-    /// Axes of the maps exchanged: axis `i` of the output is axis `axes[i]` of the input, both as `(channels, height, width)`.
+    /// Axes of the maps exchanged: axis `i` of the output is axis `axes[i]` of the input, both as
+    /// `(channels, height, width)`.
     Permute { axes: [usize; 3] },
     /// Each number repeated `(vertical, horizontal)` times (nearest neighbour).
     Upsample { factors: (usize, usize) },

@@ -1,4 +1,5 @@
-//! How good the outputs of a network are on labelled samples: accuracy, the right class among the first k, precision and recall.
+//! How good the outputs of a network are on labelled samples: accuracy, the right class among the first k, precision
+//! and recall.
 
 use super::forward;
 use ndarray::{ArrayView1, ArrayView2};
@@ -51,7 +52,8 @@ pub struct Score {
 }
 
 impl Score {
-    /// `outputs` are `(samples, classes)`, with a label below `classes` for each sample. Of equal outputs the first class comes first.
+    /// `outputs` are `(samples, classes)`, with a label below `classes` for each sample. Of equal outputs the first
+    /// class comes first.
     ///
     /// # Panics
     /// If a label is no class.

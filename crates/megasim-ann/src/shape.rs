@@ -2,8 +2,8 @@
 
 use super::operation::{Activation, MAX_LAYER_SIZE, Operation, Padding, Shape};
 
-/// Output shape of an operation over inputs of these shapes. `wanted` is the layer's own word where the operation leaves
-/// a choice (input, reshape, transposed convolution, global pooling); elsewhere it is not looked at.
+/// Output shape of an operation over inputs of these shapes. `wanted` is the layer's own word where the operation
+/// leaves a choice (input, reshape, transposed convolution, global pooling); elsewhere it is not looked at.
 pub(super) fn infer(operation: &Operation, inputs: &[Shape], wanted: Option<Shape>) -> Result<Shape, String> {
     let shape = match operation {
         Operation::Input => {
@@ -136,7 +136,8 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
                 || (out_width - 1) * strides.1 >= padding.left + width
             {
                 return Err(format!(
-                    "expected every window of {size:?} to touch a map of {height}x{width}, found padding {padding:?} that holds whole windows"
+                    "expected every window of {size:?} to touch a map of {height}x{width}, found padding {padding:?} \
+                        that holds whole windows"
                 ));
             }
             Ok(Shape::Maps { channels, height: out_height, width: out_width })

@@ -1,6 +1,8 @@
-//! Activations over the normalisation set, kept in a directory, so that other percentiles of them can be had without the network.
+//! Activations over the normalisation set, kept in a directory, so that other percentiles of them can be had without
+//! the network.
 //!
-//! `NAME.npy` holds those of the population NAME, 32-bit floats, (sample, neuron); `activations.json` what they were made from.
+//! `NAME.npy` holds those of the population NAME, 32-bit floats, (sample, neuron); `activations.json` what they were
+//! made from.
 
 use super::normalize::Error;
 use super::parsed::{LayerKind, Parsed};

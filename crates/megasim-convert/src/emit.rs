@@ -1,16 +1,18 @@
 //! From the normalised network to modules and nodes, named and ordered as SNN toolbox does.
 //!
-//! - A layer of maps is one module a map, a vector one module. Names: `00Conv2D_8x26x26_0`, `04Flatten_400`, `05Dense_64`.
-//! - Ports: data, then the bias (driven by `bias_clk`), then the reset (driven by `reset_event`). The bias port is there only
-//!   where a bias is.
-//! - A convolution has one neuron an output, so nothing needs cropping: output `X` reads input `x` with the tap `i` where
-//!   `X * stride = x + padding - i`, so with a kernel flipped on both axes `Dx = padding - (kernel - 1)`.
-//! - A transposed convolution is the same the other way round: `x_expand` is its stride, `Dx = -padding`, the kernel as it is. A kernel
-//!   that is 0 throughout has no port.
-//! - An average is an integrating convolution whose threshold is the sum of its weights, so that truncation does not bias it.
-//! - The original format has no strides and no maximum pooling ([`Format::Original`]). There an average over windows that do not
-//!   overlap passes every input spike under the address of its window; the factor is in the weights of the next layer
-//!   ([`Pooled::Sum`](super::normalize::Pooled::Sum)).
+//! - A layer of maps is one module a map, a vector one module. Names: `00Conv2D_8x26x26_0`, `04Flatten_400`,
+//!   `05Dense_64`.
+//! - Ports: data, then the bias (driven by `bias_clk`), then the reset (driven by `reset_event`). The bias port is
+//!   there only where a bias is.
+//! - A convolution has one neuron an output, so nothing needs cropping: output `X` reads input `x` with the tap `i`
+//!   where `X * stride = x + padding - i`, so with a kernel flipped on both axes `Dx = padding - (kernel - 1)`.
+//! - A transposed convolution is the same the other way round: `x_expand` is its stride, `Dx = -padding`, the kernel as
+//!   it is. A kernel that is 0 throughout has no port.
+//! - An average is an integrating convolution whose threshold is the sum of its weights, so that truncation does not
+//!   bias it.
+//! - The original format has no strides and no maximum pooling ([`Format::Original`]). There an average over windows
+//!   that do not overlap passes every input spike under the address of its window; the factor is in the weights of the
+//!   next layer ([`Pooled::Sum`](super::normalize::Pooled::Sum)).
 
 mod pool;
 mod relay;
@@ -210,7 +212,8 @@ impl Emitter<'_> {
     fn neurons(&self, layer: &str, threshold_plus: i32) -> Result<NeuronParameters, Error> {
         if threshold_plus < 1 {
             let reason = format!(
-                "expected a threshold of 1 or more in scaled integers, found {threshold_plus}; a larger --scaling-factor or --v-thresh helps"
+                "expected a threshold of 1 or more in scaled integers, found {threshold_plus}; a larger \
+                    --scaling-factor or --v-thresh helps"
             );
             return Err(Error::Format { layer: layer.into(), reason });
         }

@@ -1,4 +1,5 @@
-//! Other forms in which a converted network leaves the house, for other simulators: one file a form, one line each in `TARGETS`.
+//! Other forms in which a converted network leaves the house, for other simulators: one file a form, one line each in
+//! `TARGETS`.
 
 mod nir;
 

@@ -4,8 +4,8 @@
 //! Graph ──► simplify ──► Parsed ──► normalize ──► Normalized ──► emit (quantize) ──► Network
 //! ```
 //!
-//! After conversion a neuron's rate in spikes a millisecond is its activation divided by the scale of its layer, when each
-//! input fires at its value in spikes a millisecond and biases act once a millisecond.
+//! After conversion a neuron's rate in spikes a millisecond is its activation divided by the scale of its layer, when
+//! each input fires at its value in spikes a millisecond and biases act once a millisecond.
 
 pub mod activations;
 pub mod diagnose;

@@ -67,13 +67,15 @@ pub struct Manifest {
     pub layers: Vec<Layer>,
     /// Node that makes the biases act, once for each event; none where no layer has a bias.
     pub bias_clock: Option<String>,
-    /// Node whose control events, one a millisecond, make the masks of convolution and pooling act; none where no layer has one.
+    /// Node whose control events, one a millisecond, make the masks of convolution and pooling act; none where no layer
+    /// has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_clock: Option<String>,
     /// The clock of a softmax output; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softmax_clock: Option<SoftmaxClock>,
-    /// Node whose event at the end of a sample ends the hysteresis of signed neurons; none where neurons are not signed.
+    /// Node whose event at the end of a sample ends the hysteresis of signed neurons; none where neurons are not
+    /// signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle_event: Option<String>,
     /// Node that resets all modules.

@@ -1,8 +1,10 @@
-//! Model-based normalisation: weights are scaled so that no neuron of a layer can gain more than a given number in a step, without any data.
+//! Model-based normalisation: weights are scaled so that no neuron of a layer can gain more than a given number in a
+//! step, without any data.
 //!
-//! `factor_l = s_l / max_post(sum_pre max(w, 0))`, `W_l <- factor_l * W_l`. P. U. Diehl et al., "Fast-classifying, high-accuracy spiking deep networks through weight and
-//! threshold balancing", IJCNN 2015, has `s = 1`; ANNarchy's converter scales with the depth, `s_l = l + 2`. Biases, which ANNarchy leaves out, are scaled by all factors
-//! up to their layer, so that a layer's activations keep their proportions.
+//! `factor_l = s_l / max_post(sum_pre max(w, 0))`, `W_l <- factor_l * W_l`. P. U. Diehl et al., "Fast-classifying,
+//! high-accuracy spiking deep networks through weight and threshold balancing", IJCNN 2015, has `s = 1`; ANNarchy's
+//! converter scales with the depth, `s_l = l + 2`. Biases, which ANNarchy leaves out, are scaled by all factors up to
+//! their layer, so that a layer's activations keep their proportions.
 
 use super::normalize::{Error, Normalized};
 use super::parsed::{LayerKind, Parsed, Role, Source, Weights};
@@ -18,7 +20,8 @@ pub enum Schedule {
     Depth,
     /// The same for all.
     All(f64),
-    /// One number a layer, pooling layers (whose number does not matter) counted; layers beyond the list go on with its last.
+    /// One number a layer, pooling layers (whose number does not matter) counted; layers beyond the list go on with its
+    /// last.
     Layers(Vec<f64>),
 }
 

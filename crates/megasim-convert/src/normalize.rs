@@ -1,9 +1,9 @@
-//! Layer-by-layer normalisation: after it, a neuron's rate in spikes a millisecond is its activation divided by the scale `l`
-//! of its layer, and hardly any neuron would have to exceed one spike a millisecond.
+//! Layer-by-layer normalisation: after it, a neuron's rate in spikes a millisecond is its activation divided by the
+//! scale `l` of its layer, and hardly any neuron would have to exceed one spike a millisecond.
 //!
-//! `W <- W * l_in / l_out`, `b <- b / l_out`, where `l` is a percentile of a layer's non-zero activations after ReLU over the
-//! normalisation set, and 1 for the input. B. Rueckauer et al., "Conversion of continuous-valued deep networks to efficient
-//! event-driven networks for image classification", Front. Neurosci. 11:682 (2017), section 2.2.1.
+//! `W <- W * l_in / l_out`, `b <- b / l_out`, where `l` is a percentile of a layer's non-zero activations after ReLU
+//! over the normalisation set, and 1 for the input. B. Rueckauer et al., "Conversion of continuous-valued deep networks
+//! to efficient event-driven networks for image classification", Front. Neurosci. 11:682 (2017), section 2.2.1.
 
 use super::parsed::{LayerKind, Parsed, Role, Source};
 use super::percentile::{Counts, Search};
@@ -95,8 +95,9 @@ impl Default for Schedule {
     }
 }
 
-/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0), in two passes over
-/// the samples, which are taken in small batches. `progress` hears how many samples are done, of twice as many as there are.
+/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0), in two
+/// passes over the samples, which are taken in small batches. `progress` hears how many samples are done, of twice as
+/// many as there are.
 ///
 /// # Errors
 /// Where samples cannot be had or do not fit, and where an activation is no finite number.

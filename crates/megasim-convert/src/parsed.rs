@@ -1,7 +1,8 @@
 //! The parsed network: what remains of an analog network when only layers that become modules are left.
 //!
-//! A parsed layer is a population of neurons behind one or more connections, a pooling, or a flattening. Every value is a
-//! rectified activation, so it can be a rate. Numbers stand in the order of the netfiles: map after map, then `y`, then `x`.
+//! A parsed layer is a population of neurons behind one or more connections, a pooling, or a flattening. Every value is
+//! a rectified activation, so it can be a rate. Numbers stand in the order of the netfiles: map after map, then `y`,
+//! then `x`.
 
 use megasim_ann::graph::{
     Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape,
@@ -88,7 +89,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes over the weights of another connection that reads the same source in the same way; false where it does not.
+    /// Takes over the weights of another connection that reads the same source in the same way; false where it does
+    /// not.
     pub(super) fn absorb(&mut self, other: &Self) -> bool {
         if self.source != other.source {
             return false;
@@ -143,7 +145,8 @@ pub enum Role {
     Signed,
     /// They never fire: their potential is the sum. Only at the output.
     Accumulator,
-    /// They never fire by themselves; the one with the largest potential does on each event of a clock. Only at the output.
+    /// They never fire by themselves; the one with the largest potential does on each event of a clock. Only at the
+    /// output.
     Softmax,
 }
 
@@ -162,8 +165,8 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Route {
-    /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what lies outside is cut
-    /// off. Pairs are `(vertical, horizontal)`.
+    /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what lies
+    /// outside is cut off. Pairs are `(vertical, horizontal)`.
     Shift {
         /// 1 or more.
         expand: (usize, usize),
@@ -207,7 +210,8 @@ impl Route {
 /// What a parsed layer does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerKind {
-    /// Integrate-and-fire neurons: the sum of all connections plus a bias per map (or neuron), and what their role makes of it.
+    /// Integrate-and-fire neurons: the sum of all connections plus a bias per map (or neuron), and what their role
+    /// makes of it.
     Population {
         /// At least one.
         connections: Vec<Connection>,
@@ -284,8 +288,8 @@ pub struct Parsed {
     /// Shape in which the input is addressed: one source per map. It holds the numbers of a sample in the order of the
     /// analog network's input.
     pub input: Shape,
-    /// `input_order[k]` is the number of a sample that stands at address `k` of the input (map after map, `y`, `x`); none
-    /// where they stand in order.
+    /// `input_order[k]` is the number of a sample that stands at address `k` of the input (map after map, `y`, `x`);
+    /// none where they stand in order.
     pub input_order: Option<Vec<usize>>,
     /// The layers.
     pub layers: Vec<ParsedLayer>,
@@ -320,8 +324,8 @@ impl Parsed {
         }
     }
 
-    /// The same network as an analog graph, rectifiers included, whose input is in the order of the addresses; and which layer of
-    /// the graph each parsed layer is.
+    /// The same network as an analog graph, rectifiers included, whose input is in the order of the addresses; and
+    /// which layer of the graph each parsed layer is.
     ///
     /// # Errors
     /// If it is no valid graph: where batch normalisation made weights that are no finite numbers.
@@ -374,7 +378,8 @@ impl Parsed {
                     ids.push(last);
                     continue;
                 }
-                // Zeros around a map may hold whole windows, which padding of a pooling may not; rates are not below them.
+                // Zeros around a map may hold whole windows, which padding of a pooling may not; rates are not below
+                // them.
                 LayerKind::AveragePool { source, windows, count_padding: true }
                 | LayerKind::MaxPool { source, windows } => {
                     let pooling = match layer.operation {

@@ -1,7 +1,8 @@
 //! Exact percentiles of streams of any length in bounded memory.
 //!
-//! Positive floats are ordered as their bit patterns are. A first pass counts the upper 16 bits, a second one the lower 15
-//! bits of those few floats that share their upper bits with one of the two order statistics that the percentile lies between.
+//! Positive floats are ordered as their bit patterns are. A first pass counts the upper 16 bits, a second one the lower
+//! 15 bits of those few floats that share their upper bits with one of the two order statistics that the percentile
+//! lies between.
 
 const LOW_BITS: u32 = 15;
 const COARSE: usize = 1 << 16;
@@ -161,7 +162,9 @@ mod tests {
         }
 
         #[test]
-        fn agrees_with_sorting_where_values_repeat(values in prop::collection::vec(0u8..4, 0..100), p in 0.0f64..=100.0) {
+        fn agrees_with_sorting_where_values_repeat(
+            values in prop::collection::vec(0u8..4, 0..100), p in 0.0f64..=100.0,
+        ) {
             let values: Vec<f32> = values.into_iter().map(f32::from).collect();
             prop_assert_eq!(percentile(&values, p), by_sorting(&values, p));
         }

@@ -13,7 +13,8 @@ pub const DEFAULT_SCALING_FACTOR: f64 = 10_000_000.0;
 /// A number that does not fit the netfiles.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
-    "layer '{layer}': expected a {quantity} within 32 bits, found {value} times the scaling factor {scaling_factor}; a smaller --scaling-factor helps"
+    "layer '{layer}': expected a {quantity} within 32 bits, found {value} times the scaling factor {scaling_factor}; \
+        a smaller --scaling-factor helps"
 )]
 pub struct Overflow {
     /// The layer in the netfiles.
@@ -35,8 +36,9 @@ pub struct Quantization {
     pub threshold: f64,
     /// What becomes of the potential when a neuron spikes.
     pub reset: Reset,
-    /// Where potentials start, as a part of the threshold, below 1. A half rounds the first spikes instead of delaying them (T. Bu
-    /// et al., "Optimized potential initialization for low-latency spiking neural networks", AAAI 2022); SNN toolbox has 0.
+    /// Where potentials start, as a part of the threshold, below 1. A half rounds the first spikes instead of delaying
+    /// them (T. Bu et al., "Optimized potential initialization for low-latency spiking neural networks", AAAI 2022);
+    /// SNN toolbox has 0.
     pub initial_potential: f64,
     /// Ticks of a millisecond, for neurons whose spikes are told by time.
     pub ticks_per_ms: u32,
@@ -44,7 +46,8 @@ pub struct Quantization {
     pub signed: Option<SignedNeurons>,
 }
 
-/// What a weight of 1 becomes where neurons are signed and nothing else is asked for: their potentials are not cut off, so that they need room.
+/// What a weight of 1 becomes where neurons are signed and nothing else is asked for: their potentials are not cut off,
+/// so that they need room.
 pub const SIGNED_SCALING_FACTOR: f64 = 100_000.0;
 
 /// Signed neurons ([`Signed`](megasim_core::network::Signed)) of all layers.

@@ -1,6 +1,7 @@
 //! Rules of a conversion beyond layers and weights, and the presets that are made of them.
 //!
-//! Everything here is an ordinary parameter of the netfiles: thresholds, floors, a reset, the extension keys `delay_to_arrive` and `mask_tau`.
+//! Everything here is an ordinary parameter of the netfiles: thresholds, floors, a reset, the extension keys
+//! `delay_to_arrive` and `mask_tau`.
 
 use super::emit::{self, Emitted};
 use super::model_based::Schedule;
@@ -18,7 +19,8 @@ pub enum Weighting {
     /// By a percentile of each layer's activations ([`normalize`](super::normalize)).
     #[default]
     Percentile,
-    /// By the largest sum of a neuron's positive weights, times a factor for the layer ([`model_based`](super::model_based)).
+    /// By the largest sum of a neuron's positive weights, times a factor for the layer
+    /// ([`model_based`](super::model_based)).
     Model(Schedule),
     /// Not at all.
     AsTrained,
@@ -30,7 +32,8 @@ pub enum Weighting {
 pub struct Rules {
     /// How weights are scaled.
     pub weighting: Weighting,
-    /// By how much the threshold of a layer is lower than that of the one before; the first layer is one step below `v_thresh`.
+    /// By how much the threshold of a layer is lower than that of the one before; the first layer is one step below
+    /// `v_thresh`.
     pub threshold_step: f64,
     /// Whether the output's threshold is lowered too.
     pub lower_output: bool,
@@ -40,7 +43,8 @@ pub struct Rules {
     pub strict: bool,
     /// Ticks between layers.
     pub delay_to_arrive: Tick,
-    /// Time constant, in milliseconds, of the mask that convolution and pooling read instead of spikes; 0: they read spikes.
+    /// Time constant, in milliseconds, of the mask that convolution and pooling read instead of spikes; 0: they read
+    /// spikes.
     pub mask_tau: i32,
 }
 
@@ -85,7 +89,8 @@ impl Preset {
                     delay_to_arrive: 1,
                     mask_tau: 20,
                 };
-                // Potentials lie between -2 and little above 1, so that ten times the usual scale fits; what is far beyond is cut off, and fires all the same.
+                // Potentials lie between -2 and little above 1, so that ten times the usual scale fits; what is far
+                // beyond is cut off, and fires all the same.
                 let scaling_factor = 10.0 * DEFAULT_SCALING_FACTOR;
                 (rules, Quantization { scaling_factor, reset: Reset::ToRest, ..toolbox })
             }

@@ -1,4 +1,5 @@
-//! Samples that are gone through piece by piece, as often as they are asked for, so that a set of any size takes bounded memory.
+//! Samples that are gone through piece by piece, as often as they are asked for, so that a set of any size takes
+//! bounded memory.
 
 use super::normalize::Error;
 use super::parsed::Parsed;
@@ -59,7 +60,8 @@ impl<S: Samples + ?Sized> Samples for &S {
     }
 }
 
-/// Shows the activations of every layer of the graph of a parsed network, as [`visit_activations`] does; `progress` hears how many samples are done.
+/// Shows the activations of every layer of the graph of a parsed network, as [`visit_activations`] does; `progress`
+/// hears how many samples are done.
 ///
 /// # Errors
 /// Where samples cannot be had, or do not fit.

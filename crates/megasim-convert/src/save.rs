@@ -56,9 +56,11 @@ impl Converted {
         Ok(Manifest::new(model, &self.normalized, &self.emitted, options, normalisation_samples))
     }
 
-    /// Writes the netfiles, the manifest and a copy of the model (and of what it needs beside it) into a directory that is there.
+    /// Writes the netfiles, the manifest and a copy of the model (and of what it needs beside it) into a directory that
+    /// is there.
     ///
-    /// The stimuli are those of one sample in regular code over 100 ms, so that the schematic can be run as it lies there.
+    /// The stimuli are those of one sample in regular code over 100 ms, so that the schematic can be run as it lies
+    /// there.
     ///
     /// # Errors
     /// Where a file cannot be written.

@@ -19,7 +19,8 @@ pub enum Error {
     },
     /// They were made for another model.
     #[error(
-        "{path}: expected scales of this model (SHA-256 {expected}), found those of another ({found}); convert without --scales to make new ones"
+        "{path}: expected scales of this model (SHA-256 {expected}), found those of another ({found}); convert \
+            without --scales to make new ones"
     )]
     Stale {
         /// The file.
@@ -45,7 +46,8 @@ pub struct Scales {
 }
 
 impl Scales {
-    /// Those of a normalised network. A population that was silent has none to give, and gets its scale of 1 written down.
+    /// Those of a normalised network. A population that was silent has none to give, and gets its scale of 1 written
+    /// down.
     pub fn new(model_sha256: &str, normalized: &super::Normalized) -> Self {
         let parsed = &normalized.parsed;
         let populations = parsed.layers.iter().enumerate().filter(|(_, layer)| is_population(&layer.operation));

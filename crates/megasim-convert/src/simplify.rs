@@ -1,13 +1,15 @@
 //! From the analog graph to the parsed network: what only serves training goes, everything else moves into weights.
 //!
-//! - Batch normalisation is an affine map per channel. After a layer with weights that has no activation yet it goes into them
-//!   (`W <- W * scale`, `b <- (b - mean) * scale + shift`); otherwise it waits for the next layer with weights.
+//! - Batch normalisation is an affine map per channel. After a layer with weights that has no activation yet it goes
+//!   into them (`W <- W * scale`, `b <- (b - mean) * scale + shift`); otherwise it waits for the next layer with
+//!   weights.
 //! - Zero padding goes into the padding of the next convolution or pooling, or becomes a relay.
-//! - A rectifier ends a population. Maximum pooling and flattening commute with it, so it may come after them. Where none comes,
-//!   the neurons fire spikes of both signs; before a mean two populations do, one for each sign.
+//! - A rectifier ends a population. Maximum pooling and flattening commute with it, so it may come after them. Where
+//!   none comes, the neurons fire spikes of both signs; before a mean two populations do, one for each sign.
 //! - A sum is one population with a connection for each of its parts; a concatenation is pieces that whoever reads it
 //!   reads one by one, so that each keeps a scale of its own, also behind a flattening.
-//! - Flattening is always map after map; where the source flattens otherwise, the rows of the next weights are permuted.
+//! - Flattening is always map after map; where the source flattens otherwise, the rows of the next weights are
+//!   permuted.
 //! - A ReLU with a maximum is two populations, and so is a leaky one.
 //! - The softmax of the output becomes a rectifier: the class with the largest potential is the same.
 //!
@@ -382,8 +384,10 @@ impl Walk<'_> {
             Content::Sum(terms)
                 if ordered
                     && form == OutputForm::Relu
-                    && matches!(&terms[..], [Spikes { source: Source::Layer(k), affine: None, .. }] if k + 1 == self.parsed.layers.len()) =>
-                {}
+                    && matches!(
+                        &terms[..],
+                        [Spikes { source: Source::Layer(k), affine: None, .. }] if k + 1 == self.parsed.layers.len()
+                    ) => {}
             _ => {
                 let linear = self.whole(layer, &value)?;
                 self.population(linear, form.role());
@@ -395,7 +399,8 @@ impl Walk<'_> {
 
 fn linear_activation(layer: &str, kind: &str, reader: &Layer) -> Unsupported {
     let reason = format!(
-        "expected a rectifier (ReLU) before '{}', found a linear activation, whose negative values no rate can stand for",
+        "expected a rectifier (ReLU) before '{}', found a linear activation, whose negative values no rate can stand \
+            for",
         reader.name
     );
     Unsupported { layer: layer.into(), kind: kind.into(), reason }

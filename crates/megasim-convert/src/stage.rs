@@ -1,7 +1,8 @@
 //! A network at a stage of its conversion, parsed or normalised, as an `.npz` archive that Python can open.
 //!
-//! Arrays: `stage` (JSON, bytes: the layers, what they were made from, and of a normalised network its scales), `layer_N_weights_K` and
-//! `layer_N_bias` (N: number of the layer in the netfiles, K: number of the connection). The same stage gives the same bytes.
+//! Arrays: `stage` (JSON, bytes: the layers, what they were made from, and of a normalised network its scales),
+//! `layer_N_weights_K` and `layer_N_bias` (N: number of the layer in the netfiles, K: number of the connection). The
+//! same stage gives the same bytes.
 
 use super::normalize::Normalized;
 use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Route, Source, Weights, Windows};
@@ -57,7 +58,8 @@ pub enum Error {
         found: &'static str,
     },
     /// It was made from something else.
-    #[error("{path}: expected what this conversion would make, found it made with {}; save it anew", differences.join(", "))]
+    #[error("{path}: expected what this conversion would make, found it made with {}; save it \
+        anew", differences.join(", "))]
     Stale {
         /// The file.
         path: PathBuf,

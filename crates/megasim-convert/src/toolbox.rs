@@ -409,7 +409,8 @@ mod tests {
 
     #[test]
     fn sections_defaults_and_references() {
-        let text = "[DEFAULT]\nroot: /d\n[paths]\npath_wd = %(root)s/w  \nDataset_Path = %(path_wd)s/%(root)s 100%%\n\n; no\nfilename_ann = a\n  b\n";
+        let text = "[DEFAULT]\nroot: /d\n[paths]\npath_wd = %(root)s/w  \nDataset_Path = %(path_wd)s/%(root)s \
+            100%%\n\n; no\nfilename_ann = a\n  b\n";
         let ini = Ini::parse("c".as_ref(), text).unwrap();
         assert_eq!(ini.get("paths", "dataset_path"), Some("/d/w//d 100%"));
         assert_eq!(ini.get("paths", "filename_ann"), Some("a b"));
@@ -427,7 +428,8 @@ mod tests {
 
     #[test]
     fn what_means_nothing_here_is_named() {
-        let text = "[paths]\nfilename_ann = net\n[cell]\ntau_m = 20\nreset = 'Reset to zero'\n[simulation]\ndt = 0.1\nduration = 50\nsecret = 1\n";
+        let text = "[paths]\nfilename_ann = net\n[cell]\ntau_m = 20\nreset = 'Reset to zero'\n[simulation]\ndt = 0.1\n\
+            duration = 50\nsecret = 1\n";
         let configuration = read(text).unwrap();
         assert_eq!(configuration.reset, megasim_core::network::Reset::ToRest);
         assert_eq!((configuration.ticks_per_ms, configuration.duration), (10, 50));

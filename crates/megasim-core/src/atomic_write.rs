@@ -77,7 +77,8 @@ pub enum Error {
     },
     /// A directory of a version of this program that kept no list of its files.
     #[error(
-        "{0}: its run.json has no list of files, as earlier versions wrote it, so --force cannot tell results from other \
+        "{0}: its run.json has no list of files, as earlier versions wrote it, so --force cannot tell results from \
+            other \
          files; \
          remove the directory yourself, or choose another"
     )]

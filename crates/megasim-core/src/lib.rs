@@ -1,7 +1,8 @@
 //! Spiking networks, their netfiles, and the engine that runs them event by event or clocked.
 //!
 //! [`network::Network`] is what the netfile reader ([`netfile`]) and a converter produce, and what both modes of the
-//! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its record.
+//! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its
+//! record.
 
 pub mod atomic_write;
 pub mod encode;

@@ -1,7 +1,8 @@
 //! From what an output node recorded to a decision, as early as the rule allows.
 //!
-//! A [`ReadOut`] is a rule; a [`Watch`] follows one run with it, says when the run may stop, and gives the [`Decision`]. Ties are told as lists; one of the tied classes is the
-//! decision: the one that came to its score first, of several in one tick the lowest.
+//! A [`ReadOut`] is a rule; a [`Watch`] follows one run with it, says when the run may stop, and gives the
+//! [`Decision`]. Ties are told as lists; one of the tied classes is the decision: the one that came to its score first,
+//! of several in one tick the lowest.
 
 use crate::engine::{Progress, Record, Simulation};
 use crate::network::{EventLog, Fault, ModuleId, Network, NodeId, Polarity, Tick};
@@ -10,8 +11,8 @@ use std::num::NonZeroU32;
 
 /// Spikes of each class so far, counted with their signs; the class of a spike is its address `x`.
 ///
-/// A rectified output spikes with one sign, and a class without a spike has no score. Where spikes of both signs come (`convert --output signed`), those
-/// below 0 are taken off, and a class without a spike has 0.
+/// A rectified output spikes with one sign, and a class without a spike has no score. Where spikes of both signs come
+/// (`convert --output signed`), those below 0 are taken off, and a class without a spike has 0.
 #[derive(Debug, Clone)]
 pub struct Tally {
     /// Spikes of each class, and the tick of the last one.
@@ -57,8 +58,8 @@ impl Tally {
     }
 }
 
-/// The class with the most spikes, counted with their signs; of several, the one that reached its count first; of these, the lowest. None
-/// without any spike.
+/// The class with the most spikes, counted with their signs; of several, the one that reached its count first; of
+/// these, the lowest. None without any spike.
 ///
 /// The class of an event is its address `x`; addresses from `classes` on do not count. See [`Tally`] for signs.
 ///
@@ -90,12 +91,14 @@ pub enum ReadOut {
     },
     /// The class that spikes first; the run stops after that tick.
     FirstSpike,
-    /// The class that has spiked so often first; the run stops after that tick. If none gets there, the one with the most spikes.
+    /// The class that has spiked so often first; the run stops after that tick. If none gets there, the one with the
+    /// most spikes.
     KSpikes(NonZeroU32),
-    /// Of signed neurons: the class with the highest `V + n THplus` at the end of the run, which is its count and what is left of its input.
+    /// Of signed neurons: the class with the highest `V + n THplus` at the end of the run, which is its count and what
+    /// is left of its input.
     CountAndRest,
-    /// The class with the highest membrane potential at the end of the run, or as soon as it leads by `margin`. The output must not spike
-    /// ([`accumulating`]).
+    /// The class with the highest membrane potential at the end of the run, or as soon as it leads by `margin`. The
+    /// output must not spike ([`accumulating`]).
     MembranePotential {
         /// Scaled integers by which the first class leads the second when the run stops, above 0.
         margin: Option<i64>,
@@ -148,15 +151,18 @@ impl ReadOut {
 
     /// Whether a run may stop before its end.
     pub fn stops_early(self) -> bool {
-        !matches!(self, Self::SpikeCount { margin: None } | Self::CountAndRest | Self::MembranePotential { margin: None })
+        !matches!(
+            self,
+            Self::SpikeCount { margin: None } | Self::CountAndRest | Self::MembranePotential { margin: None }
+        )
     }
 }
 
 /// What a run decided.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// The classes with any score, the best first; of several with the same, the one that came to it first, then the lowest. Classes without a spike have no score;
-    /// every membrane potential is one.
+    /// The classes with any score, the best first; of several with the same, the one that came to it first, then the
+    /// lowest. Classes without a spike have no score; every membrane potential is one.
     pub ranking: Vec<usize>,
     /// The classes that share the best score, rising; one where there is no tie, none where there is no score.
     pub tied: Vec<usize>,
@@ -171,7 +177,8 @@ impl Decision {
     }
 }
 
-/// The same network with an output that gathers and never spikes: `THplusInfo` 0 and `THplus` at the 32-bit limit, as ANNarchy's `IaF_Acc`.
+/// The same network with an output that gathers and never spikes: `THplusInfo` 0 and `THplus` at the 32-bit limit, as
+/// ANNarchy's `IaF_Acc`.
 ///
 /// # Errors
 /// If the output's module may not have these values.
@@ -238,8 +245,9 @@ impl Watch {
         Self { rule, output, module, counts: Tally::new(classes), seen: 0, tick: None, decided: None, stopped: None }
     }
 
-    /// Looks at a run on its way; says whether it may stop. The first spikes of one tick are looked at together, so event mode goes on to the first event
-    /// of the next tick, which does not count; a margin is looked at after each event.
+    /// Looks at a run on its way; says whether it may stop. The first spikes of one tick are looked at together, so
+    /// event mode goes on to the first event of the next tick, which does not count; a margin is looked at after each
+    /// event.
     pub fn look(&mut self, progress: &Progress<'_>) -> bool {
         let over = self.tick.replace(progress.time).is_some_and(|tick| tick != progress.time);
         if over && self.decided.is_some() {

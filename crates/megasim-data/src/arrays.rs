@@ -105,8 +105,8 @@ pub(super) fn read_images(location: &Location, shape: Shape, rows: Rows) -> Resu
     Ok((images(array, shape, rows.skip).map_err(|message| location.unusable(message))?, total))
 }
 
-/// Sequences of frames, axes (sample, frame, ...): `(samples, frames * numbers)`, each frame in the order of the network's input; how many frames
-/// a sample has, and how many samples there are in all.
+/// Sequences of frames, axes (sample, frame, ...): `(samples, frames * numbers)`, each frame in the order of the
+/// network's input; how many frames a sample has, and how many samples there are in all.
 pub(super) fn read_frames(location: &Location, shape: Shape, rows: Rows) -> Result<(Array2<f32>, usize, usize), Error> {
     let Array { shape: stored, values, is_bytes } = location.read(rows)?;
     let [total, frames, ref frame @ ..] = stored[..] else {
@@ -125,7 +125,8 @@ pub(super) fn read_frames(location: &Location, shape: Shape, rows: Rows) -> Resu
     Ok((sequences.map_err(|error| location.unusable(error.to_string()))?, frames, total))
 }
 
-/// Shows samples in the order of the network's input, at most `piece` at a time: the number of the first among the wanted ones, and the samples.
+/// Shows samples in the order of the network's input, at most `piece` at a time: the number of the first among the
+/// wanted ones, and the samples.
 pub(super) fn visit_images(
     location: &Location,
     shape: Shape,
@@ -198,7 +199,8 @@ fn element_order(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>
         [strides] => strides,
         [] => {
             return Err(format!(
-                "expected samples of shape {shape}, as (channels, height, width) or with the channels last, found ({stored})"
+                "expected samples of shape {shape}, as (channels, height, width) or with the channels last, found \
+                    ({stored})"
             ));
         }
         _ => {

@@ -111,7 +111,8 @@ pub(super) fn read(path: &Path) -> Result<DynamicImage, Error> {
     reader.decode().map_err(|error| unusable(format!("expected a PNG, JPEG or BMP picture, found: {error}")))
 }
 
-/// Whether the end-of-image marker (FF D9) is missing after the last start of a scan (FF DA). Decoders fill what is missing with grey.
+/// Whether the end-of-image marker (FF D9) is missing after the last start of a scan (FF DA). Decoders fill what is
+/// missing with grey.
 fn is_cut_jpeg(bytes: &[u8]) -> bool {
     let last = |marker: [u8; 2]| bytes.windows(2).rposition(|found| found == marker);
     bytes.starts_with(&[0xff, 0xd8]) && last([0xff, 0xd9]) <= last([0xff, 0xda])

@@ -1,7 +1,7 @@
 //! Labelled samples from files: `.npz`, `.npy` and IDX in a directory, folders of pictures, CIFAR-10.
 //!
-//! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel axis of a
-//! stored array stands is told by the network's input shape.
+//! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel
+//! axis of a stored array stands is told by the network's input shape.
 
 mod arrays;
 mod cifar;
@@ -80,10 +80,11 @@ pub struct Samples {
 
 /// A directory of data; files are read when they are asked for.
 ///
-/// Five layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as `.npy`),
-/// `test.npz` and `train.npz` with arrays `x` and `y`, the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders
-/// of pictures named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
-/// (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255.
+/// Five layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
+/// `.npy`), `test.npz` and `train.npz` with arrays `x` and `y`, the unpacked files of MNIST (`t10k-images-idx3-ubyte`,
+/// ...), folders of pictures named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary
+/// files of CIFAR-10 (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes
+/// (`uint8`) are divided by 255.
 ///
 /// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
 ///
@@ -96,8 +97,8 @@ pub struct Samples {
 /// std = [0.25, 0.24, 0.26]       # of each channel, then divided by
 /// ```
 ///
-/// Classes of folders are numbered in the order of their names. Pictures come in turns, the first of each class, the second of each
-/// class, and so on by file name, so that the first samples hold all classes.
+/// Classes of folders are numbered in the order of their names. Pictures come in turns, the first of each class, the
+/// second of each class, and so on by file name, so that the first samples hold all classes.
 ///
 /// ```no_run
 /// /// use megasim_data::{Dataset, Format};
@@ -125,7 +126,8 @@ impl Dataset {
     /// Looks what the directory holds.
     ///
     /// # Errors
-    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that lies beside arrays.
+    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that lies
+    /// beside arrays.
     pub fn open(directory: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: directory.into(), source };
         if !std::fs::metadata(directory).map_err(unreadable)?.is_dir() {
@@ -168,8 +170,8 @@ impl Dataset {
     /// Test samples from number `skip` on, at most `samples` of them.
     ///
     /// # Errors
-    /// Damaged files; arrays that do not fit the network or each other; a label out of range; a pixel that is no number;
-    /// no sample left after `skip`.
+    /// Damaged files; arrays that do not fit the network or each other; a label out of range; a pixel that is no
+    /// number; no sample left after `skip`.
     pub fn test(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
         let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
         if let Layout::Pictures(pictures) = &self.layout {
@@ -181,8 +183,8 @@ impl Dataset {
         Ok(Samples { x: images, y: labels })
     }
 
-    /// Test samples that are sequences of frames, axes (sample, frame, ...): as [`Self::test`], but for `x`, which is `(samples, frames * numbers)`;
-    /// and how many frames a sample has.
+    /// Test samples that are sequences of frames, axes (sample, frame, ...): as [`Self::test`], but for `x`, which is
+    /// `(samples, frames * numbers)`; and how many frames a sample has.
     ///
     /// # Errors
     /// As [`Self::test`]; pictures in folders, which are no sequences.
@@ -198,7 +200,8 @@ impl Dataset {
         Ok((Samples { x: sequences, y: labels }, frames))
     }
 
-    /// Test samples as they are stored, where no network says what they are: the shape of one, and `(samples, numbers)`; bytes are divided by 255.
+    /// Test samples as they are stored, where no network says what they are: the shape of one, and
+    /// `(samples, numbers)`; bytes are divided by 255.
     ///
     /// # Errors
     /// Damaged files; a pixel that is no number; no sample left after `skip`.
@@ -225,8 +228,8 @@ impl Dataset {
         Ok((shape[1..].to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
     }
 
-    /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`, the folders in `train`, or
-    /// CIFAR-10's `data_batch_1.bin` and the next.
+    /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`, the
+    /// folders in `train`, or CIFAR-10's `data_batch_1.bin` and the next.
     ///
     /// # Errors
     /// As [`Self::test`].
@@ -294,7 +297,8 @@ impl Dataset {
         }
         self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
-            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', MNIST's 't10k-images-idx3-ubyte', folders of pictures 'test/CLASS', or CIFAR-10's 'test_batch.bin'",
+            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', MNIST's \
+                't10k-images-idx3-ubyte', folders of pictures 'test/CLASS', or CIFAR-10's 'test_batch.bin'",
         })
     }
 
@@ -318,7 +322,8 @@ impl Dataset {
         }
         self.idx_location("train", "x").ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
-            expected: "'x_norm.npz' (or .npy), 'train.npz' with an array 'x', or 'train-images-idx3-ubyte', to normalise with",
+            expected: "'x_norm.npz' (or .npy), 'train.npz' with an array 'x', or 'train-images-idx3-ubyte', to \
+                normalise with",
         })
     }
 }
@@ -351,7 +356,8 @@ impl Pieces {
         self.count == 0
     }
 
-    /// Shows all samples in order: the number of the first of a piece, and the piece, `(samples, numbers)`. Arrays in Fortran order are one piece.
+    /// Shows all samples in order: the number of the first of a piece, and the piece, `(samples, numbers)`. Arrays in
+    /// Fortran order are one piece.
     ///
     /// # Errors
     /// As [`Dataset::test`]; pieces before the fault have been shown.
@@ -378,7 +384,8 @@ impl Pieces {
     }
 }
 
-/// Labels alone, of samples that come from elsewhere: class numbers or one-hot rows, as `.npy`, `.npz` with one array or MNIST's file.
+/// Labels alone, of samples that come from elsewhere: class numbers or one-hot rows, as `.npy`, `.npz` with one array
+/// or MNIST's file.
 ///
 /// # Errors
 /// If the file cannot be read, or if a label is none of `classes`.

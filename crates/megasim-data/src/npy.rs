@@ -42,8 +42,9 @@ impl<S: Source + ?Sized> Source for &mut S {
     }
 }
 
-/// Bytes that the arrays of a compressed model of this size may have together. Deflate shrinks at most 1,032 to 1, but trained weights
-/// hardly shrink; a small file of many zeros is let through up to a size that any computer has room for.
+/// Bytes that the arrays of a compressed model of this size may have together. Deflate shrinks at most 1,032 to 1, but
+/// trained weights hardly shrink; a small file of many zeros is let through up to a size that any computer has room
+/// for.
 pub fn inflated(file_size: u64) -> u64 {
     file_size.saturating_mul(1032).min(file_size.saturating_mul(64).max(1 << 28))
 }
@@ -60,8 +61,8 @@ pub fn expect_end(source: &mut impl Read) -> Result<(), String> {
     }
 }
 
-/// Reads what is left of an archived array up to its check sum, so that damage shows even where only a part is wanted; not where that
-/// would take long.
+/// Reads what is left of an archived array up to its check sum, so that damage shows even where only a part is wanted;
+/// not where that would take long.
 pub fn check_rest(source: &mut impl Read) -> Result<(), String> {
     let rest = io::copy(&mut source.by_ref().take(MAX_CHECKED), &mut io::sink());
     rest.map(drop).map_err(|error| format!("damaged: {error}"))
@@ -93,8 +94,8 @@ pub fn read(source: &mut impl Source, rows: Rows, most: u64) -> Result<Array, St
     read_rows(source, header, rows, most)
 }
 
-/// Shows rows of an array, at most `piece` at a time: the number of the first among the wanted ones, and the rows. Of arrays whose first axis is the
-/// fastest the wanted rows are shown at once.
+/// Shows rows of an array, at most `piece` at a time: the number of the first among the wanted ones, and the rows. Of
+/// arrays whose first axis is the fastest the wanted rows are shown at once.
 pub fn visit(
     source: &mut impl Source,
     rows: Rows,
@@ -118,7 +119,8 @@ pub fn visit_idx(
     visit_rows(source, header, rows, most, piece, see)
 }
 
-/// The start of a file of 32-bit floats of this shape; the numbers follow, least significant byte first, last axis fastest.
+/// The start of a file of 32-bit floats of this shape; the numbers follow, least significant byte first, last axis
+/// fastest.
 pub fn header(shape: &[usize]) -> Vec<u8> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());
@@ -130,8 +132,8 @@ pub fn header(shape: &[usize]) -> Vec<u8> {
     bytes
 }
 
-/// Reads an array in the format of the MNIST files, IDX: two zeros, the kind of number, how many axes, their sizes, the numbers; all
-/// with the most significant byte first.
+/// Reads an array in the format of the MNIST files, IDX: two zeros, the kind of number, how many axes, their sizes, the
+/// numbers; all with the most significant byte first.
 pub fn read_idx(source: &mut impl Source, rows: Rows, most: u64) -> Result<Array, String> {
     let header = Header::read_idx(source)?;
     read_rows(source, header, rows, most)
@@ -351,7 +353,8 @@ fn numbers(source: &mut impl Read, count: usize, number: Number, values: &mut Ve
     Ok(())
 }
 
-/// All numbers of `rows` rows, the first axis the fastest, in the order of the axes; `shape` has another number of rows.
+/// All numbers of `rows` rows, the first axis the fastest, in the order of the axes; `shape` has another number of
+/// rows.
 fn transposed_rows(all: &[f32], shape: &[usize], rows: usize) -> Vec<f32> {
     let row: usize = shape[1..].iter().product();
     let mut values = Vec::with_capacity(all.len());

@@ -86,8 +86,8 @@ impl Pictures {
         Ok(Samples { x, y })
     }
 
-    /// Some samples of a set as large as the first of them: the shape (height, width) of grey ones, (height, width, channels) of
-    /// others, and their numbers.
+    /// Some samples of a set as large as the first of them: the shape (height, width) of grey ones, (height, width,
+    /// channels) of others, and their numbers.
     pub(super) fn as_stored(&self, set: Set, rows: Rows) -> Result<(Vec<usize>, Array2<f32>), Error> {
         let entries = self.entries(set, rows)?;
         let (_, first) = read(&entries[0])?;
@@ -187,7 +187,8 @@ impl Pictures {
         };
         if !fits {
             return Err(entry.unusable(format!(
-                "expected {expected}, found {} x {}; '{hint}' in preprocessing.toml of the data directory makes pictures fit",
+                "expected {expected}, found {} x {}; '{hint}' in preprocessing.toml of the data directory makes \
+                    pictures fit",
                 found.height, found.width
             )));
         }

@@ -167,7 +167,8 @@ impl Preprocessing {
         }
     }
 
-    /// Channels and size. Grey is made of colour with the weights of ITU-R BT.601, as Pillow, and so Keras and torchvision, do.
+    /// Channels and size. Grey is made of colour with the weights of ITU-R BT.601, as Pillow, and so Keras and
+    /// torchvision, do.
     ///
     /// # Errors
     /// If there is less to see than is to be cut out.
@@ -183,7 +184,8 @@ impl Preprocessing {
             let Size { height: rows, width: columns } = Size::of(&image);
             if rows < height || columns < width {
                 return Err(format!(
-                    "expected at least {height} x {width} pixels (height x width) to crop, found {rows} x {columns}; 'resize' in {FILE_NAME} makes pictures of one size"
+                    "expected at least {height} x {width} pixels (height x width) to crop, found {rows} x {columns}; \
+                        'resize' in {FILE_NAME} makes pictures of one size"
                 ));
             }
             image = image.crop_imm((columns - width) / 2, (rows - height) / 2, width, height);

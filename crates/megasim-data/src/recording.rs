@@ -1,7 +1,8 @@
 //! Event recordings: AEDAT 2.0, 3.1 and 4, N-MNIST's and N-Caltech's binary files, CSV.
 //!
-//! A file is read whole and checked: one that ends within an event or packet, or whose header says what its content does not hold, is refused. Coordinates are those of the file (the
-//! origin of AEDAT 2.0 is the lower left corner, of the others the upper left).
+//! A file is read whole and checked: one that ends within an event or packet, or whose header says what its content
+//! does not hold, is refused. Coordinates are those of the file (the origin of AEDAT 2.0 is the lower left corner, of
+//! the others the upper left).
 
 mod aedat2;
 mod aedat3;
@@ -131,7 +132,8 @@ pub struct Selection {
     pub signs: Signs,
     /// Microseconds from the first event on, and how many; the window's start becomes tick 0.
     pub time: Option<(i64, i64)>,
-    /// Which window of so many events (after crop and time): its number from 0, and its size. Its first event is at tick 0.
+    /// Which window of so many events (after crop and time): its number from 0, and its size. Its first event is at
+    /// tick 0.
     pub count: Option<(usize, usize)>,
     /// Ticks of a millisecond.
     pub ticks_per_ms: u32,

@@ -1,7 +1,7 @@
 //! Single-spike networks and learning: at most one spike per neuron and stimulus, features learned by STDP.
 //!
-//! The semantics are those of SpykeTorch, event by event. An image goes through a [`Filter`] (difference of Gaussians or
-//! Gabor), normalisation and lateral inhibition, and [`Intensity2Latency`] ranks what is left into time bins: a
+//! The semantics are those of SpykeTorch, event by event. An image goes through a [`Filter`] (difference of Gaussians
+//! or Gabor), normalisation and lateral inhibition, and [`Intensity2Latency`] ranks what is left into time bins: a
 //! [`SpikeWave`]. From there on only spikes cost work: a [`Convolution`] adds the weights of each spike to the neurons
 //! it reaches, and at the end of each bin that holds spikes tests them; [`Pooling`] passes the earliest spike of a
 //! window; [`pointwise_inhibition`] and [`get_k_winners`] choose who learns, and [`Stdp`] or [`RewardStdp`] change the

@@ -1,12 +1,12 @@
 //! A trained network as a netlist for the event-driven engine, one module a map.
 //!
-//! Nothing new is needed in the format. A neuron that spikes once a stimulus is one whose refractory time is longer than
-//! the run. Pooling that passes the first spike of a window is `module_max_pool`: of inputs that spike once, the first
-//! becomes the winner and no other ever has more spikes. Bins are ticks; with no delays all of a bin happens in its
-//! tick. With weights that are not negative a neuron crosses its threshold in a bin's tick exactly if its potential at
-//! the end of the bin is above it, in whatever order the spikes of the bin come, so that first-spike bins are those of
-//! the library. What needs the end of a bin, namely inhibition between maps, firing without a threshold, and negative
-//! weights, is refused.
+//! Nothing new is needed in the format. A neuron that spikes once a stimulus is one whose refractory time is longer
+//! than the run. Pooling that passes the first spike of a window is `module_max_pool`: of inputs that spike once, the
+//! first becomes the winner and no other ever has more spikes. Bins are ticks; with no delays all of a bin happens in
+//! its tick. With weights that are not negative a neuron crosses its threshold in a bin's tick exactly if its potential
+//! at the end of the bin is above it, in whatever order the spikes of the bin come, so that first-spike bins are those
+//! of the library. What needs the end of a bin, namely inhibition between maps, firing without a threshold, and
+//! negative weights, is refused.
 
 use super::network::Stage;
 use super::{Convolution, Error, Shape, SpikeWave, SpikingNetwork, Weight};
@@ -80,7 +80,8 @@ pub fn to_netlist<W: Weight>(network: &SpikingNetwork<W>) -> Result<Network, Err
                     ny_out: shape.height() as u32,
                 };
                 for (map, &source) in inputs.iter().enumerate() {
-                    let kind = ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], rule: PoolRule::Busiest });
+                    let kind =
+                        ModuleKind::MaxPool(MaxPool { ports: vec![port, PoolPort::RESET], rule: PoolRule::Busiest });
                     add(kind, &mut [source].into_iter(), name("MaxPooling2D", map))?;
                 }
             }
@@ -177,8 +178,8 @@ fn conv<W: Weight>(
     Conv { array, neurons, ports: data.chain([reset]).collect(), output: Output::whole(array) }
 }
 
-/// A stimulus for each source of [`to_netlist`] and when it is over: sample after sample, an empty bin between two, in the middle of
-/// which all neurons are put back. Bin `b` of a wave is tick `b * ticks_per_bin` after its first.
+/// A stimulus for each source of [`to_netlist`] and when it is over: sample after sample, an empty bin between two, in
+/// the middle of which all neurons are put back. Bin `b` of a wave is tick `b * ticks_per_bin` after its first.
 pub fn to_stimuli(waves: &[SpikeWave], ticks_per_bin: Tick) -> (Vec<Stimulus>, Tick) {
     let maps = waves.first().map_or(0, |wave| wave.shape().maps());
     let mut events = vec![Vec::new(); maps];

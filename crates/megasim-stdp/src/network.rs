@@ -444,7 +444,8 @@ impl<W: Weight> Runner<W> {
 /// Takes features and decisions from a network; one for each thread.
 ///
 /// ```
-/// # let text = "name = \"n\"\n[input]\nheight = 8\nwidth = 8\n[encoding]\ntime_steps = 4\n[[layer]]\ntype = \"convolution\"\nmaps = 2\nkernel_size = 3\nthreshold = 1.0\n";
+/// # let text = "name = \"n\"\n[input]\nheight = 8\nwidth = 8\n[encoding]\ntime_steps = 4\n\
+/// #     [[layer]]\ntype = \"convolution\"\nmaps = 2\nkernel_size = 3\nthreshold = 1.0\n";
 /// use megasim_stdp::{Description, Evaluator, SpikingNetwork};
 /// let network = SpikingNetwork::<f32>::new(&Description::from_toml(text)?, 1)?;
 /// let mut evaluator = Evaluator::new(&network)?;

@@ -38,7 +38,8 @@ pub fn maps_as_svg(maps: ArrayView3<f32>) -> String {
                 let (x, y) = (column * CELL, row * CELL);
                 let _ = writeln!(
                     svg,
-                    "<rect x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\" fill=\"#{grey:02x}{grey:02x}{grey:02x}\"/>"
+                    "<rect x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\" \
+                        fill=\"#{grey:02x}{grey:02x}{grey:02x}\"/>"
                 );
             }
         }

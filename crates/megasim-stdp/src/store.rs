@@ -59,7 +59,8 @@ impl Model {
     /// # Errors
     /// What the writer reports.
     pub fn write(&self, writer: &mut dyn Write) -> io::Result<()> {
-        with_spiking_network!(&self.network, network => write(writer, network, &self.progress, self.classifier.as_ref()))
+        let classifier = self.classifier.as_ref();
+        with_spiking_network!(&self.network, network => write(writer, network, &self.progress, classifier))
     }
 
     /// Reads an archive whole and checks it against its own description.

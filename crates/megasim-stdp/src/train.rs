@@ -55,8 +55,8 @@ impl Stimuli {
         postcard::to_stdvec(&self.waves)
     }
 
-    /// Waves that [`Stimuli::to_bytes`] gave, of as many images as there are labels, for networks that take this shape; nothing
-    /// if the bytes are of anything else.
+    /// Waves that [`Stimuli::to_bytes`] gave, of as many images as there are labels, for networks that take this shape;
+    /// nothing if the bytes are of anything else.
     pub fn from_bytes(bytes: &[u8], shape: Shape, labels: &[usize]) -> Option<Self> {
         let (waves, rest): (Vec<PackedWave>, _) = postcard::take_from_bytes(bytes).ok()?;
         let good = rest.is_empty() && waves.len() == labels.len() && waves.iter().all(|wave| wave.fits(shape));

@@ -102,7 +102,8 @@ pub fn classify(
     classify_until(setup, samples, first, mode, done, || false)
 }
 
-/// As [`classify`], but `stop` is asked before each sample: once it says so, the samples up to the first that was not run remain.
+/// As [`classify`], but `stop` is asked before each sample: once it says so, the samples up to the first that was not
+/// run remain.
 ///
 /// # Errors
 /// As there.

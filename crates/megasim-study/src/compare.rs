@@ -1,8 +1,8 @@
-//! Two ways to run the same samples side by side, and the analog network where it is known: event mode against clocked mode, or a
-//! network against a changed copy.
+//! Two ways to run the same samples side by side, and the analog network where it is known: event mode against clocked
+//! mode, or a network against a changed copy.
 //!
-//! Each sample runs from a fresh state on both sides. Figures per layer are over all pairs of a neuron and a sample; samples run in parallel,
-//! and what comes out does not depend on the number of threads.
+//! Each sample runs from a fresh state on both sides. Figures per layer are over all pairs of a neuron and a sample;
+//! samples run in parallel, and what comes out does not depend on the number of threads.
 
 pub mod causes;
 mod exhibit;
@@ -160,8 +160,8 @@ impl<'a> Question<'a> {
         self.output.map(|Output { node, classes, .. }| Decides { node, classes, read_out })
     }
 
-    /// Runs all samples on both sides. `done` is called after each sample; `stop` is asked before each group of samples, and if it says so what
-    /// there is comes out.
+    /// Runs all samples on both sides. `done` is called after each sample; `stop` is asked before each group of
+    /// samples, and if it says so what there is comes out.
     ///
     /// # Errors
     /// If the networks do not belong together, if the analog network does not take the samples, or if a run fails.

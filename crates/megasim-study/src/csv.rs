@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// Characters at which spreadsheet programs take a cell for a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// A cell: text that a spreadsheet program would compute, as `=1+1`, gets an apostrophe in front, numbers stay; cells with commas,
-/// quotes or line ends are quoted.
+/// A cell: text that a spreadsheet program would compute, as `=1+1`, gets an apostrophe in front, numbers stay; cells
+/// with commas, quotes or line ends are quoted.
 ///
 /// ```
 /// use megasim_study::csv;

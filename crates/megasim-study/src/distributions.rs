@@ -32,8 +32,8 @@ pub struct Distributions {
     pub activations_after: Histogram,
 }
 
-/// The distributions of some layers of a converted network, numbered as in the manifest; activations are those of at most 100
-/// samples.
+/// The distributions of some layers of a converted network, numbered as in the manifest; activations are those of at
+/// most 100 samples.
 ///
 /// # Errors
 /// If the trained network is not the one that was converted.

@@ -1,7 +1,8 @@
-//! A network on a machine: how long decisions take, where events wait, what it costs, and what the delays do to the answers.
+//! A network on a machine: how long decisions take, where events wait, what it costs, and what the delays do to the
+//! answers.
 //!
-//! Every sample runs from a fresh state twice: on the machine, by the timed engine, and in event mode, which is the ideal machine.
-//! Samples run in parallel; what comes out does not depend on the number of threads.
+//! Every sample runs from a fresh state twice: on the machine, by the timed engine, and in event mode, which is the
+//! ideal machine. Samples run in parallel; what comes out does not depend on the number of threads.
 
 mod bottleneck;
 mod decision;
@@ -45,8 +46,8 @@ pub struct Question<'a> {
     pub showing: Showing,
     /// The last tick of a sample, at the pace of the stimuli.
     pub t_max: Tick,
-    /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has told it: one for each
-    /// sample, of [`Question::ideal`].
+    /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has told it:
+    /// one for each sample, of [`Question::ideal`].
     pub ideal: Option<&'a [Ideal]>,
     /// Where a run is stopped.
     pub limits: Limits,

@@ -98,8 +98,9 @@ impl Layer {
         layers.filter(|(_, layer)| layer.spikes && !layer.nodes.is_empty()).collect()
     }
 
-    /// The layers of any network by the names of its nodes: nodes whose names differ only in a number after the last `_`, and whose
-    /// drivers are of one kind and size, are maps of one layer, as SNN toolbox names them. Only a module's first output counts.
+    /// The layers of any network by the names of its nodes: nodes whose names differ only in a number after the last
+    /// `_`, and whose drivers are of one kind and size, are maps of one layer, as SNN toolbox names them. Only a
+    /// module's first output counts.
     ///
     /// ```
     /// use megasim_core::network::*;
@@ -108,8 +109,10 @@ impl Layer {
     /// let input = builder.source("in")?;
     /// let array = Array { nx: 3, ny: 2, x_min: 0, y_min: 0 };
     /// for name in ["conv_0", "conv_1"] {
-    ///     let kind = ModuleKind::Conv(Conv { array, neurons: NeuronParameters::default(), ports: vec![], output: Output::whole(array) });
-    ///     let module = Module { kind, inputs: vec![Input::Node(input)], timing: Timing::default(), not_programmable: false };
+    ///     let (neurons, output) = (NeuronParameters::default(), Output::whole(array));
+    ///     let kind = ModuleKind::Conv(Conv { array, neurons, ports: vec![], output });
+    ///     let inputs = vec![Input::Node(input)];
+    ///     let module = Module { kind, inputs, timing: Timing::default(), not_programmable: false };
     ///     builder.module(module, &[name])?;
     /// }
     /// let layers = Layer::of_network(&builder.build(10)?);

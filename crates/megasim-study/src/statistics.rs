@@ -59,7 +59,8 @@ impl Pairs {
         self.n == 0
     }
 
-    /// n times the variances of x and y and their covariance; rounding never makes a variance negative, and one that is all rounding is 0.
+    /// n times the variances of x and y and their covariance; rounding never makes a variance negative, and one that is
+    /// all rounding is 0.
     fn spread(&self) -> (f64, f64, f64) {
         let n = self.n as f64;
         let clean = |sum: f64, squares: f64| {
@@ -107,11 +108,11 @@ pub struct Agreement {
     pub mean_absolute_difference: Option<f64>,
 }
 
-/// Probability, under no difference, of pairs at least as unequal as these: `left` were right on the left side only, `right`
-/// on the right side only. Two-sided.
+/// Probability, under no difference, of pairs at least as unequal as these: `left` were right on the left side only,
+/// `right` on the right side only. Two-sided.
 ///
-/// Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", Psychometrika
-/// 12:153 (1947), in its exact form: the sign test on the pairs that differ.
+/// Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
+/// Psychometrika 12:153 (1947), in its exact form: the sign test on the pairs that differ.
 ///
 /// ```
 /// use megasim_study::statistics::mcnemar;

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 /// Most values of a range.
 pub const MOST_VALUES: usize = 100_000;
 
-/// The values of a parameter: `1,2,5` a list, `10..100:4` four equally spaced, `log:1..1000:4` four equally spaced in their
-/// logarithms, `random:0..1:5` five drawn evenly, `random-log:1..1000:5` five whose logarithms are. Ends of a range may have units, as
-/// `1 ns..1 us:4`; its values have that of the first end, or of the second where the first has none.
+/// The values of a parameter: `1,2,5` a list, `10..100:4` four equally spaced, `log:1..1000:4` four equally spaced in
+/// their logarithms, `random:0..1:5` five drawn evenly, `random-log:1..1000:5` five whose logarithms are. Ends of a
+/// range may have units, as `1 ns..1 us:4`; its values have that of the first end, or of the second where the first has
+/// none.
 ///
 /// ```
 /// use megasim_study::sweep::values;

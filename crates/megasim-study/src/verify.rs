@@ -1,4 +1,5 @@
-//! Whether spike counts depend on the order in which events come: every count of every layer against an integer pass without time.
+//! Whether spike counts depend on the order in which events come: every count of every layer against an integer pass
+//! without time.
 
 pub mod integer;
 
@@ -172,7 +173,8 @@ impl Question<'_> {
         Ok(runners)
     }
 
-    /// Runs all samples in all ways, in parallel; the answer does not depend on the number of threads. `done` is called after each sample.
+    /// Runs all samples in all ways, in parallel; the answer does not depend on the number of threads. `done` is called
+    /// after each sample.
     ///
     /// # Errors
     /// If a network has no counts without time, or if a run fails; of several runs the first.

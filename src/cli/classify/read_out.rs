@@ -18,14 +18,16 @@ const NO_K: &str = "--readout k_spikes: expected --k K, the number of spikes tha
 /// How a class is decided, and when a run stops.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadOutArguments {
-    /// What decides: most spikes, the first spike, the first to have --k spikes, or the highest membrane potential of an output that does not spike; where it
-    /// is not given most spikes, or the potentials of a network of 'convert --output potential'
+    /// What decides: most spikes, the first spike, the first to have --k spikes, or the highest membrane potential of
+    /// an output that does not spike; where it is not given most spikes, or the potentials of a network of
+    /// 'convert --output potential'
     #[arg(long, value_enum)]
     pub(super) readout: Option<ReadOutArgument>,
     /// Spikes that decide, with --readout k_spikes
     #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
     pub(super) k: Option<NonZeroU32>,
-    /// Stop as soon as the first class leads the second by so much: spikes with spike_count, thresholds with membrane_potential
+    /// Stop as soon as the first class leads the second by so much: spikes with spike_count, thresholds with
+    /// membrane_potential
     #[arg(long, value_name = "MARGIN", value_parser = positive)]
     pub(super) confidence: Option<f64>,
 }
@@ -54,7 +56,8 @@ impl SpikeReadOut {
     pub fn rule(&self) -> Result<ReadOut> {
         match (self.readout, self.k) {
             (ReadOutArgument::MembranePotential, _) => miette::bail!(
-                "--readout: expected spike_count, first_spike or k_spikes, found membrane_potential, which silences the output; 'megasim classify' reads it"
+                "--readout: expected spike_count, first_spike or k_spikes, found membrane_potential, which silences \
+                    the output; 'megasim classify' reads it"
             ),
             (ReadOutArgument::CountAndRest, _) => {
                 miette::bail!("--readout: count_and_rest reads potentials; 'megasim classify' reads them")
@@ -137,7 +140,8 @@ impl ReadOutArguments {
         let readout = self.readout.unwrap_or(suiting);
         if !form.spikes() && readout != suiting {
             miette::bail!(
-                "--readout: expected membrane_potential, as the output was converted to gather potentials and never spikes, found {readout}"
+                "--readout: expected membrane_potential, as the output was converted to gather potentials and never \
+                    spikes, found {readout}"
             );
         }
         Ok(readout)
@@ -173,7 +177,9 @@ impl ReadOutArguments {
     /// If they are not.
     pub fn check_signed(&self, network: &Network, output: NodeId) -> Result<()> {
         if self.readout == Some(ReadOutArgument::CountAndRest) && !is_signed(network, output) {
-            miette::bail!("--readout count_and_rest: expected signed neurons ('megasim convert --neuron signed'), found others");
+            miette::bail!(
+                "--readout count_and_rest: expected signed neurons ('megasim convert --neuron signed'), found others"
+            );
         }
         Ok(())
     }
@@ -205,7 +211,8 @@ impl ReadOutArguments {
             )
         {
             miette::bail!(
-                "--confidence goes with --readout spike_count and membrane_potential; other read-outs decide at the first spikes or at the end"
+                "--confidence goes with --readout spike_count and membrane_potential; other read-outs decide at the \
+                    first spikes or at the end"
             );
         }
         Ok(())

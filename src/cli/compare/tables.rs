@@ -57,7 +57,8 @@ fn decided(of: &Comparison, decisions: &Decisions) -> String {
         }
         text += &format!("{}\n", boxed(&["", "accuracy", "95 % interval", "as analog", "undecided"], rows));
         text += &format!(
-            "{left} and {right} decide alike on {}; only {left} is right on {}, only {right} on {} (McNemar's exact test: p = {:.3})\n",
+            "{left} and {right} decide alike on {}; only {left} is right on {}, only {right} on {} (McNemar's exact \
+                test: p = {:.3})\n",
             percent(decisions.agreement),
             answers.only[0],
             answers.only[1],

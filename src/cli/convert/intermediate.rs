@@ -150,7 +150,8 @@ impl Intermediates {
         };
         if options.scales.is_some() || options.rules.weighting != Weighting::Percentile {
             miette::bail!(
-                "--activations and --save-activations go with --weighting percentile, and without --scales: nothing else looks at activations"
+                "--activations and --save-activations go with --weighting percentile, and without --scales: nothing \
+                    else looks at activations"
             );
         }
         let mut origin = made_from(source, options)?;

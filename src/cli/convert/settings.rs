@@ -40,8 +40,8 @@ impl fmt::Display for Neurons {
     }
 }
 
-/// Reads a TOML file of tables named by a glob over node names, each with netfile keys and integers, in alphabetical order; `neuron` is a file of equations,
-/// relative to this one.
+/// Reads a TOML file of tables named by a glob over node names, each with netfile keys and integers, in alphabetical
+/// order; `neuron` is a file of equations, relative to this one.
 ///
 /// # Errors
 /// If it is no such file.

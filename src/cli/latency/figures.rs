@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 fn distribution(of: &Distribution) -> Value {
     let at = |share: f64| of.quantile(share);
-    json!({ "count": of.weight(), "mean": of.mean(), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": of.max() })
+    let (count, mean, max) = (of.weight(), of.mean(), of.max());
+    json!({ "count": count, "mean": mean, "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": max })
 }
 
 /// An occupancy over time; nothing where it is always 0.
@@ -184,16 +185,22 @@ fn busiest(outcome: &Outcome<'_>) -> Value {
             json!({ "link": [tile.x, tile.y], "direction": format!("{direction:?}").to_lowercase() })
         }
     };
+    let network = &outcome.opened.network;
+    let next = it.next.map(|(resource, utilisation)| json!({ "resource": name(resource), "utilisation": utilisation }));
+    let handshake =
+        it.handshake.map(|(node, share)| json!({ "node": network.nodes()[node.index()].name, "share": share }));
+    let stopped = it.stopped.map(|(module, share)| json!({ "module": module_name(network, module), "share": share }));
+    let reliefs = outcome.reliefs.iter().map(|relief| json!({ "change": relief.change, "time": relief.time }));
     json!({
         "resource": name(it.resource),
         "utilisation": it.utilisation,
         "cause": it.cause.0,
         "cause_share": it.cause.1,
-        "next": it.next.map(|(resource, utilisation)| json!({ "resource": name(resource), "utilisation": utilisation })),
-        "handshake": it.handshake.map(|(node, share)| json!({ "node": outcome.opened.network.nodes()[node.index()].name, "share": share })),
-        "stopped": it.stopped.map(|(module, share)| json!({ "module": module_name(&outcome.opened.network, module), "share": share })),
+        "next": next,
+        "handshake": handshake,
+        "stopped": stopped,
         "is_bottleneck": is_bottleneck(&outcome.reliefs),
-        "reliefs": outcome.reliefs.iter().map(|relief| json!({ "change": relief.change, "time": relief.time })).collect::<Vec<_>>(),
+        "reliefs": reliefs.collect::<Vec<_>>(),
     })
 }
 

@@ -229,7 +229,8 @@ impl Opened {
         Ok(Staged { network, resolved, factor })
     }
 
-    /// What a study asks. `stimuli` are those of this network with the machine's factor; `warm_up` is in ticks of the machine.
+    /// What a study asks. `stimuli` are those of this network with the machine's factor; `warm_up` is in ticks of the
+    /// machine.
     pub fn question<'a>(
         &'a self,
         staged: &'a Staged,

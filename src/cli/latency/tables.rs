@@ -233,7 +233,8 @@ fn modules(outcome: &Outcome<'_>) -> String {
     let header =
         ["modules", "n", "busy, mean", "busiest", "stopped", "queue, mean", "99 %", "max", "wait, mean", "events"];
     format!(
-        "{}\nbusy: share of the time; stopped: share in which a full output FIFO held it up (largest of the modules); queue: events that \
+        "{}\nbusy: share of the time; stopped: share in which a full output FIFO held it up (largest of the modules); \
+            queue: events that \
          arrived and are not started.\n\n",
         boxed(&header, rows)
     )
@@ -441,7 +442,8 @@ fn leftovers(outcome: &Outcome<'_>) -> String {
     let left = outcome.answer.unfinished();
     let n = outcome.answer.samples.len() as f64;
     let mut text = format!(
-        "Left at the end of a sample, on average: {:.1} events made and never requested, {:.1} requested and never acknowledged, {:.1} arrived and \
+        "Left at the end of a sample, on average: {:.1} events made and never requested, {:.1} requested and never \
+            acknowledged, {:.1} arrived and \
          never started.\n",
         left.pending as f64 / n,
         left.unacknowledged as f64 / n,

@@ -111,7 +111,8 @@ impl Conversion {
         let is_percentile = |change: &Change| matches!(change, Change::Percentile(_) | Change::PercentileStep(_));
         if !by_percentile && self.0.iter().any(is_percentile) {
             bail!(
-                "--over: percentiles change nothing here: the netfiles have given scales, or were scaled without looking at activations"
+                "--over: percentiles change nothing here: the netfiles have given scales, or were scaled without \
+                    looking at activations"
             );
         }
         if options.scales.is_some() && self.0.iter().any(|change| matches!(change, Change::Weighting(_))) {

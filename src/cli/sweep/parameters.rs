@@ -112,7 +112,8 @@ fn parameter(name: &str) -> Result<Parameter, String> {
     let names: Vec<_> =
         PARAMETERS.iter().map(|(name, _)| *name).chain(conversion::PARAMETERS.iter().map(|(name, _)| *name)).collect();
     Err(format!(
-        "no parameter `{name}`; there are {}, encode.KEY, GLOB.KEY, and the keys of a hardware file as all.delay_to_process",
+        "no parameter `{name}`; there are {}, encode.KEY, GLOB.KEY, and the keys of a hardware file as \
+            all.delay_to_process",
         names.join(", ")
     ))
 }

@@ -38,8 +38,8 @@ pub trait Study: Sync {
     /// Whether groups of such points are measured at the same time, or one after the other, each of them in parallel.
     const GROUPS_IN_PARALLEL: bool;
 
-    /// Measures points that differ in shared parameters only. `found` takes what each gives; after somebody asked to stop, not of all. `done` is called after
-    /// each run of a sample.
+    /// Measures points that differ in shared parameters only. `found` takes what each gives; after somebody asked to
+    /// stop, not of all. `done` is called after each run of a sample.
     fn measure(
         &self,
         prepared: &Self::Prepared,

@@ -240,7 +240,8 @@ fn touching(outputs: usize, stride: usize, padding: usize, offset: usize, len: u
     first.min(end)..end
 }
 
-/// `columns[(channel, j, i), (y, x)] = input[channel, y * stride + j * dilation - top, x * stride + i * dilation - left]`, 0 outside.
+/// `columns[(channel, j, i), (y, x)] = input[channel, row, column]`, 0 outside, with
+/// `row = y * stride + j * dilation - top` and `column = x * stride + i * dilation - left`.
 fn unroll(
     input: &[f32],
     (height, width): (usize, usize),

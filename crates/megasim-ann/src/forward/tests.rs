@@ -65,10 +65,13 @@ proptest! {
     ) {
         let padding = Padding { top, bottom, left, right };
         let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed * 40503) % 17) as f32 - 8.0;
-        let weights = Array4::from_shape_fn((groups * per_out, per_group, kh, kw), |(a, b, c, d)| noise(a * 31 + b * 17 + c * 5 + d));
+        let weight_noise = |(a, b, c, d)| noise(a * 31 + b * 17 + c * 5 + d);
+        let weights = Array4::from_shape_fn((groups * per_out, per_group, kh, kw), weight_noise);
         let bias = Array1::from_shape_fn(groups * per_out, |i| noise(i + 99));
         let input = Array3::from_shape_fn((groups * per_group, height, width), |(a, b, c)| noise(a * 101 + b * 11 + c));
-        let operation = Operation::Convolution { weights: weights.clone(), bias: Some(bias.clone()), strides, padding, dilation, groups };
+        let (filters, offsets) = (weights.clone(), Some(bias.clone()));
+        let operation =
+            Operation::Convolution { weights: filters, bias: offsets, strides, padding, dilation, groups };
         let mut builder = GraphBuilder::new("input", maps(groups * per_group, height, width));
         let fits = (kh - 1) * dilation.0 < height + top + bottom && (kw - 1) * dilation.1 < width + left + right;
         let added = builder.add("conv", "Conv2D", operation, &[0]);
@@ -96,8 +99,11 @@ proptest! {
     ) {
         let padding = Padding { top, left, ..Padding::default() };
         let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed * 40503) % 7) as f32 - 3.0;
-        let weights = Array4::from_shape_fn((groups * per_out, per_group, kh, kw), |(a, b, c, d)| noise(a * 31 + b * 17 + c * 5 + d));
-        let operation = Operation::Convolution { weights: weights.clone(), bias: None, strides, padding, dilation: (1, 1), groups };
+        let weight_noise = |(a, b, c, d)| noise(a * 31 + b * 17 + c * 5 + d);
+        let weights = Array4::from_shape_fn((groups * per_out, per_group, kh, kw), weight_noise);
+        let filters = weights.clone();
+        let operation =
+            Operation::Convolution { weights: filters, bias: None, strides, padding, dilation: (1, 1), groups };
         let mut builder = GraphBuilder::new("input", maps(groups * per_group, height, width));
         prop_assume!(builder.add("conv", "Conv2D", operation, &[0]).is_ok());
         let conv = builder.finish().unwrap();

@@ -19,12 +19,12 @@
 //! units = 10
 //! ```
 //!
-//! Layers follow one another; where they do not, `name` and `inputs = ["a", "b"]` say so. In state dictionaries the parameters of a
-//! layer are the next that no layer has taken, or those under the prefix `parameters = "features.0"`.
+//! Layers follow one another; where they do not, `name` and `inputs = ["a", "b"]` say so. In state dictionaries the
+//! parameters of a layer are the next that no layer has taken, or those under the prefix `parameters = "features.0"`.
 //!
 //! | kind | options |
 //! |---|---|
-//! | `conv` | `size`, `filters` (both checked only), `stride`, `padding` (number, pair or `"same"`), `dilation`, `groups` |
+//! | `conv` | `size`, `filters` (only checked), `stride`, `padding` (number, pair or `"same"`), `dilation`, `groups` |
 //! | `transposed_conv` | `size`, `filters`, `stride`, `padding`, `output_padding` |
 //! | `dense` | `units` (checked only) |
 //! | `batch_norm` | `epsilon` |
@@ -32,7 +32,9 @@
 //! | `relu` | `negative_slope`, `max` |
 //! | `upsample` | `size` |
 //! | `zero_pad` | `padding` |
-//! | `add`, `concatenate`, `flatten`, `dropout`, `softmax`, `sigmoid`, `tanh`, `softplus`, `global_average_pool`, `global_max_pool` | none |
+//! | `add`, `concatenate`, `flatten`, `dropout` | none |
+//! | `softmax`, `sigmoid`, `tanh`, `softplus` | none |
+//! | `global_average_pool`, `global_max_pool` | none |
 
 use super::Problem;
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
@@ -43,11 +45,11 @@ use toml::{Table, Value};
 /// How a library keeps its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Convention {
-    /// A list in the order of the layers. Filters are flipped; dense weights are `(in, out)`; batch normalisation is beta, gamma,
-    /// mean and inverse standard deviation.
+    /// A list in the order of the layers. Filters are flipped; dense weights are `(in, out)`; batch normalisation is
+    /// beta, gamma, mean and inverse standard deviation.
     Lasagne,
-    /// Named arrays. Filters are not flipped; dense weights are `(out, in)`; batch normalisation is weight, bias, running_mean and
-    /// running_var.
+    /// Named arrays. Filters are not flipped; dense weights are `(out, in)`; batch normalisation is weight, bias,
+    /// running_mean and running_var.
     PyTorch,
 }
 
@@ -257,8 +259,8 @@ impl Stack {
         Ok(self.builder.add(&entry.name, kind, operation, inputs)?)
     }
 
-    /// Takes the parameters of a layer: weights and, where it has one, the bias. `norms` batch normalisations follow before the next
-    /// weights.
+    /// Takes the parameters of a layer: weights and, where it has one, the bias. `norms` batch normalisations follow
+    /// before the next weights.
     fn weights(&mut self, entry: &mut Entry, norms: usize) -> Result<(ArrayD<f32>, Option<Array1<f32>>), Problem> {
         match self.parameters.convention {
             Convention::PyTorch => {
@@ -276,7 +278,8 @@ impl Stack {
                     Some(1) => Some(typed(entry, self.take(entry)?)?),
                     _ => {
                         return Err(entry.unsupported(format!(
-                            "expected {} or {} vectors after its weights (four a batch normalisation, and a bias), found {vectors}",
+                            "expected {} or {} vectors after its weights (four a batch normalisation, and a bias), \
+                                found {vectors}",
                             4 * norms,
                             4 * norms + 1
                         )));

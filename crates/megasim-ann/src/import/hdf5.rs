@@ -1,8 +1,8 @@
 //! HDF5 files, read with a bound on work and memory.
 //!
-//! A damaged file can announce arrays larger than itself, and its trees can lead in circles. All bytes therefore pass through
-//! [`Metered`], which counts the reads and stops a walk that has visited far more than the file holds; an array is
-//! measured before it is read.
+//! A damaged file can announce arrays larger than itself, and its trees can lead in circles. All bytes therefore pass
+//! through [`Metered`], which counts the reads and stops a walk that has visited far more than the file holds; an array
+//! is measured before it is read.
 
 use super::Problem;
 use hdf5_pure::{AttrValue, FormatError, Layout};
@@ -15,7 +15,8 @@ pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89HDF\r\n\x1a\n")
 }
 
-/// An open file, with the place where it lies for messages (`model.weights.h5` in an archive; empty for the file itself).
+/// An open file, with the place where it lies for messages (`model.weights.h5` in an archive; empty for the file
+/// itself).
 pub(super) struct File {
     file: hdf5_pure::File,
     prefix: &'static str,
@@ -121,8 +122,8 @@ impl Attributes {
         self.values.get(name)?.as_str()
     }
 
-    /// A list of strings, also where Keras split it into `NAME0`, `NAME1`, ... An empty list may be stored as an empty array
-    /// of anything.
+    /// A list of strings, also where Keras split it into `NAME0`, `NAME1`, ... An empty list may be stored as an empty
+    /// array of anything.
     pub(super) fn strings(&self, name: &str) -> Result<Vec<String>, Problem> {
         if let Some(value) = self.values.get(name) {
             return self.list(name, value);

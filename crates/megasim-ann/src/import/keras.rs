@@ -1,8 +1,8 @@
 //! Keras 2 and 3: `.h5` files and `.keras` archives, Sequential and Functional networks.
 //!
-//! Both kinds hold the network as JSON and its weights in HDF5; they differ in where ([`weights`]). The JSON is walked in
-//! [`topology`]; [`layers`] says what each layer class means, and [`options`] keeps track of which of a layer's options
-//! have been understood, so that none is skipped.
+//! Both kinds hold the network as JSON and its weights in HDF5; they differ in where ([`weights`]). The JSON is walked
+//! in [`topology`]; [`layers`] says what each layer class means, and [`options`] keeps track of which of a layer's
+//! options have been understood, so that none is skipped.
 
 mod activations;
 mod custom;

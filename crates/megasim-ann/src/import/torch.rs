@@ -1,5 +1,5 @@
-//! PyTorch state dictionaries: `.pth` and `.pt` as `torch.save(model.state_dict())` writes them, and `.safetensors`; with an
-//! architecture file beside them ([`super::architecture`]).
+//! PyTorch state dictionaries: `.pth` and `.pt` as `torch.save(model.state_dict())` writes them, and `.safetensors`;
+//! with an architecture file beside them ([`super::architecture`]).
 
 mod pickle;
 
@@ -58,7 +58,8 @@ pub(super) fn is_bare_pickle(file: &ModelFile) -> bool {
 pub(super) fn refuse_pickle(_: &ModelFile) -> Result<Imported, Problem> {
     Err(Problem::damaged(
         "pickle",
-        "expected arrays, found a pickle, which is a program; save PyTorch parameters with torch.save(model.state_dict(), FILE) of \
+        "expected arrays, found a pickle, which is a program; save PyTorch parameters with \
+            torch.save(model.state_dict(), FILE) of \
          version 1.6 or later or as .safetensors, and Lasagne's with numpy.savez",
     ))
 }

@@ -6,7 +6,8 @@ use megasim_ann::graph::Shape;
 use megasim_core::network::{Array, Conv, ConvPort, MaxPool, ModuleKind, NodeId, Output, PoolPort, PoolRule};
 use std::sync::Arc;
 
-/// One axis of the windows: `outputs` windows of `size` cells, `stride` apart, over `cells` cells behind `padding` others.
+/// One axis of the windows: `outputs` windows of `size` cells, `stride` apart, over `cells` cells behind `padding`
+/// others.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
     size: usize,
@@ -54,7 +55,8 @@ enum Touch {
 impl Touch {
     /// Kernel size, offset and stride.
     ///
-    /// A stride of as many cells as there are lets an input meet one window only: the offsets between cells are smaller.
+    /// A stride of as many cells as there are lets an input meet one window only: the offsets between cells are
+    /// smaller.
     fn geometry(self, axis: Axis) -> (u32, i32, i32) {
         match self {
             Self::All => (size(axis.size), offset(axis.padding, axis.size), axis.stride_key()),
@@ -119,8 +121,8 @@ impl Emitter<'_> {
 
     /// One integrator a window, with weights `threshold / cells`.
     ///
-    /// Windows at the border of a padded map that does not count its padding have fewer cells, so their weights are larger:
-    /// one more port a small row of windows, column of windows and crossing of both adds what the others lack.
+    /// Windows at the border of a padded map that does not count its padding have fewer cells, so their weights are
+    /// larger: one more port a small row of windows, column of windows and crossing of both adds what the others lack.
     fn integrating_pool(&self, name: &str, y: Axis, x: Axis, count_padding: bool) -> Result<Conv, Error> {
         let small = |axis: Axis| if count_padding { Vec::new() } else { axis.small_windows() };
         let (small_y, small_x) = (small(y), small(x));
@@ -173,13 +175,16 @@ impl Emitter<'_> {
             let refuse = |reason: String| Err(Error::Format { layer: name.into(), reason });
             if axis.outputs > 1 && axis.size != axis.stride {
                 return refuse(format!(
-                    "the original format cannot pool windows of {} that lie {} apart; without --plain-megasim they can be written",
+                    "the original format cannot pool windows of {} that lie {} apart; without --plain-megasim they \
+                        can be written",
                     axis.size, axis.stride
                 ));
             }
             if !count_padding && !axis.small_windows().is_empty() {
                 return refuse(
-                    "the original format cannot average windows of different size; without --plain-megasim they can be written".into(),
+                    "the original format cannot average windows of different size; without --plain-megasim they can \
+                        be written"
+                        .into(),
                 );
             }
         }

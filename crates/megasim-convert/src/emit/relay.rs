@@ -85,7 +85,8 @@ impl Emitter<'_> {
                     let rows = map.chunks_exact(width).enumerate();
                     let ports: Vec<ConvPort> = rows.flat_map(|(y, row)| row_ports(y, row, length, &pass)).collect();
                     if self.format == Format::Original && ports.iter().any(|port| port.x_stride != 1) {
-                        let reason = "the original format cannot put a vector into maps in this order; without --plain-megasim it can be written";
+                        let reason = "the original format cannot put a vector into maps in this order; without \
+                            --plain-megasim it can be written";
                         return Err(Error::Format { layer: name.into(), reason: reason.into() });
                     }
                     let inputs = vec![sources[0]; ports.len()];
@@ -99,7 +100,8 @@ impl Emitter<'_> {
     }
 }
 
-/// Ports that bring numbers of a vector of some length to the cells of a row: one where they are evenly spaced, else one a cell.
+/// Ports that bring numbers of a vector of some length to the cells of a row: one where they are evenly spaced, else
+/// one a cell.
 ///
 /// A stride as long as the vector lets a single number pass: the distances to all others are smaller.
 fn row_ports(y: usize, row: &[usize], length: usize, pass: &Arc<[i32]>) -> Vec<ConvPort> {

@@ -28,7 +28,8 @@ impl Emitter<'_> {
             Role::Step => Err(refuse(layer, "a step is no sum of spikes, so that signed neurons have none")),
             Role::Softmax => Err(refuse(
                 layer,
-                "a softmax draws by the time of a clock, so that its counts depend on time; another --output has a signed form",
+                "a softmax draws by the time of a clock, so that its counts depend on time; another --output has a \
+                    signed form",
             )),
         }
     }
@@ -77,7 +78,8 @@ impl Emitter<'_> {
         Err(refuse(
             layer,
             &format!(
-                "expected potentials within 32 bits, found up to {furthest} after {count} spikes of each input at scaling factor {factor}; --scaling-factor {fitting:.0} fits"
+                "expected potentials within 32 bits, found up to {furthest} after {count} spikes of each input at \
+                    scaling factor {factor}; --scaling-factor {fitting:.0} fits"
             ),
         ))
     }

@@ -1,9 +1,11 @@
-//! NIR, the neuromorphic intermediate representation, version 1: a graph of nodes in HDF5, which snnTorch, Norse, Sinabs, Lava and others read.
+//! NIR, the neuromorphic intermediate representation, version 1: a graph of nodes in HDF5, which snnTorch, Norse,
+//! Sinabs, Lava and others read.
 //!
-//! J. E. Pedersen et al., "Neuromorphic intermediate representation: a unified instruction set for interoperable brain-inspired computing", Nature
-//! Communications 15:8122 (2024). A population is a linear node (`Affine`, `Conv2d`) before integrate-and-fire neurons (`IF`) with `r` 1; a time step is a millisecond,
-//! in which biases are added once. Several connections are several linear nodes, whose outputs a node adds up. NIR's neurons reset to a potential;
-//! it has no word for a reset by subtraction.
+//! J. E. Pedersen et al., "Neuromorphic intermediate representation: a unified instruction set for interoperable
+//! brain-inspired computing", Nature Communications 15:8122 (2024). A population is a linear node (`Affine`, `Conv2d`)
+//! before integrate-and-fire neurons (`IF`) with `r` 1; a time step is a millisecond, in which biases are added once.
+//! Several connections are several linear nodes, whose outputs a node adds up. NIR's neurons reset to a potential; it
+//! has no word for a reset by subtraction.
 
 use super::{Error, Target};
 use crate::normalize::Normalized;

@@ -16,7 +16,8 @@ fn numbers(of: &str, shape: &[usize]) -> Result<usize, String> {
     match (shape.len(), numbers) {
         (1 | 3, Some(numbers @ 1..=MAX_LAYER_SIZE)) => Ok(numbers),
         _ => Err(format!(
-            "{of}: expected a shape [features] or [maps, height, width] of 1 to {MAX_LAYER_SIZE} numbers, found {shape:?}"
+            "{of}: expected a shape [features] or [maps, height, width] of 1 to {MAX_LAYER_SIZE} numbers, found \
+                {shape:?}"
         )),
     }
 }
@@ -150,8 +151,8 @@ fn check_layer(layer: &Layer, network: &Network) -> Result<(), String> {
     Ok(())
 }
 
-/// Addresses that an array of neurons puts out, between its first and its last: pooling of the original format sends the outputs
-/// of several neurons to one.
+/// Addresses that an array of neurons puts out, between its first and its last: pooling of the original format sends
+/// the outputs of several neurons to one.
 fn addresses(array: Array, output: &Output) -> usize {
     let last = |min: i32, n: u32| min.saturating_add_unsigned(n).saturating_sub(1);
     let (x0, x1) = (output.crop_xmin.max(array.x_min), output.crop_xmax.min(last(array.x_min, array.nx)));

@@ -33,7 +33,8 @@ impl Walk<'_> {
             Activation::ClampedRelu { threshold, .. } => Err(unsupported(
                 layer,
                 format!(
-                    "expected a ReLU that starts at 0, found one that jumps at {threshold}, which no rate does; a ReLU behind a bias of -{threshold} comes close"
+                    "expected a ReLU that starts at 0, found one that jumps at {threshold}, which no rate does; a \
+                        ReLU behind a bias of -{threshold} comes close"
                 ),
             )),
             Activation::Relu { negative_slope, max } => {
@@ -58,10 +59,13 @@ impl Walk<'_> {
                 let hint = match activation {
                     Activation::Softmax => "expected a softmax only at the output, found layers behind it".into(),
                     Activation::Softplus { .. } => {
-                        "a softplus (noisy softplus) is never 0 and has no spiking form here; at inference it is close to a ReLU: train or fine-tune with ReLU".into()
+                        "a softplus (noisy softplus) is never 0 and has no spiking form here; at inference it is \
+                            close to a ReLU: train or fine-tune with ReLU"
+                            .into()
                     }
                     other => format!(
-                        "expected ReLU, found {other:?}, which only the output may have: its negative or saturating values are no rates; train with ReLU"
+                        "expected ReLU, found {other:?}, which only the output may have: its negative or saturating \
+                            values are no rates; train with ReLU"
                     ),
                 };
                 Err(unsupported(layer, hint))
@@ -119,7 +123,8 @@ impl Walk<'_> {
             Some(k) => {
                 let before = &self.parsed.layers[k].source_name;
                 let reason = format!(
-                    "expected the rectifier of '{before}' next to it, found it behind a batch normalisation or a pooling"
+                    "expected the rectifier of '{before}' next to it, found it behind a batch normalisation or a \
+                        pooling"
                 );
                 Err(unsupported(layer, reason))
             }

@@ -146,7 +146,8 @@ impl Walk<'_> {
         Some(Value::new(value.shape, Content::Sum(terms.clone())))
     }
 
-    /// The same value with maps that are maps of their sources, in order; relays bring them there. A vector stays as it is.
+    /// The same value with maps that are maps of their sources, in order; relays bring them there. A vector stays as it
+    /// is.
     pub(super) fn as_maps(&mut self, layer: &Layer, value: Value) -> Result<Value, Unsupported> {
         let Shape::Maps { channels, .. } = value.shape else { return Ok(value) };
         if value.pieces.iter().all(|piece| matches!(piece.places, Places::Channels(_))) {
@@ -155,7 +156,8 @@ impl Walk<'_> {
         let [Piece { places: Places::Numbers(numbers), .. }] = &value.pieces[..] else {
             return Err(unsupported(
                 layer,
-                "maps that a change of shape made of several branches cannot be read; the change of shape before the branches join can be",
+                "maps that a change of shape made of several branches cannot be read; the change of shape before the \
+                    branches join can be",
             ));
         };
         let mut order = vec![0; numbers.len()];
@@ -266,7 +268,8 @@ impl Walk<'_> {
         if several && pooling == Pooling::Max {
             return Err(unsupported(
                 layer,
-                "maximum pooling behind a leaky ReLU has no spiking form; --max-to-average, or the ReLU behind the pooling, helps",
+                "maximum pooling behind a leaky ReLU has no spiking form; --max-to-average, or the ReLU behind the \
+                    pooling, helps",
             ));
         }
         let global = matches!(layer.operation, Operation::GlobalPool { .. });

@@ -1,4 +1,5 @@
-//! Values on their way through the graph: rates with what still has to be done to them, or weights without an activation.
+//! Values on their way through the graph: rates with what still has to be done to them, or weights without an
+//! activation.
 
 use super::super::parsed::{Connection, Source, Weights};
 use megasim_ann::graph::{AxisOrder, Padding, Shape};
@@ -121,8 +122,8 @@ impl Linear {
         self.connections.iter().all(positive) && self.bias.iter().flatten().all(|&bias| bias >= 0.0)
     }
 
-    /// The sum with another one of the same shape. Connections that read one source in one way become a single one, so that a value
-    /// added to itself again and again takes no more memory than once.
+    /// The sum with another one of the same shape. Connections that read one source in one way become a single one, so
+    /// that a value added to itself again and again takes no more memory than once.
     pub(super) fn add(&mut self, other: Self) {
         for connection in other.connections {
             if !self.connections.iter_mut().any(|own| own.absorb(&connection)) {
@@ -236,8 +237,8 @@ impl Affine {
 
 /// A batch normalisation `(x - mean) * scale + shift`, `scale = gamma / sqrt(variance + epsilon)`, per map or number.
 ///
-/// In single precision and in this order, as libraries fold it when they export a network: so that a network read before and after
-/// its export gives the same integers.
+/// In single precision and in this order, as libraries fold it when they export a network: so that a network read
+/// before and after its export gives the same integers.
 #[derive(Debug, Clone)]
 pub(super) struct BatchNormalization {
     pub(super) mean: Vec<f32>,

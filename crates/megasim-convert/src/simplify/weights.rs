@@ -74,7 +74,8 @@ fn kernels_over(
             if geometry.padding != Padding::default() {
                 return Err(unsupported(
                     layer,
-                    "expected no padding behind a batch normalisation that stands behind a ReLU: its shift would not reach the border",
+                    "expected no padding behind a batch normalisation that stands behind a ReLU: its shift would not \
+                        reach the border",
                 ));
             }
             let bias = bias.get_or_insert_with(|| vec![0.0; out]);
@@ -96,7 +97,8 @@ fn kernels_over(
     })
 }
 
-/// A convolution of a rectified value of maps. Where it has groups and each piece holds whole ones, each piece has outputs of its own.
+/// A convolution of a rectified value of maps. Where it has groups and each piece holds whole ones, each piece has
+/// outputs of its own.
 pub(super) fn convolution(layer: &Layer, value: &Value) -> Result<Value, Unsupported> {
     let Operation::Convolution { weights, bias, strides, padding, dilation, groups } = &layer.operation else {
         return Err(unsupported(layer, "expected a convolution"));
@@ -176,7 +178,8 @@ pub(super) fn transposed(layer: &Layer, value: &Value) -> Result<Value, Unsuppor
                 if affine.shifts() {
                     return Err(unsupported(
                         layer,
-                        "expected no batch normalisation behind a ReLU before a transposed convolution: its shift would not reach all cells alike",
+                        "expected no batch normalisation behind a ReLU before a transposed convolution: its shift \
+                            would not reach all cells alike",
                     ));
                 }
                 for (mut kernel, &scale) in kernels.outer_iter_mut().zip(&affine.scale) {

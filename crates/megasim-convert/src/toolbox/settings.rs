@@ -122,7 +122,8 @@ mod tests {
     use super::super::Configuration;
     use super::*;
 
-    /// Every setting of the default configuration of SNN toolbox 0.6, and those that only its manual names, with a value that is not the default.
+    /// Every setting of the default configuration of SNN toolbox 0.6, and those that only its manual names, with a
+    /// value that is not the default.
     const SETTINGS: &[(&str, &str, &str)] = &[
         ("paths", "path_wd", "elsewhere"),
         ("paths", "dataset_path", "elsewhere"),

@@ -1,7 +1,8 @@
 //! Burst code: a value fires one burst at the start, the more spikes and the closer together the larger it is.
 //!
-//! `ceil(most * value)` spikes, one every `ceil(longest - (longest - shortest) * value)` milliseconds; a single spike comes at the start. W. Guo et al., "Neural
-//! coding in spiking neural networks", Front. Neurosci. 15:638474 (2021), section 2.2.4, which has 5 spikes, 2 ms and the whole presentation.
+//! `ceil(most * value)` spikes, one every `ceil(longest - (longest - shortest) * value)` milliseconds; a single spike
+//! comes at the start. W. Guo et al., "Neural coding in spiking neural networks", Front. Neurosci. 15:638474 (2021),
+//! section 2.2.4, which has 5 spikes, 2 ms and the whole presentation.
 
 use super::shared::by_magnitude;
 use super::{Clock, Code, Raster};

@@ -1,7 +1,8 @@
-//! CPN, ANNarchy's Poisson code: in each millisecond a value fires with the probability `max_f * value / 1000`, at its first tick.
+//! CPN, ANNarchy's Poisson code: in each millisecond a value fires with the probability `max_f * value / 1000`, at its
+//! first tick.
 //!
-//! It is [`Poisson`](super::Poisson) on the grid of a clocked simulator with steps of a millisecond. ANNarchy draws the same random numbers
-//! for every sample; here each sample has a stream of its own.
+//! It is [`Poisson`](super::Poisson) on the grid of a clocked simulator with steps of a millisecond. ANNarchy draws the
+//! same random numbers for every sample; here each sample has a stream of its own.
 
 use super::poisson::bernoulli;
 use super::{Clock, Code, Raster, period, spikes_per_ms};

@@ -1,9 +1,10 @@
-//! Constant input current: no spikes; every millisecond the first layer takes the sum of its weights times the values, as SNN toolbox's simulators do
-//! with `input_type = constant_current`.
+//! Constant input current: no spikes; every millisecond the first layer takes the sum of its weights times the values,
+//! as SNN toolbox's simulators do with `input_type = constant_current`.
 //!
-//! The sum does not change while a sample is shown, so it is a bias: [`driven`] puts it, one number a neuron, with the bias that is there,
-//! into a port of the layer, which the first input node drives with one event a millisecond at address (0, 0). That makes a network of its own for
-//! each sample, all of it in what netfiles can say; it has the same nodes.
+//! The sum does not change while a sample is shown, so it is a bias: [`driven`] puts it, one number a neuron, with the
+//! bias that is there, into a port of the layer, which the first input node drives with one event a millisecond at
+//! address (0, 0). That makes a network of its own for each sample, all of it in what netfiles can say; it has the same
+//! nodes.
 
 use super::{Clock, Code, Error, Layout, Raster};
 use crate::network::{
@@ -40,10 +41,12 @@ impl Analog {
     }
 }
 
-/// The network whose first layer takes the values of one sample as currents. Values go through flatten and maximum pooling as they are.
+/// The network whose first layer takes the values of one sample as currents. Values go through flatten and maximum
+/// pooling as they are.
 ///
 /// # Errors
-/// [`Error::Current`] where a current does not fit 32 bits, or where values and spikes would meet in one flatten module.
+/// [`Error::Current`] where a current does not fit 32 bits, or where values and spikes would meet in one flatten
+/// module.
 ///
 /// # Panics
 /// If there are fewer values than addresses.

@@ -1,8 +1,9 @@
-//! Delta code, for sequences: an address fires each time its value has changed by a step since it last did, positive where it rose.
+//! Delta code, for sequences: an address fires each time its value has changed by a step since it last did, positive
+//! where it rose.
 //!
-//! Frames share the presentation evenly. At the first tick of a frame each address compares the value with what its spikes have told so far
-//! (0 before the first frame); it fires once for each whole step in between, one spike a tick. This is what an event camera does to
-//! the logarithm of light. A still picture is a sequence of one frame.
+//! Frames share the presentation evenly. At the first tick of a frame each address compares the value with what its
+//! spikes have told so far (0 before the first frame); it fires once for each whole step in between, one spike a tick.
+//! This is what an event camera does to the logarithm of light. A still picture is a sequence of one frame.
 
 use super::{Clock, Code, Raster};
 

@@ -1,7 +1,8 @@
 //! A code of one's own: the neuron of an address as equations in a TOML file.
 //!
-//! An address has a neuron of its own, with the variables of `[state]`. In each step it changes them by `[update]`, all from the old values; where `when` of
-//! `[spike]` then holds, it fires at the first tick of the step, and `[spike.reset]` changes them again. Equations ([`crate::equations`]) may read
+//! An address has a neuron of its own, with the variables of `[state]`. In each step it changes them by `[update]`, all
+//! from the old values; where `when` of `[spike]` then holds, it fires at the first tick of the step, and
+//! `[spike.reset]` changes them again. Equations ([`crate::equations`]) may read
 //!
 //! | name | |
 //! |---|---|
@@ -99,7 +100,8 @@ impl Equations {
     /// Tries the code on the values `k / 255`, at most 10,000 steps of each.
     ///
     /// # Errors
-    /// The first variable that does not stay a finite number. With other values such an address has no spikes from there on.
+    /// The first variable that does not stay a finite number. With other values such an address has no spikes from
+    /// there on.
     pub fn check(&self, clock: Clock) -> Result<(), NotANumber> {
         let values: Vec<f64> = (0..=255).map(|k| f64::from(k) / 255.0).collect();
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -129,7 +131,8 @@ impl Equations {
         Ok(())
     }
 
-    /// Steps of at most [`LANES`] addresses; `fire` gets the tick and the lanes that fire then, `lost` the step, lane, variable and value of what is no finite number.
+    /// Steps of at most [`LANES`] addresses; `fire` gets the tick and the lanes that fire then, `lost` the step, lane,
+    /// variable and value of what is no finite number.
     fn run(
         &self,
         values: &[f64],

@@ -1,8 +1,9 @@
-//! Codes of E. M. Izhikevich's neurons ("Simple model of spiking neurons", IEEE Trans. Neural Networks 14:6, 2003): `ib`, intrinsically bursting, as
-//! in ANNarchy's converter, and `ch`, chattering.
+//! Codes of E. M. Izhikevich's neurons ("Simple model of spiking neurons", IEEE Trans. Neural Networks 14:6, 2003):
+//! `ib`, intrinsically bursting, as in ANNarchy's converter, and `ch`, chattering.
 //!
-//! `v' = 0.04 v^2 + 5 v + 140 - u + I`, `u' = a (b v - u)`, where the current `I` is `max_f * value`; explicit Euler steps of a millisecond, both from the
-//! old `v` and `u`. Above 30 mV the neuron fires, at the first tick of the millisecond, and `v <- c`, `u <- u + d`.
+//! `v' = 0.04 v^2 + 5 v + 140 - u + I`, `u' = a (b v - u)`, where the current `I` is `max_f * value`; explicit Euler
+//! steps of a millisecond, both from the old `v` and `u`. Above 30 mV the neuron fires, at the first tick of the
+//! millisecond, and `v <- c`, `u <- u + d`.
 
 use super::shared::by_magnitude;
 use super::{Clock, Code, Raster};

@@ -1,7 +1,7 @@
 //! Latency codes: one spike a value, the earlier the larger the value; a value of 1 at tick 0, a value of 0 never.
 //!
-//! Linear: at the share `1 - value` of the presentation. Logarithmic: at the share `ln(1 / value) / ln(1 / least)`, so that equal ratios of values are equal
-//! differences in time; values below `least` do not fire.
+//! Linear: at the share `1 - value` of the presentation. Logarithmic: at the share `ln(1 / value) / ln(1 / least)`, so
+//! that equal ratios of values are equal differences in time; values below `least` do not fire.
 
 use super::shared::by_magnitude;
 use super::{Clock, Code, Raster};
@@ -24,7 +24,8 @@ pub enum Scale {
 /// use megasim_core::encode::{Clock, Code, Latency, Raster, latency::Scale};
 /// let mut raster = Raster::default();
 /// raster.start(101);
-/// Latency { scale: Scale::Linear }.encode(&[0.25, 1.0, 0.0], 0, Clock { duration: 101, ticks_per_ms: 1 }, &mut raster);
+/// let clock = Clock { duration: 101, ticks_per_ms: 1 };
+/// Latency { scale: Scale::Linear }.encode(&[0.25, 1.0, 0.0], 0, clock, &mut raster);
 /// let mut spikes = Vec::new();
 /// raster.in_time_order(|tick, trains| spikes.push((tick, raster.trains()[trains[0] as usize].0)));
 /// assert_eq!(spikes, [(0, 1), (75, 0)]);

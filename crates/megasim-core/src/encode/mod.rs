@@ -1,7 +1,7 @@
 //! Numbers to spikes: how the values of a sample become stimuli. One file a code.
 //!
-//! A code decides when each address spikes; [`Layout`] puts the spikes on the sources of a network, and adds the clock on which
-//! biases act.
+//! A code decides when each address spikes; [`Layout`] puts the spikes on the sources of a network, and adds the clock
+//! on which biases act.
 
 mod burst;
 mod cpn;
@@ -66,13 +66,14 @@ impl Clock {
 
 /// A way to say numbers in spikes.
 pub trait Code: Debug + Sync {
-    /// Puts the spikes of a sample into an empty raster, a train for each address in rising order (those without spikes may be left
-    /// out). `values` are by address; `sample` is its number in the data set, so that codes that draw lots draw the same ones
-    /// for it in any company.
+    /// Puts the spikes of a sample into an empty raster, a train for each address in rising order (those without spikes
+    /// may be left out). `values` are by address; `sample` is its number in the data set, so that codes that draw lots
+    /// draw the same ones for it in any company.
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster);
 
-    /// The same for a sequence: `values` are frames of `numbers` values each. Frames share the presentation, as evenly as whole milliseconds
-    /// allow, unless the code says otherwise; with more frames than milliseconds some are left out.
+    /// The same for a sequence: `values` are frames of `numbers` values each. Frames share the presentation, as evenly
+    /// as whole milliseconds allow, unless the code says otherwise; with more frames than milliseconds some are left
+    /// out.
     fn encode_frames(&self, values: &[f32], numbers: usize, sample: u64, clock: Clock, raster: &mut Raster) {
         let frames: Vec<&[f32]> = values.chunks_exact(numbers.max(1)).collect();
         let mut spikes = Vec::new();
@@ -95,8 +96,8 @@ pub trait Code: Debug + Sync {
         }
     }
 
-    /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1, which are counted
-    /// where a code does not know it.
+    /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1,
+    /// which are counted where a code does not know it.
     fn bias_period(&self, clock: Clock) -> f64 {
         let mut raster = Raster::default();
         raster.start(clock.ticks());
@@ -106,7 +107,8 @@ pub trait Code: Debug + Sync {
         (f64::from(clock.duration) / spikes.max(1) as f64).max(1.0)
     }
 
-    /// Whether values are currents instead of spikes: then the network of each sample is [`current::driven`], and the spikes are its clock.
+    /// Whether values are currents instead of spikes: then the network of each sample is [`current::driven`], and the
+    /// spikes are its clock.
     fn is_current(&self) -> bool {
         false
     }
@@ -217,8 +219,8 @@ pub enum Error {
 }
 
 impl Layout {
-    /// `shape` is `[features]` (one row) or `[maps, height, width]`, with one node a map. `order`, where the numbers of a sample do
-    /// not stand in the order of the addresses, says which number stands at each.
+    /// `shape` is `[features]` (one row) or `[maps, height, width]`, with one node a map. `order`, where the numbers of
+    /// a sample do not stand in the order of the addresses, says which number stands at each.
     ///
     /// # Errors
     /// If a node is none of the network's sources, or if the sizes differ.
@@ -255,7 +257,8 @@ impl Layout {
         })
     }
 
-    /// The same with a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each millisecond.
+    /// The same with a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each
+    /// millisecond.
     ///
     /// # Errors
     /// If the node is none of the network's sources.
@@ -278,7 +281,8 @@ impl Layout {
         self.settle_event.is_some()
     }
 
-    /// The same with a source at whose control events a softmax output spikes, so many a second and evenly spaced ([`softmax_clock`]).
+    /// The same with a source at whose control events a softmax output spikes, so many a second and evenly spaced
+    /// ([`softmax_clock`]).
     ///
     /// # Errors
     /// If the node is none of the network's sources.
@@ -306,9 +310,9 @@ impl Layout {
         self.maps.len() * self.cells
     }
 
-    /// The stimuli of one sample, one for each source of the network in netlist order; those of resets and other controls are
-    /// empty. `values` are the numbers of the sample, which is of some `kind` and has the number `sample` in its data
-    /// set.
+    /// The stimuli of one sample, one for each source of the network in netlist order; those of resets and other
+    /// controls are empty. `values` are the numbers of the sample, which is of some `kind` and has the number `sample`
+    /// in its data set.
     ///
     /// # Errors
     /// [`Error::Numbers`].

@@ -1,7 +1,7 @@
 //! Poisson code: in each millisecond a value fires with a probability equal to it, at a tick drawn evenly.
 //!
-//! Milliseconds are drawn 64 at a time: random words are compared with the probability bit by bit, from the highest, until all 64 are
-//! decided, which takes about 8 words. So a sample costs little more than its spikes.
+//! Milliseconds are drawn 64 at a time: random words are compared with the probability bit by bit, from the highest,
+//! until all 64 are decided, which takes about 8 words. So a sample costs little more than its spikes.
 
 use super::{Clock, Code, Raster, period, spikes_per_ms};
 use rand::{Rng, RngExt, SeedableRng};
@@ -48,8 +48,8 @@ impl Code for Poisson {
     }
 }
 
-/// 64 independent bits, each 1 with this probability, in steps of 2^-32: for each, a random binary fraction is compared with the
-/// probability's up to the first digit in which they differ.
+/// 64 independent bits, each 1 with this probability, in steps of 2^-32: for each, a random binary fraction is compared
+/// with the probability's up to the first digit in which they differ.
 pub(super) fn bernoulli(random: &mut impl Rng, probability: f64) -> u64 {
     let digits = (probability * 4_294_967_296.0).round() as u64;
     if digits >= 1 << 32 {

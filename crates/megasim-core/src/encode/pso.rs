@@ -1,9 +1,11 @@
-//! PSO, a phase code: the threshold of an oscillating neuron rises in powers of two over `k` milliseconds, then starts again.
+//! PSO, a phase code: the threshold of an oscillating neuron rises in powers of two over `k` milliseconds, then starts
+//! again.
 //!
-//! The neuron's potential is `max_f * value`; it is not reset. In millisecond `t` it fires, at the first tick, where the potential is above
-//! `2^(m - 1)`, `m = (t - 1) mod k`; in millisecond 0, where C's remainder is -1, above 1/4. S. Park et al., "Fast and efficient information transmission with
-//! burst spikes in deep spiking neural networks", DAC 2019, has falling powers and weighs spikes by their phase; ANNarchy's code rises and does
-//! not weigh, and so does this one.
+//! The neuron's potential is `max_f * value`; it is not reset. In millisecond `t` it fires, at the first tick, where
+//! the potential is above `2^(m - 1)`, `m = (t - 1) mod k`; in millisecond 0, where C's remainder is -1, above 1/4. S.
+//! Park et al., "Fast and efficient information transmission with burst spikes in deep spiking neural networks", DAC
+//! 2019, has falling powers and weighs spikes by their phase; ANNarchy's code rises and does not weigh, and so does
+//! this one.
 
 use super::shared::by_magnitude;
 use super::{Clock, Code, Raster};

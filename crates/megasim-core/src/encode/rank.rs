@@ -1,7 +1,8 @@
-//! Rank order code: the values of a sample that are not 0, sorted by magnitude, fire one bin after another, equally many in each bin.
+//! Rank order code: the values of a sample that are not 0, sorted by magnitude, fire one bin after another, equally
+//! many in each bin.
 //!
-//! S. J. Thorpe, J. Gautrais, "Rank order coding", Computational Neuroscience: Trends in Research (1998); equal bins as in SpykeTorch.
-//! Of equal values the lower address comes first.
+//! S. J. Thorpe, J. Gautrais, "Rank order coding", Computational Neuroscience: Trends in Research (1998); equal bins as
+//! in SpykeTorch. Of equal values the lower address comes first.
 
 use super::{Clock, Code, Raster};
 

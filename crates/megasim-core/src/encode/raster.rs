@@ -1,7 +1,7 @@
 //! Spike trains as bits: a row for each address, a bit for each tick.
 //!
-//! Codes write a train at a time, engines read all trains tick by tick. Turning 64 rows of 64 ticks at once makes that cost as good as
-//! nothing but the spikes.
+//! Codes write a train at a time, engines read all trains tick by tick. Turning 64 rows of 64 ticks at once makes that
+//! cost as good as nothing but the spikes.
 
 use crate::network::Tick;
 
@@ -74,7 +74,8 @@ impl Raster {
         &self.rows
     }
 
-    /// Calls `visit` with each tick that has spikes and the trains that have one then, as indices into [`Raster::trains`], rising.
+    /// Calls `visit` with each tick that has spikes and the trains that have one then, as indices into
+    /// [`Raster::trains`], rising.
     pub fn in_time_order(&self, mut visit: impl FnMut(Tick, &[u32])) {
         let groups = self.rows.len().div_ceil(64);
         // By group of 64 rows: for each tick of a word, the rows that spike.
@@ -110,8 +111,8 @@ impl Raster {
     }
 }
 
-/// Transposes a matrix of bits: bit `c` of row `r` becomes bit `r` of row `c` (H. S. Warren, Hacker's Delight, 7-3, with the lowest bit
-/// first).
+/// Transposes a matrix of bits: bit `c` of row `r` becomes bit `r` of row `c` (H. S. Warren, Hacker's Delight, 7-3,
+/// with the lowest bit first).
 fn transpose(rows: &mut [u64; 64]) {
     let mut width = 32;
     let mut mask = 0x0000_0000_ffff_ffffu64;

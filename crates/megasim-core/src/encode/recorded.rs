@@ -3,7 +3,8 @@
 use super::{Clock, Code, Layout, Raster};
 use crate::network::{Polarity, Stimulus, Tick};
 
-/// The events of samples, by their number. What is later than the presentation is not shown; of several events of an address and sign in one tick one is.
+/// The events of samples, by their number. What is later than the presentation is not shown; of several events of an
+/// address and sign in one tick one is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Number of the first sample.
@@ -18,8 +19,8 @@ impl Recorded {
         Self { first, samples: Vec::new() }
     }
 
-    /// Adds a sample: a stimulus for each map of a sensor of the input's `(height, width)`, and returns its rates, in spikes a millisecond with their sign, in the order
-    /// in which samples have their numbers.
+    /// Adds a sample: a stimulus for each map of a sensor of the input's `(height, width)`, and returns its rates, in
+    /// spikes a millisecond with their sign, in the order in which samples have their numbers.
     ///
     /// # Errors
     /// The first event outside, as `(x, y)`.

@@ -1,7 +1,7 @@
 //! The codes by name, with their parameters: what `--encode` says.
 //!
-//! A code is asked for as `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, for example `pso` or `pso:max_f=200,k=4`; one of one's own by its file, for example
-//! `mine.toml` or `mine.toml:max_f=200`.
+//! A code is asked for as `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, for example `pso` or `pso:max_f=200,k=4`; one of one's
+//! own by its file, for example `mine.toml` or `mine.toml:max_f=200`.
 
 use super::latency::{Latency, Scale};
 use super::{
@@ -221,7 +221,8 @@ pub const ENTRIES: &[Entry] = &[
 /// use megasim_core::encode::registry::Choice;
 /// let choice: Choice = "pso:k=4".parse()?;
 /// assert_eq!(choice.to_string(), "pso:max_f=100,k=4");
-/// assert_eq!("pso:k=0".parse::<Choice>().unwrap_err(), "pso: k: expected a whole number from 1 to 1000000, found '0'");
+/// let error = "pso:k=0".parse::<Choice>().unwrap_err();
+/// assert_eq!(error, "pso: k: expected a whole number from 1 to 1000000, found '0'");
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Debug, Clone)]

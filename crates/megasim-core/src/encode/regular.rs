@@ -1,7 +1,7 @@
 //! Regular code: each value is an integrator that gains it once a millisecond, fires at 1, and keeps what is left.
 //!
-//! Integrators start at different phases, spread evenly over all addresses by the golden ratio, so that equal values do not fire
-//! together and the number of spikes up to any time is right on average: `floor(phase + value * time)`.
+//! Integrators start at different phases, spread evenly over all addresses by the golden ratio, so that equal values do
+//! not fire together and the number of spikes up to any time is right on average: `floor(phase + value * time)`.
 
 use super::{Clock, Code, Raster, period, spikes_per_ms};
 

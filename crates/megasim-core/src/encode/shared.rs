@@ -3,8 +3,8 @@
 use super::{Raster, Train};
 use std::collections::HashMap;
 
-/// Writes a train for each address, where a train depends on the magnitude of the value alone: `write` is asked once for each
-/// magnitude, and the sign of a value is that of its spikes.
+/// Writes a train for each address, where a train depends on the magnitude of the value alone: `write` is asked once
+/// for each magnitude, and the sign of a value is that of its spikes.
 pub(super) fn by_magnitude(values: &[f32], raster: &mut Raster, mut write: impl FnMut(f64, &mut Train<'_>)) {
     let mut known: HashMap<u32, Vec<u64>> = HashMap::new();
     for (address, &value) in values.iter().enumerate() {

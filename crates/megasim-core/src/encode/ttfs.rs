@@ -1,7 +1,8 @@
 //! Time to first spike: one spike a value, when a threshold that decays from 1 as `exp(-t / tau)` comes down to it.
 //!
-//! So a value fires at `-tau * ln(value)`, whatever the length of the presentation; what has not fired by its end does not. W. Guo et al., "Neural coding in spiking
-//! neural networks: a comparative study for robust neuromorphic systems", Front. Neurosci. 15:638474 (2021), section 2.2.2.
+//! So a value fires at `-tau * ln(value)`, whatever the length of the presentation; what has not fired by its end does
+//! not. W. Guo et al., "Neural coding in spiking neural networks: a comparative study for robust neuromorphic systems",
+//! Front. Neurosci. 15:638474 (2021), section 2.2.2.
 
 use super::shared::by_magnitude;
 use super::{Clock, Code, Raster};

@@ -72,7 +72,8 @@ impl Pool {
         self.largest.fill(0);
     }
 
-    /// Where spikes are signed: one spike at `(x, y)`. Calls `out` with the change of the largest count of each window that covers it, in raster order.
+    /// Where spikes are signed: one spike at `(x, y)`. Calls `out` with the change of the largest count of each window
+    /// that covers it, in raster order.
     pub fn receive_signed(
         &mut self,
         port: &PoolPort,
@@ -174,8 +175,9 @@ impl Pool {
         }
     }
 
-    /// Clocked mode: in each window that covers an event of the step the highest count wins (the standing winner on ties, else the
-    /// lowest raster address), and one event leaves if the winner had one, with the polarity of its last.
+    /// Clocked mode: in each window that covers an event of the step the highest count wins (the standing winner on
+    /// ties, else the lowest raster address), and one event leaves if the winner had one, with the polarity of its
+    /// last.
     pub fn step(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
         for (window, at) in self.touched_windows(port) {
             let mut best = self.winners[window];

@@ -1,9 +1,9 @@
 //! A long run with resets between samples, in pieces side by side.
 //!
-//! A reset that reaches every neuron and every pool in a tick in which nothing else happens leaves the state in which a run starts, if
-//! nothing is on its way then: no module delays, repeats later or is busy at first, and (clocked) nothing is fed back. Then what comes after does
-//! not depend on what came before, and the pieces between such resets may run at the same time; put together they are, to the byte,
-//! the record of the whole run.
+//! A reset that reaches every neuron and every pool in a tick in which nothing else happens leaves the state in which a
+//! run starts, if nothing is on its way then: no module delays, repeats later or is busy at first, and (clocked)
+//! nothing is fed back. Then what comes after does not depend on what came before, and the pieces between such resets
+//! may run at the same time; put together they are, to the byte, the record of the whole run.
 
 use super::plan::{Plan, PopulationKind};
 use super::{Error, Mode, Probes, Record, Simulation, TieOrder};

@@ -100,7 +100,8 @@ impl ClockedRun<'_> {
         loop {
             let fed = self.state.fed_back.iter().any(|&node| self.state.past[node].len() > 0);
             if !fed && !self.state.beyond.contains(&true) {
-                // Nothing happens before the next source event: linear leaks are closed forms, and potentials only fall back.
+                // Nothing happens before the next source event: linear leaks are closed forms, and potentials only fall
+                // back.
                 let source = self.next_source_event().map(|t| t.div_euclid(self.dt));
                 match source.into_iter().chain(self.state.late.keys().next().copied()).min() {
                     Some(_) if self.state.decays.contains(&true) => {}

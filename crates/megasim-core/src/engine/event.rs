@@ -1,7 +1,8 @@
 //! Event mode: every spike is one event with a request and an acknowledge, handled one at a time in time order.
 //!
-//! A run of events of one node at one tick costs one queue operation and goes through each receiver as a whole, where nothing
-//! can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go one by one.
+//! A run of events of one node at one tick costs one queue operation and goes through each receiver as a whole, where
+//! nothing can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go
+//! one by one.
 
 mod touch;
 
@@ -139,7 +140,8 @@ impl Outputs<'_> {
         }
     }
 
-    /// Spikes of one map, all of which go to the same nodes, go there as columns; given are the positions of their neurons.
+    /// Spikes of one map, all of which go to the same nodes, go there as columns; given are the positions of their
+    /// neurons.
     fn columns(&mut self, plan: &NeuronPopulation, map: usize, positions: impl ExactSizeIterator<Item = u32> + Clone) {
         if positions.len() == 0 {
             return;
@@ -527,8 +529,8 @@ fn to_max_pool(
 /// Events that one part of a run of events may make before memory is looked at, unless one event makes more.
 const MOST_OUTPUTS: u64 = 1 << 25;
 
-/// How many of some times in rising order are not later than `r`: those of one tick are a small part of all, so that the search begins
-/// at the front, but in steps.
+/// How many of some times in rising order are not later than `r`: those of one tick are a small part of all, so that
+/// the search begins at the front, but in steps.
 fn due(t_pre: &[Tick], r: Tick) -> usize {
     const STEP: usize = 32;
     let whole = t_pre.chunks_exact(STEP).take_while(|step| step[STEP - 1] <= r).count() * STEP;

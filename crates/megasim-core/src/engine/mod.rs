@@ -1,10 +1,10 @@
 //! Runs a network: event mode (the product) and clocked mode (the cross-check), as `docs/engine.md` defines them.
 //!
-//! Three things are apart: what an event does to neurons (`neurons`, `kernels`, `address`), when a module takes and answers
-//! it (`timing`), and what is kept of it (`record`). The run loops over them are `event` and `clocked`.
+//! Three things are apart: what an event does to neurons (`neurons`, `kernels`, `address`), when a module takes and
+//! answers it (`timing`), and what is kept of it (`record`). The run loops over them are `event` and `clocked`.
 //!
-//! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same network and
-//! stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.
+//! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same
+//! network and stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.
 
 mod address;
 mod addresses;
@@ -74,7 +74,8 @@ pub enum Error {
     Split(String),
     /// An event reaches a fully connected module under an address that its matrix does not have.
     #[error(
-        "node {{{node}}}, time {time}: event at address ({x}, {y}), but the matrix that reads it has x in 0..{nx_pre} and y in \
+        "node {{{node}}}, time {time}: event at address ({x}, {y}), but the matrix that reads it has x in 0..{nx_pre} \
+            and y in \
          0..{ny_pre}"
     )]
     Address {
@@ -93,7 +94,8 @@ pub enum Error {
     },
     /// A loop without any delay never comes to rest.
     #[error(
-        "time stands still at {time}: {events} events in this tick on loops without delay and without Tmin or T_Refract: nodes {}",
+        "time stands still at {time}: {events} events in this tick on loops without delay and without Tmin or \
+            T_Refract: nodes {}",
         nodes.join(", ")
     )]
     Runaway {
@@ -106,7 +108,8 @@ pub enum Error {
     },
     /// A machine that lets input go on only when it rests, and never does.
     #[error(
-        "the machine does not come to rest: at {time}, {events} events after input was let go last, more are under way, among them some of {}; at the pace of the stimuli (real) a run ends at Tmax",
+        "the machine does not come to rest: at {time}, {events} events after input was let go last, more are under \
+            way, among them some of {}; at the pace of the stimuli (real) a run ends at Tmax",
         nodes.join(", ")
     )]
     NeverRests {
@@ -180,8 +183,8 @@ pub struct Progress<'r> {
 }
 
 impl Progress<'_> {
-    /// Membrane potentials of a module's neurons in raster order, in scaled integers, each as its last event left it (clocked: after the step); nothing
-    /// for modules without neurons.
+    /// Membrane potentials of a module's neurons in raster order, in scaled integers, each as its last event left it
+    /// (clocked: after the step); nothing for modules without neurons.
     pub fn potentials(&self, module: ModuleId) -> Vec<i32> {
         potentials(self.plan, self.populations, module)
     }
@@ -297,13 +300,14 @@ impl<'p> Simulation<'p> {
         self
     }
 
-    /// Membrane potentials of a module's neurons in raster order as the last run left them; see [`Progress::potentials`].
+    /// Membrane potentials of a module's neurons in raster order as the last run left them; see
+    /// [`Progress::potentials`].
     pub fn potentials(&self, module: ModuleId) -> Vec<i32> {
         potentials(self.plan, &self.populations, module)
     }
 
-    /// Of signed neurons `V + n THplus` as the last run left them, in raster order and scaled integers: the potential at the start and all input. Of
-    /// other neurons their potentials; nothing for modules without neurons.
+    /// Of signed neurons `V + n THplus` as the last run left them, in raster order and scaled integers: the potential
+    /// at the start and all input. Of other neurons their potentials; nothing for modules without neurons.
     pub fn totals(&self, module: ModuleId) -> Vec<i64> {
         totals(self.plan, &self.populations, module)
     }
@@ -316,8 +320,8 @@ impl<'p> Simulation<'p> {
         self.run_until(stimuli, |_| false)
     }
 
-    /// Runs until `stop` says so, at the latest up to `Tmax`. It is asked after each run of events of one node at one tick
-    /// (clocked: after each step).
+    /// Runs until `stop` says so, at the latest up to `Tmax`. It is asked after each run of events of one node at one
+    /// tick (clocked: after each step).
     pub fn run_until(
         &mut self,
         stimuli: &[Stimulus],

@@ -60,7 +60,8 @@ pub(super) struct Neurons {
     high: i64,
     /// Additions since these bounds were true ones.
     since_bound: u32,
-    /// For so many additions more true bounds are not looked for, as the last ones left no room: potentials stand near the 32-bit limits.
+    /// For so many additions more true bounds are not looked for, as the last ones left no room: potentials stand near
+    /// the 32-bit limits.
     cramped: u32,
     /// How often a potential was cut off at the 32-bit limits, by map.
     pub saturations: Vec<u64>,
@@ -166,7 +167,8 @@ impl Neurons {
             bounds[4] = parameters.threshold_plus.into();
         }
         if !parameters.fires_minus {
-            // A floor at the 32-bit limit would make the bound useless; it is reached only by saturation, which is tested for.
+            // A floor at the 32-bit limit would make the bound useless; it is reached only by saturation, which is
+            // tested for.
             bounds[5] = i64::from(parameters.threshold_minus).max(0);
         }
         self.since_bound = 0;
@@ -310,8 +312,8 @@ impl Neurons {
         beyond
     }
 
-    /// How many events of a port may be added one after the other before a potential could overflow or come near the lower
-    /// threshold, at most `n`; 0 if not even one. These many are then taken to be added.
+    /// How many events of a port may be added one after the other before a potential could overflow or come near the
+    /// lower threshold, at most `n`; 0 if not even one. These many are then taken to be added.
     fn room(&mut self, plan: &NeuronPopulation, up: i64, down: i64, n: usize) -> usize {
         let floor = i64::from(plan.neurons.threshold_minus).max(i32::MIN.into());
         // Nearly always: products cost less than divisions. Sizes and weights have 32 bits, so that nothing overflows.
@@ -336,8 +338,8 @@ impl Neurons {
         room as usize
     }
 
-    /// A run of spike events of one sign, all worked on at `s`: the same as one [`Neurons::receive`] after the other, but faster for
-    /// plain neurons.
+    /// A run of spike events of one sign, all worked on at `s`: the same as one [`Neurons::receive`] after the other,
+    /// but faster for plain neurons.
     pub fn receive_run(
         &mut self,
         plan: &NeuronPopulation,
@@ -424,8 +426,8 @@ impl Neurons {
         Ok(operations)
     }
 
-    /// One spike event at `(x, y)`: every touched neuron gets its weight and, but in softmax, is tested. Spikes go to `out` in
-    /// raster order.
+    /// One spike event at `(x, y)`: every touched neuron gets its weight and, but in softmax, is tested. Spikes go to
+    /// `out` in raster order.
     #[inline]
     pub fn receive(
         &mut self,
@@ -506,8 +508,8 @@ impl Neurons {
         reached.map(|()| work)
     }
 
-    /// A control event. Softmax: the neuron with the highest potential spikes, the first one on ties. With a decaying current: every neuron
-    /// takes its part. Returns how many potentials were brought up to date.
+    /// A control event. Softmax: the neuron with the highest potential spikes, the first one on ties. With a decaying
+    /// current: every neuron takes its part. Returns how many potentials were brought up to date.
     pub fn control(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl Spikes) -> u64 {
         if !self.currents.is_empty() {
             return self.discharge_all(plan, s, out);
@@ -530,7 +532,8 @@ impl NeuronParameters {
     }
 }
 
-/// Calls `touch` with the weights and each stretch of neurons that an event at `(x, y)` reaches through a port, in raster order.
+/// Calls `touch` with the weights and each stretch of neurons that an event at `(x, y)` reaches through a port, in
+/// raster order.
 #[inline]
 fn reach(
     plan: &NeuronPopulation,

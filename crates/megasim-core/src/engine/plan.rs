@@ -1,8 +1,9 @@
 //! The network compiled for running: modules that act alike become one population, weights lie as events read them.
 //!
 //! The maps of a convolutional layer read the same nodes with the same geometry and timing. They are one
-//! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps is one
-//! contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of one map.
+//! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps
+//! is one contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of
+//! one map.
 
 use super::addresses::Addresses;
 use super::synapses::{Kernel, Outside, Port, Synapses, Weights};
@@ -87,8 +88,8 @@ pub(super) struct PlanNode {
     pub name: String,
     /// Receivers in netlist order, then port order.
     pub readers: Vec<Reader>,
-    /// From this time on all events of a tick may be handed to one reader after the other, if ever: nobody delays or is still busy
-    /// from the start, no output lands on this node or one before it, and no population reads it twice.
+    /// From this time on all events of a tick may be handed to one reader after the other, if ever: nobody delays or is
+    /// still busy from the start, no output lands on this node or one before it, and no population reads it twice.
     pub in_runs_from: Option<Tick>,
     /// The node lies on a loop on which time cannot advance.
     pub timeless: bool,
@@ -215,8 +216,8 @@ impl Plan {
         Self::compile(network, options, group(network))
     }
 
-    /// Compiles a network with a population for each module, in order: for machines on which modules that act alike keep times of
-    /// their own.
+    /// Compiles a network with a population for each module, in order: for machines on which modules that act alike
+    /// keep times of their own.
     pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
         let groups = group(network).into_iter();
         let mut alone: Vec<_> = groups
@@ -318,8 +319,8 @@ impl Plan {
         timeless_loops(&self.populations, self.nodes.len())
     }
 
-    /// Output nodes of neurons whose spikes take their potential further beyond the threshold: once there, they spike in
-    /// every step of clocked mode.
+    /// Output nodes of neurons whose spikes take their potential further beyond the threshold: once there, they spike
+    /// in every step of clocked mode.
     pub fn rising_at_spikes(&self) -> Vec<NodeId> {
         let rising = |population: &&Population| match &population.kind {
             PopulationKind::Neurons(it) => it.model.is_none() && !it.softmax && !spikes_shrink(&it.neurons),
@@ -467,7 +468,8 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
     }
 }
 
-/// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how often.
+/// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how
+/// often.
 fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> {
     loops(populations, nodes, |population| {
         let limited = match &population.kind {

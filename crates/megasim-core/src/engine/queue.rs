@@ -257,8 +257,8 @@ impl Pending {
 
 /// Which node comes next: the least request time, then the least node index.
 ///
-/// Nodes that are due at the present tick stand in a bit set, where most additions land; those due within the next ticks in a
-/// ring of buckets, one a tick; the others in a priority queue.
+/// Nodes that are due at the present tick stand in a bit set, where most additions land; those due within the next
+/// ticks in a ring of buckets, one a tick; the others in a priority queue.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     now: Tick,

@@ -51,11 +51,11 @@ pub struct Record {
 pub struct Summary {
     /// Events of each node.
     pub events: Vec<u64>,
-    /// Weights added to potentials: one for each neuron that an event touches, weights of 0 and input lost to a refractory time
-    /// included.
+    /// Weights added to potentials: one for each neuron that an event touches, weights of 0 and input lost to a
+    /// refractory time included.
     pub synaptic_operations: u64,
-    /// Potentials brought up to date: in event mode the touched neurons whose input was not lost, in clocked mode every neuron of
-    /// a module in every step in which it has input or a potential beyond a threshold.
+    /// Potentials brought up to date: in event mode the touched neurons whose input was not lost, in clocked mode every
+    /// neuron of a module in every step in which it has input or a potential beyond a threshold.
     pub neuron_updates: u64,
     /// Request time of the last event (clocked: its step's first tick); none if there was no event.
     pub last_time: Option<Tick>,

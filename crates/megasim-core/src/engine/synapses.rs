@@ -64,8 +64,8 @@ pub(super) struct NarrowMatrix {
     pub stride: usize,
 }
 
-/// Matrices below this size lie in the first cache anyway; above the other the copy would take memory that a network of that size
-/// needs.
+/// Matrices below this size lie in the first cache anyway; above the other the copy would take memory that a network of
+/// that size needs.
 const NARROW_SIZES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
 impl Weights {
@@ -86,8 +86,8 @@ impl Weights {
     }
 }
 
-/// Kernels of all maps for one port. For row `j`, the taps of each column residue modulo `x_stride` lie together, because
-/// these are the taps that one event reaches: `taps[j][residue]` are `(tap, map)` weights, contiguous.
+/// Kernels of all maps for one port. For row `j`, the taps of each column residue modulo `x_stride` lie together,
+/// because these are the taps that one event reaches: `taps[j][residue]` are `(tap, map)` weights, contiguous.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     pub nx: i64,

@@ -1,4 +1,5 @@
-//! Which of several events of one tick comes first, and the network in which what raises potentials has ports of its own.
+//! Which of several events of one tick comes first, and the network in which what raises potentials has ports of its
+//! own.
 
 use super::Error;
 use crate::network::{
@@ -15,8 +16,8 @@ pub enum TieOrder {
     Reversed,
     /// A node at random, and of its events of one time one at random, with this seed.
     Seeded(u64),
-    /// A module takes all events of a tick together: first what raises potentials, then what lowers them. Modules act in netlist
-    /// order. Only where no module has delays.
+    /// A module takes all events of a tick together: first what raises potentials, then what lowers them. Modules act
+    /// in netlist order. Only where no module has delays.
     Split,
 }
 

@@ -1,7 +1,8 @@
 //! Event mode with another order of the events that are due at one tick: how much does that order matter?
 //!
-//! `docs/engine.md` takes, of several events that are due, the one of the lowest node, and of a node's the one made first. Hardware
-//! does not promise that. This path is written to be read, not to be fast; the order of the rules has its own path in `event`.
+//! `docs/engine.md` takes, of several events that are due, the one of the lowest node, and of a node's the one made
+//! first. Hardware does not promise that. This path is written to be read, not to be fast; the order of the rules has
+//! its own path in `event`.
 
 use super::event::{Action, action};
 use super::kernels::Sign;

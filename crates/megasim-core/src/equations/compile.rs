@@ -1,4 +1,5 @@
-//! Expressions to instructions. `syn` reads them as Rust's; what a name or an operator means is decided, and checked, here.
+//! Expressions to instructions. `syn` reads them as Rust's; what a name or an operator means is decided, and checked,
+//! here.
 
 use super::Equation;
 use super::arithmetic::{Arithmetic, Binary, Function, Ternary, Unary, two};

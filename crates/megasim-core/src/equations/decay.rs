@@ -3,7 +3,8 @@
 /// Bits behind the point of a factor.
 const BITS: u32 = 62;
 
-/// What is left of a distance after so many ticks, where `part` of 2^30 is lost a tick; as [`Decay::after`], without tables.
+/// What is left of a distance after so many ticks, where `part` of 2^30 is lost a tick; as [`Decay::after`], without
+/// tables.
 pub(super) fn after(distance: i64, part: i64, ticks: i64) -> i64 {
     let mut square = keep(part);
     let (mut kept, mut left) = (1 << BITS, ticks.max(0));
@@ -29,8 +30,8 @@ fn times(distance: i64, kept: u64) -> i64 {
 
 /// A factor for each tick, and its powers: fixed-point numbers of 62 bits behind the point.
 ///
-/// `keep(1) = 2^62 - part * 2^32`; `keep(n)` is the product of `keep(1)^(2^j)` for the binary digits `j` of `n`, from the lowest on, every product
-/// of two factors cut off behind the 62nd bit.
+/// `keep(1) = 2^62 - part * 2^32`; `keep(n)` is the product of `keep(1)^(2^j)` for the binary digits `j` of `n`, from
+/// the lowest on, every product of two factors cut off behind the 62nd bit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decay {
     /// `keep(1)`, `keep(2)`, `keep(4)`, ...

@@ -1,8 +1,9 @@
 //! Equations of one's own, from TOML files: read once, evaluated for many pixels or neurons at a time.
 //!
-//! An equation is an expression in Rust's notation, read by `syn`: numbers, names, `+ - * / %`, comparisons, `&& || !`, `if a { b } else { c }`, and the
-//! functions of its arithmetic. [`System`] is a file of them: variables with initial values, how they change, when they spike, what a spike changes.
-//! Two arithmetics: `f64` (codes), and `i64` (neurons), which saturates and never wraps.
+//! An equation is an expression in Rust's notation, read by `syn`: numbers, names, `+ - * / %`, comparisons, `&& || !`,
+//! `if a { b } else { c }`, and the functions of its arithmetic. [`System`] is a file of them: variables with initial
+//! values, how they change, when they spike, what a spike changes. Two arithmetics: `f64` (codes), and `i64` (neurons),
+//! which saturates and never wraps.
 
 mod arithmetic;
 mod compile;

@@ -33,7 +33,8 @@ pub(super) struct Rule<N> {
     pub reset: Vec<(usize, Equation<N>)>,
 }
 
-/// Variables and their equations. Slots hold a number for each lane: those of the variables, in the order of the file, then those of the inputs.
+/// Variables and their equations. Slots hold a number for each lane: those of the variables, in the order of the file,
+/// then those of the inputs.
 #[derive(Debug, Clone)]
 pub struct System<N> {
     pub(super) states: Vec<String>,
@@ -97,7 +98,8 @@ impl<N: Arithmetic> System<N> {
         self.choices[key]
     }
 
-    /// Puts variables to their initial values. As all that changes variables it returns the lanes, as bits, in which a number was cut off.
+    /// Puts variables to their initial values. As all that changes variables it returns the lanes, as bits, in which a
+    /// number was cut off.
     pub fn start(&self, slots: &mut [Lanes<N>], scratch: &mut Scratch<N>) -> u32 {
         let equations = self.initial.iter().enumerate();
         change(equations, ALL, slots, scratch)

@@ -95,7 +95,8 @@ impl<'a> Block<'a> {
         Ok(())
     }
 
-    /// `key value` lines in any order until all of `keys` have been read; those from `required` on may be missing and are `absent` then.
+    /// `key value` lines in any order until all of `keys` have been read; those from `required` on may be missing and
+    /// are `absent` then.
     pub fn keys<const N: usize>(
         &mut self,
         block: &str,
@@ -161,7 +162,8 @@ impl<'a> Block<'a> {
         Ok(())
     }
 
-    /// `rows` lines of `columns` integers of 32 bits, announced at `header`. Nothing is allocated that the rest of the file cannot hold.
+    /// `rows` lines of `columns` integers of 32 bits, announced at `header`. Nothing is allocated that the rest of the
+    /// file cannot hold.
     pub fn matrix(&mut self, columns: &Value, rows: u64, header: &Value, what: &str) -> Result<Arc<[i32]>, Flaw> {
         let width = columns.size()? as usize;
         let (announced, room) = (rows.saturating_mul(width as u64), self.scanner.room());

@@ -85,13 +85,14 @@ pub struct Difference {
     pub extra: usize,
     /// All events are equal, but their order is not.
     pub reordered: bool,
-    /// The earliest event that is missing or extra; if there is none, the earliest shifted one, or else the place where the
-    /// order differs.
+    /// The earliest event that is missing or extra; if there is none, the earliest shifted one, or else the place where
+    /// the order differs.
     pub first: Option<Part>,
 }
 
 impl Difference {
-    /// Whether the recordings are the same but for shifts within the tolerance. Another order counts only where no shift is allowed.
+    /// Whether the recordings are the same but for shifts within the tolerance. Another order counts only where no
+    /// shift is allowed.
     pub fn is_equal(&self, tolerance: Tick) -> bool {
         self.missing == 0 && self.extra == 0 && (tolerance > 0 || !self.reordered)
     }
@@ -170,8 +171,8 @@ impl Matching {
         self.missing.len() + self.extra.len()
     }
 
-    /// Matches events of one address and polarity, in time order: equal ones first and then the nearest of the rest, or in
-    /// time order alone where that leaves fewer over.
+    /// Matches events of one address and polarity, in time order: equal ones first and then the nearest of the rest, or
+    /// in time order alone where that leaves fewer over.
     fn add(&mut self, a: &[RecordedEvent], b: &[RecordedEvent], tolerance: Tick) {
         let exact = Self::in_order(a, b, 0);
         let mut best = Self::in_order(&exact.missing, &exact.extra, tolerance);

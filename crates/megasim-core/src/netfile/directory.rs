@@ -82,7 +82,8 @@ pub const MOST_FAULTS: usize = 200;
 pub struct Examination {
     /// The network; there is one exactly if there is no fault.
     pub netfiles: Option<Netfiles>,
-    /// Every fault: of the schematic each line's, of every other file the first. After [`MOST_FAULTS`] nothing more is read.
+    /// Every fault: of the schematic each line's, of every other file the first. After [`MOST_FAULTS`] nothing more is
+    /// read.
     pub faults: Vec<Error>,
     /// Every oddity; those of the network itself only where there is no fault.
     pub warnings: Vec<Warning>,
@@ -363,7 +364,8 @@ impl Text {
     fn put_away(&self, bytes: usize) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self {
-            // SAFETY: nobody wrote to the map, so that the file still has the same bytes. If the system will not, memory stays in use.
+            // SAFETY: nobody wrote to the map, so that the file still has the same bytes. If the system will not,
+            // memory stays in use.
             let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, 0, bytes) };
         }
         #[cfg(not(unix))]
@@ -373,8 +375,9 @@ impl Text {
 
 /// All bytes of a regular file.
 ///
-/// Read, not mapped: a mapped file that another program shortens meanwhile kills this one, and reading costs little beside parsing.
-/// Only where the text would take more memory than it is worth is it mapped, and put away while it is parsed.
+/// Read, not mapped: a mapped file that another program shortens meanwhile kills this one, and reading costs little
+/// beside parsing. Only where the text would take more memory than it is worth is it mapped, and put away while it is
+/// parsed.
 pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
     let error = |source| Error::Read { path: path.into(), source };
     let not_a_file = |found| Error::NotAFile { path: path.into(), expected: "a file", found };
@@ -407,7 +410,8 @@ pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
 /// [`atomic_write::AtomicDir`](crate::atomic_write::AtomicDir) for a result that is whole.
 ///
 /// # Errors
-/// [`Error::Write`]; [`Error::FileName`] for a name that leads out of the directory, or stands for two files that differ.
+/// [`Error::Write`]; [`Error::FileName`] for a name that leads out of the directory, or stands for two files that
+/// differ.
 ///
 /// # Panics
 /// If there are not as many stimuli and names as sources and modules.

@@ -52,12 +52,12 @@ pub fn read_event_files(directory: &Path) -> Result<Vec<(String, EventLog)>, Err
     files.into_iter().map(|(node, path)| Ok((node, read_event_file(&path)?))).collect()
 }
 
-/// Writes an event file for each node that has a log (by [`NodeId`](crate::network::NodeId)), also for an empty one, and
-/// replaces those that are there. Either all of them appear or, unless the very renaming fails, none.
+/// Writes an event file for each node that has a log (by [`NodeId`](crate::network::NodeId)), also for an empty one,
+/// and replaces those that are there. Either all of them appear or, unless the very renaming fails, none.
 ///
 /// # Errors
-/// [`Error::Write`]; [`Error::Target`] where a file cannot be replaced or another process writes here; [`Error::FileName`] for a
-/// node whose name cannot be part of a file name.
+/// [`Error::Write`]; [`Error::Target`] where a file cannot be replaced or another process writes here;
+/// [`Error::FileName`] for a node whose name cannot be part of a file name.
 pub fn write_event_files(directory: &Path, network: &Network, logs: &[Option<EventLog>]) -> Result<(), Error> {
     let error = |path: &Path| {
         let path = path.to_path_buf();

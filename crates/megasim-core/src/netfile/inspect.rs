@@ -1,4 +1,5 @@
-//! What can be said about a network before it runs: reach of the weights, samples between resets, addresses that do not fit.
+//! What can be said about a network before it runs: reach of the weights, samples between resets, addresses that do not
+//! fit.
 
 use crate::network::{
     Driver, FullyConnected, Input, Module, ModuleId, ModuleKind, Network, NeuronParameters, NodeId, Polarity, PoolRule,
@@ -32,9 +33,12 @@ pub struct Headroom {
 /// # let input = builder.source("input")?;
 /// # let array = Array { nx: 2, ny: 1, x_min: 0, y_min: 0 };
 /// # let port = FullyConnectedPort { nx_pre: 2, ny_pre: 1, weights: [1_000, -7, 20, 30].into() };
-/// # let full = FullyConnected { array, neurons: NeuronParameters::default(), ports: vec![port], output: Output::whole(array) };
+/// # let (neurons, output) = (NeuronParameters::default(), Output::whole(array));
+/// # let full = FullyConnected { array, neurons, ports: vec![port], output };
 /// # let kind = ModuleKind::FullyConnected(full);
-/// # builder.module(Module { kind, inputs: vec![Input::Node(input)], timing: Timing::default(), not_programmable: false }, &["out"])?;
+/// # let inputs = vec![Input::Node(input)];
+/// # let module = Module { kind, inputs, timing: Timing::default(), not_programmable: false };
+/// # builder.module(module, &["out"])?;
 /// # let network = builder.build(10)?;
 /// // Two neurons behind two inputs, weights 1000 and -7, 20 and 30.
 /// let headroom = headroom(&network, &[Stimulus::new()])[0].unwrap();
@@ -224,7 +228,8 @@ pub struct Addresses {
     pub y: (i32, i32),
 }
 
-/// The addresses of a node's spikes: those that a stimulus has (up to `Tmax`), those that a module can send; none where there is no spike.
+/// The addresses of a node's spikes: those that a stimulus has (up to `Tmax`), those that a module can send; none where
+/// there is no spike.
 pub fn addresses(network: &Network, stimuli: &[Stimulus], node: NodeId) -> Option<Addresses> {
     let whole = |nx: u64, ny: u64| {
         let last = |n: u64| i32::try_from(n.checked_sub(1)?).ok();
@@ -291,7 +296,8 @@ pub enum Effect {
     Stops,
 }
 
-/// The ports of all modules that get, or could get, spikes from outside their arrays. Convolutions clip, and have no array.
+/// The ports of all modules that get, or could get, spikes from outside their arrays. Convolutions clip, and have no
+/// array.
 pub fn misfits(network: &Network, stimuli: &[Stimulus]) -> Vec<Misfit> {
     let mut misfits = Vec::new();
     for (k, module) in network.modules().iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Netfiles: text to and from [`Network`](crate::network::Network), [`Stimulus`](crate::network::Stimulus) and
 //! [`EventLog`](crate::network::EventLog). The format is described in `docs/netfiles.md`.
 //!
-//! [`read`] takes a schematic and the files that it names, [`write()`] makes them; beneath, one pair of functions a kind of
-//! file works on bytes. Where a file is merely untidy, what can be meant is taken, sometimes with a [`Warning`]; else an
-//! [`Error`] says file, line, what was expected and what was found.
+//! [`read`] takes a schematic and the files that it names, [`write()`] makes them; beneath, one pair of functions a
+//! kind of file works on bytes. Where a file is merely untidy, what can be meant is taken, sometimes with a
+//! [`Warning`]; else an [`Error`] says file, line, what was expected and what was found.
 //!
 //! ```
 //! use megasim::{netfile, network::StimulusEvent};

@@ -1,15 +1,15 @@
 //! Parameter files (`*.prm`): what one module computes, with its weights.
 //!
-//! Blocks stand in the order head, neurons, ports, output. Within a block the keys may come in any order; the block ends
-//! when all of them have been read. The arrays below are the order in which they are written.
+//! Blocks stand in the order head, neurons, ports, output. Within a block the keys may come in any order; the block
+//! ends when all of them have been read. The arrays below are the order in which they are written.
 
 use super::block::{Block, Value};
 use super::error::{Flaw, TextError};
 use super::schematic::Kind;
 use super::text::{Scanner, TextWriter};
 use crate::network::{
-    Array, Conv, ConvPort, Dynamics, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool,
-    Module, ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset, Signed, Timing,
+    Array, Conv, ConvPort, Dynamics, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS,
+    MaxPool, Module, ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset, Signed, Timing,
 };
 use std::io::{self, Write};
 use std::num::NonZeroU32;
@@ -27,8 +27,8 @@ const HEAD: [&str; 8] = [
 ];
 const HEAD_REQUIRED: usize = 7;
 
-/// The first key is `population_size` where not conv. Those from `mask_tau` on are extension keys; `resting_potential` is
-/// `MembReset` where absent, `max_count` is no bound, the others 0.
+/// The first key is `population_size` where not conv. Those from `mask_tau` on are extension keys; `resting_potential`
+/// is `MembReset` where absent, `max_count` is no bound, the others 0.
 const NEURONS: [&str; 22] = [
     "Nx_array",
     "Ny_array",
@@ -318,8 +318,22 @@ fn flatten_port(block: &mut Block, name: &str) -> Result<FlattenPort, Flaw> {
 }
 
 fn pool_port(block: &mut Block, name: &str, rule: &mut PoolRule) -> Result<PoolPort, Flaw> {
-    let [nx, ny, nx_pool, ny_pool, dx, dy, x_stride, y_stride, nx_out, ny_out, mask_tau, mask_weight, threshold, signed] =
-        block.keys(name, POOL_PORT, POOL_PORT_REQUIRED, 0)?;
+    let [
+        nx,
+        ny,
+        nx_pool,
+        ny_pool,
+        dx,
+        dy,
+        x_stride,
+        y_stride,
+        nx_out,
+        ny_out,
+        mask_tau,
+        mask_weight,
+        threshold,
+        signed,
+    ] = block.keys(name, POOL_PORT, POOL_PORT_REQUIRED, 0)?;
     let masked = [mask_tau, mask_weight, threshold].map(|value| value.is_given());
     if masked != [false; 3] {
         if masked != [true; 3] || !name.starts_with("port block 1 ") {

@@ -17,7 +17,8 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 
-/// Value and end of the integer at `at`, if there is one that fits 64 bits and ends at a blank, a line end or the file's end.
+/// Value and end of the integer at `at`, if there is one that fits 64 bits and ends at a blank, a line end or the
+/// file's end.
 #[inline(always)]
 pub(super) fn integer_at(text: &[u8], at: usize) -> Option<(i64, usize)> {
     let (negative, start) = match text.get(at) {
@@ -37,8 +38,8 @@ pub(super) fn integer_at(text: &[u8], at: usize) -> Option<(i64, usize)> {
     any_integer(text, start, negative)
 }
 
-/// The number that the digits at the start of eight bytes make, and how many digits there are: all eight at once, without a
-/// branch on their number, which would be mispredicted once a number.
+/// The number that the digits at the start of eight bytes make, and how many digits there are: all eight at once,
+/// without a branch on their number, which would be mispredicted once a number.
 #[inline(always)]
 fn leading_digits(word: [u8; 8]) -> (i64, usize) {
     const EACH: u64 = 0x0101_0101_0101_0101;
@@ -224,7 +225,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn integers_are_those_of_the_standard_library(value: i64, zeros in 0usize..30, plus: bool, tail in "[ \t\r\n]?") {
+        fn integers_are_those_of_the_standard_library(
+            value: i64, zeros in 0usize..30, plus: bool, tail in "[ \t\r\n]?",
+        ) {
             let sign = if value < 0 { "-" } else if plus { "+" } else { "" };
             let text = format!("{sign}{}{}{tail}", "0".repeat(zeros), value.unsigned_abs());
             prop_assert_eq!(integer_at(text.as_bytes(), 0), Some((value, text.len() - tail.len())));

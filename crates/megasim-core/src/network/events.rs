@@ -97,7 +97,8 @@ impl Stimulus {
         stimulus
     }
 
-    /// Takes columns of equal length in any time order; events of one tick keep their order. Says whether it had to sort.
+    /// Takes columns of equal length in any time order; events of one tick keep their order. Says whether it had to
+    /// sort.
     ///
     /// # Panics
     /// If the columns differ in length.

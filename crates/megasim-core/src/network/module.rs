@@ -102,16 +102,17 @@ pub enum Dynamics {
     Model(NonZeroU32),
 }
 
-/// Signed neurons. A neuron has a potential `V` and a count `n`, 0 at the start and after a reset. On an event with signed weight `w`, `V += w`;
-/// then, until neither rule holds:
+/// Signed neurons. A neuron has a potential `V` and a count `n`, 0 at the start and after a reset. On an event with
+/// signed weight `w`, `V += w`; then, until neither rule holds:
 ///
 /// ```text
 /// V >= THplus        and n < max_count:  spike +1, V -= THplus, n += 1
 /// V <  -hysteresis   and n > min_count:  spike -1, V += THplus, n -= 1
 /// ```
 ///
-/// A settle event ([`Polarity::Settle`](super::Polarity::Settle)) makes the hysteresis 0 until the next reset and tests all neurons. From then on, whenever
-/// nothing is pending, `n = clip(floor((MembReset + sum(w)) / THplus), min_count, max_count)`, in whatever order the events came.
+/// A settle event ([`Polarity::Settle`](super::Polarity::Settle)) makes the hysteresis 0 until the next reset and tests
+/// all neurons. From then on, whenever nothing is pending,
+/// `n = clip(floor((MembReset + sum(w)) / THplus), min_count, max_count)`, in whatever order the events came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signed {
     /// `hysteresis`: how far below 0 a potential may be before the settle event without a spike, 0 or more.
@@ -129,7 +130,8 @@ impl Default for Signed {
     }
 }
 
-/// Most thresholds that one weight, or the hysteresis, of signed neurons may have: as many spikes leave a neuron on one event.
+/// Most thresholds that one weight, or the hysteresis, of signed neurons may have: as many spikes leave a neuron on one
+/// event.
 pub const MAX_SPIKES_PER_EVENT: i64 = 1 << 16;
 
 /// Parameters of the neurons of one module, in scaled integers and ticks.
@@ -145,7 +147,8 @@ pub struct NeuronParameters {
     pub fires_minus: bool,
     /// `Reset_to_reminder`.
     pub reset: Reset,
-    /// `MembReset`: where potentials start, leak to, and are reset to; with a `resting_potential` only where a spike puts them.
+    /// `MembReset`: where potentials start, leak to, and are reset to; with a `resting_potential` only where a spike
+    /// puts them.
     pub membrane_reset: i32,
     /// `TLplus`: fall a tick of a potential above `MembReset`.
     pub leak_plus: i32,
@@ -155,11 +158,11 @@ pub struct NeuronParameters {
     pub t_min: Tick,
     /// `T_Refract`: ticks after a spike in which input is lost.
     pub refractory: Tick,
-    /// Extension key: where above 0, spikes do not act on the potential but on a current, of which each control event moves this part (one in
-    /// `mask_tau`) to the potential. ANNarchy's decaying mask.
+    /// Extension key: where above 0, spikes do not act on the potential but on a current, of which each control event
+    /// moves this part (one in `mask_tau`) to the potential. ANNarchy's decaying mask.
     pub mask_tau: i32,
-    /// Extension key: where above 0, potentials decay exponentially towards rest: of the distance, this part is lost a tick, in 2^-30
-    /// ([`Decay`](crate::equations::Decay)).
+    /// Extension key: where above 0, potentials decay exponentially towards rest: of the distance, this part is lost a
+    /// tick, in 2^-30 ([`Decay`](crate::equations::Decay)).
     pub leak_decay: i32,
     /// Extension key: where potentials start, leak to, and are put by reset events, if that is not `MembReset`.
     pub resting_potential: Option<i32>,
@@ -242,8 +245,8 @@ impl Output {
         }
     }
 
-    /// The address under which a spike of the neuron at `(x, y)` leaves, if it does. [`Module::check`] has made sure that it
-    /// fits 32 bits.
+    /// The address under which a spike of the neuron at `(x, y)` leaves, if it does. [`Module::check`] has made sure
+    /// that it fits 32 bits.
     pub fn address(&self, x: i32, y: i32) -> Option<(i32, i32)> {
         if x < self.crop_xmin || x > self.crop_xmax || y < self.crop_ymin || y > self.crop_ymax {
             return None;
@@ -346,7 +349,8 @@ pub enum PoolRule {
     Busiest,
     /// Extension keys: they integrate the largest mask of their inputs.
     Mask(PoolMask),
-    /// Extension key `signed`: they count the spikes of each input with their signs, and send the change of the largest count, one spike for each step.
+    /// Extension key `signed`: they count the spikes of each input with their signs, and send the change of the largest
+    /// count, one spike for each step.
     Signed,
 }
 
@@ -360,9 +364,9 @@ impl MaxPool {
     }
 }
 
-/// Masks of the inputs of a max-pooling module, and neurons that integrate the largest of each window: a spike adds `weight` to the mask of its
-/// address; a control event adds one part in `tau` of the window's largest mask to its potential, makes it spike and go to 0 at `threshold`, and then takes that
-/// part from every mask.
+/// Masks of the inputs of a max-pooling module, and neurons that integrate the largest of each window: a spike adds
+/// `weight` to the mask of its address; a control event adds one part in `tau` of the window's largest mask to its
+/// potential, makes it spike and go to 0 at `threshold`, and then takes that part from every mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PoolMask {
     /// `mask_tau`, 1 or more.
@@ -540,7 +544,12 @@ impl NeuronParameters {
         let default = Self::default();
         let rules: [(&'static str, bool, i64, &str); 11] = [
             ("THplusInfo", self.fires_plus, self.fires_plus.into(), "1"),
-            ("THminus", self.threshold_minus <= default.threshold_minus, self.threshold_minus.into(), "-2147483646 or less"),
+            (
+                "THminus",
+                self.threshold_minus <= default.threshold_minus,
+                self.threshold_minus.into(),
+                "-2147483646 or less",
+            ),
             ("THminusInfo", !self.fires_minus, self.fires_minus.into(), "0"),
             ("Reset_to_reminder", self.reset == Reset::Subtract, if self.reset == Reset::ToRest { 0 } else { 2 }, "1"),
             ("TLplus", self.leak_plus == 0, self.leak_plus.into(), "0"),
@@ -559,7 +568,8 @@ impl NeuronParameters {
         let wrong: Vec<_> = rules.iter().filter(|(_, holds, ..)| !holds).collect();
         if let Some(&&(key, _, found, expected)) = wrong.first() {
             let others: Vec<&str> = wrong[1..].iter().map(|(key, ..)| *key).collect();
-            let others = if others.is_empty() { String::new() } else { format!(" (as {} may not act)", others.join(", ")) };
+            let others =
+                if others.is_empty() { String::new() } else { format!(" (as {} may not act)", others.join(", ")) };
             return Err(range(key, &format!("{expected}, as neurons are signed{others}"), found));
         }
         at_least("THplus", self.threshold_plus.into(), 1)?;
@@ -588,7 +598,8 @@ impl NeuronParameters {
         }
         let largest = ports.flatten().map(|weight| i64::from(weight.unsigned_abs())).max().unwrap_or(0);
         if largest > i64::from(self.threshold_plus) * MAX_SPIKES_PER_EVENT {
-            let expected = format!("at least 1/{MAX_SPIKES_PER_EVENT} of the largest weight ({largest}), as neurons are signed");
+            let expected =
+                format!("at least 1/{MAX_SPIKES_PER_EVENT} of the largest weight ({largest}), as neurons are signed");
             return Err(range("THplus", &expected, self.threshold_plus));
         }
         Ok(())

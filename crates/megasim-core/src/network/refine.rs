@@ -3,8 +3,8 @@
 use super::{Fault, ModuleKind, Network, NeuronParameters, Tick};
 
 impl Network {
-    /// The network in ticks of which `factor` make one of the old: every time is multiplied. What a run gives does not change but for
-    /// that.
+    /// The network in ticks of which `factor` make one of the old: every time is multiplied. What a run gives does not
+    /// change but for that.
     ///
     /// # Errors
     /// If a neuron leaks, which is an amount for each tick, or if a time leaves 64 bits.

@@ -1,8 +1,6 @@
 //! Changing one parameter of modules by its netfile key.
 
-use super::{
-    Dynamics, Fault, Module, ModuleKind, Network, NeuronModel, NeuronParameters, Output, Reset, Signed, Tick,
-};
+use super::{Dynamics, Fault, Module, ModuleKind, Network, NeuronModel, NeuronParameters, Output, Reset, Signed, Tick};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -46,8 +44,8 @@ pub const SETTABLE_KEYS: &[&str] = &[
 ];
 
 impl Network {
-    /// Sets a parameter, named by its netfile key, of every module one of whose outputs has a name that `selects`, where it has that
-    /// key. Returns how many modules it set.
+    /// Sets a parameter, named by its netfile key, of every module one of whose outputs has a name that `selects`,
+    /// where it has that key. Returns how many modules it set.
     ///
     /// # Errors
     /// [`Fault::UnknownKey`], or [`Fault::Range`] if a module may not have the value; the network is unchanged then.
@@ -68,8 +66,8 @@ impl Network {
 }
 
 impl Network {
-    /// Gives the neurons of every module one of whose outputs has a name that `selects` equations of their own, under this number. Returns how many modules
-    /// have neurons that can follow them.
+    /// Gives the neurons of every module one of whose outputs has a name that `selects` equations of their own, under
+    /// this number. Returns how many modules have neurons that can follow them.
     ///
     /// # Errors
     /// [`Fault::Range`] if a module may not have them; the network is unchanged then.

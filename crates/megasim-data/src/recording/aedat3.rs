@@ -1,4 +1,5 @@
-//! AEDAT 3.1 of cAER: comment lines up to `#!END-HEADER`, then packets of one type of event each; polarity events have type 1. Little endian.
+//! AEDAT 3.1 of cAER: comment lines up to `#!END-HEADER`, then packets of one type of event each; polarity events have
+//! type 1. Little endian.
 
 use super::{CameraEvent, Flaw, comments, flaw, take};
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! "#!AER-DAT4.0\r\n"   IOHeader (its size first): compression, position of the table of packets, description
-//! packet: stream (i32), size (i32), size bytes: a FlatBuffer, its size first, compressed or not; "EVTS" are events of 16 bytes
+//! packet: stream (i32), size (i32), size bytes: a FlatBuffer, its size first, compressed or not;
+//!     "EVTS" are events of 16 bytes
 //! table of packets, from its position to the end, where there is one
 //! ```
 
@@ -13,7 +14,8 @@ type Read = (Option<(u16, u16)>, Vec<CameraEvent>);
 
 const MAGIC: usize = 14;
 
-/// Bytes that all packets of a file of this size may hold unpacked. Events shrink to a third or so; more is made to fill memory.
+/// Bytes that all packets of a file of this size may hold unpacked. Events shrink to a third or so; more is made to
+/// fill memory.
 fn most(file_size: usize) -> u64 {
     (file_size as u64).saturating_mul(64).max(1 << 24)
 }
@@ -110,8 +112,8 @@ fn unpack(content: &[u8], compression: i32, left: &mut u64) -> Result<Vec<u8>, S
     Ok(unpacked)
 }
 
-/// Whether the blocks of a frame of LZ4 lead to an end mark (a block of length 0) and, where a flag says so, a check sum behind it, with
-/// which the content ends (LZ4 frame format 1.6).
+/// Whether the blocks of a frame of LZ4 lead to an end mark (a block of length 0) and, where a flag says so, a check
+/// sum behind it, with which the content ends (LZ4 frame format 1.6).
 fn ends_as_lz4_does(content: &[u8]) -> bool {
     let Some(&flags) = content.get(4) else { return false };
     let has = |bit: u8| usize::from(flags >> bit & 1);

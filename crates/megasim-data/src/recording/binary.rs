@@ -1,7 +1,8 @@
-//! The binary files of N-MNIST and N-Caltech101: five bytes an event, `x`, `y`, then polarity (1 bit) and microseconds (23 bits), big endian.
+//! The binary files of N-MNIST and N-Caltech101: five bytes an event, `x`, `y`, then polarity (1 bit) and microseconds
+//! (23 bits), big endian.
 //!
-//! An event with `y` = 240 says that 2^13 microseconds have passed. G. Orchard et al., "Converting static image datasets to spiking neuromorphic datasets using
-//! saccades", Front. Neurosci. 9:437 (2015).
+//! An event with `y` = 240 says that 2^13 microseconds have passed. G. Orchard et al., "Converting static image
+//! datasets to spiking neuromorphic datasets using saccades", Front. Neurosci. 9:437 (2015).
 
 use super::{CameraEvent, Flaw, flaw};
 

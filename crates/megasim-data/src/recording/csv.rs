@@ -1,4 +1,5 @@
-//! Events as text: a line each, with `t` (microseconds), `x`, `y` and polarity (1; 0 or -1), in the order of the first line's names, else in this one.
+//! Events as text: a line each, with `t` (microseconds), `x`, `y` and polarity (1; 0 or -1), in the order of the first
+//! line's names, else in this one.
 //!
 //! Commas, semicolons, blanks and tabs part the columns; lines that start with '#' say nothing.
 

@@ -18,8 +18,9 @@ const LABELS: &str = "labels.csv";
 
 /// Recordings with their classes; each is read when it is asked for.
 ///
-/// Either `test/CLASS/*.aedat4` (also `.aedat`, `.bin`, `.csv`, `.txt`): classes are numbered in the order of their names, and recordings come in turns, the first of
-/// each class, then the second of each, by file name. Or `test/labels.csv` with a line `FILE,CLASS` for each recording, files beside it, classes as numbers.
+/// Either `test/CLASS/*.aedat4` (also `.aedat`, `.bin`, `.csv`, `.txt`): classes are numbered in the order of their
+/// names, and recordings come in turns, the first of each class, then the second of each, by file name. Or
+/// `test/labels.csv` with a line `FILE,CLASS` for each recording, files beside it, classes as numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recordings {
     entries: Vec<(PathBuf, usize)>,

@@ -1,4 +1,5 @@
-//! How samples go on in time, one mode: wrong decisions, operations and spikes so far, and the spikes of the first sample.
+//! How samples go on in time, one mode: wrong decisions, operations and spikes so far, and the spikes of the first
+//! sample.
 
 use super::{Error, Setup, look_at};
 use crate::compare::Part;

@@ -1,4 +1,5 @@
-//! Why event mode has fewer or more spikes than clocked mode: one rule after the other is changed from the one into the other.
+//! Why event mode has fewer or more spikes than clocked mode: one rule after the other is changed from the one into the
+//! other.
 //!
 //! Between event mode and clocked mode stand runs each of which differs from the one before by one rule only:
 //!
@@ -7,7 +8,7 @@
 //! | event mode as it is | |
 //! | ties in netlist order | [`Cause::TieOrder`], where another order was asked for |
 //! | no module delays, queues or repeats late | [`Cause::Delays`], where one does |
-//! | potentials far from the 32-bit limits: weights and thresholds divided by 64 and rounded | [`Cause::Saturation`], where a potential was cut off |
+//! | weights and thresholds divided by 64, rounded | [`Cause::Saturation`], where a 32-bit limit cut a potential off |
 //! | `Tmin` at most 1 tick | [`Cause::MinimumInterval`], where one is more |
 //! | `Tmin` at least 1 tick: one spike of a neuron a tick | [`Cause::SeveralInATick`] |
 //! | every neuron is touched (with weight 0, and so tested) at the end of every tick | [`Cause::Waiting`] |
@@ -15,10 +16,11 @@
 //! | `Tmin`, then the 32-bit limits, as they are | [`Cause::MinimumInterval`], [`Cause::Saturation`] |
 //! | clocked mode with its steps | [`Cause::Step`], where they are longer than a tick |
 //!
-//! The difference of two neighbouring runs is put down to the rule between them, neuron by neuron and sample by sample; together they are
-//! exactly the difference of event and clocked mode. The whole network is run each time, so a spike that is lost in a late layer is put down
-//! to the rule that started it, in whatever layer that acted. A cause that makes up for another one counts below 0. What a rule is put down
-//! with depends on those that were changed before it, as with any order of a table of this kind.
+//! The difference of two neighbouring runs is put down to the rule between them, neuron by neuron and sample by sample;
+//! together they are exactly the difference of event and clocked mode. The whole network is run each time, so a spike
+//! that is lost in a late layer is put down to the rule that started it, in whatever layer that acted. A cause that
+//! makes up for another one counts below 0. What a rule is put down with depends on those that were changed before it,
+//! as with any order of a table of this kind.
 
 use super::{Error, Question, Run, plan};
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
@@ -107,8 +109,8 @@ struct Rung {
 }
 
 impl Question<'_> {
-    /// Puts the differences of event mode, on the left, and clocked mode, on the right, down to their causes; on at most `samples`
-    /// samples.
+    /// Puts the differences of event mode, on the left, and clocked mode, on the right, down to their causes; on at
+    /// most `samples` samples.
     ///
     /// # Errors
     /// If a run fails. None where the sides are not event mode and clocked mode of one network.

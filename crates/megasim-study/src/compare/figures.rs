@@ -99,13 +99,15 @@ pub struct LayerFigures {
     pub sides: Agreement,
     /// Rates of each side over the analog activations, in spikes a millisecond.
     pub analog: Option<[Agreement; 2]>,
-    /// Time of a neuron's first spike on the left minus that on the right, where it spikes on both: mean, in milliseconds.
+    /// Time of a neuron's first spike on the left minus that on the right, where it spikes on both: mean, in
+    /// milliseconds.
     pub first_spike_difference_ms: Option<f64>,
     /// The same without its sign.
     pub first_spike_distance_ms: Option<f64>,
     /// Share of neurons that no sample made spike.
     pub silent: [f64; 2],
-    /// Share of neurons and samples with at least one spike a millisecond from the first spike, in the first half, to the end.
+    /// Share of neurons and samples with at least one spike a millisecond from the first spike, in the first half, to
+    /// the end.
     pub saturated: [f64; 2],
     /// Samples in which the sides part in this layer.
     pub parted: usize,

@@ -27,8 +27,8 @@ pub struct Parting {
     pub side: Side,
 }
 
-/// The first spike, in order of time and then of cells, that only one side has; times of the left side are those of the starts of
-/// steps of `step` ticks. Both lists are sorted.
+/// The first spike, in order of time and then of cells, that only one side has; times of the left side are those of the
+/// starts of steps of `step` ticks. Both lists are sorted.
 pub(super) fn first(left: &[Part], right: &[Part], step: Tick) -> Option<Parting> {
     // Steps keep the order of times, but not that of the cells inside a step.
     let stepped: Vec<Part>;

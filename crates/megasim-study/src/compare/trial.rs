@@ -96,7 +96,8 @@ impl LayerPass {
         Some(self.firsts[cell]).filter(|&first| first != Tick::MAX)
     }
 
-    /// Rate of a cell over so many milliseconds, in spikes a millisecond: what the layer behind gets, so that negative spikes count below 0.
+    /// Rate of a cell over so many milliseconds, in spikes a millisecond: what the layer behind gets, so that negative
+    /// spikes count below 0.
     pub fn rate(&self, cell: usize, ms: f64) -> f64 {
         (f64::from(self.counts[cell]) - 2.0 * f64::from(self.negative[cell])) / ms
     }
@@ -265,8 +266,8 @@ pub struct Analog<'a> {
 }
 
 impl<'a> Analog<'a> {
-    /// The layers of a converted network that are looked at are given by their numbers in the manifest. `values` are all samples,
-    /// `classes` what the network decides on them; a value of 1 spikes every `period` milliseconds.
+    /// The layers of a converted network that are looked at are given by their numbers in the manifest. `values` are
+    /// all samples, `classes` what the network decides on them; a value of 1 spikes every `period` milliseconds.
     ///
     /// # Errors
     /// Where the network is not the one that was converted.

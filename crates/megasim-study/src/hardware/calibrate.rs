@@ -1,9 +1,10 @@
 //! Delays of modules and links from a measured event log.
 //!
-//! Links: the least time from request to arrival, for each node and module. Work: `done - started`, by least squares over operations and
-//! outputs, none of the three parts negative; where the log does not say when work started, events count that came when the module was done with the one before,
-//! for they started when they arrived. Acknowledge: the median time from acceptance (or from arrival of such an event) to the acknowledge, less what the
-//! machine's link takes for it.
+//! Links: the least time from request to arrival, for each node and module. Work: `done - started`, by least squares
+//! over operations and outputs, none of the three parts negative; where the log does not say when work started, events
+//! count that came when the module was done with the one before, for they started when they arrived. Acknowledge: the
+//! median time from acceptance (or from arrival of such an event) to the acknowledge, less what the machine's link
+//! takes for it.
 
 use super::layers::module_name;
 use super::log::LogLine;
@@ -56,7 +57,8 @@ pub enum CalibrationError {
     Empty,
 }
 
-/// Fits what a log says, module by module in netlist order. `machine` has the links where the log does not say when events arrive.
+/// Fits what a log says, module by module in netlist order. `machine` has the links where the log does not say when
+/// events arrive.
 ///
 /// # Errors
 /// If the log names what the network does not have, or nothing.
@@ -128,8 +130,8 @@ fn fit_module(machine: &Machine, module: ModuleId, mut lines: Vec<(&LogLine, Opt
     }
 }
 
-/// Least squares of the first column over the others: the best of all subsets whose parts are not negative; a larger one only where it is clearly
-/// better.
+/// Least squares of the first column over the others: the best of all subsets whose parts are not negative; a larger
+/// one only where it is clearly better.
 fn fit_work(rows: &[[f64; 4]]) -> Option<Work> {
     if rows.is_empty() {
         return None;

@@ -1,7 +1,8 @@
 //! A hardware file with other values for some keys, as a sweep asks for them.
 //!
-//! A change is a line of TOML, as `all.delay_to_process = "16 ns"`, that is put into the file's tables before anything is checked. So
-//! a changed file is refused by the same rules, and what is wrong with a change is shown with that line, which stands behind those of the file.
+//! A change is a line of TOML, as `all.delay_to_process = "16 ns"`, that is put into the file's tables before anything
+//! is checked. So a changed file is refused by the same rules, and what is wrong with a change is shown with that line,
+//! which stands behind those of the file.
 
 use super::error::Error;
 use super::file;
@@ -20,17 +21,17 @@ impl Change {
     pub const FIRST: [&'static str; 10] =
         ["tick", "static_power", "all", "kind", "layer", "module", "link", "links", "mesh", "barrier"];
 
-    /// A key by its dotted path, quoted as in TOML where it has dots or stars of its own (`layer."05*".fifo_depth`), and its value: a whole number, a
-    /// number with its unit, or a word. One of several `[[links]]` is told by its number, from 0 on (`links.0.delay`).
+    /// A key by its dotted path, quoted as in TOML where it has dots or stars of its own (`layer."05*".fifo_depth`),
+    /// and its value: a whole number, a number with its unit, or a word. One of several `[[links]]` is told by its
+    /// number, from 0 on (`links.0.delay`).
     ///
     /// ```
     /// use megasim_study::hardware::{Change, Hardware};
     /// let hardware = Hardware::parse("mine.toml".as_ref(), "tick = \"1 ns\"\n[all]\ndelay_to_process = \"16 ns\"\n")?;
     /// let change = Change::new("all.delay_to_process", "1.5 ns").unwrap();
-    /// assert_eq!(
-    ///     hardware.changed(change).unwrap_err().to_string(),
-    ///     "mine.toml:4: delay_to_process: expected a whole number of ticks of 1 ns, found 1.5 ns; tick = \"500 ps\" would do"
-    /// );
+    /// let error = hardware.changed(change).unwrap_err().to_string();
+    /// let expected = "mine.toml:4: delay_to_process: expected a whole number of ticks of 1 ns, found 1.5 ns;";
+    /// assert_eq!(error, format!("{expected} tick = \"500 ps\" would do"));
     /// # Ok::<(), megasim_study::hardware::Error>(())
     /// ```
     ///
@@ -39,7 +40,8 @@ impl Change {
     pub fn new(path: &str, value: &str) -> Result<Self, String> {
         let expected = || {
             format!(
-                "expected a key of a hardware file by its path, as all.delay_to_process or layer.\"05*\".fifo_depth, found `{path}`"
+                "expected a key of a hardware file by its path, as all.delay_to_process or layer.\"05*\".fifo_depth, \
+                    found `{path}`"
             )
         };
         // What is no whole number is text; numbers with units are.

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be read.
-    #[error("{path}: cannot be read: {source}; shipped machines are {}", super::SHIPPED.map(|(name, _)| name).join(", "))]
+    #[error("{path}: cannot be read: {source}; shipped machines are \
+        {}", super::SHIPPED.map(|(name, _)| name).join(", "))]
     Read {
         /// The file.
         path: PathBuf,

@@ -13,14 +13,15 @@ pub struct ModuleLayer {
 }
 
 impl ModuleLayer {
-    /// The layers of a converted network as its manifest names them; modules that it does not know are layers of their own.
+    /// The layers of a converted network as its manifest names them; modules that it does not know are layers of their
+    /// own.
     pub fn of_manifest(network: &Network, manifest: &Manifest) -> Vec<Self> {
         let layer = |node: &str| manifest.layers.iter().find(|layer| layer.nodes.iter().any(|name| name == node));
         Self::group(network, |node| layer(node).map_or(node, |layer| &layer.name).to_string())
     }
 
-    /// The layers of any network: modules of one kind whose first outputs differ only in a number after the last `_` are maps of one
-    /// layer, as SNN toolbox names them.
+    /// The layers of any network: modules of one kind whose first outputs differ only in a number after the last `_`
+    /// are maps of one layer, as SNN toolbox names them.
     ///
     /// ```
     /// use megasim_study::hardware::ModuleLayer;
@@ -32,7 +33,8 @@ impl ModuleLayer {
     ///     builder.module(module, &[name])?;
     /// }
     /// let layers = ModuleLayer::of_network(&builder.build(10)?);
-    /// assert_eq!(layers.iter().map(|layer| (layer.name.as_str(), layer.modules.len())).collect::<Vec<_>>(), [("flat", 2), ("other", 1)]);
+    /// let sizes: Vec<_> = layers.iter().map(|layer| (layer.name.as_str(), layer.modules.len())).collect();
+    /// assert_eq!(sizes, [("flat", 2), ("other", 1)]);
     /// # Ok::<(), Fault>(())
     /// ```
     pub fn of_network(network: &Network) -> Vec<Self> {

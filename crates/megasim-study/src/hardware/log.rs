@@ -6,7 +6,8 @@
 //! node,receiver,port,x,y,polarity,t_pre,requested,arrived,accepted,started,done,acknowledged,operations,outputs
 //! ```
 //!
-//! A receiver is a module, named by its first output node. Events of nodes that nobody reads have no receiver and only the times of the node.
+//! A receiver is a module, named by its first output node. Events of nodes that nobody reads have no receiver and only
+//! the times of the node.
 
 use super::layers::module_name;
 use crate::csv;
@@ -134,8 +135,8 @@ impl fmt::Display for LogError {
 
 impl std::error::Error for LogError {}
 
-/// Reads a log. Columns may stand in any order; `receiver` and `requested` must be there, and `done` or `acknowledged`. Columns
-/// with other names are passed over, and so are lines without a receiver.
+/// Reads a log. Columns may stand in any order; `receiver` and `requested` must be there, and `done` or `acknowledged`.
+/// Columns with other names are passed over, and so are lines without a receiver.
 ///
 /// # Errors
 /// If a column is missing, or a number is none.

@@ -1,8 +1,10 @@
-//! Machines as people describe them: TOML files with units, resolved against a network to the ticks of the timed engine.
+//! Machines as people describe them: TOML files with units, resolved against a network to the ticks of the timed
+//! engine.
 //!
-//! [`Hardware`] is a file, read and checked by itself; [`Hardware::resolve`] applies it to a network and gives [`Resolved`]: the
-//! [`Machine`](megasim_core::engine::timed::Machine) with the energies beside it, and where every value came from. `docs/timing.md` has the
-//! keys and their meaning. What was measured is fitted ([`fit()`]), what ran is written down ([`write_log`], [`write_trace`]).
+//! [`Hardware`] is a file, read and checked by itself; [`Hardware::resolve`] applies it to a network and
+//! gives [`Resolved`]: the [`Machine`](megasim_core::engine::timed::Machine) with the energies beside it, and where
+//! every value came from. `docs/timing.md` has the keys and their meaning. What was measured is fitted ([`fit()`]),
+//! what ran is written down ([`write_log`], [`write_trace`]).
 
 mod calibrate;
 mod change;

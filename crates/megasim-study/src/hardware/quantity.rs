@@ -127,7 +127,8 @@ fn scaled(text: &str, base: &str) -> Option<f64> {
     number.parse::<f64>().ok().map(|number| if *scale < 1.0 { number / (1.0 / scale).round() } else { number * scale })
 }
 
-/// A number with a unit in the base unit, and a way to write others in the same unit: times in seconds, energies in joules, powers in watts.
+/// A number with a unit in the base unit, and a way to write others in the same unit: times in seconds, energies in
+/// joules, powers in watts.
 ///
 /// ```
 /// use megasim_study::hardware::Quantity;
@@ -151,8 +152,8 @@ impl Quantity {
         SCALES.iter().find(|(name, _)| *name == self.prefix).map_or(1.0, |(_, scale)| *scale)
     }
 
-    /// Another amount of the same kind, in the same unit, with as many digits as mean something: times in whole femtoseconds, as
-    /// [`Duration`] has them.
+    /// Another amount of the same kind, in the same unit, with as many digits as mean something: times in whole
+    /// femtoseconds, as [`Duration`] has them.
     pub fn in_unit_of(self, value: f64) -> String {
         let one = self.one();
         let value = if self.base == "s" { (value * 1e15).round() / 1e15 } else { value };

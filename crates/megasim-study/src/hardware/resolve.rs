@@ -1,7 +1,7 @@
 //! A hardware file applied to a network: every value of every module, with where it came from.
 //!
-//! For each key the most particular setting counts: of a module before its layer, its kind, all modules, the `.prm` file, and 0 (of depths: none). Of
-//! several patterns of one level that match, the last in the file counts.
+//! For each key the most particular setting counts: of a module before its layer, its kind, all modules, the `.prm`
+//! file, and 0 (of depths: none). Of several patterns of one level that match, the last in the file counts.
 
 use super::calibrate::Fit;
 use super::error::{Error, nearest};
@@ -108,7 +108,8 @@ impl Resolved {
             station.delay_to_process = work.delay_to_process;
             station.time_per_operation = work.time_per_operation;
             station.time_per_output = work.time_per_output;
-            // Every output of a module has as many receivers, so no log can tell it from the outputs' time; it is part of that.
+            // Every output of a module has as many receivers, so no log can tell it from the outputs' time; it is part
+            // of that.
             station.time_per_message = 0;
             fitted.extend([
                 ("delay_to_process", work.delay_to_process),
@@ -136,8 +137,8 @@ impl Resolved {
 }
 
 impl Hardware {
-    /// The tick on which network and machine agree, and how many of them one of the network's is. `network` is how long that is, if
-    /// anybody said.
+    /// The tick on which network and machine agree, and how many of them one of the network's is. `network` is how long
+    /// that is, if anybody said.
     ///
     /// # Errors
     /// If the network's tick is no whole multiple of the machine's.
@@ -150,7 +151,8 @@ impl Hardware {
                 _ => Err(Error::Misfit {
                     name: self.name.clone(),
                     message: format!(
-                        "expected a tick that divides the network's, {network}, found {machine}; tick = \"{}\" would do",
+                        "expected a tick that divides the network's, {network}, found {machine}; tick = \"{}\" would \
+                            do",
                         network.common_tick(machine)
                     ),
                 }),

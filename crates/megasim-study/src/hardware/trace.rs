@@ -1,7 +1,7 @@
 //! A run as a trace for viewers of Chrome's Trace Event Format, such as Perfetto.
 //!
-//! Modules are threads of one process, each event a slice from start to done, and their queues are counters; nodes are threads of another,
-//! each event a slice from request to the last acknowledge.
+//! Modules are threads of one process, each event a slice from start to done, and their queues are counters; nodes are
+//! threads of another, each event a slice from request to the last acknowledge.
 
 use super::log::unread;
 use super::{Duration, module_name};
@@ -16,7 +16,8 @@ const NODES: u32 = 2;
 /// Events that a trace holds, at most: what viewers open without trouble; some 200 MB.
 pub const MOST_EVENTS: usize = 1_000_000;
 
-/// Writes a trace of the first [`MOST_EVENTS`] events that modules start; says where it ends, if that is before the run does. Times are microseconds, where somebody said how long a tick is; else a tick shows as one microsecond.
+/// Writes a trace of the first [`MOST_EVENTS`] events that modules start; says where it ends, if that is before the run
+/// does. Times are microseconds, where somebody said how long a tick is; else a tick shows as one microsecond.
 ///
 /// # Errors
 /// If the output cannot be written.
@@ -37,7 +38,10 @@ pub fn write_trace(
         let comma = if std::mem::take(&mut first) { "\n" } else { ",\n" };
         write!(out, "{comma}{event}")
     };
-    let thread = |pid: u32, tid: usize, name: &str| json!({ "ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": { "name": name } });
+    let thread = |pid: u32, tid: usize, name: &str| {
+        let name = json!({ "name": name });
+        json!({ "ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": name })
+    };
     for (pid, name) in [(MODULES, "modules"), (NODES, "nodes")] {
         put(json!({ "ph": "M", "pid": pid, "name": "process_name", "args": { "name": name } }))?;
     }

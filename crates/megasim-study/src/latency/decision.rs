@@ -3,7 +3,8 @@
 use megasim_core::network::{EventLog, Tick};
 use megasim_core::readout::Tally;
 
-/// Times of decisions, in ticks; the class with the most spikes so far leads, as in [`readout::most_spikes`](megasim_core::readout::most_spikes).
+/// Times of decisions, in ticks; the class with the most spikes so far leads, as in
+/// [`readout::most_spikes`](megasim_core::readout::most_spikes).
 ///
 /// ```
 /// use megasim_core::network::{EventLog, Polarity, StimulusEvent};
@@ -63,7 +64,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_last_leader_is_the_read_out(mut spikes in prop::collection::vec((0i64..12, -1i32..5, -4i32..20), 0..40)) {
+        fn the_last_leader_is_the_read_out(
+            mut spikes in prop::collection::vec((0i64..12, -1i32..5, -4i32..20), 0..40),
+        ) {
             spikes.sort_by_key(|&(t, ..)| t);
             let mut log = EventLog::default();
             let event = |(t_pre, x, sign): (Tick, i32, i32)| {

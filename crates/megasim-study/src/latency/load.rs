@@ -12,7 +12,8 @@ pub struct Load {
     pub busy: f64,
     /// That of the busiest module.
     pub busiest: f64,
-    /// Share of the time in which a module has an event, but no room for its outputs; that of the module that is stopped longest.
+    /// Share of the time in which a module has an event, but no room for its outputs; that of the module that is
+    /// stopped longest.
     pub stopped: f64,
     /// Share of the time that each hardware key takes, mean over the modules.
     pub causes: Vec<(&'static str, f64)>,

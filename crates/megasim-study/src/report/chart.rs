@@ -23,7 +23,8 @@ const HEIGHT: u32 = 420;
 
 const FONT: &str = "sans-serif";
 
-/// Colours that all kinds of colour vision tell apart (M. Okabe, K. Ito, 2008), in an order in which neighbours differ in lightness.
+/// Colours that all kinds of colour vision tell apart (M. Okabe, K. Ito, 2008), in an order in which neighbours differ
+/// in lightness.
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 90, 160),
     RGBColor(230, 145, 0),

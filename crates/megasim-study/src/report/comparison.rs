@@ -228,13 +228,15 @@ fn summary(of: &Shown) -> Result<Section, Error> {
             ..Axes::default()
         };
         let caption = format!(
-            "What each rule adds to the spikes of {left} (above 0) or takes from them (below), against {right}; over {} samples.",
+            "What each rule adds to the spikes of {left} (above 0) or takes from them (below), against {right}; over \
+                {} samples.",
             causes.samples
         );
         pictures.push(chart::bars(&axes, &Bars { groups, kinds: kinds.collect() })?.with_caption(caption));
     }
     let text = format!(
-        "Means per sample; lost and extra: spikes that {left} has less and more, neuron by neuron; r: Pearson's correlation of rates over all neurons and samples."
+        "Means per sample; lost and extra: spikes that {left} has less and more, neuron by neuron; r: Pearson's \
+            correlation of rates over all neurons and samples."
     );
     Ok(Section { title: "Layers".into(), text, tables: vec![table], pictures, folded: false })
 }
@@ -446,7 +448,8 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
         let title = format!("Rates of {} on sample {}", layer.name, exhibit.sample);
         let caption = match &one.analog {
             Some(_) => {
-                "One tile a map, dark for much. The difference is of both over their greatest value: mid-grey is none, dark is more spikes than activation."
+                "One tile a map, dark for much. The difference is of both over their greatest value: mid-grey is \
+                    none, dark is more spikes than activation."
             }
             None => "One tile a map, dark for much. Mid-grey is no difference.",
         };

@@ -1,7 +1,7 @@
 //! How a network was trained, epoch by epoch, where a file tells it.
 //!
-//! No model format keeps this by itself. Read are the two forms in which Keras users keep it: a JSON object with a list for each metric, which is
-//! `History.history`, and the table of the callback `CSVLogger`.
+//! No model format keeps this by itself. Read are the two forms in which Keras users keep it: a JSON object with a list
+//! for each metric, which is `History.history`, and the table of the callback `CSVLogger`.
 
 use super::chart::{self, Axes, Line};
 use super::{Error, Section};

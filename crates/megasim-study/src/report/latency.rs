@@ -157,7 +157,8 @@ fn latency(of: &Shown) -> Result<Section, Error> {
         from_zero: true,
         ..Axes::default()
     };
-    let caption = "Share of all samples in which it has happened by a time; those in which it never happens are missing at the end.";
+    let caption = "Share of all samples in which it has happened by a time; those in which it never happens are \
+        missing at the end.";
     section.pictures.push(chart::lines(&axes, &lines)?.with_caption(caption));
 
     let spreads: Vec<(&str, Spread)> = times
@@ -259,7 +260,8 @@ fn queues(of: &Shown, loads: &[(String, Load)]) -> Result<Section, Error> {
     })
 }
 
-/// Queues over the time of a sample: the mean and the longest, of the layers whose queues are longest; the numbers of all layers.
+/// Queues over the time of a sample: the mean and the longest, of the layers whose queues are longest; the numbers of
+/// all layers.
 fn over_time(of: &Shown, loads: &[(String, Load)]) -> Result<Vec<Picture>, Error> {
     let mut chosen: Vec<&(String, Load)> = loads.iter().filter(|(_, load)| load.queue.max() > Some(0)).collect();
     if chosen.is_empty() {
@@ -347,7 +349,8 @@ fn links(of: &Shown) -> Result<Section, Error> {
         table.rows.push(row);
     }
     section.text = format!(
-        "{} of {} links carry messages, one at a time each. The {} busiest are in the table, all of them behind the pictures.",
+        "{} of {} links carry messages, one at a time each. The {} busiest are in the table, all of them behind the \
+            pictures.",
         used.len(),
         mesh.links(),
         used.len().min(MOST_LINKS)

@@ -67,8 +67,8 @@ pub fn page(of: &Learned) -> Result<Page, Error> {
     Ok(Page { title: of.title.clone(), facts: of.facts.clone(), sections })
 }
 
-/// The mean of `w (1 - w)` by pass, which falls to 0 as weights settle (Kheradpisheh et al. 2018, equation 5), and the decisions of
-/// reward-modulated STDP.
+/// The mean of `w (1 - w)` by pass, which falls to 0 as weights settle (Kheradpisheh et al. 2018, equation 5), and the
+/// decisions of reward-modulated STDP.
 fn training(of: &Learned) -> Result<Section, Error> {
     let mut convergence: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
     let mut decisions: Vec<Line> =
@@ -123,7 +123,8 @@ fn weights(layer: &LearnedLayer) -> Result<Section, Error> {
     });
     let panel = Panel { name: "pixels, by map from least to greatest".into(), values: values.collect(), range: None };
     let caption = format!(
-        "For each of the {maps} maps the weighted sum of what the maps below prefer, down to the filters; {nx} by {ny} pixels are what one neuron sees."
+        "For each of the {maps} maps the weighted sum of what the maps below prefer, down to the filters; {nx} by \
+            {ny} pixels are what one neuron sees."
     );
     let file = format!("layer-{number}-preferred");
     let stimuli = chart::grids(&file, "Preferred stimuli", Extent { maps, ny, nx }, &[panel], MOST_CELLS)?;

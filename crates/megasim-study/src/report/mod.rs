@@ -1,7 +1,8 @@
-//! Pictures of results and the page that holds them: one HTML file that needs nothing else, each picture also as SVG and its numbers as CSV.
+//! Pictures of results and the page that holds them: one HTML file that needs nothing else, each picture also as SVG
+//! and its numbers as CSV.
 //!
-//! Pictures tell their parts by dashes, marks and lightness as well as by colour, so that they can be read in black and white and with any colour
-//! vision. Large networks are binned, so that the page opens.
+//! Pictures tell their parts by dashes, marks and lightness as well as by colour, so that they can be read in black and
+//! white and with any colour vision. Large networks are binned, so that the page opens.
 
 pub mod chart;
 pub mod classification;

@@ -38,18 +38,25 @@ pub struct Page {
 /// Fonts of the system, black on white, pictures as wide as the page, nothing cut apart on paper.
 const STYLE: &str = "
 :root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif; color: #111; background: #fff;
-  max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; margin-bottom: 0.5rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 0.4rem; border-bottom: 1px solid #999; }
-dl { display: grid; grid-template-columns: max-content auto; gap: 0.1rem 1.2rem; } dt { color: #444; } dd { margin: 0; overflow-wrap: anywhere; }
+body { font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif; color: #111;
+  background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; margin-bottom: 0.5rem; }
+h2 { font-size: 1.25rem; margin: 2.2rem 0 0.4rem; border-bottom: 1px solid #999; }
+dl { display: grid; grid-template-columns: max-content auto; gap: 0.1rem 1.2rem; }
+dt { color: #444; } dd { margin: 0; overflow-wrap: anywhere; }
 nav { columns: 16rem; font-size: 0.95rem; } nav a { display: block; }
-figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; break-inside: avoid; } figure svg { max-width: 100%; height: auto; }
+figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; break-inside: avoid; }
+figure svg { max-width: 100%; height: auto; }
 figcaption { font-size: 0.92rem; color: #333; } figcaption b { color: #111; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.84rem; font-variant-numeric: tabular-nums; break-inside: avoid; margin: 0.8rem 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.84rem; font-variant-numeric: tabular-nums;
+  break-inside: avoid; margin: 0.8rem 0; }
 th, td { padding: 0.15rem 0.5rem; text-align: right; border-bottom: 1px solid #ccc; white-space: nowrap; }
-th { border-bottom: 2px solid #333; vertical-align: bottom; white-space: normal; } th:first-child, td:first-child { text-align: left; }
+th { border-bottom: 2px solid #333; vertical-align: bottom; white-space: normal; }
+th:first-child, td:first-child { text-align: left; }
 details > summary { cursor: pointer; font-size: 1.1rem; font-weight: 600; margin: 1rem 0; } a { color: #004b87; }
-@media print { body { max-width: none; margin: 0; } nav { display: none; } a { color: inherit; text-decoration: none; } }
+@media print { body { max-width: none; margin: 0; } nav { display: none; }
+  a { color: inherit; text-decoration: none; } }
 ";
 
 impl Page {
@@ -69,7 +76,11 @@ impl Page {
                     h1 { (self.title) }
                     dl { @for (what, value) in &self.facts { dt { (what) } dd { (value) } } }
                     @if self.sections.len() > 2 {
-                        nav { @for (k, section) in self.sections.iter().enumerate() { a href={ "#" (id(k)) } { (section.title) } } }
+                        nav {
+                            @for (k, section) in self.sections.iter().enumerate() {
+                                a href={ "#" (id(k)) } { (section.title) }
+                            }
+                        }
                     }
                     @for (k, section) in self.sections.iter().enumerate() {
                         section id=(id(k)) {

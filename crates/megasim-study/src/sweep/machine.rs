@@ -58,7 +58,8 @@ pub struct BusiestResource {
 }
 
 impl MachineFigures {
-    /// Of a study's answer. `bill`: of all samples; `tick`: how long one is; `labelled`: whether the right classes are known.
+    /// Of a study's answer. `bill`: of all samples; `tick`: how long one is; `labelled`: whether the right classes are
+    /// known.
     pub fn of(
         network: &Network,
         answer: &Answer,

@@ -29,7 +29,8 @@ pub struct Setup<'a> {
     pub ticks_per_ms: u32,
     /// Ticks of a clocked step.
     pub dt: Tick,
-    /// Which event of a tick comes first, in event mode; another than the rule's goes with most spikes at the end and codes that make spikes.
+    /// Which event of a tick comes first, in event mode; another than the rule's goes with most spikes at the end and
+    /// codes that make spikes.
     pub tie_order: TieOrder,
     /// How a class is decided, and when a run stops.
     pub read_out: ReadOut,
@@ -105,8 +106,9 @@ struct Outcome {
 
 /// Runs samples for several durations, in milliseconds; figures in their order, or none if `stop` said so.
 ///
-/// The longest duration is run once. A shorter one is what came out of it up to then, if its stimuli are those of the longest one up to then
-/// (which is compared, sample by sample) and, clocked, if it ends with a step: nothing that comes later acts back. Else it is run by itself.
+/// The longest duration is run once. A shorter one is what came out of it up to then, if its stimuli are those of the
+/// longest one up to then (which is compared, sample by sample) and, clocked, if it ends with a step: nothing that
+/// comes later acts back. Else it is run by itself.
 ///
 /// # Errors
 /// If samples do not fit, or if a run fails.
@@ -183,7 +185,8 @@ pub fn measure(
     Ok(Some((0..durations.len()).map(|k| figures(samples, by_sample.iter().map(|of| of[k]))).collect()))
 }
 
-/// Each duration by itself, as [`classify`] shows samples: runs that stop early, potentials that decide, values as currents.
+/// Each duration by itself, as [`classify`] shows samples: runs that stop early, potentials that decide, values as
+/// currents.
 fn one_by_one(
     setup: &Setup,
     samples: &Samples,

@@ -41,7 +41,9 @@ pub fn counts(network: &Network, stimuli: &[Stimulus]) -> Result<Vec<Counts>, No
         for input in &module.inputs[..module.kind.ports()] {
             inputs.push(match input {
                 Input::Undriven(_) => &nothing,
-                Input::Node(node) => of_nodes[node.index()].as_ref().ok_or_else(|| refuse("it reads a feedback edge"))?,
+                Input::Node(node) => {
+                    of_nodes[node.index()].as_ref().ok_or_else(|| refuse("it reads a feedback edge"))?
+                }
             });
         }
         let mut counts = match &module.kind {
@@ -72,7 +74,8 @@ fn of_stimulus(stimulus: &Stimulus) -> Counts {
     counts
 }
 
-/// `clip(floor((V0 + sum) / threshold), least, most)` of signed neurons. Of others the spikes that the input is worth, and no more than that.
+/// `clip(floor((V0 + sum) / threshold), least, most)` of signed neurons. Of others the spikes that the input is worth,
+/// and no more than that.
 fn spikes(neurons: &NeuronParameters, sum: i128) -> i64 {
     let total = i128::from(neurons.rest()) + sum;
     let (plus, minus) = (i128::from(neurons.threshold_plus), i128::from(neurons.threshold_minus));
@@ -154,9 +157,7 @@ fn fully_connected(full: &FullyConnected, inputs: &[&Counts]) -> Result<Counts, 
             }
         }
     }
-    let of = |(k, &sum): (usize, &i128)| {
-        (full.array.x_min + k as i32, full.array.y_min, spikes(&full.neurons, sum))
-    };
+    let of = |(k, &sum): (usize, &i128)| (full.array.x_min + k as i32, full.array.y_min, spikes(&full.neurons, sum));
     leaving(&full.output, sums.iter().enumerate().map(of))
 }
 
@@ -191,7 +192,9 @@ fn max_pool(pool: &MaxPool, inputs: &[&Counts]) -> Result<Counts, &'static str> 
             );
             let rows = (top..top + i64::from(port.ny_pool)).filter(|&y| inside(y, port.ny));
             let cells = rows.flat_map(|y| {
-                (left..left + i64::from(port.nx_pool)).filter(|&x| inside(x, port.nx)).map(move |x| (x as i32, y as i32))
+                (left..left + i64::from(port.nx_pool))
+                    .filter(|&x| inside(x, port.nx))
+                    .map(move |x| (x as i32, y as i32))
             });
             let largest = cells.map(|cell| input.get(&cell).copied().unwrap_or(0)).max().unwrap_or(0);
             counts.insert((column as i32, row as i32), largest);

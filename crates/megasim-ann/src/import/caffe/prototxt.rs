@@ -1,4 +1,5 @@
-//! The text form of protocol buffers, read into a plain tree: fields keep their order, and are taken out as they are understood.
+//! The text form of protocol buffers, read into a plain tree: fields keep their order, and are taken out as they are
+//! understood.
 
 /// A message: its fields in order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -184,7 +185,8 @@ mod tests {
 
     #[test]
     fn fields_come_out_once_each() {
-        let text = "name: \"net\" # a comment\nlayer { type: 'ReLU' relu_param < negative_slope: 0.1 > }\nlayer: { top: \"a\", top: 'b' }\ndim: [1, 2]";
+        let text = "name: \"net\" # a comment\nlayer { type: 'ReLU' relu_param < negative_slope: 0.1 > }\nlayer: { \
+            top: \"a\", top: 'b' }\ndim: [1, 2]";
         let mut message = parse(text).unwrap();
         assert_eq!(message.text("name").as_deref(), Some("net"));
         assert_eq!(message.texts("dim"), ["1", "2"]);

@@ -1,5 +1,5 @@
-//! Layers and activations of one's own, said to be known ones by a table `[custom]` in a TOML file: beside the model and called as it is, or named by
-//! `--architecture`.
+//! Layers and activations of one's own, said to be known ones by a table `[custom]` in a TOML file: beside the model
+//! and called as it is, or named by `--architecture`.
 //!
 //! ```toml
 //! [custom]

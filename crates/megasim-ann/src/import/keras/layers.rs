@@ -128,7 +128,8 @@ impl Context<'_, '_> {
                 self.push(Operation::Activation(Activation::Softmax), input, input.layout)
             }
             _ => Err(self.options.unsupported(
-                "this layer is not supported; if it is one of your own, a table [custom] in a TOML file beside the model can say which known one it is",
+                "this layer is not supported; if it is one of your own, a table [custom] in a TOML file beside the \
+                    model can say which known one it is",
             )),
         }
     }

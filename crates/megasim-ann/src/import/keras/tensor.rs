@@ -1,8 +1,8 @@
 //! What flows between Keras layers, and the graph under construction.
 //!
-//! Keras keeps its axes in the order of the data format, the graph always as `(channels, height, width)`. A [`Tensor`] is a
-//! layer of the graph with the order in which Keras sees its axes; only where a network changes that order itself does it
-//! cost a permutation.
+//! Keras keeps its axes in the order of the data format, the graph always as `(channels, height, width)`. A [`Tensor`]
+//! is a layer of the graph with the order in which Keras sees its axes; only where a network changes that order itself
+//! does it cost a permutation.
 
 use super::super::Problem;
 use super::options::Options;

@@ -99,7 +99,8 @@ impl<'a> Container<'a> {
         Ok(Self { name, layers, kind })
     }
 
-    /// The first word of a layer on where the channels stand. (Flatten has the option, but also where it does not matter.)
+    /// The first word of a layer on where the channels stand. (Flatten has the option, but also where it does not
+    /// matter.)
     fn data_format(&self) -> Option<AxisOrder> {
         self.layers.iter().find_map(|layer| {
             if is_container(layer.class) {
@@ -187,7 +188,8 @@ impl<'a> Container<'a> {
                 let read: HashSet<Reference> = nodes.iter().flatten().flatten().chain([output]).copied().collect();
                 let mut waiting = Vec::new();
                 for (index, (layer, nodes)) in self.layers.iter().zip(nodes).enumerate() {
-                    // Keras 2 counts the making of a nested model as its application number 0, and leaves that out here.
+                    // Keras 2 counts the making of a nested model as its application number 0, and leaves that out
+                    // here.
                     let count = nodes.len() as u64;
                     let first = u64::from(is_container(layer.class) && read.contains(&(layer.name, count)));
                     for (node, inputs) in (first..).zip(nodes) {

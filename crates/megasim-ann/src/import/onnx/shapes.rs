@@ -126,7 +126,8 @@ impl Translation<'_, '_> {
         let is_upsample = self.call.operation() == "Upsample";
         if mode != "nearest" || (!fits && !is_upsample) {
             return Err(self.call.unsupported(format!(
-                "expected a repetition of cells (mode nearest, asymmetric and floor, or half_pixel), found {mode}, {transform}, {rounding}"
+                "expected a repetition of cells (mode nearest, asymmetric and floor, or half_pixel), found {mode}, \
+                    {transform}, {rounding}"
             )));
         }
         let place = if is_upsample || self.call.opset < 11 { 1 } else { 2 };

@@ -1,8 +1,8 @@
 //! What flows between ONNX nodes, and the graph under construction.
 //!
 //! ONNX has no word on what an axis means, so a [`Tensor`] notes for each of its axes where it stands among `(channels,
-//! height, width)` of the layer that holds the numbers. A transpose then only reorders the notes; it becomes a layer where
-//! an operation needs other channels than there are.
+//! height, width)` of the layer that holds the numbers. A transpose then only reorders the notes; it becomes a layer
+//! where an operation needs other channels than there are.
 
 use crate::graph::{AxisOrder, Fault, GraphBuilder, LayerId, Operation, Shape};
 

@@ -1,5 +1,5 @@
-//! Just enough of Python's pickle machine to read a dictionary of tensors. Nothing is executed: a tensor is what PyTorch's own
-//! functions are called with, and any other function is refused by name.
+//! Just enough of Python's pickle machine to read a dictionary of tensors. Nothing is executed: a tensor is what
+//! PyTorch's own functions are called with, and any other function is refused by name.
 
 use ndarray::{ArrayD, IxDyn};
 use std::cell::RefCell;
@@ -86,8 +86,8 @@ impl Tensor {
     }
 }
 
-/// A value of the machine. Dictionaries keep of their entries only what a state dictionary needs, so that no value can contain
-/// itself; tuples know how deep they are nested.
+/// A value of the machine. Dictionaries keep of their entries only what a state dictionary needs, so that no value can
+/// contain itself; tuples know how deep they are nested.
 #[derive(Clone)]
 enum Value {
     Mark,

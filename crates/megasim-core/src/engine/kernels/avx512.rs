@@ -190,7 +190,8 @@ unsafe fn rows_of_any_length(v: &mut [i32], rows: Rows, lines: &[u32], fire: &mu
 /// How many lines are added before the neurons that crossed are looked up.
 const LINES: usize = 64;
 
-/// The neurons that crossed, line by line: a bit each, in as many words as [`words_of`] says. Only what was written is read.
+/// The neurons that crossed, line by line: a bit each, in as many words as [`words_of`] says. Only what was written is
+/// read.
 type Crossings = [MaybeUninit<u64>; 4 * LINES];
 
 /// Words of a line of so many vectors: a power of two.
@@ -220,12 +221,14 @@ unsafe fn rows_in_registers<const V: usize, const NARROW: bool, const SUBTRACT: 
     }
 }
 
-/// Adds up to `LINES` lines with the potentials in registers; a spike subtracts the threshold, or leaves `rest`. Whether a neuron spikes is not asked, which no branch could predict: all
-/// that crossed are set back under a mask, and the masks are kept. A function of its own, so that no call inside it costs registers.
+/// Adds up to `LINES` lines with the potentials in registers; a spike subtracts the threshold, or leaves `rest`.
+/// Whether a neuron spikes is not asked, which no branch could predict: all that crossed are set back under a mask, and
+/// the masks are kept. A function of its own, so that no call inside it costs registers.
 ///
 /// # Safety
-/// `v` is longer than `16 * (V - 1)` and at most `16 * V`. Each line starts `line * stride` weights after `base`, of 16 bits if
-/// `NARROW` and else of 32; wide ones have `v.len()` weights inside the matrix, narrow ones `16 * V`. No least time between spikes is kept.
+/// `v` is longer than `16 * (V - 1)` and at most `16 * V`. Each line starts `line * stride` weights after `base`, of 16
+/// bits if `NARROW` and else of 32; wide ones have `v.len()` weights inside the matrix, narrow ones `16 * V`. No least
+/// time between spikes is kept.
 #[inline(never)]
 #[target_feature(enable = "avx512f,popcnt")]
 unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
@@ -288,8 +291,8 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
     }
 }
 
-/// Notes the neurons that crossed: bit `b` of word `k` is neuron `(k & (per_line - 1)) * 64 + b`. Words without spikes, nearly all, cost as good as
-/// nothing: the others are put side by side first.
+/// Notes the neurons that crossed: bit `b` of word `k` is neuron `(k & (per_line - 1)) * 64 + b`. Words without spikes,
+/// nearly all, cost as good as nothing: the others are put side by side first.
 ///
 /// # Safety
 /// So many words were written.
@@ -298,7 +301,8 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
 unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, hits: &mut Vec<Hit>) {
     assert!(count <= crossings.len());
     if count <= 8 {
-        // So few that it does not pay; and they are still on their way to memory, from where narrow loads get them sooner.
+        // So few that it does not pay; and they are still on their way to memory, from where narrow loads get them
+        // sooner.
         for (k, word) in crossings.iter().enumerate().take(count) {
             // SAFETY: written.
             let mut word = unsafe { word.assume_init() };
@@ -347,8 +351,8 @@ unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, h
     unsafe { hits.set_len(hits.len() + total) };
 }
 
-/// Notes the neurons `first + k`, `k` the bits of a mask, that may spike, and returns them: without a branch on how many there
-/// are, which nothing could predict.
+/// Notes the neurons `first + k`, `k` the bits of a mask, that may spike, and returns them: without a branch on how
+/// many there are, which nothing could predict.
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
 fn spikes512(fire: &mut Fire<'_>, crossed: __mmask16, first: usize) -> __mmask16 {
@@ -359,7 +363,8 @@ fn spikes512(fire: &mut Fire<'_>, crossed: __mmask16, first: usize) -> __mmask16
     let neurons = _mm512_maskz_compress_epi32(crossed, _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32)));
     fire.hits.reserve(16);
     let len = fire.hits.len();
-    // SAFETY: there is room for 16 more; the first of them, as many as bits are set, are written. A hit is a transparent u32.
+    // SAFETY: there is room for 16 more; the first of them, as many as bits are set, are written. A hit is a
+    // transparent u32.
     unsafe {
         _mm512_storeu_si512(fire.hits.as_mut_ptr().add(len).cast(), neurons);
         fire.hits.set_len(len + crossed.count_ones() as usize);
@@ -395,7 +400,8 @@ fn narrow_rows_in_memory<const ADD: bool>(
                 _mm_prefetch::<_MM_HINT_T0>(weights.as_ptr().wrapping_add(ahead as usize * stride + at).cast());
             }
             let lanes: __mmask16 = !0 >> (16 - (n - at).min(16));
-            // SAFETY: masked potentials are neither read nor written, the others lie in v; a row is padded to whole vectors.
+            // SAFETY: masked potentials are neither read nor written, the others lie in v; a row is padded to whole
+            // vectors.
             unsafe {
                 let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
                 let weight = _mm512_cvtepi16_epi32(_mm256_loadu_si256(row.as_ptr().add(at).cast()));
@@ -525,8 +531,9 @@ fn kernel512<const ADD: bool, const SUBTRACT: bool>(
             for at in (0..stretch.len).step_by(16) {
                 let lanes: __mmask16 = !0 >> (16 - (stretch.len - at).min(16));
                 let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((stretch.neuron + at) as i32));
-                // SAFETY: masked lanes are neither read nor written; the others lie inside both slices. Up to `at` neurons have spiked in
-                // this stretch, and there was room for `at + 16` more. A hit is a transparent u32.
+                // SAFETY: masked lanes are neither read nor written; the others lie inside both slices. Up to `at`
+                // neurons have spiked in this stretch, and there was room for `at + 16` more. A hit is a transparent
+                // u32.
                 unsafe {
                     let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
                     let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));

@@ -1,7 +1,7 @@
 //! The rows that cost time: adding weights to potentials and finding who crossed a threshold.
 //!
-//! Every variant gives the same results; [`Variant::best`] picks the fastest one the machine has. The plain one is what the
-//! compiler makes of simple loops (on AArch64 that is NEON code, part of its base instruction set).
+//! Every variant gives the same results; [`Variant::best`] picks the fastest one the machine has. The plain one is what
+//! the compiler makes of simple loops (on AArch64 that is NEON code, part of its base instruction set).
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -96,8 +96,8 @@ fn note(mut mask: u64, first: usize, hits: &mut Vec<Hit>) {
     }
 }
 
-/// How plain neurons spike inside a kernel: at or above a positive threshold, with no refractory time, no leak and no lower
-/// threshold in reach.
+/// How plain neurons spike inside a kernel: at or above a positive threshold, with no refractory time, no leak and no
+/// lower threshold in reach.
 #[derive(Debug)]
 pub(super) struct Fire<'n> {
     /// `THplus`, more than 0.
@@ -290,8 +290,8 @@ pub(super) fn run_kernel(
     }
 }
 
-/// Events that reach one neuron each, as in pooling without overlap. Of those, so many make a neuron spike that no branch could
-/// predict it: each is noted, and counts only if it did.
+/// Events that reach one neuron each, as in pooling without overlap. Of those, so many make a neuron spike that no
+/// branch could predict it: each is noted, and counts only if it did.
 fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign: Sign, fire: &mut Fire<'_>) -> u64 {
     let mut operations = 0;
     let mut spikes = fire.hits.len();
@@ -321,8 +321,8 @@ fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign
     operations
 }
 
-/// `v += sign * w`, then the indices (plus `first`) of potentials `>= thresholds.0` or, unless only the upper one is asked for,
-/// `<= thresholds.1`, in rising order.
+/// `v += sign * w`, then the indices (plus `first`) of potentials `>= thresholds.0` or, unless only the upper one is
+/// asked for, `<= thresholds.1`, in rising order.
 ///
 /// # Panics
 /// If `w` is shorter than `v`.
@@ -395,7 +395,8 @@ pub struct Limits<'n> {
     pub lower: &'n [i32],
 }
 
-/// `v += sign * w`, cut off at 32 bits where it `saturates`, then the indices (plus `first`) of potentials at or beyond their limits, in rising order.
+/// `v += sign * w`, cut off at 32 bits where it `saturates`, then the indices (plus `first`) of potentials at or beyond
+/// their limits, in rising order.
 ///
 /// # Panics
 /// If `w` or a limit is shorter than `v`.

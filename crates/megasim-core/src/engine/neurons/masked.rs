@@ -1,4 +1,5 @@
-//! Neurons behind a decaying current (`mask_tau`): spikes charge the current, control events move part of it to the potential.
+//! Neurons behind a decaying current (`mask_tau`): spikes charge the current, control events move part of it to the
+//! potential.
 
 use super::{Neurons, Outside, Port, Sign, Spikes, Work, reach, saturate};
 use crate::engine::kernels::Hit;
@@ -54,8 +55,8 @@ impl Neurons {
         updates
     }
 
-    /// Clocked mode: currents take the input of the step, then potentials one part for each control event of the step; all neurons are tested.
-    /// Says whether a potential is still beyond a threshold that makes it spike.
+    /// Clocked mode: currents take the input of the step, then potentials one part for each control event of the step;
+    /// all neurons are tested. Says whether a potential is still beyond a threshold that makes it spike.
     pub(in crate::engine) fn step_masked(
         &mut self,
         plan: &NeuronPopulation,

@@ -79,8 +79,8 @@ impl Neurons {
         reached.map(|()| work)
     }
 
-    /// Clocked mode: every neuron is updated with the input of the step, those that are refractory with none, and the others are tested. Says whether
-    /// the condition of a spike still holds somewhere.
+    /// Clocked mode: every neuron is updated with the input of the step, those that are refractory with none, and the
+    /// others are tested. Says whether the condition of a spike still holds somewhere.
     pub(in crate::engine) fn step_modelled(
         &mut self,
         (plan, model): (&NeuronPopulation, &NeuronModel),
@@ -115,7 +115,8 @@ impl Neurons {
         beyond
     }
 
-    /// Whether the condition of a spike holds, without input, in one of these lanes of the slots as the last update left them.
+    /// Whether the condition of a spike holds, without input, in one of these lanes of the slots as the last update
+    /// left them.
     fn beyond(&mut self, plan: &NeuronPopulation, model: &NeuronModel, lanes: u32) -> bool {
         let Some(Modelled { slots, scratch, .. }) = self.modelled.as_deref_mut() else { return false };
         slots[model.input()] = [0; LANES];
@@ -124,7 +125,8 @@ impl Neurons {
         plan.neurons.fires_plus && (holds(equations::Sign::Plus, scratch) || holds(equations::Sign::Minus, scratch))
     }
 
-    /// Updates at most [`LANES`] neurons: of `lanes` the first ones, and tests the second ones. At most `most` ticks have elapsed.
+    /// Updates at most [`LANES`] neurons: of `lanes` the first ones, and tests the second ones. At most `most` ticks
+    /// have elapsed.
     fn update(
         &mut self,
         (plan, model): (&NeuronPopulation, &NeuronModel),

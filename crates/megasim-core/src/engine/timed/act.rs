@@ -59,9 +59,11 @@ pub(super) fn act(
                 _ => {}
             }
         }
-        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Signed }), Cells::Pool(pool), Action::Spikes(sign))
-            if acts =>
-        {
+        (
+            PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Signed }),
+            Cells::Pool(pool),
+            Action::Spikes(sign),
+        ) if acts => {
             pool.receive_signed(&ports[port], x, y, sign, |x, y, polarity| outputs.push(Leaving { x, y, polarity }));
         }
         (PopulationKind::MaxPool(plan), Cells::Pool(pool), Action::Spikes(_)) if acts => {
@@ -96,10 +98,12 @@ pub(super) fn most_outputs(population: &Population, port: usize, event: &Stimulu
             }
             None => 0,
         },
-        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(_) }), action) => match (action, ports.first()) {
-            (Action::Control, Some(port)) => u64::from(port.nx_out) * u64::from(port.ny_out),
-            _ => 0,
-        },
+        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(_) }), action) => {
+            match (action, ports.first()) {
+                (Action::Control, Some(port)) => u64::from(port.nx_out) * u64::from(port.ny_out),
+                _ => 0,
+            }
+        }
         (PopulationKind::Flatten(ports), Action::Spikes(_)) if acts => {
             u64::from(address::Flatten::new(ports, port).of(x, y).is_some())
         }

@@ -3,8 +3,9 @@
 /// Buckets of a course, at most.
 const MOST: usize = 128;
 
-/// How an occupancy goes, over the time from the start of a run; runs of any length are laid over each other. Buckets of time are powers of two ticks
-/// long, and become twice as long when there would be too many of them; so what comes out does not depend on the order in which parts are added.
+/// How an occupancy goes, over the time from the start of a run; runs of any length are laid over each other. Buckets
+/// of time are powers of two ticks long, and become twice as long when there would be too many of them; so what comes
+/// out does not depend on the order in which parts are added.
 ///
 /// ```
 /// use megasim_core::engine::timed::Course;

@@ -65,8 +65,8 @@ impl Direction {
 }
 
 impl Mesh {
-    /// Modules in netlist order on the tiles row by row, every second row backwards, `per_tile` on each; none if they do not
-    /// all fit. `taken` says how many stand on a tile already, `(x, y)` to a number.
+    /// Modules in netlist order on the tiles row by row, every second row backwards, `per_tile` on each; none if they
+    /// do not all fit. `taken` says how many stand on a tile already, `(x, y)` to a number.
     pub fn snake(
         columns: u32,
         rows: u32,

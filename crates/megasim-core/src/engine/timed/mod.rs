@@ -1,10 +1,11 @@
 //! Runs a network on a machine with links, work that takes time, queues that end, a mesh, barriers: `docs/timing.md`.
 //!
-//! Here every step of every handshake happens at its own time, which costs several queue operations an event. Where a machine is no more
-//! than `docs/engine.md` knows, [`engine::Simulation`](super::Simulation) gives the same bytes by a closed form, much faster.
+//! Here every step of every handshake happens at its own time, which costs several queue operations an event. Where a
+//! machine is no more than `docs/engine.md` knows, [`engine::Simulation`](super::Simulation) gives the same bytes by a
+//! closed form, much faster.
 //!
-//! A [`Machine`] is plain data; a [`TimedPlan`] is a network compiled for it, a [`TimedSimulation`] the state of its runs. Figures
-//! of all runs add up in [`Statistics`]; every handshake can be looked at as it happens ([`Passage`]).
+//! A [`Machine`] is plain data; a [`TimedPlan`] is a network compiled for it, a [`TimedSimulation`] the state of its
+//! runs. Figures of all runs add up in [`Statistics`]; every handshake can be looked at as it happens ([`Passage`]).
 
 mod act;
 mod barrier;
@@ -260,7 +261,8 @@ pub struct TimedRecord {
     pub deadlocks: Vec<Deadlock>,
 }
 
-/// The state of runs of a [`TimedPlan`]; reusable, each run starts from the initial state. See [`TimedPlan`] for an example.
+/// The state of runs of a [`TimedPlan`]; reusable, each run starts from the initial state. See [`TimedPlan`] for an
+/// example.
 #[derive(Debug, Clone)]
 pub struct TimedSimulation<'p> {
     plan: &'p TimedPlan,

@@ -1,9 +1,11 @@
-//! Figures of timed runs that grow with the network, not with the events: times, occupancies and counts of modules, nodes and links.
+//! Figures of timed runs that grow with the network, not with the events: times, occupancies and counts of modules,
+//! nodes and links.
 
 use super::Course;
 use hdrhistogram::Histogram;
 
-/// A distribution of times or counts, exact in number, mean and maximum; quantiles are exact below 256 and within 1 % above.
+/// A distribution of times or counts, exact in number, mean and maximum; quantiles are exact below 256 and within 1 %
+/// above.
 ///
 /// ```
 /// let mut waits = megasim_core::engine::timed::Distribution::default();

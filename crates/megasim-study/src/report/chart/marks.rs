@@ -92,7 +92,8 @@ fn two_lines(name: &str) -> [String; 2] {
 /// Points that are still drawn one by one.
 const MOST_POINTS: usize = 600;
 
-/// A cloud of points over the line on which both are equal; many points become a density of so many fields along each axis, dark for many.
+/// A cloud of points over the line on which both are equal; many points become a density of so many fields along each
+/// axis, dark for many.
 ///
 /// # Errors
 /// If the drawing fails.
