@@ -441,12 +441,11 @@ fn add_signed_plain<W: Copy + Into<i32>>(
     let (w, upper, lower) = (&w[..n], &upper[..n], &lower[..n]);
     let blocks = v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).zip(upper.chunks(BLOCK).zip(lower.chunks(BLOCK)));
     for (block, ((v, w), (upper, lower))) in blocks.enumerate() {
-        let mut beyond = 0;
-        for (((v, &w), &upper), &lower) in v.iter_mut().zip(w).zip(upper).zip(lower) {
-            *v = add(*v, w.into());
-            // All bits where it is beyond: comparisons stay as wide as potentials.
-            beyond |= -i32::from(*v >= upper) | -i32::from(*v <= lower);
-        }
+        // Two loops, as compilers do not make vectors of both in one.
+        v.iter_mut().zip(w).for_each(|(v, &w)| *v = add(*v, w.into()));
+        let beyond = v.iter().zip(upper.iter().zip(lower)).fold(0, |beyond, (&v, (&upper, &lower))| {
+            beyond | i32::from(v >= upper) | i32::from(v <= lower)
+        });
         if beyond != 0 {
             let at = first + block * BLOCK;
             let is_beyond = |&k: &usize| v[k] >= upper[k] || v[k] <= lower[k];
