@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         savings: false,
     };
     let test = data.test(&format, 0, None)?;
-    let outcomes = classify(&setup, test.x.view(), 0, Mode::Event, || ())?;
+    let outcomes = classify(&setup, test.x.view(), 0, Mode::Event, &())?;
     let right =
         outcomes.iter().zip(&test.y).filter(|(outcome, label)| outcome.decision.class() == Some(**label)).count();
     let (low, high) = wilson_interval(right, outcomes.len());

@@ -6,18 +6,20 @@ mod tables;
 
 use super::diagnostic::report;
 use super::history::HistoryArguments;
+use super::input::{self, warn_of_ticks, warn_of_values};
 use super::paths::Paths;
 use super::presentation::Presentation;
+use super::progress::Progress;
 use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
-use super::subject::{Subject, Trial};
-use super::{features, interrupt, print, progress};
+use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
+use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
-use megasim::encode::{Clock, Code, Recorded, SampleKind};
+use megasim::encode::{Clock, Code};
 use megasim::engine::{Limits, Mode};
-use megasim::network::Tick;
+use megasim::network::{Network, Tick};
 use megasim::readout::{self, ReadOut};
 use megasim::report::Page;
 use megasim::study::classification::{self, Outcome, Setup};
@@ -218,57 +220,58 @@ pub fn classify(netdir: &Path, data: &Path, settings: &Settings) -> Result<Figur
 
 /// A network that decides as it was asked to, with test samples.
 struct Ready {
-    subject: Subject,
-    trial: Trial,
-    /// The events of recordings, in place of a code.
-    recorded: Option<Recorded>,
+    converted: ConvertedModel,
+    samples: LabelledSamples,
+    /// The network that runs: that of the conversion, or one whose output gathers potentials.
+    network: Network,
     read_out: ReadOut,
 }
 
 impl Ready {
     fn open(netdir: &Path, data: &Path, settings: &Settings) -> Result<Self> {
-        let mut subject = Subject::open(netdir)?;
-        subject.warn_of_ticks(settings.clock);
-        let form = subject.manifest.output.form;
-        let signed = readout::is_signed(&subject.network, subject.output);
-        let read_out = settings.decision.read_out.rule(form, subject.output_threshold(), signed)?;
-        settings.decision.read_out.check_signed(&subject.network, subject.output)?;
+        let converted = input::open(netdir)?;
+        warn_of_ticks(&converted, settings.clock);
+        let form = converted.manifest().output.form;
+        let signed = readout::is_signed(converted.network(), converted.output());
+        let read_out = settings.decision.read_out.rule(form, converted.output_threshold(), signed)?;
+        settings.decision.read_out.check_signed(converted.network(), converted.output())?;
+        let mut network = converted.network().clone();
         if matches!(read_out, ReadOut::MembranePotential { .. }) {
-            subject.network = readout::accumulating(subject.network, subject.output).map_err(report)?;
+            network = readout::accumulating(network, converted.output()).map_err(report)?;
         }
         let (skip, samples) = (settings.skip, settings.samples);
-        let (recorded, trial) = match &settings.recordings {
+        let samples = match &settings.recordings {
             Some((set, part)) => {
-                let (recorded, trial) = part.trial(set, &subject, settings.clock, skip, samples)?;
-                (Some(recorded), trial)
+                let selection = part.selection(settings.clock.ticks_per_ms);
+                LabelledSamples::recordings(&converted, set, &selection, settings.clock, skip, samples)
             }
             None => {
                 let data = Dataset::open(data).map_err(report)?;
-                let trial = if settings.frames { Subject::trial_of_frames } else { Subject::trial };
-                (None, trial(&subject, &data, skip, samples)?)
+                let test = if settings.frames { LabelledSamples::test_frames } else { LabelledSamples::test };
+                test(&converted, &data, skip, samples)
             }
         };
-        Ok(Self { subject, trial, recorded, read_out })
+        let samples = samples.map_err(report)?;
+        if settings.recordings.is_none() {
+            warn_of_values(samples.values(), if settings.frames { "frames" } else { "test samples" });
+        }
+        Ok(Self { converted, samples, network, read_out })
     }
 
     fn setup<'a>(&'a self, settings: &'a Settings) -> Setup<'a> {
-        let code = self.recorded.as_ref().map_or(settings.code.as_ref(), |recorded| recorded as &dyn Code);
-        let kind = if settings.frames { SampleKind::Frames } else { SampleKind::Still };
+        let code = self.samples.recorded().map_or(settings.code.as_ref(), |recorded| recorded as &dyn Code);
         let (savings, limits) = (settings.decision.savings, settings.limits);
-        let setup = self.subject.setup(code, settings.clock);
-        Setup { kind, read_out: self.read_out, limits, savings, ..setup }
+        let setup = Setup::new(&self.converted, &self.samples, code, settings.clock);
+        Setup { network: &self.network, read_out: self.read_out, limits, savings, ..setup }
     }
 
     fn classify(&self, settings: &Settings) -> Result<Figures> {
-        let (samples, labels) = (&self.trial.samples.x, &self.trial.samples.y);
+        let (samples, labels) = (self.samples.values(), self.samples.labels());
         let setup = self.setup(settings);
         let run = |mode: Mode, name: &'static str| {
-            let bar = progress::bar(name, labels.len());
-            let first = settings.skip as u64;
-            let done = || bar.inc(1);
-            let outcomes = classification::classify_until(&setup, samples.view(), first, mode, done, interrupt::asked);
-            bar.finish_and_clear();
-            outcomes.map_err(report)
+            let first = self.samples.first();
+            let progress = Progress::of(name, labels.len());
+            classification::classify(&setup, samples, first, mode, &progress).map_err(report)
         };
         let mut event = settings.event.then(|| run(Mode::Event, "event")).transpose()?;
         let mut clocked = settings.clocked.map(|dt| run(Mode::Clocked { dt }, "clocked")).transpose()?;
@@ -287,14 +290,14 @@ impl Ready {
             clock: settings.clock,
             read_out: self.read_out,
             readout: settings.decision.read_out.readout(
-                self.subject.manifest.output.form,
-                readout::is_signed(&self.subject.network, self.subject.output),
+                self.converted.manifest().output.form,
+                readout::is_signed(&self.network, self.converted.output()),
             )?,
             top_k: settings.decision.top_k.map(|n| n.get() as usize),
             savings: settings.decision.savings,
             skip: settings.skip,
             labels: labels[..n].to_vec(),
-            analog: self.trial.analog[..n].to_vec(),
+            analog: self.samples.analog()[..n].to_vec(),
         })
     }
 }

@@ -8,10 +8,12 @@ use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::paths::Paths;
 use super::presentation::Presentation;
+use super::progress::Progress;
 use super::results::{Results, of_page};
-use super::subject::{self, Converted, Given, Schematic, Subject, read_network};
-use super::{escape, interrupt, print, progress};
+use super::input::{self, ConvertedInput, InputArgs, LoadedInput, SchematicInput, read_network};
+use super::{escape, interrupt, print};
 use clap::Args;
+use megasim::convert::ConvertedModel;
 use megasim::encode::{Code, Layout};
 use megasim::engine::{Mode, TieOrder};
 use megasim::network::{Network, NodeId, Tick};
@@ -34,7 +36,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    given: Given,
+    given: InputArgs,
     /// Compare with another netfile directory or schematic of the same nodes, both in event mode, instead of with
     /// clocked mode
     #[arg(long, value_name = "DIR")]
@@ -109,7 +111,7 @@ pub struct Opened {
     output: Option<(NodeId, usize)>,
     labels: Option<Vec<usize>>,
     analog: Vec<usize>,
-    subject: Option<Subject>,
+    converted: Option<ConvertedModel>,
     manifest_layers: Vec<usize>,
     inputs: Vec<PathBuf>,
 }
@@ -123,39 +125,39 @@ impl Opened {
     fn open(arguments: &Arguments) -> Result<Self> {
         let Arguments { given, presentation, .. } = arguments;
         match given.open(presentation)? {
-            subject::Opened::Converted(converted) => Ok(Self::converted(*converted, presentation)),
-            subject::Opened::Schematic(schematic) => Self::schematic(schematic, arguments),
+            LoadedInput::Converted(converted) => Ok(Self::converted(*converted)),
+            LoadedInput::Schematic(schematic) => Self::schematic(schematic, arguments),
         }
     }
 
-    fn converted(converted: Converted, presentation: &Presentation) -> Self {
-        let Converted { subject, trial, inputs } = converted;
-        if subject.deciding_spikes().is_none() {
+    fn converted(input: ConvertedInput) -> Self {
+        let ConvertedInput { converted, samples, inputs } = input;
+        if converted.deciding_spikes().is_none() {
             escape::warn(format_args!(
                 "the output gathers potentials and never spikes, so spikes are compared, and no decisions"
             ));
         }
-        let (manifest_layers, layers) = Layer::of_manifest(&subject.network, &subject.manifest).into_iter().unzip();
+        let (manifest_layers, layers) = Layer::of_manifest(converted.network(), converted.manifest()).into_iter().unzip();
         Self {
-            network: subject.network.clone(),
+            network: converted.network().clone(),
             layers,
             shown: Samples::Images {
-                values: trial.samples.x,
-                first: presentation.skip,
-                layout: subject.layout.clone(),
+                values: samples.values().to_owned(),
+                first: samples.first(),
+                layout: converted.layout().clone(),
             },
-            output: subject.deciding_spikes(),
-            labels: Some(trial.samples.y),
-            analog: trial.analog,
-            subject: Some(subject),
+            output: converted.deciding_spikes(),
+            labels: Some(samples.labels().to_vec()),
+            analog: samples.analog().to_vec(),
+            converted: Some(converted),
             manifest_layers,
             inputs,
         }
     }
 
-    fn schematic(schematic: Schematic, arguments: &Arguments) -> Result<Self> {
+    fn schematic(schematic: SchematicInput, arguments: &Arguments) -> Result<Self> {
         let Arguments { given, presentation, .. } = arguments;
-        let Schematic { network, pieces, inputs, .. } = schematic;
+        let SchematicInput { network, pieces, inputs, .. } = schematic;
         let layers = Layer::of_network(&network);
         if layers.is_empty() {
             bail!("{}: expected at least one module with neurons, found none", given.subject.display());
@@ -174,7 +176,7 @@ impl Opened {
             output,
             labels,
             analog: Vec::new(),
-            subject: None,
+            converted: None,
             manifest_layers: Vec::new(),
             inputs,
         })
@@ -182,8 +184,8 @@ impl Opened {
 
     /// The numbers of the first sample, in the shape of the input.
     fn input(&self) -> Option<(Extent, Vec<f64>)> {
-        let (Some(subject), Samples::Images { values, .. }) = (&self.subject, &self.shown) else { return None };
-        Some(subject.picture(values))
+        let (Some(converted), Samples::Images { values, .. }) = (&self.converted, &self.shown) else { return None };
+        Some(input::picture(converted, values.view()))
     }
 
     fn material<'a>(&'a self, code: &'a dyn Code, presentation: &Presentation) -> Material<'a> {
@@ -200,7 +202,7 @@ impl Opened {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
-    let Given { subject, data, labels } = &arguments.given;
+    let InputArgs { subject, data, labels } = &arguments.given;
     let read = [subject].into_iter().chain(&arguments.against).chain(labels).chain(&arguments.history.history);
     Paths::default().files(&results.json).pages(&arguments.report).inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
@@ -238,17 +240,17 @@ struct Answer {
 fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     let Arguments { presentation, .. } = arguments;
     let code = presentation.code()?;
-    if code.is_current() && opened.subject.is_some() {
+    if code.is_current() && opened.converted.is_some() {
         bail!(
             "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"
         );
     }
     let material = opened.material(code.as_ref(), presentation);
-    let analog = match (&opened.subject, &opened.shown) {
-        (Some(subject), Samples::Images { values, .. }) => Some(
+    let analog = match (&opened.converted, &opened.shown) {
+        (Some(converted), Samples::Images { values, .. }) => Some(
             Analog::new(
-                &subject.model.graph,
-                &subject.manifest,
+                &converted.model().graph,
+                converted.manifest(),
                 &opened.manifest_layers,
                 values.view(),
                 &opened.analog,
@@ -296,20 +298,16 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     };
     let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };
     let answer = |dt: Tick| -> Result<Comparison> {
-        let name = if other.is_some() { "compare".into() } else { format!("dt {dt}") };
-        let bar = progress::bar(name, material.len());
-        let answer = question(dt).answer(|| bar.inc(1), interrupt::asked).map_err(report);
-        bar.finish_and_clear();
-        answer
+        let name = if other.is_some() { "compare".to_string() } else { format!("dt {dt}") };
+        question(dt).answer(&Progress::of(&name, material.len())).map_err(report)
     };
     let first = answer(steps[0])?;
     if first.samples == 0 {
         bail!("stopped before the first samples were done");
     }
     let causes = if arguments.causes > 0 && !interrupt::asked() {
-        let bar = progress::bar("causes", arguments.causes.min(material.len()));
-        let causes = question(steps[0]).causes(arguments.causes, || bar.inc(1), interrupt::asked).map_err(report)?;
-        bar.finish_and_clear();
+        let progress = Progress::of("causes", arguments.causes.min(material.len()));
+        let causes = question(steps[0]).causes(arguments.causes, &progress).map_err(report)?;
         causes.filter(|causes| causes.samples > 0)
     } else {
         None
@@ -337,10 +335,10 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     let page = arguments.report.is_some().then(|| {
         let question = question(steps[0]);
         let exhibit = question.exhibit(0).map_err(report)?;
-        let distributions = match (&opened.subject, &analog) {
-            (Some(subject), Some(analog)) => {
-                let Subject { model, manifest, network, .. } = subject;
-                distributions(&model.graph, manifest, network, &opened.manifest_layers, analog).map_err(report)?
+        let distributions = match (&opened.converted, &analog) {
+            (Some(converted), Some(analog)) => {
+                let (graph, manifest) = (&converted.model().graph, converted.manifest());
+                distributions(graph, manifest, converted.network(), &opened.manifest_layers, analog).map_err(report)?
             }
             _ => Vec::new(),
         };
@@ -367,7 +365,7 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
 
 /// What was run, for the head of the page.
 fn facts(arguments: &Arguments, of: &Comparison, heading: &str) -> Vec<(String, String)> {
-    let Arguments { given: Given { subject, data, .. }, presentation, .. } = arguments;
+    let Arguments { given: InputArgs { subject, data, .. }, presentation, .. } = arguments;
     let mut facts = vec![("network", subject.display().to_string())];
     facts.extend(data.as_ref().map(|data| ("data", data.display().to_string())));
     facts.push(("samples", of.samples.to_string()));

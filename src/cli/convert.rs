@@ -9,7 +9,7 @@ use super::diagnostic::{self, report};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
 use super::run::Setting;
-use super::subject::{largest, warn_of_largest, warn_of_values};
+use super::input::{largest, warn_of_largest, warn_of_values};
 use super::{escape, features, print, progress, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -464,7 +464,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
         Some(pieces) => Watched::new(pieces),
         None => Watched::new(&first),
     };
-    warn_of_values(&test.x, "test samples");
+    warn_of_values(test.x.view(), "test samples");
 
     let mut stages = Stages::new(&test, &source.graph)?;
     let parse = || convert::parse(&source.graph, options).map_err(report);
@@ -502,9 +502,10 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     let example = test.x.row(0).to_vec();
     // Before anything is written, so that what cannot be exported leaves nothing behind.
     let exported = job.export.map(|path| exported_as(path, &converted.normalized, job)).transpose()?;
+    let converted = converted.into_model(manifest.clone(), source.clone(), &example).map_err(report)?;
     // Only now, so that a conversion that is interrupted leaves nothing behind.
     let directory = AtomicDir::create(job.out, job.replace).map_err(report)?;
-    converted.save(directory.path(), &manifest, &source.source, &example).map_err(|error| match &error {
+    converted.write(directory.path()).map_err(|error| match &error {
         convert::save::Error::Netfile(error) => diagnostic::netfile(error),
         _ => report(error),
     })?;

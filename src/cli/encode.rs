@@ -5,7 +5,7 @@ use super::numbers::{count, input_rate};
 use super::paths::Paths;
 use super::presentation::code_help;
 use super::recordings::RecordingArguments;
-use super::subject::Subject;
+use super::input;
 use super::{print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, Overwrite};
@@ -173,13 +173,14 @@ fn write(arguments: &Arguments, stimuli: &[Stimulus], inputs: &[PathBuf], parame
 
 /// Samples in the order of a converted network's input.
 fn of_network(netdir: &Path, dataset: &Dataset, skip: usize, samples: usize) -> Result<Samples> {
-    let subject = Subject::open(netdir)?;
-    let format = Format { shape: subject.model.input_shape(), classes: subject.model.classes() };
+    let converted = input::open(netdir)?;
+    let (model, network) = (converted.model(), converted.network());
+    let format = Format { shape: model.input_shape(), classes: model.classes() };
     let x = dataset.test(&format, skip, Some(samples)).map_err(report)?.x;
-    let nodes = subject.layout.nodes(&subject.network);
-    let source = |node| subject.network.sources().iter().position(|&source| source == node);
+    let nodes = converted.layout().nodes(network);
+    let source = |node| network.sources().iter().position(|&source| source == node);
     let sources = nodes.filter_map(source).collect();
-    Ok(Samples { x, layout: subject.layout.clone(), sources })
+    Ok(Samples { x, layout: converted.layout().clone(), sources })
 }
 
 /// Samples as they are stored.

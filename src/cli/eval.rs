@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let format = Format { shape: network.graph.input_shape(), classes: network.graph.output_shape().len() };
     let samples = arguments.samples.map(count);
     let samples = data.test(&format, 0, samples).map_err(report)?;
-    super::subject::warn_of_values(&samples.x, "test samples");
+    super::input::warn_of_values(samples.x.view(), "test samples");
     let outputs = forward::forward(&network.graph, network.addressed(&samples).view()).map_err(report)?;
     let score = Score::new(outputs.view(), &samples.y);
     let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());

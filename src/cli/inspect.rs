@@ -3,7 +3,7 @@
 use super::diagnostic::report;
 use super::paths::Paths;
 use super::results::Results;
-use super::subject::Subject;
+use super::input;
 use super::tables::{boxed, fixed, percent};
 use super::{print, progress};
 use clap::Args;
@@ -51,8 +51,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Paths::default().files(&arguments.results.json).inputs(read).data(&arguments.data).check()?;
     let is_converted = arguments.target.join(manifest::FILE_NAME).is_file();
     let (model, manifest) = if is_converted {
-        let subject = Subject::open(&arguments.target)?;
-        (subject.model, Some(subject.manifest))
+        let converted = input::open(&arguments.target)?;
+        (converted.model().clone(), Some(converted.manifest().clone()))
     } else {
         (import::read_with(&arguments.target, arguments.architecture.as_deref()).map_err(report)?, None)
     };

@@ -9,8 +9,9 @@ use super::diagnostic::{self, report};
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::results::{Results, of_page};
-use super::subject::Given;
-use super::{escape, interrupt, print, progress};
+use super::input::InputArgs;
+use super::progress::Progress;
+use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::atomic_write;
 use megasim::engine::timed::Pace;
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    given: Given,
+    given: InputArgs,
     /// The machine: ideal, serial-aer, loihi, or a file (docs/timing.md)
     #[arg(long, value_name = "FILE|NAME", default_value = "ideal")]
     hardware: PathBuf,
@@ -91,7 +92,7 @@ struct Outcome<'a> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
-    let Given { subject, data, labels } = &arguments.given;
+    let InputArgs { subject, data, labels } = &arguments.given;
     let read = [subject, &arguments.hardware].into_iter().chain(&arguments.calibrate).chain(labels);
     let paths = Paths::default().files(results.json.iter().chain(&arguments.trace)).pages(&arguments.report);
     paths.inputs(read).data(data).check()?;
@@ -122,10 +123,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     interrupt::watch();
     let pool = presentation.threads.pool().map_err(report)?;
     let (answer, busiest, reliefs) = pool.install(|| -> Result<_> {
-        let bar = progress::bar("latency", question.samples);
-        let answer = question.answer(|| bar.inc(1), interrupt::asked).map_err(report);
-        bar.finish_and_clear();
-        let answer = answer?;
+        let answer = question.answer(&Progress::of("latency", question.samples)).map_err(report)?;
         if answer.samples.is_empty() {
             bail!("stopped before the first samples were done");
         }

@@ -1,14 +1,7 @@
-//! Event recordings: which part of them is taken, and what `classify` makes of a set of them.
+//! Event recordings: which part of them is taken.
 
-use super::diagnostic::report;
-use super::subject::{Subject, Trial};
 use clap::{Args, ValueEnum};
-use megasim::ann::graph::Shape;
-use megasim::dataset::Samples;
-use megasim::dataset::recording::{Recording, Recordings, Selection, Signs};
-use megasim::encode::{Clock, Recorded};
-use miette::{Result, bail};
-use ndarray::Array2;
+use megasim::dataset::recording::{Selection, Signs};
 use serde_json::{Value, json};
 
 /// What is taken of an event recording.
@@ -83,62 +76,5 @@ impl RecordingArguments {
             "events": self.events,
             "window": self.window,
         })
-    }
-
-    /// Test recordings of a set as samples of a network: the events, and for the analog network their rates in spikes a
-    /// millisecond.
-    ///
-    /// # Errors
-    /// If a recording cannot be read, does not fit the network, or is of a class that the network does not have.
-    pub fn trial(
-        &self,
-        set: &Recordings,
-        subject: &Subject,
-        clock: Clock,
-        skip: usize,
-        samples: Option<usize>,
-    ) -> Result<(Recorded, Trial)> {
-        let (maps, height, width) = match subject.model.input_shape() {
-            Shape::Maps { channels, height, width } => (channels, height, width),
-            Shape::Features(numbers) => bail!("recordings go with a network of maps, found one of {numbers} numbers"),
-        };
-        let selection = self.selection(clock.ticks_per_ms);
-        let entries = set.entries(skip, samples.unwrap_or(usize::MAX));
-        if entries.is_empty() {
-            bail!("expected more than {skip} recordings, found {}", set.len());
-        }
-        let classes = subject.model.classes();
-        let mut recorded = Recorded::new(skip as u64);
-        let (mut values, mut labels) = (Vec::new(), Vec::new());
-        for (path, class) in entries {
-            if *class >= classes {
-                bail!(
-                    "{}: expected a class below {classes}, as the network tells apart, found {class}",
-                    path.display()
-                );
-            }
-            let recording = Recording::read(path).map_err(report)?;
-            let stimuli = selection.stimuli(&recording);
-            if stimuli.len() != maps {
-                bail!(
-                    "{}: expected {maps} maps, as the network takes, found {}; --polarity channels makes two of a \
-                        recording, signed and alike one",
-                    path.display(),
-                    stimuli.len()
-                );
-            }
-            let rates = recorded.push(&subject.layout, &stimuli, (height, width), clock).map_err(|(x, y)| {
-                miette::miette!(
-                    "{}: expected events on {width} x {height}, as the network takes, found one at ({x}, {y}); --crop \
-                        and --downsample make it fit",
-                    path.display()
-                )
-            })?;
-            values.extend(rates);
-            labels.push(*class);
-        }
-        let x = Array2::from_shape_vec((labels.len(), maps * height * width), values).map_err(report)?;
-        let analog = subject.analog(&x)?;
-        Ok((recorded, Trial { samples: Samples { x, y: labels }, analog }))
     }
 }

@@ -11,7 +11,7 @@ use super::classify::ReadOutArguments;
 use super::diagnostic::{self, report};
 use super::paths::Paths;
 use super::presentation::Presentation;
-use super::subject::{self, Given};
+use super::input::{ConvertedInput, InputArgs, LoadedInput};
 use super::{interrupt, print};
 use clap::Args;
 use files::Files;
@@ -41,7 +41,7 @@ const MOST_POINTS: usize = 100_000;
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    given: Given,
+    given: InputArgs,
     /// A parameter and its values, once or twice (docs/studies.md lists all): duration, encode, dt, ...; percentile,
     /// weight-bits, ...; GLOB.KEY as in 'run
     /// --set'; with --hardware pace and any key of the file, as all.delay_to_process. Values: 1,2,5 or FROM..TO:COUNT,
@@ -107,32 +107,31 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let points = points(arguments, hardware.as_ref())?;
     let pace = arguments.pace.unwrap_or_default();
     match (given.open(presentation)?, &hardware) {
-        (subject::Opened::Schematic(_), None) => {
+        (LoadedInput::Schematic(_), None) => {
             bail!("{}: expected --hardware FILE|NAME for a schematic, found none", given.subject.display())
         }
-        (subject::Opened::Schematic(schematic), Some(hardware)) => {
+        (LoadedInput::Schematic(schematic), Some(hardware)) => {
             let basis = Basis::Schematic { given, schematic: &schematic, tick: arguments.tick };
             let inputs = schematic.inputs.clone();
             let study = OnMachine { hardware, pace, basis };
             Sweep { arguments, points: &points, inputs, samples: schematic.pieces.samples.len() }.run(&study)
         }
-        (subject::Opened::Converted(converted), hardware) => {
-            let subject::Converted { subject, trial, inputs } = *converted;
-            if subject.deciding_spikes().is_none() && hardware.is_some() {
+        (LoadedInput::Converted(converted), hardware) => {
+            let ConvertedInput { converted, samples, inputs } = *converted;
+            if converted.deciding_spikes().is_none() && hardware.is_some() {
                 bail!(
                     "{}: expected an output that spikes, found one that gathers potentials ('convert --output \
                         potential'), which no machine reports",
                     given.subject.display()
                 );
             }
-            let samples = trial.samples.y.len();
-            let sweep = Sweep { arguments, points: &points, inputs, samples };
+            let sweep = Sweep { arguments, points: &points, inputs, samples: samples.len() };
             // Given with a netfile directory, or it would not be open.
             let dataset = Dataset::open(given.data.as_deref().unwrap_or(&given.subject)).map_err(report)?;
-            let origin = Origin { subject: &subject, dataset: &dataset };
+            let origin = Origin { converted: &converted, dataset: &dataset };
             match hardware {
-                None => sweep.run(&Modes { origin: &origin, trial: &trial }),
-                Some(hardware) => sweep.run(&OnMachine { hardware, pace, basis: Basis::Converted(&origin, &trial) }),
+                None => sweep.run(&Modes { origin: &origin, samples: &samples }),
+                Some(hardware) => sweep.run(&OnMachine { hardware, pace, basis: Basis::Converted(&origin, &samples) }),
             }
         }
     }

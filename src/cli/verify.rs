@@ -1,13 +1,14 @@
 //! `megasim verify`: whether spike counts depend on the order and the delays of events.
 
 use super::diagnostic::{self, report};
+use super::input::{InputArgs, read_network};
 use super::latency::opened::Opened;
 use super::paths::Paths;
 use super::presentation::Presentation;
+use super::progress::Progress;
 use super::results::Results;
-use super::subject::{self, Given};
 use super::tables::{boxed, fixed};
-use super::{print, progress};
+use super::print;
 use clap::Args;
 use megasim::hardware::{Hardware, SHIPPED};
 use megasim::study::verify::{Answer, OnMachine, Question};
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    given: Given,
+    given: InputArgs,
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
@@ -44,7 +45,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<bool> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
-    let Given { subject, data, labels } = &arguments.given;
+    let InputArgs { subject, data, labels } = &arguments.given;
     let read = [subject].into_iter().chain(&arguments.hardware).chain(&arguments.against).chain(labels);
     Paths::default().files(&results.json).inputs(read).data(data).check()?;
     let (opened, mut inputs) = Opened::open(&arguments.given, presentation, None)?;
@@ -61,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
             factor: staged.factor,
         });
     }
-    let other = arguments.against.as_deref().map(subject::read_network).transpose()?;
+    let other = arguments.against.as_deref().map(read_network).transpose()?;
     let question = Question {
         network: &opened.network,
         reference: other.as_ref().unwrap_or(&opened.network),
@@ -72,10 +73,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         machines: &machines,
     };
     let pool = presentation.threads.pool().map_err(report)?;
-    let bar = progress::bar("verify", question.samples);
-    let answer = pool.install(|| question.answer(|| bar.inc(1)));
-    bar.finish_and_clear();
-    let answer = answer.map_err(report)?;
+    let progress = Progress::of("verify", question.samples);
+    let answer = pool.install(|| question.answer(&progress)).map_err(report)?;
+    drop(progress);
     print(&text(&answer));
 
     inputs.extend(names.into_iter().filter(|name| name.is_file()));

@@ -58,8 +58,8 @@ fn compare(
         warm_up: 0,
         limits: Limits::default(),
     };
-    let comparison = question.answer(|| {}, || false).unwrap();
-    (comparison, question.causes(usize::MAX, || {}, || false).unwrap().unwrap())
+    let comparison = question.answer(&()).unwrap();
+    (comparison, question.causes(usize::MAX, &()).unwrap().unwrap())
 }
 
 /// Lost and extra spikes of one sample, and the causes that are not 0.

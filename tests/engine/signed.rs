@@ -194,7 +194,7 @@ proptest! {
             seed,
             machines: &machines,
         };
-        let answer = question.answer(|| {}).unwrap();
+        let answer = question.answer(&()).unwrap();
         prop_assert!(answer.signed);
         prop_assert_eq!(answer.ways.len(), 10);
         let (compared, different) = answer.totals();
@@ -234,7 +234,7 @@ proptest! {
             seed: 0,
             machines: &[],
         };
-        let answer = question.answer(|| {}).unwrap();
+        let answer = question.answer(&()).unwrap();
         prop_assert_eq!(answer.ways.iter().all(|way| way.different > 0), matters);
         prop_assert_eq!(!answer.examples.is_empty(), matters);
     }

@@ -8,9 +8,11 @@
 //! each input fires at its value in spikes a millisecond and biases act once a millisecond.
 
 pub mod activations;
+pub mod converted_model;
 pub mod diagnose;
 pub mod emit;
 pub mod export;
+pub mod labelled_samples;
 pub mod manifest;
 pub mod model_based;
 pub mod normalize;
@@ -26,7 +28,9 @@ pub mod simplify;
 pub mod stage;
 pub mod toolbox;
 
+pub use converted_model::ConvertedModel;
 pub use emit::{Emitted, Format};
+pub use labelled_samples::LabelledSamples;
 pub use manifest::Manifest;
 pub use normalize::Normalized;
 pub use precision::Precision;

@@ -1,11 +1,12 @@
 //! A converted network as a netfile directory that runs as it is.
 
-use super::Converted;
+use super::emit::Emitted;
 use super::manifest::{self, Manifest};
-use megasim_ann::import::Source;
+use super::{Converted, ConvertedModel};
+use megasim_ann::import::{Model, Source};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular, SampleKind};
 use megasim_core::netfile;
-use megasim_core::network::{Stimulus, StimulusEvent};
+use megasim_core::network::{Network, Stimulus, StimulusEvent};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,34 +57,44 @@ impl Converted {
         Ok(Manifest::new(model, &self.normalized, &self.emitted, options, normalisation_samples))
     }
 
-    /// Writes the netfiles, the manifest and a copy of the model (and of what it needs beside it) into a directory that
-    /// is there.
-    ///
-    /// The stimuli are those of one sample in regular code over 100 ms, so that the schematic can be run as it lies
-    /// there.
+    /// The converted network with its manifest and the trained network that it came from. `example` is the sample whose
+    /// stimuli are saved with it: in regular code over 100 ms, so that the schematic can be run as it is.
     ///
     /// # Errors
-    /// Where a file cannot be written.
-    pub fn save(&self, directory: &Path, manifest: &Manifest, source: &Source, example: &[f32]) -> Result<(), Error> {
-        let network = &self.emitted.network;
+    /// If `example` has another number of numbers than the input.
+    pub fn into_model(self, manifest: Manifest, model: Model, example: &[f32]) -> Result<ConvertedModel, Error> {
+        let Emitted { network, reset, .. } = self.emitted;
+        let layout = manifest.layout(&network)?;
+        let output = manifest.output(&network)?;
         let clock = Clock { duration: EXAMPLE_DURATION, ticks_per_ms: encode::DEFAULT_TICKS_PER_MS };
         let code = Regular { input_rate: DEFAULT_INPUT_RATE };
-        let mut stimuli = manifest.layout(network)?.stimuli(&code, SampleKind::Still, example, 0, clock)?;
-        if let Some(reset) = network.sources().iter().position(|&source| source == self.emitted.reset) {
+        let mut stimuli = layout.stimuli(&code, SampleKind::Still, example, 0, clock)?;
+        if let Some(reset) = network.sources().iter().position(|&source| source == reset) {
             stimuli[reset] = Stimulus::from_events([StimulusEvent::reset(clock.ticks())]);
         }
-        netfile::write(directory, network, &stimuli, &manifest.file_names(network))?;
-        let io = |path: PathBuf| move |source| Error::Io { path, source };
-        let path = directory.join(manifest::FILE_NAME);
-        fs::write(&path, manifest.to_json()).map_err(io(path))?;
-        let copy = directory.join(&manifest.model.copy);
-        fs::create_dir_all(directory.join(SOURCE_DIRECTORY)).map_err(io(copy.clone()))?;
-        fs::copy(&source.path, &copy).map_err(io(copy))?;
-        for companion in &source.companions {
-            let copy = directory.join(SOURCE_DIRECTORY).join(&companion.name);
-            fs::create_dir_all(copy.parent().unwrap_or(directory)).map_err(io(copy.clone()))?;
-            fs::copy(&companion.path, &copy).map_err(io(copy))?;
-        }
-        Ok(())
+        Ok(ConvertedModel { manifest, network, model, layout, output, stimuli, warnings: Vec::new() })
     }
+}
+
+/// Writes the netfiles, the manifest and a copy of the trained network (and of what it needs) into a directory.
+pub(super) fn write(
+    directory: &Path,
+    network: &Network,
+    stimuli: &[Stimulus],
+    manifest: &Manifest,
+    source: &Source,
+) -> Result<(), Error> {
+    netfile::write(directory, network, stimuli, &manifest.file_names(network))?;
+    let io = |path: PathBuf| move |source| Error::Io { path, source };
+    let path = directory.join(manifest::FILE_NAME);
+    fs::write(&path, manifest.to_json()).map_err(io(path))?;
+    let copy = directory.join(&manifest.model.copy);
+    fs::create_dir_all(directory.join(SOURCE_DIRECTORY)).map_err(io(copy.clone()))?;
+    fs::copy(&source.path, &copy).map_err(io(copy))?;
+    for companion in &source.companions {
+        let copy = directory.join(SOURCE_DIRECTORY).join(&companion.name);
+        fs::create_dir_all(copy.parent().unwrap_or(directory)).map_err(io(copy.clone()))?;
+        fs::copy(&companion.path, &copy).map_err(io(copy))?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! record.
 
 pub mod atomic_write;
+pub mod control;
 pub mod encode;
 pub mod engine;
 pub mod equations;
@@ -12,3 +13,5 @@ pub mod located;
 pub mod netfile;
 pub mod network;
 pub mod readout;
+
+pub use control::Control;

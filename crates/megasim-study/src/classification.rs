@@ -2,12 +2,14 @@
 //!
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
+use crate::runner;
+use megasim_convert::{ConvertedModel, LabelledSamples};
+use megasim_core::control::Control;
 use megasim_core::encode::{self, Clock, Code, Encoder, Layout, SampleKind, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
 use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout::{Decision, ReadOut, Watch};
 use ndarray::ArrayView2;
-use rayon::prelude::*;
 use std::time::Duration;
 
 mod course;
@@ -37,6 +39,24 @@ pub struct Setup<'a> {
     pub limits: Limits,
     /// Whether a sample that stopped early is run again to its end, to count the operations that stopping saved.
     pub savings: bool,
+}
+
+impl<'a> Setup<'a> {
+    /// Shows samples to a converted network for the time of `clock`; most spikes decide, at the end.
+    pub fn new(converted: &'a ConvertedModel, samples: &LabelledSamples, code: &'a dyn Code, clock: Clock) -> Self {
+        Self {
+            network: converted.network(),
+            layout: converted.layout(),
+            output: converted.output(),
+            classes: converted.classes(),
+            kind: samples.kind(),
+            code,
+            clock,
+            read_out: ReadOut::default(),
+            limits: Limits::default(),
+            savings: false,
+        }
+    }
 }
 
 /// What became of one sample in one mode.
@@ -88,7 +108,7 @@ pub enum Error {
 
 /// Classifies samples, `(samples, numbers)`, or sequences of frames, `(samples, frames * numbers)`, as [`Setup::kind`]
 /// states; the first one is number
-/// `first` in the data set. `done` is called after each.
+/// `first` in the data set. Where `control` cancels, the samples up to the first one that did not run come out.
 ///
 /// # Errors
 /// Where samples do not fit, or where the engine stops; of several the one with the lowest number.
@@ -97,26 +117,10 @@ pub fn classify(
     samples: ArrayView2<f32>,
     first: u64,
     mode: Mode,
-    done: impl Fn() + Sync,
-) -> Result<Vec<Outcome>, Error> {
-    classify_until(setup, samples, first, mode, done, || false)
-}
-
-/// As [`classify`], but `stop` is asked before each sample: once it says so, the samples up to the first that was not
-/// run remain.
-///
-/// # Errors
-/// As there.
-pub fn classify_until(
-    setup: &Setup,
-    samples: ArrayView2<f32>,
-    first: u64,
-    mode: Mode,
-    done: impl Fn() + Sync,
-    stop: impl Fn() -> bool + Sync,
+    control: &dyn Control,
 ) -> Result<Vec<Outcome>, Error> {
     let probes = Probes::of(&[setup.output]);
-    let all = look_at(setup, samples, first, (mode, &probes), |_, _, _| (), done, stop)?;
+    let all = look_at(setup, samples, first, (mode, &probes), |_, _, _| (), control)?;
     Ok(all.into_iter().map(|(outcome, ())| outcome).collect())
 }
 
@@ -127,8 +131,7 @@ fn look_at<T: Send>(
     first: u64,
     (mode, probes): (Mode, &Probes),
     look: impl Fn(usize, &Network, &Record) -> T + Sync,
-    done: impl Fn() + Sync,
-    stop: impl Fn() -> bool + Sync,
+    control: &dyn Control,
 ) -> Result<Vec<(Outcome, T)>, Error> {
     setup.kind.check(setup.layout.numbers(), samples.ncols()).map_err(Error::Samples)?;
     if setup.code.is_current() && setup.kind == SampleKind::Frames {
@@ -138,39 +141,32 @@ fn look_at<T: Send>(
     let last: Tick = if setup.layout.settles() { setup.network.t_max() } else { setup.clock.ticks() - 1 };
     let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
     let roles = roles(setup.network);
-    let outcomes: Vec<Result<Option<(Outcome, T)>, Error>> = (0..samples.nrows())
-        .into_par_iter()
-        .map_init(
-            || (Simulation::new(&plan, mode, probes), Encoder::default()),
-            |(simulation, encoder), k| {
-                if stop() {
-                    return Ok(None);
-                }
-                let sample = first + k as u64;
-                let values = samples.row(k);
-                let start = thread_time();
-                let values = values.to_vec();
-                let stimuli = encoder.encode(setup.layout, setup.code, setup.kind, &values, sample, setup.clock);
-                let stimuli = stimuli.map_err(|source| Error::Encode { sample, source })?;
-                let fault = |source| Error::Run { sample, source };
-                let showing = Showing { setup, roles: &roles, stimuli, start };
-                let seen = if setup.code.is_current() {
-                    let network = current::driven(setup.network, setup.layout, &values)
-                        .map_err(|source| Error::Encode { sample, source })?;
-                    let plan =
-                        Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
-                    let (outcome, record) = showing.run(&mut Simulation::new(&plan, mode, probes)).map_err(fault)?;
-                    (outcome, look(k, &network, &record))
-                } else {
-                    let (outcome, record) = showing.run(simulation).map_err(fault)?;
-                    (outcome, look(k, setup.network, &record))
-                };
-                done();
-                Ok(Some(seen))
-            },
-        )
-        .collect();
-    outcomes.into_iter().map_while(Result::transpose).collect()
+    let runs = runner::run(
+        0..samples.nrows(),
+        control,
+        || (Simulation::new(&plan, mode, probes), Encoder::default()),
+        |(simulation, encoder), k| {
+            let sample = first + k as u64;
+            let start = thread_time();
+            let values = samples.row(k).to_vec();
+            let stimuli = encoder.encode(setup.layout, setup.code, setup.kind, &values, sample, setup.clock);
+            let stimuli = stimuli.map_err(|source| Error::Encode { sample, source })?;
+            let fault = |source| Error::Run { sample, source };
+            let showing = Showing { setup, roles: &roles, stimuli, start };
+            if setup.code.is_current() {
+                let network = current::driven(setup.network, setup.layout, &values)
+                    .map_err(|source| Error::Encode { sample, source })?;
+                let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
+                let (outcome, record) = showing.run(&mut Simulation::new(&plan, mode, probes)).map_err(fault)?;
+                Ok((outcome, look(k, &network, &record)))
+            } else {
+                let (outcome, record) = showing.run(simulation).map_err(fault)?;
+                Ok((outcome, look(k, setup.network, &record)))
+            }
+        },
+        drop,
+    )?;
+    Ok(runs.complete())
 }
 
 /// What the events of a node count as.

@@ -20,12 +20,13 @@ pub use trial::{Analog, AnalogError, Course};
 
 use super::layers::{FanOut, Layer};
 use super::material::Material;
+use super::runner;
 use super::statistics::{Pairs, mcnemar};
+use megasim_core::control::Control;
 use megasim_core::encode;
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Simulation, TieOrder};
 use megasim_core::network::{Fault, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout::ReadOut;
-use rayon::prelude::*;
 use trial::{Decides, Pass, Scale};
 
 /// Samples that are looked at together; their counts are in memory at the same time.
@@ -160,12 +161,12 @@ impl<'a> Question<'a> {
         self.output.map(|Output { node, classes, .. }| Decides { node, classes, read_out })
     }
 
-    /// Runs all samples on both sides. `done` is called after each sample; `stop` is asked before each group of
-    /// samples, and if it says so what there is comes out.
+    /// Runs all samples on both sides. Where `control` cancels, the samples up to the first one that did not run come
+    /// out.
     ///
     /// # Errors
     /// If the networks do not belong together, if the analog network does not take the samples, or if a run fails.
-    pub fn answer(&self, done: impl Fn() + Sync, stop: impl Fn() -> bool) -> Result<Comparison, Error> {
+    pub fn answer(&self, control: &dyn Control) -> Result<Comparison, Error> {
         let scale = self.scale();
         let (left, right) = (self.left, self.right);
         let (a, b) = (left.network.nodes(), right.network.nodes());
@@ -187,42 +188,32 @@ impl<'a> Question<'a> {
         let probes = Probes::all(left.network);
         let mut sums = Sums::new(self, scale);
         for start in (0..samples).step_by(CHUNK) {
-            if stop() {
+            if control.is_cancelled() {
                 break;
             }
             let end = (start + CHUNK).min(samples);
             let analog = self.analog.map(|analog| analog.rates(start..end)).transpose()?;
-            let chunk: Vec<Result<Sample, Error>> = (start..end)
-                .into_par_iter()
-                .map_init(
-                    || {
-                        [
-                            Simulation::new(&plans[0], left.mode, &probes),
-                            Simulation::new(&plans[1], right.mode, &probes),
-                        ]
-                    },
-                    |simulations, k| {
-                        let stimuli = self.stimuli(k)?;
-                        let mut passes = Vec::with_capacity(2);
-                        for ((simulation, run), fan) in simulations.iter_mut().zip([&left, &right]).zip(&fans) {
-                            let record = simulation.run(&stimuli).map_err(|source| Error::Run {
-                                sample: self.material.number(k),
-                                run: run.name.into(),
-                                source,
-                            })?;
-                            passes.push(Pass::new(self.layers, self.decides(), &scale, &record, fan));
-                        }
-                        let passes: [Pass; 2] = match passes.try_into() {
-                            Ok(passes) => passes,
-                            Err(_) => unreachable!("two sides"),
-                        };
-                        done();
-                        Ok(self.sample(&scale, passes, analog.as_ref().map(|of| (of, k - start))))
-                    },
-                )
-                .collect();
-            for (k, sample) in (start..end).zip(chunk) {
-                sums.add(self, k, sample?, analog.as_ref().map(|of| (of, k - start)));
+            let chunk = runner::run(
+                start..end,
+                control,
+                || [Simulation::new(&plans[0], left.mode, &probes), Simulation::new(&plans[1], right.mode, &probes)],
+                |[left_simulation, right_simulation], k| {
+                    let stimuli = self.stimuli(k)?;
+                    let pass = |simulation: &mut Simulation, run: &Run, fan| {
+                        let record = simulation.run(&stimuli).map_err(|source| Error::Run {
+                            sample: self.material.number(k),
+                            run: run.name.into(),
+                            source,
+                        })?;
+                        Ok::<_, Error>(Pass::new(self.layers, self.decides(), &scale, &record, fan))
+                    };
+                    let passes = [pass(left_simulation, &left, &fans[0])?, pass(right_simulation, &right, &fans[1])?];
+                    Ok::<_, Error>(self.sample(&scale, passes, analog.as_ref().map(|of| (of, k - start))))
+                },
+                drop,
+            )?;
+            for (k, sample) in (start..end).zip(chunk.complete()) {
+                sums.add(self, k, sample, analog.as_ref().map(|of| (of, k - start)));
             }
         }
         Ok(sums.finish(self, scale))

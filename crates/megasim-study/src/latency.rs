@@ -15,13 +15,14 @@ pub use energy::{Account, Bill};
 pub use load::{Load, Traffic};
 
 use crate::hardware::Resolved;
+use crate::runner;
+use megasim_core::control::{Control, Uncounted};
 use megasim_core::engine::timed::{
     Deadlock, PlanError, Showing, Statistics, TimedPlan, TimedRecord, TimedSimulation, Unfinished, Watch,
 };
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Simulation};
 use megasim_core::network::{EventLog, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout;
-use rayon::prelude::*;
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -114,45 +115,27 @@ pub struct Answer {
     pub statistics: Statistics,
 }
 
-/// What one piece of the samples gave.
-type Piece = Result<(Vec<Sample>, Statistics), Error>;
-
 impl Question<'_> {
-    /// Runs all samples. `done` is called after each; `stop` is asked before each.
+    /// Runs all samples, or those that come before `control` cancels.
     ///
     /// # Errors
     /// If a run fails; of several the one with the lowest number.
-    pub fn answer(&self, done: impl Fn() + Sync, stop: impl Fn() -> bool + Sync) -> Result<Answer, Error> {
+    pub fn answer(&self, control: &dyn Control) -> Result<Answer, Error> {
         let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?
             .with_t_max(self.t_max)
             .with_limits(self.limits);
         let reference = Reference::new(self)?;
-        let pieces = (rayon::current_num_threads() * 4).clamp(1, self.samples.max(1));
         let probes = self.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
-        let answers: Vec<Piece> = (0..pieces)
-            .into_par_iter()
-            .map(|piece| {
-                let mut simulation = TimedSimulation::new(&timed, &probes);
-                let mut beside = reference.start();
-                let range = piece * self.samples / pieces..(piece + 1) * self.samples / pieces;
-                let mut samples = Vec::new();
-                for sample in range {
-                    if stop() {
-                        break;
-                    }
-                    samples.push(self.sample(sample, &mut simulation, &mut beside)?);
-                    done();
-                }
-                Ok((samples, simulation.statistics().clone()))
-            })
-            .collect();
-        let mut answer = Answer::default();
-        for piece in answers {
-            let (samples, statistics) = piece?;
-            answer.samples.extend(samples);
-            answer.statistics.merge(&statistics);
-        }
-        Ok(answer)
+        let mut runs = runner::run(
+            0..self.samples,
+            control,
+            || (TimedSimulation::new(&timed, &probes), reference.start()),
+            |(simulation, ideal), sample| self.sample(sample, simulation, ideal),
+            |(simulation, _)| simulation.statistics().clone(),
+        )?;
+        let mut statistics = Statistics::default();
+        runs.workers.drain(..).for_each(|of| statistics.merge(&of));
+        Ok(Answer { samples: runs.all(), statistics })
     }
 
     /// Runs one sample with every handshake watched.
@@ -168,26 +151,23 @@ impl Question<'_> {
         run.map_err(|source| self.failed(sample, source))
     }
 
-    /// What the ideal machine does on every sample, for studies of other machines to share; none if `stop` said so.
+    /// What the ideal machine does on every sample, for studies of other machines to share; none where `control` cancels.
     ///
     /// # Errors
     /// If a run fails.
-    pub fn ideal(&self, stop: impl Fn() -> bool + Sync) -> Result<Option<Vec<Ideal>>, Error> {
+    pub fn ideal(&self, control: &dyn Control) -> Result<Option<Vec<Ideal>>, Error> {
         let reference = Reference::new(self)?;
-        let all: Result<Vec<Option<Ideal>>, Error> = (0..self.samples)
-            .into_par_iter()
-            .map_init(
-                || reference.start(),
-                |beside, sample| match stop() {
-                    true => Ok(None),
-                    false => {
-                        let ideal = beside.sample(sample, &(self.stimuli)(sample), self.output);
-                        ideal.map(Some).map_err(|source| self.failed(sample, source))
-                    }
-                },
-            )
-            .collect();
-        Ok(all?.into_iter().collect())
+        let runs = runner::run(
+            0..self.samples,
+            &Uncounted(control),
+            || reference.start(),
+            |beside, sample| {
+                let ideal = beside.sample(sample, &(self.stimuli)(sample), self.output);
+                ideal.map_err(|source| self.failed(sample, source))
+            },
+            drop,
+        )?;
+        Ok(Some(runs.complete()).filter(|all| all.len() == self.samples))
     }
 
     fn failed(&self, sample: usize, source: engine::Error) -> Error {

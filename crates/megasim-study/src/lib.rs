@@ -9,6 +9,7 @@ pub mod latency;
 pub mod layers;
 pub mod material;
 pub mod report;
+mod runner;
 pub mod statistics;
 pub mod sweep;
 pub mod verify;

@@ -3,13 +3,14 @@
 
 pub mod integer;
 
+use crate::runner;
 use integer::{Counts, NoCounts};
+use megasim_core::control::Control;
 use megasim_core::engine::timed::{Machine, PlanError, Showing, TimedPlan, TimedSimulation};
 use megasim_core::engine::{self, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{DEFAULT_T_MAX, Driver, Fault, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::Serialize;
 
 /// Most ticks that random delays add to the events of a module, and to its work.
@@ -173,30 +174,23 @@ impl Question<'_> {
         Ok(runners)
     }
 
-    /// Runs all samples in all ways, in parallel; the answer does not depend on the number of threads. `done` is called
-    /// after each sample.
+    /// Runs all samples in all ways, in parallel; the answer does not depend on the number of threads. Where `control`
+    /// cancels, it is about the samples up to the first one that did not run.
     ///
     /// # Errors
     /// If a network has no counts without time, or if a run fails; of several runs the first.
-    pub fn answer(&self, done: impl Fn() + Sync) -> Result<Answer, Error> {
+    pub fn answer(&self, control: &dyn Control) -> Result<Answer, Error> {
         let names = |network: &Network| network.nodes().iter().map(|node| node.name.clone()).collect::<Vec<_>>();
         if names(self.network) != names(self.reference) {
             return Err(Error::Reference);
         }
         let runners = self.runners()?;
         let counted = counted_nodes(self.network);
-        let of_samples: Vec<Result<Answer, Error>> = (0..self.samples)
-            .into_par_iter()
-            .map(|sample| {
-                let answer = self.sample(sample, &runners, &counted);
-                done();
-                answer
-            })
-            .collect();
+        let one = |(): &mut (), sample| self.sample(sample, &runners, &counted);
+        let runs = runner::run(0..self.samples, control, || (), one, drop)?;
         let mut answer = Answer { signed: all_signed(self.network), ..Answer::default() };
         answer.ways = runners.iter().map(|(name, _)| Way { name: name.clone(), ..Way::default() }).collect();
-        for of_sample in of_samples {
-            let of_sample = of_sample?;
+        for of_sample in runs.complete() {
             answer.samples += 1;
             answer.least_spikes += of_sample.least_spikes;
             for (sum, way) in answer.ways.iter_mut().zip(of_sample.ways) {

@@ -2,7 +2,8 @@
 
 use super::{Arguments, Figures, Ready, Settings, decisions};
 use crate::cli::diagnostic::report;
-use crate::cli::progress;
+use crate::cli::input::picture;
+use crate::cli::progress::Progress;
 use megasim::engine::Mode;
 use megasim::report::Page;
 use megasim::report::classification::{Shown, ShownMode, page as draw};
@@ -23,10 +24,10 @@ pub fn page(
     figures: &Figures,
     history: Option<&History>,
 ) -> Result<Page> {
-    let Ready { subject, trial, .. } = ready;
-    let (values, labels) = (&trial.samples.x, &trial.samples.y);
+    let Ready { converted, samples, .. } = ready;
+    let (values, labels) = (samples.values(), samples.labels());
     let layers: Vec<Layer> =
-        Layer::of_manifest(&subject.network, &subject.manifest).into_iter().map(|(_, layer)| layer).collect();
+        Layer::of_manifest(&ready.network, converted.manifest()).into_iter().map(|(_, layer)| layer).collect();
     let setup = ready.setup(settings);
     let n = labels.len();
     let mut modes = Vec::new();
@@ -36,10 +37,10 @@ pub fn page(
     ];
     for (name, mode, decided) in runs {
         let Some(decided) = decided else { continue };
-        let bar = progress::bar(format!("{name}, page"), n);
-        let first = settings.skip as u64;
-        let course = course(&setup, &layers, values.view(), labels, first, mode, || bar.inc(1));
-        bar.finish_and_clear();
+        let progress = Progress::to_the_end(&format!("{name}, page"), n);
+        let first = samples.first();
+        let course = course(&setup, &layers, values, labels, first, mode, &progress);
+        drop(progress);
         let classes = setup.classes;
         let mut confusion = vec![vec![0; classes + 1]; classes];
         for (label, decision) in labels.iter().zip(&decided) {
@@ -72,7 +73,7 @@ pub fn page(
         analog: Accuracy::new(figures.right(&figures.analog()), n),
         layers: &layers,
         sample: (settings.skip, labels.first().copied().unwrap_or(0)),
-        input: (n > 0).then(|| subject.picture(values)),
+        input: (n > 0).then(|| picture(converted, values)),
         tick_ms: 1.0 / f64::from(clock.ticks_per_ms),
         duration_ms: f64::from(clock.duration),
         history,

@@ -4,8 +4,8 @@ use crate::cli::diagnostic::{self, report};
 use crate::cli::escape;
 use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
-use crate::cli::subject::{self, Given, Schematic, Subject, Trial};
-use megasim::convert::Manifest;
+use crate::cli::input::{InputArgs, LoadedInput, SchematicInput};
+use megasim::convert::{LabelledSamples, Manifest};
 use megasim::encode::{Clock, Code, Layout, SampleKind};
 use megasim::engine::Limits;
 use megasim::engine::timed::{Pace, Showing};
@@ -52,7 +52,7 @@ impl Opened {
     ///
     /// # Errors
     /// If a file cannot be read, does not fit the others, or is missing.
-    pub fn open(given: &Given, presentation: &Presentation, tick: Option<Duration>) -> Result<(Self, Vec<PathBuf>)> {
+    pub fn open(given: &InputArgs, presentation: &Presentation, tick: Option<Duration>) -> Result<(Self, Vec<PathBuf>)> {
         if !given.is_schematic() {
             Self::check(presentation)?;
             if tick.is_some() {
@@ -60,18 +60,19 @@ impl Opened {
             }
         }
         match given.open(presentation)? {
-            subject::Opened::Converted(converted) => {
-                let Subject { manifest, network, layout, output, .. } = &converted.subject;
-                if converted.subject.deciding_spikes().is_none() {
+            LoadedInput::Converted(loaded) => {
+                let converted = &loaded.converted;
+                if converted.deciding_spikes().is_none() {
                     escape::warn(format_args!(
                         "the output gathers potentials and never spikes, so no decisions are told"
                     ));
                 }
+                let (network, output) = (converted.network().clone(), (converted.layout(), converted.output()));
                 let opened =
-                    Self::converted(network.clone(), (layout, *output), manifest, &converted.trial, presentation)?;
-                Ok((opened, converted.inputs))
+                    Self::converted(network, output, converted.manifest(), &loaded.samples, presentation)?;
+                Ok((opened, loaded.inputs))
             }
-            subject::Opened::Schematic(schematic) => {
+            LoadedInput::Schematic(schematic) => {
                 let inputs = schematic.inputs.clone();
                 Ok((Self::schematic(schematic, given, presentation, tick)?, inputs))
             }
@@ -94,11 +95,11 @@ impl Opened {
         network: Network,
         (layout, output): (&Layout, NodeId),
         manifest: &Manifest,
-        trial: &Trial,
+        samples: &LabelledSamples,
         presentation: &Presentation,
     ) -> Result<Self> {
         Self::check(presentation)?;
-        SampleKind::Still.check(layout.numbers(), trial.samples.x.ncols()).map_err(report)?;
+        SampleKind::Still.check(layout.numbers(), samples.values().ncols()).map_err(report)?;
         let clock = presentation.clock();
         let Some(tick) = Duration::part_of_a_ms(clock.ticks_per_ms) else {
             bail!("--ticks-per-ms: expected a number that divides 10^12, so that a tick is whole femtoseconds");
@@ -116,14 +117,14 @@ impl Opened {
             },
             layers,
             shown: Shown::Images {
-                values: trial.samples.x.clone(),
-                first: presentation.skip,
+                values: samples.values().to_owned(),
+                first: samples.first(),
                 layout: Box::new(layout.clone()),
                 code: presentation.code()?,
                 clock,
             },
             output: Some((output, if decides { manifest.output.classes } else { 0 })),
-            labels: decides.then(|| trial.samples.y.clone()),
+            labels: decides.then(|| samples.labels().to_vec()),
             tick: Some(tick),
             until: Some(clock.ticks()),
             limits: presentation.run_limits.limits(),
@@ -135,12 +136,12 @@ impl Opened {
     /// # Errors
     /// If there are labels that do not fit.
     pub fn schematic(
-        schematic: Schematic,
-        given: &Given,
+        schematic: SchematicInput,
+        given: &InputArgs,
         presentation: &Presentation,
         tick: Option<Duration>,
     ) -> Result<Self> {
-        let Schematic { network, pieces, uncut, .. } = schematic;
+        let SchematicInput { network, pieces, uncut, .. } = schematic;
         // What is not cut runs as the schematic says.
         let t_max = if uncut { network.t_max() } else { (pieces.ticks - 1).min(network.t_max()) };
         let network = network.with_t_max(t_max).map_err(report)?;

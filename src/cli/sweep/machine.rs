@@ -3,10 +3,11 @@
 use super::parameters::{Conditions, Conversion, Parameter};
 use super::work::{Origin, Prepared, Study};
 use crate::cli::diagnostic::{self, report};
-use crate::cli::interrupt;
 use crate::cli::latency::opened::{Opened, Staged};
-use crate::cli::subject::{Given, Schematic, Subject, Trial};
+use crate::cli::input::{InputArgs, SchematicInput};
 use crate::cli::tables::{boxed, engineering, percent, percents};
+use megasim::Control;
+use megasim::convert::LabelledSamples;
 use megasim::engine::timed::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::report::{Section, sweep as pages};
@@ -28,15 +29,15 @@ pub struct OnMachine<'a> {
 /// What is run.
 pub enum Basis<'a> {
     /// A network that can be converted anew, with its test samples.
-    Converted(&'a Origin<'a>, &'a Trial),
+    Converted(&'a Origin<'a>, &'a LabelledSamples),
     /// A schematic with its own stimuli, in ticks of that length.
-    Schematic { given: &'a Given, schematic: &'a Schematic, tick: Option<Duration> },
+    Schematic { given: &'a InputArgs, schematic: &'a SchematicInput, tick: Option<Duration> },
 }
 
 impl OnMachine<'_> {
     fn samples(&self) -> usize {
         match &self.basis {
-            Basis::Converted(_, trial) => trial.samples.y.len(),
+            Basis::Converted(_, samples) => samples.len(),
             Basis::Schematic { schematic, .. } => schematic.pieces.samples.len(),
         }
     }
@@ -45,14 +46,15 @@ impl OnMachine<'_> {
     fn open(&self, prepared: Option<&Prepared>, conditions: &Conditions) -> Result<Opened> {
         let Conditions { presentation, settings, .. } = conditions;
         let mut opened = match (&self.basis, prepared) {
-            (Basis::Converted(origin, trial), Some(prepared)) => {
+            (Basis::Converted(origin, samples), Some(prepared)) => {
                 let Prepared { network, layout, output } = prepared;
-                let manifest = &origin.subject.manifest;
-                Opened::converted(network.clone(), (layout, *output), manifest, trial, presentation)?
+                let manifest = origin.converted.manifest();
+                Opened::converted(network.clone(), (layout, *output), manifest, samples, presentation)?
             }
-            (Basis::Converted(origin, trial), None) => {
-                let Subject { network, layout, output, manifest, .. } = origin.subject;
-                Opened::converted(network.clone(), (layout, *output), manifest, trial, presentation)?
+            (Basis::Converted(origin, samples), None) => {
+                let Origin { converted, .. } = **origin;
+                let (network, output) = (converted.network().clone(), (converted.layout(), converted.output()));
+                Opened::converted(network, output, converted.manifest(), samples, presentation)?
             }
             (Basis::Schematic { given, schematic, tick }, _) => {
                 Opened::schematic((*schematic).clone(), given, presentation, *tick)?
@@ -76,11 +78,16 @@ impl OnMachine<'_> {
     }
 
     /// What the ideal machine does, which is the same beside all points of a group; none where somebody asked to stop.
-    fn ideal(&self, opened: &Opened, conditions: &Conditions) -> Result<Option<Vec<Ideal>>> {
+    fn ideal(
+        &self,
+        opened: &Opened,
+        conditions: &Conditions,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<Ideal>>> {
         let staged = self.staged(opened, conditions)?;
         let stimuli = |sample: usize| opened.stimuli(sample, staged.factor);
         let question = opened.question(&staged, &stimuli, self.pace(conditions), 0);
-        question.ideal(interrupt::asked).map_err(report)
+        question.ideal(control).map_err(report)
     }
 
     /// A point; none where somebody asked to stop.
@@ -89,7 +96,7 @@ impl OnMachine<'_> {
         opened: &Opened,
         conditions: &Conditions,
         ideal: &[Ideal],
-        done: &(dyn Fn() + Sync),
+        control: &dyn Control,
     ) -> Result<Option<MachineFigures>> {
         let staged = self.staged(opened, conditions)?;
         let Some(tick) = staged.resolved.tick else {
@@ -97,7 +104,7 @@ impl OnMachine<'_> {
         };
         let stimuli = |sample: usize| opened.stimuli(sample, staged.factor);
         let question = Question { ideal: Some(ideal), ..opened.question(&staged, &stimuli, self.pace(conditions), 0) };
-        let answer = question.answer(done, interrupt::asked).map_err(report)?;
+        let answer = question.answer(control).map_err(report)?;
         if answer.samples.len() < question.samples {
             return Ok(None);
         }
@@ -136,12 +143,12 @@ impl Study for OnMachine<'_> {
         prepared: &Option<Prepared>,
         points: &[&Conditions],
         found: &(dyn Fn(usize, MachineFigures) -> Result<()> + Sync),
-        done: &(dyn Fn() + Sync),
+        control: &dyn Control,
     ) -> Result<()> {
         let opened = self.open(prepared.as_ref(), points[0])?;
-        let Some(ideal) = self.ideal(&opened, points[0])? else { return Ok(()) };
+        let Some(ideal) = self.ideal(&opened, points[0], control)? else { return Ok(()) };
         points.par_iter().enumerate().try_for_each(|(at, conditions)| {
-            match self.point(&opened, conditions, &ideal, done)? {
+            match self.point(&opened, conditions, &ideal, control)? {
                 Some(figures) => found(at, figures),
                 None => Ok(()),
             }

@@ -3,9 +3,9 @@
 use super::parameters::{Conditions, Conversion, Parameter, Ties};
 use super::work::{Origin, Prepared, Study};
 use crate::cli::diagnostic::report;
-use crate::cli::interrupt;
-use crate::cli::subject::Trial;
 use crate::cli::tables::{boxed, fixed, percent, percents};
+use megasim::Control;
+use megasim::convert::LabelledSamples;
 use megasim::network::{Driver, Network, NodeId};
 use megasim::readout::{self, ReadOut};
 use megasim::report::{Section, sweep as pages};
@@ -21,7 +21,7 @@ fn threshold(network: &Network, output: NodeId) -> i32 {
 /// Both modes at each point.
 pub struct Modes<'a> {
     pub origin: &'a Origin<'a>,
-    pub trial: &'a Trial,
+    pub samples: &'a LabelledSamples,
 }
 
 impl Study for Modes<'_> {
@@ -40,7 +40,7 @@ impl Study for Modes<'_> {
     const GROUPS_IN_PARALLEL: bool = true;
 
     fn runs(&self, _points: usize) -> usize {
-        self.trial.samples.y.len()
+        self.samples.len()
     }
 
     fn measure(
@@ -48,16 +48,16 @@ impl Study for Modes<'_> {
         prepared: &Prepared,
         points: &[&Conditions],
         found: &(dyn Fn(usize, Figures) -> Result<()> + Sync),
-        done: &(dyn Fn() + Sync),
+        control: &dyn Control,
     ) -> Result<()> {
         let Conditions { presentation, dt, tie_order, settings, read_out, .. } = points[0];
         let mut network = prepared.network.clone();
         settings.iter().try_for_each(|setting| setting.apply(&mut network))?;
         let code = presentation.code()?;
-        let subject = self.origin.subject;
+        let manifest = self.origin.converted.manifest();
         read_out.check()?;
         read_out.check_signed(&network, prepared.output)?;
-        let read_out = read_out.rule(subject.manifest.output.form, threshold(&network, prepared.output), false)?;
+        let read_out = read_out.rule(manifest.output.form, threshold(&network, prepared.output), false)?;
         if *tie_order != Ties::Netlist && (read_out != ReadOut::default() || code.is_current()) {
             bail!(
                 "--over tie-order: expected most spikes at the end to decide and a code that makes spikes, found others"
@@ -71,7 +71,7 @@ impl Study for Modes<'_> {
             network: &network,
             layout: &prepared.layout,
             output: prepared.output,
-            classes: subject.manifest.output.classes,
+            classes: manifest.output.classes,
             code: code.as_ref(),
             ticks_per_ms: presentation.ticks_per_ms,
             dt: *dt,
@@ -80,12 +80,12 @@ impl Study for Modes<'_> {
             limits: presentation.run_limits.limits(),
         };
         let samples = sweep::Samples {
-            values: self.trial.samples.x.view(),
-            labels: &self.trial.samples.y,
-            analog: &self.trial.analog,
-            first: presentation.skip,
+            values: self.samples.values(),
+            labels: self.samples.labels(),
+            analog: self.samples.analog(),
+            first: self.samples.first(),
         };
-        let figures = sweep::measure(&setup, &samples, &durations, done, interrupt::asked).map_err(report)?;
+        let figures = sweep::measure(&setup, &samples, &durations, control).map_err(report)?;
         figures.into_iter().flatten().enumerate().try_for_each(|(at, figures)| found(at, figures))
     }
 

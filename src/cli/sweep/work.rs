@@ -5,10 +5,10 @@ use super::files::Files;
 use super::parameters::{Conditions, Conversion, Over, Parameter};
 use crate::cli::diagnostic::report;
 use crate::cli::interrupt;
+use crate::cli::progress::Progress;
 use crate::cli::run::Setting;
-use crate::cli::subject::Subject;
-use indicatif::ProgressBar;
-use megasim::convert;
+use megasim::Control;
+use megasim::convert::{self, ConvertedModel};
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::Layout;
 use megasim::network::{Network, NodeId};
@@ -38,14 +38,14 @@ pub trait Study: Sync {
     /// Whether groups of such points are measured at the same time, or one after the other, each of them in parallel.
     const GROUPS_IN_PARALLEL: bool;
 
-    /// Measures points that differ in shared parameters only. `found` takes what each gives; after somebody asked to
-    /// stop, not of all. `done` is called after each run of a sample.
+    /// Measures points that differ in shared parameters only. `found` takes what each gives; where `control` cancels,
+    /// not of all. `control` counts runs of samples.
     fn measure(
         &self,
         prepared: &Self::Prepared,
         points: &[&Conditions],
         found: &(dyn Fn(usize, Self::Figures) -> Result<()> + Sync),
-        done: &(dyn Fn() + Sync),
+        control: &dyn Control,
     ) -> Result<()>;
 
     /// How often `done` is called for a group of so many points.
@@ -67,16 +67,18 @@ pub struct Prepared {
 
 /// Where networks come from.
 pub struct Origin<'a> {
-    pub subject: &'a Subject,
+    pub converted: &'a ConvertedModel,
     pub dataset: &'a Dataset,
 }
 
 impl Origin<'_> {
     /// The network of a conversion: the one at hand where nothing of it is swept.
     pub fn convert(&self, conversion: &Conversion) -> Result<Prepared> {
-        let Subject { network, layout, output, model, manifest, .. } = self.subject;
+        let Self { converted, .. } = *self;
+        let (model, manifest) = (converted.model(), converted.manifest());
         if conversion.is_empty() {
-            return Ok(Prepared { network: network.clone(), layout: layout.clone(), output: *output });
+            let (network, layout) = (converted.network().clone(), converted.layout().clone());
+            return Ok(Prepared { network, layout, output: converted.output() });
         }
         let mut options = manifest.options();
         conversion.apply(&mut options)?;
@@ -115,7 +117,7 @@ impl<S: Study> Work<'_, S> {
             })
             .collect();
         let groups = self.groups(&done);
-        let bar = crate::cli::progress::bar("sweep", groups.iter().map(|group| self.study.runs(group.len())).sum());
+        let progress = Progress::of("sweep", groups.iter().map(|group| self.study.runs(group.len())).sum());
         let done = Mutex::new(done);
         let mut conversions: Vec<&Conversion> = Vec::new();
         for group in &groups {
@@ -131,13 +133,13 @@ impl<S: Study> Work<'_, S> {
             let prepared = self.study.prepare(conversion)?;
             let of: Vec<_> =
                 groups.iter().filter(|group| self.points[group[0]].conditions.conversion == *conversion).collect();
-            let measure = |group: &&Vec<usize>| self.measure(&prepared, group, &done, &bar);
+            let measure = |group: &&Vec<usize>| self.measure(&prepared, group, &done, &progress);
             match S::GROUPS_IN_PARALLEL {
                 true => of.par_iter().try_for_each(measure)?,
                 false => of.iter().try_for_each(measure)?,
             }
         }
-        bar.finish_and_clear();
+        drop(progress);
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let sweep = self.sweep(&done);
         if !sweep.points.is_empty() {
@@ -169,7 +171,7 @@ impl<S: Study> Work<'_, S> {
         prepared: &S::Prepared,
         group: &[usize],
         done: &Mutex<BTreeMap<usize, Point<S::Figures>>>,
-        bar: &ProgressBar,
+        control: &dyn Control,
     ) -> Result<()> {
         if interrupt::asked() {
             return Ok(());
@@ -182,6 +184,6 @@ impl<S: Study> Work<'_, S> {
             done.insert(k, Point { values: self.points[k].values.clone(), figures });
             self.files.write(&self.sweep(&done), self.points.len())
         };
-        self.study.measure(prepared, &points, &found, &|| bar.inc(1))
+        self.study.measure(prepared, &points, &found, control)
     }
 }

@@ -5,6 +5,7 @@ use super::{Error, Setup, look_at};
 use crate::compare::Part;
 use crate::compare::trial::{Decides, Pass, Scale};
 use crate::layers::{FanOut, Layer};
+use megasim_core::control::Control;
 use megasim_core::engine::{Mode, Probes};
 use megasim_core::readout::ReadOut;
 use ndarray::ArrayView2;
@@ -43,7 +44,7 @@ pub fn course(
     labels: &[usize],
     first: u64,
     mode: Mode,
-    done: impl Fn() + Sync,
+    control: &dyn Control,
 ) -> Result<Course, Error> {
     let scale = Scale::new(setup.clock.ticks(), setup.clock.ticks_per_ms, 0);
     let decides = Decides { node: setup.output, classes: setup.classes, read_out: setup.read_out };
@@ -57,7 +58,7 @@ pub fn course(
         let layers = if k == 0 { pass.layers.into_iter().map(|layer| layer.spikes).collect() } else { Vec::new() };
         Seen { operations: pass.operations, spikes: pass.spikes, wrong, layers }
     };
-    let all = look_at(setup, samples, first, (mode, &probes), look, done, || false)?;
+    let all = look_at(setup, samples, first, (mode, &probes), look, control)?;
     let n = all.len().max(1) as f64;
     let so_far = |get: fn(&Seen) -> &[u64]| {
         let mut sum = 0;

@@ -23,12 +23,13 @@
 //! as with any order of a table of this kind.
 
 use super::{Error, Question, Run, plan};
+use crate::runner;
+use megasim_core::control::Control;
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
 use megasim_core::network::{
     Array, ConvPort, Element, Fault, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, SourceId,
     Stimulus, Tick, Timing,
 };
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// By how much numbers are divided so that potentials stay away from 32 bits.
@@ -110,16 +111,11 @@ struct Rung {
 
 impl Question<'_> {
     /// Puts the differences of event mode, on the left, and clocked mode, on the right, down to their causes; on at
-    /// most `samples` samples.
+    /// most `samples` samples. Where `control` cancels, the samples up to the first one that did not run count.
     ///
     /// # Errors
     /// If a run fails. None where the sides are not event mode and clocked mode of one network.
-    pub fn causes(
-        &self,
-        samples: usize,
-        done: impl Fn() + Sync,
-        stop: impl Fn() -> bool,
-    ) -> Result<Option<Causes>, Error> {
+    pub fn causes(&self, samples: usize, control: &dyn Control) -> Result<Option<Causes>, Error> {
         let (Mode::Event, Mode::Clocked { dt }) = (self.left.mode, self.right.mode) else { return Ok(None) };
         let scale = self.scale();
         let samples = samples.min(self.material.len());
@@ -148,50 +144,49 @@ impl Question<'_> {
             vec![[vec![0; causes.len() + 1], vec![0; causes.len() + 1]]; self.layers.len()];
         let mut taken = 0;
         for start in (0..samples).step_by(super::CHUNK) {
-            if stop() {
+            if control.is_cancelled() {
                 break;
             }
             let end = (start + super::CHUNK).min(samples);
-            let chunk: Vec<Result<Vec<[Vec<i64>; 2]>, Error>> = (start..end)
-                .into_par_iter()
-                .map_init(
-                    || {
-                        let simulation = |(plan, rung): (_, &Rung)| Simulation::new(plan, rung.mode, &probes);
-                        plans.iter().zip(&rungs).map(simulation).collect::<Vec<_>>()
-                    },
-                    |simulations, k| {
-                        let mut stimuli = self.stimuli(k)?;
-                        let mut before: Option<Vec<Vec<i64>>> = None;
-                        let mut steps: Vec<(Cause, Vec<Vec<i64>>)> = Vec::new();
-                        for (simulation, rung) in simulations.iter_mut().zip(&rungs) {
-                            if rung.touched {
-                                stimuli.push(Stimulus::new());
-                            }
-                            let record = simulation.run(&stimuli).map_err(|source| Error::Run {
-                                sample: self.material.number(k),
-                                run: rung.cause.map_or("event", Cause::name).into(),
-                                source,
-                            })?;
-                            if rung.touched {
-                                stimuli.pop();
-                            }
-                            let counts = self.counts(&record, scale.warm_up);
-                            if let (Some(cause), Some(before)) = (rung.cause, &before) {
-                                let difference = before.iter().zip(&counts).map(|(before, after)| {
-                                    before.iter().zip(after).map(|(before, after)| before - after).collect()
-                                });
-                                steps.push((cause, difference.collect()));
-                            }
-                            before = Some(counts);
+            let chunk = runner::run(
+                start..end,
+                control,
+                || {
+                    let simulation = |(plan, rung): (_, &Rung)| Simulation::new(plan, rung.mode, &probes);
+                    plans.iter().zip(&rungs).map(simulation).collect::<Vec<_>>()
+                },
+                |simulations, k| {
+                    let mut stimuli = self.stimuli(k)?;
+                    let mut before: Option<Vec<Vec<i64>>> = None;
+                    let mut steps: Vec<(Cause, Vec<Vec<i64>>)> = Vec::new();
+                    for (simulation, rung) in simulations.iter_mut().zip(&rungs) {
+                        if rung.touched {
+                            stimuli.push(Stimulus::new());
                         }
-                        done();
-                        Ok(self.put_down(&steps, causes.len(), place))
-                    },
-                )
-                .collect();
-            for sample in chunk {
+                        let record = simulation.run(&stimuli).map_err(|source| Error::Run {
+                            sample: self.material.number(k),
+                            run: rung.cause.map_or("event", Cause::name).into(),
+                            source,
+                        })?;
+                        if rung.touched {
+                            stimuli.pop();
+                        }
+                        let counts = self.counts(&record, scale.warm_up);
+                        if let (Some(cause), Some(before)) = (rung.cause, &before) {
+                            let difference = before.iter().zip(&counts).map(|(before, after)| {
+                                before.iter().zip(after).map(|(before, after)| before - after).collect()
+                            });
+                            steps.push((cause, difference.collect()));
+                        }
+                        before = Some(counts);
+                    }
+                    Ok::<_, Error>(self.put_down(&steps, causes.len(), place))
+                },
+                drop,
+            )?;
+            for sample in chunk.complete() {
                 taken += 1;
-                for (sums, of) in sums.iter_mut().zip(sample?) {
+                for (sums, of) in sums.iter_mut().zip(sample) {
                     for (sums, of) in sums.iter_mut().zip(of) {
                         sums.iter_mut().zip(of).for_each(|(sum, n)| *sum += n);
                     }
@@ -261,7 +256,9 @@ impl Question<'_> {
         let probes = Probes::none();
         for run in [&self.left, &self.right] {
             let plan = plan(run, self.limits, ticks)?;
-            let any = (0..samples).into_par_iter().map_init(
+            let any = runner::run(
+                0..samples,
+                &(),
                 || Simulation::new(&plan, run.mode, &probes),
                 |simulation, k| {
                     let record = simulation.run(&self.stimuli(k)?).map_err(|source| Error::Run {
@@ -269,14 +266,12 @@ impl Question<'_> {
                         run: run.name.into(),
                         source,
                     })?;
-                    Ok(record.summary.saturations.iter().any(|&count| count > 0))
+                    Ok::<_, Error>(record.summary.saturations.iter().any(|&count| count > 0))
                 },
-            );
-            let any: Vec<Result<bool, Error>> = any.collect();
-            for one in any {
-                if one? {
-                    return Ok(true);
-                }
+                drop,
+            )?;
+            if any.complete().contains(&true) {
+                return Ok(true);
             }
         }
         Ok(false)

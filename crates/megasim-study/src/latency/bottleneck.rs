@@ -105,11 +105,11 @@ impl Busiest {
         question.showing.until = None;
         question.showing.warm_up = 0;
         // The ideal machine is the same beside all of them.
-        let Some(ideal) = question.ideal(|| false)? else { return Ok(Vec::new()) };
+        let Some(ideal) = question.ideal(&())? else { return Ok(Vec::new()) };
         question.ideal = Some(&ideal);
         let run = |machine: Machine| -> Result<Tick, Error> {
             let hardware = crate::hardware::Resolved { machine, ..question.hardware.clone() };
-            let answer = Question { hardware: &hardware, ..question }.answer(|| (), || false)?;
+            let answer = Question { hardware: &hardware, ..question }.answer(&())?;
             Ok(answer.samples.iter().map(|sample| sample.ended).sum())
         };
         let before = run(question.hardware.machine.clone())?;

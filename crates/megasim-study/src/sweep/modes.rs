@@ -4,12 +4,13 @@ use super::Measured;
 use crate::classification::{self, classify};
 use crate::compare::Accuracy;
 use crate::layers::FanOut;
+use crate::runner;
+use megasim_core::control::{Control, Uncounted};
 use megasim_core::encode::{Clock, Code, Layout, SampleKind};
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use megasim_core::readout::{self, ReadOut};
 use ndarray::ArrayView2;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// What a point needs.
@@ -104,7 +105,7 @@ struct Outcome {
     operations: u64,
 }
 
-/// Runs samples for several durations, in milliseconds; figures in their order, or none if `stop` said so.
+/// Runs samples for several durations, in milliseconds; figures in their order, or none where `control` cancels.
 ///
 /// The longest duration is run once. A shorter one is what came out of it up to then, if its stimuli are those of the
 /// longest one up to then (which is compared, sample by sample) and, clocked, if it ends with a step: nothing that
@@ -116,13 +117,12 @@ pub fn measure(
     setup: &Setup,
     samples: &Samples,
     durations: &[u32],
-    done: impl Fn() + Sync,
-    stop: impl Fn() -> bool + Sync,
+    control: &dyn Control,
 ) -> Result<Option<Vec<Figures>>, Error> {
     let fits = SampleKind::Still.check(setup.layout.numbers(), samples.values.ncols());
     fits.map_err(classification::Error::Samples)?;
     if setup.read_out != ReadOut::default() || setup.code.is_current() {
-        return one_by_one(setup, samples, durations, done, stop);
+        return one_by_one(setup, samples, durations, control);
     }
     let longest = durations.iter().copied().max().unwrap_or(0);
     let clock = |duration: u32| Clock { duration, ticks_per_ms: setup.ticks_per_ms };
@@ -134,53 +134,46 @@ pub fn measure(
     let probes = Probes::all(setup.network);
     let fan = FanOut::new(setup.network);
     let spiking = spiking(setup.network);
-    let all: Vec<Result<Option<Vec<[Outcome; 2]>>, Error>> = (0..samples.values.nrows())
-        .into_par_iter()
-        .map_init(
-            || modes.map(|mode| Simulation::new(&plan, mode, &probes)),
-            |simulations, k| {
-                if stop() {
-                    return Ok(None);
+    let runs = runner::run(
+        0..samples.values.nrows(),
+        control,
+        || modes.map(|mode| Simulation::new(&plan, mode, &probes)),
+        |simulations, k| {
+            let sample = samples.first + k as u64;
+            let values = samples.values.row(k).to_vec();
+            let stimuli = |duration| {
+                let kind = SampleKind::Still;
+                let stimuli = setup.layout.stimuli(setup.code, kind, &values, sample, clock(duration));
+                stimuli.map_err(|source| classification::Error::Encode { sample, source })
+            };
+            let whole = stimuli(longest)?;
+            let mut run = |mode: usize, stimuli: &[Stimulus]| {
+                simulations[mode].run(stimuli).map_err(|source| Error::Run { sample, source })
+            };
+            let records = [run(0, &whole)?, run(1, &whole)?];
+            let mut outcomes = Vec::with_capacity(durations.len());
+            for &duration in durations {
+                let ticks = clock(duration).ticks();
+                let own = if duration == longest { None } else { Some(stimuli(duration)?) };
+                let same = own.as_ref().is_none_or(|own| is_start(own, &whole, ticks));
+                let mut of = [Outcome::default(); 2];
+                for mode in 0..2 {
+                    let ends_with_a_step = mode == 0 || ticks % setup.dt == 0 || duration == longest;
+                    let record = match &own {
+                        Some(own) if !same || !ends_with_a_step => &run(mode, own)?,
+                        _ => &records[mode],
+                    };
+                    of[mode] = outcome(setup, &fan, &spiking, record, ticks);
                 }
-                let sample = samples.first + k as u64;
-                let values = samples.values.row(k).to_vec();
-                let stimuli = |duration| {
-                    let kind = SampleKind::Still;
-                    let stimuli = setup.layout.stimuli(setup.code, kind, &values, sample, clock(duration));
-                    stimuli.map_err(|source| classification::Error::Encode { sample, source })
-                };
-                let whole = stimuli(longest)?;
-                let mut run = |mode: usize, stimuli: &[Stimulus]| {
-                    simulations[mode].run(stimuli).map_err(|source| Error::Run { sample, source })
-                };
-                let records = [run(0, &whole)?, run(1, &whole)?];
-                let mut outcomes = Vec::with_capacity(durations.len());
-                for &duration in durations {
-                    let ticks = clock(duration).ticks();
-                    let own = if duration == longest { None } else { Some(stimuli(duration)?) };
-                    let same = own.as_ref().is_none_or(|own| is_start(own, &whole, ticks));
-                    let mut of = [Outcome::default(); 2];
-                    for mode in 0..2 {
-                        let ends_with_a_step = mode == 0 || ticks % setup.dt == 0 || duration == longest;
-                        let record = match &own {
-                            Some(own) if !same || !ends_with_a_step => &run(mode, own)?,
-                            _ => &records[mode],
-                        };
-                        of[mode] = outcome(setup, &fan, &spiking, record, ticks);
-                    }
-                    outcomes.push(of);
-                }
-                done();
-                Ok(Some(outcomes))
-            },
-        )
-        .collect();
-    let mut by_sample = Vec::with_capacity(all.len());
-    for one in all {
-        match one? {
-            Some(outcomes) => by_sample.push(outcomes),
-            None => return Ok(None),
-        }
+                outcomes.push(of);
+            }
+            Ok::<_, Error>(outcomes)
+        },
+        drop,
+    )?;
+    let by_sample: Vec<Vec<[Outcome; 2]>> = runs.complete();
+    if by_sample.len() < samples.values.nrows() {
+        return Ok(None);
     }
     Ok(Some((0..durations.len()).map(|k| figures(samples, by_sample.iter().map(|of| of[k]))).collect()))
 }
@@ -191,8 +184,7 @@ fn one_by_one(
     setup: &Setup,
     samples: &Samples,
     durations: &[u32],
-    done: impl Fn() + Sync,
-    stop: impl Fn() -> bool + Sync,
+    control: &dyn Control,
 ) -> Result<Option<Vec<Figures>>, Error> {
     let Setup { network, layout, output, classes, code, ticks_per_ms, dt, read_out, limits, .. } = *setup;
     let mut all = Vec::with_capacity(durations.len());
@@ -204,16 +196,14 @@ fn one_by_one(
             classification::Setup { network, layout, output, classes, kind, code, clock, read_out, limits, savings };
         let mut sides = Vec::with_capacity(2);
         for mode in [Mode::Event, Mode::Clocked { dt }] {
-            if stop() {
+            let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
+            let uncounted = Uncounted(control);
+            let counted: &dyn Control = if is_last { control } else { &uncounted };
+            let outcomes = classify(&shown, samples.values, samples.first, mode, counted)?;
+            if outcomes.len() < samples.values.nrows() {
                 return Ok(None);
             }
-            let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
-            let one = || {
-                if is_last {
-                    done()
-                }
-            };
-            sides.push(classify(&shown, samples.values, samples.first, mode, one)?);
+            sides.push(outcomes);
         }
         let outcome = |of: &classification::Outcome| Outcome {
             decision: of.decision.class(),

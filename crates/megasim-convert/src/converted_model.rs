@@ -1,0 +1,210 @@
+//! A converted network with all that studies of it need, in memory and as a netfile directory.
+
+use super::Quantization;
+use super::diagnose::growth;
+use super::manifest::{self, Manifest, OutputLayer};
+use super::save;
+use megasim_ann::forward::{self, WrongBatch};
+use megasim_ann::import::{self, Model};
+use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
+use megasim_core::encode::{self, Layout};
+use megasim_core::netfile::{self, Warning};
+use megasim_core::network::{Driver, Network, NodeId, Stimulus};
+use ndarray::ArrayView2;
+use std::path::{Path, PathBuf};
+
+/// The schematic of a netfile directory of a converted network.
+pub const SCHEMATIC: &str = "megasim.sch";
+
+/// Why a netfile directory is no converted network, or could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The manifest cannot be read, or does not fit the netfiles.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The netfiles cannot be read.
+    #[error(transparent)]
+    Netfile(#[from] netfile::Error),
+    /// The copy of the trained network cannot be read.
+    #[error(transparent)]
+    Model(#[from] import::Error),
+    /// The input or the output is not in the netfiles.
+    #[error(transparent)]
+    Layout(#[from] encode::Error),
+    /// The copy of the trained network is not the network that was converted.
+    #[error("{path}: expected the model that was converted (SHA-256 {expected}), found another ({found})")]
+    OtherModel {
+        /// The copy.
+        path: PathBuf,
+        /// The hash in the manifest.
+        expected: String,
+        /// The hash of the copy.
+        found: String,
+    },
+    /// The manifest has another number of classes than the trained network.
+    #[error("{path}: expected {expected} classes, as the model has, found {found}")]
+    Classes {
+        /// The manifest.
+        path: PathBuf,
+        /// Classes of the trained network.
+        expected: usize,
+        /// Classes in the manifest.
+        found: usize,
+    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Save(#[from] save::Error),
+    /// The directory could not be put in its place.
+    #[error(transparent)]
+    Write(#[from] atomic_write::Error),
+}
+
+/// A converted network: the spiking network, the trained network that it came from, and the manifest that relates
+/// the two.
+///
+/// All of it belongs together: nodes of the manifest are nodes of the network, and the trained network is the one that
+/// was converted. [`ConvertedModel::open`] and [`ConvertedModel::save`] read and write netfile directories, as
+/// `megasim convert` makes them.
+#[derive(Debug, Clone)]
+pub struct ConvertedModel {
+    pub(super) manifest: Manifest,
+    pub(super) network: Network,
+    pub(super) model: Model,
+    pub(super) layout: Layout,
+    pub(super) output: NodeId,
+    pub(super) stimuli: Vec<Stimulus>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl ConvertedModel {
+    /// Reads a netfile directory of a conversion, and makes sure that its parts belong together.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or does not belong to the others.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, Error> {
+        let directory = directory.as_ref();
+        let manifest = Manifest::read(directory)?;
+        let netfiles = netfile::read(&directory.join(SCHEMATIC))?;
+        let network = netfiles.network;
+        manifest.check_network(directory, &network)?;
+        let copy = directory.join(&manifest.model.copy);
+        let model = import::read(&copy)?;
+        if model.source.sha256 != manifest.model.sha256 {
+            let (expected, found) = (manifest.model.sha256, model.source.sha256);
+            return Err(Error::OtherModel { path: copy, expected, found });
+        }
+        let (expected, found) = (model.classes(), manifest.output.classes);
+        if expected != found {
+            return Err(Error::Classes { path: directory.join(manifest::FILE_NAME), expected, found });
+        }
+        let layout = manifest.layout(&network)?;
+        let output = manifest.output(&network)?;
+        let (stimuli, warnings) = (netfiles.stimuli, netfiles.warnings);
+        Ok(Self { manifest, network, model, layout, output, stimuli, warnings })
+    }
+
+    /// Writes a netfile directory: netfiles, the stimuli of one sample, the manifest, a copy of the trained network
+    /// (with the files that it needs), and `run.json`, which lists the files. It appears whole or not at all, and
+    /// replaces an earlier one only if `overwrite` says so and only if nothing else is in it.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or if the directory holds what this program did not write.
+    pub fn save(&self, directory: impl AsRef<Path>, overwrite: Overwrite) -> Result<(), Error> {
+        let directory = AtomicDir::create(directory.as_ref(), overwrite)?;
+        self.write(directory.path())?;
+        Ok(directory.finish()?)
+    }
+
+    /// Writes the files into an existing directory, without `run.json`.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<(), save::Error> {
+        save::write(directory, &self.network, &self.stimuli, &self.manifest, &self.model.source)
+    }
+
+    /// Where the network came from, and what its nodes are.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The spiking network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The trained network.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Where the numbers of a sample go in the network.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The node that decides; its address `x` is the class.
+    pub fn output(&self) -> NodeId {
+        self.output
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.manifest.output.classes
+    }
+
+    /// The stimuli in the netfiles, one for each source: those of one sample in regular code.
+    pub fn stimuli(&self) -> &[Stimulus] {
+        &self.stimuli
+    }
+
+    /// What the reader of the netfiles found odd.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The node that decides by its spikes, and its classes; none where potentials decide.
+    pub fn deciding_spikes(&self) -> Option<(NodeId, usize)> {
+        let OutputLayer { form, classes, .. } = self.manifest.output;
+        form.spikes().then_some((self.output, classes))
+    }
+
+    /// Threshold (`THplus`) of the output, in scaled integers; of one that never spikes, what it would be.
+    pub fn output_threshold(&self) -> i32 {
+        let options = self.manifest.options();
+        if !options.output.spikes() {
+            let Quantization { threshold, .. } = options.quantization;
+            return options.quantization.integer("output", "threshold", threshold).unwrap_or(i32::MAX);
+        }
+        let Driver::Module(module) = self.network.nodes()[self.output.index()].driver else { return 1 };
+        self.network.modules()[module.index()].kind.neurons().map_or(1, |(_, neurons, _)| neurons.threshold_plus)
+    }
+
+    /// Whether times in ticks are part of the network (refractory times, leaks, delays, binary activations), so that it
+    /// does what it was made for only with the ticks per millisecond of the conversion.
+    pub fn is_timed(&self) -> bool {
+        self.network.modules().iter().any(|module| {
+            let timing = module.timing;
+            let delays = timing.delay_to_process + timing.delay_to_arrive;
+            let neurons = module.kind.neurons().is_some_and(|(_, it, _)| {
+                it.t_min > 0 || it.refractory > 0 || it.leak_decay > 0 || it.leak_plus > 0 || it.leak_minus > 0
+            });
+            delays > 0 || neurons
+        })
+    }
+
+    /// How many times per millisecond neurons fire at most, at the largest activations of the normalisation set.
+    pub fn largest_rate(&self) -> f64 {
+        growth(&self.network, self.manifest.conversion.scaling_factor).into_iter().fold(0.0, f64::max)
+    }
+
+    /// The classes that the trained network gives to samples, `(samples, numbers)`.
+    ///
+    /// # Errors
+    /// If the samples have another number of numbers.
+    pub fn analog_classes(&self, samples: ArrayView2<f32>) -> Result<Vec<usize>, WrongBatch> {
+        let outputs = forward::forward(&self.model.graph, samples)?;
+        Ok(forward::classes(outputs.view()))
+    }
+}

@@ -1,0 +1,218 @@
+//! The input of studies: a converted network with its test data, or a schematic with its own stimuli.
+
+use super::diagnostic::{self, report};
+use super::presentation::Presentation;
+use super::{escape, run};
+use clap::Args;
+use megasim::convert::{ConvertedModel, LabelledSamples, converted_model};
+use megasim::dataset::{self, Dataset};
+use megasim::encode::Clock;
+use megasim::netfile::Netfiles;
+use megasim::network::Network;
+use megasim::report::chart::Extent;
+use megasim::study::material::Pieces;
+use miette::{Result, bail};
+use ndarray::{ArrayView2, s};
+use std::path::{Path, PathBuf};
+
+/// The arguments that name a network and its samples.
+#[derive(Debug, Clone, Args)]
+pub struct InputArgs {
+    /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
+    pub subject: PathBuf,
+    /// Directory of test data; not for a schematic
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Class of each sample of a schematic's stimuli (.npy)
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub labels: Option<PathBuf>,
+}
+
+/// The input of a study, loaded.
+#[derive(Debug)]
+pub enum LoadedInput {
+    /// A netfile directory that `convert` wrote, with test samples.
+    Converted(Box<ConvertedInput>),
+    /// A schematic.
+    Schematic(SchematicInput),
+}
+
+/// A converted network with test samples.
+#[derive(Debug)]
+pub struct ConvertedInput {
+    /// The network.
+    pub converted: ConvertedModel,
+    /// Its test samples.
+    pub samples: LabelledSamples,
+    /// The files and directories that were read.
+    pub inputs: Vec<PathBuf>,
+}
+
+/// A schematic with samples cut from its own stimuli.
+#[derive(Debug, Clone)]
+pub struct SchematicInput {
+    /// The network.
+    pub network: Network,
+    /// At least one sample: what lies between resets.
+    pub pieces: Pieces,
+    /// There are no resets that would cut the stimuli.
+    pub uncut: bool,
+    /// The files that were read.
+    pub inputs: Vec<PathBuf>,
+}
+
+impl InputArgs {
+    /// Whether it is a schematic; else it is a netfile directory.
+    pub fn is_schematic(&self) -> bool {
+        is_schematic(&self.subject)
+    }
+
+    /// Reads network and samples.
+    ///
+    /// # Errors
+    /// If a file cannot be read, does not fit the others, or is missing.
+    pub fn open(&self, presentation: &Presentation) -> Result<LoadedInput> {
+        match &self.data {
+            Some(_) if self.is_schematic() => bail!(
+                "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
+            ),
+            None if self.is_schematic() => self.open_schematic(presentation).map(LoadedInput::Schematic),
+            Some(data) => self.open_converted(data, presentation).map(|converted| LoadedInput::Converted(converted.into())),
+            None => bail!(
+                "{}: expected --data DIR with test data; a schematic (.sch) would be run on its own stimuli",
+                self.subject.display()
+            ),
+        }
+    }
+
+    fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<ConvertedInput> {
+        let converted = open(&self.subject)?;
+        let dataset = Dataset::open(data).map_err(report)?;
+        warn_of_ticks(&converted, presentation.clock());
+        let (skip, samples) = (presentation.skip(), presentation.samples());
+        let samples = LabelledSamples::test(&converted, &dataset, skip, samples).map_err(report)?;
+        warn_of_values(samples.values(), "test samples");
+        let mut inputs = vec![self.subject.clone()];
+        inputs.extend(dataset.test_files());
+        inputs.extend(presentation.code_file().map(Path::to_path_buf));
+        Ok(ConvertedInput { converted, samples, inputs })
+    }
+
+    fn open_schematic(&self, presentation: &Presentation) -> Result<SchematicInput> {
+        let Netfiles { network, stimuli, files, .. } = run::read(&self.subject)?;
+        let cut = Pieces::cut(&stimuli, network.t_max());
+        let uncut = cut.samples.len() <= 1;
+        let pieces = cut.select(presentation.skip(), presentation.samples());
+        if pieces.samples.is_empty() {
+            bail!("{}: expected events in its stimuli between resets, found none", self.subject.display());
+        }
+        let mut inputs = run::input_files(&self.subject, &files);
+        inputs.extend(self.labels.clone());
+        Ok(SchematicInput { network, pieces, uncut, inputs })
+    }
+
+    /// The classes of a schematic's samples, where they were given. `classes` is the length of its last layer, where that is a row.
+    ///
+    /// # Errors
+    /// If there is no such row, or the labels do not fit it or the samples.
+    pub fn labels(
+        &self,
+        presentation: &Presentation,
+        pieces: &Pieces,
+        classes: Option<usize>,
+    ) -> Result<Option<Vec<usize>>> {
+        let Some(path) = &self.labels else { return Ok(None) };
+        let Some(classes) = classes else {
+            bail!("{}: expected a last layer that is one row of classes, found maps", path.display());
+        };
+        let labels = dataset::labels(path, classes, presentation.skip(), Some(pieces.samples.len())).map_err(report)?;
+        Ok(Some(labels))
+    }
+}
+
+/// The network of a netfile directory or schematic.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn read_network(path: &Path) -> Result<Network> {
+    let schematic = if is_schematic(path) { path.into() } else { path.join("megasim.sch") };
+    Ok(run::read(&schematic)?.network)
+}
+
+fn is_schematic(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sch")
+}
+
+/// Opens a netfile directory of a conversion, and prints what its netfiles warn of.
+///
+/// # Errors
+/// If a file cannot be read, or does not belong to the others.
+pub fn open(netdir: &Path) -> Result<ConvertedModel> {
+    let converted = ConvertedModel::open(netdir).map_err(|error| match &error {
+        converted_model::Error::Netfile(error) => diagnostic::netfile(error),
+        _ => report(error),
+    })?;
+    for warning in converted.warnings() {
+        escape::warn(format_args!("{warning}"));
+    }
+    Ok(converted)
+}
+
+/// Warns, before a run, of ticks that are not those of the conversion, and of neurons that would fire more often
+/// than ticks carry.
+pub fn warn_of_ticks(converted: &ConvertedModel, clock: Clock) {
+    let asked = clock.ticks_per_ms;
+    let conversion = &converted.manifest().conversion;
+    let made = conversion.ticks_per_ms;
+    if converted.is_timed() && asked != made {
+        eprintln!(
+            "warning: --ticks-per-ms {asked}: the netfiles have times in ticks (refractory times, leaks, delays, \
+                binary activations) and were made \
+             for {made} ticks per ms; --ticks-per-ms {made} shows samples with as many"
+        );
+    }
+    let most = converted.largest_rate();
+    if most > f64::from(asked) {
+        eprintln!(
+            "warning: threshold {}: neurons fire up to {most:.0} times per ms at the largest activation, and a \
+                tick carries one of {asked} \
+             per ms: clocked mode cuts off what is beyond, event mode makes each of them; 'megasim convert' with \
+                 a --v-thresh nearer 1 helps",
+            conversion.v_thresh
+        );
+    }
+}
+
+/// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a square,
+/// where they can be one.
+pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>) -> (Extent, Vec<f64>) {
+    let input = &converted.manifest().input;
+    let row = values.slice(s![0, ..converted.model().input_shape().len()]);
+    if let [maps, ny, nx] = input.shape[..] {
+        let value = |k: usize| f64::from(input.order.as_ref().map_or(row[k], |order| row[order[k]]));
+        return (Extent { maps, ny, nx }, (0..row.len().min(maps * ny * nx)).map(value).collect());
+    }
+    let side = row.len().isqrt();
+    let (ny, nx) = if side * side == row.len() { (side, side) } else { (1, row.len()) };
+    (Extent { maps: 1, ny, nx }, row.iter().map(|&value| f64::from(value)).collect())
+}
+
+/// Prints a warning where values are beyond what an input can fire.
+pub fn warn_of_values(values: ArrayView2<f32>, what: &str) {
+    warn_of_largest(largest(values), what);
+}
+
+/// The largest magnitude of some values.
+pub fn largest(values: ArrayView2<f32>) -> f32 {
+    values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
+}
+
+/// As [`warn_of_values`], where the largest magnitude is known.
+pub fn warn_of_largest(largest: f32, what: &str) {
+    if largest > 1.0 {
+        escape::warn(format_args!(
+            "the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is \
+             beyond 1 is cut off"
+        ));
+    }
+}
