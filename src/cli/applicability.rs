@@ -1,8 +1,7 @@
 //! Which options have an effect, by command and kind of input: one table, looked up before a command starts.
 //!
 //! Every option of every command has a row, which a test compares with the definitions of clap. An option that is given
-//! where it has no effect
-//! is a usage error that names the option and says where it belongs.
+//! where it has no effect is a usage error that names the option and says where it belongs.
 
 mod table;
 
@@ -68,12 +67,12 @@ impl Input {
             "inspect" if path("target").join(manifest::FILE_NAME).is_file() => Self::Netfiles,
             "inspect" => Self::TrainedNetwork,
             "classify" if super::features::is_model(path("netdir")) => Self::SpikingModel,
-            // Faults of the data are reported where they are read.
-            "classify" if Recordings::find(path("data")).is_ok_and(|set| set.is_some()) => Self::Recordings,
+            // A fault of the recordings is reported where they are read.
+            "classify" if !matches!(Recordings::find(path("data")), Ok(None)) => Self::Recordings,
             "classify" if matches.get_flag("frames") => Self::Frames,
             "classify" => Self::Netfiles,
-            "compare" | "latency" | "sweep" if is_schematic(path("subject")) => Self::Schematic,
-            "compare" | "latency" | "sweep" => Self::Netfiles,
+            "compare" | "latency" | "sweep" | "verify" if is_schematic(path("subject")) => Self::Schematic,
+            "compare" | "latency" | "sweep" | "verify" => Self::Netfiles,
             "encode" if path("data").is_file() => Self::Recording,
             "encode" => Self::Data,
             _ => Self::Only,

@@ -6,11 +6,11 @@ mod tables;
 use super::classify::SpikeReadOut;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
+use super::input::{self, ConvertedInput, InputArgs, LoadedInput, SchematicInput, read_network};
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::results::{Results, of_page};
-use super::input::{self, ConvertedInput, InputArgs, LoadedInput, SchematicInput, read_network};
 use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::convert::ConvertedModel;
@@ -137,7 +137,8 @@ impl Opened {
                 "the output gathers potentials and never spikes, so spikes are compared, and no decisions"
             ));
         }
-        let (manifest_layers, layers) = Layer::of_manifest(converted.network(), converted.manifest()).into_iter().unzip();
+        let (manifest_layers, layers) =
+            Layer::of_manifest(converted.network(), converted.manifest()).into_iter().unzip();
         Self {
             network: converted.network().clone(),
             layers,

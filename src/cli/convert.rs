@@ -1,17 +1,19 @@
 //! `megasim convert`: a trained network becomes netfiles.
 
+mod arguments;
 mod intermediate;
 mod settings;
 pub use settings::Neurons;
 mod stages;
 
 use super::diagnostic::{self, report};
+use super::input::{largest, warn_of_largest, warn_of_values};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
 use super::run::Setting;
-use super::input::{largest, warn_of_largest, warn_of_values};
 use super::{escape, features, print, progress, provenance};
-use clap::{Args, ValueEnum};
+use arguments::{NeuronArgument, OutputArgument, PresetArgument, ResetArgument, RuleArguments, equations};
+use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 pub use intermediate::Intermediates;
 use intermediate::Set;
@@ -21,7 +23,6 @@ use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
 use megasim::convert::export;
 use megasim::convert::manifest::{Accuracy, Manifest};
-use megasim::convert::model_based::Schedule;
 use megasim::convert::parsed::{LayerKind, Role};
 use megasim::convert::quantize::{
     DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quantization, SIGNED_SCALING_FACTOR, SignedNeurons,
@@ -29,8 +30,8 @@ use megasim::convert::quantize::{
 use megasim::convert::samples::{Samples, See};
 use megasim::convert::scales::Scales;
 use megasim::convert::{
-    self, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, Normalized, Options, OutputForm, Precision, Preset, Rules,
-    Weighting, normalize,
+    self, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, Normalized, Options, Precision, Preset, Rules, Weighting,
+    normalize,
 };
 use megasim::dataset::{Dataset, Format, NORMALIZATION_SAMPLES};
 use megasim::equations::Decay;
@@ -151,123 +152,6 @@ pub struct Arguments {
     /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
-}
-
-/// `--neuron`.
-#[derive(Debug, Clone)]
-enum NeuronArgument {
-    Signed,
-    Equations(PathBuf),
-}
-
-/// The file of equations, if one is given.
-fn equations(neuron: &Option<NeuronArgument>) -> Option<&PathBuf> {
-    match neuron {
-        Some(NeuronArgument::Equations(path)) => Some(path),
-        Some(NeuronArgument::Signed) | None => None,
-    }
-}
-
-impl std::str::FromStr for NeuronArgument {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(if text == "signed" { Self::Signed } else { Self::Equations(text.into()) })
-    }
-}
-
-/// What presets set.
-#[derive(Debug, Args)]
-struct RuleArguments {
-    /// How weights are scaled: by activations on data, by the model alone, or not
-    #[arg(long, value_enum)]
-    weighting: Option<WeightingArgument>,
-    /// With --weighting model: what the largest gain of a layer in a step becomes: 'depth' (2, 3, 4, ...), a number, or
-    /// one a layer with commas between
-    #[arg(long, value_name = "S")]
-    depth_scale: Option<Schedule>,
-    /// By how much each layer's threshold is below that of the one before
-    #[arg(long, value_name = "STEP", value_parser = not_negative)]
-    threshold_step: Option<f64>,
-    /// The lowest potential, as thresholds of 1 below 0
-    #[arg(long, value_name = "N", value_parser = not_negative)]
-    floor: Option<f64>,
-    /// Ticks that spikes travel to the next layer
-    #[arg(long, value_name = "TICKS", value_parser = clap::value_parser!(i64).range(0..))]
-    delay_to_arrive: Option<i64>,
-    /// Time constant in ms of the mask that convolution and pooling read instead of spikes; 0: they read spikes
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i32).range(0..))]
-    mask_tau: Option<i32>,
-}
-
-/// `--preset`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PresetArgument {
-    /// SNN toolbox: percentiles of activations, reset by subtraction
-    Toolbox,
-    /// ANNarchy's converter 5.0.4 without its faults
-    Annarchy,
-    /// The same with the output's threshold lowered too, as its manual has it
-    AnnarchyManual,
-}
-
-/// `--output`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OutputArgument {
-    Relu,
-    Softmax,
-    Signed,
-    Potential,
-}
-
-impl OutputArgument {
-    fn form(self) -> OutputForm {
-        match self {
-            Self::Relu => OutputForm::Relu,
-            Self::Softmax => OutputForm::Softmax,
-            Self::Signed => OutputForm::Signed,
-            Self::Potential => OutputForm::Potential,
-        }
-    }
-}
-
-/// `--weighting`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WeightingArgument {
-    Percentile,
-    Model,
-    AsTrained,
-}
-
-impl RuleArguments {
-    /// The rules of a preset with what is given besides.
-    fn apply(&self, rules: &mut Rules) -> Result<()> {
-        match self.weighting {
-            Some(WeightingArgument::Percentile) => rules.weighting = Weighting::Percentile,
-            Some(WeightingArgument::Model) => rules.weighting = Weighting::Model(Schedule::default()),
-            Some(WeightingArgument::AsTrained) => rules.weighting = Weighting::AsTrained,
-            None => {}
-        }
-        if let Some(schedule) = &self.depth_scale {
-            match &mut rules.weighting {
-                Weighting::Model(of) => *of = schedule.clone(),
-                _ => miette::bail!("--depth-scale goes with --weighting model"),
-            }
-        }
-        rules.threshold_step = self.threshold_step.unwrap_or(rules.threshold_step);
-        rules.floor = self.floor.or(rules.floor);
-        rules.delay_to_arrive = self.delay_to_arrive.unwrap_or(rules.delay_to_arrive);
-        rules.mask_tau = self.mask_tau.unwrap_or(rules.mask_tau);
-        Ok(())
-    }
-}
-
-/// `--reset`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ResetArgument {
-    Subtract,
-    Zero,
-    Modulo,
 }
 
 fn precision(text: &str) -> Result<Precision, String> {

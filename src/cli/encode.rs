@@ -1,11 +1,11 @@
 //! `megasim encode`: samples become stimulus files.
 
 use super::diagnostic::{self, report};
+use super::input;
 use super::numbers::{count, input_rate};
 use super::paths::Paths;
 use super::presentation::code_help;
 use super::recordings::RecordingArguments;
-use super::input;
 use super::{print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, Overwrite};

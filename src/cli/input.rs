@@ -77,7 +77,9 @@ impl InputArgs {
                 "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
             ),
             None if self.is_schematic() => self.open_schematic(presentation).map(LoadedInput::Schematic),
-            Some(data) => self.open_converted(data, presentation).map(|converted| LoadedInput::Converted(converted.into())),
+            Some(data) => {
+                self.open_converted(data, presentation).map(|converted| LoadedInput::Converted(converted.into()))
+            }
             None => bail!(
                 "{}: expected --data DIR with test data; a schematic (.sch) would be run on its own stimuli",
                 self.subject.display()

@@ -1,9 +1,9 @@
 //! `megasim inspect`: the layers of a network, how they are connected, and how their neurons would fire.
 
 use super::diagnostic::report;
+use super::input;
 use super::paths::Paths;
 use super::results::Results;
-use super::input;
 use super::tables::{boxed, fixed, percent};
 use super::{print, progress};
 use clap::Args;

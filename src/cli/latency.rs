@@ -6,11 +6,11 @@ mod page;
 mod tables;
 
 use super::diagnostic::{self, report};
+use super::input::InputArgs;
 use super::paths::Paths;
 use super::presentation::Presentation;
-use super::results::{Results, of_page};
-use super::input::InputArgs;
 use super::progress::Progress;
+use super::results::{Results, of_page};
 use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::atomic_write;

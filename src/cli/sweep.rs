@@ -9,9 +9,9 @@ mod work;
 
 use super::classify::ReadOutArguments;
 use super::diagnostic::{self, report};
+use super::input::{ConvertedInput, InputArgs, LoadedInput};
 use super::paths::Paths;
 use super::presentation::Presentation;
-use super::input::{ConvertedInput, InputArgs, LoadedInput};
 use super::{interrupt, print};
 use clap::Args;
 use files::Files;

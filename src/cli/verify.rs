@@ -5,14 +5,14 @@ use super::input::{InputArgs, read_network};
 use super::latency::opened::Opened;
 use super::paths::Paths;
 use super::presentation::Presentation;
+use super::print;
 use super::progress::Progress;
 use super::results::Results;
 use super::tables::{boxed, fixed};
-use super::print;
 use clap::Args;
 use megasim::hardware::{Hardware, SHIPPED};
-use megasim::study::verify::{Answer, OnMachine, Question};
-use miette::Result;
+use megasim::study::verify::{Answer, Error, OnMachine, Question};
+use miette::{Result, bail};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -23,8 +23,11 @@ use std::path::PathBuf;
 /// With other neurons the numbers tell how much the order matters.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    #[command(flatten)]
-    given: InputArgs,
+    /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
+    subject: PathBuf,
+    /// Directory of test data; not for a schematic
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
@@ -45,10 +48,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<bool> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
-    let InputArgs { subject, data, labels } = &arguments.given;
-    let read = [subject].into_iter().chain(&arguments.hardware).chain(&arguments.against).chain(labels);
-    Paths::default().files(&results.json).inputs(read).data(data).check()?;
-    let (opened, mut inputs) = Opened::open(&arguments.given, presentation, None)?;
+    let given = InputArgs { subject: arguments.subject.clone(), data: arguments.data.clone(), labels: None };
+    let read = [&given.subject].into_iter().chain(&arguments.hardware).chain(&arguments.against);
+    Paths::default().files(&results.json).inputs(read).data(&given.data).check()?;
+    let (opened, mut inputs) = Opened::open(&given, presentation, None)?;
     let shipped = || SHIPPED.iter().map(|(name, _)| PathBuf::from(name)).collect();
     let names: Vec<PathBuf> = if arguments.hardware.is_empty() { shipped() } else { arguments.hardware.clone() };
     let mut machines = Vec::new();
@@ -71,11 +74,16 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         orders: arguments.orders,
         seed: presentation.seed,
         machines: &machines,
+        limits: presentation.run_limits.limits(),
     };
     let pool = presentation.threads.pool().map_err(report)?;
     let progress = Progress::of("verify", question.samples);
-    let answer = pool.install(|| question.answer(&progress)).map_err(report)?;
+    let answer = pool.install(|| question.answer(&progress));
     drop(progress);
+    let answer = match (answer, &arguments.against) {
+        (Err(Error::Reference), Some(other)) => bail!("--against {}: {}", other.display(), Error::Reference),
+        (answer, _) => answer.map_err(report)?,
+    };
     print(&text(&answer));
 
     inputs.extend(names.into_iter().filter(|name| name.is_file()));

@@ -206,6 +206,7 @@ fn bad_input_is_told_and_leaves_nothing() {
     fs::write(here.join("cut.keras"), &bytes[..bytes.len() / 2]).unwrap();
     fs::write(here.join("empty.keras"), "").unwrap();
     fs::write(here.join("file"), "").unwrap();
+    fs::create_dir(here.join("folder")).unwrap();
     let labels = data(&Array3::from_elem((3, 8, 8), 9), &Array1::from(vec![0, 1, 10]));
     let shapes = data(&Array3::from_elem((3, 7, 8), 9), &Array1::from(vec![0, 1, 2]));
     let fewer = data(&Array3::from_elem((3, 8, 8), 9), &Array1::from(vec![0, 1]));
@@ -214,7 +215,8 @@ fn bad_input_is_told_and_leaves_nothing() {
         ("nowhere.keras", text(&good), "net", "nowhere.keras"),
         ("cut.keras", text(&good), "net", "cut.keras"),
         ("empty.keras", text(&good), "net", "an empty file"),
-        (text(here), text(&good), "net", "a directory"),
+        ("folder", text(&good), "net", "a directory"),
+        (text(here), text(&good), "net", "outside of the input"),
         (text(&model), "nowhere", "net", "nowhere"),
         (text(&model), "file", "net", "expected a directory"),
         (text(&model), text(here), "net", "test.npz"),

@@ -175,7 +175,11 @@ fn a_conversion_goes_on_from_what_was_kept_and_refuses_what_is_stale() {
         assert!(!folder.join("none").exists());
     };
     refused(&["--parsed", &parsed, "--output", "signed"], "output \"relu\" instead of \"signed\"");
-    refused(&["--parsed", &parsed, "--max-to-average"], "max_to_average false instead of true");
+    let mut averaged = Stage::read(parsed.as_ref()).unwrap();
+    averaged.origin.settings.insert("max_to_average".into(), true.into());
+    let of_averages = at("of-averages.npz");
+    fs::write(&of_averages, written(&averaged)).unwrap();
+    refused(&["--parsed", &of_averages], "max_to_average true instead of false");
     refused(&["--normalised", &normalised, "--percentile", "99"], "percentile 99.9 instead of 99.0");
     refused(&["--normalised", &normalised, "--plain-megasim"], "plain_megasim false instead of true");
     let data = folder.join("data");

@@ -1,7 +1,7 @@
 //! Signed neurons: the counts of feed-forward networks do not depend on orders, delays, machines or the mode.
 
 use megasim::engine::timed::{Barrier, Link, Machine};
-use megasim::engine::{Mode, Plan, Probes, Simulation};
+use megasim::engine::{Limits, Mode, Plan, Probes, Simulation};
 use megasim::netfile::{Kind, Parameters, parse_parameters, write_parameters};
 use megasim::network::*;
 use megasim::study::verify::{OnMachine, Question, integer};
@@ -193,6 +193,7 @@ proptest! {
             orders: 6,
             seed,
             machines: &machines,
+            limits: Limits::default(),
         };
         let answer = question.answer(&()).unwrap();
         prop_assert!(answer.signed);
@@ -233,6 +234,7 @@ proptest! {
             orders: 1,
             seed: 0,
             machines: &[],
+            limits: Limits::default(),
         };
         let answer = question.answer(&()).unwrap();
         prop_assert_eq!(answer.ways.iter().all(|way| way.different > 0), matters);

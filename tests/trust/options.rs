@@ -35,11 +35,11 @@ impl Trial {
     }
 }
 
-const STUDIES: &[&str] = &["classify", "compare", "latency", "sweep"];
+const STUDIES: &[&str] = &["classify", "compare", "latency", "sweep", "verify"];
 
 #[rustfmt::skip]
 const TRIALS: &[Trial] = &[
-    of(&["convert", "classify", "compare", "latency", "sweep", "eval", "inspect", "features", "train"], "data", "more"),
+    of(&["convert", "classify", "compare", "latency", "sweep", "verify", "eval", "inspect", "features", "train"], "data", "more"),
     of(&["convert", "run", "report", "toolbox"], "out", "elsewhere"),
     of(&["rerun"], "out", "elsewhere"),
     of(&["encode"], "out", "elsewhere.stim"),
@@ -47,9 +47,9 @@ const TRIALS: &[Trial] = &[
     of(&["sweep"], "out", "elsewhere"),
     of(&["convert", "encode", "features", "train", "run", "sweep", "toolbox", "report"], "force", "")
         .unseen("nothing was there that could be replaced"),
-    of(&["classify", "compare", "latency", "eval", "inspect"], "force", ""),
-    of(&["classify", "compare", "latency", "eval", "inspect"], "json", "figures.json"),
-    of(&["classify", "compare", "latency", "sweep", "features", "train"], "threads", "1")
+    of(&["classify", "compare", "latency", "verify", "eval", "inspect"], "force", ""),
+    of(&["classify", "compare", "latency", "verify", "eval", "inspect"], "json", "figures.json"),
+    of(&["classify", "compare", "latency", "sweep", "verify", "features", "train"], "threads", "1")
         .unseen("threads change the time, not the results"),
     of(&["diff"], "tolerance", "3").unseen("no event is shifted"),
     of(&["run"], "clocked", ""),
@@ -57,9 +57,10 @@ const TRIALS: &[Trial] = &[
     of(&["run"], "tmax", "12"),
     of(&["run"], "set", "*.THplus=25"),
     of(&["run"], "summary", "summary.json"),
-    of(&["run", "classify", "compare", "latency", "sweep"], "max-events", "2000000000")
+    of(&["run", "classify", "compare", "latency", "sweep", "verify"], "max-events", "2000000000")
         .unseen("a limit that is not reached"),
-    of(&["run", "classify", "compare", "latency", "sweep"], "max-memory", "2G").unseen("a limit that is not reached"),
+    of(&["run", "classify", "compare", "latency", "sweep", "verify"], "max-memory", "2G")
+        .unseen("a limit that is not reached"),
     of(&["convert"], "samples", "2"),
     of(&["convert", "eval", "inspect"], "architecture", "net.toml"),
     of(&["convert"], "percentile", "80"),
@@ -77,6 +78,8 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "set", "*.T_Refract=3"),
     of(&["convert"], "settings", "settings.toml"),
     of(&["convert"], "neuron", "neuron.toml"),
+    of(&["convert"], "hysteresis", "0.5").with(&["--neuron", "signed"]),
+    of(&["convert"], "max-count", "3").with(&["--neuron", "signed"]),
     of(&["convert"], "preset", "annarchy"),
     of(&["convert"], "scaling-factor", "1000000"),
     of(&["convert"], "reset", "zero"),
@@ -121,13 +124,15 @@ const TRIALS: &[Trial] = &[
     of(&["classify", "encode"], "events", "12"),
     of(&["classify", "encode"], "window", "1").with(&["--events", "12"]),
     of(&["compare", "latency", "sweep"], "labels", "labels.npy"),
-    of(&["compare"], "against", "changed.sch"),
+    of(&["compare", "verify"], "against", "changed.sch"),
     of(&["compare"], "dt", "7"),
     of(&["compare"], "tie-order", "reversed"),
     of(&["compare"], "warm-up", "9"),
-    of(&["compare"], "causes", "0").unseen("equal networks have no differences to explain"),
+    of(&["compare"], "causes", "0"),
     of(&["latency"], "hardware", "loihi"),
-    of(&["sweep"], "hardware", "loihi"),
+    of(&["sweep", "verify"], "hardware", "loihi"),
+    of(&["verify"], "orders", "1"),
+
     of(&["latency"], "pace", "fastest"),
     of(&["sweep"], "pace", "fastest"),
     of(&["latency", "sweep"], "tick", "2 us"),
@@ -189,6 +194,10 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("sweep", "schematic",
         &["cut.sch", "--out", "out", "--over", "*.Tmin=0,2", "--hardware", "machine.toml", "--tick", "1 us"]),
     ("sweep", "swept options", &["net", "--data", "data", "--out", "out", "--over", "seed=1,2", "--encode", "poisson"]),
+    ("verify", "netfiles", &["net", "--data", "data", "--orders", "2", "--hardware", "ideal"]),
+    ("verify", "random code",
+        &["net", "--data", "data", "--orders", "2", "--hardware", "ideal", "--encode", "poisson"]),
+    ("verify", "schematic", &["cut.sch", "--orders", "2", "--hardware", "machine.toml"]),
     ("encode", "data", &["data", "--out", "out.stim"]),
     ("encode", "random code", &["data", "--out", "out.stim", "--encode", "poisson"]),
     ("encode", "recording", &["recording.csv", "--out", "out.stim"]),

@@ -7,7 +7,7 @@ use crate::runner;
 use integer::{Counts, NoCounts};
 use megasim_core::control::Control;
 use megasim_core::engine::timed::{Machine, PlanError, Showing, TimedPlan, TimedSimulation};
-use megasim_core::engine::{self, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
+use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{DEFAULT_T_MAX, Driver, Fault, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -48,6 +48,8 @@ pub struct Question<'a> {
     pub seed: u64,
     /// Machines.
     pub machines: &'a [OnMachine],
+    /// What a run may take, each by itself.
+    pub limits: Limits,
 }
 
 /// Why it cannot be answered.
@@ -150,7 +152,9 @@ enum Runner<'a> {
 impl Question<'_> {
     fn runners(&self) -> Result<Vec<(String, Runner<'_>)>, Error> {
         let network = self.network.clone().with_t_max(DEFAULT_T_MAX)?;
-        let plan = |network: &Network, options| Plan::with_options(network, options).map_err(Error::Plan);
+        let plan = |network: &Network, options| {
+            Plan::with_options(network, options).map_err(Error::Plan).map(|plan| plan.with_limits(self.limits))
+        };
         let mut runners = Vec::new();
         for (name, mode) in [("event", Mode::Event), ("clocked", Mode::Clocked { dt: 1 })] {
             let runner = Runner::Events(plan(&network, Options::default())?, mode, network.clone());
@@ -168,7 +172,8 @@ impl Question<'_> {
         }
         for on in self.machines {
             let fault = |source| Error::Machine { machine: on.name.clone(), source };
-            let plan = TimedPlan::new(&on.network, on.machine.clone()).map_err(fault)?.with_t_max(Tick::MAX);
+            let plan = TimedPlan::new(&on.network, on.machine.clone()).map_err(fault)?;
+            let plan = plan.with_t_max(Tick::MAX).with_limits(self.limits);
             runners.push((on.name.clone(), Runner::Machine(plan, on)));
         }
         Ok(runners)

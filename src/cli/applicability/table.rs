@@ -61,8 +61,11 @@ const DRAWN_IN_SWEEP: Need = Need {
         is_random || given.has_over(|values| values.contains("random") || values.contains("seeded"))
     },
     expected: "expected a random code (--encode poisson, cpn, or equations that use `random`), random values of \
-        --over, \
-        or --over tie-order=seeded; nothing else is drawn",
+        --over, or --over tie-order=seeded; nothing else is drawn",
+};
+const DRAWN_IN_VERIFY: Need = Need {
+    holds: |given| given.text("orders").as_deref() != Some("0") || given.any_code(|code| code.uses_seed()),
+    expected: "expected --orders of at least 1, or a random code; nothing else is drawn",
 };
 const CLOCKED: Need = Need {
     holds: |given| given.text("mode").as_deref() != Some("event"),
@@ -71,6 +74,11 @@ const CLOCKED: Need = Need {
 const CLOCKED_SIDE: Need = Need {
     holds: |given| !given.has("against"),
     expected: "expected no --against, which compares two networks in event mode; event mode has no steps",
+};
+const TWO_MODES: Need = Need {
+    holds: |given| !given.has("against"),
+    expected: "expected no --against, which compares two networks in event mode; causes are those of the differences \
+        between event and clocked mode",
 };
 const STOPS_EARLY: Need = Need {
     holds: |given| {
@@ -118,8 +126,8 @@ pub const OPTIONS: &[Row] = &[
     all(&["run"], "tmax"),
     all(&["run"], "set"),
     all(&["run"], "summary"),
-    all(&["run", "compare", "latency", "sweep"], "max_events"),
-    all(&["run", "compare", "latency", "sweep"], "max_memory"),
+    all(&["run", "compare", "latency", "sweep", "verify"], "max_events"),
+    all(&["run", "compare", "latency", "sweep", "verify"], "max_memory"),
     on(&["classify"], "max_events", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "max_memory", RECORDINGS_AND_NUMBERS),
     all(&["run"], "force"),
@@ -144,6 +152,9 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "set", &[TrainedNetwork]),
     on(&["convert"], "settings", &[TrainedNetwork]),
     on(&["convert"], "neuron", &[TrainedNetwork]),
+    // That these go with --neuron signed is checked with the neurons.
+    on(&["convert"], "hysteresis", &[TrainedNetwork]),
+    on(&["convert"], "max_count", &[TrainedNetwork]),
     on(&["convert"], "preset", &[TrainedNetwork]),
     on(&["convert"], "scaling_factor", &[TrainedNetwork]),
     on(&["convert"], "reset", &[TrainedNetwork]),
@@ -194,29 +205,29 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "length", &[Recordings]),
     on(&["classify"], "events", &[Recordings]),
     on(&["classify"], "window", &[Recordings]),
-    // What compare, latency and sweep share
-    on(&["compare", "latency", "sweep"], "data", &[Netfiles]),
+    // What compare, latency, sweep and verify share
+    on(&["compare", "latency", "sweep", "verify"], "data", &[Netfiles]),
     on(&["compare", "latency", "sweep"], "labels", &[Schematic]),
-    all(&["compare", "latency", "sweep"], "samples"),
-    all(&["compare", "latency", "sweep"], "skip"),
-    all(&["compare", "latency", "sweep"], "threads"),
+    all(&["compare", "latency", "sweep", "verify"], "samples"),
+    all(&["compare", "latency", "sweep", "verify"], "skip"),
+    all(&["compare", "latency", "sweep", "verify"], "threads"),
     all(&["compare", "latency", "sweep"], "report"),
-    on(&["compare", "latency", "sweep"], "duration", &[Netfiles]),
-    on(&["compare", "latency", "sweep"], "encode", &[Netfiles]),
-    on(&["compare", "latency", "sweep"], "input_rate", &[Netfiles]).needs(&[RATE_CODE]),
+    on(&["compare", "latency", "sweep", "verify"], "duration", &[Netfiles]),
+    on(&["compare", "latency", "sweep", "verify"], "encode", &[Netfiles]),
+    on(&["compare", "latency", "sweep", "verify"], "input_rate", &[Netfiles]).needs(&[RATE_CODE]),
     all(&["compare"], "ticks_per_ms"),
-    on(&["latency", "sweep"], "ticks_per_ms", &[Netfiles]),
+    on(&["latency", "sweep", "verify"], "ticks_per_ms", &[Netfiles]),
     all(&["compare"], "seed").needs(&[DRAWN_IN_COMPARE]),
     on(&["latency"], "seed", &[Netfiles]).needs(&[RANDOM_CODE]),
     all(&["sweep"], "seed").needs(&[DRAWN_IN_SWEEP]),
-    all(&["compare", "latency"], "json"),
-    all(&["compare", "latency"], "force").needs(&[FILE_OF_RESULTS]),
+    all(&["compare", "latency", "verify"], "json"),
+    all(&["compare", "latency", "verify"], "force").needs(&[FILE_OF_RESULTS]),
     // compare
     all(&["compare"], "against"),
     all(&["compare"], "dt").needs(&[CLOCKED_SIDE]),
     all(&["compare"], "tie_order"),
     all(&["compare"], "warm_up"),
-    all(&["compare"], "causes"),
+    all(&["compare"], "causes").needs(&[TWO_MODES]),
     all(&["compare"], "history"),
     all(&["compare"], "readout"),
     all(&["compare"], "k"),
@@ -229,6 +240,11 @@ pub const OPTIONS: &[Row] = &[
     all(&["latency"], "calibrate"),
     all(&["latency"], "trace"),
     all(&["latency"], "modules"),
+    // verify
+    all(&["verify"], "seed").needs(&[DRAWN_IN_VERIFY]),
+    all(&["verify"], "orders"),
+    all(&["verify"], "hardware"),
+    all(&["verify"], "against"),
     // sweep
     all(&["sweep"], "over"),
     all(&["sweep"], "out"),

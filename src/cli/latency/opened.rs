@@ -2,9 +2,9 @@
 
 use crate::cli::diagnostic::{self, report};
 use crate::cli::escape;
+use crate::cli::input::{InputArgs, LoadedInput, SchematicInput};
 use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
-use crate::cli::input::{InputArgs, LoadedInput, SchematicInput};
 use megasim::convert::{LabelledSamples, Manifest};
 use megasim::encode::{Clock, Code, Layout, SampleKind};
 use megasim::engine::Limits;
@@ -52,7 +52,11 @@ impl Opened {
     ///
     /// # Errors
     /// If a file cannot be read, does not fit the others, or is missing.
-    pub fn open(given: &InputArgs, presentation: &Presentation, tick: Option<Duration>) -> Result<(Self, Vec<PathBuf>)> {
+    pub fn open(
+        given: &InputArgs,
+        presentation: &Presentation,
+        tick: Option<Duration>,
+    ) -> Result<(Self, Vec<PathBuf>)> {
         if !given.is_schematic() {
             Self::check(presentation)?;
             if tick.is_some() {
@@ -68,8 +72,7 @@ impl Opened {
                     ));
                 }
                 let (network, output) = (converted.network().clone(), (converted.layout(), converted.output()));
-                let opened =
-                    Self::converted(network, output, converted.manifest(), &loaded.samples, presentation)?;
+                let opened = Self::converted(network, output, converted.manifest(), &loaded.samples, presentation)?;
                 Ok((opened, loaded.inputs))
             }
             LoadedInput::Schematic(schematic) => {

@@ -3,8 +3,8 @@
 use super::parameters::{Conditions, Conversion, Parameter};
 use super::work::{Origin, Prepared, Study};
 use crate::cli::diagnostic::{self, report};
-use crate::cli::latency::opened::{Opened, Staged};
 use crate::cli::input::{InputArgs, SchematicInput};
+use crate::cli::latency::opened::{Opened, Staged};
 use crate::cli::tables::{boxed, engineering, percent, percents};
 use megasim::Control;
 use megasim::convert::LabelledSamples;
@@ -78,12 +78,7 @@ impl OnMachine<'_> {
     }
 
     /// What the ideal machine does, which is the same beside all points of a group; none where somebody asked to stop.
-    fn ideal(
-        &self,
-        opened: &Opened,
-        conditions: &Conditions,
-        control: &dyn Control,
-    ) -> Result<Option<Vec<Ideal>>> {
+    fn ideal(&self, opened: &Opened, conditions: &Conditions, control: &dyn Control) -> Result<Option<Vec<Ideal>>> {
         let staged = self.staged(opened, conditions)?;
         let stimuli = |sample: usize| opened.stimuli(sample, staged.factor);
         let question = opened.question(&staged, &stimuli, self.pace(conditions), 0);

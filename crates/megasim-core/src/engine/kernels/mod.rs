@@ -443,9 +443,10 @@ fn add_signed_plain<W: Copy + Into<i32>>(
     for (block, ((v, w), (upper, lower))) in blocks.enumerate() {
         // Two loops, as compilers do not make vectors of both in one.
         v.iter_mut().zip(w).for_each(|(v, &w)| *v = add(*v, w.into()));
-        let beyond = v.iter().zip(upper.iter().zip(lower)).fold(0, |beyond, (&v, (&upper, &lower))| {
-            beyond | i32::from(v >= upper) | i32::from(v <= lower)
-        });
+        let beyond = v
+            .iter()
+            .zip(upper.iter().zip(lower))
+            .fold(0, |beyond, (&v, (&upper, &lower))| beyond | i32::from(v >= upper) | i32::from(v <= lower));
         if beyond != 0 {
             let at = first + block * BLOCK;
             let is_beyond = |&k: &usize| v[k] >= upper[k] || v[k] <= lower[k];

@@ -1,0 +1,126 @@
+//! Values of options of `convert`, and the options that presets set.
+
+use crate::cli::numbers::not_negative;
+use clap::{Args, ValueEnum};
+use megasim::convert::model_based::Schedule;
+use megasim::convert::{OutputForm, Rules, Weighting};
+use miette::Result;
+use std::path::PathBuf;
+
+/// `--neuron`.
+#[derive(Debug, Clone)]
+pub enum NeuronArgument {
+    Signed,
+    Equations(PathBuf),
+}
+
+/// The file of equations, if one is given.
+pub fn equations(neuron: &Option<NeuronArgument>) -> Option<&PathBuf> {
+    match neuron {
+        Some(NeuronArgument::Equations(path)) => Some(path),
+        Some(NeuronArgument::Signed) | None => None,
+    }
+}
+
+impl std::str::FromStr for NeuronArgument {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "signed" { Self::Signed } else { Self::Equations(text.into()) })
+    }
+}
+
+/// What presets set.
+#[derive(Debug, Args)]
+pub struct RuleArguments {
+    /// How weights are scaled: by activations on data, by the model alone, or not
+    #[arg(long, value_enum)]
+    weighting: Option<WeightingArgument>,
+    /// With --weighting model: what the largest gain of a layer in a step becomes: 'depth' (2, 3, 4, ...), a number, or
+    /// one a layer with commas between
+    #[arg(long, value_name = "S")]
+    depth_scale: Option<Schedule>,
+    /// By how much each layer's threshold is below that of the one before
+    #[arg(long, value_name = "STEP", value_parser = not_negative)]
+    threshold_step: Option<f64>,
+    /// The lowest potential, as thresholds of 1 below 0
+    #[arg(long, value_name = "N", value_parser = not_negative)]
+    floor: Option<f64>,
+    /// Ticks that spikes travel to the next layer
+    #[arg(long, value_name = "TICKS", value_parser = clap::value_parser!(i64).range(0..))]
+    delay_to_arrive: Option<i64>,
+    /// Time constant in ms of the mask that convolution and pooling read instead of spikes; 0: they read spikes
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i32).range(0..))]
+    mask_tau: Option<i32>,
+}
+
+/// `--preset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PresetArgument {
+    /// SNN toolbox: percentiles of activations, reset by subtraction
+    Toolbox,
+    /// ANNarchy's converter 5.0.4 without its faults
+    Annarchy,
+    /// The same with the output's threshold lowered too, as its manual has it
+    AnnarchyManual,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputArgument {
+    Relu,
+    Softmax,
+    Signed,
+    Potential,
+}
+
+impl OutputArgument {
+    /// The form of the output layer.
+    pub fn form(self) -> OutputForm {
+        match self {
+            Self::Relu => OutputForm::Relu,
+            Self::Softmax => OutputForm::Softmax,
+            Self::Signed => OutputForm::Signed,
+            Self::Potential => OutputForm::Potential,
+        }
+    }
+}
+
+/// `--weighting`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WeightingArgument {
+    Percentile,
+    Model,
+    AsTrained,
+}
+
+impl RuleArguments {
+    /// The rules of a preset with what is given besides.
+    pub fn apply(&self, rules: &mut Rules) -> Result<()> {
+        match self.weighting {
+            Some(WeightingArgument::Percentile) => rules.weighting = Weighting::Percentile,
+            Some(WeightingArgument::Model) => rules.weighting = Weighting::Model(Schedule::default()),
+            Some(WeightingArgument::AsTrained) => rules.weighting = Weighting::AsTrained,
+            None => {}
+        }
+        if let Some(schedule) = &self.depth_scale {
+            match &mut rules.weighting {
+                Weighting::Model(of) => *of = schedule.clone(),
+                _ => miette::bail!("--depth-scale goes with --weighting model"),
+            }
+        }
+        rules.threshold_step = self.threshold_step.unwrap_or(rules.threshold_step);
+        rules.floor = self.floor.or(rules.floor);
+        rules.delay_to_arrive = self.delay_to_arrive.unwrap_or(rules.delay_to_arrive);
+        rules.mask_tau = self.mask_tau.unwrap_or(rules.mask_tau);
+        Ok(())
+    }
+}
+
+/// `--reset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResetArgument {
+    Subtract,
+    Zero,
+    Modulo,
+}
