@@ -113,7 +113,8 @@ impl InputArgs {
         Ok(SchematicInput { network, pieces, uncut, inputs })
     }
 
-    /// The classes of a schematic's samples, where they were given. `classes` is the length of its last layer, where that is a row.
+    /// The classes of a schematic's samples, where they were given. `classes` is the length of its last layer, where
+    /// that is a row.
     ///
     /// # Errors
     /// If there is no such row, or the labels do not fit it or the samples.

@@ -287,8 +287,8 @@ fn stimuli() {
     assert_eq!(error("0 -1 -1 0 0 1\n0 -1 -1 0 0\n"), format!("2: expected {six}, found 5"));
     assert_eq!(error("0 -1 -1 0 0 1 1\n"), format!("1: expected {six}, found 7"));
     assert_eq!(error("-3 -1 -1 0 0 1\n"), "1: expected 0 or more for t_pre, found `-3`");
-    assert_eq!(error("0 -1 -1 0 0 2\n"), "1: expected 1, -1 or -2 for polarity, found `2`");
-    assert_eq!(error("0 -1 -1 0 0 0\n"), "1: expected 1, -1 or -2 for polarity, found `0`");
+    assert_eq!(error("0 -1 -1 0 0 2\n"), "1: expected 1, -1, -2 or -3 for polarity, found `2`");
+    assert_eq!(error("0 -1 -1 0 0 0\n"), "1: expected 1, -1, -2 or -3 for polarity, found `0`");
     assert_eq!(
         error("0 -1 -1 2147483648 0 1\n"),
         "1: expected -2147483648 to 2147483647 (32 bits) for x, found `2147483648`"
@@ -394,7 +394,7 @@ fn a_directory_tells_every_fault() {
     let told = messages(directory.path());
     let starts = [
         "n.sch:5: expected `source` or a module kind (module_conv, ",
-        "a.stim:1: expected 1, -1 or -2 for polarity, found `3`",
+        "a.stim:1: expected 1, -1, -2 or -3 for polarity, found `3`",
         "n.sch:3: expected a readable file `nowhere.stim`, found No such file or directory",
         "c.stt:1: expected the section .integers, found an empty file",
         "e.prm:21: expected 0 or more for Tmin, found -4",

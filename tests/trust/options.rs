@@ -39,7 +39,8 @@ const STUDIES: &[&str] = &["classify", "compare", "latency", "sweep", "verify"];
 
 #[rustfmt::skip]
 const TRIALS: &[Trial] = &[
-    of(&["convert", "classify", "compare", "latency", "sweep", "verify", "eval", "inspect", "features", "train"], "data", "more"),
+    of(&["convert", "eval", "inspect", "features", "train"], "data", "more"),
+    of(STUDIES, "data", "more"),
     of(&["convert", "run", "report", "toolbox"], "out", "elsewhere"),
     of(&["rerun"], "out", "elsewhere"),
     of(&["encode"], "out", "elsewhere.stim"),

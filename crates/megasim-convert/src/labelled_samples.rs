@@ -154,8 +154,8 @@ impl LabelledSamples {
         Ok(Self { values, labels, analog, kind: SampleKind::Still, first, recorded: None })
     }
 
-    /// Test samples that are sequences of frames, axes `(sample, frame, ...)`, as [`LabelledSamples::test`]; the trained
-    /// network is shown the mean of the frames.
+    /// Test samples that are sequences of frames, axes `(sample, frame, ...)`, as [`LabelledSamples::test`]; the
+    /// trained network is shown the mean of the frames.
     ///
     /// # Errors
     /// If the data cannot be read or do not fit the network.

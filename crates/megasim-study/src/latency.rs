@@ -151,7 +151,8 @@ impl Question<'_> {
         run.map_err(|source| self.failed(sample, source))
     }
 
-    /// What the ideal machine does on every sample, for studies of other machines to share; none where `control` cancels.
+    /// What the ideal machine does on every sample, for studies of other machines to share; none where `control`
+    /// cancels.
     ///
     /// # Errors
     /// If a run fails.

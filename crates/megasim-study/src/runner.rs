@@ -35,8 +35,8 @@ struct Part<W, T, E> {
     error: Option<(usize, E)>,
 }
 
-/// Runs samples in parallel, each with the worker of its part of them (simulations, buffers), which `finish` gets in the
-/// end. The results do not depend on the number of threads.
+/// Runs samples in parallel, each with the worker of its part of them (simulations, buffers), which `finish` gets in
+/// the end. The results do not depend on the number of threads.
 ///
 /// # Errors
 /// That of the sample with the lowest number.
