@@ -84,6 +84,7 @@ proptest! {
     #[test]
     fn integrate_and_fire_as_equations_is_the_built_in_one((network, stimuli) in random_network(), mode in modes()) {
         let change = |neurons: &mut NeuronParameters| {
+            neurons.dynamics = Dynamics::IntegrateAndFire;
             neurons.fires_plus = true;
             neurons.fires_minus = false;
             neurons.reset = Reset::Subtract;

@@ -2,10 +2,9 @@
 //!
 //! The options are those that `--help` lists. A new one fails here until it has a value to be tried with.
 
-use crate::place::Place;
+use crate::place::{Place, stamps};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -257,13 +256,17 @@ fn with(words: &[&str], more: &[&str]) -> Vec<String> {
 type Seen = (String, BTreeMap<String, Vec<u8>>);
 
 fn seen(place: &Place, command: &str, words: &[String]) -> (i32, Seen, String) {
-    let directory = place.copy();
+    let directory = place.linked();
     let mut all = vec![command];
     all.extend(words.iter().map(String::as_str));
-    let before = files(directory.path());
+    let before = stamps(directory.path());
     let (status, out, error) = crate::place::megasim(directory.path(), &all);
-    let mut after = files(directory.path());
-    after.retain(|name, content| before.get(name) != Some(content) && !name.ends_with("run.json"));
+    let mut after = BTreeMap::new();
+    for (name, stamp) in stamps(directory.path()) {
+        if before.get(&name) != Some(&stamp) && !name.to_string_lossy().ends_with("run.json") {
+            after.insert(name.to_string_lossy().into_owned(), fs::read(directory.path().join(&name)).unwrap());
+        }
+    }
     for (name, content) in &mut after {
         if name.ends_with(".json") {
             let mut value: serde_json::Value = serde_json::from_slice(content).unwrap();
@@ -279,23 +282,6 @@ fn seen(place: &Place, command: &str, words: &[String]) -> (i32, Seen, String) {
     let cells = |line: &str| line.rsplit_once('┆').map_or(line.to_string(), |(line, _)| line.to_string());
     let out = if command == "classify" { out.lines().map(cells).collect() } else { out };
     (status, (out, after), error)
-}
-
-fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    let mut open = vec![directory.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let name = path.strip_prefix(directory).unwrap().to_string_lossy().into_owned();
-                all.insert(name, fs::read(path).unwrap());
-            }
-        }
-    }
-    all
 }
 
 /// What commands do without the option in question, by their words.
@@ -351,7 +337,7 @@ fn every_option_acts_or_is_refused_by_name() {
             jobs.extend(kinds.iter().map(|(_, kind, words)| (command.clone(), *kind, *words, trial)));
         }
     }
-    let baselines = Baselines::default();
+    let (baselines, stamps) = (Baselines::default(), place.stamps());
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
@@ -365,6 +351,7 @@ fn every_option_acts_or_is_refused_by_name() {
             });
         }
     });
+    assert_eq!(place.stamps(), stamps, "a command wrote into a file that was there");
     let mut faults = faults.into_inner().unwrap();
     faults.sort();
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), jobs.len(), faults.join("\n"));

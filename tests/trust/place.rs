@@ -8,9 +8,10 @@ use megasim::network::{
 };
 use ndarray::{Array1, Array3, Array4, Axis, Dimension, s, stack};
 use ndarray_npy::{NpzReader, NpzWriter, WritableElement};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub struct Place {
     directory: tempfile::TempDir,
@@ -123,7 +124,7 @@ impl Place {
         make(&["classify", "net", "--data", "data", "--json", "results/classify.json"]);
         fs::remove_file(here.join("results/run.json")).unwrap();
         let latency = ["latency", "net", "--data", "data", "--hardware", "serial-aer", "--relief", "0"];
-        make(&[&latency[..], &["--samples", "1", "--trace", "log.csv"]].concat());
+        make(&[&latency[..], &["--samples", "1", "--duration", "10", "--trace", "log.csv"]].concat());
         let config = "[paths]\npath_wd = .\ndataset_path = data\nfilename_ann = model\n[simulation]\nduration = \
             20\nnum_to_test = 3\n\
             [conversion]\nsoftmax_to_relu = True\n";
@@ -139,23 +140,50 @@ impl Place {
         megasim(self.path(), arguments)
     }
 
-    /// A copy of all of it, for a command that writes.
-    pub fn copy(&self) -> tempfile::TempDir {
+    /// All of it, for a command that writes. Files are those of this place, by links: the program never writes into a
+    /// file that was there, which [`Place::stamps`] shows.
+    pub fn linked(&self) -> tempfile::TempDir {
         let copy = tempfile::tempdir().unwrap();
-        copy_all(self.path(), copy.path());
+        link_all(self.path(), copy.path());
         copy
+    }
+
+    /// When every file was written, and its size.
+    pub fn stamps(&self) -> Stamps {
+        stamps(self.path())
     }
 }
 
-fn copy_all(from: &Path, to: &Path) {
+/// When files were written, and their sizes, by names.
+pub type Stamps = BTreeMap<PathBuf, (SystemTime, u64)>;
+
+/// When every file below a directory was written, and its size.
+pub fn stamps(directory: &Path) -> Stamps {
+    let (mut all, mut open) = (Stamps::new(), vec![directory.to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let known = fs::metadata(&path).unwrap();
+                let name = path.strip_prefix(directory).unwrap().to_path_buf();
+                all.insert(name, (known.modified().unwrap(), known.len()));
+            }
+        }
+    }
+    all
+}
+
+fn link_all(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
         if path.is_dir() {
             fs::create_dir(&target).unwrap();
-            copy_all(&path, &target);
+            link_all(&path, &target);
         } else {
-            fs::copy(&path, &target).unwrap();
+            fs::hard_link(&path, &target).unwrap();
         }
     }
 }

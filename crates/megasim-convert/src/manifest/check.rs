@@ -189,8 +189,12 @@ impl Conversion {
             let is_setting = |((glob, _), value): ((&str, &str), &str)| {
                 glob::Pattern::new(glob).is_ok() && value.trim().parse::<i64>().is_ok()
             };
-            if !parts.is_some_and(is_setting) {
-                return Err(format!("expected GLOB.KEY=INTEGER in conversion.settings, found '{setting}'"));
+            // Names of files may have dots and equals signs.
+            let is_neuron = |(glob, file): (&str, &str)| glob::Pattern::new(glob).is_ok() && !file.is_empty();
+            if !parts.is_some_and(is_setting) && !setting.split_once(".neuron=").is_some_and(is_neuron) {
+                return Err(format!(
+                    "expected GLOB.KEY=INTEGER or GLOB.neuron=FILE in conversion.settings, found '{setting}'"
+                ));
             }
         }
         let rules = &self.rules;
