@@ -339,7 +339,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     AtomicDir::check(job.out, job.replace).map_err(report)?;
     let dataset = Dataset::open(job.data).map_err(report)?;
     let format = Format { shape: source.input_shape(), classes: source.classes() };
-    let from_data = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
+    let from_data = options.scales.is_none() && options.rules.weighting.needs_data();
     let pieces = from_data.then(|| dataset.normalization_pieces(&format)).transpose().map_err(report)?;
     let test = dataset.test(&format, 0, None).map_err(report)?;
     // Other weightings look at no data; rates are looked at on test samples then.

@@ -91,6 +91,8 @@ pub struct Emitted {
     pub control: Option<NodeId>,
     /// The node whose control events make masks act, if any layer has one; the reset's.
     pub mask_clock: Option<NodeId>,
+    /// The node whose one event sets the initial potentials of single neurons, if any layer has them.
+    pub start: Option<NodeId>,
 }
 
 /// Makes the modules of a normalised network.
@@ -131,7 +133,7 @@ pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Res
     }
     let Emitter { builder, input, layers, .. } = emitter;
     let network = builder.build(DEFAULT_T_MAX).map_err(|fault| Error::Module { layer: "Tmax".into(), fault })?;
-    Ok(Emitted { network, input, layers, bias_clock, reset, settle, control, mask_clock: None })
+    Ok(Emitted { network, input, layers, bias_clock, reset, settle, control, mask_clock: None, start: None })
 }
 
 /// One integer a map or neuron; none if all are zero and none is needed.
@@ -413,7 +415,7 @@ fn offset(padding: usize, n: usize) -> i32 {
 }
 
 /// Maps, or numbers of a vector.
-fn channels(shape: Shape) -> usize {
+pub(super) fn channels(shape: Shape) -> usize {
     match shape {
         Shape::Features(n) => n,
         Shape::Maps { channels, .. } => channels,

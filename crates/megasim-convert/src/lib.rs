@@ -8,6 +8,7 @@
 //! each input fires at its value in spikes a millisecond and biases act once a millisecond.
 
 pub mod activations;
+pub mod calibrate;
 pub mod converted_model;
 pub mod diagnose;
 pub mod emit;
@@ -18,6 +19,7 @@ pub mod model_based;
 pub mod normalize;
 pub mod parsed;
 pub mod percentile;
+pub mod potentials;
 pub mod precision;
 pub mod quantize;
 pub mod rules;
@@ -107,6 +109,12 @@ pub enum Error {
     /// The modules cannot be written.
     #[error(transparent)]
     Emit(#[from] emit::Error),
+    /// Samples cannot be put into the network.
+    #[error(transparent)]
+    Layout(encode::Error),
+    /// A run of calibration failed.
+    #[error("calibration: {0}")]
+    Run(megasim_core::engine::Error),
 }
 
 /// A converted network.
@@ -154,7 +162,7 @@ pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, simplify::Unsup
     simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)
 }
 
-/// The second step: scaled weights. `progress` hears how many samples are done, of twice as many as there are.
+/// The second step: scaled weights. `progress` is called with the number of samples done, over all passes.
 ///
 /// # Errors
 /// Where samples do not fit, or scales of an earlier conversion.
@@ -164,7 +172,13 @@ pub fn normalize_with(
     options: &Options,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Normalized, Error> {
-    normalize_by(parsed, options, &mut |parsed, schedule| normalize::percentiles(parsed, &samples, schedule, progress))
+    let count = samples.count();
+    let mut before = 0;
+    normalize_by(parsed, options, &mut |parsed, see| {
+        normalize::visit_populations(parsed, &samples, &mut |n| progress(before + n), see)?;
+        before += count;
+        Ok(())
+    })
 }
 
 /// The same with activations that an earlier conversion kept.
@@ -172,24 +186,27 @@ pub fn normalize_with(
 /// # Errors
 /// Where they cannot be read, or scales of an earlier conversion do not fit.
 pub fn normalize_with_kept(parsed: Parsed, kept: &activations::Kept, options: &Options) -> Result<Normalized, Error> {
-    normalize_by(parsed, options, &mut |parsed, schedule| {
-        normalize::percentiles_of(parsed, schedule, &mut |see| kept.visit(see))
-    })
+    normalize_by(parsed, options, &mut |_, see| kept.visit(see))
 }
 
-/// Where percentiles come from.
-type Percentiles<'a> = &'a mut dyn FnMut(&Parsed, Schedule) -> Result<Vec<Option<f64>>, normalize::Error>;
+/// Shows the activations of all populations, as often as it is called.
+type Visit<'a> = &'a mut dyn FnMut(&Parsed, normalize::See) -> Result<(), normalize::Error>;
 
-fn normalize_by(parsed: Parsed, options: &Options, percentiles: Percentiles) -> Result<Normalized, Error> {
+fn normalize_by(parsed: Parsed, options: &Options, visit: Visit) -> Result<Normalized, Error> {
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,
         Format::Original => Pooled::Sum,
     };
     let l = match (&options.scales, &options.rules.weighting) {
         (Some(scales), _) => scales.of(&parsed)?,
-        (None, Weighting::Percentile) => {
+        (None, weighting @ (Weighting::Percentile | Weighting::LeastSquares { .. })) => {
             let schedule = Schedule { percentile: options.percentile, step: options.percentile_step };
-            percentiles(&parsed, schedule)?
+            let mut visit = |see: normalize::See| visit(&parsed, see);
+            let l = normalize::percentiles(&parsed, schedule, &mut visit)?;
+            match weighting {
+                Weighting::LeastSquares { steps } => normalize::least_squares(&parsed, &l, *steps, &mut visit)?,
+                _ => l,
+            }
         }
         (None, Weighting::Model(schedule)) => return Ok(model_based::normalize(parsed, schedule)?),
         (None, Weighting::AsTrained) => vec![Some(1.0); parsed.layers.len()],
@@ -205,6 +222,7 @@ pub fn finish(mut normalized: Normalized, options: &Options) -> Result<Converted
     options.precision.round(&mut normalized.parsed);
     let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
     let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;
+    let emitted = potentials::add(emitted, &normalized.parsed, &options.quantization, &normalized.potentials)?;
     Ok(Converted { normalized, emitted, softmax_clock: options.softmax_clock })
 }
 
@@ -225,7 +243,8 @@ impl Converted {
         layout
             .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
             .with_settle_event(network, settle.as_ref().map(name).as_deref())?
-            .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))
+            .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))?
+            .with_start(network, self.emitted.start.as_ref().map(name).as_deref())
     }
 
     /// The output node: its addresses are the classes.

@@ -71,6 +71,9 @@ pub struct Manifest {
     /// has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_clock: Option<String>,
+    /// Node whose one event, at tick 0, sets the initial potentials of single neurons; none where no layer has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_potential: Option<String>,
     /// The clock of a softmax output; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softmax_clock: Option<SoftmaxClock>,
@@ -291,6 +294,7 @@ impl Manifest {
             layers,
             bias_clock: emitted.bias_clock.as_ref().map(node),
             mask_clock: emitted.mask_clock.as_ref().map(node),
+            initial_potential: emitted.start.as_ref().map(node),
             softmax_clock: emitted
                 .control
                 .as_ref()
@@ -378,7 +382,8 @@ impl Manifest {
         Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
             .with_mask_clock(network, self.mask_clock.as_deref())?
             .with_settle_event(network, self.settle_event.as_deref())?
-            .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))
+            .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?
+            .with_start(network, self.initial_potential.as_deref())
     }
 
     /// The output node.

@@ -108,7 +108,7 @@ pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, 
         }
         scales.push(scale);
     }
-    Ok(Normalized { parsed, scales, silent })
+    Ok(Normalized::new(parsed, scales, silent))
 }
 
 /// For each neuron (each map of a convolution) the sum of its positive weights.

@@ -57,6 +57,17 @@ pub struct Normalized {
     pub scales: Vec<f64>,
     /// Numbers of the populations that were silent over the whole normalisation set; their scale is 1.
     pub silent: Vec<usize>,
+    /// Of each layer, what calibration adds to the initial potential of each neuron, `(map, y, x)`, in thresholds; empty where
+    /// it adds nothing.
+    pub potentials: Vec<Vec<f32>>,
+}
+
+impl Normalized {
+    /// A network without calibrated potentials.
+    pub fn new(parsed: Parsed, scales: Vec<f64>, silent: Vec<usize>) -> Self {
+        let potentials = vec![Vec::new(); parsed.layers.len()];
+        Self { parsed, scales, silent, potentials }
+    }
 }
 
 /// How a pooling changes the scale from its input to its output.
@@ -95,59 +106,49 @@ impl Default for Schedule {
     }
 }
 
-/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0), in two
-/// passes over the samples, which are taken in small batches. `progress` hears how many samples are done, of twice as
-/// many as there are.
+/// Shows the activations of each population over the samples, which are taken in small batches; `progress` is called
+/// with the number of samples done.
 ///
 /// # Errors
-/// Where samples cannot be had or do not fit, and where an activation is no finite number.
-pub fn percentiles(
+/// Where samples cannot be had or do not fit.
+pub fn visit_populations(
     parsed: &Parsed,
     samples: &dyn Samples,
-    schedule: Schedule,
     progress: &mut dyn FnMut(usize),
-) -> Result<Vec<Option<f64>>, Error> {
-    let count = samples.count();
-    if count == 0 {
+    see: See,
+) -> Result<(), Error> {
+    if samples.count() == 0 {
         return Err(Error::Empty);
     }
     let (graph, ids) = parsed.graph()?;
-    // Which parsed layer's percentile a layer of the graph gives.
+    // Which parsed layer's activations a layer of the graph gives.
     let mut population: Vec<Option<usize>> = vec![None; graph.layers().len()];
     for (number, layer) in parsed.layers.iter().enumerate() {
         if matches!(layer.operation, LayerKind::Population { .. }) {
             population[ids[number]] = Some(number);
         }
     }
-    let mut before = 0;
-    percentiles_of(parsed, schedule, &mut |see| {
-        let mut done = |n: usize| progress(before + n);
-        super::samples::activations(parsed, &graph, samples, &mut done, &mut |layer, activations| {
-            if let Some(number) = population[layer] {
-                see(number, activations);
-            }
-        })?;
-        before = count;
-        Ok(())
+    super::samples::activations(parsed, &graph, samples, progress, &mut |layer, activations| {
+        if let Some(number) = population[layer] {
+            see(number, activations);
+        }
     })
 }
 
 /// Who sees activations: the number of the population, and some samples of them.
 pub type See<'a> = &'a mut dyn FnMut(usize, ArrayView2<f32>);
 
-/// The same of activations that `visit` shows, all of them each of the two times that it is called.
+/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0) that `visit` shows,
+/// all of them each of the two times that it is called.
 ///
 /// # Errors
 /// What `visit` reports, and where an activation is no finite number.
-pub fn percentiles_of(
+pub fn percentiles(
     parsed: &Parsed,
     schedule: Schedule,
     visit: &mut dyn FnMut(See) -> Result<(), Error>,
 ) -> Result<Vec<Option<f64>>, Error> {
-    let role = |number: usize| match parsed.layers[number].operation {
-        LayerKind::Population { role, .. } => role,
-        _ => Role::Rectifier,
-    };
+    let role = |number: usize| role(parsed, number);
     let mut counts: Vec<Counts> = vec![Counts::default(); parsed.layers.len()];
     let mut not_finite = None;
     visit(&mut |number, activations| {
@@ -170,6 +171,52 @@ pub fn percentiles_of(
     Ok(searches.into_iter().map(|search| search.map(|search| search.value())).collect())
 }
 
+/// Scales with the least squared error of a presentation of `steps` bias events, near the percentiles `l` of each population:
+///
+/// `l* = argmin E(clip(floor(a T / l + 1/2), 0, T) l / T - a)^2`, what counts that start at half a threshold say of activations.
+///
+/// # Errors
+/// What `visit` reports.
+pub fn least_squares(
+    parsed: &Parsed,
+    l: &[Option<f64>],
+    steps: u32,
+    visit: &mut dyn FnMut(See) -> Result<(), Error>,
+) -> Result<Vec<Option<f64>>, Error> {
+    let mut errors = vec![[0.0f64; CANDIDATES.len()]; parsed.layers.len()];
+    let steps = steps as f32;
+    visit(&mut |number, activations| {
+        let Some(Some(l)) = l.get(number) else { return };
+        let role = role(parsed, number);
+        for &activation in &magnitudes(role, activations) {
+            if activation <= 0.0 {
+                continue;
+            }
+            for (error, candidate) in errors[number].iter_mut().zip(CANDIDATES) {
+                let scale = (l * candidate) as f32;
+                let count = (activation * steps / scale + 0.5).floor().min(steps);
+                *error += f64::from(count * scale / steps - activation).powi(2);
+            }
+        }
+    })?;
+    let best = |(l, errors): (&Option<f64>, &[f64; CANDIDATES.len()])| {
+        let best = errors.iter().zip(CANDIDATES).min_by(|a, b| a.0.total_cmp(b.0));
+        l.zip(best).map(|(l, (_, candidate))| l * candidate)
+    };
+    Ok(l.iter().zip(&errors).map(best).collect())
+}
+
+/// Parts of the percentile among which [`least_squares`] chooses.
+const CANDIDATES: [f64; 20] =
+    [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.2, 1.3];
+
+fn role(parsed: &Parsed, number: usize) -> Role {
+    match parsed.layers[number].operation {
+        LayerKind::Population { role, .. } => role,
+        _ => Role::Rectifier,
+    }
+}
+
 /// What counts of the activations of a population: those above 0, and where outputs may be negative those below, too.
 pub(super) fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f32, Ix2> {
     match role {
@@ -180,7 +227,7 @@ pub(super) fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f
 
 /// Scales the weights of a parsed network.
 ///
-/// `l` holds the percentile of each population, as [`percentiles`] gives them.
+/// `l` holds the percentile of each population, as [`percentiles`] or [`least_squares`] gives them.
 ///
 /// # Errors
 /// [`Error::Scale`] where a scaled weight or bias is no finite number.
@@ -229,5 +276,5 @@ pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Resul
         };
         scales.push(l_out);
     }
-    Ok(Normalized { parsed, scales, silent })
+    Ok(Normalized::new(parsed, scales, silent))
 }

@@ -19,6 +19,12 @@ pub enum Weighting {
     /// By a percentile of each layer's activations ([`normalize`](super::normalize)).
     #[default]
     Percentile,
+    /// By the scale near that percentile with the least squared error of a presentation
+    /// ([`least_squares`](super::normalize::least_squares)).
+    LeastSquares {
+        /// Bias events of the presentation: its duration in ms where the input rate is 1000 Hz.
+        steps: u32,
+    },
     /// By the largest sum of a neuron's positive weights, times a factor for the layer
     /// ([`model_based`](super::model_based)).
     Model(Schedule),
@@ -95,6 +101,13 @@ impl Preset {
                 (rules, Quantization { scaling_factor, reset: Reset::ToRest, ..toolbox })
             }
         }
+    }
+}
+
+impl Weighting {
+    /// Whether activations over a normalisation set are needed.
+    pub fn needs_data(&self) -> bool {
+        matches!(self, Self::Percentile | Self::LeastSquares { .. })
     }
 }
 

@@ -424,7 +424,7 @@ impl Archive {
                 if scales.len() != layers || !scales.iter().all(good) || silent.iter().any(|&layer| layer >= layers) {
                     return Err(flaw(format!("expected a scale above 0 for each of {layers} layers")));
                 }
-                Network::Normalised(Normalized { parsed, scales, silent })
+                Network::Normalised(Normalized::new(parsed, scales, silent))
             }
         };
         Ok(Stage { origin: header.origin, network })

@@ -9,7 +9,7 @@ use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::activations::{self, Kept};
 use megasim::convert::samples::Samples;
 use megasim::convert::stage::{Network, Origin, Stage};
-use megasim::convert::{self, Format, Normalized, Options, Weighting, parsed::Parsed};
+use megasim::convert::{self, Format, Normalized, Options, parsed::Parsed};
 use miette::Result;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ impl Intermediates {
             Some(scales) => settings.insert("scales".into(), json!(scales.scales)),
             None => settings.insert("weighting".into(), json!(options.rules.weighting)),
         };
-        if options.scales.is_none() && options.rules.weighting == Weighting::Percentile {
+        if options.scales.is_none() && options.rules.weighting.needs_data() {
             settings.insert("percentile".into(), json!(options.percentile));
             settings.insert("percentile_step".into(), json!(options.percentile_step));
             settings.insert("normalisation_data".into(), set.hashes()?);
@@ -148,7 +148,7 @@ impl Intermediates {
         let Some(directory) = self.activations.as_ref().or(self.save_activations.as_ref()) else {
             return convert::normalize_with(parsed, set.samples, options, progress).map_err(report);
         };
-        if options.scales.is_some() || options.rules.weighting != Weighting::Percentile {
+        if options.scales.is_some() || !options.rules.weighting.needs_data() {
             miette::bail!(
                 "--activations and --save-activations go with --weighting percentile, and without --scales: nothing \
                     else looks at activations"

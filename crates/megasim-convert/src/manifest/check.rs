@@ -208,7 +208,13 @@ impl Conversion {
             Weighting::Model(Schedule::Layers(list)) => {
                 list.iter().try_for_each(|&s| positive("conversion.rules.weighting", s))
             }
-            Weighting::Percentile | Weighting::Model(Schedule::Depth) | Weighting::AsTrained => Ok(()),
+            Weighting::LeastSquares { steps: 0 } => {
+                Err("expected 1 or more as steps of conversion.rules.weighting, found 0".into())
+            }
+            Weighting::LeastSquares { .. }
+            | Weighting::Percentile
+            | Weighting::Model(Schedule::Depth)
+            | Weighting::AsTrained => Ok(()),
         }
     }
 }

@@ -137,6 +137,8 @@ pub struct Layout {
     settle_event: Option<usize>,
     /// The source, and its control events a second.
     softmax_clock: Option<(usize, f64)>,
+    /// The source whose one event, at tick 0, sets initial potentials.
+    start: Option<usize>,
 }
 
 /// What the numbers of a sample are. It is always stated, and never concluded from how many there are.
@@ -254,6 +256,7 @@ impl Layout {
             mask_clock: None,
             settle_event: None,
             softmax_clock: None,
+            start: None,
         })
     }
 
@@ -288,6 +291,15 @@ impl Layout {
     /// If the node is none of the network's sources.
     pub fn with_softmax_clock(mut self, network: &Network, clock: Option<(&str, f64)>) -> Result<Self, Error> {
         self.softmax_clock = clock.map(|(node, rate)| Ok((source(network, node)?, rate))).transpose()?;
+        Ok(self)
+    }
+
+    /// Adds a source that has one event, at tick 0 and address (0, 0), on which weights set initial potentials.
+    ///
+    /// # Errors
+    /// If the node is none of the network's sources.
+    pub fn with_start(mut self, network: &Network, node: Option<&str>) -> Result<Self, Error> {
+        self.start = node.map(|node| source(network, node)).transpose()?;
         Ok(self)
     }
 
@@ -404,6 +416,10 @@ impl Encoder {
         });
         if let Some(source) = layout.bias_clock {
             stimuli[source] = bias_clock(code.bias_period(clock), clock);
+        }
+        if let Some(source) = layout.start {
+            let event = StimulusEvent { t_pre: 0, x: 0, y: 0, polarity: Polarity::Positive };
+            stimuli[source] = Stimulus::from_events([event]);
         }
         if let Some(source) = layout.mask_clock {
             let ms = Tick::from(clock.ticks_per_ms);

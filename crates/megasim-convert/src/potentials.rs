@@ -1,0 +1,114 @@
+//! Initial potentials of single neurons, in what the original netfiles can say.
+//!
+//! A source [`INITIAL_POTENTIAL`] has one event at tick 0; a port of each module adds one weight per neuron on it.
+
+use super::emit::{self, Emitted};
+use super::parsed::Parsed;
+use super::quantize::Quantization;
+use megasim_ann::graph::Shape;
+use megasim_core::network::{ConvPort, Element, Fault, FullyConnectedPort, Input, ModuleKind, NetworkBuilder, NodeId};
+
+/// Name of the node whose one event sets initial potentials.
+pub const INITIAL_POTENTIAL: &str = "initial_potential";
+
+/// A rule of the format that a changed network breaks.
+pub(super) fn fault(fault: Fault) -> emit::Error {
+    emit::Error::Module { layer: INITIAL_POTENTIAL.into(), fault }
+}
+
+/// Adds the source and the ports; `offsets` has one number per neuron, `(map, y, x)`, in thresholds, of the layers that have
+/// any.
+///
+/// # Errors
+/// Where a number does not fit.
+pub(super) fn add(
+    mut emitted: Emitted,
+    parsed: &Parsed,
+    quantization: &Quantization,
+    offsets: &[Vec<f32>],
+) -> Result<Emitted, emit::Error> {
+    if offsets.iter().all(Vec::is_empty) {
+        return Ok(emitted);
+    }
+    let network = &emitted.network;
+    let mut builder = NetworkBuilder::with_models_of(network);
+    // First in the netlist, so that it acts before all other events of tick 0.
+    let start = builder.source(INITIAL_POTENTIAL).map_err(fault)?;
+    let shifted = |node: NodeId| NodeId::new(node.index() + 1);
+    for element in network.elements() {
+        match *element {
+            Element::Source(id) => {
+                let node = network.sources()[id.index()];
+                builder.source(&network.nodes()[node.index()].name).map_err(fault)?;
+            }
+            Element::Module(id) => {
+                let mut module = network.modules()[id.index()].clone();
+                for input in &mut module.inputs {
+                    if let Input::Node(node) = input {
+                        *node = shifted(*node);
+                    }
+                }
+                let outputs = network.outputs(id);
+                let place = emitted.layers.iter().enumerate().find_map(|(number, nodes)| {
+                    nodes.iter().position(|node| outputs.contains(node)).map(|map| (number, map))
+                });
+                if let Some((number, map)) = place
+                    && let Some(offsets) = offsets.get(number).filter(|offsets| !offsets.is_empty())
+                {
+                    let layer = &parsed.layers[number];
+                    let (cells, width) = match layer.shape {
+                        Shape::Features(n) => (n, n),
+                        Shape::Maps { height, width, .. } => (height * width, width),
+                    };
+                    let name = parsed.name(number);
+                    let most = quantization.integer(&name, "threshold", quantization.threshold)? - 1;
+                    let initial = quantization.initial_potential * quantization.threshold;
+                    let weights = offsets[map * cells..][..cells].iter().map(|&offset| {
+                        let offset = f64::from(offset) * quantization.threshold;
+                        let base = quantization.integer(&name, "potential", initial)?;
+                        Ok(quantization.integer(&name, "potential", offset)?.min(most - base))
+                    });
+                    let weights = weights.collect::<Result<Vec<i32>, emit::Error>>()?.into();
+                    // Before the reset, which is the last.
+                    let at = module.inputs.len() - 1;
+                    module.inputs.insert(at, Input::Node(start));
+                    match &mut module.kind {
+                        ModuleKind::Conv(conv) => conv.ports.insert(at, whole_array_port(cells, width, weights)),
+                        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+                            full.ports.insert(at, FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights });
+                        }
+                        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
+                    }
+                }
+                let names: Vec<&str> = outputs.iter().map(|node| network.nodes()[node.index()].name.as_str()).collect();
+                builder.module(module, &names).map_err(fault)?;
+            }
+        }
+    }
+    emitted.network = builder.build(network.t_max()).map_err(fault)?;
+    let nodes = emitted.input.iter_mut().chain(emitted.layers.iter_mut().flatten());
+    nodes.for_each(|node| *node = shifted(*node));
+    emitted.bias_clock = emitted.bias_clock.map(shifted);
+    emitted.control = emitted.control.map(shifted);
+    emitted.mask_clock = emitted.mask_clock.map(shifted);
+    emitted.settle = emitted.settle.map(shifted);
+    emitted.reset = shifted(emitted.reset);
+    emitted.start = Some(start);
+    Ok(emitted)
+}
+
+/// A port whose event at (0, 0) reaches every neuron of a map.
+fn whole_array_port(cells: usize, width: usize, weights: std::sync::Arc<[i32]>) -> ConvPort {
+    let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    ConvPort {
+        nx: size(width),
+        ny: size(cells / width.max(1)),
+        dx: 0,
+        dy: 0,
+        x_stride: 1,
+        y_stride: 1,
+        x_expand: 1,
+        y_expand: 1,
+        weights,
+    }
+}
