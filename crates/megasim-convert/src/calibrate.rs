@@ -5,9 +5,9 @@
 //! - bias: `b_c += mean(a_c / l) - mean(n_c) / T`, per map (or neuron of a vector) over samples and positions;
 //! - potential: `V0 += clip(mean(a / l) T - mean(n), -1/2, 1/2)`, per neuron over samples, in thresholds;
 //!
-//! where `a / l` is the activation in spikes per ms, `n` the spike count and `T` the number of bias events. The spikes are
-//! those of the mode that will run. Y. Li et al., "A free lunch from ANN: towards efficient, accurate spiking neural networks
-//! calibration", ICML 2021.
+//! where `a / l` is the activation in spikes per ms, `n` the spike count and `T` the number of bias events. The spikes
+//! are those of the mode that will run. Y. Li et al., "A free lunch from ANN: towards efficient, accurate spiking
+//! neural networks calibration", ICML 2021.
 
 use super::normalize::{self, Normalized};
 use super::parsed::{LayerKind, Parsed, Role};
@@ -160,8 +160,8 @@ impl<'a> Runner<'a> {
         Self { samples, target, spikes: vec![HashMap::new(); samples.nrows()] }
     }
 
-    /// Mean spike count of each neuron of a layer, `(map, y, x)`, over the samples; with `keep` its spikes are kept for the
-    /// layers behind it.
+    /// Mean spike count of each neuron of a layer, `(map, y, x)`, over the samples; with `keep` its spikes are kept for
+    /// the layers behind it.
     fn layer(
         &mut self,
         normalized: &Normalized,

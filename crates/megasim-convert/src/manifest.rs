@@ -185,7 +185,8 @@ pub struct Conversion {
     /// Which numbers the weights may be: `full`, a number of bits, `Qm.f` or `binary`.
     #[serde(default)]
     pub weight_bits: Precision,
-    /// Parameters of modules that were set afterwards, `GLOB.KEY=INTEGER`, and equations of neurons, `GLOB.neuron=FILE`.
+    /// Parameters of modules that were set afterwards, `GLOB.KEY=INTEGER`, and equations of neurons,
+    /// `GLOB.neuron=FILE`.
     #[serde(default)]
     pub settings: Vec<String>,
     /// Samples in the normalisation set.

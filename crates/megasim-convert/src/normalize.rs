@@ -57,8 +57,8 @@ pub struct Normalized {
     pub scales: Vec<f64>,
     /// Numbers of the populations that were silent over the whole normalisation set; their scale is 1.
     pub silent: Vec<usize>,
-    /// Of each layer, what calibration adds to the initial potential of each neuron, `(map, y, x)`, in thresholds; empty where
-    /// it adds nothing.
+    /// Of each layer, what calibration adds to the initial potential of each neuron, `(map, y, x)`, in thresholds;
+    /// empty where it adds nothing.
     pub potentials: Vec<Vec<f32>>,
 }
 
@@ -138,8 +138,8 @@ pub fn visit_populations(
 /// Who sees activations: the number of the population, and some samples of them.
 pub type See<'a> = &'a mut dyn FnMut(usize, ArrayView2<f32>);
 
-/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0) that `visit` shows,
-/// all of them each of the two times that it is called.
+/// Percentiles of the activations of each population (none for other layers, and where nothing is above 0) that `visit`
+/// shows, all of them each of the two times that it is called.
 ///
 /// # Errors
 /// What `visit` reports, and where an activation is no finite number.
@@ -171,9 +171,11 @@ pub fn percentiles(
     Ok(searches.into_iter().map(|search| search.map(|search| search.value())).collect())
 }
 
-/// Scales with the least squared error of a presentation of `steps` bias events, near the percentiles `l` of each population:
+/// Scales with the least squared error of a presentation of `steps` bias events, near the percentiles `l` of each
+/// population:
 ///
-/// `l* = argmin E(clip(floor(a T / l + 1/2), 0, T) l / T - a)^2`, what counts that start at half a threshold say of activations.
+/// `l* = argmin E(clip(floor(a T / l + 1/2), 0, T) l / T - a)^2`, what counts that start at half a threshold say of
+/// activations.
 ///
 /// # Errors
 /// What `visit` reports.

@@ -16,8 +16,8 @@ pub(super) fn fault(fault: Fault) -> emit::Error {
     emit::Error::Module { layer: INITIAL_POTENTIAL.into(), fault }
 }
 
-/// Adds the source and the ports; `offsets` has one number per neuron, `(map, y, x)`, in thresholds, of the layers that have
-/// any.
+/// Adds the source and the ports; `offsets` has one number per neuron, `(map, y, x)`, in thresholds, of the layers that
+/// have any.
 ///
 /// # Errors
 /// Where a number does not fit.
