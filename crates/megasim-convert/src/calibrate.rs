@@ -215,7 +215,7 @@ impl<'a> Runner<'a> {
             Ok((counts, kept))
         };
         let rows: Vec<_> = self.spikes.iter().zip(self.samples.rows()).enumerate().collect();
-        let results: Vec<Result<(Vec<i32>, Vec<Stimulus>), Error>> = rows.into_par_iter().map(run).collect();
+        let results: Vec<Result<_, Error>> = rows.into_par_iter().map(run).collect();
         let mut sums = vec![0.0; shape.len()];
         for (spikes, result) in self.spikes.iter_mut().zip(results) {
             let (counts, kept) = result?;
