@@ -2,6 +2,7 @@
 
 mod arguments;
 mod intermediate;
+mod presentation;
 mod settings;
 pub use settings::Neurons;
 mod stages;
@@ -22,7 +23,7 @@ use megasim::ann::import;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::diagnose::{self, Activity, SATURATES, VANISHES};
 use megasim::convert::export;
-use megasim::convert::manifest::{Accuracy, Manifest};
+use megasim::convert::manifest::{Accuracy, Manifest, Presentation};
 use megasim::convert::parsed::{LayerKind, Role};
 use megasim::convert::quantize::{
     DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quantization, SIGNED_SCALING_FACTOR, SignedNeurons,
@@ -38,6 +39,7 @@ use megasim::equations::Decay;
 use megasim::network::{Driver, Reset};
 use miette::Result;
 use ndarray::s;
+use presentation::PresentationArguments;
 use serde_json::json;
 use stages::Stages;
 use std::cell::Cell;
@@ -117,9 +119,11 @@ pub struct Arguments {
     /// Threshold of the neurons, before scaling
     #[arg(long, value_name = "V", default_value_t = 1.0, value_parser = positive)]
     v_thresh: f64,
-    /// Where potentials start, as a part of the threshold (0 or more, less than 1); 0.5 shortens the time to a decision
-    #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = part)]
-    initial_potential: f64,
+    /// Where potentials start, as a part of the threshold (0 or more, less than 1); 0, with --duration 0.5
+    #[arg(long, value_name = "PART", value_parser = part)]
+    initial_potential: Option<f64>,
+    #[command(flatten)]
+    presentation: PresentationArguments,
     /// Membrane time constant in milliseconds: potentials decay exponentially towards rest. --ticks-per-ms tells how
     /// long a tick is
     #[arg(long, value_name = "MS", value_parser = positive, conflicts_with = "plain_megasim")]
@@ -194,7 +198,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     // A strict threshold is one more in integers, which a reset by subtraction must not see.
     rules.strict &= reset == Reset::ToRest;
-    if reset == Reset::ToRest && arguments.initial_potential != 0.0 {
+    let initial_potential = arguments.initial_potential.unwrap_or_else(|| match reset {
+        Reset::ToRest => 0.0,
+        _ => arguments.presentation.initial_potential(),
+    });
+    if reset == Reset::ToRest && initial_potential != 0.0 {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
     let signed = match &arguments.neuron {
@@ -231,7 +239,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
-    let options = Options {
+    let mut options = Options {
         percentile: arguments.percentile,
         percentile_step: arguments.percentile_step,
         scales: scales.transpose().map_err(report)?,
@@ -240,7 +248,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             scaling_factor: arguments.scaling_factor.unwrap_or(scaling_factor),
             threshold: arguments.v_thresh,
             reset,
-            initial_potential: arguments.initial_potential,
+            initial_potential,
             ticks_per_ms: arguments.ticks_per_ms,
             signed,
         },
@@ -250,6 +258,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         max_to_average: arguments.max_to_average,
         rules,
     };
+    let presentation = arguments.presentation.presentation(&mut options)?;
     let mut settings = Vec::new();
     if let Some(tau) = arguments.tau_mem {
         settings.push(format!("*.leak_decay={}", Decay::part(tau * f64::from(arguments.ticks_per_ms))));
@@ -272,20 +281,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         data: &arguments.data,
         out: &arguments.out,
         options: &options,
+        presentation,
         settings: &settings,
         neurons: &neurons,
         intermediates: &arguments.intermediates,
         export: arguments.export.as_deref(),
         replace,
     };
-    let Done { manifest, stages, scales } = convert_to(&job)?;
+    let Done { manifest, stages, scales, as_spikes } = convert_to(&job)?;
     if let Some(path) = &arguments.save_scales {
         let text = scales.to_json();
         atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
     }
     let (out, data) = (arguments.out.display(), arguments.data.display());
     print(&format!(
-        "{}\n{stages}\nWritten to {out}. Next:\n  megasim classify {out} --data {data}\n",
+        "{}\n{stages}\n{as_spikes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
         table(&manifest)
     ));
     Ok(())
@@ -310,6 +320,8 @@ pub struct Job<'j> {
     pub out: &'j Path,
     /// How it is converted.
     pub options: &'j Options,
+    /// How samples will be presented, where the conversion is made for that.
+    pub presentation: Option<Presentation>,
     /// What is set afterwards.
     pub settings: &'j [Setting],
     /// Neurons that follow equations of their own.
@@ -331,11 +343,14 @@ pub struct Done {
     pub stages: Table,
     /// The scales of its layers.
     pub scales: Scales,
+    /// What the network decides as spikes, in a sentence; empty where no presentation is given.
+    pub as_spikes: String,
 }
 
 /// Converts a model into a new netfile directory.
 pub fn convert_to(job: &Job) -> Result<Done> {
     let Job { source, options, intermediates, replace, .. } = *job;
+    let mut presentation = job.presentation.clone();
     AtomicDir::check(job.out, job.replace).map_err(report)?;
     let dataset = Dataset::open(job.data).map_err(report)?;
     let format = Format { shape: source.input_shape(), classes: source.classes() };
@@ -369,6 +384,10 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     warn(&normalized, &activity, samples, by_percentiles);
     stages.parsed("normalised", &normalized.parsed)?;
     let scales = Scales::new(&source.source.sha256, &normalized);
+    let normalized = match &mut presentation {
+        Some(presentation) => presentation::calibrated(normalized, options, presentation, &normalisation)?,
+        None => normalized,
+    };
     let mut converted = convert::finish(normalized, options).map_err(report)?;
     stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed))?;
     if let Some(warning) = stages.loss(options.precision) {
@@ -378,10 +397,15 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     settings::give(job.neurons, &mut converted.emitted.network)?;
     job.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
 
+    let as_spikes = match &presentation {
+        Some(presentation) => presentation::as_spikes(&converted, &source.graph, presentation, &normalisation)?,
+        None => String::new(),
+    };
     let normalised_with = if from_data { samples } else { 0 };
     let mut manifest = converted.manifest(&source.source, options, normalised_with).map_err(report)?;
     let neurons = job.neurons.iter().map(ToString::to_string);
     manifest.conversion.settings = neurons.chain(job.settings.iter().map(ToString::to_string)).collect();
+    manifest.presentation = presentation;
     manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy: stages.first() });
     let example = test.x.row(0).to_vec();
     // Before anything is written, so that what cannot be exported leaves nothing behind.
@@ -408,7 +432,7 @@ pub fn convert_to(job: &Job) -> Result<Done> {
     if let (Some(path), Some(bytes)) = (job.export, exported) {
         atomic_write::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)?;
     }
-    Ok(Done { manifest, stages: stages.table(), scales })
+    Ok(Done { manifest, stages: stages.table(), scales, as_spikes })
 }
 
 /// The network for another simulator.

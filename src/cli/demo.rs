@@ -41,6 +41,7 @@ pub fn run() -> Result<()> {
     let (source, data, out) = (&trained, directory, netfiles.as_path());
     let intermediates = &Intermediates::default();
     convert_to(&Job {
+        presentation: None,
         source,
         data,
         out,

@@ -30,6 +30,7 @@ mod numbers;
 mod output;
 mod paths;
 mod presentation;
+mod presented;
 mod recordings;
 mod report;
 mod rerun;
@@ -133,7 +134,11 @@ pub fn main() -> ExitCode {
 /// The command line, if its options go with its input.
 fn parse() -> Result<CommandLine, clap::Error> {
     let mut command = CommandLine::command();
-    let matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
+    if let Some(defaults) = presented::defaults(&matches) {
+        command = defaults.into_command(CommandLine::command());
+        matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
+    }
     applicability::check(&command, &matches)?;
     CommandLine::from_arg_matches(&matches)
 }

@@ -117,6 +117,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     }
     if it.convert {
         let job = Job {
+            presentation: None,
             source: model,
             data: &it.dataset_path,
             out,

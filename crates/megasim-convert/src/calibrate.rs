@@ -19,10 +19,12 @@ use megasim_core::engine::{Mode, Plan, Probes, Simulation};
 use megasim_core::network::{Element, Input, ModuleId, Network, NetworkBuilder, NodeId, Polarity, Stimulus};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
 /// What calibration changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Correction {
     /// Nothing.
     #[default]

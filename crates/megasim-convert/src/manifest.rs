@@ -2,6 +2,7 @@
 
 mod check;
 
+use super::calibrate::Correction;
 use super::emit::Emitted;
 use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
@@ -85,9 +86,49 @@ pub struct Manifest {
     pub reset_event: String,
     /// How the weights were made.
     pub conversion: Conversion,
+    /// The presentation that the conversion was made for, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presentation: Option<Presentation>,
     /// Accuracy of the analog network, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analog: Option<Accuracy>,
+}
+
+/// How samples are presented to a network that was converted for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Presentation {
+    /// Milliseconds per sample.
+    pub duration: u32,
+    /// The spike code of the input, as `--encode` takes it.
+    pub encode: String,
+    /// Ticks per millisecond.
+    pub ticks_per_ms: u32,
+    /// What was corrected by spikes, where something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+/// How a network was calibrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// What was corrected.
+    pub correction: Correction,
+    /// The mode whose spikes corrected it.
+    pub mode: CalibrationMode,
+    /// Samples of the normalisation set that were run.
+    pub samples: usize,
+}
+
+/// The mode whose spikes correct a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationMode {
+    /// Event mode.
+    Event,
+    /// Clocked mode.
+    Clocked,
 }
 
 /// A share of right answers.
@@ -319,6 +360,7 @@ impl Manifest {
                 signed: options.quantization.signed,
                 rules: options.rules.clone(),
             },
+            presentation: None,
             analog: None,
         }
     }

@@ -1,11 +1,12 @@
 //! What a manifest must fulfil: by itself, and with the network of its netfiles.
 
-use super::{Conversion, InputLayer, Layer, Manifest, SoftmaxClock};
+use super::{Conversion, InputLayer, Layer, Manifest, Presentation, SoftmaxClock};
 use crate::emit;
 use crate::model_based::Schedule;
 use crate::rules::Weighting;
 use crate::stage::is_permutation;
 use megasim_ann::graph::{MAX_LAYER_SIZE, MAX_LAYERS};
+use megasim_core::encode::registry::Choice;
 use megasim_core::network::{Array, Driver, ModuleKind, Network, Output};
 use std::collections::HashSet;
 use std::path::{Component, Path};
@@ -38,6 +39,12 @@ fn expect_number(name: &str, value: f64, expected: &str, fits: impl Fn(f64) -> b
 impl Manifest {
     /// What does not depend on the network.
     pub(super) fn check(&self) -> Result<(), String> {
+        if let Some(Presentation { duration, encode, ticks_per_ms, .. }) = &self.presentation {
+            if *duration == 0 || *ticks_per_ms == 0 {
+                return Err("expected 1 or more as presentation.duration and presentation.ticks_per_ms".into());
+            }
+            encode.parse::<Choice>().map_err(|fault| format!("presentation.encode: {fault}"))?;
+        }
         let is_inside = |part| matches!(part, Component::Normal(_));
         let copy = Path::new(&self.model.copy);
         if self.model.copy.is_empty() || !copy.components().all(is_inside) {

@@ -1,0 +1,48 @@
+//! Defaults that a converted network brings along: the presentation that it was converted for.
+//!
+//! `classify` and the studies take duration, spike code and ticks per ms from `megasim.json`, where `convert --duration`
+//! kept them; what the command line says wins.
+
+use clap::{ArgMatches, Command};
+use megasim::convert::Manifest;
+use megasim::convert::manifest::Presentation;
+use std::path::PathBuf;
+
+/// Commands that present samples to a converted network.
+const COMMANDS: [&str; 5] = ["classify", "compare", "latency", "sweep", "verify"];
+
+/// The presentation of the network that one of these commands is about.
+#[derive(Debug)]
+pub struct Defaults {
+    command: String,
+    presentation: Presentation,
+}
+
+/// The presentation that the network of a command line was converted for, if it is there and can be read; what is wrong with
+/// a network, the command itself reports.
+pub fn defaults(matches: &ArgMatches) -> Option<Defaults> {
+    let (command, matches) = matches.subcommand()?;
+    if !COMMANDS.contains(&command) {
+        return None;
+    }
+    let directory = ["netdir", "subject"].iter().find_map(|id| matches.try_get_one::<PathBuf>(id).ok().flatten())?;
+    let presentation = Manifest::read(directory).ok()?.presentation?;
+    Some(Defaults { command: command.into(), presentation })
+}
+
+impl Defaults {
+    /// The command line with these defaults.
+    pub fn into_command(self, command: Command) -> Command {
+        let Presentation { duration, encode, ticks_per_ms, .. } = self.presentation;
+        let values =
+            [("duration", duration.to_string()), ("encode", encode), ("ticks_per_ms", ticks_per_ms.to_string())];
+        command.mut_subcommand(self.command, |mut command| {
+            for (id, value) in values {
+                // Once per process; clap keeps defaults for as long as it runs.
+                let value: &'static str = value.leak();
+                command = command.mut_arg(id, |arg| arg.default_value(value));
+            }
+            command
+        })
+    }
+}
