@@ -11,7 +11,9 @@
 pub use megasim_ann as ann;
 pub use megasim_convert as convert;
 pub use megasim_convert::toolbox;
-pub use megasim_core::{Control, atomic_write, control, encode, engine, equations, located, netfile, network, readout};
+pub use megasim_core::{
+    Control, atomic_write, control, encode, engine, equations, netfile, network, readout, source_error,
+};
 pub use megasim_data as dataset;
 pub use megasim_stdp as learning;
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use super::escape;
 use megasim::encode::registry;
-use megasim::located::TextError;
+use megasim::source_error::TextError;
 use megasim::{hardware, netfile};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use std::ops::Range;

@@ -14,7 +14,7 @@ use super::results::{Results, of_page};
 use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::atomic_write;
-use megasim::engine::timed::Pace;
+use megasim::engine::machine::Pace;
 use megasim::hardware::{self, Duration, Fit, Hardware, Resolved};
 use megasim::report::Page;
 use megasim::study::latency::{Answer, Busiest, Question, Relief};

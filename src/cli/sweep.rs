@@ -19,7 +19,7 @@ use machine::{Basis, OnMachine};
 use megasim::atomic_write::Overwrite;
 use megasim::dataset::Dataset;
 use megasim::encode::registry::Choice;
-use megasim::engine::timed::Pace;
+use megasim::engine::machine::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::network::Tick;
 use megasim::report::Page;

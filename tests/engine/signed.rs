@@ -1,6 +1,6 @@
 //! Signed neurons: the counts of feed-forward networks do not depend on orders, delays, machines or the mode.
 
-use megasim::engine::timed::{Barrier, Link, Machine};
+use megasim::engine::machine::{Barrier, Link, Machine};
 use megasim::engine::{Limits, Mode, Plan, Probes, Simulation};
 use megasim::netfile::{Kind, Parameters, parse_parameters, write_parameters};
 use megasim::network::*;

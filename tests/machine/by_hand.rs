@@ -2,9 +2,9 @@
 //!
 //! A *relay* is a module of one neuron that spikes at every event: one synaptic operation, one output.
 
-use megasim::engine::timed::{
-    Acknowledge, Barrier, Deadlock, Link, Machine, Mesh, Pace, Passage, Showing, Soma, Statistics, Tile, TimedPlan,
-    TimedRecord, TimedSimulation,
+use megasim::engine::machine::{
+    Acknowledge, Barrier, Deadlock, HandshakeTrace, Link, Machine, MachinePlan, MachineRecord, MachineSimulation, Mesh,
+    Pace, RunSettings, Soma, Statistics, Tile,
 };
 use megasim::engine::{Error, Limits, Probes};
 use megasim::hardware::{Hardware, ModuleLayer};
@@ -38,16 +38,16 @@ fn spikes(times: &[Tick]) -> Stimulus {
 }
 
 struct Seen {
-    record: TimedRecord,
-    passages: Vec<Passage>,
+    record: MachineRecord,
+    passages: Vec<HandshakeTrace>,
     statistics: Statistics,
 }
 
-fn run(network: &Network, machine: Machine, stimuli: &[Stimulus], showing: &Showing) -> Seen {
-    let plan = TimedPlan::new(network, machine).unwrap();
-    let mut simulation = TimedSimulation::new(&plan, &Probes::all(network));
+fn run(network: &Network, machine: Machine, stimuli: &[Stimulus], showing: &RunSettings) -> Seen {
+    let plan = MachinePlan::new(network, machine).unwrap();
+    let mut simulation = MachineSimulation::new(&plan, &Probes::all(network));
     let mut passages = Vec::new();
-    let mut watch = |passage: &Passage| passages.push(*passage);
+    let mut watch = |passage: &HandshakeTrace| passages.push(*passage);
     let record = simulation.run(stimuli, showing, Some(&mut watch)).unwrap();
     Seen { record, passages, statistics: simulation.statistics().clone() }
 }
@@ -94,7 +94,7 @@ fn two_modules_with_wires_work_and_a_queue() {
     (b.delay_to_process, b.delay_to_ack, b.fifo_depth) = (10, 1, 1);
     machine.set_link(NodeId::new(0), ModuleId::new(A), Link { delay: 4, acknowledge_delay: 1 });
     machine.set_link(NodeId::new(1), ModuleId::new(B), Link { delay: 5, acknowledge_delay: 0 });
-    let seen = run(&network, machine, &[spikes(&[0, 1])], &Showing::default());
+    let seen = run(&network, machine, &[spikes(&[0, 1])], &RunSettings::default());
     assert_eq!(seen.times(A), [[0, 4, 4, 4, 10, 7], [7, 11, 11, 11, 17, 14]]);
     assert_eq!(seen.times(B), [[10, 15, 15, 15, 25, 16], [17, 22, 22, 25, 35, 23]]);
     assert_eq!(seen.t_pre(2), [25, 35]);
@@ -123,7 +123,7 @@ fn a_fan_out_with_unequal_links_waits_for_the_longest() {
     let mut machine = Machine::of(&network);
     machine.set_link(input, ModuleId::new(A), Link { delay: 1, acknowledge_delay: 0 });
     machine.set_link(input, ModuleId::new(B), Link { delay: 7, acknowledge_delay: 0 });
-    let seen = run(&network, machine, &[spikes(&[0, 2])], &Showing::default());
+    let seen = run(&network, machine, &[spikes(&[0, 2])], &RunSettings::default());
     assert_eq!(seen.times(A), [[0, 1, 1, 1, 1, 1], [7, 8, 8, 8, 8, 8]]);
     assert_eq!(seen.times(B), [[0, 7, 7, 7, 7, 7], [7, 14, 14, 14, 14, 14]]);
     assert_eq!(seen.statistics.nodes[0].handshake.mean(), Some(7.0));
@@ -143,7 +143,7 @@ fn later_requests_overtake_and_ties_go_to_the_earlier_one() {
     let mut machine = Machine::of(&network);
     machine.set_link(x, ModuleId::new(A), Link { delay: 10, acknowledge_delay: 0 });
     machine.set_link(y, ModuleId::new(A), Link { delay: 2, acknowledge_delay: 0 });
-    let seen = run(&network, machine, &[spikes(&[5, 8]), spikes(&[0])], &Showing::default());
+    let seen = run(&network, machine, &[spikes(&[5, 8]), spikes(&[0])], &RunSettings::default());
     let order: Vec<(NodeId, Tick)> = seen.passages.iter().map(|passage| (passage.node, passage.started)).collect();
     assert_eq!(order, [(y, 7), (x, 10), (y, 10)]);
 }
@@ -162,7 +162,7 @@ fn a_full_output_fifo_stops_the_chain() {
     let a = machine.module_mut(ModuleId::new(A));
     (a.delay_to_process, a.out_fifo_depth) = (1, NonZeroU32::new(1));
     machine.module_mut(ModuleId::new(B)).delay_to_process = 10;
-    let seen = run(&network, machine, &[spikes(&[0, 0, 0, 0])], &Showing::default());
+    let seen = run(&network, machine, &[spikes(&[0, 0, 0, 0])], &RunSettings::default());
     assert_eq!(
         seen.times(A),
         [[0, 0, 0, 0, 1, 0], [0, 0, 1, 1, 2, 1], [1, 1, 11, 11, 12, 11], [11, 11, 21, 21, 22, 21]]
@@ -198,7 +198,7 @@ fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
         let station = machine.module_mut(ModuleId::new(module));
         (station.delay_to_process, station.out_fifo_depth) = (1, NonZeroU32::new(1));
     }
-    let seen = run(&network, machine.clone(), &[spikes(&[0, 0])], &Showing::default());
+    let seen = run(&network, machine.clone(), &[spikes(&[0, 0])], &RunSettings::default());
     let ring = Deadlock { at: 2, modules: vec![ModuleId::new(A), ModuleId::new(B)], nodes: vec![a[0], b[0]] };
     assert_eq!(seen.record.deadlocks, [ring]);
     assert_eq!((seen.record.unfinished.unacknowledged, seen.record.unfinished.unstarted), (2, 2));
@@ -207,15 +207,15 @@ fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
     // One more slot at A: its second output waits there, B gets rid of its first, and the two events run round the ring
     // for ever.
     machine.module_mut(ModuleId::new(A)).out_fifo_depth = NonZeroU32::new(2);
-    let seen = run(&network, machine.clone(), &[spikes(&[0, 0])], &Showing::default());
+    let seen = run(&network, machine.clone(), &[spikes(&[0, 0])], &RunSettings::default());
     assert_eq!(seen.record.deadlocks, []);
     assert!(seen.record.ended >= 1000);
 
     // Where input waits for what came before it, that is told: they are on loops, but not on loops without delay.
-    let plan = TimedPlan::new(&network, machine).unwrap();
+    let plan = MachinePlan::new(&network, machine).unwrap();
     let limits = Limits { events_per_tick: 500, ..Limits::default() };
-    let mut simulation = TimedSimulation::new(&plan, &Probes::none()).with_limits(limits);
-    let fastest = Showing { pace: Pace::Fastest, ..Showing::default() };
+    let mut simulation = MachineSimulation::new(&plan, &Probes::none()).with_limits(limits);
+    let fastest = RunSettings { pace: Pace::Fastest, ..RunSettings::default() };
     let error = simulation.run(&[spikes(&[0, 0])], &fastest, None).unwrap_err();
     assert!(matches!(&error, Error::NeverRests { events: 501, .. }), "{error:?}");
     assert!(error.to_string().starts_with("the machine does not come to rest"), "{error}");
@@ -235,7 +235,7 @@ fn an_event_that_may_make_many_outputs_needs_as_many_slots() {
         let mut machine = Machine::of(&network);
         machine.module_mut(ModuleId::new(A)).out_fifo_depth = NonZeroU32::new(slots);
         machine.module_mut(ModuleId::new(B)).delay_to_process = 10;
-        let seen = run(&network, machine, &[spikes(&[0, 1, 2])], &Showing::default());
+        let seen = run(&network, machine, &[spikes(&[0, 1, 2])], &RunSettings::default());
         seen.times(A).iter().map(|times| times[3]).collect::<Vec<_>>()
     };
     // Event 1 at 0, taken by B at once. Event 2 at 1: its output is taken at 10. Event 3, made at 2: then, with 3
@@ -270,7 +270,7 @@ fn a_mesh_goes_along_x_first_and_links_carry_one_message_at_a_time() {
     builder.module(relay(&[x, y]), &["a"]).unwrap();
     let network = builder.build(1000).unwrap();
     let machine = on_mesh(&network, &[(2, 1)], &[(0, 0), (0, 0)], Acknowledge::Receiver);
-    let seen = run(&network, machine, &[spikes(&[0]), spikes(&[1])], &Showing::default());
+    let seen = run(&network, machine, &[spikes(&[0]), spikes(&[1])], &RunSettings::default());
     // y finds the first link busy until 4 (3 ticks of waiting), passes it at 8, the next at 12; the last one carries x
     // until 14 (2 ticks of waiting): 20.
     assert_eq!(seen.times(A), [[0, 14, 14, 14, 14, 14], [1, 20, 20, 20, 20, 20]]);
@@ -295,7 +295,7 @@ fn posted_events_are_acknowledged_by_the_first_link() {
     let network = builder.build(1000).unwrap();
     let mut machine = on_mesh(&network, &[(2, 0)], &[(0, 0)], Acknowledge::Network);
     machine.module_mut(ModuleId::new(A)).delay_to_process = 20;
-    let seen = run(&network, machine, &[spikes(&[0, 0])], &Showing::default());
+    let seen = run(&network, machine, &[spikes(&[0, 0])], &RunSettings::default());
     assert_eq!(seen.times(A), [[0, 8, 8, 8, 28, 4], [4, 12, 28, 28, 48, 8]]);
     assert_eq!(seen.statistics.modules[A].queue.sum(), 16);
 }
@@ -323,7 +323,7 @@ fn behind_a_barrier_neurons_work_once_a_step() {
         station.soma = Soma { time_per_neuron: 6, time_per_update: 4, time_per_spike: 30 };
     }
     machine.barrier = Some(Barrier { step: 100, time: 7 });
-    let seen = run(&network, machine.clone(), &[spikes(&[3])], &Showing::default());
+    let seen = run(&network, machine.clone(), &[spikes(&[3])], &RunSettings::default());
     assert_eq!(seen.times(A), [[0, 0, 12, 12, 34, 12]]);
     assert_eq!(seen.times(B), [[155, 155, 155, 155, 174, 155]]);
     assert_eq!(seen.t_pre(2), [240]);
@@ -336,7 +336,7 @@ fn behind_a_barrier_neurons_work_once_a_step() {
 
     // As fast as it goes: step 1 at 34 + 7 = 41, A until 96, the event in B until 96 + 19 = 115; step 2 at 122, B until
     // 162.
-    let fastest = Showing { pace: Pace::Fastest, ..Showing::default() };
+    let fastest = RunSettings { pace: Pace::Fastest, ..RunSettings::default() };
     let seen = run(&network, machine, &[spikes(&[3])], &fastest);
     assert_eq!(seen.times(B), [[96, 96, 96, 96, 115, 96]]);
     assert_eq!(seen.t_pre(2), [162]);
@@ -353,7 +353,7 @@ fn input_comes_k_times_as_fast_or_as_fast_as_it_is_taken() {
     machine.module_mut(ModuleId::new(A)).delay_to_process = 10;
     let stimulus = [spikes(&[0, 0, 100, 300])];
     let starts = |pace: Pace| {
-        let seen = run(&network, machine.clone(), &stimulus, &Showing { pace, ..Showing::default() });
+        let seen = run(&network, machine.clone(), &stimulus, &RunSettings { pace, ..RunSettings::default() });
         (seen.times(A).iter().map(|times| times[3]).collect::<Vec<_>>(), seen.record.unfinished.pending)
     };
     assert_eq!(starts(Pace::Real), (vec![0, 10, 100, 300], 0));
@@ -379,7 +379,7 @@ fn neurons_count_network_time_at_any_pace() {
     builder.module(module, &["a"]).unwrap();
     let network = builder.build(1000).unwrap();
     for (pace, times) in [(Pace::Real, [0, 80]), ("x4".parse().unwrap(), [0, 20]), (Pace::Fastest, [0, 0])] {
-        let showing = Showing { pace, ..Showing::default() };
+        let showing = RunSettings { pace, ..RunSettings::default() };
         let seen = run(&network, Machine::of(&network), &[spikes(&[0, 40, 80])], &showing);
         assert_eq!(seen.t_pre(1), times, "{pace}");
     }
@@ -390,7 +390,7 @@ fn bill(network: &Network, machine: &str, stimuli: &[Stimulus]) -> (Account, Vec
     let layers = ModuleLayer::of_network(network);
     let hardware = Hardware::parse("m.toml".as_ref(), machine).unwrap();
     let resolved = hardware.resolve(network, &layers, hardware.tick()).unwrap();
-    let seen = run(network, resolved.machine.clone(), stimuli, &Showing::default());
+    let seen = run(network, resolved.machine.clone(), stimuli, &RunSettings::default());
     let Bill { input, layers, static_energy } = Bill::of(network, &layers, &resolved, &seen.statistics);
     // Whole picojoules, so that sums of binary fractions can be told from hand-made ones.
     let pico = |joules: f64| {
@@ -502,7 +502,7 @@ fn queues_over_time_are_those_of_the_stopped_chain() {
     let a = machine.module_mut(ModuleId::new(A));
     (a.delay_to_process, a.out_fifo_depth) = (1, NonZeroU32::new(1));
     machine.module_mut(ModuleId::new(B)).delay_to_process = 10;
-    let seen = run(&network, machine, &[spikes(&[0, 0, 0, 0])], &Showing::default());
+    let seen = run(&network, machine, &[spikes(&[0, 0, 0, 0])], &RunSettings::default());
     let course = |module: usize| {
         let points = seen.statistics.modules[module].queue_course.points();
         points.map(|point| (point.least, point.most, point.mean)).collect::<Vec<_>>()

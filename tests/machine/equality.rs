@@ -1,7 +1,7 @@
 //! The timed engine where a machine is no more than netfiles say: event mode, to the byte, on random small networks.
 
 use crate::common::random_network::{Loops, Options, random_network, random_network_with};
-use megasim::engine::timed::{Machine, Mesh, Pace, Showing, Tile, TimedPlan, TimedSimulation};
+use megasim::engine::machine::{Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings, Tile};
 use megasim::engine::{Error, Limits, Mode, Plan, Probes, Record, Simulation};
 use megasim::network::*;
 use proptest::prelude::*;
@@ -14,9 +14,9 @@ fn closed_form(network: &Network, stimuli: &[Stimulus]) -> Result<Record, Error>
     Simulation::new(&plan, Mode::Event, &Probes::all(network)).with_limits(LIMITS).run(stimuli)
 }
 
-fn timed(network: &Network, machine: Machine, stimuli: &[Stimulus], showing: &Showing) -> Result<Record, Error> {
-    let plan = TimedPlan::new(network, machine).unwrap();
-    let mut simulation = TimedSimulation::new(&plan, &Probes::all(network)).with_limits(LIMITS);
+fn timed(network: &Network, machine: Machine, stimuli: &[Stimulus], showing: &RunSettings) -> Result<Record, Error> {
+    let plan = MachinePlan::new(network, machine).unwrap();
+    let mut simulation = MachineSimulation::new(&plan, &Probes::all(network)).with_limits(LIMITS);
     let run = simulation.run(stimuli, showing, None)?;
     assert_eq!(run.deadlocks, []);
     assert_eq!((run.unfinished.unacknowledged, run.unfinished.unstarted), (0, 0));
@@ -38,7 +38,7 @@ fn alike(one: &Result<Record, Error>, other: &Result<Record, Error>) -> Result<(
     Ok(())
 }
 
-fn same(network: &Network, stimuli: &[Stimulus], machine: Machine, showing: &Showing) -> Result<(), TestCaseError> {
+fn same(network: &Network, stimuli: &[Stimulus], machine: Machine, showing: &RunSettings) -> Result<(), TestCaseError> {
     alike(&closed_form(network, stimuli), &timed(network, machine, stimuli, showing))
 }
 
@@ -47,12 +47,12 @@ proptest! {
 
     #[test]
     fn without_additions((network, stimuli) in random_network()) {
-        same(&network, &stimuli, Machine::of(&network), &Showing::default())?;
+        same(&network, &stimuli, Machine::of(&network), &RunSettings::default())?;
     }
 
     #[test]
     fn with_loops_of_any_kind((network, stimuli) in random_network_with(Options { loops: Loops::Any, t_max: 20 })) {
-        same(&network, &stimuli, Machine::of(&network), &Showing::default())?;
+        same(&network, &stimuli, Machine::of(&network), &RunSettings::default())?;
     }
 
     /// A mesh whose links take no time, output FIFOs that never fill, and a pace of once.
@@ -72,6 +72,6 @@ proptest! {
             sources: vec![Tile { x: 0, y: 0 }; network.sources().len()],
         });
         let pace = Pace::Times(NonZeroU32::MIN);
-        same(&network, &stimuli, machine, &Showing { pace, ..Showing::default() })?;
+        same(&network, &stimuli, machine, &RunSettings { pace, ..RunSettings::default() })?;
     }
 }

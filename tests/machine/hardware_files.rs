@@ -1,6 +1,6 @@
 //! Hardware files: what is wrong is refused with line and hint; what is right takes effect where it should.
 
-use megasim::engine::timed::Tile;
+use megasim::engine::machine::Tile;
 use megasim::hardware::{Change, Duration, Error, Hardware, ModuleLayer, Origin, SHIPPED, Value};
 use megasim::network::*;
 

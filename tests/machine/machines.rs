@@ -1,8 +1,9 @@
 //! Random networks on random machines: whatever is added, every handshake keeps its order and no event is lost.
 
 use crate::common::random_network::random_network;
-use megasim::engine::timed::{
-    Acknowledge, Barrier, Link, Machine, Mesh, Pace, Passage, Showing, Soma, Tile, TimedPlan, TimedSimulation,
+use megasim::engine::machine::{
+    Acknowledge, Barrier, HandshakeTrace, Link, Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings, Soma,
+    Tile,
 };
 use megasim::engine::{Error, Limits, Probes};
 use megasim::network::*;
@@ -80,15 +81,15 @@ proptest! {
     fn keep_order_and_lose_nothing((network, stimuli) in random_network(), sketch in sketch()) {
         let machine = machine(&network, &sketch);
         // Travel and decaying currents do not go with a barrier.
-        let Ok(plan) = TimedPlan::new(&network, machine.clone()) else {
+        let Ok(plan) = MachinePlan::new(&network, machine.clone()) else {
             prop_assert!(machine.barrier.is_some());
             return Err(TestCaseError::reject("not behind a barrier"));
         };
         let limits = Limits { events_per_tick: 3_000, memory: 500_000, ..Limits::default() };
-        let mut simulation = TimedSimulation::new(&plan, &Probes::all(&network)).with_limits(limits);
-        let mut passages: Vec<Passage> = Vec::new();
-        let showing = Showing { pace: sketch.pace, ..Showing::default() };
-        let mut watch = |passage: &Passage| passages.push(*passage);
+        let mut simulation = MachineSimulation::new(&plan, &Probes::all(&network)).with_limits(limits);
+        let mut passages: Vec<HandshakeTrace> = Vec::new();
+        let showing = RunSettings { pace: sketch.pace, ..RunSettings::default() };
+        let mut watch = |passage: &HandshakeTrace| passages.push(*passage);
         let run = match simulation.run(&stimuli, &showing, Some(&mut watch)) {
             Ok(run) => run,
             Err(

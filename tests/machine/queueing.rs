@@ -1,7 +1,7 @@
 //! The timed engine against queueing theory: waits behind a server, Little's law, and the most that goes through.
 
 use crate::common::random_network::random_network;
-use megasim::engine::timed::{Link, Machine, Pace, Showing, TimedPlan, TimedSimulation};
+use megasim::engine::machine::{Link, Machine, MachinePlan, MachineSimulation, Pace, RunSettings};
 use megasim::engine::{Error, Limits, Probes};
 use megasim::network::*;
 use proptest::prelude::*;
@@ -41,7 +41,7 @@ fn waits_of_poisson_arrivals_at_a_constant_server() {
     let (network, mut machine) = server();
     let station = machine.module_mut(ModuleId::new(0));
     (station.delay_to_process, station.fifo_depth) = (SERVICE, u32::MAX);
-    let plan = TimedPlan::new(&network, machine).unwrap();
+    let plan = MachinePlan::new(&network, machine).unwrap();
     for (seed, load) in [(1, 0.5), (2, 0.8), (3, 0.95)] {
         let (runs, n) = (40, 15_000);
         let means: Vec<f64> = (0..runs)
@@ -54,8 +54,8 @@ fn waits_of_poisson_arrivals_at_a_constant_server() {
                 });
                 let stimulus = events(arrivals);
                 let warm_up = stimulus.t_pre()[n / 3];
-                let mut simulation = TimedSimulation::new(&plan, &Probes::none());
-                simulation.run(&[stimulus], &Showing { warm_up, ..Showing::default() }, None).unwrap();
+                let mut simulation = MachineSimulation::new(&plan, &Probes::none());
+                simulation.run(&[stimulus], &RunSettings { warm_up, ..RunSettings::default() }, None).unwrap();
                 simulation.statistics().modules[0].wait.mean().unwrap()
             })
             .collect();
@@ -76,12 +76,12 @@ fn the_knee_of_throughput() {
         let (network, mut machine) = server();
         let station = machine.module_mut(ModuleId::new(0));
         (station.delay_to_process, station.delay_to_ack) = (process, acknowledge);
-        let plan = TimedPlan::new(&network, machine).unwrap();
+        let plan = MachinePlan::new(&network, machine).unwrap();
         let limit = 1.0 / process.max(acknowledge) as f64;
         let throughput = |interval: f64, pace: Pace| {
             let stimulus = events((0..4000).map(|k| (f64::from(k) * interval) as Tick));
-            let mut simulation = TimedSimulation::new(&plan, &Probes::none());
-            simulation.run(&[stimulus], &Showing { pace, ..Showing::default() }, None).unwrap();
+            let mut simulation = MachineSimulation::new(&plan, &Probes::none());
+            simulation.run(&[stimulus], &RunSettings { pace, ..RunSettings::default() }, None).unwrap();
             let statistics = simulation.statistics();
             statistics.modules[0].events as f64 / statistics.elapsed as f64
         };
@@ -116,10 +116,10 @@ proptest! {
                 }
             }
         }
-        let plan = TimedPlan::new(&network, machine).unwrap();
+        let plan = MachinePlan::new(&network, machine).unwrap();
         let limits = Limits { events_per_tick: 3_000, memory: 500_000, ..Limits::default() };
-        let mut simulation = TimedSimulation::new(&plan, &Probes::none()).with_limits(limits);
-        match simulation.run(&stimuli, &Showing::default(), None) {
+        let mut simulation = MachineSimulation::new(&plan, &Probes::none()).with_limits(limits);
+        match simulation.run(&stimuli, &RunSettings::default(), None) {
             Ok(run) => prop_assert_eq!(run.unfinished.unstarted, 0),
             Err(
                 Error::Address { .. }

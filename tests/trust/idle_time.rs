@@ -1,7 +1,7 @@
 //! Time without events costs nothing, and changes nothing.
 
 use assert_cmd::Command;
-use megasim::engine::timed::{Barrier, Machine, Pace, Showing, TimedPlan, TimedSimulation};
+use megasim::engine::machine::{Barrier, Machine, MachinePlan, MachineSimulation, Pace, RunSettings};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::*;
 use predicates::str::contains;
@@ -138,13 +138,13 @@ proptest! {
             station.soma.time_per_neuron = per_neuron;
             station.time_per_operation = per_operation;
             // What does not go with a barrier is refused.
-            let plan = TimedPlan::new(&network, machine).ok()?;
+            let plan = MachinePlan::new(&network, machine).ok()?;
             let input = Stimulus::from_events(events.iter().map(|&(t, x)| spike(t, x)));
             let last = input.t_pre().last().copied().unwrap_or(0);
             let steps = (0..=last / step).filter(|_| ticks).map(|k| spike(k * step, 0));
             let probes = Probes::of(&[NodeId::new(0), NodeId::new(2)]);
-            let mut simulation = TimedSimulation::new(&plan, &probes);
-            let showing = Showing { pace: pace.parse::<Pace>().unwrap(), warm_up, until: None };
+            let mut simulation = MachineSimulation::new(&plan, &probes);
+            let showing = RunSettings { pace: pace.parse::<Pace>().unwrap(), warm_up, until: None };
             let record = simulation.run(&[input, Stimulus::from_events(steps)], &showing, None).unwrap();
             let statistics = simulation.statistics();
             let figures = format!("{:?} {} {}", statistics.modules, statistics.steps, statistics.elapsed);

@@ -9,9 +9,9 @@ pub mod control;
 pub mod encode;
 pub mod engine;
 pub mod equations;
-pub mod located;
 pub mod netfile;
 pub mod network;
 pub mod readout;
+pub mod source_error;
 
 pub use control::Control;

@@ -1,6 +1,6 @@
 //! From what an output node recorded to a decision, as early as the rule allows.
 //!
-//! A [`ReadOut`] is a rule; a [`Watch`] follows one run with it, says when the run may stop, and gives the
+//! A [`ReadOut`] is a rule; a [`ReadoutMonitor`] follows one run with it, says when the run may stop, and gives the
 //! [`Decision`]. Ties are told as lists; one of the tied classes is the decision: the one that came to its score first,
 //! of several in one tick the lowest.
 
@@ -207,13 +207,13 @@ pub fn is_signed(network: &Network, output: NodeId) -> bool {
 /// use megasim_core::engine::{Mode, Plan, Probes, Simulation};
 /// use megasim_core::netfile;
 /// use megasim_core::network::NodeId;
-/// use megasim_core::readout::{ReadOut, Watch};
+/// use megasim_core::readout::{ReadOut, ReadoutMonitor};
 ///
 /// let files = netfile::read("netfiles/two-neurons/megasim.sch".as_ref())?;
 /// let output = files.network.node_named("excitatory").ok_or("no such node")?;
 /// let plan = Plan::new(&files.network)?;
 /// let mut simulation = Simulation::new(&plan, Mode::Event, &Probes::of(&[output]));
-/// let mut watch = Watch::new(ReadOut::FirstSpike, &files.network, output, 1);
+/// let mut watch = ReadoutMonitor::new(ReadOut::FirstSpike, &files.network, output, 1);
 /// let record = simulation.run_until(&files.stimuli, |progress| watch.look(progress))?;
 /// let decision = watch.decide(&record, &simulation);
 /// assert_eq!(decision.class(), Some(0));
@@ -221,7 +221,7 @@ pub fn is_signed(network: &Network, output: NodeId) -> bool {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub struct ReadoutMonitor {
     rule: ReadOut,
     output: NodeId,
     module: Option<ModuleId>,
@@ -235,7 +235,7 @@ pub struct Watch {
     stopped: Option<Tick>,
 }
 
-impl Watch {
+impl ReadoutMonitor {
     /// A run in which `output` is recorded.
     pub fn new(rule: ReadOut, network: &Network, output: NodeId, classes: usize) -> Self {
         let module = match network.nodes()[output.index()].driver {
@@ -415,7 +415,7 @@ mod tests {
         let plan = Plan::new(&network).unwrap();
         [Mode::Event, Mode::Clocked { dt: 1 }].map(|mode| {
             let mut simulation = Simulation::new(&plan, mode, &Probes::of(&[output]));
-            let mut watch = Watch::new(rule, &network, output, 3);
+            let mut watch = ReadoutMonitor::new(rule, &network, output, 3);
             let record = simulation.run_until(&stimuli, |progress| watch.look(progress)).unwrap();
             (watch.decide(&record, &simulation), record.summary.events[0])
         })

@@ -8,7 +8,7 @@ use megasim_core::control::Control;
 use megasim_core::encode::{self, Clock, Code, Encoder, Layout, SampleKind, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
 use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
-use megasim_core::readout::{Decision, ReadOut, Watch};
+use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
 use ndarray::ArrayView2;
 use std::time::Duration;
 
@@ -200,7 +200,7 @@ struct Showing<'a> {
 impl Showing<'_> {
     fn run(&self, simulation: &mut Simulation<'_>) -> Result<(Outcome, Record), engine::Error> {
         let Self { setup, roles, stimuli, start } = *self;
-        let mut watch = Watch::new(setup.read_out, setup.network, setup.output, setup.classes);
+        let mut watch = ReadoutMonitor::new(setup.read_out, setup.network, setup.output, setup.classes);
         let record = simulation.run_until(stimuli, |progress| watch.look(progress))?;
         let decision = watch.decide(&record, simulation);
         let cpu_time = thread_time().saturating_sub(start);

@@ -17,8 +17,8 @@ pub use load::{Load, Traffic};
 use crate::hardware::Resolved;
 use crate::runner;
 use megasim_core::control::{Control, Uncounted};
-use megasim_core::engine::timed::{
-    Deadlock, PlanError, Showing, Statistics, TimedPlan, TimedRecord, TimedSimulation, Unfinished, Watch,
+use megasim_core::engine::machine::{
+    Deadlock, MachinePlan, MachineRecord, MachineSimulation, PlanError, RunSettings, Statistics, TraceSink, Unfinished,
 };
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Simulation};
 use megasim_core::network::{EventLog, Network, NodeId, Stimulus, Tick};
@@ -44,7 +44,7 @@ pub struct Question<'a> {
     /// The class of each sample.
     pub labels: Option<&'a [usize]>,
     /// How fast the input comes, and what figures leave out.
-    pub showing: Showing,
+    pub showing: RunSettings,
     /// The last tick of a sample, at the pace of the stimuli.
     pub t_max: Tick,
     /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has told it:
@@ -121,7 +121,7 @@ impl Question<'_> {
     /// # Errors
     /// If a run fails; of several the one with the lowest number.
     pub fn answer(&self, control: &dyn Control) -> Result<Answer, Error> {
-        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?
+        let timed = MachinePlan::new(self.network, self.hardware.machine.clone())?
             .with_t_max(self.t_max)
             .with_limits(self.limits);
         let reference = Reference::new(self)?;
@@ -129,7 +129,7 @@ impl Question<'_> {
         let mut runs = runner::run(
             0..self.samples,
             control,
-            || (TimedSimulation::new(&timed, &probes), reference.start()),
+            || (MachineSimulation::new(&timed, &probes), reference.start()),
             |(simulation, ideal), sample| self.sample(sample, simulation, ideal),
             |(simulation, _)| simulation.statistics().clone(),
         )?;
@@ -142,11 +142,11 @@ impl Question<'_> {
     ///
     /// # Errors
     /// If the run fails.
-    pub fn watch(&self, sample: usize, watch: &mut Watch<'_>) -> Result<TimedRecord, Error> {
-        let timed = TimedPlan::new(self.network, self.hardware.machine.clone())?
+    pub fn watch(&self, sample: usize, watch: &mut TraceSink<'_>) -> Result<MachineRecord, Error> {
+        let timed = MachinePlan::new(self.network, self.hardware.machine.clone())?
             .with_t_max(self.t_max)
             .with_limits(self.limits);
-        let mut simulation = TimedSimulation::new(&timed, &Probes::all(self.network));
+        let mut simulation = MachineSimulation::new(&timed, &Probes::all(self.network));
         let run = simulation.run(&(self.stimuli)(sample), &self.showing, Some(watch));
         run.map_err(|source| self.failed(sample, source))
     }
@@ -178,7 +178,7 @@ impl Question<'_> {
     fn sample(
         &self,
         sample: usize,
-        simulation: &mut TimedSimulation<'_>,
+        simulation: &mut MachineSimulation<'_>,
         beside: &mut Beside<'_>,
     ) -> Result<Sample, Error> {
         let number = self.first + sample as u64;

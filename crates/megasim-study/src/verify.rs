@@ -6,7 +6,7 @@ pub mod integer;
 use crate::runner;
 use integer::{Counts, NoCounts};
 use megasim_core::control::Control;
-use megasim_core::engine::timed::{Machine, PlanError, Showing, TimedPlan, TimedSimulation};
+use megasim_core::engine::machine::{Machine, MachinePlan, MachineSimulation, PlanError, RunSettings};
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{DEFAULT_T_MAX, Driver, Fault, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use rand::{RngExt, SeedableRng};
@@ -146,7 +146,7 @@ impl Answer {
 /// A way to run the network.
 enum Runner<'a> {
     Events(Plan, Mode, Network),
-    Machine(TimedPlan, &'a OnMachine),
+    Machine(MachinePlan, &'a OnMachine),
 }
 
 impl Question<'_> {
@@ -172,7 +172,7 @@ impl Question<'_> {
         }
         for on in self.machines {
             let fault = |source| Error::Machine { machine: on.name.clone(), source };
-            let plan = TimedPlan::new(&on.network, on.machine.clone()).map_err(fault)?;
+            let plan = MachinePlan::new(&on.network, on.machine.clone()).map_err(fault)?;
             let plan = plan.with_t_max(Tick::MAX).with_limits(self.limits);
             runners.push((on.name.clone(), Runner::Machine(plan, on)));
         }
@@ -226,8 +226,8 @@ impl Question<'_> {
                 }
                 Runner::Machine(plan, on) => {
                     let stimuli = (self.stimuli)(sample, on.factor);
-                    let mut simulation = TimedSimulation::new(plan, &Probes::all(&on.network));
-                    simulation.run(&stimuli, &Showing::default(), None).map_err(fault)?.record
+                    let mut simulation = MachineSimulation::new(plan, &Probes::all(&on.network));
+                    simulation.run(&stimuli, &RunSettings::default(), None).map_err(fault)?.record
                 }
             };
             let mut way = Way { operations: record.summary.synaptic_operations, ..Way::default() };

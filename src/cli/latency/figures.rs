@@ -1,7 +1,7 @@
 //! What `megasim latency --json` writes: the figures of the tables, and those of every module, node and sample.
 
 use super::{Outcome, tables};
-use megasim::engine::timed::{Course, CoursePoint, Distribution};
+use megasim::engine::machine::{Distribution, Occupancy, OccupancyPoint};
 use megasim::hardware::{Value as Setting, module_name};
 use megasim::network::ModuleId;
 use megasim::study::classification::wilson_interval;
@@ -15,11 +15,11 @@ fn distribution(of: &Distribution) -> Value {
 }
 
 /// An occupancy over time; nothing where it is always 0.
-fn course(of: &Course) -> Value {
+fn course(of: &Occupancy) -> Value {
     if of.points().all(|point| point.most == 0) {
         return Value::Null;
     }
-    let column = |get: fn(&CoursePoint) -> Value| of.points().map(|point| get(&point)).collect::<Vec<_>>();
+    let column = |get: fn(&OccupancyPoint) -> Value| of.points().map(|point| get(&point)).collect::<Vec<_>>();
     json!({
         "width": of.width(),
         "from": column(|point| json!(point.from)),

@@ -8,7 +8,7 @@ use crate::cli::run::Setting;
 use megasim::convert::{LabelledSamples, Manifest};
 use megasim::encode::{Clock, Code, Layout, SampleKind};
 use megasim::engine::Limits;
-use megasim::engine::timed::{Pace, Showing};
+use megasim::engine::machine::{Pace, RunSettings};
 use megasim::hardware::{Duration, Hardware, ModuleLayer, Resolved};
 use megasim::network::{ModuleId, Network, NodeId, Stimulus, Tick};
 use megasim::study::latency::Question;
@@ -256,7 +256,7 @@ impl Opened {
             input: &self.input,
             output: self.output,
             labels: self.labels.as_deref(),
-            showing: Showing { pace, warm_up, until },
+            showing: RunSettings { pace, warm_up, until },
             t_max: staged.network.t_max(),
             ideal: None,
             limits: self.limits,

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::cli::tables::{boxed, engineering, percent, percents};
-use megasim::engine::timed::Distribution;
+use megasim::engine::machine::Distribution;
 use megasim::hardware::{Duration, Origin, Value, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;

@@ -8,7 +8,7 @@ use crate::cli::latency::opened::{Opened, Staged};
 use crate::cli::tables::{boxed, engineering, percent, percents};
 use megasim::Control;
 use megasim::convert::LabelledSamples;
-use megasim::engine::timed::Pace;
+use megasim::engine::machine::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::report::{Section, sweep as pages};
 use megasim::study::latency::{Bill, Busiest, Ideal, Question, Spread};

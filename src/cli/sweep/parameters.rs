@@ -8,7 +8,7 @@ use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
 use megasim::encode::registry::Choice;
 use megasim::engine::TieOrder;
-use megasim::engine::timed::Pace;
+use megasim::engine::machine::Pace;
 use megasim::hardware::{Change, Hardware};
 use megasim::network::Tick;
 use megasim::study::sweep;

@@ -14,7 +14,7 @@
 
 use super::{Clock, Code, Raster};
 use crate::equations::{Given, LANES, Lanes, Scratch, Sign, System, Vocabulary};
-use crate::located::TextError;
+use crate::source_error::TextError;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ const RANDOM: usize = 4;
 /// let mut ticks = Vec::new();
 /// raster.in_time_order(|tick, _| ticks.push(tick));
 /// assert_eq!(ticks, [3, 7]);
-/// # Ok::<(), Box<megasim_core::located::TextError>>(())
+/// # Ok::<(), Box<megasim_core::source_error::TextError>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Equations {

@@ -8,7 +8,7 @@ use super::{
     Burst, Clock, Code, Cpn, Current, Delta, Equations, Izhikevich, MOST_INPUT_RATE, NotANumber, Poisson, Pso, Rank,
     Regular, Ttfs,
 };
-use crate::located::TextError;
+use crate::source_error::TextError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

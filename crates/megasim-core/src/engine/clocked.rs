@@ -5,7 +5,7 @@ use super::neurons::Spike;
 use super::plan::{Plan, PlanInput, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
-use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address};
+use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};
 use crate::network::{NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 use std::collections::BTreeMap;
 
@@ -255,7 +255,7 @@ impl ClockedRun<'_> {
                     if !acts(port) || !matches!(action, Action::Spikes(_)) {
                         continue;
                     }
-                    let addresses = address::Flatten::new(plan, port);
+                    let addresses = routing::Flatten::new(plan, port);
                     for k in 0..run.len() {
                         if let Some(x) = addresses.of(run.x[k], run.y[k]) {
                             emit(0, x, 0, run.polarity[k]);

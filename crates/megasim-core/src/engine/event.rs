@@ -7,11 +7,13 @@
 mod touch;
 
 use super::neurons::{Neurons, Spike, Spikes, Work};
-use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Reader};
+use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Target};
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
 use super::synapses::Outside;
-use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address, kernels, kernels::Hit, kernels::Sign};
+use super::{
+    Cells, Error, Excess, Limits, PopulationState, Progress, kernels, kernels::Crossing, kernels::Sign, routing,
+};
 use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 
 /// What event mode keeps beside the populations.
@@ -52,10 +54,10 @@ struct ByMap {
 
 impl ByMap {
     /// A counting sort, which keeps the order of those of one map.
-    fn sort(&mut self, maps: usize, hits: &[Hit]) {
+    fn sort(&mut self, maps: usize, hits: &[Crossing]) {
         let divisor = maps as u32;
         self.spikes.clear();
-        self.spikes.extend(hits.iter().map(|&Hit(n)| (n % divisor, n / divisor)));
+        self.spikes.extend(hits.iter().map(|&Crossing(n)| (n % divisor, n / divisor)));
         self.ends.clear();
         self.ends.resize(maps + 1, 0);
         for &(map, _) in &self.spikes {
@@ -99,12 +101,12 @@ impl Spikes for Outputs<'_> {
         self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
     }
 
-    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
+    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Crossing]) {
         let maps = plan.maps as u32;
         if maps == 1 {
-            self.columns(plan, 0, hits.iter().map(|&Hit(n)| n));
+            self.columns(plan, 0, hits.iter().map(|&Crossing(n)| n));
         } else if hits.len() < 2 * plan.maps {
-            for &Hit(n) in hits {
+            for &Crossing(n) in hits {
                 let (position, map) = (n / maps, n % maps);
                 if let Some((x, y)) = plan.addresses.of(position as usize) {
                     self.address(map as usize, x, y);
@@ -416,7 +418,7 @@ impl EventRun<'_> {
     }
 
     /// Hands events to one port, which works on them at `s` and puts its outputs on the bus at `done`.
-    fn deliver(&mut self, reader: Reader, node: usize, events: Events<'_>, s: Tick, done: Tick) -> Result<(), Error> {
+    fn deliver(&mut self, reader: Target, node: usize, events: Events<'_>, s: Tick, done: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[reader.population];
         let outputs = Outputs { population, bus: &mut self.state.bus, done };
         // A port beyond those of the module only takes resets and controls.
@@ -474,7 +476,7 @@ fn to_neurons(
 
 fn to_flatten(ports: &[FlattenPort], port: Option<usize>, events: Events<'_>, mut outputs: Outputs<'_>) {
     let Some(port) = port else { return };
-    let addresses = address::Flatten::new(ports, port);
+    let addresses = routing::Flatten::new(ports, port);
     for (action, run) in actions(events) {
         let addresses = run.x.iter().zip(run.y).map(|(&x, &y)| addresses.of(x, y));
         match action {
@@ -492,7 +494,7 @@ fn to_flatten(ports: &[FlattenPort], port: Option<usize>, events: Events<'_>, mu
 
 fn to_max_pool(
     plan: &MaxPool,
-    pool: &mut address::Pool,
+    pool: &mut routing::Pool,
     port: Option<usize>,
     events: Events<'_>,
     mut outputs: Outputs<'_>,

@@ -1,26 +1,26 @@
 //! Runs a network: event mode (the product) and clocked mode (the cross-check), as `docs/engine.md` defines them.
 //!
-//! Three things are apart: what an event does to neurons (`neurons`, `kernels`, `address`), when a module takes and
+//! Three things are apart: what an event does to neurons (`neurons`, `kernels`, `routing`), when a module takes and
 //! answers it (`timing`), and what is kept of it (`record`). The run loops over them are `event` and `clocked`.
 //!
 //! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same
 //! network and stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.
 
-mod address;
-mod addresses;
 pub mod batch;
 mod clocked;
 mod event;
 pub mod kernels;
 mod limits;
+pub mod machine;
 mod neurons;
+mod output_address;
 mod plan;
 mod queue;
 mod record;
+mod routing;
 mod synapses;
+mod tie_break;
 mod tie_order;
-mod tied;
-pub mod timed;
 mod timing;
 
 pub use limits::{Excess, Limits, RECORDED_BYTES, WAITING_BYTES};
@@ -34,7 +34,7 @@ use event::{EventRun, EventState};
 use neurons::Neurons;
 use plan::{NeuronPopulation, Population, PopulationKind};
 use record::Recorder;
-use tied::{TiedRun, TiedState};
+use tie_break::{TieBreakRun, TieBreakState};
 use timing::Handshake;
 
 /// Most neurons and pooled addresses of one network.
@@ -236,7 +236,7 @@ struct PopulationState {
 #[derive(Debug, Clone)]
 enum Cells {
     Neurons(Neurons),
-    Pool(address::Pool),
+    Pool(routing::Pool),
     Nothing,
 }
 
@@ -245,7 +245,7 @@ impl PopulationState {
         let cells = match &population.kind {
             PopulationKind::Neurons(plan) => Cells::Neurons(Neurons::new(plan)),
             PopulationKind::Flatten(_) => Cells::Nothing,
-            PopulationKind::MaxPool(plan) => Cells::Pool(address::Pool::new(plan)),
+            PopulationKind::MaxPool(plan) => Cells::Pool(routing::Pool::new(plan)),
         };
         Self { handshake: Handshake::new(&population.timing), cells }
     }
@@ -273,7 +273,7 @@ pub struct Simulation<'p> {
 #[derive(Debug, Clone)]
 enum Run {
     Event(Box<EventState>),
-    Tied(Box<TiedState>),
+    TieBreak(Box<TieBreakState>),
     Clocked { dt: Tick, state: Box<ClockedState> },
 }
 
@@ -281,7 +281,7 @@ impl<'p> Simulation<'p> {
     /// Room for the state of a plan in one mode.
     pub fn new(plan: &'p Plan, mode: Mode, probes: &Probes) -> Self {
         let run = match mode {
-            Mode::Event if plan.tie_order != TieOrder::Netlist => Run::Tied(Box::new(TiedState::new(plan))),
+            Mode::Event if plan.tie_order != TieOrder::Netlist => Run::TieBreak(Box::new(TieBreakState::new(plan))),
             Mode::Event => Run::Event(Box::new(EventState::new(plan))),
             Mode::Clocked { dt } => Run::Clocked { dt, state: Box::new(ClockedState::new(plan)) },
         };
@@ -341,9 +341,9 @@ impl<'p> Simulation<'p> {
             Run::Event(state) => {
                 EventRun { plan, limits, populations, state, recorder, stimuli }.run(&mut stop)?;
             }
-            Run::Tied(state) => {
+            Run::TieBreak(state) => {
                 let order = plan.tie_order;
-                TiedRun { plan, limits, order, populations, state, recorder, stimuli }.run(&mut stop)?;
+                TieBreakRun { plan, limits, order, populations, state, recorder, stimuli }.run(&mut stop)?;
             }
             Run::Clocked { dt, .. } if *dt < 1 => return Err(Error::Step(*dt)),
             Run::Clocked { dt, state } => {

@@ -1,13 +1,13 @@
 //! What an event does to neurons: the arithmetic of `docs/engine.md`, nothing of time keeping or recording.
 
 mod clocked;
-mod masked;
-mod modelled;
+mod custom;
 mod signed;
+mod synaptic_current;
 
-use super::kernels::{self, Fire, FireReset, Hit, Recent, Sign, Tests};
+use super::kernels::{self, Crossing, Fire, FireReset, Recent, Sign, Tests};
 use super::plan::{NeuronPopulation, spikes_shrink};
-use super::synapses::{Outside, Port, Stretch, Synapses, Weights, extremes};
+use super::synapses::{Outside, Port, Span, Synapses, Weights, extremes};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 use clocked::Sums;
 
@@ -33,7 +33,7 @@ pub(super) struct Work {
 }
 
 /// Additions after which true bounds are looked for again, where they were of no use.
-const PATIENCE: u32 = 64;
+const BOUNDS_RETRY: u32 = 64;
 
 /// The state of all neurons of one population, stored `(y, x, map)`.
 #[derive(Debug, Clone)]
@@ -51,9 +51,9 @@ pub(super) struct Neurons {
     /// Counts and limits of signed neurons.
     signed: Option<Box<signed::State>>,
     /// Positive spikes of signed neurons, in order, that are not on their way yet.
-    positive: Vec<Hit>,
+    positive: Vec<Crossing>,
     /// Neurons of one's own.
-    modelled: Option<Box<modelled::Modelled>>,
+    custom: Option<Box<custom::Custom>>,
     /// Every potential is at least this ...
     low: i64,
     /// ... and at most this.
@@ -62,11 +62,11 @@ pub(super) struct Neurons {
     since_bound: u32,
     /// For so many additions more true bounds are not looked for, as the last ones left no room: potentials stand near
     /// the 32-bit limits.
-    cramped: u32,
+    bounds_backoff: u32,
     /// How often a potential was cut off at the 32-bit limits, by map.
     pub saturations: Vec<u64>,
     /// Neurons beyond a threshold after the last addition.
-    hits: Vec<Hit>,
+    hits: Vec<Crossing>,
     /// Lines of the matrix that a run of events reads.
     lines: Vec<u32>,
     /// One line of narrow weights made wide.
@@ -81,8 +81,8 @@ pub(super) trait Spikes {
     fn spike(&mut self, spike: Spike);
 
     /// Positive spikes of these neurons, those that leave.
-    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Hit]) {
-        for &Hit(n) in hits {
+    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Crossing]) {
+        for &Crossing(n) in hits {
             if let Some(spike) = Neurons::leaves(plan, n as usize, Polarity::Positive) {
                 self.spike(spike);
             }
@@ -112,13 +112,13 @@ impl Neurons {
                     || parameters.leak_decay > 0,
             ),
             currents: vec![0; if parameters.mask_tau > 0 { n } else { 0 }],
-            modelled: plan.model.as_deref().map(|model| Box::new(modelled::Modelled::new(plan, model))),
+            custom: plan.model.as_deref().map(|model| Box::new(custom::Custom::new(plan, model))),
             signed: plan.neurons.signed().map(|_| Box::new(signed::State::new(n))),
             positive: Vec::new(),
             low: 0,
             high: 0,
             since_bound: 0,
-            cramped: 0,
+            bounds_backoff: 0,
             saturations: vec![0; plan.maps],
             hits: Vec::new(),
             lines: Vec::new(),
@@ -139,8 +139,8 @@ impl Neurons {
     /// A reset event: potentials to rest, spike and refractory times cleared, leak clocks at `s`.
     pub fn reset(&mut self, plan: &NeuronPopulation, s: Tick) {
         self.v.fill(plan.neurons.rest());
-        if let (Some(modelled), Some(model)) = (&mut self.modelled, &plan.model) {
-            modelled.reset(model, &mut self.v);
+        if let (Some(custom), Some(model)) = (&mut self.custom, &plan.model) {
+            custom.reset(model, &mut self.v);
         }
         if let (Some(state), Some(signed)) = (&mut self.signed, plan.neurons.signed()) {
             state.reset(&plan.neurons, signed);
@@ -185,12 +185,12 @@ impl Neurons {
         let fits = |low: i64, high: i64| low - down > i64::from(i32::MIN) && high + up <= i64::from(i32::MAX);
         self.since_bound += 1;
         // True bounds cost about as much as an addition. Where potentials really stand at the floor they are of no use.
-        if self.cramped > 0 {
-            self.cramped -= 1;
-        } else if !fits(self.low, self.high) || (self.low - down <= floor && self.since_bound >= PATIENCE) {
+        if self.bounds_backoff > 0 {
+            self.bounds_backoff -= 1;
+        } else if !fits(self.low, self.high) || (self.low - down <= floor && self.since_bound >= BOUNDS_RETRY) {
             self.bound(plan);
             if !fits(self.low, self.high) {
-                self.cramped = PATIENCE;
+                self.bounds_backoff = BOUNDS_RETRY;
             }
         }
         if !fits(self.low, self.high) {
@@ -229,8 +229,8 @@ impl Neurons {
 
     /// Whether a step without input would change a potential: clocked steps cannot be left out then.
     pub fn decays(&self, plan: &NeuronPopulation) -> bool {
-        if let Some(modelled) = &self.modelled {
-            return modelled.stirs;
+        if let Some(custom) = &self.custom {
+            return custom.stirs;
         }
         plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
     }
@@ -300,7 +300,7 @@ impl Neurons {
     fn test_hits(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl Spikes) -> bool {
         let hits = std::mem::take(&mut self.hits);
         let mut beyond = false;
-        for &Hit(n) in &hits {
+        for &Crossing(n) in &hits {
             let n = n as usize;
             if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
                 out.spike(spike);
@@ -314,7 +314,7 @@ impl Neurons {
 
     /// How many events of a port may be added one after the other before a potential could overflow or come near the
     /// lower threshold, at most `n`; 0 if not even one. These many are then taken to be added.
-    fn room(&mut self, plan: &NeuronPopulation, up: i64, down: i64, n: usize) -> usize {
+    fn headroom(&mut self, plan: &NeuronPopulation, up: i64, down: i64, n: usize) -> usize {
         let floor = i64::from(plan.neurons.threshold_minus).max(i32::MIN.into());
         // Nearly always: products cost less than divisions. Sizes and weights have 32 bits, so that nothing overflows.
         let all = n.min(1 << 30) as i64;
@@ -328,14 +328,14 @@ impl Neurons {
             let above = if up == 0 { i64::MAX } else { (i64::from(i32::MAX) - high).max(0) / up };
             below.min(above).min(n as i64)
         };
-        let mut room = count(self.low, self.high);
-        if room < n as i64 && self.cramped == 0 {
+        let mut headroom = count(self.low, self.high);
+        if headroom < n as i64 && self.bounds_backoff == 0 {
             self.bound(plan);
-            room = count(self.low, self.high);
+            headroom = count(self.low, self.high);
         }
-        self.low -= down * room;
-        self.high += up * room;
-        room as usize
+        self.low -= down * headroom;
+        self.high += up * headroom;
+        headroom as usize
     }
 
     /// A run of spike events of one sign, all worked on at `s`: the same as one [`Neurons::receive`] after the other,
@@ -356,7 +356,7 @@ impl Neurons {
         let total = x.len();
         let (up, down) = port.most(sign);
         while !x.is_empty() {
-            let n = if plan.plain { self.room(plan, up, down, x.len()) } else { 0 };
+            let n = if plan.plain { self.headroom(plan, up, down, x.len()) } else { 0 };
             if n == 0 {
                 let one = self.receive(plan, variant, port, (x[0], y[0], sign), s, out);
                 let one = one.map_err(|outside| (total - x.len(), outside))?;
@@ -453,14 +453,14 @@ impl Neurons {
         let thresholds = (plan.neurons.threshold_plus, plan.neurons.threshold_minus);
         let mut operations = 0;
         let Self { v, hits, saturations, wide, .. } = self;
-        reach(plan, port, wide, x, y, |weights, stretch| {
-            operations += stretch.len as u64;
-            let v = &mut v[stretch.neuron..][..stretch.len];
-            let w = &weights[stretch.weight..][..stretch.len];
+        reach(plan, port, wide, x, y, |weights, span| {
+            operations += span.len as u64;
+            let v = &mut v[span.neuron..][..span.len];
+            let w = &weights[span.weight..][..span.len];
             if tests == Tests::Saturating {
-                count_saturations(v, w, sign, stretch.neuron, plan.maps, saturations);
+                count_saturations(v, w, sign, span.neuron, plan.maps, saturations);
             }
-            kernels::add_and_test(variant, v, w, sign, thresholds, tests, stretch.neuron, hits);
+            kernels::add_and_test(variant, v, w, sign, thresholds, tests, span.neuron, hits);
         })?;
         if !self.hits.is_empty() {
             self.test_hits(plan, s, out);
@@ -485,16 +485,16 @@ impl Neurons {
         }
         let mut work = Work::default();
         let mut wide = std::mem::take(&mut self.wide);
-        let reached = reach(plan, port, &mut wide, x, y, |weights, stretch| {
-            for k in 0..stretch.len {
-                let n = stretch.neuron + k;
+        let reached = reach(plan, port, &mut wide, x, y, |weights, span| {
+            for k in 0..span.len {
+                let n = span.neuron + k;
                 work.operations += 1;
                 if self.lost(n, s) {
                     continue;
                 }
                 work.updates += 1;
                 self.leak(plan, n, s);
-                let weight = i64::from(weights[stretch.weight + k]) * sign.factor();
+                let weight = i64::from(weights[span.weight + k]) * sign.factor();
                 self.store(plan, n, i64::from(self.v[n]) + weight);
                 if plan.softmax {
                     continue;
@@ -541,7 +541,7 @@ fn reach(
     wide: &mut Vec<i32>,
     x: i32,
     y: i32,
-    mut touch: impl FnMut(&[i32], Stretch),
+    mut touch: impl FnMut(&[i32], Span),
 ) -> Result<(), Outside> {
     match &port.synapses {
         Synapses::Matrix { nx_pre, ny_pre, weights } => {
@@ -554,16 +554,16 @@ fn reach(
             let len = plan.array.nx as usize;
             let line = column as usize + row as usize * *nx_pre as usize;
             match weights {
-                Weights::Wide(weights) => touch(weights, Stretch { neuron: 0, weight: line * len, len }),
+                Weights::Wide(weights) => touch(weights, Span { neuron: 0, weight: line * len, len }),
                 Weights::Narrow(matrix) => {
                     wide.clear();
                     wide.extend(matrix.weights[line * matrix.stride..][..len].iter().map(|&w| i32::from(w)));
-                    touch(wide, Stretch { neuron: 0, weight: 0, len });
+                    touch(wide, Span { neuron: 0, weight: 0, len });
                 }
             }
         }
         Synapses::Kernel(kernel) => {
-            kernel.reach(plan.array, plan.maps, x, y, |stretch| touch(&kernel.weights, stretch));
+            kernel.reach(plan.array, plan.maps, x, y, |span| touch(&kernel.weights, span));
         }
     }
     Ok(())

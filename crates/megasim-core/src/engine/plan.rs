@@ -5,7 +5,7 @@
 //! is one contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of
 //! one map.
 
-use super::addresses::Addresses;
+use super::output_address::OutputAddresses;
 use super::synapses::{Kernel, Outside, Port, Synapses, Weights};
 use super::tie_order::{self, TieOrder};
 use super::{Error, Limits, kernels};
@@ -87,7 +87,7 @@ impl Default for Options {
 pub(super) struct PlanNode {
     pub name: String,
     /// Receivers in netlist order, then port order.
-    pub readers: Vec<Reader>,
+    pub readers: Vec<Target>,
     /// From this time on all events of a tick may be handed to one reader after the other, if ever: nobody delays or is
     /// still busy from the start, no output lands on this node or one before it, and no population reads it twice.
     pub in_runs_from: Option<Tick>,
@@ -99,7 +99,7 @@ pub(super) struct PlanNode {
 
 /// One port of one population.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader {
+pub(super) struct Target {
     pub population: usize,
     pub port: usize,
 }
@@ -151,7 +151,7 @@ pub(super) struct NeuronPopulation {
     pub ports: Vec<Port>,
     /// By port: how often one event can make one neuron spike.
     pub most_per_event: Vec<u64>,
-    pub addresses: Addresses,
+    pub addresses: OutputAddresses,
     pub rectify: bool,
 }
 
@@ -164,7 +164,7 @@ impl NeuronPopulation {
 
 /// What modules must have in common to be one population.
 #[derive(PartialEq, Eq, Hash)]
-struct Likeness<'n> {
+struct PopulationKey<'n> {
     inputs: Vec<PlanInput>,
     timing: Timing,
     array: Array,
@@ -173,7 +173,7 @@ struct Likeness<'n> {
     geometry: Vec<[i64; 8]>,
 }
 
-fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<Likeness<'n>> {
+fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<PopulationKey<'n>> {
     let ModuleKind::Conv(conv) = &module.kind else { return None };
     let geometry = conv.ports.iter().map(|port| {
         [
@@ -187,7 +187,7 @@ fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<Likeness<'n>
             port.y_expand.into(),
         ]
     });
-    Some(Likeness {
+    Some(PopulationKey {
         inputs: inputs.to_vec(),
         timing: module.timing,
         array: conv.array,
@@ -253,7 +253,7 @@ impl Plan {
         for (id, population) in populations.iter().enumerate() {
             for (port, input) in population.inputs.iter().enumerate() {
                 if let Some(node) = input.node {
-                    nodes[node.index()].readers.push(Reader { population: id, port });
+                    nodes[node.index()].readers.push(Target { population: id, port });
                 }
             }
             for &node in population.outputs.iter().flatten() {
@@ -376,7 +376,7 @@ fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
         }
     }
     let mut groups: Vec<(Vec<ModuleId>, Vec<PlanInput>)> = Vec::new();
-    let mut by_likeness: HashMap<Likeness<'_>, usize> = HashMap::new();
+    let mut by_likeness: HashMap<PopulationKey<'_>, usize> = HashMap::new();
     for (index, module) in network.modules().iter().enumerate() {
         let inputs: Vec<_> = module
             .inputs
@@ -424,7 +424,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 plain: is_plain(&conv.neurons),
                 most_per_event: ports.iter().map(|port| most_per_event(&conv.neurons, port)).collect(),
                 ports,
-                addresses: Addresses::new(conv.array, &conv.output),
+                addresses: OutputAddresses::new(conv.array, &conv.output),
                 rectify: conv.output.rectify,
             })
         }
@@ -444,7 +444,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                 plain: is_plain(&full.neurons) && !matches!(module.kind, ModuleKind::Softmax(_)),
                 most_per_event: ports.iter().map(|port| most_per_event(&full.neurons, port)).collect(),
                 ports,
-                addresses: Addresses::new(full.array, &full.output),
+                addresses: OutputAddresses::new(full.array, &full.output),
                 rectify: full.output.rectify,
             })
         }

@@ -147,8 +147,8 @@ impl SingleTaps {
         for (k, tap) in taps.iter_mut().enumerate() {
             let x = x_min.checked_add((k % nx) as i32)?;
             let y = y_min.checked_add((k / nx) as i32)?;
-            kernel.reach(array, 1, x, y, |stretch| {
-                *tap = Tap { neuron: stretch.neuron as u32, weight: kernel.weights[stretch.weight] };
+            kernel.reach(array, 1, x, y, |span| {
+                *tap = Tap { neuron: span.neuron as u32, weight: kernel.weights[span.weight] };
             });
         }
         Some(Self { x_min, y_min, nx, taps })
@@ -169,7 +169,7 @@ impl SingleTaps {
 
 /// One contiguous run of weights on one contiguous run of potentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stretch {
+pub(super) struct Span {
     pub neuron: usize,
     pub weight: usize,
     pub len: usize,
@@ -218,7 +218,7 @@ impl Kernel {
 
     /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order.
     #[inline(always)]
-    pub fn reach(&self, array: Array, maps: usize, x: i32, y: i32, mut touch: impl FnMut(Stretch)) {
+    pub fn reach(&self, array: Array, maps: usize, x: i32, y: i32, mut touch: impl FnMut(Span)) {
         let (columns, rows) = (i64::from(array.nx), i64::from(array.ny));
         // The first column whose neuron coordinate divides evenly; from there every stride-th does.
         let x0 = i64::from(x) * self.x_expand + self.dx;
@@ -257,12 +257,12 @@ impl Kernel {
             let lines = (self.ny - j).min(rows - row).max(0) as usize;
             if lines > 0 {
                 let neuron = (row * columns) as usize * maps;
-                touch(Stretch { neuron, weight: (j * self.nx) as usize * maps, len: len * lines });
+                touch(Span { neuron, weight: (j * self.nx) as usize * maps, len: len * lines });
             }
             return;
         }
         while j < self.ny && row < rows {
-            touch(Stretch {
+            touch(Span {
                 neuron: (row * columns + left + first_tap) as usize * maps,
                 weight: ((j * self.nx) as usize + start + first_tap as usize) * maps,
                 len,

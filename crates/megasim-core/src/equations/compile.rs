@@ -3,7 +3,7 @@
 
 use super::Equation;
 use super::arithmetic::{Arithmetic, Binary, Function, Ternary, Unary, two};
-use crate::located::nearest;
+use crate::source_error::nearest;
 use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::{BinOp, Expr, Lit, Stmt, UnOp};

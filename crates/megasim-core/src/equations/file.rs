@@ -3,7 +3,7 @@
 use super::compile::{Flaw, Kind, Meaning, compile};
 use super::system::Rule;
 use super::{Arithmetic, Equation, System, Vocabulary};
-use crate::located::{Source, TextError, nearest};
+use crate::source_error::{Source, TextError, nearest};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;

@@ -36,7 +36,7 @@ pub enum Error {
     },
     /// The equations of a neuron are wrong.
     #[error(transparent)]
-    Neuron(Box<crate::located::TextError>),
+    Neuron(Box<crate::source_error::TextError>),
     /// The file system did not take the bytes.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {

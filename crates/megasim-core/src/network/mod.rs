@@ -10,8 +10,8 @@
 mod events;
 mod module;
 mod neuron_model;
-mod refine;
-mod set;
+mod set_param;
+mod time_scale;
 mod validate;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
@@ -21,7 +21,7 @@ pub use module::{
     Signed, Timing,
 };
 pub use neuron_model::NeuronModel;
-pub use set::SETTABLE_KEYS;
+pub use set_param::SETTABLE_KEYS;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;

@@ -1,7 +1,7 @@
 //! A neuron of one's own: integer equations in a TOML file.
 
 use crate::equations::{LANES, Lanes, System, Vocabulary};
-use crate::located::TextError;
+use crate::source_error::TextError;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ const PARAMETERS: usize = 2;
 /// reset.v = "v - THplus"
 /// "#;
 /// assert_eq!(NeuronModel::parse("neuron_1.toml".as_ref(), text)?.system().states(), ["v"]);
-/// # Ok::<(), Box<megasim_core::located::TextError>>(())
+/// # Ok::<(), Box<megasim_core::source_error::TextError>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct NeuronModel {

@@ -8,7 +8,7 @@
 
 use super::layers::module_name;
 use super::log::LogLine;
-use megasim_core::engine::timed::{Link, Machine};
+use megasim_core::engine::machine::{Link, Machine};
 use megasim_core::network::{ModuleId, Network, NodeId, Tick};
 
 /// What a log says of a module; times in ticks.

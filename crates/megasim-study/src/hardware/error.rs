@@ -1,8 +1,8 @@
 //! What is wrong in a hardware file, with its line and a hint.
 
-use megasim_core::located;
-pub use megasim_core::located::TextError;
-pub(super) use megasim_core::located::nearest;
+use megasim_core::source_error;
+pub use megasim_core::source_error::TextError;
+pub(super) use megasim_core::source_error::nearest;
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
@@ -34,11 +34,11 @@ pub enum Error {
 
 /// A text whose faults are those of a hardware file.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Source(located::Source);
+pub(super) struct Source(source_error::Source);
 
 impl Source {
     pub fn new(path: &Path, text: &str) -> Self {
-        Self(located::Source::new(path, text))
+        Self(source_error::Source::new(path, text))
     }
 
     /// The fault at a place.
@@ -48,8 +48,8 @@ impl Source {
 }
 
 impl Deref for Source {
-    type Target = located::Source;
-    fn deref(&self) -> &located::Source {
+    type Target = source_error::Source;
+    fn deref(&self) -> &source_error::Source {
         &self.0
     }
 }

@@ -3,7 +3,7 @@
 use super::change::{self, Change};
 use super::error::{Error, Source, nearest};
 use super::{Duration, Hardware, energy, power};
-use megasim_core::engine::timed::{Acknowledge, Tile};
+use megasim_core::engine::machine::{Acknowledge, Tile};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;

@@ -11,7 +11,7 @@
 
 use super::layers::module_name;
 use crate::csv;
-use megasim_core::engine::timed::{Passage, TimedRecord};
+use megasim_core::engine::machine::{HandshakeTrace, MachineRecord};
 use megasim_core::network::{Network, Tick};
 use std::fmt;
 use std::io::{self, Write};
@@ -39,13 +39,19 @@ const COLUMNS: [&str; 15] = [
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn write_log(network: &Network, passages: &[Passage], run: &TimedRecord, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_log(
+    network: &Network,
+    passages: &[HandshakeTrace],
+    run: &MachineRecord,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(out, "{}", COLUMNS.join(","))?;
     let names: Vec<String> =
         (0..network.modules().len()).map(|k| module_name(network, megasim_core::network::ModuleId::new(k))).collect();
     for passage in passages {
-        let Passage { node, module, port, event, requested, arrived, accepted, started, done, acknowledged, .. } =
-            passage;
+        let HandshakeTrace {
+            node, module, port, event, requested, arrived, accepted, started, done, acknowledged, ..
+        } = passage;
         writeln!(
             out,
             "{},{},{port},{},{},{},{},{requested},{arrived},{accepted},{started},{done},{acknowledged},{},{}",
@@ -81,7 +87,7 @@ pub fn write_log(network: &Network, passages: &[Passage], run: &TimedRecord, out
 /// Nodes that nobody reads, with what was recorded there.
 pub(super) fn unread<'r>(
     network: &Network,
-    run: &'r TimedRecord,
+    run: &'r MachineRecord,
 ) -> impl Iterator<Item = (usize, &'r megasim_core::network::EventLog)> {
     let mut read = vec![false; network.nodes().len()];
     for input in network.modules().iter().flat_map(|module| &module.inputs) {

@@ -7,7 +7,7 @@ use super::calibrate::Fit;
 use super::error::{Error, nearest};
 use super::file::{LinkRule, Located, MeshRule, Rule, Selector, Setting};
 use super::{Duration, Hardware, ModuleLayer, module_name};
-use megasim_core::engine::timed::{Barrier, Link, Machine, Mesh, Soma, Station, Tile};
+use megasim_core::engine::machine::{Barrier, Link, Machine, Mesh, Soma, Station, Tile};
 use megasim_core::network::{Input, ModuleId, ModuleKind, Network, NodeId, Tick};
 use std::collections::HashMap;
 use std::num::NonZeroU32;

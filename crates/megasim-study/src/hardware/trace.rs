@@ -5,7 +5,7 @@
 
 use super::log::unread;
 use super::{Duration, module_name};
-use megasim_core::engine::timed::{Passage, TimedRecord};
+use megasim_core::engine::machine::{HandshakeTrace, MachineRecord};
 use megasim_core::network::{ModuleId, Network, StimulusEvent, Tick};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -23,8 +23,8 @@ pub const MOST_EVENTS: usize = 1_000_000;
 /// If the output cannot be written.
 pub fn write_trace(
     network: &Network,
-    passages: &[Passage],
-    run: &TimedRecord,
+    passages: &[HandshakeTrace],
+    run: &MachineRecord,
     tick: Option<Duration>,
     out: &mut dyn Write,
 ) -> io::Result<Option<Tick>> {

@@ -3,7 +3,7 @@
 //! bottleneck; that the machine gets faster where that resource does, is what confirms one.
 
 use super::{Answer, Error, Question};
-use megasim_core::engine::timed::{Direction, Machine, Pace, Station, Tile};
+use megasim_core::engine::machine::{Direction, Machine, Pace, Station, Tile};
 use megasim_core::network::{ModuleId, NodeId, Tick};
 use std::num::NonZeroU32;
 

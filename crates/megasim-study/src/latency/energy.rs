@@ -1,7 +1,7 @@
 //! What it costs, by layer and by cause.
 
 use crate::hardware::{ModuleLayer, Resolved};
-use megasim_core::engine::timed::Statistics;
+use megasim_core::engine::machine::Statistics;
 use megasim_core::network::{Driver, Network};
 
 /// Joules of one layer, by cause.

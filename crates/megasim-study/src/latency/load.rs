@@ -1,6 +1,6 @@
 //! How loaded some modules are, and how long some nodes wait: figures of a layer out of those of its parts.
 
-use megasim_core::engine::timed::{Busy, Course, Distribution, Statistics};
+use megasim_core::engine::machine::{Busy, Distribution, Occupancy, Statistics};
 use megasim_core::network::{ModuleId, NodeId};
 
 /// Figures of modules that are shown together. Shares are of the time of all samples, warm-ups left out.
@@ -20,7 +20,7 @@ pub struct Load {
     /// Events that arrived and are not started: how many, weighted by ticks.
     pub queue: Distribution,
     /// The same over the time of a sample.
-    pub queue_course: Course,
+    pub queue_course: Occupancy,
     /// From arrival to start, in ticks.
     pub wait: Distribution,
     /// Events worked on.

@@ -5,7 +5,7 @@ use super::picture::{brief, number};
 use super::{Error, Page, Picture, Section, Table};
 use crate::hardware::{Duration, ModuleLayer};
 use crate::latency::{Account, Answer, Bill, Decisions, Load, Relief, Spread, Traffic};
-use megasim_core::engine::timed::{CoursePoint, Direction, Distribution, Mesh};
+use megasim_core::engine::machine::{Direction, Distribution, Mesh, OccupancyPoint};
 use megasim_core::network::{ModuleId, NodeId, Tick};
 
 /// Points of a line; more samples are thinned out evenly.
@@ -290,7 +290,7 @@ fn over_time(of: &Shown, loads: &[(String, Load)]) -> Result<Vec<Picture>, Error
         true => format!(" The {MOST_LINES} of {all} layers that wait most."),
         false => String::new(),
     };
-    type Get = fn(&CoursePoint) -> f64;
+    type Get = fn(&OccupancyPoint) -> f64;
     let kinds: [(&str, &str, &str, Get); 2] = [
         ("queue-over-time", "Queue over time", "Mean over samples and the modules of a layer.", |it| it.mean),
         ("longest-queue-over-time", "Longest queue over time", "The longest of any module and sample.", |it| {

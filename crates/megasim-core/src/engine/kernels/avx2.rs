@@ -1,6 +1,6 @@
 //! The kernels in AVX2: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Fire, Hit, Limits, Sign, Tests, VECTORS, add_plain, add_signed_plain, note};
+use super::{Crossing, Fire, Limits, Sign, Tests, VECTORS, add_plain, add_signed_plain, note};
 use crate::engine::synapses::Kernel;
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -14,7 +14,7 @@ pub fn add_and_test(
     thresholds: (i32, i32),
     tests: Tests,
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     match (sign, tests) {
         (Sign::Plus, Tests::Plus) => wide256::<true, false>(v, w, thresholds, first, hits),
@@ -31,7 +31,7 @@ fn wide256<const ADD: bool, const BOTH: bool>(
     w: &[i32],
     (plus, minus): (i32, i32),
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     const LANES: usize = 8;
     assert_eq!(v.len(), w.len());
@@ -69,7 +69,7 @@ fn wide256<const ADD: bool, const BOTH: bool>(
     for k in at..n {
         v[k] = if ADD { v[k].wrapping_add(w[k]) } else { v[k].wrapping_sub(w[k]) };
         if v[k] >= plus || (BOTH && v[k] <= minus) {
-            hits.push(Hit((first + k) as u32));
+            hits.push(Crossing((first + k) as u32));
         }
     }
 }
@@ -88,7 +88,7 @@ pub fn add_signed<W: Copy + Into<i32>>(
     limits: Limits<'_>,
     sign: Sign,
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     match sign {
         Sign::Plus => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
@@ -122,13 +122,13 @@ pub fn run_kernel(
 ) -> u64 {
     let mut operations = 0;
     for (&x, &y) in x.iter().zip(y) {
-        kernel.reach(array, maps, x, y, |stretch| {
-            operations += stretch.len as u64;
-            let v = &mut v[stretch.neuron..][..stretch.len];
-            let w = &kernel.weights[stretch.weight..][..stretch.len];
+        kernel.reach(array, maps, x, y, |span| {
+            operations += span.len as u64;
+            let v = &mut v[span.neuron..][..span.len];
+            let w = &kernel.weights[span.weight..][..span.len];
             match sign {
-                Sign::Plus => stretch256::<true>(v, w, stretch.neuron, None, fire),
-                Sign::Minus => stretch256::<false>(v, w, stretch.neuron, None, fire),
+                Sign::Plus => stretch256::<true>(v, w, span.neuron, None, fire),
+                Sign::Minus => stretch256::<false>(v, w, span.neuron, None, fire),
             }
         });
     }

@@ -1,6 +1,6 @@
 //! The kernels in AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Fire, FireReset, Hit, Limits, Sign, Tests, VECTORS, add_signed_plain, note};
+use super::{Crossing, Fire, FireReset, Limits, Sign, Tests, VECTORS, add_signed_plain, note};
 use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -15,7 +15,7 @@ pub fn add_and_test(
     thresholds: (i32, i32),
     tests: Tests,
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     match (sign, tests) {
         (Sign::Plus, Tests::Plus) => wide512::<true, false>(v, w, thresholds, first, hits),
@@ -32,7 +32,7 @@ fn wide512<const ADD: bool, const BOTH: bool>(
     w: &[i32],
     (plus, minus): (i32, i32),
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     const LANES: usize = 16;
     assert_eq!(v.len(), w.len());
@@ -104,7 +104,7 @@ pub fn add_signed<W: Copy + Into<i32>>(
     limits: Limits<'_>,
     sign: Sign,
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     match sign {
         Sign::Plus => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
@@ -298,7 +298,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
 /// So many words were written.
 #[inline(never)]
 #[target_feature(enable = "avx512f,popcnt")]
-unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, hits: &mut Vec<Hit>) {
+unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, hits: &mut Vec<Crossing>) {
     assert!(count <= crossings.len());
     if count <= 8 {
         // So few that it does not pay; and they are still on their way to memory, from where narrow loads get them
@@ -307,7 +307,7 @@ unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, h
             // SAFETY: written.
             let mut word = unsafe { word.assume_init() };
             while word != 0 {
-                hits.push(Hit(((k & (per_line - 1)) * 64) as u32 + word.trailing_zeros()));
+                hits.push(Crossing(((k & (per_line - 1)) * 64) as u32 + word.trailing_zeros()));
                 word &= word - 1;
             }
         }
@@ -342,7 +342,7 @@ unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, h
         let mut word = word;
         while word != 0 {
             if let Some(room) = room.next() {
-                room.write(Hit(place as u32 + word.trailing_zeros()));
+                room.write(Crossing(place as u32 + word.trailing_zeros()));
             }
             word &= word - 1;
         }
@@ -519,18 +519,18 @@ fn kernel512<const ADD: bool, const SUBTRACT: bool>(
     let rest = _mm512_set1_epi32(rest);
     let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (&x, &y) in x.iter().zip(y) {
-        kernel.reach(array, maps, x, y, |stretch| {
-            operations += stretch.len as u64;
-            let v = &mut v[stretch.neuron..][..stretch.len];
-            let w = &kernel.weights[stretch.weight..][..stretch.len];
+        kernel.reach(array, maps, x, y, |span| {
+            operations += span.len as u64;
+            let v = &mut v[span.neuron..][..span.len];
+            let w = &kernel.weights[span.weight..][..span.len];
             // A whole vector more than can spike.
-            fire.hits.reserve(stretch.len + 16);
+            fire.hits.reserve(span.len + 16);
             let mut spikes = fire.hits.len();
             let hits = fire.hits.as_mut_ptr();
             let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
-            for at in (0..stretch.len).step_by(16) {
-                let lanes: __mmask16 = !0 >> (16 - (stretch.len - at).min(16));
-                let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((stretch.neuron + at) as i32));
+            for at in (0..span.len).step_by(16) {
+                let lanes: __mmask16 = !0 >> (16 - (span.len - at).min(16));
+                let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((span.neuron + at) as i32));
                 // SAFETY: masked lanes are neither read nor written; the others lie inside both slices. Up to `at`
                 // neurons have spiked in this stretch, and there was room for `at + 16` more. A hit is a transparent
                 // u32.

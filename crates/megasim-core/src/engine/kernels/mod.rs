@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub struct Hit(pub u32);
+pub struct Crossing(pub u32);
 
 /// What must be tested after an addition, from cheap to dear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +89,9 @@ const VECTORS: usize = 4;
 /// Notes the neurons `first + k`, `k` the bits of a mask.
 #[cfg(target_arch = "x86_64")]
 #[cold]
-fn note(mut mask: u64, first: usize, hits: &mut Vec<Hit>) {
+fn note(mut mask: u64, first: usize, hits: &mut Vec<Crossing>) {
     while mask != 0 {
-        hits.push(Hit((first + mask.trailing_zeros() as usize) as u32));
+        hits.push(Crossing((first + mask.trailing_zeros() as usize) as u32));
         mask &= mask - 1;
     }
 }
@@ -107,7 +107,7 @@ pub(super) struct Fire<'n> {
     /// The last spikes, where neurons keep a least time between two.
     pub recent: Option<Recent<'n>>,
     /// Neurons that spiked, in order.
-    pub hits: &'n mut Vec<Hit>,
+    pub hits: &'n mut Vec<Crossing>,
 }
 
 /// The resets that a kernel knows.
@@ -154,7 +154,7 @@ impl Fire<'_> {
             if self.recent.as_mut().is_some_and(|recent| !recent.admits(n)) {
                 continue;
             }
-            self.hits.push(Hit(n as u32));
+            self.hits.push(Crossing(n as u32));
             fired |= 1 << k;
         }
         fired
@@ -275,13 +275,13 @@ pub(super) fn run_kernel(
         Instructions::Base => {
             let mut operations = 0;
             for (&x, &y) in x.iter().zip(y) {
-                kernel.reach(array, maps, x, y, |stretch| {
-                    operations += stretch.len as u64;
-                    let v = &mut v[stretch.neuron..][..stretch.len];
-                    let w = &kernel.weights[stretch.weight..][..stretch.len];
+                kernel.reach(array, maps, x, y, |span| {
+                    operations += span.len as u64;
+                    let v = &mut v[span.neuron..][..span.len];
+                    let w = &kernel.weights[span.weight..][..span.len];
                     match sign {
-                        Sign::Plus => fire.add::<true>(v, w, stretch.neuron),
-                        Sign::Minus => fire.add::<false>(v, w, stretch.neuron),
+                        Sign::Plus => fire.add::<true>(v, w, span.neuron),
+                        Sign::Minus => fire.add::<false>(v, w, span.neuron),
                     }
                 });
             }
@@ -295,7 +295,7 @@ pub(super) fn run_kernel(
 fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign: Sign, fire: &mut Fire<'_>) -> u64 {
     let mut operations = 0;
     let mut spikes = fire.hits.len();
-    fire.hits.resize(spikes + x.len(), Hit(0));
+    fire.hits.resize(spikes + x.len(), Crossing(0));
     let (kept, left) = match fire.reset {
         FireReset::Subtract => (-1, fire.threshold.wrapping_neg()),
         FireReset::To(rest) => (0, rest),
@@ -314,7 +314,7 @@ fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign
             None => crossed,
         };
         *v = std::hint::select_unpredictable(fired, (sum & kept).wrapping_add(left), sum);
-        fire.hits[spikes] = Hit(tap.neuron);
+        fire.hits[spikes] = Crossing(tap.neuron);
         spikes += usize::from(fired);
     }
     fire.hits.truncate(spikes);
@@ -336,7 +336,7 @@ pub fn add_and_test(
     thresholds: (i32, i32),
     tests: Tests,
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     let w = &w[..v.len()];
     match variant.0 {
@@ -364,7 +364,7 @@ fn add_and_test_plain(
     (plus, minus): (i32, i32),
     tests: Tests,
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     for (block, (v, w)) in v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).enumerate() {
         match (tests, sign) {
@@ -381,7 +381,7 @@ fn add_and_test_plain(
         if crossed {
             let below = |v: i32| tests != Tests::Plus && v <= minus;
             let at = first + block * BLOCK;
-            hits.extend((0..v.len()).filter(|&k| v[k] >= plus || below(v[k])).map(|k| Hit((at + k) as u32)));
+            hits.extend((0..v.len()).filter(|&k| v[k] >= plus || below(v[k])).map(|k| Crossing((at + k) as u32)));
         }
     }
 }
@@ -408,7 +408,7 @@ pub fn add_signed<W: Copy + Into<i32>>(
     limits: Limits<'_>,
     (sign, saturates): (Sign, bool),
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     match (sign, saturates) {
         (Sign::Plus, true) => add_signed_plain(v, w, limits, i32::saturating_add, first, hits),
@@ -435,7 +435,7 @@ fn add_signed_plain<W: Copy + Into<i32>>(
     Limits { upper, lower }: Limits<'_>,
     add: impl Fn(i32, i32) -> i32,
     first: usize,
-    hits: &mut Vec<Hit>,
+    hits: &mut Vec<Crossing>,
 ) {
     let n = v.len();
     let (w, upper, lower) = (&w[..n], &upper[..n], &lower[..n]);
@@ -450,7 +450,7 @@ fn add_signed_plain<W: Copy + Into<i32>>(
         if beyond != 0 {
             let at = first + block * BLOCK;
             let is_beyond = |&k: &usize| v[k] >= upper[k] || v[k] <= lower[k];
-            hits.extend((0..v.len()).filter(is_beyond).map(|k| Hit((at + k) as u32)));
+            hits.extend((0..v.len()).filter(is_beyond).map(|k| Crossing((at + k) as u32)));
         }
     }
 }

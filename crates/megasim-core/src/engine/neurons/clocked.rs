@@ -1,7 +1,7 @@
 //! Clocked mode: the input of a step is summed, then all neurons act.
 
 use super::{Neurons, Outside, Port, Sign, Spikes, count_saturations, reach};
-use crate::engine::kernels::{self, Hit, Tests};
+use crate::engine::kernels::{self, Crossing, Tests};
 use crate::engine::plan::NeuronPopulation;
 use crate::network::Tick;
 
@@ -44,20 +44,20 @@ impl Neurons {
         if most > i64::from(i32::MAX) {
             // Only -2^31 with its sign changed: it does not fit a 32-bit sum even alone.
             sums.widen(self.v.len());
-            reach(plan, port, wide, x, y, |weights, stretch| {
-                operations += stretch.len as u64;
-                let wide = &mut sums.wide[stretch.neuron..][..stretch.len];
-                for (sum, &weight) in wide.iter_mut().zip(&weights[stretch.weight..]) {
+            reach(plan, port, wide, x, y, |weights, span| {
+                operations += span.len as u64;
+                let wide = &mut sums.wide[span.neuron..][..span.len];
+                for (sum, &weight) in wide.iter_mut().zip(&weights[span.weight..]) {
                     *sum = sum.saturating_add(sign.factor() * i64::from(weight));
                 }
             })?;
             return Ok(operations);
         }
         sums.make_room(self.v.len(), most);
-        reach(plan, port, wide, x, y, |weights, stretch| {
-            operations += stretch.len as u64;
-            let sums = &mut sums.narrow[stretch.neuron..][..stretch.len];
-            kernels::add(variant, sums, &weights[stretch.weight..][..stretch.len], sign);
+        reach(plan, port, wide, x, y, |weights, span| {
+            operations += span.len as u64;
+            let sums = &mut sums.narrow[span.neuron..][..span.len];
+            kernels::add(variant, sums, &weights[span.weight..][..span.len], sign);
         })?;
         Ok(operations)
     }
@@ -98,7 +98,7 @@ impl Neurons {
                 self.leak(plan, n, s);
                 self.store(plan, n, i64::from(self.v[n]).saturating_add(sums.of(n)));
                 if !plan.softmax {
-                    self.hits.push(Hit(n as u32));
+                    self.hits.push(Crossing(n as u32));
                 }
             }
             self.bound(plan);

@@ -1,7 +1,7 @@
 //! Signed neurons: each keeps its count of spikes equal to its input so far ([`Signed`]).
 
-use super::{Neurons, Outside, PATIENCE, Port, Sign, Spikes, Stretch, Synapses, Weights, Work, count_saturations};
-use crate::engine::kernels::{self, Hit, Limits, Tests};
+use super::{BOUNDS_RETRY, Neurons, Outside, Port, Sign, Span, Spikes, Synapses, Weights, Work, count_saturations};
+use crate::engine::kernels::{self, Crossing, Limits, Tests};
 use crate::engine::plan::NeuronPopulation;
 use crate::network::{NeuronParameters, Polarity, Signed};
 
@@ -72,13 +72,13 @@ impl Neurons {
         let mut operations = 0;
         let mut at = 0;
         while at < x.len() {
-            let room = self.room(plan, up, down, x.len() - at);
-            let saturates = room == 0;
+            let headroom = self.headroom(plan, up, down, x.len() - at);
+            let saturates = headroom == 0;
             if saturates {
                 (self.low, self.high) = (i32::MIN.into(), i32::MAX.into());
-                self.cramped = self.cramped.checked_sub(1).unwrap_or(PATIENCE);
+                self.bounds_backoff = self.bounds_backoff.checked_sub(1).unwrap_or(BOUNDS_RETRY);
             }
-            let end = at + room.max(1);
+            let end = at + headroom.max(1);
             while at < end {
                 let event = (x[at], y[at], sign);
                 let added = self.add_signed(plan, variant, port, event, saturates);
@@ -132,7 +132,7 @@ impl Neurons {
                     }
                 }
             }
-            Synapses::Kernel(kernel) => kernel.reach(plan.array, maps, x, y, |Stretch { neuron, weight, len }| {
+            Synapses::Kernel(kernel) => kernel.reach(plan.array, maps, x, y, |Span { neuron, weight, len }| {
                 operations += len as u64;
                 let v = &mut v[neuron..][..len];
                 let weights = &kernel.weights[weight..][..len];
@@ -149,10 +149,10 @@ impl Neurons {
     /// Tests the noted neurons; each spikes until no rule holds.
     fn test_signed(&mut self, (plan, signed): (&NeuronPopulation, Signed), out: &mut impl Spikes) {
         let Self { v, hits, positive, signed: Some(state), .. } = self else { return };
-        for &Hit(n) in hits.iter() {
+        for &Crossing(n) in hits.iter() {
             let spikes = state.test(&plan.neurons, signed, &mut v[n as usize], n as usize);
             if spikes > 0 {
-                positive.extend(std::iter::repeat_n(Hit(n), spikes as usize));
+                positive.extend(std::iter::repeat_n(Crossing(n), spikes as usize));
             } else if let Some(spike) = Self::leaves(plan, n as usize, Polarity::Negative) {
                 // In the order in which they were made.
                 if !positive.is_empty() {
@@ -181,7 +181,7 @@ impl Neurons {
     pub(in crate::engine) fn settle(&mut self, plan: &NeuronPopulation, out: &mut impl Spikes) -> u64 {
         let Some(signed) = plan.neurons.signed().filter(|_| self.end_hysteresis(plan)) else { return 0 };
         let n = self.v.len();
-        self.hits.extend((0..n as u32).map(Hit));
+        self.hits.extend((0..n as u32).map(Crossing));
         self.test_signed((plan, signed), out);
         n as u64
     }
@@ -209,7 +209,7 @@ impl Neurons {
             kernels::add_signed(variant, v, &sums.narrow, limits, (Sign::Plus, saturates), 0, hits);
         }
         if sums.wide_used {
-            self.hits.extend((0..n as u32).map(Hit));
+            self.hits.extend((0..n as u32).map(Crossing));
         }
         sums.clear();
         self.sums = sums;

@@ -2,7 +2,7 @@
 //! potential.
 
 use super::{Neurons, Outside, Port, Sign, Spikes, Work, reach, saturate};
-use crate::engine::kernels::Hit;
+use crate::engine::kernels::Crossing;
 use crate::engine::plan::NeuronPopulation;
 use crate::network::Tick;
 
@@ -16,10 +16,10 @@ impl Neurons {
     ) -> Result<Work, Outside> {
         let mut operations = 0;
         let mut wide = std::mem::take(&mut self.wide);
-        let reached = reach(plan, port, &mut wide, x, y, |weights, stretch| {
-            operations += stretch.len as u64;
-            for (k, &weight) in weights[stretch.weight..][..stretch.len].iter().enumerate() {
-                self.charge(plan, stretch.neuron + k, sign.factor() * i64::from(weight));
+        let reached = reach(plan, port, &mut wide, x, y, |weights, span| {
+            operations += span.len as u64;
+            for (k, &weight) in weights[span.weight..][..span.len].iter().enumerate() {
+                self.charge(plan, span.neuron + k, sign.factor() * i64::from(weight));
             }
         });
         self.wide = wide;
@@ -47,7 +47,7 @@ impl Neurons {
             if !self.lost(n, s) {
                 self.leak(plan, n, s);
                 self.store(plan, n, i64::from(self.v[n]) + part);
-                self.hits.push(Hit(n as u32));
+                self.hits.push(Crossing(n as u32));
             }
         }
         let updates = self.hits.len() as u64;
@@ -74,7 +74,7 @@ impl Neurons {
             if !self.lost(n, s) {
                 self.leak(plan, n, s);
                 self.store(plan, n, i64::from(self.v[n]) + input);
-                self.hits.push(Hit(n as u32));
+                self.hits.push(Crossing(n as u32));
             }
         }
         sums.clear();

@@ -1,6 +1,6 @@
 //! What a machine is, beyond what netfiles say: plain data, checked when it is compiled.
 
-use super::fault::MachineFault;
+use super::error::MachineError;
 use super::mesh::Mesh;
 use crate::network::{Module, ModuleId, ModuleKind, Network, NodeId, Tick};
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 /// The delays of a machine that runs one network. See `docs/timing.md`.
 ///
 /// ```
-/// use megasim_core::engine::timed::Machine;
+/// use megasim_core::engine::machine::Machine;
 /// use megasim_core::network::*;
 /// let mut builder = NetworkBuilder::new();
 /// let input = builder.source("input")?;
@@ -21,10 +21,10 @@ use std::num::NonZeroU32;
 /// };
 /// builder.module(flatten, &["flat"])?;
 /// let network = builder.build(100)?;
-/// // What the network says, and a wire of 3 ticks.
+/// // EventKind the network says, and a wire of 3 ticks.
 /// let mut machine = Machine::of(&network);
 /// assert_eq!(machine.module(ModuleId::new(0)).delay_to_process, 4);
-/// machine.set_link(input, ModuleId::new(0), megasim_core::engine::timed::Link { delay: 3, acknowledge_delay: 0 });
+/// machine.set_link(input, ModuleId::new(0), megasim_core::engine::machine::Link { delay: 3, acknowledge_delay: 0 });
 /// # Ok::<(), Fault>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,10 +123,10 @@ impl Machine {
     }
 
     /// Finds what cannot be.
-    pub(super) fn check(&self, network: &Network) -> Result<(), MachineFault> {
+    pub(super) fn check(&self, network: &Network) -> Result<(), MachineError> {
         let (machine, modules) = (self.modules.len(), network.modules().len());
         if machine != modules {
-            return Err(MachineFault::Modules { machine, network: modules });
+            return Err(MachineError::Modules { machine, network: modules });
         }
         let stations = self.modules.iter().flat_map(|station| {
             [
@@ -150,33 +150,33 @@ impl Machine {
         let barrier = self.barrier.iter().map(|barrier| ("barrier", barrier.time));
         for (what, found) in stations.chain(links).chain(mesh).chain(barrier) {
             if found < 0 {
-                return Err(MachineFault::Negative { what, found });
+                return Err(MachineError::Negative { what, found });
             }
         }
         if self.barrier.is_some() {
             let travels = |module: &Module| module.timing.delay_to_arrive > 0;
-            let masked = |module: &Module| match &module.kind {
+            let has_synaptic_current = |module: &Module| match &module.kind {
                 ModuleKind::MaxPool(pool) => pool.mask().is_some(),
                 kind => kind.neurons().is_some_and(|(_, neurons, _)| neurons.mask_tau > 0),
             };
             let decays = |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.leak_decay > 0);
-            let modelled =
+            let custom =
                 |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.model().is_some());
-            if network.modules().iter().any(modelled) {
-                return Err(MachineFault::Barrier("neuron_model"));
+            if network.modules().iter().any(custom) {
+                return Err(MachineError::Barrier("neuron_model"));
             }
             if network.modules().iter().any(decays) {
-                return Err(MachineFault::Barrier("leak_decay"));
+                return Err(MachineError::Barrier("leak_decay"));
             }
             if network.modules().iter().any(travels) {
-                return Err(MachineFault::Barrier("delay_to_arrive"));
+                return Err(MachineError::Barrier("delay_to_arrive"));
             }
-            if network.modules().iter().any(masked) {
-                return Err(MachineFault::Barrier("mask_tau"));
+            if network.modules().iter().any(has_synaptic_current) {
+                return Err(MachineError::Barrier("mask_tau"));
             }
         }
         if let Some(barrier) = self.barrier.filter(|barrier| barrier.step < 1) {
-            return Err(MachineFault::Step(barrier.step));
+            return Err(MachineError::Step(barrier.step));
         }
         self.mesh.as_ref().map_or(Ok(()), |mesh| mesh.check(network))
     }

@@ -1,14 +1,14 @@
 //! Figures of timed runs that grow with the network, not with the events: times, occupancies and counts of modules,
 //! nodes and links.
 
-use super::Course;
+use super::Occupancy;
 use hdrhistogram::Histogram;
 
 /// A distribution of times or counts, exact in number, mean and maximum; quantiles are exact below 256 and within 1 %
 /// above.
 ///
 /// ```
-/// let mut waits = megasim_core::engine::timed::Distribution::default();
+/// let mut waits = megasim_core::engine::machine::Distribution::default();
 /// for wait in [0, 0, 10, 70_000] {
 ///     waits.record(wait, 1);
 /// }
@@ -151,7 +151,7 @@ pub struct ModuleStatistics {
     /// Events that have arrived and are not started: how many, weighted by ticks.
     pub queue: Distribution,
     /// The same over the time of a run.
-    pub queue_course: Course,
+    pub queue_course: Occupancy,
     /// From arrival to start, in ticks.
     pub wait: Distribution,
 }

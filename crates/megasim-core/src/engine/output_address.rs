@@ -4,14 +4,14 @@ use crate::network::{Array, Output};
 
 /// By position `y * nx + x` of a neuron, the address `(x, y)` of its spikes, or nothing where they do not leave.
 #[derive(Debug, Clone)]
-pub(super) struct Addresses {
+pub(super) struct OutputAddresses {
     x: Vec<i32>,
     y: Vec<i32>,
     /// Whose spikes leave, where not all do.
     leaves: Option<Vec<bool>>,
 }
 
-impl Addresses {
+impl OutputAddresses {
     pub fn new(array: Array, output: &Output) -> Self {
         let rows = (0..array.ny).map(|y| array.y_min + y as i32);
         let of_each: Vec<Option<(i32, i32)>> =

@@ -1,7 +1,7 @@
 //! What a timed run keeps: queues before and in modules, events under way, and what is due when.
 
-use super::TimedPlan;
-use super::act::{Leaving, Touched};
+use super::MachinePlan;
+use super::apply::{Leaving, Touched};
 use crate::engine::PopulationState;
 use crate::engine::queue::Pending;
 use crate::engine::record::{Probes, Recorder};
@@ -17,11 +17,11 @@ pub(super) struct State {
     pub stations: Vec<StationState>,
     pub nodes: Vec<NodeState>,
     pub pending: Vec<Pending>,
-    pub flights: Slab<Flight>,
+    pub in_flight: Slab<InFlight>,
     pub transits: Slab<Transit>,
     /// By link: until when it carries a message.
     pub links_free_at: Vec<Tick>,
-    pub due: BinaryHeap<Reverse<Due>>,
+    pub due: BinaryHeap<Reverse<Scheduled>>,
     /// Modules that may have something to start.
     pub ready: VecDeque<u32>,
     pub gate: Gate,
@@ -43,9 +43,9 @@ pub(super) struct StationState {
     /// It works on something, or is busy from the start.
     pub busy: bool,
     /// Accepted, not started.
-    pub inside: VecDeque<Ticket>,
+    pub inside: VecDeque<Delivery>,
     /// Arrived, not accepted.
-    pub outside: VecDeque<Ticket>,
+    pub outside: VecDeque<Delivery>,
     /// Since when it could start an event, but for the room of its outputs.
     pub stopped_since: Option<Tick>,
     /// Since when the queue is as long as it is.
@@ -87,7 +87,7 @@ pub(super) struct NodeState {
 
 /// An event that a node has requested.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Flight {
+pub(super) struct InFlight {
     pub node: u32,
     pub event: StimulusEvent,
     pub requested: Tick,
@@ -97,7 +97,7 @@ pub(super) struct Flight {
 
 /// An event at one receiver.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ticket {
+pub(super) struct Delivery {
     pub flight: u32,
     pub node: u32,
     /// Its number among the receivers of the node.
@@ -112,14 +112,14 @@ pub(super) struct Ticket {
 /// A message on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transit {
-    pub ticket: Ticket,
+    pub delivery: Delivery,
     /// Links that it has passed.
     pub passed: u32,
 }
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(super) enum EventKind {
     /// A module is done.
     Done,
     /// An acknowledge reaches a node.
@@ -134,9 +134,9 @@ pub(super) enum What {
 
 /// Something that will happen; sorted as `docs/timing.md` says of ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Due {
+pub(super) struct Scheduled {
     pub time: Tick,
-    pub what: What,
+    pub what: EventKind,
     /// Of messages: when it was requested.
     pub requested: Tick,
     /// Module or node.
@@ -205,7 +205,7 @@ impl<T: Copy> Slab<T> {
 }
 
 impl State {
-    pub fn new(timed: &TimedPlan, probes: &Probes) -> Self {
+    pub fn new(timed: &MachinePlan, probes: &Probes) -> Self {
         let plan = &timed.plan;
         let nodes = plan.nodes.len();
         let mut pending: Vec<_> = (0..nodes).map(|_| Pending::new(1, 0)).collect();
@@ -224,7 +224,7 @@ impl State {
             stations: vec![StationState::default(); plan.populations.len()],
             nodes: vec![NodeState::default(); nodes],
             pending,
-            flights: Slab::new(),
+            in_flight: Slab::new(),
             transits: Slab::new(),
             links_free_at: vec![Tick::MIN; links],
             due: BinaryHeap::new(),
@@ -239,7 +239,7 @@ impl State {
         }
     }
 
-    pub fn start(&mut self, timed: &TimedPlan) {
+    pub fn start(&mut self, timed: &MachinePlan) {
         self.recorder.restart();
         for (state, population) in self.populations.iter_mut().zip(&timed.plan.populations) {
             state.start(population);
@@ -247,7 +247,7 @@ impl State {
         self.stations.iter_mut().for_each(StationState::start);
         self.nodes.fill(NodeState { last_ack: Tick::MIN, ..NodeState::default() });
         self.pending.iter_mut().for_each(Pending::clear);
-        self.flights.clear();
+        self.in_flight.clear();
         self.transits.clear();
         self.links_free_at.fill(Tick::MIN);
         self.due.clear();

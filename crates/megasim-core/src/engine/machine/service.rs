@@ -1,10 +1,10 @@
 //! Modules at work: what waits is started, acts on neurons, and makes outputs.
 
-use super::act::{act, most_outputs};
+use super::apply::{apply, most_outputs};
 use super::run::{Run, span, times};
-use super::state::{State, Ticket, What};
+use super::state::{Delivery, EventKind, State};
 use super::statistics::Busy;
-use super::{Passage, Station};
+use super::{HandshakeTrace, Station};
 use crate::engine::event::{Action, action};
 use crate::engine::neurons::Work;
 use crate::engine::plan::PopulationKind;
@@ -53,10 +53,10 @@ impl Run<'_, '_> {
         }
         self.note_queue(module);
         let station = &mut self.state.stations[module];
-        let mut ticket = head;
+        let mut delivery = head;
         if spec.fifo_depth == 0 {
             station.outside.pop_front();
-            self.accept(module, &mut ticket);
+            self.accept(module, &mut delivery);
         } else {
             station.inside.pop_front();
             if let Some(mut next) = station.outside.pop_front() {
@@ -64,30 +64,30 @@ impl Run<'_, '_> {
                 self.state.stations[module].inside.push_back(next);
             }
         }
-        self.serve(module, &spec, &ticket)?;
+        self.serve(module, &spec, &delivery)?;
         Ok(true)
     }
 
     /// Whether all outputs that an event may make have a slot.
-    pub(super) fn has_room(&self, module: usize, depth: u64, ticket: &Ticket) -> bool {
+    pub(super) fn has_room(&self, module: usize, depth: u64, delivery: &Delivery) -> bool {
         let population = &self.plan.plan.populations[module];
         let outputs = population.outputs.iter().flatten();
         let most = outputs.map(|node| self.state.nodes[node.index()].held).max().unwrap_or(0);
         if most == 0 {
             return true;
         }
-        let port = self.plan.receivers[ticket.node as usize][ticket.receiver as usize].port as usize;
-        let need = most_outputs(population, port, &ticket.event).saturating_mul(population.timing.n_repeat.into());
+        let port = self.plan.receivers[delivery.node as usize][delivery.receiver as usize].port as usize;
+        let need = most_outputs(population, port, &delivery.event).saturating_mul(population.timing.n_repeat.into());
         most.saturating_add(need) <= depth
     }
 
     /// A module works on an event from now on.
-    pub(super) fn serve(&mut self, module: usize, spec: &Station, ticket: &Ticket) -> Result<(), Error> {
-        let port = self.plan.receivers[ticket.node as usize][ticket.receiver as usize].port as usize;
+    pub(super) fn serve(&mut self, module: usize, spec: &Station, delivery: &Delivery) -> Result<(), Error> {
+        let port = self.plan.receivers[delivery.node as usize][delivery.receiver as usize].port as usize;
         self.state.outputs.clear();
-        let work = self.work(module, port, &ticket.event).map_err(|outside| {
-            let address = (ticket.event.t_pre, ticket.event.x, ticket.event.y);
-            self.plan.plan.outside(ticket.node as usize, address, outside)
+        let work = self.work(module, port, &delivery.event).map_err(|outside| {
+            let address = (delivery.event.t_pre, delivery.event.x, delivery.event.y);
+            self.plan.plan.outside(delivery.node as usize, address, outside)
         })?;
         let outputs = self.state.outputs.len() as u64;
         let messages = outputs * self.plan.messages[module];
@@ -106,23 +106,23 @@ impl Run<'_, '_> {
             statistics.operations += work.operations;
             statistics.updates += work.updates;
             statistics.outputs += outputs;
-            statistics.wait.record(span(ticket.arrived, started), 1);
+            statistics.wait.record(span(delivery.arrived, started), 1);
         }
         let summary = &mut self.state.recorder.summary;
         summary.synaptic_operations += work.operations;
         summary.neuron_updates += work.updates;
         if let Some(watch) = &mut self.watch {
-            watch(&Passage {
-                node: NodeId::new(ticket.node as usize),
+            watch(&HandshakeTrace {
+                node: NodeId::new(delivery.node as usize),
                 module: ModuleId::new(module),
                 port: port as u32,
-                event: ticket.event,
-                requested: ticket.requested,
-                arrived: ticket.arrived,
-                accepted: ticket.accepted,
+                event: delivery.event,
+                requested: delivery.requested,
+                arrived: delivery.arrived,
+                accepted: delivery.accepted,
                 started,
                 done,
-                acknowledged: ticket.acknowledged,
+                acknowledged: delivery.acknowledged,
                 operations: work.operations,
                 outputs,
             });
@@ -159,7 +159,7 @@ impl Run<'_, '_> {
             stations[module].beyond |= state.end_hysteresis(neurons);
             return Ok(Work::default());
         }
-        act(population, cells, plan.kernel, port, event, s, outputs)
+        apply(population, cells, plan.kernel, port, event, s, outputs)
     }
 
     /// A module works from now on, and puts its outputs on its nodes when it is done.
@@ -198,7 +198,7 @@ impl Run<'_, '_> {
         }
         if done > now {
             self.state.stations[module].busy = true;
-            self.due(done, What::Done, module as u32);
+            self.due(done, EventKind::Done, module as u32);
         }
         Ok(done)
     }

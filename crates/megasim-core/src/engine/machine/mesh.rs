@@ -1,6 +1,6 @@
 //! A mesh of tiles: where modules stand, and which links a message takes.
 
-use super::fault::MachineFault;
+use super::error::MachineError;
 use crate::network::{Driver, ModuleId, Network, NodeId, SourceId, Tick};
 
 /// A tile of a mesh.
@@ -138,7 +138,7 @@ impl Mesh {
         tiles.len()
     }
 
-    pub(super) fn check(&self, network: &Network) -> Result<(), MachineFault> {
+    pub(super) fn check(&self, network: &Network) -> Result<(), MachineError> {
         let modules = (0..self.modules.len()).map(|k| {
             let node = network.outputs(ModuleId::new(k)).first();
             (self.modules[k], node.map_or_else(|| format!("module {k}"), |&node| name(network, node)))
@@ -147,7 +147,7 @@ impl Mesh {
             .map(|k| (self.sources[k], name(network, network.sources()[SourceId::new(k).index()])));
         for (Tile { x, y }, who) in modules.chain(sources) {
             if x >= self.columns || y >= self.rows {
-                return Err(MachineFault::OutsideMesh { who, x, y, columns: self.columns, rows: self.rows });
+                return Err(MachineError::OutsideMesh { who, x, y, columns: self.columns, rows: self.rows });
             }
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! The run loop: what is due happens, in the order of `docs/timing.md`.
 
-use super::state::{Due, Flight, Gate, State, Ticket, Transit, What};
+use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, State, Transit};
 use super::statistics::Statistics;
-use super::{Pace, Showing, Station, TimedPlan, TimedRecord, Unfinished, Watch, deadlock};
+use super::{MachinePlan, MachineRecord, Pace, RunSettings, Station, TraceSink, Unfinished, deadlock};
 use crate::engine::queue::Pending;
 use crate::engine::{Cells, Error, Excess, Limits};
 use crate::network::{ModuleId, Stimulus, Tick};
@@ -10,13 +10,13 @@ use std::cmp::Reverse;
 
 /// One run.
 pub(super) struct Run<'r, 'w> {
-    pub plan: &'r TimedPlan,
+    pub plan: &'r MachinePlan,
     pub limits: Limits,
     pub state: &'r mut State,
     pub statistics: &'r mut Statistics,
     pub stimuli: &'r [Stimulus],
-    pub showing: &'r Showing,
-    pub watch: Option<&'r mut Watch<'w>>,
+    pub showing: &'r RunSettings,
+    pub watch: Option<&'r mut TraceSink<'w>>,
 }
 
 /// What leaves 64 bits stays at the largest time, which is after this one.
@@ -32,7 +32,7 @@ pub(super) fn times(n: u64, each: Tick) -> Tick {
 }
 
 impl Run<'_, '_> {
-    pub fn run(mut self) -> Result<TimedRecord, Error> {
+    pub fn run(mut self) -> Result<MachineRecord, Error> {
         let t_max = self.plan.plan.t_max;
         self.state.start(self.plan);
         let mut last_request = match self.showing.pace {
@@ -48,19 +48,19 @@ impl Run<'_, '_> {
             while let Some(Reverse(due)) = self.state.due.pop() {
                 self.state.now = due.time;
                 match due.what {
-                    What::Done => {
+                    EventKind::Done => {
                         self.state.stations[due.who as usize].busy = false;
                         self.state.ready.push_back(due.who);
                     }
-                    What::Acknowledge => self.acknowledge(due.index),
-                    What::Travel => self.travel(due.index),
-                    What::Release => {
+                    EventKind::Acknowledge => self.acknowledge(due.index),
+                    EventKind::Travel => self.travel(due.index),
+                    EventKind::Release => {
                         if !self.release() {
                             last_request = due.time.saturating_add(t_max).min(LAST);
                         }
                     }
-                    What::Request if due.time > last_request => {}
-                    What::Request => self.request(due.who as usize, due.time)?,
+                    EventKind::Request if due.time > last_request => {}
+                    EventKind::Request => self.request(due.who as usize, due.time)?,
                 }
                 self.settle()?;
             }
@@ -77,7 +77,7 @@ impl Run<'_, '_> {
             let until = self.station(module).time_busy_initial;
             if until > 0 {
                 self.state.stations[module].busy = true;
-                self.due(until, What::Done, module as u32);
+                self.due(until, EventKind::Done, module as u32);
             }
         }
         let grouped = Gate::Groups { released: Tick::MIN, at: 0, open: 0, network_time: 0 };
@@ -92,7 +92,7 @@ impl Run<'_, '_> {
         }
         match self.state.gate {
             Gate::Divided(_) => self.plan.plan.sources.iter().for_each(|node| self.schedule(node.index())),
-            Gate::Groups { .. } => self.due(0, What::Release, 0),
+            Gate::Groups { .. } => self.due(0, EventKind::Release, 0),
         }
     }
 
@@ -100,8 +100,8 @@ impl Run<'_, '_> {
         *self.plan.machine.module(ModuleId::new(module))
     }
 
-    pub(super) fn due(&mut self, time: Tick, what: What, who: u32) {
-        self.state.due.push(Reverse(Due { time, what, requested: 0, who, receiver: 0, index: 0 }));
+    pub(super) fn due(&mut self, time: Tick, what: EventKind, who: u32) {
+        self.state.due.push(Reverse(Scheduled { time, what, requested: 0, who, receiver: 0, index: 0 }));
     }
 
     /// The time that neurons count.
@@ -147,7 +147,7 @@ impl Run<'_, '_> {
             return;
         }
         state.scheduled = Some(time);
-        self.due(time, What::Request, node as u32);
+        self.due(time, EventKind::Request, node as u32);
     }
 
     /// A node puts its next event on its wires.
@@ -173,9 +173,9 @@ impl Run<'_, '_> {
         let plan = self.plan;
         let receivers = &plan.receivers[node];
         let outstanding = receivers.len() as u32;
-        let flight = self.state.flights.put(Flight { node: node as u32, event, requested: r, outstanding });
+        let flight = self.state.in_flight.put(InFlight { node: node as u32, event, requested: r, outstanding });
         if receivers.is_empty() {
-            self.state.flights.get(flight).outstanding = 1;
+            self.state.in_flight.get(flight).outstanding = 1;
             self.acknowledge(flight);
             return Ok(());
         }
@@ -183,7 +183,7 @@ impl Run<'_, '_> {
             self.statistics.nodes[node].messages += receivers.len() as u64;
         }
         for (number, receiver) in receivers.iter().enumerate() {
-            let ticket = Ticket {
+            let delivery = Delivery {
                 flight,
                 node: node as u32,
                 receiver: number as u32,
@@ -194,9 +194,9 @@ impl Run<'_, '_> {
                 acknowledged: r,
             };
             if receiver.link.delay == 0 && receiver.route.is_empty() {
-                self.arrive(ticket);
+                self.arrive(delivery);
             } else {
-                let transit = self.state.transits.put(Transit { ticket, passed: 0 });
+                let transit = self.state.transits.put(Transit { delivery, passed: 0 });
                 if receiver.link.delay == 0 {
                     self.travel(transit);
                 } else {
@@ -247,7 +247,7 @@ impl Run<'_, '_> {
         Error::limit(&self.limits, &self.state.recorder, excess)
     }
 
-    pub(super) fn finish(mut self) -> TimedRecord {
+    pub(super) fn finish(mut self) -> MachineRecord {
         let end = self.state.ended.max(self.showing.until.unwrap_or(0));
         self.state.now = end;
         for module in 0..self.state.stations.len() {
@@ -271,14 +271,14 @@ impl Run<'_, '_> {
             }
         }
         let sources = self.plan.plan.sources.iter();
-        TimedRecord {
+        MachineRecord {
             record: self.state.recorder.record(),
             first_input: sources.map(|node| self.state.nodes[node.index()].first_request).collect(),
             ended: self.state.ended,
             unfinished: Unfinished {
                 pending,
                 unsent,
-                unacknowledged: self.state.flights.len() as u64,
+                unacknowledged: self.state.in_flight.len() as u64,
                 unstarted: self.state.stations.iter().map(super::state::StationState::queue).sum(),
             },
             deadlocks: deadlock::find(self.plan, self.state),

@@ -4,7 +4,7 @@ use crate::network::Tick;
 
 /// A machine that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MachineFault {
+pub enum MachineError {
     /// A negative time.
     #[error("{what}: expected a time of 0 ticks or more, found {found}")]
     Negative {

@@ -1,6 +1,6 @@
 //! Rings of modules that wait for each other for ever.
 
-use super::TimedPlan;
+use super::MachinePlan;
 use super::state::State;
 use crate::network::{ModuleId, NodeId, Tick};
 use std::collections::HashMap;
@@ -17,12 +17,12 @@ pub struct Deadlock {
 }
 
 /// Finds the rings among the modules that are stopped when nothing is under way any more.
-pub(super) fn find(plan: &TimedPlan, state: &State) -> Vec<Deadlock> {
+pub(super) fn find(plan: &MachinePlan, state: &State) -> Vec<Deadlock> {
     // Which modules an event of a node stands before.
     let mut before: HashMap<u32, Vec<u32>> = HashMap::new();
     for (module, station) in state.stations.iter().enumerate() {
-        for ticket in &station.outside {
-            before.entry(ticket.node).or_default().push(module as u32);
+        for delivery in &station.outside {
+            before.entry(delivery.node).or_default().push(module as u32);
         }
     }
     // Each stopped module waits for one that is stopped too, if there is such a one.

@@ -1,6 +1,6 @@
 //! Steps behind a barrier: neurons work once a step.
 
-use super::act::leaving;
+use super::apply::leaving;
 use super::run::{Run, span, times};
 use super::state::{Gate, State};
 use super::statistics::Busy;
@@ -15,7 +15,7 @@ impl Run<'_, '_> {
     pub(super) fn step(&mut self) -> Result<bool, Error> {
         let Some(barrier) = self.plan.machine.barrier else { return Ok(false) };
         let Gate::Groups { released, .. } = self.state.gate else { return Ok(false) };
-        let stuck = self.state.flights.len() > 0 || self.state.stations.iter().any(|station| station.queue() > 0);
+        let stuck = self.state.in_flight.len() > 0 || self.state.stations.iter().any(|station| station.queue() > 0);
         let first = released == Tick::MIN;
         let mut s = if first { 0 } else { released.saturating_add(1) };
         if stuck || s > self.plan.plan.t_max {

@@ -7,10 +7,10 @@
 use super::event::{Action, action};
 use super::kernels::Sign;
 use super::neurons::Spike;
-use super::plan::{Plan, PopulationKind, Reader};
+use super::plan::{Plan, PopulationKind, Target};
 use super::record::Recorder;
 use super::tie_order::TieOrder;
-use super::{Cells, Error, Excess, Limits, PopulationState, Progress, address};
+use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};
 use crate::network::{NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -46,7 +46,7 @@ impl Waiting {
 
 /// What this path keeps beside the populations.
 #[derive(Debug, Clone)]
-pub(super) struct TiedState {
+pub(super) struct TieBreakState {
     waiting: Vec<Waiting>,
     /// The nodes that are due, by request time; each node stands here at most once.
     due: BTreeMap<Tick, BTreeSet<usize>>,
@@ -60,7 +60,7 @@ pub(super) struct TiedState {
     outputs: Vec<(usize, i32, i32, Polarity)>,
 }
 
-impl TiedState {
+impl TieBreakState {
     pub fn new(plan: &Plan) -> Self {
         let n = plan.nodes.len();
         Self {
@@ -113,12 +113,12 @@ impl TiedState {
 }
 
 /// One run in event mode with another order of ties.
-pub(super) struct TiedRun<'s> {
+pub(super) struct TieBreakRun<'s> {
     pub plan: &'s Plan,
     pub limits: Limits,
     pub order: TieOrder,
     pub populations: &'s mut [PopulationState],
-    pub state: &'s mut TiedState,
+    pub state: &'s mut TieBreakState,
     pub recorder: &'s mut Recorder,
     pub stimuli: &'s [Stimulus],
 }
@@ -131,7 +131,7 @@ enum Part {
     Lowering,
 }
 
-impl TiedRun<'_> {
+impl TieBreakRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
         self.state.start(self.plan, self.stimuli);
         let mut random = match self.order {
@@ -245,7 +245,7 @@ impl TiedRun<'_> {
                 let parts: &[Part] = if halves { &[Part::Raising, Part::Lowering] } else { &[Part::Whole] };
                 for &part in parts {
                     for &(port, node, event) in &new {
-                        let reader = Reader { population, port };
+                        let reader = Target { population, port };
                         self.deliver(reader, node, &event, r, part)?;
                         self.emit(population, r.saturating_add(compiled.timing.delay_to_arrive))?;
                     }
@@ -292,10 +292,10 @@ impl TiedRun<'_> {
         Ok(())
     }
 
-    /// Hands one event to one port, which works on it at `s`; what comes out waits for [`TiedRun::emit`].
+    /// Hands one event to one port, which works on it at `s`; what comes out waits for [`TieBreakRun::emit`].
     fn deliver(
         &mut self,
-        reader: Reader,
+        reader: Target,
         node: usize,
         event: &StimulusEvent,
         s: Tick,
@@ -342,7 +342,7 @@ impl TiedRun<'_> {
                 }
             }
             (PopulationKind::Flatten(ports), _) if acts && matches!(action, Action::Spikes(_)) => {
-                if let Some(x) = address::Flatten::new(ports, reader.port).of(x, y) {
+                if let Some(x) = routing::Flatten::new(ports, reader.port).of(x, y) {
                     outputs.push((0, x, 0, polarity));
                 }
             }

@@ -1,11 +1,11 @@
 //! What one event does to one module: the populations, neurons and kernels of event mode, one event at a time.
 
 use super::super::Cells;
-use super::super::address;
 use super::super::event::{Action, action};
 use super::super::kernels;
 use super::super::neurons::{Spike, Work};
 use super::super::plan::{NeuronPopulation, Population, PopulationKind};
+use super::super::routing;
 use super::super::synapses::{Outside, Synapses};
 use crate::network::{MaxPool, Polarity, PoolRule, StimulusEvent, Tick};
 
@@ -18,7 +18,7 @@ pub(super) struct Leaving {
 }
 
 /// Works on an event at `s`; what leaves goes to `outputs`, in order. The population is a single module.
-pub(super) fn act(
+pub(super) fn apply(
     population: &Population,
     cells: &mut Cells,
     variant: kernels::Variant,
@@ -45,7 +45,7 @@ pub(super) fn act(
             return work.map_err(|(_, outside)| outside);
         }
         (PopulationKind::Flatten(ports), _, Action::Spikes(_)) if acts => {
-            if let Some(x) = address::Flatten::new(ports, port).of(x, y) {
+            if let Some(x) = routing::Flatten::new(ports, port).of(x, y) {
                 outputs.push(Leaving { x, y: 0, polarity });
             }
         }
@@ -105,9 +105,9 @@ pub(super) fn most_outputs(population: &Population, port: usize, event: &Stimulu
             }
         }
         (PopulationKind::Flatten(ports), Action::Spikes(_)) if acts => {
-            u64::from(address::Flatten::new(ports, port).of(x, y).is_some())
+            u64::from(routing::Flatten::new(ports, port).of(x, y).is_some())
         }
-        (PopulationKind::MaxPool(plan), Action::Spikes(_)) if acts => address::windows(&plan.ports[port], x, y),
+        (PopulationKind::MaxPool(plan), Action::Spikes(_)) if acts => routing::windows(&plan.ports[port], x, y),
         _ => 0,
     }
 }
@@ -121,8 +121,8 @@ fn most_spikes(plan: &NeuronPopulation, port: usize, x: i32, y: i32) -> u64 {
         Synapses::Matrix { .. } => plan.addresses.count(0..plan.addresses.len()),
         Synapses::Kernel(kernel) => {
             let mut most = 0;
-            kernel.reach(plan.array, 1, x, y, |stretch| {
-                most += plan.addresses.count(stretch.neuron..stretch.neuron + stretch.len);
+            kernel.reach(plan.array, 1, x, y, |span| {
+                most += plan.addresses.count(span.neuron..span.neuron + span.len);
             });
             most
         }
@@ -144,8 +144,8 @@ impl Touched {
             Synapses::Kernel(_) if self.all => {}
             Synapses::Kernel(kernel) => {
                 self.bits.resize(plan.array.len().div_ceil(64), 0);
-                kernel.reach(plan.array, 1, x, y, |stretch| {
-                    for n in stretch.neuron..stretch.neuron + stretch.len {
+                kernel.reach(plan.array, 1, x, y, |span| {
+                    for n in span.neuron..span.neuron + span.len {
                         self.bits[n / 64] |= 1 << (n % 64);
                     }
                 });

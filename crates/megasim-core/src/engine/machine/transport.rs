@@ -2,36 +2,43 @@
 
 use super::Acknowledge;
 use super::run::{Run, span};
-use super::state::{Due, Flight, Gate, Ticket, Transit, What};
+use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, Transit};
 use crate::network::Tick;
 use std::cmp::Reverse;
 
 impl Run<'_, '_> {
     pub(super) fn due_travel(&mut self, transit: u32, time: Tick) {
-        let Ticket { requested, node, receiver, .. } = self.state.transits.get(transit).ticket;
-        self.state.due.push(Reverse(Due { time, what: What::Travel, requested, who: node, receiver, index: transit }));
+        let Delivery { requested, node, receiver, .. } = self.state.transits.get(transit).delivery;
+        self.state.due.push(Reverse(Scheduled {
+            time,
+            what: EventKind::Travel,
+            requested,
+            who: node,
+            receiver,
+            index: transit,
+        }));
     }
 
     /// A message comes to its next link, or to its module.
     pub(super) fn travel(&mut self, index: u32) {
-        let Transit { ticket, passed } = *self.state.transits.get(index);
+        let Transit { delivery, passed } = *self.state.transits.get(index);
         let plan = self.plan;
-        let route = &plan.receivers[ticket.node as usize][ticket.receiver as usize].route;
+        let route = &plan.receivers[delivery.node as usize][delivery.receiver as usize].route;
         let now = self.state.now;
         let (Some(&link), Some(mesh)) = (route.get(passed as usize), &plan.machine.mesh) else {
             self.state.transits.take(index);
-            self.arrive(ticket);
+            self.arrive(delivery);
             return;
         };
         let free_at = &mut self.state.links_free_at[link.0 as usize];
         let start = now.max(*free_at);
         let leaves = start.saturating_add(mesh.time(link));
         *free_at = leaves;
-        if ticket.requested >= self.showing.warm_up {
+        if delivery.requested >= self.showing.warm_up {
             let statistics = &mut self.statistics.links[link.0 as usize];
             statistics.busy += span(start, leaves);
             statistics.wait.record(span(now, start), 1);
-            let node = &mut self.statistics.nodes[ticket.node as usize];
+            let node = &mut self.statistics.nodes[delivery.node as usize];
             match mesh.link(link.0 as usize).1.is_east_west() {
                 true => node.hops_east_west += 1,
                 false => node.hops_north_south += 1,
@@ -40,8 +47,8 @@ impl Run<'_, '_> {
         let transit = self.state.transits.get(index);
         transit.passed += 1;
         if passed == 0 && mesh.acknowledge == Acknowledge::Network {
-            let acknowledged = self.send_acknowledge(&ticket, leaves);
-            self.state.transits.get(index).ticket.acknowledged = acknowledged;
+            let acknowledged = self.send_acknowledge(&delivery, leaves);
+            self.state.transits.get(index).delivery.acknowledged = acknowledged;
         }
         self.due_travel(index, leaves);
     }
@@ -51,35 +58,42 @@ impl Run<'_, '_> {
     }
 
     /// Sends an acknowledge off at `t`; says when it reaches the node.
-    pub(super) fn send_acknowledge(&mut self, ticket: &Ticket, t: Tick) -> Tick {
-        let receiver = &self.plan.receivers[ticket.node as usize][ticket.receiver as usize];
+    pub(super) fn send_acknowledge(&mut self, delivery: &Delivery, t: Tick) -> Tick {
+        let receiver = &self.plan.receivers[delivery.node as usize][delivery.receiver as usize];
         let time = t.saturating_add(receiver.link.acknowledge_delay);
         if time == self.state.now {
-            self.acknowledge(ticket.flight);
+            self.acknowledge(delivery.flight);
         } else {
-            let (who, index) = (ticket.node, ticket.flight);
-            self.state.due.push(Reverse(Due { time, what: What::Acknowledge, requested: 0, who, receiver: 0, index }));
+            let (who, index) = (delivery.node, delivery.flight);
+            self.state.due.push(Reverse(Scheduled {
+                time,
+                what: EventKind::Acknowledge,
+                requested: 0,
+                who,
+                receiver: 0,
+                index,
+            }));
         }
         time
     }
 
     /// A module takes an event.
-    pub(super) fn accept(&mut self, module: usize, ticket: &mut Ticket) {
-        ticket.accepted = self.state.now;
+    pub(super) fn accept(&mut self, module: usize, delivery: &mut Delivery) {
+        delivery.accepted = self.state.now;
         if !self.posted() {
             let answered = self.state.now.saturating_add(self.station(module).delay_to_ack);
-            ticket.acknowledged = self.send_acknowledge(ticket, answered);
+            delivery.acknowledged = self.send_acknowledge(delivery, answered);
         }
     }
 
     /// An acknowledge reaches a node.
     pub(super) fn acknowledge(&mut self, index: u32) {
-        let flight = self.state.flights.get(index);
+        let flight = self.state.in_flight.get(index);
         flight.outstanding -= 1;
         if flight.outstanding > 0 {
             return;
         }
-        let Flight { node, event, requested, .. } = self.state.flights.take(index);
+        let InFlight { node, event, requested, .. } = self.state.in_flight.take(index);
         let (node, now) = (node as usize, self.state.now);
         let recorder = &mut self.state.recorder;
         let last_time = recorder.summary.last_time;
@@ -103,32 +117,32 @@ impl Run<'_, '_> {
         } else if let Gate::Groups { open, .. } = &mut self.state.gate {
             *open -= 1;
             if *open == 0 && self.plan.machine.barrier.is_none() {
-                self.due(now, What::Release, 0);
+                self.due(now, EventKind::Release, 0);
             }
         }
         self.schedule(node);
     }
 
-    pub(super) fn module_of(&self, ticket: &Ticket) -> usize {
-        self.plan.receivers[ticket.node as usize][ticket.receiver as usize].module as usize
+    pub(super) fn module_of(&self, delivery: &Delivery) -> usize {
+        self.plan.receivers[delivery.node as usize][delivery.receiver as usize].module as usize
     }
 
     /// An event stands before its module.
-    pub(super) fn arrive(&mut self, mut ticket: Ticket) {
-        let module = self.module_of(&ticket);
-        ticket.arrived = self.state.now;
+    pub(super) fn arrive(&mut self, mut delivery: Delivery) {
+        let module = self.module_of(&delivery);
+        delivery.arrived = self.state.now;
         self.state.ended = self.state.ended.max(self.state.now);
-        if self.posted() && self.plan.receivers[ticket.node as usize][ticket.receiver as usize].route.is_empty() {
-            ticket.acknowledged = self.send_acknowledge(&ticket, self.state.now);
+        if self.posted() && self.plan.receivers[delivery.node as usize][delivery.receiver as usize].route.is_empty() {
+            delivery.acknowledged = self.send_acknowledge(&delivery, self.state.now);
         }
         self.note_queue(module);
         let depth = self.station(module).fifo_depth as usize;
         let station = &self.state.stations[module];
         if station.outside.is_empty() && station.inside.len() < depth {
-            self.accept(module, &mut ticket);
-            self.state.stations[module].inside.push_back(ticket);
+            self.accept(module, &mut delivery);
+            self.state.stations[module].inside.push_back(delivery);
         } else {
-            self.state.stations[module].outside.push_back(ticket);
+            self.state.stations[module].outside.push_back(delivery);
         }
         self.state.ready.push_back(module as u32);
     }

@@ -8,8 +8,8 @@ const MOST: usize = 128;
 /// out does not depend on the order in which parts are added.
 ///
 /// ```
-/// use megasim_core::engine::timed::Course;
-/// let mut queue = Course::default();
+/// use megasim_core::engine::machine::Occupancy;
+/// let mut queue = Occupancy::default();
 /// queue.record(0, 0, 3);
 /// queue.record(2, 3, 4);
 /// assert_eq!(queue.points().map(|point| point.mean).collect::<Vec<_>>(), [0.0, 0.0, 0.0, 2.0]);
@@ -19,7 +19,7 @@ const MOST: usize = 128;
 /// assert_eq!((first.from, first.to, first.least, first.mean, first.most), (0, 8, 0, 0.75, 2));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Course {
+pub struct Occupancy {
     /// The logarithm of the length of a bucket.
     shift: u32,
     buckets: Vec<Bucket>,
@@ -35,7 +35,7 @@ struct Bucket {
 
 /// One point of a course.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CoursePoint {
+pub struct OccupancyPoint {
     /// Its first tick.
     pub from: u64,
     /// The tick after its last one.
@@ -60,7 +60,7 @@ impl Bucket {
     }
 }
 
-impl Course {
+impl Occupancy {
     /// Adds a value that stood from a tick to another.
     pub fn record(&mut self, value: u64, from: u64, to: u64) {
         if from >= to {
@@ -113,8 +113,8 @@ impl Course {
     }
 
     /// The points in order of time; times of which nothing is known are left out.
-    pub fn points(&self) -> impl Iterator<Item = CoursePoint> + '_ {
-        self.buckets.iter().enumerate().filter(|(_, bucket)| bucket.ticks > 0).map(|(k, bucket)| CoursePoint {
+    pub fn points(&self) -> impl Iterator<Item = OccupancyPoint> + '_ {
+        self.buckets.iter().enumerate().filter(|(_, bucket)| bucket.ticks > 0).map(|(k, bucket)| OccupancyPoint {
             from: (k as u64) << self.shift,
             to: (k as u64 + 1) << self.shift,
             least: bucket.least,
@@ -136,7 +136,7 @@ mod tests {
             spans in prop::collection::vec((0_u64..9, 0_u64..2000, 1_u64..300), 1..20),
             cut in 0_usize..20,
         ) {
-            let mut parts = [Course::default(), Course::default()];
+            let mut parts = [Occupancy::default(), Occupancy::default()];
             let mut ticks: Vec<Vec<u64>> = vec![Vec::new(); 4096];
             for (k, &(value, from, length)) in spans.iter().enumerate() {
                 parts[usize::from(k >= cut)].record(value, from, from + length);

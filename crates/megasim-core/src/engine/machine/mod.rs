@@ -4,27 +4,27 @@
 //! machine is no more than `docs/engine.md` knows, [`engine::Simulation`](super::Simulation) gives the same bytes by a
 //! closed form, much faster.
 //!
-//! A [`Machine`] is plain data; a [`TimedPlan`] is a network compiled for it, a [`TimedSimulation`] the state of its
-//! runs. Figures of all runs add up in [`Statistics`]; every handshake can be looked at as it happens ([`Passage`]).
+//! A [`Machine`] is plain data; a [`MachinePlan`] is a network compiled for it, a [`MachineSimulation`] the state of
+//! its runs. Figures of all runs add up in [`Statistics`]; a [`TraceSink`] gets a [`HandshakeTrace`] of every handshake.
 
-mod act;
+mod apply;
 mod barrier;
-mod course;
 mod deadlock;
-mod fault;
-mod machine;
+mod error;
 mod mesh;
+mod occupancy;
+mod parameters;
 mod run;
 mod service;
 mod state;
 mod statistics;
 mod transport;
 
-pub use course::{Course, CoursePoint};
 pub use deadlock::Deadlock;
-pub use fault::MachineFault;
-pub use machine::{Barrier, Link, Machine, Soma, Station};
+pub use error::MachineError;
 pub use mesh::{Acknowledge, Direction, Mesh, Tile};
+pub use occupancy::{Occupancy, OccupancyPoint};
+pub use parameters::{Barrier, Link, Machine, Soma, Station};
 pub use statistics::{Busy, Distribution, LinkStatistics, ModuleStatistics, NodeStatistics, Statistics};
 
 use super::plan::Plan;
@@ -38,7 +38,7 @@ use std::num::NonZeroU32;
 /// A network compiled for a machine; immutable, shared by any number of simulations and threads.
 ///
 /// ```
-/// use megasim_core::engine::timed::{Machine, Pace, Showing, TimedPlan, TimedSimulation};
+/// use megasim_core::engine::machine::{Machine, Pace, RunSettings, MachinePlan, MachineSimulation};
 /// use megasim_core::engine::Probes;
 /// use megasim_core::network::*;
 /// let mut builder = NetworkBuilder::new();
@@ -54,20 +54,20 @@ use std::num::NonZeroU32;
 /// let mut machine = Machine::of(&network);
 /// machine.module_mut(ModuleId::new(0)).time_per_output = 7;
 ///
-/// let plan = TimedPlan::new(&network, machine)?;
+/// let plan = MachinePlan::new(&network, machine)?;
 /// let spike = StimulusEvent { t_pre: 10, x: 1, y: 1, polarity: Polarity::Positive };
-/// let mut simulation = TimedSimulation::new(&plan, &Probes::all(&network));
-/// let run = simulation.run(&[Stimulus::from_events([spike])], &Showing::default(), None)?;
+/// let mut simulation = MachineSimulation::new(&plan, &Probes::all(&network));
+/// let run = simulation.run(&[Stimulus::from_events([spike])], &RunSettings::default(), None)?;
 /// assert_eq!(run.record.nodes[output.index()].as_ref().unwrap().t_pre, [17]);
 /// assert_eq!(simulation.statistics().modules[0].busy.outputs, 7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct TimedPlan {
+pub struct MachinePlan {
     plan: Plan,
     machine: Machine,
     /// By node: its receivers in netlist order, then port order.
-    receivers: Vec<Vec<Receiver>>,
+    receivers: Vec<Vec<Target>>,
     /// By node: the module that drives it, if it is not a source.
     drivers: Vec<Option<u32>>,
     /// By module: receivers of one output event, over all output nodes.
@@ -76,7 +76,7 @@ pub struct TimedPlan {
 
 /// One port that reads a node, and the way there.
 #[derive(Debug, Clone)]
-struct Receiver {
+struct Target {
     module: u32,
     port: u32,
     link: Link,
@@ -91,10 +91,10 @@ pub enum PlanError {
     Network(#[from] Error),
     /// The machine.
     #[error(transparent)]
-    Machine(#[from] MachineFault),
+    Machine(#[from] MachineError),
 }
 
-impl TimedPlan {
+impl MachinePlan {
     /// Compiles a network for a machine.
     ///
     /// # Errors
@@ -102,12 +102,12 @@ impl TimedPlan {
     pub fn new(network: &Network, machine: Machine) -> Result<Self, PlanError> {
         machine.check(network)?;
         let plan = Plan::module_by_module(network)?;
-        let receivers: Vec<Vec<Receiver>> = (0..plan.nodes.len())
+        let receivers: Vec<Vec<Target>> = (0..plan.nodes.len())
             .map(|node| {
                 let readers = plan.nodes[node].readers.iter().map(|reader| {
                     let (id, module) = (NodeId::new(node), ModuleId::new(reader.population));
                     let way = |mesh: &Mesh| mesh.route(mesh.driver(network, id), mesh.modules[module.index()]);
-                    Receiver {
+                    Target {
                         module: reader.population as u32,
                         port: reader.port as u32,
                         link: machine.link(id, module),
@@ -192,7 +192,7 @@ impl std::str::FromStr for Pace {
 
 /// How a stimulus is shown to a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Showing {
+pub struct RunSettings {
     /// How fast the input comes.
     pub pace: Pace,
     /// Figures leave out what is requested or begins before this tick.
@@ -203,7 +203,7 @@ pub struct Showing {
 
 /// One event on its way through one receiver, when the module has begun to work on it. Times in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Passage {
+pub struct HandshakeTrace {
     /// Where it came from.
     pub node: NodeId,
     /// The module that takes it.
@@ -230,8 +230,8 @@ pub struct Passage {
     pub outputs: u64,
 }
 
-/// Takes every [`Passage`] of a run, in the order of starts.
-pub type Watch<'w> = dyn FnMut(&Passage) + 'w;
+/// Takes every [`HandshakeTrace`] of a run, in the order of starts.
+pub type TraceSink<'w> = dyn FnMut(&HandshakeTrace) + 'w;
 
 /// What was left when a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -248,7 +248,7 @@ pub struct Unfinished {
 
 /// What one run on a machine left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimedRecord {
+pub struct MachineRecord {
     /// Events with their request and acknowledge times, and counts, as of event mode.
     pub record: Record,
     /// By source: when its first event was requested.
@@ -261,19 +261,19 @@ pub struct TimedRecord {
     pub deadlocks: Vec<Deadlock>,
 }
 
-/// The state of runs of a [`TimedPlan`]; reusable, each run starts from the initial state. See [`TimedPlan`] for an
+/// The state of runs of a [`MachinePlan`]; reusable, each run starts from the initial state. See [`MachinePlan`] for an
 /// example.
 #[derive(Debug, Clone)]
-pub struct TimedSimulation<'p> {
-    plan: &'p TimedPlan,
+pub struct MachineSimulation<'p> {
+    plan: &'p MachinePlan,
     limits: Limits,
     state: State,
     statistics: Statistics,
 }
 
-impl<'p> TimedSimulation<'p> {
+impl<'p> MachineSimulation<'p> {
     /// Room for the state of a plan.
-    pub fn new(plan: &'p TimedPlan, probes: &Probes) -> Self {
+    pub fn new(plan: &'p MachinePlan, probes: &Probes) -> Self {
         let links = plan.machine.mesh.as_ref().map_or(0, Mesh::links);
         let statistics = Statistics::new(plan.messages.len(), plan.receivers.len(), links);
         Self { plan, limits: plan.plan.limits, state: State::new(plan, probes), statistics }
@@ -297,9 +297,9 @@ impl<'p> TimedSimulation<'p> {
     pub fn run(
         &mut self,
         stimuli: &[crate::network::Stimulus],
-        showing: &Showing,
-        watch: Option<&mut Watch<'_>>,
-    ) -> Result<TimedRecord, Error> {
+        showing: &RunSettings,
+        watch: Option<&mut TraceSink<'_>>,
+    ) -> Result<MachineRecord, Error> {
         let (expected, found) = (self.plan.plan.sources.len(), stimuli.len());
         if expected != found {
             return Err(Error::Stimuli { expected, found });

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// What such neurons have beside a potential, which is their first variable.
 #[derive(Debug, Clone)]
-pub(super) struct Modelled {
+pub(super) struct Custom {
     /// The other variables.
     others: Vec<Vec<i32>>,
     slots: Vec<Lanes<i64>>,
@@ -23,7 +23,7 @@ struct Block {
     fired: bool,
 }
 
-impl Modelled {
+impl Custom {
     pub fn new(plan: &NeuronPopulation, model: &NeuronModel) -> Self {
         let n = plan.array.len() * plan.maps;
         let others = model.system().states().len().saturating_sub(1);
@@ -59,11 +59,11 @@ impl Neurons {
     ) -> Result<Work, Outside> {
         let mut work = Work::default();
         let mut wide = std::mem::take(&mut self.wide);
-        let reached = reach(plan, port, &mut wide, x, y, |weights, stretch| {
-            work.operations += stretch.len as u64;
-            let weights = &weights[stretch.weight..][..stretch.len];
+        let reached = reach(plan, port, &mut wide, x, y, |weights, span| {
+            work.operations += span.len as u64;
+            let weights = &weights[span.weight..][..span.len];
             for (k, weights) in weights.chunks(LANES).enumerate() {
-                let first = stretch.neuron + k * LANES;
+                let first = span.neuron + k * LANES;
                 let mut input = [0; LANES];
                 let mut touched = 0;
                 for (lane, &weight) in weights.iter().enumerate() {
@@ -109,8 +109,8 @@ impl Neurons {
         }
         sums.clear();
         self.sums = sums;
-        if let Some(modelled) = &mut self.modelled {
-            modelled.stirs = stirs;
+        if let Some(custom) = &mut self.custom {
+            custom.stirs = stirs;
         }
         beyond
     }
@@ -118,7 +118,7 @@ impl Neurons {
     /// Whether the condition of a spike holds, without input, in one of these lanes of the slots as the last update
     /// left them.
     fn beyond(&mut self, plan: &NeuronPopulation, model: &NeuronModel, lanes: u32) -> bool {
-        let Some(Modelled { slots, scratch, .. }) = self.modelled.as_deref_mut() else { return false };
+        let Some(Custom { slots, scratch, .. }) = self.custom.as_deref_mut() else { return false };
         slots[model.input()] = [0; LANES];
         slots[model.elapsed()] = [0; LANES];
         let holds = |sign, scratch: &mut _| model.system().fires(sign, slots, scratch) & lanes != 0;
@@ -137,8 +137,8 @@ impl Neurons {
         out: &mut impl Spikes,
     ) -> Block {
         // Put back below; nothing in between returns.
-        let Some(mut modelled) = self.modelled.take() else { return Block { changed: false, fired: false } };
-        let Modelled { others, slots, scratch, .. } = &mut *modelled;
+        let Some(mut custom) = self.custom.take() else { return Block { changed: false, fired: false } };
+        let Custom { others, slots, scratch, .. } = &mut *custom;
         let (system, first) = (model.system(), neurons.start);
         let is = |lanes: u32, lane: usize| lanes >> lane & 1 == 1;
         for (lane, n) in neurons.clone().enumerate() {
@@ -186,7 +186,7 @@ impl Neurons {
             }
             self.saturations[n % plan.maps] += u64::from(is(cut, lane));
         }
-        self.modelled = Some(modelled);
+        self.custom = Some(custom);
         let mut fired = plus | minus;
         while fired != 0 {
             let lane = fired.trailing_zeros() as usize;
