@@ -134,6 +134,7 @@ impl Neurons {
         self.reset(plan, 0);
         self.saturations.fill(0);
         self.sums.clear();
+        self.positive.clear();
     }
 
     /// A reset event: potentials to rest, spike and refractory times cleared, leak clocks at `s`.

@@ -82,14 +82,7 @@ pub fn add(sums: &mut [i32], w: &[i32], sign: Sign) {
 
 /// See [`super::add_signed`]; no saturation.
 #[target_feature(enable = "avx2")]
-pub fn add_signed<W: Copy + Into<i32>>(
-    v: &mut [i32],
-    w: &[W],
-    limits: Limits<'_>,
-    sign: Sign,
-    first: usize,
-    hits: &mut Vec<Crossing>,
-) {
+pub fn add_signed(v: &mut [i32], w: &[i32], limits: Limits<'_>, sign: Sign, first: usize, hits: &mut Vec<Crossing>) {
     match sign {
         Sign::Plus => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
         Sign::Minus => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),

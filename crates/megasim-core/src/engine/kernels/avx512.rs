@@ -1,6 +1,6 @@
 //! The kernels in AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Crossing, Fire, FireReset, Limits, Sign, Tests, VECTORS, add_signed_plain, note};
+use super::{Crossing, Fire, FireReset, Limits, Sign, Tests, VECTORS, note};
 use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -97,19 +97,54 @@ fn furthest(lines: &[u32]) -> usize {
 }
 
 /// See [`super::add_signed`]; no saturation.
+///
+/// # Panics
+/// If `w` or a limit is shorter than `v`.
 #[target_feature(enable = "avx512f,popcnt")]
-pub fn add_signed<W: Copy + Into<i32>>(
+pub fn add_signed(v: &mut [i32], w: &[i32], limits: Limits<'_>, sign: Sign, first: usize, hits: &mut Vec<Crossing>) {
+    match sign {
+        Sign::Plus => signed512::<true>(v, w, limits, first, hits),
+        Sign::Minus => signed512::<false>(v, w, limits, first, hits),
+    }
+}
+
+/// Neurons beyond a limit are put next to each other at once, so that no branch depends on them.
+#[inline]
+#[target_feature(enable = "avx512f,popcnt")]
+fn signed512<const ADD: bool>(
     v: &mut [i32],
-    w: &[W],
-    limits: Limits<'_>,
-    sign: Sign,
+    w: &[i32],
+    Limits { upper, lower }: Limits<'_>,
     first: usize,
     hits: &mut Vec<Crossing>,
 ) {
-    match sign {
-        Sign::Plus => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
-        Sign::Minus => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),
+    let n = v.len();
+    assert!(w.len() >= n && upper.len() >= n && lower.len() >= n);
+    let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    // A whole vector more than can be beyond.
+    hits.reserve(n + 16);
+    let mut beyond = hits.len();
+    let noted = hits.as_mut_ptr();
+    let (pv, pw, upper, lower) = (v.as_mut_ptr(), w.as_ptr(), upper.as_ptr(), lower.as_ptr());
+    for at in (0..n).step_by(16) {
+        let lanes: __mmask16 = !0 >> (16 - (n - at).min(16));
+        let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((first + at) as i32));
+        // SAFETY: masked lanes are neither read nor written; the others are inside all slices. Up to `at` neurons were
+        // noted, and there was room for `at + 16` more. A hit is a transparent u32.
+        unsafe {
+            let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
+            let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
+            let sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
+            _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
+            let above = _mm512_mask_cmpge_epi32_mask(lanes, sum, _mm512_maskz_loadu_epi32(lanes, upper.add(at)));
+            let below = _mm512_mask_cmple_epi32_mask(lanes, sum, _mm512_maskz_loadu_epi32(lanes, lower.add(at)));
+            let crossed = above | below;
+            _mm512_storeu_epi32(noted.add(beyond).cast(), _mm512_maskz_compress_epi32(crossed, neurons));
+            beyond += crossed.count_ones() as usize;
+        }
     }
+    // SAFETY: these were written above, within the capacity.
+    unsafe { hits.set_len(beyond) };
 }
 
 /// See [`super::run_lines`].

@@ -401,10 +401,10 @@ pub struct Limits<'n> {
 /// # Panics
 /// If `w` or a limit is shorter than `v`.
 #[inline]
-pub fn add_signed<W: Copy + Into<i32>>(
+pub fn add_signed(
     variant: Variant,
     v: &mut [i32],
-    w: &[W],
+    w: &[i32],
     limits: Limits<'_>,
     (sign, saturates): (Sign, bool),
     first: usize,
@@ -429,9 +429,9 @@ pub fn add_signed<W: Copy + Into<i32>>(
 }
 
 #[inline(always)]
-fn add_signed_plain<W: Copy + Into<i32>>(
+fn add_signed_plain(
     v: &mut [i32],
-    w: &[W],
+    w: &[i32],
     Limits { upper, lower }: Limits<'_>,
     add: impl Fn(i32, i32) -> i32,
     first: usize,
@@ -442,7 +442,7 @@ fn add_signed_plain<W: Copy + Into<i32>>(
     let blocks = v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).zip(upper.chunks(BLOCK).zip(lower.chunks(BLOCK)));
     for (block, ((v, w), (upper, lower))) in blocks.enumerate() {
         // Two loops, as compilers do not make vectors of both in one.
-        v.iter_mut().zip(w).for_each(|(v, &w)| *v = add(*v, w.into()));
+        v.iter_mut().zip(w).for_each(|(v, &w)| *v = add(*v, w));
         let beyond = v
             .iter()
             .zip(upper.iter().zip(lower))

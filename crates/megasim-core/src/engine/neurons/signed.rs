@@ -41,11 +41,14 @@ impl State {
         let threshold = i64::from(parameters.threshold_plus);
         let (potential, count) = (i64::from(*v), i64::from(self.counts[n]));
         let below = -i64::from(self.hysteresis);
+        // Nearly always one; a division costs more than all the rest.
         let spikes = if potential >= threshold {
-            (potential / threshold).min(i64::from(signed.max_count) - count)
+            let needed = if potential < 2 * threshold { 1 } else { potential / threshold };
+            needed.min(i64::from(signed.max_count) - count)
         } else if potential < below {
             // The least number after which the potential is not below.
-            let needed = (below - potential + threshold - 1) / threshold;
+            let missing = below - potential;
+            let needed = if missing <= threshold { 1 } else { (missing + threshold - 1) / threshold };
             -needed.min(count - i64::from(signed.min_count))
         } else {
             0
@@ -89,6 +92,7 @@ impl Neurons {
                 at += 1;
             }
         }
+        self.emit_positive(plan, out);
         Ok(Work { operations, updates: operations })
     }
 
@@ -101,7 +105,7 @@ impl Neurons {
         (x, y, sign): (i32, i32, Sign),
         saturates: bool,
     ) -> Result<u64, Outside> {
-        let Self { v, hits, saturations, signed: Some(state), .. } = self else { return Ok(0) };
+        let Self { v, hits, wide, saturations, signed: Some(state), .. } = self else { return Ok(0) };
         let maps = plan.maps;
         let mut operations = 0;
         match &port.synapses {
@@ -123,12 +127,13 @@ impl Neurons {
                         kernels::add_signed(variant, v, weights, limits, (sign, saturates), 0, hits);
                     }
                     Weights::Narrow(matrix) => {
+                        wide.clear();
                         let weights = &matrix.weights[line * matrix.stride..][..n];
+                        wide.extend(weights.iter().map(|&weight| i32::from(weight)));
                         if saturates {
-                            let wide: Vec<i32> = weights.iter().map(|&weight| weight.into()).collect();
-                            count_saturations(v, &wide, sign, 0, maps, saturations);
+                            count_saturations(v, wide, sign, 0, maps, saturations);
                         }
-                        kernels::add_signed(variant, v, weights, limits, (sign, saturates), 0, hits);
+                        kernels::add_signed(variant, v, wide, limits, (sign, saturates), 0, hits);
                     }
                 }
             }
@@ -146,7 +151,8 @@ impl Neurons {
         Ok(operations)
     }
 
-    /// Tests the noted neurons; each spikes until no rule holds.
+    /// Tests the noted neurons; each spikes until no rule holds. Positive spikes wait for [`Neurons::emit_positive`], or for
+    /// the next negative one.
     fn test_signed(&mut self, (plan, signed): (&NeuronPopulation, Signed), out: &mut impl Spikes) {
         let Self { v, hits, positive, signed: Some(state), .. } = self else { return };
         for &Crossing(n) in hits.iter() {
@@ -163,9 +169,13 @@ impl Neurons {
             }
         }
         hits.clear();
-        if !positive.is_empty() {
-            out.positive(plan, positive);
-            positive.clear();
+    }
+
+    /// Lets the positive spikes that wait leave.
+    fn emit_positive(&mut self, plan: &NeuronPopulation, out: &mut impl Spikes) {
+        if !self.positive.is_empty() {
+            out.positive(plan, &self.positive);
+            self.positive.clear();
         }
     }
 
@@ -183,6 +193,7 @@ impl Neurons {
         let n = self.v.len();
         self.hits.extend((0..n as u32).map(Crossing));
         self.test_signed((plan, signed), out);
+        self.emit_positive(plan, out);
         n as u64
     }
 
@@ -214,6 +225,7 @@ impl Neurons {
         sums.clear();
         self.sums = sums;
         self.test_signed((plan, signed), out);
+        self.emit_positive(plan, out);
     }
 
     /// Of signed neurons `V + n THplus`, which is the start potential and all input; of others the potential.
