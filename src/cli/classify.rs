@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
-use megasim::encode::{Clock, Code};
+use megasim::encode::{Clock, SpikeEncoder};
 use megasim::engine::{Limits, Mode};
 use megasim::network::{Network, Tick};
 use megasim::readout::{self, ReadOut};
@@ -99,7 +99,7 @@ pub struct Settings {
     /// Clocked mode with steps of so many ticks, or not.
     pub clocked: Option<Tick>,
     /// How values become spikes.
-    pub code: Box<dyn Code>,
+    pub code: Box<dyn SpikeEncoder>,
     /// How long, and how fine.
     pub clock: Clock,
     /// The first test sample.
@@ -259,7 +259,7 @@ impl Ready {
     }
 
     fn setup<'a>(&'a self, settings: &'a Settings) -> Setup<'a> {
-        let code = self.samples.recorded().map_or(settings.code.as_ref(), |recorded| recorded as &dyn Code);
+        let code = self.samples.recorded().map_or(settings.code.as_ref(), |recorded| recorded as &dyn SpikeEncoder);
         let (savings, limits) = (settings.decision.savings, settings.limits);
         let setup = Setup::new(&self.converted, &self.samples, code, settings.clock);
         Setup { network: &self.network, read_out: self.read_out, limits, savings, ..setup }

@@ -14,7 +14,7 @@ use super::results::{Results, of_page};
 use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::convert::ConvertedModel;
-use megasim::encode::{Code, Layout};
+use megasim::encode::{InputMap, SpikeEncoder};
 use megasim::engine::{Mode, TieOrder};
 use megasim::network::{Network, NodeId, Tick};
 use megasim::report::Page;
@@ -117,7 +117,7 @@ pub struct Opened {
 }
 
 enum Samples {
-    Images { values: Array2<f32>, first: u64, layout: Layout },
+    Images { values: Array2<f32>, first: u64, layout: InputMap },
     Pieces(Pieces),
 }
 
@@ -189,7 +189,7 @@ impl Opened {
         Some(input::picture(converted, values.view()))
     }
 
-    fn material<'a>(&'a self, code: &'a dyn Code, presentation: &Presentation) -> Material<'a> {
+    fn material<'a>(&'a self, code: &'a dyn SpikeEncoder, presentation: &Presentation) -> Material<'a> {
         match &self.shown {
             Samples::Images { values, first, layout } => {
                 Material::Images { values: values.view(), first: *first, layout, code, clock: presentation.clock() }

@@ -12,7 +12,7 @@ use megasim::atomic_write::{self, Overwrite};
 use megasim::dataset::recording::Recording;
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Encoder, Layout, SampleKind};
+use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, EncodeBuffers, InputMap, SampleKind};
 use megasim::netfile;
 use megasim::network::{NetworkBuilder, Stimulus, StimulusEvent, Tick};
 use miette::Result;
@@ -90,7 +90,7 @@ fn run_recording(arguments: &Arguments) -> Result<()> {
 /// Samples, where their numbers go, and the sources that carry them.
 struct Samples {
     x: Array2<f32>,
-    layout: Layout,
+    layout: InputMap,
     sources: Vec<usize>,
 }
 
@@ -119,7 +119,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => as_stored(&dataset, skip, samples, arguments.frames)?,
     };
     free(arguments, sources.len())?;
-    let mut encoder = Encoder::default();
+    let mut encoder = EncodeBuffers::default();
     let kind = if arguments.frames { SampleKind::Frames } else { SampleKind::Still };
     let mut stimuli = vec![Stimulus::new(); sources.len()];
     for (k, values) in x.rows().into_iter().enumerate() {
@@ -210,7 +210,7 @@ fn as_stored(dataset: &Dataset, skip: usize, samples: usize, frames: bool) -> Re
     let nodes: Vec<String> = (0..maps).map(|map| format!("input_{map}")).collect();
     nodes.iter().try_for_each(|node| builder.source(node).map(drop)).map_err(report)?;
     let network = builder.build(0).map_err(report)?;
-    let layout = Layout::new(&network, &shape, &nodes, order, None).map_err(report)?;
+    let layout = InputMap::new(&network, &shape, &nodes, order, None).map_err(report)?;
     Ok(Samples { x, layout, sources: (0..maps).collect() })
 }
 

@@ -5,7 +5,7 @@ use super::limits::RunLimits;
 use super::numbers::{count, input_rate};
 use clap::{Args, FromArgMatches};
 use megasim::encode::registry::{self, Choice, Common};
-use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS};
+use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, SpikeEncoder};
 use miette::Result;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -92,7 +92,7 @@ impl Presentation {
     ///
     /// # Errors
     /// If it is a file that makes no code.
-    pub fn code(&self) -> Result<Box<dyn Code>> {
+    pub fn code(&self) -> Result<Box<dyn SpikeEncoder>> {
         let common = Common { input_rate: self.input_rate, seed: self.seed };
         self.encode.code(&common, self.clock()).map_err(|error| diagnostic::code(&error))
     }

@@ -14,7 +14,7 @@ use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::{Options, OutputForm, Precision, Rules, Weighting};
 use megasim::dataset::{Dataset, Format};
-use megasim::encode::{Clock, Code, Poisson, Regular};
+use megasim::encode::{Clock, Poisson, Regular, SpikeEncoder};
 use megasim::toolbox::{Configuration, Swept};
 use miette::{Result, bail};
 use serde_json::json;
@@ -137,7 +137,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     if !it.simulate {
         return Ok(());
     }
-    let code: Box<dyn Code> = if it.poisson_input {
+    let code: Box<dyn SpikeEncoder> = if it.poisson_input {
         Box::new(Poisson { input_rate: it.input_rate, seed: 0 })
     } else {
         Box::new(Regular { input_rate: it.input_rate })

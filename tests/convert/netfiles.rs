@@ -8,7 +8,7 @@ use megasim::convert::parsed::{LayerKind, Parsed};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::simplify::simplify;
 use megasim::convert::{Options, convert};
-use megasim::encode::{Clock, Layout, Regular, SampleKind};
+use megasim::encode::{Clock, InputMap, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Polarity, Stimulus, StimulusEvent};
 use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
@@ -581,7 +581,7 @@ fn a_maximum_passes_the_busiest_cell() {
     image[[0, 27]] = 1.0;
     let converted = convert(&graph, image.view(), &Options::default()).unwrap();
     let network = converted.emitted.network.clone().with_t_max(9_999).unwrap();
-    let layout: Layout = converted.layout().unwrap();
+    let layout: InputMap = converted.layout().unwrap();
     let clock = Clock { duration: 1000, ticks_per_ms: 10 };
     let stimuli = layout
         .stimuli(&Regular { input_rate: 1000.0 }, SampleKind::Still, image.as_slice().unwrap(), 0, clock)

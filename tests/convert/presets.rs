@@ -9,7 +9,7 @@ use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation,
 use megasim::ann::import;
 use megasim::convert::{Converted, Options, Preset, Quantization, Rules, Weighting, convert};
 use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, Code, Current, SampleKind, current};
+use megasim::encode::{Clock, Current, SampleKind, SpikeEncoder, current};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Driver, EventLog, Network, NodeId, Stimulus};
 use ndarray::{Array1, Array2, Array4, ArrayD, Axis, IxDyn};
@@ -251,7 +251,7 @@ fn ini(graph: &Graph, path: &Path, scaling_factor: f64) -> Comparison {
         let values: Vec<f32> = sample.iter().copied().collect();
         let driven = current::driven(network, &layout, &values).unwrap();
         let stimuli: Vec<Stimulus> =
-            layout.stimuli(&Current as &dyn Code, SampleKind::Still, &values, 0, clock).unwrap();
+            layout.stimuli(&Current as &dyn SpikeEncoder, SampleKind::Still, &values, 0, clock).unwrap();
         let plan = Plan::new(&driven).unwrap().with_t_max(clock.ticks() - 1);
         let record = Simulation::new(&plan, Mode::Clocked { dt: 1 }, &Probes::all(network)).run(&stimuli).unwrap();
         for (k, &layer) in layers.iter().enumerate() {

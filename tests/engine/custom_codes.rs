@@ -3,17 +3,17 @@
 
 use assert_cmd::Command;
 use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, Code, Raster};
+use megasim::encode::{Clock, Raster, SpikeEncoder};
 use predicates::prelude::*;
 use proptest::prelude::*;
 use std::fs;
 
-fn code(text: &str, seed: u64, clock: Clock) -> Box<dyn Code> {
+fn code(text: &str, seed: u64, clock: Clock) -> Box<dyn SpikeEncoder> {
     let choice: Choice = text.parse().unwrap();
     choice.code(&Common { input_rate: 1000.0, seed }, clock).unwrap()
 }
 
-fn spikes(code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<(i64, u32, bool)> {
+fn spikes(code: &dyn SpikeEncoder, values: &[f32], sample: u64, clock: Clock) -> Vec<(i64, u32, bool)> {
     let mut raster = Raster::default();
     raster.start(clock.ticks());
     code.encode(values, sample, clock, &mut raster);

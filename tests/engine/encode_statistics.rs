@@ -2,10 +2,10 @@
 //! many seeds.
 
 use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, Code, Cpn, Poisson, Raster, Regular};
+use megasim::encode::{Clock, Cpn, Poisson, Raster, Regular, SpikeEncoder};
 
 /// The ticks of the only address.
-fn train(code: &dyn Code, value: f32, sample: u64, clock: Clock) -> Vec<i64> {
+fn train(code: &dyn SpikeEncoder, value: f32, sample: u64, clock: Clock) -> Vec<i64> {
     let mut raster = Raster::default();
     raster.start(clock.ticks());
     code.encode(&[value], sample, clock, &mut raster);
@@ -38,7 +38,7 @@ fn fits(found: &[f64], expected: &[f64]) -> bool {
 }
 
 /// Counts of `n` presentations of 200 ms against the binomial distribution.
-fn counts_fit(codes: impl Fn(u64) -> Box<dyn Code>, value: f32, probability: f64) -> bool {
+fn counts_fit(codes: impl Fn(u64) -> Box<dyn SpikeEncoder>, value: f32, probability: f64) -> bool {
     const MS: usize = 200;
     let clock = Clock { duration: MS as u32, ticks_per_ms: 4 };
     let mut found = vec![0.0; MS + 1];
@@ -56,7 +56,7 @@ fn counts_fit(codes: impl Fn(u64) -> Box<dyn Code>, value: f32, probability: f64
 }
 
 /// Milliseconds between spikes against the geometric distribution.
-fn intervals_fit(codes: impl Fn(u64) -> Box<dyn Code>, value: f32, probability: f64) -> bool {
+fn intervals_fit(codes: impl Fn(u64) -> Box<dyn SpikeEncoder>, value: f32, probability: f64) -> bool {
     let clock = Clock { duration: 20_000, ticks_per_ms: 4 };
     let mut found = vec![0.0; 400];
     for seed in 0..20 {
@@ -75,7 +75,7 @@ fn intervals_fit(codes: impl Fn(u64) -> Box<dyn Code>, value: f32, probability: 
 #[test]
 fn poisson_counts_and_intervals() {
     for (rate, value) in [(1000.0, 0.02f32), (1000.0, 0.3), (1000.0, 0.7), (250.0, 0.9)] {
-        let codes = |seed| Box::new(Poisson { input_rate: rate, seed }) as Box<dyn Code>;
+        let codes = |seed| Box::new(Poisson { input_rate: rate, seed }) as Box<dyn SpikeEncoder>;
         let probability = f64::from(value) * rate / 1000.0;
         assert!(counts_fit(codes, value, probability), "counts of {value} at {rate}");
         assert!(intervals_fit(codes, value, probability), "intervals of {value} at {rate}");
@@ -85,7 +85,7 @@ fn poisson_counts_and_intervals() {
 #[test]
 fn cpn_counts_and_intervals() {
     for (max_f, value) in [(100.0, 1.0f32), (100.0, 0.2), (400.0, 0.9)] {
-        let codes = |seed| Box::new(Cpn { max_f, seed }) as Box<dyn Code>;
+        let codes = |seed| Box::new(Cpn { max_f, seed }) as Box<dyn SpikeEncoder>;
         let probability = f64::from(value) * max_f / 1000.0;
         assert!(counts_fit(codes, value, probability), "counts of {value} at {max_f}");
         assert!(intervals_fit(codes, value, probability), "intervals of {value} at {max_f}");
@@ -124,10 +124,10 @@ fn neighbours_and_samples_are_independent() {
 
 #[test]
 fn the_test_can_fail() {
-    let regular = |_| Box::new(Regular { input_rate: 1000.0 }) as Box<dyn Code>;
+    let regular = |_| Box::new(Regular { input_rate: 1000.0 }) as Box<dyn SpikeEncoder>;
     assert!(!counts_fit(regular, 0.3, 0.3));
     assert!(!intervals_fit(regular, 0.3, 0.3));
-    let poisson = |seed| Box::new(Poisson { input_rate: 1000.0, seed }) as Box<dyn Code>;
+    let poisson = |seed| Box::new(Poisson { input_rate: 1000.0, seed }) as Box<dyn SpikeEncoder>;
     assert!(!counts_fit(poisson, 0.3, 0.31));
     assert!(!intervals_fit(poisson, 0.3, 0.31));
 }

@@ -267,7 +267,7 @@ fn change() -> BoxedStrategy<Change> {
     .boxed()
 }
 
-fn changed(network: Network, change: &Change) -> Result<Network, Fault> {
+fn changed(network: Network, change: &Change) -> Result<Network, NetworkError> {
     match change {
         Change::TMax(t_max) => network.with_t_max(*t_max),
         Change::Kind(kind) => network.map_modules(|module| module.kind = kind.clone()),
@@ -341,16 +341,16 @@ fn one(inputs: Vec<Input>, neurons: NeuronParameters) -> (NetworkBuilder, Module
 fn what_a_module_reads_must_be_there() {
     let (mut builder, module) = one(vec![Input::Node(NodeId::new(7))], NeuronParameters::default());
     builder.module(module, &["n1"]).unwrap();
-    assert_eq!(builder.build(9), Err(Fault::NoSuchNode { module: 0, node: 7, nodes: 2 }));
+    assert_eq!(builder.build(9), Err(NetworkError::NoSuchNode { module: 0, node: 7, nodes: 2 }));
 
     let (mut builder, module) = one(vec![Input::Node(NodeId::new(0))], NeuronParameters::default());
     builder.module(module, &["n1"]).unwrap();
     let network = builder.build(9).unwrap();
     let elsewhere = network.map_modules(|module| module.inputs = vec![Input::Node(NodeId::new(2))]);
-    assert_eq!(elsewhere, Err(Fault::NoSuchNode { module: 0, node: 2, nodes: 2 }));
+    assert_eq!(elsewhere, Err(NetworkError::NoSuchNode { module: 0, node: 2, nodes: 2 }));
     let unbound = network.map_modules(|module| module.inputs = vec![Input::Undriven("n0".into())]);
-    assert_eq!(unbound, Err(Fault::NotUndriven { module: 0, node: "n0".into() }));
-    assert!(matches!(network.with_t_max(-5), Err(Fault::Range { key: "Tmax", .. })));
+    assert_eq!(unbound, Err(NetworkError::NotUndriven { module: 0, node: "n0".into() }));
+    assert!(matches!(network.with_t_max(-5), Err(NetworkError::Range { key: "Tmax", .. })));
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn equations_must_be_there() {
     let neurons = NeuronParameters { dynamics: Dynamics::Model(NonZeroU32::MIN), ..NeuronParameters::default() };
     let (mut builder, module) = one(vec![Input::Node(NodeId::new(0))], neurons);
     builder.module(module, &["n1"]).unwrap();
-    assert!(matches!(builder.build(9), Err(Fault::Range { key: "neuron_model", .. })));
+    assert!(matches!(builder.build(9), Err(NetworkError::Range { key: "neuron_model", .. })));
 
     let (mut builder, module) = one(vec![Input::Node(NodeId::new(0))], NeuronParameters::default());
     builder.module(module, &["n1"]).unwrap();
@@ -368,5 +368,5 @@ fn equations_must_be_there() {
             full.neurons.dynamics = Dynamics::Model(NonZeroU32::MIN);
         }
     });
-    assert!(matches!(other, Err(Fault::Range { key: "neuron_model", .. })));
+    assert!(matches!(other, Err(NetworkError::Range { key: "neuron_model", .. })));
 }

@@ -1,6 +1,6 @@
 //! What a sample is, is stated: its numbers never make frames of themselves.
 
-use megasim::encode::{self, Clock, Current, Encoder, Layout, Regular, SampleKind};
+use megasim::encode::{self, Clock, Current, EncodeBuffers, InputMap, Regular, SampleKind};
 use megasim::engine::{Limits, Mode};
 use megasim::network::{
     Array, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NeuronParameters,
@@ -29,8 +29,8 @@ fn network() -> (Network, NodeId) {
     (builder.build(1000).unwrap(), output)
 }
 
-fn layout(network: &Network) -> Layout {
-    Layout::new(network, &[4], &["In".to_string()], None, None).unwrap()
+fn layout(network: &Network) -> InputMap {
+    InputMap::new(network, &[4], &["In".to_string()], None, None).unwrap()
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn five_and_eight_numbers_on_four_inputs_are_no_still_sample() {
         let expected = encode::Error::Numbers { kind, expected: 4, found: numbers };
         let stimuli = layout.stimuli(&code, kind, &values, 0, CLOCK);
         assert_eq!(stimuli.as_ref().err(), (!fits).then_some(&expected), "{kind:?}, {numbers}");
-        let mut encoder = Encoder::default();
+        let mut encoder = EncodeBuffers::default();
         assert_eq!(encoder.encode(&layout, &code, kind, &values, 0, CLOCK).is_ok(), fits, "{kind:?}, {numbers}");
         let setup = Setup {
             network: &network,

@@ -14,7 +14,7 @@ use super::parsed::{LayerKind, Parsed, Role};
 use super::samples::Samples;
 use super::{Error, Options, finish, potentials};
 use megasim_ann::graph::Shape;
-use megasim_core::encode::{Clock, Code, SampleKind, current};
+use megasim_core::encode::{Clock, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{Mode, Plan, Probes, Simulation};
 use megasim_core::network::{Element, Input, ModuleId, Network, NetworkBuilder, NodeId, Polarity, Stimulus};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
@@ -51,7 +51,7 @@ impl Correction {
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// The spike code of the input.
-    pub code: &'a dyn Code,
+    pub code: &'a dyn SpikeEncoder,
     /// Duration and ticks.
     pub clock: Clock,
     /// Event or clocked mode.
@@ -259,7 +259,10 @@ fn cells(shape: Shape) -> (usize, usize) {
 }
 
 /// The modules that drive these nodes as a network whose sources are the nodes that they read, which are returned too.
-fn extract(network: &Network, outputs: &[NodeId]) -> Result<(Network, Vec<NodeId>), megasim_core::network::Fault> {
+fn extract(
+    network: &Network,
+    outputs: &[NodeId],
+) -> Result<(Network, Vec<NodeId>), megasim_core::network::NetworkError> {
     let modules: Vec<ModuleId> = network
         .elements()
         .iter()

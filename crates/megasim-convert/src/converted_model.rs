@@ -7,7 +7,7 @@ use super::save;
 use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::import::{self, Model};
 use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
-use megasim_core::encode::{self, Layout};
+use megasim_core::encode::{self, InputMap};
 use megasim_core::netfile::{self, Warning};
 use megasim_core::network::{Driver, Network, NodeId, Stimulus};
 use ndarray::ArrayView2;
@@ -71,7 +71,7 @@ pub struct ConvertedModel {
     pub(super) manifest: Manifest,
     pub(super) network: Network,
     pub(super) model: Model,
-    pub(super) layout: Layout,
+    pub(super) layout: InputMap,
     pub(super) output: NodeId,
     pub(super) stimuli: Vec<Stimulus>,
     pub(super) warnings: Vec<Warning>,
@@ -140,7 +140,7 @@ impl ConvertedModel {
     }
 
     /// Where the numbers of a sample go in the network.
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &InputMap {
         &self.layout
     }
 

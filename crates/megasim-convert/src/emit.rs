@@ -22,8 +22,8 @@ use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, We
 use super::quantize::{Overflow, Quantization};
 use megasim_ann::graph::Shape;
 use megasim_core::network::{
-    Array, Conv, ConvPort, DEFAULT_T_MAX, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, Module,
-    ModuleKind, Network, NetworkBuilder, NeuronParameters, NodeId, Output, Timing,
+    Array, Conv, ConvPort, DEFAULT_T_MAX, FlattenPort, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind,
+    Network, NetworkBuilder, NetworkError, NeuronParameters, NodeId, Output, Timing,
 };
 use ndarray::s;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub enum Error {
         /// The layer in the netfiles.
         layer: String,
         /// The rule.
-        fault: Fault,
+        fault: NetworkError,
     },
 }
 

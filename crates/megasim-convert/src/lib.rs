@@ -42,7 +42,7 @@ pub use simplify::OutputForm;
 pub use stage::Stage;
 
 use megasim_ann::graph::{Graph, Shape};
-use megasim_core::encode::{self, Layout};
+use megasim_core::encode::{self, InputMap};
 use megasim_core::network::NodeId;
 use ndarray::ArrayView2;
 use normalize::{Pooled, Schedule};
@@ -231,14 +231,14 @@ impl Converted {
     ///
     /// # Errors
     /// None for a network from [`convert`], whose sources are its inputs.
-    pub fn layout(&self) -> Result<Layout, encode::Error> {
+    pub fn layout(&self) -> Result<InputMap, encode::Error> {
         let Emitted { network, input, bias_clock, settle, control, .. } = &self.emitted;
         let name = |node: &NodeId| network.nodes()[node.index()].name.clone();
         let nodes: Vec<String> = input.iter().map(name).collect();
         let parsed = &self.normalized.parsed;
         let bias_clock = bias_clock.as_ref().map(name);
         let order = parsed.input_order.clone();
-        let layout = Layout::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
+        let layout = InputMap::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
         let control = control.as_ref().map(name);
         layout
             .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?

@@ -9,7 +9,7 @@ use super::parsed::{Parsed, Source};
 use super::quantize::SignedNeurons;
 use super::scales::Scales;
 use super::{DEFAULT_SOFTMAX_CLOCK, Options, OutputForm, Precision, Quantization, Rules, emit, shape_numbers};
-use megasim_core::encode::{self, Layout};
+use megasim_core::encode::{self, InputMap};
 use megasim_core::netfile::FileNames;
 use megasim_core::network::{ModuleId, Network, NodeId, Reset};
 use serde::{Deserialize, Serialize};
@@ -420,9 +420,9 @@ impl Manifest {
     ///
     /// # Errors
     /// If it names nodes that are none of the network's sources, or sizes that do not fit.
-    pub fn layout(&self, network: &Network) -> Result<Layout, encode::Error> {
+    pub fn layout(&self, network: &Network) -> Result<InputMap, encode::Error> {
         let InputLayer { shape, nodes, order, .. } = &self.input;
-        Layout::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
+        InputMap::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
             .with_mask_clock(network, self.mask_clock.as_deref())?
             .with_settle_event(network, self.settle_event.as_deref())?
             .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?

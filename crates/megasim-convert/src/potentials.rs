@@ -6,13 +6,15 @@ use super::emit::{self, Emitted};
 use super::parsed::Parsed;
 use super::quantize::Quantization;
 use megasim_ann::graph::Shape;
-use megasim_core::network::{ConvPort, Element, Fault, FullyConnectedPort, Input, ModuleKind, NetworkBuilder, NodeId};
+use megasim_core::network::{
+    ConvPort, Element, FullyConnectedPort, Input, ModuleKind, NetworkBuilder, NetworkError, NodeId,
+};
 
 /// Name of the node whose one event sets initial potentials.
 pub const INITIAL_POTENTIAL: &str = "initial_potential";
 
 /// A rule of the format that a changed network breaks.
-pub(super) fn fault(fault: Fault) -> emit::Error {
+pub(super) fn fault(fault: NetworkError) -> emit::Error {
     emit::Error::Module { layer: INITIAL_POTENTIAL.into(), fault }
 }
 

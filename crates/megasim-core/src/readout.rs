@@ -5,7 +5,7 @@
 //! of several in one tick the lowest.
 
 use crate::engine::{Progress, Record, Simulation};
-use crate::network::{EventLog, Fault, ModuleId, Network, NodeId, Polarity, Tick};
+use crate::network::{EventLog, ModuleId, Network, NetworkError, NodeId, Polarity, Tick};
 use std::cmp::Reverse;
 use std::num::NonZeroU32;
 
@@ -182,7 +182,7 @@ impl Decision {
 ///
 /// # Errors
 /// If the output's module may not have these values.
-pub fn accumulating(mut network: Network, output: NodeId) -> Result<Network, Fault> {
+pub fn accumulating(mut network: Network, output: NodeId) -> Result<Network, NetworkError> {
     let name = network.nodes()[output.index()].name.clone();
     // What never spikes has no count.
     network.set(|node| node == name, "signed", 0)?;

@@ -32,7 +32,8 @@ fn refuse(network: &SpikingNetwork<impl Weight>, layer: usize, message: impl Int
 /// [`Error::Description`] with the layer for what the netlist cannot say: inhibition between maps when features are
 /// taken, a layer without a threshold, negative weights, a threshold too large for 32 bits.
 pub fn to_netlist<W: Weight>(network: &SpikingNetwork<W>) -> Result<Network, Error> {
-    let fault = |layer: usize| move |fault: megasim_core::network::Fault| refuse(network, layer, fault.to_string());
+    let fault =
+        |layer: usize| move |fault: megasim_core::network::NetworkError| refuse(network, layer, fault.to_string());
     let mut builder = NetworkBuilder::new();
     let mut inputs = (0..network.shape(0).maps())
         .map(|map| builder.source(&format!("InputLayer_{map}")))

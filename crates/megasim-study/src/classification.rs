@@ -5,7 +5,7 @@
 use crate::runner;
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
-use megasim_core::encode::{self, Clock, Code, Encoder, Layout, SampleKind, current};
+use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
 use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
 use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
@@ -22,7 +22,7 @@ pub struct Setup<'a> {
     /// The network.
     pub network: &'a Network,
     /// Its input.
-    pub layout: &'a Layout,
+    pub layout: &'a InputMap,
     /// Its output.
     pub output: NodeId,
     /// Classes of the output.
@@ -30,7 +30,7 @@ pub struct Setup<'a> {
     /// What the numbers of a sample are.
     pub kind: SampleKind,
     /// How values become spikes. Currents are one set of numbers per sample, so frames have none.
-    pub code: &'a dyn Code,
+    pub code: &'a dyn SpikeEncoder,
     /// How long each sample is shown.
     pub clock: Clock,
     /// How a class is decided, and when a run stops.
@@ -43,7 +43,12 @@ pub struct Setup<'a> {
 
 impl<'a> Setup<'a> {
     /// Shows samples to a converted network for the time of `clock`; most spikes decide, at the end.
-    pub fn new(converted: &'a ConvertedModel, samples: &LabelledSamples, code: &'a dyn Code, clock: Clock) -> Self {
+    pub fn new(
+        converted: &'a ConvertedModel,
+        samples: &LabelledSamples,
+        code: &'a dyn SpikeEncoder,
+        clock: Clock,
+    ) -> Self {
         Self {
             network: converted.network(),
             layout: converted.layout(),
@@ -144,7 +149,7 @@ fn look_at<T: Send>(
     let runs = runner::run(
         0..samples.nrows(),
         control,
-        || (Simulation::new(&plan, mode, probes), Encoder::default()),
+        || (Simulation::new(&plan, mode, probes), EncodeBuffers::default()),
         |(simulation, encoder), k| {
             let sample = first + k as u64;
             let start = thread_time();

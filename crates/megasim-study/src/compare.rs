@@ -25,7 +25,7 @@ use super::statistics::{Pairs, mcnemar};
 use megasim_core::control::Control;
 use megasim_core::encode;
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Simulation, TieOrder};
-use megasim_core::network::{Fault, Network, NodeId, Stimulus, Tick};
+use megasim_core::network::{Network, NetworkError, NodeId, Stimulus, Tick};
 use megasim_core::readout::ReadOut;
 use trial::{Decides, Pass, Scale};
 
@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// A network cannot be changed as the search for causes needs it.
     #[error("the causes of differences cannot be told for this network: {0}")]
-    Changed(Fault),
+    Changed(NetworkError),
     /// The analog network does not take the samples.
     #[error(transparent)]
     Analog(#[from] AnalogError),

@@ -118,7 +118,7 @@ impl Layer {
     /// let layers = Layer::of_network(&builder.build(10)?);
     /// assert_eq!((layers.len(), layers[0].name.as_str(), layers[0].cells), (1, "conv", 12));
     /// assert_eq!(layers[0].place(7).to_string(), "map 1 (1, 0)");
-    /// # Ok::<(), Fault>(())
+    /// # Ok::<(), NetworkError>(())
     /// ```
     pub fn of_network(network: &Network) -> Vec<Self> {
         let mut groups: Vec<(String, Vec<NodeId>)> = Vec::new();

@@ -1,7 +1,7 @@
 //! What a study shows a network: images that a code makes spikes of, or the stimuli that lie beside a schematic, cut at
 //! their resets.
 
-use megasim_core::encode::{self, Clock, Code, Layout, SampleKind};
+use megasim_core::encode::{self, Clock, InputMap, SampleKind, SpikeEncoder};
 use megasim_core::network::{Polarity, Stimulus, StimulusEvent, Tick};
 use ndarray::ArrayView2;
 
@@ -15,9 +15,9 @@ pub enum Material<'a> {
         /// Number of the first one in the data set.
         first: u64,
         /// Where the numbers go.
-        layout: &'a Layout,
+        layout: &'a InputMap,
         /// How they become spikes.
-        code: &'a dyn Code,
+        code: &'a dyn SpikeEncoder,
         /// For how long.
         clock: Clock,
     },

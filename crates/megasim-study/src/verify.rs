@@ -8,7 +8,9 @@ use integer::{Counts, NoCounts};
 use megasim_core::control::Control;
 use megasim_core::engine::machine::{Machine, MachinePlan, MachineSimulation, PlanError, RunSettings};
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
-use megasim_core::network::{DEFAULT_T_MAX, Driver, Fault, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
+use megasim_core::network::{
+    DEFAULT_T_MAX, Driver, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus, Tick,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -63,7 +65,7 @@ pub enum Error {
     Reference,
     /// A network that breaks a rule.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Network(#[from] NetworkError),
     /// A network that cannot be run.
     #[error(transparent)]
     Plan(engine::Error),

@@ -10,7 +10,7 @@ use megasim::convert::manifest::{Calibration, CalibrationMode, Presentation};
 use megasim::convert::samples::Samples;
 use megasim::convert::{Converted, Normalized, Options, Weighting};
 use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, Code, DEFAULT_INPUT_RATE, SampleKind};
+use megasim::encode::{Clock, DEFAULT_INPUT_RATE, SampleKind, SpikeEncoder};
 use megasim::engine::Mode;
 use megasim::readout::{ReadOut, is_signed};
 use megasim::study::classification::{Setup, classify};
@@ -137,7 +137,7 @@ fn clock(presentation: &Presentation) -> Clock {
     Clock { duration: presentation.duration, ticks_per_ms: presentation.ticks_per_ms }
 }
 
-fn code(presentation: &Presentation) -> Result<Box<dyn Code>> {
+fn code(presentation: &Presentation) -> Result<Box<dyn SpikeEncoder>> {
     let choice: Choice = presentation.encode.parse().map_err(|fault| miette::miette!("--encode: {fault}"))?;
     let common = Common { input_rate: DEFAULT_INPUT_RATE, seed: 0 };
     choice.code(&common, clock(presentation)).map_err(|error| diagnostic::code(&error))

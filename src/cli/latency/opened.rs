@@ -6,7 +6,7 @@ use crate::cli::input::{InputArgs, LoadedInput, SchematicInput};
 use crate::cli::presentation::Presentation;
 use crate::cli::run::Setting;
 use megasim::convert::{LabelledSamples, Manifest};
-use megasim::encode::{Clock, Code, Layout, SampleKind};
+use megasim::encode::{Clock, InputMap, SampleKind, SpikeEncoder};
 use megasim::engine::Limits;
 use megasim::engine::machine::{Pace, RunSettings};
 use megasim::hardware::{Duration, Hardware, ModuleLayer, Resolved};
@@ -35,7 +35,7 @@ pub struct Opened {
 }
 
 enum Shown {
-    Images { values: Array2<f32>, first: u64, layout: Box<Layout>, code: Box<dyn Code>, clock: Clock },
+    Images { values: Array2<f32>, first: u64, layout: Box<InputMap>, code: Box<dyn SpikeEncoder>, clock: Clock },
     Pieces(Pieces),
 }
 
@@ -96,7 +96,7 @@ impl Opened {
     /// If samples cannot be shown to a machine like this.
     pub fn converted(
         network: Network,
-        (layout, output): (&Layout, NodeId),
+        (layout, output): (&InputMap, NodeId),
         manifest: &Manifest,
         samples: &LabelledSamples,
         presentation: &Presentation,

@@ -10,7 +10,7 @@ use crate::cli::run::Setting;
 use megasim::Control;
 use megasim::convert::{self, ConvertedModel};
 use megasim::dataset::{Dataset, Format};
-use megasim::encode::Layout;
+use megasim::encode::InputMap;
 use megasim::network::{Network, NodeId};
 use megasim::report::Section;
 use megasim::study::sweep::{Axis, Measured, Point, Sweep};
@@ -61,7 +61,7 @@ pub trait Study: Sync {
 /// A network to be run, as it was converted for some points.
 pub struct Prepared {
     pub network: Network,
-    pub layout: Layout,
+    pub layout: InputMap,
     pub output: NodeId,
 }
 

@@ -5,12 +5,12 @@
 //! section 2.2.4, which has 5 spikes, 2 ms and the whole presentation.
 
 use super::shared::by_magnitude;
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 
 /// One burst a value. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Burst, Clock, Code, Raster};
+/// use megasim_core::encode::{Burst, Clock, SpikeEncoder, Raster};
 /// let mut raster = Raster::default();
 /// raster.start(30);
 /// let code = Burst { most: 5, shortest: 2, longest: 10 };
@@ -29,7 +29,7 @@ pub struct Burst {
     pub longest: u32,
 }
 
-impl Code for Burst {
+impl SpikeEncoder for Burst {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let (shortest, longest) = (f64::from(self.shortest.max(1)), f64::from(self.longest.max(1)));
         by_magnitude(values, raster, |value, train| {

@@ -5,14 +5,14 @@
 //! same random numbers for every sample; here each sample has a stream of its own.
 
 use super::poisson::bernoulli;
-use super::{Clock, Code, Raster, period, spikes_per_ms};
+use super::{Clock, Raster, SpikeEncoder, period, spikes_per_ms};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// Random spikes at whole milliseconds. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Cpn, Raster};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Cpn, Raster};
 /// let clock = Clock { duration: 1000, ticks_per_ms: 10 };
 /// let mut raster = Raster::default();
 /// raster.start(clock.ticks());
@@ -32,7 +32,7 @@ pub struct Cpn {
     pub seed: u64,
 }
 
-impl Code for Cpn {
+impl SpikeEncoder for Cpn {
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(sample);

@@ -6,7 +6,7 @@
 //! address (0, 0). That makes a network of its own for each sample, all of it in what netfiles can say; it has the same
 //! nodes.
 
-use super::{Clock, Code, Error, Layout, Raster};
+use super::{Clock, Error, InputMap, Raster, SpikeEncoder};
 use crate::network::{
     ConvPort, Element, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId,
 };
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Current;
 
-impl Code for Current {
+impl SpikeEncoder for Current {
     /// The clock on which currents act, at the first address.
     fn encode(&self, _values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let mut train = raster.train(0, false);
@@ -50,7 +50,7 @@ impl Analog {
 ///
 /// # Panics
 /// If there are fewer values than addresses.
-pub fn driven(network: &Network, layout: &Layout, values: &[f32]) -> Result<Network, Error> {
+pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Network, Error> {
     let mut analog: HashMap<NodeId, Analog> = HashMap::new();
     for (map, node) in layout.nodes(network).enumerate() {
         let number = |cell: usize| {
@@ -260,7 +260,7 @@ mod tests {
         };
         builder.module(module(ModuleKind::FullyConnected(full), vec![flat, bias]), &["out"]).unwrap();
         let network = builder.build(10).unwrap();
-        let layout = Layout::new(&network, &[1, 1, 2], &["in_0".into()], None, Some("bias_clk")).unwrap();
+        let layout = InputMap::new(&network, &[1, 1, 2], &["in_0".into()], None, Some("bias_clk")).unwrap();
         let driven = driven(&network, &layout, &[0.5, 0.25]).unwrap();
         let [flatten, dense] = driven.modules() else { panic!("two modules") };
         assert_eq!(flatten.inputs, [Input::Undriven(String::new())]);
@@ -293,7 +293,7 @@ mod tests {
             Conv { array, neurons: NeuronParameters::default(), ports: vec![port], output: Output::whole(array) };
         builder.module(module(ModuleKind::Conv(conv), vec![input]), &["out"]).unwrap();
         let network = builder.build(10).unwrap();
-        let layout = Layout::new(&network, &[1, 1, 4], &["in".into()], None, None).unwrap();
+        let layout = InputMap::new(&network, &[1, 1, 4], &["in".into()], None, None).unwrap();
         let driven = driven(&network, &layout, &[1.0, 2.0, 3.0, 4.0]).unwrap();
         // Neuron 0 reads 0 with 10 and 1 with 1, neuron 1 reads 2 with 10 and 3 with 1.
         assert_eq!(weights(&driven.modules()[0], 0), [12, 34]);

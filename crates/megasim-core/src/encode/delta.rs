@@ -5,12 +5,12 @@
 //! spikes have told so far (0 before the first frame); it fires once for each whole step in between, one spike a tick.
 //! This is what an event camera does to the logarithm of light. A still picture is a sequence of one frame.
 
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 
 /// Spikes of change. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Delta, Raster};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Delta, Raster};
 /// let mut raster = Raster::default();
 /// raster.start(20);
 /// // Two frames of one value.
@@ -25,7 +25,7 @@ pub struct Delta {
     pub step: f64,
 }
 
-impl Code for Delta {
+impl SpikeEncoder for Delta {
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
         self.encode_frames(values, values.len(), sample, clock, raster);
     }

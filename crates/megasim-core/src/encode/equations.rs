@@ -12,7 +12,7 @@
 //! | `duration` | milliseconds of the presentation |
 //! | `random` | a number from 0, below 1, drawn for each address and step |
 
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 use crate::equations::{Given, LANES, Lanes, Scratch, Sign, System, Vocabulary};
 use crate::source_error::TextError;
 use rand::{RngExt, SeedableRng};
@@ -36,7 +36,7 @@ const RANDOM: usize = 4;
 /// A code as a file describes it. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Equations, Raster};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Equations, Raster};
 /// let text = r#"
 /// [state]
 /// v = 0
@@ -209,7 +209,7 @@ impl Equations {
     }
 }
 
-impl Code for Equations {
+impl SpikeEncoder for Equations {
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(sample);

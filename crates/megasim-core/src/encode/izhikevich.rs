@@ -6,12 +6,12 @@
 //! millisecond, and `v <- c`, `u <- u + d`.
 
 use super::shared::by_magnitude;
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 
 /// Spikes of a neuron that the value drives. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Izhikevich, Raster};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Izhikevich, Raster};
 /// let mut raster = Raster::default();
 /// raster.start(100);
 /// Izhikevich::intrinsically_bursting(100.0).encode(&[0.1], 0, Clock { duration: 100, ticks_per_ms: 1 }, &mut raster);
@@ -48,7 +48,7 @@ impl Izhikevich {
     }
 }
 
-impl Code for Izhikevich {
+impl SpikeEncoder for Izhikevich {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let ticks_per_ms = clock.ticks_per_ms as usize;
         by_magnitude(values, raster, |value, train| {

@@ -4,7 +4,7 @@
 //! that equal ratios of values are equal differences in time; values below `least` do not fire.
 
 use super::shared::by_magnitude;
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 
 /// How a value becomes a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Scale {
 /// One spike a value. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Latency, Raster, latency::Scale};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Latency, Raster, latency::Scale};
 /// let mut raster = Raster::default();
 /// raster.start(101);
 /// let clock = Clock { duration: 101, ticks_per_ms: 1 };
@@ -36,7 +36,7 @@ pub struct Latency {
     pub scale: Scale,
 }
 
-impl Code for Latency {
+impl SpikeEncoder for Latency {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let last = (clock.ticks() - 1).max(0) as f64;
         by_magnitude(values, raster, |value, train| {

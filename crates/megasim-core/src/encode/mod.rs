@@ -1,7 +1,7 @@
-//! Numbers to spikes: how the values of a sample become stimuli. One file a code.
+//! Numbers to spikes: how the values of a sample become stimuli. One file per code.
 //!
-//! A code decides when each address spikes; [`Layout`] puts the spikes on the sources of a network, and adds the clock
-//! on which biases act.
+//! A code decides when each address spikes; [`InputMap`] puts the spikes on the sources of a network, and adds the
+//! clock on which biases act.
 
 mod burst;
 mod cpn;
@@ -35,7 +35,7 @@ pub use recorded::Recorded;
 pub use regular::Regular;
 pub use ttfs::Ttfs;
 
-use crate::network::{Fault, Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{Network, NetworkError, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use std::fmt::Debug;
 use std::iter::repeat_n;
 
@@ -65,7 +65,7 @@ impl Clock {
 }
 
 /// A way to say numbers in spikes.
-pub trait Code: Debug + Sync {
+pub trait SpikeEncoder: Debug + Sync {
     /// Puts the spikes of a sample into an empty raster, a train for each address in rising order (those without spikes
     /// may be left out). `values` are by address; `sample` is its number in the data set, so that codes that draw lots
     /// draw the same ones for it in any company.
@@ -126,7 +126,7 @@ fn spikes_per_ms(value: f32, input_rate: f64) -> f64 {
 
 /// Which source takes which spikes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layout {
+pub struct InputMap {
     sources: usize,
     maps: Vec<usize>,
     width: usize,
@@ -192,7 +192,7 @@ pub enum Error {
     },
     /// A network that breaks a rule of the format.
     #[error(transparent)]
-    Network(Fault),
+    Network(NetworkError),
     /// A sample of another size.
     #[error("expected {}{expected} numbers per sample, as the network has inputs, found {found}{}", match kind {
         SampleKind::Still => "",
@@ -220,7 +220,7 @@ pub enum Error {
     },
 }
 
-impl Layout {
+impl InputMap {
     /// `shape` is `[features]` (one row) or `[maps, height, width]`, with one node a map. `order`, where the numbers of
     /// a sample do not stand in the order of the addresses, says which number stands at each.
     ///
@@ -330,13 +330,13 @@ impl Layout {
     /// [`Error::Numbers`].
     pub fn stimuli(
         &self,
-        code: &dyn Code,
+        code: &dyn SpikeEncoder,
         kind: SampleKind,
         values: &[f32],
         sample: u64,
         clock: Clock,
     ) -> Result<Vec<Stimulus>, Error> {
-        let mut encoder = Encoder::default();
+        let mut encoder = EncodeBuffers::default();
         encoder.encode(self, code, kind, values, sample, clock)?;
         Ok(encoder.stimuli)
     }
@@ -344,7 +344,7 @@ impl Layout {
 
 /// Makes the stimuli of one sample after the other in the same memory.
 #[derive(Debug, Clone, Default)]
-pub struct Encoder {
+pub struct EncodeBuffers {
     raster: Raster,
     values: Vec<f32>,
     /// Where the spikes of each train go: the source, the sign, and the address in columns.
@@ -354,15 +354,15 @@ pub struct Encoder {
     stimuli: Vec<Stimulus>,
 }
 
-impl Encoder {
-    /// See [`Layout::stimuli`].
+impl EncodeBuffers {
+    /// See [`InputMap::stimuli`].
     ///
     /// # Errors
     /// [`Error::Numbers`].
     pub fn encode(
         &mut self,
-        layout: &Layout,
-        code: &dyn Code,
+        layout: &InputMap,
+        code: &dyn SpikeEncoder,
         kind: SampleKind,
         values: &[f32],
         sample: u64,
@@ -469,12 +469,12 @@ pub(crate) mod tests {
     use crate::network::NetworkBuilder;
     use proptest::prelude::*;
 
-    fn codes(rate: f64) -> [Box<dyn Code>; 2] {
+    fn codes(rate: f64) -> [Box<dyn SpikeEncoder>; 2] {
         [Box::new(Regular { input_rate: rate }), Box::new(Poisson { input_rate: rate, seed: 1 })]
     }
 
     /// `(tick, address, negative)` in time order.
-    pub fn spikes(code: &dyn Code, values: &[f32], sample: u64, clock: Clock) -> Vec<(Tick, u32, bool)> {
+    pub fn spikes(code: &dyn SpikeEncoder, values: &[f32], sample: u64, clock: Clock) -> Vec<(Tick, u32, bool)> {
         let mut raster = Raster::default();
         raster.start(clock.ticks());
         code.encode(values, sample, clock, &mut raster);
@@ -527,7 +527,7 @@ pub(crate) mod tests {
         }
         let network = builder.build(10).unwrap();
         let nodes = ["InputLayer_0".to_string(), "InputLayer_1".to_string()];
-        let layout = Layout::new(&network, &[2, 2, 3], &nodes, None, Some("bias_clk")).unwrap();
+        let layout = InputMap::new(&network, &[2, 2, 3], &nodes, None, Some("bias_clk")).unwrap();
         let mut values = [0.0; 12];
         values[5] = 1.0;
         values[6 + 1] = 1.0;
@@ -538,7 +538,7 @@ pub(crate) mod tests {
         assert_eq!(stimuli[0].event(0), event(2, 1));
         assert_eq!(stimuli[1].event(0), event(0, 0));
         assert_eq!(stimuli[2].event(0), event(1, 0));
-        let missing = Layout::new(&network, &[4], &["x".into()], None, None);
+        let missing = InputMap::new(&network, &[4], &["x".into()], None, None);
         assert_eq!(missing, Err(Error::NotASource("x".into())));
     }
 

@@ -3,7 +3,7 @@
 //! Milliseconds are drawn 64 at a time: random words are compared with the probability bit by bit, from the highest,
 //! until all 64 are decided, which takes about 8 words. So a sample costs little more than its spikes.
 
-use super::{Clock, Code, Raster, period, spikes_per_ms};
+use super::{Clock, Raster, SpikeEncoder, period, spikes_per_ms};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -16,7 +16,7 @@ pub struct Poisson {
     pub seed: u64,
 }
 
-impl Code for Poisson {
+impl SpikeEncoder for Poisson {
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(sample);

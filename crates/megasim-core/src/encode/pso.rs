@@ -8,12 +8,12 @@
 //! this one.
 
 use super::shared::by_magnitude;
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 
 /// Spikes in the phases of an oscillating threshold. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Pso, Raster};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Pso, Raster};
 /// let mut raster = Raster::default();
 /// raster.start(9);
 /// Pso { max_f: 100.0, k: 8 }.encode(&[0.05], 0, Clock { duration: 9, ticks_per_ms: 1 }, &mut raster);
@@ -30,7 +30,7 @@ pub struct Pso {
     pub k: u32,
 }
 
-impl Code for Pso {
+impl SpikeEncoder for Pso {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let (duration, ticks_per_ms) = (clock.duration as usize, clock.ticks_per_ms as usize);
         let k = self.k.max(1) as i64;

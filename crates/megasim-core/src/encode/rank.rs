@@ -4,12 +4,12 @@
 //! S. J. Thorpe, J. Gautrais, "Rank order coding", Computational Neuroscience: Trends in Research (1998); equal bins as
 //! in SpykeTorch. Of equal values the lower address comes first.
 
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 
 /// One spike a value, by its rank. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Rank, Raster};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Rank, Raster};
 /// let mut raster = Raster::default();
 /// raster.start(10);
 /// Rank { bins: 2 }.encode(&[0.1, 0.9, 0.0, 0.2, 0.3], 0, Clock { duration: 10, ticks_per_ms: 1 }, &mut raster);
@@ -23,7 +23,7 @@ pub struct Rank {
     pub bins: u32,
 }
 
-impl Code for Rank {
+impl SpikeEncoder for Rank {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let bins = if self.bins == 0 { clock.duration } else { self.bins } as u64;
         let mut order: Vec<usize> = (0..values.len()).filter(|&address| values[address] != 0.0).collect();

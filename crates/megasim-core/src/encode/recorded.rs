@@ -1,6 +1,6 @@
 //! Recordings of event cameras in place of encoded values: each sample has its own events.
 
-use super::{Clock, Code, Layout, Raster};
+use super::{Clock, InputMap, Raster, SpikeEncoder};
 use crate::network::{Polarity, Stimulus, Tick};
 
 /// The events of samples, by their number. What is later than the presentation is not shown; of several events of an
@@ -26,7 +26,7 @@ impl Recorded {
     /// The first event outside, as `(x, y)`.
     pub fn push(
         &mut self,
-        layout: &Layout,
+        layout: &InputMap,
         stimuli: &[Stimulus],
         (height, width): (usize, usize),
         clock: Clock,
@@ -50,7 +50,7 @@ impl Recorded {
     }
 }
 
-impl Code for Recorded {
+impl SpikeEncoder for Recorded {
     fn encode(&self, _values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
         let events = sample.checked_sub(self.first).and_then(|k| self.samples.get(k as usize));
         for train in events.map_or(&[][..], Vec::as_slice).chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {

@@ -5,8 +5,8 @@
 
 use super::latency::{Latency, Scale};
 use super::{
-    Burst, Clock, Code, Cpn, Current, Delta, Equations, Izhikevich, MOST_INPUT_RATE, NotANumber, Poisson, Pso, Rank,
-    Regular, Ttfs,
+    Burst, Clock, Cpn, Current, Delta, Equations, Izhikevich, MOST_INPUT_RATE, NotANumber, Poisson, Pso, Rank, Regular,
+    SpikeEncoder, Ttfs,
 };
 use crate::source_error::TextError;
 use std::fmt;
@@ -81,7 +81,7 @@ pub struct Entry {
     pub parameters: &'static [Parameter],
     /// What of [`Common`] changes its spikes.
     uses: Uses,
-    make: fn(&[f64], &Common) -> Box<dyn Code>,
+    make: fn(&[f64], &Common) -> Box<dyn SpikeEncoder>,
 }
 
 /// What of [`Common`] changes the spikes of a code.
@@ -258,7 +258,7 @@ impl Choice {
     ///
     /// # Errors
     /// If a file cannot be read, or makes no code.
-    pub fn code(&self, common: &Common, clock: Clock) -> Result<Box<dyn Code>, Error> {
+    pub fn code(&self, common: &Common, clock: Clock) -> Result<Box<dyn SpikeEncoder>, Error> {
         match &self.0 {
             Chosen::BuiltIn { entry, values } => Ok((entry.make)(values, common)),
             Chosen::File { path, given } => {

@@ -3,7 +3,7 @@
 //! Integrators start at different phases, spread evenly over all addresses by the golden ratio, so that equal values do
 //! not fire together and the number of spikes up to any time is right on average: `floor(phase + value * time)`.
 
-use super::{Clock, Code, Raster, period, spikes_per_ms};
+use super::{Clock, Raster, SpikeEncoder, period, spikes_per_ms};
 
 /// The threshold of the integrators, in fixed point.
 const ONE: u64 = 1 << 32;
@@ -14,7 +14,7 @@ const GOLDEN: u32 = 0x9E37_79B9;
 /// Evenly spaced spikes. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Raster, Regular};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Raster, Regular};
 /// let clock = Clock { duration: 100, ticks_per_ms: 10 };
 /// let mut raster = Raster::default();
 /// raster.start(clock.ticks());
@@ -30,7 +30,7 @@ pub struct Regular {
     pub input_rate: f64,
 }
 
-impl Code for Regular {
+impl SpikeEncoder for Regular {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let (end, ticks_per_ms) = (clock.ticks() as u64, u64::from(clock.ticks_per_ms));
         for (address, &value) in values.iter().enumerate() {

@@ -5,12 +5,12 @@
 //! Front. Neurosci. 15:638474 (2021), section 2.2.2.
 
 use super::shared::by_magnitude;
-use super::{Clock, Code, Raster};
+use super::{Clock, Raster, SpikeEncoder};
 
 /// One spike a value, under a decaying threshold. See the top of the file.
 ///
 /// ```
-/// use megasim_core::encode::{Clock, Code, Raster, Ttfs};
+/// use megasim_core::encode::{Clock, SpikeEncoder, Raster, Ttfs};
 /// let mut raster = Raster::default();
 /// raster.start(100);
 /// Ttfs { tau: 20.0 }.encode(&[0.5, 0.001], 0, Clock { duration: 100, ticks_per_ms: 1 }, &mut raster);
@@ -25,7 +25,7 @@ pub struct Ttfs {
     pub tau: f64,
 }
 
-impl Code for Ttfs {
+impl SpikeEncoder for Ttfs {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         by_magnitude(values, raster, |value, train| {
             let tick = (-self.tau * f64::from(clock.ticks_per_ms) * value.min(1.0).ln()).ceil();

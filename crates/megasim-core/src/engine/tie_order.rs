@@ -3,7 +3,7 @@
 
 use super::Error;
 use crate::network::{
-    Conv, ConvPort, Fault, FullyConnected, FullyConnectedPort, Module, ModuleId, ModuleKind, Network,
+    Conv, ConvPort, FullyConnected, FullyConnectedPort, Module, ModuleId, ModuleKind, Network, NetworkError,
 };
 
 /// Which of several events that are due at one tick comes first, in event mode.
@@ -35,7 +35,7 @@ pub(super) fn halves(network: &Network) -> Result<Network, Error> {
             return Err(Error::Delays { node });
         }
     }
-    network.map_modules(halve).map_err(|fault: Fault| Error::Split(fault.to_string()))
+    network.map_modules(halve).map_err(|fault: NetworkError| Error::Split(fault.to_string()))
 }
 
 fn halve(module: &mut Module) {

@@ -45,13 +45,13 @@ impl Kind {
 
 /// What is wrong with an expression, and where in it, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(super) struct CompileError {
     pub span: Range<usize>,
     pub message: String,
     pub hint: Option<String>,
 }
 
-type Result<T> = std::result::Result<T, Flaw>;
+type Result<T> = std::result::Result<T, CompileError>;
 
 /// Longer expressions are refused; so are deeper ones, as reading them takes stack.
 const LONGEST: usize = 2000;
@@ -60,13 +60,13 @@ const DEEPEST: usize = 40;
 /// Compiles an expression that gives a number or a truth, as `kind` says; `names` are those that it may read.
 pub(super) fn compile<N: Arithmetic>(text: &str, names: &[(String, Meaning<N>)], kind: Kind) -> Result<Equation<N>> {
     let all = 0..text.len();
-    let refuse = |message: String| Flaw { span: all.clone(), message, hint: None };
+    let refuse = |message: String| CompileError { span: all.clone(), message, hint: None };
     if text.len() > LONGEST || depth(text) > DEEPEST {
         return Err(refuse(format!(
             "expected at most {LONGEST} characters and {DEEPEST} brackets or signs inside each other"
         )));
     }
-    let read: Expr = syn::parse_str(text).map_err(|error| Flaw {
+    let read: Expr = syn::parse_str(text).map_err(|error| CompileError {
         span: error.span().byte_range(),
         message: format!("expected an expression: {error}"),
         hint: None,
@@ -74,7 +74,7 @@ pub(super) fn compile<N: Arithmetic>(text: &str, names: &[(String, Meaning<N>)],
     let mut compiler = Compiler { names, instructions: Vec::new() };
     let found = compiler.expression(&read)?;
     if found != kind {
-        return Err(Flaw {
+        return Err(CompileError {
             hint: (kind == Kind::Truth).then(|| "compare it, as in `v > 1`".into()),
             ..refuse(format!("expected {}, found {}", kind.name(), found.name()))
         });
@@ -259,12 +259,12 @@ fn identifier(expression: &Expr) -> Result<String> {
     .ok_or_else(|| flaw(expression, "expected a name".into(), None))
 }
 
-fn unsupported(expression: &Expr) -> Flaw {
+fn unsupported(expression: &Expr) -> CompileError {
     let hint =
         "expressions have numbers, names, + - * / %, comparisons, && || !, `if a { b } else { c }`, and functions";
     flaw(expression, "expected an expression of numbers".into(), Some(hint.into()))
 }
 
-fn flaw(place: &impl Spanned, message: String, hint: Option<String>) -> Flaw {
-    Flaw { span: place.span().byte_range(), message, hint }
+fn flaw(place: &impl Spanned, message: String, hint: Option<String>) -> CompileError {
+    CompileError { span: place.span().byte_range(), message, hint }
 }

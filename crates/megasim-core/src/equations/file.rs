@@ -1,6 +1,6 @@
 //! A TOML file of equations.
 
-use super::compile::{Flaw, Kind, Meaning, compile};
+use super::compile::{CompileError, Kind, Meaning, compile};
 use super::system::Rule;
 use super::{Arithmetic, Equation, System, Vocabulary};
 use crate::source_error::{Source, TextError, nearest};
@@ -183,7 +183,7 @@ impl<'t> Reader<'t> {
             }
             return Ok(Equation::constant(self.number(key, value)?));
         };
-        compile(text, names, kind).map_err(|Flaw { span, message, hint }| {
+        compile(text, names, kind).map_err(|CompileError { span, message, hint }| {
             // Without escapes and line breaks the text stands in the file as it is.
             let whole = value.span();
             let inside = self.source.text.get(whole.start + 1..whole.end.saturating_sub(1)) == Some(text.as_ref());

@@ -1,6 +1,6 @@
 //! Blocks of `key value` lines and matrix rows between `.integers` and `.floats`.
 
-use super::error::Flaw;
+use super::error::ParseError;
 use super::text::Scanner;
 use crate::network::Tick;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ pub(super) struct Value {
 
 impl Value {
     /// The value is not what it should be.
-    pub fn refuse(&self, expected: &str) -> Flaw {
+    pub fn refuse(&self, expected: &str) -> ParseError {
         let expected = format!("{expected} for {}", self.key);
-        Flaw { at: self.at, end: self.end, expected, found: self.number.to_string() }
+        ParseError { at: self.at, end: self.end, expected, found: self.number.to_string() }
     }
 
-    fn within<N: TryFrom<i64>>(&self, expected: &str) -> Result<N, Flaw> {
+    fn within<N: TryFrom<i64>>(&self, expected: &str) -> Result<N, ParseError> {
         N::try_from(self.number).map_err(|_| self.refuse(expected))
     }
 
@@ -30,12 +30,12 @@ impl Value {
     pub fn is_given(&self) -> bool {
         self.end > self.at
     }
-    pub fn signed(&self) -> Result<i32, Flaw> {
+    pub fn signed(&self) -> Result<i32, ParseError> {
         self.within("-2147483648 to 2147483647 (32 bits)")
     }
 
     /// A size or count.
-    pub fn size(&self) -> Result<u32, Flaw> {
+    pub fn size(&self) -> Result<u32, ParseError> {
         self.within("0 to 4294967295 (32 bits)")
     }
 
@@ -45,7 +45,7 @@ impl Value {
     }
 
     /// 0 or 1.
-    pub fn flag(&self) -> Result<bool, Flaw> {
+    pub fn flag(&self) -> Result<bool, ParseError> {
         match self.number {
             0 => Ok(false),
             1 => Ok(true),
@@ -71,11 +71,11 @@ impl<'a> Block<'a> {
     }
 
     /// The line `.integers`.
-    pub fn head(&mut self) -> Result<(), Flaw> {
+    pub fn head(&mut self) -> Result<(), ParseError> {
         self.section(".integers")
     }
 
-    fn section(&mut self, name: &str) -> Result<(), Flaw> {
+    fn section(&mut self, name: &str) -> Result<(), ParseError> {
         self.scanner.next_line();
         let flaw = self.scanner.flaw(format!("the section {name}"));
         if self.scanner.token() != name.as_bytes() {
@@ -85,7 +85,7 @@ impl<'a> Block<'a> {
     }
 
     /// The empty section `.floats`, which nobody misses, and nothing behind it.
-    pub fn tail(&mut self) -> Result<(), Flaw> {
+    pub fn tail(&mut self) -> Result<(), ParseError> {
         if self.scanner.next_line() {
             self.section(".floats")?;
         }
@@ -103,7 +103,7 @@ impl<'a> Block<'a> {
         keys: [&'static str; N],
         required: usize,
         absent: i64,
-    ) -> Result<[Value; N], Flaw> {
+    ) -> Result<[Value; N], ParseError> {
         let start = self.scanner.at;
         let mut read: [Option<Value>; N] = [None; N];
         loop {
@@ -152,7 +152,7 @@ impl<'a> Block<'a> {
     }
 
     /// Refuses a further block that starts with one of `keys`.
-    pub fn no_more(&mut self, keys: &[&str], announced: &Value) -> Result<(), Flaw> {
+    pub fn no_more(&mut self, keys: &[&str], announced: &Value) -> Result<(), ParseError> {
         if self.scanner.next_line() && keys.iter().any(|key| key.as_bytes() == self.scanner.peek()) {
             let mut flaw =
                 self.scanner.flaw(format!("no more port blocks, as {} is {}", announced.key, announced.number));
@@ -164,14 +164,14 @@ impl<'a> Block<'a> {
 
     /// `rows` lines of `columns` integers of 32 bits, announced at `header`. Nothing is allocated that the rest of the
     /// file cannot hold.
-    pub fn matrix(&mut self, columns: &Value, rows: u64, header: &Value, what: &str) -> Result<Arc<[i32]>, Flaw> {
+    pub fn matrix(&mut self, columns: &Value, rows: u64, header: &Value, what: &str) -> Result<Arc<[i32]>, ParseError> {
         let width = columns.size()? as usize;
         let (announced, room) = (rows.saturating_mul(width as u64), self.scanner.room());
         if announced > room {
             let found = format!("{rows} rows of {width}");
             let expected =
                 format!("at most {room} integers for {what}, the limit of what the rest of the file can hold");
-            return Err(Flaw { at: header.at, end: header.end, expected, found });
+            return Err(ParseError { at: header.at, end: header.end, expected, found });
         }
         // Collected from an iterator of known length: one allocation, which the rows are then written into.
         let mut weights: Arc<[i32]> = std::iter::repeat_n(0, announced as usize).collect();
@@ -184,7 +184,7 @@ impl<'a> Block<'a> {
                     told = self.scanner.at;
                     (self.passed)(told);
                 }
-                self.row(row).map_err(|flaw| Flaw {
+                self.row(row).map_err(|flaw| ParseError {
                     expected: format!("{} (row {} of {rows} of {what})", flaw.expected, k + 1),
                     ..flaw
                 })?;
@@ -194,7 +194,7 @@ impl<'a> Block<'a> {
     }
 
     #[inline]
-    fn row(&mut self, row: &mut [i32]) -> Result<(), Flaw> {
+    fn row(&mut self, row: &mut [i32]) -> Result<(), ParseError> {
         self.scanner.next_line();
         let start = self.scanner.at;
         for cell in &mut *row {
@@ -208,7 +208,7 @@ impl<'a> Block<'a> {
 
     /// Says whether a row has a wrong number of integers, or something that is none.
     #[cold]
-    fn bad_row(&self, start: usize, width: usize) -> Flaw {
+    fn bad_row(&self, start: usize, width: usize) -> ParseError {
         let mut scanner = Scanner { at: start, ..self.scanner.clone() };
         let mut count = 0;
         while !scanner.at_line_end() {
@@ -221,7 +221,7 @@ impl<'a> Block<'a> {
         let integers = |n: usize| format!("{n} integer{}", if n == 1 { "" } else { "s" });
         let found = if count > 0 { integers(count) } else { scanner.flaw("").found };
         let expected = integers(width);
-        Flaw { at: start, end: scanner.at, expected, found }
+        ParseError { at: start, end: scanner.at, expected, found }
     }
 
     /// The value that broke a rule of the network: the one with that key and number.

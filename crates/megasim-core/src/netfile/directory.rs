@@ -1,13 +1,13 @@
 //! A whole netfile directory: the schematic and every file that it names.
 
-use super::error::{Error, Flaw, TextError, Warning, WarningKind, quoted};
+use super::error::{Error, ParseError, TextError, Warning, WarningKind, quoted};
 use super::events::{parse_stimulus, write_stimulus};
 use super::parameters::{Parameters, parse_and_tell, write_parameters};
 use super::schematic::{Kind, Line, LineElement, Schematic, parse_all, write_schematic};
 use super::state::{parse_state, write_state};
 use crate::network::{
-    DEFAULT_T_MAX, Element, Fault, Input, Module, ModuleId, ModuleKind, Network, NetworkBuilder, NeuronModel, Stimulus,
-    Tick,
+    DEFAULT_T_MAX, Element, Input, Module, ModuleId, ModuleKind, Network, NetworkBuilder, NetworkError, NeuronModel,
+    Stimulus, Tick,
 };
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -176,7 +176,7 @@ impl Reader<'_> {
         let content = &self.text[start..start + length];
         let column = (0..content.len()).rfind(|&at| !word.is_empty() && content[at..].starts_with(word.as_bytes()));
         let at = start + column.unwrap_or(0);
-        let flaw = Flaw { at, end: at + column.map_or(length, |_| word.len()), expected, found };
+        let flaw = ParseError { at, end: at + column.map_or(length, |_| word.len()), expected, found };
         self.fault(self.schematic, flaw.locate(self.text));
     }
 
@@ -309,9 +309,9 @@ impl Reader<'_> {
         read
     }
 
-    fn network_fault(&mut self, line: &Line, fault: Fault) {
+    fn network_fault(&mut self, line: &Line, fault: NetworkError) {
         match fault {
-            Fault::FewInputs { ports, names } => {
+            NetworkError::FewInputs { ports, names } => {
                 let expected = format!("an input name for each of the {ports} ports (n_in_ports)");
                 self.fault_at(line, "", expected, format!("{names} names"));
             }
@@ -327,7 +327,7 @@ impl Reader<'_> {
             }
             Ok(_) => None,
             Err(fault) => {
-                let flaw = Flaw { at: 0, end: 0, expected: "a valid network".into(), found: fault.to_string() };
+                let flaw = ParseError { at: 0, end: 0, expected: "a valid network".into(), found: fault.to_string() };
                 let fault = flaw.locate(self.text).into();
                 self.faults.push(Error::Text { path: self.schematic.into(), fault });
                 None

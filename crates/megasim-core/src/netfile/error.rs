@@ -149,7 +149,7 @@ impl fmt::Display for WarningKind {
 
 /// A broken rule while the text is at hand: a byte range instead of a line, so that nobody counts lines in vain.
 #[derive(Debug)]
-pub(super) struct Flaw {
+pub(super) struct ParseError {
     pub at: usize,
     pub end: usize,
     pub expected: String,
@@ -159,7 +159,7 @@ pub(super) struct Flaw {
 /// Bytes of a long line that are shown before and after the column at fault.
 const CONTEXT: usize = 60;
 
-impl Flaw {
+impl ParseError {
     /// Finds the line.
     pub fn locate(self, text: &[u8]) -> TextError {
         let at = self.at.min(text.len());

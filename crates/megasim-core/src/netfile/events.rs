@@ -1,6 +1,6 @@
 //! Stimuli (`*.stim`) and recorded events (`node_<node>.evs`): six integers a line, `t_pre t_rqst t_ack x y polarity`.
 
-use super::error::{Flaw, TextError, WarningKind};
+use super::error::{ParseError, TextError, WarningKind};
 use super::text::{Scanner, TextWriter};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ const NOT_YET_ON_THE_BUS: &[u8; 7] = b" -1 -1 ";
 
 /// The next line's integers; none at the end of the file.
 #[inline(always)]
-fn next_event(scanner: &mut Scanner) -> Result<Option<[i64; 6]>, Flaw> {
+fn next_event(scanner: &mut Scanner) -> Result<Option<[i64; 6]>, ParseError> {
     if !scanner.next_line() {
         return Ok(None);
     }
@@ -40,7 +40,7 @@ fn columns(scanner: &mut Scanner) -> Option<[i64; 6]> {
 
 /// Says whether a line has a wrong number of columns, or something in it that is no integer.
 #[cold]
-fn bad_line(scanner: &Scanner, start: usize) -> Flaw {
+fn bad_line(scanner: &Scanner, start: usize) -> ParseError {
     let mut line = Scanner { at: start, ..scanner.clone() };
     let mut count = 0;
     while !line.at_line_end() {
@@ -51,7 +51,7 @@ fn bad_line(scanner: &Scanner, start: usize) -> Flaw {
         count += 1;
     }
     let expected = format!("6 integers ({})", COLUMNS.join(" "));
-    Flaw { at: start, end: line.at, expected, found: count.to_string() }
+    ParseError { at: start, end: line.at, expected, found: count.to_string() }
 }
 
 /// Address and sign of an event.
@@ -64,7 +64,7 @@ fn address(columns: &[i64; 6]) -> Option<(i32, i32, Polarity)> {
 
 /// The column that is out of range; the scanner stands behind the line's integers.
 #[cold]
-fn bad_column(text: &[u8], start: usize, columns: &[i64; 6], times: usize) -> Flaw {
+fn bad_column(text: &[u8], start: usize, columns: &[i64; 6], times: usize) -> ParseError {
     let mut line = Scanner { text, at: start };
     line.next_line();
     for (k, (&value, key)) in columns.iter().zip(COLUMNS).enumerate() {

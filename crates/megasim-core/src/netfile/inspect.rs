@@ -44,7 +44,7 @@ pub struct Headroom {
 /// let headroom = headroom(&network, &[Stimulus::new()])[0].unwrap();
 /// assert_eq!((headroom.up, headroom.down), (1_000, -7));
 /// assert_eq!((headroom.all_up, headroom.all_down), (1_020, -7));
-/// # Ok::<(), Fault>(())
+/// # Ok::<(), NetworkError>(())
 /// ```
 pub fn headroom(network: &Network, stimuli: &[Stimulus]) -> Vec<Option<Headroom>> {
     let negative = negative_nodes(network, stimuli);

@@ -4,12 +4,12 @@
 //! ends when all of them have been read. The arrays below are the order in which they are written.
 
 use super::block::{Block, Value};
-use super::error::{Flaw, TextError};
+use super::error::{ParseError, TextError};
 use super::schematic::Kind;
 use super::text::{Scanner, TextWriter};
 use crate::network::{
-    Array, Conv, ConvPort, Dynamics, Fault, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS,
-    MaxPool, Module, ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset, Signed, Timing,
+    Array, Conv, ConvPort, Dynamics, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS, MaxPool,
+    Module, ModuleKind, NetworkError, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset, Signed, Timing,
 };
 use std::io::{self, Write};
 use std::num::NonZeroU32;
@@ -138,7 +138,7 @@ pub(super) fn parse_and_tell(text: &[u8], kind: Kind, passed: &dyn Fn(usize)) ->
     parse(&mut Block::new(Scanner::new(text), passed), kind).map_err(|flaw| flaw.locate(text))
 }
 
-fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, Flaw> {
+fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, ParseError> {
     block.head()?;
     let [ports, n_out_ports, delay_to_process, delay_to_ack, fifo_depth, n_repeat, delay_to_repeat, delay_to_arrive] =
         block.keys("the head", HEAD, HEAD_REQUIRED, 0)?;
@@ -180,19 +180,19 @@ fn parse(block: &mut Block, kind: Kind) -> Result<Parameters, Flaw> {
 }
 
 /// The line of a fault that the network found.
-fn locate(block: &Block, fault: Fault) -> Flaw {
+fn locate(block: &Block, fault: NetworkError) -> ParseError {
     let refuse = |key: &str, expected: &str, found: String| match block.value_at_fault(key, &found) {
-        Some(value) => Flaw { found, ..value.refuse(expected) },
-        None => Flaw { at: 0, end: 0, expected: format!("{expected} for {key}"), found },
+        Some(value) => ParseError { found, ..value.refuse(expected) },
+        None => ParseError { at: 0, end: 0, expected: format!("{expected} for {key}"), found },
     };
     match fault {
-        Fault::Range { key, expected, found } => {
+        NetworkError::Range { key, expected, found } => {
             let key =
                 if block.value_at_fault(key, &found).is_none() && key == NEURONS[0] { "population_size" } else { key };
             refuse(key, &expected, found)
         }
-        Fault::TooLarge { found } => refuse(NEURONS[0], &too_large(), found.to_string()),
-        other => Flaw { at: 0, end: 0, expected: "a valid module".into(), found: other.to_string() },
+        NetworkError::TooLarge { found } => refuse(NEURONS[0], &too_large(), found.to_string()),
+        other => ParseError { at: 0, end: 0, expected: "a valid module".into(), found: other.to_string() },
     }
 }
 
@@ -200,7 +200,7 @@ fn too_large() -> String {
     format!("at most {MAX_NEURONS} neurons (the limit of one module)")
 }
 
-fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronParameters), Flaw> {
+fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronParameters), ParseError> {
     let values = block.keys("the neurons", neuron_keys(kind), NEURONS_REQUIRED, 0)?;
     let [
         nx,
@@ -229,7 +229,7 @@ fn read_neurons(block: &mut Block, kind: Kind) -> Result<(Array, Value, NeuronPa
     let array = Array { nx: nx.size()?, ny: ny.size()?, x_min: x_min.signed()?, y_min: y_min.signed()? };
     let count = u64::from(array.nx) * u64::from(array.ny);
     if count > MAX_NEURONS {
-        return Err(Flaw { found: count.to_string(), ..nx.refuse(&too_large()) });
+        return Err(ParseError { found: count.to_string(), ..nx.refuse(&too_large()) });
     }
     let neurons = NeuronParameters {
         threshold_plus: th_plus.signed()?,
@@ -276,8 +276,8 @@ fn read_ports<P>(
     block: &mut Block,
     announced: Value,
     keys: &[&str],
-    mut read: impl FnMut(&mut Block, &str) -> Result<P, Flaw>,
-) -> Result<Vec<P>, Flaw> {
+    mut read: impl FnMut(&mut Block, &str) -> Result<P, ParseError>,
+) -> Result<Vec<P>, ParseError> {
     let n = announced.size()?;
     // Grows with what is read, as the announced number may be anything.
     let mut ports = Vec::new();
@@ -288,7 +288,7 @@ fn read_ports<P>(
     Ok(ports)
 }
 
-fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, Flaw> {
+fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, ParseError> {
     let [nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand] =
         block.keys(name, CONV_PORT, CONV_PORT_REQUIRED, 1)?;
     let weights = block.matrix(&nx, ny.size()?.into(), &ny, name)?;
@@ -305,19 +305,19 @@ fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, Flaw> {
     })
 }
 
-fn fully_connected_port(block: &mut Block, name: &str, population: &Value) -> Result<FullyConnectedPort, Flaw> {
+fn fully_connected_port(block: &mut Block, name: &str, population: &Value) -> Result<FullyConnectedPort, ParseError> {
     let [nx, ny] = block.keys(name, FULLY_CONNECTED_PORT, FULLY_CONNECTED_PORT.len(), 0)?;
     let (nx_pre, ny_pre) = (nx.size()?, ny.size()?);
     let weights = block.matrix(population, u64::from(nx_pre) * u64::from(ny_pre), &nx, name)?;
     Ok(FullyConnectedPort { nx_pre, ny_pre, weights })
 }
 
-fn flatten_port(block: &mut Block, name: &str) -> Result<FlattenPort, Flaw> {
+fn flatten_port(block: &mut Block, name: &str) -> Result<FlattenPort, ParseError> {
     let [nx, ny] = block.keys(name, FLATTEN_PORT, FLATTEN_PORT.len(), 0)?;
     Ok(FlattenPort { nx: nx.size()?, ny: ny.size()? })
 }
 
-fn pool_port(block: &mut Block, name: &str, rule: &mut PoolRule) -> Result<PoolPort, Flaw> {
+fn pool_port(block: &mut Block, name: &str, rule: &mut PoolRule) -> Result<PoolPort, ParseError> {
     let [
         nx,
         ny,
@@ -365,7 +365,7 @@ fn pool_port(block: &mut Block, name: &str, rule: &mut PoolRule) -> Result<PoolP
     })
 }
 
-fn read_output(block: &mut Block) -> Result<Output, Flaw> {
+fn read_output(block: &mut Block) -> Result<Output, ParseError> {
     let [x_min, x_max, y_min, y_max, x_pre, y_pre, x_subsmp, y_subsmp, x_pos, y_pos, rectify] =
         block.keys("the output", OUTPUT, OUTPUT.len(), 0)?;
     Ok(Output {

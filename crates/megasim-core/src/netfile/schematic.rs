@@ -1,6 +1,6 @@
 //! The schematic (`*.sch`): which files drive and read which nodes.
 
-use super::error::{Flaw, TextError, quoted};
+use super::error::{ParseError, TextError, quoted};
 use super::text::Scanner;
 use crate::network::Tick;
 use std::collections::HashMap;
@@ -129,7 +129,7 @@ pub fn parse_schematic(text: &[u8]) -> Result<Schematic, TextError> {
 const MOST_FLAWS: usize = 100;
 
 /// Reads what can be read, and tells every line at fault, up to [`MOST_FLAWS`].
-pub(super) fn parse_all(text: &[u8]) -> (Schematic, Vec<Flaw>) {
+pub(super) fn parse_all(text: &[u8]) -> (Schematic, Vec<ParseError>) {
     let mut parser = Parser { driven: HashMap::new(), schematic: Schematic::default(), section: Section::None };
     let mut flaws = Vec::new();
     let (mut scanner, mut number, mut counted) = (Scanner::new(text), 1, 0);
@@ -165,7 +165,7 @@ struct Parser {
 }
 
 impl Parser {
-    fn line(&mut self, scanner: &mut Scanner, number: usize) -> Result<(), Flaw> {
+    fn line(&mut self, scanner: &mut Scanner, number: usize) -> Result<(), ParseError> {
         if scanner.peek().starts_with(b".") {
             let flaw = scanner.flaw("the section .netlist or .options");
             self.section = match scanner.token() {
@@ -182,7 +182,7 @@ impl Parser {
         }
     }
 
-    fn option(&mut self, scanner: &mut Scanner) -> Result<(), Flaw> {
+    fn option(&mut self, scanner: &mut Scanner) -> Result<(), ParseError> {
         let (start, mut flaw) = (scanner.at, scanner.flaw("the option Tmax"));
         let rest = &scanner.text[start..];
         let length = rest.iter().position(|byte| b"= \t\r\n".contains(byte)).unwrap_or(rest.len());
@@ -212,11 +212,11 @@ impl Parser {
         Ok(())
     }
 
-    fn element(&mut self, scanner: &mut Scanner, number: usize) -> Result<(), Flaw> {
+    fn element(&mut self, scanner: &mut Scanner, number: usize) -> Result<(), ParseError> {
         let rest = &scanner.text[scanner.at..];
         let length = rest.iter().position(|byte| b"{ \t\r\n".contains(byte)).unwrap_or(rest.len());
         let word = &rest[..length];
-        let unknown = || Flaw {
+        let unknown = || ParseError {
             at: scanner.at,
             end: scanner.at + length,
             expected: format!("`source` or a module kind ({}, ...)", Kind::ALL.map(Kind::name).join(", ")),
@@ -234,7 +234,7 @@ impl Parser {
                     (_, more) => {
                         let found = if at.is_empty() { "none".into() } else { format!("{}", more + 1) };
                         let (at, end) = (at.first().copied().unwrap_or(scanner.at), scanner.at);
-                        return Err(Flaw { at, end, expected: "one node behind `source`".into(), found });
+                        return Err(ParseError { at, end, expected: "one node behind `source`".into(), found });
                     }
                 };
                 let stimulus = file_name(scanner, "the file name of a stimulus")?;
@@ -252,7 +252,7 @@ impl Parser {
         for (node, &at) in element.drives().iter().zip(&at) {
             if let Some(first) = self.driven.insert(node.clone(), number) {
                 let (end, found) = (at + node.len(), format!("`{node}`, driven in line {first} already"));
-                return Err(Flaw { at, end, expected: "a node that nothing else drives".into(), found });
+                return Err(ParseError { at, end, expected: "a node that nothing else drives".into(), found });
             }
         }
         self.schematic.lines.push(Line { number, element });
@@ -261,7 +261,7 @@ impl Parser {
 }
 
 /// `{name,name,...}`, blanks allowed around names: the names and where they stand.
-fn names(scanner: &mut Scanner, expected: &str) -> Result<(Vec<String>, Vec<usize>), Flaw> {
+fn names(scanner: &mut Scanner, expected: &str) -> Result<(Vec<String>, Vec<usize>), ParseError> {
     scanner.skip_blanks();
     if scanner.text.get(scanner.at) != Some(&b'{') {
         return Err(scanner.flaw(expected));
@@ -277,7 +277,8 @@ fn names(scanner: &mut Scanner, expected: &str) -> Result<(Vec<String>, Vec<usiz
         scanner.at += length;
         scanner.skip_blanks();
         let separator = scanner.text.get(scanner.at);
-        let flaw = |expected: &str, found| Flaw { at: place, end: place + length, expected: expected.into(), found };
+        let flaw =
+            |expected: &str, found| ParseError { at: place, end: place + length, expected: expected.into(), found };
         match separator {
             Some(b'}') if name.is_empty() && names.is_empty() => {}
             Some(b'}' | b',') if name.is_empty() => return Err(flaw("a node name", "none".into())),
@@ -299,7 +300,7 @@ fn names(scanner: &mut Scanner, expected: &str) -> Result<(Vec<String>, Vec<usiz
 }
 
 /// Any run of bytes that are not blank.
-fn file_name(scanner: &mut Scanner, expected: &str) -> Result<String, Flaw> {
+fn file_name(scanner: &mut Scanner, expected: &str) -> Result<String, ParseError> {
     scanner.skip_blanks();
     let flaw = scanner.flaw(expected);
     let token = scanner.token();
@@ -308,7 +309,7 @@ fn file_name(scanner: &mut Scanner, expected: &str) -> Result<String, Flaw> {
     }
     match str::from_utf8(token) {
         Ok(name) => Ok(name.to_string()),
-        Err(_) => Err(Flaw { expected: format!("{expected} in UTF-8"), ..flaw }),
+        Err(_) => Err(ParseError { expected: format!("{expected} in UTF-8"), ..flaw }),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Fields are separated by blanks and tabs; a carriage return counts as a blank, so CRLF needs no thought. Integers are
 //! decimal, with an optional sign and any number of leading zeros (`+5`, `007`); fractions and exponents are refused.
 
-use super::error::{Flaw, quoted};
+use super::error::{ParseError, quoted};
 use std::io::{self, Write};
 
 /// A place in the bytes of a file.
@@ -126,12 +126,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next integer of this line.
-    pub fn integer(&mut self, expected: impl FnOnce() -> String) -> Result<i64, Flaw> {
+    pub fn integer(&mut self, expected: impl FnOnce() -> String) -> Result<i64, ParseError> {
         self.field().ok_or_else(|| self.not_an_integer(expected()))
     }
 
     #[cold]
-    fn not_an_integer(&self, expected: String) -> Flaw {
+    fn not_an_integer(&self, expected: String) -> ParseError {
         let token = self.peek();
         let digits = token.strip_prefix(b"-").or(token.strip_prefix(b"+")).unwrap_or(token);
         if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
@@ -141,12 +141,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Refuses what stands on the rest of this line.
-    pub fn end_line(&mut self, expected: impl FnOnce() -> String) -> Result<(), Flaw> {
+    pub fn end_line(&mut self, expected: impl FnOnce() -> String) -> Result<(), ParseError> {
         if self.at_line_end() { Ok(()) } else { Err(self.flaw(expected())) }
     }
 
     /// What stands here is not what was expected.
-    pub fn flaw(&self, expected: impl Into<String>) -> Flaw {
+    pub fn flaw(&self, expected: impl Into<String>) -> ParseError {
         let token = self.peek();
         let found = match token {
             [] if self.text.iter().all(u8::is_ascii_whitespace) => "an empty file".into(),
@@ -154,7 +154,7 @@ impl<'a> Scanner<'a> {
             [] => "the end of the line".into(),
             token => quoted(token),
         };
-        Flaw { at: self.at, end: self.at + token.len(), expected: expected.into(), found }
+        ParseError { at: self.at, end: self.at + token.len(), expected: expected.into(), found }
     }
 
     /// Most integers that the rest of the file can hold: each takes a digit and a separator.

@@ -81,7 +81,7 @@ pub enum Driver {
 
 /// A faulty network, in the words of the netfile format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum NetworkError {
     /// Two drivers for one node.
     #[error("node {{{0}}} is driven twice")]
     DrivenTwice(String),
@@ -165,7 +165,7 @@ pub enum Element {
 /// let network = builder.build(100)?;
 /// assert_eq!(network.nodes().len(), 2);
 /// assert_eq!(network.node_named("flat"), Some(NodeId::new(1)));
-/// # Ok::<(), Fault>(())
+/// # Ok::<(), NetworkError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
@@ -214,7 +214,7 @@ impl Network {
     ///
     /// # Errors
     /// If it is negative.
-    pub fn with_t_max(mut self, t_max: Tick) -> Result<Self, Fault> {
+    pub fn with_t_max(mut self, t_max: Tick) -> Result<Self, NetworkError> {
         self.t_max = t_max;
         self.valid()
     }
@@ -222,7 +222,7 @@ impl Network {
     ///
     /// # Errors
     /// If a changed module breaks a rule.
-    pub fn map_modules(&self, change: impl FnMut(&mut Module)) -> Result<Self, Fault> {
+    pub fn map_modules(&self, change: impl FnMut(&mut Module)) -> Result<Self, NetworkError> {
         let mut network = self.clone();
         network.modules.iter_mut().for_each(change);
         network.valid()
@@ -272,20 +272,20 @@ impl NetworkBuilder {
         Arc::make_mut(&mut self.models).insert(number, model);
     }
 
-    fn drive(&mut self, name: &str, driver: Driver) -> Result<NodeId, Fault> {
+    fn drive(&mut self, name: &str, driver: Driver) -> Result<NodeId, NetworkError> {
         if name.is_empty() || name.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '{' | '}')) {
-            return Err(Fault::NodeName(name.into()));
+            return Err(NetworkError::NodeName(name.into()));
         }
         let id = NodeId::new(self.nodes.len());
         if self.by_name.insert(name.into(), id).is_some() {
-            return Err(Fault::DrivenTwice(name.into()));
+            return Err(NetworkError::DrivenTwice(name.into()));
         }
         self.nodes.push(Node { name: name.into(), driver });
         Ok(id)
     }
 
     /// Adds a source that drives a new node.
-    pub fn source(&mut self, node: &str) -> Result<NodeId, Fault> {
+    pub fn source(&mut self, node: &str) -> Result<NodeId, NetworkError> {
         let source = SourceId::new(self.sources.len());
         let id = self.drive(node, Driver::Source(source))?;
         self.sources.push(id);
@@ -294,7 +294,7 @@ impl NetworkBuilder {
     }
 
     /// Adds a module that drives new nodes, and checks it.
-    pub fn module(&mut self, module: Module, outputs: &[impl AsRef<str>]) -> Result<Vec<NodeId>, Fault> {
+    pub fn module(&mut self, module: Module, outputs: &[impl AsRef<str>]) -> Result<Vec<NodeId>, NetworkError> {
         module.check()?;
         let id = ModuleId::new(self.modules.len());
         let nodes =
@@ -306,7 +306,7 @@ impl NetworkBuilder {
     }
 
     /// Binds the names that were read before they were driven, and closes the network.
-    pub fn build(mut self, t_max: Tick) -> Result<Network, Fault> {
+    pub fn build(mut self, t_max: Tick) -> Result<Network, NetworkError> {
         for input in self.modules.iter_mut().flat_map(|module| &mut module.inputs) {
             if let Input::Undriven(name) = input
                 && let Some(&node) = self.by_name.get(name)
@@ -328,9 +328,9 @@ impl NetworkBuilder {
 }
 
 /// Refuses a parameter below its least value.
-fn at_least(key: &'static str, value: i64, least: i64) -> Result<(), Fault> {
+fn at_least(key: &'static str, value: i64, least: i64) -> Result<(), NetworkError> {
     if value < least {
-        return Err(Fault::Range { key, expected: format!("{least} or more"), found: value.to_string() });
+        return Err(NetworkError::Range { key, expected: format!("{least} or more"), found: value.to_string() });
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a module is: its kind with weights and geometry, its neurons, its timing.
 
-use super::{Fault, NodeId, Tick, at_least};
+use super::{NetworkError, NodeId, Tick, at_least};
 use crate::equations::Decay;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -434,10 +434,10 @@ impl ModuleKind {
 
 impl Module {
     /// Checks every rule that a single module must obey.
-    pub fn check(&self) -> Result<(), Fault> {
+    pub fn check(&self) -> Result<(), NetworkError> {
         let ports = self.kind.ports();
         if self.inputs.len() < ports {
-            return Err(Fault::FewInputs { ports, names: self.inputs.len() });
+            return Err(NetworkError::FewInputs { ports, names: self.inputs.len() });
         }
         self.timing.check()?;
         if let Some((array, neurons, output)) = self.kind.neurons() {
@@ -479,12 +479,12 @@ impl Module {
     }
 }
 
-fn range(key: &'static str, expected: &str, found: impl ToString) -> Fault {
-    Fault::Range { key, expected: expected.into(), found: found.to_string() }
+fn range(key: &'static str, expected: &str, found: impl ToString) -> NetworkError {
+    NetworkError::Range { key, expected: expected.into(), found: found.to_string() }
 }
 
 impl Timing {
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), NetworkError> {
         at_least("delay_to_process", self.delay_to_process, 0)?;
         at_least("delay_to_ack", self.delay_to_ack, 0)?;
         at_least("n_repeat", self.n_repeat.into(), 1)?;
@@ -503,10 +503,10 @@ impl Array {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), NetworkError> {
         let found = u64::from(self.nx) * u64::from(self.ny);
         if found > MAX_NEURONS {
-            return Err(Fault::TooLarge { found });
+            return Err(NetworkError::TooLarge { found });
         }
         for (key, min, n) in [("Xmin", self.x_min, self.nx), ("Ymin", self.y_min, self.ny)] {
             if i64::from(min) + i64::from(n) > i32::MAX.into() {
@@ -540,7 +540,7 @@ impl NeuronParameters {
     }
 
     /// What signed neurons may not have: whatever loses input or spikes would make counts depend on the order.
-    fn check_signed(&self, signed: Signed) -> Result<(), Fault> {
+    fn check_signed(&self, signed: Signed) -> Result<(), NetworkError> {
         let default = Self::default();
         let rules: [(&'static str, bool, i64, &str); 11] = [
             ("THplusInfo", self.fires_plus, self.fires_plus.into(), "1"),
@@ -592,7 +592,7 @@ impl NeuronParameters {
     }
 
     /// Refuses weights with which one event would make a signed neuron spike without end.
-    fn check_weights<'w>(&self, ports: impl Iterator<Item = &'w [i32]>) -> Result<(), Fault> {
+    fn check_weights<'w>(&self, ports: impl Iterator<Item = &'w [i32]>) -> Result<(), NetworkError> {
         if self.signed().is_none() {
             return Ok(());
         }
@@ -605,7 +605,7 @@ impl NeuronParameters {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), NetworkError> {
         if let Some(signed) = self.signed() {
             self.check_signed(signed)?;
         }
@@ -651,7 +651,7 @@ impl NeuronParameters {
 }
 
 impl Output {
-    fn check(&self, array: Array) -> Result<(), Fault> {
+    fn check(&self, array: Array) -> Result<(), NetworkError> {
         at_least("x_subsmp", self.x_subsmp.into(), 1)?;
         at_least("y_subsmp", self.y_subsmp.into(), 1)?;
         let last = |min: i32, n: u32| min + n.saturating_sub(1) as i32;
@@ -670,7 +670,7 @@ impl Output {
 }
 
 impl ConvPort {
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), NetworkError> {
         at_least("x_stride", self.x_stride.into(), 1)?;
         at_least("y_stride", self.y_stride.into(), 1)?;
         at_least("x_expand", self.x_expand.into(), 1)?;
@@ -680,7 +680,7 @@ impl ConvPort {
 }
 
 impl FullyConnected {
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), NetworkError> {
         if self.array.ny != 1 {
             return Err(range("Ny_array", "1, as the module is not a convolution", self.array.ny));
         }
@@ -692,7 +692,7 @@ impl FullyConnected {
 }
 
 impl MaxPool {
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), NetworkError> {
         if let Some(mask) = self.mask() {
             at_least("mask_tau", mask.tau.into(), 1)?;
             at_least("THplus", mask.threshold.into(), 1)?;
@@ -703,7 +703,7 @@ impl MaxPool {
             let arrays = [(port.nx, port.ny), (port.nx_out, port.ny_out)];
             for found in arrays.map(|(nx, ny)| u64::from(nx) * u64::from(ny)) {
                 if found > MAX_NEURONS {
-                    return Err(Fault::TooLarge { found });
+                    return Err(NetworkError::TooLarge { found });
                 }
             }
             if k > 0 && *port != PoolPort::RESET {
@@ -714,7 +714,7 @@ impl MaxPool {
     }
 }
 
-fn matrix(key: &'static str, announced: u64, found: usize) -> Result<(), Fault> {
+fn matrix(key: &'static str, announced: u64, found: usize) -> Result<(), NetworkError> {
     if announced != found as u64 {
         return Err(range(key, &format!("{announced} weights"), found));
     }

@@ -1,6 +1,8 @@
 //! Changing one parameter of modules by its netfile key.
 
-use super::{Dynamics, Fault, Module, ModuleKind, Network, NeuronModel, NeuronParameters, Output, Reset, Signed, Tick};
+use super::{
+    Dynamics, Module, ModuleKind, Network, NetworkError, NeuronModel, NeuronParameters, Output, Reset, Signed, Tick,
+};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -48,10 +50,11 @@ impl Network {
     /// where it has that key. Returns how many modules it set.
     ///
     /// # Errors
-    /// [`Fault::UnknownKey`], or [`Fault::Range`] if a module may not have the value; the network is unchanged then.
-    pub fn set(&mut self, selects: impl Fn(&str) -> bool, key: &str, value: i64) -> Result<usize, Fault> {
+    /// [`NetworkError::UnknownKey`], or [`NetworkError::Range`] if a module may not have the value; then the
+    /// network is unchanged.
+    pub fn set(&mut self, selects: impl Fn(&str) -> bool, key: &str, value: i64) -> Result<usize, NetworkError> {
         let Some(key) = SETTABLE_KEYS.iter().find(|known| **known == key) else {
-            return Err(Fault::UnknownKey { key: key.into(), known: SETTABLE_KEYS.join(", ") });
+            return Err(NetworkError::UnknownKey { key: key.into(), known: SETTABLE_KEYS.join(", ") });
         };
         let mut network = self.clone();
         let mut count = 0;
@@ -70,13 +73,13 @@ impl Network {
     /// this number. Returns how many modules have neurons that can follow them.
     ///
     /// # Errors
-    /// [`Fault::Range`] if a module may not have them; the network is unchanged then.
+    /// [`NetworkError::Range`] if a module may not have them; the network is unchanged then.
     pub fn set_model(
         &mut self,
         selects: impl Fn(&str) -> bool,
         number: NonZeroU32,
         model: Arc<NeuronModel>,
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, NetworkError> {
         let mut network = self.clone();
         let mut count = 0;
         for (module, outputs) in network.modules.iter_mut().zip(&self.outputs) {
@@ -98,7 +101,7 @@ impl Network {
 
 impl Module {
     /// Sets one parameter; says whether the module has it.
-    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, Fault> {
+    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, NetworkError> {
         let timing = &mut self.timing;
         match key {
             "delay_to_process" => timing.delay_to_process = value,
@@ -124,7 +127,7 @@ impl Module {
 }
 
 impl NeuronParameters {
-    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, Fault> {
+    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, NetworkError> {
         match key {
             "THplus" => self.threshold_plus = narrow(key, value)?,
             "THplusInfo" => self.fires_plus = flag(key, value)?,
@@ -170,7 +173,7 @@ impl NeuronParameters {
 }
 
 impl Output {
-    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, Fault> {
+    fn set(&mut self, key: &'static str, value: i64) -> Result<bool, NetworkError> {
         let field = match key {
             "crop_xmin" => &mut self.crop_xmin,
             "crop_xmax" => &mut self.crop_xmax,
@@ -193,11 +196,11 @@ impl Output {
     }
 }
 
-fn narrow<N: TryFrom<i64>>(key: &'static str, value: i64) -> Result<N, Fault> {
+fn narrow<N: TryFrom<i64>>(key: &'static str, value: i64) -> Result<N, NetworkError> {
     N::try_from(value).map_err(|_| out_of_range(key, "a value within 32 bits", value))
 }
 
-fn flag(key: &'static str, value: i64) -> Result<bool, Fault> {
+fn flag(key: &'static str, value: i64) -> Result<bool, NetworkError> {
     match value {
         0 => Ok(false),
         1 => Ok(true),
@@ -205,6 +208,6 @@ fn flag(key: &'static str, value: i64) -> Result<bool, Fault> {
     }
 }
 
-fn out_of_range(key: &'static str, expected: &str, value: i64) -> Fault {
-    Fault::Range { key, expected: expected.into(), found: value.to_string() }
+fn out_of_range(key: &'static str, expected: &str, value: i64) -> NetworkError {
+    NetworkError::Range { key, expected: expected.into(), found: value.to_string() }
 }

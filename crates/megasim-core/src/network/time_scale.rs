@@ -1,6 +1,6 @@
 //! The same network in finer ticks.
 
-use super::{Fault, ModuleKind, Network, NeuronParameters, Tick};
+use super::{ModuleKind, Network, NetworkError, NeuronParameters, Tick};
 
 impl Network {
     /// The network in ticks of which `factor` make one of the old: every time is multiplied. What a run gives does not
@@ -11,15 +11,18 @@ impl Network {
     ///
     /// # Panics
     /// If `factor` is not positive.
-    pub fn with_finer_ticks(&self, factor: Tick) -> Result<Self, Fault> {
+    pub fn with_finer_ticks(&self, factor: Tick) -> Result<Self, NetworkError> {
         assert!(factor > 0, "a tick is a positive number of finer ones");
         let mut network = self.clone();
         if factor == 1 {
             return Ok(network);
         }
         let finer = |key: &'static str, time: &mut Tick| {
-            let fault =
-                || Fault::Range { key, expected: format!("at most {}", Tick::MAX / factor), found: time.to_string() };
+            let fault = || NetworkError::Range {
+                key,
+                expected: format!("at most {}", Tick::MAX / factor),
+                found: time.to_string(),
+            };
             *time = time.checked_mul(factor).ok_or_else(fault)?;
             Ok(())
         };
@@ -42,12 +45,12 @@ impl Network {
             for (key, leak) in leaks {
                 if leak != 0 {
                     let expected = "0, for a leak of so much a tick has no finer ticks".into();
-                    return Err(Fault::Range { key, expected, found: leak.to_string() });
+                    return Err(NetworkError::Range { key, expected, found: leak.to_string() });
                 }
             }
             if let Some(model) = neurons.model() {
                 let expected = "0, for equations of ticks have no finer ones".into();
-                return Err(Fault::Range { key: "neuron_model", expected, found: model.to_string() });
+                return Err(NetworkError::Range { key: "neuron_model", expected, found: model.to_string() });
             }
             finer("Tmin", &mut neurons.t_min)?;
             finer("T_Refract", &mut neurons.refractory)?;
@@ -81,11 +84,11 @@ mod tests {
         let fine = network(0).with_finer_ticks(10).unwrap();
         assert_eq!((fine.t_max(), fine.modules()[0].timing.delay_to_process), (999, 70));
         assert_eq!(fine.modules()[0].kind.neurons().unwrap().1.t_min, 30);
-        assert!(matches!(network(2).with_finer_ticks(10), Err(Fault::Range { key: "TLplus", .. })));
+        assert!(matches!(network(2).with_finer_ticks(10), Err(NetworkError::Range { key: "TLplus", .. })));
         assert!(network(2).with_finer_ticks(1).is_ok());
         assert!(matches!(
             network(0).with_finer_ticks(Tick::MAX / 2),
-            Err(Fault::Range { key: "delay_to_process", .. })
+            Err(NetworkError::Range { key: "delay_to_process", .. })
         ));
     }
 }

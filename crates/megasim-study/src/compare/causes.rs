@@ -27,8 +27,8 @@ use crate::runner;
 use megasim_core::control::Control;
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
 use megasim_core::network::{
-    Array, ConvPort, Element, Fault, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, SourceId,
-    Stimulus, Tick, Timing,
+    Array, ConvPort, Element, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NetworkError,
+    SourceId, Stimulus, Tick, Timing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -279,7 +279,7 @@ impl Question<'_> {
 }
 
 /// The runs from event mode to clocked mode.
-fn ladder(left: &Run, dt: Tick, saturates: bool) -> Result<Vec<Rung>, Fault> {
+fn ladder(left: &Run, dt: Tick, saturates: bool) -> Result<Vec<Rung>, NetworkError> {
     let original = left.network;
     let mut rungs = vec![Rung {
         cause: None,
@@ -373,7 +373,7 @@ fn divide(module: &mut Module) {
 }
 
 /// The same network with one more source, the last one, whose events at (0, 0) touch every neuron with weight 0.
-fn touched(network: &Network) -> Result<Network, Fault> {
+fn touched(network: &Network) -> Result<Network, NetworkError> {
     let mut name = "touch".to_string();
     while network.node_named(&name).is_some() {
         name.push('_');

@@ -35,7 +35,7 @@ impl ModuleLayer {
     /// let layers = ModuleLayer::of_network(&builder.build(10)?);
     /// let sizes: Vec<_> = layers.iter().map(|layer| (layer.name.as_str(), layer.modules.len())).collect();
     /// assert_eq!(sizes, [("flat", 2), ("other", 1)]);
-    /// # Ok::<(), Fault>(())
+    /// # Ok::<(), NetworkError>(())
     /// ```
     pub fn of_network(network: &Network) -> Vec<Self> {
         let mut layers = Self::group(network, |node| match node.rsplit_once('_') {

@@ -6,7 +6,7 @@ use crate::compare::Accuracy;
 use crate::layers::FanOut;
 use crate::runner;
 use megasim_core::control::{Control, Uncounted};
-use megasim_core::encode::{Clock, Code, Layout, SampleKind};
+use megasim_core::encode::{Clock, InputMap, SampleKind, SpikeEncoder};
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use megasim_core::readout::{self, ReadOut};
@@ -19,13 +19,13 @@ pub struct Setup<'a> {
     /// The network.
     pub network: &'a Network,
     /// Its input.
-    pub layout: &'a Layout,
+    pub layout: &'a InputMap,
     /// Its output.
     pub output: NodeId,
     /// Classes of the output.
     pub classes: usize,
     /// How values become spikes.
-    pub code: &'a dyn Code,
+    pub code: &'a dyn SpikeEncoder,
     /// Ticks of a millisecond.
     pub ticks_per_ms: u32,
     /// Ticks of a clocked step.

@@ -25,7 +25,7 @@ use std::num::NonZeroU32;
 /// let mut machine = Machine::of(&network);
 /// assert_eq!(machine.module(ModuleId::new(0)).delay_to_process, 4);
 /// machine.set_link(input, ModuleId::new(0), megasim_core::engine::machine::Link { delay: 3, acknowledge_delay: 0 });
-/// # Ok::<(), Fault>(())
+/// # Ok::<(), NetworkError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
