@@ -34,7 +34,8 @@ pub const INPUT: &str = "InputLayer";
 pub const BIAS_CLOCK: &str = "bias_clk";
 /// Name of the node whose events make a softmax output fire.
 pub const SOFTMAX_CLOCK: &str = "softmax_input";
-/// Name of the node whose event ends the hysteresis of signed neurons.
+/// Start of the names of the nodes whose event ends the hysteresis of the signed neurons of a layer; the layer's number
+/// follows.
 pub const SETTLE: &str = "settle_event";
 /// Name of the node whose events reset all modules.
 pub const RESET: &str = "reset_event";
@@ -85,8 +86,8 @@ pub struct Emitted {
     pub bias_clock: Option<NodeId>,
     /// The reset.
     pub reset: NodeId,
-    /// The source of the event that ends the input of signed neurons, if neurons are signed.
-    pub settle: Option<NodeId>,
+    /// The sources of the events that end the hysteresis of signed neurons, one for each layer of them.
+    pub settle: Vec<NodeId>,
     /// The clock at whose events a softmax output fires.
     pub control: Option<NodeId>,
     /// The node whose control events make masks act, if any layer has one; the reset's.
@@ -122,16 +123,26 @@ pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Res
     let has_softmax =
         |layer: &ParsedLayer| matches!(layer.operation, LayerKind::Population { role: Role::Softmax, .. });
     let control = parsed.layers.iter().any(has_softmax).then(|| source(SOFTMAX_CLOCK)).transpose()?;
-    let settle = quantization.signed.is_some().then(|| source(SETTLE)).transpose()?;
     let reset = source(RESET)?;
     let layers = Vec::new();
-    let mut emitter =
-        Emitter { parsed, quantization, format, builder, input, layers, bias_clock, reset, control, settle };
+    let mut emitter = Emitter {
+        parsed,
+        quantization,
+        format,
+        builder,
+        input,
+        layers,
+        bias_clock,
+        reset,
+        control,
+        settle: Vec::new(),
+        settling: None,
+    };
     for (number, bias) in biases.into_iter().enumerate() {
         let nodes = emitter.layer(number, bias)?;
         emitter.layers.push(nodes);
     }
-    let Emitter { builder, input, layers, .. } = emitter;
+    let Emitter { builder, input, layers, settle, .. } = emitter;
     let network = builder.build(DEFAULT_T_MAX).map_err(|fault| Error::Module { layer: "Tmax".into(), fault })?;
     Ok(Emitted { network, input, layers, bias_clock, reset, settle, control, mask_clock: None, start: None })
 }
@@ -157,7 +168,9 @@ struct Emitter<'a> {
     bias_clock: Option<NodeId>,
     reset: NodeId,
     control: Option<NodeId>,
-    settle: Option<NodeId>,
+    settle: Vec<NodeId>,
+    /// The layer that the last of these sources is for.
+    settling: Option<usize>,
 }
 
 impl Emitter<'_> {
@@ -284,7 +297,7 @@ impl Emitter<'_> {
             inputs.push(clock);
             ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: bias.into() });
         }
-        if let Some(settle) = self.settle {
+        if let Some(settle) = self.settle_source(name)? {
             inputs.push(settle);
             ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: vec![0; population].into() });
         }
@@ -369,6 +382,23 @@ impl Emitter<'_> {
         self.conv_with_reset(name, map, conv, inputs)
     }
 
+    /// The source whose event settles the signed neurons of a layer; made at the first module of the layer.
+    ///
+    /// It is in the netlist behind the layers that this one reads, so that of the events of a tick theirs come first: when
+    /// a layer settles, its input is final, and the corrections of one layer are not multiplied by the next.
+    fn settle_source(&mut self, layer: &str) -> Result<Option<NodeId>, Error> {
+        if self.quantization.signed.is_none() {
+            return Ok(None);
+        }
+        let number = self.layers.len();
+        if self.settling != Some(number) {
+            let source = self.builder.source(&format!("{SETTLE}_{number}"));
+            self.settle.push(source.map_err(|fault| Error::Module { layer: layer.into(), fault })?);
+            self.settling = Some(number);
+        }
+        Ok(self.settle.last().copied())
+    }
+
     /// Adds the ports of settle events and resets, and the module.
     fn conv_with_reset(
         &mut self,
@@ -377,7 +407,8 @@ impl Emitter<'_> {
         mut conv: Conv,
         mut inputs: Vec<NodeId>,
     ) -> Result<NodeId, Error> {
-        for source in self.settle.into_iter().chain([self.reset]) {
+        let settle = self.settle_source(name)?;
+        for source in settle.into_iter().chain([self.reset]) {
             inputs.push(source);
             conv.ports.push(plain_port(1, 1, 0, 0, Arc::new([0])));
         }

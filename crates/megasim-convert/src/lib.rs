@@ -242,7 +242,7 @@ impl Converted {
         let control = control.as_ref().map(name);
         layout
             .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
-            .with_settle_event(network, settle.as_ref().map(name).as_deref())?
+            .with_settle_events(network, &settle.iter().map(name).collect::<Vec<_>>())?
             .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))?
             .with_start(network, self.emitted.start.as_ref().map(name).as_deref())
     }

@@ -78,10 +78,9 @@ pub struct Manifest {
     /// The clock of a softmax output; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softmax_clock: Option<SoftmaxClock>,
-    /// Node whose event at the end of a sample ends the hysteresis of signed neurons; none where neurons are not
-    /// signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settle_event: Option<String>,
+    /// Nodes whose event at the end of a sample ends the hysteresis of signed neurons, one for each layer of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settle_events: Vec<String>,
     /// Node that resets all modules.
     pub reset_event: String,
     /// How the weights were made.
@@ -341,7 +340,7 @@ impl Manifest {
                 .control
                 .as_ref()
                 .map(|control| SoftmaxClock { node: node(control), rate: options.softmax_clock }),
-            settle_event: emitted.settle.as_ref().map(node),
+            settle_events: nodes(&emitted.settle),
             reset_event: node(&emitted.reset),
             conversion: Conversion {
                 percentile: options.percentile,
@@ -424,7 +423,7 @@ impl Manifest {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         InputMap::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
             .with_mask_clock(network, self.mask_clock.as_deref())?
-            .with_settle_event(network, self.settle_event.as_deref())?
+            .with_settle_events(network, &self.settle_events)?
             .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?
             .with_start(network, self.initial_potential.as_deref())
     }

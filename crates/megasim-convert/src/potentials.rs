@@ -88,12 +88,11 @@ pub(super) fn add(
         }
     }
     emitted.network = builder.build(network.t_max()).map_err(fault)?;
-    let nodes = emitted.input.iter_mut().chain(emitted.layers.iter_mut().flatten());
+    let nodes = emitted.input.iter_mut().chain(emitted.layers.iter_mut().flatten()).chain(&mut emitted.settle);
     nodes.for_each(|node| *node = shifted(*node));
     emitted.bias_clock = emitted.bias_clock.map(shifted);
     emitted.control = emitted.control.map(shifted);
     emitted.mask_clock = emitted.mask_clock.map(shifted);
-    emitted.settle = emitted.settle.map(shifted);
     emitted.reset = shifted(emitted.reset);
     emitted.start = Some(start);
     Ok(emitted)

@@ -134,7 +134,7 @@ pub struct InputMap {
     order: Option<Vec<usize>>,
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
-    settle_event: Option<usize>,
+    settle_events: Vec<usize>,
     /// The source, and its control events a second.
     softmax_clock: Option<(usize, f64)>,
     /// The source whose one event, at tick 0, sets initial potentials.
@@ -254,7 +254,7 @@ impl InputMap {
             order,
             bias_clock: bias_clock.map(source).transpose()?,
             mask_clock: None,
-            settle_event: None,
+            settle_events: Vec::new(),
             softmax_clock: None,
             start: None,
         })
@@ -270,18 +270,18 @@ impl InputMap {
         Ok(self)
     }
 
-    /// The same with a source whose settle event, at the last tick of a sample, ends the hysteresis of signed neurons.
+    /// Adds sources whose settle event, at the last tick of a sample, ends the hysteresis of signed neurons.
     ///
     /// # Errors
-    /// If the node is none of the network's sources.
-    pub fn with_settle_event(mut self, network: &Network, node: Option<&str>) -> Result<Self, Error> {
-        self.settle_event = node.map(|node| source(network, node)).transpose()?;
+    /// If a node is none of the network's sources.
+    pub fn with_settle_events(mut self, network: &Network, nodes: &[String]) -> Result<Self, Error> {
+        self.settle_events = nodes.iter().map(|node| source(network, node)).collect::<Result<_, _>>()?;
         Ok(self)
     }
 
     /// Whether samples end with a settle event: then a run goes on until nothing is pending.
     pub fn settles(&self) -> bool {
-        self.settle_event.is_some()
+        !self.settle_events.is_empty()
     }
 
     /// The same with a source at whose control events a softmax output spikes, so many a second and evenly spaced
@@ -426,7 +426,7 @@ impl EncodeBuffers {
             let controls = (0..Tick::from(clock.duration)).map(|k| StimulusEvent::control(k * ms + ms - 1));
             stimuli[source] = Stimulus::from_events(controls);
         }
-        if let Some(source) = layout.settle_event {
+        for &source in &layout.settle_events {
             stimuli[source] = Stimulus::from_events([StimulusEvent::settle((clock.ticks() - 1).max(0))]);
         }
         if let Some((source, rate)) = layout.softmax_clock {
