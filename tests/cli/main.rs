@@ -12,6 +12,7 @@ mod main_job;
 mod netfile;
 mod outputs;
 mod report;
+mod short_presentations;
 mod single_spike;
 mod sweep;
 mod toolbox;

@@ -37,10 +37,10 @@ pub struct PresentationArguments {
     #[arg(long, value_name = "CODE", requires = "duration")]
     encode: Option<Choice>,
     /// What is corrected by spikes of the normalisation set; initial potentials where not given, with --neuron signed
-    /// nothing
+    /// biases
     #[arg(long, value_enum, requires = "duration")]
     calibrate: Option<CorrectionArgument>,
-    /// The mode whose spikes correct; event where not given
+    /// The mode whose spikes correct; event where not given, with --neuron signed clocked, whose counts are equal
     #[arg(long, value_enum, requires = "duration")]
     calibrate_for: Option<ModeArgument>,
     /// Samples of the normalisation set that calibration runs; 256 where not given
@@ -102,11 +102,8 @@ impl PresentationArguments {
         } else if self.scale_by.is_some() {
             miette::bail!("--scale-by goes with --preset toolbox and without --scales, which have scales of their own");
         }
-        let by_default = if options.quantization.signed.is_some() {
-            CorrectionArgument::None
-        } else {
-            CorrectionArgument::Potential
-        };
+        let signed = options.quantization.signed.is_some();
+        let by_default = if signed { CorrectionArgument::Bias } else { CorrectionArgument::Potential };
         let correction = match self.calibrate.unwrap_or(by_default) {
             CorrectionArgument::None => Correction::None,
             CorrectionArgument::Bias => Correction::Bias,
@@ -125,7 +122,10 @@ impl PresentationArguments {
             correction,
             mode: match self.calibrate_for {
                 Some(ModeArgument::Clocked) => CalibrationMode::Clocked,
-                Some(ModeArgument::Event) | None => CalibrationMode::Event,
+                Some(ModeArgument::Event) => CalibrationMode::Event,
+                // The counts of signed neurons are those of both modes, and clocked mode is the faster one.
+                None if signed => CalibrationMode::Clocked,
+                None => CalibrationMode::Event,
             },
             samples: self.calibration_samples.map_or(CALIBRATION_SAMPLES, NonZeroUsize::get),
         });
