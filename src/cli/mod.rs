@@ -65,7 +65,7 @@ struct CommandLine {
 enum Command {
     Check(check::Arguments),
     Diff(diff::Arguments),
-    Convert(convert::Arguments),
+    Convert(Box<convert::Arguments>),
     Classify(classify::Arguments),
     Compare(compare::Arguments),
     Encode(encode::Arguments),
