@@ -218,7 +218,7 @@ fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
     let fastest = RunSettings { pace: Pace::Fastest, ..RunSettings::default() };
     let error = simulation.run(&[spikes(&[0, 0])], &fastest, None).unwrap_err();
     assert!(matches!(&error, Error::NeverRests { events: 501, .. }), "{error:?}");
-    assert!(error.to_string().starts_with("the machine does not come to rest"), "{error}");
+    assert!(error.to_string().starts_with("the machine does not become idle"), "{error}");
 }
 
 #[test]

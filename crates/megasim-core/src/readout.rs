@@ -1,8 +1,8 @@
 //! From what an output node recorded to a decision, as early as the rule allows.
 //!
 //! A [`ReadOut`] is a rule; a [`ReadoutMonitor`] follows one run with it, says when the run may stop, and gives the
-//! [`Decision`]. Ties are told as lists; one of the tied classes is the decision: the one that came to its score first,
-//! of several in one tick the lowest.
+//! [`Decision`]. Ties are reported as lists; one of the tied classes is the decision: the one that came to its score
+//! first, of several in one tick the lowest.
 
 use crate::engine::{Progress, Record, Simulation};
 use crate::network::{EventLog, ModuleId, Network, NetworkError, NodeId, Polarity, Tick};
@@ -136,7 +136,7 @@ impl ReadOut {
         let mut tally = Tally::new(classes);
         let mut decided = None;
         for ((&x, &polarity), &time) in log.x.iter().zip(&log.polarity).zip(&log.t_rqst) {
-            // The spikes of the tick that decides are looked at together.
+            // The spikes of the deciding tick are read together.
             if decided.is_some_and(|tick| tick != time) {
                 break;
             }
@@ -166,7 +166,7 @@ pub struct Decision {
     pub ranking: Vec<usize>,
     /// The classes that share the best score, rising; one where there is no tie, none where there is no score.
     pub tied: Vec<usize>,
-    /// The tick after which the run stopped, because the decision stood; none where it went on to its end.
+    /// The tick after which the run stopped, because the decision was made; none where it went on to its end.
     pub stopped: Option<Tick>,
 }
 
@@ -177,7 +177,7 @@ impl Decision {
     }
 }
 
-/// The same network with an output that gathers and never spikes: `THplusInfo` 0 and `THplus` at the 32-bit limit, as
+/// The network with an output that accumulates and never spikes: `THplusInfo` 0 and `THplus` at the 32-bit limit, as
 /// ANNarchy's `IaF_Acc`.
 ///
 /// # Errors
@@ -191,7 +191,7 @@ pub fn accumulating(mut network: Network, output: NodeId) -> Result<Network, Net
     Ok(network)
 }
 
-/// Whether an output has signed neurons, of which [`ReadOut::CountAndRest`] tells.
+/// Whether an output has signed neurons, which [`ReadOut::CountAndRest`] needs.
 pub fn is_signed(network: &Network, output: NodeId) -> bool {
     match network.nodes()[output.index()].driver {
         crate::network::Driver::Module(module) => {
@@ -245,8 +245,8 @@ impl ReadoutMonitor {
         Self { rule, output, module, counts: Tally::new(classes), seen: 0, tick: None, decided: None, stopped: None }
     }
 
-    /// Looks at a run on its way; says whether it may stop. The first spikes of one tick are looked at together, so
-    /// event mode goes on to the first event of the next tick, which does not count; a margin is looked at after each
+    /// Reads the progress of a run; returns whether it may stop. The first spikes of one tick are read together, so
+    /// event mode continues to the first event of the next tick, which does not count; a margin is tested after each
     /// event.
     pub fn look(&mut self, progress: &Progress<'_>) -> bool {
         let over = self.tick.replace(progress.time).is_some_and(|tick| tick != progress.time);
@@ -259,7 +259,7 @@ impl ReadoutMonitor {
         }
         let stands = match self.rule {
             ReadOut::CountAndRest => false,
-            // A clocked step is a tick of its own.
+            // A clocked step counts as one tick.
             ReadOut::FirstSpike | ReadOut::KSpikes(_) => progress.node.is_none() && self.decided.is_some(),
             ReadOut::SpikeCount { margin } => margin
                 .is_some_and(|margin| lead(self.counts.scores.iter().map(|(count, _)| *count)) >= margin.get().into()),
@@ -319,7 +319,7 @@ impl ReadoutMonitor {
     }
 }
 
-/// By how much the largest leads the second; a single one leads nobody.
+/// By how much the largest leads the second; a single one leads by nothing.
 fn lead(scores: impl Iterator<Item = i64>) -> i64 {
     let (mut first, mut second) = (None, None);
     for score in scores {

@@ -1,4 +1,4 @@
-//! Faults of a text with their place: file, line, the line itself, and a hint.
+//! Errors of a text with their place: file, line, the line itself, and a hint.
 
 use std::fmt;
 use std::ops::Range;
@@ -30,7 +30,7 @@ impl fmt::Display for TextError {
 
 impl std::error::Error for TextError {}
 
-/// A text, so that faults found later can show their place in it.
+/// A text, so that errors found later can show their place in it.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
     /// Where it was read from.
@@ -45,7 +45,7 @@ impl Source {
         Self { path: path.into(), text: text.into() }
     }
 
-    /// The fault at a place.
+    /// The error at a place.
     pub fn fault(&self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> Box<TextError> {
         let start = span.start.min(self.text.len());
         let before = &self.text.as_bytes()[..start];

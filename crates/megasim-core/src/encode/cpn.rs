@@ -2,7 +2,7 @@
 //! first tick.
 //!
 //! It is [`Poisson`](super::Poisson) on the grid of a clocked simulator with steps of a millisecond. ANNarchy draws the
-//! same random numbers for every sample; here each sample has a stream of its own.
+//! same random numbers for every sample; here each sample has its own stream.
 
 use super::poisson::bernoulli;
 use super::{Clock, Raster, SpikeEncoder, period, spikes_per_ms};
@@ -26,7 +26,7 @@ use rand_chacha::ChaCha8Rng;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cpn {
-    /// Spikes a second of a value of 1; ANNarchy's default is 100.
+    /// Spikes per second of a value of 1; ANNarchy's default is 100.
     pub max_f: f64,
     /// Same seed, same spikes.
     pub seed: u64,

@@ -2,9 +2,9 @@
 //! as SNN toolbox's simulators do with `input_type = constant_current`.
 //!
 //! The sum does not change while a sample is shown, so it is a bias: [`driven`] puts it, one number a neuron, with the
-//! bias that is there, into a port of the layer, which the first input node drives with one event a millisecond at
-//! address (0, 0). That makes a network of its own for each sample, all of it in what netfiles can say; it has the same
-//! nodes.
+//! bias that is there, into a port of the layer, which the first input node drives with one event per millisecond at
+//! address (0, 0). That makes a separate network for each sample, all of it in what netfiles can express; it has the
+//! same nodes.
 
 use super::{Clock, Error, InputMap, Raster, SpikeEncoder};
 use crate::network::{
@@ -28,7 +28,7 @@ impl SpikeEncoder for Current {
     }
 }
 
-/// Values of a node that stand for spikes, by address `x + y * nx`.
+/// Values of a node that represent spikes, by address `x + y * nx`.
 struct Analog {
     nx: usize,
     values: Vec<f64>,

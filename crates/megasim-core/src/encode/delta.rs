@@ -2,8 +2,8 @@
 //! where it rose.
 //!
 //! Frames share the presentation evenly. At the first tick of a frame each address compares the value with what its
-//! spikes have told so far (0 before the first frame); it fires once for each whole step in between, one spike a tick.
-//! This is what an event camera does to the logarithm of light. A still picture is a sequence of one frame.
+//! spikes have signalled so far (0 before the first frame); it fires once for each whole step in between, one spike per
+//! tick. This is what an event camera does to the logarithm of light. A still picture is a sequence of one frame.
 
 use super::{Clock, Raster, SpikeEncoder};
 
@@ -21,7 +21,7 @@ use super::{Clock, Raster, SpikeEncoder};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Delta {
-    /// The change that one spike stands for, above 0.
+    /// The change that one spike signals, above 0.
     pub step: f64,
 }
 

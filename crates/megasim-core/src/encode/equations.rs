@@ -1,6 +1,6 @@
-//! A code of one's own: the neuron of an address as equations in a TOML file.
+//! A custom code: the neuron of an address as equations in a TOML file.
 //!
-//! An address has a neuron of its own, with the variables of `[state]`. In each step it changes them by `[update]`, all
+//! Each address has a neuron, with the variables of `[state]`. In each step it changes them by `[update]`, all
 //! from the old values; where `when` of `[spike]` then holds, it fires at the first tick of the step, and
 //! `[spike.reset]` changes them again. Equations ([`crate::equations`]) may read
 //!
@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `value` | the magnitude of the number at the address; the spikes have its sign |
 //! | `step` | the number of the step, from 0 |
-//! | `dt` | milliseconds of a step: 1, with `step = "tick"` at the top of the file a tick |
+//! | `dt` | milliseconds of a step: 1, or those of a tick with `step = "tick"` at the top of the file |
 //! | `duration` | milliseconds of the presentation |
 //! | `random` | a number from 0, below 1, drawn for each address and step |
 
@@ -84,10 +84,10 @@ pub struct NotANumber {
 }
 
 impl Equations {
-    /// Reads a text; `path` is what faults call it. `given` parameters replace those of the text.
+    /// Reads a text; `path` is its name in errors. `given` parameters replace those of the text.
     ///
     /// # Errors
-    /// The place at fault, what was expected there, and a hint.
+    /// The place of the error, what was expected there, and a hint.
     pub fn parse(path: &Path, text: &str, given: &Given, seed: u64) -> Result<Self, Box<TextError>> {
         Ok(Self { path: path.into(), system: System::parse(path, text, &VOCABULARY, given)?, seed })
     }

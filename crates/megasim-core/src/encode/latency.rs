@@ -1,4 +1,4 @@
-//! Latency codes: one spike a value, the earlier the larger the value; a value of 1 at tick 0, a value of 0 never.
+//! Latency codes: one spike per value, the earlier the larger the value; a value of 1 at tick 0, a value of 0 never.
 //!
 //! Linear: at the share `1 - value` of the presentation. Logarithmic: at the share `ln(1 / value) / ln(1 / least)`, so
 //! that equal ratios of values are equal differences in time; values below `least` do not fire.
@@ -18,7 +18,7 @@ pub enum Scale {
     },
 }
 
-/// One spike a value. See the top of the file.
+/// One spike per value. See the top of the file.
 ///
 /// ```
 /// use megasim_core::encode::{Clock, SpikeEncoder, Latency, Raster, latency::Scale};

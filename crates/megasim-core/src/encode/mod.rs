@@ -39,7 +39,7 @@ use crate::network::{Network, NetworkError, NodeId, Polarity, Stimulus, Stimulus
 use std::fmt::Debug;
 use std::iter::repeat_n;
 
-/// Spikes a second of a value of 1 where nothing else is asked for: one a millisecond.
+/// Spikes per second of a value of 1 by default: one per millisecond.
 pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
 
 /// Most spikes per second of an input: none fires more than once per millisecond.
@@ -71,7 +71,7 @@ pub trait SpikeEncoder: Debug + Sync {
     /// draw the same ones for it in any company.
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster);
 
-    /// The same for a sequence: `values` are frames of `numbers` values each. Frames share the presentation, as evenly
+    /// Encodes a sequence: `values` are frames of `numbers` values each. Frames share the presentation, as evenly
     /// as whole milliseconds allow, unless the code says otherwise; with more frames than milliseconds some are left
     /// out.
     fn encode_frames(&self, values: &[f32], numbers: usize, sample: u64, clock: Clock, raster: &mut Raster) {
@@ -135,7 +135,7 @@ pub struct InputMap {
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
     settle_events: Vec<usize>,
-    /// The source, and its control events a second.
+    /// The source, and its control events per second.
     softmax_clock: Option<(usize, f64)>,
     /// The source whose one event, at tick 0, sets initial potentials.
     start: Option<usize>,
@@ -221,8 +221,8 @@ pub enum Error {
 }
 
 impl InputMap {
-    /// `shape` is `[features]` (one row) or `[maps, height, width]`, with one node a map. `order`, where the numbers of
-    /// a sample do not stand in the order of the addresses, says which number stands at each.
+    /// `shape` is `[features]` (one row) or `[maps, height, width]`, with one node per map. `order`, where the numbers
+    /// of a sample are not in the order of the addresses, gives the number of each.
     ///
     /// # Errors
     /// If a node is none of the network's sources, or if the sizes differ.
@@ -260,7 +260,7 @@ impl InputMap {
         })
     }
 
-    /// The same with a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each
+    /// Adds a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each
     /// millisecond.
     ///
     /// # Errors
@@ -279,12 +279,12 @@ impl InputMap {
         Ok(self)
     }
 
-    /// Whether samples end with a settle event: then a run goes on until nothing is pending.
+    /// Whether samples end with a settle event: then a run continues until nothing is pending.
     pub fn settles(&self) -> bool {
         !self.settle_events.is_empty()
     }
 
-    /// The same with a source at whose control events a softmax output spikes, so many a second and evenly spaced
+    /// Adds a source at whose control events a softmax output spikes, at a rate per second and evenly spaced
     /// ([`softmax_clock`]).
     ///
     /// # Errors
@@ -448,7 +448,7 @@ pub fn bias_clock(period: f64, clock: Clock) -> Stimulus {
     Stimulus::from_events(events)
 }
 
-/// Control events at a rate in hertz, evenly spaced, each at the last tick of its period; no more than one a tick.
+/// Control events at a rate in hertz, evenly spaced, each at the last tick of its period; at most one per tick.
 pub fn softmax_clock(rate: f64, clock: Clock) -> Stimulus {
     let period = (1000.0 * f64::from(clock.ticks_per_ms) / rate).max(1.0);
     let ticks = (1..).map(|k| (f64::from(k) * period) as Tick - 1);

@@ -7,10 +7,10 @@ use super::{Clock, Raster, SpikeEncoder, period, spikes_per_ms};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Random spikes; a sample's are drawn from a stream of random numbers of its own. See the top of the file.
+/// Random spikes; a sample's are drawn from a separate stream of random numbers. See the top of the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Poisson {
-    /// Spikes a second of a value of 1; no value fires more than once a millisecond.
+    /// Spikes per second of a value of 1; no value fires more than once a millisecond.
     pub input_rate: f64,
     /// Same seed, same spikes.
     pub seed: u64,

@@ -6,7 +6,7 @@
 
 use super::{Clock, Raster, SpikeEncoder};
 
-/// One spike a value, by its rank. See the top of the file.
+/// One spike per value, by its rank. See the top of the file.
 ///
 /// ```
 /// use megasim_core::encode::{Clock, SpikeEncoder, Rank, Raster};
@@ -19,7 +19,7 @@ use super::{Clock, Raster, SpikeEncoder};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rank {
-    /// Bins of a presentation; 0: one a millisecond.
+    /// Bins of a presentation; 0: one per millisecond.
     pub bins: u32,
 }
 

@@ -36,7 +36,7 @@ impl Train<'_> {
     /// A spike at this tick.
     ///
     /// # Panics
-    /// If it lies beyond the raster.
+    /// If it is beyond the raster.
     #[inline]
     pub fn set(&mut self, tick: usize) {
         self.bits[tick / 64] |= 1 << (tick % 64);
@@ -49,7 +49,7 @@ impl Train<'_> {
 }
 
 impl Raster {
-    /// Forgets all trains; the next ones are of so many ticks.
+    /// Forgets all trains; the next ones have `ticks` ticks.
     pub fn start(&mut self, ticks: Tick) {
         self.words = usize::try_from(ticks).unwrap_or(0).div_ceil(64);
         self.rows.clear();

@@ -20,7 +20,7 @@ impl Recorded {
     }
 
     /// Adds a sample: a stimulus for each map of a sensor of the input's `(height, width)`, and returns its rates, in
-    /// spikes a millisecond with their sign, in the order in which samples have their numbers.
+    /// spikes per millisecond with their sign, in the order in which samples have their numbers.
     ///
     /// # Errors
     /// The first event outside, as `(x, y)`.

@@ -1,7 +1,7 @@
 //! The codes by name, with their parameters: what `--encode` says.
 //!
-//! A code is asked for as `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, for example `pso` or `pso:max_f=200,k=4`; one of one's
-//! own by its file, for example `mine.toml` or `mine.toml:max_f=200`.
+//! A code is asked for as `NAME` or `NAME:KEY=VALUE,KEY=VALUE`, for example `pso` or `pso:max_f=200,k=4`; a custom
+//! code by its file, for example `mine.toml` or `mine.toml:max_f=200`.
 
 use super::latency::{Latency, Scale};
 use super::{
@@ -17,7 +17,7 @@ use std::str::FromStr;
 /// What all codes share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Common {
-    /// Spikes a second of a value of 1, in codes that tell values by rates.
+    /// Spikes per second of a value of 1, in rate codes.
     pub input_rate: f64,
     /// Seed of random spikes.
     pub seed: u64,
@@ -115,7 +115,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         name: "cpn",
         about: "random spikes as ANNarchy draws them: at whole milliseconds, max_f a second for a white pixel",
-        parameters: &[Parameter { range: Range::Rate, about: "spikes a second of a white pixel", ..MAX_F }],
+        parameters: &[Parameter { range: Range::Rate, about: "spikes per second of a white pixel", ..MAX_F }],
         uses: Uses { input_rate: false, seed: true },
         make: |values, common| Box::new(Cpn { max_f: values[0], seed: common.seed }),
     },
@@ -163,14 +163,14 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "latency",
-        about: "one spike a pixel, the earlier the brighter, in proportion",
+        about: "one spike per pixel, the earlier the brighter, in proportion",
         parameters: &[],
         uses: NOTHING,
         make: |_, _| Box::new(Latency { scale: Scale::Linear }),
     },
     Entry {
         name: "latency-log",
-        about: "one spike a pixel, the earlier the brighter, by the logarithm",
+        about: "one spike per pixel, the earlier the brighter, by the logarithm",
         parameters: &[Parameter {
             key: "least",
             default: 1.0 / 255.0,
@@ -182,7 +182,7 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "ttfs",
-        about: "one spike a pixel, when an exponentially falling threshold reaches it",
+        about: "one spike per pixel, when an exponentially falling threshold reaches it",
         parameters: &[Parameter {
             key: "tau",
             default: 20.0,
@@ -194,8 +194,8 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "rank",
-        about: "one spike a pixel, in the order of brightness, equally many in each bin",
-        parameters: &[Parameter { key: "bins", default: 0.0, range: Range::Whole(0.0), about: "bins; 0: one a ms" }],
+        about: "one spike per pixel, in the order of brightness, equally many in each bin",
+        parameters: &[Parameter { key: "bins", default: 0.0, range: Range::Whole(0.0), about: "bins; 0: one per ms" }],
         uses: NOTHING,
         make: |values, _| Box::new(Rank { bins: values[0] as u32 }),
     },
@@ -296,10 +296,10 @@ impl Choice {
         }
     }
 
-    /// The same code with another value for one of its parameters.
+    /// This code with another value for one of its parameters.
     ///
     /// # Errors
-    /// If it has no such parameter, or if that may not have the value; of a file that is told when it is read.
+    /// If it has no such parameter, or if that may not have the value; a file reports it when it is read.
     pub fn with(&self, key: &str, value: &str) -> Result<Self, String> {
         match &self.0 {
             Chosen::BuiltIn { entry, values } => {
@@ -392,5 +392,5 @@ pub fn help() -> String {
         }
         text += "\n";
     }
-    text + "  FILE.toml    a code of one's own, as equations in a file: docs/codes.md\n"
+    text + "  FILE.toml    a custom code, as equations in a file: docs/codes.md\n"
 }

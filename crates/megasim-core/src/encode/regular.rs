@@ -26,7 +26,7 @@ const GOLDEN: u32 = 0x9E37_79B9;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Regular {
-    /// Spikes a second of a value of 1; no value fires more than once a millisecond.
+    /// Spikes per second of a value of 1; no value fires more than once a millisecond.
     pub input_rate: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Time to first spike: one spike a value, when a threshold that decays from 1 as `exp(-t / tau)` comes down to it.
+//! Time to first spike: one spike per value, when a threshold that decays from 1 as `exp(-t / tau)` comes down to it.
 //!
 //! So a value fires at `-tau * ln(value)`, whatever the length of the presentation; what has not fired by its end does
 //! not. W. Guo et al., "Neural coding in spiking neural networks: a comparative study for robust neuromorphic systems",
@@ -7,7 +7,7 @@
 use super::shared::by_magnitude;
 use super::{Clock, Raster, SpikeEncoder};
 
-/// One spike a value, under a decaying threshold. See the top of the file.
+/// One spike per value, under a decaying threshold. See the top of the file.
 ///
 /// ```
 /// use megasim_core::encode::{Clock, SpikeEncoder, Raster, Ttfs};

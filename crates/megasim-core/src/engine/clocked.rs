@@ -9,7 +9,7 @@ use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};
 use crate::network::{NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 use std::collections::BTreeMap;
 
-/// What clocked mode keeps beside the populations.
+/// The state of clocked mode other than the populations.
 #[derive(Debug, Clone)]
 pub(super) struct ClockedState {
     /// Events of this step, by node.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
 
-/// What event mode keeps beside the populations.
+/// The state of event mode other than the populations.
 #[derive(Debug, Clone)]
 pub(super) struct EventState {
     bus: Bus,
@@ -528,7 +528,7 @@ fn to_max_pool(
     }
 }
 
-/// Events that one part of a run of events may make before memory is looked at, unless one event makes more.
+/// Events that one part of a run of events may make before memory is checked, unless one event makes more.
 const MOST_OUTPUTS: u64 = 1 << 25;
 
 /// How many of some times in rising order are not later than `r`: those of one tick are a small part of all, so that

@@ -29,13 +29,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether a run with so many waiting events is beyond a limit.
+    /// Whether a run with `waiting` waiting events is beyond a limit.
     #[inline]
     pub(super) fn exceeded(&self, recorder: &Recorder, waiting: u64) -> bool {
         self.exceeded_by(recorder.total, recorder.recorded, waiting)
     }
 
-    /// Whether so many events, of which so many are recorded, and so many that wait are beyond a limit.
+    /// Whether `events` handled, `recorded` recorded and `waiting` waiting events are beyond a limit.
     #[inline]
     pub(super) fn exceeded_by(&self, events: u64, recorded: u64, waiting: u64) -> bool {
         events > self.events || recorded * RECORDED_BYTES + waiting * WAITING_BYTES > self.memory
@@ -75,7 +75,7 @@ impl std::fmt::Display for Excess {
 }
 
 impl Excess {
-    /// Of a run whose nodes have so many events, handled and waiting.
+    /// Of a run with the numbers of events of its nodes, handled and waiting.
     pub(super) fn new(plan: &Plan, time: Tick, counts: impl Iterator<Item = u64>) -> Box<Self> {
         let mut nodes: Vec<(usize, u64)> = counts.enumerate().filter(|&(_, count)| count > 0).collect();
         nodes.sort_by_key(|&(_, count)| std::cmp::Reverse(count));

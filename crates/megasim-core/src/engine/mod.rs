@@ -1,6 +1,6 @@
 //! Runs a network: event mode (the product) and clocked mode (the cross-check), as `docs/engine.md` defines them.
 //!
-//! Three things are apart: what an event does to neurons (`neurons`, `kernels`, `routing`), when a module takes and
+//! Three things are separate: what an event does to neurons (`neurons`, `kernels`, `routing`), when a module takes and
 //! answers it (`timing`), and what is kept of it (`record`). The run loops over them are `event` and `clocked`.
 //!
 //! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same
@@ -43,13 +43,13 @@ pub const MAX_CELLS: u64 = 1_000_000_000;
 /// Why a run cannot start or go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The network does not fit.
+    /// The network is too large.
     #[error("{found} neurons and pooled addresses; the limit is {}", MAX_CELLS)]
     TooLarge {
         /// How many the network has.
         found: u64,
     },
-    /// Not one stimulus a source.
+    /// The number of stimuli is not the number of sources.
     #[error("expected {expected} stimuli, one for each source in netlist order, found {found}")]
     Stimuli {
         /// Sources of the network.
@@ -69,8 +69,8 @@ pub enum Error {
         /// The first output of the module.
         node: String,
     },
-    /// A network whose weights cannot be taken apart by their signs.
-    #[error("the order 'split' cannot be had for this network: {0}")]
+    /// A network whose weights cannot be split by their signs.
+    #[error("the order 'split' is not available for this network: {0}")]
     Split(String),
     /// An event reaches a fully connected module under an address that its matrix does not have.
     #[error(
@@ -92,9 +92,9 @@ pub enum Error {
         /// `Ny_array_pre`.
         ny_pre: u32,
     },
-    /// A loop without any delay never comes to rest.
+    /// A loop without any delay never becomes idle.
     #[error(
-        "time stands still at {time}: {events} events in this tick on loops without delay and without Tmin or \
+        "time does not advance at {time}: {events} events in this tick on loops without delay and without Tmin or \
             T_Refract: nodes {}",
         nodes.join(", ")
     )]
@@ -106,21 +106,21 @@ pub enum Error {
         /// The nodes on such loops.
         nodes: Vec<String>,
     },
-    /// A machine that lets input go on only when it rests, and never does.
+    /// A machine that admits input only when it is idle, and never is.
     #[error(
-        "the machine does not come to rest: at {time}, {events} events after input was let go last, more are under \
+        "the machine does not become idle: at {time}, {events} events after input was admitted last, more are under \
             way, among them some of {}; at the pace of the stimuli (real) a run ends at Tmax",
         nodes.join(", ")
     )]
     NeverRests {
         /// When, in ticks.
         time: Tick,
-        /// Events since the last input was let go.
+        /// Events since the last input was admitted.
         events: u64,
         /// Some nodes whose events are under way.
         nodes: Vec<String>,
     },
-    /// More events than a run should have.
+    /// More events than a run may have.
     #[error(
         "{excess}. The run is stopped at {limit} events (--max-events); lower Tmax or raise the limit if this is meant"
     )]
@@ -130,7 +130,7 @@ pub enum Error {
         /// Where, and why.
         excess: Box<Excess>,
     },
-    /// More events wait or are recorded than memory should hold.
+    /// More events wait or are recorded than the memory limit allows.
     #[error(
         "{excess}. The run is stopped as its events take more than {limit} bytes (--max-memory); lower Tmax or raise \
          the limit if this is meant"
@@ -167,7 +167,7 @@ impl Error {
     }
 }
 
-/// How far a run is, and what it looks like there.
+/// The progress of a run, and its state at that time.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'r> {
     /// Request time of the events just handled (clocked: first tick of the step).
@@ -206,7 +206,7 @@ fn potentials(plan: &Plan, states: &[PopulationState], module: ModuleId) -> Vec<
     of_module(plan, states, module, |_, neurons| neurons.potentials().to_vec())
 }
 
-/// The values of a module among those of its population, which stand `(y, x, map)`.
+/// The values of a module among those of its population, which are in the order `(y, x, map)`.
 fn of_module<T>(
     plan: &Plan,
     states: &[PopulationState],

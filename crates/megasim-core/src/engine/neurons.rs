@@ -42,9 +42,9 @@ pub(super) struct Neurons {
     v: Vec<i32>,
     /// Time of the last spike of either sign; empty where `Tmin` is 0.
     last_spike: Vec<Tick>,
-    /// End of the refractory time; empty where there is none.
+    /// End of the refractory time; empty without one.
     refractory_until: Vec<Tick>,
-    /// Time up to which the leak is settled; empty where there is none.
+    /// Time up to which the leak is settled; empty without one.
     updated: Vec<Tick>,
     /// Currents between spikes and potentials; empty where there are none.
     currents: Vec<i32>,
@@ -52,7 +52,7 @@ pub(super) struct Neurons {
     signed: Option<Box<signed::State>>,
     /// Positive spikes of signed neurons, in order, that are not on their way yet.
     positive: Vec<Crossing>,
-    /// Neurons of one's own.
+    /// Custom neurons.
     custom: Option<Box<custom::Custom>>,
     /// Every potential is at least this ...
     low: i64,
@@ -60,7 +60,7 @@ pub(super) struct Neurons {
     high: i64,
     /// Additions since these bounds were true ones.
     since_bound: u32,
-    /// For so many additions more true bounds are not looked for, as the last ones left no room: potentials stand near
+    /// Additions until exact bounds are computed again, as the last ones left no headroom: potentials are near
     /// the 32-bit limits.
     bounds_backoff: u32,
     /// How often a potential was cut off at the 32-bit limits, by map.
@@ -158,7 +158,7 @@ impl Neurons {
         &self.v
     }
 
-    /// Takes the true bounds of the potentials; whatever a spike or clamp may write lies inside too.
+    /// Takes the true bounds of the potentials; whatever a spike or clamp may write is inside too.
     fn bound(&mut self, plan: &NeuronPopulation) {
         let (low, high) = extremes(&self.v);
         let parameters = &plan.neurons;
@@ -185,7 +185,7 @@ impl Neurons {
         let floor = i64::from(plan.neurons.threshold_minus);
         let fits = |low: i64, high: i64| low - down > i64::from(i32::MIN) && high + up <= i64::from(i32::MAX);
         self.since_bound += 1;
-        // True bounds cost about as much as an addition. Where potentials really stand at the floor they are of no use.
+        // True bounds cost about as much as an addition. Where potentials really are at the floor they are of no use.
         if self.bounds_backoff > 0 {
             self.bounds_backoff -= 1;
         } else if !fits(self.low, self.high) || (self.low - down <= floor && self.since_bound >= BOUNDS_RETRY) {
@@ -208,7 +208,7 @@ impl Neurons {
         self.refractory_until.get(n).is_some_and(|&until| s < until)
     }
 
-    /// Falls towards rest: exponentially, or `TLplus` a tick from above, `TLminus` a tick from below.
+    /// Falls towards rest: exponentially, or by `TLplus` per tick from above, `TLminus` per tick from below.
     fn leak(&mut self, plan: &NeuronPopulation, n: usize, s: Tick) {
         let Some(updated) = self.updated.get_mut(n) else { return };
         let ticks = s.saturating_sub(*updated);
@@ -469,7 +469,7 @@ impl Neurons {
         Ok(Work { operations, updates: operations })
     }
 
-    /// The same for neurons whose clocks matter (leak, refractory time) and for softmax.
+    /// Receives a run of events one by one, for neurons whose clocks matter (leak, refractory time) and for softmax.
     fn receive_one_by_one(
         &mut self,
         plan: &NeuronPopulation,

@@ -1,4 +1,5 @@
-//! The network compiled for running: modules that act alike become one population, weights lie as events read them.
+//! The network compiled for running: modules that act alike become one population, weights are stored in the order in
+//! which events read them.
 //!
 //! The maps of a convolutional layer read the same nodes with the same geometry and timing. They are one
 //! [`Population`] here, neurons stored `(y, x, map)` and kernels `(row, column, map)`, so that one row of kernel taps
@@ -88,10 +89,10 @@ pub(super) struct PlanNode {
     pub name: String,
     /// Receivers in netlist order, then port order.
     pub readers: Vec<Target>,
-    /// From this time on all events of a tick may be handed to one reader after the other, if ever: nobody delays or is
-    /// still busy from the start, no output lands on this node or one before it, and no population reads it twice.
+    /// From this time on all events of a tick may be handed to one reader after the other, if ever: no reader delays or
+    /// is still busy from the start, no output goes to this node or one before it, and no population reads it twice.
     pub in_runs_from: Option<Tick>,
-    /// The node lies on a loop on which time cannot advance.
+    /// The node is on a loop on which time cannot advance.
     pub timeless: bool,
     /// Whether its driver makes events more than once, so that they may overtake each other.
     pub repeated: bool,
@@ -107,7 +108,7 @@ pub(super) struct Target {
 /// Modules that act alike, as one.
 #[derive(Debug, Clone)]
 pub(super) struct Population {
-    /// The modules, one a map.
+    /// The modules, one per map.
     pub modules: Vec<ModuleId>,
     /// Output nodes of each map.
     pub outputs: Vec<Vec<NodeId>>,
@@ -125,7 +126,7 @@ pub(super) struct Population {
 pub(super) struct PlanInput {
     /// `None` where nothing drives it.
     pub node: Option<NodeId>,
-    /// The driver stands at or after the reader in the netlist.
+    /// The driver is at or after the reader in the netlist.
     pub feedback: bool,
 }
 
@@ -143,7 +144,7 @@ pub(super) struct NeuronPopulation {
     pub neurons: NeuronParameters,
     /// How potentials decay, where they do so exponentially.
     pub decay: Option<Box<Decay>>,
-    /// The equations of neurons of one's own.
+    /// The equations of custom neurons.
     pub model: Option<Arc<NeuronModel>>,
     pub softmax: bool,
     /// No leak, no refractory time, positive spikes by subtraction or to rest: a kernel may let them spike.
@@ -217,7 +218,7 @@ impl Plan {
     }
 
     /// Compiles a network with a population for each module, in order: for machines on which modules that act alike
-    /// keep times of their own.
+    /// keep separate times.
     pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
         let groups = group(network).into_iter();
         let mut alone: Vec<_> = groups
@@ -293,7 +294,7 @@ impl Plan {
         self.t_max
     }
 
-    /// The same plan with another last tick.
+    /// This plan with another last tick.
     pub fn with_t_max(mut self, t_max: Tick) -> Self {
         self.t_max = last_tick(t_max);
         self
@@ -314,7 +315,7 @@ impl Plan {
     }
 
     /// The loops on which time cannot advance: no delay anywhere, and no neurons with a least time between spikes or a
-    /// refractory time. Such a loop is no fault; it may run away at one tick.
+    /// refractory time. Such a loop is not an error; it may run away at one tick.
     pub fn timeless_loops(&self) -> Vec<Vec<NodeId>> {
         timeless_loops(&self.populations, self.nodes.len())
     }

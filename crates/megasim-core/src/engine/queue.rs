@@ -257,8 +257,8 @@ impl Pending {
 
 /// Which node comes next: the least request time, then the least node index.
 ///
-/// Nodes that are due at the present tick stand in a bit set, where most additions land; those due within the next
-/// ticks in a ring of buckets, one a tick; the others in a priority queue.
+/// Nodes that are due at the present tick are in a bit set, where most additions go; those due within the next
+/// ticks in a ring of buckets, one per tick; the others in a priority queue.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     now: Tick,
@@ -266,7 +266,7 @@ pub(super) struct Schedule {
     /// Bucket `t % SOON` holds the nodes due at `t`, `now < t < now + SOON`.
     soon: Vec<Vec<u32>>,
     in_soon: usize,
-    /// When each node stands in the ring; an entry of another time is stale.
+    /// The time of each node in the ring; an entry of another time is stale.
     soon_at: Vec<Tick>,
     later: PriorityQueue<u32, Reverse<Tick>, BuildHasherDefault<NodeHasher>>,
 }
@@ -298,7 +298,7 @@ impl Schedule {
         self.later.clear();
     }
 
-    /// Puts a node that does not stand here at time `r`, which is not in the past.
+    /// Adds a node that is not queued at time `r`, which is not in the past.
     #[inline]
     pub fn put(&mut self, node: usize, r: Tick) {
         debug_assert!(r >= self.now);
@@ -313,7 +313,7 @@ impl Schedule {
         }
     }
 
-    /// Puts a node at time `r`; it moves there if it stands at a later time.
+    /// Puts a node at time `r`; it moves there if it is queued at a later time.
     pub fn move_to(&mut self, node: usize, r: Tick) {
         if self.soon_at[node] == r {
             return;

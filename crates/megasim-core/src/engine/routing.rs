@@ -15,7 +15,7 @@ impl Flatten {
         Self { port: ports[port], before }
     }
 
-    /// Where an event at `(x, y)` leaves, if it lies inside the port's array; it fits, as a checked module's sizes do.
+    /// Where an event at `(x, y)` leaves, if it is inside the port's array; it fits, as a checked module's sizes do.
     #[inline]
     pub fn of(&self, x: i32, y: i32) -> Option<i32> {
         let FlattenPort { nx, ny } = self.port;

@@ -64,8 +64,8 @@ pub(super) struct NarrowMatrix {
     pub stride: usize,
 }
 
-/// Matrices below this size lie in the first cache anyway; above the other the copy would take memory that a network of
-/// that size needs.
+/// Matrices up to this size fit in the first-level cache; above the upper limit the copy would take memory that a
+/// network of that size needs.
 const NARROW_SIZES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
 impl Weights {
@@ -86,7 +86,7 @@ impl Weights {
     }
 }
 
-/// Kernels of all maps for one port. For row `j`, the taps of each column residue modulo `x_stride` lie together,
+/// Kernels of all maps for one port. For row `j`, the taps of each column residue modulo `x_stride` are adjacent,
 /// because these are the taps that one event reaches: `taps[j][residue]` are `(tap, map)` weights, contiguous.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
@@ -101,7 +101,7 @@ pub(super) struct Kernel {
     pub weights: Arc<[i32]>,
     /// Where the taps of a residue start in a row, counted in taps.
     pub residue_start: Vec<usize>,
-    /// The same as a table, where an event reaches at most one position.
+    /// These taps as a table, where an event reaches at most one position.
     pub single: Option<SingleTaps>,
 }
 

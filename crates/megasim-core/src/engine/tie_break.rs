@@ -44,11 +44,11 @@ impl Waiting {
     }
 }
 
-/// What this path keeps beside the populations.
+/// The state of this mode other than the populations.
 #[derive(Debug, Clone)]
 pub(super) struct TieBreakState {
     waiting: Vec<Waiting>,
-    /// The nodes that are due, by request time; each node stands here at most once.
+    /// The nodes that are due, by request time; each node is listed at most once.
     due: BTreeMap<Tick, BTreeSet<usize>>,
     /// When each node is due.
     due_at: Vec<Option<Tick>>,
@@ -147,7 +147,7 @@ impl TieBreakRun<'_> {
                 self.split(r)?;
                 None
             } else {
-                // A time stands here only with nodes.
+                // Every listed time has nodes.
                 let node = match &mut random {
                     Some(random) => nodes.iter().nth(random.random_range(0..nodes.len())),
                     None => nodes.last(),

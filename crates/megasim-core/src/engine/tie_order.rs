@@ -21,7 +21,7 @@ pub enum TieOrder {
     Split,
 }
 
-/// The same network with each port of neurons twice: first the weights above 0 of all ports, then those below 0.
+/// The network with each port of neurons twice: first the weights above 0 of all ports, then those below 0.
 ///
 /// # Errors
 /// [`Error::Delays`] where a module does not act at once: then the events of a tick do not come together.

@@ -20,7 +20,7 @@ pub(super) enum Instruction<N> {
     Select,
 }
 
-/// What a name stands for.
+/// What a name means.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Meaning<N> {
     Constant(N),
@@ -82,7 +82,7 @@ pub(super) fn compile<N: Arithmetic>(text: &str, names: &[(String, Meaning<N>)],
     Ok(Equation { instructions: compiler.instructions })
 }
 
-/// How deep brackets and signs stand inside each other, at most.
+/// The deepest nesting of brackets and signs.
 fn depth(text: &str) -> usize {
     let (mut brackets, mut signs, mut deepest) = (0usize, 0, 0);
     for c in text.chars() {

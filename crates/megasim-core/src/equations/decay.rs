@@ -3,7 +3,7 @@
 /// Bits behind the point of a factor.
 const BITS: u32 = 62;
 
-/// What is left of a distance after so many ticks, where `part` of 2^30 is lost a tick; as [`Decay::after`], without
+/// What is left of a distance after `ticks` ticks, where `part` of 2^30 is lost per tick; as [`Decay::after`], without
 /// tables.
 pub(super) fn after(distance: i64, part: i64, ticks: i64) -> i64 {
     let mut square = keep(part);
@@ -41,10 +41,10 @@ pub struct Decay {
 }
 
 impl Decay {
-    /// All of a distance, in the parts in which a loss is told: 2^30.
+    /// All of a distance, in the parts in which a loss is given: 2^30.
     pub const WHOLE: i32 = 1 << 30;
 
-    /// The decay that loses `part / 2^30` a tick; `part` is cut off at 0 and 2^30.
+    /// The decay that loses `part / 2^30` per tick; `part` is cut off at 0 and 2^30.
     pub fn new(part: i32) -> Self {
         let mut squares = [0; 63];
         squares[0] = keep(part.into());
@@ -66,7 +66,7 @@ impl Decay {
         kept
     }
 
-    /// What is left of a distance after so many ticks (0 or more), toward 0.
+    /// What is left of a distance after `ticks` ticks (0 or more), toward 0.
     pub fn after(&self, distance: i64, ticks: i64) -> i64 {
         let ticks = ticks.max(0);
         let kept = match self.table.get(ticks as usize) {
@@ -76,7 +76,7 @@ impl Decay {
         times(distance, kept)
     }
 
-    /// The part lost a tick, in 2^-30, of a time constant in ticks: `2^30 (1 - exp(-1 / tau))`, rounded.
+    /// The part lost per tick, in 2^-30, of a time constant in ticks: `2^30 (1 - exp(-1 / tau))`, rounded.
     pub fn part(tau: f64) -> i32 {
         (f64::from(Self::WHOLE) * -(-1.0 / tau).exp_m1()).round() as i32
     }

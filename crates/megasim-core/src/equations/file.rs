@@ -18,10 +18,10 @@ type Names<N> = Vec<(String, Meaning<N>)>;
 type Entry<'t> = (&'t str, Range<usize>, &'t Spanned<DeValue<'t>>);
 
 impl<N: Arithmetic> System<N> {
-    /// Reads a text; `path` is what faults call it.
+    /// Reads a text; `path` is its name in errors.
     ///
     /// # Errors
-    /// The place at fault, what was expected there, and a hint.
+    /// The place of the error, what was expected there, and a hint.
     pub fn parse(path: &Path, text: &str, vocabulary: &Vocabulary, given: &Given) -> Result<Self> {
         let source = Source::new(path, text);
         let document = DeTable::parse(text)
@@ -111,7 +111,7 @@ impl<'t> Reader<'t> {
         for (key, span, value) in &state {
             self.name(&names, key, span.clone())?;
             if states.iter().any(|known| known == key) {
-                return Err(self.fault(span.clone(), format!("`{key}` stands here twice")));
+                return Err(self.fault(span.clone(), format!("`{key}` is given twice")));
             }
             states.push((*key).to_string());
             initial.push(self.equation(key, value, &names, Kind::Number)?);
@@ -145,7 +145,7 @@ impl<'t> Reader<'t> {
         Ok(System { states, lines, inputs: inputs.len(), reads, initial, update, plus, minus, choices })
     }
 
-    /// Refuses names that no equation could read, or that stand for something already.
+    /// Refuses names that no equation could read, or that have a meaning already.
     fn name<N: Arithmetic>(&self, names: &Names<N>, key: &str, span: Range<usize>) -> Result<()> {
         if syn::parse_str::<syn::Ident>(key).is_err() {
             return Err(self.fault(span, format!("expected a name of letters, digits and _, found `{key}`")));
@@ -184,7 +184,7 @@ impl<'t> Reader<'t> {
             return Ok(Equation::constant(self.number(key, value)?));
         };
         compile(text, names, kind).map_err(|CompileError { span, message, hint }| {
-            // Without escapes and line breaks the text stands in the file as it is.
+            // Without escapes and line breaks the text is in the file unchanged.
             let whole = value.span();
             let inside = self.source.text.get(whole.start + 1..whole.end.saturating_sub(1)) == Some(text.as_ref());
             let place = if inside { whole.start + 1 + span.start..whole.start + 1 + span.end } else { whole };

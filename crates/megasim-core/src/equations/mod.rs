@@ -1,4 +1,4 @@
-//! Equations of one's own, from TOML files: read once, evaluated for many pixels or neurons at a time.
+//! Custom equations, from TOML files: read once, evaluated for many pixels or neurons at a time.
 //!
 //! An equation is an expression in Rust's notation, read by `syn`: numbers, names, `+ - * / %`, comparisons, `&& || !`,
 //! `if a { b } else { c }`, and the functions of its arithmetic. [`System`] is a file of them: variables with initial

@@ -5,7 +5,7 @@ use super::text::Scanner;
 use crate::network::Tick;
 use std::sync::Arc;
 
-/// An integer behind its key, and where it stands.
+/// An integer behind its key, and its position.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value {
     pub key: &'static str,
@@ -65,7 +65,7 @@ pub(super) struct Block<'a> {
 const TELL_EVERY: usize = 4 << 20;
 
 impl<'a> Block<'a> {
-    /// `passed` is told from time to time up to where the text will not be looked at again, unless for a fault.
+    /// `passed` is called from time to time with the position up to which the text is read again only for an error.
     pub fn new(scanner: Scanner<'a>, passed: &'a dyn Fn(usize)) -> Self {
         Self { scanner, values: Vec::new(), passed }
     }
@@ -84,7 +84,7 @@ impl<'a> Block<'a> {
         self.scanner.end_line(|| format!("the end of the line after {name}"))
     }
 
-    /// The empty section `.floats`, which nobody misses, and nothing behind it.
+    /// The empty section `.floats`, which may be missing, and nothing behind it.
     pub fn tail(&mut self) -> Result<(), ParseError> {
         if self.scanner.next_line() {
             self.section(".floats")?;

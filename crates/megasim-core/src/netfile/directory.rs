@@ -92,13 +92,13 @@ pub struct Examination {
 /// Reads a schematic and the files that it names.
 ///
 /// # Errors
-/// The first fault; [`examine`] tells all of them.
+/// The first error; [`examine`] reports all of them.
 pub fn read(schematic: &Path) -> Result<Netfiles, Error> {
     let Examination { netfiles, mut faults, .. } = examine(schematic);
     netfiles.ok_or_else(|| faults.remove(0))
 }
 
-/// Reads a schematic and the files that it names, and goes on after a fault with the next file.
+/// Reads a schematic and the files that it names, and continues with the next file after an error.
 pub fn examine(schematic: &Path) -> Examination {
     let text = match bytes_of(schematic) {
         Ok(text) => text,
@@ -184,7 +184,7 @@ impl Reader<'_> {
         self.warnings.push(Warning { path: self.schematic.into(), line: line.number, kind });
     }
 
-    /// The bytes of a file that the schematic names; the schematic's line is at fault if there are none.
+    /// The bytes of a file that the schematic names; an error on the schematic's line if there are none.
     fn bytes(&mut self, line: &Line, name: &str) -> Option<Text> {
         match bytes_of(&self.path(name)) {
             Ok(bytes) => Some(bytes),
@@ -360,12 +360,12 @@ impl std::ops::Deref for Text {
 }
 
 impl Text {
-    /// Gives the memory of the first bytes back; they come from the file again if they are looked at.
+    /// Releases the memory of the first bytes; they are read from the file again if they are needed.
     fn put_away(&self, bytes: usize) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self {
-            // SAFETY: nobody wrote to the map, so that the file still has the same bytes. If the system will not,
-            // memory stays in use.
+            // SAFETY: nothing was written to the map, so that the file still has the same bytes. If the system will
+            // not, memory stays in use.
             let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, 0, bytes) };
         }
         #[cfg(not(unix))]
@@ -376,8 +376,8 @@ impl Text {
 /// All bytes of a regular file.
 ///
 /// Read, not mapped: a mapped file that another program shortens meanwhile kills this one, and reading costs little
-/// beside parsing. Only where the text would take more memory than it is worth is it mapped, and put away while it is
-/// parsed.
+/// in addition to parsing. Only where the text would take more memory than it is worth is it mapped, and put away while
+/// it is parsed.
 pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
     let error = |source| Error::Read { path: path.into(), source };
     let not_a_file = |found| Error::NotAFile { path: path.into(), expected: "a file", found };
@@ -406,11 +406,11 @@ pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
     Ok(Text::Read(bytes))
 }
 
-/// Writes a network, its stimuli (one a source) and states under the given names into a directory that is there; take a
+/// Writes a network, its stimuli (one per source) and states under the given names into an existing directory; take a
 /// [`atomic_write::AtomicDir`](crate::atomic_write::AtomicDir) for a result that is whole.
 ///
 /// # Errors
-/// [`Error::Write`]; [`Error::FileName`] for a name that leads out of the directory, or stands for two files that
+/// [`Error::Write`]; [`Error::FileName`] for a name that leads out of the directory, or names two files that
 /// differ.
 ///
 /// # Panics
@@ -485,7 +485,7 @@ fn kind_of(kind: &ModuleKind) -> Kind {
     }
 }
 
-/// What a file holds, to tell a shared file from a clash.
+/// What a file holds, to distinguish a shared file from a clash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Schematic,
@@ -544,7 +544,7 @@ impl Target<'_> {
     }
 }
 
-/// Whether a file name can stand in a schematic and stays inside its directory.
+/// Whether a file name can be used in a schematic and stays inside its directory.
 fn is_inside(name: &str) -> bool {
     let plain = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
     !name.is_empty()

@@ -147,7 +147,8 @@ impl fmt::Display for WarningKind {
     }
 }
 
-/// A broken rule while the text is at hand: a byte range instead of a line, so that nobody counts lines in vain.
+/// A broken rule while the text is at hand: a byte range instead of a line, so that lines are counted only for an
+/// error.
 #[derive(Debug)]
 pub(super) struct ParseError {
     pub at: usize,

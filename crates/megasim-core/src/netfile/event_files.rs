@@ -1,4 +1,4 @@
-//! The event files of a run: `node_<node>.evs`, one a node.
+//! The event files of a run: `node_<node>.evs`, one per node.
 
 use super::directory::{bytes_of, file_of_node};
 use super::error::Error;

@@ -10,7 +10,7 @@ const COLUMNS: [&str; 6] = ["t_pre", "t_rqst", "t_ack", "x", "y", "polarity"];
 /// Shortest line: six digits, five blanks, a newline.
 const SHORTEST_LINE: usize = 12;
 
-/// What stands behind `t_pre` in a tidy stimulus.
+/// What follows `t_pre` in a tidy stimulus.
 const NOT_YET_ON_THE_BUS: &[u8; 7] = b" -1 -1 ";
 
 /// The next line's integers; none at the end of the file.
@@ -62,7 +62,7 @@ fn address(columns: &[i64; 6]) -> Option<(i32, i32, Polarity)> {
     Some((x, y, Polarity::from_integer(columns[5])?))
 }
 
-/// The column that is out of range; the scanner stands behind the line's integers.
+/// The column that is out of range; the scanner is behind the line's integers.
 #[cold]
 fn bad_column(text: &[u8], start: usize, columns: &[i64; 6], times: usize) -> ParseError {
     let mut line = Scanner { text, at: start };
@@ -91,7 +91,7 @@ fn expected_events(text: &[u8]) -> usize {
         as usize
 }
 
-/// Reads a stimulus, and tells the oddities in it with their lines. Events of one tick keep their order.
+/// Reads a stimulus, and reports the oddities in it with their lines. Events of one tick keep their order.
 ///
 /// ```
 /// let (stimulus, warnings) = megasim_core::netfile::parse_stimulus(b"4 -1 -1 0 0 1\n3 -1 -1 0 -2 -2\n")?;

@@ -167,7 +167,7 @@ fn negative_nodes(network: &Network, stimuli: &[Stimulus]) -> Vec<bool> {
     }
 }
 
-/// What lies between the resets of one source.
+/// What is between the resets of one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Samples {
     /// The source.
@@ -260,7 +260,7 @@ pub fn addresses(network: &Network, stimuli: &[Stimulus], node: NodeId) -> Optio
                 let (x1, y1) = (array.x_min + (array.nx - 1) as i32, array.y_min + (array.ny - 1) as i32);
                 let (x0, y0) = (array.x_min.max(output.crop_xmin), array.y_min.max(output.crop_ymin));
                 let (x1, y1) = (x1.min(output.crop_xmax), y1.min(output.crop_ymax));
-                // Dividing keeps the order, so the corners tell.
+                // Dividing keeps the order, so the corners decide.
                 let (first, last) = (output.address(x0, y0)?, output.address(x1, y1)?);
                 (x0 <= x1 && y0 <= y1).then_some(Addresses { x: (first.0, last.0), y: (first.1, last.1) })
             }

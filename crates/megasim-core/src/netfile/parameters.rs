@@ -1,6 +1,6 @@
 //! Parameter files (`*.prm`): what one module computes, with its weights.
 //!
-//! Blocks stand in the order head, neurons, ports, output. Within a block the keys may come in any order; the block
+//! Blocks are in the order head, neurons, ports, output. Within a block the keys may come in any order; the block
 //! ends when all of them have been read. The arrays below are the order in which they are written.
 
 use super::block::{Block, Value};
@@ -109,7 +109,7 @@ fn neuron_keys(kind: Kind) -> [&'static str; 22] {
 pub struct Parameters {
     /// What the module does with events.
     pub kind: ModuleKind,
-    /// When it does; `time_busy_initial` stands in the state file and is 0 here.
+    /// When it does; `time_busy_initial` is in the state file and is 0 here.
     pub timing: Timing,
     /// How many output names the file thinks the module has; the schematic decides.
     pub n_out_ports: u32,
@@ -133,7 +133,7 @@ pub fn parse_parameters(text: &[u8], kind: Kind) -> Result<Parameters, TextError
     parse_and_tell(text, kind, &|_| {})
 }
 
-/// The same for a text of which the part up to where `passed` was told may be put away meanwhile.
+/// Parses a text of which the part up to the position given to `passed` may be released meanwhile.
 pub(super) fn parse_and_tell(text: &[u8], kind: Kind, passed: &dyn Fn(usize)) -> Result<Parameters, TextError> {
     parse(&mut Block::new(Scanner::new(text), passed), kind).map_err(|flaw| flaw.locate(text))
 }
@@ -440,7 +440,7 @@ fn values<const N: usize>(text: &mut TextWriter, keys: [&str; N], numbers: [i64;
     keys.iter().zip(numbers).try_for_each(|(key, number)| text.value(key, number))
 }
 
-/// The same, without those from `required` on that are 0.
+/// Writes keys with their values, without those from `required` on that are 0.
 fn extended<const N: usize>(
     text: &mut TextWriter,
     keys: [&str; N],

@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// Whether the suffix `_NPP` may stand behind it.
+    /// Whether the suffix `_NPP` may follow it.
     pub fn may_be_not_programmable(self) -> bool {
         matches!(self, Self::Conv | Self::FullyConnected)
     }
@@ -64,7 +64,7 @@ pub struct Schematic {
 pub struct Line {
     /// Line in the file, from 1.
     pub number: usize,
-    /// What stands on it.
+    /// Its content.
     pub element: LineElement,
 }
 
@@ -125,10 +125,10 @@ pub fn parse_schematic(text: &[u8]) -> Result<Schematic, TextError> {
     }
 }
 
-/// Lines at fault that are told; a file with more of them is something else.
+/// The most wrong lines that are reported; a file with more of them is something else.
 const MOST_FLAWS: usize = 100;
 
-/// Reads what can be read, and tells every line at fault, up to [`MOST_FLAWS`].
+/// Reads what can be read, and reports every wrong line, up to [`MOST_FLAWS`].
 pub(super) fn parse_all(text: &[u8]) -> (Schematic, Vec<ParseError>) {
     let mut parser = Parser { driven: HashMap::new(), schematic: Schematic::default(), section: Section::None };
     let mut flaws = Vec::new();
@@ -260,7 +260,7 @@ impl Parser {
     }
 }
 
-/// `{name,name,...}`, blanks allowed around names: the names and where they stand.
+/// `{name,name,...}`, blanks allowed around names: the names and their positions.
 fn names(scanner: &mut Scanner, expected: &str) -> Result<(Vec<String>, Vec<usize>), ParseError> {
     scanner.skip_blanks();
     if scanner.text.get(scanner.at) != Some(&b'{') {

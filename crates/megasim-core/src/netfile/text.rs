@@ -140,12 +140,12 @@ impl<'a> Scanner<'a> {
         self.flaw(expected)
     }
 
-    /// Refuses what stands on the rest of this line.
+    /// Refuses the rest of this line.
     pub fn end_line(&mut self, expected: impl FnOnce() -> String) -> Result<(), ParseError> {
         if self.at_line_end() { Ok(()) } else { Err(self.flaw(expected())) }
     }
 
-    /// What stands here is not what was expected.
+    /// What is found here is not what was expected.
     pub fn flaw(&self, expected: impl Into<String>) -> ParseError {
         let token = self.peek();
         let found = match token {
@@ -195,7 +195,7 @@ impl<'a> TextWriter<'a> {
         self.row(&[value.into()])
     }
 
-    /// Integers on a line of their own.
+    /// Integers on a separate line.
     #[inline]
     pub fn row<N: Copy + Into<i64>>(&mut self, numbers: &[N]) -> io::Result<()> {
         for (k, &number) in numbers.iter().enumerate() {

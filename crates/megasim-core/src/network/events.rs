@@ -28,7 +28,7 @@ impl Polarity {
         }
     }
 
-    /// Whether it is the sign of a spike (or of a control event, which is told by its address).
+    /// Whether it is the sign of a spike (or of a control event, which is recognised by its address).
     pub fn is_sign(self) -> bool {
         matches!(self, Self::Positive | Self::Negative)
     }
@@ -153,7 +153,7 @@ impl Stimulus {
         self.polarity.resize(self.x.len(), polarity);
     }
 
-    /// The same events in ticks of which `factor` make one of the old; what leaves 64 bits stays at the largest time.
+    /// These events in ticks of which `factor` make one of the old; times beyond 64 bits become the largest time.
     pub fn with_finer_ticks(mut self, factor: Tick) -> Self {
         self.t_pre.iter_mut().for_each(|t| *t = t.saturating_mul(factor));
         self
@@ -171,7 +171,7 @@ impl Stimulus {
     pub fn len(&self) -> usize {
         self.t_pre.len()
     }
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.t_pre.is_empty()
     }
@@ -227,7 +227,7 @@ impl EventLog {
     pub fn is_empty(&self) -> bool {
         self.t_pre.is_empty()
     }
-    /// Makes room for so many events.
+    /// Reserves memory for `events` more events.
     pub fn reserve(&mut self, events: usize) {
         self.t_pre.reserve(events);
         self.t_rqst.reserve(events);

@@ -1,10 +1,10 @@
 //! The network as plain validated data: nodes, sources, modules, ports, neuron parameters.
 //!
-//! `Network` is the waist of the crate. The netfile reader and the converter end here, both modes of the engine
-//! start here, the netfile writer reads it. Nothing in it changes during a run, and nothing in it knows a file.
+//! `Network` is the central type of the crate. The netfile reader and the converter make it, both modes of the engine
+//! run it, the netfile writer reads it. It does not change during a run, and does not depend on files.
 //!
-//! A network is built with [`NetworkBuilder`], which checks every rule of `docs/netfiles.md`, so whoever holds a
-//! [`Network`] may trust it: ids are in range, a node has one driver, matrices have the size that their header says,
+//! A network is built with [`NetworkBuilder`], which checks every rule of `docs/netfiles.md`, so every
+//! [`Network`] is valid: ids are in range, a node has one driver, matrices have the size that their header says,
 //! thresholds and times obey the rules.
 
 mod events;
@@ -79,13 +79,13 @@ pub enum Driver {
     Module(ModuleId),
 }
 
-/// A faulty network, in the words of the netfile format.
+/// An invalid network; keys are those of the netfile format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// Two drivers for one node.
     #[error("node {{{0}}} is driven twice")]
     DrivenTwice(String),
-    /// A name that the netlist syntax cannot hold.
+    /// A name that the netlist syntax does not allow.
     #[error("node name {0:?} is empty or has a blank, comma or brace in it")]
     NodeName(String),
     /// Fewer names than the module has input ports.
@@ -106,7 +106,7 @@ pub enum NetworkError {
         /// The value given.
         found: String,
     },
-    /// A port that reads a node that is not there.
+    /// A port that reads a node that does not exist.
     #[error("an input of module {module} reads node {node}, but the nodes are 0 to {}", nodes - 1)]
     NoSuchNode {
         /// Number of the module.
@@ -124,12 +124,12 @@ pub enum NetworkError {
         /// Name of the node.
         node: String,
     },
-    /// A key that no module has, or that cannot be changed by itself.
+    /// An unknown key, or one that cannot be changed alone.
     #[error("no parameter {key} can be set; there are {known}")]
     UnknownKey {
         /// The key given.
         key: String,
-        /// The keys there are.
+        /// The known keys.
         known: String,
     },
     /// More neurons than this build accepts in one module.
@@ -206,7 +206,7 @@ impl Network {
     pub fn t_max(&self) -> Tick {
         self.t_max
     }
-    /// The equations that neurons follow where they are no integrate-and-fire neurons.
+    /// The equations of neurons that are not integrate-and-fire neurons.
     pub fn models(&self) -> &Models {
         &self.models
     }
@@ -218,7 +218,7 @@ impl Network {
         self.t_max = t_max;
         self.valid()
     }
-    /// The same network with its modules changed by `change`, each of which is checked again.
+    /// This network with its modules changed by `change`, each of which is checked again.
     ///
     /// # Errors
     /// If a changed module breaks a rule.

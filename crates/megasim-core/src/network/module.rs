@@ -150,9 +150,9 @@ pub struct NeuronParameters {
     /// `MembReset`: where potentials start, leak to, and are reset to; with a `resting_potential` only where a spike
     /// puts them.
     pub membrane_reset: i32,
-    /// `TLplus`: fall a tick of a potential above `MembReset`.
+    /// `TLplus`: fall per tick of a potential above `MembReset`.
     pub leak_plus: i32,
-    /// `TLminus`: rise a tick of a potential below `MembReset`.
+    /// `TLminus`: rise per tick of a potential below `MembReset`.
     pub leak_minus: i32,
     /// `Tmin`: least ticks between two spikes of a neuron.
     pub t_min: Tick,
@@ -193,7 +193,7 @@ impl Default for NeuronParameters {
     }
 }
 
-/// Where the neurons of a module stand: `x` in `x_min .. x_min + nx`, likewise `y`.
+/// The positions of a module's neurons: `x` in `x_min .. x_min + nx`, likewise `y`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Array {
     /// `Nx_array`: columns.
@@ -265,7 +265,7 @@ fn leave(at: i32, pre: i32, subsample: i32, pos: i32) -> i64 {
 /// `module_conv`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conv {
-    /// Where the neurons stand.
+    /// The positions of the neurons.
     pub array: Array,
     /// How they behave.
     pub neurons: NeuronParameters,
@@ -299,10 +299,10 @@ pub struct ConvPort {
     pub weights: Arc<[i32]>,
 }
 
-/// `module_fully_connected` and `module_softmax`. Neuron `k` stands at `(x_min + k, y_min)`.
+/// `module_fully_connected` and `module_softmax`. Neuron `k` is at `(x_min + k, y_min)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FullyConnected {
-    /// Where the neurons stand; one row.
+    /// The positions of the neurons; one row.
     pub array: Array,
     /// How they behave.
     pub neurons: NeuronParameters,
@@ -499,7 +499,7 @@ impl Array {
     pub fn len(&self) -> usize {
         self.nx as usize * self.ny as usize
     }
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! A neuron of one's own: integer equations in a TOML file.
+//! A custom neuron: integer equations in a TOML file.
 
 use crate::equations::{LANES, Lanes, System, Vocabulary};
 use crate::source_error::TextError;
@@ -61,15 +61,15 @@ impl PartialEq for NeuronModel {
 }
 
 impl NeuronModel {
-    /// Reads a text; `path` is what faults call it.
+    /// Reads a text; `path` is its name in errors.
     ///
     /// # Errors
-    /// The place at fault, what was expected there, and a hint.
+    /// The place of the error, what was expected there, and a hint.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Box<TextError>> {
         Ok(Self { path: path.into(), text: text.into(), system: System::parse(path, text, &VOCABULARY, &[])? })
     }
 
-    /// The file of that number, beside the schematic.
+    /// The file of that number, in the directory of the schematic.
     pub fn file_name(number: NonZeroU32) -> String {
         format!("neuron_{number}.toml")
     }

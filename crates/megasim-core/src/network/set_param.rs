@@ -69,7 +69,7 @@ impl Network {
 }
 
 impl Network {
-    /// Gives the neurons of every module one of whose outputs has a name that `selects` equations of their own, under
+    /// Gives the neurons of every module one of whose outputs has a name that `selects` custom equations, under
     /// this number. Returns how many modules have neurons that can follow them.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The same network in finer ticks.
+//! A network in finer ticks.
 
 use super::{ModuleKind, Network, NetworkError, NeuronParameters, Tick};
 
@@ -7,7 +7,7 @@ impl Network {
     /// change but for that.
     ///
     /// # Errors
-    /// If a neuron leaks, which is an amount for each tick, or if a time leaves 64 bits.
+    /// If a neuron leaks, which is an amount per tick, or if a time needs more than 64 bits.
     ///
     /// # Panics
     /// If `factor` is not positive.
@@ -44,12 +44,12 @@ impl Network {
                 [("TLplus", neurons.leak_plus), ("TLminus", neurons.leak_minus), ("leak_decay", neurons.leak_decay)];
             for (key, leak) in leaks {
                 if leak != 0 {
-                    let expected = "0, for a leak of so much a tick has no finer ticks".into();
+                    let expected = "0, as a leak per tick cannot be divided into finer ticks".into();
                     return Err(NetworkError::Range { key, expected, found: leak.to_string() });
                 }
             }
             if let Some(model) = neurons.model() {
-                let expected = "0, for equations of ticks have no finer ones".into();
+                let expected = "0, as equations per tick cannot be divided into finer ticks".into();
                 return Err(NetworkError::Range { key: "neuron_model", expected, found: model.to_string() });
             }
             finer("Tmin", &mut neurons.t_min)?;

@@ -4,7 +4,7 @@ use super::{Input, Module, Network, NetworkError, NeuronModel, at_least};
 use std::collections::HashSet;
 
 impl Network {
-    /// Checks every rule, so that a run of it cannot meet what it does not expect.
+    /// Checks every rule, so that every network can be run.
     fn validate(&self) -> Result<(), NetworkError> {
         at_least("Tmax", self.t_max, 0)?;
         let names: HashSet<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();

@@ -67,7 +67,7 @@ fn wide512<const ADD: bool, const BOTH: bool>(
     while at < n {
         let left = (n - at).min(LANES);
         let lanes: __mmask16 = if left == LANES { !0 } else { (1 << left) - 1 };
-        // SAFETY: masked lanes are neither read nor written; the others lie inside both slices.
+        // SAFETY: masked lanes are neither read nor written; the others are inside both slices.
         let sum = unsafe {
             let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
             let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
@@ -151,7 +151,7 @@ fn signed512<const ADD: bool>(
 #[target_feature(enable = "avx512f,popcnt")]
 pub fn run_lines(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire: &mut Fire<'_>) {
     let n = v.len();
-    // Once for all events, so that rows need no test of their own.
+    // Once for all events, so that rows need no tests.
     let furthest = furthest(lines);
     assert!(furthest * n <= weights.len());
     if n > 16 * IN_REGISTERS || sign == Sign::Minus || fire.recent.is_some() {
@@ -161,7 +161,7 @@ pub fn run_lines(v: &mut [i32], weights: &[i32], lines: &[u32], sign: Sign, fire
         }
         return;
     }
-    // SAFETY: every line lies in the matrix.
+    // SAFETY: every line is in the matrix.
     unsafe { rows_of_any_length(v, Rows::Wide(weights.as_ptr(), n), lines, fire) };
 }
 
@@ -178,7 +178,7 @@ pub fn run_narrow(v: &mut [i32], matrix: &NarrowMatrix, lines: &[u32], sign: Sig
         }
         return;
     }
-    // SAFETY: every line lies in the matrix, and is padded to whole vectors.
+    // SAFETY: every line is in the matrix, and is padded to whole vectors.
     unsafe { rows_of_any_length(v, Rows::Narrow(weights.as_ptr(), *stride), lines, fire) };
 }
 
@@ -229,7 +229,7 @@ const LINES: usize = 64;
 /// read.
 type Crossings = [MaybeUninit<u64>; 4 * LINES];
 
-/// Words of a line of so many vectors: a power of two.
+/// Words of a line of `vectors` vectors: a power of two.
 const fn words_of(vectors: usize) -> usize {
     vectors.div_ceil(4).next_power_of_two()
 }
@@ -248,7 +248,7 @@ unsafe fn rows_in_registers<const V: usize, const NARROW: bool, const SUBTRACT: 
 ) {
     let mut crossings = [const { MaybeUninit::uninit() }; 4 * LINES];
     for some in lines.chunks(LINES) {
-        // SAFETY: the caller's promise, and so many words are written.
+        // SAFETY: the caller's promise; these words are written.
         unsafe {
             add_rows::<V, NARROW, SUBTRACT>(v, (base, stride), some, (fire.threshold, rest), &mut crossings);
             note_crossings(&crossings, some.len() * words_of(V), words_of(V), fire.hits);
@@ -258,7 +258,7 @@ unsafe fn rows_in_registers<const V: usize, const NARROW: bool, const SUBTRACT: 
 
 /// Adds up to `LINES` lines with the potentials in registers; a spike subtracts the threshold, or leaves `rest`.
 /// Whether a neuron spikes is not asked, which no branch could predict: all that crossed are set back under a mask, and
-/// the masks are kept. A function of its own, so that no call inside it costs registers.
+/// the masks are kept. A separate function, so that no call inside it costs registers.
 ///
 /// # Safety
 /// `v` is longer than `16 * (V - 1)` and at most `16 * V`. Each line starts `line * stride` weights after `base`, of 16
@@ -282,7 +282,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
     let rest = _mm512_set1_epi32(rest);
     let mut potentials = [_mm512_setzero_si512(); V];
     for (c, potential) in potentials.iter_mut().enumerate() {
-        // SAFETY: masked lanes are not read, the others lie in v.
+        // SAFETY: masked lanes are not read, the others are in v.
         *potential = unsafe { _mm512_maskz_loadu_epi32(lanes(c), v.as_ptr().add(16 * c)) };
     }
     let words = const { words_of(V) };
@@ -296,7 +296,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
         // SAFETY: k < LINES and words <= 4.
         let masks: *mut u16 = unsafe { crossings.as_mut_ptr().add(k * words).cast() };
         for (c, potential) in potentials.iter_mut().enumerate() {
-            // SAFETY: masked lanes are not read, the others lie in the line.
+            // SAFETY: masked lanes are not read, the others are in the line.
             let weight = unsafe {
                 let at = base.add((line as usize * stride + 16 * c) * size);
                 if NARROW {
@@ -321,7 +321,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
         }
     }
     for (c, &potential) in potentials.iter().enumerate() {
-        // SAFETY: masked lanes are not written, the others lie in v.
+        // SAFETY: masked lanes are not written, the others are in v.
         unsafe { _mm512_mask_storeu_epi32(v.as_mut_ptr().add(16 * c), lanes(c), potential) };
     }
 }
@@ -435,7 +435,7 @@ fn narrow_rows_in_memory<const ADD: bool>(
                 _mm_prefetch::<_MM_HINT_T0>(weights.as_ptr().wrapping_add(ahead as usize * stride + at).cast());
             }
             let lanes: __mmask16 = !0 >> (16 - (n - at).min(16));
-            // SAFETY: masked potentials are neither read nor written, the others lie in v; a row is padded to whole
+            // SAFETY: masked potentials are neither read nor written, the others are in v; a row is padded to whole
             // vectors.
             unsafe {
                 let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
@@ -501,7 +501,7 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], ahead: *const i32, fire
     while at < n {
         let left = (n - at).min(LANES);
         let lanes: __mmask16 = !0 >> (LANES - left);
-        // SAFETY: masked lanes are neither read nor written; the others lie inside both slices.
+        // SAFETY: masked lanes are neither read nor written; the others are inside both slices.
         unsafe {
             let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
             let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
@@ -566,7 +566,7 @@ fn kernel512<const ADD: bool, const SUBTRACT: bool>(
             for at in (0..span.len).step_by(16) {
                 let lanes: __mmask16 = !0 >> (16 - (span.len - at).min(16));
                 let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((span.neuron + at) as i32));
-                // SAFETY: masked lanes are neither read nor written; the others lie inside both slices. Up to `at`
+                // SAFETY: masked lanes are neither read nor written; the others are inside both slices. Up to `at`
                 // neurons have spiked in this stretch, and there was room for `at + 16` more. A hit is a transparent
                 // u32.
                 unsafe {

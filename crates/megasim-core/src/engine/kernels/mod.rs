@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 #[repr(transparent)]
 pub struct Crossing(pub u32);
 
-/// What must be tested after an addition, from cheap to dear.
+/// What must be tested after an addition, from cheap to expensive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tests {
     /// No overflow is possible and no potential can reach the lower threshold.
@@ -82,7 +82,7 @@ impl Variant {
     }
 }
 
-/// Vectors looked at together before it is asked whether a neuron in one of them crossed.
+/// Vectors that are tested together for crossings.
 #[cfg(target_arch = "x86_64")]
 const VECTORS: usize = 4;
 
@@ -192,7 +192,7 @@ impl Fire<'_> {
 /// Events on a matrix, one after the other: line `lines[k]` of `v.len()` weights is added, neurons spike.
 ///
 /// # Panics
-/// If a line lies outside the matrix.
+/// If a line is outside the matrix.
 pub(super) fn run_lines(
     variant: Variant,
     v: &mut [i32],
@@ -220,10 +220,10 @@ pub(super) fn run_lines(
     }
 }
 
-/// The same on a matrix of 16-bit weights.
+/// Adds lines of a matrix of 16-bit weights.
 ///
 /// # Panics
-/// If a line lies outside the matrix.
+/// If a line is outside the matrix.
 pub(super) fn run_narrow(
     variant: Variant,
     v: &mut [i32],
@@ -354,7 +354,7 @@ pub fn add_and_test(
     }
 }
 
-/// How many neurons are looked at together before it is asked whether one of them crossed.
+/// Neurons that are tested together for crossings.
 const BLOCK: usize = 64;
 
 fn add_and_test_plain(

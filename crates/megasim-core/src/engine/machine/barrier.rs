@@ -64,7 +64,7 @@ impl Run<'_, '_> {
     }
 
     /// Goes over the steps from `s` on up to the one with the next input, all at once: nothing happens in them but that
-    /// every neuron is looked at. Returns the first tick of that step.
+    /// every neuron is updated. Returns the first tick of that step.
     ///
     /// Step i begins at `max(base + i * period, not_before(s + i * step))`. The second part rises by `step / pace`,
     /// rounded down or up; no whole number is between those two, so of the steps before either the first or the last

@@ -18,7 +18,7 @@ pub struct Deadlock {
 
 /// Finds the rings among the modules that are stopped when nothing is under way any more.
 pub(super) fn find(plan: &MachinePlan, state: &State) -> Vec<Deadlock> {
-    // Which modules an event of a node stands before.
+    // Which modules an event of a node waits for.
     let mut before: HashMap<u32, Vec<u32>> = HashMap::new();
     for (module, station) in state.stations.iter().enumerate() {
         for delivery in &station.outside {

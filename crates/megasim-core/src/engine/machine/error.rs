@@ -1,14 +1,14 @@
-//! Why a machine cannot be.
+//! Errors of machine descriptions.
 
 use crate::network::Tick;
 
-/// A machine that cannot be.
+/// A machine that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MachineError {
     /// A negative time.
     #[error("{what}: expected a time of 0 ticks or more, found {found}")]
     Negative {
-        /// Of what.
+        /// The quantity.
         what: &'static str,
         /// The time.
         found: Tick,
@@ -27,8 +27,8 @@ pub enum MachineError {
         /// Modules of the network.
         network: usize,
     },
-    /// A tile that is not there.
-    #[error("{who} stands on tile ({x}, {y}), but the mesh has {columns} x {rows} tiles")]
+    /// A tile outside the mesh.
+    #[error("{who} is on tile ({x}, {y}), but the mesh has {columns} x {rows} tiles")]
     OutsideMesh {
         /// A module or source, by node name.
         who: String,

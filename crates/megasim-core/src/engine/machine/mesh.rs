@@ -1,4 +1,4 @@
-//! A mesh of tiles: where modules stand, and which links a message takes.
+//! A mesh of tiles: the tiles of modules, and which links a message takes.
 
 use super::error::MachineError;
 use crate::network::{Driver, ModuleId, Network, NodeId, SourceId, Tick};
@@ -25,9 +25,9 @@ pub struct Mesh {
     pub time_north_south: Tick,
     /// Who acknowledges.
     pub acknowledge: Acknowledge,
-    /// Where each module stands, by [`ModuleId`].
+    /// The tile of each module, by [`ModuleId`].
     pub modules: Vec<Tile>,
-    /// Where each source stands, by [`SourceId`].
+    /// The tile of each source, by [`SourceId`].
     pub sources: Vec<Tile>,
 }
 
@@ -66,7 +66,7 @@ impl Direction {
 
 impl Mesh {
     /// Modules in netlist order on the tiles row by row, every second row backwards, `per_tile` on each; none if they
-    /// do not all fit. `taken` says how many stand on a tile already, `(x, y)` to a number.
+    /// do not all fit. `taken` is the number of modules already on a tile, by `(x, y)`.
     pub fn snake(
         columns: u32,
         rows: u32,
@@ -81,7 +81,7 @@ impl Mesh {
         (placed.len() == modules).then_some(placed)
     }
 
-    /// Where the driver of a node stands.
+    /// The tile of a node's driver.
     pub fn driver(&self, network: &Network, node: NodeId) -> Tile {
         match network.nodes()[node.index()].driver {
             Driver::Source(source) => self.sources[source.index()],
@@ -130,7 +130,7 @@ impl Mesh {
         }
     }
 
-    /// Tiles on which a module stands.
+    /// Tiles that have a module.
     pub fn used_tiles(&self) -> usize {
         let mut tiles = self.modules.clone();
         tiles.sort_unstable();

@@ -1,11 +1,12 @@
 //! Runs a network on a machine with links, work that takes time, queues that end, a mesh, barriers: `docs/timing.md`.
 //!
-//! Here every step of every handshake happens at its own time, which costs several queue operations an event. Where a
+//! Here every step of every handshake happens at its own time, which costs several queue operations per event. Where a
 //! machine is no more than `docs/engine.md` knows, [`engine::Simulation`](super::Simulation) gives the same bytes by a
 //! closed form, much faster.
 //!
 //! A [`Machine`] is plain data; a [`MachinePlan`] is a network compiled for it, a [`MachineSimulation`] the state of
-//! its runs. Figures of all runs add up in [`Statistics`]; a [`TraceSink`] gets a [`HandshakeTrace`] of every handshake.
+//! its runs. Figures of all runs add up in [`Statistics`]; a [`TraceSink`] gets a [`HandshakeTrace`] of every
+//! handshake.
 
 mod apply;
 mod barrier;
@@ -146,7 +147,7 @@ impl MachinePlan {
         self
     }
 
-    /// The same plan with another last tick.
+    /// This plan with another last tick.
     pub fn with_t_max(mut self, t_max: Tick) -> Self {
         self.plan = self.plan.with_t_max(t_max);
         self
@@ -214,7 +215,7 @@ pub struct HandshakeTrace {
     pub event: StimulusEvent,
     /// When the node requested it.
     pub requested: Tick,
-    /// When it stood before the module.
+    /// When it arrived at the module.
     pub arrived: Tick,
     /// When the module took it.
     pub accepted: Tick,

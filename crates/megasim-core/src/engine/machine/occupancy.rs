@@ -1,9 +1,9 @@
-//! An occupancy over time, in no more than so many points however long it goes on.
+//! An occupancy over time, in a bounded number of points for any length of run.
 
-/// Buckets of a course, at most.
+/// The most buckets.
 const MOST: usize = 128;
 
-/// How an occupancy goes, over the time from the start of a run; runs of any length are laid over each other. Buckets
+/// An occupancy over the time from the start of a run; runs of any length can be merged. Buckets
 /// of time are powers of two ticks long, and become twice as long when there would be too many of them; so what comes
 /// out does not depend on the order in which parts are added.
 ///
@@ -33,7 +33,7 @@ struct Bucket {
     most: u64,
 }
 
-/// One point of a course.
+/// One point of an [`Occupancy`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OccupancyPoint {
     /// Its first tick.
@@ -61,7 +61,7 @@ impl Bucket {
 }
 
 impl Occupancy {
-    /// Adds a value that stood from a tick to another.
+    /// Adds a value that was constant from tick `from` to before tick `to`.
     pub fn record(&mut self, value: u64, from: u64, to: u64) {
         if from >= to {
             return;
@@ -81,7 +81,7 @@ impl Occupancy {
         }
     }
 
-    /// Lays another one over it.
+    /// Adds the occupancy of another run.
     pub fn merge(&mut self, other: &Self) {
         let mut other = other.clone();
         while self.shift < other.shift {
@@ -112,7 +112,7 @@ impl Occupancy {
         1 << self.shift
     }
 
-    /// The points in order of time; times of which nothing is known are left out.
+    /// The points in order of time; times without values are left out.
     pub fn points(&self) -> impl Iterator<Item = OccupancyPoint> + '_ {
         self.buckets.iter().enumerate().filter(|(_, bucket)| bucket.ticks > 0).map(|(k, bucket)| OccupancyPoint {
             from: (k as u64) << self.shift,

@@ -31,7 +31,7 @@ use std::num::NonZeroU32;
 pub struct Machine {
     modules: Vec<Station>,
     links: HashMap<(NodeId, ModuleId), Link>,
-    /// Where modules stand, if on a mesh.
+    /// The mesh with the tiles of modules, if there is one.
     pub mesh: Option<Mesh>,
     /// Steps with a barrier between them, if it is a clocked machine.
     pub barrier: Option<Barrier>,
@@ -40,7 +40,7 @@ pub struct Machine {
 /// The times of one module, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Station {
-    /// Work on an event, whatever it does.
+    /// Work per event, independent of its effect.
     pub delay_to_process: Tick,
     /// Work for each synaptic operation.
     pub time_per_operation: Tick,
@@ -122,7 +122,7 @@ impl Machine {
         self.links.insert((node, module), link);
     }
 
-    /// Finds what cannot be.
+    /// Finds what is not valid.
     pub(super) fn check(&self, network: &Network) -> Result<(), MachineError> {
         let (machine, modules) = (self.modules.len(), network.modules().len());
         if machine != modules {

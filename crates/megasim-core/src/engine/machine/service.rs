@@ -1,4 +1,4 @@
-//! Modules at work: what waits is started, acts on neurons, and makes outputs.
+//! Service of modules: waiting events are started, applied to neurons, and make outputs.
 
 use super::apply::{apply, most_outputs};
 use super::run::{Run, span, times};
@@ -24,7 +24,7 @@ impl Run<'_, '_> {
         station.queue_since = now;
     }
 
-    /// Starts whatever can start.
+    /// Starts every event that can start.
     pub(super) fn settle(&mut self) -> Result<(), Error> {
         while let Some(module) = self.state.ready.pop_front() {
             while self.start(module as usize)? {}

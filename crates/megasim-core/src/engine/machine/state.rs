@@ -126,7 +126,7 @@ pub(super) enum EventKind {
     Acknowledge,
     /// A message comes to a link or to a module.
     Travel,
-    /// The next input is let go.
+    /// The next input is admitted.
     Release,
     /// A node may request its next event.
     Request,
@@ -154,7 +154,7 @@ pub(super) enum Gate {
     Divided(Tick),
     /// In groups.
     Groups {
-        /// Stimulus times up to which events have been let go.
+        /// Stimulus times up to which events have been admitted.
         released: Tick,
         /// When the last ones were.
         at: Tick,

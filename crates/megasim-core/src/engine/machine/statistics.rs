@@ -24,7 +24,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Adds a value so many times.
+    /// Adds a value with a weight.
     pub fn record(&mut self, value: u64, weight: u64) {
         if weight == 0 {
             return;
@@ -140,7 +140,7 @@ pub struct ModuleStatistics {
     pub operations: u64,
     /// Neurons brought up to date.
     pub updates: u64,
-    /// Neurons looked at once a step, over all steps.
+    /// Neurons updated once per step, over all steps.
     pub neurons: u64,
     /// Output events, repeats not counted.
     pub outputs: u64,
@@ -150,7 +150,7 @@ pub struct ModuleStatistics {
     pub stopped: u64,
     /// Events that have arrived and are not started: how many, weighted by ticks.
     pub queue: Distribution,
-    /// The same over the time of a run.
+    /// The length of the queue over the time of a run.
     pub queue_course: Occupancy,
     /// From arrival to start, in ticks.
     pub wait: Distribution,

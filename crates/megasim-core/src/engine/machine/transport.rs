@@ -127,7 +127,7 @@ impl Run<'_, '_> {
         self.plan.receivers[delivery.node as usize][delivery.receiver as usize].module as usize
     }
 
-    /// An event stands before its module.
+    /// An event has arrived at its module.
     pub(super) fn arrive(&mut self, mut delivery: Delivery) {
         let module = self.module_of(&delivery);
         delivery.arrived = self.state.now;

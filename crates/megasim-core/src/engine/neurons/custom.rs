@@ -1,4 +1,4 @@
-//! Neurons of one's own: integer equations, worked on for many neurons at a time.
+//! Custom neurons: integer equations, evaluated for many neurons at a time.
 
 use super::{NEVER, Neurons, Outside, Port, Sign, Spikes, Work, reach};
 use crate::engine::plan::NeuronPopulation;
@@ -6,7 +6,7 @@ use crate::equations::{self, LANES, Lanes, Scratch};
 use crate::network::{NeuronModel, Polarity, Tick};
 use std::ops::Range;
 
-/// What such neurons have beside a potential, which is their first variable.
+/// The state of custom neurons other than the potential, which is their first variable.
 #[derive(Debug, Clone)]
 pub(super) struct Custom {
     /// The other variables.
@@ -95,7 +95,7 @@ impl Neurons {
             let mut input = [0; LANES];
             let mut tested = 0;
             for (lane, n) in neurons.clone().enumerate() {
-                // Elapsed is 0 in the step of a start or a reset: it does not tell what the next one does.
+                // Elapsed is 0 in the step of a start or a reset: it does not show what the next one does.
                 stirs |= s.saturating_sub(self.updated[n]) < dt;
                 if !self.lost(n, s) {
                     input[lane] = sums.of(n);

@@ -151,8 +151,8 @@ impl Neurons {
         Ok(operations)
     }
 
-    /// Tests the noted neurons; each spikes until no rule holds. Positive spikes wait for [`Neurons::emit_positive`], or for
-    /// the next negative one.
+    /// Tests the noted neurons; each spikes until no rule holds. Positive spikes wait for [`Neurons::emit_positive`],
+    /// or for the next negative one.
     fn test_signed(&mut self, (plan, signed): (&NeuronPopulation, Signed), out: &mut impl Spikes) {
         let Self { v, hits, positive, signed: Some(state), .. } = self else { return };
         for &Crossing(n) in hits.iter() {
