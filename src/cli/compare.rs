@@ -3,29 +3,23 @@
 
 mod tables;
 
-use super::classify::SpikeReadOut;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
-use super::input::{self, ConvertedInput, InputArgs, LoadedInput, SchematicInput, read_network};
+use super::input::{InputArgs, LoadedInput, picture, read_network};
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
+use super::read_out::SpikeReadOut;
 use super::results::{Results, of_page};
 use super::{escape, interrupt, print};
 use clap::Args;
-use megasim::convert::ConvertedModel;
-use megasim::encode::{InputMap, SpikeEncoder};
 use megasim::engine::{Mode, TieOrder};
-use megasim::network::{Network, NodeId, Tick};
+use megasim::network::Tick;
 use megasim::report::Page;
-use megasim::report::chart::Extent;
 use megasim::report::comparison::{self, Shown};
-use megasim::study::compare::{Analog, Causes, Comparison, Output, Question, Run};
+use megasim::study::compare::{Causes, CompareInput, Comparison, Question, Run};
 use megasim::study::distributions::distributions;
-use megasim::study::layers::Layer;
-use megasim::study::material::{Material, Pieces};
 use miette::{Result, bail};
-use ndarray::Array2;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -103,98 +97,26 @@ fn steps(text: &str) -> Result<Steps, String> {
     Ok(Steps(steps))
 }
 
-/// What is compared, with everything that it borrows from.
-pub struct Opened {
-    network: Network,
-    layers: Vec<Layer>,
-    shown: Samples,
-    output: Option<(NodeId, usize)>,
-    labels: Option<Vec<usize>>,
-    analog: Vec<usize>,
-    converted: Option<ConvertedModel>,
-    manifest_layers: Vec<usize>,
-    inputs: Vec<PathBuf>,
-}
-
-enum Samples {
-    Images { values: Array2<f32>, first: u64, layout: InputMap },
-    Pieces(Pieces),
-}
-
-impl Opened {
-    fn open(arguments: &Arguments) -> Result<Self> {
-        let Arguments { given, presentation, .. } = arguments;
-        match given.open(presentation)? {
-            LoadedInput::Converted(converted) => Ok(Self::converted(*converted)),
-            LoadedInput::Schematic(schematic) => Self::schematic(schematic, arguments),
-        }
-    }
-
-    fn converted(input: ConvertedInput) -> Self {
-        let ConvertedInput { converted, samples, inputs } = input;
-        if converted.deciding_spikes().is_none() {
-            escape::warn(format_args!(
-                "the output gathers potentials and never spikes, so spikes are compared, and no decisions"
-            ));
-        }
-        let (manifest_layers, layers) =
-            Layer::of_manifest(converted.network(), converted.manifest()).into_iter().unzip();
-        Self {
-            network: converted.network().clone(),
-            layers,
-            shown: Samples::Images {
-                values: samples.values().to_owned(),
-                first: samples.first(),
-                layout: converted.layout().clone(),
-            },
-            output: converted.deciding_spikes(),
-            labels: Some(samples.labels().to_vec()),
-            analog: samples.analog().to_vec(),
-            converted: Some(converted),
-            manifest_layers,
-            inputs,
-        }
-    }
-
-    fn schematic(schematic: SchematicInput, arguments: &Arguments) -> Result<Self> {
-        let Arguments { given, presentation, .. } = arguments;
-        let SchematicInput { network, pieces, inputs, .. } = schematic;
-        let layers = Layer::of_network(&network);
-        if layers.is_empty() {
-            bail!("{}: expected at least one module with neurons, found none", given.subject.display());
-        }
-        // The last layer decides, if it is a row.
-        let last = layers.last().map(|layer| &layer.nodes[..]);
-        let output = match last {
-            Some([cells]) if cells.ny == 1 && cells.x == 0 => Some((cells.node, cells.nx)),
-            _ => None,
-        };
-        let labels = given.labels(presentation, &pieces, output.map(|(_, classes)| classes))?;
-        Ok(Self {
-            network,
-            layers,
-            shown: Samples::Pieces(pieces),
-            output,
-            labels,
-            analog: Vec::new(),
-            converted: None,
-            manifest_layers: Vec::new(),
-            inputs,
-        })
-    }
-
-    /// The numbers of the first sample, in the shape of the input.
-    fn input(&self) -> Option<(Extent, Vec<f64>)> {
-        let (Some(converted), Samples::Images { values, .. }) = (&self.converted, &self.shown) else { return None };
-        Some(input::picture(converted, values.view()))
-    }
-
-    fn material<'a>(&'a self, code: &'a dyn SpikeEncoder, presentation: &Presentation) -> Material<'a> {
-        match &self.shown {
-            Samples::Images { values, first, layout } => {
-                Material::Images { values: values.view(), first: *first, layout, code, clock: presentation.clock() }
+/// What a comparison needs of its input.
+fn compare_input<'a>(arguments: &Arguments, loaded: &'a LoadedInput) -> Result<CompareInput<'a>> {
+    let Arguments { given, presentation, .. } = arguments;
+    match loaded {
+        LoadedInput::Converted(input) => {
+            if input.converted.deciding_spikes().is_none() {
+                escape::warn(format_args!(
+                    "the output gathers potentials and never spikes, so spikes are compared, and no decisions"
+                ));
             }
-            Samples::Pieces(pieces) => Material::Pieces(pieces.clone()),
+            Ok(CompareInput::converted(&input.converted, &input.samples))
+        }
+        LoadedInput::Schematic(schematic) => {
+            let input = CompareInput::pieces(&schematic.network, schematic.pieces.clone());
+            if input.layers().is_empty() {
+                bail!("{}: expected at least one module with neurons, found none", given.subject.display());
+            }
+            let classes = input.output().map(|(_, classes)| classes);
+            let labels = given.labels(presentation, &schematic.pieces, classes)?;
+            Ok(input.with_labels(labels))
         }
     }
 }
@@ -209,16 +131,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.report {
         Page::check(path, results.overwrite()).map_err(report)?;
     }
-    let opened = Opened::open(arguments)?;
+    let loaded = arguments.given.open(presentation)?;
+    let input = compare_input(arguments, &loaded)?;
     interrupt::watch();
     let pool = presentation.threads.pool().map_err(report)?;
-    let answer = pool.install(|| compare(arguments, &opened))?;
+    let answer = pool.install(|| compare(arguments, &input))?;
     print(&answer.text);
     if let (Some(path), Some(page)) = (&arguments.report, &answer.page) {
         page.write(path, results.overwrite()).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
-    let mut inputs = opened.inputs.clone();
+    let mut inputs = loaded.files().to_vec();
     inputs.extend(arguments.against.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
@@ -238,30 +161,17 @@ struct Answer {
     samples: usize,
 }
 
-fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
+fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
     let Arguments { presentation, .. } = arguments;
     let code = presentation.code()?;
-    if code.is_current() && opened.converted.is_some() {
+    if code.is_current() && input.conversion().is_some() {
         bail!(
             "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"
         );
     }
-    let material = opened.material(code.as_ref(), presentation);
-    let analog = match (&opened.converted, &opened.shown) {
-        (Some(converted), Samples::Images { values, .. }) => Some(
-            Analog::new(
-                &converted.model().graph,
-                converted.manifest(),
-                &opened.manifest_layers,
-                values.view(),
-                &opened.analog,
-                code.bias_period(presentation.clock()),
-            )
-            .map_err(report)?,
-        ),
-        _ => None,
-    };
-    if arguments.spikes.is_given() && opened.output.is_none() {
+    let material = input.material(code.as_ref(), presentation.clock());
+    let analog = input.analog(code.as_ref(), presentation.clock()).map_err(report)?;
+    if arguments.spikes.is_given() && input.output().is_none() {
         bail!(
             "--readout: expected an output that decides by its spikes (of a schematic a last layer that is one row), \
                 found none: no decisions are \
@@ -279,18 +189,18 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     let other = arguments.against.as_deref().map(read_network).transpose()?;
     let question = |dt: Tick| {
         let clocked =
-            Run { name: "clocked", network: &opened.network, mode: Mode::Clocked { dt }, tie_order: TieOrder::Netlist };
+            Run { name: "clocked", network: input.network(), mode: Mode::Clocked { dt }, tie_order: TieOrder::Netlist };
         let (left, right) = match &other {
-            Some(other) => (event("first", &opened.network), event("second", other)),
-            None => (event("event", &opened.network), clocked),
+            Some(other) => (event("first", input.network()), event("second", other)),
+            None => (event("event", input.network()), clocked),
         };
         Question {
             left,
             right,
-            layers: &opened.layers,
+            layers: input.layers(),
             material: &material,
             analog: analog.as_ref(),
-            output: opened.output.map(|(node, classes)| Output { node, classes, labels: opened.labels.as_deref() }),
+            output: input.decides(),
             read_out,
             ticks_per_ms: presentation.ticks_per_ms,
             warm_up: arguments.warm_up,
@@ -336,10 +246,11 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
     let page = arguments.report.is_some().then(|| {
         let question = question(steps[0]);
         let exhibit = question.exhibit(0).map_err(report)?;
-        let distributions = match (&opened.converted, &analog) {
-            (Some(converted), Some(analog)) => {
+        let conversion = input.conversion();
+        let distributions = match (conversion, &analog) {
+            (Some((converted, _, layers)), Some(analog)) => {
                 let (graph, manifest) = (&converted.model().graph, converted.manifest());
-                distributions(graph, manifest, converted.network(), &opened.manifest_layers, analog).map_err(report)?
+                distributions(graph, manifest, converted.network(), layers, analog).map_err(report)?
             }
             _ => Vec::new(),
         };
@@ -350,10 +261,10 @@ fn compare(arguments: &Arguments, opened: &Opened) -> Result<Answer> {
             title: format!("{} beside {}", question.left.name, question.right.name),
             facts: facts(arguments, &first, &heading),
             comparison: &first,
-            layers: &opened.layers,
+            layers: input.layers(),
             causes: causes.as_ref(),
             exhibit: Some(&exhibit),
-            input: opened.input(),
+            input: conversion.map(|(converted, samples, _)| picture(converted, samples.values())),
             distributions: &distributions,
             steps: all,
             history: history.as_ref(),

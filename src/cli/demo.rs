@@ -1,13 +1,17 @@
 //! `megasim` alone: the main job, start to end, on a small network that comes with the program.
 
-use super::classify::{DecisionArguments, Settings, classify};
-use super::convert::{Intermediates, Job, convert_to};
+use super::classification::table;
+use super::conversion::{self, Job};
 use super::diagnostic::report;
+use super::input::{self, warn_of_ticks};
+use super::progress::Progress;
 use super::{print, provenance};
 use megasim::ann::import;
 use megasim::atomic_write::{self, Overwrite};
-use megasim::convert::Options;
-use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular};
+use megasim::convert::{Checkpoints, ConvertOptions};
+use megasim::dataset::Dataset;
+use megasim::encode::{DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS};
+use megasim::study::classification::{ClassifyOptions, classify};
 use miette::{Result, bail};
 use serde_json::json;
 use std::fs;
@@ -37,36 +41,23 @@ pub fn run() -> Result<()> {
     let model = directory.join(FILES[0].0);
     let netfiles = directory.join("netfiles");
     let trained = import::read(&model).map_err(report)?;
-    let options = Options::default();
-    let (source, data, out) = (&trained, directory, netfiles.as_path());
-    let intermediates = &Intermediates::default();
-    convert_to(&Job {
-        presentation: None,
-        source,
-        data,
-        out,
-        options: &options,
-        settings: &[],
-        neurons: &[],
-        intermediates,
+    conversion::run(&Job {
+        model: &trained,
+        data: directory,
+        out: &netfiles,
+        options: &ConvertOptions::default(),
+        checkpoints: &Checkpoints::default(),
         export: None,
         replace: Overwrite::Allow,
     })?;
-    let settings = Settings {
-        event: true,
-        clocked: Some(1),
-        code: Box::new(Regular { input_rate: DEFAULT_INPUT_RATE }),
-        clock: Clock { duration: DURATION, ticks_per_ms: DEFAULT_TICKS_PER_MS },
-        skip: 0,
-        samples: None,
-        decision: DecisionArguments::default(),
-        frames: false,
-        recordings: None,
-        limits: megasim::engine::Limits::default(),
-    };
-    let figures = classify(&netfiles, directory, &settings)?;
+    let converted = input::open(&netfiles)?;
+    let options = ClassifyOptions::new().duration(DURATION);
+    warn_of_ticks(&converted, options.clock);
+    let dataset = Dataset::open(directory).map_err(report)?;
+    let samples = input::test_samples(&converted, &dataset, 0, None)?;
+    let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     let results = directory.join("results.json");
-    let text = format!("{:#}\n", figures.json());
+    let text = format!("{:#}\n", json!(found.figures()));
     atomic_write::write_file(&results, Overwrite::Allow, |file| file.write_all(text.as_bytes())).map_err(report)?;
     let (train, test) = (directory.join(FILES[1].0), directory.join(FILES[2].0));
     let parameters = json!({
@@ -80,7 +71,7 @@ pub fn run() -> Result<()> {
 
     // As it was started, so that the lines below can be copied.
     let program = std::env::args().next().unwrap_or_else(|| "megasim".into());
-    print(&format!("{}\n", figures.table()));
+    print(&format!("{}\n", table(&found)));
     print(&format!(
         "
 analog   the Keras network as it was trained

@@ -61,6 +61,16 @@ pub struct SchematicInput {
     pub inputs: Vec<PathBuf>,
 }
 
+impl LoadedInput {
+    /// The files and directories that were read.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Converted(input) => &input.inputs,
+            Self::Schematic(input) => &input.inputs,
+        }
+    }
+}
+
 impl InputArgs {
     /// Whether it is a schematic; else it is a netfile directory.
     pub fn is_schematic(&self) -> bool {
@@ -92,8 +102,7 @@ impl InputArgs {
         let dataset = Dataset::open(data).map_err(report)?;
         warn_of_ticks(&converted, presentation.clock());
         let (skip, samples) = (presentation.skip(), presentation.samples());
-        let samples = LabelledSamples::test(&converted, &dataset, skip, samples).map_err(report)?;
-        warn_of_values(samples.values(), "test samples");
+        let samples = test_samples(&converted, &dataset, skip, samples)?;
         let mut inputs = vec![self.subject.clone()];
         inputs.extend(dataset.test_files());
         inputs.extend(presentation.code_file().map(Path::to_path_buf));
@@ -159,6 +168,21 @@ pub fn open(netdir: &Path) -> Result<ConvertedModel> {
         escape::warn(format_args!("{warning}"));
     }
     Ok(converted)
+}
+
+/// Test samples; prints a warning where values are beyond what an input can fire.
+///
+/// # Errors
+/// If the data do not fit the network.
+pub fn test_samples(
+    converted: &ConvertedModel,
+    data: &Dataset,
+    skip: usize,
+    samples: Option<usize>,
+) -> Result<LabelledSamples> {
+    let samples = LabelledSamples::test(converted, data, skip, samples).map_err(report)?;
+    warn_of_values(samples.values(), "test samples");
+    Ok(samples)
 }
 
 /// Warns, before a run, of ticks that are not those of the conversion, and of neurons that would fire more often

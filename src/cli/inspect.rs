@@ -13,7 +13,7 @@ use megasim::convert::diagnose::{self, Activity, Size};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::normalize::Pooled;
 use megasim::convert::parsed::{LayerKind, Parsed};
-use megasim::convert::{self, Options, normalize};
+use megasim::convert::{self, ConvertOptions, normalize};
 use megasim::dataset::{Dataset, Format, Pieces};
 use miette::Result;
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ fn layers(
     manifest: Option<&Manifest>,
     samples: Option<&Pieces>,
 ) -> std::result::Result<Layers, convert::Error> {
-    let mut options = Options::default();
+    let mut options = ConvertOptions::default();
     if let Some(manifest) = manifest {
         options.max_to_average = manifest.conversion.max_to_average;
         options.output = manifest.output.form;

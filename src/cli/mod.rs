@@ -10,8 +10,10 @@ mod provenance;
 
 mod applicability;
 mod check;
+mod classification;
 mod classify;
 mod compare;
+mod conversion;
 mod convert;
 mod demo;
 mod diagnostic;
@@ -31,6 +33,7 @@ mod output;
 mod paths;
 mod presentation;
 mod presented;
+mod read_out;
 mod recordings;
 mod report;
 mod rerun;

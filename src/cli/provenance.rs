@@ -9,7 +9,6 @@ use super::interrupt;
 use megasim::atomic_write::{self, Overwrite, OwnFile, RECORD, Short, files_below, is_stream, of_record, seal};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -220,39 +219,9 @@ fn earlier(path: &Path, results: &[&str]) -> Result<(Vec<Value>, BTreeMap<String
 /// # Errors
 /// If it cannot be read.
 pub fn describe(path: &Path) -> Result<Value, Error> {
-    let error = |source| Error::Input { path: path.into(), source };
-    let (sha256, bytes) = if path.is_dir() { hash_directory(path) } else { hash_file(path) }.map_err(error)?;
+    let input = OwnFile::of_input(path).map_err(|source| Error::Input { path: path.into(), source })?;
+    let OwnFile { bytes, sha256, .. } = input;
     Ok(json!({ "path": path.to_string_lossy(), "bytes": bytes, "sha256": sha256 }))
-}
-
-/// SHA-256 of a file in hexadecimal, and its size.
-pub fn hash_file(path: &Path) -> io::Result<(String, u64)> {
-    OwnFile::read(path, String::new()).map(|file| (file.sha256, file.bytes))
-}
-
-/// SHA-256 of the lines `hash name` of the files in a directory, as `sha256sum * | sha256sum` prints it; without
-/// records and sub-directories.
-fn hash_directory(path: &Path) -> io::Result<(String, u64)> {
-    let mut names = fs::read_dir(path)?
-        .filter_map(|entry| match entry {
-            Ok(entry) if entry.path().is_file() && entry.file_name() != FILE_NAME => Some(Ok(entry.file_name())),
-            Ok(_) => None,
-            Err(error) => Some(Err(error)),
-        })
-        .collect::<io::Result<Vec<_>>>()?;
-    names.sort();
-    let mut hash = Sha256::new();
-    let mut bytes = 0;
-    for name in names {
-        let (digest, size) = hash_file(&path.join(&name))?;
-        hash.update(format!("{digest}  {}\n", name.to_string_lossy()));
-        bytes += size;
-    }
-    Ok((hexadecimal(&hash.finalize()), bytes))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -303,9 +272,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("b"), "2").unwrap();
         fs::write(directory.path().join("a"), "1").unwrap();
-        let before = hash_directory(directory.path()).unwrap();
+        let before = OwnFile::of_input(directory.path()).unwrap();
         fs::write(directory.path().join(FILE_NAME), "{}").unwrap();
-        assert_eq!(hash_directory(directory.path()).unwrap(), before);
-        assert_eq!(before.1, 2);
+        assert_eq!(OwnFile::of_input(directory.path()).unwrap(), before);
+        assert_eq!(before.bytes, 2);
     }
 }

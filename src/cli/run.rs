@@ -5,10 +5,11 @@ use super::paths::Paths;
 use super::{diagnostic, escape, print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
+use megasim::convert::settings::Setting;
 use megasim::engine::{Limits, Mode, Plan, Probes, Record, batch};
 use megasim::netfile::{self, Netfiles};
 use megasim::network::{Network, Stimulus, Tick};
-use miette::{Result, bail};
+use miette::Result;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -49,49 +50,6 @@ pub struct Arguments {
     force: bool,
 }
 
-/// One `--set`.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    /// Which output nodes.
-    pub pattern: glob::Pattern,
-    /// A netfile key.
-    pub key: String,
-    /// Its value.
-    pub value: i64,
-}
-
-impl std::fmt::Display for Setting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}={}", self.pattern, self.key, self.value)
-    }
-}
-
-impl std::str::FromStr for Setting {
-    type Err = String;
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (left, value) = text.rsplit_once('=').ok_or("expected GLOB.KEY=VALUE, found no `=`")?;
-        let (pattern, key) = left.rsplit_once('.').ok_or("expected GLOB.KEY=VALUE, found no `.` before the key")?;
-        let value = value.trim().parse().map_err(|_| format!("expected an integer after `=`, found `{value}`"))?;
-        let pattern = glob::Pattern::new(pattern).map_err(|error| format!("pattern `{pattern}`: {error}"))?;
-        Ok(Self { pattern, key: key.trim().into(), value })
-    }
-}
-
-impl Setting {
-    /// Changes a network.
-    ///
-    /// # Errors
-    /// If a module may not have the value, or if none has the parameter.
-    pub fn apply(&self, network: &mut Network) -> Result<()> {
-        let Self { pattern, key, value } = self;
-        let count = network.set(|node| pattern.matches(node), key, *value).map_err(diagnostic::report)?;
-        if count == 0 {
-            bail!("--set: no module has an output that matches `{pattern}` and a parameter {key}");
-        }
-        Ok(())
-    }
-}
-
 /// Reads a schematic with all its files; warnings go to stderr.
 pub fn read(schematic: &Path) -> Result<Netfiles> {
     let netfiles = netfile::read(schematic).map_err(|error| diagnostic::netfile(&error))?;
@@ -106,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Netfiles { mut network, stimuli, files, .. } = read(&arguments.schematic)?;
     let inputs = input_files(&arguments.schematic, &files);
     Paths::default().directories([&arguments.out]).files(&arguments.summary).inputs(&inputs).check()?;
-    arguments.set.iter().try_for_each(|setting| setting.apply(&mut network))?;
+    arguments.set.iter().try_for_each(|setting| setting.apply(&mut network)).map_err(diagnostic::report)?;
     if let Some(tmax) = arguments.tmax {
         network = network.with_t_max(tmax).map_err(diagnostic::report)?;
     }

@@ -7,11 +7,11 @@ mod modes;
 mod parameters;
 mod work;
 
-use super::classify::ReadOutArguments;
 use super::diagnostic::{self, report};
 use super::input::{ConvertedInput, InputArgs, LoadedInput};
 use super::paths::Paths;
 use super::presentation::Presentation;
+use super::read_out::ReadOutArguments;
 use super::{interrupt, print};
 use clap::Args;
 use files::Files;

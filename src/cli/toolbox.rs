@@ -1,10 +1,11 @@
 //! `megasim toolbox`: an experiment of SNN toolbox, from its configuration file.
 
-use super::classify::{DecisionArguments, Settings, classify};
-use super::convert::{Intermediates, Job, convert_to};
+use super::classification::{remarks, table};
+use super::conversion::{self, Job, stages};
 use super::diagnostic::report;
+use super::input::{self, warn_of_ticks};
 use super::paths::Paths;
-use super::run::Setting;
+use super::progress::Progress;
 use super::{escape, print, provenance};
 use clap::Args;
 use megasim::ann::score::Score;
@@ -12,12 +13,14 @@ use megasim::ann::{forward, import};
 use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
-use megasim::convert::{Options, OutputForm, Precision, Rules, Weighting};
+use megasim::convert::{Checkpoints, ConvertOptions, OutputForm, Precision, Rules, Weighting};
 use megasim::dataset::{Dataset, Format};
-use megasim::encode::{Clock, Poisson, Regular, SpikeEncoder};
+use megasim::encode::{Poisson, Regular};
+use megasim::study::classification::{ClassifyOptions, classify};
 use megasim::toolbox::{Configuration, Swept};
 use miette::{Result, bail};
 use serde_json::json;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Run an experiment of SNN toolbox from its configuration file: evaluate, normalise, convert, simulate, sweep
@@ -111,53 +114,43 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     if !it.convert && !it.simulate {
         return evaluate(arguments, model, it, out, replace);
     }
-    let (options, settings) = conversion(model, it)?;
+    let options = conversion_options(model, it)?;
     if !it.convert {
-        check(arguments, model, &options, &settings, out)?;
+        check(arguments, model, &options, out)?;
     }
     if it.convert {
-        let job = Job {
-            presentation: None,
-            source: model,
+        let done = conversion::run(&Job {
+            model,
             data: &it.dataset_path,
             out,
             options: &options,
-            settings: &settings,
-            neurons: &[],
-            intermediates: &Intermediates::default(),
+            checkpoints: &Checkpoints::default(),
             export: None,
             replace,
-        };
-        let done = convert_to(&job)?;
+        })?;
         if it.evaluate_ann {
-            print(&format!("{}\n", done.stages));
+            print(&format!("{}\n", stages(&done.stages)));
         }
         print(&format!("Written to {}.\n", out.display()));
     }
     if !it.simulate {
         return Ok(());
     }
-    let code: Box<dyn SpikeEncoder> = if it.poisson_input {
+    let mut options = ClassifyOptions::new().duration(it.duration).ticks_per_ms(it.ticks_per_ms);
+    options.code = if it.poisson_input {
         Box::new(Poisson { input_rate: it.input_rate, seed: 0 })
     } else {
         Box::new(Regular { input_rate: it.input_rate })
     };
-    let settings = Settings {
-        event: true,
-        clocked: Some(1),
-        code,
-        clock: Clock { duration: it.duration, ticks_per_ms: it.ticks_per_ms },
-        skip: 0,
-        samples: Some(it.num_to_test),
-        decision: DecisionArguments::top(it.top_k),
-        frames: false,
-        recordings: None,
-        limits: megasim::engine::Limits::default(),
-    };
-    let figures = classify(out, &it.dataset_path, &settings)?;
-    print(&format!("{}\n{}", figures.table(), figures.remarks()));
+    options.top_k = NonZeroU32::new(it.top_k).filter(|k| k.get() > 1);
+    let converted = input::open(out)?;
+    warn_of_ticks(&converted, options.clock);
+    let data = Dataset::open(&it.dataset_path).map_err(report)?;
+    let samples = input::test_samples(&converted, &data, 0, Some(it.num_to_test))?;
+    let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
+    print(&format!("{}\n{}", table(&found), remarks(&found)));
     let results = out.join(RESULTS);
-    let text = format!("{:#}\n", figures.json());
+    let text = format!("{:#}\n", json!(found.figures()));
     // Listed first: a run that is killed in between leaves nothing that a second one would take for another's file.
     provenance::add(out, [OwnFile::of(RESULTS, text.as_bytes())]).map_err(report)?;
     atomic_write::write_file(&results, Overwrite::Allow, |file| file.write_all(text.as_bytes())).map_err(report)?;
@@ -172,13 +165,16 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters).map_err(report)
 }
 
-/// How the settings ask for the network to be converted, and what is set afterwards.
-fn conversion(model: &import::Model, it: &Configuration) -> Result<(Options, Vec<Setting>)> {
+/// How the settings ask for the network to be converted.
+fn conversion_options(model: &import::Model, it: &Configuration) -> Result<ConvertOptions> {
     let rules = Rules {
         weighting: if it.normalize { Weighting::Percentile } else { Weighting::AsTrained },
         ..Rules::default()
     };
-    let options = Options {
+    let refractory = (it.tau_refrac * f64::from(it.ticks_per_ms)).round() as i64;
+    let refractory = (refractory > 0).then(|| format!("*.T_Refract={refractory}").parse());
+    let settings = refractory.into_iter().collect::<std::result::Result<_, String>>();
+    Ok(ConvertOptions {
         percentile: it.percentile,
         percentile_step: if it.schedule { SCHEDULE_STEP } else { 0.0 },
         quantization: Quantization {
@@ -197,25 +193,16 @@ fn conversion(model: &import::Model, it: &Configuration) -> Result<(Options, Vec
         precision: if it.binarize_weights { Precision::Binary } else { Precision::Full },
         max_to_average: it.max2avg_pool,
         rules,
-        ..Options::default()
-    };
-    let refractory = (it.tau_refrac * f64::from(it.ticks_per_ms)).round() as i64;
-    let refractory = (refractory > 0).then(|| format!("*.T_Refract={refractory}").parse());
-    let settings = refractory.into_iter().collect::<std::result::Result<_, String>>();
-    Ok((options, settings.map_err(|message| miette::miette!("{message}"))?))
+        settings: settings.map_err(|message| miette::miette!("{message}"))?,
+        ..ConvertOptions::default()
+    })
 }
 
 /// Refuses netfiles of an earlier conversion that are not what the settings ask for.
-fn check(
-    arguments: &Arguments,
-    model: &import::Model,
-    asked: &Options,
-    settings: &[Setting],
-    netdir: &Path,
-) -> Result<()> {
+fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, netdir: &Path) -> Result<()> {
     let manifest = Manifest::read(netdir).map_err(report)?;
     let there = manifest.options();
-    let of = |options: &Options| -> Vec<(&'static str, String)> {
+    let of = |options: &ConvertOptions| -> Vec<(&'static str, String)> {
         let Quantization { scaling_factor, threshold, reset, initial_potential, ticks_per_ms, signed } =
             options.quantization;
         let mut all = vec![
@@ -246,7 +233,7 @@ fn check(
         .filter(|(asked, there)| asked != there)
         .map(|((name, asked), (_, there))| format!("{name}: expected {asked}, found {there}"))
         .collect();
-    let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    let settings: Vec<String> = asked.settings.iter().map(ToString::to_string).collect();
     if settings != manifest.conversion.settings {
         let list = |settings: &[String]| if settings.is_empty() { "none".into() } else { settings.join(" ") };
         let (asked, there) = (list(&settings), list(&manifest.conversion.settings));

@@ -6,13 +6,13 @@ use assert_cmd::Command;
 use hdf5_pure::File;
 use megasim::ann::graph::{Activation, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::convert::export::target_of;
-use megasim::convert::{Options, normalize_with, parse};
+use megasim::convert::{ConvertOptions, normalize_with, parse};
 use ndarray::{Array2, Array4, array};
 use predicates::prelude::*;
 use predicates::str::contains;
 
 /// What the form makes of a graph.
-fn build(builder: GraphBuilder, numbers: usize, options: &Options) -> Result<File, String> {
+fn build(builder: GraphBuilder, numbers: usize, options: &ConvertOptions) -> Result<File, String> {
     let graph = builder.finish().unwrap();
     let parsed = parse(&graph, options).unwrap();
     let samples = Array2::from_shape_fn((4, numbers), |(i, j)| ((i + j) % 3) as f32 / 2.0);
@@ -42,7 +42,7 @@ fn dense_layers_are_affine_maps_before_neurons() {
     let dense = Operation::Dense { weights: weights.clone(), bias: Some(array![0.0, 0.5, 1.0]) };
     let dense = builder.add("dense", "Dense", dense, &[0]).unwrap();
     builder.add("relu", "Activation", relu(), &[dense]).unwrap();
-    let mut options = Options::default();
+    let mut options = ConvertOptions::default();
     options.rules.weighting = megasim::convert::Weighting::AsTrained;
     options.quantization.threshold = 0.75;
     let file = build(builder, 2, &options).unwrap();
@@ -84,7 +84,7 @@ const SAME: Padding = Padding { top: 1, bottom: 1, left: 1, right: 1 };
 #[test]
 fn maps_are_convolutions_means_and_a_flattening() {
     let mean = Pooling::Average { count_padding: false };
-    let file = build(pooled(SAME, mean), 16, &Options::default()).unwrap();
+    let file = build(pooled(SAME, mean), 16, &ConvertOptions::default()).unwrap();
     let of = |name: &str| format!("node/nodes/{name}");
     assert_eq!(text(&file, &of("0Conv2D_2x4x4_weights_0/type")), ["Conv2d"]);
     assert_eq!(numbers(&file, &of("0Conv2D_2x4x4_weights_0/weight")).0, [2, 1, 3, 3]);
@@ -96,13 +96,13 @@ fn maps_are_convolutions_means_and_a_flattening() {
 
 #[test]
 fn what_it_cannot_say_is_refused_by_name() {
-    let options = Options::default();
+    let options = ConvertOptions::default();
     let maximum = build(pooled(SAME, Pooling::Max), 16, &options).unwrap_err();
     assert!(maximum.contains("NIR: layer ") && maximum.contains("--max-to-average"), "{maximum}");
     let mean = Pooling::Average { count_padding: false };
     let error = build(pooled(Padding { top: 0, bottom: 2, ..SAME }, mean), 16, &options).unwrap_err();
     assert!(error.contains("as much padding at both sides, found 0 and 2 rows"), "{error}");
-    let signed = Options { output: megasim::convert::OutputForm::Signed, ..Options::default() };
+    let signed = ConvertOptions { output: megasim::convert::OutputForm::Signed, ..ConvertOptions::default() };
     assert!(build(pooled(SAME, mean), 16, &signed).unwrap_err().contains("rectified activations"));
 }
 

@@ -1,6 +1,7 @@
 //! Conversion: netfiles, spike rates against activations, stages, exports, recordings of other simulators.
 
 mod compare;
+mod converted_model;
 mod digits;
 mod export_nir;
 mod netfiles;

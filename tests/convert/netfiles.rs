@@ -7,7 +7,7 @@ use megasim::convert::normalize::{Pooled, normalize};
 use megasim::convert::parsed::{LayerKind, Parsed};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::simplify::simplify;
-use megasim::convert::{Options, convert};
+use megasim::convert::{ConvertOptions, convert};
 use megasim::encode::{Clock, InputMap, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Polarity, Stimulus, StimulusEvent};
@@ -394,7 +394,7 @@ const AVERAGE: Pooling = Pooling::Average { count_padding: false };
 #[test]
 fn names_and_ports_are_those_of_snn_toolbox() {
     let graph = small(AVERAGE, (1, 1));
-    let converted = convert(&graph, Array2::from_elem((1, 64), 1.0).view(), &Options::default()).unwrap();
+    let converted = convert(&graph, Array2::from_elem((1, 64), 1.0).view(), &ConvertOptions::default()).unwrap();
     let network = &converted.emitted.network;
     let names: Vec<_> = network.nodes().iter().map(|node| node.name.as_str()).collect();
     assert_eq!(
@@ -421,7 +421,7 @@ fn names_and_ports_are_those_of_snn_toolbox() {
 
 #[test]
 fn the_original_format_refuses_by_name() {
-    let options = Options { format: Format::Original, ..Options::default() };
+    let options = ConvertOptions { format: Format::Original, ..ConvertOptions::default() };
     let refused =
         |graph: &Graph| convert(graph, Array2::from_elem((1, 64), 1.0).view(), &options).unwrap_err().to_string();
     let message = refused(&small(Pooling::Max, (1, 1)));
@@ -434,7 +434,7 @@ fn the_original_format_refuses_by_name() {
 #[test]
 fn an_overflow_names_its_layer() {
     let quantization = Quantization { scaling_factor: 1e10, ..Quantization::default() };
-    let options = Options { quantization, ..Options::default() };
+    let options = ConvertOptions { quantization, ..ConvertOptions::default() };
     let error = convert(&small(AVERAGE, (1, 1)), Array2::from_elem((1, 64), 1.0).view(), &options).unwrap_err();
     let message = error.to_string();
     assert!(message.contains("layer '4Dense_3': expected a bias within 32 bits"), "{message}");
@@ -450,7 +450,7 @@ fn a_hidden_layer_without_rectifier_has_spikes_of_both_signs() {
     builder.add("dense", "Dense", dense, &[flatten]).unwrap();
     let graph = builder.finish().unwrap();
     let samples = Array2::from_elem((1, 64), 0.1);
-    let converted = convert(&graph, samples.view(), &Options::default()).unwrap();
+    let converted = convert(&graph, samples.view(), &ConvertOptions::default()).unwrap();
     let network = converted.emitted.network.clone().with_t_max(1_999).unwrap();
     let layout = converted.layout().unwrap();
     let clock = Clock { duration: 200, ticks_per_ms: 10 };
@@ -477,7 +477,7 @@ fn binary_activations_fire_once_a_millisecond_or_not_at_all() {
     builder.add("output", "Dense", Operation::Dense { weights, bias: None }, &[sign]).unwrap();
     let graph = builder.finish().unwrap();
     let samples = ndarray::array![[0.7, 0.4], [0.2, 0.9]];
-    let converted = convert(&graph, samples.view(), &Options::default()).unwrap();
+    let converted = convert(&graph, samples.view(), &ConvertOptions::default()).unwrap();
     let network = converted.emitted.network.clone().with_t_max(9_999).unwrap();
     let layout = converted.layout().unwrap();
     let clock = Clock { duration: 1000, ticks_per_ms: 10 };
@@ -568,7 +568,7 @@ fn a_flat_input_can_become_maps() {
 #[test]
 fn silent_layers_keep_a_scale_of_one() {
     let graph = small(AVERAGE, (1, 1));
-    let converted = convert(&graph, Array2::zeros((2, 64)).view(), &Options::default()).unwrap();
+    let converted = convert(&graph, Array2::zeros((2, 64)).view(), &ConvertOptions::default()).unwrap();
     assert_eq!(converted.normalized.silent, [0]);
     assert_eq!(converted.normalized.scales, [1.0, 1.0, 1.0, 1.0, 0.25]);
     assert!(matches!(converted.normalized.parsed.layers[4].operation, LayerKind::Population { .. }));
@@ -579,7 +579,7 @@ fn a_maximum_passes_the_busiest_cell() {
     let graph = small(Pooling::Max, (1, 1));
     let mut image = Array2::from_elem((1, 64), 0.3);
     image[[0, 27]] = 1.0;
-    let converted = convert(&graph, image.view(), &Options::default()).unwrap();
+    let converted = convert(&graph, image.view(), &ConvertOptions::default()).unwrap();
     let network = converted.emitted.network.clone().with_t_max(9_999).unwrap();
     let layout: InputMap = converted.layout().unwrap();
     let clock = Clock { duration: 1000, ticks_per_ms: 10 };

@@ -7,7 +7,7 @@
 
 use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::ann::import;
-use megasim::convert::{Converted, Options, Preset, Quantization, Rules, Weighting, convert};
+use megasim::convert::{ConvertOptions, Converted, Preset, Quantization, Rules, Weighting, convert};
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, Current, SampleKind, SpikeEncoder, current};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
@@ -76,13 +76,13 @@ fn spikes(network: &Network, logs: &[Option<EventLog>], nodes: &[NodeId], shape:
     spikes
 }
 
-fn options(preset: Preset, weighting: Option<Weighting>) -> Options {
+fn options(preset: Preset, weighting: Option<Weighting>) -> ConvertOptions {
     let (rules, quantization) = preset.parameters();
     let rules = Rules { weighting: weighting.unwrap_or(rules.weighting.clone()), ..rules };
-    Options { quantization, rules, ..Options::default() }
+    ConvertOptions { quantization, rules, ..ConvertOptions::default() }
 }
 
-fn converted(graph: &Graph, options: &Options) -> Converted {
+fn converted(graph: &Graph, options: &ConvertOptions) -> Converted {
     let numbers = graph.layers()[0].shape.len();
     convert(graph, Array2::zeros((0, numbers)).view(), options).unwrap()
 }
@@ -239,7 +239,7 @@ fn ini(graph: &Graph, path: &Path, scaling_factor: f64) -> Comparison {
     let x = npz.get::<f32>("x");
     let quantization = Quantization { scaling_factor, ..Preset::Toolbox.parameters().1 };
     let rules = Rules { weighting: Weighting::AsTrained, ..Rules::default() };
-    let converted = converted(graph, &Options { quantization, rules, ..Options::default() });
+    let converted = converted(graph, &ConvertOptions { quantization, rules, ..ConvertOptions::default() });
     let network = &converted.emitted.network;
     let layout = converted.layout().unwrap();
     let clock = Clock { duration: 100, ticks_per_ms: 1 };

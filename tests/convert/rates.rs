@@ -2,7 +2,7 @@
 
 use megasim::ann::forward::{forward, visit_activations};
 use megasim::ann::import;
-use megasim::convert::{Options, convert};
+use megasim::convert::{ConvertOptions, convert};
 use megasim::encode::{Clock, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::Polarity;
@@ -50,7 +50,7 @@ fn check(file: &str, mode: Mode) -> Vec<String> {
     assert!(worst < 1e-4, "{file}: outputs differ from the framework's by {worst}");
 
     // The rates of both are compared over samples that set the scales.
-    let converted = convert(&model.graph, x.view(), &Options::default()).unwrap();
+    let converted = convert(&model.graph, x.view(), &ConvertOptions::default()).unwrap();
     let parsed = &converted.normalized.parsed;
     let (graph, ids) = parsed.graph().unwrap();
     let mut layers: Vec<Pairs> = parsed.layers.iter().map(|_| Pairs::default()).collect();

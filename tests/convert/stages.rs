@@ -3,7 +3,7 @@
 use assert_cmd::Command;
 use megasim::ann::import;
 use megasim::convert::stage::{Network, Origin, Stage};
-use megasim::convert::{Options, normalize_with, parse};
+use megasim::convert::{ConvertOptions, normalize_with, parse};
 use ndarray::Array2;
 use ndarray_npy::NpzReader;
 use predicates::prelude::*;
@@ -38,10 +38,11 @@ fn every_network_of_the_zoo_that_converts_comes_back_as_it_was() {
     let mut kept = 0;
     for model in zoo() {
         let Ok(model) = import::read(&model) else { continue };
-        let Ok(parsed) = parse(&model.graph, &Options::default()) else { continue };
+        let Ok(parsed) = parse(&model.graph, &ConvertOptions::default()) else { continue };
         let numbers = model.input_shape().len();
         let samples = Array2::from_shape_fn((3, numbers), |(i, j)| ((i * 7 + j * 3) % 11) as f32 / 10.0);
-        let Ok(normalized) = normalize_with(parsed.clone(), samples.view(), &Options::default(), &mut |_| {}) else {
+        let Ok(normalized) = normalize_with(parsed.clone(), samples.view(), &ConvertOptions::default(), &mut |_| {})
+        else {
             continue;
         };
         for network in [Network::Parsed(parsed), Network::Normalised(normalized)] {
@@ -57,7 +58,7 @@ fn every_network_of_the_zoo_that_converts_comes_back_as_it_was() {
 /// A small stage with maps, a pooling, a flattening and a dense layer.
 fn small() -> Stage {
     let model = import::read("examples/digits/digits_cnn.keras".as_ref()).unwrap();
-    Stage { origin: origin(), network: Network::Parsed(parse(&model.graph, &Options::default()).unwrap()) }
+    Stage { origin: origin(), network: Network::Parsed(parse(&model.graph, &ConvertOptions::default()).unwrap()) }
 }
 
 proptest! {

@@ -4,7 +4,7 @@
 use megasim::ann::graph::{Activation, Operation};
 use megasim::ann::score::Score;
 use megasim::ann::{forward, import};
-use megasim::convert::{Options, convert};
+use megasim::convert::{ConvertOptions, convert};
 use megasim::dataset::{Dataset, Format};
 use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_npy::NpzReader;
@@ -58,7 +58,7 @@ fn every_format_gives_the_same_modules() {
         let mut first = None;
         for path in models(&folder) {
             let model = import::read(&path).unwrap();
-            let network = convert(&model.graph, x.view(), &Options::default()).unwrap().emitted.network;
+            let network = convert(&model.graph, x.view(), &ConvertOptions::default()).unwrap().emitted.network;
             let first = first.get_or_insert_with(|| network.clone());
             assert!(network.modules() == first.modules(), "{}", path.display());
         }

@@ -3,7 +3,7 @@
 
 use megasim::ann::graph::Shape;
 use megasim::ann::import;
-use megasim::convert::{self, Manifest, Options, OutputForm, Stage, scales::Scales};
+use megasim::convert::{self, ConvertOptions, Manifest, OutputForm, Stage, scales::Scales};
 use megasim::dataset::recording::Recording;
 use megasim::dataset::{self, Dataset, Format};
 use megasim::encode::Equations;
@@ -66,7 +66,8 @@ fn parse(path: &Path) -> Result<(), String> {
     if numbers > 1 << 16 {
         return Ok(());
     }
-    let parsed = convert::parse(&model.graph, &Options { output: OutputForm::Signed, ..Options::default() });
+    let parsed =
+        convert::parse(&model.graph, &ConvertOptions { output: OutputForm::Signed, ..ConvertOptions::default() });
     // What is read well may still have no spiking form.
     let _ = parsed.map(|parsed| parsed.graph());
     Ok(())
@@ -279,7 +280,7 @@ pub fn made(name: &str) -> Vec<Vec<u8>> {
     let digits = || import::read(&root().join("examples/digits/digits_cnn.keras")).expect("a model");
     match name {
         "stage" => {
-            let parsed = convert::parse(&digits().graph, &Options::default()).expect("a network of rectifiers");
+            let parsed = convert::parse(&digits().graph, &ConvertOptions::default()).expect("a network of rectifiers");
             let settings = serde_json::Map::new();
             let origin = convert::stage::Origin { model_sha256: "0".repeat(64), settings };
             let mut bytes = Vec::new();
@@ -290,7 +291,7 @@ pub fn made(name: &str) -> Vec<Vec<u8>> {
         "manifest" => {
             let model = digits();
             let samples = ndarray::Array2::from_shape_fn((4, 64), |(i, k)| ((i + k) % 7) as f32 / 7.0);
-            let options = Options { format: emit::Format::Original, ..Options::default() };
+            let options = ConvertOptions { format: emit::Format::Original, ..ConvertOptions::default() };
             let converted = convert::convert(&model.graph, samples.view(), &options).expect("a network of rectifiers");
             let source = convert::manifest::Model {
                 name: "digits_cnn.keras".into(),

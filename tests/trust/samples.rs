@@ -7,7 +7,7 @@ use megasim::network::{
     NodeId, Output,
 };
 use megasim::readout::ReadOut;
-use megasim::study::classification::{self, Setup, classify};
+use megasim::study::classification::{self, Setup, outcomes};
 use ndarray::Array2;
 use std::num::NonZeroU32;
 
@@ -67,7 +67,7 @@ fn five_and_eight_numbers_on_four_inputs_are_no_still_sample() {
             limits: Limits::default(),
         };
         let samples = Array2::from_elem((2, numbers), 0.5f32);
-        let found = classify(&setup, samples.view(), 0, Mode::Event, &());
+        let found = outcomes(&setup, samples.view(), 0, Mode::Event, &());
         assert_eq!(found.is_ok(), fits, "{kind:?}, {numbers}: {found:?}");
     }
     let eight = SampleKind::Still.check(4, 8).unwrap_err().to_string();
@@ -93,7 +93,7 @@ fn frames_as_currents_are_refused() {
         limits: Limits::default(),
     };
     let samples = Array2::from_elem((1, 8), 0.5f32);
-    let found = classify(&setup, samples.view(), 0, Mode::Event, &());
+    let found = outcomes(&setup, samples.view(), 0, Mode::Event, &());
     assert!(matches!(found, Err(classification::Error::FramesAsCurrents)), "{found:?}");
 }
 
@@ -115,7 +115,7 @@ fn stopped_samples_are_run_again_only_for_savings() {
             limits: Limits::default(),
         };
         let samples = Array2::from_shape_vec((1, 4), vec![0.9f32, 0.1, 0.9, 0.1]).unwrap();
-        classify(&setup, samples.view(), 0, Mode::Event, &()).unwrap().remove(0)
+        outcomes(&setup, samples.view(), 0, Mode::Event, &()).unwrap().remove(0)
     };
     let early = ReadOut::KSpikes(NonZeroU32::new(2).unwrap());
     let (plain, whole) = (outcome(false, early), outcome(true, early));

@@ -31,6 +31,31 @@ pub struct Model {
 }
 
 impl Model {
+    /// Reads a model file of a known kind.
+    ///
+    /// ```
+    /// use megasim_ann::import::Model;
+    /// # std::env::set_current_dir("../..")?;
+    ///
+    /// let model = Model::open("examples/digits/digits_cnn.keras")?;
+    /// assert_eq!(model.classes(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is no such file, if it is damaged, or if it holds what networks here cannot.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        read(path.as_ref())
+    }
+
+    /// Reads a model file whose network another file describes: Caffe's `.prototxt`, or TOML for bare parameters.
+    ///
+    /// # Errors
+    /// As [`Model::open`]; if the description does not fit the parameters.
+    pub fn open_with(path: impl AsRef<Path>, architecture: impl AsRef<Path>) -> Result<Self, Error> {
+        read_with(path.as_ref(), Some(architecture.as_ref()))
+    }
+
     /// Shape of one sample.
     pub fn input_shape(&self) -> Shape {
         self.graph.input_shape()

@@ -12,7 +12,7 @@
 use super::normalize::{self, Normalized};
 use super::parsed::{LayerKind, Parsed, Role};
 use super::samples::Samples;
-use super::{Error, Options, finish, potentials};
+use super::{ConvertOptions, Error, finish, potentials};
 use megasim_ann::graph::Shape;
 use megasim_core::encode::{Clock, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{Mode, Plan, Probes, Simulation};
@@ -67,7 +67,7 @@ const BIAS_ROUNDS: usize = 2;
 /// Where samples do not fit, and what emitting and running the network report.
 pub fn calibrate(
     mut normalized: Normalized,
-    options: &Options,
+    options: &ConvertOptions,
     samples: ArrayView2<f32>,
     target: &Target,
     correction: Correction,
@@ -167,7 +167,7 @@ impl<'a> Runner<'a> {
     fn layer(
         &mut self,
         normalized: &Normalized,
-        options: &Options,
+        options: &ConvertOptions,
         number: usize,
         keep: bool,
     ) -> Result<Vec<f64>, Error> {

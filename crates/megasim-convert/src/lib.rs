@@ -9,6 +9,8 @@
 
 pub mod activations;
 pub mod calibrate;
+pub mod checkpoint;
+pub mod conversion;
 pub mod converted_model;
 pub mod diagnose;
 pub mod emit;
@@ -17,6 +19,7 @@ pub mod labelled_samples;
 pub mod manifest;
 pub mod model_based;
 pub mod normalize;
+mod options;
 pub mod parsed;
 pub mod percentile;
 pub mod potentials;
@@ -26,15 +29,19 @@ pub mod rules;
 pub mod samples;
 pub mod save;
 pub mod scales;
+pub mod settings;
 pub mod simplify;
 pub mod stage;
 pub mod toolbox;
 
+pub use checkpoint::Checkpoints;
+pub use conversion::{Conversion, Convert};
 pub use converted_model::ConvertedModel;
 pub use emit::{Emitted, Format};
 pub use labelled_samples::LabelledSamples;
 pub use manifest::Manifest;
 pub use normalize::Normalized;
+pub use options::ConvertOptions;
 pub use precision::Precision;
 pub use quantize::Quantization;
 pub use rules::{Preset, Rules, Weighting};
@@ -48,48 +55,6 @@ use ndarray::ArrayView2;
 use normalize::{Pooled, Schedule};
 use parsed::Parsed;
 use samples::Samples;
-
-/// What a conversion can be asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike a millisecond.
-    pub percentile: f64,
-    /// How much lower the percentile is for each layer further on.
-    pub percentile_step: f64,
-    /// Scales of an earlier conversion, in place of what the rules' weighting would make.
-    pub scales: Option<scales::Scales>,
-    /// Which numbers the weights may be.
-    pub precision: Precision,
-    /// Scale, threshold and reset of the neurons.
-    pub quantization: Quantization,
-    /// Which netfiles may be written.
-    pub format: Format,
-    /// What the neurons of the output do.
-    pub output: OutputForm,
-    /// Of a softmax output: control events a second, at each of which a neuron fires.
-    pub softmax_clock: f64,
-    /// Averages take the place of maximum pooling.
-    pub max_to_average: bool,
-    /// Rules beyond layers and weights.
-    pub rules: Rules,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            percentile: normalize::DEFAULT_PERCENTILE,
-            percentile_step: 0.0,
-            scales: None,
-            precision: Precision::default(),
-            quantization: Quantization::default(),
-            format: Format::Extended,
-            output: OutputForm::default(),
-            softmax_clock: DEFAULT_SOFTMAX_CLOCK,
-            max_to_average: false,
-            rules: Rules::default(),
-        }
-    }
-}
 
 /// Control events a second of a softmax output where nothing else is asked for; SNN toolbox's default.
 pub const DEFAULT_SOFTMAX_CLOCK: f64 = 300.0;
@@ -133,7 +98,7 @@ pub struct Converted {
 ///
 /// ```
 /// use megasim_ann::graph::{Activation, GraphBuilder, Operation, Shape};
-/// use megasim_convert::{Options, convert};
+/// use megasim_convert::{ConvertOptions, convert};
 /// use ndarray::array;
 ///
 /// let mut builder = GraphBuilder::new("input", Shape::Features(2));
@@ -141,7 +106,7 @@ pub struct Converted {
 /// let dense = builder.add("dense", "Dense", dense, &[0])?;
 /// builder.add("relu", "Activation", Operation::Activation(Activation::RELU), &[dense])?;
 /// let samples = array![[1.0, 0.5], [0.2, 0.8]];
-/// let converted = convert(&builder.finish()?, samples.view(), &Options::default())?;
+/// let converted = convert(&builder.finish()?, samples.view(), &ConvertOptions::default())?;
 /// assert_eq!(converted.normalized.scales, [0.5]);
 /// assert!(converted.emitted.network.node_named("0Dense_1").is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -149,7 +114,7 @@ pub struct Converted {
 ///
 /// # Errors
 /// Where a layer has no spiking form, where samples do not fit, where a number does not fit the netfiles.
-pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Result<Converted, Error> {
+pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &ConvertOptions) -> Result<Converted, Error> {
     finish(normalize_with(parse(graph, options)?, samples, options, &mut |_| {})?, options)
 }
 
@@ -157,7 +122,7 @@ pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &Options) -> Re
 ///
 /// # Errors
 /// The first layer that has no spiking form.
-pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, simplify::Unsupported> {
+pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify::Unsupported> {
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
     simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)
 }
@@ -169,7 +134,7 @@ pub fn parse(graph: &Graph, options: &Options) -> Result<Parsed, simplify::Unsup
 pub fn normalize_with(
     parsed: Parsed,
     samples: impl Samples,
-    options: &Options,
+    options: &ConvertOptions,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Normalized, Error> {
     let count = samples.count();
@@ -185,14 +150,18 @@ pub fn normalize_with(
 ///
 /// # Errors
 /// Where they cannot be read, or scales of an earlier conversion do not fit.
-pub fn normalize_with_kept(parsed: Parsed, kept: &activations::Kept, options: &Options) -> Result<Normalized, Error> {
+pub fn normalize_with_kept(
+    parsed: Parsed,
+    kept: &activations::Kept,
+    options: &ConvertOptions,
+) -> Result<Normalized, Error> {
     normalize_by(parsed, options, &mut |_, see| kept.visit(see))
 }
 
 /// Shows the activations of all populations, as often as it is called.
 type Visit<'a> = &'a mut dyn FnMut(&Parsed, normalize::See) -> Result<(), normalize::Error>;
 
-fn normalize_by(parsed: Parsed, options: &Options, visit: Visit) -> Result<Normalized, Error> {
+fn normalize_by(parsed: Parsed, options: &ConvertOptions, visit: Visit) -> Result<Normalized, Error> {
     let pooled = match options.format {
         Format::Extended => Pooled::Mean,
         Format::Original => Pooled::Sum,
@@ -218,7 +187,7 @@ fn normalize_by(parsed: Parsed, options: &Options, visit: Visit) -> Result<Norma
 ///
 /// # Errors
 /// Where a number does not fit the netfiles.
-pub fn finish(mut normalized: Normalized, options: &Options) -> Result<Converted, Error> {
+pub fn finish(mut normalized: Normalized, options: &ConvertOptions) -> Result<Converted, Error> {
     options.precision.round(&mut normalized.parsed);
     let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
     let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;

@@ -8,8 +8,9 @@ use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
 use super::quantize::SignedNeurons;
 use super::scales::Scales;
-use super::{DEFAULT_SOFTMAX_CLOCK, Options, OutputForm, Precision, Quantization, Rules, emit, shape_numbers};
-use megasim_core::encode::{self, InputMap};
+use super::{ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, emit, shape_numbers};
+use megasim_core::encode::registry::{self, Choice, Common};
+use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, InputMap, SpikeEncoder};
 use megasim_core::netfile::FileNames;
 use megasim_core::network::{ModuleId, Network, NodeId, Reset};
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,35 @@ pub struct Presentation {
     /// What was corrected by spikes, where something was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+}
+
+impl Presentation {
+    /// Duration and ticks.
+    pub fn clock(&self) -> Clock {
+        Clock { duration: self.duration, ticks_per_ms: self.ticks_per_ms }
+    }
+
+    /// The spike code of the input.
+    ///
+    /// # Errors
+    /// If there is no such code, or if its parameters or its file are wrong.
+    pub fn code(&self) -> Result<Box<dyn SpikeEncoder>, PresentationError> {
+        let choice: Choice = self.encode.parse().map_err(|fault: String| PresentationError::Encode(fault))?;
+        let common = Common { input_rate: DEFAULT_INPUT_RATE, seed: 0 };
+        Ok(choice.code(&common, self.clock())?)
+    }
+}
+
+/// Why a presentation has no code.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PresentationError {
+    /// It names no code.
+    #[error("--encode: {0}")]
+    Encode(String),
+    /// The code cannot be made.
+    #[error(transparent)]
+    Code(#[from] registry::Error),
 }
 
 /// How a network was calibrated.
@@ -295,7 +325,7 @@ impl Manifest {
         model: Model,
         normalized: &Normalized,
         emitted: &Emitted,
-        options: &Options,
+        options: &ConvertOptions,
         normalisation_samples: usize,
     ) -> Self {
         let parsed: &Parsed = &normalized.parsed;
@@ -322,6 +352,7 @@ impl Manifest {
             classes: parsed.layers.last().map_or(0, |layer| layer.shape.len()),
             form: options.output,
         };
+        let neurons = options.neurons.iter().map(ToString::to_string);
         Self {
             format: FORMAT,
             model,
@@ -347,7 +378,7 @@ impl Manifest {
                 percentile_step: options.percentile_step,
                 given_scales: options.scales.is_some(),
                 weight_bits: options.precision,
-                settings: Vec::new(),
+                settings: neurons.chain(options.settings.iter().map(ToString::to_string)).collect(),
                 normalisation_samples,
                 scaling_factor: options.quantization.scaling_factor,
                 v_thresh: options.quantization.threshold,
@@ -388,10 +419,10 @@ impl Manifest {
         self.check_nodes(network).map_err(|message| Error::Network { path: directory.join(FILE_NAME), message })
     }
 
-    /// The options with which the network was converted.
-    pub fn options(&self) -> Options {
+    /// The options with which the network was converted, but for equations and parameters that modules got afterwards.
+    pub fn options(&self) -> ConvertOptions {
         let of = &self.conversion;
-        Options {
+        ConvertOptions {
             percentile: of.percentile,
             percentile_step: of.percentile_step,
             scales: of.given_scales.then(|| Scales {
@@ -412,6 +443,9 @@ impl Manifest {
             softmax_clock: self.softmax_clock.as_ref().map_or(DEFAULT_SOFTMAX_CLOCK, |clock| clock.rate),
             max_to_average: of.max_to_average,
             rules: of.rules.clone(),
+            presentation: self.presentation.clone(),
+            neurons: Vec::new(),
+            settings: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::emit::Emitted;
 use super::manifest::{self, Manifest};
-use super::{Converted, ConvertedModel};
+use super::{Converted, ConvertedModel, Normalized};
 use megasim_ann::import::{Model, Source};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular, SampleKind};
 use megasim_core::netfile;
@@ -47,7 +47,7 @@ impl Converted {
     pub fn manifest(
         &self,
         source: &Source,
-        options: &super::Options,
+        options: &super::ConvertOptions,
         normalisation_samples: usize,
     ) -> Result<Manifest, Error> {
         let name = source.path.file_name().and_then(|name| name.to_str());
@@ -57,12 +57,18 @@ impl Converted {
         Ok(Manifest::new(model, &self.normalized, &self.emitted, options, normalisation_samples))
     }
 
-    /// The converted network with its manifest and the trained network that it came from. `example` is the sample whose
-    /// stimuli are saved with it: in regular code over 100 ms, so that the schematic can be run as it is.
+    /// The converted network with its manifest and the trained network that it came from, and its layers. `example` is
+    /// the sample whose stimuli are saved with it: in regular code over 100 ms, so that the schematic can be run as it
+    /// is.
     ///
     /// # Errors
     /// If `example` has another number of numbers than the input.
-    pub fn into_model(self, manifest: Manifest, model: Model, example: &[f32]) -> Result<ConvertedModel, Error> {
+    pub fn into_model(
+        self,
+        manifest: Manifest,
+        model: Model,
+        example: &[f32],
+    ) -> Result<(ConvertedModel, Normalized), Error> {
         let Emitted { network, reset, .. } = self.emitted;
         let layout = manifest.layout(&network)?;
         let output = manifest.output(&network)?;
@@ -72,7 +78,9 @@ impl Converted {
         if let Some(reset) = network.sources().iter().position(|&source| source == reset) {
             stimuli[reset] = Stimulus::from_events([StimulusEvent::reset(clock.ticks())]);
         }
-        Ok(ConvertedModel { manifest, network, model, layout, output, stimuli, warnings: Vec::new() })
+        let warnings = Vec::new();
+        let converted = ConvertedModel { manifest, network, model, layout, output, stimuli, warnings };
+        Ok((converted, self.normalized))
     }
 }
 

@@ -116,11 +116,12 @@ pub fn parent(path: &Path) -> &Path {
 }
 
 /// Whether an existing target may be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Overwrite {
     /// Replace it.
     Allow,
     /// Refuse.
+    #[default]
     Refuse,
 }
 

@@ -7,13 +7,18 @@ use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
 use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
-use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Stimulus, Tick};
+use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, Stimulus, Tick};
 use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
 use ndarray::ArrayView2;
 use std::time::Duration;
 
+mod classify;
 mod course;
 
+pub use classify::{
+    Accuracies, Agreements, ByMode, Classification, ClassificationFigures, ClassifyOptions, Modes, PerSample, Saved,
+    Tie, classify, decisions, network_for, setup,
+};
 pub use course::{Course, course};
 
 /// What is the same for all samples.
@@ -106,6 +111,12 @@ pub enum Error {
     /// Samples that do not fit the input.
     #[error(transparent)]
     Samples(encode::Error),
+    /// The output cannot gather potentials.
+    #[error(transparent)]
+    Accumulating(NetworkError),
+    /// The work was cancelled before the first samples were done.
+    #[error("stopped before the first samples were done")]
+    Cancelled,
     /// Frames as currents.
     #[error("expected a code that makes spikes, as samples are sequences of frames, found currents")]
     FramesAsCurrents,
@@ -117,7 +128,7 @@ pub enum Error {
 ///
 /// # Errors
 /// Where samples do not fit, or where the engine stops; of several the one with the lowest number.
-pub fn classify(
+pub fn outcomes(
     setup: &Setup,
     samples: ArrayView2<f32>,
     first: u64,

@@ -7,6 +7,7 @@
 pub mod causes;
 mod exhibit;
 mod figures;
+mod input;
 mod parting;
 pub(crate) mod trial;
 
@@ -15,6 +16,7 @@ pub use exhibit::{Exhibit, ExhibitLayer, Trace};
 pub use figures::{
     Accuracy, CellSums, Comparison, Decisions, Disagreement, FirstParting, LayerFigures, LayerParting, Right,
 };
+pub use input::{CompareInput, CompareOptions, Compared, compare};
 pub use parting::{Part, Parting, Side};
 pub use trial::{Analog, AnalogError, Course};
 
@@ -117,6 +119,12 @@ pub enum Error {
     /// Two networks of different size.
     #[error("expected networks with the same nodes, found {0} and {1} nodes")]
     Sizes(usize, usize),
+    /// Values as currents, which give each sample a network of its own.
+    #[error("expected a code that makes spikes, found currents, which give each sample a network of its own")]
+    Currents,
+    /// The work was cancelled before the first samples were done.
+    #[error("stopped before the first samples were done")]
+    Cancelled,
     /// Labels of other samples.
     #[error("expected a label for each of {samples} samples, found {labels}")]
     Labels {

@@ -1,40 +1,45 @@
 //! The page of `megasim classify --report`.
 
-use super::{Arguments, Figures, Ready, Settings, decisions};
+use super::Arguments;
 use crate::cli::diagnostic::report;
 use crate::cli::input::picture;
 use crate::cli::progress::Progress;
+use crate::cli::read_out::ReadOutArgument;
+use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::engine::Mode;
 use megasim::report::Page;
 use megasim::report::classification::{Shown, ShownMode, page as draw};
 use megasim::report::history::History;
-use megasim::study::classification::course;
+use megasim::study::classification::{Classification, ClassifyOptions, Modes, course, decisions, network_for, setup};
 use megasim::study::compare::Accuracy;
 use megasim::study::layers::Layer;
 use miette::Result;
+
+/// A run whose page is drawn.
+pub struct Run<'a> {
+    pub arguments: &'a Arguments,
+    pub converted: &'a ConvertedModel,
+    pub samples: &'a LabelledSamples,
+    pub options: &'a ClassifyOptions,
+    pub found: &'a Classification,
+}
 
 /// Shows the samples once more, with everything recorded, and draws what came out.
 ///
 /// # Errors
 /// If a run fails, or a picture cannot be drawn.
-pub fn page(
-    arguments: &Arguments,
-    ready: &Ready,
-    settings: &Settings,
-    figures: &Figures,
-    history: Option<&History>,
-) -> Result<Page> {
-    let Ready { converted, samples, .. } = ready;
+pub fn page(run: &Run, readout: ReadOutArgument, history: Option<&History>) -> Result<Page> {
+    let Run { arguments, converted, samples, options, found } = *run;
     let (values, labels) = (samples.values(), samples.labels());
+    let network = network_for(converted, options).map_err(report)?;
     let layers: Vec<Layer> =
-        Layer::of_manifest(&ready.network, converted.manifest()).into_iter().map(|(_, layer)| layer).collect();
-    let setup = ready.setup(settings);
+        Layer::of_manifest(&network, converted.manifest()).into_iter().map(|(_, layer)| layer).collect();
+    let setup = setup(converted, &network, samples, options);
     let n = labels.len();
+    let dt = arguments.dt;
     let mut modes = Vec::new();
-    let runs = [
-        ("event", Mode::Event, decisions(&figures.event)),
-        ("clocked", Mode::Clocked { dt: settings.clocked.unwrap_or(1) }, decisions(&figures.clocked)),
-    ];
+    let runs =
+        [("event", Mode::Event, decisions(&found.event)), ("clocked", Mode::Clocked { dt }, decisions(&found.clocked))];
     for (name, mode, decided) in runs {
         let Some(decided) = decided else { continue };
         let progress = Progress::to_the_end(&format!("{name}, page"), n);
@@ -50,29 +55,30 @@ pub fn page(
         }
         modes.push(ShownMode {
             name: name.into(),
-            accuracy: Accuracy::new(figures.right(&decided), n),
+            accuracy: Accuracy::new(found.right(&decided), n),
             confusion,
             course: course.map_err(report)?,
             first: decided.first().copied().flatten(),
         });
     }
-    let clock = settings.clock;
+    let clock = options.clock;
     let presentation = &arguments.presentation;
     let mut facts = vec![("network", arguments.netdir.display().to_string())];
     facts.push(("data", arguments.data.display().to_string()));
     facts.push(("samples", n.to_string()));
     facts.push(("duration", format!("{} ms a sample, {} ticks a ms", clock.duration, clock.ticks_per_ms)));
     facts.push(("input code", format!("{}, seed {}", presentation.code_name(), presentation.seed)));
-    facts.push(("read-out", figures.readout.to_string()));
-    facts.extend(settings.clocked.filter(|&dt| dt != 1).map(|dt| ("clocked step", format!("{dt} ticks"))));
+    facts.push(("read-out", readout.to_string()));
+    let is_clocked = options.modes != Modes::Event;
+    facts.extend((is_clocked && dt != 1).then(|| ("clocked step", format!("{dt} ticks"))));
     facts.push(("program", format!("megasim {}", env!("CARGO_PKG_VERSION"))));
     let shown = Shown {
         title: format!("Classification by {}", arguments.netdir.display()),
         facts: facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect(),
         modes,
-        analog: Accuracy::new(figures.right(&figures.analog()), n),
+        analog: Accuracy::new(found.right(&found.analog_decisions()), n),
         layers: &layers,
-        sample: (settings.skip, labels.first().copied().unwrap_or(0)),
+        sample: (samples.first() as usize, labels.first().copied().unwrap_or(0)),
         input: (n > 0).then(|| picture(converted, values)),
         tick_ms: 1.0 / f64::from(clock.ticks_per_ms),
         duration_ms: f64::from(clock.duration),

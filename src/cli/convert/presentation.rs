@@ -1,19 +1,16 @@
 //! Options of a conversion that is made for presentations of one duration.
 
 use crate::cli::diagnostic::{self, report};
-use crate::cli::progress::{self, Progress};
+use crate::cli::progress::Progress;
 use clap::{Args, ValueEnum};
-use megasim::ann::forward;
-use megasim::ann::graph::Graph;
-use megasim::convert::calibrate::{self, Correction, Target};
-use megasim::convert::manifest::{Calibration, CalibrationMode, Presentation};
-use megasim::convert::samples::Samples;
-use megasim::convert::{Converted, Normalized, Options, Weighting};
-use megasim::encode::registry::{Choice, Common};
-use megasim::encode::{Clock, DEFAULT_INPUT_RATE, SampleKind, SpikeEncoder};
+use megasim::convert::calibrate::Correction;
+use megasim::convert::manifest::{Calibration, CalibrationMode, Presentation, PresentationError};
+use megasim::convert::{Conversion, ConvertOptions, Weighting};
+use megasim::encode::registry::Choice;
+use megasim::encode::{SampleKind, SpikeEncoder};
 use megasim::engine::Mode;
 use megasim::readout::{ReadOut, is_signed};
-use megasim::study::classification::{Setup, classify};
+use megasim::study::classification::{Setup, outcomes};
 use miette::Result;
 use std::num::NonZeroUsize;
 
@@ -21,8 +18,6 @@ use std::num::NonZeroUsize;
 const INITIAL_POTENTIAL: f64 = 0.5;
 /// Samples of the normalisation set that calibration runs where nothing else is asked for.
 const CALIBRATION_SAMPLES: usize = 256;
-/// Samples of the normalisation set that are run as spikes after a conversion.
-const CHECKED_SAMPLES: usize = 200;
 /// Share of decisions as the analog network's below which a conversion is called poor.
 const GOOD_AGREEMENT: f64 = 0.97;
 
@@ -85,7 +80,7 @@ impl PresentationArguments {
     ///
     /// # Errors
     /// Where options do not go together.
-    pub fn presentation(&self, options: &mut Options) -> Result<Option<Presentation>> {
+    pub fn presentation(&self, options: &mut ConvertOptions) -> Result<Option<Presentation>> {
         let Some(duration) = self.duration else { return Ok(None) };
         let encode = match &self.encode {
             Some(code) => code.clone(),
@@ -95,7 +90,7 @@ impl PresentationArguments {
         let mut presentation = Presentation { duration, encode: encode.to_string(), ticks_per_ms, calibration: None };
         if options.scales.is_none() && options.rules.weighting == Weighting::Percentile {
             let code = code(&presentation)?;
-            let steps = f64::from(duration) / code.bias_period(clock(&presentation));
+            let steps = f64::from(duration) / code.bias_period(presentation.clock());
             if self.scale_by != Some(ScaleArgument::Percentile) {
                 options.rules.weighting = Weighting::LeastSquares { steps: steps.round().max(1.0) as u32 };
             }
@@ -133,70 +128,32 @@ impl PresentationArguments {
     }
 }
 
-fn clock(presentation: &Presentation) -> Clock {
-    Clock { duration: presentation.duration, ticks_per_ms: presentation.ticks_per_ms }
-}
-
 fn code(presentation: &Presentation) -> Result<Box<dyn SpikeEncoder>> {
-    let choice: Choice = presentation.encode.parse().map_err(|fault| miette::miette!("--encode: {fault}"))?;
-    let common = Common { input_rate: DEFAULT_INPUT_RATE, seed: 0 };
-    choice.code(&common, clock(presentation)).map_err(|error| diagnostic::code(&error))
+    presentation.code().map_err(|error| match &error {
+        PresentationError::Code(error) => diagnostic::code(error),
+        _ => report(error),
+    })
 }
 
-/// Corrects the network by the spikes of its presentation, as that asks for.
-///
-/// # Errors
-/// Where samples do not fit, or where a run fails.
-pub fn calibrated(
-    normalized: Normalized,
-    options: &Options,
-    presentation: &mut Presentation,
-    samples: &dyn Samples,
-) -> Result<Normalized> {
-    let code = code(presentation)?;
-    let clock = clock(presentation);
-    let Some(calibration) = &mut presentation.calibration else { return Ok(normalized) };
-    let numbers = normalized.parsed.input.len();
-    let samples = calibrate::first_samples(samples, numbers, calibration.samples).map_err(report)?;
-    calibration.samples = samples.nrows();
-    let mode = match calibration.mode {
-        CalibrationMode::Event => Mode::Event,
-        CalibrationMode::Clocked => Mode::Clocked { dt: clock.ticks_per_ms.into() },
-    };
-    let target = Target { code: code.as_ref(), clock, mode };
-    let bar = progress::bar("calibrating", normalized.parsed.layers.len());
-    let correction = calibration.correction;
-    let calibrated = calibrate::calibrate(normalized, options, samples.view(), &target, correction, &mut |n| {
-        bar.set_position(n as u64);
-    });
-    bar.finish_and_clear();
-    calibrated.map_err(report)
-}
-
-/// What the network decides as spikes, said in a sentence; samples are of the normalisation set.
+/// What the network decides as spikes, said in a sentence; empty where the conversion is made for no presentation.
 ///
 /// # Errors
 /// Where a run fails.
-pub fn as_spikes(
-    converted: &Converted,
-    graph: &Graph,
-    presentation: &Presentation,
-    samples: &dyn Samples,
-) -> Result<String> {
-    let network = &converted.emitted.network;
-    let layout = converted.layout().map_err(report)?;
+pub fn as_spikes(conversion: &Conversion) -> Result<String> {
+    let converted = &conversion.converted;
+    let (Some(presentation), Some(samples)) = (&converted.manifest().presentation, &conversion.first_samples) else {
+        return Ok(String::new());
+    };
     let code = code(presentation)?;
-    let samples = calibrate::first_samples(samples, converted.normalized.parsed.input.len(), CHECKED_SAMPLES);
-    let samples = samples.map_err(report)?;
-    let analog = forward::classes(forward::forward(graph, samples.view()).map_err(report)?.view());
-    let signed = is_signed(network, converted.output());
+    let analog = converted.analog_classes(samples.view()).map_err(report)?;
+    let signed = is_signed(converted.network(), converted.output());
     let setup = Setup {
-        network,
-        layout: &layout,
+        network: converted.network(),
+        layout: converted.layout(),
         output: converted.output(),
-        classes: converted.normalized.parsed.layers.last().map_or(0, |layer| layer.shape.len()),
+        classes: converted.classes(),
         code: code.as_ref(),
-        clock: clock(presentation),
+        clock: presentation.clock(),
         read_out: if signed { ReadOut::CountAndRest } else { ReadOut::default() },
         kind: SampleKind::Still,
         limits: megasim::engine::Limits::default(),
@@ -204,8 +161,8 @@ pub fn as_spikes(
     };
     let progress = Progress::to_the_end("as spikes", 2 * samples.nrows());
     let agreement = |mode| -> Result<f64> {
-        let outcomes = classify(&setup, samples.view(), 0, mode, &progress).map_err(report)?;
-        let alike = outcomes.iter().zip(&analog).filter(|(outcome, class)| outcome.decision.class() == Some(**class));
+        let found = outcomes(&setup, samples.view(), 0, mode, &progress).map_err(report)?;
+        let alike = found.iter().zip(&analog).filter(|(outcome, class)| outcome.decision.class() == Some(**class));
         Ok(alike.count() as f64 / analog.len().max(1) as f64)
     };
     let event = agreement(Mode::Event)?;

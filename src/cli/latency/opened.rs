@@ -4,7 +4,7 @@ use crate::cli::diagnostic::{self, report};
 use crate::cli::escape;
 use crate::cli::input::{InputArgs, LoadedInput, SchematicInput};
 use crate::cli::presentation::Presentation;
-use crate::cli::run::Setting;
+use megasim::convert::settings::Setting;
 use megasim::convert::{LabelledSamples, Manifest};
 use megasim::encode::{Clock, InputMap, SampleKind, SpikeEncoder};
 use megasim::engine::Limits;
@@ -219,7 +219,7 @@ impl Opened {
     /// # Errors
     /// If a module may not have a value, or none has the parameter.
     pub fn set(&mut self, settings: &[Setting]) -> Result<()> {
-        settings.iter().try_for_each(|setting| setting.apply(&mut self.network))
+        settings.iter().try_for_each(|setting| setting.apply(&mut self.network)).map_err(report)
     }
 
     /// Puts the network on a machine.

@@ -2,7 +2,7 @@
 
 use crate::cli::numbers::{not_negative, part, percentile, percentile_step, positive};
 use megasim::convert::model_based::Schedule;
-use megasim::convert::{Options, Precision, Weighting};
+use megasim::convert::{ConvertOptions, Precision, Weighting};
 use megasim::network::Reset;
 use miette::{Result, bail};
 
@@ -77,7 +77,7 @@ impl Conversion {
     ///
     /// # Errors
     /// Where one would change nothing, or does not go with the others.
-    pub fn apply(&self, options: &mut Options) -> Result<()> {
+    pub fn apply(&self, options: &mut ConvertOptions) -> Result<()> {
         // A schedule is one of the weighting, whichever is named first.
         let mut changes: Vec<&Change> = self.0.iter().collect();
         changes.sort_by_key(|change| matches!(change, Change::DepthScale(_)));

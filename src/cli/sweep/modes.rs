@@ -52,7 +52,7 @@ impl Study for Modes<'_> {
     ) -> Result<()> {
         let Conditions { presentation, dt, tie_order, settings, read_out, .. } = points[0];
         let mut network = prepared.network.clone();
-        settings.iter().try_for_each(|setting| setting.apply(&mut network))?;
+        settings.iter().try_for_each(|setting| setting.apply(&mut network)).map_err(report)?;
         let code = presentation.code()?;
         let manifest = self.origin.converted.manifest();
         read_out.check()?;

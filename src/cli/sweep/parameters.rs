@@ -2,10 +2,10 @@
 
 use super::conversion;
 pub use super::conversion::Conversion;
-use crate::cli::classify::ReadOutArguments;
 use crate::cli::numbers::input_rate;
 use crate::cli::presentation::Presentation;
-use crate::cli::run::Setting;
+use crate::cli::read_out::ReadOutArguments;
+use megasim::convert::settings::Setting;
 use megasim::encode::registry::Choice;
 use megasim::engine::TieOrder;
 use megasim::engine::machine::Pace;

@@ -6,8 +6,8 @@ use super::parameters::{Conditions, Conversion, Over, Parameter};
 use crate::cli::diagnostic::report;
 use crate::cli::interrupt;
 use crate::cli::progress::Progress;
-use crate::cli::run::Setting;
 use megasim::Control;
+use megasim::convert::settings::Setting;
 use megasim::convert::{self, ConvertedModel};
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::InputMap;
@@ -91,7 +91,7 @@ impl Origin<'_> {
         // What 'convert --set' set is part of the conversion.
         for setting in &manifest.conversion.settings {
             let setting: Setting = setting.parse().map_err(|error| miette::miette!("{setting}: {error}"))?;
-            setting.apply(&mut network)?;
+            setting.apply(&mut network).map_err(report)?;
         }
         Ok(Prepared { network, layout, output })
     }

@@ -29,6 +29,33 @@ impl OwnFile {
         Self { path: path.into(), bytes: content.len() as u64, sha256: sha256_of(content) }
     }
 
+    /// The size and hash of an input, without a path: of a file, or of a directory of files, where it is the hash of
+    /// the lines `hash name`, as `sha256sum * | sha256sum` prints it; records and sub-directories do not count.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of_input(path: &Path) -> io::Result<Self> {
+        if !path.is_dir() {
+            return Self::read(path, String::new());
+        }
+        let mut names = fs::read_dir(path)?
+            .filter_map(|entry| match entry {
+                Ok(entry) if entry.path().is_file() && entry.file_name() != RECORD => Some(Ok(entry.file_name())),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        let mut hash = Sha256::new();
+        let mut bytes = 0;
+        for name in names {
+            let file = Self::read(&path.join(&name), String::new())?;
+            hash.update(format!("{}  {}\n", file.sha256, name.to_string_lossy()));
+            bytes += file.bytes;
+        }
+        Ok(Self { path: String::new(), bytes, sha256: hexadecimal(&hash.finalize()) })
+    }
+
     /// The size and hash that a file has now.
     ///
     /// # Errors

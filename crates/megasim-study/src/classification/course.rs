@@ -33,10 +33,10 @@ struct Seen {
     layers: Vec<Vec<Part>>,
 }
 
-/// Shows samples as [`classify`](super::classify()) does, stops included, with everything recorded.
+/// Shows samples as [`outcomes`](super::outcomes()) does, stops included, with everything recorded.
 ///
 /// # Errors
-/// As of [`classify`](super::classify()).
+/// As of [`outcomes`](super::outcomes()).
 pub fn course(
     setup: &Setup,
     layers: &[Layer],

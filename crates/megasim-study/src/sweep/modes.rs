@@ -1,7 +1,7 @@
 //! A point in event mode and clocked mode, with the work shared where the result is provably the same.
 
 use super::Measured;
-use crate::classification::{self, classify};
+use crate::classification::{self, outcomes};
 use crate::compare::Accuracy;
 use crate::layers::FanOut;
 use crate::runner;
@@ -178,7 +178,7 @@ pub fn measure(
     Ok(Some((0..durations.len()).map(|k| figures(samples, by_sample.iter().map(|of| of[k]))).collect()))
 }
 
-/// Each duration by itself, as [`classify`] shows samples: runs that stop early, potentials that decide, values as
+/// Each duration by itself, as [`outcomes`] shows samples: runs that stop early, potentials that decide, values as
 /// currents.
 fn one_by_one(
     setup: &Setup,
@@ -199,11 +199,11 @@ fn one_by_one(
             let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
             let uncounted = Uncounted(control);
             let counted: &dyn Control = if is_last { control } else { &uncounted };
-            let outcomes = classify(&shown, samples.values, samples.first, mode, counted)?;
-            if outcomes.len() < samples.values.nrows() {
+            let of_mode = outcomes(&shown, samples.values, samples.first, mode, counted)?;
+            if of_mode.len() < samples.values.nrows() {
                 return Ok(None);
             }
-            sides.push(outcomes);
+            sides.push(of_mode);
         }
         let outcome = |of: &classification::Outcome| Outcome {
             decision: of.decision.class(),

@@ -1,0 +1,164 @@
+//! What a conversion can be asked for.
+
+use super::manifest::Presentation;
+use super::settings::{NeuronFile, Setting};
+use super::{DEFAULT_SOFTMAX_CLOCK, Format, OutputForm, Precision, Preset, Quantization, Rules, Weighting};
+use super::{normalize, scales};
+use megasim_core::network::Reset;
+
+/// What a conversion can be asked for.
+///
+/// ```
+/// use megasim_convert::{ConvertOptions, Preset};
+///
+/// let options = ConvertOptions::new().percentile(99.9).initial_potential(0.5);
+/// assert_eq!(options.quantization.initial_potential, 0.5);
+/// let annarchy = ConvertOptions::new().preset(Preset::Annarchy);
+/// assert_ne!(annarchy.rules, options.rules);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConvertOptions {
+    /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike a millisecond.
+    pub percentile: f64,
+    /// How much lower the percentile is for each layer further on.
+    pub percentile_step: f64,
+    /// Scales of an earlier conversion, in place of what the rules' weighting would make.
+    pub scales: Option<scales::Scales>,
+    /// Which numbers the weights may be.
+    pub precision: Precision,
+    /// Scale, threshold and reset of the neurons.
+    pub quantization: Quantization,
+    /// Which netfiles may be written.
+    pub format: Format,
+    /// What the neurons of the output do.
+    pub output: OutputForm,
+    /// Of a softmax output: control events a second, at each of which a neuron fires.
+    pub softmax_clock: f64,
+    /// Averages take the place of maximum pooling.
+    pub max_to_average: bool,
+    /// Rules beyond layers and weights.
+    pub rules: Rules,
+    /// How samples will be presented, where the conversion is made and calibrated for that.
+    pub presentation: Option<Presentation>,
+    /// Equations that neurons get afterwards, later files in place of earlier ones.
+    pub neurons: Vec<NeuronFile>,
+    /// Parameters that modules get afterwards, in this order.
+    pub settings: Vec<Setting>,
+}
+
+impl Default for ConvertOptions {
+    fn default() -> Self {
+        Self {
+            percentile: normalize::DEFAULT_PERCENTILE,
+            percentile_step: 0.0,
+            scales: None,
+            precision: Precision::default(),
+            quantization: Quantization::default(),
+            format: Format::Extended,
+            output: OutputForm::default(),
+            softmax_clock: DEFAULT_SOFTMAX_CLOCK,
+            max_to_average: false,
+            rules: Rules::default(),
+            presentation: None,
+            neurons: Vec::new(),
+            settings: Vec::new(),
+        }
+    }
+}
+
+impl ConvertOptions {
+    /// The defaults: those of SNN toolbox.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike per millisecond.
+    pub fn percentile(self, percentile: f64) -> Self {
+        Self { percentile, ..self }
+    }
+
+    /// Scales of an earlier conversion of the same model.
+    pub fn scales(self, scales: scales::Scales) -> Self {
+        Self { scales: Some(scales), ..self }
+    }
+
+    /// Which numbers the weights may be.
+    pub fn precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// What a weight of 1 becomes.
+    pub fn scaling_factor(mut self, factor: f64) -> Self {
+        self.quantization.scaling_factor = factor;
+        self
+    }
+
+    /// Threshold of the neurons, before scaling.
+    pub fn threshold(mut self, threshold: f64) -> Self {
+        self.quantization.threshold = threshold;
+        self
+    }
+
+    /// What a spike takes from the potential.
+    pub fn reset(mut self, reset: Reset) -> Self {
+        self.quantization.reset = reset;
+        // A strict threshold is one more in integers, which a reset by subtraction must not see.
+        self.rules.strict &= reset == Reset::ToRest;
+        self
+    }
+
+    /// Where potentials start, as a part of the threshold (0 or more, less than 1).
+    pub fn initial_potential(mut self, part: f64) -> Self {
+        self.quantization.initial_potential = part;
+        self
+    }
+
+    /// What the neurons of the output do.
+    pub fn output(self, output: OutputForm) -> Self {
+        Self { output, ..self }
+    }
+
+    /// Which netfiles may be written.
+    pub fn format(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    /// Averages take the place of maximum pooling, or not.
+    pub fn max_to_average(self, max_to_average: bool) -> Self {
+        Self { max_to_average, ..self }
+    }
+
+    /// How weights are scaled.
+    pub fn weighting(mut self, weighting: Weighting) -> Self {
+        self.rules.weighting = weighting;
+        self
+    }
+
+    /// Rules, scale and reset of a preset.
+    pub fn preset(self, preset: Preset) -> Self {
+        let (rules, quantization) = preset.parameters();
+        Self { rules, quantization, ..self }
+    }
+
+    /// Makes and calibrates the conversion for a presentation.
+    pub fn presentation(self, presentation: Presentation) -> Self {
+        Self { presentation: Some(presentation), ..self }
+    }
+
+    /// Sets a parameter of modules afterwards.
+    pub fn set(mut self, setting: Setting) -> Self {
+        self.settings.push(setting);
+        self
+    }
+
+    /// Gives neurons equations afterwards.
+    pub fn neurons(mut self, neurons: NeuronFile) -> Self {
+        self.neurons.push(neurons);
+        self
+    }
+
+    /// Whether scales are made of activations on data.
+    pub fn looks_at_activations(&self) -> bool {
+        self.scales.is_none() && self.rules.weighting.needs_data()
+    }
+}

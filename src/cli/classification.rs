@@ -1,0 +1,86 @@
+//! What commands that classify print of the result.
+
+use comfy_table::{CellAlignment, Table, presets};
+use megasim::readout::ReadOut;
+use megasim::study::classification::{Classification, Outcome, decisions, wilson_interval};
+
+/// What only some read-outs have to say, for a person; a line a mode.
+pub fn remarks(of: &Classification) -> String {
+    let mut text = String::new();
+    for (name, outcomes) in [("event", &of.event), ("clocked", &of.clocked)] {
+        let Some(outcomes) = outcomes else { continue };
+        let mut parts = Vec::new();
+        if let Some(saved) = of.saved(outcomes) {
+            let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+            let time = percent(saved.time);
+            let saved = match saved.operations.map(percent) {
+                Some(operations) => format!("{time} of the time and {operations} of the operations saved"),
+                None => format!("{time} of the time saved"),
+            };
+            parts.push(format!("decided after {:.2} ms (mean), {saved}", of.decision_ms(outcomes)));
+        }
+        if let (Some(k), Some(share)) = (of.top_k, of.top_k(outcomes)) {
+            parts.push(format!("right among the first {k}: {:.2} %", 100.0 * share));
+        }
+        let ties = outcomes.iter().filter(|outcome| outcome.decision.tied.len() > 1).count();
+        if ties > 0 && (of.read_out != ReadOut::default() || of.top_k.is_some()) {
+            parts.push(format!("{ties} ties"));
+        }
+        if !parts.is_empty() {
+            text += &format!("{name}: {}\n", parts.join("; "));
+        }
+    }
+    text
+}
+
+/// What a person reads.
+pub fn table(of: &Classification) -> Table {
+    let n = of.len();
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header([
+        &format!("{n} samples"),
+        "accuracy",
+        "95 % interval",
+        "as analog",
+        "input spikes",
+        "spikes",
+        "operations",
+        "CPU ms",
+    ]);
+    let accuracy = |decisions: &[Option<usize>]| {
+        let right = of.right(decisions);
+        let (low, high) = wilson_interval(right, n);
+        let percent = |share: f64| format!("{:.2}", 100.0 * share);
+        [format!("{} %", percent(right as f64 / n as f64)), format!("{} to {} %", percent(low), percent(high))]
+    };
+    let [share, interval] = accuracy(&of.analog_decisions());
+    table.add_row(["analog".to_string(), share, interval, "-".into(), "-".into(), "-".into(), "-".into(), "-".into()]);
+    for (name, outcomes) in [("event", &of.event), ("clocked", &of.clocked)] {
+        let (Some(outcomes), Some(decisions)) = (outcomes, decisions(outcomes)) else { continue };
+        let [share, interval] = accuracy(&decisions);
+        let agreement = of.agreement(Some(&decisions), Some(&of.analog_decisions())).unwrap_or(0.0);
+        let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / n as f64;
+        table.add_row([
+            name.to_string(),
+            share,
+            interval,
+            format!("{:.2} %", 100.0 * agreement),
+            format!("{:.0}", mean(|outcome| outcome.input_spikes as f64)),
+            format!("{:.0}", mean(|outcome| outcome.spikes as f64)),
+            format!("{:.0}", mean(|outcome| outcome.synaptic_operations as f64)),
+            format!("{:.2}", mean(|outcome| 1000.0 * outcome.cpu_time.as_secs_f64())),
+        ]);
+    }
+    for column in 1..8 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    if let Some(agreement) = of.agreement(decisions(&of.event).as_deref(), decisions(&of.clocked).as_deref()) {
+        let mut row = vec!["event = clocked".to_string(), String::new(), String::new()];
+        row.push(format!("{:.2} %", 100.0 * agreement));
+        table.add_row(row);
+    }
+    table
+}

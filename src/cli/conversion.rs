@@ -1,0 +1,115 @@
+//! Conversions into netfile directories, for all commands that convert.
+
+use super::diagnostic::{self, report};
+use super::progress::Progress;
+use super::tables::{boxed, percent};
+use super::{escape, provenance};
+use comfy_table::Table;
+use megasim::ann::import::Model;
+use megasim::atomic_write::{self, AtomicDir, Overwrite};
+use megasim::convert::conversion::{self, Stages};
+use megasim::convert::manifest::PresentationError;
+use megasim::convert::{
+    self, Checkpoints, Conversion, Convert, ConvertOptions, Format, Normalized, Rules, export, settings,
+};
+use megasim::dataset::Dataset;
+use megasim::network::Reset;
+use miette::{Report, Result};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// One conversion.
+#[derive(Debug)]
+pub struct Job<'j> {
+    /// The trained network.
+    pub model: &'j Model,
+    /// Directory of data.
+    pub data: &'j Path,
+    /// Where the netfiles go.
+    pub out: &'j Path,
+    /// How it is converted.
+    pub options: &'j ConvertOptions,
+    /// Steps that are kept or gone on from.
+    pub checkpoints: &'j Checkpoints,
+    /// A file for another simulator.
+    pub export: Option<&'j Path>,
+    /// Whether an earlier result may go.
+    pub replace: Overwrite,
+}
+
+/// Converts a trained network into a new netfile directory.
+pub fn run(job: &Job) -> Result<Conversion> {
+    let Job { model, options, checkpoints, replace, .. } = *job;
+    AtomicDir::check(job.out, replace).map_err(report)?;
+    let dataset = Dataset::open(job.data).map_err(report)?;
+    let progress = Progress::default();
+    let conversion = model.convert_with(&dataset, options, checkpoints, &progress).map_err(reported)?;
+    drop(progress);
+    conversion.warnings.iter().for_each(escape::warn);
+    // Before anything is written, so that what cannot be exported leaves nothing behind.
+    let exported = job.export.map(|path| exported_as(path, &conversion.normalized, options)).transpose()?;
+    // Only now, so that a conversion that is interrupted leaves nothing behind.
+    let directory = AtomicDir::create(job.out, replace).map_err(report)?;
+    conversion.converted.write(directory.path()).map_err(|error| match &error {
+        convert::save::Error::Netfile(error) => diagnostic::netfile(error),
+        _ => report(error),
+    })?;
+    let inputs: Vec<&Path> = conversion.inputs.iter().map(PathBuf::as_path).collect();
+    let parameters = json!(conversion.converted.manifest().conversion);
+    let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
+    provenance::write(directory.path(), &run).map_err(report)?;
+    directory.finish().map_err(report)?;
+    if let (Some(path), Some(bytes)) = (job.export, exported) {
+        atomic_write::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)?;
+    }
+    Ok(conversion)
+}
+
+/// A fault of a conversion, with the line of a file of equations at fault.
+fn reported(error: conversion::Error) -> Report {
+    match &error {
+        conversion::Error::Setting(settings::Error::Equations(fault)) => diagnostic::located(fault),
+        conversion::Error::Presentation(PresentationError::Code(fault)) => diagnostic::code(fault),
+        _ => report(error),
+    }
+}
+
+/// The network for another simulator.
+fn exported_as(path: &Path, normalized: &Normalized, options: &ConvertOptions) -> Result<Vec<u8>> {
+    let Some(target) = export::target_of(path) else {
+        miette::bail!("{}: expected an ending of a known form", path.display());
+    };
+    // What the file would say otherwise than the netfiles.
+    let as_usual = Rules { weighting: options.rules.weighting.clone(), ..Rules::default() };
+    let beyond = [
+        (options.rules != as_usual, "thresholds, floors, delays and masks of --preset annarchy"),
+        (!options.settings.is_empty(), "parameters of modules (--set, --settings, --tau-mem, --resting-potential)"),
+        (!options.neurons.is_empty(), "neurons of your own"),
+        (options.quantization.initial_potential != 0.0, "--initial-potential"),
+        (options.format == Format::Original, "averages of --plain-megasim"),
+    ];
+    if let Some((_, what)) = beyond.iter().find(|(is_there, _)| *is_there) {
+        miette::bail!("--export: {} has no word for {what}; convert without", target.name());
+    }
+    if options.quantization.reset != Reset::ToRest {
+        escape::warn(format_args!(
+            "{}: neurons reset to 0 in {}, which has no reset by subtraction; --reset zero makes the netfiles do the \
+                same",
+            path.display(),
+            target.name()
+        ));
+    }
+    target.build(normalized, &options.quantization).map_err(report)
+}
+
+/// Accuracy of the analog network after each step, for a person.
+pub fn stages(stages: &Stages) -> Table {
+    let header = format!("analog, {} test samples", stages.samples);
+    let mut before = None;
+    let rows = stages.steps.iter().map(|&(name, accuracy)| {
+        let change =
+            before.replace(accuracy).map_or("-".into(), |before| format!("{:+.2}", 100.0 * (accuracy - before)));
+        vec![name.to_string(), percent(accuracy), change]
+    });
+    boxed(&[&header, "accuracy", "change"], rows.collect::<Vec<_>>())
+}
