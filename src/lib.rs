@@ -158,8 +158,8 @@
 //! # Progress, cancellation, threads
 //!
 //! Long functions take a [`Control`]. It hears how much is done, and may end the work early: what is complete until
-//! then is the result. `&()` ignores progress and never cancels. All studies share one runner, which uses the threads of the
-//! current rayon pool; results do not depend on their number.
+//! then is the result. `&()` ignores progress and never cancels. All studies share one runner, which uses the threads
+//! of the current rayon pool; results do not depend on their number.
 //!
 //! ```
 //! use megasim::study::classification::Modes;

@@ -1,7 +1,7 @@
 //! Defaults that a converted network brings along: the presentation that it was converted for.
 //!
-//! `classify` and the studies take duration, spike code and ticks per ms from `megasim.json`, where `convert --duration`
-//! kept them; what the command line says wins.
+//! `classify` and the studies take duration, spike code and ticks per ms from `megasim.json`, where `convert
+//! --duration` kept them; what the command line says wins.
 
 use clap::{ArgMatches, Command};
 use megasim::convert::Manifest;
@@ -18,8 +18,8 @@ pub struct Defaults {
     presentation: Presentation,
 }
 
-/// The presentation that the network of a command line was converted for, if it is there and can be read; what is wrong with
-/// a network, the command itself reports.
+/// The presentation that the network of a command line was converted for, if it is there and can be read; what is wrong
+/// with a network, the command itself reports.
 pub fn defaults(matches: &ArgMatches) -> Option<Defaults> {
     let (command, matches) = matches.subcommand()?;
     if !COMMANDS.contains(&command) {

@@ -117,8 +117,8 @@ pub struct Conversion {
     pub warnings: Vec<Warning>,
     /// The files that decided the result.
     pub inputs: Vec<PathBuf>,
-    /// The first 200 samples that the network was normalised with, `(samples, numbers)`, to be run as spikes; only where
-    /// the conversion is made for a presentation.
+    /// The first 200 samples that the network was normalised with, `(samples, numbers)`, to be run as spikes; only
+    /// where the conversion is made for a presentation.
     pub first_samples: Option<Array2<f32>>,
 }
 

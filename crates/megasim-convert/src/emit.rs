@@ -384,8 +384,8 @@ impl Emitter<'_> {
 
     /// The source whose event settles the signed neurons of a layer; made at the first module of the layer.
     ///
-    /// It is in the netlist behind the layers that this one reads, so that of the events of a tick theirs come first: when
-    /// a layer settles, its input is final, and the corrections of one layer are not multiplied by the next.
+    /// It is in the netlist behind the layers that this one reads, so that of the events of a tick theirs come first:
+    /// when a layer settles, its input is final, and the corrections of one layer are not multiplied by the next.
     fn settle_source(&mut self, layer: &str) -> Result<Option<NodeId>, Error> {
         if self.quantization.signed.is_none() {
             return Ok(None);

@@ -25,7 +25,8 @@ const GOOD_AGREEMENT: f64 = 0.97;
 #[derive(Debug, Args)]
 pub struct PresentationArguments {
     /// Convert for presentations of so many milliseconds: potentials start at half a threshold, scales have the least
-    /// squared error, and layers are calibrated on spikes. 'classify' and the studies take the duration from the netfiles
+    /// squared error, and layers are calibrated on spikes. 'classify' and the studies take the duration from the
+    /// netfiles
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     duration: Option<u32>,
     /// How the input is presented; 'classify' and the studies take it from the netfiles
@@ -108,7 +109,7 @@ impl PresentationArguments {
         if correction == Correction::None {
             if self.calibrate_for.is_some() || self.calibration_samples.is_some() {
                 miette::bail!(
-                    "--calibrate-for and --calibration-samples: expected --calibrate bias, potential or both, found none"
+                    "--calibrate-for, --calibration-samples: expected --calibrate bias, potential or both, found none"
                 );
             }
             return Ok(Some(presentation));
