@@ -2,6 +2,8 @@
 
 #[path = "../common/arrays.rs"]
 mod arrays;
+#[path = "../common/engine_data.rs"]
+mod engine_data;
 
 mod compare;
 mod encode;

@@ -1,5 +1,6 @@
 //! `megasim check` and `megasim diff` from the outside.
 
+use crate::engine_data::engine_data;
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -95,7 +96,8 @@ fn check_foresees_a_run() {
 
 #[test]
 fn diff_of_equal_runs() {
-    let run = data("engine/net12/event");
+    let engine = engine_data();
+    let run = engine.path().join("net12/event");
     diff(&run, &run, "0").success().stdout("7 nodes, 838 and 838 events: equal\n");
 }
 
@@ -140,7 +142,8 @@ fn diff_of_another_order() {
 fn diff_refuses_what_is_no_run() {
     let empty = directory(&[]);
     let bad = directory(&[("node_a.evs", "1 1 1 0 0 1\n1 1 x 0 0 1\n")]);
-    let run = data("engine/net12/event");
+    let engine = engine_data();
+    let run = engine.path().join("net12/event");
     diff(empty.path(), &run, "0").code(1).stderr(contains("found none"));
     diff(bad.path(), &run, "0").code(1).stderr(contains("node_a.evs:2"));
     diff(&run, &run.join("nowhere"), "0").code(1).stderr(contains("cannot be read"));

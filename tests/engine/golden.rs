@@ -1,6 +1,7 @@
 //! The engine against the golden networks, byte for byte: event mode, and clocked with steps of 1 and 3 ticks, with
 //! every kernel variant of this machine.
 
+use crate::common::engine_data::engine_data;
 use megasim::engine::kernels::Variant;
 use megasim::engine::{Mode, Options, Plan, Probes, Simulation, batch};
 use megasim::netfile;
@@ -42,9 +43,10 @@ fn check(directory: &Path, expected: &Path, mode: Mode, variant: Variant) {
 }
 
 fn check_all(mode: Mode, folder: &str) {
+    let engine = engine_data();
     for variant in Variant::available() {
         for k in 0..40 {
-            let directory = data().join(format!("engine/net{k:02}"));
+            let directory = engine.path().join(format!("net{k:02}"));
             check(&directory, &directory.join(folder), mode, variant);
         }
     }

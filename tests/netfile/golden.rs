@@ -1,5 +1,6 @@
 //! Every ready-made directory reads, and is the same when written and read again; the malformed one is refused.
 
+use crate::engine_data::engine_data;
 use megasim::netfile::{self, Error, FileNames, WarningKind};
 use megasim::network::ModuleKind;
 use std::fs;
@@ -9,14 +10,15 @@ fn data(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
 }
 
-fn golden() -> Vec<PathBuf> {
-    (0..40).map(|k| data(&format!("engine/net{k:02}"))).collect()
+fn golden(engine: &Path) -> Vec<PathBuf> {
+    (0..40).map(|k| engine.join(format!("net{k:02}"))).collect()
 }
 
 #[test]
 fn written_and_read_again_is_the_same() {
     let toolbox = ["netfiles/toolbox-mlp", "netfiles/toolbox-mlp-mixed-bias-batch"].map(data);
-    for directory in golden().into_iter().chain(toolbox) {
+    let engine = engine_data();
+    for directory in golden(engine.path()).into_iter().chain(toolbox) {
         let first = netfile::read(&directory.join("megasim.sch")).unwrap();
         for files in [first.files.clone(), FileNames::of(&first.network)] {
             let temporary = tempfile::tempdir().unwrap();
@@ -39,7 +41,8 @@ fn the_writer_writes_the_bytes_that_were_read() {
             |line: &&str| !(matches!(kind, ModuleKind::Conv(_)) && idle.contains(line) || line.trim().is_empty());
         text.lines().filter(says).map(String::from).collect::<Vec<_>>()
     };
-    for directory in golden() {
+    let engine = engine_data();
+    for directory in golden(engine.path()) {
         let netfiles = netfile::read(&directory.join("megasim.sch")).unwrap();
         let temporary = tempfile::tempdir().unwrap();
         netfile::write(temporary.path(), &netfiles.network, &netfiles.stimuli, &netfiles.files).unwrap();
@@ -61,7 +64,9 @@ fn the_writer_writes_the_bytes_that_were_read() {
 
 #[test]
 fn event_files_keep_their_bytes() {
-    let runs = golden().into_iter().flat_map(|net| ["event", "clocked", "clocked-dt3"].map(|mode| net.join(mode)));
+    let engine = engine_data();
+    let nets = golden(engine.path()).into_iter();
+    let runs = nets.flat_map(|net| ["event", "clocked", "clocked-dt3"].map(|mode| net.join(mode)));
     for directory in runs {
         let schematic = directory.parent().unwrap().join("megasim.sch");
         let network = netfile::read(&schematic).unwrap().network;

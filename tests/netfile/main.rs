@@ -1,5 +1,7 @@
 //! Netfiles: reading, writing, rules, damaged files.
 
+#[path = "../common/engine_data.rs"]
+mod engine_data;
 #[path = "../common/random_network.rs"]
 mod random_network;
 
