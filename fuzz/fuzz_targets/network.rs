@@ -3,9 +3,9 @@
 
 #![no_main]
 
-#[path = "../../tests/common/random_network.rs"]
+#[path = "../../tests/common/random_network/mod.rs"]
 mod random_network;
-#[path = "../../tests/common/reference.rs"]
+#[path = "../../tests/common/reference/mod.rs"]
 mod reference;
 
 use libfuzzer_sys::{Corpus, fuzz_target};

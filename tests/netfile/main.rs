@@ -2,7 +2,7 @@
 
 #[path = "../common/engine_data.rs"]
 mod engine_data;
-#[path = "../common/random_network.rs"]
+#[path = "../common/random_network/mod.rs"]
 mod random_network;
 
 mod damage;
