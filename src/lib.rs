@@ -68,7 +68,8 @@
 //! let data = Dataset::open("examples/digits".as_ref())?;
 //! let options = ConvertOptions::new().percentile(99.9).initial_potential(0.5).output(OutputForm::Relu);
 //! let converted = model.convert(&data, &options)?;
-//! assert_eq!(converted.network().modules().len(), converted.manifest().layers.iter().map(|it| it.nodes.len()).sum());
+//! let nodes: usize = converted.manifest().layers.iter().map(|layer| layer.nodes.len()).sum();
+//! assert_eq!(converted.network().modules().len(), nodes);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
