@@ -209,7 +209,7 @@ pub fn is_signed(network: &Network, output: NodeId) -> bool {
 /// use megasim_core::network::NodeId;
 /// use megasim_core::readout::{ReadOut, ReadoutMonitor};
 ///
-/// let files = netfile::read("netfiles/two-neurons/megasim.sch".as_ref())?;
+/// let files = netfile::read("../../netfiles/two-neurons/megasim.sch".as_ref())?;
 /// let output = files.network.node_named("excitatory").ok_or("no such node")?;
 /// let plan = Plan::new(&files.network)?;
 /// let mut simulation = Simulation::new(&plan, Mode::Event, &Probes::of(&[output]));

@@ -154,7 +154,7 @@ impl SampleKind {
     /// Whether a sample of `found` numbers fits an input of `expected` addresses.
     ///
     /// ```
-    /// use megasim::encode::SampleKind;
+    /// use megasim_core::encode::SampleKind;
     /// assert!(SampleKind::Still.check(4, 4).is_ok());
     /// assert!(SampleKind::Still.check(4, 5).is_err());
     /// assert!(SampleKind::Still.check(4, 8).is_err());
