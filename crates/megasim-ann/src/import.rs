@@ -37,7 +37,7 @@ impl Model {
     /// use megasim_ann::import::Model;
     /// # std::env::set_current_dir("../..")?;
     ///
-    /// let model = Model::open("../../examples/digits/digits_cnn.keras")?;
+    /// let model = Model::open("examples/digits/digits_cnn.keras")?;
     /// assert_eq!(model.classes(), 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -75,8 +75,8 @@ pub trait Convert {
     /// use megasim_data::Dataset;
     /// # std::env::set_current_dir("../..")?;
     ///
-    /// let model = Model::open("../../examples/digits/digits_cnn.keras")?;
-    /// let data = Dataset::open("../../examples/digits".as_ref())?;
+    /// let model = Model::open("examples/digits/digits_cnn.keras")?;
+    /// let data = Dataset::open("examples/digits".as_ref())?;
     /// let converted = model.convert(&data, &ConvertOptions::new().percentile(99.9))?;
     /// assert_eq!(converted.classes(), 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -209,7 +209,8 @@ pub fn is_signed(network: &Network, output: NodeId) -> bool {
 /// use megasim_core::network::NodeId;
 /// use megasim_core::readout::{ReadOut, ReadoutMonitor};
 ///
-/// let files = netfile::read("../../netfiles/two-neurons/megasim.sch".as_ref())?;
+/// # std::env::set_current_dir("../..")?;
+/// let files = netfile::read("netfiles/two-neurons/megasim.sch".as_ref())?;
 /// let output = files.network.node_named("excitatory").ok_or("no such node")?;
 /// let plan = Plan::new(&files.network)?;
 /// let mut simulation = Simulation::new(&plan, Mode::Event, &Probes::of(&[output]));

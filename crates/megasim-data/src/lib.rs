@@ -101,8 +101,7 @@ pub struct Samples {
 /// second of each class, and so on by file name, so that the first samples hold all classes.
 ///
 /// ```no_run
-/// /// use megasim_data::{Dataset, Format};
-///
+/// use megasim_data::{Dataset, Format, Shape};
 /// let data = Dataset::open("data/mnist".as_ref())?;
 /// let format = Format { shape: Shape::Maps { channels: 1, height: 28, width: 28 }, classes: 10 };
 /// let samples = data.test(&format, 0, Some(1000))?;

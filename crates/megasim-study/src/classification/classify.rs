@@ -165,8 +165,8 @@ pub struct Classification {
 /// use megasim_study::classification::{ClassifyOptions, classify};
 /// # std::env::set_current_dir("../..")?;
 ///
-/// let data = Dataset::open("../../examples/digits".as_ref())?;
-/// let converted = Model::open("../../examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
+/// let data = Dataset::open("examples/digits".as_ref())?;
+/// let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
 /// let samples = LabelledSamples::test(&converted, &data, 0, Some(20))?;
 /// let found = classify(&converted, &samples, &ClassifyOptions::new().duration(50), &())?;
 /// assert_eq!(found.len(), 20);

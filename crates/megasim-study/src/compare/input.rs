@@ -208,8 +208,8 @@ pub struct Compared {
 /// use megasim_study::compare::{CompareOptions, compare};
 /// # std::env::set_current_dir("../..")?;
 ///
-/// let data = Dataset::open("../../examples/digits".as_ref())?;
-/// let converted = Model::open("../../examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
+/// let data = Dataset::open("examples/digits".as_ref())?;
+/// let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
 /// let samples = LabelledSamples::test(&converted, &data, 0, Some(10))?;
 /// let found = compare(&converted, &samples, &CompareOptions::new().causes(5), &())?;
 /// let decisions = found.comparison.decisions.ok_or("the output spikes")?;
