@@ -83,17 +83,17 @@ pub fn calibrate(
         let mut corrections = Vec::new();
         if is_corrected(&normalized.parsed.layers[number].operation) {
             if correction.bias() {
-                corrections.extend([Part::Bias; BIAS_ROUNDS]);
+                corrections.extend([Step::Bias; BIAS_ROUNDS]);
             }
             if correction.potential() {
-                corrections.push(Part::Potential);
+                corrections.push(Step::Potential);
             }
         }
-        for part in corrections {
+        for step in corrections {
             let counts = runner.layer(&normalized, options, number, false)?;
-            match part {
-                Part::Bias => correct_bias(&mut normalized.parsed, number, mean, &counts, steps),
-                Part::Potential => {
+            match step {
+                Step::Bias => correct_bias(&mut normalized.parsed, number, mean, &counts, steps),
+                Step::Potential => {
                     let initial = options.quantization.initial_potential;
                     let offsets = mean
                         .iter()
@@ -110,7 +110,7 @@ pub fn calibrate(
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Part {
+enum Step {
     Bias,
     Potential,
 }
@@ -177,14 +177,19 @@ impl<'a> Runner<'a> {
         let nodes = &converted.emitted.layers[number];
         let shape = normalized.parsed.layers[number].shape;
         let Target { code, clock, mode } = *self.target;
+        // With currents each sample has a network of its own.
+        let shared = (!code.is_current()).then(|| Part::new(network, nodes, clock)).transpose()?;
         let run = |(k, (spikes, values)): (usize, (&HashMap<NodeId, Stimulus>, ndarray::ArrayView1<f32>))| {
             let values = values.to_vec();
-            let driven = code
-                .is_current()
-                .then(|| current::driven(network, &layout, &values))
-                .transpose()
-                .map_err(Error::Layout)?;
-            let (part, sources) = extract(driven.as_ref().unwrap_or(network), nodes).map_err(potentials::fault)?;
+            let driven;
+            let Part { plan, sources, outputs } = match &shared {
+                Some(part) => part,
+                None => {
+                    let network = current::driven(network, &layout, &values).map_err(Error::Layout)?;
+                    driven = Part::new(&network, nodes, clock)?;
+                    &driven
+                }
+            };
             let encoded = layout.stimuli(code, SampleKind::Still, &values, k as u64, clock).map_err(Error::Layout)?;
             let stimuli: Vec<Stimulus> = sources
                 .iter()
@@ -196,10 +201,7 @@ impl<'a> Runner<'a> {
                         .unwrap_or_default()
                 })
                 .collect();
-            let plan = Plan::new(&part).map_err(Error::Run)?.with_t_max((clock.ticks() - 1).max(0));
-            let outputs: Vec<NodeId> =
-                nodes.iter().filter_map(|node| part.node_named(&network.nodes()[node.index()].name)).collect();
-            let record = Simulation::new(&plan, mode, &Probes::of(&outputs)).run(&stimuli).map_err(Error::Run)?;
+            let record = Simulation::new(plan, mode, &Probes::of(outputs)).run(&stimuli).map_err(Error::Run)?;
             let mut counts = vec![0i32; shape.len()];
             let mut kept = Vec::new();
             for (map, output) in outputs.iter().enumerate() {
@@ -250,8 +252,26 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// One layer, compiled to run by itself.
+struct Part {
+    plan: Plan,
+    /// The nodes of the whole network that it reads, one for each source of the plan.
+    sources: Vec<NodeId>,
+    /// Its nodes in the plan.
+    outputs: Vec<NodeId>,
+}
+
+impl Part {
+    fn new(network: &Network, nodes: &[NodeId], clock: Clock) -> Result<Self, Error> {
+        let (part, sources) = extract(network, nodes).map_err(potentials::fault)?;
+        let plan = Plan::new(&part).map_err(Error::Run)?.with_t_max((clock.ticks() - 1).max(0));
+        let outputs = nodes.iter().filter_map(|node| part.node_named(&network.nodes()[node.index()].name)).collect();
+        Ok(Self { plan, sources, outputs })
+    }
+}
+
 /// Addresses of one map (or vector), and its columns.
-fn cells(shape: Shape) -> (usize, usize) {
+pub(super) fn cells(shape: Shape) -> (usize, usize) {
     match shape {
         Shape::Features(n) => (n, n),
         Shape::Maps { height, width, .. } => (height * width, width),

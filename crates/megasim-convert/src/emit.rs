@@ -431,12 +431,12 @@ impl Emitter<'_> {
 }
 
 /// A port without extension keys.
-fn plain_port(nx: u32, ny: u32, dx: i32, dy: i32, weights: Arc<[i32]>) -> ConvPort {
+pub(super) fn plain_port(nx: u32, ny: u32, dx: i32, dy: i32, weights: Arc<[i32]>) -> ConvPort {
     ConvPort { nx, ny, dx, dy, x_stride: 1, y_stride: 1, x_expand: 1, y_expand: 1, weights }
 }
 
 /// Sizes come from arrays in memory and layers whose size is checked, so they fit.
-fn size(n: usize) -> u32 {
+pub(super) fn size(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 

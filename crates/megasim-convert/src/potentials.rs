@@ -2,13 +2,11 @@
 //!
 //! A source [`INITIAL_POTENTIAL`] has one event at tick 0; a port of each module adds one weight per neuron on it.
 
-use super::emit::{self, Emitted};
+use super::calibrate::cells;
+use super::emit::{self, Emitted, plain_port, size};
 use super::parsed::Parsed;
 use super::quantize::Quantization;
-use megasim_ann::graph::Shape;
-use megasim_core::network::{
-    ConvPort, Element, FullyConnectedPort, Input, ModuleKind, NetworkBuilder, NetworkError, NodeId,
-};
+use megasim_core::network::{Element, FullyConnectedPort, Input, ModuleKind, NetworkBuilder, NetworkError, NodeId};
 
 /// Name of the node whose one event sets initial potentials.
 pub const INITIAL_POTENTIAL: &str = "initial_potential";
@@ -58,10 +56,7 @@ pub(super) fn add(
                     && let Some(offsets) = offsets.get(number).filter(|offsets| !offsets.is_empty())
                 {
                     let layer = &parsed.layers[number];
-                    let (cells, width) = match layer.shape {
-                        Shape::Features(n) => (n, n),
-                        Shape::Maps { height, width, .. } => (height * width, width),
-                    };
+                    let (cells, width) = cells(layer.shape);
                     let name = parsed.name(number);
                     let most = quantization.integer(&name, "threshold", quantization.threshold)? - 1;
                     let initial = quantization.initial_potential * quantization.threshold;
@@ -75,7 +70,10 @@ pub(super) fn add(
                     let at = module.inputs.len() - 1;
                     module.inputs.insert(at, Input::Node(start));
                     match &mut module.kind {
-                        ModuleKind::Conv(conv) => conv.ports.insert(at, whole_array_port(cells, width, weights)),
+                        ModuleKind::Conv(conv) => {
+                            let (nx, ny) = (size(width), size(cells / width.max(1)));
+                            conv.ports.insert(at, plain_port(nx, ny, 0, 0, weights));
+                        }
                         ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
                             full.ports.insert(at, FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights });
                         }
@@ -96,20 +94,4 @@ pub(super) fn add(
     emitted.reset = shifted(emitted.reset);
     emitted.start = Some(start);
     Ok(emitted)
-}
-
-/// A port whose event at (0, 0) reaches every neuron of a map.
-fn whole_array_port(cells: usize, width: usize, weights: std::sync::Arc<[i32]>) -> ConvPort {
-    let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    ConvPort {
-        nx: size(width),
-        ny: size(cells / width.max(1)),
-        dx: 0,
-        dy: 0,
-        x_stride: 1,
-        y_stride: 1,
-        x_expand: 1,
-        y_expand: 1,
-        weights,
-    }
 }

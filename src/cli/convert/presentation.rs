@@ -90,9 +90,8 @@ impl PresentationArguments {
         let ticks_per_ms = options.quantization.ticks_per_ms;
         let mut presentation = Presentation { duration, encode: encode.to_string(), ticks_per_ms, calibration: None };
         if options.scales.is_none() && options.rules.weighting == Weighting::Percentile {
-            let code = code(&presentation)?;
-            let steps = f64::from(duration) / code.bias_period(presentation.clock());
             if self.scale_by != Some(ScaleArgument::Percentile) {
+                let steps = f64::from(duration) / code(&presentation)?.bias_period(presentation.clock());
                 options.rules.weighting = Weighting::LeastSquares { steps: steps.round().max(1.0) as u32 };
             }
         } else if self.scale_by.is_some() {
