@@ -12,6 +12,7 @@ use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::stage::is_stage;
+use megasim::dataset::npy::{self, NpzWriter};
 use megasim::dataset::{ANY_CLASSES, Dataset, Format, Samples};
 use megasim::learning::{
     AnyNetwork, Description, Evaluator, Layer, Model, Progress, SpikingNetwork, Stimuli, Weight, get_k_winners,
@@ -24,7 +25,6 @@ use megasim::report::learning::{self, Exhibit, Learned, LearnedLayer};
 use megasim::with_spiking_network;
 use miette::{Result, miette};
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
-use ndarray_npy::{NpzWriter, WriteNpyExt};
 use rayon::prelude::*;
 use serde_json::json;
 use std::fs::File;
@@ -207,8 +207,7 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
     let (maps, height, width) = network.shape(network.len()).dim();
     let neurons = maps * height * width;
     let mut bytes = Cursor::new(Vec::new());
-    let mut npz = NpzWriter::new_compressed(&mut bytes);
-    let npy = |error: ndarray_npy::WriteNpzError| report(io::Error::other(error));
+    let mut npz = NpzWriter::compressed(&mut bytes);
     let shape = (stimuli.len(), maps, height, width);
     match what {
         What::Spikes => {
@@ -216,7 +215,7 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
             for (set, mut row) in feature_sets(network, stimuli)?.iter().zip(x.rows_mut()) {
                 set.iter().for_each(|&neuron| row[neuron as usize] = 1);
             }
-            npz.add_array("x", &x.into_shape_with_order(shape).map_err(report)?).map_err(npy)?;
+            npz.add("x", &x.into_shape_with_order(shape).map_err(report)?).map_err(report)?;
         }
         What::Bins => {
             let evaluator = Evaluator::new(network).map_err(report)?;
@@ -228,12 +227,12 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
             for (bins, mut row) in bins.iter().zip(x.axis_iter_mut(Axis(0))) {
                 row.assign(bins);
             }
-            npz.add_array("x", &x).map_err(npy)?;
+            npz.add("x", &x).map_err(report)?;
         }
     }
     let labels: Array1<i64> = stimuli.labels().iter().map(|&label| label as i64).collect();
-    npz.add_array("y", &labels).map_err(npy)?;
-    npz.finish().map_err(npy)?;
+    npz.add("y", &labels).map_err(report)?;
+    npz.finish().map_err(report)?;
     Ok(bytes.into_inner())
 }
 
@@ -271,8 +270,7 @@ pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: O
     netfile::write(directory.path(), &netlist, &stimuli, &files).map_err(report)?;
     let labels: Array1<i64> = samples.y.iter().map(|&class| class as i64).collect();
     let path = directory.path().join("labels.npy");
-    atomic_write::write_file(&path, Overwrite::Refuse, |file| labels.write_npy(file).map_err(std::io::Error::other))
-        .map_err(report)?;
+    atomic_write::write_file(&path, Overwrite::Refuse, |file| npy::write(file, &labels)).map_err(report)?;
     let mut inputs = vec![model.to_path_buf()];
     inputs.extend(dataset.test_files());
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();

@@ -219,3 +219,31 @@ fn integrate_and_fire_by_equations_converts_to_the_same_spikes() {
     convert(&own, &["--tau-mem", "50", "--neuron", "examples/neurons/iaf.toml"]).success();
     assert_eq!(spikes(&plain), spikes(&own));
 }
+
+/// A spike that travels back to the module that sent it ends the run in the step in which it arrives: there is no
+/// further step in which a neuron that changes by itself could spike.
+#[test]
+fn events_that_travel_back_do_not_add_a_step() {
+    let mut builder = NetworkBuilder::new();
+    let kick = builder.source("kick").unwrap();
+    let array = Array { nx: 1, ny: 1, x_min: 0, y_min: 0 };
+    let neurons = NeuronParameters { threshold_plus: 10, ..NeuronParameters::default() };
+    let mut module = |name: &str, inputs: Vec<Input>, weights: &[i32]| {
+        let ports = weights.iter().map(|&weight| FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: [weight].into() });
+        let full = FullyConnected { array, neurons, ports: ports.collect(), output: Output::whole(array) };
+        let timing = Timing { delay_to_arrive: 1, ..Timing::default() };
+        let kind = ModuleKind::FullyConnected(full);
+        builder.module(Module { kind, inputs, timing, not_programmable: false }, &[name]).unwrap();
+    };
+    module("echo", vec![Input::Undriven("echo".into()), Input::Node(kick)], &[0, 10]);
+    module("clock", vec![Input::Node(kick)], &[0]);
+    let mut network = builder.build(1_000).unwrap();
+    let counts_time = "[state]\nv = 0\n[update]\nv = \"v + elapsed\"\n[spike]\nwhen = \"v >= 2\"\n";
+    let model = NeuronModel::parse("time.toml".as_ref(), counts_time).unwrap();
+    network.set_model(|node| node == "clock", NonZeroU32::MIN, Arc::new(model)).unwrap();
+    let kick = StimulusEvent { t_pre: 0, x: 0, y: 0, polarity: Polarity::Positive };
+    let stimuli = [Stimulus::from_events([kick])];
+    let found = logs(run(&network, &stimuli, Mode::Clocked { dt: 1 })).unwrap();
+    assert_eq!(found.iter().map(EventLog::len).collect::<Vec<_>>(), [1, 1, 0]);
+    assert_eq!(Some(found), reference::run_clocked(&network, &stimuli, 1).ok());
+}

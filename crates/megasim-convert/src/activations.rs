@@ -68,7 +68,7 @@ pub fn save(
     let mut of_layer: Vec<Option<usize>> = vec![None; graph.layers().len()];
     for (number, path, neurons) in populations(parsed, directory) {
         let mut file = BufWriter::new(File::create(&path).map_err(|error| data(&path, error))?);
-        file.write_all(&npy::header(&[count, neurons])).map_err(|error| data(&path, error))?;
+        file.write_all(&npy::header::<f32>(&[count, neurons])).map_err(|error| data(&path, error))?;
         of_layer[ids[number]] = Some(files.len());
         files.push((path, file));
     }

@@ -7,9 +7,8 @@
 use super::normalize::Normalized;
 use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Route, Source, Weights, Windows};
 use megasim_ann::graph::{MAX_LAYER_SIZE, Padding, Shape};
-use megasim_data::npy;
+use megasim_data::npy::{self, NpzWriter};
 use ndarray::{Array1, ArrayD, Dimension};
-use ndarray_npy::NpzWriter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -236,24 +235,23 @@ impl Stage {
             },
         };
         let header = serde_json::to_vec_pretty(&header).map_err(io::Error::other)?;
-        npz.add_array(HEADER, &Array1::from(header)).map_err(io::Error::other)?;
+        npz.add(HEADER, &Array1::from(header))?;
         for (k, layer) in parsed.layers.iter().enumerate() {
             let LayerKind::Population { connections, bias, .. } = &layer.operation else { continue };
             for (number, connection) in connections.iter().enumerate() {
                 let name = weights_name(k, number);
                 match &connection.weights {
-                    Weights::Dense(weights) => npz.add_array(name, weights),
+                    Weights::Dense(weights) => npz.add(&name, weights),
                     Weights::Convolution { kernels, .. } | Weights::Transposed { kernels, .. } => {
-                        npz.add_array(name, kernels)
+                        npz.add(&name, kernels)
                     }
-                }
-                .map_err(io::Error::other)?;
+                }?;
             }
             if let Some(bias) = bias {
-                npz.add_array(bias_name(k), bias).map_err(io::Error::other)?;
+                npz.add(&bias_name(k), bias)?;
             }
         }
-        npz.finish().map_err(io::Error::other)?;
+        npz.finish()?;
         writer.write_all(&bytes.into_inner())
     }
 

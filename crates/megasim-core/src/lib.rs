@@ -4,6 +4,7 @@
 //! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its
 //! record.
 
+#[cfg(feature = "files")]
 pub mod atomic_write;
 pub mod control;
 pub mod encode;

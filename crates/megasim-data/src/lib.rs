@@ -408,7 +408,7 @@ mod tests {
     fn a_set_is_the_same_in_pieces_of_any_size() {
         let folder = tempfile::tempdir().unwrap();
         let numbers: Vec<f32> = (0..14).map(|n| n as f32).collect();
-        let mut bytes = npy::header(&[7, 2]);
+        let mut bytes = npy::header::<f32>(&[7, 2]);
         bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         std::fs::write(folder.path().join("x_norm.npy"), &bytes).unwrap();
         std::fs::write(folder.path().join("x_test.npy"), &bytes).unwrap();

@@ -1,6 +1,11 @@
-//! NumPy's `.npy` format, read row by row: only the wanted samples are kept, whatever the header announces.
+//! NumPy's `.npy` and `.npz` formats. Reading is row by row: only the wanted samples are kept, whatever the header
+//! announces.
 //!
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+
+mod write;
+
+pub use write::{Element, NpzWriter, header, write};
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -107,7 +112,7 @@ pub fn visit(
     visit_rows(source, header, rows, most, piece, see)
 }
 
-/// The same of a file as those of MNIST.
+/// Shows rows of an array in the format of the MNIST files; see [`visit`] and [`read_idx`].
 pub fn visit_idx(
     source: &mut impl Source,
     rows: Rows,
@@ -117,19 +122,6 @@ pub fn visit_idx(
 ) -> Result<(), String> {
     let header = Header::read_idx(source)?;
     visit_rows(source, header, rows, most, piece, see)
-}
-
-/// The start of a file of 32-bit floats of this shape; the numbers follow, least significant byte first, last axis
-/// fastest.
-pub fn header(shape: &[usize]) -> Vec<u8> {
-    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
-    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());
-    // Magic, version, length, text and a line feed fill a multiple of 64 bytes.
-    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((length as u16).to_le_bytes());
-    bytes.extend(format!("{text:<width$}\n", width = length - 1).as_bytes());
-    bytes
 }
 
 /// Reads an array in the format of the MNIST files, IDX: two zeros, the kind of number, how many axes, their sizes, the
@@ -438,7 +430,7 @@ mod tests {
     #[test]
     fn a_header_is_read_again() {
         for shape in [vec![3], vec![2, 5], vec![1_000_000, 1_000_000, 10]] {
-            let bytes = header(&shape);
+            let bytes = header::<f32>(&shape);
             assert_eq!(bytes.len() % 64, 0);
             assert_eq!(Header::read(&mut &bytes[..]).unwrap().shape, shape);
         }

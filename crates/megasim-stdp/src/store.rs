@@ -5,9 +5,8 @@
 //! `coefficients` (class, feature) and `intercepts`. The same network gives the same bytes.
 
 use super::{Description, Error, Fixed, LinearClassifier, Progress, SpikingNetwork, Weight};
-use megasim_data::npy::{self, Rows};
+use megasim_data::npy::{self, NpzWriter, Rows};
 use ndarray::{Array1, Array2, Array4, ArrayD};
-use ndarray_npy::NpzWriter;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use zip::ZipArchive;
 
@@ -114,7 +113,7 @@ pub(super) fn write<W: Weight>(
     let progress = serde_json::to_string(progress).map_err(io::Error::other)?;
     let mut bytes = Cursor::new(Vec::new());
     let mut npz = NpzWriter::new(&mut bytes);
-    let mut add = |name: &str, array: ArrayD<f32>| npz.add_array(name, &array).map_err(io::Error::other);
+    let mut add = |name: &str, array: ArrayD<f32>| npz.add(name, &array);
     for number in 0..network.len() {
         if let Some(layer) = network.convolution(number) {
             add(&format!("layer_{}", number + 1), layer.weights().mapv(|weight| weight.to_real() as f32).into_dyn())?;
@@ -125,9 +124,9 @@ pub(super) fn write<W: Weight>(
         add("intercepts", classifier.intercepts().clone().into_dyn())?;
     }
     for (name, text) in [("description", description.as_str()), ("progress", &progress), ("kind", W::NAME)] {
-        npz.add_array(name, &Array1::from(text.as_bytes().to_vec())).map_err(io::Error::other)?;
+        npz.add(name, &Array1::from(text.as_bytes().to_vec()))?;
     }
-    npz.finish().map_err(io::Error::other)?;
+    npz.finish()?;
     writer.write_all(&bytes.into_inner())
 }
 

@@ -3,7 +3,6 @@
 use super::{Error, Padding, Shape};
 use megasim_data::npy::{self, Rows};
 use ndarray::{Array3, Array4, ArrayView3, ArrayView4};
-use ndarray_npy::WriteNpyExt;
 
 /// One spike of a map's neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -138,7 +137,8 @@ impl SpikeWave {
     pub fn to_npy(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // A vector takes whatever it is given, and the tensor's shape fits any header.
-        let _ = self.to_tensor().write_npy(&mut bytes);
+        // A vector takes all bytes.
+        let _ = npy::write(&mut bytes, &self.to_tensor());
         bytes
     }
 

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 pub(super) struct ClockedState {
     /// Events of this step, by node.
     present: Vec<Fifo>,
-    /// Events of the step before, of nodes that somebody reads over a feedback edge.
+    /// Events of the step before, of nodes in `fed_back`.
     past: Vec<Fifo>,
-    /// Nodes that somebody reads over a feedback edge.
+    /// Nodes that are read over a feedback edge in the step after their events.
     fed_back: Vec<usize>,
     /// Populations with a potential beyond a threshold that makes it spike.
     beyond: Vec<bool>,
@@ -47,14 +47,10 @@ fn read<'s>(present: &'s [Fifo], past: &'s [Fifo], travel: &[Tick], input: &Plan
 impl ClockedState {
     pub fn new(plan: &Plan) -> Self {
         let n = plan.nodes.len();
-        let feedback = plan.populations.iter().flat_map(|population| &population.inputs).filter(|input| input.feedback);
-        let mut fed_back: Vec<_> = feedback.filter_map(|input| input.node).map(|node| node.index()).collect();
-        fed_back.sort_unstable();
-        fed_back.dedup();
         Self {
             present: vec![Fifo::default(); n],
             past: vec![Fifo::default(); n],
-            fed_back,
+            fed_back: Vec::new(),
             beyond: vec![false; plan.populations.len()],
             decays: vec![false; plan.populations.len()],
             travel: vec![0; n],
@@ -71,6 +67,12 @@ impl ClockedState {
                 self.travel[node.index()] = population.timing.delay_to_arrive / dt;
             }
         }
+        // Events that travel arrive through `late`.
+        let inputs = plan.populations.iter().flat_map(|population| &population.inputs);
+        let fed_back = inputs.filter(|input| input.feedback).filter_map(|input| input.node).map(|node| node.index());
+        self.fed_back = fed_back.filter(|&node| self.travel[node] == 0).collect();
+        self.fed_back.sort_unstable();
+        self.fed_back.dedup();
         self.late.clear();
         self.late_events = 0;
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);

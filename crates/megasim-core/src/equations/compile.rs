@@ -1,12 +1,10 @@
-//! Expressions to instructions. `syn` reads them as Rust's; what a name or an operator means is decided, and checked,
-//! here.
+//! Expressions to instructions: what names, operators and functions mean, and which of them give numbers.
 
 use super::Equation;
 use super::arithmetic::{Arithmetic, Binary, Function, Ternary, Unary, two};
+use super::parse::{BinaryOperator, Node, ParseError, Tree, UnaryOperator, parse};
 use crate::source_error::nearest;
 use std::ops::Range;
-use syn::spanned::Spanned;
-use syn::{BinOp, Expr, Lit, Stmt, UnOp};
 
 /// A step of an evaluation.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +54,8 @@ type Result<T> = std::result::Result<T, CompileError>;
 /// Longer expressions are refused; so are deeper ones, as reading them takes stack.
 const LONGEST: usize = 2000;
 const DEEPEST: usize = 40;
+const ALLOWED: &str =
+    "expressions have numbers, names, + - * / %, comparisons, && || !, `if a { b } else { c }`, and functions";
 
 /// Compiles an expression that gives a number or a truth, as `kind` says; `names` are those that it may read.
 pub(super) fn compile<N: Arithmetic>(text: &str, names: &[(String, Meaning<N>)], kind: Kind) -> Result<Equation<N>> {
@@ -66,10 +66,10 @@ pub(super) fn compile<N: Arithmetic>(text: &str, names: &[(String, Meaning<N>)],
             "expected at most {LONGEST} characters and {DEEPEST} brackets or signs inside each other"
         )));
     }
-    let read: Expr = syn::parse_str(text).map_err(|error| CompileError {
-        span: error.span().byte_range(),
-        message: format!("expected an expression: {error}"),
-        hint: None,
+    let read = parse(text).map_err(|ParseError { span, expected }| {
+        let found = text.get(span.clone()).filter(|found| !found.is_empty());
+        let found = found.map_or("the end".into(), |found| format!("`{found}`"));
+        CompileError { span, message: format!("expected {expected}, found {found}"), hint: Some(ALLOWED.into()) }
     })?;
     let mut compiler = Compiler { names, instructions: Vec::new() };
     let found = compiler.expression(&read)?;
@@ -109,16 +109,17 @@ struct Compiler<'n, N> {
 }
 
 impl<N: Arithmetic> Compiler<'_, N> {
-    fn expression(&mut self, expression: &Expr) -> Result<Kind> {
-        match expression {
-            Expr::Paren(inner) => self.expression(&inner.expr),
-            Expr::Group(inner) => self.expression(&inner.expr),
-            Expr::Lit(literal) => self.literal(&literal.lit),
-            Expr::Path(_) => {
-                let name = identifier(expression)?;
-                let Some((_, meaning)) = self.names.iter().find(|(known, _)| *known == name) else {
+    fn expression(&mut self, tree: &Tree) -> Result<Kind> {
+        match &tree.node {
+            Node::Number(digits) => {
+                let number = N::read(digits).ok_or_else(|| flaw(&tree.span, format!("expected {}", N::NAME), None))?;
+                self.instructions.push(Instruction::Constant(number));
+                Ok(Kind::Number)
+            }
+            Node::Name(name) => {
+                let Some((_, meaning)) = self.names.iter().find(|(known, _)| known == name) else {
                     let known = self.names.iter().map(|(name, _)| name.as_str());
-                    return Err(flaw(expression, format!("unknown name `{name}`"), nearest(&name, known)));
+                    return Err(flaw(&tree.span, format!("unknown name `{name}`"), nearest(name, known)));
                 };
                 self.instructions.push(match *meaning {
                     Meaning::Constant(number) => Instruction::Constant(number),
@@ -126,94 +127,63 @@ impl<N: Arithmetic> Compiler<'_, N> {
                 });
                 Ok(Kind::Number)
             }
-            Expr::Unary(unary) => {
-                let (kind, apply): (Kind, Unary<N>) = match unary.op {
-                    UnOp::Neg(_) => (Kind::Number, N::negate()),
-                    UnOp::Not(_) => (Kind::Truth, |a| {
+            Node::Unary(operator, of) => {
+                let (kind, apply): (Kind, Unary<N>) = match operator {
+                    UnaryOperator::Negate => (Kind::Number, N::negate()),
+                    UnaryOperator::Not => (Kind::Truth, |a| {
                         a.iter_mut().for_each(|a| *a = if *a == N::ZERO { N::ONE } else { N::ZERO });
                     }),
-                    _ => return Err(unsupported(expression)),
                 };
-                self.expect(&unary.expr, kind)?;
+                self.expect(of, kind)?;
                 self.instructions.push(Instruction::Unary(apply));
                 Ok(kind)
             }
-            Expr::Binary(binary) => {
-                let (of, kind, apply) = operator::<N>(&binary.op).ok_or_else(|| {
-                    let hint = match binary.op {
-                        BinOp::BitXor(_) => "a power is `pow(a, b)`, or a product",
-                        BinOp::Shr(_) | BinOp::Shl(_) => "a shift of whole numbers is `shift_right(a, b)`",
-                        BinOp::BitAnd(_) | BinOp::BitOr(_) => "truths are joined by `&&` and `||`",
-                        _ => "operators are + - * / % == != < <= > >= && ||",
-                    };
-                    flaw(&binary.op, "unknown operator".into(), Some(hint.into()))
+            Node::Binary(of, sides) => {
+                let [left, right] = &**sides;
+                let (takes, gives, apply) = operator::<N>(*of).map_err(|hint| {
+                    flaw(&(left.span.end..right.span.start), "unknown operator".into(), Some(hint.into()))
                 })?;
-                self.expect(&binary.left, of)?;
-                self.expect(&binary.right, of)?;
+                self.expect(left, takes)?;
+                self.expect(right, takes)?;
                 self.instructions.push(Instruction::Binary(apply));
+                Ok(gives)
+            }
+            Node::Call(name, arguments) => self.call(name, arguments, &tree.span),
+            Node::If(parts) => {
+                let [condition, then, otherwise] = &**parts;
+                self.expect(condition, Kind::Truth)?;
+                let kind = self.expression(then)?;
+                self.expect(otherwise, kind)?;
+                self.instructions.push(Instruction::Select);
                 Ok(kind)
             }
-            Expr::Call(call) => self.call(call),
-            Expr::If(choice) => {
-                self.expect(&choice.cond, Kind::Truth)?;
-                let then = self.block(&choice.then_branch)?;
-                let Some((_, otherwise)) = &choice.else_branch else {
-                    return Err(flaw(expression, "expected an `else`".into(), None));
-                };
-                self.expect(otherwise, then)?;
-                self.instructions.push(Instruction::Select);
-                Ok(then)
-            }
-            Expr::Block(block) => self.block(&block.block),
-            _ => Err(unsupported(expression)),
         }
     }
 
-    fn expect(&mut self, expression: &Expr, kind: Kind) -> Result<()> {
-        let found = self.expression(expression)?;
+    fn expect(&mut self, tree: &Tree, kind: Kind) -> Result<()> {
+        let found = self.expression(tree)?;
         if found == kind {
             return Ok(());
         }
-        Err(flaw(expression, format!("expected {}, found {}", kind.name(), found.name()), None))
+        Err(flaw(&tree.span, format!("expected {}, found {}", kind.name(), found.name()), None))
     }
 
-    fn block(&mut self, block: &syn::Block) -> Result<Kind> {
-        match &block.stmts[..] {
-            [Stmt::Expr(expression, None)] => self.expression(expression),
-            _ => Err(flaw(block, "expected one expression between the braces".into(), None)),
-        }
-    }
-
-    fn literal(&mut self, literal: &Lit) -> Result<Kind> {
-        let digits = match literal {
-            Lit::Int(it) if it.suffix().is_empty() => it.base10_digits().to_string(),
-            Lit::Float(it) if it.suffix().is_empty() => it.base10_digits().to_string(),
-            _ => String::new(),
-        };
-        match N::read(&digits) {
-            Some(number) => self.instructions.push(Instruction::Constant(number)),
-            None => return Err(flaw(literal, format!("expected {}", N::NAME), None)),
-        }
-        Ok(Kind::Number)
-    }
-
-    fn call(&mut self, call: &syn::ExprCall) -> Result<Kind> {
-        let name = identifier(&call.func)?;
+    fn call(&mut self, name: &str, arguments: &[Tree], span: &Range<usize>) -> Result<Kind> {
         let known = N::functions();
         let Some((_, function)) = known.iter().find(|(known, _)| *known == name) else {
-            let hint = nearest(&name, known.iter().map(|(name, _)| *name));
-            return Err(flaw(&call.func, format!("unknown function `{name}`"), hint));
+            let hint = nearest(name, known.iter().map(|(name, _)| *name));
+            return Err(flaw(span, format!("unknown function `{name}`"), hint));
         };
         let takes = match function {
             Function::One(_) => 1,
             Function::Two(_) => 2,
             Function::Three(_) => 3,
         };
-        if call.args.len() != takes {
-            let found = call.args.len();
-            return Err(flaw(call, format!("`{name}`: expected {takes} numbers, found {found}"), None));
+        if arguments.len() != takes {
+            let found = arguments.len();
+            return Err(flaw(span, format!("`{name}`: expected {takes} numbers, found {found}"), None));
         }
-        for argument in &call.args {
+        for argument in arguments {
             self.expect(argument, Kind::Number)?;
         }
         self.instructions.push(match *function {
@@ -226,45 +196,37 @@ impl<N: Arithmetic> Compiler<'_, N> {
 }
 
 /// What an operator takes, what it gives, and how.
-fn operator<N: Arithmetic>(operator: &BinOp) -> Option<(Kind, Kind, Binary<N>)> {
+///
+/// # Errors
+/// A hint, where it is an operator of other languages.
+fn operator<N: Arithmetic>(operator: BinaryOperator) -> std::result::Result<(Kind, Kind, Binary<N>), &'static str> {
+    use BinaryOperator as Of;
     use Kind::{Number, Truth};
-    let truth = |apply: Binary<N>| Some((Number, Truth, apply));
-    match operator {
-        BinOp::Add(_) => Some((Number, Number, N::binary('+'))),
-        BinOp::Sub(_) => Some((Number, Number, N::binary('-'))),
-        BinOp::Mul(_) => Some((Number, Number, N::binary('*'))),
-        BinOp::Div(_) => Some((Number, Number, N::binary('/'))),
-        BinOp::Rem(_) => Some((Number, Number, N::binary('%'))),
-        BinOp::Eq(_) => truth(|a, b| two(a, b, |a, b| is(a == b))),
-        BinOp::Ne(_) => truth(|a, b| two(a, b, |a, b| is(a != b))),
-        BinOp::Lt(_) => truth(|a, b| two(a, b, |a, b| is(a < b))),
-        BinOp::Le(_) => truth(|a, b| two(a, b, |a, b| is(a <= b))),
-        BinOp::Gt(_) => truth(|a, b| two(a, b, |a, b| is(a > b))),
-        BinOp::Ge(_) => truth(|a, b| two(a, b, |a, b| is(a >= b))),
-        BinOp::And(_) => Some((Truth, Truth, |a, b| two(a, b, |a, b| is(a != N::ZERO && b != N::ZERO)))),
-        BinOp::Or(_) => Some((Truth, Truth, |a, b| two(a, b, |a, b| is(a != N::ZERO || b != N::ZERO)))),
-        _ => None,
-    }
+    let truth = |apply: Binary<N>| (Number, Truth, apply);
+    Ok(match operator {
+        Of::Add => (Number, Number, N::binary('+')),
+        Of::Subtract => (Number, Number, N::binary('-')),
+        Of::Multiply => (Number, Number, N::binary('*')),
+        Of::Divide => (Number, Number, N::binary('/')),
+        Of::Remainder => (Number, Number, N::binary('%')),
+        Of::Equal => truth(|a, b| two(a, b, |a, b| is(a == b))),
+        Of::NotEqual => truth(|a, b| two(a, b, |a, b| is(a != b))),
+        Of::Less => truth(|a, b| two(a, b, |a, b| is(a < b))),
+        Of::LessOrEqual => truth(|a, b| two(a, b, |a, b| is(a <= b))),
+        Of::Greater => truth(|a, b| two(a, b, |a, b| is(a > b))),
+        Of::GreaterOrEqual => truth(|a, b| two(a, b, |a, b| is(a >= b))),
+        Of::And => (Truth, Truth, |a, b| two(a, b, |a, b| is(a != N::ZERO && b != N::ZERO))),
+        Of::Or => (Truth, Truth, |a, b| two(a, b, |a, b| is(a != N::ZERO || b != N::ZERO))),
+        Of::Caret => return Err("a power is `pow(a, b)`, or a product"),
+        Of::Shift => return Err("a shift of whole numbers is `shift_right(a, b)`"),
+        Of::Bits => return Err("truths are joined by `&&` and `||`"),
+    })
 }
 
 fn is<N: Arithmetic>(truth: bool) -> N {
     if truth { N::ONE } else { N::ZERO }
 }
 
-fn identifier(expression: &Expr) -> Result<String> {
-    match expression {
-        Expr::Path(path) if path.qself.is_none() => path.path.get_ident().map(ToString::to_string),
-        _ => None,
-    }
-    .ok_or_else(|| flaw(expression, "expected a name".into(), None))
-}
-
-fn unsupported(expression: &Expr) -> CompileError {
-    let hint =
-        "expressions have numbers, names, + - * / %, comparisons, && || !, `if a { b } else { c }`, and functions";
-    flaw(expression, "expected an expression of numbers".into(), Some(hint.into()))
-}
-
-fn flaw(place: &impl Spanned, message: String, hint: Option<String>) -> CompileError {
-    CompileError { span: place.span().byte_range(), message, hint }
+fn flaw(span: &Range<usize>, message: String, hint: Option<String>) -> CompileError {
+    CompileError { span: span.clone(), message, hint }
 }

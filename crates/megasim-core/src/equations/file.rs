@@ -1,6 +1,7 @@
 //! A TOML file of equations.
 
 use super::compile::{CompileError, Kind, Meaning, compile};
+use super::parse::is_name;
 use super::system::Rule;
 use super::{Arithmetic, Equation, System, Vocabulary};
 use crate::source_error::{Source, TextError, nearest};
@@ -147,7 +148,7 @@ impl<'t> Reader<'t> {
 
     /// Refuses names that no equation could read, or that have a meaning already.
     fn name<N: Arithmetic>(&self, names: &Names<N>, key: &str, span: Range<usize>) -> Result<()> {
-        if syn::parse_str::<syn::Ident>(key).is_err() {
+        if !is_name(key) {
             return Err(self.fault(span, format!("expected a name of letters, digits and _, found `{key}`")));
         }
         let taken = names.iter().any(|(name, _)| name == key) || self.vocabulary.inputs.contains(&key);

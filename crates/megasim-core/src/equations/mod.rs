@@ -9,6 +9,7 @@ mod arithmetic;
 mod compile;
 mod decay;
 mod file;
+mod parse;
 mod system;
 
 pub use arithmetic::Arithmetic;

@@ -47,6 +47,7 @@ pub enum Error {
     },
     /// The place of the files cannot be written to.
     #[error(transparent)]
+    #[cfg(feature = "files")]
     Target(#[from] crate::atomic_write::Error),
     /// A network cannot be written under these file names.
     #[error("file name {name:?}: expected {expected}")]

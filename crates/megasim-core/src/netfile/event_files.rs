@@ -3,9 +3,12 @@
 use super::directory::{bytes_of, file_of_node};
 use super::error::Error;
 use super::events;
+#[cfg(feature = "files")]
 use crate::atomic_write::{self, DirLock, Overwrite};
-use crate::network::{EventLog, Network};
-use std::fs::{self, File};
+use crate::network::EventLog;
+#[cfg(feature = "files")]
+use crate::network::Network;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The name of a node's event file.
@@ -58,6 +61,7 @@ pub fn read_event_files(directory: &Path) -> Result<Vec<(String, EventLog)>, Err
 /// # Errors
 /// [`Error::Write`]; [`Error::Target`] where a file cannot be replaced or another process writes here;
 /// [`Error::FileName`] for a node whose name cannot be part of a file name.
+#[cfg(feature = "files")]
 pub fn write_event_files(directory: &Path, network: &Network, logs: &[Option<EventLog>]) -> Result<(), Error> {
     let error = |path: &Path| {
         let path = path.to_path_buf();
@@ -72,7 +76,7 @@ pub fn write_event_files(directory: &Path, network: &Network, logs: &[Option<Eve
     let temporary = DirLock::acquire(&directory.join("events"))?;
     for (name, log) in &named {
         let path = directory.join(name);
-        let mut file = File::create(temporary.path().join(name)).map_err(error(&path))?;
+        let mut file = fs::File::create(temporary.path().join(name)).map_err(error(&path))?;
         events::write(log, &mut file).map_err(error(&path))?;
     }
     for (name, _) in &named {

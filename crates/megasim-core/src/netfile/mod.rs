@@ -32,7 +32,9 @@ mod text;
 
 pub use directory::{Examination, FileNames, MOST_FAULTS, ModuleFiles, Netfiles, examine, read, write};
 pub use error::{Error, TextError, Warning, WarningKind};
-pub use event_files::{event_file_name, list_event_files, read_event_file, read_event_files, write_event_files};
+#[cfg(feature = "files")]
+pub use event_files::write_event_files;
+pub use event_files::{event_file_name, list_event_files, read_event_file, read_event_files};
 pub use events::{parse_stimulus, write_stimulus};
 pub use parameters::{Parameters, parse_parameters, write_parameters};
 pub use schematic::{Kind, Line, LineElement, Schematic, parse_schematic, write_schematic};
