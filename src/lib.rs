@@ -212,7 +212,9 @@ pub use megasim_stdp as learning;
 pub use megasim_stdp::with_spiking_network;
 pub use megasim_study as study;
 pub use megasim_study::classification::{Classification, ClassifyOptions, classify};
-pub use megasim_study::{csv, hardware, report};
+#[cfg(feature = "report")]
+pub use megasim_study::report;
+pub use megasim_study::{csv, hardware};
 
 /// The programs of the README are tested.
 #[cfg(doctest)]

@@ -3,12 +3,25 @@
 //! A reader is chosen by what the file holds, not only by its name, and gives a [`Model`]: the graph in the fixed axis
 //! order of [`super::graph`], and what the rest of the program must know of the source.
 
+// Where a reader is left out, helpers that only it uses are dead.
+#![cfg_attr(
+    not(all(feature = "caffe", feature = "keras", feature = "lasagne", feature = "onnx", feature = "torch")),
+    allow(dead_code)
+)]
+
+#[cfg(any(feature = "lasagne", feature = "torch"))]
 mod architecture;
+#[cfg(feature = "caffe")]
 mod caffe;
+#[cfg(any(feature = "keras", feature = "lasagne"))]
 mod hdf5;
+#[cfg(feature = "keras")]
 mod keras;
+#[cfg(feature = "lasagne")]
 mod lasagne;
+#[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "torch")]
 mod torch;
 
 use super::graph::{AxisOrder, Fault, Graph, Padding, Shape};
@@ -210,14 +223,23 @@ struct Reader {
 
 /// All kinds, the most telling first.
 const READERS: &[Reader] = &[
+    #[cfg(feature = "lasagne")]
     Reader { kind: "Lasagne .h5", matches: lasagne::is_h5, read: lasagne::read_h5 },
+    #[cfg(feature = "keras")]
     Reader { kind: "Keras .h5", matches: keras::is_h5, read: keras::read_h5 },
+    #[cfg(feature = "keras")]
     Reader { kind: "Keras .keras", matches: keras::is_archive, read: keras::read_archive },
+    #[cfg(feature = "onnx")]
     Reader { kind: "ONNX .onnx", matches: onnx::is_onnx, read: onnx::read },
+    #[cfg(feature = "caffe")]
     Reader { kind: "Caffe .caffemodel", matches: caffe::is_caffe, read: caffe::read },
+    #[cfg(feature = "torch")]
     Reader { kind: "PyTorch .pth", matches: torch::is_zip, read: torch::read_zip },
+    #[cfg(feature = "torch")]
     Reader { kind: "PyTorch .safetensors", matches: torch::is_safetensors, read: torch::read_safetensors },
+    #[cfg(feature = "lasagne")]
     Reader { kind: "Lasagne .npz", matches: lasagne::is_npz, read: lasagne::read_npz },
+    #[cfg(feature = "torch")]
     Reader { kind: "arrays rather than a pickle", matches: torch::is_bare_pickle, read: torch::refuse_pickle },
 ];
 

@@ -1,6 +1,7 @@
 //! Other forms in which a converted network leaves the house, for other simulators: one file a form, one line each in
 //! `TARGETS`.
 
+#[cfg(feature = "nir")]
 mod nir;
 
 use super::normalize::Normalized;
@@ -46,7 +47,10 @@ pub enum Error {
 }
 
 /// All of them.
-pub const TARGETS: &[&dyn Target] = &[&nir::Nir];
+pub const TARGETS: &[&dyn Target] = &[
+    #[cfg(feature = "nir")]
+    &nir::Nir,
+];
 
 /// The one whose files end as this one does.
 ///

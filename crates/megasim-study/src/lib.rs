@@ -8,6 +8,7 @@ pub mod hardware;
 pub mod latency;
 pub mod layers;
 pub mod material;
+#[cfg(feature = "report")]
 pub mod report;
 mod runner;
 pub mod statistics;

@@ -1,107 +1,109 @@
-//! HDF5 files, read with a bound on work and memory.
-//!
-//! A damaged file can announce arrays larger than itself, and its trees can lead in circles. All bytes therefore pass
-//! through [`Metered`], which counts the reads and stops a walk that has visited far more than the file holds; an array
-//! is measured before it is read.
+//! HDF5 files in memory, by one of two libraries: `hdf5-pure`, which is compiled with the program and bounds its work on
+//! damaged files, or, with the feature `hdf5`, the HDF Group's own library.
+
+#[cfg(any(not(feature = "hdf5"), test))]
+mod pure;
+#[cfg(feature = "hdf5")]
+mod system;
 
 use super::Problem;
-use hdf5_pure::{AttrValue, FormatError, Layout};
 use ndarray::{ArrayD, IxDyn};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Whether these bytes are an HDF5 file.
 pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89HDF\r\n\x1a\n")
 }
 
-/// An open file, with the place where it lies for messages (`model.weights.h5` in an archive; empty for the file
-/// itself).
+/// What a library of HDF5 does for the importers. Paths start at the root group, which is the empty path; errors are
+/// what the library says.
+trait Library {
+    fn has_group(&self, path: &str) -> bool;
+    /// Names of the data sets in the root group.
+    fn data_sets(&self) -> Result<Vec<String>, String>;
+    fn attributes(&self, group: &str) -> Result<HashMap<String, Value>, String>;
+    fn extent(&self, data_set: &str) -> Result<Extent, String>;
+    fn numbers(&self, data_set: &str) -> Result<Vec<f32>, String>;
+}
+
+/// The size of a data set.
+struct Extent {
+    shape: Vec<u64>,
+    bytes_per_number: u64,
+    /// Stored in chunks, which may be compressed.
+    is_chunked: bool,
+}
+
+/// An attribute.
+#[derive(Debug)]
+enum Value {
+    Text(String),
+    Texts(Vec<String>),
+    /// An array without elements.
+    Empty,
+    /// Of a kind that no importer reads.
+    Other(String),
+}
+
+/// An open file, with its name for messages (`model.weights.h5` in an archive; empty for the file itself).
 pub(super) struct File {
-    file: hdf5_pure::File,
+    library: Box<dyn Library>,
     prefix: &'static str,
     len: u64,
 }
 
-/// Bytes in memory, and how many may still be read in all.
-struct Metered {
-    bytes: Arc<[u8]>,
-    budget: AtomicU64,
-}
-
-impl hdf5_pure::Source for Metered {
-    fn len(&self) -> u64 {
-        self.bytes.len() as u64
+fn open(bytes: Arc<[u8]>) -> Result<Box<dyn Library>, String> {
+    #[cfg(all(test, feature = "hdf5"))]
+    if tests::PURE.get() {
+        return pure::open(bytes);
     }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), FormatError> {
-        // Each read costs something even where it is short, so that a walk in circles ends.
-        let cost = buffer.len() as u64 + 64;
-        let spent = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost));
-        if spent.is_err() {
-            return Err(FormatError::Source("its structures lead in circles".into()));
-        }
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let source = start.checked_add(buffer.len()).and_then(|end| self.bytes.get(start..end));
-        match source {
-            Some(source) => buffer.copy_from_slice(source),
-            None => {
-                return Err(FormatError::UnexpectedEof {
-                    expected: start.saturating_add(buffer.len()),
-                    available: self.bytes.len(),
-                });
-            }
-        }
-        Ok(())
-    }
+    #[cfg(feature = "hdf5")]
+    return system::open(&bytes);
+    #[cfg(not(feature = "hdf5"))]
+    pure::open(bytes)
 }
 
 impl File {
-    /// Opens a file that lies in memory.
+    /// Opens a file that was read into memory.
     pub(super) fn open(bytes: Arc<[u8]>, prefix: &'static str) -> Result<Self, Problem> {
         let len = bytes.len() as u64;
-        let budget = AtomicU64::new(len.saturating_mul(64).saturating_add(1 << 28));
-        let file = told(|| hdf5_pure::File::from_source(Metered { bytes, budget }));
-        let file = file.map_err(|message| damaged(prefix, "", "an HDF5 file", message))?;
-        Ok(Self { file, prefix, len })
+        let library = open(bytes).map_err(|message| damaged(prefix, "", "an HDF5 file", message))?;
+        Ok(Self { library, prefix, len })
     }
 
     /// Whether there is a group of this path.
     pub(super) fn has_group(&self, path: &str) -> bool {
-        told(|| self.file.group(path)).is_ok()
+        self.library.has_group(path)
     }
 
     /// Names of the data sets in the root group.
     pub(super) fn data_sets(&self) -> Result<Vec<String>, Problem> {
-        told(|| self.file.root().datasets()).map_err(|message| damaged(self.prefix, "", "data sets", message))
+        self.library.data_sets().map_err(|message| damaged(self.prefix, "", "data sets", message))
     }
 
     /// All attributes of a group.
     pub(super) fn attributes(&self, group: &str) -> Result<Attributes, Problem> {
-        let values = told(|| if group.is_empty() { self.file.root().attrs() } else { self.file.group(group)?.attrs() });
+        let values = self.library.attributes(group);
         let values = values.map_err(|message| damaged(self.prefix, group, "a group with attributes", message))?;
         Ok(Attributes { values, place: place(self.prefix, group) })
     }
 
     /// A data set of floating-point or integer numbers as 32-bit floats.
+    ///
+    /// # Errors
+    /// Also for an array that a file of this size cannot hold.
     pub(super) fn array(&self, path: &str) -> Result<ArrayD<f32>, Problem> {
         let fault = |expected: &str, found: String| damaged(self.prefix, path, expected, found);
-        let (dataset, shape, layout, size) = told(|| {
-            let dataset = self.file.dataset(path)?;
-            let (shape, layout, size) = (dataset.shape()?, dataset.layout()?, dataset.element_size()?);
-            Ok((dataset, shape, layout, size))
-        })
-        .map_err(|message| fault("a data set", message))?;
+        let Extent { shape, bytes_per_number, is_chunked } =
+            self.library.extent(path).map_err(|message| fault("a data set", message))?;
         let elements = shape.iter().try_fold(1u64, |n, &extent| n.checked_mul(extent));
-        let most = match layout {
-            Layout::Chunked { .. } => megasim_data::npy::inflated(self.len),
-            _ => self.len,
-        };
-        let bytes = elements.and_then(|n| n.checked_mul(size.max(1)));
+        let most = if is_chunked { megasim_data::npy::inflated(self.len) } else { self.len };
+        let bytes = elements.and_then(|n| n.checked_mul(bytes_per_number.max(1)));
         let Some(elements) = elements.filter(|_| bytes.is_some_and(|bytes| bytes <= most)) else {
             return Err(fault("an array that a file of this size can hold", format!("shape {shape:?}")));
         };
-        let values = told(|| dataset.read_f32()).map_err(|message| fault("numbers", message))?;
+        let values = self.library.numbers(path).map_err(|message| fault("numbers", message))?;
         if values.len() as u64 != elements {
             return Err(fault(&format!("{elements} numbers"), values.len().to_string()));
         }
@@ -112,14 +114,18 @@ impl File {
 
 /// Attributes of one group.
 pub(super) struct Attributes {
-    values: std::collections::HashMap<String, AttrValue>,
+    values: HashMap<String, Value>,
     place: String,
 }
 
 impl Attributes {
     /// A string.
     pub(super) fn string(&self, name: &str) -> Option<&str> {
-        self.values.get(name)?.as_str()
+        match self.values.get(name)? {
+            Value::Text(text) => Some(text),
+            Value::Texts(texts) if texts.len() == 1 => Some(&texts[0]),
+            _ => None,
+        }
     }
 
     /// A list of strings, also where Keras split it into `NAME0`, `NAME1`, ... An empty list may be stored as an empty
@@ -145,20 +151,14 @@ impl Attributes {
         Ok(all)
     }
 
-    fn list(&self, name: &str, value: &AttrValue) -> Result<Vec<String>, Problem> {
-        if let Some(strings) = value.as_strings() {
-            return Ok(strings.iter().map(|string| string.to_string()).collect());
-        }
+    fn list(&self, name: &str, value: &Value) -> Result<Vec<String>, Problem> {
         match value {
-            AttrValue::F64Array(empty) if empty.is_empty() => Ok(Vec::new()),
-            AttrValue::F32Array(empty) if empty.is_empty() => Ok(Vec::new()),
-            other => match other.as_str() {
-                Some(one) => Ok(vec![one.into()]),
-                None => Err(Problem::damaged(
-                    &self.place,
-                    format!("expected strings in attribute '{name}', found {other:?}"),
-                )),
-            },
+            Value::Texts(texts) => Ok(texts.clone()),
+            Value::Text(text) => Ok(vec![text.clone()]),
+            Value::Empty => Ok(Vec::new()),
+            Value::Other(found) => {
+                Err(Problem::damaged(&self.place, format!("expected strings in attribute '{name}', found {found}")))
+            }
         }
     }
 }
@@ -176,7 +176,45 @@ fn damaged(prefix: &str, path: &str, expected: &str, found: String) -> Problem {
     Problem::damaged(place(prefix, path), format!("expected {expected}, found: {found}"))
 }
 
-/// A call into the HDF5 library, its error as text.
-fn told<T>(call: impl FnOnce() -> Result<T, hdf5_pure::Error>) -> Result<T, String> {
-    call().map_err(|error| error.to_string())
+#[cfg(all(test, feature = "hdf5"))]
+mod tests {
+    use super::super::Model;
+    use std::cell::Cell;
+    use std::path::{Path, PathBuf};
+
+    thread_local! {
+        /// Files are read by `hdf5-pure`.
+        pub static PURE: Cell<bool> = const { Cell::new(false) };
+    }
+
+    fn models(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                models(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "h5" || extension == "keras") {
+                found.push(path);
+            }
+        }
+    }
+
+    /// Both libraries read the same model from each file of the tests, or refuse it for the same reason.
+    #[test]
+    fn both_libraries_read_the_same_models() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut files = Vec::new();
+        models(&root.join("tests/data"), &mut files);
+        models(&root.join("examples"), &mut files);
+        assert!(files.len() > 20, "{}", files.len());
+        let mut read = 0;
+        for file in files {
+            let system = Model::open(&file).map_err(|error| error.to_string());
+            PURE.set(true);
+            let pure = Model::open(&file).map_err(|error| error.to_string());
+            PURE.set(false);
+            assert!(system == pure, "{}: {:?}, {:?}", file.display(), system.err(), pure.err());
+            read += usize::from(pure.is_ok());
+        }
+        assert!(read > 10, "{read}");
+    }
 }
