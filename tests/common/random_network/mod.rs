@@ -265,43 +265,48 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
         1 => decay.prop_map(|decay| (0, 0, decay)),
     ];
     let rest = (rest, prop_oneof![3 => Just(None), 1 => (-4..=4i32).prop_map(Some)]);
-    (reset, rest, above, below, prop::bool::weighted(0.9), prop::bool::weighted(0.4), leaks, mask, time(), time())
-        .prop_map(
-            |(
-                reset,
-                (rest, resting_potential),
-                above,
-                below,
+    // Thresholds that clamp may be on either side of where potentials start and leak to.
+    let clamps = prop::option::weighted(0.3, -12..=12i32);
+    let flags = (prop::bool::weighted(0.9), prop::bool::weighted(0.4), clamps.clone(), clamps);
+    (reset, rest, above, below, flags, leaks, mask, time(), time()).prop_map(
+        |(
+            reset,
+            (rest, resting_potential),
+            above,
+            below,
+            (fires_plus, fires_minus, ceiling, floor),
+            leaks,
+            mask_tau,
+            t_min,
+            refractory,
+        )| {
+            let (leak_plus, leak_minus, leak_decay) = leaks;
+            let (highest, lowest) =
+                (rest.max(resting_potential.unwrap_or(rest)), rest.min(resting_potential.unwrap_or(rest)));
+            let modulo = reset == Reset::Modulo;
+            // Above MembReset, and above 0 for a division; likewise below.
+            let plus = highest.saturating_add(above);
+            let plus = ceiling.filter(|_| !fires_plus).unwrap_or(plus);
+            let minus = lowest.saturating_sub(below);
+            let minus = floor.filter(|_| !fires_minus).unwrap_or(minus);
+            NeuronParameters {
+                threshold_plus: plus.max(if modulo { 1 } else { i32::MIN }),
                 fires_plus,
+                threshold_minus: minus.min(if modulo { -1 } else { i32::MAX }),
                 fires_minus,
-                leaks,
-                mask_tau,
+                reset,
+                membrane_reset: rest,
+                leak_plus,
+                leak_minus,
                 t_min,
                 refractory,
-            )| {
-                let (leak_plus, leak_minus, leak_decay) = leaks;
-                let (highest, lowest) =
-                    (rest.max(resting_potential.unwrap_or(rest)), rest.min(resting_potential.unwrap_or(rest)));
-                let modulo = reset == Reset::Modulo;
-                NeuronParameters {
-                    // Above MembReset, and above 0 for a division; likewise below.
-                    threshold_plus: highest.saturating_add(above).max(if modulo { 1 } else { i32::MIN }),
-                    fires_plus,
-                    threshold_minus: lowest.saturating_sub(below).min(if modulo { -1 } else { i32::MAX }),
-                    fires_minus,
-                    reset,
-                    membrane_reset: rest,
-                    leak_plus,
-                    leak_minus,
-                    t_min,
-                    refractory,
-                    mask_tau,
-                    leak_decay,
-                    resting_potential,
-                    dynamics: Dynamics::IntegrateAndFire,
-                }
-            },
-        )
+                mask_tau,
+                leak_decay,
+                resting_potential,
+                dynamics: Dynamics::IntegrateAndFire,
+            }
+        },
+    )
 }
 
 /// Signed neurons; what may not act on them has the values at which it does not.

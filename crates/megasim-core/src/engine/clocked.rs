@@ -21,7 +21,7 @@ pub(super) struct ClockedState {
     /// Populations with a potential beyond a threshold that makes it spike.
     beyond: Vec<bool>,
     /// Populations whose potentials change by themselves: they act in every step.
-    decays: Vec<bool>,
+    stirs: Vec<bool>,
     /// Steps that the events of each node travel; those of 0 arrive in the step in which they are made.
     travel: Vec<Tick>,
     /// Events that travel, by the step in which they arrive: node, events; in the order in which they were made.
@@ -52,7 +52,7 @@ impl ClockedState {
             past: vec![Fifo::default(); n],
             fed_back: Vec::new(),
             beyond: vec![false; plan.populations.len()],
-            decays: vec![false; plan.populations.len()],
+            stirs: vec![false; plan.populations.len()],
             travel: vec![0; n],
             late: BTreeMap::new(),
             late_events: 0,
@@ -61,7 +61,7 @@ impl ClockedState {
         }
     }
 
-    fn start(&mut self, plan: &Plan, dt: Tick) {
+    fn start(&mut self, plan: &Plan, dt: Tick, populations: &[PopulationState]) {
         for population in &plan.populations {
             for node in population.outputs.iter().flatten() {
                 self.travel[node.index()] = population.timing.delay_to_arrive / dt;
@@ -77,8 +77,11 @@ impl ClockedState {
         self.late_events = 0;
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
         self.beyond.fill(false);
-        for (decays, population) in self.decays.iter_mut().zip(&plan.populations) {
-            *decays = matches!(&population.kind, PopulationKind::Neurons(neurons) if neurons.model.is_some());
+        for ((stirs, population), state) in self.stirs.iter_mut().zip(&plan.populations).zip(populations) {
+            *stirs = match (&population.kind, &state.cells) {
+                (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => plan.model.is_some() || neurons.stirs(plan),
+                _ => false,
+            };
         }
         self.taken.fill(0);
     }
@@ -97,16 +100,15 @@ pub(super) struct ClockedRun<'s> {
 
 impl ClockedRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
-        self.state.start(self.plan, self.dt);
+        self.state.start(self.plan, self.dt, self.populations);
         let mut step: Tick = 0;
         loop {
             let fed = self.state.fed_back.iter().any(|&node| self.state.past[node].len() > 0);
             if !fed && !self.state.beyond.contains(&true) {
-                // Nothing happens before the next source event: linear leaks are closed forms, and potentials only fall
-                // back.
+                // Nothing happens before the next source event: linear leaks are closed forms.
                 let source = self.next_source_event().map(|t| t.div_euclid(self.dt));
                 match source.into_iter().chain(self.state.late.keys().next().copied()).min() {
-                    Some(_) if self.state.decays.contains(&true) => {}
+                    Some(_) if self.state.stirs.contains(&true) => {}
                     Some(next) => step = step.max(next),
                     None => break,
                 }
@@ -159,10 +161,10 @@ impl ClockedRun<'_> {
             }
         }
         for population in 0..self.plan.populations.len() {
-            let ClockedState { present, past, beyond, decays, travel, .. } = &*self.state;
+            let ClockedState { present, past, beyond, stirs, travel, .. } = &*self.state;
             let mut inputs = self.plan.populations[population].inputs.iter();
             if beyond[population]
-                || decays[population]
+                || stirs[population]
                 || inputs.any(|input| read(present, past, travel, input).is_some())
             {
                 self.act(population, s)?;
@@ -195,7 +197,7 @@ impl ClockedRun<'_> {
     /// Lets one population take its events of the step and spike.
     fn act(&mut self, id: usize, s: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[id];
-        let ClockedState { present, past, beyond, decays, outputs, travel, late, late_events, .. } = &mut *self.state;
+        let ClockedState { present, past, beyond, stirs, outputs, travel, late, late_events, .. } = &mut *self.state;
         outputs.resize(population.outputs.len().max(outputs.len()), Fifo::default());
         let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
             outputs[map].push(StimulusEvent { t_pre: s, x, y, polarity });
@@ -246,7 +248,7 @@ impl ClockedRun<'_> {
                 } else {
                     neurons.step(plan, self.plan.kernel, s, &mut emit)
                 };
-                decays[id] = neurons.decays(plan);
+                stirs[id] = neurons.stirs(plan);
                 self.recorder.summary.neuron_updates += neurons.potentials().len() as u64;
                 if plan.softmax {
                     (0..controls).for_each(|_| _ = neurons.control(plan, s, &mut emit));

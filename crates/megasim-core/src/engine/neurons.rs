@@ -228,12 +228,26 @@ impl Neurons {
         self.v[n] = (i64::from(self.v[n]) - fall) as i32;
     }
 
-    /// Whether a step without input would change a potential: clocked steps cannot be left out then.
+    /// Whether a step without input would change a potential by a decay that rounds at each step, or by an equation.
     pub fn decays(&self, plan: &NeuronPopulation) -> bool {
         if let Some(custom) = &self.custom {
             return custom.stirs;
         }
         plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
+    }
+
+    /// Whether a clocked step without input would change a potential, other than by a leak that the next step with
+    /// input makes up for.
+    pub fn stirs(&self, plan: &NeuronPopulation) -> bool {
+        self.decays(plan) || (!plan.softmax && plan.neurons.leaves_clamps() && self.clamps(plan))
+    }
+
+    /// Whether a potential is beyond a threshold, or leaks beyond one.
+    fn clamps(&self, plan: &NeuronPopulation) -> bool {
+        let parameters = &plan.neurons;
+        let beyond = |v: i32| v > parameters.threshold_plus || v < parameters.threshold_minus;
+        let leaks = parameters.leak_plus > 0 || parameters.leak_minus > 0;
+        (leaks && beyond(parameters.rest())) || self.v.iter().any(|&v| beyond(v))
     }
 
     /// Whether an update without input could do more than the next one with input makes up for: spikes, a decay that
@@ -242,12 +256,7 @@ impl Neurons {
         if plan.softmax || plan.neurons.mask_tau > 0 {
             return false;
         }
-        let parameters = &plan.neurons;
-        let clamped = |v: i32| v > parameters.threshold_plus || v < parameters.threshold_minus;
-        let leaks = parameters.leak_plus > 0 || parameters.leak_minus > 0;
-        self.decays(plan)
-            || (leaks && clamped(parameters.rest()))
-            || self.v.iter().any(|&v| parameters.spikes_at(v) || clamped(v))
+        self.decays(plan) || self.clamps(plan) || self.v.iter().any(|&v| plan.neurons.spikes_at(v))
     }
 
     fn store(&mut self, plan: &NeuronPopulation, n: usize, v: i64) {
@@ -527,6 +536,17 @@ impl Neurons {
 }
 
 impl NeuronParameters {
+    /// Whether a start, a spike or a leak can leave a potential beyond a threshold that clamps.
+    fn leaves_clamps(&self) -> bool {
+        if self.signed().is_some() || self.model().is_some() {
+            return false;
+        }
+        // Spikes at + leave 0 or more, those at - leave 0 or less.
+        let ends = [self.membrane_reset, self.rest(), 0];
+        (!self.fires_plus && ends.iter().any(|&v| v > self.threshold_plus))
+            || (!self.fires_minus && ends.iter().any(|&v| v < self.threshold_minus))
+    }
+
     /// Whether this potential is at or beyond a threshold that makes a neuron spike.
     fn spikes_at(&self, v: i32) -> bool {
         (self.fires_plus && v >= self.threshold_plus) || (self.fires_minus && v <= self.threshold_minus)
