@@ -128,7 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let sweep = Sweep { arguments, points: &points, inputs, samples: samples.len() };
             // Given with a netfile directory, or it would not be open.
             let dataset = Dataset::open(given.data.as_deref().unwrap_or(&given.subject)).map_err(report)?;
-            let origin = Origin { converted: &converted, dataset: &dataset };
+            let origin = Origin { converted: &converted, dataset: &dataset, clock: presentation.clock() };
             match hardware {
                 None => sweep.run(&Modes { origin: &origin, samples: &samples }),
                 Some(hardware) => sweep.run(&OnMachine { hardware, pace, basis: Basis::Converted(&origin, &samples) }),

@@ -274,69 +274,95 @@ impl Convert for Model {
         checkpoints: &Checkpoints,
         control: &dyn Control,
     ) -> Result<Conversion, Error> {
-        let format = Format { shape: self.input_shape(), classes: self.classes() };
-        let from_data = options.looks_at_activations();
-        let pieces = from_data.then(|| data.normalization_pieces(&format)).transpose()?;
-        let test = data.test(&format, 0, None)?;
-        // Other weightings look at no data; rates are looked at on test samples then.
-        let first = test.x.slice(s![..NORMALIZATION_SAMPLES.min(test.x.nrows()), ..]);
-        let watched = match &pieces {
-            Some(pieces) => Watched::new(pieces),
-            None => Watched::new(&first),
-        };
-        let mut warnings = Vec::new();
-        let mut warn_of = |largest: f32, of| (largest > 1.0).then(|| warnings.push(Warning::Values { of, largest }));
-        warn_of(largest(test.x.view()), "test samples");
-
-        let mut stages = Stages { samples: test.y.len(), steps: Vec::new() };
-        stages.add("as read", &self.graph, test.x.view(), &test.y)?;
-        let parsed = checkpoints.parse(&self.source, options, || Ok(parse(&self.graph, options)?))?;
-        stages.parsed("parsed", &parsed, &test)?;
-        let samples = watched.count();
-        control.start("normalising", 3 * samples);
-        let done = Cell::new(0);
-        let up_to = |n: usize| {
-            let before = done.replace(n.max(done.get()));
-            control.done(n.saturating_sub(before));
-        };
-        let set = NormalizationSet { samples: &watched, files: data.normalization_files() };
-        let normalized = checkpoints.normalise(&self.source, options, &set, parsed, &mut |n| up_to(n))?;
-        let activity = diagnose::activity(&normalized.parsed, &watched, &mut |n| up_to(2 * samples + n));
-        warn_of(watched.largest.get(), "normalisation samples");
-        let activity = activity?;
-        let by_percentiles = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
-        warnings.extend(layers(&normalized, &activity, samples, by_percentiles));
-        stages.parsed("normalised", &normalized.parsed, &test)?;
-        let scales = Scales::new(&self.source.sha256, &normalized);
-        let mut presentation = options.presentation.clone();
-        let normalized = match &mut presentation {
-            Some(presentation) => calibrated(normalized, options, presentation, &watched, control)?,
-            None => normalized,
-        };
-        let mut converted = finish(normalized, options)?;
-        stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed), &test)?;
-        warnings.extend(stages.loss(options.precision));
-        warnings.extend(growth(&converted, options, &activity));
-        NeuronFile::apply(&options.neurons, &mut converted.emitted.network)?;
-        options.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
-
-        let mut manifest = converted.manifest(&self.source, options, if from_data { samples } else { 0 })?;
-        let accuracy = stages.steps.first().map_or(0.0, |(_, accuracy)| *accuracy);
-        manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy });
-        let numbers = converted.normalized.parsed.input.len();
-        let first_samples = presentation.is_some().then(|| calibrate::first_samples(&watched, numbers, FIRST_SAMPLES));
-        let first_samples = first_samples.transpose()?;
-        manifest.presentation = presentation;
-        let mut inputs = vec![self.source.path.clone()];
-        inputs.extend(self.source.companions.iter().map(|companion| companion.path.clone()));
-        inputs.extend(checkpoints.inputs());
-        inputs.extend(from_data.then(|| data.normalization_files()).into_iter().flatten());
-        inputs.extend(data.test_files());
-        inputs.extend(options.neurons.iter().map(|neurons| neurons.path().to_path_buf()));
-        inputs.dedup();
-        let (converted, normalized) = converted.into_model(manifest, self.clone(), &test.x.row(0).to_vec())?;
-        Ok(Conversion { converted, normalized, scales, stages, warnings, inputs, first_samples })
+        run(self, data, options, checkpoints, None, control)
     }
+}
+
+/// Converts once more with other options, as [`Convert::convert_with`] does; only the accuracies of its steps are those
+/// of at most as many test samples as there are samples to normalise with.
+///
+/// # Errors
+/// As there.
+pub fn again(
+    model: &Model,
+    data: &Dataset,
+    options: &ConvertOptions,
+    control: &dyn Control,
+) -> Result<Conversion, Error> {
+    run(model, data, options, &Checkpoints::default(), Some(NORMALIZATION_SAMPLES), control)
+}
+
+/// Converts; accuracies of the steps are those of at most `most` test samples.
+fn run(
+    model: &Model,
+    data: &Dataset,
+    options: &ConvertOptions,
+    checkpoints: &Checkpoints,
+    most: Option<usize>,
+    control: &dyn Control,
+) -> Result<Conversion, Error> {
+    let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let from_data = options.looks_at_activations();
+    let pieces = from_data.then(|| data.normalization_pieces(&format)).transpose()?;
+    let test = data.test(&format, 0, most)?;
+    // Other weightings look at no data; rates are looked at on test samples then.
+    let first = test.x.slice(s![..NORMALIZATION_SAMPLES.min(test.x.nrows()), ..]);
+    let watched = match &pieces {
+        Some(pieces) => Watched::new(pieces),
+        None => Watched::new(&first),
+    };
+    let mut warnings = Vec::new();
+    let mut warn_of = |largest: f32, of| (largest > 1.0).then(|| warnings.push(Warning::Values { of, largest }));
+    warn_of(largest(test.x.view()), "test samples");
+
+    let mut stages = Stages { samples: test.y.len(), steps: Vec::new() };
+    stages.add("as read", &model.graph, test.x.view(), &test.y)?;
+    let parsed = checkpoints.parse(&model.source, options, || Ok(parse(&model.graph, options)?))?;
+    stages.parsed("parsed", &parsed, &test)?;
+    let samples = watched.count();
+    control.start("normalising", 3 * samples);
+    let done = Cell::new(0);
+    let up_to = |n: usize| {
+        let before = done.replace(n.max(done.get()));
+        control.done(n.saturating_sub(before));
+    };
+    let set = NormalizationSet { samples: &watched, files: data.normalization_files() };
+    let normalized = checkpoints.normalise(&model.source, options, &set, parsed, &mut |n| up_to(n))?;
+    let activity = diagnose::activity(&normalized.parsed, &watched, &mut |n| up_to(2 * samples + n));
+    warn_of(watched.largest.get(), "normalisation samples");
+    let activity = activity?;
+    let by_percentiles = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
+    warnings.extend(layers(&normalized, &activity, samples, by_percentiles));
+    stages.parsed("normalised", &normalized.parsed, &test)?;
+    let scales = Scales::new(&model.source.sha256, &normalized);
+    let mut presentation = options.presentation.clone();
+    let normalized = match &mut presentation {
+        Some(presentation) => calibrated(normalized, options, presentation, &watched, control)?,
+        None => normalized,
+    };
+    let mut converted = finish(normalized, options)?;
+    stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed), &test)?;
+    warnings.extend(stages.loss(options.precision));
+    warnings.extend(growth(&converted, options, &activity));
+    NeuronFile::apply(&options.neurons, &mut converted.emitted.network)?;
+    options.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
+
+    let mut manifest = converted.manifest(&model.source, options, if from_data { samples } else { 0 })?;
+    let accuracy = stages.steps.first().map_or(0.0, |(_, accuracy)| *accuracy);
+    manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy });
+    let numbers = converted.normalized.parsed.input.len();
+    let first_samples = presentation.is_some().then(|| calibrate::first_samples(&watched, numbers, FIRST_SAMPLES));
+    let first_samples = first_samples.transpose()?;
+    manifest.presentation = presentation;
+    let mut inputs = vec![model.source.path.clone()];
+    inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
+    inputs.extend(checkpoints.inputs());
+    inputs.extend(from_data.then(|| data.normalization_files()).into_iter().flatten());
+    inputs.extend(data.test_files());
+    inputs.extend(options.neurons.iter().map(|neurons| neurons.path().to_path_buf()));
+    inputs.dedup();
+    let (converted, normalized) = converted.into_model(manifest, model.clone(), &test.x.row(0).to_vec())?;
+    Ok(Conversion { converted, normalized, scales, stages, warnings, inputs, first_samples })
 }
 
 /// Corrects a network by the spikes of its presentation, as that asks for.

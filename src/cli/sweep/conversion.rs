@@ -65,12 +65,33 @@ fn whole(text: &str, most: i64) -> Result<i64, String> {
 
 /// Everything that a point changes of the conversion.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Conversion(pub Vec<Change>);
+pub struct Conversion {
+    changes: Vec<Change>,
+    /// The changes as they were asked for, `NAME=VALUE`.
+    name: String,
+}
 
 impl Conversion {
     /// Whether the netfiles at hand are what is asked for.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.changes.is_empty()
+    }
+
+    /// One change more, of the parameter with that name.
+    pub fn push(&mut self, change: Change, name: &str, value: &str) {
+        self.changes.push(change);
+        let space = if self.name.is_empty() { "" } else { " " };
+        self.name += &format!("{space}{name}={value}");
+    }
+
+    /// The changes as they were asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether integers of a threshold or weight of 1 change.
+    pub fn scales(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::ScalingFactor(_) | Change::Threshold(_)))
     }
 
     /// Puts the changes into the options with which the netfiles were made.
@@ -79,7 +100,7 @@ impl Conversion {
     /// Where one would change nothing, or does not go with the others.
     pub fn apply(&self, options: &mut ConvertOptions) -> Result<()> {
         // A schedule is one of the weighting, whichever is named first.
-        let mut changes: Vec<&Change> = self.0.iter().collect();
+        let mut changes: Vec<&Change> = self.changes.iter().collect();
         changes.sort_by_key(|change| matches!(change, Change::DepthScale(_)));
         for change in changes {
             let quantization = &mut options.quantization;
@@ -109,13 +130,13 @@ impl Conversion {
         }
         let by_percentile = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
         let is_percentile = |change: &Change| matches!(change, Change::Percentile(_) | Change::PercentileStep(_));
-        if !by_percentile && self.0.iter().any(is_percentile) {
+        if !by_percentile && self.changes.iter().any(is_percentile) {
             bail!(
                 "--over: percentiles change nothing here: the netfiles have given scales, or were scaled without \
                     looking at activations"
             );
         }
-        if options.scales.is_some() && self.0.iter().any(|change| matches!(change, Change::Weighting(_))) {
+        if options.scales.is_some() && self.changes.iter().any(|change| matches!(change, Change::Weighting(_))) {
             bail!("--over: weighting changes nothing here: the netfiles were converted with --scales");
         }
         if options.quantization.reset == Reset::ToRest && options.quantization.initial_potential != 0.0 {

@@ -1,6 +1,6 @@
 //! Points on a machine.
 
-use super::parameters::{Conditions, Conversion, Parameter};
+use super::parameters::{Conditions, Parameter};
 use super::work::{Origin, Prepared, Study};
 use crate::cli::diagnostic::{self, report};
 use crate::cli::input::{InputArgs, SchematicInput};
@@ -126,10 +126,10 @@ impl Study for OnMachine<'_> {
         points * self.samples()
     }
 
-    fn prepare(&self, conversion: &Conversion) -> Result<Option<Prepared>> {
+    fn prepare(&self, points: &[&Conditions]) -> Result<Option<Prepared>> {
         match &self.basis {
-            Basis::Converted(origin, _) if !conversion.is_empty() => origin.convert(conversion).map(Some),
-            _ => Ok(None),
+            Basis::Converted(origin, _) => origin.convert(points).map(Some),
+            Basis::Schematic { .. } => Ok(None),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Points in event mode and clocked mode.
 
-use super::parameters::{Conditions, Conversion, Parameter, Ties};
+use super::parameters::{Conditions, Parameter, Ties};
 use super::work::{Origin, Prepared, Study};
 use crate::cli::diagnostic::report;
 use crate::cli::tables::{boxed, fixed, percent, percents};
@@ -28,8 +28,8 @@ impl Study for Modes<'_> {
     type Figures = Figures;
     type Prepared = Prepared;
 
-    fn prepare(&self, conversion: &Conversion) -> Result<Prepared> {
-        self.origin.convert(conversion)
+    fn prepare(&self, points: &[&Conditions]) -> Result<Prepared> {
+        self.origin.convert(points)
     }
 
     /// A shorter duration is part of a longer one.
@@ -57,7 +57,8 @@ impl Study for Modes<'_> {
         let manifest = self.origin.converted.manifest();
         read_out.check()?;
         read_out.check_signed(&network, prepared.output)?;
-        let read_out = read_out.rule(manifest.output.form, threshold(&network, prepared.output), false)?;
+        let signed = readout::is_signed(&network, prepared.output);
+        let read_out = read_out.rule(manifest.output.form, threshold(&network, prepared.output), signed)?;
         if *tie_order != Ties::Netlist && (read_out != ReadOut::default() || code.is_current()) {
             bail!(
                 "--over tie-order: expected most spikes at the end to decide and a code that makes spikes, found others"

@@ -267,7 +267,7 @@ impl Conditions {
                     true => format!("{}: {expected}", over.name),
                     false => format!("{}: {expected}, found `{value}`", over.name),
                 })?;
-                changed.conversion.0.push(change);
+                changed.conversion.push(change, &over.name, value);
             }
             Parameter::Setting => changed.settings.push(format!("{}={value}", over.name).parse()?),
             Parameter::Hardware(_) => changed.changes.push(Change::new(&over.name, value)?),

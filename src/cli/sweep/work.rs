@@ -4,13 +4,14 @@ use super::Planned;
 use super::files::Files;
 use super::parameters::{Conditions, Conversion, Over, Parameter};
 use crate::cli::diagnostic::report;
-use crate::cli::interrupt;
+use crate::cli::input::ticks_warnings;
 use crate::cli::progress::Progress;
+use crate::cli::{escape, interrupt};
 use megasim::Control;
 use megasim::convert::settings::Setting;
-use megasim::convert::{self, ConvertedModel};
-use megasim::dataset::{Dataset, Format};
-use megasim::encode::InputMap;
+use megasim::convert::{ConvertOptions, ConvertedModel, conversion};
+use megasim::dataset::Dataset;
+use megasim::encode::{Clock, InputMap};
 use megasim::network::{Network, NodeId};
 use megasim::report::Section;
 use megasim::study::sweep::{Axis, Measured, Point, Sweep};
@@ -29,8 +30,8 @@ pub trait Study: Sync {
     /// What points of one conversion share.
     type Prepared: Sync;
 
-    /// Converts anew, where that is swept.
-    fn prepare(&self, conversion: &Conversion) -> Result<Self::Prepared>;
+    /// Converts anew, where that is swept, for points of the same conversion.
+    fn prepare(&self, points: &[&Conditions]) -> Result<Self::Prepared>;
 
     /// Whether points that differ in this parameter only are measured together.
     fn shares(&self, parameter: &Parameter) -> bool;
@@ -69,31 +70,64 @@ pub struct Prepared {
 pub struct Origin<'a> {
     pub converted: &'a ConvertedModel,
     pub dataset: &'a Dataset,
+    /// As the command line says.
+    pub clock: Clock,
 }
 
 impl Origin<'_> {
-    /// The network of a conversion: the one at hand where nothing of it is swept.
-    pub fn convert(&self, conversion: &Conversion) -> Result<Prepared> {
+    /// The network of points of one conversion: the one at hand where nothing of it is swept.
+    pub fn convert(&self, points: &[&Conditions]) -> Result<Prepared> {
         let Self { converted, .. } = *self;
-        let (model, manifest) = (converted.model(), converted.manifest());
-        if conversion.is_empty() {
+        let mut clocks: Vec<Clock> = Vec::new();
+        for clock in points.iter().map(|point| point.presentation.clock()) {
+            if clocks.iter().all(|known| known.ticks_per_ms != clock.ticks_per_ms) {
+                clocks.push(clock);
+            }
+        }
+        let conversion = points.first().map(|point| &point.conversion).filter(|conversion| !conversion.is_empty());
+        let Some(conversion) = conversion else {
+            // Of the one that is given on the command line it was said already.
+            clocks.iter().filter(|clock| clock.ticks_per_ms != self.clock.ticks_per_ms).for_each(|&clock| {
+                ticks_warnings(converted, clock).for_each(escape::warn);
+            });
             let (network, layout) = (converted.network().clone(), converted.layout().clone());
             return Ok(Prepared { network, layout, output: converted.output() });
+        };
+        let options = self.options(conversion)?;
+        let again = conversion::again(converted.model(), self.dataset, &options, &()).map_err(report)?;
+        let name = conversion.name();
+        for warning in &again.warnings {
+            escape::warn(format_args!("--over {name}: {warning}"));
         }
+        for warning in clocks.iter().flat_map(|&clock| ticks_warnings(&again.converted, clock)) {
+            escape::warn(format_args!("--over {name}: {warning}"));
+        }
+        let (network, layout) = (again.converted.network().clone(), again.converted.layout().clone());
+        Ok(Prepared { network, layout, output: again.converted.output() })
+    }
+
+    /// The options of the netfiles with what a point changes of them.
+    fn options(&self, conversion: &Conversion) -> Result<ConvertOptions> {
+        let manifest = self.converted.manifest();
+        let name = conversion.name();
         let mut options = manifest.options();
-        conversion.apply(&mut options)?;
-        let format = Format { shape: model.input_shape(), classes: model.classes() };
-        let samples = self.dataset.normalization(&format).map_err(report)?;
-        let converted = convert::convert(&model.graph, samples.view(), &options).map_err(report)?;
-        let layout = converted.layout().map_err(report)?;
-        let output = converted.output();
-        let mut network = converted.emitted.network;
         // What 'convert --set' set is part of the conversion.
         for setting in &manifest.conversion.settings {
-            let setting: Setting = setting.parse().map_err(|error| miette::miette!("{setting}: {error}"))?;
-            setting.apply(&mut network).map_err(report)?;
+            let parsed: Setting = setting.parse().map_err(|error| {
+                miette::miette!(
+                    "--over {name}: {setting}: {error}; of neurons with equations of a file no conversion can be swept"
+                )
+            })?;
+            options.settings.push(parsed);
         }
-        Ok(Prepared { network, layout, output })
+        if conversion.scales() && !options.settings.is_empty() {
+            escape::warn(format_args!(
+                "--over {name}: parameters that 'convert' set as integers stay as they are: {}",
+                manifest.conversion.settings.join(", ")
+            ));
+        }
+        conversion.apply(&mut options)?;
+        Ok(options)
     }
 }
 
@@ -130,9 +164,11 @@ impl<S: Study> Work<'_, S> {
             if interrupt::asked() {
                 break;
             }
-            let prepared = self.study.prepare(conversion)?;
             let of: Vec<_> =
                 groups.iter().filter(|group| self.points[group[0]].conditions.conversion == *conversion).collect();
+            let conditions: Vec<_> =
+                of.iter().flat_map(|group| group.iter()).map(|&k| &self.points[k].conditions).collect();
+            let prepared = self.study.prepare(&conditions)?;
             let measure = |group: &&Vec<usize>| self.measure(&prepared, group, &done, &progress);
             match S::GROUPS_IN_PARALLEL {
                 true => of.par_iter().try_for_each(measure)?,

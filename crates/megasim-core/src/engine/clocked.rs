@@ -44,6 +44,22 @@ fn read<'s>(present: &'s [Fifo], past: &'s [Fifo], travel: &[Tick], input: &Plan
     (events.len() > 0).then_some(events)
 }
 
+/// Calls `take` with runs of equal events and their ports, in the order in which the step reads them.
+#[inline]
+fn each_run(
+    inputs: &[PlanInput],
+    (present, past, travel): (&[Fifo], &[Fifo], &[Tick]),
+    mut take: impl FnMut(usize, Action, Events<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for (port, input) in inputs.iter().enumerate() {
+        let Some(events) = read(present, past, travel, input) else { continue };
+        for (action, run) in actions(events) {
+            take(port, action, run)?;
+        }
+    }
+    Ok(())
+}
+
 impl ClockedState {
     pub fn new(plan: &Plan) -> Self {
         let n = plan.nodes.len();
@@ -202,17 +218,14 @@ impl ClockedRun<'_> {
         let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
             outputs[map].push(StimulusEvent { t_pre: s, x, y, polarity });
         };
-        // Runs of equal events with their ports, in the order in which the step reads them.
-        let inputs = || {
-            let inputs = population.inputs.iter().enumerate();
-            inputs.flat_map(|(port, input)| {
-                let runs = read(present, past, travel, input).into_iter().flat_map(actions);
-                runs.map(move |(action, run)| (port, action, run))
-            })
-        };
+        let nodes = (&present[..], &past[..], &travel[..]);
         let acts = |port: usize| port < population.n_ports;
-        let reset = inputs().any(|(_, action, _)| action == Action::Reset);
-        let settle = inputs().any(|(_, action, _)| action == Action::Settle);
+        let (mut reset, mut settle) = (false, false);
+        for events in population.inputs.iter().filter_map(|input| read(nodes.0, nodes.1, nodes.2, input)) {
+            // Folds, unlike `any`, look at many at once.
+            reset |= events.polarity.iter().fold(false, |any, &it| any | (it == Polarity::Reset));
+            settle |= events.polarity.iter().fold(false, |any, &it| any | (it == Polarity::Settle));
+        }
         match (&population.kind, &mut self.populations[id].cells) {
             (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
                 if reset {
@@ -223,7 +236,7 @@ impl ClockedRun<'_> {
                 }
                 let mut controls = 0;
                 let mut has_input = false;
-                for (port, action, run) in inputs() {
+                each_run(&population.inputs, nodes, |port, action, run| {
                     match action {
                         Action::Spikes(sign) if acts(port) => {
                             has_input = true;
@@ -239,7 +252,8 @@ impl ClockedRun<'_> {
                         Action::Control => controls += run.len(),
                         Action::Spikes(_) | Action::Reset | Action::Settle => {}
                     }
-                }
+                    Ok(())
+                })?;
                 let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
                 beyond[id] = if plan.neurons.mask_tau > 0 {
                     neurons.step_masked(plan, s, controls, &mut emit)
@@ -255,17 +269,17 @@ impl ClockedRun<'_> {
                 }
             }
             (PopulationKind::Flatten(plan), _) => {
-                for (port, action, run) in inputs() {
-                    if !acts(port) || !matches!(action, Action::Spikes(_)) {
-                        continue;
-                    }
-                    let addresses = routing::Flatten::new(plan, port);
-                    for k in 0..run.len() {
-                        if let Some(x) = addresses.of(run.x[k], run.y[k]) {
-                            emit(0, x, 0, run.polarity[k]);
+                each_run(&population.inputs, nodes, |port, action, run| {
+                    if acts(port) && matches!(action, Action::Spikes(_)) {
+                        let addresses = routing::Flatten::new(plan, port);
+                        for k in 0..run.len() {
+                            if let Some(x) = addresses.of(run.x[k], run.y[k]) {
+                                emit(0, x, 0, run.polarity[k]);
+                            }
                         }
                     }
-                }
+                    Ok(())
+                })?;
             }
             (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => {
                 if reset {
@@ -273,7 +287,7 @@ impl ClockedRun<'_> {
                 }
                 if let (Some(geometry), Some(mask)) = (plan.ports.first(), plan.mask()) {
                     let mut controls = 0;
-                    for (port, action, run) in inputs() {
+                    each_run(&population.inputs, nodes, |port, action, run| {
                         match action {
                             Action::Spikes(_) if port == 0 => {
                                 (0..run.len())
@@ -282,23 +296,26 @@ impl ClockedRun<'_> {
                             Action::Control => controls += run.len(),
                             Action::Spikes(_) | Action::Reset | Action::Settle => {}
                         }
-                    }
+                        Ok(())
+                    })?;
                     for _ in 0..controls {
                         pool.discharge(geometry, mask, |x, y| emit(0, x, y, Polarity::Positive));
                     }
                 } else if let (Some(geometry), PoolRule::Signed) = (plan.ports.first(), plan.rule) {
-                    for (port, action, run) in inputs() {
+                    each_run(&population.inputs, nodes, |port, action, run| {
                         if let (0, Action::Spikes(sign)) = (port, action) {
                             (0..run.len()).for_each(|k| pool.count_signed(geometry, run.x[k], run.y[k], sign));
                         }
-                    }
+                        Ok(())
+                    })?;
                     pool.step_signed(geometry, |x, y, polarity| emit(0, x, y, polarity));
                 } else if let Some(geometry) = plan.ports.first() {
-                    for (port, action, run) in inputs() {
+                    each_run(&population.inputs, nodes, |port, action, run| {
                         if port == 0 && matches!(action, Action::Spikes(_)) {
                             (0..run.len()).for_each(|k| pool.count(geometry, run.x[k], run.y[k], run.polarity[k]));
                         }
-                    }
+                        Ok(())
+                    })?;
                     pool.step(geometry, |x, y, polarity| emit(0, x, y, polarity));
                 }
             }
