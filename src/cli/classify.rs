@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut options = ClassifyOptions::new();
     options.code = presentation.code()?;
     options.clock = presentation.clock();
-    options.limits = presentation.run_limits.limits();
+    options.limits = presentation.limits();
     options.modes = match arguments.mode {
         ModeArgument::Event => Modes::Event,
         ModeArgument::Clocked => Modes::Clocked { dt: arguments.dt },

@@ -14,7 +14,8 @@ use super::results::{Results, of_page};
 use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::engine::{Mode, TieOrder};
-use megasim::network::Tick;
+use megasim::network::{Network, Tick};
+use megasim::readout;
 use megasim::report::Page;
 use megasim::report::comparison::{self, Shown};
 use megasim::study::compare::{Causes, CompareInput, Comparison, Question, Run};
@@ -121,6 +122,13 @@ fn compare_input<'a>(arguments: &Arguments, loaded: &'a LoadedInput) -> Result<C
     }
 }
 
+/// Whether counts of signed neurons decide on both sides.
+fn is_signed(input: &CompareInput, other: Option<&Network>) -> bool {
+    let signed = |network: &Network| input.output().is_some_and(|(output, _)| readout::is_signed(network, output));
+    signed(input.network())
+        && other.is_none_or(|other| other.nodes().len() == input.network().nodes().len() && signed(other))
+}
+
 /// Compares, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
@@ -145,7 +153,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     inputs.extend(arguments.against.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
-    parameters["readout"] = json!(arguments.spikes.to_string());
+    parameters["readout"] = json!(answer.read_out);
     parameters["dt"] = json!(arguments.against.is_none().then_some(&arguments.dt.0));
     parameters["tie_order"] = json!(arguments.tie_order);
     parameters["warm_up"] = json!(arguments.warm_up);
@@ -159,6 +167,8 @@ struct Answer {
     json: Value,
     page: Option<Page>,
     samples: usize,
+    /// What decided.
+    read_out: String,
 }
 
 fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
@@ -178,7 +188,6 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
              compared"
         );
     }
-    let read_out = arguments.spikes.rule()?;
     let tie_order = match arguments.tie_order.as_str() {
         "reversed" => TieOrder::Reversed,
         "seeded" => TieOrder::Seeded(presentation.seed),
@@ -187,6 +196,8 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
     };
     let event = |name, network| Run { name, network, mode: Mode::Event, tie_order };
     let other = arguments.against.as_deref().map(read_network).transpose()?;
+    let signed = is_signed(input, other.as_ref());
+    let read_out = arguments.spikes.rule(signed)?;
     let question = |dt: Tick| {
         let clocked =
             Run { name: "clocked", network: input.network(), mode: Mode::Clocked { dt }, tie_order: TieOrder::Netlist };
@@ -204,7 +215,7 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
             read_out,
             ticks_per_ms: presentation.ticks_per_ms,
             warm_up: arguments.warm_up,
-            limits: presentation.run_limits.limits(),
+            limits: presentation.limits(),
         }
     };
     let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };
@@ -272,7 +283,8 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
         comparison::page(&shown).map_err(report)
     });
     let page = page.transpose()?;
-    Ok(Answer { text, json: figures(&first, causes.as_ref(), steps[0], &others), page, samples: first.samples })
+    let json = figures(&first, causes.as_ref(), steps[0], &others);
+    Ok(Answer { text, json, page, samples: first.samples, read_out: arguments.spikes.parameter(signed) })
 }
 
 /// What was run, for the head of the page.

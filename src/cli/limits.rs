@@ -2,29 +2,45 @@
 
 use clap::Args;
 use megasim::engine::Limits;
+use serde_json::{Value, json};
 
 /// Where a run that does not end by itself is stopped.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RunLimits {
-    /// Stop a run that has more events than this, and name the nodes with most of them
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = Limits::default().events,
-        value_parser = clap::value_parser!(u64).range(1..),
-    )]
-    max_events: u64,
+    /// Stop a run that has more events than this, and name the nodes with most of them; 1000000000, in studies
+    /// 100000000 per sample
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_events: Option<u64>,
     /// Stop a run whose waiting and recorded events take more memory than this (17 and 33 bytes each), as '1500M' or
-    /// '8G', in each thread
-    #[arg(long, value_name = "SIZE", default_value = "1500M", value_parser = size)]
-    max_memory: u64,
+    /// '8G'; 1G, in studies 250M per sample
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<u64>,
 }
 
 impl RunLimits {
-    /// As the library takes them.
-    pub fn limits(&self) -> Limits {
-        Limits { events: self.max_events, memory: self.max_memory, ..Limits::default() }
+    /// Of one run.
+    pub fn of_run(&self) -> Limits {
+        self.or(Limits::default())
     }
+
+    /// Of each sample of a study.
+    pub fn of_samples(&self) -> Limits {
+        self.or(Limits::of_samples())
+    }
+
+    fn or(&self, limits: Limits) -> Limits {
+        Limits {
+            events: self.max_events.unwrap_or(limits.events),
+            memory: self.max_memory.unwrap_or(limits.memory),
+            ..limits
+        }
+    }
+}
+
+/// Puts limits into the parameters of a record.
+pub fn record(limits: Limits, parameters: &mut Value) {
+    parameters["max_events"] = json!(limits.events);
+    parameters["max_memory"] = json!(limits.memory);
 }
 
 /// Bytes: a number, with k, M, G or T for powers of a thousand, and B if one likes.
@@ -60,7 +76,16 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_that_of_the_library() {
-        assert_eq!(size("1500M"), Ok(Limits::default().memory));
+    fn the_help_says_the_defaults_of_the_library() {
+        let command = RunLimits::augment_args(clap::Command::new(""));
+        let help = |id: &str| {
+            let argument = command.get_arguments().find(|argument| argument.get_id() == id);
+            argument.and_then(|argument| argument.get_help()).unwrap().to_string()
+        };
+        let (run, samples) = (Limits::default(), Limits::of_samples());
+        let events = format!("; {}, in studies {} per sample", run.events, samples.events);
+        assert!(help("max_events").ends_with(&events), "{}", help("max_events"));
+        assert!(help("max_memory").ends_with("; 1G, in studies 250M per sample"), "{}", help("max_memory"));
+        assert_eq!([size("1G"), size("250M")], [Ok(run.memory), Ok(samples.memory)]);
     }
 }

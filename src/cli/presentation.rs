@@ -1,11 +1,12 @@
 //! How samples are shown, and by how many threads: the options that `classify` and all studies share.
 
 use super::diagnostic;
-use super::limits::RunLimits;
+use super::limits::{self, RunLimits};
 use super::numbers::{count, input_rate};
 use clap::{Args, FromArgMatches};
 use megasim::encode::registry::{self, Choice, Common};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, SpikeEncoder};
+use megasim::engine::Limits;
 use miette::Result;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -47,7 +48,7 @@ pub struct Presentation {
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
     #[command(flatten)]
-    pub run_limits: RunLimits,
+    run_limits: RunLimits,
     #[command(flatten)]
     pub threads: Threads,
 }
@@ -107,6 +108,11 @@ impl Presentation {
         self.encode.to_string()
     }
 
+    /// Where the run of a sample is stopped.
+    pub fn limits(&self) -> Limits {
+        self.run_limits.of_samples()
+    }
+
     /// How long, and how fine.
     pub fn clock(&self) -> Clock {
         Clock { duration: self.duration, ticks_per_ms: self.ticks_per_ms }
@@ -125,13 +131,15 @@ impl Presentation {
     /// What the record of the run says: every parameter, but for the number of threads, which changes nothing, the
     /// seed, which has its own place, and the number of samples, which only the data tell.
     pub fn parameters(&self) -> Value {
-        json!({
+        let mut parameters = json!({
             "skip": self.skip,
             "duration": self.duration,
             "encode": self.encode.to_string(),
             "input_rate": self.input_rate,
             "bias_period_ms": self.code().ok().map(|code| code.bias_period(self.clock())),
             "ticks_per_ms": self.ticks_per_ms,
-        })
+        });
+        limits::record(self.limits(), &mut parameters);
+        parameters
     }
 }

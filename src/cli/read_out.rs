@@ -15,6 +15,10 @@ const NEEDS_K: [(&str, &str); 2] = [("readout", "k_spikes"), ("readout", "time_t
 /// What a read-out by the first to have k spikes says without k.
 const NO_K: &str = "--readout k_spikes: expected --k K, the number of spikes that decide, found none";
 
+/// What count and rest says of neurons that have none.
+const NOT_SIGNED: &str =
+    "--readout count_and_rest: expected signed neurons ('megasim convert --neuron signed'), found others";
+
 /// How a class is decided, and when a run stops.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadOutArguments {
@@ -35,47 +39,51 @@ pub struct ReadOutArguments {
 /// How spikes decide, where runs do not stop.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SpikeReadOut {
-    /// What decides: most spikes, the first spike, or the first to have --k spikes; runs go on to their end
-    #[arg(long, value_enum, default_value_t)]
-    readout: ReadOutArgument,
+    /// What decides: most spikes, the first spike, or the first to have --k spikes; where it is not given most spikes,
+    /// of signed neurons count and rest. Runs go on to their end
+    #[arg(long, value_enum)]
+    readout: Option<ReadOutArgument>,
     /// Spikes that decide, with --readout k_spikes
     #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
     k: Option<NonZeroU32>,
 }
 
 impl SpikeReadOut {
-    /// Whether another rule than the usual one was asked for.
+    /// Whether a rule was asked for.
     pub fn is_given(&self) -> bool {
-        self.readout != ReadOutArgument::default() || self.k.is_some()
+        self.readout.is_some() || self.k.is_some()
     }
 
-    /// The rule.
+    /// The rule, `signed` where it is about counts of signed neurons.
     ///
     /// # Errors
     /// If something else than spikes decides, or what does not go together.
-    pub fn rule(&self) -> Result<ReadOut> {
-        match (self.readout, self.k) {
+    pub fn rule(&self, signed: bool) -> Result<ReadOut> {
+        match (self.readout(signed), self.k) {
             (ReadOutArgument::MembranePotential, _) => miette::bail!(
-                "--readout: expected spike_count, first_spike or k_spikes, found membrane_potential, which silences \
-                    the output; 'megasim classify' reads it"
+                "--readout: expected spike_count, first_spike, k_spikes or count_and_rest, found membrane_potential, \
+                    which silences the output; 'megasim classify' reads it"
             ),
-            (ReadOutArgument::CountAndRest, _) => {
-                miette::bail!("--readout: count_and_rest reads potentials; 'megasim classify' reads them")
-            }
             (ReadOutArgument::KSpikes, Some(k)) => Ok(ReadOut::KSpikes(k)),
             (_, Some(_)) => miette::bail!("--k goes with --readout k_spikes"),
             (ReadOutArgument::KSpikes, None) => miette::bail!(NO_K),
+            (ReadOutArgument::CountAndRest, None) if !signed => miette::bail!(NOT_SIGNED),
+            (ReadOutArgument::CountAndRest, None) => Ok(ReadOut::CountAndRest),
             (ReadOutArgument::FirstSpike, None) => Ok(ReadOut::FirstSpike),
             (ReadOutArgument::SpikeCount, None) => Ok(ReadOut::default()),
         }
     }
-}
 
-impl std::fmt::Display for SpikeReadOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn readout(&self, signed: bool) -> ReadOutArgument {
+        let suiting = if signed { ReadOutArgument::CountAndRest } else { ReadOutArgument::SpikeCount };
+        self.readout.unwrap_or(suiting)
+    }
+
+    /// The rule, for the record of a run.
+    pub fn parameter(&self, signed: bool) -> String {
         match self.k {
-            Some(k) => write!(f, "{} {k}", self.readout),
-            None => write!(f, "{}", self.readout),
+            Some(k) => format!("{} {k}", self.readout(signed)),
+            None => self.readout(signed).to_string(),
         }
     }
 }
@@ -177,9 +185,7 @@ impl ReadOutArguments {
     /// If they are not.
     pub fn check_signed(&self, network: &Network, output: NodeId) -> Result<()> {
         if self.readout == Some(ReadOutArgument::CountAndRest) && !is_signed(network, output) {
-            miette::bail!(
-                "--readout count_and_rest: expected signed neurons ('megasim convert --neuron signed'), found others"
-            );
+            miette::bail!(NOT_SIGNED);
         }
         Ok(())
     }

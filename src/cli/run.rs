@@ -1,6 +1,6 @@
 //! `megasim run FILE.sch`, and the bare `megasim FILE.sch` that does as MegaSim did.
 
-use super::limits::RunLimits;
+use super::limits::{self, RunLimits};
 use super::paths::Paths;
 use super::{diagnostic, escape, print, provenance};
 use clap::Args;
@@ -74,14 +74,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(summary) = &arguments.summary {
         atomic_write::check_file(summary, replace).map_err(diagnostic::report)?;
     }
-    let record = simulate(&network, mode, arguments.run_limits.limits(), &stimuli)?;
+    let limits = arguments.run_limits.of_run();
+    let record = simulate(&network, mode, limits, &stimuli)?;
     netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
-    let parameters = json!({
+    let mut parameters = json!({
         "mode": if arguments.clocked { "clocked" } else { "event" },
         "dt": arguments.clocked.then_some(arguments.dt),
         "Tmax": network.t_max(),
         "set": arguments.set.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
+    limits::record(limits, &mut parameters);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
     provenance::write(out.path(), &provenance).map_err(diagnostic::report)?;
@@ -98,11 +100,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 pub fn run_in_place(schematic: &Path) -> Result<()> {
     let Netfiles { network, stimuli, files, .. } = read(schematic)?;
     let directory = directory_of(schematic);
-    let record = simulate(&network, Mode::Event, Limits::default(), &stimuli)?;
+    let limits = Limits::default();
+    let record = simulate(&network, Mode::Event, limits, &stimuli)?;
     netfile::write_event_files(directory, &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
     let inputs = input_files(schematic, &files);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    let parameters = json!({ "mode": "event", "Tmax": network.t_max() });
+    let mut parameters = json!({ "mode": "event", "Tmax": network.t_max() });
+    limits::record(limits, &mut parameters);
     let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
     match provenance::write_shared(directory, &provenance) {
         // What lies there is somebody's, and the event files are written: as MegaSim did.

@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         orders: arguments.orders,
         seed: presentation.seed,
         machines: &machines,
-        limits: presentation.run_limits.limits(),
+        limits: presentation.limits(),
     };
     let pool = presentation.threads.pool().map_err(report)?;
     let progress = Progress::of("verify", question.samples);

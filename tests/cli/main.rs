@@ -15,6 +15,7 @@ mod netfile;
 mod outputs;
 mod report;
 mod short_presentations;
+mod signed_studies;
 mod single_spike;
 mod sweep;
 mod toolbox;

@@ -81,3 +81,41 @@ fn options_of_calibration_need_a_duration() {
     convert(here.path(), &none).code(1).stderr(contains("--calibrate-for"));
     assert!(!here.path().join("a").exists());
 }
+
+#[test]
+fn a_sweep_over_the_conversion_calibrates_as_convert_does() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    let convert_to = |out: &str, bits: &str| {
+        let more = ["--calibrate", "both", "--calibration-samples", "64", "--encode", "poisson", "--set", "*.Tmin=2"];
+        let options = [&["--out", out, "--duration", "7", "--weight-bits", bits], &more[..]].concat();
+        convert(here, &options).success();
+    };
+    convert_to("net", "full");
+    convert_to("coarse", "4");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_megasim"));
+    let sweep = ["sweep", "net", "--samples", "40", "--over", "weight-bits=full,4", "--out", "sweep", "--data"];
+    command.current_dir(here).args(sweep).arg(digits("")).assert().success();
+    let sweep: Value = serde_json::from_slice(&fs::read(here.join("sweep/sweep.json")).unwrap()).unwrap();
+    for (point, netdir) in ["net", "coarse"].into_iter().enumerate() {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_megasim"));
+        command.current_dir(here).args([
+            "classify",
+            netdir,
+            "--samples",
+            "40",
+            "--json",
+            "a.json",
+            "--force",
+            "--data",
+        ]);
+        command.arg(digits("")).assert().success();
+        let alone: Value = serde_json::from_slice(&fs::read(here.join("a.json")).unwrap()).unwrap();
+        for mode in ["event", "clocked"] {
+            let close = |a: &Value, b: &Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-9;
+            let of = &sweep["points"][point][mode];
+            assert!(close(&of["spikes"], &alone["per_sample"]["spikes"][mode]), "{netdir} {mode}: {of} {alone}");
+            assert!(close(&of["accuracy"]["share"], &alone["accuracy"][mode]), "{netdir} {mode}: {of} {alone}");
+        }
+    }
+}

@@ -258,8 +258,11 @@ fn with(words: &[&str], more: &[&str]) -> Vec<String> {
     all
 }
 
-/// Text and files that a command leaves; times and records of the run left out.
-type Seen = (String, BTreeMap<String, Vec<u8>>);
+/// Text and files that a command leaves, times left out; and what its records say of parameters and inputs.
+type Seen = (String, BTreeMap<String, Vec<u8>>, BTreeMap<String, String>);
+
+/// Figures of commands that leave no file without being asked, so that there is a record of the run.
+const FIGURES: [&str; 2] = ["--json", "figures.json"];
 
 fn seen(place: &Place, command: &str, words: &[String]) -> (i32, Seen, String) {
     let directory = place.linked();
@@ -267,11 +270,23 @@ fn seen(place: &Place, command: &str, words: &[String]) -> (i32, Seen, String) {
     all.extend(words.iter().map(String::as_str));
     let before = stamps(directory.path());
     let (status, out, error) = crate::place::megasim(directory.path(), &all);
-    let mut after = BTreeMap::new();
+    let (mut after, mut records) = (BTreeMap::new(), BTreeMap::new());
     for (name, stamp) in stamps(directory.path()) {
-        if before.get(&name) != Some(&stamp) && !name.to_string_lossy().ends_with("run.json") {
-            after.insert(name.to_string_lossy().into_owned(), fs::read(directory.path().join(&name)).unwrap());
+        if before.get(&name) == Some(&stamp) {
+            continue;
         }
+        let content = fs::read(directory.path().join(&name)).unwrap();
+        let name = name.to_string_lossy().into_owned();
+        if name.ends_with("run.json") {
+            let record: serde_json::Value = serde_json::from_slice(&content).unwrap();
+            let said = ["parameters", "seed", "inputs"].map(|key| record[key].to_string());
+            records.insert(name, said.join("\n"));
+        } else {
+            after.insert(name, content);
+        }
+    }
+    if words.ends_with(&FIGURES.map(String::from)) {
+        after.remove(FIGURES[1]);
     }
     for (name, content) in &mut after {
         if name.ends_with(".json") {
@@ -287,7 +302,7 @@ fn seen(place: &Place, command: &str, words: &[String]) -> (i32, Seen, String) {
     // The last column of classify is processor time.
     let cells = |line: &str| line.rsplit_once('┆').map_or(line.to_string(), |(line, _)| line.to_string());
     let out = if command == "classify" { out.lines().map(cells).collect() } else { out };
-    (status, (out, after), error)
+    (status, (out, after, records), error)
 }
 
 /// What commands do without the option in question, by their words.
@@ -304,8 +319,10 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
     let mut given = trial.with.to_vec();
     given.push(&option);
     given.extend((!value.is_empty()).then_some(value));
-    let plain = with(words, trial.with);
-    let all = with(words, &given);
+    let figures = STUDIES.contains(&command) && !["json", "force"].contains(&trial.option);
+    let figures: &[&str] = if figures { &FIGURES } else { &[] };
+    let plain = with(words, &[trial.with, figures].concat());
+    let all = with(words, &[&given, figures].concat());
     let (status, found, error) = seen(place, command, &all);
     // Exit status 1 of diff is an answer.
     if status != 0 && !(command == "diff" && status == 1) {
@@ -325,10 +342,21 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
         let (status, baseline, _) = seen(place, command, &plain);
         (status, baseline)
     });
-    let is_same = baseline == (status, found);
+    let (text, files, records) = &baseline.1;
+    let is_same = baseline.0 == status && (text, files) == (&found.0, &found.1);
+    // Another place for results is no parameter.
+    let is_result = NO_PARAMETERS.contains(&trial.option);
+    let is_silent = !is_result && !records.is_empty() && *records == found.2;
     baselines.lock().unwrap().insert(key, baseline);
-    is_same.then(|| "is taken and changes nothing".into())
+    match (is_same, is_silent) {
+        (true, _) => Some("is taken and changes nothing".into()),
+        (false, true) => Some("changes results, and its value is not in run.json".into()),
+        (false, false) => None,
+    }
 }
+
+/// Options that say where results go, and which of them there are.
+const NO_PARAMETERS: [&str; 0] = [];
 
 #[test]
 fn every_option_acts_or_is_refused_by_name() {

@@ -132,3 +132,24 @@ fn the_busiest_module_and_the_total_energy_are_called_what_they_are() {
     let total: f64 = first[head.iter().position(|name| *name == "total_energy_J").unwrap()].parse().unwrap();
     assert!((total / energy("total") - 1.0).abs() < 1e-5, "{total}");
 }
+
+/// Each conversion of a sweep warns as 'convert' and 'classify' do.
+#[test]
+fn points_of_a_sweep_warn_as_single_commands_do() {
+    let place = Place::new();
+    let few = ["--samples", "1", "--duration", "2"];
+    let sweep = ["sweep", "net", "--data", "data", "--out"];
+    let (_, error) = ok(&place, &[&sweep[..], &["a", "--over", "v-thresh=0.1,1"], &few].concat());
+    assert!(error.contains("--over v-thresh=0.1: --v-thresh 0.1: about"), "{error}");
+    assert!(error.contains("--over v-thresh=0.1: threshold 0.1: neurons fire up to"), "{error}");
+    assert!(!error.contains("v-thresh=1:"), "{error}");
+    let (_, error) = ok(&place, &[&sweep[..], &["b", "--over", "percentile=50,99.9"], &few].concat());
+    assert!(error.contains("--over percentile=50: layer") && error.contains("a higher --percentile"), "{error}");
+    let convert = ["convert", "model.keras", "--data", "data", "--out", "timed", "--set", "*.T_Refract=10"];
+    ok(&place, &convert);
+    let sweep = ["sweep", "timed", "--data", "data", "--out"];
+    let (_, error) = ok(&place, &[&sweep[..], &["c", "--over", "ticks-per-ms=2,10"], &few[..2]].concat());
+    assert!(error.contains("--ticks-per-ms 2") && !error.contains("--ticks-per-ms 10:"), "{error}");
+    let (_, error) = ok(&place, &[&sweep[..], &["d", "--over", "scaling-factor=1000000"], &few].concat());
+    assert!(error.contains("set as integers stay as they are: *.T_Refract=10"), "{error}");
+}

@@ -63,7 +63,7 @@ impl<'a> Setup<'a> {
             code,
             clock,
             read_out: ReadOut::default(),
-            limits: Limits::default(),
+            limits: Limits::of_samples(),
             savings: false,
         }
     }

@@ -16,7 +16,7 @@ pub use exhibit::{Exhibit, ExhibitLayer, Trace};
 pub use figures::{
     Accuracy, CellSums, Comparison, Decisions, Disagreement, FirstParting, LayerFigures, LayerParting, Right,
 };
-pub use input::{CompareInput, CompareOptions, Compared, compare};
+pub use input::{CompareInput, CompareOptions, Compared, compare, read_out_of};
 pub use parting::{Part, Parting, Side};
 pub use trial::{Analog, AnalogError, Course};
 
@@ -27,7 +27,7 @@ use super::statistics::{Pairs, mcnemar};
 use megasim_core::control::Control;
 use megasim_core::encode;
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Simulation, TieOrder};
-use megasim_core::network::{Network, NetworkError, NodeId, Stimulus, Tick};
+use megasim_core::network::{Network, NetworkError, NodeId, Stimulus};
 use megasim_core::readout::ReadOut;
 use trial::{Decides, Pass, Scale};
 
@@ -73,7 +73,8 @@ pub struct Question<'a> {
     pub analog: Option<&'a Analog<'a>>,
     /// What decides, where something does.
     pub output: Option<Output<'a>>,
-    /// How spikes decide. Runs go on to their end; what potentials decide is not told.
+    /// How classes are decided: by spikes, or by count and rest of signed neurons. Runs go on to their end; what
+    /// potentials decide is not told.
     pub read_out: ReadOut,
     /// Ticks of a millisecond.
     pub ticks_per_ms: u32,
@@ -164,6 +165,13 @@ impl<'a> Question<'a> {
         Scale::new(self.material.ticks(), self.ticks_per_ms, self.warm_up)
     }
 
+    /// A plan for the samples.
+    fn plan(&self, run: &Run) -> Result<Plan, engine::Error> {
+        let options = Options { tie_order: run.tie_order, ..Options::default() };
+        let last = if self.material.settles() { run.network.t_max() } else { self.material.ticks() - 1 };
+        Ok(Plan::with_options(run.network, options)?.with_t_max(last.max(0)).with_limits(self.limits))
+    }
+
     fn decides(&self) -> Option<Decides> {
         let read_out = self.read_out;
         self.output.map(|Output { node, classes, .. }| Decides { node, classes, read_out })
@@ -191,7 +199,7 @@ impl<'a> Question<'a> {
         {
             return Err(Error::Labels { samples, labels: labels.len() });
         }
-        let plans = [plan(&left, self.limits, scale.ticks)?, plan(&right, self.limits, scale.ticks)?];
+        let plans = [self.plan(&left)?, self.plan(&right)?];
         let fans = [FanOut::new(left.network), FanOut::new(right.network)];
         let probes = Probes::all(left.network);
         let mut sums = Sums::new(self, scale);
@@ -213,7 +221,9 @@ impl<'a> Question<'a> {
                             run: run.name.into(),
                             source,
                         })?;
-                        Ok::<_, Error>(Pass::new(self.layers, self.decides(), &scale, &record, fan))
+                        let mut pass = Pass::new(self.layers, self.decides(), &scale, &record, fan);
+                        pass.decide_at_the_end(self.decides(), run.network, &record, simulation);
+                        Ok::<_, Error>(pass)
                     };
                     let passes = [pass(left_simulation, &left, &fans[0])?, pass(right_simulation, &right, &fans[1])?];
                     Ok::<_, Error>(self.sample(&scale, passes, analog.as_ref().map(|of| (of, k - start))))
@@ -275,12 +285,6 @@ impl<'a> Question<'a> {
         }
         Sample { passes, layers }
     }
-}
-
-/// A plan for samples of so many ticks.
-fn plan(run: &Run, limits: Limits, ticks: Tick) -> Result<Plan, engine::Error> {
-    let options = Options { tie_order: run.tie_order, ..Options::default() };
-    Ok(Plan::with_options(run.network, options)?.with_t_max((ticks - 1).max(0)).with_limits(limits))
 }
 
 /// Everything that is added up, in the order of the samples.

@@ -61,6 +61,17 @@ impl Material<'_> {
         }
     }
 
+    /// Whether samples have settle events: then a run continues until nothing is pending, as only the final counts of
+    /// signed neurons are exact.
+    pub fn settles(&self) -> bool {
+        match self {
+            Self::Images { layout, .. } => layout.settles(),
+            Self::Pieces(pieces) => {
+                pieces.samples.iter().flatten().any(|stimulus| stimulus.polarity().contains(&Polarity::Settle))
+            }
+        }
+    }
+
     /// How long the longest sample is, in ticks.
     pub fn ticks(&self) -> Tick {
         match self {

@@ -156,7 +156,7 @@ pub fn as_spikes(conversion: &Conversion) -> Result<String> {
         clock: presentation.clock(),
         read_out: if signed { ReadOut::CountAndRest } else { ReadOut::default() },
         kind: SampleKind::Still,
-        limits: megasim::engine::Limits::default(),
+        limits: megasim::engine::Limits::of_samples(),
         savings: false,
     };
     let progress = Progress::to_the_end("as spikes", 2 * samples.nrows());

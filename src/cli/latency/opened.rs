@@ -130,7 +130,7 @@ impl Opened {
             labels: decides.then(|| samples.labels().to_vec()),
             tick: Some(tick),
             until: Some(clock.ticks()),
-            limits: presentation.run_limits.limits(),
+            limits: presentation.limits(),
         })
     }
 
@@ -164,7 +164,7 @@ impl Opened {
             labels,
             tick,
             until: None,
-            limits: presentation.run_limits.limits(),
+            limits: presentation.limits(),
         })
     }
 

@@ -30,7 +30,13 @@ struct Stored {
 fn earlier_points<F: Serialize + DeserializeOwned>(text: &[u8], settings: &Value) -> Result<Vec<Point<F>>, String> {
     let damaged = |error: serde_json::Error| format!("expected the results of a sweep, found: {error}");
     let stored: Stored = serde_json::from_slice(text).map_err(damaged)?;
-    if stored.settings != *settings {
+    // A sweep that was stopped at a limit goes on with a higher one.
+    let without_limits = |settings: &Value| {
+        let mut settings = settings.clone();
+        settings.as_object_mut().map(|keys| ["max_events", "max_memory"].map(|key| keys.remove(key)));
+        settings
+    };
+    if without_limits(&stored.settings) != without_limits(settings) {
         return Err("expected results of the same sweep, found others".into());
     }
     let parse = |(number, value): (usize, Value)| {

@@ -78,7 +78,7 @@ impl Study for Modes<'_> {
             dt: *dt,
             tie_order: tie_order.of(presentation.seed),
             read_out,
-            limits: presentation.run_limits.limits(),
+            limits: presentation.limits(),
         };
         let samples = sweep::Samples {
             values: self.samples.values(),

@@ -22,13 +22,19 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// What a laptop survives: a thousand million events, and 1.5 GB, which is 45 million recorded events.
+    /// What a laptop survives: a thousand million events, and 1 GB, which is 30 million recorded events.
     fn default() -> Self {
-        Self { events_per_tick: 10_000_000, events: 1_000_000_000, memory: 1_500_000_000 }
+        Self { events_per_tick: 10_000_000, events: 1_000_000_000, memory: 1_000_000_000 }
     }
 }
 
 impl Limits {
+    /// For each of many samples, as many of which run at the same time as there are threads: a hundred million events,
+    /// and 250 MB, which is 7.5 million recorded events.
+    pub fn of_samples() -> Self {
+        Self { events: 100_000_000, memory: 250_000_000, ..Self::default() }
+    }
+
     /// Whether a run with `waiting` waiting events is beyond a limit.
     #[inline]
     pub(super) fn exceeded(&self, recorder: &Recorder, waiting: u64) -> bool {

@@ -68,7 +68,7 @@ impl Default for ClassifyOptions {
             read_out: None,
             top_k: None,
             savings: false,
-            limits: Limits::default(),
+            limits: Limits::of_samples(),
         }
     }
 }

@@ -22,7 +22,7 @@
 //! makes up for another one counts below 0. What a rule is put down with depends on those that were changed before it,
 //! as with any order of a table of this kind.
 
-use super::{Error, Question, Run, plan};
+use super::{Error, Question, Run};
 use crate::runner;
 use megasim_core::control::Control;
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
@@ -119,14 +119,14 @@ impl Question<'_> {
         let (Mode::Event, Mode::Clocked { dt }) = (self.left.mode, self.right.mode) else { return Ok(None) };
         let scale = self.scale();
         let samples = samples.min(self.material.len());
-        let saturates = self.saturates(samples, scale.ticks)?;
+        let saturates = self.saturates(samples)?;
         let rungs = ladder(&self.left, dt, saturates).map_err(Error::Changed)?;
         let plans: Vec<_> = rungs
             .iter()
             .map(|rung| {
                 let Rung { network, mode, tie_order, touched, .. } = rung;
                 let run = Run { name: "", network, mode: *mode, tie_order: *tie_order };
-                let plan = plan(&run, self.limits, scale.ticks)?;
+                let plan = self.plan(&run)?;
                 let last = SourceId::new(network.sources().len().saturating_sub(1));
                 Ok(if *touched { plan.with_touch(last) } else { plan })
             })
@@ -252,10 +252,10 @@ impl Question<'_> {
     }
 
     /// Whether a potential is cut off on either side.
-    fn saturates(&self, samples: usize, ticks: Tick) -> Result<bool, Error> {
+    fn saturates(&self, samples: usize) -> Result<bool, Error> {
         let probes = Probes::none();
         for run in [&self.left, &self.right] {
-            let plan = plan(run, self.limits, ticks)?;
+            let plan = self.plan(run)?;
             let any = runner::run(
                 0..samples,
                 &(),

@@ -1,7 +1,7 @@
 //! One sample in full, for pictures: every spike of both sides, activations, and a few membrane potentials over time.
 
-use super::trial::{Pass, Scale};
-use super::{Error, Part, Question, plan};
+use super::trial::Pass;
+use super::{Error, Part, Question};
 use crate::layers::{FanOut, Place};
 use megasim_core::engine::{Probes, Simulation};
 use megasim_core::network::{Driver, Input, Tick};
@@ -68,15 +68,17 @@ impl Question<'_> {
             move |source| Error::Run { sample: number, run, source }
         };
         let pass = |run: &super::Run| -> Result<Pass, Error> {
-            let plan = plan(run, self.limits, scale.ticks)?;
+            let plan = self.plan(run)?;
             let mut simulation = Simulation::new(&plan, run.mode, &Probes::all(run.network));
             let record = simulation.run(&stimuli).map_err(failed(run.name))?;
-            Ok(Pass::new(self.layers, self.decides(), &scale, &record, &FanOut::new(run.network)))
+            let mut pass = Pass::new(self.layers, self.decides(), &scale, &record, &FanOut::new(run.network));
+            pass.decide_at_the_end(self.decides(), run.network, &record, &simulation);
+            Ok(pass)
         };
         let (left, right) = (pass(&self.left)?, pass(&self.right)?);
         let decisions = [left.decision(), right.decision()];
         let analog = self.analog.map(|analog| analog.sample(sample)).transpose()?;
-        let traces = self.traces(&left, &stimuli, &scale).map_err(failed(self.left.name))?;
+        let traces = self.traces(&left, &stimuli).map_err(failed(self.left.name))?;
         let layers = left.layers.into_iter().zip(right.layers).enumerate().map(|(k, (left, right))| ExhibitLayer {
             counts: [left.counts, right.counts],
             spikes: [left.spikes, right.spikes],
@@ -99,10 +101,9 @@ impl Question<'_> {
         &self,
         pass: &Pass,
         stimuli: &[megasim_core::network::Stimulus],
-        scale: &Scale,
     ) -> Result<Vec<Trace>, megasim_core::engine::Error> {
         let network = self.left.network;
-        let plan = plan(&self.left, self.limits, scale.ticks)?;
+        let plan = self.plan(&self.left)?;
         let mut traces = Vec::new();
         let mut neurons = Vec::new();
         for (layer, of) in self.layers.iter().zip(&pass.layers) {

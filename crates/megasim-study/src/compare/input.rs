@@ -8,7 +8,7 @@ use megasim_core::control::Control;
 use megasim_core::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular, SpikeEncoder};
 use megasim_core::engine::{Limits, Mode, TieOrder};
 use megasim_core::network::{Network, NodeId, Tick};
-use megasim_core::readout::ReadOut;
+use megasim_core::readout::{self, ReadOut};
 use serde::Serialize;
 
 /// A network and samples for a comparison: a converted network, or any network with pieces of its own stimuli.
@@ -121,8 +121,8 @@ pub struct CompareOptions {
     pub code: Box<dyn SpikeEncoder>,
     /// How long each sample is shown, and how fine time is; 100 ms of 10 ticks where nothing else is asked for.
     pub clock: Clock,
-    /// How spikes decide. Runs go on to their end.
-    pub read_out: ReadOut,
+    /// How classes are decided; none: what suits the output ([`read_out_of`]). Runs go on to their end.
+    pub read_out: Option<ReadOut>,
     /// Milliseconds at the start of each sample whose spikes do not count in rates.
     pub warm_up: u32,
     /// Samples on which the causes of lost and extra spikes are looked for; 0: none.
@@ -138,10 +138,10 @@ impl Default for CompareOptions {
             tie_order: TieOrder::Netlist,
             code: Box::new(Regular { input_rate: DEFAULT_INPUT_RATE }),
             clock: Clock { duration: 100, ticks_per_ms: DEFAULT_TICKS_PER_MS },
-            read_out: ReadOut::default(),
+            read_out: None,
             warm_up: 0,
             causes: 0,
-            limits: Limits::default(),
+            limits: Limits::of_samples(),
         }
     }
 }
@@ -185,6 +185,14 @@ impl CompareOptions {
     /// Where a run is stopped.
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+}
+
+/// What decides on an output: count and rest of signed neurons, else most spikes.
+pub fn read_out_of(network: &Network, output: Option<(NodeId, usize)>) -> ReadOut {
+    match output {
+        Some((output, _)) if readout::is_signed(network, output) => ReadOut::CountAndRest,
+        _ => ReadOut::default(),
     }
 }
 
@@ -241,7 +249,7 @@ pub fn compare(
         material: &material,
         analog: analog.as_ref(),
         output: input.decides(),
-        read_out: options.read_out,
+        read_out: options.read_out.unwrap_or_else(|| read_out_of(network, input.output())),
         ticks_per_ms: options.clock.ticks_per_ms,
         warm_up: options.warm_up,
         limits: options.limits,

@@ -6,9 +6,9 @@ use megasim_ann::forward::{WrongBatch, visit_activations};
 use megasim_ann::graph::{Fault, Graph, LayerId};
 use megasim_convert::simplify::Unsupported;
 use megasim_convert::{Manifest, parse};
-use megasim_core::engine::Record;
-use megasim_core::network::{EventLog, NodeId, Polarity, Tick};
-use megasim_core::readout::ReadOut;
+use megasim_core::engine::{Record, Simulation};
+use megasim_core::network::{EventLog, Network, NodeId, Polarity, Tick};
+use megasim_core::readout::{ReadOut, ReadoutMonitor};
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -155,6 +155,21 @@ impl Pass {
         let layers = layers.collect();
         let decisions = decides.map(|decides| decisions(record, decides, scale)).unwrap_or_default();
         Self { layers, operations, spikes, decisions }
+    }
+
+    /// Decides the end by count and rest, where these decide: only the simulation knows the rest.
+    pub fn decide_at_the_end(
+        &mut self,
+        decides: Option<Decides>,
+        network: &Network,
+        record: &Record,
+        simulation: &Simulation<'_>,
+    ) {
+        let Some(Decides { node, classes, read_out: ReadOut::CountAndRest }) = decides else { return };
+        let watch = ReadoutMonitor::new(ReadOut::CountAndRest, network, node, classes);
+        if let Some(last) = self.decisions.last_mut() {
+            *last = watch.decide(record, simulation).class();
+        }
     }
 
     /// What was decided at the end.

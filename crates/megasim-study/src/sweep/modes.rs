@@ -127,9 +127,10 @@ pub fn measure(
     let longest = durations.iter().copied().max().unwrap_or(0);
     let clock = |duration: u32| Clock { duration, ticks_per_ms: setup.ticks_per_ms };
     let options = Options { tie_order: setup.tie_order, ..Options::default() };
-    let plan = Plan::with_options(setup.network, options)?
-        .with_t_max((clock(longest).ticks() - 1).max(0))
-        .with_limits(setup.limits);
+    // Of signed neurons only the final counts are exact.
+    let settles = setup.layout.settles();
+    let last = if settles { setup.network.t_max() } else { clock(longest).ticks() - 1 };
+    let plan = Plan::with_options(setup.network, options)?.with_t_max(last.max(0)).with_limits(setup.limits);
     let modes = [Mode::Event, Mode::Clocked { dt: setup.dt }];
     let probes = Probes::all(setup.network);
     let fan = FanOut::new(setup.network);
@@ -155,7 +156,8 @@ pub fn measure(
             for &duration in durations {
                 let ticks = clock(duration).ticks();
                 let own = if duration == longest { None } else { Some(stimuli(duration)?) };
-                let same = own.as_ref().is_none_or(|own| is_start(own, &whole, ticks));
+                let same = own.as_ref().is_none_or(|own| !settles && is_start(own, &whole, ticks));
+                let end = if settles { Tick::MAX } else { ticks };
                 let mut of = [Outcome::default(); 2];
                 for mode in 0..2 {
                     let ends_with_a_step = mode == 0 || ticks % setup.dt == 0 || duration == longest;
@@ -163,7 +165,7 @@ pub fn measure(
                         Some(own) if !same || !ends_with_a_step => &run(mode, own)?,
                         _ => &records[mode],
                     };
-                    of[mode] = outcome(setup, &fan, &spiking, record, ticks);
+                    of[mode] = outcome(setup, &fan, &spiking, record, end);
                 }
                 outcomes.push(of);
             }

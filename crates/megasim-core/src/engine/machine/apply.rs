@@ -161,7 +161,9 @@ impl Touched {
     /// How many were touched; forgets them.
     pub fn take(&mut self, plan: &NeuronPopulation) -> u64 {
         let count: u64 = self.bits.iter().map(|word| u64::from(word.count_ones())).sum();
-        self.bits.fill(0);
+        if count > 0 {
+            self.bits.fill(0);
+        }
         if std::mem::take(&mut self.all) { plan.array.len() as u64 } else { count }
     }
 }
