@@ -14,7 +14,7 @@ use super::results::{Results, of_page};
 use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::engine::{Mode, TieOrder};
-use megasim::network::{Network, Tick};
+use megasim::network::{Module, Network, Tick};
 use megasim::readout;
 use megasim::report::Page;
 use megasim::report::comparison::{self, Shown};
@@ -51,9 +51,10 @@ pub struct Arguments {
     /// Milliseconds at the start of each sample whose spikes do not count in rates
     #[arg(long, value_name = "MS", default_value_t = 0)]
     warm_up: u32,
-    /// Samples on which the causes of lost and extra spikes are looked for; 0: none
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    causes: usize,
+    /// Samples on which the causes of lost and extra spikes are looked for; 0: none; 100 where it is not given, of
+    /// networks with signed neurons none, as there the way to clocked mode has no steps between
+    #[arg(long, value_name = "N")]
+    causes: Option<usize>,
     /// Write a page of pictures to this file, and their numbers to a directory beside it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -122,6 +123,26 @@ fn compare_input<'a>(arguments: &Arguments, loaded: &'a LoadedInput) -> Result<C
     }
 }
 
+/// Samples on which causes are looked for where nothing else is asked for.
+const CAUSES: usize = 100;
+
+impl Arguments {
+    /// Samples on which causes are looked for.
+    fn causes(&self, input: &CompareInput) -> Result<usize> {
+        let signed = |module: &Module| module.kind.neurons().is_some_and(|(_, neurons, _)| neurons.signed().is_some());
+        let can_be_told = !input.network().modules().iter().any(signed);
+        match self.causes {
+            Some(samples) if samples > 0 && !can_be_told => {
+                bail!(
+                    "--causes: expected 0, as causes of differences are not known for signed neurons, found {samples}"
+                )
+            }
+            Some(samples) => Ok(samples),
+            None => Ok(if can_be_told { CAUSES } else { 0 }),
+        }
+    }
+}
+
 /// Whether counts of signed neurons decide on both sides.
 fn is_signed(input: &CompareInput, other: Option<&Network>) -> bool {
     let signed = |network: &Network| input.output().is_some_and(|(output, _)| readout::is_signed(network, output));
@@ -157,7 +178,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["dt"] = json!(arguments.against.is_none().then_some(&arguments.dt.0));
     parameters["tie_order"] = json!(arguments.tie_order);
     parameters["warm_up"] = json!(arguments.warm_up);
-    parameters["causes"] = json!(arguments.causes);
+    parameters["causes"] = json!(arguments.causes(&input)?);
     results.write(&answer.json, &of_page(&arguments.report), &inputs, Some(presentation.seed), parameters)
 }
 
@@ -173,6 +194,7 @@ struct Answer {
 
 fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
     let Arguments { presentation, .. } = arguments;
+    let most_causes = arguments.causes(input)?;
     let code = presentation.code()?;
     if code.is_current() && input.conversion().is_some() {
         bail!(
@@ -227,9 +249,9 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
     if first.samples == 0 {
         bail!("stopped before the first samples were done");
     }
-    let causes = if arguments.causes > 0 && !interrupt::asked() {
-        let progress = Progress::of("causes", arguments.causes.min(material.len()));
-        let causes = question(steps[0]).causes(arguments.causes, &progress).map_err(report)?;
+    let causes = if most_causes > 0 && !interrupt::asked() {
+        let progress = Progress::of("causes", most_causes.min(material.len()));
+        let causes = question(steps[0]).causes(most_causes, &progress).map_err(report)?;
         causes.filter(|causes| causes.samples > 0)
     } else {
         None

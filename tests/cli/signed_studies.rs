@@ -38,7 +38,7 @@ fn accuracies_of_all_studies_are_equal() {
         for point in points {
             let duration = ["--duration", point["values"][0].as_str().unwrap()];
             megasim(here, &[&["classify"], &few[..], &["classify.json", "--force"], way, &duration].concat());
-            let more = ["compare.json", "--force", "--causes", "3"];
+            let more = ["compare.json", "--force"];
             megasim(here, &[&["compare"], &few[..], &more, way, &duration].concat());
             let (classified, compared) = (figures(here, "classify.json"), figures(here, "compare.json"));
             for (side, mode) in ["event", "clocked"].into_iter().enumerate() {
