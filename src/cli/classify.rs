@@ -122,10 +122,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let pool = presentation.threads.pool().map_err(report)?;
-    let history = match arguments.report {
-        Some(_) => arguments.history.read(netdir)?,
-        None => None,
-    };
+    let history = arguments.history.read(&arguments.report, netdir)?;
     let converted = input::open(netdir)?;
     warn_of_ticks(&converted, options.clock);
     let form = converted.manifest().output.form;
@@ -146,6 +143,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => inputs.extend(Dataset::open(data).map_err(report)?.test_files()),
     }
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
+    inputs.extend(arguments.history.file(&arguments.report, netdir));
     let mut parameters = presentation.parameters();
     parameters["frames"] = json!(arguments.frames);
     if recordings.is_some() {

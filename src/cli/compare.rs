@@ -172,6 +172,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut inputs = loaded.files().to_vec();
     inputs.extend(arguments.against.clone());
+    inputs.extend(arguments.history.file(&arguments.report, subject));
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
     parameters["readout"] = json!(answer.read_out);
@@ -272,10 +273,7 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
         None => format!("clocked in steps of {}; ties of event mode: {}", ticks(steps[0]), arguments.tie_order),
     };
     let text = tables::text(&first, causes.as_ref(), &heading, steps[0], &others);
-    let history = match arguments.report {
-        Some(_) => arguments.history.read(&arguments.given.subject)?,
-        None => None,
-    };
+    let history = arguments.history.read(&arguments.report, &arguments.given.subject)?;
     let page = arguments.report.is_some().then(|| {
         let question = question(steps[0]);
         let exhibit = question.exhibit(0).map_err(report)?;

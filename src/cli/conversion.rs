@@ -55,7 +55,11 @@ pub fn run(job: &Job) -> Result<Conversion> {
         _ => report(error),
     })?;
     let inputs: Vec<&Path> = conversion.inputs.iter().map(PathBuf::as_path).collect();
-    let parameters = json!(conversion.converted.manifest().conversion);
+    let manifest = conversion.converted.manifest();
+    let mut parameters = json!(manifest.conversion);
+    parameters["output"] = json!(manifest.output.form);
+    parameters["softmax_clock"] = json!(manifest.softmax_clock.as_ref().map(|clock| clock.rate));
+    parameters["presentation"] = json!(manifest.presentation);
     let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;

@@ -16,14 +16,19 @@ pub struct HistoryArguments {
 }
 
 impl HistoryArguments {
-    /// The history of a netfile directory, if there is one.
+    /// The file of a page about a netfile directory, if there is one.
+    pub fn file(&self, page: &Option<PathBuf>, netdir: &Path) -> Option<PathBuf> {
+        page.as_ref()?;
+        let beside =
+            || ["history.json", "history.csv"].map(|name| netdir.join(name)).into_iter().find(|it| it.is_file());
+        self.history.clone().or_else(beside)
+    }
+
+    /// The history for a page about a netfile directory, if there is one.
     ///
     /// # Errors
     /// If the file is none.
-    pub fn read(&self, netdir: &Path) -> Result<Option<History>> {
-        let beside =
-            || ["history.json", "history.csv"].map(|name| netdir.join(name)).into_iter().find(|it| it.is_file());
-        let path = self.history.clone().or_else(beside);
-        path.map(|path| History::read(&path).map_err(report)).transpose()
+    pub fn read(&self, page: &Option<PathBuf>, netdir: &Path) -> Result<Option<History>> {
+        self.file(page, netdir).map(|path| History::read(&path).map_err(report)).transpose()
     }
 }

@@ -116,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Some(ticks) => ticks,
             None => bail!("--warm-up: expected a whole number of ticks of {tick}, found {time}"),
         },
-        (Some(_), None) => bail!("--warm-up: nobody said how long a tick is; --tick TIME does"),
+        (Some(_), None) => bail!("--warm-up: expected to know how long a tick is; --tick TIME says it of a schematic"),
     };
     let stimuli = |sample: usize| opened.stimuli(sample, staged.factor);
     let question = opened.question(&staged, &stimuli, arguments.pace, warm_up);
@@ -162,6 +162,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["hardware"] = json!(hardware.name());
     parameters["pace"] = json!(arguments.pace.to_string());
     parameters["tick"] = json!(tick.map(|tick| tick.to_string()));
+    parameters["tick_of_schematic"] = json!(arguments.tick.map(|tick| tick.to_string()));
     parameters["warm_up"] = json!(arguments.warm_up.map(|time| time.to_string()));
     parameters["relief"] = json!(arguments.relief);
     let mut others = of_page(&arguments.report);

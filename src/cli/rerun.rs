@@ -3,7 +3,7 @@
 use super::diagnostic::report;
 use super::{interrupt, print, provenance};
 use clap::{Args, CommandFactory};
-use megasim::atomic_write::{OwnFile, RECORD, files_below, of_record};
+use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
 use miette::{Result, bail, miette};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,18 +53,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let version = env!("CARGO_PKG_VERSION");
         eprintln!("warning: {}: was written by version {made_with}, this is {version}", path.display());
     }
-    let temporary;
-    let new = match &arguments.out {
-        Some(out) => {
-            fs::create_dir(out).map_err(|error| miette!("{}: cannot be made: {error}", out.display()))?;
-            out.as_path()
-        }
-        None => {
-            temporary = tempfile::tempdir().map_err(report)?;
-            temporary.path()
-        }
-    };
-    let new = fs::canonicalize(new).map_err(report)?;
+    let kept = arguments.out.as_deref().map(|out| AtomicDir::create(out, Overwrite::Refuse)).transpose();
+    let kept = kept.map_err(report)?;
+    let temporary = tempfile::tempdir().map_err(report)?;
+    let new = fs::canonicalize(kept.as_ref().map_or(temporary.path(), AtomicDir::path)).map_err(report)?;
     interrupt::watch();
     let listed: BTreeMap<&str, &OwnFile> = files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut same = BTreeSet::new();
@@ -102,6 +94,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let missing = listed.keys().filter(|name| **name != RECORD && !same.contains(**name));
     let missing: Vec<_> = missing.filter(|name| !different.iter().any(|it| it == *name)).collect();
     different.extend(missing.iter().map(|name| format!("{name}: not written again")));
+    if let Some(kept) = kept {
+        kept.finish().map_err(report)?;
+    }
     if different.is_empty() {
         let n = same.iter().filter(|name| *name != RECORD).count();
         print(&format!("{}: {n} files, all the same\n", directory.display()));

@@ -264,7 +264,8 @@ type Seen = (String, BTreeMap<String, Vec<u8>>, BTreeMap<String, String>);
 /// Figures of commands that leave no file without being asked, so that there is a record of the run.
 const FIGURES: [&str; 2] = ["--json", "figures.json"];
 
-fn seen(place: &Place, command: &str, words: &[String]) -> (i32, Seen, String) {
+/// `hidden`: a file that is there for its record only.
+fn seen(place: &Place, command: &str, words: &[String], hidden: &[&str]) -> (i32, Seen, String) {
     let directory = place.linked();
     let mut all = vec![command];
     all.extend(words.iter().map(String::as_str));
@@ -285,9 +286,7 @@ fn seen(place: &Place, command: &str, words: &[String]) -> (i32, Seen, String) {
             after.insert(name, content);
         }
     }
-    if words.ends_with(&FIGURES.map(String::from)) {
-        after.remove(FIGURES[1]);
-    }
+    hidden.iter().for_each(|name| drop(after.remove(*name)));
     for (name, content) in &mut after {
         if name.ends_with(".json") {
             let mut value: serde_json::Value = serde_json::from_slice(content).unwrap();
@@ -323,7 +322,7 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
     let figures: &[&str] = if figures { &FIGURES } else { &[] };
     let plain = with(words, &[trial.with, figures].concat());
     let all = with(words, &[&given, figures].concat());
-    let (status, found, error) = seen(place, command, &all);
+    let (status, found, error) = seen(place, command, &all, figures);
     // Exit status 1 of diff is an answer.
     if status != 0 && !(command == "diff" && status == 1) {
         let names: Vec<_> = trial.with.iter().copied().filter(|with| with.starts_with("--")).collect();
@@ -339,7 +338,7 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
     let key = [&[command.to_string()], &plain[..]].concat();
     let known = baselines.lock().unwrap().get(&key).cloned();
     let baseline = known.unwrap_or_else(|| {
-        let (status, baseline, _) = seen(place, command, &plain);
+        let (status, baseline, _) = seen(place, command, &plain, figures);
         (status, baseline)
     });
     let (text, files, records) = &baseline.1;
@@ -355,8 +354,21 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
     }
 }
 
-/// Options that say where results go, and which of them there are.
-const NO_PARAMETERS: [&str; 0] = [];
+/// Options that say which results there are, and where they go.
+const NO_PARAMETERS: [&str; 12] = [
+    "cache",
+    "export",
+    "json",
+    "out",
+    "picture",
+    "report",
+    "save-activations",
+    "save-normalised",
+    "save-parsed",
+    "save-scales",
+    "summary",
+    "trace",
+];
 
 #[test]
 fn every_option_acts_or_is_refused_by_name() {
@@ -396,7 +408,7 @@ fn every_kind_of_input_is_taken_by_itself() {
     let place = Place::new();
     for (command, kind, words) in KINDS {
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-        let (status, _, error) = seen(&place, command, &words);
+        let (status, _, error) = seen(&place, command, &words, &[]);
         assert!(status == 0 || (*command == "diff" && status == 1), "{command} on {kind}: {status}: {error}");
     }
 }

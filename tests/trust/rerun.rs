@@ -22,7 +22,24 @@ fn a_record_alone_gives_the_same_bytes() {
             "converted",
             &["convert", MODEL, "--data", DATA, "--out", "converted", "--percentile", "99", "--weight-bits", "6"],
         ),
-        ("out", &["run", "net/megasim.sch", "--out", "out", "--clocked", "--dt", "2", "--set", "*.delay_to_arrive=3"]),
+        (
+            "out",
+            &[
+                "run",
+                "net/megasim.sch",
+                "--out",
+                "out",
+                "--clocked",
+                "--dt",
+                "2",
+                "--set",
+                "*.delay_to_arrive=3",
+                "--max-events",
+                "2000000",
+                "--max-memory",
+                "300M",
+            ],
+        ),
         (
             "classify",
             &[
@@ -54,6 +71,16 @@ fn a_record_alone_gives_the_same_bytes() {
         let before = content(here);
         megasim(here, &["rerun", directory]).assert().success().stdout(contains("all the same"));
         assert_eq!(content(here), before, "{command:?}");
+    }
+
+    let parameters = |directory: &str| -> serde_json::Value {
+        let text = fs::read(here.join(directory).join("run.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&text).unwrap()["parameters"].clone()
+    };
+    // Limits are in the record, given or not.
+    for (directory, events, memory) in [("out", 2_000_000, 300_000_000), ("classify", 100_000_000, 250_000_000)] {
+        assert_eq!(parameters(directory)["max_events"], events, "{directory}");
+        assert_eq!(parameters(directory)["max_memory"], memory, "{directory}");
     }
 
     // Another place for the program, the same directory.
