@@ -149,6 +149,25 @@
 //! # Studies
 //!
 //! - [`study::classification`]: accuracy, spikes, operations and time to a decision, in both modes.
+//! Each study is one function of a network, samples, options and a [`Control`]: [`classify`], [`compare`], [`latency`],
+//! [`sweep`], [`verify`].
+//!
+//! ```
+//! use megasim::engine::machine::Pace;
+//! use megasim::{Convert, ConvertOptions, Dataset, Hardware, LabelledSamples, LatencyOptions, Model, Presentation};
+//!
+//! let data = Dataset::open("examples/digits".as_ref())?;
+//! let options = ConvertOptions::new().signed(Default::default())?.duration(10)?;
+//! let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &options)?;
+//! let samples = LabelledSamples::test(&converted, &data, 0, Some(5))?;
+//! let options = LatencyOptions::new(Hardware::open("loihi".as_ref())?)
+//!     .presentation(Presentation::of(&converted)?)
+//!     .pace(Pace::Fastest);
+//! let found = megasim::latency(&converted, &samples, &options, &())?;
+//! assert!(found.answer.latency(|decisions| decisions.settled).is_some() && found.busiest.is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! - [`study::compare`]: event mode against clocked mode and the trained network, layer by layer; where the two first
 //!   differ, and by which rules spikes are lost or added.
 //! - [`study::latency`]: a network on a described machine ([`hardware::Hardware`]): latency, utilisation, queues,
@@ -212,8 +231,14 @@ pub use megasim_stdp as learning;
 pub use megasim_stdp::with_spiking_network;
 pub use megasim_study as study;
 pub use megasim_study::classification::{Classification, ClassifyOptions, classify};
+pub use megasim_study::compare::{CompareOptions, compare};
+pub use megasim_study::hardware::Hardware;
+pub use megasim_study::latency::{LatencyOptions, latency};
+pub use megasim_study::presentation::Presentation;
 #[cfg(feature = "report")]
 pub use megasim_study::report;
+pub use megasim_study::sweep::{SweepOptions, sweep};
+pub use megasim_study::verify::{VerifyOptions, verify};
 pub use megasim_study::{csv, hardware};
 
 /// The programs of the README are tested.

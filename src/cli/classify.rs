@@ -86,7 +86,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.check()?;
     let paths = Paths::default().files(&results.json).pages(&arguments.report);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
-    arguments.decision.read_out.check()?;
+    let read_out = arguments.decision.read_out.choice();
+    read_out.check().map_err(report)?;
     if let Some(path) = &arguments.report {
         Page::check(path, results.overwrite()).map_err(report)?;
     }
@@ -127,9 +128,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     warn_of_ticks(&converted, options.clock);
     let form = converted.manifest().output.form;
     let signed = is_signed(converted.network(), converted.output());
-    options.read_out = Some(decision.read_out.rule(form, converted.output_threshold(), signed)?);
-    decision.read_out.check_signed(converted.network(), converted.output())?;
-    let readout = decision.read_out.readout(form, signed)?;
+    options.read_out = Some(read_out.rule(form, converted.output_threshold(), signed).map_err(report)?);
+    read_out.check_signed(converted.network(), converted.output()).map_err(report)?;
+    let readout = read_out.kind_for(form, signed).map_err(report)?;
     let samples = arguments.samples(&converted, recordings.as_ref())?;
     interrupt::watch();
     let progress = Progress::default();

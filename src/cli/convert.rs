@@ -19,9 +19,7 @@ use megasim::ann::import;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::convert::export;
 use megasim::convert::manifest::Manifest;
-use megasim::convert::quantize::{
-    DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quantization, SIGNED_SCALING_FACTOR, SignedNeurons,
-};
+use megasim::convert::quantize::{DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quantization, SignedNeurons};
 use megasim::convert::scales::Scales;
 use megasim::convert::settings::{NeuronFile, Setting};
 use megasim::convert::{ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, Precision, Preset, normalize};
@@ -184,11 +182,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     // A strict threshold is one more in integers, which a reset by subtraction must not see.
     rules.strict &= reset == Reset::ToRest;
-    let initial_potential = arguments.initial_potential.unwrap_or_else(|| match reset {
-        Reset::ToRest => 0.0,
-        _ => arguments.presentation.initial_potential(),
-    });
-    if reset == Reset::ToRest && initial_potential != 0.0 {
+    if reset == Reset::ToRest && arguments.initial_potential.is_some_and(|part| part != 0.0) {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
     let signed = match &arguments.neuron {
@@ -201,9 +195,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         _ => None,
     };
     if signed.is_some() && reset != Reset::Subtract {
-        miette::bail!("--neuron signed goes with --reset subtract");
+        return Err(report(presentation::Error::SignedReset));
     }
-    let scaling_factor = if signed.is_some() { SIGNED_SCALING_FACTOR } else { quantization.scaling_factor };
     let replace = Overwrite::from_flag(arguments.force);
     let files = arguments.save_scales.iter().chain(&arguments.export);
     let read = [&arguments.model].into_iter().chain(&arguments.architecture).chain(&arguments.scales);
@@ -231,12 +224,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         scales: scales.transpose().map_err(report)?,
         precision: arguments.weight_bits,
         quantization: Quantization {
-            scaling_factor: arguments.scaling_factor.unwrap_or(scaling_factor),
             threshold: arguments.v_thresh,
             reset,
-            initial_potential,
             ticks_per_ms: arguments.ticks_per_ms,
-            signed,
+            ..quantization
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
         output: arguments.output.form(),
@@ -245,7 +236,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         rules,
         ..ConvertOptions::default()
     };
-    options.presentation = arguments.presentation.presentation(&mut options)?;
+    if let Some(neurons) = signed {
+        options = options.signed(neurons).map_err(report)?;
+    }
+    if let Some(presentation) = arguments.presentation.options() {
+        options = options.presented(&presentation).map_err(|error| presentation::reported(&error))?;
+    }
+    if let Some(factor) = arguments.scaling_factor {
+        options = options.scaling_factor(factor);
+    }
+    if let Some(part) = arguments.initial_potential {
+        options = options.initial_potential(part);
+    }
     let factor = options.quantization.scaling_factor;
     let mut set = |setting: String| -> Result<()> {
         options.settings.push(setting.parse().map_err(|fault: String| miette::miette!("{fault}"))?);

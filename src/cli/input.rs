@@ -188,30 +188,7 @@ pub fn test_samples(
 /// Warns, before a run, of ticks that are not those of the conversion, and of neurons that would fire more often
 /// than ticks carry.
 pub fn warn_of_ticks(converted: &ConvertedModel, clock: Clock) {
-    ticks_warnings(converted, clock).for_each(escape::warn);
-}
-
-/// What a clock does not do well with a network.
-pub fn ticks_warnings(converted: &ConvertedModel, clock: Clock) -> impl Iterator<Item = String> {
-    let asked = clock.ticks_per_ms;
-    let conversion = &converted.manifest().conversion;
-    let made = conversion.ticks_per_ms;
-    let timed = (converted.is_timed() && asked != made).then(|| {
-        format!(
-            "--ticks-per-ms {asked}: the netfiles have times in ticks (refractory times, leaks, delays, binary \
-                activations) and were made for {made} ticks per ms; --ticks-per-ms {made} shows samples with as many"
-        )
-    });
-    let most = converted.largest_rate();
-    let fast = (most > f64::from(asked)).then(|| {
-        format!(
-            "threshold {}: neurons fire up to {most:.0} times per ms at the largest activation, and a tick carries \
-                one of {asked} per ms: clocked mode cuts off what is beyond, event mode makes each of them; 'megasim \
-                convert' with a --v-thresh nearer 1 helps",
-            conversion.v_thresh
-        )
-    });
-    timed.into_iter().chain(fast)
+    converted.clock_warnings(clock).for_each(escape::warn);
 }
 
 /// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a square,

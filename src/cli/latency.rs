@@ -1,12 +1,10 @@
 //! `megasim latency`: a network on a machine, how long it takes and what it costs, beside the ideal machine.
 
-mod figures;
-pub mod opened;
 mod page;
 mod tables;
 
 use super::diagnostic::{self, report};
-use super::input::InputArgs;
+use super::input::{InputArgs, LoadedInput};
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
@@ -15,11 +13,10 @@ use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::atomic_write;
 use megasim::engine::machine::Pace;
-use megasim::hardware::{self, Duration, Fit, Hardware, Resolved};
+use megasim::hardware::{self, Duration, Hardware, LogLine};
 use megasim::report::Page;
-use megasim::study::latency::{Answer, Busiest, Question, Relief};
-use miette::{Result, bail};
-use opened::{Opened, Staged};
+use megasim::study::latency::{InputError, Latency, LatencyError, LatencyOptions, MachineInput, latency_of};
+use miette::{Report, Result, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -76,16 +73,25 @@ fn trace_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// What came out, with all that tables need.
+/// What came out, and what was asked for.
 struct Outcome<'a> {
-    fits: Vec<Fit>,
     arguments: &'a Arguments,
-    opened: &'a Opened,
-    hardware: &'a Hardware,
-    resolved: &'a Resolved,
-    answer: Answer,
-    busiest: Option<Busiest>,
-    reliefs: Vec<Relief>,
+    found: &'a Latency,
+}
+
+impl Arguments {
+    /// As the library takes them.
+    ///
+    /// # Errors
+    /// If the machine or the measured log cannot be read.
+    fn options(&self) -> Result<LatencyOptions> {
+        let hardware = Hardware::open(&self.hardware).map_err(|error| diagnostic::hardware(&error))?;
+        let mut options = LatencyOptions::new(hardware).pace(self.pace).relief(self.relief);
+        options.presentation = self.presentation.presented();
+        options.warm_up = self.warm_up;
+        options.measured = self.calibrate.as_deref().map(measured).transpose()?;
+        Ok(options)
+    }
 }
 
 /// Runs, prints and writes.
@@ -102,51 +108,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for path in &arguments.trace {
         atomic_write::check_file(path, results.overwrite()).map_err(report)?;
     }
-    let hardware = Hardware::open(&arguments.hardware).map_err(|error| diagnostic::hardware(&error))?;
-    let (opened, mut inputs) = Opened::open(&arguments.given, presentation, arguments.tick)?;
-    let mut staged = opened.on(&hardware)?;
-    let fits = match &arguments.calibrate {
-        Some(path) => calibrate(path, &mut staged)?,
-        None => Vec::new(),
-    };
-    let tick = staged.resolved.tick;
-    let warm_up = match (arguments.warm_up, tick) {
-        (None, _) => 0,
-        (Some(time), Some(tick)) => match time.in_ticks(tick) {
-            Some(ticks) => ticks,
-            None => bail!("--warm-up: expected a whole number of ticks of {tick}, found {time}"),
-        },
-        (Some(_), None) => bail!("--warm-up: expected to know how long a tick is; --tick TIME says it of a schematic"),
-    };
-    let stimuli = |sample: usize| opened.stimuli(sample, staged.factor);
-    let question = opened.question(&staged, &stimuli, arguments.pace, warm_up);
+    let options = arguments.options()?;
+    let (input, mut inputs) = machine_input(&arguments.given, presentation, arguments.tick)?;
     interrupt::watch();
     let pool = presentation.threads.pool().map_err(report)?;
-    let (answer, busiest, reliefs) = pool.install(|| -> Result<_> {
-        let answer = question.answer(&Progress::of("latency", question.samples)).map_err(report)?;
-        if answer.samples.is_empty() {
-            bail!("stopped before the first samples were done");
-        }
-        let busiest = Busiest::of(&question, &answer);
-        let reliefs = match &busiest {
-            Some(busiest) if arguments.relief > 0 && !interrupt::asked() => {
-                busiest.reliefs(&question, arguments.relief).map_err(report)?
-            }
-            _ => Vec::new(),
-        };
-        Ok((answer, busiest, reliefs))
+    let found = pool.install(|| latency_of(input, &options, &Progress::default()));
+    let found = found.map_err(|error| match (&error, &arguments.calibrate) {
+        (LatencyError::Input(error), _) => reported(error),
+        (LatencyError::Calibration(error), Some(path)) => miette::miette!("{}: {error}", path.display()),
+        _ => report(error),
     })?;
-    write_traces(arguments, &question)?;
-    let outcome = Outcome {
-        fits,
-        arguments,
-        opened: &opened,
-        hardware: &hardware,
-        resolved: &staged.resolved,
-        answer,
-        busiest,
-        reliefs,
-    };
+    write_traces(arguments, &found)?;
+    let outcome = Outcome { arguments, found: &found };
     print(&tables::text(&outcome));
     if let Some(path) = &arguments.report {
         page::page(&outcome).and_then(|page| page.write(path, results.overwrite())).map_err(report)?;
@@ -158,45 +131,85 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     inputs.extend(arguments.calibrate.clone());
     let mut parameters = presentation.parameters();
-    parameters["samples"] = json!(outcome.answer.samples.len());
-    parameters["hardware"] = json!(hardware.name());
+    parameters["samples"] = json!(found.answer.samples.len());
+    parameters["hardware"] = json!(found.hardware.name());
     parameters["pace"] = json!(arguments.pace.to_string());
-    parameters["tick"] = json!(tick.map(|tick| tick.to_string()));
+    parameters["tick"] = json!(found.mapped.resolved.tick.map(|tick| tick.to_string()));
     parameters["tick_of_schematic"] = json!(arguments.tick.map(|tick| tick.to_string()));
     parameters["warm_up"] = json!(arguments.warm_up.map(|time| time.to_string()));
     parameters["relief"] = json!(arguments.relief);
     let mut others = of_page(&arguments.report);
     others.extend(arguments.trace.iter().cloned());
-    results.write(&figures::json(&outcome), &others, &inputs, Some(presentation.seed), parameters)
+    results.write(&found.figures(), &others, &inputs, Some(presentation.seed), parameters)
 }
 
-/// Fits what a log says and puts it into the machine.
-fn calibrate(path: &Path, staged: &mut Staged) -> Result<Vec<Fit>> {
-    let Staged { network, resolved, .. } = staged;
+/// The log of a measurement.
+fn measured(path: &Path) -> Result<Vec<LogLine>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => bail!("{}: cannot be read: {error}", path.display()),
     };
-    let log = match hardware::parse_log(&text) {
-        Ok(log) => log,
-        Err(error) => bail!("{}:{error}", path.display()),
-    };
-    let fits = match hardware::fit(network, &resolved.machine, &log) {
-        Ok(fits) => fits,
-        Err(error) => bail!("{}: {error}", path.display()),
-    };
-    fits.iter().for_each(|fit| resolved.fit(fit));
-    Ok(fits)
+    hardware::parse_log(&text).map_err(|error| miette::miette!("{}:{error}", path.display()))
+}
+
+/// Reads network and samples, and says which files that were. `tick` is how long one of a schematic's is.
+///
+/// # Errors
+/// If a file cannot be read, does not fit the others, or is missing.
+pub fn machine_input(
+    given: &InputArgs,
+    presentation: &Presentation,
+    tick: Option<Duration>,
+) -> Result<(MachineInput, Vec<PathBuf>)> {
+    if !given.is_schematic() {
+        if presentation.code()?.is_current() {
+            return Err(report(InputError::Currents));
+        }
+        if tick.is_some() {
+            bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
+        }
+    }
+    match given.open(presentation)? {
+        LoadedInput::Converted(loaded) => {
+            let converted = &loaded.converted;
+            if converted.deciding_spikes().is_none() {
+                escape::warn(format_args!("the output gathers potentials and never spikes, so no decisions are told"));
+            }
+            let input = MachineInput::new(converted, &loaded.samples, &presentation.presented());
+            Ok((input.map_err(|error| reported(&error))?, loaded.inputs))
+        }
+        LoadedInput::Schematic(schematic) => {
+            let inputs = schematic.inputs.clone();
+            let limits = presentation.limits();
+            let labelled = (schematic.pieces.clone(), given.labels.is_some());
+            let input = MachineInput::pieces(schematic.network, schematic.pieces, schematic.uncut, tick, limits);
+            let input = input.map_err(|error| reported(&error))?;
+            let labels = match labelled {
+                (pieces, true) => given.labels(presentation, &pieces, input.classes())?,
+                (_, false) => None,
+            };
+            Ok((input.with_labels(labels), inputs))
+        }
+    }
+}
+
+/// Why something cannot be put on a machine, with the line of a file that is at fault.
+pub fn reported(error: &InputError) -> Report {
+    match error {
+        InputError::Hardware(error) => diagnostic::hardware(error),
+        InputError::Code(error) => diagnostic::code(error),
+        _ => report(error),
+    }
 }
 
 /// Runs the first sample again and writes what happens.
-fn write_traces(arguments: &Arguments, question: &Question<'_>) -> Result<()> {
+fn write_traces(arguments: &Arguments, found: &Latency) -> Result<()> {
     if arguments.trace.is_empty() {
         return Ok(());
     }
     let mut passages = Vec::new();
-    let run = question.watch(0, &mut |passage| passages.push(*passage)).map_err(report)?;
-    let network = question.network;
+    let run = found.watch(0, &mut |passage| passages.push(*passage)).map_err(report)?;
+    let network = &found.mapped.network;
     for path in &arguments.trace {
         let is_csv = path.extension().is_some_and(|extension| extension == "csv");
         let mut end = None;
@@ -204,7 +217,7 @@ fn write_traces(arguments: &Arguments, question: &Question<'_>) -> Result<()> {
             if is_csv {
                 hardware::write_log(network, &passages, &run, file)
             } else {
-                end = hardware::write_trace(network, &passages, &run, question.hardware.tick, file)?;
+                end = hardware::write_trace(network, &passages, &run, found.mapped.resolved.tick, file)?;
                 Ok(())
             }
         };

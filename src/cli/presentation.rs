@@ -3,10 +3,11 @@
 use super::diagnostic;
 use super::limits::{self, RunLimits};
 use super::numbers::{count, input_rate};
-use clap::{Args, FromArgMatches};
-use megasim::encode::registry::{self, Choice, Common};
+use clap::Args;
+use megasim::encode::registry::{self, Choice};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, SpikeEncoder};
 use megasim::engine::Limits;
+use megasim::study;
 use miette::Result;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -80,22 +81,25 @@ pub fn code_help() -> String {
     )
 }
 
-/// What is taken where nothing is given.
-impl Default for Presentation {
-    fn default() -> Self {
-        let matches = Self::augment_args(clap::Command::new("")).get_matches_from([""]);
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
-    }
-}
-
 impl Presentation {
     /// The code, with its rate and seed.
     ///
     /// # Errors
     /// If it is a file that makes no code.
     pub fn code(&self) -> Result<Box<dyn SpikeEncoder>> {
-        let common = Common { input_rate: self.input_rate, seed: self.seed };
-        self.encode.code(&common, self.clock()).map_err(|error| diagnostic::code(&error))
+        self.presented().code().map_err(|error| diagnostic::code(&error))
+    }
+
+    /// As the library takes it.
+    pub fn presented(&self) -> study::presentation::Presentation {
+        study::presentation::Presentation {
+            duration: self.duration,
+            encode: self.encode.clone(),
+            input_rate: self.input_rate,
+            ticks_per_ms: self.ticks_per_ms,
+            seed: self.seed,
+            limits: self.limits(),
+        }
     }
 
     /// The file of equations that holds the code, if it is not built in: an input of the run.

@@ -1,6 +1,6 @@
 //! Progress bars, drawn on a terminal's stderr only; Ctrl-C cancels the work that they show.
 
-use super::interrupt;
+use super::{escape, interrupt};
 use indicatif::{ProgressBar, ProgressStyle};
 use megasim::Control;
 use std::borrow::Cow;
@@ -51,6 +51,10 @@ impl Control for Progress {
 
     fn done(&self, n: usize) {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|bar| bar.inc(n as u64));
+    }
+
+    fn warn(&self, message: &str) {
+        escape::warn(message);
     }
 
     fn is_cancelled(&self) -> bool {

@@ -1,23 +1,16 @@
 //! `--readout`, `--k`, `--confidence`: how a class is decided.
 
+use crate::cli::diagnostic::report;
 use crate::cli::numbers::positive;
 use clap::{Args, ValueEnum};
-use megasim::convert::OutputForm;
-use megasim::network::{Network, NodeId};
-use megasim::readout::{ReadOut, is_signed};
+use megasim::readout::ReadOut;
+use megasim::study::read_out::{self, Kind, ReadOutChoice};
 use miette::Result;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 
 /// The names of the read-out that has a number of spikes.
 const NEEDS_K: [(&str, &str); 2] = [("readout", "k_spikes"), ("readout", "time_to_k_spikes")];
-
-/// What a read-out by the first to have k spikes says without k.
-const NO_K: &str = "--readout k_spikes: expected --k K, the number of spikes that decide, found none";
-
-/// What count and rest says of neurons that have none.
-const NOT_SIGNED: &str =
-    "--readout count_and_rest: expected signed neurons ('megasim convert --neuron signed'), found others";
 
 /// How a class is decided, and when a run stops.
 #[derive(Debug, Clone, Default, Args)]
@@ -66,8 +59,8 @@ impl SpikeReadOut {
             ),
             (ReadOutArgument::KSpikes, Some(k)) => Ok(ReadOut::KSpikes(k)),
             (_, Some(_)) => miette::bail!("--k goes with --readout k_spikes"),
-            (ReadOutArgument::KSpikes, None) => miette::bail!(NO_K),
-            (ReadOutArgument::CountAndRest, None) if !signed => miette::bail!(NOT_SIGNED),
+            (ReadOutArgument::KSpikes, None) => Err(report(read_out::Error::NoK)),
+            (ReadOutArgument::CountAndRest, None) if !signed => Err(report(read_out::Error::NotSigned)),
             (ReadOutArgument::CountAndRest, None) => Ok(ReadOut::CountAndRest),
             (ReadOutArgument::FirstSpike, None) => Ok(ReadOut::FirstSpike),
             (ReadOutArgument::SpikeCount, None) => Ok(ReadOut::default()),
@@ -109,118 +102,26 @@ impl std::fmt::Display for ReadOutArgument {
     }
 }
 
-impl ReadOutArguments {
-    /// Whether anything was asked for.
-    pub fn is_given(&self) -> bool {
-        self.readout.is_some() || self.k.is_some() || self.confidence.is_some()
-    }
-
-    /// The same with another value for `readout`, `k` or `confidence`.
-    ///
-    /// # Errors
-    /// What was expected.
-    pub fn with(&self, key: &str, value: &str) -> std::result::Result<Self, String> {
-        let mut changed = self.clone();
-        match key {
-            "readout" => changed.readout = Some(ReadOutArgument::from_str(value, true)?),
-            "k" => changed.k = Some(value.parse().map_err(|_| "expected a whole number above 0".to_string())?),
-            _ => changed.confidence = Some(positive(value)?),
+impl From<ReadOutArgument> for Kind {
+    fn from(argument: ReadOutArgument) -> Self {
+        match argument {
+            ReadOutArgument::SpikeCount => Self::SpikeCount,
+            ReadOutArgument::FirstSpike => Self::FirstSpike,
+            ReadOutArgument::KSpikes => Self::KSpikes,
+            ReadOutArgument::CountAndRest => Self::CountAndRest,
+            ReadOutArgument::MembranePotential => Self::MembranePotential,
         }
-        Ok(changed)
+    }
+}
+
+impl ReadOutArguments {
+    /// As the library takes it.
+    pub fn choice(&self) -> ReadOutChoice {
+        ReadOutChoice { kind: self.readout.map(Kind::from), k: self.k, margin: self.confidence }
     }
 
     /// What was asked for, for the record of a run.
     pub fn parameters(&self) -> Value {
         json!({ "readout": self.readout.map(|it| it.to_string()), "k": self.k, "confidence": self.confidence })
-    }
-
-    /// What decides on an output of some form: what was asked for, or what suits it.
-    ///
-    /// # Errors
-    /// Where spikes are asked of an output that has none.
-    pub(super) fn readout(&self, form: OutputForm, signed: bool) -> Result<ReadOutArgument> {
-        let suiting = match form.spikes() {
-            // A tie of counts is decided by what is left, which no order changes, and not by time.
-            true if signed && self.confidence.is_none() => ReadOutArgument::CountAndRest,
-            true => ReadOutArgument::SpikeCount,
-            false => ReadOutArgument::MembranePotential,
-        };
-        let readout = self.readout.unwrap_or(suiting);
-        if !form.spikes() && readout != suiting {
-            miette::bail!(
-                "--readout: expected membrane_potential, as the output was converted to gather potentials and never \
-                    spikes, found {readout}"
-            );
-        }
-        Ok(readout)
-    }
-
-    /// The rule; margins of potentials in parts of this threshold.
-    ///
-    /// # Errors
-    /// Where spikes are asked of an output that has none.
-    pub fn rule(&self, form: OutputForm, threshold: i32, signed: bool) -> Result<ReadOut> {
-        Ok(match self.readout(form, signed)? {
-            ReadOutArgument::SpikeCount => {
-                // The next whole number of spikes.
-                let margin = self.confidence.map(|margin| margin.ceil().min(f64::from(u32::MAX)) as u32);
-                ReadOut::SpikeCount { margin: margin.and_then(NonZeroU32::new) }
-            }
-            ReadOutArgument::FirstSpike => ReadOut::FirstSpike,
-            ReadOutArgument::CountAndRest => ReadOut::CountAndRest,
-            ReadOutArgument::KSpikes => match self.k {
-                Some(k) => ReadOut::KSpikes(k),
-                None => miette::bail!(NO_K),
-            },
-            ReadOutArgument::MembranePotential => {
-                let margin = self.confidence.map(|margin| ((margin * f64::from(threshold)) as i64).max(1));
-                ReadOut::MembranePotential { margin }
-            }
-        })
-    }
-
-    /// Refuses a count and rest of neurons that are not signed.
-    ///
-    /// # Errors
-    /// If they are not.
-    pub fn check_signed(&self, network: &Network, output: NodeId) -> Result<()> {
-        if self.readout == Some(ReadOutArgument::CountAndRest) && !is_signed(network, output) {
-            miette::bail!(NOT_SIGNED);
-        }
-        Ok(())
-    }
-
-    /// Refuses the first to have k spikes without k.
-    ///
-    /// # Errors
-    /// What is missing.
-    pub fn check_k(&self) -> Result<()> {
-        match (self.readout, self.k) {
-            (Some(ReadOutArgument::KSpikes), None) => miette::bail!(NO_K),
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses what does not go together.
-    ///
-    /// # Errors
-    /// What that is.
-    pub fn check(&self) -> Result<()> {
-        self.check_k()?;
-        if self.k.is_some() && self.readout != Some(ReadOutArgument::KSpikes) {
-            miette::bail!("--k goes with --readout k_spikes");
-        }
-        if self.confidence.is_some()
-            && matches!(
-                self.readout,
-                Some(ReadOutArgument::FirstSpike | ReadOutArgument::KSpikes | ReadOutArgument::CountAndRest)
-            )
-        {
-            miette::bail!(
-                "--confidence goes with --readout spike_count and membrane_potential; other read-outs decide at the \
-                    first spikes or at the end"
-            );
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{self, report};
 use super::input::{InputArgs, read_network};
-use super::latency::opened::Opened;
+use super::latency::{machine_input, reported};
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::print;
@@ -11,8 +11,8 @@ use super::results::Results;
 use super::tables::{boxed, fixed};
 use clap::Args;
 use megasim::hardware::{Hardware, SHIPPED};
-use megasim::study::verify::{Answer, Error, OnMachine, Question};
-use miette::{Result, bail};
+use megasim::study::verify::{Answer, Error, VerifyError, VerifyOptions, verify_of};
+use miette::Result;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -51,39 +51,22 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let given = InputArgs { subject: arguments.subject.clone(), data: arguments.data.clone(), labels: None };
     let read = [&given.subject].into_iter().chain(&arguments.hardware).chain(&arguments.against);
     Paths::default().files(&results.json).inputs(read).data(&given.data).check()?;
-    let (opened, mut inputs) = Opened::open(&given, presentation, None)?;
+    let (input, mut inputs) = machine_input(&given, presentation, None)?;
     let shipped = || SHIPPED.iter().map(|(name, _)| PathBuf::from(name)).collect();
     let names: Vec<PathBuf> = if arguments.hardware.is_empty() { shipped() } else { arguments.hardware.clone() };
-    let mut machines = Vec::new();
-    for name in &names {
-        let hardware = Hardware::open(name).map_err(|error| diagnostic::hardware(&error))?;
-        let staged = opened.on(&hardware)?;
-        machines.push(OnMachine {
-            name: hardware.name().into(),
-            network: staged.network,
-            machine: staged.resolved.machine,
-            factor: staged.factor,
-        });
-    }
-    let other = arguments.against.as_deref().map(read_network).transpose()?;
-    let question = Question {
-        network: &opened.network,
-        reference: other.as_ref().unwrap_or(&opened.network),
-        stimuli: &|sample, factor| opened.stimuli(sample, factor),
-        samples: opened.samples(),
-        orders: arguments.orders,
-        seed: presentation.seed,
-        machines: &machines,
-        limits: presentation.limits(),
-    };
+    let open = |name: &PathBuf| Hardware::open(name).map_err(|error| diagnostic::hardware(&error));
+    let mut options = VerifyOptions::new().presentation(presentation.presented()).orders(arguments.orders);
+    options.hardware = names.iter().map(open).collect::<Result<_>>()?;
+    options.reference = arguments.against.as_deref().map(read_network).transpose()?;
     let pool = presentation.threads.pool().map_err(report)?;
-    let progress = Progress::of("verify", question.samples);
-    let answer = pool.install(|| question.answer(&progress));
-    drop(progress);
-    let answer = match (answer, &arguments.against) {
-        (Err(Error::Reference), Some(other)) => bail!("--against {}: {}", other.display(), Error::Reference),
-        (answer, _) => answer.map_err(report)?,
-    };
+    let answer = pool.install(|| verify_of(&input, &options, &Progress::default()));
+    let answer = answer.map_err(|error| match (&error, &arguments.against) {
+        (VerifyError::Run(Error::Reference), Some(other)) => {
+            miette::miette!("--against {}: {}", other.display(), Error::Reference)
+        }
+        (VerifyError::Input(error), _) => reported(error),
+        _ => report(error),
+    })?;
     print(&text(&answer));
 
     inputs.extend(names.into_iter().filter(|name| name.is_file()));
@@ -91,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
     parameters["orders"] = json!(arguments.orders);
-    parameters["hardware"] = json!(machines.iter().map(|machine| &machine.name).collect::<Vec<_>>());
+    parameters["hardware"] = json!(options.hardware.iter().map(Hardware::name).collect::<Vec<_>>());
     results.write(&json!(answer), &[], &inputs, Some(presentation.seed), parameters)?;
     Ok(!answer.signed || answer.totals().1 == 0)
 }

@@ -14,6 +14,7 @@ use super::parsed::{LayerKind, Parsed, Role};
 use super::samples::Samples;
 use super::{ConvertOptions, Error, finish, potentials};
 use megasim_ann::graph::Shape;
+use megasim_core::control::Control;
 use megasim_core::encode::{Clock, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{Mode, Plan, Probes, Simulation};
 use megasim_core::network::{Element, Input, ModuleId, Network, NetworkBuilder, NodeId, Polarity, Stimulus};
@@ -61,24 +62,24 @@ pub struct Target<'a> {
 /// Measurements that correct a bias; each measures what the one before left.
 const BIAS_ROUNDS: usize = 2;
 
-/// Corrects biases and initial potentials; `progress` is called with layers done.
+/// Corrects biases and initial potentials; `control` counts layers.
 ///
 /// # Errors
-/// Where samples do not fit, and what emitting and running the network report.
+/// [`Error::Cancelled`] where `control` cancels; where samples do not fit, and what emitting and running the network report.
 pub fn calibrate(
     mut normalized: Normalized,
     options: &ConvertOptions,
     samples: ArrayView2<f32>,
     target: &Target,
     correction: Correction,
-    progress: &mut dyn FnMut(usize),
+    control: &dyn Control,
 ) -> Result<Normalized, Error> {
     if correction == Correction::None || samples.is_empty() {
         return Ok(normalized);
     }
     let steps = f64::from(target.clock.duration) / target.code.bias_period(target.clock);
     let rates = mean_activations(&normalized.parsed, &samples)?;
-    let mut runner = Runner::new(samples, target);
+    let mut runner = Runner::new(samples, target, control);
     for (number, mean) in rates.iter().enumerate() {
         let mut corrections = Vec::new();
         if is_corrected(&normalized.parsed.layers[number].operation) {
@@ -104,7 +105,7 @@ pub fn calibrate(
             }
         }
         runner.layer(&normalized, options, number, true)?;
-        progress(number + 1);
+        control.done(1);
     }
     Ok(normalized)
 }
@@ -153,13 +154,14 @@ fn correct_bias(parsed: &mut Parsed, number: usize, mean: &[f64], counts: &[f64]
 struct Runner<'a> {
     samples: ArrayView2<'a, f32>,
     target: &'a Target<'a>,
+    control: &'a dyn Control,
     /// Of each sample, the spikes of the nodes that later layers may read.
     spikes: Vec<HashMap<NodeId, Stimulus>>,
 }
 
 impl<'a> Runner<'a> {
-    fn new(samples: ArrayView2<'a, f32>, target: &'a Target<'a>) -> Self {
-        Self { samples, target, spikes: vec![HashMap::new(); samples.nrows()] }
+    fn new(samples: ArrayView2<'a, f32>, target: &'a Target<'a>, control: &'a dyn Control) -> Self {
+        Self { samples, target, control, spikes: vec![HashMap::new(); samples.nrows()] }
     }
 
     /// Mean spike count of each neuron of a layer, `(map, y, x)`, over the samples; with `keep` its spikes are kept for
@@ -180,6 +182,9 @@ impl<'a> Runner<'a> {
         // With currents each sample has a network of its own.
         let shared = (!code.is_current()).then(|| Part::new(network, nodes, clock)).transpose()?;
         let run = |(k, (spikes, values)): (usize, (&HashMap<NodeId, Stimulus>, ndarray::ArrayView1<f32>))| {
+            if self.control.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
             let values = values.to_vec();
             let driven;
             let Part { plan, sources, outputs } = match &shared {

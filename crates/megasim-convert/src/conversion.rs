@@ -91,7 +91,8 @@ pub trait Convert {
     /// As [`Convert::convert`], with checkpoints and progress, and with all that there is to say of the conversion.
     ///
     /// # Errors
-    /// As there; if a checkpoint cannot be read or written.
+    /// As there; if a checkpoint cannot be read or written; where `control` cancels, which it is asked before each piece
+    /// of the normalisation set and each sample of calibration.
     fn convert_with(
         &self,
         data: &Dataset,
@@ -126,14 +127,15 @@ pub struct Conversion {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Stages {
-    /// Test samples.
+    /// Test samples; 0 where there are none, and then no steps.
     pub samples: usize,
     /// Names of the steps, and accuracies.
     pub steps: Vec<(&'static str, f64)>,
 }
 
 impl Stages {
-    fn parsed(&mut self, name: &'static str, parsed: &Parsed, test: &dataset::Samples) -> Result<(), Error> {
+    fn parsed(&mut self, name: &'static str, parsed: &Parsed, test: Option<&dataset::Samples>) -> Result<(), Error> {
+        let Some(test) = test else { return Ok(()) };
         let (graph, _) = parsed.graph()?;
         self.add(name, &graph, parsed.addressed(test.x.view()).view(), &test.y)
     }
@@ -304,21 +306,34 @@ fn run(
     let format = Format { shape: model.input_shape(), classes: model.classes() };
     let from_data = options.looks_at_activations();
     let pieces = from_data.then(|| data.normalization_pieces(&format)).transpose()?;
-    let test = data.test(&format, 0, most)?;
-    // Other weightings look at no data; rates are looked at on test samples then.
-    let first = test.x.slice(s![..NORMALIZATION_SAMPLES.min(test.x.nrows()), ..]);
+    let test = data.has_test().then(|| data.test(&format, 0, most)).transpose()?;
+    // Other weightings look at no data; rates are looked at on test samples then, and samples of a set without any are
+    // those to normalise with.
+    let all;
+    let shown = match &test {
+        Some(test) => test.x.view(),
+        None => {
+            all = data.normalization(&format)?;
+            all.view()
+        }
+    };
+    let first = shown.slice(s![..NORMALIZATION_SAMPLES.min(shown.nrows()), ..]);
     let watched = match &pieces {
-        Some(pieces) => Watched::new(pieces),
-        None => Watched::new(&first),
+        Some(pieces) => Watched::new(pieces, control),
+        None => Watched::new(&first, control),
     };
     let mut warnings = Vec::new();
     let mut warn_of = |largest: f32, of| (largest > 1.0).then(|| warnings.push(Warning::Values { of, largest }));
-    warn_of(largest(test.x.view()), "test samples");
+    if let Some(test) = &test {
+        warn_of(largest(test.x.view()), "test samples");
+    }
 
-    let mut stages = Stages { samples: test.y.len(), steps: Vec::new() };
-    stages.add("as read", &model.graph, test.x.view(), &test.y)?;
+    let mut stages = Stages { samples: test.as_ref().map_or(0, |test| test.y.len()), steps: Vec::new() };
+    if let Some(test) = &test {
+        stages.add("as read", &model.graph, test.x.view(), &test.y)?;
+    }
     let parsed = checkpoints.parse(&model.source, options, || Ok(parse(&model.graph, options)?))?;
-    stages.parsed("parsed", &parsed, &test)?;
+    stages.parsed("parsed", &parsed, test.as_ref())?;
     let samples = watched.count();
     control.start("normalising", 3 * samples);
     let done = Cell::new(0);
@@ -333,7 +348,7 @@ fn run(
     let activity = activity?;
     let by_percentiles = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
     warnings.extend(layers(&normalized, &activity, samples, by_percentiles));
-    stages.parsed("normalised", &normalized.parsed, &test)?;
+    stages.parsed("normalised", &normalized.parsed, test.as_ref())?;
     let scales = Scales::new(&model.source.sha256, &normalized);
     let mut presentation = options.presentation.clone();
     let normalized = match &mut presentation {
@@ -341,15 +356,14 @@ fn run(
         None => normalized,
     };
     let mut converted = finish(normalized, options)?;
-    stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed), &test)?;
+    stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed), test.as_ref())?;
     warnings.extend(stages.loss(options.precision));
     warnings.extend(growth(&converted, options, &activity));
     NeuronFile::apply(&options.neurons, &mut converted.emitted.network)?;
     options.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
 
     let mut manifest = converted.manifest(&model.source, options, if from_data { samples } else { 0 })?;
-    let accuracy = stages.steps.first().map_or(0.0, |(_, accuracy)| *accuracy);
-    manifest.analog = Some(Accuracy { samples: test.y.len(), accuracy });
+    manifest.analog = stages.steps.first().map(|&(_, accuracy)| Accuracy { samples: stages.samples, accuracy });
     let numbers = converted.normalized.parsed.input.len();
     let first_samples = presentation.is_some().then(|| calibrate::first_samples(&watched, numbers, FIRST_SAMPLES));
     let first_samples = first_samples.transpose()?;
@@ -361,7 +375,7 @@ fn run(
     inputs.extend(data.test_files());
     inputs.extend(options.neurons.iter().map(|neurons| neurons.path().to_path_buf()));
     inputs.dedup();
-    let (converted, normalized) = converted.into_model(manifest, model.clone(), &test.x.row(0).to_vec())?;
+    let (converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
     Ok(Conversion { converted, normalized, scales, stages, warnings, inputs, first_samples })
 }
 
@@ -383,8 +397,7 @@ fn calibrated(
     };
     let target = Target { code: code.as_ref(), clock, mode };
     control.start("calibrating", normalized.parsed.layers.len());
-    let mut done = |_| control.done(1);
-    Ok(calibrate::calibrate(normalized, options, samples.view(), &target, calibration.correction, &mut done)?)
+    Ok(calibrate::calibrate(normalized, options, samples.view(), &target, calibration.correction, control)?)
 }
 
 /// The largest magnitude of some values.
@@ -392,15 +405,16 @@ fn largest(values: ArrayView2<f32>) -> f32 {
     values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
 }
 
-/// Samples that remember the largest magnitude in them.
+/// Samples that remember the largest magnitude in them, and end where the work is cancelled.
 struct Watched<'s> {
     samples: &'s dyn Samples,
     largest: Cell<f32>,
+    control: &'s dyn Control,
 }
 
 impl<'s> Watched<'s> {
-    fn new(samples: &'s dyn Samples) -> Self {
-        Self { samples, largest: Cell::new(0.0) }
+    fn new(samples: &'s dyn Samples, control: &'s dyn Control) -> Self {
+        Self { samples, largest: Cell::new(0.0), control }
     }
 }
 
@@ -411,6 +425,9 @@ impl Samples for Watched<'_> {
 
     fn visit(&self, see: See) -> Result<(), normalize::Error> {
         self.samples.visit(&mut |first, piece| {
+            if self.control.is_cancelled() {
+                return Err(normalize::Error::Cancelled);
+            }
             self.largest.set(self.largest.get().max(largest(piece)));
             see(first, piece)
         })

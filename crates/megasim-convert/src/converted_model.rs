@@ -7,7 +7,7 @@ use super::save;
 use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::import::{self, Model};
 use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
-use megasim_core::encode::{self, InputMap};
+use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
 use megasim_core::network::{Driver, Network, NodeId, Stimulus};
 use ndarray::ArrayView2;
@@ -66,6 +66,25 @@ pub enum Error {
 /// All of it belongs together: nodes of the manifest are nodes of the network, and the trained network is the one that
 /// was converted. [`ConvertedModel::open`] and [`ConvertedModel::save`] read and write netfile directories, as
 /// `megasim convert` makes them.
+///
+/// ```
+/// use megasim_ann::import::Model;
+/// use megasim_convert::{Convert, ConvertOptions, ConvertedModel};
+/// use megasim_core::atomic_write::Overwrite;
+/// use megasim_data::Dataset;
+/// # std::env::set_current_dir("../..")?;
+///
+/// let data = Dataset::open("examples/digits".as_ref())?;
+/// let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path().join("netfiles");
+/// converted.save(&directory, Overwrite::Refuse)?;
+/// let again = ConvertedModel::open(&directory)?;
+/// assert_eq!((again.classes(), again.network()), (10, converted.network()));
+/// // What is there is not replaced unless the caller allows it.
+/// assert!(converted.save(&directory, Overwrite::Refuse).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ConvertedModel {
     pub(super) manifest: Manifest,
@@ -197,6 +216,29 @@ impl ConvertedModel {
     /// How many times per millisecond neurons fire at most, at the largest activations of the normalisation set.
     pub fn largest_rate(&self) -> f64 {
         growth(&self.network, self.manifest.conversion.scaling_factor).into_iter().fold(0.0, f64::max)
+    }
+
+    /// What a clock does not do well with a network.
+    pub fn clock_warnings(&self, clock: Clock) -> impl Iterator<Item = String> {
+        let asked = clock.ticks_per_ms;
+        let conversion = &self.manifest().conversion;
+        let made = conversion.ticks_per_ms;
+        let timed = (self.is_timed() && asked != made).then(|| {
+            format!(
+                "--ticks-per-ms {asked}: the netfiles have times in ticks (refractory times, leaks, delays, binary \
+                    activations) and were made for {made} ticks per ms; --ticks-per-ms {made} shows samples with as many"
+            )
+        });
+        let most = self.largest_rate();
+        let fast = (most > f64::from(asked)).then(|| {
+            format!(
+                "threshold {}: neurons fire up to {most:.0} times per ms at the largest activation, and a tick carries \
+                    one of {asked} per ms: clocked mode cuts off what is beyond, event mode makes each of them; 'megasim \
+                    convert' with a --v-thresh nearer 1 helps",
+                conversion.v_thresh
+            )
+        });
+        timed.into_iter().chain(fast)
     }
 
     /// The classes that the trained network gives to samples, `(samples, numbers)`.

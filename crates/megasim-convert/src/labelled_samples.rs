@@ -105,6 +105,25 @@ pub enum Error {
 }
 
 /// Samples of one kind that fit a converted network, their classes, and the classes that the trained network gives.
+///
+/// ```
+/// use megasim_ann::import::Model;
+/// use megasim_convert::{Convert, ConvertOptions, LabelledSamples};
+/// use megasim_data::Dataset;
+/// # std::env::set_current_dir("../..")?;
+///
+/// let data = Dataset::open("examples/digits".as_ref())?;
+/// let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
+///
+/// // The first 20 samples of the test set of a directory, or arrays of the caller.
+/// let samples = LabelledSamples::test(&converted, &data, 0, Some(20))?;
+/// let same = LabelledSamples::new(&converted, samples.values().to_owned(), samples.labels().to_vec())?;
+/// assert_eq!((same.len(), same.analog()), (20, samples.analog()));
+///
+/// let error = LabelledSamples::new(&converted, samples.values().to_owned(), vec![0; 3]).unwrap_err();
+/// assert_eq!(error.to_string(), "expected a label for each of 20 samples, found 3");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct LabelledSamples {
     values: Array2<f32>,

@@ -19,11 +19,13 @@ pub mod labelled_samples;
 pub mod manifest;
 pub mod model_based;
 pub mod normalize;
+pub mod numbers;
 mod options;
 pub mod parsed;
 pub mod percentile;
 pub mod potentials;
 pub mod precision;
+pub mod presentation;
 pub mod quantize;
 pub mod rules;
 pub mod samples;
@@ -43,6 +45,7 @@ pub use manifest::Manifest;
 pub use normalize::Normalized;
 pub use options::ConvertOptions;
 pub use precision::Precision;
+pub use presentation::{PresentationOptions, ScaleBy};
 pub use quantize::Quantization;
 pub use rules::{Preset, Rules, Weighting};
 pub use simplify::OutputForm;
@@ -80,6 +83,9 @@ pub enum Error {
     /// A run of calibration failed.
     #[error("calibration: {0}")]
     Run(megasim_core::engine::Error),
+    /// The work was cancelled.
+    #[error("stopped before the conversion was done")]
+    Cancelled,
 }
 
 /// A converted network.

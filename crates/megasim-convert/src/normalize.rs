@@ -27,6 +27,9 @@ pub enum Error {
     /// No sample.
     #[error("normalisation set: expected at least one sample, found none")]
     Empty,
+    /// The work was cancelled.
+    #[error("stopped before the conversion was done")]
+    Cancelled,
     /// An activation that is no number.
     #[error("layer '{layer}': expected finite activations over the normalisation set, found {value}")]
     NotFinite {

@@ -1,6 +1,6 @@
-//! Progress and cancellation of long work.
+//! Progress, warnings and cancellation of long work.
 
-/// Receives the progress of long work, and may cancel it.
+/// Receives progress and warnings of long work, and may cancel it.
 ///
 /// `()` ignores progress and never cancels. Calls come from any thread.
 ///
@@ -32,6 +32,9 @@ pub trait Control: Sync {
     /// `n` more units are done.
     fn done(&self, _n: usize) {}
 
+    /// Something will not do well, in a sentence that says what helps.
+    fn warn(&self, _message: &str) {}
+
     /// Whether to end before the work is complete. It is asked before each unit; what is complete until then is the
     /// result.
     fn is_cancelled(&self) -> bool {
@@ -46,6 +49,10 @@ impl Control for () {}
 pub struct Uncounted<'a>(pub &'a dyn Control);
 
 impl Control for Uncounted<'_> {
+    fn warn(&self, message: &str) {
+        self.0.warn(message);
+    }
+
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
     }

@@ -7,6 +7,7 @@ use ndarray::Array2;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How an array is stored.
 #[derive(Debug, Clone, Copy)]
@@ -15,11 +16,23 @@ enum Kind {
     Idx,
 }
 
-/// Where an array lies: a file, and its name in there (none: it is the only one).
-#[derive(Debug, Clone)]
+/// Where an array is: a file, and its name in there (none: it is the only one); or memory.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Location {
+    /// The file; of an array in memory, what messages call it.
     pub(super) path: PathBuf,
     pub(super) name: Option<&'static str>,
+    pub(super) memory: Option<Arc<Array>>,
+}
+
+/// Rows of an array in memory.
+fn rows_of(array: &Array, rows: Rows) -> Array {
+    let total = array.shape.first().copied().unwrap_or(0);
+    let numbers = array.shape.iter().skip(1).product::<usize>();
+    let first = rows.skip.min(total);
+    let last = first.saturating_add(rows.take).min(total);
+    let values = array.values.get(first * numbers..last * numbers).unwrap_or_default().to_vec();
+    Array { shape: array.shape.clone(), values, is_bytes: array.is_bytes }
 }
 
 impl Location {
@@ -34,6 +47,9 @@ impl Location {
 
     /// Reads some rows of the array.
     pub(super) fn read(&self, rows: Rows) -> Result<Array, Error> {
+        if let Some(array) = &self.memory {
+            return Ok(rows_of(array, rows));
+        }
         self.open(|kind, mut source, most| match kind {
             Kind::Npy => npy::read(&mut source, rows, most),
             Kind::Idx => npy::read_idx(&mut source, rows, most),
@@ -47,6 +63,14 @@ impl Location {
         piece: usize,
         see: &mut dyn FnMut(usize, Array) -> Result<(), String>,
     ) -> Result<(), Error> {
+        if let Some(array) = &self.memory {
+            let total = array.shape.first().copied().unwrap_or(0).saturating_sub(rows.skip).min(rows.take);
+            return (0..total.max(1)).step_by(piece.max(1)).try_for_each(|first| {
+                let take = piece.min(total - first.min(total));
+                let some = rows_of(array, Rows { skip: rows.skip + first, take });
+                see(first, some).map_err(|message| self.unusable(message))
+            });
+        }
         self.open(|kind, mut source, most| match kind {
             Kind::Npy => npy::visit(&mut source, rows, most, piece, see),
             Kind::Idx => npy::visit_idx(&mut source, rows, most, piece, see),

@@ -22,6 +22,7 @@ use npy::{Array, Rows};
 use pictures::Pictures;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How many samples of a training set normalise a network, where no set is made for that.
 pub const NORMALIZATION_SAMPLES: usize = 2000;
@@ -118,6 +119,7 @@ pub struct Dataset {
 #[derive(Debug, Clone, PartialEq)]
 enum Layout {
     Arrays,
+    Memory { test: Option<Box<(Location, Location)>>, normalization: Option<Box<Location>> },
     Pictures(Box<Pictures>),
 }
 
@@ -142,7 +144,33 @@ impl Dataset {
         }
     }
 
-    /// The directory.
+    /// Data in memory: test samples with their labels, and samples to normalise with. Messages call the arrays `x`, `y`
+    /// and `x_norm`. They are checked, as those of files, when they are asked for.
+    ///
+    /// ```
+    /// use megasim_data::npy::Array;
+    /// use megasim_data::{Dataset, Format, Shape};
+    ///
+    /// let x = Array { shape: vec![2, 3], values: vec![0.0, 0.5, 1.0, 1.0, 0.0, 0.0], is_bytes: false };
+    /// let y = Array { shape: vec![2], values: vec![1.0, 0.0], is_bytes: false };
+    /// let data = Dataset::in_memory(Some((x, y)), None);
+    /// let samples = data.test(&Format { shape: Shape::Features(3), classes: 2 }, 0, None)?;
+    /// assert_eq!(samples.y, [1, 0]);
+    /// # Ok::<(), megasim_data::Error>(())
+    /// ```
+    pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
+        let array = |name: &str, array| Location { path: name.into(), name: None, memory: Some(Arc::new(array)) };
+        let test = test.map(|(x, y)| Box::new((array("x", x), array("y", y))));
+        let normalization = normalization.map(|norm| Box::new(array("x_norm", norm)));
+        Self { directory: "memory".into(), layout: Layout::Memory { test, normalization } }
+    }
+
+    /// Whether there are test samples; a directory has some, or it could not be opened.
+    pub fn has_test(&self) -> bool {
+        !matches!(self.layout, Layout::Memory { test: None, .. })
+    }
+
+    /// The directory; `memory` where there is none.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -151,6 +179,9 @@ impl Dataset {
     pub fn test_files(&self) -> Vec<PathBuf> {
         if let Layout::Pictures(pictures) = &self.layout {
             return pictures.files(Set::Test);
+        }
+        if let Layout::Memory { .. } = &self.layout {
+            return Vec::new();
         }
         let locations = ["x", "y"].into_iter().filter_map(|name| self.test_location(name).ok());
         let mut files: Vec<PathBuf> = locations.map(|location| location.path).collect();
@@ -162,6 +193,7 @@ impl Dataset {
     pub fn normalization_files(&self) -> Vec<PathBuf> {
         match &self.layout {
             Layout::Pictures(pictures) => pictures.files(Set::Train),
+            Layout::Memory { .. } => Vec::new(),
             Layout::Arrays => self.normalization_location().into_iter().map(|location| location.path).collect(),
         }
     }
@@ -242,7 +274,10 @@ impl Dataset {
             let expected = "'train.npz' with arrays 'x' and 'y'";
             return Err(Error::Missing { directory: self.directory.clone(), expected });
         }
-        let (x, y) = (Location { path: path.clone(), name: Some("x") }, Location { path, name: Some("y") });
+        let (x, y) = (
+            Location { path: path.clone(), name: Some("x"), memory: None },
+            Location { path, name: Some("y"), memory: None },
+        );
         let (images, images_total) = read_images(&x, format.shape, rows)?;
         let labels = read_labels_of(&y, format.classes, rows, images_total)?;
         Ok(Samples { x: images, y: labels })
@@ -252,6 +287,7 @@ impl Dataset {
     pub fn train_files(&self) -> Vec<PathBuf> {
         match &self.layout {
             Layout::Pictures(pictures) => pictures.files(Set::Train),
+            Layout::Memory { .. } => Vec::new(),
             Layout::Arrays => vec![self.directory.join("train.npz")],
         }
     }
@@ -284,15 +320,20 @@ impl Dataset {
     }
 
     fn test_location(&self, name: &'static str) -> Result<Location, Error> {
+        if let Layout::Memory { test, .. } = &self.layout {
+            let missing = || Error::Missing { directory: self.directory.clone(), expected: "test samples" };
+            let (x, y) = test.as_deref().ok_or_else(missing)?;
+            return Ok(if name == "x" { x.clone() } else { y.clone() });
+        }
         for ending in ["npz", "npy"] {
             let path = self.directory.join(format!("{name}_test.{ending}"));
             if path.exists() {
-                return Ok(Location { path, name: None });
+                return Ok(Location { path, name: None, memory: None });
             }
         }
         let path = self.directory.join("test.npz");
         if path.exists() && !self.directory.join("x_test.npz").exists() {
-            return Ok(Location { path, name: Some(name) });
+            return Ok(Location { path, name: Some(name), memory: None });
         }
         self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
@@ -305,19 +346,24 @@ impl Dataset {
     fn idx_location(&self, set: &str, name: &str) -> Option<Location> {
         let kind = if name == "x" { ["images", "idx3"] } else { ["labels", "idx1"] };
         let paths = ["-", "."].map(|dot| self.directory.join(format!("{set}-{}{dot}{}-ubyte", kind[0], kind[1])));
-        paths.into_iter().find(|path| path.exists()).map(|path| Location { path, name: None })
+        paths.into_iter().find(|path| path.exists()).map(|path| Location { path, name: None, memory: None })
     }
 
     fn normalization_location(&self) -> Result<Location, Error> {
+        if let Layout::Memory { normalization, .. } = &self.layout {
+            let missing =
+                || Error::Missing { directory: self.directory.clone(), expected: "samples to normalise with" };
+            return normalization.as_deref().cloned().ok_or_else(missing);
+        }
         for ending in ["npz", "npy"] {
             let path = self.directory.join(format!("x_norm.{ending}"));
             if path.exists() {
-                return Ok(Location { path, name: None });
+                return Ok(Location { path, name: None, memory: None });
             }
         }
         let path = self.directory.join("train.npz");
         if path.exists() {
-            return Ok(Location { path, name: Some("x") });
+            return Ok(Location { path, name: Some("x"), memory: None });
         }
         self.idx_location("train", "x").ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
@@ -389,7 +435,7 @@ impl Pieces {
 /// # Errors
 /// If the file cannot be read, or if a label is none of `classes`.
 pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
-    let location = Location { path: path.into(), name: None };
+    let location = Location { path: path.into(), name: None, memory: None };
     Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
 }
 

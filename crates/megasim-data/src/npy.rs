@@ -83,7 +83,7 @@ pub struct Rows {
 }
 
 /// Some rows of an array.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Array {
     /// Shape of the whole array.
     pub shape: Vec<usize>,

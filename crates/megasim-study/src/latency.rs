@@ -7,12 +7,17 @@
 mod bottleneck;
 mod decision;
 mod energy;
+mod figures;
+mod input;
 mod load;
+mod study;
 
 pub use bottleneck::{Busiest, Relief, Resource, is_bottleneck};
 pub use decision::Decisions;
 pub use energy::{Account, Bill};
+pub use input::{InputError, MachineInput, MappedNetwork};
 pub use load::{Load, Traffic};
+pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
 
 use crate::hardware::Resolved;
 use crate::runner;

@@ -8,6 +8,8 @@ pub mod hardware;
 pub mod latency;
 pub mod layers;
 pub mod material;
+pub mod presentation;
+pub mod read_out;
 #[cfg(feature = "report")]
 pub mod report;
 mod runner;

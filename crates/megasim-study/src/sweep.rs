@@ -2,11 +2,19 @@
 //!
 //! A point is measured in both modes ([`measure`]) or on a machine ([`MachineFigures`]).
 
+mod both_modes;
+mod conversion;
 mod machine;
 mod modes;
+mod on_machine;
+mod parameters;
+mod plan;
+mod study;
 
 pub use machine::{BusiestResource, MachineFigures};
 pub use modes::{Error, Figures, ModeFigures, Samples, Setup, measure};
+pub use parameters::Over;
+pub use plan::{MachineSubject, Store, SweepError, SweepOptions, SweepPlan, sweep};
 
 use crate::hardware::Quantity;
 use rand::{RngExt, SeedableRng};

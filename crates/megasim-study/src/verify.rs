@@ -2,6 +2,9 @@
 //! without time.
 
 pub mod integer;
+mod study;
+
+pub use study::{VerifyError, VerifyOptions, verify, verify_of};
 
 use crate::runner;
 use integer::{Counts, NoCounts};

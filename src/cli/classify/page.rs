@@ -4,7 +4,6 @@ use super::Arguments;
 use crate::cli::diagnostic::report;
 use crate::cli::input::picture;
 use crate::cli::progress::Progress;
-use crate::cli::read_out::ReadOutArgument;
 use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::engine::Mode;
 use megasim::report::Page;
@@ -13,6 +12,7 @@ use megasim::report::history::History;
 use megasim::study::classification::{Classification, ClassifyOptions, Modes, course, decisions, network_for, setup};
 use megasim::study::compare::Accuracy;
 use megasim::study::layers::Layer;
+use megasim::study::read_out::Kind;
 use miette::Result;
 
 /// A run whose page is drawn.
@@ -28,7 +28,7 @@ pub struct Run<'a> {
 ///
 /// # Errors
 /// If a run fails, or a picture cannot be drawn.
-pub fn page(run: &Run, readout: ReadOutArgument, history: Option<&History>) -> Result<Page> {
+pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page> {
     let Run { arguments, converted, samples, options, found } = *run;
     let (values, labels) = (samples.values(), samples.labels());
     let network = network_for(converted, options).map_err(report)?;

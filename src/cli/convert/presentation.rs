@@ -4,20 +4,17 @@ use crate::cli::diagnostic::{self, report};
 use crate::cli::progress::Progress;
 use clap::{Args, ValueEnum};
 use megasim::convert::calibrate::Correction;
-use megasim::convert::manifest::{Calibration, CalibrationMode, Presentation, PresentationError};
-use megasim::convert::{Conversion, ConvertOptions, Weighting};
+use megasim::convert::manifest::{CalibrationMode, Presentation, PresentationError};
+pub use megasim::convert::presentation::Error;
+use megasim::convert::{Conversion, PresentationOptions, ScaleBy};
 use megasim::encode::registry::Choice;
 use megasim::encode::{SampleKind, SpikeEncoder};
 use megasim::engine::Mode;
 use megasim::readout::{ReadOut, is_signed};
 use megasim::study::classification::{Setup, outcomes};
-use miette::Result;
+use miette::{Report, Result};
 use std::num::NonZeroUsize;
 
-/// The initial potential of such a conversion, in thresholds: it rounds counts instead of cutting them off.
-const INITIAL_POTENTIAL: f64 = 0.5;
-/// Samples of the normalisation set that calibration runs where nothing else is asked for.
-const CALIBRATION_SAMPLES: usize = 256;
 /// Share of decisions as the analog network's below which a conversion is called poor.
 const GOOD_AGREEMENT: f64 = 0.97;
 
@@ -72,59 +69,36 @@ enum ScaleArgument {
 }
 
 impl PresentationArguments {
-    /// Where potentials start, unless it is given.
-    pub fn initial_potential(&self) -> f64 {
-        if self.duration.is_some() { INITIAL_POTENTIAL } else { 0.0 }
-    }
-
-    /// The presentation, if a duration is given; changes the weighting of the options to suit it.
-    ///
-    /// # Errors
-    /// Where options do not go together.
-    pub fn presentation(&self, options: &mut ConvertOptions) -> Result<Option<Presentation>> {
-        let Some(duration) = self.duration else { return Ok(None) };
-        let encode = match &self.encode {
-            Some(code) => code.clone(),
-            None => "regular".parse().map_err(|fault| miette::miette!("{fault}"))?,
-        };
-        let ticks_per_ms = options.quantization.ticks_per_ms;
-        let mut presentation = Presentation { duration, encode: encode.to_string(), ticks_per_ms, calibration: None };
-        if options.scales.is_none() && options.rules.weighting == Weighting::Percentile {
-            if self.scale_by != Some(ScaleArgument::Percentile) {
-                let steps = f64::from(duration) / code(&presentation)?.bias_period(presentation.clock());
-                options.rules.weighting = Weighting::LeastSquares { steps: steps.round().max(1.0) as u32 };
-            }
-        } else if self.scale_by.is_some() {
-            miette::bail!("--scale-by goes with --preset toolbox and without --scales, which have scales of their own");
+    /// As the library takes them; none where no duration is given.
+    pub fn options(&self) -> Option<PresentationOptions> {
+        let mut options = PresentationOptions::new(self.duration?);
+        if let Some(code) = &self.encode {
+            options.encode = code.clone();
         }
-        let signed = options.quantization.signed.is_some();
-        let by_default = if signed { CorrectionArgument::Bias } else { CorrectionArgument::Potential };
-        let correction = match self.calibrate.unwrap_or(by_default) {
+        options.calibrate = self.calibrate.map(|correction| match correction {
             CorrectionArgument::None => Correction::None,
             CorrectionArgument::Bias => Correction::Bias,
             CorrectionArgument::Potential => Correction::Potential,
             CorrectionArgument::Both => Correction::Both,
-        };
-        if correction == Correction::None {
-            if self.calibrate_for.is_some() || self.calibration_samples.is_some() {
-                miette::bail!(
-                    "--calibrate-for, --calibration-samples: expected --calibrate bias, potential or both, found none"
-                );
-            }
-            return Ok(Some(presentation));
-        }
-        presentation.calibration = Some(Calibration {
-            correction,
-            mode: match self.calibrate_for {
-                Some(ModeArgument::Clocked) => CalibrationMode::Clocked,
-                Some(ModeArgument::Event) => CalibrationMode::Event,
-                // The counts of signed neurons are those of both modes, and clocked mode is the faster one.
-                None if signed => CalibrationMode::Clocked,
-                None => CalibrationMode::Event,
-            },
-            samples: self.calibration_samples.map_or(CALIBRATION_SAMPLES, NonZeroUsize::get),
         });
-        Ok(Some(presentation))
+        options.calibrate_for = self.calibrate_for.map(|mode| match mode {
+            ModeArgument::Event => CalibrationMode::Event,
+            ModeArgument::Clocked => CalibrationMode::Clocked,
+        });
+        options.calibration_samples = self.calibration_samples;
+        options.scale_by = self.scale_by.map(|scale| match scale {
+            ScaleArgument::Percentile => ScaleBy::Percentile,
+            ScaleArgument::Mse => ScaleBy::LeastSquares,
+        });
+        Some(options)
+    }
+}
+
+/// Why a conversion cannot be made for a presentation, with the line of a file that is at fault.
+pub fn reported(error: &Error) -> Report {
+    match error {
+        Error::Code(PresentationError::Code(error)) => diagnostic::code(error),
+        _ => report(error),
     }
 }
 

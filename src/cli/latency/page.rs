@@ -5,36 +5,38 @@ use crate::cli::tables::{percent, percents};
 use megasim::report::latency::{Shown, page as draw};
 use megasim::report::{Error, Page};
 use megasim::study::classification::wilson_interval;
+use megasim::study::latency::Latency;
 
 /// The page.
 ///
 /// # Errors
 /// If a picture cannot be drawn.
 pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
-    let network = &outcome.opened.network;
+    let network = &outcome.found.input.network;
     draw(&Shown {
-        title: format!("{} on {}", outcome.arguments.given.subject.display(), outcome.hardware.name()),
+        title: format!("{} on {}", outcome.arguments.given.subject.display(), outcome.found.hardware.name()),
         facts: facts(outcome),
-        answer: &outcome.answer,
-        mesh: outcome.resolved.machine.mesh.as_ref(),
-        tick: outcome.resolved.tick,
-        labelled: outcome.opened.labels.is_some(),
+        answer: &outcome.found.answer,
+        mesh: outcome.found.mapped.resolved.machine.mesh.as_ref(),
+        tick: outcome.found.mapped.resolved.tick,
+        labelled: outcome.found.input.labels.is_some(),
         modules: tables::module_groups(outcome, network),
         nodes: tables::node_groups(outcome, network),
-        layers: &outcome.opened.layers,
-        bill: &tables::bill(outcome),
+        layers: &outcome.found.input.layers,
+        bill: &outcome.found.bill(),
         busiest: tables::busiest_sentence(outcome),
-        reliefs: &outcome.reliefs,
+        reliefs: &outcome.found.reliefs,
     })
 }
 
 /// What was run, for the head of the page.
 fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
-    let Outcome { arguments, opened, hardware, resolved, answer, .. } = outcome;
+    let Outcome { arguments, found } = outcome;
+    let Latency { input, hardware, mapped, answer, .. } = found;
     let presentation = &arguments.presentation;
     let mut facts = vec![("network", arguments.given.subject.display().to_string())];
     facts.push(("hardware", hardware.name().to_string()));
-    facts.extend(resolved.tick.map(|tick| ("tick", tick.to_string())));
+    facts.extend(mapped.resolved.tick.map(|tick| ("tick", tick.to_string())));
     facts.push(("pace", arguments.pace.to_string()));
     facts.extend(arguments.given.data.as_ref().map(|data| ("data", data.display().to_string())));
     facts.push(("samples", answer.samples.len().to_string()));
@@ -48,11 +50,11 @@ fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
         let interval = percents(wilson_interval(hits, right.of));
         format!("{} (95 % interval {interval})", percent(hits as f64 / right.of.max(1) as f64))
     };
-    if opened.labels.is_some() {
+    if input.labels.is_some() {
         facts.push(("accuracy on the machine", accuracy(right.machine)));
         facts.push(("accuracy of the ideal machine", accuracy(right.ideal)));
     }
-    if opened.output.is_some_and(|(_, classes)| classes > 0) {
+    if input.output.is_some_and(|(_, classes)| classes > 0) {
         facts.push(("decided as ideally", percent(right.agree as f64 / right.of.max(1) as f64)));
     }
     facts.push(("program", format!("megasim {}", env!("CARGO_PKG_VERSION"))));

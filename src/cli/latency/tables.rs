@@ -6,7 +6,7 @@ use megasim::engine::machine::Distribution;
 use megasim::hardware::{Duration, Origin, Value, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Account, Bill, Load, Resource, Spread, Traffic, is_bottleneck};
+use megasim::study::latency::{Account, Load, Resource, Spread, Traffic, is_bottleneck};
 use std::fmt::Write;
 
 /// Ticks as time, where somebody said how long one is.
@@ -24,7 +24,7 @@ pub fn text(outcome: &Outcome<'_>) -> String {
     text += &fitted(outcome);
     text += &machine(outcome);
     text += &latencies(outcome);
-    let statistics = &outcome.answer.statistics;
+    let statistics = &outcome.found.answer.statistics;
     let works = statistics.modules.iter().any(|module| module.busy.total() > 0 || module.wait.sum() > 0);
     if works || statistics.nodes.iter().any(|node| node.waiting.sum() + node.handshake.sum() > 0) {
         text += &modules(outcome);
@@ -39,29 +39,29 @@ pub fn text(outcome: &Outcome<'_>) -> String {
 }
 
 fn tick(outcome: &Outcome<'_>) -> Option<Duration> {
-    outcome.resolved.tick
+    outcome.found.mapped.resolved.tick
 }
 
 fn heading(outcome: &Outcome<'_>) -> String {
     let tick = tick(outcome).map_or("times in ticks".into(), |tick| format!("ticks of {tick}"));
-    let n = outcome.answer.samples.len();
+    let n = outcome.found.answer.samples.len();
     let samples = if n == 1 { "1 sample".into() } else { format!("{n} samples") };
-    format!("{samples} on {}, {tick}, pace {}\n\n", outcome.hardware.name(), outcome.arguments.pace)
+    format!("{samples} on {}, {tick}, pace {}\n\n", outcome.found.hardware.name(), outcome.arguments.pace)
 }
 
 /// What calibration found, as a hardware file says it.
 fn fitted(outcome: &Outcome<'_>) -> String {
-    if outcome.fits.is_empty() {
+    if outcome.found.fits.is_empty() {
         return String::new();
     }
-    let network = &outcome.opened.network;
+    let network = &outcome.found.input.network;
     // A hardware file has times with units; without a tick they stay ticks.
     let time = |ticks: megasim::network::Tick| match tick(outcome) {
         Some(tick) => format!("\"{}\"", tick.times(ticks.into())),
         None => format!("\"{ticks} ticks\""),
     };
     let mut text = "Fitted to the log, as a hardware file has it:\n\n".to_string();
-    for fit in &outcome.fits {
+    for fit in &outcome.found.fits {
         let name = module_name(network, fit.module);
         let _ = writeln!(text, "[module.\"{name}\"] # {} events", fit.events);
         if let Some(work) = &fit.work {
@@ -79,7 +79,7 @@ fn fitted(outcome: &Outcome<'_>) -> String {
             let _ = writeln!(text, "delay_to_ack = {}", time(delay));
         }
     }
-    for fit in &outcome.fits {
+    for fit in &outcome.found.fits {
         for &(node, delay) in fit.links.iter().filter(|(_, delay)| *delay > 0) {
             let (from, to) = (&network.nodes()[node.index()].name, module_name(network, fit.module));
             let _ = writeln!(text, "[[links]]\nfrom = \"{from}\"\nto = \"{to}\"\ndelay = {}", time(delay));
@@ -90,7 +90,7 @@ fn fitted(outcome: &Outcome<'_>) -> String {
 
 /// The resolved values, layer by layer; keys that nobody set are left out.
 fn machine(outcome: &Outcome<'_>) -> String {
-    let rows = &outcome.resolved.rows;
+    let rows = &outcome.found.mapped.resolved.rows;
     let counts = |value: &Value, origin: Origin| match value {
         Value::Time(ticks) => *ticks != 0 || origin > Origin::Prm,
         Value::Depth(Some(depth)) => *depth != 0 || origin > Origin::Prm,
@@ -114,7 +114,7 @@ fn machine(outcome: &Outcome<'_>) -> String {
     };
     // One line a key, one column for layers that are alike.
     let mut groups: Vec<(Vec<String>, Vec<String>)> = Vec::new();
-    for layer in &outcome.opened.layers {
+    for layer in &outcome.found.input.layers {
         let mut kinds: Vec<Vec<String>> = Vec::new();
         for module in &layer.modules {
             let cells: Vec<String> = shown.iter().map(|&k| cell(&rows[module.index()].values[k])).collect();
@@ -142,7 +142,7 @@ fn machine(outcome: &Outcome<'_>) -> String {
         }),
     );
     let mut text = format!("Machine, with where each value came from:\n{table}\n");
-    let machine = &outcome.resolved.machine;
+    let machine = &outcome.found.mapped.resolved.machine;
     if let Some(mesh) = &machine.mesh {
         let _ = writeln!(
             text,
@@ -151,9 +151,9 @@ fn machine(outcome: &Outcome<'_>) -> String {
             mesh.rows,
             mesh.used_tiles(),
             time(mesh.time_east_west as f64, tick(outcome)),
-            engineering(outcome.resolved.energy_east_west, "J"),
+            engineering(outcome.found.mapped.resolved.energy_east_west, "J"),
             time(mesh.time_north_south as f64, tick(outcome)),
-            engineering(outcome.resolved.energy_north_south, "J"),
+            engineering(outcome.found.mapped.resolved.energy_north_south, "J"),
         );
     }
     if let Some(barrier) = &machine.barrier {
@@ -164,7 +164,7 @@ fn machine(outcome: &Outcome<'_>) -> String {
 }
 
 fn latencies(outcome: &Outcome<'_>) -> String {
-    let answer = &outcome.answer;
+    let answer = &outcome.found.answer;
     let row = |name: &str, spread: Option<Spread>| {
         let mut row = vec![name.to_string()];
         let time = |ticks: f64| time(ticks, tick(outcome));
@@ -182,10 +182,10 @@ fn latencies(outcome: &Outcome<'_>) -> String {
         row
     };
     let mut rows = vec![row("first output spike", answer.latency(|decisions| decisions.first_spike))];
-    if outcome.opened.labels.is_some() {
+    if outcome.found.input.labels.is_some() {
         rows.push(row("first correct decision", answer.latency(|decisions| decisions.first_correct)));
     }
-    if outcome.opened.output.is_some_and(|(_, classes)| classes > 0) {
+    if outcome.found.input.output.is_some_and(|(_, classes)| classes > 0) {
         rows.push(row("decision that stays", answer.latency(|decisions| decisions.settled)));
     }
     rows.push(row("last work", answer.length()));
@@ -205,13 +205,13 @@ pub fn module_groups(outcome: &Outcome<'_>, network: &Network) -> Vec<(String, V
         let modules = (0..network.modules().len()).map(ModuleId::new);
         return modules.map(|id| (module_name(network, id), vec![id])).collect();
     }
-    outcome.opened.layers.iter().map(|layer| (layer.name.clone(), layer.modules.clone())).collect()
+    outcome.found.input.layers.iter().map(|layer| (layer.name.clone(), layer.modules.clone())).collect()
 }
 
 fn modules(outcome: &Outcome<'_>) -> String {
-    let statistics = &outcome.answer.statistics;
+    let statistics = &outcome.found.answer.statistics;
     let seconds = tick(outcome).map(|tick| tick.seconds() * statistics.elapsed as f64);
-    let rows = module_groups(outcome, &outcome.opened.network).into_iter().map(|(name, ids)| {
+    let rows = module_groups(outcome, &outcome.found.input.network).into_iter().map(|(name, ids)| {
         let load = Load::of(statistics, &ids);
         let rate = match seconds {
             Some(seconds) if seconds > 0.0 => engineering(load.events as f64 / seconds, "/s"),
@@ -247,7 +247,7 @@ pub fn node_groups(outcome: &Outcome<'_>, network: &Network) -> Vec<(String, Vec
     for (name, wanted) in [("input", true), ("clocks", false)] {
         let nodes: Vec<NodeId> = sources
             .iter()
-            .zip(&outcome.opened.input)
+            .zip(&outcome.found.input.input)
             .filter(|(_, input)| **input == wanted)
             .map(|(node, _)| *node)
             .collect();
@@ -262,9 +262,9 @@ pub fn node_groups(outcome: &Outcome<'_>, network: &Network) -> Vec<(String, Vec
 }
 
 fn nodes(outcome: &Outcome<'_>) -> String {
-    let rows = node_groups(outcome, &outcome.opened.network).into_iter().map(|(name, nodes)| {
-        let sum = Traffic::of(&outcome.answer.statistics, &nodes);
-        let per_sample = sum.events as f64 / outcome.answer.samples.len() as f64;
+    let rows = node_groups(outcome, &outcome.found.input.network).into_iter().map(|(name, nodes)| {
+        let sum = Traffic::of(&outcome.found.answer.statistics, &nodes);
+        let per_sample = sum.events as f64 / outcome.found.answer.samples.len() as f64;
         let cell = |distribution: &Distribution| {
             let [mean, median, p95, p99, max] = quantiles(distribution, outcome);
             format!("{mean} | {median} | {p95} | {p99} | {max}")
@@ -281,8 +281,8 @@ fn nodes(outcome: &Outcome<'_>) -> String {
 }
 
 fn links(outcome: &Outcome<'_>) -> String {
-    let Some(mesh) = &outcome.resolved.machine.mesh else { return String::new() };
-    let statistics = &outcome.answer.statistics;
+    let Some(mesh) = &outcome.found.mapped.resolved.machine.mesh else { return String::new() };
+    let statistics = &outcome.found.answer.statistics;
     let mut busiest: Vec<(usize, u64)> =
         statistics.links.iter().map(|link| link.busy).enumerate().filter(|(_, busy)| *busy > 0).collect();
     let used = busiest.len();
@@ -294,7 +294,7 @@ fn links(outcome: &Outcome<'_>) -> String {
         let [mean, _, _, p99, max] = quantiles(&link.wait, outcome);
         vec![
             format!("({}, {}) {direction:?}", tile.x, tile.y),
-            format!("{:.1}", link.wait.weight() as f64 / outcome.answer.samples.len() as f64),
+            format!("{:.1}", link.wait.weight() as f64 / outcome.found.answer.samples.len() as f64),
             percent(busy as f64 / statistics.elapsed.max(1) as f64),
             mean,
             p99,
@@ -308,14 +308,14 @@ fn links(outcome: &Outcome<'_>) -> String {
 
 fn resource(outcome: &Outcome<'_>, resource: Resource) -> String {
     match resource {
-        Resource::Module(module) => format!("module {{{}}}", module_name(&outcome.opened.network, module)),
+        Resource::Module(module) => format!("module {{{}}}", module_name(&outcome.found.input.network, module)),
         Resource::Link(tile, direction) => format!("the link from tile ({}, {}) {direction:?}", tile.x, tile.y),
     }
 }
 
 /// What is busiest, and whether a run confirms that it is a bottleneck.
 pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
-    let Some(it) = &outcome.busiest else { return "No module takes any time.".into() };
+    let Some(it) = &outcome.found.busiest else { return "No module takes any time.".into() };
     let mut text = format!(
         "Busiest: {}, busy {} of the time, {} of that with {}.",
         resource(outcome, it.resource),
@@ -323,7 +323,7 @@ pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
         percent(it.cause.1),
         it.cause.0
     );
-    match (is_bottleneck(&outcome.reliefs), outcome.reliefs.iter().find(|relief| relief.of_busiest)) {
+    match (is_bottleneck(&outcome.found.reliefs), outcome.found.reliefs.iter().find(|relief| relief.of_busiest)) {
         (Some(true), Some(relief)) => {
             let _ = write!(
                 text,
@@ -346,11 +346,11 @@ pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
         let _ = write!(text, " Next is {} with {}.", resource(outcome, next), percent(utilisation));
     }
     if let Some((node, share)) = it.handshake {
-        let name = &outcome.opened.network.nodes()[node.index()].name;
+        let name = &outcome.found.input.network.nodes()[node.index()].name;
         let _ = write!(text, " Node {{{name}}} waits for acknowledges {} of the time.", percent(share));
     }
     if let Some((module, share)) = it.stopped {
-        let name = module_name(&outcome.opened.network, module);
+        let name = module_name(&outcome.found.input.network, module);
         let _ = write!(text, " Full output FIFOs stop {{{name}}} for {} of the time.", percent(share));
     }
     text
@@ -358,9 +358,9 @@ pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
 
 fn busiest(outcome: &Outcome<'_>) -> String {
     let mut text = busiest_sentence(outcome) + "\n";
-    if !outcome.reliefs.is_empty() {
-        let n = outcome.arguments.relief.min(outcome.answer.samples.len());
-        let rows = outcome.reliefs.iter().map(|relief| vec![relief.change.clone(), percent(relief.time)]);
+    if !outcome.found.reliefs.is_empty() {
+        let n = outcome.arguments.relief.min(outcome.found.answer.samples.len());
+        let rows = outcome.found.reliefs.iter().map(|relief| vec![relief.change.clone(), percent(relief.time)]);
         let header = ["what would be faster", "time of a sample"];
         let _ =
             write!(text, "{}\nof the time now, input as fast as it is taken, {n} sample(s).\n", boxed(&header, rows));
@@ -370,13 +370,13 @@ fn busiest(outcome: &Outcome<'_>) -> String {
 
 /// Energies a sample; nothing where nobody gave any.
 fn energy(outcome: &Outcome<'_>) -> String {
-    let bill = bill(outcome);
+    let bill = outcome.found.bill();
     if bill.total() == 0.0 {
         return "The machine has no energies.\n\n".into();
     }
-    let n = outcome.answer.samples.len() as f64;
+    let n = outcome.found.answer.samples.len() as f64;
     let mut sum = Account::default();
-    let named = outcome.opened.layers.iter().map(|layer| layer.name.as_str()).zip(&bill.layers);
+    let named = outcome.found.input.layers.iter().map(|layer| layer.name.as_str()).zip(&bill.layers);
     let accounts: Vec<(&str, &Account)> = std::iter::once(("input", &bill.input)).chain(named).collect();
     for (_, account) in &accounts {
         sum.add(account);
@@ -407,18 +407,13 @@ fn energy(outcome: &Outcome<'_>) -> String {
     format!("{}\n\n", boxed(&header, rows))
 }
 
-/// What all samples cost.
-pub fn bill(outcome: &Outcome<'_>) -> Bill {
-    Bill::of(&outcome.opened.network, &outcome.opened.layers, outcome.resolved, &outcome.answer.statistics)
-}
-
 fn accuracy(outcome: &Outcome<'_>) -> String {
-    let answer = &outcome.answer;
+    let answer = &outcome.found.answer;
     let right = answer.right();
     let mean = |of: fn(&megasim::study::latency::Sample) -> u64| {
         answer.samples.iter().map(|sample| of(sample) as f64).sum::<f64>() / right.of as f64
     };
-    let accuracy = |hits: usize| match outcome.opened.labels {
+    let accuracy = |hits: usize| match outcome.found.input.labels {
         Some(_) => [percent(hits as f64 / right.of as f64), percents(wilson_interval(hits, right.of))],
         None => ["-".into(), "-".into()],
     };
@@ -426,7 +421,7 @@ fn accuracy(outcome: &Outcome<'_>) -> String {
         let [share, interval] = accuracy(hits);
         vec![name.to_string(), share, interval, format!("{events:.1}"), agree]
     };
-    let agree = if outcome.opened.output.is_some_and(|(_, classes)| classes > 0) {
+    let agree = if outcome.found.input.output.is_some_and(|(_, classes)| classes > 0) {
         percent(right.agree as f64 / right.of as f64)
     } else {
         "-".into()
@@ -439,8 +434,8 @@ fn accuracy(outcome: &Outcome<'_>) -> String {
 }
 
 fn leftovers(outcome: &Outcome<'_>) -> String {
-    let left = outcome.answer.unfinished();
-    let n = outcome.answer.samples.len() as f64;
+    let left = outcome.found.answer.unfinished();
+    let n = outcome.found.answer.samples.len() as f64;
     let mut text = format!(
         "Left at the end of a sample, on average: {:.1} events made and never requested, {:.1} requested and never \
             acknowledged, {:.1} arrived and \
@@ -459,11 +454,11 @@ fn leftovers(outcome: &Outcome<'_>) -> String {
             outcome.arguments.pace
         );
     }
-    let stuck: Vec<_> = outcome.answer.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).collect();
+    let stuck: Vec<_> = outcome.found.answer.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).collect();
     if let Some(first) = stuck.first() {
-        let _ = writeln!(text, "Deadlock in {} of {} samples.", stuck.len(), outcome.answer.samples.len());
+        let _ = writeln!(text, "Deadlock in {} of {} samples.", stuck.len(), outcome.found.answer.samples.len());
         for deadlock in &first.deadlocks {
-            let network = &outcome.opened.network;
+            let network = &outcome.found.input.network;
             let ring: Vec<String> = deadlock
                 .modules
                 .iter()

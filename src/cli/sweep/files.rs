@@ -4,7 +4,7 @@ use crate::cli::diagnostic::report;
 use crate::cli::provenance;
 use megasim::atomic_write::{self, DirLock, Overwrite};
 use megasim::report::Table;
-use megasim::study::sweep::{Axis, Measured, Point, Sweep};
+use megasim::study::sweep::{Axis, Measured, Point, Store, Sweep};
 use miette::{Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub struct Files<F> {
     seed: u64,
     _lock: DirLock,
     /// Points that are done.
-    pub earlier: Vec<Point<F>>,
+    earlier: Vec<Point<F>>,
 }
 
 impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
@@ -109,23 +109,29 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
         Ok(Self { directory: directory.into(), settings, inputs, seed, _lock: lock, earlier })
     }
 
-    /// Writes what there is, each file whole.
-    pub fn write(&self, sweep: &Sweep<F>, planned: usize) -> Result<()> {
-        let mut value = json!(sweep);
-        value["settings"] = self.settings.clone();
-        value["complete"] = json!(sweep.points.len() == planned);
-        let path = self.directory.join(JSON);
-        atomic_write::write_file(&path, Overwrite::Allow, |file| writeln!(file, "{value:#}")).map_err(report)?;
-        let table = Table { columns: sweep.columns(), rows: sweep.rows().collect() };
-        let path = self.directory.join(CSV);
-        atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(table.csv().as_bytes())).map_err(report)
-    }
-
     /// Writes the record of the run beside the tables.
     pub fn record(&self) -> Result<()> {
         let inputs: Vec<&Path> = self.inputs.iter().map(PathBuf::as_path).collect();
         let parameters = self.settings.clone();
         let run = provenance::Run { results: &[CSV, JSON], inputs: &inputs, seed: Some(self.seed), parameters };
         provenance::write_shared(&self.directory, &run).map_err(report)
+    }
+}
+
+impl<F: Measured + Serialize + Send + Sync> Store<F> for Files<F> {
+    fn earlier(&self) -> &[Point<F>] {
+        &self.earlier
+    }
+
+    /// Writes what there is, each file whole.
+    fn keep(&self, done: &Sweep<F>, planned: usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut value = json!(done);
+        value["settings"] = self.settings.clone();
+        value["complete"] = json!(done.points.len() == planned);
+        let path = self.directory.join(JSON);
+        atomic_write::write_file(&path, Overwrite::Allow, |file| writeln!(file, "{value:#}"))?;
+        let table = Table { columns: done.columns(), rows: done.rows().collect() };
+        let path = self.directory.join(CSV);
+        Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(table.csv().as_bytes()))?)
     }
 }

@@ -65,7 +65,7 @@ impl Clock {
 }
 
 /// A way to say numbers in spikes.
-pub trait SpikeEncoder: Debug + Sync {
+pub trait SpikeEncoder: Debug + Send + Sync {
     /// Puts the spikes of a sample into an empty raster, a train for each address in rising order (those without spikes
     /// may be left out). `values` are by address; `sample` is its number in the data set, so that codes that draw lots
     /// draw the same ones for it in any company.

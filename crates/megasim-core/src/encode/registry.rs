@@ -96,7 +96,7 @@ const NOTHING: Uses = Uses { input_rate: false, seed: false };
 const MAX_F: Parameter =
     Parameter { key: "max_f", default: 100.0, range: Range::Positive, about: "what a value of 1 becomes" };
 
-/// All codes.
+/// All codes; the first one is taken where no other is asked for.
 pub const ENTRIES: &[Entry] = &[
     Entry {
         name: "regular",
@@ -232,6 +232,13 @@ pub struct Choice(Chosen);
 enum Chosen {
     BuiltIn { entry: &'static Entry, values: Vec<f64> },
     File { path: PathBuf, given: Vec<(String, String)> },
+}
+
+/// Regular code.
+impl Default for Choice {
+    fn default() -> Self {
+        Self(Chosen::BuiltIn { entry: &ENTRIES[0], values: Vec::new() })
+    }
 }
 
 /// A file of equations that is no code.

@@ -1,11 +1,10 @@
 //! What `megasim latency --json` writes: the figures of the tables, and those of every module, node and sample.
 
-use super::{Outcome, tables};
-use megasim::engine::machine::{Distribution, Occupancy, OccupancyPoint};
-use megasim::hardware::{Value as Setting, module_name};
-use megasim::network::ModuleId;
-use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Resource, is_bottleneck};
+use super::{Account, Latency, Resource, is_bottleneck};
+use crate::classification::wilson_interval;
+use crate::hardware::{Value as Setting, module_name};
+use megasim_core::engine::machine::{Distribution, Occupancy, OccupancyPoint};
+use megasim_core::network::ModuleId;
 use serde_json::{Map, Value, json};
 
 fn distribution(of: &Distribution) -> Value {
@@ -30,9 +29,9 @@ fn course(of: &Occupancy) -> Value {
 }
 
 /// Everything; times in ticks, energies in joules a sample, rates a tick.
-pub fn json(outcome: &Outcome<'_>) -> Value {
-    let Outcome { opened, resolved, answer, .. } = outcome;
-    let statistics = &answer.statistics;
+pub fn json(outcome: &Latency) -> Value {
+    let Latency { input, answer, .. } = outcome;
+    let (resolved, statistics) = (&outcome.mapped.resolved, &answer.statistics);
     let share = |ticks: u64| ticks as f64 / statistics.elapsed.max(1) as f64;
     let mut modules = Map::new();
     for (k, module) in statistics.modules.iter().enumerate() {
@@ -51,7 +50,7 @@ pub fn json(outcome: &Outcome<'_>) -> Value {
         let busy: Map<String, Value> =
             module.busy.parts().into_iter().map(|(key, ticks)| (key.to_string(), json!(share(ticks)))).collect();
         modules.insert(
-            module_name(&opened.network, ModuleId::new(k)),
+            module_name(&input.network, ModuleId::new(k)),
             json!({
                 "machine": values,
                 "utilisation": share(module.busy.total()),
@@ -68,7 +67,7 @@ pub fn json(outcome: &Outcome<'_>) -> Value {
             }),
         );
     }
-    let nodes: Map<String, Value> = opened
+    let nodes: Map<String, Value> = input
         .network
         .nodes()
         .iter()
@@ -112,12 +111,12 @@ pub fn json(outcome: &Outcome<'_>) -> Value {
     let right = answer.right();
     let accuracy = |hits: usize| {
         let (low, high) = wilson_interval(hits, right.of);
-        opened.labels.as_ref().map(|_| json!({ "share": hits as f64 / right.of as f64, "low": low, "high": high }))
+        input.labels.as_ref().map(|_| json!({ "share": hits as f64 / right.of as f64, "low": low, "high": high }))
     };
     json!({
         "hardware": outcome.hardware.name(),
         "tick_seconds": resolved.tick.map(|tick| tick.seconds()),
-        "pace": outcome.arguments.pace.to_string(),
+        "pace": outcome.pace.to_string(),
         "samples": answer.samples.len(),
         "latency": {
             "first_spike": answer.latency(|it| it.first_spike),
@@ -139,12 +138,12 @@ pub fn json(outcome: &Outcome<'_>) -> Value {
     })
 }
 
-fn fitted(outcome: &Outcome<'_>) -> Value {
+fn fitted(outcome: &Latency) -> Value {
     let fits = outcome.fits.iter().map(|fit| {
         let links: Map<String, Value> = fit
             .links
             .iter()
-            .map(|(node, delay)| (outcome.opened.network.nodes()[node.index()].name.clone(), json!(delay)))
+            .map(|(node, delay)| (outcome.input.network.nodes()[node.index()].name.clone(), json!(delay)))
             .collect();
         let figures = json!({
             "events": fit.events,
@@ -156,13 +155,13 @@ fn fitted(outcome: &Outcome<'_>) -> Value {
             "delay_to_ack": fit.delay_to_ack,
             "links": links,
         });
-        (module_name(&outcome.opened.network, fit.module), figures)
+        (module_name(&outcome.input.network, fit.module), figures)
     });
     Value::Object(fits.collect())
 }
 
-fn links(outcome: &Outcome<'_>) -> Vec<Value> {
-    let Some(mesh) = &outcome.resolved.machine.mesh else { return Vec::new() };
+fn links(outcome: &Latency) -> Vec<Value> {
+    let Some(mesh) = &outcome.mapped.resolved.machine.mesh else { return Vec::new() };
     let used = outcome.answer.statistics.links.iter().enumerate().filter(|(_, link)| link.wait.weight() > 0);
     used.map(|(k, link)| {
         let (tile, direction) = mesh.link(k);
@@ -177,15 +176,15 @@ fn links(outcome: &Outcome<'_>) -> Vec<Value> {
     .collect()
 }
 
-fn busiest(outcome: &Outcome<'_>) -> Value {
+fn busiest(outcome: &Latency) -> Value {
     let Some(it) = &outcome.busiest else { return Value::Null };
     let name = |resource: Resource| match resource {
-        Resource::Module(module) => json!({ "module": module_name(&outcome.opened.network, module) }),
+        Resource::Module(module) => json!({ "module": module_name(&outcome.input.network, module) }),
         Resource::Link(tile, direction) => {
             json!({ "link": [tile.x, tile.y], "direction": format!("{direction:?}").to_lowercase() })
         }
     };
-    let network = &outcome.opened.network;
+    let network = &outcome.input.network;
     let next = it.next.map(|(resource, utilisation)| json!({ "resource": name(resource), "utilisation": utilisation }));
     let handshake =
         it.handshake.map(|(node, share)| json!({ "node": network.nodes()[node.index()].name, "share": share }));
@@ -204,15 +203,15 @@ fn busiest(outcome: &Outcome<'_>) -> Value {
     })
 }
 
-fn energy(outcome: &Outcome<'_>) -> Value {
-    let bill = tables::bill(outcome);
+fn energy(outcome: &Latency) -> Value {
+    let bill = outcome.bill();
     let n = outcome.answer.samples.len() as f64;
-    let account = |account: &megasim::study::latency::Account| -> Map<String, Value> {
+    let account = |account: &Account| -> Map<String, Value> {
         let parts = account.parts().into_iter().map(|(name, joules)| (name.to_string(), json!(joules / n)));
         parts.chain([("dynamic".to_string(), json!(account.total() / n))]).collect()
     };
     let layers: Map<String, Value> = outcome
-        .opened
+        .input
         .layers
         .iter()
         .zip(&bill.layers)

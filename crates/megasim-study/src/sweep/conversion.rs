@@ -1,14 +1,14 @@
 //! What a point changes of the conversion.
 
-use crate::cli::numbers::{not_negative, part, percentile, percentile_step, positive};
-use megasim::convert::model_based::Schedule;
-use megasim::convert::{ConvertOptions, Precision, Weighting};
-use megasim::network::Reset;
-use miette::{Result, bail};
+use super::SweepError;
+use megasim_convert::model_based::Schedule;
+use megasim_convert::numbers::{not_negative, part, percentile, percentile_step, positive};
+use megasim_convert::{ConvertOptions, Precision, Weighting};
+use megasim_core::network::Reset;
 
 /// A parameter of 'megasim convert' with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub(super) enum Change {
     Percentile(f64),
     PercentileStep(f64),
     ScalingFactor(f64),
@@ -28,7 +28,7 @@ pub enum Change {
 type Make = fn(&str) -> Result<Change, String>;
 
 /// The parameters by name.
-pub const PARAMETERS: [(&str, Make); 14] = [
+pub(super) const PARAMETERS: [(&str, Make); 14] = [
     ("percentile", |text| percentile(text).map(Change::Percentile)),
     ("percentile-step", |text| percentile_step(text).map(Change::PercentileStep)),
     ("scaling-factor", |text| positive(text).map(Change::ScalingFactor)),
@@ -65,7 +65,7 @@ fn whole(text: &str, most: i64) -> Result<i64, String> {
 
 /// Everything that a point changes of the conversion.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Conversion {
+pub(super) struct Conversion {
     changes: Vec<Change>,
     /// The changes as they were asked for, `NAME=VALUE`.
     name: String,
@@ -98,7 +98,7 @@ impl Conversion {
     ///
     /// # Errors
     /// Where one would change nothing, or does not go with the others.
-    pub fn apply(&self, options: &mut ConvertOptions) -> Result<()> {
+    pub fn apply(&self, options: &mut ConvertOptions) -> Result<(), SweepError> {
         // A schedule is one of the weighting, whichever is named first.
         let mut changes: Vec<&Change> = self.changes.iter().collect();
         changes.sort_by_key(|change| matches!(change, Change::DepthScale(_)));
@@ -119,7 +119,7 @@ impl Conversion {
                 Change::Weighting(weighting) => options.rules.weighting = weighting.clone(),
                 Change::DepthScale(schedule) => match &mut options.rules.weighting {
                     Weighting::Model(of) => *of = schedule.clone(),
-                    _ => bail!("--over: depth-scale goes with netfiles of 'convert --weighting model'"),
+                    _ => return Err(SweepError::NoSchedule),
                 },
                 Change::ThresholdStep(step) => options.rules.threshold_step = *step,
                 Change::Floor(floor) => options.rules.floor = Some(*floor),
@@ -131,16 +131,13 @@ impl Conversion {
         let by_percentile = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
         let is_percentile = |change: &Change| matches!(change, Change::Percentile(_) | Change::PercentileStep(_));
         if !by_percentile && self.changes.iter().any(is_percentile) {
-            bail!(
-                "--over: percentiles change nothing here: the netfiles have given scales, or were scaled without \
-                    looking at activations"
-            );
+            return Err(SweepError::NoPercentiles);
         }
         if options.scales.is_some() && self.changes.iter().any(|change| matches!(change, Change::Weighting(_))) {
-            bail!("--over: weighting changes nothing here: the netfiles were converted with --scales");
+            return Err(SweepError::GivenScales);
         }
         if options.quantization.reset == Reset::ToRest && options.quantization.initial_potential != 0.0 {
-            bail!("--over: initial-potential goes with a reset by subtraction: a reset to zero would go back to it");
+            return Err(SweepError::InitialPotential);
         }
         Ok(())
     }

@@ -1,33 +1,43 @@
 //! The parameters that can be swept, and what each value changes.
 
-use super::conversion;
-pub use super::conversion::Conversion;
-use crate::cli::numbers::input_rate;
-use crate::cli::presentation::Presentation;
-use crate::cli::read_out::ReadOutArguments;
-use megasim::convert::settings::Setting;
-use megasim::encode::registry::Choice;
-use megasim::engine::TieOrder;
-use megasim::engine::machine::Pace;
-use megasim::hardware::{Change, Hardware};
-use megasim::network::Tick;
-use megasim::study::sweep;
+use super::conversion::{self, Conversion};
+use super::values;
+use crate::hardware::{Change, Hardware};
+use crate::presentation::Presentation;
+use crate::read_out::ReadOutChoice;
+use megasim_convert::numbers::input_rate;
+use megasim_convert::settings::Setting;
+use megasim_core::encode::registry::Choice;
+use megasim_core::engine::TieOrder;
+use megasim_core::engine::machine::Pace;
+use megasim_core::network::Tick;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
-/// One `--over`.
+/// A parameter and its values: `PARAMETER=VALUES`, the values as [`values`] takes them.
+///
+/// ```
+/// use megasim_study::sweep::Over;
+///
+/// let over: Over = "duration=10..40:4".parse()?;
+/// assert_eq!(over.name(), "duration");
+/// let error = "speed=1".parse::<Over>().unwrap_err();
+/// assert!(error.starts_with("no parameter `speed`; there are duration, ticks-per-ms,"));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Over {
     /// Which.
-    pub parameter: Parameter,
+    pub(super) parameter: Parameter,
     /// Its name, as it was given.
-    pub name: String,
+    pub(super) name: String,
     /// Its values, as they were given.
-    pub values: String,
+    pub(super) values: String,
 }
 
 /// What can be swept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Parameter {
+pub(super) enum Parameter {
     Duration,
     TicksPerMs,
     InputRate,
@@ -63,22 +73,23 @@ const PARAMETERS: [(&str, Parameter); 11] = [
     ("pace", Parameter::Pace),
 ];
 
-/// Reads one `--over` and tries all its values.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn over(text: &str) -> Result<Over, String> {
-    let (name, values) = split(text).ok_or("expected PARAMETER=VALUES, found no `=`")?;
-    let over = Over { parameter: parameter(name)?, name: name.into(), values: values.into() };
-    let sample = Presentation::default();
-    for value in over.all(0, None)? {
-        match over.parameter {
-            // Whether the code has such a parameter is known only with the code.
-            Parameter::OfCode(_) => {}
-            _ => drop(Conditions::new(&sample, 1).with(&over, &value)?),
+/// Reads one and tries all its values.
+impl FromStr for Over {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, values) = split(text).ok_or("expected PARAMETER=VALUES, found no `=`")?;
+        let over = Self { parameter: parameter(name)?, name: name.into(), values: values.into() };
+        let sample = Presentation::default();
+        for value in over.all(0, None)? {
+            match over.parameter {
+                // Whether the code has such a parameter is known only with the code.
+                Parameter::OfCode(_) => {}
+                _ => drop(Conditions::new(&sample, 1).with(&over, &value)?),
+            }
         }
+        Ok(over)
     }
-    Ok(over)
 }
 
 /// Splits at the first `=` outside quotes: names of layers may have one.
@@ -119,8 +130,18 @@ fn parameter(name: &str) -> Result<Parameter, String> {
 }
 
 impl Over {
+    /// The name of the parameter.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its values, as they were given.
+    pub fn values(&self) -> &str {
+        &self.values
+    }
+
     /// Its values in their order, each once. Times of a range become whole numbers of ticks of the machine.
-    pub fn all(&self, seed: u64, hardware: Option<&Hardware>) -> Result<Vec<String>, String> {
+    pub(super) fn all(&self, seed: u64, hardware: Option<&Hardware>) -> Result<Vec<String>, String> {
         let is_range = self.values.contains("..");
         let whole = match &self.parameter {
             Parameter::Duration
@@ -144,7 +165,7 @@ impl Over {
         // A list of codes has commas between their parameters too.
         let values = match self.parameter {
             Parameter::Encode => self.values.split(';').map(|value| value.trim().to_string()).collect(),
-            _ => sweep::values(&self.values, seed)?,
+            _ => values(&self.values, seed)?,
         };
         let mut all: Vec<String> = Vec::new();
         for value in values {
@@ -164,39 +185,17 @@ impl Over {
     }
 }
 
-/// `--tie-order`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ties {
-    #[default]
-    Netlist,
-    Reversed,
-    Seeded,
-    Split,
-}
-
-impl Ties {
-    /// With the seed of the presentation.
-    pub fn of(self, seed: u64) -> TieOrder {
-        match self {
-            Self::Netlist => TieOrder::Netlist,
-            Self::Reversed => TieOrder::Reversed,
-            Self::Seeded => TieOrder::Seeded(seed),
-            Self::Split => TieOrder::Split,
-        }
-    }
-}
-
 /// Everything that a point can change.
 #[derive(Debug, Clone)]
-pub struct Conditions {
+pub(super) struct Conditions {
     /// How samples are shown.
     pub presentation: Presentation,
     /// Ticks of a clocked step.
     pub dt: Tick,
     /// Which event of a tick comes first, in event mode.
-    pub tie_order: Ties,
+    pub tie_order: TieOrder,
     /// How a class is decided.
-    pub read_out: ReadOutArguments,
+    pub read_out: ReadOutChoice,
     /// How fast the input comes, where that is swept.
     pub pace: Option<Pace>,
     /// What is changed of the conversion.
@@ -213,8 +212,8 @@ impl Conditions {
         Self {
             presentation: presentation.clone(),
             dt,
-            tie_order: Ties::default(),
-            read_out: ReadOutArguments::default(),
+            tie_order: TieOrder::Netlist,
+            read_out: ReadOutChoice::default(),
             pace: None,
             conversion: Conversion::default(),
             settings: Vec::new(),
@@ -246,10 +245,10 @@ impl Conditions {
             Parameter::Dt => changed.dt = whole(1, i64::MAX)?,
             Parameter::TieOrder => {
                 changed.tie_order = match value {
-                    "netlist" => Ties::Netlist,
-                    "reversed" => Ties::Reversed,
-                    "seeded" => Ties::Seeded,
-                    "split" => Ties::Split,
+                    "netlist" => TieOrder::Netlist,
+                    "reversed" => TieOrder::Reversed,
+                    "seeded" => TieOrder::Seeded(0),
+                    "split" => TieOrder::Split,
                     _ => return Err(fault("netlist, reversed, seeded or split")),
                 };
             }
@@ -279,6 +278,10 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn over(text: &str) -> Result<Over, String> {
+        text.parse()
+    }
 
     #[test]
     fn values_are_checked_before_any_work() {

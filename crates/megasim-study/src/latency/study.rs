@@ -1,0 +1,221 @@
+//! The study of one network on one machine, from samples to figures.
+
+use super::{Answer, Bill, Busiest, Error, InputError, MachineInput, MappedNetwork, Question, Relief, figures};
+use crate::hardware::{self, CalibrationError, Duration, Fit, Hardware, LogLine};
+use crate::presentation::Presentation;
+use megasim_convert::{ConvertedModel, LabelledSamples};
+use megasim_core::control::Control;
+use megasim_core::engine::machine::{MachineRecord, Pace, TraceSink};
+use megasim_core::network::Tick;
+use serde_json::Value;
+
+/// Why a study has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LatencyError {
+    /// The network with its samples cannot be put on the machine.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A run failed.
+    #[error(transparent)]
+    Run(#[from] Error),
+    /// What was measured does not fit the network.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    /// A time that is no whole number of ticks.
+    #[error("--warm-up: expected a whole number of ticks of {tick}, found {found}")]
+    WarmUp {
+        /// A tick.
+        tick: Duration,
+        /// The time.
+        found: Duration,
+    },
+    /// Ticks of unknown length.
+    #[error("--warm-up: expected to know how long a tick is; --tick TIME says it of a schematic")]
+    NoTick,
+    /// The work was cancelled before the first samples were done.
+    #[error("stopped before the first samples were done")]
+    Cancelled,
+}
+
+/// How a network is studied on a machine.
+///
+/// ```
+/// use megasim_core::engine::machine::Pace;
+/// use megasim_study::hardware::Hardware;
+/// use megasim_study::latency::LatencyOptions;
+///
+/// let options = LatencyOptions::new(Hardware::open("loihi".as_ref())?).pace(Pace::Fastest).relief(0);
+/// assert_eq!(options.hardware.name(), "loihi");
+/// # Ok::<(), megasim_study::hardware::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LatencyOptions {
+    /// The machine.
+    pub hardware: Hardware,
+    /// How samples are presented.
+    pub presentation: Presentation,
+    /// How fast the input comes.
+    pub pace: Pace,
+    /// Time at the start of each sample that figures of modules, nodes and links leave out.
+    pub warm_up: Option<Duration>,
+    /// Samples that are run again to see what makes the machine faster; 3 where nothing else is asked for, 0: none.
+    pub relief: usize,
+    /// Measured events, to which delays of modules and links are fitted before the run.
+    pub measured: Option<Vec<LogLine>>,
+}
+
+impl LatencyOptions {
+    /// On this machine, with the presentation that is the default.
+    pub fn new(hardware: Hardware) -> Self {
+        Self {
+            hardware,
+            presentation: Presentation::default(),
+            pace: Pace::default(),
+            warm_up: None,
+            relief: 3,
+            measured: None,
+        }
+    }
+
+    /// How samples are presented.
+    pub fn presentation(self, presentation: Presentation) -> Self {
+        Self { presentation, ..self }
+    }
+
+    /// How fast the input comes.
+    pub fn pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
+    }
+
+    /// Time at the start of each sample that figures of modules, nodes and links leave out.
+    pub fn warm_up(self, warm_up: Duration) -> Self {
+        Self { warm_up: Some(warm_up), ..self }
+    }
+
+    /// Samples that are run again to see what makes the machine faster; 0: none.
+    pub fn relief(self, samples: usize) -> Self {
+        Self { relief: samples, ..self }
+    }
+
+    /// Fits delays of modules and links to measured events, and runs with them.
+    pub fn measured(self, log: Vec<LogLine>) -> Self {
+        Self { measured: Some(log), ..self }
+    }
+}
+
+/// A network on a machine: latency, utilisation, queues, energy, and the decisions next to those of the ideal machine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Latency {
+    /// The network with its samples.
+    pub input: MachineInput,
+    /// The machine as it is described.
+    pub hardware: Hardware,
+    /// The network on it, in its ticks.
+    pub mapped: MappedNetwork,
+    /// How fast the input came.
+    pub pace: Pace,
+    /// In ticks of the machine: what figures of modules, nodes and links leave out of each sample.
+    pub warm_up: Tick,
+    /// What came out of each sample, and the figures of modules, nodes and links.
+    pub answer: Answer,
+    /// The module or link that is busy most; none where nothing takes time.
+    pub busiest: Option<Busiest>,
+    /// What makes the machine faster.
+    pub reliefs: Vec<Relief>,
+    /// Delays that were fitted to measured events.
+    pub fits: Vec<Fit>,
+}
+
+/// Runs samples on a machine. Where `control` cancels, the samples that are done make the result.
+///
+/// ```
+/// use megasim_ann::import::Model;
+/// use megasim_convert::{Convert, ConvertOptions, LabelledSamples};
+/// use megasim_data::Dataset;
+/// use megasim_study::hardware::Hardware;
+/// use megasim_study::latency::{LatencyOptions, latency};
+/// # std::env::set_current_dir("../..")?;
+///
+/// let data = Dataset::open("examples/digits".as_ref())?;
+/// let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
+/// let samples = LabelledSamples::test(&converted, &data, 0, Some(5))?;
+/// let options = LatencyOptions::new(Hardware::open("loihi".as_ref())?).relief(0);
+/// let found = latency(&converted, &samples, &options, &())?;
+/// assert_eq!(found.answer.samples.len(), 5);
+/// assert!(found.bill().total() > 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If samples, network and machine do not go together, or if a run fails; [`LatencyError::Cancelled`] where no sample
+/// was done.
+pub fn latency(
+    converted: &ConvertedModel,
+    samples: &LabelledSamples,
+    options: &LatencyOptions,
+    control: &dyn Control,
+) -> Result<Latency, LatencyError> {
+    latency_of(MachineInput::new(converted, samples, &options.presentation)?, options, control)
+}
+
+/// As [`latency`], of a network with its samples, however they were made. Its presentation is that of `input`.
+///
+/// # Errors
+/// As there.
+pub fn latency_of(
+    input: MachineInput,
+    options: &LatencyOptions,
+    control: &dyn Control,
+) -> Result<Latency, LatencyError> {
+    let mut mapped = input.on(&options.hardware)?;
+    let fits = match &options.measured {
+        Some(log) => hardware::fit(&mapped.network, &mapped.resolved.machine, log)?,
+        None => Vec::new(),
+    };
+    fits.iter().for_each(|fit| mapped.resolved.fit(fit));
+    let warm_up = match (options.warm_up, mapped.resolved.tick) {
+        (None, _) => 0,
+        (Some(found), Some(tick)) => found.in_ticks(tick).ok_or(LatencyError::WarmUp { tick, found })?,
+        (Some(_), None) => return Err(LatencyError::NoTick),
+    };
+    let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
+    let question = input.question(&mapped, &stimuli, options.pace, warm_up);
+    control.start("latency", question.samples);
+    let answer = question.answer(control)?;
+    if answer.samples.is_empty() {
+        return Err(LatencyError::Cancelled);
+    }
+    let busiest = Busiest::of(&question, &answer);
+    let reliefs = match &busiest {
+        Some(busiest) if options.relief > 0 && !control.is_cancelled() => busiest.reliefs(&question, options.relief)?,
+        _ => Vec::new(),
+    };
+    let (hardware, pace) = (options.hardware.clone(), options.pace);
+    Ok(Latency { input, hardware, mapped, pace, warm_up, answer, busiest, reliefs, fits })
+}
+
+impl Latency {
+    /// Energies of all samples, by layer.
+    pub fn bill(&self) -> Bill {
+        Bill::of(&self.input.network, &self.input.layers, &self.mapped.resolved, &self.answer.statistics)
+    }
+
+    /// Runs one sample again with every handshake watched.
+    ///
+    /// # Errors
+    /// If the run fails.
+    pub fn watch(&self, sample: usize, watch: &mut TraceSink<'_>) -> Result<MachineRecord, Error> {
+        let stimuli = |sample: usize| self.input.stimuli(sample, self.mapped.factor);
+        let question: Question<'_> = self.input.question(&self.mapped, &stimuli, self.pace, self.warm_up);
+        question.watch(sample, watch)
+    }
+
+    /// All figures, as `megasim latency --json` writes them: times in ticks, energies in joules per sample, rates per
+    /// tick.
+    pub fn figures(&self) -> Value {
+        figures::json(self)
+    }
+}

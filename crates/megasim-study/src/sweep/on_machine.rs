@@ -1,0 +1,177 @@
+//! Points on a machine.
+
+use super::MachineFigures;
+use super::parameters::{Conditions, Parameter};
+use super::plan::SweepError;
+use super::study::{Origin, Prepared, Study};
+use crate::hardware::{Duration, Hardware};
+use crate::latency::{Bill, Busiest, Ideal, MachineInput, MappedNetwork, Question};
+use crate::material::Pieces;
+use megasim_convert::{ConvertedModel, LabelledSamples};
+use megasim_core::control::Control;
+use megasim_core::encode::Clock;
+use megasim_core::engine::machine::Pace;
+use megasim_core::network::Network;
+use megasim_data::Dataset;
+use rayon::prelude::*;
+
+/// Events of the stimuli that are kept for all points of a group; where there are more, each point makes its own.
+const MOST_EVENTS: usize = 50_000_000;
+
+/// What runs on the machine.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum MachineSubject<'a> {
+    /// A network that can be converted anew, with samples.
+    Converted {
+        /// The network.
+        converted: &'a ConvertedModel,
+        /// Data with the samples to normalise with.
+        data: &'a Dataset,
+        /// Samples to run.
+        samples: &'a LabelledSamples,
+    },
+    /// A network with its own stimuli; see [`MachineInput::pieces`].
+    Pieces {
+        /// The network.
+        network: &'a Network,
+        /// Its stimuli.
+        pieces: &'a Pieces,
+        /// They have no resets that would cut them.
+        uncut: bool,
+        /// The class of each piece, where it is known.
+        labels: Option<&'a [usize]>,
+        /// How long a tick is, where that is known.
+        tick: Option<Duration>,
+    },
+}
+
+/// A machine at each point, next to the ideal one.
+pub(super) struct OnMachine<'a> {
+    pub hardware: &'a Hardware,
+    pub pace: Pace,
+    /// As it is where it is not swept.
+    pub clock: Clock,
+    pub subject: &'a MachineSubject<'a>,
+}
+
+impl OnMachine<'_> {
+    fn samples(&self) -> usize {
+        match self.subject {
+            MachineSubject::Converted { samples, .. } => samples.len(),
+            MachineSubject::Pieces { pieces, .. } => pieces.samples.len(),
+        }
+    }
+
+    /// What the points of a group share.
+    fn input(&self, prepared: Option<&Prepared>, conditions: &Conditions) -> Result<MachineInput, SweepError> {
+        let Conditions { presentation, settings, .. } = conditions;
+        let mut input = match (self.subject, prepared) {
+            (MachineSubject::Converted { converted, samples, .. }, Some(prepared)) => {
+                let Prepared { network, layout, output } = prepared;
+                let manifest = converted.manifest();
+                MachineInput::converted(network.clone(), (layout, *output), manifest, samples, presentation)?
+            }
+            (MachineSubject::Converted { converted, samples, .. }, None) => {
+                MachineInput::new(converted, samples, presentation)?
+            }
+            (MachineSubject::Pieces { network, pieces, uncut, labels, tick }, _) => {
+                let (network, pieces) = ((*network).clone(), (*pieces).clone());
+                MachineInput::pieces(network, pieces, *uncut, *tick, presentation.limits)?
+                    .with_labels(labels.map(<[usize]>::to_vec))
+            }
+        };
+        input.set(settings)?;
+        input.keep_stimuli(MOST_EVENTS);
+        Ok(input)
+    }
+
+    fn mapped(&self, input: &MachineInput, conditions: &Conditions) -> Result<MappedNetwork, SweepError> {
+        let mut hardware = self.hardware.clone();
+        for change in &conditions.changes {
+            hardware = hardware.changed(change.clone())?;
+        }
+        Ok(input.on(&hardware)?)
+    }
+
+    fn pace(&self, conditions: &Conditions) -> Pace {
+        conditions.pace.unwrap_or(self.pace)
+    }
+
+    /// What the ideal machine does, which is the same for all points of a group; none where `control` cancels.
+    fn ideal(
+        &self,
+        input: &MachineInput,
+        conditions: &Conditions,
+        control: &dyn Control,
+    ) -> Result<Option<Vec<Ideal>>, SweepError> {
+        let mapped = self.mapped(input, conditions)?;
+        let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
+        Ok(input.question(&mapped, &stimuli, self.pace(conditions), 0).ideal(control)?)
+    }
+
+    /// A point; none where `control` cancels.
+    fn point(
+        &self,
+        input: &MachineInput,
+        conditions: &Conditions,
+        ideal: &[Ideal],
+        control: &dyn Control,
+    ) -> Result<Option<MachineFigures>, SweepError> {
+        let mapped = self.mapped(input, conditions)?;
+        let tick = mapped.resolved.tick.ok_or(SweepError::NoTick)?;
+        let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
+        let question = Question { ideal: Some(ideal), ..input.question(&mapped, &stimuli, self.pace(conditions), 0) };
+        let answer = question.answer(control)?;
+        if answer.samples.len() < question.samples {
+            return Ok(None);
+        }
+        let busiest = Busiest::of(&question, &answer);
+        let bill = Bill::of(question.network, &input.layers, question.hardware, &answer.statistics);
+        let labelled = input.labels.is_some();
+        Ok(Some(MachineFigures::of(question.network, &answer, &bill, busiest.as_ref(), tick, labelled)))
+    }
+}
+
+impl Study for OnMachine<'_> {
+    type Figures = MachineFigures;
+    type Prepared = Option<Prepared>;
+
+    /// Stimuli and the ideal machine are the same on all machines.
+    fn shares(&self, parameter: &Parameter) -> bool {
+        matches!(parameter, Parameter::Hardware(_) | Parameter::Pace)
+    }
+
+    /// Stimuli of one group at a time are in memory.
+    const GROUPS_IN_PARALLEL: bool = false;
+
+    fn units(&self, points: usize) -> usize {
+        points * self.samples()
+    }
+
+    fn prepare(&self, points: &[&Conditions], control: &dyn Control) -> Result<Option<Prepared>, SweepError> {
+        match *self.subject {
+            MachineSubject::Converted { converted, data, .. } => {
+                Origin { converted, data, clock: self.clock }.convert(points, control).map(Some)
+            }
+            MachineSubject::Pieces { .. } => Ok(None),
+        }
+    }
+
+    fn measure(
+        &self,
+        prepared: &Option<Prepared>,
+        points: &[&Conditions],
+        found: &(dyn Fn(usize, MachineFigures) -> Result<(), SweepError> + Sync),
+        control: &dyn Control,
+    ) -> Result<(), SweepError> {
+        let input = self.input(prepared.as_ref(), points[0])?;
+        let Some(ideal) = self.ideal(&input, points[0], control)? else { return Ok(()) };
+        points.par_iter().enumerate().try_for_each(|(at, conditions)| {
+            match self.point(&input, conditions, &ideal, control)? {
+                Some(figures) => found(at, figures),
+                None => Ok(()),
+            }
+        })
+    }
+}
