@@ -22,6 +22,7 @@ mod encode;
 mod escape;
 mod eval;
 mod features;
+mod help;
 mod history;
 mod input;
 mod inspect;
@@ -39,6 +40,7 @@ mod report;
 mod rerun;
 mod results;
 mod run;
+mod shell;
 mod stimuli;
 mod sweep;
 mod tables;
@@ -67,6 +69,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Completions(shell::Completions),
     Diff(diff::Arguments),
     Convert(Box<convert::Arguments>),
     Classify(classify::Arguments),
@@ -78,6 +81,7 @@ enum Command {
     Report(report::Arguments),
     Rerun(rerun::Arguments),
     Latency(latency::Arguments),
+    Man(shell::Man),
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Toolbox(toolbox::Arguments),
@@ -119,6 +123,11 @@ pub fn main() -> ExitCode {
         Some(Command::Report(arguments)) => report::run(&arguments),
         Some(Command::Rerun(arguments)) => rerun::run(&arguments),
         Some(Command::Run(arguments)) => run::run(&arguments),
+        Some(Command::Man(arguments)) => shell::man(&arguments),
+        Some(Command::Completions(arguments)) => {
+            shell::completions(&arguments);
+            Ok(())
+        }
         Some(Command::Sweep(arguments)) => sweep::run(&arguments),
         None => match line.schematic {
             Some(schematic) => run::run_in_place(&schematic),
@@ -134,12 +143,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// All commands and options.
+fn command_line() -> clap::Command {
+    help::arranged(CommandLine::command())
+}
+
 /// The command line, if its options go with its input.
 fn parse() -> Result<CommandLine, clap::Error> {
-    let mut command = CommandLine::command();
+    let mut command = command_line();
     let mut matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
     if let Some(defaults) = presented::defaults(&matches) {
-        command = defaults.into_command(CommandLine::command());
+        command = defaults.into_command(command_line());
         matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
     }
     applicability::check(&command, &matches)?;
