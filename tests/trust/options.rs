@@ -45,7 +45,7 @@ const TRIALS: &[Trial] = &[
     of(&["encode"], "out", "elsewhere.stim"),
     of(&["features", "train"], "out", "elsewhere.npz"),
     of(&["sweep"], "out", "elsewhere"),
-    of(&["convert", "encode", "features", "train", "run", "sweep", "toolbox", "report"], "force", "")
+    of(&["convert", "encode", "man", "features", "train", "run", "sweep", "toolbox", "report"], "force", "")
         .unseen("nothing was there that could be replaced"),
     of(&["classify", "compare", "latency", "verify", "eval", "inspect"], "force", ""),
     of(&["classify", "compare", "latency", "verify", "eval", "inspect"], "json", "figures.json"),
@@ -177,6 +177,8 @@ const TRIALS: &[Trial] = &[
 const KINDS: &[(&str, &str, &[&str])] = &[
     ("check", "schematic", &["cut.sch"]),
     ("diff", "event files", &["one", "two"]),
+    ("completions", "shell", &["bash"]),
+    ("man", "directory", &["pages"]),
     ("run", "schematic", &["cut.sch", "--out", "out"]),
     ("convert", "trained network", &["model.keras", "--data", "data", "--out", "out"]),
     ("convert", "model of train", &["spiking.npz", "--data", "bars", "--out", "out"]),
@@ -224,9 +226,8 @@ fn options(place: &Place, command: &str) -> Vec<String> {
     let (status, out, error) = place.run(&[command, "--help"]);
     assert_eq!(status, 0, "{command}: {error}");
     let names = out.lines().filter_map(|line| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("-h, ").unwrap_or(line);
-        let name = line.strip_prefix("--")?.split([' ', '=']).next()?;
+        // Descriptions, which may start with an option, are indented more.
+        let name = line.strip_prefix("      --").or(line.strip_prefix("  -h, --"))?.split([' ', '=']).next()?;
         Some(name.to_string())
     });
     names.filter(|name| name != "help").collect()
@@ -235,7 +236,8 @@ fn options(place: &Place, command: &str) -> Vec<String> {
 fn commands(place: &Place) -> Vec<String> {
     let (_, out, _) = place.run(&["--help"]);
     let list = out.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
-    let names = list.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let named = list.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let names = named.filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(String::from).collect()
 }
 

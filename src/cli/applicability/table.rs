@@ -130,7 +130,7 @@ pub const OPTIONS: &[Row] = &[
     all(&["run", "compare", "latency", "sweep", "verify"], "max_memory"),
     on(&["classify"], "max_events", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "max_memory", RECORDINGS_AND_NUMBERS),
-    all(&["run"], "force"),
+    all(&["man", "run"], "force"),
     // convert
     all(&["convert"], "data"),
     all(&["convert"], "out"),
