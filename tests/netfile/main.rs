@@ -8,6 +8,7 @@ mod random_network;
 mod damage;
 mod difference;
 mod golden;
+mod keys;
 mod ready_made;
 mod round_trip;
 mod rules;

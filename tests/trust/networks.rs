@@ -261,7 +261,7 @@ fn change() -> BoxedStrategy<Change> {
         tick().prop_map(Change::TMax),
         kind().prop_map(Change::Kind),
         vec(input(), 0..4).prop_map(Change::Inputs),
-        (prop::sample::select(SETTABLE_KEYS), value).prop_map(|(key, value)| Change::Set(key, value)),
+        (prop::sample::select(settable_keys()), value).prop_map(|(key, value)| Change::Set(key, value)),
         prop_oneof![1..4_i64, Just(Tick::MAX)].prop_map(Change::Finer),
     ]
     .boxed()

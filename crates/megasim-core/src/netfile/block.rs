@@ -2,7 +2,7 @@
 
 use super::error::ParseError;
 use super::text::Scanner;
-use crate::network::Tick;
+use crate::network::parameters::{NEURONS, POOL_PORT, Parameter, Presence, Range};
 use std::sync::Arc;
 
 /// An integer behind its key, and its position.
@@ -21,36 +21,43 @@ impl Value {
         ParseError { at: self.at, end: self.end, expected, found: self.number.to_string() }
     }
 
-    fn within<N: TryFrom<i64>>(&self, expected: &str) -> Result<N, ParseError> {
-        N::try_from(self.number).map_err(|_| self.refuse(expected))
-    }
-
-    /// A signed value of 32 bits.
-    /// Whether the key was there.
-    pub fn is_given(&self) -> bool {
-        self.end > self.at
-    }
-    pub fn signed(&self) -> Result<i32, ParseError> {
-        self.within("-2147483648 to 2147483647 (32 bits)")
-    }
-
     /// A size or count.
     pub fn size(&self) -> Result<u32, ParseError> {
-        self.within("0 to 4294967295 (32 bits)")
+        u32::try_from(self.number).map_err(|_| self.refuse(Range::Size.expected()))
+    }
+}
+
+/// Some of the parameters of a block, and what they are put into.
+pub(super) trait Section {
+    fn keys(&self) -> usize;
+    fn key(&self, k: usize) -> &'static str;
+    fn is_required(&self, k: usize) -> bool;
+    fn put(&mut self, k: usize, value: &Value) -> Result<(), ParseError>;
+}
+
+/// Parameters of a table, which a block sets.
+pub(super) struct Fields<'t, T: 'static> {
+    pub table: &'static [Parameter<T>],
+    pub of: &'t mut T,
+}
+
+impl<T> Section for Fields<'_, T> {
+    fn keys(&self) -> usize {
+        self.table.len()
     }
 
-    /// A time; that it is not negative is for [`crate::network::Module::check`] to say.
-    pub fn tick(&self) -> Tick {
-        self.number
+    fn key(&self, k: usize) -> &'static str {
+        self.table[k].key
     }
 
-    /// 0 or 1.
-    pub fn flag(&self) -> Result<bool, ParseError> {
-        match self.number {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(self.refuse("0 or 1")),
-        }
+    fn is_required(&self, k: usize) -> bool {
+        self.table[k].presence == Presence::Required
+    }
+
+    fn put(&mut self, k: usize, value: &Value) -> Result<(), ParseError> {
+        let parameter = &self.table[k];
+        // Whether all keys go together is for the reader of the block to say.
+        parameter.set(self.of, value.number).map(drop).map_err(|_| value.refuse(parameter.range.expected()))
     }
 }
 
@@ -60,6 +67,11 @@ pub(super) struct Block<'a> {
     values: Vec<Value>,
     passed: &'a dyn Fn(usize),
 }
+
+/// Bounds of the sections of a block, and of the keys of a section.
+const MOST_SECTIONS: usize = 2;
+const MOST_KEYS: usize = 24;
+const _: () = assert!(NEURONS.len() <= MOST_KEYS && POOL_PORT.len() <= MOST_KEYS);
 
 /// Bytes of a matrix between two reports of how far it is parsed.
 const TELL_EVERY: usize = 4 << 20;
@@ -95,46 +107,46 @@ impl<'a> Block<'a> {
         Ok(())
     }
 
-    /// `key value` lines in any order until all of `keys` have been read; those from `required` on may be missing and
-    /// are `absent` then.
-    pub fn keys<const N: usize>(
-        &mut self,
-        block: &str,
-        keys: [&'static str; N],
-        required: usize,
-        absent: i64,
-    ) -> Result<[Value; N], ParseError> {
-        let start = self.scanner.at;
-        let mut read: [Option<Value>; N] = [None; N];
-        loop {
-            let complete = read[..required].iter().all(Option::is_some);
-            if complete && read[required..].iter().all(Option::is_some) {
-                break;
+    /// `key value` lines in any order until all parameters of the sections have been read, or those that a file needs
+    /// and then another line. Returns where the values of the block start, for [`Block::given`].
+    pub fn read(&mut self, block: &str, sections: &mut [&mut dyn Section]) -> Result<usize, ParseError> {
+        let first = self.values.len();
+        let mut read = [[None; MOST_KEYS]; MOST_SECTIONS];
+        let place = |sections: &[&mut dyn Section], token: &[u8]| {
+            let places = sections.iter().enumerate();
+            let mut places = places.flat_map(|(s, section)| (0..section.keys()).map(move |k| (s, k)));
+            places.find(|&(s, k)| sections[s].key(k).as_bytes() == token)
+        };
+        let missing = |sections: &[&mut dyn Section], read: &[[Option<Value>; MOST_KEYS]], required: bool| {
+            let mut missing = Vec::new();
+            for (section, read) in sections.iter().zip(read) {
+                let keys = (0..section.keys()).filter(|&k| read[k].is_none() && section.is_required(k) == required);
+                missing.extend(keys.map(|k| section.key(k)));
             }
+            missing
+        };
+        let (mut required, mut optional) =
+            (missing(sections, &read, true).len(), missing(sections, &read, false).len());
+        while required + optional > 0 {
             let more = self.scanner.next_line();
             let token = self.scanner.peek();
-            match keys.iter().position(|key| key.as_bytes() == token) {
-                Some(k) if more && read[k].is_none() => {
-                    let key = keys[k];
+            match place(sections, token) {
+                Some((s, k)) if more && read[s][k].is_none() => {
+                    let key = sections[s].key(k);
                     self.scanner.token();
                     self.scanner.skip_blanks();
                     let at = self.scanner.at;
                     let number = self.scanner.integer(|| format!("an integer after `{key}`"))?;
                     let value = Value { key, number, at, end: self.scanner.at };
                     self.scanner.end_line(|| format!("the end of the line after `{key} {number}`"))?;
-                    read[k] = Some(value);
+                    read[s][k] = Some(value);
                     self.values.push(value);
+                    *if sections[s].is_required(k) { &mut required } else { &mut optional } -= 1;
                 }
-                _ if complete => break,
+                _ if required == 0 => break,
                 twice => {
-                    let missing: Vec<&str> = keys[..required]
-                        .iter()
-                        .zip(&read)
-                        .filter(|(_, value)| value.is_none())
-                        .map(|(key, _)| *key)
-                        .collect();
                     let again = if twice.is_some() && more { " (a second time)" } else { "" };
-                    let mut flaw = self.scanner.flaw(match missing.as_slice() {
+                    let mut flaw = self.scanner.flaw(match missing(sections, &read, true).as_slice() {
                         [key] => format!("the key {key} of {block}"),
                         keys => format!("one of the keys {} of {block}", keys.join(", ")),
                     });
@@ -143,16 +155,26 @@ impl<'a> Block<'a> {
                 }
             }
         }
-        let mut k = 0;
-        Ok(read.map(|value| {
-            let absent = Value { key: keys[k], number: absent, at: start, end: start };
-            k += 1;
-            value.unwrap_or(absent)
-        }))
+        for (section, read) in sections.iter_mut().zip(&read) {
+            for (k, value) in read.iter().enumerate().filter_map(|(k, value)| Some((k, value.as_ref()?))) {
+                section.put(k, value)?;
+            }
+        }
+        Ok(first)
+    }
+
+    /// The value of a key among those from `first` on, if the block had it.
+    pub fn given(&self, first: usize, key: &str) -> Option<Value> {
+        self.values[first..].iter().find(|value| value.key == key).copied()
+    }
+
+    /// The value of a key that the block needs.
+    pub fn value(&self, first: usize, key: &'static str) -> Value {
+        self.given(first, key).unwrap_or(Value { key, number: 0, at: self.scanner.at, end: self.scanner.at })
     }
 
     /// Refuses a further block that starts with one of `keys`.
-    pub fn no_more(&mut self, keys: &[&str], announced: &Value) -> Result<(), ParseError> {
+    pub fn no_more(&mut self, keys: &[&'static str], announced: &Value) -> Result<(), ParseError> {
         if self.scanner.next_line() && keys.iter().any(|key| key.as_bytes() == self.scanner.peek()) {
             let mut flaw =
                 self.scanner.flaw(format!("no more port blocks, as {} is {}", announced.key, announced.number));

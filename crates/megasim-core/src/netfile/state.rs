@@ -1,9 +1,10 @@
 //! State files (`*.stt`): the state of a module at the start of a run.
 
-use super::block::Block;
+use super::block::{Block, Fields};
 use super::error::TextError;
 use super::text::{Scanner, TextWriter};
-use crate::network::Tick;
+use crate::network::parameters::STATE;
+use crate::network::{Tick, Timing};
 use std::io::{self, Write};
 
 /// Reads a state file: `time_busy_initial`, in ticks.
@@ -13,12 +14,13 @@ use std::io::{self, Write};
 pub fn parse_state(text: &[u8]) -> Result<Tick, TextError> {
     let mut block = Block::new(Scanner::new(text), &|_| {});
     let parsed = block.head().and_then(|()| {
-        let [time] = block.keys("the state", ["time_busy_initial"], 1, 0)?;
+        let mut timing = Timing::default();
+        let first = block.read("the state", &mut [&mut Fields { table: STATE, of: &mut timing }])?;
         block.tail()?;
-        if time.number < 0 {
-            return Err(time.refuse("0 or more"));
+        if timing.time_busy_initial < 0 {
+            return Err(block.value(first, STATE[0].key).refuse("0 or more"));
         }
-        Ok(time.number)
+        Ok(timing.time_busy_initial)
     });
     parsed.map_err(|flaw| flaw.locate(text))
 }
@@ -30,7 +32,7 @@ pub fn parse_state(text: &[u8]) -> Result<Tick, TextError> {
 pub fn write_state(time_busy_initial: Tick, out: &mut dyn Write) -> io::Result<()> {
     let mut text = TextWriter::new(out);
     text.line(".integers")?;
-    text.value("time_busy_initial", time_busy_initial)?;
+    text.value(STATE[0].key, time_busy_initial)?;
     text.line(".floats")?;
     text.flush()
 }

@@ -10,6 +10,7 @@
 mod events;
 mod module;
 mod neuron_model;
+pub(crate) mod parameters;
 mod set_param;
 mod time_scale;
 mod validate;
@@ -21,7 +22,8 @@ pub use module::{
     Signed, Timing,
 };
 pub use neuron_model::NeuronModel;
-pub use set_param::SETTABLE_KEYS;
+pub use parameters::{ParameterKey, parameter_keys};
+pub use set_param::settable_keys;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;

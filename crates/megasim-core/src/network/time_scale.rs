@@ -1,5 +1,6 @@
 //! A network in finer ticks.
 
+use super::parameters::{NEURONS, Parameter, STATE, TIMING};
 use super::{ModuleKind, Network, NetworkError, NeuronParameters, Tick};
 
 impl Network {
@@ -17,24 +18,11 @@ impl Network {
         if factor == 1 {
             return Ok(network);
         }
-        let finer = |key: &'static str, time: &mut Tick| {
-            let fault = || NetworkError::Range {
-                key,
-                expected: format!("at most {}", Tick::MAX / factor),
-                found: time.to_string(),
-            };
-            *time = time.checked_mul(factor).ok_or_else(fault)?;
-            Ok(())
-        };
         // The last tick of the last old one.
         network.t_max = network.t_max.saturating_mul(factor).saturating_add(factor - 1);
         for module in &mut network.modules {
-            let timing = &mut module.timing;
-            finer("delay_to_process", &mut timing.delay_to_process)?;
-            finer("delay_to_ack", &mut timing.delay_to_ack)?;
-            finer("delay_to_repeat", &mut timing.delay_to_repeat)?;
-            finer("delay_to_arrive", &mut timing.delay_to_arrive)?;
-            finer("time_busy_initial", &mut timing.time_busy_initial)?;
+            Parameter::stretch(TIMING, &mut module.timing, factor)?;
+            Parameter::stretch(STATE, &mut module.timing, factor)?;
             let neurons: &mut NeuronParameters = match &mut module.kind {
                 ModuleKind::Conv(conv) => &mut conv.neurons,
                 ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => &mut full.neurons,
@@ -52,8 +40,7 @@ impl Network {
                 let expected = "0, as equations per tick cannot be divided into finer ticks".into();
                 return Err(NetworkError::Range { key: "neuron_model", expected, found: model.to_string() });
             }
-            finer("Tmin", &mut neurons.t_min)?;
-            finer("T_Refract", &mut neurons.refractory)?;
+            Parameter::stretch(NEURONS, neurons, factor)?;
         }
         network.valid()
     }
