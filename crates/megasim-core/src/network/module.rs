@@ -319,6 +319,15 @@ impl ModuleKind {
             Self::Flatten(_) | Self::MaxPool(_) => None,
         }
     }
+
+    /// As [`ModuleKind::neurons`], to be changed.
+    pub(crate) fn neurons_mut(&mut self) -> Option<(&mut NeuronParameters, &mut Output)> {
+        match self {
+            Self::Conv(conv) => Some((&mut conv.neurons, &mut conv.output)),
+            Self::FullyConnected(full) | Self::Softmax(full) => Some((&mut full.neurons, &mut full.output)),
+            Self::Flatten(_) | Self::MaxPool(_) => None,
+        }
+    }
 }
 
 impl Array {

@@ -52,11 +52,10 @@ impl Network {
         let mut network = self.clone();
         let mut count = 0;
         for (module, outputs) in network.modules.iter_mut().zip(&self.outputs) {
-            let neurons = match &mut module.kind {
-                ModuleKind::Conv(conv) => &mut conv.neurons,
-                ModuleKind::FullyConnected(full) => &mut full.neurons,
-                ModuleKind::Softmax(_) | ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => continue,
-            };
+            if matches!(module.kind, ModuleKind::Softmax(_)) {
+                continue;
+            }
+            let Some((neurons, _)) = module.kind.neurons_mut() else { continue };
             if outputs.iter().any(|node| selects(&self.nodes[node.index()].name)) {
                 neurons.dynamics = Dynamics::Model(number);
                 count += 1;
@@ -74,11 +73,7 @@ impl Module {
         if let Some(parameter) = Parameter::find(TIMING, key).or(Parameter::find(STATE, key)) {
             return parameter.set(&mut self.timing, value);
         }
-        let (neurons, output) = match &mut self.kind {
-            ModuleKind::Conv(conv) => (&mut conv.neurons, &mut conv.output),
-            ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => (&mut full.neurons, &mut full.output),
-            ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return Ok(false),
-        };
+        let Some((neurons, output)) = self.kind.neurons_mut() else { return Ok(false) };
         match (Parameter::find(NEURONS, key), Parameter::find(OUTPUT, key)) {
             (Some(parameter), _) => parameter.set(neurons, value),
             (None, Some(parameter)) => parameter.set(output, value),

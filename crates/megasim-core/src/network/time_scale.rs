@@ -1,7 +1,7 @@
 //! A network in finer ticks.
 
 use super::parameters::{NEURONS, Parameter, STATE, TIMING};
-use super::{ModuleKind, Network, NetworkError, NeuronParameters, Tick};
+use super::{Network, NetworkError, Tick};
 
 impl Network {
     /// The network in ticks of which `factor` make one of the old: every time is multiplied. What a run gives does not
@@ -23,11 +23,7 @@ impl Network {
         for module in &mut network.modules {
             Parameter::stretch(TIMING, &mut module.timing, factor)?;
             Parameter::stretch(STATE, &mut module.timing, factor)?;
-            let neurons: &mut NeuronParameters = match &mut module.kind {
-                ModuleKind::Conv(conv) => &mut conv.neurons,
-                ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => &mut full.neurons,
-                ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => continue,
-            };
+            let Some((neurons, _)) = module.kind.neurons_mut() else { continue };
             let leaks =
                 [("TLplus", neurons.leak_plus), ("TLminus", neurons.leak_minus), ("leak_decay", neurons.leak_decay)];
             for (key, leak) in leaks {
