@@ -168,6 +168,18 @@ fn apply(layer: &Layer, mut inputs: Vec<Source>) -> Array2<f32> {
             inputs.iter().for_each(|input| sum += &input.values);
             sum
         }
+        Operation::Multiply | Operation::Maximum | Operation::Minimum => {
+            let merge = |a: f32, b: f32| match layer.operation {
+                Operation::Multiply => a * b,
+                Operation::Maximum => a.max(b),
+                _ => a.min(b),
+            };
+            let mut merged = inputs.remove(0).values.into_owned();
+            for input in &inputs {
+                merged.zip_mut_with(&input.values, |a, &b| *a = merge(*a, b));
+            }
+            merged
+        }
         Operation::Concatenate => {
             // Channels are the slowest axis, so whole samples stand one after another.
             let views: Vec<_> = inputs.iter().map(|input| input.values.view()).collect();

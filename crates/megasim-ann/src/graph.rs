@@ -97,9 +97,32 @@ impl Graph {
         Ok(Self { layers })
     }
 
-    /// Whether its last layer is a softmax.
+    /// Whether its last layer is a softmax, or the logarithm of one.
     pub fn ends_in_softmax(&self) -> bool {
-        self.layers.last().is_some_and(|layer| layer.operation == Operation::Activation(Activation::Softmax))
+        let softmax = |layer: &Layer| matches!(layer.operation, Operation::Activation(it) if it.is_softmax());
+        self.layers.last().is_some_and(softmax)
+    }
+
+    /// The factor on the input (the largest over the channels) where layers at the input only scale and shift it; none where there is
+    /// no such layer.
+    pub fn input_factor(&self) -> Option<f32> {
+        let readers = self.readers();
+        let (mut at, mut factor) = (0, None);
+        while let [next] = readers[at][..] {
+            match &self.layers[next].operation {
+                Operation::BatchNormalization { gamma, variance, epsilon, .. } => {
+                    let scale = gamma.iter().zip(variance).map(|(gamma, variance)| (gamma / (variance + epsilon).sqrt()).abs());
+                    factor = Some(factor.unwrap_or(1.0) * scale.fold(0.0, f32::max));
+                }
+                Operation::TrainingOnly { .. }
+                | Operation::Reshape { .. }
+                | Operation::Permute { .. }
+                | Operation::Activation(Activation::Linear) => {}
+                _ => break,
+            }
+            at = next;
+        }
+        factor
     }
 
     /// The layers in order.

@@ -15,16 +15,20 @@ mod architecture;
 mod caffe;
 #[cfg(any(feature = "keras", feature = "lasagne"))]
 mod hdf5;
+mod heads;
 #[cfg(feature = "keras")]
 mod keras;
 #[cfg(feature = "lasagne")]
 mod lasagne;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod recognise;
 #[cfg(feature = "torch")]
 mod torch;
 
 use super::graph::{AxisOrder, Fault, Graph, Padding, Shape};
+use megasim_data::npy::half;
+use megasim_data::{DeclaredAxes, InputForm, InputScaling};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -39,6 +43,8 @@ pub struct Model {
     pub graph: Graph,
     /// Where the channel axis of the source's images stands; for a network of vectors it says nothing.
     pub input_order: AxisOrder,
+    /// Which of `(channels, height, width)` each axis of a sample is, as the file declares them; `[0]` for a vector.
+    pub input_axes: Vec<usize>,
     /// Where it comes from.
     pub source: Source,
 }
@@ -74,11 +80,30 @@ impl Model {
         self.graph.input_shape()
     }
 
+    /// How samples are brought to the input: the order of their axes, and whether bytes are taken as they are.
+    pub fn input_form(&self) -> InputForm {
+        InputForm::new(DeclaredAxes::new(&self.input_axes), self.scaling())
+    }
+
+    /// Whether the network scales its own input from 0 to 255.
+    fn scaling(&self) -> InputScaling {
+        let factor = self.graph.input_factor();
+        // 1/255, 1/127.5, or one of these over a standard deviation; a standard deviation alone is larger than 1/10.
+        if factor.is_some_and(|factor| factor > 0.0 && factor < OWN_SCALING) {
+            InputScaling::OfTheModel
+        } else {
+            InputScaling::Unit
+        }
+    }
+
     /// Numbers that the network puts out for a sample: its classes.
     pub fn classes(&self) -> usize {
         self.graph.output_shape().len()
     }
 }
+
+/// The factor on its input below which a network is taken to be made for numbers from 0 to 255.
+const OWN_SCALING: f32 = 0.1;
 
 /// Where a model comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -120,6 +145,14 @@ pub enum Problem {
     /// The system did not give its bytes.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
+    /// It is something else, which is known.
+    #[error("found {found}; {advice}")]
+    Recognised {
+        /// What it is.
+        found: &'static str,
+        /// What to do.
+        advice: String,
+    },
     /// No reader knows it.
     #[error("expected a model file of one of these kinds: {known}; found {found}")]
     UnknownKind {
@@ -161,8 +194,8 @@ impl Problem {
 struct ModelFile {
     path: PathBuf,
     bytes: Arc<[u8]>,
-    /// The file that describes the network, where the caller names it.
-    architecture: Option<PathBuf>,
+    /// What the caller says of it.
+    options: ReadOptions,
     /// Other files that were read, in order.
     companions: RefCell<Vec<Companion>>,
 }
@@ -176,7 +209,7 @@ impl ModelFile {
     /// The text that describes the network, and its name for messages: the named file, or the one beside the model that
     /// is called the same but for this ending.
     fn architecture(&self, ending: &str) -> Result<(String, String), Problem> {
-        let path = self.architecture.clone().unwrap_or_else(|| self.path.with_extension(ending));
+        let path = self.architecture_path(ending);
         let place = path.display().to_string();
         let text = std::fs::read(&path).map_err(|error| {
             let message = format!(
@@ -188,6 +221,36 @@ impl ModelFile {
         let name = self.path.with_extension(ending).file_name().map(PathBuf::from).unwrap_or_default();
         self.companions.borrow_mut().push(Companion { path, name });
         Ok((text, place))
+    }
+
+    fn architecture_path(&self, ending: &str) -> PathBuf {
+        self.options.architecture.clone().unwrap_or_else(|| self.path.with_extension(ending))
+    }
+
+    /// The declared sizes of a sample, open ones as the caller gives them.
+    fn fixed(&self, declared: &[Option<usize>]) -> Result<Vec<usize>, String> {
+        let written = || {
+            let sizes = declared.iter().map(|size| size.map_or("?".into(), |size| size.to_string()));
+            format!("({})", sizes.collect::<Vec<String>>().join(", "))
+        };
+        match &self.options.input_shape {
+            None => declared.iter().copied().collect::<Option<Vec<_>>>().ok_or_else(|| {
+                let example = declared.iter().map(|size| size.unwrap_or(32).to_string()).collect::<Vec<_>>().join(",");
+                format!(
+                    "expected an input of fixed size, found {} a sample; --input-shape gives one, \
+                     for example --input-shape {example}",
+                    written()
+                )
+            }),
+            Some(given) => {
+                let agrees = |(own, &given): (&Option<usize>, &usize)| own.is_none_or(|own| own == given) && given > 0;
+                if given.len() == declared.len() && declared.iter().zip(given).all(agrees) {
+                    return Ok(given.clone());
+                }
+                let given = given.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+                Err(format!("expected an --input-shape that fits {} a sample, found {given}", written()))
+            }
+        }
     }
 
     /// Names in a zip archive; none if it is no such thing.
@@ -208,8 +271,27 @@ impl ModelFile {
 struct Imported {
     graph: Graph,
     input_order: AxisOrder,
+    /// As [`Model::input_axes`].
+    axes: Vec<usize>,
     library: &'static str,
     version: Option<String>,
+}
+
+/// The axes of a sample of a library that has the channels first; a sequence has no rows.
+fn first_axes(graph: &Graph) -> Vec<usize> {
+    match graph.input_shape() {
+        Shape::Features(_) => vec![0],
+        Shape::Maps { .. } => vec![0, 1, 2],
+    }
+}
+
+/// What a caller says of a model file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The file that describes the network: Caffe's `.prototxt`, TOML for bare parameters, Keras's JSON.
+    pub architecture: Option<PathBuf>,
+    /// Sizes of one sample in the order of the file, where the file leaves some open.
+    pub input_shape: Option<Vec<usize>>,
 }
 
 /// One kind of model file.
@@ -271,19 +353,37 @@ pub fn read(path: &Path) -> Result<Model, Error> {
 /// # Errors
 /// As [`read`].
 pub fn read_with(path: &Path, architecture: Option<&Path>) -> Result<Model, Error> {
+    read_as(path, ReadOptions { architecture: architecture.map(PathBuf::from), input_shape: None })
+}
+
+/// Reads a model file of which the caller says something.
+///
+/// # Errors
+/// As [`read`]; where what is said does not apply to the file.
+pub fn read_as(path: &Path, options: ReadOptions) -> Result<Model, Error> {
     let failed = |problem| Error { path: path.into(), problem };
+    if let Some(problem) = recognise::directory(path) {
+        return Err(failed(problem));
+    }
     let bytes = read_bytes(path).map_err(|source| failed(source.into()))?;
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let architecture = architecture.map(PathBuf::from);
-    let file = ModelFile { path: path.into(), bytes: bytes.into(), architecture, companions: RefCell::default() };
+    let file = ModelFile { path: path.into(), bytes: bytes.into(), options, companions: RefCell::default() };
+    if let Some(problem) = recognise::file(&file) {
+        return Err(failed(problem));
+    }
     let reader = READERS
         .iter()
         .filter(|_| !file.bytes.is_empty())
         .find(|reader| (reader.matches)(&file))
         .ok_or_else(|| failed(unknown_kind(&file)))?;
-    let Imported { graph, input_order, library, version } = (reader.read)(&file).map_err(failed)?;
+    let Imported { graph, input_order, axes, library, version } = (reader.read)(&file).map_err(failed)?;
+    if let Some(given) = file.options.input_shape.as_ref().filter(|_| library != "onnx" && library != "keras") {
+        let message = format!("expected no --input-shape with a {library} file, which has its own, found {given:?}");
+        return Err(failed(Problem::damaged("input", message)));
+    }
+    let graph = heads::classes(graph);
     let companions = file.companions.into_inner();
-    if let Some(path) = file.architecture.as_ref().filter(|path| !companions.iter().any(|own| &own.path == *path)) {
+    if let Some(path) = file.options.architecture.as_ref().filter(|path| !companions.iter().any(|own| &own.path == *path)) {
         let message = format!(
             "expected no description of the network, as a {library} file holds its own, found one named by \
                 --architecture"
@@ -291,7 +391,7 @@ pub fn read_with(path: &Path, architecture: Option<&Path>) -> Result<Model, Erro
         return Err(failed(Problem::damaged(path.display().to_string(), message)));
     }
     let source = Source { path: path.into(), companions, sha256, library: library.into(), version };
-    Ok(Model { graph, input_order, source })
+    Ok(Model { graph, input_order, input_axes: axes, source })
 }
 
 /// Widens the padding at the bottom and right so that the number of windows is rounded up; a last window starts within
@@ -313,18 +413,6 @@ fn widen_to_ceil(shape: Shape, size: (usize, usize), strides: (usize, usize), pa
     Some(())
 }
 
-/// An IEEE half-precision number.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023) / 1024.0);
-    sign * match exponent {
-        0 => fraction * 2f32.powi(-14),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        exponent => (1.0 + fraction) * 2f32.powi(exponent - 15),
-    }
-}
-
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if path.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "expected a model file, found a directory"));
@@ -336,23 +424,11 @@ fn unknown_kind(file: &ModelFile) -> Problem {
     let found = match &file.bytes[..] {
         [] => "an empty file".into(),
         [b'P', b'K', 3, 4, ..] => "a damaged zip archive, or one of other things".into(),
-        bytes => format!("{} bytes that start with {:02x?}", bytes.len(), &bytes[..bytes.len().min(8)]),
+        bytes => {
+            let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("0x{byte:02x}")).collect();
+            format!("{} bytes that start with {}", bytes.len(), start.join(" "))
+        }
     };
     let known = READERS.iter().map(|reader| reader.kind).collect::<Vec<_>>().join(", ");
     Problem::UnknownKind { known, found }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::half;
-
-    #[test]
-    fn half_precision_is_exact() {
-        for (bits, value) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)]
-        {
-            assert_eq!(half(bits), value);
-        }
-        assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());
-    }
 }

@@ -56,6 +56,8 @@ pub enum Activation {
     },
     /// `exp(x) / sum(exp(x))` over the features (or channels).
     Softmax,
+    /// `x - ln(sum(exp(x)))` over the features (or channels).
+    LogSoftmax,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
     /// `tanh(x)`.
@@ -83,9 +85,68 @@ pub enum Activation {
     BinaryStep,
     /// +1 where `x > 0`, else -1 (SNN toolbox's `binary_tanh`, which rounds half to even).
     BinarySign,
+    /// `scale * x` where `x > 0`, else `scale * alpha * (exp(x) - 1)`: ELU with scale 1, SELU with its constants.
+    Elu {
+        /// Limit far below 0, negated.
+        alpha: f32,
+        /// Factor on everything.
+        scale: f32,
+    },
+    /// `x / 2 * (1 + erf(x / sqrt(2)))`, or the approximation of that by a hyperbolic tangent.
+    Gelu {
+        /// Whether it is the approximation.
+        tanh: bool,
+    },
+    /// `x / (1 + exp(-x))`: SiLU, Swish.
+    Silu,
+    /// `x * tanh(ln(1 + exp(x)))`.
+    Mish,
+    /// `min(max(slope * x + offset, 0), 1)`.
+    HardSigmoid {
+        /// Slope in the middle.
+        slope: f32,
+        /// Value at 0.
+        offset: f32,
+    },
+    /// `x * min(max(x / 6 + 1 / 2, 0), 1)`.
+    HardSwish,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `exp(x)`.
+    Exponential,
 }
 
 impl Activation {
+    /// The name in papers and libraries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Relu { .. } => "ReLU",
+            Self::Softmax => "softmax",
+            Self::LogSoftmax => "log-softmax",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Softplus { .. } => "softplus",
+            Self::ClampedRelu { .. } => "clamped ReLU",
+            Self::QuantizedRelu { .. } => "quantised ReLU",
+            Self::BinaryStep => "binary step",
+            Self::BinarySign => "sign",
+            Self::Elu { .. } => "ELU",
+            Self::Gelu { .. } => "GELU",
+            Self::Silu => "SiLU (Swish)",
+            Self::Mish => "Mish",
+            Self::HardSigmoid { .. } => "hard sigmoid",
+            Self::HardSwish => "hard swish",
+            Self::Softsign => "softsign",
+            Self::Exponential => "exponential",
+        }
+    }
+
+    /// Whether it works on whole vectors and keeps the order of their numbers.
+    pub fn is_softmax(self) -> bool {
+        matches!(self, Self::Softmax | Self::LogSoftmax)
+    }
+
     /// The plain rectifier.
     pub const RELU: Self = Self::Relu { negative_slope: 0.0, max: None };
 }
@@ -132,6 +193,10 @@ pub enum Operation {
     },
     /// An activation function.
     Activation(Activation),
+    /// `x` where `x > 0`, else `slope * x`; one slope a channel, or one a number in the order `(channels, height, width)`.
+    ParametricRelu { slopes: Array1<f32> },
+    /// One number added to each number, in the order `(channels, height, width)`.
+    Bias { bias: Array1<f32> },
     /// Maps to a vector in this order.
     Flatten { order: AxisOrder },
     /// The same numbers under another shape, both read in this order.
@@ -147,8 +212,16 @@ pub enum Operation {
     Upsample { factors: (usize, usize) },
     /// Number `k` of the output, map after map, is number `numbers[k]` of the input; the output shape is the layer's.
     Gather { numbers: Vec<usize> },
+    /// Map (or number) `k` of the output is map `channels[k]` of the input; without one, zeros.
+    Channels { channels: Vec<Option<usize>> },
     /// Sum of all inputs.
     Add,
+    /// Product of all inputs, number by number.
+    Multiply,
+    /// Largest of all inputs, number by number.
+    Maximum,
+    /// Smallest of all inputs, number by number.
+    Minimum,
     /// Inputs one after another along the channels (or features).
     Concatenate,
     /// Something that acts only in training (dropout, noise); `kind` is the source's name for it.

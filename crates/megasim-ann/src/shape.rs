@@ -12,7 +12,7 @@ pub(super) fn infer(operation: &Operation, inputs: &[Shape], wanted: Option<Shap
             }
             given(wanted)?
         }
-        Operation::Add => {
+        Operation::Add | Operation::Multiply | Operation::Maximum | Operation::Minimum => {
             let (&first, rest) = inputs.split_first().ok_or("expected two inputs or more, found none")?;
             match rest.iter().find(|&&shape| shape != first) {
                 Some(other) => return Err(format!("expected inputs of one shape, found {first} and {other}")),
@@ -59,7 +59,38 @@ fn concatenate(inputs: &[Shape]) -> Result<Shape, String> {
 
 fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Result<Shape, String> {
     match operation {
-        Operation::Input | Operation::Add | Operation::Concatenate => unreachable!("taken by the caller"),
+        Operation::Input
+        | Operation::Add
+        | Operation::Multiply
+        | Operation::Maximum
+        | Operation::Minimum
+        | Operation::Concatenate => unreachable!("taken by the caller"),
+        Operation::ParametricRelu { slopes } => {
+            if slopes.len() != channels(input) && slopes.len() != input.len() {
+                return Err(format!(
+                    "expected {} slopes, one a channel, or {}, one a number, found {}",
+                    channels(input),
+                    input.len(),
+                    slopes.len()
+                ));
+            }
+            finite("slopes", slopes)?;
+            Ok(input)
+        }
+        Operation::Bias { bias } => {
+            check_bias(Some(bias), input.len())?;
+            Ok(input)
+        }
+        Operation::Channels { channels: from } => {
+            let n = channels(input);
+            if let Some(channel) = from.iter().flatten().find(|&&channel| channel >= n) {
+                return Err(format!("expected channels below {n}, found {channel}"));
+            }
+            Ok(match input {
+                Shape::Features(_) => Shape::Features(from.len()),
+                Shape::Maps { height, width, .. } => Shape::Maps { channels: from.len(), height, width },
+            })
+        }
         Operation::Dense { weights, bias } => {
             let (n_in, n_out) = weights.dim();
             let Shape::Features(features) = input else {
@@ -148,10 +179,7 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
             Ok(if wanted == Some(pooled) { pooled } else { Shape::Features(channels) })
         }
         Operation::BatchNormalization { gamma, beta, mean, variance, epsilon } => {
-            let n = match input {
-                Shape::Features(n) => n,
-                Shape::Maps { channels, .. } => channels,
-            };
+            let n = channels(input);
             for (name, parameter) in [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)] {
                 if parameter.len() != n {
                     return Err(format!("expected {n} numbers of {name}, one a channel, found {}", parameter.len()));
@@ -169,13 +197,21 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
                     if !negative_slope.is_finite() || max.is_some_and(f32::is_nan) =>
                 {
                     return Err(format!(
-                        "expected numbers for the rectifier, found slope {negative_slope}, maximum {max:?}"
+                        "expected numbers for the rectifier, found slope {negative_slope}, maximum {}",
+                        max.unwrap_or(f32::INFINITY)
                     ));
                 }
                 Activation::ClampedRelu { threshold, max } if threshold.is_nan() || max.is_some_and(f32::is_nan) => {
                     return Err(format!(
-                        "expected numbers for the rectifier, found threshold {threshold}, maximum {max:?}"
+                        "expected numbers for the rectifier, found threshold {threshold}, maximum {}",
+                        max.unwrap_or(f32::INFINITY)
                     ));
+                }
+                Activation::Elu { alpha, scale } if !(alpha.is_finite() && scale.is_finite()) => {
+                    return Err(format!("expected finite parameters of ELU, found {alpha} and {scale}"));
+                }
+                Activation::HardSigmoid { slope, offset } if !(slope.is_finite() && offset.is_finite()) => {
+                    return Err(format!("expected finite parameters of hard sigmoid, found {slope} and {offset}"));
                 }
                 Activation::Softplus { scale } if !(scale > 0.0 && scale.is_finite()) => {
                     return Err(format!("expected a softplus scale above 0, found {scale}"));
@@ -255,6 +291,13 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
             let (height, width) = out.ok_or_else(|| format!("expected factors in range, found {factors:?}"))?;
             Ok(Shape::Maps { channels, height, width })
         }
+    }
+}
+
+fn channels(shape: Shape) -> usize {
+    match shape {
+        Shape::Features(n) => n,
+        Shape::Maps { channels, .. } => channels,
     }
 }
 

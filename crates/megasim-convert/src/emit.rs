@@ -18,7 +18,7 @@ mod pool;
 mod relay;
 mod signed;
 
-use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, Weights};
+use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, Weights, channels};
 use super::quantize::{Overflow, Quantization};
 use megasim_ann::graph::Shape;
 use megasim_core::network::{
@@ -190,7 +190,11 @@ impl Emitter<'_> {
             LayerKind::Population { connections, role, .. } => match layer.shape {
                 Shape::Maps { channels, height, width } => (0..channels)
                     .map(|map| {
-                        let bias = bias.as_ref().map(|bias| bias[map]);
+                        let cells = height * width;
+                        let bias = bias.as_ref().map(|bias| match bias.len() {
+                            n if n == channels => vec![bias[map]; cells],
+                            _ => bias[map * cells..(map + 1) * cells].to_vec(),
+                        });
                         self.convolution(&name, map, (height, width), connections, bias, *role)
                     })
                     .collect(),
@@ -323,7 +327,7 @@ impl Emitter<'_> {
         map: usize,
         (height, width): (usize, usize),
         connections: &[Connection],
-        bias: Option<i32>,
+        bias: Option<Vec<i32>>,
         role: Role,
     ) -> Result<NodeId, Error> {
         let mut inputs = Vec::new();
@@ -374,7 +378,7 @@ impl Emitter<'_> {
         }
         if let (Some(bias), Some(clock)) = (bias, self.bias_clock) {
             inputs.push(clock);
-            ports.push(plain_port(size(width), size(height), 0, 0, vec![bias; width * height].into()));
+            ports.push(plain_port(size(width), size(height), 0, 0, bias.into()));
         }
         let array = Array { nx: size(width), ny: size(height), x_min: 0, y_min: 0 };
         let neurons = self.of_role(name, role)?;
@@ -443,12 +447,4 @@ pub(super) fn size(n: usize) -> u32 {
 /// `Dx` of a flipped kernel of `n` columns.
 fn offset(padding: usize, n: usize) -> i32 {
     i32::try_from(padding as i64 - (n as i64 - 1)).unwrap_or(i32::MIN)
-}
-
-/// Maps, or numbers of a vector.
-pub(super) fn channels(shape: Shape) -> usize {
-    match shape {
-        Shape::Features(n) => n,
-        Shape::Maps { channels, .. } => channels,
-    }
 }

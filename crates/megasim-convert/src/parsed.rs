@@ -210,12 +210,11 @@ impl Route {
 /// What a parsed layer does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerKind {
-    /// Integrate-and-fire neurons: the sum of all connections plus a bias per map (or neuron), and what their role
-    /// makes of it.
+    /// Integrate-and-fire neurons: the sum of all connections plus a bias, and what their role makes of it.
     Population {
         /// At least one.
         connections: Vec<Connection>,
-        /// One number per map or neuron.
+        /// One number per map, or one per neuron (map after map, `y`, `x`): what is shifted before a padding differs at the border.
         bias: Option<Array1<f32>>,
         /// What they do with the sum.
         role: Role,
@@ -280,6 +279,14 @@ impl ParsedLayer {
     }
 }
 
+/// Maps, or numbers of a vector.
+pub(super) fn channels(shape: Shape) -> usize {
+    match shape {
+        Shape::Features(n) => n,
+        Shape::Maps { channels, .. } => channels,
+    }
+}
+
 /// A network of layers that become modules, in netlist order; the last one is the output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
@@ -341,6 +348,8 @@ impl Parsed {
             let operation = match &layer.operation {
                 LayerKind::Population { connections, bias, role } => {
                     let mut parts = Vec::new();
+                    let by_position = bias.clone().filter(|bias| bias.len() != channels(layer.shape));
+                    let bias = bias.clone().filter(|_| by_position.is_none());
                     for (k, Connection { source, weights }) in connections.iter().enumerate() {
                         let bias = bias.clone().filter(|_| k == 0);
                         let operation = match weights.clone() {
@@ -357,6 +366,9 @@ impl Parsed {
                     }
                     if parts.len() > 1 {
                         parts = vec![builder.add(format!("{name} sum"), "Add", Operation::Add, &parts)?];
+                    }
+                    if let Some(bias) = by_position {
+                        parts = vec![builder.add(format!("{name} bias"), "Bias", Operation::Bias { bias }, &parts)?];
                     }
                     ids.push(builder.add(name, "Activation", Operation::Activation(role.activation()), &parts)?);
                     continue;

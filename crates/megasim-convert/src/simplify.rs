@@ -16,6 +16,7 @@
 //! What cannot be a rate (a sigmoid, the maximum of values below 0) or has no module is refused by name.
 
 mod activation;
+mod channels;
 mod join;
 mod places;
 mod value;
@@ -28,7 +29,7 @@ use value::{BatchNormalization, Content, Linear, Places, Spikes, Value};
 
 /// A layer that has no spiking form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("layer '{layer}' ({kind}): {reason}")]
+#[error("layer '{layer}' ({kind}): {reason}{}", lines(more))]
 pub struct Unsupported {
     /// The source's name of the layer.
     pub layer: String,
@@ -36,10 +37,16 @@ pub struct Unsupported {
     pub kind: String,
     /// Why not, and what to do instead.
     pub reason: String,
+    /// The other layers that have none, in order.
+    pub more: Vec<Unsupported>,
+}
+
+fn lines(more: &[Unsupported]) -> String {
+    more.iter().map(|other| format!("\n{other}")).collect()
 }
 
 fn unsupported(layer: &Layer, reason: impl Into<String>) -> Unsupported {
-    Unsupported { layer: layer.name.clone(), kind: layer.kind.clone(), reason: reason.into() }
+    Unsupported { layer: layer.name.clone(), kind: layer.kind.clone(), reason: reason.into(), more: Vec::new() }
 }
 
 /// Widest vector that may pass without weights of its own (they are a diagonal matrix then).
@@ -137,6 +144,7 @@ pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupport
     let mut walk = Walk { graph, readers: graph.readers(), parsed };
     // A value is kept until its last reader has it.
     let mut values: Vec<Option<Value>> = Vec::with_capacity(graph.layers().len());
+    let mut obstacles: Vec<Unsupported> = Vec::new();
     let mut to_come: Vec<usize> = walk.readers.iter().map(Vec::len).collect();
     for (id, layer) in graph.layers().iter().enumerate() {
         let mut inputs = Vec::with_capacity(layer.inputs.len());
@@ -144,7 +152,18 @@ pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupport
             to_come[input] -= 1;
             inputs.extend(if to_come[input] == 0 { values[input].take() } else { values[input].clone() });
         }
-        values.push(Some(walk.layer(id, layer, inputs)?));
+        let value = walk.layer(id, layer, inputs).unwrap_or_else(|obstacle| {
+            if !obstacles.contains(&obstacle) {
+                obstacles.push(obstacle);
+            }
+            walk.stand_in(layer)
+        });
+        values.push(Some(value));
+    }
+    if !obstacles.is_empty() {
+        let mut first = obstacles.remove(0);
+        first.more = obstacles;
+        return Err(first);
     }
     if let (Some(layer), Some(Some(value))) = (graph.layers().last(), values.pop()) {
         walk.output(layer, value, form)?;
@@ -159,11 +178,24 @@ struct Walk<'g> {
 }
 
 impl Walk<'_> {
+    /// Rates in place of a layer that has none, so that the obstacles behind it are found, too.
+    fn stand_in(&mut self, layer: &Layer) -> Value {
+        let operation = LayerKind::Population { connections: Vec::new(), bias: None, role: Role::Rectifier };
+        let source = self.push(&layer.name, &layer.kind, operation, layer.shape);
+        Value::new(layer.shape, Content::Sum(vec![Spikes::new(source)]))
+    }
+
     fn layer(&mut self, id: LayerId, layer: &Layer, mut inputs: Vec<Value>) -> Result<Value, Unsupported> {
         match &layer.operation {
             Operation::Input => return Ok(Value::new(layer.shape, Content::Sum(vec![Spikes::new(Source::Input)]))),
             Operation::Add => return self.add(layer, inputs),
             Operation::Concatenate => return self.concatenate(layer, inputs),
+            Operation::Multiply | Operation::Maximum | Operation::Minimum => {
+                return Err(unsupported(
+                    layer,
+                    "this merge of branches has no spiking form; sums (Add, Average, Subtract) and Concatenate have one",
+                ));
+            }
             _ => {}
         }
         let Some(value) = inputs.pop() else { return Err(unsupported(layer, "expected an input, found none")) };
@@ -189,6 +221,9 @@ impl Walk<'_> {
                 Ok(self.normalise_batch(id, value, &batch))
             }
             Operation::Activation(activation) => self.activation(id, layer, *activation, value),
+            Operation::ParametricRelu { slopes } => self.parametric(layer, value, slopes),
+            Operation::Bias { bias } => self.add_bias(layer, value, bias),
+            Operation::Channels { channels } => self.channels(layer, value, channels),
             Operation::ZeroPad(padding) => self.zero_pad(layer, value, *padding),
             Operation::Crop(cut) => self.shift(layer, &layer.kind, value, (1, 1), *cut, layer.shape),
             Operation::Upsample { factors } => {
@@ -215,7 +250,13 @@ impl Walk<'_> {
                 }
             }
             Operation::Gather { .. } => Err(unsupported(layer, "numbers in a new order cannot be converted")),
-            Operation::Input | Operation::Add | Operation::Concatenate | Operation::TrainingOnly { .. } => Ok(value),
+            Operation::Input
+            | Operation::Add
+            | Operation::Multiply
+            | Operation::Maximum
+            | Operation::Minimum
+            | Operation::Concatenate
+            | Operation::TrainingOnly { .. } => Ok(value),
         }
     }
 
@@ -223,7 +264,27 @@ impl Walk<'_> {
     fn expect_rectified(&self, value: &Value, reader: &Layer) -> Result<(), Unsupported> {
         for piece in &value.pieces {
             let Content::Sum(terms) = &piece.content else { continue };
-            if let Some(k) = terms.iter().find_map(|spikes| spikes.unrectified) {
+            if let Some(spikes) = terms.iter().find(|spikes| spikes.unrectified.is_some())
+                && let Some(k) = spikes.unrectified
+            {
+                let behind = match spikes.source {
+                    Source::Layer(last) => k + 1..last + 1,
+                    Source::Input => 0..0,
+                };
+                let is_maximum = |layer: &&ParsedLayer| matches!(layer.operation, LayerKind::MaxPool { .. });
+                if let Some(pooling) = self.parsed.layers[behind].iter().find(is_maximum) {
+                    let before = &self.parsed.layers[k].source_name;
+                    return Err(Unsupported {
+                        layer: pooling.source_name.clone(),
+                        kind: pooling.kind.clone(),
+                        reason: format!(
+                            "maximum pooling needs rates, which are not below 0, and no ReLU comes between '{before}' and \
+                             '{}'; --max-to-average converts it as average pooling, or train with a ReLU behind '{before}'",
+                            reader.name
+                        ),
+                        more: Vec::new(),
+                    });
+                }
                 let ParsedLayer { source_name, kind, .. } = &self.parsed.layers[k];
                 return Err(linear_activation(source_name, kind, reader));
             }
@@ -306,6 +367,7 @@ impl Walk<'_> {
                     let bias = linear.bias.take().map(|bias| bias.iter().map(|&b| b as f32).collect());
                     let bias = own.absorb(&mut linear.connections, bias);
                     linear.bias = Some(bias.into_iter().map(f64::from).collect());
+                    linear.scale_border(&own.scale);
                 }
                 Content::Sum(terms) => {
                     if let [spikes] = &terms[..]
@@ -316,7 +378,10 @@ impl Walk<'_> {
                         && exclusive
                         && matches!(piece.places, Places::Channels(_))
                         && let Some(k) = spikes.unrectified
+                        && let shape = self.parsed.layers[k].shape
                         && let LayerKind::Population { connections, bias, .. } = &mut self.parsed.layers[k].operation
+                        // A bias by position was made for these weights alone.
+                        && bias.as_ref().is_none_or(|bias| bias.len() == value::channels(shape))
                     {
                         *bias = Some(own.absorb(connections, bias.take().map(|bias| bias.to_vec())).into());
                         continue;
@@ -403,7 +468,7 @@ fn linear_activation(layer: &str, kind: &str, reader: &Layer) -> Unsupported {
             for",
         reader.name
     );
-    Unsupported { layer: layer.into(), kind: kind.into(), reason }
+    Unsupported { layer: layer.into(), kind: kind.into(), reason, more: Vec::new() }
 }
 
 /// Layers of the source: an activation that a layer brought along is none of its own.

@@ -2,11 +2,11 @@
 
 use super::Error;
 use super::npy::{self, Array, Rows, Source};
-use crate::Shape;
+use crate::{DeclaredAxes, InputForm, Shape};
 use ndarray::Array2;
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How an array is stored.
@@ -23,6 +23,8 @@ pub(super) struct Location {
     pub(super) path: PathBuf,
     pub(super) name: Option<&'static str>,
     pub(super) memory: Option<Arc<Array>>,
+    /// What the network says of its input.
+    pub(super) form: InputForm,
 }
 
 /// Rows of an array in memory.
@@ -33,6 +35,12 @@ fn rows_of(array: &Array, rows: Rows) -> Array {
     let last = first.saturating_add(rows.take).min(total);
     let values = array.values.get(first * numbers..last * numbers).unwrap_or_default().to_vec();
     Array { shape: array.shape.clone(), values, is_bytes: array.is_bytes }
+}
+
+/// Whether an archive holds an array of this name.
+pub(super) fn holds(path: &Path, name: &str) -> bool {
+    let archive = File::open(path).ok().and_then(|file| zip::ZipArchive::new(BufReader::new(file)).ok());
+    archive.is_some_and(|archive| archive.file_names().any(|entry| entry.strip_suffix(".npy").unwrap_or(entry) == name))
 }
 
 impl Location {
@@ -126,7 +134,7 @@ impl Location {
 pub(super) fn read_images(location: &Location, shape: Shape, rows: Rows) -> Result<(Array2<f32>, usize), Error> {
     let array = location.read(rows)?;
     let total = array.shape.first().copied().unwrap_or(0);
-    Ok((images(array, shape, rows.skip).map_err(|message| location.unusable(message))?, total))
+    Ok((images(array, shape, rows.skip, location.form).map_err(|message| location.unusable(message))?, total))
 }
 
 /// Sequences of frames, axes (sample, frame, ...): `(samples, frames * numbers)`, each frame in the order of the
@@ -143,7 +151,7 @@ pub(super) fn read_frames(location: &Location, shape: Shape, rows: Rows) -> Resu
         return Err(location.unusable(format!("expected more than {skip} sequences of frames, found shape {stored:?}")));
     }
     let each = [&[total.saturating_mul(frames)], frame].concat();
-    let images = images(Array { shape: each, values, is_bytes }, shape, rows.skip * frames);
+    let images = images(Array { shape: each, values, is_bytes }, shape, rows.skip * frames, location.form);
     let images = images.map_err(|message| location.unusable(format!("{message}, frame by frame")))?;
     let sequences = images.into_shape_with_order((samples, frames * numbers));
     Ok((sequences.map_err(|error| location.unusable(error.to_string()))?, frames, total))
@@ -159,22 +167,22 @@ pub(super) fn visit_images(
     see: &mut dyn FnMut(usize, Array2<f32>),
 ) -> Result<(), Error> {
     location.visit(rows, piece, &mut |first, array| {
-        see(first, images(array, shape, rows.skip + first)?);
+        see(first, images(array, shape, rows.skip + first, location.form)?);
         Ok(())
     })
 }
 
 /// Rows of an array from number `first` on, at least one, as samples in the order of the network's input.
-fn images(array: Array, shape: Shape, first: usize) -> Result<Array2<f32>, String> {
+fn images(array: Array, shape: Shape, first: usize, form: InputForm) -> Result<Array2<f32>, String> {
     let Array { shape: stored, values, is_bytes } = array;
     let [total, dimensions @ ..] = &stored[..] else {
         return Err("expected an array of samples, found a single number".into());
     };
-    let order = element_order(dimensions, shape)?;
+    let order = element_order(dimensions, shape, form.axes)?;
     if values.is_empty() {
         return Err(format!("expected more than {first} samples, found {total}"));
     }
-    let scale = if is_bytes { 255.0 } else { 1.0 };
+    let scale = if is_bytes { form.scaling.divisor() } else { 1.0 };
     let samples = values.chunks_exact(shape.len());
     let mut images = Array2::zeros((samples.len(), shape.len()));
     for (i, (mut image, sample)) in images.rows_mut().into_iter().zip(samples).enumerate() {
@@ -190,7 +198,7 @@ fn images(array: Array, shape: Shape, first: usize) -> Result<Array2<f32>, Strin
 }
 
 /// Where each number of `(channels, height, width)` stands in a stored sample; `None`: where it is.
-fn element_order(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>>, String> {
+fn element_order(dimensions: &[usize], shape: Shape, axes: DeclaredAxes) -> Result<Option<Vec<usize>>, String> {
     let stored = dimensions.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     let Shape::Maps { channels, height, width } = shape else {
         // Pictures are flattened as they are stored.
@@ -210,6 +218,10 @@ fn element_order(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>
     }
     if height == 1 {
         ways.extend([(vec![channels, width], [width, 0, 1]), (vec![width, channels], [1, 0, channels])]);
+    }
+    // A sample of the declared shape is in the declared order.
+    if let Some((_, strides)) = axes.strides(shape).filter(|(sizes, _)| sizes == dimensions) {
+        return Ok(Some(order_of(strides, channels, height, width)));
     }
     let mut fitting: Vec<[usize; 3]> = Vec::new();
     for (_, mut strides) in ways.into_iter().filter(|(axes, _)| axes == dimensions) {
@@ -233,8 +245,13 @@ fn element_order(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>
             ));
         }
     };
+    Ok(Some(order_of(strides, channels, height, width)))
+}
+
+/// Where each number of `(channels, height, width)` is, by the distances along these axes.
+fn order_of(strides: [usize; 3], channels: usize, height: usize, width: usize) -> Vec<usize> {
     let cells = (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| [c, y, x])));
-    Ok(Some(cells.map(|cell| cell.iter().zip(strides).map(|(&at, stride)| at * stride).sum()).collect()))
+    cells.map(|cell| cell.iter().zip(strides).map(|(&at, stride)| at * stride).sum()).collect()
 }
 
 /// The class numbers of rows of so many samples, each of which has to have one.
@@ -284,35 +301,48 @@ pub(super) fn read_labels(location: &Location, classes: usize, rows: Rows) -> Re
 mod tests {
     use super::*;
 
+    fn guessed(dimensions: &[usize], shape: Shape) -> Result<Option<Vec<usize>>, String> {
+        element_order(dimensions, shape, DeclaredAxes::default())
+    }
+
+    #[test]
+    fn the_declared_order_is_not_guessed() {
+        let declared = |axes: &[usize]| element_order(&[2, 2], maps(2, 1, 2), DeclaredAxes::new(axes)).unwrap().unwrap();
+        assert_eq!(declared(&[0, 2]), [0, 1, 2, 3]);
+        assert_eq!(declared(&[2, 0]), [0, 2, 1, 3]);
+        let pictures = element_order(&[3, 3, 3], maps(3, 3, 3), DeclaredAxes::new(&[1, 2, 0])).unwrap().unwrap();
+        assert_eq!(pictures[..4], [0, 3, 6, 9]);
+    }
+
     fn maps(channels: usize, height: usize, width: usize) -> Shape {
         Shape::Maps { channels, height, width }
     }
 
     #[test]
     fn the_input_shape_tells_where_the_channels_stand() {
-        let order = |dimensions: &[usize], shape| element_order(dimensions, shape).unwrap().unwrap();
+        let order = |dimensions: &[usize], shape| element_order(dimensions, shape, DeclaredAxes::default()).unwrap().unwrap();
         assert_eq!(order(&[2, 1, 3], maps(2, 1, 3)), [0, 1, 2, 3, 4, 5]);
         assert_eq!(order(&[1, 3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);
         assert_eq!(order(&[3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);
         assert_eq!(order(&[2, 2], maps(1, 2, 2)), [0, 1, 2, 3]);
         assert_eq!(order(&[4], maps(1, 2, 2)), [0, 1, 2, 3]);
-        assert_eq!(element_order(&[2, 2], Shape::Features(4)).unwrap(), None);
+        assert_eq!(guessed(&[2, 2], Shape::Features(4)).unwrap(), None);
     }
 
     #[test]
     fn what_can_be_read_two_ways_is_refused() {
-        assert!(element_order(&[3, 3, 3], maps(3, 3, 3)).unwrap_err().contains("where the channels stand"));
-        assert!(element_order(&[2, 2], maps(2, 1, 2)).unwrap_err().contains("where the channels stand"));
+        assert!(guessed(&[3, 3, 3], maps(3, 3, 3)).unwrap_err().contains("where the channels stand"));
+        assert!(guessed(&[2, 2], maps(2, 1, 2)).unwrap_err().contains("where the channels stand"));
         // Two ways that mean the same.
-        assert!(element_order(&[1, 1, 1], maps(1, 1, 1)).is_ok());
-        assert!(element_order(&[1, 5, 1], maps(1, 1, 5)).is_ok());
+        assert!(guessed(&[1, 1, 1], maps(1, 1, 1)).is_ok());
+        assert!(guessed(&[1, 5, 1], maps(1, 1, 5)).is_ok());
     }
 
     #[test]
     fn other_shapes_are_refused() {
-        assert!(element_order(&[28, 28], maps(3, 28, 28)).is_err());
-        assert!(element_order(&[27, 28, 1], maps(1, 28, 28)).is_err());
-        assert!(element_order(&[785], Shape::Features(784)).is_err());
-        assert!(element_order(&[usize::MAX, 2], Shape::Features(784)).is_err());
+        assert!(guessed(&[28, 28], maps(3, 28, 28)).is_err());
+        assert!(guessed(&[27, 28, 1], maps(1, 28, 28)).is_err());
+        assert!(guessed(&[785], Shape::Features(784)).is_err());
+        assert!(guessed(&[usize::MAX, 2], Shape::Features(784)).is_err());
     }
 }

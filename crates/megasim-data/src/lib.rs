@@ -7,12 +7,14 @@ mod arrays;
 mod cifar;
 mod entry;
 mod folders;
+mod input;
 pub mod npy;
 mod pictures;
 mod preprocessing;
 pub mod recording;
 mod shape;
 
+pub use input::{DeclaredAxes, InputForm, InputScaling};
 pub use shape::Shape;
 
 use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
@@ -81,11 +83,12 @@ pub struct Samples {
 
 /// A directory of data; files are read when they are asked for.
 ///
-/// Five layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
-/// `.npy`), `test.npz` and `train.npz` with arrays `x` and `y`, the unpacked files of MNIST (`t10k-images-idx3-ubyte`,
-/// ...), folders of pictures named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary
-/// files of CIFAR-10 (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes
-/// (`uint8`) are divided by 255.
+/// Six layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
+/// `.npy`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with `x_train`, `y_train`, `x_test` and
+/// `y_test` (Keras's `mnist.npz`), the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders of pictures named
+/// after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
+/// (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by
+/// 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
 /// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
 ///
@@ -113,6 +116,7 @@ pub struct Samples {
 pub struct Dataset {
     directory: PathBuf,
     layout: Layout,
+    form: InputForm,
 }
 
 /// How the samples lie in the directory.
@@ -134,7 +138,7 @@ impl Dataset {
         if !std::fs::metadata(directory).map_err(unreadable)?.is_dir() {
             return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, "expected a directory, found a file")));
         }
-        let dataset = Self { directory: directory.into(), layout: Layout::Arrays };
+        let dataset = Self { directory: directory.into(), layout: Layout::Arrays, form: InputForm::default() };
         match dataset.test_location("x") {
             Ok(_) => preprocessing::refuse_beside_arrays(directory).map(|()| dataset),
             Err(missing) => match Pictures::find(directory)? {
@@ -142,6 +146,20 @@ impl Dataset {
                 None => Err(missing),
             },
         }
+    }
+
+    /// The same data for a network that says more of its input than its shape.
+    pub fn for_input(mut self, form: InputForm) -> Self {
+        match &mut self.layout {
+            Layout::Arrays => {}
+            Layout::Pictures(pictures) => pictures.scaling = form.scaling,
+            Layout::Memory { test, normalization } => {
+                let test = test.iter_mut().flat_map(|both| [&mut both.0, &mut both.1]);
+                test.chain(normalization.as_deref_mut()).for_each(|location| location.form = form);
+            }
+        }
+        self.form = form;
+        self
     }
 
     /// Data in memory: test samples with their labels, and samples to normalise with. Messages call the arrays `x`, `y`
@@ -159,10 +177,10 @@ impl Dataset {
     /// # Ok::<(), megasim_data::Error>(())
     /// ```
     pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
-        let array = |name: &str, array| Location { path: name.into(), name: None, memory: Some(Arc::new(array)) };
+        let array = |name: &str, array| Location { path: name.into(), name: None, memory: Some(Arc::new(array)), form: InputForm::default() };
         let test = test.map(|(x, y)| Box::new((array("x", x), array("y", y))));
         let normalization = normalization.map(|norm| Box::new(array("x_norm", norm)));
-        Self { directory: "memory".into(), layout: Layout::Memory { test, normalization } }
+        Self { directory: "memory".into(), layout: Layout::Memory { test, normalization }, form: InputForm::default() }
     }
 
     /// Whether there are test samples; a directory has some, or it could not be opened.
@@ -253,7 +271,7 @@ impl Dataset {
             return Err(location.unusable(format!("expected finite numbers, found {value} in sample {number}")));
         }
         if is_bytes {
-            values.iter_mut().for_each(|value| *value /= 255.0);
+            values.iter_mut().for_each(|value| *value /= self.form.scaling.divisor());
         }
         let x = Array2::from_shape_vec((values.len() / numbers, numbers), values);
         Ok((shape[1..].to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
@@ -270,14 +288,16 @@ impl Dataset {
             return pictures.samples(Set::Train, format, rows);
         }
         let path = self.directory.join("train.npz");
-        if !path.exists() {
-            let expected = "'train.npz' with arrays 'x' and 'y'";
-            return Err(Error::Missing { directory: self.directory.clone(), expected });
-        }
-        let (x, y) = (
-            Location { path: path.clone(), name: Some("x"), memory: None },
-            Location { path, name: Some("y"), memory: None },
-        );
+        let (x, y) = match (path.exists(), self.of_keras()) {
+            (true, _) => (self.location(path.clone(), Some("x")), self.location(path, Some("y"))),
+            (false, Some(path)) => {
+                (self.location(path.clone(), Some("x_train")), self.location(path, Some("y_train")))
+            }
+            (false, None) => {
+                let expected = "'train.npz' with arrays 'x' and 'y'";
+                return Err(Error::Missing { directory: self.directory.clone(), expected });
+            }
+        };
         let (images, images_total) = read_images(&x, format.shape, rows)?;
         let labels = read_labels_of(&y, format.classes, rows, images_total)?;
         Ok(Samples { x: images, y: labels })
@@ -288,7 +308,10 @@ impl Dataset {
         match &self.layout {
             Layout::Pictures(pictures) => pictures.files(Set::Train),
             Layout::Memory { .. } => Vec::new(),
-            Layout::Arrays => vec![self.directory.join("train.npz")],
+            Layout::Arrays => {
+                let path = self.directory.join("train.npz");
+                vec![if path.exists() { path } else { self.of_keras().unwrap_or(path) }]
+            }
         }
     }
 
@@ -319,6 +342,10 @@ impl Dataset {
         Ok(Pieces { source: PieceSource::Array(location), format: *format, count: total.min(take) })
     }
 
+    fn location(&self, path: PathBuf, name: Option<&'static str>) -> Location {
+        Location { path, name, memory: None, form: self.form }
+    }
+
     fn test_location(&self, name: &'static str) -> Result<Location, Error> {
         if let Layout::Memory { test, .. } = &self.layout {
             let missing = || Error::Missing { directory: self.directory.clone(), expected: "test samples" };
@@ -328,25 +355,42 @@ impl Dataset {
         for ending in ["npz", "npy"] {
             let path = self.directory.join(format!("{name}_test.{ending}"));
             if path.exists() {
-                return Ok(Location { path, name: None, memory: None });
+                return Ok(self.location(path, None));
             }
         }
         let path = self.directory.join("test.npz");
         if path.exists() && !self.directory.join("x_test.npz").exists() {
-            return Ok(Location { path, name: Some(name), memory: None });
+            return Ok(self.location(path, Some(name)));
+        }
+        if let Some(path) = self.of_keras() {
+            return Ok(self.location(path, Some(if name == "x" { "x_test" } else { "y_test" })));
         }
         self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
-            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', MNIST's \
-                't10k-images-idx3-ubyte', folders of pictures 'test/CLASS', or CIFAR-10's 'test_batch.bin'",
+            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', one .npz with \
+                'x_test' and 'y_test' as Keras stores data sets, MNIST's 't10k-images-idx3-ubyte', folders of pictures \
+                'test/CLASS', or CIFAR-10's 'test_batch.bin'",
         })
+    }
+
+    /// The one archive that holds `x_train`, `y_train`, `x_test` and `y_test`, as Keras stores its data sets.
+    fn of_keras(&self) -> Option<PathBuf> {
+        let entries = std::fs::read_dir(&self.directory).ok()?;
+        let mut archives = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let is_one = |path: &PathBuf| {
+            path.extension().is_some_and(|ending| ending == "npz")
+                && ["x_test", "y_test"].iter().all(|name| arrays::holds(path, name))
+        };
+        let first = archives.by_ref().find(&is_one)?;
+        // Of two it cannot be told which is meant.
+        archives.all(|path| !is_one(&path)).then_some(first)
     }
 
     /// The unpacked files of MNIST.
     fn idx_location(&self, set: &str, name: &str) -> Option<Location> {
         let kind = if name == "x" { ["images", "idx3"] } else { ["labels", "idx1"] };
         let paths = ["-", "."].map(|dot| self.directory.join(format!("{set}-{}{dot}{}-ubyte", kind[0], kind[1])));
-        paths.into_iter().find(|path| path.exists()).map(|path| Location { path, name: None, memory: None })
+        paths.into_iter().find(|path| path.exists()).map(|path| self.location(path, None))
     }
 
     fn normalization_location(&self) -> Result<Location, Error> {
@@ -358,17 +402,20 @@ impl Dataset {
         for ending in ["npz", "npy"] {
             let path = self.directory.join(format!("x_norm.{ending}"));
             if path.exists() {
-                return Ok(Location { path, name: None, memory: None });
+                return Ok(self.location(path, None));
             }
         }
         let path = self.directory.join("train.npz");
         if path.exists() {
-            return Ok(Location { path, name: Some("x"), memory: None });
+            return Ok(self.location(path, Some("x")));
+        }
+        if let Some(path) = self.of_keras() {
+            return Ok(self.location(path, Some("x_train")));
         }
         self.idx_location("train", "x").ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
-            expected: "'x_norm.npz' (or .npy), 'train.npz' with an array 'x', or 'train-images-idx3-ubyte', to \
-                normalise with",
+            expected: "'x_norm.npz' (or .npy), 'train.npz' with an array 'x', an .npz with 'x_train', or \
+                'train-images-idx3-ubyte', to normalise with",
         })
     }
 }
@@ -435,7 +482,7 @@ impl Pieces {
 /// # Errors
 /// If the file cannot be read, or if a label is none of `classes`.
 pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
-    let location = Location { path: path.into(), name: None, memory: None };
+    let location = Location { path: path.into(), name: None, memory: None, form: InputForm::default() };
     Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
 }
 

@@ -304,7 +304,7 @@ impl Number {
             _ => return None,
         };
         let kind = kind.as_bytes()[0];
-        let is_known = matches!((kind, size), (b'f', 4 | 8) | (b'u' | b'i', 1 | 2 | 4 | 8) | (b'b', 1));
+        let is_known = matches!((kind, size), (b'f', 2 | 4 | 8) | (b'u' | b'i', 1 | 2 | 4 | 8) | (b'b', 1));
         is_known.then_some(Self { kind, size, big_endian })
     }
 
@@ -316,6 +316,7 @@ impl Number {
         }
         let unsigned = u64::from_le_bytes(little);
         match (self.kind, self.size) {
+            (b'f', 2) => half(unsigned as u16),
             (b'f', 4) => f32::from_bits(unsigned as u32),
             (b'f', _) => f64::from_bits(unsigned) as f32,
             (b'i', size) => {
@@ -325,6 +326,18 @@ impl Number {
             (b'b', _) => f32::from(u8::from(unsigned != 0)),
             _ => unsigned as f32,
         }
+    }
+}
+
+/// An IEEE half-precision number.
+pub fn half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023) / 1024.0);
+    sign * match exponent {
+        0 => fraction * 2f32.powi(-14),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        exponent => (1.0 + fraction) * 2f32.powi(exponent - 15),
     }
 }
 
@@ -369,6 +382,16 @@ fn transposed_rows(all: &[f32], shape: &[usize], rows: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn half_precision_is_exact() {
+        for (bits, value) in
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)]
+        {
+            assert_eq!(half(bits), value);
+        }
+        assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());
+    }
+
     use super::*;
     use proptest::prelude::*;
 

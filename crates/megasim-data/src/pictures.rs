@@ -6,7 +6,7 @@ use super::folders::{self, Folders};
 use super::npy::Rows;
 use super::preprocessing::{Channels, Preprocessing, Size};
 use super::{ANY_CLASSES, Error, Format, Samples};
-use crate::Shape;
+use crate::{InputScaling, Shape};
 use image::DynamicImage;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
@@ -18,6 +18,8 @@ pub(super) struct Pictures {
     directory: PathBuf,
     store: Store,
     preprocessing: Preprocessing,
+    /// What a byte becomes where `preprocessing.toml` does not say.
+    pub(super) scaling: InputScaling,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +50,7 @@ impl Pictures {
             None => Cifar::find(directory).map(Store::Cifar),
         };
         let Some(store) = store else { return Ok(None) };
-        Ok(Some(Self { directory: directory.into(), store, preprocessing: Preprocessing::read(directory)? }))
+        Ok(Some(Self { directory: directory.into(), store, preprocessing: Preprocessing::read(directory)?, scaling: InputScaling::Unit }))
     }
 
     /// What decides the samples of a set: files, and folders of which each file counts.
@@ -194,7 +196,7 @@ impl Pictures {
         }
         let channels = target.channels.count();
         let bytes = image.into_bytes();
-        let value = |at: usize, channel: usize| self.preprocessing.value(bytes[at * channels + channel], channel);
+        let value = |at: usize, channel: usize| self.preprocessing.value(bytes[at * channels + channel], channel, self.scaling);
         let numbers = if target.channels_first {
             (0..channels)
                 .flat_map(|channel| (0..pixels).map(move |at| (at, channel)))

@@ -1,6 +1,6 @@
 //! `preprocessing.toml`: how pictures become the numbers that a network was trained on.
 
-use super::Error;
+use super::{Error, InputScaling};
 use image::DynamicImage;
 use image::imageops::FilterType;
 use serde::Deserialize;
@@ -194,9 +194,9 @@ impl Preprocessing {
     }
 
     /// The value of a byte of a channel.
-    pub(super) fn value(&self, byte: u8, channel: usize) -> f32 {
+    pub(super) fn value(&self, byte: u8, channel: usize, scaling: InputScaling) -> f32 {
         let byte = f32::from(byte);
-        let value = self.rescale.map_or(byte / 255.0, |factor| byte * factor);
+        let value = self.rescale.map_or(byte / scaling.divisor(), |factor| byte * factor);
         let mean = self.mean.get(channel).copied().unwrap_or(0.0);
         (value - mean) / self.std.get(channel).copied().unwrap_or(1.0)
     }

@@ -65,12 +65,13 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
             }
             values
         }
-        Operation::Activation(Activation::Softmax) => {
+        Operation::Activation(activation) if activation.is_softmax() => {
+            let of_vector = if *activation == Activation::Softmax { softmax } else { log_softmax };
             let mut values = values.into_owned();
             values.rows_mut().into_iter().for_each(|mut sample| {
                 let (channels, height, width) = dimensions(from);
                 let mut maps = sample.view_mut().into_shape_with_order((channels, height * width)).expect("whole rows");
-                maps.columns_mut().into_iter().for_each(|mut column| softmax(&mut column));
+                maps.columns_mut().into_iter().for_each(|mut column| of_vector(&mut column));
             });
             values
         }
@@ -79,6 +80,25 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
             values.mapv_inplace(|x| activate(*activation, x));
             values
         }
+        Operation::ParametricRelu { slopes } => {
+            let cells = from.len() / slopes.len();
+            let mut values = values.into_owned();
+            for mut sample in values.rows_mut() {
+                for (mut map, &slope) in sample.exact_chunks_mut(cells).into_iter().zip(slopes) {
+                    map.mapv_inplace(|x| if x < 0.0 { slope * x } else { x });
+                }
+            }
+            values
+        }
+        Operation::Bias { bias } => values.into_owned() + bias,
+        Operation::Channels { channels } => map_samples(values, to, |input, output| {
+            let cells = output.len() / channels.len();
+            for (map, channel) in output.chunks_exact_mut(cells).zip(channels) {
+                if let Some(channel) = channel {
+                    map.copy_from_slice(&input[channel * cells..(channel + 1) * cells]);
+                }
+            }
+        }),
         Operation::Flatten { order } | Operation::Reshape { order } => match order {
             AxisOrder::ChannelsFirst => values.into_owned(),
             AxisOrder::ChannelsLast => {
@@ -131,7 +151,12 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
             })
         }
         Operation::TrainingOnly { .. } => values.into_owned(),
-        Operation::Input | Operation::Add | Operation::Concatenate => unreachable!("taken by the caller"),
+        Operation::Input
+        | Operation::Add
+        | Operation::Multiply
+        | Operation::Maximum
+        | Operation::Minimum
+        | Operation::Concatenate => unreachable!("taken by the caller"),
     }
 }
 
@@ -195,6 +220,12 @@ fn softmax(values: &mut ndarray::ArrayViewMut1<f32>) {
     values.mapv_inplace(|x| x / sum);
 }
 
+fn log_softmax(values: &mut ndarray::ArrayViewMut1<f32>) {
+    let max = values.fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+    let log_sum = max + values.fold(0.0, |sum, &x| sum + (x - max).exp()).ln();
+    values.mapv_inplace(|x| x - log_sum);
+}
+
 fn activate(activation: Activation, x: f32) -> f32 {
     match activation {
         Activation::Linear => x,
@@ -223,7 +254,20 @@ fn activate(activation: Activation, x: f32) -> f32 {
                 -1.0
             }
         }
-        Activation::Softmax => unreachable!("works on whole vectors; taken by the caller"),
+        Activation::Elu { alpha, scale } => scale * if x > 0.0 { x } else { alpha * x.exp_m1() },
+        Activation::Gelu { tanh: false } => (f64::from(x) / 2.0 * (1.0 + libm::erf(f64::from(x) / 2f64.sqrt()))) as f32,
+        // D. Hendrycks, K. Gimpel, "Gaussian error linear units", arXiv:1606.08415.
+        Activation::Gelu { tanh: true } => {
+            let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
+            x / 2.0 * (1.0 + inner.tanh())
+        }
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Mish => x * (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh(),
+        Activation::HardSigmoid { slope, offset } => (slope * x + offset).clamp(0.0, 1.0),
+        Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Activation::Softsign => x / (1.0 + x.abs()),
+        Activation::Exponential => x.exp(),
+        Activation::Softmax | Activation::LogSoftmax => unreachable!("works on whole vectors; taken by the caller"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod prototxt;
 
-use super::{Imported, ModelFile, Problem};
+use super::{Imported, ModelFile, Problem, first_axes};
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, Array4, ArrayD, Dimension, IxDyn};
 use prost::Message as _;
@@ -74,7 +74,8 @@ pub(super) fn read(file: &ModelFile) -> Result<Imported, Problem> {
     let (text, place) = file.architecture("prototxt")?;
     let network = prototxt::parse(&text).map_err(|message| Problem::damaged(&place, message))?;
     let graph = Walk::run(network, &place, blobs)?;
-    Ok(Imported { graph, input_order: AxisOrder::ChannelsFirst, library: "caffe", version: None })
+    let axes = first_axes(&graph);
+    Ok(Imported { graph, input_order: AxisOrder::ChannelsFirst, axes, library: "caffe", version: None })
 }
 
 /// Keys of a layer that change nothing at inference.

@@ -29,15 +29,47 @@ pub(super) fn is_h5(file: &ModelFile) -> bool {
 pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
     let hdf5 = hdf5::File::open(file.bytes.clone(), "")?;
     let attributes = hdf5.attributes("")?;
+    let version = attributes.string("keras_version").map(String::from);
     let Some(config) = attributes.string("model_config") else {
+        return read_weights(file, hdf5, version);
+    };
+    if version.as_ref().is_some_and(|version| version.starts_with("1.") || version.starts_with("0.")) {
         return Err(Problem::damaged(
             "HDF5",
-            "expected an attribute 'model_config', found none: save the whole model, not only its weights",
+            format!(
+                "expected a model of Keras 2 or 3, found one of Keras {}: load and save it with Keras 2.2 or earlier, \
+                 which reads both",
+                version.unwrap_or_default()
+            ),
         ));
-    };
+    }
     let config = parse_json("attribute 'model_config'", config.as_bytes())?;
-    let version = attributes.string("keras_version").map(String::from);
-    build(file, config, &Weights::h5(hdf5), version)
+    build(file, config, &Weights::h5(hdf5, "model_weights/"), version)
+}
+
+/// Weights alone, with the network as JSON next to them or named.
+fn read_weights(file: &ModelFile, hdf5: hdf5::File, version: Option<String>) -> Result<Imported, Problem> {
+    let by_place = hdf5.has_group("layers") || hdf5.has_group("_layer_checkpoint_dependencies");
+    let by_name = hdf5.attributes("")?.strings("layer_names").is_ok();
+    if !by_place && !by_name {
+        return Err(Problem::damaged(
+            "HDF5",
+            "expected a Keras model (an attribute 'model_config'), or weights of one (a group 'layers', or an attribute \
+             'layer_names'), found neither",
+        ));
+    }
+    if file.options.architecture.is_none() && !file.architecture_path("json").exists() {
+        return Err(Problem::damaged(
+            "HDF5",
+            "expected an attribute 'model_config', found weights alone: save the whole model (model.save), or its \
+             architecture with open('model.json', 'w').write(model.to_json()), and give that with --architecture model.json",
+        ));
+    }
+    let (text, place) = file.architecture("json")?;
+    let config = parse_json(&place, text.as_bytes())?;
+    let own = config.get("keras_version").and_then(Value::as_str).map(String::from);
+    let weights = if by_name { Weights::h5(hdf5, "") } else { Weights::archive(hdf5) };
+    build(file, config, &weights, version.or(own))
 }
 
 pub(super) fn is_archive(file: &ModelFile) -> bool {
@@ -80,6 +112,6 @@ fn parse_json(place: &str, text: &[u8]) -> Result<Value, Problem> {
 
 fn build(file: &ModelFile, mut config: Value, weights: &Weights, version: Option<String>) -> Result<Imported, Problem> {
     Custom::of(file)?.apply(&mut config);
-    let (graph, input_order) = topology::read(&config, weights)?;
-    Ok(Imported { graph, input_order, library: "keras", version })
+    let (graph, input_order, axes) = topology::read(&config, weights, file)?;
+    Ok(Imported { graph, input_order, axes, library: "keras", version })
 }

@@ -2,7 +2,7 @@
 //! and an architecture file beside it ([`super::architecture`]).
 
 use super::architecture::{self, Convention, Parameters};
-use super::{Imported, ModelFile, Problem, hdf5};
+use super::{Imported, ModelFile, Problem, first_axes, hdf5};
 use crate::graph::AxisOrder;
 use megasim_data::npy;
 use std::io::Cursor;
@@ -58,5 +58,6 @@ fn number(name: &str) -> (u64, String) {
 fn build(file: &ModelFile, arrays: Vec<(String, ndarray::ArrayD<f32>)>) -> Result<Imported, Problem> {
     let (text, place) = file.architecture("toml")?;
     let graph = architecture::build(&text, &place, Parameters { convention: Convention::Lasagne, arrays })?;
-    Ok(Imported { graph, input_order: AxisOrder::ChannelsFirst, library: "lasagne", version: None })
+    let axes = first_axes(&graph);
+    Ok(Imported { graph, input_order: AxisOrder::ChannelsFirst, axes, library: "lasagne", version: None })
 }

@@ -4,6 +4,7 @@
 //! becomes layers ([`operators`]). Only nodes that lead to the output count.
 
 mod call;
+mod channels;
 mod constants;
 mod folding;
 mod operators;
@@ -27,7 +28,7 @@ use tensor::{Network, Place, Tensor};
 const MAX_FOLDED_BYTES: usize = 1 << 30;
 
 /// Operator sets whose operators mean what is written here.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
+const OPSETS: std::ops::RangeInclusive<i64> = 1..=26;
 
 pub(super) fn is_onnx(file: &ModelFile) -> bool {
     file.has_extension("onnx")
@@ -44,14 +45,21 @@ pub(super) fn read(file: &ModelFile) -> Result<Imported, Problem> {
     })?;
     let opset = model.opset_import.iter().find(|set| is_standard(&set.domain)).map_or(1, |set| set.version);
     if !OPSETS.contains(&opset) {
-        let message = format!("expected an operator set from {} to {}, found {opset}", OPSETS.start(), OPSETS.end());
-        return Err(Problem::Unsupported { layer: "model".into(), kind: "opset".into(), message });
+        return Err(Problem::damaged(
+            "operator set",
+            format!(
+                "expected version {} to {} of ONNX's operators, found {opset}; in Python, \
+                 onnx.version_converter.convert_version(onnx.load(FILE), 17) gives a model of version 17",
+                OPSETS.start(),
+                OPSETS.end()
+            ),
+        ));
     }
     let walk = Walk { graph, file, opset };
-    let (graph, input_order) = walk.run()?;
+    let (graph, input_order, axes) = walk.run()?;
     let producer = [model.producer_name.as_str(), model.producer_version.as_str()].join(" ");
     let version = Some(producer.trim().to_string()).filter(|producer| !producer.is_empty());
-    Ok(Imported { graph, input_order, library: "onnx", version })
+    Ok(Imported { graph, input_order, axes, library: "onnx", version })
 }
 
 fn is_standard(domain: &str) -> bool {
@@ -65,7 +73,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn run(&self) -> Result<(crate::graph::Graph, AxisOrder), Problem> {
+    fn run(&self) -> Result<(crate::graph::Graph, AxisOrder, Vec<usize>), Problem> {
         order::check(self.graph)?;
         let output = self.output()?;
         let wanted = self.wanted(output);
@@ -84,6 +92,7 @@ impl Walk<'_> {
             return Err(unsupported(&names.join(", "), "input", format!("expected one input, found {}", names.len())));
         };
         let (mut network, tensor, order) = self.input(input)?;
+        let axes = tensor.axes.iter().filter_map(|place| place.axis).collect();
         let mut values: HashMap<&str, Value> =
             constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
         values.insert(&input.name, Value::Tensor(tensor));
@@ -93,18 +102,18 @@ impl Walk<'_> {
             if merged.contains(&place) || !node.output.iter().any(|name| wanted.contains(name.as_str())) {
                 continue;
             }
-            let (value, last) = self.node(place, node, &values, &mut network)?;
+            let (computed, last) = self.node(place, node, &values, &mut network)?;
             let named = last.map_or(node, |last| &self.graph.node[last]);
             merged.extend(last);
-            if let Value::Constant(constant) = &value {
-                folded = folded.saturating_add(constant.bytes());
-                if folded > MAX_FOLDED_BYTES {
-                    let message =
-                        format!("expected constants of at most {MAX_FOLDED_BYTES} bytes, found more up to here");
-                    return Err(unsupported(&node.name, &node.op_type, message));
+            for (name, value) in named.output.iter().zip(computed) {
+                if let Value::Constant(constant) = &value {
+                    folded = folded.saturating_add(constant.bytes());
+                    if folded > MAX_FOLDED_BYTES {
+                        let message =
+                            format!("expected constants of at most {MAX_FOLDED_BYTES} bytes, found more up to here");
+                        return Err(unsupported(&node.name, &node.op_type, message));
+                    }
                 }
-            }
-            if let Some(name) = named.output.first() {
                 values.insert(name, value);
             }
         }
@@ -117,7 +126,10 @@ impl Walk<'_> {
                     AxisOrder::ChannelsFirst => network.as_maps(tensor, "output")?.unwrap_or_else(|| tensor.clone()),
                     AxisOrder::ChannelsLast => tensor.clone(),
                 };
-                Ok((network.builder.finish_at(tensor.layer)?, order))
+                Ok((network.builder.finish_at(tensor.layer)?, order, axes))
+            }
+            Some(Value::Folded(_)) => {
+                Err(unsupported(output, "output", "expected an output of at most three axes a sample"))
             }
             _ => Err(unsupported(output, "output", "expected an output that depends on the input")),
         }
@@ -162,12 +174,14 @@ impl Walk<'_> {
         let shape =
             input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
         let shape = shape.ok_or_else(|| unsupported(&input.name, "input", "expected a tensor with a shape"))?;
-        let dimensions = shape.dim.iter().skip(1).map(|size| {
-            let size = size.dim_value.and_then(|size| usize::try_from(size).ok());
-            size.filter(|&size| size > 0)
-                .ok_or_else(|| unsupported(&input.name, "input", "expected an input of fixed size"))
-        });
-        let dimensions = dimensions.collect::<Result<Vec<_>, _>>()?;
+        let single_sample = shape.dim.first().is_some_and(|size| size.dim_value == Some(1));
+        let declared: Vec<Option<usize>> = shape
+            .dim
+            .iter()
+            .skip(1)
+            .map(|size| size.dim_value.and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0))
+            .collect();
+        let dimensions = self.file.fixed(&declared).map_err(|message| unsupported(&input.name, "input", message))?;
         let order = if self.channels_stand_last(&input.name, &dimensions) {
             AxisOrder::ChannelsLast
         } else {
@@ -189,7 +203,7 @@ impl Walk<'_> {
             }
         };
         let axes = dimensions.iter().zip(axes).map(|(&size, &axis)| Place { size, axis: Some(axis) }).collect();
-        let network = Network { builder: GraphBuilder::new(&input.name, shape) };
+        let network = Network { builder: GraphBuilder::new(&input.name, shape), single_sample };
         Ok((network, Tensor { layer: 0, axes }, order))
     }
 
@@ -225,7 +239,7 @@ impl Walk<'_> {
         node: &proto::Node,
         values: &HashMap<&str, Value>,
         network: &mut Network,
-    ) -> Result<(Value, Option<usize>), Problem> {
+    ) -> Result<(Vec<Value>, Option<usize>), Problem> {
         let mut call = Call::new(node, self.file, self.opset);
         if !is_standard(&node.domain) {
             return Err(call.unsupported(format!("operators of '{}' are not supported", node.domain)));
@@ -233,7 +247,7 @@ impl Walk<'_> {
         if call.operation() == "Constant" {
             let constant = call.constant()?;
             call.finish()?;
-            return Ok((Value::Constant(constant), None));
+            return Ok((vec![Value::Constant(constant)], None));
         }
         let mut inputs: Vec<Option<Value>> = Vec::new();
         for name in &node.input {
@@ -256,7 +270,7 @@ impl Walk<'_> {
             let (start, end) = (part(call.integer_or("start", 0)?), part(call.integer_or("end", i64::MAX)?));
             call.finish()?;
             let sizes = sizes[start..end.max(start)].iter().map(|&size| size as i64).collect();
-            return Ok((Value::Constant(Constant::of_integers(sizes)), None));
+            return Ok((vec![Value::Constant(Constant::of_integers(sizes))], None));
         }
         let constants: Vec<Option<&Constant>> = inputs
             .iter()
@@ -268,16 +282,34 @@ impl Walk<'_> {
         let all_known = inputs.iter().zip(&constants).all(|(input, constant)| input.is_none() || constant.is_some());
         if all_known && let Some(constant) = folding::fold(&mut call, &constants)? {
             call.finish()?;
-            return Ok((Value::Constant(constant), None));
+            return Ok((vec![Value::Constant(constant)], None));
+        }
+        // The largest of the outputs is what classes are decided by in any case.
+        if call.operation() == "ArgMax" && node.output.iter().all(|name| self.is_output(name)) {
+            let Some(Some(Value::Tensor(tensor))) = inputs.first().cloned() else {
+                return Err(call.unsupported("expected activations as input number 0"));
+            };
+            call.integer_or("keepdims", 1)?;
+            call.integer_or("select_last_index", 0)?;
+            let axis = call.integer_or("axis", 0)?;
+            if tensor.axes.len() != 1 || ![1, -1].contains(&axis) {
+                return Err(call.unsupported(format!("expected the largest of a vector a sample, found axis {axis}")));
+            }
+            call.finish()?;
+            return Ok((vec![Value::Tensor(tensor)], None));
         }
         let (bias, last) = match self.following_bias(place, node, values) {
             Some((bias, last)) => (Some(bias), Some(last)),
             None => (None, None),
         };
         let mut translation = Translation { network, call: &mut call, inputs, bias };
-        let tensor = translation.run()?;
+        let computed = translation.run()?;
         call.finish()?;
-        Ok((Value::Tensor(tensor), last))
+        Ok((computed, last))
+    }
+
+    fn is_output(&self, name: &str) -> bool {
+        self.graph.output.iter().any(|value| value.name == name)
     }
 
     /// The constant that the only reader of a matrix product adds to it: its bias.
@@ -295,8 +327,7 @@ impl Walk<'_> {
         let output = node.output.first()?;
         let mut readers = self.graph.node.iter().enumerate().filter(|(_, reader)| reader.input.contains(output));
         let (last, add) = readers.next()?;
-        let is_output = self.graph.output.iter().any(|value| value.name == *output);
-        if readers.next().is_some() || is_output || last <= place || add.op_type != "Add" || !is_standard(&add.domain) {
+        if readers.next().is_some() || self.is_output(output) || last <= place || add.op_type != "Add" || !is_standard(&add.domain) {
             return None;
         }
         let other = add.input.iter().find(|name| *name != output)?;

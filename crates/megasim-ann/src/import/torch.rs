@@ -4,7 +4,7 @@
 mod pickle;
 
 use super::architecture::{self, Convention, Parameters};
-use super::{Imported, ModelFile, Problem};
+use super::{Imported, ModelFile, Problem, first_axes};
 use crate::graph::AxisOrder;
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
@@ -123,5 +123,6 @@ fn numbers(bytes: &[u8], element: pickle::Element) -> Vec<f32> {
 fn build(file: &ModelFile, arrays: Vec<(String, ArrayD<f32>)>) -> Result<Imported, Problem> {
     let (text, place) = file.architecture("toml")?;
     let graph = architecture::build(&text, &place, Parameters { convention: Convention::PyTorch, arrays })?;
-    Ok(Imported { graph, input_order: AxisOrder::ChannelsFirst, library: "pytorch", version: None })
+    let axes = first_axes(&graph);
+    Ok(Imported { graph, input_order: AxisOrder::ChannelsFirst, axes, library: "pytorch", version: None })
 }

@@ -9,7 +9,7 @@
 
 use super::{Error, Target};
 use crate::normalize::Normalized;
-use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
+use crate::parsed::{Connection, channels, LayerKind, Role, Source, Weights};
 use crate::quantize::Quantization;
 use hdf5_pure::{FileBuilder, GroupBuilder};
 use megasim_ann::graph::{Padding, Shape};
@@ -57,6 +57,9 @@ impl Target for Nir {
                             ));
                         }
                     };
+                    if bias.as_ref().is_some_and(|bias| bias.len() != channels(layer.shape)) {
+                        return Err(unsupported(&name, "expected one bias a map, found one a neuron".into()));
+                    }
                     for (k, connection) in connections.iter().enumerate() {
                         let linear = format!("{name}_weights_{k}");
                         let bias = bias.as_ref().filter(|_| k == 0);

@@ -4,7 +4,7 @@ use super::value::{Affine, Content, Linear, Piece, Spikes, Value, channels};
 use super::{Unsupported, Walk, unsupported};
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use megasim_ann::graph::{Activation, Layer, LayerId, Operation, Padding, Shape};
-use ndarray::{Array2, Array4};
+use ndarray::{Array1, Array2, Array4};
 
 impl Walk<'_> {
     pub(super) fn activation(
@@ -51,21 +51,45 @@ impl Walk<'_> {
             Activation::BinarySign => {
                 self.each(layer, value, |walk, layer, value, piece| walk.step(layer, value, piece, (2.0, -1.0)))
             }
-            Activation::Softmax | Activation::Sigmoid | Activation::Tanh | Activation::Softplus { .. } => {
-                if self.ends_the_network(id) {
+            Activation::Softmax
+            | Activation::LogSoftmax
+            | Activation::Sigmoid
+            | Activation::Tanh
+            | Activation::Softplus { .. }
+            | Activation::Elu { .. }
+            | Activation::Gelu { .. }
+            | Activation::Silu
+            | Activation::Mish
+            | Activation::HardSigmoid { .. }
+            | Activation::HardSwish
+            | Activation::Softsign
+            | Activation::Exponential => {
+                let rises = !matches!(
+                    activation,
+                    Activation::Gelu { .. }
+                        | Activation::Silu
+                        | Activation::Mish
+                        | Activation::HardSigmoid { .. }
+                        | Activation::HardSwish
+                );
+                if rises && self.ends_the_network(id) {
                     // It grows with its input, so the largest stays the largest.
                     return Ok(value);
                 }
                 let hint = match activation {
-                    Activation::Softmax => "expected a softmax only at the output, found layers behind it".into(),
+                    Activation::Softmax | Activation::LogSoftmax => {
+                        "expected a softmax only at the output, found layers behind it".into()
+                    }
                     Activation::Softplus { .. } => {
                         "a softplus (noisy softplus) is never 0 and has no spiking form here; at inference it is \
                             close to a ReLU: train or fine-tune with ReLU"
                             .into()
                     }
                     other => format!(
-                        "expected ReLU, found {other:?}, which only the output may have: its negative or saturating \
-                            values are no rates; train with ReLU"
+                        "expected ReLU, found {}, {}: its negative or saturating values are no rates; train or \
+                            fine-tune with ReLU",
+                        other.name(),
+                        if rises { "which only the output may have" } else { "which has no spiking form" }
                     ),
                 };
                 Err(unsupported(layer, hint))
@@ -78,7 +102,10 @@ impl Walk<'_> {
         self.readers[id].iter().all(|&reader| {
             let idle = matches!(
                 self.graph.layers()[reader].operation,
-                Operation::TrainingOnly { .. } | Operation::Flatten { .. } | Operation::Activation(Activation::Linear)
+                Operation::TrainingOnly { .. }
+                    | Operation::Flatten { .. }
+                    | Operation::Reshape { .. }
+                    | Operation::Activation(Activation::Linear)
             );
             idle && self.ends_the_network(reader)
         })
@@ -197,6 +224,35 @@ impl Walk<'_> {
         Ok(Content::Sum(self.both_signs(linear, slope, max)))
     }
 
+    /// A leaky ReLU with a slope for each map or number.
+    pub(super) fn parametric(
+        &mut self,
+        layer: &Layer,
+        value: Value,
+        slopes: &Array1<f32>,
+    ) -> Result<Value, Unsupported> {
+        if slopes.len() != channels(value.shape) {
+            return Err(unsupported(
+                layer,
+                "expected one slope a channel, found one a number, which has no spiking form; in Keras, shared_axes=[1, 2] \
+                 makes it one a channel",
+            ));
+        }
+        let value = self.as_maps(layer, value)?;
+        let slopes: Vec<f64> = slopes.iter().map(|&slope| slope.into()).collect();
+        let shape = value.shape;
+        self.each(layer, value, |walk, layer, value, piece| {
+            let own = piece.places.pick(shape, &slopes);
+            let linear = walk.before(layer, value, piece)?;
+            let mut terms = walk.both_signs(linear, 1.0, None);
+            if let [_, below] = &mut terms[..] {
+                let (scale, shift) = (own.iter().map(|slope| -slope).collect(), vec![0.0; own.len()]);
+                below.affine = Some(Affine { scale, shift });
+            }
+            Ok(Content::Sum(terms))
+        })
+    }
+
     /// `min(ReLU(x), max) - slope * ReLU(-x)`.
     pub(super) fn both_signs(&mut self, linear: Linear, slope: f32, max: Option<f32>) -> Vec<Spikes> {
         let n = channels(linear.shape);
@@ -228,7 +284,8 @@ impl Walk<'_> {
 
     /// Makes a population of weights.
     pub(super) fn population(&mut self, linear: Linear, role: Role) -> Spikes {
-        let Linear { connections, bias, shape, name, kind } = linear;
+        let bias = linear.all_biases();
+        let Linear { connections, shape, name, kind, .. } = linear;
         let bias = bias.map(|bias| bias.iter().map(|&b| b as f32).collect());
         Spikes::new(self.push(&name, &kind, LayerKind::Population { connections, bias, role }, shape))
     }

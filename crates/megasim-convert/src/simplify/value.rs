@@ -1,6 +1,7 @@
 //! Values on their way through the graph: rates with what still has to be done to them, or weights without an
 //! activation.
 
+pub(super) use super::super::parsed::channels;
 use super::super::parsed::{Connection, Source, Weights};
 use megasim_ann::graph::{AxisOrder, Padding, Shape};
 use ndarray::{Array2, Array4, Axis};
@@ -86,6 +87,8 @@ impl Spikes {
 pub(super) struct Linear {
     pub(super) connections: Vec<Connection>,
     pub(super) bias: Option<Vec<f64>>,
+    /// What is added at each number besides: what a shift before a padding does not bring to the border.
+    pub(super) border: Option<Vec<f64>>,
     /// Shape of the piece.
     pub(super) shape: Shape,
     pub(super) name: String,
@@ -119,7 +122,66 @@ impl Linear {
         let positive = |connection: &Connection| {
             connection.source != Source::Input && connection.weights.iter().all(|&weight| weight >= 0.0)
         };
-        self.connections.iter().all(positive) && self.bias.iter().flatten().all(|&bias| bias >= 0.0)
+        self.connections.iter().all(positive) && self.all_biases().iter().flatten().all(|&bias| bias >= 0.0)
+    }
+
+    /// One a map or number; one a number where positions differ.
+    pub(super) fn all_biases(&self) -> Option<Vec<f64>> {
+        let Some(border) = &self.border else { return self.bias.clone() };
+        let cells = border.len() / channels(self.shape).max(1);
+        let bias = |at: usize| self.bias.as_ref().map_or(0.0, |bias| bias[at / cells]);
+        Some(border.iter().enumerate().map(|(at, &border)| border + bias(at)).collect())
+    }
+
+    /// A factor for each map or number.
+    pub(super) fn scale_border(&mut self, scale: &[f32]) {
+        if let Some(border) = &mut self.border {
+            let cells = border.len() / scale.len().max(1);
+            border.iter_mut().enumerate().for_each(|(at, border)| *border *= f64::from(scale[at / cells]));
+        }
+    }
+
+    /// Some maps (or numbers) as those of another value; zeros where there is none.
+    pub(super) fn select(self, from: &[Option<usize>], shape: Shape) -> Self {
+        let n = from.len();
+        let picks = || from.iter().enumerate().filter_map(|(to, from)| from.map(|from| (to, from)));
+        let connections = self.connections.into_iter().map(|Connection { source, weights }| {
+            let weights = match ungrouped(weights) {
+                Weights::Dense(all) => {
+                    let mut picked = Array2::zeros((all.nrows(), n));
+                    picks().for_each(|(to, from)| picked.column_mut(to).assign(&all.column(from)));
+                    Weights::Dense(picked)
+                }
+                Weights::Convolution { kernels, strides, padding, dilation, groups } => {
+                    let (_, per_group, height, width) = kernels.dim();
+                    let mut picked = Array4::zeros((n, per_group, height, width));
+                    picks().for_each(|(to, from)| {
+                        picked.index_axis_mut(Axis(0), to).assign(&kernels.index_axis(Axis(0), from));
+                    });
+                    Weights::Convolution { kernels: picked, strides, padding, dilation, groups }
+                }
+                Weights::Transposed { kernels, strides, padding, groups } => {
+                    let (inputs, _, height, width) = kernels.dim();
+                    let mut picked = Array4::zeros((inputs, n, height, width));
+                    picks().for_each(|(to, from)| {
+                        picked.index_axis_mut(Axis(1), to).assign(&kernels.index_axis(Axis(1), from));
+                    });
+                    Weights::Transposed { kernels: picked, strides, padding, groups }
+                }
+            };
+            Connection { source, weights }
+        });
+        let connections = connections.collect();
+        let pick = |values: Vec<f64>, cells: usize| {
+            let mut picked = vec![0.0; n * cells];
+            picks().for_each(|(to, from)| {
+                picked[to * cells..(to + 1) * cells].copy_from_slice(&values[from * cells..(from + 1) * cells]);
+            });
+            picked
+        };
+        let cells = shape.len() / n.max(1);
+        let (bias, border) = (self.bias.map(|bias| pick(bias, 1)), self.border.map(|border| pick(border, cells)));
+        Self { connections, bias, border, shape, name: self.name, kind: self.kind }
     }
 
     /// The sum with another one of the same shape. Connections that read one source in one way become a single one, so
@@ -134,12 +196,16 @@ impl Linear {
             (Some(a), Some(b)) => Some(a.iter().zip(&b).map(|(a, b)| a + b).collect()),
             (a, b) => a.or(b),
         };
+        self.border = match (self.border.take(), other.border) {
+            (Some(a), Some(b)) => Some(a.iter().zip(&b).map(|(a, b)| a + b).collect()),
+            (a, b) => a.or(b),
+        };
     }
 
     /// The negative.
     pub(super) fn negated(mut self) -> Self {
         self.connections.iter_mut().for_each(|connection| connection.weights.scale(-1.0));
-        self.bias.iter_mut().flatten().for_each(|bias| *bias = -*bias);
+        self.bias.iter_mut().flatten().chain(self.border.iter_mut().flatten()).for_each(|bias| *bias = -*bias);
         self
     }
 
@@ -181,7 +247,15 @@ impl Linear {
             list.iter().zip(bias).for_each(|(&at, bias)| wide[at] = bias);
             wide
         });
-        Self { connections, bias, shape: whole, name: self.name, kind: self.kind }
+        let cells = whole.len() / n.max(1);
+        let border = self.border.map(|border| {
+            let mut wide = vec![0.0; n * cells];
+            list.iter().zip(border.chunks_exact(cells)).for_each(|(&at, map)| {
+                wide[at * cells..(at + 1) * cells].copy_from_slice(map);
+            });
+            wide
+        });
+        Self { connections, bias, border, shape: whole, name: self.name, kind: self.kind }
     }
 }
 
@@ -281,13 +355,6 @@ impl BatchNormalization {
         }
         let bias = bias.unwrap_or_else(|| vec![0.0; self.scale.len()]);
         (0..bias.len()).map(|k| (bias[k] - self.mean[k]) * self.scale[k] + self.shift[k]).collect()
-    }
-}
-
-pub(super) fn channels(shape: Shape) -> usize {
-    match shape {
-        Shape::Features(n) => n,
-        Shape::Maps { channels, .. } => channels,
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn dense(
         }
     }
     let (name, kind) = (layer.name.clone(), layer.kind.clone());
-    Ok(Linear { connections, bias, shape: layer.shape, name, kind })
+    Ok(Linear { connections, bias, border: None, shape: layer.shape, name, kind })
 }
 
 /// Geometry of a convolution.
@@ -58,30 +58,47 @@ struct Geometry {
     dilation: (usize, usize),
 }
 
-/// Kernels over one part of the input; what the part is shifted by goes into the bias.
+/// What is added to outputs for what their inputs are shifted by.
+#[derive(Debug, Clone, Default)]
+struct Shifted {
+    /// One a map; the same at all positions.
+    bias: Option<Vec<f64>>,
+    /// One a number.
+    border: Option<Vec<f64>>,
+}
+
+/// Kernels over one part of the input; what the part is shifted by goes into the bias. `input` and `output` are the sizes of maps.
 fn kernels_over(
-    layer: &Layer,
     spikes: &Spikes,
     mut kernels: Array4<f32>,
     groups: usize,
     geometry: Geometry,
-    bias: &mut Option<Vec<f64>>,
-) -> Result<Connection, Unsupported> {
+    (from, to): ((usize, usize), (usize, usize)),
+    shifted: &mut Shifted,
+) -> Connection {
     if let Some(affine) = &spikes.affine {
         let (out, per_group, ..) = kernels.dim();
         let input = |o: usize, i: usize| o / (out / groups) * per_group + i;
         if affine.shifts() {
-            if geometry.padding != Padding::default() {
-                return Err(unsupported(
-                    layer,
-                    "expected no padding behind a batch normalisation that stands behind a ReLU: its shift would not \
-                        reach the border",
-                ));
-            }
-            let bias = bias.get_or_insert_with(|| vec![0.0; out]);
-            for (o, bias) in bias.iter_mut().enumerate() {
-                for (i, kernel) in kernels.index_axis(Axis(0), o).outer_iter().enumerate() {
-                    *bias += affine.shift[input(o, i)] * kernel.iter().map(|&w| f64::from(w)).sum::<f64>();
+            if geometry.padding == Padding::default() {
+                let bias = shifted.bias.get_or_insert_with(|| vec![0.0; out]);
+                for (o, bias) in bias.iter_mut().enumerate() {
+                    for (i, kernel) in kernels.index_axis(Axis(0), o).outer_iter().enumerate() {
+                        *bias += affine.shift[input(o, i)] * kernel.iter().map(|&w| f64::from(w)).sum::<f64>();
+                    }
+                }
+            } else {
+                // The zeros of the padding are not shifted: each output has the shift of those inputs that it reads.
+                let border = shifted.border.get_or_insert_with(|| vec![0.0; out * to.0 * to.1]);
+                for o in 0..out {
+                    let map = &mut border[o * to.0 * to.1..][..to.0 * to.1];
+                    let mut taps = Array2::<f64>::zeros((kernels.dim().2, kernels.dim().3));
+                    for (i, kernel) in kernels.index_axis(Axis(0), o).outer_iter().enumerate() {
+                        taps.zip_mut_with(&kernel, |tap, &weight| {
+                            *tap += affine.shift[input(o, i)] * f64::from(weight);
+                        });
+                    }
+                    geometry.add_inside(&taps, from, to, map);
                 }
             }
         }
@@ -91,10 +108,35 @@ fn kernels_over(
     }
     let Geometry { strides, padding, dilation } = geometry;
     let padding = sum(spikes.padding, padding);
-    Ok(Connection {
-        source: spikes.source,
-        weights: Weights::Convolution { kernels, strides, padding, dilation, groups },
-    })
+    Connection { source: spikes.source, weights: Weights::Convolution { kernels, strides, padding, dilation, groups } }
+}
+
+impl Geometry {
+    /// Adds to each output the taps that are on a cell of the input, padding apart.
+    fn add_inside(&self, taps: &Array2<f64>, from: (usize, usize), to: (usize, usize), map: &mut [f64]) {
+        let on = |at: usize, tap: usize, stride: usize, dilation: usize, before: usize, cells: usize| {
+            (at * stride + tap * dilation).checked_sub(before).is_some_and(|cell| cell < cells)
+        };
+        let Self { strides, padding, dilation } = *self;
+        for (at, sum) in map.iter_mut().enumerate() {
+            let (y, x) = (at / to.1, at % to.1);
+            for ((j, i), tap) in taps.indexed_iter() {
+                if on(y, j, strides.0, dilation.0, padding.top, from.0)
+                    && on(x, i, strides.1, dilation.1, padding.left, from.1)
+                {
+                    *sum += tap;
+                }
+            }
+        }
+    }
+}
+
+/// Rows and columns; a vector is one cell.
+fn cells(shape: Shape) -> (usize, usize) {
+    match shape {
+        Shape::Maps { height, width, .. } => (height, width),
+        Shape::Features(_) => (1, 1),
+    }
 }
 
 /// A convolution of a rectified value of maps. Where it has groups and each piece holds whole ones, each piece has
@@ -105,6 +147,8 @@ pub(super) fn convolution(layer: &Layer, value: &Value) -> Result<Value, Unsuppo
     };
     let geometry = Geometry { strides: *strides, padding: *padding, dilation: *dilation };
     let bias = wide(bias.as_ref());
+    // Shifted maps have what zeros were put around them before.
+    let sizes = (cells(value.shape), cells(layer.shape));
     let (name, kind) = (layer.name.clone(), layer.kind.clone());
     let (out, per_group, ..) = weights.dim();
     let per_group_out = out / groups;
@@ -120,17 +164,19 @@ pub(super) fn convolution(layer: &Layer, value: &Value) -> Result<Value, Unsuppo
         for (piece, range) in value.pieces.iter().zip(aligned) {
             let outputs = range.start * per_group_out..range.end * per_group_out;
             let kernels = weights.slice(s![outputs.clone(), .., .., ..]).to_owned();
-            let mut bias = bias.as_ref().map(|bias| bias[outputs.clone()].to_vec());
+            let bias = bias.as_ref().map(|bias| bias[outputs.clone()].to_vec());
+            let mut shifted = Shifted { bias, border: None };
             let connections = terms(layer, piece)?
                 .iter()
-                .map(|spikes| kernels_over(layer, spikes, kernels.clone(), range.len(), geometry, &mut bias));
-            let connections = connections.collect::<Result<_, _>>()?;
+                .map(|spikes| kernels_over(spikes, kernels.clone(), range.len(), geometry, sizes, &mut shifted));
+            let connections = connections.collect();
+            let Shifted { bias, border } = shifted;
             let places = Places::Channels(outputs.collect());
             let shape = match layer.shape {
                 Shape::Maps { height, width, .. } => Shape::Maps { channels: kernels.dim().0, height, width },
                 features => features,
             };
-            let linear = Linear { connections, bias, shape, name: name.clone(), kind: kind.clone() };
+            let linear = Linear { connections, bias, border, shape, name: name.clone(), kind: kind.clone() };
             pieces.push(Piece { places, content: Content::Linear(linear) });
         }
         return Ok(Value { shape: layer.shape, pieces });
@@ -145,15 +191,16 @@ pub(super) fn convolution(layer: &Layer, value: &Value) -> Result<Value, Unsuppo
     let Weights::Convolution { kernels, .. } = ungrouped(all) else {
         return Err(unsupported(layer, "expected a convolution"));
     };
-    let mut bias = bias;
+    let mut shifted = Shifted { bias, border: None };
     let mut connections = Vec::new();
     for piece in &value.pieces {
         let picked = kernels.select(Axis(1), piece.places.list());
         for spikes in terms(layer, piece)? {
-            connections.push(kernels_over(layer, spikes, picked.clone(), 1, geometry, &mut bias)?);
+            connections.push(kernels_over(spikes, picked.clone(), 1, geometry, sizes, &mut shifted));
         }
     }
-    Ok(Value::linear(Linear { connections, bias, shape: layer.shape, name, kind }))
+    let Shifted { bias, border } = shifted;
+    Ok(Value::linear(Linear { connections, bias, border, shape: layer.shape, name, kind }))
 }
 
 /// A transposed convolution of a rectified value of maps without zeros around them.
@@ -170,17 +217,29 @@ pub(super) fn transposed(layer: &Layer, value: &Value) -> Result<Value, Unsuppor
         return Err(unsupported(layer, "expected a transposed convolution"));
     };
     let mut connections = Vec::new();
+    let mut border: Option<Vec<f64>> = None;
+    let (from, to) = (cells(value.shape), cells(layer.shape));
+    let outputs = channels(layer.shape);
     for piece in &value.pieces {
         let picked = kernels.select(Axis(0), piece.places.list());
         for spikes in terms(layer, piece)? {
             let mut kernels = picked.clone();
             if let Some(affine) = &spikes.affine {
                 if affine.shifts() {
-                    return Err(unsupported(
-                        layer,
-                        "expected no batch normalisation behind a ReLU before a transposed convolution: its shift \
-                            would not reach all cells alike",
-                    ));
+                    // Outputs get the shift of the inputs that reach them: fewer at the border, others between strides.
+                    let border = border.get_or_insert_with(|| vec![0.0; layer.shape.len()]);
+                    let (inputs, per_group, ..) = kernels.dim();
+                    for ((i, o, j, k), &weight) in kernels.indexed_iter() {
+                        let map = i / (inputs / groups) * per_group + o;
+                        let add = affine.shift[i] * f64::from(weight);
+                        for at in 0..from.0 * from.1 {
+                            let y = (at / from.1 * strides.0 + j).checked_sub(padding.top).filter(|&y| y < to.0);
+                            let x = (at % from.1 * strides.1 + k).checked_sub(padding.left).filter(|&x| x < to.1);
+                            if let (Some(y), Some(x), true) = (y, x, map < outputs) {
+                                border[(map * to.0 + y) * to.1 + x] += add;
+                            }
+                        }
+                    }
                 }
                 for (mut kernel, &scale) in kernels.outer_iter_mut().zip(&affine.scale) {
                     kernel.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
@@ -191,7 +250,7 @@ pub(super) fn transposed(layer: &Layer, value: &Value) -> Result<Value, Unsuppor
         }
     }
     let (name, kind) = (layer.name.clone(), layer.kind.clone());
-    Ok(Value::linear(Linear { connections, bias: wide(bias.as_ref()), shape: layer.shape, name, kind }))
+    Ok(Value::linear(Linear { connections, bias: wide(bias.as_ref()), border, shape: layer.shape, name, kind }))
 }
 
 impl Walk<'_> {
@@ -228,6 +287,6 @@ impl Walk<'_> {
             }
             connections.push(Connection { source: spikes.source, weights });
         }
-        Ok(Linear { connections, bias, shape, name: layer.name.clone(), kind: layer.kind.clone() })
+        Ok(Linear { connections, bias, border: None, shape, name: layer.name.clone(), kind: layer.kind.clone() })
     }
 }

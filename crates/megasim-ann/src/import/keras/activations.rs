@@ -41,7 +41,17 @@ fn named(name: &str, options: &Options) -> Result<Activation, Problem> {
         // Keras's default slope of the function (that of the layer is another).
         "leaky_relu" => Activation::Relu { negative_slope: 0.2, max: None },
         "softmax" => Activation::Softmax,
+        "log_softmax" => Activation::LogSoftmax,
         "sigmoid" => Activation::Sigmoid,
+        "elu" => Activation::Elu { alpha: 1.0, scale: 1.0 },
+        "selu" => Activation::Elu { alpha: 1.673_263_2, scale: 1.050_701 },
+        // The exact one by default, since Keras 2.4.
+        "gelu" => Activation::Gelu { tanh: false },
+        "silu" | "swish" => Activation::Silu,
+        "mish" => Activation::Mish,
+        "hard_silu" | "hard_swish" => Activation::HardSwish,
+        "softsign" => Activation::Softsign,
+        "exponential" => Activation::Exponential,
         "tanh" => Activation::Tanh,
         "softplus" => Activation::Softplus { scale: 1.0 },
         "binary_sigmoid" => Activation::BinaryStep,

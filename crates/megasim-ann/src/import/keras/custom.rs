@@ -14,6 +14,7 @@ use super::super::{ModelFile, Problem};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Where a layer's entry notes the class that it had.
 pub(super) const STORED_CLASS: &str = "stored_class";
@@ -58,7 +59,10 @@ impl Known {
 impl Custom {
     /// The table that goes with a model, empty where there is none. A file without such a table is none of the model's.
     pub(super) fn of(file: &ModelFile) -> Result<Self, Problem> {
-        let path = file.architecture.clone().unwrap_or_else(|| file.path.with_extension("toml"));
+        // A JSON file names the layers of a file of weights.
+        let is_json = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+        let given = file.options.architecture.clone().filter(|path| !is_json(path));
+        let path = given.unwrap_or_else(|| file.path.with_extension("toml"));
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(Self::default()) };
         if !text.lines().any(|line| line.trim_start().starts_with("[custom")) {
             return Ok(Self::default());

@@ -46,6 +46,9 @@ const TRAINING_ONLY: &[&str] = &[
 /// Classes whose kernel is multiplied by a mask: those of SNN toolbox, from `keras_rewiring`.
 const MASKED: &[&str] = &["Sparse", "SparseConv2D", "SparseDepthwiseConv2D"];
 
+const NOT_SUPPORTED: &str = "this layer is not supported; if it is one of your own, a table [custom] in a TOML file \
+    beside the model can say which known one it is";
+
 /// The kernels of a layer in their order, and its bias if it has one.
 type KernelsAndBias = (Vec<ArrayD<f32>>, Option<Array1<f32>>);
 
@@ -68,10 +71,13 @@ pub(super) fn apply(
     let class = options.class();
     let mut context = Context { network, weights, scope, options };
     let output = match class {
-        "Add" => context.add(inputs)?,
+        "Add" | "Average" | "Subtract" | "Multiply" | "Maximum" | "Minimum" => context.combine(class, inputs)?,
         "Concatenate" => context.concatenate(inputs)?,
         _ => {
             let &[input] = inputs else {
+                if inputs.len() > 1 {
+                    return Err(context.options.unsupported(NOT_SUPPORTED));
+                }
                 return Err(context.options.unsupported(format!("expected one input, found {}", inputs.len())));
             };
             if TRAINING_ONLY.contains(&class) {
@@ -127,10 +133,16 @@ impl Context<'_, '_> {
                 let input = self.network.channels_at(input, axis, self.options)?;
                 self.push(Operation::Activation(Activation::Softmax), input, input.layout)
             }
-            _ => Err(self.options.unsupported(
-                "this layer is not supported; if it is one of your own, a table [custom] in a TOML file beside the \
-                    model can say which known one it is",
-            )),
+            "PReLU" => self.parametric_relu(input),
+            "ELU" => {
+                let alpha = self.options.number_or("alpha", 1.0)?;
+                self.push(Operation::Activation(Activation::Elu { alpha, scale: 1.0 }), input, input.layout)
+            }
+            "Normalization" => self.normalization(input),
+            // Functions of keras.ops.
+            "Relu" | "Relu6" | "Sigmoid" | "Tanh" | "Softplus" | "Softsign" | "Silu" | "Elu" | "Selu" | "Gelu"
+            | "HardSigmoid" | "HardSilu" | "LogSoftmax" | "LeakyRelu" => self.function(class, input),
+            _ => Err(self.options.unsupported(NOT_SUPPORTED)),
         }
     }
 
@@ -223,7 +235,7 @@ impl Context<'_, '_> {
     /// A softmax runs over the last axis, so that has to be the channels.
     fn softmax_input(&mut self, activation: Activation, input: Tensor) -> Result<Tensor, Problem> {
         match activation {
-            Activation::Softmax => self.network.read_as(input, AxisOrder::ChannelsLast),
+            Activation::Softmax | Activation::LogSoftmax => self.network.read_as(input, AxisOrder::ChannelsLast),
             _ => Ok(input),
         }
     }
@@ -574,10 +586,147 @@ impl Context<'_, '_> {
         self.push(operation, input, input.layout)
     }
 
-    fn add(&mut self, inputs: &[Tensor]) -> Result<Tensor, Problem> {
+    /// A function of `keras.ops`.
+    fn function(&mut self, class: &str, input: Tensor) -> Result<Tensor, Problem> {
+        let activation = match class {
+            "Relu" => Activation::RELU,
+            "Relu6" => Activation::Relu { negative_slope: 0.0, max: Some(6.0) },
+            "Sigmoid" => Activation::Sigmoid,
+            "Tanh" => Activation::Tanh,
+            "Softplus" => Activation::Softplus { scale: 1.0 },
+            "Softsign" => Activation::Softsign,
+            "Silu" => Activation::Silu,
+            "Selu" => Activation::Elu { alpha: 1.673_263_2, scale: 1.050_701 },
+            "Elu" => Activation::Elu { alpha: self.options.number_or("alpha", 1.0)?, scale: 1.0 },
+            "Gelu" => Activation::Gelu { tanh: self.options.bool_or("approximate", true)? },
+            "HardSigmoid" => Activation::HardSigmoid { slope: 1.0 / 6.0, offset: 0.5 },
+            "HardSilu" => Activation::HardSwish,
+            "LeakyRelu" => {
+                Activation::Relu { negative_slope: self.options.number_or("negative_slope", 0.2)?, max: None }
+            }
+            _ => {
+                let axis = self.options.axis_or("axis", -1, input.layout.rank())?;
+                let input = self.network.channels_at(input, axis, self.options)?;
+                return self.push(Operation::Activation(Activation::LogSoftmax), input, input.layout);
+            }
+        };
+        self.push(Operation::Activation(activation), input, input.layout)
+    }
+
+    /// One slope a channel where the other axes are shared, else one a number.
+    fn parametric_relu(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+        let rank = input.layout.rank();
+        let shared = match self.options.take("shared_axes") {
+            None => Vec::new(),
+            Some(axes) => {
+                let axes = axes.as_array().map(|axes| axes.iter().filter_map(Value::as_u64).collect::<Vec<_>>());
+                axes.ok_or_else(|| self.options.unsupported("expected a list of axes as 'shared_axes'"))?
+            }
+        };
+        let sizes = self.network.sizes(input);
+        let own = input.layout.axes();
+        let is_shared = |axis: usize| shared.contains(&(axis as u64 + 1));
+        let shape: Vec<usize> =
+            own.iter().enumerate().map(|(k, &axis)| if is_shared(k) { 1 } else { sizes[axis] }).collect();
+        let slopes = self.arrays(&[("alpha", &shape)])?.remove(0);
+        let spatial_shared = (0..rank).all(|k| own[k] == 0 || is_shared(k) || sizes[own[k]] == 1);
+        let channel = (0..rank).find(|&k| own[k] == 0);
+        let slopes = if spatial_shared && channel.is_some_and(|k| !is_shared(k)) {
+            slopes.into_iter().collect()
+        } else {
+            let at = |c: usize, y: usize, x: usize| {
+                let place = [c, y, x];
+                let index: Vec<usize> = (0..rank).map(|k| if is_shared(k) { 0 } else { place[own[k]] }).collect();
+                slopes[&index[..]]
+            };
+            let [channels, height, width] = sizes;
+            let cells = (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))));
+            cells.map(|(c, y, x)| at(c, y, x)).collect()
+        };
+        self.push(Operation::ParametricRelu { slopes }, input, input.layout)
+    }
+
+    /// `(x - mean) / max(sqrt(variance), 1e-7)`.
+    fn normalization(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+        if self.options.bool_or("invert", false)? {
+            return Err(self.options.unsupported("an inverted normalisation is not supported"));
+        }
+        let rank = input.layout.rank();
+        let (input, channels) = match self.options.take("axis") {
+            // One mean for all numbers.
+            None => (input, 1),
+            Some(Value::Array(axes)) if axes.is_empty() => (input, 1),
+            Some(_) => {
+                let axis = self.options.axis_or("axis", -1, rank)?;
+                let input = self.network.channels_at(input, axis, self.options)?;
+                (input, self.network.sizes(input)[0])
+            }
+        };
+        let given = (self.options.take("mean"), self.options.take("variance"));
+        let (mean, variance) = match given {
+            (Some(mean), Some(variance)) => (numbers(mean), numbers(variance)),
+            _ => {
+                let mut arrays = self.weights.read(self.scope, &["mean", "variance"])?.into_iter();
+                let mut next = || arrays.next().map(|array| array.into_iter().collect::<Vec<f32>>());
+                (next(), next())
+            }
+        };
+        let all = self.network.sizes(input)[0];
+        let spread = |values: Option<Vec<f32>>| {
+            values.filter(|values| values.len() == channels || values.len() == 1).map(|values| {
+                if values.len() == 1 { Array1::from_elem(all, values[0]) } else { values.into() }
+            })
+        };
+        let (Some(mean), Some(variance)) = (spread(mean), spread(variance)) else {
+            return Err(self.options.unsupported(format!("expected {channels} means and variances")));
+        };
+        let gamma = variance.mapv(|variance| 1.0 / variance.sqrt().max(1e-7));
+        let (beta, variance) = (Array1::zeros(all), Array1::ones(all));
+        let operation = Operation::BatchNormalization { gamma, beta, mean, variance, epsilon: 0.0 };
+        self.push(operation, input, input.layout)
+    }
+
+    /// The same numbers times a factor.
+    fn scaled(&mut self, input: Tensor, factor: f32) -> Result<Tensor, Problem> {
+        let [channels, ..] = self.network.sizes(input);
+        let all = |value| Array1::from_elem(channels, value);
+        let operation = Operation::BatchNormalization {
+            gamma: all(factor),
+            beta: all(0.0),
+            mean: all(0.0),
+            variance: all(1.0),
+            epsilon: 0.0,
+        };
+        let name = format!("{}_scale", self.options.layer());
+        let layer = self.network.add(&name, "BatchNormalization", operation, &[input])?;
+        Ok(Tensor { layer, ..input })
+    }
+
+    /// Inputs number by number.
+    fn combine(&mut self, class: &str, inputs: &[Tensor]) -> Result<Tensor, Problem> {
+        match (class, inputs) {
+            ("Subtract", &[first, second]) => {
+                let second = self.scaled(second, -1.0)?;
+                self.add(Operation::Add, &[first, second])
+            }
+            ("Subtract", _) => {
+                Err(self.options.unsupported(format!("expected two inputs, found {}", inputs.len())))
+            }
+            ("Average", inputs) => {
+                let sum = self.add(Operation::Add, inputs)?;
+                self.scaled(sum, 1.0 / inputs.len() as f32)
+            }
+            ("Multiply", inputs) => self.add(Operation::Multiply, inputs),
+            ("Maximum", inputs) => self.add(Operation::Maximum, inputs),
+            ("Minimum", inputs) => self.add(Operation::Minimum, inputs),
+            (_, inputs) => self.add(Operation::Add, inputs),
+        }
+    }
+
+    fn add(&mut self, operation: Operation, inputs: &[Tensor]) -> Result<Tensor, Problem> {
         let order = inputs.first().and_then(|first| first.layout.order()).unwrap_or(AxisOrder::ChannelsLast);
         let inputs = inputs.iter().map(|&input| self.network.read_as(input, order)).collect::<Result<Vec<_>, _>>()?;
-        self.merge(Operation::Add, &inputs)
+        self.merge(operation, &inputs)
     }
 
     fn concatenate(&mut self, inputs: &[Tensor]) -> Result<Tensor, Problem> {
@@ -617,6 +766,16 @@ fn kernel(array: ArrayD<f32>, size: (usize, usize), order: [usize; 4]) -> Array4
     let (a, b) = (array.shape()[rank - 2], array.shape()[rank - 1]);
     let array = array.into_shape_with_order((size.0, size.1, a, b)).expect("the shape was checked");
     array.permuted_axes(order).as_standard_layout().into_owned()
+}
+
+/// Numbers of an option, also in nested lists.
+fn numbers(value: &Value) -> Option<Vec<f32>> {
+    match value {
+        Value::Array(values) => {
+            values.iter().map(numbers).collect::<Option<Vec<_>>>().map(|parts| parts.concat())
+        }
+        value => value.as_f64().map(|number| vec![number as f32]),
+    }
 }
 
 /// An array of checked rank.

@@ -1,6 +1,6 @@
 //! The walk over a Keras configuration: Sequential and Functional models, also one within another.
 
-use super::super::Problem;
+use super::super::{ModelFile, Problem};
 use super::custom;
 use super::layers;
 use super::options::Options;
@@ -11,10 +11,15 @@ use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
 /// Reads a whole model.
-pub(super) fn read(config: &Value, weights: &Weights) -> Result<(Graph, AxisOrder), Problem> {
+pub(super) fn read(
+    config: &Value,
+    weights: &Weights,
+    file: &ModelFile,
+) -> Result<(Graph, AxisOrder, Vec<usize>), Problem> {
     let model = Container::parse(config)?;
     let order = model.data_format().unwrap_or(AxisOrder::ChannelsLast);
-    let (name, dimensions) = model.input(config)?;
+    let (name, declared) = model.input(config)?;
+    let dimensions = file.fixed(&declared).map_err(|message| unsupported(&name, "InputLayer", message))?;
     let Some((shape, layout)) = shape_of(&dimensions, order) else {
         return Err(unsupported(
             &name,
@@ -25,7 +30,7 @@ pub(super) fn read(config: &Value, weights: &Weights) -> Result<(Graph, AxisOrde
     let mut network = Network::new(&name, shape, order);
     let input = Tensor { layer: 0, layout };
     let output = model.apply(&mut network, weights, Scopes::new(weights), input)?;
-    Ok((network.finish(output)?, order))
+    Ok((network.finish(output)?, order, layout.axes().to_vec()))
 }
 
 fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
@@ -115,7 +120,7 @@ impl<'a> Container<'a> {
     }
 
     /// Name and axes of the input, wherever this version of Keras notes them.
-    fn input(&self, model: &Value) -> Result<(String, Vec<usize>), Problem> {
+    fn input(&self, model: &Value) -> Result<(String, Vec<Option<usize>>), Problem> {
         let layer = match &self.kind {
             ContainerKind::Sequential => self.layers.first(),
             ContainerKind::Functional { input: (name, _), .. } => self.layers.iter().find(|layer| layer.name == *name),
@@ -140,12 +145,8 @@ impl<'a> Container<'a> {
             )
         })?;
         let dimensions = shape.iter().skip(1).map(|size| size.as_u64().and_then(|size| usize::try_from(size).ok()));
-        let dimensions = dimensions.collect::<Option<Vec<_>>>().ok_or_else(|| {
-            let found = Value::Array(shape.clone());
-            unsupported(layer.name, layer.class, format!("expected an input of fixed size, found {found}"))
-        })?;
         let name = if layer.class == "InputLayer" { layer.name.into() } else { "input".into() };
-        Ok((name, dimensions))
+        Ok((name, dimensions.collect()))
     }
 
     /// Adds all layers to the network.

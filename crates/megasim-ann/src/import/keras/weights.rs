@@ -11,8 +11,8 @@ pub(super) struct Weights {
 }
 
 enum Kind {
-    /// `model_weights/LAYER` with an attribute `weight_names`, paths relative to that group.
-    ByName,
+    /// `model_weights/LAYER` with an attribute `weight_names`, paths relative to that group; in a file of weights alone `LAYER`.
+    ByName { root: &'static str },
     /// `layers/CLASS_k/vars/i`, layers of a class counted in the order of the configuration.
     ByPlace { root: &'static str },
 }
@@ -39,8 +39,8 @@ impl Scope {
 }
 
 impl Weights {
-    pub(super) fn h5(file: hdf5::File) -> Self {
-        Self { file, kind: Kind::ByName }
+    pub(super) fn h5(file: hdf5::File, root: &'static str) -> Self {
+        Self { file, kind: Kind::ByName { root } }
     }
 
     pub(super) fn archive(file: hdf5::File) -> Self {
@@ -53,7 +53,7 @@ impl Weights {
     /// The arrays of a layer, in the order of `names` (all that the layer has).
     pub(super) fn read(&self, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, Problem> {
         match self.kind {
-            Kind::ByName => self.read_by_name(scope, names),
+            Kind::ByName { root } => self.read_by_name(root, scope, names),
             Kind::ByPlace { .. } => self.read_by_place(scope, names),
         }
     }
@@ -61,20 +61,20 @@ impl Weights {
     /// Whether a layer has an array of this name; where arrays have no names, whether the name is the usual one.
     pub(super) fn has(&self, scope: &Scope, name: &str) -> Result<bool, Problem> {
         match self.kind {
-            Kind::ByName => Ok(self.stored(scope)?.1.iter().any(|path| scope.matches(path, name))),
+            Kind::ByName { root } => Ok(self.stored(root, scope)?.1.iter().any(|path| scope.matches(path, name))),
             Kind::ByPlace { .. } => Ok(true),
         }
     }
 
     /// The group of a layer (or of the model that it is in) and the paths of its arrays.
-    fn stored(&self, scope: &Scope) -> Result<(String, Vec<String>), Problem> {
-        let group = format!("model_weights/{}", scope.outer.as_ref().unwrap_or(&scope.name));
+    fn stored(&self, root: &str, scope: &Scope) -> Result<(String, Vec<String>), Problem> {
+        let group = format!("{root}{}", scope.outer.as_ref().unwrap_or(&scope.name));
         let stored = self.file.attributes(&group)?.strings("weight_names")?;
         Ok((group, stored))
     }
 
-    fn read_by_name(&self, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, Problem> {
-        let (group, stored) = self.stored(scope)?;
+    fn read_by_name(&self, root: &str, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, Problem> {
+        let (group, stored) = self.stored(root, scope)?;
         let find = |name: &&str| {
             let mut found = stored.iter().filter(|path| scope.matches(path, name));
             match (found.next(), found.next()) {
@@ -92,7 +92,12 @@ impl Weights {
     }
 
     fn read_by_place(&self, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, Problem> {
-        let group = format!("{}/vars", scope.path);
+        let mut group = format!("{}/vars", scope.path);
+        // Written on Windows by Keras 2, whose paths became names of groups.
+        let windows = format!("{}/vars", scope.path.replace('/', "\\"));
+        if !self.file.has_group(&group) && self.file.has_group(&windows) {
+            group = windows;
+        }
         // Keras 3 notes the layer's name, which shows a file whose parts do not belong together.
         if let Some(name) = self.file.attributes(&group)?.string("name")
             && name != scope.name
@@ -115,7 +120,7 @@ impl Scopes {
     /// For the layers of the model itself.
     pub(super) fn new(weights: &Weights) -> Self {
         let root = match weights.kind {
-            Kind::ByName => "",
+            Kind::ByName { .. } => "",
             Kind::ByPlace { root } => root,
         };
         Self { outer: None, root: root.into(), counts: HashMap::new() }

@@ -19,6 +19,11 @@ impl<'a> Call<'a> {
         Self { node, file, opset, taken: BTreeSet::new() }
     }
 
+    /// How many outputs it has.
+    pub(super) fn outputs(&self) -> usize {
+        self.node.output.len()
+    }
+
     pub(super) fn operation(&self) -> &'a str {
         &self.node.op_type
     }
@@ -114,6 +119,8 @@ impl<'a> Call<'a> {
     /// Refuses attributes that are left.
     pub(super) fn finish(&self) -> Result<(), Problem> {
         match self.node.attribute.iter().find(|attribute| !self.taken.contains(attribute.name.as_str())) {
+            // Of the first operator sets; where inputs may be overwritten.
+            Some(attribute) if attribute.name == "consumed_inputs" => Ok(()),
             Some(attribute) => Err(self.unsupported(format!("attribute '{}' is not supported", attribute.name))),
             None => Ok(()),
         }

@@ -162,23 +162,33 @@ fn slice(call: &mut Call, data: &Constant, inputs: &[Option<&Constant>]) -> Resu
     for (i, &start) in starts.iter().enumerate() {
         let axis = axes.get(i).and_then(|&axis| axis_of(axis, rank));
         let (Some(axis), Some(&step)) = (axis, steps.get(i).filter(|&&step| step != 0)) else { return Ok(None) };
-        let size = data.shape()[axis] as i64;
-        let from_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
-        // As Python counts: upwards within 0..=size, downwards within -1..size.
-        let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
-        let end = from_end(ends[i]).clamp(low, high);
-        let mut at = from_end(start).clamp(low, high);
-        let mut picked = Vec::new();
-        while if step > 0 { at < end } else { at > end } {
-            picked.push(at as usize);
-            at = at.saturating_add(step);
-        }
+        let Some(picked) = picked(start, ends[i], step, data.shape()[axis]) else { return Ok(None) };
         sliced = match sliced {
             Constant::Floats(array) => Constant::Floats(array.select(Axis(axis), &picked)),
             Constant::Integers(array) => Constant::Integers(array.select(Axis(axis), &picked)),
         };
     }
     Ok(Some(sliced))
+}
+
+/// The places of an axis from `start` to before `end`, as Python counts them; none where the step is 0.
+pub(super) fn picked(start: i64, end: i64, step: i64, size: usize) -> Option<Vec<usize>> {
+    let size = i64::try_from(size).ok()?;
+    let from_end = |at: i64| if at < 0 { at.saturating_add(size) } else { at };
+    // Upwards within 0..=size, downwards within -1..size.
+    let (low, high) = match step {
+        0 => return None,
+        1.. => (0, size),
+        _ => (-1, size - 1),
+    };
+    let end = from_end(end).clamp(low, high);
+    let mut at = from_end(start).clamp(low, high);
+    let mut picked = Vec::new();
+    while if step > 0 { at < end } else { at > end } {
+        picked.push(at as usize);
+        at = at.saturating_add(step);
+    }
+    Some(picked)
 }
 
 fn concatenate(axis: usize, parts: &[&Constant]) -> Option<Constant> {

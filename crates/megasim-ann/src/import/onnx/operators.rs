@@ -4,7 +4,7 @@ use super::super::Problem;
 use super::call::Call;
 use super::constants::Constant;
 use super::folding::axis_of;
-use super::tensor::{Network, Place, Tensor};
+use super::tensor::{Folded, Network, Place, Tensor};
 use crate::graph::{Activation, Fault, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix1, Ix2};
 
@@ -13,6 +13,8 @@ use ndarray::{Array1, Array2, ArrayD, Axis, Ix1, Ix2};
 pub(super) enum Value {
     Constant(Constant),
     Tensor(Tensor),
+    /// More axes than a layer has, until a reshape makes them fewer.
+    Folded(Folded),
 }
 
 /// A node under translation.
@@ -26,8 +28,21 @@ pub(super) struct Translation<'a, 'c> {
 }
 
 impl Translation<'_, '_> {
-    /// Adds what the node computes.
-    pub(super) fn run(&mut self) -> Result<Tensor, Problem> {
+    /// Adds what the node computes; several values where it has several outputs.
+    pub(super) fn run(&mut self) -> Result<Vec<Value>, Problem> {
+        let operation = self.call.operation();
+        if operation == "Split" {
+            return Ok(self.split()?.into_iter().map(Value::Tensor).collect());
+        }
+        if matches!(operation, "Reshape" | "Transpose")
+            && let Some(value) = self.fold()?
+        {
+            return Ok(vec![value]);
+        }
+        Ok(vec![Value::Tensor(self.tensor_of()?)])
+    }
+
+    fn tensor_of(&mut self) -> Result<Tensor, Problem> {
         let operation = self.call.operation();
         match operation {
             "Gemm" => self.gemm(),
@@ -45,11 +60,39 @@ impl Translation<'_, '_> {
                 let negative_slope = self.call.number_or("alpha", 0.01);
                 self.activate(Activation::Relu { negative_slope, max: None })
             }
+            "ThresholdedRelu" => {
+                let threshold = self.call.number_or("alpha", 1.0);
+                self.activate(Activation::ClampedRelu { threshold, max: None })
+            }
+            "PRelu" => self.parametric_relu(),
+            "Elu" => {
+                let alpha = self.call.number_or("alpha", 1.0);
+                self.activate(Activation::Elu { alpha, scale: 1.0 })
+            }
+            "Selu" => {
+                let (alpha, scale) = (self.call.number_or("alpha", 1.673_263_2), self.call.number_or("gamma", 1.050_701));
+                self.activate(Activation::Elu { alpha, scale })
+            }
+            "Gelu" => {
+                let tanh = self.call.string_or("approximate", "none")? == "tanh";
+                self.activate(Activation::Gelu { tanh })
+            }
+            "HardSigmoid" => {
+                let (slope, offset) = (self.call.number_or("alpha", 0.2), self.call.number_or("beta", 0.5));
+                self.activate(Activation::HardSigmoid { slope, offset })
+            }
+            "HardSwish" => self.activate(Activation::HardSwish),
+            "Mish" => self.activate(Activation::Mish),
+            "Softsign" => self.activate(Activation::Softsign),
+            "Exp" => self.activate(Activation::Exponential),
             "Clip" => self.clip(),
             "Sigmoid" => self.activate(Activation::Sigmoid),
             "Tanh" => self.activate(Activation::Tanh),
             "Softplus" => self.activate(Activation::Softplus { scale: 1.0 }),
-            "Softmax" => self.softmax(),
+            "Softmax" => self.softmax(Activation::Softmax),
+            "LogSoftmax" => self.softmax(Activation::LogSoftmax),
+            "Slice" => self.slice(),
+            "Gather" => self.gather(),
             "Identity" => self.tensor(0),
             "Cast" => {
                 let to = self.call.integer_or("to", 1)?;
@@ -63,6 +106,7 @@ impl Translation<'_, '_> {
             "Dropout" => {
                 // Whether it trains is an input since opset 12.
                 self.call.number_or("ratio", 0.5);
+                self.call.integer_or("is_test", 1)?;
                 self.call.integer_or("seed", 0)?;
                 let training =
                     self.constant(2).and_then(|training| training.integers()).is_some_and(|flag| flag != [0]);
@@ -75,7 +119,7 @@ impl Translation<'_, '_> {
             "Reshape" | "Squeeze" | "Unsqueeze" => self.reshape(),
             "Transpose" => self.transpose(),
             "Concat" => self.concatenate(),
-            "Add" | "Sub" | "Mul" | "Div" | "Sum" => self.arithmetic(),
+            "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" | "Max" | "Min" | "Neg" => self.arithmetic(),
             "Pad" => self.pad(),
             "Upsample" | "Resize" => self.resize(),
             _ => Err(self.call.unsupported("this operator is not supported")),
@@ -96,6 +140,10 @@ impl Translation<'_, '_> {
     pub(super) fn tensor(&self, place: usize) -> Result<Tensor, Problem> {
         match self.inputs.get(place) {
             Some(Some(Value::Tensor(tensor))) => Ok(tensor.clone()),
+            Some(Some(Value::Folded(folded))) => {
+                let sizes = folded.dimensions();
+                Err(self.call.unsupported(format!("expected at most three axes a sample, found {sizes:?}")))
+            }
             _ => Err(self.call.unsupported(format!("expected activations as input number {place}"))),
         }
     }
@@ -166,6 +214,7 @@ impl Translation<'_, '_> {
         };
         // Bounds became inputs.
         let (mut min, mut max) = (bound(self, 1)?, bound(self, 2)?);
+        self.call.attribute("consumed_inputs");
         if self.call.opset < 11 {
             min = Some(self.call.number_or("min", f32::NEG_INFINITY));
             max = Some(self.call.number_or("max", f32::INFINITY));
@@ -175,11 +224,36 @@ impl Translation<'_, '_> {
             Some(0.0) => self.activate(Activation::Relu { negative_slope: 0.0, max }),
             min => Err(self
                 .call
-                .unsupported(format!("expected a clipping from 0 on, as of a ReLU6, found {min:?} to {max:?}"))),
+                .unsupported(format!(
+                    "expected a clipping from 0 on, as of a ReLU6, found {} to {}",
+                    min.unwrap_or(f32::NEG_INFINITY),
+                    max.unwrap_or(f32::INFINITY)
+                ))),
         }
     }
 
-    fn softmax(&mut self) -> Result<Tensor, Problem> {
+    fn parametric_relu(&mut self) -> Result<Tensor, Problem> {
+        let input = self.tensor(0)?;
+        let slopes = self.constant(1).map(Constant::floats);
+        let slopes = slopes.ok_or_else(|| self.call.unsupported("expected constant slopes"))?;
+        let input = match input.axes.len() {
+            1 => self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))?,
+            _ => self.maps(0)?,
+        };
+        let channels = input.dimensions()[0];
+        let after = input.axes.len() - 1;
+        // Before opset 7 a single axis of slopes was that of the channels.
+        let spread = match spread(&slopes, &[channels], after) {
+            None if slopes.shape() == [channels] && self.call.opset < 7 => slopes.into_dimensionality::<Ix1>().ok(),
+            slopes => slopes,
+        };
+        let slopes = spread.ok_or_else(|| {
+            self.call.unsupported(format!("expected one slope, or one for each of {channels} channels"))
+        })?;
+        self.like("PReLU", Operation::ParametricRelu { slopes }, &input)
+    }
+
+    fn softmax(&mut self, activation: Activation) -> Result<Tensor, Problem> {
         let input = self.tensor(0)?;
         let rank = input.axes.len() + 1;
         let axis = self.call.integer_or("axis", if self.call.opset < 13 { 1 } else { -1 })?;
@@ -198,17 +272,18 @@ impl Translation<'_, '_> {
             let name = self.call.name();
             let maps = self.network.as_maps(&moved, name)?;
             let maps = maps.ok_or_else(|| self.call.unsupported("expected at most three axes"))?;
-            let mut output = self.like("Activation", Operation::Activation(Activation::Softmax), &maps)?;
+            let mut output = self.like("Activation", Operation::Activation(activation), &maps)?;
             let place = output.axes.remove(0);
             output.axes.insert(axis - 1, place);
             return Ok(output);
         } else {
             self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))?
         };
-        self.like("Activation", Operation::Activation(Activation::Softmax), &input)
+        self.like("Activation", Operation::Activation(activation), &input)
     }
 
     fn gemm(&mut self) -> Result<Tensor, Problem> {
+        self.call.integer_or("broadcast", 0)?;
         let input = self.tensor(0)?;
         let mut weights = self.weights::<Ix2>(1)?;
         let (alpha, beta) = (self.call.number_or("alpha", 1.0), self.call.number_or("beta", 1.0));
@@ -328,23 +403,81 @@ impl Translation<'_, '_> {
         let operation = self.call.operation();
         let constants = (0..self.inputs.len()).filter(|&place| self.constant(place).is_some()).collect::<Vec<_>>();
         match constants[..] {
-            [] if matches!(operation, "Add" | "Sum") => {
-                let inputs = self.aligned(0)?;
+            [] if operation != "Div" => {
+                let mut inputs = self.aligned(0)?;
+                if operation == "Neg" {
+                    return self.scaled(&inputs[0], -1.0);
+                }
                 if inputs.len() == 1 {
                     return Ok(inputs[0].clone());
                 }
-                self.merge("Add", Operation::Add, &inputs, 0)
+                match operation {
+                    "Mul" => self.merge("Multiply", Operation::Multiply, &inputs, 0),
+                    "Max" => self.merge("Maximum", Operation::Maximum, &inputs, 0),
+                    "Min" => self.merge("Minimum", Operation::Minimum, &inputs, 0),
+                    "Sub" => {
+                        inputs[1] = self.scaled(&inputs[1], -1.0)?;
+                        self.merge("Add", Operation::Add, &inputs, 0)
+                    }
+                    "Mean" => {
+                        let sum = self.merge("Add", Operation::Add, &inputs, 0)?;
+                        self.scaled(&sum, 1.0 / inputs.len() as f32)
+                    }
+                    _ => self.merge("Add", Operation::Add, &inputs, 0),
+                }
             }
-            [place] if self.inputs.len() == 2 && operation != "Sum" => self.affine(operation, place),
+            [place] if self.inputs.len() == 2 && matches!(operation, "Max" | "Min") => self.clip_at(operation, place),
+            [place] if self.inputs.len() == 2 && matches!(operation, "Add" | "Sub" | "Mul" | "Div") => {
+                self.affine(operation, place)
+            }
             _ => Err(self.call.unsupported("this arithmetic between activations is not supported")),
         }
     }
 
-    /// A constant a channel (or one for all) added to or multiplied with activations: a batch normalisation by another
-    /// name.
+    /// The same numbers times a factor.
+    fn scaled(&mut self, input: &Tensor, factor: f32) -> Result<Tensor, Problem> {
+        let channels = match self.network.shape(input) {
+            Shape::Features(n) => n,
+            Shape::Maps { channels, .. } => channels,
+        };
+        let all = |value| Array1::from_elem(channels, value);
+        let operation = Operation::BatchNormalization {
+            gamma: all(factor),
+            beta: all(0.0),
+            mean: all(0.0),
+            variance: all(1.0),
+            epsilon: 0.0,
+        };
+        self.like("BatchNormalization", operation, input)
+    }
+
+    /// The larger or smaller of activations and a number: a rectifier where it is a maximum with 0.
+    fn clip_at(&mut self, operation: &str, place: usize) -> Result<Tensor, Problem> {
+        let bound = self.constant(place).map(Constant::floats).filter(|bound| bound.iter().all(|&bound| bound == 0.0));
+        match (operation, bound) {
+            ("Max", Some(_)) => {
+                let input = self.tensor(1 - place)?;
+                self.like("Activation", Operation::Activation(Activation::RELU), &input)
+            }
+            _ => Err(self.call.unsupported("expected the maximum with 0, which is a ReLU, found other bounds")),
+        }
+    }
+
+    /// A constant a channel (or one for all) added to or multiplied with activations: a batch normalisation by another name.
     fn affine(&mut self, operation: &str, place: usize) -> Result<Tensor, Problem> {
         let input = self.tensor(1 - place)?;
-        let constant = self.constant(place).map(Constant::floats).unwrap_or_default();
+        let mut constant = self.constant(place).map(Constant::floats).unwrap_or_default();
+        // Before opset 7 the axes of a constant started at 'axis'.
+        self.call.integer_or("broadcast", 0)?;
+        if self.call.attribute("axis").is_some() {
+            let axis = self.call.integer_or("axis", 0)?;
+            let rank = input.axes.len() + 1;
+            let missing = axis_of(axis, rank).and_then(|axis| (rank - axis).checked_sub(constant.ndim()));
+            let missing =
+                missing.ok_or_else(|| self.call.unsupported(format!("expected an axis of the first input, found {axis}")))?;
+            let shape = [constant.shape(), &vec![1; missing]].concat();
+            constant = constant.into_shape_with_order(shape).map_err(|error| self.call.unsupported(error.to_string()))?;
+        }
         let (input, channels) = if input.axes.len() == 1 {
             let input = self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))?;
             let channels = input.dimensions()[0];

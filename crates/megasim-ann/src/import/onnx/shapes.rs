@@ -11,6 +11,8 @@ impl Translation<'_, '_> {
     pub(super) fn flatten(&mut self) -> Result<Tensor, Problem> {
         let axis = self.call.integer_or("axis", 1)?;
         let input = self.tensor(0)?;
+        // A batch fixed at 1 stays the first axis where all is flattened into one row.
+        let axis = if self.network.single_sample && axis == 0 { 1 } else { axis };
         if axis_of(axis, input.axes.len() + 1) != Some(1) {
             return Err(self.call.unsupported(format!("expected axis 1, after the samples, found {axis}")));
         }
@@ -56,6 +58,7 @@ impl Translation<'_, '_> {
         };
         match target.split_first() {
             Some((1, dimensions)) => self.reshaped(&input, dimensions),
+            Some((_, [])) if self.network.single_sample => self.reshaped(&input, &target),
             _ => Err(self.call.unsupported(format!("expected the samples to stay the first axis, found {target:?}"))),
         }
     }
@@ -83,9 +86,10 @@ impl Translation<'_, '_> {
         let rank = maps.axes.len() + 1;
         let pads = pads.filter(|pads| pads.len() == 2 * rank);
         let pads = pads.ok_or_else(|| self.call.unsupported(format!("expected {} constant paddings", 2 * rank)))?;
-        if [0, 1, rank, rank + 1].iter().any(|&place| pads[place] != 0) {
-            return Err(self.call.unsupported(format!("expected paddings of spatial axes only, found {pads:?}")));
+        if pads[0] != 0 || pads[rank] != 0 {
+            return Err(self.call.unsupported(format!("expected no padding of the samples, found {pads:?}")));
         }
+        let maps = self.pad_channels(maps, pads[1], pads[rank + 1])?;
         let (before, after) = (&pads[2..rank], &pads[rank + 2..]);
         let ends = match (before, after) {
             ([left], [right]) => [0, 0, *left, *right],

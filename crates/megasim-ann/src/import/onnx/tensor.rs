@@ -48,9 +48,27 @@ fn sizes(shape: Shape) -> [usize; 3] {
     }
 }
 
+/// The numbers of a tensor under more axes than three, as between the two reshapes of a channel shuffle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Folded {
+    pub(super) source: Tensor,
+    /// Sizes under which the numbers are read, last axis fastest.
+    pub(super) sizes: Vec<usize>,
+    /// Axis `k` is axis `axes[k]` of those.
+    pub(super) axes: Vec<usize>,
+}
+
+impl Folded {
+    pub(super) fn dimensions(&self) -> Vec<usize> {
+        self.axes.iter().map(|&axis| self.sizes[axis]).collect()
+    }
+}
+
 /// The graph under construction.
 pub(super) struct Network {
     pub(super) builder: GraphBuilder,
+    /// Whether the file fixes the number of samples at 1, so that its axis may be anywhere.
+    pub(super) single_sample: bool,
 }
 
 impl Network {

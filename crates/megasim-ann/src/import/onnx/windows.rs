@@ -215,6 +215,7 @@ impl Translation<'_, '_> {
         let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|place| self.weights::<Ix1>(place));
         let epsilon = self.call.number_or("epsilon", 1e-5);
         self.call.number_or("momentum", 0.9);
+        self.call.integer_or("is_test", 1)?;
         if self.call.integer_or("training_mode", 0)? != 0 || self.call.integer_or("spatial", 1)? != 1 {
             return Err(self.call.unsupported("a training mode or statistics of each cell are not supported"));
         }
