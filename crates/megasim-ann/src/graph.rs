@@ -111,7 +111,8 @@ impl Graph {
         while let [next] = readers[at][..] {
             match &self.layers[next].operation {
                 Operation::BatchNormalization { gamma, variance, epsilon, .. } => {
-                    let scale = gamma.iter().zip(variance).map(|(gamma, variance)| (gamma / (variance + epsilon).sqrt()).abs());
+                    let scale =
+                        gamma.iter().zip(variance).map(|(gamma, variance)| (gamma / (variance + epsilon).sqrt()).abs());
                     factor = Some(factor.unwrap_or(1.0) * scale.fold(0.0, f32::max));
                 }
                 Operation::TrainingOnly { .. }

@@ -383,7 +383,9 @@ pub fn read_as(path: &Path, options: ReadOptions) -> Result<Model, Error> {
     }
     let graph = heads::classes(graph);
     let companions = file.companions.into_inner();
-    if let Some(path) = file.options.architecture.as_ref().filter(|path| !companions.iter().any(|own| &own.path == *path)) {
+    if let Some(path) =
+        file.options.architecture.as_ref().filter(|path| !companions.iter().any(|own| &own.path == *path))
+    {
         let message = format!(
             "expected no description of the network, as a {library} file holds its own, found one named by \
                 --architecture"

@@ -140,13 +140,18 @@ fn mean_activations(parsed: &Parsed, samples: &ArrayView2<f32>) -> Result<Vec<Ve
 fn correct_bias(parsed: &mut Parsed, number: usize, mean: &[f64], counts: &[f64], steps: f64) {
     let layer = &mut parsed.layers[number];
     let LayerKind::Population { bias, .. } = &mut layer.operation else { return };
-    let channels = super::emit::channels(layer.shape);
+    let channels = super::parsed::channels(layer.shape);
     let positions = (mean.len() / channels.max(1)).max(1);
     let bias = bias.get_or_insert_with(|| Array1::zeros(channels));
     let cells = mean.chunks_exact(positions).zip(counts.chunks_exact(positions));
-    for (bias, (mean, counts)) in bias.iter_mut().zip(cells) {
+    let errors = cells.map(|(mean, counts)| {
         let error: f64 = mean.iter().zip(counts).map(|(mean, count)| mean - count / steps).sum();
-        *bias += (error / positions as f64) as f32;
+        (error / positions as f64) as f32
+    });
+    // A bias is one per map or one per neuron.
+    let per_map = (bias.len() / channels.max(1)).max(1);
+    for (map, error) in bias.exact_chunks_mut(per_map).into_iter().zip(errors) {
+        map.into_iter().for_each(|bias| *bias += error);
     }
 }
 

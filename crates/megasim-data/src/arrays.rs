@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn the_declared_order_is_not_guessed() {
-        let declared = |axes: &[usize]| element_order(&[2, 2], maps(2, 1, 2), DeclaredAxes::new(axes)).unwrap().unwrap();
+        let declared =
+            |axes: &[usize]| element_order(&[2, 2], maps(2, 1, 2), DeclaredAxes::new(axes)).unwrap().unwrap();
         assert_eq!(declared(&[0, 2]), [0, 1, 2, 3]);
         assert_eq!(declared(&[2, 0]), [0, 2, 1, 3]);
         let pictures = element_order(&[3, 3, 3], maps(3, 3, 3), DeclaredAxes::new(&[1, 2, 0])).unwrap().unwrap();
@@ -320,7 +321,8 @@ mod tests {
 
     #[test]
     fn the_input_shape_tells_where_the_channels_stand() {
-        let order = |dimensions: &[usize], shape| element_order(dimensions, shape, DeclaredAxes::default()).unwrap().unwrap();
+        let order =
+            |dimensions: &[usize], shape| element_order(dimensions, shape, DeclaredAxes::default()).unwrap().unwrap();
         assert_eq!(order(&[2, 1, 3], maps(2, 1, 3)), [0, 1, 2, 3, 4, 5]);
         assert_eq!(order(&[1, 3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);
         assert_eq!(order(&[3, 2], maps(2, 1, 3)), [0, 2, 4, 1, 3, 5]);

@@ -290,9 +290,7 @@ impl Dataset {
         let path = self.directory.join("train.npz");
         let (x, y) = match (path.exists(), self.of_keras()) {
             (true, _) => (self.location(path.clone(), Some("x")), self.location(path, Some("y"))),
-            (false, Some(path)) => {
-                (self.location(path.clone(), Some("x_train")), self.location(path, Some("y_train")))
-            }
+            (false, Some(path)) => (self.location(path.clone(), Some("x_train")), self.location(path, Some("y_train"))),
             (false, None) => {
                 let expected = "'train.npz' with arrays 'x' and 'y'";
                 return Err(Error::Missing { directory: self.directory.clone(), expected });

@@ -50,7 +50,12 @@ impl Pictures {
             None => Cifar::find(directory).map(Store::Cifar),
         };
         let Some(store) = store else { return Ok(None) };
-        Ok(Some(Self { directory: directory.into(), store, preprocessing: Preprocessing::read(directory)?, scaling: InputScaling::Unit }))
+        Ok(Some(Self {
+            directory: directory.into(),
+            store,
+            preprocessing: Preprocessing::read(directory)?,
+            scaling: InputScaling::Unit,
+        }))
     }
 
     /// What decides the samples of a set: files, and folders of which each file counts.
@@ -196,7 +201,8 @@ impl Pictures {
         }
         let channels = target.channels.count();
         let bytes = image.into_bytes();
-        let value = |at: usize, channel: usize| self.preprocessing.value(bytes[at * channels + channel], channel, self.scaling);
+        let value =
+            |at: usize, channel: usize| self.preprocessing.value(bytes[at * channels + channel], channel, self.scaling);
         let numbers = if target.channels_first {
             (0..channels)
                 .flat_map(|channel| (0..pixels).map(move |at| (at, channel)))

@@ -26,7 +26,9 @@ fn two_classes(graph: &Graph) -> Option<Graph> {
         builder.add_shaped(name, kind, operation, &inputs, shape).ok().map(|_| ())
     })?;
     let &[mut logit] = &layers[sigmoid].inputs[..] else { return None };
-    let both = |row: Array1<f32>| ndarray::stack![ndarray::Axis(1), row.mapv(|weight| -weight / 2.0), row.mapv(|weight| weight / 2.0)];
+    let both = |row: Array1<f32>| {
+        ndarray::stack![ndarray::Axis(1), row.mapv(|weight| -weight / 2.0), row.mapv(|weight| weight / 2.0)]
+    };
     let Layer { name, kind, .. } = &layers[sigmoid];
     let mut last = builder.clone();
     let added = match &layers[logit] {

@@ -327,7 +327,12 @@ impl Walk<'_> {
         let output = node.output.first()?;
         let mut readers = self.graph.node.iter().enumerate().filter(|(_, reader)| reader.input.contains(output));
         let (last, add) = readers.next()?;
-        if readers.next().is_some() || self.is_output(output) || last <= place || add.op_type != "Add" || !is_standard(&add.domain) {
+        if readers.next().is_some()
+            || self.is_output(output)
+            || last <= place
+            || add.op_type != "Add"
+            || !is_standard(&add.domain)
+        {
             return None;
         }
         let other = add.input.iter().find(|name| *name != output)?;

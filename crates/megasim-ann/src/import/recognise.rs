@@ -21,9 +21,10 @@ pub(super) fn directory(path: &Path) -> Option<Problem> {
 fn saved_model() -> Problem {
     Problem::Recognised {
         found: "a TensorFlow SavedModel",
-        advice: "save it with model.save('model.keras'), or export it with: python -m tf2onnx.convert --saved-model DIR \
+        advice:
+            "save it with model.save('model.keras'), or export it with: python -m tf2onnx.convert --saved-model DIR \
                  --output model.onnx"
-            .into(),
+                .into(),
     }
 }
 

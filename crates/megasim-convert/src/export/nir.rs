@@ -9,7 +9,7 @@
 
 use super::{Error, Target};
 use crate::normalize::Normalized;
-use crate::parsed::{Connection, channels, LayerKind, Role, Source, Weights};
+use crate::parsed::{Connection, LayerKind, Role, Source, Weights, channels};
 use crate::quantize::Quantization;
 use hdf5_pure::{FileBuilder, GroupBuilder};
 use megasim_ann::graph::{Padding, Shape};
@@ -58,7 +58,7 @@ impl Target for Nir {
                         }
                     };
                     if bias.as_ref().is_some_and(|bias| bias.len() != channels(layer.shape)) {
-                        return Err(unsupported(&name, "expected one bias a map, found one a neuron".into()));
+                        return Err(unsupported(&name, "expected one bias per map, found one per neuron"));
                     }
                     for (k, connection) in connections.iter().enumerate() {
                         let linear = format!("{name}_weights_{k}");

@@ -39,12 +39,7 @@ impl Walk<'_> {
     }
 
     /// One number added to each number of a value.
-    pub(super) fn add_bias(
-        &mut self,
-        layer: &Layer,
-        value: Value,
-        bias: &Array1<f32>,
-    ) -> Result<Value, Unsupported> {
+    pub(super) fn add_bias(&mut self, layer: &Layer, value: Value, bias: &Array1<f32>) -> Result<Value, Unsupported> {
         let value = self.as_maps(layer, value)?;
         self.expect_rectified(&value, layer)?;
         let mut pieces = Vec::new();

@@ -673,9 +673,9 @@ impl Context<'_, '_> {
         };
         let all = self.network.sizes(input)[0];
         let spread = |values: Option<Vec<f32>>| {
-            values.filter(|values| values.len() == channels || values.len() == 1).map(|values| {
-                if values.len() == 1 { Array1::from_elem(all, values[0]) } else { values.into() }
-            })
+            values
+                .filter(|values| values.len() == channels || values.len() == 1)
+                .map(|values| if values.len() == 1 { Array1::from_elem(all, values[0]) } else { values.into() })
         };
         let (Some(mean), Some(variance)) = (spread(mean), spread(variance)) else {
             return Err(self.options.unsupported(format!("expected {channels} means and variances")));
@@ -709,9 +709,7 @@ impl Context<'_, '_> {
                 let second = self.scaled(second, -1.0)?;
                 self.add(Operation::Add, &[first, second])
             }
-            ("Subtract", _) => {
-                Err(self.options.unsupported(format!("expected two inputs, found {}", inputs.len())))
-            }
+            ("Subtract", _) => Err(self.options.unsupported(format!("expected two inputs, found {}", inputs.len()))),
             ("Average", inputs) => {
                 let sum = self.add(Operation::Add, inputs)?;
                 self.scaled(sum, 1.0 / inputs.len() as f32)
@@ -771,9 +769,7 @@ fn kernel(array: ArrayD<f32>, size: (usize, usize), order: [usize; 4]) -> Array4
 /// Numbers of an option, also in nested lists.
 fn numbers(value: &Value) -> Option<Vec<f32>> {
     match value {
-        Value::Array(values) => {
-            values.iter().map(numbers).collect::<Option<Vec<_>>>().map(|parts| parts.concat())
-        }
+        Value::Array(values) => values.iter().map(numbers).collect::<Option<Vec<_>>>().map(|parts| parts.concat()),
         value => value.as_f64().map(|number| vec![number as f32]),
     }
 }

@@ -79,9 +79,10 @@ impl Translation<'_, '_> {
         let axis = self.axis_of_sample(axis, &input)?;
         let size = input.axes[axis].size;
         let indices = self.constant(1).cloned();
-        let cells = indices.as_ref().and_then(Constant::integers).and_then(|indices| {
-            indices.iter().map(|&index| axis_of(index, size)).collect::<Option<Vec<_>>>()
-        });
+        let cells = indices
+            .as_ref()
+            .and_then(Constant::integers)
+            .and_then(|indices| indices.iter().map(|&index| axis_of(index, size)).collect::<Option<Vec<_>>>());
         let (Some(cells), Some(indices)) = (cells, indices) else {
             return Err(self.call.unsupported(format!("expected constant indices below {size}")));
         };
@@ -167,7 +168,9 @@ impl Translation<'_, '_> {
         let kept = size.checked_sub(cut_before).and_then(|rest| rest.checked_sub(cut_after)).filter(|&kept| kept > 0);
         let more = part(before.max(0)).checked_add(part(after.max(0))).filter(|&more| more <= 1 << 20);
         let (Some(kept), Some(_)) = (kept, more) else {
-            return Err(self.call.unsupported(format!("expected paddings of {size} channels in range, found {before} and {after}")));
+            return Err(self
+                .call
+                .unsupported(format!("expected paddings of {size} channels in range, found {before} and {after}")));
         };
         let mut channels = vec![None; part(before.max(0))];
         channels.extend((cut_before..cut_before + kept).map(Some));
@@ -185,7 +188,9 @@ impl Translation<'_, '_> {
                 if self.call.operation() == "Transpose" {
                     let axes = self.call.permutation(folded.axes.len() + 1)?;
                     if axes[0] != 0 {
-                        return Err(self.call.unsupported(format!("expected the samples to stay the first axis, found {axes:?}")));
+                        return Err(self
+                            .call
+                            .unsupported(format!("expected the samples to stay the first axis, found {axes:?}")));
                     }
                     let axes = axes[1..].iter().map(|&axis| folded.axes[axis - 1]).collect();
                     return Ok(Some(Value::Folded(Folded { axes, ..folded })));
@@ -247,7 +252,9 @@ impl Translation<'_, '_> {
             2 => &[&[0, 2], &[2, 0]],
             3 => &[&[0, 1, 2], &[1, 2, 0]],
             _ => {
-                return Err(self.call.unsupported(format!("expected at most three axes a sample, found {dimensions:?}")));
+                return Err(self
+                    .call
+                    .unsupported(format!("expected at most three axes a sample, found {dimensions:?}")));
             }
         };
         let mut first = None;

@@ -70,7 +70,8 @@ impl Translation<'_, '_> {
                 self.activate(Activation::Elu { alpha, scale: 1.0 })
             }
             "Selu" => {
-                let (alpha, scale) = (self.call.number_or("alpha", 1.673_263_2), self.call.number_or("gamma", 1.050_701));
+                let (alpha, scale) =
+                    (self.call.number_or("alpha", 1.673_263_2), self.call.number_or("gamma", 1.050_701));
                 self.activate(Activation::Elu { alpha, scale })
             }
             "Gelu" => {
@@ -222,13 +223,11 @@ impl Translation<'_, '_> {
         let max = max.filter(|max| *max < f32::MAX);
         match min {
             Some(0.0) => self.activate(Activation::Relu { negative_slope: 0.0, max }),
-            min => Err(self
-                .call
-                .unsupported(format!(
-                    "expected a clipping from 0 on, as of a ReLU6, found {} to {}",
-                    min.unwrap_or(f32::NEG_INFINITY),
-                    max.unwrap_or(f32::INFINITY)
-                ))),
+            min => Err(self.call.unsupported(format!(
+                "expected a clipping from 0 on, as of a ReLU6, found {} to {}",
+                min.unwrap_or(f32::NEG_INFINITY),
+                max.unwrap_or(f32::INFINITY)
+            ))),
         }
     }
 
@@ -473,10 +472,11 @@ impl Translation<'_, '_> {
             let axis = self.call.integer_or("axis", 0)?;
             let rank = input.axes.len() + 1;
             let missing = axis_of(axis, rank).and_then(|axis| (rank - axis).checked_sub(constant.ndim()));
-            let missing =
-                missing.ok_or_else(|| self.call.unsupported(format!("expected an axis of the first input, found {axis}")))?;
+            let missing = missing
+                .ok_or_else(|| self.call.unsupported(format!("expected an axis of the first input, found {axis}")))?;
             let shape = [constant.shape(), &vec![1; missing]].concat();
-            constant = constant.into_shape_with_order(shape).map_err(|error| self.call.unsupported(error.to_string()))?;
+            constant =
+                constant.into_shape_with_order(shape).map_err(|error| self.call.unsupported(error.to_string()))?;
         }
         let (input, channels) = if input.axes.len() == 1 {
             let input = self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))?;
