@@ -509,7 +509,8 @@ fn a_maximum_of_values_below_zero_is_refused_by_name() {
     builder.add("dense", "Dense", dense, &[pool.unwrap()]).unwrap();
     let message = simplify(&builder.finish().unwrap()).unwrap_err().to_string();
     assert!(
-        message.starts_with("layer 'feature maps' (Conv2D): expected a rectifier (ReLU) before 'dense'"),
+        message.starts_with("layer 'global' (GlobalMaxPooling2D): maximum pooling needs rates")
+            && message.contains("no ReLU comes between 'feature maps' and 'dense'; --max-to-average"),
         "{message}"
     );
 }

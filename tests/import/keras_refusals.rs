@@ -46,7 +46,7 @@ fn layers_options_and_activations_are_refused_by_name() {
         ("MaxPooling1D", json!({}), ["(MaxPooling1D)", "input of 2 axes, found 3"]),
         ("UpSampling2D", json!({ "size": 2, "interpolation": "bilinear" }), ["(UpSampling2D)", "'bilinear'"]),
         ("UpSampling2D", json!({ "size": 1_000_000_000 }), ["(UpSampling2D)", "at most 100000000 numbers"]),
-        ("Activation", json!({ "activation": "gelu" }), ["(Activation)", "'gelu' is not supported"]),
+        ("Activation", json!({ "activation": "sparsemax" }), ["(Activation)", "'sparsemax' is not supported"]),
         ("ReLU", json!({ "threshold": 0.5, "negative_slope": 0.1 }), ["(ReLU)", "threshold of 0.5"]),
         ("Reshape", json!({ "target_shape": [5, -1] }), ["(Reshape)", "for 32 numbers, found [5, -1]"]),
         ("Permute", json!({ "dims": [1, 2, 4] }), ["(Permute)", "axes from 1 to 3"]),

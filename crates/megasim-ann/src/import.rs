@@ -27,6 +27,7 @@ mod recognise;
 mod torch;
 
 use super::graph::{AxisOrder, Fault, Graph, Padding, Shape};
+#[cfg(any(feature = "onnx", feature = "torch"))]
 use megasim_data::npy::half;
 use megasim_data::{DeclaredAxes, InputForm, InputScaling};
 use serde::Serialize;

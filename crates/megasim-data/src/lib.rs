@@ -148,7 +148,7 @@ impl Dataset {
         }
     }
 
-    /// The same data for a network that says more of its input than its shape.
+    /// These data for a network that says more of its input than its shape.
     pub fn for_input(mut self, form: InputForm) -> Self {
         match &mut self.layout {
             Layout::Arrays => {}

@@ -1,6 +1,8 @@
 //! Files that are not models, or models of other kinds: what they are and what to do.
 
-use super::{ModelFile, Problem, hdf5};
+#[cfg(any(feature = "keras", feature = "lasagne"))]
+use super::hdf5;
+use super::{ModelFile, Problem};
 use std::path::Path;
 
 /// A directory that holds a model of another kind.
@@ -58,21 +60,25 @@ pub(super) fn file(file: &ModelFile) -> Option<Problem> {
     if file.path.file_name().is_some_and(|name| name == "saved_model.pb") {
         return Some(saved_model());
     }
-    if hdf5::is_hdf5(bytes)
-        && let Ok(hdf5) = hdf5::File::open(file.bytes.clone(), "")
-    {
-        if hdf5.has_group("node/nodes") {
-            return recognised(
-                "a network in NIR (Neuromorphic Intermediate Representation)",
-                "spiking networks are not converted; give the trained network that it was made from",
-            );
-        }
-        if hdf5.has_group("layer/0") || file.has_extension("net") {
-            return recognised(
-                "a network of Lava (lava-dl)",
-                "spiking networks are not converted; give the trained network that it was made from",
-            );
-        }
-    }
+    spiking(file)
+}
+
+/// A spiking network, as HDF5.
+#[cfg(any(feature = "keras", feature = "lasagne"))]
+fn spiking(file: &ModelFile) -> Option<Problem> {
+    let hdf5 = hdf5::is_hdf5(&file.bytes).then(|| hdf5::File::open(file.bytes.clone(), "").ok()).flatten()?;
+    let found = if hdf5.has_group("node/nodes") {
+        "a network in NIR (Neuromorphic Intermediate Representation)"
+    } else if hdf5.has_group("layer/0") || file.has_extension("net") {
+        "a network of Lava (lava-dl)"
+    } else {
+        return None;
+    };
+    let advice = "spiking networks are not converted; give the trained network that it was made from".into();
+    Some(Problem::Recognised { found, advice })
+}
+
+#[cfg(not(any(feature = "keras", feature = "lasagne")))]
+fn spiking(_: &ModelFile) -> Option<Problem> {
     None
 }
