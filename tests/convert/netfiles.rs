@@ -509,7 +509,7 @@ fn a_maximum_of_values_below_zero_is_refused_by_name() {
     builder.add("dense", "Dense", dense, &[pool.unwrap()]).unwrap();
     let message = simplify(&builder.finish().unwrap()).unwrap_err().to_string();
     assert!(
-        message.starts_with("layer 'global' (GlobalMaxPooling2D): maximum pooling needs rates")
+        message.starts_with("layer 'global' (MaxPooling2D): maximum pooling needs rates")
             && message.contains("no ReLU comes between 'feature maps' and 'dense'; --max-to-average"),
         "{message}"
     );

@@ -177,7 +177,12 @@ impl Dataset {
     /// # Ok::<(), megasim_data::Error>(())
     /// ```
     pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
-        let array = |name: &str, array| Location { path: name.into(), name: None, memory: Some(Arc::new(array)), form: InputForm::default() };
+        let array = |name: &str, array| Location {
+            path: name.into(),
+            name: None,
+            memory: Some(Arc::new(array)),
+            form: InputForm::default(),
+        };
         let test = test.map(|(x, y)| Box::new((array("x", x), array("y", y))));
         let normalization = normalization.map(|norm| Box::new(array("x_norm", norm)));
         Self { directory: "memory".into(), layout: Layout::Memory { test, normalization }, form: InputForm::default() }
