@@ -1,6 +1,7 @@
 //! Nothing of a user is lost, nothing is silent, nothing hangs: end to end, by the program.
 
 mod common;
+mod devices;
 mod hostile_files;
 mod idle_time;
 mod interrupt;
