@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let (network, stimuli) = tree.current();
     let Ok(plan) = Plan::new(&network) else { return Corpus::Reject };
     // The reference has no limits: what runs away in the engine is passed over.
-    let limits = Limits { events_per_tick: 3_000, pending: 3_000 };
+    let limits = Limits { events_per_tick: 3_000, memory: 500_000, ..Limits::default() };
     let run = Simulation::new(&plan, Mode::Event, &Probes::all(&network)).with_limits(limits).run(&stimuli);
     match run {
         Ok(record) => {

@@ -6,11 +6,11 @@ use super::numbers::count;
 use super::paths::Paths;
 use super::presentation::Threads;
 use super::stimuli::stimuli;
-use super::{interrupt, print, provenance};
+use super::{escape, interrupt, print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use megasim::atomic_write::{self, AtomicFile, Overwrite};
+use megasim::atomic_write::{self, AtomicFile, Overwrite, OwnFile};
 use megasim::dataset::Dataset;
 use megasim::learning::{
     AnyNetwork, Description, Fixed, LinearClassifier, Model, Progress, Readout, SpikingNetwork, Stimuli, Trainer,
@@ -112,6 +112,19 @@ fn train<W: Weight>(
     let samples = arguments.samples.map(count);
     let format = super::features::format(description);
     let samples = data.train(&format, 0, samples).map_err(report)?;
+    let shown = shown(&data, samples.y.len())?;
+    match &trainer.progress().stimuli {
+        earlier if !arguments.resume || *earlier == shown => {}
+        earlier if earlier.is_empty() => {
+            escape::warn(format_args!("{}: does not say what data it was made with", checkpoint.display()));
+        }
+        earlier => bail!(
+            "{}: expected the training data of the interrupted run ({earlier}), found others ({shown}); --samples is \
+                as it was there",
+            checkpoint.display()
+        ),
+    }
+    trainer = trainer.with_stimuli(shown);
     let stimuli = stimuli(trainer.network().encoder(), description, &samples, 0, arguments.cache.as_deref())?;
 
     let bar = ProgressBar::new(0);
@@ -154,7 +167,8 @@ fn train<W: Weight>(
             checkpoint.display()
         );
     }
-    let (network, progress) = trainer.into_parts();
+    // What comes out of the same data does not depend on how they are called.
+    let (network, progress) = trainer.with_stimuli(String::new()).into_parts();
     print(&format!("{}\n", table(&progress)));
     let classifier = match description.readout {
         Some(Readout::Linear { c }) => Some(classifier(&network, &stimuli, c, arguments.seed)?),
@@ -174,6 +188,16 @@ fn train<W: Weight>(
     inputs.extend(data.train_files());
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     provenance::write_beside(&[&arguments.out], &inputs, Some(arguments.seed), parameters).map_err(report)
+}
+
+/// The training data in a word, wherever they are.
+fn shown(data: &Dataset, samples: usize) -> Result<String> {
+    let mut hashes = Vec::new();
+    for path in data.train_files() {
+        let file = OwnFile::of_input(&path).map_err(|error| miette!("{}: cannot be read: {error}", path.display()))?;
+        hashes.push(file.sha256);
+    }
+    Ok(format!("{samples} samples of SHA-256 {}", hashes.join(" ")))
 }
 
 fn model_kind(network: &AnyNetwork) -> &'static str {

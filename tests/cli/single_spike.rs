@@ -259,6 +259,9 @@ fn killed_and_resumed_is_uninterrupted() {
             place.megasim(&arguments).assert().code(1).stderr(predicate::str::contains("--resume"));
             let other = [&arguments[..], &["--resume", "--seed", "9"]].concat();
             place.megasim(&other).assert().code(1).stderr(predicate::str::contains("seed"));
+            let fewer = [&arguments[..], &["--resume", "--samples", "3"]].concat();
+            let expected = "expected the training data of the interrupted run";
+            place.megasim(&fewer).assert().code(1).stderr(predicate::str::contains(expected));
         }
         let resumed = [&arguments[..], &["--resume"]].concat();
         // Where the kill came too late the model is there already.

@@ -106,6 +106,10 @@ pub struct Progress {
     pub outcomes: [u64; 3],
     /// One entry for each completed pass.
     pub log: Vec<PassLog>,
+    /// What is shown, in words of who shows it, so that no other stimuli are taken for it later; empty where it does
+    /// not matter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stimuli: String,
 }
 
 /// More stimuli than any training shows; counters that go on from here do not overflow.
@@ -139,6 +143,7 @@ impl Progress {
             batch: [0; 3],
             outcomes: [0; 3],
             log: Vec::new(),
+            stimuli: String::new(),
         }
     }
     /// Whether a network of this description can have come so far.
@@ -178,7 +183,8 @@ impl Progress {
         Ok(())
     }
     fn next_layer(&mut self) {
-        *self = Self { layer: self.layer + 1, log: std::mem::take(&mut self.log), ..Self::start(self.seed) };
+        let (log, stimuli) = (std::mem::take(&mut self.log), std::mem::take(&mut self.stimuli));
+        *self = Self { layer: self.layer + 1, log, stimuli, ..Self::start(self.seed) };
     }
 }
 
@@ -207,6 +213,11 @@ impl<W: Weight> Trainer<W> {
     /// How far it has come.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+    /// Says what is shown, for checkpoints ([`Progress::stimuli`]).
+    pub fn with_stimuli(mut self, stimuli: String) -> Self {
+        self.progress.stimuli = stimuli;
+        self
     }
     /// The network and how it came about.
     pub fn into_parts(self) -> (SpikingNetwork<W>, Progress) {
