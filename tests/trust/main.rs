@@ -16,5 +16,6 @@ mod rerun;
 mod runaway;
 mod samples;
 mod stdout;
+mod terminal;
 mod toolbox;
 mod warnings;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `MEGASIM_MUTATIONS` sets how many mutations all readers get together.
-fn mutations() -> usize {
+pub fn mutations() -> usize {
     std::env::var("MEGASIM_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(800)
 }
 
@@ -19,7 +19,7 @@ fn mutations() -> usize {
 const NUMBERS: [&str; 8] = ["0", "-1", "1e308", "nan", "4294967295", "9223372036854775807", "1000000000", "\u{1b}[31m"];
 
 /// One to four changes: flipped bits, other bytes, a cut, a repetition, a splice with another file, another number.
-fn mutate(random: &mut impl Rng, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
+pub fn mutate(random: &mut impl Rng, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
     for _ in 0..random.random_range(1..=4) {
         let len = bytes.len();
         if len == 0 {
