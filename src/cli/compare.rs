@@ -11,7 +11,7 @@ use super::presentation::Presentation;
 use super::progress::Progress;
 use super::read_out::SpikeReadOut;
 use super::results::{Results, of_page};
-use super::{escape, interrupt, print};
+use super::{escape, interrupt, limits, print};
 use clap::Args;
 use megasim::engine::{Mode, TieOrder};
 use megasim::network::{Module, Network, Tick};
@@ -242,6 +242,9 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
         }
     };
     let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };
+    if other.is_none() {
+        limits::warn_of_idle_steps(input.network(), material.ticks(), steps[0]);
+    }
     let answer = |dt: Tick| -> Result<Comparison> {
         let name = if other.is_some() { "compare".to_string() } else { format!("dt {dt}") };
         question(dt).answer(&Progress::of(&name, material.len())).map_err(report)

@@ -1,7 +1,9 @@
 //! Where runs are stopped: the options that all commands that run networks share.
 
+use super::escape;
 use clap::Args;
 use megasim::engine::Limits;
+use megasim::network::{Network, Tick};
 use serde_json::{Value, json};
 
 /// Where a run that does not end by itself is stopped.
@@ -41,6 +43,23 @@ impl RunLimits {
 pub fn record(limits: Limits, parameters: &mut Value) {
     parameters["max_events"] = json!(limits.events);
     parameters["max_memory"] = json!(limits.memory);
+}
+
+/// Updates of neurons with equations in clocked steps from which a run says what it may take, before it starts.
+const MANY_UPDATES: u64 = 100_000_000;
+
+/// Warns of clocked steps without events that cannot be left out, as equations may change neurons in each of them.
+pub fn warn_of_idle_steps(network: &Network, ticks: Tick, dt: Tick) {
+    let with_equations = network.modules().iter().filter_map(|module| module.kind.neurons());
+    let with_equations = with_equations.filter(|(_, neurons, _)| neurons.model().is_some());
+    let neurons: u64 = with_equations.map(|(array, ..)| u64::from(array.nx) * u64::from(array.ny)).sum();
+    let steps = u64::try_from(ticks / dt.max(1)).unwrap_or(0);
+    if steps.saturating_mul(neurons) >= MANY_UPDATES {
+        escape::warn(format_args!(
+            "clocked mode updates neurons with equations in each step until nothing changes them: up to {steps} steps \
+                of {neurons} neurons for {ticks} ticks; a larger --dt makes fewer"
+        ));
+    }
 }
 
 /// Bytes: a number, with k, M, G or T for powers of a thousand, and B if one likes.

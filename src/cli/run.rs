@@ -75,6 +75,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         atomic_write::check_file(summary, replace).map_err(diagnostic::report)?;
     }
     let limits = arguments.run_limits.of_run();
+    if arguments.clocked {
+        let last = stimuli.iter().filter_map(|stimulus| stimulus.t_pre().last().copied()).max().unwrap_or(0);
+        limits::warn_of_idle_steps(&network, last.min(network.t_max()), arguments.dt);
+    }
     let record = simulate(&network, mode, limits, &stimuli)?;
     netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
     let mut parameters = json!({

@@ -10,33 +10,77 @@ use proptest::prelude::*;
 use std::fs;
 use std::time::Duration;
 
-/// Five events, the first of them after a hundred million ticks.
+/// A source and a neuron, with five events, the first of them after a hundred million ticks.
+struct Late(tempfile::TempDir);
+
+impl Late {
+    fn new(changes: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile-nets/thneg");
+        for file in ["a.prm", "s.stt", "megasim.sch"] {
+            fs::copy(fixture.join(file), directory.path().join(file)).unwrap();
+        }
+        let mut parameters = fs::read_to_string(directory.path().join("a.prm")).unwrap();
+        for (from, to) in [("THplus -5", "THplus 15"), ("MembReset -10", "MembReset 0")].iter().chain(changes) {
+            assert!(parameters.contains(from), "{from}");
+            parameters = parameters.replace(from, to);
+        }
+        fs::write(directory.path().join("a.prm"), parameters).unwrap();
+        let stimulus: String = (0..5).map(|k| format!("{} -1 -1 0 0 1\n", 100_000_000 + 3 * k)).collect();
+        fs::write(directory.path().join("in.stim"), stimulus).unwrap();
+        Self(directory)
+    }
+
+    fn megasim(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
+        let mut command = Command::cargo_bin("megasim").unwrap();
+        let command = command.current_dir(self.0.path()).arg(arguments[0]).arg("megasim.sch").args(&arguments[1..]);
+        // A hang ends the test; how long it takes is not tested.
+        command.timeout(Duration::from_secs(300)).assert()
+    }
+}
+
 #[test]
 fn a_late_first_event_costs_no_study_anything() {
-    let directory = tempfile::tempdir().unwrap();
-    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile-nets/thneg");
-    for file in ["a.prm", "s.stt", "megasim.sch"] {
-        fs::copy(fixture.join(file), directory.path().join(file)).unwrap();
-    }
-    let parameters = fs::read_to_string(directory.path().join("a.prm")).unwrap();
-    let parameters = parameters.replace("THplus -5", "THplus 15").replace("MembReset -10", "MembReset 0");
-    fs::write(directory.path().join("a.prm"), parameters).unwrap();
-    let stimulus: String = (0..5).map(|k| format!("{} -1 -1 0 0 1\n", 100_000_000 + 3 * k)).collect();
-    fs::write(directory.path().join("in.stim"), stimulus).unwrap();
-    let schematic = directory.path().join("megasim.sch");
-    let megasim = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("megasim").unwrap();
-        let command = command.arg(arguments[0]).arg(&schematic).args(&arguments[1..]);
-        // A hang ends the test; how long it takes is not tested.
-        command.timeout(Duration::from_secs(300)).assert().success()
-    };
-    let out = directory.path().join("out");
+    let late = Late::new(&[]);
     for mode in [&[][..], &["--clocked"], &["--clocked", "--dt", "7"]] {
-        megasim(&[&["run", "--force", "--out", out.to_str().unwrap()], mode].concat()).stdout(contains("8 events"));
+        late.megasim(&[&["run", "--force", "--out", "out"], mode].concat()).success().stdout(contains("8 events"));
     }
-    megasim(&["compare"]);
-    megasim(&["latency", "--hardware", "loihi", "--tick", "1ms"]);
-    megasim(&["latency", "--hardware", "serial-aer", "--tick", "1ms"]);
+    for study in [
+        &["compare", "--report", "compare.html"][..],
+        &["compare", "--dt", "1,7", "--tie-order", "split", "--warm-up", "1000"],
+        &["latency", "--hardware", "loihi", "--tick", "1ms", "--report", "latency.html", "--trace", "trace.csv"],
+        &["latency", "--hardware", "serial-aer", "--tick", "1ms"],
+        &["latency", "--hardware", "loihi", "--tick", "1ms", "--pace", "fastest"],
+        &["sweep", "--hardware", "loihi", "--tick", "1ms", "--over", "*.Tmin=0,2", "--out", "sweep"],
+        &["verify"],
+    ] {
+        late.megasim(study).success();
+    }
+    let mut report = Command::cargo_bin("megasim").unwrap();
+    report.current_dir(late.0.path()).args(["report", "out"]).timeout(Duration::from_secs(300)).assert().success();
+}
+
+/// A potential that leaks towards one beyond a threshold that clamps is clamped at each tick.
+#[test]
+fn a_clamp_in_time_without_events_costs_nothing() {
+    let late = Late::new(&[("THplus 15", "THplus -1"), ("THplusInfo 1", "THplusInfo 0"), ("TLminus 0", "TLminus 1")]);
+    late.megasim(&["run", "--clocked", "--out", "out"]).success().stdout(contains("5 events"));
+    // The causes of differences touch neurons at each tick.
+    late.megasim(&["compare", "--causes", "0"]).success();
+}
+
+/// Equations may change in every step: what that may take is said before.
+#[test]
+fn steps_that_cannot_be_left_out_are_estimated_before_the_run() {
+    let late = Late::new(&[("T_Refract 0", "T_Refract 0\nneuron_model 1")]);
+    let iaf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/neurons/iaf.toml");
+    fs::copy(iaf, late.0.path().join("neuron_1.toml")).unwrap();
+    let estimate = "up to 100000012 steps of 1 neurons";
+    late.megasim(&["run", "--clocked", "--out", "out"]).success().stderr(contains(estimate));
+    let compare = late.megasim(&["compare", "--causes", "0"]).success();
+    compare.stderr(contains("clocked mode updates neurons with equations"));
+    let silent = late.megasim(&["run", "--out", "event"]).success();
+    assert!(!String::from_utf8_lossy(&silent.get_output().stderr).contains("steps"));
 }
 
 fn neurons() -> impl Strategy<Value = NeuronParameters> {

@@ -256,11 +256,11 @@ impl ClockedRun<'_> {
                 })?;
                 let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
                 beyond[id] = if plan.neurons.mask_tau > 0 {
-                    neurons.step_masked(plan, s, controls, &mut emit)
+                    neurons.step_masked(plan, (s, self.dt), controls, &mut emit)
                 } else if let Some(model) = &plan.model {
                     neurons.step_modelled((plan, model), (s, self.dt), has_input, &mut emit)
                 } else {
-                    neurons.step(plan, self.plan.kernel, s, &mut emit)
+                    neurons.step(plan, self.plan.kernel, (s, self.dt), &mut emit)
                 };
                 stirs[id] = neurons.stirs(plan);
                 self.recorder.summary.neuron_updates += neurons.potentials().len() as u64;

@@ -2,6 +2,7 @@
 
 mod clocked;
 mod custom;
+mod idle;
 mod signed;
 mod synaptic_current;
 
@@ -226,37 +227,6 @@ impl Neurons {
             gap.max(-ticks.saturating_mul(parameters.leak_minus.into()))
         };
         self.v[n] = (i64::from(self.v[n]) - fall) as i32;
-    }
-
-    /// Whether a step without input would change a potential by a decay that rounds at each step, or by an equation.
-    pub fn decays(&self, plan: &NeuronPopulation) -> bool {
-        if let Some(custom) = &self.custom {
-            return custom.stirs;
-        }
-        plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
-    }
-
-    /// Whether a clocked step without input would change a potential, other than by a leak that the next step with
-    /// input makes up for.
-    pub fn stirs(&self, plan: &NeuronPopulation) -> bool {
-        self.decays(plan) || (!plan.softmax && plan.neurons.leaves_clamps() && self.clamps(plan))
-    }
-
-    /// Whether a potential is beyond a threshold, or leaks beyond one.
-    fn clamps(&self, plan: &NeuronPopulation) -> bool {
-        let parameters = &plan.neurons;
-        let beyond = |v: i32| v > parameters.threshold_plus || v < parameters.threshold_minus;
-        let leaks = parameters.leak_plus > 0 || parameters.leak_minus > 0;
-        (leaks && beyond(parameters.rest())) || self.v.iter().any(|&v| beyond(v))
-    }
-
-    /// Whether an update without input could do more than the next one with input makes up for: spikes, a decay that
-    /// rounds at each update, a clamp.
-    pub fn restless(&self, plan: &NeuronPopulation) -> bool {
-        if plan.softmax || plan.neurons.mask_tau > 0 {
-            return false;
-        }
-        self.decays(plan) || self.clamps(plan) || self.v.iter().any(|&v| plan.neurons.spikes_at(v))
     }
 
     fn store(&mut self, plan: &NeuronPopulation, n: usize, v: i64) {
@@ -536,17 +506,6 @@ impl Neurons {
 }
 
 impl NeuronParameters {
-    /// Whether a start, a spike or a leak can leave a potential beyond a threshold that clamps.
-    fn leaves_clamps(&self) -> bool {
-        if self.signed().is_some() || self.model().is_some() {
-            return false;
-        }
-        // Spikes at + leave 0 or more, those at - leave 0 or less.
-        let ends = [self.membrane_reset, self.rest(), 0];
-        (!self.fires_plus && ends.iter().any(|&v| v > self.threshold_plus))
-            || (!self.fires_minus && ends.iter().any(|&v| v < self.threshold_minus))
-    }
-
     /// Whether this potential is at or beyond a threshold that makes a neuron spike.
     fn spikes_at(&self, v: i32) -> bool {
         (self.fires_plus && v >= self.threshold_plus) || (self.fires_minus && v <= self.threshold_minus)

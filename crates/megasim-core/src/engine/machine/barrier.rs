@@ -116,6 +116,7 @@ impl Run<'_, '_> {
     pub(super) fn step_module(&mut self, module: usize, s: Tick) -> Result<(), Error> {
         let plan = &self.plan.plan;
         let spec = self.station(module);
+        let step = self.plan.machine.barrier.map_or(1, |barrier| barrier.step);
         let State { populations, outputs, stations, .. } = &mut *self.state;
         let (PopulationKind::Neurons(neurons), Cells::Neurons(state)) =
             (&plan.populations[module].kind, &mut populations[module].cells)
@@ -126,7 +127,8 @@ impl Run<'_, '_> {
         let station = &mut stations[module];
         let updates = station.touched.take(neurons);
         if !neurons.softmax {
-            station.beyond = state.step(neurons, plan.kernel, s, &mut |spike: Spike| outputs.push(leaving(spike)));
+            station.beyond =
+                state.step(neurons, plan.kernel, (s, step), &mut |spike: Spike| outputs.push(leaving(spike)));
         }
         let (count, spikes) = (neurons.array.len() as u64, outputs.len() as u64);
         let messages = spikes * self.plan.messages[module];

@@ -62,13 +62,13 @@ impl Neurons {
         Ok(operations)
     }
 
-    /// Clocked mode: every neuron leaks up to `s`, takes the input of the step, and is tested. Says whether a potential
+    /// Clocked mode, steps of `dt`: every neuron leaks up to `s`, takes the input of the step, and is tested. Says whether a potential
     /// is still beyond a threshold that makes it spike.
     pub(in crate::engine) fn step(
         &mut self,
         plan: &NeuronPopulation,
         variant: kernels::Variant,
-        s: Tick,
+        (s, dt): (Tick, Tick),
         out: &mut impl Spikes,
     ) -> bool {
         if let Some(signed) = plan.neurons.signed() {
@@ -87,6 +87,7 @@ impl Neurons {
             let thresholds = (parameters.threshold_plus, parameters.threshold_minus);
             kernels::add_and_test(variant, &mut self.v, &sums.narrow, Sign::Plus, thresholds, tests, 0, &mut self.hits);
         } else {
+            let clamped = !plan.softmax && parameters.leaks_beyond();
             for n in 0..self.v.len() {
                 if plan.decay.is_some() {
                     // In every step, as what is cut off in one step is not there in the next.
@@ -94,6 +95,9 @@ impl Neurons {
                 }
                 if self.lost(n, s) {
                     continue;
+                }
+                if clamped {
+                    self.clamp_before(plan, n, (s, dt));
                 }
                 self.leak(plan, n, s);
                 self.store(plan, n, i64::from(self.v[n]).saturating_add(sums.of(n)));

@@ -60,7 +60,7 @@ impl Neurons {
     pub(in crate::engine) fn step_masked(
         &mut self,
         plan: &NeuronPopulation,
-        s: Tick,
+        (s, dt): (Tick, Tick),
         controls: usize,
         out: &mut impl Spikes,
     ) -> bool {
@@ -72,6 +72,9 @@ impl Neurons {
                 self.leak(plan, n, s);
             }
             if !self.lost(n, s) {
+                if plan.neurons.leaks_beyond() {
+                    self.clamp_before(plan, n, (s, dt));
+                }
                 self.leak(plan, n, s);
                 self.store(plan, n, i64::from(self.v[n]) + input);
                 self.hits.push(Crossing(n as u32));

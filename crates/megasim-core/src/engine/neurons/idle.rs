@@ -1,0 +1,84 @@
+//! Time without input: whether it changes neurons, and what makes up for it.
+
+use super::{NEVER, Neurons};
+use crate::engine::plan::NeuronPopulation;
+use crate::network::{NeuronParameters, Tick};
+
+impl Neurons {
+    /// Whether a step without input would change a potential by a decay that rounds at each step, or by an equation.
+    pub(in crate::engine) fn decays(&self, plan: &NeuronPopulation) -> bool {
+        if let Some(custom) = &self.custom {
+            return custom.stirs;
+        }
+        plan.decay.is_some() && self.v.iter().any(|&v| v != plan.neurons.rest())
+    }
+
+    /// Whether a clocked step without input would change a potential, other than by what the next step with input makes
+    /// up for.
+    pub(in crate::engine) fn stirs(&self, plan: &NeuronPopulation) -> bool {
+        if plan.softmax || !plan.neurons.leaves_clamps() {
+            return self.decays(plan);
+        }
+        let leaks = plan.neurons.leaks_beyond() && plan.neurons.clamps_to_spikes();
+        self.decays(plan) || leaks || self.v.iter().any(|&v| plan.neurons.is_beyond(v))
+    }
+
+    /// Makes up for the steps, `dt` apart, that were left out since the last update of a neuron: it leaked towards a
+    /// potential beyond a threshold that clamps, and was clamped in each step in which it was not refractory.
+    pub(super) fn clamp_before(&mut self, plan: &NeuronPopulation, n: usize, (s, dt): (Tick, Tick)) {
+        let Some(&updated) = self.updated.get(n) else { return };
+        let before = s.saturating_sub(dt);
+        let until = self.refractory_until.get(n).copied().unwrap_or(NEVER);
+        if before <= updated || before < until {
+            return;
+        }
+        self.leak(plan, n, before);
+        let parameters = &plan.neurons;
+        if !parameters.fires_plus {
+            self.v[n] = self.v[n].min(parameters.threshold_plus);
+        }
+        if !parameters.fires_minus {
+            self.v[n] = self.v[n].max(parameters.threshold_minus);
+        }
+    }
+
+    /// Whether an update without input could do more than the next one with input makes up for: spikes, a decay that
+    /// rounds at each update, a clamp.
+    pub(in crate::engine) fn restless(&self, plan: &NeuronPopulation) -> bool {
+        if plan.softmax || plan.neurons.mask_tau > 0 {
+            return false;
+        }
+        let parameters = &plan.neurons;
+        self.decays(plan)
+            || parameters.leaks_beyond()
+            || self.v.iter().any(|&v| parameters.spikes_at(v) || parameters.is_beyond(v))
+    }
+}
+
+impl NeuronParameters {
+    /// Whether a start, a spike or a leak can leave a potential beyond a threshold that clamps.
+    fn leaves_clamps(&self) -> bool {
+        if self.signed().is_some() || self.model().is_some() {
+            return false;
+        }
+        // Spikes at + leave 0 or more, those at - leave 0 or less.
+        let ends = [self.membrane_reset, self.rest(), 0];
+        (!self.fires_plus && ends.iter().any(|&v| v > self.threshold_plus))
+            || (!self.fires_minus && ends.iter().any(|&v| v < self.threshold_minus))
+    }
+
+    /// Whether a potential is beyond a threshold.
+    fn is_beyond(&self, v: i32) -> bool {
+        v > self.threshold_plus || v < self.threshold_minus
+    }
+
+    /// Whether potentials leak towards one beyond a threshold, which clamps: one that spikes is not there.
+    pub(super) fn leaks_beyond(&self) -> bool {
+        (self.leak_plus > 0 || self.leak_minus > 0) && self.is_beyond(self.rest())
+    }
+
+    /// Whether a clamp takes a potential to where it spikes, or to where the other threshold clamps.
+    fn clamps_to_spikes(&self) -> bool {
+        self.threshold_plus <= self.threshold_minus
+    }
+}
