@@ -11,6 +11,7 @@ use super::samples::Samples;
 use megasim_ann::forward::WrongBatch;
 use megasim_ann::graph::Fault;
 use ndarray::{ArrayView2, CowArray, Ix2};
+use ordered_float::OrderedFloat;
 
 /// The percentile that is used where none is given.
 pub const DEFAULT_PERCENTILE: f64 = 99.9;
@@ -205,7 +206,7 @@ pub fn least_squares(
         }
     })?;
     let best = |(l, errors): (&Option<f64>, &[f64; CANDIDATES.len()])| {
-        let best = errors.iter().zip(CANDIDATES).min_by(|a, b| a.0.total_cmp(b.0));
+        let best = errors.iter().zip(CANDIDATES).min_by_key(|(error, _)| OrderedFloat(**error));
         l.zip(best).map(|(l, (_, candidate))| l * candidate)
     };
     Ok(l.iter().zip(&errors).map(best).collect())

@@ -1,5 +1,6 @@
 //! Errors of a text with their place: file, line, the line itself, and a hint.
 
+use ordered_float::OrderedFloat;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,10 @@ impl Source {
 /// A hint at the known word that is most like this one.
 pub fn nearest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = known.iter().map(|word| (strsim::jaro_winkler(found, word), word)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let near = known
+        .iter()
+        .map(|word| (strsim::jaro_winkler(found, word), word))
+        .max_by_key(|(likeness, _)| OrderedFloat(*likeness));
     match near {
         Some((likeness, word)) if likeness > 0.75 => Some(format!("did you mean `{word}`?")),
         _ if known.is_empty() => None,

@@ -15,6 +15,7 @@
 use super::{Clock, Raster, SpikeEncoder};
 use crate::equations::{Given, LANES, Lanes, Scratch, Sign, System, Vocabulary};
 use crate::source_error::TextError;
+use ordered_float::OrderedFloat;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
@@ -217,13 +218,14 @@ impl SpikeEncoder for Equations {
         // Without random numbers a train depends on the magnitude alone.
         let mut different = magnitudes.clone();
         if !self.system.reads(RANDOM) {
-            different.sort_by(f64::total_cmp);
+            different.sort_by_key(|&magnitude| OrderedFloat(magnitude));
             different.dedup();
         }
         let trains = self.trains(&different, &mut random, clock, raster);
-        let known: HashMap<u64, usize> = different.iter().enumerate().map(|(k, value)| (value.to_bits(), k)).collect();
+        let known: HashMap<_, usize> =
+            different.iter().enumerate().map(|(k, &value)| (OrderedFloat(value), k)).collect();
         for (address, (value, magnitude)) in values.iter().zip(&magnitudes).enumerate() {
-            let train = if self.system.reads(RANDOM) { address } else { known[&magnitude.to_bits()] };
+            let train = if self.system.reads(RANDOM) { address } else { known[&OrderedFloat(*magnitude)] };
             if trains[train].iter().any(|&word| word != 0) {
                 raster.train(address as u32, *value < 0.0).words().copy_from_slice(&trains[train]);
             }

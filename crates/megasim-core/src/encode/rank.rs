@@ -5,6 +5,8 @@
 //! in SpykeTorch. Of equal values the lower address comes first.
 
 use super::{Clock, Raster, SpikeEncoder};
+use ordered_float::OrderedFloat;
+use std::cmp::Reverse;
 
 /// One spike per value, by its rank. See the top of the file.
 ///
@@ -27,7 +29,7 @@ impl SpikeEncoder for Rank {
     fn encode(&self, values: &[f32], _sample: u64, clock: Clock, raster: &mut Raster) {
         let bins = if self.bins == 0 { clock.duration } else { self.bins } as u64;
         let mut order: Vec<usize> = (0..values.len()).filter(|&address| values[address] != 0.0).collect();
-        order.sort_by(|&a, &b| values[b].abs().total_cmp(&values[a].abs()));
+        order.sort_by_key(|&address| Reverse(OrderedFloat(values[address].abs())));
         let mut ticks = vec![None; values.len()];
         for (rank, &address) in order.iter().enumerate() {
             let bin = rank as u64 * bins / order.len() as u64;

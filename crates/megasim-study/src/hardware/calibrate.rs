@@ -10,6 +10,7 @@ use super::layers::module_name;
 use super::log::LogLine;
 use megasim_core::engine::machine::{Link, Machine};
 use megasim_core::network::{ModuleId, Network, NodeId, Tick};
+use ordered_float::OrderedFloat;
 
 /// What a log says of a module; times in ticks.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,7 +180,7 @@ fn least_squares(rows: &[[f64; 4]], parts: &[usize]) -> Option<Vec<f64>> {
         }
     }
     for k in 0..n {
-        let pivot = (k..n).max_by(|&a, &b| matrix[a][k].abs().total_cmp(&matrix[b][k].abs()))?;
+        let pivot = (k..n).max_by_key(|&row| OrderedFloat(matrix[row][k].abs()))?;
         matrix.swap(k, pivot);
         let scale = rows.iter().map(|row| row[parts[k] + 1].powi(2)).sum::<f64>();
         if matrix[k][k].abs() <= 1e-9 * scale.max(1.0) {

@@ -5,6 +5,7 @@
 use super::{Answer, Error, Question};
 use megasim_core::engine::machine::{Direction, Machine, Pace, Station, Tile};
 use megasim_core::network::{ModuleId, NodeId, Tick};
+use ordered_float::OrderedFloat;
 use std::num::NonZeroU32;
 
 /// Something that does one thing at a time.
@@ -80,7 +81,8 @@ impl Busiest {
         let stopped =
             statistics.modules.iter().enumerate().max_by_key(|(k, module)| (module.stopped, std::cmp::Reverse(*k)));
         let handshakes = statistics.nodes.iter().map(|node| node.handshake.sum() as f64 / statistics.elapsed as f64);
-        let handshake = handshakes.enumerate().max_by(|(a, x), (b, y)| x.total_cmp(y).then(b.cmp(a)));
+        let handshake =
+            handshakes.enumerate().max_by_key(|&(node, share)| (OrderedFloat(share), std::cmp::Reverse(node)));
         let &(resource, busy, cause) = resources.first()?;
         Some(Self {
             resource,
@@ -120,7 +122,7 @@ impl Busiest {
                 reliefs.push(Relief { change: what, of_busiest, time: after as f64 / before.max(1) as f64 });
             }
         }
-        reliefs.sort_by(|a, b| a.time.total_cmp(&b.time));
+        reliefs.sort_by_key(|relief| OrderedFloat(relief.time));
         Ok(reliefs)
     }
 

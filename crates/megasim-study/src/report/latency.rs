@@ -7,6 +7,8 @@ use crate::hardware::{Duration, ModuleLayer};
 use crate::latency::{Account, Answer, Bill, Decisions, Load, Relief, Spread, Traffic};
 use megasim_core::engine::machine::{Direction, Distribution, Mesh, OccupancyPoint};
 use megasim_core::network::{ModuleId, NodeId, Tick};
+use ordered_float::OrderedFloat;
+use std::cmp::Reverse;
 
 /// Points of a line; more samples are thinned out evenly.
 const MOST_POINTS: usize = 400;
@@ -268,7 +270,7 @@ fn over_time(of: &Shown, loads: &[(String, Load)]) -> Result<Vec<Picture>, Error
         return Ok(Vec::new());
     }
     let mean = |load: &Load| load.queue.mean().unwrap_or(0.0);
-    chosen.sort_by(|(_, a), (_, b)| mean(b).total_cmp(&mean(a)));
+    chosen.sort_by_key(|(_, load)| Reverse(OrderedFloat(mean(load))));
     let all = chosen.len();
     chosen.truncate(MOST_LINES);
     // In the order of the network.

@@ -7,6 +7,7 @@ use super::{Error, Picture, Section, Table};
 use crate::hardware::Quantity;
 use crate::latency::Spread;
 use crate::sweep::{Figures, MachineFigures, ModeFigures, Point, Sweep};
+use ordered_float::OrderedFloat;
 
 /// Lines of a picture; of more values of the second parameter every so many are drawn.
 const MOST_LINES: usize = 6;
@@ -84,7 +85,7 @@ fn picture<F>(of: &Sweep<F>, horizontal: &Horizontal, drawing: &Drawing<F>) -> R
             let points = of.points.iter().zip(&horizontal.x).filter(|(point, _)| point.values.get(1) == *second);
             let mut drawn: Vec<(f64, Drawn)> =
                 points.filter_map(|(point, &x)| Some((x, (curve.get)(&point.figures)?))).collect();
-            drawn.sort_by(|a, b| a.0.total_cmp(&b.0));
+            drawn.sort_by_key(|(x, _)| OrderedFloat(*x));
             if drawn.is_empty() {
                 continue;
             }

@@ -5,6 +5,7 @@ use crate::compare::Accuracy;
 use crate::hardware::{Duration, module_name};
 use crate::latency::{Answer, Bill, Busiest, Resource, Spread};
 use megasim_core::network::Network;
+use ordered_float::OrderedFloat;
 use serde::{Deserialize, Serialize};
 
 /// What came out of a point; times in seconds, energies in joules.
@@ -104,7 +105,7 @@ impl MachineFigures {
     /// What to say of input that was left over at some of the points; nothing where there is none.
     pub fn left_over<'f>(points: impl Iterator<Item = &'f Self> + Clone) -> Option<String> {
         let left = points.clone().filter(|it| it.unsent > 0.0);
-        let most = left.clone().map(|it| it.unsent).max_by(f64::total_cmp)?;
+        let most = left.clone().map(|it| OrderedFloat(it.unsent)).max()?;
         Some(format!(
             "Input was left over at {} of {} points (up to {most:.1} events per sample): the machine does not take \
                 it at that pace, so their figures \
