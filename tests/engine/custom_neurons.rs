@@ -86,6 +86,8 @@ proptest! {
         let change = |neurons: &mut NeuronParameters| {
             neurons.dynamics = Dynamics::IntegrateAndFire;
             neurons.fires_plus = true;
+            // A threshold that only clamps may be at or below rest.
+            neurons.threshold_plus = neurons.threshold_plus.max(neurons.membrane_reset.max(neurons.rest()) + 1);
             neurons.fires_minus = false;
             neurons.reset = Reset::Subtract;
             neurons.mask_tau = 0;
