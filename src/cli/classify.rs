@@ -5,7 +5,7 @@ mod page;
 use super::classification::{remarks, table};
 use super::diagnostic::report;
 use super::history::HistoryArguments;
-use super::input::{self, warn_of_ticks, warn_of_values};
+use super::input::{self, warn_of_ticks};
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
@@ -185,7 +185,7 @@ impl Arguments {
             return input::test_samples(converted, &data, skip, samples);
         }
         let samples = LabelledSamples::test_frames(converted, &data, skip, samples).map_err(report)?;
-        warn_of_values(samples.values(), "frames");
+        input::warn_of_samples(converted, samples.values(), "frames");
         Ok(samples)
     }
 }

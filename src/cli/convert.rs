@@ -7,22 +7,27 @@ mod settings;
 
 use super::conversion::{self, Job, stages};
 use super::diagnostic::report;
+use super::input::{Reading, scaling_in_words};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
+use super::tables::percent;
 use super::{features, print};
 use arguments::{NeuronArgument, OutputArgument, PresetArgument, ResetArgument, RuleArguments, equations};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use intermediate::Intermediates;
 use megasim::ann::graph::{Graph, Operation, Pooling};
-use megasim::ann::import;
+use megasim::ann::import::{self, Model};
 use megasim::atomic_write::{self, Overwrite};
+use megasim::convert::adapt::Adapted;
 use megasim::convert::export;
 use megasim::convert::manifest::Manifest;
 use megasim::convert::quantize::{DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quantization, SignedNeurons};
 use megasim::convert::scales::Scales;
 use megasim::convert::settings::{NeuronFile, Setting};
-use megasim::convert::{ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, Precision, Preset, normalize};
+use megasim::convert::{
+    ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset, normalize,
+};
 use megasim::equations::Decay;
 use megasim::network::Reset;
 use miette::Result;
@@ -95,8 +100,11 @@ pub struct Arguments {
     rules: RuleArguments,
     /// What the output does: fire at its rates above 0, draw with a softmax clock, fire spikes of both signs, or gather
     /// potentials and never fire
-    #[arg(long, value_enum, default_value_t = OutputArgument::Relu)]
-    output: OutputArgument,
+    /// [default: relu, or signed where many samples have no output above 0]
+    #[arg(long, value_enum)]
+    output: Option<OutputArgument>,
+    #[command(flatten)]
+    reading: Reading,
     /// With --output softmax: how often a second the class with the highest potential fires; 300 where not given
     #[arg(long, value_name = "HZ", value_parser = positive)]
     softmax_clock: Option<f64>,
@@ -210,7 +218,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.export {
         atomic_write::check_file(path, replace).map_err(report)?;
     }
-    let model = import::read_with(&arguments.model, arguments.architecture.as_deref()).map_err(report)?;
+    let model =
+        import::read_as(&arguments.model, arguments.reading.options(&arguments.architecture)).map_err(report)?;
     if arguments.max_to_average && !has_maximum_pooling(&model.graph) {
         miette::bail!(
             "--max-to-average: expected a network with maximum pooling, found none in {}",
@@ -230,10 +239,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             ..quantization
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
-        output: arguments.output.form(),
+        output: arguments.output.map_or(OutputForm::Relu, OutputArgument::form),
         softmax_clock: arguments.softmax_clock.unwrap_or(DEFAULT_SOFTMAX_CLOCK),
         max_to_average: arguments.max_to_average,
         rules,
+        adapt_output: arguments.output.is_none() && preset == Preset::Toolbox,
         ..ConvertOptions::default()
     };
     if let Some(neurons) = signed {
@@ -282,9 +292,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
     }
     let as_spikes = presentation::as_spikes(&conversion)?;
+    let notes: String = notes(&model, &conversion.adapted).iter().map(|note| format!("{note}\n")).collect();
     let (out, data) = (arguments.out.display(), arguments.data.display());
     print(&format!(
-        "{}\n{}\n{as_spikes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
+        "{}\n{}\n{as_spikes}{notes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
         table(conversion.converted.manifest()),
         stages(&conversion.stages),
     ));
@@ -297,6 +308,30 @@ fn has_maximum_pooling(graph: &Graph) -> bool {
         _ => false,
     };
     graph.layers().iter().any(|layer| is_maximum(&layer.operation))
+}
+
+/// What the samples decided, in words.
+fn notes(model: &Model, adapted: &Adapted) -> Vec<String> {
+    let mut notes = Vec::new();
+    if adapted.input_scale != 1.0 {
+        let words = scaling_in_words(model.input_form(), adapted.largest);
+        notes.push(format!("input: {words}; one spike per millisecond stands for {}", adapted.input_scale));
+    }
+    let silent = percent(adapted.silent);
+    if adapted.logit_shift != 0.0 {
+        notes.push(format!(
+            "output: {silent} of the normalisation samples have none above 0; {:.3} is added to all, which the softmax \
+             does not see",
+            adapted.logit_shift
+        ));
+    }
+    if adapted.output == OutputForm::Signed {
+        notes.push(format!(
+            "output: {silent} of the normalisation samples have none above 0; outputs fire spikes of both signs \
+             (--output signed)"
+        ));
+    }
+    notes
 }
 
 /// The layers, for a person.

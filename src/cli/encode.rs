@@ -176,6 +176,7 @@ fn of_network(netdir: &Path, dataset: &Dataset, skip: usize, samples: usize) -> 
     let converted = input::open(netdir)?;
     let (model, network) = (converted.model(), converted.network());
     let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let dataset = dataset.clone().for_input(model.input_form());
     let x = dataset.test(&format, skip, Some(samples)).map_err(report)?.x;
     let nodes = converted.layout().nodes(network);
     let source = |node| network.sources().iter().position(|&source| source == node);

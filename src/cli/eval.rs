@@ -1,6 +1,8 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
 use super::diagnostic::report;
+use super::input::{self, Reading, scaling_in_words};
+use super::escape;
 use super::numbers::count;
 use super::paths::Paths;
 use super::results::Results;
@@ -12,9 +14,10 @@ use megasim::ann::forward;
 use megasim::ann::graph::Graph;
 use megasim::ann::import::{self, Model};
 use megasim::ann::score::{ClassScore, Score};
+use megasim::convert::conversion::Warning;
 use megasim::convert::parsed::Parsed;
 use megasim::convert::stage::{self, Stage};
-use megasim::dataset::{Dataset, Format, Samples};
+use megasim::dataset::{Dataset, DeclaredAxes, Format, InputForm, InputScaling, Samples};
 use ndarray::{CowArray, Ix2};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -41,6 +44,8 @@ pub struct Arguments {
     #[arg(long)]
     per_class: bool,
     #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -61,12 +66,14 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         let (json, replace) = (results.json.as_deref(), results.overwrite());
         return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
     }
-    let network = Analog::read(&arguments.model, arguments.architecture.as_deref())?;
-    let data = Dataset::open(&arguments.data).map_err(report)?;
+    let network = Analog::read(&arguments.model, &arguments.reading, &arguments.architecture)?;
+    let data = Dataset::open(&arguments.data).map_err(report)?.for_input(network.form);
     let format = Format { shape: network.graph.input_shape(), classes: network.graph.output_shape().len() };
     let samples = arguments.samples.map(count);
     let samples = data.test(&format, 0, samples).map_err(report)?;
-    super::input::warn_of_values(samples.x.view(), "test samples");
+    let largest = input::largest(samples.x.view());
+    // An analog network takes values of any size.
+    Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(escape::warn);
     let outputs = forward::forward(&network.graph, network.addressed(&samples).view()).map_err(report)?;
     let score = Score::new(outputs.view(), &samples.y);
     let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());
@@ -75,6 +82,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
     table.add_row(vec!["network".to_string(), format!("{} ({})", arguments.model.display(), network.kind)]);
     table.add_row(vec!["input".to_string(), format!("{}, {} classes", format.shape, format.classes)]);
+    table.add_row(vec!["input values".to_string(), scaling_in_words(network.form, largest)]);
     table.add_row(vec!["test samples".to_string(), total.to_string()]);
     table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
     let classes = score.classes().iter().map(|class| {
@@ -106,12 +114,14 @@ struct Analog {
     /// The library that wrote it, or the stage of a conversion that it is.
     kind: String,
     companions: Vec<PathBuf>,
+    /// How samples are brought to its input.
+    form: InputForm,
     /// Of a stage, whose input has an order of its own.
     parsed: Option<Parsed>,
 }
 
 impl Analog {
-    fn read(path: &Path, architecture: Option<&Path>) -> miette::Result<Self> {
+    fn read(path: &Path, reading: &Reading, architecture: &Option<PathBuf>) -> miette::Result<Self> {
         if stage::is_stage(path) {
             if let Some(architecture) = architecture {
                 miette::bail!(
@@ -123,12 +133,18 @@ impl Analog {
             let kind = format!("{} by convert", network.name());
             let parsed = network.parsed().clone();
             let (graph, _) = parsed.graph().map_err(report)?;
-            return Ok(Self { graph, kind, companions: Vec::new(), parsed: Some(parsed) });
+            // Numbers up to the largest byte are taken as they are, by bytes too.
+            let as_they_are = parsed.input_scale >= 255.0;
+            let scaling = if as_they_are { InputScaling::OfTheModel } else { InputScaling::Unit };
+            let form = InputForm::new(DeclaredAxes::default(), scaling);
+            return Ok(Self { graph, kind, companions: Vec::new(), form, parsed: Some(parsed) });
         }
-        let Model { graph, source, .. } = import::read_with(path, architecture).map_err(report)?;
+        let model = import::read_as(path, reading.options(architecture)).map_err(report)?;
+        let form = model.input_form();
+        let Model { graph, source, .. } = model;
         let library = format!("{} {}", source.library, source.version.as_deref().unwrap_or(""));
         let companions = source.companions.into_iter().map(|companion| companion.path).collect();
-        Ok(Self { graph, kind: library.trim().into(), companions, parsed: None })
+        Ok(Self { graph, kind: library.trim().into(), companions, parsed: None, form })
     }
 
     fn addressed<'s>(&self, samples: &'s Samples) -> CowArray<'s, f32, Ix2> {

@@ -4,8 +4,10 @@ use super::diagnostic::{self, report};
 use super::presentation::Presentation;
 use super::{escape, run};
 use clap::Args;
+use megasim::ann::import::ReadOptions;
+use megasim::convert::conversion::Warning;
 use megasim::convert::{ConvertedModel, LabelledSamples, converted_model};
-use megasim::dataset::{self, Dataset};
+use megasim::dataset::{self, Dataset, InputForm, InputScaling};
 use megasim::encode::Clock;
 use megasim::netfile::Netfiles;
 use megasim::network::Network;
@@ -181,7 +183,7 @@ pub fn test_samples(
     samples: Option<usize>,
 ) -> Result<LabelledSamples> {
     let samples = LabelledSamples::test(converted, data, skip, samples).map_err(report)?;
-    warn_of_values(samples.values(), "test samples");
+    warn_of_samples(converted, samples.values(), "test samples");
     Ok(samples)
 }
 
@@ -205,9 +207,19 @@ pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>) -> (Extent, 
     (Extent { maps: 1, ny, nx }, row.iter().map(|&value| f64::from(value)).collect())
 }
 
-/// Prints a warning where values are beyond what an input can fire.
-pub fn warn_of_values(values: ArrayView2<f32>, what: &str) {
-    warn_of_largest(largest(values), what);
+/// Prints a warning where values are beyond what an input can fire, or not what the network expects.
+pub fn warn_of_samples(converted: &ConvertedModel, values: ArrayView2<f32>, what: &'static str) {
+    let (scale, scaling) = (converted.layout().input_scale(), converted.model().input_form().scaling);
+    Warning::of_values(what, largest(values), scale, scaling).iter().for_each(escape::warn);
+}
+
+/// How the numbers of samples become inputs, in words.
+pub fn scaling_in_words(form: InputForm, largest: f32) -> String {
+    match form.scaling {
+        InputScaling::OfTheModel => "0 to 255, scaled by the model".into(),
+        InputScaling::Unit if largest > 1.0 => format!("up to {largest}, as stored"),
+        InputScaling::Unit => "0 to 1 (bytes are divided by 255)".into(),
+    }
 }
 
 /// The largest magnitude of some values.
@@ -215,12 +227,17 @@ pub fn largest(values: ArrayView2<f32>) -> f32 {
     values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
 }
 
-/// As [`warn_of_values`], where the largest magnitude is known.
-pub fn warn_of_largest(largest: f32, what: &str) {
-    if largest > 1.0 {
-        escape::warn(format_args!(
-            "the {what} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is \
-             beyond 1 is cut off"
-        ));
+/// What a model file leaves open.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reading {
+    /// Sizes of one sample, in the order of the model file, where that leaves some open: 1,28,28
+    #[arg(long, value_name = "SIZES", value_delimiter = ',')]
+    input_shape: Option<Vec<usize>>,
+}
+
+impl Reading {
+    /// How the model file is to be read.
+    pub fn options(&self, architecture: &Option<PathBuf>) -> ReadOptions {
+        ReadOptions { architecture: architecture.clone(), input_shape: self.input_shape.clone() }
     }
 }

@@ -1,7 +1,7 @@
 //! `megasim inspect`: the layers of a network, how they are connected, and how their neurons would fire.
 
 use super::diagnostic::report;
-use super::input;
+use super::input::{self, Reading};
 use super::paths::Paths;
 use super::results::Results;
 use super::tables::{boxed, fixed, percent};
@@ -33,6 +33,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     architecture: Option<PathBuf>,
     #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -54,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let converted = input::open(&arguments.target)?;
         (converted.model().clone(), Some(converted.manifest().clone()))
     } else {
-        (import::read_with(&arguments.target, arguments.architecture.as_deref()).map_err(report)?, None)
+        (import::read_as(&arguments.target, arguments.reading.options(&arguments.architecture)).map_err(report)?, None)
     };
     let samples = arguments.data.as_deref().map(|data| samples(data, &model)).transpose()?;
     let layers = match layers(&model.graph, manifest.as_ref(), samples.as_ref()) {
@@ -84,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn samples(data: &Path, model: &import::Model) -> Result<Pieces> {
     let format = Format { shape: model.input_shape(), classes: model.classes() };
-    Dataset::open(data).map_err(report)?.normalization_pieces(&format).map_err(report)
+    Dataset::open(data).map_err(report)?.for_input(model.input_form()).normalization_pieces(&format).map_err(report)
 }
 
 fn layers(

@@ -194,6 +194,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
         max_to_average: it.max2avg_pool,
         rules,
         settings: settings.map_err(|message| miette::miette!("{message}"))?,
+        adapt_output: false,
         ..ConvertOptions::default()
     })
 }
@@ -264,7 +265,7 @@ fn evaluate(
     replace: Overwrite,
 ) -> Result<()> {
     let directory = AtomicDir::create(out, replace).map_err(report)?;
-    let data = Dataset::open(&it.dataset_path).map_err(report)?;
+    let data = Dataset::open(&it.dataset_path).map_err(report)?.for_input(model.input_form());
     let format = Format { shape: model.input_shape(), classes: model.classes() };
     let samples = data.test(&format, 0, Some(it.num_to_test)).map_err(report)?;
     let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;

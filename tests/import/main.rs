@@ -3,6 +3,7 @@
 #[path = "../common/arrays.rs"]
 mod arrays;
 
+mod cases;
 mod damage;
 mod eval;
 mod keras_custom;

@@ -297,6 +297,7 @@ pub fn made(name: &str) -> Vec<Vec<u8>> {
                 name: "digits_cnn.keras".into(),
                 copy: "source/digits_cnn.keras".into(),
                 sha256: model.source.sha256.clone(),
+                input_shape: None,
             };
             let manifest = Manifest::new(source, &converted.normalized, &converted.emitted, &options, 4);
             vec![manifest.to_json().into_bytes()]

@@ -115,6 +115,9 @@ pub struct Source {
     pub companions: Vec<Companion>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
+    /// Sizes of one sample that were given where the file leaves them open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_shape: Option<Vec<usize>>,
     /// The library that wrote it (`keras`, ...).
     pub library: String,
     /// Its version, where the file tells.
@@ -180,9 +183,45 @@ pub enum Problem {
         /// What is not supported, and what is.
         message: String,
     },
+    /// It holds several of them.
+    #[error("{}", obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several {
+        /// Each as [`Problem::Unsupported`], in order.
+        obstacles: Vec<Problem>,
+    },
     /// Its layers do not fit each other.
     #[error(transparent)]
     Graph(#[from] Fault),
+}
+
+/// What a file holds that has no meaning here: the first of all, then those that do not follow from one before.
+#[derive(Debug, Default)]
+struct Obstacles(Vec<Problem>);
+
+impl Obstacles {
+    /// Takes a layer that is refused, so that the walk can go on; gives back any other problem.
+    fn take(&mut self, problem: Problem) -> Result<(), Problem> {
+        match &problem {
+            // Behind a layer that is missing, shapes may be others.
+            Problem::Unsupported { message, .. } => {
+                if self.0.is_empty() || message.contains("not supported") {
+                    self.0.push(problem);
+                }
+                Ok(())
+            }
+            _ if self.0.is_empty() => Err(problem),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the walk.
+    fn finish(&mut self) -> Result<(), Problem> {
+        match self.0.len() {
+            0 => Ok(()),
+            1 => Err(self.0.remove(0)),
+            _ => Err(Problem::Several { obstacles: std::mem::take(&mut self.0) }),
+        }
+    }
 }
 
 impl Problem {
@@ -393,7 +432,14 @@ pub fn read_as(path: &Path, options: ReadOptions) -> Result<Model, Error> {
         );
         return Err(failed(Problem::damaged(path.display().to_string(), message)));
     }
-    let source = Source { path: path.into(), companions, sha256, library: library.into(), version };
+    let source = Source {
+        path: path.into(),
+        companions,
+        sha256,
+        input_shape: file.options.input_shape,
+        library: library.into(),
+        version,
+    };
     Ok(Model { graph, input_order, input_axes: axes, source })
 }
 

@@ -67,6 +67,12 @@ fn made_from(source: &Source, options: &ConvertOptions) -> Result<Origin, Error>
     let mut settings = Map::new();
     settings.insert("output".into(), json!(options.output));
     settings.insert("max_to_average".into(), json!(options.max_to_average));
+    if let Some(scale) = options.input_scale.filter(|&scale| scale != 1.0) {
+        settings.insert("input_scale".into(), json!(scale));
+    }
+    if options.logit_shift != 0.0 {
+        settings.insert("logit_shift".into(), json!(options.logit_shift));
+    }
     let companions = source.companions.iter().map(|companion| hash(&companion.path)).collect::<Result<Vec<_>, _>>()?;
     settings.insert("companions".into(), json!(companions));
     Ok(Origin { model_sha256: source.sha256.clone(), settings })

@@ -1,5 +1,6 @@
 //! The whole way from a trained network and its data to a converted network, with what there is to say about it.
 
+use super::adapt::{Adapted, adapt};
 use super::calibrate::{self, Target};
 use super::checkpoint::{self, Checkpoints, NormalizationSet};
 use super::diagnose::{self, Activity, SATURATES, VANISHES};
@@ -9,7 +10,7 @@ use super::samples::{Samples, See};
 use super::scales::Scales;
 use super::settings::{self, NeuronFile};
 use super::{
-    ConvertOptions, Converted, ConvertedModel, Normalized, Precision, Weighting, finish, normalize, parse, save,
+    ConvertOptions, Converted, ConvertedModel, Normalized, OutputForm, Precision, Weighting, finish, normalize, parse, save,
 };
 use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::graph::{Fault, Graph};
@@ -17,7 +18,7 @@ use megasim_ann::import::Model;
 use megasim_core::control::Control;
 use megasim_core::engine::Mode;
 use megasim_core::network::Driver;
-use megasim_data::{self as dataset, Dataset, Format, NORMALIZATION_SAMPLES};
+use megasim_data::{self as dataset, Dataset, Format, InputScaling, NORMALIZATION_SAMPLES};
 use ndarray::{Array2, ArrayView2, s};
 use std::cell::Cell;
 use std::fmt;
@@ -25,6 +26,9 @@ use std::path::PathBuf;
 
 /// Percentage points of the accuracy that integers may cost without a warning.
 const MOST_LOST: f64 = 5.0;
+
+/// Times the scale of the input from which values that are cut off are worth a warning.
+const BEYOND: f32 = 1.01;
 
 /// Times as many spikes as at a threshold of 1 from which a conversion warns.
 const GROWS: f64 = 10.0;
@@ -114,6 +118,8 @@ pub struct Conversion {
     pub scales: Scales,
     /// Accuracy of the analog network after each step.
     pub stages: Stages,
+    /// What the samples decided: the scale of the input, and how the outputs become spikes.
+    pub adapted: Adapted,
     /// What will not do well as spikes.
     pub warnings: Vec<Warning>,
     /// The files that decided the result.
@@ -161,6 +167,15 @@ impl Stages {
 pub enum Warning {
     /// Values are beyond what an input can fire.
     Values {
+        /// Which values.
+        of: &'static str,
+        /// The largest magnitude.
+        largest: f32,
+        /// What one spike per millisecond stands for.
+        scale: f32,
+    },
+    /// The network scales its own input from 0 to 255, and is shown values that were scaled before.
+    ScaledTwice {
         /// Which values.
         of: &'static str,
         /// The largest magnitude.
@@ -217,13 +232,29 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// Whether values fit the scale of an input, and what a network expects of them.
+    pub fn of_values(of: &'static str, largest: f32, scale: f32, scaling: InputScaling) -> Option<Self> {
+        if largest > BEYOND * scale {
+            return Some(Self::Values { of, largest, scale });
+        }
+        (scaling == InputScaling::OfTheModel && largest <= 1.0 && largest > 0.0)
+            .then_some(Self::ScaledTwice { of, largest })
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Values { of, largest } => write!(
+            Self::Values { of, largest, scale } => write!(
                 f,
-                "the {of} hold values up to {largest}; an input fires at most once a millisecond, so as spikes what is \
-                 beyond 1 is cut off"
+                "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; an \
+                 input fires at most once a millisecond, so as spikes what is beyond is cut off"
+            ),
+            Self::ScaledTwice { of, largest } => write!(
+                f,
+                "the network scales its own input from 0 to 255, and the {of} hold values up to {largest}: they were \
+                 divided before; bytes, or numbers from 0 to 255, are expected"
             ),
             Self::Silent { layer, source, samples } => write!(
                 f,
@@ -304,6 +335,8 @@ fn run(
     control: &dyn Control,
 ) -> Result<Conversion, Error> {
     let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let form = model.input_form();
+    let data = &data.clone().for_input(form);
     let from_data = options.looks_at_activations();
     let pieces = from_data.then(|| data.normalization_pieces(&format)).transpose()?;
     let test = data.has_test().then(|| data.test(&format, 0, most)).transpose()?;
@@ -322,11 +355,20 @@ fn run(
         Some(pieces) => Watched::new(pieces, control),
         None => Watched::new(&first, control),
     };
-    let mut warnings = Vec::new();
-    let mut warn_of = |largest: f32, of| (largest > 1.0).then(|| warnings.push(Warning::Values { of, largest }));
-    if let Some(test) = &test {
-        warn_of(largest(test.x.view()), "test samples");
+    let mut options = options.clone();
+    let decides = options.adapt_output && options.output == OutputForm::Relu && from_data;
+    let mut adapted = adapt(&model.graph, form.scaling, &watched, decides)?;
+    adapted.input_scale = *options.input_scale.get_or_insert(adapted.input_scale);
+    if decides {
+        (options.output, options.logit_shift) = (adapted.output, adapted.logit_shift);
     }
+    let options = &options;
+    let scale = adapted.input_scale as f32;
+    let mut warnings = Vec::new();
+    if let Some(test) = &test {
+        warnings.extend(Warning::of_values("test samples", largest(test.x.view()), scale, form.scaling));
+    }
+    warnings.extend(Warning::of_values("normalisation samples", adapted.largest, scale, form.scaling));
 
     let mut stages = Stages { samples: test.as_ref().map_or(0, |test| test.y.len()), steps: Vec::new() };
     if let Some(test) = &test {
@@ -344,7 +386,6 @@ fn run(
     let set = NormalizationSet { samples: &watched, files: data.normalization_files() };
     let normalized = checkpoints.normalise(&model.source, options, &set, parsed, &mut |n| up_to(n))?;
     let activity = diagnose::activity(&normalized.parsed, &watched, &mut |n| up_to(2 * samples + n));
-    warn_of(watched.largest.get(), "normalisation samples");
     let activity = activity?;
     let by_percentiles = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
     warnings.extend(layers(&normalized, &activity, samples, by_percentiles));
@@ -376,7 +417,7 @@ fn run(
     inputs.extend(options.neurons.iter().map(|neurons| neurons.path().to_path_buf()));
     inputs.dedup();
     let (converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
-    Ok(Conversion { converted, normalized, scales, stages, warnings, inputs, first_samples })
+    Ok(Conversion { converted, normalized, scales, stages, adapted, warnings, inputs, first_samples })
 }
 
 /// Corrects a network by the spikes of its presentation, as that asks for.
@@ -405,16 +446,15 @@ fn largest(values: ArrayView2<f32>) -> f32 {
     values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
 }
 
-/// Samples that remember the largest magnitude in them, and end where the work is cancelled.
+/// Samples that end where the work is cancelled.
 struct Watched<'s> {
     samples: &'s dyn Samples,
-    largest: Cell<f32>,
     control: &'s dyn Control,
 }
 
 impl<'s> Watched<'s> {
     fn new(samples: &'s dyn Samples, control: &'s dyn Control) -> Self {
-        Self { samples, largest: Cell::new(0.0), control }
+        Self { samples, control }
     }
 }
 
@@ -428,7 +468,6 @@ impl Samples for Watched<'_> {
             if self.control.is_cancelled() {
                 return Err(normalize::Error::Cancelled);
             }
-            self.largest.set(self.largest.get().max(largest(piece)));
             see(first, piece)
         })
     }

@@ -5,7 +5,7 @@ use super::diagnose::growth;
 use super::manifest::{self, Manifest, OutputLayer};
 use super::save;
 use megasim_ann::forward::{self, WrongBatch};
-use megasim_ann::import::{self, Model};
+use megasim_ann::import::{self, Model, ReadOptions};
 use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
@@ -108,7 +108,8 @@ impl ConvertedModel {
         let network = netfiles.network;
         manifest.check_network(directory, &network)?;
         let copy = directory.join(&manifest.model.copy);
-        let model = import::read(&copy)?;
+        let options = ReadOptions { input_shape: manifest.model.input_shape.clone(), ..ReadOptions::default() };
+        let model = import::read_as(&copy, options)?;
         if model.source.sha256 != manifest.model.sha256 {
             let (expected, found) = (manifest.model.sha256, model.source.sha256);
             return Err(Error::OtherModel { path: copy, expected, found });

@@ -164,7 +164,7 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        Self::still(converted, data.test(&format(converted), skip, samples)?, skip as u64)
+        Self::still(converted, of(converted, data).test(&format(converted), skip, samples)?, skip as u64)
     }
 
     fn still(converted: &ConvertedModel, samples: Samples, first: u64) -> Result<Self, Error> {
@@ -185,7 +185,7 @@ impl LabelledSamples {
         samples: Option<usize>,
     ) -> Result<Self, Error> {
         let format = format(converted);
-        let (Samples { x: values, y: labels }, frames) = data.test_frames(&format, skip, samples)?;
+        let (Samples { x: values, y: labels }, frames) = of(converted, data).test_frames(&format, skip, samples)?;
         let numbers = format.shape.len();
         let mut means = Array2::zeros((values.nrows(), numbers));
         for frame in values.axis_chunks_iter(Axis(1), numbers) {
@@ -217,7 +217,7 @@ impl LabelledSamples {
         if entries.is_empty() {
             return Err(Error::NoRecordings { skip, found: set.len() });
         }
-        let classes = converted.classes();
+        let (classes, scale) = (converted.classes(), converted.layout.input_scale());
         let mut recorded = Recorded::new(skip as u64);
         let mut values = Array2::zeros((entries.len(), maps * height * width));
         let mut labels = Vec::with_capacity(entries.len());
@@ -232,7 +232,7 @@ impl LabelledSamples {
             let rates = recorded
                 .push(&converted.layout, &stimuli, (height, width), clock)
                 .map_err(|(x, y)| Error::Outside { path: path.clone(), width, height, x, y })?;
-            row.iter_mut().zip(rates).for_each(|(value, rate)| *value = rate);
+            row.iter_mut().zip(rates).for_each(|(value, rate)| *value = rate * scale);
             labels.push(*class);
         }
         let analog = converted.analog_classes(values.view())?;
@@ -278,6 +278,11 @@ impl LabelledSamples {
     pub fn recorded(&self) -> Option<&Recorded> {
         self.recorded.as_ref()
     }
+}
+
+/// The data as the trained network takes them.
+fn of(converted: &ConvertedModel, data: &Dataset) -> Dataset {
+    data.clone().for_input(converted.model.input_form())
 }
 
 /// What the trained network takes and gives.

@@ -8,6 +8,7 @@
 //! each input fires at its value in spikes a millisecond and biases act once a millisecond.
 
 pub mod activations;
+pub mod adapt;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod conversion;
@@ -130,7 +131,10 @@ pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &ConvertOptions
 /// The first layer that has no spiking form.
 pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify::Unsupported> {
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
-    simplify::simplify_for(averaged.as_ref().unwrap_or(graph), options.output)
+    let graph = averaged.as_ref().unwrap_or(graph);
+    let shifted = adapt::shifted(graph, options.logit_shift);
+    let parsed = simplify::simplify_for(shifted.as_ref().unwrap_or(graph), options.output)?;
+    Ok(parsed.with_input_scale(options.input_scale.unwrap_or(1.0)))
 }
 
 /// The second step: scaled weights. `progress` is called with the number of samples done, over all passes.
@@ -216,6 +220,7 @@ impl Converted {
         let layout = InputMap::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
         let control = control.as_ref().map(name);
         layout
+            .with_input_scale(parsed.input_scale)
             .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
             .with_settle_events(network, &settle.iter().map(name).collect::<Vec<_>>())?
             .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))?

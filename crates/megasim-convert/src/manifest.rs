@@ -180,6 +180,9 @@ pub struct Model {
     pub copy: String,
     /// Its SHA-256 in hexadecimal.
     pub sha256: String,
+    /// Sizes of one sample that were given where the file leaves them open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_shape: Option<Vec<usize>>,
 }
 
 /// The input of a converted network.
@@ -275,6 +278,12 @@ pub struct Conversion {
     /// Whether averages took the place of maximum pooling.
     #[serde(default)]
     pub max_to_average: bool,
+    /// What the numbers of a sample are divided by before they become spikes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub input_scale: f64,
+    /// What was added to all outputs before a softmax.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub logit_shift: f64,
     /// Ticks of a millisecond that neurons which tell spikes by time were made for.
     #[serde(default = "default_ticks")]
     pub ticks_per_ms: u32,
@@ -284,6 +293,18 @@ pub struct Conversion {
     /// Rules beyond layers and weights, where they are not SNN toolbox's.
     #[serde(default, skip_serializing_if = "Rules::is_default")]
     pub rules: Rules,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(scale: &f64) -> bool {
+    *scale == 1.0
+}
+
+fn is_zero(shift: &f64) -> bool {
+    *shift == 0.0
 }
 
 fn default_ticks() -> u32 {
@@ -386,6 +407,8 @@ impl Manifest {
                 initial_potential: options.quantization.initial_potential,
                 plain_megasim: options.format == emit::Format::Original,
                 max_to_average: options.max_to_average,
+                input_scale: options.input_scale.unwrap_or(1.0),
+                logit_shift: options.logit_shift,
                 ticks_per_ms: options.quantization.ticks_per_ms,
                 signed: options.quantization.signed,
                 rules: options.rules.clone(),
@@ -442,6 +465,9 @@ impl Manifest {
             output: self.output.form,
             softmax_clock: self.softmax_clock.as_ref().map_or(DEFAULT_SOFTMAX_CLOCK, |clock| clock.rate),
             max_to_average: of.max_to_average,
+            input_scale: Some(of.input_scale),
+            logit_shift: of.logit_shift,
+            adapt_output: false,
             rules: of.rules.clone(),
             presentation: self.presentation.clone(),
             neurons: Vec::new(),
@@ -456,6 +482,7 @@ impl Manifest {
     pub fn layout(&self, network: &Network) -> Result<InputMap, encode::Error> {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         InputMap::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
+            .with_input_scale(self.conversion.input_scale)
             .with_mask_clock(network, self.mask_clock.as_deref())?
             .with_settle_events(network, &self.settle_events)?
             .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?

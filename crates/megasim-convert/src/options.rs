@@ -36,6 +36,14 @@ pub struct ConvertOptions {
     pub softmax_clock: f64,
     /// Averages take the place of maximum pooling.
     pub max_to_average: bool,
+    /// What the numbers of a sample are divided by: one spike per millisecond of an input stands for it. Where none is
+    /// given, the model and the samples decide ([`adapt`](super::adapt)).
+    pub input_scale: Option<f64>,
+    /// What is added to all outputs before a softmax, which does not change it.
+    pub logit_shift: f64,
+    /// Whether outputs that would be silent on the normalisation samples are shifted, or made to fire spikes of both
+    /// signs.
+    pub adapt_output: bool,
     /// Rules beyond layers and weights.
     pub rules: Rules,
     /// How samples will be presented, where the conversion is made and calibrated for that.
@@ -58,6 +66,9 @@ impl Default for ConvertOptions {
             output: OutputForm::default(),
             softmax_clock: DEFAULT_SOFTMAX_CLOCK,
             max_to_average: false,
+            input_scale: None,
+            logit_shift: 0.0,
+            adapt_output: true,
             rules: Rules::default(),
             presentation: None,
             neurons: Vec::new(),
@@ -113,9 +124,14 @@ impl ConvertOptions {
         self
     }
 
-    /// What the neurons of the output do.
+    /// What the neurons of the output do, whatever the samples.
     pub fn output(self, output: OutputForm) -> Self {
-        Self { output, ..self }
+        Self { output, adapt_output: false, ..self }
+    }
+
+    /// What the numbers of a sample are divided by, whatever the samples.
+    pub fn input_scale(self, scale: f64) -> Self {
+        Self { input_scale: Some(scale), ..self }
     }
 
     /// Which netfiles may be written.
@@ -134,10 +150,10 @@ impl ConvertOptions {
         self
     }
 
-    /// Rules, scale and reset of a preset.
+    /// Rules, scale and reset of a preset. Outputs of other presets than SNN toolbox's stay as they are, also silent ones.
     pub fn preset(self, preset: Preset) -> Self {
         let (rules, quantization) = preset.parameters();
-        Self { rules, quantization, ..self }
+        Self { rules, quantization, adapt_output: self.adapt_output && preset == Preset::Toolbox, ..self }
     }
 
     /// Makes and calibrates the conversion for a presentation.

@@ -298,6 +298,8 @@ pub struct Parsed {
     /// `input_order[k]` is the number of a sample that stands at address `k` of the input (map after map, `y`, `x`);
     /// none where they stand in order.
     pub input_order: Option<Vec<usize>>,
+    /// What the numbers of a sample are divided by before they are shown: one spike per millisecond of an input stands for it.
+    pub input_scale: f64,
     /// The layers.
     pub layers: Vec<ParsedLayer>,
     /// Digits of a layer's number in the names of nodes: as many as the count of layers of the source has.
@@ -313,12 +315,46 @@ impl Parsed {
         }
     }
 
+    /// The same network for samples that are divided by a scale: what reads the input is multiplied by it.
+    pub(super) fn with_input_scale(mut self, scale: f64) -> Self {
+        if scale == 1.0 {
+            return self;
+        }
+        let mut factors: Vec<f64> = Vec::with_capacity(self.layers.len());
+        for layer in &mut self.layers {
+            let factor = |source: Source| match source {
+                Source::Input => scale,
+                Source::Layer(layer) => factors[layer],
+            };
+            let passed = match &mut layer.operation {
+                LayerKind::Population { connections, .. } => {
+                    connections.iter_mut().for_each(|connection| connection.weights.scale(factor(connection.source)));
+                    1.0
+                }
+                LayerKind::Relay { source, .. }
+                | LayerKind::AveragePool { source, .. }
+                | LayerKind::MaxPool { source, .. }
+                | LayerKind::Flatten { source } => factor(*source),
+            };
+            factors.push(passed);
+        }
+        self.input_scale *= scale;
+        self
+    }
+
     /// Samples with their numbers in the order of the addresses.
     pub fn addressed<'a>(&self, samples: ArrayView2<'a, f32>) -> CowArray<'a, f32, Ix2> {
-        match &self.input_order {
+        let ordered: CowArray<'a, f32, Ix2> = match &self.input_order {
             None => samples.into(),
             Some(order) => samples.select(Axis(1), order).into(),
+        };
+        if self.input_scale == 1.0 {
+            return ordered;
         }
+        let scale = self.input_scale as f32;
+        let mut scaled = ordered.into_owned();
+        scaled.mapv_inplace(|value| value / scale);
+        scaled.into()
     }
 
     /// The name SNN toolbox gives a layer: number, kind, shape (`00Conv2D_8x26x26`).

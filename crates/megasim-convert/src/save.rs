@@ -53,7 +53,8 @@ impl Converted {
         let name = source.path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| Error::Name(source.path.clone()))?.to_string();
         let copy = format!("{SOURCE_DIRECTORY}/{name}");
-        let model = manifest::Model { name, copy, sha256: source.sha256.clone() };
+        let model =
+            manifest::Model { name, copy, sha256: source.sha256.clone(), input_shape: source.input_shape.clone() };
         Ok(Manifest::new(model, &self.normalized, &self.emitted, options, normalisation_samples))
     }
 

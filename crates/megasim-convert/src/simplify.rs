@@ -138,6 +138,7 @@ pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupport
         input_name: input.name.clone(),
         input: input.shape,
         input_order: None,
+        input_scale: 1.0,
         layers: Vec::new(),
         digits: source_layers(graph).to_string().len(),
     };

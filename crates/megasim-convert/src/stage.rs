@@ -144,9 +144,19 @@ struct Header {
     input_name: String,
     input: Shape,
     input_order: Option<Vec<usize>>,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    input_scale: f64,
     digits: usize,
     layers: Vec<StoredLayer>,
     normalised: Option<Scales>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(scale: &f64) -> bool {
+    *scale == 1.0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -227,6 +237,7 @@ impl Stage {
             input_name: parsed.input_name.clone(),
             input: parsed.input,
             input_order: parsed.input_order.clone(),
+            input_scale: parsed.input_scale,
             digits: parsed.digits,
             layers: layers.collect(),
             normalised: match &self.network {
@@ -379,10 +390,14 @@ impl Archive {
         if order.is_some_and(|order| !is_permutation(order, numbers)) {
             return Err(flaw(format!("expected an input order that has each number below {numbers} once")));
         }
+        if !(header.input_scale.is_finite() && header.input_scale > 0.0) {
+            return Err(flaw(format!("expected an input scale above 0, found {}", header.input_scale)));
+        }
         let mut parsed = Parsed {
             input_name: header.input_name,
             input: header.input,
             input_order: header.input_order,
+            input_scale: header.input_scale,
             layers: Vec::new(),
             digits: header.digits,
         };

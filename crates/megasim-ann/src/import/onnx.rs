@@ -14,7 +14,7 @@ mod shapes;
 mod tensor;
 mod windows;
 
-use super::{Imported, ModelFile, Problem};
+use super::{Imported, ModelFile, Obstacles, Problem};
 use crate::graph::{AxisOrder, GraphBuilder, Shape};
 use call::Call;
 use constants::Constant;
@@ -97,12 +97,24 @@ impl Walk<'_> {
             constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
         values.insert(&input.name, Value::Tensor(tensor));
         let mut merged: HashSet<usize> = HashSet::new();
+        let mut obstacles = Obstacles::default();
         let mut folded = 0usize;
         for (place, node) in self.graph.node.iter().enumerate() {
             if merged.contains(&place) || !node.output.iter().any(|name| wanted.contains(name.as_str())) {
                 continue;
             }
-            let (computed, last) = self.node(place, node, &values, &mut network)?;
+            let (computed, last) = match self.node(place, node, &values, &mut network) {
+                Ok(computed) => computed,
+                Err(problem) => {
+                    obstacles.take(problem)?;
+                    // Its input in place of it, so that the obstacles behind it are found, too.
+                    let input = node.input.iter().find_map(|name| match values.get(name.as_str()) {
+                        Some(Value::Tensor(tensor)) => Some(Value::Tensor(tensor.clone())),
+                        _ => None,
+                    });
+                    (input.map_or(Vec::new(), |input| vec![input; node.output.len()]), None)
+                }
+            };
             let named = last.map_or(node, |last| &self.graph.node[last]);
             merged.extend(last);
             for (name, value) in named.output.iter().zip(computed) {
@@ -117,6 +129,7 @@ impl Walk<'_> {
                 values.insert(name, value);
             }
         }
+        obstacles.finish()?;
         match values.get(output) {
             Some(Value::Tensor(tensor)) => {
                 // Axes of one cell may be missing. Maps come out in the order in which the input came.

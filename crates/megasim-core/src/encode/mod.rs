@@ -132,6 +132,8 @@ pub struct InputMap {
     width: usize,
     cells: usize,
     order: Option<Vec<usize>>,
+    /// The number that one spike per millisecond stands for.
+    input_scale: f32,
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
     settle_events: Vec<usize>,
@@ -252,12 +254,25 @@ impl InputMap {
             width,
             cells,
             order,
+            input_scale: 1.0,
             bias_clock: bias_clock.map(source).transpose()?,
             mask_clock: None,
             settle_events: Vec::new(),
             softmax_clock: None,
             start: None,
         })
+    }
+
+    /// Divides the numbers of samples by a scale before they become spikes: the number that one spike per millisecond
+    /// stands for. A scale that is not above 0 is taken as 1.
+    pub fn with_input_scale(mut self, scale: f64) -> Self {
+        self.input_scale = if scale > 0.0 && scale.is_finite() { scale as f32 } else { 1.0 };
+        self
+    }
+
+    /// The number that one spike per millisecond of an input stands for.
+    pub fn input_scale(&self) -> f32 {
+        self.input_scale
     }
 
     /// Adds a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each
@@ -372,12 +387,18 @@ impl EncodeBuffers {
         let Self { raster, values: reordered, places, x, y, stimuli } = self;
         raster.start(clock.ticks());
         let numbers = layout.numbers();
+        let scale = layout.input_scale;
         let values = match &layout.order {
-            None => values,
+            None if scale == 1.0 => values,
+            None => {
+                reordered.clear();
+                reordered.extend(values.iter().map(|value| value / scale));
+                reordered
+            }
             Some(order) => {
                 reordered.clear();
                 let frames = values.chunks_exact(numbers);
-                reordered.extend(frames.flat_map(|frame| order.iter().map(|&number| frame[number])));
+                reordered.extend(frames.flat_map(|frame| order.iter().map(|&number| frame[number] / scale)));
                 reordered
             }
         };

@@ -4,7 +4,7 @@
 //! is a layer of the graph with the order in which Keras sees its axes; only where a network changes that order itself
 //! does it cost a permutation.
 
-use super::super::Problem;
+use super::super::{Obstacles, Problem};
 use super::options::Options;
 use crate::graph::{AxisOrder, Graph, GraphBuilder, LayerId, Operation, Shape};
 
@@ -82,11 +82,13 @@ pub(super) struct Network {
     builder: GraphBuilder,
     /// How Keras's axes are read where nothing else tells.
     pub(super) order: AxisOrder,
+    /// Layers that are refused.
+    pub(super) obstacles: Obstacles,
 }
 
 impl Network {
     pub(super) fn new(name: &str, shape: Shape, order: AxisOrder) -> Self {
-        Self { builder: GraphBuilder::new(name, shape), order }
+        Self { builder: GraphBuilder::new(name, shape), order, obstacles: Obstacles::default() }
     }
 
     pub(super) fn shape(&self, tensor: Tensor) -> Shape {
@@ -172,7 +174,8 @@ impl Network {
     }
 
     /// The graph that ends in `output`; what does not lead there is left out.
-    pub(super) fn finish(self, output: Tensor) -> Result<Graph, Problem> {
+    pub(super) fn finish(mut self, output: Tensor) -> Result<Graph, Problem> {
+        self.obstacles.finish()?;
         Ok(self.builder.finish_at(output.layer)?)
     }
 }

@@ -174,7 +174,11 @@ impl<'a> Container<'a> {
                 return model.apply(network, weights, scopes.nested(scope), input);
             }
             let mut options = Options::new(layer.name, layer.class, layer.config);
-            layers::apply(network, weights, scope, &mut options, inputs)
+            layers::apply(network, weights, scope, &mut options, inputs).or_else(|problem| {
+                // Its input in place of it, so that the obstacles behind it are found, too.
+                let Some(&input) = inputs.first() else { return Err(problem) };
+                network.obstacles.take(problem).map(|()| input)
+            })
         };
         match &self.kind {
             ContainerKind::Sequential => {
