@@ -1,8 +1,8 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
 use super::diagnostic::report;
-use super::input::{self, Reading, scaling_in_words};
 use super::escape;
+use super::input::{self, Reading, scaling_in_words};
 use super::numbers::count;
 use super::paths::Paths;
 use super::results::Results;

@@ -14,7 +14,7 @@ use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::normalize::Pooled;
 use megasim::convert::parsed::{LayerKind, Parsed};
 use megasim::convert::{self, ConvertOptions, normalize};
-use megasim::dataset::{Dataset, Format, Pieces};
+use megasim::dataset::{Dataset, Format, InputScaling, Pieces};
 use miette::Result;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Err(error) => return Err(report(error)),
     };
     print(&format!("{}\n", table(&layers)));
+    if model.input_form().scaling == InputScaling::OfTheModel {
+        print("Input: 0 to 255, scaled by the model.\n");
+    }
     if let Some(samples) = &samples {
         print(&format!("Over {} normalisation samples; rates in spikes a millisecond.\n", samples.len()));
     }
@@ -98,6 +101,8 @@ fn layers(
     if let Some(manifest) = manifest {
         options.max_to_average = manifest.conversion.max_to_average;
         options.output = manifest.output.form;
+        options.input_scale = Some(manifest.conversion.input_scale);
+        options.logit_shift = manifest.conversion.logit_shift;
     }
     let parsed = convert::parse(graph, &options)?;
     let sizes = diagnose::sizes(&parsed);

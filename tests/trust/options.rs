@@ -63,6 +63,7 @@ const TRIALS: &[Trial] = &[
         .unseen("a limit that is not reached"),
     of(&["convert"], "samples", "2"),
     of(&["convert", "eval", "inspect"], "architecture", "net.toml"),
+    of(&["convert", "eval", "inspect"], "input-shape", "3"),
     of(&["convert"], "percentile", "80"),
     of(&["convert"], "percentile-step", "1"),
     of(&["convert"], "scales", "scales.json").unseen("the scales are those that would have been found"),

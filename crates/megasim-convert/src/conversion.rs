@@ -10,7 +10,8 @@ use super::samples::{Samples, See};
 use super::scales::Scales;
 use super::settings::{self, NeuronFile};
 use super::{
-    ConvertOptions, Converted, ConvertedModel, Normalized, OutputForm, Precision, Weighting, finish, normalize, parse, save,
+    ConvertOptions, Converted, ConvertedModel, Normalized, OutputForm, Precision, Weighting, finish, normalize, parse,
+    save,
 };
 use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::graph::{Fault, Graph};
