@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments) -> bool {
     let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     report.line(format_args!("{}, {}", count(report.faults, "fault"), count(report.warnings, "warning")));
     if faults.len() >= netfile::MOST_FAULTS {
-        report.line("There may be more: nothing is read after so many faults.");
+        report.line("There may be more: reading stops after this many faults.");
     }
     if netfiles.is_none() {
         report.line(format_args!("Modules and sources are told when the files have no fault."));

@@ -1,4 +1,4 @@
-//! `megasim compare`: event mode beside clocked mode and the analog network, layer by layer; or a network beside a
+//! `megasim compare`: event mode next to clocked mode and the analog network, layer by layer; or a network next to a
 //! changed copy.
 
 mod tables;
@@ -55,7 +55,7 @@ pub struct Arguments {
     /// networks with signed neurons none, as there the way to clocked mode has no steps between
     #[arg(long, value_name = "N")]
     causes: Option<usize>,
-    /// Write a page of pictures to this file, and their numbers to a directory beside it
+    /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
@@ -292,7 +292,7 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
         let all = std::iter::once((steps[0], &first)).chain(others.iter().map(|(dt, of)| (*dt, of)));
         let all = if others.is_empty() { Vec::new() } else { all.filter_map(accuracy).collect() };
         let shown = Shown {
-            title: format!("{} beside {}", question.left.name, question.right.name),
+            title: format!("{} and {}", question.left.name, question.right.name),
             facts: facts(arguments, &first, &heading),
             comparison: &first,
             layers: input.layers(),

@@ -8,7 +8,7 @@ use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use std::ops::Range;
 use std::path::Path;
 
-/// The report of any error of the library; what lies behind it is told in its message.
+/// The report of any error of the library; its message has the cause.
 pub fn report(error: impl std::error::Error) -> Report {
     Report::new(MietteDiagnostic::new(error.to_string()))
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArguments {
     /// How the network was trained, for the page: History.history of Keras as JSON, or the .csv of its CSVLogger; where
-    /// it is not given, history.json or history.csv beside the netfiles, if one is there
+    /// it is not given, history.json or history.csv next to the netfiles, if one is there
     #[arg(long, value_name = "FILE", requires = "report")]
     pub history: Option<PathBuf>,
 }

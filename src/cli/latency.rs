@@ -1,4 +1,4 @@
-//! `megasim latency`: a network on a machine, how long it takes and what it costs, beside the ideal machine.
+//! `megasim latency`: a network on a machine, how long it takes and what it costs, next to the ideal machine.
 
 mod page;
 mod tables;
@@ -20,7 +20,7 @@ use miette::{Report, Result, bail};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Run a network on a described machine: latency, utilisation, queues, energy, and accuracy beside the ideal machine
+/// Run a network on a described machine: latency, utilisation, queues, energy, and accuracy next to the ideal machine
 ///
 /// Takes a netfile directory of 'megasim convert' with --data, or any schematic by itself: its own stimuli are cut at
 /// their resets, and each piece is a sample.
@@ -55,7 +55,7 @@ pub struct Arguments {
     /// List modules one by one instead of layers
     #[arg(long)]
     modules: bool,
-    /// Write a page of pictures to this file, and their numbers to a directory beside it
+    /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]

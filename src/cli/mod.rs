@@ -59,7 +59,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "megasim", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
-    /// A schematic to run where it lies, event files beside it, as MegaSim does; without anything, the demo
+    /// A schematic to run in its directory, event files next to it, as MegaSim does; without anything, the demo
     schematic: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,

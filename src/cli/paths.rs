@@ -61,7 +61,7 @@ impl Paths {
         self
     }
 
-    /// Directories of which known files are read: others may be written beside those.
+    /// Directories of which known files are read: others may be written next to those.
     pub fn data<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         let inputs = paths.into_iter().map(|path| Input { given: path.clone(), real: real(path), is_whole: false });
         self.inputs.extend(inputs);
@@ -107,7 +107,7 @@ impl Paths {
             }
             if !output.is_directory && output.real.file_name().is_some_and(|name| name == RECORD) {
                 bail!(
-                    "{place}: expected another name than {RECORD}, which is the record of the run beside the results"
+                    "{place}: expected another name than {RECORD}, which is the record of the run next to the results"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! `run.json`: what it takes to repeat a result, written beside it.
+//! `run.json`: what it takes to repeat a result, written next to it.
 //!
 //! It holds the command line, the version, the seed, a hash of each input and every effective parameter, and no
 //! date: the same run writes the same bytes. Where results of several runs share a directory, the records of runs
@@ -28,7 +28,7 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// Something else lies under the name.
+    /// Something else has the name.
     #[error("{0}: expected the record of an earlier run, found another file; move it away")]
     Foreign(PathBuf),
     /// The record cannot be written.
@@ -36,7 +36,7 @@ pub enum Error {
     Write(#[from] atomic_write::Error),
 }
 
-/// What a record says beside the command line and the version.
+/// What a record says next to the command line and the version.
 #[derive(Debug)]
 pub struct Run<'a, P: Serialize> {
     /// Names of the results, relative to the record; `*` is any text. A directory is a result with all files in it.
@@ -95,7 +95,7 @@ fn record(directory: &Path, run: &Run<impl Serialize>) -> Result<Value, Error> {
     Ok(record)
 }
 
-/// Writes `run.json` beside each of the result files, and directories of results; devices have none.
+/// Writes `run.json` next to each of the result files, and directories of results; devices have none.
 ///
 /// # Errors
 /// As [`write`].
@@ -134,7 +134,7 @@ pub fn add(directory: &Path, added: impl IntoIterator<Item = OwnFile>) -> Result
     Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
 }
 
-/// Adds result files and directories to the list of the record beside them.
+/// Adds result files and directories to the list of the record next to them.
 ///
 /// # Errors
 /// As [`add`].

@@ -195,7 +195,7 @@ fn events(directory: &Path) -> Result<Option<Section>> {
     let end = logs.iter().filter_map(|(_, log)| log.t_rqst.iter().max()).max().copied().unwrap_or(0) + 1;
     let budget = MOST_SPIKES / groups.len();
     let rasters = groups.into_iter().map(|(name, spikes)| {
-        // Addresses that spike, every so many of them.
+        // Addresses that spike, evenly spaced ones of many.
         let mut rows: Vec<_> = spikes.iter().map(|(_, address)| *address).collect();
         rows.sort_unstable();
         rows.dedup();
@@ -216,7 +216,7 @@ fn events(directory: &Path) -> Result<Option<Section>> {
     });
     let rasters: Vec<_> = rasters.collect();
     let axes = Axes { file: "raster", title: "Events", x: "time (ticks)", ..Axes::default() };
-    let caption = "Each mark is an event, each row an address that has some; of many every so many.";
+    let caption = "Each mark is an event, each row an address that has some; of many some, evenly spaced.";
     let picture = chart::raster(&axes, end as f64, &rasters).map_err(report)?.with_caption(caption);
     let text = format!("{} nodes.", logs.len());
     Ok(Some(Section { title: "Events".into(), text, tables: vec![table], pictures: vec![picture], folded: false }))

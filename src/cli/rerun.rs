@@ -134,7 +134,7 @@ impl Run {
         let commands = super::CommandLine::command();
         let mut words = match given.first() {
             Some(name) if commands.find_subcommand(name).is_some() => redirected(&given, place)?,
-            // MegaSim's own way: event files beside the schematic.
+            // MegaSim's own way: event files next to the schematic.
             Some(schematic) => vec!["run".into(), (*schematic).into(), "--out".into(), text(&place.join("events"))?],
             None => bail!("{path}: records the demo; 'megasim' in an empty directory repeats it"),
         };

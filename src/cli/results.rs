@@ -1,4 +1,4 @@
-//! `--json FILE` and `--force`: the results file of a command, with the record of its run beside it.
+//! `--json FILE` and `--force`: the results file of a command, with the record of its run next to it.
 
 use super::diagnostic::report;
 use super::provenance;
@@ -39,7 +39,7 @@ impl Results {
         provenance::check(atomic_write::parent(path)).map_err(report)
     }
 
-    /// Writes the figures, where they are asked for, and beside them and the other results the record of the run.
+    /// Writes the figures, where they are asked for, and next to them and the other results the record of the run.
     ///
     /// # Errors
     /// If a file cannot be written.

@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Runs a schematic where it lies: event files beside it, replacing those of an earlier run.
+/// Runs a schematic in its directory: event files next to it, replacing those of an earlier run.
 pub fn run_in_place(schematic: &Path) -> Result<()> {
     let Netfiles { network, stimuli, files, .. } = read(schematic)?;
     let directory = directory_of(schematic);
@@ -113,7 +113,7 @@ pub fn run_in_place(schematic: &Path) -> Result<()> {
     limits::record(limits, &mut parameters);
     let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
     match provenance::write_shared(directory, &provenance) {
-        // What lies there is somebody's, and the event files are written: as MegaSim did.
+        // Other files there are not ours, and the event files are written: as MegaSim did.
         Err(error @ provenance::Error::Foreign(_)) => escape::warn(format_args!("{error}")),
         other => other.map_err(diagnostic::report)?,
     }

@@ -68,7 +68,7 @@ pub struct Arguments {
     dt: Tick,
     #[command(flatten)]
     read_out: ReadOutArguments,
-    /// Write a page of pictures to this file, and their numbers to a directory beside it
+    /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]

@@ -31,7 +31,7 @@ pub fn maybe(value: Option<f64>, decimals: usize) -> String {
     value.map_or("-".into(), |value| fixed(value, decimals))
 }
 
-/// A number with so many decimals; what rounds to 0 has no sign.
+/// A number with this many decimals; what rounds to 0 has no sign.
 pub fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     if text.trim_start_matches('-').bytes().all(|byte| byte == b'0' || byte == b'.') {

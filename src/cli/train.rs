@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Directory of training data
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where the model goes, an .npz file; its checkpoint lies beside it until it is done
+    /// Where the model goes, an .npz file; its checkpoint is next to it until it is done
     #[arg(long, value_name = "FILE.npz")]
     out: PathBuf,
     /// Take only the first N training samples

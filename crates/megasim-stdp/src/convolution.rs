@@ -1,4 +1,4 @@
-//! Convolution of spike waves, event by event: each spike adds its weights to the neurons whose field it lies in.
+//! Convolution of spike waves, event by event: each spike adds its weights to the neurons whose field it is in.
 
 use super::pooling::PoolingState;
 use super::shape::{places, reached};

@@ -228,7 +228,8 @@ fn default_rates() -> [f64; 2] {
     [0.004, -0.003]
 }
 
-/// With every so many stimuli the rate of potentiation is multiplied, up to a maximum; that of depression follows.
+/// After each such number of stimuli the rate of potentiation is multiplied, up to a maximum; that of depression
+/// follows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {

@@ -40,7 +40,7 @@ pub enum Error {
     /// Kernels of one filter cannot be centred on each other.
     #[error("filter: windows must be all odd or all even to share a centre, found {0} and {1}")]
     MixedWindows(usize, usize),
-    /// A number that makes no sense where it stands.
+    /// A number that makes no sense in its place.
     #[error("{what}: expected {expected}, found {found}")]
     Value {
         /// The parameter.

@@ -71,7 +71,7 @@ impl DeepFeature {
         Ok(Self { maps: stimuli, stride: self.next_stride(stride) })
     }
 
-    /// Through pooling: the stimulus stands in the middle of the window.
+    /// Through pooling: the stimulus is in the middle of the window.
     pub fn pooling(&self, pooling: &Pooling) -> Self {
         let (depth, height, width) = self.maps.dim();
         let mut stimuli = Array3::zeros(self.size(depth, pooling.kernel_size));

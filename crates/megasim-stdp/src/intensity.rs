@@ -99,7 +99,7 @@ pub fn generate_inhibition_kernel(percents: &[f64]) -> Array2<f32> {
 /// use megasim_stdp::LateralIntensityInhibition;
 /// let inhibition = LateralIntensityInhibition::new(&[0.5])?;
 /// let output = inhibition.apply(ndarray::array![[[2.0, 1.0, 0.0]]].view());
-/// // The 2 stands above its right neighbour and the seven cells around it that lie outside.
+/// // The 2 exceeds its right neighbour and the seven cells around it that are outside.
 /// assert_eq!(output[(0, 0, 0)], 2.0 * (1.0 + 8.0 * 0.5));
 /// # Ok::<(), megasim_stdp::Error>(())
 /// ```

@@ -181,7 +181,7 @@ impl<R: Read + Seek> Entries<R> {
     fn has(&self, name: &str) -> bool {
         self.archive.index_for_name(&format!("{name}.npy")).is_some()
     }
-    /// An array of any kind of number, with so many axes.
+    /// An array of any kind of number, with this many axes.
     fn array(&mut self, name: &str, axes: usize) -> Result<ArrayD<f32>, Error> {
         let mut entry = self
             .archive

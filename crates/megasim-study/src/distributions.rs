@@ -7,7 +7,7 @@ use megasim_convert::parsed::LayerKind;
 use megasim_convert::{Manifest, parse};
 use megasim_core::network::{Driver, Input, ModuleKind, Network};
 
-/// Intervals of a histogram of so many numbers.
+/// Intervals of a histogram of this many numbers.
 fn intervals(numbers: usize) -> usize {
     numbers.isqrt().clamp(8, 60)
 }

@@ -214,7 +214,7 @@ impl Question<'_> {
     }
 }
 
-/// Event mode beside the machine, to be run or known.
+/// Event mode next to the machine, to be run or known.
 enum Reference<'a> {
     Known(&'a [Ideal]),
     Plan(Box<Plan>, Probes),

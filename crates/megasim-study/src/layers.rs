@@ -33,7 +33,7 @@ pub struct Layer {
     pub spikes: bool,
 }
 
-/// Where a neuron stands.
+/// Where a neuron is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// Which node of the layer.
@@ -62,7 +62,7 @@ impl Cells {
 }
 
 impl Layer {
-    /// Where a cell stands.
+    /// Where a cell is.
     ///
     /// # Panics
     /// If the layer has no such cell.

@@ -1,5 +1,5 @@
-//! What a study shows a network: images that a code makes spikes of, or the stimuli that lie beside a schematic, cut at
-//! their resets.
+//! What a study shows a network: images that a code makes spikes of, or the stimuli next to a schematic, cut at their
+//! resets.
 
 use megasim_core::encode::{self, Clock, InputMap, SampleKind, SpikeEncoder};
 use megasim_core::network::{Polarity, Stimulus, StimulusEvent, Tick};
@@ -83,8 +83,8 @@ impl Material<'_> {
 
 /// Stimuli cut at their resets.
 ///
-/// A reset ends a sample; the tick in which it stands is tick 0 of the next one. The source with the most resets says
-/// where they are. What lies behind the last reset is a sample if there are events in it.
+/// A reset ends a sample; the tick in which it comes is tick 0 of the next one. The source with the most resets says
+/// where they are. What comes after the last reset is a sample if there are events in it.
 ///
 /// ```
 /// use megasim_core::network::{Polarity, Stimulus, StimulusEvent};

@@ -151,7 +151,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Of some numbers, from the least to the greatest, in so many intervals; what is no finite number is left out.
+    /// Of some numbers, from the least to the greatest, in this many intervals; what is no finite number is left out.
     pub fn of(values: impl IntoIterator<Item = f64> + Clone, intervals: usize) -> Self {
         let finite = || values.clone().into_iter().filter(|value| value.is_finite());
         let low = finite().fold(f64::INFINITY, f64::min);

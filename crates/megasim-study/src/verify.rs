@@ -43,7 +43,7 @@ pub struct Question<'a> {
     pub network: &'a Network,
     /// The network whose counts are expected, with the same nodes.
     pub reference: &'a Network,
-    /// The stimuli of a sample, in ticks of which so many make one of the network.
+    /// The stimuli of a sample, in finer ticks than those of the network, by a factor.
     pub stimuli: &'a (dyn Fn(usize, Tick) -> Vec<Stimulus> + Sync),
     /// Samples.
     pub samples: usize,

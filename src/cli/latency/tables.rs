@@ -88,7 +88,7 @@ fn fitted(outcome: &Outcome<'_>) -> String {
     text + "\n"
 }
 
-/// The resolved values, layer by layer; keys that nobody set are left out.
+/// The resolved values, layer by layer; keys that are not set are left out.
 fn machine(outcome: &Outcome<'_>) -> String {
     let rows = &outcome.found.mapped.resolved.rows;
     let counts = |value: &Value, origin: Origin| match value {
@@ -368,7 +368,7 @@ fn busiest(outcome: &Outcome<'_>) -> String {
     text + "\n"
 }
 
-/// Energies a sample; nothing where nobody gave any.
+/// Energies a sample; nothing where none are given.
 fn energy(outcome: &Outcome<'_>) -> String {
     let bill = outcome.found.bill();
     if bill.total() == 0.0 {

@@ -109,7 +109,7 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
         Ok(Self { directory: directory.into(), settings, inputs, seed, _lock: lock, earlier })
     }
 
-    /// Writes the record of the run beside the tables.
+    /// Writes the record of the run next to the tables.
     pub fn record(&self) -> Result<()> {
         let inputs: Vec<&Path> = self.inputs.iter().map(PathBuf::as_path).collect();
         let parameters = self.settings.clone();

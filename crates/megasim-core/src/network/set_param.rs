@@ -5,8 +5,8 @@ use super::{Dynamics, Module, ModuleKind, Network, NetworkError, NeuronModel};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-/// The keys that [`Network::set`] takes: those of the head, the state, the neurons and the output, but sizes, weights and
-/// equations.
+/// The keys that [`Network::set`] takes: those of the head, the state, the neurons and the output, but sizes, weights
+/// and equations.
 pub fn settable_keys() -> Vec<&'static str> {
     let timing = TIMING.iter().chain(STATE).map(|parameter| parameter.key);
     let neurons = NEURONS.iter().map(|parameter| parameter.key).filter(|&key| key != NEURON_MODEL);

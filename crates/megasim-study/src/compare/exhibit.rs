@@ -46,7 +46,7 @@ pub struct ExhibitLayer {
 pub struct Trace {
     /// Name of its layer.
     pub layer: String,
-    /// Where it stands.
+    /// Where it is.
     pub place: Place,
     /// `THplus`.
     pub threshold: i32,

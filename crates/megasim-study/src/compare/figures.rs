@@ -76,7 +76,7 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
-    /// So many right answers to so many samples.
+    /// Right answers, and the samples they are among.
     pub fn new(right: usize, samples: usize) -> Self {
         Self { right, share: right as f64 / samples.max(1) as f64, interval: wilson_interval(right, samples) }
     }

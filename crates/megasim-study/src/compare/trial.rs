@@ -40,7 +40,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// Of samples that are so long; the spikes of the first so many milliseconds do not count in rates.
+    /// Of samples of `ticks`; spikes of the first `warm_up` milliseconds do not count in rates.
     pub fn new(ticks: Tick, ticks_per_ms: u32, warm_up: u32) -> Self {
         let tpm = Tick::from(ticks_per_ms);
         let ms = ticks / tpm + Tick::from(ticks % tpm > 0);
@@ -96,8 +96,8 @@ impl LayerPass {
         Some(self.firsts[cell]).filter(|&first| first != Tick::MAX)
     }
 
-    /// Rate of a cell over so many milliseconds, in spikes a millisecond: what the layer behind gets, so that negative
-    /// spikes count below 0.
+    /// Rate of a cell over `ms` milliseconds, in spikes per millisecond, negative spikes below 0: the input of the next
+    /// layer.
     pub fn rate(&self, cell: usize, ms: f64) -> f64 {
         (f64::from(self.counts[cell]) - 2.0 * f64::from(self.negative[cell])) / ms
     }

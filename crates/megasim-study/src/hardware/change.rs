@@ -2,7 +2,7 @@
 //!
 //! A change is a line of TOML, as `all.delay_to_process = "16 ns"`, that is put into the file's tables before anything
 //! is checked. So a changed file is refused by the same rules, and what is wrong with a change is shown with that line,
-//! which stands behind those of the file.
+//! which comes after those of the file.
 
 use super::error::Error;
 use super::file;
@@ -110,7 +110,7 @@ pub(super) fn appended(text: &str, changes: &[Change]) -> String {
     all
 }
 
-/// Puts the change that stands in `line`, all else being blank, into a document.
+/// Puts the change in `line`, all else being blank, into a document.
 ///
 /// # Errors
 /// Where a table is expected and something else found.

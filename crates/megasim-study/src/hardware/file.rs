@@ -412,8 +412,7 @@ fn mesh(table: Table<'_>) -> Result<MeshRule, Error> {
             return Ok(found);
         }
         let hint = format!("columns run from 0 to {}, rows from 0 to {}", columns - 1, rows - 1);
-        let message =
-            format!("tile [{}, {}] lies outside the mesh of {columns} x {rows}", found.value.x, found.value.y);
+        let message = format!("tile [{}, {}] is outside the mesh of {columns} x {rows}", found.value.x, found.value.y);
         Err(source.fault(found.span, message, Some(hint)))
     };
     let input = match table.get("input") {

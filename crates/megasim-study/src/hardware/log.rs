@@ -6,7 +6,7 @@
 //! node,receiver,port,x,y,polarity,t_pre,requested,arrived,accepted,started,done,acknowledged,operations,outputs
 //! ```
 //!
-//! A receiver is a module, named by its first output node. Events of nodes that nobody reads have no receiver and only
+//! A receiver is a module, named by its first output node. Events of nodes without readers have no receiver and only
 //! the times of the node.
 
 use super::layers::module_name;
@@ -35,7 +35,7 @@ const COLUMNS: [&str; 15] = [
     "outputs",
 ];
 
-/// Writes the passages of a run, and the events that nobody reads.
+/// Writes the passages of a run, and the events of nodes without readers.
 ///
 /// # Errors
 /// If the output cannot be written.
@@ -84,7 +84,7 @@ pub fn write_log(
     Ok(())
 }
 
-/// Nodes that nobody reads, with what was recorded there.
+/// Nodes without readers, with what was recorded there.
 pub(super) fn unread<'r>(
     network: &Network,
     run: &'r MachineRecord,

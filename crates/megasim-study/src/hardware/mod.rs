@@ -2,7 +2,7 @@
 //! engine.
 //!
 //! [`Hardware`] is a file, read and checked by itself; [`Hardware::resolve`] applies it to a network and
-//! gives [`Resolved`]: the [`Machine`](megasim_core::engine::machine::Machine) with the energies beside it, and where
+//! gives [`Resolved`]: the [`Machine`](megasim_core::engine::machine::Machine) with the energies next to it, and where
 //! every value came from. `docs/timing.md` has the keys and their meaning. What was measured is fitted ([`fit()`]),
 //! what ran is written down ([`write_log`], [`write_trace`]).
 

@@ -106,7 +106,7 @@ impl Busiest {
         question.showing.pace = Pace::Fastest;
         question.showing.until = None;
         question.showing.warm_up = 0;
-        // The ideal machine is the same beside all of them.
+        // The ideal machine is the same next to all of them.
         let Some(ideal) = question.ideal(&())? else { return Ok(Vec::new()) };
         question.ideal = Some(&ideal);
         let run = |machine: Machine| -> Result<Tick, Error> {

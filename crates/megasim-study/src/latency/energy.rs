@@ -61,7 +61,7 @@ pub struct Bill {
     pub input: Account,
     /// Of each layer, in the order given.
     pub layers: Vec<Account>,
-    /// Static power over the time of the runs; 0 where nobody said how long a tick is.
+    /// Static power over the time of the runs; 0 where the length of a tick is not given.
     pub static_energy: f64,
 }
 

@@ -147,8 +147,8 @@ impl MachineInput {
         })
     }
 
-    /// A network with its own stimuli, cut at their resets. `uncut` says that there were none: such a network runs up to
-    /// its own `Tmax`. `tick` is how long a tick is, where that is known.
+    /// A network with its own stimuli, cut at their resets. `uncut` says that there were none: such a network runs up
+    /// to its own `Tmax`. `tick` is how long a tick is, where that is known.
     ///
     /// # Errors
     /// If the network cannot be run for as long as a piece.
@@ -218,7 +218,7 @@ impl MachineInput {
         coarse.into_iter().map(|stimulus| stimulus.with_finer_ticks(factor)).collect()
     }
 
-    /// Makes the stimuli of all samples and keeps them, unless they have more than so many events.
+    /// Makes the stimuli of all samples and keeps them, unless they have more than this many events.
     pub fn keep_stimuli(&mut self, most_events: usize) {
         let Shown::Samples { first, clock, .. } = &self.shown else { return };
         let (skipped, ticks) = (usize::try_from(*first).unwrap_or(usize::MAX), clock.ticks());

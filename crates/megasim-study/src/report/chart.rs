@@ -41,7 +41,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
 type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// What a picture is about, and what stands at its axes.
+/// What a picture is about, and what is at its axes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Axes<'a> {
     /// Name of the files.
@@ -97,7 +97,7 @@ enum Mark {
 /// Height of one row of a legend.
 const LEGEND_ROW: u32 = 24;
 
-/// Where each name of a legend stands: row and left edge. Letters are taken to be as wide as they may be.
+/// Where each name of a legend is: row and left edge. Letters are taken to be as wide as they may be.
 fn legend_places(names: &[String]) -> Vec<(u32, i32)> {
     let (mut row, mut x) = (0, 90);
     let places = names.iter().map(|name| {

@@ -156,7 +156,7 @@ fn sample(of: &Shown) -> Result<Section, Error> {
             .collect();
         let (stem, title) = (format!("raster-{}", file(&mode.name)), format!("Spikes, {}", mode.name));
         let axes = Axes { file: &stem, title: &title, x: "time (ms)", ..Axes::default() };
-        let caption = "Each mark is a spike, each row a neuron; of large layers every so many neurons.";
+        let caption = "Each mark is a spike, each row a neuron; of large layers some neurons, evenly spaced.";
         section.pictures.push(chart::raster(&axes, of.duration_ms, &groups)?.with_caption(caption));
     }
     Ok(section)

@@ -331,7 +331,7 @@ fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
             .collect();
         let (stem, title) = (format!("raster-{}", file(name)), format!("Spikes, {name}"));
         let axes = Axes { file: &stem, title: &title, x: "time (ms)", ..Axes::default() };
-        let caption = "Each mark is a spike, each row a neuron; of large layers every so many neurons.";
+        let caption = "Each mark is a spike, each row a neuron; of large layers some neurons, evenly spaced.";
         section.pictures.push(chart::raster(&axes, exhibit.ms, &groups)?.with_caption(caption));
     }
     for (k, trace) in exhibit.traces.iter().enumerate().take(FOLDED_FROM) {
@@ -353,7 +353,7 @@ fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
     Ok(section)
 }
 
-/// The spikes of so many evenly chosen cells that at most `budget` are left; how many cells, and `(tick, row)`.
+/// The spikes of evenly spaced cells, as many as keep at most `budget` spikes; how many cells, and `(tick, row)`.
 pub(super) fn thinned(cells: usize, spikes: &[(Tick, u32)], budget: usize) -> (usize, Vec<(Tick, usize)>) {
     let mut every = cells.div_ceil(60).max(1);
     loop {

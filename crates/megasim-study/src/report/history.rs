@@ -115,13 +115,13 @@ impl History {
         self.metrics.values().map(Vec::len).next().unwrap_or(0)
     }
 
-    /// A picture for each metric, with its value on validation data beside it.
+    /// A picture for each metric, with its value on validation data next to it.
     ///
     /// # Errors
     /// If a picture cannot be drawn.
     pub fn section(&self) -> Result<Section, Error> {
         let mut section = Section { title: "Training".into(), ..Section::default() };
-        section.text = format!("{} epochs of training, as the file beside the network tells.", self.epochs());
+        section.text = format!("{} epochs of training, from the file next to the network.", self.epochs());
         let plain = |name: &str| name.strip_prefix("val_").is_none_or(|name| !self.metrics.contains_key(name));
         for (name, values) in self.metrics.iter().filter(|(name, _)| plain(name)) {
             let line = |what: &str, values: &[f64]| Line {

@@ -68,7 +68,7 @@ impl Unit {
         Self { factor: 1.0 / scale, name: format!("{prefix}{base}") }
     }
 
-    /// For times of at most so many ticks.
+    /// For times of at most this many ticks.
     fn of_ticks(largest: f64, tick: Option<Duration>) -> Self {
         let Some(tick) = tick else { return Self { factor: 1.0, name: "ticks".into() } };
         let Self { factor, name } = Self::of(largest * tick.seconds(), "s");
@@ -179,7 +179,7 @@ fn latency(of: &Shown) -> Result<Section, Error> {
         row.extend([it.mean, it.low, it.high, it.median, it.p95, it.max].map(value));
         table.rows.push(row);
     }
-    section.text += " In the table the mean has its 95 % interval beside it.";
+    section.text += " In the table the mean has its 95 % interval next to it.";
     section.tables.push(table);
     Ok(section)
 }

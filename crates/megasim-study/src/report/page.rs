@@ -1,4 +1,4 @@
-//! The page: sections of text, tables and pictures in one HTML file, with SVG and CSV files in a directory beside it.
+//! The page: sections of text, tables and pictures in one HTML file, with SVG and CSV files in a directory next to it.
 
 use super::{Error, Picture, Table};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -98,7 +98,7 @@ impl Page {
         page.into_string()
     }
 
-    /// The directory beside `path` for the files of the pictures.
+    /// The directory next to `path` for the files of the pictures.
     pub fn files(path: &Path) -> PathBuf {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         path.with_file_name(format!("{stem}_files"))
@@ -115,7 +115,7 @@ impl Page {
         Ok(())
     }
 
-    /// Writes the page, and beside it a directory `NAME_files` with an SVG and a CSV file of each picture.
+    /// Writes the page, and next to it a directory `NAME_files` with an SVG and a CSV file of each picture.
     ///
     /// # Errors
     /// If something is in the way and may not be replaced, or cannot be written.

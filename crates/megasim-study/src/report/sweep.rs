@@ -9,7 +9,7 @@ use crate::latency::Spread;
 use crate::sweep::{Figures, MachineFigures, ModeFigures, Point, Sweep};
 use ordered_float::OrderedFloat;
 
-/// Lines of a picture; of more values of the second parameter every so many are drawn.
+/// Lines of a picture; of more values of the second parameter evenly spaced ones are drawn.
 const MOST_LINES: usize = 6;
 
 /// Where the points stand along the first parameter.

@@ -62,8 +62,8 @@ impl Neurons {
         Ok(operations)
     }
 
-    /// Clocked mode, steps of `dt`: every neuron leaks up to `s`, takes the input of the step, and is tested. Says whether a potential
-    /// is still beyond a threshold that makes it spike.
+    /// Clocked mode, steps of `dt`: every neuron leaks up to `s`, takes the input of the step, and is tested. Says
+    /// whether a potential is still beyond a threshold that makes it spike.
     pub(in crate::engine) fn step(
         &mut self,
         plan: &NeuronPopulation,

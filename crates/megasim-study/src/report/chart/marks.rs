@@ -31,7 +31,7 @@ pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
             .x_label_area_size(60)
             .y_label_area_size(76)
             .build_cartesian_2d(0.0..n as f64, y.clone())?;
-        // Names of groups where there is room, else every so many.
+        // Names of groups where there is room, else evenly spaced ones.
         let labels: Vec<[String; 2]> = bars.groups.iter().map(|name| two_lines(name)).collect();
         let longest = labels.iter().flatten().map(String::len).max().unwrap_or(1);
         let room = ((WIDTH as usize - 110) / n.max(1) / 8).max(1);
@@ -63,7 +63,7 @@ pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
         }
         let style = (FONT, 14).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
         for (group, lines) in labels.iter().enumerate().step_by(every) {
-            // The legend above moves the chart, but not what stands below it.
+            // The legend above moves the chart, but not what is below it.
             let (x, _) = chart.backend_coord(&(group as f64 + 0.5, y.start));
             for (line, dy) in lines.iter().zip([66, 50]).filter(|(line, _)| !line.is_empty()) {
                 area.draw_text(line, &style, (x, area.dim_in_pixel().1 as i32 - dy))?;
@@ -92,7 +92,7 @@ fn two_lines(name: &str) -> [String; 2] {
 /// Points that are still drawn one by one.
 const MOST_POINTS: usize = 600;
 
-/// A cloud of points over the line on which both are equal; many points become a density of so many fields along each
+/// A cloud of points over the line on which both are equal; many points become a density of this many fields along each
 /// axis, dark for many.
 ///
 /// # Errors
