@@ -217,6 +217,16 @@
 //! - `docs/conversion.md` says what happens to each layer, `docs/engine.md` what an event does, `docs/timing.md` how a
 //!   machine is described.
 //! - `docs/extending.md` shows how to add a module kind, an importer, a spike code, a read-out.
+#[cfg(feature = "cli")]
+extern crate self as megasim;
+
+/// The program. No part of the library's interface.
+// Whatever is printed goes through `cli::escape`.
+#[cfg(feature = "cli")]
+#[deny(clippy::print_stdout, clippy::print_stderr)]
+#[doc(hidden)]
+pub mod cli;
+
 pub use megasim_ann as ann;
 pub use megasim_ann::import::Model;
 pub use megasim_convert as convert;

@@ -1,12 +1,7 @@
-//! The command line: parses arguments, calls [`cli`], prints the diagnostic.
-
-// Whatever is printed goes through `cli::escape`.
-#![deny(clippy::print_stdout, clippy::print_stderr)]
-
-mod cli;
+//! The program; all of it is in the library's [`cli`](megasim::cli), which the Python package runs, too.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    ExitCode::from(megasim::cli::main(std::env::args_os().collect()))
 }

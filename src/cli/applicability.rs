@@ -137,9 +137,17 @@ impl Given<'_> {
 /// # Errors
 /// A usage error that names the option.
 pub fn check(line: &Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    check_on(line, matches, None)
+}
+
+/// As [`check`], on a known kind of input.
+///
+/// # Errors
+/// As there.
+pub fn check_on(line: &Command, matches: &ArgMatches, input: Option<Input>) -> Result<(), clap::Error> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
     let Some(command) = line.find_subcommand(name) else { return Ok(()) };
-    let (input, given) = (Input::of(name, matches), Given { matches });
+    let (input, given) = (input.unwrap_or_else(|| Input::of(name, matches)), Given { matches });
     for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {
         let id = argument.get_id().as_str();
         let Some(row) = row(name, id).filter(|_| given.has(id)) else { continue };

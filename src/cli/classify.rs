@@ -50,7 +50,7 @@ pub struct Arguments {
     #[command(flatten)]
     history: HistoryArguments,
     #[command(flatten)]
-    presentation: Presentation,
+    pub(super) presentation: Presentation,
     #[command(flatten)]
     recording: RecordingArguments,
     #[command(flatten)]
@@ -99,17 +99,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let (json, replace) = (results.json.as_deref(), results.overwrite());
         return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
     }
-    let mut options = ClassifyOptions::new();
-    options.code = presentation.code()?;
-    options.clock = presentation.clock();
-    options.limits = presentation.limits();
-    options.modes = match arguments.mode {
-        ModeArgument::Event => Modes::Event,
-        ModeArgument::Clocked => Modes::Clocked { dt: arguments.dt },
-        ModeArgument::Both => Modes::Both { dt: arguments.dt },
-    };
-    options.top_k = decision.top_k;
-    options.savings = decision.savings;
     let recordings = Recordings::find(data).map_err(report)?;
     if recordings.is_some() && presentation.code_name() != "regular" {
         miette::bail!("--encode: recordings are spikes already, found {}", presentation.code_name());
@@ -117,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.frames && recordings.is_some() {
         miette::bail!("--frames: expected arrays with sequences of frames, found recordings");
     }
-    if arguments.frames && options.code.is_current() {
+    if arguments.frames && presentation.code()?.is_current() {
         miette::bail!(
             "--frames: expected a code that makes spikes, found currents, which are one set of numbers a sample"
         );
@@ -125,11 +114,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let pool = presentation.threads.pool().map_err(report)?;
     let history = arguments.history.read(&arguments.report, netdir)?;
     let converted = input::open(netdir)?;
-    warn_of_ticks(&converted, options.clock);
-    let form = converted.manifest().output.form;
-    let signed = is_signed(converted.network(), converted.output());
-    options.read_out = Some(read_out.rule(form, converted.output_threshold(), signed).map_err(report)?);
-    read_out.check_signed(converted.network(), converted.output()).map_err(report)?;
+    warn_of_ticks(&converted, presentation.clock());
+    let options = arguments.options(&converted)?;
+    let (form, signed) = (converted.manifest().output.form, is_signed(converted.network(), converted.output()));
     let readout = read_out.kind_for(form, signed).map_err(report)?;
     let samples = arguments.samples(&converted, recordings.as_ref())?;
     interrupt::watch();
@@ -172,6 +159,32 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
+    /// As the library takes them.
+    ///
+    /// # Errors
+    /// If they do not go together, or not with the network.
+    pub fn options(&self, converted: &ConvertedModel) -> Result<ClassifyOptions> {
+        let Self { presentation, decision, .. } = self;
+        let mut options = ClassifyOptions::new();
+        options.code = presentation.code()?;
+        options.clock = presentation.clock();
+        options.limits = presentation.limits();
+        options.modes = match self.mode {
+            ModeArgument::Event => Modes::Event,
+            ModeArgument::Clocked => Modes::Clocked { dt: self.dt },
+            ModeArgument::Both => Modes::Both { dt: self.dt },
+        };
+        options.top_k = decision.top_k;
+        options.savings = decision.savings;
+        let read_out = decision.read_out.choice();
+        read_out.check().map_err(report)?;
+        let form = converted.manifest().output.form;
+        let signed = is_signed(converted.network(), converted.output());
+        options.read_out = Some(read_out.rule(form, converted.output_threshold(), signed).map_err(report)?);
+        read_out.check_signed(converted.network(), converted.output()).map_err(report)?;
+        Ok(options)
+    }
+
     /// The samples, as the arguments select them.
     fn samples(&self, converted: &ConvertedModel, recordings: Option<&Recordings>) -> Result<LabelledSamples> {
         let (skip, samples) = (self.presentation.skip(), self.presentation.samples());

@@ -13,6 +13,7 @@ use super::read_out::SpikeReadOut;
 use super::results::{Results, of_page};
 use super::{escape, interrupt, limits, print};
 use clap::Args;
+use megasim::Control;
 use megasim::engine::{Mode, TieOrder};
 use megasim::network::{Module, Network, Tick};
 use megasim::readout;
@@ -63,7 +64,7 @@ pub struct Arguments {
     #[command(flatten)]
     spikes: SpikeReadOut,
     #[command(flatten)]
-    presentation: Presentation,
+    pub(super) presentation: Presentation,
     #[command(flatten)]
     results: Results,
 }
@@ -164,7 +165,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let input = compare_input(arguments, &loaded)?;
     interrupt::watch();
     let pool = presentation.threads.pool().map_err(report)?;
-    let answer = pool.install(|| compare(arguments, &input))?;
+    let answer = pool.install(|| compare(arguments, &input, &Progress::default()))?;
     print(&answer.text);
     if let (Some(path), Some(page)) = (&arguments.report, &answer.page) {
         page.write(path, results.overwrite()).map_err(report)?;
@@ -184,16 +185,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// What came out, in words and for programs.
-struct Answer {
-    text: String,
-    json: Value,
+pub(super) struct Answer {
+    pub text: String,
+    pub json: Value,
     page: Option<Page>,
     samples: usize,
     /// What decided.
     read_out: String,
 }
 
-fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
+/// Compares; `control` counts samples.
+///
+/// # Errors
+/// If options do not go with the input, or if a run fails.
+pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn Control) -> Result<Answer> {
     let Arguments { presentation, .. } = arguments;
     let most_causes = arguments.causes(input)?;
     let code = presentation.code()?;
@@ -247,22 +252,23 @@ fn compare(arguments: &Arguments, input: &CompareInput) -> Result<Answer> {
     }
     let answer = |dt: Tick| -> Result<Comparison> {
         let name = if other.is_some() { "compare".to_string() } else { format!("dt {dt}") };
-        question(dt).answer(&Progress::of(&name, material.len())).map_err(report)
+        control.start(&name, material.len());
+        question(dt).answer(control).map_err(report)
     };
     let first = answer(steps[0])?;
     if first.samples == 0 {
         bail!("stopped before the first samples were done");
     }
-    let causes = if most_causes > 0 && !interrupt::asked() {
-        let progress = Progress::of("causes", most_causes.min(material.len()));
-        let causes = question(steps[0]).causes(most_causes, &progress).map_err(report)?;
+    let causes = if most_causes > 0 && !control.is_cancelled() {
+        control.start("causes", most_causes.min(material.len()));
+        let causes = question(steps[0]).causes(most_causes, control).map_err(report)?;
         causes.filter(|causes| causes.samples > 0)
     } else {
         None
     };
     let mut others: Vec<(Tick, Comparison)> = Vec::new();
     for &dt in &steps[1..] {
-        if interrupt::asked() {
+        if control.is_cancelled() {
             break;
         }
         let comparison = answer(dt)?;

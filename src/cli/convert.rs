@@ -175,6 +175,52 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             replace,
         );
     }
+    let replace = Overwrite::from_flag(arguments.force);
+    let files = arguments.save_scales.iter().chain(&arguments.export);
+    let read = [&arguments.model].into_iter().chain(&arguments.architecture).chain(&arguments.scales);
+    let read = read.chain(&arguments.settings).chain(equations(&arguments.neuron));
+    let paths = Paths::default().directories([&arguments.out]).files(files).inputs(read).data([&arguments.data]);
+    arguments.intermediates.add_to(paths).check()?;
+    if let Some(path) = &arguments.save_scales {
+        atomic_write::check_file(path, replace).map_err(report)?;
+    }
+    arguments.intermediates.checkpoints(replace).check().map_err(report)?;
+    if let Some(path) = &arguments.export {
+        atomic_write::check_file(path, replace).map_err(report)?;
+    }
+    let model =
+        import::read_as(&arguments.model, arguments.reading.options(&arguments.architecture)).map_err(report)?;
+    let options = options(arguments, &model)?;
+    let checkpoints = arguments.intermediates.checkpoints(replace);
+    let conversion = conversion::run(&Job {
+        model: &model,
+        data: &arguments.data,
+        out: &arguments.out,
+        options: &options,
+        checkpoints: &checkpoints,
+        export: arguments.export.as_deref(),
+        replace,
+    })?;
+    if let Some(path) = &arguments.save_scales {
+        let text = conversion.scales.to_json();
+        atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
+    }
+    let as_spikes = presentation::as_spikes(&conversion)?;
+    let notes: String = notes(&model, &conversion.adapted).iter().map(|note| format!("{note}\n")).collect();
+    let (out, data) = (arguments.out.display(), arguments.data.display());
+    print(&format!(
+        "{}\n{}\n{as_spikes}{notes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
+        table(conversion.converted.manifest()),
+        stages(&conversion.stages),
+    ));
+    Ok(())
+}
+
+/// As the library takes them.
+///
+/// # Errors
+/// If they do not go together or not with the network, or if a file of settings cannot be read.
+pub(super) fn options(arguments: &Arguments, model: &Model) -> Result<ConvertOptions> {
     let preset = match arguments.preset {
         PresetArgument::Toolbox => Preset::Toolbox,
         PresetArgument::Annarchy => Preset::Annarchy,
@@ -205,21 +251,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if signed.is_some() && reset != Reset::Subtract {
         return Err(report(presentation::Error::SignedReset));
     }
-    let replace = Overwrite::from_flag(arguments.force);
-    let files = arguments.save_scales.iter().chain(&arguments.export);
-    let read = [&arguments.model].into_iter().chain(&arguments.architecture).chain(&arguments.scales);
-    let read = read.chain(&arguments.settings).chain(equations(&arguments.neuron));
-    let paths = Paths::default().directories([&arguments.out]).files(files).inputs(read).data([&arguments.data]);
-    arguments.intermediates.add_to(paths).check()?;
-    if let Some(path) = &arguments.save_scales {
-        atomic_write::check_file(path, replace).map_err(report)?;
-    }
-    arguments.intermediates.checkpoints(replace).check().map_err(report)?;
-    if let Some(path) = &arguments.export {
-        atomic_write::check_file(path, replace).map_err(report)?;
-    }
-    let model =
-        import::read_as(&arguments.model, arguments.reading.options(&arguments.architecture)).map_err(report)?;
     if arguments.max_to_average && !has_maximum_pooling(&model.graph) {
         miette::bail!(
             "--max-to-average: expected a network with maximum pooling, found none in {}",
@@ -277,29 +308,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         options.neurons.extend(file.neurons);
     }
     options.settings.extend(arguments.set.iter().cloned());
-    let checkpoints = arguments.intermediates.checkpoints(replace);
-    let conversion = conversion::run(&Job {
-        model: &model,
-        data: &arguments.data,
-        out: &arguments.out,
-        options: &options,
-        checkpoints: &checkpoints,
-        export: arguments.export.as_deref(),
-        replace,
-    })?;
-    if let Some(path) = &arguments.save_scales {
-        let text = conversion.scales.to_json();
-        atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
-    }
-    let as_spikes = presentation::as_spikes(&conversion)?;
-    let notes: String = notes(&model, &conversion.adapted).iter().map(|note| format!("{note}\n")).collect();
-    let (out, data) = (arguments.out.display(), arguments.data.display());
-    print(&format!(
-        "{}\n{}\n{as_spikes}{notes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
-        table(conversion.converted.manifest()),
-        stages(&conversion.stages),
-    ));
-    Ok(())
+    Ok(options)
 }
 
 fn has_maximum_pooling(graph: &Graph) -> bool {

@@ -5,7 +5,7 @@ use super::conversion::{self, Job};
 use super::diagnostic::report;
 use super::input::{self, warn_of_ticks};
 use super::progress::Progress;
-use super::{print, provenance};
+use super::{print, program, provenance};
 use megasim::ann::import;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::convert::{Checkpoints, ConvertOptions};
@@ -70,7 +70,7 @@ pub fn run() -> Result<()> {
     provenance::write_beside(&[&results], &[&model, &train, &test], None, parameters).map_err(report)?;
 
     // As it was started, so that the lines below can be copied.
-    let program = std::env::args().next().unwrap_or_else(|| "megasim".into());
+    let program = program::words().first().map_or("megasim".into(), |word| word.to_string_lossy());
     print(&format!("{}\n", table(&found)));
     print(&format!(
         "

@@ -59,7 +59,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    presentation: Presentation,
+    pub(super) presentation: Presentation,
     #[command(flatten)]
     results: Results,
 }
@@ -84,7 +84,7 @@ impl Arguments {
     ///
     /// # Errors
     /// If the machine or the measured log cannot be read.
-    fn options(&self) -> Result<LatencyOptions> {
+    pub(super) fn options(&self) -> Result<LatencyOptions> {
         let hardware = Hardware::open(&self.hardware).map_err(|error| diagnostic::hardware(&error))?;
         let mut options = LatencyOptions::new(hardware).pace(self.pace).relief(self.relief);
         options.presentation = self.presentation.presented();

@@ -30,10 +30,12 @@ mod interrupt;
 mod latency;
 mod limits;
 mod numbers;
+pub mod options;
 mod output;
 mod paths;
 mod presentation;
 mod presented;
+mod program;
 mod read_out;
 mod recordings;
 mod report;
@@ -51,9 +53,9 @@ mod verify;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::print;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Trained networks as spikes: convert, run event by event or clocked, compare.
 #[derive(Debug, Parser)]
@@ -89,8 +91,10 @@ enum Command {
     Verify(verify::Arguments),
 }
 
-/// Exit status 0: done; 1: the input is at fault; 2: usage (clap's own).
-pub fn main() -> ExitCode {
+/// Runs a command line, whose first word is the program. Exit status 0: done; 1: the input is at fault; 2: usage
+/// (clap's own).
+pub fn main(words: Vec<OsString>) -> u8 {
+    program::start(words);
     if !std::io::stderr().is_terminal() {
         // Other programs read it: a message stays on its line. Only the first hook counts, and this is the first.
         let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));
@@ -151,10 +155,10 @@ fn command_line() -> clap::Command {
 /// The command line, if its options go with its input.
 fn parse() -> Result<CommandLine, clap::Error> {
     let mut command = command_line();
-    let mut matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
+    let mut matches = command.try_get_matches_from_mut(program::words()).map_err(misspelt)?;
     if let Some(defaults) = presented::defaults(&matches) {
         command = defaults.into_command(command_line());
-        matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(misspelt)?;
+        matches = command.try_get_matches_from_mut(program::words()).map_err(misspelt)?;
     }
     applicability::check(&command, &matches)?;
     CommandLine::from_arg_matches(&matches)
@@ -163,10 +167,10 @@ fn parse() -> Result<CommandLine, clap::Error> {
 /// A first word that is no command was taken for a schematic; what clap then says about the second does not help.
 fn misspelt(error: clap::Error) -> clap::Error {
     let mut command = CommandLine::command();
-    let Some(word) = std::env::args().nth(1) else { return error };
+    let Some(word) = program::words().get(1).map(|word| word.to_string_lossy()) else { return error };
     let is_option_or_schematic = word.starts_with('-') || word.ends_with(".sch");
     let is_about_more = matches!(error.kind(), ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument);
-    if !is_about_more || is_option_or_schematic || command.find_subcommand(&word).is_some() {
+    if !is_about_more || is_option_or_schematic || command.find_subcommand(word.as_ref()).is_some() {
         return error;
     }
     let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_string()).collect();
@@ -174,6 +178,6 @@ fn misspelt(error: clap::Error) -> clap::Error {
         .error(ErrorKind::InvalidSubcommand, format!("unrecognized command '{word}'; there are {}", names.join(", ")))
 }
 
-fn exit_code(good: bool) -> ExitCode {
+fn exit_code(good: bool) -> u8 {
     output::finish(u8::from(!good))
 }

@@ -2,7 +2,6 @@
 
 use super::escape;
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 /// The first write to standard output that failed. What follows it is not written: it would have a gap.
@@ -35,7 +34,7 @@ pub fn report(report: miette::Report) {
 }
 
 /// What `--help`, `--version` and faults of the command line print, with clap's own exit status.
-pub fn of_clap(error: &clap::Error) -> ExitCode {
+pub fn of_clap(error: &clap::Error) -> u8 {
     let text = error.render().to_string();
     if escape::text(&text) != text {
         // Without colours, where an argument has control characters.
@@ -50,16 +49,20 @@ pub fn of_clap(error: &clap::Error) -> ExitCode {
 
 /// The exit status: the given one, or that of a fault on standard output. A reader that closed its end is no fault
 /// worth a message.
-pub fn finish(status: u8) -> ExitCode {
+pub fn finish(status: u8) -> u8 {
     let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
     match &*fault {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::from(if status == 0 { BROKEN_PIPE } else { status })
+            if status == 0 {
+                BROKEN_PIPE
+            } else {
+                status
+            }
         }
         Some(error) => {
             message(format_args!("error: standard output: cannot be written: {error}"));
-            ExitCode::from(status.max(1))
+            status.max(1)
         }
-        None => ExitCode::from(status),
+        None => status,
     }
 }

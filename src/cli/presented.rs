@@ -31,6 +31,11 @@ pub fn defaults(matches: &ArgMatches) -> Option<Defaults> {
 }
 
 impl Defaults {
+    /// The presentation of a network that a command is about.
+    pub fn new(command: &str, presentation: Presentation) -> Self {
+        Self { command: command.into(), presentation }
+    }
+
     /// The command line with these defaults.
     pub fn into_command(self, command: Command) -> Command {
         let Presentation { duration, encode, ticks_per_ms, .. } = self.presentation;

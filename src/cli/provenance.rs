@@ -5,7 +5,7 @@
 //! for other results are kept under `earlier`, and one list of `files` holds the results of all. A `run.json` of
 //! another program is not touched.
 
-use super::interrupt;
+use super::{interrupt, program};
 use megasim::atomic_write::{self, Overwrite, OwnFile, RECORD, Short, files_below, is_stream, of_record, seal};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ pub fn write(directory: &Path, run: &Run<impl Serialize>) -> Result<(), Error> {
 fn record(directory: &Path, run: &Run<impl Serialize>) -> Result<Value, Error> {
     let mut record = json!({
         "megasim": env!("CARGO_PKG_VERSION"),
-        "command": std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "command": program::words().iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
         "working_directory": working_directory(directory),
         "results": run.results,
         "seed": run.seed,

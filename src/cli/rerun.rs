@@ -1,7 +1,7 @@
 //! `megasim rerun DIR`: the runs of a record again, and whether they give the same bytes.
 
 use super::diagnostic::report;
-use super::{interrupt, print, provenance};
+use super::{interrupt, print, program, provenance};
 use clap::{Args, CommandFactory};
 use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
 use miette::{Result, bail, miette};
@@ -147,7 +147,7 @@ impl Run {
     }
 
     fn repeat(&self) -> Result<()> {
-        let program = std::env::current_exe().map_err(report)?;
+        let program = program::path().map_err(report)?;
         let mut command = Command::new(program);
         command.args(&self.words).current_dir(&self.working_directory).stdout(Stdio::null());
         let status = command.status().map_err(report)?;

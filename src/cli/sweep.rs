@@ -72,7 +72,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    presentation: Presentation,
+    pub(super) presentation: Presentation,
     /// Replace an earlier sweep of other parameters, and an earlier page
     #[arg(long)]
     force: bool,
@@ -172,7 +172,7 @@ impl Arguments {
     ///
     /// # Errors
     /// If the machine cannot be read.
-    fn options(&self) -> Result<SweepOptions> {
+    pub(super) fn options(&self) -> Result<SweepOptions> {
         let mut options = SweepOptions::new(self.over.clone())
             .presentation(self.presentation.presented())
             .dt(self.dt)

@@ -39,7 +39,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NETDIR")]
     against: Option<PathBuf>,
     #[command(flatten)]
-    presentation: Presentation,
+    pub(super) presentation: Presentation,
     #[command(flatten)]
     results: Results,
 }
@@ -52,12 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let read = [&given.subject].into_iter().chain(&arguments.hardware).chain(&arguments.against);
     Paths::default().files(&results.json).inputs(read).data(&given.data).check()?;
     let (input, mut inputs) = machine_input(&given, presentation, None)?;
-    let shipped = || SHIPPED.iter().map(|(name, _)| PathBuf::from(name)).collect();
-    let names: Vec<PathBuf> = if arguments.hardware.is_empty() { shipped() } else { arguments.hardware.clone() };
-    let open = |name: &PathBuf| Hardware::open(name).map_err(|error| diagnostic::hardware(&error));
-    let mut options = VerifyOptions::new().presentation(presentation.presented()).orders(arguments.orders);
-    options.hardware = names.iter().map(open).collect::<Result<_>>()?;
-    options.reference = arguments.against.as_deref().map(read_network).transpose()?;
+    let options = arguments.options()?;
     let pool = presentation.threads.pool().map_err(report)?;
     let answer = pool.install(|| verify_of(&input, &options, &Progress::default()));
     let answer = answer.map_err(|error| match (&error, &arguments.against) {
@@ -69,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     })?;
     print(&text(&answer));
 
-    inputs.extend(names.into_iter().filter(|name| name.is_file()));
+    inputs.extend(arguments.machines().into_iter().filter(|name| name.is_file()));
     inputs.extend(arguments.against.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
@@ -77,6 +72,25 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     parameters["hardware"] = json!(options.hardware.iter().map(Hardware::name).collect::<Vec<_>>());
     results.write(&json!(answer), &[], &inputs, Some(presentation.seed), parameters)?;
     Ok(!answer.signed || answer.totals().1 == 0)
+}
+
+impl Arguments {
+    fn machines(&self) -> Vec<PathBuf> {
+        let shipped = || SHIPPED.iter().map(|(name, _)| PathBuf::from(name)).collect();
+        if self.hardware.is_empty() { shipped() } else { self.hardware.clone() }
+    }
+
+    /// As the library takes them.
+    ///
+    /// # Errors
+    /// If a machine or another network cannot be read.
+    pub(super) fn options(&self) -> Result<VerifyOptions> {
+        let open = |name: &PathBuf| Hardware::open(name).map_err(|error| diagnostic::hardware(&error));
+        let mut options = VerifyOptions::new().presentation(self.presentation.presented()).orders(self.orders);
+        options.hardware = self.machines().iter().map(open).collect::<Result<_>>()?;
+        options.reference = self.against.as_deref().map(read_network).transpose()?;
+        Ok(options)
+    }
 }
 
 fn text(answer: &Answer) -> String {

@@ -7,7 +7,7 @@ use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
 use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
-use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, Stimulus, Tick};
+use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus, Tick};
 use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
 use ndarray::ArrayView2;
 use std::time::Duration;
@@ -76,6 +76,8 @@ pub struct Outcome {
     pub decision: Decision,
     /// Where the run stopped early and [`Setup::savings`] asks for it: operations of the whole run.
     pub whole_operations: Option<u64>,
+    /// Spikes of each class at the output, those of negative sign subtracted.
+    pub counts: Vec<i64>,
     /// Spikes of the inputs.
     pub input_spikes: u64,
     /// Spikes of all neurons and of maximum pooling; those of inputs, clocks and flattening do not count.
@@ -230,6 +232,7 @@ impl Showing<'_> {
         let spikes = events.iter().zip(roles).filter(|(_, role)| **role == Role::Spikes);
         let outcome = Outcome {
             decision,
+            counts: counts(&record, setup.output, setup.classes),
             whole_operations,
             input_spikes: if setup.code.is_current() { 0 } else { input_spikes },
             spikes: spikes.map(|(events, _)| events).sum(),
@@ -238,6 +241,22 @@ impl Showing<'_> {
         };
         Ok((outcome, record))
     }
+}
+
+/// Spikes of each class at the output; those of negative sign are subtracted.
+fn counts(record: &Record, output: NodeId, classes: usize) -> Vec<i64> {
+    let mut counts = vec![0; classes];
+    let Some(log) = &record.nodes[output.index()] else { return counts };
+    for (&x, &polarity) in log.x.iter().zip(&log.polarity) {
+        if let Some(count) = usize::try_from(x).ok().and_then(|class| counts.get_mut(class)) {
+            *count += match polarity {
+                Polarity::Positive => 1,
+                Polarity::Negative => -1,
+                Polarity::Reset | Polarity::Settle => 0,
+            };
+        }
+    }
+    counts
 }
 
 /// Processor time of this thread, so that threads that wait for a processor do not count as busy.

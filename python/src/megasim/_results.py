@@ -1,0 +1,514 @@
+"""What runs and studies give."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas
+
+IntArray = npt.NDArray[np.int64]
+
+
+def interval(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's interval for a share of `hits` in `n`, at 95 %.
+
+    Examples
+    --------
+    >>> low, high = interval(958, 1000)
+    >>> round(low, 4), round(high, 4)
+    (0.9437, 0.9688)
+    """
+    if n == 0:
+        return (0.0, 1.0)
+    z = 1.959963984540054
+    share = hits / n
+    middle = share + z * z / (2.0 * n)
+    half = z * np.sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n))
+    whole = 1.0 + z * z / n
+    return (float((middle - half) / whole), float((middle + half) / whole))
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    """An HTML table."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Events:
+    """Events of a node, or of all nodes of a layer, in the order in which they were requested.
+
+    Attributes
+    ----------
+    t : ndarray of int64, shape (events,)
+        When each event was made, in ticks.
+    t_request, t_acknowledge : ndarray of int64, shape (events,)
+        When it was requested on the bus, and when its last receiver acknowledged, in ticks.
+    x, y : ndarray of int32, shape (events,)
+        Column and row of the address; of a layer of one row `x` is the neuron.
+    polarity : ndarray of int8, shape (events,)
+        1 or -1: sign of the spike; -2: reset; -3: end of the hysteresis of signed neurons.
+    map : ndarray of int32, shape (events,)
+        Of a layer of several nodes the number of the node; else 0.
+
+    Examples
+    --------
+    >>> import megasim
+    >>> events = megasim.read_netfiles("netfiles/two-neurons/megasim.sch").run()["excitatory"]
+    >>> events.t_request.tolist()
+    [4, 8, 10, 14]
+    """
+
+    def __init__(self, columns: tuple[Any, ...], maps: npt.NDArray[np.int32] | None = None) -> None:
+        self.t: IntArray
+        self.t_request: IntArray
+        self.t_acknowledge: IntArray
+        self.x: npt.NDArray[np.int32]
+        self.y: npt.NDArray[np.int32]
+        self.polarity: npt.NDArray[np.int8]
+        self.t, self.t_request, self.t_acknowledge, self.x, self.y, self.polarity = columns
+        self._maps = maps
+
+    @property
+    def map(self) -> npt.NDArray[np.int32]:
+        """Of a layer of several nodes the number of the node; else 0."""
+        return np.zeros(len(self), np.int32) if self._maps is None else self._maps
+
+    @property
+    def neuron(self) -> npt.NDArray[np.int32]:
+        """Number of the neuron: of one row the column; of maps a number for each address, map after map, row by row."""
+        if self._maps is None and not np.any(self.y):
+            return self.x
+        width = int(self.x.max(initial=0)) + 1
+        height = int(self.y.max(initial=0)) + 1
+        return ((self.map * height + self.y) * width + self.x).astype(np.int32)
+
+    @classmethod
+    def _of_nodes(cls, nodes: list[Events]) -> Events:
+        if len(nodes) == 1:
+            return nodes[0]
+        maps = np.concatenate([np.full(len(node), k, np.int32) for k, node in enumerate(nodes)])
+        names = ("t", "t_request", "t_acknowledge", "x", "y", "polarity")
+        columns = [np.concatenate([getattr(node, name) for node in nodes]) for name in names]
+        order = np.argsort(columns[1], kind="stable")
+        return cls(tuple(column[order] for column in columns), maps[order])
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __repr__(self) -> str:
+        return f"<megasim.Events: {len(self)}>"
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table of the events, a row each."""
+        import pandas
+
+        names = ("t", "t_request", "t_acknowledge", "map", "x", "y", "polarity")
+        return pandas.DataFrame({name: getattr(self, name) for name in names})
+
+
+class Recording(Mapping[str, Events]):
+    """What a run recorded: a mapping from names of layers and nodes to :class:`Events`.
+
+    Arrays of a node are the memory in which the engine recorded; nothing is copied. Those of a layer of several nodes
+    are made when they are asked for.
+
+    Attributes
+    ----------
+    operations : int
+        Synaptic operations: weights added to potentials.
+    counts : dict of str to int
+        Events of every node, recorded or not.
+    potentials : dict of str to ndarray of int32
+        Potentials at the end, in scaled integers and raster order, by node; empty where they were not asked for.
+    ticks_per_ms : int
+        Ticks of a millisecond.
+    """
+
+    def __init__(
+        self,
+        nodes: dict[str, Events],
+        layers: dict[str, list[str]],
+        summary: dict[str, Any],
+        potentials: dict[str, npt.NDArray[np.int32]],
+        ticks_per_ms: int,
+    ) -> None:
+        self._nodes = nodes
+        self._layers = {layer: names for layer, names in layers.items() if all(name in nodes for name in names)}
+        self.operations: int = summary["operations"]
+        self.counts: dict[str, int] = summary["events"]
+        self.potentials = potentials
+        self.ticks_per_ms = ticks_per_ms
+
+    def __getitem__(self, name: str) -> Events:
+        if name in self._nodes:
+            return self._nodes[name]
+        if name in self._layers:
+            return Events._of_nodes([self._nodes[node] for node in self._layers[name]])
+        recorded = ", ".join(self)
+        raise KeyError(f"expected a layer or node that was recorded ({recorded}), found '{name}'")
+
+    def __iter__(self) -> Iterator[str]:
+        inner = {name for names in self._layers.values() for name in names}
+        yield from self._layers
+        yield from (name for name in self._nodes if name not in inner and name not in self._layers)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"<megasim.Recording: {', '.join(f'{name} {len(self[name])}' for name in self)}>"
+
+    def to_nir_data(self) -> Any:
+        """The events as ``nir.NIRGraphData``, times in seconds.
+
+        Needs the package ``nir`` from version 1.0.5 on.
+        """
+        try:
+            from nir.data_ir import EventData, NIRGraphData, NIRNodeData
+        except ImportError as error:
+            raise ImportError("to_nir_data: expected the package nir with nir.data_ir (pip install nir)") from error
+        seconds = 1e-3 / self.ticks_per_ms
+        nodes = {}
+        for name in self:
+            events = self[name]
+            neurons = int(events.neuron.max(initial=0)) + 1
+            idx, time = events.neuron[None, :], (events.t_request * seconds)[None, :]
+            data = EventData(idx=idx, time=time, n_neurons=neurons, t_max=float(time.max(initial=0.0)))
+            nodes[name] = NIRNodeData(observables={"spikes": data})
+        return NIRGraphData(nodes=nodes)
+
+
+@dataclass(frozen=True)
+class ModeResult:
+    """Decisions of one mode.
+
+    Attributes
+    ----------
+    predictions : ndarray of int64, shape (samples,)
+        The class that was decided; -1 where none was.
+    counts : ndarray of int64, shape (samples, classes)
+        Spikes of each class at the output, those of negative sign subtracted.
+    operations : ndarray of uint64, shape (samples,)
+        Synaptic operations: weights added to potentials.
+    spikes, input_spikes : ndarray of uint64, shape (samples,)
+        Spikes of all neurons, and of the inputs.
+    stopped : ndarray of int64, shape (samples,)
+        The tick of an early decision; -1 where the run went to its end.
+    cpu_seconds : ndarray of float64, shape (samples,)
+        Processor time.
+    """
+
+    predictions: IntArray
+    counts: IntArray
+    operations: npt.NDArray[np.uint64]
+    spikes: npt.NDArray[np.uint64]
+    input_spikes: npt.NDArray[np.uint64]
+    stopped: IntArray
+    cpu_seconds: npt.NDArray[np.float64]
+
+
+class Classification:
+    """Samples that were classified. Attributes of :class:`ModeResult` are those of event mode, where that ran, else of
+    clocked mode.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (samples,), or None
+        The right classes, where they were given.
+    analog : ndarray of int64, shape (samples,)
+        The classes that the trained network gives.
+    event, clocked : ModeResult or None
+        What each mode decided, where it ran.
+    figures : dict
+        The figures of ``megasim classify --json``; those about right classes mean nothing without labels.
+    """
+
+    def __init__(self, found: dict[str, Any], labelled: bool) -> None:
+        self.labels: IntArray | None = found["labels"] if labelled else None
+        self.analog: IntArray = found["analog"]
+        self.event = ModeResult(**found["event"]) if "event" in found else None
+        self.clocked = ModeResult(**found["clocked"]) if "clocked" in found else None
+        self.duration_ms: int = found["duration_ms"]
+        self.ticks_per_ms: int = found["ticks_per_ms"]
+        self.figures: dict[str, Any] = json.loads(found["figures"])
+
+    @property
+    def _first(self) -> ModeResult:
+        first = self.event if self.event is not None else self.clocked
+        assert first is not None, "a classification has a mode"
+        return first
+
+    @property
+    def predictions(self) -> IntArray:
+        """The class that was decided for each sample, -1 where none was; shape (samples,)."""
+        return self._first.predictions
+
+    @property
+    def counts(self) -> IntArray:
+        """Spikes of each class at the output; shape (samples, classes)."""
+        return self._first.counts
+
+    @property
+    def operations(self) -> npt.NDArray[np.uint64]:
+        """Synaptic operations of each sample; shape (samples,)."""
+        return self._first.operations
+
+    def _hits(self, predictions: IntArray) -> int:
+        if self.labels is None:
+            raise ValueError("accuracy: expected labels, found none; classify(x, y) takes them")
+        return int(np.count_nonzero(predictions == self.labels))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right decisions, 0 to 1."""
+        return self._hits(self.predictions) / len(self)
+
+    @property
+    def analog_accuracy(self) -> float:
+        """Share of right classes of the trained network, 0 to 1."""
+        return self._hits(self.analog) / len(self)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the accuracy."""
+        return interval(self._hits(self.predictions), len(self))
+
+    @property
+    def agreement(self) -> float:
+        """Share of samples that are decided as the trained network does, 0 to 1."""
+        return float(np.mean(self.predictions == self.analog))
+
+    def __len__(self) -> int:
+        return len(self.analog)
+
+    def __repr__(self) -> str:
+        accuracy = "" if self.labels is None else f", accuracy {self.accuracy:.4f}"
+        return f"<megasim.Classification of {len(self)} samples{accuracy}>"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        sides = [("analog", self.analog, None), ("event", None, self.event), ("clocked", None, self.clocked)]
+        for name, predictions, mode in sides:
+            if mode is not None:
+                predictions = mode.predictions
+            if predictions is None:
+                continue
+            row = [name]
+            if self.labels is not None:
+                hits = self._hits(predictions)
+                low, high = interval(hits, len(self))
+                row += [f"{100 * hits / len(self):.2f} %", f"{100 * low:.2f} to {100 * high:.2f} %"]
+            row.append(f"{100 * float(np.mean(predictions == self.analog)):.2f} %")
+            row += ["-", "-"] if mode is None else [f"{mode.spikes.mean():.0f}", f"{mode.operations.mean():.0f}"]
+            rows.append(row)
+        accuracy = [] if self.labels is None else ["accuracy", "95 % interval"]
+        return _table([f"{len(self)} samples", *accuracy, "as analog", "spikes", "operations"], rows)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with a row for each sample, and columns for each mode."""
+        import pandas
+
+        columns: dict[str, Any] = {} if self.labels is None else {"label": self.labels}
+        columns["analog"] = self.analog
+        for name, mode in (("event", self.event), ("clocked", self.clocked)):
+            if mode is not None:
+                columns[name] = mode.predictions
+                columns[f"{name}_spikes"] = mode.spikes
+                columns[f"{name}_operations"] = mode.operations
+        return pandas.DataFrame(columns)
+
+
+class Comparison:
+    """Event mode and clocked mode, layer by layer, next to the trained network.
+
+    Attributes
+    ----------
+    figures : dict
+        The figures of ``megasim compare --json``.
+    text : str
+        What ``megasim compare`` prints.
+    """
+
+    def __init__(self, figures: str, text: str) -> None:
+        self.figures: dict[str, Any] = json.loads(figures)
+        self.text = text
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of samples on which both modes decide alike, where the output decides by spikes."""
+        decisions = self.figures.get("decisions")
+        return None if decisions is None else float(decisions["agreement"])
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<megasim.Comparison of {self.figures['samples']} samples>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text)}</pre>"
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with a row for each layer."""
+        import pandas
+
+        return pandas.json_normalize(self.figures["layers"])
+
+
+class Latency:
+    """A network on a machine.
+
+    Attributes
+    ----------
+    figures : dict
+        The figures of ``megasim latency --json``: times in ticks, energies in joules per sample.
+    """
+
+    def __init__(self, figures: str) -> None:
+        self.figures: dict[str, Any] = json.loads(figures)
+
+    def _seconds(self, key: str) -> float | None:
+        spread = self.figures["latency"][key]
+        tick = self.figures["tick_seconds"]
+        return None if spread is None or tick is None else float(spread["mean"] * tick)
+
+    @property
+    def decision_seconds(self) -> float | None:
+        """Mean time from the first input to the decision that stays, in seconds; None where none is made."""
+        return self._seconds("settled")
+
+    @property
+    def first_spike_seconds(self) -> float | None:
+        """Mean time from the first input to the first output spike, in seconds; None where there is none."""
+        return self._seconds("first_spike")
+
+    @property
+    def energy_joules(self) -> float:
+        """Energy of a sample, static power included, in joules."""
+        return float(self.figures["energy"]["total"])
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right decisions on the machine, 0 to 1."""
+        machine = self.figures["accuracy"]["machine"]
+        return None if machine is None else float(machine["share"])
+
+    @property
+    def busiest(self) -> str | None:
+        """The module or link that is busy most; None where nothing takes time."""
+        busiest = self.figures["busiest"]
+        if busiest is None:
+            return None
+        resource = busiest["resource"]
+        return str(resource.get("module", resource.get("link")))
+
+    def __repr__(self) -> str:
+        figures = self.figures
+        return f"<megasim.Latency of {figures['samples']} samples on {figures['hardware']}>"
+
+    def _repr_html_(self) -> str:
+        def ms(seconds: float | None) -> str:
+            return "-" if seconds is None else f"{1e3 * seconds:.4g} ms"
+
+        rows = [
+            ["first output", ms(self.first_spike_seconds)],
+            ["decision that stays", ms(self.decision_seconds)],
+            ["energy per sample", f"{self.energy_joules:.4g} J"],
+            ["busiest", self.busiest or "-"],
+        ]
+        if self.accuracy is not None:
+            rows.append(["accuracy on the machine", f"{100 * self.accuracy:.2f} %"])
+        return _table([f"{self.figures['samples']} samples on {self.figures['hardware']}", ""], rows)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with a row for each sample, times in ticks."""
+        import pandas
+
+        return pandas.DataFrame(self.figures["per_sample"])
+
+
+class Sweep:
+    """One or two parameters over their values.
+
+    Attributes
+    ----------
+    columns : list of str
+        Names of parameters and figures, as those of ``sweep.csv``.
+    rows : list of list of str
+        The table of ``sweep.csv``.
+    points : list of dict
+        The points of ``sweep.json``: values of the parameters, and figures.
+    """
+
+    def __init__(self, found: str) -> None:
+        parsed = json.loads(found)
+        self.columns: list[str] = parsed["columns"]
+        self.rows: list[list[str]] = parsed["rows"]
+        self.parameters: list[str] = [axis["name"] for axis in parsed["sweep"]["parameters"]]
+        self.points: list[dict[str, Any]] = parsed["sweep"]["points"]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __repr__(self) -> str:
+        return f"<megasim.Sweep over {', '.join(self.parameters)}: {len(self)} points>"
+
+    def _repr_html_(self) -> str:
+        return _table(self.columns, self.rows)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with a row for each point; numbers where all values of a column are numbers."""
+        import pandas
+
+        frame = pandas.DataFrame(self.rows, columns=self.columns)
+        for column in frame.columns:
+            numbers = pandas.to_numeric(frame[column], errors="coerce")
+            if numbers.notna().all():
+                frame[column] = numbers
+        return frame
+
+
+class Verification:
+    """Whether spike counts depend on the order and the delays of events.
+
+    Attributes
+    ----------
+    figures : dict
+        The figures of ``megasim verify --json``.
+    """
+
+    def __init__(self, figures: str) -> None:
+        self.figures: dict[str, Any] = json.loads(figures)
+
+    @property
+    def compared(self) -> int:
+        """Counts that were compared with an exact integer pass."""
+        return sum(way["compared"] for way in self.figures["ways"])
+
+    @property
+    def different(self) -> int:
+        """Counts that differ from it."""
+        return sum(way["different"] for way in self.figures["ways"])
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no count differs."""
+        return self.different == 0
+
+    def __repr__(self) -> str:
+        return f"<megasim.Verification: of {self.compared} counts, {self.different} differ>"
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with a row for each way of running."""
+        import pandas
+
+        return pandas.DataFrame(self.figures["ways"])

@@ -1,0 +1,126 @@
+"""Faults are exceptions with the words of the program."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import DIGITS, Array, Program
+
+import megasim
+
+
+def test_a_wrong_dtype(net: megasim.Network) -> None:
+    with pytest.raises(ValueError, match=r"^x: its array: expected an array of real numbers, found elements '<c16'$"):
+        net.classify(np.zeros((2, 64), np.complex128), [0, 1])
+
+
+@pytest.mark.parametrize("shape", [(2, 7), (2, 8, 7), (0, 64), ()])
+def test_a_wrong_shape(shape: tuple[int, ...], net: megasim.Network) -> None:
+    with pytest.raises(ValueError, match=r"^x: its array: expected "):
+        net.classify(np.zeros(shape, np.float32), np.zeros(2, int))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite(value: float, net: megasim.Network) -> None:
+    x = np.zeros((2, 64))
+    x[1, 3] = value
+    with pytest.raises(ValueError, match=r"^x: its array: expected finite numbers, found .* in sample 1$"):
+        net.classify(x, [0, 1])
+
+
+def test_labels_that_do_not_fit(net: megasim.Network) -> None:
+    x = np.zeros((2, 64))
+    with pytest.raises(ValueError, match=r"^y: its array: expected 2 labels, one a sample, found 3$"):
+        net.classify(x, [0, 1, 2])
+    with pytest.raises(ValueError, match=r"^y: its array: expected labels from 0 to 9, found 10 for sample 1$"):
+        net.classify(x, [0, 10])
+    with pytest.raises(ValueError, match=r"^y: its array: expected a single 1 among zeros as the label of sample 0"):
+        net.classify(x, np.zeros((2, 10)))
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(FileNotFoundError, match=r"^no-such.keras: cannot be read"):
+        megasim.load("no-such.keras")
+    with pytest.raises(FileNotFoundError, match=r"megasim.json: cannot be read"):
+        megasim.open("no-such-directory")
+    with pytest.raises(FileNotFoundError):
+        megasim.read_netfiles("no-such.sch")
+
+
+def test_a_damaged_file(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes((DIGITS / "digits_cnn.keras").read_bytes()[:100])
+    with pytest.raises(megasim.ConversionError, match="model.keras"):
+        megasim.load(path)
+
+
+def test_a_layer_that_is_not_supported(program: Program) -> None:
+    path = DIGITS.parents[1] / "tests" / "data" / "models" / "keras" / "lstm.keras"
+    if not path.exists():
+        pytest.skip("no such model among the fixtures")
+    with pytest.raises(megasim.ConversionError):
+        megasim.load(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"duration": 0}, r"invalid value '0' for '--duration <MS>': 0 is not in 1..=1000000"),
+        ({"mode": "quick"}, r"invalid value 'quick' for '--mode <MODE>'"),
+        ({"encode": "morse"}, r"invalid value 'morse' for '--encode <CODE>'"),
+        ({"no_such": 1}, r"unexpected argument '--no-such' found"),
+        ({"seed": 1}, r"--seed: expected a random code"),
+        ({"readout": "first_spike", "confidence": 2}, r"--confidence goes with --readout spike_count"),
+        ({"readout": "count_and_rest"}, r"--readout count_and_rest: expected signed neurons"),
+    ],
+)
+def test_options_are_those_of_the_program(
+    options: dict[str, Any], message: str, net: megasim.Network, digits: tuple[Array, Array], program: Program,
+    tmp_path: pathlib.Path,
+) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        net.classify(*digits, samples=2, **options)
+    # The program says it, too.
+    net.save(tmp_path / "net")
+    words = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+    status = 1 if "confidence" in options or "count_and_rest" in options.values() else 2
+    said = program("classify", "net", "--data", DIGITS, "--samples", "2", *words, status=status).stderr
+    assert " ".join(str(raised.value).split("\n")[0].split()) in " ".join(said.split())
+
+
+def test_conversions_say_what_does_not_go_together(model: megasim.Model, x_norm: Array) -> None:
+    with pytest.raises(ValueError, match=r"^--neuron signed goes with --reset subtract$"):
+        model.convert(x_norm, neuron="signed", reset="zero")
+    with pytest.raises(ValueError, match=r"^x_norm: its array: expected samples of shape \(1, 8, 8\)"):
+        model.convert(x_norm[:, :3].reshape(len(x_norm), -1))
+    with pytest.raises(ValueError, match=r"^x_norm: expected samples to normalise with, found none$"):
+        model.convert()
+
+
+def test_a_directory_is_not_replaced(net: megasim.Network, tmp_path: pathlib.Path) -> None:
+    net.save(tmp_path / "net")
+    with pytest.raises((OSError, ValueError)):
+        net.save(tmp_path / "net")
+    net.save(tmp_path / "net", force=True)
+
+
+def test_a_layer_that_is_not_there(net: megasim.Network, digits: tuple[Array, Array]) -> None:
+    with pytest.raises(ValueError, match=r"^record: expected a layer or node of the network \(00Conv2D_8x8x8, "):
+        net.run(digits[0][0], record=["05Dense_64"])
+    with pytest.raises(KeyError, match="that was recorded"):
+        net.run(digits[0][0], record=["06Dense_10"])["05Dense_32"]
+
+
+def test_a_machine_that_is_wrong(net: megasim.Network, digits: tuple[Array, Array], tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('tick = "1 ns"\n[all]\ndelay_to_proces = "16 ns"\n')
+    with pytest.raises(ValueError, match=r"mine.toml:3: unknown key `delay_to_proces`; did you mean"):
+        net.latency(*digits, hardware=path, samples=2)
+
+
+def test_warnings_are_python_warnings(net: megasim.Network) -> None:
+    with pytest.warns(megasim.MegasimWarning, match="hold values up to 3"):
+        net.classify(np.full((1, 64), 3.0), [0])
