@@ -128,12 +128,12 @@ def test_simulations_are_runs(net: megasim.Network, digits: tuple[Array, Array])
 def test_netfiles_round_trip(events: list[tuple[int, int, int]], number: int, tmp_path: pathlib.Path) -> None:
     netfiles = megasim.read_netfiles("netfiles/two-neurons")
     columns = [list(column) for column in zip(*events)] if events else [[], [], []]
-    changed = netfiles.with_stimulus("in_a", columns[0], columns[1], polarity=columns[2])
+    changed = netfiles.with_stimulus("input", columns[0], columns[1], polarity=columns[2])
     directory = tmp_path / f"{number}"
     megasim.write_netfiles(directory, changed, force=True)
     again = megasim.read_netfiles(directory)
     for name in ("t", "x", "y", "polarity"):
-        assert again.stimulus("in_a")[name].tolist() == changed.stimulus("in_a")[name].tolist()
+        assert again.stimulus("input")[name].tolist() == changed.stimulus("input")[name].tolist()
     first, second = changed.run(), again.run()
     assert {name: log.t.tolist() for name, log in first.items()} == {name: log.t.tolist() for name, log in second.items()}
 

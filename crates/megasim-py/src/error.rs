@@ -5,6 +5,7 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyOSError, PyPermissionError, PyValueError};
 use std::error::Error;
 use std::io;
+use std::path::Path;
 
 create_exception!(
     megasim,
@@ -48,6 +49,17 @@ pub fn value(error: impl Error + 'static) -> PyErr {
 /// `OSError` or `ConversionError`.
 pub fn conversion(error: impl Error + 'static) -> PyErr {
     raise(&error, ConversionError::new_err)
+}
+
+/// `OSError` where a file cannot be opened, whose reader reports it; else `ConversionError`.
+pub fn model(path: &Path, error: impl Error + 'static) -> PyErr {
+    let message = error.to_string();
+    match std::fs::File::open(path) {
+        Err(system) if system.kind() == io::ErrorKind::NotFound => PyFileNotFoundError::new_err(message),
+        Err(system) if system.kind() == io::ErrorKind::PermissionDenied => PyPermissionError::new_err(message),
+        Err(_) => PyOSError::new_err(message),
+        Ok(_) => conversion(error),
+    }
 }
 
 /// `ValueError` of a message.

@@ -35,7 +35,7 @@ impl Model {
     #[pyo3(signature = (path, architecture=None))]
     fn open(py: Python<'_>, path: PathBuf, architecture: Option<PathBuf>) -> PyResult<Self> {
         let model = py.detach(|| import::read_with(&path, architecture.as_deref()));
-        model.map(Self).map_err(error::conversion)
+        model.map(Self).map_err(|error| error::model(&path, error))
     }
 
     #[getter]

@@ -23,7 +23,7 @@ class Netfiles:
     >>> import megasim
     >>> netfiles = megasim.read_netfiles("netfiles/two-neurons/megasim.sch")
     >>> netfiles.sources
-    ['in_a', 'in_b']
+    ['input']
     """
 
     def __init__(self, netfiles: _megasim.Netfiles) -> None:
@@ -72,7 +72,7 @@ class Netfiles:
         --------
         >>> import megasim
         >>> netfiles = megasim.read_netfiles("netfiles/two-neurons/megasim.sch")
-        >>> netfiles.with_stimulus("in_a", [3, 1], [0, 0]).stimulus("in_a")["t"].tolist()
+        >>> netfiles.with_stimulus("input", [3, 1], [0, 0]).stimulus("input")["t"].tolist()
         [1, 3]
         """
         times = np.atleast_1d(np.asarray(t, np.int64))

@@ -32,7 +32,7 @@ class Simulation:
     >>> import megasim
     >>> sim = megasim.Simulation(megasim.read_netfiles("netfiles/two-neurons"))
     >>> for t in (1, 3, 5, 7):
-    ...     sim.inject("in_a", t, x=0)
+    ...     sim.inject("input", t, x=0)
     >>> sim.run_until(10)
     >>> sim.time, len(sim.events("excitatory")) > 0
     (10, True)
