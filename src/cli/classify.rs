@@ -7,6 +7,7 @@ use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::input::{self, warn_of_ticks};
 use super::paths::Paths;
+use super::per_sample::{predictions_file, write_predictions};
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
@@ -44,6 +45,9 @@ pub struct Arguments {
     /// Write a page of pictures to this file, and their numbers to a directory beside it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Write what was decided on each sample to this file, FILE.npz or FILE.csv: classes, scores, times, operations
+    #[arg(long, value_name = "FILE", value_parser = predictions_file)]
+    predictions: Option<PathBuf>,
     /// Samples are sequences of frames, axes (sample, frame, ...), which share the presentation; as delta code is for
     #[arg(long)]
     frames: bool,
@@ -84,7 +88,8 @@ enum ModeArgument {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
-    let paths = Paths::default().files(&results.json).pages(&arguments.report);
+    arguments.predictions.as_deref().map_or(Ok(()), |path| results.check_file(path))?;
+    let paths = Paths::default().files(results.json.iter().chain(&arguments.predictions)).pages(&arguments.report);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
     read_out.check().map_err(report)?;
@@ -123,6 +128,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let progress = Progress::default();
     let found = pool.install(|| classify(&converted, &samples, &options, &progress)).map_err(report)?;
     drop(progress);
+    if let Some(path) = &arguments.predictions {
+        write_predictions(path, &found, results.overwrite())?;
+    }
     print(&format!("{}\n{}", table(&found), remarks(&found)));
 
     let mut inputs = vec![netdir.clone()];
@@ -155,7 +163,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
     parameters["savings"] = json!(decision.savings);
-    results.write(&json!(found.figures()), &of_page(&drawn), &inputs, Some(presentation.seed), parameters)
+    let others = [of_page(&drawn), arguments.predictions.iter().cloned().collect()].concat();
+    results.write(&json!(found.figures()), &others, &inputs, Some(presentation.seed), parameters)
 }
 
 impl Arguments {

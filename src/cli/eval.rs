@@ -5,6 +5,7 @@ use super::escape;
 use super::input::{self, Reading, scaling_in_words};
 use super::numbers::count;
 use super::paths::Paths;
+use super::per_sample::{outputs_file, write_outputs};
 use super::results::Results;
 use super::tables::{boxed, percent};
 use super::{features, print};
@@ -43,6 +44,9 @@ pub struct Arguments {
     /// Show precision and recall of each class, besides
     #[arg(long)]
     per_class: bool,
+    /// Write the outputs of each sample to this file, FILE.npy or FILE.npz
+    #[arg(long, value_name = "FILE", value_parser = outputs_file)]
+    outputs: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -53,8 +57,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let results = &arguments.results;
     results.check()?;
+    arguments.outputs.as_deref().map_or(Ok(()), |path| results.check_file(path))?;
     let read = [&arguments.model].into_iter().chain(&arguments.architecture);
-    Paths::default().files(&results.json).inputs(read).data([&arguments.data]).check()?;
+    Paths::default()
+        .files(results.json.iter().chain(&arguments.outputs))
+        .inputs(read)
+        .data([&arguments.data])
+        .check()?;
     if features::is_model(&arguments.model) {
         if arguments.top_k.is_some() || arguments.per_class {
             miette::bail!(
@@ -76,6 +85,9 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(escape::warn);
     let outputs = forward::forward(&network.graph, network.addressed(&samples).view()).map_err(report)?;
     let score = Score::new(outputs.view(), &samples.y);
+    if let Some(path) = &arguments.outputs {
+        write_outputs(path, outputs.view(), &samples.y, results.overwrite())?;
+    }
     let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());
 
     let mut table = Table::new();
@@ -100,7 +112,8 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let mut inputs = vec![arguments.model.clone()];
     inputs.extend(network.companions);
     inputs.extend(data.test_files());
-    results.write(&figures, &[], &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
+    let others: Vec<PathBuf> = arguments.outputs.iter().cloned().collect();
+    results.write(&figures, &others, &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
     print(&format!("{table}\n"));
     if arguments.per_class {
         print(&format!("{}\n", per_class(&score)));

@@ -33,6 +33,7 @@ mod numbers;
 pub mod options;
 mod output;
 mod paths;
+mod per_sample;
 mod presentation;
 mod presented;
 mod program;

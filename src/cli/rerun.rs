@@ -25,7 +25,7 @@ pub struct Arguments {
 }
 
 /// Options of all commands that name a place to write to.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 13] = [
     "--out",
     "--json",
     "--report",
@@ -37,6 +37,8 @@ const OUTPUTS: [&str; 11] = [
     "--save-normalised",
     "--trace",
     "--picture",
+    "--outputs",
+    "--predictions",
 ];
 
 /// Runs, compares and prints.

@@ -31,7 +31,14 @@ impl Results {
     /// # Errors
     /// If it exists already, or if there is no such directory.
     pub fn check(&self) -> Result<()> {
-        let Some(path) = &self.json else { return Ok(()) };
+        self.json.as_deref().map_or(Ok(()), |path| self.check_file(path))
+    }
+
+    /// Refuses, before the work, another result that cannot be written after it.
+    ///
+    /// # Errors
+    /// As [`Results::check`].
+    pub fn check_file(&self, path: &Path) -> Result<()> {
         atomic_write::check_file(path, self.overwrite()).map_err(report)?;
         if atomic_write::is_stream(path) {
             return Ok(());

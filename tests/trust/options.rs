@@ -161,6 +161,8 @@ const TRIALS: &[Trial] = &[
     of(&["encode"], "seed", "5"),
     of(&["eval"], "top-k", "2"),
     of(&["eval"], "per-class", ""),
+    of(&["eval"], "outputs", "outputs.npz"),
+    of(&["classify"], "predictions", "predictions.csv"),
     of(&["features"], "set", "train"),
     of(&["features"], "what", "bins"),
     of(&["features", "train"], "cache", "cache"),
@@ -358,12 +360,14 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
 }
 
 /// Options that say which results there are, and where they go.
-const NO_PARAMETERS: [&str; 12] = [
+const NO_PARAMETERS: [&str; 14] = [
     "cache",
     "export",
     "json",
     "out",
+    "outputs",
     "picture",
+    "predictions",
     "report",
     "save-activations",
     "save-normalised",

@@ -166,6 +166,9 @@ pub struct Decision {
     pub ranking: Vec<usize>,
     /// The classes that share the best score, rising; one where there is no tie, none where there is no score.
     pub tied: Vec<usize>,
+    /// The score of each class: spikes, less those of negative polarity; with the rest for [`ReadOut::CountAndRest`];
+    /// membrane potentials for [`ReadOut::MembranePotential`].
+    pub scores: Vec<i64>,
     /// The tick after which the run stopped, because the decision was made; none where it went on to its end.
     pub stopped: Option<Tick>,
 }
@@ -310,13 +313,15 @@ impl ReadoutMonitor {
             }
             _ => self.counts.scored().collect(),
         };
+        let mut scores = vec![0; self.counts.scores.len()];
+        scored.iter().for_each(|&(class, (score, _))| scores[class] = score);
         let mut ranking = scored;
         ranking.sort_by_key(|&(class, (score, reached))| (Reverse(score), reached, class));
         let best = ranking.first().map(|(_, (score, _))| *score);
         let is_best = |&&(_, (score, _)): &&(usize, (i64, Option<Tick>))| Some(score) == best;
         let mut tied: Vec<usize> = ranking.iter().filter(is_best).map(|(class, _)| *class).collect();
         tied.sort_unstable();
-        Decision { ranking: ranking.into_iter().map(|(class, _)| class).collect(), tied, stopped: self.stopped }
+        Decision { ranking: ranking.into_iter().map(|(class, _)| class).collect(), tied, scores, stopped: self.stopped }
     }
 }
 
@@ -425,14 +430,17 @@ mod tests {
     #[test]
     fn the_first_spikes_of_a_tick_tie_and_the_run_stops() {
         for (decision, handled) in decide(ReadOut::FirstSpike, &[(2, 2), (5, 0), (7, 0), (9, 0)]) {
-            assert_eq!(decision, Decision { ranking: vec![0, 1], tied: vec![0, 1], stopped: Some(2) });
+            assert_eq!(
+                decision,
+                Decision { ranking: vec![0, 1], tied: vec![0, 1], scores: vec![1, 1, 0], stopped: Some(2) }
+            );
             assert!(handled < 4, "{handled}");
         }
         for (decision, handled) in decide(ReadOut::FirstSpike, &[(3, 1)]) {
             assert_eq!((decision.class(), decision.stopped, handled), (Some(1), Some(3), 1));
         }
         for (decision, _) in decide(ReadOut::FirstSpike, &[]) {
-            assert_eq!(decision, Decision::default());
+            assert_eq!(decision, Decision { scores: vec![0; 3], ..Decision::default() });
         }
     }
 
@@ -440,12 +448,18 @@ mod tests {
     fn the_first_with_k_spikes() {
         let k = ReadOut::KSpikes(NonZeroU32::new(2).unwrap());
         for (decision, handled) in decide(k, &[(0, 0), (1, 1), (2, 1), (3, 0), (4, 0), (5, 0)]) {
-            assert_eq!(decision, Decision { ranking: vec![1, 0], tied: vec![1], stopped: Some(2) });
+            assert_eq!(
+                decision,
+                Decision { ranking: vec![1, 0], tied: vec![1], scores: vec![1, 2, 0], stopped: Some(2) }
+            );
             assert!(handled < 6, "{handled}");
         }
         // Nobody gets there: the most spikes, first come.
         for (decision, _) in decide(k, &[(0, 1), (4, 0)]) {
-            assert_eq!(decision, Decision { ranking: vec![1, 0], tied: vec![0, 1], stopped: None });
+            assert_eq!(
+                decision,
+                Decision { ranking: vec![1, 0], tied: vec![0, 1], scores: vec![1, 1, 0], stopped: None }
+            );
         }
     }
 
@@ -454,7 +468,10 @@ mod tests {
         let margin = |n| ReadOut::SpikeCount { margin: NonZeroU32::new(n) };
         let spikes = [(0, 0), (1, 1), (2, 1), (3, 1), (4, 1)];
         for (decision, handled) in decide(margin(2), &spikes) {
-            assert_eq!(decision, Decision { ranking: vec![1, 0], tied: vec![1], stopped: Some(3) });
+            assert_eq!(
+                decision,
+                Decision { ranking: vec![1, 0], tied: vec![1], scores: vec![1, 3, 0], stopped: Some(3) }
+            );
             assert!(handled < 5, "{handled}");
         }
         for (decision, handled) in decide(margin(0), &spikes) {
@@ -467,7 +484,10 @@ mod tests {
         let spikes = [(0, 0), (1, 1), (2, 1), (3, 2)];
         for (decision, _) in decide(ReadOut::MembranePotential { margin: None }, &spikes) {
             // 20, 30 and -24.
-            assert_eq!(decision, Decision { ranking: vec![1, 0, 2], tied: vec![1], stopped: None });
+            assert_eq!(
+                decision,
+                Decision { ranking: vec![1, 0, 2], tied: vec![1], scores: vec![20, 30, -24], stopped: None }
+            );
         }
         for (decision, handled) in decide(ReadOut::MembranePotential { margin: Some(9) }, &spikes) {
             // 20 against 10 after the third.

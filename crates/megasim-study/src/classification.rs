@@ -88,6 +88,16 @@ pub struct Outcome {
     pub cpu_time: Duration,
 }
 
+impl Outcome {
+    /// Milliseconds up to the decision; a run that does not stop decides at its end.
+    pub fn decision_ms(&self, clock: Clock) -> f64 {
+        match self.decision.stopped {
+            Some(tick) => tick as f64 / f64::from(clock.ticks_per_ms),
+            None => f64::from(clock.duration),
+        }
+    }
+}
+
 /// Why samples could not be classified.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

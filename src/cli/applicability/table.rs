@@ -90,7 +90,7 @@ const STOPS_EARLY: Need = Need {
         none",
 };
 const FILE_OF_RESULTS: Need = Need {
-    holds: |given| ["json", "report", "trace"].iter().any(|id| given.has(id)),
+    holds: |given| ["json", "report", "trace", "outputs", "predictions"].iter().any(|id| given.has(id)),
     expected: "expected a file that could be replaced (--json, --report), found none",
 };
 const PERCENTILES: Need = Need {
@@ -192,6 +192,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "mode", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "dt", RECORDINGS_AND_NUMBERS).needs(&[CLOCKED]),
     on(&["classify"], "report", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "predictions", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "history", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "duration", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "ticks_per_ms", RECORDINGS_AND_NUMBERS),
@@ -291,6 +292,7 @@ pub const OPTIONS: &[Row] = &[
     all(&["eval"], "samples"),
     on(&["eval"], "top_k", &[TrainedNetwork, Stage]),
     on(&["eval"], "per_class", &[TrainedNetwork, Stage]),
+    on(&["eval"], "outputs", &[TrainedNetwork, Stage]),
     // features, train
     all(&["features", "train"], "data"),
     all(&["features", "train"], "out"),

@@ -360,11 +360,7 @@ impl Classification {
 
     /// Milliseconds up to a decision, the mean; a run that does not stop decides at its end.
     pub fn decision_ms(&self, outcomes: &[Outcome]) -> f64 {
-        let ms = |outcome: &Outcome| match outcome.decision.stopped {
-            Some(tick) => tick as f64 / f64::from(self.clock.ticks_per_ms),
-            None => f64::from(self.clock.duration),
-        };
-        outcomes.iter().map(ms).sum::<f64>() / outcomes.len() as f64
+        outcomes.iter().map(|outcome| outcome.decision_ms(self.clock)).sum::<f64>() / outcomes.len() as f64
     }
 
     /// Shares of time, and where they are known of operations, that stopping saved; none where runs do not stop early.
