@@ -149,6 +149,7 @@
 //! # Studies
 //!
 //! - [`study::classification`]: accuracy, spikes, operations and time to a decision, in both modes.
+//!
 //! Each study is one function of a network, samples, options and a [`Control`]: [`classify`], [`compare`], [`latency`],
 //! [`sweep`], [`verify`].
 //!

@@ -204,9 +204,12 @@ impl Arguments {
     }
 }
 
+/// Measures the points of a sweep.
+type Measure<'w, F> = dyn Fn(&dyn Store<F>, &dyn Control) -> Result<Sweep<F>, SweepError> + Sync + 'w;
+
 /// How points are measured, and what is made of them.
 struct Ways<'w, F> {
-    measure: &'w (dyn Fn(&dyn Store<F>, &dyn Control) -> Result<Sweep<F>, SweepError> + Sync),
+    measure: &'w Measure<'w, F>,
     table: fn(&Sweep<F>) -> String,
     section: fn(&Sweep<F>) -> Result<Section, pages::Error>,
 }

@@ -1,4 +1,5 @@
-//! Mutated files through the program: it ends by itself, with a message, and nothing that acts on a terminal is printed.
+//! Mutated files through the program: it ends by itself, with a message, and nothing that acts on a terminal is
+//! printed.
 
 use crate::mutations::{mutate, mutations};
 use crate::place::{Place, megasim};
@@ -59,13 +60,13 @@ fn mutated_files_end_in_plain_text() {
         let original = fs::read(place.path().join(name)).unwrap();
         let mut refused = 0;
         for round in 0..rounds {
-            let mut random = ChaCha8Rng::seed_from_u64((number << 20 | round) as u64);
+            let mut random = ChaCha8Rng::seed_from_u64(((number << 20) | round) as u64);
             let mut bytes = original.clone();
             if round % 3 > 0 {
                 inject(&mut random, &mut bytes);
             }
             if round % 3 != 1 {
-                mutate(&mut random, &mut bytes, &[original.clone()]);
+                mutate(&mut random, &mut bytes, std::slice::from_ref(&original));
             }
             let directory = place.linked();
             let path = directory.path().join(name);

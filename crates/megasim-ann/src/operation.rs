@@ -193,7 +193,8 @@ pub enum Operation {
     },
     /// An activation function.
     Activation(Activation),
-    /// `x` where `x > 0`, else `slope * x`; one slope a channel, or one a number in the order `(channels, height, width)`.
+    /// `x` where `x > 0`, else `slope * x`; one slope a channel, or one a number in the order `(channels, height,
+    /// width)`.
     ParametricRelu { slopes: Array1<f32> },
     /// One number added to each number, in the order `(channels, height, width)`.
     Bias { bias: Array1<f32> },

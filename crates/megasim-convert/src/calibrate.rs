@@ -65,7 +65,8 @@ const BIAS_ROUNDS: usize = 2;
 /// Corrects biases and initial potentials; `control` counts layers.
 ///
 /// # Errors
-/// [`Error::Cancelled`] where `control` cancels; where samples do not fit, and what emitting and running the network report.
+/// [`Error::Cancelled`] where `control` cancels; where samples do not fit, and what emitting and running the network
+/// report.
 pub fn calibrate(
     mut normalized: Normalized,
     options: &ConvertOptions,

@@ -96,7 +96,8 @@ pub trait Convert {
     /// As [`Convert::convert`], with checkpoints and progress, and with all that there is to say of the conversion.
     ///
     /// # Errors
-    /// As there; if a checkpoint cannot be read or written; where `control` cancels, which it is asked before each piece
+    /// As there; if a checkpoint cannot be read or written; where `control` cancels, which it is asked before each
+    /// piece
     /// of the normalisation set and each sample of calibration.
     fn convert_with(
         &self,
@@ -249,7 +250,8 @@ impl fmt::Display for Warning {
         match self {
             Self::Values { of, largest, scale } => write!(
                 f,
-                "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; an \
+                "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; \
+                an \
                  input fires at most once a millisecond, so as spikes what is beyond is cut off"
             ),
             Self::ScaledTwice { of, largest } => write!(

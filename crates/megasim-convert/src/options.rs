@@ -150,7 +150,8 @@ impl ConvertOptions {
         self
     }
 
-    /// Rules, scale and reset of a preset. Outputs of other presets than SNN toolbox's stay as they are, also silent ones.
+    /// Rules, scale and reset of a preset. Outputs of other presets than SNN toolbox's stay as they are, also silent
+    /// ones.
     pub fn preset(self, preset: Preset) -> Self {
         let (rules, quantization) = preset.parameters();
         Self { rules, quantization, adapt_output: self.adapt_output && preset == Preset::Toolbox, ..self }

@@ -214,7 +214,8 @@ pub enum LayerKind {
     Population {
         /// At least one.
         connections: Vec<Connection>,
-        /// One number per map, or one per neuron (map after map, `y`, `x`): what is shifted before a padding differs at the border.
+        /// One number per map, or one per neuron (map after map, `y`, `x`): what is shifted before a padding differs
+        /// at the border.
         bias: Option<Array1<f32>>,
         /// What they do with the sum.
         role: Role,
@@ -298,7 +299,8 @@ pub struct Parsed {
     /// `input_order[k]` is the number of a sample that stands at address `k` of the input (map after map, `y`, `x`);
     /// none where they stand in order.
     pub input_order: Option<Vec<usize>>,
-    /// What the numbers of a sample are divided by before they are shown: one spike per millisecond of an input stands for it.
+    /// What the numbers of a sample are divided by before they are shown: one spike per millisecond of an input
+    /// stands for it.
     pub input_scale: f64,
     /// The layers.
     pub layers: Vec<ParsedLayer>,

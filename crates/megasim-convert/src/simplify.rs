@@ -194,7 +194,8 @@ impl Walk<'_> {
             Operation::Multiply | Operation::Maximum | Operation::Minimum => {
                 return Err(unsupported(
                     layer,
-                    "this merge of branches has no spiking form; sums (Add, Average, Subtract) and Concatenate have one",
+                    "this merge of branches has no spiking form; sums (Add, Average, Subtract) and Concatenate have \
+                        one",
                 ));
             }
             _ => {}
@@ -279,8 +280,10 @@ impl Walk<'_> {
                         layer: pooling.source_name.clone(),
                         kind: pooling.kind.clone(),
                         reason: format!(
-                            "maximum pooling needs rates, which are not below 0, and no ReLU comes between '{before}' and \
-                             '{}'; --max-to-average converts it as average pooling, or train with a ReLU behind '{before}'",
+                            "maximum pooling needs rates, which are not below 0, and no ReLU comes between \
+                            '{before}' and \
+                             '{}'; --max-to-average converts it as average pooling, or train with a ReLU behind \
+                                 '{before}'",
                             reader.name
                         ),
                         more: Vec::new(),

@@ -39,7 +39,8 @@ impl InputScaling {
     }
 }
 
-/// Which of `(channels, height, width)` each axis of a sample is, as a model file declares its input; by default unknown.
+/// Which of `(channels, height, width)` each axis of a sample is, as a model file declares its input; by default
+/// unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeclaredAxes {
     axes: [usize; 3],
@@ -70,7 +71,8 @@ impl DeclaredAxes {
         &self.axes[..self.rank]
     }
 
-    /// Sizes of a sample as it is declared, and how far apart the cells along `(channels, height, width)` are in it; none where that is unknown.
+    /// Sizes of a sample as it is declared, and how far apart the cells along `(channels, height, width)` are in it;
+    /// none where that is unknown.
     pub(super) fn strides(&self, shape: Shape) -> Option<(Vec<usize>, [usize; 3])> {
         let Shape::Maps { channels, height, width } = shape else { return None };
         let sizes = [channels, height, width];

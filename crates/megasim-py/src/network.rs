@@ -64,8 +64,9 @@ impl Network {
     fn samples(&self, data: &Dataset, skip: usize, most: Option<usize>) -> PyResult<(LabelledSamples, Option<String>)> {
         let samples = LabelledSamples::test(&self.0, data, skip, most).map_err(error::value)?;
         let largest = samples.values().iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-        let warning = Warning::Values { of: "test samples", largest };
-        Ok((samples, (largest > 1.0).then(|| warning.to_string())))
+        let (scale, scaling) = (self.0.layout().input_scale(), self.0.model().input_form().scaling);
+        let warning = Warning::of_values("test samples", largest, scale, scaling);
+        Ok((samples, warning.map(|warning| warning.to_string())))
     }
 
     /// The nodes of a layer or node by name.

@@ -234,7 +234,8 @@ impl Walk<'_> {
         if slopes.len() != channels(value.shape) {
             return Err(unsupported(
                 layer,
-                "expected one slope a channel, found one a number, which has no spiking form; in Keras, shared_axes=[1, 2] \
+                "expected one slope a channel, found one a number, which has no spiking form; in Keras, \
+                shared_axes=[1, 2] \
                  makes it one a channel",
             ));
         }

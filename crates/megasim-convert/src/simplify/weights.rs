@@ -67,7 +67,8 @@ struct Shifted {
     border: Option<Vec<f64>>,
 }
 
-/// Kernels over one part of the input; what the part is shifted by goes into the bias. `input` and `output` are the sizes of maps.
+/// Kernels over one part of the input; what the part is shifted by goes into the bias. `input` and `output` are the
+/// sizes of maps.
 fn kernels_over(
     spikes: &Spikes,
     mut kernels: Array4<f32>,

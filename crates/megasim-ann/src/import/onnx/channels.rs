@@ -180,7 +180,8 @@ impl Translation<'_, '_> {
         self.like("Channels", Operation::Channels { channels }, &output)
     }
 
-    /// A reshape to more axes than a layer has, a transpose of those, and a reshape that ends this; none where there is no such thing.
+    /// A reshape to more axes than a layer has, a transpose of those, and a reshape that ends this; none where there
+    /// is no such thing.
     pub(super) fn fold(&mut self) -> Result<Option<Value>, Problem> {
         match self.inputs.first() {
             Some(Some(Value::Folded(folded))) => {

@@ -462,7 +462,8 @@ impl Translation<'_, '_> {
         }
     }
 
-    /// A constant a channel (or one for all) added to or multiplied with activations: a batch normalisation by another name.
+    /// A constant a channel (or one for all) added to or multiplied with activations: a batch normalisation by
+    /// another name.
     fn affine(&mut self, operation: &str, place: usize) -> Result<Tensor, Problem> {
         let input = self.tensor(1 - place)?;
         let mut constant = self.constant(place).map(Constant::floats).unwrap_or_default();
