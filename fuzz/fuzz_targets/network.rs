@@ -15,8 +15,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use random_network::random_network;
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
-    // The bytes are the random numbers from which the strategy of the property tests grows a network.
-    let random = TestRng::from_seed(RngAlgorithm::PassThrough, bytes);
+    // The seed from which the strategy of the property tests grows a network. The bytes are not the random numbers
+    // themselves: where they end all others would be 0, and choices that are made again until they fit would not end.
+    let mut seed = [0; 32];
+    seed.iter_mut().zip(bytes).for_each(|(seed, byte)| *seed = *byte);
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
     let Ok(tree) = random_network().new_tree(&mut runner) else { return Corpus::Reject };
     let (network, stimuli) = tree.current();

@@ -53,6 +53,23 @@ fn the_layout_of_snn_toolbox() {
     assert_eq!(data.test_files(), [path("x_test.npz"), path("y_test.npz")]);
 }
 
+/// What fuzzing found: a number without axes is no array of samples, whoever reads it.
+#[test]
+fn a_number_without_axes_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = ArrayD::<f32>::from_elem(vec![], 1.0);
+    for name in ["x_test.npy", "y_test.npy", "x_norm.npy"] {
+        ndarray_npy::write_npy(directory.path().join(name), &one).unwrap();
+    }
+    let data = Dataset::open(directory.path()).unwrap();
+    let stored = data.test_as_stored(0, None).unwrap_err().to_string();
+    assert!(stored.contains("x_test.npy") && stored.contains("found a number without axes"), "{stored}");
+    assert!(data.test(&FORMAT, 0, None).is_err());
+    assert!(data.test_frames(&FORMAT, 0, None).is_err());
+    assert!(data.normalization(&FORMAT).is_err());
+    assert!(megasim::dataset::labels(&directory.path().join("y_test.npy"), 4, 0, None).is_err());
+}
+
 #[test]
 fn pairs_of_bytes_and_class_numbers() {
     let directory = tempfile::tempdir().unwrap();

@@ -268,9 +268,11 @@ impl Dataset {
         }
         let location = self.test_location("x")?;
         let Array { shape, mut values, is_bytes } = location.read(rows)?;
-        let numbers = shape.iter().skip(1).product::<usize>();
+        let Some((&total, sample)) = shape.split_first() else {
+            return Err(location.unusable("expected samples, axes (sample, ...), found a number without axes"));
+        };
+        let numbers = sample.iter().product::<usize>();
         if values.is_empty() || numbers == 0 {
-            let total = shape.first().copied().unwrap_or(0);
             return Err(location.unusable(format!("expected more than {skip} samples, found {total}")));
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
@@ -281,7 +283,7 @@ impl Dataset {
             values.iter_mut().for_each(|value| *value /= self.form.scaling.divisor());
         }
         let x = Array2::from_shape_vec((values.len() / numbers, numbers), values);
-        Ok((shape[1..].to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
+        Ok((sample.to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
     }
 
     /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`, the
