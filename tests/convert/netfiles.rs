@@ -241,7 +241,7 @@ fn order() -> impl Strategy<Value = AxisOrder> {
 }
 
 /// Why a random network may be refused.
-const REFUSED: [&str; 11] = [
+const REFUSED: [&str; 12] = [
     "expected a rectifier (ReLU) before",
     "found it behind a batch normalisation",
     "its shift would not reach the border",
@@ -253,6 +253,7 @@ const REFUSED: [&str; 11] = [
     "maximum pooling behind a",
     "that a change of shape made of several branches",
     "does not mean the same",
+    "maximum pooling needs rates",
 ];
 
 fn parse(graph: &Graph) -> Result<Parsed, TestCaseError> {

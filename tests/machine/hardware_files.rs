@@ -133,7 +133,7 @@ fn what_is_wrong_is_refused_with_line_and_hint() {
         ("[mesh]\nrows = 2\n", "m.toml:1: expected a key `columns` here, found none"),
         (
             "[mesh]\ncolumns = 2\nrows = 2\n[mesh.place]\n\"00Dense_4\" = [2, 0]\n",
-            "m.toml:5: tile [2, 0] lies outside the mesh of 2 x 2; columns run from 0 to 1, rows from 0 to 1",
+            "m.toml:5: tile [2, 0] is outside the mesh of 2 x 2; columns run from 0 to 1, rows from 0 to 1",
         ),
         (
             "[mesh]\ncolumns = 2\nrows = 2\n[mesh.place]\n\"0*\" = [1, 0]\n",

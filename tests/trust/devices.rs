@@ -95,10 +95,12 @@ impl Kind {
 #[rustfmt::skip]
 const FILES: &[&[&str]] = &[
     &["eval", MODEL, "--data", DATA, "--samples", "3", "--json", "@"],
+    &["eval", MODEL, "--data", DATA, "--samples", "3", "--outputs", "@.npy"],
     &["inspect", MODEL, "--json", "@"],
     &["run", "net/megasim.sch", "--out", "new", "--summary", "@"],
     &["encode", DATA, "--samples", "2", "--out", "@"],
     &["classify", "net", "--data", DATA, "--samples", "2", "--json", "@"],
+    &["classify", "net", "--data", DATA, "--samples", "2", "--predictions", "@.csv"],
     &["compare", "net", "--data", DATA, "--samples", "2", "--causes", "0", "--json", "@"],
     &["latency", "net", "--data", DATA, "--samples", "1", "--hardware", "ideal", "--relief", "0", "--json", "@"],
     &["latency", "net", "--data", DATA, "--samples", "1", "--hardware", "ideal", "--relief", "0", "--trace", "@.csv"],

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 type Case = (&'static [&'static str], &'static [&'static str]);
 
 #[rustfmt::skip]
-const COMMANDS: [Case; 22] = [
+const COMMANDS: [Case; 24] = [
     (&["convert", MODEL, "--data", DATA, "--out", "new", "--save-scales", "a.json"], &["new", "a.json"]),
     (&["convert", "model.npz", "--data", DATA, "--samples", "2", "--out", "new"], &["new"]),
     (&["convert", MODEL, "--data", DATA, "--out", "new", "--save-activations", "kept"], &["new", "kept"]),
@@ -27,9 +27,11 @@ const COMMANDS: [Case; 22] = [
     (&["rerun", "one", "--out", "new"], &["new"]),
     (&["encode", DATA, "--out", "a.stim", "--samples", "30"], &["a.stim"]),
     (&["eval", MODEL, "--data", DATA, "--json", "a.json"], &["a.json"]),
+    (&["eval", MODEL, "--data", DATA, "--json", "a.json", "--outputs", "o.npy"], &["a.json", "o.npy"]),
     (&["inspect", MODEL, "--data", DATA, "--json", "a.json"], &["a.json"]),
     (&["classify", "net", "--data", DATA, "--samples", "9", "--report", "p.html"], &["p_files", "p.html"]),
     (&["classify", "net", "--data", DATA, "--samples", "9", "--json", "a.json"], &["a.json"]),
+    (&["classify", "net", "--data", DATA, "--samples", "9", "--predictions", "d.npz"], &["d.npz"]),
     (&["compare", "net", "--data", DATA, "--samples", "9", "--json", "a.json"], &["a.json"]),
     (
         &["latency", "net", "--data", DATA, "--samples", "3", "--hardware", "serial-aer", "--relief", "0",

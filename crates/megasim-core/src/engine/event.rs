@@ -455,7 +455,10 @@ fn to_neurons(
     for (action, run) in actions(events) {
         match (action, port) {
             (Action::Reset, _) => neurons.reset(plan, s),
-            (Action::Settle, _) => summary.neuron_updates += neurons.settle(plan, &mut outputs),
+            (Action::Settle, _) => {
+                let updates = (0..run.len()).map(|_| neurons.settle(plan, &mut outputs));
+                summary.neuron_updates += updates.sum::<u64>();
+            }
             (Action::Control, _) if plan.acts_on_control() => {
                 let updates = (0..run.len()).map(|_| neurons.control(plan, s, &mut outputs));
                 summary.neuron_updates += updates.sum::<u64>();
