@@ -1,6 +1,5 @@
 //! Small models and data as people have them, each of a kind that was once refused or read wrongly; `ref.npy` holds
-//! what the
-//! framework itself puts out.
+//! what the framework itself puts out.
 
 use assert_cmd::Command;
 use megasim::ann::import::{self, ReadOptions};

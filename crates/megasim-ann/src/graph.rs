@@ -103,9 +103,8 @@ impl Graph {
         self.layers.last().is_some_and(softmax)
     }
 
-    /// The factor on the input (the largest over the channels) where layers at the input only scale and shift it;
-    /// none where there is
-    /// no such layer.
+    /// The factor on the input (the largest over the channels) where layers at the input only scale and shift it; none
+    /// where there is no such layer.
     pub fn input_factor(&self) -> Option<f32> {
         let readers = self.readers();
         let (mut at, mut factor) = (0, None);

@@ -30,9 +30,8 @@ pub struct Adapted {
     pub silent: f64,
 }
 
-/// Looks at the samples. With `heads`, outputs that would be silent are shifted (before a softmax, which does not see
-/// it)
-/// or made to fire spikes of both signs; else they fire at their rates above 0.
+/// Looks at the samples. With `heads`, outputs that would be silent are shifted (before a softmax, which a shift does
+/// not change) or made to fire spikes of both signs; else they fire at their rates above 0.
 ///
 /// # Errors
 /// Where samples cannot be had or do not fit.

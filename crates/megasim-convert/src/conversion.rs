@@ -97,8 +97,7 @@ pub trait Convert {
     ///
     /// # Errors
     /// As there; if a checkpoint cannot be read or written; where `control` cancels, which it is asked before each
-    /// piece
-    /// of the normalisation set and each sample of calibration.
+    /// piece of the normalisation set and each sample of calibration.
     fn convert_with(
         &self,
         data: &Dataset,
@@ -251,8 +250,7 @@ impl fmt::Display for Warning {
             Self::Values { of, largest, scale } => write!(
                 f,
                 "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; \
-                an \
-                 input fires at most once a millisecond, so as spikes what is beyond is cut off"
+                 an input fires at most once a millisecond, so as spikes what is beyond is cut off"
             ),
             Self::ScaledTwice { of, largest } => write!(
                 f,

@@ -227,17 +227,15 @@ impl ConvertedModel {
         let timed = (self.is_timed() && asked != made).then(|| {
             format!(
                 "--ticks-per-ms {asked}: the netfiles have times in ticks (refractory times, leaks, delays, binary \
-                    activations) and were made for {made} ticks per ms; --ticks-per-ms {made} shows samples with as \
-                        many"
+                 activations) and were made for {made} ticks per ms; --ticks-per-ms {made} shows samples with as many"
             )
         });
         let most = self.largest_rate();
         let fast = (most > f64::from(asked)).then(|| {
             format!(
                 "threshold {}: neurons fire up to {most:.0} times per ms at the largest activation, and a tick carries \
-                    one of {asked} per ms: clocked mode cuts off what is beyond, event mode makes each of them; \
-                    'megasim \
-                    convert' with a --v-thresh nearer 1 helps",
+                 one of {asked} per ms: clocked mode cuts off what is beyond, event mode makes each of them; 'megasim \
+                 convert' with a --v-thresh nearer 1 helps",
                 conversion.v_thresh
             )
         });

@@ -17,8 +17,7 @@ pub fn positive(text: &str) -> Result<f64, String> {
 pub fn input_rate(text: &str) -> Result<f64, String> {
     let expected = format!(
         "a rate above 0, at most {MOST_INPUT_RATE}, as no input fires more than once per millisecond (more would cut \
-            off \
-         bright pixels; scale the data, or show samples for a longer --duration)"
+         off bright pixels; scale the data, or show samples for a longer --duration)"
     );
     number(text, &expected, |value| value > 0.0 && value <= MOST_INPUT_RATE)
 }

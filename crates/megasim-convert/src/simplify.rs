@@ -281,9 +281,8 @@ impl Walk<'_> {
                         kind: pooling.kind.clone(),
                         reason: format!(
                             "maximum pooling needs rates, which are not below 0, and no ReLU comes between \
-                            '{before}' and \
-                             '{}'; --max-to-average converts it as average pooling, or train with a ReLU behind \
-                                 '{before}'",
+                             '{before}' and '{}'; --max-to-average converts it as average pooling, or train with a \
+                             ReLU behind '{before}'",
                             reader.name
                         ),
                         more: Vec::new(),

@@ -78,9 +78,7 @@ pub enum Error {
     /// A directory of a version of this program that kept no list of its files.
     #[error(
         "{0}: its run.json has no list of files, as earlier versions wrote it, so --force cannot tell results from \
-            other \
-         files; \
-         remove the directory yourself, or choose another"
+         other files; remove the directory yourself, or choose another"
     )]
     NoList(PathBuf),
     /// Another process writes the same result.

@@ -86,11 +86,9 @@ pub struct Samples {
 /// Six layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
 /// `.npy`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with `x_train`, `y_train`, `x_test` and
 /// `y_test` (Keras's `mnist.npz`), the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders of pictures
-/// named
-/// after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
+/// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
 /// (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided
-/// by
-/// 255, except for a network that scales its own input ([`Dataset::for_input`]).
+/// by 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
 /// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
 ///

@@ -1,6 +1,5 @@
 //! HDF5 files in memory, by one of two libraries: `hdf5-pure`, which is compiled with the program and bounds its work
-//! on
-//! damaged files, or, with the feature `hdf5`, the HDF Group's own library.
+//! on damaged files, or, with the feature `hdf5`, the HDF Group's own library.
 
 #[cfg(any(not(feature = "hdf5"), test))]
 mod pure;

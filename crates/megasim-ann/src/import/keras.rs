@@ -55,8 +55,7 @@ fn read_weights(file: &ModelFile, hdf5: hdf5::File, version: Option<String>) -> 
         return Err(Problem::damaged(
             "HDF5",
             "expected a Keras model (an attribute 'model_config'), or weights of one (a group 'layers', or an \
-            attribute \
-             'layer_names'), found neither",
+             attribute 'layer_names'), found neither",
         ));
     }
     if file.options.architecture.is_none() && !file.architecture_path("json").exists() {
@@ -64,7 +63,7 @@ fn read_weights(file: &ModelFile, hdf5: hdf5::File, version: Option<String>) -> 
             "HDF5",
             "expected an attribute 'model_config', found weights alone: save the whole model (model.save), or its \
              architecture with open('model.json', 'w').write(model.to_json()), and give that with --architecture \
-                 model.json",
+             model.json",
         ));
     }
     let (text, place) = file.architecture("json")?;

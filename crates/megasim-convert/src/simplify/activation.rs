@@ -235,8 +235,7 @@ impl Walk<'_> {
             return Err(unsupported(
                 layer,
                 "expected one slope a channel, found one a number, which has no spiking form; in Keras, \
-                shared_axes=[1, 2] \
-                 makes it one a channel",
+                 shared_axes=[1, 2] makes it one a channel",
             ));
         }
         let value = self.as_maps(layer, value)?;

@@ -11,8 +11,8 @@ pub(super) struct Weights {
 }
 
 enum Kind {
-    /// `model_weights/LAYER` with an attribute `weight_names`, paths relative to that group; in a file of weights
-    /// alone `LAYER`.
+    /// `model_weights/LAYER` with an attribute `weight_names`, paths relative to that group; in a file of weights alone
+    /// `LAYER`.
     ByName { root: &'static str },
     /// `layers/CLASS_k/vars/i`, layers of a class counted in the order of the configuration.
     ByPlace { root: &'static str },
