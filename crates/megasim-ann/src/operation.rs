@@ -116,6 +116,19 @@ pub enum Activation {
     Exponential,
 }
 
+impl Operation {
+    /// `gamma * x + beta`, one of each per channel (or feature): a batch normalisation with mean 0 and variance 1.
+    pub fn affine(gamma: Array1<f32>, beta: Array1<f32>) -> Self {
+        let (mean, variance) = (Array1::zeros(gamma.len()), Array1::ones(gamma.len()));
+        Self::BatchNormalization { gamma, beta, mean, variance, epsilon: 0.0 }
+    }
+
+    /// `factor * x + shift` in all channels (or features).
+    pub fn scale_and_shift(channels: usize, factor: f32, shift: f32) -> Self {
+        Self::affine(Array1::from_elem(channels, factor), Array1::from_elem(channels, shift))
+    }
+}
+
 impl Activation {
     /// The name in papers and libraries.
     pub fn name(self) -> &'static str {

@@ -66,10 +66,10 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
         | Operation::Minimum
         | Operation::Concatenate => unreachable!("taken by the caller"),
         Operation::ParametricRelu { slopes } => {
-            if slopes.len() != channels(input) && slopes.len() != input.len() {
+            if slopes.len() != input.channels() && slopes.len() != input.len() {
                 return Err(format!(
                     "expected {} slopes, one a channel, or {}, one a number, found {}",
-                    channels(input),
+                    input.channels(),
                     input.len(),
                     slopes.len()
                 ));
@@ -82,7 +82,7 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
             Ok(input)
         }
         Operation::Channels { channels: from } => {
-            let n = channels(input);
+            let n = input.channels();
             if let Some(channel) = from.iter().flatten().find(|&&channel| channel >= n) {
                 return Err(format!("expected channels below {n}, found {channel}"));
             }
@@ -179,7 +179,7 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
             Ok(if wanted == Some(pooled) { pooled } else { Shape::Features(channels) })
         }
         Operation::BatchNormalization { gamma, beta, mean, variance, epsilon } => {
-            let n = channels(input);
+            let n = input.channels();
             for (name, parameter) in [("gamma", gamma), ("beta", beta), ("mean", mean), ("variance", variance)] {
                 if parameter.len() != n {
                     return Err(format!("expected {n} numbers of {name}, one a channel, found {}", parameter.len()));
@@ -291,13 +291,6 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
             let (height, width) = out.ok_or_else(|| format!("expected factors in range, found {factors:?}"))?;
             Ok(Shape::Maps { channels, height, width })
         }
-    }
-}
-
-fn channels(shape: Shape) -> usize {
-    match shape {
-        Shape::Features(n) => n,
-        Shape::Maps { channels, .. } => channels,
     }
 }
 

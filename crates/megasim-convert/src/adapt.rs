@@ -4,9 +4,8 @@ use super::OutputForm;
 use super::normalize::Error;
 use super::samples::Samples;
 use megasim_ann::forward::forward;
-use megasim_ann::graph::{Graph, Layer, Operation, Shape};
+use megasim_ann::graph::{Graph, Layer, Operation};
 use megasim_data::InputScaling;
-use ndarray::Array1;
 
 /// Share of the samples without an output above 0 from which outputs fire spikes of both signs.
 const NOTABLE: f64 = 0.02;
@@ -82,18 +81,7 @@ pub(super) fn shifted(graph: &Graph, shift: f64) -> Option<Graph> {
     let mut layers = graph.clone().into_layers();
     let mut softmax = layers.pop()?;
     let shape = layers.get(*softmax.inputs.first()?)?.shape;
-    let n = match shape {
-        Shape::Features(n) => n,
-        Shape::Maps { channels, .. } => channels,
-    };
-    let all = |value| Array1::from_elem(n, value);
-    let operation = Operation::BatchNormalization {
-        gamma: all(1.0),
-        beta: all(shift as f32),
-        mean: all(0.0),
-        variance: all(1.0),
-        epsilon: 0.0,
-    };
+    let operation = Operation::scale_and_shift(shape.channels(), 1.0, shift as f32);
     let name = format!("{}_shift", softmax.name);
     let layer = Layer { name, kind: "BatchNormalization".into(), operation, inputs: softmax.inputs, shape };
     layers.push(layer);

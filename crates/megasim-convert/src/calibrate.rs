@@ -141,7 +141,7 @@ fn mean_activations(parsed: &Parsed, samples: &ArrayView2<f32>) -> Result<Vec<Ve
 fn correct_bias(parsed: &mut Parsed, number: usize, mean: &[f64], counts: &[f64], steps: f64) {
     let layer = &mut parsed.layers[number];
     let LayerKind::Population { bias, .. } = &mut layer.operation else { return };
-    let channels = super::parsed::channels(layer.shape);
+    let channels = layer.shape.channels();
     let positions = (mean.len() / channels.max(1)).max(1);
     let bias = bias.get_or_insert_with(|| Array1::zeros(channels));
     let cells = mean.chunks_exact(positions).zip(counts.chunks_exact(positions));

@@ -18,7 +18,7 @@ mod pool;
 mod relay;
 mod signed;
 
-use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, Weights, channels};
+use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, Weights};
 use super::quantize::{Overflow, Quantization};
 use megasim_ann::graph::Shape;
 use megasim_core::network::{
@@ -103,7 +103,7 @@ pub struct Emitted {
 pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Result<Emitted, Error> {
     let biases = parsed.layers.iter().enumerate().map(|(k, layer)| match &layer.operation {
         // A step is tested at each event of the bias clock, so that it fires with it.
-        LayerKind::Population { bias: None, role: Role::Step, .. } => Ok(Some(vec![0; channels(layer.shape)])),
+        LayerKind::Population { bias: None, role: Role::Step, .. } => Ok(Some(vec![0; layer.shape.channels()])),
         LayerKind::Population { bias: Some(bias), role, .. } => {
             quantized_bias(&parsed.name(k), quantization, bias.iter(), *role == Role::Step)
         }

@@ -280,14 +280,6 @@ impl ParsedLayer {
     }
 }
 
-/// Maps, or numbers of a vector.
-pub(super) fn channels(shape: Shape) -> usize {
-    match shape {
-        Shape::Features(n) => n,
-        Shape::Maps { channels, .. } => channels,
-    }
-}
-
 /// A network of layers that become modules, in netlist order; the last one is the output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
@@ -386,7 +378,7 @@ impl Parsed {
             let operation = match &layer.operation {
                 LayerKind::Population { connections, bias, role } => {
                     let mut parts = Vec::new();
-                    let by_position = bias.clone().filter(|bias| bias.len() != channels(layer.shape));
+                    let by_position = bias.clone().filter(|bias| bias.len() != layer.shape.channels());
                     let bias = bias.clone().filter(|_| by_position.is_none());
                     for (k, Connection { source, weights }) in connections.iter().enumerate() {
                         let bias = bias.clone().filter(|_| k == 0);

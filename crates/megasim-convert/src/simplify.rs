@@ -384,7 +384,7 @@ impl Walk<'_> {
                         && let shape = self.parsed.layers[k].shape
                         && let LayerKind::Population { connections, bias, .. } = &mut self.parsed.layers[k].operation
                         // A bias by position was made for these weights alone.
-                        && bias.as_ref().is_none_or(|bias| bias.len() == value::channels(shape))
+                        && bias.as_ref().is_none_or(|bias| bias.len() == shape.channels())
                     {
                         *bias = Some(own.absorb(connections, bias.take().map(|bias| bias.to_vec())).into());
                         continue;

@@ -27,6 +27,14 @@ impl Shape {
             Self::Maps { channels, height, width } => channels * height * width,
         }
     }
+
+    /// How many maps there are; of a vector, numbers.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Features(n) | Self::Maps { channels: n, .. } => n,
+        }
+    }
+
     /// Whether it holds none.
     pub fn is_empty(self) -> bool {
         self.len() == 0

@@ -305,12 +305,12 @@ impl Walk {
             "BatchNorm" => self.batch_normalization(layer, scale)?,
             "Scale" => {
                 let (gamma, beta) = self.scale(layer)?;
-                ("BatchNormalization", affine(gamma, beta))
+                ("BatchNormalization", Operation::affine(gamma, beta))
             }
             "Bias" => {
                 self.check_axis(layer, "axis")?;
                 let beta: Array1<f32> = self.blob(layer, 0)?;
-                ("BatchNormalization", affine(Array1::ones(beta.len()), beta))
+                ("BatchNormalization", Operation::affine(Array1::ones(beta.len()), beta))
             }
             "Power" => {
                 let (power, factor, shift) =
@@ -319,11 +319,8 @@ impl Walk {
                 if power != 1.0 {
                     return Err(layer.unsupported(format!("a power of {power} is not supported")));
                 }
-                let channels = match self.builder.shape(input) {
-                    Shape::Features(n) => n,
-                    Shape::Maps { channels, .. } => channels,
-                };
-                ("BatchNormalization", affine(Array1::from_elem(channels, factor), Array1::from_elem(channels, shift)))
+                let channels = self.builder.shape(input).channels();
+                ("BatchNormalization", Operation::scale_and_shift(channels, factor, shift))
             }
             "Eltwise" => {
                 let operation = layer.options.text("operation").unwrap_or("SUM".into());
@@ -552,10 +549,4 @@ fn check_outputs(layer: &mut Layer, found: usize) -> Result<(), Problem> {
         }
         _ => Ok(()),
     }
-}
-
-/// `gamma * x + beta`.
-fn affine(gamma: Array1<f32>, beta: Array1<f32>) -> Operation {
-    let (mean, variance) = (Array1::zeros(gamma.len()), Array1::ones(gamma.len()));
-    Operation::BatchNormalization { gamma, beta, mean, variance, epsilon: 0.0 }
 }

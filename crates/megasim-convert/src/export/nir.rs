@@ -9,7 +9,7 @@
 
 use super::{Error, Target};
 use crate::normalize::Normalized;
-use crate::parsed::{Connection, LayerKind, Role, Source, Weights, channels};
+use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use crate::quantize::Quantization;
 use hdf5_pure::{FileBuilder, GroupBuilder};
 use megasim_ann::graph::{Padding, Shape};
@@ -57,7 +57,7 @@ impl Target for Nir {
                             ));
                         }
                     };
-                    if bias.as_ref().is_some_and(|bias| bias.len() != channels(layer.shape)) {
+                    if bias.as_ref().is_some_and(|bias| bias.len() != layer.shape.channels()) {
                         return Err(unsupported(&name, "expected one bias per map, found one per neuron"));
                     }
                     for (k, connection) in connections.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Activations: what neurons make of the sum of their input.
 
-use super::value::{Affine, Content, Linear, Piece, Spikes, Value, channels};
+use super::value::{Affine, Content, Linear, Piece, Spikes, Value};
 use super::{Unsupported, Walk, unsupported};
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use megasim_ann::graph::{Activation, Layer, LayerId, Operation, Padding, Shape};
@@ -189,7 +189,7 @@ impl Walk<'_> {
     }
 
     fn clamped(&mut self, mut linear: Linear, max: f32) -> Spikes {
-        let n = channels(linear.shape);
+        let n = linear.shape.channels();
         let mut excess = linear.clone();
         excess.bias.get_or_insert_with(|| vec![0.0; n]).iter_mut().for_each(|bias| *bias -= f64::from(max));
         excess.kind.push_str("Excess");
@@ -231,7 +231,7 @@ impl Walk<'_> {
         value: Value,
         slopes: &Array1<f32>,
     ) -> Result<Value, Unsupported> {
-        if slopes.len() != channels(value.shape) {
+        if slopes.len() != value.shape.channels() {
             return Err(unsupported(
                 layer,
                 "expected one slope a channel, found one a number, which has no spiking form; in Keras, \
@@ -255,7 +255,7 @@ impl Walk<'_> {
 
     /// `min(ReLU(x), max) - slope * ReLU(-x)`.
     pub(super) fn both_signs(&mut self, linear: Linear, slope: f32, max: Option<f32>) -> Vec<Spikes> {
-        let n = channels(linear.shape);
+        let n = linear.shape.channels();
         let mut below = linear.clone().negated();
         below.kind.push_str("Negative");
         let above = match max.filter(|max| max.is_finite()) {
@@ -276,7 +276,7 @@ impl Walk<'_> {
         (scale, shift): (f64, f64),
     ) -> Result<Content, Unsupported> {
         let linear = self.before(layer, value, piece)?;
-        let n = channels(linear.shape);
+        let n = linear.shape.channels();
         let mut spikes = self.population(linear, Role::Step);
         spikes.affine = Some(Affine::uniform(n, scale, shift)).filter(|_| (scale, shift) != (1.0, 0.0));
         Ok(Content::Sum(vec![spikes]))

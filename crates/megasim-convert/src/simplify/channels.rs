@@ -1,6 +1,6 @@
 //! Channels picked, dropped and reordered, and numbers added one by one.
 
-use super::value::{Content, Linear, Piece, Places, Value, channels};
+use super::value::{Content, Linear, Piece, Places, Value};
 use super::{Unsupported, Walk};
 use megasim_ann::graph::{Layer, Shape};
 use ndarray::Array1;
@@ -14,7 +14,7 @@ impl Walk<'_> {
         from: &[Option<usize>],
     ) -> Result<Value, Unsupported> {
         let mut value = self.as_maps(layer, value)?;
-        let n = channels(value.shape);
+        let n = value.shape.channels();
         let mut to: Vec<Option<usize>> = vec![None; n];
         from.iter().enumerate().for_each(|(k, from)| {
             if let Some(from) = *from {

@@ -1,6 +1,6 @@
 //! Branches: sums are connections of one population, concatenations are pieces side by side.
 
-use super::value::{Content, Linear, Piece, Places, Value, channels};
+use super::value::{Content, Linear, Piece, Places, Value};
 use super::{Unsupported, Walk, unsupported};
 use megasim_ann::graph::{Layer, Shape};
 
@@ -70,7 +70,7 @@ impl Walk<'_> {
         let mut all = Vec::new();
         for value in inputs {
             let value = self.as_maps(layer, value)?;
-            let n = channels(value.shape);
+            let n = value.shape.channels();
             all.extend(value.pieces.into_iter().map(|mut piece| {
                 match &mut piece.places {
                     Places::Channels(list) | Places::Numbers(list) => list.iter_mut().for_each(|at| *at += first),

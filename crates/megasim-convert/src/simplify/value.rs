@@ -1,7 +1,6 @@
 //! Values on their way through the graph: rates with what still has to be done to them, or weights without an
 //! activation.
 
-pub(super) use super::super::parsed::channels;
 use super::super::parsed::{Connection, Source, Weights};
 use megasim_ann::graph::{AxisOrder, Padding, Shape};
 use ndarray::{Array2, Array4, Axis};
@@ -128,7 +127,7 @@ impl Linear {
     /// One a map or number; one a number where positions differ.
     pub(super) fn all_biases(&self) -> Option<Vec<f64>> {
         let Some(border) = &self.border else { return self.bias.clone() };
-        let cells = border.len() / channels(self.shape).max(1);
+        let cells = border.len() / self.shape.channels().max(1);
         let bias = |at: usize| self.bias.as_ref().map_or(0.0, |bias| bias[at / cells]);
         Some(border.iter().enumerate().map(|(at, &border)| border + bias(at)).collect())
     }
@@ -211,7 +210,7 @@ impl Linear {
 
     /// The same as some channels (or numbers) of a wider value whose others are 0.
     pub(super) fn embed(self, list: &[usize], whole: Shape) -> Self {
-        let n = channels(whole);
+        let n = whole.channels();
         if list.len() == n && list.iter().copied().eq(0..n) {
             return self;
         }

@@ -1,6 +1,6 @@
 //! Layers with weights: what they read becomes connections, one for each part of it.
 
-use super::value::{Affine, Content, Linear, Piece, Places, Spikes, Value, channels, sum, ungrouped};
+use super::value::{Affine, Content, Linear, Piece, Places, Spikes, Value, sum, ungrouped};
 use super::{MAX_DIAGONAL, Unsupported, Walk, unsupported};
 use crate::parsed::{Connection, Weights};
 use megasim_ann::graph::{Layer, Operation, Padding, Shape};
@@ -220,7 +220,7 @@ pub(super) fn transposed(layer: &Layer, value: &Value) -> Result<Value, Unsuppor
     let mut connections = Vec::new();
     let mut border: Option<Vec<f64>> = None;
     let (from, to) = (cells(value.shape), cells(layer.shape));
-    let outputs = channels(layer.shape);
+    let outputs = layer.shape.channels();
     for piece in &value.pieces {
         let picked = kernels.select(Axis(0), piece.places.list());
         for spikes in terms(layer, piece)? {
@@ -258,7 +258,7 @@ impl Walk<'_> {
     /// Weights of 1 (and what a batch normalisation left) for a piece of rates.
     pub(super) fn identity(&mut self, layer: &Layer, value: &Value, piece: &Piece) -> Result<Linear, Unsupported> {
         let shape = value.piece_shape(piece);
-        let n = channels(shape);
+        let n = shape.channels();
         let mut bias: Option<Vec<f64>> = None;
         let mut connections = Vec::new();
         for spikes in terms(layer, piece)? {

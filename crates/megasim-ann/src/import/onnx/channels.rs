@@ -140,10 +140,7 @@ impl Translation<'_, '_> {
         }
         if strides != (1, 1) {
             // A kernel of one 1 that steps over the cells between.
-            let channels = match self.network.shape(&output) {
-                Shape::Features(n) => n,
-                Shape::Maps { channels, .. } => channels,
-            };
+            let channels = self.network.shape(&output).channels();
             let operation = Operation::Convolution {
                 weights: Array4::ones((channels, 1, 1, 1)),
                 bias: None,

@@ -433,21 +433,10 @@ impl Translation<'_, '_> {
         }
     }
 
-    /// The same numbers times a factor.
+    /// The numbers times a factor.
     fn scaled(&mut self, input: &Tensor, factor: f32) -> Result<Tensor, Problem> {
-        let channels = match self.network.shape(input) {
-            Shape::Features(n) => n,
-            Shape::Maps { channels, .. } => channels,
-        };
-        let all = |value| Array1::from_elem(channels, value);
-        let operation = Operation::BatchNormalization {
-            gamma: all(factor),
-            beta: all(0.0),
-            mean: all(0.0),
-            variance: all(1.0),
-            epsilon: 0.0,
-        };
-        self.like("BatchNormalization", operation, input)
+        let channels = self.network.shape(input).channels();
+        self.like("BatchNormalization", Operation::scale_and_shift(channels, factor, 0.0), input)
     }
 
     /// The larger or smaller of activations and a number: a rectifier where it is a maximum with 0.
@@ -504,12 +493,7 @@ impl Translation<'_, '_> {
             ("Div", 1) => (values.mapv(f32::recip), zeros),
             _ => return Err(self.call.unsupported("a division by activations is not supported")),
         };
-        let (mean, variance) = (Array1::zeros(channels), Array1::ones(channels));
-        self.like(
-            "BatchNormalization",
-            Operation::BatchNormalization { gamma, beta, mean, variance, epsilon: 0.0 },
-            &input,
-        )
+        self.like("BatchNormalization", Operation::affine(gamma, beta), &input)
     }
 }
 

@@ -37,14 +37,8 @@ impl Context<'_, '_> {
     /// `x * scale + offset`.
     pub(super) fn rescaling(&mut self, input: Tensor) -> Result<Tensor, Problem> {
         let [channels, ..] = self.network.sizes(input);
-        let all = |value| Array1::from_elem(channels, value);
-        let operation = Operation::BatchNormalization {
-            gamma: all(self.options.number_or("scale", 1.0)?),
-            beta: all(self.options.number_or("offset", 0.0)?),
-            mean: all(0.0),
-            variance: all(1.0),
-            epsilon: 0.0,
-        };
+        let (scale, offset) = (self.options.number_or("scale", 1.0)?, self.options.number_or("offset", 0.0)?);
+        let operation = Operation::scale_and_shift(channels, scale, offset);
         self.push(operation, input, input.layout)
     }
 
@@ -151,14 +145,7 @@ impl Context<'_, '_> {
     /// Numbers times a factor.
     pub(super) fn scaled(&mut self, input: Tensor, factor: f32) -> Result<Tensor, Problem> {
         let [channels, ..] = self.network.sizes(input);
-        let all = |value| Array1::from_elem(channels, value);
-        let operation = Operation::BatchNormalization {
-            gamma: all(factor),
-            beta: all(0.0),
-            mean: all(0.0),
-            variance: all(1.0),
-            epsilon: 0.0,
-        };
+        let operation = Operation::scale_and_shift(channels, factor, 0.0);
         let name = format!("{}_scale", self.options.layer());
         let layer = self.network.add(&name, "BatchNormalization", operation, &[input])?;
         Ok(Tensor { layer, ..input })
