@@ -38,7 +38,7 @@ impl Default for Presentation {
             input_rate: DEFAULT_INPUT_RATE,
             ticks_per_ms: DEFAULT_TICKS_PER_MS,
             seed: 0,
-            limits: Limits::default(),
+            limits: Limits::of_samples(),
         }
     }
 }
