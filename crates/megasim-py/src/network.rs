@@ -8,7 +8,7 @@ use megasim::cli::options::{self, Threaded};
 use megasim::convert::conversion::Warning;
 use megasim::dataset::{Dataset, Format};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
-use megasim::network::{Driver, EventLog, NodeId, Polarity, Tick};
+use megasim::network::{Driver, EventLog, NodeId, Polarity};
 use megasim::study::classification::{Classification, Outcome, classify, network_for};
 use megasim::study::latency::latency;
 use megasim::study::sweep::MachineSubject;
@@ -330,8 +330,8 @@ impl Network {
                 true => megasim::encode::current::driven(&network, layout, &values).map_err(error::value)?,
                 false => network,
             };
-            let last: Tick = if layout.settles() { network.t_max() } else { clock.ticks() - 1 };
-            let plan = Plan::new(&network).map_err(error::value)?.with_t_max(last.max(0)).with_limits(options.limits);
+            let last = layout.last_tick(network.t_max(), clock);
+            let plan = Plan::new(&network).map_err(error::value)?.with_t_max(last).with_limits(options.limits);
             let mut simulation = Simulation::new(&plan, mode, &Probes::of(&nodes));
             let ran = simulation.run(&stimuli).map_err(error::value)?;
             let potentials: Vec<_> =

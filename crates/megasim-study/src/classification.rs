@@ -7,7 +7,7 @@ use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
 use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
-use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus, Tick};
+use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus};
 use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
 use ndarray::ArrayView2;
 use std::time::Duration;
@@ -165,9 +165,8 @@ fn look_at<T: Send>(
     if setup.code.is_current() && setup.kind == SampleKind::Frames {
         return Err(Error::FramesAsCurrents);
     }
-    // Of signed neurons only the final counts are exact.
-    let last: Tick = if setup.layout.settles() { setup.network.t_max() } else { setup.clock.ticks() - 1 };
-    let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
+    let last = setup.layout.last_tick(setup.network.t_max(), setup.clock);
+    let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last).with_limits(setup.limits);
     let roles = roles(setup.network);
     let runs = runner::run(
         0..samples.nrows(),

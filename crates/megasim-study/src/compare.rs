@@ -168,8 +168,8 @@ impl<'a> Question<'a> {
     /// A plan for the samples.
     fn plan(&self, run: &Run) -> Result<Plan, engine::Error> {
         let options = Options { tie_order: run.tie_order, ..Options::default() };
-        let last = if self.material.settles() { run.network.t_max() } else { self.material.ticks() - 1 };
-        Ok(Plan::with_options(run.network, options)?.with_t_max(last.max(0)).with_limits(self.limits))
+        let last = self.material.last_tick(run.network.t_max());
+        Ok(Plan::with_options(run.network, options)?.with_t_max(last).with_limits(self.limits))
     }
 
     fn decides(&self) -> Option<Decides> {

@@ -61,13 +61,14 @@ impl Material<'_> {
         }
     }
 
-    /// Whether samples have settle events: then a run continues until nothing is pending, as only the final counts of
-    /// signed neurons are exact.
-    pub fn settles(&self) -> bool {
+    /// The last tick of a run, as [`InputMap::last_tick`] says; pieces have settle events in their stimuli.
+    pub fn last_tick(&self, t_max: Tick) -> Tick {
         match self {
-            Self::Images { layout, .. } => layout.settles(),
+            Self::Images { layout, clock, .. } => layout.last_tick(t_max, *clock),
             Self::Pieces(pieces) => {
-                pieces.samples.iter().flatten().any(|stimulus| stimulus.polarity().contains(&Polarity::Settle))
+                let mut stimuli = pieces.samples.iter().flatten();
+                let settles = stimuli.any(|stimulus| stimulus.polarity().contains(&Polarity::Settle));
+                if settles { t_max } else { (pieces.ticks - 1).max(0) }
             }
         }
     }

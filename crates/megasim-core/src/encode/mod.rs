@@ -299,6 +299,12 @@ impl InputMap {
         !self.settle_events.is_empty()
     }
 
+    /// The last tick of a run of one sample: that of its presentation; of networks with settle events `t_max`, as only
+    /// the final counts of signed neurons are exact.
+    pub fn last_tick(&self, t_max: Tick, clock: Clock) -> Tick {
+        if self.settles() { t_max } else { (clock.ticks() - 1).max(0) }
+    }
+
     /// Adds a source at whose control events a softmax output spikes, at a rate per second and evenly spaced
     /// ([`softmax_clock`]).
     ///

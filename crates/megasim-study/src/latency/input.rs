@@ -120,16 +120,13 @@ impl MachineInput {
         let clock = presentation.clock();
         let tick = Duration::part_of_a_ms(clock.ticks_per_ms).ok_or(InputError::TicksPerMs)?;
         let input: Vec<NodeId> = layout.nodes(&network).collect();
+        let last = layout.last_tick(network.t_max(), clock);
         let layers = ModuleLayer::of_manifest(&network, manifest);
         // Potentials, which no machine reports, decide nothing here.
         let decides = manifest.output.form.spikes();
         Ok(Self {
             input: network.sources().iter().map(|node| input.contains(node)).collect(),
-            // Signed neurons run on until nothing is pending: only their final counts are exact.
-            network: match layout.settles() {
-                true => network,
-                false => network.with_t_max(clock.ticks() - 1)?,
-            },
+            network: network.with_t_max(last)?,
             layers,
             shown: Shown::Samples {
                 values: samples.values().to_owned(),

@@ -127,10 +127,9 @@ pub fn measure(
     let longest = durations.iter().copied().max().unwrap_or(0);
     let clock = |duration: u32| Clock { duration, ticks_per_ms: setup.ticks_per_ms };
     let options = Options { tie_order: setup.tie_order, ..Options::default() };
-    // Of signed neurons only the final counts are exact.
     let settles = setup.layout.settles();
-    let last = if settles { setup.network.t_max() } else { clock(longest).ticks() - 1 };
-    let plan = Plan::with_options(setup.network, options)?.with_t_max(last.max(0)).with_limits(setup.limits);
+    let last = setup.layout.last_tick(setup.network.t_max(), clock(longest));
+    let plan = Plan::with_options(setup.network, options)?.with_t_max(last).with_limits(setup.limits);
     let modes = [Mode::Event, Mode::Clocked { dt: setup.dt }];
     let probes = Probes::all(setup.network);
     let fan = FanOut::new(setup.network);
