@@ -123,7 +123,7 @@ pub struct Dataset {
 #[derive(Debug, Clone, PartialEq)]
 enum Layout {
     Arrays,
-    Memory { test: Option<Box<(Location, Location)>>, normalization: Option<Box<Location>> },
+    Memory { test: Option<[Arc<Array>; 2]>, normalization: Option<Arc<Array>> },
     Pictures(Box<Pictures>),
 }
 
@@ -150,13 +150,8 @@ impl Dataset {
 
     /// These data for a network that says more of its input than its shape.
     pub fn for_input(mut self, form: InputForm) -> Self {
-        match &mut self.layout {
-            Layout::Arrays => {}
-            Layout::Pictures(pictures) => pictures.scaling = form.scaling,
-            Layout::Memory { test, normalization } => {
-                let test = test.iter_mut().flat_map(|both| [&mut both.0, &mut both.1]);
-                test.chain(normalization.as_deref_mut()).for_each(|location| location.form = form);
-            }
+        if let Layout::Pictures(pictures) = &mut self.layout {
+            pictures.scaling = form.scaling;
         }
         self.form = form;
         self
@@ -177,14 +172,7 @@ impl Dataset {
     /// # Ok::<(), megasim_data::Error>(())
     /// ```
     pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
-        let array = |name: &str, array| Location {
-            path: name.into(),
-            name: None,
-            memory: Some(Arc::new(array)),
-            form: InputForm::default(),
-        };
-        let test = test.map(|(x, y)| Box::new((array("x", x), array("y", y))));
-        let normalization = normalization.map(|norm| Box::new(array("x_norm", norm)));
+        let (test, normalization) = (test.map(|(x, y)| [x, y].map(Arc::new)), normalization.map(Arc::new));
         Self { directory: "memory".into(), layout: Layout::Memory { test, normalization }, form: InputForm::default() }
     }
 
@@ -351,11 +339,16 @@ impl Dataset {
         Location { path, name, memory: None, form: self.form }
     }
 
+    /// An array in memory, by the name that messages use.
+    fn location_in_memory(&self, name: &str, array: &Arc<Array>) -> Location {
+        Location { path: name.into(), name: None, memory: Some(array.clone()), form: self.form }
+    }
+
     fn test_location(&self, name: &'static str) -> Result<Location, Error> {
         if let Layout::Memory { test, .. } = &self.layout {
             let missing = || Error::Missing { directory: self.directory.clone(), expected: "test samples" };
-            let (x, y) = test.as_deref().ok_or_else(missing)?;
-            return Ok(if name == "x" { x.clone() } else { y.clone() });
+            let [x, y] = test.as_ref().ok_or_else(missing)?;
+            return Ok(self.location_in_memory(name, if name == "x" { x } else { y }));
         }
         for ending in ["npz", "npy"] {
             let path = self.directory.join(format!("{name}_test.{ending}"));
@@ -402,7 +395,7 @@ impl Dataset {
         if let Layout::Memory { normalization, .. } = &self.layout {
             let missing =
                 || Error::Missing { directory: self.directory.clone(), expected: "samples to normalise with" };
-            return normalization.as_deref().cloned().ok_or_else(missing);
+            return Ok(self.location_in_memory("x_norm", normalization.as_ref().ok_or_else(missing)?));
         }
         for ending in ["npz", "npy"] {
             let path = self.directory.join(format!("x_norm.{ending}"));

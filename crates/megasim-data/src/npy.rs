@@ -382,16 +382,6 @@ fn transposed_rows(all: &[f32], shape: &[usize], rows: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn half_precision_is_exact() {
-        for (bits, value) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)]
-        {
-            assert_eq!(half(bits), value);
-        }
-        assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());
-    }
-
     use super::*;
     use proptest::prelude::*;
 
@@ -406,6 +396,16 @@ mod tests {
 
     fn all(file: &[u8]) -> Result<Array, String> {
         read(&mut &file[..], Rows { skip: 0, take: usize::MAX }, file.len() as u64)
+    }
+
+    #[test]
+    fn half_precision_is_exact() {
+        for (bits, value) in
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)]
+        {
+            assert_eq!(half(bits), value);
+        }
+        assert!(half(0x7c00).is_infinite() && half(0x7e00).is_nan());
     }
 
     #[test]
