@@ -2,7 +2,7 @@
 
 use super::diagnostic::report;
 use super::escape;
-use super::input::{self, Reading, scaling_in_words};
+use super::input::{Reading, scaling_in_words};
 use super::numbers::count;
 use super::paths::Paths;
 use super::per_sample::{outputs_file, write_outputs};
@@ -15,7 +15,7 @@ use megasim::ann::forward;
 use megasim::ann::graph::Graph;
 use megasim::ann::import::{self, Model};
 use megasim::ann::score::{ClassScore, Score};
-use megasim::convert::conversion::Warning;
+use megasim::convert::conversion::{Warning, largest};
 use megasim::convert::parsed::Parsed;
 use megasim::convert::stage::{self, Stage};
 use megasim::dataset::{Dataset, DeclaredAxes, Format, InputForm, InputScaling, Samples};
@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let format = Format { shape: network.graph.input_shape(), classes: network.graph.output_shape().len() };
     let samples = arguments.samples.map(count);
     let samples = data.test(&format, 0, samples).map_err(report)?;
-    let largest = input::largest(samples.x.view());
+    let largest = largest(samples.x.view());
     // An analog network takes values of any size.
     Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(escape::warn);
     let outputs = forward::forward(&network.graph, network.addressed(&samples).view()).map_err(report)?;

@@ -5,7 +5,6 @@ use super::presentation::Presentation;
 use super::{escape, run};
 use clap::Args;
 use megasim::ann::import::ReadOptions;
-use megasim::convert::conversion::Warning;
 use megasim::convert::{ConvertedModel, LabelledSamples, converted_model};
 use megasim::dataset::{self, Dataset, InputForm, InputScaling};
 use megasim::encode::Clock;
@@ -209,8 +208,7 @@ pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>) -> (Extent, 
 
 /// Prints a warning where values are beyond what an input can fire, or not what the network expects.
 pub fn warn_of_samples(converted: &ConvertedModel, values: ArrayView2<f32>, what: &'static str) {
-    let (scale, scaling) = (converted.layout().input_scale(), converted.model().input_form().scaling);
-    Warning::of_values(what, largest(values), scale, scaling).iter().for_each(escape::warn);
+    converted.values_warning(what, values).iter().for_each(escape::warn);
 }
 
 /// How the numbers of samples become inputs, in words.
@@ -220,11 +218,6 @@ pub fn scaling_in_words(form: InputForm, largest: f32) -> String {
         InputScaling::Unit if largest > 1.0 => format!("up to {largest}, as stored"),
         InputScaling::Unit => "0 to 1 (bytes are divided by 255)".into(),
     }
-}
-
-/// The largest magnitude of some values.
-pub fn largest(values: ArrayView2<f32>) -> f32 {
-    values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
 }
 
 /// What a model file leaves open.

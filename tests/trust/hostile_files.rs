@@ -221,13 +221,14 @@ fn manifests_are_typed_and_strict() {
     let converted = Converted::new();
     let command = ["classify", "--samples", "1", "--duration", "5"];
     converted.run(&command, |_| {}).success();
-    let cases: [(&str, Value, &str); 14] = [
+    let cases: [(&str, Value, &str); 15] = [
         ("/conversion/reset", json!("bogus"), "expected 'subtract', 'zero' or 'modulo' as reset, found 'bogus'"),
         ("/conversion/weight_bits", json!("no such thing"), "found 'no such thing'"),
         ("/conversion/percentile", json!(101), "expected a number above 0, at most 100 as conversion.percentile"),
         ("/conversion/scaling_factor", json!(0), "conversion.scaling_factor"),
         ("/conversion/v_thresh", json!(-1), "conversion.v_thresh"),
         ("/conversion/initial_potential", json!(1), "conversion.initial_potential"),
+        ("/conversion/input_scale", json!(-5), "expected a number above 0 as conversion.input_scale, found -5"),
         ("/conversion/settings", json!(["anything"]), "GLOB.KEY=INTEGER"),
         ("/conversion/surplus", json!(1), "unknown field `surplus`"),
         ("/layers/0/scale", json!(-1), "expected a number above 0 as scale of layer '00Conv2D_8x8x8', found -1"),

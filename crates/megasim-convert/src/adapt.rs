@@ -40,7 +40,7 @@ pub fn adapt(graph: &Graph, scaling: InputScaling, samples: &dyn Samples, heads:
     let mut largest = 0.0f32;
     let mut tops: Vec<f32> = Vec::new();
     samples.visit(&mut |_, piece| {
-        largest = piece.iter().fold(largest, |largest, value| largest.max(value.abs()));
+        largest = largest.max(super::conversion::largest(piece));
         if let Some(logits) = logits {
             let outputs = forward(logits, piece)?;
             tops.extend(outputs.rows().into_iter().map(|row| row.iter().copied().fold(f32::NEG_INFINITY, f32::max)));

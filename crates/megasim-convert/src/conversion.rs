@@ -443,7 +443,7 @@ fn calibrated(
 }
 
 /// The largest magnitude of some values.
-fn largest(values: ArrayView2<f32>) -> f32 {
+pub fn largest(values: ArrayView2<f32>) -> f32 {
     values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
 }
 

@@ -1,6 +1,7 @@
 //! A converted network with all that studies of it need, in memory and as a netfile directory.
 
 use super::Quantization;
+use super::conversion;
 use super::diagnose::growth;
 use super::manifest::{self, Manifest, OutputLayer};
 use super::save;
@@ -217,6 +218,16 @@ impl ConvertedModel {
     /// How many times per millisecond neurons fire at most, at the largest activations of the normalisation set.
     pub fn largest_rate(&self) -> f64 {
         growth(&self.network, self.manifest.conversion.scaling_factor).into_iter().fold(0.0, f64::max)
+    }
+
+    /// What will not do well of values that are shown to the network; `of` says whose they are.
+    pub fn values_warning(&self, of: &'static str, values: ArrayView2<f32>) -> Option<conversion::Warning> {
+        conversion::Warning::of_values(
+            of,
+            conversion::largest(values),
+            self.layout.input_scale(),
+            self.model.input_form().scaling,
+        )
     }
 
     /// What a clock does not do well with a network.

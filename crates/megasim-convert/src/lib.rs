@@ -220,7 +220,7 @@ impl Converted {
         let layout = InputMap::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
         let control = control.as_ref().map(name);
         layout
-            .with_input_scale(parsed.input_scale)
+            .with_input_scale(parsed.input_scale)?
             .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
             .with_settle_events(network, &settle.iter().map(name).collect::<Vec<_>>())?
             .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))?

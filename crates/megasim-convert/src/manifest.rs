@@ -482,7 +482,7 @@ impl Manifest {
     pub fn layout(&self, network: &Network) -> Result<InputMap, encode::Error> {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         InputMap::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
-            .with_input_scale(self.conversion.input_scale)
+            .with_input_scale(self.conversion.input_scale)?
             .with_mask_clock(network, self.mask_clock.as_deref())?
             .with_settle_events(network, &self.settle_events)?
             .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?

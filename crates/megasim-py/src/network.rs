@@ -5,7 +5,6 @@ use crate::model::numbers;
 use crate::{error, work};
 use megasim::atomic_write::Overwrite;
 use megasim::cli::options::{self, Threaded};
-use megasim::convert::conversion::Warning;
 use megasim::dataset::{Dataset, Format};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Driver, EventLog, NodeId, Polarity};
@@ -63,9 +62,7 @@ impl Network {
     /// 0, which callers do not show.
     fn samples(&self, data: &Dataset, skip: usize, most: Option<usize>) -> PyResult<(LabelledSamples, Option<String>)> {
         let samples = LabelledSamples::test(&self.0, data, skip, most).map_err(error::value)?;
-        let largest = samples.values().iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-        let (scale, scaling) = (self.0.layout().input_scale(), self.0.model().input_form().scaling);
-        let warning = Warning::of_values("test samples", largest, scale, scaling);
+        let warning = self.0.values_warning("test samples", samples.values());
         Ok((samples, warning.map(|warning| warning.to_string())))
     }
 

@@ -184,6 +184,9 @@ pub enum Error {
     /// A node that nothing drives.
     #[error("expected a node {{{0}}}, found none")]
     Missing(String),
+    /// A scale that samples cannot be divided by.
+    #[error("expected a number above 0 as the scale of the input, found {0}")]
+    InputScale(String),
     /// A current that cannot be put into the network.
     #[error("currents into {{{module}}}: {reason}")]
     Current {
@@ -264,10 +267,17 @@ impl InputMap {
     }
 
     /// Divides the numbers of samples by a scale before they become spikes: the number that one spike per millisecond
-    /// stands for. A scale that is not above 0 is taken as 1.
-    pub fn with_input_scale(mut self, scale: f64) -> Self {
-        self.input_scale = if scale > 0.0 && scale.is_finite() { scale as f32 } else { 1.0 };
-        self
+    /// stands for.
+    ///
+    /// # Errors
+    /// [`Error::InputScale`] for one that is not above 0.
+    pub fn with_input_scale(mut self, scale: f64) -> Result<Self, Error> {
+        self.input_scale = scale as f32;
+        if self.input_scale.is_finite() && self.input_scale > 0.0 {
+            Ok(self)
+        } else {
+            Err(Error::InputScale(scale.to_string()))
+        }
     }
 
     /// The number that one spike per millisecond of an input stands for.
