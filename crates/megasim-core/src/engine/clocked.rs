@@ -86,7 +86,8 @@ impl ClockedState {
         // Events that travel arrive through `late`.
         let inputs = plan.populations.iter().flat_map(|population| &population.inputs);
         let fed_back = inputs.filter(|input| input.feedback).filter_map(|input| input.node).map(|node| node.index());
-        self.fed_back = fed_back.filter(|&node| self.travel[node] == 0).collect();
+        self.fed_back.clear();
+        self.fed_back.extend(fed_back.filter(|&node| self.travel[node] == 0));
         self.fed_back.sort_unstable();
         self.fed_back.dedup();
         self.late.clear();

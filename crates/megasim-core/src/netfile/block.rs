@@ -117,17 +117,12 @@ impl<'a> Block<'a> {
             let mut places = places.flat_map(|(s, section)| (0..section.keys()).map(move |k| (s, k)));
             places.find(|&(s, k)| sections[s].key(k).as_bytes() == token)
         };
-        let missing = |sections: &[&mut dyn Section], read: &[[Option<Value>; MOST_KEYS]], required: bool| {
-            let mut missing = Vec::new();
-            for (section, read) in sections.iter().zip(read) {
-                let keys = (0..section.keys()).filter(|&k| read[k].is_none() && section.is_required(k) == required);
-                missing.extend(keys.map(|k| section.key(k)));
-            }
-            missing
-        };
-        let (mut required, mut optional) =
-            (missing(sections, &read, true).len(), missing(sections, &read, false).len());
-        while required + optional > 0 {
+        let (mut required, mut left) = (0, 0);
+        for section in &*sections {
+            left += section.keys();
+            required += (0..section.keys()).filter(|&k| section.is_required(k)).count();
+        }
+        while left > 0 {
             let more = self.scanner.next_line();
             let token = self.scanner.peek();
             match place(sections, token) {
@@ -141,12 +136,21 @@ impl<'a> Block<'a> {
                     self.scanner.end_line(|| format!("the end of the line after `{key} {number}`"))?;
                     read[s][k] = Some(value);
                     self.values.push(value);
-                    *if sections[s].is_required(k) { &mut required } else { &mut optional } -= 1;
+                    left -= 1;
+                    required -= usize::from(sections[s].is_required(k));
                 }
                 _ if required == 0 => break,
                 twice => {
                     let again = if twice.is_some() && more { " (a second time)" } else { "" };
-                    let mut flaw = self.scanner.flaw(match missing(sections, &read, true).as_slice() {
+                    let missing: Vec<&str> = sections
+                        .iter()
+                        .zip(&read)
+                        .flat_map(|(section, read)| {
+                            let keys = (0..section.keys()).filter(|&k| section.is_required(k) && read[k].is_none());
+                            keys.map(|k| section.key(k))
+                        })
+                        .collect();
+                    let mut flaw = self.scanner.flaw(match missing.as_slice() {
                         [key] => format!("the key {key} of {block}"),
                         keys => format!("one of the keys {} of {block}", keys.join(", ")),
                     });
@@ -174,7 +178,7 @@ impl<'a> Block<'a> {
     }
 
     /// Refuses a further block that starts with one of `keys`.
-    pub fn no_more(&mut self, keys: &[&'static str], announced: &Value) -> Result<(), ParseError> {
+    pub fn no_more(&mut self, keys: &[&str], announced: &Value) -> Result<(), ParseError> {
         if self.scanner.next_line() && keys.iter().any(|key| key.as_bytes() == self.scanner.peek()) {
             let mut flaw =
                 self.scanner.flaw(format!("no more port blocks, as {} is {}", announced.key, announced.number));

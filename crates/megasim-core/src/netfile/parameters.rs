@@ -154,10 +154,17 @@ fn read_ports<P, T>(
 }
 
 fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, ParseError> {
-    let none = || std::iter::empty().collect();
-    let strides = (1, 1, 1, 1);
-    let (x_stride, y_stride, x_expand, y_expand) = strides;
-    let mut port = ConvPort { nx: 0, ny: 0, dx: 0, dy: 0, x_stride, y_stride, x_expand, y_expand, weights: none() };
+    let mut port = ConvPort {
+        nx: 0,
+        ny: 0,
+        dx: 0,
+        dy: 0,
+        x_stride: 1,
+        y_stride: 1,
+        x_expand: 1,
+        y_expand: 1,
+        weights: std::iter::empty().collect(),
+    };
     let first = block.read(name, &mut [&mut Fields { table: CONV_PORT, of: &mut port }])?;
     let [nx, ny] = [0, 1].map(|k| block.value(first, CONV_PORT[k].key));
     port.weights = block.matrix(&nx, port.ny.into(), &ny, name)?;

@@ -65,6 +65,7 @@ impl Neurons {
         out: &mut impl Spikes,
     ) -> bool {
         let mut sums = std::mem::take(&mut self.sums);
+        let clamped = plan.neurons.leaks_beyond();
         for n in 0..self.v.len() {
             self.charge(plan, n, sums.of(n));
             let input: i64 = (0..controls).map(|_| self.discharge(plan, n)).sum();
@@ -72,7 +73,7 @@ impl Neurons {
                 self.leak(plan, n, s);
             }
             if !self.lost(n, s) {
-                if plan.neurons.leaks_beyond() {
+                if clamped {
                     self.clamp_before(plan, n, (s, dt));
                 }
                 self.leak(plan, n, s);
