@@ -6,5 +6,6 @@ mod digits;
 mod export_nir;
 mod netfiles;
 mod presets;
+mod random_networks;
 mod rates;
 mod stages;
