@@ -173,7 +173,9 @@ pub fn machine_input(
         LoadedInput::Converted(loaded) => {
             let converted = &loaded.converted;
             if converted.deciding_spikes().is_none() {
-                escape::warn(format_args!("the output gathers potentials and never spikes, so no decisions are told"));
+                escape::warn(format_args!(
+                    "the output gathers potentials and never spikes, so no decisions are reported"
+                ));
             }
             let input = MachineInput::new(converted, &loaded.samples, &presentation.presented());
             Ok((input.map_err(|error| reported(&error))?, loaded.inputs))

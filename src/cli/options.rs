@@ -52,7 +52,7 @@ fn message(error: &clap::Error) -> String {
     text.trim().trim_start_matches("error: ").to_string()
 }
 
-fn told<T>(result: miette::Result<T>) -> Result<T, String> {
+fn message_of<T>(result: miette::Result<T>) -> Result<T, String> {
     result.map_err(|report| report.to_string())
 }
 
@@ -62,7 +62,7 @@ fn told<T>(result: miette::Result<T>) -> Result<T, String> {
 /// What is wrong with them.
 pub fn convert(words: &[String], model: &Model) -> Result<ConvertOptions, String> {
     match parse("convert", &[MEMORY, "--data", MEMORY, "--out", MEMORY], words, None)? {
-        Command::Convert(arguments) => told(convert::options(&arguments, model)),
+        Command::Convert(arguments) => message_of(convert::options(&arguments, model)),
         _ => Err("expected options of convert".into()),
     }
 }
@@ -74,7 +74,7 @@ pub fn convert(words: &[String], model: &Model) -> Result<ConvertOptions, String
 pub fn classify(words: &[String], converted: &ConvertedModel) -> Result<Threaded<ClassifyOptions>, String> {
     match parse("classify", &[MEMORY, "--data", MEMORY], words, Some(converted))? {
         Command::Classify(arguments) => {
-            let (options, pool) = (told(arguments.options(converted))?, pool(&arguments.presentation.threads)?);
+            let (options, pool) = (message_of(arguments.options(converted))?, pool(&arguments.presentation.threads)?);
             Ok(Threaded { options, pool })
         }
         _ => Err("expected options of classify".into()),
@@ -82,7 +82,7 @@ pub fn classify(words: &[String], converted: &ConvertedModel) -> Result<Threaded
 }
 
 fn pool(threads: &super::presentation::Threads) -> Result<rayon::ThreadPool, String> {
-    told(threads.pool().map_err(diagnostic::report))
+    message_of(threads.pool().map_err(diagnostic::report))
 }
 
 /// Runs `megasim compare` on a converted network: the figures of its `--json`, and its text.
@@ -99,7 +99,7 @@ pub fn compare(
         Command::Compare(arguments) => {
             let input = CompareInput::converted(converted, samples);
             let pool = pool(&arguments.presentation.threads)?;
-            told(
+            message_of(
                 pool.install(|| compare::compare(&arguments, &input, control)).map(|answer| (answer.json, answer.text)),
             )
         }
@@ -114,7 +114,7 @@ pub fn compare(
 pub fn latency(words: &[String], converted: &ConvertedModel) -> Result<Threaded<LatencyOptions>, String> {
     match parse("latency", &[MEMORY, "--data", MEMORY], words, Some(converted))? {
         Command::Latency(arguments) => {
-            let (options, pool) = (told(arguments.options())?, pool(&arguments.presentation.threads)?);
+            let (options, pool) = (message_of(arguments.options())?, pool(&arguments.presentation.threads)?);
             Ok(Threaded { options, pool })
         }
         _ => Err("expected options of latency".into()),
@@ -128,7 +128,7 @@ pub fn latency(words: &[String], converted: &ConvertedModel) -> Result<Threaded<
 pub fn sweep(words: &[String], converted: &ConvertedModel) -> Result<Threaded<SweepPlan>, String> {
     match parse("sweep", &[MEMORY, "--data", MEMORY, "--out", MEMORY], words, Some(converted))? {
         Command::Sweep(arguments) => {
-            let plan = told(arguments.options())?.plan(false).map_err(|error| error.to_string())?;
+            let plan = message_of(arguments.options())?.plan(false).map_err(|error| error.to_string())?;
             Ok(Threaded { options: plan, pool: pool(&arguments.presentation.threads)? })
         }
         _ => Err("expected options of sweep".into()),
@@ -142,7 +142,7 @@ pub fn sweep(words: &[String], converted: &ConvertedModel) -> Result<Threaded<Sw
 pub fn verify(words: &[String], converted: &ConvertedModel) -> Result<Threaded<VerifyOptions>, String> {
     match parse("verify", &[MEMORY, "--data", MEMORY], words, Some(converted))? {
         Command::Verify(arguments) => {
-            let (options, pool) = (told(arguments.options())?, pool(&arguments.presentation.threads)?);
+            let (options, pool) = (message_of(arguments.options())?, pool(&arguments.presentation.threads)?);
             Ok(Threaded { options, pool })
         }
         _ => Err("expected options of verify".into()),

@@ -309,7 +309,7 @@ impl Parsed {
         }
     }
 
-    /// The same network for samples that are divided by a scale: what reads the input is multiplied by it.
+    /// Changes the weights to fit samples that are divided by a scale: what reads the input is multiplied by it.
     pub(super) fn with_input_scale(mut self, scale: f64) -> Self {
         if scale == 1.0 {
             return self;

@@ -380,7 +380,7 @@ impl Dataset {
                 && ["x_test", "y_test"].iter().all(|name| arrays::holds(path, name))
         };
         let first = archives.by_ref().find(&is_one)?;
-        // Of two it cannot be told which is meant.
+        // With two it is unknown which is meant.
         archives.all(|path| !is_one(&path)).then_some(first)
     }
 

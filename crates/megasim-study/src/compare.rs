@@ -74,7 +74,7 @@ pub struct Question<'a> {
     /// What decides, where something does.
     pub output: Option<Output<'a>>,
     /// How classes are decided: by spikes, or by count and rest of signed neurons. Runs go on to their end; what
-    /// potentials decide is not told.
+    /// potentials decide is not reported.
     pub read_out: ReadOut,
     /// Ticks of a millisecond.
     pub ticks_per_ms: u32,
