@@ -98,26 +98,13 @@ pub(super) fn write(
     let path = directory.join(manifest::FILE_NAME);
     fs::write(&path, manifest.to_json()).map_err(io(path))?;
     let copy = directory.join(&manifest.model.copy);
-    create_below(directory, Path::new(SOURCE_DIRECTORY)).map_err(io(copy.clone()))?;
+    netfile::create_below(directory, Path::new(SOURCE_DIRECTORY)).map_err(io(copy.clone()))?;
     fs::copy(&source.path, &copy).map_err(io(copy))?;
     for companion in &source.companions {
         let copy = directory.join(SOURCE_DIRECTORY).join(&companion.name);
         let below = Path::new(SOURCE_DIRECTORY).join(&companion.name);
-        create_below(directory, below.parent().unwrap_or(&below)).map_err(io(copy.clone()))?;
+        netfile::create_below(directory, below.parent().unwrap_or(&below)).map_err(io(copy.clone()))?;
         fs::copy(&companion.path, &copy).map_err(io(copy))?;
-    }
-    Ok(())
-}
-
-/// Makes directories in one that exists. Where a signal removes that meanwhile, it is not made anew.
-fn create_below(directory: &Path, below: &Path) -> io::Result<()> {
-    let mut path = directory.to_path_buf();
-    for part in below.components() {
-        path.push(part);
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other?,
-        }
     }
     Ok(())
 }

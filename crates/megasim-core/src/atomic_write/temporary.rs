@@ -30,7 +30,14 @@ fn live() -> MutexGuard<'static, Vec<PathBuf>> {
 /// Removes every temporary of this process and ends it: for handlers of signals.
 pub fn end_process(status: i32) -> ! {
     let live = live();
-    live.iter().for_each(|path| remove(path));
+    for path in live.iter() {
+        // Other threads go on making files in a directory, by its name, while it is emptied: it gets another one.
+        let unused = beside(path, &format!(".{}{NEW}", std::process::id()));
+        match fs::rename(path, &unused) {
+            Ok(()) => remove(&unused),
+            Err(_) => remove(path),
+        }
+    }
     // The lock is held to the end: no other thread can make or rename a temporary any more.
     std::process::exit(status)
 }

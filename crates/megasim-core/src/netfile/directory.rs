@@ -406,8 +406,8 @@ pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
     Ok(Text::Read(bytes))
 }
 
-/// Writes a network, its stimuli (one per source) and states under the given names into an existing directory; take a
-/// [`atomic_write::AtomicDir`](crate::atomic_write::AtomicDir) for a result that is whole.
+/// Writes a network, its stimuli (one per source) and states under the given names into a directory, which is made
+/// where there is none; take a [`atomic_write::AtomicDir`](crate::atomic_write::AtomicDir) for a result that is whole.
 ///
 /// # Errors
 /// [`Error::Write`]; [`Error::FileName`] for a name that leads out of the directory, or names two files that
@@ -418,6 +418,7 @@ pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
 pub fn write(directory: &Path, network: &Network, stimuli: &[Stimulus], files: &FileNames) -> Result<(), Error> {
     assert_eq!((stimuli.len(), files.stimuli.len()), (network.sources().len(), network.sources().len()));
     assert_eq!(files.modules.len(), network.modules().len());
+    fs::create_dir_all(directory).map_err(|source| Error::Write { path: directory.into(), source })?;
     let mut target = Target { directory, written: HashMap::new() };
     let schematic = schematic_of(network, files);
     target.file(&files.schematic, Content::Schematic, |out| write_schematic(&schematic, out))?;
@@ -536,12 +537,28 @@ impl Target<'_> {
         }
         let path = self.directory.join(name);
         let error = |source| Error::Write { path: path.clone(), source };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(error)?;
+        if let Some(below) = Path::new(name).parent() {
+            create_below(self.directory, below).map_err(error)?;
         }
         let mut out = BufWriter::new(File::create(&path).map_err(error)?);
         write(&mut out).and_then(|()| out.flush()).map_err(error)
     }
+}
+
+/// Makes directories in one that exists. Where a signal removes that meanwhile, it is not made anew.
+///
+/// # Errors
+/// What the file system reports; [`io::ErrorKind::NotFound`] where there is no such directory.
+pub fn create_below(directory: &Path, below: &Path) -> io::Result<()> {
+    let mut path = directory.to_path_buf();
+    for part in below.components() {
+        path.push(part);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file name can be used in a schematic and stays inside its directory.
