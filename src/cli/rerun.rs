@@ -66,7 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // The oldest first: a later run may read what an earlier one wrote.
     let records = record["earlier"].as_array().into_iter().flatten().rev().chain([&record]);
     for (number, record) in records.enumerate() {
-        let place = new.join(number.to_string());
+        // A name that is used once: where this process is killed, the run may outlive it.
+        let place = new.join(format!("{number}.{}", std::process::id()));
         fs::create_dir(&place).map_err(report)?;
         let run = Run::of(record, directory, &place)?;
         run.repeat()?;
@@ -92,6 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 different.push(name.to_string());
             }
         }
+        fs::rename(&place, new.join(number.to_string())).map_err(report)?;
     }
     let missing = listed.keys().filter(|name| **name != RECORD && !same.contains(**name));
     let missing: Vec<_> = missing.filter(|name| !different.iter().any(|it| it == *name)).collect();

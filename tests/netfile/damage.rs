@@ -6,30 +6,36 @@ use megasim::netfile::{self, FileNames, Kind};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Remembers the largest request of all threads.
+/// Remembers the largest request of each thread: other tests run at the same time, and the reader uses one thread.
 struct Watched;
 
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+fn note(size: usize) {
+    LARGEST.set(LARGEST.get().max(size));
+}
 
 // SAFETY: hands everything on to the system's allocator.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        note(layout.size());
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         unsafe { System.dealloc(pointer, layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        note(layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LARGEST.fetch_max(size, Ordering::Relaxed);
+        note(size);
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -134,9 +140,9 @@ fn apply(bytes: &mut Vec<u8>, damage: &Damage) {
 }
 
 fn examine(directory: &Path, schematic: &str) -> netfile::Examination {
-    let before = LARGEST.swap(0, Ordering::Relaxed);
+    LARGEST.set(0);
     let examination = netfile::examine(&directory.join(schematic));
-    let largest = LARGEST.fetch_max(before, Ordering::Relaxed);
+    let largest = LARGEST.get();
     assert!(largest < AT_ONCE, "{largest} bytes asked for at once");
     examination
 }

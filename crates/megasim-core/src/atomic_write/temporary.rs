@@ -30,14 +30,7 @@ fn live() -> MutexGuard<'static, Vec<PathBuf>> {
 /// Removes every temporary of this process and ends it: for handlers of signals.
 pub fn end_process(status: i32) -> ! {
     let live = live();
-    for path in live.iter() {
-        // Other threads go on making files in a directory, by its name, while it is emptied: it gets another one.
-        let unused = beside(path, &format!(".{}{NEW}", std::process::id()));
-        match fs::rename(path, &unused) {
-            Ok(()) => remove(&unused),
-            Err(_) => remove(path),
-        }
-    }
+    live.iter().for_each(|path| remove(path));
     // The lock is held to the end: no other thread can make or rename a temporary any more.
     std::process::exit(status)
 }
@@ -245,7 +238,13 @@ pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
 /// Removes a temporary; what cannot be removed is tried again by the next process.
 fn remove(path: &Path) {
     let _ = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => discard(path).map(drop),
+        Ok(found) if found.is_dir() => {
+            // Other threads, or children of a killed process, may go on making files in it, by its name, while it is
+            // emptied: it gets another one.
+            let unused = beside(path, &format!(".{}{NEW}", std::process::id()));
+            let path = if fs::rename(path, &unused).is_ok() { &unused } else { path };
+            discard(path).map(drop)
+        }
         Ok(found) if found.is_file() => fs::remove_file(path),
         _ => Ok(()),
     };
