@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_layouts(net: megasim.Network, digits: tuple[Array, Array]) -> None:
     x = digits[0][:10]
     expected = net.classify(x).counts
     flat = x.reshape(10, 64)
-    for other in [
+    others: list[Any] = [
         flat,
         x.reshape(10, 1, 8, 8),
         x.reshape(10, 8, 8, 1),
@@ -65,7 +66,8 @@ def test_layouts(net: megasim.Network, digits: tuple[Array, Array]) -> None:
         np.repeat(flat, 2, axis=1)[:, ::2],
         flat[::-1][::-1],
         flat.tolist(),
-    ]:
+    ]
+    for other in others:
         given = np.asarray(other, np.uint8) if isinstance(other, list) else other
         assert (net.classify(given).counts == expected).all()
 
@@ -135,7 +137,8 @@ def test_netfiles_round_trip(events: list[tuple[int, int, int]], number: int, tm
     for name in ("t", "x", "y", "polarity"):
         assert again.stimulus("input")[name].tolist() == changed.stimulus("input")[name].tolist()
     first, second = changed.run(), again.run()
-    assert {name: log.t.tolist() for name, log in first.items()} == {name: log.t.tolist() for name, log in second.items()}
+    assert first.keys() == second.keys()
+    assert all(first[name].t.tolist() == second[name].t.tolist() for name in first)
 
 
 def test_differences(program: Program, tmp_path: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -57,11 +58,15 @@ def test_a_damaged_file(tmp_path: pathlib.Path) -> None:
         megasim.load(path)
 
 
-def test_a_layer_that_is_not_supported(program: Program) -> None:
-    path = DIGITS.parents[1] / "tests" / "data" / "models" / "keras" / "lstm.keras"
-    if not path.exists():
-        pytest.skip("no such model among the fixtures")
-    with pytest.raises(megasim.ConversionError):
+def test_a_layer_that_is_not_supported(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "recurrent.keras"
+    with zipfile.ZipFile(DIGITS / "digits_cnn.keras") as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "config.json":
+                content = content.replace(b'"class_name": "AveragePooling2D"', b'"class_name": "ConvLSTM2D"')
+            target.writestr(name, content)
+    with pytest.raises(megasim.ConversionError, match="recurrent.keras: .*ConvLSTM2D"):
         megasim.load(path)
 
 
@@ -124,3 +129,52 @@ def test_a_machine_that_is_wrong(net: megasim.Network, digits: tuple[Array, Arra
 def test_warnings_are_python_warnings(net: megasim.Network) -> None:
     with pytest.warns(megasim.MegasimWarning, match="hold values up to 3"):
         net.classify(np.full((1, 64), 3.0), [0])
+
+
+IN_MEMORY = {
+    "convert": ["out", "export", "save_scales", "save_parsed", "parsed", "normalised", "architecture", "input_shape"],
+    "classify": ["json", "report", "predictions", "history", "data"],
+    "compare": ["json", "report", "history", "labels"],
+    "latency": ["json", "report", "trace", "labels"],
+    "sweep": ["out", "report", "labels"],
+    "verify": ["json"],
+    "run": ["json", "readout", "confidence", "k", "threads", "samples"],
+}
+
+
+@pytest.mark.parametrize(("call", "option"), [(call, option) for call, all in IN_MEMORY.items() for option in all])
+def test_options_without_effect_are_refused(
+    call: str, option: str, net: megasim.Network, model: megasim.Model, digits: tuple[Array, Array], x_norm: Array
+) -> None:
+    x, y = digits
+    given: dict[str, Any] = {option: "a.json"}
+    name = option.replace("_", "-")
+    with pytest.raises(ValueError, match=f"^--{name}: has no effect here: "):
+        if call == "convert":
+            model.convert(x_norm, **given)
+        elif call == "run":
+            net.run(x[0], **given)
+        elif call == "verify":
+            net.verify(x, **given)
+        elif call == "sweep":
+            net.sweep(x, y, over={"duration": [5]}, **given)
+        else:
+            getattr(net, call)(x, y, **given)
+
+
+def test_a_sample_becomes_spikes_without_a_run(net: megasim.Network, digits: tuple[Array, Array]) -> None:
+    sim = megasim.Simulation(net)
+    with pytest.raises(ValueError, match="^--mode: has no effect here: "):
+        sim.inject_sample(digits[0][0], mode="clocked")
+
+
+def test_both_modes_are_not_one_run(net: megasim.Network, digits: tuple[Array, Array]) -> None:
+    with pytest.raises(ValueError, match="^mode: expected 'event' or 'clocked', found 'both'$"):
+        net.run(digits[0][0], mode="both")
+
+
+def test_neurons_of_files_are_addresses(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "node_a.evs"
+    path.write_text("1 1 1 0 1 1\n")
+    with pytest.raises(ValueError, match="^neuron: expected events of a converted network"):
+        _ = megasim.read_events(path)["a"].neuron

@@ -1,7 +1,7 @@
 //! Options as words of a command line, for bindings of other languages: every option has the values, the checks and
 //! the messages of the program.
 //!
-//! Networks and samples come from the caller's memory; options that name files of results are refused.
+//! Networks and samples come from the caller's memory; options about files and printed tables are refused.
 
 use super::presented::Defaults;
 use super::progress::Progress;
@@ -26,11 +26,56 @@ pub struct Threaded<O> {
     pub pool: rayon::ThreadPool,
 }
 
-/// What stands for the caller's network, its data and a directory of results.
+/// In place of the caller's network, its data and a directory of results.
 const MEMORY: &str = "memory";
+
+const DATA: &str = "samples are arguments";
+const RESULTS: &str = "results are values here; files of them are written by the program";
+const STAGES: &str = "files of single steps are read and written by the program";
+const MODEL: &str = "goes with the reading of the model";
+
+/// Options that have no effect in memory, by command, and why.
+const ELSEWHERE: &[(&str, &[&str], &str)] = &[
+    ("convert", &["data", "samples"], DATA),
+    ("convert", &["out", "force"], "the network is saved by a call of its own"),
+    ("convert", &["architecture", "input-shape"], MODEL),
+    ("convert", &["export", "save-scales"], RESULTS),
+    ("convert", &["save-parsed", "parsed", "save-activations", "activations", "save-normalised", "normalised"], STAGES),
+    ("classify", &["data", "skip", "samples"], DATA),
+    ("classify", &["json", "report", "predictions", "history", "force"], RESULTS),
+    ("compare", &["data", "skip", "samples", "labels"], DATA),
+    ("compare", &["json", "report", "history", "force"], RESULTS),
+    ("latency", &["data", "skip", "samples", "labels"], DATA),
+    ("latency", &["json", "report", "trace", "modules", "force"], RESULTS),
+    ("sweep", &["data", "skip", "samples", "labels"], DATA),
+    ("sweep", &["out", "report", "force"], RESULTS),
+    ("verify", &["data", "skip", "samples"], DATA),
+    ("verify", &["json", "force"], RESULTS),
+];
+
+/// Options of `classify` that have no effect where spikes of one sample are recorded.
+const UNDECIDED: &[&str] = &["readout", "k", "confidence", "top-k", "savings", "threads"];
+
+/// Options of `classify` that have no effect where a sample only becomes spikes.
+const NOT_RUN: &[&str] = &["mode", "dt", "max-events", "max-memory"];
+
+/// The name of the option that a word gives.
+fn name_of(word: &str) -> Option<&str> {
+    word.strip_prefix("--").map(|option| option.split_once('=').map_or(option, |(name, _)| name))
+}
+
+/// Refuses options that have no effect.
+fn refuse(words: &[String], options: &[&str], why: &str) -> Result<(), String> {
+    let given = words.iter().filter_map(|word| name_of(word));
+    let found = given.into_iter().find(|name| options.contains(name));
+    found.map_or(Ok(()), |name| Err(format!("--{name}: has no effect here: {why}")))
+}
 
 /// Reads the options of a command; defaults of presentations are those of the network.
 fn parse(command: &str, places: &[&str], words: &[String], of: Option<&ConvertedModel>) -> Result<Command, String> {
+    for (_, options, why) in ELSEWHERE.iter().filter(|(name, ..)| *name == command) {
+        refuse(words, options, why)?;
+    }
     let mut line = super::command_line();
     let presentation = of.and_then(|converted| converted.manifest().presentation.clone());
     if let Some(presentation) = presentation {
@@ -79,6 +124,24 @@ pub fn classify(words: &[String], converted: &ConvertedModel) -> Result<Threaded
         }
         _ => Err("expected options of classify".into()),
     }
+}
+
+/// Options of `megasim classify` that count where one sample is run and recorded.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn run(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptions, String> {
+    refuse(words, UNDECIDED, "one sample is recorded, nothing is decided")?;
+    classify(words, converted).map(|of| of.options)
+}
+
+/// Options of `megasim classify` that count where a sample becomes spikes.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn encode(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptions, String> {
+    refuse(words, NOT_RUN, "a sample becomes spikes, nothing is run")?;
+    run(words, converted)
 }
 
 fn pool(threads: &super::presentation::Threads) -> Result<rayon::ThreadPool, String> {
@@ -152,4 +215,29 @@ pub fn verify(words: &[String], converted: &ConvertedModel) -> Result<Threaded<V
 /// Bars on a terminal's standard error, and warnings there.
 pub fn bars() -> impl Control {
     Progress::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_exists() {
+        let line = crate::cli::command_line();
+        let of_classify = [UNDECIDED, NOT_RUN].map(|options| ("classify", options, ""));
+        for (command, options, _) in ELSEWHERE.iter().chain(&of_classify) {
+            let command = line.find_subcommand(command).unwrap();
+            for option in *options {
+                let exists = command.get_arguments().any(|argument| argument.get_long() == Some(option));
+                assert!(exists, "{} has no option --{option}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_results_are_refused() {
+        let words = ["--json=a.json".to_string()];
+        let found = parse("classify", &[MEMORY, "--data", MEMORY], &words, None).map(|_| ());
+        assert_eq!(found, Err(format!("--json: has no effect here: {RESULTS}")));
+    }
 }

@@ -5,7 +5,7 @@ use crate::network::Network;
 use crate::{error, work};
 use megasim::ann::forward;
 use megasim::ann::graph::Shape;
-use megasim::ann::import;
+use megasim::ann::import::{self, ReadOptions};
 use megasim::cli::options;
 use megasim::convert::Checkpoints;
 use megasim::dataset::Format;
@@ -32,9 +32,14 @@ type Layer = (String, String, Vec<String>, Vec<usize>);
 #[pymethods]
 impl Model {
     #[staticmethod]
-    #[pyo3(signature = (path, architecture=None))]
-    fn open(py: Python<'_>, path: PathBuf, architecture: Option<PathBuf>) -> PyResult<Self> {
-        let model = py.detach(|| import::read_with(&path, architecture.as_deref()));
+    #[pyo3(signature = (path, architecture=None, input_shape=None))]
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        architecture: Option<PathBuf>,
+        input_shape: Option<Vec<usize>>,
+    ) -> PyResult<Self> {
+        let model = py.detach(|| import::read_as(&path, ReadOptions { architecture, input_shape }));
         model.map(Self).map_err(|error| error::model(&path, error))
     }
 

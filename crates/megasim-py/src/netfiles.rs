@@ -1,8 +1,8 @@
 //! Netfile directories and event files.
 
-use crate::error;
 use crate::network::{columns, polarity};
 use crate::simulation::mode;
+use crate::{error, work};
 use megasim::atomic_write::{AtomicDir, Overwrite};
 use megasim::dataset::recording::Recording;
 use megasim::engine::{Plan, Probes, Simulation};
@@ -108,13 +108,15 @@ impl Netfiles {
     ) -> PyResult<(Bound<'py, PyDict>, u64)> {
         let mode = mode(name, dt)?;
         let netfile::Netfiles { network, stimuli, .. } = &self.0;
-        let record = py.detach(|| {
+        let (record, _) = work::run(py, None, |control| {
             let mut plan = Plan::new(network).map_err(error::value)?;
             if let Some(t_max) = t_max {
                 plan = plan.with_t_max(t_max.max(0));
             }
-            Simulation::new(&plan, mode, &Probes::all(network)).run(stimuli).map_err(error::value)
+            let mut simulation = Simulation::new(&plan, mode, &Probes::all(network));
+            simulation.run_until(stimuli, |_| control.is_cancelled()).map_err(error::value)
         })?;
+        let record = record?;
         let dict = PyDict::new(py);
         for (node, log) in network.nodes().iter().zip(record.nodes) {
             // Stimuli are known already.

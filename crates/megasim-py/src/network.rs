@@ -7,8 +7,8 @@ use megasim::atomic_write::Overwrite;
 use megasim::cli::options::{self, Threaded};
 use megasim::dataset::{Dataset, Format};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
-use megasim::network::{Driver, EventLog, NodeId, Polarity};
-use megasim::study::classification::{Classification, Outcome, classify, network_for};
+use megasim::network::{Driver, EventLog, NodeId, Polarity, Tick};
+use megasim::study::classification::{Classification, Modes, Outcome, classify, network_for};
 use megasim::study::latency::latency;
 use megasim::study::sweep::MachineSubject;
 use megasim::study::verify::verify;
@@ -294,7 +294,7 @@ impl Network {
         potentials: Vec<String>,
         words: Vec<String>,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, Bound<'py, PyDict>)> {
-        let Threaded { options, .. } = options::classify(&words, &self.0).map_err(error::message)?;
+        let options = options::run(&words, &self.0).map_err(error::message)?;
         let data = data(&x, None, None);
         let mut nodes = Vec::new();
         for name in &record {
@@ -312,11 +312,14 @@ impl Network {
             }
         }
         let mode = match options.modes {
-            megasim::study::classification::Modes::Clocked { dt } => Mode::Clocked { dt },
-            _ => Mode::Event,
+            Modes::Clocked { dt } => Mode::Clocked { dt },
+            Modes::Event => Mode::Event,
+            Modes::Both { .. } => {
+                return Err(error::message("mode: expected 'event' or 'clocked', found 'both'".into()));
+            }
         };
         let format = self.format();
-        let ran = py.detach(|| {
+        let (ran, _) = work::run(py, None, |control| {
             let sample = data.test(&format, 0, Some(1)).map_err(error::value)?;
             let network = network_for(&self.0, &options).map_err(error::value)?;
             let values = sample.x.row(0).to_vec();
@@ -330,12 +333,12 @@ impl Network {
             let last = layout.last_tick(network.t_max(), clock);
             let plan = Plan::new(&network).map_err(error::value)?.with_t_max(last).with_limits(options.limits);
             let mut simulation = Simulation::new(&plan, mode, &Probes::of(&nodes));
-            let ran = simulation.run(&stimuli).map_err(error::value)?;
+            let ran = simulation.run_until(&stimuli, |_| control.is_cancelled()).map_err(error::value)?;
             let potentials: Vec<_> =
                 watched.iter().map(|&(node, module)| (node, simulation.potentials(module))).collect();
-            Ok::<_, PyErr>((ran, potentials))
-        });
-        let (mut ran, potentials) = ran?;
+            Ok::<_, PyErr>((ran, potentials, last))
+        })?;
+        let (mut ran, potentials, ran_until) = ran?;
         let network = self.0.network();
         let name = |node: NodeId| network.nodes()[node.index()].name.clone();
         let events = PyDict::new(py);
@@ -349,6 +352,10 @@ impl Network {
             left.set_item(name(node), potentials.into_pyarray(py))?;
         }
         let summary = PyDict::new(py);
+        // Signed neurons may go on for as long as they have something to send.
+        let clock = options.clock;
+        let shown = Tick::from(clock.duration) * Tick::from(clock.ticks_per_ms) - 1;
+        summary.set_item("last_tick", ran_until.min(shown.max(ran.summary.last_time.unwrap_or(0))))?;
         summary.set_item("operations", ran.summary.synaptic_operations)?;
         summary.set_item("pending", ran.summary.pending)?;
         summary.set_item("last_time", ran.summary.last_time)?;

@@ -4,10 +4,11 @@
 //! what comes out is what one run gives.
 
 use crate::array::Numbers;
-use crate::error;
 use crate::netfiles::Netfiles;
 use crate::network::{Network, columns, polarity};
-use megasim::cli::options::{self, Threaded};
+use crate::{error, work};
+use megasim::Control;
+use megasim::cli::options;
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::SampleKind;
 use megasim::engine::{self, Mode, Plan, Probes};
@@ -42,11 +43,11 @@ impl Simulation {
             potentials: Vec::new(),
             operations: 0,
         };
-        simulation.run(-1)?;
+        simulation.run(-1, &())?;
         Ok(simulation)
     }
 
-    fn run(&mut self, until: Tick) -> PyResult<()> {
+    fn run(&mut self, until: Tick, control: &dyn Control) -> PyResult<()> {
         let plan = Plan::new(&self.network).map_err(error::value)?.with_t_max(until.max(0));
         // Before tick 0 nothing has happened.
         let stimuli: Vec<Stimulus> = self
@@ -55,7 +56,10 @@ impl Simulation {
             .map(|events| Stimulus::from_events(events.iter().copied().filter(|event| event.t_pre <= until)))
             .collect();
         let mut simulation = engine::Simulation::new(&plan, self.mode, &Probes::all(&self.network));
-        let record = simulation.run(&stimuli).map_err(error::value)?;
+        let record = simulation.run_until(&stimuli, |_| control.is_cancelled()).map_err(error::value)?;
+        if control.is_cancelled() {
+            return Ok(());
+        }
         let modules = (0..self.network.modules().len()).map(ModuleId::new);
         self.potentials = modules.map(|module| simulation.potentials(module)).collect();
         self.operations = record.summary.synaptic_operations;
@@ -143,7 +147,7 @@ impl Simulation {
             let now = self.time;
             return Err(error::message(format!("start: expected a time after the present one, {now}, found {start}")));
         }
-        let Threaded { options, .. } = options::classify(&words, &network.0).map_err(error::message)?;
+        let options = options::encode(&words, &network.0).map_err(error::message)?;
         let format = Format { shape: network.0.model().input_shape(), classes: network.0.classes() };
         let values = Dataset::in_memory(None, Some(x.array())).normalization(&format);
         let values = values.map_err(|error| error::message(error.to_string().replacen("x_norm: ", "x: ", 1)))?;
@@ -161,8 +165,7 @@ impl Simulation {
             let now = self.time;
             return Err(error::message(format!("run_until: expected a time from {now} on, found {t}")));
         }
-        py.detach(|| self.run(t))?;
-        py.check_signals()
+        work::run(py, None, |control| self.run(t, control))?.0
     }
 
     /// Events so far, by node.

@@ -6,9 +6,9 @@ before. The engine is the one of the program ``megasim``: the same input gives t
 Examples
 --------
 >>> import megasim, numpy as np
->>> digits = np.load("examples/digits/test.npz")
+>>> digits, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
 >>> model = megasim.load("examples/digits/digits_cnn.keras")
->>> net = model.convert(np.load("examples/digits/x_norm.npz")["arr_0"], progress=False)
+>>> net = model.convert(train["x"], progress=False)
 >>> res = net.classify(digits["x"][:50], digits["y"][:50], mode="event", progress=False)
 >>> bool(res.accuracy > 0.9)
 True

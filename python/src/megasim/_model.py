@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,13 @@ class Model:
         return _table(["layer", "kind", "output"], rows)
 
 
-def load(model: PathLike | Any, architecture: PathLike | None = None, *, example: Any = None) -> Model:
+def load(
+    model: PathLike | Any,
+    architecture: PathLike | None = None,
+    *,
+    input_shape: Sequence[int] | None = None,
+    example: Any = None,
+) -> Model:
     """Read a trained network.
 
     Parameters
@@ -199,6 +206,8 @@ def load(model: PathLike | Any, architecture: PathLike | None = None, *, example
         network in memory, which is exported to a temporary file by its own framework.
     architecture : path, optional
         The description of the layers, where the file holds parameters only: ``.prototxt``, or TOML.
+    input_shape : sequence of int, optional
+        Sizes of one sample in the order of the file, where the file leaves some open: ``(1, 28, 28)``.
     example : tensor, optional
         Of a torch module: an input of one sample, ``(1, ...)``, with which it is exported to ONNX.
 
@@ -225,9 +234,11 @@ def load(model: PathLike | Any, architecture: PathLike | None = None, *, example
     if isinstance(model, (str, os.PathLike)):
         if example is not None:
             raise ValueError("example: goes with a torch module, found a file")
-        return Model(_megasim.Model.open(model, architecture))
-    if architecture is not None:
-        raise ValueError("architecture: goes with a file, found a network in memory")
+        sizes = None if input_shape is None else [int(size) for size in input_shape]
+        return Model(_megasim.Model.open(model, architecture, sizes))
+    for name, value in (("architecture", architecture), ("input_shape", input_shape)):
+        if value is not None:
+            raise ValueError(f"{name}: goes with a file, found a network in memory")
     directory = tempfile.TemporaryDirectory(prefix="megasim-")
     torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
     if torch is not None and isinstance(model, torch.nn.Module):

@@ -51,7 +51,14 @@ class Netfiles:
         return self._netfiles.t_max
 
     def stimulus(self, source: str) -> dict[str, npt.NDArray[Any]]:
-        """Events of a source: arrays ``t``, ``x``, ``y``, ``polarity``."""
+        """Events of a source: arrays ``t``, ``x``, ``y``, ``polarity``, shape (events,).
+
+        Examples
+        --------
+        >>> import megasim
+        >>> megasim.read_netfiles("netfiles/two-neurons").stimulus("input")["t"][:3].tolist()
+        [0, 1, 2]
+        """
         return self._netfiles.stimulus(source)
 
     def with_stimulus(
@@ -93,6 +100,12 @@ class Netfiles:
             Ticks of a clocked step.
         t_max : int, optional
             The last tick, instead of that of the schematic.
+
+        Examples
+        --------
+        >>> import megasim
+        >>> megasim.read_netfiles("netfiles/two-neurons").run(t_max=9)["excitatory"].t_request.tolist()
+        [4, 8]
         """
         events, _ = self._netfiles.run(mode, dt, t_max)
         return {name: Events(columns) for name, columns in events.items()}
@@ -162,6 +175,13 @@ def read_events(path: PathLike) -> dict[str, Events]:
     ------
     OSError, ValueError
         If a file cannot be read or is damaged, with its line.
+
+    Examples
+    --------
+    >>> import megasim
+    >>> events = megasim.read_events("netfiles/two-neurons/expected/event")
+    >>> events["excitatory"].t_request.tolist()
+    [4, 8, 10, 14]
     """
     return {name: Events(columns) for name, columns in _megasim.read_event_files(path).items()}
 
@@ -203,6 +223,14 @@ def diff(a: PathLike, b: PathLike, *, tolerance: int = 0) -> Mapping[str, Differ
         Directories with ``node_*.evs``, or files.
     tolerance : int
         By how many ticks each time of an event may be off.
+
+    Examples
+    --------
+    >>> import megasim
+    >>> runs = "netfiles/two-neurons/expected"
+    >>> found = megasim.diff(f"{runs}/event", f"{runs}/clocked")
+    >>> found["excitatory"].first, found["excitatory"].is_equal
+    (4, False)
     """
     return {node: Difference(*of) for node, of in _megasim.diff(a, b, tolerance).items()}
 
@@ -232,5 +260,15 @@ class CameraEvents:
 
 
 def read_recording(path: PathLike) -> CameraEvents:
-    """Read a recording of an event camera: AEDAT 2.0, 3.1 or 4.0, ``.bin``, ``.csv``."""
+    """Read a recording of an event camera: AEDAT 2.0, 3.1 or 4.0, ``.bin``, ``.csv``.
+
+    Examples
+    --------
+    >>> import megasim, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "recording.csv")
+    >>> _ = path.write_text("t,x,y,p\\n10,0,1,1\\n20,2,1,0\\n")
+    >>> events = megasim.read_recording(path)
+    >>> events.t.tolist(), events.x.tolist(), events.polarity.tolist()
+    ([10, 20], [0, 2], [1, -1])
+    """
     return CameraEvents(**_megasim.read_recording(path))

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from megasim import _megasim
-from megasim._options import ArrayLike, PathLike, ProgressLike, Value, Watched, labels, numbers, warn, words
-from megasim._results import Classification, Comparison, Events, Latency, Recording, Sweep, Verification
+from megasim._options import ArrayLike, PathLike, ProgressLike, Value, Watched, labels, listed, numbers, warn, words
+from megasim._results import Classification, Comparison, Events, Latency, Recording, Sweep, Timing, Verification
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,16 @@ class Network:
         self._directory = os.fspath(directory)
 
     def predict(self, x: ArrayLike) -> npt.NDArray[np.float32]:
-        """Outputs of the trained network, as :meth:`Model.predict`."""
+        """Outputs of the trained network, as :meth:`Model.predict`; shape (samples, classes).
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(train["x"], progress=False)
+        >>> net.predict(test["x"][:3]).argmax(axis=1).tolist()
+        [4, 7, 9]
+        """
         return self._network.predict(numbers(x, "x"))
 
     def classify(
@@ -246,9 +255,20 @@ class Network:
         left = (names if potentials else []) if isinstance(potentials, bool) else _names(potentials, "potentials")
         sample = one_sample(x, self.input_shape)
         events, values, summary = self._network.run(sample, number, names, left, words(options))
-        nodes = {name: Events(columns) for name, columns in events.items()}
-        ticks = self._ticks_per_ms(options)
-        return Recording(nodes, layers, summary, values, ticks)
+        timing = Timing(self._ticks_per_ms(options), summary["last_tick"])
+        shapes = self._shapes()
+        nodes = {name: Events(of, shape=shapes.get(name), timing=timing) for name, of in events.items()}
+        return Recording(nodes, layers, summary, values, timing)
+
+    def _shapes(self) -> dict[str, tuple[int, int, int]]:
+        """Of each node of a layer or of the input one map, its rows and its columns."""
+        manifest = self.manifest
+        shapes = {}
+        for layer in [manifest["input"], *manifest["layers"]]:
+            size, nodes = layer["shape"], layer["nodes"]
+            rows, columns = (1, size[0] // len(nodes)) if len(size) == 1 else size[1:]
+            shapes.update({node: (1, rows, columns) for node in nodes})
+        return shapes
 
     def _ticks_per_ms(self, options: Mapping[str, Value]) -> int:
         given = options.get("ticks_per_ms")
@@ -262,6 +282,7 @@ class Network:
         x: ArrayLike,
         y: ArrayLike,
         *,
+        dt: int | str | Sequence[int] | None = None,
         duration: int | None = None,
         encode: str | None = None,
         seed: int | None = None,
@@ -277,8 +298,10 @@ class Network:
         ----------
         x, y, duration, encode, seed, threads, skip, samples, progress
             As for :meth:`classify`.
+        dt : int, sequence of int, or str, optional
+            Ticks of a clocked step, 1 where it is not given; several, as ``[1, 10]`` or ``"1..10"``.
         **options
-            All other options of ``megasim compare``: ``dt="1..10"``, ``causes=0``, ``tie_order="split"``, ...
+            All other options of ``megasim compare``: ``causes=0``, ``tie_order="split"``, ...
 
         Examples
         --------
@@ -290,7 +313,8 @@ class Network:
         >>> cmp.agreement
         1.0
         """
-        options = {**_presentation(duration, encode, seed, threads), **options}
+        steps = None if dt is None else listed(dt)
+        options = {"dt": steps, **_presentation(duration, encode, seed, threads), **options}
         with Watched(progress) as watch:
             figures, text, warnings = self._network.compare(
                 numbers(x, "x"), labels(y), words(options), skip, samples, watch

@@ -35,19 +35,20 @@ def words(options: Mapping[str, Value]) -> list[str]:
         if value is True:
             found.append(option)
         elif isinstance(value, Mapping):
-            found.extend(f"{option}={name}={_text(one)}" for name, one in value.items())
+            found.extend(f"{option}={name}={listed(one)}" for name, one in value.items())
         elif isinstance(value, (list, tuple)):
-            found.extend(f"{option}={_text(one)}" for one in value)
+            found.extend(f"{option}={listed(one)}" for one in value)
         else:
-            found.append(f"{option}={_text(value)}")
+            found.append(f"{option}={listed(value)}")
     return found
 
 
-def _text(value: Any) -> str:
+def listed(value: Any) -> str:
+    """A value as text; those of a sequence with commas between them."""
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (list, tuple, range, np.ndarray)):
-        return ",".join(_text(one) for one in value)
+        return ",".join(listed(one) for one in value)
     if isinstance(value, np.generic):
         value = value.item()
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)

@@ -43,6 +43,14 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Times of a run: ticks of a millisecond, and the last tick."""
+
+    ticks_per_ms: int
+    last_tick: int
+
+
 class Events:
     """Events of a node, or of all nodes of a layer, in the order in which they were requested.
 
@@ -58,6 +66,8 @@ class Events:
         1 or -1: sign of the spike; -2: reset; -3: end of the hysteresis of signed neurons.
     map : ndarray of int32, shape (events,)
         Of a layer of several nodes the number of the node; else 0.
+    shape : tuple of int, or None
+        ``(maps, rows, columns)`` of what can spike, where it is known: for layers of converted networks.
 
     Examples
     --------
@@ -67,7 +77,14 @@ class Events:
     [4, 8, 10, 14]
     """
 
-    def __init__(self, columns: tuple[Any, ...], maps: npt.NDArray[np.int32] | None = None) -> None:
+    def __init__(
+        self,
+        columns: tuple[Any, ...],
+        maps: npt.NDArray[np.int32] | None = None,
+        *,
+        shape: tuple[int, int, int] | None = None,
+        timing: Timing | None = None,
+    ) -> None:
         self.t: IntArray
         self.t_request: IntArray
         self.t_acknowledge: IntArray
@@ -75,6 +92,8 @@ class Events:
         self.y: npt.NDArray[np.int32]
         self.polarity: npt.NDArray[np.int8]
         self.t, self.t_request, self.t_acknowledge, self.x, self.y, self.polarity = columns
+        self.shape = shape
+        self._timing = timing
         self._maps = maps
 
     @property
@@ -84,12 +103,19 @@ class Events:
 
     @property
     def neuron(self) -> npt.NDArray[np.int32]:
-        """Number of the neuron: of one row the column; of maps a number for each address, map after map, row by row."""
+        """Number of the neuron in its layer: map after map, row by row; shape (events,).
+
+        Raises
+        ------
+        ValueError
+            If there are several rows, and how long they are is not known: of files and netfiles.
+        """
         if self._maps is None and not np.any(self.y):
             return self.x
-        width = int(self.x.max(initial=0)) + 1
-        height = int(self.y.max(initial=0)) + 1
-        return ((self.map * height + self.y) * width + self.x).astype(np.int32)
+        if self.shape is None:
+            raise ValueError("neuron: expected events of a converted network, whose rows are known; x and y are here")
+        _, rows, columns = self.shape
+        return ((self.map * rows + self.y) * columns + self.x).astype(np.int32, copy=False)
 
     @classmethod
     def _of_nodes(cls, nodes: list[Events]) -> Events:
@@ -99,7 +125,10 @@ class Events:
         names = ("t", "t_request", "t_acknowledge", "x", "y", "polarity")
         columns = [np.concatenate([getattr(node, name) for node in nodes]) for name in names]
         order = np.argsort(columns[1], kind="stable")
-        return cls(tuple(column[order] for column in columns), maps[order])
+        shapes = {node.shape for node in nodes}
+        shape = shapes.pop() if len(shapes) == 1 else None
+        whole = None if shape is None else (len(nodes), *shape[1:])
+        return cls(tuple(column[order] for column in columns), maps[order], shape=whole, timing=nodes[0]._timing)
 
     def __len__(self) -> int:
         return len(self.t)
@@ -108,11 +137,57 @@ class Events:
         return f"<megasim.Events: {len(self)}>"
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table of the events, a row each."""
+        """A table of the events, a row each.
+
+        Examples
+        --------
+        >>> import megasim
+        >>> events = megasim.read_netfiles("netfiles/two-neurons").run()["inhibitory"]
+        >>> events.to_pandas()[["t_request", "x", "polarity"]].values.tolist()
+        [[11, 0, 1], [17, 0, 1]]
+        """
         import pandas
 
         names = ("t", "t_request", "t_acknowledge", "map", "x", "y", "polarity")
         return pandas.DataFrame({name: getattr(self, name) for name in names})
+
+    def to_nir_data(self) -> Any:
+        """The spikes as ``nir.data_ir.EventData``, times of requests in seconds; resets are left out.
+
+        Where spikes have signs it is ``ValuedEventData``, whose values are the signs. Needs the package ``nir`` from
+        version 1.0.5 on, and events of a converted network, of which the duration and the neurons are known.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> x = np.load("examples/digits/test.npz")["x"]
+        >>> x_norm = np.load("examples/digits/train.npz")["x"]
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(x_norm, progress=False)
+        >>> data = net.run(x[0], record=["05Dense_32"])["05Dense_32"].to_nir_data()
+        >>> data.n_neurons, data.n_samples, round(data.t_max, 4)
+        (32, 1, 0.1)
+        """
+        nir = _nir_data()
+        if self.shape is None or self._timing is None:
+            raise ValueError("to_nir_data: expected events of a converted network, of known neurons and duration")
+        spikes = np.abs(self.polarity) == 1
+        seconds = 1e-3 / self._timing.ticks_per_ms
+        idx = self.neuron[spikes][None, :].astype(np.int64)
+        time = (self.t_request[spikes] * seconds)[None, :]
+        # The end is after the last tick.
+        neurons, t_max = int(np.prod(self.shape)), (self._timing.last_tick + 1) * seconds
+        signs = self.polarity[spikes][None, :].astype(np.float64)
+        if np.any(signs < 0):
+            return nir.ValuedEventData(idx=idx, time=time, value=signs, n_neurons=neurons, t_max=t_max)
+        return nir.EventData(idx=idx, time=time, n_neurons=neurons, t_max=t_max)
+
+
+def _nir_data() -> Any:
+    try:
+        from nir import data_ir
+    except ImportError as error:
+        raise ImportError("to_nir_data: expected the package nir with nir.data_ir (pip install nir)") from error
+    return data_ir
 
 
 class Recording(Mapping[str, Events]):
@@ -129,8 +204,8 @@ class Recording(Mapping[str, Events]):
         Events of every node, recorded or not.
     potentials : dict of str to ndarray of int32
         Potentials at the end, in scaled integers and raster order, by node; empty where they were not asked for.
-    ticks_per_ms : int
-        Ticks of a millisecond.
+    ticks_per_ms, last_tick : int
+        Ticks of a millisecond, and the last one of the run.
     """
 
     def __init__(
@@ -139,14 +214,15 @@ class Recording(Mapping[str, Events]):
         layers: dict[str, list[str]],
         summary: dict[str, Any],
         potentials: dict[str, npt.NDArray[np.int32]],
-        ticks_per_ms: int,
+        timing: Timing,
     ) -> None:
         self._nodes = nodes
         self._layers = {layer: names for layer, names in layers.items() if all(name in nodes for name in names)}
         self.operations: int = summary["operations"]
         self.counts: dict[str, int] = summary["events"]
         self.potentials = potentials
-        self.ticks_per_ms = ticks_per_ms
+        self.ticks_per_ms = timing.ticks_per_ms
+        self.last_tick = timing.last_tick
 
     def __getitem__(self, name: str) -> Events:
         if name in self._nodes:
@@ -168,23 +244,23 @@ class Recording(Mapping[str, Events]):
         return f"<megasim.Recording: {', '.join(f'{name} {len(self[name])}' for name in self)}>"
 
     def to_nir_data(self) -> Any:
-        """The events as ``nir.NIRGraphData``, times in seconds.
+        """The spikes as ``nir.data_ir.NIRGraphData``: observable ``spikes`` of each layer or node.
 
-        Needs the package ``nir`` from version 1.0.5 on.
+        Needs the package ``nir`` from version 1.0.5 on; :meth:`Events.to_nir_data` says what is in it.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> x = np.load("examples/digits/test.npz")["x"]
+        >>> x_norm = np.load("examples/digits/train.npz")["x"]
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(x_norm, progress=False)
+        >>> data = net.run(x[0], record=["05Dense_32", "06Dense_10"]).to_nir_data()
+        >>> sorted(data.nodes)
+        ['05Dense_32', '06Dense_10']
         """
-        try:
-            from nir.data_ir import EventData, NIRGraphData, NIRNodeData
-        except ImportError as error:
-            raise ImportError("to_nir_data: expected the package nir with nir.data_ir (pip install nir)") from error
-        seconds = 1e-3 / self.ticks_per_ms
-        nodes = {}
-        for name in self:
-            events = self[name]
-            neurons = int(events.neuron.max(initial=0)) + 1
-            idx, time = events.neuron[None, :], (events.t_request * seconds)[None, :]
-            data = EventData(idx=idx, time=time, n_neurons=neurons, t_max=float(time.max(initial=0.0)))
-            nodes[name] = NIRNodeData(observables={"spikes": data})
-        return NIRGraphData(nodes=nodes)
+        nir = _nir_data()
+        observed = {name: nir.NIRNodeData(observables={"spikes": self[name].to_nir_data()}) for name in self}
+        return nir.NIRGraphData(nodes=observed)
 
 
 @dataclass(frozen=True)
@@ -314,7 +390,17 @@ class Classification:
         return _table([f"{len(self)} samples", *accuracy, "as analog", "spikes", "operations"], rows)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table with a row for each sample, and columns for each mode."""
+        """A table with a row for each sample, and columns for each mode.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(train["x"], progress=False)
+        >>> res = net.classify(test["x"][:3], test["y"][:3], progress=False)
+        >>> list(res.to_pandas().columns)
+        ['label', 'analog', 'event', 'event_spikes', 'event_operations']
+        """
         import pandas
 
         columns: dict[str, Any] = {} if self.labels is None else {"label": self.labels}
@@ -358,7 +444,17 @@ class Comparison:
         return f"<pre>{html.escape(self.text)}</pre>"
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table with a row for each layer."""
+        """A table with a row for each layer.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(train["x"], progress=False)
+        >>> cmp = net.compare(test["x"][:3], test["y"][:3], causes=0, progress=False)
+        >>> cmp.to_pandas()["name"].tolist()[-1]
+        '06Dense_10'
+        """
         import pandas
 
         return pandas.json_normalize(self.figures["layers"])
@@ -430,7 +526,17 @@ class Latency:
         return _table([f"{self.figures['samples']} samples on {self.figures['hardware']}", ""], rows)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table with a row for each sample, times in ticks."""
+        """A table with a row for each sample, times in ticks.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(train["x"], progress=False)
+        >>> lat = net.latency(test["x"][:3], test["y"][:3], hardware="loihi", relief=0, progress=False)
+        >>> lat.to_pandas()[["label", "ideal", "decision"]].values.tolist()
+        [[4, 4, 4], [7, 7, 7], [9, 9, 9]]
+        """
         import pandas
 
         return pandas.DataFrame(self.figures["per_sample"])
@@ -466,7 +572,17 @@ class Sweep:
         return _table(self.columns, self.rows)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table with a row for each point; numbers where all values of a column are numbers."""
+        """A table with a row for each point; numbers where all values of a column are numbers.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(train["x"], progress=False)
+        >>> sw = net.sweep(test["x"][:3], test["y"][:3], over={"duration": [20, 80]}, progress=False)
+        >>> sw.to_pandas()[["duration", "event_accuracy"]].values.tolist()
+        [[20.0, 1.0], [80.0, 1.0]]
+        """
         import pandas
 
         frame = pandas.DataFrame(self.rows, columns=self.columns)
@@ -508,7 +624,17 @@ class Verification:
         return f"<megasim.Verification: of {self.compared} counts, {self.different} differ>"
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table with a row for each way of running."""
+        """A table with a row for each way of running.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> model = megasim.load("examples/digits/digits_cnn.keras")
+        >>> net = model.convert(train["x"], duration=10, neuron="signed", progress=False)
+        >>> net.verify(test["x"][:1], orders=2, progress=False).to_pandas()["different"].tolist()[:3]
+        [0, 0, 0]
+        """
         import pandas
 
         return pandas.DataFrame(self.figures["ways"])

@@ -76,6 +76,13 @@ class Simulation:
             Column and row.
         polarity : int
             1 or -1; -2 resets what reads the node.
+
+        Examples
+        --------
+        >>> import megasim
+        >>> sim = megasim.Simulation(megasim.read_netfiles("netfiles/two-neurons"))
+        >>> sim.inject("input", 1)
+        >>> sim.inject("input", 3, polarity=-1)
         """
         self._simulation.inject(node, t, x, y, polarity)
 
@@ -94,19 +101,61 @@ class Simulation:
             Number of the sample, for random codes.
         **options
             How it is presented: ``duration``, ``encode``, ``seed``, ... as for :meth:`Network.classify`.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(train["x"], progress=False)
+        >>> sim = megasim.Simulation(net)
+        >>> sim.inject_sample(test["x"][0])
+        >>> sim.run_until(1000)
+        >>> len(sim.events("06Dense_10")) > 0
+        True
         """
         begin = self.time + 1 if start is None else start
         sample = one_sample(x, self._input_shape) if self._input_shape else np.asarray(x, np.float32)
         self._simulation.inject_sample(sample, number, begin, words(options))
 
     def run_until(self, t: int) -> None:
-        """Run up to a tick, that one included."""
+        """Run up to a tick, that one included.
+
+        Examples
+        --------
+        >>> import megasim
+        >>> sim = megasim.Simulation(megasim.read_netfiles("netfiles/two-neurons"))
+        >>> sim.run_until(5)
+        >>> sim.time
+        5
+        """
         self._simulation.run_until(t)
 
     def events(self, name: str) -> Events:
-        """Events of a layer or node so far."""
+        """Events of a layer or node so far.
+
+        Examples
+        --------
+        >>> import megasim
+        >>> sim = megasim.Simulation(megasim.read_netfiles("netfiles/two-neurons"))
+        >>> for t in (1, 3, 5, 7):
+        ...     sim.inject("input", t)
+        >>> sim.run_until(10)
+        >>> sim.events("excitatory").t_request.tolist()
+        [5, 9]
+        """
         return Events._of_nodes([Events(columns) for columns in self._simulation.events(name).values()])
 
     def potentials(self, name: str) -> npt.NDArray[np.int32]:
-        """Potentials of a layer or node now: scaled integers, map after map, row by row; shape (neurons,)."""
+        """Potentials of a layer or node now: scaled integers, map after map, row by row; shape (neurons,).
+
+        Examples
+        --------
+        >>> import megasim
+        >>> sim = megasim.Simulation(megasim.read_netfiles("netfiles/two-neurons"))
+        >>> for t in (1, 3, 5, 7):
+        ...     sim.inject("input", t)
+        >>> sim.run_until(10)
+        >>> sim.potentials("excitatory").tolist()
+        [4]
+        """
         return self._simulation.potentials(name)

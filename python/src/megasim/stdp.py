@@ -39,12 +39,26 @@ class Network:
             The description, as ``megasim train`` takes it.
         seed : int
             Seed of the weights and of the learning.
+
+        Examples
+        --------
+        >>> from megasim import stdp
+        >>> stdp.Network.from_toml("examples/single-spike/kheradpisheh-2018.toml").input_shape
+        (28, 28)
         """
         return cls(_megasim.StdpNetwork.from_toml(path, seed))
 
     @classmethod
     def open(cls, path: PathLike) -> Network:
-        """A network that ``megasim train`` wrote (``.npz``)."""
+        """A network that ``megasim train`` wrote (``.npz``).
+
+        Examples
+        --------
+        >>> from megasim import stdp
+        >>> stdp.Network.open("no-such.npz")
+        Traceback (most recent call last):
+        FileNotFoundError: no-such.npz: cannot be read: No such file or directory (os error 2)
+        """
         return cls(_megasim.StdpNetwork.open(path))
 
     @property
@@ -61,21 +75,55 @@ class Network:
             Images; ``uint8`` values are divided by 255.
         y : array_like of int, shape (samples,)
             Their classes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from megasim import stdp
+        >>> network = stdp.Network.from_toml("examples/single-spike/mozafari-2018-shallow.toml", seed=1)
+        >>> network.train(np.random.default_rng(0).random((2, 64, 64)), [0, 1], progress=False)
         """
         labels = [int(label) for label in np.asarray(y).ravel()]
         with Watched(progress) as watch:
             self._network.train(_images(x, self.input_shape), labels, watch)
 
     def features(self, x: ArrayLike) -> npt.NDArray[np.bool_]:
-        """Which neurons of the last layer spike; shape (samples, neurons)."""
+        """Which neurons of the last layer spike; shape (samples, neurons).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from megasim import stdp
+        >>> network = stdp.Network.from_toml("examples/single-spike/mozafari-2018-shallow.toml", seed=1)
+        >>> network.features(np.zeros((2, 64, 64))).any()
+        np.False_
+        """
         return self._network.features(_images(x, self.input_shape))
 
     def predict(self, x: ArrayLike) -> npt.NDArray[np.int64]:
-        """The class that each image is decided as, -1 where none is; shape (samples,)."""
+        """The class that each image is decided as, -1 where none is; shape (samples,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from megasim import stdp
+        >>> network = stdp.Network.from_toml("examples/single-spike/mozafari-2018-shallow.toml", seed=1)
+        >>> network.predict(np.zeros((2, 64, 64))).tolist()
+        [-1, -1]
+        """
         return np.asarray(self._network.decide(_images(x, self.input_shape)), np.int64)
 
     def latencies(self, image: ArrayLike) -> npt.NDArray[np.uint32]:
-        """Bins of the spikes in front of the first layer; shape (maps, rows, columns)."""
+        """Bins of the spikes in front of the first layer; shape (maps, rows, columns).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from megasim import stdp
+        >>> network = stdp.Network.from_toml("examples/single-spike/mozafari-2018-shallow.toml", seed=1)
+        >>> network.latencies(np.zeros((64, 64))).shape
+        (4, 15, 15)
+        """
         return self._network.latencies(_images(np.asarray(image)[None], self.input_shape)[0])
 
 
