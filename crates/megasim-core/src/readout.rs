@@ -249,6 +249,16 @@ impl ReadoutMonitor {
         Self { rule, output, module, counts: Tally::new(classes), seen: 0, tick: None, decided: None, stopped: None }
     }
 
+    /// Whether a run may end before its last tick by this rule. If not, there is no need to [look](Self::look).
+    pub fn may_stop(&self) -> bool {
+        match self.rule {
+            ReadOut::FirstSpike | ReadOut::KSpikes(_) => true,
+            ReadOut::CountAndRest => false,
+            ReadOut::SpikeCount { margin } => margin.is_some(),
+            ReadOut::MembranePotential { margin } => margin.is_some(),
+        }
+    }
+
     /// Reads the progress of a run; returns whether it may stop. The first spikes of one tick are read together, so
     /// event mode continues to the first event of the next tick, which does not count; a margin is tested after each
     /// event.

@@ -228,7 +228,11 @@ impl Showing<'_> {
     fn run(&self, simulation: &mut Simulation<'_>) -> Result<(Outcome, Record), engine::Error> {
         let Self { setup, roles, stimuli, start } = *self;
         let mut watch = ReadoutMonitor::new(setup.read_out, setup.network, setup.output, setup.classes);
-        let record = simulation.run_until(stimuli, |progress| watch.look(progress))?;
+        let record = if watch.may_stop() {
+            simulation.run_until(stimuli, |progress| watch.look(progress))?
+        } else {
+            simulation.run(stimuli)?
+        };
         let decision = watch.decide(&record, simulation);
         let cpu_time = thread_time().saturating_sub(start);
         // What stopping saved is known only from a run that does not stop.

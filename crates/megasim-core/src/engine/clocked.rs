@@ -1,8 +1,9 @@
 //! Clocked mode, the cross-check: all spikes of a time step act together, delays and FIFOs do not act.
 
 use super::event::{Action, actions};
-use super::neurons::Spike;
-use super::plan::{Plan, PlanInput, PopulationKind};
+use super::kernels::Crossing;
+use super::neurons::{Spike, Spikes};
+use super::plan::{NeuronPopulation, Plan, PlanInput, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};
@@ -14,6 +15,10 @@ use std::collections::BTreeMap;
 pub(super) struct ClockedState {
     /// Events of this step, by node.
     present: Vec<Fifo>,
+    /// The nodes that have events in this step.
+    busy: Vec<usize>,
+    /// By population: the inputs that have events in this step.
+    heard: Vec<Vec<usize>>,
     /// Events of the step before, of nodes in `fed_back`.
     past: Vec<Fifo>,
     /// Nodes that are read over a feedback edge in the step after their events.
@@ -28,6 +33,8 @@ pub(super) struct ClockedState {
     late: BTreeMap<Tick, Vec<(usize, Fifo)>>,
     /// How many events travel.
     late_events: usize,
+    /// Nodes that got events from the population that acts.
+    made: Vec<usize>,
     /// How much of each stimulus was taken.
     taken: Vec<usize>,
     /// Outputs of the population that acts, by map.
@@ -47,12 +54,12 @@ fn read<'s>(present: &'s [Fifo], past: &'s [Fifo], travel: &[Tick], input: &Plan
 /// Calls `take` with runs of equal events and their ports, in the order in which the step reads them.
 #[inline]
 fn each_run(
-    inputs: &[PlanInput],
+    (inputs, heard): (&[PlanInput], &[usize]),
     (present, past, travel): (&[Fifo], &[Fifo], &[Tick]),
     mut take: impl FnMut(usize, Action, Events<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    for (port, input) in inputs.iter().enumerate() {
-        let Some(events) = read(present, past, travel, input) else { continue };
+    for &port in heard {
+        let Some(events) = read(present, past, travel, &inputs[port]) else { continue };
         for (action, run) in actions(events) {
             take(port, action, run)?;
         }
@@ -60,11 +67,62 @@ fn each_run(
     Ok(())
 }
 
+/// What one population makes in one step, by map.
+struct StepOutputs<'s> {
+    maps: &'s mut [Fifo],
+    s: Tick,
+}
+
+impl StepOutputs<'_> {
+    fn emit(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
+        self.maps[map].push(StimulusEvent { t_pre: self.s, x, y, polarity });
+    }
+}
+
+impl Spikes for StepOutputs<'_> {
+    fn spike(&mut self, spike: Spike) {
+        self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
+    }
+
+    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Crossing]) {
+        let maps = plan.maps as u32;
+        for &Crossing(n) in hits {
+            let (position, map) = if maps == 1 { (n, 0) } else { (n / maps, n % maps) };
+            if let Some((x, y)) = plan.addresses.of(position as usize) {
+                let events = &mut self.maps[map as usize];
+                events.x.push(x);
+                events.y.push(y);
+            }
+        }
+        for events in &mut self.maps[..plan.maps] {
+            // What is alike for all.
+            let n = events.x.len();
+            events.t_pre.resize(n, self.s);
+            events.polarity.resize(n, Polarity::Positive);
+        }
+    }
+}
+
 impl ClockedState {
+    /// Notes that a node has events in this step, or (fed back) had some in the step before.
+    fn hear(&mut self, plan: &Plan, node: usize, past: bool) {
+        if !past {
+            self.busy.push(node);
+        }
+        for reader in &plan.nodes[node].readers {
+            let fed_back = plan.populations[reader.population].inputs[reader.port].feedback && self.travel[node] == 0;
+            if fed_back == past {
+                self.heard[reader.population].push(reader.port);
+            }
+        }
+    }
+
     pub fn new(plan: &Plan) -> Self {
         let n = plan.nodes.len();
         Self {
             present: vec![Fifo::default(); n],
+            busy: Vec::new(),
+            heard: vec![Vec::new(); plan.populations.len()],
             past: vec![Fifo::default(); n],
             fed_back: Vec::new(),
             beyond: vec![false; plan.populations.len()],
@@ -72,6 +130,7 @@ impl ClockedState {
             travel: vec![0; n],
             late: BTreeMap::new(),
             late_events: 0,
+            made: Vec::new(),
             taken: vec![0; plan.sources.len()],
             outputs: Vec::new(),
         }
@@ -93,6 +152,8 @@ impl ClockedState {
         self.late.clear();
         self.late_events = 0;
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
+        self.heard.iter_mut().for_each(Vec::clear);
+        self.busy.clear();
         self.beyond.fill(false);
         for ((stirs, population), state) in self.stirs.iter_mut().zip(&plan.populations).zip(populations) {
             *stirs = match (&population.kind, &state.cells) {
@@ -163,38 +224,50 @@ impl ClockedRun<'_> {
         for (source, stimulus) in self.stimuli.iter().enumerate() {
             let node = self.plan.sources[source].index();
             let taken = &mut self.state.taken[source];
+            let before = *taken;
             while *taken < stimulus.len() && stimulus.t_pre()[*taken] <= last {
                 self.state.present[node].push(StimulusEvent { t_pre: s, ..stimulus.event(*taken) });
                 *taken += 1;
             }
+            if *taken > before {
+                self.state.hear(self.plan, node, false);
+            }
         }
-        let ClockedState { late, late_events, present, .. } = &mut *self.state;
-        while let Some(arrives) = late.first_entry().filter(|first| *first.key() <= s / self.dt) {
+        while let Some(arrives) = self.state.late.first_entry().filter(|first| *first.key() <= s / self.dt) {
             for (node, events) in arrives.remove() {
-                *late_events -= events.len();
+                self.state.late_events -= events.len();
+                if self.state.present[node].len() == 0 {
+                    self.state.hear(self.plan, node, false);
+                }
+                let present = &mut self.state.present[node];
                 let Events { x, y, polarity, .. } = events.events();
                 let event = |k: usize| StimulusEvent { t_pre: s, x: x[k], y: y[k], polarity: polarity[k] };
-                (0..events.len()).for_each(|k| present[node].push(event(k)));
+                (0..events.len()).for_each(|k| present.push(event(k)));
             }
         }
         for population in 0..self.plan.populations.len() {
-            let ClockedState { present, past, beyond, stirs, travel, .. } = &*self.state;
-            let mut inputs = self.plan.populations[population].inputs.iter();
-            if beyond[population]
-                || stirs[population]
-                || inputs.any(|input| read(present, past, travel, input).is_some())
-            {
+            let ClockedState { heard, beyond, stirs, .. } = &*self.state;
+            if beyond[population] || stirs[population] || !heard[population].is_empty() {
                 self.act(population, s)?;
             }
         }
-        let ClockedState { present, past, fed_back, late_events, .. } = &mut *self.state;
-        for (node, events) in present.iter().enumerate().filter(|(_, events)| events.len() > 0) {
-            self.recorder.run(node, events.events(), s);
+        let mut busy = std::mem::take(&mut self.state.busy);
+        for &node in &busy {
+            self.recorder.run(node, self.state.present[node].events(), s);
         }
-        for &node in fed_back.iter() {
+        for k in 0..self.state.fed_back.len() {
+            let ClockedState { present, past, fed_back, .. } = &mut *self.state;
+            let node = fed_back[k];
             std::mem::swap(&mut past[node], &mut present[node]);
+            if past[node].len() > 0 {
+                self.state.hear(self.plan, node, true);
+            }
         }
-        present.iter_mut().for_each(Fifo::clear);
+        let ClockedState { present, fed_back, .. } = &mut *self.state;
+        // Those that are fed back have the events of the step before last.
+        busy.drain(..).chain(fed_back.iter().copied()).for_each(|node| present[node].clear());
+        self.state.busy = busy;
+        let ClockedState { past, fed_back, late_events, .. } = &*self.state;
         let waiting = fed_back.iter().map(|&node| past[node].len()).sum::<usize>() + *late_events;
         if self.limits.exceeded(self.recorder, waiting as u64) {
             return Err(self.beyond_limits(s));
@@ -214,15 +287,18 @@ impl ClockedRun<'_> {
     /// Lets one population take its events of the step and spike.
     fn act(&mut self, id: usize, s: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[id];
-        let ClockedState { present, past, beyond, stirs, outputs, travel, late, late_events, .. } = &mut *self.state;
+        let mut heard = std::mem::take(&mut self.state.heard[id]);
+        heard.sort_unstable();
+        let ClockedState { present, past, beyond, stirs, outputs, travel, late, late_events, made, .. } =
+            &mut *self.state;
         outputs.resize(population.outputs.len().max(outputs.len()), Fifo::default());
-        let mut emit = |map: usize, x: i32, y: i32, polarity: Polarity| {
-            outputs[map].push(StimulusEvent { t_pre: s, x, y, polarity });
-        };
+        let inputs = (&population.inputs[..], &heard[..]);
+        let mut outputs = StepOutputs { maps: outputs, s };
         let nodes = (&present[..], &past[..], &travel[..]);
         let acts = |port: usize| port < population.n_ports;
         let (mut reset, mut settle) = (false, false);
-        for events in population.inputs.iter().filter_map(|input| read(nodes.0, nodes.1, nodes.2, input)) {
+        let ports = heard.iter().map(|&port| &population.inputs[port]);
+        for events in ports.filter_map(|input| read(nodes.0, nodes.1, nodes.2, input)) {
             // Folds, unlike `any`, look at many at once.
             reset |= events.polarity.iter().fold(false, |any, &it| any | (it == Polarity::Reset));
             settle |= events.polarity.iter().fold(false, |any, &it| any | (it == Polarity::Settle));
@@ -237,7 +313,7 @@ impl ClockedRun<'_> {
                 }
                 let mut controls = 0;
                 let mut has_input = false;
-                each_run(&population.inputs, nodes, |port, action, run| {
+                each_run(inputs, nodes, |port, action, run| {
                     match action {
                         Action::Spikes(sign) if acts(port) => {
                             has_input = true;
@@ -255,27 +331,26 @@ impl ClockedRun<'_> {
                     }
                     Ok(())
                 })?;
-                let mut emit = |spike: Spike| emit(spike.map as usize, spike.x, spike.y, spike.polarity);
                 beyond[id] = if plan.neurons.mask_tau > 0 {
-                    neurons.step_masked(plan, (s, self.dt), controls, &mut emit)
+                    neurons.step_masked(plan, (s, self.dt), controls, &mut outputs)
                 } else if let Some(model) = &plan.model {
-                    neurons.step_modelled((plan, model), (s, self.dt), has_input, &mut emit)
+                    neurons.step_modelled((plan, model), (s, self.dt), has_input, &mut outputs)
                 } else {
-                    neurons.step(plan, self.plan.kernel, (s, self.dt), &mut emit)
+                    neurons.step(plan, self.plan.kernel, (s, self.dt), &mut outputs)
                 };
                 stirs[id] = neurons.stirs(plan);
                 self.recorder.summary.neuron_updates += neurons.potentials().len() as u64;
                 if plan.softmax {
-                    (0..controls).for_each(|_| _ = neurons.control(plan, s, &mut emit));
+                    (0..controls).for_each(|_| _ = neurons.control(plan, s, &mut outputs));
                 }
             }
             (PopulationKind::Flatten(plan), _) => {
-                each_run(&population.inputs, nodes, |port, action, run| {
+                each_run(inputs, nodes, |port, action, run| {
                     if acts(port) && matches!(action, Action::Spikes(_)) {
                         let addresses = routing::Flatten::new(plan, port);
                         for k in 0..run.len() {
                             if let Some(x) = addresses.of(run.x[k], run.y[k]) {
-                                emit(0, x, 0, run.polarity[k]);
+                                outputs.emit(0, x, 0, run.polarity[k]);
                             }
                         }
                     }
@@ -288,7 +363,7 @@ impl ClockedRun<'_> {
                 }
                 if let (Some(geometry), Some(mask)) = (plan.ports.first(), plan.mask()) {
                     let mut controls = 0;
-                    each_run(&population.inputs, nodes, |port, action, run| {
+                    each_run(inputs, nodes, |port, action, run| {
                         match action {
                             Action::Spikes(_) if port == 0 => {
                                 (0..run.len())
@@ -300,38 +375,39 @@ impl ClockedRun<'_> {
                         Ok(())
                     })?;
                     for _ in 0..controls {
-                        pool.discharge(geometry, mask, |x, y| emit(0, x, y, Polarity::Positive));
+                        pool.discharge(geometry, mask, |x, y| outputs.emit(0, x, y, Polarity::Positive));
                     }
                 } else if let (Some(geometry), PoolRule::Signed) = (plan.ports.first(), plan.rule) {
-                    each_run(&population.inputs, nodes, |port, action, run| {
+                    each_run(inputs, nodes, |port, action, run| {
                         if let (0, Action::Spikes(sign)) = (port, action) {
                             (0..run.len()).for_each(|k| pool.count_signed(geometry, run.x[k], run.y[k], sign));
                         }
                         Ok(())
                     })?;
-                    pool.step_signed(geometry, |x, y, polarity| emit(0, x, y, polarity));
+                    pool.step_signed(geometry, |x, y, polarity| outputs.emit(0, x, y, polarity));
                 } else if let Some(geometry) = plan.ports.first() {
-                    each_run(&population.inputs, nodes, |port, action, run| {
+                    each_run(inputs, nodes, |port, action, run| {
                         if port == 0 && matches!(action, Action::Spikes(_)) {
                             (0..run.len()).for_each(|k| pool.count(geometry, run.x[k], run.y[k], run.polarity[k]));
                         }
                         Ok(())
                     })?;
-                    pool.step(geometry, |x, y, polarity| emit(0, x, y, polarity));
+                    pool.step(geometry, |x, y, polarity| outputs.emit(0, x, y, polarity));
                 }
             }
             _ => {}
         }
-        for (nodes, events) in population.outputs.iter().zip(outputs) {
+        for (nodes, events) in population.outputs.iter().zip(outputs.maps) {
+            if events.len() == 0 {
+                continue;
+            }
             let steps = nodes.first().map_or(0, |node| travel[node.index()]);
             if steps > 0 {
-                if events.len() > 0 {
-                    let step = (s / self.dt).saturating_add(steps);
-                    *late_events += events.len() * nodes.len();
-                    let arriving = late.entry(step).or_default();
-                    arriving.extend(nodes.iter().map(|node| (node.index(), events.clone())));
-                    events.clear();
-                }
+                let step = (s / self.dt).saturating_add(steps);
+                *late_events += events.len() * nodes.len();
+                let arriving = late.entry(step).or_default();
+                arriving.extend(nodes.iter().map(|node| (node.index(), events.clone())));
+                events.clear();
                 continue;
             }
             if let Some((&first, others)) = nodes.split_first() {
@@ -339,9 +415,15 @@ impl ClockedRun<'_> {
                     present[other.index()].clone_from(events);
                 }
                 std::mem::swap(&mut present[first.index()], events);
+                made.extend(nodes.iter().map(|node| node.index()));
             }
             events.clear();
         }
+        heard.clear();
+        self.state.heard[id] = heard;
+        let mut made = std::mem::take(&mut self.state.made);
+        made.drain(..).for_each(|node| self.state.hear(self.plan, node, false));
+        self.state.made = made;
         Ok(())
     }
 }

@@ -4,17 +4,22 @@
 //! nothing can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go
 //! one by one.
 
+mod action;
+mod groups;
+mod outputs;
 mod touch;
 
-use super::neurons::{Neurons, Spike, Spikes, Work};
-use super::plan::{NeuronPopulation, Plan, Population, PopulationKind, Target};
+pub(super) use action::{Action, action, actions};
+use groups::{GroupQueue, GroupRun};
+use outputs::{Bus, ByMap, Outputs};
+
+use super::neurons::{Neurons, Work};
+use super::plan::{NeuronPopulation, Plan, PopulationKind, Target};
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
 use super::synapses::Outside;
-use super::{
-    Cells, Error, Excess, Limits, PopulationState, Progress, kernels, kernels::Crossing, kernels::Sign, routing,
-};
-use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
+use super::{Cells, Error, Excess, Limits, PopulationState, Progress, kernels, kernels::Sign, routing};
+use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, PoolRule, Stimulus, Tick};
 
 /// The state of event mode other than the populations.
 #[derive(Debug, Clone)]
@@ -23,178 +28,11 @@ pub(super) struct EventState {
     schedule: Schedule,
     last_ack: Vec<Tick>,
     run: Box<Fifo>,
+    group_run: Box<GroupRun>,
     /// The last tick in which events of timeless loops were handled, and how many.
     busy_tick: (Tick, u64),
     /// The last tick at the end of which neurons were touched.
     touched: Tick,
-}
-
-/// The events of all nodes that are not handled yet.
-#[derive(Debug, Clone)]
-struct Bus {
-    pending: Vec<Pending>,
-    /// Nodes whose head changed, not yet scheduled.
-    woken: Vec<usize>,
-    /// Nodes whose new events lack the columns that are alike for all of a run.
-    incomplete: Vec<usize>,
-    by_map: ByMap,
-    /// How many events modules made that are not handled yet; repetitions to come count once.
-    waiting: u64,
-}
-
-/// Spikes put in order of their maps.
-#[derive(Debug, Clone, Default)]
-struct ByMap {
-    /// `(map, position)` of each spike.
-    spikes: Vec<(u32, u32)>,
-    /// Where each map ends.
-    ends: Vec<usize>,
-    positions: Vec<u32>,
-}
-
-impl ByMap {
-    /// A counting sort, which keeps the order of those of one map.
-    fn sort(&mut self, maps: usize, hits: &[Crossing]) {
-        let divisor = maps as u32;
-        self.spikes.clear();
-        self.spikes.extend(hits.iter().map(|&Crossing(n)| (n % divisor, n / divisor)));
-        self.ends.clear();
-        self.ends.resize(maps + 1, 0);
-        for &(map, _) in &self.spikes {
-            self.ends[map as usize + 1] += 1;
-        }
-        for map in 0..maps {
-            self.ends[map + 1] += self.ends[map];
-        }
-        // Until here where each starts, one place further on; filling moves them to where they end.
-        self.positions.resize(hits.len(), 0);
-        for &(map, position) in &self.spikes {
-            let end = &mut self.ends[map as usize];
-            self.positions[*end] = position;
-            *end += 1;
-        }
-    }
-
-    fn positions(&self, map: usize) -> &[u32] {
-        let start = if map == 0 { 0 } else { self.ends[map - 1] };
-        &self.positions[start..self.ends[map]]
-    }
-}
-
-/// The outputs of one population, all made at `done`.
-struct Outputs<'e> {
-    population: &'e Population,
-    bus: &'e mut Bus,
-    done: Tick,
-}
-
-impl Outputs<'_> {
-    fn emit(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
-        for output in &self.population.outputs[map] {
-            self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity });
-        }
-    }
-}
-
-impl Spikes for Outputs<'_> {
-    fn spike(&mut self, spike: Spike) {
-        self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
-    }
-
-    fn positive(&mut self, plan: &NeuronPopulation, hits: &[Crossing]) {
-        let maps = plan.maps as u32;
-        if maps == 1 {
-            self.columns(plan, 0, hits.iter().map(|&Crossing(n)| n));
-        } else if hits.len() < 2 * plan.maps {
-            for &Crossing(n) in hits {
-                let (position, map) = (n / maps, n % maps);
-                if let Some((x, y)) = plan.addresses.of(position as usize) {
-                    self.address(map as usize, x, y);
-                }
-            }
-            self.complete();
-        } else {
-            let mut by_map = std::mem::take(&mut self.bus.by_map);
-            by_map.sort(plan.maps, hits);
-            for map in 0..plan.maps {
-                self.columns(plan, map, by_map.positions(map).iter().copied());
-            }
-            self.bus.by_map = by_map;
-        }
-    }
-}
-
-impl Outputs<'_> {
-    /// A positive spike: only its address, to the queue of its map; [`Outputs::complete`] adds what is alike for all.
-    #[inline]
-    fn address(&mut self, map: usize, x: i32, y: i32) {
-        for output in &self.population.outputs[map] {
-            match &mut self.bus.pending[output.index()] {
-                Pending::Queue(queue) => {
-                    if queue.x.len() == queue.t_pre.len() {
-                        self.bus.incomplete.push(output.index());
-                    }
-                    queue.x.push(x);
-                    queue.y.push(y);
-                }
-                _ => self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive }),
-            }
-        }
-    }
-
-    /// Spikes of one map, all of which go to the same nodes, go there as columns; given are the positions of their
-    /// neurons.
-    fn columns(&mut self, plan: &NeuronPopulation, map: usize, positions: impl ExactSizeIterator<Item = u32> + Clone) {
-        if positions.len() == 0 {
-            return;
-        }
-        for output in &self.population.outputs[map] {
-            let leaving = positions.clone().filter_map(|position| plan.addresses.of(position as usize));
-            let Pending::Queue(queue) = &mut self.bus.pending[output.index()] else {
-                for (x, y) in leaving {
-                    self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive });
-                }
-                continue;
-            };
-            if let Some((x, y)) = plan.addresses.columns() {
-                queue.x.extend(positions.clone().map(|position| x[position as usize]));
-                queue.y.extend(positions.clone().map(|position| y[position as usize]));
-            } else {
-                for (x, y) in leaving {
-                    queue.x.push(x);
-                    queue.y.push(y);
-                }
-            }
-            self.bus.complete(output.index(), self.done);
-        }
-    }
-
-    fn complete(&mut self) {
-        while let Some(node) = self.bus.incomplete.pop() {
-            self.bus.complete(node, self.done);
-        }
-    }
-}
-
-impl Bus {
-    fn push(&mut self, node: NodeId, event: StimulusEvent) {
-        self.waiting += 1;
-        if self.pending[node.index()].push(event) {
-            self.woken.push(node.index());
-        }
-    }
-
-    /// Adds to new events of which only the addresses are there what is alike for all: positive spikes made at `done`.
-    fn complete(&mut self, node: usize, done: Tick) {
-        let Pending::Queue(queue) = &mut self.pending[node] else { return };
-        let (before, after) = (queue.t_pre.len(), queue.x.len());
-        queue.t_pre.resize(after, done);
-        queue.polarity.resize(after, Polarity::Positive);
-        self.waiting += (after - before) as u64;
-        if before == 0 && after > 0 {
-            self.woken.push(node);
-        }
-    }
 }
 
 impl EventState {
@@ -213,17 +51,37 @@ impl EventState {
             pending[touch] = Pending::new(1, 0);
         }
         Self {
-            bus: Bus { pending, woken: Vec::new(), incomplete: Vec::new(), by_map: ByMap::default(), waiting: 0 },
+            bus: Bus {
+                pending,
+                woken: Vec::new(),
+                woken_groups: Vec::new(),
+                incomplete: Vec::new(),
+                by_map: ByMap::default(),
+                groups: plan
+                    .groups
+                    .iter()
+                    .map(|group| GroupQueue { nodes: vec![Vec::new(); group.drivers.len()], waiting: 0 })
+                    .collect(),
+                in_groups: false,
+                waiting: 0,
+            },
             schedule: Schedule::new(n),
             last_ack: vec![0; n],
             run: Box::default(),
+            group_run: Box::default(),
             busy_tick: (0, 0),
             touched: Tick::MIN,
         }
     }
 
-    fn start(&mut self, plan: &Plan, stimuli: &[Stimulus]) {
+    fn start(&mut self, plan: &Plan, stimuli: &[Stimulus], in_groups: bool) {
         let bus = &mut self.bus;
+        for queue in &mut bus.groups {
+            queue.nodes.iter_mut().for_each(Vec::clear);
+            queue.waiting = 0;
+        }
+        bus.woken_groups.clear();
+        bus.in_groups = in_groups;
         bus.pending.iter_mut().for_each(Pending::clear);
         bus.woken.clear();
         bus.waiting = 0;
@@ -250,11 +108,13 @@ pub(super) struct EventRun<'s> {
     pub state: &'s mut EventState,
     pub recorder: &'s mut Recorder,
     pub stimuli: &'s [Stimulus],
+    /// Whether nodes may be handled together where that changes nothing but when a run can be stopped.
+    pub in_groups: bool,
 }
 
 impl EventRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
-        self.state.start(self.plan, self.stimuli);
+        self.state.start(self.plan, self.stimuli, self.in_groups && self.plan.touch.is_none());
         while let Some((r, node)) = self.state.schedule.next() {
             if r > self.plan.t_max {
                 break;
@@ -281,7 +141,9 @@ impl EventRun<'_> {
 
     /// Handles the head of a node that is due at `r`, and what follows it undisturbed.
     fn handle(&mut self, node: usize, r: Tick) -> Result<(), Error> {
-        if self.plan.nodes[node].in_runs_from.is_some_and(|from| from <= r) {
+        if let Some(group) = self.plan.nodes[node].leads.filter(|_| self.state.bus.in_groups) {
+            self.handle_group(group, r)
+        } else if self.plan.nodes[node].in_runs_from.is_some_and(|from| from <= r) {
             self.handle_run(node, r)
         } else {
             self.handle_one_by_one(node, r)
@@ -314,24 +176,28 @@ impl EventRun<'_> {
 
     fn deliver_run(&mut self, node: usize, events: Events<'_>, r: Tick) -> Result<(), Error> {
         for &reader in &self.plan.nodes[node].readers {
-            let population = &self.plan.populations[reader.population];
-            let arrival = r.saturating_add(population.timing.delay_to_arrive);
-            // What a part makes must fit memory before the next one acts.
-            let part = (MOST_OUTPUTS / population.fan_out).max(1) as usize;
-            if events.len() <= part {
-                self.deliver(reader, node, events, r, arrival)?;
-                continue;
-            }
-            for start in (0..events.len()).step_by(part) {
-                self.deliver(reader, node, events.slice(start..(start + part).min(events.len())), r, arrival)?;
-                self.check_limits(r)?;
-            }
+            self.deliver_in_parts(reader, node, events, r)?;
         }
         self.recorder.run(node, events, r);
         self.state.last_ack[node] = r;
         self.wake(node, r)?;
         if let Some(t) = self.state.bus.pending[node].head_time(self.stimuli) {
             self.state.schedule.put(node, t.max(r));
+        }
+        Ok(())
+    }
+
+    /// Hands events to one port; what a part of them makes must fit memory before the next one acts.
+    fn deliver_in_parts(&mut self, reader: Target, node: usize, events: Events<'_>, r: Tick) -> Result<(), Error> {
+        let population = &self.plan.populations[reader.population];
+        let arrival = r.saturating_add(population.timing.delay_to_arrive);
+        let part = (MOST_OUTPUTS / population.fan_out).max(1) as usize;
+        if events.len() <= part {
+            return self.deliver(reader, node, events, r, arrival);
+        }
+        for start in (0..events.len()).step_by(part) {
+            self.deliver(reader, node, events.slice(start..(start + part).min(events.len())), r, arrival)?;
+            self.check_limits(r)?;
         }
         Ok(())
     }
@@ -368,6 +234,7 @@ impl EventRun<'_> {
     /// Schedules the nodes that got a new head, but the one that is being handled.
     fn wake(&mut self, current: usize, r: Tick) -> Result<(), Error> {
         let EventState { bus, schedule, last_ack, .. } = &mut *self.state;
+        bus.woken_groups.drain(..).for_each(|group| schedule.put(self.plan.groups[group].first, r));
         for node in bus.woken.drain(..) {
             if node == current {
                 continue;
@@ -393,11 +260,20 @@ impl EventRun<'_> {
 
     #[cold]
     fn beyond_limits(&self, r: Tick) -> Error {
-        let counts = self.state.bus.pending.iter().zip(&self.recorder.summary.events).map(|(pending, &handled)| {
-            let made = !matches!(pending, Pending::Source { .. });
-            handled + if made { pending.len(self.stimuli) } else { 0 }
-        });
-        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, r, counts))
+        let bus = &self.state.bus;
+        let mut counts: Vec<u64> = bus
+            .pending
+            .iter()
+            .zip(&self.recorder.summary.events)
+            .map(|(pending, &handled)| {
+                let made = !matches!(pending, Pending::Source { .. });
+                handled + if made { pending.len(self.stimuli) } else { 0 }
+            })
+            .collect();
+        for (group, queue) in self.plan.groups.iter().zip(&bus.groups) {
+            counts[group.first..].iter_mut().zip(&queue.nodes).for_each(|(count, node)| *count += node.len() as u64);
+        }
+        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, r, counts.into_iter()))
     }
 
     fn count_timeless(&mut self, r: Tick) -> Result<(), Error> {
@@ -540,60 +416,4 @@ fn due(t_pre: &[Tick], r: Tick) -> usize {
     const STEP: usize = 32;
     let whole = t_pre.chunks_exact(STEP).take_while(|step| step[STEP - 1] <= r).count() * STEP;
     whole + t_pre[whole..].iter().take_while(|&&t_pre| t_pre <= r).count()
-}
-
-/// What events do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    Reset,
-    Control,
-    Settle,
-    Spikes(Sign),
-}
-
-pub(super) fn action(polarity: Polarity, y: i32) -> Action {
-    match polarity {
-        Polarity::Positive => Action::Spikes(Sign::Plus),
-        Polarity::Negative if y == -1 => Action::Control,
-        Polarity::Negative => Action::Spikes(Sign::Minus),
-        Polarity::Reset => Action::Reset,
-        Polarity::Settle => Action::Settle,
-    }
-}
-
-/// Cuts events into runs that do the same.
-pub(super) fn actions(events: Events<'_>) -> Actions<'_> {
-    Actions { rest: events, mixed: false }
-}
-
-/// See [`actions`].
-pub(super) struct Actions<'e> {
-    rest: Events<'e>,
-    /// Not all events were positive.
-    mixed: bool,
-}
-
-impl<'e> Iterator for Actions<'e> {
-    type Item = (Action, Events<'e>);
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<Self::Item> {
-        let events = self.rest;
-        let n = events.len();
-        // Nearly always all of them are positive. A fold, unlike `all`, looks at many at once.
-        if !self.mixed {
-            self.mixed = !events.polarity.iter().fold(true, |all, &it| all & (it == Polarity::Positive));
-            if !self.mixed {
-                self.rest = events.slice(n..n);
-                return (n > 0).then_some((Action::Spikes(Sign::Plus), events));
-            }
-        }
-        if n == 0 {
-            return None;
-        }
-        let first = action(events.polarity[0], events.y[0]);
-        let end = (1..n).find(|&k| action(events.polarity[k], events.y[k]) != first).unwrap_or(n);
-        self.rest = events.slice(end..n);
-        Some((first, events.slice(0..end)))
-    }
 }

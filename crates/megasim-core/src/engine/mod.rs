@@ -6,6 +6,7 @@
 //! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same
 //! network and stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.
 
+mod aligned;
 pub mod batch;
 mod clocked;
 mod event;
@@ -13,11 +14,13 @@ pub mod kernels;
 mod limits;
 pub mod machine;
 mod neurons;
+mod node_groups;
 mod output_address;
 mod plan;
 mod queue;
 mod record;
 mod routing;
+mod spans;
 mod synapses;
 mod tie_break;
 mod tie_order;
@@ -317,7 +320,7 @@ impl<'p> Simulation<'p> {
     /// # Errors
     /// [`Error`]; what was recorded until then is lost.
     pub fn run(&mut self, stimuli: &[Stimulus]) -> Result<Record, Error> {
-        self.run_until(stimuli, |_| false)
+        self.advance(stimuli, true, |_| false)
     }
 
     /// Runs until `stop` says so, at the latest up to `Tmax`. It is asked after each run of events of one node at one
@@ -325,6 +328,15 @@ impl<'p> Simulation<'p> {
     pub fn run_until(
         &mut self,
         stimuli: &[Stimulus],
+        stop: impl FnMut(&Progress<'_>) -> bool,
+    ) -> Result<Record, Error> {
+        self.advance(stimuli, false, stop)
+    }
+
+    fn advance(
+        &mut self,
+        stimuli: &[Stimulus],
+        in_groups: bool,
         mut stop: impl FnMut(&Progress<'_>) -> bool,
     ) -> Result<Record, Error> {
         let Self { plan, limits, populations, recorder, run } = self;
@@ -339,7 +351,7 @@ impl<'p> Simulation<'p> {
         }
         match run {
             Run::Event(state) => {
-                EventRun { plan, limits, populations, state, recorder, stimuli }.run(&mut stop)?;
+                EventRun { plan, limits, populations, state, recorder, stimuli, in_groups }.run(&mut stop)?;
             }
             Run::TieBreak(state) => {
                 let order = plan.tie_order;

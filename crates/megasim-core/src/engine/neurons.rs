@@ -3,12 +3,14 @@
 mod clocked;
 mod custom;
 mod idle;
+mod plain;
 mod signed;
 mod synaptic_current;
 
-use super::kernels::{self, Crossing, Fire, FireReset, Recent, Sign, Tests};
+use super::aligned::Aligned;
+use super::kernels::{self, Crossing, Sign, Tests, extremes};
 use super::plan::{NeuronPopulation, spikes_shrink};
-use super::synapses::{Outside, Port, Span, Synapses, Weights, extremes};
+use super::synapses::{Outside, Port, Span, Synapses, Weights};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 use clocked::Sums;
 
@@ -18,6 +20,8 @@ const NEVER: Tick = Tick::MIN;
 /// A spike that leaves a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spike {
+    /// Position of the neuron in the array, row by row.
+    pub position: u32,
     pub map: u32,
     pub x: i32,
     pub y: i32,
@@ -40,7 +44,7 @@ const BOUNDS_RETRY: u32 = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Neurons {
     /// Membrane potentials.
-    v: Vec<i32>,
+    v: Aligned,
     /// Time of the last spike of either sign; empty where `Tmin` is 0.
     last_spike: Vec<Tick>,
     /// End of the refractory time; empty without one.
@@ -103,7 +107,7 @@ impl Neurons {
         let parameters = &plan.neurons;
         let column = |needed: bool| if needed { vec![0; n] } else { Vec::new() };
         let mut neurons = Self {
-            v: vec![0; n],
+            v: Aligned::new(n),
             last_spike: column(parameters.t_min > 0),
             refractory_until: column(parameters.refractory > 0),
             updated: column(
@@ -178,24 +182,28 @@ impl Neurons {
         self.high = bounds.into_iter().max().unwrap_or(0);
     }
 
+    /// Whether no potential can leave 32 bits by one addition.
+    fn fits(&self, up: i64, down: i64) -> bool {
+        self.low - down > i64::from(i32::MIN) && self.high + up <= i64::from(i32::MAX)
+    }
+
     /// How the sum of one addition must be tested, so that the cheapest sufficient way is taken.
     fn tests(&mut self, plan: &NeuronPopulation, up: i64, down: i64) -> Tests {
         if !spikes_shrink(&plan.neurons) {
             return Tests::Saturating;
         }
         let floor = i64::from(plan.neurons.threshold_minus);
-        let fits = |low: i64, high: i64| low - down > i64::from(i32::MIN) && high + up <= i64::from(i32::MAX);
         self.since_bound += 1;
         // True bounds cost about as much as an addition. Where potentials really are at the floor they are of no use.
         if self.bounds_backoff > 0 {
             self.bounds_backoff -= 1;
-        } else if !fits(self.low, self.high) || (self.low - down <= floor && self.since_bound >= BOUNDS_RETRY) {
+        } else if !self.fits(up, down) || (self.low - down <= floor && self.since_bound >= BOUNDS_RETRY) {
             self.bound(plan);
-            if !fits(self.low, self.high) {
+            if !self.fits(up, down) {
                 self.bounds_backoff = BOUNDS_RETRY;
             }
         }
-        if !fits(self.low, self.high) {
+        if !self.fits(up, down) {
             (self.low, self.high) = (i32::MIN.into(), i32::MAX.into());
             return Tests::Saturating;
         }
@@ -273,13 +281,25 @@ impl Neurons {
         let (position, map) = if plan.maps == 1 { (n, 0) } else { (n / plan.maps, n % plan.maps) };
         let (x, y) = plan.addresses.of(position)?;
         let polarity = if plan.rectify { Polarity::Positive } else { polarity };
-        Some(Spike { map: map as u32, x, y, polarity })
+        Some(Spike { position: position as u32, map: map as u32, x, y, polarity })
     }
 
     /// Tests the neurons that are at or beyond a threshold; says whether one of them still is, on a side that spikes.
     fn test_hits(&mut self, plan: &NeuronPopulation, s: Tick, out: &mut impl Spikes) -> bool {
         let hits = std::mem::take(&mut self.hits);
         let mut beyond = false;
+        let plus = plan.neurons.threshold_plus;
+        if plan.plain && self.last_spike.is_empty() && hits.iter().all(|&Crossing(n)| self.v[n as usize] >= plus) {
+            for &Crossing(n) in &hits {
+                let v = &mut self.v[n as usize];
+                *v = after_spike(&plan.neurons, *v, Polarity::Positive);
+                beyond |= *v >= plus;
+            }
+            out.positive(plan, &hits);
+            self.hits = hits;
+            self.hits.clear();
+            return beyond;
+        }
         for &Crossing(n) in &hits {
             let n = n as usize;
             if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
@@ -334,9 +354,8 @@ impl Neurons {
         }
         let mut work = Work::default();
         let total = x.len();
-        let (up, down) = port.most(sign);
         while !x.is_empty() {
-            let n = if plan.plain { self.headroom(plan, up, down, x.len()) } else { 0 };
+            let n = if plan.plain { self.room(plan, port, (x, y, sign)) } else { 0 };
             if n == 0 {
                 let one = self.receive(plan, variant, port, (x[0], y[0], sign), s, out);
                 let one = one.map_err(|outside| (total - x.len(), outside))?;
@@ -352,58 +371,6 @@ impl Neurons {
             (x, y) = (&x[n..], &y[n..]);
         }
         Ok(work)
-    }
-
-    /// Events that plain neurons take without any chance of overflow.
-    fn run_plain(
-        &mut self,
-        plan: &NeuronPopulation,
-        variant: kernels::Variant,
-        port: &Port,
-        (x, y, sign): (&[i32], &[i32], Sign),
-        s: Tick,
-        out: &mut impl Spikes,
-    ) -> Result<u64, (usize, Outside)> {
-        let parameters = &plan.neurons;
-        let reset = match parameters.reset {
-            Reset::ToRest => FireReset::To(parameters.membrane_reset),
-            _ => FireReset::Subtract,
-        };
-        let Self { v, last_spike, hits, lines, .. } = self;
-        let recent = (!last_spike.is_empty()).then_some(Recent { last_spike, t_min: parameters.t_min, now: s });
-        let mut fire = Fire { threshold: parameters.threshold_plus, reset, recent, hits };
-        let operations = match &port.synapses {
-            Synapses::Matrix { nx_pre, ny_pre, weights } => {
-                lines.clear();
-                let outside = Outside { nx_pre: *nx_pre, ny_pre: *ny_pre };
-                // Negative coordinates become large ones. Folds, unlike `all`, look at many at once.
-                let furthest = x.iter().fold(0, |furthest: u32, &x| furthest.max(x as u32));
-                if furthest < *nx_pre && *ny_pre > 0 && y.iter().fold(0, |any, &y| any | y) == 0 {
-                    lines.extend(x.iter().map(|&x| x as u32));
-                } else {
-                    for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
-                        let (column, row) = (x as u32, y as u32);
-                        if column >= *nx_pre || row >= *ny_pre {
-                            return Err((k, outside));
-                        }
-                        lines.push(column + row * *nx_pre);
-                    }
-                }
-                match weights {
-                    Weights::Wide(weights) => kernels::run_lines(variant, v, weights, lines, sign, &mut fire),
-                    Weights::Narrow(matrix) => kernels::run_narrow(variant, v, matrix, lines, sign, &mut fire),
-                }
-                (lines.len() * v.len()) as u64
-            }
-            Synapses::Kernel(kernel) => {
-                kernels::run_kernel(variant, v, kernel, (plan.array, plan.maps), (x, y), sign, &mut fire)
-            }
-        };
-        if !self.hits.is_empty() {
-            out.positive(plan, &self.hits);
-            self.hits.clear();
-        }
-        Ok(operations)
     }
 
     /// One spike event at `(x, y)`: every touched neuron gets its weight and, but in softmax, is tested. Spikes go to
@@ -543,7 +510,7 @@ fn reach(
             }
         }
         Synapses::Kernel(kernel) => {
-            kernel.reach(plan.array, plan.maps, x, y, |span| touch(&kernel.weights, span));
+            kernel.each_span(plan.array, plan.maps, x, y, |span| touch(&kernel.weights, span));
         }
     }
     Ok(())

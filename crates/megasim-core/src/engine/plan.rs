@@ -6,14 +6,16 @@
 //! is one contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of
 //! one map.
 
+use super::node_groups::{NodeGroup, node_groups};
 use super::output_address::OutputAddresses;
-use super::synapses::{Kernel, Outside, Port, Synapses, Weights};
+use super::spans::SpanTables;
+use super::synapses::{Geometry, Kernel, Outside, Port, Synapses, Weights};
 use super::tie_order::{self, TieOrder};
 use super::{Error, Limits, kernels};
 use crate::equations::Decay;
 use crate::network::{
-    Array, Driver, Dynamics, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind, Network,
-    NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
+    Array, ConvPort, Driver, Dynamics, FlattenPort, FullyConnectedPort, Input, MaxPool, Module, ModuleId, ModuleKind,
+    Network, NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
@@ -53,6 +55,8 @@ use std::sync::Arc;
 pub struct Plan {
     pub(super) nodes: Vec<PlanNode>,
     pub(super) populations: Vec<Population>,
+    /// Nodes that event mode may handle together.
+    pub(super) groups: Vec<NodeGroup>,
     pub(super) sources: Vec<NodeId>,
     /// By node.
     pub(super) drivers: Vec<Driver>,
@@ -92,6 +96,8 @@ pub(super) struct PlanNode {
     /// From this time on all events of a tick may be handed to one reader after the other, if ever: no reader delays or
     /// is still busy from the start, no output goes to this node or one before it, and no population reads it twice.
     pub in_runs_from: Option<Tick>,
+    /// The group of which this node is the first.
+    pub leads: Option<usize>,
     /// The node is on a loop on which time cannot advance.
     pub timeless: bool,
     /// Whether its driver makes events more than once, so that they may overtake each other.
@@ -114,6 +120,8 @@ pub(super) struct Population {
     pub outputs: Vec<Vec<NodeId>>,
     pub timing: Timing,
     pub inputs: Vec<PlanInput>,
+    /// The group of its output nodes, and which of the group is the first of them.
+    pub group: Option<(usize, usize)>,
     /// Ports with a kernel, matrix or array; inputs beyond them act only by resets and controls.
     pub n_ports: usize,
     /// The most output events that one event makes, over all nodes, repeats not counted; at least 1.
@@ -171,30 +179,18 @@ struct PopulationKey<'n> {
     array: Array,
     neurons: &'n NeuronParameters,
     output: &'n Output,
-    geometry: Vec<[i64; 8]>,
+    geometry: Vec<Geometry>,
 }
 
 fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<PopulationKey<'n>> {
     let ModuleKind::Conv(conv) = &module.kind else { return None };
-    let geometry = conv.ports.iter().map(|port| {
-        [
-            port.nx.into(),
-            port.ny.into(),
-            port.dx.into(),
-            port.dy.into(),
-            port.x_stride.into(),
-            port.y_stride.into(),
-            port.x_expand.into(),
-            port.y_expand.into(),
-        ]
-    });
     Some(PopulationKey {
         inputs: inputs.to_vec(),
         timing: module.timing,
         array: conv.array,
         neurons: &conv.neurons,
         output: &conv.output,
-        geometry: geometry.collect(),
+        geometry: conv.ports.iter().map(ConvPort::geometry).collect(),
     })
 }
 
@@ -237,8 +233,10 @@ impl Plan {
         if neurons > super::MAX_CELLS {
             return Err(Error::TooLarge { found: neurons });
         }
-        let populations: Vec<_> =
-            groups.iter().map(|(members, inputs)| population(network, members, inputs, options)).collect();
+        let mut tables = SpanTables::default();
+        let populations = groups.iter();
+        let mut populations: Vec<_> =
+            populations.map(|(members, inputs)| population(network, members, inputs, options, &mut tables)).collect();
 
         let mut nodes: Vec<_> = network
             .nodes()
@@ -247,6 +245,7 @@ impl Plan {
                 name: node.name.clone(),
                 readers: Vec::new(),
                 in_runs_from: None,
+                leads: None,
                 timeless: false,
                 repeated: false,
             })
@@ -275,9 +274,17 @@ impl Plan {
         for node in timeless_loops(&populations, nodes.len()).into_iter().flatten() {
             nodes[node.index()].timeless = true;
         }
+        let groups = node_groups(&populations, &nodes);
+        for (id, group) in groups.iter().enumerate() {
+            nodes[group.first].leads = Some(id);
+            for (k, &driver) in group.drivers.iter().enumerate() {
+                populations[driver].group.get_or_insert((id, k));
+            }
+        }
         Ok(Self {
             nodes,
             populations,
+            groups,
             sources: network.sources().to_vec(),
             drivers: network.nodes().iter().map(|node| node.driver).collect(),
             modules: network.modules().len(),
@@ -400,7 +407,13 @@ fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
     groups
 }
 
-fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], options: Options) -> Population {
+fn population(
+    network: &Network,
+    members: &[ModuleId],
+    inputs: &[PlanInput],
+    options: Options,
+    tables: &mut SpanTables,
+) -> Population {
     let module = &network.modules()[members[0].index()];
     let kind = match &module.kind {
         ModuleKind::Conv(conv) => {
@@ -412,7 +425,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
                         _ => None,
                     })
                     .collect();
-                Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array)))
+                Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array, tables)), members.len())
             });
             let ports: Vec<Port> = ports.collect();
             PopulationKind::Neurons(NeuronPopulation {
@@ -432,7 +445,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
         ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
             let ports = full.ports.iter().map(|FullyConnectedPort { nx_pre, ny_pre, weights }| {
                 let weights = Weights::new(weights, full.array.len(), options.narrow);
-                Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights })
+                Port::new(Synapses::Matrix { nx_pre: *nx_pre, ny_pre: *ny_pre, weights }, full.array.len())
             });
             let ports: Vec<Port> = ports.collect();
             PopulationKind::Neurons(NeuronPopulation {
@@ -464,6 +477,7 @@ fn population(network: &Network, members: &[ModuleId], inputs: &[PlanInput], opt
         fan_out: most.saturating_mul(nodes).max(1),
         timing: module.timing,
         inputs: inputs.to_vec(),
+        group: None,
         n_ports: module.kind.ports(),
         kind,
     }

@@ -1,5 +1,8 @@
 //! Weights as events read them: matrices line by line, kernels of all maps of a layer together.
 
+use super::aligned::Aligned;
+use super::kernels::extremes;
+use super::spans::{SpanTable, SpanTables};
 use crate::network::{Array, ConvPort};
 use std::sync::Arc;
 
@@ -37,6 +40,10 @@ pub(super) struct Port {
     pub most_up: i64,
     /// Most that it can take away (0 or more).
     pub most_down: i64,
+    /// Most that events of positive polarity can add to a potential, one from each address (0 or more).
+    pub sum_up: i64,
+    /// Most that they can take away (0 or more).
+    pub sum_down: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -98,11 +105,13 @@ pub(super) struct Kernel {
     pub y_stride: i64,
     pub x_expand: i64,
     pub y_expand: i64,
-    pub weights: Arc<[i32]>,
+    pub weights: Arc<Aligned>,
     /// Where the taps of a residue start in a row, counted in taps.
     pub residue_start: Vec<usize>,
     /// These taps as a table, where an event reaches at most one position.
     pub single: Option<SingleTaps>,
+    /// What events reach as a table, elsewhere.
+    pub spans: Option<Arc<SpanTable>>,
 }
 
 /// What the event of each address reaches, for kernels no larger than their stride: pooling without overlap.
@@ -131,15 +140,8 @@ impl SingleTaps {
         if maps != 1 || !small || array.is_empty() || kernel.weights.is_empty() {
             return None;
         }
-        // x * expand + d + i = stride * X for some i in 0..n and X in the array.
-        let along = |min: i32, n: u32, stride: i64, d: i64, k: i64, expand: i64| {
-            let (first, last) = (i64::from(min) * stride, (i64::from(min) + i64::from(n) - 1) * stride);
-            let from = (first - d - k + 1).div_euclid(expand);
-            let to = (last - d).div_euclid(expand);
-            Some((i32::try_from(from).ok()?, usize::try_from(to - from + 1).ok()?))
-        };
-        let (x_min, nx) = along(array.x_min, array.nx, kernel.x_stride, kernel.dx, kernel.nx, kernel.x_expand)?;
-        let (y_min, ny) = along(array.y_min, array.ny, kernel.y_stride, kernel.dy, kernel.ny, kernel.y_expand)?;
+        let (x_min, nx) = kernel.columns(array)?;
+        let (y_min, ny) = kernel.rows(array)?;
         if nx.checked_mul(ny)? > 16 * array.len() + 4096 {
             return None;
         }
@@ -167,6 +169,25 @@ impl SingleTaps {
     }
 }
 
+/// Size, position, strides and expansions of a kernel, by columns and rows.
+pub(super) type Geometry = [i64; 8];
+
+impl ConvPort {
+    /// What of the port decides which neurons its events reach.
+    pub(super) fn geometry(&self) -> Geometry {
+        [
+            self.nx.into(),
+            self.ny.into(),
+            self.dx.into(),
+            self.dy.into(),
+            self.x_stride.into(),
+            self.y_stride.into(),
+            self.x_expand.into(),
+            self.y_expand.into(),
+        ]
+    }
+}
+
 /// One contiguous run of weights on one contiguous run of potentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
@@ -176,8 +197,8 @@ pub(super) struct Span {
 }
 
 impl Kernel {
-    /// Lays the kernels of all maps of a population out as events read them.
-    pub fn new(ports: &[&ConvPort], array: Array) -> Self {
+    /// Lays the kernels of all maps of a population out as events read them. `tables`: those made before.
+    pub fn new(ports: &[&ConvPort], array: Array, tables: &mut SpanTables) -> Self {
         let first = ports[0];
         let (nx, ny, stride, maps) = (first.nx as usize, first.ny as usize, first.x_stride as usize, ports.len());
         let residues = stride.min(nx);
@@ -189,7 +210,7 @@ impl Kernel {
         }
         residue_start.push(nx);
         let weights = if maps == 1 && residues <= 1 {
-            first.weights.clone()
+            Aligned::from(&first.weights[..])
         } else {
             let mut weights = Vec::with_capacity(nx * ny * maps);
             for j in 0..ny {
@@ -197,7 +218,7 @@ impl Kernel {
                     weights.extend(ports.iter().map(|port| port.weights[j * nx + i]));
                 }
             }
-            weights.into()
+            Aligned::from(&weights[..])
         };
         let mut kernel = Self {
             nx: first.nx.into(),
@@ -208,12 +229,41 @@ impl Kernel {
             y_stride: first.y_stride.into(),
             x_expand: first.x_expand.into(),
             y_expand: first.y_expand.into(),
-            weights,
+            weights: Arc::new(weights),
             residue_start,
             single: None,
+            spans: None,
         };
         kernel.single = SingleTaps::new(&kernel, array, maps);
+        if kernel.single.is_none() {
+            let made = || SpanTable::new(&kernel, array, maps).map(Arc::new);
+            kernel.spans = tables.entry((first.geometry(), array, maps)).or_insert_with(made).clone();
+        }
         kernel
+    }
+
+    /// The first column of addresses whose events reach a neuron of the array, and how many columns there are to the
+    /// last one: `x * expand + d + i = stride * X` for some tap `i` and a column `X` of the array.
+    pub fn columns(&self, array: Array) -> Option<(i32, usize)> {
+        along((array.x_min, array.nx), self.x_stride, self.dx, self.nx, self.x_expand)
+    }
+
+    /// As [`Kernel::columns`].
+    pub fn rows(&self, array: Array) -> Option<(i32, usize)> {
+        along((array.y_min, array.ny), self.y_stride, self.dy, self.ny, self.y_expand)
+    }
+
+    /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order: by the table, or as
+    /// [`Kernel::reach`] works it out.
+    #[inline(always)]
+    pub fn each_span(&self, array: Array, maps: usize, x: i32, y: i32, mut touch: impl FnMut(Span)) {
+        match &self.spans {
+            Some(table) => {
+                let reach = table.of(x, y);
+                (0..reach.rows as usize).for_each(|row| touch(table.span(reach, row)));
+            }
+            None => self.reach(array, maps, x, y, touch),
+        }
     }
 
     /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order.
@@ -273,6 +323,13 @@ impl Kernel {
     }
 }
 
+fn along((min, n): (i32, u32), stride: i64, d: i64, taps: i64, expand: i64) -> Option<(i32, usize)> {
+    let (first, last) = (i64::from(min) * stride, (i64::from(min) + i64::from(n) - 1) * stride);
+    let from = (first - d - taps + 1).div_euclid(expand);
+    let to = (last - d).div_euclid(expand);
+    Some((i32::try_from(from).ok()?, usize::try_from(to - from + 1).ok()?))
+}
+
 impl Port {
     /// Most that one event of this sign can add to a potential, and take away.
     pub fn most(&self, sign: Sign) -> (i64, i64) {
@@ -282,7 +339,25 @@ impl Port {
         }
     }
 
-    pub fn new(synapses: Synapses) -> Self {
+    /// All events of this sign together, one from each address.
+    pub fn most_of_all(&self, sign: Sign) -> (i64, i64) {
+        match sign {
+            Sign::Plus => (self.sum_up, self.sum_down),
+            Sign::Minus => (self.sum_down, self.sum_up),
+        }
+    }
+
+    /// Of a population with so many maps of a kernel, or neurons of a matrix.
+    pub fn new(synapses: Synapses, width: usize) -> Self {
+        let (sum_up, sum_down) = match &synapses {
+            Synapses::Matrix { weights: Weights::Wide(weights), .. } => {
+                largest_sums(weights.chunks_exact(width.max(1)), width)
+            }
+            Synapses::Matrix { weights: Weights::Narrow(matrix), .. } => {
+                largest_sums(matrix.weights.chunks_exact(matrix.stride.max(1)), width)
+            }
+            Synapses::Kernel(kernel) => largest_sums(kernel.weights.chunks_exact(width.max(1)), width),
+        };
         let (low, high) = match &synapses {
             Synapses::Matrix { weights: Weights::Wide(weights), .. } => extremes(weights),
             Synapses::Matrix { weights: Weights::Narrow(matrix), .. } => {
@@ -291,14 +366,19 @@ impl Port {
             }
             Synapses::Kernel(kernel) => extremes(&kernel.weights),
         };
-        Self { synapses, most_up: i64::from(high).max(0), most_down: -i64::from(low).min(0) }
+        Self { synapses, most_up: i64::from(high).max(0), most_down: -i64::from(low).min(0), sum_up, sum_down }
     }
 }
 
-/// The least and the largest value; `(0, 0)` of none.
-pub(super) fn extremes(values: &[i32]) -> (i32, i32) {
-    if values.is_empty() {
-        return (0, 0);
+/// The largest sum of positive weights of a column, and of negative ones, as magnitudes.
+fn largest_sums<'w, W: Copy + Into<i64> + 'w>(lines: impl Iterator<Item = &'w [W]>, width: usize) -> (i64, i64) {
+    let (mut up, mut down) = (vec![0_i64; width], vec![0_i64; width]);
+    for line in lines {
+        for ((up, down), &weight) in up.iter_mut().zip(&mut down).zip(line) {
+            let weight: i64 = weight.into();
+            *up += weight.max(0);
+            *down -= weight.min(0);
+        }
     }
-    values.iter().fold((i32::MAX, i32::MIN), |(low, high), &value| (low.min(value), high.max(value)))
+    (up.into_iter().max().unwrap_or(0), down.into_iter().max().unwrap_or(0))
 }

@@ -313,7 +313,7 @@ impl TieBreakRun<'_> {
         };
         match (&population.kind, &mut self.populations[reader.population].cells) {
             (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
-                let mut out = |Spike { map, x, y, polarity }: Spike| outputs.push((map as usize, x, y, polarity));
+                let mut out = |Spike { map, x, y, polarity, .. }: Spike| outputs.push((map as usize, x, y, polarity));
                 match action {
                     Action::Reset if part != Part::Lowering => neurons.reset(plan, s),
                     Action::Settle if part != Part::Raising => {

@@ -1,6 +1,8 @@
 //! The kernels in AVX2: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Crossing, Fire, Limits, Sign, Tests, VECTORS, add_plain, add_signed_plain, note};
+use super::{
+    Crossing, Fire, Limits, Sign, Tests, VECTORS, add_kernel_plain, add_plain, add_signed_plain, extremes_plain, note,
+};
 use crate::engine::synapses::Kernel;
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -115,7 +117,7 @@ pub fn run_kernel(
 ) -> u64 {
     let mut operations = 0;
     for (&x, &y) in x.iter().zip(y) {
-        kernel.reach(array, maps, x, y, |span| {
+        kernel.each_span(array, maps, x, y, |span| {
             operations += span.len as u64;
             let v = &mut v[span.neuron..][..span.len];
             let w = &kernel.weights[span.weight..][..span.len];
@@ -172,4 +174,22 @@ fn spike_each(v: &mut [i32], at: usize, mut fired: u64, fire: &Fire<'_>) {
         v[n] = fire.after(v[n]);
         fired &= fired - 1;
     }
+}
+
+/// See [`super::add_kernel`].
+#[target_feature(enable = "avx2")]
+pub fn add_kernel(
+    sums: &mut [i32],
+    kernel: &Kernel,
+    shape: (Array, usize),
+    addresses: (&[i32], &[i32]),
+    sign: Sign,
+) -> u64 {
+    add_kernel_plain(sums, kernel, shape, addresses, sign)
+}
+
+/// See [`super::extremes`].
+#[target_feature(enable = "avx2")]
+pub fn extremes(values: &[i32]) -> (i32, i32) {
+    extremes_plain(values)
 }

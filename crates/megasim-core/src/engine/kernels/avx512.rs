@@ -1,6 +1,10 @@
 //! The kernels in AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Crossing, Fire, FireReset, Limits, Sign, Tests, VECTORS, note};
+mod convolution;
+
+pub use convolution::run_kernel;
+
+use super::{Crossing, Fire, FireReset, Limits, Sign, Tests, VECTORS, add_kernel_plain, extremes_plain, note};
 use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -517,76 +521,20 @@ fn stretch512<const ADD: bool>(v: &mut [i32], w: &[i32], ahead: *const i32, fire
     }
 }
 
-/// See [`super::run_kernel`].
+/// See [`super::add_kernel`].
 #[target_feature(enable = "avx512f,popcnt")]
-pub fn run_kernel(
-    v: &mut [i32],
+pub fn add_kernel(
+    sums: &mut [i32],
     kernel: &Kernel,
     shape: (Array, usize),
     addresses: (&[i32], &[i32]),
     sign: Sign,
-    fire: &mut Fire<'_>,
 ) -> u64 {
-    if fire.recent.is_some() {
-        return super::avx2::run_kernel(v, kernel, shape, addresses, sign, fire);
-    }
-    match (sign, fire.reset) {
-        (Sign::Plus, FireReset::Subtract) => kernel512::<true, true>(v, kernel, shape, addresses, 0, fire),
-        (Sign::Minus, FireReset::Subtract) => kernel512::<false, true>(v, kernel, shape, addresses, 0, fire),
-        (Sign::Plus, FireReset::To(rest)) => kernel512::<true, false>(v, kernel, shape, addresses, rest, fire),
-        (Sign::Minus, FireReset::To(rest)) => kernel512::<false, false>(v, kernel, shape, addresses, rest, fire),
-    }
+    add_kernel_plain(sums, kernel, shape, addresses, sign)
 }
 
-/// Whether a neuron spikes is not asked, as in [`add_rows`]; but here those that did are put side by side at once.
-#[inline]
+/// See [`super::extremes`].
 #[target_feature(enable = "avx512f,popcnt")]
-fn kernel512<const ADD: bool, const SUBTRACT: bool>(
-    v: &mut [i32],
-    kernel: &Kernel,
-    (array, maps): (Array, usize),
-    (x, y): (&[i32], &[i32]),
-    rest: i32,
-    fire: &mut Fire<'_>,
-) -> u64 {
-    let mut operations = 0;
-    let upper = _mm512_set1_epi32(fire.threshold);
-    let rest = _mm512_set1_epi32(rest);
-    let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    for (&x, &y) in x.iter().zip(y) {
-        kernel.reach(array, maps, x, y, |span| {
-            operations += span.len as u64;
-            let v = &mut v[span.neuron..][..span.len];
-            let w = &kernel.weights[span.weight..][..span.len];
-            // A whole vector more than can spike.
-            fire.hits.reserve(span.len + 16);
-            let mut spikes = fire.hits.len();
-            let hits = fire.hits.as_mut_ptr();
-            let (pv, pw) = (v.as_mut_ptr(), w.as_ptr());
-            for at in (0..span.len).step_by(16) {
-                let lanes: __mmask16 = !0 >> (16 - (span.len - at).min(16));
-                let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((span.neuron + at) as i32));
-                // SAFETY: masked lanes are neither read nor written; the others are inside both slices. Up to `at`
-                // neurons have spiked in this stretch, and there was room for `at + 16` more. A hit is a transparent
-                // u32.
-                unsafe {
-                    let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
-                    let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
-                    let sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
-                    let crossed = _mm512_cmpge_epi32_mask(sum, upper);
-                    let after = if SUBTRACT {
-                        _mm512_mask_sub_epi32(sum, crossed, sum, upper)
-                    } else {
-                        _mm512_mask_mov_epi32(sum, crossed, rest)
-                    };
-                    _mm512_mask_storeu_epi32(pv.add(at), lanes, after);
-                    _mm512_storeu_si512(hits.add(spikes).cast(), _mm512_maskz_compress_epi32(crossed, neurons));
-                    spikes += crossed.count_ones() as usize;
-                }
-            }
-            // SAFETY: all up to here are written, and there was room.
-            unsafe { fire.hits.set_len(spikes) };
-        });
-    }
-    operations
+pub fn extremes(values: &[i32]) -> (i32, i32) {
+    extremes_plain(values)
 }

@@ -9,7 +9,7 @@ mod avx2;
 mod avx512;
 
 pub use super::synapses::Sign;
-use super::synapses::{Kernel, NarrowMatrix, SingleTaps};
+use super::synapses::{Kernel, NarrowMatrix, Port, SingleTaps, Span, Synapses};
 use crate::network::{Array, Tick};
 use std::sync::OnceLock;
 
@@ -275,7 +275,7 @@ pub(super) fn run_kernel(
         Instructions::Base => {
             let mut operations = 0;
             for (&x, &y) in x.iter().zip(y) {
-                kernel.reach(array, maps, x, y, |span| {
+                kernel.each_span(array, maps, x, y, |span| {
                     operations += span.len as u64;
                     let v = &mut v[span.neuron..][..span.len];
                     let w = &kernel.weights[span.weight..][..span.len];
@@ -288,6 +288,27 @@ pub(super) fn run_kernel(
             operations
         }
     }
+}
+
+/// Positive events on the kernels of successive ports, those of each up to its end; returns the number of touched
+/// neurons.
+pub(super) fn run_layer(
+    variant: Variant,
+    v: &mut [i32],
+    ports: &[Port],
+    shape: (Array, usize),
+    (x, y, ends): (&[i32], &[i32], &[usize]),
+    fire: &mut Fire<'_>,
+) -> u64 {
+    let mut operations = 0;
+    let mut start = 0;
+    for (port, &end) in ports.iter().zip(ends) {
+        let run = std::mem::replace(&mut start, end)..end;
+        if let (Synapses::Kernel(kernel), false) = (&port.synapses, run.is_empty()) {
+            operations += run_kernel(variant, v, kernel, shape, (&x[run.clone()], &y[run]), Sign::Plus, fire);
+        }
+    }
+    operations
 }
 
 /// Events that reach one neuron each, as in pooling without overlap. Of those, so many make a neuron spike that no
@@ -455,6 +476,56 @@ fn add_signed_plain(
     }
 }
 
+/// Adds what events on a kernel bring to the sums, which must not overflow; returns the number of touched neurons.
+pub(super) fn add_kernel(
+    variant: Variant,
+    sums: &mut [i32],
+    kernel: &Kernel,
+    shape: (Array, usize),
+    addresses: (&[i32], &[i32]),
+    sign: Sign,
+) -> u64 {
+    match variant.0 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        Instructions::Avx512 => unsafe { avx512::add_kernel(sums, kernel, shape, addresses, sign) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Instructions::Avx2 => unsafe { avx2::add_kernel(sums, kernel, shape, addresses, sign) },
+        Instructions::Base => add_kernel_plain(sums, kernel, shape, addresses, sign),
+    }
+}
+
+#[inline(always)]
+fn add_kernel_plain(
+    sums: &mut [i32],
+    kernel: &Kernel,
+    (array, maps): (Array, usize),
+    (x, y): (&[i32], &[i32]),
+    sign: Sign,
+) -> u64 {
+    let mut operations = 0;
+    let weights = &kernel.weights[..];
+    if let (Some(single), 1) = (&kernel.single, maps) {
+        for tap in x.iter().zip(y).filter_map(|(&x, &y)| single.tap(x, y)) {
+            let sum = &mut sums[tap.neuron as usize];
+            *sum = match sign {
+                Sign::Plus => sum.wrapping_add(tap.weight),
+                Sign::Minus => sum.wrapping_sub(tap.weight),
+            };
+            operations += 1;
+        }
+        return operations;
+    }
+    for (&x, &y) in x.iter().zip(y) {
+        kernel.each_span(array, maps, x, y, |Span { neuron, weight, len }| {
+            operations += len as u64;
+            add_plain(&mut sums[neuron..][..len], &weights[weight..][..len], sign);
+        });
+    }
+    operations
+}
+
 /// `sums += sign * w`, which must not overflow.
 #[inline]
 pub fn add(variant: Variant, sums: &mut [i32], w: &[i32], sign: Sign) {
@@ -472,4 +543,36 @@ fn add_plain(sums: &mut [i32], w: &[i32], sign: Sign) {
         Sign::Plus => sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = sum.wrapping_add(*w)),
         Sign::Minus => sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = sum.wrapping_sub(*w)),
     }
+}
+
+/// The least and the largest value; `(0, 0)` of none.
+pub(super) fn extremes(values: &[i32]) -> (i32, i32) {
+    if values.is_empty() {
+        return (0, 0);
+    }
+    match Variant::best().0 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        Instructions::Avx512 => unsafe { avx512::extremes(values) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Instructions::Avx2 => unsafe { avx2::extremes(values) },
+        Instructions::Base => extremes_plain(values),
+    }
+}
+
+/// Of at least one value. Many side by side, as compilers do not make that of one.
+#[inline(always)]
+fn extremes_plain(values: &[i32]) -> (i32, i32) {
+    let (mut low, mut high) = ([i32::MAX; BLOCK], [i32::MIN; BLOCK]);
+    let (blocks, rest) = values.as_chunks::<BLOCK>();
+    for block in blocks {
+        for k in 0..BLOCK {
+            low[k] = low[k].min(block[k]);
+            high[k] = high[k].max(block[k]);
+        }
+    }
+    let lows = low.iter().chain(rest).copied();
+    let highs = high.iter().chain(rest).copied();
+    (lows.min().unwrap_or(i32::MAX), highs.max().unwrap_or(i32::MIN))
 }

@@ -121,7 +121,7 @@ fn most_spikes(plan: &NeuronPopulation, port: usize, x: i32, y: i32) -> u64 {
         Synapses::Matrix { .. } => plan.addresses.count(0..plan.addresses.len()),
         Synapses::Kernel(kernel) => {
             let mut most = 0;
-            kernel.reach(plan.array, 1, x, y, |span| {
+            kernel.each_span(plan.array, 1, x, y, |span| {
                 most += plan.addresses.count(span.neuron..span.neuron + span.len);
             });
             most
@@ -144,7 +144,7 @@ impl Touched {
             Synapses::Kernel(_) if self.all => {}
             Synapses::Kernel(kernel) => {
                 self.bits.resize(plan.array.len().div_ceil(64), 0);
-                kernel.reach(plan.array, 1, x, y, |span| {
+                kernel.each_span(plan.array, 1, x, y, |span| {
                     for n in span.neuron..span.neuron + span.len {
                         self.bits[n / 64] |= 1 << (n % 64);
                     }

@@ -1,6 +1,8 @@
 //! Clocked mode: the input of a step is summed, then all neurons act.
 
-use super::{Neurons, Outside, Port, Sign, Spikes, count_saturations, reach};
+use super::plain::passes;
+use super::{Neurons, Outside, Port, Sign, Spikes, Synapses, count_saturations, extremes, reach};
+use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, Crossing, Tests};
 use crate::engine::plan::NeuronPopulation;
 use crate::network::Tick;
@@ -8,7 +10,7 @@ use crate::network::Tick;
 /// Input of one clocked step: 32-bit sums while they are certain to fit, emptied into 64 bits otherwise.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
-    pub(super) narrow: Vec<i32>,
+    pub(super) narrow: Aligned,
     /// The largest magnitude that `narrow` may hold.
     pub(super) bound: i64,
     wide: Vec<i64>,
@@ -25,6 +27,18 @@ impl Neurons {
         (x, y, sign): (&[i32], &[i32], Sign),
     ) -> Result<u64, (usize, Outside)> {
         let mut operations = 0;
+        if let Synapses::Kernel(kernel) = &port.synapses {
+            let most = port.most_up.max(port.most_down) * x.len() as i64;
+            let mut bound = most;
+            if self.sums.bound + most > i64::from(i32::MAX) {
+                bound = most.min(port.sum_up.max(port.sum_down).saturating_mul(passes(x, y)));
+            }
+            if bound <= i64::from(i32::MAX) {
+                self.sums.make_room(self.v.len(), bound);
+                let shape = (plan.array, plan.maps);
+                return Ok(kernels::add_kernel(variant, &mut self.sums.narrow, kernel, shape, (x, y), sign));
+            }
+        }
         for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
             operations += self.sum(plan, variant, port, (x, y, sign)).map_err(|outside| (k, outside))?;
         }
@@ -80,7 +94,13 @@ impl Neurons {
         let plain = self.refractory_until.is_empty() && self.updated.is_empty() && !plan.softmax && !sums.wide_used;
         if plain {
             sums.make_room(self.v.len(), 0);
-            let tests = self.tests(plan, sums.bound, sums.bound);
+            let (mut up, mut down) = (sums.bound, sums.bound);
+            if !self.fits(up, down) {
+                // The sums themselves say more than what they were bound to stay below.
+                let (low, high) = extremes(&sums.narrow);
+                (up, down) = (i64::from(high).max(0), -i64::from(low).min(0));
+            }
+            let tests = self.tests(plan, up, down);
             if tests == Tests::Saturating {
                 count_saturations(&self.v, &sums.narrow, Sign::Plus, 0, plan.maps, &mut self.saturations);
             }
@@ -117,7 +137,11 @@ impl Neurons {
 impl Sums {
     /// Room for one more addition of at most `most` to each sum.
     pub(super) fn make_room(&mut self, n: usize, most: i64) {
-        self.narrow.resize(n, 0);
+        self.narrow.grow(n);
+        if self.bound + most > i64::from(i32::MAX) {
+            let (low, high) = extremes(&self.narrow);
+            self.bound = i64::from(high).max(-i64::from(low)).max(0);
+        }
         if self.bound + most > i64::from(i32::MAX) {
             self.widen(n);
         }
@@ -126,9 +150,9 @@ impl Sums {
 
     /// Empties the 32-bit sums into the 64-bit ones.
     fn widen(&mut self, n: usize) {
-        self.narrow.resize(n, 0);
+        self.narrow.grow(n);
         self.wide.resize(n, 0);
-        for (wide, narrow) in self.wide.iter_mut().zip(&mut self.narrow) {
+        for (wide, narrow) in self.wide.iter_mut().zip(self.narrow.iter_mut()) {
             *wide = wide.saturating_add(i64::from(std::mem::take(narrow)));
         }
         self.wide_used = true;

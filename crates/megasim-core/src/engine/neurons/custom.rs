@@ -179,7 +179,7 @@ impl Neurons {
         }
         let mut changed = false;
         for (lane, n) in neurons.enumerate().filter(|&(lane, _)| is(lanes, lane)) {
-            let columns = std::iter::once(&mut self.v).chain(others.iter_mut());
+            let columns = std::iter::once(&mut self.v[..]).chain(others.iter_mut().map(|column| &mut column[..]));
             for (slot, column) in slots.iter().zip(columns) {
                 changed |= i64::from(column[n]) != slot[lane];
                 column[n] = slot[lane] as i32;

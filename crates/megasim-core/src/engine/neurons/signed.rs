@@ -137,7 +137,7 @@ impl Neurons {
                     }
                 }
             }
-            Synapses::Kernel(kernel) => kernel.reach(plan.array, maps, x, y, |Span { neuron, weight, len }| {
+            Synapses::Kernel(kernel) => kernel.each_span(plan.array, maps, x, y, |Span { neuron, weight, len }| {
                 operations += len as u64;
                 let v = &mut v[neuron..][..len];
                 let weights = &kernel.weights[weight..][..len];
