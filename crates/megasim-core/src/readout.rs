@@ -271,7 +271,7 @@ impl ReadoutMonitor {
         if let Some(log) = &progress.logs[self.output.index()] {
             self.count(log);
         }
-        let stands = match self.rule {
+        let is_final = match self.rule {
             ReadOut::CountAndRest => false,
             // A clocked step counts as one tick.
             ReadOut::FirstSpike | ReadOut::KSpikes(_) => progress.node.is_none() && self.decided.is_some(),
@@ -282,10 +282,10 @@ impl ReadoutMonitor {
                 lead(potentials.into_iter().take(self.counts.scores.len()).map(i64::from)) >= margin
             }),
         };
-        if stands {
+        if is_final {
             self.stopped = Some(progress.time);
         }
-        stands
+        is_final
     }
 
     fn count(&mut self, log: &EventLog) {

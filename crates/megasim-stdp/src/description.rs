@@ -297,7 +297,7 @@ pub struct RewardLearning {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Readout {
-    /// The class of the last layer's first (strongest) neuron; maps stand for classes in blocks.
+    /// The class of the last layer's first (strongest) neuron; maps represent classes in blocks.
     Winner {
         /// Consecutive maps of one class.
         maps_per_class: usize,

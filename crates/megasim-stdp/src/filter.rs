@@ -49,7 +49,7 @@ impl Filter {
         Self::from_arrays(arrays)
     }
 
-    /// A filter with kernels of one's own: square, axes (row, column).
+    /// A filter with custom kernels: square, axes (row, column).
     ///
     /// # Errors
     /// No kernels, kernels that are not square, or odd and even ones mixed.

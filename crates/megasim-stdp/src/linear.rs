@@ -29,7 +29,7 @@ pub struct LinearClassifier {
 }
 
 impl LinearClassifier {
-    /// Weights of one's own: axes (class, feature), and an intercept for each class.
+    /// Custom weights: axes (class, feature), and an intercept for each class.
     ///
     /// # Errors
     /// [`Error::Shape`] if there are not as many intercepts as classes, or no classes.

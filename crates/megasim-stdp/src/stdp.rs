@@ -46,7 +46,7 @@ pub struct Stdp {
 }
 
 impl Stdp {
-    /// The same rates for all maps, with stabiliser, bounds 0 and 1.
+    /// Equal rates for all maps, with stabiliser, bounds 0 and 1.
     pub fn new(ltp: f64, ltd: f64) -> Self {
         Self { all: Rates { ltp, ltd }, own: Vec::new(), use_stabilizer: true, lower_bound: 0.0, upper_bound: 1.0 }
     }
@@ -230,9 +230,9 @@ pub struct RewardStdp {
 /// What came of one stimulus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The winner stands for the stimulus' class.
+    /// The winner represents the class of the stimulus.
     Right,
-    /// It stands for another.
+    /// It represents another class.
     Wrong,
     /// Nothing fired.
     Silent,

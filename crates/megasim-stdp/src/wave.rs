@@ -200,7 +200,7 @@ impl SpikeWave {
         tensor
     }
 
-    /// The same spikes, all of potential 1: what SpykeTorch's `sign()` does to thresholded potentials.
+    /// These spikes, all of potential 1: what SpykeTorch's `sign()` does to thresholded potentials.
     pub fn sign(mut self) -> Self {
         for spike in &mut self.spikes {
             spike.potential = if spike.potential < 0.0 { -1.0 } else { 1.0 };

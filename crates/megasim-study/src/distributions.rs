@@ -20,7 +20,7 @@ const MOST_SAMPLES: usize = 100;
 pub struct Distributions {
     /// Its name.
     pub name: String,
-    /// The activation that one spike a millisecond stands for.
+    /// The activation that one spike per millisecond represents.
     pub scale: f64,
     /// Weights of the trained network, simplified; none for layers without weights of their own.
     pub weights_before: Option<Histogram>,
@@ -28,7 +28,7 @@ pub struct Distributions {
     pub weights_after: Option<Histogram>,
     /// Activations above 0.
     pub activations_before: Histogram,
-    /// The same over the scale of the layer.
+    /// Activations divided by the scale of the layer.
     pub activations_after: Histogram,
 }
 

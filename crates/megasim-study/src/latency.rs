@@ -220,7 +220,7 @@ enum Reference<'a> {
     Plan(Box<Plan>, Probes),
 }
 
-/// The same, in one thread.
+/// Runs samples one after the other, in one thread.
 enum Beside<'r> {
     Known(&'r [Ideal]),
     Run(Box<Simulation<'r>>),
@@ -289,7 +289,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The same in another unit.
+    /// These times in another unit.
     pub fn scaled(self, factor: f64) -> Self {
         let Self { samples, mean, low, high, median, p95, max } = self;
         let [mean, low, high, median, p95, max] = [mean, low, high, median, p95, max].map(|value| value * factor);
@@ -332,7 +332,7 @@ impl Answer {
         Spread::of(self.latencies(when).into_iter())
     }
 
-    /// The same of each sample that has both, in the order of the samples.
+    /// Both times of each sample that has them, in the order of the samples.
     pub fn latencies(&self, when: impl Fn(&Decisions) -> Option<Tick>) -> Vec<Tick> {
         self.samples.iter().filter_map(|sample| Some(when(&sample.decisions)? - sample.first_input?)).collect()
     }

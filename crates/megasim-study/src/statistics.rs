@@ -175,7 +175,7 @@ impl Histogram {
         self.low + (self.high - self.low) * k as f64 / self.counts.len() as f64
     }
 
-    /// The same numbers multiplied.
+    /// These numbers multiplied by a factor.
     pub fn scaled(&self, factor: f64) -> Self {
         Self { low: self.low * factor, high: self.high * factor, counts: self.counts.clone() }
     }

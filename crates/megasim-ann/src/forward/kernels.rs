@@ -2,7 +2,7 @@
 
 use crate::graph::{Activation, AxisOrder, Operation, Padding, Pooling, Shape};
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
+use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayViewMut2, CowArray, Ix2, Ix4, s};
 
 /// `(channels, height, width)`; a vector is so many channels of one cell.
 fn dimensions(shape: Shape) -> (usize, usize, usize) {
@@ -24,8 +24,9 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
         }
         Operation::Convolution { weights, bias, strides, padding, dilation, groups } => {
             let windows = Windows { strides: *strides, padding: *padding, dilation: *dilation };
+            let mut convolution = Convolution::new(weights, windows, *groups, dimensions(from), dimensions(to));
             map_samples(values, to, |input, output| {
-                convolve(input, dimensions(from), weights, &windows, *groups, dimensions(to), output);
+                convolution.run(input, output);
                 add_bias(output, bias.as_ref());
             })
         }
@@ -324,30 +325,85 @@ fn unroll(
     }
 }
 
-fn convolve(
-    input: &[f32],
-    (_, height, width): (usize, usize, usize),
-    weights: &Array4<f32>,
-    windows: &Windows,
+/// A convolution over many samples, with what can be made once for all of them.
+struct Convolution<'a> {
+    /// Rows: output channels; columns: input channels of the group, kernel rows, kernel columns.
+    weights: CowArray<'a, f32, Ix4>,
+    windows: Windows,
     groups: usize,
-    (out, out_height, out_width): (usize, usize, usize),
-    output: &mut [f32],
+    from: (usize, usize, usize),
+    to: (usize, usize, usize),
+    /// See [`unroll`]; empty where a window is one cell, so that the input itself is what is unrolled.
+    columns: Array2<f32>,
+}
+
+impl<'a> Convolution<'a> {
+    fn new(
+        weights: &'a Array4<f32>,
+        windows: Windows,
+        groups: usize,
+        from: (usize, usize, usize),
+        to: (usize, usize, usize),
+    ) -> Self {
+        let (_, per_group, kernel_height, kernel_width) = weights.dim();
+        let is_pointwise = (kernel_height, kernel_width) == (1, 1)
+            && windows.strides == (1, 1)
+            && windows.padding == Padding::default();
+        let is_depthwise = per_group == 1 && weights.dim().0 == groups;
+        let rows = if is_pointwise || is_depthwise { 0 } else { per_group * kernel_height * kernel_width };
+        let columns = Array2::zeros((rows, to.1 * to.2));
+        Self { weights: weights.as_standard_layout(), windows, groups, from, to, columns }
+    }
+
+    fn run(&mut self, input: &[f32], output: &mut [f32]) {
+        let Self { weights, windows, groups, from: (_, height, width), to: (out, out_height, out_width), columns } =
+            self;
+        let (_, per_group, kernel_height, kernel_width) = weights.dim();
+        let (kernel, cells) = ((kernel_height, kernel_width), *out_height * *out_width);
+        let unrolled = per_group * kernel_height * kernel_width;
+        let weights = weights.as_slice().expect("standard layout");
+        let maps = input.chunks_exact(per_group * *height * *width);
+        let per_output = *out / *groups;
+        let outputs = output.chunks_exact_mut(per_output * cells).zip(weights.chunks_exact(per_output * unrolled));
+        for (input, (output, weights)) in maps.zip(outputs) {
+            if per_group == 1 && per_output == 1 {
+                correlate((input, *height, *width), (weights, kernel), windows, (output, *out_height, *out_width));
+                continue;
+            }
+            let weights = ArrayView2::from_shape((per_output, unrolled), weights).expect("sizes");
+            let mut output = ArrayViewMut2::from_shape((per_output, cells), output).expect("sizes");
+            if columns.is_empty() {
+                let input = ArrayView2::from_shape((unrolled, cells), input).expect("sizes");
+                general_mat_mul(1.0, &weights, &input, 0.0, &mut output);
+            } else {
+                unroll(input, (*height, *width), kernel, windows, (*out_height, *out_width), columns);
+                general_mat_mul(1.0, &weights, columns, 0.0, &mut output);
+            }
+        }
+    }
+}
+
+/// One kernel over one map, as depthwise convolutions have it; `output` is 0.
+fn correlate(
+    (input, height, width): (&[f32], usize, usize),
+    (weights, kernel): (&[f32], (usize, usize)),
+    windows: &Windows,
+    (output, out_height, out_width): (&mut [f32], usize, usize),
 ) {
-    let (_, per_group, kernel_height, kernel_width) = weights.dim();
-    let unrolled = per_group * kernel_height * kernel_width;
-    let cells = out_height * out_width;
-    let weights = weights.as_standard_layout();
-    let weights = ArrayView2::from_shape((out, unrolled), weights.as_slice().expect("standard layout")).expect("sizes");
-    let mut columns = Array2::zeros((unrolled, cells));
-    let mut output = ArrayViewMut2::from_shape((out, cells), output).expect("sizes");
-    let maps = input.chunks_exact(per_group * height * width);
-    for ((input, mut output), weights) in maps
-        .zip(output.axis_chunks_iter_mut(Axis(0), out / groups))
-        .zip(weights.axis_chunks_iter(Axis(0), out / groups))
-    {
-        let kernel = (kernel_height, kernel_width);
-        unroll(input, (height, width), kernel, windows, (out_height, out_width), &mut columns);
-        general_mat_mul(1.0, &weights, &columns, 0.0, &mut output);
+    for (tap, &weight) in weights.iter().enumerate() {
+        let (down, across) = (tap / kernel.1 * windows.dilation.0, tap % kernel.1 * windows.dilation.1);
+        let ys = touching(out_height, windows.strides.0, windows.padding.top, down, height);
+        let xs = touching(out_width, windows.strides.1, windows.padding.left, across, width);
+        if xs.is_empty() {
+            continue;
+        }
+        for y in ys {
+            let row = (y * windows.strides.0 + down - windows.padding.top) * width;
+            let first = row + xs.start * windows.strides.1 + across - windows.padding.left;
+            let target = &mut output[y * out_width..][xs.clone()];
+            let source = input[first..].iter().step_by(windows.strides.1);
+            target.iter_mut().zip(source).for_each(|(target, &source)| *target += weight * source);
+        }
     }
 }
 

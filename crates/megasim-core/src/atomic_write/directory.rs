@@ -40,7 +40,7 @@ impl AtomicDir {
         own_files::check(target)
     }
 
-    /// Takes the lock of the name and makes a temporary directory beside `target`, and the parents of `target`.
+    /// Takes the lock of the name and makes a temporary directory next to `target`, and the parents of `target`.
     ///
     /// # Errors
     /// [`Error::Exists`] where a directory exists and may not be replaced, [`Error::NotADirectory`] and

@@ -35,8 +35,8 @@ pub fn end_process(status: i32) -> ! {
     std::process::exit(status)
 }
 
-/// A hidden name beside a target. Long names are cut, and made different again by a hash.
-fn beside(target: &Path, ending: &str) -> PathBuf {
+/// A hidden name in the directory of a target. Long names are cut, and made different again by a hash.
+fn hidden_name(target: &Path, ending: &str) -> PathBuf {
     let name = target.file_name().unwrap_or(OsStr::new("result"));
     let mut hidden = OsString::from(".");
     if name.len() + ending.len() < 250 {
@@ -50,7 +50,7 @@ fn beside(target: &Path, ending: &str) -> PathBuf {
 
 /// Where an old directory is while a new one takes its place, on file systems that cannot exchange names.
 pub(super) fn old_name(target: &Path) -> PathBuf {
-    beside(target, OLD)
+    hidden_name(target, OLD)
 }
 
 /// A lock that is held for as long as it exists, or none where the file system has no locks.
@@ -112,7 +112,7 @@ impl Short {
     }
 }
 
-/// A temporary file or directory beside its target.
+/// A temporary file or directory next to its target.
 #[derive(Debug)]
 pub(super) struct Temporary {
     path: PathBuf,
@@ -133,7 +133,7 @@ impl Temporary {
 
     fn make(target: &Path, make: impl Fn(&Path) -> io::Result<()>) -> Result<Self, Error> {
         remove_leftovers(parent(target));
-        let path = beside(target, NEW);
+        let path = hidden_name(target, NEW);
         for _ in 0..TRIES {
             {
                 // A signal either comes before it is made or finds it in the list.
@@ -177,7 +177,7 @@ impl Temporary {
         })
     }
 
-    /// Does the last step, which no signal interrupts; after it the temporary is nobody's, whatever has its name now.
+    /// Does the last step, which no signal interrupts; after it the temporary is no longer removed, whatever has its name now.
     pub(super) fn commit<T>(&mut self, last: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
         let mut live = live();
         let done = last(&self.path)?;
@@ -241,7 +241,7 @@ fn remove(path: &Path) {
         Ok(found) if found.is_dir() => {
             // Other threads, or children of a killed process, may go on making files in it, by its name, while it is
             // emptied: it gets another one.
-            let unused = beside(path, &format!(".{}{NEW}", std::process::id()));
+            let unused = hidden_name(path, &format!(".{}{NEW}", std::process::id()));
             let path = if fs::rename(path, &unused).is_ok() { &unused } else { path };
             discard(path).map(drop)
         }

@@ -132,7 +132,7 @@ pub struct InputMap {
     width: usize,
     cells: usize,
     order: Option<Vec<usize>>,
-    /// The number that one spike per millisecond stands for.
+    /// The number that one spike per millisecond represents.
     input_scale: f32,
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
@@ -280,7 +280,7 @@ impl InputMap {
         }
     }
 
-    /// The number that one spike per millisecond of an input stands for.
+    /// The number that one spike per millisecond of an input represents.
     pub fn input_scale(&self) -> f32 {
         self.input_scale
     }

@@ -1,7 +1,7 @@
 //! Spike trains as bits: a row for each address, a bit for each tick.
 //!
 //! Codes write a train at a time, engines read all trains tick by tick. Turning 64 rows of 64 ticks at once makes that
-//! cost as good as nothing but the spikes.
+//! cost almost nothing but the spikes.
 
 use crate::network::Tick;
 

@@ -25,7 +25,7 @@ impl Aligned {
 }
 
 impl Aligned {
-    /// Makes room for so many, zeros where there was none.
+    /// Grows to `len` values; the new ones are 0.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
             let mut grown = Self::new(len);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// The tables of a network: by geometry, array and number of maps.
 pub(super) type SpanTables = HashMap<(Geometry, Array, usize), Option<Arc<SpanTable>>>;
 
-/// For each address the stretches of neurons that its events reach. One for all kernels of a population that have the
+/// For each address the spans of neurons that its events reach. One for all kernels of a population that have the
 /// same geometry.
 #[derive(Debug, Clone)]
 pub(super) struct SpanTable {
@@ -17,15 +17,15 @@ pub(super) struct SpanTable {
     nx: usize,
     /// By address, row by row.
     reaches: Vec<Reach>,
-    /// From a stretch to the next one of an event, in neurons and in weights.
+    /// From a span to the next one of an event, in neurons and in weights.
     neuron_step: usize,
     weight_step: usize,
-    /// No stretch goes beyond so many neurons and weights.
+    /// Every span ends within this many neurons and weights.
     pub neurons: usize,
     pub weights: usize,
 }
 
-/// The stretches of one address: `rows` of them, all of the same length.
+/// The spans of one address: `rows` of them, all of the same length.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reach {
     neuron: u32,
@@ -81,7 +81,7 @@ impl SpanTable {
         (is_regular && fits).then_some(table)
     }
 
-    /// One of the stretches of an address.
+    /// One of the spans of an address.
     #[inline(always)]
     pub fn span(&self, reach: Reach, row: usize) -> Span {
         Span {

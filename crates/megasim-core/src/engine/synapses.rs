@@ -347,7 +347,7 @@ impl Port {
         }
     }
 
-    /// Of a population with so many maps of a kernel, or neurons of a matrix.
+    /// The port of a population; `width`: maps of a kernel, or neurons of a matrix.
     pub fn new(synapses: Synapses, width: usize) -> Self {
         let (sum_up, sum_down) = match &synapses {
             Synapses::Matrix { weights: Weights::Wide(weights), .. } => {

@@ -372,7 +372,7 @@ fn divide(module: &mut Module) {
     neurons.leak_minus /= DIVISOR;
 }
 
-/// The same network with one more source, the last one, whose events at (0, 0) touch every neuron with weight 0.
+/// The network with one more source, the last one, whose events at (0, 0) touch every neuron with weight 0.
 fn touched(network: &Network) -> Result<Network, NetworkError> {
     let mut name = "touch".to_string();
     while network.node_named(&name).is_some() {

@@ -82,7 +82,7 @@ impl Accuracy {
     }
 }
 
-/// What one layer did. Pairs stand for the two sides.
+/// What one layer did. Pairs are the two sides.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerFigures {
     /// Its name.
@@ -102,7 +102,7 @@ pub struct LayerFigures {
     /// Time of a neuron's first spike on the left minus that on the right, where it spikes on both: mean, in
     /// milliseconds.
     pub first_spike_difference_ms: Option<f64>,
-    /// The same without its sign.
+    /// Its magnitude.
     pub first_spike_distance_ms: Option<f64>,
     /// Share of neurons that no sample made spike.
     pub silent: [f64; 2],

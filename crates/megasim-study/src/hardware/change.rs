@@ -80,7 +80,7 @@ impl Change {
 }
 
 impl Hardware {
-    /// The same machine with another value for a key.
+    /// The machine with another value for a key.
     ///
     /// # Errors
     /// As for a file that has this value.

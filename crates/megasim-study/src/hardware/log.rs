@@ -108,7 +108,7 @@ pub struct LogLine {
     pub receiver: String,
     /// When the node requested the event.
     pub requested: Tick,
-    /// When it stood before the module.
+    /// When it arrived at the module.
     pub arrived: Option<Tick>,
     /// When the module took it.
     pub accepted: Option<Tick>,

@@ -34,7 +34,7 @@ pub struct Busiest {
     pub stopped: Option<(ModuleId, f64)>,
 }
 
-/// The same samples on a changed machine.
+/// The samples on a changed machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relief {
     /// What was changed.

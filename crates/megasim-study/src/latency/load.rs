@@ -19,7 +19,7 @@ pub struct Load {
     pub causes: Vec<(&'static str, f64)>,
     /// Events that arrived and are not started: how many, weighted by ticks.
     pub queue: Distribution,
-    /// The same over the time of a sample.
+    /// The load over the time of a sample.
     pub queue_course: Occupancy,
     /// From arrival to start, in ticks.
     pub wait: Distribution,

@@ -492,7 +492,7 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
     }
     if let Some(of) = of.distributions.iter().find(|it| it.name == layer.name) {
         section.text =
-            format!("One spike a millisecond stands for an activation of {} (scale factor).", short(of.scale));
+            format!("One spike per millisecond represents an activation of {} (scale factor).", short(of.scale));
         section.pictures.extend(normalisation(of, &stem)?);
     }
     Ok(section)

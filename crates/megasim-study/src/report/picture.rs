@@ -49,7 +49,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// The same with a sentence under it.
+    /// A picture with a sentence under it.
     pub fn with_caption(mut self, caption: impl Into<String>) -> Self {
         self.caption = caption.into();
         self

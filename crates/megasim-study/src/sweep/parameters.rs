@@ -221,7 +221,7 @@ impl Conditions {
         }
     }
 
-    /// The same with one value changed.
+    /// A copy with one value changed.
     pub fn with(&self, over: &Over, value: &str) -> Result<Self, String> {
         let mut changed = self.clone();
         let fault = |expected: &str| format!("{}: expected {expected}, found `{value}`", over.name);

@@ -331,7 +331,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
 }
 
 /// Notes the neurons that crossed: bit `b` of word `k` is neuron `(k & (per_line - 1)) * 64 + b`. Words without spikes,
-/// nearly all, cost as good as nothing: the others are put side by side first.
+/// nearly all, cost almost nothing: the others are put side by side first.
 ///
 /// # Safety
 /// So many words were written.

@@ -311,8 +311,8 @@ pub(super) fn run_layer(
     operations
 }
 
-/// Events that reach one neuron each, as in pooling without overlap. Of those, so many make a neuron spike that no
-/// branch could predict it: each is noted, and counts only if it did.
+/// Events that reach one neuron each, as in pooling without overlap. A large part of them make a
+/// neuron spike, which no branch can predict: each is noted, and counts only if it did.
 fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign: Sign, fire: &mut Fire<'_>) -> u64 {
     let mut operations = 0;
     let mut spikes = fire.hits.len();

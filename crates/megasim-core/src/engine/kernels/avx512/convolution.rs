@@ -58,7 +58,7 @@ fn kernel512<const ADD: bool, const SUBTRACT: bool>(
         operations += reach.operations();
         for row in 0..reach.rows as usize {
             let Span { neuron, weight, len } = table.span(reach, row);
-            // SAFETY: a table has only spans inside so many neurons and weights.
+            // SAFETY: every span of a table ends within `table.neurons` and `table.weights`.
             unsafe {
                 let (pv, pw) = (v.as_mut_ptr().add(neuron), weights.as_ptr().add(weight));
                 add_span::<ADD, SUBTRACT>(pv, pw, len, neuron, (upper, rest), fire.hits);
