@@ -5,7 +5,7 @@ mod page;
 use super::classification::{remarks, table};
 use super::diagnostic::report;
 use super::history::HistoryArguments;
-use super::input::{self, warn_of_ticks};
+use super::input::{self, warn_of_presentation, warn_of_ticks};
 use super::paths::Paths;
 use super::per_sample::{predictions_file, write_predictions};
 use super::presentation::Presentation;
@@ -15,7 +15,7 @@ use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
-use megasim::convert::{ConvertedModel, LabelledSamples};
+use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
 use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
 use megasim::network::Tick;
@@ -105,7 +105,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
     }
     let recordings = Recordings::find(data).map_err(report)?;
-    if recordings.is_some() && presentation.code_name() != "regular" {
+    let code = presentation.code_name();
+    // The code of the netfiles is the default, and recordings take its place.
+    let is_default = code == "regular" || Manifest::read(netdir).is_ok_and(|manifest| manifest.encode() == code);
+    if recordings.is_some() && !is_default {
         miette::bail!("--encode: recordings are spikes already, found {}", presentation.code_name());
     }
     if arguments.frames && recordings.is_some() {
@@ -119,7 +122,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let pool = presentation.threads.pool().map_err(report)?;
     let history = arguments.history.read(&arguments.report, netdir)?;
     let converted = input::open(netdir)?;
-    warn_of_ticks(&converted, presentation.clock());
+    if recordings.is_some() {
+        warn_of_ticks(&converted, presentation.clock());
+    } else {
+        warn_of_presentation(&converted, presentation);
+    }
     let options = arguments.options(&converted)?;
     let (form, signed) = (converted.manifest().output.form, is_signed(converted.network(), converted.output()));
     let readout = read_out.kind_for(form, signed).map_err(report)?;

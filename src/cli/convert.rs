@@ -1,6 +1,7 @@
 //! `megasim convert`: a trained network becomes netfiles.
 
 mod arguments;
+mod chosen;
 mod intermediate;
 mod presentation;
 mod settings;
@@ -12,7 +13,10 @@ use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
 use super::tables::percent;
 use super::{features, print};
-use arguments::{NeuronArgument, OutputArgument, PresetArgument, ResetArgument, RuleArguments, equations};
+use arguments::{
+    InputArgument, NeuronArgument, OutputArgument, PresetArgument, ResetArgument, RuleArguments, equations,
+};
+use chosen::Chosen;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use intermediate::Intermediates;
@@ -76,9 +80,9 @@ pub struct Arguments {
     /// A TOML file of such settings: a table for each glob over node names, with netfile keys
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Neurons of all layers: 'signed' (counts that no delay can change), or integer equations in a file; --settings
-    /// names others for single layers
-    #[arg(long, value_name = "signed|FILE.toml", conflicts_with = "plain_megasim")]
+    /// Neurons of all layers: 'signed' (counts that no delay can change; the default of --preset short), 'plain', or
+    /// integer equations in a file; --settings names others for single layers
+    #[arg(long, value_name = "signed|plain|FILE.toml")]
     neuron: Option<NeuronArgument>,
     /// With --neuron signed: how far below 0 a potential may be before a spike is taken back while input comes, in
     /// thresholds
@@ -88,8 +92,9 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     max_count: Option<NonZeroU32>,
     /// Parameters under one name; options given besides change single ones
-    #[arg(long, value_enum, default_value_t = PresetArgument::Toolbox)]
-    preset: PresetArgument,
+    /// [default: short; toolbox where an option or a layer has no form with signed neurons]
+    #[arg(long, value_enum)]
+    preset: Option<PresetArgument>,
     /// What a weight of 1 becomes; the rest is cut off. 10000000, with ANNarchy's presets 100000000
     #[arg(long, value_name = "S", value_parser = positive)]
     scaling_factor: Option<f64>,
@@ -190,7 +195,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let model =
         import::read_as(&arguments.model, arguments.reading.options(&arguments.architecture)).map_err(report)?;
-    let options = options(arguments, &model)?;
+    let (options, preset) = options_of(arguments, &model)?;
     let checkpoints = arguments.intermediates.checkpoints(replace);
     let conversion = conversion::run(&Job {
         model: &model,
@@ -206,7 +211,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
     }
     let as_spikes = presentation::as_spikes(&conversion)?;
-    let notes: String = notes(&model, &conversion.adapted).iter().map(|note| format!("{note}\n")).collect();
+    let notes = preset.note().into_iter().chain(notes(&model, &conversion.adapted));
+    let notes: String = notes.map(|note| format!("{note}\n")).collect();
     let (out, data) = (arguments.out.display(), arguments.data.display());
     print(&format!(
         "{}\n{}\n{as_spikes}{notes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
@@ -221,11 +227,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// # Errors
 /// If they do not go together or not with the network, or if a file of settings cannot be read.
 pub(super) fn options(arguments: &Arguments, model: &Model) -> Result<ConvertOptions> {
-    let preset = match arguments.preset {
-        PresetArgument::Toolbox => Preset::Toolbox,
+    Ok(options_of(arguments, model)?.0)
+}
+
+/// The options, and how their preset came about.
+fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, Chosen)> {
+    let chosen = Chosen::of(arguments, model);
+    let preset = match chosen.preset {
+        PresetArgument::Short | PresetArgument::Toolbox => Preset::Toolbox,
         PresetArgument::Annarchy => Preset::Annarchy,
         PresetArgument::AnnarchyManual => Preset::AnnarchyManual,
     };
+    let is_short = chosen.preset == PresetArgument::Short;
     let (mut rules, quantization) = preset.parameters();
     arguments.rules.apply(&mut rules)?;
     let reset = match arguments.reset {
@@ -239,8 +252,12 @@ pub(super) fn options(arguments: &Arguments, model: &Model) -> Result<ConvertOpt
     if reset == Reset::ToRest && arguments.initial_potential.is_some_and(|part| part != 0.0) {
         miette::bail!("--initial-potential goes with --reset subtract: a reset to zero would go back to it");
     }
-    let signed = match &arguments.neuron {
-        Some(NeuronArgument::Signed) => Some(SignedNeurons {
+    let is_signed = match &arguments.neuron {
+        Some(neuron) => matches!(neuron, NeuronArgument::Signed),
+        None => is_short,
+    };
+    let signed = match is_signed {
+        true => Some(SignedNeurons {
             hysteresis: arguments.hysteresis.unwrap_or(DEFAULT_HYSTERESIS),
             max_count: arguments.max_count,
         }),
@@ -280,7 +297,10 @@ pub(super) fn options(arguments: &Arguments, model: &Model) -> Result<ConvertOpt
     if let Some(neurons) = signed {
         options = options.signed(neurons).map_err(report)?;
     }
-    if let Some(presentation) = arguments.presentation.options() {
+    if let Some(InputArgument(events)) = arguments.presentation.input {
+        options = options.input_events(events.get());
+    }
+    if let Some(presentation) = arguments.presentation.options(is_short)? {
         options = options.presented(&presentation).map_err(|error| presentation::reported(&error))?;
     }
     if let Some(factor) = arguments.scaling_factor {
@@ -308,7 +328,7 @@ pub(super) fn options(arguments: &Arguments, model: &Model) -> Result<ConvertOpt
         options.neurons.extend(file.neurons);
     }
     options.settings.extend(arguments.set.iter().cloned());
-    Ok(options)
+    Ok((options, chosen))
 }
 
 fn has_maximum_pooling(graph: &Graph) -> bool {
@@ -322,6 +342,13 @@ fn has_maximum_pooling(graph: &Graph) -> bool {
 /// What the samples decided, in words.
 fn notes(model: &Model, adapted: &Adapted) -> Vec<String> {
     let mut notes = Vec::new();
+    if let (events @ 2.., Some(alike)) = adapted.input_events {
+        notes.push(format!(
+            "input: up to {events} events per ms (--input events:{events}), as with one per ms the trained network \
+             itself decides otherwise on {} of the normalisation samples",
+            percent(1.0 - alike)
+        ));
+    }
     if adapted.input_scale != 1.0 {
         let words = scaling_in_words(model.input_form(), adapted.largest);
         notes.push(format!("input: {words}; one spike per millisecond stands for {}", adapted.input_scale));

@@ -45,7 +45,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "cache",
         ],
     ),
-    ("Presentation", &["duration", "encode", "input_rate", "ticks_per_ms", "seed"]),
+    ("Presentation", &["duration", "encode", "input", "input_rate", "ticks_per_ms", "seed"]),
     ("Recordings", &["crop", "downsample", "polarity", "from", "length", "events", "window"]),
     ("Calibration", &["calibrate", "calibrate_for", "calibration_samples", "initial_potential"]),
     (

@@ -101,7 +101,7 @@ impl InputArgs {
     fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<ConvertedInput> {
         let converted = open(&self.subject)?;
         let dataset = Dataset::open(data).map_err(report)?;
-        warn_of_ticks(&converted, presentation.clock());
+        warn_of_presentation(&converted, presentation);
         let (skip, samples) = (presentation.skip(), presentation.samples());
         let samples = test_samples(&converted, &dataset, skip, samples)?;
         let mut inputs = vec![self.subject.clone()];
@@ -190,6 +190,12 @@ pub fn test_samples(
 /// than ticks carry.
 pub fn warn_of_ticks(converted: &ConvertedModel, clock: Clock) {
     converted.clock_warnings(clock).for_each(escape::warn);
+}
+
+/// Warns, before a run, of ticks as [`warn_of_ticks`], and of what the network was not made for.
+pub fn warn_of_presentation(converted: &ConvertedModel, presentation: &Presentation) {
+    warn_of_ticks(converted, presentation.clock());
+    converted.presentation_warnings(presentation.duration, &presentation.encode).for_each(escape::warn);
 }
 
 /// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a square,

@@ -77,9 +77,8 @@ fn parse(command: &str, places: &[&str], words: &[String], of: Option<&Converted
         refuse(words, options, why)?;
     }
     let mut line = super::command_line();
-    let presentation = of.and_then(|converted| converted.manifest().presentation.clone());
-    if let Some(presentation) = presentation {
-        line = Defaults::new(command, presentation).into_command(line);
+    if let Some(converted) = of {
+        line = Defaults::new(command, converted.manifest()).into_command(line);
     }
     let start = ["megasim", command].into_iter().chain(places.iter().copied()).map(str::to_string);
     let matches = line.try_get_matches_from_mut(start.chain(words.iter().cloned())).map_err(|error| message(&error))?;

@@ -15,7 +15,7 @@ const COMMANDS: [&str; 5] = ["classify", "compare", "latency", "sweep", "verify"
 #[derive(Debug)]
 pub struct Defaults {
     command: String,
-    presentation: Presentation,
+    values: Vec<(&'static str, String)>,
 }
 
 /// The presentation that the network of a command line was converted for, if it is there and can be read; what is wrong
@@ -26,23 +26,23 @@ pub fn defaults(matches: &ArgMatches) -> Option<Defaults> {
         return None;
     }
     let directory = ["netdir", "subject"].iter().find_map(|id| matches.try_get_one::<PathBuf>(id).ok().flatten())?;
-    let presentation = Manifest::read(directory).ok()?.presentation?;
-    Some(Defaults { command: command.into(), presentation })
+    Some(Defaults::new(command, &Manifest::read(directory).ok()?))
 }
 
 impl Defaults {
     /// The presentation of a network that a command is about.
-    pub fn new(command: &str, presentation: Presentation) -> Self {
-        Self { command: command.into(), presentation }
+    pub fn new(command: &str, manifest: &Manifest) -> Self {
+        let mut values = vec![("encode", manifest.encode())];
+        if let Some(Presentation { duration, ticks_per_ms, .. }) = &manifest.presentation {
+            values.extend([("duration", duration.to_string()), ("ticks_per_ms", ticks_per_ms.to_string())]);
+        }
+        Self { command: command.into(), values }
     }
 
     /// The command line with these defaults.
     pub fn into_command(self, command: Command) -> Command {
-        let Presentation { duration, encode, ticks_per_ms, .. } = self.presentation;
-        let values =
-            [("duration", duration.to_string()), ("encode", encode), ("ticks_per_ms", ticks_per_ms.to_string())];
         command.mut_subcommand(self.command, |mut command| {
-            for (id, value) in values {
+            for (id, value) in self.values {
                 // Once per process; clap keeps defaults for as long as it runs.
                 let value: &'static str = value.leak();
                 command = command.mut_arg(id, |arg| arg.default_value(value));

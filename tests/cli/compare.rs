@@ -20,7 +20,8 @@ fn megasim(arguments: &[&str], directory: &Path) -> assert_cmd::assert::Assert {
 fn converted() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let (model, data) = (digits("digits_cnn.keras"), digits(""));
-    let arguments = ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--out", "net"];
+    let arguments =
+        ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--preset", "toolbox", "--out", "net"];
     megasim(&arguments, directory.path()).success();
     directory
 }
@@ -223,7 +224,7 @@ fn decisions_by_first_spikes_are_those_of_classify() {
     let program = || assert_cmd::Command::cargo_bin("megasim").unwrap();
     let digits = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
     let (model, data) = (digits.join("digits_cnn.keras"), digits.to_str().unwrap());
-    let convert = ["convert", model.to_str().unwrap(), "--data", data, "--out", "net"];
+    let convert = ["convert", model.to_str().unwrap(), "--data", data, "--preset", "toolbox", "--out", "net"];
     program().args(convert).current_dir(here).assert().success();
     for (name, rule) in
         [("first", &["--readout", "first_spike"][..]), ("third", &["--readout", "k_spikes", "--k", "3"])]

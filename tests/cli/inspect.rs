@@ -16,7 +16,7 @@ fn megasim(arguments: &[&str]) -> assert_cmd::assert::Assert {
 
 fn convert(out: &Path, more: &[&str]) -> assert_cmd::assert::Assert {
     let out = out.to_str().unwrap();
-    megasim(&[&["convert", MODEL, "--data", "examples/digits", "--out", out], more].concat())
+    megasim(&[&["convert", MODEL, "--data", "examples/digits", "--preset", "toolbox", "--out", out], more].concat())
 }
 
 fn manifest(out: &Path) -> Value {
@@ -57,7 +57,7 @@ fn scales_can_be_used_again_for_the_same_model_only() {
     convert(&two, &["--scales", scales]).success();
     assert_eq!(manifest(&one)["layers"], manifest(&two)["layers"]);
     let other = "tests/data/zoo/rates/resnet.keras";
-    megasim(&["convert", other, "--data", "examples/digits", "--out", "x", "--scales", scales])
+    megasim(&["convert", other, "--data", "examples/digits", "--preset", "toolbox", "--out", "x", "--scales", scales])
         .failure()
         .stderr(contains("expected scales of this model"));
 }

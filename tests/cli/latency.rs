@@ -21,7 +21,8 @@ fn megasim(arguments: &[&str], directory: &Path) -> assert_cmd::assert::Assert {
 fn converted() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let (model, data) = (project("examples/digits/digits_cnn.keras"), project("examples/digits"));
-    let arguments = ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--out", "net"];
+    let arguments =
+        ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--preset", "toolbox", "--out", "net"];
     megasim(&arguments, directory.path()).success();
     directory
 }

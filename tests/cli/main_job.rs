@@ -23,7 +23,7 @@ fn text(path: &Path) -> &str {
 
 fn convert(out: &str, more: &[&str], directory: &Path) -> assert_cmd::assert::Assert {
     let (model, data) = (digits("digits_cnn.keras"), digits(""));
-    let mut arguments = vec!["convert", text(&model), "--data", text(&data), "--out", out];
+    let mut arguments = vec!["convert", text(&model), "--data", text(&data), "--preset", "toolbox", "--out", out];
     arguments.extend(more);
     megasim(&arguments, directory)
 }
@@ -227,8 +227,11 @@ fn bad_input_is_told_and_leaves_nothing() {
         (text(&model), text(&good), "file", "exists already"),
     ];
     for (model, data, out, message) in cases {
-        let output =
-            megasim(&["convert", model, "--data", data, "--out", out], here).code(1).get_output().stderr.clone();
+        let output = megasim(&["convert", model, "--data", data, "--preset", "toolbox", "--out", out], here)
+            .code(1)
+            .get_output()
+            .stderr
+            .clone();
         // The diagnostic breaks long lines.
         let flat = String::from_utf8(output).unwrap().replace("\n  │ ", " ").split_whitespace().collect::<String>();
         let wanted: String = message.split_whitespace().collect();

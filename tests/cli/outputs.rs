@@ -17,7 +17,8 @@ const DATA: &str = "examples/digits";
 
 fn convert(folder: &Path, form: &str, more: &[&str]) -> PathBuf {
     let out = folder.join(form);
-    let mut arguments = vec!["convert", MODEL, "--data", DATA, "--output", form, "--out", out.to_str().unwrap()];
+    let mut arguments =
+        vec!["convert", MODEL, "--data", DATA, "--output", form, "--preset", "toolbox", "--out", out.to_str().unwrap()];
     arguments.extend(more);
     megasim(&arguments).success();
     out
@@ -94,7 +95,18 @@ fn outputs_below_zero_are_spikes_below_zero() {
 fn what_does_not_go_together_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("none");
-    let arguments = ["convert", MODEL, "--data", DATA, "--softmax-clock", "10", "--out", out.to_str().unwrap()];
+    let arguments = [
+        "convert",
+        MODEL,
+        "--data",
+        DATA,
+        "--softmax-clock",
+        "10",
+        "--preset",
+        "toolbox",
+        "--out",
+        out.to_str().unwrap(),
+    ];
     megasim(&arguments).failure().stderr(contains("--softmax-clock: expected --output softmax"));
     let netdir = convert(folder.path(), "potential", &[]);
     let netdir = netdir.to_str().unwrap();

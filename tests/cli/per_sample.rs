@@ -56,7 +56,7 @@ fn outputs_are_those_of_the_network() {
 fn predictions_are_what_the_figures_are_made_of() {
     let folder = tempfile::tempdir().unwrap();
     let [net, npz, csv, json] = ["net", "found.npz", "found.csv", "figures.json"].map(|name| folder.path().join(name));
-    megasim(&["convert", MODEL, "--data", DATA, "--out", net.to_str().unwrap()]).success();
+    megasim(&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", net.to_str().unwrap()]).success();
     let classify = ["classify", net.to_str().unwrap(), "--data", DATA, "--skip", "7", "--samples", "30"];
     let show = ["--duration", "50", "--readout", "first_spike"];
     let run = |more: &[&str]| megasim(&[&classify[..], &show, more].concat()).success();

@@ -34,7 +34,8 @@ fn a_comparison_becomes_a_page_with_its_numbers_beside_it() {
     let here = directory.path();
     let (model, data) = (digits("digits_cnn.keras"), digits(""));
     let data = data.to_str().unwrap();
-    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--out", "net"], here).success();
+    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--preset", "toolbox", "--out", "net"], here)
+        .success();
     let arguments = ["compare", "net", "--data", data, "--samples", "20", "--causes", "5", "--dt", "1,5"];
     let results = ["--report", "page.html", "--json", "figures.json"];
     megasim(&[&arguments[..], &results].concat(), here).success().stdout(contains("Pictures: page.html"));
@@ -157,7 +158,8 @@ fn a_classification_becomes_a_page_with_its_training() {
     let here = directory.path();
     let (model, data) = (digits("digits_cnn.keras"), digits(""));
     let data = data.to_str().unwrap();
-    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--out", "net"], here).success();
+    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--preset", "toolbox", "--out", "net"], here)
+        .success();
     fs::write(here.join("net/history.json"), r#"{"loss": [0.9, 0.5, 0.4], "val_loss": [1.0, 0.6, 0.7]}"#).unwrap();
     let arguments = ["classify", "net", "--data", data, "--samples", "20", "--duration", "50"];
     let results = ["--report", "page.html", "--json", "figures.json"];

@@ -44,7 +44,11 @@ fn signed_neurons_at_ten_ms_are_as_good_as_the_trained_network_in_both_modes() {
 fn classify_takes_the_presentation_from_the_netfiles() {
     let here = TempDir::new().unwrap();
     let here = here.path();
-    convert(here, &["--out", "short", "--duration", "7", "--encode", "poisson", "--ticks-per-ms", "5"]).success();
+    convert(
+        here,
+        &["--out", "short", "--duration", "7", "--neuron", "plain", "--encode", "poisson", "--ticks-per-ms", "5"],
+    )
+    .success();
     let manifest: Value = serde_json::from_slice(&fs::read(here.join("short/megasim.json")).unwrap()).unwrap();
     assert_eq!(manifest["presentation"]["duration"], 7);
     assert_eq!(manifest["presentation"]["calibration"]["correction"], "potential");
@@ -66,17 +70,18 @@ fn classify_takes_the_presentation_from_the_netfiles() {
 fn calibration_helps_plain_neurons() {
     let here = TempDir::new().unwrap();
     let here = here.path();
-    convert(here, &["--out", "none", "--duration", "10", "--calibrate", "none"]).success();
-    convert(here, &["--out", "potential", "--duration", "10"]).success();
+    convert(here, &["--out", "none", "--duration", "10", "--neuron", "plain", "--calibrate", "none"]).success();
+    convert(here, &["--out", "potential", "--duration", "10", "--neuron", "plain"]).success();
     let (none, _) = accuracies(here, "none", &["--samples", "200"]);
     let (calibrated, _) = accuracies(here, "potential", &["--samples", "200"]);
     assert!(calibrated > none, "{calibrated} after, {none} before");
 }
 
 #[test]
-fn options_of_calibration_need_a_duration() {
+fn options_of_calibration_need_a_presentation() {
     let here = TempDir::new().unwrap();
-    convert(here.path(), &["--out", "a", "--calibrate", "bias"]).code(2).stderr(contains("--duration"));
+    let toolbox = ["--out", "a", "--preset", "toolbox", "--calibrate", "bias"];
+    convert(here.path(), &toolbox).code(1).stderr(contains("--calibrate: expected --duration or --preset short"));
     let none = ["--out", "a", "--duration", "10", "--calibrate", "none", "--calibrate-for", "clocked"];
     convert(here.path(), &none).code(1).stderr(contains("--calibrate-for"));
     assert!(!here.path().join("a").exists());
@@ -118,4 +123,68 @@ fn a_sweep_over_the_conversion_calibrates_as_convert_does() {
             assert!(close(&of["accuracy"]["share"], &alone["accuracy"][mode]), "{netdir} {mode}: {of} {alone}");
         }
     }
+}
+
+fn manifest(here: &Path, netdir: &str) -> Value {
+    serde_json::from_slice(&fs::read(here.join(netdir).join("megasim.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn without_options_neurons_are_signed_and_presentations_50_ms() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    convert(here, &["--out", "net"]).success().stdout(contains("As spikes at 50 ms"));
+    let net = manifest(here, "net");
+    assert_eq!(net["presentation"]["duration"], 50);
+    assert!(net["conversion"]["signed"].is_object());
+    let (event, clocked) = accuracies(here, "net", &["--samples", "200"]);
+    assert_eq!(event, clocked);
+    convert(here, &["--out", "short", "--preset", "short"]).success();
+    assert_eq!(manifest(here, "short"), net);
+    convert(here, &["--out", "plain", "--neuron", "plain"]).success();
+    let plain = manifest(here, "plain");
+    assert_eq!(plain["presentation"]["duration"], 50);
+    assert!(plain["conversion"]["signed"].is_null());
+}
+
+#[test]
+fn what_signed_neurons_do_not_have_is_converted_as_the_toolbox_does() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    convert(here, &["--out", "toolbox", "--preset", "toolbox", "--reset", "zero"]).success();
+    let note = "converted as --preset toolbox: --reset has no form with the default, --preset short";
+    convert(here, &["--out", "zero", "--reset", "zero"]).success().stdout(contains(note));
+    assert_eq!(manifest(here, "zero"), manifest(here, "toolbox"));
+    convert(here, &["--out", "a", "--reset", "zero", "--preset", "short"]).code(1).stderr(contains("--neuron signed"));
+    convert(here, &["--out", "a", "--encode", "pso", "--reset", "zero"]).code(1).stderr(contains("--duration"));
+}
+
+/// Each event of an input counts as its part of it, so that the network computes what it did.
+#[test]
+fn several_events_per_ms_make_the_input_finer() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    convert(here, &["--out", "ten", "--duration", "5", "--input", "events:10"]).success();
+    let net = manifest(here, "ten");
+    assert_eq!(net["presentation"]["encode"], "events:n=10");
+    assert_eq!(net["conversion"]["input_events"], 10);
+    let (event, clocked) = accuracies(here, "ten", &["--samples", "200"]);
+    assert!(event > 0.9, "{event}");
+    assert_eq!(event, clocked);
+    // Without a duration the code is kept, too.
+    convert(here, &["--out", "long", "--preset", "toolbox", "--input", "events:3"]).success();
+    let (event, _) = accuracies(here, "long", &["--samples", "100"]);
+    assert!(event > 0.95, "{event}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_megasim"));
+    let coarse = ["classify", "long", "--samples", "1", "--encode", "regular", "--data"];
+    command.current_dir(here).args(coarse).arg(digits("")).assert().success().stderr(contains("take 3 spikes per ms"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_megasim"));
+    let few = ["classify", "long", "--samples", "1", "--ticks-per-ms", "2", "--data"];
+    command
+        .current_dir(here)
+        .args(few)
+        .arg(digits(""))
+        .assert()
+        .code(1)
+        .stderr(contains("--ticks-per-ms of at least 3"));
 }

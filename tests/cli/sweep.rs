@@ -19,7 +19,8 @@ fn program() -> Command {
 fn converted() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let (model, data) = (digits("digits_cnn.keras"), digits(""));
-    let arguments = ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--out", "net"];
+    let arguments =
+        ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--preset", "toolbox", "--out", "net"];
     program().args(arguments).current_dir(directory.path()).assert().success();
     directory
 }
@@ -287,7 +288,8 @@ fn every_kind_of_parameter_changes_what_it_says() {
 
     // What 'convert --set' set stays where the conversion is swept.
     let (model, data) = (digits("digits_cnn.keras"), digits(""));
-    let convert = ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--out", "slow"];
+    let convert =
+        ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--preset", "toolbox", "--out", "slow"];
     program().args(convert).args(["--set", "0*.Tmin=20"]).current_dir(here).assert().success();
     let over = ["sweep", "slow", "--data", data.to_str().unwrap(), "--over", "percentile=99.9", "--out", "kept"];
     program().args(over).args(start).current_dir(here).assert().success();

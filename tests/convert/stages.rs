@@ -130,7 +130,7 @@ fn megasim(arguments: &[&str]) -> assert_cmd::assert::Assert {
 fn convert(folder: &Path, out: &str, more: &[&str]) -> assert_cmd::assert::Assert {
     let out = folder.join(out);
     let mut arguments = vec!["convert", "examples/digits/digits_cnn.keras", "--data", "examples/digits"];
-    arguments.extend(["--out", out.to_str().unwrap()]);
+    arguments.extend(["--preset", "toolbox", "--out", out.to_str().unwrap()]);
     arguments.extend(more);
     megasim(&arguments)
 }
@@ -198,7 +198,7 @@ fn a_conversion_goes_on_from_what_was_kept_and_refuses_what_is_stale() {
     let data = data.to_str().unwrap();
     let out = at("none");
     let model = "examples/digits/digits_cnn.keras";
-    megasim(&["convert", model, "--data", data, "--out", &out, "--normalised", &normalised])
+    megasim(&["convert", model, "--data", data, "--preset", "toolbox", "--out", &out, "--normalised", &normalised])
         .failure()
         .stderr(contains("normalisation_data"));
     let stage = Stage::read(parsed.as_ref()).unwrap();
@@ -206,7 +206,7 @@ fn a_conversion_goes_on_from_what_was_kept_and_refuses_what_is_stale() {
     let other = Origin { model_sha256: "of another".into(), ..stage.origin };
     let error = Stage::read_parsed(parsed.as_ref(), &other).unwrap_err().to_string();
     assert!(error.contains("another model (SHA-256 ") && error.contains("instead of of another"), "{error}");
-    megasim(&["convert", model, "--data", data, "--out", &out, "--activations", &activations])
+    megasim(&["convert", model, "--data", data, "--preset", "toolbox", "--out", &out, "--activations", &activations])
         .failure()
         .stderr(contains("normalisation_data").and(contains("save them anew")));
     convert(folder, "none", &["--activations", &activations, "--weighting", "model"])

@@ -317,7 +317,7 @@ fn folders_give_what_arrays_give_from_eval_to_compare() {
         fs::create_dir_all(place.join(name("figures"))).unwrap();
         let file = |what: &str| format!("{}/{what}.json", name("figures"));
         megasim(place, &["eval", model, "--data", data, "--json", &file("eval")]).success();
-        megasim(place, &["convert", model, "--data", data, "--out", &name("net")]).success();
+        megasim(place, &["convert", model, "--data", data, "--preset", "toolbox", "--out", &name("net")]).success();
         let net = name("net");
         let some = ["--data", data, "--samples", "12", "--duration", "30"];
         megasim(place, &[&["classify", &net, "--json", &file("classify")], &some[..]].concat()).success();
@@ -351,7 +351,8 @@ fn folders_give_what_arrays_give_from_eval_to_compare() {
     assert!(before.iter().any(|input| path(input).ends_with("test/7")));
     assert!(before.iter().any(|input| path(input).ends_with("train/0")));
     save(&GrayImage::new(8, 8).into(), &place.join("folders/test/7/zzz.png"));
-    megasim(place, &["convert", model, "--data", "folders", "--out", "net-folders", "--force"]).success();
+    megasim(place, &["convert", model, "--data", "folders", "--preset", "toolbox", "--out", "net-folders", "--force"])
+        .success();
     let after = inputs(&json(&place.join("net-folders/run.json")));
     let changed: Vec<String> = before.iter().zip(&after).filter(|(b, a)| b != a).map(|(b, _)| path(b)).collect();
     assert_eq!(changed.len(), 1, "{changed:?}");

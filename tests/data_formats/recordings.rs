@@ -202,7 +202,17 @@ fn recorded_digits(directory: &Path) -> (PathBuf, Vec<String>) {
     let netdir = directory.join("net");
     let megasim = || Command::cargo_bin("megasim").unwrap();
     let mut convert = megasim();
-    convert.args(["convert", "examples/digits/digits_cnn.keras", "--data", "examples/digits", "--out"]).arg(&netdir);
+    convert
+        .args([
+            "convert",
+            "examples/digits/digits_cnn.keras",
+            "--data",
+            "examples/digits",
+            "--preset",
+            "toolbox",
+            "--out",
+        ])
+        .arg(&netdir);
     convert.assert().success();
     let recording = |skip: usize| {
         let file = directory.join(format!("{skip}.stim"));

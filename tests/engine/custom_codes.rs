@@ -140,7 +140,15 @@ fn they_go_wherever_codes_go() {
     let netdir = directory.path().join("net");
     let megasim = || Command::cargo_bin("megasim").unwrap();
     megasim()
-        .args(["convert", "examples/digits/digits_cnn.keras", "--data", "examples/digits", "--out"])
+        .args([
+            "convert",
+            "examples/digits/digits_cnn.keras",
+            "--data",
+            "examples/digits",
+            "--preset",
+            "toolbox",
+            "--out",
+        ])
         .arg(&netdir)
         .assert()
         .success();

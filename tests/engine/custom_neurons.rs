@@ -139,7 +139,17 @@ fn megasim() -> Command {
 
 fn convert(out: &Path, options: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = megasim();
-    command.args(["convert", "examples/digits/digits_cnn.keras", "--data", "examples/digits", "--out"]).arg(out);
+    command
+        .args([
+            "convert",
+            "examples/digits/digits_cnn.keras",
+            "--data",
+            "examples/digits",
+            "--preset",
+            "toolbox",
+            "--out",
+        ])
+        .arg(out);
     command.args(options).assert()
 }
 

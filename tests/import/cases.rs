@@ -111,9 +111,18 @@ fn spikes_decide_as_the_network_does() {
     ] {
         let case = all.path().join(case);
         let (netdir, json, data) = (case.join("net"), case.join("result.json"), case.join("data"));
-        megasim(&["convert".as_ref(), &model(&case), "--data".as_ref(), &data, "--out".as_ref(), &netdir])
-            .success()
-            .stdout(contains(note));
+        megasim(&[
+            "convert".as_ref(),
+            &model(&case),
+            "--data".as_ref(),
+            &data,
+            "--out".as_ref(),
+            &netdir,
+            "--preset".as_ref(),
+            "toolbox".as_ref(),
+        ])
+        .success()
+        .stdout(contains(note));
         let duration = ["--duration".as_ref(), "300".as_ref(), "--json".as_ref(), json.as_ref()];
         megasim(&[&["classify".as_ref(), netdir.as_ref(), "--data".as_ref(), data.as_ref()], &duration[..]].concat())
             .success();

@@ -98,8 +98,16 @@ fn a_model_with_a_description_can_be_converted_and_moved() {
     let megasim = |arguments: &[&std::ffi::OsStr]| Command::cargo_bin("megasim").unwrap().args(arguments).assert();
     let (model, data, out) = (path("weights.h5"), path("data"), path("out"));
     let convert = |more: &[&std::ffi::OsStr]| {
-        let fixed: [&std::ffi::OsStr; 6] =
-            ["convert".as_ref(), model.as_ref(), "--data".as_ref(), data.as_ref(), "--out".as_ref(), out.as_ref()];
+        let fixed: [&std::ffi::OsStr; 8] = [
+            "convert".as_ref(),
+            model.as_ref(),
+            "--data".as_ref(),
+            data.as_ref(),
+            "--out".as_ref(),
+            out.as_ref(),
+            "--preset".as_ref(),
+            "toolbox".as_ref(),
+        ];
         megasim(&[&fixed, more].concat())
     };
     convert(&[]).code(1).stderr(contains("weights.toml"));

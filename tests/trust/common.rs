@@ -13,7 +13,9 @@ pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits");
 
 static NET: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let place = tempfile::tempdir().unwrap();
-    megasim(place.path(), &["convert", MODEL, "--data", DATA, "--out", "net"]).assert().success();
+    megasim(place.path(), &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "net"])
+        .assert()
+        .success();
     place
 });
 

@@ -108,10 +108,10 @@ const FILES: &[&[&str]] = &[
     &["features", "model.npz", "--data", DATA, "--samples", "3", "--out", "@.npz"],
     &["features", "model.npz", "--data", DATA, "--samples", "3", "--out", "x.npz", "--picture", "@.svg"],
     &["train", "digits.toml", "--data", DATA, "--samples", "5", "--out", "@.npz"],
-    &["convert", MODEL, "--data", DATA, "--out", "new", "--save-scales", "@"],
+    &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-scales", "@"],
     &["convert", MODEL, "--data", DATA, "--out", "new", "--save-parsed", "@.npz"],
     &["convert", MODEL, "--data", DATA, "--out", "new", "--save-normalised", "@.npz"],
-    &["convert", MODEL, "--data", DATA, "--out", "new", "--export", "@.nir"],
+    &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--export", "@.nir"],
 ];
 
 /// Pages: a file, and a directory of files beside it.
@@ -125,8 +125,8 @@ const PAGES: &[&[&str]] = &[
 #[rustfmt::skip]
 const DIRECTORIES: &[&[&str]] = &[
     &["run", "net/megasim.sch", "--out", "@"],
-    &["convert", MODEL, "--data", DATA, "--out", "@"],
-    &["convert", MODEL, "--data", DATA, "--out", "new", "--save-activations", "@"],
+    &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "@"],
+    &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-activations", "@"],
     &["convert", "model.npz", "--data", DATA, "--samples", "2", "--out", "@"],
     &["toolbox", "config", "--out", "@"],
 ];

@@ -169,7 +169,7 @@ impl Converted {
         let (model, data) = (project("examples/digits/digits_cnn.keras"), project("examples/digits"));
         let out = folder.path().join("net");
         let paths = [&model, &data, &out].map(|path| path.to_str().unwrap());
-        megasim(&["convert", paths[0], "--data", paths[1], "--out", paths[2]]).success();
+        megasim(&["convert", paths[0], "--data", paths[1], "--preset", "toolbox", "--out", paths[2]]).success();
         let text = fs::read(out.join("megasim.json")).unwrap();
         Self { folder, manifest: serde_json::from_slice(&text).unwrap() }
     }

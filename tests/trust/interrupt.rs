@@ -22,7 +22,7 @@ fn interrupted(mut child: Child, signal: &str, milliseconds: u64) -> Output {
 
 /// Long enough for a signal to come in the middle.
 const COMMANDS: [(&[&str], &[&str]); 6] = [
-    (&["convert", MODEL, "--data", DATA, "--out", "new"], &["new"]),
+    (&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new"], &["new"]),
     (&["run", "net/megasim.sch", "--out", "new"], &["new"]),
     (&["encode", DATA, "--out", "a.stim", "--samples", "400", "--duration", "1000"], &["a.stim"]),
     (&["eval", MODEL, "--data", DATA, "--json", "a.json"], &["a.json"]),

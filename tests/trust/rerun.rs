@@ -20,7 +20,20 @@ fn a_record_alone_gives_the_same_bytes() {
     let commands: [(&str, &[&str]); 8] = [
         (
             "converted",
-            &["convert", MODEL, "--data", DATA, "--out", "converted", "--percentile", "99", "--weight-bits", "6"],
+            &[
+                "convert",
+                MODEL,
+                "--data",
+                DATA,
+                "--preset",
+                "toolbox",
+                "--out",
+                "converted",
+                "--percentile",
+                "99",
+                "--weight-bits",
+                "6",
+            ],
         ),
         (
             "out",

@@ -13,7 +13,7 @@ fn ok(place: &Place, arguments: &[&str]) -> (String, String) {
 #[test]
 fn what_ticks_cannot_carry_is_named_before_the_run() {
     let place = Place::new();
-    let convert = ["convert", "model.keras", "--data", "data", "--out"];
+    let convert = ["convert", "model.keras", "--data", "data", "--preset", "toolbox", "--out"];
     let (_, error) = ok(&place, &[&convert[..], &["low", "--v-thresh", "0.1"]].concat());
     assert!(error.contains("--v-thresh 0.1: about") && error.contains("nearer 1 helps"), "{error}");
     let few = ["--samples", "1", "--duration", "2"];
@@ -29,7 +29,18 @@ fn what_ticks_cannot_carry_is_named_before_the_run() {
 fn ticks_other_than_those_of_the_conversion_are_named() {
     let place = Place::new();
     let few = ["--samples", "1", "--ticks-per-ms", "2"];
-    let convert = ["convert", "model.keras", "--data", "data", "--out", "timed", "--set", "*.T_Refract=10"];
+    let convert = [
+        "convert",
+        "model.keras",
+        "--data",
+        "data",
+        "--preset",
+        "toolbox",
+        "--out",
+        "timed",
+        "--set",
+        "*.T_Refract=10",
+    ];
     ok(&place, &convert);
     let (_, error) = ok(&place, &[&["classify", "timed", "--data", "data"], &few[..]].concat());
     assert!(error.contains("--ticks-per-ms 2") && error.contains("made for 10 ticks per ms"), "{error}");
@@ -58,7 +69,7 @@ fn rates_beyond_one_spike_per_ms_are_refused() {
 fn rounding_that_costs_accuracy_is_named() {
     let place = Place::new();
     let data = digits();
-    let convert = ["convert", "model.keras", "--data", data.to_str().unwrap(), "--out"];
+    let convert = ["convert", "model.keras", "--data", data.to_str().unwrap(), "--preset", "toolbox", "--out"];
     let (_, error) = ok(&place, &[&convert[..], &["coarse", "--percentile", "50", "--weight-bits", "2"]].concat());
     assert!(error.contains("weights as integers (2) cost") && error.contains("more --weight-bits"), "{error}");
     let (_, error) = ok(&place, &[&convert[..], &["fine", "--weight-bits", "8"]].concat());
@@ -145,7 +156,18 @@ fn points_of_a_sweep_warn_as_single_commands_do() {
     assert!(!error.contains("v-thresh=1:"), "{error}");
     let (_, error) = ok(&place, &[&sweep[..], &["b", "--over", "percentile=50,99.9"], &few].concat());
     assert!(error.contains("--over percentile=50: layer") && error.contains("a higher --percentile"), "{error}");
-    let convert = ["convert", "model.keras", "--data", "data", "--out", "timed", "--set", "*.T_Refract=10"];
+    let convert = [
+        "convert",
+        "model.keras",
+        "--data",
+        "data",
+        "--preset",
+        "toolbox",
+        "--out",
+        "timed",
+        "--set",
+        "*.T_Refract=10",
+    ];
     ok(&place, &convert);
     let sweep = ["sweep", "timed", "--data", "data", "--out"];
     let (_, error) = ok(&place, &[&sweep[..], &["c", "--over", "ticks-per-ms=2,10"], &few[..2]].concat());

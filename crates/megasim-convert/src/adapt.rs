@@ -21,6 +21,9 @@ pub struct Adapted {
     pub largest: f32,
     /// As [`ConvertOptions::input_scale`](super::ConvertOptions).
     pub input_scale: f64,
+    /// Spikes per millisecond of an input of full value, and the share of the samples that the trained network decides
+    /// alike with one, where that was asked.
+    pub input_events: (u32, Option<f64>),
     /// As [`ConvertOptions::logit_shift`](super::ConvertOptions).
     pub logit_shift: f64,
     /// What the outputs do.
@@ -53,7 +56,8 @@ pub fn adapt(graph: &Graph, scaling: InputScaling, samples: &dyn Samples, heads:
         InputScaling::Unit => 1.0,
     };
     let silent = tops.iter().filter(|&&top| top <= 0.0).count() as f64 / tops.len().max(1) as f64;
-    let mut adapted = Adapted { largest, input_scale, logit_shift: 0.0, output: OutputForm::Relu, silent };
+    let mut adapted =
+        Adapted { largest, input_scale, input_events: (1, None), logit_shift: 0.0, output: OutputForm::Relu, silent };
     let least = tops.iter().copied().fold(f32::INFINITY, f32::min);
     let most = tops.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if silent > 0.0 && least.is_finite() && most.is_finite() {

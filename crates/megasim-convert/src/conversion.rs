@@ -10,13 +10,14 @@ use super::samples::{Samples, See};
 use super::scales::Scales;
 use super::settings::{self, NeuronFile};
 use super::{
-    ConvertOptions, Converted, ConvertedModel, Normalized, OutputForm, Precision, Weighting, finish, normalize, parse,
-    save,
+    ConvertOptions, Converted, ConvertedModel, Normalized, OutputForm, Precision, Weighting, finish, input_code,
+    normalize, parse, save,
 };
 use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::graph::{Fault, Graph};
 use megasim_ann::import::Model;
 use megasim_core::control::Control;
+use megasim_core::encode::registry::Choice;
 use megasim_core::engine::Mode;
 use megasim_core::network::Driver;
 use megasim_data::{self as dataset, Dataset, Format, InputScaling, NORMALIZATION_SAMPLES};
@@ -339,7 +340,8 @@ fn run(
     let form = model.input_form();
     let data = &data.clone().for_input(form);
     let from_data = options.looks_at_activations();
-    let pieces = from_data.then(|| data.normalization_pieces(&format)).transpose()?;
+    let calibrates = options.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
+    let pieces = (from_data || calibrates).then(|| data.normalization_pieces(&format)).transpose()?;
     let test = data.has_test().then(|| data.test(&format, 0, most)).transpose()?;
     // Other weightings look at no data; rates are looked at on test samples then, and samples of a set without any are
     // those to normalise with.
@@ -362,6 +364,20 @@ fn run(
     adapted.input_scale = *options.input_scale.get_or_insert(adapted.input_scale);
     if decides {
         (options.output, options.logit_shift) = (adapted.output, adapted.logit_shift);
+    }
+    adapted.input_events.0 = options.quantization.input_events;
+    if options.adapt_input
+        && from_data
+        && let Some(presentation) = &mut options.presentation
+    {
+        let alike = input_code::agreement(&model.graph, &watched, adapted.input_scale, presentation.duration)?;
+        adapted.input_events.1 = Some(alike);
+        if alike < 1.0 - input_code::TOLERATED && presentation.ticks_per_ms > 1 {
+            let events = presentation.ticks_per_ms.min(input_code::FINER);
+            presentation.encode = Choice::events(events).to_string();
+            options.quantization.input_events = events;
+            adapted.input_events.0 = events;
+        }
     }
     let options = &options;
     let scale = adapted.input_scale as f32;
@@ -388,8 +404,11 @@ fn run(
     let normalized = checkpoints.normalise(&model.source, options, &set, parsed, &mut |n| up_to(n))?;
     let activity = diagnose::activity(&normalized.parsed, &watched, &mut |n| up_to(2 * samples + n));
     let activity = activity?;
-    let by_percentiles = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
-    warnings.extend(layers(&normalized, &activity, samples, by_percentiles));
+    let by_percentiles = options.scales.is_none() && options.rules.weighting.needs_data();
+    // Scales of least squared error cut off the largest rates where that makes the others finer.
+    let cuts_off = options.scales.is_none() && matches!(options.rules.weighting, Weighting::LeastSquares { .. });
+    let is_meant = |warning: &Warning| cuts_off && matches!(warning, Warning::Saturating { .. });
+    warnings.extend(layers(&normalized, &activity, samples, by_percentiles).into_iter().filter(|it| !is_meant(it)));
     stages.parsed("normalised", &normalized.parsed, test.as_ref())?;
     let scales = Scales::new(&model.source.sha256, &normalized);
     let mut presentation = options.presentation.clone();
@@ -435,7 +454,11 @@ fn calibrated(
     calibration.samples = samples.nrows();
     let mode = match calibration.mode {
         CalibrationMode::Event => Mode::Event,
-        CalibrationMode::Clocked => Mode::Clocked { dt: clock.ticks_per_ms.into() },
+        // Counts of signed neurons do not depend on the width of steps, and wide ones are faster.
+        CalibrationMode::Clocked if options.quantization.signed.is_some() => {
+            Mode::Clocked { dt: clock.ticks_per_ms.into() }
+        }
+        CalibrationMode::Clocked => Mode::Clocked { dt: 1 },
     };
     let target = Target { code: code.as_ref(), clock, mode };
     control.start("calibrating", normalized.parsed.layers.len());

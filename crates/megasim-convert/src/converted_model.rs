@@ -8,6 +8,7 @@ use super::save;
 use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::import::{self, Model, ReadOptions};
 use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
+use megasim_core::encode::registry::Choice;
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
 use megasim_core::network::{Driver, Network, NodeId, Stimulus};
@@ -225,7 +226,7 @@ impl ConvertedModel {
         conversion::Warning::of_values(
             of,
             conversion::largest(values),
-            self.layout.input_scale(),
+            self.manifest().conversion.input_scale as f32,
             self.model.input_form().scaling,
         )
     }
@@ -251,6 +252,28 @@ impl ConvertedModel {
             )
         });
         timed.into_iter().chain(fast)
+    }
+
+    /// What a presentation of so many milliseconds in a code has otherwise than the one that the network was made for.
+    pub fn presentation_warnings(&self, duration: u32, code: &Choice) -> impl Iterator<Item = String> {
+        let manifest = self.manifest();
+        let made = manifest.presentation.as_ref();
+        let calibrated = made.filter(|made| made.calibration.is_some() && made.duration != duration).map(|made| {
+            format!(
+                "--duration {duration}: the netfiles were calibrated for presentations of {} ms; 'megasim convert \
+                 --duration {duration}' calibrates for these",
+                made.duration
+            )
+        });
+        let (taken, events) = (manifest.conversion.input_events, code.events_per_ms());
+        let coarse = (taken != events && !code.is_current()).then(|| {
+            format!(
+                "--encode {code}: the netfiles take {taken} spikes per ms of an input of full value, and this code \
+                 makes up to {events}; --encode {} suits them",
+                manifest.encode()
+            )
+        });
+        calibrated.into_iter().chain(coarse)
     }
 
     /// The classes that the trained network gives to samples, `(samples, numbers)`.

@@ -218,7 +218,8 @@ impl Emitter<'_> {
 
     /// Adds a module; `node` is its output.
     fn module(&mut self, layer: &str, node: &str, kind: ModuleKind, inputs: Vec<NodeId>) -> Result<NodeId, Error> {
-        self.expect_room(layer, &kind)?;
+        let reads_input = inputs.iter().any(|node| self.input.contains(node));
+        self.expect_room(layer, &kind, if reads_input { self.quantization.input_events } else { 1 })?;
         let not_programmable = matches!(kind, ModuleKind::Conv(_) | ModuleKind::FullyConnected(_));
         let inputs = inputs.into_iter().map(Input::Node).collect();
         let module = Module { kind, inputs, timing: Timing::default(), not_programmable };

@@ -16,6 +16,7 @@ pub mod converted_model;
 pub mod diagnose;
 pub mod emit;
 pub mod export;
+pub mod input_code;
 pub mod labelled_samples;
 pub mod manifest;
 pub mod model_based;
@@ -134,7 +135,8 @@ pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify
     let graph = averaged.as_ref().unwrap_or(graph);
     let shifted = adapt::shifted(graph, options.logit_shift);
     let parsed = simplify::simplify_for(shifted.as_ref().unwrap_or(graph), options.output)?;
-    Ok(parsed.with_input_scale(options.input_scale.unwrap_or(1.0)))
+    let of_one_spike = options.input_scale.unwrap_or(1.0) / f64::from(options.quantization.input_events.max(1));
+    Ok(parsed.with_input_scale(of_one_spike))
 }
 
 /// The second step: scaled weights. `progress` is called with the number of samples done, over all passes.

@@ -281,6 +281,9 @@ pub struct Conversion {
     /// What the numbers of a sample are divided by before they become spikes.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub input_scale: f64,
+    /// Spikes per millisecond of an input that has the value `input_scale`.
+    #[serde(default = "one_event", skip_serializing_if = "is_one_event")]
+    pub input_events: u32,
     /// What was added to all outputs before a softmax.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub logit_shift: f64,
@@ -301,6 +304,14 @@ fn one() -> f64 {
 
 fn is_one(scale: &f64) -> bool {
     *scale == 1.0
+}
+
+fn one_event() -> u32 {
+    1
+}
+
+fn is_one_event(events: &u32) -> bool {
+    *events == 1
 }
 
 fn is_zero(shift: &f64) -> bool {
@@ -408,6 +419,7 @@ impl Manifest {
                 plain_megasim: options.format == emit::Format::Original,
                 max_to_average: options.max_to_average,
                 input_scale: options.input_scale.unwrap_or(1.0),
+                input_events: options.quantization.input_events,
                 logit_shift: options.logit_shift,
                 ticks_per_ms: options.quantization.ticks_per_ms,
                 signed: options.quantization.signed,
@@ -460,18 +472,29 @@ impl Manifest {
                 initial_potential: of.initial_potential,
                 ticks_per_ms: of.ticks_per_ms,
                 signed: of.signed,
+                input_events: of.input_events,
             },
             format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
             output: self.output.form,
             softmax_clock: self.softmax_clock.as_ref().map_or(DEFAULT_SOFTMAX_CLOCK, |clock| clock.rate),
             max_to_average: of.max_to_average,
             input_scale: Some(of.input_scale),
+            adapt_input: false,
             logit_shift: of.logit_shift,
             adapt_output: false,
             rules: of.rules.clone(),
             presentation: self.presentation.clone(),
             neurons: Vec::new(),
             settings: Vec::new(),
+        }
+    }
+
+    /// The spike code of the input, as `--encode` takes it: that of the presentation, or what the input takes.
+    pub fn encode(&self) -> String {
+        match (&self.presentation, self.conversion.input_events) {
+            (Some(presentation), _) => presentation.encode.clone(),
+            (None, 1) => Choice::default().to_string(),
+            (None, events) => Choice::events(events).to_string(),
         }
     }
 
@@ -482,7 +505,7 @@ impl Manifest {
     pub fn layout(&self, network: &Network) -> Result<InputMap, encode::Error> {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         InputMap::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
-            .with_input_scale(self.conversion.input_scale)?
+            .with_input_scale(self.conversion.input_scale / f64::from(self.conversion.input_events))?
             .with_mask_clock(network, self.mask_clock.as_deref())?
             .with_settle_events(network, &self.settle_events)?
             .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?

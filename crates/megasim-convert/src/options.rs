@@ -39,6 +39,8 @@ pub struct ConvertOptions {
     /// What the numbers of a sample are divided by: one spike per millisecond of an input stands for it. Where none is
     /// given, the model and the samples decide ([`adapt`](super::adapt)).
     pub input_scale: Option<f64>,
+    /// Whether the samples decide how many spikes per millisecond an input has ([`input_code`](super::input_code)).
+    pub adapt_input: bool,
     /// What is added to all outputs before a softmax, which does not change it.
     pub logit_shift: f64,
     /// Whether outputs that would be silent on the normalisation samples are shifted, or made to fire spikes of both
@@ -67,6 +69,7 @@ impl Default for ConvertOptions {
             softmax_clock: DEFAULT_SOFTMAX_CLOCK,
             max_to_average: false,
             input_scale: None,
+            adapt_input: false,
             logit_shift: 0.0,
             adapt_output: true,
             rules: Rules::default(),
@@ -132,6 +135,14 @@ impl ConvertOptions {
     /// What the numbers of a sample are divided by, whatever the samples.
     pub fn input_scale(self, scale: f64) -> Self {
         Self { input_scale: Some(scale), ..self }
+    }
+
+    /// Spikes per millisecond of an input that has its full value, each of which counts as its part of it. Samples are
+    /// then shown in a code that makes as many ([`Events`](megasim_core::encode::Events)).
+    pub fn input_events(mut self, events: u32) -> Self {
+        self.quantization.input_events = events.max(1);
+        self.adapt_input = false;
+        self
     }
 
     /// Which netfiles may be written.

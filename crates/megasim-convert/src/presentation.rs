@@ -14,6 +14,9 @@ const INITIAL_POTENTIAL: f64 = 0.5;
 /// Samples of the normalisation set that calibration runs where nothing else is asked for.
 const CALIBRATION_SAMPLES: usize = 256;
 
+/// Milliseconds of a presentation where signed neurons need no calibration.
+pub const SHORT: u32 = 50;
+
 /// The longest presentation, in milliseconds.
 const LONGEST: u32 = 1_000_000;
 
@@ -66,8 +69,9 @@ pub enum ScaleBy {
 pub struct PresentationOptions {
     /// Milliseconds per sample, 1 to 1,000,000.
     pub duration: u32,
-    /// The spike code of the input.
-    pub encode: Choice,
+    /// The spike code of the input. Where it is none, the normalisation samples decide: one spike per millisecond in
+    /// regular code, or several events where one is too coarse.
+    pub encode: Option<Choice>,
     /// What is corrected by spikes of the normalisation set: initial potentials, biases of signed neurons where
     /// nothing else is asked for.
     pub calibrate: Option<Correction>,
@@ -80,16 +84,9 @@ pub struct PresentationOptions {
 }
 
 impl PresentationOptions {
-    /// For this number of milliseconds, in regular code.
+    /// For this number of milliseconds.
     pub fn new(duration: u32) -> Self {
-        Self {
-            duration,
-            encode: Choice::default(),
-            calibrate: None,
-            calibrate_for: None,
-            calibration_samples: None,
-            scale_by: None,
-        }
+        Self { duration, encode: None, calibrate: None, calibrate_for: None, calibration_samples: None, scale_by: None }
     }
 
     /// The presentation of a conversion with these options, and how its weights are scaled.
@@ -99,7 +96,12 @@ impl PresentationOptions {
             return Err(Error::Duration(duration));
         }
         let ticks_per_ms = options.quantization.ticks_per_ms;
-        let encode = self.encode.to_string();
+        let encode = match (&self.encode, options.quantization.input_events) {
+            (Some(code), _) => code.clone(),
+            (None, 1) => Choice::default(),
+            (None, events) => Choice::events(events),
+        };
+        let encode = encode.to_string();
         let mut presentation = Presentation { duration, encode, ticks_per_ms, calibration: None };
         let mut weighting = options.rules.weighting.clone();
         if options.scales.is_none() && weighting == Weighting::Percentile {
@@ -132,8 +134,7 @@ impl PresentationOptions {
 }
 
 impl ConvertOptions {
-    /// Makes and calibrates the conversion for presentations of this many milliseconds, 1 to 1,000,000, in regular
-    /// code; see [`ConvertOptions::presented`].
+    /// Makes and calibrates the conversion for presentations of this many milliseconds, 1 to 1,000,000; see [`ConvertOptions::presented`].
     ///
     /// # Errors
     /// As there.
@@ -149,7 +150,12 @@ impl ConvertOptions {
     /// # Errors
     /// If the presentation has no code, or if options do not go together.
     pub fn presented(mut self, presentation: &PresentationOptions) -> Result<Self, Error> {
+        let (encode, by_itself) = (&presentation.encode, self.quantization.input_events == 1);
         let (presentation, weighting) = presentation.presentation(&self)?;
+        match encode {
+            Some(code) => self.quantization.input_events = code.events_per_ms(),
+            None => self.adapt_input = by_itself,
+        }
         if self.quantization.reset != Reset::ToRest {
             self.quantization.initial_potential = INITIAL_POTENTIAL;
         }

@@ -44,6 +44,8 @@ pub struct Quantization {
     pub ticks_per_ms: u32,
     /// Where neurons are signed: how.
     pub signed: Option<SignedNeurons>,
+    /// Spikes per millisecond of an input that has its full value; each counts as its part of it.
+    pub input_events: u32,
 }
 
 /// What a weight of 1 becomes where neurons are signed and nothing else is asked for: their potentials are not cut off,
@@ -78,6 +80,7 @@ impl Default for Quantization {
             initial_potential: 0.0,
             ticks_per_ms: DEFAULT_TICKS_PER_MS,
             signed: None,
+            input_events: 1,
         }
     }
 }

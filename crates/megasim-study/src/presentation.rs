@@ -54,14 +54,10 @@ impl Presentation {
     /// # Errors
     /// If its manifest names no code.
     pub fn of(converted: &ConvertedModel) -> Result<Self, String> {
+        let encode = converted.manifest().encode().parse()?;
         Ok(match &converted.manifest().presentation {
-            None => Self::default(),
-            Some(it) => Self {
-                duration: it.duration,
-                encode: it.encode.parse()?,
-                ticks_per_ms: it.ticks_per_ms,
-                ..Self::default()
-            },
+            None => Self { encode, ..Self::default() },
+            Some(it) => Self { duration: it.duration, encode, ticks_per_ms: it.ticks_per_ms, ..Self::default() },
         })
     }
 

@@ -95,8 +95,8 @@ const FILE_OF_RESULTS: Need = Need {
 };
 const PERCENTILES: Need = Need {
     holds: |given| {
-        let preset = given.text("preset");
-        given.text("weighting").map_or(preset.as_deref() == Some("toolbox"), |it| it == "percentile")
+        let preset = given.text("preset").unwrap_or_default();
+        given.text("weighting").map_or(!preset.starts_with("annarchy"), |it| it == "percentile")
     },
     expected: "expected --weighting percentile; other weightings (those of --preset annarchy included) look at no \
         activations",
@@ -172,6 +172,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "initial_potential", &[TrainedNetwork]),
     on(&["convert"], "duration", &[TrainedNetwork]),
     on(&["convert"], "encode", &[TrainedNetwork]),
+    on(&["convert"], "input", &[TrainedNetwork]),
     on(&["convert"], "calibrate", &[TrainedNetwork]),
     on(&["convert"], "calibrate_for", &[TrainedNetwork]),
     on(&["convert"], "calibration_samples", &[TrainedNetwork]),

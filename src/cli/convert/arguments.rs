@@ -5,11 +5,13 @@ use clap::{Args, ValueEnum};
 use megasim::convert::model_based::Schedule;
 use megasim::convert::{OutputForm, Rules, Weighting};
 use miette::Result;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// `--neuron`.
 #[derive(Debug, Clone)]
 pub enum NeuronArgument {
+    Plain,
     Signed,
     Equations(PathBuf),
 }
@@ -18,7 +20,7 @@ pub enum NeuronArgument {
 pub fn equations(neuron: &Option<NeuronArgument>) -> Option<&PathBuf> {
     match neuron {
         Some(NeuronArgument::Equations(path)) => Some(path),
-        Some(NeuronArgument::Signed) | None => None,
+        Some(NeuronArgument::Plain | NeuronArgument::Signed) | None => None,
     }
 }
 
@@ -26,7 +28,11 @@ impl std::str::FromStr for NeuronArgument {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(if text == "signed" { Self::Signed } else { Self::Equations(text.into()) })
+        Ok(match text {
+            "plain" => Self::Plain,
+            "signed" => Self::Signed,
+            _ => Self::Equations(text.into()),
+        })
     }
 }
 
@@ -57,12 +63,27 @@ pub struct RuleArguments {
 /// `--preset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PresetArgument {
+    /// Signed neurons, for presentations of 50 ms: the default
+    Short,
     /// SNN toolbox: percentiles of activations, reset by subtraction
     Toolbox,
     /// ANNarchy's converter 5.0.4 without its faults
     Annarchy,
     /// The same with the output's threshold lowered too, as its manual has it
     AnnarchyManual,
+}
+
+/// `--input`: spikes per millisecond of an input of full value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputArgument(pub NonZeroU32);
+
+impl std::str::FromStr for InputArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.strip_prefix("events:").and_then(|number| number.parse().ok());
+        number.map(Self).ok_or_else(|| "expected events:N with a whole number N of at least 1".into())
+    }
 }
 
 /// `--output`.
@@ -95,6 +116,18 @@ pub enum WeightingArgument {
 }
 
 impl RuleArguments {
+    /// The first of them that is given.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.weighting.is_some_and(|weighting| weighting != WeightingArgument::Percentile), "weighting"),
+            (self.threshold_step.is_some(), "threshold-step"),
+            (self.floor.is_some(), "floor"),
+            (self.delay_to_arrive.is_some(), "delay-to-arrive"),
+            (self.mask_tau.is_some(), "mask-tau"),
+        ];
+        given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
+    }
+
     /// The rules of a preset with what is given besides.
     pub fn apply(&self, rules: &mut Rules) -> Result<()> {
         match self.weighting {

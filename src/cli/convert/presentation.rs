@@ -1,47 +1,61 @@
 //! Options of a conversion that is made for presentations of one duration.
 
+use super::arguments::InputArgument;
 use crate::cli::diagnostic::{self, report};
 use crate::cli::progress::Progress;
 use clap::{Args, ValueEnum};
 use megasim::convert::calibrate::Correction;
 use megasim::convert::manifest::{CalibrationMode, Presentation, PresentationError};
 pub use megasim::convert::presentation::Error;
+use megasim::convert::presentation::SHORT;
 use megasim::convert::{Conversion, PresentationOptions, ScaleBy};
 use megasim::encode::registry::Choice;
 use megasim::encode::{SampleKind, SpikeEncoder};
-use megasim::engine::Mode;
-use megasim::readout::{ReadOut, is_signed};
-use megasim::study::classification::{Setup, outcomes};
+use megasim::engine::{Limits, Mode};
+use megasim::readout::is_signed;
+use megasim::study::classification::{Outcome, Setup, outcomes};
+use megasim::study::read_out::ReadOutChoice;
 use miette::{Report, Result};
+use ndarray::{ArrayView2, s};
 use std::num::NonZeroUsize;
 
 /// Share of decisions as the analog network's below which a conversion is called poor.
-const GOOD_AGREEMENT: f64 = 0.97;
+const GOOD_AGREEMENT: f64 = 0.98;
+
+/// Samples that are run as spikes at least.
+const FEW: usize = 20;
+
+/// Operations in event mode that samples beyond those may take.
+const OPERATIONS: u64 = 2_000_000_000;
 
 /// What `convert` takes about the presentation.
 #[derive(Debug, Args)]
 pub struct PresentationArguments {
     /// Convert for presentations of so many milliseconds: potentials start at half a threshold, scales have the least
     /// squared error, and layers are calibrated on spikes. 'classify' and the studies take the duration from the
-    /// netfiles
+    /// netfiles [default: 50 with --preset short, else none]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     duration: Option<u32>,
     /// How the input is presented; 'classify' and the studies take it from the netfiles
-    #[arg(long, value_name = "CODE", requires = "duration")]
+    #[arg(long, value_name = "CODE", conflicts_with = "input")]
     encode: Option<Choice>,
+    /// Spikes per millisecond of an input of full value, events:N, each of which counts 1/N; with --preset short and
+    /// --duration the normalisation samples decide where it is not given
+    #[arg(long, value_name = "events:N")]
+    pub input: Option<InputArgument>,
     /// What is corrected by spikes of the normalisation set; initial potentials where not given, with --neuron signed
     /// biases
-    #[arg(long, value_enum, requires = "duration")]
+    #[arg(long, value_enum)]
     calibrate: Option<CorrectionArgument>,
     /// The mode whose spikes correct; event where not given, with --neuron signed clocked, whose counts are equal
-    #[arg(long, value_enum, requires = "duration")]
+    #[arg(long, value_enum)]
     calibrate_for: Option<ModeArgument>,
     /// Samples of the normalisation set that calibration runs; 256 where not given
-    #[arg(long, value_name = "N", requires = "duration")]
+    #[arg(long, value_name = "N")]
     calibration_samples: Option<NonZeroUsize>,
     /// How the scale of a layer is chosen: a percentile of its activations, or the least squared error of the counts of
     /// a presentation; with --duration the latter where not given
-    #[arg(long, value_enum, requires = "duration", conflicts_with_all = ["scales", "weighting"])]
+    #[arg(long, value_enum, conflicts_with_all = ["scales", "weighting"])]
     scale_by: Option<ScaleArgument>,
 }
 
@@ -69,12 +83,26 @@ enum ScaleArgument {
 }
 
 impl PresentationArguments {
-    /// As the library takes them; none where no duration is given.
-    pub fn options(&self) -> Option<PresentationOptions> {
-        let mut options = PresentationOptions::new(self.duration?);
-        if let Some(code) = &self.encode {
-            options.encode = code.clone();
-        }
+    /// As the library takes them; none where no duration is given and the preset has none.
+    ///
+    /// # Errors
+    /// If there is none for what is given.
+    pub fn options(&self, is_short: bool) -> Result<Option<PresentationOptions>> {
+        let Some(duration) = self.duration.or(is_short.then_some(SHORT)) else {
+            let given = [
+                (self.encode.is_some(), "encode"),
+                (self.calibrate.is_some(), "calibrate"),
+                (self.calibrate_for.is_some(), "calibrate-for"),
+                (self.calibration_samples.is_some(), "calibration-samples"),
+                (self.scale_by.is_some(), "scale-by"),
+            ];
+            return match given.into_iter().find(|(is_given, _)| *is_given) {
+                Some((_, name)) => Err(miette::miette!("--{name}: expected --duration or --preset short")),
+                None => Ok(None),
+            };
+        };
+        let mut options = PresentationOptions::new(duration);
+        options.encode = self.encode.clone();
         options.calibrate = self.calibrate.map(|correction| match correction {
             CorrectionArgument::None => Correction::None,
             CorrectionArgument::Bias => Correction::Bias,
@@ -90,7 +118,7 @@ impl PresentationArguments {
             ScaleArgument::Percentile => ScaleBy::Percentile,
             ScaleArgument::Mse => ScaleBy::LeastSquares,
         });
-        Some(options)
+        Ok(Some(options))
     }
 }
 
@@ -119,43 +147,56 @@ pub fn as_spikes(conversion: &Conversion) -> Result<String> {
         return Ok(String::new());
     };
     let code = code(presentation)?;
-    let analog = converted.analog_classes(samples.view()).map_err(report)?;
-    let signed = is_signed(converted.network(), converted.output());
+    let (network, output) = (converted.network(), converted.output());
+    let signed = is_signed(network, output);
+    let form = converted.manifest().output.form;
     let setup = Setup {
-        network: converted.network(),
+        network,
         layout: converted.layout(),
-        output: converted.output(),
+        output,
         classes: converted.classes(),
         code: code.as_ref(),
         clock: presentation.clock(),
-        read_out: if signed { ReadOut::CountAndRest } else { ReadOut::default() },
+        read_out: ReadOutChoice::default().rule(form, converted.output_threshold(), signed).map_err(report)?,
         kind: SampleKind::Still,
-        limits: megasim::engine::Limits::of_samples(),
+        limits: Limits::of_samples(),
         savings: false,
     };
-    let progress = Progress::to_the_end("as spikes", 2 * samples.nrows());
-    let agreement = |mode| -> Result<f64> {
-        let found = outcomes(&setup, samples.view(), 0, mode, &progress).map_err(report)?;
-        let alike = found.iter().zip(&analog).filter(|(outcome, class)| outcome.decision.class() == Some(**class));
-        Ok(alike.count() as f64 / analog.len().max(1) as f64)
+    // Counts of signed neurons do not depend on the width of steps, and wide ones are faster.
+    let dt = if signed { presentation.ticks_per_ms.into() } else { 1 };
+    let mut found = Vec::new();
+    let few = samples.slice(s![..FEW.min(samples.nrows()), ..]);
+    let progress = Progress::to_the_end("as spikes", few.nrows());
+    let run = |samples: ArrayView2<f32>, mode, progress: &Progress| {
+        outcomes(&setup, samples, 0, mode, progress).map_err(report)
     };
-    let event = agreement(Mode::Event)?;
-    let clocked = agreement(Mode::Clocked { dt: presentation.ticks_per_ms.into() })?;
+    found.extend(run(few, Mode::Event, &progress)?);
     drop(progress);
-    let duration = presentation.duration;
+    let operations: u64 = found.iter().map(|outcome| outcome.synaptic_operations).sum();
+    let affordable = OPERATIONS / (operations / found.len().max(1) as u64).max(1);
+    let number = usize::try_from(affordable).unwrap_or(usize::MAX).clamp(few.nrows(), samples.nrows());
+    let progress = Progress::to_the_end("as spikes", 2 * number - few.nrows());
+    found.extend(run(samples.slice(s![few.nrows()..number, ..]), Mode::Event, &progress)?);
+    let samples = samples.slice(s![..number, ..]);
+    let clocked = run(samples, Mode::Clocked { dt }, &progress)?;
+    drop(progress);
+    let analog = converted.analog_classes(samples).map_err(report)?;
+    let agreement = |found: &[Outcome]| {
+        let alike = found.iter().zip(&analog).filter(|(outcome, class)| outcome.decision.class() == Some(**class));
+        alike.count() as f64 / analog.len().max(1) as f64
+    };
+    let (event, clocked) = (agreement(&found), agreement(&clocked));
     let mut text = format!(
-        "As spikes at {duration} ms, {} normalisation samples: decides as the analog network on {:.1} % in event mode \
+        "As spikes at {} ms, {number} normalisation samples: decides as the analog network on {:.1} % in event mode \
          and {:.1} % in clocked mode.\n",
-        analog.len(),
+        presentation.duration,
         100.0 * event,
         100.0 * clocked
     );
     if event.min(clocked) < GOOD_AGREEMENT {
-        text += if signed {
-            "A longer --duration or --encode current may help.\n"
-        } else {
-            "--neuron signed, a longer --duration or --encode current may help.\n"
-        };
+        let finer = if presentation.encode == Choice::default().to_string() { "--input events:10, " } else { "" };
+        let neurons = if signed { "" } else { "--neuron signed, " };
+        text += &format!("Try {neurons}{finer}a longer --duration or --encode current.\n");
     }
     Ok(text)
 }

@@ -64,11 +64,12 @@ impl Emitter<'_> {
         Ok(NeuronParameters { dynamics: Dynamics::Signed(Signed { hysteresis, min_count, max_count }), ..neurons })
     }
 
-    /// Refuses a module whose potentials could leave 32 bits, in whatever order the spikes of its inputs come.
-    pub(super) fn expect_room(&self, layer: &str, kind: &ModuleKind) -> Result<(), Error> {
+    /// Refuses a module whose potentials could leave 32 bits, in whatever order the spikes of its inputs come, of which
+    /// each has so many `events` where others have one.
+    pub(super) fn expect_room(&self, layer: &str, kind: &ModuleKind, events: u32) -> Result<(), Error> {
         let Some(signed) = self.quantization.signed else { return Ok(()) };
         let Some((_, neurons, _)) = kind.neurons() else { return Ok(()) };
-        let count = signed.max_count.map_or(USUAL_COUNT, |most| most.get().into());
+        let count = signed.max_count.map_or(USUAL_COUNT, |most| most.get().into()).saturating_mul(events.into());
         let furthest = largest_sum(kind).saturating_mul(count).saturating_add(neurons.membrane_reset.into());
         if furthest <= i32::MAX.into() {
             return Ok(());

@@ -186,6 +186,7 @@ impl Conversion {
         positive("conversion.scaling_factor", self.scaling_factor)?;
         positive("conversion.v_thresh", self.v_thresh)?;
         positive("conversion.input_scale", self.input_scale)?;
+        positive("conversion.input_events", self.input_events.into())?;
         expect_number("conversion.logit_shift", self.logit_shift, "a finite number", |_| true)?;
         expect_number("conversion.initial_potential", self.initial_potential, "a number from 0, below 1", |it| {
             (0.0..1.0).contains(&it)

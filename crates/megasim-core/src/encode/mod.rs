@@ -32,7 +32,7 @@ pub use pso::Pso;
 pub use rank::Rank;
 pub use raster::{Raster, Train};
 pub use recorded::Recorded;
-pub use regular::Regular;
+pub use regular::{Events, Regular};
 pub use ttfs::Ttfs;
 
 use crate::network::{Network, NetworkError, NodeId, Polarity, Stimulus, StimulusEvent, Tick};

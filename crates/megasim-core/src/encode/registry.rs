@@ -5,8 +5,8 @@
 
 use super::latency::{Latency, Scale};
 use super::{
-    Burst, Clock, Cpn, Current, Delta, Equations, Izhikevich, MOST_INPUT_RATE, NotANumber, Poisson, Pso, Rank, Regular,
-    SpikeEncoder, Ttfs,
+    Burst, Clock, Cpn, Current, Delta, Equations, Events, Izhikevich, MOST_INPUT_RATE, NotANumber, Poisson, Pso, Rank,
+    Regular, SpikeEncoder, Ttfs,
 };
 use crate::source_error::TextError;
 use std::fmt;
@@ -95,6 +95,12 @@ const NOTHING: Uses = Uses { input_rate: false, seed: false };
 
 const MAX_F: Parameter =
     Parameter { key: "max_f", default: 100.0, range: Range::Positive, about: "what a value of 1 becomes" };
+
+/// The name of [`Events`].
+const EVENTS: &str = "events";
+
+/// The name of [`Current`].
+const CURRENT: &str = "current";
 
 /// All codes; the first one is taken where no other is asked for.
 pub const ENTRIES: &[Entry] = &[
@@ -207,7 +213,19 @@ pub const ENTRIES: &[Entry] = &[
         make: |values, _| Box::new(Delta { step: values[0] }),
     },
     Entry {
-        name: "current",
+        name: EVENTS,
+        about: "evenly spaced spikes, several per millisecond, for networks of 'convert --input events:N'",
+        parameters: &[Parameter {
+            key: "n",
+            default: 10.0,
+            range: Range::Whole(1.0),
+            about: "spikes per millisecond of a white pixel, as many as the network takes",
+        }],
+        uses: NOTHING,
+        make: |values, _| Box::new(Events { per_ms: values[0] as u32 }),
+    },
+    Entry {
+        name: CURRENT,
         about: "no spikes: pixels are currents into the first layer, every millisecond",
         parameters: &[],
         uses: NOTHING,
@@ -258,6 +276,16 @@ pub enum Error {
     /// It does not stay with numbers.
     #[error(transparent)]
     NotANumber(#[from] NotANumber),
+    /// More spikes per millisecond than ticks carry.
+    #[error(
+        "events: expected --ticks-per-ms of at least {events}, as an input fires at most once per tick, found {ticks}"
+    )]
+    Ticks {
+        /// Spikes per millisecond.
+        events: u32,
+        /// Ticks per millisecond.
+        ticks: u32,
+    },
 }
 
 impl Choice {
@@ -267,7 +295,10 @@ impl Choice {
     /// If a file cannot be read, or makes no code.
     pub fn code(&self, common: &Common, clock: Clock) -> Result<Box<dyn SpikeEncoder>, Error> {
         match &self.0 {
-            Chosen::BuiltIn { entry, values } => Ok((entry.make)(values, common)),
+            Chosen::BuiltIn { entry, values } => {
+                let (events, ticks) = (self.events_per_ms(), clock.ticks_per_ms);
+                if events > ticks { Err(Error::Ticks { events, ticks }) } else { Ok((entry.make)(values, common)) }
+            }
             Chosen::File { path, given } => {
                 let text =
                     std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -275,6 +306,29 @@ impl Choice {
                 code.check(clock)?;
                 Ok(Box::new(code))
             }
+        }
+    }
+
+    /// Evenly spaced spikes, `per_ms` per millisecond of the largest value.
+    ///
+    /// ```
+    /// assert_eq!(megasim_core::encode::registry::Choice::events(4).to_string(), "events:n=4");
+    /// ```
+    pub fn events(per_ms: u32) -> Self {
+        let entry = ENTRIES.iter().find(|entry| entry.name == EVENTS).unwrap_or(&ENTRIES[0]);
+        Self(Chosen::BuiltIn { entry, values: vec![per_ms.into()] })
+    }
+
+    /// Whether values are currents instead of spikes.
+    pub fn is_current(&self) -> bool {
+        matches!(&self.0, Chosen::BuiltIn { entry, .. } if entry.name == CURRENT)
+    }
+
+    /// Spikes per millisecond of an input at most.
+    pub fn events_per_ms(&self) -> u32 {
+        match &self.0 {
+            Chosen::BuiltIn { entry, values } if entry.name == EVENTS => values[0] as u32,
+            Chosen::BuiltIn { .. } | Chosen::File { .. } => 1,
         }
     }
 

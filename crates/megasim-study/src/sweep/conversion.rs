@@ -128,7 +128,8 @@ impl Conversion {
                 Change::MaxToAverage(average) => options.max_to_average = *average,
             }
         }
-        let by_percentile = options.scales.is_none() && options.rules.weighting == Weighting::Percentile;
+        // Scales of least squared error are looked for near the percentile.
+        let by_percentile = options.scales.is_none() && options.rules.weighting.needs_data();
         let is_percentile = |change: &Change| matches!(change, Change::Percentile(_) | Change::PercentileStep(_));
         if !by_percentile && self.changes.iter().any(is_percentile) {
             return Err(SweepError::NoPercentiles);
