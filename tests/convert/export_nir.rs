@@ -113,16 +113,7 @@ fn convert_writes_it_beside_the_netfiles() {
     let convert = |out: &str, more: &[&str]| {
         let mut command = Command::cargo_bin("megasim").unwrap();
         command.current_dir(env!("CARGO_MANIFEST_DIR"));
-        command.args([
-            "convert",
-            "examples/digits/digits_cnn.keras",
-            "--data",
-            "examples/digits",
-            "--preset",
-            "toolbox",
-            "--out",
-            &at(out),
-        ]);
+        command.args(["convert", "examples/digits/digits_cnn.keras", "--data", "examples/digits", "--out", &at(out)]);
         command.args(more).assert()
     };
     let nir = at("net.nir");
