@@ -14,9 +14,11 @@ type Case = (&'static [&'static str], &'static [&'static str]);
 
 #[rustfmt::skip]
 const COMMANDS: [Case; 24] = [
-    (&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-scales", "a.json"], &["new", "a.json"]),
+    (&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-scales", "a.json"],
+        &["new", "a.json"]),
     (&["convert", "model.npz", "--data", DATA, "--samples", "2", "--out", "new"], &["new"]),
-    (&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-activations", "kept"], &["new", "kept"]),
+    (&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-activations", "kept"],
+        &["new", "kept"]),
     (
         &["convert", MODEL, "--data", DATA, "--out", "new", "--save-parsed", "p.npz", "--save-normalised", "n.npz",
             "--export", "x.nir"],

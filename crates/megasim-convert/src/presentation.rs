@@ -134,7 +134,8 @@ impl PresentationOptions {
 }
 
 impl ConvertOptions {
-    /// Makes and calibrates the conversion for presentations of this many milliseconds, 1 to 1,000,000; see [`ConvertOptions::presented`].
+    /// Makes and calibrates the conversion for presentations of this many milliseconds, 1 to 1,000,000; see
+    /// [`ConvertOptions::presented`].
     ///
     /// # Errors
     /// As there.
