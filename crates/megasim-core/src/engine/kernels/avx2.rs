@@ -1,8 +1,7 @@
 //! The kernels in AVX2: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{
-    Crossing, Fire, Limits, Sign, Tests, VECTORS, add_kernel_plain, add_plain, add_signed_plain, extremes_plain, note,
-};
+use super::signed::add_signed_plain;
+use super::{Crossing, Fire, Limits, Sign, Tests, VECTORS, add_kernel_plain, add_plain, extremes_plain, note};
 use crate::engine::synapses::Kernel;
 use crate::network::Array;
 use std::arch::x86_64::*;

@@ -7,10 +7,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod signed;
 
 pub use super::synapses::Sign;
 use super::synapses::{Kernel, NarrowMatrix, Port, SingleTaps, Span, Synapses};
 use crate::network::{Array, Tick};
+pub(super) use signed::add_signed_kernel;
+pub use signed::{Limits, add_signed};
 use std::sync::OnceLock;
 
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
@@ -403,75 +406,6 @@ fn add_and_test_plain(
             let below = |v: i32| tests != Tests::Plus && v <= minus;
             let at = first + block * BLOCK;
             hits.extend((0..v.len()).filter(|&k| v[k] >= plus || below(v[k])).map(|k| Crossing((at + k) as u32)));
-        }
-    }
-}
-
-/// Where each of some neurons is to be tested: from the upper potential up, from the lower one down.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits<'n> {
-    /// One a neuron.
-    pub upper: &'n [i32],
-    /// One a neuron.
-    pub lower: &'n [i32],
-}
-
-/// `v += sign * w`, cut off at 32 bits where it `saturates`, then the indices (plus `first`) of potentials at or beyond
-/// their limits, in rising order.
-///
-/// # Panics
-/// If `w` or a limit is shorter than `v`.
-#[inline]
-pub fn add_signed(
-    variant: Variant,
-    v: &mut [i32],
-    w: &[i32],
-    limits: Limits<'_>,
-    (sign, saturates): (Sign, bool),
-    first: usize,
-    hits: &mut Vec<Crossing>,
-) {
-    match (sign, saturates) {
-        (Sign::Plus, true) => add_signed_plain(v, w, limits, i32::saturating_add, first, hits),
-        (Sign::Minus, true) => add_signed_plain(v, w, limits, i32::saturating_sub, first, hits),
-        #[cfg(target_arch = "x86_64")]
-        (sign, false) if variant.0 == Instructions::Avx512 => {
-            // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
-            unsafe { avx512::add_signed(v, w, limits, sign, first, hits) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        (sign, false) if variant.0 == Instructions::Avx2 => {
-            // SAFETY: as above.
-            unsafe { avx2::add_signed(v, w, limits, sign, first, hits) }
-        }
-        (Sign::Plus, false) => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
-        (Sign::Minus, false) => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),
-    }
-}
-
-#[inline(always)]
-fn add_signed_plain(
-    v: &mut [i32],
-    w: &[i32],
-    Limits { upper, lower }: Limits<'_>,
-    add: impl Fn(i32, i32) -> i32,
-    first: usize,
-    hits: &mut Vec<Crossing>,
-) {
-    let n = v.len();
-    let (w, upper, lower) = (&w[..n], &upper[..n], &lower[..n]);
-    let blocks = v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).zip(upper.chunks(BLOCK).zip(lower.chunks(BLOCK)));
-    for (block, ((v, w), (upper, lower))) in blocks.enumerate() {
-        // Two loops, as compilers do not make vectors of both in one.
-        v.iter_mut().zip(w).for_each(|(v, &w)| *v = add(*v, w));
-        let beyond = v
-            .iter()
-            .zip(upper.iter().zip(lower))
-            .fold(0, |beyond, (&v, (&upper, &lower))| beyond | i32::from(v >= upper) | i32::from(v <= lower));
-        if beyond != 0 {
-            let at = first + block * BLOCK;
-            let is_beyond = |&k: &usize| v[k] >= upper[k] || v[k] <= lower[k];
-            hits.extend((0..v.len()).filter(is_beyond).map(|k| Crossing((at + k) as u32)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Signed neurons: each keeps its count of spikes equal to its input so far ([`Signed`]).
 
 use super::{BOUNDS_RETRY, Neurons, Outside, Port, Sign, Span, Spikes, Synapses, Weights, Work, count_saturations};
+use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, Crossing, Limits, Tests};
 use crate::engine::plan::NeuronPopulation;
 use crate::network::{NeuronParameters, Polarity, Signed};
@@ -11,16 +12,16 @@ pub(super) struct State {
     /// Spikes so far, with their signs.
     counts: Vec<i32>,
     /// The potential from which on a neuron spikes; `i32::MAX` where its count is at its maximum.
-    upper: Vec<i32>,
+    upper: Aligned,
     /// The potential down from which a neuron takes a spike back; `i32::MIN` where its count is at its minimum.
-    lower: Vec<i32>,
+    lower: Aligned,
     /// `hysteresis`; 0 after a settle event.
     hysteresis: i32,
 }
 
 impl State {
     pub fn new(n: usize) -> Self {
-        Self { counts: vec![0; n], upper: vec![0; n], lower: vec![0; n], hysteresis: 0 }
+        Self { counts: vec![0; n], upper: Aligned::new(n), lower: Aligned::new(n), hysteresis: 0 }
     }
 
     pub fn reset(&mut self, parameters: &NeuronParameters, signed: Signed) {
@@ -137,15 +138,18 @@ impl Neurons {
                     }
                 }
             }
+            Synapses::Kernel(kernel) if !saturates => {
+                let limits = Limits { upper: &state.upper, lower: &state.lower };
+                operations =
+                    kernels::add_signed_kernel(variant, v, kernel, (plan.array, maps), (x, y, sign), limits, hits);
+            }
             Synapses::Kernel(kernel) => kernel.each_span(plan.array, maps, x, y, |Span { neuron, weight, len }| {
                 operations += len as u64;
                 let v = &mut v[neuron..][..len];
                 let weights = &kernel.weights[weight..][..len];
-                if saturates {
-                    count_saturations(v, weights, sign, neuron, maps, saturations);
-                }
+                count_saturations(v, weights, sign, neuron, maps, saturations);
                 let limits = Limits { upper: &state.upper[neuron..][..len], lower: &state.lower[neuron..][..len] };
-                kernels::add_signed(variant, v, weights, limits, (sign, saturates), neuron, hits);
+                kernels::add_signed(variant, v, weights, limits, (sign, true), neuron, hits);
             }),
         }
         Ok(operations)
