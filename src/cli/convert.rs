@@ -30,13 +30,14 @@ use megasim::convert::quantize::{DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quant
 use megasim::convert::scales::Scales;
 use megasim::convert::settings::{NeuronFile, Setting};
 use megasim::convert::{
-    ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset, normalize,
+    ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset, TEST_SAMPLES,
+    normalize,
 };
 use megasim::equations::Decay;
 use megasim::network::Reset;
 use miette::Result;
 use presentation::PresentationArguments;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 /// Convert a trained network to spiking netfiles
@@ -54,7 +55,10 @@ pub struct Arguments {
     /// Where the netfiles go; a new directory
     #[arg(long, value_name = "NETDIR")]
     out: PathBuf,
-    /// Percentile of a layer's non-zero activations that becomes one spike a millisecond
+    /// At most this many test samples for the accuracy of the analog network after each step
+    #[arg(long, value_name = "N", default_value_t = TEST_SAMPLES)]
+    test_samples: NonZeroUsize,
+    /// Percentile of a layer's non-zero activations that becomes one spike per millisecond
     #[arg(long, value_name = "P", default_value_t = normalize::DEFAULT_PERCENTILE, value_parser = percentile)]
     percentile: f64,
     /// How much lower the percentile is for each layer further on
@@ -278,6 +282,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     let mut options = ConvertOptions {
         percentile: arguments.percentile,
         percentile_step: arguments.percentile_step,
+        test_samples: arguments.test_samples,
         scales: scales.transpose().map_err(report)?,
         precision: arguments.weight_bits,
         quantization: Quantization {

@@ -86,6 +86,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "reset", "zero"),
     of(&["convert"], "weighting", "as-trained"),
     of(&["convert"], "depth-scale", "3").with(&["--weighting", "model"]),
+    of(&["convert"], "test-samples", "20"),
     of(&["convert"], "threshold-step", "0.1"),
     of(&["convert"], "floor", "2"),
     of(&["convert"], "delay-to-arrive", "2"),

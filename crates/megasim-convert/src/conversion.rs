@@ -327,7 +327,7 @@ pub fn again(
     run(model, data, options, &Checkpoints::default(), Some(NORMALIZATION_SAMPLES), control)
 }
 
-/// Converts; accuracies of the steps are those of at most `most` test samples.
+/// Converts; accuracies of the steps are those of at most `most` test samples, and not more than the options say.
 fn run(
     model: &Model,
     data: &Dataset,
@@ -342,7 +342,8 @@ fn run(
     let from_data = options.looks_at_activations();
     let calibrates = options.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
     let pieces = (from_data || calibrates).then(|| data.normalization_pieces(&format)).transpose()?;
-    let test = data.has_test().then(|| data.test(&format, 0, most)).transpose()?;
+    let most = options.test_samples.get().min(most.unwrap_or(usize::MAX));
+    let test = data.has_test().then(|| data.test(&format, 0, Some(most))).transpose()?;
     // Other weightings look at no data; rates are looked at on test samples then, and samples of a set without any are
     // those to normalise with.
     let all;

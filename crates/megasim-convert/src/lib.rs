@@ -45,7 +45,7 @@ pub use emit::{Emitted, Format};
 pub use labelled_samples::LabelledSamples;
 pub use manifest::Manifest;
 pub use normalize::Normalized;
-pub use options::ConvertOptions;
+pub use options::{ConvertOptions, TEST_SAMPLES};
 pub use precision::Precision;
 pub use presentation::{PresentationOptions, ScaleBy};
 pub use quantize::Quantization;

@@ -8,7 +8,10 @@ use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
 use super::quantize::SignedNeurons;
 use super::scales::Scales;
-use super::{ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, emit, shape_numbers};
+use super::{
+    ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, TEST_SAMPLES, emit,
+    shape_numbers,
+};
 use megasim_core::encode::registry::{self, Choice, Common};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, InputMap, SpikeEncoder};
 use megasim_core::netfile::FileNames;
@@ -483,6 +486,7 @@ impl Manifest {
             logit_shift: of.logit_shift,
             adapt_output: false,
             rules: of.rules.clone(),
+            test_samples: TEST_SAMPLES,
             presentation: self.presentation.clone(),
             neurons: Vec::new(),
             settings: Vec::new(),

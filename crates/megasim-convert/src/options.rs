@@ -5,6 +5,10 @@ use super::settings::{NeuronFile, Setting};
 use super::{DEFAULT_SOFTMAX_CLOCK, Format, OutputForm, Precision, Preset, Quantization, Rules, Weighting};
 use super::{normalize, scales};
 use megasim_core::network::Reset;
+use std::num::NonZeroUsize;
+
+/// Test samples for the accuracies of the steps where nothing else is asked for: their 95 % interval is within 3 points.
+pub const TEST_SAMPLES: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 /// What a conversion can be asked for.
 ///
@@ -48,6 +52,8 @@ pub struct ConvertOptions {
     pub adapt_output: bool,
     /// Rules beyond layers and weights.
     pub rules: Rules,
+    /// The accuracy of the analog network after each step is that of at most this many test samples.
+    pub test_samples: NonZeroUsize,
     /// How samples will be presented, where the conversion is made and calibrated for that.
     pub presentation: Option<Presentation>,
     /// Equations that neurons get afterwards, later files in place of earlier ones.
@@ -73,6 +79,7 @@ impl Default for ConvertOptions {
             logit_shift: 0.0,
             adapt_output: true,
             rules: Rules::default(),
+            test_samples: TEST_SAMPLES,
             presentation: None,
             neurons: Vec::new(),
             settings: Vec::new(),
@@ -94,6 +101,11 @@ impl ConvertOptions {
     /// Scales of an earlier conversion of the same model.
     pub fn scales(self, scales: scales::Scales) -> Self {
         Self { scales: Some(scales), ..self }
+    }
+
+    /// At most this many test samples for the accuracies of the steps.
+    pub fn test_samples(self, test_samples: NonZeroUsize) -> Self {
+        Self { test_samples, ..self }
     }
 
     /// Which numbers the weights may be.

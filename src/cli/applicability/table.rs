@@ -162,6 +162,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "weighting", &[TrainedNetwork]),
     // That it goes with --weighting model is checked with the presets.
     on(&["convert"], "depth_scale", &[TrainedNetwork]).needs(&[NO_SCALES]),
+    on(&["convert"], "test_samples", &[TrainedNetwork]),
     on(&["convert"], "threshold_step", &[TrainedNetwork]),
     on(&["convert"], "floor", &[TrainedNetwork]),
     on(&["convert"], "delay_to_arrive", &[TrainedNetwork]),
