@@ -178,3 +178,14 @@ def test_neurons_of_files_are_addresses(tmp_path: pathlib.Path) -> None:
     path.write_text("1 1 1 0 1 1\n")
     with pytest.raises(ValueError, match="^neuron: expected events of a converted network"):
         _ = megasim.read_events(path)["a"].neuron
+
+
+@pytest.mark.parametrize("option", ["scales", "settings"])
+def test_files_of_options_that_are_missing(option: str, model: megasim.Model, x_norm: Array) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^no-such.file: cannot be read"):
+        model.convert(x_norm, **{option: "no-such.file"})  # type: ignore[arg-type]
+
+
+def test_a_machine_that_is_missing(net: megasim.Network, digits: tuple[Array, Array]) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no-such.toml"):
+        net.latency(*digits, hardware="no-such.toml", samples=2)

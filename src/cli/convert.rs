@@ -275,7 +275,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     if arguments.max_to_average && !has_maximum_pooling(&model.graph) {
         miette::bail!(
             "--max-to-average: expected a network with maximum pooling, found none in {}",
-            arguments.model.display()
+            model.source.path.display()
         );
     }
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));

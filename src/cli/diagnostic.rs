@@ -4,13 +4,41 @@ use super::escape;
 use megasim::encode::registry;
 use megasim::source_error::TextError;
 use megasim::{hardware, netfile};
-use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use miette::{Diagnostic, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use std::error::Error;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
 /// The report of any error of the library; its message has the cause.
-pub fn report(error: impl std::error::Error) -> Report {
-    Report::new(MietteDiagnostic::new(error.to_string()))
+pub fn report(error: impl Error) -> Report {
+    Report::new(Reported { message: error.to_string(), system: system(&error) })
+}
+
+/// The message of an error, and what the system said, where the error comes from there.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Reported {
+    message: String,
+    system: Option<io::ErrorKind>,
+}
+
+impl Diagnostic for Reported {}
+
+fn system(error: &impl Error) -> Option<io::ErrorKind> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What the system said, where a reported error comes from there.
+pub fn system_of(report: &Report) -> Option<io::ErrorKind> {
+    report.downcast_ref::<Reported>()?.system
 }
 
 /// The report of a fault in netfiles, with the line at fault.

@@ -17,6 +17,7 @@ use megasim::study::latency::LatencyOptions;
 use megasim::study::sweep::SweepPlan;
 use megasim::study::verify::VerifyOptions;
 use serde_json::Value;
+use std::io;
 
 /// The options of a command, and how many threads run it.
 pub struct Threaded<O> {
@@ -24,6 +25,22 @@ pub struct Threaded<O> {
     pub options: O,
     /// The threads.
     pub pool: rayon::ThreadPool,
+}
+
+/// Why options, or what is done with them, are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// In the words of the program.
+    pub message: String,
+    /// What the system said, where a file could not be read.
+    pub system: Option<io::ErrorKind>,
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self { message, system: None }
+    }
 }
 
 /// In place of the caller's network, its data and a directory of results.
@@ -96,18 +113,18 @@ fn message(error: &clap::Error) -> String {
     text.trim().trim_start_matches("error: ").to_string()
 }
 
-fn message_of<T>(result: miette::Result<T>) -> Result<T, String> {
-    result.map_err(|report| report.to_string())
+fn message_of<T>(result: miette::Result<T>) -> Result<T, Refusal> {
+    result.map_err(|report| Refusal { message: report.to_string(), system: diagnostic::system_of(&report) })
 }
 
 /// Options of `megasim convert` for a trained network.
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn convert(words: &[String], model: &Model) -> Result<ConvertOptions, String> {
+pub fn convert(words: &[String], model: &Model) -> Result<ConvertOptions, Refusal> {
     match parse("convert", &[MEMORY, "--data", MEMORY, "--out", MEMORY], words, None)? {
         Command::Convert(arguments) => message_of(convert::options(&arguments, model)),
-        _ => Err("expected options of convert".into()),
+        _ => Err(Refusal::from("expected options of convert".to_string())),
     }
 }
 
@@ -115,13 +132,13 @@ pub fn convert(words: &[String], model: &Model) -> Result<ConvertOptions, String
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn classify(words: &[String], converted: &ConvertedModel) -> Result<Threaded<ClassifyOptions>, String> {
+pub fn classify(words: &[String], converted: &ConvertedModel) -> Result<Threaded<ClassifyOptions>, Refusal> {
     match parse("classify", &[MEMORY, "--data", MEMORY], words, Some(converted))? {
         Command::Classify(arguments) => {
             let (options, pool) = (message_of(arguments.options(converted))?, pool(&arguments.presentation.threads)?);
             Ok(Threaded { options, pool })
         }
-        _ => Err("expected options of classify".into()),
+        _ => Err(Refusal::from("expected options of classify".to_string())),
     }
 }
 
@@ -129,7 +146,7 @@ pub fn classify(words: &[String], converted: &ConvertedModel) -> Result<Threaded
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn run(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptions, String> {
+pub fn run(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptions, Refusal> {
     refuse(words, UNDECIDED, "one sample is recorded, nothing is decided")?;
     classify(words, converted).map(|of| of.options)
 }
@@ -138,12 +155,12 @@ pub fn run(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptio
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn encode(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptions, String> {
+pub fn encode(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptions, Refusal> {
     refuse(words, NOT_RUN, "a sample becomes spikes, nothing is run")?;
     run(words, converted)
 }
 
-fn pool(threads: &super::presentation::Threads) -> Result<rayon::ThreadPool, String> {
+fn pool(threads: &super::presentation::Threads) -> Result<rayon::ThreadPool, Refusal> {
     message_of(threads.pool().map_err(diagnostic::report))
 }
 
@@ -156,7 +173,7 @@ pub fn compare(
     converted: &ConvertedModel,
     samples: &LabelledSamples,
     control: &dyn Control,
-) -> Result<(Value, String), String> {
+) -> Result<(Value, String), Refusal> {
     match parse("compare", &[MEMORY, "--data", MEMORY], words, Some(converted))? {
         Command::Compare(arguments) => {
             let input = CompareInput::converted(converted, samples);
@@ -165,7 +182,7 @@ pub fn compare(
                 pool.install(|| compare::compare(&arguments, &input, control)).map(|answer| (answer.json, answer.text)),
             )
         }
-        _ => Err("expected options of compare".into()),
+        _ => Err(Refusal::from("expected options of compare".to_string())),
     }
 }
 
@@ -173,13 +190,13 @@ pub fn compare(
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn latency(words: &[String], converted: &ConvertedModel) -> Result<Threaded<LatencyOptions>, String> {
+pub fn latency(words: &[String], converted: &ConvertedModel) -> Result<Threaded<LatencyOptions>, Refusal> {
     match parse("latency", &[MEMORY, "--data", MEMORY], words, Some(converted))? {
         Command::Latency(arguments) => {
             let (options, pool) = (message_of(arguments.options())?, pool(&arguments.presentation.threads)?);
             Ok(Threaded { options, pool })
         }
-        _ => Err("expected options of latency".into()),
+        _ => Err(Refusal::from("expected options of latency".to_string())),
     }
 }
 
@@ -187,13 +204,13 @@ pub fn latency(words: &[String], converted: &ConvertedModel) -> Result<Threaded<
 ///
 /// # Errors
 /// What is wrong with the options.
-pub fn sweep(words: &[String], converted: &ConvertedModel) -> Result<Threaded<SweepPlan>, String> {
+pub fn sweep(words: &[String], converted: &ConvertedModel) -> Result<Threaded<SweepPlan>, Refusal> {
     match parse("sweep", &[MEMORY, "--data", MEMORY, "--out", MEMORY], words, Some(converted))? {
         Command::Sweep(arguments) => {
             let plan = message_of(arguments.options())?.plan(false).map_err(|error| error.to_string())?;
             Ok(Threaded { options: plan, pool: pool(&arguments.presentation.threads)? })
         }
-        _ => Err("expected options of sweep".into()),
+        _ => Err(Refusal::from("expected options of sweep".to_string())),
     }
 }
 
@@ -201,13 +218,13 @@ pub fn sweep(words: &[String], converted: &ConvertedModel) -> Result<Threaded<Sw
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn verify(words: &[String], converted: &ConvertedModel) -> Result<Threaded<VerifyOptions>, String> {
+pub fn verify(words: &[String], converted: &ConvertedModel) -> Result<Threaded<VerifyOptions>, Refusal> {
     match parse("verify", &[MEMORY, "--data", MEMORY], words, Some(converted))? {
         Command::Verify(arguments) => {
             let (options, pool) = (message_of(arguments.options())?, pool(&arguments.presentation.threads)?);
             Ok(Threaded { options, pool })
         }
-        _ => Err("expected options of verify".into()),
+        _ => Err(Refusal::from("expected options of verify".to_string())),
     }
 }
 

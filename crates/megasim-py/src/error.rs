@@ -1,5 +1,6 @@
 //! Errors of the library as Python exceptions with its words.
 
+use megasim::cli::options::Refusal;
 use pyo3::PyErr;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyOSError, PyPermissionError, PyValueError};
@@ -27,9 +28,8 @@ fn system(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 }
 
 /// `OSError`, where the system refused; else another exception.
-fn raise(error: &(dyn Error + 'static), other: impl FnOnce(String) -> PyErr) -> PyErr {
-    let message = error.to_string();
-    match system(error) {
+fn raise(message: String, system: Option<io::ErrorKind>, other: impl FnOnce(String) -> PyErr) -> PyErr {
+    match system {
         // Damaged content is reported by readers as an error of reading, too.
         Some(io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput) | None => {
             other(message)
@@ -43,12 +43,12 @@ fn raise(error: &(dyn Error + 'static), other: impl FnOnce(String) -> PyErr) -> 
 
 /// `OSError` or `ValueError`.
 pub fn value(error: impl Error + 'static) -> PyErr {
-    raise(&error, PyValueError::new_err)
+    raise(error.to_string(), system(&error), PyValueError::new_err)
 }
 
 /// `OSError` or `ConversionError`.
 pub fn conversion(error: impl Error + 'static) -> PyErr {
-    raise(&error, ConversionError::new_err)
+    raise(error.to_string(), system(&error), ConversionError::new_err)
 }
 
 /// `OSError` where a file cannot be opened, whose reader reports it; else `ConversionError`.
@@ -60,6 +60,11 @@ pub fn model(path: &Path, error: impl Error + 'static) -> PyErr {
         Err(_) => PyOSError::new_err(message),
         Ok(_) => conversion(error),
     }
+}
+
+/// `OSError` or `ValueError` of options.
+pub fn refusal(refusal: Refusal) -> PyErr {
+    raise(refusal.message, refusal.system, PyValueError::new_err)
 }
 
 /// `ValueError` of a message.

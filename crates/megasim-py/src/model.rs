@@ -95,7 +95,7 @@ impl Model {
         words: Vec<String>,
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<(Network, Vec<String>, usize, Vec<(&'static str, f64)>)> {
-        let options = options::convert(&words, &self.0).map_err(error::message)?;
+        let options = options::convert(&words, &self.0).map_err(error::refusal)?;
         let test = test.map(|(x, y)| (x.array(), y.array()));
         let data = Dataset::in_memory(test, x_norm.map(|x| x.array()));
         let (conversion, mut warnings) = work::run(py, progress.as_ref(), |control| {

@@ -165,7 +165,7 @@ impl Network {
         progress: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
         let data = data(&x, y.as_ref(), None);
-        let Threaded { options, pool } = options::classify(&words, &self.0).map_err(error::message)?;
+        let Threaded { options, pool } = options::classify(&words, &self.0).map_err(error::refusal)?;
         let (samples, warning) = py.detach(|| self.samples(&data, skip, samples))?;
         let warnings: Vec<String> = self.0.clock_warnings(options.clock).chain(warning).collect();
         let (found, more) = work::run(py, progress.as_ref(), |control| {
@@ -204,7 +204,7 @@ impl Network {
         let (samples, warning) = py.detach(|| self.samples(&data, skip, samples))?;
         let (found, warnings) =
             work::run(py, progress.as_ref(), |control| options::compare(&words, &self.0, &samples, control))?;
-        let (figures, text) = found.map_err(error::message)?;
+        let (figures, text) = found.map_err(error::refusal)?;
         Ok((figures.to_string(), text, warning.into_iter().chain(warnings).collect()))
     }
 
@@ -220,7 +220,7 @@ impl Network {
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<(String, Vec<String>)> {
         let data = data(&x, Some(&y), None);
-        let Threaded { options, pool } = options::latency(&words, &self.0).map_err(error::message)?;
+        let Threaded { options, pool } = options::latency(&words, &self.0).map_err(error::refusal)?;
         let (samples, warning) = py.detach(|| self.samples(&data, skip, samples))?;
         let (found, warnings) = work::run(py, progress.as_ref(), |control: &dyn Control| {
             let found = pool.install(|| latency(&self.0, &samples, &options, control));
@@ -244,7 +244,7 @@ impl Network {
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<(String, Vec<String>)> {
         let data = data(&x, Some(&y), x_norm.as_ref());
-        let Threaded { options: plan, pool } = options::sweep(&words, &self.0).map_err(error::message)?;
+        let Threaded { options: plan, pool } = options::sweep(&words, &self.0).map_err(error::refusal)?;
         let (samples, warning) = py.detach(|| self.samples(&data, skip, samples))?;
         let converted = &*self.0;
         let (found, warnings) = work::run(py, progress.as_ref(), |control| {
@@ -276,7 +276,7 @@ impl Network {
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<(String, Vec<String>)> {
         let data = data(&x, None, None);
-        let Threaded { options, pool } = options::verify(&words, &self.0).map_err(error::message)?;
+        let Threaded { options, pool } = options::verify(&words, &self.0).map_err(error::refusal)?;
         let (samples, warning) = py.detach(|| self.samples(&data, skip, samples))?;
         let (found, warnings) =
             work::run(py, progress.as_ref(), |control| pool.install(|| verify(&self.0, &samples, &options, control)))?;
@@ -294,7 +294,7 @@ impl Network {
         potentials: Vec<String>,
         words: Vec<String>,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, Bound<'py, PyDict>)> {
-        let options = options::run(&words, &self.0).map_err(error::message)?;
+        let options = options::run(&words, &self.0).map_err(error::refusal)?;
         let data = data(&x, None, None);
         let mut nodes = Vec::new();
         for name in &record {
