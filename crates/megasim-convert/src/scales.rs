@@ -6,15 +6,23 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why scales cannot be used again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+/// Why a file of scales cannot be used again.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
     /// The file cannot be read.
-    #[error("{path}: cannot be read: {message}")]
+    #[error("{path}: cannot be read: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system or the parser said.
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is damaged.
+    #[error("{path}: cannot be read: {message}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
         message: String,
     },
     /// They were made for another model.
@@ -30,6 +38,11 @@ pub enum Error {
         /// The hash in the file.
         found: String,
     },
+}
+
+/// Why scales do not fit a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
     /// A layer has none, or one that is no scale.
     #[error("scales: expected a number above 0 for layer '{0}'")]
     Layer(String),
@@ -59,13 +72,13 @@ impl Scales {
     ///
     /// # Errors
     /// If it is missing, damaged, or stale.
-    pub fn read(path: &Path, model_sha256: &str) -> Result<Self, Error> {
-        let fault = |message: String| Error::Read { path: path.into(), message };
-        let text = std::fs::read(path).map_err(|error: io::Error| fault(error.to_string()))?;
-        let scales: Self = serde_json::from_slice(&text).map_err(|error| fault(error.to_string()))?;
+    pub fn read(path: &Path, model_sha256: &str) -> Result<Self, FileError> {
+        let text = std::fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
+        let damaged = |error: serde_json::Error| FileError::Damaged { path: path.into(), message: error.to_string() };
+        let scales: Self = serde_json::from_slice(&text).map_err(damaged)?;
         if scales.model_sha256 != model_sha256 {
             let (expected, found) = (model_sha256.into(), scales.model_sha256);
-            return Err(Error::Stale { path: path.into(), expected, found });
+            return Err(FileError::Stale { path: path.into(), expected, found });
         }
         Ok(scales)
     }
