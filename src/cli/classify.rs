@@ -8,11 +8,12 @@ use super::history::HistoryArguments;
 use super::input::{self, warn_of_presentation, warn_of_ticks};
 use super::paths::Paths;
 use super::per_sample::{predictions_file, write_predictions};
-use super::presentation::Presentation;
+use super::presentation::{Presentation, TestSamples};
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
 use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
+use super::spikes::{RecordArguments, write_recording};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
 use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
@@ -48,6 +49,11 @@ pub struct Arguments {
     /// Write what was decided on each sample to this file, FILE.npz or FILE.csv: classes, scores, times, operations
     #[arg(long, value_name = "FILE", value_parser = predictions_file)]
     predictions: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordArguments,
+    /// What was decided on each sample, in --json
+    #[arg(long, requires = "json")]
+    per_sample: bool,
     /// Samples are sequences of frames, axes (sample, frame, ...), which share the presentation; as delta code is for
     #[arg(long)]
     frames: bool,
@@ -88,8 +94,9 @@ enum ModeArgument {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
-    arguments.predictions.as_deref().map_or(Ok(()), |path| results.check_file(path))?;
-    let paths = Paths::default().files(results.json.iter().chain(&arguments.predictions)).pages(&arguments.report);
+    let files = || arguments.predictions.iter().chain(&arguments.record.npz);
+    files().try_for_each(|path| results.check_file(path))?;
+    let paths = Paths::default().files(results.json.iter().chain(files())).pages(&arguments.report);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
     read_out.check().map_err(report)?;
@@ -100,7 +107,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         if arguments.report.is_some() {
             miette::bail!("--report: expected netfiles; 'megasim features --report' draws models of 'megasim train'");
         }
-        let (skip, samples) = (presentation.skip, presentation.samples);
+        let (skip, samples) = (presentation.skip, presentation.samples.clone());
+        let samples = match samples {
+            Some(TestSamples::Listed(_)) => {
+                miette::bail!("--samples: expected a number of samples with a model of 'megasim train', found a list")
+            }
+            Some(TestSamples::Most(most)) => Some(most.get()),
+            None => None,
+        };
         let (json, replace) = (results.json.as_deref(), results.overwrite());
         return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
     }
@@ -130,6 +144,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options(&converted)?;
     let (form, signed) = (converted.manifest().output.form, is_signed(converted.network(), converted.output()));
     let readout = read_out.kind_for(form, signed).map_err(report)?;
+    let recording = arguments.record.recording(&converted)?;
     let samples = arguments.samples(&converted, recordings.as_ref())?;
     interrupt::watch();
     let progress = Progress::default();
@@ -137,6 +152,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     drop(progress);
     if let Some(path) = &arguments.predictions {
         write_predictions(path, &found, results.overwrite())?;
+    }
+    let recording = recording.zip(arguments.record.npz.as_deref()).filter(|_| !interrupt::asked());
+    if let Some((recording, path)) = &recording {
+        let write = || write_recording(path, recording, &converted, &samples, &options, results.overwrite());
+        pool.install(write)?;
     }
     print(&format!("{}\n{}", table(&found), remarks(&found)));
 
@@ -170,8 +190,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
     parameters["savings"] = json!(decision.savings);
-    let others = [of_page(&drawn), arguments.predictions.iter().cloned().collect()].concat();
-    results.write(&json!(found.figures()), &others, &inputs, Some(presentation.seed), parameters)
+    arguments.record.parameters(&mut parameters);
+    let recorded = recording.map(|(_, path)| path.to_path_buf());
+    let others: Vec<PathBuf> =
+        of_page(&drawn).into_iter().chain(arguments.predictions.clone()).chain(recorded).collect();
+    let mut figures = json!(found.figures());
+    if arguments.per_sample {
+        figures["samples_in_order"] = json!(found.per_sample());
+    }
+    results.write(&figures, &others, &inputs, Some(presentation.seed), parameters)
 }
 
 impl Arguments {
@@ -203,17 +230,18 @@ impl Arguments {
 
     /// The samples, as the arguments select them.
     fn samples(&self, converted: &ConvertedModel, recordings: Option<&Recordings>) -> Result<LabelledSamples> {
-        let (skip, samples) = (self.presentation.skip(), self.presentation.samples());
+        let wanted = self.presentation.wanted();
         if let Some(set) = recordings {
             let clock = self.presentation.clock();
             let selection = self.recording.selection(clock.ticks_per_ms);
-            return LabelledSamples::recordings(converted, set, &selection, clock, skip, samples).map_err(report);
+            return wanted
+                .read(|skip, most| LabelledSamples::recordings(converted, set, &selection, clock, skip, most));
         }
         let data = Dataset::open(&self.data).map_err(report)?;
         if !self.frames {
-            return input::test_samples(converted, &data, skip, samples);
+            return input::test_samples(converted, &data, wanted);
         }
-        let samples = LabelledSamples::test_frames(converted, &data, skip, samples).map_err(report)?;
+        let samples = wanted.read(|skip, most| LabelledSamples::test_frames(converted, &data, skip, most))?;
         input::warn_of_samples(converted, samples.values(), "frames");
         Ok(samples)
     }

@@ -44,6 +44,7 @@ mod rerun;
 mod results;
 mod run;
 mod shell;
+mod spikes;
 mod stimuli;
 mod sweep;
 mod tables;

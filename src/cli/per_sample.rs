@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Another ending.
 pub fn outputs_file(text: &str) -> Result<PathBuf, String> {
-    with_ending(text, ["npy", "npz"])
+    with_ending(text, &["npy", "npz"])
 }
 
 /// `--predictions`, likewise.
@@ -22,15 +22,19 @@ pub fn outputs_file(text: &str) -> Result<PathBuf, String> {
 /// # Errors
 /// Another ending.
 pub fn predictions_file(text: &str) -> Result<PathBuf, String> {
-    with_ending(text, ["npz", "csv"])
+    with_ending(text, &["npz", "csv"])
 }
 
-fn with_ending(text: &str, known: [&str; 2]) -> Result<PathBuf, String> {
+/// A path that ends in one of these.
+///
+/// # Errors
+/// Another ending.
+pub fn with_ending(text: &str, known: &[&str]) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if known.iter().any(|ending| has_ending(&path, ending)) {
         return Ok(path);
     }
-    Err(format!("expected a name that ends in .{} or .{}", known[0], known[1]))
+    Err(format!("expected a name that ends in .{}", known.join(" or .")))
 }
 
 fn has_ending(path: &Path, ending: &str) -> bool {
@@ -71,7 +75,7 @@ fn modes(found: &Classification) -> impl Iterator<Item = (&'static str, &[Outcom
 
 fn arrays(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
-    let samples = Array1::from_iter((found.first..).take(found.len()).map(|sample| sample as i64));
+    let samples = Array1::from_iter((0..found.len()).map(|k| found.numbers.number(k) as i64));
     npz.add("sample", &samples)?;
     npz.add("label", &numbers(found.labels.iter().map(|&label| Some(label))))?;
     npz.add("analog", &numbers(found.analog.iter().map(|&class| Some(class))))?;
@@ -99,7 +103,7 @@ fn table(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(file)?;
     for k in 0..found.len() {
-        write!(file, "{},{},{}", found.first + k as u64, found.labels[k], found.analog[k])?;
+        write!(file, "{},{},{}", found.numbers.number(k), found.labels[k], found.analog[k])?;
         for (_, outcomes) in modes(found) {
             let outcome = &outcomes[k];
             let class = outcome.decision.class().map_or(String::new(), |class| class.to_string());

@@ -5,6 +5,7 @@ use super::conversion::{self, Job, stages};
 use super::diagnostic::report;
 use super::input::{self, warn_of_ticks};
 use super::paths::Paths;
+use super::presentation::Wanted;
 use super::progress::Progress;
 use super::{escape, print, provenance};
 use clap::Args;
@@ -146,7 +147,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     let converted = input::open(out)?;
     warn_of_ticks(&converted, options.clock);
     let data = Dataset::open(&it.dataset_path).map_err(report)?;
-    let samples = input::test_samples(&converted, &data, 0, Some(it.num_to_test))?;
+    let samples = input::test_samples(&converted, &data, Wanted::From { skip: 0, most: Some(it.num_to_test) })?;
     let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     print(&format!("{}\n{}", table(&found), remarks(&found)));
     let results = out.join(RESULTS);

@@ -79,7 +79,7 @@ fn samples_of_the_caller_are_checked() {
     let test = LabelledSamples::test(&converted, &data, 5, Some(20)).unwrap();
     let own = LabelledSamples::new(&converted, test.values().to_owned(), test.labels().to_vec()).unwrap();
     assert_eq!(own.analog(), test.analog());
-    assert_eq!((own.first(), test.first()), (0, 5));
+    assert_eq!((own.numbers().number(0), test.numbers().number(0)), (0, 5));
     let values = || Array2::zeros((2, 64));
     let new = |values, labels: &[usize]| LabelledSamples::new(&converted, values, labels.to_vec()).unwrap_err();
     use labelled_samples::Error;

@@ -165,6 +165,11 @@ const TRIALS: &[Trial] = &[
     of(&["eval"], "per-class", ""),
     of(&["eval"], "outputs", "outputs.npz"),
     of(&["classify"], "predictions", "predictions.csv"),
+    of(&["run"], "npz", "events.npz"),
+    of(&["classify"], "npz", "spikes.npz").with(&["--record", "input"]),
+    of(&["classify"], "record", "input").with(&["--npz", "spikes.npz"]),
+    of(&["classify"], "potentials", "").with(&["--record", "06Dense_10", "--npz", "spikes.npz"]),
+    of(&["classify"], "per-sample", "").with(&["--json", "figures.json"]),
     of(&["features"], "set", "train"),
     of(&["features"], "what", "bins"),
     of(&["features", "train"], "cache", "cache"),
@@ -325,7 +330,7 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
     let mut given = trial.with.to_vec();
     given.push(&option);
     given.extend((!value.is_empty()).then_some(value));
-    let figures = STUDIES.contains(&command) && !["json", "force"].contains(&trial.option);
+    let figures = STUDIES.contains(&command) && !["json", "force", "per-sample"].contains(&trial.option);
     let figures: &[&str] = if figures { &FIGURES } else { &[] };
     let plain = with(words, &[trial.with, figures].concat());
     let all = with(words, &[&given, figures].concat());
@@ -362,12 +367,14 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
 }
 
 /// Options that say which results there are, and where they go.
-const NO_PARAMETERS: [&str; 14] = [
+const NO_PARAMETERS: [&str; 16] = [
     "cache",
     "export",
     "json",
+    "npz",
     "out",
     "outputs",
+    "per-sample",
     "picture",
     "predictions",
     "report",

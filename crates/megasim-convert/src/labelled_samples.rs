@@ -3,10 +3,10 @@
 use super::ConvertedModel;
 use megasim_ann::forward::WrongBatch;
 use megasim_ann::graph::Shape;
-use megasim_core::encode::{self, Clock, Recorded, SampleKind};
+use megasim_core::encode::{self, Clock, Recorded, SampleKind, SampleNumbers};
 use megasim_data::recording::{self, Recording, Recordings, Selection};
-use megasim_data::{Dataset, Format, Samples};
-use ndarray::{Array2, ArrayView2, Axis};
+use megasim_data::{Dataset, Format, SampleList, Samples};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::path::PathBuf;
 
 /// Why samples cannot be shown to a network.
@@ -43,6 +43,17 @@ pub enum Error {
         /// The label.
         found: usize,
     },
+    /// A sample of a list that is not in the data set.
+    #[error("expected samples of the data set, numbers 0 to {}, found {number}", found.saturating_sub(1))]
+    NotThere {
+        /// The number.
+        number: usize,
+        /// Samples in the data set.
+        found: usize,
+    },
+    /// Samples of a list that have different sizes.
+    #[error("expected samples of one size: {0}")]
+    Sizes(String),
     /// A number that is infinite or not a number.
     #[error("sample {sample}: expected finite numbers, found {found}")]
     NotFinite {
@@ -130,7 +141,7 @@ pub struct LabelledSamples {
     labels: Vec<usize>,
     analog: Vec<usize>,
     kind: SampleKind,
-    first: u64,
+    numbers: SampleNumbers,
     recorded: Option<Recorded>,
 }
 
@@ -151,7 +162,7 @@ impl LabelledSamples {
         if let Some(((sample, _), &found)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::NotFinite { sample, found });
         }
-        Self::still(converted, Samples { x: values, y: labels }, 0)
+        Self::still(converted, Samples { x: values, y: labels }, SampleNumbers::default())
     }
 
     /// Test samples of a data set from number `skip` on, at most `samples` of them.
@@ -164,13 +175,13 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        Self::still(converted, of(converted, data).test(&format(converted), skip, samples)?, skip as u64)
+        Self::still(converted, of(converted, data).test(&format(converted), skip, samples)?, (skip as u64).into())
     }
 
-    fn still(converted: &ConvertedModel, samples: Samples, first: u64) -> Result<Self, Error> {
+    fn still(converted: &ConvertedModel, samples: Samples, numbers: SampleNumbers) -> Result<Self, Error> {
         let analog = converted.analog_classes(samples.x.view())?;
         let Samples { x: values, y: labels } = samples;
-        Ok(Self { values, labels, analog, kind: SampleKind::Still, first, recorded: None })
+        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: None })
     }
 
     /// Test samples that are sequences of frames, axes `(sample, frame, ...)`, as [`LabelledSamples::test`]; the
@@ -193,7 +204,8 @@ impl LabelledSamples {
         }
         means /= frames as f32;
         let analog = converted.analog_classes(means.view())?;
-        Ok(Self { values, labels, analog, kind: SampleKind::Frames, first: skip as u64, recorded: None })
+        let numbers = (skip as u64).into();
+        Ok(Self { values, labels, analog, kind: SampleKind::Frames, numbers, recorded: None })
     }
 
     /// Event recordings from number `skip` on, at most `samples` of them: their events, which take the place of a code,
@@ -218,7 +230,7 @@ impl LabelledSamples {
             return Err(Error::NoRecordings { skip, found: set.len() });
         }
         let (classes, scale) = (converted.classes(), converted.layout.input_scale());
-        let mut recorded = Recorded::new(skip as u64);
+        let mut recorded = Recorded::new((skip as u64).into());
         let mut values = Array2::zeros((entries.len(), maps * height * width));
         let mut labels = Vec::with_capacity(entries.len());
         for ((path, class), mut row) in entries.iter().zip(values.rows_mut()) {
@@ -236,7 +248,55 @@ impl LabelledSamples {
             labels.push(*class);
         }
         let analog = converted.analog_classes(values.view())?;
-        Ok(Self { values, labels, analog, kind: SampleKind::Still, first: skip as u64, recorded: Some(recorded) })
+        let numbers = (skip as u64).into();
+        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
+    }
+
+    /// The samples of a list; `read` gives the samples from a number on, at most a number of them, as
+    /// [`LabelledSamples::test`], [`LabelledSamples::test_frames`] and [`LabelledSamples::recordings`] do.
+    ///
+    /// ```
+    /// # use megasim_ann::import::Model;
+    /// # use megasim_convert::{Convert, ConvertOptions, LabelledSamples};
+    /// # use megasim_data::{Dataset, SampleList};
+    /// # std::env::set_current_dir("../..")?;
+    /// # let data = Dataset::open("examples/digits".as_ref())?;
+    /// # let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
+    /// let list: SampleList = "5,17,100..103".parse()?;
+    /// let samples = LabelledSamples::listed(&list, |skip, most| {
+    ///     LabelledSamples::test(&converted, &data, skip, Some(most))
+    /// })?;
+    /// assert_eq!((samples.len(), samples.numbers().number(1)), (5, 17));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `read` reports; a sample that is not in the set.
+    pub fn listed<E: From<Error>>(
+        list: &SampleList,
+        mut read: impl FnMut(usize, usize) -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        let numbers = SampleNumbers::listed(list.numbers().iter().map(|&number| number as u64).collect::<Vec<_>>());
+        let (mut values, mut labels, mut analog) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut kind, mut recorded) = (SampleKind::Still, None);
+        for (range, wanted) in list.reads() {
+            let some = read(range.start, range.len())?;
+            if some.len() < range.len() {
+                let (found, number) = (range.start + some.len(), range.end - 1);
+                return Err(Error::NotThere { number, found }.into());
+            }
+            labels.extend(wanted.iter().map(|&k| some.labels[k]));
+            analog.extend(wanted.iter().map(|&k| some.analog[k]));
+            if let Some(events) = &some.recorded {
+                let all = recorded.get_or_insert_with(|| Recorded::new(numbers.clone()));
+                all.take(events, &wanted);
+            }
+            values.push(some.values.select(Axis(0), &wanted));
+            kind = some.kind;
+        }
+        let values: Vec<_> = values.iter().map(|some: &Array2<f32>| some.view()).collect();
+        let values = concatenate(Axis(0), &values).map_err(|error| Error::Sizes(error.to_string()))?;
+        Ok(Self { values, labels, analog, kind, numbers, recorded })
     }
 
     /// How many samples there are.
@@ -269,9 +329,9 @@ impl LabelledSamples {
         self.kind
     }
 
-    /// Number of the first sample in the data set.
-    pub fn first(&self) -> u64 {
-        self.first
+    /// Numbers of the samples in the data set.
+    pub fn numbers(&self) -> &SampleNumbers {
+        &self.numbers
     }
 
     /// The events of recordings, which take the place of a code; none where samples are numbers.

@@ -6,25 +6,33 @@
 mod arrays;
 mod cifar;
 mod entry;
+mod file;
 mod folders;
 mod input;
 pub mod npy;
+mod pickle;
 mod pictures;
 mod preprocessing;
 pub mod recording;
+mod selection;
 mod shape;
+mod undivided;
 
 pub use input::{DeclaredAxes, InputForm, InputScaling};
+pub use selection::SampleList;
 pub use shape::Shape;
+pub use undivided::Split;
 
 use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
 use entry::Set;
+use file::{ArrayFile, Place};
 use ndarray::{Array2, ArrayView2, s};
 use npy::{Array, Rows};
 use pictures::Pictures;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use undivided::Undivided;
 
 /// How many samples of a training set normalise a network, where no set is made for that.
 pub const NORMALIZATION_SAMPLES: usize = 2000;
@@ -117,35 +125,100 @@ pub struct Dataset {
     directory: PathBuf,
     layout: Layout,
     form: InputForm,
+    /// Labels that take the place of those of the data.
+    labels: Option<PathBuf>,
+}
+
+/// What a data set itself does not say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DataOptions {
+    /// A file with the labels of the test samples.
+    pub labels: Option<PathBuf>,
+    /// How pictures that are in no division are parted.
+    pub split: Option<Split>,
 }
 
 /// How the samples lie in the directory.
 #[derive(Debug, Clone, PartialEq)]
 enum Layout {
     Arrays,
+    File(Box<ArrayFile>),
     Memory { test: Option<[Arc<Array>; 2]>, normalization: Option<Arc<Array>> },
     Pictures(Box<Pictures>),
 }
 
 impl Dataset {
-    /// Looks what the directory holds.
+    /// Looks what the directory or file holds.
     ///
     /// # Errors
     /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that lies
     /// beside arrays.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let unreadable = |source| Error::Unreadable { path: directory.into(), source };
-        if !std::fs::metadata(directory).map_err(unreadable)?.is_dir() {
-            return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, "expected a directory, found a file")));
+        Self::open_with(directory, &DataOptions::default())
+    }
+
+    /// As [`Self::open`], with what the data do not say themselves.
+    ///
+    /// # Errors
+    /// As there; where arrays are to be split.
+    pub fn open_with(path: &Path, options: &DataOptions) -> Result<Self, Error> {
+        let unreadable = |source| Error::Unreadable { path: path.into(), source };
+        let DataOptions { labels, split } = options.clone();
+        let form = InputForm::default();
+        let dataset = Self { directory: path.into(), layout: Layout::Arrays, form, labels };
+        let unsplit = || match split {
+            None => Ok(()),
+            Some(_) => {
+                let message = "expected pictures in folders of classes or in a list, which can be split, found arrays";
+                Err(Error::Unusable { path: path.into(), place: "split".into(), message: message.into() })
+            }
+        };
+        if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+            if ArrayFile::is_one(path) {
+                unsplit()?;
+                return Ok(Self { layout: Layout::File(Box::new(ArrayFile::find(path)?)), ..dataset });
+            }
+            if Undivided::is_list(path) {
+                let pictures = Pictures::listed(path, split)?;
+                return Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset });
+            }
+            let expected = "expected a directory, an array (.npz, .npy), or a list of pictures and labels (.csv, .txt), \
+                found another file";
+            return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, expected)));
         }
-        let dataset = Self { directory: directory.into(), layout: Layout::Arrays, form: InputForm::default() };
         match dataset.test_location("x") {
-            Ok(_) => preprocessing::refuse_beside_arrays(directory).map(|()| dataset),
-            Err(missing) => match Pictures::find(directory)? {
+            Ok(_) => {
+                unsplit()?;
+                preprocessing::refuse_beside_arrays(path).map(|()| dataset)
+            }
+            Err(missing) => match Pictures::find(path, split)? {
                 Some(pictures) => Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset }),
                 None => Err(missing),
             },
         }
+    }
+
+    /// Whether the classes of the test samples are known.
+    pub fn has_labels(&self) -> bool {
+        match &self.layout {
+            _ if self.labels.is_some() => true,
+            Layout::Pictures(pictures) => pictures.is_labelled(),
+            Layout::File(file) => file.y.is_some(),
+            Layout::Memory { .. } => true,
+            Layout::Arrays => self.test_location("y").is_ok(),
+        }
+    }
+
+    /// Test samples without their classes, `(samples, numbers)`; else as [`Self::test`].
+    ///
+    /// # Errors
+    /// As [`Self::test`].
+    pub fn test_inputs(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Array2<f32>, Error> {
+        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        if let Layout::Pictures(pictures) = &self.layout {
+            return Ok(pictures.samples(Set::Test, format, rows)?.x);
+        }
+        Ok(read_images(&self.test_location("x")?, format.shape, rows)?.0)
     }
 
     /// These data for a network that says more of its input than its shape.
@@ -173,7 +246,8 @@ impl Dataset {
     /// ```
     pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
         let (test, normalization) = (test.map(|(x, y)| [x, y].map(Arc::new)), normalization.map(Arc::new));
-        Self { directory: "memory".into(), layout: Layout::Memory { test, normalization }, form: InputForm::default() }
+        let (layout, form) = (Layout::Memory { test, normalization }, InputForm::default());
+        Self { directory: "memory".into(), layout, form, labels: None }
     }
 
     /// Whether there are test samples; a directory has some, or it could not be opened.
@@ -189,7 +263,7 @@ impl Dataset {
     /// The files that [`Self::test`] reads; of folders of pictures, each class's folder.
     pub fn test_files(&self) -> Vec<PathBuf> {
         if let Layout::Pictures(pictures) = &self.layout {
-            return pictures.files(Set::Test);
+            return pictures.files(Set::Test).into_iter().chain(self.labels.clone()).collect();
         }
         if let Layout::Memory { .. } = &self.layout {
             return Vec::new();
@@ -203,9 +277,9 @@ impl Dataset {
     /// The files that [`Self::normalization`] reads, as [`Self::test_files`].
     pub fn normalization_files(&self) -> Vec<PathBuf> {
         match &self.layout {
-            Layout::Pictures(pictures) => pictures.files(Set::Train),
             Layout::Memory { .. } => Vec::new(),
-            Layout::Arrays => self.normalization_location().into_iter().map(|location| location.path).collect(),
+            Layout::Pictures(pictures) if self.x_norm().is_none() => pictures.files(Set::Train),
+            _ => self.normalization_location().into_iter().map(|location| location.path).collect(),
         }
     }
 
@@ -217,7 +291,18 @@ impl Dataset {
     pub fn test(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
         let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
         if let Layout::Pictures(pictures) = &self.layout {
-            return pictures.samples(Set::Test, format, rows);
+            let Some(labels) = &self.labels else {
+                if !pictures.is_labelled() {
+                    return Err(self.no_labels());
+                }
+                return pictures.samples(Set::Test, format, rows);
+            };
+            let total = pictures.count(Set::Test)?;
+            let y = read_labels_of(&self.location(labels.clone(), None), format.classes, rows, total)?;
+            return Ok(Samples {
+                y,
+                ..pictures.samples(Set::Test, &Format { classes: ANY_CLASSES, ..*format }, rows)?
+            });
         }
         let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (images, images_total) = read_images(&x, format.shape, rows)?;
@@ -282,6 +367,14 @@ impl Dataset {
         if let Layout::Pictures(pictures) = &self.layout {
             return pictures.samples(Set::Train, format, rows);
         }
+        if let Layout::File(file) = &self.layout {
+            let expected = "arrays 'x_train' and 'y_train'";
+            let missing = || Error::Missing { directory: self.directory.clone(), expected };
+            let [x, y] = file.train.clone().ok_or_else(missing)?.map(|place| self.at(place));
+            let (images, images_total) = read_images(&x, format.shape, rows)?;
+            let labels = read_labels_of(&y, format.classes, rows, images_total)?;
+            return Ok(Samples { x: images, y: labels });
+        }
         let path = self.directory.join("train.npz");
         let (x, y) = match (path.exists(), self.of_keras()) {
             (true, _) => (self.location(path.clone(), Some("x")), self.location(path, Some("y"))),
@@ -301,6 +394,7 @@ impl Dataset {
         match &self.layout {
             Layout::Pictures(pictures) => pictures.files(Set::Train),
             Layout::Memory { .. } => Vec::new(),
+            Layout::File(_) => vec![self.directory.clone()],
             Layout::Arrays => {
                 let path = self.directory.join("train.npz");
                 vec![if path.exists() { path } else { self.of_keras().unwrap_or(path) }]
@@ -324,7 +418,7 @@ impl Dataset {
     /// # Errors
     /// As [`Self::test`].
     pub fn normalization_pieces(&self, format: &Format) -> Result<Pieces, Error> {
-        if let Layout::Pictures(pictures) = &self.layout {
+        if let (Layout::Pictures(pictures), None) = (&self.layout, self.x_norm()) {
             let count = pictures.count(Set::Train)?.min(NORMALIZATION_SAMPLES);
             return Ok(Pieces { source: PieceSource::Pictures(pictures.clone()), format: *format, count });
         }
@@ -344,7 +438,29 @@ impl Dataset {
         Location { path: name.into(), name: None, memory: Some(array.clone()), form: self.form }
     }
 
+    fn at(&self, (path, name): Place) -> Location {
+        self.location(path, name)
+    }
+
+    fn no_labels(&self) -> Error {
+        let expected = "labels of the samples: an array 'y' beside 'x', folders named after classes, or --labels FILE";
+        Error::Missing { directory: self.directory.clone(), expected }
+    }
+
+    /// Samples that are made to normalise with.
+    fn x_norm(&self) -> Option<PathBuf> {
+        let paths = ["npz", "npy"].map(|ending| self.directory.join(format!("x_norm.{ending}")));
+        paths.into_iter().find(|path| path.exists())
+    }
+
     fn test_location(&self, name: &'static str) -> Result<Location, Error> {
+        if let Some(labels) = self.labels.as_ref().filter(|_| name == "y") {
+            return Ok(self.location(labels.clone(), None));
+        }
+        if let Layout::File(file) = &self.layout {
+            let place = if name == "x" { Some(file.x.clone()) } else { file.y.clone() };
+            return place.map(|place| self.at(place)).ok_or_else(|| self.no_labels());
+        }
         if let Layout::Memory { test, .. } = &self.layout {
             let missing = || Error::Missing { directory: self.directory.clone(), expected: "test samples" };
             let [x, y] = test.as_ref().ok_or_else(missing)?;
@@ -357,7 +473,11 @@ impl Dataset {
             }
         }
         let path = self.directory.join("test.npz");
-        if path.exists() && !self.directory.join("x_test.npz").exists() {
+        let is_there = |ending: &str| self.directory.join(format!("x_test.{ending}")).exists();
+        if name == "y" && (is_there("npz") || is_there("npy")) {
+            return Err(self.no_labels());
+        }
+        if path.exists() {
             return Ok(self.location(path, Some(name)));
         }
         if let Some(path) = self.of_keras() {
@@ -387,8 +507,10 @@ impl Dataset {
     /// The unpacked files of MNIST.
     fn idx_location(&self, set: &str, name: &str) -> Option<Location> {
         let kind = if name == "x" { ["images", "idx3"] } else { ["labels", "idx1"] };
-        let paths = ["-", "."].map(|dot| self.directory.join(format!("{set}-{}{dot}{}-ubyte", kind[0], kind[1])));
-        paths.into_iter().find(|path| path.exists()).map(|path| self.location(path, None))
+        let ways = ["-", "."].into_iter().flat_map(|dot| ["", ".gz"].map(|packed| (dot, packed)));
+        let mut paths =
+            ways.map(|(dot, packed)| self.directory.join(format!("{set}-{}{dot}{}-ubyte{packed}", kind[0], kind[1])));
+        paths.find(|path| path.exists()).map(|path| self.location(path, None))
     }
 
     fn normalization_location(&self) -> Result<Location, Error> {
@@ -397,11 +519,11 @@ impl Dataset {
                 || Error::Missing { directory: self.directory.clone(), expected: "samples to normalise with" };
             return Ok(self.location_in_memory("x_norm", normalization.as_ref().ok_or_else(missing)?));
         }
-        for ending in ["npz", "npy"] {
-            let path = self.directory.join(format!("x_norm.{ending}"));
-            if path.exists() {
-                return Ok(self.location(path, None));
-            }
+        if let Layout::File(file) = &self.layout {
+            return Ok(self.at(file.norm.clone()));
+        }
+        if let Some(path) = self.x_norm() {
+            return Ok(self.location(path, None));
         }
         let path = self.directory.join("train.npz");
         if path.exists() {

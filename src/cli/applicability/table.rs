@@ -90,8 +90,12 @@ const STOPS_EARLY: Need = Need {
         none",
 };
 const FILE_OF_RESULTS: Need = Need {
-    holds: |given| ["json", "report", "trace", "outputs", "predictions"].iter().any(|id| given.has(id)),
+    holds: |given| ["json", "report", "trace", "outputs", "predictions", "npz"].iter().any(|id| given.has(id)),
     expected: "expected a file that could be replaced (--json, --report), found none",
+};
+const COUNTED: Need = Need {
+    holds: |given| given.text("samples").is_none_or(|samples| !samples.contains([',', '.'])),
+    expected: "expected --samples with a number; a list of samples leaves out the others itself",
 };
 const PERCENTILES: Need = Need {
     holds: |given| {
@@ -120,6 +124,7 @@ pub const OPTIONS: &[Row] = &[
     // diff, run
     all(&["diff"], "tolerance"),
     all(&["run"], "out"),
+    all(&["run"], "npz"),
     all(&["run"], "clocked"),
     // clap requires --clocked.
     all(&["run"], "dt"),
@@ -188,13 +193,17 @@ pub const OPTIONS: &[Row] = &[
     all(&["classify"], "data"),
     all(&["classify"], "json"),
     all(&["classify"], "samples"),
-    all(&["classify"], "skip"),
+    all(&["classify"], "skip").needs(&[COUNTED]),
     all(&["classify"], "threads"),
     all(&["classify"], "force").needs(&[FILE_OF_RESULTS]),
     on(&["classify"], "mode", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "dt", RECORDINGS_AND_NUMBERS).needs(&[CLOCKED]),
     on(&["classify"], "report", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "predictions", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "record", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "potentials", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "npz", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "per_sample", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "history", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "duration", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "ticks_per_ms", RECORDINGS_AND_NUMBERS),
@@ -219,7 +228,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["compare", "latency", "sweep", "verify"], "data", &[Netfiles]),
     on(&["compare", "latency", "sweep"], "labels", &[Schematic]),
     all(&["compare", "latency", "sweep", "verify"], "samples"),
-    all(&["compare", "latency", "sweep", "verify"], "skip"),
+    all(&["compare", "latency", "sweep", "verify"], "skip").needs(&[COUNTED]),
     all(&["compare", "latency", "sweep", "verify"], "threads"),
     all(&["compare", "latency", "sweep"], "report"),
     on(&["compare", "latency", "sweep", "verify"], "duration", &[Netfiles]),

@@ -43,8 +43,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
     for (name, mode, decided) in runs {
         let Some(decided) = decided else { continue };
         let progress = Progress::to_the_end(&format!("{name}, page"), n);
-        let first = samples.first();
-        let course = course(&setup, &layers, values, labels, first, mode, &progress);
+        let course = course(&setup, &layers, values, labels, samples.numbers(), mode, &progress);
         drop(progress);
         let classes = setup.classes;
         let mut confusion = vec![vec![0; classes + 1]; classes];
@@ -78,7 +77,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
         modes,
         analog: Accuracy::new(found.right(&found.analog_decisions()), n),
         layers: &layers,
-        sample: (samples.first() as usize, labels.first().copied().unwrap_or(0)),
+        sample: (samples.numbers().number(0) as usize, labels.first().copied().unwrap_or(0)),
         input: (n > 0).then(|| picture(converted, values)),
         tick_ms: 1.0 / f64::from(clock.ticks_per_ms),
         duration_ms: f64::from(clock.duration),

@@ -3,7 +3,7 @@
 use super::{Error, Outcome, Setup, outcomes};
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
-use megasim_core::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular, SpikeEncoder};
+use megasim_core::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular, SampleNumbers, SpikeEncoder};
 use megasim_core::engine::{Limits, Mode};
 use megasim_core::network::{Network, Tick};
 use megasim_core::readout::{self, ReadOut};
@@ -135,8 +135,8 @@ impl ClassifyOptions {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Classification {
-    /// Number of the first sample in the data set.
-    pub first: u64,
+    /// Numbers of the samples in the data set.
+    pub numbers: SampleNumbers,
     /// The class of each sample; after a cancellation of fewer samples than were given.
     pub labels: Vec<usize>,
     /// The class that the trained network gives to each sample.
@@ -187,7 +187,7 @@ pub fn classify(
     let setup = setup(converted, &network, samples, options);
     let run = |name: &str, mode: Mode| {
         control.start(name, samples.len());
-        outcomes(&setup, samples.values(), samples.first(), mode, control)
+        outcomes(&setup, samples.values(), samples.numbers(), mode, control)
     };
     let (event, dt) = match options.modes {
         Modes::Event => (true, None),
@@ -205,7 +205,7 @@ pub fn classify(
     }
     [&mut event, &mut clocked].into_iter().flatten().for_each(|outcomes| outcomes.truncate(n));
     Ok(Classification {
-        first: samples.first(),
+        numbers: samples.numbers().clone(),
         labels: samples.labels()[..n].to_vec(),
         analog: samples.analog()[..n].to_vec(),
         event,
@@ -307,6 +307,38 @@ pub struct Tie {
     pub classes: Vec<usize>,
 }
 
+/// What was decided on a sample, as `megasim classify --per-sample` writes it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SampleFigures {
+    /// Its number in the data set.
+    pub sample: u64,
+    /// Its class.
+    pub label: usize,
+    /// The class that the trained network gives it.
+    pub ann: usize,
+    /// In event mode, where it ran.
+    pub event: Option<DecisionFigures>,
+    /// In clocked mode, where it ran.
+    pub clocked: Option<DecisionFigures>,
+}
+
+/// What one mode decided on a sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DecisionFigures {
+    /// The class; none where none was decided on.
+    pub class: Option<usize>,
+    /// What each class has: spikes, or potentials where these decide.
+    pub scores: Vec<i64>,
+    /// Milliseconds up to the decision.
+    pub decision_ms: f64,
+    /// Spikes of all neurons and of maximum pooling.
+    pub spikes: u64,
+    /// Weights added to potentials.
+    pub synaptic_operations: u64,
+}
+
 /// The figures of a [`Classification`], as `megasim classify --json` writes them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -386,8 +418,9 @@ impl Classification {
 
     /// The samples whose best classes have the same score.
     pub fn ties(&self, outcomes: &[Outcome]) -> Vec<Tie> {
-        let tied = (self.first..).zip(outcomes).filter(|(_, outcome)| outcome.decision.tied.len() > 1);
-        tied.map(|(sample, outcome)| Tie { sample, classes: outcome.decision.tied.clone() }).collect()
+        let tied = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.decision.tied.len() > 1);
+        tied.map(|(k, outcome)| Tie { sample: self.numbers.number(k), classes: outcome.decision.tied.clone() })
+            .collect()
     }
 
     /// All figures.
@@ -415,6 +448,27 @@ impl Classification {
             top_k: self.by_mode(|outcomes| self.top_k(outcomes)),
             ties: self.by_mode(|outcomes| self.ties(outcomes)),
         }
+    }
+
+    /// What was decided on each sample, in order.
+    pub fn per_sample(&self) -> Vec<SampleFigures> {
+        let of = |outcomes: &Option<Vec<Outcome>>, k: usize| {
+            outcomes.as_ref().map(|outcomes| DecisionFigures {
+                class: outcomes[k].decision.class(),
+                scores: outcomes[k].decision.scores.clone(),
+                decision_ms: outcomes[k].decision_ms(self.clock),
+                spikes: outcomes[k].spikes,
+                synaptic_operations: outcomes[k].synaptic_operations,
+            })
+        };
+        let samples = (0..self.len()).map(|k| SampleFigures {
+            sample: self.numbers.number(k),
+            label: self.labels[k],
+            ann: self.analog[k],
+            event: of(&self.event, k),
+            clocked: of(&self.clocked, k),
+        });
+        samples.collect()
     }
 
     fn by_mode<T>(&self, of: impl Fn(&[Outcome]) -> T) -> ByMode<T> {

@@ -89,7 +89,8 @@ impl<'a> CompareInput<'a> {
         match &self.samples {
             Samples::Converted { converted, samples, .. } => Material::Images {
                 values: samples.values(),
-                first: samples.first(),
+                kind: samples.kind(),
+                numbers: samples.numbers(),
                 layout: converted.layout(),
                 code,
                 clock,

@@ -84,7 +84,8 @@ impl Study for BothModes<'_> {
             values: self.samples.values(),
             labels: self.samples.labels(),
             analog: self.samples.analog(),
-            first: self.samples.first(),
+            kind: self.samples.kind(),
+            numbers: self.samples.numbers(),
         };
         let figures = modes::measure(&setup, &samples, &durations, control)?;
         figures.into_iter().flatten().enumerate().try_for_each(|(at, figures)| found(at, figures))
