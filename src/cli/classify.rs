@@ -3,6 +3,7 @@
 mod page;
 
 use super::classification::{remarks, table};
+use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::input::{self, warn_of_presentation, warn_of_ticks};
@@ -17,7 +18,6 @@ use super::spikes::{RecordArguments, write_recording};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
 use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
-use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
 use megasim::network::Tick;
 use megasim::readout::is_signed;
@@ -34,9 +34,15 @@ pub struct Arguments {
     /// Netfile directory that 'megasim convert' wrote, or the .npz model of 'megasim train' (then only --data, --skip,
     /// --samples and --json count)
     netdir: PathBuf,
-    /// Directory of test data
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of test data
+    #[arg(long, value_name = "DATA")]
     data: PathBuf,
+    /// Class of each test sample, in place of those of the data (.npy, .npz, MNIST's); data without any are classified
+    /// all the same
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    split: SplitArguments,
     /// How the network is run
     #[arg(long, value_enum, default_value_t = ModeArgument::Both)]
     mode: ModeArgument,
@@ -146,6 +152,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let readout = read_out.kind_for(form, signed).map_err(report)?;
     let recording = arguments.record.recording(&converted)?;
     let samples = arguments.samples(&converted, recordings.as_ref())?;
+    if samples.labels().is_none() {
+        let refused = [(arguments.report.is_some(), "--report"), (options.top_k.is_some(), "--top-k")];
+        if let Some((_, option)) = refused.into_iter().find(|(is_asked, _)| *is_asked) {
+            miette::bail!("{option}: expected samples whose classes are known, found none: --labels FILE gives them");
+        }
+    }
     interrupt::watch();
     let progress = Progress::default();
     let found = pool.install(|| classify(&converted, &samples, &options, &progress)).map_err(report)?;
@@ -163,12 +175,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut inputs = vec![netdir.clone()];
     match &recordings {
         Some(set) => inputs.extend(set.files().iter().cloned()),
-        None => inputs.extend(Dataset::open(data).map_err(report)?.test_files()),
+        None => inputs.extend(arguments.split.open(data, arguments.labels.as_ref())?.test_files()),
     }
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
     inputs.extend(arguments.history.file(&arguments.report, netdir));
     let mut parameters = presentation.parameters();
     parameters["frames"] = json!(arguments.frames);
+    arguments.split.parameters(&mut parameters);
     if recordings.is_some() {
         parameters["recordings"] = arguments.recording.parameters();
     }
@@ -237,7 +250,7 @@ impl Arguments {
             return wanted
                 .read(|skip, most| LabelledSamples::recordings(converted, set, &selection, clock, skip, most));
         }
-        let data = Dataset::open(&self.data).map_err(report)?;
+        let data = self.split.open(&self.data, self.labels.as_ref())?;
         if !self.frames {
             return input::test_samples(converted, &data, wanted);
         }

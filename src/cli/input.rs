@@ -1,5 +1,6 @@
 //! The input of studies: a converted network with its test data, or a schematic with its own stimuli.
 
+use super::data::SplitArguments;
 use super::diagnostic::{self, report};
 use super::presentation::{Presentation, Wanted};
 use super::{escape, run};
@@ -21,12 +22,14 @@ use std::path::{Path, PathBuf};
 pub struct InputArgs {
     /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
     pub subject: PathBuf,
-    /// Directory of test data; not for a schematic
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of test data; not for a schematic
+    #[arg(long, value_name = "DATA")]
     pub data: Option<PathBuf>,
-    /// Class of each sample of a schematic's stimuli (.npy)
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    /// Class of each sample: of a schematic's stimuli, or in place of those of the data (.npy, .npz, MNIST's)
+    #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub split: SplitArguments,
 }
 
 /// The input of a study, loaded.
@@ -100,7 +103,7 @@ impl InputArgs {
 
     fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<ConvertedInput> {
         let converted = open(&self.subject)?;
-        let dataset = Dataset::open(data).map_err(report)?;
+        let dataset = self.split.open(data, self.labels.as_ref())?;
         warn_of_presentation(&converted, presentation);
         let samples = test_samples(&converted, &dataset, presentation.wanted())?;
         let mut inputs = vec![self.subject.clone()];

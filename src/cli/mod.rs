@@ -15,6 +15,7 @@ mod classify;
 mod compare;
 mod conversion;
 mod convert;
+mod data;
 mod demo;
 mod diagnostic;
 mod diff;

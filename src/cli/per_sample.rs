@@ -41,18 +41,26 @@ fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|own| own == ending)
 }
 
-/// Writes the outputs of a trained network, `(samples, classes)`; as `.npz` with the labels.
+/// Writes the outputs of a trained network, `(samples, classes)`; as `.npz` with the labels, where
+/// they are known.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_outputs(path: &Path, outputs: ArrayView2<f32>, labels: &[usize], replace: Overwrite) -> Result<()> {
+pub fn write_outputs(
+    path: &Path,
+    outputs: ArrayView2<f32>,
+    labels: Option<&[usize]>,
+    replace: Overwrite,
+) -> Result<()> {
     let write = |file: &mut dyn Write| {
         if has_ending(path, "npy") {
             return npy::write(file, &outputs);
         }
         let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
         npz.add("outputs", &outputs)?;
-        npz.add("labels", &numbers(labels.iter().map(|&label| Some(label))))?;
+        if let Some(labels) = labels {
+            npz.add("labels", &numbers(labels.iter().map(|&label| Some(label))))?;
+        }
         file.write_all(&npz.finish()?.into_inner())
     };
     atomic_write::write_file(path, replace, write).map_err(report)
@@ -77,7 +85,8 @@ fn arrays(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
     let samples = Array1::from_iter((0..found.len()).map(|k| found.numbers.number(k) as i64));
     npz.add("sample", &samples)?;
-    npz.add("label", &numbers(found.labels.iter().map(|&label| Some(label))))?;
+    let label = |k: usize| found.labels.as_ref().map(|labels| labels[k]);
+    npz.add("label", &numbers((0..found.len()).map(label)))?;
     npz.add("analog", &numbers(found.analog.iter().map(|&class| Some(class))))?;
     for (mode, outcomes) in modes(found) {
         let classes = outcomes.first().map_or(0, |outcome| outcome.decision.scores.len());
@@ -103,7 +112,8 @@ fn table(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(file)?;
     for k in 0..found.len() {
-        write!(file, "{},{},{}", found.numbers.number(k), found.labels[k], found.analog[k])?;
+        let label = found.labels.as_ref().map_or(String::new(), |labels| labels[k].to_string());
+        write!(file, "{},{label},{}", found.numbers.number(k), found.analog[k])?;
         for (_, outcomes) in modes(found) {
             let outcome = &outcomes[k];
             let class = outcome.decision.class().map_or(String::new(), |class| class.to_string());

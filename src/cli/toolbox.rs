@@ -122,7 +122,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     if it.convert {
         let done = conversion::run(&Job {
             model,
-            data: &it.dataset_path,
+            data: &Dataset::open(&it.dataset_path).map_err(report)?,
             out,
             options: &options,
             checkpoints: &Checkpoints::default(),

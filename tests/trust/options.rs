@@ -132,7 +132,10 @@ const TRIALS: &[Trial] = &[
     of(&["classify", "encode"], "length", "9"),
     of(&["classify", "encode"], "events", "12"),
     of(&["classify", "encode"], "window", "1").with(&["--events", "12"]),
-    of(&["compare", "latency", "sweep"], "labels", "labels.npy"),
+    of(&["compare", "latency", "sweep", "classify", "convert", "eval"], "labels", "labels.npy"),
+    of(&["classify", "compare", "latency", "sweep", "verify", "convert", "eval", "inspect"], "split", "0.5"),
+    of(&["classify", "compare", "latency", "sweep", "verify", "convert", "eval", "inspect"], "split-seed", "3")
+        .with(&["--split", "0.5"]),
     of(&["compare", "verify"], "against", "changed.sch"),
     of(&["compare"], "dt", "7"),
     of(&["compare"], "tie-order", "reversed"),

@@ -343,7 +343,8 @@ fn run(
     let calibrates = options.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
     let pieces = (from_data || calibrates).then(|| data.normalization_pieces(&format)).transpose()?;
     let most = options.test_samples.get().min(most.unwrap_or(usize::MAX));
-    let test = data.has_test().then(|| data.test(&format, 0, Some(most))).transpose()?;
+    let has_test = data.has_test() && data.has_labels();
+    let test = has_test.then(|| data.test(&format, 0, Some(most))).transpose()?;
     // Other weightings look at no data; rates are looked at on test samples then, and samples of a set without any are
     // those to normalise with.
     let all;

@@ -1,4 +1,5 @@
-//! Samples to show to a converted network, with their classes and what the trained network gives.
+//! Samples to show to a converted network, with their classes, where these are known, and what the trained network
+//! gives.
 
 use super::ConvertedModel;
 use megasim_ann::forward::WrongBatch;
@@ -128,7 +129,7 @@ pub enum Error {
 ///
 /// // The first 20 samples of the test set of a directory, or arrays of the caller.
 /// let samples = LabelledSamples::test(&converted, &data, 0, Some(20))?;
-/// let same = LabelledSamples::new(&converted, samples.values().to_owned(), samples.labels().to_vec())?;
+/// let same = LabelledSamples::new(&converted, samples.values().to_owned(), samples.labels().unwrap().to_vec())?;
 /// assert_eq!((same.len(), same.analog()), (20, samples.analog()));
 ///
 /// let error = LabelledSamples::new(&converted, samples.values().to_owned(), vec![0; 3]).unwrap_err();
@@ -138,7 +139,7 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct LabelledSamples {
     values: Array2<f32>,
-    labels: Vec<usize>,
+    labels: Option<Vec<usize>>,
     analog: Vec<usize>,
     kind: SampleKind,
     numbers: SampleNumbers,
@@ -162,10 +163,11 @@ impl LabelledSamples {
         if let Some(((sample, _), &found)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::NotFinite { sample, found });
         }
-        Self::still(converted, Samples { x: values, y: labels }, SampleNumbers::default())
+        Self::still(converted, (values, Some(labels)), SampleNumbers::default())
     }
 
-    /// Test samples of a data set from number `skip` on, at most `samples` of them.
+    /// Test samples of a data set from number `skip` on, at most `samples` of them; without classes where the data
+    /// have none.
     ///
     /// # Errors
     /// If the data cannot be read or do not fit the network.
@@ -175,12 +177,20 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        Self::still(converted, of(converted, data).test(&format(converted), skip, samples)?, (skip as u64).into())
+        let (data, format) = (of(converted, data), format(converted));
+        let samples = match data.has_labels() {
+            true => data.test(&format, skip, samples).map(|Samples { x, y }| (x, Some(y)))?,
+            false => (data.test_inputs(&format, skip, samples)?, None),
+        };
+        Self::still(converted, samples, (skip as u64).into())
     }
 
-    fn still(converted: &ConvertedModel, samples: Samples, numbers: SampleNumbers) -> Result<Self, Error> {
-        let analog = converted.analog_classes(samples.x.view())?;
-        let Samples { x: values, y: labels } = samples;
+    fn still(
+        converted: &ConvertedModel,
+        (values, labels): (Array2<f32>, Option<Vec<usize>>),
+        numbers: SampleNumbers,
+    ) -> Result<Self, Error> {
+        let analog = converted.analog_classes(values.view())?;
         Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: None })
     }
 
@@ -204,7 +214,7 @@ impl LabelledSamples {
         }
         means /= frames as f32;
         let analog = converted.analog_classes(means.view())?;
-        let numbers = (skip as u64).into();
+        let (numbers, labels) = ((skip as u64).into(), Some(labels));
         Ok(Self { values, labels, analog, kind: SampleKind::Frames, numbers, recorded: None })
     }
 
@@ -248,7 +258,7 @@ impl LabelledSamples {
             labels.push(*class);
         }
         let analog = converted.analog_classes(values.view())?;
-        let numbers = (skip as u64).into();
+        let (numbers, labels) = ((skip as u64).into(), Some(labels));
         Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
     }
 
@@ -277,7 +287,7 @@ impl LabelledSamples {
         mut read: impl FnMut(usize, usize) -> Result<Self, E>,
     ) -> Result<Self, E> {
         let numbers = SampleNumbers::listed(list.numbers().iter().map(|&number| number as u64).collect::<Vec<_>>());
-        let (mut values, mut labels, mut analog) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut values, mut labels, mut analog) = (Vec::new(), Some(Vec::new()), Vec::new());
         let (mut kind, mut recorded) = (SampleKind::Still, None);
         for (range, wanted) in list.reads() {
             let some = read(range.start, range.len())?;
@@ -285,7 +295,10 @@ impl LabelledSamples {
                 let (found, number) = (range.start + some.len(), range.end - 1);
                 return Err(Error::NotThere { number, found }.into());
             }
-            labels.extend(wanted.iter().map(|&k| some.labels[k]));
+            labels = labels.zip(some.labels.as_ref()).map(|(mut labels, of): (Vec<usize>, &Vec<usize>)| {
+                labels.extend(wanted.iter().map(|&k| of[k]));
+                labels
+            });
             analog.extend(wanted.iter().map(|&k| some.analog[k]));
             if let Some(events) = &some.recorded {
                 let all = recorded.get_or_insert_with(|| Recorded::new(numbers.clone()));
@@ -301,12 +314,12 @@ impl LabelledSamples {
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.analog.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.analog.is_empty()
     }
 
     /// The numbers, `(samples, numbers)`, or `(samples, frames * numbers)` of sequences of frames.
@@ -314,9 +327,9 @@ impl LabelledSamples {
         self.values.view()
     }
 
-    /// The class of each sample.
-    pub fn labels(&self) -> &[usize] {
-        &self.labels
+    /// The class of each sample, where it is known.
+    pub fn labels(&self) -> Option<&[usize]> {
+        self.labels.as_deref()
     }
 
     /// The class that the trained network gives to each sample.

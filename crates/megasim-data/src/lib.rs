@@ -12,6 +12,7 @@ mod input;
 pub mod npy;
 mod pickle;
 mod pictures;
+mod pieces;
 mod preprocessing;
 pub mod recording;
 mod selection;
@@ -19,6 +20,7 @@ mod shape;
 mod undivided;
 
 pub use input::{DeclaredAxes, InputForm, InputScaling};
+pub use pieces::Pieces;
 pub use selection::SampleList;
 pub use shape::Shape;
 pub use undivided::Split;
@@ -26,9 +28,10 @@ pub use undivided::Split;
 use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
 use entry::Set;
 use file::{ArrayFile, Place};
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, s};
 use npy::{Array, Rows};
 use pictures::Pictures;
+use pieces::PieceSource;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,11 +94,13 @@ pub struct Samples {
 
 /// A directory of data; files are read when they are asked for.
 ///
-/// Six layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
+/// These layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
 /// `.npy`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with `x_train`, `y_train`, `x_test` and
 /// `y_test` (Keras's `mnist.npz`), the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders of pictures
-/// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
-/// (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided
+/// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), the binary files and the pickles of
+/// CIFAR-10 and the pickles of CIFAR-100, folders of classes in no division, parted by a [`Split`] or else test and
+/// normalisation samples alike, and pictures whose classes are unknown. A file is a data set as well: an `.npz`, `.npy`
+/// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`) are divided
 /// by 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
 /// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
@@ -170,7 +175,7 @@ impl Dataset {
             None => Ok(()),
             Some(_) => {
                 let message = "expected pictures in folders of classes or in a list, which can be split, found arrays";
-                Err(Error::Unusable { path: path.into(), place: "split".into(), message: message.into() })
+                Err(Error::Unusable { path: path.into(), place: "--split".into(), message: message.into() })
             }
         };
         if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
@@ -198,6 +203,14 @@ impl Dataset {
         }
     }
 
+    /// How the pictures are parted, where they are in no division.
+    pub fn split(&self) -> Option<Split> {
+        match &self.layout {
+            Layout::Pictures(pictures) => pictures.split(),
+            _ => None,
+        }
+    }
+
     /// Whether the classes of the test samples are known.
     pub fn has_labels(&self) -> bool {
         match &self.layout {
@@ -207,6 +220,37 @@ impl Dataset {
             Layout::Memory { .. } => true,
             Layout::Arrays => self.test_location("y").is_ok(),
         }
+    }
+
+    /// Targets of a regression, `(samples, outputs)`: one row of numbers for each test sample from number `skip` on,
+    /// where a network has one output, or where they are not one-hot rows. None: the labels are classes, or there are
+    /// none.
+    ///
+    /// # Errors
+    /// Damaged files; a target that is not finite.
+    pub fn test_targets(
+        &self,
+        outputs: usize,
+        skip: usize,
+        samples: Option<usize>,
+    ) -> Result<Option<Array2<f32>>, Error> {
+        let is_picture = matches!(self.layout, Layout::Pictures(_)) && self.labels.is_none();
+        if is_picture || !self.has_labels() {
+            return Ok(None);
+        }
+        let location = self.test_location("y")?;
+        let Array { shape, values, .. } = location.read(Rows { skip, take: samples.unwrap_or(usize::MAX) })?;
+        let row = shape.iter().skip(1).product::<usize>();
+        let is_class = |value: &f32| *value == 0.0 || *value == 1.0;
+        if row != outputs || (outputs > 1 && values.iter().all(is_class)) {
+            return Ok(None);
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (value, sample) = (values[at], skip + at / row);
+            return Err(location.unusable(format!("expected finite targets, found {value} for sample {sample}")));
+        }
+        let targets = Array2::from_shape_vec((values.len() / row.max(1), row), values);
+        targets.map(Some).map_err(|error| location.unusable(error.to_string()))
     }
 
     /// Test samples without their classes, `(samples, numbers)`; else as [`Self::test`].
@@ -540,62 +584,6 @@ impl Dataset {
     }
 }
 
-/// Samples on disk that are gone through piece by piece.
-#[derive(Debug, Clone)]
-pub struct Pieces {
-    source: PieceSource,
-    format: Format,
-    count: usize,
-}
-
-#[derive(Debug, Clone)]
-enum PieceSource {
-    Array(Location),
-    Pictures(Box<Pictures>),
-}
-
-/// Numbers of a piece of samples, about.
-const PIECE_NUMBERS: usize = 1 << 21;
-
-impl Pieces {
-    /// How many samples there are.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Shows all samples in order: the number of the first of a piece, and the piece, `(samples, numbers)`. Arrays in
-    /// Fortran order are one piece.
-    ///
-    /// # Errors
-    /// As [`Dataset::test`]; pieces before the fault have been shown.
-    pub fn visit(&self, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
-        // Whole blocks of the forward pass.
-        self.visit_by((PIECE_NUMBERS / self.format.shape.len().max(1)).clamp(64, 1 << 14) / 64 * 64, see)
-    }
-
-    fn visit_by(&self, piece: usize, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
-        match &self.source {
-            PieceSource::Array(location) => {
-                let rows = Rows { skip: 0, take: self.count };
-                let mut see = |first, images: Array2<f32>| see(first, images.view());
-                arrays::visit_images(location, self.format.shape, rows, piece, &mut see)
-            }
-            PieceSource::Pictures(pictures) => {
-                for first in (0..self.count).step_by(piece) {
-                    let rows = Rows { skip: first, take: piece.min(self.count - first) };
-                    see(first, pictures.samples(Set::Train, &self.format, rows)?.x.view());
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
 /// Labels alone, of samples that come from elsewhere: class numbers or one-hot rows, as `.npy`, `.npz` with one array
 /// or MNIST's file.
 ///
@@ -604,40 +592,4 @@ impl Pieces {
 pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
     let location = Location { path: path.into(), name: None, memory: None, form: InputForm::default() };
     Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// First numbers and rows of the pieces of some samples.
-    fn pieces(pieces: &Pieces, piece: usize) -> Vec<(usize, Vec<f32>)> {
-        let mut seen = Vec::new();
-        pieces.visit_by(piece, &mut |first, rows| seen.push((first, rows.iter().copied().collect()))).unwrap();
-        seen
-    }
-
-    #[test]
-    fn a_set_is_the_same_in_pieces_of_any_size() {
-        let folder = tempfile::tempdir().unwrap();
-        let numbers: Vec<f32> = (0..14).map(|n| n as f32).collect();
-        let mut bytes = npy::header::<f32>(&[7, 2]);
-        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-        std::fs::write(folder.path().join("x_norm.npy"), &bytes).unwrap();
-        std::fs::write(folder.path().join("x_test.npy"), &bytes).unwrap();
-        let format = Format { shape: Shape::Features(2), classes: 2 };
-        let data = Dataset::open(folder.path()).unwrap();
-        let set = data.normalization_pieces(&format).unwrap();
-        assert_eq!(set.len(), 7);
-        for piece in 1..9 {
-            let seen = pieces(&set, piece);
-            assert_eq!(seen.len(), 7usize.div_ceil(piece));
-            assert_eq!(
-                seen.iter().map(|(first, _)| *first).collect::<Vec<_>>(),
-                (0..7).step_by(piece).collect::<Vec<_>>()
-            );
-            assert_eq!(seen.into_iter().flat_map(|(_, rows)| rows).collect::<Vec<_>>(), numbers);
-        }
-        assert_eq!(data.normalization(&format).unwrap().into_raw_vec_and_offset().0, numbers);
-    }
 }

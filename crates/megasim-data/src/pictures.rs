@@ -55,7 +55,7 @@ impl Pictures {
         let Some(store) = store else { return Ok(None) };
         if split.is_some() && !matches!(store, Store::Undivided(_)) {
             let message = "expected pictures that are in no division, found training and test samples apart";
-            return Err(Error::Unusable { path: directory.into(), place: "split".into(), message: message.into() });
+            return Err(Error::Unusable { path: directory.into(), place: "--split".into(), message: message.into() });
         }
         Self::new(directory, store).map(Some)
     }
@@ -69,6 +69,14 @@ impl Pictures {
     fn new(directory: &Path, store: Store) -> Result<Self, Error> {
         let preprocessing = Preprocessing::read(directory)?;
         Ok(Self { directory: directory.into(), store, preprocessing, scaling: InputScaling::Unit })
+    }
+
+    /// How they are parted, where they are in no division.
+    pub(super) fn split(&self) -> Option<Split> {
+        match &self.store {
+            Store::Undivided(undivided) => undivided.split,
+            _ => None,
+        }
     }
 
     /// Whether the classes of the pictures are known.

@@ -27,7 +27,7 @@ pub(super) struct Undivided {
     /// Names of the classes, sorted; of a list of numbers none.
     pub(super) classes: Vec<OsString>,
     entries: Vec<(usize, PathBuf)>,
-    split: Option<Split>,
+    pub(super) split: Option<Split>,
     /// Whether the classes are known.
     pub(super) is_labelled: bool,
 }

@@ -93,6 +93,8 @@ const FILE_OF_RESULTS: Need = Need {
     holds: |given| ["json", "report", "trace", "outputs", "predictions", "npz"].iter().any(|id| given.has(id)),
     expected: "expected a file that could be replaced (--json, --report), found none",
 };
+const DATA: Need =
+    Need { holds: |given| given.has("data"), expected: "expected --data with pictures that are in no division" };
 const COUNTED: Need = Need {
     holds: |given| given.text("samples").is_none_or(|samples| !samples.contains([',', '.'])),
     expected: "expected --samples with a number; a list of samples leaves out the others itself",
@@ -226,7 +228,20 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "window", &[Recordings]),
     // What compare, latency, sweep and verify share
     on(&["compare", "latency", "sweep", "verify"], "data", &[Netfiles]),
-    on(&["compare", "latency", "sweep"], "labels", &[Schematic]),
+    all(&["compare", "latency", "sweep"], "labels"),
+    on(&["compare", "latency", "sweep", "verify"], "split", &[Netfiles]),
+    on(&["compare", "latency", "sweep", "verify"], "split_seed", &[Netfiles]),
+    on(&["convert"], "labels", &[TrainedNetwork]),
+    on(&["convert"], "split", &[TrainedNetwork]),
+    on(&["convert"], "split_seed", &[TrainedNetwork]),
+    on(&["eval"], "labels", &[TrainedNetwork, Stage]),
+    on(&["eval"], "split", &[TrainedNetwork, Stage]),
+    on(&["eval"], "split_seed", &[TrainedNetwork, Stage]),
+    all(&["inspect"], "split").needs(&[DATA]),
+    all(&["inspect"], "split_seed").needs(&[DATA]),
+    on(&["classify"], "labels", &[Netfiles]),
+    on(&["classify"], "split", &[Netfiles]),
+    on(&["classify"], "split_seed", &[Netfiles]),
     all(&["compare", "latency", "sweep", "verify"], "samples"),
     all(&["compare", "latency", "sweep", "verify"], "skip").needs(&[COUNTED]),
     all(&["compare", "latency", "sweep", "verify"], "threads"),

@@ -30,12 +30,12 @@ pub struct Run<'a> {
 /// If a run fails, or a picture cannot be drawn.
 pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page> {
     let Run { arguments, converted, samples, options, found } = *run;
-    let (values, labels) = (samples.values(), samples.labels());
+    let (values, labels) = (samples.values(), samples.labels().unwrap_or_default());
     let network = network_for(converted, options).map_err(report)?;
     let layers: Vec<Layer> =
         Layer::of_manifest(&network, converted.manifest()).into_iter().map(|(_, layer)| layer).collect();
     let setup = setup(converted, &network, samples, options);
-    let n = labels.len();
+    let n = samples.len();
     let dt = arguments.dt;
     let mut modes = Vec::new();
     let runs =
@@ -54,7 +54,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
         }
         modes.push(ShownMode {
             name: name.into(),
-            accuracy: Accuracy::new(found.right(&decided), n),
+            accuracy: Accuracy::new(found.right(&decided).unwrap_or(0), n),
             confusion,
             course: course.map_err(report)?,
             first: decided.first().copied().flatten(),
@@ -75,7 +75,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
         title: format!("Classification by {}", arguments.netdir.display()),
         facts: facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect(),
         modes,
-        analog: Accuracy::new(found.right(&found.analog_decisions()), n),
+        analog: Accuracy::new(found.right(&found.analog_decisions()).unwrap_or(0), n),
         layers: &layers,
         sample: (samples.numbers().number(0) as usize, labels.first().copied().unwrap_or(0)),
         input: (n > 0).then(|| picture(converted, values)),

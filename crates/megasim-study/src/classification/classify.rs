@@ -137,8 +137,8 @@ impl ClassifyOptions {
 pub struct Classification {
     /// Numbers of the samples in the data set.
     pub numbers: SampleNumbers,
-    /// The class of each sample; after a cancellation of fewer samples than were given.
-    pub labels: Vec<usize>,
+    /// The class of each sample, where it is known; after a cancellation of fewer samples than were given.
+    pub labels: Option<Vec<usize>>,
     /// The class that the trained network gives to each sample.
     pub analog: Vec<usize>,
     /// Event mode, where it ran.
@@ -206,7 +206,7 @@ pub fn classify(
     [&mut event, &mut clocked].into_iter().flatten().for_each(|outcomes| outcomes.truncate(n));
     Ok(Classification {
         numbers: samples.numbers().clone(),
-        labels: samples.labels()[..n].to_vec(),
+        labels: samples.labels().map(|labels| labels[..n].to_vec()),
         analog: samples.analog()[..n].to_vec(),
         event,
         clocked,
@@ -253,12 +253,12 @@ pub struct ByMode<T> {
     pub clocked: Option<T>,
 }
 
-/// Shares of right classes.
+/// Shares of right classes; none where the classes of the samples are unknown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Accuracies {
     /// Of the trained network.
-    pub ann: f64,
+    pub ann: Option<f64>,
     /// In event mode.
     pub event: Option<f64>,
     /// In clocked mode.
@@ -313,8 +313,8 @@ pub struct Tie {
 pub struct SampleFigures {
     /// Its number in the data set.
     pub sample: u64,
-    /// Its class.
-    pub label: usize,
+    /// Its class, where it is known.
+    pub label: Option<usize>,
     /// The class that the trained network gives it.
     pub ann: usize,
     /// In event mode, where it ran.
@@ -366,17 +366,18 @@ pub struct ClassificationFigures {
 impl Classification {
     /// How many samples were classified.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.analog.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.analog.is_empty()
     }
 
-    /// How many of the decisions are right.
-    pub fn right(&self, decisions: &[Option<usize>]) -> usize {
-        decisions.iter().zip(&self.labels).filter(|(decision, label)| **decision == Some(**label)).count()
+    /// How many of the decisions are right, where the classes are known.
+    pub fn right(&self, decisions: &[Option<usize>]) -> Option<usize> {
+        let labels = self.labels.as_ref()?;
+        Some(decisions.iter().zip(labels).filter(|(decision, label)| **decision == Some(**label)).count())
     }
 
     /// The decisions of the trained network.
@@ -411,7 +412,7 @@ impl Classification {
         let k = self.top_k?.get() as usize;
         let right = outcomes
             .iter()
-            .zip(&self.labels)
+            .zip(self.labels.as_ref()?)
             .filter(|(it, label)| it.decision.ranking.iter().take(k).any(|class| class == *label));
         Some(right.count() as f64 / outcomes.len() as f64)
     }
@@ -428,11 +429,15 @@ impl Classification {
         let n = self.len() as f64;
         let (event, clocked) = (decisions(&self.event), decisions(&self.clocked));
         let (event, clocked, analog) = (event.as_deref(), clocked.as_deref(), self.analog_decisions());
-        let accuracy = |decisions: &[Option<usize>]| self.right(decisions) as f64 / n;
+        let accuracy = |decisions: &[Option<usize>]| self.right(decisions).map(|right| right as f64 / n);
         let mean = |of: fn(&Outcome) -> f64| self.by_mode(|outcomes| outcomes.iter().map(of).sum::<f64>() / n);
         ClassificationFigures {
             samples: self.len(),
-            accuracy: Accuracies { ann: accuracy(&analog), event: event.map(accuracy), clocked: clocked.map(accuracy) },
+            accuracy: Accuracies {
+                ann: accuracy(&analog),
+                event: event.and_then(accuracy),
+                clocked: clocked.and_then(accuracy),
+            },
             agreement: Agreements {
                 event_clocked: self.agreement(event, clocked),
                 event_ann: self.agreement(event, Some(&analog)),
@@ -463,7 +468,7 @@ impl Classification {
         };
         let samples = (0..self.len()).map(|k| SampleFigures {
             sample: self.numbers.number(k),
-            label: self.labels[k],
+            label: self.labels.as_ref().map(|labels| labels[k]),
             ann: self.analog[k],
             event: of(&self.event, k),
             clocked: of(&self.clocked, k),

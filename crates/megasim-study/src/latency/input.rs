@@ -137,7 +137,7 @@ impl MachineInput {
                 clock,
             },
             output: Some((output, if decides { manifest.output.classes } else { 0 })),
-            labels: decides.then(|| samples.labels().to_vec()),
+            labels: samples.labels().filter(|_| decides).map(<[usize]>::to_vec),
             tick: Some(tick),
             until: Some(clock.ticks()),
             limits: presentation.limits,

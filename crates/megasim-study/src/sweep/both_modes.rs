@@ -82,7 +82,7 @@ impl Study for BothModes<'_> {
         };
         let samples = Samples {
             values: self.samples.values(),
-            labels: self.samples.labels(),
+            labels: self.samples.labels().unwrap_or_default(),
             analog: self.samples.analog(),
             kind: self.samples.kind(),
             numbers: self.samples.numbers(),
