@@ -132,6 +132,8 @@ pub struct Dataset {
     form: InputForm,
     /// Labels that take the place of those of the data.
     labels: Option<PathBuf>,
+    /// The most test samples that are taken.
+    most: usize,
 }
 
 /// What a data set itself does not say.
@@ -170,7 +172,7 @@ impl Dataset {
         let unreadable = |source| Error::Unreadable { path: path.into(), source };
         let DataOptions { labels, split } = options.clone();
         let form = InputForm::default();
-        let dataset = Self { directory: path.into(), layout: Layout::Arrays, form, labels };
+        let dataset = Self { directory: path.into(), layout: Layout::Arrays, form, labels, most: usize::MAX };
         let unsplit = || match split {
             None => Ok(()),
             Some(_) => {
@@ -211,6 +213,16 @@ impl Dataset {
         }
     }
 
+    /// These data with at most the first `most` test samples.
+    pub fn with_test_samples(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The wanted ones of the test samples that are taken.
+    fn test_rows(&self, skip: usize, samples: Option<usize>) -> Rows {
+        Rows { skip, take: samples.unwrap_or(usize::MAX).min(self.most.saturating_sub(skip)) }
+    }
+
     /// Whether the classes of the test samples are known.
     pub fn has_labels(&self) -> bool {
         match &self.layout {
@@ -239,7 +251,7 @@ impl Dataset {
             return Ok(None);
         }
         let location = self.test_location("y")?;
-        let Array { shape, values, .. } = location.read(Rows { skip, take: samples.unwrap_or(usize::MAX) })?;
+        let Array { shape, values, .. } = location.read(self.test_rows(skip, samples))?;
         let row = shape.iter().skip(1).product::<usize>();
         let is_class = |value: &f32| *value == 0.0 || *value == 1.0;
         if row != outputs || (outputs > 1 && values.iter().all(is_class)) {
@@ -258,7 +270,7 @@ impl Dataset {
     /// # Errors
     /// As [`Self::test`].
     pub fn test_inputs(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Array2<f32>, Error> {
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let rows = self.test_rows(skip, samples);
         if let Layout::Pictures(pictures) = &self.layout {
             return Ok(pictures.samples(Set::Test, format, rows)?.x);
         }
@@ -291,7 +303,7 @@ impl Dataset {
     pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
         let (test, normalization) = (test.map(|(x, y)| [x, y].map(Arc::new)), normalization.map(Arc::new));
         let (layout, form) = (Layout::Memory { test, normalization }, InputForm::default());
-        Self { directory: "memory".into(), layout, form, labels: None }
+        Self { directory: "memory".into(), layout, form, labels: None, most: usize::MAX }
     }
 
     /// Whether there are test samples; a directory has some, or it could not be opened.
@@ -333,7 +345,7 @@ impl Dataset {
     /// Damaged files; arrays that do not fit the network or each other; a label out of range; a pixel that is no
     /// number; no sample left after `skip`.
     pub fn test(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let rows = self.test_rows(skip, samples);
         if let Layout::Pictures(pictures) = &self.layout {
             let Some(labels) = &self.labels else {
                 if !pictures.is_labelled() {
@@ -364,7 +376,7 @@ impl Dataset {
             let expected = "arrays 'x' and 'y', with sequences of frames as samples,";
             return Err(Error::Missing { directory: self.directory.clone(), expected });
         }
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let rows = self.test_rows(skip, samples);
         let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (sequences, frames, total) = read_frames(&x, format.shape, rows)?;
         let labels = read_labels_of(&y, format.classes, rows, total)?;
@@ -377,7 +389,7 @@ impl Dataset {
     /// # Errors
     /// Damaged files; a pixel that is no number; no sample left after `skip`.
     pub fn test_as_stored(&self, skip: usize, samples: Option<usize>) -> Result<(Vec<usize>, Array2<f32>), Error> {
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let rows = self.test_rows(skip, samples);
         if let Layout::Pictures(pictures) = &self.layout {
             return pictures.as_stored(Set::Test, rows);
         }
