@@ -18,7 +18,7 @@ fn megasim(arguments: &[&str]) -> assert_cmd::assert::Assert {
 
 fn converted(folder: &Path, more: &[&str]) -> PathBuf {
     let net = folder.join("net");
-    let arguments = ["convert", MODEL, "--data", DATA, "--out", net.to_str().unwrap()];
+    let arguments = ["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", net.to_str().unwrap()];
     megasim(&[&arguments[..], more].concat()).success();
     net
 }

@@ -214,7 +214,7 @@ fn a_network_goes_through_with_files_and_without_labels() {
     write_npy(at("y.npy"), &y).unwrap();
     let (model, x, y) = ("examples/digits/digits_cnn.keras", at("x.npy"), at("y.npy"));
     let read = |name: &str| -> Value { serde_json::from_slice(&fs::read(at(name)).unwrap()).unwrap() };
-    megasim(&["convert", model, "--data", &x, "--out", &at("net")]).success();
+    megasim(&["convert", model, "--data", &x, "--preset", "toolbox", "--out", &at("net")]).success();
     let shown = ["--duration", "50", "--samples", "60", "--predictions"];
     let classify = |name: &str, more: &[&str]| {
         let file = at(&format!("{name}.csv"));
