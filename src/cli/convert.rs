@@ -54,6 +54,10 @@ pub struct Arguments {
     labels: Option<PathBuf>,
     #[command(flatten)]
     split: SplitArguments,
+    /// The value of the input that one spike per millisecond stands for, in place of the largest of the normalisation
+    /// samples (1 where none is above); values beyond it fire at full rate
+    #[arg(long, value_name = "VALUE", value_parser = positive, allow_negative_numbers = true)]
+    input_scale: Option<f64>,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
     /// (else: beside it)
     #[arg(long, value_name = "FILE")]
@@ -314,6 +318,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     if let Some(presentation) = arguments.presentation.options(is_short)? {
         options = options.presented(&presentation).map_err(|error| presentation::reported(&error))?;
     }
+    options.input_scale = arguments.input_scale;
     if let Some(factor) = arguments.scaling_factor {
         options = options.scaling_factor(factor);
     }

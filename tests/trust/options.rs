@@ -64,6 +64,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "samples", "2"),
     of(&["convert", "eval", "inspect"], "architecture", "net.toml"),
     of(&["convert", "eval", "inspect"], "input-shape", "3"),
+    of(&["convert"], "input-scale", "0.5"),
     of(&["convert"], "percentile", "80"),
     of(&["convert"], "percentile-step", "1"),
     of(&["convert"], "scales", "scales.json").unseen("the scales are those that would have been found"),

@@ -145,6 +145,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "samples", &[SpikingModel]),
     on(&["convert"], "architecture", &[TrainedNetwork]),
     on(&["convert"], "input_shape", &[TrainedNetwork]),
+    on(&["convert"], "input_scale", &[TrainedNetwork]),
     on(&["convert"], "percentile", &[TrainedNetwork]).needs(&[PERCENTILES]),
     on(&["convert"], "percentile_step", &[TrainedNetwork]).needs(&[PERCENTILES]),
     on(&["convert"], "scales", &[TrainedNetwork]),
