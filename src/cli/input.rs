@@ -38,7 +38,7 @@ pub enum LoadedInput {
     /// A netfile directory that `convert` wrote, with test samples.
     Converted(Box<ConvertedInput>),
     /// A schematic.
-    Schematic(SchematicInput),
+    Schematic(Box<SchematicInput>),
 }
 
 /// A converted network with test samples.
@@ -90,7 +90,9 @@ impl InputArgs {
             Some(_) if self.is_schematic() => bail!(
                 "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
             ),
-            None if self.is_schematic() => self.open_schematic(presentation).map(LoadedInput::Schematic),
+            None if self.is_schematic() => {
+                self.open_schematic(presentation).map(|schematic| LoadedInput::Schematic(schematic.into()))
+            }
             Some(data) => {
                 self.open_converted(data, presentation).map(|converted| LoadedInput::Converted(converted.into()))
             }

@@ -221,7 +221,8 @@ fn log(it: &Configuration, converted: &ConvertedModel, out: &Path, replace: Over
     }
     if let Some(potentials) = it.records {
         let layers = Layer::of_manifest(converted.network(), converted.manifest()).into_iter();
-        let of_neurons = |layer: &Layer| !potentials || Recording::new(converted, &[layer.name.clone()], true).is_ok();
+        let of_neurons =
+            |layer: &Layer| !potentials || Recording::new(converted, std::slice::from_ref(&layer.name), true).is_ok();
         let names: Vec<String> = layers.map(|(_, layer)| layer).filter(of_neurons).map(|layer| layer.name).collect();
         words.extend(["--record".into(), names.join(",").into()]);
         words.extend(["--npz".into(), folder.join("spikes.npz").into()]);
