@@ -95,7 +95,8 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     };
     if targets.is_none() && labels.is_none() && arguments.outputs.is_none() {
         miette::bail!(
-            "{}: expected labels, found none: --labels FILE gives them, --outputs FILE writes what the network puts out",
+            "{}: expected labels, found none: --labels FILE gives them, --outputs FILE writes what the network puts \
+                out",
             arguments.data.display()
         );
     }

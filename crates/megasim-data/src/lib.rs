@@ -23,7 +23,7 @@ pub use input::{DeclaredAxes, InputForm, InputScaling};
 pub use pieces::Pieces;
 pub use selection::SampleList;
 pub use shape::Shape;
-pub use undivided::Split;
+pub use undivided::{DataOptions, Split};
 
 use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
 use entry::Set;
@@ -100,8 +100,8 @@ pub struct Samples {
 /// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), the binary files and the pickles of
 /// CIFAR-10 and the pickles of CIFAR-100, folders of classes in no division, parted by a [`Split`] or else test and
 /// normalisation samples alike, and pictures whose classes are unknown. A file is a data set as well: an `.npz`, `.npy`
-/// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`) are divided
-/// by 255, except for a network that scales its own input ([`Dataset::for_input`]).
+/// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`)
+/// are divided by 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
 /// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
 ///
@@ -134,15 +134,6 @@ pub struct Dataset {
     labels: Option<PathBuf>,
     /// The most test samples that are taken.
     most: usize,
-}
-
-/// What a data set itself does not say.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DataOptions {
-    /// A file with the labels of the test samples.
-    pub labels: Option<PathBuf>,
-    /// How pictures that are in no division are parted.
-    pub split: Option<Split>,
 }
 
 /// How the samples lie in the directory.
@@ -189,8 +180,8 @@ impl Dataset {
                 let pictures = Pictures::listed(path, split)?;
                 return Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset });
             }
-            let expected = "expected a directory, an array (.npz, .npy), or a list of pictures and labels (.csv, .txt), \
-                found another file";
+            let expected = "expected a directory, an array (.npz, .npy), or a list of pictures and labels (.csv, \
+                .txt), found another file";
             return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, expected)));
         }
         match dataset.test_location("x") {

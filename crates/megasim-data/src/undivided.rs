@@ -19,6 +19,15 @@ pub struct Split {
     pub seed: u64,
 }
 
+/// What a data set itself does not say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DataOptions {
+    /// A file with the labels of the test samples.
+    pub labels: Option<PathBuf>,
+    /// How pictures that are in no division are parted.
+    pub split: Option<Split>,
+}
+
 /// Pictures in no division.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Undivided {
