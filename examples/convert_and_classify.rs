@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Pixels become evenly spaced spikes for 100 ms; the class whose neuron spikes most wins.
     let samples = LabelledSamples::test(&converted, &data, 0, None)?;
     let found = classify(&converted, &samples, &ClassifyOptions::new().duration(100).modes(Modes::Event), &())?;
-    let right = found.right(&decisions(&found.event).unwrap_or_default());
+    let right = found.right(&decisions(&found.event).unwrap_or_default()).unwrap_or(0);
     let (low, high) = wilson_interval(right, found.len());
     println!("{right} of {} right: {:.1} to {:.1} %", found.len(), 100.0 * low, 100.0 * high);
     std::fs::remove_dir_all(directory)?;

@@ -49,7 +49,7 @@ pub fn table(of: &Classification) -> Table {
         "CPU ms",
     ]);
     let accuracy = |decisions: &[Option<usize>]| {
-        let right = of.right(decisions);
+        let Some(right) = of.right(decisions) else { return ["-".to_string(), "-".to_string()] };
         let (low, high) = wilson_interval(right, n);
         let percent = |share: f64| format!("{:.2}", 100.0 * share);
         [format!("{} %", percent(right as f64 / n as f64)), format!("{} to {} %", percent(low), percent(high))]

@@ -3,20 +3,21 @@
 mod page;
 
 use super::classification::{remarks, table};
+use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::input::{self, warn_of_presentation, warn_of_ticks};
 use super::paths::Paths;
 use super::per_sample::{predictions_file, write_predictions};
-use super::presentation::Presentation;
+use super::presentation::{Presentation, TestSamples};
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
 use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
+use super::spikes::{RecordArguments, write_recording};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
 use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
-use megasim::dataset::Dataset;
 use megasim::dataset::recording::Recordings;
 use megasim::network::Tick;
 use megasim::readout::is_signed;
@@ -33,9 +34,15 @@ pub struct Arguments {
     /// Netfile directory that 'megasim convert' wrote, or the .npz model of 'megasim train' (then only --data, --skip,
     /// --samples and --json count)
     netdir: PathBuf,
-    /// Directory of test data
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of test data
+    #[arg(long, value_name = "DATA")]
     data: PathBuf,
+    /// Class of each test sample, in place of those of the data (.npy, .npz, MNIST's); data without any are classified
+    /// all the same
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    split: SplitArguments,
     /// How the network is run
     #[arg(long, value_enum, default_value_t = ModeArgument::Both)]
     mode: ModeArgument,
@@ -48,6 +55,11 @@ pub struct Arguments {
     /// Write what was decided on each sample to this file, FILE.npz or FILE.csv: classes, scores, times, operations
     #[arg(long, value_name = "FILE", value_parser = predictions_file)]
     predictions: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordArguments,
+    /// What was decided on each sample, in --json
+    #[arg(long, requires = "json")]
+    per_sample: bool,
     /// Samples are sequences of frames, axes (sample, frame, ...), which share the presentation; as delta code is for
     #[arg(long)]
     frames: bool,
@@ -88,8 +100,9 @@ enum ModeArgument {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
-    arguments.predictions.as_deref().map_or(Ok(()), |path| results.check_file(path))?;
-    let paths = Paths::default().files(results.json.iter().chain(&arguments.predictions)).pages(&arguments.report);
+    let files = || arguments.predictions.iter().chain(&arguments.record.npz);
+    files().try_for_each(|path| results.check_file(path))?;
+    let paths = Paths::default().files(results.json.iter().chain(files())).pages(&arguments.report);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
     read_out.check().map_err(report)?;
@@ -100,7 +113,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         if arguments.report.is_some() {
             miette::bail!("--report: expected netfiles; 'megasim features --report' draws models of 'megasim train'");
         }
-        let (skip, samples) = (presentation.skip, presentation.samples);
+        let (skip, samples) = (presentation.skip, presentation.samples.clone());
+        let samples = match samples {
+            Some(TestSamples::Listed(_)) => {
+                miette::bail!("--samples: expected a number of samples with a model of 'megasim train', found a list")
+            }
+            Some(TestSamples::Most(most)) => Some(most.get()),
+            None => None,
+        };
         let (json, replace) = (results.json.as_deref(), results.overwrite());
         return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
     }
@@ -130,7 +150,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options(&converted)?;
     let (form, signed) = (converted.manifest().output.form, is_signed(converted.network(), converted.output()));
     let readout = read_out.kind_for(form, signed).map_err(report)?;
+    let recording = arguments.record.recording(&converted)?;
     let samples = arguments.samples(&converted, recordings.as_ref())?;
+    if samples.labels().is_none() {
+        let refused = [(arguments.report.is_some(), "--report"), (options.top_k.is_some(), "--top-k")];
+        if let Some((_, option)) = refused.into_iter().find(|(is_asked, _)| *is_asked) {
+            miette::bail!("{option}: expected samples whose classes are known, found none: --labels FILE gives them");
+        }
+    }
     interrupt::watch();
     let progress = Progress::default();
     let found = pool.install(|| classify(&converted, &samples, &options, &progress)).map_err(report)?;
@@ -138,17 +165,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.predictions {
         write_predictions(path, &found, results.overwrite())?;
     }
+    let recording = recording.zip(arguments.record.npz.as_deref()).filter(|_| !interrupt::asked());
+    if let Some((recording, path)) = &recording {
+        let write = || write_recording(path, recording, &converted, &samples, &options, results.overwrite());
+        pool.install(write)?;
+    }
     print(&format!("{}\n{}", table(&found), remarks(&found)));
 
     let mut inputs = vec![netdir.clone()];
     match &recordings {
         Some(set) => inputs.extend(set.files().iter().cloned()),
-        None => inputs.extend(Dataset::open(data).map_err(report)?.test_files()),
+        None => inputs.extend(arguments.split.open(data, arguments.labels.as_ref())?.test_files()),
     }
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
     inputs.extend(arguments.history.file(&arguments.report, netdir));
     let mut parameters = presentation.parameters();
     parameters["frames"] = json!(arguments.frames);
+    arguments.split.parameters(&mut parameters);
     if recordings.is_some() {
         parameters["recordings"] = arguments.recording.parameters();
     }
@@ -170,8 +203,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
     parameters["savings"] = json!(decision.savings);
-    let others = [of_page(&drawn), arguments.predictions.iter().cloned().collect()].concat();
-    results.write(&json!(found.figures()), &others, &inputs, Some(presentation.seed), parameters)
+    arguments.record.parameters(&mut parameters);
+    let recorded = recording.map(|(_, path)| path.to_path_buf());
+    let others: Vec<PathBuf> =
+        of_page(&drawn).into_iter().chain(arguments.predictions.clone()).chain(recorded).collect();
+    let mut figures = json!(found.figures());
+    if arguments.per_sample {
+        figures["samples_in_order"] = json!(found.per_sample());
+    }
+    results.write(&figures, &others, &inputs, Some(presentation.seed), parameters)
 }
 
 impl Arguments {
@@ -203,17 +243,18 @@ impl Arguments {
 
     /// The samples, as the arguments select them.
     fn samples(&self, converted: &ConvertedModel, recordings: Option<&Recordings>) -> Result<LabelledSamples> {
-        let (skip, samples) = (self.presentation.skip(), self.presentation.samples());
+        let wanted = self.presentation.wanted();
         if let Some(set) = recordings {
             let clock = self.presentation.clock();
             let selection = self.recording.selection(clock.ticks_per_ms);
-            return LabelledSamples::recordings(converted, set, &selection, clock, skip, samples).map_err(report);
+            return wanted
+                .read(|skip, most| LabelledSamples::recordings(converted, set, &selection, clock, skip, most));
         }
-        let data = Dataset::open(&self.data).map_err(report)?;
+        let data = self.split.open(&self.data, self.labels.as_ref())?;
         if !self.frames {
-            return input::test_samples(converted, &data, skip, samples);
+            return input::test_samples(converted, &data, wanted);
         }
-        let samples = LabelledSamples::test_frames(converted, &data, skip, samples).map_err(report)?;
+        let samples = wanted.read(|skip, most| LabelledSamples::test_frames(converted, &data, skip, most))?;
         input::warn_of_samples(converted, samples.values(), "frames");
         Ok(samples)
     }

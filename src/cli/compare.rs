@@ -155,7 +155,7 @@ fn is_signed(input: &CompareInput, other: Option<&Network>) -> bool {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
-    let InputArgs { subject, data, labels } = &arguments.given;
+    let InputArgs { subject, data, labels, .. } = &arguments.given;
     let read = [subject].into_iter().chain(&arguments.against).chain(labels).chain(&arguments.history.history);
     Paths::default().files(&results.json).pages(&arguments.report).inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
@@ -176,6 +176,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     inputs.extend(arguments.history.file(&arguments.report, subject));
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
+    arguments.given.split.parameters(&mut parameters);
     parameters["readout"] = json!(answer.read_out);
     parameters["dt"] = json!(arguments.against.is_none().then_some(&arguments.dt.0));
     parameters["tie_order"] = json!(arguments.tie_order);

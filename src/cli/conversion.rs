@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 pub struct Job<'j> {
     /// The trained network.
     pub model: &'j Model,
-    /// Directory of data.
-    pub data: &'j Path,
+    /// The data.
+    pub data: &'j Dataset,
     /// Where the netfiles go.
     pub out: &'j Path,
     /// How it is converted.
@@ -41,9 +41,8 @@ pub struct Job<'j> {
 pub fn run(job: &Job) -> Result<Conversion> {
     let Job { model, options, checkpoints, replace, .. } = *job;
     AtomicDir::check(job.out, replace).map_err(report)?;
-    let dataset = Dataset::open(job.data).map_err(report)?;
     let progress = Progress::default();
-    let conversion = model.convert_with(&dataset, options, checkpoints, &progress).map_err(reported)?;
+    let conversion = model.convert_with(job.data, options, checkpoints, &progress).map_err(reported)?;
     drop(progress);
     conversion.warnings.iter().for_each(escape::warn);
     // Before anything is written, so that what cannot be exported leaves nothing behind.
@@ -58,6 +57,9 @@ pub fn run(job: &Job) -> Result<Conversion> {
     let manifest = conversion.converted.manifest();
     let mut parameters = json!(manifest.conversion);
     parameters["output"] = json!(manifest.output.form);
+    if let Some(split) = job.data.split() {
+        (parameters["split"], parameters["split_seed"]) = (json!(split.share), json!(split.seed));
+    }
     parameters["softmax_clock"] = json!(manifest.softmax_clock.as_ref().map(|clock| clock.rate));
     parameters["presentation"] = json!(manifest.presentation);
     let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };

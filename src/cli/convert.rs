@@ -7,6 +7,7 @@ mod presentation;
 mod settings;
 
 use super::conversion::{self, Job, stages};
+use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
@@ -45,9 +46,18 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// The trained network; of an .npz model of 'megasim train' only --data, --out and --samples count
     model: PathBuf,
-    /// Directory of data: test samples, and samples to normalise with
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of data: test samples, and samples to normalise with
+    #[arg(long, value_name = "DATA")]
     data: PathBuf,
+    /// Class of each test sample, in place of those of the data (.npy, .npz, MNIST's)
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    split: SplitArguments,
+    /// The value of the input that one spike per millisecond stands for, in place of the largest of the normalisation
+    /// samples (1 where none is above); values beyond it fire at full rate
+    #[arg(long, value_name = "VALUE", value_parser = positive, allow_negative_numbers = true)]
+    input_scale: Option<f64>,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
     /// (else: beside it)
     #[arg(long, value_name = "FILE")]
@@ -203,7 +213,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let checkpoints = arguments.intermediates.checkpoints(replace);
     let conversion = conversion::run(&Job {
         model: &model,
-        data: &arguments.data,
+        data: &arguments.split.open(&arguments.data, arguments.labels.as_ref())?,
         out: &arguments.out,
         options: &options,
         checkpoints: &checkpoints,
@@ -308,6 +318,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     if let Some(presentation) = arguments.presentation.options(is_short)? {
         options = options.presented(&presentation).map_err(|error| presentation::reported(&error))?;
     }
+    options.input_scale = arguments.input_scale;
     if let Some(factor) = arguments.scaling_factor {
         options = options.scaling_factor(factor);
     }

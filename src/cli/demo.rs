@@ -4,6 +4,7 @@ use super::classification::table;
 use super::conversion::{self, Job};
 use super::diagnostic::report;
 use super::input::{self, warn_of_ticks};
+use super::presentation::Wanted;
 use super::progress::Progress;
 use super::{print, program, provenance};
 use megasim::ann::import;
@@ -41,9 +42,10 @@ pub fn run() -> Result<()> {
     let model = directory.join(FILES[0].0);
     let netfiles = directory.join("netfiles");
     let trained = import::read(&model).map_err(report)?;
+    let dataset = Dataset::open(directory).map_err(report)?;
     conversion::run(&Job {
         model: &trained,
-        data: directory,
+        data: &dataset,
         out: &netfiles,
         options: &ConvertOptions::default(),
         checkpoints: &Checkpoints::default(),
@@ -53,8 +55,7 @@ pub fn run() -> Result<()> {
     let converted = input::open(&netfiles)?;
     let options = ClassifyOptions::new().duration(DURATION);
     warn_of_ticks(&converted, options.clock);
-    let dataset = Dataset::open(directory).map_err(report)?;
-    let samples = input::test_samples(&converted, &dataset, 0, None)?;
+    let samples = input::test_samples(&converted, &dataset, Wanted::From { skip: 0, most: None })?;
     let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     let results = directory.join("results.json");
     let text = format!("{:#}\n", json!(found.figures()));

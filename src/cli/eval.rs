@@ -1,5 +1,6 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
+use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::escape;
 use super::input::{Reading, scaling_in_words};
@@ -14,13 +15,13 @@ use comfy_table::Table;
 use megasim::ann::forward;
 use megasim::ann::graph::Graph;
 use megasim::ann::import::{self, Model};
-use megasim::ann::score::{ClassScore, Score};
+use megasim::ann::score::{ClassScore, Errors, Score};
 use megasim::convert::conversion::{Warning, largest};
 use megasim::convert::parsed::Parsed;
 use megasim::convert::stage::{self, Stage};
-use megasim::dataset::{Dataset, DeclaredAxes, Format, InputForm, InputScaling, Samples};
-use ndarray::{CowArray, Ix2};
-use serde_json::json;
+use megasim::dataset::{DeclaredAxes, Format, InputForm, InputScaling, Samples};
+use ndarray::{Array2, CowArray, Ix2};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Runs a trained network as it is and gives its accuracy
@@ -28,9 +29,14 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// The trained network, or a stage of its conversion (convert --save-parsed, --save-normalised)
     model: PathBuf,
-    /// Directory of test data
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of test data
+    #[arg(long, value_name = "DATA")]
     data: PathBuf,
+    /// Class of each test sample, in place of those of the data (.npy, .npz, MNIST's), or targets of a regression
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    split: SplitArguments,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
     /// (else: beside it)
     #[arg(long, value_name = "FILE")]
@@ -76,34 +82,66 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
     }
     let network = Analog::read(&arguments.model, &arguments.reading, &arguments.architecture)?;
-    let data = Dataset::open(&arguments.data).map_err(report)?.for_input(network.form);
+    let data = arguments.split.open(&arguments.data, arguments.labels.as_ref())?.for_input(network.form);
     let format = Format { shape: network.graph.input_shape(), classes: network.graph.output_shape().len() };
-    let samples = arguments.samples.map(count);
-    let samples = data.test(&format, 0, samples).map_err(report)?;
-    let largest = largest(samples.x.view());
+    let count = arguments.samples.map(count);
+    let targets = data.test_targets(format.classes, 0, count).map_err(report)?;
+    let (x, labels) = match &targets {
+        None if data.has_labels() => {
+            let Samples { x, y } = data.test(&format, 0, count).map_err(report)?;
+            (x, Some(y))
+        }
+        _ => (data.test_inputs(&format, 0, count).map_err(report)?, None),
+    };
+    if targets.is_none() && labels.is_none() && arguments.outputs.is_none() {
+        miette::bail!(
+            "{}: expected labels, found none: --labels FILE gives them, --outputs FILE writes what the network puts \
+                out",
+            arguments.data.display()
+        );
+    }
+    if labels.is_none() {
+        let refused = [(arguments.top_k.is_some(), "--top-k"), (arguments.per_class, "--per-class")];
+        if let Some((_, option)) = refused.into_iter().find(|(is_asked, _)| *is_asked) {
+            miette::bail!(
+                "{option}: expected samples with classes, found {}",
+                match targets {
+                    Some(_) => "targets of a regression",
+                    None => "no labels",
+                }
+            );
+        }
+    }
+    let (largest, total) = (largest(x.view()), x.nrows());
     // An analog network takes values of any size.
     Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(escape::warn);
-    let outputs = forward::forward(&network.graph, network.addressed(&samples).view()).map_err(report)?;
-    let score = Score::new(outputs.view(), &samples.y);
+    let outputs = forward::forward(&network.graph, network.addressed(&x).view()).map_err(report)?;
     if let Some(path) = &arguments.outputs {
-        write_outputs(path, outputs.view(), &samples.y, results.overwrite())?;
+        write_outputs(path, outputs.view(), labels.as_deref(), results.overwrite())?;
     }
-    let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());
+    let score = labels.map(|labels| Score::new(outputs.view(), &labels));
 
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
     table.add_row(vec!["network".to_string(), format!("{} ({})", arguments.model.display(), network.kind)]);
-    table.add_row(vec!["input".to_string(), format!("{}, {} classes", format.shape, format.classes)]);
+    let outputs_are = if targets.is_some() { "outputs" } else { "classes" };
+    table.add_row(vec!["input".to_string(), format!("{}, {} {outputs_are}", format.shape, format.classes)]);
     table.add_row(vec!["input values".to_string(), scaling_in_words(network.form, largest)]);
     table.add_row(vec!["test samples".to_string(), total.to_string()]);
-    table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
-    let classes = score.classes().iter().map(|class| {
-        let ClassScore { samples, taken, right } = class;
-        let (precision, recall) = (class.precision(), class.recall());
-        json!({ "samples": samples, "taken": taken, "right": right, "precision": precision, "recall": recall })
-    });
-    let mut figures = json!({ "samples": total, "accuracy": accuracy, "classes": classes.collect::<Vec<_>>() });
-    if let Some(k) = arguments.top_k {
+    let mut figures = json!({ "samples": total });
+    if let Some(targets) = &targets {
+        let Errors { mean_absolute, root_mean_squared, r2 } = Errors::new(outputs.view(), targets.view());
+        table.add_row(vec!["mean absolute error".to_string(), format!("{mean_absolute:.4}")]);
+        table.add_row(vec!["root mean squared error".to_string(), format!("{root_mean_squared:.4}")]);
+        table.add_row(vec!["R squared".to_string(), r2.map_or("-".into(), |r2| format!("{r2:.4}"))]);
+        figures["errors"] = json!({ "mean_absolute": mean_absolute, "root_mean_squared": root_mean_squared, "r2": r2 });
+    }
+    if let Some(score) = &score {
+        let (right, accuracy) = (score.top(1), score.accuracy());
+        table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
+        add_classes(score, &mut figures);
+    }
+    if let (Some(k), Some(score)) = (arguments.top_k, &score) {
         let right = score.top(k as usize);
         let share = right as f64 / total as f64;
         table.add_row(vec![format!("among the first {k}"), format!("{:.2} % ({right} of {total})", 100.0 * share)]);
@@ -113,12 +151,25 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     inputs.extend(network.companions);
     inputs.extend(data.test_files());
     let others: Vec<PathBuf> = arguments.outputs.iter().cloned().collect();
-    results.write(&figures, &others, &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
+    let mut parameters = json!({ "samples": total, "top_k": arguments.top_k });
+    arguments.split.parameters(&mut parameters);
+    results.write(&figures, &others, &inputs, None, parameters)?;
     print(&format!("{table}\n"));
-    if arguments.per_class {
+    if let Some(score) = score.filter(|_| arguments.per_class) {
         print(&format!("{}\n", per_class(&score)));
     }
     Ok(())
+}
+
+/// Adds what a score says of all samples and of each class.
+fn add_classes(score: &Score, figures: &mut Value) {
+    let classes = score.classes().iter().map(|class| {
+        let ClassScore { samples, taken, right } = class;
+        let (precision, recall) = (class.precision(), class.recall());
+        json!({ "samples": samples, "taken": taken, "right": right, "precision": precision, "recall": recall })
+    });
+    figures["accuracy"] = json!(score.accuracy());
+    figures["classes"] = json!(classes.collect::<Vec<_>>());
 }
 
 /// What is evaluated.
@@ -160,10 +211,10 @@ impl Analog {
         Ok(Self { graph, kind: library.trim().into(), companions, parsed: None, form })
     }
 
-    fn addressed<'s>(&self, samples: &'s Samples) -> CowArray<'s, f32, Ix2> {
+    fn addressed<'s>(&self, samples: &'s Array2<f32>) -> CowArray<'s, f32, Ix2> {
         match &self.parsed {
-            Some(parsed) => parsed.addressed(samples.x.view()),
-            None => samples.x.view().into(),
+            Some(parsed) => parsed.addressed(samples.view()),
+            None => samples.view().into(),
         }
     }
 }

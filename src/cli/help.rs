@@ -38,6 +38,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "skip",
             "frames",
             "split",
+            "split_seed",
             "input_scale",
             "input_range",
             "input_shape",

@@ -1,7 +1,8 @@
 //! The input of studies: a converted network with its test data, or a schematic with its own stimuli.
 
+use super::data::SplitArguments;
 use super::diagnostic::{self, report};
-use super::presentation::Presentation;
+use super::presentation::{Presentation, Wanted};
 use super::{escape, run};
 use clap::Args;
 use megasim::ann::import::ReadOptions;
@@ -21,12 +22,14 @@ use std::path::{Path, PathBuf};
 pub struct InputArgs {
     /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
     pub subject: PathBuf,
-    /// Directory of test data; not for a schematic
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of test data; not for a schematic
+    #[arg(long, value_name = "DATA")]
     pub data: Option<PathBuf>,
-    /// Class of each sample of a schematic's stimuli (.npy)
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    /// Class of each sample: of a schematic's stimuli, or in place of those of the data (.npy, .npz, MNIST's)
+    #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub split: SplitArguments,
 }
 
 /// The input of a study, loaded.
@@ -35,7 +38,7 @@ pub enum LoadedInput {
     /// A netfile directory that `convert` wrote, with test samples.
     Converted(Box<ConvertedInput>),
     /// A schematic.
-    Schematic(SchematicInput),
+    Schematic(Box<SchematicInput>),
 }
 
 /// A converted network with test samples.
@@ -87,7 +90,9 @@ impl InputArgs {
             Some(_) if self.is_schematic() => bail!(
                 "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
             ),
-            None if self.is_schematic() => self.open_schematic(presentation).map(LoadedInput::Schematic),
+            None if self.is_schematic() => {
+                self.open_schematic(presentation).map(|schematic| LoadedInput::Schematic(schematic.into()))
+            }
             Some(data) => {
                 self.open_converted(data, presentation).map(|converted| LoadedInput::Converted(converted.into()))
             }
@@ -100,10 +105,9 @@ impl InputArgs {
 
     fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<ConvertedInput> {
         let converted = open(&self.subject)?;
-        let dataset = Dataset::open(data).map_err(report)?;
+        let dataset = self.split.open(data, self.labels.as_ref())?;
         warn_of_presentation(&converted, presentation);
-        let (skip, samples) = (presentation.skip(), presentation.samples());
-        let samples = test_samples(&converted, &dataset, skip, samples)?;
+        let samples = test_samples(&converted, &dataset, presentation.wanted())?;
         let mut inputs = vec![self.subject.clone()];
         inputs.extend(dataset.test_files());
         inputs.extend(presentation.code_file().map(Path::to_path_buf));
@@ -114,7 +118,10 @@ impl InputArgs {
         let Netfiles { network, stimuli, files, .. } = run::read(&self.subject)?;
         let cut = Pieces::cut(&stimuli, network.t_max());
         let uncut = cut.samples.len() <= 1;
-        let pieces = cut.select(presentation.skip(), presentation.samples());
+        let pieces = match presentation.wanted() {
+            Wanted::From { skip, most } => cut.select(skip, most),
+            Wanted::Listed(list) => cut.listed(list),
+        };
         if pieces.samples.is_empty() {
             bail!("{}: expected events in its stimuli between resets, found none", self.subject.display());
         }
@@ -138,8 +145,13 @@ impl InputArgs {
         let Some(classes) = classes else {
             bail!("{}: expected a last layer that is one row of classes, found maps", path.display());
         };
-        let labels = dataset::labels(path, classes, presentation.skip(), Some(pieces.samples.len())).map_err(report)?;
-        Ok(Some(labels))
+        let n = pieces.samples.len();
+        let read = |skip, take| dataset::labels(path, classes, skip, Some(take)).map_err(report);
+        let Wanted::Listed(list) = presentation.wanted() else {
+            return read(pieces.numbers.number(0) as usize, n).map(Some);
+        };
+        let all = read(0, list.numbers().iter().max().map_or(0, |last| last + 1))?;
+        Ok(Some((0..n).map_while(|k| all.get(pieces.numbers.number(k) as usize).copied()).collect()))
     }
 }
 
@@ -175,13 +187,8 @@ pub fn open(netdir: &Path) -> Result<ConvertedModel> {
 ///
 /// # Errors
 /// If the data do not fit the network.
-pub fn test_samples(
-    converted: &ConvertedModel,
-    data: &Dataset,
-    skip: usize,
-    samples: Option<usize>,
-) -> Result<LabelledSamples> {
-    let samples = LabelledSamples::test(converted, data, skip, samples).map_err(report)?;
+pub fn test_samples(converted: &ConvertedModel, data: &Dataset, wanted: Wanted) -> Result<LabelledSamples> {
+    let samples = wanted.read(|skip, most| LabelledSamples::test(converted, data, skip, most))?;
     warn_of_samples(converted, samples.values(), "test samples");
     Ok(samples)
 }

@@ -1,5 +1,6 @@
 //! `megasim inspect`: the layers of a network, how they are connected, and how their neurons would fire.
 
+use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::input::{self, Reading};
 use super::paths::Paths;
@@ -14,7 +15,7 @@ use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::normalize::Pooled;
 use megasim::convert::parsed::{LayerKind, Parsed};
 use megasim::convert::{self, ConvertOptions, normalize};
-use megasim::dataset::{Dataset, Format, InputScaling, Pieces};
+use megasim::dataset::{Format, InputScaling, Pieces};
 use miette::Result;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -25,9 +26,11 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// The trained network, or a netfile directory that 'megasim convert' wrote
     target: PathBuf,
-    /// Directory of data; its normalisation samples are shown to the analog network
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of data; its normalisation samples are shown to the analog network
+    #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    split: SplitArguments,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
     /// (else: beside it)
     #[arg(long, value_name = "FILE")]
@@ -58,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } else {
         (import::read_as(&arguments.target, arguments.reading.options(&arguments.architecture)).map_err(report)?, None)
     };
-    let samples = arguments.data.as_deref().map(|data| samples(data, &model)).transpose()?;
+    let samples = arguments.data.as_deref().map(|data| samples(data, arguments, &model)).transpose()?;
     let layers = match layers(&model.graph, manifest.as_ref(), samples.as_ref()) {
         Ok(layers) => layers,
         Err(convert::Error::Unsupported(refused)) => {
@@ -82,14 +85,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut inputs = vec![arguments.target.clone()];
     if let Some(data) = &arguments.data {
-        inputs.extend(Dataset::open(data).map_err(report)?.normalization_files());
+        inputs.extend(arguments.split.open(data, None)?.normalization_files());
     }
-    arguments.results.write(&figures(&layers), &[], &inputs, None, json!({ "data": arguments.data.is_some() }))
+    let mut parameters = json!({ "data": arguments.data.is_some() });
+    arguments.split.parameters(&mut parameters);
+    arguments.results.write(&figures(&layers), &[], &inputs, None, parameters)
 }
 
-fn samples(data: &Path, model: &import::Model) -> Result<Pieces> {
+fn samples(data: &Path, arguments: &Arguments, model: &import::Model) -> Result<Pieces> {
     let format = Format { shape: model.input_shape(), classes: model.classes() };
-    Dataset::open(data).map_err(report)?.for_input(model.input_form()).normalization_pieces(&format).map_err(report)
+    let data = arguments.split.open(data, None)?.for_input(model.input_form());
+    data.normalization_pieces(&format).map_err(report)
 }
 
 fn layers(

@@ -98,7 +98,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
-    let InputArgs { subject, data, labels } = &arguments.given;
+    let InputArgs { subject, data, labels, .. } = &arguments.given;
     let read = [subject, &arguments.hardware].into_iter().chain(&arguments.calibrate).chain(labels);
     let paths = Paths::default().files(results.json.iter().chain(&arguments.trace)).pages(&arguments.report);
     paths.inputs(read).data(data).check()?;
@@ -132,6 +132,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     inputs.extend(arguments.calibrate.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(found.answer.samples.len());
+    arguments.given.split.parameters(&mut parameters);
     parameters["hardware"] = json!(found.hardware.name());
     parameters["pace"] = json!(arguments.pace.to_string());
     parameters["tick"] = json!(found.mapped.resolved.tick.map(|tick| tick.to_string()));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Another ending.
 pub fn outputs_file(text: &str) -> Result<PathBuf, String> {
-    with_ending(text, ["npy", "npz"])
+    with_ending(text, &["npy", "npz"])
 }
 
 /// `--predictions`, likewise.
@@ -22,33 +22,45 @@ pub fn outputs_file(text: &str) -> Result<PathBuf, String> {
 /// # Errors
 /// Another ending.
 pub fn predictions_file(text: &str) -> Result<PathBuf, String> {
-    with_ending(text, ["npz", "csv"])
+    with_ending(text, &["npz", "csv"])
 }
 
-fn with_ending(text: &str, known: [&str; 2]) -> Result<PathBuf, String> {
+/// A path that ends in one of these.
+///
+/// # Errors
+/// Another ending.
+pub fn with_ending(text: &str, known: &[&str]) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if known.iter().any(|ending| has_ending(&path, ending)) {
         return Ok(path);
     }
-    Err(format!("expected a name that ends in .{} or .{}", known[0], known[1]))
+    Err(format!("expected a name that ends in .{}", known.join(" or .")))
 }
 
 fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|own| own == ending)
 }
 
-/// Writes the outputs of a trained network, `(samples, classes)`; as `.npz` with the labels.
+/// Writes the outputs of a trained network, `(samples, classes)`; as `.npz` with the labels, where
+/// they are known.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_outputs(path: &Path, outputs: ArrayView2<f32>, labels: &[usize], replace: Overwrite) -> Result<()> {
+pub fn write_outputs(
+    path: &Path,
+    outputs: ArrayView2<f32>,
+    labels: Option<&[usize]>,
+    replace: Overwrite,
+) -> Result<()> {
     let write = |file: &mut dyn Write| {
         if has_ending(path, "npy") {
             return npy::write(file, &outputs);
         }
         let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
         npz.add("outputs", &outputs)?;
-        npz.add("labels", &numbers(labels.iter().map(|&label| Some(label))))?;
+        if let Some(labels) = labels {
+            npz.add("labels", &numbers(labels.iter().map(|&label| Some(label))))?;
+        }
         file.write_all(&npz.finish()?.into_inner())
     };
     atomic_write::write_file(path, replace, write).map_err(report)
@@ -71,9 +83,10 @@ fn modes(found: &Classification) -> impl Iterator<Item = (&'static str, &[Outcom
 
 fn arrays(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
-    let samples = Array1::from_iter((found.first..).take(found.len()).map(|sample| sample as i64));
+    let samples = Array1::from_iter((0..found.len()).map(|k| found.numbers.number(k) as i64));
     npz.add("sample", &samples)?;
-    npz.add("label", &numbers(found.labels.iter().map(|&label| Some(label))))?;
+    let label = |k: usize| found.labels.as_ref().map(|labels| labels[k]);
+    npz.add("label", &numbers((0..found.len()).map(label)))?;
     npz.add("analog", &numbers(found.analog.iter().map(|&class| Some(class))))?;
     for (mode, outcomes) in modes(found) {
         let classes = outcomes.first().map_or(0, |outcome| outcome.decision.scores.len());
@@ -99,7 +112,8 @@ fn table(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(file)?;
     for k in 0..found.len() {
-        write!(file, "{},{},{}", found.first + k as u64, found.labels[k], found.analog[k])?;
+        let label = found.labels.as_ref().map_or(String::new(), |labels| labels[k].to_string());
+        write!(file, "{},{label},{}", found.numbers.number(k), found.analog[k])?;
         for (_, outcomes) in modes(found) {
             let outcome = &outcomes[k];
             let class = outcome.decision.class().map_or(String::new(), |class| class.to_string());

@@ -4,20 +4,24 @@ use super::diagnostic;
 use super::limits::{self, RunLimits};
 use super::numbers::{count, input_rate};
 use clap::Args;
+use megasim::convert::{LabelledSamples, labelled_samples};
+use megasim::dataset::SampleList;
 use megasim::encode::registry::{self, Choice};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, SpikeEncoder};
 use megasim::engine::Limits;
 use megasim::study;
 use miette::Result;
 use serde_json::{Value, json};
+use std::num::NonZeroU64;
 use std::path::Path;
+use std::str::FromStr;
 
 /// Which samples, for how long, as what spikes.
 #[derive(Debug, Clone, Args)]
 pub struct Presentation {
-    /// Take at most N test samples; all where it is not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub samples: Option<u64>,
+    /// Take at most N test samples, or those of a list, as 5,17,100..200 (one alone: 7,); all where it is not given
+    #[arg(long, value_name = "N|LIST")]
+    pub samples: Option<TestSamples>,
     /// Leave out the first N test samples
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub skip: u64,
@@ -52,6 +56,59 @@ pub struct Presentation {
     run_limits: RunLimits,
     #[command(flatten)]
     pub threads: Threads,
+}
+
+/// `--samples`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TestSamples {
+    /// At most this number.
+    Most(NonZeroU64),
+    /// These.
+    Listed(SampleList),
+}
+
+impl FromStr for TestSamples {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains([',', '.']) {
+            return text.parse().map(Self::Listed);
+        }
+        text.parse().map(Self::Most).map_err(|_| {
+            format!("expected a number of samples above 0, or a list of samples as 5,17,100..200, found '{text}'")
+        })
+    }
+}
+
+/// Which samples of a set are shown.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// From a number on.
+    From {
+        /// How many are left out.
+        skip: usize,
+        /// At most so many.
+        most: Option<usize>,
+    },
+    /// These.
+    Listed(&'a SampleList),
+}
+
+impl Wanted<'_> {
+    /// Reads them; `read` gives samples from a number on, at most a number of them.
+    ///
+    /// # Errors
+    /// What `read` reports; a sample that is not there.
+    pub fn read(
+        self,
+        mut read: impl FnMut(usize, Option<usize>) -> Result<LabelledSamples, labelled_samples::Error>,
+    ) -> miette::Result<LabelledSamples> {
+        match self {
+            Self::From { skip, most } => read(skip, most),
+            Self::Listed(list) => LabelledSamples::listed(list, |skip, most| read(skip, Some(most))),
+        }
+        .map_err(diagnostic::report)
+    }
 }
 
 /// How many hands work.
@@ -122,14 +179,14 @@ impl Presentation {
         Clock { duration: self.duration, ticks_per_ms: self.ticks_per_ms }
     }
 
-    /// Samples that are left out.
-    pub fn skip(&self) -> usize {
-        count(self.skip)
-    }
-
-    /// At most so many samples.
-    pub fn samples(&self) -> Option<usize> {
-        self.samples.map(count)
+    /// Which samples are shown.
+    pub fn wanted(&self) -> Wanted<'_> {
+        let skip = count(self.skip);
+        match &self.samples {
+            Some(TestSamples::Listed(list)) => Wanted::Listed(list),
+            Some(TestSamples::Most(most)) => Wanted::From { skip, most: Some(count(most.get())) },
+            None => Wanted::From { skip, most: None },
+        }
     }
 
     /// What the record of the run says: every parameter, but for the number of threads, which changes nothing, the
@@ -143,6 +200,9 @@ impl Presentation {
             "bias_period_ms": self.code().ok().map(|code| code.bias_period(self.clock())),
             "ticks_per_ms": self.ticks_per_ms,
         });
+        if let Some(TestSamples::Listed(list)) = &self.samples {
+            parameters["samples_listed"] = json!(list.to_string());
+        }
         limits::record(self.limits(), &mut parameters);
         parameters
     }

@@ -4,6 +4,7 @@ use super::diagnostic::report;
 use super::{interrupt, print, program, provenance};
 use clap::{Args, CommandFactory};
 use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
+use megasim::dataset::SampleList;
 use miette::{Result, bail, miette};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ pub struct Arguments {
 }
 
 /// Options of all commands that name a place to write to.
-const OUTPUTS: [&str; 13] = [
+const OUTPUTS: [&str; 14] = [
     "--out",
     "--json",
     "--report",
@@ -39,6 +40,7 @@ const OUTPUTS: [&str; 13] = [
     "--picture",
     "--outputs",
     "--predictions",
+    "--npz",
 ];
 
 /// Runs, compares and prints.
@@ -145,7 +147,10 @@ impl Run {
         if record["interrupted"] == true
             && let Some(samples) = record["parameters"]["samples"].as_u64()
         {
-            set(&mut words, "--samples", &samples.to_string());
+            let count = samples.to_string();
+            let listed = record["parameters"]["samples_listed"].as_str().and_then(|it| it.parse::<SampleList>().ok());
+            let done = listed.map_or(count, |list| list.first(samples as usize).to_string());
+            set(&mut words, "--samples", &done);
         }
         Ok(Self { words, working_directory })
     }

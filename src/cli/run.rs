@@ -2,6 +2,7 @@
 
 use super::limits::{self, RunLimits};
 use super::paths::Paths;
+use super::spikes::{npz_file, write_events};
 use super::{diagnostic, escape, print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
@@ -19,8 +20,11 @@ pub struct Arguments {
     /// The schematic
     schematic: PathBuf,
     /// Where the event files go; a new directory
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "npz")]
+    out: Option<PathBuf>,
+    /// Write the events of all nodes as arrays: NODE/t_pre, t_rqst, t_ack, x, y, polarity
+    #[arg(long, value_name = "FILE.npz", value_parser = npz_file)]
+    npz: Option<PathBuf>,
     /// Run in steps, all spikes of a step at once, instead of event by event
     #[arg(long)]
     clocked: bool,
@@ -63,16 +67,18 @@ pub fn read(schematic: &Path) -> Result<Netfiles> {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Netfiles { mut network, stimuli, files, .. } = read(&arguments.schematic)?;
     let inputs = input_files(&arguments.schematic, &files);
-    Paths::default().directories([&arguments.out]).files(&arguments.summary).inputs(&inputs).check()?;
+    let files = arguments.summary.iter().chain(&arguments.npz);
+    Paths::default().directories(&arguments.out).files(files).inputs(&inputs).check()?;
     arguments.set.iter().try_for_each(|setting| setting.apply(&mut network)).map_err(diagnostic::report)?;
     if let Some(tmax) = arguments.tmax {
         network = network.with_t_max(tmax).map_err(diagnostic::report)?;
     }
     let mode = if arguments.clocked { Mode::Clocked { dt: arguments.dt } } else { Mode::Event };
     let replace = Overwrite::from_flag(arguments.force);
-    let out = AtomicDir::create(&arguments.out, replace).map_err(diagnostic::report)?;
-    if let Some(summary) = &arguments.summary {
-        atomic_write::check_file(summary, replace).map_err(diagnostic::report)?;
+    let out = arguments.out.as_deref().map(|out| AtomicDir::create(out, replace));
+    let out = out.transpose().map_err(diagnostic::report)?;
+    for file in arguments.summary.iter().chain(&arguments.npz) {
+        atomic_write::check_file(file, replace).map_err(diagnostic::report)?;
     }
     let limits = arguments.run_limits.of_run();
     if arguments.clocked {
@@ -80,7 +86,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         limits::warn_of_idle_steps(&network, last.min(network.t_max()), arguments.dt);
     }
     let record = simulate(&network, mode, limits, &stimuli)?;
-    netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
+    if let Some(out) = &out {
+        netfile::write_event_files(out.path(), &network, &record.nodes).map_err(|error| diagnostic::netfile(&error))?;
+    }
     let mut parameters = json!({
         "mode": if arguments.clocked { "clocked" } else { "event" },
         "dt": arguments.clocked.then_some(arguments.dt),
@@ -89,14 +97,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     });
     limits::record(limits, &mut parameters);
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
-    provenance::write(out.path(), &provenance).map_err(diagnostic::report)?;
+    if let Some(path) = &arguments.npz {
+        write_events(path, &network, &record, replace)?;
+        provenance::write_beside(&[path], &inputs, None, parameters.clone()).map_err(diagnostic::report)?;
+    }
+    if let Some(out) = &out {
+        let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
+        provenance::write(out.path(), &provenance).map_err(diagnostic::report)?;
+    }
     if let Some(path) = &arguments.summary {
         let text = format!("{:#}\n", summary(&network, &record));
         atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(diagnostic::report)?;
     }
-    out.finish().map_err(diagnostic::report)?;
-    print_summary(&network, &record, &arguments.out);
+    out.map_or(Ok(()), AtomicDir::finish).map_err(diagnostic::report)?;
+    print_summary(&network, &record, arguments.out.as_deref());
+    if let Some(path) = &arguments.npz {
+        print(&format!("events as arrays: {}\n", path.display()));
+    }
     Ok(())
 }
 
@@ -117,7 +134,7 @@ pub fn run_in_place(schematic: &Path) -> Result<()> {
         Err(error @ provenance::Error::Foreign(_)) => escape::warn(format_args!("{error}")),
         other => other.map_err(diagnostic::report)?,
     }
-    print_summary(&network, &record, directory);
+    print_summary(&network, &record, Some(directory));
     Ok(())
 }
 
@@ -167,7 +184,7 @@ fn summary(network: &Network, record: &Record) -> Value {
     })
 }
 
-fn print_summary(network: &Network, record: &Record, out: &Path) {
+fn print_summary(network: &Network, record: &Record, out: Option<&Path>) {
     let summary = &record.summary;
     let events: u64 = summary.events.iter().sum();
     let last = summary.last_time.map_or("none".into(), |t| t.to_string());
@@ -184,5 +201,8 @@ fn print_summary(network: &Network, record: &Record, out: &Path) {
     if saturated > 0 {
         text += &format!("potentials cut off at 32 bits: {saturated}\n");
     }
-    print(&format!("{text}event files: {}\n", out.display()));
+    if let Some(out) = out {
+        text += &format!("event files: {}\n", out.display());
+    }
+    print(&text);
 }

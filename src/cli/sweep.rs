@@ -15,7 +15,6 @@ use clap::Args;
 use files::Files;
 use megasim::Control;
 use megasim::atomic_write::Overwrite;
-use megasim::dataset::Dataset;
 use megasim::engine::machine::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::network::Tick;
@@ -134,7 +133,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
             let job = Job { arguments, plan: &plan, inputs, samples: samples.len() };
             // Given with a netfile directory, or it would not be open.
-            let data = Dataset::open(given.data.as_deref().unwrap_or(&given.subject)).map_err(report)?;
+            let path = given.data.as_deref().unwrap_or(&given.subject);
+            let data = given.split.open(path, given.labels.as_ref())?;
+            if samples.labels().is_none() {
+                bail!(
+                    "{}: expected samples whose classes are known, found none: --labels FILE gives them",
+                    path.display()
+                );
+            }
             if on_machine {
                 let subject = MachineSubject::Converted { converted: &converted, data: &data, samples: &samples };
                 job.run(&Ways {
@@ -187,6 +193,7 @@ impl Arguments {
     fn settings(&self, samples: usize) -> Value {
         let mut settings = self.presentation.parameters();
         settings["samples"] = json!(samples);
+        self.given.split.parameters(&mut settings);
         settings["seed"] = json!(self.presentation.seed);
         settings["over"] = self.over.iter().map(|over| json!([over.name(), over.values()])).collect();
         match &self.hardware {

@@ -5,21 +5,26 @@ use super::conversion::{self, Job, stages};
 use super::diagnostic::report;
 use super::input::{self, warn_of_ticks};
 use super::paths::Paths;
+use super::presentation::Wanted;
 use super::progress::Progress;
-use super::{escape, print, provenance};
-use clap::Args;
+use super::{CommandLine, classify as classify_command, escape, print, provenance};
+use clap::{Args, CommandFactory, FromArgMatches};
 use megasim::ann::score::Score;
 use megasim::ann::{forward, import};
 use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
-use megasim::convert::{Checkpoints, ConvertOptions, OutputForm, Precision, Rules, Weighting};
+use megasim::convert::{Checkpoints, Convert, ConvertOptions, ConvertedModel, OutputForm, Rules, Weighting};
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::{Poisson, Regular};
-use megasim::study::classification::{ClassifyOptions, classify};
+use megasim::equations::Decay;
+use megasim::readout::ReadOut;
+use megasim::study::classification::{ClassifyOptions, Recording, classify};
+use megasim::study::layers::Layer;
 use megasim::toolbox::{Configuration, Swept};
 use miette::{Result, bail};
 use serde_json::json;
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +46,9 @@ const ENDINGS: &[&str] = &["", "keras", "h5", "onnx", "caffemodel", "pth", "safe
 
 /// The file of figures.
 const RESULTS: &str = "results.json";
+
+/// The normalised model, where nothing else is asked for.
+const NORMALISED: &str = "normalised.npz";
 
 /// How much lower the percentile is a layer with `normalization_schedule`.
 const SCHEDULE_STEP: f64 = 0.02;
@@ -66,8 +74,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             })
             .collect(),
     };
-    for (out, _) in &runs {
-        Paths::default().directories([out]).inputs(read).data(data).check()?;
+    for (out, it) in &runs {
+        Paths::default().directories([out]).files(&it.parsed_model).inputs(read).data(data).check()?;
     }
     for (out, configuration) in &runs {
         one(arguments, &model, configuration, out, replace)?;
@@ -105,26 +113,33 @@ fn model_file(configuration: &Configuration) -> Result<PathBuf> {
 }
 
 fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &Path, replace: Overwrite) -> Result<()> {
-    if !it.convert && !it.simulate && !it.evaluate_ann {
+    if !it.convert && !it.simulate && !it.evaluate_ann && !it.normalize_is_given {
         bail!(
             "{}: expected something to do in [tools], found evaluate_ann, convert and simulate off",
             arguments.config.display()
         );
     }
-    if !it.convert && !it.simulate {
+    if !it.convert && !it.simulate && !it.normalize_is_given {
         return evaluate(arguments, model, it, out, replace);
     }
     let options = conversion_options(model, it)?;
+    if !it.convert && !it.simulate {
+        return normalise(arguments, model, it, &options, out, replace);
+    }
     if !it.convert {
         check(arguments, model, &options, out)?;
     }
     if it.convert {
         let done = conversion::run(&Job {
             model,
-            data: &it.dataset_path,
+            data: &Dataset::open(&it.dataset_path).map_err(report)?.with_test_samples(it.num_to_test),
             out,
             options: &options,
-            checkpoints: &Checkpoints::default(),
+            checkpoints: &Checkpoints {
+                save_parsed: it.parsed_model.clone(),
+                overwrite: replace,
+                ..Checkpoints::default()
+            },
             export: None,
             replace,
         })?;
@@ -145,8 +160,21 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     options.top_k = NonZeroU32::new(it.top_k).filter(|k| k.get() > 1);
     let converted = input::open(out)?;
     warn_of_ticks(&converted, options.clock);
+    if it.early_stopping {
+        options.read_out = Some(match options.read_out_of(&converted) {
+            ReadOut::SpikeCount { .. } => ReadOut::SpikeCount { margin: NonZeroU32::new(1) },
+            _ => bail!(
+                "{}: [simulation] early_stopping: expected an output that spikes decide on",
+                arguments.config.display()
+            ),
+        });
+    }
     let data = Dataset::open(&it.dataset_path).map_err(report)?;
-    let samples = input::test_samples(&converted, &data, 0, Some(it.num_to_test))?;
+    let wanted = match &it.samples {
+        Some(list) => Wanted::Listed(list),
+        None => Wanted::From { skip: 0, most: Some(it.num_to_test) },
+    };
+    let samples = input::test_samples(&converted, &data, wanted)?;
     let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     print(&format!("{}\n{}", table(&found), remarks(&found)));
     let results = out.join(RESULTS);
@@ -162,18 +190,115 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         "samples": it.num_to_test,
         "dt": 1,
     });
-    provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters).map_err(report)
+    provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters)
+        .map_err(report)?;
+    log(it, &converted, out, replace)
+}
+
+/// Draws and records what the settings ask for, by `megasim classify` with the same samples.
+fn log(it: &Configuration, converted: &ConvertedModel, out: &Path, replace: Overwrite) -> Result<()> {
+    let is_asked = it.draws || it.records.is_some() || it.log_dir.is_some() || it.runlabel.is_some();
+    if !is_asked {
+        return Ok(());
+    }
+    let folder = log_folder(it, out);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| miette::miette!("{}: cannot be made: {error}", folder.display()))?;
+    let mut words: Vec<OsString> = vec!["megasim".into(), "classify".into(), out.into(), "--data".into()];
+    words.push(it.dataset_path.clone().into());
+    let mut add = |option: &str, value: String| words.extend([option.into(), value.into()]);
+    add("--duration", it.duration.to_string());
+    add("--ticks-per-ms", it.ticks_per_ms.to_string());
+    add("--encode", if it.poisson_input { "poisson" } else { "regular" }.into());
+    add("--input-rate", it.input_rate.to_string());
+    add("--samples", it.samples.as_ref().map_or(it.num_to_test.to_string(), ToString::to_string));
+    if it.early_stopping {
+        add("--confidence", "1".into());
+    }
+    words.extend(["--predictions".into(), folder.join("predictions.npz").into()]);
+    if it.draws {
+        words.extend(["--report".into(), folder.join("page.html").into()]);
+    }
+    if let Some(potentials) = it.records {
+        let layers = Layer::of_manifest(converted.network(), converted.manifest()).into_iter();
+        let of_neurons =
+            |layer: &Layer| !potentials || Recording::new(converted, std::slice::from_ref(&layer.name), true).is_ok();
+        let names: Vec<String> = layers.map(|(_, layer)| layer).filter(of_neurons).map(|layer| layer.name).collect();
+        words.extend(["--record".into(), names.join(",").into()]);
+        words.extend(["--npz".into(), folder.join("spikes.npz").into()]);
+        words.extend(potentials.then(|| "--potentials".into()));
+    }
+    words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
+    let matches = CommandLine::command().try_get_matches_from(words).map_err(report)?;
+    let Some(("classify", matches)) = matches.subcommand() else { return Ok(()) };
+    classify_command::run(&classify_command::Arguments::from_arg_matches(matches).map_err(report)?)
+}
+
+/// Where pictures and records go: as the settings say, or next to the netfiles.
+fn log_folder(it: &Configuration, out: &Path) -> PathBuf {
+    let folder = it.log_dir.clone().unwrap_or_else(|| {
+        let mut name = out.as_os_str().to_os_string();
+        name.push("-log");
+        name.into()
+    });
+    it.runlabel.iter().fold(folder, |folder, label| folder.join(label))
+}
+
+/// Writes the normalised model alone.
+fn normalise(
+    arguments: &Arguments,
+    model: &import::Model,
+    it: &Configuration,
+    options: &ConvertOptions,
+    out: &Path,
+    replace: Overwrite,
+) -> Result<()> {
+    let directory = AtomicDir::create(out, replace).map_err(report)?;
+    let data = Dataset::open(&it.dataset_path).map_err(report)?.with_test_samples(it.num_to_test);
+    let checkpoints = Checkpoints {
+        save_normalised: Some(directory.path().join(NORMALISED)),
+        save_parsed: it.parsed_model.clone(),
+        overwrite: replace,
+        ..Checkpoints::default()
+    };
+    let done = model.convert_with(&data, options, &checkpoints, &Progress::default()).map_err(report)?;
+    if it.evaluate_ann {
+        print(&format!("{}\n", stages(&done.stages)));
+    }
+    let inputs = [&arguments.config, &model.source.path].into_iter().chain(&done.inputs);
+    let mut inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
+    inputs.dedup();
+    let parameters = json!({ "percentile": it.percentile, "percentile_step": options.percentile_step });
+    let run = provenance::Run { results: &[NORMALISED], inputs: &inputs, seed: None, parameters };
+    provenance::write(directory.path(), &run).map_err(report)?;
+    directory.finish().map_err(report)?;
+    print(&format!("Normalised model: {}\n", out.join(NORMALISED).display()));
+    Ok(())
 }
 
 /// How the settings ask for the network to be converted.
 fn conversion_options(model: &import::Model, it: &Configuration) -> Result<ConvertOptions> {
     let rules = Rules {
         weighting: if it.normalize { Weighting::Percentile } else { Weighting::AsTrained },
+        offset: it.offset,
         ..Rules::default()
     };
-    let refractory = (it.tau_refrac * f64::from(it.ticks_per_ms)).round() as i64;
-    let refractory = (refractory > 0).then(|| format!("*.T_Refract={refractory}").parse());
-    let settings = refractory.into_iter().collect::<std::result::Result<_, String>>();
+    let ticks = |ms: f64| (ms * f64::from(it.ticks_per_ms)).round() as i64;
+    let integer = |potential: f64| (potential * it.scaling_factor).round() as i64;
+    let decay = it.tau_m.map_or(0, |tau| Decay::part(tau * f64::from(it.ticks_per_ms)));
+    let settings = [
+        ("T_Refract", ticks(it.tau_refrac)),
+        ("delay_to_arrive", ticks(it.delay)),
+        ("MembReset", integer(it.v_reset)),
+        ("leak_decay", decay.into()),
+    ];
+    let mut settings: Vec<String> =
+        settings.iter().filter(|(_, value)| *value != 0).map(|(key, value)| format!("*.{key}={value}")).collect();
+    // Without one of its own the rest is the reset.
+    if it.v_rest != it.v_reset {
+        settings.push(format!("*.resting_potential={}", integer(it.v_rest)));
+    }
+    let settings = settings.iter().map(|setting| setting.parse()).collect::<std::result::Result<_, String>>();
     Ok(ConvertOptions {
         percentile: it.percentile,
         percentile_step: if it.schedule { SCHEDULE_STEP } else { 0.0 },
@@ -190,7 +315,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
             OutputForm::Relu
         },
         softmax_clock: it.softmax_clockrate,
-        precision: if it.binarize_weights { Precision::Binary } else { Precision::Full },
+        precision: it.precision,
         max_to_average: it.max2avg_pool,
         rules,
         settings: settings.map_err(|message| miette::miette!("{message}"))?,
@@ -214,11 +339,12 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
             ("initial potential", initial_potential.to_string()),
             ("signed neurons", signed.is_some().to_string()),
             ("events of the input per ms", input_events.to_string()),
-            ("[cell] binarize_weights (weights)", options.precision.to_string()),
+            ("[cell] binarize_weights, quantize_weights (weights)", options.precision.to_string()),
             ("[conversion] max2avg_pool", options.max_to_average.to_string()),
             ("[conversion] softmax_to_relu (output)", format!("{:?}", options.output).to_lowercase()),
             ("[tools] normalize (weighting)", format!("{:?}", options.rules.weighting).to_lowercase()),
             ("given scales", options.scales.is_some().to_string()),
+            ("[cell] i_offset / cm", options.rules.offset.to_string()),
         ];
         if options.rules.weighting == Weighting::Percentile {
             all.push(("[normalization] percentile", options.percentile.to_string()));
@@ -239,7 +365,7 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
     if settings != manifest.conversion.settings {
         let list = |settings: &[String]| if settings.is_empty() { "none".into() } else { settings.join(" ") };
         let (asked, there) = (list(&settings), list(&manifest.conversion.settings));
-        differences.push(format!("[cell] tau_refrac (settings of neurons): expected {asked}, found {there}"));
+        differences.push(format!("[cell] tau_refrac, tau_m, delay, v_reset, v_rest: expected {asked}, found {there}"));
     }
     if model.source.sha256 != manifest.model.sha256 {
         differences

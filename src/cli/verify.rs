@@ -1,5 +1,6 @@
 //! `megasim verify`: whether spike counts depend on the order and the delays of events.
 
+use super::data::SplitArguments;
 use super::diagnostic::{self, report};
 use super::input::{InputArgs, read_network};
 use super::latency::{machine_input, reported};
@@ -25,9 +26,11 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Netfile directory that 'megasim convert' wrote, or a schematic (.sch)
     subject: PathBuf,
-    /// Directory of test data; not for a schematic
-    #[arg(long, value_name = "DIR")]
+    /// Directory or file of test data; not for a schematic
+    #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    split: SplitArguments,
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
@@ -48,7 +51,12 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<bool> {
     let Arguments { presentation, results, .. } = arguments;
     results.check()?;
-    let given = InputArgs { subject: arguments.subject.clone(), data: arguments.data.clone(), labels: None };
+    let given = InputArgs {
+        subject: arguments.subject.clone(),
+        data: arguments.data.clone(),
+        labels: None,
+        split: arguments.split.clone(),
+    };
     let read = [&given.subject].into_iter().chain(&arguments.hardware).chain(&arguments.against);
     Paths::default().files(&results.json).inputs(read).data(&given.data).check()?;
     let (input, mut inputs) = machine_input(&given, presentation, None)?;
@@ -68,6 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     inputs.extend(arguments.against.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
+    arguments.split.parameters(&mut parameters);
     parameters["orders"] = json!(arguments.orders);
     parameters["hardware"] = json!(options.hardware.iter().map(Hardware::name).collect::<Vec<_>>());
     results.write(&json!(answer), &[], &inputs, Some(presentation.seed), parameters)?;

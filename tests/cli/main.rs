@@ -19,5 +19,6 @@ mod report;
 mod short_presentations;
 mod signed_studies;
 mod single_spike;
+mod spikes;
 mod sweep;
 mod toolbox;

@@ -43,7 +43,7 @@ fn compare(
     labels: &[usize],
 ) -> (Comparison, Causes) {
     let layers = Layer::of_network(network);
-    let material = Material::Pieces(Pieces { samples, ticks, skipped: 0 });
+    let material = Material::Pieces(Pieces { samples, ticks, numbers: Default::default() });
     let node = layers.last().unwrap().nodes[0];
     let run = |name, mode| Run { name, network, mode, tie_order: TieOrder::Netlist };
     let question = Question {

@@ -77,9 +77,9 @@ fn parts_that_do_not_belong_together_are_refused() {
 fn samples_of_the_caller_are_checked() {
     let (converted, data) = convert(&ConvertOptions::new());
     let test = LabelledSamples::test(&converted, &data, 5, Some(20)).unwrap();
-    let own = LabelledSamples::new(&converted, test.values().to_owned(), test.labels().to_vec()).unwrap();
+    let own = LabelledSamples::new(&converted, test.values().to_owned(), test.labels().unwrap().to_vec()).unwrap();
     assert_eq!(own.analog(), test.analog());
-    assert_eq!((own.first(), test.first()), (0, 5));
+    assert_eq!((own.numbers().number(0), test.numbers().number(0)), (0, 5));
     let values = || Array2::zeros((2, 64));
     let new = |values, labels: &[usize]| LabelledSamples::new(&converted, values, labels.to_vec()).unwrap_err();
     use labelled_samples::Error;
@@ -134,7 +134,7 @@ fn progress_is_counted_and_work_can_be_cancelled() {
     let whole = classify(&converted, &samples, &options, &control).unwrap();
     assert_eq!(*control.parts.lock().unwrap(), [("event".to_string(), 30), ("clocked".to_string(), 30)]);
     assert_eq!(control.done.load(Ordering::SeqCst), 60);
-    assert_eq!(whole.figures().accuracy.ann, whole.right(&whole.analog_decisions()) as f64 / 30.0);
+    assert_eq!(whole.figures().accuracy.ann, whole.right(&whole.analog_decisions()).map(|right| right as f64 / 30.0));
 
     // What is complete is what it would have been.
     let event = ClassifyOptions::new().duration(20).modes(Modes::Event);

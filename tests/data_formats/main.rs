@@ -6,3 +6,4 @@ mod arrays;
 mod dataset;
 mod images;
 mod recordings;
+mod sources;

@@ -64,6 +64,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "samples", "2"),
     of(&["convert", "eval", "inspect"], "architecture", "net.toml"),
     of(&["convert", "eval", "inspect"], "input-shape", "3"),
+    of(&["convert"], "input-scale", "0.5"),
     of(&["convert"], "percentile", "80"),
     of(&["convert"], "percentile-step", "1"),
     of(&["convert"], "scales", "scales.json").unseen("the scales are those that would have been found"),
@@ -132,7 +133,10 @@ const TRIALS: &[Trial] = &[
     of(&["classify", "encode"], "length", "9"),
     of(&["classify", "encode"], "events", "12"),
     of(&["classify", "encode"], "window", "1").with(&["--events", "12"]),
-    of(&["compare", "latency", "sweep"], "labels", "labels.npy"),
+    of(&["compare", "latency", "sweep", "classify", "convert", "eval"], "labels", "labels.npy"),
+    of(&["classify", "compare", "latency", "sweep", "verify", "convert", "eval", "inspect"], "split", "0.5"),
+    of(&["classify", "compare", "latency", "sweep", "verify", "convert", "eval", "inspect"], "split-seed", "3")
+        .with(&["--split", "0.5"]),
     of(&["compare", "verify"], "against", "changed.sch"),
     of(&["compare"], "dt", "7"),
     of(&["compare"], "tie-order", "reversed"),
@@ -165,6 +169,11 @@ const TRIALS: &[Trial] = &[
     of(&["eval"], "per-class", ""),
     of(&["eval"], "outputs", "outputs.npz"),
     of(&["classify"], "predictions", "predictions.csv"),
+    of(&["run"], "npz", "events.npz"),
+    of(&["classify"], "npz", "spikes.npz").with(&["--record", "input"]),
+    of(&["classify"], "record", "input").with(&["--npz", "spikes.npz"]),
+    of(&["classify"], "potentials", "").with(&["--record", "06Dense_10", "--npz", "spikes.npz"]),
+    of(&["classify"], "per-sample", "").with(&["--json", "figures.json"]),
     of(&["features"], "set", "train"),
     of(&["features"], "what", "bins"),
     of(&["features", "train"], "cache", "cache"),
@@ -325,7 +334,7 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
     let mut given = trial.with.to_vec();
     given.push(&option);
     given.extend((!value.is_empty()).then_some(value));
-    let figures = STUDIES.contains(&command) && !["json", "force"].contains(&trial.option);
+    let figures = STUDIES.contains(&command) && !["json", "force", "per-sample"].contains(&trial.option);
     let figures: &[&str] = if figures { &FIGURES } else { &[] };
     let plain = with(words, &[trial.with, figures].concat());
     let all = with(words, &[&given, figures].concat());
@@ -362,12 +371,14 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
 }
 
 /// Options that say which results there are, and where they go.
-const NO_PARAMETERS: [&str; 14] = [
+const NO_PARAMETERS: [&str; 16] = [
     "cache",
     "export",
     "json",
+    "npz",
     "out",
     "outputs",
+    "per-sample",
     "picture",
     "predictions",
     "report",

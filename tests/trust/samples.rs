@@ -1,6 +1,6 @@
 //! What a sample is, is stated: its numbers never make frames of themselves.
 
-use megasim::encode::{self, Clock, Current, EncodeBuffers, InputMap, Regular, SampleKind};
+use megasim::encode::{self, Clock, Current, EncodeBuffers, InputMap, Regular, SampleKind, SampleNumbers};
 use megasim::engine::{Limits, Mode};
 use megasim::network::{
     Array, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NeuronParameters,
@@ -67,7 +67,7 @@ fn five_and_eight_numbers_on_four_inputs_are_no_still_sample() {
             limits: Limits::default(),
         };
         let samples = Array2::from_elem((2, numbers), 0.5f32);
-        let found = outcomes(&setup, samples.view(), 0, Mode::Event, &());
+        let found = outcomes(&setup, samples.view(), &SampleNumbers::default(), Mode::Event, &());
         assert_eq!(found.is_ok(), fits, "{kind:?}, {numbers}: {found:?}");
     }
     let eight = SampleKind::Still.check(4, 8).unwrap_err().to_string();
@@ -93,7 +93,7 @@ fn frames_as_currents_are_refused() {
         limits: Limits::default(),
     };
     let samples = Array2::from_elem((1, 8), 0.5f32);
-    let found = outcomes(&setup, samples.view(), 0, Mode::Event, &());
+    let found = outcomes(&setup, samples.view(), &SampleNumbers::default(), Mode::Event, &());
     assert!(matches!(found, Err(classification::Error::FramesAsCurrents)), "{found:?}");
 }
 
@@ -115,7 +115,7 @@ fn stopped_samples_are_run_again_only_for_savings() {
             limits: Limits::default(),
         };
         let samples = Array2::from_shape_vec((1, 4), vec![0.9f32, 0.1, 0.9, 0.1]).unwrap();
-        outcomes(&setup, samples.view(), 0, Mode::Event, &()).unwrap().remove(0)
+        outcomes(&setup, samples.view(), &SampleNumbers::default(), Mode::Event, &()).unwrap().remove(0)
     };
     let early = ReadOut::KSpikes(NonZeroU32::new(2).unwrap());
     let (plain, whole) = (outcome(false, early), outcome(true, early));

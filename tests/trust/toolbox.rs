@@ -61,7 +61,7 @@ fn netfiles_of_an_earlier_conversion_are_held_against_the_settings() {
         (format!("[cell]\ntau_refrac = 1\n[simulation]\ndt = 0.1\n{SHORT}"), "dt (ticks per ms): expected 10, found 2"),
         (
             format!("[simulation]\ndt = 0.5\n{SHORT}"),
-            "tau_refrac (settings of neurons): expected none, found *.T_Refract=2",
+            "tau_refrac, tau_m, delay, v_reset, v_rest: expected none, found *.T_Refract=2",
         ),
         (format!("[cell]\nv_thresh = 2\n[simulation]\ndt = 0.5\n{SHORT}"), "v_thresh: expected 2, found 1"),
         (

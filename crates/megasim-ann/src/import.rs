@@ -183,10 +183,21 @@ pub enum Problem {
         /// What is not supported, and what is.
         message: String,
     },
+    /// What comes into a layer, or the sizes of the layer itself, are not what it takes. Behind a layer that is refused
+    /// this may follow from the refusal.
+    #[error("layer '{layer}' ({kind}): {message}")]
+    Misfit {
+        /// Name of the layer.
+        layer: String,
+        /// Its class in the source library.
+        kind: String,
+        /// What was expected and what was found.
+        message: String,
+    },
     /// It holds several of them.
     #[error("{}", obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several {
-        /// Each as [`Problem::Unsupported`], in order.
+        /// Each as [`Problem::Unsupported`] or [`Problem::Misfit`], in order.
         obstacles: Vec<Problem>,
     },
     /// Its layers do not fit each other.
@@ -202,11 +213,13 @@ impl Obstacles {
     /// Takes a layer that is refused, so that the walk can go on; gives back any other problem.
     fn take(&mut self, problem: Problem) -> Result<(), Problem> {
         match &problem {
+            Problem::Unsupported { .. } => {
+                self.0.push(problem);
+                Ok(())
+            }
             // Behind a layer that is missing, shapes may be others.
-            Problem::Unsupported { message, .. } => {
-                if self.0.is_empty() || message.contains("not supported") {
-                    self.0.push(problem);
-                }
+            Problem::Misfit { .. } if self.0.is_empty() => {
+                self.0.push(problem);
                 Ok(())
             }
             _ if self.0.is_empty() => Err(problem),

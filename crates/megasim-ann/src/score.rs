@@ -32,6 +32,52 @@ fn share(part: usize, of: usize) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }
 
+/// How far outputs of a regression are from their targets.
+///
+/// ```
+/// use megasim_ann::score::Errors;
+/// use ndarray::array;
+/// let errors = Errors::new(array![[1.0], [3.0]].view(), array![[2.0], [4.0]].view());
+/// assert_eq!((errors.mean_absolute, errors.root_mean_squared, errors.r2), (1.0, 1.0, Some(0.0)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Errors {
+    /// Mean of the absolute differences.
+    pub mean_absolute: f64,
+    /// Root of the mean of the squared differences.
+    pub root_mean_squared: f64,
+    /// Share of the variance of the targets that the outputs explain, over all outputs; none where targets are all the
+    /// same.
+    pub r2: Option<f64>,
+}
+
+impl Errors {
+    /// Of outputs and targets, both `(samples, outputs)`, at least one sample.
+    ///
+    /// # Panics
+    /// If their shapes differ.
+    pub fn new(outputs: ArrayView2<f32>, targets: ArrayView2<f32>) -> Self {
+        assert_eq!(outputs.dim(), targets.dim(), "a target for each output");
+        let n = outputs.len().max(1) as f64;
+        let differences =
+            || outputs.iter().zip(&targets).map(|(output, target)| f64::from(*output) - f64::from(*target));
+        let squares: f64 = differences().map(|it| it * it).sum();
+        let spread: f64 = targets
+            .columns()
+            .into_iter()
+            .map(|column| {
+                let mean = column.iter().map(|&it| f64::from(it)).sum::<f64>() / column.len().max(1) as f64;
+                column.iter().map(|&it| (f64::from(it) - mean).powi(2)).sum::<f64>()
+            })
+            .sum();
+        Self {
+            mean_absolute: differences().map(f64::abs).sum::<f64>() / n,
+            root_mean_squared: (squares / n).sqrt(),
+            r2: (spread > 0.0).then(|| 1.0 - squares / spread),
+        }
+    }
+}
+
 /// Outputs held against labels.
 ///
 /// ```

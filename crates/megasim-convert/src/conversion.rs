@@ -21,7 +21,7 @@ use megasim_core::encode::registry::Choice;
 use megasim_core::engine::Mode;
 use megasim_core::network::Driver;
 use megasim_data::{self as dataset, Dataset, Format, InputScaling, NORMALIZATION_SAMPLES};
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array1, Array2, ArrayView2, s};
 use std::cell::Cell;
 use std::fmt;
 use std::path::PathBuf;
@@ -327,6 +327,20 @@ pub fn again(
     run(model, data, options, &Checkpoints::default(), Some(NORMALIZATION_SAMPLES), control)
 }
 
+/// Adds a constant to the bias of every neuron, as a constant current does.
+fn with_offset(mut normalized: Normalized, offset: f32) -> Normalized {
+    if offset == 0.0 {
+        return normalized;
+    }
+    for layer in &mut normalized.parsed.layers {
+        let channels = layer.shape.channels();
+        if let LayerKind::Population { bias, .. } = &mut layer.operation {
+            *bias = Some(bias.take().unwrap_or_else(|| Array1::zeros(channels)) + offset);
+        }
+    }
+    normalized
+}
+
 /// Converts; accuracies of the steps are those of at most `most` test samples, and not more than the options say.
 fn run(
     model: &Model,
@@ -343,7 +357,8 @@ fn run(
     let calibrates = options.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
     let pieces = (from_data || calibrates).then(|| data.normalization_pieces(&format)).transpose()?;
     let most = options.test_samples.get().min(most.unwrap_or(usize::MAX));
-    let test = data.has_test().then(|| data.test(&format, 0, Some(most))).transpose()?;
+    let has_test = data.has_test() && data.has_labels();
+    let test = has_test.then(|| data.test(&format, 0, Some(most))).transpose()?;
     // Other weightings look at no data; rates are looked at on test samples then, and samples of a set without any are
     // those to normalise with.
     let all;
@@ -417,6 +432,7 @@ fn run(
         Some(presentation) => calibrated(normalized, options, presentation, &watched, control)?,
         None => normalized,
     };
+    let normalized = with_offset(normalized, options.rules.offset as f32);
     let mut converted = finish(normalized, options)?;
     stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed), test.as_ref())?;
     warnings.extend(stages.loss(options.precision));

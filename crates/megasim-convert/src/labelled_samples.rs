@@ -1,12 +1,13 @@
-//! Samples to show to a converted network, with their classes and what the trained network gives.
+//! Samples to show to a converted network, with their classes, where these are known, and what the trained network
+//! gives.
 
 use super::ConvertedModel;
 use megasim_ann::forward::WrongBatch;
 use megasim_ann::graph::Shape;
-use megasim_core::encode::{self, Clock, Recorded, SampleKind};
+use megasim_core::encode::{self, Clock, Recorded, SampleKind, SampleNumbers};
 use megasim_data::recording::{self, Recording, Recordings, Selection};
-use megasim_data::{Dataset, Format, Samples};
-use ndarray::{Array2, ArrayView2, Axis};
+use megasim_data::{Dataset, Format, SampleList, Samples};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::path::PathBuf;
 
 /// Why samples cannot be shown to a network.
@@ -43,6 +44,17 @@ pub enum Error {
         /// The label.
         found: usize,
     },
+    /// A sample of a list that is not in the data set.
+    #[error("expected samples of the data set, numbers 0 to {}, found {number}", found.saturating_sub(1))]
+    NotThere {
+        /// The number.
+        number: usize,
+        /// Samples in the data set.
+        found: usize,
+    },
+    /// Samples of a list that have different sizes.
+    #[error("expected samples of one size: {0}")]
+    Sizes(String),
     /// A number that is infinite or not a number.
     #[error("sample {sample}: expected finite numbers, found {found}")]
     NotFinite {
@@ -117,7 +129,7 @@ pub enum Error {
 ///
 /// // The first 20 samples of the test set of a directory, or arrays of the caller.
 /// let samples = LabelledSamples::test(&converted, &data, 0, Some(20))?;
-/// let same = LabelledSamples::new(&converted, samples.values().to_owned(), samples.labels().to_vec())?;
+/// let same = LabelledSamples::new(&converted, samples.values().to_owned(), samples.labels().unwrap().to_vec())?;
 /// assert_eq!((same.len(), same.analog()), (20, samples.analog()));
 ///
 /// let error = LabelledSamples::new(&converted, samples.values().to_owned(), vec![0; 3]).unwrap_err();
@@ -127,10 +139,10 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct LabelledSamples {
     values: Array2<f32>,
-    labels: Vec<usize>,
+    labels: Option<Vec<usize>>,
     analog: Vec<usize>,
     kind: SampleKind,
-    first: u64,
+    numbers: SampleNumbers,
     recorded: Option<Recorded>,
 }
 
@@ -151,10 +163,11 @@ impl LabelledSamples {
         if let Some(((sample, _), &found)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::NotFinite { sample, found });
         }
-        Self::still(converted, Samples { x: values, y: labels }, 0)
+        Self::still(converted, (values, Some(labels)), SampleNumbers::default())
     }
 
-    /// Test samples of a data set from number `skip` on, at most `samples` of them.
+    /// Test samples of a data set from number `skip` on, at most `samples` of them; without classes where the data
+    /// have none.
     ///
     /// # Errors
     /// If the data cannot be read or do not fit the network.
@@ -164,13 +177,21 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        Self::still(converted, of(converted, data).test(&format(converted), skip, samples)?, skip as u64)
+        let (data, format) = (of(converted, data), format(converted));
+        let samples = match data.has_labels() {
+            true => data.test(&format, skip, samples).map(|Samples { x, y }| (x, Some(y)))?,
+            false => (data.test_inputs(&format, skip, samples)?, None),
+        };
+        Self::still(converted, samples, (skip as u64).into())
     }
 
-    fn still(converted: &ConvertedModel, samples: Samples, first: u64) -> Result<Self, Error> {
-        let analog = converted.analog_classes(samples.x.view())?;
-        let Samples { x: values, y: labels } = samples;
-        Ok(Self { values, labels, analog, kind: SampleKind::Still, first, recorded: None })
+    fn still(
+        converted: &ConvertedModel,
+        (values, labels): (Array2<f32>, Option<Vec<usize>>),
+        numbers: SampleNumbers,
+    ) -> Result<Self, Error> {
+        let analog = converted.analog_classes(values.view())?;
+        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: None })
     }
 
     /// Test samples that are sequences of frames, axes `(sample, frame, ...)`, as [`LabelledSamples::test`]; the
@@ -193,7 +214,8 @@ impl LabelledSamples {
         }
         means /= frames as f32;
         let analog = converted.analog_classes(means.view())?;
-        Ok(Self { values, labels, analog, kind: SampleKind::Frames, first: skip as u64, recorded: None })
+        let (numbers, labels) = ((skip as u64).into(), Some(labels));
+        Ok(Self { values, labels, analog, kind: SampleKind::Frames, numbers, recorded: None })
     }
 
     /// Event recordings from number `skip` on, at most `samples` of them: their events, which take the place of a code,
@@ -218,7 +240,7 @@ impl LabelledSamples {
             return Err(Error::NoRecordings { skip, found: set.len() });
         }
         let (classes, scale) = (converted.classes(), converted.layout.input_scale());
-        let mut recorded = Recorded::new(skip as u64);
+        let mut recorded = Recorded::new((skip as u64).into());
         let mut values = Array2::zeros((entries.len(), maps * height * width));
         let mut labels = Vec::with_capacity(entries.len());
         for ((path, class), mut row) in entries.iter().zip(values.rows_mut()) {
@@ -236,17 +258,68 @@ impl LabelledSamples {
             labels.push(*class);
         }
         let analog = converted.analog_classes(values.view())?;
-        Ok(Self { values, labels, analog, kind: SampleKind::Still, first: skip as u64, recorded: Some(recorded) })
+        let (numbers, labels) = ((skip as u64).into(), Some(labels));
+        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
+    }
+
+    /// The samples of a list; `read` gives the samples from a number on, at most a number of them, as
+    /// [`LabelledSamples::test`], [`LabelledSamples::test_frames`] and [`LabelledSamples::recordings`] do.
+    ///
+    /// ```
+    /// # use megasim_ann::import::Model;
+    /// # use megasim_convert::{Convert, ConvertOptions, LabelledSamples};
+    /// # use megasim_data::{Dataset, SampleList};
+    /// # std::env::set_current_dir("../..")?;
+    /// # let data = Dataset::open("examples/digits".as_ref())?;
+    /// # let converted = Model::open("examples/digits/digits_cnn.keras")?.convert(&data, &ConvertOptions::new())?;
+    /// let list: SampleList = "5,17,100..103".parse()?;
+    /// let samples = LabelledSamples::listed(&list, |skip, most| {
+    ///     LabelledSamples::test(&converted, &data, skip, Some(most))
+    /// })?;
+    /// assert_eq!((samples.len(), samples.numbers().number(1)), (5, 17));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `read` reports; a sample that is not in the set.
+    pub fn listed<E: From<Error>>(
+        list: &SampleList,
+        mut read: impl FnMut(usize, usize) -> Result<Self, E>,
+    ) -> Result<Self, E> {
+        let numbers = SampleNumbers::listed(list.numbers().iter().map(|&number| number as u64).collect::<Vec<_>>());
+        let (mut values, mut labels, mut analog) = (Vec::new(), Some(Vec::new()), Vec::new());
+        let (mut kind, mut recorded) = (SampleKind::Still, None);
+        for (range, wanted) in list.reads() {
+            let some = read(range.start, range.len())?;
+            if some.len() < range.len() {
+                let (found, number) = (range.start + some.len(), range.end - 1);
+                return Err(Error::NotThere { number, found }.into());
+            }
+            labels = labels.zip(some.labels.as_ref()).map(|(mut labels, of): (Vec<usize>, &Vec<usize>)| {
+                labels.extend(wanted.iter().map(|&k| of[k]));
+                labels
+            });
+            analog.extend(wanted.iter().map(|&k| some.analog[k]));
+            if let Some(events) = &some.recorded {
+                let all = recorded.get_or_insert_with(|| Recorded::new(numbers.clone()));
+                all.take(events, &wanted);
+            }
+            values.push(some.values.select(Axis(0), &wanted));
+            kind = some.kind;
+        }
+        let values: Vec<_> = values.iter().map(|some: &Array2<f32>| some.view()).collect();
+        let values = concatenate(Axis(0), &values).map_err(|error| Error::Sizes(error.to_string()))?;
+        Ok(Self { values, labels, analog, kind, numbers, recorded })
     }
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.analog.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.analog.is_empty()
     }
 
     /// The numbers, `(samples, numbers)`, or `(samples, frames * numbers)` of sequences of frames.
@@ -254,9 +327,9 @@ impl LabelledSamples {
         self.values.view()
     }
 
-    /// The class of each sample.
-    pub fn labels(&self) -> &[usize] {
-        &self.labels
+    /// The class of each sample, where it is known.
+    pub fn labels(&self) -> Option<&[usize]> {
+        self.labels.as_deref()
     }
 
     /// The class that the trained network gives to each sample.
@@ -269,9 +342,9 @@ impl LabelledSamples {
         self.kind
     }
 
-    /// Number of the first sample in the data set.
-    pub fn first(&self) -> u64 {
-        self.first
+    /// Numbers of the samples in the data set.
+    pub fn numbers(&self) -> &SampleNumbers {
+        &self.numbers
     }
 
     /// The events of recordings, which take the place of a code; none where samples are numbers.

@@ -52,6 +52,13 @@ pub struct Rules {
     /// Time constant, in milliseconds, of the mask that convolution and pooling read instead of spikes; 0: they read
     /// spikes.
     pub mask_tau: i32,
+    /// What is added to the potential of each neuron per millisecond, before scaling, beyond its bias.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: f64,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 impl Default for Rules {
@@ -64,6 +71,7 @@ impl Default for Rules {
             strict: false,
             delay_to_arrive: 0,
             mask_tau: 0,
+            offset: 0.0,
         }
     }
 }
@@ -94,6 +102,7 @@ impl Preset {
                     strict: true,
                     delay_to_arrive: 1,
                     mask_tau: 20,
+                    offset: 0.0,
                 };
                 // Potentials lie between -2 and little above 1, so that ten times the usual scale fits; what is far
                 // beyond is cut off, and fires all the same.

@@ -2,10 +2,13 @@
 //!
 //! A setting either has a meaning here, or is named together with what is done instead; none is passed over in silence.
 
+mod configuration;
 mod settings;
 
-use megasim_core::encode::{DEFAULT_INPUT_RATE, MOST_INPUT_RATE};
-use settings::remarks;
+pub use configuration::Configuration;
+pub use settings::{KEYS, Key, Meaning, SECTIONS};
+
+use megasim_core::encode::MOST_INPUT_RATE;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -211,138 +214,6 @@ pub enum Swept {
     ScalingFactor,
 }
 
-/// A configuration in our words.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs)] // the toolbox's own names
-pub struct Configuration {
-    pub path_wd: PathBuf,
-    pub dataset_path: PathBuf,
-    pub filename_ann: String,
-    pub evaluate_ann: bool,
-    pub normalize: bool,
-    pub convert: bool,
-    pub simulate: bool,
-    pub percentile: f64,
-    /// `normalization_schedule`.
-    pub schedule: bool,
-    pub max2avg_pool: bool,
-    pub softmax_to_relu: bool,
-    pub binarize_weights: bool,
-    /// Hertz.
-    pub softmax_clockrate: f64,
-    pub v_thresh: f64,
-    /// `Reset to zero`, `Reset by modulo` or `Reset by subtraction`.
-    pub reset: megasim_core::network::Reset,
-    /// Milliseconds.
-    pub tau_refrac: f64,
-    pub poisson_input: bool,
-    /// Hertz.
-    pub input_rate: f64,
-    /// Milliseconds.
-    pub duration: u32,
-    /// Ticks of a millisecond, from `dt`.
-    pub ticks_per_ms: u32,
-    pub num_to_test: usize,
-    pub top_k: u32,
-    pub scaling_factor: f64,
-    /// Parameter sweep: what, and its values.
-    pub sweep: Option<(Swept, Vec<f64>)>,
-    /// Settings that have no meaning here, with what is done instead.
-    pub remarks: Vec<String>,
-}
-
-impl Configuration {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// Where it is no such file, or where a value cannot be.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path);
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-        let text = text.map_err(|error| Error::Unreadable { path: path.into(), message: error.to_string() })?;
-        Self::of(&Ini::parse(path, &text)?)
-    }
-
-    fn of(ini: &Ini) -> Result<Self, Error> {
-        use megasim_core::network::Reset;
-        let folder = ini.path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let place = |key: &str| folder.join(ini.text("paths", key));
-        let either = |key: &str| if ini.get("cell", key).is_some() { "cell" } else { "simulation" };
-        let reset = ini.value(
-            either("reset"),
-            "reset",
-            Reset::Subtract,
-            "a reset by subtraction, to zero or by modulo",
-            |text| {
-                let text = text.to_lowercase();
-                match () {
-                    () if text.contains("subtraction") => Some(Reset::Subtract),
-                    () if text.contains("zero") => Some(Reset::ToRest),
-                    () if text.contains("modulo") => Some(Reset::Modulo),
-                    () => None,
-                }
-            },
-        )?;
-        let dt = ini.number("simulation", "dt", 1.0)?;
-        let expected = "milliseconds, a whole number of which makes 1 ms, as 0.5 or 0.1";
-        let ticks_per_ms = ini.value("simulation", "dt", 1, expected, ticks)?;
-        let count = |text: &str| text.parse::<u32>().ok().filter(|&n| n > 0);
-        let whole =
-            |section: &str, key: &str, default: u32| ini.value(section, key, default, "a whole number above 0", count);
-        let not_negative = |text: &str| text.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
-        let steps = |text: &str| not_negative(text).filter(|ms| is_whole(ms * f64::from(ticks_per_ms)));
-        let percent = |text: &str| text.parse().ok().filter(|n: &f64| *n > 0.0 && *n <= 100.0);
-        let filename_ann = ini.text("paths", "filename_ann");
-        if filename_ann.is_empty() {
-            return Err(Error::Value {
-                path: ini.path.clone(),
-                section: "paths".into(),
-                key: "filename_ann".into(),
-                expected: "the name of the model file",
-                found: String::new(),
-            });
-        }
-        let mut remarks = remarks(ini);
-        if dt > 1.0 {
-            remarks.push(format!("[simulation] dt: expected at most 1 ms, found {dt}; steps are 1 ms"));
-        }
-        let duration = ini.value("simulation", "duration", 200, "whole milliseconds above 0", |text| {
-            text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (1.0..1e6).contains(n)).map(|n| n as u32)
-        })?;
-        Ok(Self {
-            path_wd: place("path_wd"),
-            dataset_path: place("dataset_path"),
-            filename_ann,
-            evaluate_ann: ini.flag("tools", "evaluate_ann", true)?,
-            normalize: ini.flag("tools", "normalize", true)?,
-            convert: ini.flag("tools", "convert", true)?,
-            simulate: ini.flag("tools", "simulate", true)?,
-            percentile: ini.value("normalization", "percentile", 99.9, "a number above 0, at most 100", percent)?,
-            schedule: ini.flag("normalization", "normalization_schedule", false)?,
-            max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
-            softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
-            binarize_weights: ini.flag("cell", "binarize_weights", false)?,
-            softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::DEFAULT_SOFTMAX_CLOCK)?,
-            v_thresh: ini.number("cell", "v_thresh", 1.0)?,
-            reset,
-            tau_refrac: ini.value("cell", "tau_refrac", 0.0, "a whole number of steps (dt), 0 or more", steps)?,
-            poisson_input: ini.flag("input", "poisson_input", false)?,
-            input_rate: ini.rate("input", "input_rate", DEFAULT_INPUT_RATE)?,
-            duration,
-            ticks_per_ms,
-            num_to_test: whole("simulation", "num_to_test", 10)? as usize,
-            top_k: whole("simulation", "top_k", 1)?,
-            scaling_factor: ini.number(
-                either("scaling_factor"),
-                "scaling_factor",
-                crate::quantize::DEFAULT_SCALING_FACTOR,
-            )?,
-            sweep: sweep(ini)?,
-            remarks,
-        })
-    }
-}
-
 /// Ticks of a millisecond, where `dt` in milliseconds is one tick; steps of more than 1 ms are 1 ms.
 fn ticks(dt: &str) -> Option<u32> {
     let ticks = 1.0 / dt.parse().ok().filter(|dt: &f64| dt.is_finite() && *dt > 0.0)?;
@@ -404,7 +275,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Configuration, Error> {
-        Configuration::of(&Ini::parse("dir/config".as_ref(), text)?)
+        Configuration::of(Ini::parse("dir/config".as_ref(), text)?)
     }
 
     #[test]
@@ -428,14 +299,14 @@ mod tests {
 
     #[test]
     fn what_means_nothing_here_is_named() {
-        let text = "[paths]\nfilename_ann = net\n[cell]\ntau_m = 20\nreset = 'Reset to zero'\n[simulation]\ndt = 0.1\n\
+        let text = "[paths]\nfilename_ann = net\n[cell]\npayloads = 20\nreset = 'Reset to zero'\n[simulation]\ndt = 0.1\n\
             duration = 50\nsecret = 1\n";
         let configuration = read(text).unwrap();
         assert_eq!(configuration.reset, megasim_core::network::Reset::ToRest);
         assert_eq!((configuration.ticks_per_ms, configuration.duration), (10, 50));
         assert_eq!(configuration.remarks.len(), 2, "{:?}", configuration.remarks);
-        assert!(configuration.remarks[0].starts_with("[cell] tau_m = 20: neurons do not leak"));
-        assert!(configuration.remarks[1].starts_with("[simulation] secret = 1: not known here"));
+        assert!(configuration.remarks[0].starts_with("[cell] payloads = 20: spikes carry nothing"));
+        assert!(configuration.remarks[1].starts_with("[simulation] secret = 1: not known"));
     }
 
     #[test]

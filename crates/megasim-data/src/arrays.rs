@@ -37,6 +37,23 @@ fn rows_of(array: &Array, rows: Rows) -> Array {
     Array { shape: array.shape.clone(), values, is_bytes: array.is_bytes }
 }
 
+/// Names of the arrays of an archive, sorted.
+///
+/// # Errors
+/// If it is no archive.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
+    let file = File::open(path).map_err(|source| Error::Unreadable { path: path.into(), source })?;
+    let archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| Error::Unusable {
+        path: path.into(),
+        place: "zip".into(),
+        message: format!("expected an .npz archive, found: {error}"),
+    })?;
+    let mut names: Vec<String> =
+        archive.file_names().map(|entry| entry.strip_suffix(".npy").unwrap_or(entry).to_string()).collect();
+    names.sort();
+    Ok(names)
+}
+
 /// Whether an archive holds an array of this name.
 pub(super) fn holds(path: &Path, name: &str) -> bool {
     let archive = File::open(path).ok().and_then(|file| zip::ZipArchive::new(BufReader::new(file)).ok());
@@ -103,6 +120,14 @@ impl Location {
             name if name.ends_with("-ubyte") => Some(Kind::Idx),
             _ => None,
         };
+        if self.file_name().ends_with("-ubyte.gz") {
+            // Deflate shrinks at most 1,032 to 1.
+            let mut content = flate2::bufread::GzDecoder::new(BufReader::new(file));
+            let answer = read(Kind::Idx, &mut content, size.saturating_mul(1032));
+            let answer = answer.map_err(|message| self.unusable(message))?;
+            npy::check_rest(&mut content).map_err(|message| self.unusable(message))?;
+            return Ok(answer);
+        }
         if let Some(kind) = plain {
             return read(kind, &mut BufReader::new(file), size).map_err(|message| self.unusable(message));
         }

@@ -2,6 +2,7 @@
 
 use super::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Which part of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +14,23 @@ pub(super) enum Set {
 /// Where a picture lies.
 #[derive(Debug)]
 pub(super) enum Entry {
-    File { class: usize, path: PathBuf },
-    Record { path: PathBuf, number: u64 },
+    File {
+        class: usize,
+        path: PathBuf,
+    },
+    /// A record of a binary file whose labels are below `classes`.
+    Record {
+        path: PathBuf,
+        number: u64,
+        classes: usize,
+    },
+    /// A row of a pickle.
+    Pixels {
+        path: PathBuf,
+        number: u64,
+        class: usize,
+        pixels: Arc<[u8]>,
+    },
 }
 
 impl Entry {
@@ -22,7 +38,7 @@ impl Entry {
     pub(super) fn unusable(&self, message: String) -> Error {
         let (path, place) = match self {
             Self::File { path, .. } => (path, "picture".into()),
-            Self::Record { path, number } => (path, format!("record {number}")),
+            Self::Record { path, number, .. } | Self::Pixels { path, number, .. } => (path, format!("record {number}")),
         };
         Error::Unusable { path: path.clone(), place, message }
     }

@@ -50,10 +50,6 @@ impl Folders {
     pub(super) fn entries(&self, set: Set) -> Result<Vec<Entry>, Error> {
         let Some(folder) = self.folder(set) else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
-        let is_picture = |path: &Path| {
-            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-            ending.is_some_and(|ending| ENDINGS.contains(&&ending[..])) && path.is_file()
-        };
         for (class, name) in self.classes.iter().enumerate() {
             let folder = folder.join(name);
             if folder.is_dir() {
@@ -74,8 +70,14 @@ impl Folders {
     }
 }
 
+/// Whether a file has the ending of a picture.
+pub(super) fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&&ending[..])) && path.is_file()
+}
+
 /// Names in a folder, sorted; without hidden ones, which tools leave behind.
-fn names(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<OsString>, Error> {
+pub(super) fn names(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<OsString>, Error> {
     let unreadable = |source| Error::Unreadable { path: folder.into(), source };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {

@@ -6,25 +6,36 @@
 mod arrays;
 mod cifar;
 mod entry;
+mod file;
 mod folders;
 mod input;
 pub mod npy;
+mod pickle;
 mod pictures;
+mod pieces;
 mod preprocessing;
 pub mod recording;
+mod selection;
 mod shape;
+mod undivided;
 
 pub use input::{DeclaredAxes, InputForm, InputScaling};
+pub use pieces::Pieces;
+pub use selection::SampleList;
 pub use shape::Shape;
+pub use undivided::{DataOptions, Split};
 
 use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
 use entry::Set;
-use ndarray::{Array2, ArrayView2, s};
+use file::{ArrayFile, Place};
+use ndarray::{Array2, s};
 use npy::{Array, Rows};
 use pictures::Pictures;
+use pieces::PieceSource;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use undivided::Undivided;
 
 /// How many samples of a training set normalise a network, where no set is made for that.
 pub const NORMALIZATION_SAMPLES: usize = 2000;
@@ -83,12 +94,14 @@ pub struct Samples {
 
 /// A directory of data; files are read when they are asked for.
 ///
-/// Six layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
+/// These layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
 /// `.npy`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with `x_train`, `y_train`, `x_test` and
 /// `y_test` (Keras's `mnist.npz`), the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders of pictures
-/// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), and the binary files of CIFAR-10
-/// (`data_batch_1.bin`, ..., `test_batch.bin`). Labels are class numbers or one-hot rows; bytes (`uint8`) are divided
-/// by 255, except for a network that scales its own input ([`Dataset::for_input`]).
+/// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), the binary files and the pickles of
+/// CIFAR-10 and the pickles of CIFAR-100, folders of classes in no division, parted by a [`Split`] or else test and
+/// normalisation samples alike, and pictures whose classes are unknown. A file is a data set as well: an `.npz`, `.npy`
+/// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`)
+/// are divided by 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
 /// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
 ///
@@ -117,35 +130,142 @@ pub struct Dataset {
     directory: PathBuf,
     layout: Layout,
     form: InputForm,
+    /// Labels that take the place of those of the data.
+    labels: Option<PathBuf>,
+    /// The most test samples that are taken.
+    most: usize,
 }
 
 /// How the samples lie in the directory.
 #[derive(Debug, Clone, PartialEq)]
 enum Layout {
     Arrays,
+    File(Box<ArrayFile>),
     Memory { test: Option<[Arc<Array>; 2]>, normalization: Option<Arc<Array>> },
     Pictures(Box<Pictures>),
 }
 
 impl Dataset {
-    /// Looks what the directory holds.
+    /// Looks what the directory or file holds.
     ///
     /// # Errors
     /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that lies
     /// beside arrays.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let unreadable = |source| Error::Unreadable { path: directory.into(), source };
-        if !std::fs::metadata(directory).map_err(unreadable)?.is_dir() {
-            return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, "expected a directory, found a file")));
+        Self::open_with(directory, &DataOptions::default())
+    }
+
+    /// As [`Self::open`], with what the data do not say themselves.
+    ///
+    /// # Errors
+    /// As there; where arrays are to be split.
+    pub fn open_with(path: &Path, options: &DataOptions) -> Result<Self, Error> {
+        let unreadable = |source| Error::Unreadable { path: path.into(), source };
+        let DataOptions { labels, split } = options.clone();
+        let form = InputForm::default();
+        let dataset = Self { directory: path.into(), layout: Layout::Arrays, form, labels, most: usize::MAX };
+        let unsplit = || match split {
+            None => Ok(()),
+            Some(_) => {
+                let message = "expected pictures in folders of classes or in a list, which can be split, found arrays";
+                Err(Error::Unusable { path: path.into(), place: "--split".into(), message: message.into() })
+            }
+        };
+        if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+            if ArrayFile::is_one(path) {
+                unsplit()?;
+                return Ok(Self { layout: Layout::File(Box::new(ArrayFile::find(path)?)), ..dataset });
+            }
+            if Undivided::is_list(path) {
+                let pictures = Pictures::listed(path, split)?;
+                return Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset });
+            }
+            let expected = "expected a directory, an array (.npz, .npy), or a list of pictures and labels (.csv, \
+                .txt), found another file";
+            return Err(unreadable(io::Error::new(io::ErrorKind::NotADirectory, expected)));
         }
-        let dataset = Self { directory: directory.into(), layout: Layout::Arrays, form: InputForm::default() };
         match dataset.test_location("x") {
-            Ok(_) => preprocessing::refuse_beside_arrays(directory).map(|()| dataset),
-            Err(missing) => match Pictures::find(directory)? {
+            Ok(_) => {
+                unsplit()?;
+                preprocessing::refuse_beside_arrays(path).map(|()| dataset)
+            }
+            Err(missing) => match Pictures::find(path, split)? {
                 Some(pictures) => Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset }),
                 None => Err(missing),
             },
         }
+    }
+
+    /// How the pictures are parted, where they are in no division.
+    pub fn split(&self) -> Option<Split> {
+        match &self.layout {
+            Layout::Pictures(pictures) => pictures.split(),
+            _ => None,
+        }
+    }
+
+    /// These data with at most the first `most` test samples.
+    pub fn with_test_samples(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The wanted ones of the test samples that are taken.
+    fn test_rows(&self, skip: usize, samples: Option<usize>) -> Rows {
+        Rows { skip, take: samples.unwrap_or(usize::MAX).min(self.most.saturating_sub(skip)) }
+    }
+
+    /// Whether the classes of the test samples are known.
+    pub fn has_labels(&self) -> bool {
+        match &self.layout {
+            _ if self.labels.is_some() => true,
+            Layout::Pictures(pictures) => pictures.is_labelled(),
+            Layout::File(file) => file.y.is_some(),
+            Layout::Memory { .. } => true,
+            Layout::Arrays => self.test_location("y").is_ok(),
+        }
+    }
+
+    /// Targets of a regression, `(samples, outputs)`: one row of numbers for each test sample from number `skip` on,
+    /// where a network has one output, or where they are not one-hot rows. None: the labels are classes, or there are
+    /// none.
+    ///
+    /// # Errors
+    /// Damaged files; a target that is not finite.
+    pub fn test_targets(
+        &self,
+        outputs: usize,
+        skip: usize,
+        samples: Option<usize>,
+    ) -> Result<Option<Array2<f32>>, Error> {
+        let is_picture = matches!(self.layout, Layout::Pictures(_)) && self.labels.is_none();
+        if is_picture || !self.has_labels() {
+            return Ok(None);
+        }
+        let location = self.test_location("y")?;
+        let Array { shape, values, .. } = location.read(self.test_rows(skip, samples))?;
+        let row = shape.iter().skip(1).product::<usize>();
+        let is_class = |value: &f32| *value == 0.0 || *value == 1.0;
+        if row != outputs || (outputs > 1 && values.iter().all(is_class)) {
+            return Ok(None);
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let (value, sample) = (values[at], skip + at / row);
+            return Err(location.unusable(format!("expected finite targets, found {value} for sample {sample}")));
+        }
+        let targets = Array2::from_shape_vec((values.len() / row.max(1), row), values);
+        targets.map(Some).map_err(|error| location.unusable(error.to_string()))
+    }
+
+    /// Test samples without their classes, `(samples, numbers)`; else as [`Self::test`].
+    ///
+    /// # Errors
+    /// As [`Self::test`].
+    pub fn test_inputs(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Array2<f32>, Error> {
+        let rows = self.test_rows(skip, samples);
+        if let Layout::Pictures(pictures) = &self.layout {
+            return Ok(pictures.samples(Set::Test, format, rows)?.x);
+        }
+        Ok(read_images(&self.test_location("x")?, format.shape, rows)?.0)
     }
 
     /// These data for a network that says more of its input than its shape.
@@ -173,7 +293,8 @@ impl Dataset {
     /// ```
     pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
         let (test, normalization) = (test.map(|(x, y)| [x, y].map(Arc::new)), normalization.map(Arc::new));
-        Self { directory: "memory".into(), layout: Layout::Memory { test, normalization }, form: InputForm::default() }
+        let (layout, form) = (Layout::Memory { test, normalization }, InputForm::default());
+        Self { directory: "memory".into(), layout, form, labels: None, most: usize::MAX }
     }
 
     /// Whether there are test samples; a directory has some, or it could not be opened.
@@ -189,7 +310,7 @@ impl Dataset {
     /// The files that [`Self::test`] reads; of folders of pictures, each class's folder.
     pub fn test_files(&self) -> Vec<PathBuf> {
         if let Layout::Pictures(pictures) = &self.layout {
-            return pictures.files(Set::Test);
+            return pictures.files(Set::Test).into_iter().chain(self.labels.clone()).collect();
         }
         if let Layout::Memory { .. } = &self.layout {
             return Vec::new();
@@ -203,9 +324,9 @@ impl Dataset {
     /// The files that [`Self::normalization`] reads, as [`Self::test_files`].
     pub fn normalization_files(&self) -> Vec<PathBuf> {
         match &self.layout {
-            Layout::Pictures(pictures) => pictures.files(Set::Train),
             Layout::Memory { .. } => Vec::new(),
-            Layout::Arrays => self.normalization_location().into_iter().map(|location| location.path).collect(),
+            Layout::Pictures(pictures) if self.x_norm().is_none() => pictures.files(Set::Train),
+            _ => self.normalization_location().into_iter().map(|location| location.path).collect(),
         }
     }
 
@@ -215,9 +336,20 @@ impl Dataset {
     /// Damaged files; arrays that do not fit the network or each other; a label out of range; a pixel that is no
     /// number; no sample left after `skip`.
     pub fn test(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let rows = self.test_rows(skip, samples);
         if let Layout::Pictures(pictures) = &self.layout {
-            return pictures.samples(Set::Test, format, rows);
+            let Some(labels) = &self.labels else {
+                if !pictures.is_labelled() {
+                    return Err(self.no_labels());
+                }
+                return pictures.samples(Set::Test, format, rows);
+            };
+            let total = pictures.count(Set::Test)?;
+            let y = read_labels_of(&self.location(labels.clone(), None), format.classes, rows, total)?;
+            return Ok(Samples {
+                y,
+                ..pictures.samples(Set::Test, &Format { classes: ANY_CLASSES, ..*format }, rows)?
+            });
         }
         let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (images, images_total) = read_images(&x, format.shape, rows)?;
@@ -235,7 +367,7 @@ impl Dataset {
             let expected = "arrays 'x' and 'y', with sequences of frames as samples,";
             return Err(Error::Missing { directory: self.directory.clone(), expected });
         }
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let rows = self.test_rows(skip, samples);
         let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (sequences, frames, total) = read_frames(&x, format.shape, rows)?;
         let labels = read_labels_of(&y, format.classes, rows, total)?;
@@ -248,7 +380,7 @@ impl Dataset {
     /// # Errors
     /// Damaged files; a pixel that is no number; no sample left after `skip`.
     pub fn test_as_stored(&self, skip: usize, samples: Option<usize>) -> Result<(Vec<usize>, Array2<f32>), Error> {
-        let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
+        let rows = self.test_rows(skip, samples);
         if let Layout::Pictures(pictures) = &self.layout {
             return pictures.as_stored(Set::Test, rows);
         }
@@ -282,6 +414,14 @@ impl Dataset {
         if let Layout::Pictures(pictures) = &self.layout {
             return pictures.samples(Set::Train, format, rows);
         }
+        if let Layout::File(file) = &self.layout {
+            let expected = "arrays 'x_train' and 'y_train'";
+            let missing = || Error::Missing { directory: self.directory.clone(), expected };
+            let [x, y] = file.train.clone().ok_or_else(missing)?.map(|place| self.at(place));
+            let (images, images_total) = read_images(&x, format.shape, rows)?;
+            let labels = read_labels_of(&y, format.classes, rows, images_total)?;
+            return Ok(Samples { x: images, y: labels });
+        }
         let path = self.directory.join("train.npz");
         let (x, y) = match (path.exists(), self.of_keras()) {
             (true, _) => (self.location(path.clone(), Some("x")), self.location(path, Some("y"))),
@@ -301,6 +441,7 @@ impl Dataset {
         match &self.layout {
             Layout::Pictures(pictures) => pictures.files(Set::Train),
             Layout::Memory { .. } => Vec::new(),
+            Layout::File(_) => vec![self.directory.clone()],
             Layout::Arrays => {
                 let path = self.directory.join("train.npz");
                 vec![if path.exists() { path } else { self.of_keras().unwrap_or(path) }]
@@ -324,7 +465,7 @@ impl Dataset {
     /// # Errors
     /// As [`Self::test`].
     pub fn normalization_pieces(&self, format: &Format) -> Result<Pieces, Error> {
-        if let Layout::Pictures(pictures) = &self.layout {
+        if let (Layout::Pictures(pictures), None) = (&self.layout, self.x_norm()) {
             let count = pictures.count(Set::Train)?.min(NORMALIZATION_SAMPLES);
             return Ok(Pieces { source: PieceSource::Pictures(pictures.clone()), format: *format, count });
         }
@@ -344,7 +485,29 @@ impl Dataset {
         Location { path: name.into(), name: None, memory: Some(array.clone()), form: self.form }
     }
 
+    fn at(&self, (path, name): Place) -> Location {
+        self.location(path, name)
+    }
+
+    fn no_labels(&self) -> Error {
+        let expected = "labels of the samples: an array 'y' beside 'x', folders named after classes, or --labels FILE";
+        Error::Missing { directory: self.directory.clone(), expected }
+    }
+
+    /// Samples that are made to normalise with.
+    fn x_norm(&self) -> Option<PathBuf> {
+        let paths = ["npz", "npy"].map(|ending| self.directory.join(format!("x_norm.{ending}")));
+        paths.into_iter().find(|path| path.exists())
+    }
+
     fn test_location(&self, name: &'static str) -> Result<Location, Error> {
+        if let Some(labels) = self.labels.as_ref().filter(|_| name == "y") {
+            return Ok(self.location(labels.clone(), None));
+        }
+        if let Layout::File(file) = &self.layout {
+            let place = if name == "x" { Some(file.x.clone()) } else { file.y.clone() };
+            return place.map(|place| self.at(place)).ok_or_else(|| self.no_labels());
+        }
         if let Layout::Memory { test, .. } = &self.layout {
             let missing = || Error::Missing { directory: self.directory.clone(), expected: "test samples" };
             let [x, y] = test.as_ref().ok_or_else(missing)?;
@@ -357,7 +520,11 @@ impl Dataset {
             }
         }
         let path = self.directory.join("test.npz");
-        if path.exists() && !self.directory.join("x_test.npz").exists() {
+        let is_there = |ending: &str| self.directory.join(format!("x_test.{ending}")).exists();
+        if name == "y" && (is_there("npz") || is_there("npy")) {
+            return Err(self.no_labels());
+        }
+        if path.exists() {
             return Ok(self.location(path, Some(name)));
         }
         if let Some(path) = self.of_keras() {
@@ -387,8 +554,10 @@ impl Dataset {
     /// The unpacked files of MNIST.
     fn idx_location(&self, set: &str, name: &str) -> Option<Location> {
         let kind = if name == "x" { ["images", "idx3"] } else { ["labels", "idx1"] };
-        let paths = ["-", "."].map(|dot| self.directory.join(format!("{set}-{}{dot}{}-ubyte", kind[0], kind[1])));
-        paths.into_iter().find(|path| path.exists()).map(|path| self.location(path, None))
+        let ways = ["-", "."].into_iter().flat_map(|dot| ["", ".gz"].map(|packed| (dot, packed)));
+        let mut paths =
+            ways.map(|(dot, packed)| self.directory.join(format!("{set}-{}{dot}{}-ubyte{packed}", kind[0], kind[1])));
+        paths.find(|path| path.exists()).map(|path| self.location(path, None))
     }
 
     fn normalization_location(&self) -> Result<Location, Error> {
@@ -397,11 +566,11 @@ impl Dataset {
                 || Error::Missing { directory: self.directory.clone(), expected: "samples to normalise with" };
             return Ok(self.location_in_memory("x_norm", normalization.as_ref().ok_or_else(missing)?));
         }
-        for ending in ["npz", "npy"] {
-            let path = self.directory.join(format!("x_norm.{ending}"));
-            if path.exists() {
-                return Ok(self.location(path, None));
-            }
+        if let Layout::File(file) = &self.layout {
+            return Ok(self.at(file.norm.clone()));
+        }
+        if let Some(path) = self.x_norm() {
+            return Ok(self.location(path, None));
         }
         let path = self.directory.join("train.npz");
         if path.exists() {
@@ -418,62 +587,6 @@ impl Dataset {
     }
 }
 
-/// Samples on disk that are gone through piece by piece.
-#[derive(Debug, Clone)]
-pub struct Pieces {
-    source: PieceSource,
-    format: Format,
-    count: usize,
-}
-
-#[derive(Debug, Clone)]
-enum PieceSource {
-    Array(Location),
-    Pictures(Box<Pictures>),
-}
-
-/// Numbers of a piece of samples, about.
-const PIECE_NUMBERS: usize = 1 << 21;
-
-impl Pieces {
-    /// How many samples there are.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Shows all samples in order: the number of the first of a piece, and the piece, `(samples, numbers)`. Arrays in
-    /// Fortran order are one piece.
-    ///
-    /// # Errors
-    /// As [`Dataset::test`]; pieces before the fault have been shown.
-    pub fn visit(&self, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
-        // Whole blocks of the forward pass.
-        self.visit_by((PIECE_NUMBERS / self.format.shape.len().max(1)).clamp(64, 1 << 14) / 64 * 64, see)
-    }
-
-    fn visit_by(&self, piece: usize, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
-        match &self.source {
-            PieceSource::Array(location) => {
-                let rows = Rows { skip: 0, take: self.count };
-                let mut see = |first, images: Array2<f32>| see(first, images.view());
-                arrays::visit_images(location, self.format.shape, rows, piece, &mut see)
-            }
-            PieceSource::Pictures(pictures) => {
-                for first in (0..self.count).step_by(piece) {
-                    let rows = Rows { skip: first, take: piece.min(self.count - first) };
-                    see(first, pictures.samples(Set::Train, &self.format, rows)?.x.view());
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
 /// Labels alone, of samples that come from elsewhere: class numbers or one-hot rows, as `.npy`, `.npz` with one array
 /// or MNIST's file.
 ///
@@ -482,40 +595,4 @@ impl Pieces {
 pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
     let location = Location { path: path.into(), name: None, memory: None, form: InputForm::default() };
     Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// First numbers and rows of the pieces of some samples.
-    fn pieces(pieces: &Pieces, piece: usize) -> Vec<(usize, Vec<f32>)> {
-        let mut seen = Vec::new();
-        pieces.visit_by(piece, &mut |first, rows| seen.push((first, rows.iter().copied().collect()))).unwrap();
-        seen
-    }
-
-    #[test]
-    fn a_set_is_the_same_in_pieces_of_any_size() {
-        let folder = tempfile::tempdir().unwrap();
-        let numbers: Vec<f32> = (0..14).map(|n| n as f32).collect();
-        let mut bytes = npy::header::<f32>(&[7, 2]);
-        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-        std::fs::write(folder.path().join("x_norm.npy"), &bytes).unwrap();
-        std::fs::write(folder.path().join("x_test.npy"), &bytes).unwrap();
-        let format = Format { shape: Shape::Features(2), classes: 2 };
-        let data = Dataset::open(folder.path()).unwrap();
-        let set = data.normalization_pieces(&format).unwrap();
-        assert_eq!(set.len(), 7);
-        for piece in 1..9 {
-            let seen = pieces(&set, piece);
-            assert_eq!(seen.len(), 7usize.div_ceil(piece));
-            assert_eq!(
-                seen.iter().map(|(first, _)| *first).collect::<Vec<_>>(),
-                (0..7).step_by(piece).collect::<Vec<_>>()
-            );
-            assert_eq!(seen.into_iter().flat_map(|(_, rows)| rows).collect::<Vec<_>>(), numbers);
-        }
-        assert_eq!(data.normalization(&format).unwrap().into_raw_vec_and_offset().0, numbers);
-    }
 }

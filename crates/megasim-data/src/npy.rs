@@ -7,8 +7,9 @@ mod write;
 
 pub use write::{Element, NpzWriter, header, write};
 
+use flate2::bufread::GzDecoder;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use zip::read::ZipFile;
 
 /// Where an array is read from.
@@ -29,6 +30,12 @@ impl Source for &[u8] {
 }
 
 impl<R: Read> Source for ZipFile<'_, R> {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        read_over(self, bytes)
+    }
+}
+
+impl<R: BufRead> Source for GzDecoder<R> {
     fn skip(&mut self, bytes: u64) -> io::Result<u64> {
         read_over(self, bytes)
     }

@@ -5,6 +5,7 @@ use super::entry::{Entry, Set};
 use super::folders::{self, Folders};
 use super::npy::Rows;
 use super::preprocessing::{Channels, Preprocessing, Size};
+use super::undivided::{Split, Undivided};
 use super::{ANY_CLASSES, Error, Format, Samples};
 use crate::{InputScaling, Shape};
 use image::DynamicImage;
@@ -26,6 +27,7 @@ pub(super) struct Pictures {
 enum Store {
     Folders(Folders),
     Cifar(Cifar),
+    Undivided(Undivided),
 }
 
 /// What each picture has to be in the end.
@@ -43,19 +45,43 @@ enum TargetSize {
 }
 
 impl Pictures {
-    /// Looks for folders, then for CIFAR-10's files.
-    pub(super) fn find(directory: &Path) -> Result<Option<Self>, Error> {
-        let store = match Folders::find(directory)? {
-            Some(folders) => Some(Store::Folders(folders)),
-            None => Cifar::find(directory).map(Store::Cifar),
+    /// Looks for folders, then for CIFAR's files, then for pictures in no division.
+    pub(super) fn find(directory: &Path, split: Option<Split>) -> Result<Option<Self>, Error> {
+        let store = match (Folders::find(directory)?, Cifar::find(directory)) {
+            (Some(folders), _) => Some(Store::Folders(folders)),
+            (None, Some(cifar)) => Some(Store::Cifar(cifar)),
+            (None, None) => Undivided::find(directory, split)?.map(Store::Undivided),
         };
         let Some(store) = store else { return Ok(None) };
-        Ok(Some(Self {
-            directory: directory.into(),
-            store,
-            preprocessing: Preprocessing::read(directory)?,
-            scaling: InputScaling::Unit,
-        }))
+        if split.is_some() && !matches!(store, Store::Undivided(_)) {
+            let message = "expected pictures that are in no division, found training and test samples apart";
+            return Err(Error::Unusable { path: directory.into(), place: "--split".into(), message: message.into() });
+        }
+        Self::new(directory, store).map(Some)
+    }
+
+    /// The pictures of a list.
+    pub(super) fn listed(list: &Path, split: Option<Split>) -> Result<Self, Error> {
+        let directory = list.parent().unwrap_or(Path::new(""));
+        Self::new(directory, Store::Undivided(Undivided::listed(list, split)?))
+    }
+
+    fn new(directory: &Path, store: Store) -> Result<Self, Error> {
+        let preprocessing = Preprocessing::read(directory)?;
+        Ok(Self { directory: directory.into(), store, preprocessing, scaling: InputScaling::Unit })
+    }
+
+    /// How they are parted, where they are in no division.
+    pub(super) fn split(&self) -> Option<Split> {
+        match &self.store {
+            Store::Undivided(undivided) => undivided.split,
+            _ => None,
+        }
+    }
+
+    /// Whether the classes of the pictures are known.
+    pub(super) fn is_labelled(&self) -> bool {
+        !matches!(&self.store, Store::Undivided(undivided) if !undivided.is_labelled)
     }
 
     /// What decides the samples of a set: files, and folders of which each file counts.
@@ -63,6 +89,7 @@ impl Pictures {
         let mut files = match &self.store {
             Store::Folders(folders) => folders.files(set),
             Store::Cifar(cifar) => cifar.files(set).to_vec(),
+            Store::Undivided(undivided) => undivided.sources.clone(),
         };
         files.extend(self.preprocessing.path().map(PathBuf::from));
         files
@@ -117,6 +144,7 @@ impl Pictures {
 
     /// The wanted entries, at least one.
     fn entries(&self, set: Set, rows: Rows) -> Result<Vec<Entry>, Error> {
+        let most = rows.skip.saturating_add(rows.take);
         let (entries, expected) = match (&self.store, set) {
             (Store::Folders(folders), Set::Train) => {
                 (folders.entries(set)?, "pictures 'train/CLASS/*.png' (or .jpg, .jpeg, .bmp)")
@@ -124,8 +152,13 @@ impl Pictures {
             (Store::Folders(folders), Set::Test) => {
                 (folders.entries(set)?, "pictures 'test/CLASS/*.png' (or .jpg, .jpeg, .bmp), or in 'val'")
             }
-            (Store::Cifar(cifar), Set::Train) => (cifar.entries(set)?, "'data_batch_1.bin' to 'data_batch_5.bin'"),
-            (Store::Cifar(cifar), Set::Test) => (cifar.entries(set)?, "'test_batch.bin'"),
+            (Store::Cifar(cifar), Set::Train) => {
+                (cifar.entries(set, most)?, "'data_batch_1.bin' to 'data_batch_5.bin', or pickles of these names")
+            }
+            (Store::Cifar(cifar), Set::Test) => (cifar.entries(set, most)?, "'test_batch.bin', or 'test_batch'"),
+            (Store::Undivided(undivided), _) => {
+                (undivided.entries(set), "more pictures, so that the split leaves some of them on both sides")
+            }
         };
         let total = entries.len();
         if total == 0 {
@@ -142,7 +175,14 @@ impl Pictures {
     fn check_classes(&self, expected: usize) -> Result<(), Error> {
         let found = match &self.store {
             Store::Folders(folders) => folders.classes.len(),
-            Store::Cifar(_) => cifar::CLASSES,
+            Store::Cifar(cifar) => cifar.classes,
+            Store::Undivided(undivided) if undivided.is_labelled && undivided.classes.is_empty() => {
+                // Numbers may leave out the last classes.
+                let found = undivided.class_count();
+                if found <= expected { expected } else { found }
+            }
+            Store::Undivided(undivided) if undivided.is_labelled => undivided.classes.len(),
+            Store::Undivided(_) => return Ok(()),
         };
         if found == expected || (expected == ANY_CLASSES && found < expected) {
             return Ok(());
@@ -218,6 +258,7 @@ impl Pictures {
 fn read(entry: &Entry) -> Result<(usize, DynamicImage), Error> {
     match entry {
         Entry::File { class, path } => folders::read(path).map(|image| (*class, image)),
-        Entry::Record { path, number } => cifar::read(path, *number),
+        Entry::Record { path, number, classes } => cifar::read(path, *number, *classes),
+        Entry::Pixels { number, class, pixels, .. } => Ok((*class, cifar::of_pixels(pixels, *number))),
     }
 }

@@ -173,7 +173,7 @@ impl Network {
         })?;
         let found: Classification = found.map_err(error::value)?;
         let dict = PyDict::new(py);
-        let labels: Vec<i64> = found.labels.iter().map(|&label| label as i64).collect();
+        let labels: Vec<i64> = found.labels.iter().flatten().map(|&label| label as i64).collect();
         dict.set_item("labels", labels.into_pyarray(py))?;
         let analog: Vec<i64> = found.analog.iter().map(|&class| class as i64).collect();
         dict.set_item("analog", analog.into_pyarray(py))?;

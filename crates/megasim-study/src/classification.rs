@@ -2,24 +2,28 @@
 //!
 //! Samples run in parallel; what comes out does not depend on the number of threads.
 
+use crate::layers::Layer;
 use crate::runner;
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
-use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SpikeEncoder, current};
+use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SampleNumbers, SpikeEncoder, current};
 use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
 use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus};
 use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
+use recording::Traces;
 use std::time::Duration;
 
 mod classify;
 mod course;
+mod recording;
 
 pub use classify::{
-    Accuracies, Agreements, ByMode, Classification, ClassificationFigures, ClassifyOptions, Modes, PerSample, Saved,
-    Tie, classify, decisions, network_for, setup,
+    Accuracies, Agreements, ByMode, Classification, ClassificationFigures, ClassifyOptions, DecisionFigures, Modes,
+    PerSample, SampleFigures, Saved, Tie, classify, decisions, network_for, setup,
 };
 pub use course::{Course, course};
+pub use recording::{INPUT, LayerRecording, Recording, RecordingError};
 
 /// What is the same for all samples.
 #[derive(Debug, Clone, Copy)]
@@ -135,30 +139,42 @@ pub enum Error {
 }
 
 /// Classifies samples, `(samples, numbers)`, or sequences of frames, `(samples, frames * numbers)`, as [`Setup::kind`]
-/// states; the first one is number
-/// `first` in the data set. Where `control` cancels, the samples up to the first one that did not run come out.
+/// states; `numbers` are theirs in the data set. Where `control` cancels, the samples up to the first one that did not run come out.
 ///
 /// # Errors
 /// Where samples do not fit, or where the engine stops; of several the one with the lowest number.
 pub fn outcomes(
     setup: &Setup,
     samples: ArrayView2<f32>,
-    first: u64,
+    numbers: &SampleNumbers,
     mode: Mode,
     control: &dyn Control,
 ) -> Result<Vec<Outcome>, Error> {
     let probes = Probes::of(&[setup.output]);
-    let all = look_at(setup, samples, first, (mode, &probes), |_, _, _| (), control)?;
+    let all =
+        look_at(setup, samples, numbers, (mode, &probes, &Watched::nothing(setup.clock)), |_, _, _, _| (), control)?;
     Ok(all.into_iter().map(|(outcome, ())| outcome).collect())
 }
 
-/// Classifies samples, and looks at what was recorded of each, with the network that ran.
+/// Layers whose potentials are traced.
+struct Watched<'a> {
+    layers: &'a [Layer],
+    clock: Clock,
+}
+
+impl Watched<'_> {
+    fn nothing(clock: Clock) -> Self {
+        Self { layers: &[], clock }
+    }
+}
+
+/// Classifies samples, and looks at what was recorded of each, with the network that ran and traces of potentials.
 fn look_at<T: Send>(
     setup: &Setup,
     samples: ArrayView2<f32>,
-    first: u64,
-    (mode, probes): (Mode, &Probes),
-    look: impl Fn(usize, &Network, &Record) -> T + Sync,
+    numbers: &SampleNumbers,
+    (mode, probes, watched): (Mode, &Probes, &Watched<'_>),
+    look: impl Fn(usize, &Network, &Record, Vec<Array2<i32>>) -> T + Sync,
     control: &dyn Control,
 ) -> Result<Vec<(Outcome, T)>, Error> {
     setup.kind.check(setup.layout.numbers(), samples.ncols()).map_err(Error::Samples)?;
@@ -173,7 +189,7 @@ fn look_at<T: Send>(
         control,
         || (Simulation::new(&plan, mode, probes), EncodeBuffers::default()),
         |(simulation, encoder), k| {
-            let sample = first + k as u64;
+            let sample = numbers.number(k);
             let start = thread_time();
             let values = samples.row(k).to_vec();
             let stimuli = encoder.encode(setup.layout, setup.code, setup.kind, &values, sample, setup.clock);
@@ -184,11 +200,12 @@ fn look_at<T: Send>(
                 let network = current::driven(setup.network, setup.layout, &values)
                     .map_err(|source| Error::Encode { sample, source })?;
                 let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
-                let (outcome, record) = showing.run(&mut Simulation::new(&plan, mode, probes)).map_err(fault)?;
-                Ok((outcome, look(k, &network, &record)))
+                let mut simulation = Simulation::new(&plan, mode, probes);
+                let (outcome, record, traces) = showing.run(&mut simulation, watched).map_err(fault)?;
+                Ok((outcome, look(k, &network, &record, traces)))
             } else {
-                let (outcome, record) = showing.run(simulation).map_err(fault)?;
-                Ok((outcome, look(k, setup.network, &record)))
+                let (outcome, record, traces) = showing.run(simulation, watched).map_err(fault)?;
+                Ok((outcome, look(k, setup.network, &record, traces)))
             }
         },
         drop,
@@ -225,15 +242,27 @@ struct Showing<'a> {
 }
 
 impl Showing<'_> {
-    fn run(&self, simulation: &mut Simulation<'_>) -> Result<(Outcome, Record), engine::Error> {
+    fn run(
+        &self,
+        simulation: &mut Simulation<'_>,
+        watched: &Watched<'_>,
+    ) -> Result<(Outcome, Record, Vec<Array2<i32>>), engine::Error> {
         let Self { setup, roles, stimuli, start } = *self;
         let mut watch = ReadoutMonitor::new(setup.read_out, setup.network, setup.output, setup.classes);
-        let record = if watch.may_stop() {
-            simulation.run_until(stimuli, |progress| watch.look(progress))?
+        let is_watched = !watched.layers.is_empty();
+        let mut traces = is_watched.then(|| Traces::new(setup.network, watched.layers, watched.clock));
+        let record = if watch.may_stop() || is_watched {
+            simulation.run_until(stimuli, |progress| {
+                if let Some(traces) = &mut traces {
+                    traces.look(progress);
+                }
+                watch.look(progress)
+            })?
         } else {
             simulation.run(stimuli)?
         };
         let decision = watch.decide(&record, simulation);
+        let traces = traces.map_or(Vec::new(), |traces| traces.finish(simulation));
         let cpu_time = thread_time().saturating_sub(start);
         // What stopping saved is known only from a run that does not stop.
         let whole_operations = match decision.stopped {
@@ -252,7 +281,7 @@ impl Showing<'_> {
             synaptic_operations: record.summary.synaptic_operations,
             cpu_time,
         };
-        Ok((outcome, record))
+        Ok((outcome, record, traces))
     }
 }
 

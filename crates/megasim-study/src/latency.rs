@@ -22,6 +22,7 @@ pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
 use crate::hardware::Resolved;
 use crate::runner;
 use megasim_core::control::{Control, Uncounted};
+use megasim_core::encode::SampleNumbers;
 use megasim_core::engine::machine::{
     Deadlock, MachinePlan, MachineRecord, MachineSimulation, PlanError, RunSettings, Statistics, TraceSink, Unfinished,
 };
@@ -40,8 +41,8 @@ pub struct Question<'a> {
     pub stimuli: &'a (dyn Fn(usize) -> Vec<Stimulus> + Sync),
     /// How many samples there are.
     pub samples: usize,
-    /// Number of the first one in the data set.
-    pub first: u64,
+    /// Their numbers in the data set.
+    pub numbers: &'a SampleNumbers,
     /// By source: whether it is input, and not a clock.
     pub input: &'a [bool],
     /// The node that decides, and its classes.
@@ -177,7 +178,7 @@ impl Question<'_> {
     }
 
     fn failed(&self, sample: usize, source: engine::Error) -> Error {
-        Error::Run { sample: self.first + sample as u64, source }
+        Error::Run { sample: self.numbers.number(sample), source }
     }
 
     fn sample(
@@ -186,7 +187,7 @@ impl Question<'_> {
         simulation: &mut MachineSimulation<'_>,
         beside: &mut Beside<'_>,
     ) -> Result<Sample, Error> {
-        let number = self.first + sample as u64;
+        let number = self.numbers.number(sample);
         let fault = |source| self.failed(sample, source);
         let stimuli = (self.stimuli)(sample);
         let run = simulation.run(&stimuli, &self.showing, None).map_err(fault)?;

@@ -1,8 +1,9 @@
 //! What a study shows a network: images that a code makes spikes of, or the stimuli next to a schematic, cut at their
 //! resets.
 
-use megasim_core::encode::{self, Clock, InputMap, SampleKind, SpikeEncoder};
+use megasim_core::encode::{self, Clock, InputMap, SampleKind, SampleNumbers, SpikeEncoder};
 use megasim_core::network::{Polarity, Stimulus, StimulusEvent, Tick};
+use megasim_data::SampleList;
 use ndarray::ArrayView2;
 
 /// Samples, each of which is run from a fresh state.
@@ -12,8 +13,10 @@ pub enum Material<'a> {
     Images {
         /// Their numbers, `(samples, numbers)`.
         values: ArrayView2<'a, f32>,
-        /// Number of the first one in the data set.
-        first: u64,
+        /// What the numbers of a sample are.
+        kind: SampleKind,
+        /// Their numbers in the data set.
+        numbers: &'a SampleNumbers,
         /// Where the numbers go.
         layout: &'a InputMap,
         /// How they become spikes.
@@ -42,8 +45,8 @@ impl Material<'_> {
     /// Number of a sample in the data set.
     pub fn number(&self, sample: usize) -> u64 {
         match self {
-            Self::Images { first, .. } => first + sample as u64,
-            Self::Pieces(pieces) => (pieces.skipped + sample) as u64,
+            Self::Images { numbers, .. } => numbers.number(sample),
+            Self::Pieces(pieces) => pieces.numbers.number(sample),
         }
     }
 
@@ -53,9 +56,9 @@ impl Material<'_> {
     /// If an image does not have the numbers of the input.
     pub fn stimuli(&self, sample: usize) -> Result<Vec<Stimulus>, encode::Error> {
         match self {
-            Self::Images { values, layout, code, clock, .. } => {
+            Self::Images { values, kind, layout, code, clock, .. } => {
                 let values = values.row(sample).to_vec();
-                layout.stimuli(*code, SampleKind::Still, &values, self.number(sample), *clock)
+                layout.stimuli(*code, *kind, &values, self.number(sample), *clock)
             }
             Self::Pieces(pieces) => Ok(pieces.samples[sample].clone()),
         }
@@ -105,7 +108,7 @@ pub struct Pieces {
     /// How long the longest sample is, in ticks.
     pub ticks: Tick,
     /// Samples before these that are left out.
-    pub skipped: usize,
+    pub numbers: SampleNumbers,
 }
 
 impl Pieces {
@@ -143,7 +146,7 @@ impl Pieces {
             ticks = ticks.max(end - start);
             samples.push(piece);
         }
-        Self { samples, ticks, skipped: 0 }
+        Self { samples, ticks, numbers: SampleNumbers::default() }
     }
 
     /// Leaves out the first `skip` samples, and takes at most `samples` of the others.
@@ -151,7 +154,16 @@ impl Pieces {
         let skip = skip.min(self.samples.len());
         self.samples.drain(..skip);
         self.samples.truncate(samples.unwrap_or(usize::MAX));
-        self.skipped += skip;
+        self.numbers = (skip as u64).into();
         self
+    }
+
+    /// Takes the samples of a list that are there.
+    pub fn listed(self, list: &SampleList) -> Self {
+        let wanted = list.numbers().iter().filter(|&&number| number < self.samples.len());
+        let wanted: Vec<usize> = wanted.copied().collect();
+        let samples = wanted.iter().map(|&number| self.samples[number].clone()).collect();
+        let numbers = wanted.iter().map(|&number| number as u64).collect::<Vec<_>>();
+        Self { samples, numbers: SampleNumbers::listed(numbers), ..self }
     }
 }

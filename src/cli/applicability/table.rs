@@ -90,8 +90,14 @@ const STOPS_EARLY: Need = Need {
         none",
 };
 const FILE_OF_RESULTS: Need = Need {
-    holds: |given| ["json", "report", "trace", "outputs", "predictions"].iter().any(|id| given.has(id)),
+    holds: |given| ["json", "report", "trace", "outputs", "predictions", "npz"].iter().any(|id| given.has(id)),
     expected: "expected a file that could be replaced (--json, --report), found none",
+};
+const DATA: Need =
+    Need { holds: |given| given.has("data"), expected: "expected --data with pictures that are in no division" };
+const COUNTED: Need = Need {
+    holds: |given| given.text("samples").is_none_or(|samples| !samples.contains([',', '.'])),
+    expected: "expected --samples with a number; a list of samples leaves out the others itself",
 };
 const PERCENTILES: Need = Need {
     holds: |given| {
@@ -120,6 +126,7 @@ pub const OPTIONS: &[Row] = &[
     // diff, run
     all(&["diff"], "tolerance"),
     all(&["run"], "out"),
+    all(&["run"], "npz"),
     all(&["run"], "clocked"),
     // clap requires --clocked.
     all(&["run"], "dt"),
@@ -138,6 +145,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "samples", &[SpikingModel]),
     on(&["convert"], "architecture", &[TrainedNetwork]),
     on(&["convert"], "input_shape", &[TrainedNetwork]),
+    on(&["convert"], "input_scale", &[TrainedNetwork]),
     on(&["convert"], "percentile", &[TrainedNetwork]).needs(&[PERCENTILES]),
     on(&["convert"], "percentile_step", &[TrainedNetwork]).needs(&[PERCENTILES]),
     on(&["convert"], "scales", &[TrainedNetwork]),
@@ -188,13 +196,17 @@ pub const OPTIONS: &[Row] = &[
     all(&["classify"], "data"),
     all(&["classify"], "json"),
     all(&["classify"], "samples"),
-    all(&["classify"], "skip"),
+    all(&["classify"], "skip").needs(&[COUNTED]),
     all(&["classify"], "threads"),
     all(&["classify"], "force").needs(&[FILE_OF_RESULTS]),
     on(&["classify"], "mode", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "dt", RECORDINGS_AND_NUMBERS).needs(&[CLOCKED]),
     on(&["classify"], "report", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "predictions", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "record", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "potentials", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "npz", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "per_sample", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "history", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "duration", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "ticks_per_ms", RECORDINGS_AND_NUMBERS),
@@ -217,9 +229,22 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "window", &[Recordings]),
     // What compare, latency, sweep and verify share
     on(&["compare", "latency", "sweep", "verify"], "data", &[Netfiles]),
-    on(&["compare", "latency", "sweep"], "labels", &[Schematic]),
+    all(&["compare", "latency", "sweep"], "labels"),
+    on(&["compare", "latency", "sweep", "verify"], "split", &[Netfiles]),
+    on(&["compare", "latency", "sweep", "verify"], "split_seed", &[Netfiles]),
+    on(&["convert"], "labels", &[TrainedNetwork]),
+    on(&["convert"], "split", &[TrainedNetwork]),
+    on(&["convert"], "split_seed", &[TrainedNetwork]),
+    on(&["eval"], "labels", &[TrainedNetwork, Stage]),
+    on(&["eval"], "split", &[TrainedNetwork, Stage]),
+    on(&["eval"], "split_seed", &[TrainedNetwork, Stage]),
+    all(&["inspect"], "split").needs(&[DATA]),
+    all(&["inspect"], "split_seed").needs(&[DATA]),
+    on(&["classify"], "labels", &[Netfiles]),
+    on(&["classify"], "split", &[Netfiles]),
+    on(&["classify"], "split_seed", &[Netfiles]),
     all(&["compare", "latency", "sweep", "verify"], "samples"),
-    all(&["compare", "latency", "sweep", "verify"], "skip"),
+    all(&["compare", "latency", "sweep", "verify"], "skip").needs(&[COUNTED]),
     all(&["compare", "latency", "sweep", "verify"], "threads"),
     all(&["compare", "latency", "sweep"], "report"),
     on(&["compare", "latency", "sweep", "verify"], "duration", &[Netfiles]),

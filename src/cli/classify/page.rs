@@ -30,12 +30,12 @@ pub struct Run<'a> {
 /// If a run fails, or a picture cannot be drawn.
 pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page> {
     let Run { arguments, converted, samples, options, found } = *run;
-    let (values, labels) = (samples.values(), samples.labels());
+    let (values, labels) = (samples.values(), samples.labels().unwrap_or_default());
     let network = network_for(converted, options).map_err(report)?;
     let layers: Vec<Layer> =
         Layer::of_manifest(&network, converted.manifest()).into_iter().map(|(_, layer)| layer).collect();
     let setup = setup(converted, &network, samples, options);
-    let n = labels.len();
+    let n = samples.len();
     let dt = arguments.dt;
     let mut modes = Vec::new();
     let runs =
@@ -43,8 +43,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
     for (name, mode, decided) in runs {
         let Some(decided) = decided else { continue };
         let progress = Progress::to_the_end(&format!("{name}, page"), n);
-        let first = samples.first();
-        let course = course(&setup, &layers, values, labels, first, mode, &progress);
+        let course = course(&setup, &layers, values, labels, samples.numbers(), mode, &progress);
         drop(progress);
         let classes = setup.classes;
         let mut confusion = vec![vec![0; classes + 1]; classes];
@@ -55,7 +54,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
         }
         modes.push(ShownMode {
             name: name.into(),
-            accuracy: Accuracy::new(found.right(&decided), n),
+            accuracy: Accuracy::new(found.right(&decided).unwrap_or(0), n),
             confusion,
             course: course.map_err(report)?,
             first: decided.first().copied().flatten(),
@@ -76,9 +75,9 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
         title: format!("Classification by {}", arguments.netdir.display()),
         facts: facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect(),
         modes,
-        analog: Accuracy::new(found.right(&found.analog_decisions()), n),
+        analog: Accuracy::new(found.right(&found.analog_decisions()).unwrap_or(0), n),
         layers: &layers,
-        sample: (samples.first() as usize, labels.first().copied().unwrap_or(0)),
+        sample: (samples.numbers().number(0) as usize, labels.first().copied().unwrap_or(0)),
         input: (n > 0).then(|| picture(converted, values)),
         tick_ms: 1.0 / f64::from(clock.ticks_per_ms),
         duration_ms: f64::from(clock.duration),

@@ -10,7 +10,7 @@ pub use megasim::convert::presentation::Error;
 use megasim::convert::presentation::SHORT;
 use megasim::convert::{Conversion, PresentationOptions, ScaleBy};
 use megasim::encode::registry::Choice;
-use megasim::encode::{SampleKind, SpikeEncoder};
+use megasim::encode::{SampleKind, SampleNumbers, SpikeEncoder};
 use megasim::engine::{Limits, Mode};
 use megasim::readout::is_signed;
 use megasim::study::classification::{Outcome, Setup, outcomes};
@@ -168,7 +168,7 @@ pub fn as_spikes(conversion: &Conversion) -> Result<String> {
     let few = samples.slice(s![..FEW.min(samples.nrows()), ..]);
     let progress = Progress::to_the_end("as spikes", few.nrows());
     let run = |samples: ArrayView2<f32>, mode, progress: &Progress| {
-        outcomes(&setup, samples, 0, mode, progress).map_err(report)
+        outcomes(&setup, samples, &SampleNumbers::default(), mode, progress).map_err(report)
     };
     found.extend(run(few, Mode::Event, &progress)?);
     drop(progress);

@@ -36,7 +36,7 @@
 //! | `softmax`, `sigmoid`, `tanh`, `softplus` | none |
 //! | `global_average_pool`, `global_max_pool` | none |
 
-use super::Problem;
+use super::{Obstacles, Problem};
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, Array4, ArrayD, Dimension};
 use std::collections::HashMap;
@@ -115,12 +115,17 @@ impl Entry {
         Problem::Unsupported { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
     }
 
+    /// What comes in, or a size, is not what the layer takes.
+    fn misfit(&self, message: impl Into<String>) -> Problem {
+        Problem::Misfit { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
+    }
+
     fn pair(&mut self, key: &str) -> Result<Option<(usize, usize)>, Problem> {
         let Some(value) = self.options.remove(key) else { return Ok(None) };
         match counts(&value).as_deref() {
             Some([both]) => Ok(Some((*both, *both))),
             Some([vertical, horizontal]) => Ok(Some((*vertical, *horizontal))),
-            _ => Err(self.unsupported(format!("expected a count or two as '{key}', found {value}"))),
+            _ => Err(self.misfit(format!("expected a count or two as '{key}', found {value}"))),
         }
     }
 
@@ -128,7 +133,7 @@ impl Entry {
         let Some(value) = self.options.remove(key) else { return Ok(None) };
         match counts(&value).as_deref() {
             Some([count]) => Ok(Some(*count)),
-            _ => Err(self.unsupported(format!("expected a count as '{key}', found {value}"))),
+            _ => Err(self.misfit(format!("expected a count as '{key}', found {value}"))),
         }
     }
 
@@ -137,7 +142,7 @@ impl Entry {
             None => Ok(None),
             Some(Value::Float(number)) => Ok(Some(number as f32)),
             Some(Value::Integer(number)) => Ok(Some(number as f32)),
-            Some(other) => Err(self.unsupported(format!("expected a number as '{key}', found {other}"))),
+            Some(other) => Err(self.misfit(format!("expected a number as '{key}', found {other}"))),
         }
     }
 
@@ -145,7 +150,7 @@ impl Entry {
         match self.options.remove(key) {
             None => Ok(default),
             Some(Value::Boolean(flag)) => Ok(flag),
-            Some(other) => Err(self.unsupported(format!("expected true or false as '{key}', found {other}"))),
+            Some(other) => Err(self.misfit(format!("expected true or false as '{key}', found {other}"))),
         }
     }
 
@@ -153,7 +158,7 @@ impl Entry {
     fn agrees<T: PartialEq + std::fmt::Debug>(&self, key: &str, said: Option<T>, found: T) -> Result<(), Problem> {
         match said {
             Some(said) if said != found => {
-                Err(self.unsupported(format!("expected {key} {said:?}, found {found:?} in the weights")))
+                Err(self.misfit(format!("expected {key} {said:?}, found {found:?} in the weights")))
             }
             _ => Ok(()),
         }
@@ -195,20 +200,27 @@ struct Stack {
 impl Stack {
     fn run(mut self, entries: Vec<Entry>) -> Result<Graph, Problem> {
         let kinds: Vec<String> = entries.iter().map(|entry| entry.kind.clone()).collect();
-        let mut last = 0;
+        let (mut last, mut obstacles) = (0, Obstacles::default());
         for (number, mut entry) in entries.into_iter().enumerate() {
             let inputs = self.inputs(&mut entry, last)?;
             let following = &kinds[number + 1..];
             let norms =
                 following.iter().take_while(|kind| !has_weights(kind)).filter(|kind| *kind == "batch_norm").count();
-            last = self.layer(&mut entry, &inputs, norms)?;
-            if let Some((key, value)) = entry.options.iter().next() {
-                return Err(entry.unsupported(format!("option '{key}' ({value}) is not supported")));
-            }
+            let done = self.layer(&mut entry, &inputs, norms).and_then(|id| match entry.options.iter().next() {
+                None => Ok(id),
+                Some((key, value)) => Err(entry.unsupported(format!("option '{key}' ({value}) is not supported"))),
+            });
+            last = match (done, inputs.first()) {
+                (Ok(id), _) => id,
+                // Its input in place of it, so that the obstacles behind it are found, too.
+                (Err(problem), Some(&input)) => obstacles.take(problem).map(|()| input)?,
+                (Err(problem), None) => return Err(problem),
+            };
             if self.names.insert(entry.name.clone(), last).is_some() {
-                return Err(entry.unsupported("expected a name of its own, found one used before"));
+                return Err(entry.misfit("expected a name of its own, found one used before"));
             }
         }
+        obstacles.finish()?;
         if let Some((name, _)) =
             self.parameters.arrays.get(self.next).filter(|_| self.parameters.convention == Convention::Lasagne)
         {
@@ -222,7 +234,7 @@ impl Stack {
         let named = inputs.as_array().and_then(|inputs| {
             inputs.iter().map(|input| self.names.get(input.as_str()?).copied()).collect::<Option<Vec<_>>>()
         });
-        named.ok_or_else(|| entry.unsupported(format!("expected names of layers before as 'inputs', found {inputs}")))
+        named.ok_or_else(|| entry.misfit(format!("expected names of layers before as 'inputs', found {inputs}")))
     }
 
     fn layer(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, Problem> {
@@ -250,7 +262,7 @@ impl Stack {
             "add" => ("Add", Operation::Add),
             "concatenate" => ("Concatenate", Operation::Concatenate),
             "upsample" => {
-                let factors = entry.pair("size")?.ok_or_else(|| entry.unsupported("expected a 'size', found none"))?;
+                let factors = entry.pair("size")?.ok_or_else(|| entry.misfit("expected a 'size', found none"))?;
                 ("UpSampling2D", Operation::Upsample { factors })
             }
             "zero_pad" => ("ZeroPadding2D", Operation::ZeroPad(entry.padding((0, 0))?)),
@@ -277,7 +289,7 @@ impl Stack {
                     Some(0) => None,
                     Some(1) => Some(typed(entry, self.take(entry)?)?),
                     _ => {
-                        return Err(entry.unsupported(format!(
+                        return Err(entry.misfit(format!(
                             "expected {} or {} vectors after its weights (four a batch normalisation, and a bias), \
                                 found {vectors}",
                             4 * norms,
@@ -295,7 +307,7 @@ impl Stack {
         let array = self.parameters.arrays.get(self.next).map(|(_, array)| array.clone());
         self.next += 1;
         array.ok_or_else(|| {
-            entry.unsupported(format!("expected parameters, found the end of {}", self.parameters.arrays.len()))
+            entry.misfit(format!("expected parameters, found the end of {}", self.parameters.arrays.len()))
         })
     }
 
@@ -303,10 +315,10 @@ impl Stack {
     fn prefix(&mut self, entry: &mut Entry) -> Result<String, Problem> {
         match entry.options.remove("parameters") {
             Some(Value::String(prefix)) => Ok(prefix),
-            Some(other) => Err(entry.unsupported(format!("expected a string as 'parameters', found {other}"))),
+            Some(other) => Err(entry.misfit(format!("expected a string as 'parameters', found {other}"))),
             None => match self.parameters.arrays.first() {
                 Some((name, _)) => Ok(name.rsplit_once('.').map_or("", |(prefix, _)| prefix).into()),
-                None => Err(entry.unsupported("expected parameters, found none left")),
+                None => Err(entry.misfit("expected parameters, found none left")),
             },
         }
     }
@@ -320,7 +332,7 @@ impl Stack {
     fn named(&mut self, entry: &Entry, prefix: &str, name: &str) -> Result<ArrayD<f32>, Problem> {
         self.optional(prefix, name).ok_or_else(|| {
             let left: Vec<&str> = self.parameters.arrays.iter().take(8).map(|(name, _)| name.as_str()).collect();
-            entry.unsupported(format!("expected a parameter '{prefix}.{name}', found next {left:?}"))
+            entry.misfit(format!("expected a parameter '{prefix}.{name}', found next {left:?}"))
         })
     }
 
@@ -376,7 +388,7 @@ impl Stack {
         let Some(&Shape::Maps { height: h, width: w, .. }) =
             inputs.first().map(|&input| self.builder.shape(input)).as_ref()
         else {
-            return Err(entry.unsupported("expected maps as input"));
+            return Err(entry.misfit("expected maps as input"));
         };
         let along = |n: usize, size: usize, stride: usize, cut: usize, extra: usize| {
             (n - 1).checked_mul(stride)?.checked_add(size)?.checked_add(extra)?.checked_sub(cut.checked_mul(2)?)
@@ -384,7 +396,7 @@ impl Stack {
         let sizes =
             along(h, height, strides.0, padding.top, extra.0).zip(along(w, width, strides.1, padding.left, extra.1));
         let (height, width) =
-            sizes.ok_or_else(|| entry.unsupported("expected a padding smaller than what it is cut from"))?;
+            sizes.ok_or_else(|| entry.misfit("expected a padding smaller than what it is cut from"))?;
         let operation = Operation::TransposedConvolution { weights, bias, strides, padding, groups: 1 };
         let shape = Shape::Maps { channels: filters, height, width };
         Ok(self.builder.add_shaped(&entry.name, "Conv2DTranspose", operation, inputs, shape)?)
@@ -438,11 +450,11 @@ impl Stack {
     }
 
     fn pool(&mut self, entry: &mut Entry, inputs: &[LayerId]) -> Result<(&'static str, Operation), Problem> {
-        let size = entry.pair("size")?.ok_or_else(|| entry.unsupported("expected a 'size', found none"))?;
+        let size = entry.pair("size")?.ok_or_else(|| entry.misfit("expected a 'size', found none"))?;
         let strides = entry.pair("stride")?.unwrap_or(size);
         let mut padding = entry.padding(size)?;
         let (mut size, mut strides) = (size, strides);
-        let Some(&input) = inputs.first() else { return Err(entry.unsupported("expected an input")) };
+        let Some(&input) = inputs.first() else { return Err(entry.misfit("expected an input")) };
         if let Shape::Maps { height: 1, .. } = self.builder.shape(input) {
             (size, strides) = ((1, size.1), (1, strides.1));
             padding = Padding { top: 0, bottom: 0, ..padding };
@@ -452,7 +464,7 @@ impl Stack {
         if entry.flag("ceil_mode", false)? {
             let padded = padding;
             super::widen_to_ceil(self.builder.shape(input), size, strides, &mut padding)
-                .ok_or_else(|| entry.unsupported("expected windows no larger than the map"))?;
+                .ok_or_else(|| entry.misfit("expected windows no larger than the map"))?;
             has_extra = padding != padded;
         }
         if entry.kind == "max_pool" {
@@ -471,6 +483,6 @@ fn typed<D: Dimension>(entry: &Entry, array: ArrayD<f32>) -> Result<ndarray::Arr
     let found = array.shape().to_vec();
     array.into_dimensionality().map_err(|_| {
         let axes = D::NDIM.unwrap_or_default();
-        entry.unsupported(format!("expected parameters of {axes} axes, found shape {found:?}"))
+        entry.misfit(format!("expected parameters of {axes} axes, found shape {found:?}"))
     })
 }

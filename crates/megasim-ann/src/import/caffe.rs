@@ -2,7 +2,7 @@
 
 mod prototxt;
 
-use super::{Imported, ModelFile, Problem, first_axes};
+use super::{Imported, ModelFile, Obstacles, Problem, first_axes};
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, Array4, ArrayD, Dimension, IxDyn};
 use prost::Message as _;
@@ -123,6 +123,11 @@ impl Layer {
         Problem::Unsupported { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
     }
 
+    /// What comes in, or a size, is not what the layer takes.
+    fn misfit(&self, message: impl Into<String>) -> Problem {
+        Problem::Misfit { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
+    }
+
     /// Whether it belongs to training only.
     fn is_left_out(&self) -> bool {
         let phases =
@@ -134,12 +139,12 @@ impl Layer {
 
     fn count(&mut self, key: &str) -> Result<Option<usize>, Problem> {
         let Some(text) = self.options.text(key) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| self.unsupported(format!("expected a count as '{key}', found {text}")))
+        text.parse().map(Some).map_err(|_| self.misfit(format!("expected a count as '{key}', found {text}")))
     }
 
     fn number(&mut self, key: &str, default: f32) -> Result<f32, Problem> {
         let Some(text) = self.options.text(key) else { return Ok(default) };
-        text.parse().map_err(|_| self.unsupported(format!("expected a number as '{key}', found {text}")))
+        text.parse().map_err(|_| self.misfit(format!("expected a number as '{key}', found {text}")))
     }
 
     fn flag(&mut self, key: &str, default: bool) -> Result<bool, Problem> {
@@ -147,7 +152,7 @@ impl Layer {
             None => Ok(default),
             Some("true" | "1") => Ok(true),
             Some("false" | "0") => Ok(false),
-            Some(other) => Err(self.unsupported(format!("expected true or false as '{key}', found {other}"))),
+            Some(other) => Err(self.misfit(format!("expected true or false as '{key}', found {other}"))),
         }
     }
 
@@ -160,7 +165,7 @@ impl Layer {
             (Some([]), Some(vertical), Some(horizontal)) => Ok(Some((vertical, horizontal))),
             (Some([both]), None, None) => Ok(Some((*both, *both))),
             (Some([vertical, horizontal]), None, None) => Ok(Some((*vertical, *horizontal))),
-            _ => Err(self.unsupported(format!("expected one or two counts as '{key}'"))),
+            _ => Err(self.misfit(format!("expected one or two counts as '{key}'"))),
         }
     }
 
@@ -259,7 +264,7 @@ impl Walk {
         };
         let builder = GraphBuilder::new(name, shape);
         let mut walk = Self { builder, blobs, tops: HashMap::from([(name.clone(), 0)]) };
-        let mut last = 0;
+        let (mut last, mut obstacles) = (0, Obstacles::default());
         let mut layers = layers.into_iter().filter(|layer| layer.kind != "Input").peekable();
         while let Some(mut layer) = layers.next() {
             // A Scale right after a BatchNorm is the other half of one batch normalisation.
@@ -271,13 +276,21 @@ impl Walk {
             };
             let inputs = layer.bottoms.iter().map(|bottom| walk.tops.get(bottom).copied()).collect::<Option<Vec<_>>>();
             let inputs = inputs.ok_or_else(|| {
-                layer.unsupported(format!("expected inputs that some layer gives, found {:?}", layer.bottoms))
+                layer.misfit(format!("expected inputs that some layer gives, found {:?}", layer.bottoms))
             })?;
             let tops = scale.as_ref().map_or(&layer.tops, |scale| &scale.tops).clone();
-            last = walk.layer(&mut layer, scale, &inputs)?;
-            layer.finish()?;
+            last = match (
+                walk.layer(&mut layer, scale, &inputs).and_then(|id| layer.finish().map(|()| id)),
+                inputs.first(),
+            ) {
+                (Ok(id), _) => id,
+                // Its input in place of it, so that the obstacles behind it are found, too.
+                (Err(problem), Some(&input)) => obstacles.take(problem).map(|()| input)?,
+                (Err(problem), None) => return Err(problem),
+            };
             walk.tops.extend(tops.into_iter().map(|top| (top, last)));
         }
+        obstacles.finish()?;
         Ok(walk.builder.finish_at(last)?)
     }
 
@@ -315,7 +328,7 @@ impl Walk {
             "Power" => {
                 let (power, factor, shift) =
                     (layer.number("power", 1.0)?, layer.number("scale", 1.0)?, layer.number("shift", 0.0)?);
-                let Some(&input) = inputs.first() else { return Err(layer.unsupported("expected an input")) };
+                let Some(&input) = inputs.first() else { return Err(layer.misfit("expected an input")) };
                 if power != 1.0 {
                     return Err(layer.unsupported(format!("a power of {power} is not supported")));
                 }
@@ -327,7 +340,7 @@ impl Walk {
                 let coefficients = layer.options.texts("coeff");
                 layer.flag("stable_prod_grad", true)?;
                 if !["SUM", "1"].contains(&&operation[..]) || coefficients.iter().any(|one| one.parse() != Ok(1.0)) {
-                    return Err(layer.unsupported(format!("expected a plain sum, found {operation} {coefficients:?}")));
+                    return Err(layer.misfit(format!("expected a plain sum, found {operation} {coefficients:?}")));
                 }
                 ("Add", Operation::Add)
             }
@@ -342,7 +355,7 @@ impl Walk {
             }
             "Split" => match inputs {
                 [input] => return Ok(*input),
-                _ => return Err(layer.unsupported("expected one input")),
+                _ => return Err(layer.misfit("expected one input")),
             },
             "Data" | "DATA" | "ImageData" | "SoftmaxWithLoss" | "SOFTMAX_LOSS" | "Accuracy" | "ACCURACY" => {
                 return Err(layer.unsupported("a layer of training is not supported: use the network for deployment"));
@@ -355,7 +368,7 @@ impl Walk {
     fn check_axis(&self, layer: &mut Layer, key: &str) -> Result<(), Problem> {
         match layer.options.text(key).as_deref() {
             None | Some("1") => Ok(()),
-            Some(axis) => Err(layer.unsupported(format!("expected '{key}' 1, the channels, found {axis}"))),
+            Some(axis) => Err(layer.misfit(format!("expected '{key}' 1, the channels, found {axis}"))),
         }
     }
 
@@ -364,7 +377,7 @@ impl Walk {
         let blobs = self.blobs.get(&layer.name).map(Vec::as_slice).unwrap_or_default();
         let blob = blobs.get(place);
         let blob = blob.ok_or_else(|| {
-            layer.unsupported(format!("expected weights number {place} in the .caffemodel, found {}", blobs.len()))
+            layer.misfit(format!("expected weights number {place} in the .caffemodel, found {}", blobs.len()))
         })?;
         let values =
             if blob.data.is_empty() { blob.double_data.iter().map(|&x| x as f32).collect() } else { blob.data.clone() };
@@ -406,7 +419,7 @@ impl Walk {
         let (_, _, height, width) = weights.dim();
         if size != Some((height, width)) {
             return Err(
-                layer.unsupported(format!("expected kernels of {size:?}, found {:?} in the weights", (height, width)))
+                layer.misfit(format!("expected kernels of {size:?}, found {:?} in the weights", (height, width)))
             );
         }
         let padding = Padding { top: vertical, bottom: vertical, left: horizontal, right: horizontal };
@@ -428,7 +441,7 @@ impl Walk {
         check_outputs(layer, channels)?;
         let input = inputs.first().map(|&input| self.builder.shape(input));
         let (Some(Shape::Maps { height, width, .. }), (1, 1)) = (input, dilation) else {
-            return Err(layer.unsupported("expected maps as input and no dilation"));
+            return Err(layer.misfit("expected maps as input and no dilation"));
         };
         let along = |n: usize, size: usize, stride: usize, cut: usize| {
             (n - 1).checked_mul(stride)?.checked_add(size)?.checked_sub(cut.checked_mul(2)?)
@@ -440,7 +453,7 @@ impl Walk {
             padding.left,
         ));
         let (height, width) =
-            sizes.ok_or_else(|| layer.unsupported("expected a padding smaller than what it is cut from"))?;
+            sizes.ok_or_else(|| layer.misfit("expected a padding smaller than what it is cut from"))?;
         let operation = Operation::TransposedConvolution { weights, bias, strides, padding, groups };
         let name = self.builder.free_name(&layer.name);
         Ok(self.builder.add_shaped(
@@ -460,7 +473,7 @@ impl Walk {
             weights = weights.t().as_standard_layout().into_owned();
         }
         check_outputs(layer, weights.ncols())?;
-        let &[mut input] = inputs else { return Err(layer.unsupported("expected one input")) };
+        let &[mut input] = inputs else { return Err(layer.misfit("expected one input")) };
         if matches!(self.builder.shape(input), Shape::Maps { .. }) {
             let name = self.builder.free_name(&format!("{}_flatten", layer.name));
             let order = AxisOrder::ChannelsFirst;
@@ -482,17 +495,17 @@ impl Walk {
             return Ok((kind, Operation::GlobalPool { pooling }));
         }
         let size = layer.pair("kernel_size", "kernel_h", "kernel_w")?;
-        let size = size.ok_or_else(|| layer.unsupported("expected a kernel_size, found none"))?;
+        let size = size.ok_or_else(|| layer.misfit("expected a kernel_size, found none"))?;
         let strides = layer.pair("stride", "stride_h", "stride_w")?.unwrap_or((1, 1));
         let (vertical, horizontal) = layer.pair("pad", "pad_h", "pad_w")?.unwrap_or((0, 0));
         let own = Padding { top: vertical, bottom: vertical, left: horizontal, right: horizontal };
         let mut padding = own;
-        let Some(&input) = inputs.first() else { return Err(layer.unsupported("expected an input")) };
+        let Some(&input) = inputs.first() else { return Err(layer.misfit("expected an input")) };
         match layer.options.text("round_mode").as_deref() {
             // Caffe rounds the number of windows up.
             None | Some("CEIL" | "0") => {
                 super::widen_to_ceil(self.builder.shape(input), size, strides, &mut padding)
-                    .ok_or_else(|| layer.unsupported("expected windows no larger than the map"))?;
+                    .ok_or_else(|| layer.misfit("expected windows no larger than the map"))?;
             }
             Some(_) => {}
         }
@@ -545,7 +558,7 @@ impl Walk {
 fn check_outputs(layer: &mut Layer, found: usize) -> Result<(), Problem> {
     match layer.count("num_output")? {
         Some(said) if said != found => {
-            Err(layer.unsupported(format!("expected num_output {said}, found {found} in the weights")))
+            Err(layer.misfit(format!("expected num_output {said}, found {found} in the weights")))
         }
         _ => Ok(()),
     }

@@ -89,7 +89,7 @@ impl Walk<'_> {
             .collect();
         let [input] = inputs[..] else {
             let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
-            return Err(unsupported(&names.join(", "), "input", format!("expected one input, found {}", names.len())));
+            return Err(misfit(&names.join(", "), "input", format!("expected one input, found {}", names.len())));
         };
         let (mut network, tensor, order) = self.input(input)?;
         let axes = tensor.axes.iter().filter_map(|place| place.axis).collect();
@@ -142,9 +142,9 @@ impl Walk<'_> {
                 Ok((network.builder.finish_at(tensor.layer)?, order, axes))
             }
             Some(Value::Folded(_)) => {
-                Err(unsupported(output, "output", "expected an output of at most three axes a sample"))
+                Err(misfit(output, "output", "expected an output of at most three axes a sample"))
             }
-            _ => Err(unsupported(output, "output", "expected an output that depends on the input")),
+            _ => Err(misfit(output, "output", "expected an output that depends on the input")),
         }
     }
 
@@ -186,7 +186,7 @@ impl Walk<'_> {
     fn input(&self, input: &proto::ValueInfo) -> Result<(Network, Tensor, AxisOrder), Problem> {
         let shape =
             input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
-        let shape = shape.ok_or_else(|| unsupported(&input.name, "input", "expected a tensor with a shape"))?;
+        let shape = shape.ok_or_else(|| misfit(&input.name, "input", "expected a tensor with a shape"))?;
         let single_sample = shape.dim.first().is_some_and(|size| size.dim_value == Some(1));
         let declared: Vec<Option<usize>> = shape
             .dim
@@ -268,7 +268,7 @@ impl Walk<'_> {
                 (Some(value), _) => Some(value.clone()),
                 (None, true) => None,
                 (None, false) => {
-                    return Err(call.unsupported(format!("expected a value '{name}' from an earlier node, found none")));
+                    return Err(call.misfit(format!("expected a value '{name}' from an earlier node, found none")));
                 }
             });
         }
@@ -300,13 +300,13 @@ impl Walk<'_> {
         // The largest of the outputs is what classes are decided by in any case.
         if call.operation() == "ArgMax" && node.output.iter().all(|name| self.is_output(name)) {
             let Some(Some(Value::Tensor(tensor))) = inputs.first().cloned() else {
-                return Err(call.unsupported("expected activations as input number 0"));
+                return Err(call.misfit("expected activations as input number 0"));
             };
             call.integer_or("keepdims", 1)?;
             call.integer_or("select_last_index", 0)?;
             let axis = call.integer_or("axis", 0)?;
             if tensor.axes.len() != 1 || ![1, -1].contains(&axis) {
-                return Err(call.unsupported(format!("expected the largest of a vector a sample, found axis {axis}")));
+                return Err(call.misfit(format!("expected the largest of a vector a sample, found axis {axis}")));
             }
             call.finish()?;
             return Ok((vec![Value::Tensor(tensor)], None));
@@ -361,4 +361,9 @@ impl Walk<'_> {
 
 fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
     Problem::Unsupported { layer: layer.into(), kind: kind.into(), message: message.into() }
+}
+
+/// What comes in, or a size, is not what the layer takes.
+fn misfit(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
+    Problem::Misfit { layer: layer.into(), kind: kind.into(), message: message.into() }
 }

@@ -120,7 +120,13 @@ fn numbers(bytes: &[u8], element: pickle::Element) -> Vec<f32> {
     bytes.chunks_exact(element.size()).map(|bytes| element.decode(bytes)).collect()
 }
 
-fn build(file: &ModelFile, arrays: Vec<(String, ArrayD<f32>)>) -> Result<Imported, Problem> {
+fn build(file: &ModelFile, mut arrays: Vec<(String, ArrayD<f32>)>) -> Result<Imported, Problem> {
+    // Wrappers for training put a name before all others.
+    for prefix in ["module.", "_orig_mod."] {
+        if arrays.iter().all(|(name, _)| name.starts_with(prefix)) {
+            arrays.iter_mut().for_each(|(name, _)| drop(name.drain(..prefix.len())));
+        }
+    }
     let (text, place) = file.architecture("toml")?;
     let graph = architecture::build(&text, &place, Parameters { convention: Convention::PyTorch, arrays })?;
     let axes = first_axes(&graph);

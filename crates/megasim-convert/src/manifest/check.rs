@@ -209,6 +209,7 @@ impl Conversion {
         }
         let rules = &self.rules;
         expect_number("conversion.rules.threshold_step", rules.threshold_step, "a number", |_| true)?;
+        expect_number("conversion.rules.offset", rules.offset, "a number", |_| true)?;
         rules.floor.map_or(Ok(()), |floor| not_negative("conversion.rules.floor", floor))?;
         if rules.delay_to_arrive < 0 || rules.mask_tau < 0 {
             return Err("expected numbers from 0 on as conversion.rules.delay_to_arrive and mask_tau".into());

@@ -1,121 +1,214 @@
-//! Which settings of SNN toolbox mean something here, and what is done instead of the others.
+//! Which settings of SNN toolbox act here, and why the others mean nothing.
 
 use super::Ini;
 
-/// Said of a setting that SNN toolbox does not have.
-pub(super) const UNKNOWN: &str = "not known here; nothing is done";
+/// A setting of SNN toolbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its section in configuration files of version 0.6; version 0.1 had others ([`SECTIONS`]).
+    pub section: &'static str,
+    /// Its name, in lower case.
+    pub name: &'static str,
+    /// What it does, or why it means nothing.
+    pub meaning: Meaning,
+}
 
-/// Settings that are there in the toolbox and mean nothing here, and what is done instead.
-pub(super) const INSTEAD: &[(&str, &str, &str)] = &[
-    ("cell", "v_reset", "potentials are reset to 0; --set 'GLOB.MembReset=...' on netfiles changes that"),
-    ("cell", "v_rest", "potentials rest where they are reset to; `convert --resting-potential` sets another"),
-    ("cell", "e_rev_e", "synapses add currents; there are no reversal potentials"),
-    ("cell", "e_rev_i", "synapses add currents; there are no reversal potentials"),
-    ("cell", "i_offset", "biases act by a clock; there are no offset currents"),
-    ("cell", "cm", "membranes have no capacitance: a weight is what it adds to the potential"),
-    (
-        "cell",
-        "tau_m",
-        "neurons do not leak; `convert --tau-mem` gives an exponential leak, `--set 'GLOB.TLplus=...'` a linear one",
-    ),
-    ("cell", "tau_syn_e", "synapses act at once; there are no time constants"),
-    ("cell", "tau_syn_i", "synapses act at once; there are no time constants"),
-    (
-        "cell",
-        "delay",
-        "spikes arrive in the tick in which they are made; `convert --set 'GLOB.delay_to_arrive=...'` delays them",
-    ),
-    (
-        "simulation",
-        "delay",
-        "spikes arrive in the tick in which they are made; `convert --set 'GLOB.delay_to_arrive=...'` delays them",
-    ),
-    ("cell", "payloads", "spikes carry nothing"),
-    ("cell", "bias_relaxation", "biases act from the start"),
-    ("cell", "leak", "neurons do not leak; `convert --set 'GLOB.TLplus=...'` gives a linear leak"),
-    ("conversion", "maxpool_type", "maximum pooling passes the spikes of the input that has fired most (fir_max)"),
-    (
-        "conversion",
-        "spike_code",
-        "images are shown as rates (temporal_mean_rate); `megasim classify --encode` has other codes",
-    ),
-    ("conversion", "use_isi_code", "images are shown as rates; `megasim classify --encode` has other codes"),
-    ("conversion", "num_bits", "weights keep their precision; `megasim convert --weight-bits` rounds them"),
-    ("normalization", "online_normalization", "scales are set before the run"),
-    ("normalization", "diff_to_max_rate", "scales are set before the run"),
-    ("normalization", "diff_to_min_rate", "scales are set before the run"),
-    ("normalization", "timestep_fraction", "scales are set before the run"),
-    ("simulation", "simulator", "our own engine runs the network, event by event and clocked"),
-    ("simulation", "batch_size", "each sample starts from a fresh state"),
-    ("simulation", "keras_backend", "models are read without Keras"),
-    ("simulation", "early_stopping", "samples are shown to the end; `megasim classify --confidence` stops earlier"),
-    ("cell", "quantize_weights", "weights keep their precision; `megasim convert --weight-bits` rounds them"),
-    ("simulation", "sample_idxs_to_test", "the first num_to_test samples are tested"),
-    ("simulation", "reset_between_nth_sample", "each sample starts from a fresh state"),
-    ("input", "num_dvs_events_per_sample", "data are images; `megasim encode` reads event recordings"),
-    ("input", "eventframe_width", "data are images; `megasim encode` reads event recordings"),
-    ("input", "chip_size", "data are images; `megasim encode` reads event recordings"),
-    ("input", "frame_gen_method", "data are images; `megasim encode` reads event recordings"),
-    ("input", "maxpool_subsampling", "data are images; `megasim encode` reads event recordings"),
-    ("input", "is_x_first", "data are images; `megasim encode` reads event recordings"),
-    ("input", "is_x_flipped", "data are images; `megasim encode` reads event recordings"),
-    ("input", "is_y_flipped", "data are images; `megasim encode` reads event recordings"),
-    ("input", "label_dict", "classes are numbered by the data"),
-    ("input", "model_lib", "the model file tells its library"),
-    ("input", "dataset_format", "the data directory tells its format"),
-    ("input", "num_poisson_events_per_sample", "the duration ends a sample"),
-    ("input", "datagen_kwargs", "samples are taken as they are stored"),
-    ("input", "dataflow_kwargs", "samples are taken as they are stored"),
-    ("paths", "log_dir_of_current_run", "results go where --out says"),
-    ("paths", "filename_parsed_model", "no parsed model is kept; `megasim convert --save-parsed` keeps one"),
-    ("paths", "filename_snn", "netfiles go where --out says"),
-    ("paths", "filename_clamp_indices", "no neuron is held back at the start of a sample"),
-    ("paths", "class_idx_path", "classes are numbered by the data"),
-    ("paths", "runlabel", "results go where --out says"),
-    ("output", "log_vars", "`megasim compare` and `megasim run` record what happened"),
-    ("output", "plot_vars", "`megasim compare` draws"),
-    ("output", "verbose", "everything is printed once"),
-    ("output", "overwrite", "--force replaces earlier results"),
-    ("output", "use_simple_labels", "nothing is plotted"),
-    ("output", "plotproperties", "nothing is plotted"),
-    ("parameter_sweep", "param_logscale", "param_values are taken as they are"),
-    ("tools", "parse", "a model is always parsed when it is converted"),
+/// What a setting means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// It acts, as this says.
+    Acts(&'static str),
+    /// It means nothing here, for this reason.
+    Nothing(&'static str),
+}
+
+const fn acts(section: &'static str, name: &'static str, how: &'static str) -> Key {
+    Key { section, name, meaning: Meaning::Acts(how) }
+}
+
+const fn nothing(section: &'static str, name: &'static str, why: &'static str) -> Key {
+    Key { section, name, meaning: Meaning::Nothing(why) }
+}
+
+/// Sections of a configuration, those of version 0.1 last: their settings are looked for in the section of 0.6.
+pub const SECTIONS: [&str; 14] = [
+    "paths",
+    "tools",
+    "input",
+    "normalization",
+    "conversion",
+    "simulation",
+    "cell",
+    "parameter_sweep",
+    "output",
+    "restrictions",
+    "gui",
+    "globalparams",
+    "cellparams",
+    "simparams",
 ];
 
-/// Settings that mean something here.
-pub(super) const KNOWN: &[(&str, &[&str])] = &[
-    ("paths", &["path_wd", "dataset_path", "filename_ann"]),
-    ("tools", &["evaluate_ann", "normalize", "convert", "simulate"]),
-    ("input", &["poisson_input", "input_rate"]),
-    ("conversion", &["max2avg_pool", "softmax_to_relu"]),
-    ("normalization", &["percentile", "normalization_schedule"]),
-    ("cell", &["v_thresh", "reset", "tau_refrac", "scaling_factor", "softmax_clockrate", "binarize_weights"]),
-    ("simulation", &["duration", "dt", "num_to_test", "top_k", "scaling_factor", "reset"]),
-    ("parameter_sweep", &["param_name", "param_values"]),
+/// Names of version 0.1 and of its Python interface, and those of today.
+pub(super) const OLD_NAMES: [(&str, &str); 5] = [
+    ("evaluateann", "evaluate_ann"),
+    ("evaluate", "evaluate_ann"),
+    ("path", "path_wd"),
+    ("filename", "filename_ann"),
+    ("dataset", "dataset_path"),
 ];
 
-/// What to say of the settings of a file that mean nothing here.
-pub(super) fn remarks(ini: &Ini) -> Vec<String> {
+const NO_CONDUCTANCE: &str = "synapses add currents; there are no reversal potentials";
+const FRESH: &str = "each sample starts from a fresh state, and samples run in parallel";
+const CAMERA: &str = "data are images; `megasim classify` and `megasim encode` read event recordings, and crop and \
+    downsample them";
+const ONLINE: &str = "scales and thresholds are set before the run, over the normalisation set";
+const KERAS: &str = "a model file is read as it is, and tells its library";
+
+/// All settings.
+pub const KEYS: &[Key] = &[
+    acts("paths", "path_wd", "folder of the model; relative to the configuration"),
+    acts("paths", "dataset_path", "data: a directory or a file"),
+    acts("paths", "filename_ann", "the model file, with or without its ending"),
+    acts("paths", "filename_parsed_model", "the parsed model is kept in `path_wd` under this name (.npz)"),
+    acts("paths", "log_dir_of_current_run", "where pictures and records go; else `OUT-log`"),
+    acts("paths", "runlabel", "a folder of this name in the one of the pictures"),
+    nothing("paths", "filename_snn", "netfiles go where --out says"),
+    nothing("paths", "filename_clamp_indices", "no neuron is held back at the start of a sample"),
+    nothing("paths", "class_idx_path", "classes are numbered by the data"),
+    acts("tools", "evaluate_ann", "the trained network is evaluated, and each step of the conversion"),
+    nothing("tools", "parse", "a model is always parsed when it is converted"),
+    acts("tools", "normalize", "weights are scaled by activations; alone, it writes the normalised model"),
+    acts("tools", "convert", "netfiles are written; else those of --out are taken, if they fit the settings"),
+    acts("tools", "simulate", "the netfiles run in event and clocked mode"),
+    acts("input", "poisson_input", "pixels become Poisson spikes"),
+    acts("input", "input_rate", "rate of a white pixel, in Hz"),
+    nothing("input", "num_poisson_events_per_sample", "the duration ends a sample"),
+    nothing("input", "num_dvs_events_per_sample", CAMERA),
+    nothing("input", "eventframe_width", CAMERA),
+    nothing("input", "chip_size", CAMERA),
+    nothing("input", "frame_gen_method", CAMERA),
+    nothing("input", "maxpool_subsampling", CAMERA),
+    nothing("input", "is_x_first", CAMERA),
+    nothing("input", "is_x_flipped", CAMERA),
+    nothing("input", "is_y_flipped", CAMERA),
+    nothing("input", "label_dict", "classes are numbered by the data"),
+    nothing("input", "model_lib", KERAS),
+    nothing("input", "dataset_format", "the data tell their format"),
+    nothing("input", "datagen_kwargs", "samples are taken as `preprocessing.toml` of the data says"),
+    nothing("input", "dataflow_kwargs", "samples are taken in the order of the data"),
+    acts("normalization", "percentile", "the percentile of activations that becomes one spike per ms"),
+    acts("normalization", "normalization_schedule", "the percentile falls by 0.02 from layer to layer"),
+    nothing("normalization", "online_normalization", ONLINE),
+    nothing("normalization", "diff_to_max_rate", ONLINE),
+    nothing("normalization", "diff_to_min_rate", ONLINE),
+    nothing("normalization", "timestep_fraction", ONLINE),
+    acts("conversion", "softmax_to_relu", "the output has rectifiers in place of a softmax"),
+    acts("conversion", "max2avg_pool", "average pooling takes the place of maximum pooling"),
+    acts("conversion", "maxpool_type", "`fir_max`, the input that has fired most; others are named"),
+    acts("conversion", "spike_code", "`temporal_mean_rate`; others are named"),
+    acts("conversion", "num_bits", "bits of the weights, with `quantize_weights`"),
+    nothing("conversion", "use_isi_code", "images are shown as rates; `megasim classify --encode` has other codes"),
+    acts("simulation", "duration", "how long a sample is shown, in ms"),
+    acts("simulation", "dt", "milliseconds of a tick"),
+    acts("simulation", "num_to_test", "how many samples are evaluated and simulated"),
+    acts("simulation", "sample_idxs_to_test", "which samples are simulated, in place of `num_to_test`"),
+    acts("simulation", "top_k", "how often the right class is among the first k"),
+    acts("simulation", "early_stopping", "a run stops when a class leads by one spike (`--confidence 1`)"),
+    nothing("simulation", "simulator", "this engine runs the network, event by event and clocked"),
+    nothing("simulation", "batch_size", FRESH),
+    nothing("simulation", "reset_between_nth_sample", FRESH),
+    nothing("simulation", "keras_backend", KERAS),
+    acts("cell", "v_thresh", "threshold, in units of which 1 is one spike per ms"),
+    acts("cell", "v_reset", "potential after a spike, with 'Reset to zero'"),
+    acts("cell", "v_rest", "potential where neurons start and leak to"),
+    acts("cell", "reset", "by subtraction, to zero or by modulo"),
+    acts("cell", "tau_m", "time constant of an exponential leak, in ms"),
+    acts("cell", "tau_refrac", "refractory time in ms"),
+    acts("cell", "delay", "delay of each layer in ms"),
+    acts("cell", "i_offset", "constant current, as a bias: `i_offset / cm` is added to potentials per ms"),
+    acts("cell", "cm", "capacitance, by which `i_offset` is divided (0.09)"),
+    acts("cell", "scaling_factor", "weights times this are the integers of netfiles"),
+    acts("cell", "softmax_clockrate", "rate of the clock of a softmax output, in Hz"),
+    acts("cell", "binarize_weights", "weights have two values"),
+    acts("cell", "quantize_weights", "weights have `num_bits` bits"),
+    acts("cell", "tau_syn_e", "below a tick, currents act at once; longer ones are named"),
+    acts("cell", "tau_syn_i", "below a tick, currents act at once; longer ones are named"),
+    nothing("cell", "e_rev_e", NO_CONDUCTANCE),
+    nothing("cell", "e_rev_i", NO_CONDUCTANCE),
+    nothing("cell", "payloads", "spikes carry nothing; with a reset by subtraction no rest is lost"),
+    nothing("cell", "bias_relaxation", "biases act from the start"),
+    nothing("cell", "leak", "neurons leak where tau_m is given"),
+    acts("parameter_sweep", "param_name", "what is swept"),
+    acts("parameter_sweep", "param_values", "its values, a directory for each"),
+    nothing(
+        "parameter_sweep",
+        "param_logscale",
+        "values are taken as they are; pages of `megasim report` have `--log-x`",
+    ),
+    acts("output", "log_vars", "spikes of all layers are recorded (`spikes.npz`), with `mem` potentials too"),
+    acts("output", "plot_vars", "a page of pictures is drawn (`page.html`)"),
+    acts("output", "verbose", "from 2 on as `plot_vars`, 3 as `log_vars` with `mem`"),
+    nothing("output", "overwrite", "--force replaces earlier results"),
+    nothing("output", "use_simple_labels", "layers have one name"),
+    nothing("output", "plotproperties", "pictures have one style"),
+];
+
+/// Moves settings of version 0.1, and those in another section than theirs, to where they belong, and says what is not
+/// known or means nothing.
+pub(super) fn arranged(ini: &mut Ini) -> Vec<String> {
     let mut remarks = Vec::new();
-    for (section, keys) in &ini.sections {
-        for (key, value) in keys {
-            let is_known = |&(known, names): &(&str, &[&str])| known == section && names.contains(&key.as_str());
-            if KNOWN.iter().any(is_known) {
+    let sections = std::mem::take(&mut ini.sections);
+    for (section, keys) in &sections {
+        for (written, value) in keys {
+            let name = written.replace(' ', "_");
+            let name = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(&name[..], |(_, new)| new);
+            let said = |what: &str| format!("[{section}] {written} = {value}: {what}");
+            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+                remarks.push(match &section[..] {
+                    "restrictions" => {
+                        said("a list of what SNN toolbox takes; other values are refused here by themselves")
+                    }
+                    "gui" => said("there is no window"),
+                    _ => said(&unknown(name)),
+                });
+                continue;
+            };
+            if !SECTIONS.contains(&&section[..]) {
+                let near = nearest(section, SECTIONS);
+                let near = near.map_or(String::new(), |near| format!("; did you mean [{near}]?"));
+                remarks.push(said(&format!("taken as of [{}]{near}", key.section)));
+            }
+            let there = sections.get(key.section).is_some_and(|keys| keys.contains_key(name));
+            if there && (section != key.section || name != written) {
+                remarks.push(said(&format!("nothing is done, as [{}] {name} is given too", key.section)));
                 continue;
             }
-            let instead = INSTEAD.iter().find(|(known, name, _)| known == section && name == key);
-            let instead = match instead {
-                Some((.., instead)) => instead,
-                None if section == "restrictions" => {
-                    "a list of what SNN toolbox takes; other values are refused here by themselves"
-                }
-                None => UNKNOWN,
-            };
-            remarks.push(format!("[{section}] {key} = {value}: {instead}"));
+            ini.sections.entry(key.section.into()).or_default().insert(name.into(), value.clone());
+            if let Meaning::Nothing(why) = key.meaning {
+                remarks.push(said(why));
+            }
         }
     }
     remarks
 }
+
+fn unknown(name: &str) -> String {
+    let names = KEYS.iter().map(|key| key.name).chain(OLD_NAMES.iter().map(|(old, _)| *old));
+    match nearest(name, names) {
+        Some(near) => format!("{UNKNOWN}; did you mean '{near}'?"),
+        None => UNKNOWN.into(),
+    }
+}
+
+/// The name that differs least from what was written, if it differs little.
+fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = names.into_iter().map(|name| (strsim::damerau_levenshtein(written, name), name));
+    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + written.len() / 5).then_some(name)
+}
+
+/// Said of a setting that SNN toolbox does not have.
+pub(super) const UNKNOWN: &str = "not known; nothing is done";
 
 #[cfg(test)]
 mod tests {
@@ -159,9 +252,14 @@ mod tests {
         ("conversion", "softmax_to_relu", "True"),
         ("conversion", "max2avg_pool", "True"),
         ("conversion", "maxpool_type", "avg_max"),
+        ("input", "frame_gen_method", "signed_sum"),
+        ("input", "is_x_first", "False"),
+        ("input", "is_x_flipped", "True"),
+        ("input", "is_y_flipped", "True"),
+        ("input", "maxpool_subsampling", "True"),
         ("conversion", "use_isi_code", "True"),
         ("conversion", "spike_code", "ttfs"),
-        ("conversion", "num_bits", "8"),
+        ("conversion", "num_bits", "8\nquantize_weights = True"),
         ("simulation", "simulator", "brian2"),
         ("simulation", "duration", "100"),
         ("simulation", "dt", "0.5"),
@@ -173,20 +271,21 @@ mod tests {
         ("simulation", "top_k", "5"),
         ("simulation", "keras_backend", "theano"),
         ("simulation", "early_stopping", "True"),
+        ("parameter_sweep", "param_name", "duration\nparam_values = [10]"),
         ("cell", "v_thresh", "2"),
         ("cell", "tau_refrac", "3"),
-        ("cell", "v_reset", "0.1"),
+        ("cell", "v_reset", "0.1\nreset = 'Reset to zero'"),
         ("cell", "v_rest", "0.1"),
         ("cell", "e_rev_E", "9"),
         ("cell", "e_rev_I", "-9"),
         ("cell", "i_offset", "0.1"),
-        ("cell", "cm", "0.1"),
+        ("cell", "cm", "0.1\ni_offset = 0.1"),
         ("cell", "tau_m", "20"),
-        ("cell", "tau_syn_E", "0.1"),
-        ("cell", "tau_syn_I", "0.1"),
+        ("cell", "tau_syn_E", "5"),
+        ("cell", "tau_syn_I", "5"),
         ("cell", "delay", "2"),
         ("cell", "binarize_weights", "True"),
-        ("cell", "quantize_weights", "True"),
+        ("cell", "quantize_weights", "True\nnum_bits = 4"),
         ("cell", "scaling_factor", "1000"),
         ("cell", "payloads", "True"),
         ("cell", "reset", "Reset to zero"),
@@ -205,43 +304,128 @@ mod tests {
     ];
 
     fn read(text: &str) -> Configuration {
-        Configuration::of(&Ini::parse("dir/config".as_ref(), text).unwrap()).unwrap()
+        Configuration::of(Ini::parse("dir/config".as_ref(), text).unwrap()).unwrap()
+    }
+
+    /// Settings of version 0.1, by the sections of its manual, with a value that is not the default.
+    const MANUAL: &[(&str, &str, &str)] = &[
+        ("globalparams", "dataset_path", "elsewhere"),
+        ("globalparams", "model_lib", "lasagne"),
+        ("globalparams", "path_wd", "elsewhere"),
+        ("globalparams", "log_dir_of_current_run", "elsewhere"),
+        ("globalparams", "filename_parsed_model", "parsed"),
+        ("globalparams", "filename_snn", "snn"),
+        ("globalparams", "evaluateANN", "False"),
+        ("globalparams", "normalize", "False"),
+        ("globalparams", "percentile", "99"),
+        ("globalparams", "convert", "False"),
+        ("globalparams", "simulate", "False"),
+        ("globalparams", "overwrite", "False"),
+        ("globalparams", "batch_size", "10"),
+        ("globalparams", "verbose", "3"),
+        ("globalparams", "scaling_factor", "1000"),
+        ("cellparams", "v thresh", "2"),
+        ("cellparams", "v_reset", "0.1\nreset = 'Reset to zero'"),
+        ("cellparams", "v_rest", "0.1"),
+        ("cellparams", "e_rev_E", "9"),
+        ("cellparams", "e_rev_I", "-9"),
+        ("cellparams", "i_offset", "0.1"),
+        ("cellparams", "cm", "0.1\ni_offset = 0.1"),
+        ("cellparams", "tau_m", "20"),
+        ("cellparams", "tau_refrac", "3"),
+        ("cellparams", "tau_syn_E", "5"),
+        ("cellparams", "tau_syn_I", "5"),
+        ("cellparams", "softmax_clockrate", "100"),
+        ("simparams", "simulator", "nest"),
+        ("simparams", "duration", "100"),
+        ("simparams", "dt", "0.5"),
+        ("simparams", "delay", "2"),
+        ("simparams", "poisson_input", "True"),
+        ("simparams", "reset", "Reset to zero"),
+        ("simparams", "input_rate", "700"),
+        ("simparams", "normalization_schedule", "True"),
+        ("simparams", "online_normalization", "True"),
+        ("simparams", "diff_to_max_rate", "100"),
+        ("simparams", "diff_to_min_rate", "50"),
+        ("simparams", "timestep_fraction", "5"),
+        ("simparams", "num_to_test", "20"),
+        ("simparams", "maxpool_type", "avg_max"),
+    ];
+
+    const START: &str = "[paths]\nfilename_ann = net\n";
+
+    /// Whether a setting changes what is done, and whether a remark names it.
+    fn of(section: &str, key: &str, value: &str) -> (bool, Vec<String>) {
+        let text = match section {
+            "paths" if key == "filename_ann" => format!("[paths]\n{key} = {value}\n"),
+            "paths" => format!("{START}{key} = {value}\n"),
+            section => format!("{START}[{section}]\n{key} = {value}\n"),
+        };
+        let found = read(&text);
+        let acts = Configuration { remarks: Vec::new(), ..found.clone() } != read(START);
+        (acts, found.remarks)
     }
 
     #[test]
-    fn every_setting_of_the_toolbox_acts_or_is_named_with_what_is_done_instead() {
-        let start = "[paths]\nfilename_ann = net\n";
-        let usual = read(start);
-        for (section, key, value) in SETTINGS {
-            let text = match *section {
-                "paths" if *key == "filename_ann" => format!("[paths]\n{key} = {value}\n"),
-                "paths" => format!("{start}{key} = {value}\n"),
-                section => format!("{start}[{section}]\n{key} = {value}\n"),
+    fn every_setting_of_both_manuals_acts_or_is_named_with_the_reason() {
+        for (section, key, value) in SETTINGS.iter().chain(MANUAL) {
+            let (acts, remarks) = of(section, key, value);
+            // Of what is looked at with its value, the section is that of today.
+            let is_named = |remark: &&String| {
+                remark.split_once("] ").is_some_and(|(_, rest)| rest.starts_with(&key.to_lowercase()))
             };
-            let found = read(&text);
-            let acts = Configuration { remarks: Vec::new(), ..found.clone() } != usual;
-            let begins = format!("[{section}] {} = ", key.to_lowercase());
-            let told = found.remarks.iter().find(|remark| remark.starts_with(&begins));
-            assert!(acts != told.is_some(), "[{section}] {key}: acts {acts}, told {told:?}");
-            assert!(told.is_none_or(|remark| !remark.ends_with(UNKNOWN)), "[{section}] {key}");
+            let named = remarks.iter().find(is_named);
+            assert!(acts != named.is_some(), "[{section}] {key}: acts {acts}, named {named:?}");
+            assert!(named.is_none_or(|remark| !remark.contains(UNKNOWN)), "[{section}] {key}");
         }
-        // What a sweep changes is told with its values.
-        let swept = format!("{start}[parameter_sweep]\nparam_name = duration\nparam_values = [10]\n");
-        assert_ne!(read(&swept).sweep, read(&swept.replace("duration", "v_thresh")).sweep);
     }
 
     #[test]
-    fn no_setting_both_acts_and_is_told_of() {
-        for (section, names) in KNOWN {
-            for name in *names {
-                assert!(!INSTEAD.iter().any(|(other, key, _)| other == section && key == name), "[{section}] {name}");
+    fn every_key_is_tried_and_does_what_the_table_says() {
+        for key in KEYS {
+            let trials: Vec<_> = SETTINGS
+                .iter()
+                .filter(|(section, name, _)| *section == key.section && name.to_lowercase() == key.name)
+                .collect();
+            assert!(!trials.is_empty(), "[{}] {} is not tried", key.section, key.name);
+            for (section, name, value) in trials {
+                let (acts, remarks) = of(section, name, value);
+                match key.meaning {
+                    Meaning::Acts(how) => assert!(acts || how.contains("are named"), "[{section}] {name}: {how}"),
+                    Meaning::Nothing(why) => {
+                        assert!(
+                            !acts && remarks.iter().any(|remark| remark.ends_with(why)),
+                            "[{section}] {name}: {remarks:?}"
+                        );
+                    }
+                }
             }
         }
     }
 
     #[test]
-    fn what_the_toolbox_does_not_have_is_named_as_unknown() {
-        let remarks = read("[paths]\nfilename_ann = net\n[cell]\nsecret = 1\n").remarks;
-        assert_eq!(remarks, [format!("[cell] secret = 1: {UNKNOWN}")]);
+    fn settings_of_the_old_sections_and_names_are_understood() {
+        let text = "[globalparams]\nfilename_ann = net\nevaluateANN = False\n[simulation]\npoisson_input = True\n\
+            [cellparams]\nv thresh = 2\n";
+        let found = read(text);
+        assert_eq!((found.evaluate_ann, found.poisson_input, found.v_thresh), (false, true, 2.0));
+        assert_eq!(found.remarks, Vec::<String>::new());
+        let twice = read(&format!("{START}[cell]\nv_thresh = 2\n[cellparams]\nv_thresh = 3\n"));
+        assert_eq!(twice.v_thresh, 2.0);
+        assert_eq!(twice.remarks, ["[cellparams] v_thresh = 3: nothing is done, as [cell] v_thresh is given too"]);
+    }
+
+    #[test]
+    fn what_the_toolbox_does_not_have_is_named_with_what_is_near() {
+        let remarks = |text: &str| read(&format!("{START}{text}")).remarks;
+        assert_eq!(remarks("[cell]\nsecret = 1\n"), ["[cell] secret = 1: not known; nothing is done"]);
+        assert_eq!(
+            remarks("[cell]\nv_tresh = 1\n"),
+            ["[cell] v_tresh = 1: not known; nothing is done; did you mean 'v_thresh'?"]
+        );
+        assert_eq!(
+            remarks("[simulaton]\nduration = 1\n"),
+            ["[simulaton] duration = 1: taken as of [simulation]; did you mean [simulation]?"]
+        );
     }
 }

@@ -17,6 +17,7 @@ mod raster;
 mod recorded;
 pub mod registry;
 mod regular;
+mod sample_numbers;
 mod shared;
 mod ttfs;
 
@@ -33,6 +34,7 @@ pub use rank::Rank;
 pub use raster::{Raster, Train};
 pub use recorded::Recorded;
 pub use regular::{Events, Regular};
+pub use sample_numbers::SampleNumbers;
 pub use ttfs::Ttfs;
 
 use crate::network::{Network, NetworkError, NodeId, Polarity, Stimulus, StimulusEvent, Tick};

@@ -1,22 +1,32 @@
 //! Recordings of event cameras in place of encoded values: each sample has its own events.
 
-use super::{Clock, InputMap, Raster, SpikeEncoder};
+use super::{Clock, InputMap, Raster, SampleNumbers, SpikeEncoder};
 use crate::network::{Polarity, Stimulus, Tick};
 
 /// The events of samples, by their number. What is later than the presentation is not shown; of several events of an
 /// address and sign in one tick one is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
-    /// Number of the first sample.
-    first: u64,
+    /// Numbers of the samples.
+    numbers: SampleNumbers,
     /// Address, negative, tick; sorted.
     samples: Vec<Vec<(u32, bool, Tick)>>,
 }
 
 impl Recorded {
-    /// No sample yet; the next one is number `first`.
-    pub fn new(first: u64) -> Self {
-        Self { first, samples: Vec::new() }
+    /// No sample yet; those to come have these numbers.
+    pub fn new(numbers: SampleNumbers) -> Self {
+        Self { numbers, samples: Vec::new() }
+    }
+
+    /// With other numbers.
+    pub fn with_numbers(self, numbers: SampleNumbers) -> Self {
+        Self { numbers, ..self }
+    }
+
+    /// Takes some samples of others, by their order there.
+    pub fn take(&mut self, others: &Self, wanted: &[usize]) {
+        self.samples.extend(wanted.iter().map(|&k| others.samples[k].clone()));
     }
 
     /// Adds a sample: a stimulus for each map of a sensor of the input's `(height, width)`, and returns its rates, in
@@ -52,7 +62,7 @@ impl Recorded {
 
 impl SpikeEncoder for Recorded {
     fn encode(&self, _values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
-        let events = sample.checked_sub(self.first).and_then(|k| self.samples.get(k as usize));
+        let events = self.numbers.position(sample).and_then(|k| self.samples.get(k));
         for train in events.map_or(&[][..], Vec::as_slice).chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let mut bits = raster.train(train[0].0, train[0].1);
             train.iter().filter(|event| event.2 < clock.ticks()).for_each(|event| bits.set(event.2 as usize));

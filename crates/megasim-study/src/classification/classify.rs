@@ -3,7 +3,7 @@
 use super::{Error, Outcome, Setup, outcomes};
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
-use megasim_core::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular, SpikeEncoder};
+use megasim_core::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular, SampleNumbers, SpikeEncoder};
 use megasim_core::engine::{Limits, Mode};
 use megasim_core::network::{Network, Tick};
 use megasim_core::readout::{self, ReadOut};
@@ -135,10 +135,10 @@ impl ClassifyOptions {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Classification {
-    /// Number of the first sample in the data set.
-    pub first: u64,
-    /// The class of each sample; after a cancellation of fewer samples than were given.
-    pub labels: Vec<usize>,
+    /// Numbers of the samples in the data set.
+    pub numbers: SampleNumbers,
+    /// The class of each sample, where it is known; after a cancellation of fewer samples than were given.
+    pub labels: Option<Vec<usize>>,
     /// The class that the trained network gives to each sample.
     pub analog: Vec<usize>,
     /// Event mode, where it ran.
@@ -187,7 +187,7 @@ pub fn classify(
     let setup = setup(converted, &network, samples, options);
     let run = |name: &str, mode: Mode| {
         control.start(name, samples.len());
-        outcomes(&setup, samples.values(), samples.first(), mode, control)
+        outcomes(&setup, samples.values(), samples.numbers(), mode, control)
     };
     let (event, dt) = match options.modes {
         Modes::Event => (true, None),
@@ -205,8 +205,8 @@ pub fn classify(
     }
     [&mut event, &mut clocked].into_iter().flatten().for_each(|outcomes| outcomes.truncate(n));
     Ok(Classification {
-        first: samples.first(),
-        labels: samples.labels()[..n].to_vec(),
+        numbers: samples.numbers().clone(),
+        labels: samples.labels().map(|labels| labels[..n].to_vec()),
         analog: samples.analog()[..n].to_vec(),
         event,
         clocked,
@@ -253,12 +253,12 @@ pub struct ByMode<T> {
     pub clocked: Option<T>,
 }
 
-/// Shares of right classes.
+/// Shares of right classes; none where the classes of the samples are unknown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Accuracies {
     /// Of the trained network.
-    pub ann: f64,
+    pub ann: Option<f64>,
     /// In event mode.
     pub event: Option<f64>,
     /// In clocked mode.
@@ -307,6 +307,38 @@ pub struct Tie {
     pub classes: Vec<usize>,
 }
 
+/// What was decided on a sample, as `megasim classify --per-sample` writes it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SampleFigures {
+    /// Its number in the data set.
+    pub sample: u64,
+    /// Its class, where it is known.
+    pub label: Option<usize>,
+    /// The class that the trained network gives it.
+    pub ann: usize,
+    /// In event mode, where it ran.
+    pub event: Option<DecisionFigures>,
+    /// In clocked mode, where it ran.
+    pub clocked: Option<DecisionFigures>,
+}
+
+/// What one mode decided on a sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DecisionFigures {
+    /// The class; none where none was decided on.
+    pub class: Option<usize>,
+    /// What each class has: spikes, or potentials where these decide.
+    pub scores: Vec<i64>,
+    /// Milliseconds up to the decision.
+    pub decision_ms: f64,
+    /// Spikes of all neurons and of maximum pooling.
+    pub spikes: u64,
+    /// Weights added to potentials.
+    pub synaptic_operations: u64,
+}
+
 /// The figures of a [`Classification`], as `megasim classify --json` writes them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -334,17 +366,18 @@ pub struct ClassificationFigures {
 impl Classification {
     /// How many samples were classified.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.analog.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.analog.is_empty()
     }
 
-    /// How many of the decisions are right.
-    pub fn right(&self, decisions: &[Option<usize>]) -> usize {
-        decisions.iter().zip(&self.labels).filter(|(decision, label)| **decision == Some(**label)).count()
+    /// How many of the decisions are right, where the classes are known.
+    pub fn right(&self, decisions: &[Option<usize>]) -> Option<usize> {
+        let labels = self.labels.as_ref()?;
+        Some(decisions.iter().zip(labels).filter(|(decision, label)| **decision == Some(**label)).count())
     }
 
     /// The decisions of the trained network.
@@ -379,15 +412,16 @@ impl Classification {
         let k = self.top_k?.get() as usize;
         let right = outcomes
             .iter()
-            .zip(&self.labels)
+            .zip(self.labels.as_ref()?)
             .filter(|(it, label)| it.decision.ranking.iter().take(k).any(|class| class == *label));
         Some(right.count() as f64 / outcomes.len() as f64)
     }
 
     /// The samples whose best classes have the same score.
     pub fn ties(&self, outcomes: &[Outcome]) -> Vec<Tie> {
-        let tied = (self.first..).zip(outcomes).filter(|(_, outcome)| outcome.decision.tied.len() > 1);
-        tied.map(|(sample, outcome)| Tie { sample, classes: outcome.decision.tied.clone() }).collect()
+        let tied = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.decision.tied.len() > 1);
+        tied.map(|(k, outcome)| Tie { sample: self.numbers.number(k), classes: outcome.decision.tied.clone() })
+            .collect()
     }
 
     /// All figures.
@@ -395,11 +429,15 @@ impl Classification {
         let n = self.len() as f64;
         let (event, clocked) = (decisions(&self.event), decisions(&self.clocked));
         let (event, clocked, analog) = (event.as_deref(), clocked.as_deref(), self.analog_decisions());
-        let accuracy = |decisions: &[Option<usize>]| self.right(decisions) as f64 / n;
+        let accuracy = |decisions: &[Option<usize>]| self.right(decisions).map(|right| right as f64 / n);
         let mean = |of: fn(&Outcome) -> f64| self.by_mode(|outcomes| outcomes.iter().map(of).sum::<f64>() / n);
         ClassificationFigures {
             samples: self.len(),
-            accuracy: Accuracies { ann: accuracy(&analog), event: event.map(accuracy), clocked: clocked.map(accuracy) },
+            accuracy: Accuracies {
+                ann: accuracy(&analog),
+                event: event.and_then(accuracy),
+                clocked: clocked.and_then(accuracy),
+            },
             agreement: Agreements {
                 event_clocked: self.agreement(event, clocked),
                 event_ann: self.agreement(event, Some(&analog)),
@@ -415,6 +453,27 @@ impl Classification {
             top_k: self.by_mode(|outcomes| self.top_k(outcomes)),
             ties: self.by_mode(|outcomes| self.ties(outcomes)),
         }
+    }
+
+    /// What was decided on each sample, in order.
+    pub fn per_sample(&self) -> Vec<SampleFigures> {
+        let of = |outcomes: &Option<Vec<Outcome>>, k: usize| {
+            outcomes.as_ref().map(|outcomes| DecisionFigures {
+                class: outcomes[k].decision.class(),
+                scores: outcomes[k].decision.scores.clone(),
+                decision_ms: outcomes[k].decision_ms(self.clock),
+                spikes: outcomes[k].spikes,
+                synaptic_operations: outcomes[k].synaptic_operations,
+            })
+        };
+        let samples = (0..self.len()).map(|k| SampleFigures {
+            sample: self.numbers.number(k),
+            label: self.labels.as_ref().map(|labels| labels[k]),
+            ann: self.analog[k],
+            event: of(&self.event, k),
+            clocked: of(&self.clocked, k),
+        });
+        samples.collect()
     }
 
     fn by_mode<T>(&self, of: impl Fn(&[Outcome]) -> T) -> ByMode<T> {

@@ -1,14 +1,16 @@
 //! How samples go on in time, one mode: wrong decisions, operations and spikes so far, and the spikes of the first
 //! sample.
 
-use super::{Error, Setup, look_at};
+use super::{Error, Setup, Watched, look_at};
 use crate::compare::Part;
 use crate::compare::trial::{Decides, Pass, Scale};
 use crate::layers::{FanOut, Layer};
 use megasim_core::control::Control;
-use megasim_core::engine::{Mode, Probes};
+use megasim_core::encode::SampleNumbers;
+use megasim_core::engine::{Mode, Probes, Record};
+use megasim_core::network::Network;
 use megasim_core::readout::ReadOut;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 /// Samples over time, in means; the point at `ms[k]` tells of the time up to then.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +44,7 @@ pub fn course(
     layers: &[Layer],
     samples: ArrayView2<f32>,
     labels: &[usize],
-    first: u64,
+    numbers: &SampleNumbers,
     mode: Mode,
     control: &dyn Control,
 ) -> Result<Course, Error> {
@@ -50,7 +52,7 @@ pub fn course(
     let decides = Decides { node: setup.output, classes: setup.classes, read_out: setup.read_out };
     let fan = FanOut::new(setup.network);
     let probes = Probes::all(setup.network);
-    let look = |k: usize, network: &megasim_core::network::Network, record: &megasim_core::engine::Record| {
+    let look = |k: usize, network: &Network, record: &Record, _: Vec<Array2<i32>>| {
         // Values as currents give each sample a network of its own.
         let own = setup.code.is_current().then(|| FanOut::new(network));
         let pass = Pass::new(layers, Some(decides), &scale, record, own.as_ref().unwrap_or(&fan));
@@ -58,7 +60,7 @@ pub fn course(
         let layers = if k == 0 { pass.layers.into_iter().map(|layer| layer.spikes).collect() } else { Vec::new() };
         Seen { operations: pass.operations, spikes: pass.spikes, wrong, layers }
     };
-    let all = look_at(setup, samples, first, (mode, &probes), look, control)?;
+    let all = look_at(setup, samples, numbers, (mode, &probes, &Watched::nothing(setup.clock)), look, control)?;
     let n = all.len().max(1) as f64;
     let so_far = |get: fn(&Seen) -> &[u64]| {
         let mut sum = 0;

@@ -36,7 +36,7 @@ impl<'a> CompareInput<'a> {
             network,
             layers,
             output: converted.deciding_spikes(),
-            labels: Some(samples.labels().to_vec()),
+            labels: samples.labels().map(<[usize]>::to_vec),
             samples: Samples::Converted { converted, samples, manifest_layers },
         }
     }
@@ -89,7 +89,8 @@ impl<'a> CompareInput<'a> {
         match &self.samples {
             Samples::Converted { converted, samples, .. } => Material::Images {
                 values: samples.values(),
-                first: samples.first(),
+                kind: samples.kind(),
+                numbers: samples.numbers(),
                 layout: converted.layout(),
                 code,
                 clock,

@@ -6,7 +6,7 @@ use crate::material::Pieces;
 use crate::presentation::Presentation;
 use megasim_convert::settings::{self, Setting};
 use megasim_convert::{ConvertedModel, LabelledSamples, Manifest};
-use megasim_core::encode::{self, Clock, InputMap, SampleKind, SpikeEncoder, registry};
+use megasim_core::encode::{self, Clock, InputMap, SampleKind, SampleNumbers, SpikeEncoder, registry};
 use megasim_core::engine::Limits;
 use megasim_core::engine::machine::{Pace, RunSettings};
 use megasim_core::network::{ModuleId, Network, NetworkError, NodeId, Stimulus, Tick};
@@ -65,7 +65,7 @@ enum Shown {
     Samples {
         values: Array2<f32>,
         kind: SampleKind,
-        first: u64,
+        numbers: SampleNumbers,
         layout: Box<InputMap>,
         code: Box<dyn SpikeEncoder>,
         clock: Clock,
@@ -130,14 +130,14 @@ impl MachineInput {
             layers,
             shown: Shown::Samples {
                 values: samples.values().to_owned(),
-                first: samples.first(),
+                numbers: samples.numbers().clone(),
                 layout: Box::new(layout.clone()),
                 kind: samples.kind(),
                 code,
                 clock,
             },
             output: Some((output, if decides { manifest.output.classes } else { 0 })),
-            labels: decides.then(|| samples.labels().to_vec()),
+            labels: samples.labels().filter(|_| decides).map(<[usize]>::to_vec),
             tick: Some(tick),
             until: Some(clock.ticks()),
             limits: presentation.limits,
@@ -194,19 +194,19 @@ impl MachineInput {
         }
     }
 
-    fn first(&self) -> u64 {
+    fn numbers(&self) -> &SampleNumbers {
         match &self.shown {
-            Shown::Samples { first, .. } => *first,
-            Shown::Pieces(pieces) => pieces.skipped as u64,
+            Shown::Samples { numbers, .. } => numbers,
+            Shown::Pieces(pieces) => &pieces.numbers,
         }
     }
 
     /// The stimuli of a sample, in ticks of which `factor` make one of the network.
     pub fn stimuli(&self, sample: usize, factor: Tick) -> Vec<Stimulus> {
         let coarse = match &self.shown {
-            Shown::Samples { values, kind, first, layout, code, clock } => {
+            Shown::Samples { values, kind, numbers, layout, code, clock } => {
                 let values = values.row(sample).to_vec();
-                let stimuli = layout.stimuli(code.as_ref(), *kind, &values, first + sample as u64, *clock);
+                let stimuli = layout.stimuli(code.as_ref(), *kind, &values, numbers.number(sample), *clock);
                 // That samples have the numbers of the input was checked with the first one.
                 stimuli.unwrap_or_default()
             }
@@ -217,8 +217,8 @@ impl MachineInput {
 
     /// Makes the stimuli of all samples and keeps them, unless they have more than this many events.
     pub fn keep_stimuli(&mut self, most_events: usize) {
-        let Shown::Samples { first, clock, .. } = &self.shown else { return };
-        let (skipped, ticks) = (usize::try_from(*first).unwrap_or(usize::MAX), clock.ticks());
+        let Shown::Samples { numbers, clock, .. } = &self.shown else { return };
+        let (numbers, ticks) = (numbers.clone(), clock.ticks());
         let mut samples = Vec::new();
         let mut events = 0;
         for sample in 0..self.samples() {
@@ -229,7 +229,7 @@ impl MachineInput {
             }
             samples.push(stimuli);
         }
-        self.shown = Shown::Pieces(Pieces { samples, ticks, skipped });
+        self.shown = Shown::Pieces(Pieces { samples, ticks, numbers });
     }
 
     /// Changes parameters of modules.
@@ -270,7 +270,7 @@ impl MachineInput {
             hardware: &mapped.resolved,
             stimuli,
             samples: self.samples(),
-            first: self.first(),
+            numbers: self.numbers(),
             input: &self.input,
             output: self.output,
             labels: self.labels.as_deref(),

@@ -82,9 +82,10 @@ impl Study for BothModes<'_> {
         };
         let samples = Samples {
             values: self.samples.values(),
-            labels: self.samples.labels(),
+            labels: self.samples.labels().unwrap_or_default(),
             analog: self.samples.analog(),
-            first: self.samples.first(),
+            kind: self.samples.kind(),
+            numbers: self.samples.numbers(),
         };
         let figures = modes::measure(&setup, &samples, &durations, control)?;
         figures.into_iter().flatten().enumerate().try_for_each(|(at, figures)| found(at, figures))

@@ -6,7 +6,7 @@ use crate::compare::Accuracy;
 use crate::layers::FanOut;
 use crate::runner;
 use megasim_core::control::{Control, Uncounted};
-use megasim_core::encode::{Clock, InputMap, SampleKind, SpikeEncoder};
+use megasim_core::encode::{Clock, InputMap, SampleKind, SampleNumbers, SpikeEncoder};
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use megasim_core::readout::{self, ReadOut};
@@ -48,8 +48,10 @@ pub struct Samples<'a> {
     pub labels: &'a [usize],
     /// The class that the analog network gives each.
     pub analog: &'a [usize],
-    /// Number of the first one in the data set.
-    pub first: u64,
+    /// What the numbers of a sample are.
+    pub kind: SampleKind,
+    /// Their numbers in the data set.
+    pub numbers: &'a SampleNumbers,
 }
 
 /// What came out of one mode.
@@ -139,11 +141,10 @@ pub fn measure(
         control,
         || modes.map(|mode| Simulation::new(&plan, mode, &probes)),
         |simulations, k| {
-            let sample = samples.first + k as u64;
+            let sample = samples.numbers.number(k);
             let values = samples.values.row(k).to_vec();
             let stimuli = |duration| {
-                let kind = SampleKind::Still;
-                let stimuli = setup.layout.stimuli(setup.code, kind, &values, sample, clock(duration));
+                let stimuli = setup.layout.stimuli(setup.code, samples.kind, &values, sample, clock(duration));
                 stimuli.map_err(|source| classification::Error::Encode { sample, source })
             };
             let whole = stimuli(longest)?;
@@ -191,7 +192,7 @@ fn one_by_one(
     let mut all = Vec::with_capacity(durations.len());
     for &duration in durations {
         let clock = Clock { duration, ticks_per_ms };
-        let kind = SampleKind::Still;
+        let kind = samples.kind;
         let savings = false;
         let shown =
             classification::Setup { network, layout, output, classes, kind, code, clock, read_out, limits, savings };
@@ -200,7 +201,7 @@ fn one_by_one(
             let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
             let uncounted = Uncounted(control);
             let counted: &dyn Control = if is_last { control } else { &uncounted };
-            let of_mode = outcomes(&shown, samples.values, samples.first, mode, counted)?;
+            let of_mode = outcomes(&shown, samples.values, samples.numbers, mode, counted)?;
             if of_mode.len() < samples.values.nrows() {
                 return Ok(None);
             }

@@ -25,7 +25,7 @@ pub(super) fn parse(value: &Value, options: &Options) -> Result<Option<Activatio
                 _ => named(class, options).map(Some).map(drop_linear),
             }
         }
-        other => Err(options.unsupported(format!("expected the name of an activation function, found {other}"))),
+        other => Err(options.misfit(format!("expected the name of an activation function, found {other}"))),
     }
 }
 

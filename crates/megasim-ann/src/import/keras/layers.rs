@@ -80,7 +80,7 @@ pub(super) fn apply(
                 if inputs.len() > 1 {
                     return Err(context.options.unsupported(NOT_SUPPORTED));
                 }
-                return Err(context.options.unsupported(format!("expected one input, found {}", inputs.len())));
+                return Err(context.options.misfit(format!("expected one input, found {}", inputs.len())));
             };
             if TRAINING_ONLY.contains(&class) {
                 // Its options say nothing about inference.
@@ -156,7 +156,7 @@ impl Context<'_, '_> {
     /// The feature maps that a layer of this spatial rank reads, their axes in the order of its data format.
     fn maps(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
         if input.layout.rank() != rank + 1 {
-            return Err(self.options.unsupported(format!(
+            return Err(self.options.misfit(format!(
                 "expected an input of {} axes, found {}",
                 rank + 1,
                 input.layout.rank()
@@ -287,7 +287,7 @@ impl Context<'_, '_> {
             "valid" => Ok(Padding::default()),
             "same" => match along {
                 (Some((top, bottom)), Some((left, right))) => Ok(Padding { top, bottom, left, right }),
-                _ => Err(self.options.unsupported(format!("expected sizes in range, found {size:?} by {strides:?}"))),
+                _ => Err(self.options.misfit(format!("expected sizes in range, found {size:?} by {strides:?}"))),
             },
             // One-dimensional: an output sees no later step.
             "causal" if self.options.class() == "Conv1D" => {
@@ -309,7 +309,7 @@ impl Context<'_, '_> {
         if groups == 0 || channels % groups != 0 {
             return Err(self
                 .options
-                .unsupported(format!("expected groups that divide {channels} channels, found {groups}")));
+                .misfit(format!("expected groups that divide {channels} channels, found {groups}")));
         }
         let padding = self.padding((height, width), size, strides, dilation)?;
         let shape = kernel_shape(size, rank, &[channels / groups, filters]);
@@ -376,9 +376,7 @@ impl Context<'_, '_> {
         }
         let multiplier = self.options.count_or("depth_multiplier", 1)?;
         if channels.checked_mul(multiplier).is_none_or(|n| n == 0) {
-            return Err(self
-                .options
-                .unsupported(format!("expected a depth_multiplier of 1 or more, found {multiplier}")));
+            return Err(self.options.misfit(format!("expected a depth_multiplier of 1 or more, found {multiplier}")));
         }
         Ok((kernel_shape(size, rank, &[channels, multiplier]), size))
     }
@@ -433,7 +431,7 @@ impl Context<'_, '_> {
             let cut = if same { full.saturating_sub(length) } else { 0 };
             Some((length, cut / 2, cut - cut / 2))
         };
-        let out_of_range = || self.options.unsupported("expected sizes and strides in range");
+        let out_of_range = || self.options.misfit("expected sizes and strides in range");
         let (out_height, top, bottom) = if rank == 1 {
             (1, 0, 0)
         } else {
@@ -487,7 +485,7 @@ impl Context<'_, '_> {
         let input = self.network.read_as(input, order)?;
         let value = self.options.take("target_shape").and_then(Value::as_array);
         let target = value.and_then(|sizes| sizes.iter().map(Value::as_i64).collect::<Option<Vec<i64>>>());
-        let target = target.ok_or_else(|| self.options.unsupported("expected a list of sizes as 'target_shape'"))?;
+        let target = target.ok_or_else(|| self.options.misfit("expected a list of sizes as 'target_shape'"))?;
         let len = self.network.shape(input).len();
         let mut known = target.iter().filter(|&&size| size >= 0);
         let known = known.try_fold(1usize, |n, &size| n.checked_mul(usize::try_from(size).ok()?));
@@ -503,7 +501,7 @@ impl Context<'_, '_> {
         let Some((shape, layout)) = shape else {
             return Err(self
                 .options
-                .unsupported(format!("expected a shape of 1 to 3 axes for {len} numbers, found {target:?}")));
+                .misfit(format!("expected a shape of 1 to 3 axes for {len} numbers, found {target:?}")));
         };
         let operation = Operation::Reshape { order };
         let layer = self.network.add_shaped(self.options.layer(), self.options.class(), operation, input, shape)?;
@@ -518,7 +516,7 @@ impl Context<'_, '_> {
         for (to, &from) in dimensions.iter().enumerate() {
             let from = from.checked_sub(1).and_then(|from| own.get(from));
             axes[own[to]] = *from.ok_or_else(|| {
-                self.options.unsupported(format!("expected axes from 1 to {rank} as 'dims', found {dimensions:?}"))
+                self.options.misfit(format!("expected axes from 1 to {rank} as 'dims', found {dimensions:?}"))
             })?;
         }
         if rank == 1 {

@@ -58,6 +58,11 @@ impl<'a> Options<'a> {
         Problem::Unsupported { layer: self.layer.into(), kind: self.class.into(), message: message.into() }
     }
 
+    /// What comes in, or a size, is not what the layer takes.
+    pub(super) fn misfit(&self, message: impl Into<String>) -> Problem {
+        Problem::Misfit { layer: self.layer.into(), kind: self.class.into(), message: message.into() }
+    }
+
     fn wrong(&self, key: &str, expected: &str, found: &Value) -> Problem {
         self.unsupported(format!("expected {expected} for option '{key}', found {found}"))
     }
@@ -69,7 +74,7 @@ impl<'a> Options<'a> {
     }
 
     fn required(&mut self, key: &'static str) -> Result<&'a Value, Problem> {
-        self.take(key).ok_or_else(|| self.unsupported(format!("expected an option '{key}', found none")))
+        self.take(key).ok_or_else(|| self.misfit(format!("expected an option '{key}', found none")))
     }
 
     /// A count.
@@ -153,9 +158,7 @@ impl<'a> Options<'a> {
         let from_front = if axis < 0 { axis.checked_add(rank as i64 + 1) } else { Some(axis) };
         match from_front.and_then(|axis| usize::try_from(axis).ok()).filter(|axis| (1..=rank).contains(axis)) {
             Some(axis) => Ok(axis),
-            None => {
-                Err(self.unsupported(format!("expected an axis of its {rank}-dimensional input, found '{key}' {axis}")))
-            }
+            None => Err(self.misfit(format!("expected an axis of its {rank}-dimensional input, found '{key}' {axis}"))),
         }
     }
 

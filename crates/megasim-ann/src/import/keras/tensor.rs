@@ -167,9 +167,7 @@ impl Network {
             _ if rank == 1 => Ok(tensor),
             axis if axis == rank => self.read_as(tensor, AxisOrder::ChannelsLast),
             1 => self.read_as(tensor, AxisOrder::ChannelsFirst),
-            axis => {
-                Err(options.unsupported(format!("expected the first or last axis as the channels, found axis {axis}")))
-            }
+            axis => Err(options.misfit(format!("expected the first or last axis as the channels, found axis {axis}"))),
         }
     }
 

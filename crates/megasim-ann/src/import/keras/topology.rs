@@ -37,6 +37,11 @@ fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
     Problem::Unsupported { layer: layer.into(), kind: kind.into(), message: message.into() }
 }
 
+/// What comes in, or a size, is not what the layer takes.
+fn misfit(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
+    Problem::Misfit { layer: layer.into(), kind: kind.into(), message: message.into() }
+}
+
 fn damaged(message: impl Into<String>) -> Problem {
     Problem::damaged("model configuration", message)
 }
@@ -96,7 +101,7 @@ impl<'a> Container<'a> {
                 let references = config.get(key).map(references).transpose()?.unwrap_or_default();
                 match references[..] {
                     [one] => Ok(one),
-                    _ => Err(unsupported(name, class, format!("expected one of '{key}', found {}", references.len()))),
+                    _ => Err(misfit(name, class, format!("expected one of '{key}', found {}", references.len()))),
                 }
             };
             ContainerKind::Functional { input: end("input_layers")?, output: end("output_layers")? }

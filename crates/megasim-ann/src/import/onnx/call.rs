@@ -41,6 +41,11 @@ impl<'a> Call<'a> {
         Problem::Unsupported { layer: self.name().into(), kind: self.operation().into(), message: message.into() }
     }
 
+    /// What comes in, or a size, is not what the layer takes.
+    pub(super) fn misfit(&self, message: impl Into<String>) -> Problem {
+        Problem::Misfit { layer: self.name().into(), kind: self.operation().into(), message: message.into() }
+    }
+
     pub(super) fn attribute(&mut self, name: &'static str) -> Option<&'a proto::Attribute> {
         self.taken.insert(name);
         self.node.attribute.iter().find(|attribute| attribute.name == name)
@@ -56,7 +61,7 @@ impl<'a> Call<'a> {
 
     pub(super) fn string_or(&mut self, name: &'static str, default: &'static str) -> Result<&'a str, Problem> {
         let Some(attribute) = self.attribute(name) else { return Ok(default) };
-        std::str::from_utf8(&attribute.s).map_err(|_| self.unsupported(format!("expected text as attribute '{name}'")))
+        std::str::from_utf8(&attribute.s).map_err(|_| self.misfit(format!("expected text as attribute '{name}'")))
     }
 
     pub(super) fn integers(&mut self, name: &'static str) -> Result<Option<Vec<i64>>, Problem> {
@@ -68,7 +73,7 @@ impl<'a> Call<'a> {
         let counts = values.iter().map(|&value| usize::try_from(value).ok()).collect::<Option<Vec<_>>>();
         match counts {
             Some(counts) => Ok(Some(counts)),
-            None => Err(self.unsupported(format!("expected counts as attribute '{name}', found {values:?}"))),
+            None => Err(self.misfit(format!("expected counts as attribute '{name}', found {values:?}"))),
         }
     }
 
@@ -91,7 +96,7 @@ impl<'a> Call<'a> {
         let mut sorted = axes.clone();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..rank) {
-            return Err(self.unsupported(format!("expected {rank} axes in some order as 'perm', found {axes:?}")));
+            return Err(self.misfit(format!("expected {rank} axes in some order as 'perm', found {axes:?}")));
         }
         Ok(axes)
     }
@@ -113,7 +118,7 @@ impl<'a> Call<'a> {
             return Ok(Constant::of_integers(attribute.ints.clone()));
         }
         let floats = self.attribute("value_floats").and_then(|attribute| array(attribute.floats.clone()).ok());
-        floats.map(Constant::Floats).ok_or_else(|| self.unsupported("expected a constant of numbers"))
+        floats.map(Constant::Floats).ok_or_else(|| self.misfit("expected a constant of numbers"))
     }
 
     /// Refuses attributes that are left.

@@ -31,7 +31,7 @@ impl Translation<'_, '_> {
         for part in &sizes {
             let end = usize::try_from(*part).ok().and_then(|part| first.checked_add(part)).filter(|&end| end <= size);
             let Some(end) = end else {
-                return Err(self.call.unsupported(format!("expected parts of {size} in all, found {sizes:?}")));
+                return Err(self.call.misfit(format!("expected parts of {size} in all, found {sizes:?}")));
             };
             parts.push(self.pick(&input, vec![(axis, (first..end).collect())])?);
             first = end;
@@ -45,7 +45,7 @@ impl Translation<'_, '_> {
             match (self.inputs.get(place), self.constant(place)) {
                 (_, Some(constant)) => Ok(constant.integers()),
                 (Some(Some(_)), None) => {
-                    Err(self.call.unsupported(format!("expected constants as '{name}', found activations")))
+                    Err(self.call.misfit(format!("expected constants as '{name}', found activations")))
                 }
                 _ => self.call.integers(name),
             }
@@ -54,7 +54,7 @@ impl Translation<'_, '_> {
         let axes = numbers(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = numbers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
         if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
-            return Err(self.call.unsupported("expected as many starts as ends, axes and steps"));
+            return Err(self.call.misfit("expected as many starts as ends, axes and steps"));
         }
         let mut wanted = Vec::new();
         for (k, &axis) in axes.iter().enumerate() {
@@ -62,11 +62,11 @@ impl Translation<'_, '_> {
                 if starts[k] == 0 && ends[k] >= 1 && steps[k] == 1 {
                     continue;
                 }
-                return Err(self.call.unsupported("expected a slice of each sample, found one of the samples"));
+                return Err(self.call.misfit("expected a slice of each sample, found one of the samples"));
             }
             let axis = self.axis_of_sample(axis, &input)?;
             let cells = picked(starts[k], ends[k], steps[k], input.axes[axis].size);
-            let cells = cells.ok_or_else(|| self.call.unsupported("expected a step other than 0"))?;
+            let cells = cells.ok_or_else(|| self.call.misfit("expected a step other than 0"))?;
             wanted.push((axis, cells));
         }
         self.pick(&input, wanted)
@@ -84,7 +84,7 @@ impl Translation<'_, '_> {
             .and_then(Constant::integers)
             .and_then(|indices| indices.iter().map(|&index| axis_of(index, size)).collect::<Option<Vec<_>>>());
         let (Some(cells), Some(indices)) = (cells, indices) else {
-            return Err(self.call.unsupported(format!("expected constant indices below {size}")));
+            return Err(self.call.misfit(format!("expected constant indices below {size}")));
         };
         let mut output = self.pick(&input, vec![(axis, cells)])?;
         match indices.shape().len() {
@@ -93,13 +93,13 @@ impl Translation<'_, '_> {
                 Ok(output)
             }
             1 => Ok(output),
-            rank => Err(self.call.unsupported(format!("expected a list of indices, found {rank} axes"))),
+            rank => Err(self.call.misfit(format!("expected a list of indices, found {rank} axes"))),
         }
     }
 
     fn axis_of_sample(&self, axis: i64, input: &Tensor) -> Result<usize, Problem> {
         let found = axis_of(axis, input.axes.len() + 1).and_then(|axis| axis.checked_sub(1));
-        found.ok_or_else(|| self.call.unsupported(format!("expected an axis of each sample, found {axis}")))
+        found.ok_or_else(|| self.call.misfit(format!("expected an axis of each sample, found {axis}")))
     }
 
     /// Some cells of axes.
@@ -112,7 +112,7 @@ impl Translation<'_, '_> {
                 continue;
             }
             let (Some(&first), Some(&last)) = (cells.first(), cells.last()) else {
-                return Err(self.call.unsupported("expected a part that holds something, found an empty one"));
+                return Err(self.call.misfit("expected a part that holds something, found an empty one"));
             };
             output.axes[axis].size = cells.len();
             match place {
@@ -124,7 +124,7 @@ impl Translation<'_, '_> {
                     let step = cells.get(1).map_or(1, |&second| second.saturating_sub(first));
                     if step == 0 || cells.windows(2).any(|pair| pair[1].checked_sub(pair[0]) != Some(step)) {
                         let message = "expected rows or columns in order, found others than each, each second, ...";
-                        return Err(self.call.unsupported(message));
+                        return Err(self.call.misfit(message));
                     }
                     if spatial == 1 {
                         (cut.top, cut.bottom, strides.0) = (first, size - 1 - last, step);
@@ -132,7 +132,7 @@ impl Translation<'_, '_> {
                         (cut.left, cut.right, strides.1) = (first, size - 1 - last, step);
                     }
                 }
-                None => return Err(self.call.unsupported("expected cells of an axis with more than one")),
+                None => return Err(self.call.misfit("expected cells of an axis with more than one")),
             }
         }
         if cut != Padding::default() {
@@ -167,7 +167,7 @@ impl Translation<'_, '_> {
         let (Some(kept), Some(_)) = (kept, more) else {
             return Err(self
                 .call
-                .unsupported(format!("expected paddings of {size} channels in range, found {before} and {after}")));
+                .misfit(format!("expected paddings of {size} channels in range, found {before} and {after}")));
         };
         let mut channels = vec![None; part(before.max(0))];
         channels.extend((cut_before..cut_before + kept).map(Some));
@@ -188,7 +188,7 @@ impl Translation<'_, '_> {
                     if axes[0] != 0 {
                         return Err(self
                             .call
-                            .unsupported(format!("expected the samples to stay the first axis, found {axes:?}")));
+                            .misfit(format!("expected the samples to stay the first axis, found {axes:?}")));
                     }
                     let axes = axes[1..].iter().map(|&axis| folded.axes[axis - 1]).collect();
                     return Ok(Some(Value::Folded(Folded { axes, ..folded })));
@@ -220,7 +220,7 @@ impl Translation<'_, '_> {
         let resolved = target.and_then(|target| resolve_shape(&target, &whole, zero_stays));
         match resolved.as_deref() {
             Some([1, sizes @ ..]) => Ok(sizes.to_vec()),
-            _ => Err(self.call.unsupported(format!("expected a constant shape for one sample of {dimensions:?}"))),
+            _ => Err(self.call.misfit(format!("expected a constant shape for one sample of {dimensions:?}"))),
         }
     }
 
@@ -250,9 +250,7 @@ impl Translation<'_, '_> {
             2 => &[&[0, 2], &[2, 0]],
             3 => &[&[0, 1, 2], &[1, 2, 0]],
             _ => {
-                return Err(self
-                    .call
-                    .unsupported(format!("expected at most three axes a sample, found {dimensions:?}")));
+                return Err(self.call.misfit(format!("expected at most three axes a sample, found {dimensions:?}")));
             }
         };
         let mut first = None;
@@ -280,7 +278,7 @@ impl Translation<'_, '_> {
             first.get_or_insert((ordered, axes, sizes));
         }
         let Some((numbers, axes, [channels, height, width])) = first else {
-            return Err(self.call.unsupported("expected axes"));
+            return Err(self.call.misfit("expected axes"));
         };
         let shape = match dimensions.len() {
             1 => Shape::Features(channels),

@@ -78,8 +78,7 @@ pub(super) fn fold(call: &mut Call, inputs: &[Option<&Constant>]) -> Result<Opti
     match folded {
         Some(constant) => Ok(Some(constant)),
         None => {
-            Err(call
-                .unsupported(format!("expected constants that it can be computed from, found shape {shape:?} first")))
+            Err(call.misfit(format!("expected constants that it can be computed from, found shape {shape:?} first")))
         }
     }
 }

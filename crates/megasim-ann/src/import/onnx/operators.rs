@@ -143,21 +143,21 @@ impl Translation<'_, '_> {
             Some(Some(Value::Tensor(tensor))) => Ok(tensor.clone()),
             Some(Some(Value::Folded(folded))) => {
                 let sizes = folded.dimensions();
-                Err(self.call.unsupported(format!("expected at most three axes a sample, found {sizes:?}")))
+                Err(self.call.misfit(format!("expected at most three axes a sample, found {sizes:?}")))
             }
-            _ => Err(self.call.unsupported(format!("expected activations as input number {place}"))),
+            _ => Err(self.call.misfit(format!("expected activations as input number {place}"))),
         }
     }
 
     /// A constant of so many axes.
     pub(super) fn weights<D: ndarray::Dimension>(&self, place: usize) -> Result<ndarray::Array<f32, D>, Problem> {
         let constant = self.constant(place);
-        let constant = constant
-            .ok_or_else(|| self.call.unsupported(format!("expected constant weights as input number {place}")))?;
+        let constant =
+            constant.ok_or_else(|| self.call.misfit(format!("expected constant weights as input number {place}")))?;
         let array = constant.floats().as_standard_layout().into_owned();
         array.into_dimensionality().map_err(|_| {
             let rank = D::NDIM.unwrap_or_default();
-            self.call.unsupported(format!("expected weights of {rank} axes, found shape {:?}", constant.shape()))
+            self.call.misfit(format!("expected weights of {rank} axes, found shape {:?}", constant.shape()))
         })
     }
 
@@ -173,7 +173,7 @@ impl Translation<'_, '_> {
         let tensor = self.tensor(place)?;
         let maps = self.network.as_maps(&tensor, self.call.name())?;
         maps.ok_or_else(|| {
-            self.call.unsupported(format!("expected at most two spatial axes, found {:?}", tensor.dimensions()))
+            self.call.misfit(format!("expected at most two spatial axes, found {:?}", tensor.dimensions()))
         })
     }
 
@@ -208,7 +208,7 @@ impl Translation<'_, '_> {
         let bound = |translation: &Self, place: usize| -> Result<Option<f32>, Problem> {
             if translation.is_given(place) {
                 let value = translation.constant(place).map(Constant::floats).filter(|value| value.len() == 1);
-                let value = value.ok_or_else(|| translation.call.unsupported("expected single numbers as bounds"))?;
+                let value = value.ok_or_else(|| translation.call.misfit("expected single numbers as bounds"))?;
                 return Ok(value.first().copied());
             }
             Ok(None)
@@ -223,7 +223,7 @@ impl Translation<'_, '_> {
         let max = max.filter(|max| *max < f32::MAX);
         match min {
             Some(0.0) => self.activate(Activation::Relu { negative_slope: 0.0, max }),
-            min => Err(self.call.unsupported(format!(
+            min => Err(self.call.misfit(format!(
                 "expected a clipping from 0 on, as of a ReLU6, found {} to {}",
                 min.unwrap_or(f32::NEG_INFINITY),
                 max.unwrap_or(f32::INFINITY)
@@ -234,7 +234,7 @@ impl Translation<'_, '_> {
     fn parametric_relu(&mut self) -> Result<Tensor, Problem> {
         let input = self.tensor(0)?;
         let slopes = self.constant(1).map(Constant::floats);
-        let slopes = slopes.ok_or_else(|| self.call.unsupported("expected constant slopes"))?;
+        let slopes = slopes.ok_or_else(|| self.call.misfit("expected constant slopes"))?;
         let input = match input.axes.len() {
             1 => self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))?,
             _ => self.maps(0)?,
@@ -246,9 +246,8 @@ impl Translation<'_, '_> {
             None if slopes.shape() == [channels] && self.call.opset < 7 => slopes.into_dimensionality::<Ix1>().ok(),
             slopes => slopes,
         };
-        let slopes = spread.ok_or_else(|| {
-            self.call.unsupported(format!("expected one slope, or one for each of {channels} channels"))
-        })?;
+        let slopes = spread
+            .ok_or_else(|| self.call.misfit(format!("expected one slope, or one for each of {channels} channels")))?;
         self.like("PReLU", Operation::ParametricRelu { slopes }, &input)
     }
 
@@ -257,11 +256,11 @@ impl Translation<'_, '_> {
         let rank = input.axes.len() + 1;
         let axis = self.call.integer_or("axis", if self.call.opset < 13 { 1 } else { -1 })?;
         let axis = axis_of(axis, rank).filter(|&axis| axis > 0);
-        let axis = axis.ok_or_else(|| self.call.unsupported("expected an axis of each sample"))?;
+        let axis = axis.ok_or_else(|| self.call.misfit("expected an axis of each sample"))?;
         let input = if self.call.opset < 13 {
             // What follows the axis is one vector.
             if axis != 1 {
-                return Err(self.call.unsupported(format!("expected axis 1 before opset 13, found {axis}")));
+                return Err(self.call.misfit(format!("expected axis 1 before opset 13, found {axis}")));
             }
             if rank > 2 { self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))? } else { input }
         } else if rank > 2 {
@@ -270,7 +269,7 @@ impl Translation<'_, '_> {
             moved.axes.insert(0, place);
             let name = self.call.name();
             let maps = self.network.as_maps(&moved, name)?;
-            let maps = maps.ok_or_else(|| self.call.unsupported("expected at most three axes"))?;
+            let maps = maps.ok_or_else(|| self.call.misfit("expected at most three axes"))?;
             let mut output = self.like("Activation", Operation::Activation(activation), &maps)?;
             let place = output.axes.remove(0);
             output.axes.insert(axis - 1, place);
@@ -300,7 +299,7 @@ impl Translation<'_, '_> {
             let outputs = weights.ncols();
             let bias = constant.and_then(|bias| spread(&bias, &[outputs], 0));
             let bias =
-                bias.ok_or_else(|| self.call.unsupported(format!("expected a constant bias of {outputs} numbers")))?;
+                bias.ok_or_else(|| self.call.misfit(format!("expected a constant bias of {outputs} numbers")))?;
             Some(bias.mapv(|bias| bias * beta))
         } else {
             None
@@ -310,7 +309,7 @@ impl Translation<'_, '_> {
 
     fn dense(&mut self, input: &Tensor, weights: Array2<f32>, bias: Option<Array1<f32>>) -> Result<Tensor, Problem> {
         if input.axes.len() > 1 {
-            return Err(self.call.unsupported(format!("expected a vector a sample, found {:?}", input.dimensions())));
+            return Err(self.call.misfit(format!("expected a vector a sample, found {:?}", input.dimensions())));
         }
         let input = self.network.as_vector(input, &format!("{}_flatten", self.call.name()))?;
         self.like("Dense", Operation::Dense { weights, bias }, &input).map(|output| {
@@ -330,7 +329,7 @@ impl Translation<'_, '_> {
         let mut moved = input;
         moved.axes.rotate_right(1);
         let maps = self.network.as_maps(&moved, self.call.name())?;
-        let maps = maps.ok_or_else(|| self.call.unsupported("expected at most three axes"))?;
+        let maps = maps.ok_or_else(|| self.call.misfit("expected at most three axes"))?;
         let weights = weights.t().as_standard_layout().into_owned().insert_axis(Axis(2)).insert_axis(Axis(3));
         let operation = Operation::Convolution {
             weights,
@@ -353,7 +352,7 @@ impl Translation<'_, '_> {
         }
         let rank = tensors[0].axes.len();
         if tensors.iter().any(|tensor| tensor.axes.len() != rank) {
-            return Err(self.call.unsupported("expected inputs of as many axes each"));
+            return Err(self.call.misfit("expected inputs of as many axes each"));
         }
         let name = self.call.name();
         let mut aligned = Vec::new();
@@ -366,7 +365,7 @@ impl Translation<'_, '_> {
             let place = tensor.axes.remove(first);
             tensor.axes.insert(0, place);
             let maps = self.network.as_maps(&tensor, name)?;
-            aligned.push(maps.ok_or_else(|| self.call.unsupported("expected at most three axes"))?);
+            aligned.push(maps.ok_or_else(|| self.call.misfit("expected at most three axes"))?);
         }
         Ok(aligned)
     }
@@ -393,7 +392,7 @@ impl Translation<'_, '_> {
         let rank = self.tensor(0)?.axes.len() + 1;
         let axis = self.call.integer_or("axis", 1)?;
         let axis = axis_of(axis, rank).filter(|&axis| axis > 0);
-        let axis = axis.ok_or_else(|| self.call.unsupported("expected an axis of each sample"))?;
+        let axis = axis.ok_or_else(|| self.call.misfit("expected an axis of each sample"))?;
         let inputs = self.aligned(axis - 1)?;
         self.merge("Concatenate", Operation::Concatenate, &inputs, axis - 1)
     }
@@ -447,7 +446,7 @@ impl Translation<'_, '_> {
                 let input = self.tensor(1 - place)?;
                 self.like("Activation", Operation::Activation(Activation::RELU), &input)
             }
-            _ => Err(self.call.unsupported("expected the maximum with 0, which is a ReLU, found other bounds")),
+            _ => Err(self.call.misfit("expected the maximum with 0, which is a ReLU, found other bounds")),
         }
     }
 
@@ -463,10 +462,9 @@ impl Translation<'_, '_> {
             let rank = input.axes.len() + 1;
             let missing = axis_of(axis, rank).and_then(|axis| (rank - axis).checked_sub(constant.ndim()));
             let missing = missing
-                .ok_or_else(|| self.call.unsupported(format!("expected an axis of the first input, found {axis}")))?;
+                .ok_or_else(|| self.call.misfit(format!("expected an axis of the first input, found {axis}")))?;
             let shape = [constant.shape(), &vec![1; missing]].concat();
-            constant =
-                constant.into_shape_with_order(shape).map_err(|error| self.call.unsupported(error.to_string()))?;
+            constant = constant.into_shape_with_order(shape).map_err(|error| self.call.misfit(error.to_string()))?;
         }
         let (input, channels) = if input.axes.len() == 1 {
             let input = self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))?;
@@ -474,15 +472,14 @@ impl Translation<'_, '_> {
             (input, channels)
         } else {
             let maps = self.network.as_maps(&input, self.call.name())?;
-            let maps = maps.ok_or_else(|| self.call.unsupported("expected at most three axes"))?;
+            let maps = maps.ok_or_else(|| self.call.misfit("expected at most three axes"))?;
             let channels = maps.dimensions()[0];
             (maps, channels)
         };
         let values = spread(&constant, &[channels], input.axes.len() - 1);
         let values = values.ok_or_else(|| {
             let found = constant.shape();
-            self.call
-                .unsupported(format!("expected one constant for each of {channels} channels, found shape {found:?}"))
+            self.call.misfit(format!("expected one constant for each of {channels} channels, found shape {found:?}"))
         })?;
         let (ones, zeros) = (Array1::ones(channels), Array1::zeros(channels));
         let (gamma, beta) = match (operation, place) {

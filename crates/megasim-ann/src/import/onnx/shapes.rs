@@ -14,7 +14,7 @@ impl Translation<'_, '_> {
         // A batch fixed at 1 stays the first axis where all is flattened into one row.
         let axis = if self.network.single_sample && axis == 0 { 1 } else { axis };
         if axis_of(axis, input.axes.len() + 1) != Some(1) {
-            return Err(self.call.unsupported(format!("expected axis 1, after the samples, found {axis}")));
+            return Err(self.call.misfit(format!("expected axis 1, after the samples, found {axis}")));
         }
         let size = input.dimensions().iter().product();
         self.reshaped(&input, &[size])
@@ -22,8 +22,7 @@ impl Translation<'_, '_> {
 
     pub(super) fn reshaped(&mut self, input: &Tensor, dimensions: &[usize]) -> Result<Tensor, Problem> {
         let reshaped = self.network.reshape(input, dimensions, self.call.name())?;
-        reshaped
-            .ok_or_else(|| self.call.unsupported(format!("expected at most three axes a sample, found {dimensions:?}")))
+        reshaped.ok_or_else(|| self.call.misfit(format!("expected at most three axes a sample, found {dimensions:?}")))
     }
 
     pub(super) fn reshape(&mut self) -> Result<Tensor, Problem> {
@@ -35,12 +34,10 @@ impl Translation<'_, '_> {
                 None => self.call.integers("shape")?,
             };
             let zero_stays = self.call.integer_or("allowzero", 0)? == 0;
-            let target = target.ok_or_else(|| self.call.unsupported("expected a constant shape"))?;
+            let target = target.ok_or_else(|| self.call.misfit("expected a constant shape"))?;
             resolve_shape(&target, &whole, zero_stays).ok_or_else(|| {
-                self.call.unsupported(format!(
-                    "expected a shape for one sample of {:?}, found {target:?}",
-                    input.dimensions()
-                ))
+                self.call
+                    .misfit(format!("expected a shape for one sample of {:?}, found {target:?}", input.dimensions()))
             })?
         } else {
             let axes = self.constant(1).cloned();
@@ -54,12 +51,12 @@ impl Translation<'_, '_> {
                 (axes, _) => axes,
             };
             let target = new_shape(self.call.operation(), &whole, axes.as_deref());
-            target.ok_or_else(|| self.call.unsupported(format!("expected axes of {whole:?}, found {axes:?}")))?
+            target.ok_or_else(|| self.call.misfit(format!("expected axes of {whole:?}, found {axes:?}")))?
         };
         match target.split_first() {
             Some((1, dimensions)) => self.reshaped(&input, dimensions),
             Some((_, [])) if self.network.single_sample => self.reshaped(&input, &target),
-            _ => Err(self.call.unsupported(format!("expected the samples to stay the first axis, found {target:?}"))),
+            _ => Err(self.call.misfit(format!("expected the samples to stay the first axis, found {target:?}"))),
         }
     }
 
@@ -67,7 +64,7 @@ impl Translation<'_, '_> {
         let input = self.tensor(0)?;
         let axes = self.call.permutation(input.axes.len() + 1)?;
         if axes[0] != 0 {
-            return Err(self.call.unsupported(format!("expected the samples to stay the first axis, found {axes:?}")));
+            return Err(self.call.misfit(format!("expected the samples to stay the first axis, found {axes:?}")));
         }
         Ok(Tensor { layer: input.layer, axes: axes[1..].iter().map(|&axis| input.axes[axis - 1]).collect() })
     }
@@ -76,7 +73,7 @@ impl Translation<'_, '_> {
         let mode = self.call.string_or("mode", "constant")?;
         let value = self.constant(2).map(|value| value.floats().iter().any(|&value| value != 0.0)).unwrap_or(false);
         if mode != "constant" || value || self.call.number_or("value", 0.0) != 0.0 || self.is_given(3) {
-            return Err(self.call.unsupported("expected a padding of all axes with the constant 0"));
+            return Err(self.call.misfit("expected a padding of all axes with the constant 0"));
         }
         let pads = match self.constant(1) {
             Some(constant) => constant.integers(),
@@ -85,16 +82,16 @@ impl Translation<'_, '_> {
         let maps = self.maps(0)?;
         let rank = maps.axes.len() + 1;
         let pads = pads.filter(|pads| pads.len() == 2 * rank);
-        let pads = pads.ok_or_else(|| self.call.unsupported(format!("expected {} constant paddings", 2 * rank)))?;
+        let pads = pads.ok_or_else(|| self.call.misfit(format!("expected {} constant paddings", 2 * rank)))?;
         if pads[0] != 0 || pads[rank] != 0 {
-            return Err(self.call.unsupported(format!("expected no padding of the samples, found {pads:?}")));
+            return Err(self.call.misfit(format!("expected no padding of the samples, found {pads:?}")));
         }
         let maps = self.pad_channels(maps, pads[1], pads[rank + 1])?;
         let (before, after) = (&pads[2..rank], &pads[rank + 2..]);
         let ends = match (before, after) {
             ([left], [right]) => [0, 0, *left, *right],
             ([top, left], [bottom, right]) => [*top, *bottom, *left, *right],
-            _ => return Err(self.call.unsupported("expected one or two spatial axes")),
+            _ => return Err(self.call.misfit("expected one or two spatial axes")),
         };
         let part = |sign: i64| ends.map(|end| usize::try_from(end.saturating_mul(sign)).unwrap_or(0));
         let [top, bottom, left, right] = part(-1);
@@ -129,7 +126,7 @@ impl Translation<'_, '_> {
         };
         let is_upsample = self.call.operation() == "Upsample";
         if mode != "nearest" || (!fits && !is_upsample) {
-            return Err(self.call.unsupported(format!(
+            return Err(self.call.misfit(format!(
                 "expected a repetition of cells (mode nearest, asymmetric and floor, or half_pixel), found {mode}, \
                     {transform}, {rounding}"
             )));
@@ -154,7 +151,7 @@ impl Translation<'_, '_> {
         let factors = match factors.as_deref() {
             Some([1, 1, horizontal]) if rank == 3 => (1, *horizontal),
             Some([1, 1, vertical, horizontal]) if rank == 4 => (*vertical, *horizontal),
-            _ => return Err(self.call.unsupported("expected constant whole factors for the spatial axes")),
+            _ => return Err(self.call.misfit("expected constant whole factors for the spatial axes")),
         };
         self.over_maps("UpSampling2D", Operation::Upsample { factors }, &maps, None)
     }

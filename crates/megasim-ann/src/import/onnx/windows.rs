@@ -11,17 +11,15 @@ use ndarray::{Axis, Ix1, Ix4};
 impl Translation<'_, '_> {
     /// Kernel size, strides, dilation and padding over maps; of one-dimensional ones the vertical is trivial.
     fn windows(&mut self, rank: usize, size: Option<(usize, usize)>, map: (usize, usize)) -> Result<Windows, Problem> {
-        let pair = |call: &mut Call,
-                    name: &'static str,
-                    default: Option<(usize, usize)>|
-         -> Result<(usize, usize), Problem> {
-            match (call.counts(name)?.as_deref(), default) {
-                (Some([horizontal]), _) if rank == 1 => Ok((1, *horizontal)),
-                (Some([vertical, horizontal]), _) if rank == 2 => Ok((*vertical, *horizontal)),
-                (None, Some(default)) => Ok(default),
-                (found, _) => Err(call.unsupported(format!("expected {rank} numbers as '{name}', found {found:?}"))),
-            }
-        };
+        let pair =
+            |call: &mut Call, name: &'static str, default: Option<(usize, usize)>| -> Result<(usize, usize), Problem> {
+                match (call.counts(name)?.as_deref(), default) {
+                    (Some([horizontal]), _) if rank == 1 => Ok((1, *horizontal)),
+                    (Some([vertical, horizontal]), _) if rank == 2 => Ok((*vertical, *horizontal)),
+                    (None, Some(default)) => Ok(default),
+                    (found, _) => Err(call.misfit(format!("expected {rank} numbers as '{name}', found {found:?}"))),
+                }
+            };
         let size = pair(self.call, "kernel_shape", size)?;
         let strides = pair(self.call, "strides", Some((1, 1)))?;
         let dilation = pair(self.call, "dilations", Some((1, 1)))?;
@@ -30,7 +28,7 @@ impl Translation<'_, '_> {
             (Some([left, right]), 1) => Padding { left: *left, right: *right, ..Padding::default() },
             (Some([top, left, bottom, right]), 2) => Padding { top: *top, bottom: *bottom, left: *left, right: *right },
             (Some(found), _) => {
-                return Err(self.call.unsupported(format!("expected {} numbers as 'pads', found {found:?}", 2 * rank)));
+                return Err(self.call.misfit(format!("expected {} numbers as 'pads', found {found:?}", 2 * rank)));
             }
         };
         let same = |n: usize, size: usize, stride: usize, dilation: usize| {
@@ -77,7 +75,7 @@ impl Translation<'_, '_> {
         let (_, _, height, width) = weights.dim();
         let windows = self.windows(rank, Some((height, width)), self.spatial(&maps))?;
         if windows.size != (height, width) {
-            return Err(self.call.unsupported(format!(
+            return Err(self.call.misfit(format!(
                 "expected kernels of {:?}, found {:?}",
                 windows.size,
                 (height, width)
@@ -85,7 +83,7 @@ impl Translation<'_, '_> {
         }
         let groups = self.call.integer_or("group", 1)?;
         let groups =
-            usize::try_from(groups).map_err(|_| self.call.unsupported(format!("expected groups, found {groups}")))?;
+            usize::try_from(groups).map_err(|_| self.call.misfit(format!("expected groups, found {groups}")))?;
         let bias = self.bias(2)?;
         let Windows { strides, dilation, padding, .. } = windows;
         let kind = match (rank, groups > 1 && weights.dim().1 == 1) {
@@ -120,9 +118,7 @@ impl Translation<'_, '_> {
             [across] if rank == 1 => (0, across),
             [down, across] if rank == 2 => (down, across),
             _ => {
-                return Err(self
-                    .call
-                    .unsupported(format!("expected {rank} numbers as 'output_padding', found {extra:?}")));
+                return Err(self.call.misfit(format!("expected {rank} numbers as 'output_padding', found {extra:?}")));
             }
         };
         let along = |n: usize, size: usize, stride: usize, cut: usize, extra: usize| {
@@ -136,7 +132,7 @@ impl Translation<'_, '_> {
             across,
         ));
         let Some((height, width)) = sizes else {
-            return Err(self.call.unsupported("expected paddings smaller than what they are cut from"));
+            return Err(self.call.misfit("expected paddings smaller than what they are cut from"));
         };
         let shape = Shape::Maps { channels: per_group.saturating_mul(groups), height, width };
         let bias = self.bias(2)?;
@@ -158,7 +154,7 @@ impl Translation<'_, '_> {
         let own = padding;
         if self.call.integer_or("ceil_mode", 0)? != 0 {
             widen_to_ceil(self.network.shape(&maps), size, strides, &mut padding)
-                .ok_or_else(|| self.call.unsupported("expected windows no larger than the map"))?;
+                .ok_or_else(|| self.call.misfit("expected windows no larger than the map"))?;
         }
         if let Pooling::Average { count_padding } = &mut pooling {
             if counts_padding && is_padded && padding != own {
@@ -196,7 +192,7 @@ impl Translation<'_, '_> {
         let mut sorted: Vec<Option<usize>> = axes.iter().map(|&axis| axis_of(axis, rank)).collect();
         sorted.sort_unstable();
         if rank < 3 || !sorted.iter().copied().eq((2..rank).map(Some)) {
-            return Err(self.call.unsupported(format!("expected a mean over all spatial axes, found axes {axes:?}")));
+            return Err(self.call.misfit(format!("expected a mean over all spatial axes, found axes {axes:?}")));
         }
         let mut output = self.global_pool(Pooling::Average { count_padding: false })?;
         if !keeps {

@@ -138,12 +138,23 @@ impl Value {
 
 /// Reads the pickle of a state dictionary; the order of its entries is kept.
 pub(super) fn state_dictionary(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
-    let top = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new() }.run()?;
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new(), nested: None };
+    let top = machine.run()?;
+    if let Some(tensors) = machine.nested {
+        return Ok(tensors);
+    }
     let Value::Dictionary(entries) = top else {
         return Err("expected a dictionary of tensors: save model.state_dict()".into());
     };
+    tensors_of(&entries.borrow())
+}
+
+/// Keys of a checkpoint under which training programs keep the state dictionary.
+const NESTED: [&str; 7] = ["state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights"];
+
+fn tensors_of(entries: &[Entry]) -> Result<Vec<Tensor>, String> {
     let mut tensors = Vec::new();
-    for (key, value) in entries.borrow().iter() {
+    for (key, value) in entries {
         let name = key.as_ref().map_err(|found| format!("expected names as keys, found {found}"))?;
         let tensor = value
             .as_ref()
@@ -158,13 +169,15 @@ struct Machine<'a> {
     at: usize,
     stack: Vec<Value>,
     memo: Vec<Value>,
+    /// The state dictionary within a checkpoint, if there is one.
+    nested: Option<Vec<Tensor>>,
 }
 
 /// Deepest nesting of tuples; a tensor's arguments take two.
 const MAX_DEPTH: usize = 32;
 
 impl<'a> Machine<'a> {
-    fn run(mut self) -> Result<Value, String> {
+    fn run(&mut self) -> Result<Value, String> {
         loop {
             let place = self.at;
             let code = self.take(1)?[0];
@@ -395,15 +408,59 @@ impl<'a> Machine<'a> {
     }
 
     fn set(&mut self, items: Vec<Value>, place: usize) -> Result<(), String> {
-        let Some(Value::Dictionary(dictionary)) = self.stack.last() else {
+        let Some(Value::Dictionary(dictionary)) = self.stack.last().cloned() else {
             return Err(format!("expected a dictionary at {place}"));
         };
+        let dictionary = &dictionary;
         let mut items = items.into_iter();
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            // What a checkpoint has besides, as the state of an optimiser, is of no interest.
+            if let (Value::Text(name), Value::Dictionary(inner), None) = (&key, &value, &self.nested)
+                && NESTED.contains(&&name[..])
+                && !Rc::ptr_eq(inner, dictionary)
+            {
+                self.nested = Some(tensors_of(&inner.borrow())?);
+            }
             let key = if let Value::Text(text) = key { Ok(text) } else { Err(key.kind()) };
             let value = if let Value::Tensor(tensor) = value { Ok(tensor) } else { Err(value.kind()) };
             dictionary.borrow_mut().push((key, value));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call that makes a tensor of two numbers.
+    const TENSOR: &[u8] =
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\
+        \x00\x000X\x03\x00\x00\x00cpuK\x02tQK\x00K\x02\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR";
+
+    fn text(text: &str) -> Vec<u8> {
+        [&[b'X'][..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
+    }
+
+    #[test]
+    fn a_checkpoint_holds_a_state_dictionary() {
+        let state = [b"}(".to_vec(), text("fc.weight"), TENSOR.to_vec(), b"u".to_vec()].concat();
+        let plain = [b"\x80\x02".to_vec(), state.clone(), b".".to_vec()].concat();
+        let checkpoint = |key: &str| {
+            let start = [b"\x80\x02}(".to_vec(), text("epoch"), b"K\x03".to_vec(), text(key)].concat();
+            let rest = [text("optimizer"), b"}".to_vec(), b"u.".to_vec()].concat();
+            [start, state.clone(), rest].concat()
+        };
+        let names = |bytes: &[u8]| -> Result<Vec<String>, String> {
+            Ok(state_dictionary(bytes)?.into_iter().map(|tensor| tensor.name).collect())
+        };
+        assert_eq!(names(&plain).unwrap(), ["fc.weight"]);
+        assert_eq!(names(&checkpoint("state_dict")).unwrap(), ["fc.weight"]);
+        assert_eq!(names(&checkpoint("model_state_dict")).unwrap(), ["fc.weight"]);
+        let error = names(&checkpoint("something")).unwrap_err();
+        assert!(error.contains("expected a tensor as 'epoch', found a number"), "{error}");
+        // A dictionary within itself.
+        let bytes = [b"\x80\x02}q\x00".to_vec(), text("state_dict"), b"h\x00s.".to_vec()].concat();
+        assert!(names(&bytes).is_err());
     }
 }

@@ -76,7 +76,7 @@ impl Context<'_, '_> {
             None => Vec::new(),
             Some(axes) => {
                 let axes = axes.as_array().map(|axes| axes.iter().filter_map(Value::as_u64).collect::<Vec<_>>());
-                axes.ok_or_else(|| self.options.unsupported("expected a list of axes as 'shared_axes'"))?
+                axes.ok_or_else(|| self.options.misfit("expected a list of axes as 'shared_axes'"))?
             }
         };
         let sizes = self.network.sizes(input);
@@ -134,7 +134,7 @@ impl Context<'_, '_> {
                 .map(|values| if values.len() == 1 { Array1::from_elem(all, values[0]) } else { values.into() })
         };
         let (Some(mean), Some(variance)) = (spread(mean), spread(variance)) else {
-            return Err(self.options.unsupported(format!("expected {channels} means and variances")));
+            return Err(self.options.misfit(format!("expected {channels} means and variances")));
         };
         let gamma = variance.mapv(|variance| 1.0 / variance.sqrt().max(1e-7));
         let (beta, variance) = (Array1::zeros(all), Array1::ones(all));
@@ -158,7 +158,7 @@ impl Context<'_, '_> {
                 let second = self.scaled(second, -1.0)?;
                 self.add(Operation::Add, &[first, second])
             }
-            ("Subtract", _) => Err(self.options.unsupported(format!("expected two inputs, found {}", inputs.len()))),
+            ("Subtract", _) => Err(self.options.misfit(format!("expected two inputs, found {}", inputs.len()))),
             ("Average", inputs) => {
                 let sum = self.add(Operation::Add, inputs)?;
                 self.scaled(sum, 1.0 / inputs.len() as f32)
@@ -186,7 +186,7 @@ impl Context<'_, '_> {
 
     pub(super) fn merge(&mut self, operation: Operation, inputs: &[Tensor]) -> Result<Tensor, Problem> {
         let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.layout == first.layout)) else {
-            return Err(self.options.unsupported("expected inputs of as many axes each"));
+            return Err(self.options.misfit("expected inputs of as many axes each"));
         };
         let layer = self.network.add(self.options.layer(), self.options.class(), operation, inputs)?;
         Ok(Tensor { layer, layout: first.layout })

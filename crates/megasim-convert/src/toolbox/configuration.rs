@@ -1,0 +1,250 @@
+//! A configuration of SNN toolbox, its settings checked and in this program's words.
+
+use super::settings::arranged;
+use super::{Error, Ini, Swept, is_whole, sweep, ticks};
+use crate::Precision;
+use megasim_core::encode::DEFAULT_INPUT_RATE;
+use megasim_core::network::Reset;
+use megasim_data::SampleList;
+use std::path::{Path, PathBuf};
+
+/// Nanofarads, where none are given.
+const DEFAULT_CAPACITANCE: f64 = 0.09;
+
+/// A configuration in our words.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // the toolbox's own names
+pub struct Configuration {
+    pub path_wd: PathBuf,
+    pub dataset_path: PathBuf,
+    pub filename_ann: String,
+    /// Where the parsed model is kept.
+    pub parsed_model: Option<PathBuf>,
+    /// `log_dir_of_current_run`.
+    pub log_dir: Option<PathBuf>,
+    /// `runlabel`, a folder in that.
+    pub runlabel: Option<String>,
+    pub evaluate_ann: bool,
+    pub normalize: bool,
+    /// Whether `normalize = True` is in the file.
+    pub normalize_is_given: bool,
+    pub convert: bool,
+    pub simulate: bool,
+    pub percentile: f64,
+    /// `normalization_schedule`.
+    pub schedule: bool,
+    pub max2avg_pool: bool,
+    pub softmax_to_relu: bool,
+    /// `binarize_weights`, `quantize_weights` and `num_bits`.
+    pub precision: Precision,
+    /// Hertz.
+    pub softmax_clockrate: f64,
+    pub v_thresh: f64,
+    /// Where neurons are after a reset to zero.
+    pub v_reset: f64,
+    /// Where neurons start and leak to.
+    pub v_rest: f64,
+    /// `Reset to zero`, `Reset by modulo` or `Reset by subtraction`.
+    pub reset: Reset,
+    /// Milliseconds of an exponential leak.
+    pub tau_m: Option<f64>,
+    /// Milliseconds.
+    pub tau_refrac: f64,
+    /// Milliseconds.
+    pub delay: f64,
+    /// Added to potentials per millisecond: `i_offset / cm`.
+    pub offset: f64,
+    pub poisson_input: bool,
+    /// Hertz.
+    pub input_rate: f64,
+    /// Milliseconds.
+    pub duration: u32,
+    /// Ticks of a millisecond, from `dt`.
+    pub ticks_per_ms: u32,
+    pub num_to_test: usize,
+    /// `sample_idxs_to_test`.
+    pub samples: Option<SampleList>,
+    pub early_stopping: bool,
+    pub top_k: u32,
+    pub scaling_factor: f64,
+    /// Whether pictures are drawn: `plot_vars`, or `verbose` from 2 on.
+    pub draws: bool,
+    /// Whether spikes are recorded, and if so, potentials too: `log_vars`, or `verbose` 3.
+    pub records: Option<bool>,
+    /// Parameter sweep: what, and its values.
+    pub sweep: Option<(Swept, Vec<f64>)>,
+    /// Settings that have no meaning here, with the reason.
+    pub remarks: Vec<String>,
+}
+
+impl Configuration {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Where it is no such file, or where a value cannot be.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path);
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+        let text = text.map_err(|error| Error::Unreadable { path: path.into(), message: error.to_string() })?;
+        Self::of(Ini::parse(path, &text)?)
+    }
+
+    pub(super) fn of(mut ini: Ini) -> Result<Self, Error> {
+        let mut remarks = arranged(&mut ini);
+        let ini = &ini;
+        let folder = ini.path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let place = |key: &str| folder.join(ini.text("paths", key));
+        let is_given = |section: &str, key: &str| ini.get(section, key).is_some_and(|text| !text.is_empty());
+        let path_wd = place("path_wd");
+        let filename_ann = ini.text("paths", "filename_ann");
+        if filename_ann.is_empty() {
+            return Err(Error::Value {
+                path: ini.path.clone(),
+                section: "paths".into(),
+                key: "filename_ann".into(),
+                expected: "the name of the model file",
+                found: String::new(),
+            });
+        }
+        let reset =
+            ini.value("cell", "reset", Reset::Subtract, "a reset by subtraction, to zero or by modulo", reset)?;
+        let dt = ini.number("simulation", "dt", 1.0)?;
+        if dt > 1.0 {
+            remarks.push(format!("[simulation] dt: expected at most 1 ms, found {dt}; steps are 1 ms"));
+        }
+        let expected = "milliseconds, a whole number of which makes 1 ms, as 0.5 or 0.1";
+        let ticks_per_ms = ini.value("simulation", "dt", 1, expected, ticks)?;
+        let count = |text: &str| text.parse::<u32>().ok().filter(|&n| n > 0);
+        let whole =
+            |section: &str, key: &str, default: u32| ini.value(section, key, default, "a whole number above 0", count);
+        let not_negative = |text: &str| text.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
+        let steps = |text: &str| not_negative(text).filter(|ms| is_whole(ms * f64::from(ticks_per_ms)));
+        let in_steps = |key: &str| ini.value("cell", key, 0.0, "a whole number of steps (dt), 0 or more", steps);
+        let finite = |text: &str| text.parse().ok().filter(|n: &f64| n.is_finite());
+        let potential = |key: &str| ini.value("cell", key, 0.0, "a number", finite);
+        let percent = |text: &str| text.parse().ok().filter(|n: &f64| *n > 0.0 && *n <= 100.0);
+        let v_reset = potential("v_reset")?;
+        if v_reset != 0.0 && reset != Reset::ToRest {
+            let why = "acts with 'Reset to zero' only; a reset by subtraction keeps what is above the threshold";
+            remarks.push(format!("[cell] v_reset = {v_reset}: {why}"));
+        }
+        let cm = ini.number("cell", "cm", DEFAULT_CAPACITANCE)?;
+        if is_given("cell", "cm") && !is_given("cell", "i_offset") {
+            remarks.push(format!("[cell] cm = {cm}: divides i_offset, which is not given; weights are what they add"));
+        }
+        for key in ["tau_syn_e", "tau_syn_i"] {
+            let tau = ini.number("cell", key, 0.01)?;
+            if tau * f64::from(ticks_per_ms) >= 1.0 {
+                let why = "currents act in the tick in which a spike comes: neurons of netfiles are brought up to date \
+                    by events, not between them; `megasim convert --mask-tau` has a decaying current for convolutions";
+                remarks.push(format!("[cell] {key} = {tau}: {why}"));
+            }
+        }
+        let pooling = ini.text("conversion", "maxpool_type");
+        if !["", "fir_max"].contains(&&pooling[..]) {
+            let why = "maximum pooling passes the spikes of the input that has fired most (fir_max)";
+            remarks.push(format!("[conversion] maxpool_type = {pooling}: {why}"));
+        }
+        let code = ini.text("conversion", "spike_code");
+        if !["", "temporal_mean_rate"].contains(&&code[..]) {
+            let why = "neurons fire at rates (temporal_mean_rate); `megasim classify --encode` has other codes of the \
+                input";
+            remarks.push(format!("[conversion] spike_code = {code}: {why}"));
+        }
+        let duration = ini.value("simulation", "duration", 200, "whole milliseconds above 0", |text| {
+            text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (1.0..1e6).contains(n)).map(|n| n as u32)
+        })?;
+        let samples =
+            ini.value("simulation", "sample_idxs_to_test", None, "a list of samples, such as [1, 2]", |text| {
+                let list = text.trim().trim_start_matches(['[', '{', '(']).trim_end_matches([']', '}', ')']);
+                if list.trim().is_empty() { Some(None) } else { list.parse::<SampleList>().ok().map(Some) }
+            })?;
+        let verbose =
+            ini.value("output", "verbose", 1, "0, 1, 2 or 3", |text| text.parse::<u32>().ok().filter(|n| *n <= 3))?;
+        let names = |key: &str| ini.text("output", key).chars().any(char::is_alphanumeric);
+        let keeps_potentials =
+            verbose == 3 || ["mem", "all"].iter().any(|it| ini.text("output", "log_vars").contains(it));
+        let named = |key: &str| Some(ini.text("paths", key)).filter(|name| !name.is_empty());
+        let parsed_model = named("filename_parsed_model").map(|name| {
+            let name = if name.ends_with(".npz") { name } else { format!("{name}.npz") };
+            path_wd.join(name)
+        });
+        let normalize = ini.flag("tools", "normalize", true)?;
+        Ok(Self {
+            dataset_path: place("dataset_path"),
+            filename_ann,
+            parsed_model,
+            log_dir: named("log_dir_of_current_run").map(|name| folder.join(name)),
+            runlabel: named("runlabel"),
+            evaluate_ann: ini.flag("tools", "evaluate_ann", true)?,
+            normalize,
+            normalize_is_given: normalize && is_given("tools", "normalize"),
+            convert: ini.flag("tools", "convert", true)?,
+            simulate: ini.flag("tools", "simulate", true)?,
+            percentile: ini.value("normalization", "percentile", 99.9, "a number above 0, at most 100", percent)?,
+            schedule: ini.flag("normalization", "normalization_schedule", false)?,
+            max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
+            softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
+            precision: precision(ini, &mut remarks)?,
+            softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::DEFAULT_SOFTMAX_CLOCK)?,
+            v_thresh: ini.number("cell", "v_thresh", 1.0)?,
+            v_reset: if reset == Reset::ToRest { v_reset } else { 0.0 },
+            v_rest: potential("v_rest")?,
+            reset,
+            tau_m: if is_given("cell", "tau_m") { Some(ini.number("cell", "tau_m", 1.0)?) } else { None },
+            tau_refrac: in_steps("tau_refrac")?,
+            delay: in_steps("delay")?,
+            offset: potential("i_offset")? / cm,
+            poisson_input: ini.flag("input", "poisson_input", false)?,
+            input_rate: ini.rate("input", "input_rate", DEFAULT_INPUT_RATE)?,
+            duration,
+            ticks_per_ms,
+            num_to_test: whole("simulation", "num_to_test", 10)? as usize,
+            samples,
+            early_stopping: ini.flag("simulation", "early_stopping", false)?,
+            top_k: whole("simulation", "top_k", 1)?,
+            scaling_factor: ini.number("cell", "scaling_factor", crate::quantize::DEFAULT_SCALING_FACTOR)?,
+            draws: verbose >= 2 || names("plot_vars"),
+            records: (verbose == 3 || names("log_vars")).then_some(keeps_potentials),
+            sweep: sweep(ini)?,
+            path_wd,
+            remarks,
+        })
+    }
+}
+
+fn reset(text: &str) -> Option<Reset> {
+    let text = text.to_lowercase();
+    match () {
+        () if text.contains("subtraction") => Some(Reset::Subtract),
+        () if text.contains("zero") => Some(Reset::ToRest),
+        () if text.contains("modulo") => Some(Reset::Modulo),
+        () => None,
+    }
+}
+
+/// The numbers that weights may be.
+fn precision(ini: &Ini, remarks: &mut Vec<String>) -> Result<Precision, Error> {
+    let (binary, few) = (ini.flag("cell", "binarize_weights", false)?, ini.flag("cell", "quantize_weights", false)?);
+    let bits = ini.value("conversion", "num_bits", 32, "a number of bits from 2 to 32", |text| {
+        text.parse::<u32>().ok().filter(|bits| (2..=32).contains(bits))
+    })?;
+    if binary {
+        return Ok(Precision::Binary);
+    }
+    match (few, bits) {
+        (true, 2..=24) => Ok(Precision::Bits(bits)),
+        (true, _) => {
+            remarks.push(
+                "[cell] quantize_weights = True: num_bits of [conversion] says how many bits; none below 25".into(),
+            );
+            Ok(Precision::Full)
+        }
+        (false, _) => {
+            if ini.get("conversion", "num_bits").is_some() {
+                remarks.push(format!("[conversion] num_bits = {bits}: acts with quantize_weights = True in [cell]"));
+            }
+            Ok(Precision::Full)
+        }
+    }
+}
