@@ -15,7 +15,8 @@ use super::paths::Paths;
 use super::tables::percent;
 use super::{features, print};
 use arguments::{
-    InputArgument, NeuronArgument, OutputArgument, PresetArgument, ResetArgument, RuleArguments, equations,
+    InputArgument, NeuronArgument, OutputArgument, PoolArgument, PresetArgument, ResetArgument, RuleArguments,
+    equations,
 };
 use chosen::Chosen;
 use clap::Args;
@@ -153,6 +154,9 @@ pub struct Arguments {
     /// Convert maximum pooling as average pooling
     #[arg(long)]
     max_to_average: bool,
+    /// Average pooling adds up to whole spikes, or passes each spike on to weights that have the part of a cell
+    #[arg(long, value_enum, default_value_t = PoolArgument::Integrate, conflicts_with = "plain_megasim")]
+    pool: PoolArgument,
     /// Ticks of a millisecond, for layers with binary activations, which fire once in each; show samples with as many
     #[arg(
         long,
@@ -282,11 +286,14 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     if signed.is_some() && reset != Reset::Subtract {
         return Err(report(presentation::Error::SignedReset));
     }
-    if arguments.max_to_average && !has_maximum_pooling(&model.graph) {
+    if arguments.max_to_average && !has_pooling(&model.graph, |pooling| pooling == Pooling::Max) {
         miette::bail!(
             "--max-to-average: expected a network with maximum pooling, found none in {}",
             model.source.path.display()
         );
+    }
+    if arguments.pool == PoolArgument::Relay && !has_pooling(&model.graph, |pooling| pooling != Pooling::Max) {
+        miette::bail!("--pool: expected a network with average pooling, found none in {}", arguments.model.display());
     }
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
     let mut options = ConvertOptions {
@@ -299,6 +306,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
             threshold: arguments.v_thresh,
             reset,
             ticks_per_ms: arguments.ticks_per_ms,
+            relays: arguments.pool == PoolArgument::Relay,
             ..quantization
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
@@ -347,12 +355,11 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     Ok((options, chosen))
 }
 
-fn has_maximum_pooling(graph: &Graph) -> bool {
-    let is_maximum = |operation: &Operation| match operation {
-        Operation::Pool { pooling, .. } | Operation::GlobalPool { pooling } => *pooling == Pooling::Max,
+fn has_pooling(graph: &Graph, is_meant: impl Fn(Pooling) -> bool) -> bool {
+    graph.layers().iter().any(|layer| match &layer.operation {
+        Operation::Pool { pooling, .. } | Operation::GlobalPool { pooling } => is_meant(*pooling),
         _ => false,
-    };
-    graph.layers().iter().any(|layer| is_maximum(&layer.operation))
+    })
 }
 
 /// What the samples decided, in words.

@@ -46,7 +46,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "cache",
         ],
     ),
-    ("Presentation", &["duration", "encode", "input", "input_rate", "ticks_per_ms", "seed"]),
+    ("Presentation", &["duration", "recalibrate", "encode", "input", "input_rate", "ticks_per_ms", "seed"]),
     ("Recordings", &["crop", "downsample", "polarity", "from", "length", "events", "window"]),
     ("Calibration", &["calibrate", "calibrate_for", "calibration_samples", "initial_potential"]),
     (
@@ -79,6 +79,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "output",
             "softmax_clock",
             "max_to_average",
+            "pool",
             "set",
             "settings",
         ],

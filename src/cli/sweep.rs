@@ -42,6 +42,9 @@ pub struct Arguments {
     /// log:FROM..TO:COUNT, random:FROM..TO:COUNT, random-log:FROM..TO:COUNT, with units as '1 ns..1 us:4'
     #[arg(long, value_name = "PARAMETER=VALUES", required = true)]
     over: Vec<Over>,
+    /// With --over duration=...: convert anew for each duration, as 'megasim convert --duration' would
+    #[arg(long)]
+    recalibrate: bool,
     /// Where the tables go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -183,7 +186,8 @@ impl Arguments {
             .presentation(self.presentation.presented())
             .dt(self.dt)
             .read_out(self.read_out.choice())
-            .pace(self.pace.unwrap_or_default());
+            .pace(self.pace.unwrap_or_default())
+            .recalibrate(self.recalibrate);
         let open = |path: &PathBuf| Hardware::open(path).map_err(|error| diagnostic::hardware(&error));
         options.hardware = self.hardware.as_ref().map(open).transpose()?;
         Ok(options)
@@ -196,6 +200,9 @@ impl Arguments {
         self.given.split.parameters(&mut settings);
         settings["seed"] = json!(self.presentation.seed);
         settings["over"] = self.over.iter().map(|over| json!([over.name(), over.values()])).collect();
+        if self.recalibrate {
+            settings["recalibrate"] = json!(true);
+        }
         match &self.hardware {
             Some(hardware) => {
                 settings["hardware"] = json!(hardware);

@@ -329,8 +329,16 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
     let manifest = Manifest::read(netdir).map_err(report)?;
     let there = manifest.options();
     let of = |options: &ConvertOptions| -> Vec<(&'static str, String)> {
-        let Quantization { scaling_factor, threshold, reset, initial_potential, ticks_per_ms, signed, input_events } =
-            options.quantization;
+        let Quantization {
+            scaling_factor,
+            threshold,
+            reset,
+            initial_potential,
+            ticks_per_ms,
+            signed,
+            input_events,
+            relays,
+        } = options.quantization;
         let mut all = vec![
             ("[simulation] dt (ticks per ms)", ticks_per_ms.to_string()),
             ("scaling_factor", scaling_factor.to_string()),
@@ -338,6 +346,7 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
             ("reset", manifest::reset_name(reset).to_string()),
             ("initial potential", initial_potential.to_string()),
             ("signed neurons", signed.is_some().to_string()),
+            ("averages pass spikes on", relays.to_string()),
             ("events of the input per ms", input_events.to_string()),
             ("[cell] binarize_weights, quantize_weights (weights)", options.precision.to_string()),
             ("[conversion] max2avg_pool", options.max_to_average.to_string()),

@@ -34,8 +34,8 @@ pub struct Arguments {
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
-    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/timing.md); may be repeated; the shipped ones
-    /// where it is not given
+    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/timing.md); may be repeated; those shipped ones
+    /// that take the network where it is not given
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Vec<PathBuf>,
     /// Take the expected counts from the netfiles of another directory or schematic with the same nodes
@@ -96,6 +96,7 @@ impl Arguments {
     pub(super) fn options(&self) -> Result<VerifyOptions> {
         let open = |name: &PathBuf| Hardware::open(name).map_err(|error| diagnostic::hardware(&error));
         let mut options = VerifyOptions::new().presentation(self.presentation.presented()).orders(self.orders);
+        options.only_fitting = self.hardware.is_empty();
         options.hardware = self.machines().iter().map(open).collect::<Result<_>>()?;
         options.reference = self.against.as_deref().map(read_network).transpose()?;
         Ok(options)

@@ -1,6 +1,7 @@
 //! `convert --duration`: conversions for short presentations, and the defaults that they give to other commands.
 
 use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 use std::fs;
@@ -187,4 +188,62 @@ fn several_events_per_ms_make_the_input_finer() {
         .assert()
         .code(1)
         .stderr(contains("--ticks-per-ms of at least 3"));
+}
+
+fn megasim(here: &Path, words: &[&str]) -> assert_cmd::assert::Assert {
+    Command::new(env!("CARGO_BIN_EXE_megasim")).current_dir(here).args(words).assert()
+}
+
+/// Averages that pass spikes on compute what those that add up compute, and no order changes that.
+#[test]
+fn pooling_that_passes_spikes_on_keeps_the_accuracy() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    convert(here, &["--out", "relay", "--pool", "relay", "--duration", "20"]).success();
+    assert_eq!(manifest(here, "relay")["conversion"]["relays"], true);
+    let (event, clocked) = accuracies(here, "relay", &["--samples", "200"]);
+    assert!(event > 0.95, "{event}");
+    assert_eq!(event, clocked);
+    let data = digits("");
+    let verify = ["verify", "relay", "--samples", "2", "--orders", "2", "--data", data.to_str().unwrap()];
+    megasim(here, &verify).success().stdout(contains("signed neurons").and(contains(" 0 differ")));
+}
+
+/// Each point is what a conversion for its duration gives.
+#[test]
+fn a_sweep_over_durations_converts_anew_for_each() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    convert(here, &["--out", "four", "--duration", "4"]).success();
+    convert(here, &["--out", "nine", "--duration", "9"]).success();
+    let data = digits("");
+    let some = ["--samples", "100", "--data", data.to_str().unwrap()];
+    let sweep = ["sweep", "four", "--over", "duration=4,9", "--recalibrate", "--out", "sweep"];
+    megasim(here, &[&sweep[..], &some].concat()).success();
+    let sweep: Value = serde_json::from_slice(&fs::read(here.join("sweep/sweep.json")).unwrap()).unwrap();
+    for (point, netdir) in ["four", "nine"].into_iter().enumerate() {
+        megasim(here, &[&["classify", netdir, "--json", "a.json", "--force"], &some[..]].concat()).success();
+        let alone: Value = serde_json::from_slice(&fs::read(here.join("a.json")).unwrap()).unwrap();
+        let of = |value: &Value| value.as_f64().unwrap();
+        let (found, expected) = (&sweep["points"][point]["event"]["spikes"], &alone["per_sample"]["spikes"]["event"]);
+        assert!((of(found) - of(expected)).abs() < 1e-9, "{netdir}: {found}, alone {expected}");
+    }
+    let other = ["sweep", "four", "--over", "encode=poisson", "--recalibrate", "--out", "other"];
+    megasim(here, &[&other[..], &some].concat()).code(2).stderr(contains("--over duration=..."));
+}
+
+/// A residual network that takes mean and standard deviation off its input, as those for CIFAR-10 do.
+#[test]
+fn a_residual_network_keeps_its_accuracy_at_ten_ms() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models/digits-residual/model.onnx");
+    let data = digits("");
+    let words =
+        ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--duration", "10", "--out", "net"];
+    megasim(here, &words).success();
+    let (event, clocked) = accuracies(here, "net", &[]);
+    // The trained network is right on 0.9889.
+    assert!(event >= 0.98, "{event}");
+    assert_eq!(event, clocked);
 }

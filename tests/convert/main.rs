@@ -9,3 +9,4 @@ mod presets;
 mod random_networks;
 mod rates;
 mod stages;
+mod verify;

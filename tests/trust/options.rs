@@ -99,6 +99,8 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "duration", "10"),
     of(&["convert"], "encode", "poisson").with(&["--duration", "10"]),
     of(&["convert"], "input", "events:4"),
+    of(&["convert"], "pool", "relay"),
+    of(&["sweep"], "recalibrate", "").with(&["--over", "duration=5,9"]),
     of(&["convert"], "calibrate", "bias").with(&["--duration", "10"]),
     of(&["convert"], "calibrate-for", "clocked").with(&["--duration", "10"]),
     of(&["convert"], "calibration-samples", "5").with(&["--duration", "10"]),

@@ -79,7 +79,7 @@ pub fn calibrate(
         return Ok(normalized);
     }
     let steps = f64::from(target.clock.duration) / target.code.bias_period(target.clock);
-    let rates = mean_activations(&normalized.parsed, &samples)?;
+    let rates = mean_activations(&normalized.computed(options), &samples)?;
     let mut runner = Runner::new(samples, target, control);
     for (number, mean) in rates.iter().enumerate() {
         let mut corrections = Vec::new();

@@ -137,6 +137,9 @@ impl Checkpoints {
         let mut origin = made_from(source, options)?;
         let settings = &mut origin.settings;
         settings.insert("plain_megasim".into(), json!(options.format == Format::Original));
+        if options.quantization.relays {
+            settings.insert("relays".into(), json!(true));
+        }
         match &options.scales {
             Some(scales) => settings.insert("scales".into(), json!(scales.scales)),
             None => settings.insert("weighting".into(), json!(options.rules.weighting)),

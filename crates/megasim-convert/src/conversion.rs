@@ -418,14 +418,15 @@ fn run(
     };
     let set = NormalizationSet { samples: &watched, files: data.normalization_files() };
     let normalized = checkpoints.normalise(&model.source, options, &set, parsed, &mut |n| up_to(n))?;
-    let activity = diagnose::activity(&normalized.parsed, &watched, &mut |n| up_to(2 * samples + n));
+    let computed = normalized.computed(options);
+    let activity = diagnose::activity(&computed, &watched, &mut |n| up_to(2 * samples + n));
     let activity = activity?;
     let by_percentiles = options.scales.is_none() && options.rules.weighting.needs_data();
     // Scales of least squared error cut off the largest rates where that makes the others finer.
     let cuts_off = options.scales.is_none() && matches!(options.rules.weighting, Weighting::LeastSquares { .. });
     let is_meant = |warning: &Warning| cuts_off && matches!(warning, Warning::Saturating { .. });
     warnings.extend(layers(&normalized, &activity, samples, by_percentiles).into_iter().filter(|it| !is_meant(it)));
-    stages.parsed("normalised", &normalized.parsed, test.as_ref())?;
+    stages.parsed("normalised", &computed, test.as_ref())?;
     let scales = Scales::new(&model.source.sha256, &normalized);
     let mut presentation = options.presentation.clone();
     let normalized = match &mut presentation {
@@ -434,7 +435,9 @@ fn run(
     };
     let normalized = with_offset(normalized, options.rules.offset as f32);
     let mut converted = finish(normalized, options)?;
-    stages.parsed("as integers", &options.quantization.truncated(&converted.normalized.parsed), test.as_ref())?;
+    let integers = options.quantization.truncated(&converted.normalized.parsed);
+    let integers = Normalized { parsed: integers, ..converted.normalized.clone() }.computed(options);
+    stages.parsed("as integers", &integers, test.as_ref())?;
     warnings.extend(stages.loss(options.precision));
     warnings.extend(growth(&converted, options, &activity));
     NeuronFile::apply(&options.neurons, &mut converted.emitted.network)?;

@@ -57,7 +57,7 @@ use megasim_ann::graph::{Graph, Shape};
 use megasim_core::encode::{self, InputMap};
 use megasim_core::network::NodeId;
 use ndarray::ArrayView2;
-use normalize::{Pooled, Schedule};
+use normalize::Schedule;
 use parsed::Parsed;
 use samples::Samples;
 
@@ -174,10 +174,7 @@ pub fn normalize_with_kept(
 type Visit<'a> = &'a mut dyn FnMut(&Parsed, normalize::See) -> Result<(), normalize::Error>;
 
 fn normalize_by(parsed: Parsed, options: &ConvertOptions, visit: Visit) -> Result<Normalized, Error> {
-    let pooled = match options.format {
-        Format::Extended => Pooled::Mean,
-        Format::Original => Pooled::Sum,
-    };
+    let pooled = options.pooled();
     let l = match (&options.scales, &options.rules.weighting) {
         (Some(scales), _) => scales.of(&parsed)?,
         (None, weighting @ (Weighting::Percentile | Weighting::LeastSquares { .. })) => {

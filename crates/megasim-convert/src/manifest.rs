@@ -287,6 +287,9 @@ pub struct Conversion {
     /// Spikes per millisecond of an input that has the value `input_scale`.
     #[serde(default = "one_event", skip_serializing_if = "is_one_event")]
     pub input_events: u32,
+    /// Whether averages pass each spike on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub relays: bool,
     /// What was added to all outputs before a softmax.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub logit_shift: f64,
@@ -307,6 +310,10 @@ fn one() -> f64 {
 
 fn is_one(scale: &f64) -> bool {
     *scale == 1.0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn one_event() -> u32 {
@@ -423,6 +430,7 @@ impl Manifest {
                 max_to_average: options.max_to_average,
                 input_scale: options.input_scale.unwrap_or(1.0),
                 input_events: options.quantization.input_events,
+                relays: options.quantization.relays,
                 logit_shift: options.logit_shift,
                 ticks_per_ms: options.quantization.ticks_per_ms,
                 signed: options.quantization.signed,
@@ -476,6 +484,7 @@ impl Manifest {
                 ticks_per_ms: of.ticks_per_ms,
                 signed: of.signed,
                 input_events: of.input_events,
+                relays: of.relays,
             },
             format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
             output: self.output.form,

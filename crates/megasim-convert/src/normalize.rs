@@ -67,6 +67,14 @@ pub struct Normalized {
 }
 
 impl Normalized {
+    /// The network for passes of real numbers, in which averages are averages.
+    pub(super) fn computed(&self, options: &super::ConvertOptions) -> Parsed {
+        match options.pooled() {
+            Pooled::Mean => self.parsed.clone(),
+            Pooled::Sum => self.parsed.clone().averaging(),
+        }
+    }
+
     /// A network without calibrated potentials.
     pub fn new(parsed: Parsed, scales: Vec<f64>, silent: Vec<usize>) -> Self {
         let potentials = vec![Vec::new(); parsed.layers.len()];

@@ -197,6 +197,14 @@ impl ConvertOptions {
         self
     }
 
+    /// What averages do with the scale of their input.
+    pub(super) fn pooled(&self) -> normalize::Pooled {
+        match self.format {
+            Format::Extended if !self.quantization.relays => normalize::Pooled::Mean,
+            Format::Extended | Format::Original => normalize::Pooled::Sum,
+        }
+    }
+
     /// Whether scales are made of activations on data.
     pub fn looks_at_activations(&self) -> bool {
         self.scales.is_none() && self.rules.weighting.needs_data()

@@ -314,10 +314,26 @@ impl Parsed {
         if scale == 1.0 {
             return self;
         }
+        self.scale_sources(scale, |_| 1.0);
+        self.input_scale *= scale;
+        self
+    }
+
+    /// A network of averages with the weights of one whose pooling adds up spikes ([`Pooled::Sum`]), for passes of
+    /// real numbers.
+    ///
+    /// [`Pooled::Sum`]: super::normalize::Pooled::Sum
+    pub(super) fn averaging(mut self) -> Self {
+        self.scale_sources(1.0, |windows| (windows.size.0 * windows.size.1) as f64);
+        self
+    }
+
+    /// Multiplies weights by a factor of what they read: that of the input, times those of the averages in between.
+    fn scale_sources(&mut self, input: f64, average: impl Fn(&Windows) -> f64) {
         let mut factors: Vec<f64> = Vec::with_capacity(self.layers.len());
         for layer in &mut self.layers {
             let factor = |source: Source| match source {
-                Source::Input => scale,
+                Source::Input => input,
                 Source::Layer(layer) => factors[layer],
             };
             let passed = match &mut layer.operation {
@@ -325,15 +341,13 @@ impl Parsed {
                     connections.iter_mut().for_each(|connection| connection.weights.scale(factor(connection.source)));
                     1.0
                 }
-                LayerKind::Relay { source, .. }
-                | LayerKind::AveragePool { source, .. }
-                | LayerKind::MaxPool { source, .. }
-                | LayerKind::Flatten { source } => factor(*source),
+                LayerKind::AveragePool { source, windows, .. } => factor(*source) * average(windows),
+                LayerKind::Relay { source, .. } | LayerKind::MaxPool { source, .. } | LayerKind::Flatten { source } => {
+                    factor(*source)
+                }
             };
             factors.push(passed);
         }
-        self.input_scale *= scale;
-        self
     }
 
     /// Samples with their numbers in the order of the addresses.

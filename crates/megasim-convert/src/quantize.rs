@@ -44,6 +44,9 @@ pub struct Quantization {
     pub ticks_per_ms: u32,
     /// Where neurons are signed: how.
     pub signed: Option<SignedNeurons>,
+    /// Whether averages pass each spike on, and the weights behind them have the part of a cell, instead of adding up
+    /// to whole spikes.
+    pub relays: bool,
     /// Spikes per millisecond of an input that has its full value; each counts as its part of it.
     pub input_events: u32,
 }
@@ -80,6 +83,7 @@ impl Default for Quantization {
             initial_potential: 0.0,
             ticks_per_ms: DEFAULT_TICKS_PER_MS,
             signed: None,
+            relays: false,
             input_events: 1,
         }
     }

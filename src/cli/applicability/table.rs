@@ -89,6 +89,10 @@ const STOPS_EARLY: Need = Need {
     expected: "expected a read-out that stops runs early (--readout first_spike or k_spikes, or --confidence), found \
         none",
 };
+const DURATIONS: Need = Need {
+    holds: |given| given.is_swept("duration"),
+    expected: "expected --over duration=...; other points have one duration",
+};
 const FILE_OF_RESULTS: Need = Need {
     holds: |given| ["json", "report", "trace", "outputs", "predictions", "npz"].iter().any(|id| given.has(id)),
     expected: "expected a file that could be replaced (--json, --report), found none",
@@ -190,6 +194,8 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "resting_potential", &[TrainedNetwork]),
     on(&["convert"], "plain_megasim", &[TrainedNetwork]),
     on(&["convert"], "max_to_average", &[TrainedNetwork]),
+    // That there is an average is checked with the network.
+    on(&["convert"], "pool", &[TrainedNetwork]),
     // Whether a layer depends on it is known with the network.
     on(&["convert"], "ticks_per_ms", &[TrainedNetwork]),
     // classify
@@ -282,6 +288,7 @@ pub const OPTIONS: &[Row] = &[
     all(&["verify"], "against"),
     // sweep
     all(&["sweep"], "over"),
+    on(&["sweep"], "recalibrate", &[Netfiles]).needs(&[DURATIONS]),
     all(&["sweep"], "out"),
     all(&["sweep"], "hardware"),
     all(&["sweep"], "pace"),

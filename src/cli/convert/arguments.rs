@@ -73,6 +73,13 @@ pub enum PresetArgument {
     AnnarchyManual,
 }
 
+/// `--pool`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PoolArgument {
+    Integrate,
+    Relay,
+}
+
 /// `--input`: spikes per millisecond of an input of full value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputArgument(pub NonZeroU32);

@@ -108,8 +108,8 @@ impl Emitter<'_> {
         let (_, out_height, out_width) = self.maps(name, shape)?;
         let (y, x) = Axis::of(windows, (height, width), (out_height, out_width));
         let conv = match self.format {
-            Format::Extended => self.integrating_pool(name, y, x, count_padding)?,
-            Format::Original => self.passing_pool(name, y, x, count_padding)?,
+            Format::Extended if !self.quantization.relays => self.integrating_pool(name, y, x, count_padding)?,
+            Format::Extended | Format::Original => self.passing_pool(name, y, x, count_padding)?,
         };
         let inputs = self.nodes(source).to_vec();
         let nodes = inputs.into_iter().enumerate().map(|(map, node)| {
@@ -175,15 +175,15 @@ impl Emitter<'_> {
             let refuse = |reason: String| Err(Error::Format { layer: name.into(), reason });
             if axis.outputs > 1 && axis.size != axis.stride {
                 return refuse(format!(
-                    "the original format cannot pool windows of {} that lie {} apart; without --plain-megasim they \
-                        can be written",
+                    "spikes that are passed on have one window each, found windows of {} that lie {} apart; without \
+                        --plain-megasim and --pool relay they can be written",
                     axis.size, axis.stride
                 ));
             }
             if !count_padding && !axis.small_windows().is_empty() {
                 return refuse(
-                    "the original format cannot average windows of different size; without --plain-megasim they can \
-                        be written"
+                    "spikes that are passed on have windows of one size, found windows of different size; without \
+                        --plain-megasim and --pool relay they can be written"
                         .into(),
                 );
             }

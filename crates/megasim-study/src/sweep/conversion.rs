@@ -23,6 +23,8 @@ pub(super) enum Change {
     DelayToArrive(i64),
     MaskTau(i32),
     MaxToAverage(bool),
+    /// Milliseconds of the presentation that it is made for.
+    Duration(u32),
 }
 
 type Make = fn(&str) -> Result<Change, String>;
@@ -57,6 +59,18 @@ pub(super) const PARAMETERS: [(&str, Make); 14] = [
     ("mask-tau", |text| whole(text, i64::from(i32::MAX)).map(|ms| Change::MaskTau(ms as i32))),
     ("max-to-average", |text| text.parse().map(Change::MaxToAverage).map_err(|_| "expected true or false".to_string())),
 ];
+
+/// Options of a conversion for presentations of another duration.
+fn made_for(options: &mut ConvertOptions, duration: u32) -> Result<(), SweepError> {
+    let presentation = options.presentation.as_mut().ok_or(SweepError::NoPresentation)?;
+    // A rate of the input other than one event per millisecond keeps its part of the duration.
+    if let Weighting::LeastSquares { steps } = &mut options.rules.weighting {
+        let before = f64::from(*steps) / f64::from(presentation.duration);
+        *steps = (f64::from(duration) * before).round().max(1.0) as u32;
+    }
+    presentation.duration = duration;
+    Ok(())
+}
 
 fn whole(text: &str, most: i64) -> Result<i64, String> {
     let number: Option<i64> = text.parse().ok();
@@ -126,6 +140,7 @@ impl Conversion {
                 Change::DelayToArrive(ticks) => options.rules.delay_to_arrive = *ticks,
                 Change::MaskTau(ms) => options.rules.mask_tau = *ms,
                 Change::MaxToAverage(average) => options.max_to_average = *average,
+                Change::Duration(duration) => made_for(options, *duration)?,
             }
         }
         // Scales of least squared error are looked for near the percentile.

@@ -1,6 +1,6 @@
 //! A sweep before it runs: all of its points, checked.
 
-use super::conversion::Conversion;
+use super::conversion::{Change, Conversion};
 use super::parameters::{Conditions, Over, Parameter};
 use super::{Figures, MachineFigures, Sweep, modes, on_machine, study};
 use crate::classification;
@@ -78,6 +78,15 @@ pub enum SweepError {
     /// Weightings that change nothing.
     #[error("--over: weighting changes nothing here: the netfiles were converted with --scales")]
     GivenScales,
+    /// A conversion that is made for no presentation.
+    #[error(
+        "--recalibrate: expected netfiles that were converted for a presentation ('convert --duration' or --preset \
+         short), found others"
+    )]
+    NoPresentation,
+    /// A conversion for each duration where none is swept.
+    #[error("--recalibrate: expected --over duration=..., found no durations")]
+    NoDurations,
     /// An initial potential that each spike would go back to.
     #[error("--over: initial-potential goes with a reset by subtraction: a reset to zero would go back to it")]
     InitialPotential,
@@ -156,6 +165,8 @@ pub struct SweepOptions {
     pub hardware: Option<Hardware>,
     /// How fast the input comes to the machine.
     pub pace: Pace,
+    /// Whether the network is converted anew for each duration that is swept.
+    pub recalibrate: bool,
 }
 
 impl SweepOptions {
@@ -168,7 +179,13 @@ impl SweepOptions {
             read_out: ReadOutChoice::default(),
             hardware: None,
             pace: Pace::default(),
+            recalibrate: false,
         }
+    }
+
+    /// Whether the network is converted anew for each duration that is swept.
+    pub fn recalibrate(self, recalibrate: bool) -> Self {
+        Self { recalibrate, ..self }
     }
 
     /// How samples are presented, but for what is swept.
@@ -229,6 +246,9 @@ impl SweepOptions {
                 ) if schematic => return Err(SweepError::NotOfSchematic(name.clone())),
                 _ => {}
             }
+        }
+        if self.recalibrate && self.over.iter().all(|over| over.parameter != Parameter::Duration) {
+            return Err(SweepError::NoDurations);
         }
         self.check_code()?;
         if self.read_out.is_given() && self.hardware.is_some() {
@@ -291,6 +311,10 @@ impl SweepOptions {
             for &k in &order {
                 let changed = point.conditions.with(&over[k], &point.values[k]);
                 point.conditions = changed.map_err(SweepError::Value)?;
+            }
+            if self.recalibrate {
+                let duration = point.conditions.presentation.duration;
+                point.conditions.conversion.push(Change::Duration(duration), "duration", &duration.to_string());
             }
             point.conditions.read_out.check_k()?;
             if let Some(hardware) = hardware {

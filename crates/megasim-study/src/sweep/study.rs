@@ -194,10 +194,11 @@ impl<S: Study> Work<'_, S> {
 
     /// Points that differ in shared parameters only, those that are done left out.
     fn groups(&self, done: &BTreeMap<usize, Point<S::Figures>>) -> Vec<Vec<usize>> {
-        let mut groups: BTreeMap<Vec<&String>, Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Vec<&String>, &str), Vec<usize>> = BTreeMap::new();
         for (k, planned) in self.points.iter().enumerate().filter(|(k, _)| !done.contains_key(k)) {
             let others = planned.values.iter().zip(self.over).filter(|(_, over)| !self.study.shares(&over.parameter));
-            groups.entry(others.map(|(value, _)| value).collect()).or_default().push(k);
+            let others = others.map(|(value, _)| value).collect();
+            groups.entry((others, planned.conversion().name())).or_default().push(k);
         }
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.sort();

@@ -32,6 +32,8 @@ pub struct VerifyOptions {
     pub orders: u32,
     /// Machines to run on; those that come with the program where nothing else is asked for.
     pub hardware: Vec<Hardware>,
+    /// Whether machines that do not take the network are left out, with a warning.
+    pub only_fitting: bool,
     /// The network whose counts are expected, with the same nodes; the network itself where it is none.
     pub reference: Option<Network>,
 }
@@ -40,7 +42,7 @@ impl Default for VerifyOptions {
     fn default() -> Self {
         // Machines that come with the program can be read; a test opens each.
         let hardware = SHIPPED.iter().filter_map(|(name, _)| Hardware::open(Path::new(name)).ok()).collect();
-        Self { presentation: Presentation::default(), orders: 20, hardware, reference: None }
+        Self { presentation: Presentation::default(), orders: 20, hardware, only_fitting: true, reference: None }
     }
 }
 
@@ -60,9 +62,9 @@ impl VerifyOptions {
         Self { orders, ..self }
     }
 
-    /// Machines to run on.
+    /// Machines to run on, all of them.
     pub fn hardware(self, hardware: Vec<Hardware>) -> Self {
-        Self { hardware, ..self }
+        Self { hardware, only_fitting: false, ..self }
     }
 
     /// The network whose counts are expected, with the same nodes.
@@ -110,7 +112,13 @@ pub fn verify(
 pub fn verify_of(input: &MachineInput, options: &VerifyOptions, control: &dyn Control) -> Result<Answer, VerifyError> {
     let mut machines = Vec::with_capacity(options.hardware.len());
     for hardware in &options.hardware {
-        let mapped = input.on(hardware)?;
+        let mapped = match input.on(hardware) {
+            Err(error) if options.only_fitting => {
+                control.warn(&format!("left out: {error}"));
+                continue;
+            }
+            mapped => mapped?,
+        };
         let (network, machine, factor) = (mapped.network, mapped.resolved.machine, mapped.factor);
         machines.push(OnMachine { name: hardware.name().into(), network, machine, factor });
     }
