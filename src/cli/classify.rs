@@ -13,6 +13,7 @@ use super::progress::Progress;
 use super::read_out::ReadOutArguments;
 use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
+use super::sharing::{self, Sharing};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
 use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
@@ -21,7 +22,7 @@ use megasim::dataset::recording::Recordings;
 use megasim::network::Tick;
 use megasim::readout::is_signed;
 use megasim::report::Page;
-use megasim::study::classification::{ClassifyOptions, Modes, classify};
+use megasim::study::classification::{ClassifyOptions, Error, Modes, classify};
 use miette::Result;
 use serde_json::json;
 use std::num::NonZeroU32;
@@ -60,6 +61,8 @@ pub struct Arguments {
     #[command(flatten)]
     decision: DecisionArguments,
     #[command(flatten)]
+    sharing: Sharing,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -90,6 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.check()?;
     arguments.predictions.as_deref().map_or(Ok(()), |path| results.check_file(path))?;
     let paths = Paths::default().files(results.json.iter().chain(&arguments.predictions)).pages(&arguments.report);
+    let paths = paths.directories(&arguments.sharing.outcomes);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
     read_out.check().map_err(report)?;
@@ -131,21 +135,29 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (form, signed) = (converted.manifest().output.form, is_signed(converted.network(), converted.output()));
     let readout = read_out.kind_for(form, signed).map_err(report)?;
     let samples = arguments.samples(&converted, recordings.as_ref())?;
-    interrupt::watch();
-    let progress = Progress::default();
-    let found = pool.install(|| classify(&converted, &samples, &options, &progress)).map_err(report)?;
-    drop(progress);
-    if let Some(path) = &arguments.predictions {
-        write_predictions(path, &found, results.overwrite())?;
-    }
-    print(&format!("{}\n{}", table(&found), remarks(&found)));
-
     let mut inputs = vec![netdir.clone()];
     match &recordings {
         Some(set) => inputs.extend(set.files().iter().cloned()),
         None => inputs.extend(Dataset::open(data).map_err(report)?.test_files()),
     }
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
+    arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
+    interrupt::watch();
+    let progress = Progress::default();
+    let found = pool.install(|| classify(&converted, &samples, &options, &progress));
+    drop(progress);
+    let found = sharing::whole(found, |error| matches!(error, Error::Cancelled)).map_err(report)?;
+    let Some(found) = found else {
+        if arguments.report.is_some() && !interrupt::asked() {
+            pool.install(|| page::keep(arguments, &converted, &samples, &options))?;
+        }
+        return Ok(());
+    };
+    if let Some(path) = &arguments.predictions {
+        write_predictions(path, &found, results.overwrite())?;
+    }
+    print(&format!("{}\n{}", table(&found), remarks(&found)));
+
     inputs.extend(arguments.history.file(&arguments.report, netdir));
     let mut parameters = presentation.parameters();
     parameters["frames"] = json!(arguments.frames);

@@ -5,13 +5,14 @@ use super::escape;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::count;
 use super::paths::Paths;
+use super::progress::Progress;
 use super::per_sample::{outputs_file, write_outputs};
 use super::results::Results;
+use super::sharing::{self, Sharing};
 use super::tables::{boxed, percent};
 use super::{features, print};
 use clap::Args;
 use comfy_table::Table;
-use megasim::ann::forward;
 use megasim::ann::graph::Graph;
 use megasim::ann::import::{self, Model};
 use megasim::ann::score::{ClassScore, Score};
@@ -19,6 +20,7 @@ use megasim::convert::conversion::{Warning, largest};
 use megasim::convert::parsed::Parsed;
 use megasim::convert::stage::{self, Stage};
 use megasim::dataset::{Dataset, DeclaredAxes, Format, InputForm, InputScaling, Samples};
+use megasim::study::evaluation::outputs;
 use ndarray::{CowArray, Ix2};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,8 @@ pub struct Arguments {
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
+    sharing: Sharing,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -61,6 +65,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let read = [&arguments.model].into_iter().chain(&arguments.architecture);
     Paths::default()
         .files(results.json.iter().chain(&arguments.outputs))
+        .directories(&arguments.sharing.outcomes)
         .inputs(read)
         .data([&arguments.data])
         .check()?;
@@ -83,7 +88,12 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let largest = largest(samples.x.view());
     // An analog network takes values of any size.
     Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(escape::warn);
-    let outputs = forward::forward(&network.graph, network.addressed(&samples).view()).map_err(report)?;
+    let mut inputs = vec![arguments.model.clone()];
+    inputs.extend(network.companions.iter().cloned());
+    inputs.extend(data.test_files());
+    arguments.sharing.begin(&inputs, None, rayon::current_num_threads())?;
+    let outputs = outputs(&network.graph, network.addressed(&samples).view(), &Progress::default()).map_err(report)?;
+    let Some(outputs) = outputs.filter(|_| !sharing::is_partial()) else { return Ok(()) };
     let score = Score::new(outputs.view(), &samples.y);
     if let Some(path) = &arguments.outputs {
         write_outputs(path, outputs.view(), &samples.y, results.overwrite())?;
@@ -109,9 +119,6 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         table.add_row(vec![format!("among the first {k}"), format!("{:.2} % ({right} of {total})", 100.0 * share)]);
         figures["top_k"] = json!({ "k": k, "accuracy": share });
     }
-    let mut inputs = vec![arguments.model.clone()];
-    inputs.extend(network.companions);
-    inputs.extend(data.test_files());
     let others: Vec<PathBuf> = arguments.outputs.iter().cloned().collect();
     results.write(&figures, &others, &inputs, None, json!({ "samples": total, "top_k": arguments.top_k }))?;
     print(&format!("{table}\n"));

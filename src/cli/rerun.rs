@@ -25,7 +25,7 @@ pub struct Arguments {
 }
 
 /// Options of all commands that name a place to write to.
-const OUTPUTS: [&str; 13] = [
+pub const OUTPUTS: [&str; 13] = [
     "--out",
     "--json",
     "--report",

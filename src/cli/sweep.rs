@@ -10,6 +10,7 @@ use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
+use super::sharing::{self, Sharing};
 use super::{interrupt, print};
 use clap::Args;
 use files::Files;
@@ -73,6 +74,8 @@ pub struct Arguments {
     report: Option<PathBuf>,
     #[command(flatten)]
     pub(super) presentation: Presentation,
+    #[command(flatten)]
+    sharing: Sharing,
     /// Replace an earlier sweep of other parameters, and an earlier page
     #[arg(long)]
     force: bool,
@@ -88,7 +91,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Page::check(path, arguments.replace()).map_err(report)?;
     }
     let read = [&given.subject].into_iter().chain(&given.labels).chain(&arguments.hardware);
-    Paths::default().directories([&arguments.out]).pages(&arguments.report).inputs(read).data(&given.data).check()?;
+    let directories = [&arguments.out].into_iter().chain(&arguments.sharing.outcomes);
+    Paths::default().directories(directories).pages(&arguments.report).inputs(read).data(&given.data).check()?;
     let plan = arguments.options()?.plan(given.is_schematic()).map_err(|error| of_sweep(&error))?;
     if arguments.tick.is_some() && !given.is_schematic() {
         bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
@@ -237,10 +241,17 @@ impl Job<'_> {
         }
         inputs.extend(arguments.hardware.clone().filter(|path| path.is_file()));
         let settings = arguments.settings(samples);
+        let pool = presentation.threads.pool().map_err(report)?;
+        arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
+        let progress = Progress::default();
+        if sharing::is_partial() {
+            interrupt::watch();
+            let part = pool.install(|| (ways.measure)(&(), &progress));
+            let part = sharing::whole(part, |error| matches!(error, SweepError::Cancelled));
+            return part.map(drop).map_err(|error| of_sweep(&error));
+        }
         let files = Files::<F>::open(out, inputs, presentation.seed, settings, arguments.replace())?;
         interrupt::watch();
-        let pool = presentation.threads.pool().map_err(report)?;
-        let progress = Progress::default();
         let sweep = pool.install(|| (ways.measure)(&files, &progress)).map_err(|error| of_sweep(&error))?;
         drop(progress);
         files.record()?;

@@ -6,7 +6,7 @@ use super::plan::{PlannedPoint, SweepError, SweepPlan};
 use super::{Axis, Point, Sweep};
 use megasim_convert::settings::Setting;
 use megasim_convert::{ConvertOptions, ConvertedModel, conversion};
-use megasim_core::control::{Control, Uncounted};
+use megasim_core::control::{Control, Part, Uncounted};
 use megasim_core::encode::{Clock, InputMap};
 use megasim_core::network::{Network, NodeId};
 use megasim_data::Dataset;
@@ -222,6 +222,7 @@ impl<S: Study> Work<'_, S> {
             done.insert(k, Point { values: self.points[k].values.clone(), figures });
             self.store.keep(&self.sweep(&done), self.points.len()).map_err(SweepError::Store)
         };
-        self.study.measure(prepared, &points, &found, control)
+        let values: Vec<String> = group.iter().map(|&k| self.points[k].values.join(",")).collect();
+        self.study.measure(prepared, &points, &found, &Part { control, name: &values.join(" ") })
     }
 }
