@@ -101,6 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Page::check(path, results.overwrite()).map_err(report)?;
     }
     if features::is_model(netdir) {
+        sharing::alone("a model of 'megasim train'")?;
         if arguments.report.is_some() {
             miette::bail!("--report: expected netfiles; 'megasim features --report' draws models of 'megasim train'");
         }

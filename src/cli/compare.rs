@@ -283,7 +283,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
             others.push((dt, comparison));
         }
     }
-    if sharing::is_partial() {
+    if !sharing::has_results() {
         return Ok(None);
     }
     let heading = match &arguments.against {

@@ -5,8 +5,8 @@ use super::escape;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::count;
 use super::paths::Paths;
-use super::progress::Progress;
 use super::per_sample::{outputs_file, write_outputs};
+use super::progress::Progress;
 use super::results::Results;
 use super::sharing::{self, Sharing};
 use super::tables::{boxed, percent};
@@ -70,6 +70,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         .data([&arguments.data])
         .check()?;
     if features::is_model(&arguments.model) {
+        sharing::alone("a model of 'megasim train'")?;
         if arguments.top_k.is_some() || arguments.per_class {
             miette::bail!(
                 "--top-k and --per-class go with trained networks of other libraries; a model of 'megasim train' \
@@ -93,7 +94,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     inputs.extend(data.test_files());
     arguments.sharing.begin(&inputs, None, rayon::current_num_threads())?;
     let outputs = outputs(&network.graph, network.addressed(&samples).view(), &Progress::default()).map_err(report)?;
-    let Some(outputs) = outputs.filter(|_| !sharing::is_partial()) else { return Ok(()) };
+    let Some(outputs) = outputs.filter(|_| sharing::has_results()) else { return Ok(()) };
     let score = Score::new(outputs.view(), &samples.y);
     if let Some(path) = &arguments.outputs {
         write_outputs(path, outputs.view(), &samples.y, results.overwrite())?;

@@ -123,7 +123,10 @@ pub fn main(words: Vec<OsString>) -> u8 {
     match sharing::finish(result) {
         Ok(good) => output::finish(u8::from(!good)),
         Err(report) => {
-            output::report(report);
+            if !sharing::is_worker() {
+                output::report(report);
+            }
+            sharing::abort();
             output::finish(1)
         }
     }
@@ -131,6 +134,14 @@ pub fn main(words: Vec<OsString>) -> u8 {
 
 /// Runs a command; whether all is as it should be.
 fn dispatch(command: Command) -> miette::Result<bool> {
+    let shares = match &command {
+        Command::Classify(_) | Command::Compare(_) | Command::Eval(_) | Command::Latency(_) => true,
+        Command::Sweep(_) | Command::Verify(_) => true,
+        _ => false,
+    };
+    if !shares {
+        sharing::alone("this command")?;
+    }
     let done = match command {
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Classify(arguments) => classify::run(&arguments),

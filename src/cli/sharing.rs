@@ -2,6 +2,8 @@
 
 mod estimate;
 mod kept;
+#[cfg(feature = "mpi")]
+mod ranks;
 
 pub use kept::Kept;
 
@@ -17,7 +19,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The outcomes.
 pub const OUTCOMES: &str = "outcomes.bin";
@@ -81,7 +83,7 @@ pub struct Sharing {
 /// What takes part in the run of this process.
 enum Current {
     /// A directory that is written.
-    Written { kept: Kept, directory: PathBuf, header: Value, inputs: Vec<PathBuf>, _lock: DirLock },
+    Written { kept: Arc<Kept>, directory: PathBuf, header: Value, inputs: Vec<PathBuf>, _lock: DirLock },
     /// Directories that are merged.
     Merged(Kept),
     /// A few samples that are measured.
@@ -188,7 +190,13 @@ impl Sharing {
     /// # Errors
     /// If the directory holds something else, or if an input is not that of the shards that are merged.
     pub fn begin(&self, inputs: &[PathBuf], seed: Option<u64>, threads: usize) -> Result<()> {
-        let current = if let Some(shards) = MERGED.get() {
+        let launched = launched();
+        if launched.is_some() {
+            self.check_ranks()?;
+        }
+        let current = if launched.is_some_and(|rank| rank > 0) {
+            return start_ranks(None);
+        } else if let Some(shards) = MERGED.get() {
             let described = describe(inputs)?;
             let now = json!({ "megasim": env!("CARGO_PKG_VERSION"), "study": shards[0].header["study"],
                 "inputs": described });
@@ -202,10 +210,30 @@ impl Sharing {
         } else if let Some(directory) = &self.outcomes {
             self.write_to(directory, inputs, seed)?
         } else {
-            return Ok(());
+            return if launched.is_some() { start_ranks(None) } else { Ok(()) };
+        };
+        let kept = match &current {
+            Current::Written { kept, .. } => Some(Arc::clone(kept)),
+            Current::Merged(_) | Current::Estimated(_) => None,
         };
         // A command begins once.
         let _ = CURRENT.set(current);
+        if launched.is_some() { start_ranks(kept) } else { Ok(()) }
+    }
+
+    /// Refuses what one process does, where MPI started several.
+    fn check_ranks(&self) -> Result<()> {
+        if self.shard.is_some() && cfg!(not(feature = "mpi")) {
+            return Ok(());
+        }
+        if cfg!(not(feature = "mpi")) {
+            bail!(
+                "mpirun started several processes, and this program is built without MPI: cargo build --features mpi"
+            );
+        }
+        if self.shard.is_some() || self.estimate || MERGED.get().is_some() {
+            bail!("--shard, --estimate and 'megasim merge' are for one process, found several of mpirun");
+        }
         Ok(())
     }
 
@@ -248,6 +276,7 @@ impl Sharing {
         provenance::check(directory).map_err(report)?;
         let kept = Kept::open(&[directory.join(OUTCOMES)], true, shard);
         let kept = kept.map_err(|error| miette!("{}: {error}", directory.join(OUTCOMES).display()))?;
+        let kept = Arc::new(kept);
         Ok(Current::Written { kept, directory: directory.into(), header, inputs: inputs.to_vec(), _lock: lock })
     }
 }
@@ -256,10 +285,80 @@ fn describe(inputs: &[PathBuf]) -> Result<Vec<Value>> {
     inputs.iter().map(|path| provenance::describe(path)).collect::<Result<_, _>>().map_err(report)
 }
 
+/// The rank of this process, where MPI started it together with others.
+pub fn launched() -> Option<usize> {
+    let number = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    let rank = number(&["OMPI_COMM_WORLD_RANK", "PMI_RANK"])?;
+    let size = number(&["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])?;
+    (size > 1).then_some(rank)
+}
+
+#[cfg(feature = "mpi")]
+static RANKS: OnceLock<ranks::Ranks> = OnceLock::new();
+
+/// Joins the other ranks; the first one keeps what comes.
+#[cfg(feature = "mpi")]
+fn start_ranks(kept: Option<Arc<Kept>>) -> Result<()> {
+    let _ = RANKS.set(ranks::Ranks::start(kept).map_err(|error| miette!("{error}"))?);
+    if let Some(ranks) = RANKS.get().filter(|ranks| !ranks.is_worker()) {
+        std::thread::spawn(|| ranks.serve());
+    }
+    Ok(())
+}
+
+/// Processes that do not know each other, each with a part of its own.
+#[cfg(not(feature = "mpi"))]
+fn start_ranks(_kept: Option<Arc<Kept>>) -> Result<()> {
+    Ok(())
+}
+
+/// Whether another process prints and writes.
+pub fn is_worker() -> bool {
+    cfg!(feature = "mpi") && launched().is_some_and(|rank| rank > 0)
+}
+
+/// Whether results are made here: of all samples, by the only or first process.
+pub fn has_results() -> bool {
+    !is_partial() && !is_worker()
+}
+
+/// Refuses to be one of several processes, for work that is not shared.
+///
+/// # Errors
+/// If MPI started several.
+pub fn alone(what: &str) -> Result<()> {
+    if launched().is_some() && cfg!(feature = "mpi") {
+        bail!("{what} runs in one process, found several of mpirun");
+    }
+    Ok(())
+}
+
+/// What the first process says, on all of them.
+pub fn agree(own: Vec<u8>) -> Vec<u8> {
+    #[cfg(feature = "mpi")]
+    if let Some(ranks) = RANKS.get() {
+        return ranks.agree(own);
+    }
+    own
+}
+
+/// Ends the other processes, where the first one failed.
+pub fn abort() {
+    #[cfg(feature = "mpi")]
+    if let Some(ranks) = RANKS.get() {
+        ranks.abort();
+    }
+}
+
 /// Who shares the samples of the study that runs.
 pub fn outcomes() -> Option<&'static dyn Outcomes> {
+    #[cfg(feature = "mpi")]
+    if let Some(ranks) = RANKS.get() {
+        return Some(ranks);
+    }
     CURRENT.get().map(|current| match current {
-        Current::Written { kept, .. } | Current::Merged(kept) => kept as &dyn Outcomes,
+        Current::Written { kept, .. } => &**kept as &dyn Outcomes,
+        Current::Merged(kept) => kept,
         Current::Estimated(estimate) => estimate,
     })
 }
@@ -272,8 +371,9 @@ pub fn is_partial() -> bool {
 /// Whether outcomes cannot be kept or read any more.
 pub fn has_failed() -> bool {
     match CURRENT.get() {
-        Some(Current::Written { kept, .. } | Current::Merged(kept)) => kept.fault().is_some(),
-        _ => false,
+        Some(Current::Written { kept, .. }) => kept.fault().is_some(),
+        Some(Current::Merged(kept)) => kept.fault().is_some(),
+        Some(Current::Estimated(_)) | None => false,
     }
 }
 
@@ -283,8 +383,8 @@ pub fn has_failed() -> bool {
 /// That of the study.
 pub fn whole<T, E>(found: Result<T, E>, is_cancelled: impl Fn(&E) -> bool) -> Result<Option<T>, E> {
     match found {
-        Ok(_) if is_partial() => Ok(None),
-        Err(error) if is_partial() && is_cancelled(&error) => Ok(None),
+        Ok(_) if !has_results() => Ok(None),
+        Err(error) if !has_results() && is_cancelled(&error) => Ok(None),
         found => found.map(Some),
     }
 }
@@ -309,6 +409,15 @@ fn warn_of_left(stage: &str, samples: usize) {
 /// # Errors
 /// That of the command, or why outcomes could not be kept.
 pub fn finish<T>(result: Result<T>) -> Result<T> {
+    let result = complete(result);
+    #[cfg(feature = "mpi")]
+    if let Some(ranks) = RANKS.get().filter(|ranks| ranks.is_worker() || result.is_ok()) {
+        ranks.leave();
+    }
+    result
+}
+
+fn complete<T>(result: Result<T>) -> Result<T> {
     match CURRENT.get() {
         None => result,
         Some(Current::Merged(kept)) => match kept.fault() {

@@ -22,7 +22,7 @@ use megasim::hardware::{Duration, Hardware};
 use megasim::network::Tick;
 use megasim::report::{self as pages, Page, Section};
 use megasim::study::latency::MachineInput;
-use megasim::study::sweep::{MachineSubject, Measured, Over, Store, Sweep, SweepError, SweepOptions, SweepPlan};
+use megasim::study::sweep::{MachineSubject, Measured, Over, Point, Store, Sweep, SweepError, SweepOptions, SweepPlan};
 use miette::{Report, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -218,6 +218,15 @@ struct Ways<'w, F> {
     section: fn(&Sweep<F>) -> Result<Section, pages::Error>,
 }
 
+/// Points that are known, where none is written.
+struct Earlier<F>(Vec<Point<F>>);
+
+impl<F: Sync> Store<F> for Earlier<F> {
+    fn earlier(&self) -> &[Point<F>] {
+        &self.0
+    }
+}
+
 /// A sweep, however its points are measured.
 struct Job<'a> {
     arguments: &'a Arguments,
@@ -244,13 +253,19 @@ impl Job<'_> {
         let pool = presentation.threads.pool().map_err(report)?;
         arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
         let progress = Progress::default();
-        if sharing::is_partial() {
+        if !sharing::has_results() {
             interrupt::watch();
-            let part = pool.install(|| (ways.measure)(&(), &progress));
+            let earlier = Earlier(if sharing::is_worker() {
+                serde_json::from_slice(&sharing::agree(Vec::new())).map_err(report)?
+            } else {
+                Vec::new()
+            });
+            let part = pool.install(|| (ways.measure)(&earlier, &progress));
             let part = sharing::whole(part, |error| matches!(error, SweepError::Cancelled));
             return part.map(drop).map_err(|error| of_sweep(&error));
         }
         let files = Files::<F>::open(out, inputs, presentation.seed, settings, arguments.replace())?;
+        sharing::agree(serde_json::to_vec(files.earlier()).map_err(report)?);
         interrupt::watch();
         let sweep = pool.install(|| (ways.measure)(&files, &progress)).map_err(|error| of_sweep(&error))?;
         drop(progress);

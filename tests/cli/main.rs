@@ -14,6 +14,7 @@ mod latency;
 mod main_job;
 mod netfile;
 mod outputs;
+mod parts;
 mod per_sample;
 mod report;
 mod short_presentations;

@@ -81,6 +81,11 @@ pub trait Outcomes: Sync {
         false
     }
 
+    /// Whether all processes must come to the same stages in the same order, so that no two stages may run at a time.
+    fn in_order(&self) -> bool {
+        false
+    }
+
     /// Takes note of an outcome that cannot be read. It is run again.
     fn damaged(&self, _stage: &str, _sample: usize) {}
 }

@@ -1,7 +1,7 @@
 //! `--estimate`: what a run will take, from a few of its samples.
 
-use megasim::study::classification::thread_time;
 use megasim::control::{Block, Outcomes};
+use megasim::study::classification::thread_time;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;

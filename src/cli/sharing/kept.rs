@@ -43,6 +43,8 @@ struct Place {
 #[derive(Debug, Default)]
 struct Stage {
     places: Vec<Place>,
+    /// Samples that ran.
+    ran: usize,
     /// By first sample.
     planned: BTreeMap<usize, usize>,
 }
@@ -118,8 +120,10 @@ impl Kept {
                         stages.entry(stage).or_default().planned.insert(first, samples);
                     }
                     Entry::Ran { stage, block } => {
-                        let samples = block.samples.iter().map(|(sample, _)| *sample).collect();
-                        stages.entry(stage).or_default().places.push(Place { samples, file: number, start });
+                        let samples: Vec<_> = block.samples.iter().map(|(sample, _)| *sample).collect();
+                        let stage = stages.entry(stage).or_default();
+                        stage.ran += samples.len();
+                        stage.places.push(Place { samples, file: number, start });
                     }
                 }
                 start += length;
@@ -143,25 +147,12 @@ impl Kept {
         })
     }
 
-    /// In memory only.
-    #[cfg(feature = "mpi")]
-    pub fn in_memory() -> Self {
-        Self {
-            files: Vec::new(),
-            stages: Mutex::default(),
-            writer: None,
-            shard: Shard::WHOLE,
-            fault: Mutex::default(),
-            warns: false,
-        }
-    }
-
     /// How far each stage is.
     pub fn progress(&self) -> Vec<Progress> {
         let stages = lock(&self.stages);
         let progress = stages.iter().map(|(stage, of)| Progress {
             stage: stage.clone(),
-            done: of.places.iter().map(|place| place.samples.len()).sum(),
+            done: of.ran,
             planned: of.planned.values().sum(),
         });
         progress.collect()
@@ -230,6 +221,7 @@ impl Kept {
     pub fn keep(&self, stage: &str, block: &Block) {
         if !block.samples.is_empty() && self.writer.is_some() {
             self.append(&Entry::Ran { stage: stage.into(), block: block.clone() });
+            lock(&self.stages).entry(stage.into()).or_default().ran += block.samples.len();
         }
     }
 

@@ -192,7 +192,9 @@ pub fn latency_of(
     let busiest = Busiest::of(&question, &answer);
     let reliefs = match &busiest {
         // A part of the samples does not tell what is busiest.
-        Some(busiest) if options.relief > 0 && !is_partial && !control.is_cancelled() => busiest.reliefs(&question, options.relief)?,
+        Some(busiest) if options.relief > 0 && !is_partial && !control.is_cancelled() => {
+            busiest.reliefs(&question, options.relief)?
+        }
         _ => Vec::new(),
     };
     let (hardware, pace) = (options.hardware.clone(), options.pace);

@@ -6,7 +6,7 @@ use super::plan::{PlannedPoint, SweepError, SweepPlan};
 use super::{Axis, Point, Sweep};
 use megasim_convert::settings::Setting;
 use megasim_convert::{ConvertOptions, ConvertedModel, conversion};
-use megasim_core::control::{Control, Part, Uncounted};
+use megasim_core::control::{Control, Outcomes, Part, Uncounted};
 use megasim_core::encode::{Clock, InputMap};
 use megasim_core::network::{Network, NodeId};
 use megasim_data::Dataset;
@@ -164,7 +164,8 @@ pub(super) fn run<S: Study>(
             of.iter().flat_map(|group| group.iter()).map(|&k| &plan.points[k].conditions).collect();
         let prepared = study.prepare(&conditions, control)?;
         let measure = |group: &&Vec<usize>| work.measure(&prepared, group, &done, control);
-        match S::GROUPS_IN_PARALLEL {
+        let in_order = control.outcomes().is_some_and(Outcomes::in_order);
+        match S::GROUPS_IN_PARALLEL && !in_order {
             true => of.par_iter().try_for_each(measure)?,
             false => of.iter().try_for_each(measure)?,
         }
