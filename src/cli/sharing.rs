@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The outcomes.
 pub const OUTCOMES: &str = "outcomes.bin";
@@ -83,7 +83,7 @@ pub struct Sharing {
 /// What takes part in the run of this process.
 enum Current {
     /// A directory that is written.
-    Written { kept: Arc<Kept>, directory: PathBuf, header: Value, inputs: Vec<PathBuf>, _lock: DirLock },
+    Written { kept: Arc<Kept>, directory: PathBuf, header: Value, inputs: Vec<PathBuf>, lock: Mutex<Option<DirLock>> },
     /// Directories that are merged.
     Merged(Kept),
     /// A few samples that are measured.
@@ -277,7 +277,13 @@ impl Sharing {
         let kept = Kept::open(&[directory.join(OUTCOMES)], true, shard);
         let kept = kept.map_err(|error| miette!("{}: {error}", directory.join(OUTCOMES).display()))?;
         let kept = Arc::new(kept);
-        Ok(Current::Written { kept, directory: directory.into(), header, inputs: inputs.to_vec(), _lock: lock })
+        Ok(Current::Written {
+            kept,
+            directory: directory.into(),
+            header,
+            inputs: inputs.to_vec(),
+            lock: Mutex::new(Some(lock)),
+        })
     }
 }
 
@@ -301,7 +307,7 @@ static RANKS: OnceLock<ranks::Ranks> = OnceLock::new();
 fn start_ranks(kept: Option<Arc<Kept>>) -> Result<()> {
     let _ = RANKS.set(ranks::Ranks::start(kept).map_err(|error| miette!("{error}"))?);
     if let Some(ranks) = RANKS.get().filter(|ranks| !ranks.is_worker()) {
-        std::thread::spawn(|| ranks.serve());
+        std::thread::spawn(move || ranks.serve());
     }
     Ok(())
 }
@@ -410,6 +416,10 @@ fn warn_of_left(stage: &str, samples: usize) {
 /// That of the command, or why outcomes could not be kept.
 pub fn finish<T>(result: Result<T>) -> Result<T> {
     let result = complete(result);
+    if let Some(Current::Written { lock, .. }) = CURRENT.get() {
+        // Values of static variables are never dropped, and the lock is a file.
+        drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
     #[cfg(feature = "mpi")]
     if let Some(ranks) = RANKS.get().filter(|ranks| ranks.is_worker() || result.is_ok()) {
         ranks.leave();

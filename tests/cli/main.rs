@@ -12,6 +12,8 @@ mod help;
 mod inspect;
 mod latency;
 mod main_job;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod netfile;
 mod outputs;
 mod parts;

@@ -114,12 +114,20 @@ fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>
 
 fn link(net: &Path) -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    fs::create_dir(place.path().join("net")).unwrap();
-    for entry in fs::read_dir(net).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), place.path().join("net").join(entry.file_name())).unwrap();
-    }
+    copy(net, &place.path().join("net"));
     place
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(path, to).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -241,14 +249,14 @@ fn a_part_that_ended_anywhere_goes_on() {
         value.as_object_mut().unwrap().remove("seconds");
         value
     };
-    part(here, &words, "1/2", "p1");
-    part(here, &words, "2/2", "p2");
+    part(here, &CLASSIFY, "1/2", "p1");
+    part(here, &CLASSIFY, "2/2", "p2");
     let whole = fs::read(here.join("p2/outcomes.bin")).unwrap();
     for k in 0..4 {
         let cut = whole.len() * k / 4;
         fs::write(here.join("p2/outcomes.bin"), &whole[..cut]).unwrap();
         fs::remove_file(here.join("p2/run.json")).unwrap();
-        part(here, &words, "2/2", "p2");
+        part(here, &CLASSIFY, "2/2", "p2");
         megasim(here, &["merge", "p1", "p2", "--json", "b.json", "--force"]).assert().success();
         assert_eq!(json("a.json"), json("b.json"), "cut at {cut} of {}", whole.len());
     }

@@ -150,17 +150,19 @@ impl Ranks {
                     (bytes, status.source_rank())
                 })
             };
-            let Some((bytes_in, source)) = received else {
+            let Some((request, source)) = received else {
                 std::thread::sleep(PAUSE);
                 continue;
             };
-            let reply = match postcard::from_bytes(&bytes_in) {
-                Ok(request) => self.answer(request),
-                Err(_) => Reply::End,
-            };
-            let reply = bytes(&reply);
-            let _calls = lock(&self.calls);
-            world().process_at_rank(source).send_with_tag(&reply[..], FROM_FIRST);
+            let request: Option<Request> = postcard::from_bytes(&request).ok();
+            let leaves = matches!(request, Some(Request::Leave));
+            let reply = bytes(&request.map_or(Reply::End, |request| self.answer(request)));
+            {
+                let _calls = lock(&self.calls);
+                world().process_at_rank(source).send_with_tag(&reply[..], FROM_FIRST);
+            }
+            // Only now may MPI end.
+            self.desk.left.fetch_add(usize::from(leaves), Ordering::SeqCst);
             if reported.elapsed() >= REPORT {
                 reported = Instant::now();
                 self.report();
@@ -178,16 +180,10 @@ impl Ranks {
     }
 
     fn answer(&self, request: Request) -> Reply {
-        if matches!(request, Request::Leave) {
-            self.desk.left.fetch_add(1, Ordering::SeqCst);
-            return Reply::End;
-        }
-        if self.desk.has_ended.load(Ordering::SeqCst) {
-            return Reply::End;
-        }
+        let not_yet = || if self.desk.has_ended.load(Ordering::SeqCst) { Reply::End } else { Reply::Wait };
         match request {
             Request::Claim(key) => match self.claim(&key) {
-                None => Reply::Wait,
+                None => not_yet(),
                 Some(samples) if samples.is_empty() => Reply::Nothing,
                 Some(samples) => Reply::Run(samples),
             },
@@ -197,7 +193,7 @@ impl Ranks {
             }
             Request::Fetch(key) => {
                 let mut stages = lock(&self.desk.stages);
-                let Some(stage) = stages.get_mut(&key).filter(|stage| stage.is_complete) else { return Reply::Wait };
+                let Some(stage) = stages.get_mut(&key).filter(|stage| stage.is_complete) else { return not_yet() };
                 stage.fetched += 1;
                 let blocks = stage.blocks.clone();
                 if stage.fetched + 1 == self.size {
