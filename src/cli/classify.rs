@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::read_out::ReadOutArguments;
 use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
+use super::sharing::{self, Sharing};
 use super::spikes::{RecordArguments, write_recording};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
@@ -22,7 +23,7 @@ use megasim::dataset::recording::Recordings;
 use megasim::network::Tick;
 use megasim::readout::is_signed;
 use megasim::report::Page;
-use megasim::study::classification::{ClassifyOptions, Modes, classify};
+use megasim::study::classification::{ClassifyOptions, Error, Modes, classify};
 use miette::Result;
 use serde_json::json;
 use std::num::NonZeroU32;
@@ -72,6 +73,8 @@ pub struct Arguments {
     #[command(flatten)]
     decision: DecisionArguments,
     #[command(flatten)]
+    sharing: Sharing,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -103,6 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let files = || arguments.predictions.iter().chain(&arguments.record.npz);
     files().try_for_each(|path| results.check_file(path))?;
     let paths = Paths::default().files(results.json.iter().chain(files())).pages(&arguments.report);
+    let paths = paths.directories(&arguments.sharing.outcomes);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
     read_out.check().map_err(report)?;
@@ -110,6 +114,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Page::check(path, results.overwrite()).map_err(report)?;
     }
     if features::is_model(netdir) {
+        sharing::alone("a model of 'megasim train'")?;
         if arguments.report.is_some() {
             miette::bail!("--report: expected netfiles; 'megasim features --report' draws models of 'megasim train'");
         }
@@ -158,10 +163,27 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             miette::bail!("{option}: expected samples whose classes are known, found none: --labels FILE gives them");
         }
     }
+    if recording.is_some() {
+        sharing::alone("--record")?;
+    }
+    let mut inputs = vec![netdir.clone()];
+    match &recordings {
+        Some(set) => inputs.extend(set.files().iter().cloned()),
+        None => inputs.extend(arguments.split.open(data, arguments.labels.as_ref())?.test_files()),
+    }
+    inputs.extend(presentation.code_file().map(Path::to_path_buf));
+    arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
     interrupt::watch();
     let progress = Progress::default();
-    let found = pool.install(|| classify(&converted, &samples, &options, &progress)).map_err(report)?;
+    let found = pool.install(|| classify(&converted, &samples, &options, &progress));
     drop(progress);
+    let found = sharing::whole(found, |error| matches!(error, Error::Cancelled)).map_err(report)?;
+    let Some(found) = found else {
+        if arguments.report.is_some() && !interrupt::asked() {
+            pool.install(|| page::keep(arguments, &converted, &samples, &options))?;
+        }
+        return Ok(());
+    };
     if let Some(path) = &arguments.predictions {
         write_predictions(path, &found, results.overwrite())?;
     }
@@ -172,12 +194,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     print(&format!("{}\n{}", table(&found), remarks(&found)));
 
-    let mut inputs = vec![netdir.clone()];
-    match &recordings {
-        Some(set) => inputs.extend(set.files().iter().cloned()),
-        None => inputs.extend(arguments.split.open(data, arguments.labels.as_ref())?.test_files()),
-    }
-    inputs.extend(presentation.code_file().map(Path::to_path_buf));
     inputs.extend(arguments.history.file(&arguments.report, netdir));
     let mut parameters = presentation.parameters();
     parameters["frames"] = json!(arguments.frames);

@@ -11,9 +11,11 @@ use super::presentation::Presentation;
 use super::progress::Progress;
 use super::read_out::SpikeReadOut;
 use super::results::{Results, of_page};
+use super::sharing::{self, Sharing};
 use super::{escape, interrupt, limits, print};
 use clap::Args;
 use megasim::Control;
+use megasim::control::Part;
 use megasim::engine::{Mode, TieOrder};
 use megasim::network::{Module, Network, Tick};
 use megasim::readout;
@@ -65,6 +67,8 @@ pub struct Arguments {
     spikes: SpikeReadOut,
     #[command(flatten)]
     pub(super) presentation: Presentation,
+    #[command(flatten)]
+    sharing: Sharing,
     #[command(flatten)]
     results: Results,
 }
@@ -157,22 +161,25 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.check()?;
     let InputArgs { subject, data, labels, .. } = &arguments.given;
     let read = [subject].into_iter().chain(&arguments.against).chain(labels).chain(&arguments.history.history);
-    Paths::default().files(&results.json).pages(&arguments.report).inputs(read).data(data).check()?;
+    let paths = Paths::default().files(&results.json).pages(&arguments.report);
+    paths.directories(&arguments.sharing.outcomes).inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
         Page::check(path, results.overwrite()).map_err(report)?;
     }
     let loaded = arguments.given.open(presentation)?;
     let input = compare_input(arguments, &loaded)?;
-    interrupt::watch();
     let pool = presentation.threads.pool().map_err(report)?;
+    let mut inputs = loaded.files().to_vec();
+    inputs.extend(arguments.against.clone());
+    arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
+    interrupt::watch();
     let answer = pool.install(|| compare(arguments, &input, &Progress::default()))?;
+    let Some(answer) = answer else { return Ok(()) };
     print(&answer.text);
     if let (Some(path), Some(page)) = (&arguments.report, &answer.page) {
         page.write(path, results.overwrite()).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
-    let mut inputs = loaded.files().to_vec();
-    inputs.extend(arguments.against.clone());
     inputs.extend(arguments.history.file(&arguments.report, subject));
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
@@ -195,11 +202,11 @@ pub(super) struct Answer {
     read_out: String,
 }
 
-/// Compares; `control` counts samples.
+/// Compares; `control` counts samples. None where only a part of the samples runs here.
 ///
 /// # Errors
 /// If options do not go with the input, or if a run fails.
-pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn Control) -> Result<Answer> {
+pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn Control) -> Result<Option<Answer>> {
     let Arguments { presentation, .. } = arguments;
     let most_causes = arguments.causes(input)?;
     let code = presentation.code()?;
@@ -254,10 +261,10 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     let answer = |dt: Tick| -> Result<Comparison> {
         let name = if other.is_some() { "compare".to_string() } else { format!("dt {dt}") };
         control.start(&name, material.len());
-        question(dt).answer(control).map_err(report)
+        question(dt).answer(&Part { control, name: &name }).map_err(report)
     };
     let first = answer(steps[0])?;
-    if first.samples == 0 {
+    if first.samples == 0 && !sharing::is_partial() {
         bail!("stopped before the first samples were done");
     }
     let causes = if most_causes > 0 && !control.is_cancelled() {
@@ -276,6 +283,9 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
         if comparison.samples == first.samples {
             others.push((dt, comparison));
         }
+    }
+    if !sharing::has_results() {
+        return Ok(None);
     }
     let heading = match &arguments.against {
         Some(other) => format!("first: {}, second: {}", arguments.given.subject.display(), other.display()),
@@ -314,7 +324,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     });
     let page = page.transpose()?;
     let json = figures(&first, causes.as_ref(), steps[0], &others);
-    Ok(Answer { text, json, page, samples: first.samples, read_out: arguments.spikes.parameter(signed) })
+    Ok(Some(Answer { text, json, page, samples: first.samples, read_out: arguments.spikes.parameter(signed) }))
 }
 
 /// What was run, for the head of the page.

@@ -7,12 +7,13 @@ use super::input::{Reading, scaling_in_words};
 use super::numbers::count;
 use super::paths::Paths;
 use super::per_sample::{outputs_file, write_outputs};
+use super::progress::Progress;
 use super::results::Results;
+use super::sharing::{self, Sharing};
 use super::tables::{boxed, percent};
 use super::{features, print};
 use clap::Args;
 use comfy_table::Table;
-use megasim::ann::forward;
 use megasim::ann::graph::Graph;
 use megasim::ann::import::{self, Model};
 use megasim::ann::score::{ClassScore, Errors, Score};
@@ -20,6 +21,7 @@ use megasim::convert::conversion::{Warning, largest};
 use megasim::convert::parsed::Parsed;
 use megasim::convert::stage::{self, Stage};
 use megasim::dataset::{DeclaredAxes, Format, InputForm, InputScaling, Samples};
+use megasim::study::evaluation::outputs;
 use ndarray::{Array2, CowArray, Ix2};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -56,6 +58,8 @@ pub struct Arguments {
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
+    sharing: Sharing,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -67,10 +71,12 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let read = [&arguments.model].into_iter().chain(&arguments.architecture);
     Paths::default()
         .files(results.json.iter().chain(&arguments.outputs))
+        .directories(&arguments.sharing.outcomes)
         .inputs(read)
         .data([&arguments.data])
         .check()?;
     if features::is_model(&arguments.model) {
+        sharing::alone("a model of 'megasim train'")?;
         if arguments.top_k.is_some() || arguments.per_class {
             miette::bail!(
                 "--top-k and --per-class go with trained networks of other libraries; a model of 'megasim train' \
@@ -115,7 +121,12 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let (largest, total) = (largest(x.view()), x.nrows());
     // An analog network takes values of any size.
     Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(escape::warn);
-    let outputs = forward::forward(&network.graph, network.addressed(&x).view()).map_err(report)?;
+    let mut inputs = vec![arguments.model.clone()];
+    inputs.extend(network.companions.iter().cloned());
+    inputs.extend(data.test_files());
+    arguments.sharing.begin(&inputs, None, rayon::current_num_threads())?;
+    let outputs = outputs(&network.graph, network.addressed(&x).view(), &Progress::default()).map_err(report)?;
+    let Some(outputs) = outputs.filter(|_| sharing::has_results()) else { return Ok(()) };
     if let Some(path) = &arguments.outputs {
         write_outputs(path, outputs.view(), labels.as_deref(), results.overwrite())?;
     }
@@ -147,9 +158,6 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
         table.add_row(vec![format!("among the first {k}"), format!("{:.2} % ({right} of {total})", 100.0 * share)]);
         figures["top_k"] = json!({ "k": k, "accuracy": share });
     }
-    let mut inputs = vec![arguments.model.clone()];
-    inputs.extend(network.companions);
-    inputs.extend(data.test_files());
     let others: Vec<PathBuf> = arguments.outputs.iter().cloned().collect();
     let mut parameters = json!({ "samples": total, "top_k": arguments.top_k });
     arguments.split.parameters(&mut parameters);

@@ -17,6 +17,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("inspect", "megasim inspect model.onnx"),
     ("latency", "megasim latency netfiles --data digits --hardware loihi"),
     ("man", "megasim man ~/.local/share/man/man1"),
+    ("merge", "megasim merge part-1 part-2 part-3 --json result.json"),
     ("report", "megasim report results --out page.html"),
     ("rerun", "megasim rerun results"),
     ("run", "megasim run netfiles/megasim.sch --out events"),
@@ -92,6 +93,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
     ("Hardware", &["hardware", "pace", "tick", "relief", "trace", "modules", "delay_to_arrive"]),
     ("Comparison", &["against", "tie_order", "orders", "warm_up", "causes", "over"]),
     ("Limits", &["max_events", "max_memory", "threads"]),
+    ("Parts", &["shard", "outcomes", "estimate"]),
     (
         "Results",
         &[

@@ -9,6 +9,7 @@ use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::results::{Results, of_page};
+use super::sharing::{self, Sharing};
 use super::{escape, interrupt, print};
 use clap::Args;
 use megasim::atomic_write;
@@ -61,6 +62,8 @@ pub struct Arguments {
     #[command(flatten)]
     pub(super) presentation: Presentation,
     #[command(flatten)]
+    sharing: Sharing,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -101,7 +104,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let InputArgs { subject, data, labels, .. } = &arguments.given;
     let read = [subject, &arguments.hardware].into_iter().chain(&arguments.calibrate).chain(labels);
     let paths = Paths::default().files(results.json.iter().chain(&arguments.trace)).pages(&arguments.report);
-    paths.inputs(read).data(data).check()?;
+    paths.directories(&arguments.sharing.outcomes).inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
         Page::check(path, results.overwrite()).map_err(report)?;
     }
@@ -110,14 +113,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let options = arguments.options()?;
     let (input, mut inputs) = machine_input(&arguments.given, presentation, arguments.tick)?;
-    interrupt::watch();
+    if arguments.hardware.is_file() {
+        inputs.push(arguments.hardware.clone());
+    }
+    inputs.extend(arguments.calibrate.clone());
     let pool = presentation.threads.pool().map_err(report)?;
+    arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
+    interrupt::watch();
     let found = pool.install(|| latency_of(input, &options, &Progress::default()));
+    let found = sharing::whole(found, |error| matches!(error, LatencyError::Cancelled));
     let found = found.map_err(|error| match (&error, &arguments.calibrate) {
         (LatencyError::Input(error), _) => reported(error),
         (LatencyError::Calibration(error), Some(path)) => miette::miette!("{}: {error}", path.display()),
         _ => report(error),
     })?;
+    let Some(found) = found else { return Ok(()) };
     write_traces(arguments, &found)?;
     let outcome = Outcome { arguments, found: &found };
     print(&tables::text(&outcome));
@@ -126,10 +136,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print(&format!("Pictures: {}\n", path.display()));
     }
 
-    if arguments.hardware.is_file() {
-        inputs.push(arguments.hardware.clone());
-    }
-    inputs.extend(arguments.calibrate.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(found.answer.samples.len());
     arguments.given.split.parameters(&mut parameters);

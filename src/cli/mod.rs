@@ -30,6 +30,7 @@ mod inspect;
 mod interrupt;
 mod latency;
 mod limits;
+mod merge;
 mod numbers;
 pub mod options;
 mod output;
@@ -44,6 +45,7 @@ mod report;
 mod rerun;
 mod results;
 mod run;
+mod sharing;
 mod shell;
 mod spikes;
 mod stimuli;
@@ -87,6 +89,7 @@ enum Command {
     Rerun(rerun::Arguments),
     Latency(latency::Arguments),
     Man(shell::Man),
+    Merge(merge::Arguments),
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Toolbox(toolbox::Arguments),
@@ -102,52 +105,72 @@ pub fn main(words: Vec<OsString>) -> u8 {
         // Other programs read it: a message stays on its line. Only the first hook counts, and this is the first.
         let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));
     }
-    let line = match parse() {
+    let line = match parse(program::words()) {
         Ok(line) => line,
         Err(error) => return output::of_clap(&error),
     };
     interrupt::install();
-    let result: miette::Result<()> = match line.command {
-        Some(Command::Convert(arguments)) => convert::run(&arguments),
-        Some(Command::Classify(arguments)) => classify::run(&arguments),
-        Some(Command::Encode(arguments)) => encode::run(&arguments),
-        Some(Command::Compare(arguments)) => compare::run(&arguments),
-        Some(Command::Eval(arguments)) => eval::run(&arguments),
-        Some(Command::Features(arguments)) => features::run(&arguments),
-        Some(Command::Inspect(arguments)) => inspect::run(&arguments),
-        Some(Command::Toolbox(arguments)) => toolbox::run(&arguments),
-        Some(Command::Latency(arguments)) => latency::run(&arguments),
-        Some(Command::Train(arguments)) => train::run(&arguments),
-        Some(Command::Check(arguments)) => return exit_code(check::run(&arguments)),
-        Some(Command::Verify(arguments)) => match verify::run(&arguments) {
-            Ok(good) => return exit_code(good),
+    let result = match line.command {
+        Some(Command::Merge(arguments)) => match merge::run(&arguments) {
+            Ok(Some(command)) => dispatch(command),
+            Ok(None) => Ok(true),
             Err(report) => Err(report),
         },
-        Some(Command::Diff(arguments)) => match diff::run(&arguments) {
-            Ok(equal) => return exit_code(equal),
-            Err(report) => Err(report),
-        },
-        Some(Command::Report(arguments)) => report::run(&arguments),
-        Some(Command::Rerun(arguments)) => rerun::run(&arguments),
-        Some(Command::Run(arguments)) => run::run(&arguments),
-        Some(Command::Man(arguments)) => shell::man(&arguments),
-        Some(Command::Completions(arguments)) => {
-            shell::completions(&arguments);
-            Ok(())
-        }
-        Some(Command::Sweep(arguments)) => sweep::run(&arguments),
+        Some(command) => dispatch(command),
         None => match line.schematic {
-            Some(schematic) => run::run_in_place(&schematic),
-            None => demo::run(),
+            Some(schematic) => run::run_in_place(&schematic).map(|()| true),
+            None => demo::run().map(|()| true),
         },
     };
-    match result {
-        Ok(()) => output::finish(0),
+    match sharing::finish(result) {
+        Ok(good) => output::finish(u8::from(!good)),
         Err(report) => {
-            output::report(report);
+            if !sharing::is_worker() {
+                output::report(report);
+            }
+            sharing::abort();
             output::finish(1)
         }
     }
+}
+
+/// Runs a command; whether all is as it should be.
+fn dispatch(command: Command) -> miette::Result<bool> {
+    let shares = match &command {
+        Command::Classify(_) | Command::Compare(_) | Command::Eval(_) | Command::Latency(_) => true,
+        Command::Sweep(_) | Command::Verify(_) => true,
+        _ => false,
+    };
+    if !shares {
+        sharing::alone("this command")?;
+    }
+    let done = match command {
+        Command::Convert(arguments) => convert::run(&arguments),
+        Command::Classify(arguments) => classify::run(&arguments),
+        Command::Encode(arguments) => encode::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Features(arguments) => features::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Toolbox(arguments) => toolbox::run(&arguments),
+        Command::Latency(arguments) => latency::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Check(arguments) => return Ok(check::run(&arguments)),
+        Command::Verify(arguments) => return verify::run(&arguments),
+        Command::Diff(arguments) => return diff::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Rerun(arguments) => rerun::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
+        Command::Completions(arguments) => {
+            shell::completions(&arguments);
+            Ok(())
+        }
+        Command::Sweep(arguments) => sweep::run(&arguments),
+        // Shards hold studies only.
+        Command::Merge(_) => Err(miette::miette!("expected shards of a study, found a merge")),
+    };
+    done.map(|()| true)
 }
 
 /// All commands and options.
@@ -156,12 +179,12 @@ fn command_line() -> clap::Command {
 }
 
 /// The command line, if its options go with its input.
-fn parse() -> Result<CommandLine, clap::Error> {
+fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
     let mut command = command_line();
-    let mut matches = command.try_get_matches_from_mut(program::words()).map_err(misspelt)?;
+    let mut matches = command.try_get_matches_from_mut(words).map_err(misspelt)?;
     if let Some(defaults) = presented::defaults(&matches) {
         command = defaults.into_command(command_line());
-        matches = command.try_get_matches_from_mut(program::words()).map_err(misspelt)?;
+        matches = command.try_get_matches_from_mut(words).map_err(misspelt)?;
     }
     applicability::check(&command, &matches)?;
     CommandLine::from_arg_matches(&matches)
@@ -179,8 +202,4 @@ fn misspelt(error: clap::Error) -> clap::Error {
     let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_string()).collect();
     command
         .error(ErrorKind::InvalidSubcommand, format!("unrecognized command '{word}'; there are {}", names.join(", ")))
-}
-
-fn exit_code(good: bool) -> u8 {
-    output::finish(u8::from(!good))
 }

@@ -178,9 +178,9 @@ pub fn compare(
         Command::Compare(arguments) => {
             let input = CompareInput::converted(converted, samples);
             let pool = pool(&arguments.presentation.threads)?;
-            message_of(
-                pool.install(|| compare::compare(&arguments, &input, control)).map(|answer| (answer.json, answer.text)),
-            )
+            let answer = message_of(pool.install(|| compare::compare(&arguments, &input, control)))?;
+            let answer = answer.ok_or_else(|| "expected all samples, found a part of them".to_string())?;
+            Ok((answer.json, answer.text))
         }
         _ => Err(Refusal::from("expected options of compare".to_string())),
     }

@@ -120,6 +120,11 @@ pub struct Threads {
 }
 
 impl Threads {
+    /// The number that was given.
+    pub fn given(&self) -> Option<u16> {
+        self.threads
+    }
+
     /// The threads of the whole command.
     ///
     /// # Errors

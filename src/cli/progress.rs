@@ -1,8 +1,9 @@
 //! Progress bars, drawn on a terminal's stderr only; Ctrl-C cancels the work that they show.
 
-use super::{escape, interrupt};
+use super::{escape, interrupt, sharing};
 use indicatif::{ProgressBar, ProgressStyle};
 use megasim::Control;
+use megasim::control::Outcomes;
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
@@ -58,7 +59,11 @@ impl Control for Progress {
     }
 
     fn is_cancelled(&self) -> bool {
-        !self.to_the_end && interrupt::asked()
+        (!self.to_the_end && interrupt::asked()) || sharing::has_failed()
+    }
+
+    fn outcomes(&self) -> Option<&dyn Outcomes> {
+        sharing::outcomes().map(|outcomes| outcomes as &dyn Outcomes)
     }
 }
 

@@ -149,7 +149,7 @@ pub fn add_beside(results: &[PathBuf]) -> Result<(), Error> {
 }
 
 /// The current directory, relative to that of the record, so that both may move together.
-fn working_directory(directory: &Path) -> Option<String> {
+pub fn working_directory(directory: &Path) -> Option<String> {
     let (from, to) = (fs::canonicalize(directory).ok()?, std::env::current_dir().ok()?.canonicalize().ok()?);
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(shared).map(|_| Component::ParentDir);

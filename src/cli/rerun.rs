@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 /// Options of all commands that name a place to write to.
-const OUTPUTS: [&str; 14] = [
+pub const OUTPUTS: [&str; 14] = [
     "--out",
     "--json",
     "--report",

@@ -10,6 +10,7 @@ use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
+use super::sharing::{self, Sharing};
 use super::{interrupt, print};
 use clap::Args;
 use files::Files;
@@ -20,7 +21,7 @@ use megasim::hardware::{Duration, Hardware};
 use megasim::network::Tick;
 use megasim::report::{self as pages, Page, Section};
 use megasim::study::latency::MachineInput;
-use megasim::study::sweep::{MachineSubject, Measured, Over, Store, Sweep, SweepError, SweepOptions, SweepPlan};
+use megasim::study::sweep::{MachineSubject, Measured, Over, Point, Store, Sweep, SweepError, SweepOptions, SweepPlan};
 use miette::{Report, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,6 +76,8 @@ pub struct Arguments {
     report: Option<PathBuf>,
     #[command(flatten)]
     pub(super) presentation: Presentation,
+    #[command(flatten)]
+    sharing: Sharing,
     /// Replace an earlier sweep of other parameters, and an earlier page
     #[arg(long)]
     force: bool,
@@ -90,7 +93,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Page::check(path, arguments.replace()).map_err(report)?;
     }
     let read = [&given.subject].into_iter().chain(&given.labels).chain(&arguments.hardware);
-    Paths::default().directories([&arguments.out]).pages(&arguments.report).inputs(read).data(&given.data).check()?;
+    let directories = [&arguments.out].into_iter().chain(&arguments.sharing.outcomes);
+    Paths::default().directories(directories).pages(&arguments.report).inputs(read).data(&given.data).check()?;
     let plan = arguments.options()?.plan(given.is_schematic()).map_err(|error| of_sweep(&error))?;
     if arguments.tick.is_some() && !given.is_schematic() {
         bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
@@ -228,6 +232,15 @@ struct Ways<'w, F> {
     section: fn(&Sweep<F>) -> Result<Section, pages::Error>,
 }
 
+/// Points that are known, where none is written.
+struct Earlier<F>(Vec<Point<F>>);
+
+impl<F: Sync> Store<F> for Earlier<F> {
+    fn earlier(&self) -> &[Point<F>] {
+        &self.0
+    }
+}
+
 /// A sweep, however its points are measured.
 struct Job<'a> {
     arguments: &'a Arguments,
@@ -251,10 +264,23 @@ impl Job<'_> {
         }
         inputs.extend(arguments.hardware.clone().filter(|path| path.is_file()));
         let settings = arguments.settings(samples);
-        let files = Files::<F>::open(out, inputs, presentation.seed, settings, arguments.replace())?;
-        interrupt::watch();
         let pool = presentation.threads.pool().map_err(report)?;
+        arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
         let progress = Progress::default();
+        if !sharing::has_results() {
+            interrupt::watch();
+            let earlier = Earlier(if sharing::is_worker() {
+                serde_json::from_slice(&sharing::agree(Vec::new())).map_err(report)?
+            } else {
+                Vec::new()
+            });
+            let part = pool.install(|| (ways.measure)(&earlier, &progress));
+            let part = sharing::whole(part, |error| matches!(error, SweepError::Cancelled));
+            return part.map(drop).map_err(|error| of_sweep(&error));
+        }
+        let files = Files::<F>::open(out, inputs, presentation.seed, settings, arguments.replace())?;
+        sharing::agree(serde_json::to_vec(files.earlier()).map_err(report)?);
+        interrupt::watch();
         let sweep = pool.install(|| (ways.measure)(&files, &progress)).map_err(|error| of_sweep(&error))?;
         drop(progress);
         files.record()?;

@@ -9,6 +9,7 @@ use super::presentation::Presentation;
 use super::print;
 use super::progress::Progress;
 use super::results::Results;
+use super::sharing::{self, Sharing};
 use super::tables::{boxed, fixed};
 use clap::Args;
 use megasim::hardware::{Hardware, SHIPPED};
@@ -44,6 +45,8 @@ pub struct Arguments {
     #[command(flatten)]
     pub(super) presentation: Presentation,
     #[command(flatten)]
+    sharing: Sharing,
+    #[command(flatten)]
     results: Results,
 }
 
@@ -58,10 +61,14 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         split: arguments.split.clone(),
     };
     let read = [&given.subject].into_iter().chain(&arguments.hardware).chain(&arguments.against);
-    Paths::default().files(&results.json).inputs(read).data(&given.data).check()?;
+    let paths = Paths::default().files(&results.json).directories(&arguments.sharing.outcomes);
+    paths.inputs(read).data(&given.data).check()?;
     let (input, mut inputs) = machine_input(&given, presentation, None)?;
     let options = arguments.options()?;
     let pool = presentation.threads.pool().map_err(report)?;
+    inputs.extend(arguments.machines().into_iter().filter(|name| name.is_file()));
+    inputs.extend(arguments.against.clone());
+    arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
     let answer = pool.install(|| verify_of(&input, &options, &Progress::default()));
     let answer = answer.map_err(|error| match (&error, &arguments.against) {
         (VerifyError::Run(Error::Reference), Some(other)) => {
@@ -70,10 +77,11 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         (VerifyError::Input(error), _) => reported(error),
         _ => report(error),
     })?;
+    if !sharing::has_results() {
+        return Ok(true);
+    }
     print(&text(&answer));
 
-    inputs.extend(arguments.machines().into_iter().filter(|name| name.is_file()));
-    inputs.extend(arguments.against.clone());
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
     arguments.split.parameters(&mut parameters);

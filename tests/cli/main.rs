@@ -12,8 +12,11 @@ mod help;
 mod inspect;
 mod latency;
 mod main_job;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod netfile;
 mod outputs;
+mod parts;
 mod per_sample;
 mod report;
 mod short_presentations;

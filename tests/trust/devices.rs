@@ -101,6 +101,8 @@ const FILES: &[&[&str]] = &[
     &["encode", DATA, "--samples", "2", "--out", "@"],
     &["classify", "net", "--data", DATA, "--samples", "2", "--json", "@"],
     &["classify", "net", "--data", DATA, "--samples", "2", "--predictions", "@.csv"],
+    &["merge", "part", "--json", "@"],
+    &["merge", "part", "--predictions", "@.csv"],
     &["compare", "net", "--data", DATA, "--samples", "2", "--causes", "0", "--json", "@"],
     &["latency", "net", "--data", DATA, "--samples", "1", "--hardware", "ideal", "--relief", "0", "--json", "@"],
     &["latency", "net", "--data", DATA, "--samples", "1", "--hardware", "ideal", "--relief", "0", "--trace", "@.csv"],
@@ -143,6 +145,7 @@ fn place() -> tempfile::TempDir {
     for words in [
         &["train", "digits.toml", "--data", DATA, "--samples", "5", "--out", "model.npz"][..],
         &["sweep", "net", "--data", DATA, "--samples", "2", "--over", "duration=5,10", "--out", "swept"],
+        &["classify", "net", "--data", DATA, "--samples", "2", "--outcomes", "part"],
     ] {
         megasim(here, words).assert().success();
     }

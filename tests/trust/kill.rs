@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 type Case = (&'static [&'static str], &'static [&'static str]);
 
 #[rustfmt::skip]
-const COMMANDS: [Case; 24] = [
+const COMMANDS: [Case; 25] = [
     (&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-scales", "a.json"],
         &["new", "a.json"]),
     (&["convert", "model.npz", "--data", DATA, "--samples", "2", "--out", "new"], &["new"]),
@@ -50,6 +50,7 @@ const COMMANDS: [Case; 24] = [
             "--out", "new"],
         &["new/sweep.csv"],
     ),
+    (&["merge", "part-1", "part-2", "--json", "a.json", "--report", "p.html"], &["a.json", "p_files", "p.html"]),
     (&["report", "swept", "--out", "p.html"], &["p_files", "p.html"]),
     (&["toolbox", "config", "--out", "new"], &["new"]),
     (&["train", "digits.toml", "--data", DATA, "--samples", "50", "--out", "new.npz"], &["new.npz"]),
@@ -83,6 +84,12 @@ fn place() -> tempfile::TempDir {
     ] {
         megasim(place.path(), words).assert().success();
     }
+    for (samples, parts) in [("9", ["part-1", "part-2"]), ("8", ["older-1", "older-2"])] {
+        for (shard, part) in ["1/2", "2/2"].into_iter().zip(parts) {
+            let words = ["classify", "net", "--data", DATA, "--samples", samples, "--report", "p.html"];
+            megasim(place.path(), &[&words[..], &["--shard", shard, "--outcomes", part]].concat()).assert().success();
+        }
+    }
     for (name, samples) in [("config", 9), ("older", 8)] {
         std::fs::write(place.path().join(name), configuration(samples)).unwrap();
     }
@@ -99,6 +106,9 @@ fn older(arguments: &[&str]) -> Vec<String> {
         _ => &[],
     };
     words.extend(more.iter().map(ToString::to_string));
+    if words[0] == "merge" {
+        words[1..3].clone_from_slice(&["older-1".into(), "older-2".into()]);
+    }
     if words[0] == "toolbox" {
         words[1] = "older".into();
     }

@@ -36,6 +36,9 @@ impl Trial {
 
 const STUDIES: &[&str] = &["classify", "compare", "latency", "sweep", "verify"];
 
+/// Commands that can run in parts.
+const PARTED: &[&str] = &["classify", "compare", "latency", "sweep", "verify", "eval"];
+
 #[rustfmt::skip]
 const TRIALS: &[Trial] = &[
     of(&["convert", "eval", "inspect", "features", "train"], "data", "more"),
@@ -51,6 +54,17 @@ const TRIALS: &[Trial] = &[
     of(&["classify", "compare", "latency", "verify", "eval", "inspect"], "json", "figures.json"),
     of(&["classify", "compare", "latency", "sweep", "verify", "features", "train"], "threads", "1")
         .unseen("threads change the time, not the results"),
+    of(PARTED, "shard", "1/2").with(&["--outcomes", "new-part"]),
+    of(PARTED, "outcomes", "new-part"),
+    of(PARTED, "estimate", ""),
+    of(&["merge"], "status", ""),
+    of(&["merge"], "out", "elsewhere"),
+    of(&["merge"], "json", "figures.json"),
+    of(&["merge"], "report", "page.html"),
+    of(&["merge"], "predictions", "predictions.csv"),
+    of(&["merge"], "outputs", "outputs.npy"),
+    of(&["merge"], "force", ""),
+    of(&["merge"], "threads", "1").unseen("threads change the time, not the results"),
     of(&["diff"], "tolerance", "3").unseen("no event is shifted"),
     of(&["run"], "clocked", ""),
     of(&["run"], "dt", "7").with(&["--clocked"]),
@@ -225,6 +239,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("encode", "data", &["data", "--out", "out.stim"]),
     ("encode", "random code", &["data", "--out", "out.stim", "--encode", "poisson"]),
     ("encode", "recording", &["recording.csv", "--out", "out.stim"]),
+    ("merge", "parts of classify", &["part-1", "part-2"]),
     ("eval", "trained network", &["model.keras", "--data", "data"]),
     ("eval", "stage", &["parsed.npz", "--data", "data"]),
     ("eval", "model of train", &["spiking.npz", "--data", "bars"]),

@@ -122,6 +122,9 @@ impl Place {
         make(&["run", "cut.sch", "--out", "one"]);
         make(&["run", "changed.sch", "--out", "two"]);
         make(&["classify", "net", "--data", "data", "--json", "results/classify.json"]);
+        for (shard, part) in [("1/2", "part-1"), ("2/2", "part-2")] {
+            make(&["classify", "net", "--data", "data", "--shard", shard, "--outcomes", part]);
+        }
         fs::remove_file(here.join("results/run.json")).unwrap();
         let latency = ["latency", "net", "--data", "data", "--hardware", "serial-aer", "--relief", "0"];
         make(&[&latency[..], &["--samples", "1", "--duration", "10", "--trace", "log.csv"]].concat());

@@ -159,7 +159,7 @@ impl ReadOut {
 }
 
 /// What a run decided.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Decision {
     /// The classes with any score, the best first; of several with the same, the one that came to it first, then the
     /// lowest. Classes without a spike have no score; every membrane potential is one.

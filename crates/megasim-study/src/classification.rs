@@ -12,6 +12,8 @@ use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, P
 use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
 use ndarray::{Array2, ArrayView2};
 use recording::Traces;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 mod classify;
@@ -74,7 +76,7 @@ impl<'a> Setup<'a> {
 }
 
 /// What became of one sample in one mode.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// What was decided.
     pub decision: Decision,
@@ -169,7 +171,7 @@ impl Watched<'_> {
 }
 
 /// Classifies samples, and looks at what was recorded of each, with the network that ran and traces of potentials.
-fn look_at<T: Send>(
+fn look_at<T: Send + Serialize + DeserializeOwned>(
     setup: &Setup,
     samples: ArrayView2<f32>,
     numbers: &SampleNumbers,
@@ -184,7 +186,12 @@ fn look_at<T: Send>(
     let last = setup.layout.last_tick(setup.network.t_max(), setup.clock);
     let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last).with_limits(setup.limits);
     let roles = roles(setup.network);
+    let stage = match mode {
+        Mode::Event => "event",
+        Mode::Clocked { .. } => "clocked",
+    };
     let runs = runner::run(
+        stage,
         0..samples.nrows(),
         control,
         || (Simulation::new(&plan, mode, probes), EncodeBuffers::default()),
@@ -303,14 +310,14 @@ fn counts(record: &Record, output: NodeId, classes: usize) -> Vec<i64> {
 
 /// Processor time of this thread, so that threads that wait for a processor do not count as busy.
 #[cfg(unix)]
-fn thread_time() -> Duration {
+pub fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Time since the first call, where the system does not say what a thread took.
 #[cfg(not(unix))]
-fn thread_time() -> Duration {
+pub fn thread_time() -> Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed()
 }

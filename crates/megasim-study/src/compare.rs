@@ -29,6 +29,7 @@ use megasim_core::encode;
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Simulation, TieOrder};
 use megasim_core::network::{Network, NetworkError, NodeId, Stimulus};
 use megasim_core::readout::ReadOut;
+use serde::{Deserialize, Serialize};
 use trial::{Decides, Pass, Scale};
 
 /// Samples that are looked at together; their counts are in memory at the same time.
@@ -137,11 +138,13 @@ pub enum Error {
 }
 
 /// What one sample gave.
+#[derive(Serialize, Deserialize)]
 struct Sample {
     passes: [Pass; 2],
     layers: Vec<LayerSample>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct LayerSample {
     sides: Pairs,
     analog: Option<[Pairs; 2]>,
@@ -210,6 +213,7 @@ impl<'a> Question<'a> {
             let end = (start + CHUNK).min(samples);
             let analog = self.analog.map(|analog| analog.rates(start..end)).transpose()?;
             let chunk = runner::run(
+                "compare",
                 start..end,
                 control,
                 || [Simulation::new(&plans[0], left.mode, &probes), Simulation::new(&plans[1], right.mode, &probes)],

@@ -21,7 +21,7 @@ pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
 
 use crate::hardware::Resolved;
 use crate::runner;
-use megasim_core::control::{Control, Uncounted};
+use megasim_core::control::{Control, Outcomes, Uncounted};
 use megasim_core::encode::SampleNumbers;
 use megasim_core::engine::machine::{
     Deadlock, MachinePlan, MachineRecord, MachineSimulation, PlanError, RunSettings, Statistics, TraceSink, Unfinished,
@@ -61,7 +61,7 @@ pub struct Question<'a> {
 }
 
 /// What event mode does on one sample; the same in ticks of any length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ideal {
     /// The class with most spikes.
     pub decision: Option<usize>,
@@ -86,7 +86,7 @@ pub enum Error {
 }
 
 /// What became of one sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sample {
     /// Its number in the data set.
     pub number: u64,
@@ -133,6 +133,7 @@ impl Question<'_> {
         let reference = Reference::new(self)?;
         let probes = self.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
         let mut runs = runner::run(
+            "machine",
             0..self.samples,
             control,
             || (MachineSimulation::new(&timed, &probes), reference.start()),
@@ -165,6 +166,7 @@ impl Question<'_> {
     pub fn ideal(&self, control: &dyn Control) -> Result<Option<Vec<Ideal>>, Error> {
         let reference = Reference::new(self)?;
         let runs = runner::run(
+            "ideal",
             0..self.samples,
             &Uncounted(control),
             || reference.start(),
@@ -174,6 +176,9 @@ impl Question<'_> {
             },
             drop,
         )?;
+        if control.outcomes().is_some_and(Outcomes::is_partial) {
+            return Ok(Some(runs.spread(self.samples)));
+        }
         Ok(Some(runs.complete()).filter(|all| all.len() == self.samples))
     }
 

@@ -4,6 +4,7 @@ pub mod classification;
 pub mod compare;
 pub mod csv;
 pub mod distributions;
+pub mod evaluation;
 pub mod hardware;
 pub mod latency;
 pub mod layers;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// assert!((pairs.slope().unwrap() - 2.0).abs() < 1e-12);
 /// assert_eq!(pairs.mean_absolute_difference(), Some(2.0));
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pairs {
     n: u64,
     x: f64,

@@ -16,7 +16,7 @@ use megasim_core::network::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Most ticks that random delays add to the events of a module, and to its work.
 const MOST_DELAY: (Tick, Tick) = (40, 3);
@@ -93,7 +93,7 @@ pub enum Error {
 }
 
 /// What came out in one way of running.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
     /// `event`, `clocked`, `order K` or a machine.
     pub name: String,
@@ -110,7 +110,7 @@ pub struct Way {
 }
 
 /// A count that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
     /// Number of the sample among those that were shown.
     pub sample: usize,
@@ -127,7 +127,7 @@ pub struct Example {
 }
 
 /// What came out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Samples that were run.
     pub samples: usize,
@@ -197,7 +197,7 @@ impl Question<'_> {
         let runners = self.runners()?;
         let counted = counted_nodes(self.network);
         let one = |(): &mut (), sample| self.sample(sample, &runners, &counted);
-        let runs = runner::run(0..self.samples, control, || (), one, drop)?;
+        let runs = runner::run("verify", 0..self.samples, control, || (), one, drop)?;
         let mut answer = Answer { signed: all_signed(self.network), ..Answer::default() };
         answer.ways = runners.iter().map(|(name, _)| Way { name: name.clone(), ..Way::default() }).collect();
         for of_sample in runs.complete() {

@@ -24,6 +24,34 @@ pub struct Run<'a> {
     pub found: &'a Classification,
 }
 
+/// Shows the part of the samples that runs here once more, so that the outcomes for a page are kept.
+///
+/// # Errors
+/// If a run fails.
+pub fn keep(
+    arguments: &Arguments,
+    converted: &ConvertedModel,
+    samples: &LabelledSamples,
+    options: &ClassifyOptions,
+) -> Result<()> {
+    let network = network_for(converted, options).map_err(report)?;
+    let setup = setup(converted, &network, samples, options);
+    let layers: Vec<Layer> =
+        Layer::of_manifest(&network, converted.manifest()).into_iter().map(|(_, layer)| layer).collect();
+    let clocked = Mode::Clocked { dt: arguments.dt };
+    let modes = match options.modes {
+        Modes::Event => &[Mode::Event][..],
+        Modes::Clocked { .. } => &[clocked],
+        Modes::Both { .. } => &[Mode::Event, clocked],
+    };
+    for &mode in modes {
+        let progress = Progress::of("page", samples.len());
+        let labels = samples.labels().unwrap_or_default();
+        course(&setup, &layers, samples.values(), labels, samples.numbers(), mode, &progress).map_err(report)?;
+    }
+    Ok(())
+}
+
 /// Shows the samples once more, with everything recorded, and draws what came out.
 ///
 /// # Errors

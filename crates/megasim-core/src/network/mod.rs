@@ -36,11 +36,11 @@ pub type Tick = i64;
 pub const DEFAULT_T_MAX: Tick = 2_147_483_646;
 
 /// Index of a node: nodes are numbered in the order in which the netlist drives them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct NodeId(u32);
 
 /// Index of a module: modules are numbered in netlist order, sources not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ModuleId(u32);
 
 /// Index of a source: sources are numbered in netlist order, modules not counted.

@@ -5,12 +5,13 @@ use super::{Error, Setup, Watched, look_at};
 use crate::compare::Part;
 use crate::compare::trial::{Decides, Pass, Scale};
 use crate::layers::{FanOut, Layer};
-use megasim_core::control::Control;
+use megasim_core::control::{Control, Part as Named};
 use megasim_core::encode::SampleNumbers;
 use megasim_core::engine::{Mode, Probes, Record};
 use megasim_core::network::Network;
 use megasim_core::readout::ReadOut;
 use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
 
 /// Samples over time, in means; the point at `ms[k]` tells of the time up to then.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,7 @@ pub struct Course {
 }
 
 /// What one sample gave, at each point.
+#[derive(Serialize, Deserialize)]
 struct Seen {
     operations: Vec<u64>,
     spikes: Vec<u64>,
@@ -60,7 +62,8 @@ pub fn course(
         let layers = if k == 0 { pass.layers.into_iter().map(|layer| layer.spikes).collect() } else { Vec::new() };
         Seen { operations: pass.operations, spikes: pass.spikes, wrong, layers }
     };
-    let all = look_at(setup, samples, numbers, (mode, &probes, &Watched::nothing(setup.clock)), look, control)?;
+    let control = Named { control, name: "course" };
+    let all = look_at(setup, samples, numbers, (mode, &probes, &Watched::nothing(setup.clock)), look, &control)?;
     let n = all.len().max(1) as f64;
     let so_far = |get: fn(&Seen) -> &[u64]| {
         let mut sum = 0;

@@ -8,6 +8,7 @@ use megasim_core::encode::{Clock, SampleNumbers};
 use megasim_core::engine::{Mode, Probes, Progress, Record, Simulation};
 use megasim_core::network::{Array, Driver, ModuleId, Network, Tick};
 use ndarray::{Array2, Array3, ArrayView2};
+use serde::{Deserialize, Serialize};
 
 /// The name under which the input can be recorded.
 pub const INPUT: &str = "input";
@@ -187,6 +188,7 @@ fn array(network: &Network, layer: &Layer) -> Option<Array> {
 }
 
 /// Spikes of one sample and layer.
+#[derive(Serialize, Deserialize)]
 struct Columns {
     t: Vec<Tick>,
     map: Vec<i32>,

@@ -24,7 +24,7 @@
 
 use super::{Error, Question, Run};
 use crate::runner;
-use megasim_core::control::Control;
+use megasim_core::control::{Control, Uncounted};
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
 use megasim_core::network::{
     Array, ConvPort, Element, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NetworkError,
@@ -119,7 +119,9 @@ impl Question<'_> {
         let (Mode::Event, Mode::Clocked { dt }) = (self.left.mode, self.right.mode) else { return Ok(None) };
         let scale = self.scale();
         let samples = samples.min(self.material.len());
-        let saturates = self.saturates(samples)?;
+        let saturates = self.saturates(samples, &Uncounted(control))?;
+        // What is put down to which rule depends on it.
+        let stage = if saturates { "causes, with saturation" } else { "causes" };
         let rungs = ladder(&self.left, dt, saturates).map_err(Error::Changed)?;
         let plans: Vec<_> = rungs
             .iter()
@@ -149,6 +151,7 @@ impl Question<'_> {
             }
             let end = (start + super::CHUNK).min(samples);
             let chunk = runner::run(
+                stage,
                 start..end,
                 control,
                 || {
@@ -252,13 +255,14 @@ impl Question<'_> {
     }
 
     /// Whether a potential is cut off on either side.
-    fn saturates(&self, samples: usize) -> Result<bool, Error> {
+    fn saturates(&self, samples: usize, control: &dyn Control) -> Result<bool, Error> {
         let probes = Probes::none();
         for run in [&self.left, &self.right] {
             let plan = self.plan(run)?;
             let any = runner::run(
+                &format!("saturation, {}", run.name),
                 0..samples,
-                &(),
+                control,
                 || Simulation::new(&plan, run.mode, &probes),
                 |simulation, k| {
                     let record = simulation.run(&self.stimuli(k)?).map_err(|source| Error::Run {

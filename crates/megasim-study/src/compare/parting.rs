@@ -1,10 +1,10 @@
 //! Where two recordings of a layer part.
 
 use megasim_core::network::Tick;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One of two sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The first one.
@@ -17,7 +17,7 @@ pub enum Side {
 pub type Part = (Tick, u32);
 
 /// The first spike that only one side has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parting {
     /// When, in ticks; the start of its step where one side is clocked.
     pub tick: Tick,

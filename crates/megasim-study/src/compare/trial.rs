@@ -68,6 +68,7 @@ impl Scale {
 }
 
 /// What one sample was on one side.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Pass {
     pub layers: Vec<LayerPass>,
     /// Weights added to potentials, by point.
@@ -79,6 +80,7 @@ pub(crate) struct Pass {
 }
 
 /// What one layer did.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct LayerPass {
     /// Spikes of each cell after the warm-up.
     pub counts: Vec<u32>,

@@ -18,7 +18,7 @@ use megasim_core::readout::Tally;
 /// assert_eq!((decisions.first_correct, decisions.settled), (Some(6), Some(6)));
 /// assert_eq!(decisions.decision, Some(2));
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Decisions {
     /// The first output spike.
     pub first_spike: Option<Tick>,

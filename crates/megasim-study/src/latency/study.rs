@@ -4,7 +4,7 @@ use super::{Answer, Bill, Busiest, Error, InputError, MachineInput, MappedNetwor
 use crate::hardware::{self, CalibrationError, Duration, Fit, Hardware, LogLine};
 use crate::presentation::Presentation;
 use megasim_convert::{ConvertedModel, LabelledSamples};
-use megasim_core::control::Control;
+use megasim_core::control::{Control, Outcomes};
 use megasim_core::engine::machine::{MachineRecord, Pace, TraceSink};
 use megasim_core::network::Tick;
 use serde_json::Value;
@@ -188,9 +188,13 @@ pub fn latency_of(
     if answer.samples.is_empty() {
         return Err(LatencyError::Cancelled);
     }
+    let is_partial = control.outcomes().is_some_and(Outcomes::is_partial);
     let busiest = Busiest::of(&question, &answer);
     let reliefs = match &busiest {
-        Some(busiest) if options.relief > 0 && !control.is_cancelled() => busiest.reliefs(&question, options.relief)?,
+        // A part of the samples does not tell what is busiest.
+        Some(busiest) if options.relief > 0 && !is_partial && !control.is_cancelled() => {
+            busiest.reliefs(&question, options.relief)?
+        }
         _ => Vec::new(),
     };
     let (hardware, pace) = (options.hardware.clone(), options.pace);

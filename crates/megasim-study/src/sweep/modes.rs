@@ -5,7 +5,7 @@ use crate::classification::{self, outcomes};
 use crate::compare::Accuracy;
 use crate::layers::FanOut;
 use crate::runner;
-use megasim_core::control::{Control, Uncounted};
+use megasim_core::control::{Control, Outcomes, Part, Uncounted};
 use megasim_core::encode::{Clock, InputMap, SampleKind, SampleNumbers, SpikeEncoder};
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Simulation, TieOrder};
 use megasim_core::network::{Driver, EventLog, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
@@ -100,7 +100,7 @@ pub enum Error {
 }
 
 /// One sample in one mode up to one time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Outcome {
     decision: Option<usize>,
     spikes: u64,
@@ -137,6 +137,7 @@ pub fn measure(
     let fan = FanOut::new(setup.network);
     let spiking = spiking(setup.network);
     let runs = runner::run(
+        "both modes",
         0..samples.values.nrows(),
         control,
         || modes.map(|mode| Simulation::new(&plan, mode, &probes)),
@@ -190,6 +191,8 @@ fn one_by_one(
 ) -> Result<Option<Vec<Figures>>, Error> {
     let Setup { network, layout, output, classes, code, ticks_per_ms, dt, read_out, limits, .. } = *setup;
     let mut all = Vec::with_capacity(durations.len());
+    let is_partial = control.outcomes().is_some_and(Outcomes::is_partial);
+    let mut complete = true;
     for &duration in durations {
         let clock = Clock { duration, ticks_per_ms };
         let kind = samples.kind;
@@ -199,10 +202,13 @@ fn one_by_one(
         let mut sides = Vec::with_capacity(2);
         for mode in [Mode::Event, Mode::Clocked { dt }] {
             let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
-            let uncounted = Uncounted(control);
-            let counted: &dyn Control = if is_last { control } else { &uncounted };
+            let name = format!("duration {duration}");
+            let control = Part { control, name: &name };
+            let uncounted = Uncounted(&control);
+            let counted: &dyn Control = if is_last { &control } else { &uncounted };
             let of_mode = outcomes(&shown, samples.values, samples.numbers, mode, counted)?;
-            if of_mode.len() < samples.values.nrows() {
+            complete &= of_mode.len() == samples.values.nrows();
+            if !complete && !is_partial {
                 return Ok(None);
             }
             sides.push(of_mode);
@@ -216,7 +222,7 @@ fn one_by_one(
             sides[0].iter().zip(&sides[1]).map(|(event, clocked)| [outcome(event), outcome(clocked)]).collect();
         all.push(figures(samples, pairs.into_iter()));
     }
-    Ok(Some(all))
+    Ok(Some(all).filter(|_| complete))
 }
 
 /// Whether stimuli are what others are before a tick.

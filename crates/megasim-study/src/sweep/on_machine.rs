@@ -8,7 +8,7 @@ use crate::hardware::{Duration, Hardware};
 use crate::latency::{Bill, Busiest, Ideal, MachineInput, MappedNetwork, Question};
 use crate::material::Pieces;
 use megasim_convert::{ConvertedModel, LabelledSamples};
-use megasim_core::control::Control;
+use megasim_core::control::{Control, Outcomes, Part};
 use megasim_core::encode::Clock;
 use megasim_core::engine::machine::Pace;
 use megasim_core::network::Network;
@@ -167,11 +167,16 @@ impl Study for OnMachine<'_> {
     ) -> Result<(), SweepError> {
         let input = self.input(prepared.as_ref(), points[0])?;
         let Some(ideal) = self.ideal(&input, points[0], control)? else { return Ok(()) };
-        points.par_iter().enumerate().try_for_each(|(at, conditions)| {
-            match self.point(&input, conditions, &ideal, control)? {
+        let one = |(at, conditions): (usize, &&Conditions)| {
+            let name = at.to_string();
+            match self.point(&input, conditions, &ideal, &Part { control, name: &name })? {
                 Some(figures) => found(at, figures),
                 None => Ok(()),
             }
-        })
+        };
+        if control.outcomes().is_some_and(Outcomes::in_order) {
+            return points.iter().enumerate().try_for_each(one);
+        }
+        points.par_iter().enumerate().try_for_each(one)
     }
 }

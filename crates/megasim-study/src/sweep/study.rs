@@ -6,7 +6,7 @@ use super::plan::{PlannedPoint, SweepError, SweepPlan};
 use super::{Axis, Point, Sweep};
 use megasim_convert::settings::Setting;
 use megasim_convert::{ConvertOptions, ConvertedModel, conversion};
-use megasim_core::control::{Control, Uncounted};
+use megasim_core::control::{Control, Outcomes, Part, Uncounted};
 use megasim_core::encode::{Clock, InputMap};
 use megasim_core::network::{Network, NodeId};
 use megasim_data::Dataset;
@@ -164,7 +164,8 @@ pub(super) fn run<S: Study>(
             of.iter().flat_map(|group| group.iter()).map(|&k| &plan.points[k].conditions).collect();
         let prepared = study.prepare(&conditions, control)?;
         let measure = |group: &&Vec<usize>| work.measure(&prepared, group, &done, control);
-        match S::GROUPS_IN_PARALLEL {
+        let in_order = control.outcomes().is_some_and(Outcomes::in_order);
+        match S::GROUPS_IN_PARALLEL && !in_order {
             true => of.par_iter().try_for_each(measure)?,
             false => of.iter().try_for_each(measure)?,
         }
@@ -223,6 +224,7 @@ impl<S: Study> Work<'_, S> {
             done.insert(k, Point { values: self.points[k].values.clone(), figures });
             self.store.keep(&self.sweep(&done), self.points.len()).map_err(SweepError::Store)
         };
-        self.study.measure(prepared, &points, &found, control)
+        let values: Vec<String> = group.iter().map(|&k| self.points[k].values.join(",")).collect();
+        self.study.measure(prepared, &points, &found, &Part { control, name: &values.join(" ") })
     }
 }

@@ -6,7 +6,7 @@ use crate::network::{ModuleId, NodeId, Tick};
 use std::collections::HashMap;
 
 /// Modules in a ring, each stopped because the next one does not take its outputs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Deadlock {
     /// When the last of them stopped, in ticks.
     pub at: Tick,

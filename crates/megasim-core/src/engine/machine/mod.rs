@@ -235,7 +235,7 @@ pub struct HandshakeTrace {
 pub type TraceSink<'w> = dyn FnMut(&HandshakeTrace) + 'w;
 
 /// What was left when a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Unfinished {
     /// Made, or in a stimulus, but never requested.
     pub pending: u64,

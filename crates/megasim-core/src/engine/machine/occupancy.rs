@@ -18,14 +18,14 @@ const MOST: usize = 128;
 /// let first = queue.points().next().unwrap();
 /// assert_eq!((first.from, first.to, first.least, first.mean, first.most), (0, 8, 0, 0.75, 2));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Occupancy {
     /// The logarithm of the length of a bucket.
     shift: u32,
     buckets: Vec<Bucket>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Bucket {
     ticks: u64,
     sum: u128,

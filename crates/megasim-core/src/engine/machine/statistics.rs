@@ -3,6 +3,7 @@
 
 use super::Occupancy;
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 /// A distribution of times or counts, exact in number, mean and maximum; quantiles are exact below 256 and within 1 %
 /// above.
@@ -15,7 +16,8 @@ use hdrhistogram::Histogram;
 /// assert_eq!((waits.mean(), waits.quantile(0.5), waits.max()), (Some(17_502.5), Some(0), Some(70_000)));
 /// assert_eq!((waits.quantile(0.75), waits.quantile(0.99)), (Some(10), Some(70_000)));
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Values", into = "Values")]
 pub struct Distribution {
     histogram: Option<Box<Histogram<u64>>>,
     weight: u64,
@@ -82,8 +84,34 @@ impl Distribution {
     }
 }
 
+/// A distribution as it is stored: one value of each bucket that has any, with its weight.
+#[derive(Serialize, Deserialize)]
+struct Values {
+    buckets: Vec<(u64, u64)>,
+    sum: u128,
+    max: u64,
+}
+
+impl From<Distribution> for Values {
+    fn from(of: Distribution) -> Self {
+        let buckets = of.histogram.iter().flat_map(|histogram| {
+            histogram.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
+        });
+        Self { buckets: buckets.collect(), sum: of.sum, max: of.max }
+    }
+}
+
+impl From<Values> for Distribution {
+    fn from(Values { buckets, sum, max }: Values) -> Self {
+        let mut distribution = Self::default();
+        buckets.into_iter().for_each(|(value, weight)| distribution.record(value, weight));
+        // Of a bucket only its count is exact.
+        Self { sum, max, ..distribution }
+    }
+}
+
 /// Ticks of work, by what took them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy {
     /// `delay_to_process`.
     pub events: u64,
@@ -132,7 +160,7 @@ impl Busy {
 }
 
 /// Figures of a module.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ModuleStatistics {
     /// Events it worked on.
     pub events: u64,
@@ -157,7 +185,7 @@ pub struct ModuleStatistics {
 }
 
 /// Figures of a node.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct NodeStatistics {
     /// Events that all receivers have acknowledged.
     pub events: u64,
@@ -174,7 +202,7 @@ pub struct NodeStatistics {
 }
 
 /// Figures of a link of a mesh.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LinkStatistics {
     /// Ticks in which it carried a message.
     pub busy: u64,
@@ -183,7 +211,7 @@ pub struct LinkStatistics {
 }
 
 /// Figures of any number of runs of one network.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Statistics {
     /// By module.
     pub modules: Vec<ModuleStatistics>,
