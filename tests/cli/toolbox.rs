@@ -91,7 +91,8 @@ fn neurons_have_what_the_cell_says() {
     for line in ["MembReset 1000000", "resting_potential 2000000", "delay_to_arrive 2", "T_Refract 3", "leak_decay "] {
         assert!(parameters.lines().any(|found| found.starts_with(line)), "{line}: {parameters}");
     }
-    assert_eq!(json(&out.join("megasim.json"))["conversion"]["precision"], "6");
+    let bits = json(&out.join("megasim.json"))["conversion"]["weight_bits"].to_string();
+    assert_eq!(bits.trim_matches('"'), "6");
 }
 
 #[test]

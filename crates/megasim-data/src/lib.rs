@@ -490,7 +490,8 @@ impl Dataset {
     }
 
     fn no_labels(&self) -> Error {
-        let expected = "labels of the samples: an array 'y' beside 'x', folders named after classes, or --labels FILE";
+        let expected =
+            "labels of the samples: 'y_test.npz' or 'y' beside 'x', folders named after classes, or --labels FILE";
         Error::Missing { directory: self.directory.clone(), expected }
     }
 
