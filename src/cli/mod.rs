@@ -21,6 +21,7 @@ mod diff;
 mod encode;
 mod escape;
 mod eval;
+mod export;
 mod features;
 mod help;
 mod history;
@@ -79,6 +80,7 @@ enum Command {
     Compare(compare::Arguments),
     Encode(encode::Arguments),
     Eval(eval::Arguments),
+    Export(export::Arguments),
     Features(features::Arguments),
     Inspect(inspect::Arguments),
     Report(report::Arguments),
@@ -111,6 +113,7 @@ pub fn main(words: Vec<OsString>) -> u8 {
         Some(Command::Encode(arguments)) => encode::run(&arguments),
         Some(Command::Compare(arguments)) => compare::run(&arguments),
         Some(Command::Eval(arguments)) => eval::run(&arguments),
+        Some(Command::Export(arguments)) => export::run(&arguments),
         Some(Command::Features(arguments)) => features::run(&arguments),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments),
         Some(Command::Toolbox(arguments)) => toolbox::run(&arguments),

@@ -74,7 +74,9 @@ fn arrays(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     let samples = Array1::from_iter((found.first..).take(found.len()).map(|sample| sample as i64));
     npz.add("sample", &samples)?;
     npz.add("label", &numbers(found.labels.iter().map(|&label| Some(label))))?;
-    npz.add("analog", &numbers(found.analog.iter().map(|&class| Some(class))))?;
+    if let Some(analog) = found.analog_decisions() {
+        npz.add("analog", &numbers(analog.into_iter()))?;
+    }
     for (mode, outcomes) in modes(found) {
         let classes = outcomes.first().map_or(0, |outcome| outcome.decision.scores.len());
         let scores: Vec<i64> = outcomes.iter().flat_map(|outcome| outcome.decision.scores.iter().copied()).collect();
@@ -99,7 +101,8 @@ fn table(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(file)?;
     for k in 0..found.len() {
-        write!(file, "{},{},{}", found.first + k as u64, found.labels[k], found.analog[k])?;
+        let analog = found.analog.as_ref().map_or(String::new(), |analog| analog[k].to_string());
+        write!(file, "{},{},{analog}", found.first + k as u64, found.labels[k])?;
         for (_, outcomes) in modes(found) {
             let outcome = &outcomes[k];
             let class = outcome.decision.class().map_or(String::new(), |class| class.to_string());

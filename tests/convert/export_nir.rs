@@ -5,7 +5,7 @@
 use assert_cmd::Command;
 use hdf5_pure::File;
 use megasim::ann::graph::{Activation, GraphBuilder, Operation, Padding, Pooling, Shape};
-use megasim::convert::export::target_of;
+use megasim::convert::export::{ExportOptions, target_of};
 use megasim::convert::{ConvertOptions, normalize_with, parse};
 use ndarray::{Array2, Array4, array};
 use predicates::prelude::*;
@@ -18,8 +18,8 @@ fn build(builder: GraphBuilder, numbers: usize, options: &ConvertOptions) -> Res
     let samples = Array2::from_shape_fn((4, numbers), |(i, j)| ((i + j) % 3) as f32 / 2.0);
     let normalized = normalize_with(parsed, samples.view(), options, &mut |_| {}).unwrap();
     let target = target_of("net.nir".as_ref()).unwrap();
-    let bytes = target.build(&normalized, &options.quantization).map_err(|error| error.to_string())?;
-    Ok(File::from_bytes(bytes).unwrap())
+    let exported = target.build(&normalized, &options.quantization, &ExportOptions::default());
+    Ok(File::from_bytes(exported.map_err(|error| error.to_string())?.bytes).unwrap())
 }
 
 fn numbers(file: &File, path: &str) -> (Vec<u64>, Vec<f32>) {
@@ -89,8 +89,8 @@ fn maps_are_convolutions_means_and_a_flattening() {
     assert_eq!(text(&file, &of("0Conv2D_2x4x4_weights_0/type")), ["Conv2d"]);
     assert_eq!(numbers(&file, &of("0Conv2D_2x4x4_weights_0/weight")).0, [2, 1, 3, 3]);
     assert_eq!(numbers(&file, &of("0Conv2D_2x4x4/r")).0, [2, 4, 4]);
-    assert_eq!(text(&file, &of("1AveragePooling2D_2x2x2_mean/type")), ["AvgPool2d"]);
-    assert_eq!(numbers(&file, &of("1AveragePooling2D_2x2x2/v_threshold")).1, [1.0; 8]);
+    assert_eq!(text(&file, &of("1AveragePooling2D_2x2x2_pool/type")), ["SumPool2d"]);
+    assert_eq!(numbers(&file, &of("1AveragePooling2D_2x2x2/v_threshold")).1, [4.0; 8]);
     assert_eq!(text(&file, &of("2Flatten_8/type")), ["Flatten"]);
 }
 
@@ -102,8 +102,8 @@ fn what_it_cannot_say_is_refused_by_name() {
     let mean = Pooling::Average { count_padding: false };
     let error = build(pooled(Padding { top: 0, bottom: 2, ..SAME }, mean), 16, &options).unwrap_err();
     assert!(error.contains("as much padding at both sides, found 0 and 2 rows"), "{error}");
-    let signed = ConvertOptions { output: megasim::convert::OutputForm::Signed, ..ConvertOptions::default() };
-    assert!(build(pooled(SAME, mean), 16, &signed).unwrap_err().contains("rectified activations"));
+    let softmax = ConvertOptions { output: megasim::convert::OutputForm::Softmax, ..ConvertOptions::default() };
+    assert!(build(pooled(SAME, mean), 16, &softmax).unwrap_err().contains("rectified activations"));
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub enum Error {
 pub struct LabelledSamples {
     values: Array2<f32>,
     labels: Vec<usize>,
-    analog: Vec<usize>,
+    analog: Option<Vec<usize>>,
     kind: SampleKind,
     first: u64,
     recorded: Option<Recorded>,
@@ -140,7 +140,7 @@ impl LabelledSamples {
     /// # Errors
     /// If they do not fit the network or each other, or if a value is not finite.
     pub fn new(converted: &ConvertedModel, values: Array2<f32>, labels: Vec<usize>) -> Result<Self, Error> {
-        SampleKind::Still.check(converted.model.input_shape().len(), values.ncols())?;
+        SampleKind::Still.check(converted.input_shape().len(), values.ncols())?;
         let (samples, classes) = (values.nrows(), converted.classes());
         if samples != labels.len() {
             return Err(Error::Labels { samples, labels: labels.len() });
@@ -209,7 +209,7 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        let (maps, height, width) = match converted.model.input_shape() {
+        let (maps, height, width) = match converted.input_shape() {
             Shape::Maps { channels, height, width } => (channels, height, width),
             Shape::Features(numbers) => return Err(Error::NoMaps(numbers)),
         };
@@ -259,9 +259,9 @@ impl LabelledSamples {
         &self.labels
     }
 
-    /// The class that the trained network gives to each sample.
-    pub fn analog(&self) -> &[usize] {
-        &self.analog
+    /// The class that the trained network gives to each sample; none where there is no trained network.
+    pub fn analog(&self) -> Option<&[usize]> {
+        self.analog.as_deref()
     }
 
     /// What the numbers of a sample are.
@@ -282,10 +282,10 @@ impl LabelledSamples {
 
 /// The data as the trained network takes them.
 fn of(converted: &ConvertedModel, data: &Dataset) -> Dataset {
-    data.clone().for_input(converted.model.input_form())
+    data.clone().for_input(converted.input_form())
 }
 
 /// What the trained network takes and gives.
 fn format(converted: &ConvertedModel) -> Format {
-    Format { shape: converted.model.input_shape(), classes: converted.model.classes() }
+    Format { shape: converted.input_shape(), classes: converted.classes() }
 }

@@ -140,7 +140,7 @@ pub struct Classification {
     /// The class of each sample; after a cancellation of fewer samples than were given.
     pub labels: Vec<usize>,
     /// The class that the trained network gives to each sample.
-    pub analog: Vec<usize>,
+    pub analog: Option<Vec<usize>>,
     /// Event mode, where it ran.
     pub event: Option<Vec<Outcome>>,
     /// Clocked mode, where it ran.
@@ -207,7 +207,7 @@ pub fn classify(
     Ok(Classification {
         first: samples.first(),
         labels: samples.labels()[..n].to_vec(),
-        analog: samples.analog()[..n].to_vec(),
+        analog: samples.analog().map(|analog| analog[..n].to_vec()),
         event,
         clocked,
         clock: options.clock,
@@ -257,8 +257,8 @@ pub struct ByMode<T> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Accuracies {
-    /// Of the trained network.
-    pub ann: f64,
+    /// Of the trained network; none where there is none.
+    pub ann: Option<f64>,
     /// In event mode.
     pub event: Option<f64>,
     /// In clocked mode.
@@ -348,8 +348,8 @@ impl Classification {
     }
 
     /// The decisions of the trained network.
-    pub fn analog_decisions(&self) -> Vec<Option<usize>> {
-        self.analog.iter().map(|&class| Some(class)).collect()
+    pub fn analog_decisions(&self) -> Option<Vec<Option<usize>>> {
+        Some(self.analog.as_ref()?.iter().map(|&class| Some(class)).collect())
     }
 
     /// Share of samples on which two agree; none where one did not run.
@@ -399,11 +399,15 @@ impl Classification {
         let mean = |of: fn(&Outcome) -> f64| self.by_mode(|outcomes| outcomes.iter().map(of).sum::<f64>() / n);
         ClassificationFigures {
             samples: self.len(),
-            accuracy: Accuracies { ann: accuracy(&analog), event: event.map(accuracy), clocked: clocked.map(accuracy) },
+            accuracy: Accuracies {
+                ann: analog.as_deref().map(accuracy),
+                event: event.map(accuracy),
+                clocked: clocked.map(accuracy),
+            },
             agreement: Agreements {
                 event_clocked: self.agreement(event, clocked),
-                event_ann: self.agreement(event, Some(&analog)),
-                clocked_ann: self.agreement(clocked, Some(&analog)),
+                event_ann: self.agreement(event, analog.as_deref()),
+                clocked_ann: self.agreement(clocked, analog.as_deref()),
             },
             per_sample: PerSample {
                 spikes: mean(|outcome| outcome.spikes as f64),
