@@ -64,7 +64,7 @@ pub(super) fn build(walked: Walked, factor: f64, warnings: &mut Vec<Warning>) ->
         fed_back: BTreeSet::new(),
         problems: Vec::new(),
     };
-    let Some(&input) = order.first().filter(|&&id| sources[id].made == Made::Input) else {
+    let Some(&input) = order.first().filter(|&&id| sources[id].made == Made::Input && id != output) else {
         return Err(Error::Network("expected neurons that the input reaches, found none".into()));
     };
     writer.name_nodes(&order);
@@ -79,13 +79,13 @@ pub(super) fn build(walked: Walked, factor: f64, warnings: &mut Vec<Warning>) ->
     for clock in has_bias.then_some(BIAS_CLOCK).into_iter().chain([RESET]) {
         writer.builder.source(clock).map_err(|fault| Error::Module { name: clock.into(), fault })?;
     }
-    for &id in &order[1..order.len() - 1] {
+    for &id in &order[1..] {
         writer.write(id)?;
     }
+    // Behind what they read, so that spikes arrive in the step after they are made.
     for id in writer.fed_back.clone() {
         writer.pass_back(id)?;
     }
-    writer.write(output)?;
     if !writer.problems.is_empty() {
         return Err(Error::Nodes(writer.problems));
     }

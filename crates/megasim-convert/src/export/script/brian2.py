@@ -13,8 +13,19 @@ import argparse
 import pathlib
 
 import numpy as np
-from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, SpikeMonitor, Synapses, defaultclock, ms, mV, prefs, set_device
-from brian2 import device
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeGeneratorGroup,
+    SpikeMonitor,
+    Synapses,
+    defaultclock,
+    device,
+    ms,
+    mV,
+    prefs,
+    set_device,
+)
 
 # LAYERS
 
@@ -50,7 +61,7 @@ def samples_of(path, count, arrays):
 
 def build(arrays):
     groups, n = {}, {layer["label"]: int(np.prod(layer["shape"])) for layer in LAYERS}
-    source = SpikeGeneratorGroup(n[LAYERS[0]["label"]], [], [] * ms)
+    source = SpikeGeneratorGroup(n[LAYERS[0]["label"]], [], [] * ms, when="layer_0_threshold")
     groups[LAYERS[0]["label"]] = source
     for layer in LAYERS[1:]:
         label = layer["label"]
@@ -68,19 +79,18 @@ def build(arrays):
     for before, behind in PROJECTIONS:
         between = Synapses(groups[before], groups[behind], "w : volt", on_pre="v_post += w")
         name = f"{before}/{behind}"
-        between.connect(i=arrays[f"{name}/from"], j=arrays[f"{name}/to"])
+        between.connect(i=arrays[f"{name}/from"].astype(int), j=arrays[f"{name}/to"].astype(int))
         between.w = arrays[f"{name}/weight"] * mV
         between.pre.when = f"layer_{place[before]}_synapses"
         synapses.append(between)
     slots = ["start", "groups"]
     for label, group in groups.items():
-        if group.thresholder:
+        if group is not source and group.thresholder:
             group.thresholder["spike"].when = f"layer_{place[label]}_threshold"
-        if getattr(group, "resetter", None):
             group.resetter["spike"].when = f"layer_{place[label]}_reset"
         slots += [f"layer_{place[label]}_{part}" for part in ("threshold", "reset", "synapses")]
     monitors = {label: SpikeMonitor(group, record=False, when="end") for label, group in groups.items()
-                if label == LAYERS[0]["label"] or group.thresholder}
+                if group is source or group.thresholder}
     network = Network(list(groups.values()), synapses, list(monitors.values()))
     network.schedule = slots + ["thresholds", "synapses", "resets", "end"]
     return network, source, groups, monitors

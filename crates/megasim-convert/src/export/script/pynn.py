@@ -70,7 +70,8 @@ def run(sim, arrays, steps, neurons, duration):
     n = int(np.prod(LAYERS[0]["shape"]))
     # A spike of step k arrives in step k + 1: the middle of a step keeps it off the edges.
     times = [np.sort(steps[neurons == k]) * DT + DT / 2 for k in range(n)]
-    sources = sim.SpikeSourceArray(spike_times=[sim.Sequence(t) if hasattr(sim, "Sequence") else list(t) for t in times])
+    sequence = getattr(sim, "Sequence", list)
+    sources = sim.SpikeSourceArray(spike_times=[sequence(t) for t in times])
     populations[LAYERS[0]["label"]] = sim.Population(n, sources, label=LAYERS[0]["label"])
     for layer in LAYERS[1:]:
         label = layer["label"]
