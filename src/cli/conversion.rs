@@ -48,7 +48,8 @@ pub fn run(job: &Job) -> Result<Conversion> {
     drop(progress);
     conversion.warnings.iter().for_each(escape::warn);
     // Before anything is written, so that what cannot be exported leaves nothing behind.
-    let exported = job.export.map(|(path, how)| exported_as(path, &conversion.normalized, options, &how)).transpose()?;
+    let exported =
+        job.export.map(|(path, how)| exported_as(path, &conversion.normalized, options, &how)).transpose()?;
     // Only now, so that a conversion that is interrupted leaves nothing behind.
     let directory = AtomicDir::create(job.out, replace).map_err(report)?;
     conversion.converted.write(directory.path()).map_err(|error| match &error {

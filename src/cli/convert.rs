@@ -9,8 +9,8 @@ mod presentation;
 mod settings;
 
 use super::conversion::{self, Job, stages};
-use super::export::ExportArguments;
 use super::diagnostic::report;
+use super::export::ExportArguments;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;

@@ -1,8 +1,8 @@
 //! Spiking networks in NIR, the neuromorphic intermediate representation: the file as it is, as a graph of primitives.
 //!
 //! J. E. Pedersen et al., "Neuromorphic intermediate representation: a unified instruction set for interoperable
-//! brain-inspired computing", Nature Communications 15:8122 (2024). Subgraphs are dissolved: node `x` of subgraph `s` is
-//! `s.x`, and the inputs and outputs of a subgraph pass on what they get.
+//! brain-inspired computing", Nature Communications 15:8122 (2024). Subgraphs are dissolved: node `x` of subgraph `s`
+//! is `s.x`, and the inputs and outputs of a subgraph pass on what they get.
 
 mod fields;
 

@@ -1,8 +1,8 @@
 //! Spiking networks of other libraries, in NIR, as netfiles: as they are, without normalisation.
 //!
-//! A step of the network is a tick. Linear nodes between neurons become the weights of ports ([`signal`]), neurons
-//! become modules ([`neurons`]), and what only moves spikes (sums over windows, flattening, delays) becomes modules that
-//! pass spikes on ([`modules`]).
+//! A step of the network is a tick. Linear nodes between neurons become the weights of ports, neurons
+//! become modules, and what only moves spikes (sums over windows, flattening, delays) becomes modules that pass spikes
+//! on.
 //!
 //! NIR's neurons spike above their threshold, those of netfiles at it. Potentials of netfiles are therefore one integer
 //! below the real ones.
@@ -100,8 +100,8 @@ impl fmt::Display for Warning {
                 };
                 write!(
                     f,
-                    "the file does not say what a spike does to the potential; here it {does}, {why}; --reset subtract or \
-                     --reset zero chooses"
+                    "the file does not say what a spike does to the potential; here it {does}, {why}; --reset subtract \
+                     or --reset zero chooses"
                 )
             }
             Self::Units(units) => write!(

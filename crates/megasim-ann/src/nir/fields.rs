@@ -8,8 +8,8 @@ use ndarray::{Array1, ArrayD, Axis, Ix1, Ix2, Ix3, Ix4};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The types that are known, for messages.
-const KINDS: &str = "Input, Output, Affine, Linear, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten, IF, LIF, CubaLIF, I, \
-    LI, CubaLI, Scale, Threshold, Delay and NIRGraph";
+const KINDS: &str = "Input, Output, Affine, Linear, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten, IF, LIF, CubaLIF, \
+    I, LI, CubaLI, Scale, Threshold, Delay and NIRGraph";
 
 /// The data sets of one group.
 pub(super) struct Fields<'f> {

@@ -3,7 +3,9 @@
 use crate::ConvertedModel;
 use crate::potentials::INITIAL_POTENTIAL;
 use megasim_core::equations::Decay;
-use megasim_core::network::{Array, ConvPort, Driver, Input, Module, ModuleKind, Network, NeuronParameters, NodeId, Reset};
+use megasim_core::network::{
+    Array, ConvPort, Driver, Input, Module, ModuleKind, Network, NeuronParameters, NodeId, Reset,
+};
 use std::collections::BTreeMap;
 
 /// Most synapses that are listed.
@@ -185,13 +187,13 @@ impl Lister<'_> {
             let first = of.v_thresh.len() as u32;
             self.first.insert(node, (population, first));
             let own = self.parameters(id.index(), module, neurons)?;
-            if k > 0 && (own.leak, own.tau_refrac, own.subtracts, own.spikes)
-                != (of.leak, of.tau_refrac, of.subtracts, of.spikes)
+            if k > 0
+                && (own.leak, own.tau_refrac, own.subtracts, own.spikes)
+                    != (of.leak, of.tau_refrac, of.subtracts, of.spikes)
             {
                 return self.refuse(id.index(), "expected maps of one layer with equal leaks and resets");
             }
-            (of.leak, of.tau_refrac, of.subtracts, of.spikes) =
-                (own.leak, own.tau_refrac, own.subtracts, own.spikes);
+            (of.leak, of.tau_refrac, of.subtracts, of.spikes) = (own.leak, own.tau_refrac, own.subtracts, own.spikes);
             let n = array.len();
             let rest = f64::from(neurons.rest()) / self.factor;
             let numbers = [

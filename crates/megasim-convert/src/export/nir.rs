@@ -11,11 +11,11 @@
 mod importer;
 
 use super::{Error, ExportOptions, Exported, PoolAs, Target};
-use importer::Reads;
 use crate::normalize::Normalized;
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use crate::quantize::Quantization;
 use hdf5_pure::{FileBuilder, GroupBuilder};
+use importer::Reads;
 use megasim_ann::graph::{Padding, Shape};
 use ndarray::{Array1, ArrayD, Axis};
 

@@ -419,8 +419,8 @@ impl Walker<'_> {
         let Shape::Maps { height: rows, width: columns, .. } = shape else { return Err("expected maps".into()) };
         if overlaps(rows, size.0, stride.0) || overlaps(columns, size.1, stride.1) {
             return Err(format!(
-                "expected windows of spikes next to each other (stride = kernel_size), found windows of {size:?} that are \
-                 {stride:?} apart"
+                "expected windows of spikes next to each other (stride = kernel_size), found windows of {size:?} that \
+                 are {stride:?} apart"
             ));
         }
         if !matches!(self.sources[of].made, Made::Input | Made::Pending | Made::Neurons(_)) {
@@ -504,7 +504,8 @@ fn output_shape(primitive: &Primitive, input: Shape) -> Result<Shape, String> {
             let (out, per_group, kernel_height, kernel_width) = of.weight.dim();
             if per_group * of.groups != channels {
                 return Err(format!(
-                    "expected {channels} input channels, as there are, found weights for {per_group} in each of {} groups",
+                    "expected {channels} input channels, as there are, found weights for {per_group} in each of {} \
+                     groups",
                     of.groups
                 ));
             }

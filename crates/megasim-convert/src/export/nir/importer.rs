@@ -38,7 +38,9 @@ impl Reads {
         }
         match importer {
             Some(Importer::Sinabs) if reset != Reset::Subtract => {
-                return network("sinabs resets by subtraction; 'megasim convert --reset subtract' does the same".into());
+                return network(
+                    "sinabs resets by subtraction; 'megasim convert --reset subtract' does the same".into(),
+                );
             }
             Some(importer @ (Importer::SnnTorch | Importer::Norse)) if reset != Reset::ToRest => {
                 return network(format!(
@@ -91,7 +93,8 @@ impl Reads {
         match self.importer {
             None => Ok("I"),
             Some(importer) => {
-                let reason = format!("{} has no neurons that only integrate (I); --output relu has none", name(importer));
+                let reason =
+                    format!("{} has no neurons that only integrate (I); --output relu has none", name(importer));
                 Err(unsupported(layer, reason))
             }
         }
