@@ -187,8 +187,8 @@ fn all_nodes_that_cannot_be_netfiles_are_named_with_a_reason() {
     });
     assert_eq!(
         found,
-        "layer '8' (CubaLIF): tau: expected a time constant of a step (0.001) or more, found one of 0.100 steps; --dt and \
-         --nir-dialect say how long a step is"
+        "layer '8' (CubaLIF): tau: expected a time constant of a step (0.001) or more, found one of 0.100 steps; --dt \
+         and --nir-dialect say how long a step is"
     );
     let found = refusal("cnn", |graph| {
         let different = ArrayD::from_shape_fn(vec![4, 4, 3], |at| 0.02 + 0.001 * at[2] as f64);

@@ -7,6 +7,7 @@ use crate::cli::print;
 use crate::cli::tables::boxed;
 use megasim::ann::nir::{Neurons, Nir, NirNode, Primitive};
 use megasim::convert::ConvertedModel;
+use megasim::convert::manifest::Layer;
 use megasim::convert::nir::{self, NirOptions};
 use miette::Result;
 use serde_json::{Value, json};
@@ -60,7 +61,10 @@ fn nodes(file: &Nir) -> Value {
 }
 
 fn as_json(converted: &ConvertedModel) -> Value {
-    let one = |layer: &megasim::convert::manifest::Layer| json!({ "name": layer.name, "source": layer.source, "kind": layer.kind, "shape": layer.shape });
+    let one = |layer: &Layer| {
+        let Layer { name, source, kind, shape, .. } = layer;
+        json!({ "name": name, "source": source, "kind": kind, "shape": shape })
+    };
     converted.manifest().layers.iter().map(one).collect()
 }
 

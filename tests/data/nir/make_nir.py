@@ -113,5 +113,6 @@ nodes |= {
     "li": {"type": "LI", "tau": 0.02, "r": 1.0, "v_leak": 0.0},
 }
 edges = chain("input", "conv", "pool", "lif", "flat", "dense", "a", "read", "li", "output")
-edges += chain("input", "skip", "short", "a") + chain("a", "delay", "back", "a") + chain("a", "to_b", "b", "from_b", "a")
+edges += chain("input", "skip", "short", "a") + chain("a", "delay", "back", "a")
+edges += chain("a", "to_b", "b", "from_b", "a")
 write("loops.nir", nodes, edges, {"dt": 0.001, "reset": "subtract"})
