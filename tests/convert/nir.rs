@@ -187,7 +187,8 @@ fn all_nodes_that_cannot_be_netfiles_are_named_with_a_reason() {
     });
     assert_eq!(
         found,
-        "layer '8' (CubaLIF): tau: expected a time constant of a step (0.001) or more, found one of 0.100 steps; --dt \
+        "layer '4' (LIF): expected one factor per map behind a convolution, found several\n\
+         layer '8' (CubaLIF): tau: expected a time constant of a step (0.001) or more, found one of 0.100 steps; --dt \
          and --nir-dialect say how long a step is"
     );
     let found = refusal("cnn", |graph| {

@@ -136,7 +136,9 @@ impl Target for Nir {
                     }
                     _ => 1.0,
                 };
-                values.extend([("v_threshold", all(quantization.threshold * area)), ("v_reset", all(0.0))]);
+                // NIR's neurons spike above their threshold, those of netfiles at it: sums of whole spikes often are.
+                let threshold = ((quantization.threshold * area) as f32).next_down();
+                values.extend([("v_threshold", all(threshold.into())), ("v_reset", all(0.0))]);
             }
             let neurons = match reads.without_leak().filter(|_| neurons == "IF") {
                 Some((tau, r)) => {

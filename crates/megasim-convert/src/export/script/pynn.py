@@ -116,6 +116,9 @@ def main():
     given = parser.parse_args()
     if (given.data is None) == (given.spikes is None):
         parser.error("one of --data and --spikes is needed")
+    if given.simulator == "brian2":
+        # Short runs are not worth a compiler.
+        importlib.import_module("brian2").prefs.codegen.target = "numpy"
     sim = importlib.import_module(f"pyNN.{given.simulator}")
     arrays = np.load(pathlib.Path(__file__).with_name("connections.npz"))
     if given.spikes:
