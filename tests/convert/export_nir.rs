@@ -187,7 +187,7 @@ fn a_network_that_was_written_and_read_back_makes_the_same_spikes() {
         let path = folder.path().join("net.nir");
         std::fs::write(&path, exported.bytes).unwrap();
         let (again, warnings) = nir::convert(&Nir::open(&path).unwrap(), &NirOptions::default()).unwrap();
-        assert_eq!(warnings, [], "the file says what a spike does");
+        assert!(warnings.is_empty(), "the file says what a spike does: {warnings:?}");
         let own = outputs(&converted.emitted.network, &["InputLayer".into()], converted.output());
         let found = outputs(again.network(), &again.manifest().input.nodes, again.output());
         assert!(own.iter().sum::<usize>() > 0, "{own:?}");
