@@ -8,7 +8,7 @@ mod table;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
-use megasim::convert::{manifest, stage};
+use megasim::convert::{Manifest, manifest, stage};
 use megasim::dataset::recording::Recordings;
 use megasim::encode::registry::Choice;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use table::{OPTIONS, Row};
 pub enum Input {
     /// A model file of another library.
     TrainedNetwork,
+    /// A file with a spiking network.
+    Nir,
     /// A parsed or normalised network that `convert` saved.
     Stage,
     /// An `.npz` model of `train`.
@@ -43,6 +45,7 @@ impl Input {
     fn name(self) -> &'static str {
         match self {
             Self::TrainedNetwork => "a trained network",
+            Self::Nir => "a spiking network (.nir)",
             Self::Stage => "a stage of a conversion",
             Self::SpikingModel => "a model of 'megasim train'",
             Self::Netfiles => "a netfile directory",
@@ -60,11 +63,17 @@ impl Input {
         let path = |id: &str| matches.get_one::<PathBuf>(id).map_or(Path::new(""), PathBuf::as_path);
         match command {
             "convert" if super::features::is_model(path("model")) => Self::SpikingModel,
+            "convert" if is_nir(path("model")) => Self::Nir,
             "convert" => Self::TrainedNetwork,
             "eval" if super::features::is_model(path("model")) => Self::SpikingModel,
             "eval" if stage::is_stage(path("model")) => Self::Stage,
             "eval" => Self::TrainedNetwork,
-            "inspect" if path("target").join(manifest::FILE_NAME).is_file() => Self::Netfiles,
+            "inspect" if path("target").join(manifest::FILE_NAME).is_file() => {
+                // What is wrong with a manifest is reported where it is read.
+                let is_spiking = Manifest::read(path("target")).is_ok_and(|manifest| manifest.nir.is_some());
+                if is_spiking { Self::Nir } else { Self::Netfiles }
+            }
+            "inspect" if is_nir(path("target")) => Self::Nir,
             "inspect" => Self::TrainedNetwork,
             "classify" if super::features::is_model(path("netdir")) => Self::SpikingModel,
             // A fault of the recordings is reported where they are read.
@@ -78,6 +87,10 @@ impl Input {
             _ => Self::Only,
         }
     }
+}
+
+fn is_nir(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("nir"))
 }
 
 fn is_schematic(path: &Path) -> bool {
@@ -148,6 +161,10 @@ pub fn check_on(line: &Command, matches: &ArgMatches, input: Option<Input>) -> R
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
     let Some(command) = line.find_subcommand(name) else { return Ok(()) };
     let (input, given) = (input.unwrap_or_else(|| Input::of(name, matches)), Given { matches });
+    if name == "convert" && input != Input::Nir && !given.has("data") {
+        let text = "the following required arguments were not provided:\n  --data <DIR>";
+        return Err(line.clone().error(ErrorKind::MissingRequiredArgument, text));
+    }
     for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {
         let id = argument.get_id().as_str();
         let Some(row) = row(name, id).filter(|_| given.has(id)) else { continue };

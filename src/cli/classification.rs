@@ -54,18 +54,22 @@ pub fn table(of: &Classification) -> Table {
         let percent = |share: f64| format!("{:.2}", 100.0 * share);
         [format!("{} %", percent(right as f64 / n as f64)), format!("{} to {} %", percent(low), percent(high))]
     };
-    let [share, interval] = accuracy(&of.analog_decisions());
-    table.add_row(["analog".to_string(), share, interval, "-".into(), "-".into(), "-".into(), "-".into(), "-".into()]);
+    let analog = of.analog_decisions();
+    if let Some(analog) = &analog {
+        let [share, interval] = accuracy(analog);
+        let none = || "-".to_string();
+        table.add_row(["analog".into(), share, interval, none(), none(), none(), none(), none()]);
+    }
     for (name, outcomes) in [("event", &of.event), ("clocked", &of.clocked)] {
         let (Some(outcomes), Some(decisions)) = (outcomes, decisions(outcomes)) else { continue };
         let [share, interval] = accuracy(&decisions);
-        let agreement = of.agreement(Some(&decisions), Some(&of.analog_decisions())).unwrap_or(0.0);
+        let agreement = of.agreement(Some(&decisions), analog.as_deref());
         let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / n as f64;
         table.add_row([
             name.to_string(),
             share,
             interval,
-            format!("{:.2} %", 100.0 * agreement),
+            agreement.map_or("-".into(), |agreement| format!("{:.2} %", 100.0 * agreement)),
             format!("{:.0}", mean(|outcome| outcome.input_spikes as f64)),
             format!("{:.0}", mean(|outcome| outcome.spikes as f64)),
             format!("{:.0}", mean(|outcome| outcome.synaptic_operations as f64)),

@@ -298,10 +298,11 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
         let question = question(steps[0]);
         let exhibit = question.exhibit(0).map_err(report)?;
         let conversion = input.conversion();
-        let distributions = match (conversion, &analog) {
-            (Some((converted, _, layers)), Some(analog)) => {
-                let (graph, manifest) = (&converted.model().graph, converted.manifest());
-                distributions(graph, manifest, converted.network(), layers, analog).map_err(report)?
+        let trained = conversion.and_then(|(converted, _, layers)| Some((converted, converted.model()?, layers)));
+        let distributions = match (trained, &analog) {
+            (Some((converted, model, layers)), Some(analog)) => {
+                distributions(&model.graph, converted.manifest(), converted.network(), layers, analog)
+                    .map_err(report)?
             }
             _ => Vec::new(),
         };

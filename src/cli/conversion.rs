@@ -8,6 +8,7 @@ use comfy_table::Table;
 use megasim::ann::import::Model;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::conversion::{self, Stages};
+use megasim::convert::export::{ExportOptions, Importer};
 use megasim::convert::manifest::PresentationError;
 use megasim::convert::{
     self, Checkpoints, Conversion, Convert, ConvertOptions, Format, Normalized, Rules, export, settings,
@@ -31,8 +32,8 @@ pub struct Job<'j> {
     pub options: &'j ConvertOptions,
     /// Steps that are kept or gone on from.
     pub checkpoints: &'j Checkpoints,
-    /// A file for another simulator.
-    pub export: Option<&'j Path>,
+    /// A file for another simulator, and how it is written.
+    pub export: Option<(&'j Path, ExportOptions)>,
     /// Whether an earlier result may go.
     pub replace: Overwrite,
 }
@@ -46,7 +47,8 @@ pub fn run(job: &Job) -> Result<Conversion> {
     drop(progress);
     conversion.warnings.iter().for_each(escape::warn);
     // Before anything is written, so that what cannot be exported leaves nothing behind.
-    let exported = job.export.map(|path| exported_as(path, &conversion.normalized, options)).transpose()?;
+    let exported =
+        job.export.map(|(path, how)| exported_as(path, &conversion.normalized, options, &how)).transpose()?;
     // Only now, so that a conversion that is interrupted leaves nothing behind.
     let directory = AtomicDir::create(job.out, replace).map_err(report)?;
     conversion.converted.write(directory.path()).map_err(|error| match &error {
@@ -65,7 +67,7 @@ pub fn run(job: &Job) -> Result<Conversion> {
     let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
-    if let (Some(path), Some(bytes)) = (job.export, exported) {
+    if let (Some((path, _)), Some(bytes)) = (job.export, exported) {
         atomic_write::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)?;
     }
     Ok(conversion)
@@ -81,7 +83,12 @@ fn reported(error: conversion::Error) -> Report {
 }
 
 /// The network for another simulator.
-fn exported_as(path: &Path, normalized: &Normalized, options: &ConvertOptions) -> Result<Vec<u8>> {
+pub fn exported_as(
+    path: &Path,
+    normalized: &Normalized,
+    options: &ConvertOptions,
+    how: &ExportOptions,
+) -> Result<Vec<u8>> {
     let Some(target) = export::target_of(path) else {
         miette::bail!("{}: expected an ending of a known form", path.display());
     };
@@ -97,15 +104,19 @@ fn exported_as(path: &Path, normalized: &Normalized, options: &ConvertOptions) -
     if let Some((_, what)) = beyond.iter().find(|(is_there, _)| *is_there) {
         miette::bail!("--export: {} has no word for {what}; convert without", target.name());
     }
-    if options.quantization.reset != Reset::ToRest {
+    if options.quantization.reset != Reset::ToRest && how.importer != Some(Importer::Sinabs) {
         escape::warn(format_args!(
-            "{}: neurons reset to 0 in {}, which has no reset by subtraction; --reset zero makes the netfiles do the \
-                same",
+            "{}: neurons reset to 0 in {}, which has no reset by subtraction (the metadata say it, and 'megasim convert' \
+             reads them); --reset zero makes the netfiles do the same",
             path.display(),
             target.name()
         ));
     }
-    target.build(normalized, &options.quantization).map_err(report)
+    let exported = target.build(normalized, &options.quantization, how).map_err(report)?;
+    for warning in exported.warnings {
+        escape::warn(format_args!("{}: {warning}", path.display()));
+    }
+    Ok(exported.bytes)
 }
 
 /// Accuracy of the analog network after each step, for a person.

@@ -3,12 +3,15 @@
 mod arguments;
 mod chosen;
 mod intermediate;
+#[cfg(feature = "nir")]
+pub mod nir;
 mod presentation;
 mod settings;
 
 use super::conversion::{self, Job, stages};
 use super::data::SplitArguments;
 use super::diagnostic::report;
+use super::export::ExportArguments;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
@@ -45,10 +48,11 @@ use std::path::PathBuf;
 /// Convert a trained network to spiking netfiles
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The trained network; of an .npz model of 'megasim train' only --data, --out and --samples count
+    /// The trained network; of an .npz model of 'megasim train' only --data, --out and --samples count, a spiking
+    /// network (.nir) is taken as it is
     model: PathBuf,
-    /// Directory or file of data: test samples, and samples to normalise with
-    #[arg(long, value_name = "DATA")]
+    /// Directory or file of data: test samples, and samples to normalise with; not for a spiking network
+    #[arg(long, value_name = "DATA", default_value = "", hide_default_value = true)]
     data: PathBuf,
     /// Class of each test sample, in place of those of the data (.npy, .npz, MNIST's)
     #[arg(long, value_name = "FILE")]
@@ -86,6 +90,8 @@ pub struct Arguments {
     /// Write the normalised network for other simulators, too: FILE.nir (NIR)
     #[arg(long, value_name = "FILE", value_parser = exported)]
     export: Option<PathBuf>,
+    #[command(flatten)]
+    exported: ExportArguments,
     /// Round the weights: to so many bits (2 to 24), to Qm.f or to binary
     #[arg(long, value_name = "BITS", default_value = "full", value_parser = precision)]
     weight_bits: Precision,
@@ -113,7 +119,8 @@ pub struct Arguments {
     /// What a weight of 1 becomes; the rest is cut off. 10000000, with ANNarchy's presets 100000000
     #[arg(long, value_name = "S", value_parser = positive)]
     scaling_factor: Option<f64>,
-    /// What a spike takes from the potential: the threshold (toolbox), or all (ANNarchy)
+    /// What a spike takes from the potential: the threshold (toolbox), or all (ANNarchy); of a spiking network, what
+    /// the file says or its library does
     #[arg(long, value_enum)]
     reset: Option<ResetArgument>,
     #[command(flatten)]
@@ -136,6 +143,9 @@ pub struct Arguments {
     initial_potential: Option<f64>,
     #[command(flatten)]
     presentation: PresentationArguments,
+    #[cfg(feature = "nir")]
+    #[command(flatten)]
+    nir: nir::NirArguments,
     /// Membrane time constant in milliseconds: potentials decay exponentially towards rest. --ticks-per-ms tells how
     /// long a tick is
     #[arg(long, value_name = "MS", value_parser = positive, conflicts_with = "plain_megasim")]
@@ -186,6 +196,10 @@ fn exported(text: &str) -> Result<PathBuf, String> {
 
 /// Converts, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    #[cfg(feature = "nir")]
+    if megasim::ann::nir::is_nir(&arguments.model) {
+        return nir::run(arguments);
+    }
     if features::is_model(&arguments.model) {
         let replace = Overwrite::from_flag(arguments.force);
         let (out, model, data) = ([&arguments.out], [&arguments.model], [&arguments.data]);
@@ -221,7 +235,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         out: &arguments.out,
         options: &options,
         checkpoints: &checkpoints,
-        export: arguments.export.as_deref(),
+        export: arguments.export.as_deref().map(|path| (path, arguments.exported.options())),
         replace,
     })?;
     if let Some(path) = &arguments.save_scales {

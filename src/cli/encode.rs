@@ -174,9 +174,9 @@ fn write(arguments: &Arguments, stimuli: &[Stimulus], inputs: &[PathBuf], parame
 /// Samples in the order of a converted network's input.
 fn of_network(netdir: &Path, dataset: &Dataset, skip: usize, samples: usize) -> Result<Samples> {
     let converted = input::open(netdir)?;
-    let (model, network) = (converted.model(), converted.network());
-    let format = Format { shape: model.input_shape(), classes: model.classes() };
-    let dataset = dataset.clone().for_input(model.input_form());
+    let network = converted.network();
+    let format = Format { shape: converted.input_shape(), classes: converted.classes() };
+    let dataset = dataset.clone().for_input(converted.input_form());
     let x = dataset.test(&format, skip, Some(samples)).map_err(report)?.x;
     let nodes = converted.layout().nodes(network);
     let source = |node| network.sources().iter().position(|&source| source == node);

@@ -13,6 +13,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("compare", "megasim compare netfiles --data digits --samples 100"),
     ("encode", "megasim encode digits --samples 1 --out digit.stim"),
     ("eval", "megasim eval model.keras --data digits"),
+    ("export", "megasim export netfiles --to brian2 --out brian2"),
     ("features", "megasim features trained.npz --data digits --out features.npz"),
     ("inspect", "megasim inspect model.onnx"),
     ("latency", "megasim latency netfiles --data digits --hardware loihi"),

@@ -209,7 +209,7 @@ pub fn warn_of_presentation(converted: &ConvertedModel, presentation: &Presentat
 /// where they can be one.
 pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>) -> (Extent, Vec<f64>) {
     let input = &converted.manifest().input;
-    let row = values.slice(s![0, ..converted.model().input_shape().len()]);
+    let row = values.slice(s![0, ..converted.input_shape().len()]);
     if let [maps, ny, nx] = input.shape[..] {
         let value = |k: usize| f64::from(input.order.as_ref().map_or(row[k], |order| row[order[k]]));
         return (Extent { maps, ny, nx }, (0..row.len().min(maps * ny * nx)).map(value).collect());

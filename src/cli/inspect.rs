@@ -1,5 +1,8 @@
 //! `megasim inspect`: the layers of a network, how they are connected, and how their neurons would fire.
 
+#[cfg(feature = "nir")]
+mod nir;
+
 use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::input::{self, Reading};
@@ -24,7 +27,7 @@ use std::path::{Path, PathBuf};
 /// neurons
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The trained network, or a netfile directory that 'megasim convert' wrote
+    /// The trained network, a spiking network (.nir), or a netfile directory that 'megasim convert' wrote
     target: PathBuf,
     /// Directory or file of data; its normalisation samples are shown to the analog network
     #[arg(long, value_name = "DATA")]
@@ -55,9 +58,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let read = [&arguments.target].into_iter().chain(&arguments.architecture);
     Paths::default().files(&arguments.results.json).inputs(read).data(&arguments.data).check()?;
     let is_converted = arguments.target.join(manifest::FILE_NAME).is_file();
+    #[cfg(feature = "nir")]
+    if megasim::ann::nir::is_nir(&arguments.target) && !is_converted {
+        return nir::file(arguments);
+    }
     let (model, manifest) = if is_converted {
         let converted = input::open(&arguments.target)?;
-        (converted.model().clone(), Some(converted.manifest().clone()))
+        match converted.model() {
+            Some(model) => (model.clone(), Some(converted.manifest().clone())),
+            #[cfg(feature = "nir")]
+            None => return nir::netfiles(arguments, &converted),
+            #[cfg(not(feature = "nir"))]
+            None => {
+                miette::bail!("{}: a spiking network in NIR; build with the feature nir", arguments.target.display())
+            }
+        }
     } else {
         (import::read_as(&arguments.target, arguments.reading.options(&arguments.architecture)).map_err(report)?, None)
     };

@@ -22,6 +22,7 @@ mod diff;
 mod encode;
 mod escape;
 mod eval;
+mod export;
 mod features;
 mod help;
 mod history;
@@ -83,6 +84,7 @@ enum Command {
     Compare(compare::Arguments),
     Encode(encode::Arguments),
     Eval(eval::Arguments),
+    Export(export::Arguments),
     Features(features::Arguments),
     Inspect(inspect::Arguments),
     Report(report::Arguments),
@@ -150,6 +152,7 @@ fn dispatch(command: Command) -> miette::Result<bool> {
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Toolbox(arguments) => toolbox::run(&arguments),

@@ -87,7 +87,9 @@ fn arrays(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     npz.add("sample", &samples)?;
     let label = |k: usize| found.labels.as_ref().map(|labels| labels[k]);
     npz.add("label", &numbers((0..found.len()).map(label)))?;
-    npz.add("analog", &numbers(found.analog.iter().map(|&class| Some(class))))?;
+    if let Some(analog) = found.analog_decisions() {
+        npz.add("analog", &numbers(analog.into_iter()))?;
+    }
     for (mode, outcomes) in modes(found) {
         let classes = outcomes.first().map_or(0, |outcome| outcome.decision.scores.len());
         let scores: Vec<i64> = outcomes.iter().flat_map(|outcome| outcome.decision.scores.iter().copied()).collect();
@@ -113,7 +115,8 @@ fn table(found: &Classification, file: &mut dyn Write) -> io::Result<()> {
     writeln!(file)?;
     for k in 0..found.len() {
         let label = found.labels.as_ref().map_or(String::new(), |labels| labels[k].to_string());
-        write!(file, "{},{label},{}", found.numbers.number(k), found.analog[k])?;
+        let analog = found.analog.as_ref().map_or(String::new(), |analog| analog[k].to_string());
+        write!(file, "{},{label},{analog}", found.numbers.number(k))?;
         for (_, outcomes) in modes(found) {
             let outcome = &outcomes[k];
             let class = outcome.decision.class().map_or(String::new(), |class| class.to_string());

@@ -60,7 +60,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     let directory = place.path().join("net");
     converted.save(&directory, Overwrite::Refuse).unwrap();
     let manifest = fs::read_to_string(directory.join("megasim.json")).unwrap();
-    let sha256 = &converted.model().source.sha256;
+    let sha256 = &converted.model().unwrap().source.sha256;
     fs::write(directory.join("megasim.json"), manifest.replace(sha256.as_str(), &"0".repeat(64))).unwrap();
     let refused = ConvertedModel::open(&directory).unwrap_err();
     assert!(matches!(refused, converted_model::Error::OtherModel { .. }), "{refused}");
@@ -134,7 +134,8 @@ fn progress_is_counted_and_work_can_be_cancelled() {
     let whole = classify(&converted, &samples, &options, &control).unwrap();
     assert_eq!(*control.parts.lock().unwrap(), [("event".to_string(), 30), ("clocked".to_string(), 30)]);
     assert_eq!(control.done.load(Ordering::SeqCst), 60);
-    assert_eq!(whole.figures().accuracy.ann, whole.right(&whole.analog_decisions()).map(|right| right as f64 / 30.0));
+    let analog = whole.analog_decisions().unwrap();
+    assert_eq!(whole.figures().accuracy.ann, whole.right(&analog).map(|right| right as f64 / 30.0));
 
     // What is complete is what it would have been.
     let event = ClassifyOptions::new().duration(20).modes(Modes::Event);

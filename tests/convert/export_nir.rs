@@ -5,8 +5,12 @@
 use assert_cmd::Command;
 use hdf5_pure::File;
 use megasim::ann::graph::{Activation, GraphBuilder, Operation, Padding, Pooling, Shape};
-use megasim::convert::export::target_of;
-use megasim::convert::{ConvertOptions, normalize_with, parse};
+use megasim::ann::nir::Nir;
+use megasim::convert::export::{ExportOptions, target_of};
+use megasim::convert::nir::{self, NirOptions};
+use megasim::convert::{ConvertOptions, convert, normalize_with, parse};
+use megasim::engine::{Mode, Plan, Probes, Simulation};
+use megasim::network::{Network, NodeId, Polarity, Reset, Stimulus, StimulusEvent};
 use ndarray::{Array2, Array4, array};
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -18,8 +22,8 @@ fn build(builder: GraphBuilder, numbers: usize, options: &ConvertOptions) -> Res
     let samples = Array2::from_shape_fn((4, numbers), |(i, j)| ((i + j) % 3) as f32 / 2.0);
     let normalized = normalize_with(parsed, samples.view(), options, &mut |_| {}).unwrap();
     let target = target_of("net.nir".as_ref()).unwrap();
-    let bytes = target.build(&normalized, &options.quantization).map_err(|error| error.to_string())?;
-    Ok(File::from_bytes(bytes).unwrap())
+    let exported = target.build(&normalized, &options.quantization, &ExportOptions::default());
+    Ok(File::from_bytes(exported.map_err(|error| error.to_string())?.bytes).unwrap())
 }
 
 fn numbers(file: &File, path: &str) -> (Vec<u64>, Vec<f32>) {
@@ -54,7 +58,7 @@ fn dense_layers_are_affine_maps_before_neurons() {
     assert_eq!(numbers(&file, &of("bias")), (vec![3], vec![0.0, 0.5, 1.0]));
     let of = |key: &str| format!("node/nodes/0Dense_3/{key}");
     assert_eq!(text(&file, &of("type")), ["IF"]);
-    assert_eq!(numbers(&file, &of("v_threshold")), (vec![3], vec![0.75; 3]));
+    assert_eq!(numbers(&file, &of("v_threshold")), (vec![3], vec![0.75f32.next_down(); 3]));
     assert_eq!(numbers(&file, &of("v_reset")), (vec![3], vec![0.0; 3]));
     let edges = text(&file, "node/edges");
     assert_eq!(edges, ["input", "0Dense_3_weights_0", "0Dense_3_weights_0", "0Dense_3", "0Dense_3", "output"]);
@@ -89,8 +93,8 @@ fn maps_are_convolutions_means_and_a_flattening() {
     assert_eq!(text(&file, &of("0Conv2D_2x4x4_weights_0/type")), ["Conv2d"]);
     assert_eq!(numbers(&file, &of("0Conv2D_2x4x4_weights_0/weight")).0, [2, 1, 3, 3]);
     assert_eq!(numbers(&file, &of("0Conv2D_2x4x4/r")).0, [2, 4, 4]);
-    assert_eq!(text(&file, &of("1AveragePooling2D_2x2x2_mean/type")), ["AvgPool2d"]);
-    assert_eq!(numbers(&file, &of("1AveragePooling2D_2x2x2/v_threshold")).1, [1.0; 8]);
+    assert_eq!(text(&file, &of("1AveragePooling2D_2x2x2_pool/type")), ["SumPool2d"]);
+    assert_eq!(numbers(&file, &of("1AveragePooling2D_2x2x2/v_threshold")).1, [4f32.next_down(); 8]);
     assert_eq!(text(&file, &of("2Flatten_8/type")), ["Flatten"]);
 }
 
@@ -102,8 +106,8 @@ fn what_it_cannot_say_is_refused_by_name() {
     let mean = Pooling::Average { count_padding: false };
     let error = build(pooled(Padding { top: 0, bottom: 2, ..SAME }, mean), 16, &options).unwrap_err();
     assert!(error.contains("as much padding at both sides, found 0 and 2 rows"), "{error}");
-    let signed = ConvertOptions { output: megasim::convert::OutputForm::Signed, ..ConvertOptions::default() };
-    assert!(build(pooled(SAME, mean), 16, &signed).unwrap_err().contains("rectified activations"));
+    let softmax = ConvertOptions { output: megasim::convert::OutputForm::Softmax, ..ConvertOptions::default() };
+    assert!(build(pooled(SAME, mean), 16, &softmax).unwrap_err().contains("rectified activations"));
 }
 
 #[test]
@@ -135,4 +139,58 @@ fn convert_writes_it_beside_the_netfiles() {
         assert!(!folder.path().join("none").exists() && !folder.path().join("none.nir").exists());
     }
     convert("d", &["--export", &at("net.txt")]).code(2).stderr(contains("expected a name that ends in .nir"));
+}
+
+/// Spikes of each cell of the layer before the output's classes, and of the output, in 60 steps of one random input.
+fn outputs(network: &Network, sources: &[String], output: NodeId) -> Vec<usize> {
+    let mut random = 1u32;
+    let mut fires = || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        random >> 30 == 0
+    };
+    let spikes: Vec<bool> = (0..60 * 16).map(|_| fires()).collect();
+    let stimuli = network.sources().iter().map(|&source| {
+        let name = &network.nodes()[source.index()].name;
+        let events = (0..60i64).flat_map(|t_pre| {
+            let cells = (0..16).filter(move |_| sources_has(sources, name));
+            let cells =
+                cells.filter(|cell| spikes[t_pre as usize * 16 + cell]).map(|cell| (cell as i32 % 4, cell as i32 / 4));
+            let clock = (name == "bias_clk").then_some((0, 0));
+            let places: Vec<(i32, i32)> = cells.chain(clock).collect();
+            places.into_iter().map(move |(x, y)| StimulusEvent { t_pre, x, y, polarity: Polarity::Positive })
+        });
+        Stimulus::from_events(events.collect::<Vec<_>>())
+    });
+    let stimuli: Vec<Stimulus> = stimuli.collect();
+    let network = network.clone().with_t_max(59).unwrap();
+    let plan = Plan::new(&network).unwrap();
+    let record = Simulation::new(&plan, Mode::Clocked { dt: 1 }, &Probes::all(&network)).run(&stimuli).unwrap();
+    let log = record.nodes[output.index()].as_ref().unwrap();
+    (0..3).map(|class| log.x.iter().filter(|&&x| x == class).count()).collect()
+}
+
+fn sources_has(sources: &[String], name: &str) -> bool {
+    sources.iter().any(|source| source == name)
+}
+
+#[test]
+fn a_network_that_was_written_and_read_back_makes_the_same_spikes() {
+    for reset in [Reset::ToRest, Reset::Subtract] {
+        let mut options = ConvertOptions::default();
+        options.quantization.reset = reset;
+        let graph = pooled(SAME, Pooling::Average { count_padding: false }).finish().unwrap();
+        let samples = Array2::from_shape_fn((4, 16), |(i, j)| ((i + j) % 3) as f32 / 2.0);
+        let converted = convert(&graph, samples.view(), &options).unwrap();
+        let target = target_of("net.nir".as_ref()).unwrap();
+        let exported = target.build(&converted.normalized, &options.quantization, &ExportOptions::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.nir");
+        std::fs::write(&path, exported.bytes).unwrap();
+        let (again, warnings) = nir::convert(&Nir::open(&path).unwrap(), &NirOptions::default()).unwrap();
+        assert!(warnings.is_empty(), "the file says what a spike does: {warnings:?}");
+        let own = outputs(&converted.emitted.network, &["InputLayer".into()], converted.output());
+        let found = outputs(again.network(), &again.manifest().input.nodes, again.output());
+        assert!(own.iter().sum::<usize>() > 0, "{own:?}");
+        assert_eq!(found, own, "{reset:?}");
+    }
 }

@@ -5,6 +5,7 @@ mod converted_model;
 mod digits;
 mod export_nir;
 mod netfiles;
+mod nir;
 mod presets;
 mod random_networks;
 mod rates;

@@ -8,7 +8,9 @@ use std::sync::LazyLock;
 
 /// The files of the repository's small example.
 pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits/digits_cnn.keras");
-/// Its data.
+/// A spiking network.
+pub const NIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nir/sinabs_groups.nir");
+/// The data of the example.
 pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits");
 
 static NET: LazyLock<tempfile::TempDir> = LazyLock::new(|| {

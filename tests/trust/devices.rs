@@ -114,6 +114,7 @@ const FILES: &[&[&str]] = &[
     &["convert", MODEL, "--data", DATA, "--out", "new", "--save-parsed", "@.npz"],
     &["convert", MODEL, "--data", DATA, "--out", "new", "--save-normalised", "@.npz"],
     &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--export", "@.nir"],
+    &["export", "net", "--to", "nir", "--out", "@.nir"],
 ];
 
 /// Pages: a file, and a directory of files beside it.
@@ -128,6 +129,7 @@ const PAGES: &[&[&str]] = &[
 const DIRECTORIES: &[&[&str]] = &[
     &["run", "net/megasim.sch", "--out", "@"],
     &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "@"],
+    &["export", "net", "--to", "brian2", "--out", "@"],
     &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-activations", "@"],
     &["convert", "model.npz", "--data", DATA, "--samples", "2", "--out", "@"],
     &["toolbox", "config", "--out", "@"],

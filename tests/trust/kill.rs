@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 type Case = (&'static [&'static str], &'static [&'static str]);
 
 #[rustfmt::skip]
-const COMMANDS: [Case; 25] = [
+const COMMANDS: [Case; 28] = [
     (&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "new", "--save-scales", "a.json"],
         &["new", "a.json"]),
     (&["convert", "model.npz", "--data", DATA, "--samples", "2", "--out", "new"], &["new"]),
@@ -24,6 +24,9 @@ const COMMANDS: [Case; 25] = [
             "--export", "x.nir"],
         &["new", "p.npz", "n.npz", "x.nir"],
     ),
+    (&["convert", NIR, "--out", "new"], &["new"]),
+    (&["export", "net", "--to", "brian2", "--out", "new"], &["new"]),
+    (&["export", "net", "--to", "nir", "--out", "x.nir"], &["x.nir"]),
     (&["run", "net/megasim.sch", "--out", "new"], &["new"]),
     (&["run", "net/megasim.sch", "--out", "new", "--summary", "a.json"], &["new", "a.json"]),
     (&["rerun", "one", "--out", "new"], &["new"]),
@@ -101,6 +104,7 @@ fn older(arguments: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     let more: &[&str] = match arguments[0] {
         "convert" if arguments[1] == MODEL => &["--percentile", "95"],
+        "convert" if arguments[1] == NIR => &["--scaling-factor", "1000000"],
         "run" => &["--clocked"],
         "report" => &["--log-x"],
         _ => &[],
@@ -117,7 +121,7 @@ fn older(arguments: &[&str]) -> Vec<String> {
         "latency" | "verify" => "2",
         "eval" => "40",
         "encode" | "train" | "features" => "20",
-        "convert" if arguments[1] != MODEL => "3",
+        "convert" if arguments[1] != MODEL && arguments[1] != NIR => "3",
         _ => return words,
     };
     match words.iter().position(|word| word == "--samples") {

@@ -85,6 +85,8 @@ impl Place {
             let (status, _, error) = megasim(here, arguments);
             assert!(status == 0, "{arguments:?}: {error}");
         };
+        let spiking = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/nir/sinabs_groups.nir");
+        fs::copy(spiking, here.join("network.nir")).unwrap();
         for name in ["data", "more", "moving", "recorded/test", "bars", "results"] {
             fs::create_dir_all(here.join(name)).unwrap();
         }

@@ -3,6 +3,8 @@
 
 use megasim::ann::graph::Shape;
 use megasim::ann::import;
+use megasim::ann::nir::Nir;
+use megasim::convert::nir::{self, NirOptions};
 use megasim::convert::{self, ConvertOptions, Manifest, OutputForm, Stage, scales::Scales};
 use megasim::dataset::recording::Recording;
 use megasim::dataset::{self, Dataset, Format};
@@ -118,6 +120,14 @@ const DIGITS: Shape = Shape::Maps { channels: 1, height: 8, width: 8 };
 
 /// All of them.
 pub const READERS: &[Reader] = &[
+    reader!(
+        "nir",
+        ["tests/data/nir/add_join.nir", "tests/data/nir/conv1d_small.nir", "tests/data/nir/snntorch_recurrent.nir"],
+        |directory, bytes| {
+            let file = Nir::open(written(directory, "network.nir", bytes)).map_err(|error| error.to_string())?;
+            done(nir::convert(&file, &NirOptions::default()))
+        }
+    ),
     reader!(
         "keras_h5",
         ["tests/data/zoo/keras/keras3-nested-twice.h5", "tests/data/zoo/keras/keras2-residual.h5"],

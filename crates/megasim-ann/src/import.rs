@@ -13,8 +13,8 @@
 mod architecture;
 #[cfg(feature = "caffe")]
 mod caffe;
-#[cfg(any(feature = "keras", feature = "lasagne"))]
-mod hdf5;
+#[cfg(any(feature = "keras", feature = "lasagne", feature = "nir"))]
+pub(crate) mod hdf5;
 mod heads;
 #[cfg(feature = "keras")]
 mod keras;
@@ -238,7 +238,7 @@ impl Obstacles {
 }
 
 impl Problem {
-    fn damaged(place: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn damaged(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Damaged { place: place.into(), message: message.into() }
     }
 }
@@ -419,7 +419,7 @@ pub fn read_as(path: &Path, options: ReadOptions) -> Result<Model, Error> {
         return Err(failed(problem));
     }
     let bytes = read_bytes(path).map_err(|source| failed(source.into()))?;
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = sha256(&bytes);
     let file = ModelFile { path: path.into(), bytes: bytes.into(), options, companions: RefCell::default() };
     if let Some(problem) = recognise::file(&file) {
         return Err(failed(problem));
@@ -454,6 +454,11 @@ pub fn read_as(path: &Path, options: ReadOptions) -> Result<Model, Error> {
         version,
     };
     Ok(Model { graph, input_order, input_axes: axes, source })
+}
+
+/// SHA-256 of a file in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Widens the padding at the bottom and right so that the number of windows is rounded up; a last window starts within

@@ -6,12 +6,14 @@ use super::diagnose::growth;
 use super::manifest::{self, Manifest, OutputLayer};
 use super::save;
 use megasim_ann::forward::{self, WrongBatch};
-use megasim_ann::import::{self, Model, ReadOptions};
+use megasim_ann::graph::Shape;
+use megasim_ann::import::{self, Model, ReadOptions, Source};
 use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use megasim_core::encode::registry::Choice;
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
 use megasim_core::network::{Driver, Network, NodeId, Stimulus};
+use megasim_data::{DeclaredAxes, InputForm, InputScaling};
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +64,26 @@ pub enum Error {
     Write(#[from] atomic_write::Error),
 }
 
+/// What a spiking network was made of.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A trained network, which was converted.
+    Trained(Box<Model>),
+    /// A file that holds a spiking network already; there is no analog network to compare it with.
+    Spiking(Source),
+}
+
+impl Origin {
+    /// The file.
+    pub fn source(&self) -> &Source {
+        match self {
+            Self::Trained(model) => &model.source,
+            Self::Spiking(source) => source,
+        }
+    }
+}
+
 /// A converted network: the spiking network, the trained network that it came from, and the manifest that relates
 /// the two.
 ///
@@ -91,7 +113,7 @@ pub enum Error {
 pub struct ConvertedModel {
     pub(super) manifest: Manifest,
     pub(super) network: Network,
-    pub(super) model: Model,
+    pub(super) origin: Origin,
     pub(super) layout: InputMap,
     pub(super) output: NodeId,
     pub(super) stimuli: Vec<Stimulus>,
@@ -110,20 +132,22 @@ impl ConvertedModel {
         let network = netfiles.network;
         manifest.check_network(directory, &network)?;
         let copy = directory.join(&manifest.model.copy);
-        let options = ReadOptions { input_shape: manifest.model.input_shape.clone(), ..ReadOptions::default() };
-        let model = import::read_as(&copy, options)?;
-        if model.source.sha256 != manifest.model.sha256 {
-            let (expected, found) = (manifest.model.sha256, model.source.sha256);
+        let origin = origin(&manifest, &copy)?;
+        let found = &origin.source().sha256;
+        if *found != manifest.model.sha256 {
+            let (expected, found) = (manifest.model.sha256, found.clone());
             return Err(Error::OtherModel { path: copy, expected, found });
         }
-        let (expected, found) = (model.classes(), manifest.output.classes);
-        if expected != found {
-            return Err(Error::Classes { path: directory.join(manifest::FILE_NAME), expected, found });
+        if let Origin::Trained(model) = &origin {
+            let (expected, found) = (model.classes(), manifest.output.classes);
+            if expected != found {
+                return Err(Error::Classes { path: directory.join(manifest::FILE_NAME), expected, found });
+            }
         }
         let layout = manifest.layout(&network)?;
         let output = manifest.output(&network)?;
         let (stimuli, warnings) = (netfiles.stimuli, netfiles.warnings);
-        Ok(Self { manifest, network, model, layout, output, stimuli, warnings })
+        Ok(Self { manifest, network, origin, layout, output, stimuli, warnings })
     }
 
     /// Writes a netfile directory: netfiles, the stimuli of one sample, the manifest, a copy of the trained network
@@ -143,7 +167,7 @@ impl ConvertedModel {
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&self, directory: &Path) -> Result<(), save::Error> {
-        save::write(directory, &self.network, &self.stimuli, &self.manifest, &self.model.source)
+        save::write(directory, &self.network, &self.stimuli, &self.manifest, self.origin.source())
     }
 
     /// Where the network came from, and what its nodes are.
@@ -156,9 +180,37 @@ impl ConvertedModel {
         &self.network
     }
 
-    /// The trained network.
-    pub fn model(&self) -> &Model {
-        &self.model
+    /// What it was made of.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The trained network; none of a network that was read as a spiking one.
+    pub fn model(&self) -> Option<&Model> {
+        match &self.origin {
+            Origin::Trained(model) => Some(model),
+            Origin::Spiking(_) => None,
+        }
+    }
+
+    /// Shape of a sample.
+    pub fn input_shape(&self) -> Shape {
+        match (&self.origin, &self.manifest.input.shape[..]) {
+            (Origin::Trained(model), _) => model.input_shape(),
+            (Origin::Spiking(_), &[channels, height, width]) => Shape::Maps { channels, height, width },
+            (Origin::Spiking(_), shape) => Shape::Features(shape.iter().product()),
+        }
+    }
+
+    /// How samples are brought to the input: the order of their axes, and whether bytes are taken as they are.
+    pub fn input_form(&self) -> InputForm {
+        match &self.origin {
+            Origin::Trained(model) => model.input_form(),
+            Origin::Spiking(_) => {
+                let axes: &[usize] = if self.manifest.input.shape.len() == 3 { &[0, 1, 2] } else { &[0] };
+                InputForm::new(DeclaredAxes::new(axes), InputScaling::Unit)
+            }
+        }
     }
 
     /// Where the numbers of a sample go in the network.
@@ -218,6 +270,10 @@ impl ConvertedModel {
 
     /// How many times per millisecond neurons fire at most, at the largest activations of the normalisation set.
     pub fn largest_rate(&self) -> f64 {
+        // Activations of a network that was not converted are not known.
+        if matches!(self.origin, Origin::Spiking(_)) {
+            return 0.0;
+        }
         growth(&self.network, self.manifest.conversion.scaling_factor).into_iter().fold(0.0, f64::max)
     }
 
@@ -227,7 +283,7 @@ impl ConvertedModel {
             of,
             conversion::largest(values),
             self.manifest().conversion.input_scale as f32,
-            self.model.input_form().scaling,
+            self.input_form().scaling,
         )
     }
 
@@ -276,12 +332,31 @@ impl ConvertedModel {
         calibrated.into_iter().chain(coarse)
     }
 
-    /// The classes that the trained network gives to samples, `(samples, numbers)`.
+    /// The classes that the trained network gives to samples, `(samples, numbers)`; none where there is no trained
+    /// network.
     ///
     /// # Errors
     /// If the samples have another number of numbers.
-    pub fn analog_classes(&self, samples: ArrayView2<f32>) -> Result<Vec<usize>, WrongBatch> {
-        let outputs = forward::forward(&self.model.graph, samples)?;
-        Ok(forward::classes(outputs.view()))
+    pub fn analog_classes(&self, samples: ArrayView2<f32>) -> Result<Option<Vec<usize>>, WrongBatch> {
+        let Some(model) = self.model() else { return Ok(None) };
+        let outputs = forward::forward(&model.graph, samples)?;
+        Ok(Some(forward::classes(outputs.view())))
     }
+}
+
+/// Reads the copy of what a network was made of.
+fn origin(manifest: &Manifest, copy: &Path) -> Result<Origin, Error> {
+    if manifest.nir.is_none() {
+        let options = ReadOptions { input_shape: manifest.model.input_shape.clone(), ..ReadOptions::default() };
+        return Ok(Origin::Trained(Box::new(import::read_as(copy, options)?)));
+    }
+    let bytes = std::fs::read(copy).map_err(|source| import::Error { path: copy.into(), problem: source.into() })?;
+    Ok(Origin::Spiking(Source {
+        path: copy.into(),
+        companions: Vec::new(),
+        sha256: import::sha256(&bytes),
+        input_shape: None,
+        library: "nir".into(),
+        version: None,
+    }))
 }

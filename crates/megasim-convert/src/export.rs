@@ -1,12 +1,53 @@
-//! Other forms in which a converted network leaves the house, for other simulators: one file a form, one line each in
-//! `TARGETS`.
+//! Other forms of a converted network, for other simulators: one file of code per form, one line each in `TARGETS`.
 
+pub mod connections;
 #[cfg(feature = "nir")]
 mod nir;
+pub mod script;
 
 use super::normalize::Normalized;
 use super::quantize::Quantization;
 use std::path::Path;
+
+/// How a form is written where it leaves a choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// Of NIR: the library that is to read the file, which then has what that library reads as it is meant.
+    pub importer: Option<Importer>,
+    /// Of NIR: how averages are written; none: as the library reads them, else as sums.
+    pub pool: Option<PoolAs>,
+}
+
+/// A library that reads NIR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Importer {
+    /// snnTorch 1.0.
+    SnnTorch,
+    /// sinabs 3.1.
+    Sinabs,
+    /// Norse 1.1.
+    Norse,
+    /// Lava, by lava-dl's reader.
+    Lava,
+}
+
+/// How an average is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolAs {
+    /// A sum, before neurons whose threshold is the area of the window.
+    Sum,
+    /// An average.
+    Average,
+}
+
+/// A file, and what it does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// The content of the file.
+    pub bytes: Vec<u8>,
+    /// What is only close to the network.
+    pub warnings: Vec<String>,
+}
 
 /// A form for another simulator.
 pub trait Target: Sync {
@@ -20,7 +61,12 @@ pub trait Target: Sync {
     ///
     /// # Errors
     /// The first layer that the form cannot say.
-    fn build(&self, network: &Normalized, quantization: &Quantization) -> Result<Vec<u8>, Error>;
+    fn build(
+        &self,
+        network: &Normalized,
+        quantization: &Quantization,
+        options: &ExportOptions,
+    ) -> Result<Exported, Error>;
 }
 
 /// Why a network has no such form.

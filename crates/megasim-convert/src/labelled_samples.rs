@@ -140,7 +140,7 @@ pub enum Error {
 pub struct LabelledSamples {
     values: Array2<f32>,
     labels: Option<Vec<usize>>,
-    analog: Vec<usize>,
+    analog: Option<Vec<usize>>,
     kind: SampleKind,
     numbers: SampleNumbers,
     recorded: Option<Recorded>,
@@ -152,7 +152,7 @@ impl LabelledSamples {
     /// # Errors
     /// If they do not fit the network or each other, or if a value is not finite.
     pub fn new(converted: &ConvertedModel, values: Array2<f32>, labels: Vec<usize>) -> Result<Self, Error> {
-        SampleKind::Still.check(converted.model.input_shape().len(), values.ncols())?;
+        SampleKind::Still.check(converted.input_shape().len(), values.ncols())?;
         let (samples, classes) = (values.nrows(), converted.classes());
         if samples != labels.len() {
             return Err(Error::Labels { samples, labels: labels.len() });
@@ -231,7 +231,7 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        let (maps, height, width) = match converted.model.input_shape() {
+        let (maps, height, width) = match converted.input_shape() {
             Shape::Maps { channels, height, width } => (channels, height, width),
             Shape::Features(numbers) => return Err(Error::NoMaps(numbers)),
         };
@@ -287,7 +287,7 @@ impl LabelledSamples {
         mut read: impl FnMut(usize, usize) -> Result<Self, E>,
     ) -> Result<Self, E> {
         let numbers = SampleNumbers::listed(list.numbers().iter().map(|&number| number as u64).collect::<Vec<_>>());
-        let (mut values, mut labels, mut analog) = (Vec::new(), Some(Vec::new()), Vec::new());
+        let (mut values, mut labels, mut analog) = (Vec::new(), Some(Vec::new()), Some(Vec::new()));
         let (mut kind, mut recorded) = (SampleKind::Still, None);
         for (range, wanted) in list.reads() {
             let some = read(range.start, range.len())?;
@@ -295,11 +295,12 @@ impl LabelledSamples {
                 let (found, number) = (range.start + some.len(), range.end - 1);
                 return Err(Error::NotThere { number, found }.into());
             }
-            labels = labels.zip(some.labels.as_ref()).map(|(mut labels, of): (Vec<usize>, &Vec<usize>)| {
-                labels.extend(wanted.iter().map(|&k| of[k]));
-                labels
-            });
-            analog.extend(wanted.iter().map(|&k| some.analog[k]));
+            let add = |(mut classes, of): (Vec<usize>, &Vec<usize>)| {
+                classes.extend(wanted.iter().map(|&k| of[k]));
+                classes
+            };
+            labels = labels.zip(some.labels.as_ref()).map(add);
+            analog = analog.zip(some.analog.as_ref()).map(add);
             if let Some(events) = &some.recorded {
                 let all = recorded.get_or_insert_with(|| Recorded::new(numbers.clone()));
                 all.take(events, &wanted);
@@ -314,12 +315,12 @@ impl LabelledSamples {
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.analog.len()
+        self.values.nrows()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.analog.is_empty()
+        self.values.nrows() == 0
     }
 
     /// The numbers, `(samples, numbers)`, or `(samples, frames * numbers)` of sequences of frames.
@@ -332,9 +333,9 @@ impl LabelledSamples {
         self.labels.as_deref()
     }
 
-    /// The class that the trained network gives to each sample.
-    pub fn analog(&self) -> &[usize] {
-        &self.analog
+    /// The class that the trained network gives to each sample; none where there is no trained network.
+    pub fn analog(&self) -> Option<&[usize]> {
+        self.analog.as_deref()
     }
 
     /// What the numbers of a sample are.
@@ -355,10 +356,10 @@ impl LabelledSamples {
 
 /// The data as the trained network takes them.
 fn of(converted: &ConvertedModel, data: &Dataset) -> Dataset {
-    data.clone().for_input(converted.model.input_form())
+    data.clone().for_input(converted.input_form())
 }
 
 /// What the trained network takes and gives.
 fn format(converted: &ConvertedModel) -> Format {
-    Format { shape: converted.model.input_shape(), classes: converted.model.classes() }
+    Format { shape: converted.input_shape(), classes: converted.classes() }
 }

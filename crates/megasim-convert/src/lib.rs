@@ -20,6 +20,8 @@ pub mod input_code;
 pub mod labelled_samples;
 pub mod manifest;
 pub mod model_based;
+#[cfg(feature = "nir")]
+pub mod nir;
 pub mod normalize;
 pub mod numbers;
 mod options;
@@ -35,6 +37,7 @@ pub mod save;
 pub mod scales;
 pub mod settings;
 pub mod simplify;
+pub mod spiking;
 pub mod stage;
 pub mod toolbox;
 

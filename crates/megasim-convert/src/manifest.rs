@@ -8,6 +8,7 @@ use super::normalize::Normalized;
 use super::parsed::{Parsed, Source};
 use super::quantize::SignedNeurons;
 use super::scales::Scales;
+use super::spiking::ReadAs;
 use super::{
     ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, TEST_SAMPLES, emit,
     shape_numbers,
@@ -95,6 +96,9 @@ pub struct Manifest {
     /// Accuracy of the analog network, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analog: Option<Accuracy>,
+    /// Of a network that was read as a spiking one: how its file was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nir: Option<ReadAs>,
 }
 
 /// How samples are presented to a network that was converted for it.
@@ -304,6 +308,34 @@ pub struct Conversion {
     pub rules: Rules,
 }
 
+impl Conversion {
+    /// What these options say.
+    pub(super) fn new(options: &ConvertOptions, normalisation_samples: usize) -> Self {
+        let neurons = options.neurons.iter().map(ToString::to_string);
+        Self {
+            percentile: options.percentile,
+            percentile_step: options.percentile_step,
+            given_scales: options.scales.is_some(),
+            weight_bits: options.precision,
+            settings: neurons.chain(options.settings.iter().map(ToString::to_string)).collect(),
+            normalisation_samples,
+            scaling_factor: options.quantization.scaling_factor,
+            v_thresh: options.quantization.threshold,
+            reset: options.quantization.reset,
+            initial_potential: options.quantization.initial_potential,
+            plain_megasim: options.format == emit::Format::Original,
+            max_to_average: options.max_to_average,
+            input_scale: options.input_scale.unwrap_or(1.0),
+            input_events: options.quantization.input_events,
+            relays: options.quantization.relays,
+            logit_shift: options.logit_shift,
+            ticks_per_ms: options.quantization.ticks_per_ms,
+            signed: options.quantization.signed,
+            rules: options.rules.clone(),
+        }
+    }
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -394,7 +426,6 @@ impl Manifest {
             classes: parsed.layers.last().map_or(0, |layer| layer.shape.len()),
             form: options.output,
         };
-        let neurons = options.neurons.iter().map(ToString::to_string);
         Self {
             format: FORMAT,
             model,
@@ -415,28 +446,9 @@ impl Manifest {
                 .map(|control| SoftmaxClock { node: node(control), rate: options.softmax_clock }),
             settle_events: nodes(&emitted.settle),
             reset_event: node(&emitted.reset),
-            conversion: Conversion {
-                percentile: options.percentile,
-                percentile_step: options.percentile_step,
-                given_scales: options.scales.is_some(),
-                weight_bits: options.precision,
-                settings: neurons.chain(options.settings.iter().map(ToString::to_string)).collect(),
-                normalisation_samples,
-                scaling_factor: options.quantization.scaling_factor,
-                v_thresh: options.quantization.threshold,
-                reset: options.quantization.reset,
-                initial_potential: options.quantization.initial_potential,
-                plain_megasim: options.format == emit::Format::Original,
-                max_to_average: options.max_to_average,
-                input_scale: options.input_scale.unwrap_or(1.0),
-                input_events: options.quantization.input_events,
-                relays: options.quantization.relays,
-                logit_shift: options.logit_shift,
-                ticks_per_ms: options.quantization.ticks_per_ms,
-                signed: options.quantization.signed,
-                rules: options.rules.clone(),
-            },
+            conversion: Conversion::new(options, normalisation_samples),
             presentation: None,
+            nir: None,
             analog: None,
         }
     }

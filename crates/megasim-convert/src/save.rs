@@ -1,5 +1,6 @@
 //! A converted network as a netfile directory that runs as it is.
 
+use super::converted_model::Origin;
 use super::emit::Emitted;
 use super::manifest::{self, Manifest};
 use super::{Converted, ConvertedModel, Normalized};
@@ -12,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Sub-directory that keeps the model file.
-const SOURCE_DIRECTORY: &str = "source";
+pub(super) const SOURCE_DIRECTORY: &str = "source";
 
 /// How long the example stimulus lasts, in milliseconds.
 const EXAMPLE_DURATION: u32 = 100;
@@ -79,8 +80,8 @@ impl Converted {
         if let Some(reset) = network.sources().iter().position(|&source| source == reset) {
             stimuli[reset] = Stimulus::from_events([StimulusEvent::reset(clock.ticks())]);
         }
-        let warnings = Vec::new();
-        let converted = ConvertedModel { manifest, network, model, layout, output, stimuli, warnings };
+        let (warnings, origin) = (Vec::new(), Origin::Trained(Box::new(model)));
+        let converted = ConvertedModel { manifest, network, origin, layout, output, stimuli, warnings };
         Ok((converted, self.normalized))
     }
 }

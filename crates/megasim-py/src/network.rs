@@ -55,7 +55,7 @@ impl Network {
     }
 
     fn format(&self) -> Format {
-        Format { shape: self.0.model().input_shape(), classes: self.0.classes() }
+        Format { shape: self.0.input_shape(), classes: self.0.classes() }
     }
 
     /// Samples of the caller, and a warning where an input cannot fire what they hold; without labels all are of class
@@ -139,7 +139,7 @@ impl Network {
 
     #[getter]
     fn input_shape(&self) -> Vec<usize> {
-        numbers(self.0.model().input_shape())
+        numbers(self.0.input_shape())
     }
 
     #[getter]
@@ -175,8 +175,8 @@ impl Network {
         let dict = PyDict::new(py);
         let labels: Vec<i64> = found.labels.iter().flatten().map(|&label| label as i64).collect();
         dict.set_item("labels", labels.into_pyarray(py))?;
-        let analog: Vec<i64> = found.analog.iter().map(|&class| class as i64).collect();
-        dict.set_item("analog", analog.into_pyarray(py))?;
+        let classes = |analog: &Vec<usize>| analog.iter().map(|&class| class as i64).collect::<Vec<i64>>();
+        dict.set_item("analog", found.analog.as_ref().map(|analog| classes(analog).into_pyarray(py)))?;
         for (name, of) in [("event", &found.event), ("clocked", &found.clocked)] {
             if let Some(of) = of {
                 dict.set_item(name, outcomes(py, of, self.0.classes())?)?;
@@ -369,10 +369,14 @@ impl Network {
 
     /// The analog outputs of samples, `(samples, classes)`.
     fn predict<'py>(&self, py: Python<'py>, x: Numbers<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let Some(model) = self.0.model() else {
+            let text = "this network was read as a spiking one; there is no trained network to ask";
+            return Err(error::message(text.to_string()));
+        };
         let data = data(&x, None, None);
         let outputs = py.detach(|| {
             let samples = data.test(&self.format(), 0, None).map_err(error::value)?;
-            megasim::ann::forward::forward(&self.0.model().graph, samples.x.view()).map_err(error::value)
+            megasim::ann::forward::forward(&model.graph, samples.x.view()).map_err(error::value)
         })?;
         Ok(outputs.into_pyarray(py))
     }

@@ -148,7 +148,7 @@ impl Simulation {
             return Err(error::message(format!("start: expected a time after the present one, {now}, found {start}")));
         }
         let options = options::encode(&words, &network.0).map_err(error::refusal)?;
-        let format = Format { shape: network.0.model().input_shape(), classes: network.0.classes() };
+        let format = Format { shape: network.0.input_shape(), classes: network.0.classes() };
         let values = Dataset::in_memory(None, Some(x.array())).normalization(&format);
         let values = values.map_err(|error| error::message(error.to_string().replacen("x_norm: ", "x: ", 1)))?;
         let layout = network.0.layout();

@@ -300,8 +300,8 @@ class Classification:
     ----------
     labels : ndarray of int64, shape (samples,), or None
         The right classes, where they were given.
-    analog : ndarray of int64, shape (samples,)
-        The classes that the trained network gives.
+    analog : ndarray of int64, shape (samples,), or None
+        The classes that the trained network gives, where there is one.
     event, clocked : ModeResult or None
         What each mode decided, where it ran.
     figures : dict
@@ -310,7 +310,7 @@ class Classification:
 
     def __init__(self, found: dict[str, Any], labelled: bool) -> None:
         self.labels: IntArray | None = found["labels"] if labelled else None
-        self.analog: IntArray = found["analog"]
+        self.analog: IntArray | None = found["analog"]
         self.event = ModeResult(**found["event"]) if "event" in found else None
         self.clocked = ModeResult(**found["clocked"]) if "clocked" in found else None
         self.duration_ms: int = found["duration_ms"]
@@ -351,7 +351,12 @@ class Classification:
     @property
     def analog_accuracy(self) -> float:
         """Share of right classes of the trained network, 0 to 1."""
-        return self._hits(self.analog) / len(self)
+        return self._hits(self._trained("analog_accuracy")) / len(self)
+
+    def _trained(self, what: str) -> IntArray:
+        if self.analog is None:
+            raise ValueError(f"{what}: expected a trained network, found one that was read as a spiking network")
+        return self.analog
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -361,10 +366,10 @@ class Classification:
     @property
     def agreement(self) -> float:
         """Share of samples that are decided as the trained network does, 0 to 1."""
-        return float(np.mean(self.predictions == self.analog))
+        return float(np.mean(self.predictions == self._trained("agreement")))
 
     def __len__(self) -> int:
-        return len(self.analog)
+        return len(self.predictions)
 
     def __repr__(self) -> str:
         accuracy = "" if self.labels is None else f", accuracy {self.accuracy:.4f}"
@@ -383,7 +388,7 @@ class Classification:
                 hits = self._hits(predictions)
                 low, high = interval(hits, len(self))
                 row += [f"{100 * hits / len(self):.2f} %", f"{100 * low:.2f} to {100 * high:.2f} %"]
-            row.append(f"{100 * float(np.mean(predictions == self.analog)):.2f} %")
+            row.append("-" if self.analog is None else f"{100 * float(np.mean(predictions == self.analog)):.2f} %")
             row += ["-", "-"] if mode is None else [f"{mode.spikes.mean():.0f}", f"{mode.operations.mean():.0f}"]
             rows.append(row)
         accuracy = [] if self.labels is None else ["accuracy", "95 % interval"]

@@ -1,7 +1,7 @@
 //! The rows: each option of each command, once.
 
 use super::{Given, Input};
-use Input::{Data, Frames, Netfiles, Only, Recording, Recordings, Schematic, SpikingModel, Stage, TrainedNetwork};
+use Input::{Data, Frames, Netfiles, Nir, Only, Recording, Recordings, Schematic, SpikingModel, Stage, TrainedNetwork};
 
 /// When an option has an effect.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +119,12 @@ const NOT_NORMALISED: Need = Need {
     holds: |given| !given.has("normalised"),
     expected: "expected no --normalised: a network that is normalised already shows no activations",
 };
+const EXPORTED: Need =
+    Need { holds: |given| given.has("export"), expected: "expected --export FILE.nir, which it is about" };
+const TO_NIR: Need = Need {
+    holds: |given| given.text("to").as_deref() == Some("nir"),
+    expected: "expected --to nir; other forms are read by one simulator",
+};
 const SOFTMAX: Need = Need {
     holds: |given| given.text("output").as_deref() == Some("softmax"),
     expected: "expected --output softmax; other outputs have no clock",
@@ -143,7 +149,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "max_memory", RECORDINGS_AND_NUMBERS),
     all(&["man", "run"], "force"),
     // convert
-    all(&["convert"], "data"),
+    on(&["convert"], "data", &[TrainedNetwork, SpikingModel]),
     all(&["convert"], "out"),
     all(&["convert"], "force"),
     on(&["convert"], "samples", &[SpikingModel]),
@@ -161,6 +167,14 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "save_normalised", &[TrainedNetwork]),
     on(&["convert"], "normalised", &[TrainedNetwork]),
     on(&["convert"], "export", &[TrainedNetwork]),
+    on(&["convert"], "nir_for", &[TrainedNetwork]).needs(&[EXPORTED]),
+    on(&["convert"], "nir_pool", &[TrainedNetwork]).needs(&[EXPORTED]),
+    // export
+    all(&["export"], "to"),
+    all(&["export"], "out"),
+    all(&["export"], "force"),
+    all(&["export"], "nir_for").needs(&[TO_NIR]),
+    all(&["export"], "nir_pool").needs(&[TO_NIR]),
     on(&["convert"], "weight_bits", &[TrainedNetwork]),
     on(&["convert"], "set", &[TrainedNetwork]),
     on(&["convert"], "settings", &[TrainedNetwork]),
@@ -169,8 +183,12 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "hysteresis", &[TrainedNetwork]),
     on(&["convert"], "max_count", &[TrainedNetwork]),
     on(&["convert"], "preset", &[TrainedNetwork]),
-    on(&["convert"], "scaling_factor", &[TrainedNetwork]),
-    on(&["convert"], "reset", &[TrainedNetwork]),
+    on(&["convert"], "scaling_factor", &[TrainedNetwork, Nir]),
+    on(&["convert"], "reset", &[TrainedNetwork, Nir]),
+    #[cfg(feature = "nir")]
+    on(&["convert"], "nir_dialect", &[Nir]),
+    #[cfg(feature = "nir")]
+    on(&["convert"], "dt", &[Nir]),
     on(&["convert"], "weighting", &[TrainedNetwork]),
     // That it goes with --weighting model is checked with the presets.
     on(&["convert"], "depth_scale", &[TrainedNetwork]).needs(&[NO_SCALES]),
@@ -318,7 +336,8 @@ pub const OPTIONS: &[Row] = &[
     on(&["encode"], "events", &[Recording]),
     on(&["encode"], "window", &[Recording]),
     // eval, inspect
-    all(&["eval", "inspect"], "data"),
+    all(&["eval"], "data"),
+    on(&["inspect"], "data", &[TrainedNetwork, Netfiles]),
     all(&["eval", "inspect"], "json"),
     all(&["eval", "inspect"], "force").needs(&[FILE_OF_RESULTS]),
     on(&["eval", "inspect"], "architecture", &[TrainedNetwork]),

@@ -103,7 +103,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
         title: format!("Classification by {}", arguments.netdir.display()),
         facts: facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect(),
         modes,
-        analog: Accuracy::new(found.right(&found.analog_decisions()).unwrap_or(0), n),
+        analog: found.analog_decisions().map(|analog| Accuracy::new(found.right(&analog).unwrap_or(0), n)),
         layers: &layers,
         sample: (samples.numbers().number(0) as usize, labels.first().copied().unwrap_or(0)),
         input: (n > 0).then(|| picture(converted, values)),

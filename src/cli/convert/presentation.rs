@@ -180,7 +180,7 @@ pub fn as_spikes(conversion: &Conversion) -> Result<String> {
     let samples = samples.slice(s![..number, ..]);
     let clocked = run(samples, Mode::Clocked { dt }, &progress)?;
     drop(progress);
-    let analog = converted.analog_classes(samples).map_err(report)?;
+    let Some(analog) = converted.analog_classes(samples).map_err(report)? else { return Ok(String::new()) };
     let agreement = |found: &[Outcome]| {
         let alike = found.iter().zip(&analog).filter(|(outcome, class)| outcome.decision.class() == Some(**class));
         alike.count() as f64 / analog.len().max(1) as f64

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Whether these bytes are an HDF5 file.
-pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
+pub(crate) fn is_hdf5(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89HDF\r\n\x1a\n")
 }
 
@@ -20,11 +20,16 @@ pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
 /// what the library says.
 trait Library {
     fn has_group(&self, path: &str) -> bool;
-    /// Names of the data sets in the root group.
-    fn data_sets(&self) -> Result<Vec<String>, String>;
+    /// Names of the data sets in a group.
+    fn data_sets(&self, group: &str) -> Result<Vec<String>, String>;
+    /// Names of the groups in a group.
+    fn groups(&self, group: &str) -> Result<Vec<String>, String>;
     fn attributes(&self, group: &str) -> Result<HashMap<String, Value>, String>;
     fn extent(&self, data_set: &str) -> Result<Extent, String>;
     fn numbers(&self, data_set: &str) -> Result<Vec<f32>, String>;
+    /// Numbers of any kind in double precision.
+    fn doubles(&self, data_set: &str) -> Result<Vec<f64>, String>;
+    fn texts(&self, data_set: &str) -> Result<Vec<String>, String>;
 }
 
 /// The size of a data set.
@@ -47,7 +52,7 @@ enum Value {
 }
 
 /// An open file, with its name for messages (`model.weights.h5` in an archive; empty for the file itself).
-pub(super) struct File {
+pub(crate) struct File {
     library: Box<dyn Library>,
     prefix: &'static str,
     len: u64,
@@ -66,20 +71,26 @@ fn open(bytes: Arc<[u8]>) -> Result<Box<dyn Library>, String> {
 
 impl File {
     /// Opens a file that was read into memory.
-    pub(super) fn open(bytes: Arc<[u8]>, prefix: &'static str) -> Result<Self, Problem> {
+    pub(crate) fn open(bytes: Arc<[u8]>, prefix: &'static str) -> Result<Self, Problem> {
         let len = bytes.len() as u64;
         let library = open(bytes).map_err(|message| damaged(prefix, "", "an HDF5 file", message))?;
         Ok(Self { library, prefix, len })
     }
 
     /// Whether there is a group of this path.
-    pub(super) fn has_group(&self, path: &str) -> bool {
+    pub(crate) fn has_group(&self, path: &str) -> bool {
         self.library.has_group(path)
     }
 
-    /// Names of the data sets in the root group.
-    pub(super) fn data_sets(&self) -> Result<Vec<String>, Problem> {
-        self.library.data_sets().map_err(|message| damaged(self.prefix, "", "data sets", message))
+    /// Names of the data sets in a group.
+    pub(crate) fn data_sets(&self, group: &str) -> Result<Vec<String>, Problem> {
+        self.library.data_sets(group).map_err(|message| damaged(self.prefix, group, "data sets", message))
+    }
+
+    /// Names of the groups in a group.
+    #[cfg(feature = "nir")]
+    pub(crate) fn groups(&self, group: &str) -> Result<Vec<String>, Problem> {
+        self.library.groups(group).map_err(|message| damaged(self.prefix, group, "groups", message))
     }
 
     /// All attributes of a group.
@@ -94,6 +105,26 @@ impl File {
     /// # Errors
     /// Also for an array that a file of this size cannot hold.
     pub(super) fn array(&self, path: &str) -> Result<ArrayD<f32>, Problem> {
+        self.array_of(path, |library| library.numbers(path))
+    }
+
+    /// As [`File::array`], in double precision.
+    #[cfg(feature = "nir")]
+    pub(crate) fn doubles(&self, path: &str) -> Result<ArrayD<f64>, Problem> {
+        self.array_of(path, |library| library.doubles(path))
+    }
+
+    /// A data set of strings.
+    #[cfg(feature = "nir")]
+    pub(crate) fn texts(&self, path: &str) -> Result<ArrayD<String>, Problem> {
+        self.array_of(path, |library| library.texts(path))
+    }
+
+    fn array_of<T>(
+        &self,
+        path: &str,
+        read: impl Fn(&dyn Library) -> Result<Vec<T>, String>,
+    ) -> Result<ArrayD<T>, Problem> {
         let fault = |expected: &str, found: String| damaged(self.prefix, path, expected, found);
         let Extent { shape, bytes_per_number, is_chunked } =
             self.library.extent(path).map_err(|message| fault("a data set", message))?;
@@ -103,7 +134,7 @@ impl File {
         let Some(elements) = elements.filter(|_| bytes.is_some_and(|bytes| bytes <= most)) else {
             return Err(fault("an array that a file of this size can hold", format!("shape {shape:?}")));
         };
-        let values = self.library.numbers(path).map_err(|message| fault("numbers", message))?;
+        let values = read(&*self.library).map_err(|message| fault("numbers", message))?;
         if values.len() as u64 != elements {
             return Err(fault(&format!("{elements} numbers"), values.len().to_string()));
         }

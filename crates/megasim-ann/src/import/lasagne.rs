@@ -11,12 +11,12 @@ use std::io::Cursor;
 pub(super) fn is_h5(file: &ModelFile) -> bool {
     hdf5::is_hdf5(&file.bytes)
         && hdf5::File::open(file.bytes.clone(), "")
-            .is_ok_and(|hdf5| hdf5.data_sets().is_ok_and(|names| names.iter().any(|name| name.starts_with("param_"))))
+            .is_ok_and(|hdf5| hdf5.data_sets("").is_ok_and(|names| names.iter().any(|name| name.starts_with("param_"))))
 }
 
 pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
     let hdf5 = hdf5::File::open(file.bytes.clone(), "")?;
-    let mut names = hdf5.data_sets()?;
+    let mut names = hdf5.data_sets("")?;
     names.sort_by_key(|name| number(name));
     let arrays =
         names.into_iter().map(|name| Ok((name.clone(), hdf5.array(&name)?))).collect::<Result<_, Problem>>()?;

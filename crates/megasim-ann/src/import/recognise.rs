@@ -1,6 +1,6 @@
 //! Files that are not models, or models of other kinds: what they are and what to do.
 
-#[cfg(any(feature = "keras", feature = "lasagne"))]
+#[cfg(any(feature = "keras", feature = "lasagne", feature = "nir"))]
 use super::hdf5;
 use super::{ModelFile, Problem};
 use std::path::Path;
@@ -64,12 +64,16 @@ pub(super) fn file(file: &ModelFile) -> Option<Problem> {
 }
 
 /// A spiking network, as HDF5.
-#[cfg(any(feature = "keras", feature = "lasagne"))]
+#[cfg(any(feature = "keras", feature = "lasagne", feature = "nir"))]
 fn spiking(file: &ModelFile) -> Option<Problem> {
     let hdf5 = hdf5::is_hdf5(&file.bytes).then(|| hdf5::File::open(file.bytes.clone(), "").ok()).flatten()?;
-    let found = if hdf5.has_group("node/nodes") {
-        "a network in NIR (Neuromorphic Intermediate Representation)"
-    } else if hdf5.has_group("layer/0") || file.has_extension("net") {
+    if hdf5.has_group("node/nodes") {
+        return Some(Problem::Recognised {
+            found: "a spiking network in NIR (Neuromorphic Intermediate Representation)",
+            advice: "named .nir, 'megasim convert' and 'megasim inspect' read it; it is no analog network".into(),
+        });
+    }
+    let found = if hdf5.has_group("layer/0") || file.has_extension("net") {
         "a network of Lava (lava-dl)"
     } else {
         return None;
@@ -78,7 +82,7 @@ fn spiking(file: &ModelFile) -> Option<Problem> {
     Some(Problem::Recognised { found, advice })
 }
 
-#[cfg(not(any(feature = "keras", feature = "lasagne")))]
+#[cfg(not(any(feature = "keras", feature = "lasagne", feature = "nir")))]
 fn spiking(_: &ModelFile) -> Option<Problem> {
     None
 }

@@ -4,14 +4,18 @@
 //! J. E. Pedersen et al., "Neuromorphic intermediate representation: a unified instruction set for interoperable
 //! brain-inspired computing", Nature Communications 15:8122 (2024). A population is a linear node (`Affine`, `Conv2d`)
 //! before integrate-and-fire neurons (`IF`) with `r` 1; a time step is a millisecond, in which biases are added once.
-//! Several connections are several linear nodes, whose outputs a node adds up. NIR's neurons reset to a potential; it
-//! has no word for a reset by subtraction.
+//! Several connections are several linear nodes, whose outputs a node adds up. An average is a sum before neurons whose
+//! threshold is the area of the window, which more libraries read. NIR's neurons reset to a potential; it has no word
+//! for a reset by subtraction, which is therefore only in the metadata.
 
-use super::{Error, Target};
+mod importer;
+
+use super::{Error, ExportOptions, Exported, PoolAs, Target};
 use crate::normalize::Normalized;
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use crate::quantize::Quantization;
 use hdf5_pure::{FileBuilder, GroupBuilder};
+use importer::Reads;
 use megasim_ann::graph::{Padding, Shape};
 use ndarray::{Array1, ArrayD, Axis};
 
@@ -31,8 +35,18 @@ impl Target for Nir {
         "nir"
     }
 
-    fn build(&self, network: &Normalized, quantization: &Quantization) -> Result<Vec<u8>, Error> {
+    fn build(
+        &self,
+        network: &Normalized,
+        quantization: &Quantization,
+        options: &ExportOptions,
+    ) -> Result<Exported, Error> {
         let parsed = &network.parsed;
+        let reads = Reads::new(options, quantization)?;
+        let mut warnings = reads.warnings();
+        if quantization.signed.is_some() {
+            warnings.push("neurons are signed; in the file they are IF neurons, which do not take spikes back".into());
+        }
         if parsed.input_order.is_some() {
             return Err(unsupported("InputLayer", "expected an input in the order of the trained network's"));
         }
@@ -49,8 +63,14 @@ impl Target for Nir {
                 LayerKind::Population { connections, bias, role } => {
                     let kind = match role {
                         Role::Rectifier | Role::Excess => "IF",
-                        Role::Accumulator => "I",
-                        Role::Signed | Role::Step | Role::Softmax => {
+                        Role::Accumulator => reads.potentials(&name)?,
+                        Role::Signed => {
+                            let what = "neurons fire spikes of both signs; in the file they are IF neurons, which fire \
+                                positive ones only";
+                            warnings.push(format!("layer '{name}': {what}"));
+                            "IF"
+                        }
+                        Role::Step | Role::Softmax => {
                             return Err(unsupported(
                                 &name,
                                 format!("expected rectified activations, found neurons that are {role:?}"),
@@ -61,6 +81,7 @@ impl Target for Nir {
                         return Err(unsupported(&name, "expected one bias per map, found one per neuron"));
                     }
                     for (k, connection) in connections.iter().enumerate() {
+                        reads.check_weights(&name, &connection.weights)?;
                         let linear = format!("{name}_weights_{k}");
                         let bias = bias.as_ref().filter(|_| k == 0);
                         let (of, values) = self::linear(&name, connection, bias, parsed.shape(connection.source))?;
@@ -74,13 +95,15 @@ impl Target for Nir {
                     if windows.padding != Padding::default() && !count_padding {
                         return Err(unsupported(&name, "expected an average without padding, or one that counts it"));
                     }
-                    let pool = format!("{name}_mean");
+                    let pool = format!("{name}_pool");
+                    let kind = if reads.pool == PoolAs::Sum { "SumPool2d" } else { "AvgPool2d" };
+                    reads.check_windows(&name, windows)?;
                     let values = vec![
                         ("kernel_size", pair(windows.size)),
                         ("stride", pair(windows.strides)),
                         ("padding", symmetric(&name, windows.padding)?),
                     ];
-                    graph.add(&pool, "AvgPool2d", values);
+                    graph.add(&pool, kind, values);
                     graph.connect(node(*source), &pool);
                     graph.connect(pool, &name);
                     "IF"
@@ -88,7 +111,7 @@ impl Target for Nir {
                 LayerKind::Flatten { source } => {
                     let shape = dimensions(parsed.shape(*source));
                     let values = vec![
-                        ("start_dim", Value::integer(0)),
+                        ("start_dim", Value::integer(reads.first_axis())),
                         ("end_dim", Value::integer(-1)),
                         ("input_type", Value::integers(&shape)),
                     ];
@@ -107,11 +130,24 @@ impl Target for Nir {
             let all = |value: f64| Value::Numbers(ArrayD::from_elem(layer.shape_dimensions(), value as f32));
             let mut values = vec![("r", all(1.0))];
             if neurons == "IF" {
-                // An average's neurons have a threshold of 1 whatever the others have.
-                let pools = matches!(layer.operation, LayerKind::AveragePool { .. });
-                let threshold = if pools { 1.0 } else { quantization.threshold };
-                values.extend([("v_threshold", all(threshold)), ("v_reset", all(0.0))]);
+                let area = match &layer.operation {
+                    LayerKind::AveragePool { windows, .. } if reads.pool == PoolAs::Sum => {
+                        (windows.size.0 * windows.size.1) as f64
+                    }
+                    _ => 1.0,
+                };
+                // NIR's neurons spike above their threshold, those of netfiles at it: sums of whole spikes often are.
+                let threshold = ((quantization.threshold * area) as f32).next_down();
+                values.extend([("v_threshold", all(threshold.into())), ("v_reset", all(0.0))]);
             }
+            let neurons = match reads.without_leak().filter(|_| neurons == "IF") {
+                Some((tau, r)) => {
+                    values[0] = ("r", all(r));
+                    values.extend([("tau", all(tau)), ("v_leak", all(0.0))]);
+                    "LIF"
+                }
+                None => neurons,
+            };
             graph.add(&name, neurons, values);
             outputs.push(name);
         }
@@ -119,7 +155,9 @@ impl Target for Nir {
             graph.add("output", "Output", vec![("shape", Value::integers(&dimensions(layer.shape)))]);
             graph.connect(last.clone(), "output");
         }
-        graph.write().map_err(|message| Error::Failed { target: "NIR", message })
+        let reset = crate::manifest::reset_name(quantization.reset);
+        let bytes = graph.write(reset).map_err(|message| Error::Failed { target: "NIR", message })?;
+        Ok(Exported { bytes, warnings })
     }
 }
 
@@ -195,6 +233,7 @@ type Values = Vec<(&'static str, Value)>;
 enum Value {
     Text(String),
     Integer(i64),
+    Number(f64),
     Integers(Vec<i64>),
     Numbers(ArrayD<f32>),
 }
@@ -216,6 +255,9 @@ impl Value {
             }
             Self::Integer(value) => {
                 dataset.with_i64_data(&[*value]).with_shape(&[]);
+            }
+            Self::Number(value) => {
+                dataset.with_f64_data(&[*value]).with_shape(&[]);
             }
             Self::Integers(values) => {
                 dataset.with_i64_data(values).with_shape(&[values.len() as u64]);
@@ -247,7 +289,7 @@ impl Graph {
         self.edges.push([from.into(), to.into()]);
     }
 
-    fn write(&self) -> Result<Vec<u8>, String> {
+    fn write(&self, reset: &str) -> Result<Vec<u8>, String> {
         let mut file = FileBuilder::new();
         file.create_dataset("version").with_strings(&[VERSION]).map_err(|error| error.to_string())?.with_shape(&[]);
         let mut root = file.create_group("node");
@@ -262,6 +304,11 @@ impl Graph {
             nodes.add_group(node.finish());
         }
         root.add_group(nodes.finish());
+        let mut metadata = root.create_group("metadata");
+        Value::Number(0.001).write(&mut metadata, "dt")?;
+        Value::Text(reset.into()).write(&mut metadata, "reset")?;
+        Value::Text(concat!("megasim ", env!("CARGO_PKG_VERSION")).into()).write(&mut metadata, "exporter")?;
+        root.add_group(metadata.finish());
         file.add_group(root.finish());
         file.finish().map_err(|error| error.to_string())
     }

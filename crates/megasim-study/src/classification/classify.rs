@@ -139,8 +139,8 @@ pub struct Classification {
     pub numbers: SampleNumbers,
     /// The class of each sample, where it is known; after a cancellation of fewer samples than were given.
     pub labels: Option<Vec<usize>>,
-    /// The class that the trained network gives to each sample.
-    pub analog: Vec<usize>,
+    /// The class that the trained network gives to each sample; none where there is no trained network.
+    pub analog: Option<Vec<usize>>,
     /// Event mode, where it ran.
     pub event: Option<Vec<Outcome>>,
     /// Clocked mode, where it ran.
@@ -207,7 +207,7 @@ pub fn classify(
     Ok(Classification {
         numbers: samples.numbers().clone(),
         labels: samples.labels().map(|labels| labels[..n].to_vec()),
-        analog: samples.analog()[..n].to_vec(),
+        analog: samples.analog().map(|analog| analog[..n].to_vec()),
         event,
         clocked,
         clock: options.clock,
@@ -257,7 +257,7 @@ pub struct ByMode<T> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Accuracies {
-    /// Of the trained network.
+    /// Of the trained network; none where there is none.
     pub ann: Option<f64>,
     /// In event mode.
     pub event: Option<f64>,
@@ -315,8 +315,8 @@ pub struct SampleFigures {
     pub sample: u64,
     /// Its class, where it is known.
     pub label: Option<usize>,
-    /// The class that the trained network gives it.
-    pub ann: usize,
+    /// The class that the trained network gives it; none where there is no trained network.
+    pub ann: Option<usize>,
     /// In event mode, where it ran.
     pub event: Option<DecisionFigures>,
     /// In clocked mode, where it ran.
@@ -366,12 +366,12 @@ pub struct ClassificationFigures {
 impl Classification {
     /// How many samples were classified.
     pub fn len(&self) -> usize {
-        self.analog.len()
+        self.event.as_ref().or(self.clocked.as_ref()).map_or(0, Vec::len)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.analog.is_empty()
+        self.len() == 0
     }
 
     /// How many of the decisions are right, where the classes are known.
@@ -381,8 +381,8 @@ impl Classification {
     }
 
     /// The decisions of the trained network.
-    pub fn analog_decisions(&self) -> Vec<Option<usize>> {
-        self.analog.iter().map(|&class| Some(class)).collect()
+    pub fn analog_decisions(&self) -> Option<Vec<Option<usize>>> {
+        Some(self.analog.as_ref()?.iter().map(|&class| Some(class)).collect())
     }
 
     /// Share of samples on which two agree; none where one did not run.
@@ -434,14 +434,14 @@ impl Classification {
         ClassificationFigures {
             samples: self.len(),
             accuracy: Accuracies {
-                ann: accuracy(&analog),
+                ann: analog.as_deref().and_then(accuracy),
                 event: event.and_then(accuracy),
                 clocked: clocked.and_then(accuracy),
             },
             agreement: Agreements {
                 event_clocked: self.agreement(event, clocked),
-                event_ann: self.agreement(event, Some(&analog)),
-                clocked_ann: self.agreement(clocked, Some(&analog)),
+                event_ann: self.agreement(event, analog.as_deref()),
+                clocked_ann: self.agreement(clocked, analog.as_deref()),
             },
             per_sample: PerSample {
                 spikes: mean(|outcome| outcome.spikes as f64),
@@ -469,7 +469,7 @@ impl Classification {
         let samples = (0..self.len()).map(|k| SampleFigures {
             sample: self.numbers.number(k),
             label: self.labels.as_ref().map(|labels| labels[k]),
-            ann: self.analog[k],
+            ann: self.analog.as_ref().map(|analog| analog[k]),
             event: of(&self.event, k),
             clocked: of(&self.clocked, k),
         });

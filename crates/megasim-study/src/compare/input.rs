@@ -105,8 +105,9 @@ impl<'a> CompareInput<'a> {
     /// If it is not the network that was converted.
     pub fn analog(&self, code: &dyn SpikeEncoder, clock: Clock) -> Result<Option<Analog<'_>>, AnalogError> {
         let Some((converted, samples, layers)) = self.conversion() else { return Ok(None) };
-        let (graph, manifest, period) = (&converted.model().graph, converted.manifest(), code.bias_period(clock));
-        Analog::new(graph, manifest, layers, samples.values(), samples.analog(), period).map(Some)
+        let (Some(model), Some(classes)) = (converted.model(), samples.analog()) else { return Ok(None) };
+        let (manifest, period) = (converted.manifest(), code.bias_period(clock));
+        Analog::new(&model.graph, manifest, layers, samples.values(), classes, period).map(Some)
     }
 }
 

@@ -35,8 +35,8 @@ pub struct Shown<'a> {
     pub facts: Vec<(String, String)>,
     /// The modes.
     pub modes: Vec<ShownMode>,
-    /// The analog network.
-    pub analog: Accuracy,
+    /// The analog network, where there is one.
+    pub analog: Option<Accuracy>,
     /// The layers.
     pub layers: &'a [Layer],
     /// Number of the first sample in the data set, and its label.
@@ -76,14 +76,16 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
         let two = |share: f64| format!("{:.2}", 100.0 * share);
         vec![name.to_string(), two(it.share), format!("{} to {}", two(it.interval.0), two(it.interval.1))]
     };
-    table.rows.push(row("analog", &of.analog));
+    table.rows.extend(of.analog.iter().map(|analog| row("analog", analog)));
     table.rows.extend(of.modes.iter().map(|mode| row(&mode.name, &mode.accuracy)));
     let mut section = Section { title: "Decisions".into(), tables: vec![table], ..Section::default() };
     let percents = |shares: &[f64]| shares.iter().map(|share| 100.0 * (1.0 - share)).collect::<Vec<_>>();
     let mut accuracy = lines(of, |course| course.error.as_deref().map(percents));
-    if let Some(first) = accuracy.first() {
-        let level = first.points.iter().map(|&(ms, _)| (ms, 100.0 * of.analog.share)).collect();
-        accuracy.push(Line { name: "analog".into(), points: level, ..Line::default() });
+    if !accuracy.is_empty() {
+        if let (Some(first), Some(analog)) = (accuracy.first(), &of.analog) {
+            let level = first.points.iter().map(|&(ms, _)| (ms, 100.0 * analog.share)).collect();
+            accuracy.push(Line { name: "analog".into(), points: level, ..Line::default() });
+        }
         let axes = Axes {
             file: "accuracy-over-time",
             title: "Accuracy over time",

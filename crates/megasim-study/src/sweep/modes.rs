@@ -46,8 +46,8 @@ pub struct Samples<'a> {
     pub values: ArrayView2<'a, f32>,
     /// The right class of each.
     pub labels: &'a [usize],
-    /// The class that the analog network gives each.
-    pub analog: &'a [usize],
+    /// The class that the analog network gives each, where there is one.
+    pub analog: Option<&'a [usize]>,
     /// What the numbers of a sample are.
     pub kind: SampleKind,
     /// Their numbers in the data set.
@@ -59,8 +59,8 @@ pub struct Samples<'a> {
 pub struct ModeFigures {
     /// Share of right decisions.
     pub accuracy: Accuracy,
-    /// Share of samples that are decided as the analog network does.
-    pub as_analog: f64,
+    /// Share of samples that are decided as the analog network does; none where there is no such network.
+    pub as_analog: Option<f64>,
     /// Spikes of all neurons and of maximum pooling, a sample.
     pub spikes: f64,
     /// Weights added to potentials, a sample.
@@ -271,17 +271,17 @@ fn outcome(setup: &Setup, fan: &FanOut, spiking: &[bool], record: &Record, end: 
 
 fn figures(samples: &Samples, outcomes: impl Iterator<Item = [Outcome; 2]> + Clone) -> Figures {
     let n = samples.labels.len();
-    let known = || samples.labels.iter().zip(samples.analog).zip(outcomes.clone());
     let share = |count: usize| count as f64 / n.max(1) as f64;
     let mode = |mode: usize| {
         let decided = |class: usize, of: &[Outcome; 2]| of[mode].decision == Some(class);
-        let right = known().filter(|((label, _), of)| decided(**label, of)).count();
-        let alike = known().filter(|((_, analog), of)| decided(**analog, of)).count();
+        let alike =
+            |classes: &[usize]| classes.iter().zip(outcomes.clone()).filter(|(class, of)| decided(**class, of)).count();
+        let right = alike(samples.labels);
         let mean =
             |get: fn(&Outcome) -> u64| outcomes.clone().map(|of| get(&of[mode])).sum::<u64>() as f64 / n.max(1) as f64;
         ModeFigures {
             accuracy: Accuracy::new(right, n),
-            as_analog: share(alike),
+            as_analog: samples.analog.map(|analog| share(alike(analog))),
             spikes: mean(|of| of.spikes),
             operations: mean(|of| of.operations),
         }
@@ -307,8 +307,9 @@ impl Measured for Figures {
         let mut row = vec![samples.to_string()];
         for of in [event, clocked] {
             let (low, high) = of.accuracy.interval;
-            let numbers = [of.accuracy.share, low, high, of.as_analog, of.spikes, of.operations];
-            row.extend(numbers.map(|number| format!("{number:.6}")));
+            let shares = [Some(of.accuracy.share), Some(low), Some(high), of.as_analog];
+            let numbers = shares.into_iter().chain([Some(of.spikes), Some(of.operations)]);
+            row.extend(numbers.map(|number| number.map_or(String::new(), |number| format!("{number:.6}"))));
         }
         row.push(format!("{agreement:.6}"));
         row

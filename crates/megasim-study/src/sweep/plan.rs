@@ -48,6 +48,9 @@ pub enum SweepError {
     /// A parameter that schematics do not have.
     #[error("--over {0}: expected a converted network; a schematic has its own weights and stimuli")]
     NotOfSchematic(String),
+    /// A parameter of conversions, and a network that was read as a spiking one.
+    #[error("--over {0}: expected a network that was trained and converted; this one was read as a spiking network")]
+    NotTrained(String),
     /// A seed that nothing uses.
     #[error(
         "--over {0}: expected a random code (--encode poisson, cpn, ...) or --over tie-order=seeded; nothing else is \

@@ -99,7 +99,10 @@ impl Origin<'_> {
             return Ok(Prepared { network, layout, output: converted.output() });
         };
         let options = self.options(conversion, control)?;
-        let again = conversion::again(converted.model(), self.data, &options, &Uncounted(control))?;
+        let Some(model) = converted.model() else {
+            return Err(SweepError::NotTrained(conversion.name().to_string()));
+        };
+        let again = conversion::again(model, self.data, &options, &Uncounted(control))?;
         let name = conversion.name();
         again.warnings.iter().for_each(|warning| control.warn(&format!("--over {name}: {warning}")));
         for warning in clocks.iter().flat_map(|&clock| again.converted.clock_warnings(clock)) {

@@ -4,7 +4,7 @@
 //! through [`Metered`], which counts the reads and stops a walk that has visited far more than the file holds.
 
 use super::{Extent, Library, Value};
-use hdf5_pure::{AttrValue, File, FormatError, Layout};
+use hdf5_pure::{AttrValue, File, FormatError, Group, Layout};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,18 +54,27 @@ fn text(error: hdf5_pure::Error) -> String {
     error.to_string()
 }
 
+impl Pure {
+    fn group(&self, path: &str) -> Result<Group, hdf5_pure::Error> {
+        if path.is_empty() { Ok(self.0.root()) } else { self.0.group(path) }
+    }
+}
+
 impl Library for Pure {
     fn has_group(&self, path: &str) -> bool {
         self.0.group(path).is_ok()
     }
 
-    fn data_sets(&self) -> Result<Vec<String>, String> {
-        self.0.root().datasets().map_err(text)
+    fn data_sets(&self, group: &str) -> Result<Vec<String>, String> {
+        self.group(group).and_then(|group| group.datasets()).map_err(text)
+    }
+
+    fn groups(&self, group: &str) -> Result<Vec<String>, String> {
+        self.group(group).and_then(|group| group.groups()).map_err(text)
     }
 
     fn attributes(&self, group: &str) -> Result<HashMap<String, Value>, String> {
-        let group = if group.is_empty() { Ok(self.0.root()) } else { self.0.group(group) };
-        let attributes = group.and_then(|group| group.attrs()).map_err(text)?;
+        let attributes = self.group(group).and_then(|group| group.attrs()).map_err(text)?;
         Ok(attributes.into_iter().map(|(name, value)| (name, Value::from(value))).collect())
     }
 
@@ -80,6 +89,14 @@ impl Library for Pure {
 
     fn numbers(&self, data_set: &str) -> Result<Vec<f32>, String> {
         self.0.dataset(data_set).and_then(|data_set| data_set.read_f32()).map_err(text)
+    }
+
+    fn doubles(&self, data_set: &str) -> Result<Vec<f64>, String> {
+        self.0.dataset(data_set).and_then(|data_set| data_set.read_f64()).map_err(text)
+    }
+
+    fn texts(&self, data_set: &str) -> Result<Vec<String>, String> {
+        self.0.dataset(data_set).and_then(|data_set| data_set.read_string()).map_err(text)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Extent, Library, Value};
 use hdf5_metno::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
-use hdf5_metno::{Attribute, File, Group, H5Type};
+use hdf5_metno::{Container, File, Group, H5Type};
 use std::collections::HashMap;
 use std::io::Write;
 use tempfile::NamedTempFile;
@@ -36,9 +36,14 @@ impl Library for System {
         self.group(path).is_ok()
     }
 
-    fn data_sets(&self) -> Result<Vec<String>, String> {
-        let data_sets = self.file.datasets().map_err(text)?;
-        Ok(data_sets.iter().map(|data_set| data_set.name().trim_start_matches('/').to_string()).collect())
+    fn data_sets(&self, group: &str) -> Result<Vec<String>, String> {
+        let data_sets = self.group(group).and_then(|group| group.datasets()).map_err(text)?;
+        Ok(data_sets.iter().map(|data_set| last(&data_set.name())).collect())
+    }
+
+    fn groups(&self, group: &str) -> Result<Vec<String>, String> {
+        let groups = self.group(group).and_then(|group| group.groups()).map_err(text)?;
+        Ok(groups.iter().map(|group| last(&group.name())).collect())
     }
 
     fn attributes(&self, group: &str) -> Result<HashMap<String, Value>, String> {
@@ -60,12 +65,31 @@ impl Library for System {
     fn numbers(&self, data_set: &str) -> Result<Vec<f32>, String> {
         self.file.dataset(data_set).and_then(|data_set| data_set.read_raw()).map_err(text)
     }
+
+    fn doubles(&self, data_set: &str) -> Result<Vec<f64>, String> {
+        self.file.dataset(data_set).and_then(|data_set| data_set.read_raw()).map_err(text)
+    }
+
+    fn texts(&self, data_set: &str) -> Result<Vec<String>, String> {
+        match value(&self.file.dataset(data_set).map_err(text)?).map_err(text)? {
+            Value::Text(text) => Ok(vec![text]),
+            Value::Texts(texts) => Ok(texts),
+            Value::Empty => Ok(Vec::new()),
+            Value::Other(found) => Err(format!("expected strings, found {found}")),
+        }
+    }
+}
+
+/// The name of an object without the groups that it is in.
+fn last(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or_default().to_string()
 }
 
 /// The longest strings of fixed length that are read.
 const FIXED: usize = 1 << 16;
 
-fn value(attribute: &Attribute) -> hdf5_metno::Result<Value> {
+/// Strings of an attribute or a data set.
+fn value(attribute: &Container) -> hdf5_metno::Result<Value> {
     if attribute.size() == 0 {
         return Ok(Value::Empty);
     }
@@ -78,7 +102,7 @@ fn value(attribute: &Attribute) -> hdf5_metno::Result<Value> {
     }
 }
 
-fn texts<T: H5Type + AsRef<str>>(attribute: &Attribute) -> hdf5_metno::Result<Value> {
+fn texts<T: H5Type + AsRef<str>>(attribute: &Container) -> hdf5_metno::Result<Value> {
     let texts: Vec<String> = attribute.read_raw::<T>()?.iter().map(|text| text.as_ref().to_string()).collect();
     Ok(match &texts[..] {
         [one] if attribute.is_scalar() => Value::Text(one.clone()),

@@ -1,0 +1,131 @@
+//! What libraries make of NIR, as their readers are written (snnTorch 1.0.0, sinabs 3.1.3, Norse 1.1.0).
+
+use super::{Error, unsupported};
+use crate::export::{ExportOptions, Importer, PoolAs};
+use crate::parsed::{Weights, Windows};
+use crate::quantize::Quantization;
+use megasim_core::network::Reset;
+
+/// What one library reads.
+pub(super) struct Reads {
+    importer: Option<Importer>,
+    reset: Reset,
+    /// How averages are written.
+    pub pool: PoolAs,
+}
+
+fn name(importer: Importer) -> &'static str {
+    match importer {
+        Importer::SnnTorch => "snnTorch",
+        Importer::Sinabs => "sinabs",
+        Importer::Norse => "Norse",
+        Importer::Lava => "Lava",
+    }
+}
+
+impl Reads {
+    /// Refuses what does not depend on layers.
+    pub fn new(options: &ExportOptions, quantization: &Quantization) -> Result<Self, Error> {
+        let ExportOptions { importer, pool } = *options;
+        let (reset, own) = (quantization.reset, importer.map(usual_pool));
+        let network = |reason: String| Err(unsupported("all", reason));
+        match (importer, own, pool) {
+            (Some(importer), Some(own), Some(pool)) if pool != own => {
+                let word = if own == PoolAs::Sum { "sum" } else { "avg" };
+                return network(format!("{} reads averages only with --nir-pool {word}", name(importer)));
+            }
+            _ => {}
+        }
+        match importer {
+            Some(Importer::Sinabs) if reset != Reset::Subtract => {
+                return network(
+                    "sinabs resets by subtraction; 'megasim convert --reset subtract' does the same".into(),
+                );
+            }
+            Some(importer @ (Importer::SnnTorch | Importer::Norse)) if reset != Reset::ToRest => {
+                return network(format!(
+                    "{} reads neurons that reset to 0; 'megasim convert --reset zero' does the same",
+                    name(importer)
+                ));
+            }
+            _ => {}
+        }
+        Ok(Self { importer, reset, pool: pool.or(own).unwrap_or(PoolAs::Sum) })
+    }
+
+    /// What is not the same there.
+    pub fn warnings(&self) -> Vec<String> {
+        match self.importer {
+            Some(Importer::Sinabs) => vec![
+                "sinabs' neurons fire more than once in a step where their potential is beyond several thresholds; \
+                 spike_fn=SingleSpike makes it once"
+                    .into(),
+            ],
+            Some(Importer::Lava) if self.reset != Reset::ToRest => {
+                vec!["Lava's IF neurons reset to 0, those of the netfiles do not; --reset zero makes them".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The time constant and the resistance with which a leaky neuron is read as one without leak, by libraries that
+    /// read `IF` as something else: snnTorch as a leak of 0.9, sinabs with a floor at the negative threshold.
+    pub fn without_leak(&self) -> Option<(f64, f64)> {
+        match self.importer {
+            // beta = 1 - dt / tau is 1 in single precision, r dt / tau is 1.
+            Some(Importer::SnnTorch) => Some((1e5, 1e9)),
+            // exp(-1 / tau) is 1 in single precision.
+            Some(Importer::Sinabs) => Some((1e9, 1.0)),
+            _ => None,
+        }
+    }
+
+    /// The first axis of a flattening: libraries that do not know that there is no batch axis count it.
+    pub fn first_axis(&self) -> i64 {
+        match self.importer {
+            Some(Importer::SnnTorch | Importer::Norse) => 1,
+            _ => 0,
+        }
+    }
+
+    /// The type of neurons without threshold.
+    pub fn potentials(&self, layer: &str) -> Result<&'static str, Error> {
+        match self.importer {
+            None => Ok("I"),
+            Some(importer) => {
+                let reason =
+                    format!("{} has no neurons that only integrate (I); --output relu has none", name(importer));
+                Err(unsupported(layer, reason))
+            }
+        }
+    }
+
+    /// Refuses weights that would be read as others.
+    pub fn check_weights(&self, layer: &str, weights: &Weights) -> Result<(), Error> {
+        match (self.importer, weights) {
+            (Some(importer), Weights::Convolution { groups, .. }) if *groups != 1 => {
+                let reason = format!("{} misreads convolutions of groups, found {groups}", name(importer));
+                Err(unsupported(layer, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses windows that would be read as others.
+    pub fn check_windows(&self, layer: &str, windows: &Windows) -> Result<(), Error> {
+        match self.importer {
+            Some(importer @ (Importer::Norse | Importer::Sinabs)) if windows.padding != Default::default() => {
+                Err(unsupported(layer, format!("{} leaves out the padding of a pooling", name(importer))))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a library reads averages.
+fn usual_pool(importer: Importer) -> PoolAs {
+    match importer {
+        Importer::SnnTorch => PoolAs::Average,
+        Importer::Sinabs | Importer::Norse | Importer::Lava => PoolAs::Sum,
+    }
+}

@@ -1,0 +1,3 @@
+#![no_main]
+
+megasim_fuzz::fuzz_reader!("nir");

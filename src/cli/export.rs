@@ -1,0 +1,165 @@
+//! `megasim export`: a converted network for another simulator.
+
+use super::conversion::exported_as;
+use super::diagnostic::report;
+use super::paths::Paths;
+use super::{input, print, provenance};
+use clap::{Args, ValueEnum};
+use megasim::atomic_write::{self, AtomicDir, Overwrite};
+use megasim::convert::export::connections::Connections;
+use megasim::convert::export::script::{self, SCRIPT, Simulator};
+use megasim::convert::export::{ExportOptions, Importer, PoolAs};
+use megasim::convert::normalize::{self, Pooled};
+use megasim::convert::parsed::LayerKind;
+use megasim::convert::{self, ConvertedModel};
+use miette::{IntoDiagnostic, Result, bail};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Write a converted network for another simulator
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A netfile directory that 'megasim convert' wrote
+    netdir: PathBuf,
+    /// The simulator: a directory with a script and its synapses (pynn, brian2), or a file (nir)
+    #[arg(long, value_enum, value_name = "FORM")]
+    to: Form,
+    /// Where it goes: a new directory, or for nir a file FILE.nir
+    #[arg(long, value_name = "PATH")]
+    out: PathBuf,
+    #[command(flatten)]
+    how: ExportArguments,
+    /// Replace an earlier result
+    #[arg(long)]
+    force: bool,
+}
+
+/// `--to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    Pynn,
+    Brian2,
+    Nir,
+}
+
+/// How NIR is written.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ExportArguments {
+    /// Of NIR: the library that is to read the file; what it would misread is refused
+    #[arg(long, value_enum, value_name = "LIBRARY")]
+    nir_for: Option<ImporterArgument>,
+    /// Of NIR: averages as sums before higher thresholds (SumPool2d, which most libraries read), or as averages
+    /// [default: sum, for snnTorch avg]
+    #[arg(long, value_enum)]
+    nir_pool: Option<PoolArgument>,
+}
+
+/// `--nir-for`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImporterArgument {
+    Snntorch,
+    Sinabs,
+    Norse,
+    Lava,
+}
+
+/// `--nir-pool`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PoolArgument {
+    Sum,
+    Avg,
+}
+
+impl ExportArguments {
+    /// As the library takes them.
+    pub fn options(self) -> ExportOptions {
+        let importer = self.nir_for.map(|importer| match importer {
+            ImporterArgument::Snntorch => Importer::SnnTorch,
+            ImporterArgument::Sinabs => Importer::Sinabs,
+            ImporterArgument::Norse => Importer::Norse,
+            ImporterArgument::Lava => Importer::Lava,
+        });
+        let pool = self.nir_pool.map(|pool| match pool {
+            PoolArgument::Sum => PoolAs::Sum,
+            PoolArgument::Avg => PoolAs::Average,
+        });
+        ExportOptions { importer, pool }
+    }
+}
+
+/// Reads, writes and prints.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let (replace, out) = (Overwrite::from_flag(arguments.force), &arguments.out);
+    let paths = Paths::default().inputs([&arguments.netdir]);
+    let simulator = match arguments.to {
+        Form::Pynn => Simulator::PyNn,
+        Form::Brian2 => Simulator::Brian2,
+        Form::Nir => {
+            paths.files([out]).check()?;
+            if !out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("nir")) {
+                bail!("--out: expected a name that ends in .nir, found {}", out.display());
+            }
+            atomic_write::check_file(out, replace).map_err(report)?;
+            let bytes = nir(&input::open(&arguments.netdir)?, arguments)?;
+            atomic_write::write_file(out, replace, |file| file.write_all(&bytes)).map_err(report)?;
+            print(&format!("Written to {}.\n", out.display()));
+            return Ok(());
+        }
+    };
+    paths.directories([out]).check()?;
+    AtomicDir::check(out, replace).map_err(report)?;
+    let converted = input::open(&arguments.netdir)?;
+    let connections = Connections::of(&converted).map_err(report)?;
+    let files = script::files(&connections, simulator).into_diagnostic()?;
+    let directory = AtomicDir::create(out, replace).map_err(report)?;
+    for (name, bytes) in &files {
+        std::fs::write(directory.path().join(name), bytes).into_diagnostic()?;
+    }
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let inputs: [&Path; 1] = [&arguments.netdir];
+    let parameters = json!({ "to": format!("{:?}", arguments.to).to_lowercase() });
+    let run = provenance::Run { results: &names, inputs: &inputs, seed: None, parameters };
+    provenance::write(directory.path(), &run).map_err(report)?;
+    directory.finish().map_err(report)?;
+    let backend = if simulator == Simulator::PyNn { " brian2" } else { "" };
+    let neurons: usize = connections.populations.iter().map(|of| of.shape.iter().product::<usize>()).sum();
+    let synapses: usize = connections.projections.iter().map(|of| of.synapses.0.len()).sum();
+    print(&format!(
+        "{} populations, {neurons} cells, {synapses} synapses.\nWritten to {}. Next:\n  python {}{backend} --data \
+         test.npz --samples 10 --out counts.npz\n",
+        connections.populations.len(),
+        out.display(),
+        out.join(SCRIPT).display()
+    ));
+    Ok(())
+}
+
+/// The normalised network of the netfiles, as NIR.
+fn nir(converted: &ConvertedModel, arguments: &Arguments) -> Result<Vec<u8>> {
+    let manifest = converted.manifest();
+    let Some(model) = converted.model() else {
+        bail!(
+            "{}: was read from NIR, and holds that file: {}",
+            arguments.netdir.display(),
+            arguments.netdir.join(&manifest.model.copy).display()
+        );
+    };
+    let calibrated = manifest.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
+    for (is_there, what) in [
+        (!manifest.conversion.settings.is_empty(), "parameters of modules (--set, --settings, --neuron)"),
+        (calibrated, "corrections by spikes (--calibrate)"),
+    ] {
+        if is_there {
+            bail!("--to nir: the netfiles have {what}, which 'megasim export' does not take; convert without");
+        }
+    }
+    let options = manifest.options();
+    let parsed = convert::parse(&model.graph, &options).map_err(report)?;
+    let is_population = |k: usize| matches!(parsed.layers[k].operation, LayerKind::Population { .. });
+    let layers = manifest.layers.iter().enumerate();
+    let scales: Vec<_> = layers.map(|(k, layer)| Some(layer.scale).filter(|_| is_population(k))).collect();
+    let pooled = if manifest.conversion.plain_megasim { Pooled::Sum } else { Pooled::Mean };
+    let mut normalized = normalize::normalize(parsed, &scales, pooled).map_err(report)?;
+    options.precision.round(&mut normalized.parsed);
+    exported_as(&arguments.out, &normalized, &options, &arguments.how.options())
+}
