@@ -28,7 +28,7 @@ fn succeeds(output: &Output) -> String {
 
 fn place() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    let words = ["convert", MODEL, "--data", DATA, "--out", "net"];
+    let words = ["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "net"];
     succeeds(&Command::new(program()).args(words).current_dir(place.path()).output().unwrap());
     place
 }

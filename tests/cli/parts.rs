@@ -19,7 +19,9 @@ fn megasim(here: &Path, words: &[&str]) -> Command {
 
 fn place() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    megasim(place.path(), &["convert", MODEL, "--data", DATA, "--out", "net"]).assert().success();
+    megasim(place.path(), &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "net"])
+        .assert()
+        .success();
     place
 }
 
@@ -209,9 +211,12 @@ fn what_does_not_belong_together_is_named() {
     let record: Value = serde_json::from_slice(&fs::read(here.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["command"][1], "merge");
     // Another network under the name.
-    megasim(here, &["convert", MODEL, "--data", DATA, "--out", "net", "--percentile", "95", "--force"])
-        .assert()
-        .success();
+    megasim(
+        here,
+        &["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", "net", "--percentile", "95", "--force"],
+    )
+    .assert()
+    .success();
     refused(&["a", "b", "c"], "a: changed since");
 }
 
