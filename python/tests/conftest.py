@@ -41,7 +41,7 @@ def model() -> megasim.Model:
 @pytest.fixture(scope="session")
 def net(model: megasim.Model, x_norm: Array, digits: tuple[Array, Array]) -> megasim.Network:
     x, y = digits
-    return model.convert(x_norm, x_test=x, y_test=y)
+    return model.convert(x_norm, x_test=x, y_test=y, preset="toolbox")
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def main() -> None:
     x, y = test["x"], test["y"]
     model = megasim.load("examples/digits/digits_cnn.keras")
     with tempfile.TemporaryDirectory() as directory:
-        networks: dict[str, dict[str, Any]] = {"common": {}, "signed": {"duration": 10, "neuron": "signed"}}
+        networks: dict[str, dict[str, Any]] = {"short": {}, "toolbox": {"preset": "toolbox"}}
         for name, options in networks.items():
             path = pathlib.Path(directory, name)
             model.convert(train["x"], **options).save(path)
@@ -38,7 +38,7 @@ def main() -> None:
             assert (res.predictions == table["event"]).all()
             assert (res.operations == table["event_operations"]).all()
             # What signed neurons decide by has their rests in it.
-            assert name == "signed" or np.array_equal(res.counts, table["event_scores"])
+            assert name == "short" or np.array_equal(res.counts, table["event_scores"])
             print(f"{name}: {res.accuracy:.4f}, as the program")
 
 

@@ -21,7 +21,10 @@ def _files(directory: pathlib.Path) -> dict[str, bytes]:
     return files
 
 
-@pytest.mark.parametrize("options", [{}, {"duration": 10, "neuron": "signed"}, {"percentile": 99.0, "reset": "zero"}])
+OPTIONS = [{}, {"duration": 10}, {"preset": "toolbox"}, {"preset": "toolbox", "percentile": 99.0, "reset": "zero"}]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
 def test_netfiles_are_those_of_the_program(
     options: dict[str, Any],
     model: megasim.Model,

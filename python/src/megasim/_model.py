@@ -134,15 +134,16 @@ class Model:
             Test samples, and their classes as numbers or one-hot rows: the accuracy of each step of the conversion is
             measured on them.
         duration : int, optional
-            Milliseconds of a presentation that the conversion is made and calibrated for.
+            Milliseconds of a presentation that the conversion is made and calibrated for; 50 where neither it nor a
+            `preset` is given.
         neuron : str, optional
-            ``"signed"``: counts that no order of events can change; or a file of equations.
+            ``"signed"``: counts that no order of events can change (the default); ``"plain"``; or a file of equations.
         progress : bool or callable, optional
             A bar on a terminal or in a notebook unless it is False; or a function of the part, the units that are
             done, and all units.
         **options
-            All other options of ``megasim convert``, with ``_`` for ``-``: ``percentile=99.9``, ``encode="poisson"``,
-            ``reset="zero"``, ``weight_bits=8``, ``set=["05Dense*.T_Refract=10"]``, ...
+            All other options of ``megasim convert``, with ``_`` for ``-``: ``preset="toolbox"``, ``percentile=99.9``,
+            ``encode="poisson"``, ``weight_bits=8``, ``set=["05Dense*.T_Refract=10"]``, ...
 
         Returns
         -------
@@ -160,7 +161,7 @@ class Model:
         >>> import megasim, numpy as np
         >>> x_norm = np.load("examples/digits/train.npz")["x"]
         >>> model = megasim.load("examples/digits/digits_cnn.keras")
-        >>> net = model.convert(x_norm, duration=10, neuron="signed", progress=False)
+        >>> net = model.convert(x_norm, duration=10, progress=False)
         >>> net.layers[-1].name
         '06Dense_10'
         """

@@ -464,7 +464,7 @@ class Network:
         >>> x = np.load("examples/digits/test.npz")["x"]
         >>> x_norm = np.load("examples/digits/train.npz")["x"]
         >>> model = megasim.load("examples/digits/digits_cnn.keras")
-        >>> net = model.convert(x_norm, duration=10, neuron="signed", progress=False)
+        >>> net = model.convert(x_norm, duration=10, progress=False)
         >>> net.verify(x[:2], orders=2, progress=False).is_exact
         True
         """

@@ -165,7 +165,7 @@ class Events:
         >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(x_norm, progress=False)
         >>> data = net.run(x[0], record=["05Dense_32"])["05Dense_32"].to_nir_data()
         >>> data.n_neurons, data.n_samples, round(data.t_max, 4)
-        (32, 1, 0.1)
+        (32, 1, 0.05)
         """
         nir = _nir_data()
         if self.shape is None or self._timing is None:
@@ -636,7 +636,7 @@ class Verification:
         >>> import megasim, numpy as np
         >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
         >>> model = megasim.load("examples/digits/digits_cnn.keras")
-        >>> net = model.convert(train["x"], duration=10, neuron="signed", progress=False)
+        >>> net = model.convert(train["x"], duration=10, progress=False)
         >>> net.verify(test["x"][:1], orders=2, progress=False).to_pandas()["different"].tolist()[:3]
         [0, 0, 0]
         """
