@@ -94,7 +94,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
     ("Hardware", &["hardware", "pace", "tick", "relief", "trace", "modules", "delay_to_arrive"]),
     ("Comparison", &["against", "tie_order", "orders", "warm_up", "causes", "over"]),
     ("Limits", &["max_events", "max_memory", "threads"]),
-    ("Parts", &["shard", "outcomes", "estimate"]),
+    ("Parts", PARTS),
     (
         "Results",
         &[
@@ -116,6 +116,9 @@ const HEADINGS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// Of work in parts, on more than one machine.
+const PARTS: &[&str] = &["shard", "outcomes", "estimate"];
 
 /// Options that the short help shows.
 const COMMON: &[&str] = &[
@@ -150,7 +153,7 @@ pub fn arranged(command: Command) -> Command {
         command.help_template(template).max_term_width(100).mut_args(|argument| {
             let id = argument.get_id().as_str();
             let heading = HEADINGS.iter().find(|(_, ids)| ids.contains(&id)).map(|(heading, _)| *heading);
-            let rare = many && !argument.is_positional() && !COMMON.contains(&id);
+            let rare = (many || PARTS.contains(&id)) && !argument.is_positional() && !COMMON.contains(&id);
             match heading.filter(|_| !argument.is_positional()) {
                 Some(heading) => argument.help_heading(heading).hide_short_help(rare),
                 None => argument.hide_short_help(rare),
