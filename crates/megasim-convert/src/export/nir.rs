@@ -111,7 +111,7 @@ impl Target for Nir {
                 LayerKind::Flatten { source } => {
                     let shape = dimensions(parsed.shape(*source));
                     let values = vec![
-                        ("start_dim", Value::integer(reads.first_axis())),
+                        ("start_dim", Value::integer(0)),
                         ("end_dim", Value::integer(-1)),
                         ("input_type", Value::integers(&shape)),
                     ];

@@ -60,7 +60,12 @@ impl Reads {
                 "sinabs' neurons fire more than once in a step where their potential is beyond several thresholds; \
                  spike_fn=SingleSpike makes it once"
                     .into(),
+                "sinabs 3.1.3 reads leaky neurons of vectors only; its reader fails on those of maps".into(),
             ],
+            Some(importer @ (Importer::SnnTorch | Importer::Norse)) => vec![format!(
+                "{} takes the first axis of a flattening for the batch; show samples without a batch axis",
+                name(importer)
+            )],
             Some(Importer::Lava) if self.reset != Reset::ToRest => {
                 vec!["Lava's IF neurons reset to 0, those of the netfiles do not; --reset zero makes them".into()]
             }
@@ -77,14 +82,6 @@ impl Reads {
             // exp(-1 / tau) is 1 in single precision.
             Some(Importer::Sinabs) => Some((1e9, 1.0)),
             _ => None,
-        }
-    }
-
-    /// The first axis of a flattening: libraries that do not know that there is no batch axis count it.
-    pub fn first_axis(&self) -> i64 {
-        match self.importer {
-            Some(Importer::SnnTorch | Importer::Norse) => 1,
-            _ => 0,
         }
     }
 
