@@ -428,6 +428,7 @@ fn run(
     warnings.extend(layers(&normalized, &activity, samples, by_percentiles).into_iter().filter(|it| !is_meant(it)));
     stages.parsed("normalised", &computed, test.as_ref())?;
     let scales = Scales::new(&model.source.sha256, &normalized);
+    let options = &with_room(&normalized, options)?;
     let mut presentation = options.presentation.clone();
     let normalized = match &mut presentation {
         Some(presentation) => calibrated(normalized, options, presentation, &watched, control)?,
@@ -458,6 +459,23 @@ fn run(
     inputs.dedup();
     let (converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
     Ok(Conversion { converted, normalized, scales, stages, adapted, warnings, inputs, first_samples })
+}
+
+/// The options with a scaling factor at which no potential leaves 32 bits, where they leave it open: one digit, and
+/// somewhat less than the largest, since calibration changes biases.
+fn with_room(normalized: &Normalized, options: &ConvertOptions) -> Result<ConvertOptions, Error> {
+    let mut options = options.clone();
+    while options.adapt_factor {
+        match finish(normalized.clone(), &options) {
+            Err(super::Error::Emit(super::emit::Error::Room { fits, .. })) if fits > 2.0 => {
+                let digit = 10f64.powf((fits / 1.25).log10().floor());
+                options.quantization.scaling_factor = (fits / 1.25 / digit).floor() * digit;
+            }
+            // What else is wrong is told where the network is made.
+            _ => break,
+        }
+    }
+    Ok(options)
 }
 
 /// Corrects a network by the spikes of its presentation, as that asks for.

@@ -63,6 +63,23 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// A module whose potentials could leave 32 bits.
+    #[error(
+        "layer '{layer}': expected potentials within 32 bits, found up to {furthest} after {count} spikes of each input \
+            at scaling factor {factor}; --scaling-factor {fits:.0} fits"
+    )]
+    Room {
+        /// The layer in the netfiles.
+        layer: String,
+        /// The largest magnitude.
+        furthest: i64,
+        /// Spikes of each input.
+        count: i64,
+        /// What a weight of 1 becomes.
+        factor: f64,
+        /// The largest factor with which this layer fits.
+        fits: f64,
+    },
     /// A module that breaks a rule of the format.
     #[error("layer '{layer}': {fault}")]
     Module {

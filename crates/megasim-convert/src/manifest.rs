@@ -506,6 +506,7 @@ impl Manifest {
             adapt_input: false,
             logit_shift: of.logit_shift,
             adapt_output: false,
+            adapt_factor: false,
             rules: of.rules.clone(),
             test_samples: TEST_SAMPLES,
             presentation: self.presentation.clone(),

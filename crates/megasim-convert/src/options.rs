@@ -50,6 +50,8 @@ pub struct ConvertOptions {
     /// Whether outputs that would be silent on the normalisation samples are shifted, or made to fire spikes of both
     /// signs.
     pub adapt_output: bool,
+    /// Whether the scaling factor becomes smaller where potentials of signed neurons would leave 32 bits.
+    pub adapt_factor: bool,
     /// Rules beyond layers and weights.
     pub rules: Rules,
     /// The accuracy of the analog network after each step is that of at most this many test samples.
@@ -78,6 +80,7 @@ impl Default for ConvertOptions {
             adapt_input: false,
             logit_shift: 0.0,
             adapt_output: true,
+            adapt_factor: false,
             rules: Rules::default(),
             test_samples: TEST_SAMPLES,
             presentation: None,
@@ -116,6 +119,7 @@ impl ConvertOptions {
     /// What a weight of 1 becomes.
     pub fn scaling_factor(mut self, factor: f64) -> Self {
         self.quantization.scaling_factor = factor;
+        self.adapt_factor = false;
         self
     }
 

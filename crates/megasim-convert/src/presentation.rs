@@ -165,7 +165,8 @@ impl ConvertOptions {
         Ok(self)
     }
 
-    /// Signed neurons in all layers, whose counts no order of events can change; a weight of 1 becomes 100,000.
+    /// Signed neurons in all layers, whose counts no order of events can change; a weight of 1 becomes 100,000, or less
+    /// where potentials would leave 32 bits.
     ///
     /// # Errors
     /// If spikes reset potentials to zero, or if the hysteresis is no number from 0 on.
@@ -178,6 +179,7 @@ impl ConvertOptions {
         }
         self.quantization.signed = Some(neurons);
         self.quantization.scaling_factor = SIGNED_SCALING_FACTOR;
+        self.adapt_factor = true;
         Ok(self)
     }
 }

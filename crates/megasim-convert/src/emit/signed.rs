@@ -75,14 +75,8 @@ impl Emitter<'_> {
             return Ok(());
         }
         let factor = self.quantization.scaling_factor;
-        let fitting = factor * f64::from(i32::MAX) / furthest as f64;
-        Err(refuse(
-            layer,
-            &format!(
-                "expected potentials within 32 bits, found up to {furthest} after {count} spikes of each input at \
-                    scaling factor {factor}; --scaling-factor {fitting:.0} fits"
-            ),
-        ))
+        let fits = factor * f64::from(i32::MAX) / furthest as f64;
+        Err(Error::Room { layer: layer.into(), furthest, count, factor, fits })
     }
 }
 
