@@ -106,8 +106,8 @@ pub fn exported_as(
     }
     if options.quantization.reset != Reset::ToRest && how.importer != Some(Importer::Sinabs) {
         escape::warn(format_args!(
-            "{}: neurons reset to 0 in {}, which has no reset by subtraction (the metadata say it, and 'megasim convert' \
-             reads them); --reset zero makes the netfiles do the same",
+            "{}: neurons reset to 0 in {}, which has no reset by subtraction (the metadata say it, and 'megasim \
+             convert' reads them); --reset zero makes the netfiles do the same",
             path.display(),
             target.name()
         ));

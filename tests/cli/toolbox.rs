@@ -30,7 +30,8 @@ fn an_experiment_is_converted_and_run() {
     let out = folder.path().join("run");
     let config = config(
         folder.path(),
-        "[cell]\nreset = 'Reset by subtraction'\ntau_refrac = 1\npayloads = True\n[conversion]\nsoftmax_to_relu = True\n",
+        "[cell]\nreset = 'Reset by subtraction'\ntau_refrac = 1\npayloads = True\n[conversion]\n\
+         softmax_to_relu = True\n",
     );
     toolbox(&config, &out)
         .success()

@@ -148,10 +148,11 @@ fn lists_name_pictures_and_their_classes() {
 
 /// A pickle as Python 2 wrote CIFAR's: `{'data': array, 'labels': list}`.
 fn pickle(pixels: &[u8], labels: &[u8], key: &str) -> Vec<u8> {
-    let mut out = b"\x80\x02}q\x01(U\x04dataq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\nndarray\nK\x00\x85U\
-        \x01b\x87R(K\x01K\x02M\x00\x0c\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\
-        \xff\xffK\x00tb\x89T"
-        .to_vec();
+    let mut out =
+        b"\x80\x02}q\x01(U\x04dataq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\nndarray\nK\x00\x85U\
+        \x01b\x87R(K\x01K\x02M\x00\x0c\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\
+        \xff\xff\xff\xffK\x00tb\x89T"
+            .to_vec();
     out.extend((pixels.len() as u32).to_le_bytes());
     out.extend(pixels);
     out.extend(b"tbU");

@@ -65,8 +65,8 @@ pub enum Error {
     },
     /// A module whose potentials could leave 32 bits.
     #[error(
-        "layer '{layer}': expected potentials within 32 bits, found up to {furthest} after {count} spikes of each input \
-            at scaling factor {factor}; --scaling-factor {fits:.0} fits"
+        "layer '{layer}': expected potentials within 32 bits, found up to {furthest} after {count} spikes of each \
+            input at scaling factor {factor}; --scaling-factor {fits:.0} fits"
     )]
     Room {
         /// The layer in the netfiles.

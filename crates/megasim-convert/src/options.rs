@@ -7,7 +7,7 @@ use super::{normalize, scales};
 use megasim_core::network::Reset;
 use std::num::NonZeroUsize;
 
-/// Test samples for the accuracies of the steps where nothing else is asked for: their 95 % interval is within 3 points.
+/// Test samples for the accuracies of the steps where nothing else is asked for: the 95 % interval is within 3 points.
 pub const TEST_SAMPLES: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
 /// What a conversion can be asked for.

@@ -299,8 +299,8 @@ mod tests {
 
     #[test]
     fn what_means_nothing_here_is_named() {
-        let text = "[paths]\nfilename_ann = net\n[cell]\npayloads = 20\nreset = 'Reset to zero'\n[simulation]\ndt = 0.1\n\
-            duration = 50\nsecret = 1\n";
+        let text = "[paths]\nfilename_ann = net\n[cell]\npayloads = 20\nreset = 'Reset to zero'\n[simulation]\n\
+            dt = 0.1\nduration = 50\nsecret = 1\n";
         let configuration = read(text).unwrap();
         assert_eq!(configuration.reset, megasim_core::network::Reset::ToRest);
         assert_eq!((configuration.ticks_per_ms, configuration.duration), (10, 50));

@@ -141,7 +141,8 @@ pub enum Error {
 }
 
 /// Classifies samples, `(samples, numbers)`, or sequences of frames, `(samples, frames * numbers)`, as [`Setup::kind`]
-/// states; `numbers` are theirs in the data set. Where `control` cancels, the samples up to the first one that did not run come out.
+/// states; `numbers` are theirs in the data set. Where `control` cancels, the samples up to the first one that did not
+/// run come out.
 ///
 /// # Errors
 /// Where samples do not fit, or where the engine stops; of several the one with the lowest number.

@@ -177,7 +177,8 @@ impl Temporary {
         })
     }
 
-    /// Does the last step, which no signal interrupts; after it the temporary is no longer removed, whatever has its name now.
+    /// Does the last step, which no signal interrupts; after it the temporary is no longer removed, whatever has its
+    /// name now.
     pub(super) fn commit<T>(&mut self, last: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
         let mut live = live();
         let done = last(&self.path)?;

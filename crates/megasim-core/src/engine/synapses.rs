@@ -253,8 +253,8 @@ impl Kernel {
         along((array.y_min, array.ny), self.y_stride, self.dy, self.ny, self.y_expand)
     }
 
-    /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order: by the table, or as
-    /// [`Kernel::reach`] works it out.
+    /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order: by the table, or
+    /// as [`Kernel::reach`] works it out.
     #[inline(always)]
     pub fn each_span(&self, array: Array, maps: usize, x: i32, y: i32, mut touch: impl FnMut(Span)) {
         match &self.spans {

@@ -27,7 +27,8 @@ pub fn run_kernel(
     }
 }
 
-/// Whether a neuron spikes is not asked, as in [`add_rows`](super::add_rows); but here those that did are put side by side at once.
+/// Whether a neuron spikes is not asked, as in [`add_rows`](super::add_rows); but here those that did are put side by
+/// side at once.
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
 fn kernel512<const ADD: bool, const SUBTRACT: bool>(
