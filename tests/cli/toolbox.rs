@@ -145,8 +145,8 @@ fn normalisation_alone_writes_the_normalised_model() {
 fn pictures_and_spikes_go_into_the_log_folder() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let more = "[output]\nplot_vars = {'spiketrains'}\nlog_vars = {'spiketrains_n_b_l_t', 'mem_n_b_l_t'}\n[conversion]\n\
-        softmax_to_relu = True\n[tools]\nevaluate_ann = False\n[input]\npoisson_input = True\n";
+    let more = "[output]\nplot_vars = {'spiketrains'}\nlog_vars = {'spiketrains_n_b_l_t', 'mem_n_b_l_t'}\n\
+        [conversion]\nsoftmax_to_relu = True\n[tools]\nevaluate_ann = False\n[input]\npoisson_input = True\n";
     let path = config(folder.path(), more);
     let text = fs::read_to_string(&path).unwrap().replace("[paths]\n", "[paths]\nrunlabel = first\n");
     fs::write(&path, text.replace("num_to_test = 40", "num_to_test = 3")).unwrap();
