@@ -138,11 +138,15 @@ pub fn main(words: Vec<OsString>) -> u8 {
 
 /// Runs a command; whether all is as it should be.
 fn dispatch(command: Command) -> miette::Result<bool> {
-    let shares = match &command {
-        Command::Classify(_) | Command::Compare(_) | Command::Eval(_) | Command::Latency(_) => true,
-        Command::Sweep(_) | Command::Verify(_) => true,
-        _ => false,
-    };
+    let shares = matches!(
+        &command,
+        Command::Classify(_)
+            | Command::Compare(_)
+            | Command::Eval(_)
+            | Command::Latency(_)
+            | Command::Sweep(_)
+            | Command::Verify(_)
+    );
     if !shares {
         sharing::alone("this command")?;
     }

@@ -70,7 +70,7 @@ pub struct Projection {
     /// Number of the population that they reach.
     pub to: usize,
     /// Neurons before, neurons behind, weights.
-    pub synapses: (Vec<u32>, Vec<u32>, Vec<f64>),
+    pub synapses: Synapses,
 }
 
 /// Why there is no such list: the module, and what other simulators do not have.
@@ -125,6 +125,9 @@ impl Connections {
     }
 }
 
+/// Sending and receiving neurons, and weights: one each per synapse.
+pub type Synapses = (Vec<u32>, Vec<u32>, Vec<f64>);
+
 struct Lister<'n> {
     network: &'n Network,
     factor: f64,
@@ -133,7 +136,8 @@ struct Lister<'n> {
     /// Population and first neuron of the module that drives a node.
     first: BTreeMap<NodeId, (usize, u32)>,
     senders: Vec<Option<Senders>>,
-    synapses: BTreeMap<(usize, usize), (Vec<u32>, Vec<u32>, Vec<f64>)>,
+    /// By sending and receiving population.
+    synapses: BTreeMap<(usize, usize), Synapses>,
     count: usize,
     bias_clock: Option<String>,
 }
