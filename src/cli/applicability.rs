@@ -162,7 +162,7 @@ pub fn check_on(line: &Command, matches: &ArgMatches, input: Option<Input>) -> R
     let Some(command) = line.find_subcommand(name) else { return Ok(()) };
     let (input, given) = (input.unwrap_or_else(|| Input::of(name, matches)), Given { matches });
     if name == "convert" && input != Input::Nir && !given.has("data") {
-        let text = "the following required arguments were not provided:\n  --data <DIR>";
+        let text = "the following required arguments were not provided:\n  --data <DATA>";
         return Err(line.clone().error(ErrorKind::MissingRequiredArgument, text));
     }
     for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {

@@ -52,8 +52,8 @@ pub struct Arguments {
     /// network (.nir) is taken as it is
     model: PathBuf,
     /// Directory or file of data: test samples, and samples to normalise with; not for a spiking network
-    #[arg(long, value_name = "DATA", default_value = "", hide_default_value = true)]
-    data: PathBuf,
+    #[arg(long, value_name = "DATA")]
+    data: Option<PathBuf>,
     /// Class of each test sample, in place of those of the data (.npy, .npz, MNIST's)
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -200,23 +200,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if megasim::ann::nir::is_nir(&arguments.model) {
         return nir::run(arguments);
     }
+    // All but spiking networks need it.
+    let data = arguments.data.as_ref().ok_or_else(|| miette::miette!("--data: expected data, found none"))?;
     if features::is_model(&arguments.model) {
         let replace = Overwrite::from_flag(arguments.force);
-        let (out, model, data) = ([&arguments.out], [&arguments.model], [&arguments.data]);
+        let (out, model, data) = ([&arguments.out], [&arguments.model], [data]);
         Paths::default().directories(out).inputs(model).data(data).check()?;
-        return features::convert(
-            &arguments.model,
-            &arguments.data,
-            &arguments.out,
-            arguments.samples as usize,
-            replace,
-        );
+        return features::convert(&arguments.model, data[0], &arguments.out, arguments.samples as usize, replace);
     }
     let replace = Overwrite::from_flag(arguments.force);
     let files = arguments.save_scales.iter().chain(&arguments.export);
     let read = [&arguments.model].into_iter().chain(&arguments.architecture).chain(&arguments.scales);
     let read = read.chain(&arguments.settings).chain(equations(&arguments.neuron));
-    let paths = Paths::default().directories([&arguments.out]).files(files).inputs(read).data([&arguments.data]);
+    let paths = Paths::default().directories([&arguments.out]).files(files).inputs(read).data([data]);
     arguments.intermediates.add_to(paths).check()?;
     if let Some(path) = &arguments.save_scales {
         atomic_write::check_file(path, replace).map_err(report)?;
@@ -231,7 +227,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let checkpoints = arguments.intermediates.checkpoints(replace);
     let conversion = conversion::run(&Job {
         model: &model,
-        data: &arguments.split.open(&arguments.data, arguments.labels.as_ref())?,
+        data: &arguments.split.open(data, arguments.labels.as_ref())?,
         out: &arguments.out,
         options: &options,
         checkpoints: &checkpoints,
@@ -245,7 +241,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let as_spikes = presentation::as_spikes(&conversion)?;
     let notes = preset.note().into_iter().chain(notes(&model, &conversion.adapted));
     let notes: String = notes.map(|note| format!("{note}\n")).collect();
-    let (out, data) = (arguments.out.display(), arguments.data.display());
+    let (out, data) = (arguments.out.display(), data.display());
     print(&format!(
         "{}\n{}\n{as_spikes}{notes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
         table(conversion.converted.manifest()),
