@@ -370,3 +370,28 @@ fn equations_must_be_there() {
     });
     assert!(matches!(other, Err(NetworkError::Range { key: "neuron_model", .. })));
 }
+
+#[test]
+fn a_kernel_of_no_rows_takes_no_memory() {
+    let (mut builder, mut module) = one(vec![Input::Node(NodeId::new(0))], NeuronParameters::default());
+    let array = Array { nx: 1, ny: 1, x_min: 0, y_min: 0 };
+    let port = ConvPort {
+        nx: u32::MAX,
+        ny: 0,
+        dx: 0,
+        dy: 0,
+        x_stride: 1,
+        y_stride: 1,
+        x_expand: 1,
+        y_expand: 1,
+        weights: [].into(),
+    };
+    let neurons = NeuronParameters::default();
+    module.kind = ModuleKind::Conv(Conv { array, neurons, ports: vec![port], output: Output::whole(array) });
+    builder.module(module, &["n1"]).unwrap();
+    let Ok(network) = builder.build(9) else { return };
+    let plan = Plan::new(&network).unwrap();
+    let event = StimulusEvent { t_pre: 1, x: 0, y: 0, polarity: Polarity::Positive };
+    let record = Simulation::new(&plan, Mode::Event, &Probes::all(&network)).run(&[Stimulus::from_events([event])]);
+    assert_eq!(record.unwrap().summary.synaptic_operations, 0);
+}

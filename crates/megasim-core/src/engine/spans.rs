@@ -45,6 +45,9 @@ impl Reach {
 impl SpanTable {
     /// The table of a kernel, unless its addresses are many more than its neurons.
     pub fn new(kernel: &Kernel, array: Array, maps: usize) -> Option<Self> {
+        if kernel.weights.is_empty() {
+            return None;
+        }
         let (x_min, nx) = kernel.columns(array)?;
         let (y_min, ny) = kernel.rows(array)?;
         if nx.checked_mul(ny)? > 16 * array.len() + 4096 {

@@ -200,7 +200,9 @@ impl Kernel {
     /// Lays the kernels of all maps of a population out as events read them. `tables`: those made before.
     pub fn new(ports: &[&ConvPort], array: Array, tables: &mut SpanTables) -> Self {
         let first = ports[0];
-        let (nx, ny, stride, maps) = (first.nx as usize, first.ny as usize, first.x_stride as usize, ports.len());
+        // A kernel of no rows may have any number of columns.
+        let (nx, ny) = if first.weights.is_empty() { (0, 0) } else { (first.nx as usize, first.ny as usize) };
+        let (stride, maps) = (first.x_stride as usize, ports.len());
         let residues = stride.min(nx);
         let mut columns = Vec::with_capacity(nx);
         let mut residue_start = Vec::with_capacity(residues + 1);
@@ -221,8 +223,8 @@ impl Kernel {
             Aligned::from(&weights[..])
         };
         let mut kernel = Self {
-            nx: first.nx.into(),
-            ny: first.ny.into(),
+            nx: nx as i64,
+            ny: ny as i64,
             dx: first.dx.into(),
             dy: first.dy.into(),
             x_stride: first.x_stride.into(),
