@@ -59,11 +59,15 @@ pub fn run(job: &Job) -> Result<Conversion> {
     let manifest = conversion.converted.manifest();
     let mut parameters = json!(manifest.conversion);
     parameters["output"] = json!(manifest.output.form);
+    parameters["test_samples"] = json!(options.test_samples);
     if let Some(split) = job.data.split() {
         (parameters["split"], parameters["split_seed"]) = (json!(split.share), json!(split.seed));
     }
     parameters["softmax_clock"] = json!(manifest.softmax_clock.as_ref().map(|clock| clock.rate));
     parameters["presentation"] = json!(manifest.presentation);
+    if let Some((_, how)) = &job.export {
+        super::export::add_parameters(how, &mut parameters);
+    }
     let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
