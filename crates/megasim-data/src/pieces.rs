@@ -39,7 +39,7 @@ impl Pieces {
     /// Fortran order are one piece.
     ///
     /// # Errors
-    /// As [`Dataset::test`]; pieces before the fault have been shown.
+    /// As [`Dataset::test`](crate::Dataset::test); pieces before the fault have been shown.
     pub fn visit(&self, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
         // Whole blocks of the forward pass.
         self.visit_by((PIECE_NUMBERS / self.format.shape.len().max(1)).clamp(64, 1 << 14) / 64 * 64, see)
