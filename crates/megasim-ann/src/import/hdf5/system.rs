@@ -51,7 +51,10 @@ impl Library for System {
         let names = group.attr_names().map_err(text)?;
         names
             .into_iter()
-            .map(|name| Ok((name.clone(), value(&group.attr(&name).map_err(text)?).map_err(text)?)))
+            .map(|name| {
+                let attribute = group.attr(&name).map_err(text)?;
+                Ok((name, value(&attribute).map_err(text)?))
+            })
             .collect()
     }
 
@@ -71,7 +74,8 @@ impl Library for System {
     }
 
     fn texts(&self, data_set: &str) -> Result<Vec<String>, String> {
-        match value(&self.file.dataset(data_set).map_err(text)?).map_err(text)? {
+        let data_set = self.file.dataset(data_set).map_err(text)?;
+        match value(&data_set).map_err(text)? {
             Value::Text(text) => Ok(vec![text]),
             Value::Texts(texts) => Ok(texts),
             Value::Empty => Ok(Vec::new()),
