@@ -2,21 +2,56 @@
 
 use super::synapses::{Geometry, Kernel, Span};
 use crate::network::Array;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The tables of a network: by geometry, array and number of maps.
 pub(super) type SpanTables = HashMap<(Geometry, Array, usize), Option<Arc<SpanTable>>>;
 
-/// For each address the spans of neurons that its events reach. One for all kernels of a population that have the
-/// same geometry.
+/// Something for each address whose events reach a neuron.
 #[derive(Debug, Clone)]
-pub(super) struct SpanTable {
+pub(super) struct AddressTable<T> {
     x_min: i32,
     y_min: i32,
     nx: usize,
     /// By address, row by row.
-    reaches: Vec<Reach>,
+    entries: Vec<T>,
+}
+
+impl<T> AddressTable<T> {
+    /// For the addresses of a kernel, unless it has no weights or they are many more than its neurons.
+    pub fn new(kernel: &Kernel, array: Array, entry: impl Fn(i32, i32) -> T) -> Option<Self> {
+        if kernel.weights.is_empty() {
+            return None;
+        }
+        let (x_min, nx) = kernel.columns(array)?;
+        let (y_min, ny) = kernel.rows(array)?;
+        if nx.checked_mul(ny)? > 16 * array.len() + 4096 {
+            return None;
+        }
+        let address = |k: usize| Some((x_min.checked_add((k % nx) as i32)?, y_min.checked_add((k / nx) as i32)?));
+        let entries = (0..nx * ny).map(|k| address(k).map(|(x, y)| entry(x, y))).collect::<Option<_>>()?;
+        Some(Self { x_min, y_min, nx, entries })
+    }
+
+    /// That of an address; none outside the table.
+    #[inline(always)]
+    pub fn get(&self, x: i32, y: i32) -> Option<&T> {
+        let column = (i64::from(x) - i64::from(self.x_min)) as u64;
+        let row = (i64::from(y) - i64::from(self.y_min)) as u64;
+        if column >= self.nx as u64 || row > u64::from(u32::MAX) {
+            return None;
+        }
+        self.entries.get(row as usize * self.nx + column as usize)
+    }
+}
+
+/// For each address the spans of neurons that its events reach. One for all kernels of a population that have the
+/// same geometry.
+#[derive(Debug, Clone)]
+pub(super) struct SpanTable {
+    reaches: AddressTable<Reach>,
     /// From a span to the next one of an event, in neurons and in weights.
     neuron_step: usize,
     weight_step: usize,
@@ -43,45 +78,31 @@ impl Reach {
 }
 
 impl SpanTable {
-    /// The table of a kernel, unless its addresses are many more than its neurons.
+    /// The table of a kernel, if there can be one.
     pub fn new(kernel: &Kernel, array: Array, maps: usize) -> Option<Self> {
-        if kernel.weights.is_empty() {
-            return None;
-        }
-        let (x_min, nx) = kernel.columns(array)?;
-        let (y_min, ny) = kernel.rows(array)?;
-        if nx.checked_mul(ny)? > 16 * array.len() + 4096 {
-            return None;
-        }
-        let mut table = Self {
-            x_min,
-            y_min,
-            nx,
-            reaches: vec![Reach::default(); nx * ny],
-            neuron_step: array.nx as usize * maps,
-            weight_step: kernel.nx as usize * maps * kernel.y_stride as usize,
-            neurons: array.len() * maps,
-            weights: kernel.weights.len(),
-        };
-        let mut is_regular = true;
-        for (k, reach) in table.reaches.iter_mut().enumerate() {
-            let x = x_min.checked_add((k % nx) as i32)?;
-            let y = y_min.checked_add((k / nx) as i32)?;
+        let (neurons, weights) = (array.len() * maps, kernel.weights.len());
+        let neuron_step = array.nx as usize * maps;
+        let weight_step = kernel.nx as usize * maps * kernel.y_stride as usize;
+        u32::try_from(neurons).and(u32::try_from(weights)).ok()?;
+        let is_regular = Cell::new(true);
+        let reaches = AddressTable::new(kernel, array, |x, y| {
+            let mut reach = Reach::default();
             kernel.reach(array, maps, x, y, |Span { neuron, weight, len }| {
                 let row = reach.rows as usize;
                 if row == 0 {
-                    *reach = Reach { neuron: neuron as u32, weight: weight as u32, len: len as u32, rows: 0 };
+                    reach = Reach { neuron: neuron as u32, weight: weight as u32, len: len as u32, rows: 0 };
                 }
                 reach.rows += 1;
-                is_regular &= neuron == reach.neuron as usize + row * table.neuron_step
-                    && weight == reach.weight as usize + row * table.weight_step
+                let follows = neuron == reach.neuron as usize + row * neuron_step
+                    && weight == reach.weight as usize + row * weight_step
                     && len == reach.len as usize
-                    && neuron + len <= table.neurons
-                    && weight + len <= table.weights;
+                    && neuron + len <= neurons
+                    && weight + len <= weights;
+                is_regular.set(is_regular.get() && follows);
             });
-        }
-        let fits = u32::try_from(table.neurons).is_ok() && u32::try_from(table.weights).is_ok();
-        (is_regular && fits).then_some(table)
+            reach
+        })?;
+        is_regular.get().then_some(Self { reaches, neuron_step, weight_step, neurons, weights })
     }
 
     /// One of the spans of an address.
@@ -97,12 +118,7 @@ impl SpanTable {
     /// What an event at `(x, y)` reaches; no rows where that is nothing.
     #[inline(always)]
     pub fn of(&self, x: i32, y: i32) -> Reach {
-        let column = (i64::from(x) - i64::from(self.x_min)) as u64;
-        let row = (i64::from(y) - i64::from(self.y_min)) as u64;
-        if column >= self.nx as u64 || row > u64::from(u32::MAX) {
-            return Reach::default();
-        }
-        self.reaches.get(row as usize * self.nx + column as usize).copied().unwrap_or_default()
+        self.reaches.get(x, y).copied().unwrap_or_default()
     }
 }
 

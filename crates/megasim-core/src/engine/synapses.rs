@@ -2,7 +2,7 @@
 
 use super::aligned::Aligned;
 use super::kernels::extremes;
-use super::spans::{SpanTable, SpanTables};
+use super::spans::{AddressTable, SpanTable, SpanTables};
 use crate::network::{Array, ConvPort};
 use std::sync::Arc;
 
@@ -23,6 +23,15 @@ pub enum Sign {
 }
 
 impl Sign {
+    /// `v + w` or `v - w`, modulo 2^32.
+    #[inline(always)]
+    pub(super) fn add(self, v: i32, w: i32) -> i32 {
+        match self {
+            Self::Plus => v.wrapping_add(w),
+            Self::Minus => v.wrapping_sub(w),
+        }
+    }
+
     /// +1 or -1.
     pub fn factor(self) -> i64 {
         match self {
@@ -116,13 +125,7 @@ pub(super) struct Kernel {
 
 /// What the event of each address reaches, for kernels no larger than their stride: pooling without overlap.
 #[derive(Debug, Clone)]
-pub(super) struct SingleTaps {
-    x_min: i32,
-    y_min: i32,
-    nx: usize,
-    /// By address, row by row; `NOTHING` where an event reaches no neuron.
-    taps: Vec<Tap>,
-}
+pub(super) struct SingleTaps(AddressTable<Tap>);
 
 /// One neuron and its weight.
 #[derive(Debug, Clone, Copy)]
@@ -137,35 +140,23 @@ impl SingleTaps {
     /// A table over all addresses that reach a neuron, if the kernel is one of a kind that needs it.
     fn new(kernel: &Kernel, array: Array, maps: usize) -> Option<Self> {
         let small = kernel.nx <= kernel.x_stride && kernel.ny <= kernel.y_stride;
-        if maps != 1 || !small || array.is_empty() || kernel.weights.is_empty() {
+        if maps != 1 || !small || array.is_empty() {
             return None;
         }
-        let (x_min, nx) = kernel.columns(array)?;
-        let (y_min, ny) = kernel.rows(array)?;
-        if nx.checked_mul(ny)? > 16 * array.len() + 4096 {
-            return None;
-        }
-        let mut taps = vec![Tap { neuron: NOTHING, weight: 0 }; nx * ny];
-        for (k, tap) in taps.iter_mut().enumerate() {
-            let x = x_min.checked_add((k % nx) as i32)?;
-            let y = y_min.checked_add((k / nx) as i32)?;
+        let taps = AddressTable::new(kernel, array, |x, y| {
+            let mut tap = Tap { neuron: NOTHING, weight: 0 };
             kernel.reach(array, 1, x, y, |span| {
-                *tap = Tap { neuron: span.neuron as u32, weight: kernel.weights[span.weight] };
+                tap = Tap { neuron: span.neuron as u32, weight: kernel.weights[span.weight] };
             });
-        }
-        Some(Self { x_min, y_min, nx, taps })
+            tap
+        });
+        taps.map(Self)
     }
 
     /// What an event at `(x, y)` reaches.
     #[inline]
     pub fn tap(&self, x: i32, y: i32) -> Option<Tap> {
-        let column = (i64::from(x) - i64::from(self.x_min)) as u64;
-        let row = (i64::from(y) - i64::from(self.y_min)) as u64;
-        if column >= self.nx as u64 || row > u64::from(u32::MAX) {
-            return None;
-        }
-        let tap = *self.taps.get(row as usize * self.nx + column as usize)?;
-        (tap.neuron != NOTHING).then_some(tap)
+        self.0.get(x, y).copied().filter(|tap| tap.neuron != NOTHING)
     }
 }
 

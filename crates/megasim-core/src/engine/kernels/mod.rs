@@ -314,8 +314,8 @@ pub(super) fn run_layer(
     operations
 }
 
-/// Events that reach one neuron each, as in pooling without overlap. A large part of them make a
-/// neuron spike, which no branch can predict: each is noted, and counts only if it did.
+/// Events that reach one neuron each, as in pooling without overlap. A large part of them make a neuron
+/// spike, which no branch can predict: each is noted, and counts only if it did.
 fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign: Sign, fire: &mut Fire<'_>) -> u64 {
     let mut operations = 0;
     let mut spikes = fire.hits.len();
@@ -328,10 +328,7 @@ fn run_single(v: &mut [i32], single: &SingleTaps, (x, y): (&[i32], &[i32]), sign
         let Some(tap) = single.tap(x, y) else { continue };
         operations += 1;
         let v = &mut v[tap.neuron as usize];
-        let sum = match sign {
-            Sign::Plus => v.wrapping_add(tap.weight),
-            Sign::Minus => v.wrapping_sub(tap.weight),
-        };
+        let sum = sign.add(*v, tap.weight);
         let crossed = sum >= fire.threshold;
         let fired = match &mut fire.recent {
             Some(recent) => crossed && recent.admits(tap.neuron as usize),
@@ -443,10 +440,7 @@ fn add_kernel_plain(
     if let (Some(single), 1) = (&kernel.single, maps) {
         for tap in x.iter().zip(y).filter_map(|(&x, &y)| single.tap(x, y)) {
             let sum = &mut sums[tap.neuron as usize];
-            *sum = match sign {
-                Sign::Plus => sum.wrapping_add(tap.weight),
-                Sign::Minus => sum.wrapping_sub(tap.weight),
-            };
+            *sum = sign.add(*sum, tap.weight);
             operations += 1;
         }
         return operations;

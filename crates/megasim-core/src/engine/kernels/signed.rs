@@ -65,10 +65,7 @@ pub(in crate::engine) fn add_signed_kernel(
     if let (Some(single), (_, 1)) = (&kernel.single, shape) {
         let Some(tap) = single.tap(x, y) else { return 0 };
         let n = tap.neuron as usize;
-        v[n] = match sign {
-            Sign::Plus => v[n].wrapping_add(tap.weight),
-            Sign::Minus => v[n].wrapping_sub(tap.weight),
-        };
+        v[n] = sign.add(v[n], tap.weight);
         if v[n] >= limits.upper[n] || v[n] <= limits.lower[n] {
             hits.push(Crossing(tap.neuron));
         }

@@ -1,6 +1,6 @@
 //! Clocked mode: the input of a step is summed, then all neurons act.
 
-use super::plain::passes;
+use super::plain::Change;
 use super::{Neurons, Outside, Port, Sign, Spikes, Synapses, count_saturations, extremes, reach};
 use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, Crossing, Tests};
@@ -28,10 +28,10 @@ impl Neurons {
     ) -> Result<u64, (usize, Outside)> {
         let mut operations = 0;
         if let Synapses::Kernel(kernel) = &port.synapses {
-            let most = port.most_up.max(port.most_down) * x.len() as i64;
-            let mut bound = most;
-            if self.sums.bound + most > i64::from(i32::MAX) {
-                bound = most.min(port.sum_up.max(port.sum_down).saturating_mul(passes(x, y)));
+            let most = |Change { up, down, .. }: Change| up.max(down);
+            let mut bound = most(Change::by_number(port, x.len(), sign));
+            if self.sums.bound + bound > i64::from(i32::MAX) {
+                bound = most(Change::by_address(port, x, y, sign));
             }
             if bound <= i64::from(i32::MAX) {
                 self.sums.make_room(self.v.len(), bound);

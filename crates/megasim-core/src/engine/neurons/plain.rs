@@ -4,11 +4,48 @@ use super::{Neurons, Outside, Port, Sign, Spikes, Synapses, Weights, Work};
 use crate::engine::kernels::{self, Fire, FireReset, Recent};
 use crate::engine::plan::NeuronPopulation;
 use crate::network::{Reset, Tick};
+use std::iter::Sum;
+
+/// What some events can do to one potential.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Change {
+    /// The most that one of them adds (0 or more).
+    most_up: i64,
+    /// The most that all of them add, and take away (0 or more).
+    pub(super) up: i64,
+    pub(super) down: i64,
+}
+
+impl Change {
+    /// As if each of `n` events of a port met its largest weight.
+    pub(super) fn by_number(port: &Port, n: usize, sign: Sign) -> Self {
+        let (up, down) = port.most(sign);
+        Self { most_up: up, up: up * n as i64, down: down * n as i64 }
+    }
+
+    /// An address meets each weight of a neuron once per pass over the array.
+    pub(super) fn by_address(port: &Port, x: &[i32], y: &[i32], sign: Sign) -> Self {
+        let Self { most_up, up, down } = Self::by_number(port, x.len(), sign);
+        let (sum_up, sum_down) = port.most_of_all(sign);
+        let passes = passes(x, y);
+        Self { most_up, up: up.min(sum_up.saturating_mul(passes)), down: down.min(sum_down.saturating_mul(passes)) }
+    }
+}
+
+impl Sum for Change {
+    fn sum<I: Iterator<Item = Self>>(changes: I) -> Self {
+        changes.fold(Self::default(), |sum, of| Self {
+            most_up: sum.most_up.max(of.most_up),
+            up: sum.up + of.up,
+            down: sum.down + of.down,
+        })
+    }
+}
 
 impl Neurons {
-    /// Of events for plain neurons, which one potential can be changed by `up` and `down` in all: whether none can
-    /// overflow or come near the lower threshold. If so, they count as added.
-    fn has_room(&mut self, plan: &NeuronPopulation, (most_up, up): (i64, i64), down: i64) -> bool {
+    /// Whether some events for plain neurons can neither make a potential overflow nor bring it near the lower
+    /// threshold. If so, they count as added.
+    fn has_room(&mut self, plan: &NeuronPopulation, Change { most_up, up, down }: Change) -> bool {
         let parameters = &plan.neurons;
         let floor = i64::from(parameters.threshold_minus).max(i32::MIN.into());
         let threshold = i64::from(parameters.threshold_plus);
@@ -30,28 +67,31 @@ impl Neurons {
         true
     }
 
+    /// As [`Neurons::has_room`], by bounds from cheap to expensive.
+    fn finds_room(&mut self, plan: &NeuronPopulation, cheap: Change, exact: impl FnOnce() -> Change) -> bool {
+        if self.has_room(plan, cheap) {
+            return true;
+        }
+        let change = exact();
+        if self.has_room(plan, change) {
+            return true;
+        }
+        if self.bounds_backoff > 0 {
+            return false;
+        }
+        self.bound(plan);
+        self.has_room(plan, change)
+    }
+
     /// How many of some events may be added one after the other as [`Neurons::has_room`] asks; 0 if not even one.
     pub(super) fn room(&mut self, plan: &NeuronPopulation, port: &Port, (x, y, sign): (&[i32], &[i32], Sign)) -> usize {
-        let (up, down) = port.most(sign);
         // Sizes and weights have 32 bits, so that nothing overflows.
         let n = x.len().min(1 << 30);
-        if self.has_room(plan, (up, up * n as i64), down * n as i64) {
+        let exact = || Change::by_address(port, &x[..n], &y[..n], sign);
+        if self.finds_room(plan, Change::by_number(port, n, sign), exact) {
             return n;
         }
-        let (sum_up, sum_down) = port.most_of_all(sign);
-        let passes = passes(x, y);
-        let (sum_up, sum_down) = (sum_up.saturating_mul(passes), sum_down.saturating_mul(passes));
-        let all = (up, sum_up.min(up * x.len() as i64));
-        let all_down = sum_down.min(down * x.len() as i64);
-        if self.has_room(plan, all, all_down) {
-            return x.len();
-        }
-        if self.bounds_backoff == 0 {
-            self.bound(plan);
-            if self.has_room(plan, all, all_down) {
-                return x.len();
-            }
-        }
+        let (up, down) = port.most(sign);
         self.headroom(plan, up, down, n)
     }
 
@@ -70,28 +110,10 @@ impl Neurons {
             let mut start = 0;
             ports.iter().zip(ends).map(move |(port, &end)| (port, std::mem::replace(&mut start, end)..end))
         };
-        let (mut most_up, mut up, mut down) = (0, 0, 0_i64);
-        for (port, run) in runs().filter(|(_, run)| !run.is_empty()) {
-            most_up = port.most_up.max(most_up);
-            up += port.most_up * run.len() as i64;
-            down += port.most_down * run.len() as i64;
-        }
-        let mut fits = self.has_room(plan, (most_up, up), down);
-        if !fits {
-            (up, down) = (0, 0);
-            for (port, run) in runs().filter(|(_, run)| !run.is_empty()) {
-                let passes = passes(&x[run.clone()], &y[run.clone()]);
-                let n = run.len() as i64;
-                up += (port.most_up * n).min(port.sum_up.saturating_mul(passes));
-                down += (port.most_down * n).min(port.sum_down.saturating_mul(passes));
-            }
-            fits = self.has_room(plan, (most_up, up), down);
-        }
-        if !fits && self.bounds_backoff == 0 {
-            self.bound(plan);
-            fits = self.has_room(plan, (most_up, up), down);
-        }
-        if !fits {
+        let busy = || runs().filter(|(_, run)| !run.is_empty());
+        let cheap = busy().map(|(port, run)| Change::by_number(port, run.len(), Sign::Plus)).sum();
+        let exact = || busy().map(|(port, run)| Change::by_address(port, &x[run.clone()], &y[run], Sign::Plus)).sum();
+        if !self.finds_room(plan, cheap, exact) {
             let mut work = Work::default();
             for (port, run) in runs() {
                 let start = run.start;
@@ -175,7 +197,7 @@ impl Neurons {
 }
 
 /// How often the same address can be among these, at most: how many passes over the array in raster order they are.
-pub(super) fn passes(x: &[i32], y: &[i32]) -> i64 {
+fn passes(x: &[i32], y: &[i32]) -> i64 {
     let next = x.iter().skip(1).zip(y.iter().skip(1));
     let backwards = x.iter().zip(y).zip(next).map(|((x, y), (next_x, next_y))| (next_y, next_x) <= (y, x));
     1 + backwards.map(i64::from).sum::<i64>()
