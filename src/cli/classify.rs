@@ -180,7 +180,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let found = sharing::whole(found, |error| matches!(error, Error::Cancelled)).map_err(report)?;
     let Some(found) = found else {
         if arguments.report.is_some() && !interrupt::asked() {
-            pool.install(|| page::keep(arguments, &converted, &samples, &options))?;
+            pool.install(|| page::keep(&converted, &samples, &options))?;
         }
         return Ok(());
     };

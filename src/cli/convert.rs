@@ -204,9 +204,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let data = arguments.data.as_ref().ok_or_else(|| miette::miette!("--data: expected data, found none"))?;
     if features::is_model(&arguments.model) {
         let replace = Overwrite::from_flag(arguments.force);
-        let (out, model, data) = ([&arguments.out], [&arguments.model], [data]);
-        Paths::default().directories(out).inputs(model).data(data).check()?;
-        return features::convert(&arguments.model, data[0], &arguments.out, arguments.samples as usize, replace);
+        let (out, model) = ([&arguments.out], [&arguments.model]);
+        Paths::default().directories(out).inputs(model).data([data]).check()?;
+        return features::convert(&arguments.model, data, &arguments.out, arguments.samples as usize, replace);
     }
     let replace = Overwrite::from_flag(arguments.force);
     let files = arguments.save_scales.iter().chain(&arguments.export);

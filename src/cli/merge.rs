@@ -139,15 +139,17 @@ fn of_one_study(shards: &[Described]) -> Result<()> {
     Ok(())
 }
 
-/// All parts, each of them complete.
-fn complete(shards: Vec<Described>) -> Result<Vec<Described>> {
+/// The parts that are not among the shards, in words.
+fn missing(shards: &[Described]) -> Option<String> {
     let of = shards[0].shard.of;
-    let mut faults = Vec::new();
     let has = |number: usize| shards.iter().any(|shard| shard.shard.number == number);
     let missing: Vec<String> = (1..=of).filter(|&number| !has(number)).map(|number| number.to_string()).collect();
-    if !missing.is_empty() {
-        faults.push(format!("missing of {of} parts: {}", missing.join(", ")));
-    }
+    (!missing.is_empty()).then(|| format!("missing of {of} parts: {}", missing.join(", ")))
+}
+
+/// All parts, each of them complete.
+fn complete(shards: Vec<Described>) -> Result<Vec<Described>> {
+    let mut faults: Vec<String> = missing(&shards).into_iter().collect();
     for shard in shards.iter().filter(|shard| !sharing::is_complete(&shard.directory)) {
         let place = shard.directory.display();
         faults.push(format!("{place}: part {} is not complete; its command goes on", shard.shard));
@@ -206,14 +208,9 @@ fn status(shards: &[Described]) -> Result<String> {
             at.collect::<Vec<_>>().join("; "),
         ]);
     }
-    let of = shards[0].shard.of;
     let mut text = format!("{}\n", boxed(&["part", "directory", "state", "outcomes", "at"], rows));
-    let missing: Vec<String> = (1..=of)
-        .filter(|&number| shards.iter().all(|shard| shard.shard.number != number))
-        .map(|number| number.to_string())
-        .collect();
-    if !missing.is_empty() {
-        text += &format!("missing of {of} parts: {}\n", missing.join(", "));
+    if let Some(missing) = missing(shards) {
+        text += &format!("{missing}\n");
     }
     Ok(text)
 }

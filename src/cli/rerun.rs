@@ -47,8 +47,7 @@ pub const OUTPUTS: [&str; 14] = [
 pub fn run(arguments: &Arguments) -> Result<()> {
     let directory = &arguments.directory;
     let path = directory.join(RECORD);
-    let text = fs::read(&path).map_err(|error| miette!("{}: cannot be read: {error}", path.display()))?;
-    let record: Value = serde_json::from_slice(&text).map_err(|error| miette!("{}: {error}", path.display()))?;
+    let record = read(&path)?;
     let Some(files) = of_record(&record) else {
         bail!("{}: expected a record with a list of files, found none; earlier versions wrote none", path.display());
     };

@@ -5,9 +5,9 @@ use clap::Args;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::dataset::npy::{Element, NpzWriter};
-use megasim::engine::{Mode, Record};
+use megasim::engine::Record;
 use megasim::network::Network;
-use megasim::study::classification::{ClassifyOptions, LayerRecording, Modes, Recording, network_for, setup};
+use megasim::study::classification::{ClassifyOptions, LayerRecording, Recording, network_for, setup};
 use miette::Result;
 use ndarray::aview1;
 use serde_json::{Value, json};
@@ -74,16 +74,11 @@ pub fn write_recording(
 ) -> Result<()> {
     let network = network_for(converted, options).map_err(report)?;
     let setup = setup(converted, &network, samples, options);
-    let modes = match options.modes {
-        Modes::Event => vec![("event", Mode::Event)],
-        Modes::Clocked { dt } => vec![("clocked", Mode::Clocked { dt })],
-        Modes::Both { dt } => vec![("event", Mode::Event), ("clocked", Mode::Clocked { dt })],
-    };
     let mut npz = NpzWriter::compressed(Cursor::new(Vec::new()));
     let numbers: Vec<i64> = (0..samples.len()).map(|k| samples.numbers().number(k) as i64).collect();
     npz.add("sample", &aview1(&numbers)).map_err(report)?;
     npz.add("ticks_per_ms", &aview1(&[i64::from(options.clock.ticks_per_ms)])).map_err(report)?;
-    for (name, mode) in modes {
+    for (name, mode) in options.modes.each() {
         let progress = Progress::to_the_end(&format!("{name}, recorded"), samples.len());
         let layers = recording.run(&setup, samples.values(), samples.numbers(), mode, &progress).map_err(report)?;
         layers.iter().try_for_each(|layer| of_layer(&mut npz, name, layer)).map_err(report)?;

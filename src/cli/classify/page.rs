@@ -28,23 +28,12 @@ pub struct Run<'a> {
 ///
 /// # Errors
 /// If a run fails.
-pub fn keep(
-    arguments: &Arguments,
-    converted: &ConvertedModel,
-    samples: &LabelledSamples,
-    options: &ClassifyOptions,
-) -> Result<()> {
+pub fn keep(converted: &ConvertedModel, samples: &LabelledSamples, options: &ClassifyOptions) -> Result<()> {
     let network = network_for(converted, options).map_err(report)?;
     let setup = setup(converted, &network, samples, options);
     let layers: Vec<Layer> =
         Layer::of_manifest(&network, converted.manifest()).into_iter().map(|(_, layer)| layer).collect();
-    let clocked = Mode::Clocked { dt: arguments.dt };
-    let modes = match options.modes {
-        Modes::Event => &[Mode::Event][..],
-        Modes::Clocked { .. } => &[clocked],
-        Modes::Both { .. } => &[Mode::Event, clocked],
-    };
-    for &mode in modes {
+    for (_, mode) in options.modes.each() {
         let progress = Progress::of("page", samples.len());
         let labels = samples.labels().unwrap_or_default();
         course(&setup, &layers, samples.values(), labels, samples.numbers(), mode, &progress).map_err(report)?;

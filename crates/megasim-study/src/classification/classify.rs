@@ -27,6 +27,19 @@ pub enum Modes {
     },
 }
 
+impl Modes {
+    /// Each of them in the order in which they run, with its name.
+    pub fn each(self) -> impl Iterator<Item = (&'static str, Mode)> {
+        let (event, dt) = match self {
+            Self::Event => (true, None),
+            Self::Clocked { dt } => (false, Some(dt)),
+            Self::Both { dt } => (true, Some(dt)),
+        };
+        let event = event.then_some(("event", Mode::Event));
+        event.into_iter().chain(dt.map(|dt| ("clocked", Mode::Clocked { dt })))
+    }
+}
+
 /// How samples are shown, and how a class is decided.
 ///
 /// ```
@@ -189,13 +202,14 @@ pub fn classify(
         control.start(name, samples.len());
         outcomes(&setup, samples.values(), samples.numbers(), mode, control)
     };
-    let (event, dt) = match options.modes {
-        Modes::Event => (true, None),
-        Modes::Clocked { dt } => (false, Some(dt)),
-        Modes::Both { dt } => (true, Some(dt)),
-    };
-    let mut event = event.then(|| run("event", Mode::Event)).transpose()?;
-    let mut clocked = dt.map(|dt| run("clocked", Mode::Clocked { dt })).transpose()?;
+    let (mut event, mut clocked) = (None, None);
+    for (name, mode) in options.modes.each() {
+        let found = Some(run(name, mode)?);
+        match mode {
+            Mode::Event => event = found,
+            Mode::Clocked { .. } => clocked = found,
+        }
+    }
     if control.is_cancelled() && event.is_some() {
         clocked = clocked.filter(|outcomes| !outcomes.is_empty());
     }
