@@ -18,6 +18,7 @@ pub mod recording;
 mod selection;
 mod shape;
 mod undivided;
+pub mod unpickle;
 
 pub use input::{DeclaredAxes, InputForm, InputScaling};
 pub use pieces::Pieces;

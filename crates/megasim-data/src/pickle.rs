@@ -1,6 +1,7 @@
 //! Just enough of Python's pickle machine to read the batches of CIFAR-10 and CIFAR-100. Nothing is executed: an array
 //! is what NumPy's own functions are called with, and any other function is refused by name.
 
+use crate::unpickle::{Item, Unpickler};
 use std::sync::Arc;
 
 /// Pixels and labels of a batch.
@@ -26,12 +27,18 @@ enum Value {
     Other,
 }
 
+impl Item for Value {
+    fn is_mark(&self) -> bool {
+        matches!(self, Self::Mark)
+    }
+}
+
 /// Most values on the stack and remembered; a batch has a few dozen, and a list of labels as many as pictures.
 const MOST: usize = 1 << 20;
 
 /// Reads a batch; `labels` are the keys of its class numbers, the first of which that is there counts.
 pub(super) fn read(bytes: &[u8], labels: &[&str]) -> Result<Batch, String> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new(), entries: Vec::new() };
+    let mut machine = Machine { input: Unpickler::new(bytes), entries: Vec::new() };
     machine.run()?;
     let entry = |key: &str| machine.entries.iter().find(|(name, _)| **name == *key.as_bytes()).map(|(_, value)| value);
     let Some(Value::Array(Some(pixels))) = entry("data") else {
@@ -46,10 +53,7 @@ pub(super) fn read(bytes: &[u8], labels: &[&str]) -> Result<Batch, String> {
 }
 
 struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    stack: Vec<Value>,
-    memo: Vec<Value>,
+    input: Unpickler<'a, Value>,
     /// Of all dictionaries; a batch is one.
     entries: Vec<(Arc<[u8]>, Value)>,
 }
@@ -57,91 +61,90 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     fn run(&mut self) -> Result<(), String> {
         loop {
-            let place = self.at;
-            if self.stack.len() > MOST {
+            let place = self.input.at;
+            if self.input.stack.len() > MOST {
                 return Err(format!("expected at most {MOST} values at once, found more at {place}"));
             }
-            let code = self.take(1)?[0];
+            let code = self.input.take(1)?[0];
             match code {
                 b'.' => return Ok(()),
-                0x80 => drop(self.take(1)?),
-                0x95 => drop(self.take(8)?),
-                b'(' => self.stack.push(Value::Mark),
-                b'N' | b'}' | 0x88 | 0x89 => self.stack.push(Value::Other),
+                0x80 => drop(self.input.take(1)?),
+                0x95 => drop(self.input.take(8)?),
+                b'(' => self.input.stack.push(Value::Mark),
+                b'N' | b'}' | 0x88 | 0x89 => self.input.stack.push(Value::Other),
                 b'K' => self.integer(1)?,
                 b'M' => self.integer(2)?,
                 b'J' => {
-                    let number = self.number(4)? as u32 as i32;
-                    self.stack.push(Value::Integer(number.into()));
+                    let number = self.input.number(4)? as u32 as i32;
+                    self.input.stack.push(Value::Integer(number.into()));
                 }
                 b'I' | b'L' => {
                     let line = self.line()?;
                     let number = line.trim_end_matches('L').parse();
                     let number = number.map_err(|_| format!("expected a number at {place}, found '{line}'"))?;
-                    self.stack.push(Value::Integer(number));
+                    self.input.stack.push(Value::Integer(number));
                 }
                 b'G' => {
-                    self.take(8)?;
-                    self.stack.push(Value::Other);
+                    self.input.take(8)?;
+                    self.input.stack.push(Value::Other);
                 }
                 b'U' | b'C' | 0x8c => self.text(1)?,
                 b'T' | b'B' | b'X' => self.text(4)?,
-                b']' => self.stack.push(Value::List(Some(Vec::new()))),
-                b')' => self.stack.push(Value::Tuple(Arc::from([]))),
+                b']' => self.input.stack.push(Value::List(Some(Vec::new()))),
+                b')' => self.input.stack.push(Value::Tuple(Arc::from([]))),
                 b't' => {
-                    let items = self.pop_to_mark()?;
-                    self.stack.push(Value::Tuple(flat(items)));
+                    let items = self.input.pop_to_mark()?;
+                    self.input.stack.push(Value::Tuple(flat(items)));
                 }
                 0x85..=0x87 => {
-                    let start = self.stack.len().checked_sub(usize::from(code - 0x84));
-                    let items = self.stack.split_off(start.ok_or("expected values on the stack")?);
-                    self.stack.push(Value::Tuple(flat(items)));
+                    let items = self.input.pop_last(usize::from(code - 0x84))?;
+                    self.input.stack.push(Value::Tuple(flat(items)));
                 }
                 b'q' => {
-                    let index = self.number(1)?;
+                    let index = self.input.number(1)?;
                     self.remember(index)?;
                 }
                 b'r' => {
-                    let index = self.number(4)?;
+                    let index = self.input.number(4)?;
                     self.remember(index)?;
                 }
-                0x94 => self.remember(self.memo.len())?,
+                0x94 => self.remember(self.input.remembered())?,
                 b'h' => {
-                    let index = self.number(1)?;
-                    self.recall(index)?;
+                    let index = self.input.number(1)?;
+                    self.input.recall(index)?;
                 }
                 b'j' => {
-                    let index = self.number(4)?;
-                    self.recall(index)?;
+                    let index = self.input.number(4)?;
+                    self.input.recall(index)?;
                 }
                 b'c' => {
                     let name = format!("{}.{}", self.line()?, self.line()?);
-                    self.stack.push(Value::Global(name.into()));
+                    self.input.stack.push(Value::Global(name.into()));
                 }
                 0x93 => {
-                    let (name, module) = (self.pop()?, self.pop()?);
+                    let (name, module) = (self.input.pop()?, self.input.pop()?);
                     let (Value::Text(name), Value::Text(module)) = (name, module) else {
                         return Err(format!("expected the name of a function at {place}"));
                     };
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                    self.stack.push(Value::Global(format!("{}.{}", text(&module), text(&name)).into()));
+                    self.input.stack.push(Value::Global(format!("{}.{}", text(&module), text(&name)).into()));
                 }
                 b'R' => self.call(place)?,
                 b'b' => self.build(place)?,
                 b's' => {
-                    let (value, key) = (self.pop()?, self.pop()?);
+                    let (value, key) = (self.input.pop()?, self.input.pop()?);
                     self.set(vec![key, value]);
                 }
                 b'u' => {
-                    let items = self.pop_to_mark()?;
+                    let items = self.input.pop_to_mark()?;
                     self.set(items);
                 }
                 b'a' => {
-                    let value = self.pop()?;
+                    let value = self.input.pop()?;
                     self.append([value]);
                 }
                 b'e' => {
-                    let values = self.pop_to_mark()?;
+                    let values = self.input.pop_to_mark()?;
                     self.append(values);
                 }
                 code => return Err(format!("expected a batch of CIFAR, found pickle code {code:#04x} at {place}")),
@@ -149,72 +152,34 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let bytes = self.at.checked_add(count).and_then(|end| self.bytes.get(self.at..end));
-        self.at = self.at.saturating_add(count);
-        bytes.ok_or_else(|| format!("expected more of the pickle, found its end at {}", self.bytes.len()))
-    }
-
-    fn number(&mut self, size: usize) -> Result<usize, String> {
-        Ok(self.take(size)?.iter().rev().fold(0, |n, &byte| n << 8 | usize::from(byte)))
-    }
-
     fn integer(&mut self, size: usize) -> Result<(), String> {
-        let number = self.number(size)?;
-        self.stack.push(Value::Integer(number as i64));
+        let number = self.input.number(size)?;
+        self.input.stack.push(Value::Integer(number as i64));
         Ok(())
     }
 
     fn text(&mut self, size: usize) -> Result<(), String> {
-        let length = self.number(size)?;
-        let text = self.take(length)?;
-        self.stack.push(Value::Text(text.into()));
+        let length = self.input.number(size)?;
+        let text = self.input.take(length)?;
+        self.input.stack.push(Value::Text(text.into()));
         Ok(())
     }
 
     fn line(&mut self) -> Result<&'a str, String> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let length = rest.iter().position(|&byte| byte == b'\n').ok_or("expected a line that ends")?;
-        let line = std::str::from_utf8(&rest[..length]).map_err(|_| "expected a line of text")?;
-        self.at += length + 1;
-        Ok(line.trim_end_matches('\r'))
-    }
-
-    fn pop(&mut self) -> Result<Value, String> {
-        self.stack.pop().ok_or_else(|| "expected a value on the stack, found none".into())
-    }
-
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
-        let mark = self.stack.iter().rposition(|value| matches!(value, Value::Mark));
-        let items = self.stack.split_off(mark.ok_or("expected a mark on the stack")? + 1);
-        self.stack.pop();
-        Ok(items)
+        Ok(self.input.line("a line")?.trim_end_matches('\r'))
     }
 
     fn remember(&mut self, index: usize) -> Result<(), String> {
-        let value = match self.stack.last() {
+        let value = match self.input.stack.last() {
             // A list may still grow; batches refer to none again.
             Some(Value::List(_)) => Value::List(None),
             other => other.cloned().ok_or("expected a value to remember")?,
         };
-        if index >= MOST {
-            return Err(format!("expected at most {MOST} remembered values, found number {index}"));
-        }
-        if index >= self.memo.len() {
-            self.memo.resize(index + 1, Value::Other);
-        }
-        self.memo[index] = value;
-        Ok(())
-    }
-
-    fn recall(&mut self, index: usize) -> Result<(), String> {
-        let value = self.memo.get(index).cloned().ok_or_else(|| format!("expected a remembered value {index}"))?;
-        self.stack.push(value);
-        Ok(())
+        self.input.remember(index, value, MOST, Value::Other)
     }
 
     fn call(&mut self, place: usize) -> Result<(), String> {
-        let (arguments, function) = (self.pop()?, self.pop()?);
+        let (arguments, function) = (self.input.pop()?, self.input.pop()?);
         let Value::Global(function) = function else { return Err(format!("expected a call at {place}")) };
         let result = match &function[..] {
             "numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct" => Value::Array(None),
@@ -236,14 +201,14 @@ impl<'a> Machine<'a> {
             },
             other => return Err(format!("expected arrays and lists only, found a '{other}'")),
         };
-        self.stack.push(result);
+        self.input.stack.push(result);
         Ok(())
     }
 
     /// The state of an array: (version, shape, type, Fortran order, bytes); that of a type says nothing.
     fn build(&mut self, place: usize) -> Result<(), String> {
-        let state = self.pop()?;
-        let Some(Value::Array(content)) = self.stack.last_mut() else { return Ok(()) };
+        let state = self.input.pop()?;
+        let Some(Value::Array(content)) = self.input.stack.last_mut() else { return Ok(()) };
         let Value::Tuple(parts) = state else { return Err(format!("expected the state of an array at {place}")) };
         let is_bytes = matches!(parts.get(2), Some(Value::Text(name)) if **name == *b"u1");
         match (is_bytes, parts.get(4)) {
@@ -263,7 +228,7 @@ impl<'a> Machine<'a> {
     }
 
     fn append(&mut self, values: impl IntoIterator<Item = Value>) {
-        let Some(Value::List(numbers)) = self.stack.last_mut() else { return };
+        let Some(Value::List(numbers)) = self.input.stack.last_mut() else { return };
         for value in values {
             match (value, &mut *numbers) {
                 (Value::Integer(number), Some(numbers)) => numbers.push(number),

@@ -1,6 +1,7 @@
 //! Just enough of Python's pickle machine to read a dictionary of tensors. Nothing is executed: a tensor is what
 //! PyTorch's own functions are called with, and any other function is refused by name.
 
+use megasim_data::unpickle::{Item, Unpickler};
 use ndarray::{ArrayD, IxDyn};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -113,6 +114,12 @@ struct Tuple {
 /// An entry of a dictionary: its key where that is text, its value where that is a tensor; else what they are.
 type Entry = (Result<Rc<str>, &'static str>, Result<Rc<Tensor>, &'static str>);
 
+impl Item for Value {
+    fn is_mark(&self) -> bool {
+        matches!(self, Self::Mark)
+    }
+}
+
 impl Value {
     /// What it is, for messages.
     fn kind(&self) -> &'static str {
@@ -138,7 +145,7 @@ impl Value {
 
 /// Reads the pickle of a state dictionary; the order of its entries is kept.
 pub(super) fn state_dictionary(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new(), nested: None };
+    let mut machine = Machine { input: Unpickler::new(bytes), nested: None };
     let top = machine.run()?;
     if let Some(tensors) = machine.nested {
         return Ok(tensors);
@@ -165,10 +172,7 @@ fn tensors_of(entries: &[Entry]) -> Result<Vec<Tensor>, String> {
 }
 
 struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    stack: Vec<Value>,
-    memo: Vec<Value>,
+    input: Unpickler<'a, Value>,
     /// The state dictionary within a checkpoint, if there is one.
     nested: Option<Vec<Tensor>>,
 }
@@ -176,161 +180,124 @@ struct Machine<'a> {
 /// Deepest nesting of tuples; a tensor's arguments take two.
 const MAX_DEPTH: usize = 32;
 
-impl<'a> Machine<'a> {
+impl Machine<'_> {
     fn run(&mut self) -> Result<Value, String> {
         loop {
-            let place = self.at;
-            let code = self.take(1)?[0];
+            let place = self.input.at;
+            let code = self.input.take(1)?[0];
             match code {
-                b'.' => return self.pop(),
-                0x80 => drop(self.take(1)?),
-                0x95 => drop(self.take(8)?),
-                b'(' => self.stack.push(Value::Mark),
-                b'N' => self.stack.push(Value::None),
-                0x88 | 0x89 => self.stack.push(Value::Other),
+                b'.' => return self.input.pop(),
+                0x80 => drop(self.input.take(1)?),
+                0x95 => drop(self.input.take(8)?),
+                b'(' => self.input.stack.push(Value::Mark),
+                b'N' => self.input.stack.push(Value::None),
+                0x88 | 0x89 => self.input.stack.push(Value::Other),
                 b'K' => self.integer(1)?,
                 b'M' => self.integer(2)?,
                 b'J' => {
-                    let bytes = self.take(4)?;
-                    self.stack
+                    let bytes = self.input.take(4)?;
+                    self.input
+                        .stack
                         .push(Value::Integer(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into()));
                 }
                 0x8a => {
-                    let length = usize::from(self.take(1)?[0]);
-                    let bytes = self.take(length)?;
+                    let length = usize::from(self.input.take(1)?[0]);
+                    let bytes = self.input.take(length)?;
                     let sign = if bytes.last().is_some_and(|byte| byte >> 7 == 1) { -1 } else { 0 };
                     if length > 8 {
                         return Err(format!("expected numbers of 64 bits, found {length} bytes at {place}"));
                     }
-                    self.stack
+                    self.input
+                        .stack
                         .push(Value::Integer(bytes.iter().rev().fold(sign, |n: i64, &byte| n << 8 | i64::from(byte))));
                 }
                 b'G' => {
-                    self.take(8)?;
-                    self.stack.push(Value::Other);
+                    self.input.take(8)?;
+                    self.input.stack.push(Value::Other);
                 }
                 b'X' => {
-                    let bytes = self.take(4)?;
+                    let bytes = self.input.take(4)?;
                     let length = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
                     self.text(length as usize)?;
                 }
                 0x8c => {
-                    let length = usize::from(self.take(1)?[0]);
+                    let length = usize::from(self.input.take(1)?[0]);
                     self.text(length)?;
                 }
-                b'}' => self.stack.push(Value::Dictionary(Rc::default())),
-                b']' => self.stack.push(Value::List),
-                b')' => self.stack.push(Value::Tuple(Rc::default())),
+                b'}' => self.input.stack.push(Value::Dictionary(Rc::default())),
+                b']' => self.input.stack.push(Value::List),
+                b')' => self.input.stack.push(Value::Tuple(Rc::default())),
                 b't' => {
-                    let items = self.pop_to_mark()?;
+                    let items = self.input.pop_to_mark()?;
                     self.tuple(items, place)?;
                 }
                 0x85..=0x87 => {
-                    let count = usize::from(code - 0x84);
-                    let start = self.stack.len().checked_sub(count).ok_or("expected values on the stack")?;
-                    let items = self.stack.split_off(start);
+                    let items = self.input.pop_last(usize::from(code - 0x84))?;
                     self.tuple(items, place)?;
                 }
                 b'q' => {
-                    let index = usize::from(self.take(1)?[0]);
+                    let index = usize::from(self.input.take(1)?[0]);
                     self.remember(index)?;
                 }
                 b'r' => {
-                    let index = self.number(4)?;
+                    let index = self.input.number(4)?;
                     self.remember(index)?;
                 }
-                0x94 => self.remember(self.memo.len())?,
+                0x94 => self.remember(self.input.remembered())?,
                 b'h' => {
-                    let index = usize::from(self.take(1)?[0]);
-                    self.recall(index)?;
+                    let index = usize::from(self.input.take(1)?[0]);
+                    self.input.recall(index)?;
                 }
                 b'j' => {
-                    let index = self.number(4)?;
-                    self.recall(index)?;
+                    let index = self.input.number(4)?;
+                    self.input.recall(index)?;
                 }
                 b'c' => {
-                    let (module, name) = (self.line()?, self.line()?);
-                    self.stack.push(Value::Global(format!("{module}.{name}").into()));
+                    let (module, name) = (self.input.line("a name")?, self.input.line("a name")?);
+                    self.input.stack.push(Value::Global(format!("{module}.{name}").into()));
                 }
-                0x93 => match (self.pop()?, self.pop()?) {
+                0x93 => match (self.input.pop()?, self.input.pop()?) {
                     (Value::Text(name), Value::Text(module)) => {
-                        self.stack.push(Value::Global(format!("{module}.{name}").into()))
+                        self.input.stack.push(Value::Global(format!("{module}.{name}").into()))
                     }
                     _ => return Err(format!("expected the name of a function at {place}")),
                 },
                 b'Q' => self.persistent(place)?,
                 b'R' => self.call(place)?,
                 // State of an object: attributes of the dictionary itself say nothing about its tensors.
-                b'b' => drop(self.pop()?),
+                b'b' => drop(self.input.pop()?),
                 b's' => {
-                    let (value, key) = (self.pop()?, self.pop()?);
+                    let (value, key) = (self.input.pop()?, self.input.pop()?);
                     self.set(vec![key, value], place)?;
                 }
                 b'u' => {
-                    let items = self.pop_to_mark()?;
+                    let items = self.input.pop_to_mark()?;
                     self.set(items, place)?;
                 }
-                b'a' => drop(self.pop()?),
-                b'e' => drop(self.pop_to_mark()?),
+                b'a' => drop(self.input.pop()?),
+                b'e' => drop(self.input.pop_to_mark()?),
                 code => return Err(format!("expected a state dictionary, found pickle code {code:#04x} at {place}")),
             }
         }
     }
 
-    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let bytes = self.at.checked_add(count).and_then(|end| self.bytes.get(self.at..end));
-        self.at = self.at.saturating_add(count);
-        bytes.ok_or_else(|| format!("expected more of the pickle, found its end at {}", self.bytes.len()))
-    }
-
-    fn number(&mut self, size: usize) -> Result<usize, String> {
-        Ok(self.take(size)?.iter().rev().fold(0, |n, &byte| n << 8 | usize::from(byte)))
-    }
-
     fn integer(&mut self, size: usize) -> Result<(), String> {
-        let number = self.number(size)?;
-        self.stack.push(Value::Integer(number as i64));
+        let number = self.input.number(size)?;
+        self.input.stack.push(Value::Integer(number as i64));
         Ok(())
     }
 
     fn text(&mut self, length: usize) -> Result<(), String> {
-        let place = self.at;
-        let text = std::str::from_utf8(self.take(length)?).map_err(|_| format!("expected text at {place}"))?;
-        self.stack.push(Value::Text(text.into()));
+        let place = self.input.at;
+        let text = std::str::from_utf8(self.input.take(length)?).map_err(|_| format!("expected text at {place}"))?;
+        self.input.stack.push(Value::Text(text.into()));
         Ok(())
-    }
-
-    fn line(&mut self) -> Result<&'a str, String> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let length = rest.iter().position(|&byte| byte == b'\n').ok_or("expected a name that ends")?;
-        let line = std::str::from_utf8(&rest[..length]).map_err(|_| "expected a name of text")?;
-        self.at += length + 1;
-        Ok(line)
-    }
-
-    fn pop(&mut self) -> Result<Value, String> {
-        self.stack.pop().ok_or_else(|| "expected a value on the stack, found none".into())
-    }
-
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
-        let mark =
-            self.stack.iter().rposition(|value| matches!(value, Value::Mark)).ok_or("expected a mark on the stack")?;
-        let items = self.stack.split_off(mark + 1);
-        self.stack.pop();
-        Ok(items)
     }
 
     fn remember(&mut self, index: usize) -> Result<(), String> {
-        let value = self.stack.last().cloned().ok_or("expected a value to remember")?;
+        let value = self.input.stack.last().cloned().ok_or("expected a value to remember")?;
         // Every remembered value takes a byte or more to make.
-        if index >= self.bytes.len() {
-            return Err(format!("expected at most {} remembered values, found number {index}", self.bytes.len()));
-        }
-        if index >= self.memo.len() {
-            self.memo.resize(index + 1, Value::None);
-        }
-        self.memo[index] = value;
-        Ok(())
+        self.input.remember(index, value, self.input.len(), Value::None)
     }
 
     fn tuple(&mut self, items: Vec<Value>, place: usize) -> Result<(), String> {
@@ -338,29 +305,23 @@ impl<'a> Machine<'a> {
         if depth > MAX_DEPTH {
             return Err(format!("expected at most {MAX_DEPTH} tuples within each other, found more at {place}"));
         }
-        self.stack.push(Value::Tuple(Rc::new(Tuple { items, depth })));
-        Ok(())
-    }
-
-    fn recall(&mut self, index: usize) -> Result<(), String> {
-        let value = self.memo.get(index).cloned().ok_or_else(|| format!("expected a remembered value {index}"))?;
-        self.stack.push(value);
+        self.input.stack.push(Value::Tuple(Rc::new(Tuple { items, depth })));
         Ok(())
     }
 
     /// A storage: ('storage', class, key, device, size).
     fn persistent(&mut self, place: usize) -> Result<(), String> {
-        let Value::Tuple(parts) = self.pop()? else { return Err(format!("expected a storage at {place}")) };
+        let Value::Tuple(parts) = self.input.pop()? else { return Err(format!("expected a storage at {place}")) };
         let (Some(Value::Global(class)), Some(Value::Text(key))) = (parts.items.get(1), parts.items.get(2)) else {
             return Err(format!("expected a storage at {place}"));
         };
         let element = Element::of_storage(class).ok_or_else(|| format!("expected real numbers, found {class}"))?;
-        self.stack.push(Value::Storage(key.clone(), element));
+        self.input.stack.push(Value::Storage(key.clone(), element));
         Ok(())
     }
 
     fn call(&mut self, place: usize) -> Result<(), String> {
-        let (arguments, function) = (self.pop()?, self.pop()?);
+        let (arguments, function) = (self.input.pop()?, self.input.pop()?);
         let (Value::Tuple(arguments), Value::Global(function)) = (arguments, function) else {
             return Err(format!("expected a call at {place}"));
         };
@@ -403,12 +364,12 @@ impl<'a> Machine<'a> {
             },
             other => return Err(format!("expected tensors only, found a '{other}': save model.state_dict()")),
         };
-        self.stack.push(result);
+        self.input.stack.push(result);
         Ok(())
     }
 
     fn set(&mut self, items: Vec<Value>, place: usize) -> Result<(), String> {
-        let Some(Value::Dictionary(dictionary)) = self.stack.last().cloned() else {
+        let Some(Value::Dictionary(dictionary)) = self.input.stack.last().cloned() else {
             return Err(format!("expected a dictionary at {place}"));
         };
         let dictionary = &dictionary;
