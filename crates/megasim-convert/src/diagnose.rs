@@ -22,22 +22,22 @@ pub struct Size {
 pub struct Activity {
     /// Neurons (or cells of a pooling).
     pub neurons: usize,
-    /// Mean rate in spikes a millisecond, all neurons and samples.
+    /// Mean rate in spikes per millisecond, all neurons and samples.
     pub mean: f64,
     /// Mean of the rates above 0.
     pub mean_active: f64,
-    /// Largest rate in spikes a millisecond.
+    /// Largest rate in spikes per millisecond.
     pub largest: f64,
     /// Neurons that fire for no sample.
     pub silent: usize,
-    /// Share of rates above 0 that are more than one spike a millisecond.
+    /// Share of rates above 0 that are more than one spike per millisecond.
     pub saturating: f64,
 }
 
-/// Share of active rates beyond one spike a millisecond from which a layer is said to saturate.
+/// Share of active rates beyond one spike per millisecond from which a layer is said to saturate.
 pub const SATURATES: f64 = 0.02;
 
-/// Mean of active rates, in spikes a millisecond, below which a layer is said to vanish.
+/// Mean of active rates, in spikes per millisecond, below which a layer is said to vanish.
 pub const VANISHES: f64 = 0.02;
 
 /// How much more the neurons of each module fire than those of the analog network with the scales of the conversion: a

@@ -95,9 +95,9 @@ pub enum Error {
 pub struct Emitted {
     /// The network.
     pub network: Network,
-    /// Nodes of the input, one a map.
+    /// Nodes of the input, one per map.
     pub input: Vec<NodeId>,
-    /// Nodes of each layer, one a map or one.
+    /// Nodes of each layer, one per map or one.
     pub layers: Vec<Vec<NodeId>>,
     /// The bias clock, if any layer has a bias.
     pub bias_clock: Option<NodeId>,
@@ -272,7 +272,7 @@ impl Emitter<'_> {
         }
         Ok(match role {
             Role::Rectifier | Role::Excess | Role::Softmax => usual,
-            // The least threshold, so that the potential is the sum so far, and one spike a millisecond.
+            // The least threshold, so that the potential is the sum so far, and one spike per millisecond.
             Role::Step => NeuronParameters {
                 threshold_plus: 1,
                 membrane_reset: 0,

@@ -4,8 +4,8 @@
 //! Graph ──► simplify ──► Parsed ──► normalize ──► Normalized ──► emit (quantize) ──► Network
 //! ```
 //!
-//! After conversion a neuron's rate in spikes a millisecond is its activation divided by the scale of its layer, when
-//! each input fires at its value in spikes a millisecond and biases act once a millisecond.
+//! After conversion a neuron's rate in spikes per millisecond is its activation divided by the scale of its layer, when
+//! each input fires at its value in spikes per millisecond and biases act once per millisecond.
 
 pub mod activations;
 pub mod adapt;
@@ -64,7 +64,7 @@ use normalize::Schedule;
 use parsed::Parsed;
 use samples::Samples;
 
-/// Control events a second of a softmax output where nothing else is asked for; SNN toolbox's default.
+/// Control events per second of a softmax output where nothing else is asked for; SNN toolbox's default.
 pub const DEFAULT_SOFTMAX_CLOCK: f64 = 300.0;
 
 /// Why a network could not be converted.
@@ -100,7 +100,7 @@ pub struct Converted {
     pub normalized: Normalized,
     /// The modules.
     pub emitted: Emitted,
-    /// Of a softmax output: control events a second.
+    /// Of a softmax output: control events per second.
     pub softmax_clock: f64,
 }
 

@@ -200,7 +200,7 @@ pub struct InputLayer {
     pub name: String,
     /// `[features]` or `[maps, height, width]`.
     pub shape: Vec<usize>,
-    /// Nodes, one a map; a vector is one row.
+    /// Nodes, one per map; a vector is one row.
     pub nodes: Vec<String>,
     /// Number of the sample that stands at each address (map after map, `y`, `x`); none where they stand in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -244,9 +244,9 @@ pub struct Layer {
     pub inputs: Vec<String>,
     /// `[features]` or `[maps, height, width]`.
     pub shape: Vec<usize>,
-    /// Nodes, one a map or one.
+    /// Nodes, one per map or one.
     pub nodes: Vec<String>,
-    /// The activation that one spike a millisecond stands for.
+    /// The activation that one spike per millisecond stands for.
     pub scale: f64,
 }
 
@@ -254,7 +254,7 @@ pub struct Layer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conversion {
-    /// Percentile of the activations that became one spike a millisecond.
+    /// Percentile of the activations that became one spike per millisecond.
     pub percentile: f64,
     /// How much less for each layer further on.
     #[serde(default)]

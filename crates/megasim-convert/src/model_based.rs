@@ -82,7 +82,7 @@ pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, 
         }
         let largest = gains.into_iter().fold(0.0, f64::max);
         let factor = if *role == Role::Step {
-            // It fires once a millisecond or not at all: its scale is 1.
+            // It fires once per millisecond or not at all: its scale is 1.
             before
         } else if largest > 0.0 {
             schedule.of(index) / largest

@@ -1,5 +1,5 @@
-//! Layer-by-layer normalisation: after it, a neuron's rate in spikes a millisecond is its activation divided by the
-//! scale `l` of its layer, and hardly any neuron would have to exceed one spike a millisecond.
+//! Layer-by-layer normalisation: after it, a neuron's rate in spikes per millisecond is its activation divided by the
+//! scale `l` of its layer, and hardly any neuron would have to exceed one spike per millisecond.
 //!
 //! `W <- W * l_in / l_out`, `b <- b / l_out`, where `l` is a percentile of a layer's non-zero activations after ReLU
 //! over the normalisation set, and 1 for the input. B. Rueckauer et al., "Conversion of continuous-valued deep networks
@@ -57,7 +57,7 @@ pub enum Error {
 pub struct Normalized {
     /// The network with scaled weights.
     pub parsed: Parsed,
-    /// For each layer, the activation that one spike a millisecond stands for.
+    /// For each layer, the activation that one spike per millisecond stands for.
     pub scales: Vec<f64>,
     /// Numbers of the populations that were silent over the whole normalisation set; their scale is 1.
     pub silent: Vec<usize>,
@@ -91,7 +91,7 @@ pub enum Pooled {
     Sum,
 }
 
-/// Which percentile of a layer's activations above 0 becomes one spike a millisecond.
+/// Which percentile of a layer's activations above 0 becomes one spike per millisecond.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     /// Of the first layer, 0 to 100.
@@ -263,7 +263,7 @@ pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Resul
             },
             LayerKind::Population { connections, bias, role } => {
                 let l_out = match role {
-                    // It fires once a millisecond or not at all.
+                    // It fires once per millisecond or not at all.
                     Role::Step => 1.0,
                     _ => l.get(number).copied().flatten().unwrap_or_else(|| {
                         if *role != Role::Excess {

@@ -22,7 +22,7 @@ pub const TEST_SAMPLES: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvertOptions {
-    /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike a millisecond.
+    /// Percentile (0 to 100) of a layer's non-zero activations that becomes one spike per millisecond.
     pub percentile: f64,
     /// How much lower the percentile is for each layer further on.
     pub percentile_step: f64,
@@ -36,7 +36,7 @@ pub struct ConvertOptions {
     pub format: Format,
     /// What the neurons of the output do.
     pub output: OutputForm,
-    /// Of a softmax output: control events a second, at each of which a neuron fires.
+    /// Of a softmax output: control events per second, at each of which a neuron fires.
     pub softmax_clock: f64,
     /// Averages take the place of maximum pooling.
     pub max_to_average: bool,

@@ -139,7 +139,7 @@ pub enum Role {
     Rectifier,
     /// The same; what a ReLU with a maximum would have above it, which another population subtracts. Mostly silent.
     Excess,
-    /// They fire once a millisecond where the sum so far is above 0: a step from 0 to 1.
+    /// They fire once per millisecond where the sum so far is above 0: a step from 0 to 1.
     Step,
     /// They fire at its rate, spikes of its sign: a linear activation.
     Signed,

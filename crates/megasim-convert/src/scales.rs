@@ -48,7 +48,7 @@ pub enum Error {
     Layer(String),
 }
 
-/// The activation that one spike a millisecond stands for, by the name of the layer in the netfiles.
+/// The activation that one spike per millisecond stands for, by the name of the layer in the netfiles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scales {

@@ -146,7 +146,7 @@ impl Selection {
         (width.div_ceil(self.downsample.max(1)), height.div_ceil(self.downsample.max(1)))
     }
 
-    /// The stimuli, one a map.
+    /// The stimuli, one per map.
     pub fn stimuli(&self, recording: &Recording) -> Vec<Stimulus> {
         let (left, top, width, height) = self.crop.unwrap_or((0, 0, recording.width, recording.height));
         let start = recording.events.first().map_or(0, |event| event.t);

@@ -50,7 +50,7 @@ pub struct Neurons {
     pub v_min: Vec<f64>,
     /// What is added to potentials at the start.
     pub v_start: Vec<f64>,
-    /// What is added to potentials once a millisecond.
+    /// What is added to potentials once per millisecond.
     pub bias: Vec<f64>,
     /// Part of the distance to rest that is lost per millisecond.
     pub leak: f64,

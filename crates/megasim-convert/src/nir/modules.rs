@@ -179,7 +179,7 @@ struct Writer<'w> {
     /// Places in the netlist.
     at: BTreeMap<SourceId, usize>,
     builder: NetworkBuilder,
-    /// Nodes of each source: one a map, or one.
+    /// Nodes of each source: one per map, or one.
     nodes: BTreeMap<SourceId, Vec<String>>,
     /// Sources whose spikes are read a step later.
     fed_back: BTreeSet<SourceId>,

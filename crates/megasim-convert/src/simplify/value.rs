@@ -43,7 +43,7 @@ impl Places {
         }
     }
 
-    /// The parameters of the value's channels that belong to the piece, one a map or number of it.
+    /// The parameters of the value's channels that belong to the piece, one per map or number of it.
     pub(super) fn pick<T: Copy>(&self, shape: Shape, values: &[T]) -> Vec<T> {
         match (self, shape) {
             (Self::Numbers(numbers), Shape::Maps { height, width, .. }) => {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 /// Random spikes; a sample's are drawn from a separate stream of random numbers. See the top of the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Poisson {
-    /// Spikes per second of a value of 1; no value fires more than once a millisecond.
+    /// Spikes per second of a value of 1; no value fires more than once per millisecond.
     pub input_rate: f64,
     /// Same seed, same spikes.
     pub seed: u64,

@@ -1,4 +1,4 @@
-//! Regular code: each value is an integrator that gains it once a millisecond, fires at 1, and keeps what is left.
+//! Regular code: each value is an integrator that gains it once per millisecond, fires at 1, and keeps what is left.
 //!
 //! Integrators start at different phases, spread evenly over all addresses by the golden ratio, so that equal values do
 //! not fire together and the number of spikes up to any time is right on average: `floor(phase + value * time)`.
@@ -26,7 +26,7 @@ const GOLDEN: u32 = 0x9E37_79B9;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Regular {
-    /// Spikes per second of a value of 1; no value fires more than once a millisecond.
+    /// Spikes per second of a value of 1; no value fires more than once per millisecond.
     pub input_rate: f64,
 }
 

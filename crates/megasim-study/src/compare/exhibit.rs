@@ -26,7 +26,7 @@ pub struct Exhibit {
     pub ms: f64,
     /// The layers.
     pub layers: Vec<ExhibitLayer>,
-    /// Membrane potentials of the neurons that spike most, one a layer, on the left side.
+    /// Membrane potentials of the neurons that spike most, one per layer, on the left side.
     pub traces: Vec<Trace>,
 }
 
@@ -37,7 +37,7 @@ pub struct ExhibitLayer {
     pub counts: [Vec<u32>; 2],
     /// Every spike of each side, in order of time.
     pub spikes: [Vec<Part>; 2],
-    /// Activations as rates, in spikes a millisecond.
+    /// Activations as rates, in spikes per millisecond.
     pub analog: Option<Vec<f32>>,
 }
 

@@ -97,7 +97,7 @@ pub struct LayerFigures {
     pub extra: f64,
     /// Rates of the left side over those of the right one.
     pub sides: Agreement,
-    /// Rates of each side over the analog activations, in spikes a millisecond.
+    /// Rates of each side over the analog activations, in spikes per millisecond.
     pub analog: Option<[Agreement; 2]>,
     /// Time of a neuron's first spike on the left minus that on the right, where it spikes on both: mean, in
     /// milliseconds.
@@ -106,7 +106,7 @@ pub struct LayerFigures {
     pub first_spike_distance_ms: Option<f64>,
     /// Share of neurons that no sample made spike.
     pub silent: [f64; 2],
-    /// Share of neurons and samples with at least one spike a millisecond from the first spike, in the first half, to
+    /// Share of neurons and samples with at least one spike per millisecond from the first spike, in the first half, to
     /// the end.
     pub saturated: [f64; 2],
     /// Samples in which the sides part in this layer.
@@ -165,6 +165,6 @@ pub struct LayerParting {
 pub struct CellSums {
     /// Spikes of the two sides.
     pub spikes: [Vec<u64>; 2],
-    /// Activations of the analog network, in spikes a millisecond.
+    /// Activations of the analog network, in spikes per millisecond.
     pub analog: Option<Vec<f64>>,
 }

@@ -104,7 +104,7 @@ impl LayerPass {
         (f64::from(self.counts[cell]) - 2.0 * f64::from(self.negative[cell])) / ms
     }
 
-    /// Cells that spike once a millisecond or more from their first spike, in the first half, to the end.
+    /// Cells that spike once per millisecond or more from their first spike, in the first half, to the end.
     pub fn saturated(&self, scale: &Scale) -> u64 {
         let is_saturated = |(&count, &first): (&u32, &Tick)| {
             let needed = scale.ticks.saturating_sub(first.max(scale.warm_up)) / scale.ticks_per_ms;
@@ -276,7 +276,7 @@ pub enum AnalogError {
 #[derive(Debug)]
 pub struct Analog<'a> {
     graph: Graph,
-    /// For each layer that is looked at: the layer of the graph, and the activation of one spike a millisecond.
+    /// For each layer that is looked at: the layer of the graph, and the activation of one spike per millisecond.
     layers: Vec<(LayerId, f64)>,
     values: Array2<f32>,
     classes: &'a [usize],
@@ -317,7 +317,7 @@ impl<'a> Analog<'a> {
         self.classes.get(sample).copied()
     }
 
-    /// Activations of some samples as rates, in spikes a millisecond.
+    /// Activations of some samples as rates, in spikes per millisecond.
     pub(super) fn rates(&self, samples: Range<usize>) -> Result<Rates, AnalogError> {
         let n = samples.len();
         let sizes = self.layers.iter().map(|&(id, _)| self.graph.layers()[id].shape.len());

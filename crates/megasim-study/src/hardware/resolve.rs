@@ -38,7 +38,7 @@ pub struct Energies {
     pub per_event: f64,
     /// Of a synaptic operation.
     pub per_operation: f64,
-    /// Of looking at a neuron, once a step.
+    /// Of looking at a neuron, once per step.
     pub per_neuron: f64,
     /// Of bringing a neuron up to date.
     pub per_update: f64,

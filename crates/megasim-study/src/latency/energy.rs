@@ -11,7 +11,7 @@ pub struct Account {
     pub events: f64,
     /// Synaptic operations.
     pub operations: f64,
-    /// Neurons looked at, once a step.
+    /// Neurons looked at, once per step.
     pub neurons: f64,
     /// Neurons brought up to date.
     pub updates: f64,

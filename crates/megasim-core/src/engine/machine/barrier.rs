@@ -1,4 +1,4 @@
-//! Steps behind a barrier: neurons work once a step.
+//! Steps behind a barrier: neurons work once per step.
 
 use super::apply::leaving;
 use super::run::{Run, span, times};

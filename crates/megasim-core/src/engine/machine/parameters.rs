@@ -56,11 +56,11 @@ pub struct Station {
     pub out_fifo_depth: Option<NonZeroU32>,
     /// Until when it is busy at the start.
     pub time_busy_initial: Tick,
-    /// Work on neurons, once a step; counts only behind a barrier.
+    /// Work on neurons, once per step; counts only behind a barrier.
     pub soma: Soma,
 }
 
-/// Work on neurons once a step, in ticks.
+/// Work on neurons once per step, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Soma {
     /// For each neuron.

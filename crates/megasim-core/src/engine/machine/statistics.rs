@@ -121,11 +121,11 @@ pub struct Busy {
     pub outputs: u64,
     /// Messages to receivers.
     pub messages: u64,
-    /// Neurons, once a step.
+    /// Neurons, once per step.
     pub neurons: u64,
-    /// Updates of touched neurons, once a step.
+    /// Updates of touched neurons, once per step.
     pub updates: u64,
-    /// Spikes, once a step.
+    /// Spikes, once per step.
     pub spikes: u64,
 }
 

@@ -28,7 +28,7 @@ pub struct Extent {
     pub nx: usize,
 }
 
-/// A picture made of tiles, one a map, with a gap between them; a long row is folded.
+/// A picture made of tiles, one per map, with a gap between them; a long row is folded.
 struct Tiles {
     /// Value of each cell of the canvas; none in gaps.
     cells: Vec<Option<f64>>,
