@@ -4,7 +4,7 @@
 
 NETDIR is what `megasim convert` wrote, DATA a directory with `test.npz`. Rounds alternate between the two; medians, and
 the median of the ratios of each round, are printed. The call is `net.classify` by itself; the process is all of
-Python: its start, numpy, reading of files, the call. Counts, predictions and accuracy have to be equal.
+Python: its start, numpy, reading of files, the call. Scores, predictions and accuracy have to be equal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ x, y = data["x"][:int(sys.argv[3])], data["y"][:int(sys.argv[3])]
 start = time.process_time()
 res = net.classify(x, y, mode="event", threads=1)
 call = time.process_time() - start
-np.savez(sys.argv[4], event=res.predictions, event_scores=res.counts)
+np.savez(sys.argv[4], event=res.predictions, event_scores=res.scores)
 print(json.dumps({"call": call, "accuracy": res.accuracy}))
 """
 
@@ -38,7 +38,7 @@ import numpy as np, megasim
 net, x = megasim.open(sys.argv[1]), np.load(sys.argv[2])["x"][0]
 net.run(x, duration=10)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-rec = net.run(x, duration=100_000, record=None if sys.argv[3] == "all" else [])
+rec = net.run(x, duration=10_000, record=None if sys.argv[3] == "all" else [])
 more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 arrays = [getattr(rec[name], column) for name in rec for column in
           ("t", "t_request", "t_acknowledge", "x", "y", "polarity")]
@@ -81,7 +81,7 @@ def main() -> None:
             left, right = np.load(ours), np.load(theirs)
             assert all(np.array_equal(left[name], right[name]) for name in ("event", "event_scores"))
             assert found["accuracy"] == json.loads(figures.read_text())["accuracy"]["event"]
-    print(f"{given.samples} samples, accuracy {found['accuracy']}; counts, predictions and accuracy are equal")
+    print(f"{given.samples} samples, accuracy {found['accuracy']}; scores, predictions and accuracy are equal")
     print(f"CPU seconds: command {median(commands):.3f}, call {median(calls):.3f}, process {median(processes):.3f}")
     ratio = median(call / command for call, command in zip(calls, commands))
     print(f"call / command {ratio:.3f}")

@@ -180,7 +180,7 @@ def test_neurons_of_files_are_addresses(tmp_path: pathlib.Path) -> None:
         _ = megasim.read_events(path)["a"].neuron
 
 
-@pytest.mark.parametrize("option", ["scales"])
+@pytest.mark.parametrize("option", ["scales", "settings"])
 def test_files_of_options_that_are_missing(option: str, model: megasim.Model, x_norm: Array) -> None:
     with pytest.raises(FileNotFoundError, match=r"^no-such.file: cannot be read"):
         model.convert(x_norm, **{option: "no-such.file"})  # type: ignore[arg-type]

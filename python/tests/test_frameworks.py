@@ -25,7 +25,7 @@ def test_a_keras_model_in_memory(digits: tuple[Array, Array], x_norm: Array) -> 
     )
     x = digits[0][:20]
     model = megasim.load(network)
-    expected = np.asarray(network(x.reshape(20, 8, 8, 1).astype(np.float32) / 255))
+    expected = network.predict(x.reshape(20, 8, 8, 1).astype(np.float32) / 255, verbose=0)
     assert np.abs(model.predict(x) - expected).max() < 1e-5
     net = model.convert(x_norm, progress=False)
     assert net.classify(x).counts.shape == (20, 10)

@@ -36,6 +36,14 @@ fn system(error: &impl Error) -> Option<io::ErrorKind> {
     None
 }
 
+/// The report of a file that an option names and the system does not read.
+pub fn unreadable(path: &Path, error: &io::Error) -> Report {
+    Report::new(Reported {
+        message: format!("{}: cannot be read: {error}", path.display()),
+        system: Some(error.kind()),
+    })
+}
+
 /// What the system said, where a reported error comes from there.
 pub fn system_of(report: &Report) -> Option<io::ErrorKind> {
     report.downcast_ref::<Reported>()?.system

@@ -12,7 +12,7 @@ use megasim::convert::export::{ExportOptions, Importer, PoolAs};
 use megasim::convert::normalize::{self, Pooled};
 use megasim::convert::parsed::LayerKind;
 use megasim::convert::{self, ConvertedModel};
-use miette::{IntoDiagnostic, Result, bail};
+use miette::{Result, bail, miette};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -124,10 +124,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     AtomicDir::check(out, replace).map_err(report)?;
     let converted = input::open(&arguments.netdir)?;
     let connections = Connections::of(&converted).map_err(report)?;
-    let files = script::files(&connections, simulator).into_diagnostic()?;
+    let files = script::files(&connections, simulator).map_err(report)?;
     let directory = AtomicDir::create(out, replace).map_err(report)?;
     for (name, bytes) in &files {
-        std::fs::write(directory.path().join(name), bytes).into_diagnostic()?;
+        std::fs::write(directory.path().join(name), bytes)
+            .map_err(|error| miette!("{}: cannot be written: {error}", out.join(name).display()))?;
     }
     let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
     let inputs: [&Path; 1] = [&arguments.netdir];

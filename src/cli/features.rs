@@ -1,6 +1,6 @@
 //! `megasim features`: what the last layer of a trained single-spike network fires, and how well that tells classes.
 
-use super::diagnostic::report;
+use super::diagnostic::{report, unreadable};
 use super::numbers::count;
 use super::paths::Paths;
 use super::presentation::Threads;
@@ -103,7 +103,7 @@ pub fn feature_sets<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli) -
 /// Reads a model.
 pub fn read(path: &Path) -> Result<Model> {
     let place = path.display();
-    let file = File::open(path).map_err(|error| miette!("{place}: cannot be read: {error}"))?;
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     Model::read(file).map_err(|error| miette!("{place}: {error}"))
 }
 

@@ -3,7 +3,7 @@
 mod page;
 mod tables;
 
-use super::diagnostic::{self, report};
+use super::diagnostic::{self, report, unreadable};
 use super::input::{InputArgs, LoadedInput};
 use super::paths::Paths;
 use super::presentation::Presentation;
@@ -152,10 +152,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// The log of a measurement.
 fn measured(path: &Path) -> Result<Vec<LogLine>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => bail!("{}: cannot be read: {error}", path.display()),
-    };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     hardware::parse_log(&text).map_err(|error| miette::miette!("{}:{error}", path.display()))
 }
 

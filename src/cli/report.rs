@@ -1,6 +1,6 @@
 //! `megasim report RUNDIR`: pictures of the results that lie in a directory.
 
-use super::diagnostic::{self, report};
+use super::diagnostic::{self, report, unreadable};
 use super::paths::Paths;
 use super::results::of_page;
 use super::{print, provenance};
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let replace = Overwrite::from_flag(*force);
     let mut names: Vec<PathBuf> = match fs::read_dir(rundir) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
-        Err(error) => bail!("{}: cannot be read: {error}", rundir.display()),
+        Err(error) => return Err(unreadable(rundir, &error)),
     };
     names.sort();
     let mut page = Page { title: format!("Results in {}", rundir.display()), ..Page::default() };

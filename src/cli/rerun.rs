@@ -1,6 +1,6 @@
 //! `megasim rerun DIR`: the runs of a record again, and whether they give the same bytes.
 
-use super::diagnostic::report;
+use super::diagnostic::{report, unreadable};
 use super::{interrupt, print, program, provenance};
 use clap::{Args, CommandFactory};
 use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
@@ -211,13 +211,13 @@ fn set(words: &mut Vec<String>, option: &str, value: &str) {
 }
 
 fn read(path: &Path) -> Result<Value> {
-    let text = fs::read(path).map_err(|error| miette!("{}: cannot be read: {error}", path.display()))?;
+    let text = fs::read(path).map_err(|error| unreadable(path, &error))?;
     serde_json::from_slice(&text).map_err(|error| miette!("{}: {error}", path.display()))
 }
 
 /// Whether two files have the same bytes; of JSON, the same values but for measured times.
 fn is_same(one: &Path, other: &Path) -> Result<bool> {
-    let bytes = |path: &Path| fs::read(path).map_err(|error| miette!("{}: cannot be read: {error}", path.display()));
+    let bytes = |path: &Path| fs::read(path).map_err(|error| unreadable(path, &error));
     let (first, second) = (bytes(one)?, bytes(other)?);
     if first == second || one.extension().is_none_or(|ending| ending != "json") {
         return Ok(first == second);

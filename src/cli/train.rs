@@ -1,6 +1,6 @@
 //! `megasim train`: a single-spike network learns from images.
 
-use super::diagnostic::report;
+use super::diagnostic::{report, unreadable};
 use super::features::feature_sets;
 use super::numbers::count;
 use super::paths::Paths;
@@ -73,8 +73,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // Held to the end: two runs would take each other's checkpoint.
     let out = AtomicFile::create(&arguments.out, replace).map_err(report)?;
     provenance::check(atomic_write::parent(&arguments.out)).map_err(report)?;
-    let text = std::fs::read_to_string(&arguments.description)
-        .map_err(|error| miette!("{}: cannot be read: {error}", arguments.description.display()))?;
+    let text =
+        std::fs::read_to_string(&arguments.description).map_err(|error| unreadable(&arguments.description, &error))?;
     let description =
         Description::from_toml(&text).map_err(|error| miette!("{}: {error}", arguments.description.display()))?;
     arguments.threads.pool().map_err(report)?.install(|| match arguments.weights {
@@ -194,7 +194,7 @@ fn train<W: Weight>(
 fn shown(data: &Dataset, samples: usize) -> Result<String> {
     let mut hashes = Vec::new();
     for path in data.train_files() {
-        let file = OwnFile::of_input(&path).map_err(|error| miette!("{}: cannot be read: {error}", path.display()))?;
+        let file = OwnFile::of_input(&path).map_err(|error| unreadable(&path, &error))?;
         hashes.push(file.sha256);
     }
     Ok(format!("{samples} samples of SHA-256 {}", hashes.join(" ")))
@@ -214,7 +214,7 @@ fn resume<W: Weight>(
     arguments: &Arguments,
 ) -> Result<(SpikingNetwork<W>, Progress)> {
     let place = checkpoint.display();
-    let file = File::open(checkpoint).map_err(|error| miette!("{place}: cannot be read: {error}"))?;
+    let file = File::open(checkpoint).map_err(|error| unreadable(checkpoint, &error))?;
     let model = Model::read(file).map_err(|error| miette!("{place}: {error}"))?;
     if model.network.description() != description {
         bail!("{place}: was made from another description than {}", arguments.description.display());

@@ -103,11 +103,15 @@ fn outcomes<'py>(py: Python<'py>, of: &[Outcome], classes: usize) -> PyResult<Bo
     let dict = PyDict::new(py);
     let class = |of: &Outcome| of.decision.class().map_or(-1, |class| class as i64);
     dict.set_item("predictions", of.iter().map(class).collect::<Vec<i64>>().into_pyarray(py))?;
-    let mut counts = Array2::<i64>::zeros((of.len(), classes));
-    for (mut row, outcome) in counts.rows_mut().into_iter().zip(of) {
-        row.iter_mut().zip(&outcome.counts).for_each(|(to, from)| *to = *from);
-    }
-    dict.set_item("counts", counts.into_pyarray(py))?;
+    let table = |get: fn(&Outcome) -> &[i64]| {
+        let mut rows = Array2::<i64>::zeros((of.len(), classes));
+        for (mut row, outcome) in rows.rows_mut().into_iter().zip(of) {
+            row.iter_mut().zip(get(outcome)).for_each(|(to, from)| *to = *from);
+        }
+        rows.into_pyarray(py)
+    };
+    dict.set_item("counts", table(|it| &it.counts))?;
+    dict.set_item("scores", table(|it| &it.decision.scores))?;
     let column = |get: fn(&Outcome) -> u64| of.iter().map(get).collect::<Vec<u64>>();
     dict.set_item("operations", column(|it| it.synaptic_operations).into_pyarray(py))?;
     dict.set_item("spikes", column(|it| it.spikes).into_pyarray(py))?;

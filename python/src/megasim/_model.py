@@ -242,7 +242,13 @@ def load(
             raise ValueError(f"{name}: goes with a file, found a network in memory")
     directory = tempfile.TemporaryDirectory(prefix="megasim-")
     torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
-    if torch is not None and isinstance(model, torch.nn.Module):
+    # With torch as its back end, a Keras model is a torch module too.
+    if keras is not None and isinstance(model, keras.Model):
+        if example is not None:
+            raise ValueError("example: goes with a torch module, found a Keras model")
+        path = os.path.join(directory.name, "model.keras")
+        model.save(path)
+    elif torch is not None and isinstance(model, torch.nn.Module):
         if example is None:
             raise ValueError("example: expected an input of one sample, (1, ...), to export the torch module with")
         path = os.path.join(directory.name, "model.onnx")
@@ -252,11 +258,6 @@ def load(
             torch.onnx.export(model, (example,), path)
         finally:
             model.train(training)
-    elif keras is not None and isinstance(model, keras.Model):
-        if example is not None:
-            raise ValueError("example: goes with a torch module, found a Keras model")
-        path = os.path.join(directory.name, "model.keras")
-        model.save(path)
     else:
         directory.cleanup()
         kind = f"{type(model).__module__}.{type(model).__qualname__}"

@@ -273,6 +273,9 @@ class ModeResult:
         The class that was decided; -1 where none was.
     counts : ndarray of int64, shape (samples, classes)
         Spikes of each class at the output, those of negative sign subtracted.
+    scores : ndarray of int64, shape (samples, classes)
+        What the decision was made by: ``counts``, or what the read-out takes in their place, as membrane potentials in
+        units of the netfiles.
     operations : ndarray of uint64, shape (samples,)
         Synaptic operations: weights added to potentials.
     spikes, input_spikes : ndarray of uint64, shape (samples,)
@@ -285,6 +288,7 @@ class ModeResult:
 
     predictions: IntArray
     counts: IntArray
+    scores: IntArray
     operations: npt.NDArray[np.uint64]
     spikes: npt.NDArray[np.uint64]
     input_spikes: npt.NDArray[np.uint64]
@@ -332,6 +336,12 @@ class Classification:
     def counts(self) -> IntArray:
         """Spikes of each class at the output; shape (samples, classes)."""
         return self._first.counts
+
+    @property
+    def scores(self) -> IntArray:
+        """What the decision was made by, as ``event_scores`` of ``megasim classify --predictions``; shape (samples,
+        classes)."""
+        return self._first.scores
 
     @property
     def operations(self) -> npt.NDArray[np.uint64]:

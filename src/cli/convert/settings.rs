@@ -1,7 +1,8 @@
 //! `--set`, `--settings` and `--neuron`: parameters and equations of modules, by layer.
 
+use crate::cli::diagnostic::unreadable;
 use megasim::convert::settings::{NeuronFile, Setting};
-use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+use miette::{Result, bail, miette};
 use std::path::Path;
 
 /// What such a file says.
@@ -19,11 +20,8 @@ pub struct File {
 /// # Errors
 /// If it is no such file.
 pub fn read(path: &Path) -> Result<File> {
-    let text = std::fs::read_to_string(path)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("{}: cannot be read", path.display()))?;
-    let table: toml::Table =
-        text.parse().into_diagnostic().wrap_err_with(|| format!("{}: expected TOML", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let table: toml::Table = text.parse().map_err(|error| miette!("{}: expected TOML: {error}", path.display()))?;
     let mut file = File::default();
     for (pattern, keys) in &table {
         let Some(keys) = keys.as_table() else {
