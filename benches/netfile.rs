@@ -2,8 +2,8 @@
 //! `cargo bench --bench netfile [-- MEGABYTES]`.
 //!
 //! Makes a parameter file of a fully connected module and a stimulus in a temporary directory, reads each once so that
-//! it lies in the page cache, and prints the best of five runs, in time on the processor where the system tells it. Two
-//! comparisons stand behind choices of the reader: a mapped file against one read into memory, and integers by
+//! it is in the page cache, and prints the best of five runs, in time on the processor where the system tells it. Two
+//! comparisons explain choices of the reader: a mapped file against one read into memory, and integers by
 //! `lexical-core` against the reader's own loop.
 
 use megasim::netfile::{self, FileNames, Kind};
@@ -136,7 +136,7 @@ fn sum(bytes: &[u8]) -> usize {
 
 fn mapped(path: &Path) -> std::io::Result<memmap2::Mmap> {
     let file = File::open(path)?;
-    // SAFETY: nobody else knows the file, which lies in a temporary directory.
+    // SAFETY: nothing else uses the file, which is in a temporary directory.
     unsafe { memmap2::Mmap::map(&file) }
 }
 

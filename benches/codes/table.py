@@ -3,7 +3,7 @@
 
     python benches/codes/table.py --megasim target/release/megasim --data MNIST mlp cnn
 
-Each NETDIR is what `megasim convert` wrote. Prints one table a network, in Markdown: a row a code, a column a read-out; in each cell accuracy, mean time of decision and thousand operations an image, event
+Each NETDIR is what `megasim convert` wrote. Prints one table per network, in Markdown: a row a code, a column a read-out; in each cell accuracy, mean time of decision and thousand operations per image, event
 mode / clocked. Needs nothing but Python.
 """
 

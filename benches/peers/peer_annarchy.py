@@ -18,7 +18,7 @@ import numpy as np
 
 from common import arguments, read_digits, read_network, report
 
-# The generated code is built with cmake, which sits beside Python in the virtual environment.
+# The generated code is built with cmake, which sits next to Python in the virtual environment.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 import ANNarchy as ann  # noqa: E402
 

@@ -28,7 +28,7 @@ from common import arguments, read_digits, read_network, report
 
 
 def place(group, layer):
-    """Thresholds, then reset, of a layer stand in slots of its own."""
+    """Thresholds, then reset, of a layer are in slots of its own."""
     group.thresholder["spike"].when = f"layer_{layer}_threshold"
     group.resetter["spike"].when = f"layer_{layer}_reset"
 
@@ -75,7 +75,7 @@ def main():
         group.run_regularly("v = 0", dt=sample, when="start")
         groups.append(group)
     for layer, weights in enumerate(layers):
-        # The presynaptic neuron stands first: an all-to-all connection numbers its synapses row by row.
+        # The presynaptic neuron comes first: an all-to-all connection numbers its synapses row by row.
         connection = Synapses(groups[layer], groups[layer + 1], "w : 1", on_pre="v_post += w")
         connection.connect()
         connection.w = weights.ravel()

@@ -4,7 +4,7 @@
     digits-venv/bin/pip install keras==3.15.1 jax==0.10.2 scikit-learn==1.9.1 numpy==2.4.6 h5py==3.16.0
     digits-venv/bin/python make_digits.py
 
-Writes, beside itself:
+Writes, next to itself:
 
     train.npz, test.npz     x: uint8 (n, 8, 8), 0..255; y: uint8 (n,), class numbers
     digits_cnn.keras        the trained network (Keras 3 format, without optimizer state)

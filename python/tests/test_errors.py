@@ -34,7 +34,7 @@ def test_numbers_that_are_not_finite(value: float, net: megasim.Network) -> None
 
 def test_labels_that_do_not_fit(net: megasim.Network) -> None:
     x = np.zeros((2, 64))
-    with pytest.raises(ValueError, match=r"^y: its array: expected 2 labels, one a sample, found 3$"):
+    with pytest.raises(ValueError, match=r"^y: its array: expected 2 labels, one per sample, found 3$"):
         net.classify(x, [0, 1, 2])
     with pytest.raises(ValueError, match=r"^y: its array: expected labels from 0 to 9, found 10 for sample 1$"):
         net.classify(x, [0, 10])

@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> bool {
         report.line("There may be more: reading stops after this many faults.");
     }
     if netfiles.is_none() {
-        report.line(format_args!("Modules and sources are told when the files have no fault."));
+        report.line(format_args!("Modules and sources are listed when the files have no fault."));
     }
     super::print(&report.text);
     report.faults == 0

@@ -1,4 +1,4 @@
-//! `megasim classify`: test samples through a converted network, in both modes, beside the analog one.
+//! `megasim classify`: test samples through a converted network, in both modes, next to the analog one.
 
 mod page;
 
@@ -29,7 +29,7 @@ use serde_json::json;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-/// Classify test samples with a converted network, event by event and clocked, beside the analog network
+/// Classify test samples with a converted network, event by event and clocked, next to the analog network
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Netfile directory that 'megasim convert' wrote, or the .npz model of 'megasim train' (then only --data, --skip,
@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Ticks of a clocked step
     #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     dt: Tick,
-    /// Write a page of pictures to this file, and their numbers to a directory beside it
+    /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// Write what was decided on each sample to this file, FILE.npz or FILE.csv: classes, scores, times, operations
@@ -78,7 +78,7 @@ pub struct Arguments {
     results: Results,
 }
 
-/// How a class is decided, and what is told of it.
+/// How a class is decided, and what is reported of it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DecisionArguments {
     #[command(flatten)]

@@ -336,7 +336,7 @@ fn facts(arguments: &Arguments, of: &Comparison, heading: &str) -> Vec<(String, 
     facts.push(("samples", of.samples.to_string()));
     facts.push((
         "duration",
-        format!("{} ms a sample, {} a ms", of.duration_ms, ticks(presentation.ticks_per_ms.into())),
+        format!("{} ms per sample, {} per ms", of.duration_ms, ticks(presentation.ticks_per_ms.into())),
     ));
     if data.is_some() {
         let seed = format!("{}, seed {}", presentation.code_name(), presentation.seed);

@@ -64,7 +64,7 @@ pub struct Arguments {
     #[arg(long, value_name = "VALUE", value_parser = positive, allow_negative_numbers = true)]
     input_scale: Option<f64>,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
-    /// (else: beside it)
+    /// (else: next to it)
     #[arg(long, value_name = "FILE")]
     architecture: Option<PathBuf>,
     /// Where the netfiles go; a new directory
@@ -92,7 +92,7 @@ pub struct Arguments {
     export: Option<PathBuf>,
     #[command(flatten)]
     exported: ExportArguments,
-    /// Round the weights: to so many bits (2 to 24), to Qm.f or to binary
+    /// Round the weights: to a number of bits (2 to 24), to Qm.f or to binary
     #[arg(long, value_name = "BITS", default_value = "full", value_parser = precision)]
     weight_bits: Precision,
     /// Set a parameter of modules, GLOB.KEY=VALUE, as 'megasim run --set': refractory times, leaks, resets, delays

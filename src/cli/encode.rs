@@ -155,7 +155,7 @@ fn free(arguments: &Arguments, maps: usize) -> Result<()> {
     paths(&arguments.out, maps).iter().try_for_each(|path| atomic_write::check_file(path, replace)).map_err(report)
 }
 
-/// Writes a file a map, the record beside them, and says what they hold.
+/// Writes a file a map, the record next to them, and says what they hold.
 fn write(arguments: &Arguments, stimuli: &[Stimulus], inputs: &[PathBuf], parameters: Value, what: &str) -> Result<()> {
     free(arguments, stimuli.len())?;
     let replace = Overwrite::from_flag(arguments.force);

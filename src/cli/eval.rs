@@ -40,7 +40,7 @@ pub struct Arguments {
     #[command(flatten)]
     split: SplitArguments,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
-    /// (else: beside it)
+    /// (else: next to it)
     #[arg(long, value_name = "FILE")]
     architecture: Option<PathBuf>,
     /// Take only the first N test samples

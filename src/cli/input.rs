@@ -57,7 +57,7 @@ pub struct ConvertedInput {
 pub struct SchematicInput {
     /// The network.
     pub network: Network,
-    /// At least one sample: what lies between resets.
+    /// At least one sample: what comes between resets.
     pub pieces: Pieces,
     /// There are no resets that would cut the stimuli.
     pub uncut: bool,

@@ -35,7 +35,7 @@ pub struct Arguments {
     #[command(flatten)]
     split: SplitArguments,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
-    /// (else: beside it)
+    /// (else: next to it)
     #[arg(long, value_name = "FILE")]
     architecture: Option<PathBuf>,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub struct Arguments {
 struct Layers {
     parsed: Parsed,
     sizes: Vec<Size>,
-    /// With data: scales, and rates in spikes a millisecond.
+    /// With data: scales, and rates in spikes per millisecond.
     rates: Option<(Vec<f64>, Vec<Activity>)>,
 }
 
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print("Input: 0 to 255, scaled by the model.\n");
     }
     if let Some(samples) = &samples {
-        print(&format!("Over {} normalisation samples; rates in spikes a millisecond.\n", samples.len()));
+        print(&format!("Over {} normalisation samples; rates in spikes per millisecond.\n", samples.len()));
     }
     let mut inputs = vec![arguments.target.clone()];
     if let Some(data) = &arguments.data {

@@ -1,4 +1,4 @@
-//! `megasim report RUNDIR`: pictures of the results that lie in a directory.
+//! `megasim report RUNDIR`: pictures of the results in a directory.
 
 use super::diagnostic::{self, report, unreadable};
 use super::paths::Paths;
@@ -27,7 +27,7 @@ const MOST_SPIKES: usize = 12_000;
 /// Map, row and column of an event.
 type Address = (usize, i32, i32);
 
-/// Draw the results that lie in a directory: comparisons, sweeps and classifications (.json) and event files
+/// Draw the results in a directory: comparisons, sweeps and classifications (.json) and event files
 /// (node_*.evs)
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -153,7 +153,7 @@ fn sections(figures: &Value, log_x: bool) -> Result<Vec<Section>> {
 /// The table of `classify --json`.
 fn classification(figures: &Value) -> Option<Section> {
     let accuracy = figures.get("accuracy")?.as_object()?;
-    let mut table = Table::new(&["", "accuracy", "spikes a sample", "operations a sample"]);
+    let mut table = Table::new(&["", "accuracy", "spikes per sample", "operations per sample"]);
     for (mode, share) in accuracy {
         let Some(share) = share.as_f64() else { continue };
         let mean = |what: &str| {

@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let run = Run::of(record, directory, &place)?;
         run.repeat()?;
         for file in files_below(&place).map_err(report)? {
-            // Results lie in the directory itself, or are the directory.
+            // Results are in the directory itself, or are the directory.
             let inside = file.path.split_once('/').map(|(_, rest)| rest);
             let Some(name) =
                 [Some(file.path.as_str()), inside].into_iter().flatten().find(|it| listed.contains_key(it))

@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// The configuration file
     config: PathBuf,
-    /// Where netfiles and results go; a new directory, or one for each value of a sweep beside it
+    /// Where netfiles and results go; a new directory, or one for each value of a sweep next to it
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added

@@ -135,7 +135,7 @@ fn a_planted_fault_is_found_with_layer_neuron_and_time() {
     assert_eq!(dense["parted_first"], 1);
     let tick = dense["first"]["tick"].as_i64().unwrap();
 
-    // diff: the same place, on the stimulus that lies beside the netfiles, which is the first test sample.
+    // diff: the same place, on the stimulus that lies next to the netfiles, which is the first test sample.
     megasim(&["run", "net/megasim.sch", "--out", "one"], here).success();
     megasim(&["run", "faulty/megasim.sch", "--out", "two"], here).success();
     megasim(&["diff", "one", "two"], here)

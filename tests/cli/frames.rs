@@ -45,7 +45,7 @@ fn figures(path: &Path) -> Value {
     figures
 }
 
-/// Input spikes a sample, as the table has them.
+/// Input spikes per sample, as the table has them.
 fn input_spikes(assert: &assert_cmd::assert::Assert) -> u64 {
     let text = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     let row = text.lines().find(|line| line.starts_with("│ event ")).unwrap_or_else(|| panic!("{assert}"));

@@ -24,7 +24,7 @@ fn assert_self_contained(html: &str) {
     for wrong in ["<script", "<link", "<img", "src=", "@import", "url(", "https://"] {
         assert!(!html.contains(wrong), "{wrong}");
     }
-    // The one address is the name of a language, which nobody fetches.
+    // The one address is the name of a language, which is not fetched.
     assert_eq!(html.matches("http://").count(), html.matches("http://www.w3.org/2000/svg").count());
 }
 

@@ -351,7 +351,7 @@ fn damaged_models_are_refused() {
         }
         fs::write(place.path("bad.npz"), &bytes).unwrap();
         let output = place.megasim(&["eval", "bad.npz", "--data", "."]).output().unwrap();
-        // A flipped bit may lie where nothing depends on it; a panic (101) or an abort is never right.
+        // A flipped bit may be where nothing depends on it; a panic (101) or an abort is never right.
         assert!(matches!(output.status.code(), Some(0 | 1)), "{:?}", output);
     }
 }

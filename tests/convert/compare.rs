@@ -34,7 +34,7 @@ fn threshold(threshold_plus: i32) -> NeuronParameters {
     NeuronParameters { threshold_plus, ..NeuronParameters::default() }
 }
 
-/// Event mode beside clocked mode, one tick a millisecond.
+/// Event mode next to clocked mode, one tick a millisecond.
 fn compare(
     network: &Network,
     samples: Vec<Vec<Stimulus>>,

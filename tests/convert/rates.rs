@@ -18,7 +18,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo/rates")
 }
 
-/// Rates beside activations of one layer.
+/// Rates next to activations of one layer.
 #[derive(Default)]
 struct Pairs {
     expected: Vec<f64>,

@@ -1,5 +1,5 @@
 //! Codes of one's own: files of equations give the spikes of the built-in codes that they describe, and what is wrong
-//! in a file is told with its place.
+//! in a file is reported with its place.
 
 use assert_cmd::Command;
 use megasim::encode::registry::{Choice, Common};

@@ -206,7 +206,7 @@ fn equations_of_one_layer_or_all() {
         assert!(own[mode].as_f64().unwrap() < 0.9 * plain[mode].as_f64().unwrap(), "{plain} {own}");
     }
 
-    // What is wrong beside the netlist is told with file and line.
+    // What is wrong outside the netlist is reported with file and line.
     let run = || {
         let mut command = megasim();
         command.arg("run").arg(out.join("megasim.sch")).arg("--out").arg(directory.path().join("never"));

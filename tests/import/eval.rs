@@ -82,7 +82,7 @@ fn bad_input_ends_with_status_1_and_names_the_file() {
     assert!(!directory.path().join("run.json").exists());
 }
 
-/// A conversion keeps the description of the network beside its copy of the model, and classifies from there.
+/// A conversion keeps the description of the network next to its copy of the model, and classifies from there.
 #[test]
 fn a_model_with_a_description_can_be_converted_and_moved() {
     let directory = tempfile::tempdir().unwrap();

@@ -101,7 +101,7 @@ fn masked_layers_are_layers_with_masked_weights() {
     }
 }
 
-/// What stands behind `sparse` in the name of the group.
+/// What comes after `sparse` in the name of the group.
 fn group_of(class: &str) -> &'static str {
     match class {
         "Sparse" => "",
@@ -136,7 +136,7 @@ fn custom_objects_are_what_a_table_says() {
     let model = import::read(&path).unwrap();
     assert_eq!(model.source.companions.len(), 1);
     assert_eq!(model.source.companions[0].name, Path::new("net.toml"));
-    // Named, it may lie elsewhere.
+    // Named, it may be elsewhere.
     let other = folder.path().join("elsewhere.toml");
     std::fs::rename(&table, &other).unwrap();
     assert!(import::read(&path).is_err());

@@ -93,7 +93,7 @@ proptest! {
         check::<Fixed>(&case);
     }
 
-    /// A wave survives the way through a `.npy` file, and damage to the file is told, not suffered.
+    /// A wave survives the way through a `.npy` file, and damage to the file is reported, not suffered.
     #[test]
     fn waves_as_npy(case in cases(), at in 0_usize..10_000, flip in 1_u8..) {
         let wave = SpikeWave::from_latencies(case.latencies.view(), case.time_steps).unwrap();

@@ -99,7 +99,7 @@ fn two_modules_with_wires_work_and_a_queue() {
     assert_eq!(seen.times(B), [[10, 15, 15, 15, 25, 16], [17, 22, 22, 25, 35, 23]]);
     assert_eq!(seen.t_pre(2), [25, 35]);
 
-    // It ends at 35, when the second output of B is made (nobody reads it). A works 12 ticks, B 20; in B's queue stands
+    // It ends at 35, when the second output of B is made (nothing reads it). A works 12 ticks, B 20; in B's queue is
     // one event for 3 ticks of 35, and the two events wait 0 and 3. The input's second event waits 6 for its turn;
     // handshakes take 7 and 7.
     let Statistics { modules, nodes, elapsed, .. } = &seen.statistics;
@@ -211,7 +211,7 @@ fn a_ring_of_full_fifos_is_a_deadlock_and_is_shown() {
     assert_eq!(seen.record.deadlocks, []);
     assert!(seen.record.ended >= 1000);
 
-    // Where input waits for what came before it, that is told: they are on loops, but not on loops without delay.
+    // Where input waits for what came before it, that is reported: they are on loops, but not on loops without delay.
     let plan = MachinePlan::new(&network, machine).unwrap();
     let limits = Limits { events_per_tick: 500, ..Limits::default() };
     let mut simulation = MachineSimulation::new(&plan, &Probes::none()).with_limits(limits);
@@ -310,7 +310,7 @@ fn behind_a_barrier_neurons_work_once_a_step() {
     //   Barrier until 41; step 1 is not before 100.
     // Step 1 at 100: A: 2 * 6 + 2 * 4 + 30 + 5 = 55, its spike leaves at 155. B 100-106, then the spike: 155 + 16 + 3 =
     // 174.
-    // Step 2 at 200: A 200-212. B: 6 + 4 + 30 = 40, its spike leaves at 240; nobody reads it. Nothing is left to do.
+    // Step 2 at 200: A 200-212. B: 6 + 4 + 30 = 40, its spike leaves at 240; nothing reads it. Nothing is left to do.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
     let a = builder.module(row(2, 1, &[1, 0], &[input]), &["a"]).unwrap();
@@ -392,7 +392,7 @@ fn bill(network: &Network, machine: &str, stimuli: &[Stimulus]) -> (Account, Vec
     let resolved = hardware.resolve(network, &layers, hardware.tick()).unwrap();
     let seen = run(network, resolved.machine.clone(), stimuli, &RunSettings::default());
     let Bill { input, layers, static_energy } = Bill::of(network, &layers, &resolved, &seen.statistics);
-    // Whole picojoules, so that sums of binary fractions can be told from hand-made ones.
+    // Whole picojoules, so that sums of binary fractions can be distinguished from hand-made ones.
     let pico = |joules: f64| {
         let pico = joules * 1e12;
         assert!((pico - pico.round()).abs() < 1e-6, "{pico}");
@@ -418,7 +418,7 @@ fn energy_of_events_spikes_messages_and_hops() {
     // input  to A: 2 hops east, 1 south                                                  2 * 5 + 9 = 19
     // A      event 7, operation 3, update 2, spike 11, 2 messages of 13;
     //        hops: 2 west to B, 1 north to C                                             2 * 5 + 9 = 19
-    // B      event 7, operation 3, update 2, spike 17 (its own), nobody reads it
+    // B      event 7, operation 3, update 2, spike 17 (its own), nothing reads it
     // C      event 7, operation 3, update 2, spike 11
     // The second event is at A at 100 + 4 + 4 + 6 = 114, leaves it at 124, is at B at 124 + 4 + 4 = 132 and at C at
     // 130; B is done at 142.
@@ -467,7 +467,7 @@ fn energy_of_events_spikes_messages_and_hops() {
 fn energy_behind_a_barrier_is_that_of_neurons_once_a_step() {
     // The network and the three steps of `behind_a_barrier_neurons_work_once_a_step`. A: 3 steps of 2 neurons at 50, 2
     // touched ones at 20, one event at 7 with 2 operations at 3, one spike at 60 and one message at 100. B: 3 steps of
-    // one neuron, one touched, one event with one operation, one spike that nobody reads. No static power.
+    // one neuron, one touched, one event with one operation, one spike that nothing reads. No static power.
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
     let a = builder.module(row(2, 1, &[1, 0], &[input]), &["a"]).unwrap();

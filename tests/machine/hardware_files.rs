@@ -60,7 +60,7 @@ fn a_changed_file_is_read_as_one_that_has_the_value() {
     let of = resolve(&changed(&[("all.delay_to_process", "5 ns"), ("layer.\"02*\".fifo_depth", "9")]).unwrap());
     assert_eq!(of.machine.module(first).delay_to_process, 5);
     assert_eq!((of.machine.module(last).fifo_depth, of.machine.module(first).fifo_depth), (9, 0));
-    // The last change of a key counts, a table that was not there is made, and one of several links is told by its
+    // The last change of a key counts, a table that was not there is made, and one of several links is given by its
     // number.
     let changes = [("link.delay", "4 ns"), ("link.delay", "6 ns"), ("links.0.delay", "7 ns"), ("static_power", "1 mW")];
     let of = resolve(&changed(&changes).unwrap());

@@ -61,9 +61,9 @@ impl Kind {
             Self::Full => node("c", ["1", "7"]),
             Self::Fifo => node("p", ["", ""]),
             Self::Socket => UnixListener::bind(path).is_ok(),
-            Self::LinkToFile => symlink(beside("file"), path).is_ok(),
-            Self::LinkToDirectory => symlink(beside("directory"), path).is_ok(),
-            Self::LinkToNothing => symlink(beside("nothing"), path).is_ok(),
+            Self::LinkToFile => symlink(next to("file"), path).is_ok(),
+            Self::LinkToDirectory => symlink(next to("directory"), path).is_ok(),
+            Self::LinkToNothing => symlink(next to("nothing"), path).is_ok(),
             Self::LinkToDevice => symlink("/dev/null", path).is_ok(),
             Self::Directory => fs::create_dir(path).and_then(|()| fs::write(path.join("thesis"), "mine")).is_ok(),
         }
@@ -117,7 +117,7 @@ const FILES: &[&[&str]] = &[
     &["export", "net", "--to", "nir", "--out", "@.nir"],
 ];
 
-/// Pages: a file, and a directory of files beside it.
+/// Pages: a file, and a directory of files next to it.
 #[rustfmt::skip]
 const PAGES: &[&[&str]] = &[
     &["classify", "net", "--data", DATA, "--samples", "2", "--report", "@.html"],

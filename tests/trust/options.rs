@@ -333,7 +333,7 @@ fn seen(place: &Place, command: &str, words: &[String], hidden: &[&str]) -> (i32
         if name.ends_with(".json") {
             let mut value: serde_json::Value = serde_json::from_slice(content).unwrap();
             value.as_object_mut().map(|fields| fields.remove("seconds"));
-            // What was asked for is no effect, but for what the runs of the netfiles are held against.
+            // What was asked for is no effect, but for what the runs of the netfiles are compared with.
             if let Some(conversion) = value.get_mut("conversion").and_then(|it| it.as_object_mut()) {
                 conversion.retain(|key, _| ["plain_megasim", "ticks_per_ms"].contains(&key.as_str()));
             }

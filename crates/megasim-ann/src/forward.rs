@@ -155,7 +155,7 @@ fn pass(graph: &Graph, uses: &[usize], block: ArrayView2<f32>, mut visit: impl F
     }
 }
 
-/// What a layer reads: one block of another layer's output, in standard layout, owned where nobody else reads it.
+/// What a layer reads: one block of another layer's output, in standard layout, owned where nothing else reads it.
 struct Source<'a> {
     shape: Shape,
     values: ndarray::CowArray<'a, f32, ndarray::Ix2>,
@@ -181,7 +181,7 @@ fn apply(layer: &Layer, mut inputs: Vec<Source>) -> Array2<f32> {
             merged
         }
         Operation::Concatenate => {
-            // Channels are the slowest axis, so whole samples stand one after another.
+            // Channels are the slowest axis, so whole samples follow one another.
             let views: Vec<_> = inputs.iter().map(|input| input.values.view()).collect();
             concatenate(Axis(1), &views).expect("blocks have the same samples").as_standard_layout().into_owned()
         }

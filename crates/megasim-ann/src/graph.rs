@@ -146,7 +146,7 @@ impl Graph {
         self.layers[self.layers.len() - 1].shape
     }
 
-    /// For each layer, which layers read it (a layer that reads it twice stands there twice).
+    /// For each layer, which layers read it (a layer that reads it twice is there twice).
     pub fn readers(&self) -> Vec<Vec<LayerId>> {
         let mut readers = vec![Vec::new(); self.layers.len()];
         for (id, layer) in self.layers.iter().enumerate() {

@@ -42,7 +42,7 @@ use std::sync::Arc;
 pub struct Model {
     /// The network.
     pub graph: Graph,
-    /// Where the channel axis of the source's images stands; for a network of vectors it says nothing.
+    /// Where the channel axis of the source's images is; for a network of vectors it says nothing.
     pub input_order: AxisOrder,
     /// Which of `(channels, height, width)` each axis of a sample is, as the file declares them; `[0]` for a vector.
     pub input_axes: Vec<usize>,
@@ -124,7 +124,7 @@ pub struct Source {
     pub version: Option<String>,
 }
 
-/// A file that a model file needs beside it.
+/// A file that a model file needs next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Companion {
     /// Where it was read.
@@ -254,19 +254,19 @@ struct ModelFile {
 }
 
 impl ModelFile {
-    /// Where files beside it lie.
+    /// Where files next to it are.
     fn folder(&self) -> PathBuf {
         self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
     }
 
-    /// The text that describes the network, and its name for messages: the named file, or the one beside the model that
-    /// is called the same but for this ending.
+    /// The text that describes the network, and its name for messages: the named file, or the one next to the model whose
+    /// name differs by this ending alone.
     fn architecture(&self, ending: &str) -> Result<(String, String), Problem> {
         let path = self.architecture_path(ending);
         let place = path.display().to_string();
         let text = std::fs::read(&path).map_err(|error| {
             let message = format!(
-                "expected the description of the network (beside the model, or as --architecture), found: {error}"
+                "expected the description of the network (next to the model, or as --architecture), found: {error}"
             );
             Problem::damaged(&place, message)
         })?;
@@ -290,7 +290,7 @@ impl ModelFile {
             None => declared.iter().copied().collect::<Option<Vec<_>>>().ok_or_else(|| {
                 let example = declared.iter().map(|size| size.unwrap_or(32).to_string()).collect::<Vec<_>>().join(",");
                 format!(
-                    "expected an input of fixed size, found {} a sample; --input-shape gives one, \
+                    "expected an input of fixed size, found {} per sample; --input-shape gives one, \
                      for example --input-shape {example}",
                     written()
                 )
@@ -301,7 +301,7 @@ impl ModelFile {
                     return Ok(given.clone());
                 }
                 let given = given.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-                Err(format!("expected an --input-shape that fits {} a sample, found {given}", written()))
+                Err(format!("expected an --input-shape that fits {} per sample, found {given}", written()))
             }
         }
     }
@@ -387,7 +387,7 @@ pub fn read(path: &Path) -> Result<Model, Error> {
 }
 
 /// Reads a model file whose network is described in a file of its own: Caffe's `.prototxt`, or TOML for bare parameters
-/// of PyTorch and Lasagne. Without one named, a file beside the model is looked for.
+/// of PyTorch and Lasagne. Without one named, a file next to the model is looked for.
 ///
 /// ```toml
 /// input = [1, 28, 28]

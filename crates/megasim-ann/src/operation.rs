@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Most numbers that one layer may put out for one sample; beyond it a file is taken to be damaged.
 pub const MAX_LAYER_SIZE: usize = 100_000_000;
 
-/// In which order the numbers of feature maps stand in a vector.
+/// The order of the numbers of feature maps in a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AxisOrder {
     /// `(channels, height, width)`: PyTorch, Caffe, Lasagne, and the netfiles.
@@ -213,7 +213,7 @@ pub enum Operation {
     Bias { bias: Array1<f32> },
     /// Maps to a vector in this order.
     Flatten { order: AxisOrder },
-    /// The same numbers under another shape, both read in this order.
+    /// These numbers under another shape, both read in this order.
     Reshape { order: AxisOrder },
     /// Zeros added around each map.
     ZeroPad(Padding),

@@ -78,7 +78,7 @@ impl Errors {
     }
 }
 
-/// Outputs held against labels.
+/// Outputs compared with labels.
 ///
 /// ```
 /// use megasim_ann::score::Score;
@@ -135,7 +135,7 @@ impl Score {
     }
 }
 
-/// How many outputs are larger than that of a class, or as large and stand before it. What is no number is below all.
+/// How many outputs are larger than that of a class, or as large and come before it. What is no number is below all.
 fn before(row: ArrayView1<f32>, class: usize) -> usize {
     let key = |k: usize| if row[k].is_nan() { f32::NEG_INFINITY } else { row[k] };
     let own = key(class);

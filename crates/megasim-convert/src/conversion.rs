@@ -471,7 +471,7 @@ fn with_room(normalized: &Normalized, options: &ConvertOptions) -> Result<Conver
                 let digit = 10f64.powf((fits / 1.25).log10().floor());
                 options.quantization.scaling_factor = (fits / 1.25 / digit).floor() * digit;
             }
-            // What else is wrong is told where the network is made.
+            // What else is wrong is reported where the network is made.
             _ => break,
         }
     }

@@ -310,7 +310,7 @@ impl ConvertedModel {
         timed.into_iter().chain(fast)
     }
 
-    /// What a presentation of so many milliseconds in a code has otherwise than the one that the network was made for.
+    /// How a presentation of `duration` milliseconds in a code differs from the one that the network was made for.
     pub fn presentation_warnings(&self, duration: u32, code: &Choice) -> impl Iterator<Item = String> {
         let manifest = self.manifest();
         let made = manifest.presentation.as_ref();

@@ -161,7 +161,7 @@ pub fn normalize_with(
     })
 }
 
-/// The same with activations that an earlier conversion kept.
+/// As [`convert`], with activations that an earlier conversion kept.
 ///
 /// # Errors
 /// Where they cannot be read, or scales of an earlier conversion do not fit.

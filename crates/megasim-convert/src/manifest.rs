@@ -73,8 +73,8 @@ pub struct Manifest {
     pub layers: Vec<Layer>,
     /// Node that makes the biases act, once for each event; none where no layer has a bias.
     pub bias_clock: Option<String>,
-    /// Node whose control events, one a millisecond, make the masks of convolution and pooling act; none where no layer
-    /// has one.
+    /// Node whose control events, one per millisecond, make the masks of convolution and pooling act; none where no
+    /// layer has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_clock: Option<String>,
     /// Node whose one event, at tick 0, sets the initial potentials of single neurons; none where no layer has them.
@@ -202,7 +202,7 @@ pub struct InputLayer {
     pub shape: Vec<usize>,
     /// Nodes, one per map; a vector is one row.
     pub nodes: Vec<String>,
-    /// Number of the sample that stands at each address (map after map, `y`, `x`); none where they stand in order.
+    /// Number of the sample that is at each address (map after map, `y`, `x`); none where they are in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<usize>>,
 }

@@ -18,7 +18,7 @@ pub enum Schedule {
     /// 2, 3, 4, ...; pooling layers count.
     #[default]
     Depth,
-    /// The same for all.
+    /// One for all.
     All(f64),
     /// One number a layer, pooling layers (whose number does not matter) counted; layers beyond the list go on with its
     /// last.

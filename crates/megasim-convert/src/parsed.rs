@@ -1,7 +1,7 @@
 //! The parsed network: what remains of an analog network when only layers that become modules are left.
 //!
 //! A parsed layer is a population of neurons behind one or more connections, a pooling, or a flattening. Every value is
-//! a rectified activation, so it can be a rate. Numbers stand in the order of the netfiles: map after map, then `y`,
+//! a rectified activation, so it can be a rate. Numbers are in the order of the netfiles: map after map, then `y`,
 //! then `x`.
 
 use megasim_ann::graph::{
@@ -113,7 +113,7 @@ impl Connection {
     }
 }
 
-/// Where pooling windows lie; pairs are `(vertical, horizontal)`.
+/// Positions of pooling windows; pairs are `(vertical, horizontal)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Windows {
@@ -137,7 +137,7 @@ impl Windows {
 pub enum Role {
     /// They fire at its rate where it is above 0: a ReLU.
     Rectifier,
-    /// The same; what a ReLU with a maximum would have above it, which another population subtracts. Mostly silent.
+    /// A rectifier of what is above the maximum of a ReLU, which another population subtracts. Mostly silent.
     Excess,
     /// They fire once per millisecond where the sum so far is above 0: a step from 0 to 1.
     Step,
@@ -181,7 +181,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// The same in real numbers, one operation behind the other.
+    /// This function in real numbers, one operation behind the other.
     fn operations(&self, from: Shape, to: Shape) -> Vec<Operation> {
         match self {
             Self::Gather { numbers } => vec![Operation::Gather { numbers: numbers.clone() }],
@@ -231,7 +231,7 @@ pub enum LayerKind {
     AveragePool {
         /// The maps.
         source: Source,
-        /// Where the windows lie.
+        /// Positions of the windows.
         windows: Windows,
         /// Whether cells outside the map count in the divisor.
         count_padding: bool,
@@ -240,7 +240,7 @@ pub enum LayerKind {
     MaxPool {
         /// The maps.
         source: Source,
-        /// Where the windows lie.
+        /// Positions of the windows.
         windows: Windows,
     },
     /// Maps to a vector.
@@ -288,8 +288,8 @@ pub struct Parsed {
     /// Shape in which the input is addressed: one source per map. It holds the numbers of a sample in the order of the
     /// analog network's input.
     pub input: Shape,
-    /// `input_order[k]` is the number of a sample that stands at address `k` of the input (map after map, `y`, `x`);
-    /// none where they stand in order.
+    /// `input_order[k]` is the number of a sample that is at address `k` of the input (map after map, `y`, `x`);
+    /// none where they are in order.
     pub input_order: Option<Vec<usize>>,
     /// What the numbers of a sample are divided by before they are shown: one spike per millisecond of an input
     /// stands for it.
@@ -375,7 +375,7 @@ impl Parsed {
         }
     }
 
-    /// The same network as an analog graph, rectifiers included, whose input is in the order of the addresses; and
+    /// This network as an analog graph, rectifiers included, whose input is in the order of the addresses; and
     /// which layer of the graph each parsed layer is.
     ///
     /// # Errors

@@ -83,7 +83,7 @@ pub enum Preset {
     Toolbox,
     /// ANNarchy's converter 5.0.4 without its faults: weights are normalised as its documentation says.
     Annarchy,
-    /// The same as its manual's listing has it, where the output's threshold is lowered too.
+    /// As its manual's listing has it, where the output's threshold is lowered too.
     AnnarchyManual,
 }
 
@@ -104,7 +104,7 @@ impl Preset {
                     mask_tau: 20,
                     offset: 0.0,
                 };
-                // Potentials lie between -2 and little above 1, so that ten times the usual scale fits; what is far
+                // Potentials are between -2 and little above 1, so that ten times the usual scale fits; what is far
                 // beyond is cut off, and fires all the same.
                 let scaling_factor = 10.0 * DEFAULT_SCALING_FACTOR;
                 (rules, Quantization { scaling_factor, reset: Reset::ToRest, ..toolbox })

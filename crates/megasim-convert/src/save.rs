@@ -41,7 +41,7 @@ pub enum Error {
 }
 
 impl Converted {
-    /// The manifest of the conversion of a model, whose copy will lie in the same directory.
+    /// The manifest of the conversion of a model, whose copy will be in the same directory.
     ///
     /// # Errors
     /// [`Error::Name`].

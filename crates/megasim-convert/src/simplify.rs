@@ -88,7 +88,7 @@ impl OutputForm {
     }
 }
 
-/// The same network with averages in place of maxima.
+/// This network with averages in place of maxima.
 ///
 /// # Panics
 /// Never: shapes do not depend on what a window is reduced to.
@@ -295,7 +295,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What stands before weights: rates. Where no rectifier came, they have a sign.
+    /// What comes before weights: rates. Where no rectifier came, they have a sign.
     fn rates(&mut self, id: LayerId, mut value: Value, reader: &Layer) -> Result<Value, Unsupported> {
         let exclusive = self.only_reader_since_weights(id);
         for piece in &mut value.pieces {
@@ -325,7 +325,7 @@ impl Walk<'_> {
         Ok(value)
     }
 
-    /// What stands before a mean: rates above 0, two of them for a value that may be below.
+    /// What comes before a mean: rates above 0, two of them for a value that may be below.
     fn rectified(&mut self, mut value: Value, reader: &Layer) -> Result<Value, Unsupported> {
         self.expect_rectified(&value, reader)?;
         for piece in &mut value.pieces {
@@ -403,7 +403,7 @@ impl Walk<'_> {
         value
     }
 
-    /// Whether nothing else reads what lies between a layer and the weights before it.
+    /// Whether nothing else reads what is between a layer and the weights before it.
     fn only_reader_since_weights(&self, id: LayerId) -> bool {
         let mut at = id;
         loop {

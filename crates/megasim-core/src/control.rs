@@ -49,7 +49,7 @@ pub trait Control: Sync {
         None
     }
 
-    /// The name of what is done, for [`Outcomes`]: stages of the same name in different parts are told apart by it.
+    /// The name of what is done, for [`Outcomes`]: it distinguishes stages of one name in different parts.
     fn part(&self) -> String {
         String::new()
     }

@@ -464,7 +464,7 @@ mod tests {
             );
             assert!(handled < 6, "{handled}");
         }
-        // Nobody gets there: the most spikes, first come.
+        // No class gets there: the most spikes, first come.
         for (decision, _) in decide(k, &[(0, 1), (4, 0)]) {
             assert_eq!(
                 decision,

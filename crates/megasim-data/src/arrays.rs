@@ -1,4 +1,4 @@
-//! Arrays as they lie in files, `.npz`, `.npy` and IDX, brought into the order of a network's input.
+//! Arrays as they are in files, `.npz`, `.npy` and IDX, brought into the order of a network's input.
 
 use super::Error;
 use super::npy::{self, Array, Rows, Source};
@@ -222,7 +222,7 @@ fn images(array: Array, shape: Shape, first: usize, form: InputForm) -> Result<A
     Ok(images)
 }
 
-/// Where each number of `(channels, height, width)` stands in a stored sample; `None`: where it is.
+/// Position of each number of `(channels, height, width)` in a stored sample; `None`: where it is.
 fn element_order(dimensions: &[usize], shape: Shape, axes: DeclaredAxes) -> Result<Option<Vec<usize>>, String> {
     let stored = dimensions.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     let Shape::Maps { channels, height, width } = shape else {
@@ -266,7 +266,7 @@ fn element_order(dimensions: &[usize], shape: Shape, axes: DeclaredAxes) -> Resu
         }
         _ => {
             return Err(format!(
-                "expected samples whose shape tells where the channels stand, found ({stored}) for an input of {shape}"
+                "expected samples whose shape says where the channels are, found ({stored}) for an input of {shape}"
             ));
         }
     };
@@ -279,7 +279,7 @@ fn order_of(strides: [usize; 3], channels: usize, height: usize, width: usize) -
     cells.map(|cell| cell.iter().zip(strides).map(|(&at, stride)| at * stride).sum()).collect()
 }
 
-/// The class numbers of rows of so many samples, each of which has to have one.
+/// The class numbers of rows of `samples` samples, each of which has to have one.
 pub(super) fn read_labels_of(
     location: &Location,
     classes: usize,
@@ -288,7 +288,7 @@ pub(super) fn read_labels_of(
 ) -> Result<Vec<usize>, Error> {
     let (labels, total) = read_labels(location, classes, rows)?;
     if total != samples {
-        return Err(location.unusable(format!("expected {samples} labels, one a sample, found {total}")));
+        return Err(location.unusable(format!("expected {samples} labels, one per sample, found {total}")));
     }
     Ok(labels)
 }
@@ -358,8 +358,8 @@ mod tests {
 
     #[test]
     fn what_can_be_read_two_ways_is_refused() {
-        assert!(guessed(&[3, 3, 3], maps(3, 3, 3)).unwrap_err().contains("where the channels stand"));
-        assert!(guessed(&[2, 2], maps(2, 1, 2)).unwrap_err().contains("where the channels stand"));
+        assert!(guessed(&[3, 3, 3], maps(3, 3, 3)).unwrap_err().contains("where the channels are"));
+        assert!(guessed(&[2, 2], maps(2, 1, 2)).unwrap_err().contains("where the channels are"));
         // Two ways that mean the same.
         assert!(guessed(&[1, 1, 1], maps(1, 1, 1)).is_ok());
         assert!(guessed(&[1, 5, 1], maps(1, 1, 5)).is_ok());

@@ -1,4 +1,4 @@
-//! Where a picture of a data set lies.
+//! Where a picture of a data set is.
 
 use super::Error;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub(super) enum Set {
     Test,
 }
 
-/// Where a picture lies.
+/// Where a picture is.
 #[derive(Debug)]
 pub(super) enum Entry {
     File {

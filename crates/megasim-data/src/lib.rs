@@ -1,7 +1,7 @@
 //! Labelled samples from files: `.npz`, `.npy` and IDX in a directory, folders of pictures, CIFAR-10.
 //!
 //! Pictures come as the network's input: maps flattened in the order `(channels, height, width)`. Where the channel
-//! axis of a stored array stands is told by the network's input shape.
+//! axis of a stored array is, the network's input shape says.
 
 mod arrays;
 mod cifar;
@@ -104,7 +104,7 @@ pub struct Samples {
 /// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`)
 /// are divided by 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
-/// Pictures and CIFAR-10 may have a file `preprocessing.toml` beside them, all of whose keys may be left out:
+/// Pictures and CIFAR-10 may have a file `preprocessing.toml` next to them, all of whose keys may be left out:
 ///
 /// ```toml
 /// resize = [32, 32]              # height, width; bilinear
@@ -137,7 +137,7 @@ pub struct Dataset {
     most: usize,
 }
 
-/// How the samples lie in the directory.
+/// How the samples are stored in the directory.
 #[derive(Debug, Clone, PartialEq)]
 enum Layout {
     Arrays,
@@ -150,8 +150,8 @@ impl Dataset {
     /// Looks what the directory or file holds.
     ///
     /// # Errors
-    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that lies
-    /// beside arrays.
+    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that is
+    /// next to arrays.
     pub fn open(directory: &Path) -> Result<Self, Error> {
         Self::open_with(directory, &DataOptions::default())
     }
@@ -461,7 +461,7 @@ impl Dataset {
         Ok(whole)
     }
 
-    /// The same samples, read piece by piece as often as they are gone through, in bounded memory.
+    /// These samples, read piece by piece as often as they are gone through, in bounded memory.
     ///
     /// # Errors
     /// As [`Self::test`].
@@ -492,7 +492,7 @@ impl Dataset {
 
     fn no_labels(&self) -> Error {
         let expected =
-            "labels of the samples: 'y_test.npz' or 'y' beside 'x', folders named after classes, or --labels FILE";
+            "labels of the samples: 'y_test.npz' or 'y' next to 'x', folders named after classes, or --labels FILE";
         Error::Missing { directory: self.directory.clone(), expected }
     }
 

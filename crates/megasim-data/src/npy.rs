@@ -439,7 +439,7 @@ mod tests {
         let fortran = npy("|u1", "True", "(3, 2, 2)", &data);
         let rows = Rows { skip: 1, take: 1 };
         assert_eq!(read(&mut &c[..], rows, 100).unwrap().values, [4.0, 5.0, 6.0, 7.0]);
-        // Element (i, j, k) stands at i + 3 (j + 2 k).
+        // Element (i, j, k) is at i + 3 (j + 2 k).
         assert_eq!(read(&mut &fortran[..], rows, 100).unwrap().values, [1.0, 7.0, 4.0, 10.0]);
         assert!(read(&mut &c[..], Rows { skip: 9, take: 1 }, 100).unwrap().values.is_empty());
     }

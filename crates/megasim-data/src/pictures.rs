@@ -115,7 +115,7 @@ impl Pictures {
                 Ok(label)
             })
             .collect();
-        // The first that is at fault is told, with any number of threads.
+        // The first that is at fault is reported, with any number of threads.
         let y = labels.into_iter().collect::<Result<_, _>>()?;
         Ok(Samples { x, y })
     }

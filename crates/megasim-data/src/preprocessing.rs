@@ -78,7 +78,7 @@ pub(super) fn refuse_beside_arrays(directory: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let message =
-        "expected it beside folders of pictures or CIFAR-10's files, found arrays, which are taken as they are";
+        "expected it next to folders of pictures or CIFAR-10's files, found arrays, which are taken as they are";
     Err(Error::Unusable { path, place: "file".into(), message: message.into() })
 }
 

@@ -110,7 +110,7 @@ impl Recording {
     }
 }
 
-/// How the sign of a change is told.
+/// How the sign of a change is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signs {
     /// Two maps: darker, brighter.
@@ -132,7 +132,7 @@ pub struct Selection {
     pub signs: Signs,
     /// Microseconds from the first event on, and how many; the window's start becomes tick 0.
     pub time: Option<(i64, i64)>,
-    /// Which window of so many events (after crop and time): its number from 0, and its size. Its first event is at
+    /// A window of events (after crop and time): its number from 0, and its size in events. Its first event is at
     /// tick 0.
     pub count: Option<(usize, usize)>,
     /// Ticks of a millisecond.

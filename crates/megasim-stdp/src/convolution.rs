@@ -35,7 +35,7 @@ pub struct Convolution<W: Weight = f32> {
     /// Maps innermost and both kernel axes reversed, so that one spike reaches contiguous memory:
     /// `[input][kernel row from last][kernel column from last][map]`.
     weights: Vec<W>,
-    /// Bounds between which all weights are known to lie.
+    /// Bounds of all weights.
     pub(super) within: Option<(W, W)>,
 }
 
@@ -118,7 +118,7 @@ impl<W: Weight> Convolution<W> {
         Ok(())
     }
 
-    /// How far fields lie apart.
+    /// Distance between fields.
     ///
     /// # Errors
     /// [`Error::Size`] for a stride of 0.

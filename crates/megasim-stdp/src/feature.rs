@@ -18,7 +18,7 @@ pub fn deep_receptive_field(layers: &[(Pair, Pair)]) -> Pair {
     })
 }
 
-/// Preferred stimuli of a layer's maps, axes (map, row, column), and how far neighbours lie apart in them.
+/// Preferred stimuli of a layer's maps, axes (map, row, column), and the distance of neighbours in them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeepFeature {
     /// The stimulus of each map.

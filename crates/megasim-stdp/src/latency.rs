@@ -116,7 +116,7 @@ impl Intensity2Latency {
             nonzero += usize::from(found != 0.0);
             negative |= found < 0.0;
         }
-        // Keys in rank order: falling value, then rising flat index. Zeros only rank where negatives stand behind them.
+        // Keys in rank order: falling value, then rising flat index. Zeros only rank where negatives come after them.
         let mut ranked: Vec<u64> = intensities
             .iter()
             .enumerate()

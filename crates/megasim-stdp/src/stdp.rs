@@ -140,7 +140,7 @@ impl Stdp {
     }
 
     /// [`Stdp::update`] on what a layer's state knows: the bin of each input neuron's spike, `[map][y][x]`. Winners
-    /// lie inside the layer.
+    /// are inside the layer.
     pub(super) fn learn<W: Weight>(
         &self,
         layer: &mut Convolution<W>,

@@ -110,7 +110,7 @@ pub enum Error {
         source: encode::Error,
     },
     /// A network cannot be changed as the search for causes needs it.
-    #[error("the causes of differences cannot be told for this network: {0}")]
+    #[error("the causes of differences cannot be found for this network: {0}")]
     Changed(NetworkError),
     /// The analog network does not take the samples.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! How weights and activations of a converted network lie before and after normalisation, layer by layer.
+//! Distributions of weights and activations of a converted network before and after normalisation, layer by layer.
 
 use super::compare::{Analog, AnalogError};
 use super::statistics::Histogram;

@@ -53,7 +53,7 @@ pub struct Question<'a> {
     pub showing: RunSettings,
     /// The last tick of a sample, at the pace of the stimuli.
     pub t_max: Tick,
-    /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has told it:
+    /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has found it:
     /// one for each sample, of [`Question::ideal`].
     pub ideal: Option<&'a [Ideal]>,
     /// Where a run is stopped.
@@ -170,8 +170,8 @@ impl Question<'_> {
             0..self.samples,
             &Uncounted(control),
             || reference.start(),
-            |beside, sample| {
-                let ideal = beside.sample(sample, &(self.stimuli)(sample), self.output);
+            |next to, sample| {
+                let ideal = next to.sample(sample, &(self.stimuli)(sample), self.output);
                 ideal.map_err(|source| self.failed(sample, source))
             },
             drop,
@@ -190,13 +190,13 @@ impl Question<'_> {
         &self,
         sample: usize,
         simulation: &mut MachineSimulation<'_>,
-        beside: &mut Beside<'_>,
+        next to: &mut Beside<'_>,
     ) -> Result<Sample, Error> {
         let number = self.numbers.number(sample);
         let fault = |source| self.failed(sample, source);
         let stimuli = (self.stimuli)(sample);
         let run = simulation.run(&stimuli, &self.showing, None).map_err(fault)?;
-        let ideal = beside.sample(sample, &stimuli, self.output).map_err(fault)?;
+        let ideal = next to.sample(sample, &stimuli, self.output).map_err(fault)?;
         let log = |record: &engine::Record| {
             self.output.and_then(|(node, _)| record.nodes[node.index()].clone()).unwrap_or_default()
         };

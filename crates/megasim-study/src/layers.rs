@@ -1,4 +1,4 @@
-//! The nodes of a network as layers of neurons, so that figures can be told by layer and neuron.
+//! The nodes of a network as layers of neurons, so that figures can be given by layer and neuron.
 
 use megasim_convert::Manifest;
 use megasim_core::network::{Driver, ModuleKind, Network, NodeId, Output};

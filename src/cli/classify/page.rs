@@ -82,7 +82,7 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
     let mut facts = vec![("network", arguments.netdir.display().to_string())];
     facts.push(("data", arguments.data.display().to_string()));
     facts.push(("samples", n.to_string()));
-    facts.push(("duration", format!("{} ms a sample, {} ticks a ms", clock.duration, clock.ticks_per_ms)));
+    facts.push(("duration", format!("{} ms per sample, {} ticks per ms", clock.duration, clock.ticks_per_ms)));
     facts.push(("input code", format!("{}, seed {}", presentation.code_name(), presentation.seed)));
     facts.push(("read-out", readout.to_string()));
     let is_clocked = options.modes != Modes::Event;

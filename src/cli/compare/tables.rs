@@ -118,7 +118,7 @@ fn rates(of: &Comparison) -> String {
     }
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     format!(
-        "Rates of the neurons: Pearson's r, slope, mean absolute difference in spikes a ms\n{}\n",
+        "Rates of the neurons: Pearson's r, slope, mean absolute difference in spikes per ms\n{}\n",
         boxed(&header, rows)
     )
 }
@@ -136,7 +136,7 @@ fn put_down(of: &Comparison, causes: &Causes) -> String {
         [row(&layer.name, "lost", layer.lost, &layer.lost_by), row("", "extra", layer.extra, &layer.extra_by)]
     });
     format!(
-        "Why {left} has fewer or more spikes than {right}, in spikes a sample over {} samples\n{}\n",
+        "Why {left} has fewer or more spikes than {right}, in spikes per sample over {} samples\n{}\n",
         causes.samples,
         boxed(&header, rows)
     )

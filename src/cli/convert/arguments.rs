@@ -43,7 +43,7 @@ pub struct RuleArguments {
     #[arg(long, value_enum)]
     weighting: Option<WeightingArgument>,
     /// With --weighting model: what the largest gain of a layer in a step becomes: 'depth' (2, 3, 4, ...), a number, or
-    /// one a layer with commas between
+    /// one per layer with commas between
     #[arg(long, value_name = "S")]
     depth_scale: Option<Schedule>,
     /// By how much each layer's threshold is below that of the one before
@@ -69,7 +69,7 @@ pub enum PresetArgument {
     Toolbox,
     /// ANNarchy's converter 5.0.4 without its faults
     Annarchy,
-    /// The same with the output's threshold lowered too, as its manual has it
+    /// Annarchy, with the output's threshold lowered too, as its manual has it
     AnnarchyManual,
 }
 

@@ -31,7 +31,7 @@ const OPERATIONS: u64 = 2_000_000_000;
 /// What `convert` takes about the presentation.
 #[derive(Debug, Args)]
 pub struct PresentationArguments {
-    /// Convert for presentations of so many milliseconds: potentials start at half a threshold, scales have the least
+    /// Convert for presentations of MS milliseconds: potentials start at half a threshold, scales have the least
     /// squared error, and layers are calibrated on spikes. 'classify' and the studies take the duration from the
     /// netfiles [default: 50 with --preset short, else none]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -41,7 +41,7 @@ fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
     facts.extend(arguments.given.data.as_ref().map(|data| ("data", data.display().to_string())));
     facts.push(("samples", answer.samples.len().to_string()));
     if arguments.given.data.is_some() {
-        facts.push(("duration", format!("{} ms a sample", presentation.duration)));
+        facts.push(("duration", format!("{} ms per sample", presentation.duration)));
         facts.push(("input code", format!("{}, seed {}", presentation.code_name(), presentation.seed)));
     }
     facts.extend(arguments.warm_up.map(|time| ("left out of each sample", time.to_string())));

@@ -44,7 +44,7 @@ pub fn random_network() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     random_network_with(Options::default())
 }
 
-/// The same under given options.
+/// A random network under given options.
 pub fn random_network_with(options: Options) -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     sketch(options).prop_map(move |sketch| grow(&sketch, options))
 }

@@ -394,7 +394,7 @@ fn flattened(ports: &[FlattenPort], port: usize, event: &Event) -> Option<i32> {
     inside.then(|| before as i32 + event.y * nx as i32 + event.x)
 }
 
-/// The addresses of a max-pooling window that lie inside the array, in raster order.
+/// The addresses of a max-pooling window that are inside the array, in raster order.
 fn window(port: &PoolPort, column: u32, row: u32) -> Vec<usize> {
     let mut cells = Vec::new();
     for j in 0..port.ny_pool as i64 {

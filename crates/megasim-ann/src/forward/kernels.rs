@@ -4,7 +4,7 @@ use crate::graph::{Activation, AxisOrder, Operation, Padding, Pooling, Shape};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayViewMut2, CowArray, Ix2, Ix4, s};
 
-/// `(channels, height, width)`; a vector is so many channels of one cell.
+/// `(channels, height, width)`; a vector has channels of one cell each.
 fn dimensions(shape: Shape) -> (usize, usize, usize) {
     match shape {
         Shape::Features(n) => (n, 1, 1),
@@ -107,7 +107,7 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
                 let back = channels_last_positions(to);
                 let mut output = Array2::zeros(values.raw_dim());
                 for (sample, mut out) in values.rows().into_iter().zip(output.rows_mut()) {
-                    // Both shapes name the same vector; `last[p]` is where its p-th number stands.
+                    // Both shapes name the same vector; `last[p]` is where its p-th number is.
                     last.iter().zip(&back).for_each(|(&source, &target)| out[target] = sample[source]);
                 }
                 output
@@ -272,13 +272,13 @@ fn activate(activation: Activation, x: f32) -> f32 {
     }
 }
 
-/// For each place of a channels-last vector, where that number stands in `(channels, height, width)`.
+/// For each place of a channels-last vector, where that number is in `(channels, height, width)`.
 fn channels_last_positions(shape: Shape) -> Vec<usize> {
     let (channels, height, width) = dimensions(shape);
     (0..height * width).flat_map(|cell| (0..channels).map(move |channel| channel * height * width + cell)).collect()
 }
 
-/// The part of outputs `0..outputs` whose window, at kernel offset `offset`, lies on a cell of `0..len`.
+/// The part of outputs `0..outputs` whose window, at kernel offset `offset`, is on a cell of `0..len`.
 fn touching(outputs: usize, stride: usize, padding: usize, offset: usize, len: usize) -> std::ops::Range<usize> {
     let first = padding.saturating_sub(offset).div_ceil(stride);
     let end = (len + padding).saturating_sub(offset).div_ceil(stride).min(outputs);

@@ -164,7 +164,7 @@ impl Entry {
         }
     }
 
-    /// The same on both sides; `"same"` keeps the size at stride 1, for odd windows.
+    /// One value for both sides; `"same"` keeps the size at stride 1, for odd windows.
     fn padding(&mut self, size: (usize, usize)) -> Result<Padding, Problem> {
         let (vertical, horizontal) = match self.options.get("padding") {
             Some(Value::String(same)) if same == "same" && size.0 % 2 == 1 && size.1 % 2 == 1 => {

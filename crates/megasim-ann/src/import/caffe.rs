@@ -1,4 +1,4 @@
-//! Caffe: weights from a `.caffemodel`, the network from the `.prototxt` beside it; old and new layer forms.
+//! Caffe: weights from a `.caffemodel`, the network from the `.prototxt` next to it; old and new layer forms.
 
 mod prototxt;
 
@@ -372,7 +372,7 @@ impl Walk {
         }
     }
 
-    /// A parameter array of so many axes.
+    /// A parameter array of `N` axes.
     fn blob<D: Dimension>(&self, layer: &Layer, place: usize) -> Result<ndarray::Array<f32, D>, Problem> {
         let blobs = self.blobs.get(&layer.name).map(Vec::as_slice).unwrap_or_default();
         let blob = blobs.get(place);

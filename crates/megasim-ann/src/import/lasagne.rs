@@ -1,5 +1,5 @@
 //! Lasagne: parameters as a list of arrays, in `.h5` (`param_00`, `param_01`, ...) or `.npz` (`arr_0`, `arr_1`, ...),
-//! and an architecture file beside it ([`super::architecture`]).
+//! and an architecture file next to it ([`super::architecture`]).
 
 use super::architecture::{self, Convention, Parameters};
 use super::{Imported, ModelFile, Problem, first_axes, hdf5};

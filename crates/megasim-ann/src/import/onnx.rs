@@ -182,7 +182,7 @@ impl Walk<'_> {
         wanted
     }
 
-    /// The input layer. Where the channels of pictures stand shows in what reads them.
+    /// The input layer. Where the channels of pictures are shows in what reads them.
     fn input(&self, input: &proto::ValueInfo) -> Result<(Network, Tensor, AxisOrder), Problem> {
         let shape =
             input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());

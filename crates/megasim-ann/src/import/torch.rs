@@ -1,5 +1,5 @@
 //! PyTorch state dictionaries: `.pth` and `.pt` as `torch.save(model.state_dict())` writes them, and `.safetensors`;
-//! with an architecture file beside them ([`super::architecture`]).
+//! with an architecture file next to them ([`super::architecture`]).
 
 mod pickle;
 

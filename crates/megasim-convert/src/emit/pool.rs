@@ -175,7 +175,7 @@ impl Emitter<'_> {
             let refuse = |reason: String| Err(Error::Format { layer: name.into(), reason });
             if axis.outputs > 1 && axis.size != axis.stride {
                 return refuse(format!(
-                    "spikes that are passed on have one window each, found windows of {} that lie {} apart; without \
+                    "spikes that are passed on have one window each, found windows of {} that are {} apart; without \
                         --plain-megasim and --pool relay they can be written",
                     axis.size, axis.stride
                 ));

@@ -4,7 +4,7 @@ use super::{Emitter, Error};
 use crate::parsed::Role;
 use megasim_core::network::{Dynamics, ModuleKind, NeuronParameters, Signed};
 
-/// Spikes of each input, where no `max_count` tells: one a millisecond for 100 ms.
+/// Spikes of each input, where no `max_count` tells: one per millisecond for 100 ms.
 const USUAL_COUNT: i64 = 100;
 
 impl Emitter<'_> {
@@ -34,7 +34,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// The same neurons, signed if all are, with any count: a linear function.
+    /// These neurons, signed if all are, with any count: a linear function.
     pub(super) fn linear(&self, layer: &str, neurons: NeuronParameters) -> Result<NeuronParameters, Error> {
         match self.quantization.signed {
             Some(_) => self.with_counts(layer, neurons, i32::MIN, i32::MAX),
@@ -42,7 +42,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// The same neurons, signed if all are, which pass each spike on.
+    /// These neurons, signed if all are, which pass each spike on.
     pub(super) fn passing(&self, neurons: NeuronParameters) -> NeuronParameters {
         if self.quantization.signed.is_none() {
             return neurons;

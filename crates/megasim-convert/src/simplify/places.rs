@@ -30,7 +30,7 @@ impl Walk<'_> {
         self.reshape(None, layer, value, AxisOrder::ChannelsFirst, shape)
     }
 
-    /// The same numbers under another shape, both read in an order. With `id` the input may be addressed anew.
+    /// These numbers under another shape, both read in an order. With `id` the input may be addressed anew.
     pub(super) fn reshape(
         &mut self,
         id: Option<LayerId>,
@@ -146,7 +146,7 @@ impl Walk<'_> {
         Some(Value::new(value.shape, Content::Sum(terms.clone())))
     }
 
-    /// The same value with maps that are maps of their sources, in order; relays bring them there. A vector stays as it
+    /// This value with maps that are maps of their sources, in order; relays bring them there. A vector stays as it
     /// is.
     pub(super) fn as_maps(&mut self, layer: &Layer, value: Value) -> Result<Value, Unsupported> {
         let Shape::Maps { channels, .. } = value.shape else { return Ok(value) };
@@ -187,7 +187,7 @@ impl Walk<'_> {
         Ok(Value { shape: value.shape, pieces: vec![Piece { places, content: Content::Sum(parts) }] })
     }
 
-    /// The same value without zeros that are still to be put around maps; relays do that.
+    /// This value without zeros that are still to be put around maps; relays do that.
     pub(super) fn without_zeros(&mut self, layer: &Layer, value: Value) -> Result<Value, Unsupported> {
         let has = |piece: &Piece| match &piece.content {
             Content::Sum(terms) => terms.iter().any(|spikes| spikes.padding != Padding::default()),

@@ -5,7 +5,7 @@ use super::super::parsed::{Connection, Source, Weights};
 use megasim_ann::graph::{AxisOrder, Padding, Shape};
 use ndarray::{Array2, Array4, Axis};
 
-/// What a graph layer puts out: pieces that stand side by side.
+/// What a graph layer puts out: pieces, one after another.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
     pub(super) shape: Shape,
@@ -103,7 +103,7 @@ impl Value {
         Self::new(linear.shape, Content::Linear(linear))
     }
 
-    /// Shape of a piece as it stands in the value.
+    /// Shape of a piece as part of the value.
     pub(super) fn piece_shape(&self, piece: &Piece) -> Shape {
         match (&piece.places, self.shape) {
             (Places::Channels(list), Shape::Maps { height, width, .. }) => {
@@ -208,7 +208,7 @@ impl Linear {
         self
     }
 
-    /// The same as some channels (or numbers) of a wider value whose others are 0.
+    /// This value as some channels (or numbers) of a wider value whose others are 0.
     pub(super) fn embed(self, list: &[usize], whole: Shape) -> Self {
         let n = whole.channels();
         if list.len() == n && list.iter().copied().eq(0..n) {
@@ -258,7 +258,7 @@ impl Linear {
     }
 }
 
-/// The same weights in one group, with zeros between those that do not see each other.
+/// These weights in one group, with zeros between those that do not see each other.
 pub(super) fn ungrouped(weights: Weights) -> Weights {
     match weights {
         Weights::Convolution { kernels, strides, padding, dilation, groups } if groups > 1 => {
@@ -289,7 +289,7 @@ pub(super) struct Affine {
 }
 
 impl Affine {
-    /// The same for each of so many.
+    /// This one for each of `n`.
     pub(super) fn uniform(n: usize, scale: f64, shift: f64) -> Self {
         Self { scale: vec![scale; n], shift: vec![shift; n] }
     }
@@ -320,7 +320,7 @@ pub(super) struct BatchNormalization {
 }
 
 impl BatchNormalization {
-    /// The same for other places.
+    /// These for other places.
     pub(super) fn map(&self, pick: impl Fn(&[f32]) -> Vec<f32>) -> Self {
         Self { mean: pick(&self.mean), scale: pick(&self.scale), shift: pick(&self.shift) }
     }
@@ -361,7 +361,7 @@ pub(super) fn sum(a: Padding, b: Padding) -> Padding {
     Padding { top: a.top + b.top, bottom: a.bottom + b.bottom, left: a.left + b.left, right: a.right + b.right }
 }
 
-/// Where, map after map, the numbers of a shape stand when they are read in an order.
+/// Positions, map after map, of the numbers of a shape when they are read in an order.
 pub(super) fn reading_order(shape: Shape, order: AxisOrder) -> Vec<usize> {
     match (shape, order) {
         (Shape::Maps { channels, height, width }, AxisOrder::ChannelsLast) => {

@@ -170,7 +170,7 @@ impl<'b> Table<'b> {
         Ok(Self { bytes, at: 4 + number(bytes, 4)? })
     }
 
-    /// Where a field lies, if it is there.
+    /// Position of a field, if it is there.
     fn field(&self, number: usize) -> Result<Option<usize>, Flaw> {
         let back = i64::from(i32::from_le_bytes(take(self.bytes, self.at, "a table")?));
         let vtable = usize::try_from(self.at as i64 - back)

@@ -1,4 +1,4 @@
-//! The binary files of N-MNIST and N-Caltech101: five bytes an event, `x`, `y`, then polarity (1 bit) and microseconds
+//! The binary files of N-MNIST and N-Caltech101: five bytes per event, `x`, `y`, then polarity (1 bit) and microseconds
 //! (23 bits), big endian.
 //!
 //! An event with `y` = 240 says that 2^13 microseconds have passed. G. Orchard et al., "Converting static image

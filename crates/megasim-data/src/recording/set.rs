@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Endings of recordings, in lower case; other files are left out.
 const ENDINGS: [&str; 5] = ["aedat", "aedat4", "bin", "csv", "txt"];
 
-/// Endings of pictures: a folder of them is no folder of recordings, whatever notes lie in it.
+/// Endings of pictures: a folder of them is no folder of recordings, whatever notes are in it.
 const PICTURES: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
 
 /// Files of arrays, which are the data where they are.
@@ -20,7 +20,7 @@ const LABELS: &str = "labels.csv";
 ///
 /// Either `test/CLASS/*.aedat4` (also `.aedat`, `.bin`, `.csv`, `.txt`): classes are numbered in the order of their
 /// names, and recordings come in turns, the first of each class, then the second of each, by file name. Or
-/// `test/labels.csv` with a line `FILE,CLASS` for each recording, files beside it, classes as numbers.
+/// `test/labels.csv` with a line `FILE,CLASS` for each recording, files next to it, classes as numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recordings {
     entries: Vec<(PathBuf, usize)>,

@@ -1,7 +1,7 @@
 //! Why event mode has fewer or more spikes than clocked mode: one rule after the other is changed from the one into the
 //! other.
 //!
-//! Between event mode and clocked mode stand runs each of which differs from the one before by one rule only:
+//! Between event mode and clocked mode are runs each of which differs from the one before by one rule only:
 //!
 //! | run | put down to |
 //! |---|---|

@@ -212,7 +212,7 @@ mod tests {
         let work = fit_work(&rows).unwrap();
         assert_eq!((work.delay_to_process, work.time_per_operation, work.time_per_output), (16, 4, 30));
         assert!(work.residual < 1e-9);
-        // What never varies cannot be told from a constant.
+        // What never varies cannot be distinguished from a constant.
         let rows: Vec<[f64; 4]> = (0..9).map(|_| [40.0, 1.0, 6.0, 0.0]).collect();
         let work = fit_work(&rows).unwrap();
         assert_eq!((work.delay_to_process, work.time_per_operation, work.time_per_output), (40, 0, 0));

@@ -22,7 +22,7 @@ impl Change {
         ["tick", "static_power", "all", "kind", "layer", "module", "link", "links", "mesh", "barrier"];
 
     /// A key by its dotted path, quoted as in TOML where it has dots or stars of its own (`layer."05*".fifo_depth`),
-    /// and its value: a whole number, a number with its unit, or a word. One of several `[[links]]` is told by its
+    /// and its value: a whole number, a number with its unit, or a word. One of several `[[links]]` is given by its
     /// number, from 0 on (`links.0.delay`).
     ///
     /// ```

@@ -141,7 +141,7 @@ impl fmt::Display for LogError {
 
 impl std::error::Error for LogError {}
 
-/// Reads a log. Columns may stand in any order; `receiver` and `requested` must be there, and `done` or `acknowledged`.
+/// Reads a log. Columns may be in any order; `receiver` and `requested` must be there, and `done` or `acknowledged`.
 /// Columns with other names are passed over, and so are lines without a receiver.
 ///
 /// # Errors

@@ -69,7 +69,7 @@ pub enum Value {
 /// Where a value came from, the least particular first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// Nobody gave one.
+    /// None was given.
     Absent,
     /// The `.prm` file.
     Prm,
@@ -265,7 +265,7 @@ impl Hardware {
                 Selector::Module(pattern) => (matches(network, module, &pattern.value), Origin::Module),
             };
             if applies {
-                // Rules stand in the order of their levels, and within one in that of the file.
+                // Rules are in the order of their levels, and within one in that of the file.
                 found.extend(settings.iter().map(|(key, setting)| (*key, (setting.value, origin))));
             }
         }

@@ -210,7 +210,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
         (comparison.names[side].clone(), comparison.layers.iter().map(|layer| layer.spikes[side]).collect::<Vec<_>>())
     });
     let axes =
-        Axes { file: "spikes", title: "Spikes of each layer", x: "layer", y: "spikes a sample", ..Axes::default() };
+        Axes { file: "spikes", title: "Spikes of each layer", x: "layer", y: "spikes per sample", ..Axes::default() };
     pictures.push(chart::bars(&axes, &Bars { groups: groups.clone(), kinds: kinds.to_vec() })?);
     let differs = |causes: &&Causes| {
         causes.layers.iter().any(|layer| layer.extra_by.iter().chain(&layer.lost_by).any(|&spikes| spikes != 0.0))
@@ -224,7 +224,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
             file: "causes",
             title: "Causes of lost and extra spikes",
             x: "layer",
-            y: "extra less lost, spikes a sample",
+            y: "extra less lost, spikes per sample",
             ..Axes::default()
         };
         let caption = format!(

@@ -102,7 +102,7 @@ fn bars(axes: &Axes, groups: Vec<String>, kinds: Vec<(String, Vec<f64>)>) -> Res
         return Ok(None);
     }
     let mut picture = chart::bars(axes, &Bars { groups, kinds })?;
-    // The numbers stand alone in their file, with their unit.
+    // The numbers are alone in their file, with their unit.
     picture.table.columns[1..].iter_mut().for_each(|name| *name = format!("{}: {name}", axes.y));
     Ok(Some(picture))
 }

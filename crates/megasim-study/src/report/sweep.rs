@@ -12,7 +12,7 @@ use ordered_float::OrderedFloat;
 /// Lines of a picture; of more values of the second parameter evenly spaced ones are drawn.
 const MOST_LINES: usize = 6;
 
-/// Where the points stand along the first parameter.
+/// Position of the points along the first parameter.
 struct Horizontal {
     name: String,
     x: Vec<f64>,
@@ -35,7 +35,7 @@ impl Horizontal {
             let x = quantities.iter().map(|it| it.value * unit.factor).collect();
             return Self { name: format!("{name} ({})", unit.name), x, logarithmic };
         }
-        // Words have no place on an axis; they stand at their numbers.
+        // Words have no place on an axis; they are at their numbers.
         let mut known: Vec<&str> = Vec::new();
         let x = values.iter().map(|value| {
             let at = known.iter().position(|it| it == value).unwrap_or_else(|| {
@@ -132,7 +132,7 @@ pub fn section(of: &Sweep<Figures>, log_x: bool) -> Result<Section, Error> {
         ("sweep-accuracy", "Accuracy", "accuracy (%)", "Bars are Wilson's 95 % intervals.", |of| {
             percents(of.accuracy.share, of.accuracy.interval)
         }),
-        ("sweep-spikes", "Spikes", "spikes a sample", "Means over the samples.", |of| (of.spikes, None)),
+        ("sweep-spikes", "Spikes", "spikes per sample", "Means over the samples.", |of| (of.spikes, None)),
         ("sweep-operations", "Operations", "weights added, a sample", "Means over the samples.", |of| {
             (of.operations, None)
         }),

@@ -1,4 +1,4 @@
-//! A point on a machine: the figures of a latency study that are told of each point.
+//! A point on a machine: the figures of a latency study that are reported of each point.
 
 use super::Measured;
 use crate::compare::Accuracy;

@@ -49,7 +49,7 @@ const TRAINING_ONLY: &[&str] = &[
 const MASKED: &[&str] = &["Sparse", "SparseConv2D", "SparseDepthwiseConv2D"];
 
 const NOT_SUPPORTED: &str = "this layer is not supported; if it is one of your own, a table [custom] in a TOML file \
-    beside the model can say which known one it is";
+    next to the model can say which known one it is";
 
 /// The kernels of a layer in their order, and its bias if it has one.
 type KernelsAndBias = (Vec<ArrayD<f32>>, Option<Array1<f32>>);

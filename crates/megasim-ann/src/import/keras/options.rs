@@ -1,10 +1,10 @@
-//! The options of a layer, each taken once, so that one which nobody understood is found.
+//! The options of a layer, each taken once, so that one which was not understood is found.
 
 use super::super::Problem;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// Options that change nothing at inference, wherever they stand.
+/// Options that change nothing at inference, wherever they are.
 const NEUTRAL: &[&str] = &[
     "name",
     "trainable",

@@ -36,7 +36,7 @@ impl Layout {
         }
     }
 
-    /// Where Keras's axes stand among `(channels, height, width)`.
+    /// Where Keras's axes are among `(channels, height, width)`.
     pub(super) fn axes(self) -> &'static [usize] {
         use AxisOrder::{ChannelsFirst, ChannelsLast};
         match self {
@@ -129,7 +129,7 @@ impl Network {
         Ok(self.builder.add_shaped(name, kind, operation, &[input.layer], shape)?)
     }
 
-    /// The same array with its axes read in another order: what Keras calls rows may become channels.
+    /// This array with its axes read in another order: what Keras calls rows may become channels.
     pub(super) fn read_as(&mut self, tensor: Tensor, order: AxisOrder) -> Result<Tensor, Problem> {
         let target = tensor.layout.with(order);
         if target == tensor.layout {

@@ -109,7 +109,7 @@ impl<'a> Container<'a> {
         Ok(Self { name, layers, kind })
     }
 
-    /// The first word of a layer on where the channels stand. (Flatten has the option, but also where it does not
+    /// What the first layer says about where the channels are. (Flatten has the option, but also where it does not
     /// matter.)
     fn data_format(&self) -> Option<AxisOrder> {
         self.layers.iter().find_map(|layer| {

@@ -1,4 +1,4 @@
-//! Where the weights of a layer lie: by name in `.h5` files, by place in `.keras` archives.
+//! Where the weights of a layer are: by name in `.h5` files, by place in `.keras` archives.
 
 use super::super::{Problem, hdf5};
 use ndarray::ArrayD;
@@ -34,7 +34,7 @@ impl Scope {
         let mut parts = path.rsplit('/');
         let variable = parts.next().unwrap_or_default();
         let variable = variable.split_once(':').map_or(variable, |(variable, _)| variable);
-        // Within a nested model all weights stand in one list, and the layer is told by the part before.
+        // Within a nested model all weights are in one list, and the part before gives the layer.
         variable == name && (self.outer.is_none() || parts.next() == Some(&self.name))
     }
 }

@@ -6,7 +6,7 @@ use super::proto;
 use ndarray::ArrayD;
 use std::collections::BTreeSet;
 
-/// A node, its attributes taken once each so that one which nobody understood is found.
+/// A node, its attributes taken once each so that one which was not understood is found.
 pub(super) struct Call<'a> {
     node: &'a proto::Node,
     file: &'a ModelFile,

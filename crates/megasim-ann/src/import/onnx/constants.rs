@@ -1,4 +1,4 @@
-//! Constants of an ONNX graph: initialisers, also in files beside the model.
+//! Constants of an ONNX graph: initialisers, also in files next to the model.
 
 use super::super::{Companion, ModelFile, Problem, half};
 use super::proto;
@@ -13,7 +13,7 @@ pub(super) enum Constant {
 }
 
 impl Constant {
-    /// Decodes a tensor of this model; its numbers may lie in a file beside that.
+    /// Decodes a tensor of this model; its numbers may be in a file next to it.
     pub(super) fn decode(tensor: &proto::Tensor, file: &ModelFile) -> Result<Self, Problem> {
         let name = &tensor.name;
         let fault = |message: String| Problem::damaged(format!("tensor '{name}'"), message);

@@ -5,7 +5,7 @@ use super::call::Call;
 use super::constants::Constant;
 use ndarray::{ArrayD, Axis, IxDyn};
 
-/// Numbers that a folded array may hold beyond what stands in the file: shape arithmetic is small.
+/// Numbers that a folded array may hold beyond what is in the file: shape arithmetic is small.
 const MAX_FOLDED: usize = 1 << 24;
 
 /// The result of a node all of whose inputs are constants; `None`: not an operation that is folded.

@@ -149,7 +149,7 @@ impl Translation<'_, '_> {
         }
     }
 
-    /// A constant of so many axes.
+    /// A constant of `N` axes.
     pub(super) fn weights<D: ndarray::Dimension>(&self, place: usize) -> Result<ndarray::Array<f32, D>, Problem> {
         let constant = self.constant(place);
         let constant =

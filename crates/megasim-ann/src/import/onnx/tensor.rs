@@ -1,6 +1,6 @@
 //! What flows between ONNX nodes, and the graph under construction.
 //!
-//! ONNX has no word on what an axis means, so a [`Tensor`] notes for each of its axes where it stands among `(channels,
+//! ONNX has no word on what an axis means, so a [`Tensor`] notes for each of its axes which it is of `(channels,
 //! height, width)` of the layer that holds the numbers. A transpose then only reorders the notes; it becomes a layer
 //! where an operation needs other channels than there are.
 
@@ -99,7 +99,7 @@ impl Network {
         self.builder.add_shaped(self.builder.free_name(name), kind, operation, &[input.layer], shape)
     }
 
-    /// The same numbers as maps whose channels are the first axis, rows the second, columns the third; of two axes the
+    /// Its numbers as maps whose channels are the first axis, rows the second, columns the third; of two axes the
     /// second is the columns.
     pub(super) fn as_maps(&mut self, tensor: &Tensor, name: &str) -> Result<Option<Tensor>, Fault> {
         let targets: &[usize] = match tensor.axes.len() {
@@ -126,7 +126,7 @@ impl Network {
         Ok(Some(tensor))
     }
 
-    /// The same numbers as a vector, in the order of the axes.
+    /// Its numbers as a vector, in the order of the axes.
     pub(super) fn as_vector(&mut self, tensor: &Tensor, name: &str) -> Result<Tensor, Fault> {
         let shape = self.shape(tensor);
         if matches!(shape, Shape::Features(_)) {
@@ -153,7 +153,7 @@ impl Network {
         Ok(Tensor::new(layer, self.builder.shape(layer)))
     }
 
-    /// The same numbers, in their order, under other axes.
+    /// Its numbers, in their order, under other axes.
     pub(super) fn reshape(
         &mut self,
         tensor: &Tensor,
