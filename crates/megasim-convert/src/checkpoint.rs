@@ -144,9 +144,15 @@ impl Checkpoints {
             Some(scales) => settings.insert("scales".into(), json!(scales.scales)),
             None => settings.insert("weighting".into(), json!(options.rules.weighting)),
         };
+        if let Some(scales) = options.scales.as_ref().filter(|scales| !scales.maps.is_empty()) {
+            settings.insert("map_scales".into(), json!(scales.maps));
+        }
         if options.looks_at_activations() {
             settings.insert("percentile".into(), json!(options.percentile));
             settings.insert("percentile_step".into(), json!(options.percentile_step));
+            if options.channel_scales {
+                settings.insert("channel_scales".into(), json!(true));
+            }
             settings.insert("normalisation_data".into(), set.hashes()?);
         }
         let normalized = match &self.normalised {

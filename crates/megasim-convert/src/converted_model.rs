@@ -314,12 +314,18 @@ impl ConvertedModel {
     pub fn presentation_warnings(&self, duration: u32, code: &Choice) -> impl Iterator<Item = String> {
         let manifest = self.manifest();
         let made = manifest.presentation.as_ref();
-        let calibrated = made.filter(|made| made.calibration.is_some() && made.duration != duration).map(|made| {
-            format!(
-                "--duration {duration}: the netfiles were calibrated for presentations of {} ms; 'megasim convert \
-                 --duration {duration}' calibrates for these",
+        let has_levels = manifest.layers.iter().any(|layer| layer.levels.is_some());
+        let calibrated = made.filter(|made| made.duration != duration).and_then(|made| {
+            let (what, how) = match (has_levels, made.calibration.is_some()) {
+                (true, _) => ("have the levels of quantised activations", "has them"),
+                (false, true) => ("were calibrated", "calibrates"),
+                (false, false) => return None,
+            };
+            Some(format!(
+                "--duration {duration}: the netfiles {what} for presentations of {} ms; 'megasim convert --duration \
+                 {duration}' {how} for these",
                 made.duration
-            )
+            ))
         });
         let (taken, events) = (manifest.conversion.input_events, code.events_per_ms());
         let coarse = (taken != events && !code.is_current()).then(|| {

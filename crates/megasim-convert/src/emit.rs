@@ -235,8 +235,7 @@ impl Emitter<'_> {
 
     /// Adds a module; `node` is its output.
     fn module(&mut self, layer: &str, node: &str, kind: ModuleKind, inputs: Vec<NodeId>) -> Result<NodeId, Error> {
-        let reads_input = inputs.iter().any(|node| self.input.contains(node));
-        self.expect_room(layer, &kind, if reads_input { self.quantization.input_events } else { 1 })?;
+        self.expect_room(layer, &kind, &inputs)?;
         let not_programmable = matches!(kind, ModuleKind::Conv(_) | ModuleKind::FullyConnected(_));
         let inputs = inputs.into_iter().map(Input::Node).collect();
         let module = Module { kind, inputs, timing: Timing::default(), not_programmable };
@@ -287,6 +286,10 @@ impl Emitter<'_> {
             },
             Role::Accumulator => {
                 NeuronParameters { threshold_plus: i32::MAX - 1, fires_plus: false, membrane_reset: 0, ..usual }
+            }
+            Role::Quantized(_) => {
+                let reason = "levels of quantised activations are counts of signed neurons (--neuron signed)";
+                return Err(Error::Format { layer: layer.into(), reason: reason.into() });
             }
         })
     }

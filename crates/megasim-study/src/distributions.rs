@@ -62,14 +62,23 @@ pub fn distributions(
             let weights: Vec<f64> = weights.map(|w| f64::from(w) / factor).collect();
             Histogram::of(weights.iter().copied(), intervals(weights.len()))
         });
-        let active: Vec<f64> = rates.iter().filter(|&&rate| rate > 0.0).map(|&rate| f64::from(rate)).collect();
-        let activations_after = Histogram::of(active.iter().copied(), intervals(active.len()));
+        let active = || rates.iter().map(|&rate| f64::from(rate)).enumerate().filter(|&(_, rate)| rate > 0.0);
+        let n = intervals(active().count());
+        let activations_after = Histogram::of(active().map(|(_, rate)| rate).collect::<Vec<_>>().into_iter(), n);
+        let activations_before = match &layer.map_scales[..] {
+            [] => activations_after.scaled(layer.scale),
+            _ => {
+                let neurons = layer.shape.iter().product::<usize>().max(1);
+                let before = active().map(|(at, rate)| rate * layer.scale_of(at % neurons));
+                Histogram::of(before.collect::<Vec<_>>().into_iter(), n)
+            }
+        };
         Some(Distributions {
             name: layer.name.clone(),
             scale: layer.scale,
             weights_before,
             weights_after,
-            activations_before: activations_after.scaled(layer.scale),
+            activations_before,
             activations_after,
         })
     });

@@ -246,6 +246,8 @@ impl Writer<'_> {
             shape: shape_numbers(*shape),
             nodes: self.nodes[&id].clone(),
             scale: 1.0,
+            levels: None,
+            map_scales: Vec::new(),
         }
     }
 
