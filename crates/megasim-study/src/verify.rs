@@ -146,7 +146,6 @@ pub struct Answer {
     pub ways: Vec<Way>,
     /// The expected counts next to the levels of the trained network with quantised activations, on the input that the
     /// spikes are; none where it has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained: Option<Way>,
     /// The first differences.
     pub examples: Vec<Example>,

@@ -212,7 +212,8 @@ impl Walk<'_> {
 
     /// Neurons with these levels, or what comes close to it.
     fn quantized(&mut self, id: LayerId, layer: &Layer, value: Value, levels: Levels) -> Result<Value, Unsupported> {
-        let is_input = |piece: &Piece| matches!(&piece.content, Content::Sum(terms) if terms.iter().all(|spikes| spikes.source == Source::Input));
+        let of_input = |terms: &[Spikes]| terms.iter().all(|spikes| spikes.source == Source::Input);
+        let is_input = |piece: &Piece| matches!(&piece.content, Content::Sum(terms) if of_input(terms));
         // The code of an input rounds it; and the largest output stays the largest.
         let is_rounded = value.pieces.iter().all(is_input);
         match self.quantized {
