@@ -102,3 +102,28 @@ fn plain_neurons_keep_the_highest_level_as_a_maximum() {
         assert_eq!(manifest.layers.iter().filter(|layer| is_excess(&layer.name)).count(), 3, "{name}");
     }
 }
+
+/// A model with some of its bytes changed.
+fn changed(name: &str, from: &str, to: &str) -> Result<Model, String> {
+    let mut bytes = std::fs::read(file(name)).unwrap();
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    let places: Vec<_> = (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
+    assert!(!places.is_empty() && from.len() == to.len());
+    places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    Model::open(&path).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_is_no_quantised_activation_is_refused_by_name() {
+    let error = changed("qdq.onnx", "DequantizeLinear", "DequantizeLineaz").unwrap_err();
+    assert!(error.contains("expected a DequantizeLinear behind it, found 'input.real'"), "{error}");
+    let error = changed("qdq.onnx", "QuantizeLinear", "QuantizeLineaz").unwrap_err();
+    assert!(error.contains("expected a QuantizeLinear before it, found none"), "{error}");
+    // Halves are added before, so that levels are in the middle between those of a rounding.
+    let odd = changed("clip_floor.onnx", "Floor", "Round").unwrap();
+    let error = odd.convert(&digits(), &signed(8)).unwrap_err().to_string();
+    assert!(error.contains("rounding has a spiking form only as part of a quantised activation"), "{error}");
+}
