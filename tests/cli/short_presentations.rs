@@ -280,5 +280,5 @@ fn a_network_with_quantised_activations_is_the_trained_one() {
     assert_eq!(asked["presentation"]["calibration"]["correction"], "bias");
     assert!(asked["conversion"]["relays"].is_null());
     let other = ["classify", "net", "--data", data, "--samples", "1", "--duration", "20"];
-    megasim(here, &other).success().stderr(contains("have the levels of quantised activations"));
+    megasim(here, &other).success().stderr(contains("cut counts off at the levels"));
 }

@@ -129,3 +129,18 @@ fn so_are_those_of_maps_with_scales_of_their_own() {
     let wrong: Vec<String> = ["resnet.keras", "densenet.keras", "unet.keras"].iter().flat_map(of).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// A ReLU with a maximum is one population of signed neurons, whose counts are cut off.
+#[test]
+fn so_are_those_of_counts_that_are_cut_off() {
+    let options = ConvertOptions::new().signed(Default::default()).unwrap().duration(DURATION).unwrap();
+    for file in ["clamped.keras", "mobilenet.keras"] {
+        let wrong = check(file, Mode::Clocked { dt: 1 }, &options);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let model = import::read(&folder().join(file)).unwrap();
+        let parsed = megasim::convert::parse(&model.graph, &options).unwrap();
+        assert!(parsed.layers.iter().all(|layer| !layer.kind.ends_with("Excess")), "{file}");
+        let plain = megasim::convert::parse(&model.graph, &ConvertOptions::new()).unwrap();
+        assert!(plain.layers.iter().any(|layer| layer.kind.ends_with("Excess")), "{file}");
+    }
+}

@@ -18,7 +18,7 @@ use super::{
     save,
 };
 use megasim_ann::forward::{self, WrongBatch};
-use megasim_ann::graph::{Fault, Graph};
+use megasim_ann::graph::{Activation, Fault, Graph, Operation};
 use megasim_ann::import::Model;
 use megasim_core::control::Control;
 use megasim_core::encode::registry::Choice;
@@ -267,7 +267,8 @@ fn run(
     if let Some(test) = &test {
         stages.add("as read", &model.graph, test.x.view(), &test.y)?;
     }
-    let parsed = checkpoints.parse(&model.source, &options, || Ok(parse(&model.graph, &options)?))?;
+    let counted = model.graph.layers().iter().any(|layer| has_counts(&layer.operation));
+    let parsed = checkpoints.parse(&model.source, &options, counted, || Ok(parse(&model.graph, &options)?))?;
     if parsed.has_levels() {
         with_levels(&mut options, &parsed);
     }
@@ -325,6 +326,15 @@ fn run(
     inputs.dedup();
     let (converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
     Ok(Conversion { converted, normalized, scales, stages, adapted, warnings, inputs, first_samples })
+}
+
+/// Whether counts of neurons with this activation may have levels or a maximum.
+fn has_counts(operation: &Operation) -> bool {
+    use Activation::{ClampedRelu, Quantized, Relu};
+    matches!(
+        operation,
+        Operation::Activation(Quantized(_) | Relu { max: Some(_), .. } | ClampedRelu { max: Some(_), .. })
+    )
 }
 
 /// The options for neurons that have the levels of quantised activations, where they are left open: their counts are

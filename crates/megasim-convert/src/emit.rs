@@ -287,8 +287,8 @@ impl Emitter<'_> {
             Role::Accumulator => {
                 NeuronParameters { threshold_plus: i32::MAX - 1, fires_plus: false, membrane_reset: 0, ..usual }
             }
-            Role::Quantized(_) => {
-                let reason = "levels of quantised activations are counts of signed neurons (--neuron signed)";
+            Role::Quantized(_) | Role::Clamped { .. } => {
+                let reason = "levels and maxima of activations are counts of signed neurons (--neuron signed)";
                 return Err(Error::Format { layer: layer.into(), reason: reason.into() });
             }
         })

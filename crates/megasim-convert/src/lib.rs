@@ -139,7 +139,7 @@ pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
     let graph = averaged.as_ref().unwrap_or(graph);
     let shifted = adapt::shifted(graph, options.logit_shift);
-    let quantized = if options.level_steps().is_some() { Quantized::AsLevels } else { Quantized::AsClamps };
+    let quantized = options.level_steps().map_or(Quantized::AsRates, |steps| Quantized::AsCounts { steps });
     let parsed = simplify::simplify_with(shifted.as_ref().unwrap_or(graph), options.output, quantized)?;
     let of_one_spike = options.input_scale.unwrap_or(1.0) / f64::from(options.quantization.input_events.max(1));
     Ok(parsed.with_input_scale(of_one_spike))
@@ -214,7 +214,14 @@ fn normalize_by(parsed: Parsed, options: &ConvertOptions, visit: Visit) -> Resul
     // One spike more is one level more.
     if let Some(steps) = options.level_steps() {
         for (number, l) in l.iter_mut().enumerate() {
-            *l = parsed.levels(number).map(|levels| f64::from(levels.step) * f64::from(steps)).or(*l);
+            let steps = f64::from(steps);
+            let of_levels = parsed.levels(number).map(|levels| f64::from(levels.step) * steps);
+            // A whole number of spikes is the maximum.
+            let of_maximum = || {
+                let (max, l) = (parsed.maximum(number)?, (*l)?);
+                Some(steps * max / (steps * max / l).round().max(1.0))
+            };
+            *l = of_levels.or_else(of_maximum).or(*l);
         }
     }
     Ok(channel_scales::apply(normalize::normalize(parsed, &l, pooled)?, &maps)?)

@@ -285,6 +285,9 @@ pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Resul
                         1.0
                     }),
                 };
+                if let Role::Clamped { max, .. } = role {
+                    *max = (f64::from(*max) / l_out) as f32;
+                }
                 let fault = || Error::Scale { layer: layer.source_name.clone(), scale: l_out };
                 for connection in connections {
                     connection.weights.scale(scale(connection.source) / l_out);

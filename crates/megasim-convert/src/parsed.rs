@@ -145,6 +145,14 @@ pub enum Role {
     Signed,
     /// Their count at the end of a presentation is the level that the sum becomes.
     Quantized(Levels),
+    /// They fire at its rate where it is above 0, and no more than the count that a maximum is in a presentation: a ReLU
+    /// with a maximum.
+    Clamped {
+        /// The maximum.
+        max: f32,
+        /// Bias events of the presentation.
+        steps: u32,
+    },
     /// They never fire: their potential is the sum. Only at the output.
     Accumulator,
     /// They never fire by themselves; the one with the largest potential does on each event of a clock. Only at the
@@ -156,7 +164,7 @@ impl Role {
     /// Whether rates may be below 0.
     pub fn has_sign(self) -> bool {
         match self {
-            Self::Rectifier | Self::Excess | Self::Step => false,
+            Self::Rectifier | Self::Excess | Self::Step | Self::Clamped { .. } => false,
             Self::Quantized(levels) => levels.lowest < 0,
             Self::Signed | Self::Accumulator | Self::Softmax => true,
         }
@@ -168,6 +176,7 @@ impl Role {
             Self::Rectifier | Self::Excess => Activation::RELU,
             Self::Step => Activation::BinaryStep,
             Self::Quantized(levels) => Activation::Quantized(levels),
+            Self::Clamped { max, .. } => Activation::Relu { negative_slope: 0.0, max: Some(max) },
             Self::Signed | Self::Accumulator | Self::Softmax => Activation::Linear,
         }
     }
@@ -329,9 +338,22 @@ impl Parsed {
         }
     }
 
+    /// The maximum of a layer's activations, where counts are cut off there.
+    pub(super) fn maximum(&self, layer: usize) -> Option<f64> {
+        match self.layers[layer].operation {
+            LayerKind::Population { role: Role::Clamped { max, .. }, .. } => Some(max.into()),
+            _ => None,
+        }
+    }
+
     /// Whether any neurons have levels.
     pub fn has_levels(&self) -> bool {
         (0..self.layers.len()).any(|layer| self.levels(layer).is_some())
+    }
+
+    /// Whether counts of any neurons have levels or a maximum, which depend on the length of the presentation.
+    pub(super) fn has_counts(&self) -> bool {
+        self.has_levels() || (0..self.layers.len()).any(|layer| self.maximum(layer).is_some())
     }
 
     /// Whether there are averages, and the windows of each have one size and no cells in common.

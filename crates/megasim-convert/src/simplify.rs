@@ -133,16 +133,20 @@ pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
 /// # Errors
 /// The first layer that has no spiking form.
 pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupported> {
-    simplify_with(graph, form, Quantized::AsClamps)
+    simplify_with(graph, form, Quantized::AsRates)
 }
 
-/// What becomes of quantised activations.
+/// What becomes of quantised activations and of ReLUs with a maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantized {
-    /// Neurons whose counts are their levels ([`Role::Quantized`]).
-    AsLevels,
-    /// ReLUs with a maximum: rates have a grid of their own, so only the ceiling is kept.
-    AsClamps,
+    /// Neurons whose counts are levels ([`Role::Quantized`]) or are cut off ([`Role::Clamped`]) in presentations of as
+    /// many bias events.
+    AsCounts {
+        /// Bias events.
+        steps: u32,
+    },
+    /// ReLUs with a maximum, each of two populations: rates have a grid of their own, so only the ceiling is kept.
+    AsRates,
 }
 
 /// Parses a graph with an output of this form, with or without the levels of its activations.

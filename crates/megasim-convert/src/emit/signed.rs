@@ -21,6 +21,15 @@ impl Emitter<'_> {
                 let max_count = most.map_or(i32::MAX, |most| i32::try_from(most.get()).unwrap_or(i32::MAX));
                 self.with_counts(layer, usual, 0, max_count)
             }
+            Role::Clamped { max, steps } => {
+                let most = self
+                    .quantization
+                    .signed
+                    .and_then(|signed| signed.max_count)
+                    .map_or(f64::MAX, |most| most.get().into());
+                let highest = (f64::from(max) * f64::from(steps)).round().clamp(1.0, most);
+                self.with_counts(layer, usual, 0, highest as i32)
+            }
             Role::Signed => self.with_counts(layer, usual, i32::MIN, i32::MAX),
             Role::Quantized(levels) => {
                 let most = self.quantization.signed.and_then(|signed| signed.max_count);

@@ -70,9 +70,9 @@ impl Target for Nir {
                             warnings.push(format!("layer '{name}': {what}"));
                             "IF"
                         }
-                        Role::Quantized(_) => {
-                            let what = "counts of neurons are levels of quantised activations; in the file they are IF \
-                                neurons, which have none";
+                        Role::Quantized(_) | Role::Clamped { .. } => {
+                            let what = "counts of neurons have levels or a maximum; in the file they are IF neurons, \
+                                which have none";
                             warnings.push(format!("layer '{name}': {what}"));
                             "IF"
                         }

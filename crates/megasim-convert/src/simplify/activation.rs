@@ -191,6 +191,9 @@ impl Walk<'_> {
     }
 
     fn clamped(&mut self, mut linear: Linear, max: f32) -> Spikes {
+        if let Quantized::AsCounts { steps } = self.quantized {
+            return self.population(linear, Role::Clamped { max, steps });
+        }
         let n = linear.shape.channels();
         let mut excess = linear.clone();
         excess.bias.get_or_insert_with(|| vec![0.0; n]).iter_mut().for_each(|bias| *bias -= f64::from(max));
@@ -218,7 +221,7 @@ impl Walk<'_> {
         let is_rounded = value.pieces.iter().all(is_input);
         match self.quantized {
             _ if is_rounded || (levels.lowest < 0 && self.ends_the_network(id)) => Ok(value),
-            Quantized::AsLevels if !self.ends_the_network(id) => {
+            Quantized::AsCounts { .. } if !self.ends_the_network(id) => {
                 let exclusive = self.only_reader_since_weights(id);
                 self.each(layer, value, |walk, layer, value, piece| {
                     walk.with_levels(layer, value, piece, levels, exclusive)
