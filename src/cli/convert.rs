@@ -35,8 +35,8 @@ use megasim::convert::quantize::{DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quant
 use megasim::convert::scales::Scales;
 use megasim::convert::settings::{NeuronFile, Setting};
 use megasim::convert::{
-    ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset, TEST_SAMPLES,
-    normalize,
+    Conversion, ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset,
+    TEST_SAMPLES, normalize,
 };
 use megasim::equations::Decay;
 use megasim::network::Reset;
@@ -79,8 +79,15 @@ pub struct Arguments {
     /// How much lower the percentile is for each layer further on
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = percentile_step)]
     percentile_step: f64,
+    /// Give each map (of a dense layer each neuron) a scale of its own; the weights behind it take that back
+    #[arg(long)]
+    channel_scales: bool,
     /// Take the scales of an earlier conversion of the same model (--save-scales)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["percentile", "percentile_step", "weighting"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["percentile", "percentile_step", "weighting", "channel_scales"],
+    )]
     scales: Option<PathBuf>,
     /// Write the scales to this file
     #[arg(long, value_name = "FILE")]
@@ -165,8 +172,9 @@ pub struct Arguments {
     #[arg(long)]
     max_to_average: bool,
     /// Average pooling adds up to whole spikes, or passes each spike on to weights that have the part of a cell
-    #[arg(long, value_enum, default_value_t = PoolArgument::Integrate, conflicts_with = "plain_megasim")]
-    pool: PoolArgument,
+    /// [default: integrate; relay where neurons have the levels of quantised activations]
+    #[arg(long, value_enum, conflicts_with = "plain_megasim")]
+    pool: Option<PoolArgument>,
     /// Ticks of a millisecond, for layers with binary activations, which fire once in each; show samples with as many
     #[arg(
         long,
@@ -239,7 +247,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
     }
     let as_spikes = presentation::as_spikes(&conversion)?;
-    let notes = preset.note().into_iter().chain(notes(&model, &conversion.adapted));
+    let notes = preset.note().into_iter().chain(notes(&model, &conversion.adapted)).chain(levels(&conversion));
     let notes: String = notes.map(|note| format!("{note}\n")).collect();
     let (out, data) = (arguments.out.display(), data.display());
     print(&format!(
@@ -302,7 +310,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
             model.source.path.display()
         );
     }
-    if arguments.pool == PoolArgument::Relay && !has_pooling(&model.graph, |pooling| pooling != Pooling::Max) {
+    if arguments.pool.is_some() && !has_pooling(&model.graph, |pooling| pooling != Pooling::Max) {
         miette::bail!("--pool: expected a network with average pooling, found none in {}", arguments.model.display());
     }
     let scales = arguments.scales.as_deref().map(|path| Scales::read(path, &model.source.sha256));
@@ -310,13 +318,14 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
         percentile: arguments.percentile,
         percentile_step: arguments.percentile_step,
         test_samples: arguments.test_samples,
+        channel_scales: arguments.channel_scales,
         scales: scales.transpose().map_err(report)?,
         precision: arguments.weight_bits,
         quantization: Quantization {
             threshold: arguments.v_thresh,
             reset,
             ticks_per_ms: arguments.ticks_per_ms,
-            relays: arguments.pool == PoolArgument::Relay,
+            relays: arguments.pool == Some(PoolArgument::Relay),
             ..quantization
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
@@ -335,6 +344,10 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     }
     if let Some(presentation) = arguments.presentation.options(is_short)? {
         options = options.presented(&presentation).map_err(|error| presentation::reported(&error))?;
+    }
+    options.adapt_pool &= arguments.pool.is_none();
+    if options.channel_scales && !options.looks_at_activations() {
+        miette::bail!("--channel-scales goes with --weighting percentile: other weightings look at no activations");
     }
     options.input_scale = arguments.input_scale;
     if let Some(factor) = arguments.scaling_factor {
@@ -401,6 +414,18 @@ fn notes(model: &Model, adapted: &Adapted) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// How many layers have the levels of the trained network.
+fn levels(conversion: &Conversion) -> Option<String> {
+    let layers = &conversion.converted.manifest().layers;
+    let count = layers.iter().filter(|layer| layer.levels.is_some()).count();
+    (count > 0).then(|| {
+        format!(
+            "quantised activations: counts of {count} of {} layers are the levels of the trained network",
+            layers.len()
+        )
+    })
 }
 
 /// The layers, for a person.

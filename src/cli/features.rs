@@ -298,7 +298,7 @@ pub struct Question<'a> {
     pub data: &'a Path,
     /// The first test sample.
     pub skip: u64,
-    /// At most so many.
+    /// At most this number.
     pub samples: Option<u64>,
     /// File for the figures.
     pub json: Option<&'a Path>,

@@ -59,6 +59,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "scales",
             "save_scales",
             "scale_by",
+            "channel_scales",
             "weighting",
             "depth_scale",
             "scaling_factor",

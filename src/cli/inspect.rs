@@ -15,9 +15,8 @@ use megasim::ann::graph::{Graph, Operation, Shape};
 use megasim::ann::import;
 use megasim::convert::diagnose::{self, Activity, Size};
 use megasim::convert::manifest::{self, Manifest};
-use megasim::convert::normalize::Pooled;
-use megasim::convert::parsed::{LayerKind, Parsed};
-use megasim::convert::{self, ConvertOptions, normalize};
+use megasim::convert::parsed::Parsed;
+use megasim::convert::{self, ConvertOptions};
 use megasim::dataset::{Format, InputScaling, Pieces};
 use miette::Result;
 use serde_json::{Value, json};
@@ -118,24 +117,12 @@ fn layers(
     manifest: Option<&Manifest>,
     samples: Option<&Pieces>,
 ) -> std::result::Result<Layers, convert::Error> {
-    let mut options = ConvertOptions::default();
-    if let Some(manifest) = manifest {
-        options.max_to_average = manifest.conversion.max_to_average;
-        options.output = manifest.output.form;
-        options.input_scale = Some(manifest.conversion.input_scale);
-        options.logit_shift = manifest.conversion.logit_shift;
-    }
+    let options = manifest.map_or_else(ConvertOptions::default, Manifest::options);
     let parsed = convert::parse(graph, &options)?;
     let sizes = diagnose::sizes(&parsed);
     let bar = progress::bar("inspecting", 3 * samples.map_or(0, |samples| samples.len()));
     let normalized = match (manifest, samples) {
-        (Some(manifest), _) => {
-            let is_population = |k: usize| matches!(parsed.layers[k].operation, LayerKind::Population { .. });
-            let layers = manifest.layers.iter().enumerate();
-            let scales: Vec<_> = layers.map(|(k, layer)| Some(layer.scale).filter(|_| is_population(k))).collect();
-            let pooled = if manifest.conversion.plain_megasim { Pooled::Sum } else { Pooled::Mean };
-            Some(normalize::normalize(parsed.clone(), &scales, pooled)?)
-        }
+        (Some(manifest), _) => Some(convert::normalize_by_scales(parsed.clone(), &manifest.scales(), &options)?),
         (None, Some(samples)) => {
             let mut done = |n: usize| bar.set_position(n as u64);
             Some(convert::normalize_with(parsed.clone(), samples, &options, &mut done)?)

@@ -87,7 +87,7 @@ pub enum Wanted<'a> {
     From {
         /// How many are left out.
         skip: usize,
-        /// At most so many.
+        /// At most this number.
         most: Option<usize>,
     },
     /// These.

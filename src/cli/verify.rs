@@ -13,7 +13,7 @@ use super::sharing::{self, Sharing};
 use super::tables::{boxed, fixed};
 use clap::Args;
 use megasim::hardware::{Hardware, SHIPPED};
-use megasim::study::verify::{Answer, Error, VerifyError, VerifyOptions, verify_of};
+use megasim::study::verify::{Answer, Error, VerifyError, VerifyOptions, Way, verify_of};
 use miette::Result;
 use serde_json::json;
 use std::path::PathBuf;
@@ -116,20 +116,20 @@ fn text(answer: &Answer) -> String {
         let least = answer.least_spikes.max(1);
         fixed(spikes as f64 / least as f64, 2)
     };
-    let rows = answer.ways.iter().map(|way| {
+    let compared = |way: &Way| {
         let difference = way.difference as f64 / way.compared.max(1) as f64;
-        vec![
-            way.name.clone(),
-            way.compared.to_string(),
-            way.different.to_string(),
-            fixed(difference, 4),
-            way.spikes.to_string(),
-            over(way.spikes),
-            way.operations.to_string(),
-        ]
+        vec![way.name.clone(), way.compared.to_string(), way.different.to_string(), fixed(difference, 4)]
+    };
+    let rows = answer.ways.iter().map(|way| {
+        let run = [way.spikes.to_string(), over(way.spikes), way.operations.to_string()];
+        compared(way).into_iter().chain(run).collect()
+    });
+    let trained = answer.trained.iter().map(|way| {
+        let run = std::iter::repeat_n("-".to_string(), 3);
+        compared(way).into_iter().chain(run).collect()
     });
     let header = ["run", "counts", "different", "mean difference", "spikes", "of the least", "operations"];
-    let mut text = format!("{}\n", boxed(&header, rows.collect::<Vec<_>>()));
+    let mut text = format!("{}\n", boxed(&header, rows.chain(trained).collect::<Vec<_>>()));
     let (compared, different) = answer.totals();
     let neurons = if answer.signed { "signed neurons" } else { "not all neurons are signed" };
     text += &format!("{} samples, {neurons}: of {compared} counts, {different} differ\n", answer.samples);

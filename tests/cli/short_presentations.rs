@@ -247,3 +247,38 @@ fn a_residual_network_keeps_its_accuracy_at_ten_ms() {
     assert!(event >= 0.98, "{event}");
     assert_eq!(event, clocked);
 }
+
+/// Bytes as 255 events, so that the input is exact, too: each of the digits is decided as the trained network does.
+#[test]
+fn a_network_with_quantised_activations_is_the_trained_one() {
+    let here = TempDir::new().unwrap();
+    let here = here.path();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models/digits-quantised/qdq.onnx");
+    let (model, data) = (model.to_str().unwrap(), digits(""));
+    let data = data.to_str().unwrap();
+    let exact = ["--duration", "51", "--input", "events:5", "--out", "net"];
+    megasim(here, &[&["convert", model, "--data", data][..], &exact].concat())
+        .success()
+        .stdout(contains("counts of 3 of 7 layers are the levels of the trained network"));
+    assert!(manifest(here, "net")["presentation"]["calibration"].is_null());
+    megasim(here, &["classify", "net", "--data", data, "--json", "a.json"]).success();
+    let figures: Value = serde_json::from_slice(&fs::read(here.join("a.json")).unwrap()).unwrap();
+    for mode in ["event_ann", "clocked_ann"] {
+        assert_eq!(figures["agreement"][mode], 1.0, "{mode}: {figures}");
+    }
+    let verify = ["verify", "net", "--data", data, "--samples", "3", "--orders", "1", "--json", "b.json"];
+    megasim(here, &verify).success().stdout(contains("trained network"));
+    let figures: Value = serde_json::from_slice(&fs::read(here.join("b.json")).unwrap()).unwrap();
+    assert_eq!(
+        (figures["trained"]["compared"].as_u64(), figures["trained"]["different"].as_u64()),
+        (Some(2400), Some(0))
+    );
+    // What is asked for is done.
+    let asked = ["--duration", "20", "--calibrate", "bias", "--pool", "integrate", "--out", "asked"];
+    megasim(here, &[&["convert", model, "--data", data][..], &asked].concat()).success();
+    let asked = manifest(here, "asked");
+    assert_eq!(asked["presentation"]["calibration"]["correction"], "bias");
+    assert!(asked["conversion"]["relays"].is_null());
+    let other = ["classify", "net", "--data", data, "--samples", "1", "--duration", "20"];
+    megasim(here, &other).success().stderr(contains("cut counts off at the levels"));
+}

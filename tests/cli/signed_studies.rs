@@ -56,3 +56,24 @@ fn accuracies_of_all_studies_are_equal() {
         }
     }
 }
+
+/// Counts are final with the last output spike, which comes at the time at which the decision stays or later.
+#[test]
+fn latency_says_when_counts_are_final() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let latency = |net: &str| {
+        let few = ["--samples", "6", "--relief", "0", "--hardware", "loihi", "--json", "latency.json", "--force"];
+        megasim(here, &[&["latency", net, "--data", DATA], &few[..]].concat());
+        figures(here, "latency.json")
+    };
+    megasim(here, &["convert", MODEL, "--data", DATA, "--out", "signed", "--duration", "10"]);
+    let signed = latency("signed");
+    for sample in signed["per_sample"].as_array().unwrap() {
+        let [settled, last, ended] = ["settled", "counts_final", "ended"].map(|key| sample[key].as_i64().unwrap());
+        assert!(settled <= last && last <= ended, "{sample}");
+    }
+    assert_eq!(signed["latency"]["counts_final"]["samples"], 6);
+    megasim(here, &["convert", MODEL, "--data", DATA, "--out", "plain", "--duration", "10", "--neuron", "plain"]);
+    assert!(latency("plain")["latency"]["counts_final"].is_null());
+}

@@ -1,5 +1,6 @@
 //! Conversion: netfiles, spike rates against activations, stages, exports, recordings of other simulators.
 
+mod channel_scales;
 mod compare;
 mod converted_model;
 mod digits;
@@ -7,6 +8,7 @@ mod export_nir;
 mod netfiles;
 mod nir;
 mod presets;
+mod quantised;
 mod random_networks;
 mod rates;
 mod stages;

@@ -40,7 +40,7 @@ impl Pairs {
     }
 }
 
-fn check(file: &str, mode: Mode) -> Vec<String> {
+fn check(file: &str, mode: Mode, options: &ConvertOptions) -> Vec<String> {
     let path = folder().join(file);
     let model = import::read(&path).unwrap();
     let mut npz = NpzReader::new(File::open(path.with_extension("npz")).unwrap()).unwrap();
@@ -50,7 +50,7 @@ fn check(file: &str, mode: Mode) -> Vec<String> {
     assert!(worst < 1e-4, "{file}: outputs differ from the framework's by {worst}");
 
     // The rates of both are compared over samples that set the scales.
-    let converted = convert(&model.graph, x.view(), &ConvertOptions::default()).unwrap();
+    let converted = convert(&model.graph, x.view(), options).unwrap();
     let parsed = &converted.normalized.parsed;
     let (graph, ids) = parsed.graph().unwrap();
     let mut layers: Vec<Pairs> = parsed.layers.iter().map(|_| Pairs::default()).collect();
@@ -110,12 +110,37 @@ fn clocked_rates_are_normalised_activations() {
     files.retain(|name| name.ends_with(".keras") || name.ends_with(".onnx"));
     files.sort();
     assert_eq!(files.len(), 11);
-    let wrong: Vec<String> = files.iter().flat_map(|file| check(file, Mode::Clocked { dt: 1 })).collect();
+    let wrong: Vec<String> =
+        files.iter().flat_map(|file| check(file, Mode::Clocked { dt: 1 }, &ConvertOptions::default())).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn so_are_those_of_event_mode() {
-    let wrong: Vec<String> = ["resnet.keras", "unet.keras"].iter().flat_map(|file| check(file, Mode::Event)).collect();
+    let of = |file: &&str| check(file, Mode::Event, &ConvertOptions::default());
+    let wrong: Vec<String> = ["resnet.keras", "unet.keras"].iter().flat_map(of).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn so_are_those_of_maps_with_scales_of_their_own() {
+    let options = ConvertOptions::new().channel_scales(true);
+    let of = |file: &&str| check(file, Mode::Clocked { dt: 1 }, &options);
+    let wrong: Vec<String> = ["resnet.keras", "densenet.keras", "unet.keras"].iter().flat_map(of).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A ReLU with a maximum is one population of signed neurons, whose counts are cut off.
+#[test]
+fn so_are_those_of_counts_that_are_cut_off() {
+    let options = ConvertOptions::new().signed(Default::default()).unwrap().duration(DURATION).unwrap();
+    for file in ["clamped.keras", "mobilenet.keras"] {
+        let wrong = check(file, Mode::Clocked { dt: 1 }, &options);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let model = import::read(&folder().join(file)).unwrap();
+        let parsed = megasim::convert::parse(&model.graph, &options).unwrap();
+        assert!(parsed.layers.iter().all(|layer| !layer.kind.ends_with("Excess")), "{file}");
+        let plain = megasim::convert::parse(&model.graph, &ConvertOptions::new()).unwrap();
+        assert!(plain.layers.iter().any(|layer| layer.kind.ends_with("Excess")), "{file}");
+    }
 }

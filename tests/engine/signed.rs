@@ -188,6 +188,7 @@ proptest! {
         let question = Question {
             network: &network,
             reference: &network,
+            trained: None,
             stimuli: &|_, factor| sketch.stimuli(factor),
             samples: 1,
             orders: 6,
@@ -229,6 +230,7 @@ proptest! {
         let question = Question {
             network: &wrong,
             reference: &network,
+            trained: None,
             stimuli: &|_, factor| sketch.stimuli(factor),
             samples: 1,
             orders: 1,

@@ -463,6 +463,36 @@ fn energy_of_events_spikes_messages_and_hops() {
     assert_eq!(layers.iter().map(Account::total).sum::<f64>() + from_input.total() + idle, 562.0);
 }
 
+/// A signed neuron spikes at 0 and takes the spike back at 100: two spikes and two messages, as those of one sign cost,
+/// and two events for who reads them.
+#[test]
+fn spikes_that_are_taken_back_cost_what_others_cost() {
+    let mut builder = NetworkBuilder::new();
+    let input = builder.source("input").unwrap();
+    let mut a = row(1, 2, &[1, -1], &[input]);
+    let ModuleKind::FullyConnected(full) = &mut a.kind else { unreachable!() };
+    let signed = Signed { hysteresis: 0, min_count: 0, max_count: i32::MAX };
+    full.neurons.dynamics = Dynamics::Signed(signed);
+    let a = builder.module(a, &["a"]).unwrap();
+    builder.module(relay(&a), &["b"]).unwrap();
+    let network = builder.build(1000).unwrap();
+    let machine = r#"
+        tick = "1 ns"
+        [all]
+        energy_per_event = "7 pJ"
+        energy_per_operation = "3 pJ"
+        energy_per_update = "2 pJ"
+        energy_per_spike = "11 pJ"
+        energy_per_message = "13 pJ"
+    "#;
+    let at = |t_pre, x| StimulusEvent { t_pre, x, y: 0, polarity: Polarity::Positive };
+    let (_, layers, _) = bill(&network, machine, &[Stimulus::from_events([at(0, 0), at(100, 1)])]);
+    let worked = Account { events: 14.0, operations: 6.0, updates: 4.0, ..Account::default() };
+    assert_eq!(layers[A], Account { spikes: 22.0, messages: 26.0, ..worked });
+    // The second event takes the potential of the relay below 0.
+    assert_eq!(layers[B], Account { spikes: 11.0, ..worked });
+}
+
 #[test]
 fn energy_behind_a_barrier_is_that_of_neurons_once_a_step() {
     // The network and the three steps of `behind_a_barrier_neurons_work_once_a_step`. A: 3 steps of 2 neurons at 50, 2

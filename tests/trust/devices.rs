@@ -53,7 +53,7 @@ impl Kind {
                 && (!matches!(self, Self::Character | Self::Full)
                     || fs::OpenOptions::new().append(true).open(path).is_ok())
         };
-        let beside = |name: &str| path.with_file_name(name);
+        let near = |name: &str| path.with_file_name(name);
         match self {
             // A number that no driver has: 240 to 254 are for local use.
             Self::Block => node("b", ["240", "77"]),
@@ -61,9 +61,9 @@ impl Kind {
             Self::Full => node("c", ["1", "7"]),
             Self::Fifo => node("p", ["", ""]),
             Self::Socket => UnixListener::bind(path).is_ok(),
-            Self::LinkToFile => symlink(next to("file"), path).is_ok(),
-            Self::LinkToDirectory => symlink(next to("directory"), path).is_ok(),
-            Self::LinkToNothing => symlink(next to("nothing"), path).is_ok(),
+            Self::LinkToFile => symlink(near("file"), path).is_ok(),
+            Self::LinkToDirectory => symlink(near("directory"), path).is_ok(),
+            Self::LinkToNothing => symlink(near("nothing"), path).is_ok(),
             Self::LinkToDevice => symlink("/dev/null", path).is_ok(),
             Self::Directory => fs::create_dir(path).and_then(|()| fs::write(path.join("thesis"), "mine")).is_ok(),
         }

@@ -126,6 +126,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "calibrate-for", "clocked").with(&["--duration", "10"]),
     of(&["convert"], "calibration-samples", "5").with(&["--duration", "10"]),
     of(&["convert"], "scale-by", "percentile").with(&["--duration", "10"]),
+    of(&["convert"], "channel-scales", ""),
     of(&["convert"], "tau-mem", "20"),
     of(&["convert"], "resting-potential", "0.1"),
     of(&["convert"], "plain-megasim", ""),

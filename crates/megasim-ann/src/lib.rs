@@ -3,6 +3,8 @@
 pub mod forward;
 pub mod graph;
 pub mod import;
+#[cfg(feature = "onnx")]
+mod levels;
 #[cfg(feature = "nir")]
 pub mod nir;
 mod operation;

@@ -42,6 +42,72 @@ pub enum Pooling {
     },
 }
 
+/// Evenly spaced levels: `step * clip(round(x / step), lowest, highest)`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Levels {
+    /// Distance between levels, above 0.
+    pub step: f32,
+    /// The lowest level, in steps.
+    pub lowest: i64,
+    /// The highest level, in steps.
+    pub highest: i64,
+    /// Which level a number becomes.
+    pub rounding: Rounding,
+}
+
+/// Which level a number between two becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Rounding {
+    /// The nearer one; in the middle between two the even one.
+    Nearest,
+    /// `floor(x / step + offset)`, with an offset from 0 to below 1.
+    Floor(f32),
+}
+
+impl Levels {
+    /// Those of `relu_Qm.f`: multiples of `2^-f` from 0 to below `2^m`. Both are at most 30.
+    pub fn fixed_point(integer_bits: u32, fraction_bits: u32) -> Self {
+        let step = (-f64::from(fraction_bits)).exp2() as f32;
+        Self { step, lowest: 0, highest: (1i64 << (integer_bits + fraction_bits)) - 1, rounding: Rounding::Nearest }
+    }
+
+    /// The number of the level that a number becomes.
+    pub fn level(self, x: f32) -> i64 {
+        let steps = f64::from(x) / f64::from(self.step);
+        let level = match self.rounding {
+            Rounding::Nearest => steps.round_ties_even(),
+            Rounding::Floor(offset) => (steps + f64::from(offset)).floor(),
+        };
+        (level as i64).clamp(self.lowest, self.highest)
+    }
+
+    /// What a number becomes.
+    ///
+    /// ```
+    /// use megasim_ann::graph::Levels;
+    /// let levels = Levels::fixed_point(1, 2);
+    /// assert_eq!([-1.0, 0.3, 5.0].map(|x| levels.round(x)), [0.0, 0.25, 1.75]);
+    /// ```
+    pub fn round(self, x: f32) -> f32 {
+        (self.level(x) as f64 * f64::from(self.step)) as f32
+    }
+
+    /// Where a sum starts so that the number of whole steps in it is the level, in steps. Halves are rounded up.
+    pub fn start(self) -> f64 {
+        match self.rounding {
+            Rounding::Nearest => 0.5,
+            Rounding::Floor(offset) => offset.into(),
+        }
+    }
+
+    /// The highest value.
+    pub fn max(self) -> f64 {
+        self.highest as f64 * f64::from(self.step)
+    }
+}
+
 /// A function applied to each number (softmax: to each vector).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
@@ -74,13 +140,12 @@ pub enum Activation {
         /// Ceiling.
         max: Option<f32>,
     },
-    /// ReLU rounded to a fixed-point grid of `fraction_bits`, saturated at `integer_bits` (SNN toolbox's `relu_Qm.f`).
-    QuantizedRelu {
-        /// `m`.
-        integer_bits: u32,
-        /// `f`.
-        fraction_bits: u32,
-    },
+    /// Rounded to levels: SNN toolbox's `relu_Qm.f`, ONNX's `QuantizeLinear`, clip and floor.
+    Quantized(Levels),
+    /// The next whole number below.
+    Floor,
+    /// The nearest whole number; of two the even one.
+    Round,
     /// 1 where `x > 0`, else 0.
     BinaryStep,
     /// +1 where `x > 0`, else -1 (SNN toolbox's `binary_tanh`, which rounds half to even).
@@ -141,7 +206,10 @@ impl Activation {
             Self::Tanh => "tanh",
             Self::Softplus { .. } => "softplus",
             Self::ClampedRelu { .. } => "clamped ReLU",
-            Self::QuantizedRelu { .. } => "quantised ReLU",
+            Self::Quantized(levels) if levels.lowest >= 0 => "quantised ReLU",
+            Self::Quantized(_) => "quantised activation",
+            Self::Floor => "floor",
+            Self::Round => "round",
             Self::BinaryStep => "binary step",
             Self::BinarySign => "sign",
             Self::Elu { .. } => "ELU",

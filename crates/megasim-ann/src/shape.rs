@@ -1,6 +1,6 @@
 //! Output shapes: the one place that knows what each operation takes and what it puts out.
 
-use super::operation::{Activation, MAX_LAYER_SIZE, Operation, Padding, Shape};
+use super::operation::{Activation, Levels, MAX_LAYER_SIZE, Operation, Padding, Rounding, Shape};
 
 /// Output shape of an operation over inputs of these shapes. `wanted` is the layer's own word where the operation
 /// leaves a choice (input, reshape, transposed convolution, global pooling); elsewhere it is not looked at.
@@ -216,11 +216,14 @@ fn infer_unary(operation: &Operation, input: Shape, wanted: Option<Shape>) -> Re
                 Activation::Softplus { scale } if !(scale > 0.0 && scale.is_finite()) => {
                     return Err(format!("expected a softplus scale above 0, found {scale}"));
                 }
-                Activation::QuantizedRelu { integer_bits, fraction_bits }
-                    if integer_bits > 30 || fraction_bits > 30 =>
+                Activation::Quantized(Levels { step, lowest, highest, rounding })
+                    if !(step > 0.0
+                        && step.is_finite()
+                        && lowest < highest
+                        && !matches!(rounding, Rounding::Floor(offset) if !(0.0..1.0).contains(&offset))) =>
                 {
                     return Err(format!(
-                        "expected at most 30 bits either side of the point, found {integer_bits}.{fraction_bits}"
+                        "expected levels a step above 0 apart, found steps of {step} from {lowest} to {highest}"
                     ));
                 }
                 _ => {}

@@ -119,7 +119,8 @@ enum Step {
 
 /// Layers whose spikes are activations.
 fn is_corrected(operation: &LayerKind) -> bool {
-    matches!(operation, LayerKind::Population { role: Role::Rectifier | Role::Signed, .. })
+    let is_rate = |role: &Role| matches!(role, Role::Rectifier | Role::Signed | Role::Clamped { .. });
+    matches!(operation, LayerKind::Population { role, .. } if is_rate(role))
 }
 
 /// Mean activation of each neuron of each layer over the samples, in spikes per bias event.

@@ -63,8 +63,11 @@ pub struct Checkpoints {
 }
 
 /// What every step is made from, parsed or later.
-fn made_from(source: &Source, options: &ConvertOptions) -> Result<Origin, Error> {
+fn made_from(source: &Source, options: &ConvertOptions, counted: bool) -> Result<Origin, Error> {
     let mut settings = Map::new();
+    if let Some(steps) = options.level_steps().filter(|_| counted) {
+        settings.insert("steps_of_levels".into(), json!(steps));
+    }
     settings.insert("output".into(), json!(options.output));
     settings.insert("max_to_average".into(), json!(options.max_to_average));
     if let Some(scale) = options.input_scale.filter(|&scale| scale != 1.0) {
@@ -103,14 +106,16 @@ impl Checkpoints {
         self.parsed.iter().chain(&self.activations).chain(&self.normalised).cloned()
     }
 
-    /// The parsed network: the one that was kept, or a new one; and keeps it where that is asked for.
+    /// The parsed network: the one that was kept, or a new one; and keeps it where that is asked for. `counted`: whether
+    /// it depends on the length of the presentation.
     pub(super) fn parse(
         &self,
         source: &Source,
         options: &ConvertOptions,
+        counted: bool,
         parse: impl FnOnce() -> Result<Parsed, super::Error>,
     ) -> Result<Parsed, Error> {
-        let origin = made_from(source, options)?;
+        let origin = made_from(source, options, counted)?;
         let parsed = match &self.parsed {
             Some(path) => Stage::read_parsed(path, &origin)?,
             None => parse()?,
@@ -130,11 +135,12 @@ impl Checkpoints {
         parsed: Parsed,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Normalized, Error> {
+        let counted = parsed.has_counts();
         let normalise = || self.by_activations(source, options, set, parsed, progress);
         if self.normalised.is_none() && self.save_normalised.is_none() {
             return normalise();
         }
-        let mut origin = made_from(source, options)?;
+        let mut origin = made_from(source, options, counted)?;
         let settings = &mut origin.settings;
         settings.insert("plain_megasim".into(), json!(options.format == Format::Original));
         if options.quantization.relays {
@@ -144,9 +150,15 @@ impl Checkpoints {
             Some(scales) => settings.insert("scales".into(), json!(scales.scales)),
             None => settings.insert("weighting".into(), json!(options.rules.weighting)),
         };
+        if let Some(scales) = options.scales.as_ref().filter(|scales| !scales.maps.is_empty()) {
+            settings.insert("map_scales".into(), json!(scales.maps));
+        }
         if options.looks_at_activations() {
             settings.insert("percentile".into(), json!(options.percentile));
             settings.insert("percentile_step".into(), json!(options.percentile_step));
+            if options.channel_scales {
+                settings.insert("channel_scales".into(), json!(true));
+            }
             settings.insert("normalisation_data".into(), set.hashes()?);
         }
         let normalized = match &self.normalised {
@@ -174,7 +186,7 @@ impl Checkpoints {
         if !options.looks_at_activations() {
             return Err(Error::NoActivations);
         }
-        let mut origin = made_from(source, options)?;
+        let mut origin = made_from(source, options, parsed.has_counts())?;
         origin.settings.insert("normalisation_data".into(), set.hashes()?);
         if self.save_activations.is_some() {
             let new = AtomicDir::create(directory, self.overwrite)?;

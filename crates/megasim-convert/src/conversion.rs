@@ -1,39 +1,38 @@
 //! The whole way from a trained network and its data to a converted network, with what there is to say about it.
 
+mod warning;
+
+pub use warning::Warning;
+
 use super::adapt::{Adapted, adapt};
 use super::calibrate::{self, Target};
 use super::checkpoint::{self, Checkpoints, NormalizationSet};
-use super::diagnose::{self, Activity, SATURATES, VANISHES};
+use super::diagnose;
 use super::manifest::{Accuracy, CalibrationMode, Presentation, PresentationError};
-use super::parsed::{LayerKind, Parsed, Role};
+use super::parsed::{LayerKind, Parsed};
 use super::samples::{Samples, See};
 use super::scales::Scales;
 use super::settings::{self, NeuronFile};
 use super::{
-    ConvertOptions, Converted, ConvertedModel, Normalized, OutputForm, Precision, Weighting, finish, input_code,
-    normalize, parse, save,
+    ConvertOptions, ConvertedModel, Normalized, OutputForm, Precision, Weighting, finish, input_code, normalize, parse,
+    save,
 };
 use megasim_ann::forward::{self, WrongBatch};
-use megasim_ann::graph::{Fault, Graph};
+use megasim_ann::graph::{Activation, Fault, Graph, Operation};
 use megasim_ann::import::Model;
 use megasim_core::control::Control;
 use megasim_core::encode::registry::Choice;
 use megasim_core::engine::Mode;
-use megasim_core::network::Driver;
-use megasim_data::{self as dataset, Dataset, Format, InputScaling, NORMALIZATION_SAMPLES};
+use megasim_data::{self as dataset, Dataset, Format, NORMALIZATION_SAMPLES};
 use ndarray::{Array1, Array2, ArrayView2, s};
 use std::cell::Cell;
-use std::fmt;
 use std::path::PathBuf;
 
 /// Percentage points of the accuracy that integers may cost without a warning.
 const MOST_LOST: f64 = 5.0;
 
-/// Times the scale of the input from which values that are cut off are worth a warning.
-const BEYOND: f32 = 1.01;
-
-/// Times as many spikes as at a threshold of 1 from which a conversion warns.
-const GROWS: f64 = 10.0;
+/// The largest scaling factor of networks with levels.
+const LARGEST_POWER: f64 = 16_777_216.0;
 
 /// Samples of the normalisation set that a conversion gives back.
 const FIRST_SAMPLES: usize = 200;
@@ -163,144 +162,6 @@ impl Stages {
     }
 }
 
-/// What will not do well as spikes, and what helps.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// Values are beyond what an input can fire.
-    Values {
-        /// Which values.
-        of: &'static str,
-        /// The largest magnitude.
-        largest: f32,
-        /// What one spike per millisecond stands for.
-        scale: f32,
-    },
-    /// The network scales its own input from 0 to 255, and is shown values that were scaled before.
-    ScaledTwice {
-        /// Which values.
-        of: &'static str,
-        /// The largest magnitude.
-        largest: f32,
-    },
-    /// No neuron of a layer is ever active.
-    Silent {
-        /// The layer in the netfiles.
-        layer: String,
-        /// The source's name of it.
-        source: String,
-        /// Normalisation samples.
-        samples: usize,
-    },
-    /// Many rates of a layer are beyond one spike per millisecond.
-    Saturating {
-        /// The layer in the netfiles.
-        layer: String,
-        /// Share of the rates above 0.
-        share: f64,
-        /// The largest rate, in spikes per millisecond.
-        largest: f64,
-        /// Whether scales are percentiles of activations.
-        by_percentiles: bool,
-    },
-    /// Active neurons of a layer seldom fire.
-    Vanishing {
-        /// The layer in the netfiles.
-        layer: String,
-        /// Their mean rate, in spikes per millisecond.
-        mean: f64,
-        /// Whether scales are percentiles of activations.
-        by_percentiles: bool,
-    },
-    /// Weights as integers cost much of the accuracy.
-    Loss {
-        /// Which numbers the weights are.
-        precision: Precision,
-        /// Accuracy of the network as it was read.
-        before: f64,
-        /// Accuracy with integers.
-        after: f64,
-    },
-    /// Thresholds are so low that the spikes of one layer make many in the next.
-    Growth {
-        /// The threshold.
-        threshold: f64,
-        /// Spikes per millisecond in all layers.
-        spikes: f64,
-        /// Spikes per millisecond with a threshold of 1.
-        usual: f64,
-        /// Spikes per millisecond of one neuron at most.
-        most: f64,
-    },
-}
-
-impl Warning {
-    /// Whether values fit the scale of an input, and what a network expects of them.
-    pub fn of_values(of: &'static str, largest: f32, scale: f32, scaling: InputScaling) -> Option<Self> {
-        if largest > BEYOND * scale {
-            return Some(Self::Values { of, largest, scale });
-        }
-        (scaling == InputScaling::OfTheModel && largest <= 1.0 && largest > 0.0)
-            .then_some(Self::ScaledTwice { of, largest })
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Values { of, largest, scale } => write!(
-                f,
-                "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; \
-                 an input fires at most once a millisecond, so as spikes what is beyond is cut off"
-            ),
-            Self::ScaledTwice { of, largest } => write!(
-                f,
-                "the network scales its own input from 0 to 255, and the {of} hold values up to {largest}: they were \
-                 divided before; bytes, or numbers from 0 to 255, are expected"
-            ),
-            Self::Silent { layer, source, samples } => write!(
-                f,
-                "layer {layer} ('{source}') has no activation above 0 over the {samples} normalisation samples; its \
-                 scale is 1"
-            ),
-            Self::Saturating { layer, share, largest, by_percentiles } => write!(
-                f,
-                "layer {layer}: {:.1} % of its rates above 0 would be more than one spike a millisecond (up to \
-                 {largest:.1}); {} helps",
-                100.0 * share,
-                if *by_percentiles { "a higher --percentile" } else { "--weighting percentile" }
-            ),
-            Self::Vanishing { layer, mean, by_percentiles } => write!(
-                f,
-                "layer {layer}: its neurons that fire do so {mean:.4} times a millisecond on average, once in {:.0} \
-                 ms; {} or a longer --duration helps",
-                mean.recip(),
-                if *by_percentiles { "a lower --percentile" } else { "--weighting percentile" }
-            ),
-            Self::Loss { precision, before, after } => {
-                let advice = match precision {
-                    Precision::Full => "a larger --scaling-factor, or another --percentile or --weighting, helps",
-                    _ => "more --weight-bits help, or training with weights of this precision",
-                };
-                write!(
-                    f,
-                    "weights as integers ({precision}) cost {:.1} points of the analog accuracy, from {:.2} % to \
-                     {:.2} %; {advice}",
-                    100.0 * (before - after),
-                    100.0 * before,
-                    100.0 * after
-                )
-            }
-            Self::Growth { threshold, spikes, usual, most } => write!(
-                f,
-                "--v-thresh {threshold}: about {spikes:.0} spikes per ms in all layers, where a threshold of 1 makes \
-                 {usual:.0}, and up to {most:.0} of one neuron; event mode makes each of them, clocked mode one per \
-                 step; a --v-thresh nearer 1 helps"
-            ),
-        }
-    }
-}
-
 impl Convert for Model {
     fn convert_with(
         &self,
@@ -395,7 +256,6 @@ fn run(
             adapted.input_events.0 = events;
         }
     }
-    let options = &options;
     let scale = adapted.input_scale as f32;
     let mut warnings = Vec::new();
     if let Some(test) = &test {
@@ -407,7 +267,12 @@ fn run(
     if let Some(test) = &test {
         stages.add("as read", &model.graph, test.x.view(), &test.y)?;
     }
-    let parsed = checkpoints.parse(&model.source, options, || Ok(parse(&model.graph, options)?))?;
+    let counted = model.graph.layers().iter().any(|layer| has_counts(&layer.operation));
+    let parsed = checkpoints.parse(&model.source, &options, counted, || Ok(parse(&model.graph, &options)?))?;
+    if parsed.has_levels() {
+        with_levels(&mut options, &parsed);
+    }
+    let options = &options;
     stages.parsed("parsed", &parsed, test.as_ref())?;
     let samples = watched.count();
     control.start("normalising", 3 * samples);
@@ -425,7 +290,9 @@ fn run(
     // Scales of least squared error cut off the largest rates where that makes the others finer.
     let cuts_off = options.scales.is_none() && matches!(options.rules.weighting, Weighting::LeastSquares { .. });
     let is_meant = |warning: &Warning| cuts_off && matches!(warning, Warning::Saturating { .. });
-    warnings.extend(layers(&normalized, &activity, samples, by_percentiles).into_iter().filter(|it| !is_meant(it)));
+    warnings.extend(
+        warning::layers(&normalized, &activity, samples, by_percentiles).into_iter().filter(|it| !is_meant(it)),
+    );
     stages.parsed("normalised", &computed, test.as_ref())?;
     let scales = Scales::new(&model.source.sha256, &normalized);
     let options = &with_room(&normalized, options)?;
@@ -440,7 +307,7 @@ fn run(
     let integers = Normalized { parsed: integers, ..converted.normalized.clone() }.computed(options);
     stages.parsed("as integers", &integers, test.as_ref())?;
     warnings.extend(stages.loss(options.precision));
-    warnings.extend(growth(&converted, options, &activity));
+    warnings.extend(warning::growth(&converted, options, &activity));
     NeuronFile::apply(&options.neurons, &mut converted.emitted.network)?;
     options.settings.iter().try_for_each(|setting| setting.apply(&mut converted.emitted.network))?;
 
@@ -461,12 +328,44 @@ fn run(
     Ok(Conversion { converted, normalized, scales, stages, adapted, warnings, inputs, first_samples })
 }
 
+/// Whether counts of neurons with this activation may have levels or a maximum.
+fn has_counts(operation: &Operation) -> bool {
+    use Activation::{ClampedRelu, Quantized, Relu};
+    matches!(
+        operation,
+        Operation::Activation(Quantized(_) | Relu { max: Some(_), .. } | ClampedRelu { max: Some(_), .. })
+    )
+}
+
+/// The options for neurons that have the levels of quantised activations, where they are left open: their counts are
+/// exact already, averages that pass spikes on do not round, and powers of two keep weights on a grid of them.
+fn with_levels(options: &mut ConvertOptions, parsed: &Parsed) {
+    if options.adapt_calibration
+        && let Some(presentation) = &mut options.presentation
+    {
+        presentation.calibration = None;
+    }
+    options.quantization.relays |= options.adapt_pool && parsed.averages_can_pass_spikes();
+    if options.adapt_factor {
+        options.quantization.scaling_factor = LARGEST_POWER;
+    }
+}
+
 /// The options with a scaling factor at which no potential leaves 32 bits, where they leave it open: one digit, and
 /// somewhat less than the largest, since calibration changes biases.
 fn with_room(normalized: &Normalized, options: &ConvertOptions) -> Result<ConvertOptions, Error> {
     let mut options = options.clone();
+    let by_powers = normalized.parsed.has_levels();
     while options.adapt_factor {
         match finish(normalized.clone(), &options) {
+            Err(super::Error::Emit(super::emit::Error::Room { fits, .. })) if by_powers && fits > 2.0 => {
+                options.quantization.scaling_factor = fits.log2().floor().exp2();
+            }
+            Err(super::Error::Emit(super::emit::Error::Overflow(_)))
+                if by_powers && options.quantization.scaling_factor > 2.0 =>
+            {
+                options.quantization.scaling_factor /= 2.0;
+            }
             Err(super::Error::Emit(super::emit::Error::Room { fits, .. })) if fits > 2.0 => {
                 let digit = 10f64.powf((fits / 1.25).log10().floor());
                 options.quantization.scaling_factor = (fits / 1.25 / digit).floor() * digit;
@@ -533,48 +432,4 @@ impl Samples for Watched<'_> {
             see(first, piece)
         })
     }
-}
-
-/// Layers that will not do well as spikes.
-fn layers(normalized: &Normalized, activity: &[Activity], samples: usize, by_percentiles: bool) -> Vec<Warning> {
-    let parsed = &normalized.parsed;
-    let silent = normalized.silent.iter().map(|&layer| Warning::Silent {
-        layer: parsed.name(layer),
-        source: parsed.layers[layer].source_name.clone(),
-        samples,
-    });
-    let mut warnings: Vec<Warning> = silent.collect();
-    for (k, it) in activity.iter().enumerate() {
-        if !matches!(parsed.layers[k].operation, LayerKind::Population { role: Role::Rectifier | Role::Signed, .. }) {
-            continue;
-        }
-        let layer = parsed.name(k);
-        if it.saturating > SATURATES {
-            let (share, largest) = (it.saturating, it.largest);
-            warnings.push(Warning::Saturating { layer, share, largest, by_percentiles });
-        } else if it.mean_active > 0.0 && it.mean_active < VANISHES {
-            warnings.push(Warning::Vanishing { layer, mean: it.mean_active, by_percentiles });
-        }
-    }
-    warnings
-}
-
-/// Thresholds so low that the spikes of one layer make many in the next.
-fn growth(converted: &Converted, options: &ConvertOptions, activity: &[Activity]) -> Option<Warning> {
-    let network = &converted.emitted.network;
-    let factors = diagnose::growth(network, options.quantization.scaling_factor);
-    let (mut usual, mut spikes, mut most) = (0.0, 0.0, 0.0f64);
-    for (layer, it) in activity.iter().enumerate() {
-        let nodes = converted.emitted.layers[layer].iter();
-        let drivers = nodes.filter_map(|node| match network.nodes()[node.index()].driver {
-            Driver::Module(module) => Some(factors[module.index()]),
-            Driver::Source(_) => None,
-        });
-        let factor = drivers.fold(0.0, f64::max);
-        usual += it.mean * it.neurons as f64;
-        spikes += it.mean * it.neurons as f64 * factor;
-        most = most.max(it.largest * factor);
-    }
-    let threshold = options.quantization.threshold;
-    (spikes >= GROWS * usual && spikes > 0.0).then_some(Warning::Growth { threshold, spikes, usual, most })
 }

@@ -12,7 +12,7 @@ use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use megasim_core::encode::registry::Choice;
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
-use megasim_core::network::{Driver, Network, NodeId, Stimulus};
+use megasim_core::network::{Driver, Network, NeuronParameters, NodeId, Stimulus};
 use megasim_data::{DeclaredAxes, InputForm, InputScaling};
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
@@ -314,12 +314,20 @@ impl ConvertedModel {
     pub fn presentation_warnings(&self, duration: u32, code: &Choice) -> impl Iterator<Item = String> {
         let manifest = self.manifest();
         let made = manifest.presentation.as_ref();
-        let calibrated = made.filter(|made| made.calibration.is_some() && made.duration != duration).map(|made| {
-            format!(
-                "--duration {duration}: the netfiles were calibrated for presentations of {} ms; 'megasim convert \
-                 --duration {duration}' calibrates for these",
+        let is_cut_off = |neurons: &NeuronParameters| neurons.signed().is_some_and(|it| it.max_count < i32::MAX);
+        let cuts_off = manifest.conversion.signed.is_some_and(|signed| signed.max_count.is_none())
+            && self.network.modules().iter().any(|it| it.kind.neurons().is_some_and(|(_, it, _)| is_cut_off(it)));
+        let calibrated = made.filter(|made| made.duration != duration).and_then(|made| {
+            let (what, how) = match (cuts_off, made.calibration.is_some()) {
+                (true, _) => ("cut counts off at the levels or maxima of activations", "does so"),
+                (false, true) => ("were calibrated", "calibrates"),
+                (false, false) => return None,
+            };
+            Some(format!(
+                "--duration {duration}: the netfiles {what} for presentations of {} ms; 'megasim convert --duration \
+                 {duration}' {how} for these",
                 made.duration
-            )
+            ))
         });
         let (taken, events) = (manifest.conversion.input_events, code.events_per_ms());
         let coarse = (taken != events && !code.is_current()).then(|| {

@@ -235,8 +235,7 @@ impl Emitter<'_> {
 
     /// Adds a module; `node` is its output.
     fn module(&mut self, layer: &str, node: &str, kind: ModuleKind, inputs: Vec<NodeId>) -> Result<NodeId, Error> {
-        let reads_input = inputs.iter().any(|node| self.input.contains(node));
-        self.expect_room(layer, &kind, if reads_input { self.quantization.input_events } else { 1 })?;
+        self.expect_room(layer, &kind, &inputs)?;
         let not_programmable = matches!(kind, ModuleKind::Conv(_) | ModuleKind::FullyConnected(_));
         let inputs = inputs.into_iter().map(Input::Node).collect();
         let module = Module { kind, inputs, timing: Timing::default(), not_programmable };
@@ -287,6 +286,10 @@ impl Emitter<'_> {
             },
             Role::Accumulator => {
                 NeuronParameters { threshold_plus: i32::MAX - 1, fires_plus: false, membrane_reset: 0, ..usual }
+            }
+            Role::Quantized(_) | Role::Clamped { .. } => {
+                let reason = "levels and maxima of activations are counts of signed neurons (--neuron signed)";
+                return Err(Error::Format { layer: layer.into(), reason: reason.into() });
             }
         })
     }
@@ -396,7 +399,7 @@ impl Emitter<'_> {
         }
         if let (Some(bias), Some(clock)) = (bias, self.bias_clock) {
             inputs.push(clock);
-            ports.push(plain_port(size(width), size(height), 0, 0, bias.into()));
+            ports.push(ConvPort::kernel(size(width), size(height), 0, 0, bias.into()));
         }
         let array = Array { nx: size(width), ny: size(height), x_min: 0, y_min: 0 };
         let neurons = self.of_role(name, role)?;
@@ -432,7 +435,7 @@ impl Emitter<'_> {
         let settle = self.settle_source(name)?;
         for source in settle.into_iter().chain([self.reset]) {
             inputs.push(source);
-            conv.ports.push(plain_port(1, 1, 0, 0, Arc::new([0])));
+            conv.ports.push(ConvPort::kernel(1, 1, 0, 0, Arc::new([0])));
         }
         self.module(name, &format!("{name}_{map}"), ModuleKind::Conv(conv), inputs)
     }
@@ -450,11 +453,6 @@ impl Emitter<'_> {
             }),
         }
     }
-}
-
-/// A port without extension keys.
-pub(super) fn plain_port(nx: u32, ny: u32, dx: i32, dy: i32, weights: Arc<[i32]>) -> ConvPort {
-    ConvPort { nx, ny, dx, dy, x_stride: 1, y_stride: 1, x_expand: 1, y_expand: 1, weights }
 }
 
 /// Sizes come from arrays in memory and layers whose size is checked, so they fit.

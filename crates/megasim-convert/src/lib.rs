@@ -10,6 +10,7 @@
 pub mod activations;
 pub mod adapt;
 pub mod calibrate;
+mod channel_scales;
 pub mod checkpoint;
 pub mod conversion;
 pub mod converted_model;
@@ -63,6 +64,7 @@ use ndarray::ArrayView2;
 use normalize::Schedule;
 use parsed::Parsed;
 use samples::Samples;
+use simplify::Quantized;
 
 /// Control events per second of a softmax output where nothing else is asked for; SNN toolbox's default.
 pub const DEFAULT_SOFTMAX_CLOCK: f64 = 300.0;
@@ -137,7 +139,8 @@ pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
     let graph = averaged.as_ref().unwrap_or(graph);
     let shifted = adapt::shifted(graph, options.logit_shift);
-    let parsed = simplify::simplify_for(shifted.as_ref().unwrap_or(graph), options.output)?;
+    let quantized = options.level_steps().map_or(Quantized::AsRates, |steps| Quantized::AsCounts { steps });
+    let parsed = simplify::simplify_with(shifted.as_ref().unwrap_or(graph), options.output, quantized)?;
     let of_one_spike = options.input_scale.unwrap_or(1.0) / f64::from(options.quantization.input_events.max(1));
     Ok(parsed.with_input_scale(of_one_spike))
 }
@@ -178,21 +181,63 @@ type Visit<'a> = &'a mut dyn FnMut(&Parsed, normalize::See) -> Result<(), normal
 
 fn normalize_by(parsed: Parsed, options: &ConvertOptions, visit: Visit) -> Result<Normalized, Error> {
     let pooled = options.pooled();
-    let l = match (&options.scales, &options.rules.weighting) {
-        (Some(scales), _) => scales.of(&parsed)?,
+    let mut maps = Vec::new();
+    let mut l = match (&options.scales, &options.rules.weighting) {
+        (Some(scales), _) => {
+            maps = scales.maps_of(&parsed);
+            scales.of(&parsed)?
+        }
         (None, weighting @ (Weighting::Percentile | Weighting::LeastSquares { .. })) => {
             let schedule = Schedule { percentile: options.percentile, step: options.percentile_step };
-            let mut visit = |see: normalize::See| visit(&parsed, see);
-            let l = normalize::percentiles(&parsed, schedule, &mut visit)?;
-            match weighting {
-                Weighting::LeastSquares { steps } => normalize::least_squares(&parsed, &l, *steps, &mut visit)?,
-                _ => l,
+            let steps = match weighting {
+                Weighting::LeastSquares { steps } => Some(*steps),
+                _ => None,
+            };
+            let mut search = options.channel_scales.then(|| channel_scales::Search::new(&parsed, schedule, steps));
+            let mut visit = |see: normalize::See| {
+                search.iter_mut().for_each(channel_scales::Search::begin);
+                visit(&parsed, &mut |number, activations| {
+                    search.iter_mut().for_each(|search| search.see(number, activations));
+                    see(number, activations);
+                })
+            };
+            let mut l = normalize::percentiles(&parsed, schedule, &mut visit)?;
+            if let Some(steps) = steps {
+                l = normalize::least_squares(&parsed, &l, steps, &mut visit)?;
             }
+            maps = search.map_or(maps, |search| search.factors(&l));
+            l
         }
         (None, Weighting::Model(schedule)) => return Ok(model_based::normalize(parsed, schedule)?),
         (None, Weighting::AsTrained) => vec![Some(1.0); parsed.layers.len()],
     };
-    Ok(normalize::normalize(parsed, &l, pooled)?)
+    // One spike more is one level more.
+    if let Some(steps) = options.level_steps() {
+        for (number, l) in l.iter_mut().enumerate() {
+            let steps = f64::from(steps);
+            let of_levels = parsed.levels(number).map(|levels| f64::from(levels.step) * steps);
+            // A whole number of spikes is the maximum.
+            let of_maximum = || {
+                let (max, l) = (parsed.maximum(number)?, (*l)?);
+                Some(steps * max / (steps * max / l).round().max(1.0))
+            };
+            *l = of_levels.or_else(of_maximum).or(*l);
+        }
+    }
+    Ok(channel_scales::apply(normalize::normalize(parsed, &l, pooled)?, &maps)?)
+}
+
+/// The second step with scales that are known.
+///
+/// # Errors
+/// Where they do not fit the network.
+pub fn normalize_by_scales(
+    parsed: Parsed,
+    scales: &scales::Scales,
+    options: &ConvertOptions,
+) -> Result<Normalized, Error> {
+    let (l, maps) = (scales.of(&parsed)?, scales.maps_of(&parsed));
+    Ok(channel_scales::apply(normalize::normalize(parsed, &l, options.pooled())?, &maps)?)
 }
 
 /// The last step: modules with integers.

@@ -1,6 +1,9 @@
 //! `megasim.json`: what a converted network's netfiles cannot say.
 
 mod check;
+mod layer;
+
+pub use layer::Layer;
 
 use super::calibrate::Correction;
 use super::emit::Emitted;
@@ -13,6 +16,7 @@ use super::{
     ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, TEST_SAMPLES, emit,
     shape_numbers,
 };
+use megasim_ann::graph::Levels;
 use megasim_core::encode::registry::{self, Choice, Common};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, InputMap, SpikeEncoder};
 use megasim_core::netfile::FileNames;
@@ -131,6 +135,15 @@ impl Presentation {
         let common = Common { input_rate: DEFAULT_INPUT_RATE, seed: 0 };
         Ok(choice.code(&common, self.clock())?)
     }
+
+    /// How often biases act in a sample.
+    ///
+    /// # Errors
+    /// As [`Presentation::code`].
+    pub fn steps(&self) -> Result<u32, PresentationError> {
+        let period = self.code()?.bias_period(self.clock());
+        Ok((f64::from(self.duration) / period).round().max(1.0) as u32)
+    }
 }
 
 /// Why a presentation has no code.
@@ -230,26 +243,6 @@ pub struct SoftmaxClock {
     pub rate: f64,
 }
 
-/// One layer of a converted network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Layer {
-    /// Its name in the netfiles.
-    pub name: String,
-    /// The source's name of it.
-    pub source: String,
-    /// SNN toolbox's word for its kind.
-    pub kind: String,
-    /// Names of the layers it reads.
-    pub inputs: Vec<String>,
-    /// `[features]` or `[maps, height, width]`.
-    pub shape: Vec<usize>,
-    /// Nodes, one per map or one.
-    pub nodes: Vec<String>,
-    /// The activation that one spike per millisecond stands for.
-    pub scale: f64,
-}
-
 /// How the weights of a converted network were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,6 +255,9 @@ pub struct Conversion {
     /// Whether the scales are those of an earlier conversion.
     #[serde(default)]
     pub given_scales: bool,
+    /// Whether each map has a scale of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub channel_scales: bool,
     /// Which numbers the weights may be: `full`, a number of bits, `Qm.f` or `binary`.
     #[serde(default)]
     pub weight_bits: Precision,
@@ -316,6 +312,7 @@ impl Conversion {
             percentile: options.percentile,
             percentile_step: options.percentile_step,
             given_scales: options.scales.is_some(),
+            channel_scales: options.channel_scales,
             weight_bits: options.precision,
             settings: neurons.chain(options.settings.iter().map(ToString::to_string)).collect(),
             normalisation_samples,
@@ -418,6 +415,11 @@ impl Manifest {
                 shape: shape_numbers(layer.shape),
                 nodes: nodes(&emitted.layers[k]),
                 scale: normalized.scales[k],
+                levels: parsed.levels(k).map(|levels| {
+                    let step = (f64::from(levels.step) * normalized.scales[k]) as f32;
+                    Levels { step, ..levels }
+                }),
+                map_scales: normalized.map_scales(k),
             }
         });
         let layers: Vec<_> = layers.collect();
@@ -477,16 +479,24 @@ impl Manifest {
         self.check_nodes(network).map_err(|message| Error::Network { path: directory.join(FILE_NAME), message })
     }
 
+    /// The scales of all layers.
+    pub fn scales(&self) -> Scales {
+        let has_maps = |layer: &&Layer| !layer.map_scales.is_empty();
+        Scales {
+            model_sha256: self.model.sha256.clone(),
+            scales: self.layers.iter().map(|layer| (layer.name.clone(), layer.scale)).collect(),
+            maps: self.layers.iter().filter(has_maps).map(Layer::maps).collect(),
+        }
+    }
+
     /// The options with which the network was converted, but for equations and parameters that modules got afterwards.
     pub fn options(&self) -> ConvertOptions {
         let of = &self.conversion;
         ConvertOptions {
             percentile: of.percentile,
             percentile_step: of.percentile_step,
-            scales: of.given_scales.then(|| Scales {
-                model_sha256: self.model.sha256.clone(),
-                scales: self.layers.iter().map(|layer| (layer.name.clone(), layer.scale)).collect(),
-            }),
+            scales: of.given_scales.then(|| self.scales()),
+            channel_scales: of.channel_scales,
             precision: of.weight_bits,
             quantization: Quantization {
                 scaling_factor: of.scaling_factor,
@@ -507,6 +517,8 @@ impl Manifest {
             logit_shift: of.logit_shift,
             adapt_output: false,
             adapt_factor: false,
+            adapt_calibration: false,
+            adapt_pool: false,
             rules: of.rules.clone(),
             test_samples: TEST_SAMPLES,
             presentation: self.presentation.clone(),

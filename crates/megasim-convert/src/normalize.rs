@@ -64,6 +64,8 @@ pub struct Normalized {
     /// Of each layer, what calibration adds to the initial potential of each neuron, `(map, y, x)`, in thresholds;
     /// empty where it adds nothing.
     pub potentials: Vec<Vec<f32>>,
+    /// Of each layer, the factor of each map (of a vector: of each number) on its scale; empty where all are 1.
+    pub maps: Vec<Vec<f64>>,
 }
 
 impl Normalized {
@@ -78,7 +80,13 @@ impl Normalized {
     /// A network without calibrated potentials.
     pub fn new(parsed: Parsed, scales: Vec<f64>, silent: Vec<usize>) -> Self {
         let potentials = vec![Vec::new(); parsed.layers.len()];
-        Self { parsed, scales, silent, potentials }
+        let maps = vec![Vec::new(); parsed.layers.len()];
+        Self { parsed, scales, silent, potentials, maps }
+    }
+
+    /// The scales of the maps of a layer; empty where all have that of the layer.
+    pub fn map_scales(&self, layer: usize) -> Vec<f64> {
+        self.maps[layer].iter().map(|factor| factor * self.scales[layer]).collect()
     }
 }
 
@@ -160,7 +168,7 @@ pub fn percentiles(
     schedule: Schedule,
     visit: &mut dyn FnMut(See) -> Result<(), Error>,
 ) -> Result<Vec<Option<f64>>, Error> {
-    let role = |number: usize| role(parsed, number);
+    let role = |number: usize| role_of(parsed, number);
     let mut counts: Vec<Counts> = vec![Counts::default(); parsed.layers.len()];
     let mut not_finite = None;
     visit(&mut |number, activations| {
@@ -201,7 +209,7 @@ pub fn least_squares(
     let steps = steps as f32;
     visit(&mut |number, activations| {
         let Some(Some(l)) = l.get(number) else { return };
-        let role = role(parsed, number);
+        let role = role_of(parsed, number);
         for &activation in &magnitudes(role, activations) {
             if activation <= 0.0 {
                 continue;
@@ -221,10 +229,10 @@ pub fn least_squares(
 }
 
 /// Parts of the percentile among which [`least_squares`] chooses.
-const CANDIDATES: [f64; 20] =
+pub(super) const CANDIDATES: [f64; 20] =
     [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.2, 1.3];
 
-fn role(parsed: &Parsed, number: usize) -> Role {
+pub(super) fn role_of(parsed: &Parsed, number: usize) -> Role {
     match parsed.layers[number].operation {
         LayerKind::Population { role, .. } => role,
         _ => Role::Rectifier,
@@ -234,8 +242,8 @@ fn role(parsed: &Parsed, number: usize) -> Role {
 /// What counts of the activations of a population: those above 0, and where outputs may be negative those below, too.
 pub(super) fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f32, Ix2> {
     match role {
-        Role::Rectifier | Role::Excess | Role::Step => activations.into(),
-        Role::Signed | Role::Accumulator | Role::Softmax => activations.mapv(f32::abs).into(),
+        role if role.has_sign() => activations.mapv(f32::abs).into(),
+        _ => activations.into(),
     }
 }
 
@@ -265,6 +273,11 @@ pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Resul
                 let l_out = match role {
                     // It fires once per millisecond or not at all.
                     Role::Step => 1.0,
+                    Role::Quantized(levels) => {
+                        let l = l.get(number).copied().flatten().unwrap_or_else(|| levels.step.into());
+                        levels.step = (f64::from(levels.step) / l) as f32;
+                        l
+                    }
                     _ => l.get(number).copied().flatten().unwrap_or_else(|| {
                         if *role != Role::Excess {
                             silent.push(number);
@@ -272,6 +285,9 @@ pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Resul
                         1.0
                     }),
                 };
+                if let Role::Clamped { max, .. } = role {
+                    *max = (f64::from(*max) / l_out) as f32;
+                }
                 let fault = || Error::Scale { layer: layer.source_name.clone(), scale: l_out };
                 for connection in connections {
                     connection.weights.scale(scale(connection.source) / l_out);

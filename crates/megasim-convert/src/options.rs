@@ -26,6 +26,8 @@ pub struct ConvertOptions {
     pub percentile: f64,
     /// How much lower the percentile is for each layer further on.
     pub percentile_step: f64,
+    /// Whether each map has a scale of its own, where scales are made of activations on data.
+    pub channel_scales: bool,
     /// Scales of an earlier conversion, in place of what the rules' weighting would make.
     pub scales: Option<scales::Scales>,
     /// Which numbers the weights may be.
@@ -52,6 +54,11 @@ pub struct ConvertOptions {
     pub adapt_output: bool,
     /// Whether the scaling factor becomes smaller where potentials of signed neurons would leave 32 bits.
     pub adapt_factor: bool,
+    /// Whether networks of quantised activations, which need no calibration, have none.
+    pub adapt_calibration: bool,
+    /// Whether averages of networks of quantised activations pass spikes on, where they can: what adds up to whole
+    /// spikes rounds.
+    pub adapt_pool: bool,
     /// Rules beyond layers and weights.
     pub rules: Rules,
     /// The accuracy of the analog network after each step is that of at most this many test samples.
@@ -69,6 +76,7 @@ impl Default for ConvertOptions {
         Self {
             percentile: normalize::DEFAULT_PERCENTILE,
             percentile_step: 0.0,
+            channel_scales: false,
             scales: None,
             precision: Precision::default(),
             quantization: Quantization::default(),
@@ -81,6 +89,8 @@ impl Default for ConvertOptions {
             logit_shift: 0.0,
             adapt_output: true,
             adapt_factor: false,
+            adapt_calibration: false,
+            adapt_pool: false,
             rules: Rules::default(),
             test_samples: TEST_SAMPLES,
             presentation: None,
@@ -104,6 +114,11 @@ impl ConvertOptions {
     /// Scales of an earlier conversion of the same model.
     pub fn scales(self, scales: scales::Scales) -> Self {
         Self { scales: Some(scales), ..self }
+    }
+
+    /// A scale for each map (of a vector: for each neuron), where scales are made of activations on data.
+    pub fn channel_scales(self, channel_scales: bool) -> Self {
+        Self { channel_scales, ..self }
     }
 
     /// At most this many test samples for the accuracies of the steps.
@@ -207,6 +222,14 @@ impl ConvertOptions {
             Format::Extended if !self.quantization.relays => normalize::Pooled::Mean,
             Format::Extended | Format::Original => normalize::Pooled::Sum,
         }
+    }
+
+    /// Bias events of the presentation, where neurons have the levels of quantised activations: signed neurons of a
+    /// conversion that is made for a presentation.
+    pub(super) fn level_steps(&self) -> Option<u32> {
+        let by_model = matches!(self.rules.weighting, Weighting::Model(_)) && self.scales.is_none();
+        let presentation = self.presentation.as_ref().filter(|_| self.quantization.signed.is_some() && !by_model)?;
+        presentation.steps().ok()
     }
 
     /// Whether scales are made of activations on data.

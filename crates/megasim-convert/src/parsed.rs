@@ -5,7 +5,7 @@
 //! then `x`.
 
 use megasim_ann::graph::{
-    Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape,
+    Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Levels, Operation, Padding, Pooling, Shape,
 };
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, CowArray, Ix2};
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ impl Windows {
 }
 
 /// What the neurons of a population do with the sum of their input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Role {
     /// They fire at its rate where it is above 0: a ReLU.
@@ -143,6 +143,16 @@ pub enum Role {
     Step,
     /// They fire at its rate, spikes of its sign: a linear activation.
     Signed,
+    /// Their count at the end of a presentation is the level that the sum becomes.
+    Quantized(Levels),
+    /// They fire at its rate where it is above 0, and no more than the count that a maximum is in a presentation: a ReLU
+    /// with a maximum.
+    Clamped {
+        /// The maximum.
+        max: f32,
+        /// Bias events of the presentation.
+        steps: u32,
+    },
     /// They never fire: their potential is the sum. Only at the output.
     Accumulator,
     /// They never fire by themselves; the one with the largest potential does on each event of a clock. Only at the
@@ -151,11 +161,22 @@ pub enum Role {
 }
 
 impl Role {
+    /// Whether rates may be below 0.
+    pub fn has_sign(self) -> bool {
+        match self {
+            Self::Rectifier | Self::Excess | Self::Step | Self::Clamped { .. } => false,
+            Self::Quantized(levels) => levels.lowest < 0,
+            Self::Signed | Self::Accumulator | Self::Softmax => true,
+        }
+    }
+
     /// The function of real numbers that its rates are, at the output without what only softmax would add.
     pub fn activation(self) -> Activation {
         match self {
             Self::Rectifier | Self::Excess => Activation::RELU,
             Self::Step => Activation::BinaryStep,
+            Self::Quantized(levels) => Activation::Quantized(levels),
+            Self::Clamped { max, .. } => Activation::Relu { negative_slope: 0.0, max: Some(max) },
             Self::Signed | Self::Accumulator | Self::Softmax => Activation::Linear,
         }
     }
@@ -306,6 +327,59 @@ impl Parsed {
         match source {
             Source::Input => self.input,
             Source::Layer(layer) => self.layers[layer].shape,
+        }
+    }
+
+    /// The levels of a layer's neurons, where they have some.
+    pub fn levels(&self, layer: usize) -> Option<Levels> {
+        match self.layers[layer].operation {
+            LayerKind::Population { role: Role::Quantized(levels), .. } => Some(levels),
+            _ => None,
+        }
+    }
+
+    /// The maximum of a layer's activations, where counts are cut off there.
+    pub(super) fn maximum(&self, layer: usize) -> Option<f64> {
+        match self.layers[layer].operation {
+            LayerKind::Population { role: Role::Clamped { max, .. }, .. } => Some(max.into()),
+            _ => None,
+        }
+    }
+
+    /// Whether any neurons have levels.
+    pub fn has_levels(&self) -> bool {
+        (0..self.layers.len()).any(|layer| self.levels(layer).is_some())
+    }
+
+    /// Whether counts of any neurons have levels or a maximum, which depend on the length of the presentation.
+    pub(super) fn has_counts(&self) -> bool {
+        self.has_levels() || (0..self.layers.len()).any(|layer| self.maximum(layer).is_some())
+    }
+
+    /// Whether there are averages, and the windows of each have one size and no cells in common.
+    pub(super) fn averages_can_pass_spikes(&self) -> bool {
+        let mut averages = self.layers.iter().filter_map(|layer| match &layer.operation {
+            LayerKind::AveragePool { windows, count_padding, .. } => Some((windows, *count_padding, layer.shape)),
+            _ => None,
+        });
+        averages.all(|(windows, count_padding, shape)| {
+            let Shape::Maps { height, width, .. } = shape else { return false };
+            let apart = |outputs: usize, size: usize, stride: usize| outputs == 1 || size == stride;
+            apart(height, windows.size.0, windows.strides.0)
+                && apart(width, windows.size.1, windows.strides.1)
+                && (count_padding || windows.padding == Padding::default())
+        })
+    }
+
+    /// Whether the spikes of a source may be negative.
+    pub(super) fn has_sign(&self, source: Source) -> bool {
+        let Source::Layer(layer) = source else { return false };
+        match &self.layers[layer].operation {
+            LayerKind::Population { role, .. } => role.has_sign(),
+            LayerKind::Relay { source, .. }
+            | LayerKind::AveragePool { source, .. }
+            | LayerKind::MaxPool { source, .. }
+            | LayerKind::Flatten { source } => self.has_sign(*source),
         }
     }
 

@@ -3,10 +3,10 @@
 //! A source [`INITIAL_POTENTIAL`] has one event at tick 0; a port of each module adds one weight per neuron on it.
 
 use super::calibrate::cells;
-use super::emit::{self, Emitted, plain_port, size};
+use super::emit::{self, Emitted};
 use super::parsed::Parsed;
 use super::quantize::Quantization;
-use megasim_core::network::{Element, FullyConnectedPort, Input, ModuleKind, NetworkBuilder, NetworkError, NodeId};
+use megasim_core::network::{Element, Input, NetworkBuilder, NetworkError, NodeId};
 
 /// Name of the node whose one event sets initial potentials.
 pub const INITIAL_POTENTIAL: &str = "initial_potential";
@@ -56,7 +56,7 @@ pub(super) fn add(
                     && let Some(offsets) = offsets.get(number).filter(|offsets| !offsets.is_empty())
                 {
                     let layer = &parsed.layers[number];
-                    let (cells, width) = cells(layer.shape);
+                    let (cells, _) = cells(layer.shape);
                     let name = parsed.name(number);
                     let most = quantization.integer(&name, "threshold", quantization.threshold)? - 1;
                     let initial = quantization.initial_potential * quantization.threshold;
@@ -69,16 +69,7 @@ pub(super) fn add(
                     // Before the reset, which is the last.
                     let at = module.inputs.len() - 1;
                     module.inputs.insert(at, Input::Node(start));
-                    match &mut module.kind {
-                        ModuleKind::Conv(conv) => {
-                            let (nx, ny) = (size(width), size(cells / width.max(1)));
-                            conv.ports.insert(at, plain_port(nx, ny, 0, 0, weights));
-                        }
-                        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-                            full.ports.insert(at, FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights });
-                        }
-                        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
-                    }
+                    module.kind.insert_plane(at, weights);
                 }
                 let names: Vec<&str> = outputs.iter().map(|node| network.nodes()[node.index()].name.as_str()).collect();
                 builder.module(module, &names).map_err(fault)?;

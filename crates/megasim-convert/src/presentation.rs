@@ -106,9 +106,7 @@ impl PresentationOptions {
         let mut weighting = options.rules.weighting.clone();
         if options.scales.is_none() && weighting == Weighting::Percentile {
             if self.scale_by != Some(ScaleBy::Percentile) {
-                let period = presentation.code()?.bias_period(presentation.clock());
-                let steps = (f64::from(duration) / period).round().max(1.0) as u32;
-                weighting = Weighting::LeastSquares { steps };
+                weighting = Weighting::LeastSquares { steps: presentation.steps()? };
             }
         } else if self.scale_by.is_some() {
             return Err(Error::ScaleBy);
@@ -151,6 +149,9 @@ impl ConvertOptions {
     /// # Errors
     /// If the presentation has no code, or if options do not go together.
     pub fn presented(mut self, presentation: &PresentationOptions) -> Result<Self, Error> {
+        let asked = [presentation.calibrate.is_some(), presentation.calibrate_for.is_some()];
+        self.adapt_pool = true;
+        self.adapt_calibration = asked == [false; 2] && presentation.calibration_samples.is_none();
         let (encode, by_itself) = (&presentation.encode, self.quantization.input_events == 1);
         let (presentation, weighting) = presentation.presentation(&self)?;
         match encode {

@@ -56,6 +56,9 @@ pub struct Scales {
     pub model_sha256: String,
     /// One a population.
     pub scales: BTreeMap<String, f64>,
+    /// Of populations whose maps have scales of their own: the scale of each map (of a vector: of each neuron).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub maps: BTreeMap<String, Vec<f64>>,
 }
 
 impl Scales {
@@ -63,9 +66,11 @@ impl Scales {
     /// down.
     pub fn new(model_sha256: &str, normalized: &super::Normalized) -> Self {
         let parsed = &normalized.parsed;
-        let populations = parsed.layers.iter().enumerate().filter(|(_, layer)| is_population(&layer.operation));
-        let scales = populations.map(|(k, _)| (parsed.name(k), normalized.scales[k])).collect();
-        Self { model_sha256: model_sha256.into(), scales }
+        let populations = || parsed.layers.iter().enumerate().filter(|(_, layer)| is_population(&layer.operation));
+        let scales = populations().map(|(k, _)| (parsed.name(k), normalized.scales[k])).collect();
+        let maps = populations().map(|(k, _)| (parsed.name(k), normalized.map_scales(k)));
+        let maps = maps.filter(|(_, scales)| !scales.is_empty()).collect();
+        Self { model_sha256: model_sha256.into(), scales, maps }
     }
 
     /// Reads a file, and makes sure that it belongs to the model.
@@ -95,6 +100,18 @@ impl Scales {
             let name = parsed.name(k);
             let scale = self.scales.get(&name).copied().filter(|scale| scale.is_finite() && *scale > 0.0);
             scale.map(Some).ok_or(Error::Layer(name))
+        });
+        layers.collect()
+    }
+
+    /// Of each layer, the factors of its maps on its scale; empty where there are none. Whether they fit is seen where
+    /// they are applied.
+    pub(super) fn maps_of(&self, parsed: &Parsed) -> Vec<Vec<f64>> {
+        let layers = (0..parsed.layers.len()).map(|k| {
+            let name = parsed.name(k);
+            let scale = self.scales.get(&name).copied().unwrap_or(1.0);
+            let maps = self.maps.get(&name).into_iter().flatten();
+            maps.map(|of_map| of_map / scale).collect()
         });
         layers.collect()
     }

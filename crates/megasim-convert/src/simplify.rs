@@ -133,6 +133,27 @@ pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
 /// # Errors
 /// The first layer that has no spiking form.
 pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupported> {
+    simplify_with(graph, form, Quantized::AsRates)
+}
+
+/// What becomes of quantised activations and of ReLUs with a maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantized {
+    /// Neurons whose counts are levels ([`Role::Quantized`]) or are cut off ([`Role::Clamped`]) in presentations of as
+    /// many bias events.
+    AsCounts {
+        /// Bias events.
+        steps: u32,
+    },
+    /// ReLUs with a maximum, each of two populations: rates have a grid of their own, so only the ceiling is kept.
+    AsRates,
+}
+
+/// Parses a graph with an output of this form, with or without the levels of its activations.
+///
+/// # Errors
+/// The first layer that has no spiking form.
+pub fn simplify_with(graph: &Graph, form: OutputForm, quantized: Quantized) -> Result<Parsed, Unsupported> {
     let input = &graph.layers()[0];
     let parsed = Parsed {
         input_name: input.name.clone(),
@@ -142,7 +163,7 @@ pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupport
         layers: Vec::new(),
         digits: source_layers(graph).to_string().len(),
     };
-    let mut walk = Walk { graph, readers: graph.readers(), parsed };
+    let mut walk = Walk { graph, readers: graph.readers(), parsed, quantized };
     // A value is kept until its last reader has it.
     let mut values: Vec<Option<Value>> = Vec::with_capacity(graph.layers().len());
     let mut obstacles: Vec<Unsupported> = Vec::new();
@@ -176,6 +197,7 @@ struct Walk<'g> {
     graph: &'g Graph,
     readers: Vec<Vec<LayerId>>,
     parsed: Parsed,
+    quantized: Quantized,
 }
 
 impl Walk<'_> {
@@ -301,7 +323,7 @@ impl Walk<'_> {
         for piece in &mut value.pieces {
             match &mut piece.content {
                 Content::Linear(linear) => {
-                    let role = if linear.is_rectified() { Role::Rectifier } else { Role::Signed };
+                    let role = if linear.is_rectified(&self.parsed) { Role::Rectifier } else { Role::Signed };
                     piece.content = Content::Sum(vec![self.population(linear.clone(), role)]);
                 }
                 Content::Sum(terms) => {
@@ -331,7 +353,7 @@ impl Walk<'_> {
         for piece in &mut value.pieces {
             if let Content::Linear(linear) = &piece.content {
                 let linear = linear.clone();
-                piece.content = Content::Sum(if linear.is_rectified() {
+                piece.content = Content::Sum(if linear.is_rectified(&self.parsed) {
                     vec![self.population(linear, Role::Rectifier)]
                 } else {
                     self.both_signs(linear, 1.0, None)
@@ -346,7 +368,7 @@ impl Walk<'_> {
         for piece in &mut value.pieces {
             if let Content::Linear(linear) = &piece.content {
                 let mut spikes = self.population(linear.clone(), Role::Rectifier);
-                spikes.unrectified = Some(self.parsed.layers.len() - 1).filter(|_| !linear.is_rectified());
+                spikes.unrectified = Some(self.parsed.layers.len() - 1).filter(|_| !linear.is_rectified(&self.parsed));
                 piece.content = Content::Sum(vec![spikes]);
             }
         }
@@ -404,7 +426,7 @@ impl Walk<'_> {
     }
 
     /// Whether nothing else reads what is between a layer and the weights before it.
-    fn only_reader_since_weights(&self, id: LayerId) -> bool {
+    pub(super) fn only_reader_since_weights(&self, id: LayerId) -> bool {
         let mut at = id;
         loop {
             let layer = &self.graph.layers()[at];

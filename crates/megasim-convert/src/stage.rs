@@ -164,6 +164,8 @@ fn is_one(scale: &f64) -> bool {
 struct Scales {
     scales: Vec<f64>,
     silent: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    maps: Vec<Vec<f64>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -242,7 +244,11 @@ impl Stage {
             layers: layers.collect(),
             normalised: match &self.network {
                 Network::Parsed(_) => None,
-                Network::Normalised(of) => Some(Scales { scales: of.scales.clone(), silent: of.silent.clone() }),
+                Network::Normalised(of) => {
+                    let has_maps = of.maps.iter().any(|factors| !factors.is_empty());
+                    let maps = if has_maps { of.maps.clone() } else { Vec::new() };
+                    Some(Scales { scales: of.scales.clone(), silent: of.silent.clone(), maps })
+                }
             },
         };
         let header = serde_json::to_vec_pretty(&header).map_err(io::Error::other)?;
@@ -431,13 +437,23 @@ impl Archive {
         }
         let network = match header.normalised {
             None => Network::Parsed(parsed),
-            Some(Scales { scales, silent }) => {
+            Some(Scales { scales, silent, maps }) => {
                 let layers = parsed.layers.len();
                 let good = |scale: &f64| scale.is_finite() && *scale > 0.0;
                 if scales.len() != layers || !scales.iter().all(good) || silent.iter().any(|&layer| layer >= layers) {
                     return Err(flaw(format!("expected a scale above 0 for each of {layers} layers")));
                 }
-                Network::Normalised(Normalized::new(parsed, scales, silent))
+                let fits = |(factors, layer): (&Vec<f64>, &ParsedLayer)| {
+                    (factors.is_empty() || factors.len() == layer.shape.channels()) && factors.iter().all(good)
+                };
+                if !maps.is_empty() && (maps.len() != layers || !maps.iter().zip(&parsed.layers).all(fits)) {
+                    return Err(flaw("expected a factor above 0 for each map, or none, of each layer".into()));
+                }
+                let mut normalized = Normalized::new(parsed, scales, silent);
+                if !maps.is_empty() {
+                    normalized.maps = maps;
+                }
+                Network::Normalised(normalized)
             }
         };
         Ok(Stage { origin: header.origin, network })

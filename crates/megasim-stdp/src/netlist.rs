@@ -165,17 +165,7 @@ fn conv<W: Weight>(
             })
             .collect(),
     });
-    let reset = ConvPort {
-        nx: 1,
-        ny: 1,
-        dx: 0,
-        dy: 0,
-        x_stride: 1,
-        y_stride: 1,
-        x_expand: 1,
-        y_expand: 1,
-        weights: [0].into(),
-    };
+    let reset = ConvPort::kernel(1, 1, 0, 0, [0].into());
     Conv { array, neurons, ports: data.chain([reset]).collect(), output: Output::whole(array) }
 }
 

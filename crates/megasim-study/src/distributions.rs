@@ -5,7 +5,7 @@ use super::statistics::Histogram;
 use megasim_ann::graph::Graph;
 use megasim_convert::parsed::LayerKind;
 use megasim_convert::{Manifest, parse};
-use megasim_core::network::{Driver, Input, ModuleKind, Network};
+use megasim_core::network::{Driver, Input, Network};
 
 /// Intervals of a histogram of this many numbers.
 fn intervals(numbers: usize) -> usize {
@@ -62,14 +62,23 @@ pub fn distributions(
             let weights: Vec<f64> = weights.map(|w| f64::from(w) / factor).collect();
             Histogram::of(weights.iter().copied(), intervals(weights.len()))
         });
-        let active: Vec<f64> = rates.iter().filter(|&&rate| rate > 0.0).map(|&rate| f64::from(rate)).collect();
-        let activations_after = Histogram::of(active.iter().copied(), intervals(active.len()));
+        let active = || rates.iter().map(|&rate| f64::from(rate)).enumerate().filter(|&(_, rate)| rate > 0.0);
+        let n = intervals(active().count());
+        let activations_after = Histogram::of(active().map(|(_, rate)| rate).collect::<Vec<_>>().into_iter(), n);
+        let activations_before = match &layer.map_scales[..] {
+            [] => activations_after.scaled(layer.scale),
+            _ => {
+                let neurons = layer.shape.iter().product::<usize>().max(1);
+                let before = active().map(|(at, rate)| rate * layer.scale_of(at % neurons));
+                Histogram::of(before.collect::<Vec<_>>().into_iter(), n)
+            }
+        };
         Some(Distributions {
             name: layer.name.clone(),
             scale: layer.scale,
             weights_before,
             weights_after,
-            activations_before: activations_after.scaled(layer.scale),
+            activations_before,
             activations_after,
         })
     });
@@ -88,13 +97,7 @@ fn weights_of(network: &Network, node: &str, manifest: &Manifest) -> Vec<i32> {
         }
         Input::Undriven(_) => true,
     };
-    let ports: Vec<&[i32]> = match &module.kind {
-        ModuleKind::Conv(conv) => conv.ports.iter().map(|port| &port.weights[..]).collect(),
-        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-            full.ports.iter().map(|port| &port.weights[..]).collect()
-        }
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => Vec::new(),
-    };
+    let ports = module.kind.weights();
     ports
         .iter()
         .enumerate()

@@ -170,8 +170,8 @@ impl Question<'_> {
             0..self.samples,
             &Uncounted(control),
             || reference.start(),
-            |next to, sample| {
-                let ideal = next to.sample(sample, &(self.stimuli)(sample), self.output);
+            |ideal_machine, sample| {
+                let ideal = ideal_machine.sample(sample, &(self.stimuli)(sample), self.output);
                 ideal.map_err(|source| self.failed(sample, source))
             },
             drop,
@@ -190,13 +190,13 @@ impl Question<'_> {
         &self,
         sample: usize,
         simulation: &mut MachineSimulation<'_>,
-        next to: &mut Beside<'_>,
+        ideal_machine: &mut Beside<'_>,
     ) -> Result<Sample, Error> {
         let number = self.numbers.number(sample);
         let fault = |source| self.failed(sample, source);
         let stimuli = (self.stimuli)(sample);
         let run = simulation.run(&stimuli, &self.showing, None).map_err(fault)?;
-        let ideal = next to.sample(sample, &stimuli, self.output).map_err(fault)?;
+        let ideal = ideal_machine.sample(sample, &stimuli, self.output).map_err(fault)?;
         let log = |record: &engine::Record| {
             self.output.and_then(|(node, _)| record.nodes[node.index()].clone()).unwrap_or_default()
         };

@@ -205,15 +205,9 @@ impl FanOut {
                     ModuleKind::Conv(conv) => {
                         let Some(kernel) = conv.ports.get(port) else { continue };
                         let array = conv.array;
-                        let (x0, y0, nx, ny) = source_extent(network, *node, kernel, array);
-                        let columns = (0..nx).map(|x| {
-                            let at = (x0 + x as i64) * i64::from(kernel.x_expand) + i64::from(kernel.dx);
-                            touched(at, kernel.nx, kernel.x_stride, array.x_min, array.nx)
-                        });
-                        let rows = (0..ny).map(|y| {
-                            let at = (y0 + y as i64) * i64::from(kernel.y_expand) + i64::from(kernel.dy);
-                            touched(at, kernel.ny, kernel.y_stride, array.y_min, array.ny)
-                        });
+                        let (nx, ny) = source_extent(network, *node, kernel, array);
+                        let columns = (0..nx as i32).map(|x| kernel.columns_reached(x, array));
+                        let rows = (0..ny as i32).map(|y| kernel.rows_reached(y, array));
                         Receiver::Window { columns: columns.collect(), rows: rows.collect() }
                     }
                     _ => continue,
@@ -238,17 +232,17 @@ impl FanOut {
     }
 }
 
-/// Addresses from 0 on that can touch a neuron: `(0, 0, columns, rows)`.
+/// Columns and rows of the addresses from 0 on that can touch a neuron.
 fn source_extent(
     network: &Network,
     node: NodeId,
     kernel: &megasim_core::network::ConvPort,
     array: megasim_core::network::Array,
-) -> (i64, i64, usize, usize) {
+) -> (usize, usize) {
     let (x, y, nx, ny) = extent(network, node);
     let end = |least: i32, n: usize| usize::try_from(i64::from(least) + n as i64).unwrap_or(0);
     if nx > 0 {
-        return (0, 0, end(x, nx), end(y, ny));
+        return (end(x, nx), end(y, ny));
     }
     // A stimulus may have any address: those from which the array can be reached.
     let reach = |min: i32, n: u32, stride: i32, d: i32, expand: i32| {
@@ -256,19 +250,7 @@ fn source_extent(
         usize::try_from(last.div_euclid(i64::from(expand)) + 1).unwrap_or(0)
     };
     (
-        0,
-        0,
         reach(array.x_min, array.nx, kernel.x_stride, kernel.dx, kernel.x_expand),
         reach(array.y_min, array.ny, kernel.y_stride, kernel.dy, kernel.y_expand),
     )
-}
-
-/// Neurons of a row that a kernel of `taps` entries touches from `at` on.
-fn touched(at: i64, taps: u32, stride: i32, min: i32, n: u32) -> u64 {
-    let hits = (0..i64::from(taps)).filter(|tap| {
-        let place = at + tap;
-        let neuron = place.div_euclid(stride.into()) - i64::from(min);
-        place.rem_euclid(stride.into()) == 0 && (0..i64::from(n)).contains(&neuron)
-    });
-    hits.count() as u64
 }

@@ -3,8 +3,10 @@
 
 pub mod integer;
 mod study;
+mod trained;
 
 pub use study::{VerifyError, VerifyOptions, verify, verify_of};
+pub use trained::Trained;
 
 use crate::runner;
 use integer::{Counts, NoCounts};
@@ -20,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 /// Most ticks that random delays add to the events of a module, and to its work.
 const MOST_DELAY: (Tick, Tick) = (40, 3);
+
+/// What the comparison with the trained network is called.
+const TRAINED: &str = "trained network";
 
 /// Most differences that are kept.
 const MOST_EXAMPLES: usize = 20;
@@ -43,6 +48,8 @@ pub struct Question<'a> {
     pub network: &'a Network,
     /// The network whose counts are expected, with the same nodes.
     pub reference: &'a Network,
+    /// The trained network, where counts are its levels.
+    pub trained: Option<&'a Trained>,
     /// The stimuli of a sample, in finer ticks than those of the network, by a factor.
     pub stimuli: &'a (dyn Fn(usize, Tick) -> Vec<Stimulus> + Sync),
     /// Samples.
@@ -137,6 +144,9 @@ pub struct Answer {
     pub least_spikes: u64,
     /// One for each way of running.
     pub ways: Vec<Way>,
+    /// The expected counts next to the levels of the trained network with quantised activations, on the input that the
+    /// spikes are; none where it has none.
+    pub trained: Option<Way>,
     /// The first differences.
     pub examples: Vec<Example>,
 }
@@ -200,10 +210,12 @@ impl Question<'_> {
         let runs = runner::run("verify", 0..self.samples, control, || (), one, drop)?;
         let mut answer = Answer { signed: all_signed(self.network), ..Answer::default() };
         answer.ways = runners.iter().map(|(name, _)| Way { name: name.clone(), ..Way::default() }).collect();
+        answer.trained = self.trained.map(|_| Way { name: TRAINED.into(), ..Way::default() });
         for of_sample in runs.complete() {
             answer.samples += 1;
             answer.least_spikes += of_sample.least_spikes;
-            for (sum, way) in answer.ways.iter_mut().zip(of_sample.ways) {
+            let ways = of_sample.ways.into_iter().chain(of_sample.trained);
+            for (sum, way) in answer.ways.iter_mut().chain(&mut answer.trained).zip(ways) {
                 sum.compared += way.compared;
                 sum.different += way.different;
                 sum.difference += way.difference;
@@ -222,6 +234,20 @@ impl Question<'_> {
         for node in counted {
             answer.least_spikes += expected[node.index()].values().map(|count| count.unsigned_abs()).sum::<u64>();
         }
+        answer.trained = self.trained.map(|trained| {
+            let mut way = Way::default();
+            for (node, address, level) in trained.levels(&expected) {
+                let found = expected[node.index()].get(&address).copied().unwrap_or(0);
+                way.compared += 1;
+                way.different += u64::from(level != found);
+                way.difference += level.abs_diff(found);
+                if level != found && answer.examples.len() < MOST_EXAMPLES {
+                    let (node, way) = (self.network.nodes()[node.index()].name.clone(), TRAINED.to_string());
+                    answer.examples.push(Example { sample, way, node, address, expected: level, found });
+                }
+            }
+            way
+        });
         for (name, runner) in runners {
             let fault = |source| Error::Run { sample, way: name.clone(), source };
             let record = match runner {

@@ -208,6 +208,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "calibrate_for", &[TrainedNetwork]),
     on(&["convert"], "calibration_samples", &[TrainedNetwork]),
     on(&["convert"], "scale_by", &[TrainedNetwork]),
+    on(&["convert"], "channel_scales", &[TrainedNetwork]),
     on(&["convert"], "tau_mem", &[TrainedNetwork]),
     on(&["convert"], "resting_potential", &[TrainedNetwork]),
     on(&["convert"], "plain_megasim", &[TrainedNetwork]),

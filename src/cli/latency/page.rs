@@ -20,6 +20,7 @@ pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
         mesh: outcome.found.mapped.resolved.machine.mesh.as_ref(),
         tick: outcome.found.mapped.resolved.tick,
         labelled: outcome.found.input.labels.is_some(),
+        signed: outcome.found.input.output_is_signed(),
         modules: tables::module_groups(outcome, network),
         nodes: tables::node_groups(outcome, network),
         layers: &outcome.found.input.layers,

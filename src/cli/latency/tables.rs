@@ -188,6 +188,9 @@ fn latencies(outcome: &Outcome<'_>) -> String {
     if outcome.found.input.output.is_some_and(|(_, classes)| classes > 0) {
         rows.push(row("decision that stays", answer.latency(|decisions| decisions.settled)));
     }
+    if outcome.found.input.output_is_signed() {
+        rows.push(row("counts that are final", answer.latency(|decisions| decisions.last_spike)));
+    }
     rows.push(row("last work", answer.length()));
     let header = ["from the first input to the", "samples", "mean", "95 % interval", "median", "95 %", "max"];
     format!("{}\n\n", boxed(&header, rows))

@@ -242,11 +242,9 @@ fn activate(activation: Activation, x: f32) -> f32 {
             let clamped = if x >= threshold { x.max(0.0) } else { 0.0 };
             max.map_or(clamped, |max| clamped.min(max))
         }
-        Activation::QuantizedRelu { integer_bits, fraction_bits } => {
-            let grid = f64::from(1u32 << fraction_bits);
-            let max = f64::from(1u32 << integer_bits) - 1.0 / grid;
-            ((f64::from(x) * grid).round_ties_even() / grid).clamp(0.0, max) as f32
-        }
+        Activation::Quantized(levels) => levels.round(x),
+        Activation::Floor => x.floor(),
+        Activation::Round => x.round_ties_even(),
         Activation::BinaryStep => f32::from(u8::from(x > 0.0)),
         Activation::BinarySign => {
             if x > 0.0 {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::{Activation, AxisOrder, GraphBuilder, Padding, Pooling};
+use crate::graph::{Activation, AxisOrder, GraphBuilder, Levels, Padding, Pooling};
 use ndarray::{Array1, Array3, Array4, array};
 use proptest::prelude::*;
 
@@ -182,7 +182,7 @@ fn activations_are_their_equations() {
     };
     let leaky = Activation::Relu { negative_slope: 0.1, max: Some(6.0) };
     assert_eq!((run(leaky, -2.0), run(leaky, 2.0), run(leaky, 7.0)), (-0.2, 2.0, 6.0));
-    let quantized = Activation::QuantizedRelu { integer_bits: 1, fraction_bits: 2 };
+    let quantized = Activation::Quantized(Levels::fixed_point(1, 2));
     assert_eq!((run(quantized, -1.0), run(quantized, 0.3), run(quantized, 5.0)), (0.0, 0.25, 1.75));
     assert_eq!(run(Activation::Softplus { scale: 1.0 }, 100.0), 100.0);
     assert!((run(Activation::Softplus { scale: 1.0 }, 0.0) - 2f32.ln()).abs() < 1e-7);

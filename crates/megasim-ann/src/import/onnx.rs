@@ -10,12 +10,14 @@ mod folding;
 mod operators;
 mod order;
 mod proto;
+mod quantised;
 mod shapes;
 mod tensor;
 mod windows;
 
 use super::{Imported, ModelFile, Obstacles, Problem};
 use crate::graph::{AxisOrder, GraphBuilder, Shape};
+use crate::levels;
 use call::Call;
 use constants::Constant;
 use ndarray::Array1;
@@ -139,7 +141,7 @@ impl Walk<'_> {
                     AxisOrder::ChannelsFirst => network.as_maps(tensor, "output")?.unwrap_or_else(|| tensor.clone()),
                     AxisOrder::ChannelsLast => tensor.clone(),
                 };
-                Ok((network.builder.finish_at(tensor.layer)?, order, axes))
+                Ok((levels::fuse(network.builder.finish_at(tensor.layer)?), order, axes))
             }
             Some(Value::Folded(_)) => {
                 Err(misfit(output, "output", "expected an output of at most three axes a sample"))
@@ -284,6 +286,10 @@ impl Walk<'_> {
             call.finish()?;
             let sizes = sizes[start..end.max(start)].iter().map(|&size| size as i64).collect();
             return Ok((vec![Value::Constant(Constant::of_integers(sizes))], None));
+        }
+        if let Some(value) = self.quantisation(node, &mut call, &inputs, values, network)? {
+            call.finish()?;
+            return Ok((vec![value], None));
         }
         let constants: Vec<Option<&Constant>> = inputs
             .iter()

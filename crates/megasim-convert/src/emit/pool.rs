@@ -1,6 +1,6 @@
 //! Pooling layers as modules.
 
-use super::{Emitter, Error, Format, offset, plain_port, size};
+use super::{Emitter, Error, Format, offset, size};
 use crate::parsed::{Source, Windows};
 use megasim_ann::graph::Shape;
 use megasim_core::network::{Array, Conv, ConvPort, MaxPool, ModuleKind, NodeId, Output, PoolPort, PoolRule};
@@ -204,7 +204,7 @@ impl Emitter<'_> {
             ..Output::whole(array)
         };
         let threshold = self.passing(self.threshold(name)?);
-        let ports = vec![plain_port(1, 1, 0, 0, Arc::new([threshold.threshold_plus]))];
+        let ports = vec![ConvPort::kernel(1, 1, 0, 0, Arc::new([threshold.threshold_plus]))];
         Ok(Conv { array, neurons: threshold, ports, output })
     }
 

@@ -1,6 +1,6 @@
 //! Layers that only move spikes, and transposed convolutions: ports with the extension keys of the format.
 
-use super::{Emitter, Error, Format, plain_port, size};
+use super::{Emitter, Error, Format, size};
 use crate::parsed::{Route, Source, Weights};
 use megasim_ann::graph::Shape;
 use megasim_core::network::{Array, Conv, ConvPort, NodeId, Output};
@@ -49,7 +49,8 @@ impl Emitter<'_> {
             let taps = kernel.iter().map(|&weight| self.quantization.integer(name, "weight", weight.into()));
             let taps = taps.collect::<Result<Arc<[i32]>, _>>()?;
             inputs.push(self.nodes(source)[channel]);
-            let port = plain_port(size(width), size(height), -key(padding.left as i64), -key(padding.top as i64), taps);
+            let port =
+                ConvPort::kernel(size(width), size(height), -key(padding.left as i64), -key(padding.top as i64), taps);
             ports.push(ConvPort { x_expand, y_expand, ..port });
         }
         Ok(())
@@ -75,7 +76,8 @@ impl Emitter<'_> {
             let (ports, inputs) = match route {
                 Route::Shift { expand, offset } => {
                     let taps = vec![neurons.threshold_plus; expand.0 * expand.1];
-                    let port = plain_port(size(expand.1), size(expand.0), key(offset.1), key(offset.0), taps.into());
+                    let port =
+                        ConvPort::kernel(size(expand.1), size(expand.0), key(offset.1), key(offset.0), taps.into());
                     let (y_expand, x_expand) = (self.expand(name, expand.0)?, self.expand(name, expand.1)?);
                     (vec![ConvPort { x_expand, y_expand, ..port }], vec![sources[map]])
                 }
@@ -107,7 +109,7 @@ impl Emitter<'_> {
 fn row_ports(y: usize, row: &[usize], length: usize, pass: &Arc<[i32]>) -> Vec<ConvPort> {
     let port = |dx: i64, stride: usize| ConvPort {
         x_stride: key(stride as i64),
-        ..plain_port(1, 1, key(dx), key(y as i64), Arc::clone(pass))
+        ..ConvPort::kernel(1, 1, key(dx), key(y as i64), Arc::clone(pass))
     };
     let first = row[0];
     if let Some(step) = row.get(1).and_then(|&second| second.checked_sub(first)).filter(|&step| step > 0)

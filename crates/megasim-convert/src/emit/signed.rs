@@ -1,10 +1,10 @@
 //! Signed neurons: what each role becomes, and whether potentials have room.
 
 use super::{Emitter, Error};
-use crate::parsed::Role;
-use megasim_core::network::{Dynamics, ModuleKind, NeuronParameters, Signed};
+use crate::parsed::{LayerKind, Role, Source};
+use megasim_core::network::{ConvPort, Dynamics, ModuleKind, NeuronParameters, NodeId, Signed};
 
-/// Spikes of each input, where no `max_count` tells: one per millisecond for 100 ms.
+/// Spikes of each input, where no `max_count` tells: one a millisecond for 100 ms.
 const USUAL_COUNT: i64 = 100;
 
 impl Emitter<'_> {
@@ -21,7 +21,24 @@ impl Emitter<'_> {
                 let max_count = most.map_or(i32::MAX, |most| i32::try_from(most.get()).unwrap_or(i32::MAX));
                 self.with_counts(layer, usual, 0, max_count)
             }
+            Role::Clamped { max, steps } => {
+                let most = self
+                    .quantization
+                    .signed
+                    .and_then(|signed| signed.max_count)
+                    .map_or(f64::MAX, |most| most.get().into());
+                let highest = (f64::from(max) * f64::from(steps)).round().clamp(1.0, most);
+                self.with_counts(layer, usual, 0, highest as i32)
+            }
             Role::Signed => self.with_counts(layer, usual, i32::MIN, i32::MAX),
+            Role::Quantized(levels) => {
+                let most = self.quantization.signed.and_then(|signed| signed.max_count);
+                let highest = most.map_or(levels.highest, |most| levels.highest.min(most.get().into()));
+                let whole = |level: i64| level.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                let membrane_reset = (f64::from(usual.threshold_plus) * levels.start()) as i32;
+                let neurons = NeuronParameters { membrane_reset, ..usual };
+                self.with_counts(layer, neurons, whole(levels.lowest), whole(highest))
+            }
             Role::Accumulator => {
                 Ok(NeuronParameters { threshold_plus: i32::MAX - 1, fires_plus: false, membrane_reset: 0, ..usual })
             }
@@ -31,6 +48,37 @@ impl Emitter<'_> {
                 "a softmax draws by the time of a clock, so that its counts depend on time; another --output has a \
                     signed form",
             )),
+        }
+    }
+
+    /// The most spikes of a node, of either sign: levels where there are some, else those of 100 ms.
+    fn most_spikes(&self, node: NodeId) -> i64 {
+        let usual = self.quantization.signed.and_then(|signed| signed.max_count);
+        let usual = usual.map_or(USUAL_COUNT, |most| most.get().into());
+        if self.input.contains(&node) {
+            return usual.saturating_mul(self.quantization.input_events.into());
+        }
+        let layer = self.layers.iter().position(|nodes| nodes.contains(&node));
+        layer.and_then(|layer| self.most_of_layer(layer)).unwrap_or(usual)
+    }
+
+    /// The most spikes of a neuron of a layer with levels, or of one that passes the spikes of such a layer on.
+    fn most_of_layer(&self, layer: usize) -> Option<i64> {
+        let source = match &self.parsed.layers[layer].operation {
+            LayerKind::Population { .. } => {
+                let levels = self.parsed.levels(layer)?;
+                return Some(levels.highest.max(levels.lowest.saturating_neg()));
+            }
+            LayerKind::Relay { source, .. } | LayerKind::MaxPool { source, .. } | LayerKind::Flatten { source } => {
+                (*source, 1)
+            }
+            LayerKind::AveragePool { source, windows, .. } => {
+                (*source, if self.quantization.relays { windows.size.0 * windows.size.1 } else { 1 })
+            }
+        };
+        match source {
+            (Source::Layer(before), cells) => Some(self.most_of_layer(before)?.saturating_mul(cells as i64)),
+            (Source::Input, _) => None,
         }
     }
 
@@ -64,13 +112,15 @@ impl Emitter<'_> {
         Ok(NeuronParameters { dynamics: Dynamics::Signed(Signed { hysteresis, min_count, max_count }), ..neurons })
     }
 
-    /// Refuses a module whose potentials could leave 32 bits, in whatever order the spikes of its inputs come, of which
-    /// each has so many `events` where others have one.
-    pub(super) fn expect_room(&self, layer: &str, kind: &ModuleKind, events: u32) -> Result<(), Error> {
-        let Some(signed) = self.quantization.signed else { return Ok(()) };
+    /// Refuses a module whose potentials could leave 32 bits, in whatever order the spikes of its inputs come.
+    pub(super) fn expect_room(&self, layer: &str, kind: &ModuleKind, inputs: &[NodeId]) -> Result<(), Error> {
+        if self.quantization.signed.is_none() {
+            return Ok(());
+        }
         let Some((_, neurons, _)) = kind.neurons() else { return Ok(()) };
-        let count = signed.max_count.map_or(USUAL_COUNT, |most| most.get().into()).saturating_mul(events.into());
-        let furthest = largest_sum(kind).saturating_mul(count).saturating_add(neurons.membrane_reset.into());
+        let counts: Vec<i64> = inputs.iter().map(|&node| self.most_spikes(node)).collect();
+        let count = counts.iter().copied().max().unwrap_or(0);
+        let furthest = largest_sum(kind, &counts).saturating_add(neurons.membrane_reset.into());
         if furthest <= i32::MAX.into() {
             return Ok(());
         }
@@ -80,33 +130,31 @@ impl Emitter<'_> {
     }
 }
 
-fn refuse(layer: &str, reason: &str) -> Error {
-    Error::Format { layer: layer.into(), reason: reason.into() }
-}
-
-/// The most that one spike of each input, all of them raising or all of them lowering, moves a potential.
-fn largest_sum(kind: &ModuleKind) -> i64 {
+/// The most that these spikes of the inputs, all of them raising or all of them lowering, move a potential.
+fn largest_sum(kind: &ModuleKind, counts: &[i64]) -> i64 {
+    let count = |port: usize| counts.get(port).copied().unwrap_or(0);
+    let times = |weight: i32, port: usize| i64::from(weight).saturating_mul(count(port));
     match kind {
         ModuleKind::Conv(conv) => {
-            let weights = || conv.ports.iter().flat_map(|port| port.weights.iter().copied().map(i64::from));
-            let planes: i64 = conv.ports.iter().map(|port| i64::from(is_plane(port.nx, port.ny, conv.array))).sum();
-            if planes == 0 {
-                return either(weights());
-            }
             // A plane (a bias) has one weight for each neuron.
-            let kernels = conv.ports.iter().filter(|port| !is_plane(port.nx, port.ny, conv.array));
-            let kernels = either(kernels.flat_map(|port| port.weights.iter().copied().map(i64::from)));
-            let of_plane = conv.ports.iter().filter(|port| is_plane(port.nx, port.ny, conv.array));
+            let is_plane = |port: &ConvPort| (port.nx, port.ny) == (conv.array.nx, conv.array.ny);
+            let ports = || conv.ports.iter().enumerate();
+            let planes = ports().filter(|(_, port)| is_plane(port));
+            let kernels = ports().filter(|(_, port)| !is_plane(port));
+            let kernels = kernels.flat_map(|(k, port)| port.weights.iter().map(move |&weight| (k, weight)));
             let largest = |weights: &[i32]| weights.iter().map(|w| i64::from(w.unsigned_abs())).max().unwrap_or(0);
-            kernels + of_plane.map(|port| largest(&port.weights)).sum::<i64>()
+            let of_planes = planes.map(|(k, port)| largest(&port.weights).saturating_mul(count(k)));
+            either(kernels.map(|(k, weight)| times(weight, k))).saturating_add(of_planes.fold(0, i64::saturating_add))
         }
         ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
             let n = full.array.nx as usize;
             let mut sums = vec![(0i64, 0i64); n];
-            for line in full.ports.iter().flat_map(|port| port.weights.chunks_exact(n.max(1))) {
-                for ((up, down), &weight) in sums.iter_mut().zip(line) {
-                    *up += i64::from(weight.max(0));
-                    *down -= i64::from(weight.min(0));
+            for (k, port) in full.ports.iter().enumerate() {
+                for line in port.weights.chunks_exact(n.max(1)) {
+                    for ((up, down), &weight) in sums.iter_mut().zip(line) {
+                        *up = up.saturating_add(times(weight.max(0), k));
+                        *down = down.saturating_sub(times(weight.min(0), k));
+                    }
                 }
             }
             sums.into_iter().map(|(up, down)| up.max(down)).max().unwrap_or(0)
@@ -115,13 +163,14 @@ fn largest_sum(kind: &ModuleKind) -> i64 {
     }
 }
 
-/// Whether a kernel covers the whole array, as the plane of a bias does.
-fn is_plane(nx: u32, ny: u32, array: megasim_core::network::Array) -> bool {
-    (nx, ny) == (array.nx, array.ny)
+fn refuse(layer: &str, reason: &str) -> Error {
+    Error::Format { layer: layer.into(), reason: reason.into() }
 }
 
 /// The larger of the sums above and below 0.
 fn either(weights: impl Iterator<Item = i64>) -> i64 {
-    let (up, down) = weights.fold((0, 0), |(up, down): (i64, i64), w| (up + w.max(0), down - w.min(0)));
-    up.max(down)
+    let sums = weights.fold((0, 0), |(up, down): (i64, i64), weight| {
+        (up.saturating_add(weight.max(0)), down.saturating_sub(weight.min(0)))
+    });
+    sums.0.max(sums.1)
 }

@@ -3,9 +3,7 @@
 use crate::ConvertedModel;
 use crate::potentials::INITIAL_POTENTIAL;
 use megasim_core::equations::Decay;
-use megasim_core::network::{
-    Array, ConvPort, Driver, Input, Module, ModuleKind, Network, NeuronParameters, NodeId, Reset,
-};
+use megasim_core::network::{Array, Driver, Input, Module, ModuleKind, Network, NeuronParameters, NodeId, Reset};
 use std::collections::BTreeMap;
 
 /// Most synapses that are listed.
@@ -279,11 +277,11 @@ impl Lister<'_> {
         let Some(&(to, first)) = outputs.iter().find_map(|node| self.first.get(node)) else {
             return self.refuse(number, "expected a module of a layer; loops have no form in other simulators");
         };
-        let ports = module.kind.ports().min(module.inputs.len());
-        for port in 0..ports {
+        let weights = module.kind.weights();
+        for port in 0..weights.len().min(module.inputs.len()) {
             let input = module.inputs[port].clone();
-            let touched = Touched::of(&module.kind, port);
-            if touched.is_silent() {
+            // Ports of resets and controls have no weights.
+            if weights[port].iter().all(|&weight| weight == 0) {
                 continue;
             }
             if let Input::Node(node) = &input
@@ -291,17 +289,17 @@ impl Lister<'_> {
                 && self.senders[node.index()].is_none()
             {
                 let clock = self.name(*node).to_string();
-                self.constant(number, (to, first), &clock, &touched)?;
+                self.constant(number, (to, first), &clock, (&module.kind, port))?;
                 continue;
             }
             let senders = self.senders(number, &input)?.clone();
             for (x, y, from, neuron) in senders {
                 let (factor, count) = (self.factor, &mut self.count);
                 let list = self.synapses.entry((from, to)).or_default();
-                touched.each(x, y, |index, weight| {
+                module.kind.each_target(port, (x, y), |index, weight| {
                     if weight != 0 {
                         list.0.push(neuron);
-                        list.1.push(first + index);
+                        list.1.push(first + index as u32);
                         list.2.push(f64::from(weight) / factor);
                         *count += 1;
                     }
@@ -334,7 +332,7 @@ impl Lister<'_> {
         number: usize,
         (to, first): (usize, u32),
         clock: &str,
-        touched: &Touched,
+        (kind, port): (&ModuleKind, usize),
     ) -> Result<(), Unsupported> {
         let is_bias = self.bias_clock.as_deref() == Some(clock);
         if !is_bias && clock != INITIAL_POTENTIAL {
@@ -343,7 +341,7 @@ impl Lister<'_> {
         let factor = self.factor;
         let Some(neurons) = self.populations[to].neurons.as_mut() else { return Ok(()) };
         let numbers = if is_bias { &mut neurons.bias } else { &mut neurons.v_start };
-        touched.each(0, 0, |index, weight| numbers[(first + index) as usize] += f64::from(weight) / factor);
+        kind.each_target(port, (0, 0), |index, weight| numbers[first as usize + index] += f64::from(weight) / factor);
         Ok(())
     }
 }
@@ -352,63 +350,4 @@ impl Lister<'_> {
 fn cells(array: Array) -> impl Iterator<Item = (u32, i32, i32)> {
     let rows = (0..array.ny).flat_map(move |y| (0..array.nx).map(move |x| (y, x)));
     rows.map(move |(y, x)| (y * array.nx + x, array.x_min + x as i32, array.y_min + y as i32))
-}
-
-/// The weights of one port.
-enum Touched<'m> {
-    Kernel(Array, &'m ConvPort),
-    Matrix(u32, &'m megasim_core::network::FullyConnectedPort),
-    Nothing,
-}
-
-impl<'m> Touched<'m> {
-    fn of(kind: &'m ModuleKind, port: usize) -> Self {
-        match kind {
-            ModuleKind::Conv(conv) => Self::Kernel(conv.array, &conv.ports[port]),
-            ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-                Self::Matrix(full.array.nx, &full.ports[port])
-            }
-            ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => Self::Nothing,
-        }
-    }
-
-    /// Whether it has no weights: that of resets and controls.
-    fn is_silent(&self) -> bool {
-        match self {
-            Self::Kernel(_, port) => port.weights.iter().all(|&weight| weight == 0),
-            Self::Matrix(_, port) => port.weights.iter().all(|&weight| weight == 0),
-            Self::Nothing => true,
-        }
-    }
-
-    /// The neurons that a spike under an address reaches, with weights (`docs/netfiles.md`).
-    fn each(&self, x: i32, y: i32, mut take: impl FnMut(u32, i32)) {
-        match self {
-            Self::Nothing => {}
-            Self::Matrix(n, port) => {
-                let line = i64::from(x) + i64::from(y) * i64::from(port.nx_pre);
-                let start = line.max(0) as usize * *n as usize;
-                let weights = port.weights.get(start..start + *n as usize).unwrap_or_default();
-                (0..).zip(weights).for_each(|(index, &weight)| take(index, weight));
-            }
-            Self::Kernel(array, port) => {
-                let axis = |at: i32, expand: i32, offset: i32, tap: u32, stride: i32, min: i32, n: u32| {
-                    let place = i64::from(at) * i64::from(expand) + i64::from(offset) + i64::from(tap);
-                    let (whole, rest) = (place.div_euclid(stride.into()), place.rem_euclid(stride.into()));
-                    let index = whole - i64::from(min);
-                    (rest == 0 && (0..i64::from(n)).contains(&index)).then_some(index as u32)
-                };
-                for j in 0..port.ny {
-                    let Some(row) = axis(y, port.y_expand, port.dy, j, port.y_stride, array.y_min, array.ny) else {
-                        continue;
-                    };
-                    for i in 0..port.nx {
-                        let column = axis(x, port.x_expand, port.dx, i, port.x_stride, array.x_min, array.nx);
-                        let Some(column) = column else { continue };
-                        take(row * array.nx + column, port.weights[(j * port.nx + i) as usize]);
-                    }
-                }
-            }
-        }
-    }
 }

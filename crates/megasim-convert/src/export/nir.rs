@@ -70,6 +70,12 @@ impl Target for Nir {
                             warnings.push(format!("layer '{name}': {what}"));
                             "IF"
                         }
+                        Role::Quantized(_) | Role::Clamped { .. } => {
+                            let what = "counts of neurons have levels or a maximum; in the file they are IF neurons, \
+                                which have none";
+                            warnings.push(format!("layer '{name}': {what}"));
+                            "IF"
+                        }
                         Role::Step | Role::Softmax => {
                             return Err(unsupported(
                                 &name,

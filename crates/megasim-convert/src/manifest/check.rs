@@ -86,7 +86,17 @@ impl Manifest {
             let of = format!("layer '{}'", layer.name);
             numbers(&of, &layer.shape)?;
             expect_nodes(&of, &layer.shape, &layer.nodes)?;
-            expect_number(&format!("scale of {of}"), layer.scale, "a number above 0", |scale| scale > 0.0)?;
+            for &scale in [&layer.scale].into_iter().chain(&layer.map_scales) {
+                expect_number(&format!("scale of {of}"), scale, "a number above 0", |scale| scale > 0.0)?;
+            }
+            if let Some(levels) = layer.levels {
+                let step = format!("levels of {of}: step");
+                expect_number(&step, levels.step.into(), "a number above 0", |step| step > 0.0)?;
+            }
+            let (scales, channels) = (layer.map_scales.len(), layer.shape.first().copied().unwrap_or(0));
+            if scales > 0 && scales != channels {
+                return Err(format!("{of}: expected {channels} map_scales or none, found {scales}"));
+            }
             if let Some(node) = layer.nodes.iter().find(|node| !nodes.insert(node)) {
                 return Err(format!("{of}: expected nodes of its own, found '{node}', which is named twice"));
             }

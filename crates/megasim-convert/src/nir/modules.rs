@@ -5,7 +5,7 @@ use super::signal::{Kernels, SourceId, Term, Weights, room, uniform};
 use super::walk::{Made, Source, Walked};
 use super::{Error, Warning, form};
 use crate::OutputForm;
-use crate::emit::{BIAS_CLOCK, INPUT, RESET, plain_port, size};
+use crate::emit::{BIAS_CLOCK, INPUT, RESET, size};
 use crate::manifest::{InputLayer, Layer};
 use crate::shape_numbers;
 use megasim_ann::graph::Shape;
@@ -246,6 +246,8 @@ impl Writer<'_> {
             shape: shape_numbers(*shape),
             nodes: self.nodes[&id].clone(),
             scale: 1.0,
+            levels: None,
+            map_scales: Vec::new(),
         }
     }
 
@@ -327,7 +329,7 @@ impl Writer<'_> {
         };
         let array = Array { nx: size(width), ny: size(height), x_min: 0, y_min: 0 };
         for (from, to) in from.iter().zip(to) {
-            let ports = vec![plain_port(1, 1, 0, 0, Arc::new([1])), plain_port(1, 1, 0, 0, Arc::new([0]))];
+            let ports = vec![ConvPort::kernel(1, 1, 0, 0, Arc::new([1])), ConvPort::kernel(1, 1, 0, 0, Arc::new([0]))];
             let kind = ModuleKind::Conv(Conv { array, neurons: passing(), ports, output: Output::whole(array) });
             self.module(to, kind, vec![from.clone(), RESET.into()], steps)?;
         }
@@ -372,7 +374,7 @@ impl Writer<'_> {
             ..Output::whole(array)
         };
         for (from, to) in self.nodes[&of].clone().into_iter().zip(self.nodes[&id].clone()) {
-            let ports = vec![plain_port(1, 1, 0, 0, Arc::new([1])), plain_port(1, 1, 0, 0, Arc::new([0]))];
+            let ports = vec![ConvPort::kernel(1, 1, 0, 0, Arc::new([1])), ConvPort::kernel(1, 1, 0, 0, Arc::new([0]))];
             let kind = ModuleKind::Conv(Conv { array, neurons: passing(), ports, output });
             self.module(&to, kind, vec![from, RESET.into()], 0)?;
         }
@@ -514,7 +516,7 @@ impl Writer<'_> {
                         let factor = uniform(range.clone(), &|k| factors[k])
                             .ok_or("expected one factor per map, found several")?;
                         inputs.push(nodes[map].clone());
-                        ports.push(plain_port(1, 1, 0, 0, Arc::new([self.integer("weight", factor)?])));
+                        ports.push(ConvPort::kernel(1, 1, 0, 0, Arc::new([self.integer("weight", factor)?])));
                     }
                     Weights::Convolution(kernels) => {
                         for (channel, port) in self.kernels(kernels, map)? {
@@ -529,10 +531,10 @@ impl Writer<'_> {
                 let bias = range.clone().map(|k| of.input.bias.as_ref().map_or(0.0, |bias| bias[k]));
                 let bias = self.integers("bias", bias)?;
                 inputs.push(BIAS_CLOCK.into());
-                ports.push(plain_port(size(width), size(height), 0, 0, bias.into()));
+                ports.push(ConvPort::kernel(size(width), size(height), 0, 0, bias.into()));
             }
             inputs.push(RESET.into());
-            ports.push(plain_port(1, 1, 0, 0, Arc::new([0])));
+            ports.push(ConvPort::kernel(1, 1, 0, 0, Arc::new([0])));
             let node = self.nodes[&id][map].clone();
             let kind = ModuleKind::Conv(Conv { array, neurons, ports, output: Output::whole(array) });
             self.module(&node, kind, inputs, 0)?;
@@ -560,7 +562,7 @@ impl Writer<'_> {
                 taps[at] = self.integer("weight", weight)?;
             }
             let offset = |padding: usize, n: usize| i32::try_from(padding as i64 - (n as i64 - 1)).unwrap_or(i32::MIN);
-            let port = plain_port(size(nx), size(ny), offset(padding.1, nx), offset(padding.0, ny), taps.into());
+            let port = ConvPort::kernel(size(nx), size(ny), offset(padding.1, nx), offset(padding.0, ny), taps.into());
             let (y_stride, x_stride) = (size(stride.0) as i32, size(stride.1) as i32);
             ports.push((first + channel, ConvPort { x_stride, y_stride, ..port }));
         }

@@ -1,9 +1,9 @@
 //! Activations: what neurons make of the sum of their input.
 
 use super::value::{Affine, Content, Linear, Piece, Spikes, Value};
-use super::{Unsupported, Walk, unsupported};
+use super::{Quantized, Unsupported, Walk, unsupported};
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
-use megasim_ann::graph::{Activation, Layer, LayerId, Operation, Padding, Shape};
+use megasim_ann::graph::{Activation, Layer, LayerId, Levels, Operation, Padding, Shape};
 use ndarray::{Array1, Array2, Array4};
 
 impl Walk<'_> {
@@ -19,7 +19,8 @@ impl Walk<'_> {
             Content::Sum(terms) => matches!(&terms[..], [Spikes { affine: None, source: Source::Layer(_), .. }]),
             Content::Linear(_) => true,
         };
-        let idle = matches!(activation, Activation::RELU) && value.pieces.iter().all(passes);
+        let keeps_places = matches!(activation, Activation::RELU | Activation::Quantized(_));
+        let idle = keeps_places && value.pieces.iter().all(passes);
         let computes = !matches!(activation, Activation::Linear) && !self.ends_the_network(id);
         let value = if computes && !idle { self.as_maps(layer, value)? } else { value };
         match activation {
@@ -40,11 +41,12 @@ impl Walk<'_> {
             Activation::Relu { negative_slope, max } => {
                 self.each(layer, value, |walk, layer, value, piece| walk.leak(layer, value, piece, negative_slope, max))
             }
-            Activation::QuantizedRelu { integer_bits, fraction_bits } => {
-                // Rates have a grid of their own, so only the ceiling is kept.
-                let max = f64::from(integer_bits).exp2() - (-f64::from(fraction_bits)).exp2();
-                self.each(layer, value, |walk, layer, value, piece| walk.clamp(layer, value, piece, max as f32))
-            }
+            Activation::Quantized(levels) => self.quantized(id, layer, value, levels),
+            Activation::Floor | Activation::Round => Err(unsupported(
+                layer,
+                "rounding has a spiking form only as part of a quantised activation, clip(round(x / step), lowest, \
+                    highest) * step with numbers for all channels",
+            )),
             Activation::BinaryStep => {
                 self.each(layer, value, |walk, layer, value, piece| walk.step(layer, value, piece, (1.0, 0.0)))
             }
@@ -189,6 +191,9 @@ impl Walk<'_> {
     }
 
     fn clamped(&mut self, mut linear: Linear, max: f32) -> Spikes {
+        if let Quantized::AsCounts { steps } = self.quantized {
+            return self.population(linear, Role::Clamped { max, steps });
+        }
         let n = linear.shape.channels();
         let mut excess = linear.clone();
         excess.bias.get_or_insert_with(|| vec![0.0; n]).iter_mut().for_each(|bias| *bias -= f64::from(max));
@@ -206,6 +211,58 @@ impl Walk<'_> {
         };
         linear.connections.push(Connection { source: excess.source, weights });
         self.population(linear, Role::Rectifier)
+    }
+
+    /// Neurons with these levels, or what comes close to it.
+    fn quantized(&mut self, id: LayerId, layer: &Layer, value: Value, levels: Levels) -> Result<Value, Unsupported> {
+        let of_input = |terms: &[Spikes]| terms.iter().all(|spikes| spikes.source == Source::Input);
+        let is_input = |piece: &Piece| matches!(&piece.content, Content::Sum(terms) if of_input(terms));
+        // The code of an input rounds it; and the largest output stays the largest.
+        let is_rounded = value.pieces.iter().all(is_input);
+        match self.quantized {
+            _ if is_rounded || (levels.lowest < 0 && self.ends_the_network(id)) => Ok(value),
+            Quantized::AsCounts { .. } if !self.ends_the_network(id) => {
+                let exclusive = self.only_reader_since_weights(id);
+                self.each(layer, value, |walk, layer, value, piece| {
+                    walk.with_levels(layer, value, piece, levels, exclusive)
+                })
+            }
+            _ if levels.lowest < 0 => Ok(value),
+            _ => {
+                let max = levels.max() as f32;
+                self.each(layer, value, |walk, layer, value, piece| walk.clamp(layer, value, piece, max))
+            }
+        }
+    }
+
+    /// Neurons whose counts are levels. Behind a maximum pooling or a flattening the neurons before it have them, which
+    /// is the same: a larger number has no lower level.
+    fn with_levels(
+        &mut self,
+        layer: &Layer,
+        value: &Value,
+        piece: Piece,
+        levels: Levels,
+        exclusive: bool,
+    ) -> Result<Content, Unsupported> {
+        if let Content::Sum(terms) = &piece.content
+            && let [Spikes { source: Source::Layer(last), unrectified: Some(k), affine: None, .. }] = terms[..]
+            && exclusive
+            && self.parsed.layers[k + 1..=last].iter().all(|layer| match layer.operation {
+                LayerKind::Flatten { .. } => true,
+                // The analog pass pads with zeros.
+                LayerKind::MaxPool { windows, .. } => levels.lowest >= 0 || windows.padding == Padding::default(),
+                _ => false,
+            })
+            && let LayerKind::Population { role, .. } = &mut self.parsed.layers[k].operation
+        {
+            *role = Role::Quantized(levels);
+            let mut terms = terms.clone();
+            terms.iter_mut().for_each(|spikes| spikes.unrectified = None);
+            return Ok(Content::Sum(terms));
+        }
+        let linear = self.before(layer, value, piece)?;
+        Ok(Content::Sum(vec![self.population(linear, Role::Quantized(levels))]))
     }
 
     /// `max(x, 0) + slope * min(x, 0)`: the difference of two populations.

@@ -274,6 +274,17 @@ impl Walk<'_> {
         }
         let global = matches!(layer.operation, Operation::GlobalPool { .. });
         let mut value = self.each_spikes(value, |walk, piece, mut spikes| {
+            let is_padded = sum(windows.padding, spikes.padding) != Padding::default();
+            if pooling == Pooling::Max
+                && is_padded
+                && spikes.unrectified.is_none()
+                && walk.parsed.has_sign(spikes.source)
+            {
+                return Err(unsupported(
+                    layer,
+                    "maximum pooling with padding has a spiking form only behind activations that are not below 0",
+                ));
+            }
             let (operation, kind) = pool_kind(layer, &spikes, pooling, windows)?;
             let shape = Shape::Maps { channels: piece.places.list().len(), height, width };
             spikes.source = walk.push(&layer.name, if global { kind } else { &layer.kind }, operation, shape);

@@ -1,7 +1,7 @@
 //! Values on their way through the graph: rates with what still has to be done to them, or weights without an
 //! activation.
 
-use super::super::parsed::{Connection, Source, Weights};
+use super::super::parsed::{Connection, Parsed, Source, Weights};
 use megasim_ann::graph::{AxisOrder, Padding, Shape};
 use ndarray::{Array2, Array4, Axis};
 
@@ -117,9 +117,11 @@ impl Value {
 
 impl Linear {
     /// Whether a rectifier would change nothing: rates and weights that are not below 0.
-    pub(super) fn is_rectified(&self) -> bool {
+    pub(super) fn is_rectified(&self, parsed: &Parsed) -> bool {
         let positive = |connection: &Connection| {
-            connection.source != Source::Input && connection.weights.iter().all(|&weight| weight >= 0.0)
+            connection.source != Source::Input
+                && !parsed.has_sign(connection.source)
+                && connection.weights.iter().all(|&weight| weight >= 0.0)
         };
         self.connections.iter().all(positive) && self.all_biases().iter().flatten().all(|&bias| bias >= 0.0)
     }

@@ -7,9 +7,7 @@
 //! same nodes.
 
 use super::{Clock, Error, InputMap, Raster, SpikeEncoder};
-use crate::network::{
-    ConvPort, Element, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId,
-};
+use crate::network::{Element, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId};
 use std::collections::HashMap;
 
 /// Values as currents. See the top of the file.
@@ -35,8 +33,8 @@ struct Analog {
 }
 
 impl Analog {
-    fn at(&self) -> impl Iterator<Item = ((i64, i64), f64)> {
-        let address = |k: usize| ((k % self.nx) as i64, (k / self.nx) as i64);
+    fn at(&self) -> impl Iterator<Item = ((i32, i32), f64)> {
+        let address = |k: usize| ((k % self.nx) as i32, (k / self.nx) as i32);
         self.values.iter().enumerate().filter(|(_, value)| **value != 0.0).map(move |(k, &value)| (address(k), value))
     }
 }
@@ -139,10 +137,11 @@ fn drive(
             let mut sums = vec![0.0; n];
             for (port, read) in read.iter().enumerate() {
                 if let Some(read) = read {
-                    read.at()
-                        .for_each(|(at, value)| touch(kind, port, at, |neuron, weight| sums[neuron] += value * weight));
+                    read.at().for_each(|(at, value)| {
+                        kind.each_target(port, at, |neuron, weight| sums[neuron] += value * f64::from(weight));
+                    });
                 } else if bias_clock.is_some_and(|clock| module.inputs[port] == Input::Node(clock)) {
-                    touch(kind, port, (0, 0), |neuron, weight| sums[neuron] += weight);
+                    kind.each_target(port, (0, 0), |neuron, weight| sums[neuron] += f64::from(weight));
                 }
             }
             put(kind, first, &sums)?;
@@ -160,38 +159,6 @@ fn drive(
     Ok(passed)
 }
 
-/// The neurons that an event touches through a port, with its weights.
-fn touch(kind: &ModuleKind, port: usize, (x, y): (i64, i64), mut add: impl FnMut(usize, f64)) {
-    match kind {
-        ModuleKind::Conv(conv) => {
-            let ConvPort { nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand, weights } = &conv.ports[port];
-            let along = |at: i64, expand: i32, d: i32, k: u32, stride: i32, min: i32, n: u32| {
-                let raw = at * i64::from(expand) + i64::from(d) + i64::from(k);
-                let position = raw.div_euclid(stride.into()) - i64::from(min);
-                (raw % i64::from(stride) == 0 && (0..i64::from(n)).contains(&position)).then_some(position as usize)
-            };
-            let array = conv.array;
-            for (k, &weight) in weights.iter().enumerate() {
-                let (i, j) = (k as u32 % nx, k as u32 / nx);
-                debug_assert!(j < *ny);
-                let column = along(x, *x_expand, *dx, i, *x_stride, array.x_min, array.nx);
-                let row = along(y, *y_expand, *dy, j, *y_stride, array.y_min, array.ny);
-                if let (Some(column), Some(row)) = (column, row) {
-                    add(row * array.nx as usize + column, weight.into());
-                }
-            }
-        }
-        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-            let FullyConnectedPort { nx_pre, weights, .. } = &full.ports[port];
-            let n = full.array.nx as usize;
-            let line = (x + y * i64::from(*nx_pre)) as usize;
-            let line = weights.get(line * n..(line + 1) * n).unwrap_or_default();
-            line.iter().enumerate().for_each(|(neuron, &weight)| add(neuron, weight.into()));
-        }
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
-    }
-}
-
 /// Makes a port one that gives each neuron its current when an event comes at (0, 0).
 fn put(kind: &mut ModuleKind, port: usize, sums: &[f64]) -> Result<(), String> {
     let fits = |sum: &f64| {
@@ -199,28 +166,8 @@ fn put(kind: &mut ModuleKind, port: usize, sums: &[f64]) -> Result<(), String> {
         let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&rounded);
         if fits { Ok(rounded as i32) } else { Err(format!("expected currents within 32 bits, found {rounded}")) }
     };
-    let weights = sums.iter().map(fits).collect::<Result<_, _>>()?;
-    match kind {
-        ModuleKind::Conv(conv) => {
-            let array = conv.array;
-            let (dx, dy) = (array.x_min, array.y_min);
-            conv.ports[port] = ConvPort {
-                nx: array.nx,
-                ny: array.ny,
-                dx,
-                dy,
-                x_stride: 1,
-                y_stride: 1,
-                x_expand: 1,
-                y_expand: 1,
-                weights,
-            };
-        }
-        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-            full.ports[port] = FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights };
-        }
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
-    }
+    kind.insert_plane(port, sums.iter().map(fits).collect::<Result<_, _>>()?);
+    kind.remove_port(port + 1);
     Ok(())
 }
 
@@ -229,6 +176,7 @@ mod tests {
     use super::*;
     use crate::encode::SampleKind;
     use crate::network::{Array, Conv, FlattenPort, FullyConnected, NeuronParameters, Output, Polarity, Timing};
+    use crate::network::{ConvPort, FullyConnectedPort};
 
     fn module(kind: ModuleKind, inputs: Vec<NodeId>) -> Module {
         let inputs = inputs.into_iter().map(Input::Node).collect();

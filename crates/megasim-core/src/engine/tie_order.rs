@@ -2,9 +2,7 @@
 //! own.
 
 use super::Error;
-use crate::network::{
-    Conv, ConvPort, FullyConnected, FullyConnectedPort, Module, ModuleId, ModuleKind, Network, NetworkError,
-};
+use crate::network::{Module, ModuleId, Network, NetworkError};
 
 /// Which of several events that are due at one tick comes first, in event mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,21 +40,11 @@ fn halve(module: &mut Module) {
     let raise = |weights: &[i32]| weights.iter().map(|&w| w.max(0)).collect::<Vec<_>>().into();
     let lower = |weights: &[i32]| weights.iter().map(|&w| w.min(0)).collect::<Vec<_>>().into();
     let ports = module.kind.ports();
-    match &mut module.kind {
-        ModuleKind::Conv(Conv { ports, .. }) => {
-            let lowering: Vec<ConvPort> =
-                ports.iter().map(|port| ConvPort { weights: lower(&port.weights), ..port.clone() }).collect();
-            ports.iter_mut().for_each(|port| port.weights = raise(&port.weights));
-            ports.extend(lowering);
-        }
-        ModuleKind::FullyConnected(FullyConnected { ports, .. })
-        | ModuleKind::Softmax(FullyConnected { ports, .. }) => {
-            let lowering: Vec<FullyConnectedPort> =
-                ports.iter().map(|port| FullyConnectedPort { weights: lower(&port.weights), ..port.clone() }).collect();
-            ports.iter_mut().for_each(|port| port.weights = raise(&port.weights));
-            ports.extend(lowering);
-        }
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return,
+    if !module.kind.double_ports() {
+        return;
+    }
+    for (k, weights) in module.kind.weights_mut().into_iter().enumerate() {
+        *weights = if k < ports { raise(weights) } else { lower(weights) };
     }
     let inputs = module.inputs[..ports].to_vec();
     module.inputs.splice(ports..ports, inputs);

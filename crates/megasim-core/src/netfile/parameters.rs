@@ -154,17 +154,7 @@ fn read_ports<P, T>(
 }
 
 fn conv_port(block: &mut Block, name: &str) -> Result<ConvPort, ParseError> {
-    let mut port = ConvPort {
-        nx: 0,
-        ny: 0,
-        dx: 0,
-        dy: 0,
-        x_stride: 1,
-        y_stride: 1,
-        x_expand: 1,
-        y_expand: 1,
-        weights: std::iter::empty().collect(),
-    };
+    let mut port = ConvPort::kernel(0, 0, 0, 0, [].into());
     let first = block.read(name, &mut [&mut Fields { table: CONV_PORT, of: &mut port }])?;
     let [nx, ny] = [0, 1].map(|k| block.value(first, CONV_PORT[k].key));
     port.weights = block.matrix(&nx, port.ny.into(), &ny, name)?;

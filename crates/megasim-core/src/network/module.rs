@@ -2,6 +2,7 @@
 
 mod check;
 mod neuron_parameters;
+mod weights;
 
 pub use neuron_parameters::{Dynamics, MAX_SPIKES_PER_EVENT, NeuronParameters, Reset, Signed};
 
@@ -321,7 +322,7 @@ impl ModuleKind {
     }
 
     /// As [`ModuleKind::neurons`], to be changed.
-    pub(crate) fn neurons_mut(&mut self) -> Option<(&mut NeuronParameters, &mut Output)> {
+    pub fn neurons_mut(&mut self) -> Option<(&mut NeuronParameters, &mut Output)> {
         match self {
             Self::Conv(conv) => Some((&mut conv.neurons, &mut conv.output)),
             Self::FullyConnected(full) | Self::Softmax(full) => Some((&mut full.neurons, &mut full.output)),

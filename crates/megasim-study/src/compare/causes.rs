@@ -27,8 +27,7 @@ use crate::runner;
 use megasim_core::control::{Control, Uncounted};
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
 use megasim_core::network::{
-    Array, ConvPort, Element, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder, NetworkError,
-    SourceId, Stimulus, Tick, Timing,
+    Element, Input, Module, ModuleKind, Network, NetworkBuilder, NetworkError, SourceId, Stimulus, Tick, Timing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -342,9 +341,8 @@ fn ladder(left: &Run, dt: Tick, saturates: bool) -> Result<Vec<Rung>, NetworkErr
 }
 
 fn change_t_min(module: &mut Module, change: impl Fn(Tick) -> Tick) {
-    if let ModuleKind::Conv(megasim_core::network::Conv { neurons, .. })
-    | ModuleKind::FullyConnected(megasim_core::network::FullyConnected { neurons, .. }) = &mut module.kind
-    {
+    let is_softmax = matches!(module.kind, ModuleKind::Softmax(_));
+    if let Some((neurons, _)) = module.kind.neurons_mut().filter(|_| !is_softmax) {
         neurons.t_min = change(neurons.t_min);
     }
 }
@@ -355,17 +353,8 @@ fn divide(module: &mut Module) {
         let half = DIVISOR / 2;
         *weights = weights.iter().map(|&w| w.saturating_add(half).div_euclid(DIVISOR)).collect();
     };
-    let neurons = match &mut module.kind {
-        ModuleKind::Conv(conv) => {
-            conv.ports.iter_mut().for_each(|port| weights(&mut port.weights));
-            &mut conv.neurons
-        }
-        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-            full.ports.iter_mut().for_each(|port| weights(&mut port.weights));
-            &mut full.neurons
-        }
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return,
-    };
+    module.kind.weights_mut().into_iter().for_each(weights);
+    let Some((neurons, _)) = module.kind.neurons_mut() else { return };
     // A threshold near the limit is the limit.
     let threshold = |value: i32| if value.unsigned_abs() > i32::MAX as u32 / 2 { value } else { value / DIVISOR };
     neurons.threshold_plus = threshold(neurons.threshold_plus);
@@ -402,27 +391,11 @@ fn touched(network: &Network) -> Result<Network, NetworkError> {
 }
 
 fn add_touch(module: &mut Module, name: &str) {
-    let zeros = |array: Array| vec![0; array.len()].into();
     let ports = module.kind.ports();
-    match &mut module.kind {
-        ModuleKind::Conv(conv) => {
-            let array = conv.array;
-            conv.ports.push(ConvPort {
-                nx: array.nx,
-                ny: array.ny,
-                dx: array.x_min,
-                dy: array.y_min,
-                x_stride: 1,
-                y_stride: 1,
-                x_expand: 1,
-                y_expand: 1,
-                weights: zeros(array),
-            });
-        }
-        ModuleKind::FullyConnected(full) => {
-            full.ports.push(FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: zeros(full.array) });
-        }
-        ModuleKind::Softmax(_) | ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return,
+    let n = module.kind.neurons().map_or(0, |(array, ..)| array.len());
+    // The events of a softmax's clock are what makes it fire.
+    if matches!(module.kind, ModuleKind::Softmax(_)) || !module.kind.insert_plane(ports, vec![0; n].into()) {
+        return;
     }
     module.inputs.insert(ports, Input::Undriven(name.into()));
 }

@@ -276,8 +276,9 @@ pub enum AnalogError {
 #[derive(Debug)]
 pub struct Analog<'a> {
     graph: Graph,
-    /// For each layer that is looked at: the layer of the graph, and the activation of one spike per millisecond.
-    layers: Vec<(LayerId, f64)>,
+    /// For each layer that is looked at: the layer of the graph, and the activation of one spike per millisecond, of
+    /// each neuron.
+    layers: Vec<(LayerId, Vec<f64>)>,
     values: Array2<f32>,
     classes: &'a [usize],
 }
@@ -302,7 +303,12 @@ impl<'a> Analog<'a> {
             return Err(AnalogError::Layers { expected, found });
         }
         let (graph, ids) = parsed.graph()?;
-        let layers = layers.iter().map(|&layer| (ids[layer], manifest.layers[layer].scale * period)).collect();
+        let layers = layers.iter().map(|&layer| {
+            let (id, of) = (ids[layer], &manifest.layers[layer]);
+            let neurons = graph.layers()[id].shape.len();
+            (id, (0..neurons).map(|neuron| of.scale_of(neuron) * period).collect())
+        });
+        let layers = layers.collect();
         let values = parsed.addressed(values).into_owned();
         Ok(Self { graph, layers, values, classes })
     }
@@ -323,12 +329,14 @@ impl<'a> Analog<'a> {
         let sizes = self.layers.iter().map(|&(id, _)| self.graph.layers()[id].shape.len());
         let mut layers: Vec<Array2<f32>> = sizes.map(|size| Array2::zeros((n, size))).collect();
         visit_activations(&self.graph, self.values.slice(s![samples, ..]), |first, id, activations| {
-            for ((of, scale), rates) in self.layers.iter().zip(&mut layers) {
+            for ((of, scales), rates) in self.layers.iter().zip(&mut layers) {
                 if *of == id {
                     let mut rows = rates.slice_mut(s![first..first + activations.nrows(), ..]);
-                    rows.zip_mut_with(&activations, |rate, &activation| {
-                        *rate = (f64::from(activation) / scale) as f32;
-                    });
+                    for (mut rates, activations) in rows.rows_mut().into_iter().zip(activations.rows()) {
+                        for ((rate, &activation), scale) in rates.iter_mut().zip(activations).zip(scales) {
+                            *rate = (f64::from(activation) / scale) as f32;
+                        }
+                    }
                 }
             }
         })?;

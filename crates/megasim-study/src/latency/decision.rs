@@ -16,7 +16,7 @@ use megasim_core::readout::Tally;
 /// let decisions = Decisions::of(&log, 4, Some(2));
 /// assert_eq!(decisions.first_spike, Some(3));
 /// assert_eq!((decisions.first_correct, decisions.settled), (Some(6), Some(6)));
-/// assert_eq!(decisions.decision, Some(2));
+/// assert_eq!((decisions.decision, decisions.last_spike), (Some(2), Some(9)));
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Decisions {
@@ -26,6 +26,8 @@ pub struct Decisions {
     pub first_correct: Option<Tick>,
     /// The time from which the leader did not change any more.
     pub settled: Option<Tick>,
+    /// The last output spike: from then on the counts of the output are final.
+    pub last_spike: Option<Tick>,
     /// The last leader.
     pub decision: Option<usize>,
 }
@@ -38,6 +40,7 @@ impl Decisions {
         for ((&x, &polarity), &time) in log.x.iter().zip(&log.polarity).zip(&log.t_rqst) {
             if polarity.is_sign() {
                 decisions.first_spike.get_or_insert(time);
+                decisions.last_spike = decisions.last_spike.max(Some(time));
             }
             if tally.add(x, polarity, time).is_none() {
                 continue;

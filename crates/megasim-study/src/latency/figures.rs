@@ -31,6 +31,7 @@ fn course(of: &Occupancy) -> Value {
 /// Everything; times in ticks, energies in joules a sample, rates a tick.
 pub fn json(outcome: &Latency) -> Value {
     let Latency { input, answer, .. } = outcome;
+    let signed = input.output_is_signed();
     let (resolved, statistics) = (&outcome.mapped.resolved, &answer.statistics);
     let share = |ticks: u64| ticks as f64 / statistics.elapsed.max(1) as f64;
     let mut modules = Map::new();
@@ -97,6 +98,7 @@ pub fn json(outcome: &Latency) -> Value {
                 "first_spike": sample.decisions.first_spike,
                 "first_correct": sample.decisions.first_correct,
                 "settled": sample.decisions.settled,
+                "counts_final": sample.decisions.last_spike.filter(|_| signed),
                 "ended": sample.ended,
                 "events": sample.events,
                 "synaptic_operations": sample.operations,
@@ -122,6 +124,7 @@ pub fn json(outcome: &Latency) -> Value {
             "first_spike": answer.latency(|it| it.first_spike),
             "first_correct": answer.latency(|it| it.first_correct),
             "settled": answer.latency(|it| it.settled),
+            "counts_final": answer.latency(|it| it.last_spike).filter(|_| signed),
             "ended": answer.length(),
         },
         "accuracy": { "machine": accuracy(right.machine), "ideal": accuracy(right.ideal) },

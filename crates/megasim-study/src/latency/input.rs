@@ -4,12 +4,14 @@ use super::Question;
 use crate::hardware::{self, Duration, Hardware, ModuleLayer, Resolved};
 use crate::material::Pieces;
 use crate::presentation::Presentation;
+use crate::verify::Trained;
 use megasim_convert::settings::{self, Setting};
 use megasim_convert::{ConvertedModel, LabelledSamples, Manifest};
 use megasim_core::encode::{self, Clock, InputMap, SampleKind, SampleNumbers, SpikeEncoder, registry};
 use megasim_core::engine::Limits;
 use megasim_core::engine::machine::{Pace, RunSettings};
 use megasim_core::network::{ModuleId, Network, NetworkError, NodeId, Stimulus, Tick};
+use megasim_core::readout::is_signed;
 use ndarray::Array2;
 
 /// Why a network with its samples cannot be put on a machine.
@@ -58,6 +60,8 @@ pub struct MachineInput {
     /// How long a sample is shown, in ticks of the network, where that is known.
     until: Option<Tick>,
     limits: Limits,
+    /// The trained network, where counts are its levels.
+    trained: Option<Trained>,
 }
 
 #[derive(Debug)]
@@ -95,7 +99,18 @@ impl MachineInput {
         presentation: &Presentation,
     ) -> Result<Self, InputError> {
         let (network, output) = (converted.network().clone(), (converted.layout(), converted.output()));
-        Self::converted(network, output, converted.manifest(), samples, presentation)
+        let input = Self::converted(network, output, converted.manifest(), samples, presentation)?;
+        Ok(Self { trained: Trained::of(converted, presentation), ..input })
+    }
+
+    /// Whether the counts of the output are those of signed neurons: no delay changes what they are in the end.
+    pub fn output_is_signed(&self) -> bool {
+        self.output.is_some_and(|(node, _)| is_signed(&self.network, node))
+    }
+
+    /// The trained network, where it has quantised activations and counts are their levels.
+    pub fn trained(&self) -> Option<&Trained> {
+        self.trained.as_ref()
     }
 
     /// A converted network with its layout and output.
@@ -141,6 +156,7 @@ impl MachineInput {
             tick: Some(tick),
             until: Some(clock.ticks()),
             limits: presentation.limits,
+            trained: None,
         })
     }
 
@@ -173,6 +189,7 @@ impl MachineInput {
             tick,
             until: None,
             limits,
+            trained: None,
         })
     }
 

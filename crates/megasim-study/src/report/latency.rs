@@ -37,6 +37,8 @@ pub struct Shown<'a> {
     pub tick: Option<Duration>,
     /// Whether right classes are known.
     pub labelled: bool,
+    /// Whether the output has signed neurons, whose counts are final after their last spike.
+    pub signed: bool,
     /// Modules that are shown together, with a name.
     pub modules: Vec<(String, Vec<ModuleId>)>,
     /// Nodes that are shown together, with a name.
@@ -113,14 +115,16 @@ fn names<T>(of: &[(String, T)]) -> Vec<String> {
 
 fn latency(of: &Shown) -> Result<Section, Error> {
     type When = fn(&Decisions) -> Option<Tick>;
-    let kinds: [(&str, When); 3] = [
+    let kinds: [(&str, When); 4] = [
         ("first output spike", |it| it.first_spike),
         ("first correct decision", |it| it.first_correct),
         ("decision that stays", |it| it.settled),
+        ("counts that are final", |it| it.last_spike),
     ];
     let mut times: Vec<(&str, Vec<Tick>)> = kinds
         .into_iter()
         .filter(|(name, _)| of.labelled || !name.contains("correct"))
+        .filter(|(name, _)| of.signed || !name.contains("final"))
         .map(|(name, when)| (name, of.answer.latencies(when)))
         .filter(|(_, times)| !times.is_empty())
         .collect();

@@ -124,6 +124,7 @@ pub fn verify_of(input: &MachineInput, options: &VerifyOptions, control: &dyn Co
     }
     let question = Question {
         network: &input.network,
+        trained: input.trained().filter(|_| options.reference.is_none()),
         reference: options.reference.as_ref().unwrap_or(&input.network),
         stimuli: &|sample, factor| input.stimuli(sample, factor),
         samples: input.samples(),

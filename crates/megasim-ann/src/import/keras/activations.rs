@@ -2,8 +2,11 @@
 
 use super::super::Problem;
 use super::options::Options;
-use crate::graph::Activation;
+use crate::graph::{Activation, Levels};
 use serde_json::Value;
+
+/// Most bits of `relu_Qm.f` either side of the point.
+const MOST_BITS: u32 = 30;
 
 /// The function that an option or layer names; `None` is the linear one.
 pub(super) fn parse(value: &Value, options: &Options) -> Result<Option<Activation>, Problem> {
@@ -66,10 +69,8 @@ fn named(name: &str, options: &Options) -> Result<Activation, Problem> {
 fn toolbox(name: &str) -> Option<Activation> {
     if let Some(format) = name.strip_prefix("relu_Q") {
         let (integer, fraction) = format.split_once('.')?;
-        return Some(Activation::QuantizedRelu {
-            integer_bits: integer.parse().ok()?,
-            fraction_bits: fraction.parse().ok()?,
-        });
+        let bits = |text: &str| text.parse().ok().filter(|&bits| bits <= MOST_BITS);
+        return Some(Activation::Quantized(Levels::fixed_point(bits(integer)?, bits(fraction)?)));
     }
     if let Some(parameters) = name.strip_prefix("clamped_relu_") {
         let (threshold, max) = parameters.split_once('_')?;

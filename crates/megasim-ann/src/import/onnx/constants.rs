@@ -46,10 +46,12 @@ impl Constant {
         let integers: Option<Vec<i64>> = match tensor.data_type {
             7 if raw.is_empty() => Some(tensor.int64_data.clone()),
             7 => Some(raw.chunks_exact(8).map(|b| little(b) as i64).collect()),
-            6 | 9 | 2 | 3 if raw.is_empty() => Some(tensor.int32_data.iter().map(|&x| x.into()).collect()),
+            6 | 9 | 2..=5 if raw.is_empty() => Some(tensor.int32_data.iter().map(|&x| x.into()).collect()),
             6 => Some(raw.chunks_exact(4).map(|b| (little(b) as u32 as i32).into()).collect()),
             9 | 2 => Some(raw.iter().map(|&x| x.into()).collect()),
             3 => Some(raw.iter().map(|&x| (x as i8).into()).collect()),
+            4 => Some(raw.chunks_exact(2).map(|b| little(b) as i64).collect()),
+            5 => Some(raw.chunks_exact(2).map(|b| (little(b) as u16 as i16).into()).collect()),
             _ => None,
         };
         let wrong = |found: usize| fault(format!("expected {elements} numbers for shape {shape:?}, found {found}"));

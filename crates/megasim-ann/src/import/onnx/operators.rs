@@ -87,6 +87,8 @@ impl Translation<'_, '_> {
             "Softsign" => self.activate(Activation::Softsign),
             "Exp" => self.activate(Activation::Exponential),
             "Clip" => self.clip(),
+            "Floor" => self.activate(Activation::Floor),
+            "Round" => self.activate(Activation::Round),
             "Sigmoid" => self.activate(Activation::Sigmoid),
             "Tanh" => self.activate(Activation::Tanh),
             "Softplus" => self.activate(Activation::Softplus { scale: 1.0 }),
