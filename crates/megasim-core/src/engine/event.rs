@@ -19,7 +19,7 @@ use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
 use super::synapses::Outside;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, kernels, kernels::Sign, routing};
-use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, PoolRule, Stimulus, Tick};
+use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, Stimulus, Tick};
 
 /// The state of event mode other than the populations.
 #[derive(Debug, Clone)]
@@ -379,30 +379,9 @@ fn to_max_pool(
     mut outputs: Outputs<'_>,
 ) {
     for (action, run) in actions(events) {
-        match (action, port) {
-            (Action::Reset, _) => pool.reset(),
-            (Action::Settle, _) => {}
-            (Action::Control, _) => {
-                if let (Some(mask), Some(port)) = (plan.mask(), plan.ports.first()) {
-                    for _ in 0..run.len() {
-                        pool.discharge(port, mask, |x, y| outputs.emit(0, x, y, Polarity::Positive));
-                    }
-                }
-            }
-            (Action::Spikes(sign), Some(port)) => {
-                let port = &plan.ports[port];
-                for k in 0..run.len() {
-                    let (x, y, polarity) = (run.x[k], run.y[k], run.polarity[k]);
-                    match plan.rule {
-                        PoolRule::Mask(mask) => pool.charge(port, mask, x, y, polarity),
-                        PoolRule::Busiest => pool.receive(port, x, y, |x, y| outputs.emit(0, x, y, polarity)),
-                        PoolRule::Signed => {
-                            pool.receive_signed(port, x, y, sign, |x, y, polarity| outputs.emit(0, x, y, polarity));
-                        }
-                    }
-                }
-            }
-            (Action::Spikes(_), None) => {}
+        for k in 0..run.len() {
+            let event = (run.x[k], run.y[k], run.polarity[k]);
+            pool.apply(plan, port, action, event, |x, y, polarity| outputs.emit(0, x, y, polarity));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Address modules: flatten and max pooling. They pass events on under other addresses and have no potentials.
 
+use super::event::Action;
 use super::synapses::Sign;
 use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort, PoolRule};
 
@@ -57,6 +58,36 @@ impl Pool {
             potentials: masked(windows),
             signed: signed(inputs),
             largest: signed(windows),
+        }
+    }
+
+    /// What one event does to a max-pooling module in event mode and on machines. Without a port of pooling, which is one
+    /// beyond those of the module, only resets and controls act.
+    #[inline]
+    pub fn apply(
+        &mut self,
+        plan: &MaxPool,
+        port: Option<usize>,
+        action: Action,
+        (x, y, polarity): (i32, i32, Polarity),
+        mut out: impl FnMut(i32, i32, Polarity),
+    ) {
+        match (action, port) {
+            (Action::Reset, _) => self.reset(),
+            (Action::Control, _) => {
+                if let (Some(mask), Some(port)) = (plan.mask(), plan.ports.first()) {
+                    self.discharge(port, mask, |x, y| out(x, y, Polarity::Positive));
+                }
+            }
+            (Action::Spikes(sign), Some(port)) => {
+                let port = &plan.ports[port];
+                match plan.rule {
+                    PoolRule::Mask(mask) => self.charge(port, mask, x, y, polarity),
+                    PoolRule::Busiest => self.receive(port, x, y, |x, y| out(x, y, polarity)),
+                    PoolRule::Signed => self.receive_signed(port, x, y, sign, out),
+                }
+            }
+            (Action::Settle, _) | (Action::Spikes(_), None) => {}
         }
     }
 

@@ -11,7 +11,7 @@ use super::plan::{Plan, PopulationKind, Target};
 use super::record::Recorder;
 use super::tie_order::TieOrder;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};
-use crate::network::{NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
+use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -346,22 +346,10 @@ impl TieBreakRun<'_> {
                     outputs.push((0, x, 0, polarity));
                 }
             }
-            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => match action {
-                Action::Reset => pool.reset(),
-                Action::Control => {
-                    if let (Some(mask), Some(port)) = (plan.mask(), plan.ports.first()) {
-                        pool.discharge(port, mask, |x, y| outputs.push((0, x, y, Polarity::Positive)));
-                    }
-                }
-                Action::Spikes(sign) if acts => match (plan.rule, &plan.ports[reader.port]) {
-                    (PoolRule::Mask(mask), port) => pool.charge(port, mask, x, y, polarity),
-                    (PoolRule::Busiest, port) => pool.receive(port, x, y, |x, y| outputs.push((0, x, y, polarity))),
-                    (PoolRule::Signed, port) => {
-                        pool.receive_signed(port, x, y, sign, |x, y, polarity| outputs.push((0, x, y, polarity)));
-                    }
-                },
-                Action::Settle | Action::Spikes(_) => {}
-            },
+            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => {
+                let port = acts.then_some(reader.port);
+                pool.apply(plan, port, action, (x, y, polarity), |x, y, polarity| outputs.push((0, x, y, polarity)));
+            }
             _ => {}
         }
         Ok(())

@@ -49,25 +49,9 @@ pub(super) fn apply(
                 outputs.push(Leaving { x, y: 0, polarity });
             }
         }
-        (PopulationKind::MaxPool(_), Cells::Pool(pool), Action::Reset) => pool.reset(),
-        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(mask) }), Cells::Pool(pool), action) => {
-            match (action, ports.first()) {
-                (Action::Control, Some(port)) => {
-                    pool.discharge(port, *mask, |x, y| outputs.push(Leaving { x, y, polarity: Polarity::Positive }));
-                }
-                (Action::Spikes(_), _) if acts => pool.charge(&ports[port], *mask, x, y, polarity),
-                _ => {}
-            }
-        }
-        (
-            PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Signed }),
-            Cells::Pool(pool),
-            Action::Spikes(sign),
-        ) if acts => {
-            pool.receive_signed(&ports[port], x, y, sign, |x, y, polarity| outputs.push(Leaving { x, y, polarity }));
-        }
-        (PopulationKind::MaxPool(plan), Cells::Pool(pool), Action::Spikes(_)) if acts => {
-            pool.receive(&plan.ports[port], x, y, |x, y| outputs.push(Leaving { x, y, polarity }));
+        (PopulationKind::MaxPool(plan), Cells::Pool(pool), action) => {
+            let port = acts.then_some(port);
+            pool.apply(plan, port, action, (x, y, polarity), |x, y, polarity| outputs.push(Leaving { x, y, polarity }));
         }
         _ => {}
     }
