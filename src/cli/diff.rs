@@ -1,4 +1,6 @@
-//! `megasim diff DIR DIR`: where two sets of event files part, and how much they differ.
+//! `megasim diff DIR DIR`: where two sets of event files differ first, and how much; or spike counts of two files.
+
+mod counts;
 
 use super::diagnostic;
 use clap::Args;
@@ -10,26 +12,26 @@ use miette::{Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Compare two sets of event files
+/// Compare two sets of event files, or spike counts
 ///
 /// Tells the first difference with node, time and address, and counts events that are missing in the second directory,
-/// extra in it, or shifted. Exit status 0 if they are equal but for shifts within the tolerance, 1 if they differ.
+/// extra in it, or shifted. Exit status 0 if they are equal but for shifts within the tolerance, 1 if they differ. Two .npz files, of 'classify --record LAYER,... --npz' or
+/// of a script that 'megasim export' wrote, are compared by the spike counts of their layers.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Event files (node_*.evs) of one run
+    /// Directory with event files (node_*.evs) of one run, or an .npz file of spike counts
     first: PathBuf,
-    /// Event files of another run
+    /// The same of another run
     second: PathBuf,
     /// An event of the same address and polarity counts as shifted, not as another one, if each of its times is off by
-    /// no more
+    /// no more (default: 0)
     #[arg(
         long,
         value_name = "TICKS",
-        default_value_t = 0,
         allow_negative_numbers = true,
         value_parser = clap::value_parser!(i64).range(0..),
     )]
-    tolerance: Tick,
+    tolerance: Option<Tick>,
 }
 
 /// A node in one or both directories.
@@ -42,8 +44,20 @@ struct Compared {
 
 /// Prints the differences; whether there is none.
 pub fn run(arguments: &Arguments) -> Result<bool> {
-    let nodes = compare_directories(&arguments.first, &arguments.second, arguments.tolerance)?;
-    let equal = |of: &Compared| of.lacking.is_none() && of.difference.is_equal(arguments.tolerance);
+    let Arguments { first, second, tolerance } = arguments;
+    match (counts::is_archive(first), counts::is_archive(second)) {
+        (true, true) if tolerance.is_some() => bail!("--tolerance: is for event files; counts have no times"),
+        (true, true) => return counts::run(first, second),
+        (false, false) => {}
+        _ => bail!(
+            "expected two directories of event files or two .npz files of counts, found {} and {}",
+            first.display(),
+            second.display()
+        ),
+    }
+    let tolerance = tolerance.unwrap_or(0);
+    let nodes = compare_directories(first, second, tolerance)?;
+    let equal = |of: &Compared| of.lacking.is_none() && of.difference.is_equal(tolerance);
     let all_equal = nodes.iter().all(equal);
     let total = total(&nodes);
     let mut text = String::new();

@@ -81,7 +81,7 @@ pub fn write_recording(
     for (name, mode) in options.modes.each() {
         let progress = Progress::to_the_end(&format!("{name}, recorded"), samples.len());
         let layers = recording.run(&setup, samples.values(), samples.numbers(), mode, &progress).map_err(report)?;
-        layers.iter().try_for_each(|layer| of_layer(&mut npz, name, layer)).map_err(report)?;
+        layers.iter().try_for_each(|layer| of_layer(&mut npz, name, layer, &numbers)).map_err(report)?;
     }
     let bytes = npz.finish().map_err(report)?.into_inner();
     atomic_write::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)
@@ -89,7 +89,7 @@ pub fn write_recording(
 
 type Npz = NpzWriter<Cursor<Vec<u8>>>;
 
-fn of_layer(npz: &mut Npz, mode: &str, layer: &LayerRecording) -> io::Result<()> {
+fn of_layer(npz: &mut Npz, mode: &str, layer: &LayerRecording, numbers: &[i64]) -> io::Result<()> {
     let name = |what: &str| format!("{mode}/{}/{what}", layer.name);
     npz.add(&name("sample"), &aview1(&layer.sample))?;
     npz.add(&name("t"), &aview1(&layer.t))?;
@@ -101,9 +101,12 @@ fn of_layer(npz: &mut Npz, mode: &str, layer: &LayerRecording) -> io::Result<()>
         npz.add(&name("x"), &aview1(&layer.x))?;
     }
     npz.add(&name("polarity"), &aview1(&layer.polarity))?;
+    let ([maps, ny, nx], samples) = (layer.shape, numbers.len());
+    let counts = layer.counts(numbers);
+    let shape = if layer.is_row() { vec![samples, maps * ny * nx] } else { vec![samples, maps, ny, nx] };
+    npz.add(&name("count"), &counts.into_shape_with_order(shape).map_err(io::Error::other)?)?;
     if let Some(potentials) = &layer.potentials {
         let (samples, milliseconds, neurons) = potentials.dim();
-        let [maps, ny, nx] = layer.shape;
         let shape = if layer.is_row() {
             vec![samples, milliseconds, neurons]
         } else {

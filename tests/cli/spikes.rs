@@ -3,6 +3,7 @@
 use assert_cmd::Command;
 use ndarray::{Array1, Array2, Array3, Array5};
 use ndarray_npy::NpzReader;
+use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -181,4 +182,58 @@ fn events_of_a_run_are_arrays() {
         .stderr(contains("events.npz"));
     megasim(&["run", schematic.to_str().unwrap()]).failure().code(2).stderr(contains("--out"));
     megasim(&["rerun", folder.path().to_str().unwrap()]).success();
+}
+
+#[test]
+fn counts_of_two_files_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = converted(folder.path(), &[]);
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let write = |name: &str, layers: &str, more: &[&str]| {
+        let file = path(name);
+        let shown = ["classify", net.to_str().unwrap(), "--data", DATA, "--samples", "5,17", "--duration", "30"];
+        megasim(&[&shown[..], &["--record", layers, "--npz", &file], more].concat()).success();
+        file
+    };
+    let (first, both) = (write("event.npz", "00Conv2D_8x8x8,06Dense_10", &["--mode", "event"]), "06Dense_10");
+    let clocked = write("clocked.npz", both, &["--mode", "clocked"]);
+    let modes = write("modes.npz", both, &[]);
+
+    // The counts are those of the spikes.
+    let mut recorded = archive(Path::new(&first));
+    let count: Array2<i64> = recorded.by_name("event/06Dense_10/count").unwrap();
+    let sample: Array1<i64> = recorded.by_name("event/06Dense_10/sample").unwrap();
+    let neuron: Array1<i32> = recorded.by_name("event/06Dense_10/neuron").unwrap();
+    let mut expected = Array2::<i64>::zeros((2, 10));
+    for (sample, &neuron) in sample.iter().zip(&neuron) {
+        expected[(usize::from(*sample == 17), neuron as usize)] += 1;
+    }
+    assert_eq!(count, expected);
+
+    megasim(&["diff", &first, &first]).success().stdout(contains("spike counts of 2 layers, 2 samples: equal"));
+    // A script's file: the arrays of layers by name.
+    let theirs = path("theirs.npz");
+    let write_theirs = |count: &Array2<i64>| {
+        let mut npz = ndarray_npy::NpzWriter::new(File::create(&theirs).unwrap());
+        npz.add_array("06Dense_10", count).unwrap();
+        npz.add_array("06Dense_10/shape", &Array1::from(vec![10i64])).unwrap();
+        npz.finish().unwrap();
+    };
+    write_theirs(&expected);
+    megasim(&["diff", &first, &theirs])
+        .success()
+        .stdout(contains("theirs.npz, and not compared: 00Conv2D_8x8x8").and(contains("1 layer, 2 samples: equal")));
+    expected[(1, 3)] += 2;
+    write_theirs(&expected);
+    megasim(&["diff", &first, &theirs]).code(1).stdout(contains("1 of 20").and(contains("different")));
+    megasim(&["diff", &clocked, &theirs]).code(1);
+
+    let refused = |words: &[&str], message: &str| megasim(words).code(1).stderr(contains(message.to_string()));
+    refused(&["diff", &modes, &first], "expected counts of one mode");
+    refused(&["diff", &first, &first, "--tolerance", "1"], "--tolerance: is for event files");
+    refused(&["diff", &first, "netfiles"], "two directories of event files or two .npz files");
+    write_theirs(&Array2::zeros((3, 10)));
+    refused(&["diff", &first, &theirs], "expected 2 samples of 10 neurons as in");
+    fs::write(&theirs, "no archive").unwrap();
+    refused(&["diff", &first, &theirs], "expected an .npz archive");
 }

@@ -9,6 +9,7 @@ use megasim_core::engine::{Mode, Probes, Progress, Record, Simulation};
 use megasim_core::network::{Array, Driver, ModuleId, Network, Tick};
 use ndarray::{Array2, Array3, ArrayView2};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The name under which the input can be recorded.
 pub const INPUT: &str = "input";
@@ -135,6 +136,23 @@ impl Recording {
 }
 
 impl LayerRecording {
+    /// Spikes of each neuron in each of some samples, negative ones subtracted: axes (sample, neuron), neurons in the order
+    /// `(map, y, x)`. Spikes of other samples, and those whose address is no neuron of the layer, are left out.
+    pub fn counts(&self, samples: &[i64]) -> Array2<i64> {
+        let [_, ny, nx] = self.shape;
+        let mut counts = Array2::zeros((samples.len(), self.shape.iter().product()));
+        let rows: BTreeMap<i64, usize> = samples.iter().enumerate().map(|(row, &sample)| (sample, row)).collect();
+        for k in 0..self.sample.len() {
+            let at = [self.map[k], self.y[k], self.x[k]].map(usize::try_from);
+            if let (Some(&row), [Ok(map), Ok(y), Ok(x)]) = (rows.get(&self.sample[k]), at)
+                && let Some(count) = counts.get_mut((row, (map * ny + y) * nx + x)).filter(|_| y < ny && x < nx)
+            {
+                *count += i64::from(self.polarity[k]);
+            }
+        }
+        counts
+    }
+
     fn new(layer: &Layer, network: &Network) -> Self {
         let array = array(network, layer);
         let maps = layer.nodes.len();
