@@ -17,6 +17,8 @@ const FILES: &[&str] = &[
     "zoo/keras/keras2-conv-valid.keras",
     "zoo/onnx/cnn.onnx",
     "zoo/onnx/cnn-unfolded.onnx",
+    "models/digits-quantised/qdq.onnx",
+    "models/digits-quantised/clip_floor.onnx",
     "zoo/parameters/cnn.pth",
     "zoo/parameters/cnn-safe.safetensors",
     "zoo/parameters/list-h5.h5",

@@ -64,13 +64,13 @@ pub fn distributions(
         });
         let active = || rates.iter().map(|&rate| f64::from(rate)).enumerate().filter(|&(_, rate)| rate > 0.0);
         let n = intervals(active().count());
-        let activations_after = Histogram::of(active().map(|(_, rate)| rate).collect::<Vec<_>>().into_iter(), n);
+        let activations_after = Histogram::of(active().map(|(_, rate)| rate), n);
         let activations_before = match &layer.map_scales[..] {
             [] => activations_after.scaled(layer.scale),
             _ => {
                 let neurons = layer.shape.iter().product::<usize>().max(1);
                 let before = active().map(|(at, rate)| rate * layer.scale_of(at % neurons));
-                Histogram::of(before.collect::<Vec<_>>().into_iter(), n)
+                Histogram::of(before, n)
             }
         };
         Some(Distributions {

@@ -33,7 +33,8 @@ impl Emitter<'_> {
             Role::Signed => self.with_counts(layer, usual, i32::MIN, i32::MAX),
             Role::Quantized(levels) => {
                 let most = self.quantization.signed.and_then(|signed| signed.max_count);
-                let highest = most.map_or(levels.highest, |most| levels.highest.min(most.get().into()));
+                let highest =
+                    most.map_or(levels.highest, |most| levels.highest.min(most.get().into())).max(levels.lowest);
                 let whole = |level: i64| level.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
                 let membrane_reset = (f64::from(usual.threshold_plus) * levels.start()) as i32;
                 let neurons = NeuronParameters { membrane_reset, ..usual };

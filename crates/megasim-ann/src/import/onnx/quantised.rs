@@ -95,7 +95,7 @@ impl Walk<'_> {
         let input = inputs.first().cloned().flatten();
         Ok(Some(match (input, quantises) {
             (Some(Value::Constant(constant)), false) => {
-                let real = |q: i64, scale: f32, zero: i64| (q - zero) as f32 * scale;
+                let real = |q: i64, scale: f32, zero: i64| q.saturating_sub(zero) as f32 * scale;
                 let whole = match constant {
                     Constant::Integers(whole) => whole,
                     Constant::Floats(_) => return Err(call.misfit("expected whole numbers")),
@@ -122,7 +122,7 @@ impl Walk<'_> {
                         reader.name, reader.op_type
                     )));
                 }
-                let (lowest, highest) = (low - zero, high - zero);
+                let (lowest, highest) = (low.saturating_sub(*zero), high.saturating_sub(*zero));
                 let levels = Levels { step: *step, lowest, highest, rounding: Rounding::Nearest };
                 let operation = Operation::Activation(Activation::Quantized(levels));
                 let layer = network.add(call.name(), "Activation", operation, &tensor)?;
