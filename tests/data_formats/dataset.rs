@@ -131,7 +131,7 @@ fn what_does_not_fit_is_refused() {
     assert!(error(directory.path(), &FORMAT).contains("y_test.npz"));
 
     save(&path("y_test.npz"), &[("arr_0", &one_hot(&[0, 1, 2, 3], 4))]);
-    assert!(error(directory.path(), &FORMAT).contains("expected 5 labels, one a sample, found 4"));
+    assert!(error(directory.path(), &FORMAT).contains("expected 5 labels, one per sample, found 4"));
     save(&path("y_test.npz"), &[("arr_0", &one_hot(&[0, 1, 2, 3, 0], 5))]);
     assert!(error(directory.path(), &FORMAT).contains("one-hot rows of 4"));
     save(&path("y_test.npz"), &[("arr_0", &(one_hot(&[0, 1, 2, 3, 0], 4) * 0.5))]);
@@ -158,7 +158,7 @@ fn what_does_not_fit_is_refused() {
     let cubes = ArrayD::<f32>::zeros(vec![5, 3, 3, 3]);
     save(&path("x_test.npz"), &[("arr_0", &cubes)]);
     let format = Format { shape: Shape::Maps { channels: 3, height: 3, width: 3 }, classes: 4 };
-    assert!(error(directory.path(), &format).contains("where the channels stand"));
+    assert!(error(directory.path(), &format).contains("where the channels are"));
 
     std::fs::remove_file(path("x_test.npz")).unwrap();
     std::fs::create_dir(path("x_test.npz")).unwrap();
