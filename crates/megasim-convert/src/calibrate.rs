@@ -13,7 +13,6 @@ use super::normalize::{self, Normalized};
 use super::parsed::{LayerKind, Parsed, Role};
 use super::samples::Samples;
 use super::{ConvertOptions, Error, finish, potentials};
-use megasim_ann::graph::Shape;
 use megasim_core::control::Control;
 use megasim_core::encode::{Clock, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{Mode, Plan, Probes, Simulation};
@@ -218,7 +217,7 @@ impl<'a> Runner<'a> {
             let mut kept = Vec::new();
             for (map, output) in outputs.iter().enumerate() {
                 let Some(log) = &record.nodes[output.index()] else { continue };
-                let (cells, width) = cells(shape);
+                let (cells, width) = potentials::cells(shape);
                 for ((&x, &y), &polarity) in log.x.iter().zip(&log.y).zip(&log.polarity) {
                     let cell = map * cells + y as usize * width + x as usize;
                     counts[cell] += if polarity == Polarity::Negative { -1 } else { 1 };
@@ -279,14 +278,6 @@ impl Part {
         let plan = Plan::new(&part).map_err(Error::Run)?.with_t_max((clock.ticks() - 1).max(0));
         let outputs = nodes.iter().filter_map(|node| part.node_named(&network.nodes()[node.index()].name)).collect();
         Ok(Self { plan, sources, outputs })
-    }
-}
-
-/// Addresses of one map (or vector), and its columns.
-pub(super) fn cells(shape: Shape) -> (usize, usize) {
-    match shape {
-        Shape::Features(n) => (n, n),
-        Shape::Maps { height, width, .. } => (height * width, width),
     }
 }
 

@@ -2,14 +2,22 @@
 //!
 //! A source [`INITIAL_POTENTIAL`] has one event at tick 0; a port of each module adds one weight per neuron on it.
 
-use super::calibrate::cells;
 use super::emit::{self, Emitted};
 use super::parsed::Parsed;
 use super::quantize::Quantization;
+use megasim_ann::graph::Shape;
 use megasim_core::network::{Element, Input, NetworkBuilder, NetworkError, NodeId};
 
 /// Name of the node whose one event sets initial potentials.
 pub const INITIAL_POTENTIAL: &str = "initial_potential";
+
+/// Addresses of one map (or vector), and its columns.
+pub(super) fn cells(shape: Shape) -> (usize, usize) {
+    match shape {
+        Shape::Features(n) => (n, n),
+        Shape::Maps { height, width, .. } => (height * width, width),
+    }
+}
 
 /// A rule of the format that a changed network breaks.
 pub(super) fn fault(fault: NetworkError) -> emit::Error {

@@ -1,6 +1,6 @@
 //! Clocked mode, the cross-check: all spikes of a time step act together, delays and FIFOs do not act.
 
-use super::event::{Action, actions};
+use super::action::{Action, actions};
 use super::kernels::Crossing;
 use super::neurons::{Spike, Spikes};
 use super::plan::{NeuronPopulation, Plan, PlanInput, PopulationKind};

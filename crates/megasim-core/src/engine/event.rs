@@ -4,15 +4,14 @@
 //! nothing can come between: no receiver delays, and no output lands on a node that comes first. Otherwise events go
 //! one by one.
 
-mod action;
 mod groups;
 mod outputs;
 mod touch;
 
-pub(super) use action::{Action, action, actions};
-use groups::{GroupQueue, GroupRun};
-use outputs::{Bus, ByMap, Outputs};
+use groups::GroupRun;
+use outputs::{Bus, ByMap, GroupQueue, Outputs};
 
+use super::action::{Action, actions};
 use super::neurons::{Neurons, Work};
 use super::plan::{NeuronPopulation, Plan, PopulationKind, Target};
 use super::queue::{Events, Fifo, Pending, Schedule};

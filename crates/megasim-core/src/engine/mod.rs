@@ -6,6 +6,7 @@
 //! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same
 //! network and stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.
 
+mod action;
 mod aligned;
 pub mod batch;
 mod clocked;

@@ -1,6 +1,6 @@
 //! Address modules: flatten and max pooling. They pass events on under other addresses and have no potentials.
 
-use super::event::Action;
+use super::action::Action;
 use super::synapses::Sign;
 use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort, PoolRule};
 

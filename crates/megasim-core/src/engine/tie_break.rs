@@ -4,7 +4,7 @@
 //! first. Hardware does not promise that. This path is written to be read, not to be fast; the order of the rules has
 //! its own path in `event`.
 
-use super::event::{Action, action};
+use super::action::{Action, action};
 use super::kernels::Sign;
 use super::neurons::Spike;
 use super::plan::{Plan, PopulationKind, Target};

@@ -1,24 +1,12 @@
 //! The events of nodes that are handled together.
 
-use super::outputs::Outputs;
+use super::outputs::{GroupQueue, NEGATIVE, Outputs};
 use super::{EventRun, MOST_OUTPUTS};
 use crate::engine::node_groups::NodeGroup;
 use crate::engine::plan::{Plan, PopulationKind, Target};
 use crate::engine::queue::Events;
 use crate::engine::{Cells, Error};
 use crate::network::{Polarity, Tick};
-
-/// The events of the nodes of a group, all due now.
-#[derive(Debug, Clone, Default)]
-pub(super) struct GroupQueue {
-    /// By node: positions of neurons, with [`NEGATIVE`].
-    pub nodes: Vec<Vec<u32>>,
-    /// Of all nodes.
-    pub waiting: usize,
-}
-
-/// Marks the position of a neuron whose spike is negative.
-pub(super) const NEGATIVE: u32 = 1 << 31;
 
 /// The events of a group at one tick, in columns.
 #[derive(Debug, Clone, Default)]

@@ -1,11 +1,22 @@
 //! Where the outputs of modules wait until they are handled.
 
-use super::groups::{GroupQueue, NEGATIVE};
 use crate::engine::kernels::Crossing;
 use crate::engine::neurons::{Spike, Spikes};
 use crate::engine::plan::{NeuronPopulation, Population};
 use crate::engine::queue::Pending;
 use crate::network::{NodeId, Polarity, StimulusEvent, Tick};
+
+/// The events of the nodes of a group, all due now.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GroupQueue {
+    /// By node: positions of neurons, with [`NEGATIVE`].
+    pub nodes: Vec<Vec<u32>>,
+    /// Of all nodes.
+    pub waiting: usize,
+}
+
+/// Marks the position of a neuron whose spike is negative.
+pub(super) const NEGATIVE: u32 = 1 << 31;
 
 /// The events of all nodes that are not handled yet.
 #[derive(Debug, Clone)]

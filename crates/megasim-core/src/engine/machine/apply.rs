@@ -1,7 +1,7 @@
 //! What one event does to one module: the populations, neurons and kernels of event mode, one event at a time.
 
 use super::super::Cells;
-use super::super::event::{Action, action};
+use super::super::action::{Action, action};
 use super::super::kernels;
 use super::super::neurons::{Spike, Work};
 use super::super::plan::{NeuronPopulation, Population, PopulationKind};

@@ -5,7 +5,7 @@ use super::run::{Run, span, times};
 use super::state::{Delivery, EventKind, State};
 use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
-use crate::engine::event::{Action, action};
+use crate::engine::action::{Action, action};
 use crate::engine::neurons::Work;
 use crate::engine::plan::PopulationKind;
 use crate::engine::synapses::Outside;
