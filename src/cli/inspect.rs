@@ -17,6 +17,7 @@ use megasim::convert::diagnose::{self, Activity, Size};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::normalize::Pooled;
 use megasim::convert::parsed::{LayerKind, Parsed};
+use megasim::convert::quantize::SignedNeurons;
 use megasim::convert::{self, ConvertOptions, normalize};
 use megasim::dataset::{Format, InputScaling, Pieces};
 use miette::Result;
@@ -119,10 +120,14 @@ fn layers(
     samples: Option<&Pieces>,
 ) -> std::result::Result<Layers, convert::Error> {
     let mut options = ConvertOptions::default();
+    // What 'convert' makes where nothing else is asked for.
+    options.quantization.signed =
+        manifest.map_or(Some(SignedNeurons::default()), |manifest| manifest.conversion.signed);
     if let Some(manifest) = manifest {
         options.max_to_average = manifest.conversion.max_to_average;
         options.output = manifest.output.form;
         options.input_scale = Some(manifest.conversion.input_scale);
+        options.input_features = manifest.conversion.input_features.clone();
         options.logit_shift = manifest.conversion.logit_shift;
     }
     let parsed = convert::parse(graph, &options)?;

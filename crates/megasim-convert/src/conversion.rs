@@ -6,7 +6,7 @@ use super::checkpoint::{self, Checkpoints, NormalizationSet};
 use super::diagnose::{self, Activity, SATURATES, VANISHES};
 use super::manifest::{Accuracy, CalibrationMode, Presentation, PresentationError};
 use super::parsed::{LayerKind, Parsed, Role};
-use super::samples::{Samples, See};
+use super::samples::{Samples, Watched};
 use super::scales::Scales;
 use super::settings::{self, NeuronFile};
 use super::{
@@ -17,7 +17,7 @@ use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::graph::{Fault, Graph};
 use megasim_ann::import::Model;
 use megasim_core::control::Control;
-use megasim_core::encode::registry::Choice;
+use megasim_core::encode::FeatureScales;
 use megasim_core::engine::Mode;
 use megasim_core::network::Driver;
 use megasim_data::{self as dataset, Dataset, Format, InputScaling, NORMALIZATION_SAMPLES};
@@ -31,6 +31,9 @@ const MOST_LOST: f64 = 5.0;
 
 /// Times the scale of the input from which values that are cut off are worth a warning.
 const BEYOND: f32 = 1.01;
+
+/// Share of values beyond the scales of features that is not worth a warning.
+const FEW_BEYOND: f64 = 0.005;
 
 /// Times as many spikes as at a threshold of 1 from which a conversion warns.
 const GROWS: f64 = 10.0;
@@ -176,6 +179,13 @@ pub enum Warning {
         /// What one spike per millisecond stands for.
         scale: f32,
     },
+    /// Values of features are beyond what their spikes stand for.
+    Features {
+        /// Which values.
+        of: &'static str,
+        /// Share of them.
+        share: f64,
+    },
     /// The network scales its own input from 0 to 255, and is shown values that were scaled before.
     ScaledTwice {
         /// Which values.
@@ -243,6 +253,22 @@ impl Warning {
         (scaling == InputScaling::OfTheModel && largest <= 1.0 && largest > 0.0)
             .then_some(Self::ScaledTwice { of, largest })
     }
+
+    /// Whether samples, `(samples, numbers)`, fit the scales of an input.
+    pub fn of_samples(
+        of: &'static str,
+        values: ArrayView2<f32>,
+        scale: f32,
+        features: Option<&FeatureScales>,
+        scaling: InputScaling,
+    ) -> Option<Self> {
+        let Some(features) = features else { return Self::of_values(of, largest(values), scale, scaling) };
+        let numbers = values.ncols();
+        let is_beyond = |(number, value): (usize, f32)| features.rate(number, numbers, value).abs() > BEYOND * scale;
+        let beyond = values.indexed_iter().filter(|((_, number), value)| is_beyond((*number, **value))).count();
+        let share = beyond as f64 / values.len().max(1) as f64;
+        (share > FEW_BEYOND).then_some(Self::Features { of, share })
+    }
 }
 
 impl fmt::Display for Warning {
@@ -252,6 +278,12 @@ impl fmt::Display for Warning {
                 f,
                 "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; \
                  an input fires at most once a millisecond, so as spikes what is beyond is cut off"
+            ),
+            Self::Features { of, share } => write!(
+                f,
+                "{:.1} % of the values of the {of} are beyond what a full rate of their feature stands for; as spikes \
+                 what is beyond is cut off",
+                100.0 * share
             ),
             Self::ScaledTwice { of, largest } => write!(
                 f,
@@ -376,32 +408,20 @@ fn run(
     };
     let mut options = options.clone();
     let decides = options.adapt_output && options.output == OutputForm::Relu && from_data;
-    let mut adapted = adapt(&model.graph, form.scaling, &watched, decides)?;
-    adapted.input_scale = *options.input_scale.get_or_insert(adapted.input_scale);
+    let (mut adapted, ranges) = adapt(&model.graph, form.scaling, &watched, decides)?;
     if decides {
         (options.output, options.logit_shift) = (adapted.output, adapted.logit_shift);
     }
-    adapted.input_events.0 = options.quantization.input_events;
-    if options.adapt_input
-        && from_data
-        && let Some(presentation) = &mut options.presentation
-    {
-        let alike = input_code::agreement(&model.graph, &watched, adapted.input_scale, presentation.duration)?;
-        adapted.input_events.1 = Some(alike);
-        if alike < 1.0 - input_code::TOLERATED && presentation.ticks_per_ms > 1 {
-            let events = presentation.ticks_per_ms.min(input_code::FINER);
-            presentation.encode = Choice::events(events).to_string();
-            options.quantization.input_events = events;
-            adapted.input_events.0 = events;
-        }
-    }
+    input_code::decide(&model.graph, &watched, &ranges, &mut options, &mut adapted)?;
     let options = &options;
-    let scale = adapted.input_scale as f32;
+    let (scale, features) = (adapted.input_scale as f32, adapted.input_features.as_ref());
     let mut warnings = Vec::new();
     if let Some(test) = &test {
-        warnings.extend(Warning::of_values("test samples", largest(test.x.view()), scale, form.scaling));
+        warnings.extend(Warning::of_samples("test samples", test.x.view(), scale, features, form.scaling));
     }
-    warnings.extend(Warning::of_values("normalisation samples", adapted.largest, scale, form.scaling));
+    if features.is_none() {
+        warnings.extend(Warning::of_values("normalisation samples", adapted.largest, scale, form.scaling));
+    }
 
     let mut stages = Stages { samples: test.as_ref().map_or(0, |test| test.y.len()), steps: Vec::new() };
     if let Some(test) = &test {
@@ -450,6 +470,8 @@ fn run(
     let first_samples = presentation.is_some().then(|| calibrate::first_samples(&watched, numbers, FIRST_SAMPLES));
     let first_samples = first_samples.transpose()?;
     manifest.presentation = presentation;
+    let standardisation = data.standardisation(&format)?;
+    manifest.input.standardised = standardisation.is_some();
     let mut inputs = vec![model.source.path.clone()];
     inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
     inputs.extend(checkpoints.inputs());
@@ -457,7 +479,8 @@ fn run(
     inputs.extend(data.test_files());
     inputs.extend(options.neurons.iter().map(|neurons| neurons.path().to_path_buf()));
     inputs.dedup();
-    let (converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
+    let (mut converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
+    converted.standardisation = standardisation;
     Ok(Conversion { converted, normalized, scales, stages, adapted, warnings, inputs, first_samples })
 }
 
@@ -506,33 +529,6 @@ fn calibrated(
 /// The largest magnitude of some values.
 pub fn largest(values: ArrayView2<f32>) -> f32 {
     values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
-}
-
-/// Samples that end where the work is cancelled.
-struct Watched<'s> {
-    samples: &'s dyn Samples,
-    control: &'s dyn Control,
-}
-
-impl<'s> Watched<'s> {
-    fn new(samples: &'s dyn Samples, control: &'s dyn Control) -> Self {
-        Self { samples, control }
-    }
-}
-
-impl Samples for Watched<'_> {
-    fn count(&self) -> usize {
-        self.samples.count()
-    }
-
-    fn visit(&self, see: See) -> Result<(), normalize::Error> {
-        self.samples.visit(&mut |first, piece| {
-            if self.control.is_cancelled() {
-                return Err(normalize::Error::Cancelled);
-            }
-            see(first, piece)
-        })
-    }
 }
 
 /// Layers that will not do well as spikes.
