@@ -19,6 +19,10 @@ use table::{OPTIONS, Row};
 pub enum Input {
     /// A model file of another library.
     TrainedNetwork,
+    /// A model file of another library, with sequences of frames.
+    NetworkAndFrames,
+    /// A model file of another library, with event recordings.
+    NetworkAndRecordings,
     /// A file with a spiking network.
     Nir,
     /// A parsed or normalised network that `convert` saved.
@@ -45,6 +49,8 @@ impl Input {
     fn name(self) -> &'static str {
         match self {
             Self::TrainedNetwork => "a trained network",
+            Self::NetworkAndFrames => "a trained network with sequences of frames",
+            Self::NetworkAndRecordings => "a trained network with event recordings",
             Self::Nir => "a spiking network (.nir)",
             Self::Stage => "a stage of a conversion",
             Self::SpikingModel => "a model of 'megasim train'",
@@ -64,7 +70,7 @@ impl Input {
         match command {
             "convert" if super::features::is_model(path("model")) => Self::SpikingModel,
             "convert" if is_nir(path("model")) => Self::Nir,
-            "convert" => Self::TrainedNetwork,
+            "convert" => Self::of_samples(path("data"), matches, Self::TrainedNetwork),
             "eval" if super::features::is_model(path("model")) => Self::SpikingModel,
             "eval" if stage::is_stage(path("model")) => Self::Stage,
             "eval" => Self::TrainedNetwork,
@@ -76,15 +82,27 @@ impl Input {
             "inspect" if is_nir(path("target")) => Self::Nir,
             "inspect" => Self::TrainedNetwork,
             "classify" if super::features::is_model(path("netdir")) => Self::SpikingModel,
-            // A fault of the recordings is reported where they are read.
-            "classify" if !matches!(Recordings::find(path("data")), Ok(None)) => Self::Recordings,
-            "classify" if matches.get_flag("frames") => Self::Frames,
-            "classify" => Self::Netfiles,
+            "classify" => Self::of_samples(path("data"), matches, Self::Netfiles),
             "compare" | "latency" | "sweep" | "verify" if is_schematic(path("subject")) => Self::Schematic,
-            "compare" | "latency" | "sweep" | "verify" => Self::Netfiles,
+            "compare" | "latency" | "sweep" | "verify" => Self::of_samples(path("data"), matches, Self::Netfiles),
             "encode" if path("data").is_file() => Self::Recording,
             "encode" => Self::Data,
             _ => Self::Only,
+        }
+    }
+}
+
+impl Input {
+    /// Samples of a directory: recordings, sequences of frames, or numbers.
+    fn of_samples(data: &Path, matches: &ArgMatches, numbers: Self) -> Self {
+        let of_network = numbers == Self::TrainedNetwork;
+        match Recordings::find(data) {
+            Ok(None) if !matches.get_flag("frames") => numbers,
+            Ok(None) if of_network => Self::NetworkAndFrames,
+            Ok(None) => Self::Frames,
+            // A fault of recordings is reported where they are read.
+            _ if of_network => Self::NetworkAndRecordings,
+            _ => Self::Recordings,
         }
     }
 }

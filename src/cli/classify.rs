@@ -3,23 +3,21 @@
 mod page;
 
 use super::classification::{remarks, table};
-use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::history::HistoryArguments;
-use super::input::{self, warn_of_presentation, warn_of_ticks};
+use super::input;
 use super::paths::Paths;
 use super::per_sample::{predictions_file, write_predictions};
 use super::presentation::{Presentation, TestSamples};
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
-use super::recordings::RecordingArguments;
 use super::results::{Results, of_page};
+use super::samples::{Read, SampleArguments};
 use super::sharing::{self, Sharing};
 use super::spikes::{RecordArguments, write_recording};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
-use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
-use megasim::dataset::recording::Recordings;
+use megasim::convert::ConvertedModel;
 use megasim::network::Tick;
 use megasim::readout::is_signed;
 use megasim::report::Page;
@@ -43,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     #[command(flatten)]
-    split: SplitArguments,
+    taken: SampleArguments,
     /// How the network is run
     #[arg(long, value_enum, default_value_t = ModeArgument::Both)]
     mode: ModeArgument,
@@ -61,15 +59,10 @@ pub struct Arguments {
     /// What was decided on each sample, in --json
     #[arg(long, requires = "json")]
     per_sample: bool,
-    /// Samples are sequences of frames, axes (sample, frame, ...), which share the presentation; as delta code is for
-    #[arg(long)]
-    frames: bool,
     #[command(flatten)]
     history: HistoryArguments,
     #[command(flatten)]
     pub(super) presentation: Presentation,
-    #[command(flatten)]
-    recording: RecordingArguments,
     #[command(flatten)]
     decision: DecisionArguments,
     #[command(flatten)]
@@ -103,9 +96,9 @@ enum ModeArgument {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
-    let files = || arguments.predictions.iter().chain(&arguments.record.npz);
-    files().try_for_each(|path| results.check_file(path))?;
-    let paths = Paths::default().files(results.json.iter().chain(files())).pages(&arguments.report);
+    let results_in = || arguments.predictions.iter().chain(&arguments.record.npz);
+    results_in().try_for_each(|path| results.check_file(path))?;
+    let paths = Paths::default().files(results.json.iter().chain(results_in())).pages(&arguments.report);
     let paths = paths.directories(&arguments.sharing.outcomes);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
@@ -129,34 +122,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let (json, replace) = (results.json.as_deref(), results.overwrite());
         return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
     }
-    let recordings = Recordings::find(data).map_err(report)?;
-    let code = presentation.code_name();
-    // The code of the netfiles is the default, and recordings take its place.
-    let is_default = code == "regular" || Manifest::read(netdir).is_ok_and(|manifest| manifest.encode() == code);
-    if recordings.is_some() && !is_default {
-        miette::bail!("--encode: recordings are spikes already, found {}", presentation.code_name());
-    }
-    if arguments.frames && recordings.is_some() {
-        miette::bail!("--frames: expected arrays with sequences of frames, found recordings");
-    }
-    if arguments.frames && presentation.code()?.is_current() {
-        miette::bail!(
-            "--frames: expected a code that makes spikes, found currents, which are one set of numbers a sample"
-        );
-    }
+    let recordings = arguments.taken.recordings(netdir, data, presentation)?;
     let pool = presentation.threads.pool().map_err(report)?;
     let history = arguments.history.read(&arguments.report, netdir)?;
     let converted = input::open(netdir)?;
-    if recordings.is_some() {
-        warn_of_ticks(&converted, presentation.clock());
-    } else {
-        warn_of_presentation(&converted, presentation);
-    }
     let options = arguments.options(&converted)?;
     let (form, signed) = (converted.manifest().output.form, is_signed(converted.network(), converted.output()));
     let readout = read_out.kind_for(form, signed).map_err(report)?;
     let recording = arguments.record.recording(&converted)?;
-    let samples = arguments.samples(&converted, recordings.as_ref())?;
+    let given = (data.as_path(), arguments.labels.as_ref());
+    let Read { samples, inputs: files } = arguments.taken.read(&converted, given, recordings.as_ref(), presentation)?;
     if samples.labels().is_none() {
         let refused = [(arguments.report.is_some(), "--report"), (options.top_k.is_some(), "--top-k")];
         if let Some((_, option)) = refused.into_iter().find(|(is_asked, _)| *is_asked) {
@@ -167,10 +142,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         sharing::alone("--record")?;
     }
     let mut inputs = vec![netdir.clone()];
-    match &recordings {
-        Some(set) => inputs.extend(set.files().iter().cloned()),
-        None => inputs.extend(arguments.split.open(data, arguments.labels.as_ref())?.test_files()),
-    }
+    inputs.extend(files);
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
     arguments.sharing.begin(&inputs, Some(presentation.seed), pool.current_num_threads())?;
     interrupt::watch();
@@ -196,11 +168,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     inputs.extend(arguments.history.file(&arguments.report, netdir));
     let mut parameters = presentation.parameters();
-    parameters["frames"] = json!(arguments.frames);
-    arguments.split.parameters(&mut parameters);
-    if recordings.is_some() {
-        parameters["recordings"] = arguments.recording.parameters();
-    }
+    parameters["frames"] = json!(false);
+    arguments.taken.parameters(recordings.is_some(), &mut parameters);
     let drawn = arguments.report.clone().filter(|_| !interrupt::asked());
     if drawn.is_none() && arguments.report.is_some() {
         eprintln!("warning: --report: no page was written, as the run was stopped");
@@ -255,23 +224,5 @@ impl Arguments {
         options.read_out = Some(read_out.rule(form, converted.output_threshold(), signed).map_err(report)?);
         read_out.check_signed(converted.network(), converted.output()).map_err(report)?;
         Ok(options)
-    }
-
-    /// The samples, as the arguments select them.
-    fn samples(&self, converted: &ConvertedModel, recordings: Option<&Recordings>) -> Result<LabelledSamples> {
-        let wanted = self.presentation.wanted();
-        if let Some(set) = recordings {
-            let clock = self.presentation.clock();
-            let selection = self.recording.selection(clock.ticks_per_ms);
-            return wanted
-                .read(|skip, most| LabelledSamples::recordings(converted, set, &selection, clock, skip, most));
-        }
-        let data = self.split.open(&self.data, self.labels.as_ref())?;
-        if !self.frames {
-            return input::test_samples(converted, &data, wanted);
-        }
-        let samples = wanted.read(|skip, most| LabelledSamples::test_frames(converted, &data, skip, most))?;
-        input::warn_of_samples(converted, samples.values(), "frames");
-        Ok(samples)
     }
 }

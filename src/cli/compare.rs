@@ -16,6 +16,7 @@ use super::{escape, interrupt, limits, print};
 use clap::Args;
 use megasim::Control;
 use megasim::control::Part;
+use megasim::encode::SpikeEncoder;
 use megasim::engine::{Mode, TieOrder};
 use megasim::network::{Module, Network, Tick};
 use megasim::readout;
@@ -183,7 +184,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     inputs.extend(arguments.history.file(&arguments.report, subject));
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
-    arguments.given.split.parameters(&mut parameters);
+    arguments.given.parameters(&mut parameters);
     parameters["readout"] = json!(answer.read_out);
     parameters["dt"] = json!(arguments.against.is_none().then_some(&arguments.dt.0));
     parameters["tie_order"] = json!(arguments.tie_order);
@@ -209,14 +210,16 @@ pub(super) struct Answer {
 pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn Control) -> Result<Option<Answer>> {
     let Arguments { presentation, .. } = arguments;
     let most_causes = arguments.causes(input)?;
-    let code = presentation.code()?;
+    let encoded = presentation.code()?;
+    let recorded = input.conversion().and_then(|(_, samples, _)| samples.recorded());
+    let code = recorded.map_or(encoded.as_ref(), |recorded| recorded as &dyn SpikeEncoder);
     if code.is_current() && input.conversion().is_some() {
         bail!(
             "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"
         );
     }
-    let material = input.material(code.as_ref(), presentation.clock());
-    let analog = input.analog(code.as_ref(), presentation.clock()).map_err(report)?;
+    let material = input.material(code, presentation.clock());
+    let analog = input.analog(code, presentation.clock()).map_err(report)?;
     if arguments.spikes.is_given() && input.output().is_none() {
         bail!(
             "--readout: expected an output that decides by its spikes (of a schematic a last layer that is one row), \

@@ -2,6 +2,7 @@
 
 use super::diagnostic::{self, report};
 use super::progress::Progress;
+use super::samples::ConversionData;
 use super::tables::{boxed, percent};
 use super::{escape, provenance};
 use comfy_table::Table;
@@ -13,7 +14,6 @@ use megasim::convert::manifest::PresentationError;
 use megasim::convert::{
     self, Checkpoints, Conversion, Convert, ConvertOptions, Format, Normalized, Rules, export, settings,
 };
-use megasim::dataset::Dataset;
 use megasim::network::Reset;
 use miette::{Report, Result};
 use serde_json::json;
@@ -25,7 +25,7 @@ pub struct Job<'j> {
     /// The trained network.
     pub model: &'j Model,
     /// The data.
-    pub data: &'j Dataset,
+    pub data: &'j ConversionData,
     /// Where the netfiles go.
     pub out: &'j Path,
     /// How it is converted.
@@ -43,7 +43,7 @@ pub fn run(job: &Job) -> Result<Conversion> {
     let Job { model, options, checkpoints, replace, .. } = *job;
     AtomicDir::check(job.out, replace).map_err(report)?;
     let progress = Progress::default();
-    let conversion = model.convert_with(job.data, options, checkpoints, &progress).map_err(reported)?;
+    let conversion = model.convert_with(&job.data.dataset, options, checkpoints, &progress).map_err(reported)?;
     drop(progress);
     conversion.warnings.iter().for_each(escape::warn);
     // Before anything is written, so that what cannot be exported leaves nothing behind.
@@ -55,12 +55,15 @@ pub fn run(job: &Job) -> Result<Conversion> {
         convert::save::Error::Netfile(error) => diagnostic::netfile(error),
         _ => report(error),
     })?;
-    let inputs: Vec<&Path> = conversion.inputs.iter().map(PathBuf::as_path).collect();
+    let inputs = conversion.inputs.iter().chain(&job.data.inputs);
+    let mut inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
+    inputs.dedup();
     let manifest = conversion.converted.manifest();
     let mut parameters = json!(manifest.conversion);
     parameters["output"] = json!(manifest.output.form);
     parameters["test_samples"] = json!(options.test_samples);
-    if let Some(split) = job.data.split() {
+    parameters.as_object_mut().map(|known| known.extend(job.data.parameters.clone()));
+    if let Some(split) = job.data.dataset.split() {
         (parameters["split"], parameters["split_seed"]) = (json!(split.share), json!(split.seed));
     }
     parameters["softmax_clock"] = json!(manifest.softmax_clock.as_ref().map(|clock| clock.rate));

@@ -9,17 +9,17 @@ mod presentation;
 mod settings;
 
 use super::conversion::{self, Job, stages};
-use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::export::ExportArguments;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
+use super::samples::{ConversionData, SampleArguments};
 use super::tables::percent;
 use super::{features, print};
 use arguments::{
-    InputArgument, NeuronArgument, OutputArgument, PoolArgument, PresetArgument, ResetArgument, RuleArguments,
-    equations,
+    InputArgument, InputRangeArgument, InputScaleArgument, NeuronArgument, OutputArgument, PoolArgument,
+    PresetArgument, ResetArgument, RuleArguments, equations,
 };
 use chosen::Chosen;
 use clap::Args;
@@ -38,12 +38,14 @@ use megasim::convert::{
     Conversion, ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset,
     TEST_SAMPLES, normalize,
 };
+use megasim::dataset::{Dataset, Format};
+use megasim::encode::FeatureScales;
 use megasim::equations::Decay;
 use megasim::network::Reset;
 use miette::Result;
 use presentation::PresentationArguments;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Convert a trained network to spiking netfiles
 #[derive(Debug, Args)]
@@ -58,11 +60,16 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     #[command(flatten)]
-    split: SplitArguments,
-    /// The value of the input that one spike per millisecond stands for, in place of the largest of the normalisation
-    /// samples (1 where none is above); values beyond it fire at full rate
-    #[arg(long, value_name = "VALUE", value_parser = positive, allow_negative_numbers = true)]
-    input_scale: Option<f64>,
+    taken: SampleArguments,
+    /// The value of the input that one spike per millisecond stands for: a number, or percentile:P of the magnitudes of
+    /// the normalisation samples, in place of the largest of them (1 where none is above). Values beyond it fire at full
+    /// rate. Where features have ranges of their own and one scale is too coarse, each gets its own
+    #[arg(long, value_name = "VALUE|percentile:P", allow_negative_numbers = true)]
+    input_scale: Option<InputScaleArgument>,
+    /// The values of the input that stand for no spike and for one per millisecond, as -1..1; values below the first
+    /// fire spikes below 0
+    #[arg(long, value_name = "LO..HI", allow_hyphen_values = true, conflicts_with = "input_scale")]
+    input_range: Option<InputRangeArgument>,
     /// The description of the network, where the model file has none: Caffe's .prototxt, or TOML for bare parameters
     /// (else: next to it)
     #[arg(long, value_name = "FILE")]
@@ -202,6 +209,9 @@ fn exported(text: &str) -> Result<PathBuf, String> {
     export::target_of(&path).map(|_| path).ok_or_else(|| format!("expected a name that ends in {}", endings.join(", ")))
 }
 
+/// Milliseconds over which rates of recordings are counted where no presentation is known.
+const USUAL_DURATION: u32 = 100;
+
 /// Converts, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     #[cfg(feature = "nir")]
@@ -231,11 +241,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let model =
         import::read_as(&arguments.model, arguments.reading.options(&arguments.architecture)).map_err(report)?;
-    let (options, preset) = options_of(arguments, &model)?;
+    let (mut options, preset) = options_of(arguments, &model)?;
     let checkpoints = arguments.intermediates.checkpoints(replace);
+    let taken = arguments.data(data, &model, &options)?;
+    if taken.of_recordings {
+        options = of_recordings(options)?;
+    }
     let conversion = conversion::run(&Job {
         model: &model,
-        data: &arguments.split.open(data, arguments.labels.as_ref())?,
+        data: &taken,
         out: &arguments.out,
         options: &options,
         checkpoints: &checkpoints,
@@ -349,7 +363,16 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     if options.channel_scales && !options.looks_at_activations() {
         miette::bail!("--channel-scales goes with --weighting percentile: other weightings look at no activations");
     }
-    options.input_scale = arguments.input_scale;
+    match arguments.input_scale {
+        Some(InputScaleArgument::Value(scale)) => options = options.input_scale(scale),
+        Some(InputScaleArgument::Percentile(percentile)) => options = options.input_percentile(percentile),
+        None => {}
+    }
+    if let Some(InputRangeArgument { low, high }) = arguments.input_range {
+        let channels = model.input_shape().channels();
+        let features = FeatureScales::new(vec![high - low; channels], vec![low; channels]);
+        options = options.input_features(features.map_err(|message| miette::miette!("--input-range: {message}"))?);
+    }
     if let Some(factor) = arguments.scaling_factor {
         options = options.scaling_factor(factor);
     }
@@ -378,6 +401,31 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     Ok((options, chosen))
 }
 
+impl Arguments {
+    fn data(&self, data: &Path, model: &Model, options: &ConvertOptions) -> Result<ConversionData> {
+        let format = Format { shape: model.input_shape(), classes: model.classes() };
+        let duration = options.presentation.as_ref().map_or(USUAL_DURATION, |presentation| presentation.duration);
+        let as_model = |data: Dataset| data.for_input(model.input_form());
+        let scale = options.input_scale.unwrap_or(1.0);
+        self.taken.dataset((data, self.labels.as_ref()), &format, as_model, (duration, scale))
+    }
+}
+
+/// The options with inputs whose spikes count as they are recorded.
+fn of_recordings(options: ConvertOptions) -> Result<ConvertOptions> {
+    if options.input_percentile.is_some() || options.input_features.is_some() {
+        miette::bail!(
+            "--input-scale, --input-range: expected the value that one spike per ms stands for with recordings, as \
+             --input-scale 20"
+        );
+    }
+    if options.quantization.input_events != 1 {
+        miette::bail!("--input, --encode: recordings are spikes already, each of which counts as one");
+    }
+    let scale = options.input_scale.unwrap_or(1.0);
+    Ok(options.input_events(1).input_scale(scale))
+}
+
 fn has_pooling(graph: &Graph, is_meant: impl Fn(Pooling) -> bool) -> bool {
     graph.layers().iter().any(|layer| match &layer.operation {
         Operation::Pool { pooling, .. } | Operation::GlobalPool { pooling } => is_meant(*pooling),
@@ -388,10 +436,25 @@ fn has_pooling(graph: &Graph, is_meant: impl Fn(Pooling) -> bool) -> bool {
 /// What the samples decided, in words.
 fn notes(model: &Model, adapted: &Adapted) -> Vec<String> {
     let mut notes = Vec::new();
-    if let (events @ 2.., Some(alike)) = adapted.input_events {
+    let has_features = adapted.without_features.is_some();
+    if let (events @ 2.., Some(alike)) = adapted.input_events
+        && !has_features
+    {
         notes.push(format!(
             "input: up to {events} events per ms (--input events:{events}), as with one per ms the trained network \
              itself decides otherwise on {} of the normalisation samples",
+            percent(1.0 - alike)
+        ));
+    }
+    if let (Some(features), Some(alike)) = (&adapted.input_features, adapted.without_features) {
+        let scales = features.scales().iter().copied();
+        notes.push(format!(
+            "input: features have scales of their own, {:.4} to {:.4}, and offsets (conversion.input_features in \
+             megasim.json), with up to {} events per ms, as with one for all the trained network itself decides \
+             otherwise on {} of the normalisation samples",
+            scales.clone().fold(f64::INFINITY, f64::min),
+            scales.fold(0.0, f64::max),
+            adapted.input_events.0,
             percent(1.0 - alike)
         ));
     }

@@ -6,6 +6,7 @@ use super::diagnostic::report;
 use super::input::{self, warn_of_ticks};
 use super::presentation::Wanted;
 use super::progress::Progress;
+use super::samples::ConversionData;
 use super::{print, program, provenance};
 use megasim::ann::import;
 use megasim::atomic_write::{self, Overwrite};
@@ -45,7 +46,7 @@ pub fn run() -> Result<()> {
     let dataset = Dataset::open(directory).map_err(report)?;
     conversion::run(&Job {
         model: &trained,
-        data: &dataset,
+        data: &ConversionData::of(dataset.clone()),
         out: &netfiles,
         options: &ConvertOptions::default(),
         checkpoints: &Checkpoints::default(),

@@ -176,7 +176,7 @@ fn of_network(netdir: &Path, dataset: &Dataset, skip: usize, samples: usize) -> 
     let converted = input::open(netdir)?;
     let network = converted.network();
     let format = Format { shape: converted.input_shape(), classes: converted.classes() };
-    let dataset = dataset.clone().for_input(converted.input_form());
+    let dataset = converted.data(dataset);
     let x = dataset.test(&format, skip, Some(samples)).map_err(report)?.x;
     let nodes = converted.layout().nodes(network);
     let source = |node| network.sources().iter().position(|&source| source == node);

@@ -206,7 +206,9 @@ impl Analog {
             let parsed = network.parsed().clone();
             let (graph, _) = parsed.graph().map_err(report)?;
             // Numbers up to the largest byte are taken as they are, by bytes too.
-            let as_they_are = parsed.input_scale >= 255.0;
+            let features = parsed.input_features.iter();
+            let mut values = features.flat_map(|features| features.scales().iter().chain(features.offsets()));
+            let as_they_are = parsed.input_scale >= 255.0 || values.any(|value| value.abs() > 1.0);
             let scaling = if as_they_are { InputScaling::OfTheModel } else { InputScaling::Unit };
             let form = InputForm::new(DeclaredAxes::default(), scaling);
             return Ok(Self { graph, kind, companions: Vec::new(), form, parsed: Some(parsed) });

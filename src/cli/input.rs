@@ -1,12 +1,13 @@
 //! The input of studies: a converted network with its test data, or a schematic with its own stimuli.
 
-use super::data::SplitArguments;
 use super::diagnostic::{self, report};
 use super::presentation::{Presentation, Wanted};
+use super::samples::SampleArguments;
 use super::{escape, run};
 use clap::Args;
 use megasim::ann::import::ReadOptions;
 use megasim::convert::{ConvertedModel, LabelledSamples, converted_model};
+use megasim::dataset::recording::Recordings;
 use megasim::dataset::{self, Dataset, InputForm, InputScaling};
 use megasim::encode::Clock;
 use megasim::netfile::Netfiles;
@@ -15,6 +16,7 @@ use megasim::report::chart::Extent;
 use megasim::study::material::Pieces;
 use miette::{Result, bail};
 use ndarray::{ArrayView2, s};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The arguments that name a network and its samples.
@@ -29,7 +31,7 @@ pub struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
     #[command(flatten)]
-    pub split: SplitArguments,
+    pub taken: SampleArguments,
 }
 
 /// The input of a study, loaded.
@@ -81,6 +83,17 @@ impl InputArgs {
         is_schematic(&self.subject)
     }
 
+    /// Whether the data are event recordings.
+    pub fn has_recordings(&self) -> bool {
+        // What is wrong with them is reported where they are read.
+        self.data.as_ref().is_some_and(|data| !self.is_schematic() && !matches!(Recordings::find(data), Ok(None)))
+    }
+
+    /// Adds what the record of a run says of the samples.
+    pub fn parameters(&self, parameters: &mut Value) {
+        self.taken.parameters(self.has_recordings(), parameters);
+    }
+
     /// Reads network and samples.
     ///
     /// # Errors
@@ -104,14 +117,14 @@ impl InputArgs {
     }
 
     fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<ConvertedInput> {
+        let recordings = self.taken.recordings(&self.subject, data, presentation)?;
         let converted = open(&self.subject)?;
-        let dataset = self.split.open(data, self.labels.as_ref())?;
-        warn_of_presentation(&converted, presentation);
-        let samples = test_samples(&converted, &dataset, presentation.wanted())?;
+        let given = (data, self.labels.as_ref());
+        let read = self.taken.read(&converted, given, recordings.as_ref(), presentation)?;
         let mut inputs = vec![self.subject.clone()];
-        inputs.extend(dataset.test_files());
+        inputs.extend(read.inputs);
         inputs.extend(presentation.code_file().map(Path::to_path_buf));
-        Ok(ConvertedInput { converted, samples, inputs })
+        Ok(ConvertedInput { converted, samples: read.samples, inputs })
     }
 
     fn open_schematic(&self, presentation: &Presentation) -> Result<SchematicInput> {

@@ -16,6 +16,7 @@ use megasim::ann::import;
 use megasim::convert::diagnose::{self, Activity, Size};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::parsed::Parsed;
+use megasim::convert::quantize::SignedNeurons;
 use megasim::convert::{self, ConvertOptions};
 use megasim::dataset::{Format, InputScaling, Pieces};
 use miette::Result;
@@ -117,7 +118,11 @@ fn layers(
     manifest: Option<&Manifest>,
     samples: Option<&Pieces>,
 ) -> std::result::Result<Layers, convert::Error> {
-    let options = manifest.map_or_else(ConvertOptions::default, Manifest::options);
+    let mut options = manifest.map_or_else(ConvertOptions::default, Manifest::options);
+    if manifest.is_none() {
+        // What 'convert' makes where nothing else is asked for.
+        options.quantization.signed = Some(SignedNeurons::default());
+    }
     let parsed = convert::parse(graph, &options)?;
     let sizes = diagnose::sizes(&parsed);
     let bar = progress::bar("inspecting", 3 * samples.map_or(0, |samples| samples.len()));

@@ -138,7 +138,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(found.answer.samples.len());
-    arguments.given.split.parameters(&mut parameters);
+    arguments.given.parameters(&mut parameters);
     parameters["hardware"] = json!(found.hardware.name());
     parameters["pace"] = json!(arguments.pace.to_string());
     parameters["tick"] = json!(found.mapped.resolved.tick.map(|tick| tick.to_string()));

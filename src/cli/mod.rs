@@ -46,6 +46,7 @@ mod report;
 mod rerun;
 mod results;
 mod run;
+mod samples;
 mod sharing;
 mod shell;
 mod spikes;

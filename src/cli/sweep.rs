@@ -16,6 +16,7 @@ use clap::Args;
 use files::Files;
 use megasim::Control;
 use megasim::atomic_write::Overwrite;
+use megasim::dataset::Format;
 use megasim::engine::machine::Pace;
 use megasim::hardware::{Duration, Hardware};
 use megasim::network::Tick;
@@ -100,7 +101,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
     }
     let on_machine = plan.options().hardware.is_some();
-    match given.open(presentation)? {
+    let mut shown = presentation.clone();
+    if given.has_recordings() {
+        let is_encoded =
+            |name: &str| name.starts_with("encode") || ["input-rate", "ticks-per-ms", "seed"].contains(&name);
+        if let Some(over) = arguments.over.iter().find(|over| is_encoded(over.name())) {
+            bail!("--over {}: recordings are spikes already, with times of their own", over.name());
+        }
+        // Events are read once, up to the end of the longest presentation.
+        shown.duration = plan.longest();
+    }
+    match given.open(&shown)? {
         LoadedInput::Schematic(_) if !on_machine => {
             bail!("{}: expected --hardware FILE|NAME for a schematic, found none", given.subject.display())
         }
@@ -141,7 +152,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let job = Job { arguments, plan: &plan, inputs, samples: samples.len() };
             // Given with a netfile directory, or it would not be open.
             let path = given.data.as_deref().unwrap_or(&given.subject);
-            let data = given.split.open(path, given.labels.as_ref())?;
+            let format = Format { shape: converted.input_shape(), classes: converted.classes() };
+            let scale = converted.manifest().conversion.input_scale;
+            let of = (path, given.labels.as_ref());
+            let data = given.taken.dataset(of, &format, |data| converted.data(&data), (shown.duration, scale))?.dataset;
             if samples.labels().is_none() {
                 bail!(
                     "{}: expected samples whose classes are known, found none: --labels FILE gives them",
@@ -201,7 +215,7 @@ impl Arguments {
     fn settings(&self, samples: usize) -> Value {
         let mut settings = self.presentation.parameters();
         settings["samples"] = json!(samples);
-        self.given.split.parameters(&mut settings);
+        self.given.parameters(&mut settings);
         settings["seed"] = json!(self.presentation.seed);
         settings["over"] = self.over.iter().map(|over| json!([over.name(), over.values()])).collect();
         if self.recalibrate {

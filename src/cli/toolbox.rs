@@ -7,6 +7,7 @@ use super::input::{self, warn_of_ticks};
 use super::paths::Paths;
 use super::presentation::Wanted;
 use super::progress::Progress;
+use super::samples::ConversionData;
 use super::{CommandLine, classify as classify_command, escape, print, provenance};
 use clap::{Args, CommandFactory, FromArgMatches};
 use megasim::ann::score::Score;
@@ -130,9 +131,10 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         check(arguments, model, &options, out)?;
     }
     if it.convert {
+        let dataset = Dataset::open(&it.dataset_path).map_err(report)?;
         let done = conversion::run(&Job {
             model,
-            data: &Dataset::open(&it.dataset_path).map_err(report)?.with_test_samples(it.num_to_test),
+            data: &ConversionData::of(dataset.with_test_samples(it.num_to_test)),
             out,
             options: &options,
             checkpoints: &Checkpoints {

@@ -1,6 +1,5 @@
 //! `megasim verify`: whether spike counts depend on the order and the delays of events.
 
-use super::data::SplitArguments;
 use super::diagnostic::{self, report};
 use super::input::{InputArgs, read_network};
 use super::latency::{machine_input, reported};
@@ -9,6 +8,7 @@ use super::presentation::Presentation;
 use super::print;
 use super::progress::Progress;
 use super::results::Results;
+use super::samples::SampleArguments;
 use super::sharing::{self, Sharing};
 use super::tables::{boxed, fixed};
 use clap::Args;
@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    split: SplitArguments,
+    taken: SampleArguments,
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         subject: arguments.subject.clone(),
         data: arguments.data.clone(),
         labels: None,
-        split: arguments.split.clone(),
+        taken: arguments.taken.clone(),
     };
     let read = [&given.subject].into_iter().chain(&arguments.hardware).chain(&arguments.against);
     let paths = Paths::default().files(&results.json).directories(&arguments.sharing.outcomes);
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
 
     let mut parameters = presentation.parameters();
     parameters["samples"] = json!(answer.samples);
-    arguments.split.parameters(&mut parameters);
+    given.parameters(&mut parameters);
     parameters["orders"] = json!(arguments.orders);
     parameters["hardware"] = json!(options.hardware.iter().map(Hardware::name).collect::<Vec<_>>());
     results.write(&json!(answer), &[], &inputs, Some(presentation.seed), parameters)?;

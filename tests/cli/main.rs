@@ -24,4 +24,5 @@ mod signed_studies;
 mod single_spike;
 mod spikes;
 mod sweep;
+mod tables;
 mod toolbox;

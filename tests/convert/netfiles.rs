@@ -4,10 +4,10 @@ use megasim::ann::forward::forward;
 use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::convert::emit::Format;
 use megasim::convert::parsed::LayerKind;
-use megasim::convert::quantize::Quantization;
+use megasim::convert::quantize::{Quantization, SignedNeurons};
 use megasim::convert::simplify::simplify;
-use megasim::convert::{ConvertOptions, convert};
-use megasim::encode::{Clock, InputMap, Regular, SampleKind};
+use megasim::convert::{ConvertOptions, convert, parse};
+use megasim::encode::{Clock, FeatureScales, InputMap, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use ndarray::{Array, Array1, Array2};
 
@@ -168,9 +168,33 @@ fn a_maximum_of_values_below_zero_is_refused_by_name() {
     let message = simplify(&builder.finish().unwrap()).unwrap_err().to_string();
     assert!(
         message.starts_with("layer 'global' (MaxPooling2D): maximum pooling needs rates")
-            && message.contains("no ReLU comes between 'feature maps' and 'dense'; --max-to-average"),
+            && message.contains(
+                "no ReLU comes between 'feature maps' and 'dense'; --neuron signed converts it, --max-to-average"
+            ),
         "{message}"
     );
+}
+
+#[test]
+fn signed_neurons_take_maxima_of_counts_below_zero() {
+    let mut builder = GraphBuilder::new("input", maps(1, 8, 8));
+    let conv = builder.add("feature maps", "Conv2D", conv(2, 1, Some(Array1::from(vec![-0.9, 0.2]))), &[0]).unwrap();
+    let pool = Operation::Pool { pooling: Pooling::Max, size: (2, 2), strides: (2, 2), padding: Padding::default() };
+    let pool = builder.add("pool", "MaxPooling2D", pool, &[conv]).unwrap();
+    let flat = builder.add("flat", "Flatten", Operation::Flatten { order: AxisOrder::ChannelsFirst }, &[pool]).unwrap();
+    let dense = Array2::from_shape_fn((18, 2), |(k, class)| (k as f32 * 0.37 + class as f32).sin());
+    builder.add("dense", "Dense", Operation::Dense { weights: dense, bias: None }, &[flat]).unwrap();
+    let graph = builder.finish().unwrap();
+    let options = ConvertOptions::default().signed(SignedNeurons::default()).unwrap();
+    let samples = Array2::from_shape_fn((3, 64), |(sample, k)| ((sample * 7 + k) as f32 * 0.61).sin().abs());
+    let parsed = parse(&graph, &options).unwrap();
+    let (again, _) = parsed.graph().unwrap();
+    let (expected, found) = (forward(&graph, samples.view()).unwrap(), forward(&again, samples.view()).unwrap());
+    // The output fires above 0 only.
+    let difference = (expected.mapv(|value| value.max(0.0)) - found).mapv(f32::abs);
+    assert!(difference.iter().all(|&value| value < 1e-5), "{difference}");
+    let converted = convert(&graph, samples.view(), &options).unwrap();
+    assert!(converted.emitted.network.node_named("1MaxPooling2D_2x3x3_0").is_some());
 }
 
 #[test]
@@ -255,4 +279,38 @@ fn a_maximum_passes_the_busiest_cell() {
         assert!((rate - 1.0).abs() < 0.03, "{mode:?}: {rate}");
     }
     assert_eq!(expected.len(), 3);
+}
+
+#[test]
+fn scales_of_channels_are_folded_at_every_position() {
+    let mut builder = GraphBuilder::new("input", maps(2, 5, 4));
+    let around = Padding { top: 1, bottom: 1, left: 1, right: 1 };
+    let weights = Array::from_shape_fn((3, 2, 3, 3), |(o, i, y, x)| ((o * 31 + i * 17 + y * 5 + x) as f32).sin());
+    let conv = Operation::Convolution {
+        weights,
+        bias: Some(Array1::from(vec![0.1, -0.2, 0.3])),
+        strides: (1, 1),
+        padding: around,
+        dilation: (1, 1),
+        groups: 1,
+    };
+    let conv = builder.add("conv", "Conv2D", conv, &[0]).unwrap();
+    let relu = builder.add("relu", "Activation", RELU, &[conv]).unwrap();
+    let flat = builder.add("flat", "Flatten", Operation::Flatten { order: AxisOrder::ChannelsLast }, &[relu]).unwrap();
+    let dense = Array2::from_shape_fn((60, 2), |(k, class)| ((k * 3 + class) as f32).cos());
+    let dense = builder.add("dense", "Dense", Operation::Dense { weights: dense, bias: None }, &[flat]).unwrap();
+    builder.add("end", "Activation", RELU, &[dense]).unwrap();
+    let graph = builder.finish().unwrap();
+    let features = FeatureScales::new(vec![2.0, 300.0], vec![1.5, -100.0]).unwrap();
+    let parsed = parse(&graph, &ConvertOptions::default().input_features(features)).unwrap();
+    let samples = Array2::from_shape_fn((4, 40), |(sample, k)| {
+        let value = ((sample * 11 + k) as f32 * 0.7).sin();
+        if k < 20 { 1.5 + 2.0 * value } else { -100.0 + 300.0 * value }
+    });
+    let rates = parsed.addressed(samples.view());
+    assert!(rates.iter().all(|rate| rate.abs() <= 1.0));
+    let expected = forward(&graph, samples.view()).unwrap();
+    let found = forward(&parsed.graph().unwrap().0, rates.view()).unwrap();
+    let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    assert!((&expected - &found).iter().all(|difference| difference.abs() < 1e-5 * largest), "{expected} {found}");
 }

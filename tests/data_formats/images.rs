@@ -161,7 +161,7 @@ fn a_bad_preprocessing_file_is_refused_with_its_line() {
     fs::remove_dir_all(directory.path().join("test")).unwrap();
     fs::remove_dir_all(directory.path().join("train")).unwrap();
     write_npz(&directory.path().join("test.npz"), &Array3::<u8>::zeros((1, 2, 3)), &Array1::<u8>::zeros(1));
-    assert!(error(directory.path(), &GREY).contains("arrays, which are taken as they are"));
+    assert!(error(directory.path(), &GREY).contains("expected 'mean' of preprocessing.toml with 1 number, found 3"));
 }
 
 #[test]

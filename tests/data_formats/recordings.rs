@@ -297,3 +297,51 @@ fn recordings_are_classified_as_what_they_recorded() {
     fs::write(listed.join("labels.csv"), format!("{list}0.csv\n")).unwrap();
     refused(&["--polarity", "alike"], 1, "expected a line FILE,CLASS");
 }
+
+#[test]
+fn conversions_and_studies_take_recordings_as_classify_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (netdir, recordings) = recorded_digits(here);
+    let listed = here.join("listed/test");
+    fs::create_dir_all(&listed).unwrap();
+    let list: String = (0..recordings.len()).map(|k| format!("{k}.csv, {k}\n")).collect();
+    recordings.iter().enumerate().for_each(|(k, text)| fs::write(listed.join(format!("{k}.csv")), text).unwrap());
+    fs::write(listed.join("labels.csv"), &list).unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits/digits_cnn.keras");
+    let megasim = |words: &str| {
+        let mut command = Command::cargo_bin("megasim").unwrap();
+        command.current_dir(here).args(words.split_whitespace()).assert()
+    };
+    let shown = "--data listed --polarity alike --ticks-per-ms 1 --duration 50";
+    let expected = classified(&netdir, &here.join("listed"), &["--polarity", "alike"]);
+    let json =
+        |name: &str| -> serde_json::Value { serde_json::from_slice(&fs::read(here.join(name)).unwrap()).unwrap() };
+
+    megasim("sweep net --out sweep --over duration=20,50 --data listed --polarity alike --ticks-per-ms 1").success();
+    let sweep = json("sweep/sweep.json");
+    let whole = &sweep["points"][1];
+    assert_eq!(whole["event"]["spikes"], expected["per_sample"]["spikes"]["event"], "{whole} {expected}");
+    assert_eq!(whole["clocked"]["operations"], expected["per_sample"]["synaptic_operations"]["clocked"]);
+    assert_ne!(sweep["points"][0]["event"]["spikes"], whole["event"]["spikes"]);
+    megasim("sweep net --out other --over encode=regular;ttfs --data listed --polarity alike")
+        .code(1)
+        .stderr(contains("--over encode: recordings are spikes already"));
+
+    megasim(&format!("compare net {shown} --json compared.json")).success();
+    assert_eq!(json("compared.json")["samples"], 4);
+    megasim(&format!("latency net {shown} --hardware ideal --json latency.json")).success();
+    megasim(&format!("verify net {shown} --orders 1 --hardware ideal")).success();
+
+    // Rates of recordings are numbers from 0 to 1 here, as the digits are.
+    let convert = format!("convert {} --data listed --polarity alike", model.display());
+    megasim(&format!("{convert} --out own --preset toolbox --duration 50")).success();
+    assert_eq!(json("own/run.json")["parameters"]["recordings"]["polarity"], "alike");
+    let own = classified(&here.join("own"), &here.join("listed"), &["--polarity", "alike"]);
+    assert_eq!(own["samples"], 4);
+    megasim(&format!("{convert} --out scaled --input-scale 50 --duration 50 --preset toolbox")).success();
+    assert_eq!(json("scaled/megasim.json")["conversion"]["input_scale"], 50.0);
+    megasim(&format!("{convert} --out scaled --input-range 0..1"))
+        .code(2)
+        .stderr(contains("--input-range: has no effect"));
+}

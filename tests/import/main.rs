@@ -9,5 +9,6 @@ mod eval;
 mod keras_custom;
 mod keras_refusals;
 mod models;
+mod obstacles;
 mod refusals;
 mod zoo;

@@ -97,6 +97,7 @@ impl Place {
         let blank = Array3::zeros(x.raw_dim());
         let moving: Array4<u8> = stack(Axis(1), &[blank.view(), x.view()]).unwrap();
         write_npz(&here.join("moving/test.npz"), &moving, &y);
+        write_npz(&here.join("moving/train.npz"), &moving, &y);
         let (x, y) = some_digits("train.npz", 40);
         write_npz(&here.join("data/train.npz"), &x, &y);
         write_npz(&here.join("more/train.npz"), &x.slice(s![..20, .., ..]).to_owned(), &y.slice(s![..20]).to_owned());

@@ -306,6 +306,21 @@ impl ModelFile {
         }
     }
 
+    /// As [`ModelFile::fixed`], of 1 to 3 axes; where there are none, others to go on with, and why.
+    fn input_sizes(&self, declared: &[Option<usize>]) -> InputSizes {
+        let (mut dimensions, mut obstacle) = match self.fixed(declared) {
+            Ok(dimensions) => (dimensions, None),
+            Err(message) => (declared.iter().map(|size| size.unwrap_or(STAND_IN)).collect(), Some(message)),
+        };
+        if dimensions.len() > 3 {
+            let more = format!("expected an input of 1 to 3 axes a sample, found {dimensions:?}");
+            // Sizes to be given would not help.
+            obstacle = Some(more);
+            dimensions.drain(..dimensions.len() - 3);
+        }
+        InputSizes { dimensions, obstacle }
+    }
+
     /// Names in a zip archive; none if it is no such thing.
     fn zip_names(&self) -> Vec<String> {
         if !self.bytes.starts_with(b"PK\x03\x04") {
@@ -318,6 +333,16 @@ impl ModelFile {
     fn has_extension(&self, extension: &str) -> bool {
         self.path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension))
     }
+}
+
+/// The size of an axis that is open, to go on with.
+const STAND_IN: usize = 32;
+
+/// Sizes of the axes of a sample.
+struct InputSizes {
+    dimensions: Vec<usize>,
+    /// Why they are none to convert with.
+    obstacle: Option<String>,
 }
 
 /// What a reader gives.

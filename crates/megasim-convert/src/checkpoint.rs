@@ -73,6 +73,9 @@ fn made_from(source: &Source, options: &ConvertOptions, counted: bool) -> Result
     if let Some(scale) = options.input_scale.filter(|&scale| scale != 1.0) {
         settings.insert("input_scale".into(), json!(scale));
     }
+    if let Some(features) = &options.input_features {
+        settings.insert("input_features".into(), json!(features));
+    }
     if options.quantization.input_events != 1 {
         settings.insert("input_events".into(), json!(options.quantization.input_events));
     }

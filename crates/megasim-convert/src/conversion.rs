@@ -10,7 +10,7 @@ use super::checkpoint::{self, Checkpoints, NormalizationSet};
 use super::diagnose;
 use super::manifest::{Accuracy, CalibrationMode, Presentation, PresentationError};
 use super::parsed::{LayerKind, Parsed};
-use super::samples::{Samples, See};
+use super::samples::{Samples, Watched};
 use super::scales::Scales;
 use super::settings::{self, NeuronFile};
 use super::{
@@ -21,7 +21,6 @@ use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::graph::{Activation, Fault, Graph, Operation};
 use megasim_ann::import::Model;
 use megasim_core::control::Control;
-use megasim_core::encode::registry::Choice;
 use megasim_core::engine::Mode;
 use megasim_data::{self as dataset, Dataset, Format, NORMALIZATION_SAMPLES};
 use ndarray::{Array1, Array2, ArrayView2, s};
@@ -237,31 +236,19 @@ fn run(
     };
     let mut options = options.clone();
     let decides = options.adapt_output && options.output == OutputForm::Relu && from_data;
-    let mut adapted = adapt(&model.graph, form.scaling, &watched, decides)?;
-    adapted.input_scale = *options.input_scale.get_or_insert(adapted.input_scale);
+    let (mut adapted, ranges) = adapt(&model.graph, form.scaling, &watched, decides)?;
     if decides {
         (options.output, options.logit_shift) = (adapted.output, adapted.logit_shift);
     }
-    adapted.input_events.0 = options.quantization.input_events;
-    if options.adapt_input
-        && from_data
-        && let Some(presentation) = &mut options.presentation
-    {
-        let alike = input_code::agreement(&model.graph, &watched, adapted.input_scale, presentation.duration)?;
-        adapted.input_events.1 = Some(alike);
-        if alike < 1.0 - input_code::TOLERATED && presentation.ticks_per_ms > 1 {
-            let events = presentation.ticks_per_ms.min(input_code::FINER);
-            presentation.encode = Choice::events(events).to_string();
-            options.quantization.input_events = events;
-            adapted.input_events.0 = events;
-        }
-    }
-    let scale = adapted.input_scale as f32;
+    input_code::decide(&model.graph, &watched, &ranges, &mut options, &mut adapted)?;
+    let (scale, features) = (adapted.input_scale as f32, adapted.input_features.as_ref());
     let mut warnings = Vec::new();
     if let Some(test) = &test {
-        warnings.extend(Warning::of_values("test samples", largest(test.x.view()), scale, form.scaling));
+        warnings.extend(Warning::of_samples("test samples", test.x.view(), scale, features, form.scaling));
     }
-    warnings.extend(Warning::of_values("normalisation samples", adapted.largest, scale, form.scaling));
+    if features.is_none() {
+        warnings.extend(Warning::of_values("normalisation samples", adapted.largest, scale, form.scaling));
+    }
 
     let mut stages = Stages { samples: test.as_ref().map_or(0, |test| test.y.len()), steps: Vec::new() };
     if let Some(test) = &test {
@@ -317,6 +304,8 @@ fn run(
     let first_samples = presentation.is_some().then(|| calibrate::first_samples(&watched, numbers, FIRST_SAMPLES));
     let first_samples = first_samples.transpose()?;
     manifest.presentation = presentation;
+    let standardisation = data.standardisation(&format)?;
+    manifest.input.standardised = standardisation.is_some();
     let mut inputs = vec![model.source.path.clone()];
     inputs.extend(model.source.companions.iter().map(|companion| companion.path.clone()));
     inputs.extend(checkpoints.inputs());
@@ -324,7 +313,8 @@ fn run(
     inputs.extend(data.test_files());
     inputs.extend(options.neurons.iter().map(|neurons| neurons.path().to_path_buf()));
     inputs.dedup();
-    let (converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
+    let (mut converted, normalized) = converted.into_model(manifest, model.clone(), &shown.row(0).to_vec())?;
+    converted.standardisation = standardisation;
     Ok(Conversion { converted, normalized, scales, stages, adapted, warnings, inputs, first_samples })
 }
 
@@ -405,31 +395,4 @@ fn calibrated(
 /// The largest magnitude of some values.
 pub fn largest(values: ArrayView2<f32>) -> f32 {
     values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
-}
-
-/// Samples that end where the work is cancelled.
-struct Watched<'s> {
-    samples: &'s dyn Samples,
-    control: &'s dyn Control,
-}
-
-impl<'s> Watched<'s> {
-    fn new(samples: &'s dyn Samples, control: &'s dyn Control) -> Self {
-        Self { samples, control }
-    }
-}
-
-impl Samples for Watched<'_> {
-    fn count(&self) -> usize {
-        self.samples.count()
-    }
-
-    fn visit(&self, see: See) -> Result<(), normalize::Error> {
-        self.samples.visit(&mut |first, piece| {
-            if self.control.is_cancelled() {
-                return Err(normalize::Error::Cancelled);
-            }
-            see(first, piece)
-        })
-    }
 }

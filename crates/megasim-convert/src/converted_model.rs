@@ -13,9 +13,10 @@ use megasim_core::encode::registry::Choice;
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
 use megasim_core::network::{Driver, Network, NeuronParameters, NodeId, Stimulus};
-use megasim_data::{DeclaredAxes, InputForm, InputScaling};
+use megasim_data::{self as dataset, Dataset, DeclaredAxes, InputForm, InputScaling, Standardisation};
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The schematic of a netfile directory of a converted network.
 pub const SCHEMATIC: &str = "megasim.sch";
@@ -33,6 +34,9 @@ pub enum Error {
     /// The copy of the trained network cannot be read.
     #[error(transparent)]
     Model(#[from] import::Error),
+    /// The statistics that standardise samples cannot be read.
+    #[error(transparent)]
+    Standardisation(#[from] dataset::Error),
     /// The input or the output is not in the netfiles.
     #[error(transparent)]
     Layout(#[from] encode::Error),
@@ -118,6 +122,7 @@ pub struct ConvertedModel {
     pub(super) output: NodeId,
     pub(super) stimuli: Vec<Stimulus>,
     pub(super) warnings: Vec<Warning>,
+    pub(super) standardisation: Option<Arc<Standardisation>>,
 }
 
 impl ConvertedModel {
@@ -147,7 +152,8 @@ impl ConvertedModel {
         let layout = manifest.layout(&network)?;
         let output = manifest.output(&network)?;
         let (stimuli, warnings) = (netfiles.stimuli, netfiles.warnings);
-        Ok(Self { manifest, network, origin, layout, output, stimuli, warnings })
+        let standardisation = manifest.input.standardised.then(|| read_standardisation(directory)).transpose()?;
+        Ok(Self { manifest, network, origin, layout, output, stimuli, warnings, standardisation })
     }
 
     /// Writes a netfile directory: netfiles, the stimuli of one sample, the manifest, a copy of the trained network
@@ -167,7 +173,7 @@ impl ConvertedModel {
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&self, directory: &Path) -> Result<(), save::Error> {
-        save::write(directory, &self.network, &self.stimuli, &self.manifest, self.origin.source())
+        save::write(directory, self)
     }
 
     /// Where the network came from, and what its nodes are.
@@ -211,6 +217,17 @@ impl ConvertedModel {
                 InputForm::new(DeclaredAxes::new(axes), InputScaling::Unit)
             }
         }
+    }
+
+    /// How samples are standardised, where they are: as those of the conversion.
+    pub fn standardisation(&self) -> Option<&Arc<Standardisation>> {
+        self.standardisation.as_ref()
+    }
+
+    /// Data as the trained network takes them.
+    pub fn data(&self, data: &Dataset) -> Dataset {
+        let data = data.clone().for_input(self.input_form());
+        if self.standardisation.is_none() { data } else { data.standardised(self.standardisation.clone()) }
     }
 
     /// Where the numbers of a sample go in the network.
@@ -279,12 +296,9 @@ impl ConvertedModel {
 
     /// What will not do well of values that are shown to the network; `of` says whose they are.
     pub fn values_warning(&self, of: &'static str, values: ArrayView2<f32>) -> Option<conversion::Warning> {
-        conversion::Warning::of_values(
-            of,
-            conversion::largest(values),
-            self.manifest().conversion.input_scale as f32,
-            self.input_form().scaling,
-        )
+        let conversion = &self.manifest().conversion;
+        let (scale, features) = (conversion.input_scale as f32, conversion.input_features.as_ref());
+        conversion::Warning::of_samples(of, values, scale, features, self.input_form().scaling)
     }
 
     /// What a clock does not do well with a network.
@@ -350,6 +364,10 @@ impl ConvertedModel {
         let outputs = forward::forward(&model.graph, samples)?;
         Ok(Some(forward::classes(outputs.view())))
     }
+}
+
+fn read_standardisation(directory: &Path) -> Result<Arc<Standardisation>, Error> {
+    Ok(Arc::new(Standardisation::read(&directory.join(save::STANDARDISATION))?))
 }
 
 /// Reads the copy of what a network was made of.

@@ -1,9 +1,17 @@
-//! How fine the input has to be: whether one spike per millisecond tells the network enough of its samples.
+//! How the input becomes spikes: how many stand for its full value, and whether features need scales of their own. The
+//! samples decide: of a way that is too coarse the trained network itself says something else.
 
+use super::adapt::Adapted;
+use super::input_ranges::{Ranges, is_pooled, is_uneven};
 use super::normalize::Error;
+use super::percentile::Counts;
 use super::samples::Samples;
+use super::{ConvertOptions, parse};
 use megasim_ann::forward::{classes, forward};
 use megasim_ann::graph::Graph;
+use megasim_core::encode::FeatureScales;
+use megasim_core::encode::registry::Choice;
+use ndarray::{ArrayView2, s};
 
 /// Samples of the normalisation set that are looked at.
 const SAMPLES: usize = 256;
@@ -14,21 +22,47 @@ pub const FINER: u32 = 10;
 /// Share of the samples that a coarse input may decide otherwise.
 pub const TOLERATED: f64 = 0.01;
 
-/// Share of samples that the trained network decides alike when its input is rounded to whole counts of `steps`, as
-/// spikes of regular code are; `scale` is the value of an input that fires in each step.
+/// Milliseconds of a presentation where none is known.
+const USUAL_DURATION: u32 = 100;
+
+/// The value of an input that one spike per millisecond stands for.
+#[derive(Debug, Clone, Copy)]
+pub struct InputScale<'f> {
+    /// Of all features.
+    pub scale: f64,
+    /// Of each besides.
+    pub features: Option<&'f FeatureScales>,
+}
+
+impl InputScale<'_> {
+    /// Samples whose values are those of whole counts of `steps`, as spikes of regular code are, and not beyond one in
+    /// each step.
+    fn rounded(&self, samples: ArrayView2<f32>, steps: u32) -> ndarray::Array2<f32> {
+        let (numbers, scale, steps) = (samples.ncols(), self.scale as f32, steps as f32);
+        let mut rounded = samples.to_owned();
+        for ((_, number), value) in rounded.indexed_iter_mut() {
+            let rate = self.features.map_or(*value, |features| features.rate(number, numbers, *value)) / scale;
+            let counted = (rate.clamp(-1.0, 1.0) * steps).round() / steps * scale;
+            *value = self.features.map_or(counted, |features| features.value(number, numbers, counted));
+        }
+        rounded
+    }
+}
+
+/// Share of samples that the trained network decides alike when its input is rounded to whole counts of `steps`, and
+/// cut off beyond them, as spikes of regular code are.
 ///
 /// # Errors
 /// Where samples cannot be had or do not fit.
-pub fn agreement(graph: &Graph, samples: &dyn Samples, scale: f64, steps: u32) -> Result<f64, Error> {
+pub fn agreement(graph: &Graph, samples: &dyn Samples, scale: InputScale, steps: u32) -> Result<f64, Error> {
     let (mut alike, mut seen) = (0, 0);
     samples.visit(&mut |_, piece| {
         let rows = piece.nrows().min(SAMPLES - seen);
         if rows == 0 {
             return Ok(());
         }
-        let exact = piece.slice(ndarray::s![..rows, ..]);
-        let step = (scale / f64::from(steps)) as f32;
-        let rounded = exact.mapv(|value| (value / step).round() * step);
+        let exact = piece.slice(s![..rows, ..]);
+        let rounded = scale.rounded(exact, steps);
         let (exact, rounded) = (forward(graph, exact)?, forward(graph, rounded.view())?);
         let pairs = classes(exact.view()).into_iter().zip(classes(rounded.view()));
         alike += pairs.filter(|(exact, rounded)| exact == rounded).count();
@@ -36,4 +70,84 @@ pub fn agreement(graph: &Graph, samples: &dyn Samples, scale: f64, steps: u32) -
         Ok(())
     })?;
     Ok(alike as f64 / seen.max(1) as f64)
+}
+
+/// A percentile of the magnitudes above 0 of samples; none where all are 0.
+fn percentile_of(samples: &dyn Samples, percentile: f64) -> Result<Option<f64>, Error> {
+    let mut counts = Counts::default();
+    samples.visit(&mut |_, piece| {
+        piece.iter().for_each(|value| counts.add([&value.abs()]));
+        Ok(())
+    })?;
+    let Some(mut search) = counts.search(percentile) else { return Ok(None) };
+    samples.visit(&mut |_, piece| {
+        piece.iter().for_each(|value| search.add([&value.abs()]));
+        Ok(())
+    })?;
+    Ok(Some(search.value()))
+}
+
+/// Decides what the options leave open, and notes it in them and in what was found.
+pub(super) fn decide(
+    graph: &Graph,
+    samples: &dyn Samples,
+    ranges: &Ranges,
+    options: &mut ConvertOptions,
+    adapted: &mut Adapted,
+) -> Result<(), Error> {
+    let is_given =
+        options.input_scale.is_some() || options.input_features.is_some() || options.input_percentile.is_some();
+    if let (Some(percentile), None) = (options.input_percentile, options.input_scale) {
+        options.input_scale = percentile_of(samples, percentile)?;
+    }
+    adapted.input_scale = *options.input_scale.get_or_insert(adapted.input_scale);
+    adapted.input_features = options.input_features.clone();
+    let events = options.quantization.input_events;
+    adapted.input_events.0 = events;
+    if !options.looks_at_activations() {
+        return Ok(());
+    }
+    let own = (!is_given).then(|| ranges.scales(is_pooled(graph))).flatten();
+    let own = own.filter(|features| is_uneven(features, adapted.input_scale));
+    let presentation = options.presentation.clone().filter(|_| options.adapt_input);
+    if own.is_none() && presentation.is_none() {
+        return Ok(());
+    }
+    let duration = options.presentation.as_ref().map_or(USUAL_DURATION, |presentation| presentation.duration);
+    let alike = |scale: InputScale, events: u32| agreement(graph, samples, scale, duration.saturating_mul(events));
+    let finer = match &presentation {
+        Some(presentation) => presentation.ticks_per_ms.min(FINER).max(events),
+        None => events,
+    };
+    let plain = InputScale { scale: adapted.input_scale, features: options.input_features.as_ref() };
+    let mut share = alike(plain, events)?;
+    let is_coarse = share < 1.0 - TOLERATED;
+    if is_coarse
+        && let Some(features) = own
+        && parse(graph, &ConvertOptions { input_features: Some(features.clone()), ..options.clone() }).is_ok()
+    {
+        let by_feature = InputScale { scale: 1.0, features: Some(&features) };
+        let (found, fine) = (alike(by_feature, events)?, alike(plain, finer)?);
+        // Tables have few inputs, so that finer spikes cost little with scales, too.
+        if found > fine || (fine < 1.0 - TOLERATED && alike(by_feature, finer)? > fine) {
+            adapted.without_features = Some(share);
+            share = found;
+            adapted.input_scale = 1.0;
+            options.input_scale = Some(1.0);
+            adapted.input_features = Some(features.clone());
+            options.input_features = Some(features);
+        }
+    }
+    if presentation.is_some() {
+        adapted.input_events.1 = Some(share);
+        if is_coarse
+            && finer > events
+            && let Some(presentation) = &mut options.presentation
+        {
+            presentation.encode = Choice::events(finer).to_string();
+            options.quantization.input_events = finer;
+            adapted.input_events.0 = finer;
+        }
+    }
+    Ok(())
 }

@@ -5,9 +5,11 @@ use super::ConvertedModel;
 use megasim_ann::forward::WrongBatch;
 use megasim_ann::graph::Shape;
 use megasim_core::encode::{self, Clock, Recorded, SampleKind, SampleNumbers};
+use megasim_core::network::{Polarity, Stimulus};
+use megasim_data::npy::Array;
 use megasim_data::recording::{self, Recording, Recordings, Selection};
-use megasim_data::{Dataset, Format, SampleList, Samples};
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use megasim_data::{Dataset, Format, NORMALIZATION_SAMPLES, SampleList, Samples};
+use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2, concatenate};
 use std::path::PathBuf;
 
 /// Why samples cannot be shown to a network.
@@ -177,7 +179,7 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        let (data, format) = (of(converted, data), format(converted));
+        let (data, format) = (converted.data(data), format(converted));
         let samples = match data.has_labels() {
             true => data.test(&format, skip, samples).map(|Samples { x, y }| (x, Some(y)))?,
             false => (data.test_inputs(&format, skip, samples)?, None),
@@ -206,13 +208,8 @@ impl LabelledSamples {
         samples: Option<usize>,
     ) -> Result<Self, Error> {
         let format = format(converted);
-        let (Samples { x: values, y: labels }, frames) = of(converted, data).test_frames(&format, skip, samples)?;
-        let numbers = format.shape.len();
-        let mut means = Array2::zeros((values.nrows(), numbers));
-        for frame in values.axis_chunks_iter(Axis(1), numbers) {
-            means += &frame;
-        }
-        means /= frames as f32;
+        let (Samples { x: values, y: labels }, frames) = converted.data(data).test_frames(&format, skip, samples)?;
+        let means = megasim_data::means_of_frames(&values, frames, format.shape);
         let analog = converted.analog_classes(means.view())?;
         let (numbers, labels) = ((skip as u64).into(), Some(labels));
         Ok(Self { values, labels, analog, kind: SampleKind::Frames, numbers, recorded: None })
@@ -231,35 +228,67 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        let (maps, height, width) = match converted.input_shape() {
-            Shape::Maps { channels, height, width } => (channels, height, width),
-            Shape::Features(numbers) => return Err(Error::NoMaps(numbers)),
-        };
-        let entries = set.entries(skip, samples.unwrap_or(usize::MAX));
-        if entries.is_empty() {
-            return Err(Error::NoRecordings { skip, found: set.len() });
-        }
-        let (classes, scale) = (converted.classes(), converted.layout.input_scale());
+        let (maps, height, width) = maps_of(converted.input_shape())?;
+        let entries = entries(set, skip, samples.unwrap_or(usize::MAX))?;
+        let classes = converted.classes();
         let mut recorded = Recorded::new((skip as u64).into());
         let mut values = Array2::zeros((entries.len(), maps * height * width));
         let mut labels = Vec::with_capacity(entries.len());
         for ((path, class), mut row) in entries.iter().zip(values.rows_mut()) {
-            if *class >= classes {
-                return Err(Error::RecordingClass { path: path.clone(), classes, found: *class });
-            }
-            let stimuli = selection.stimuli(&Recording::read(path)?);
-            if stimuli.len() != maps {
-                return Err(Error::Maps { path: path.clone(), expected: maps, found: stimuli.len() });
-            }
+            let stimuli = stimuli_of((path, *class), selection, (maps, classes))?;
             let rates = recorded
                 .push(&converted.layout, &stimuli, (height, width), clock)
                 .map_err(|(x, y)| Error::Outside { path: path.clone(), width, height, x, y })?;
-            row.iter_mut().zip(rates).for_each(|(value, rate)| *value = rate * scale);
+            let rates = rates.into_iter().enumerate();
+            row.iter_mut().zip(rates).for_each(|(value, (k, rate))| *value = converted.layout.value(k, rate));
             labels.push(*class);
         }
         let analog = converted.analog_classes(values.view())?;
         let (numbers, labels) = ((skip as u64).into(), Some(labels));
         Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
+    }
+
+    /// Event recordings as data of a conversion, in memory: rates in spikes per millisecond over `duration` milliseconds,
+    /// times `scale`, of the first 2,000 of a set to normalise with and of all test recordings. Event times of `selection`
+    /// are microseconds (1000 ticks of a millisecond).
+    ///
+    /// # Errors
+    /// As [`LabelledSamples::recordings`].
+    pub fn rates(
+        format: &Format,
+        [normalization, test]: [&Recordings; 2],
+        selection: &Selection,
+        (duration, scale): (u32, f64),
+    ) -> Result<Dataset, Error> {
+        let (maps, height, width) = maps_of(format.shape)?;
+        let clock = Clock { duration, ticks_per_ms: selection.ticks_per_ms };
+        let one_spike = scale as f32 / duration.max(1) as f32;
+        let read = |set: &Recordings, most: usize| -> Result<[Array; 2], Error> {
+            let entries = entries(set, 0, most)?;
+            let cells = height * width;
+            let mut values = vec![0.0; entries.len() * maps * cells];
+            let mut labels = Vec::with_capacity(entries.len());
+            for ((path, class), row) in entries.iter().zip(values.chunks_exact_mut(maps * cells)) {
+                for (map, stimulus) in stimuli_of((path, *class), selection, (maps, format.classes))?.iter().enumerate()
+                {
+                    for event in stimulus.iter().filter(|event| event.t_pre < clock.ticks()) {
+                        let (x, y) = (event.x, event.y);
+                        if !((0..width as i32).contains(&x) && (0..height as i32).contains(&y)) {
+                            return Err(Error::Outside { path: path.clone(), width, height, x, y });
+                        }
+                        let sign = if event.polarity == Polarity::Negative { -1.0 } else { 1.0 };
+                        row[map * cells + y as usize * width + x as usize] += sign * one_spike;
+                    }
+                }
+                labels.push(*class as f32);
+            }
+            let shape = vec![entries.len(), maps, height, width];
+            let x = Array { shape, values, is_bytes: false };
+            Ok([x, Array { shape: vec![labels.len()], values: labels, is_bytes: false }])
+        };
+        let [x, y] = read(test, usize::MAX)?;
+        let [x_norm, _] = read(normalization, NORMALIZATION_SAMPLES)?;
+        Ok(Dataset::in_memory(Some((x, y)), Some(x_norm)))
     }
 
     /// The samples of a list; `read` gives the samples from a number on, at most a number of them, as
@@ -328,6 +357,17 @@ impl LabelledSamples {
         self.values.view()
     }
 
+    /// What the trained network is shown, `(samples, numbers)`: the numbers, of sequences of frames their means.
+    pub fn shown_to_trained(&self, shape: Shape) -> CowArray<'_, f32, Ix2> {
+        match self.kind {
+            SampleKind::Still => self.values.view().into(),
+            SampleKind::Frames => {
+                let frames = self.values.ncols() / shape.len().max(1);
+                megasim_data::means_of_frames(&self.values, frames, shape).into()
+            }
+        }
+    }
+
     /// The class of each sample, where it is known.
     pub fn labels(&self) -> Option<&[usize]> {
         self.labels.as_deref()
@@ -354,9 +394,36 @@ impl LabelledSamples {
     }
 }
 
-/// The data as the trained network takes them.
-fn of(converted: &ConvertedModel, data: &Dataset) -> Dataset {
-    data.clone().for_input(converted.input_form())
+/// The maps, rows and columns of an input of maps.
+fn maps_of(shape: Shape) -> Result<(usize, usize, usize), Error> {
+    match shape {
+        Shape::Maps { channels, height, width } => Ok((channels, height, width)),
+        Shape::Features(numbers) => Err(Error::NoMaps(numbers)),
+    }
+}
+
+/// Recordings from number `skip` on, at least one.
+fn entries(set: &Recordings, skip: usize, most: usize) -> Result<&[(PathBuf, usize)], Error> {
+    match set.entries(skip, most) {
+        [] => Err(Error::NoRecordings { skip, found: set.len() }),
+        entries => Ok(entries),
+    }
+}
+
+/// The stimuli of a recording of a class, for an input of so many `maps` and `classes`.
+fn stimuli_of(
+    (path, class): (&PathBuf, usize),
+    selection: &Selection,
+    (maps, classes): (usize, usize),
+) -> Result<Vec<Stimulus>, Error> {
+    if class >= classes {
+        return Err(Error::RecordingClass { path: path.clone(), classes, found: class });
+    }
+    let stimuli = selection.stimuli(&Recording::read(path)?);
+    if stimuli.len() != maps {
+        return Err(Error::Maps { path: path.clone(), expected: maps, found: stimuli.len() });
+    }
+    Ok(stimuli)
 }
 
 /// What the trained network takes and gives.

@@ -18,6 +18,7 @@ pub mod diagnose;
 pub mod emit;
 pub mod export;
 pub mod input_code;
+mod input_ranges;
 pub mod labelled_samples;
 pub mod manifest;
 pub mod model_based;
@@ -139,8 +140,16 @@ pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
     let graph = averaged.as_ref().unwrap_or(graph);
     let shifted = adapt::shifted(graph, options.logit_shift);
+    let shifted = shifted.as_ref().unwrap_or(graph);
+    let of_features = options.input_features.as_ref().and_then(|features| adapt::of_rates(shifted, features));
+    let signed = options.quantization.signed.is_some();
     let quantized = options.level_steps().map_or(Quantized::AsRates, |steps| Quantized::AsCounts { steps });
-    let parsed = simplify::simplify_with(shifted.as_ref().unwrap_or(graph), options.output, quantized)?;
+    let of_features_or_shifted = of_features.as_ref().unwrap_or(shifted);
+    let mut parsed = simplify::simplify_with(of_features_or_shifted, options.output, quantized, signed)?;
+    if of_features.is_some() {
+        parsed.input_features = options.input_features.clone();
+        parsed.digits = simplify::digits(shifted);
+    }
     let of_one_spike = options.input_scale.unwrap_or(1.0) / f64::from(options.quantization.input_events.max(1));
     Ok(parsed.with_input_scale(of_one_spike))
 }
@@ -268,6 +277,7 @@ impl Converted {
         let control = control.as_ref().map(name);
         layout
             .with_input_scale(parsed.input_scale)?
+            .with_features(parsed.input_features.clone())?
             .with_mask_clock(network, self.emitted.mask_clock.as_ref().map(name).as_deref())?
             .with_settle_events(network, &settle.iter().map(name).collect::<Vec<_>>())?
             .with_softmax_clock(network, control.as_deref().map(|node| (node, self.softmax_clock)))?

@@ -18,7 +18,7 @@ use super::{
 };
 use megasim_ann::graph::Levels;
 use megasim_core::encode::registry::{self, Choice, Common};
-use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, InputMap, SpikeEncoder};
+use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, FeatureScales, InputMap, SpikeEncoder};
 use megasim_core::netfile::FileNames;
 use megasim_core::network::{ModuleId, Network, NodeId, Reset};
 use serde::{Deserialize, Serialize};
@@ -218,6 +218,9 @@ pub struct InputLayer {
     /// Number of the sample that is at each address (map after map, `y`, `x`); none where they are in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<usize>>,
+    /// Whether samples are standardised by the statistics in `standardisation.npz`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub standardised: bool,
 }
 
 /// The output of a converted network.
@@ -284,6 +287,9 @@ pub struct Conversion {
     /// What the numbers of a sample are divided by before they become spikes.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub input_scale: f64,
+    /// What is done before that to each feature, or to each channel of the maps of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_features: Option<FeatureScales>,
     /// Spikes per millisecond of an input that has the value `input_scale`.
     #[serde(default = "one_event", skip_serializing_if = "is_one_event")]
     pub input_events: u32,
@@ -323,6 +329,7 @@ impl Conversion {
             plain_megasim: options.format == emit::Format::Original,
             max_to_average: options.max_to_average,
             input_scale: options.input_scale.unwrap_or(1.0),
+            input_features: options.input_features.clone(),
             input_events: options.quantization.input_events,
             relays: options.quantization.relays,
             logit_shift: options.logit_shift,
@@ -436,6 +443,7 @@ impl Manifest {
                 shape: shape_numbers(parsed.input),
                 nodes: nodes(&emitted.input),
                 order: parsed.input_order.clone(),
+                standardised: false,
             },
             output,
             layers,
@@ -513,6 +521,8 @@ impl Manifest {
             softmax_clock: self.softmax_clock.as_ref().map_or(DEFAULT_SOFTMAX_CLOCK, |clock| clock.rate),
             max_to_average: of.max_to_average,
             input_scale: Some(of.input_scale),
+            input_percentile: None,
+            input_features: of.input_features.clone(),
             adapt_input: false,
             logit_shift: of.logit_shift,
             adapt_output: false,
@@ -544,6 +554,7 @@ impl Manifest {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         InputMap::new(network, shape, nodes, order.clone(), self.bias_clock.as_deref())?
             .with_input_scale(self.conversion.input_scale / f64::from(self.conversion.input_events))?
+            .with_features(self.conversion.input_features.clone())?
             .with_mask_clock(network, self.mask_clock.as_deref())?
             .with_settle_events(network, &self.settle_events)?
             .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?

@@ -190,7 +190,16 @@ pub fn convert(nir: &Nir, options: &NirOptions) -> Result<(ConvertedModel, Vec<W
         stimuli[reset] = Stimulus::from_events(events.collect::<Vec<_>>());
     }
     let origin = converted_model::Origin::Spiking(nir.source.clone());
-    let converted = ConvertedModel { manifest, network, origin, layout, output, stimuli, warnings: Vec::new() };
+    let converted = ConvertedModel {
+        manifest,
+        network,
+        origin,
+        layout,
+        output,
+        stimuli,
+        warnings: Vec::new(),
+        standardisation: None,
+    };
     Ok((converted, warnings))
 }
 

@@ -4,6 +4,7 @@ use super::manifest::Presentation;
 use super::settings::{NeuronFile, Setting};
 use super::{DEFAULT_SOFTMAX_CLOCK, Format, OutputForm, Precision, Preset, Quantization, Rules, Weighting};
 use super::{normalize, scales};
+use megasim_core::encode::FeatureScales;
 use megasim_core::network::Reset;
 use std::num::NonZeroUsize;
 
@@ -45,6 +46,12 @@ pub struct ConvertOptions {
     /// What the numbers of a sample are divided by: one spike per millisecond of an input stands for it. Where none is
     /// given, the model and the samples decide ([`adapt`](super::adapt)).
     pub input_scale: Option<f64>,
+    /// The percentile (above 0, at most 100) of the magnitudes above 0 of the normalisation samples that becomes the
+    /// scale, where none is given; else it is the largest.
+    pub input_percentile: Option<f64>,
+    /// A scale and an offset of each feature or channel besides. Where no scale is given, the samples decide whether
+    /// the network needs them ([`adapt`](super::adapt)).
+    pub input_features: Option<FeatureScales>,
     /// Whether the samples decide how many spikes per millisecond an input has ([`input_code`](super::input_code)).
     pub adapt_input: bool,
     /// What is added to all outputs before a softmax, which does not change it.
@@ -85,6 +92,8 @@ impl Default for ConvertOptions {
             softmax_clock: DEFAULT_SOFTMAX_CLOCK,
             max_to_average: false,
             input_scale: None,
+            input_percentile: None,
+            input_features: None,
             adapt_input: false,
             logit_shift: 0.0,
             adapt_output: true,
@@ -166,6 +175,16 @@ impl ConvertOptions {
     /// What the numbers of a sample are divided by, whatever the samples.
     pub fn input_scale(self, scale: f64) -> Self {
         Self { input_scale: Some(scale), ..self }
+    }
+
+    /// The percentile (above 0, at most 100) of the magnitudes of the normalisation samples that numbers are divided by.
+    pub fn input_percentile(self, percentile: f64) -> Self {
+        Self { input_percentile: Some(percentile), ..self }
+    }
+
+    /// A scale and an offset of each feature or channel, whatever the samples.
+    pub fn input_features(self, features: FeatureScales) -> Self {
+        Self { input_features: Some(features), input_scale: Some(1.0), ..self }
     }
 
     /// Spikes per millisecond of an input that has its full value, each of which counts as its part of it. Samples are

@@ -7,6 +7,7 @@
 use megasim_ann::graph::{
     Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Levels, Operation, Padding, Pooling, Shape,
 };
+use megasim_core::encode::FeatureScales;
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, CowArray, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -315,6 +316,8 @@ pub struct Parsed {
     /// What the numbers of a sample are divided by before they are shown: one spike per millisecond of an input
     /// stands for it.
     pub input_scale: f64,
+    /// What is done before that to each feature, or to each channel of the maps of a sample.
+    pub input_features: Option<FeatureScales>,
     /// The layers.
     pub layers: Vec<ParsedLayer>,
     /// Digits of a layer's number in the names of nodes: as many as the count of layers of the source has.
@@ -426,9 +429,17 @@ impl Parsed {
 
     /// Samples with their numbers in the order of the addresses.
     pub fn addressed<'a>(&self, samples: ArrayView2<'a, f32>) -> CowArray<'a, f32, Ix2> {
-        let ordered: CowArray<'a, f32, Ix2> = match &self.input_order {
+        let rates: CowArray<'a, f32, Ix2> = match &self.input_features {
             None => samples.into(),
-            Some(order) => samples.select(Axis(1), order).into(),
+            Some(features) => {
+                let numbers = samples.ncols();
+                let rate = |(sample, number): (usize, usize)| features.rate(number, numbers, samples[[sample, number]]);
+                Array2::from_shape_fn(samples.dim(), rate).into()
+            }
+        };
+        let ordered = match &self.input_order {
+            None => rates,
+            Some(order) => rates.select(Axis(1), order).into(),
         };
         if self.input_scale == 1.0 {
             return ordered;

@@ -5,6 +5,7 @@ use super::normalize::Error;
 use super::parsed::Parsed;
 use megasim_ann::forward::{WrongBatch, visit_activations};
 use megasim_ann::graph::{Graph, LayerId};
+use megasim_core::control::Control;
 use megasim_data::Pieces;
 use ndarray::ArrayView2;
 
@@ -57,6 +58,33 @@ impl<S: Samples + ?Sized> Samples for &S {
 
     fn visit(&self, see: See) -> Result<(), Error> {
         (**self).visit(see)
+    }
+}
+
+/// Samples that end where the work is cancelled.
+pub(super) struct Watched<'s> {
+    samples: &'s dyn Samples,
+    control: &'s dyn Control,
+}
+
+impl<'s> Watched<'s> {
+    pub(super) fn new(samples: &'s dyn Samples, control: &'s dyn Control) -> Self {
+        Self { samples, control }
+    }
+}
+
+impl Samples for Watched<'_> {
+    fn count(&self) -> usize {
+        self.samples.count()
+    }
+
+    fn visit(&self, see: See) -> Result<(), Error> {
+        self.samples.visit(&mut |first, piece| {
+            if self.control.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            see(first, piece)
+        })
     }
 }
 

@@ -7,13 +7,16 @@ use super::{Converted, ConvertedModel, Normalized};
 use megasim_ann::import::{Model, Source};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular, SampleKind};
 use megasim_core::netfile;
-use megasim_core::network::{Network, Stimulus, StimulusEvent};
+use megasim_core::network::{Stimulus, StimulusEvent};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Sub-directory that keeps the model file.
 pub(super) const SOURCE_DIRECTORY: &str = "source";
+
+/// The file of statistics by which samples are standardised.
+pub(super) const STANDARDISATION: &str = "standardisation.npz";
 
 /// How long the example stimulus lasts, in milliseconds.
 const EXAMPLE_DURATION: u32 = 100;
@@ -81,21 +84,24 @@ impl Converted {
             stimuli[reset] = Stimulus::from_events([StimulusEvent::reset(clock.ticks())]);
         }
         let (warnings, origin) = (Vec::new(), Origin::Trained(Box::new(model)));
-        let converted = ConvertedModel { manifest, network, origin, layout, output, stimuli, warnings };
+        let standardisation = None;
+        let converted =
+            ConvertedModel { manifest, network, origin, layout, output, stimuli, warnings, standardisation };
         Ok((converted, self.normalized))
     }
 }
 
 /// Writes the netfiles, the manifest and a copy of the trained network (and of what it needs) into a directory.
-pub(super) fn write(
-    directory: &Path,
-    network: &Network,
-    stimuli: &[Stimulus],
-    manifest: &Manifest,
-    source: &Source,
-) -> Result<(), Error> {
+pub(super) fn write(directory: &Path, converted: &ConvertedModel) -> Result<(), Error> {
+    let ConvertedModel { network, stimuli, manifest, origin, standardisation, .. } = converted;
+    let source = origin.source();
     netfile::write(directory, network, stimuli, &manifest.file_names(network))?;
     let io = |path: PathBuf| move |source| Error::Io { path, source };
+    if let Some(standardisation) = standardisation {
+        let path = directory.join(STANDARDISATION);
+        let written = fs::File::create(&path).and_then(|mut file| standardisation.write(&mut file));
+        written.map_err(io(path))?;
+    }
     let path = directory.join(manifest::FILE_NAME);
     fs::write(&path, manifest.to_json()).map_err(io(path))?;
     let copy = directory.join(&manifest.model.copy);

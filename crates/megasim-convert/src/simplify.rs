@@ -133,7 +133,7 @@ pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
 /// # Errors
 /// The first layer that has no spiking form.
 pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupported> {
-    simplify_with(graph, form, Quantized::AsRates)
+    simplify_with(graph, form, Quantized::AsRates, false)
 }
 
 /// What becomes of quantised activations and of ReLUs with a maximum.
@@ -149,21 +149,28 @@ pub enum Quantized {
     AsRates,
 }
 
-/// Parses a graph with an output of this form, with or without the levels of its activations.
+/// Parses a graph with an output of this form, with or without the levels of its activations; of `signed` neurons maxima
+/// of values below 0 are taken, too.
 ///
 /// # Errors
 /// The first layer that has no spiking form.
-pub fn simplify_with(graph: &Graph, form: OutputForm, quantized: Quantized) -> Result<Parsed, Unsupported> {
+pub fn simplify_with(
+    graph: &Graph,
+    form: OutputForm,
+    quantized: Quantized,
+    signed: bool,
+) -> Result<Parsed, Unsupported> {
     let input = &graph.layers()[0];
     let parsed = Parsed {
         input_name: input.name.clone(),
         input: input.shape,
         input_order: None,
         input_scale: 1.0,
+        input_features: None,
         layers: Vec::new(),
-        digits: source_layers(graph).to_string().len(),
+        digits: digits(graph),
     };
-    let mut walk = Walk { graph, readers: graph.readers(), parsed, quantized };
+    let mut walk = Walk { graph, readers: graph.readers(), parsed, quantized, signed };
     // A value is kept until its last reader has it.
     let mut values: Vec<Option<Value>> = Vec::with_capacity(graph.layers().len());
     let mut obstacles: Vec<Unsupported> = Vec::new();
@@ -198,6 +205,8 @@ struct Walk<'g> {
     readers: Vec<Vec<LayerId>>,
     parsed: Parsed,
     quantized: Quantized,
+    /// Whether counts of spikes may be below 0 everywhere.
+    signed: bool,
 }
 
 impl Walk<'_> {
@@ -298,13 +307,14 @@ impl Walk<'_> {
                 let is_maximum = |layer: &&ParsedLayer| matches!(layer.operation, LayerKind::MaxPool { .. });
                 if let Some(pooling) = self.parsed.layers[behind].iter().find(is_maximum) {
                     let before = &self.parsed.layers[k].source_name;
+                    let signed = if self.signed { "" } else { "--neuron signed converts it, " };
                     return Err(Unsupported {
                         layer: pooling.source_name.clone(),
                         kind: pooling.kind.clone(),
                         reason: format!(
                             "maximum pooling needs rates, which are not below 0, and no ReLU comes between \
-                             '{before}' and '{}'; --max-to-average converts it as average pooling, or train with a \
-                             ReLU behind '{before}'",
+                             '{before}' and '{}'; {signed}--max-to-average converts it as average pooling, or train \
+                             with a ReLU behind '{before}'",
                             reader.name
                         ),
                         more: Vec::new(),
@@ -327,14 +337,17 @@ impl Walk<'_> {
                     piece.content = Content::Sum(vec![self.population(linear.clone(), role)]);
                 }
                 Content::Sum(terms) => {
-                    // Spikes of both signs pass a flattening as they are.
+                    // Spikes of both signs pass a flattening as they are, and maxima of counts that may be below 0.
+                    let signed = self.signed;
                     if let [Spikes { source: Source::Layer(last), unrectified: unrectified @ Some(_), .. }] =
                         &mut terms[..]
                         && let Some(k) = *unrectified
                         && exclusive
-                        && self.parsed.layers[k + 1..=*last]
-                            .iter()
-                            .all(|layer| matches!(layer.operation, LayerKind::Flatten { .. }))
+                        && self.parsed.layers[k + 1..=*last].iter().all(|layer| match &layer.operation {
+                            LayerKind::Flatten { .. } => true,
+                            LayerKind::MaxPool { windows, .. } => signed && windows.padding == Padding::default(),
+                            _ => false,
+                        })
                         && let LayerKind::Population { role, .. } = &mut self.parsed.layers[k].operation
                     {
                         *role = Role::Signed;
@@ -494,6 +507,11 @@ fn linear_activation(layer: &str, kind: &str, reader: &Layer) -> Unsupported {
         reader.name
     );
     Unsupported { layer: layer.into(), kind: kind.into(), reason, more: Vec::new() }
+}
+
+/// Digits of a layer's number in the names of nodes: as many as the count of layers of the source has.
+pub(super) fn digits(graph: &Graph) -> usize {
+    source_layers(graph).to_string().len()
 }
 
 /// Layers of the source: an activation that a layer brought along is none of its own.

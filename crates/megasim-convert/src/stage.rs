@@ -7,6 +7,7 @@
 use super::normalize::Normalized;
 use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Route, Source, Weights, Windows};
 use megasim_ann::graph::{MAX_LAYER_SIZE, Padding, Shape};
+use megasim_core::encode::FeatureScales;
 use megasim_data::npy::{self, NpzWriter};
 use ndarray::{Array1, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,8 @@ struct Header {
     input_order: Option<Vec<usize>>,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     input_scale: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input_features: Option<FeatureScales>,
     digits: usize,
     layers: Vec<StoredLayer>,
     normalised: Option<Scales>,
@@ -240,6 +243,7 @@ impl Stage {
             input: parsed.input,
             input_order: parsed.input_order.clone(),
             input_scale: parsed.input_scale,
+            input_features: parsed.input_features.clone(),
             digits: parsed.digits,
             layers: layers.collect(),
             normalised: match &self.network {
@@ -399,11 +403,15 @@ impl Archive {
         if !(header.input_scale.is_finite() && header.input_scale > 0.0) {
             return Err(flaw(format!("expected an input scale above 0, found {}", header.input_scale)));
         }
+        if header.input_features.as_ref().is_some_and(|features| !features.fits(numbers)) {
+            return Err(flaw(format!("expected scales of features that go with {numbers} numbers a sample")));
+        }
         let mut parsed = Parsed {
             input_name: header.input_name,
             input: header.input,
             input_order: header.input_order,
             input_scale: header.input_scale,
+            input_features: header.input_features,
             layers: Vec::new(),
             digits: header.digits,
         };

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::npy::{self, Array, Rows, Source};
+use super::preprocessing::Preprocessing;
 use crate::{DeclaredAxes, InputForm, Shape};
 use ndarray::Array2;
 use std::fs::File;
@@ -25,6 +26,8 @@ pub(super) struct Location {
     pub(super) memory: Option<Arc<Array>>,
     /// What the network says of its input.
     pub(super) form: InputForm,
+    /// What is done to the numbers.
+    pub(super) preprocessing: Arc<Preprocessing>,
 }
 
 /// Rows of an array in memory.
@@ -63,6 +66,11 @@ pub(super) fn holds(path: &Path, name: &str) -> bool {
 impl Location {
     pub(super) fn file_name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Whether all of its samples normalise, not only the first.
+    pub(super) fn is_made_to_normalise(&self) -> bool {
+        self.file_name().starts_with("x_norm")
     }
 
     pub(super) fn unusable(&self, message: impl Into<String>) -> Error {
@@ -159,7 +167,7 @@ impl Location {
 pub(super) fn read_images(location: &Location, shape: Shape, rows: Rows) -> Result<(Array2<f32>, usize), Error> {
     let array = location.read(rows)?;
     let total = array.shape.first().copied().unwrap_or(0);
-    Ok((images(array, shape, rows.skip, location.form).map_err(|message| location.unusable(message))?, total))
+    Ok((images(array, shape, rows.skip, location).map_err(|message| location.unusable(message))?, total))
 }
 
 /// Sequences of frames, axes (sample, frame, ...): `(samples, frames * numbers)`, each frame in the order of the
@@ -176,7 +184,7 @@ pub(super) fn read_frames(location: &Location, shape: Shape, rows: Rows) -> Resu
         return Err(location.unusable(format!("expected more than {skip} sequences of frames, found shape {stored:?}")));
     }
     let each = [&[total.saturating_mul(frames)], frame].concat();
-    let images = images(Array { shape: each, values, is_bytes }, shape, rows.skip * frames, location.form);
+    let images = images(Array { shape: each, values, is_bytes }, shape, rows.skip * frames, location);
     let images = images.map_err(|message| location.unusable(format!("{message}, frame by frame")))?;
     let sequences = images.into_shape_with_order((samples, frames * numbers));
     Ok((sequences.map_err(|error| location.unusable(error.to_string()))?, frames, total))
@@ -192,22 +200,24 @@ pub(super) fn visit_images(
     see: &mut dyn FnMut(usize, Array2<f32>),
 ) -> Result<(), Error> {
     location.visit(rows, piece, &mut |first, array| {
-        see(first, images(array, shape, rows.skip + first, location.form)?);
+        see(first, images(array, shape, rows.skip + first, location)?);
         Ok(())
     })
 }
 
 /// Rows of an array from number `first` on, at least one, as samples in the order of the network's input.
-fn images(array: Array, shape: Shape, first: usize, form: InputForm) -> Result<Array2<f32>, String> {
+fn images(array: Array, shape: Shape, first: usize, location: &Location) -> Result<Array2<f32>, String> {
     let Array { shape: stored, values, is_bytes } = array;
     let [total, dimensions @ ..] = &stored[..] else {
         return Err("expected an array of samples, found a single number".into());
     };
+    let Location { form, preprocessing, .. } = location;
     let order = element_order(dimensions, shape, form.axes)?;
+    preprocessing.check_channels(shape)?;
     if values.is_empty() {
         return Err(format!("expected more than {first} samples, found {total}"));
     }
-    let scale = if is_bytes { form.scaling.divisor() } else { 1.0 };
+    let scale = if is_bytes && !preprocessing.rescales() { form.scaling.divisor() } else { 1.0 };
     let samples = values.chunks_exact(shape.len());
     let mut images = Array2::zeros((samples.len(), shape.len()));
     for (i, (mut image, sample)) in images.rows_mut().into_iter().zip(samples).enumerate() {
@@ -219,6 +229,7 @@ fn images(array: Array, shape: Shape, first: usize, form: InputForm) -> Result<A
             Some(order) => image.iter_mut().zip(order).for_each(|(to, &from)| *to = sample[from] / scale),
         }
     }
+    preprocessing.apply(&mut images, shape);
     Ok(images)
 }
 

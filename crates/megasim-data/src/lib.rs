@@ -8,7 +8,9 @@ mod cifar;
 mod entry;
 mod file;
 mod folders;
+mod frames;
 mod input;
+mod locations;
 pub mod npy;
 mod pickle;
 mod pictures;
@@ -17,22 +19,27 @@ mod preprocessing;
 pub mod recording;
 mod selection;
 mod shape;
+mod standardise;
 mod undivided;
 pub mod unpickle;
 
+pub use frames::means as means_of_frames;
 pub use input::{DeclaredAxes, InputForm, InputScaling};
 pub use pieces::Pieces;
 pub use selection::SampleList;
 pub use shape::Shape;
+pub use standardise::Standardisation;
 pub use undivided::{DataOptions, Split};
 
-use arrays::{Location, read_frames, read_images, read_labels, read_labels_of};
+use arrays::{Location, read_images, read_labels, read_labels_of};
 use entry::Set;
-use file::{ArrayFile, Place};
+use file::ArrayFile;
 use ndarray::{Array2, s};
 use npy::{Array, Rows};
 use pictures::Pictures;
 use pieces::PieceSource;
+use preprocessing::{Of, Preprocessing};
+use standardise::Cache;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,7 +111,8 @@ pub struct Samples {
 /// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`)
 /// are divided by 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
-/// Pictures and CIFAR-10 may have a file `preprocessing.toml` next to them, all of whose keys may be left out:
+/// A file `preprocessing.toml` next to the data says what is done to samples. All of its keys may be left out; the first
+/// three go with pictures and CIFAR-10 only:
 ///
 /// ```toml
 /// resize = [32, 32]              # height, width; bilinear
@@ -113,6 +121,12 @@ pub struct Samples {
 /// rescale = 0.00392156862745098  # factor on values from 0 to 255; 1/255
 /// mean = [0.49, 0.48, 0.45]      # of each channel, taken off after rescaling
 /// std = [0.25, 0.24, 0.26]       # of each channel, then divided by
+/// samplewise_center = true       # then the mean of each sample is subtracted
+/// samplewise_std_normalization = true
+/// featurewise_center = true      # then the mean of each channel (or feature) over the normalisation samples
+/// featurewise_std_normalization = true
+/// zca_whitening = true           # ... and samples are whitened
+/// zca_epsilon = 1e-6
 /// ```
 ///
 /// Classes of folders are numbered in the order of their names. Pictures come in turns, the first of each class, the
@@ -135,6 +149,12 @@ pub struct Dataset {
     labels: Option<PathBuf>,
     /// The most test samples that are taken.
     most: usize,
+    /// What is done to the numbers of arrays.
+    preprocessing: Arc<Preprocessing>,
+    /// How samples are standardised, in place of what the data say.
+    standardisation: Option<Arc<Standardisation>>,
+    /// What the data say, by statistics of their own.
+    fitted: Cache,
 }
 
 /// How the samples are stored in the directory.
@@ -150,8 +170,8 @@ impl Dataset {
     /// Looks what the directory or file holds.
     ///
     /// # Errors
-    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that is
-    /// next to arrays.
+    /// [`Error::Missing`] where it holds none of the layouts; a `preprocessing.toml` that is damaged, or that says of
+    /// arrays what only pictures have.
     pub fn open(directory: &Path) -> Result<Self, Error> {
         Self::open_with(directory, &DataOptions::default())
     }
@@ -163,8 +183,8 @@ impl Dataset {
     pub fn open_with(path: &Path, options: &DataOptions) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: path.into(), source };
         let DataOptions { labels, split } = options.clone();
-        let form = InputForm::default();
-        let dataset = Self { directory: path.into(), layout: Layout::Arrays, form, labels, most: usize::MAX };
+        let dataset = Self { labels, ..Self::of(path, Layout::Arrays) };
+        let of_arrays = |directory: &Path| Preprocessing::read(directory, Of::Arrays).map(Arc::new);
         let unsplit = || match split {
             None => Ok(()),
             Some(_) => {
@@ -175,7 +195,8 @@ impl Dataset {
         if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
             if ArrayFile::is_one(path) {
                 unsplit()?;
-                return Ok(Self { layout: Layout::File(Box::new(ArrayFile::find(path)?)), ..dataset });
+                let preprocessing = of_arrays(path.parent().unwrap_or(Path::new("")))?;
+                return Ok(Self { layout: Layout::File(Box::new(ArrayFile::find(path)?)), preprocessing, ..dataset });
             }
             if Undivided::is_list(path) {
                 let pictures = Pictures::listed(path, split)?;
@@ -188,7 +209,7 @@ impl Dataset {
         match dataset.test_location("x") {
             Ok(_) => {
                 unsplit()?;
-                preprocessing::refuse_beside_arrays(path).map(|()| dataset)
+                Ok(Self { preprocessing: of_arrays(path)?, ..dataset })
             }
             Err(missing) => match Pictures::find(path, split)? {
                 Some(pictures) => Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset }),
@@ -264,9 +285,9 @@ impl Dataset {
     pub fn test_inputs(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Array2<f32>, Error> {
         let rows = self.test_rows(skip, samples);
         if let Layout::Pictures(pictures) = &self.layout {
-            return Ok(pictures.samples(Set::Test, format, rows)?.x);
+            return self.finished(pictures.samples(Set::Test, format, rows)?.x, format);
         }
-        Ok(read_images(&self.test_location("x")?, format.shape, rows)?.0)
+        self.finished(read_images(&self.test_location("x")?, format.shape, rows)?.0, format)
     }
 
     /// These data for a network that says more of its input than its shape.
@@ -275,6 +296,7 @@ impl Dataset {
             pictures.scaling = form.scaling;
         }
         self.form = form;
+        self.fitted = Cache::default();
         self
     }
 
@@ -294,8 +316,54 @@ impl Dataset {
     /// ```
     pub fn in_memory(test: Option<(Array, Array)>, normalization: Option<Array>) -> Self {
         let (test, normalization) = (test.map(|(x, y)| [x, y].map(Arc::new)), normalization.map(Arc::new));
-        let (layout, form) = (Layout::Memory { test, normalization }, InputForm::default());
-        Self { directory: "memory".into(), layout, form, labels: None, most: usize::MAX }
+        Self::of("memory".as_ref(), Layout::Memory { test, normalization })
+    }
+
+    fn of(directory: &Path, layout: Layout) -> Self {
+        Self {
+            directory: directory.into(),
+            layout,
+            form: InputForm::default(),
+            labels: None,
+            most: usize::MAX,
+            preprocessing: Arc::default(),
+            standardisation: None,
+            fitted: Cache::default(),
+        }
+    }
+
+    /// These data with samples standardised in this way, whatever they say themselves; none: as they say.
+    pub fn standardised(self, standardisation: Option<Arc<Standardisation>>) -> Self {
+        Self { standardisation, ..self }
+    }
+
+    /// How samples are standardised: as was given, or as `preprocessing.toml` says, by statistics of the samples to
+    /// normalise with; none where they are not.
+    ///
+    /// # Errors
+    /// As [`Self::normalization`]; where it was made for samples of another shape.
+    pub fn standardisation(&self, format: &Format) -> Result<Option<Arc<Standardisation>>, Error> {
+        let shape = format.shape;
+        if let Some(given) = &self.standardisation {
+            let unfit =
+                |message| Error::Unusable { path: self.directory.clone(), place: "standardisation".into(), message };
+            return given.check(shape).map(|()| Some(given.clone())).map_err(unfit);
+        }
+        let wanted = match &self.layout {
+            Layout::Pictures(pictures) => pictures.standardisation(),
+            _ => self.preprocessing.standardisation,
+        };
+        if wanted.is_none() {
+            return Ok(None);
+        }
+        let fit = || Standardisation::fit(wanted, &self.raw_pieces(format)?, shape);
+        self.fitted.get(shape, fit).map(Some)
+    }
+
+    /// Samples in the order of the network's input, standardised.
+    fn finished(&self, mut x: Array2<f32>, format: &Format) -> Result<Array2<f32>, Error> {
+        self.standardisation(format)?.iter().for_each(|how| how.apply(&mut x, format.shape));
+        Ok(x)
     }
 
     /// Whether there are test samples; a directory has some, or it could not be opened.
@@ -319,6 +387,7 @@ impl Dataset {
         let locations = ["x", "y"].into_iter().filter_map(|name| self.test_location(name).ok());
         let mut files: Vec<PathBuf> = locations.map(|location| location.path).collect();
         files.dedup();
+        files.extend(self.preprocessing.path().map(PathBuf::from));
         files
     }
 
@@ -327,7 +396,10 @@ impl Dataset {
         match &self.layout {
             Layout::Memory { .. } => Vec::new(),
             Layout::Pictures(pictures) if self.x_norm().is_none() => pictures.files(Set::Train),
-            _ => self.normalization_location().into_iter().map(|location| location.path).collect(),
+            _ => {
+                let arrays = self.normalization_location().into_iter().map(|location| location.path);
+                arrays.chain(self.preprocessing.path().map(PathBuf::from)).collect()
+            }
         }
     }
 
@@ -343,36 +415,18 @@ impl Dataset {
                 if !pictures.is_labelled() {
                     return Err(self.no_labels());
                 }
-                return pictures.samples(Set::Test, format, rows);
+                let Samples { x, y } = pictures.samples(Set::Test, format, rows)?;
+                return Ok(Samples { x: self.finished(x, format)?, y });
             };
             let total = pictures.count(Set::Test)?;
             let y = read_labels_of(&self.location(labels.clone(), None), format.classes, rows, total)?;
-            return Ok(Samples {
-                y,
-                ..pictures.samples(Set::Test, &Format { classes: ANY_CLASSES, ..*format }, rows)?
-            });
+            let x = pictures.samples(Set::Test, &Format { classes: ANY_CLASSES, ..*format }, rows)?.x;
+            return Ok(Samples { x: self.finished(x, format)?, y });
         }
         let (x, y) = (self.test_location("x")?, self.test_location("y")?);
         let (images, images_total) = read_images(&x, format.shape, rows)?;
         let labels = read_labels_of(&y, format.classes, rows, images_total)?;
-        Ok(Samples { x: images, y: labels })
-    }
-
-    /// Test samples that are sequences of frames, axes (sample, frame, ...): as [`Self::test`], but for `x`, which is
-    /// `(samples, frames * numbers)`; and how many frames a sample has.
-    ///
-    /// # Errors
-    /// As [`Self::test`]; pictures in folders, which are no sequences.
-    pub fn test_frames(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<(Samples, usize), Error> {
-        if let Layout::Pictures(_) = &self.layout {
-            let expected = "arrays 'x' and 'y', with sequences of frames as samples,";
-            return Err(Error::Missing { directory: self.directory.clone(), expected });
-        }
-        let rows = self.test_rows(skip, samples);
-        let (x, y) = (self.test_location("x")?, self.test_location("y")?);
-        let (sequences, frames, total) = read_frames(&x, format.shape, rows)?;
-        let labels = read_labels_of(&y, format.classes, rows, total)?;
-        Ok((Samples { x: sequences, y: labels }, frames))
+        Ok(Samples { x: self.finished(images, format)?, y: labels })
     }
 
     /// Test samples as they are stored, where no network says what they are: the shape of one, and
@@ -398,11 +452,13 @@ impl Dataset {
             let (value, number) = (values[at], skip + at / numbers);
             return Err(location.unusable(format!("expected finite numbers, found {value} in sample {number}")));
         }
-        if is_bytes {
+        if is_bytes && !self.preprocessing.rescales() {
             values.iter_mut().for_each(|value| *value /= self.form.scaling.divisor());
         }
         let x = Array2::from_shape_vec((values.len() / numbers, numbers), values);
-        Ok((sample.to_vec(), x.map_err(|error| location.unusable(error.to_string()))?))
+        let mut x = x.map_err(|error| location.unusable(error.to_string()))?;
+        self.preprocessing.apply_as_stored(&mut x, sample).map_err(|message| location.unusable(message))?;
+        Ok((sample.to_vec(), x))
     }
 
     /// Training samples from number `skip` on, at most `samples` of them: arrays `x` and `y` of `train.npz`, the
@@ -413,7 +469,8 @@ impl Dataset {
     pub fn train(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<Samples, Error> {
         let rows = Rows { skip, take: samples.unwrap_or(usize::MAX) };
         if let Layout::Pictures(pictures) = &self.layout {
-            return pictures.samples(Set::Train, format, rows);
+            let Samples { x, y } = pictures.samples(Set::Train, format, rows)?;
+            return Ok(Samples { x: self.finished(x, format)?, y });
         }
         if let Layout::File(file) = &self.layout {
             let expected = "arrays 'x_train' and 'y_train'";
@@ -421,7 +478,7 @@ impl Dataset {
             let [x, y] = file.train.clone().ok_or_else(missing)?.map(|place| self.at(place));
             let (images, images_total) = read_images(&x, format.shape, rows)?;
             let labels = read_labels_of(&y, format.classes, rows, images_total)?;
-            return Ok(Samples { x: images, y: labels });
+            return Ok(Samples { x: self.finished(images, format)?, y: labels });
         }
         let path = self.directory.join("train.npz");
         let (x, y) = match (path.exists(), self.of_keras()) {
@@ -434,7 +491,7 @@ impl Dataset {
         };
         let (images, images_total) = read_images(&x, format.shape, rows)?;
         let labels = read_labels_of(&y, format.classes, rows, images_total)?;
-        Ok(Samples { x: images, y: labels })
+        Ok(Samples { x: self.finished(images, format)?, y: labels })
     }
 
     /// The files that [`Self::train`] reads, as [`Self::test_files`].
@@ -466,126 +523,21 @@ impl Dataset {
     /// # Errors
     /// As [`Self::test`].
     pub fn normalization_pieces(&self, format: &Format) -> Result<Pieces, Error> {
+        let standardisation = self.standardisation(format)?;
+        Ok(Pieces { standardisation, ..self.raw_pieces(format)? })
+    }
+
+    fn raw_pieces(&self, format: &Format) -> Result<Pieces, Error> {
+        let (format, standardisation) = (*format, None);
         if let (Layout::Pictures(pictures), None) = (&self.layout, self.x_norm()) {
             let count = pictures.count(Set::Train)?.min(NORMALIZATION_SAMPLES);
-            return Ok(Pieces { source: PieceSource::Pictures(pictures.clone()), format: *format, count });
+            return Ok(Pieces { source: PieceSource::Pictures(pictures.clone()), format, count, standardisation });
         }
         let location = self.normalization_location()?;
-        let is_made_for_it = location.file_name().starts_with("x_norm");
-        let take = if is_made_for_it { usize::MAX } else { NORMALIZATION_SAMPLES };
+        let take = if location.is_made_to_normalise() { usize::MAX } else { NORMALIZATION_SAMPLES };
         let total = location.read(Rows { skip: 0, take: 0 })?.shape.first().copied().unwrap_or(0);
-        Ok(Pieces { source: PieceSource::Array(location), format: *format, count: total.min(take) })
-    }
-
-    fn location(&self, path: PathBuf, name: Option<&'static str>) -> Location {
-        Location { path, name, memory: None, form: self.form }
-    }
-
-    /// An array in memory, by the name that messages use.
-    fn location_in_memory(&self, name: &str, array: &Arc<Array>) -> Location {
-        Location { path: name.into(), name: None, memory: Some(array.clone()), form: self.form }
-    }
-
-    fn at(&self, (path, name): Place) -> Location {
-        self.location(path, name)
-    }
-
-    fn no_labels(&self) -> Error {
-        let expected =
-            "labels of the samples: 'y_test.npz' or 'y' next to 'x', folders named after classes, or --labels FILE";
-        Error::Missing { directory: self.directory.clone(), expected }
-    }
-
-    /// Samples that are made to normalise with.
-    fn x_norm(&self) -> Option<PathBuf> {
-        let paths = ["npz", "npy"].map(|ending| self.directory.join(format!("x_norm.{ending}")));
-        paths.into_iter().find(|path| path.exists())
-    }
-
-    fn test_location(&self, name: &'static str) -> Result<Location, Error> {
-        if let Some(labels) = self.labels.as_ref().filter(|_| name == "y") {
-            return Ok(self.location(labels.clone(), None));
-        }
-        if let Layout::File(file) = &self.layout {
-            let place = if name == "x" { Some(file.x.clone()) } else { file.y.clone() };
-            return place.map(|place| self.at(place)).ok_or_else(|| self.no_labels());
-        }
-        if let Layout::Memory { test, .. } = &self.layout {
-            let missing = || Error::Missing { directory: self.directory.clone(), expected: "test samples" };
-            let [x, y] = test.as_ref().ok_or_else(missing)?;
-            return Ok(self.location_in_memory(name, if name == "x" { x } else { y }));
-        }
-        for ending in ["npz", "npy"] {
-            let path = self.directory.join(format!("{name}_test.{ending}"));
-            if path.exists() {
-                return Ok(self.location(path, None));
-            }
-        }
-        let path = self.directory.join("test.npz");
-        let is_there = |ending: &str| self.directory.join(format!("x_test.{ending}")).exists();
-        if name == "y" && (is_there("npz") || is_there("npy")) {
-            return Err(self.no_labels());
-        }
-        if path.exists() {
-            return Ok(self.location(path, Some(name)));
-        }
-        if let Some(path) = self.of_keras() {
-            return Ok(self.location(path, Some(if name == "x" { "x_test" } else { "y_test" })));
-        }
-        self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
-            directory: self.directory.clone(),
-            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', one .npz with \
-                'x_test' and 'y_test' as Keras stores data sets, MNIST's 't10k-images-idx3-ubyte', folders of pictures \
-                'test/CLASS', or CIFAR-10's 'test_batch.bin'",
-        })
-    }
-
-    /// The one archive that holds `x_train`, `y_train`, `x_test` and `y_test`, as Keras stores its data sets.
-    fn of_keras(&self) -> Option<PathBuf> {
-        let entries = std::fs::read_dir(&self.directory).ok()?;
-        let mut archives = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let is_one = |path: &PathBuf| {
-            path.extension().is_some_and(|ending| ending == "npz")
-                && ["x_test", "y_test"].iter().all(|name| arrays::holds(path, name))
-        };
-        let first = archives.by_ref().find(&is_one)?;
-        // With two it is unknown which is meant.
-        archives.all(|path| !is_one(&path)).then_some(first)
-    }
-
-    /// The unpacked files of MNIST.
-    fn idx_location(&self, set: &str, name: &str) -> Option<Location> {
-        let kind = if name == "x" { ["images", "idx3"] } else { ["labels", "idx1"] };
-        let ways = ["-", "."].into_iter().flat_map(|dot| ["", ".gz"].map(|packed| (dot, packed)));
-        let mut paths =
-            ways.map(|(dot, packed)| self.directory.join(format!("{set}-{}{dot}{}-ubyte{packed}", kind[0], kind[1])));
-        paths.find(|path| path.exists()).map(|path| self.location(path, None))
-    }
-
-    fn normalization_location(&self) -> Result<Location, Error> {
-        if let Layout::Memory { normalization, .. } = &self.layout {
-            let missing =
-                || Error::Missing { directory: self.directory.clone(), expected: "samples to normalise with" };
-            return Ok(self.location_in_memory("x_norm", normalization.as_ref().ok_or_else(missing)?));
-        }
-        if let Layout::File(file) = &self.layout {
-            return Ok(self.at(file.norm.clone()));
-        }
-        if let Some(path) = self.x_norm() {
-            return Ok(self.location(path, None));
-        }
-        let path = self.directory.join("train.npz");
-        if path.exists() {
-            return Ok(self.location(path, Some("x")));
-        }
-        if let Some(path) = self.of_keras() {
-            return Ok(self.location(path, Some("x_train")));
-        }
-        self.idx_location("train", "x").ok_or_else(|| Error::Missing {
-            directory: self.directory.clone(),
-            expected: "'x_norm.npz' (or .npy), 'train.npz' with an array 'x', an .npz with 'x_train', or \
-                'train-images-idx3-ubyte', to normalise with",
-        })
+        let count = total.min(take);
+        Ok(Pieces { source: PieceSource::Array(location), format, count, standardisation })
     }
 }
 
@@ -595,6 +547,7 @@ impl Dataset {
 /// # Errors
 /// If the file cannot be read, or if a label is none of `classes`.
 pub fn labels(path: &Path, classes: usize, skip: usize, samples: Option<usize>) -> Result<Vec<usize>, Error> {
-    let location = Location { path: path.into(), name: None, memory: None, form: InputForm::default() };
+    let (form, preprocessing) = (InputForm::default(), Arc::default());
+    let location = Location { path: path.into(), name: None, memory: None, form, preprocessing };
     Ok(read_labels(&location, classes, Rows { skip, take: samples.unwrap_or(usize::MAX) })?.0)
 }

@@ -4,7 +4,8 @@ use super::cifar::{self, Cifar};
 use super::entry::{Entry, Set};
 use super::folders::{self, Folders};
 use super::npy::Rows;
-use super::preprocessing::{Channels, Preprocessing, Size};
+use super::preprocessing::{Channels, Of, Preprocessing, Size};
+use super::standardise::Wanted;
 use super::undivided::{Split, Undivided};
 use super::{ANY_CLASSES, Error, Format, Samples};
 use crate::{InputScaling, Shape};
@@ -67,7 +68,7 @@ impl Pictures {
     }
 
     fn new(directory: &Path, store: Store) -> Result<Self, Error> {
-        let preprocessing = Preprocessing::read(directory)?;
+        let preprocessing = Preprocessing::read(directory, Of::Pictures)?;
         Ok(Self { directory: directory.into(), store, preprocessing, scaling: InputScaling::Unit })
     }
 
@@ -82,6 +83,11 @@ impl Pictures {
     /// Whether the classes of the pictures are known.
     pub(super) fn is_labelled(&self) -> bool {
         !matches!(&self.store, Store::Undivided(undivided) if !undivided.is_labelled)
+    }
+
+    /// How samples are standardised.
+    pub(super) fn standardisation(&self) -> Wanted {
+        self.preprocessing.standardisation
     }
 
     /// What decides the samples of a set: files, and folders of which each file counts.

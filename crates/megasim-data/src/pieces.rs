@@ -4,8 +4,10 @@ use super::arrays::{self, Location};
 use super::entry::Set;
 use super::npy::Rows;
 use super::pictures::Pictures;
+use super::standardise::Standardisation;
 use super::{Error, Format};
 use ndarray::{Array2, ArrayView2};
+use std::sync::Arc;
 
 /// Samples on disk that are gone through piece by piece.
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub struct Pieces {
     pub(super) source: PieceSource,
     pub(super) format: Format,
     pub(super) count: usize,
+    /// What is done to them in the end.
+    pub(super) standardisation: Option<Arc<Standardisation>>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,20 +46,35 @@ impl Pieces {
     /// As [`Dataset::test`](crate::Dataset::test); pieces before the fault have been shown.
     pub fn visit(&self, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
         // Whole blocks of the forward pass.
-        self.visit_by((PIECE_NUMBERS / self.format.shape.len().max(1)).clamp(64, 1 << 14) / 64 * 64, see)
+        self.visit_by(self.usual_piece(), see)
+    }
+
+    fn usual_piece(&self) -> usize {
+        (PIECE_NUMBERS / self.format.shape.len().max(1)).clamp(64, 1 << 14) / 64 * 64
+    }
+
+    /// Shows all samples as they are before they are standardised.
+    pub(super) fn visit_raw(&self, see: &mut dyn FnMut(Array2<f32>)) -> Result<(), Error> {
+        self.pieces(self.usual_piece(), &mut |_, piece| see(piece))
     }
 
     pub(super) fn visit_by(&self, piece: usize, see: &mut dyn FnMut(usize, ArrayView2<f32>)) -> Result<(), Error> {
+        self.pieces(piece, &mut |first, mut piece| {
+            self.standardisation.iter().for_each(|how| how.apply(&mut piece, self.format.shape));
+            see(first, piece.view());
+        })
+    }
+
+    fn pieces(&self, piece: usize, see: &mut dyn FnMut(usize, Array2<f32>)) -> Result<(), Error> {
         match &self.source {
             PieceSource::Array(location) => {
                 let rows = Rows { skip: 0, take: self.count };
-                let mut see = |first, images: Array2<f32>| see(first, images.view());
-                arrays::visit_images(location, self.format.shape, rows, piece, &mut see)
+                arrays::visit_images(location, self.format.shape, rows, piece, see)
             }
             PieceSource::Pictures(pictures) => {
                 for first in (0..self.count).step_by(piece) {
                     let rows = Rows { skip: first, take: piece.min(self.count - first) };
-                    see(first, pictures.samples(Set::Train, &self.format, rows)?.x.view());
+                    see(first, pictures.samples(Set::Train, &self.format, rows)?.x);
                 }
                 Ok(())
             }

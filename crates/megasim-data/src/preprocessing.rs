@@ -1,8 +1,11 @@
 //! `preprocessing.toml`: how pictures become the numbers that a network was trained on.
 
+use super::standardise::Wanted;
 use super::{Error, InputScaling};
+use crate::Shape;
 use image::DynamicImage;
 use image::imageops::FilterType;
+use ndarray::Array2;
 use serde::Deserialize;
 use std::fs;
 use std::io;
@@ -14,6 +17,9 @@ const FILE_NAME: &str = "preprocessing.toml";
 
 /// The longest side that pictures are resized to, so that memory stays bounded.
 const LONGEST_SIDE: u32 = 4096;
+
+/// What is added to variances before whitening where nothing else is said; Keras's default.
+const ZCA_EPSILON: f64 = 1e-6;
 
 /// What a pixel consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +48,7 @@ pub(super) struct Preprocessing {
     rescale: Option<f32>,
     mean: Vec<f32>,
     std: Vec<f32>,
+    pub(super) standardisation: Wanted,
     /// None: what the network takes.
     pub(super) channels: Option<Channels>,
 }
@@ -69,22 +76,24 @@ struct Keys {
     mean: Option<Spanned<Vec<f32>>>,
     std: Option<Spanned<Vec<f32>>>,
     channels: Option<Spanned<u8>>,
+    samplewise_center: Option<bool>,
+    samplewise_std_normalization: Option<bool>,
+    featurewise_center: Option<bool>,
+    featurewise_std_normalization: Option<bool>,
+    zca_whitening: Option<bool>,
+    zca_epsilon: Option<Spanned<f64>>,
 }
 
-/// Arrays are taken as they are; a file that says otherwise is refused.
-pub(super) fn refuse_beside_arrays(directory: &Path) -> Result<(), Error> {
-    let path = directory.join(FILE_NAME);
-    if !path.exists() {
-        return Ok(());
-    }
-    let message =
-        "expected it next to folders of pictures or CIFAR-10's files, found arrays, which are taken as they are";
-    Err(Error::Unusable { path, place: "file".into(), message: message.into() })
+/// What the samples of a data directory are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Pictures,
+    Arrays,
 }
 
 impl Preprocessing {
     /// Reads the file of a data directory, if there is one.
-    pub(super) fn read(directory: &Path) -> Result<Self, Error> {
+    pub(super) fn read(directory: &Path, of: Of) -> Result<Self, Error> {
         let path = directory.join(FILE_NAME);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -97,6 +106,14 @@ impl Preprocessing {
         };
         let keys: Keys = toml::from_str(&text)
             .map_err(|error| fault(error.span().map_or(0, |span| span.start), error.message().to_string()))?;
+        let of_pictures = [
+            ("resize", keys.resize.as_ref().map(Spanned::span)),
+            ("crop", keys.crop.as_ref().map(Spanned::span)),
+            ("channels", keys.channels.as_ref().map(Spanned::span)),
+        ];
+        if let (Of::Arrays, Some((key, Some(span)))) = (of, of_pictures.iter().find(|(_, span)| span.is_some())) {
+            return Err(fault(span.start, format!("expected '{key}' with pictures, found arrays, which have a shape")));
+        }
         let size = |key: &str, value: Option<Spanned<[u32; 2]>>| {
             value
                 .map(|value| match *value.get_ref() {
@@ -120,8 +137,15 @@ impl Preprocessing {
         let per_channel = |key: &str, value: Option<Spanned<Vec<f32>>>, fits: fn(f32) -> bool, what: &str| {
             let Some(value) = value else { return Ok(Vec::new()) };
             let found = value.get_ref();
-            let expected = channels.map_or("1 or 3".to_string(), |channels| channels.count().to_string());
-            let count = channels.map_or(matches!(found.len(), 1 | 3), |channels| channels.count() == found.len());
+            let expected = match (of, channels) {
+                (Of::Arrays, _) => "1 or more".to_string(),
+                (Of::Pictures, None) => "1 or 3".to_string(),
+                (Of::Pictures, Some(channels)) => channels.count().to_string(),
+            };
+            let count = match of {
+                Of::Arrays => !found.is_empty(),
+                Of::Pictures => channels.map_or(matches!(found.len(), 1 | 3), |it| it.count() == found.len()),
+            };
             if !count || !found.iter().all(|&value| fits(value)) {
                 let message = format!("expected '{key}' as {expected} {what}, one a channel, found {found:?}");
                 return Err(fault(value.span().start, message));
@@ -134,12 +158,30 @@ impl Preprocessing {
                 Err(fault(value.span().start, format!("expected 'rescale' as a factor other than 0, found {found}")))
             }
         });
+        let is_set = |key: Option<bool>| key.unwrap_or(false);
+        let whitens = is_set(keys.zca_whitening);
+        let epsilon = match keys.zca_epsilon.as_ref().map(|epsilon| (*epsilon.get_ref(), epsilon.span().start)) {
+            None => ZCA_EPSILON,
+            Some((epsilon, _)) if whitens && epsilon.is_finite() && epsilon > 0.0 => epsilon,
+            Some((found, at)) => {
+                let message = format!("expected 'zca_epsilon' above 0, with 'zca_whitening = true', found {found}");
+                return Err(fault(at, message));
+            }
+        };
+        let standardisation = Wanted {
+            sample_center: is_set(keys.samplewise_center),
+            sample_std: is_set(keys.samplewise_std_normalization),
+            feature_center: is_set(keys.featurewise_center),
+            feature_std: is_set(keys.featurewise_std_normalization),
+            whitening: whitens.then_some(epsilon),
+        };
         Ok(Self {
             resize: size("resize", keys.resize)?,
             crop: size("crop", keys.crop)?,
             rescale: rescale.transpose()?,
             mean: per_channel("mean", keys.mean, f32::is_finite, "numbers")?,
             std: per_channel("std", keys.std, |value| value.is_finite() && value > 0.0, "numbers above 0")?,
+            standardisation,
             channels,
             path: Some(path.clone()),
         })
@@ -164,6 +206,58 @@ impl Preprocessing {
             (_, n, _) if n != 0 && n != expected => fault("mean", n),
             (.., n) if n != 0 && n != expected => fault("std", n),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses means and deviations of another number of channels than an array of samples has; one is for all.
+    pub(super) fn check_channels(&self, shape: Shape) -> Result<(), String> {
+        let expected = shape.channels();
+        let given = [("mean", self.mean.len()), ("std", self.std.len())];
+        match given.into_iter().find(|&(_, found)| found > 1 && found != expected) {
+            None => Ok(()),
+            Some((key, found)) => {
+                let each = if expected == 1 { String::new() } else { format!(" or {expected}, one a channel") };
+                Err(format!("expected '{key}' of {FILE_NAME} with 1 number{each}, found {found}"))
+            }
+        }
+    }
+
+    /// Whether numbers are taken as they are stored, bytes too, and multiplied by a factor.
+    pub(super) fn rescales(&self) -> bool {
+        self.rescale.is_some()
+    }
+
+    /// Changes samples of an array that no network says the shape of: `(samples, numbers)`, axes of a sample as they
+    /// are stored, channels first or last.
+    pub(super) fn apply_as_stored(&self, samples: &mut Array2<f32>, sample: &[usize]) -> Result<(), String> {
+        if !self.standardisation.is_none() {
+            let message = "expected no standardisation where no network says the shape of samples, found it asked for";
+            return Err(format!("{message} in {FILE_NAME}"));
+        }
+        let channels = self.mean.len().max(self.std.len());
+        let numbers = samples.ncols();
+        let factor = self.rescale.unwrap_or(1.0);
+        let channel: Box<dyn Fn(usize) -> usize> = match (sample.first(), sample.last()) {
+            _ if channels <= 1 => Box::new(|_| 0),
+            (_, Some(&last)) if last == channels => Box::new(move |number| number % channels),
+            (Some(&first), _) if first == channels => Box::new(move |number| number / (numbers / channels).max(1)),
+            _ => return Err(format!("expected samples of {channels} channels, as {FILE_NAME} says, found {sample:?}")),
+        };
+        for ((_, number), value) in samples.indexed_iter_mut() {
+            *value = self.standardised(*value * factor, channel(number));
+        }
+        Ok(())
+    }
+
+    /// Changes samples of an array, `(samples, numbers)`.
+    pub(super) fn apply(&self, samples: &mut Array2<f32>, shape: Shape) {
+        if self.rescale.is_none() && self.mean.is_empty() && self.std.is_empty() {
+            return;
+        }
+        let factor = self.rescale.unwrap_or(1.0);
+        let cells = shape.len() / shape.channels().max(1);
+        for ((_, number), value) in samples.indexed_iter_mut() {
+            *value = self.standardised(*value * factor, number / cells.max(1));
         }
     }
 
@@ -197,8 +291,12 @@ impl Preprocessing {
     pub(super) fn value(&self, byte: u8, channel: usize, scaling: InputScaling) -> f32 {
         let byte = f32::from(byte);
         let value = self.rescale.map_or(byte / scaling.divisor(), |factor| byte * factor);
-        let mean = self.mean.get(channel).copied().unwrap_or(0.0);
-        (value - mean) / self.std.get(channel).copied().unwrap_or(1.0)
+        self.standardised(value, channel)
+    }
+
+    fn standardised(&self, value: f32, channel: usize) -> f32 {
+        let of = |values: &[f32]| values.get(channel).or(values.last()).copied();
+        (value - of(&self.mean).unwrap_or(0.0)) / of(&self.std).unwrap_or(1.0)
     }
 }
 

@@ -1,12 +1,50 @@
 //! Values of options of `convert`, and the options that presets set.
 
-use crate::cli::numbers::not_negative;
+use crate::cli::numbers::{self, not_negative};
 use clap::{Args, ValueEnum};
 use megasim::convert::model_based::Schedule;
 use megasim::convert::{OutputForm, Rules, Weighting};
 use miette::Result;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+
+/// `--input-scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum InputScaleArgument {
+    Value(f64),
+    Percentile(f64),
+}
+
+impl std::str::FromStr for InputScaleArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("percentile:") {
+            Some(percentile) => numbers::percentile(percentile).map(Self::Percentile),
+            None => numbers::positive(text).map(Self::Value),
+        }
+    }
+}
+
+/// `--input-range`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InputRangeArgument {
+    pub low: f64,
+    pub high: f64,
+}
+
+impl std::str::FromStr for InputRangeArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        let range = text.split_once("..").and_then(|(low, high)| Some((number(low)?, number(high)?)));
+        match range {
+            Some((low, high)) if low < high => Ok(Self { low, high }),
+            _ => Err(format!("expected two numbers that rise, as 0..255 or -1..1, found '{text}'")),
+        }
+    }
+}
 
 /// `--neuron`.
 #[derive(Debug, Clone)]

@@ -33,18 +33,23 @@ pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
     let Some(config) = attributes.string("model_config") else {
         return read_weights(file, hdf5, version);
     };
-    if version.as_ref().is_some_and(|version| version.starts_with("1.") || version.starts_with("0.")) {
-        return Err(Problem::damaged(
-            "HDF5",
-            format!(
-                "expected a model of Keras 2 or 3, found one of Keras {}: load and save it with Keras 2.2 or earlier, \
-                 which reads both",
-                version.unwrap_or_default()
-            ),
-        ));
-    }
+    refuse_keras_1("HDF5", version.as_deref())?;
     let config = parse_json("attribute 'model_config'", config.as_bytes())?;
     build(file, config, &Weights::h5(hdf5, "model_weights/"), version)
+}
+
+/// Layers of Keras 1 have other names and options.
+fn refuse_keras_1(place: &str, version: Option<&str>) -> Result<(), Problem> {
+    match version.filter(|version| version.starts_with("1.") || version.starts_with("0.")) {
+        None => Ok(()),
+        Some(version) => Err(Problem::damaged(
+            place,
+            format!(
+                "expected a model of Keras 2 or 3, found one of Keras {version}: load and save it with Keras 2.2 or \
+                 earlier, which reads both"
+            ),
+        )),
+    }
 }
 
 /// Weights alone, with the network as JSON next to them or named.
@@ -69,6 +74,7 @@ fn read_weights(file: &ModelFile, hdf5: hdf5::File, version: Option<String>) -> 
     let (text, place) = file.architecture("json")?;
     let config = parse_json(&place, text.as_bytes())?;
     let own = config.get("keras_version").and_then(Value::as_str).map(String::from);
+    refuse_keras_1(&place, own.as_deref().or(version.as_deref()))?;
     let weights = if by_name { Weights::h5(hdf5, "") } else { Weights::archive(hdf5) };
     build(file, config, &weights, version.or(own))
 }

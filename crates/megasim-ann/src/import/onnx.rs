@@ -15,7 +15,7 @@ mod shapes;
 mod tensor;
 mod windows;
 
-use super::{Imported, ModelFile, Obstacles, Problem};
+use super::{Imported, InputSizes, ModelFile, Obstacles, Problem};
 use crate::graph::{AxisOrder, GraphBuilder, Shape};
 use crate::levels;
 use call::Call;
@@ -93,13 +93,14 @@ impl Walk<'_> {
             let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(misfit(&names.join(", "), "input", format!("expected one input, found {}", names.len())));
         };
-        let (mut network, tensor, order) = self.input(input)?;
+        let (mut network, tensor, order, obstacle) = self.input(input)?;
         let axes = tensor.axes.iter().filter_map(|place| place.axis).collect();
         let mut values: HashMap<&str, Value> =
             constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
         values.insert(&input.name, Value::Tensor(tensor));
         let mut merged: HashSet<usize> = HashSet::new();
         let mut obstacles = Obstacles::default();
+        obstacle.map_or(Ok(()), |obstacle| obstacles.take(obstacle))?;
         let mut folded = 0usize;
         for (place, node) in self.graph.node.iter().enumerate() {
             if merged.contains(&place) || !node.output.iter().any(|name| wanted.contains(name.as_str())) {
@@ -185,7 +186,7 @@ impl Walk<'_> {
     }
 
     /// The input layer. Where the channels of pictures are shows in what reads them.
-    fn input(&self, input: &proto::ValueInfo) -> Result<(Network, Tensor, AxisOrder), Problem> {
+    fn input(&self, input: &proto::ValueInfo) -> Result<(Network, Tensor, AxisOrder, Option<Problem>), Problem> {
         let shape =
             input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
         let shape = shape.ok_or_else(|| misfit(&input.name, "input", "expected a tensor with a shape"))?;
@@ -196,7 +197,9 @@ impl Walk<'_> {
             .skip(1)
             .map(|size| size.dim_value.and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0))
             .collect();
-        let dimensions = self.file.fixed(&declared).map_err(|message| unsupported(&input.name, "input", message))?;
+        // Something in place of an input that is refused, so that the obstacles behind it are found, too.
+        let InputSizes { dimensions, obstacle } = self.file.input_sizes(&declared);
+        let obstacle = obstacle.map(|message| unsupported(&input.name, "input", message));
         let order = if self.channels_stand_last(&input.name, &dimensions) {
             AxisOrder::ChannelsLast
         } else {
@@ -219,7 +222,7 @@ impl Walk<'_> {
         };
         let axes = dimensions.iter().zip(axes).map(|(&size, &axis)| Place { size, axis: Some(axis) }).collect();
         let network = Network { builder: GraphBuilder::new(&input.name, shape), single_sample };
-        Ok((network, Tensor { layer: 0, axes }, order))
+        Ok((network, Tensor { layer: 0, axes }, order, obstacle))
     }
 
     /// Whether the first thing that moves the axes of the input brings the last to the front.

@@ -3,12 +3,17 @@
 use crate::diagnose::{self, Activity, SATURATES, VANISHES};
 use crate::parsed::{LayerKind, Role};
 use crate::{ConvertOptions, Converted, Normalized, Precision};
+use megasim_core::encode::FeatureScales;
 use megasim_core::network::Driver;
 use megasim_data::InputScaling;
+use ndarray::ArrayView2;
 use std::fmt;
 
 /// Times the scale of the input from which values that are cut off are worth a warning.
 const BEYOND: f32 = 1.01;
+
+/// Share of values beyond the scales of features that is not worth a warning.
+const FEW_BEYOND: f64 = 0.005;
 
 /// Times as many spikes as at a threshold of 1 from which a conversion warns.
 const GROWS: f64 = 10.0;
@@ -25,6 +30,13 @@ pub enum Warning {
         largest: f32,
         /// What one spike per millisecond stands for.
         scale: f32,
+    },
+    /// Values of features are beyond what their spikes stand for.
+    Features {
+        /// Which values.
+        of: &'static str,
+        /// Share of them.
+        share: f64,
     },
     /// The network scales its own input from 0 to 255, and is shown values that were scaled before.
     ScaledTwice {
@@ -93,6 +105,22 @@ impl Warning {
         (scaling == InputScaling::OfTheModel && largest <= 1.0 && largest > 0.0)
             .then_some(Self::ScaledTwice { of, largest })
     }
+
+    /// Whether samples, `(samples, numbers)`, fit the scales of an input.
+    pub fn of_samples(
+        of: &'static str,
+        values: ArrayView2<f32>,
+        scale: f32,
+        features: Option<&FeatureScales>,
+        scaling: InputScaling,
+    ) -> Option<Self> {
+        let Some(features) = features else { return Self::of_values(of, super::largest(values), scale, scaling) };
+        let numbers = values.ncols();
+        let is_beyond = |(number, value): (usize, f32)| features.rate(number, numbers, value).abs() > BEYOND * scale;
+        let beyond = values.indexed_iter().filter(|((_, number), value)| is_beyond((*number, **value))).count();
+        let share = beyond as f64 / values.len().max(1) as f64;
+        (share > FEW_BEYOND).then_some(Self::Features { of, share })
+    }
 }
 
 impl fmt::Display for Warning {
@@ -102,6 +130,12 @@ impl fmt::Display for Warning {
                 f,
                 "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; \
                  an input fires at most once a millisecond, so as spikes what is beyond is cut off"
+            ),
+            Self::Features { of, share } => write!(
+                f,
+                "{:.1} % of the values of the {of} are beyond what a full rate of their feature stands for; as spikes \
+                 what is beyond is cut off",
+                100.0 * share
             ),
             Self::ScaledTwice { of, largest } => write!(
                 f,

@@ -4,7 +4,7 @@ use super::{Emitter, Error};
 use crate::parsed::{LayerKind, Role, Source};
 use megasim_core::network::{ConvPort, Dynamics, ModuleKind, NeuronParameters, NodeId, Signed};
 
-/// Spikes of each input, where no `max_count` tells: one a millisecond for 100 ms.
+/// Spikes of each input, where no `max_count` tells: one per millisecond for 100 ms.
 const USUAL_COUNT: i64 = 100;
 
 impl Emitter<'_> {

@@ -2,6 +2,7 @@
 
 use crate::ConvertedModel;
 use crate::potentials::INITIAL_POTENTIAL;
+use megasim_core::encode::FeatureScales;
 use megasim_core::equations::Decay;
 use megasim_core::network::{Array, Driver, Input, Module, ModuleKind, Network, NeuronParameters, NodeId, Reset};
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ pub struct Connections {
     pub projections: Vec<Projection>,
     /// What numbers of samples are divided by before they become spikes.
     pub input_scale: f64,
+    /// What is done before that to each feature, or to each channel of the maps of a sample.
+    pub input_features: Option<FeatureScales>,
     /// Number of the sample at each address of the input; none where they are in order.
     pub input_order: Option<Vec<usize>>,
     /// Name of the population that decides.
@@ -117,6 +120,7 @@ impl Connections {
             populations: lister.populations,
             projections,
             input_scale: manifest.conversion.input_scale,
+            input_features: manifest.conversion.input_features.clone(),
             input_order: manifest.input.order.clone(),
             output,
         })

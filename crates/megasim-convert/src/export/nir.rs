@@ -50,6 +50,13 @@ impl Target for Nir {
         if parsed.input_order.is_some() {
             return Err(unsupported("InputLayer", "expected an input in the order of the trained network's"));
         }
+        if parsed.input_features.is_some() {
+            let what = "samples are shown as (x - offset) / scale, one of each a feature; megasim.json has them as \
+                conversion.input_features";
+            warnings.push(what.into());
+        } else if parsed.input_scale != 1.0 {
+            warnings.push(format!("samples are divided by {} before they are shown", parsed.input_scale));
+        }
         let mut graph = Graph::default();
         graph.add("input", "Input", vec![("shape", Value::integers(&dimensions(parsed.input)))]);
         let mut outputs: Vec<String> = Vec::with_capacity(parsed.layers.len());

@@ -6,6 +6,7 @@ use megasim_data::npy::NpzWriter;
 use ndarray::Array1;
 use std::fmt::Write as _;
 use std::io::{self, Cursor};
+use std::iter::repeat_n;
 
 /// The file with synapses and parameters of neurons.
 pub const ARRAYS: &str = "connections.npz";
@@ -47,6 +48,13 @@ fn arrays(network: &Connections) -> io::Result<Vec<u8>> {
     if let Some(order) = &network.input_order {
         let order = order.iter().map(|&number| number as u64);
         npz.add(&format!("{}/order", label(0)), &Array1::from_iter(order))?;
+    }
+    if let Some(features) = &network.input_features {
+        let cells = network.populations[0].shape.iter().product::<usize>() / features.scales().len().max(1);
+        let of_numbers =
+            |values: &[f64]| values.iter().flat_map(|&value| repeat_n(value, cells)).collect::<Array1<_>>();
+        npz.add(&format!("{}/scale", label(0)), &of_numbers(features.scales()))?;
+        npz.add(&format!("{}/offset", label(0)), &of_numbers(features.offsets()))?;
     }
     for Population { label, neurons, .. } in &network.populations {
         let Some(neurons) = neurons else { continue };

@@ -68,6 +68,11 @@ impl Manifest {
         let InputLayer { shape, nodes, order, .. } = &self.input;
         let addresses = numbers("input", shape)?;
         expect_nodes("input", shape, nodes)?;
+        let features = self.conversion.input_features.as_ref();
+        if let Some(features) = features.filter(|features| !features.fits(addresses)) {
+            let found = features.scales().len();
+            return Err(format!("expected conversion.input_features that go with {addresses} inputs, found {found}"));
+        }
         match order {
             Some(order) if !is_permutation(order, addresses) => {
                 Err(format!("expected an input.order that has each number below {addresses} once"))

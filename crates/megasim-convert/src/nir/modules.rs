@@ -95,6 +95,7 @@ pub(super) fn build(walked: Walked, factor: f64, warnings: &mut Vec<Warning>) ->
         shape: shape_numbers(sources[input].shape),
         nodes: writer.nodes[&input].clone(),
         order: None,
+        standardised: false,
     };
     let form = form(!matches!(&sources[output].made, Made::Neurons(of) if of.behaviour == Behaviour::Gather));
     let network = writer.builder.build(DEFAULT_T_MAX).map_err(|fault| Error::Module { name: "Tmax".into(), fault })?;

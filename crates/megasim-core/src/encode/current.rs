@@ -51,10 +51,11 @@ impl Analog {
 pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Network, Error> {
     let mut analog: HashMap<NodeId, Analog> = HashMap::new();
     for (map, node) in layout.nodes(network).enumerate() {
-        let number = |cell: usize| {
-            layout.order.as_ref().map_or(map * layout.cells + cell, |order| order[map * layout.cells + cell])
+        let rate = |cell: usize| {
+            let number = layout.number_at(map * layout.cells + cell);
+            f64::from(layout.rate(number, values[number]))
         };
-        let values = (0..layout.cells).map(|cell| f64::from(values[number(cell)])).collect();
+        let values = (0..layout.cells).map(rate).collect();
         analog.insert(node, Analog { nx: layout.width, values });
     }
     let clock = layout.nodes(network).next();

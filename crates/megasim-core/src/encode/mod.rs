@@ -8,6 +8,7 @@ mod cpn;
 pub mod current;
 mod delta;
 mod equations;
+mod feature_scales;
 mod izhikevich;
 pub mod latency;
 mod poisson;
@@ -17,6 +18,7 @@ mod raster;
 mod recorded;
 pub mod registry;
 mod regular;
+mod sample_kind;
 mod sample_numbers;
 mod shared;
 mod ttfs;
@@ -26,6 +28,7 @@ pub use cpn::Cpn;
 pub use current::Current;
 pub use delta::Delta;
 pub use equations::{Equations, NotANumber};
+pub use feature_scales::FeatureScales;
 pub use izhikevich::Izhikevich;
 pub use latency::Latency;
 pub use poisson::Poisson;
@@ -34,10 +37,11 @@ pub use rank::Rank;
 pub use raster::{Raster, Train};
 pub use recorded::Recorded;
 pub use regular::{Events, Regular};
+pub use sample_kind::{Error, SampleKind};
 pub use sample_numbers::SampleNumbers;
 pub use ttfs::Ttfs;
 
-use crate::network::{Network, NetworkError, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use std::fmt::Debug;
 use std::iter::repeat_n;
 
@@ -136,6 +140,8 @@ pub struct InputMap {
     order: Option<Vec<usize>>,
     /// The number that one spike per millisecond represents.
     input_scale: f32,
+    /// What features have besides.
+    features: Option<FeatureScales>,
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
     settle_events: Vec<usize>,
@@ -143,88 +149,6 @@ pub struct InputMap {
     softmax_clock: Option<(usize, f64)>,
     /// The source whose one event, at tick 0, sets initial potentials.
     start: Option<usize>,
-}
-
-/// What the numbers of a sample are. It is always stated, and never concluded from how many there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SampleKind {
-    /// One number for each address of the input.
-    Still,
-    /// One or more frames, one after the other, each of one number for each address of the input.
-    Frames,
-}
-
-impl SampleKind {
-    /// Whether a sample of `found` numbers fits an input of `expected` addresses.
-    ///
-    /// ```
-    /// use megasim_core::encode::SampleKind;
-    /// assert!(SampleKind::Still.check(4, 4).is_ok());
-    /// assert!(SampleKind::Still.check(4, 5).is_err());
-    /// assert!(SampleKind::Still.check(4, 8).is_err());
-    /// assert!(SampleKind::Frames.check(4, 8).is_ok());
-    /// assert!(SampleKind::Frames.check(4, 5).is_err());
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Numbers`].
-    pub fn check(self, expected: usize, found: usize) -> Result<(), Error> {
-        let fits = match self {
-            Self::Still => found == expected,
-            Self::Frames => expected > 0 && found > 0 && found.is_multiple_of(expected),
-        };
-        if fits { Ok(()) } else { Err(Error::Numbers { kind: self, expected, found }) }
-    }
-}
-
-/// A layout that does not fit its network, or a sample that does not fit the layout.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A node that no source drives.
-    #[error("expected a source that drives node {{{0}}}, found none")]
-    NotASource(String),
-    /// A node that nothing drives.
-    #[error("expected a node {{{0}}}, found none")]
-    Missing(String),
-    /// A scale that samples cannot be divided by.
-    #[error("expected a number above 0 as the scale of the input, found {0}")]
-    InputScale(String),
-    /// A current that cannot be put into the network.
-    #[error("currents into {{{module}}}: {reason}")]
-    Current {
-        /// A node that the module drives.
-        module: String,
-        /// What was expected and found.
-        reason: String,
-    },
-    /// A network that breaks a rule of the format.
-    #[error(transparent)]
-    Network(NetworkError),
-    /// A sample of another size.
-    #[error("expected {}{expected} numbers per sample, as the network has inputs, found {found}{}", match kind {
-        SampleKind::Still => "",
-        SampleKind::Frames => "whole frames of ",
-    }, match kind {
-        SampleKind::Still if *expected > 0 && found.is_multiple_of(*expected) =>
-            "; sequences of frames are declared as such (SampleKind::Frames)",
-        _ => "",
-    })]
-    Numbers {
-        /// What the sample was declared to be.
-        kind: SampleKind,
-        /// Addresses of the input.
-        expected: usize,
-        /// Numbers of the sample.
-        found: usize,
-    },
-    /// Sizes that do not go together.
-    #[error("expected {nodes} input nodes for an input of shape {shape:?}")]
-    Shape {
-        /// Nodes given.
-        nodes: usize,
-        /// Shape given.
-        shape: Vec<usize>,
-    },
 }
 
 impl InputMap {
@@ -260,6 +184,7 @@ impl InputMap {
             cells,
             order,
             input_scale: 1.0,
+            features: None,
             bias_clock: bias_clock.map(source).transpose()?,
             mask_clock: None,
             settle_events: Vec::new(),
@@ -282,9 +207,34 @@ impl InputMap {
         }
     }
 
-    /// The number that one spike per millisecond of an input represents.
-    pub fn input_scale(&self) -> f32 {
-        self.input_scale
+    /// Gives each feature or channel a scale and an offset; the scale of the input divides besides.
+    ///
+    /// # Errors
+    /// [`Error::InputScale`] where they do not go with the numbers of a sample.
+    pub fn with_features(self, features: Option<FeatureScales>) -> Result<Self, Error> {
+        match features {
+            Some(features) if !features.fits(self.numbers()) => {
+                Err(Error::InputScale(format!("{} for {} numbers", features.scales().len(), self.numbers())))
+            }
+            features => Ok(Self { features, ..self }),
+        }
+    }
+
+    /// Spikes per millisecond for a value of a number of a sample.
+    fn rate(&self, number: usize, value: f32) -> f32 {
+        let rate = self.features.as_ref().map_or(value, |features| features.rate(number, self.numbers(), value));
+        rate / self.input_scale
+    }
+
+    /// The value of a number of a sample that a rate in spikes per millisecond represents.
+    pub fn value(&self, number: usize, rate: f32) -> f32 {
+        let value = rate * self.input_scale;
+        self.features.as_ref().map_or(value, |features| features.value(number, self.numbers(), value))
+    }
+
+    /// The number of a sample that an address of the input takes.
+    fn number_at(&self, address: usize) -> usize {
+        self.order.as_ref().map_or(address, |order| order[address])
     }
 
     /// Adds a source whose control events make masks act (`mask_tau` in netfiles), at the last tick of each
@@ -405,20 +355,18 @@ impl EncodeBuffers {
         let Self { raster, values: reordered, places, x, y, stimuli } = self;
         raster.start(clock.ticks());
         let numbers = layout.numbers();
-        let scale = layout.input_scale;
-        let values = match &layout.order {
-            None if scale == 1.0 => values,
-            None => {
-                reordered.clear();
-                reordered.extend(values.iter().map(|value| value / scale));
-                reordered
-            }
-            Some(order) => {
-                reordered.clear();
-                let frames = values.chunks_exact(numbers);
-                reordered.extend(frames.flat_map(|frame| order.iter().map(|&number| frame[number] / scale)));
-                reordered
-            }
+        let is_plain = layout.order.is_none() && layout.features.is_none() && layout.input_scale == 1.0;
+        let values = if is_plain {
+            values
+        } else {
+            let at = |frame: &[f32], address| {
+                let number = layout.number_at(address);
+                layout.rate(number, frame[number])
+            };
+            reordered.clear();
+            let frames = values.chunks_exact(numbers);
+            reordered.extend(frames.flat_map(|frame| (0..numbers).map(move |address| at(frame, address))));
+            reordered
         };
         match kind {
             SampleKind::Frames => code.encode_frames(values, numbers, sample, clock, raster),

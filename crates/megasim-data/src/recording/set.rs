@@ -35,10 +35,18 @@ impl Recordings {
     /// # Errors
     /// If a folder or the list cannot be read, or the list is no list.
     pub fn find(directory: &Path) -> Result<Option<Self>, Error> {
+        Self::find_in(directory, "test")
+    }
+
+    /// As [`Self::find`], in the folder of this name.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_in(directory: &Path, name: &str) -> Result<Option<Self>, Error> {
         if ARRAYS.iter().any(|name| directory.join(name).exists()) {
             return Ok(None);
         }
-        let folder = directory.join("test");
+        let folder = directory.join(name);
         let list = folder.join(LABELS);
         if list.is_file() {
             return Self::listed(&list).map(Some);

@@ -107,7 +107,8 @@ impl<'a> CompareInput<'a> {
         let Some((converted, samples, layers)) = self.conversion() else { return Ok(None) };
         let (Some(model), Some(classes)) = (converted.model(), samples.analog()) else { return Ok(None) };
         let (manifest, period) = (converted.manifest(), code.bias_period(clock));
-        Analog::new(&model.graph, manifest, layers, samples.values(), classes, period).map(Some)
+        let values = samples.shown_to_trained(converted.input_shape());
+        Analog::new(&model.graph, manifest, layers, values.view(), classes, period).map(Some)
     }
 }
 

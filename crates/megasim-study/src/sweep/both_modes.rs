@@ -6,6 +6,7 @@ use super::plan::SweepError;
 use super::study::{Origin, Prepared, Study};
 use megasim_convert::LabelledSamples;
 use megasim_core::control::Control;
+use megasim_core::encode::SpikeEncoder;
 use megasim_core::engine::TieOrder;
 use megasim_core::network::{Driver, Network, NodeId};
 use megasim_core::readout::{self, ReadOut};
@@ -51,7 +52,8 @@ impl Study for BothModes<'_> {
         let Conditions { presentation, dt, tie_order, settings, read_out, .. } = points[0];
         let mut network = prepared.network.clone();
         settings.iter().try_for_each(|setting| setting.apply(&mut network))?;
-        let code = presentation.code()?;
+        let encoded = presentation.code()?;
+        let code = self.samples.recorded().map_or(encoded.as_ref(), |recorded| recorded as &dyn SpikeEncoder);
         let manifest = self.origin.converted.manifest();
         read_out.check()?;
         read_out.check_signed(&network, prepared.output)?;
@@ -73,7 +75,7 @@ impl Study for BothModes<'_> {
             layout: &prepared.layout,
             output: prepared.output,
             classes: manifest.output.classes,
-            code: code.as_ref(),
+            code,
             ticks_per_ms: presentation.ticks_per_ms,
             dt: *dt,
             tie_order,

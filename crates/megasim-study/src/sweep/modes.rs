@@ -121,7 +121,7 @@ pub fn measure(
     durations: &[u32],
     control: &dyn Control,
 ) -> Result<Option<Vec<Figures>>, Error> {
-    let fits = SampleKind::Still.check(setup.layout.numbers(), samples.values.ncols());
+    let fits = samples.kind.check(setup.layout.numbers(), samples.values.ncols());
     fits.map_err(classification::Error::Samples)?;
     if setup.read_out != ReadOut::default() || setup.code.is_current() {
         return one_by_one(setup, samples, durations, control);

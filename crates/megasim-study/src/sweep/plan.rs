@@ -363,6 +363,11 @@ impl SweepPlan {
         self.points.len()
     }
 
+    /// The longest presentation of a point, in milliseconds.
+    pub fn longest(&self) -> u32 {
+        self.points.iter().map(|point| point.conditions.presentation.duration).max().unwrap_or(0)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty()

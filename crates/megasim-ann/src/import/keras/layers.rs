@@ -123,6 +123,7 @@ impl Context<'_, '_> {
             "Cropping2D" => self.cropping(input, 2),
             "UpSampling1D" => self.upsampling(input, 1),
             "UpSampling2D" => self.upsampling(input, 2),
+            "Resizing" => self.resizing(input),
             "BatchNormalization" => self.batch_normalization(input),
             "Rescaling" => self.rescaling(input),
             "Activation" => self.activation(input),

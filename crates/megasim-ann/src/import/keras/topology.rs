@@ -1,6 +1,6 @@
 //! The walk over a Keras configuration: Sequential and Functional models, also one within another.
 
-use super::super::{ModelFile, Problem};
+use super::super::{InputSizes, ModelFile, Problem};
 use super::custom;
 use super::layers;
 use super::options::Options;
@@ -19,17 +19,21 @@ pub(super) fn read(
     let model = Container::parse(config)?;
     let order = model.data_format().unwrap_or(AxisOrder::ChannelsLast);
     let (name, declared) = model.input(config)?;
-    let dimensions = file.fixed(&declared).map_err(|message| unsupported(&name, "InputLayer", message))?;
+    let InputSizes { dimensions, obstacle } = file.input_sizes(&declared);
+    // Something in place of an input that is refused, so that the obstacles behind it are found, too.
     let Some((shape, layout)) = shape_of(&dimensions, order) else {
-        return Err(unsupported(
-            &name,
-            "InputLayer",
-            format!("expected an input of 1 to 3 axes, found {dimensions:?}"),
-        ));
+        return Err(damaged(format!("expected an input of 1 to 3 axes in layer '{name}', found none")));
     };
     let mut network = Network::new(&name, shape, order);
+    obstacle.map_or(Ok(()), |message| network.obstacles.take(unsupported(&name, "InputLayer", message)))?;
     let input = Tensor { layer: 0, layout };
-    let output = model.apply(&mut network, weights, Scopes::new(weights), input)?;
+    let output = match model.apply(&mut network, weights, Scopes::new(weights), input) {
+        Ok(output) => output,
+        Err(problem) => {
+            network.obstacles.take(problem)?;
+            input
+        }
+    };
     Ok((network.finish(output)?, order, layout.axes().to_vec()))
 }
 

@@ -42,6 +42,8 @@ def samples_of(path, count, arrays):
         x = archive["x"][:count]
     x = x.reshape(len(x), -1)
     x = x / np.float32(255) if x.dtype == np.uint8 else x
+    if "InputLayer/scale" in arrays:
+        x = ((x - arrays["InputLayer/offset"]) / arrays["InputLayer/scale"]).astype(np.float32)
     if "InputLayer/order" in arrays:
         x = x[:, arrays["InputLayer/order"]]
     return x / np.float32(LAYERS[0]["scale"])

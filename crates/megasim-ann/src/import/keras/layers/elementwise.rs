@@ -3,7 +3,7 @@
 use super::super::super::Problem;
 use super::super::tensor::Tensor;
 use super::{Context, typed};
-use crate::graph::{Activation, AxisOrder, Operation};
+use crate::graph::{Activation, AxisOrder, Operation, Padding, Pooling};
 use ndarray::{Array1, Ix1};
 use serde_json::Value;
 
@@ -40,6 +40,47 @@ impl Context<'_, '_> {
         let (scale, offset) = (self.options.number_or("scale", 1.0)?, self.options.number_or("offset", 0.0)?);
         let operation = Operation::scale_and_shift(channels, scale, offset);
         self.push(operation, input, input.layout)
+    }
+
+    /// Resizing that picks or averages whole cells: to the size that is there, to a multiple of it, or to a half (bilinear)
+    /// or a whole part (area) of it.
+    pub(super) fn resizing(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+        let input = self.maps(input, 2)?;
+        let [_, height, width] = self.network.sizes(input);
+        let (to_height, to_width) = (self.options.count("height")?, self.options.count("width")?);
+        let interpolation = self.options.string_or("interpolation", "bilinear")?;
+        let crops = self.options.bool_or("crop_to_aspect_ratio", false)?;
+        let pads = self.options.bool_or("pad_to_aspect_ratio", false)?;
+        let smooths = self.options.bool_or("antialias", false)?;
+        for key in ["fill_mode", "fill_value"] {
+            self.options.take(key);
+        }
+        if (height, width) == (to_height, to_width) {
+            return Ok(input);
+        }
+        let whole = |from: usize, to: usize| (to > 0 && from.is_multiple_of(to)).then(|| from / to);
+        let keeps_ratio = height.checked_mul(to_width) == width.checked_mul(to_height);
+        let (down, up) = (
+            whole(height, to_height).zip(whole(width, to_width)),
+            whole(to_height, height).zip(whole(to_width, width)),
+        );
+        let is_plain = !smooths && (keeps_ratio || !(crops || pads));
+        match (interpolation, down, up) {
+            ("nearest", _, Some(factors)) if is_plain => self.push(Operation::Upsample { factors }, input, input.layout),
+            ("area", Some(size), _) if is_plain => self.average_of(size, input),
+            // Centres of cells are between two others each.
+            ("bilinear", Some(size @ (2, 2)), _) if is_plain => self.average_of(size, input),
+            _ => Err(self.options.unsupported(format!(
+                "resizing {height} x {width} to {to_height} x {to_width} ({interpolation}) is not supported; pictures \
+                 are resized by resize = [{to_height}, {to_width}] in preprocessing.toml of the data, for a model saved \
+                 without this layer"
+            ))),
+        }
+    }
+
+    fn average_of(&mut self, size: (usize, usize), input: Tensor) -> Result<Tensor, Problem> {
+        let (pooling, padding) = (Pooling::Average { count_padding: false }, Padding::default());
+        self.push(Operation::Pool { pooling, size, strides: size, padding }, input, input.layout)
     }
 
     /// A function of `keras.ops`.

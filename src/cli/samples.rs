@@ -1,0 +1,165 @@
+//! What the samples of a data directory are: numbers, sequences of frames, or event recordings.
+
+use super::data::SplitArguments;
+use super::diagnostic::report;
+use super::input::{warn_of_presentation, warn_of_samples, warn_of_ticks};
+use super::presentation::Presentation;
+use super::recordings::RecordingArguments;
+use clap::Args;
+use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
+use megasim::dataset::recording::Recordings;
+use megasim::dataset::{Dataset, Format};
+use miette::{Result, bail};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// What is taken of a data directory.
+#[derive(Debug, Clone, Args)]
+pub struct SampleArguments {
+    #[command(flatten)]
+    split: SplitArguments,
+    /// Samples are sequences of frames, axes (sample, frame, ...), which share the presentation; as delta code is for
+    #[arg(long)]
+    frames: bool,
+    #[command(flatten)]
+    recording: RecordingArguments,
+}
+
+/// Samples, and the files and directories that they come from.
+#[derive(Debug)]
+pub struct Read {
+    /// The samples.
+    pub samples: LabelledSamples,
+    /// What was read.
+    pub inputs: Vec<PathBuf>,
+}
+
+impl SampleArguments {
+    /// The recordings of a directory, where it has some that the presentation goes with.
+    ///
+    /// # Errors
+    /// If they cannot be read, or if options do not go with them or with frames.
+    pub fn recordings(&self, netdir: &Path, data: &Path, presentation: &Presentation) -> Result<Option<Recordings>> {
+        let recordings = Recordings::find(data).map_err(report)?;
+        let code = presentation.code_name();
+        // The code of the netfiles is the default, and recordings take its place.
+        let is_default = code == "regular" || Manifest::read(netdir).is_ok_and(|manifest| manifest.encode() == code);
+        if recordings.is_some() && !is_default {
+            bail!("--encode: recordings are spikes already, found {code}");
+        }
+        if self.frames && recordings.is_some() {
+            bail!("--frames: expected arrays with sequences of frames, found recordings");
+        }
+        if self.frames && presentation.code()?.is_current() {
+            bail!("--frames: expected a code that makes spikes, found currents, which are one set of numbers a sample");
+        }
+        Ok(recordings)
+    }
+
+    /// Reads the samples for a network; prints what will not do well.
+    ///
+    /// # Errors
+    /// If they do not fit the network.
+    pub fn read(
+        &self,
+        converted: &ConvertedModel,
+        (data, labels): (&Path, Option<&PathBuf>),
+        recordings: Option<&Recordings>,
+        presentation: &Presentation,
+    ) -> Result<Read> {
+        let wanted = presentation.wanted();
+        if let Some(set) = recordings {
+            let clock = presentation.clock();
+            warn_of_ticks(converted, clock);
+            let selection = self.recording.selection(clock.ticks_per_ms);
+            let read = |skip, most| LabelledSamples::recordings(converted, set, &selection, clock, skip, most);
+            return Ok(Read { samples: wanted.read(read)?, inputs: set.files().to_vec() });
+        }
+        let data = self.split.open(data, labels)?;
+        warn_of_presentation(converted, presentation);
+        let samples = match self.frames {
+            true => wanted.read(|skip, most| LabelledSamples::test_frames(converted, &data, skip, most))?,
+            false => wanted.read(|skip, most| LabelledSamples::test(converted, &data, skip, most))?,
+        };
+        warn_of_samples(converted, samples.values(), if self.frames { "frames" } else { "test samples" });
+        Ok(Read { samples, inputs: data.test_files() })
+    }
+
+    /// The data of a conversion: numbers as they are, the means of frames, or the rates of recordings over `duration`
+    /// milliseconds, times `scale`; and the files and directories that a record has to name besides those of the data.
+    ///
+    /// # Errors
+    /// If they cannot be read, or do not fit the network.
+    pub fn dataset(
+        &self,
+        (data, labels): (&Path, Option<&PathBuf>),
+        format: &Format,
+        form: impl FnOnce(Dataset) -> Dataset,
+        (duration, scale): (u32, f64),
+    ) -> Result<ConversionData> {
+        if let Some(test) = Recordings::find(data).map_err(report)? {
+            if self.frames {
+                bail!("--frames: expected arrays with sequences of frames, found recordings");
+            }
+            let train = Recordings::find_in(data, "train").map_err(report)?;
+            // Ticks only matter to spikes.
+            let selection = self.recording.selection(1000);
+            let sets = [train.as_ref().unwrap_or(&test), &test];
+            let inputs = sets.into_iter().flat_map(|set| set.files().iter().cloned()).collect();
+            let dataset = LabelledSamples::rates(format, sets, &selection, (duration, scale)).map_err(report)?;
+            let mut parameters = json!({});
+            self.parameters(true, &mut parameters);
+            return Ok(ConversionData {
+                inputs,
+                of_recordings: true,
+                parameters: map(parameters),
+                ..ConversionData::of(dataset)
+            });
+        }
+        let dataset = self.split.open(data, labels)?;
+        if !self.frames {
+            return Ok(ConversionData::of(dataset));
+        }
+        let dataset = form(dataset);
+        let inputs = dataset.normalization_files().into_iter().chain(dataset.test_files()).collect();
+        let dataset = dataset.means_of_frames(format).map_err(report)?;
+        let mut parameters = json!({});
+        self.parameters(false, &mut parameters);
+        Ok(ConversionData { inputs, parameters: map(parameters), ..ConversionData::of(dataset) })
+    }
+
+    /// Adds what the record of a run says.
+    pub fn parameters(&self, has_recordings: bool, parameters: &mut Value) {
+        self.split.parameters(parameters);
+        if self.frames {
+            parameters["frames"] = json!(true);
+        }
+        if has_recordings {
+            parameters["recordings"] = self.recording.parameters();
+        }
+    }
+}
+
+/// The data of a conversion.
+#[derive(Debug)]
+pub struct ConversionData {
+    /// Samples to normalise with, and test samples.
+    pub dataset: Dataset,
+    /// What they were made of, where the data set does not say it.
+    pub inputs: Vec<PathBuf>,
+    /// Whether values are rates of spikes, so that one per millisecond has to count as one.
+    pub of_recordings: bool,
+    /// What the record of a run says of how they were made.
+    pub parameters: Map<String, Value>,
+}
+
+impl ConversionData {
+    /// Data as they are.
+    pub fn of(dataset: Dataset) -> Self {
+        Self { dataset, inputs: Vec::new(), of_recordings: false, parameters: Map::new() }
+    }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    if let Value::Object(map) = value { map } else { Map::new() }
+}
