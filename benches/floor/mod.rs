@@ -158,7 +158,8 @@ impl Layer {
                     let n = map * out_side * out_side + at / *side / 2 * out_side + at % *side / 2;
                     let sum = v[n] + *weight;
                     let crossed = sum >= threshold;
-                    // No processor predicts a branch here: all are noted, and those that did not cross are written over.
+                    // No processor predicts a branch here: all are noted, and those that did not cross are written
+                    // over.
                     v[n] = sum - if crossed { threshold } else { 0 };
                     out[spikes_out] = n as u32;
                     spikes_out += usize::from(crossed);

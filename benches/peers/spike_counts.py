@@ -2,7 +2,8 @@
 
     python benches/peers/spike_counts.py NETDIR DATA [--samples 10] [--program megasim] [--to brian2|pynn]
 
-NETDIR is what `megasim convert --preset toolbox` wrote (for PyNN with `--reset zero`), DATA a directory with `test.npz`.
+NETDIR is what `megasim convert --preset toolbox` wrote (for PyNN with `--reset zero`), DATA a directory with
+`test.npz`.
 The Python that runs this needs numpy and Brian2 2.9 (and PyNN 0.13 with `--to pynn`): `pip install brian2 pynn`.
 It exports the network, runs it there and here at one tick per millisecond, and prints what `megasim diff` says.
 """

@@ -62,8 +62,8 @@ pub struct Arguments {
     #[command(flatten)]
     taken: SampleArguments,
     /// The value of the input that one spike per millisecond stands for: a number, or percentile:P of the magnitudes of
-    /// the normalisation samples, in place of the largest of them (1 where none is above). Values beyond it fire at full
-    /// rate. Where features have ranges of their own and one scale is too coarse, each gets its own
+    /// the normalisation samples, in place of the largest of them (1 where none is above). Values beyond it fire at
+    /// full rate. Where features have ranges of their own and one scale is too coarse, each gets its own
     #[arg(long, value_name = "VALUE|percentile:P", allow_negative_numbers = true)]
     input_scale: Option<InputScaleArgument>,
     /// The values of the input that stand for no spike and for one per millisecond, as -1..1; values below the first

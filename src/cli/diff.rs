@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 /// Compare two sets of event files, or spike counts
 ///
 /// Tells the first difference with node, time and address, and counts events that are missing in the second directory,
-/// extra in it, or shifted. Exit status 0 if they are equal but for shifts within the tolerance, 1 if they differ. Two .npz files, of 'classify --record LAYER,... --npz' or
-/// of a script that 'megasim export' wrote, are compared by the spike counts of their layers.
+/// extra in it, or shifted. Exit status 0 if they are equal but for shifts within the tolerance, 1 if they differ. Two
+/// .npz files, of 'classify --record LAYER,... --npz' or of a script that 'megasim export' wrote, are compared by the
+/// spike counts of their layers.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Directory with event files (node_*.evs) of one run, or an .npz file of spike counts

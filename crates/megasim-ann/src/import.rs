@@ -259,8 +259,8 @@ impl ModelFile {
         self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
     }
 
-    /// The text that describes the network, and its name for messages: the named file, or the one next to the model whose
-    /// name differs by this ending alone.
+    /// The text that describes the network, and its name for messages: the named file, or the one next to the model
+    /// whose name differs by this ending alone.
     fn architecture(&self, ending: &str) -> Result<(String, String), Problem> {
         let path = self.architecture_path(ending);
         let place = path.display().to_string();

@@ -38,8 +38,9 @@ pub struct Adapted {
     pub silent: f64,
 }
 
-/// Looks at the samples, and at the ranges of their features. With `heads`, outputs that would be silent are shifted (before a softmax, which a shift does
-/// not change) or made to fire spikes of both signs; else they fire at their rates above 0.
+/// Looks at the samples, and at the ranges of their features. With `heads`, outputs that would be silent are shifted
+/// (before a softmax, which a shift does not change) or made to fire spikes of both signs; else they fire at their
+/// rates above 0.
 ///
 /// # Errors
 /// Where samples cannot be had or do not fit.

@@ -109,8 +109,8 @@ impl Checkpoints {
         self.parsed.iter().chain(&self.activations).chain(&self.normalised).cloned()
     }
 
-    /// The parsed network: the one that was kept, or a new one; and keeps it where that is asked for. `counted`: whether
-    /// it depends on the length of the presentation.
+    /// The parsed network: the one that was kept, or a new one; and keeps it where that is asked for. `counted`:
+    /// whether it depends on the length of the presentation.
     pub(super) fn parse(
         &self,
         source: &Source,

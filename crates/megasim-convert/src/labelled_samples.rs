@@ -248,9 +248,9 @@ impl LabelledSamples {
         Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
     }
 
-    /// Event recordings as data of a conversion, in memory: rates in spikes per millisecond over `duration` milliseconds,
-    /// times `scale`, of the first 2,000 of a set to normalise with and of all test recordings. Event times of `selection`
-    /// are microseconds (1000 ticks of a millisecond).
+    /// Event recordings as data of a conversion, in memory: rates in spikes per millisecond over `duration`
+    /// milliseconds, times `scale`, of the first 2,000 of a set to normalise with and of all test recordings. Event
+    /// times of `selection` are microseconds (1000 ticks of a millisecond).
     ///
     /// # Errors
     /// As [`LabelledSamples::recordings`].

@@ -177,7 +177,8 @@ impl ConvertOptions {
         Self { input_scale: Some(scale), ..self }
     }
 
-    /// The percentile (above 0, at most 100) of the magnitudes of the normalisation samples that numbers are divided by.
+    /// The percentile (above 0, at most 100) of the magnitudes of the normalisation samples that numbers are divided
+    /// by.
     pub fn input_percentile(self, percentile: f64) -> Self {
         Self { input_percentile: Some(percentile), ..self }
     }

@@ -146,8 +146,8 @@ pub enum Role {
     Signed,
     /// Their count at the end of a presentation is the level that the sum becomes.
     Quantized(Levels),
-    /// They fire at its rate where it is above 0, and no more than the count that a maximum is in a presentation: a ReLU
-    /// with a maximum.
+    /// They fire at its rate where it is above 0, and no more than the count that a maximum is in a presentation: a
+    /// ReLU with a maximum.
     Clamped {
         /// The maximum.
         max: f32,

@@ -149,8 +149,8 @@ pub enum Quantized {
     AsRates,
 }
 
-/// Parses a graph with an output of this form, with or without the levels of its activations; of `signed` neurons maxima
-/// of values below 0 are taken, too.
+/// Parses a graph with an output of this form, with or without the levels of its activations; of `signed` neurons
+/// maxima of values below 0 are taken, too.
 ///
 /// # Errors
 /// The first layer that has no spiking form.

@@ -111,8 +111,8 @@ pub struct Samples {
 /// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`)
 /// are divided by 255, except for a network that scales its own input ([`Dataset::for_input`]).
 ///
-/// A file `preprocessing.toml` next to the data says what is done to samples. All of its keys may be left out; the first
-/// three go with pictures and CIFAR-10 only:
+/// A file `preprocessing.toml` next to the data says what is done to samples. All of its keys may be left out; the
+/// first three go with pictures and CIFAR-10 only:
 ///
 /// ```toml
 /// resize = [32, 32]              # height, width; bilinear

@@ -1,5 +1,5 @@
-//! `megasim diff FILE.npz FILE.npz`: spike counts of layers, as scripts of other simulators (`megasim export --to brian2`)
-//! and `megasim classify --record LAYER,... --npz FILE` write them.
+//! `megasim diff FILE.npz FILE.npz`: spike counts of layers, as scripts of other simulators (`megasim export --to
+//! brian2`) and `megasim classify --record LAYER,... --npz FILE` write them.
 
 use crate::cli::diagnostic::unreadable;
 use crate::cli::tables::boxed;
@@ -34,8 +34,8 @@ pub fn run(first: &Path, second: &Path) -> Result<bool> {
         if one.dim() != other.dim() {
             let ((samples, neurons), (found_samples, found)) = (one.dim(), other.dim());
             bail!(
-                "{}: layer '{name}': expected {samples} samples of {neurons} neurons as in {}, found {found_samples} of \
-                 {found}",
+                "{}: layer '{name}': expected {samples} samples of {neurons} neurons as in {}, found {found_samples} \
+                 of {found}",
                 second.display(),
                 first.display()
             );

@@ -61,8 +61,8 @@ impl Pool {
         }
     }
 
-    /// What one event does to a max-pooling module in event mode and on machines. Without a port of pooling, which is one
-    /// beyond those of the module, only resets and controls act.
+    /// What one event does to a max-pooling module in event mode and on machines. Without a port of pooling, which is
+    /// one beyond those of the module, only resets and controls act.
     #[inline]
     pub fn apply(
         &mut self,

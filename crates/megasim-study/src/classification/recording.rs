@@ -136,8 +136,8 @@ impl Recording {
 }
 
 impl LayerRecording {
-    /// Spikes of each neuron in each of some samples, negative ones subtracted: axes (sample, neuron), neurons in the order
-    /// `(map, y, x)`. Spikes of other samples, and those whose address is no neuron of the layer, are left out.
+    /// Spikes of each neuron in each of some samples, negative ones subtracted: axes (sample, neuron), neurons in the
+    /// order `(map, y, x)`. Spikes of other samples, and those whose address is no neuron of the layer, are left out.
     pub fn counts(&self, samples: &[i64]) -> Array2<i64> {
         let [_, ny, nx] = self.shape;
         let mut counts = Array2::zeros((samples.len(), self.shape.iter().product()));

@@ -1,5 +1,5 @@
-//! Weights of modules: by port, and which neurons an event reaches through them. What depends on a kind of module, and is
-//! no simulation, asks here.
+//! Weights of modules: by port, and which neurons an event reaches through them. What depends on a kind of module, and
+//! is no simulation, asks here.
 
 use super::{Array, ConvPort, FullyConnectedPort, ModuleKind};
 use std::sync::Arc;

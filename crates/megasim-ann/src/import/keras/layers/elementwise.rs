@@ -42,8 +42,8 @@ impl Context<'_, '_> {
         self.push(operation, input, input.layout)
     }
 
-    /// Resizing that picks or averages whole cells: to the size that is there, to a multiple of it, or to a half (bilinear)
-    /// or a whole part (area) of it.
+    /// Resizing that picks or averages whole cells: to the size that is there, to a multiple of it, or to a half
+    /// (bilinear) or a whole part (area) of it.
     pub(super) fn resizing(&mut self, input: Tensor) -> Result<Tensor, Problem> {
         let input = self.maps(input, 2)?;
         let [_, height, width] = self.network.sizes(input);
@@ -66,14 +66,16 @@ impl Context<'_, '_> {
         );
         let is_plain = !smooths && (keeps_ratio || !(crops || pads));
         match (interpolation, down, up) {
-            ("nearest", _, Some(factors)) if is_plain => self.push(Operation::Upsample { factors }, input, input.layout),
+            ("nearest", _, Some(factors)) if is_plain => {
+                self.push(Operation::Upsample { factors }, input, input.layout)
+            }
             ("area", Some(size), _) if is_plain => self.average_of(size, input),
             // Centres of cells are between two others each.
             ("bilinear", Some(size @ (2, 2)), _) if is_plain => self.average_of(size, input),
             _ => Err(self.options.unsupported(format!(
                 "resizing {height} x {width} to {to_height} x {to_width} ({interpolation}) is not supported; pictures \
-                 are resized by resize = [{to_height}, {to_width}] in preprocessing.toml of the data, for a model saved \
-                 without this layer"
+                 are resized by resize = [{to_height}, {to_width}] in preprocessing.toml of the data, for a model \
+                 saved without this layer"
             ))),
         }
     }
