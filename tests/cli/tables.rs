@@ -91,7 +91,8 @@ fn features_with_ranges_of_their_own_are_shown_in_them() {
     megasim(here, "verify net --data data --samples 2 --orders 2 --hardware ideal").success();
 
     // One value for all leaves too little of the others.
-    megasim(here, "convert net.npz --data data --out plain --input-scale 90000 --scaling-factor 1000").success();
+    megasim(here, "convert net.npz --data data --out plain --preset toolbox --input-scale 90000 --scaling-factor 100")
+        .success();
     megasim(here, "classify plain --data data --json figures.json --force").success();
     assert!(accuracy(here, "event") < analog - 0.1, "{}", accuracy(here, "event"));
 

@@ -88,7 +88,9 @@ fn a_wrong_weight_is_reported() {
     let x = random(&model, 8);
     let (right, samples) = converted(&model, &x, &options());
     let mut network = right.network().clone();
-    Setting::apply(&"*Dense_10.THplus=99000".parse().unwrap(), &mut network).unwrap();
+    let output = right.network().modules().iter().rev().find_map(|module| module.kind.neurons()).unwrap();
+    let setting = format!("*Dense_10.THplus={}", output.1.threshold_plus / 4 * 3);
+    Setting::apply(&setting.parse().unwrap(), &mut network).unwrap();
     let found = answer(&right, &samples, VerifyOptions::new().reference(network));
     assert!(found.totals().1 > 0 && !found.examples.is_empty());
     assert!(

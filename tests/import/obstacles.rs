@@ -73,8 +73,8 @@ fn inspect_names_every_obstacle_of_ten_models() {
         (
             "resized",
             json!([null, 8, 8, 1]),
-            vec![("Resizing", json!({ "height": 17, "width": 17 })), ("RandomHue", none())],
-            &["'resizing_0' (Resizing): resizing 8 x 8 to 17 x 17", "preprocessing.toml", "'randomhue_1'"],
+            vec![("Resizing", json!({ "height": 17, "width": 17 })), ("GaussianBlur", none())],
+            &["'resizing_0' (Resizing): resizing 8 x 8 to 17 x 17", "preprocessing.toml", "'gaussianblur_1'"],
         ),
         (
             "smooth activations",

@@ -185,7 +185,8 @@ pub(super) fn read_frames(location: &Location, shape: Shape, rows: Rows) -> Resu
     }
     let each = [&[total.saturating_mul(frames)], frame].concat();
     let images = images(Array { shape: each, values, is_bytes }, shape, rows.skip * frames, location);
-    let images = images.map_err(|message| location.unusable(format!("{message}, frame by frame")))?;
+    let images =
+        images.map_err(|message| location.unusable(format!("{message}, as frames of a sequence (--frames)")))?;
     let sequences = images.into_shape_with_order((samples, frames * numbers));
     Ok((sequences.map_err(|error| location.unusable(error.to_string()))?, frames, total))
 }
