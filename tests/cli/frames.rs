@@ -84,7 +84,7 @@ fn frames_share_the_presentation() {
 fn what_is_no_sequence_is_refused() {
     let (directory, x, y) = start();
     let here = directory.path();
-    megasim(here, "classify net --data still --frames").code(1).stderr(contains("frame by frame"));
+    megasim(here, "classify net --data still --frames").code(1).stderr(contains("frames of a sequence (--frames)"));
     let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.view()]).unwrap();
     write_npz(&here.join("moving/test.npz"), &moving, &y);
     megasim(here, "classify net --data moving").code(1).stderr(contains("expected samples of shape (1, 8, 8)"));
