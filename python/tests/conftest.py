@@ -57,8 +57,8 @@ class Program:
         self.directory = directory
 
     def __call__(self, *words: str | os.PathLike[str], status: int = 0) -> subprocess.CompletedProcess[str]:
-        next to = pathlib.Path(sys.executable).with_name("megasim")
-        program = str(next to) if next to.exists() else shutil.which("megasim")
+        installed = pathlib.Path(sys.executable).with_name("megasim")
+        program = str(installed) if installed.exists() else shutil.which("megasim")
         assert program is not None, "the wheel has a script"
         done = subprocess.run([program, *words], cwd=self.directory, capture_output=True, text=True, timeout=300)
         assert done.returncode == status, done.stderr
