@@ -62,7 +62,9 @@ pub fn run(job: &Job) -> Result<Conversion> {
     let mut parameters = json!(manifest.conversion);
     parameters["output"] = json!(manifest.output.form);
     parameters["test_samples"] = json!(options.test_samples);
-    parameters.as_object_mut().map(|known| known.extend(job.data.parameters.clone()));
+    if let Some(known) = parameters.as_object_mut() {
+        known.extend(job.data.parameters.clone());
+    }
     if let Some(split) = job.data.dataset.split() {
         (parameters["split"], parameters["split_seed"]) = (json!(split.share), json!(split.seed));
     }

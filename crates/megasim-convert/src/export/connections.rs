@@ -281,14 +281,12 @@ impl Lister<'_> {
         let Some(&(to, first)) = outputs.iter().find_map(|node| self.first.get(node)) else {
             return self.refuse(number, "expected a module of a layer; loops have no form in other simulators");
         };
-        let weights = module.kind.weights();
-        for port in 0..weights.len().min(module.inputs.len()) {
-            let input = module.inputs[port].clone();
+        for (port, (weights, input)) in module.kind.weights().into_iter().zip(&module.inputs).enumerate() {
             // Ports of resets and controls have no weights.
-            if weights[port].iter().all(|&weight| weight == 0) {
+            if weights.iter().all(|&weight| weight == 0) {
                 continue;
             }
-            if let Input::Node(node) = &input
+            if let Input::Node(node) = input
                 && matches!(self.network.nodes()[node.index()].driver, Driver::Source(_))
                 && self.senders[node.index()].is_none()
             {
@@ -296,7 +294,7 @@ impl Lister<'_> {
                 self.constant(number, (to, first), &clock, (&module.kind, port))?;
                 continue;
             }
-            let senders = self.senders(number, &input)?.clone();
+            let senders = self.senders(number, input)?.clone();
             for (x, y, from, neuron) in senders {
                 let (factor, count) = (self.factor, &mut self.count);
                 let list = self.synapses.entry((from, to)).or_default();
