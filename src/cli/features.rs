@@ -12,7 +12,7 @@ use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::stage::is_stage;
-use megasim::dataset::npy::{self, NpzWriter};
+use megasim::dataset::npy::{self, NpzReader, NpzWriter};
 use megasim::dataset::{ANY_CLASSES, Dataset, Format, Samples};
 use megasim::learning::{
     AnyNetwork, Description, Evaluator, Layer, Model, Progress, SpikingNetwork, Stimuli, Weight, get_k_winners,
@@ -244,8 +244,8 @@ pub fn is_model(path: &Path) -> bool {
 
 /// Whether an archive holds arrays without names of their own (`arr_0`, ...).
 fn is_list(path: &Path) -> bool {
-    let archive = File::open(path).ok().and_then(|file| zip::ZipArchive::new(io::BufReader::new(file)).ok());
-    archive.is_some_and(|archive| archive.file_names().any(|name| name == "arr_0.npy"))
+    let archive = File::open(path).ok().and_then(|file| NpzReader::new(io::BufReader::new(file)).ok());
+    archive.is_some_and(|archive| archive.has("arr_0"))
 }
 
 /// Ticks of a time bin in netfiles: a millisecond of microseconds.

@@ -8,14 +8,13 @@ use super::normalize::Normalized;
 use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Route, Source, Weights, Windows};
 use megasim_ann::graph::{MAX_LAYER_SIZE, Padding, Shape};
 use megasim_core::encode::FeatureScales;
-use megasim_data::npy::{self, NpzWriter};
+use megasim_data::npy::{NpzReader, NpzWriter};
 use ndarray::{Array1, ArrayD, Dimension};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Write};
 use std::path::{Path, PathBuf};
-use zip::ZipArchive;
 
 /// Version of the layout.
 const FORMAT: u32 = 1;
@@ -216,8 +215,8 @@ fn bias_name(layer: usize) -> String {
 
 /// Whether a file is a stage of a conversion.
 pub fn is_stage(path: &Path) -> bool {
-    let archive = File::open(path).ok().and_then(|file| ZipArchive::new(BufReader::new(file)).ok());
-    archive.is_some_and(|archive| archive.index_for_name(&format!("{HEADER}.npy")).is_some())
+    let archive = File::open(path).ok().and_then(|file| NpzReader::new(BufReader::new(file)).ok());
+    archive.is_some_and(|archive| archive.has(HEADER))
 }
 
 impl Stage {
@@ -283,11 +282,10 @@ impl Stage {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: path.into(), source };
         let file = File::open(path).map_err(unreadable)?;
-        let left = npy::inflated(file.metadata().map_err(unreadable)?.len());
         let damaged = |(place, message): (String, String)| Error::Damaged { path: path.into(), place, message };
-        let archive = ZipArchive::new(BufReader::new(file))
-            .map_err(|error| damaged(("zip".into(), format!("expected an .npz archive, found: {error}"))))?;
-        Archive { archive, left }.stage().map_err(damaged)
+        let archive =
+            NpzReader::new(BufReader::new(file)).map_err(|error| damaged(("zip".into(), error.to_string())))?;
+        Archive(archive).stage().map_err(damaged)
     }
 
     /// The parsed network of a file that was made from this.
@@ -355,20 +353,12 @@ fn stored(operation: &LayerKind) -> StoredKind {
 /// What is wrong, and where.
 type Flaw = (String, String);
 
-struct Archive {
-    archive: ZipArchive<BufReader<File>>,
-    /// Bytes that the arrays to come may have together.
-    left: u64,
-}
+struct Archive(NpzReader<BufReader<File>>);
 
 impl Archive {
     fn array(&mut self, name: &str) -> Result<ArrayD<f32>, Flaw> {
         let flaw = |message: String| (format!("array '{name}'"), message);
-        let entry = self.archive.by_name(&format!("{name}.npy"));
-        let mut entry = entry.map_err(|error| flaw(format!("expected it in the archive, found: {error}")))?;
-        let array = npy::read_array(&mut entry, self.left).map_err(flaw)?;
-        self.left = self.left.saturating_sub(array.len() as u64);
-        npy::expect_end(&mut entry).map_err(flaw)?;
+        let array = self.0.array(name).map_err(|error| flaw(error.to_string()))?;
         match array.iter().find(|value| !value.is_finite()) {
             Some(value) => Err(flaw(format!("expected finite numbers, found {value}"))),
             None => Ok(array),

@@ -1,7 +1,7 @@
 //! Arrays as they are in files, `.npz`, `.npy` and IDX, brought into the order of a network's input.
 
 use super::Error;
-use super::npy::{self, Array, Rows, Source};
+use super::npy::{self, Array, NpzReader, Rows, Source};
 use super::preprocessing::Preprocessing;
 use crate::{DeclaredAxes, InputForm, Shape};
 use ndarray::Array2;
@@ -59,8 +59,8 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
 
 /// Whether an archive holds an array of this name.
 pub(super) fn holds(path: &Path, name: &str) -> bool {
-    let archive = File::open(path).ok().and_then(|file| zip::ZipArchive::new(BufReader::new(file)).ok());
-    archive.is_some_and(|archive| archive.file_names().any(|entry| entry.strip_suffix(".npy").unwrap_or(entry) == name))
+    let archive = File::open(path).ok().and_then(|file| NpzReader::new(BufReader::new(file)).ok());
+    archive.is_some_and(|archive| archive.names().any(|entry| entry == name))
 }
 
 impl Location {

@@ -3,8 +3,10 @@
 //!
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+mod archive;
 mod write;
 
+pub use archive::{NpzError, NpzReader};
 pub use write::{Element, NpzWriter, header, write};
 
 use flate2::bufread::GzDecoder;

@@ -1,7 +1,7 @@
 //! Standardisation of samples, sample by sample and feature by feature, and whitening, as Keras's `ImageDataGenerator`
 //! does them: by statistics of the samples to normalise with.
 
-use super::npy::{self, NpzWriter};
+use super::npy::{NpzReader, NpzWriter};
 use super::{Error, Pieces, Shape};
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayD, Axis};
@@ -73,7 +73,7 @@ impl Cache {
             return Ok(known.clone());
         }
         let fitted = Arc::new(fit()?);
-        // Another thread may have been faster, with the very same.
+        // Another thread may have been faster, with equal statistics.
         _ = self.0.set((shape, fitted.clone()));
         Ok(fitted)
     }
@@ -214,14 +214,11 @@ impl Standardisation {
         let unusable =
             |place: &str, message: String| Error::Unusable { path: path.into(), place: place.into(), message };
         let file = File::open(path).map_err(unreadable)?;
-        let most = npy::inflated(file.metadata().map_err(unreadable)?.len());
-        let mut archive = zip::ZipArchive::new(BufReader::new(file))
-            .map_err(|error| unusable("zip", format!("expected an .npz archive, found: {error}")))?;
+        let mut archive = NpzReader::new(BufReader::new(file)).map_err(|error| unusable("zip", error.to_string()))?;
+        let has_whitening = archive.has("whitening");
         let mut array = |name: &str| -> Result<ArrayD<f32>, Error> {
             let damaged = |message: String| unusable(&format!("array '{name}'"), message);
-            let mut entry = archive.by_name(&format!("{name}.npy")).map_err(|error| damaged(error.to_string()))?;
-            let array = npy::read_array(&mut entry, most).map_err(damaged)?;
-            npy::expect_end(&mut entry).map_err(damaged)?;
+            let array = archive.array(name).map_err(|error| damaged(error.to_string()))?;
             match array.iter().find(|value| !value.is_finite()) {
                 Some(value) => Err(damaged(format!("expected finite numbers, found {value}"))),
                 None => Ok(array),
@@ -230,7 +227,6 @@ impl Standardisation {
         let flags: Vec<bool> = array("samplewise")?.iter().map(|&flag| flag != 0.0).collect();
         let (mean, std): (Vec<f32>, Vec<f32>) =
             (array("mean")?.into_iter().collect(), array("std")?.into_iter().collect());
-        let has_whitening = super::arrays::holds(path, "whitening");
         let whitening = if has_whitening { Some(array("whitening")?) } else { None };
         let whitening = whitening.map(|matrix| match *matrix.shape() {
             [rows, columns] if rows == columns => {

@@ -5,10 +5,9 @@
 //! `coefficients` (class, feature) and `intercepts`. The same network gives the same bytes.
 
 use super::{Description, Error, Fixed, LinearClassifier, Progress, SpikingNetwork, Weight};
-use megasim_data::npy::{self, NpzWriter, Rows};
+use megasim_data::npy::{NpzError, NpzReader, NpzWriter};
 use ndarray::{Array1, Array2, Array4, ArrayD};
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
-use zip::ZipArchive;
+use std::io::{self, Cursor, Read, Seek, Write};
 
 /// A network with weights of either kind.
 #[derive(Debug, Clone)]
@@ -83,7 +82,7 @@ impl Model {
         } else {
             return Err(wrong("kind", format!("expected {} or {}, found {kind:?}", f32::NAME, Fixed::NAME)));
         };
-        let classifier = if entries.has("coefficients") {
+        let classifier = if entries.0.has("coefficients") {
             let shape = |error: ndarray::ShapeError| wrong("coefficients", error.to_string());
             let coefficients: Array2<f32> = entries.array("coefficients", 2)?.into_dimensionality().map_err(shape)?;
             let intercepts: Array1<f32> = entries.array("intercepts", 1)?.into_dimensionality().map_err(shape)?;
@@ -151,18 +150,11 @@ fn read_weights<W: Weight>(
     Ok(network)
 }
 
-struct Entries<R> {
-    archive: ZipArchive<R>,
-    /// Bytes that the arrays to come may have together.
-    left: u64,
-}
+struct Entries<R>(NpzReader<R>);
 
 impl<R: Read + Seek> Entries<R> {
-    fn open(mut source: R) -> Result<Self, Error> {
-        let size = source.seek(SeekFrom::End(0)).map_err(|error| wrong("single-spike model", error.to_string()))?;
-        let archive = ZipArchive::new(source)
-            .map_err(|error| wrong("single-spike model", format!("expected an .npz archive, found: {error}")))?;
-        Ok(Self { archive, left: npy::inflated(size) })
+    fn open(source: R) -> Result<Self, Error> {
+        Ok(Self(NpzReader::new(source).map_err(|error| wrong("single-spike model", error.to_string()))?))
     }
     /// Refuses arrays that no model has.
     fn expect_known(&self, description: &Description) -> Result<(), Error> {
@@ -171,29 +163,23 @@ impl<R: Read + Seek> Entries<R> {
             number.is_some_and(|number| (1..=description.layers.len()).contains(&number))
         };
         let known = ["description", "progress", "kind", "coefficients", "intercepts"];
-        let is_known =
-            |name: &str| name.strip_suffix(".npy").is_some_and(|name| known.contains(&name) || is_layer(name));
-        match self.archive.file_names().find(|name| !is_known(name)) {
+        let is_known = |name: &str| self.0.has(name) && (known.contains(&name) || is_layer(name));
+        match self.0.names().find(|name| !is_known(name)) {
             Some(name) => Err(wrong(name, "expected arrays of a single-spike model only, found this one too")),
             None => Ok(()),
         }
     }
-    fn has(&self, name: &str) -> bool {
-        self.archive.index_for_name(&format!("{name}.npy")).is_some()
-    }
     /// An array of any kind of number, with this many axes.
     fn array(&mut self, name: &str, axes: usize) -> Result<ArrayD<f32>, Error> {
-        let mut entry = self
-            .archive
-            .by_name(&format!("{name}.npy"))
-            .map_err(|error| wrong(name, format!("expected an array of a single-spike model, found: {error}")))?;
-        let rows = Rows { skip: 0, take: usize::MAX };
-        let array = npy::read(&mut entry, rows, self.left).map_err(|message| wrong(name, message))?;
-        self.left = self.left.saturating_sub(array.values.len() as u64);
-        npy::expect_end(&mut entry).map_err(|message| wrong(name, message))?;
-        if array.shape.len() != axes {
-            return Err(wrong(name, format!("expected {axes} axes, found shape {:?}", array.shape)));
+        let array = self.0.array(name).map_err(|error| match error {
+            NpzError::Missing(error) => {
+                wrong(name, format!("expected an array of a single-spike model, found: {error}"))
+            }
+            error => wrong(name, error.to_string()),
+        })?;
+        if array.ndim() != axes {
+            return Err(wrong(name, format!("expected {axes} axes, found shape {:?}", array.shape())));
         }
-        ArrayD::from_shape_vec(array.shape, array.values).map_err(|error| wrong(name, error.to_string()))
+        Ok(array)
     }
 }

@@ -3,14 +3,13 @@
 
 use crate::cli::diagnostic::unreadable;
 use crate::cli::tables::boxed;
-use megasim::dataset::npy;
+use megasim::dataset::npy::NpzReader;
 use miette::{Result, bail, miette};
 use ndarray::{Array2, ArrayD, Axis};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use zip::ZipArchive;
 
 /// Spike counts by layer, axes (sample, neuron): maps one after the other, then rows.
 type Counts = BTreeMap<String, Array2<f32>>;
@@ -88,11 +87,8 @@ fn total(counts: &Array2<f32>) -> String {
 /// The arrays `LAYER` of a script, or `MODE/LAYER/count` of a recording.
 fn read(path: &Path) -> Result<Counts> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let most = npy::inflated(file.metadata().map_err(|error| unreadable(path, &error))?.len());
-    let mut archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|error| miette!("{}: expected an .npz archive, found: {error}", path.display()))?;
-    let names: Vec<String> =
-        archive.file_names().filter_map(|name| name.strip_suffix(".npy")).map(String::from).collect();
+    let mut archive = NpzReader::new(BufReader::new(file)).map_err(|error| miette!("{}: {error}", path.display()))?;
+    let names: Vec<String> = archive.names().filter(|name| archive.has(name)).map(String::from).collect();
     let recorded = |mode: &str| names.iter().any(|name| name.starts_with(mode) && name.ends_with("/count"));
     let modes: Vec<&str> = ["event/", "clocked/"].into_iter().filter(|mode| recorded(mode)).collect();
     if modes.len() > 1 {
@@ -107,14 +103,10 @@ fn read(path: &Path) -> Result<Counts> {
         None => (!name.contains('/')).then(|| name.to_string()),
     };
     let mut counts = Counts::new();
-    let mut left = most;
     for name in &names {
         let Some(layer) = layer_of(name) else { continue };
         let refuse = |message: String| miette!("{}: array '{name}': {message}", path.display());
-        let mut entry = archive.by_name(&format!("{name}.npy")).map_err(|error| refuse(error.to_string()))?;
-        let array = npy::read_array(&mut entry, left).map_err(refuse)?;
-        left = left.saturating_sub(array.len() as u64);
-        npy::expect_end(&mut entry).map_err(refuse)?;
+        let array = archive.array(name).map_err(|error| refuse(error.to_string()))?;
         counts.insert(layer, by_sample(array).map_err(refuse)?);
     }
     if counts.is_empty() {
