@@ -52,7 +52,7 @@ fn matrix(random: &mut ChaCha8Rng, n: usize, low: i32, high: i32) -> Arc<[i32]> 
     (0..n).map(|_| random.random_range(low..high)).collect()
 }
 
-/// `n` input addresses that each spike with probability `rate` a tick, in columns of `width`.
+/// `n` input addresses that each spike with probability `rate` per tick, in columns of `width`.
 fn spikes(random: &mut ChaCha8Rng, n: usize, width: usize, rate: f64, ticks: Tick) -> Stimulus {
     let mut stimulus = Stimulus::new();
     for t_pre in 0..ticks {
@@ -166,7 +166,7 @@ fn lenet() -> Case {
     Case { name: "LeNet-like, 5x5 kernels", network: builder.build(ticks).unwrap(), floor, stimulus, ticks }
 }
 
-/// A ring of modules of one neuron each; every spike goes round, a tick a module.
+/// A ring of modules of one neuron each; every spike goes round, one module per tick.
 fn ring(n: usize, spikes: usize, ticks: Tick) -> Case {
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
@@ -238,7 +238,7 @@ fn signed() {
             Plan::new(&network).unwrap()
         };
         let plain = with(None);
-        let mut beside = Simulation::new(&plain, Mode::Event, &Probes::none());
+        let mut plain_simulation = Simulation::new(&plain, Mode::Event, &Probes::none());
         for hysteresis in [1.0, 0.5, 0.0] {
             let plan = with(Some(hysteresis));
             let mut simulation = Simulation::new(&plan, Mode::Event, &Probes::none());
@@ -249,7 +249,7 @@ fn signed() {
                 ((cpu_seconds() - start) / operations as f64, operations, record.summary.events.iter().sum::<u64>())
             };
             // In turns, so that both meet the same machine.
-            let pairs: Vec<_> = (0..15).map(|_| (turn(&mut beside), turn(&mut simulation))).collect();
+            let pairs: Vec<_> = (0..15).map(|_| (turn(&mut plain_simulation), turn(&mut simulation))).collect();
             let ratio = median(pairs.iter().map(|(plain, signed)| signed.0 / plain.0).collect());
             let each = median(pairs.iter().map(|(_, signed)| signed.0).collect()) * 1e9;
             let (_, operations, spikes) = pairs[0].1;

@@ -3,8 +3,9 @@
 
     python benches/codes/table.py --megasim target/release/megasim --data MNIST mlp cnn
 
-Each NETDIR is what `megasim convert` wrote. Prints one table per network, in Markdown: a row a code, a column a read-out; in each cell accuracy, mean time of decision and thousand operations per image, event
-mode / clocked. Needs nothing but Python.
+Each NETDIR is what `megasim convert` wrote. Prints one table per network, in Markdown: a row a code, a column a read-
+out; in each cell accuracy, mean time of decision and thousand operations per image, event mode / clocked. Needs
+nothing but Python.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 CODES = [
-    "regular", "poisson", "cpn:max_f=500", "pso", "ib", "ch", "burst:most=20", "latency", "latency-log", "ttfs", "rank", "delta:step=0.05", "current",
+    "regular", "poisson", "cpn:max_f=500", "pso", "ib", "ch", "burst:most=20", "latency", "latency-log", "ttfs", "rank",
+    "delta:step=0.05", "current",
 ]
 READ_OUTS = [["spike_count"], ["first_spike"], ["k_spikes", "--k", "5"], ["membrane_potential"]]
 
@@ -50,7 +52,8 @@ def main():
                 operations = both(figures["per_sample"]["synaptic_operations"], lambda n: f"{n / 1000:,.0f}")
                 row += f" {accuracy} %; {ms} ms; {operations} |"
             rows.append(row)
-        print(f"{Path(netdir).name}: {arguments.samples} samples, at most {arguments.duration} ms; the trained network is right on {100 * analog:.1f} %\n")
+        shown = f"{arguments.samples} samples, at most {arguments.duration} ms"
+        print(f"{Path(netdir).name}: {shown}; the trained network is right on {100 * analog:.1f} %\n")
         print("| code | " + " | ".join(f"`{' '.join(read_out)}`" for read_out in READ_OUTS) + " |")
         print("|---" * (1 + len(READ_OUTS)) + "|")
         print("\n".join(rows) + "\n", flush=True)

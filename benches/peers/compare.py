@@ -2,9 +2,9 @@
 
     python compare.py --model MODEL --data DIR --megasim BINARY
 
-Needs Python 3.11, g++ and make (Brian2 and ANNarchy compile their networks). The peers come from PyPI at the versions of
-requirements.txt and requirements-annarchy.txt, into a virtual environment that is made on first use. Everything runs one after the other, on one core
-with one thread.
+Needs Python 3.11, g++ and make (Brian2 and ANNarchy compile their networks). The peers come from PyPI at the versions
+of requirements.txt and requirements-annarchy.txt, into a virtual environment that is made on first use. Everything
+runs one after the other, on one core with one thread.
 """
 
 import argparse
@@ -167,7 +167,8 @@ def table(rows, given):
         print(f"{row['name']}: {row['setup']}")
     if ours:
         print(f"analog accuracy: {ours['analog_accuracy']}")
-        print(f"megasim by its own count, the engine alone without making the input: {ours['cpu_ms_per_image_of_engine']:.3f} ms/image")
+        engine = ours["cpu_ms_per_image_of_engine"]
+        print(f"megasim by its own count, the engine alone without making the input: {engine:.3f} ms/image")
 
 
 def main():

@@ -1,8 +1,8 @@
 """ANNarchy: generated C++, one thread.
 
-A spike acts one tick later, so each layer sees its input one tick after it was sent; the layers only feed forward, so that
-shifts their spikes and changes nothing else, and each image runs a few ticks longer, without input, until the last have arrived.
-Potentials are set back to 0 between images.
+A spike acts one tick later, so each layer sees its input one tick after it was sent; the layers only feed forward, so
+that shifts their spikes and changes nothing else, and each image runs a few ticks longer, without input, until the
+last have arrived. Potentials are set back to 0 between images.
 
 The counted time covers handing over the images, making the input spikes and simulating; generating and compiling the
 code and reading the files are outside.

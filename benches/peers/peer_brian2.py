@@ -1,8 +1,8 @@
 """Brian2, C++ standalone: one binary runs all images one after the other.
 
-The counted time is the CPU time of the network's run inside that binary, input spikes included; generating and compiling
-the code, building the synapses and reading the files are outside. Slots of the schedule, one set per layer, make the
-layers act in order within a tick. Potentials are set back to 0 at the start of each image.
+The counted time is the CPU time of the network's run inside that binary, input spikes included; generating and
+compiling the code, building the synapses and reading the files are outside. Slots of the schedule, one set per layer,
+make the layers act in order within a tick. Potentials are set back to 0 at the start of each image.
 """
 
 import sys
@@ -66,7 +66,9 @@ def main():
         )
         source.run_regularly("phase += chance_now", dt=defaultclock.dt, when="groups")
     # `start` comes before `groups`, so the first tick of an image already sees its own pixels.
-    operation = "chance_now = chance(t, i)" if given.encode == "poisson" else "chance_now = chance(t, i)\nphase = rand()"
+    operation = "chance_now = chance(t, i)"
+    if given.encode != "poisson":
+        operation += "\nphase = rand()"
     source.run_regularly(operation, dt=sample, when="start")
 
     groups, synapses = [source], []

@@ -1,12 +1,12 @@
 """NEST: spike generators straight on integrate-and-fire neurons, all connections one tick of delay.
 
 NEST has no connection without delay, so each layer sees its input one tick later. The layers only feed forward: that
-shifts their spikes and changes nothing else, and each image runs a few ticks longer until the last have arrived.
-Of NEST's neurons, `eprop_iaf` is the one that is reset by subtraction, with a delta-shaped current; its
-leak is switched off (`tau_m` 10^12 ms), and nothing of its learning is used. Potentials are set back to 0 between images.
+shifts their spikes and changes nothing else, and each image runs a few ticks longer until the last have arrived. Of
+NEST's neurons, `eprop_iaf` is the one that is reset by subtraction, with a delta-shaped current; its leak is switched
+off (`tau_m` 10^12 ms), and nothing of its learning is used. Potentials are set back to 0 between images.
 
-The counted time covers drawing the input spikes (in numpy), handing them to the generators and simulating; building the network and reading the
-files are outside.
+The counted time covers drawing the input spikes (in numpy), handing them to the generators and simulating; building
+the network and reading the files are outside.
 """
 
 import os

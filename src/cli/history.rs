@@ -19,9 +19,9 @@ impl HistoryArguments {
     /// The file of a page about a netfile directory, if there is one.
     pub fn file(&self, page: &Option<PathBuf>, netdir: &Path) -> Option<PathBuf> {
         page.as_ref()?;
-        let beside =
+        let next_to_results =
             || ["history.json", "history.csv"].map(|name| netdir.join(name)).into_iter().find(|it| it.is_file());
-        self.history.clone().or_else(beside)
+        self.history.clone().or_else(next_to_results)
     }
 
     /// The history for a page about a netfile directory, if there is one.

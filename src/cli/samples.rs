@@ -47,9 +47,7 @@ impl SampleArguments {
         if recordings.is_some() && !is_default {
             bail!("--encode: recordings are spikes already, found {code}");
         }
-        if self.frames && recordings.is_some() {
-            bail!("--frames: expected arrays with sequences of frames, found recordings");
-        }
+        self.expect_no_frames(recordings.as_ref())?;
         if self.frames && presentation.code()?.is_current() {
             bail!("--frames: expected a code that makes spikes, found currents, which are one set of numbers a sample");
         }
@@ -97,24 +95,17 @@ impl SampleArguments {
         form: impl FnOnce(Dataset) -> Dataset,
         (duration, scale): (u32, f64),
     ) -> Result<ConversionData> {
-        if let Some(test) = Recordings::find(data).map_err(report)? {
-            if self.frames {
-                bail!("--frames: expected arrays with sequences of frames, found recordings");
-            }
+        let recordings = Recordings::find(data).map_err(report)?;
+        self.expect_no_frames(recordings.as_ref())?;
+        if let Some(test) = recordings {
             let train = Recordings::find_in(data, "train").map_err(report)?;
             // Ticks only matter to spikes.
             let selection = self.recording.selection(1000);
             let sets = [train.as_ref().unwrap_or(&test), &test];
             let inputs = sets.into_iter().flat_map(|set| set.files().iter().cloned()).collect();
             let dataset = LabelledSamples::rates(format, sets, &selection, (duration, scale)).map_err(report)?;
-            let mut parameters = json!({});
-            self.parameters(true, &mut parameters);
-            return Ok(ConversionData {
-                inputs,
-                of_recordings: true,
-                parameters: map(parameters),
-                ..ConversionData::of(dataset)
-            });
+            let parameters = self.made_of(true);
+            return Ok(ConversionData { dataset, inputs, of_recordings: true, parameters });
         }
         let dataset = self.split.open(data, labels)?;
         if !self.frames {
@@ -123,9 +114,22 @@ impl SampleArguments {
         let dataset = form(dataset);
         let inputs = dataset.normalization_files().into_iter().chain(dataset.test_files()).collect();
         let dataset = dataset.means_of_frames(format).map_err(report)?;
+        Ok(ConversionData { inputs, parameters: self.made_of(false), ..ConversionData::of(dataset) })
+    }
+
+    /// Recordings are no sequences of frames.
+    fn expect_no_frames(&self, recordings: Option<&Recordings>) -> Result<()> {
+        if self.frames && recordings.is_some() {
+            bail!("--frames: expected arrays with sequences of frames, found recordings");
+        }
+        Ok(())
+    }
+
+    /// What the record of a conversion says of its data.
+    fn made_of(&self, has_recordings: bool) -> Map<String, Value> {
         let mut parameters = json!({});
-        self.parameters(false, &mut parameters);
-        Ok(ConversionData { inputs, parameters: map(parameters), ..ConversionData::of(dataset) })
+        self.parameters(has_recordings, &mut parameters);
+        if let Value::Object(parameters) = parameters { parameters } else { Map::new() }
     }
 
     /// Adds what the record of a run says.
@@ -158,8 +162,4 @@ impl ConversionData {
     pub fn of(dataset: Dataset) -> Self {
         Self { dataset, inputs: Vec::new(), of_recordings: false, parameters: Map::new() }
     }
-}
-
-fn map(value: Value) -> Map<String, Value> {
-    if let Value::Object(map) = value { map } else { Map::new() }
 }

@@ -27,6 +27,26 @@ struct Map {
 }
 
 impl Map {
+    /// Sees an activation above 0 in a pass.
+    fn see(&mut self, pass: usize, activation: f32, steps: Option<f32>) {
+        match pass {
+            1 => self.largest = self.largest.max(activation),
+            2 => {
+                self.counts.resize(INTERVALS, 0);
+                let interval = (activation / self.largest * INTERVALS as f32).ceil() as usize;
+                self.counts[interval.clamp(1, INTERVALS) - 1] += 1;
+            }
+            _ => {
+                let (Some(l), Some(steps)) = (self.l, steps) else { return };
+                for (error, candidate) in self.errors.iter_mut().zip(CANDIDATES) {
+                    let scale = (l * candidate) as f32;
+                    let count = (activation * steps / scale + 0.5).floor().min(steps);
+                    *error += f64::from(count * scale / steps - activation).powi(2);
+                }
+            }
+        }
+    }
+
     /// The percentile of its activations above 0, to `1 / INTERVALS` of the largest.
     fn percentile(&self, percentile: f64) -> Option<f64> {
         let total: u64 = self.counts.iter().sum();
@@ -86,10 +106,9 @@ impl Search {
         }
         let cells = (activations.ncols() / maps.len()).max(1);
         for sample in magnitudes(self.roles[number], activations).rows() {
-            for (&activation, at) in sample.iter().zip(0..) {
+            for (at, &activation) in sample.iter().enumerate() {
                 // Others refuse what is no finite number.
                 if activation > 0.0 && activation.is_finite() {
-                    let at: usize = at;
                     maps[at / cells].see(self.pass, activation, self.steps);
                 }
             }
@@ -113,27 +132,6 @@ impl Search {
             maps.iter().map(factor).collect()
         });
         factors.collect()
-    }
-}
-
-impl Map {
-    fn see(&mut self, pass: usize, activation: f32, steps: Option<f32>) {
-        match pass {
-            1 => self.largest = self.largest.max(activation),
-            2 => {
-                self.counts.resize(INTERVALS, 0);
-                let interval = (activation / self.largest * INTERVALS as f32).ceil() as usize;
-                self.counts[interval.clamp(1, INTERVALS) - 1] += 1;
-            }
-            _ => {
-                let (Some(l), Some(steps)) = (self.l, steps) else { return };
-                for (error, candidate) in self.errors.iter_mut().zip(CANDIDATES) {
-                    let scale = (l * candidate) as f32;
-                    let count = (activation * steps / scale + 0.5).floor().min(steps);
-                    *error += f64::from(count * scale / steps - activation).powi(2);
-                }
-            }
-        }
     }
 }
 
@@ -176,7 +174,6 @@ pub(super) fn apply(mut normalized: Normalized, factors: &[Vec<f64>]) -> Result<
     }
     let takes = takes_factors(&normalized.parsed);
     let mut of_layers: Vec<Vec<f64>> = Vec::with_capacity(factors.len());
-    let shapes: Vec<Shape> = normalized.parsed.layers.iter().map(|layer| layer.shape).collect();
     for (number, layer) in normalized.parsed.layers.iter_mut().enumerate() {
         let factors_of = |source: Source| match source {
             Source::Input => &[][..],
@@ -202,9 +199,9 @@ pub(super) fn apply(mut normalized: Normalized, factors: &[Vec<f64>]) -> Result<
                     && !own.is_empty()
                 {
                     let cells = (bias.len() / own.len()).max(1);
-                    bias.iter_mut().zip(0..).for_each(|(bias, at): (_, usize)| {
+                    for (at, bias) in bias.iter_mut().enumerate() {
                         *bias = (f64::from(*bias) / own[at / cells]) as f32;
-                    });
+                    }
                 }
                 own
             }
@@ -213,12 +210,9 @@ pub(super) fn apply(mut normalized: Normalized, factors: &[Vec<f64>]) -> Result<
                 let cells = (layer.shape.len() / of_maps.len().max(1)).max(1);
                 of_maps.iter().flat_map(|&factor| std::iter::repeat_n(factor, cells)).collect()
             }
-            LayerKind::AveragePool { source, .. } | LayerKind::MaxPool { source, .. } => factors_of(*source).to_vec(),
-            LayerKind::Relay { source, .. } => {
-                let own = factors_of(*source).to_vec();
-                debug_assert!(own.is_empty() || own.len() == shapes[number].channels());
-                own
-            }
+            LayerKind::AveragePool { source, .. }
+            | LayerKind::MaxPool { source, .. }
+            | LayerKind::Relay { source, .. } => factors_of(*source).to_vec(),
         };
         of_layers.push(own);
     }

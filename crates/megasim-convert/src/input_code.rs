@@ -2,6 +2,7 @@
 //! samples decide: of a way that is too coarse the trained network itself says something else.
 
 use super::adapt::Adapted;
+use super::calibrate::first_samples;
 use super::input_ranges::{Ranges, is_pooled, is_uneven};
 use super::normalize::Error;
 use super::percentile::Counts;
@@ -11,33 +12,33 @@ use megasim_ann::forward::{classes, forward};
 use megasim_ann::graph::Graph;
 use megasim_core::encode::FeatureScales;
 use megasim_core::encode::registry::Choice;
-use ndarray::{ArrayView2, s};
+use ndarray::{Array2, ArrayView2};
 
 /// Samples of the normalisation set that are looked at.
 const SAMPLES: usize = 256;
 
 /// Events per millisecond where one is too coarse, if there are as many ticks.
-pub const FINER: u32 = 10;
+const FINER: u32 = 10;
 
 /// Share of the samples that a coarse input may decide otherwise.
-pub const TOLERATED: f64 = 0.01;
+const TOLERATED: f64 = 0.01;
 
 /// Milliseconds of a presentation where none is known.
 const USUAL_DURATION: u32 = 100;
 
 /// The value of an input that one spike per millisecond stands for.
 #[derive(Debug, Clone, Copy)]
-pub struct InputScale<'f> {
+struct InputScale<'f> {
     /// Of all features.
-    pub scale: f64,
+    scale: f64,
     /// Of each besides.
-    pub features: Option<&'f FeatureScales>,
+    features: Option<&'f FeatureScales>,
 }
 
 impl InputScale<'_> {
     /// Samples whose values are those of whole counts of `steps`, as spikes of regular code are, and not beyond one in
     /// each step.
-    fn rounded(&self, samples: ArrayView2<f32>, steps: u32) -> ndarray::Array2<f32> {
+    fn rounded(&self, samples: ArrayView2<f32>, steps: u32) -> Array2<f32> {
         let (numbers, scale, steps) = (samples.ncols(), self.scale as f32, steps as f32);
         let mut rounded = samples.to_owned();
         for ((_, number), value) in rounded.indexed_iter_mut() {
@@ -49,27 +50,28 @@ impl InputScale<'_> {
     }
 }
 
-/// Share of samples that the trained network decides alike when its input is rounded to whole counts of `steps`, and
-/// cut off beyond them, as spikes of regular code are.
-///
-/// # Errors
-/// Where samples cannot be had or do not fit.
-pub fn agreement(graph: &Graph, samples: &dyn Samples, scale: InputScale, steps: u32) -> Result<f64, Error> {
-    let (mut alike, mut seen) = (0, 0);
-    samples.visit(&mut |_, piece| {
-        let rows = piece.nrows().min(SAMPLES - seen);
-        if rows == 0 {
-            return Ok(());
-        }
-        let exact = piece.slice(s![..rows, ..]);
-        let rounded = scale.rounded(exact, steps);
-        let (exact, rounded) = (forward(graph, exact)?, forward(graph, rounded.view())?);
-        let pairs = classes(exact.view()).into_iter().zip(classes(rounded.view()));
-        alike += pairs.filter(|(exact, rounded)| exact == rounded).count();
-        seen += rows;
-        Ok(())
-    })?;
-    Ok(alike as f64 / seen.max(1) as f64)
+/// The first samples, and what the trained network decides on them.
+struct Decided<'g> {
+    graph: &'g Graph,
+    samples: Array2<f32>,
+    classes: Vec<usize>,
+}
+
+impl<'g> Decided<'g> {
+    fn new(graph: &'g Graph, samples: &dyn Samples) -> Result<Self, Error> {
+        let samples = first_samples(samples, graph.input_shape().len(), SAMPLES)?;
+        let classes = classes(forward(graph, samples.view())?.view());
+        Ok(Self { graph, samples, classes })
+    }
+
+    /// Share of them that it decides alike when its input is rounded to whole counts of `steps`, and cut off beyond
+    /// them, as spikes of regular code are.
+    fn alike(&self, scale: InputScale, steps: u32) -> Result<f64, Error> {
+        let rounded = scale.rounded(self.samples.view(), steps);
+        let rounded = classes(forward(self.graph, rounded.view())?.view());
+        let alike = self.classes.iter().zip(&rounded).filter(|(exact, rounded)| exact == rounded).count();
+        Ok(alike as f64 / self.samples.nrows().max(1) as f64)
+    }
 }
 
 /// A percentile of the magnitudes above 0 of samples; none where all are 0.
@@ -114,7 +116,8 @@ pub(super) fn decide(
         return Ok(());
     }
     let duration = options.presentation.as_ref().map_or(USUAL_DURATION, |presentation| presentation.duration);
-    let alike = |scale: InputScale, events: u32| agreement(graph, samples, scale, duration.saturating_mul(events));
+    let decided = Decided::new(graph, samples)?;
+    let alike = |scale: InputScale, events: u32| decided.alike(scale, duration.saturating_mul(events));
     let finer = match &presentation {
         Some(presentation) => presentation.ticks_per_ms.min(FINER).max(events),
         None => events,

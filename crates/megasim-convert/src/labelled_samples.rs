@@ -410,7 +410,7 @@ fn entries(set: &Recordings, skip: usize, most: usize) -> Result<&[(PathBuf, usi
     }
 }
 
-/// The stimuli of a recording of a class, for an input of so many `maps` and `classes`.
+/// The stimuli of a recording of a class, for an input of `maps` maps and a network of `classes` classes.
 fn stimuli_of(
     (path, class): (&PathBuf, usize),
     selection: &Selection,

@@ -2,7 +2,7 @@
 //!
 //! Positive floats are ordered as their bit patterns are. A first pass counts the upper 16 bits, a second one the lower
 //! 15 bits of those few floats that share their upper bits with one of the two order statistics that the percentile
-//! lies between.
+//! is between.
 
 const LOW_BITS: u32 = 15;
 const COARSE: usize = 1 << 16;

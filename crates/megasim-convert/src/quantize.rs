@@ -61,7 +61,7 @@ pub const SIGNED_SCALING_FACTOR: f64 = 100_000.0;
 pub struct SignedNeurons {
     /// Hysteresis in thresholds, 0 or more.
     pub hysteresis: f64,
-    /// The largest count of rectified neurons: a clip at so many spikes.
+    /// The largest count of rectified neurons: a clip at this number of spikes.
     pub max_count: Option<NonZeroU32>,
 }
 

@@ -6,7 +6,7 @@
 //! - Zero padding goes into the padding of the next convolution or pooling, or becomes a relay.
 //! - A rectifier ends a population. Maximum pooling and flattening commute with it, so it may come after them. Where
 //!   none comes, the neurons fire spikes of both signs; before a mean two populations do, one for each sign.
-//! - A sum is one population with a connection for each of its parts; a concatenation is pieces that whoever reads it
+//! - A sum is one population with a connection for each of its parts; a concatenation is pieces that what reads it
 //!   reads one by one, so that each keeps a scale of its own, also behind a flattening.
 //! - Flattening is always map after map; where the source flattens otherwise, the rows of the next weights are
 //!   permuted.

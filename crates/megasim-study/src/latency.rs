@@ -190,7 +190,7 @@ impl Question<'_> {
         &self,
         sample: usize,
         simulation: &mut MachineSimulation<'_>,
-        ideal_machine: &mut Beside<'_>,
+        ideal_machine: &mut IdealMachine<'_>,
     ) -> Result<Sample, Error> {
         let number = self.numbers.number(sample);
         let fault = |source| self.failed(sample, source);
@@ -220,14 +220,14 @@ impl Question<'_> {
     }
 }
 
-/// Event mode next to the machine, to be run or known.
+/// What the ideal machine does: known, or to be run in event mode.
 enum Reference<'a> {
     Known(&'a [Ideal]),
     Plan(Box<Plan>, Probes),
 }
 
-/// Runs samples one after the other, in one thread.
-enum Beside<'r> {
+/// What the ideal machine does with one sample after the other, in one thread.
+enum IdealMachine<'r> {
     Known(&'r [Ideal]),
     Run(Box<Simulation<'r>>),
 }
@@ -247,15 +247,15 @@ impl<'a> Reference<'a> {
         })
     }
 
-    fn start(&self) -> Beside<'_> {
+    fn start(&self) -> IdealMachine<'_> {
         match self {
-            Self::Known(known) => Beside::Known(known),
-            Self::Plan(plan, probes) => Beside::Run(Box::new(Simulation::new(plan, Mode::Event, probes))),
+            Self::Known(known) => IdealMachine::Known(known),
+            Self::Plan(plan, probes) => IdealMachine::Run(Box::new(Simulation::new(plan, Mode::Event, probes))),
         }
     }
 }
 
-impl Beside<'_> {
+impl IdealMachine<'_> {
     /// What a sample gives.
     fn sample(
         &mut self,

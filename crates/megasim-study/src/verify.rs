@@ -235,16 +235,10 @@ impl Question<'_> {
             answer.least_spikes += expected[node.index()].values().map(|count| count.unsigned_abs()).sum::<u64>();
         }
         answer.trained = self.trained.map(|trained| {
-            let mut way = Way::default();
+            let mut way = Way { name: TRAINED.into(), ..Way::default() };
             for (node, address, level) in trained.levels(&expected) {
-                let found = expected[node.index()].get(&address).copied().unwrap_or(0);
-                way.compared += 1;
-                way.different += u64::from(level != found);
-                way.difference += level.abs_diff(found);
-                if level != found && answer.examples.len() < MOST_EXAMPLES {
-                    let (node, way) = (self.network.nodes()[node.index()].name.clone(), TRAINED.to_string());
-                    answer.examples.push(Example { sample, way, node, address, expected: level, found });
-                }
+                let counts = (level, count_at(&expected[node.index()], address));
+                way.compare(sample, &self.network.nodes()[node.index()].name, address, counts, &mut answer.examples);
             }
             way
         });
@@ -261,27 +255,51 @@ impl Question<'_> {
                     simulation.run(&stimuli, &RunSettings::default(), None).map_err(fault)?.record
                 }
             };
-            let mut way = Way { operations: record.summary.synaptic_operations, ..Way::default() };
+            let operations = record.summary.synaptic_operations;
+            let mut way = Way { name: name.clone(), operations, ..Way::default() };
             for &node in counted {
                 way.spikes += record.summary.events[node.index()];
                 let found = found(&record, node);
                 let addresses = expected[node.index()].keys().chain(found.keys());
                 let addresses: std::collections::BTreeSet<_> = addresses.copied().collect();
                 for address in addresses {
-                    let of = |counts: &Counts| counts.get(&address).copied().unwrap_or(0);
-                    let (expected, found) = (of(&expected[node.index()]), of(&found));
-                    way.compared += 1;
-                    way.different += u64::from(expected != found);
-                    way.difference += expected.abs_diff(found);
-                    if expected != found && answer.examples.len() < MOST_EXAMPLES {
-                        let node = self.network.nodes()[node.index()].name.clone();
-                        answer.examples.push(Example { sample, way: name.clone(), node, address, expected, found });
-                    }
+                    let counts = (count_at(&expected[node.index()], address), count_at(&found, address));
+                    way.compare(
+                        sample,
+                        &self.network.nodes()[node.index()].name,
+                        address,
+                        counts,
+                        &mut answer.examples,
+                    );
                 }
             }
             answer.ways.push(way);
         }
         Ok(answer)
+    }
+}
+
+/// The count of an address, 0 where none came.
+fn count_at(counts: &Counts, address: (i32, i32)) -> i64 {
+    counts.get(&address).copied().unwrap_or(0)
+}
+
+impl Way {
+    /// Adds one count, expected and found, and an example where they differ.
+    fn compare(
+        &mut self,
+        sample: usize,
+        node: &str,
+        address: (i32, i32),
+        (expected, found): (i64, i64),
+        examples: &mut Vec<Example>,
+    ) {
+        self.compared += 1;
+        self.different += u64::from(expected != found);
+        self.difference += expected.abs_diff(found);
+        if expected != found && examples.len() < MOST_EXAMPLES {
+            examples.push(Example { sample, way: self.name.clone(), node: node.into(), address, expected, found });
+        }
     }
 }
 

@@ -21,7 +21,7 @@ impl Walk<'_> {
                 to[from] = Some(k);
             }
         });
-        // Only reordered: whoever reads them reads others.
+        // Only reordered: what reads them reads others.
         let places: Option<Vec<usize>> = to.into_iter().collect();
         if let (Some(places), true) = (places, from.len() == n) {
             for piece in &mut value.pieces {

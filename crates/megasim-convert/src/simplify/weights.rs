@@ -6,7 +6,7 @@ use crate::parsed::{Connection, Weights};
 use megasim_ann::graph::{Layer, Operation, Padding, Shape};
 use ndarray::{Array1, Array2, Array4, Axis, s};
 
-/// The sum of rates that a piece is; whoever reads it has made sure that it is one.
+/// The sum of rates that a piece is; what reads it has made sure that it is one.
 pub(super) fn terms<'p>(layer: &Layer, piece: &'p Piece) -> Result<&'p [Spikes], Unsupported> {
     match &piece.content {
         Content::Sum(terms) => Ok(terms),

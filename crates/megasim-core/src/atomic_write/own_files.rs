@@ -212,7 +212,7 @@ pub(super) fn discard(directory: &Path) -> io::Result<Option<(PathBuf, String)>>
         }
     }
     let Some(entry) = kept else {
-        // The list goes last, so that whoever goes on after a kill has it.
+        // The list goes last, so that a run that goes on after a kill has it.
         fs::remove_file(directory.join(RECORD))?;
         return fs::remove_dir(directory).map(|()| None);
     };

@@ -10,7 +10,7 @@
 //! | no module delays, queues or repeats late | [`Cause::Delays`], where one does |
 //! | weights and thresholds divided by 64, rounded | [`Cause::Saturation`], where a 32-bit limit cut a potential off |
 //! | `Tmin` at most 1 tick | [`Cause::MinimumInterval`], where one is more |
-//! | `Tmin` at least 1 tick: one spike of a neuron a tick | [`Cause::SeveralInATick`] |
+//! | `Tmin` at least 1 tick: one spike of a neuron per tick | [`Cause::SeveralInATick`] |
 //! | every neuron is touched (with weight 0, and so tested) at the end of every tick | [`Cause::Waiting`] |
 //! | clocked mode with steps of one tick: the events of a tick are added up before the test | [`Cause::Order`] |
 //! | `Tmin`, then the 32-bit limits, as they are | [`Cause::MinimumInterval`], [`Cause::Saturation`] |

@@ -28,7 +28,7 @@ fn course(of: &Occupancy) -> Value {
     })
 }
 
-/// Everything; times in ticks, energies in joules a sample, rates a tick.
+/// Everything; times in ticks, energies in joules per sample, rates per tick.
 pub fn json(outcome: &Latency) -> Value {
     let Latency { input, answer, .. } = outcome;
     let signed = input.output_is_signed();

@@ -403,7 +403,7 @@ fn combined(of: &Shown) -> Result<Section, Error> {
     }
     Ok(Section {
         title: "Normalisation".into(),
-        text: "Activations above 0 over the first samples; after normalisation 1 is one spike a millisecond.".into(),
+        text: "Activations above 0 over the first samples; after normalisation 1 is one spike per millisecond.".into(),
         pictures,
         ..Section::default()
     })

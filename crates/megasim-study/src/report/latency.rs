@@ -115,17 +115,16 @@ fn names<T>(of: &[(String, T)]) -> Vec<String> {
 
 fn latency(of: &Shown) -> Result<Section, Error> {
     type When = fn(&Decisions) -> Option<Tick>;
-    let kinds: [(&str, When); 4] = [
-        ("first output spike", |it| it.first_spike),
-        ("first correct decision", |it| it.first_correct),
-        ("decision that stays", |it| it.settled),
-        ("counts that are final", |it| it.last_spike),
+    let kinds: [(&str, bool, When); 4] = [
+        ("first output spike", true, |it| it.first_spike),
+        ("first correct decision", of.labelled, |it| it.first_correct),
+        ("decision that stays", true, |it| it.settled),
+        ("counts that are final", of.signed, |it| it.last_spike),
     ];
     let mut times: Vec<(&str, Vec<Tick>)> = kinds
         .into_iter()
-        .filter(|(name, _)| of.labelled || !name.contains("correct"))
-        .filter(|(name, _)| of.signed || !name.contains("final"))
-        .map(|(name, when)| (name, of.answer.latencies(when)))
+        .filter(|&(_, is_shown, _)| is_shown)
+        .map(|(name, _, when)| (name, of.answer.latencies(when)))
         .filter(|(_, times)| !times.is_empty())
         .collect();
     times.iter_mut().for_each(|(_, times)| times.sort_unstable());

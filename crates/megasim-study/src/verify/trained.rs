@@ -1,5 +1,6 @@
 //! The levels of a trained network with quantised activations, next to the counts of its signed neurons.
 
+use super::count_at;
 use super::integer::Counts;
 use crate::presentation::Presentation;
 use megasim_ann::forward::visit_activations;
@@ -66,9 +67,7 @@ impl Trained {
         let (nodes, width) = &self.input;
         let cells = numbers / nodes.len().max(1);
         let input = Array2::from_shape_fn((1, numbers), |(_, at)| {
-            let (x, y) = address(at % cells, *width);
-            let count = counts[nodes[at / cells].index()].get(&(x, y)).copied().unwrap_or(0);
-            count as f32 / self.steps
+            count_at(&counts[nodes[at / cells].index()], address(at % cells, *width)) as f32 / self.steps
         });
         let mut levels = Vec::new();
         // The input has as many numbers as the graph takes.

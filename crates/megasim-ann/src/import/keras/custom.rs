@@ -1,4 +1,4 @@
-//! Layers and activations of one's own, said to be known ones by a table `[custom]` in a TOML file: next to the model
+//! Custom layers and activations, said to be known ones by a table `[custom]` in a TOML file: next to the model
 //! and called as it is, or named by `--architecture`.
 //!
 //! ```toml
