@@ -17,7 +17,7 @@ pub mod converted_model;
 pub mod diagnose;
 pub mod emit;
 pub mod export;
-pub mod input_code;
+mod input_code;
 mod input_ranges;
 pub mod labelled_samples;
 pub mod manifest;
