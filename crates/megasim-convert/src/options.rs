@@ -52,7 +52,7 @@ pub struct ConvertOptions {
     /// A scale and an offset of each feature or channel besides. Where no scale is given, the samples decide whether
     /// the network needs them ([`adapt`](super::adapt)).
     pub input_features: Option<FeatureScales>,
-    /// Whether the samples decide how many spikes per millisecond an input has ([`input_code`](super::input_code)).
+    /// Whether the samples decide how many spikes per millisecond an input has.
     pub adapt_input: bool,
     /// What is added to all outputs before a softmax, which does not change it.
     pub logit_shift: f64,
