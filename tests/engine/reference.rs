@@ -1,7 +1,7 @@
 //! The engine against the plain reference, on random small networks: the same events in both modes, with every kernel
 //! variant.
 
-use crate::common::random_network::random_network;
+use crate::common::random_network::{random_network, signed_neurons};
 use crate::common::reference;
 use megasim::engine::kernels::Variant;
 use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, Record, Simulation, batch};
@@ -59,6 +59,20 @@ fn plain_neurons() -> impl Strategy<Value = NeuronParameters> {
     )
 }
 
+/// Plain and signed neurons.
+fn neurons() -> impl Strategy<Value = NeuronParameters> {
+    prop_oneof![3 => plain_neurons(), 2 => signed_neurons()]
+}
+
+/// Weights that these neurons may have: signed ones answer each with a limited number of spikes.
+fn weights_for(neurons: NeuronParameters, n: usize) -> impl Strategy<Value = std::sync::Arc<[i32]>> {
+    let is_signed = neurons.signed().is_some();
+    weights(n).prop_map(move |weights| match is_signed {
+        true => weights.iter().map(|weight| weight.clamp(&-60, &60)).copied().collect(),
+        false => weights,
+    })
+}
+
 fn weights(n: usize) -> impl Strategy<Value = std::sync::Arc<[i32]>> {
     let huge = prop_oneof![Just(i32::MAX), Just(i32::MIN), Just(1_500_000_000), Just(-1_500_000_000)];
     let weight = prop_oneof![200 => -9i32..12, 1 => huge];
@@ -80,20 +94,20 @@ fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
 
 /// One fully connected layer of any width: whole vectors, tails, more than fits the registers.
 fn wide_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
-    (prop_oneof![1usize..70, 120usize..140, 250usize..300], plain_neurons(), 1u32..5).prop_flat_map(
-        |(n, neurons, lines)| {
-            (weights(n * lines as usize), stimulus(lines as i32, 1))
-                .prop_map(move |(weights, stimulus)| (one_layer(n, lines, neurons, weights), vec![stimulus]))
-        },
-    )
+    (prop_oneof![1usize..70, 120usize..140, 250usize..300], neurons(), 1u32..5).prop_flat_map(|(n, neurons, lines)| {
+        (weights_for(neurons, n * lines as usize), stimulus(lines as i32, 1))
+            .prop_map(move |(weights, stimulus)| (one_layer(n, lines, neurons, weights), vec![stimulus]))
+    })
 }
 
 /// One fully connected layer that is large enough, with weights small enough, to be kept in 16 bits.
 fn narrow_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     let weight = prop_oneof![20 => -9i32..12, 1 => Just(i32::from(i16::MIN)), 1 => Just(i32::from(i16::MAX))];
-    (prop_oneof![1usize..70, 120usize..140, 250usize..300], plain_neurons()).prop_flat_map(move |(n, neurons)| {
+    (prop_oneof![1usize..70, 120usize..140, 250usize..300], neurons()).prop_flat_map(move |(n, neurons)| {
         let lines = 4096_usize.div_ceil(n);
-        let weights = prop::collection::vec(weight.clone(), n * lines);
+        let largest = if neurons.signed().is_some() { 60 } else { i32::MAX };
+        let weight = weight.clone().prop_map(move |weight| weight.clamp(-largest, largest));
+        let weights = prop::collection::vec(weight, n * lines);
         (weights, stimulus(lines as i32, 1))
             .prop_map(move |(weights, stimulus)| (one_layer(n, lines as u32, neurons, weights.into()), vec![stimulus]))
     })
@@ -112,8 +126,8 @@ fn one_layer(n: usize, lines: u32, neurons: NeuronParameters, weights: std::sync
 /// One convolutional layer of several maps: stretches of any length, strides, clipping.
 fn wide_kernel() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     let geometry = (1u32..7, 1u32..6, 1u32..4, 1u32..4, -3i32..3, 1i32..3, 1i32..3);
-    (1usize..24, plain_neurons(), geometry).prop_flat_map(|(maps, neurons, (nx, ny, kx, ky, d, stride, expand))| {
-        let kernels = prop::collection::vec(weights((kx * ky) as usize), maps);
+    (1usize..24, neurons(), geometry).prop_flat_map(|(maps, neurons, (nx, ny, kx, ky, d, stride, expand))| {
+        let kernels = prop::collection::vec(weights_for(neurons, (kx * ky) as usize), maps);
         (kernels, stimulus(nx as i32, ny as i32)).prop_map(move |(kernels, stimulus)| {
             let array = Array { nx, ny, x_min: 0, y_min: 0 };
             let mut builder = NetworkBuilder::new();

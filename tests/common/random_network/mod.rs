@@ -310,7 +310,7 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
 }
 
 /// Signed neurons; what may not act on them has the values at which it does not.
-fn signed_neurons() -> impl Strategy<Value = NeuronParameters> {
+pub fn signed_neurons() -> impl Strategy<Value = NeuronParameters> {
     let threshold = prop_oneof![10 => 1..=30i32, 1 => Just(i32::MAX - 4)];
     let least = prop_oneof![3 => Just(0), 1 => -3..=0i32, 1 => Just(i32::MIN)];
     let most = prop_oneof![2 => Just(i32::MAX), 1 => 1..=4i32];

@@ -309,7 +309,7 @@ impl ClockedRun<'_> {
                     neurons.reset(plan, s);
                 }
                 if settle {
-                    neurons.end_hysteresis(plan);
+                    neurons.end_hysteresis();
                 }
                 let mut controls = 0;
                 let mut has_input = false;

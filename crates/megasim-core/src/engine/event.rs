@@ -12,7 +12,7 @@ use groups::GroupRun;
 use outputs::{Bus, ByMap, GroupQueue, Outputs};
 
 use super::action::{Action, actions};
-use super::neurons::{Neurons, Work};
+use super::neurons::{Neurons, Signs, Work};
 use super::plan::{NeuronPopulation, Plan, PopulationKind, Target};
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
@@ -326,6 +326,16 @@ fn to_neurons(
     mut outputs: Outputs<'_>,
     summary: &mut Summary,
 ) -> Result<(), (usize, Outside)> {
+    // Signed neurons take spikes of both signs at once.
+    if let (Some(port), true) = (port, plan.neurons.signed().is_some())
+        && let Some(signs) = Signs::of(events.polarity, events.y)
+    {
+        let (port, layer) = (&plan.ports[port..=port], (events.x, events.y, signs, &[events.len()][..]));
+        let Work { operations, updates } = neurons.receive_layer(plan, kernel, port, layer, s, &mut outputs)?;
+        summary.synaptic_operations += operations;
+        summary.neuron_updates += updates;
+        return Ok(());
+    }
     let mut done = 0;
     for (action, run) in actions(events) {
         match (action, port) {

@@ -80,6 +80,14 @@ pub(super) struct NarrowMatrix {
     pub stride: usize,
 }
 
+impl NarrowMatrix {
+    /// Puts the first `n` weights of a line into `wide`.
+    pub fn widen(&self, line: usize, n: usize, wide: &mut Vec<i32>) {
+        wide.clear();
+        wide.extend(self.weights[line * self.stride..][..n].iter().map(|&weight| i32::from(weight)));
+    }
+}
+
 /// Matrices up to this size fit in the first-level cache; above the upper limit the copy would take memory that a
 /// network of that size needs.
 const NARROW_SIZES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;

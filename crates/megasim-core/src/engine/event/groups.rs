@@ -2,6 +2,8 @@
 
 use super::outputs::{GroupQueue, NEGATIVE, Outputs};
 use super::{EventRun, MOST_OUTPUTS};
+use crate::engine::kernels::Sign;
+use crate::engine::neurons::{LayerEvents, Signs};
 use crate::engine::node_groups::NodeGroup;
 use crate::engine::plan::{Plan, PopulationKind, Target};
 use crate::engine::queue::Events;
@@ -45,7 +47,7 @@ impl GroupRun {
             self.polarity.resize(self.x.len(), Polarity::Positive);
         } else {
             let sign = |&it: &u32| if it & NEGATIVE == 0 { Polarity::Positive } else { Polarity::Negative };
-            self.polarity.extend(queue.nodes.iter().flatten().map(sign));
+            queue.nodes.iter().for_each(|positions| self.polarity.extend(positions.iter().map(sign)));
         }
         self.t_pre.clear();
         self.t_pre.resize(self.x.len(), now);
@@ -78,24 +80,11 @@ impl EventRun<'_> {
     }
 
     fn deliver_group(&mut self, group: &NodeGroup, run: &GroupRun, r: Tick) -> Result<(), Error> {
+        let signs = if run.positive { Some(Signs::All(Sign::Plus)) } else { Signs::of(&run.polarity, &run.y) };
         for &reader in &group.whole {
-            let population = &self.plan.populations[reader.population];
-            let fits = run.x.len() as u64 <= MOST_OUTPUTS / population.fan_out;
-            if let (true, true, PopulationKind::Neurons(plan), Cells::Neurons(neurons)) =
-                (run.positive, fits, &population.kind, &mut self.populations[reader.population].cells)
-            {
-                let done = r.saturating_add(population.timing.delay_to_arrive);
-                let mut outputs = Outputs { population, bus: &mut self.state.bus, done };
-                let ports = &plan.ports[reader.port..][..run.ends.len()];
-                let events = (&run.x[..], &run.y[..], &run.ends[..]);
-                let work = neurons.receive_layer(plan, self.plan.kernel, ports, events, r, &mut outputs);
-                let work = work.map_err(|(k, outside)| {
-                    let node = group.first + run.ends.partition_point(|&end| end <= k);
-                    self.plan.outside(node, (r, run.x[k], run.y[k]), outside)
-                })?;
-                self.recorder.summary.synaptic_operations += work.operations;
-                self.recorder.summary.neuron_updates += work.updates;
-            } else {
+            let layer = signs.map(|signs| (&run.x[..], &run.y[..], signs, &run.ends[..]));
+            let taken = layer.map_or(Ok(false), |layer| self.deliver_spikes(reader, group.first, layer, r))?;
+            if !taken {
                 for (k, events) in run.runs() {
                     let reader = Target { port: reader.port + k, ..reader };
                     self.deliver_in_parts(reader, group.first + k, events, r)?;
@@ -104,10 +93,53 @@ impl EventRun<'_> {
         }
         for (k, events) in run.runs() {
             for &reader in &group.others[k] {
-                self.deliver_in_parts(reader, group.first + k, events, r)?;
+                let ends = [events.len()];
+                let one = signs.map(|signs| match signs {
+                    Signs::All(sign) => (events.x, events.y, Signs::All(sign), &ends[..]),
+                    Signs::Each(_) => (events.x, events.y, Signs::Each(events.polarity), &ends[..]),
+                });
+                let taken = one.map_or(Ok(false), |one| self.deliver_spikes(reader, group.first + k, one, r))?;
+                if !taken {
+                    self.deliver_in_parts(reader, group.first + k, events, r)?;
+                }
             }
             self.recorder.run(group.first + k, events, r);
         }
         self.wake(group.first, r)
+    }
+
+    /// Hands spikes to successive ports of neurons, from that of `reader` on, if that is what it is and what they make
+    /// fits memory; else says no. `first` is the node of the first port.
+    fn deliver_spikes(
+        &mut self,
+        reader: Target,
+        first: usize,
+        (x, y, signs, ends): LayerEvents<'_>,
+        r: Tick,
+    ) -> Result<bool, Error> {
+        let population = &self.plan.populations[reader.population];
+        let (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) =
+            (&population.kind, &mut self.populations[reader.population].cells)
+        else {
+            return Ok(false);
+        };
+        let ports = plan.ports.get(reader.port..reader.port + ends.len());
+        let fits = x.len() as u64 <= MOST_OUTPUTS / population.fan_out;
+        let Some(ports) = ports.filter(|_| fits) else { return Ok(false) };
+        let done = r.saturating_add(population.timing.delay_to_arrive);
+        let mut outputs = Outputs { population, bus: &mut self.state.bus, done };
+        let work = match (ports, signs) {
+            ([port], Signs::All(sign)) => {
+                neurons.receive_run(plan, self.plan.kernel, port, (x, y, sign), r, &mut outputs)
+            }
+            _ => neurons.receive_layer(plan, self.plan.kernel, ports, (x, y, signs, ends), r, &mut outputs),
+        };
+        let work = work.map_err(|(k, outside)| {
+            let node = first + ends.partition_point(|&end| end <= k);
+            self.plan.outside(node, (r, x[k], y[k]), outside)
+        })?;
+        self.recorder.summary.synaptic_operations += work.operations;
+        self.recorder.summary.neuron_updates += work.updates;
+        Ok(true)
     }
 }

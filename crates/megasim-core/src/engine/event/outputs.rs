@@ -1,6 +1,6 @@
 //! Where the outputs of modules wait until they are handled.
 
-use crate::engine::kernels::Crossing;
+use crate::engine::kernels::{Crossing, SignedSpike};
 use crate::engine::neurons::{Spike, Spikes};
 use crate::engine::plan::{NeuronPopulation, Population};
 use crate::engine::queue::Pending;
@@ -16,7 +16,7 @@ pub(super) struct GroupQueue {
 }
 
 /// Marks the position of a neuron whose spike is negative.
-pub(super) const NEGATIVE: u32 = 1 << 31;
+pub(super) const NEGATIVE: u32 = SignedSpike::NEGATIVE;
 
 /// The events of all nodes that are not handled yet.
 #[derive(Debug, Clone)]
@@ -100,6 +100,18 @@ impl Spikes for Outputs<'_> {
         } else {
             self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
         }
+    }
+
+    fn signed(&mut self, plan: &NeuronPopulation, spikes: &[SignedSpike], scratch: &mut Vec<Crossing>) {
+        let Some((group, first)) = self.group() else { return self.by_sign(plan, spikes, scratch) };
+        let maps = plan.maps as u32;
+        let nodes = &mut self.bus.groups[group].nodes[first..first + plan.maps];
+        for &spike in spikes {
+            let (n, mark) = (spike.neuron(), if spike.is_negative() { NEGATIVE } else { 0 });
+            let (map, position) = if maps == 1 { (0, n) } else { (n % maps, n / maps) };
+            nodes[map as usize].push(position | mark);
+        }
+        self.bus.waits(group, spikes.len());
     }
 
     fn positive(&mut self, plan: &NeuronPopulation, hits: &[Crossing]) {

@@ -1,7 +1,6 @@
 //! The kernels in AVX2: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::signed::add_signed_plain;
-use super::{Crossing, Fire, Limits, Sign, Tests, VECTORS, add_kernel_plain, add_plain, extremes_plain, note};
+use super::{Crossing, Fire, Sign, SignedFire, Tests, VECTORS, add_kernel_plain, add_plain, extremes_plain, note};
 use crate::engine::synapses::Kernel;
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -83,10 +82,10 @@ pub fn add(sums: &mut [i32], w: &[i32], sign: Sign) {
 
 /// See [`super::add_signed`]; no saturation.
 #[target_feature(enable = "avx2")]
-pub fn add_signed(v: &mut [i32], w: &[i32], limits: Limits<'_>, sign: Sign, first: usize, hits: &mut Vec<Crossing>) {
+pub fn add_signed(v: &mut [i32], w: &[i32], sign: Sign, first: usize, fire: &mut SignedFire<'_>) {
     match sign {
-        Sign::Plus => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
-        Sign::Minus => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),
+        Sign::Plus => fire.add_span(v, w, first, i32::wrapping_add),
+        Sign::Minus => fire.add_span(v, w, first, i32::wrapping_sub),
     }
 }
 

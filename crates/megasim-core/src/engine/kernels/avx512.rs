@@ -1,12 +1,13 @@
 //! The kernels in AVX-512: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
 mod convolution;
+mod signed;
 
 pub use convolution::run_kernel;
+pub use signed::{add_signed, narrow_in_registers, run_signed_kernel, run_signed_lines, run_signed_narrow};
 
-use super::{Crossing, Fire, FireReset, Limits, Sign, Tests, VECTORS, add_kernel_plain, extremes_plain, note};
-use crate::engine::spans::SpanTable;
-use crate::engine::synapses::{Kernel, NarrowMatrix, Span};
+use super::{Crossing, Fire, FireReset, Sign, Tests, VECTORS, add_kernel_plain, extremes_plain, note};
+use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
@@ -99,109 +100,6 @@ const IN_REGISTERS: usize = 16;
 #[target_feature(enable = "avx512f,popcnt")]
 fn furthest(lines: &[u32]) -> usize {
     if lines.is_empty() { 0 } else { lines.iter().fold(0, |furthest: u32, &line| furthest.max(line)) as usize + 1 }
-}
-
-/// See [`super::add_signed`]; no saturation.
-///
-/// # Panics
-/// If `w` or a limit is shorter than `v`.
-#[target_feature(enable = "avx512f,popcnt")]
-pub fn add_signed(v: &mut [i32], w: &[i32], limits: Limits<'_>, sign: Sign, first: usize, hits: &mut Vec<Crossing>) {
-    match sign {
-        Sign::Plus => signed512::<true>(v, w, limits, first, hits),
-        Sign::Minus => signed512::<false>(v, w, limits, first, hits),
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,popcnt")]
-fn signed512<const ADD: bool>(
-    v: &mut [i32],
-    w: &[i32],
-    Limits { upper, lower }: Limits<'_>,
-    first: usize,
-    hits: &mut Vec<Crossing>,
-) {
-    let n = v.len();
-    assert!(w.len() >= n && upper.len() >= n && lower.len() >= n);
-    // SAFETY: all have at least this length.
-    unsafe { signed_span::<ADD>(v.as_mut_ptr(), w.as_ptr(), (upper.as_ptr(), lower.as_ptr()), n, first, hits) };
-}
-
-/// Neurons beyond a limit are put next to each other at once, so that no branch depends on them.
-///
-/// # Safety
-/// All pointers are valid for `n` integers.
-#[inline]
-#[target_feature(enable = "avx512f,popcnt")]
-unsafe fn signed_span<const ADD: bool>(
-    pv: *mut i32,
-    pw: *const i32,
-    (upper, lower): (*const i32, *const i32),
-    n: usize,
-    first: usize,
-    hits: &mut Vec<Crossing>,
-) {
-    let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    // A whole vector more than can be beyond.
-    hits.reserve(n + 16);
-    let mut beyond = hits.len();
-    let noted = hits.as_mut_ptr();
-    for at in (0..n).step_by(16) {
-        let neurons = _mm512_add_epi32(all, _mm512_set1_epi32((first + at) as i32));
-        // SAFETY: masked lanes are neither read nor written; the others are valid. Up to `at` neurons were noted, and
-        // there was room for `at + 16` more. A hit is a transparent u32.
-        unsafe {
-            // Whole vectors without a mask: what is stored under one is not forwarded to the next load.
-            let crossed = if n - at >= 16 {
-                let (old, weight) = (_mm512_loadu_epi32(pv.add(at)), _mm512_loadu_epi32(pw.add(at)));
-                let sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
-                _mm512_storeu_epi32(pv.add(at), sum);
-                _mm512_cmpge_epi32_mask(sum, _mm512_loadu_epi32(upper.add(at)))
-                    | _mm512_cmple_epi32_mask(sum, _mm512_loadu_epi32(lower.add(at)))
-            } else {
-                let lanes: __mmask16 = !0 >> (16 - (n - at));
-                let old = _mm512_maskz_loadu_epi32(lanes, pv.add(at));
-                let weight = _mm512_maskz_loadu_epi32(lanes, pw.add(at));
-                let sum = if ADD { _mm512_add_epi32(old, weight) } else { _mm512_sub_epi32(old, weight) };
-                _mm512_mask_storeu_epi32(pv.add(at), lanes, sum);
-                _mm512_mask_cmpge_epi32_mask(lanes, sum, _mm512_maskz_loadu_epi32(lanes, upper.add(at)))
-                    | _mm512_mask_cmple_epi32_mask(lanes, sum, _mm512_maskz_loadu_epi32(lanes, lower.add(at)))
-            };
-            _mm512_storeu_epi32(noted.add(beyond).cast(), _mm512_maskz_compress_epi32(crossed, neurons));
-            beyond += crossed.count_ones() as usize;
-        }
-    }
-    // SAFETY: these were written above, within the capacity.
-    unsafe { hits.set_len(beyond) };
-}
-
-/// See [`super::add_signed_kernel`].
-#[target_feature(enable = "avx512f,popcnt")]
-pub fn add_signed_kernel(
-    v: &mut [i32],
-    weights: &[i32],
-    table: &SpanTable,
-    (x, y, sign): (i32, i32, Sign),
-    Limits { upper, lower }: Limits<'_>,
-    hits: &mut Vec<Crossing>,
-) -> u64 {
-    let n = v.len();
-    assert!(n == table.neurons && upper.len() == n && lower.len() == n && weights.len() == table.weights);
-    let reach = table.of(x, y);
-    for row in 0..reach.rows as usize {
-        let Span { neuron, weight, len } = table.span(reach, row);
-        // SAFETY: every span of a table ends within `table.neurons` and `table.weights`.
-        unsafe {
-            let limits = (upper.as_ptr().add(neuron), lower.as_ptr().add(neuron));
-            let (v, weights) = (v.as_mut_ptr().add(neuron), weights.as_ptr().add(weight));
-            match sign {
-                Sign::Plus => signed_span::<true>(v, weights, limits, len, neuron, hits),
-                Sign::Minus => signed_span::<false>(v, weights, limits, len, neuron, hits),
-            }
-        }
-    }
-    reach.operations()
 }
 
 /// See [`super::run_lines`].

@@ -12,8 +12,8 @@ mod signed;
 pub use super::synapses::Sign;
 use super::synapses::{Kernel, NarrowMatrix, Port, SingleTaps, Span, Synapses};
 use crate::network::{Array, Tick};
-pub(super) use signed::add_signed_kernel;
-pub use signed::{Limits, add_signed};
+pub use signed::{SignedFire, SignedSpike, add_signed};
+pub(super) use signed::{run_signed_kernel, run_signed_lines, run_signed_narrow};
 use std::sync::OnceLock;
 
 /// A neuron at or beyond a threshold after an addition, by its index in the population.

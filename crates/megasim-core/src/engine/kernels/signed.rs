@@ -1,114 +1,254 @@
-//! Signed neurons: each is tested against two limits of its own.
+//! Signed neurons: weights are added, and neurons spike as soon as one of their two rules holds.
 
-use super::{BLOCK, Crossing, Instructions, Sign, Variant};
+use super::{BLOCK, Instructions, Sign, Variant};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
-use crate::engine::synapses::{Kernel, Span};
-use crate::network::Array;
+use crate::engine::neurons::Signs;
+use crate::engine::synapses::{Kernel, NarrowMatrix, SingleTaps, Span};
+use crate::network::{Array, Polarity, Signed};
 
-/// Where each of some neurons is to be tested: from the upper potential up, from the lower one down.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits<'n> {
-    /// One a neuron.
-    pub upper: &'n [i32],
-    /// One a neuron.
-    pub lower: &'n [i32],
+/// One spike of a signed neuron.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct SignedSpike(u32);
+
+impl SignedSpike {
+    /// The bit of a negative spike.
+    pub(in crate::engine) const NEGATIVE: u32 = 1 << 31;
+
+    #[inline(always)]
+    fn new(neuron: usize, polarity: Polarity) -> Self {
+        Self(neuron as u32 | if polarity == Polarity::Negative { Self::NEGATIVE } else { 0 })
+    }
+
+    /// Negative if the lowest bit is set.
+    #[inline(always)]
+    pub(super) fn of_bits(neuron: u32, negative: u32) -> Self {
+        Self(neuron | negative << 31)
+    }
+
+    /// Its neuron, by its index in the population.
+    #[inline(always)]
+    pub fn neuron(self) -> u32 {
+        self.0 & !Self::NEGATIVE
+    }
+
+    /// Whether it takes a spike back.
+    #[inline(always)]
+    pub fn is_negative(self) -> bool {
+        self.0 & Self::NEGATIVE != 0
+    }
 }
 
-/// `v += sign * w`, cut off at 32 bits where it `saturates`, then the indices (plus `first`) of potentials at or beyond
-/// their limits, in rising order.
+/// How signed neurons spike inside a kernel: `V >= THplus` with a count below the maximum is a spike, `V < -hysteresis`
+/// with a count above the minimum takes one back; after each `V + n THplus` is what it was.
+#[derive(Debug)]
+pub struct SignedFire<'n> {
+    /// Spikes so far, with their signs; one per neuron.
+    pub counts: &'n mut [i32],
+    /// `THplus`, more than 0.
+    pub threshold: i32,
+    /// Hysteresis and limits of the counts.
+    pub rules: Signed,
+    /// Whether one event may make a neuron spike more than once: a weight is larger than the threshold, or a rule
+    /// held before.
+    pub repeats: bool,
+    /// The spikes, in order.
+    pub spikes: &'n mut Vec<SignedSpike>,
+}
+
+impl SignedFire<'_> {
+    /// Whether a rule holds.
+    #[inline(always)]
+    fn is_beyond(&self, v: i32, count: i32) -> bool {
+        let Signed { hysteresis, min_count, max_count, .. } = self.rules;
+        (v >= self.threshold && count < max_count) | (v < -hysteresis && count > min_count)
+    }
+
+    /// Applies both rules to a neuron until neither holds; returns its potential.
+    pub(in crate::engine) fn apply(&mut self, v: i32, neuron: usize) -> i32 {
+        let Signed { hysteresis, min_count, max_count, .. } = self.rules;
+        let (threshold, below) = (i64::from(self.threshold), -i64::from(hysteresis));
+        let (potential, count) = (i64::from(v), i64::from(self.counts[neuron]));
+        // Nearly always one; a division costs more than all the rest.
+        let spikes = if potential >= threshold {
+            let needed = if potential < 2 * threshold { 1 } else { potential / threshold };
+            needed.min(i64::from(max_count) - count)
+        } else if potential < below {
+            // The least number after which the potential is not below.
+            let missing = below - potential;
+            let needed = if missing <= threshold { 1 } else { (missing + threshold - 1) / threshold };
+            -needed.min(count - i64::from(min_count))
+        } else {
+            0
+        };
+        let polarity = if spikes < 0 { Polarity::Negative } else { Polarity::Positive };
+        let spike = SignedSpike::new(neuron, polarity);
+        self.spikes.extend(std::iter::repeat_n(spike, spikes.unsigned_abs() as usize));
+        // Both stay inside 32 bits: the potential comes nearer to 0, the count keeps its bounds.
+        self.counts[neuron] = (count + spikes) as i32;
+        (potential - spikes * threshold) as i32
+    }
+
+    /// Adds weights to successive neurons, `first` and on, and lets them spike.
+    #[inline(always)]
+    pub(super) fn add_span(&mut self, v: &mut [i32], w: &[i32], first: usize, add: impl Fn(i32, i32) -> i32) {
+        for (block, (v, w)) in v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).enumerate() {
+            let first = first + block * BLOCK;
+            // Two loops, as compilers do not make vectors of both in one.
+            v.iter_mut().zip(w).for_each(|(v, &w)| *v = add(*v, w));
+            let counts = &self.counts[first..][..v.len()];
+            let any = v.iter().zip(counts).fold(false, |any, (&v, &count)| any | self.is_beyond(v, count));
+            if any {
+                for (k, v) in v.iter_mut().enumerate() {
+                    if self.is_beyond(*v, self.counts[first + k]) {
+                        *v = self.apply(*v, first + k);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One event on successive neurons, `first` and on: `v += sign * w`, which saturates if it may leave 32 bits.
 ///
 /// # Panics
-/// If `w` or a limit is shorter than `v`.
-#[inline]
+/// If `w` is shorter than `v`, or there are fewer counts.
 pub fn add_signed(
     variant: Variant,
     v: &mut [i32],
     w: &[i32],
-    limits: Limits<'_>,
     (sign, saturates): (Sign, bool),
     first: usize,
-    hits: &mut Vec<Crossing>,
+    fire: &mut SignedFire<'_>,
 ) {
-    match (sign, saturates) {
-        (Sign::Plus, true) => add_signed_plain(v, w, limits, i32::saturating_add, first, hits),
-        (Sign::Minus, true) => add_signed_plain(v, w, limits, i32::saturating_sub, first, hits),
+    let w = &w[..v.len()];
+    match (variant.0, sign, saturates) {
+        (_, Sign::Plus, true) => fire.add_span(v, w, first, i32::saturating_add),
+        (_, Sign::Minus, true) => fire.add_span(v, w, first, i32::saturating_sub),
         #[cfg(target_arch = "x86_64")]
-        (sign, false) if variant.0 == Instructions::Avx512 => {
-            // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
-            unsafe { avx512::add_signed(v, w, limits, sign, first, hits) }
-        }
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        (Instructions::Avx512, ..) => unsafe { avx512::add_signed(v, w, sign, first, fire) },
         #[cfg(target_arch = "x86_64")]
-        (sign, false) if variant.0 == Instructions::Avx2 => {
-            // SAFETY: as above.
-            unsafe { avx2::add_signed(v, w, limits, sign, first, hits) }
-        }
-        (Sign::Plus, false) => add_signed_plain(v, w, limits, i32::wrapping_add, first, hits),
-        (Sign::Minus, false) => add_signed_plain(v, w, limits, i32::wrapping_sub, first, hits),
+        // SAFETY: as above.
+        (Instructions::Avx2, ..) => unsafe { avx2::add_signed(v, w, sign, first, fire) },
+        (Instructions::Base, Sign::Plus, false) => fire.add_span(v, w, first, i32::wrapping_add),
+        (Instructions::Base, Sign::Minus, false) => fire.add_span(v, w, first, i32::wrapping_sub),
     }
 }
 
-/// One event on a kernel for signed neurons, as [`add_signed`] without saturation; returns the number of touched
-/// neurons.
+/// Events on a matrix, one after the other, which leave 32 bits in no potential: line `lines[k]` of `v.len()` weights
+/// is added or subtracted, neurons spike.
 ///
 /// # Panics
-/// If there are not as many limits as potentials.
-pub(in crate::engine) fn add_signed_kernel(
+/// If a line is outside the matrix.
+pub(in crate::engine) fn run_signed_lines(
+    variant: Variant,
+    v: &mut [i32],
+    weights: &[i32],
+    (lines, signs): (&[u32], Signs<'_>),
+    fire: &mut SignedFire<'_>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if variant.0 == Instructions::Avx512 {
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        return unsafe { avx512::run_signed_lines(v, weights, (lines, signs), fire) };
+    }
+    for (run, sign) in signs.runs(0..lines.len()) {
+        for &line in &lines[run] {
+            let w = &weights[line as usize * v.len()..][..v.len()];
+            add_signed(variant, v, w, (sign, false), 0, fire);
+        }
+    }
+}
+
+/// As [`run_signed_lines`], on a matrix of 16-bit weights. `wide` is for one line.
+///
+/// # Panics
+/// If a line is outside the matrix.
+pub(in crate::engine) fn run_signed_narrow(
+    variant: Variant,
+    v: &mut [i32],
+    matrix: &NarrowMatrix,
+    (lines, signs): (&[u32], Signs<'_>),
+    wide: &mut Vec<i32>,
+    fire: &mut SignedFire<'_>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if variant.0 == Instructions::Avx512 && avx512::narrow_in_registers(v, fire) {
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+        return unsafe { avx512::run_signed_narrow(v, matrix, (lines, signs), fire) };
+    }
+    for (run, sign) in signs.runs(0..lines.len()) {
+        for &line in &lines[run] {
+            matrix.widen(line as usize, v.len(), wide);
+            add_signed(variant, v, wide, (sign, false), 0, fire);
+        }
+    }
+}
+
+/// Events on a kernel, one after the other, which leave 32 bits in no potential; returns the number of touched neurons.
+pub(in crate::engine) fn run_signed_kernel(
     variant: Variant,
     v: &mut [i32],
     kernel: &Kernel,
-    shape: (Array, usize),
-    (x, y, sign): (i32, i32, Sign),
-    limits: Limits<'_>,
-    hits: &mut Vec<Crossing>,
+    (array, maps): (Array, usize),
+    (x, y): (&[i32], &[i32]),
+    sign: Sign,
+    fire: &mut SignedFire<'_>,
 ) -> u64 {
-    if let (Some(single), (_, 1)) = (&kernel.single, shape) {
-        let Some(tap) = single.tap(x, y) else { return 0 };
-        let n = tap.neuron as usize;
-        v[n] = sign.add(v[n], tap.weight);
-        if v[n] >= limits.upper[n] || v[n] <= limits.lower[n] {
-            hits.push(Crossing(tap.neuron));
-        }
-        return 1;
+    if let (Some(single), 1) = (&kernel.single, maps) {
+        return run_single(v, single, (x, y), sign, fire);
     }
     #[cfg(target_arch = "x86_64")]
     if let (Instructions::Avx512, Some(table)) = (variant.0, &kernel.spans) {
         // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
-        return unsafe { avx512::add_signed_kernel(v, &kernel.weights, table, (x, y, sign), limits, hits) };
+        return unsafe { avx512::run_signed_kernel(v, &kernel.weights, table, (x, y), sign, fire) };
     }
     let mut operations = 0;
-    kernel.each_span(shape.0, shape.1, x, y, |Span { neuron, weight, len }| {
-        operations += len as u64;
-        let weights = &kernel.weights[weight..][..len];
-        let limits = Limits { upper: &limits.upper[neuron..][..len], lower: &limits.lower[neuron..][..len] };
-        add_signed(variant, &mut v[neuron..][..len], weights, limits, (sign, false), neuron, hits);
-    });
+    for (&x, &y) in x.iter().zip(y) {
+        kernel.each_span(array, maps, x, y, |Span { neuron, weight, len }| {
+            operations += len as u64;
+            let weights = &kernel.weights[weight..][..len];
+            add_signed(variant, &mut v[neuron..][..len], weights, (sign, false), neuron, fire);
+        });
+    }
     operations
 }
 
-#[inline(always)]
-pub(super) fn add_signed_plain(
+/// Events that reach one neuron each, as in pooling without overlap. Which of them spikes no branch can predict: each is
+/// noted, and counts only if it did.
+fn run_single(
     v: &mut [i32],
-    w: &[i32],
-    Limits { upper, lower }: Limits<'_>,
-    add: impl Fn(i32, i32) -> i32,
-    first: usize,
-    hits: &mut Vec<Crossing>,
-) {
-    let n = v.len();
-    let (w, upper, lower) = (&w[..n], &upper[..n], &lower[..n]);
-    let blocks = v.chunks_mut(BLOCK).zip(w.chunks(BLOCK)).zip(upper.chunks(BLOCK).zip(lower.chunks(BLOCK)));
-    for (block, ((v, w), (upper, lower))) in blocks.enumerate() {
-        // Two loops, as compilers do not make vectors of both in one.
-        v.iter_mut().zip(w).for_each(|(v, &w)| *v = add(*v, w));
-        let beyond = v
-            .iter()
-            .zip(upper.iter().zip(lower))
-            .fold(0, |beyond, (&v, (&upper, &lower))| beyond | i32::from(v >= upper) | i32::from(v <= lower));
-        if beyond != 0 {
-            let at = first + block * BLOCK;
-            let is_beyond = |&k: &usize| v[k] >= upper[k] || v[k] <= lower[k];
-            hits.extend((0..v.len()).filter(is_beyond).map(|k| Crossing((at + k) as u32)));
+    single: &SingleTaps,
+    (x, y): (&[i32], &[i32]),
+    sign: Sign,
+    fire: &mut SignedFire<'_>,
+) -> u64 {
+    let Signed { hysteresis, min_count, max_count, .. } = fire.rules;
+    let mut operations = 0;
+    let taps = x.iter().zip(y).filter_map(|(&x, &y)| single.tap(x, y));
+    if fire.repeats {
+        for tap in taps {
+            let n = tap.neuron as usize;
+            operations += 1;
+            v[n] = fire.apply(sign.add(v[n], tap.weight), n);
         }
+        return operations;
     }
+    let mut spikes = fire.spikes.len();
+    fire.spikes.resize(spikes + x.len(), SignedSpike::of_bits(0, 0));
+    for tap in taps {
+        let n = tap.neuron as usize;
+        operations += 1;
+        let (sum, count) = (sign.add(v[n], tap.weight), fire.counts[n]);
+        let up = i32::from(sum >= fire.threshold) & i32::from(count < max_count);
+        let down = i32::from(sum < -hysteresis) & i32::from(count > min_count);
+        v[n] = sum.wrapping_sub((up - down).wrapping_mul(fire.threshold));
+        fire.counts[n] = count + up - down;
+        fire.spikes[spikes] = SignedSpike::of_bits(tap.neuron, down as u32);
+        spikes += (up | down) as usize;
+    }
+    fire.spikes.truncate(spikes);
+    operations
 }

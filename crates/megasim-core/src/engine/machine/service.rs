@@ -152,11 +152,11 @@ impl Run<'_, '_> {
             return Ok(Work { operations, updates: 0 });
         }
         if self.plan.machine.barrier.is_some()
-            && let (PopulationKind::Neurons(neurons), Cells::Neurons(state)) = (&population.kind, &mut *cells)
+            && let (PopulationKind::Neurons(_), Cells::Neurons(state)) = (&population.kind, &mut *cells)
             && action(event.polarity, event.y) == Action::Settle
         {
             // The neurons are tested in the next step, as for input.
-            stations[module].beyond |= state.end_hysteresis(neurons);
+            stations[module].beyond |= state.end_hysteresis();
             return Ok(Work::default());
         }
         apply(population, cells, plan.kernel, port, event, s, outputs)

@@ -1,7 +1,7 @@
 //! Clocked mode: the input of a step is summed, then all neurons act.
 
 use super::plain::Change;
-use super::{Neurons, Outside, Port, Sign, Spikes, Synapses, count_saturations, extremes, reach};
+use super::{Neurons, Outside, Port, Sign, Signs, Spikes, Synapses, count_saturations, extremes, reach};
 use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, Crossing, Tests};
 use crate::engine::plan::NeuronPopulation;
@@ -29,9 +29,9 @@ impl Neurons {
         let mut operations = 0;
         if let Synapses::Kernel(kernel) = &port.synapses {
             let most = |Change { up, down, .. }: Change| up.max(down);
-            let mut bound = most(Change::by_number(port, x.len(), sign));
+            let mut bound = most(Change::by_number(port, x.len(), Signs::All(sign)));
             if self.sums.bound + bound > i64::from(i32::MAX) {
-                bound = most(Change::by_address(port, x, y, sign));
+                bound = most(Change::by_address(port, x, y, Signs::All(sign)));
             }
             if bound <= i64::from(i32::MAX) {
                 self.sums.make_room(self.v.len(), bound);

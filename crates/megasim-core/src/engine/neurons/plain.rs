@@ -1,6 +1,6 @@
-//! Plain neurons: many events at once where none can overflow, spikes inside the kernels.
+//! Plain and signed neurons: many events at once where none can overflow, spikes inside the kernels.
 
-use super::{Neurons, Outside, Port, Sign, Spikes, Synapses, Weights, Work};
+use super::{Neurons, Outside, Port, Sign, Signs, Spikes, Synapses, Weights, Work};
 use crate::engine::kernels::{self, Fire, FireReset, Recent};
 use crate::engine::plan::NeuronPopulation;
 use crate::network::{Reset, Tick};
@@ -18,15 +18,21 @@ pub(super) struct Change {
 
 impl Change {
     /// As if each of `n` events of a port met its largest weight.
-    pub(super) fn by_number(port: &Port, n: usize, sign: Sign) -> Self {
-        let (up, down) = port.most(sign);
+    pub(super) fn by_number(port: &Port, n: usize, signs: Signs<'_>) -> Self {
+        let (up, down) = match signs {
+            Signs::All(sign) => port.most(sign),
+            Signs::Each(_) => (port.most_up.max(port.most_down), port.most_up.max(port.most_down)),
+        };
         Self { most_up: up, up: up * n as i64, down: down * n as i64 }
     }
 
     /// An address meets each weight of a neuron once per pass over the array.
-    pub(super) fn by_address(port: &Port, x: &[i32], y: &[i32], sign: Sign) -> Self {
-        let Self { most_up, up, down } = Self::by_number(port, x.len(), sign);
-        let (sum_up, sum_down) = port.most_of_all(sign);
+    pub(super) fn by_address(port: &Port, x: &[i32], y: &[i32], signs: Signs<'_>) -> Self {
+        let Self { most_up, up, down } = Self::by_number(port, x.len(), signs);
+        let (sum_up, sum_down) = match signs {
+            Signs::All(sign) => port.most_of_all(sign),
+            Signs::Each(_) => (port.sum_up.saturating_add(port.sum_down), port.sum_up.saturating_add(port.sum_down)),
+        };
         let passes = passes(x, y);
         Self { most_up, up: up.min(sum_up.saturating_mul(passes)), down: down.min(sum_down.saturating_mul(passes)) }
     }
@@ -42,16 +48,20 @@ impl Sum for Change {
     }
 }
 
+/// Addresses and signs of events, and where those of each port end.
+pub(in crate::engine) type LayerEvents<'e> = (&'e [i32], &'e [i32], Signs<'e>, &'e [usize]);
+
 impl Neurons {
-    /// Whether some events for plain neurons can neither make a potential overflow nor bring it near the lower
+    /// Whether some events for plain or signed neurons can neither make a potential overflow nor bring it near the lower
     /// threshold. If so, they count as added.
     fn has_room(&mut self, plan: &NeuronPopulation, Change { most_up, up, down }: Change) -> bool {
         let parameters = &plan.neurons;
         let floor = i64::from(parameters.threshold_minus).max(i32::MIN.into());
         let threshold = i64::from(parameters.threshold_plus);
         // v + w < threshold, or a spike leaves v + w - threshold <= v: potentials do not rise above what they are or
-        // the threshold. Where a spike may have to wait they do.
-        let high = if most_up <= threshold && self.last_spike.is_empty() {
+        // the threshold. Where a spike may have to wait, or counts have a maximum, they do.
+        let waits = || !self.last_spike.is_empty() || parameters.signed().is_some_and(|it| it.max_count < i32::MAX);
+        let high = if most_up <= threshold && !waits() {
             if self.high + most_up > i64::from(i32::MAX) {
                 return false;
             }
@@ -87,46 +97,58 @@ impl Neurons {
     pub(super) fn room(&mut self, plan: &NeuronPopulation, port: &Port, (x, y, sign): (&[i32], &[i32], Sign)) -> usize {
         // Sizes and weights have 32 bits, so that nothing overflows.
         let n = x.len().min(1 << 30);
-        let exact = || Change::by_address(port, &x[..n], &y[..n], sign);
-        if self.finds_room(plan, Change::by_number(port, n, sign), exact) {
+        let signs = Signs::All(sign);
+        let exact = || Change::by_address(port, &x[..n], &y[..n], signs);
+        if self.finds_room(plan, Change::by_number(port, n, signs), exact) {
             return n;
         }
         let (up, down) = port.most(sign);
         self.headroom(plan, up, down, n)
     }
 
-    /// Positive events of successive ports of plain neurons; those of each port end where `ends` says. The same as one
-    /// [`Neurons::receive_run`] after the other, but faster.
+    /// Spike events of successive ports; those of each port end where `ends` says. The same as one
+    /// [`Neurons::receive_run`] after the other, but faster for signed neurons, and for plain ones if all are positive.
     pub(in crate::engine) fn receive_layer(
         &mut self,
         plan: &NeuronPopulation,
         variant: kernels::Variant,
         ports: &[Port],
-        (x, y, ends): (&[i32], &[i32], &[usize]),
+        (x, y, signs, ends): LayerEvents<'_>,
         s: Tick,
         out: &mut impl Spikes,
     ) -> Result<Work, (usize, Outside)> {
         let runs = || {
             let mut start = 0;
-            ports.iter().zip(ends).map(move |(port, &end)| (port, std::mem::replace(&mut start, end)..end))
+            let runs = ports.iter().zip(ends).map(move |(port, &end)| (port, std::mem::replace(&mut start, end)..end));
+            runs.filter(|(_, run)| !run.is_empty())
         };
-        let busy = || runs().filter(|(_, run)| !run.is_empty());
-        let cheap = busy().map(|(port, run)| Change::by_number(port, run.len(), Sign::Plus)).sum();
-        let exact = || busy().map(|(port, run)| Change::by_address(port, &x[run.clone()], &y[run], Sign::Plus)).sum();
-        if !self.finds_room(plan, cheap, exact) {
+        let cheap = runs().map(|(port, run)| Change::by_number(port, run.len(), signs)).sum();
+        let exact = || runs().map(|(port, run)| Change::by_address(port, &x[run.clone()], &y[run], signs)).sum();
+        let at_once = plan.neurons.signed().is_some() || (plan.plain && matches!(signs, Signs::All(Sign::Plus)));
+        if !at_once || !self.finds_room(plan, cheap, exact) {
             let mut work = Work::default();
             for (port, run) in runs() {
-                let start = run.start;
-                let events = (&x[run.clone()], &y[run], Sign::Plus);
-                let done = self.receive_run(plan, variant, port, events, s, out);
-                let Work { operations, updates } = done.map_err(|(k, outside)| (start + k, outside))?;
-                work.operations += operations;
-                work.updates += updates;
+                for (alike, sign) in signs.runs(run) {
+                    let start = alike.start;
+                    let events = (&x[alike.clone()], &y[alike], sign);
+                    let done = self.receive_run(plan, variant, port, events, s, out);
+                    work += done.map_err(|(k, outside)| (start + k, outside))?;
+                }
             }
             return Ok(work);
         }
-        let (v, mut fire) = self.firing(plan, s);
-        let operations = kernels::run_layer(variant, v, ports, (plan.array, plan.maps), (x, y, ends), &mut fire);
+        let operations = if let Some(signed) = plan.neurons.signed() {
+            let most = ports.iter().map(|port| port.most_up.max(port.most_down)).max().unwrap_or(0);
+            let mut operations = 0;
+            for (port, run) in runs() {
+                let done = self.run_signed((plan, signed), variant, (port, most), (x, y, signs), run);
+                operations += done?;
+            }
+            operations
+        } else {
+            let (v, mut fire) = self.firing(plan, s);
+            kernels::run_layer(variant, v, ports, (plan.array, plan.maps), (x, y, ends), &mut fire)
+        };
         self.let_leave(plan, out);
         Ok(Work { operations, updates: operations })
     }
@@ -144,15 +166,20 @@ impl Neurons {
     }
 
     /// Hands over the neurons that spiked.
-    fn let_leave(&mut self, plan: &NeuronPopulation, out: &mut impl Spikes) {
+    pub(super) fn let_leave(&mut self, plan: &NeuronPopulation, out: &mut impl Spikes) {
         if !self.hits.is_empty() {
             out.positive(plan, &self.hits);
             self.hits.clear();
         }
+        if !self.spikes.is_empty() {
+            out.signed(plan, &self.spikes, &mut self.hits);
+            self.spikes.clear();
+            self.hits.clear();
+        }
     }
 
-    /// Events that plain neurons take without any chance of overflow.
-    pub(super) fn run_plain(
+    /// Events that plain or signed neurons take without any chance of overflow.
+    pub(super) fn run_unchecked(
         &mut self,
         plan: &NeuronPopulation,
         variant: kernels::Variant,
@@ -161,30 +188,28 @@ impl Neurons {
         s: Tick,
         out: &mut impl Spikes,
     ) -> Result<u64, (usize, Outside)> {
+        if let Some(signed) = plan.neurons.signed() {
+            let most = port.most_up.max(port.most_down);
+            let run = (x, y, Signs::All(sign));
+            let operations = self.run_signed((plan, signed), variant, (port, most), run, 0..x.len())?;
+            self.let_leave(plan, out);
+            return Ok(operations);
+        }
         let mut lines = std::mem::take(&mut self.lines);
+        if let Synapses::Matrix { nx_pre, ny_pre, .. } = port.synapses {
+            lines.clear();
+            lines_of((x, y), Outside { nx_pre, ny_pre }, &mut lines)?;
+        }
+        let n = self.v.len();
         let (v, mut fire) = self.firing(plan, s);
         let operations = match &port.synapses {
-            Synapses::Matrix { nx_pre, ny_pre, weights } => {
-                lines.clear();
-                let outside = Outside { nx_pre: *nx_pre, ny_pre: *ny_pre };
-                // Negative coordinates become large ones. Folds, unlike `all`, look at many at once.
-                let furthest = x.iter().fold(0, |furthest: u32, &x| furthest.max(x as u32));
-                if furthest < *nx_pre && *ny_pre > 0 && y.iter().fold(0, |any, &y| any | y) == 0 {
-                    lines.extend(x.iter().map(|&x| x as u32));
-                } else {
-                    for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
-                        let (column, row) = (x as u32, y as u32);
-                        if column >= *nx_pre || row >= *ny_pre {
-                            return Err((k, outside));
-                        }
-                        lines.push(column + row * *nx_pre);
-                    }
-                }
-                match weights {
-                    Weights::Wide(weights) => kernels::run_lines(variant, v, weights, &lines, sign, &mut fire),
-                    Weights::Narrow(matrix) => kernels::run_narrow(variant, v, matrix, &lines, sign, &mut fire),
-                }
-                (lines.len() * v.len()) as u64
+            Synapses::Matrix { weights: Weights::Wide(weights), .. } => {
+                kernels::run_lines(variant, v, weights, &lines, sign, &mut fire);
+                (lines.len() * n) as u64
+            }
+            Synapses::Matrix { weights: Weights::Narrow(matrix), .. } => {
+                kernels::run_narrow(variant, v, matrix, &lines, sign, &mut fire);
+                (lines.len() * n) as u64
             }
             Synapses::Kernel(kernel) => {
                 kernels::run_kernel(variant, v, kernel, (plan.array, plan.maps), (x, y), sign, &mut fire)
@@ -194,6 +219,30 @@ impl Neurons {
         self.let_leave(plan, out);
         Ok(operations)
     }
+}
+
+/// The lines of a matrix that events read; fails with the number of the first event that has none.
+#[inline(always)]
+pub(super) fn lines_of(
+    (x, y): (&[i32], &[i32]),
+    matrix: Outside,
+    lines: &mut Vec<u32>,
+) -> Result<(), (usize, Outside)> {
+    let Outside { nx_pre, ny_pre } = matrix;
+    // Negative coordinates become large ones. Folds, unlike `all`, look at many at once.
+    let furthest = x.iter().fold(0, |furthest: u32, &x| furthest.max(x as u32));
+    if furthest < nx_pre && ny_pre > 0 && y.iter().fold(0, |any, &y| any | y) == 0 {
+        lines.extend(x.iter().map(|&x| x as u32));
+        return Ok(());
+    }
+    for (k, (&x, &y)) in x.iter().zip(y).enumerate() {
+        let (column, row) = (x as u32, y as u32);
+        if column >= nx_pre || row >= ny_pre {
+            return Err((k, matrix));
+        }
+        lines.push(column + row * nx_pre);
+    }
+    Ok(())
 }
 
 /// How often the same address can be among these, at most: how many passes over the array in raster order they are.
