@@ -1,7 +1,7 @@
 //! Clocked mode, the cross-check: all spikes of a time step act together, delays and FIFOs do not act.
 
 use super::action::{Action, actions};
-use super::kernels::Crossing;
+use super::kernels::{Crossing, SignedSpike};
 use super::neurons::{Spike, Spikes};
 use super::plan::{NeuronPopulation, Plan, PlanInput, PopulationKind};
 use super::queue::{Events, Fifo};
@@ -82,6 +82,24 @@ impl StepOutputs<'_> {
 impl Spikes for StepOutputs<'_> {
     fn spike(&mut self, spike: Spike) {
         self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
+    }
+
+    fn signed(&mut self, plan: &NeuronPopulation, spikes: &[SignedSpike], _: &mut Vec<Crossing>) {
+        let maps = plan.maps as u32;
+        for spike in spikes {
+            let n = spike.neuron();
+            let (position, map) = if maps == 1 { (n, 0) } else { (n / maps, n % maps) };
+            if let Some((x, y)) = plan.addresses.of(position as usize) {
+                let events = &mut self.maps[map as usize];
+                events.x.push(x);
+                events.y.push(y);
+                events.polarity.push(if spike.is_negative() { Polarity::Negative } else { Polarity::Positive });
+            }
+        }
+        for events in &mut self.maps[..plan.maps] {
+            // What is alike for all.
+            events.t_pre.resize(events.x.len(), self.s);
+        }
     }
 
     fn positive(&mut self, plan: &NeuronPopulation, hits: &[Crossing]) {

@@ -92,10 +92,11 @@ fn sum_of<const ADD: bool>(v: __m512i, w: __m512i) -> __m512i {
 /// If `w` is shorter than `v`, or there are fewer counts.
 #[target_feature(enable = "avx512f,popcnt")]
 pub fn add_signed(v: &mut [i32], w: &[i32], sign: Sign, first: usize, fire: &mut SignedFire<'_>) {
-    let n = v.len();
-    assert!(w.len() >= n && fire.counts[first..].len() >= n);
-    // SAFETY: all have at least this length.
-    unsafe { add_span_of(v.as_mut_ptr(), w.as_ptr(), n, first, sign, fire) };
+    let len = v.len();
+    assert!(w.len() >= len && fire.counts[first..].len() >= len);
+    let spans = [Span { neuron: 0, weight: 0, len }];
+    // SAFETY: the span ends where the slices end, and there are as many counts from `first` on.
+    unsafe { add_event_of(v.as_mut_ptr(), w.as_ptr(), spans.into_iter(), (first, len), sign, fire) };
 }
 
 /// See [`run_signed_kernel`](crate::engine::kernels::run_signed_kernel).
@@ -104,128 +105,154 @@ pub fn run_signed_kernel(
     v: &mut [i32],
     weights: &[i32],
     table: &SpanTable,
-    (x, y): (&[i32], &[i32]),
+    addresses: (&[i32], &[i32]),
     sign: Sign,
     fire: &mut SignedFire<'_>,
 ) -> u64 {
-    let mut operations = 0;
     assert!(v.len() == table.neurons && fire.counts.len() == v.len() && weights.len() == table.weights);
+    match (sign, is_bounded(fire), fire.repeats) {
+        (Sign::Plus, false, false) => run_events::<true, false, false>(v, weights, table, addresses, fire),
+        (Sign::Minus, false, false) => run_events::<false, false, false>(v, weights, table, addresses, fire),
+        (Sign::Plus, true, false) => run_events::<true, true, false>(v, weights, table, addresses, fire),
+        (Sign::Minus, true, false) => run_events::<false, true, false>(v, weights, table, addresses, fire),
+        (Sign::Plus, _, true) => run_events::<true, true, true>(v, weights, table, addresses, fire),
+        (Sign::Minus, _, true) => run_events::<false, true, true>(v, weights, table, addresses, fire),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,popcnt")]
+fn run_events<const ADD: bool, const BOUNDED: bool, const REPEATS: bool>(
+    v: &mut [i32],
+    weights: &[i32],
+    table: &SpanTable,
+    (x, y): (&[i32], &[i32]),
+    fire: &mut SignedFire<'_>,
+) -> u64 {
+    let mut operations = 0;
+    let rules = Rules::<BOUNDED>::new(fire);
     for (&x, &y) in x.iter().zip(y) {
         let reach = table.of(x, y);
         operations += reach.operations();
-        for row in 0..reach.rows as usize {
-            let Span { neuron, weight, len } = table.span(reach, row);
-            // SAFETY: every span of a table ends within `table.neurons` and `table.weights`.
-            unsafe {
-                let (v, weights) = (v.as_mut_ptr().add(neuron), weights.as_ptr().add(weight));
-                add_span_of(v, weights, len, neuron, sign, fire);
-            }
-        }
+        let spans = (0..reach.rows as usize).map(|row| table.span(reach, row));
+        let (pv, pw) = (v.as_mut_ptr(), weights.as_ptr());
+        let most = (0, reach.operations() as usize);
+        // SAFETY: every span of a table ends within `table.neurons` and `table.weights`.
+        unsafe { add_event::<ADD, BOUNDED, REPEATS>(pv, pw, spans, most, &rules, fire) };
     }
     operations
 }
 
 /// # Safety
-/// As [`add_span`].
+/// As [`add_event`].
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
-unsafe fn add_span_of(pv: *mut i32, pw: *const i32, n: usize, first: usize, sign: Sign, fire: &mut SignedFire<'_>) {
+unsafe fn add_event_of(
+    pv: *mut i32,
+    pw: *const i32,
+    spans: impl Iterator<Item = Span>,
+    most: (usize, usize),
+    sign: Sign,
+    fire: &mut SignedFire<'_>,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         match (sign, is_bounded(fire), fire.repeats) {
-            (Sign::Plus, false, false) => add_span::<true, false, false>(pv, pw, n, first, fire),
-            (Sign::Minus, false, false) => add_span::<false, false, false>(pv, pw, n, first, fire),
-            (Sign::Plus, true, false) => add_span::<true, true, false>(pv, pw, n, first, fire),
-            (Sign::Minus, true, false) => add_span::<false, true, false>(pv, pw, n, first, fire),
-            (Sign::Plus, _, true) => add_span::<true, true, true>(pv, pw, n, first, fire),
-            (Sign::Minus, _, true) => add_span::<false, true, true>(pv, pw, n, first, fire),
+            (Sign::Plus, false, false) => {
+                add_event::<true, false, false>(pv, pw, spans, most, &Rules::new(fire), fire);
+            }
+            (Sign::Minus, false, false) => {
+                add_event::<false, false, false>(pv, pw, spans, most, &Rules::new(fire), fire);
+            }
+            (Sign::Plus, ..) => add_event::<true, true, true>(pv, pw, spans, most, &Rules::new(fire), fire),
+            (Sign::Minus, ..) => add_event::<false, true, true>(pv, pw, spans, most, &Rules::new(fire), fire),
         }
     }
 }
 
-/// Adds weights to the potentials of successive neurons, `first` and on, and lets them spike. Whether one does is not
-/// asked, which no branch could predict: potentials and counts change under masks, and the spikes are put next to each
-/// other at once.
+/// Adds weights to the potentials of spans of neurons, which are counted from `first` on and have no neuron in common,
+/// and lets them spike. Whether one does is not asked, which no branch could predict: potentials and counts change
+/// under masks, and the spikes are put next to each other at once.
 ///
 /// # Safety
-/// Both pointers are valid for `n` integers, and there are at least `first + n` counts.
+/// Spans have `most` neurons together. They end inside what `pv` and `pw` are valid for, and inside the counts from
+/// `first` on.
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
-unsafe fn add_span<const ADD: bool, const BOUNDED: bool, const REPEATS: bool>(
+unsafe fn add_event<const ADD: bool, const BOUNDED: bool, const REPEATS: bool>(
     pv: *mut i32,
     pw: *const i32,
-    n: usize,
-    first: usize,
+    spans: impl Iterator<Item = Span>,
+    (first, most): (usize, usize),
+    rules: &Rules<BOUNDED>,
     fire: &mut SignedFire<'_>,
 ) {
-    let rules = Rules::<BOUNDED>::new(fire);
     // A whole vector more than can spike.
-    fire.spikes.reserve(n + 16);
-    for at in (0..n).step_by(16) {
-        // SAFETY: masked lanes are neither read nor written; the others are valid.
-        unsafe {
-            let (pv, pw, pc) = (pv.add(at), pw.add(at), fire.counts.as_mut_ptr().add(first + at));
-            // Whole vectors without a mask: what is stored under one is not forwarded to the next load.
-            let fired = if n - at >= 16 {
-                let sum = sum_of::<ADD>(_mm512_loadu_epi32(pv), _mm512_loadu_epi32(pw));
-                let counts = _mm512_loadu_epi32(pc);
-                let fired = rules.beyond(sum, counts);
-                if REPEATS && fired.any() == 0 {
-                    // In clocked mode nearly always.
-                    _mm512_storeu_epi32(pv, sum);
-                    continue;
-                }
-                let (v, counts) = rules.after(sum, counts, fired);
-                if REPEATS && rules.may_repeat(v, fired) {
-                    _mm512_storeu_epi32(pv, sum);
-                    apply_each(pv, first + at, fired.any(), fire);
-                    continue;
-                }
-                _mm512_storeu_epi32(pv, v);
-                _mm512_storeu_epi32(pc, counts);
-                fired
-            } else {
-                let lanes: __mmask16 = !0 >> (16 - (n - at));
-                let sum = sum_of::<ADD>(_mm512_maskz_loadu_epi32(lanes, pv), _mm512_maskz_loadu_epi32(lanes, pw));
-                let counts = _mm512_maskz_loadu_epi32(lanes, pc);
-                let Fired { up, down } = rules.beyond(sum, counts);
-                let fired = Fired { up: up & lanes, down: down & lanes };
-                let (v, counts) = rules.after(sum, counts, fired);
-                if REPEATS && rules.may_repeat(v, fired) {
-                    _mm512_mask_storeu_epi32(pv, lanes, sum);
-                    apply_each(pv, first + at, fired.any(), fire);
-                    continue;
-                }
-                _mm512_mask_storeu_epi32(pv, lanes, v);
-                _mm512_mask_storeu_epi32(pc, lanes, counts);
-                fired
-            };
-            note(fired, first + at, fire);
+    fire.spikes.reserve(most + 16);
+    let mut len = fire.spikes.len();
+    let mut noted = fire.spikes.as_mut_ptr();
+    let counts = fire.counts.as_mut_ptr();
+    for Span { neuron, weight, len: n } in spans {
+        for at in (0..n).step_by(16) {
+            let index = first + neuron + at;
+            // SAFETY: masked lanes are neither read nor written; the others are valid. At most as many spikes were
+            // written as there were neurons, and there was room for `most + 16`.
+            unsafe {
+                let (pv, pw, pc) = (pv.add(neuron + at), pw.add(weight + at), counts.add(index));
+                // Whole vectors without a mask: what is stored under one is not forwarded to the next load.
+                let fired = if n - at >= 16 {
+                    let sum = sum_of::<ADD>(_mm512_loadu_epi32(pv), _mm512_loadu_epi32(pw));
+                    let counts = _mm512_loadu_epi32(pc);
+                    let fired = rules.beyond(sum, counts);
+                    if REPEATS && fired.any() == 0 {
+                        // In clocked mode nearly always.
+                        _mm512_storeu_epi32(pv, sum);
+                        continue;
+                    }
+                    let (v, counts) = rules.after(sum, counts, fired);
+                    if REPEATS && rules.may_repeat(v, fired) {
+                        _mm512_storeu_epi32(pv, sum);
+                        fire.spikes.set_len(len);
+                        apply_each(pv, index, fired.any(), fire);
+                        (len, noted) = (fire.spikes.len(), fire.spikes.as_mut_ptr());
+                        continue;
+                    }
+                    _mm512_storeu_epi32(pv, v);
+                    _mm512_storeu_epi32(pc, counts);
+                    fired
+                } else {
+                    let lanes: __mmask16 = !0 >> (16 - (n - at));
+                    let sum = sum_of::<ADD>(_mm512_maskz_loadu_epi32(lanes, pv), _mm512_maskz_loadu_epi32(lanes, pw));
+                    let counts = _mm512_maskz_loadu_epi32(lanes, pc);
+                    let Fired { up, down } = rules.beyond(sum, counts);
+                    let fired = Fired { up: up & lanes, down: down & lanes };
+                    let (v, counts) = rules.after(sum, counts, fired);
+                    if REPEATS && rules.may_repeat(v, fired) {
+                        _mm512_mask_storeu_epi32(pv, lanes, sum);
+                        fire.spikes.set_len(len);
+                        apply_each(pv, index, fired.any(), fire);
+                        (len, noted) = (fire.spikes.len(), fire.spikes.as_mut_ptr());
+                        continue;
+                    }
+                    _mm512_mask_storeu_epi32(pv, lanes, v);
+                    _mm512_mask_storeu_epi32(pc, lanes, counts);
+                    fired
+                };
+                let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                let neurons = _mm512_add_epi32(all, _mm512_set1_epi32(index as i32));
+                let negative = _mm512_set1_epi32(SignedSpike::NEGATIVE as i32);
+                let spikes = _mm512_mask_or_epi32(neurons, fired.down, neurons, negative);
+                // A spike is a transparent u32.
+                _mm512_storeu_epi32(noted.add(len).cast(), _mm512_maskz_compress_epi32(fired.any(), spikes));
+                len += fired.any().count_ones() as usize;
+            }
         }
     }
+    // SAFETY: all up to here are written, and there was room.
+    unsafe { fire.spikes.set_len(len) };
 }
 
-/// Notes the spikes of a vector whose first neuron is given.
-///
-/// # Safety
-/// There is room for 16 more.
-#[inline]
-#[target_feature(enable = "avx512f,popcnt")]
-unsafe fn note(fired: Fired, first: usize, fire: &mut SignedFire<'_>) {
-    let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    let neurons = _mm512_add_epi32(all, _mm512_set1_epi32(first as i32));
-    let negative = _mm512_set1_epi32(SignedSpike::NEGATIVE as i32);
-    let spikes = _mm512_mask_or_epi32(neurons, fired.down, neurons, negative);
-    let len = fire.spikes.len();
-    // SAFETY: there is room; as many as are set were written. A spike is a transparent u32.
-    unsafe {
-        let end = fire.spikes.as_mut_ptr().add(len);
-        _mm512_storeu_epi32(end.cast(), _mm512_maskz_compress_epi32(fired.any(), spikes));
-        fire.spikes.set_len(len + fired.any().count_ones() as usize);
-    }
-}
-
-/// Lets neurons of a vector spike more than once, in rare cases; afterwards there is room for a vector again.
+/// Lets neurons of a vector spike more than once, in rare cases; afterwards there is room for all neurons again.
 ///
 /// # Safety
 /// `pv` is valid for the neurons that the mask has.
@@ -237,7 +264,7 @@ unsafe fn apply_each(pv: *mut i32, first: usize, mut mask: __mmask16, fire: &mut
         // SAFETY: the caller's promise.
         unsafe { *pv.add(k) = fire.apply(*pv.add(k), first + k) };
     }
-    fire.spikes.reserve(fire.counts.len() - first + 16);
+    fire.spikes.reserve(fire.counts.len() + 16);
 }
 
 /// Most vectors of potentials that stay in registers, with as many of counts, while events go over them.
@@ -274,7 +301,10 @@ pub fn run_signed_lines(
         for (run, sign) in signs.runs(0..lines.len()) {
             for &line in &lines[run] {
                 // SAFETY: the line is in the matrix.
-                unsafe { add_span_of(v.as_mut_ptr(), weights.as_ptr().add(line as usize * n), n, 0, sign, fire) };
+                unsafe {
+                    let spans = [Span { neuron: 0, weight: line as usize * n, len: n }];
+                    add_event_of(v.as_mut_ptr(), weights.as_ptr(), spans.into_iter(), (0, n), sign, fire);
+                }
             }
         }
         return;
