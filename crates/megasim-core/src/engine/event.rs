@@ -26,8 +26,9 @@ pub(super) struct EventState {
     bus: Bus,
     schedule: Schedule,
     last_ack: Vec<Tick>,
-    run: Box<Fifo>,
-    group_run: Box<GroupRun>,
+    /// Scratch, away only while it is used.
+    run: Option<Box<Fifo>>,
+    group_run: Option<Box<GroupRun>>,
     /// The last tick in which events of timeless loops were handled, and how many.
     busy_tick: (Tick, u64),
     /// The last tick at the end of which neurons were touched.
@@ -66,8 +67,8 @@ impl EventState {
             },
             schedule: Schedule::new(n),
             last_ack: vec![0; n],
-            run: Box::default(),
-            group_run: Box::default(),
+            run: None,
+            group_run: None,
             busy_tick: (0, 0),
             touched: Tick::MIN,
         }
@@ -152,7 +153,7 @@ impl EventRun<'_> {
     /// All events of the node that are due at `r`, through one receiver after the other.
     fn handle_run(&mut self, node: usize, r: Tick) -> Result<(), Error> {
         let stimuli = self.stimuli;
-        let mut run = std::mem::take(&mut self.state.run);
+        let mut run = self.state.run.take().unwrap_or_default();
         let result = match &mut self.state.bus.pending[node] {
             Pending::Source { source, taken } => {
                 let stimulus = &stimuli[*source];
@@ -169,7 +170,7 @@ impl EventRun<'_> {
             }
             Pending::Repeated(_) => self.handle_one_by_one(node, r),
         };
-        self.state.run = run;
+        self.state.run = Some(run);
         result
     }
 

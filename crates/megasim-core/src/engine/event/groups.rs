@@ -71,11 +71,11 @@ impl EventRun<'_> {
     /// All events of the nodes of a group, which are due now.
     pub(super) fn handle_group(&mut self, id: usize, r: Tick) -> Result<(), Error> {
         let group = &self.plan.groups[id];
-        let mut run = std::mem::take(&mut self.state.group_run);
+        let mut run = self.state.group_run.take().unwrap_or_default();
         run.take(&mut self.state.bus.groups[id], group, self.plan, r);
         self.state.bus.waiting -= run.x.len() as u64;
         let result = self.deliver_group(group, &run, r);
-        self.state.group_run = run;
+        self.state.group_run = Some(run);
         result
     }
 
