@@ -356,6 +356,7 @@ impl Answer {
             right.machine += usize::from(decision.is_some() && decision == sample.label);
             right.ideal += usize::from(sample.ideal.is_some() && sample.ideal == sample.label);
             right.agree += usize::from(decision == sample.ideal);
+            right.decided += usize::from(decision.is_some() || sample.ideal.is_some());
         }
         right
     }
@@ -371,6 +372,11 @@ impl Answer {
         }
         sum
     }
+
+    /// How many samples ended with work or input left over.
+    pub fn unfinished_samples(&self) -> usize {
+        self.samples.iter().filter(|sample| sample.unfinished != Unfinished::default()).count()
+    }
 }
 
 /// Right answers.
@@ -384,4 +390,19 @@ pub struct Right {
     pub ideal: usize,
     /// Alike on both, right or wrong.
     pub agree: usize,
+    /// Decided at all, on the machine or in event mode.
+    pub decided: usize,
+}
+
+impl Right {
+    /// Share of samples that are decided as ideally; none where neither machine decides any.
+    ///
+    /// ```
+    /// use megasim_study::latency::Right;
+    /// assert_eq!(Right { of: 4, agree: 3, decided: 4, ..Right::default() }.as_ideal(), Some(0.75));
+    /// assert_eq!(Right { of: 4, agree: 4, ..Right::default() }.as_ideal(), None);
+    /// ```
+    pub fn as_ideal(&self) -> Option<f64> {
+        (self.decided > 0).then(|| self.agree as f64 / self.of as f64)
+    }
 }

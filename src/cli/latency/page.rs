@@ -55,8 +55,15 @@ fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
         facts.push(("accuracy on the machine", accuracy(right.machine)));
         facts.push(("accuracy of the ideal machine", accuracy(right.ideal)));
     }
-    if input.output.is_some_and(|(_, classes)| classes > 0) {
-        facts.push(("decided as ideally", percent(right.agree as f64 / right.of.max(1) as f64)));
+    facts.extend(right.as_ideal().map(|share| ("decided as ideally", percent(share))));
+    let unfinished = answer.unfinished_samples();
+    if unfinished > 0 {
+        facts.push(("samples that did not finish", format!("{unfinished} of {}", answer.samples.len())));
+    }
+    let unsent = answer.unfinished().unsent;
+    if unsent > 0 {
+        let mean = unsent as f64 / answer.samples.len() as f64;
+        facts.push(("input left over", format!("{mean:.1} events per sample, never requested")));
     }
     facts.push(("program", format!("megasim {}", env!("CARGO_PKG_VERSION"))));
     facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect()

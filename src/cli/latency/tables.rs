@@ -424,11 +424,7 @@ fn accuracy(outcome: &Outcome<'_>) -> String {
         let [share, interval] = accuracy(hits);
         vec![name.to_string(), share, interval, format!("{events:.1}"), agree]
     };
-    let agree = if outcome.found.input.output.is_some_and(|(_, classes)| classes > 0) {
-        percent(right.agree as f64 / right.of as f64)
-    } else {
-        "-".into()
-    };
+    let agree = right.as_ideal().map_or("-".into(), percent);
     let rows = [
         line("on the machine", right.machine, mean(|sample| sample.events), agree),
         line("ideal (event mode)", right.ideal, mean(|sample| sample.ideal_events), "-".into()),
@@ -447,6 +443,10 @@ fn leftovers(outcome: &Outcome<'_>) -> String {
         left.unacknowledged as f64 / n,
         left.unstarted as f64 / n
     );
+    let unfinished = outcome.found.answer.unfinished_samples();
+    if unfinished > 0 {
+        let _ = writeln!(text, "{unfinished} of {n} samples did not finish: events were left over at their ends.");
+    }
     if left.unsent > 0 {
         let _ = writeln!(
             text,

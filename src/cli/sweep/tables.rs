@@ -51,7 +51,7 @@ pub fn on_machine(sweep: &Sweep<MachineFigures>) -> String {
         row.extend([
             of.accuracy.map_or("-".into(), |it| percent(it.share)),
             of.accuracy.map_or("-".into(), |it| percents(it.interval)),
-            percent(of.as_ideal),
+            of.as_ideal.map_or(String::new(), percent),
             mean(&of.first_spike),
             mean(&of.settled),
             mean(&of.last_work),

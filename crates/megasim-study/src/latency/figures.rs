@@ -128,7 +128,8 @@ pub fn json(outcome: &Latency) -> Value {
             "ended": answer.length(),
         },
         "accuracy": { "machine": accuracy(right.machine), "ideal": accuracy(right.ideal) },
-        "agreement_with_ideal": right.agree as f64 / right.of as f64,
+        "agreement_with_ideal": right.as_ideal(),
+        "left_over": left_over(outcome),
         "elapsed": statistics.elapsed,
         "steps": statistics.steps,
         "modules": modules,
@@ -138,6 +139,19 @@ pub fn json(outcome: &Latency) -> Value {
         "energy": energy(outcome),
         "fitted": fitted(outcome),
         "per_sample": samples,
+    })
+}
+
+/// Samples that did not finish, and what was left over, a sample.
+fn left_over(outcome: &Latency) -> Value {
+    let (answer, left) = (&outcome.answer, outcome.answer.unfinished());
+    let mean = |events: u64| events as f64 / answer.samples.len().max(1) as f64;
+    json!({
+        "samples": answer.unfinished_samples(),
+        "pending": mean(left.pending),
+        "unsent": mean(left.unsent),
+        "unacknowledged": mean(left.unacknowledged),
+        "unstarted": mean(left.unstarted),
     })
 }
 

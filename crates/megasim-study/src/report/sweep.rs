@@ -235,7 +235,7 @@ fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
         .iter()
         .map(|Point { values, figures: it }| {
             let mut row = values.clone();
-            row.extend([it.accuracy.map_or("-".into(), |it| two(it.share)), two(it.as_ideal)]);
+            row.extend([it.accuracy.map_or("-".into(), |it| two(it.share)), it.as_ideal.map_or(String::new(), two)]);
             let cell = |spread: Option<&Spread>| spread.map_or("-".into(), |it| brief(it.mean * time.factor));
             row.extend(it.latencies().map(|(_, spread)| cell(spread)));
             row.extend([brief(it.samples_per_second), brief(it.energy * joules.factor)]);

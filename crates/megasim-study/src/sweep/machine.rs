@@ -17,8 +17,8 @@ pub struct MachineFigures {
     pub accuracy: Option<Accuracy>,
     /// That of the ideal machine, which is event mode.
     pub ideal: Option<Accuracy>,
-    /// Share of samples that are decided as ideally.
-    pub as_ideal: f64,
+    /// Share of samples that are decided as ideally; none where there is no decision.
+    pub as_ideal: Option<f64>,
     /// From the first input to the first output spike; none where no sample has one.
     pub first_spike: Option<Spread>,
     /// To the first right decision.
@@ -32,7 +32,11 @@ pub struct MachineFigures {
     /// Events of all nodes, a sample.
     pub events: f64,
     /// Joules a sample, static power included.
+    #[serde(rename = "total_energy", alias = "energy")]
     pub energy: f64,
+    /// Of these, those of static power.
+    #[serde(default)]
+    pub static_energy: f64,
     /// What is busiest; none where nothing takes any time.
     pub busiest: Option<BusiestResource>,
     /// Share of the time in which the module that is stopped longest has no room for its outputs.
@@ -43,6 +47,9 @@ pub struct MachineFigures {
     /// pace.
     #[serde(default)]
     pub unsent: f64,
+    /// Samples that did not finish: that ended with events left over.
+    #[serde(default)]
+    pub unfinished_samples: usize,
     /// Samples that ended with modules waiting for each other.
     pub deadlocks: usize,
 }
@@ -79,7 +86,7 @@ impl MachineFigures {
             samples: n,
             accuracy: labelled.then(|| Accuracy::new(right.machine, n)),
             ideal: labelled.then(|| Accuracy::new(right.ideal, n)),
-            as_ideal: mean(right.agree as f64),
+            as_ideal: right.as_ideal(),
             first_spike: seconds(answer.latency(|it| it.first_spike)),
             first_correct: seconds(answer.latency(|it| it.first_correct)),
             settled: seconds(answer.latency(|it| it.settled)),
@@ -87,6 +94,7 @@ impl MachineFigures {
             samples_per_second: if elapsed > 0.0 { n as f64 / elapsed } else { 0.0 },
             events: mean(answer.samples.iter().map(|sample| sample.events as f64).sum()),
             energy: mean(bill.total()),
+            static_energy: mean(bill.static_energy),
             busiest: busiest.map(|it| BusiestResource {
                 name: match it.resource {
                     Resource::Module(module) => module_name(network, module),
@@ -98,22 +106,31 @@ impl MachineFigures {
             stopped: busiest.and_then(|it| it.stopped).map_or(0.0, |(_, share)| share),
             unsent: mean(left.unsent as f64),
             unfinished: mean((left.pending + left.unacknowledged) as f64),
+            unfinished_samples: answer.unfinished_samples(),
             deadlocks: answer.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).count(),
         }
     }
 
-    /// What to say of input that was left over at some of the points; nothing where there is none.
+    /// What to say of samples that did not finish, and of input that was left over; nothing where there is none.
     pub fn left_over<'f>(points: impl Iterator<Item = &'f Self> + Clone) -> Option<String> {
-        let left = points.clone().filter(|it| it.unsent > 0.0);
-        let most = left.clone().map(|it| OrderedFloat(it.unsent)).max()?;
-        Some(format!(
-            "Input was left over at {} of {} points (up to {most:.1} events per sample): the machine does not take \
-                it at that pace, so their figures \
-             are of part of the input. A slower pace, 'pace=fastest' (as fast as input is taken) or a longer \
-                 --duration helps.",
-            left.count(),
-            points.count()
-        ))
+        let all = points.clone().count();
+        let cut = points.clone().filter(|it| it.unfinished_samples > 0);
+        let most_samples = cut.clone().map(|it| it.unfinished_samples).max()?;
+        let mut text = format!(
+            "Samples did not finish at {} of {all} points (up to {most_samples} samples): events were left over at \
+                their ends.",
+            cut.count()
+        );
+        let left = points.filter(|it| it.unsent > 0.0);
+        if let Some(most) = left.clone().map(|it| OrderedFloat(it.unsent)).max() {
+            text += &format!(
+                " Input was left over at {} of {all} points (up to {most:.1} events per sample): the machine does not \
+                    take it at that pace, so their figures are of part of the input. A slower pace, 'pace=fastest' (as \
+                    fast as input is taken) or a longer --duration helps.",
+                left.count()
+            );
+        }
+        Some(text)
     }
 
     /// The four latencies by name.
@@ -138,12 +155,14 @@ impl Measured for MachineFigures {
             "samples_per_s",
             "events",
             "total_energy_J",
+            "static_energy_J",
             "busiest",
             "utilisation",
             "cause",
             "stopped",
             "unfinished",
             "unsent",
+            "unfinished_samples",
             "deadlocks",
         ];
         columns.extend(others.map(String::from));
@@ -160,7 +179,7 @@ impl Measured for MachineFigures {
         row.push(maybe(self.accuracy.map(|it| it.interval.0)));
         row.push(maybe(self.accuracy.map(|it| it.interval.1)));
         row.push(maybe(self.ideal.map(|it| it.share)));
-        row.push(share(self.as_ideal));
+        row.push(maybe(self.as_ideal));
         for (_, spread) in self.latencies() {
             let parts = |it: &Spread| [it.mean, it.median, it.p95].map(number);
             row.extend(spread.map_or_else(|| [const { String::new() }; 3], parts));
@@ -169,9 +188,9 @@ impl Measured for MachineFigures {
             Some(it) => [it.name.clone(), share(it.utilisation), it.cause.clone()],
             None => [String::new(), share(0.0), String::new()],
         };
-        row.extend([number(self.samples_per_second), number(self.events), number(self.energy)]);
+        row.extend([number(self.samples_per_second), number(self.events), number(self.energy), number(self.static_energy)]);
         row.extend([name, utilisation, cause, share(self.stopped), number(self.unfinished), number(self.unsent)]);
-        row.push(self.deadlocks.to_string());
+        row.extend([self.unfinished_samples, self.deadlocks].map(|samples| samples.to_string()));
         row
     }
 }
