@@ -32,6 +32,9 @@ pub struct Arguments {
     /// The machine: ideal, serial-aer, loihi, or a file (docs/timing.md)
     #[arg(long, value_name = "FILE|NAME", default_value = "ideal")]
     hardware: PathBuf,
+    /// Refuse a machine file with a pattern that matches nothing in the network; else that is a warning
+    #[arg(long)]
+    strict: bool,
     /// How fast the input comes: real, fastest (as fast as it is taken), or xK (K times as fast)
     #[arg(long, value_name = "PACE", default_value = "real")]
     pace: Pace,
@@ -41,8 +44,7 @@ pub struct Arguments {
     /// Time at the start of each sample that figures of modules, nodes and links leave out, as '20 us'
     #[arg(long, value_name = "TIME")]
     warm_up: Option<Duration>,
-    /// Samples that are run again to see what makes the machine faster, and whether the busiest module is a bottleneck;
-    /// 0: none
+    /// Samples that are run again to see what makes the machine faster, and what halving the bottleneck gives; 0: none
     #[arg(long, value_name = "N", default_value_t = 3)]
     relief: usize,
     /// Fit the delays of modules and links to a measured event log, as --trace writes it (docs/timing.md), and run with
@@ -88,7 +90,8 @@ impl Arguments {
     /// # Errors
     /// If the machine or the measured log cannot be read.
     pub(super) fn options(&self) -> Result<LatencyOptions> {
-        let hardware = Hardware::open(&self.hardware).map_err(|error| diagnostic::hardware(&error))?;
+        let hardware =
+            Hardware::open(&self.hardware).map_err(|error| diagnostic::hardware(&error))?.strict(self.strict);
         let mut options = LatencyOptions::new(hardware).pace(self.pace).relief(self.relief);
         options.presentation = self.presentation.presented();
         options.warm_up = self.warm_up;
@@ -128,6 +131,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         _ => report(error),
     })?;
     let Some(found) = found else { return Ok(()) };
+    for warning in &found.mapped.resolved.warnings {
+        escape::warn(format_args!("{warning}"));
+    }
     write_traces(arguments, &found)?;
     let outcome = Outcome { arguments, found: &found };
     print(&tables::text(&outcome));
@@ -140,6 +146,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["samples"] = json!(found.answer.samples.len());
     arguments.given.parameters(&mut parameters);
     parameters["hardware"] = json!(found.hardware.name());
+    parameters["strict"] = json!(arguments.strict);
     parameters["pace"] = json!(arguments.pace.to_string());
     parameters["tick"] = json!(found.mapped.resolved.tick.map(|tick| tick.to_string()));
     parameters["tick_of_schematic"] = json!(arguments.tick.map(|tick| tick.to_string()));

@@ -24,6 +24,7 @@ mod escape;
 mod eval;
 mod export;
 mod features;
+mod hardware;
 mod help;
 mod history;
 mod input;
@@ -87,6 +88,7 @@ enum Command {
     Eval(eval::Arguments),
     Export(export::Arguments),
     Features(features::Arguments),
+    Hardware(hardware::Arguments),
     Inspect(inspect::Arguments),
     Report(report::Arguments),
     Rerun(rerun::Arguments),
@@ -164,6 +166,7 @@ fn dispatch(command: Command) -> miette::Result<bool> {
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Check(arguments) => return Ok(check::run(&arguments)),
+        Command::Hardware(arguments) => return hardware::run(&arguments),
         Command::Verify(arguments) => return verify::run(&arguments),
         Command::Diff(arguments) => return diff::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),

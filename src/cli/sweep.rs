@@ -54,6 +54,9 @@ pub struct Arguments {
     /// (docs/timing.md)
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Option<PathBuf>,
+    /// With --hardware: refuse a machine file with a pattern that matches nothing in the network; else that is a warning
+    #[arg(long, requires = "hardware")]
+    strict: bool,
     /// With --hardware: how fast the input comes: real (where it is not given), fastest (as fast as it is taken), or xK
     /// (K times as fast)
     #[arg(long, value_name = "PACE", requires = "hardware")]
@@ -207,7 +210,7 @@ impl Arguments {
             .pace(self.pace.unwrap_or_default())
             .recalibrate(self.recalibrate);
         let open = |path: &PathBuf| Hardware::open(path).map_err(|error| diagnostic::hardware(&error));
-        options.hardware = self.hardware.as_ref().map(open).transpose()?;
+        options.hardware = self.hardware.as_ref().map(open).transpose()?.map(|hardware| hardware.strict(self.strict));
         Ok(options)
     }
 
@@ -224,6 +227,9 @@ impl Arguments {
         match &self.hardware {
             Some(hardware) => {
                 settings["hardware"] = json!(hardware);
+                if self.strict {
+                    settings["strict"] = json!(true);
+                }
                 settings["pace"] = json!(self.pace.unwrap_or_default().to_string());
                 settings["tick"] = json!(self.tick.map(|tick| tick.to_string()));
             }

@@ -95,14 +95,30 @@ fn loihi_at_real_pace_takes_a_step_a_layer_and_costs_energy() {
     assert_eq!(fs::read(here.join("a.json")).unwrap(), fs::read(here.join("b.json")).unwrap());
 }
 
+/// The wires from the input of the digits.
+const WIRES: &str = "InputLayer to 00Conv2D_8x8x8";
+
 #[test]
 fn a_slow_board_holds_fast_input_up() {
     let directory = converted();
     let here = directory.path();
     let more = ["--samples", "4", "--hardware", "serial-aer", "--pace", "fastest", "--json", "fast.json", "--modules"];
     let out = latency(&more, here).success();
-    out.stdout(contains("Busiest: module").and(contains("what would be faster")).and(contains("02Conv2D_16x4x4_7")));
+    out.stdout(
+        contains("Bottleneck: delay from InputLayer to 00Conv2D_8x8x8")
+            .and(contains("what would be faster"))
+            .and(contains("02Conv2D_16x4x4_7")),
+    );
     let figures = json(&here.join("fast.json"));
+    // What takes most of the critical path is what relieves: the wires of the input, one event after the other. Halving
+    // them gives half of their share, as nothing else is nearly as long.
+    let bottleneck = &figures["bottleneck"];
+    assert_eq!((bottleneck["key"].as_str(), bottleneck["place"].as_str()), (Some("delay"), Some(WIRES)));
+    let (share, halved) = (bottleneck["share"].as_f64().unwrap(), bottleneck["halved"].as_f64().unwrap());
+    assert!(share > 0.9 && (halved - (1.0 - share / 2.0)).abs() < 0.01, "{bottleneck}");
+    assert_eq!(bottleneck["best_relief_agrees"], true);
+    assert_eq!(figures["reliefs"][0]["change"], "delays of links halved");
+    assert_eq!(figures["critical_path"]["handshake"]["node"], "InputLayer");
     // A handshake takes at least the wire, the module's answer and the wire back: 3.2 + 0.1 + 0.1 us in ticks of 10 ns.
     for node in figures["nodes"].as_object().unwrap().values().filter(|node| node["messages"].as_u64() > Some(0)) {
         assert!(node["handshake"]["p50"].as_u64().unwrap() >= 340);
@@ -139,6 +155,8 @@ fn the_page_holds_the_figures_with_units() {
         "from the request to the last acknowledge",
         "energy a sample (",
         "Busiest: ",
+        "Bottleneck: ",
+        "Critical path of the first sample",
         "what would be faster",
     ] {
         assert!(html.contains(part), "{part}");

@@ -8,6 +8,7 @@ mod engine_data;
 mod compare;
 mod encode;
 mod frames;
+mod hardware;
 mod help;
 mod inspect;
 mod latency;

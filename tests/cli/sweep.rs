@@ -161,7 +161,7 @@ fn a_machine_is_swept_and_gives_what_latency_gives() {
     let here = directory.path();
     let machine = ["--samples", "6", "--hardware", "serial-aer", "--pace", "fastest"];
     let over = ["--over", "link.delay=log:100 ns..10 us:3", "--out", "wires", "--report", "page.html"];
-    sweep(&[&machine[..], &over].concat(), here).success().stdout(contains("1 us").and(contains("busiest")));
+    sweep(&[&machine[..], &over].concat(), here).success().stdout(contains("1 us").and(contains("bottleneck")));
     let rows = table(&here.join("wires/sweep.csv"));
     assert_eq!(rows.iter().map(|row| &row["link.delay"]).collect::<Vec<_>>(), ["100 ns", "1 us", "10 us"]);
     let number = |row: usize, column: &str| rows[row][column].parse::<f64>().unwrap();
@@ -186,6 +186,9 @@ fn a_machine_is_swept_and_gives_what_latency_gives() {
     assert!((number(1, "total_energy_J") / alone["energy"]["total"].as_f64().unwrap() - 1.0).abs() < 1e-5);
     assert!((number(1, "utilisation") - alone["busiest"]["utilisation"].as_f64().unwrap()).abs() < 1e-5);
     assert_eq!(rows[1]["busiest"], alone["busiest"]["resource"]["module"].as_str().unwrap());
+    // The path of the first sample is one of the three of a study.
+    assert_eq!(rows[1]["bottleneck"], alone["critical_path"]["last_work"][0]["place"].as_str().unwrap());
+    assert_eq!(rows[1]["bottleneck_key"], alone["critical_path"]["last_work"][0]["key"].as_str().unwrap());
     assert!((number(1, "accuracy") - alone["accuracy"]["machine"]["share"].as_f64().unwrap()).abs() < 1e-6);
 
     let html = fs::read_to_string(here.join("page.html")).unwrap();

@@ -12,7 +12,7 @@ use megasim::network::*;
 use megasim::study::latency::{Account, Bill};
 use std::num::NonZeroU32;
 
-fn row(n: u32, lines: u32, weights: &[i32], inputs: &[NodeId]) -> Module {
+pub fn row(n: u32, lines: u32, weights: &[i32], inputs: &[NodeId]) -> Module {
     let array = Array { nx: n, ny: 1, x_min: 0, y_min: 0 };
     let port = || FullyConnectedPort { nx_pre: lines, ny_pre: 1, weights: weights.into() };
     Module {
@@ -28,12 +28,12 @@ fn row(n: u32, lines: u32, weights: &[i32], inputs: &[NodeId]) -> Module {
     }
 }
 
-fn relay(inputs: &[NodeId]) -> Module {
+pub fn relay(inputs: &[NodeId]) -> Module {
     row(1, 1, &[1], inputs)
 }
 
 /// Spikes at address 0.
-fn spikes(times: &[Tick]) -> Stimulus {
+pub fn spikes(times: &[Tick]) -> Stimulus {
     Stimulus::from_events(times.iter().map(|&t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive }))
 }
 
@@ -64,7 +64,7 @@ impl Seen {
     }
 }
 
-fn chain() -> Network {
+pub fn chain() -> Network {
     let mut builder = NetworkBuilder::new();
     let input = builder.source("input").unwrap();
     let a = builder.module(relay(&[input]), &["a"]).unwrap();
@@ -246,7 +246,7 @@ fn an_event_that_may_make_many_outputs_needs_as_many_slots() {
     assert_eq!(starts(1), [0, 1, 10]);
 }
 
-fn on_mesh(network: &Network, modules: &[(u32, u32)], sources: &[(u32, u32)], acknowledge: Acknowledge) -> Machine {
+pub fn on_mesh(network: &Network, modules: &[(u32, u32)], sources: &[(u32, u32)], acknowledge: Acknowledge) -> Machine {
     let tiles = |places: &[(u32, u32)]| places.iter().map(|&(x, y)| Tile { x, y }).collect();
     let mut machine = Machine::of(network);
     machine.mesh = Some(Mesh {

@@ -42,7 +42,8 @@ fn network() -> Network {
 fn resolve(text: &str) -> Result<megasim::hardware::Resolved, Error> {
     let network = network();
     let hardware = parse(text)?;
-    hardware.resolve(&network, &ModuleLayer::of_network(&network), hardware.tick())
+    let tick = hardware.tick();
+    hardware.strict(true).resolve(&network, &ModuleLayer::of_network(&network), tick)
 }
 
 #[test]

@@ -102,6 +102,17 @@ proptest! {
             }
             Err(error) => return Err(TestCaseError::fail(error.to_string())),
         };
+        // Causes change nothing, and lead back to the start without a gap.
+        let mut traced = MachineSimulation::new(&plan, &Probes::all(&network)).with_limits(limits);
+        let (with_causes, causes) = traced.run_with_causes(&stimuli, &showing, None).unwrap();
+        prop_assert_eq!(&with_causes, &run);
+        let mut at = 0;
+        for it in causes.last_work().unwrap().stretches {
+            prop_assert_eq!(it.from, at);
+            prop_assert!(it.to > it.from);
+            at = it.to;
+        }
+        prop_assert_eq!(at, run.ended);
         let posted = machine.mesh.as_ref().is_some_and(|mesh| mesh.acknowledge == Acknowledge::Network);
         let mut free = vec![0; network.modules().len()];
         for it in &passages {

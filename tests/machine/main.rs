@@ -3,7 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod any_network;
 mod by_hand;
+mod critical_path;
 mod equality;
 mod hardware_files;
 mod machines;

@@ -174,6 +174,7 @@ const TRIALS: &[Trial] = &[
     of(&["sweep", "verify"], "hardware", "loihi"),
     of(&["verify"], "orders", "1"),
 
+    of(&["latency", "sweep"], "strict", "").unseen("all patterns of the machines match something"),
     of(&["latency"], "pace", "fastest"),
     of(&["sweep"], "pace", "fastest"),
     of(&["latency", "sweep"], "tick", "2 us"),

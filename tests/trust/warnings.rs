@@ -111,9 +111,9 @@ fn parameters_that_are_swept_without_effect_are_refused() {
     assert_eq!(status, 0, "{error}");
 }
 
-/// A busy module is a bottleneck only where the machine gets faster with it; energies have one total, everywhere.
+/// What is busiest and what is the bottleneck are lines of their own; energies have one total, everywhere.
 #[test]
-fn the_busiest_module_and_the_total_energy_are_called_what_they_are() {
+fn the_bottleneck_the_busiest_module_and_the_total_energy_are_called_what_they_are() {
     let place = Place::new();
     let machine =
         "static_power = \"1 mW\"\n".to_string() + &fs::read_to_string(place.path().join("machine.toml")).unwrap();
@@ -121,10 +121,14 @@ fn the_busiest_module_and_the_total_energy_are_called_what_they_are() {
     let common = ["cut.sch", "--hardware", "static.toml", "--tick", "1 us"];
     let files = ["--json", "latency.json", "--report", "page.html"];
     let (out, _) = ok(&place, &[&["latency"], &common[..], &files].concat());
-    assert!(out.contains("Busiest: module {Out}") && !out.contains("Bottleneck"), "{out}");
-    assert!(out.contains("It is a bottleneck") || out.contains("It is no bottleneck"), "{out}");
+    assert!(out.contains("\nBusiest: module {Out}") && out.contains("\nBottleneck: "), "{out}");
+    assert!(out.contains(" halved a sample takes "), "{out}");
     let figures: Value = serde_json::from_slice(&fs::read(place.path().join("latency.json")).unwrap()).unwrap();
-    assert_eq!(out.contains("It is a bottleneck"), figures["busiest"]["is_bottleneck"].as_bool().unwrap());
+    let bottleneck = &figures["bottleneck"];
+    let named =
+        format!("Bottleneck: {} of {}", bottleneck["key"].as_str().unwrap(), bottleneck["place"].as_str().unwrap());
+    assert!(out.contains(&named), "{out}");
+    assert_eq!(out.contains("With "), bottleneck["is_bottleneck"].as_bool().unwrap(), "{out}");
     let energy = |key: &str| figures["energy"][key].as_f64().unwrap();
     assert!(energy("static") > 0.0 && energy("dynamic") > 0.0);
     assert!((energy("dynamic") + energy("static") - energy("total")).abs() < 1e-12 * energy("total"));
@@ -133,7 +137,7 @@ fn the_busiest_module_and_the_total_energy_are_called_what_they_are() {
         assert!(out.contains(name) && page.contains(name), "{name}");
     }
     let (out, _) = ok(&place, &[&["latency"], &common[..], &["--relief", "0"]].concat());
-    assert!(out.contains("Whether it is a bottleneck was not tried"), "{out}");
+    assert!(out.contains("What halving it gives was not tried"), "{out}");
     let swept = ["--over", "*.Tmin=0,0", "--out", "out"];
     let (out, _) = ok(&place, &[&["sweep"], &common[..], &swept].concat());
     assert!(out.contains("total energy/sample"), "{out}");

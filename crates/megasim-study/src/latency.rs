@@ -4,19 +4,23 @@
 //! Every sample runs from a fresh state twice: on the machine, by the timed engine, and in event mode, which is the
 //! ideal machine. Samples run in parallel; what comes out does not depend on the number of threads.
 
-mod bottleneck;
+mod busiest;
+mod critical;
 mod decision;
 mod energy;
 mod figures;
 mod input;
 mod load;
+mod relief;
 mod study;
 
-pub use bottleneck::{Busiest, Relief, Resource, is_bottleneck};
+pub use busiest::{Busiest, Resource};
+pub use critical::{Critical, PathPart, PathSums, Places, SamplePaths};
 pub use decision::Decisions;
 pub use energy::{Account, Bill};
 pub use input::{InputError, MachineInput, MappedNetwork};
 pub use load::{Load, Traffic};
+pub use relief::{Relief, Reliefs, reliefs};
 pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
 
 use crate::hardware::Resolved;
@@ -58,6 +62,8 @@ pub struct Question<'a> {
     pub ideal: Option<&'a [Ideal]>,
     /// Where a run is stopped.
     pub limits: Limits,
+    /// How many of the first samples are traced for their critical paths.
+    pub paths: usize,
 }
 
 /// What event mode does on one sample; the same in ticks of any length.
@@ -110,6 +116,8 @@ pub struct Sample {
     pub unfinished: Unfinished,
     /// Rings of modules that wait for each other.
     pub deadlocks: Vec<Deadlock>,
+    /// Its critical paths, where it was traced and they are not too long to be kept.
+    pub paths: Option<SamplePaths>,
 }
 
 /// Figures of all samples.
@@ -195,7 +203,13 @@ impl Question<'_> {
         let number = self.numbers.number(sample);
         let fault = |source| self.failed(sample, source);
         let stimuli = (self.stimuli)(sample);
-        let run = simulation.run(&stimuli, &self.showing, None).map_err(fault)?;
+        let (run, causes) = if sample < self.paths {
+            let output = self.output.map(|(node, _)| node);
+            let (run, causes) = simulation.run_with_causes(&stimuli, &self.showing, output).map_err(fault)?;
+            (run, Some(causes))
+        } else {
+            (simulation.run(&stimuli, &self.showing, None).map_err(fault)?, None)
+        };
         let ideal = ideal_machine.sample(sample, &stimuli, self.output).map_err(fault)?;
         let log = |record: &engine::Record| {
             self.output.and_then(|(node, _)| record.nodes[node.index()].clone()).unwrap_or_default()
@@ -204,11 +218,14 @@ impl Question<'_> {
         let label = self.labels.and_then(|labels| labels.get(sample)).copied();
         let output: EventLog = log(&run.record);
         let inputs = run.first_input.iter().zip(self.input).filter(|(_, is_input)| **is_input);
+        let first_input = inputs.filter_map(|(first, _)| *first).min();
+        let decisions = Decisions::of(&output, classes, label);
         Ok(Sample {
             number,
             label,
-            first_input: inputs.filter_map(|(first, _)| *first).min(),
-            decisions: Decisions::of(&output, classes, label),
+            first_input,
+            decisions,
+            paths: causes.and_then(|causes| SamplePaths::of(&causes, first_input, decisions.settled)),
             ideal: ideal.decision,
             events: run.record.summary.events.iter().sum(),
             ideal_events: ideal.events,

@@ -11,7 +11,7 @@ mod parameters;
 mod plan;
 mod study;
 
-pub use machine::{BusiestResource, MachineFigures};
+pub use machine::{Bottleneck, BusiestResource, MachineFigures};
 pub use modes::{Error, Figures, ModeFigures, Samples, Setup, measure};
 pub use parameters::Over;
 pub use plan::{MachineSubject, Store, SweepError, SweepOptions, SweepPlan, sweep};

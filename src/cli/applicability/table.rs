@@ -302,6 +302,8 @@ pub const OPTIONS: &[Row] = &[
     all(&["compare"], "k"),
     // latency
     all(&["latency"], "hardware"),
+    all(&["latency"], "strict"),
+    all(&["sweep"], "strict"),
     all(&["latency"], "pace"),
     on(&["latency", "sweep"], "tick", &[Schematic]),
     all(&["latency"], "warm_up"),

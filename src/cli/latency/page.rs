@@ -2,10 +2,12 @@
 
 use super::{Outcome, tables};
 use crate::cli::tables::{percent, percents};
+use megasim::engine::machine::Pace;
+use megasim::network::Tick;
 use megasim::report::latency::{Shown, page as draw};
 use megasim::report::{Error, Page};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::Latency;
+use megasim::study::latency::{Critical, Latency, Places};
 
 /// The page.
 ///
@@ -25,9 +27,29 @@ pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
         nodes: tables::node_groups(outcome, network),
         layers: &outcome.found.input.layers,
         bill: &outcome.found.bill(),
+        bottleneck: tables::bottleneck_sentence(outcome),
+        critical: critical(outcome),
+        course: course(outcome),
         busiest: tables::busiest_sentence(outcome),
-        reliefs: &outcome.found.reliefs,
+        reliefs: &outcome.found.reliefs.runs,
     })
+}
+
+/// Critical paths at the pace of the study, and as fast as input is taken.
+fn critical<'a>(outcome: &Outcome<'a>) -> Vec<(String, &'a Critical)> {
+    let found = outcome.found;
+    let fastest = found.reliefs.critical.iter().map(|it| (Pace::Fastest.to_string(), it));
+    let asked = found.critical.iter().map(|it| (found.pace.to_string(), it));
+    asked.chain(fastest.filter(|_| found.pace != Pace::Fastest)).collect()
+}
+
+/// The critical path of the first sample over time.
+fn course(outcome: &Outcome<'_>) -> Vec<(String, &'static str, (Tick, Tick))> {
+    let Latency { input, mapped, answer, .. } = outcome.found;
+    let places = Places { network: &mapped.network, layers: &input.layers, hardware: &mapped.resolved };
+    let paths = answer.samples.first().and_then(|sample| sample.paths.as_ref());
+    let course = paths.into_iter().flat_map(|paths| &paths.course);
+    course.map(|it| (places.name(it.wait), it.wait.key(), (it.from, it.to))).collect()
 }
 
 /// What was run, for the head of the page.

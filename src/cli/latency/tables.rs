@@ -2,11 +2,11 @@
 
 use super::Outcome;
 use crate::cli::tables::{boxed, engineering, percent, percents};
-use megasim::engine::machine::Distribution;
+use megasim::engine::machine::{Distribution, Pace};
 use megasim::hardware::{Duration, Origin, Value, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Account, Load, Resource, Spread, Traffic, is_bottleneck};
+use megasim::study::latency::{Account, Critical, Load, PathPart, Resource, Spread, Traffic};
 use std::fmt::Write;
 
 /// Ticks as time, where somebody said how long one is.
@@ -31,7 +31,7 @@ pub fn text(outcome: &Outcome<'_>) -> String {
         text += &nodes(outcome);
     }
     text += &links(outcome);
-    text += &busiest(outcome);
+    text += &bottleneck(outcome);
     text += &energy(outcome);
     text += &accuracy(outcome);
     text += &leftovers(outcome);
@@ -316,7 +316,85 @@ fn resource(outcome: &Outcome<'_>, resource: Resource) -> String {
     }
 }
 
-/// What is busiest, and whether a run confirms that it is a bottleneck.
+/// Where a critical path goes: its largest parts.
+fn largest(parts: &[PathPart]) -> String {
+    const MOST: usize = 3;
+    let shown = parts.iter().take(MOST).filter(|it| it.share >= 0.01);
+    shown.map(|it| format!("{} {}", percent(it.share), it.name())).collect::<Vec<_>>().join(", ")
+}
+
+/// What takes most of the critical path, as fast as input is taken where that was tried, and what halving it gives.
+pub fn bottleneck_sentence(outcome: &Outcome<'_>) -> String {
+    let found = outcome.found;
+    let (critical, pace) = match (&found.reliefs.critical, &found.critical) {
+        (Some(critical), _) => (critical, Pace::Fastest),
+        (None, Some(critical)) => (critical, found.pace),
+        (None, None) => {
+            let none = found.answer.samples.iter().all(|sample| sample.paths.is_none());
+            let why = if none { "the first samples are too long to be traced" } else { "nothing takes time" };
+            return format!("Bottleneck: none, {why}.");
+        }
+    };
+    let Some(most) = critical.bottleneck() else { return String::new() };
+    let mut text = format!(
+        "Bottleneck: {}, {} of the critical path to the last work (pace {pace}).",
+        most.name(),
+        percent(most.share)
+    );
+    let reliefs = &found.reliefs;
+    let gives = match (reliefs.of_bottleneck(), reliefs.is_bottleneck()) {
+        (Some(relief), Some(true)) => format!(" With {} a sample takes {}", relief.change, percent(relief.time)),
+        (Some(relief), _) => {
+            let (change, time) = (&relief.change, percent(relief.time));
+            format!(" Alone it gives nothing, as other ways are as long: with {change} a sample takes {time}")
+        }
+        (None, _) => " What halving it gives was not tried".into(),
+    };
+    text += &gives;
+    if reliefs.of_bottleneck().is_some() {
+        text += " of the time";
+    }
+    text += match reliefs.agree() {
+        Some(true) => "; the best of the runs below changes the same key.",
+        Some(false) => "; the best of the runs below changes another key.",
+        None => ".",
+    };
+    if let Some((node, share)) = critical.handshake.filter(|(_, share)| *share >= 0.01) {
+        let name = &found.input.network.nodes()[node.index()].name;
+        let _ = write!(
+            text,
+            " {} of the path are handshakes of node {{{name}}}, each of which held up its next event.",
+            percent(share)
+        );
+    }
+    text
+}
+
+/// The critical paths in words.
+fn paths(outcome: &Outcome<'_>) -> String {
+    let found = outcome.found;
+    let mut text = String::new();
+    let mut say = |critical: &Critical, pace: Pace| {
+        let n = critical.samples;
+        let _ = writeln!(
+            text,
+            "Critical path to the last work, pace {pace}, {n} sample(s): {}.",
+            largest(&critical.last_work)
+        );
+        if !critical.decision.is_empty() {
+            let _ = writeln!(text, "  To the decision that stays: {}.", largest(&critical.decision));
+        }
+    };
+    if let Some(critical) = &found.critical {
+        say(critical, found.pace);
+    }
+    if let Some(critical) = found.reliefs.critical.as_ref().filter(|_| found.pace != Pace::Fastest) {
+        say(critical, Pace::Fastest);
+    }
+    text
+}
+
+/// What is busiest.
 pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
     let Some(it) = &outcome.found.busiest else { return "No module takes any time.".into() };
     let mut text = format!(
@@ -326,25 +404,6 @@ pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
         percent(it.cause.1),
         it.cause.0
     );
-    match (is_bottleneck(&outcome.found.reliefs), outcome.found.reliefs.iter().find(|relief| relief.of_busiest)) {
-        (Some(true), Some(relief)) => {
-            let _ = write!(
-                text,
-                " It is a bottleneck: with {} a sample takes {} of the time.",
-                relief.change,
-                percent(relief.time)
-            );
-        }
-        (Some(false), Some(relief)) => {
-            let _ = write!(
-                text,
-                " It is no bottleneck: with {} a sample takes {} of the time.",
-                relief.change,
-                percent(relief.time)
-            );
-        }
-        _ => text += " Whether it is a bottleneck was not tried.",
-    }
     if let Some((next, utilisation)) = it.next {
         let _ = write!(text, " Next is {} with {}.", resource(outcome, next), percent(utilisation));
     }
@@ -359,12 +418,19 @@ pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
     text
 }
 
-fn busiest(outcome: &Outcome<'_>) -> String {
-    let mut text = busiest_sentence(outcome) + "\n";
-    if !outcome.found.reliefs.is_empty() {
+fn bottleneck(outcome: &Outcome<'_>) -> String {
+    let mut text = bottleneck_sentence(outcome) + "\n" + &paths(outcome) + &busiest_sentence(outcome) + "\n";
+    let runs = &outcome.found.reliefs.runs;
+    if !runs.is_empty() {
         let n = outcome.arguments.relief.min(outcome.found.answer.samples.len());
-        let rows = outcome.found.reliefs.iter().map(|relief| vec![relief.change.clone(), percent(relief.time)]);
-        let header = ["what would be faster", "time of a sample"];
+        let decided = runs.iter().any(|relief| relief.decision.is_some());
+        let rows = runs.iter().map(|relief| {
+            let mut row = vec![relief.change.clone(), percent(relief.time)];
+            row.extend(decided.then(|| relief.decision.map_or("-".into(), percent)));
+            row
+        });
+        let mut header = vec!["what would be faster", "time of a sample"];
+        header.extend(decided.then_some("time to the decision"));
         let _ =
             write!(text, "{}\nof the time now, input as fast as it is taken, {n} sample(s).\n", boxed(&header, rows));
     }

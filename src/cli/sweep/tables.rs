@@ -37,15 +37,15 @@ pub fn on_machine(sweep: &Sweep<MachineFigures>) -> String {
         "last work",
         "samples/s",
         "total energy/sample",
-        "busiest",
-        "busy",
+        "bottleneck",
+        "share",
     ]);
     let rows = sweep.points.iter().map(|point| {
         let of = &point.figures;
         let mut row = point.values.clone();
         let mean = |spread: &Option<Spread>| spread.map_or("-".into(), |it| engineering(it.mean, "s"));
-        let (name, busy) = match &of.busiest {
-            Some(it) => (format!("{}, {}", it.name, it.cause), percent(it.utilisation)),
+        let (name, share) = match &of.bottleneck {
+            Some(it) => (format!("{}, {}", it.place, it.key), percent(it.share)),
             None => ("-".into(), "-".into()),
         };
         row.extend([
@@ -58,13 +58,13 @@ pub fn on_machine(sweep: &Sweep<MachineFigures>) -> String {
             engineering(of.samples_per_second, ""),
             engineering(of.energy, "J"),
             name,
-            busy,
+            share,
         ]);
         row
     });
     let mut text = format!(
         "{}\nfirst output, decision (that stays), last work: means, from the first input; total energy: static \
-            power included\n",
+            power included;\nbottleneck: what takes most of the critical path of the first sample, with its share\n",
         boxed(&header, rows)
     );
     let stuck: usize = sweep.points.iter().map(|point| point.figures.deadlocks).sum();

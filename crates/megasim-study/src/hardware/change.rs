@@ -88,7 +88,7 @@ impl Hardware {
         let mut changes = self.changes.clone();
         changes.push(change);
         let (path, text) = (&self.source.path, &self.source.text[..self.length]);
-        file::parse(path, text, changes)
+        Ok(file::parse(path, text, changes)?.strict(self.strict))
     }
 
     /// The nearest time that is a whole number of ticks, where the machine has a tick.

@@ -2,6 +2,7 @@
 
 use super::change::{self, Change};
 use super::error::{Error, Source, nearest};
+use super::patterns::Rank;
 use super::{Duration, Hardware, energy, power};
 use megasim_core::engine::machine::{Acknowledge, Tile};
 use std::ops::Range;
@@ -287,7 +288,12 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
     }
     for (level, of) in [("layer", Selector::Layer as fn(_) -> _), ("module", Selector::Module)] {
         let Some(value) = top.get(level) else { continue };
-        for (key, span, value) in Table::of(&source, value, level)?.entries() {
+        let mut entries = Table::of(&source, value, level)?.entries();
+        if level == "layer" {
+            // The more particular ones later, as later rules count.
+            entries.sort_by_key(|(key, ..)| Rank::of(key));
+        }
+        for (key, span, value) in entries {
             rule(of(pattern(&source, key, span)?), value)?;
         }
     }
@@ -303,6 +309,7 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
         source: source.clone(),
         length: input.len(),
         changes,
+        strict: false,
     };
     check_tick(&hardware)?;
     Ok(hardware)

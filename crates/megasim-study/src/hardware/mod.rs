@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod layers;
 mod log;
+mod patterns;
 mod quantity;
 mod resolve;
 mod trace;
@@ -21,6 +22,7 @@ pub use change::Change;
 pub use error::{Error, TextError};
 pub use layers::{ModuleLayer, module_name};
 pub use log::{LogError, LogLine, parse_log, write_log};
+pub use patterns::PatternUse;
 pub use quantity::{Duration, Quantity, energy, power};
 pub use resolve::{Energies, Origin, Resolved, Row, Value};
 pub use trace::{MOST_EVENTS, write_trace};
@@ -65,6 +67,7 @@ pub struct Hardware {
     links: Vec<LinkRule>,
     mesh: Option<MeshRule>,
     barrier: Option<BarrierRule>,
+    strict: bool,
 }
 
 impl Hardware {
@@ -92,6 +95,27 @@ impl Hardware {
     /// What it is called: its `name`, or that of its file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a pattern that matches nothing in a network is an error; else it is a warning, so that one file fits many
+    /// networks.
+    ///
+    /// ```
+    /// use megasim_study::hardware::{Hardware, ModuleLayer};
+    /// # use megasim_core::network::*;
+    /// # let mut builder = NetworkBuilder::new();
+    /// # let kind = ModuleKind::Flatten(vec![]);
+    /// # builder.module(Module { kind, inputs: vec![], timing: Timing::default(), not_programmable: false }, &["flat"])?;
+    /// # let network = builder.build(10)?;
+    /// let layers = ModuleLayer::of_network(&network);
+    /// let hardware = Hardware::parse("mine.toml".as_ref(), "[layer.conv]\nfifo_depth = 4\n")?;
+    /// let warnings = hardware.resolve(&network, &layers, None)?.warnings;
+    /// assert_eq!(warnings, ["mine.toml:1: no layer matches `conv`; there are flat"]);
+    /// assert!(hardware.strict(true).resolve(&network, &layers, None).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn strict(self, strict: bool) -> Self {
+        Self { strict, ..self }
     }
 
     /// How long a tick is; none where the file has no times.

@@ -4,8 +4,9 @@
 //! file, and 0 (of depths: none). Of several patterns of one level that match, the last in the file counts.
 
 use super::calibrate::Fit;
-use super::error::{Error, nearest};
+use super::error::Error;
 use super::file::{LinkRule, Located, MeshRule, Rule, Selector, Setting};
+use super::patterns::Matcher;
 use super::{Duration, Hardware, ModuleLayer, module_name};
 use megasim_core::engine::machine::{Barrier, Link, Machine, Mesh, Soma, Station, Tile};
 use megasim_core::network::{Input, ModuleId, ModuleKind, Network, NodeId, Tick};
@@ -29,6 +30,8 @@ pub struct Resolved {
     pub static_power: f64,
     /// The values of every module, by module.
     pub rows: Vec<Row>,
+    /// Patterns of the file that match nothing in the network, each with its line and a hint.
+    pub warnings: Vec<String>,
 }
 
 /// Energies of a module, in joules.
@@ -160,37 +163,48 @@ impl Hardware {
         }
     }
 
-    /// Applies the file to a network whose ticks are already the machine's.
+    /// Applies the file to a network whose ticks are already the machine's, and whose sources are all input.
     ///
     /// # Errors
-    /// If a pattern matches nothing, or if modules do not fit on the mesh.
+    /// As [`Hardware::resolve_with`].
     pub fn resolve(
         &self,
         network: &Network,
         layers: &[ModuleLayer],
         tick: Option<Duration>,
     ) -> Result<Resolved, Error> {
-        self.check_patterns(network, layers)?;
-        let mut layer_of = vec![""; network.modules().len()];
-        for layer in layers {
-            layer.modules.iter().for_each(|module| layer_of[module.index()] = &layer.name);
-        }
+        self.resolve_with(network, (layers, &[]), tick)
+    }
+
+    /// Applies the file to a network whose ticks are already the machine's. `input`: by source, whether it is input and
+    /// no clock.
+    ///
+    /// # Errors
+    /// If modules do not fit on the mesh, or, where that is asked for, if a pattern matches nothing.
+    pub fn resolve_with(
+        &self,
+        network: &Network,
+        (layers, input): (&[ModuleLayer], &[bool]),
+        tick: Option<Duration>,
+    ) -> Result<Resolved, Error> {
+        let warnings = self.check_patterns(network, layers, input)?;
+        let matcher = Matcher::new(network, layers, input);
         let mut machine = Machine::of(network);
         let mut energies = Vec::new();
         let mut rows = Vec::new();
-        for (k, layer) in layer_of.iter().enumerate() {
+        for k in 0..network.modules().len() {
             let id = ModuleId::new(k);
-            let found = self.settings(network, id, layer);
+            let found = self.settings(network, id, &matcher);
             let station = machine.module_mut(id);
             let mut row = Row { values: Vec::new() };
             let energy = apply(station, &found, |time| self.ticks(time), &mut row);
             energies.push(energy);
             rows.push(row);
         }
-        self.resolve_links(network, &mut machine);
+        self.resolve_links(network, &mut machine, &matcher);
         let mut hops = (0.0, 0.0);
         if let Some(rule) = &self.mesh {
-            machine.mesh = Some(self.place(network, rule)?);
+            machine.mesh = Some(self.place(network, rule, &matcher)?);
             hops = (rule.energy_east_west, rule.energy_north_south);
         }
         if let Some(rule) = &self.barrier {
@@ -214,6 +228,7 @@ impl Hardware {
             energy_north_south: hops.1,
             static_power: self.static_power,
             rows,
+            warnings,
         })
     }
 
@@ -222,47 +237,35 @@ impl Hardware {
         self.tick.and_then(|tick| time.in_ticks(tick)).unwrap_or(0)
     }
 
-    fn check_patterns(&self, network: &Network, layers: &[ModuleLayer]) -> Result<(), Error> {
-        let nodes = || network.nodes().iter().map(|node| node.name.as_str());
-        let modules: Vec<&str> = (0..network.modules().len())
-            .flat_map(|k| network.outputs(ModuleId::new(k)))
-            .map(|node| network.nodes()[node.index()].name.as_str())
-            .collect();
-        let check = |what: &str, pattern: &Located<glob::Pattern>, known: &[&str]| {
-            if known.iter().any(|name| pattern.value.matches(name)) {
-                return Ok(());
-            }
-            let message = format!("no {what} matches `{}`", pattern.value);
-            let hint = nearest(pattern.value.as_str(), known.iter().copied());
-            Err(self.source.fault(pattern.span.clone(), message, hint))
-        };
-        let layers: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
-        for rule in &self.rules {
-            match &rule.selector {
-                Selector::Layer(pattern) => check("layer", pattern, &layers)?,
-                Selector::Module(pattern) => check("module", pattern, &modules)?,
-                Selector::All | Selector::Kind(_) => {}
+    /// Finds patterns that match nothing: warnings, or errors where that is asked for, or where the pattern is part of a
+    /// change, which then would change nothing.
+    fn check_patterns(&self, network: &Network, layers: &[ModuleLayer], input: &[bool]) -> Result<Vec<String>, Error> {
+        let last_line = self.source.text[..self.length].lines().count();
+        let mut warnings = Vec::new();
+        for (found, error) in self.located_patterns(network, layers, input) {
+            match error {
+                Some(error) if self.strict || found.line > last_line => return Err(error),
+                _ => warnings.extend(found.warning),
             }
         }
-        let all: Vec<&str> = nodes().collect();
-        for LinkRule { from, to, .. } in &self.links {
-            from.iter().try_for_each(|pattern| check("node", pattern, &all))?;
-            to.iter().try_for_each(|pattern| check("module", pattern, &modules))?;
-        }
-        let places = self.mesh.iter().flat_map(|mesh| &mesh.place);
-        places.into_iter().try_for_each(|(pattern, _)| check("module or source", pattern, &all))
+        Ok(warnings)
     }
 
     /// The settings of a module that count, each with where it came from.
-    fn settings(&self, network: &Network, module: ModuleId, layer: &str) -> HashMap<&'static str, (Setting, Origin)> {
+    fn settings(
+        &self,
+        network: &Network,
+        module: ModuleId,
+        matcher: &Matcher<'_>,
+    ) -> HashMap<&'static str, (Setting, Origin)> {
         let kind = kind(&network.modules()[module.index()].kind);
         let mut found: HashMap<&'static str, (Setting, Origin)> = HashMap::new();
         for Rule { selector, settings } in &self.rules {
             let (applies, origin) = match selector {
                 Selector::All => (true, Origin::All),
                 Selector::Kind(of) => (of == kind, Origin::Kind),
-                Selector::Layer(pattern) => (pattern.value.matches(layer), Origin::Layer),
-                Selector::Module(pattern) => (matches(network, module, &pattern.value), Origin::Module),
+                Selector::Layer(pattern) => (matcher.layer(&pattern.value, matcher.layer_of(module)), Origin::Layer),
+                Selector::Module(pattern) => (matcher.module(&pattern.value, module), Origin::Module),
             };
             if applies {
                 // Rules are in the order of their levels, and within one in that of the file.
@@ -272,7 +275,7 @@ impl Hardware {
         found
     }
 
-    fn resolve_links(&self, network: &Network, machine: &mut Machine) {
+    fn resolve_links(&self, network: &Network, machine: &mut Machine, matcher: &Matcher<'_>) {
         for (k, module) in network.modules().iter().enumerate() {
             let id = ModuleId::new(k);
             for node in module.inputs.iter().filter_map(|input| match input {
@@ -281,9 +284,8 @@ impl Hardware {
             }) {
                 let mut link = Link::default();
                 for LinkRule { from, to, delay, acknowledge_delay } in &self.links {
-                    let name = &network.nodes()[node.index()].name;
-                    let from = from.as_ref().is_none_or(|from| from.value.matches(name));
-                    let to = to.as_ref().is_none_or(|to| matches(network, id, &to.value));
+                    let from = from.as_ref().is_none_or(|from| matcher.node(&from.value, node));
+                    let to = to.as_ref().is_none_or(|to| matcher.module(&to.value, id));
                     if from && to {
                         link.delay = delay.as_ref().map_or(link.delay, |delay| self.ticks(delay.value));
                         let acknowledge = acknowledge_delay.as_ref().map(|delay| self.ticks(delay.value));
@@ -295,19 +297,17 @@ impl Hardware {
         }
     }
 
-    fn place(&self, network: &Network, rule: &MeshRule) -> Result<Mesh, Error> {
-        let given = |names: &[&str]| {
+    fn place(&self, network: &Network, rule: &MeshRule, matcher: &Matcher<'_>) -> Result<Mesh, Error> {
+        let given = |nodes: &[NodeId]| {
             let matches = |(pattern, _): &&(Located<glob::Pattern>, Located<Tile>)| {
-                names.iter().any(|name| pattern.value.matches(name))
+                nodes.iter().any(|&node| matcher.node(&pattern.value, node))
             };
             rule.place.iter().rev().find(matches).map(|(_, tile)| tile)
         };
-        let name = |node: &NodeId| network.nodes()[node.index()].name.as_str();
         let mut taken: HashMap<Tile, u32> = HashMap::new();
         let mut modules: Vec<Option<Tile>> = Vec::new();
         for k in 0..network.modules().len() {
-            let names: Vec<&str> = network.outputs(ModuleId::new(k)).iter().map(name).collect();
-            let tile = given(&names);
+            let tile = given(network.outputs(ModuleId::new(k)));
             if let Some(tile) = tile {
                 let count = taken.entry(tile.value).or_default();
                 *count += 1;
@@ -347,21 +347,13 @@ impl Hardware {
             time_north_south: self.ticks(rule.time_north_south.value),
             acknowledge: rule.acknowledge,
             modules: modules.into_iter().map(|tile| tile.or_else(|| placed.next()).unwrap_or(input)).collect(),
-            sources: network
-                .sources()
-                .iter()
-                .map(|node| given(&[name(node)]).map_or(input, |tile| tile.value))
-                .collect(),
+            sources: network.sources().iter().map(|node| given(&[*node]).map_or(input, |tile| tile.value)).collect(),
         })
     }
 }
 
 fn kind(kind: &ModuleKind) -> &'static str {
     kind.name().trim_start_matches("module_")
-}
-
-fn matches(network: &Network, module: ModuleId, pattern: &glob::Pattern) -> bool {
-    network.outputs(module).iter().any(|node| pattern.matches(&network.nodes()[node.index()].name))
 }
 
 /// Puts settings into a module, and notes what it has then.

@@ -1,6 +1,6 @@
 //! What `megasim latency --json` writes: the figures of the tables, and those of every module, node and sample.
 
-use super::{Account, Latency, Resource, is_bottleneck};
+use super::{Account, Critical, Latency, PathPart, Resource};
 use crate::classification::wilson_interval;
 use crate::hardware::{Value as Setting, module_name};
 use megasim_core::engine::machine::{Distribution, Occupancy, OccupancyPoint};
@@ -135,6 +135,9 @@ pub fn json(outcome: &Latency) -> Value {
         "modules": modules,
         "nodes": nodes,
         "links": links(outcome),
+        "bottleneck": bottleneck(outcome),
+        "critical_path": outcome.critical.as_ref().map(|it| critical(outcome, it)),
+        "reliefs": reliefs(outcome),
         "busiest": busiest(outcome),
         "energy": energy(outcome),
         "fitted": fitted(outcome),
@@ -193,6 +196,41 @@ fn links(outcome: &Latency) -> Vec<Value> {
     .collect()
 }
 
+/// What takes most of the critical path, as fast as input is taken where that was tried.
+fn bottleneck(outcome: &Latency) -> Value {
+    let critical = outcome.reliefs.critical.as_ref().or(outcome.critical.as_ref());
+    let Some(part) = critical.and_then(Critical::bottleneck) else { return Value::Null };
+    let halved = outcome.reliefs.of_bottleneck();
+    json!({
+        "key": part.key,
+        "place": part.place,
+        "share": part.share,
+        "halved": halved.map(|relief| relief.time),
+        "is_bottleneck": outcome.reliefs.is_bottleneck(),
+        "best_relief_agrees": outcome.reliefs.agree(),
+        "pace": if outcome.reliefs.critical.is_some() { "fastest".into() } else { outcome.pace.to_string() },
+    })
+}
+
+/// What critical paths are made of.
+fn critical(outcome: &Latency, of: &Critical) -> Value {
+    let parts = |parts: &[PathPart]| -> Vec<Value> {
+        parts.iter().map(|it| json!({ "key": it.key, "place": it.place, "share": it.share })).collect()
+    };
+    let name = |node: megasim_core::network::NodeId| outcome.input.network.nodes()[node.index()].name.clone();
+    json!({
+        "samples": of.samples,
+        "last_work": parts(&of.last_work),
+        "decision": parts(&of.decision),
+        "handshake": of.handshake.map(|(node, share)| json!({ "node": name(node), "share": share })),
+    })
+}
+
+fn reliefs(outcome: &Latency) -> Vec<Value> {
+    let runs = outcome.reliefs.runs.iter();
+    runs.map(|it| json!({ "change": it.change, "time": it.time, "decision": it.decision })).collect()
+}
+
 fn busiest(outcome: &Latency) -> Value {
     let Some(it) = &outcome.busiest else { return Value::Null };
     let name = |resource: Resource| match resource {
@@ -206,7 +244,6 @@ fn busiest(outcome: &Latency) -> Value {
     let handshake =
         it.handshake.map(|(node, share)| json!({ "node": network.nodes()[node.index()].name, "share": share }));
     let stopped = it.stopped.map(|(module, share)| json!({ "module": module_name(network, module), "share": share }));
-    let reliefs = outcome.reliefs.iter().map(|relief| json!({ "change": relief.change, "time": relief.time }));
     json!({
         "resource": name(it.resource),
         "utilisation": it.utilisation,
@@ -215,8 +252,6 @@ fn busiest(outcome: &Latency) -> Value {
         "next": next,
         "handshake": handshake,
         "stopped": stopped,
-        "is_bottleneck": is_bottleneck(&outcome.reliefs),
-        "reliefs": reliefs.collect::<Vec<_>>(),
     })
 }
 

@@ -264,7 +264,7 @@ impl MachineInput {
     pub fn on(&self, hardware: &Hardware) -> Result<MappedNetwork, InputError> {
         let (tick, factor) = hardware.agree(self.tick)?;
         let network = self.network.with_finer_ticks(factor)?;
-        let resolved = hardware.resolve(&network, &self.layers, tick)?;
+        let resolved = hardware.resolve_with(&network, (&self.layers, &self.input), tick)?;
         Ok(MappedNetwork { network, resolved, factor })
     }
 
@@ -295,6 +295,7 @@ impl MachineInput {
             t_max: mapped.network.t_max(),
             ideal: None,
             limits: self.limits,
+            paths: 0,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The study of one network on one machine, from samples to figures.
 
-use super::{Answer, Bill, Busiest, Error, InputError, MachineInput, MappedNetwork, Question, Relief, figures};
+use super::{
+    Answer, Bill, Busiest, Critical, Error, InputError, MachineInput, MappedNetwork, Places, Question, Reliefs,
+    figures, reliefs,
+};
 use crate::hardware::{self, CalibrationError, Duration, Fit, Hardware, LogLine};
 use crate::presentation::Presentation;
 use megasim_convert::{ConvertedModel, LabelledSamples};
@@ -37,6 +40,9 @@ pub enum LatencyError {
     #[error("stopped before the first samples were done")]
     Cancelled,
 }
+
+/// Samples whose critical paths are traced.
+const TRACED: usize = 3;
 
 /// How a network is studied on a machine.
 ///
@@ -123,8 +129,10 @@ pub struct Latency {
     pub answer: Answer,
     /// The module or link that is busy most; none where nothing takes time.
     pub busiest: Option<Busiest>,
-    /// What makes the machine faster.
-    pub reliefs: Vec<Relief>,
+    /// Where the critical paths of the first samples go, at the pace of the study; none where nothing takes time.
+    pub critical: Option<Critical>,
+    /// Where they go as fast as input is taken, and what makes the machine faster.
+    pub reliefs: Reliefs,
     /// Delays that were fitted to measured events.
     pub fits: Vec<Fit>,
 }
@@ -182,7 +190,7 @@ pub fn latency_of(
         (Some(_), None) => return Err(LatencyError::NoTick),
     };
     let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
-    let question = input.question(&mapped, &stimuli, options.pace, warm_up);
+    let question = Question { paths: TRACED, ..input.question(&mapped, &stimuli, options.pace, warm_up) };
     control.start("latency", question.samples);
     let answer = question.answer(control)?;
     if answer.samples.is_empty() {
@@ -190,15 +198,16 @@ pub fn latency_of(
     }
     let is_partial = control.outcomes().is_some_and(Outcomes::is_partial);
     let busiest = Busiest::of(&question, &answer);
-    let reliefs = match &busiest {
-        // A part of the samples does not tell what is busiest.
-        Some(busiest) if options.relief > 0 && !is_partial && !control.is_cancelled() => {
-            busiest.reliefs(&question, options.relief)?
+    let places = Places { network: question.network, layers: &input.layers, hardware: question.hardware };
+    let critical = Critical::of(&places, &answer);
+    let reliefs = match options.relief {
+        samples if samples > 0 && critical.is_some() && !is_partial && !control.is_cancelled() => {
+            reliefs(&question, &input.layers, samples)?
         }
-        _ => Vec::new(),
+        _ => Reliefs::default(),
     };
     let (hardware, pace) = (options.hardware.clone(), options.pace);
-    Ok(Latency { input, hardware, mapped, pace, warm_up, answer, busiest, reliefs, fits })
+    Ok(Latency { input, hardware, mapped, pace, warm_up, answer, busiest, critical, reliefs, fits })
 }
 
 impl Latency {

@@ -11,9 +11,11 @@ use std::ops::Range;
 
 mod grid;
 mod marks;
+mod spans;
 
 pub use grid::{Extent, Panel, grids, matrix};
 pub use marks::{Bars, Rows, bars, density, histogram, raster};
+pub use spans::{Span, spans};
 
 /// Width of a picture, in pixels at 1:1.
 const WIDTH: u32 = 900;

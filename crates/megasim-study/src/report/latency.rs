@@ -4,7 +4,7 @@ use super::chart::{self, Axes, Bars, Extent, Line, Panel};
 use super::picture::{brief, number};
 use super::{Error, Page, Picture, Section, Table};
 use crate::hardware::{Duration, ModuleLayer};
-use crate::latency::{Account, Answer, Bill, Decisions, Load, Relief, Spread, Traffic};
+use crate::latency::{Account, Answer, Bill, Critical, Decisions, Load, Relief, Spread, Traffic};
 use megasim_core::engine::machine::{Direction, Distribution, Mesh, OccupancyPoint};
 use megasim_core::network::{ModuleId, NodeId, Tick};
 use ordered_float::OrderedFloat;
@@ -48,6 +48,12 @@ pub struct Shown<'a> {
     /// What all samples cost.
     pub bill: &'a Bill,
     /// What holds the machine up, in words.
+    pub bottleneck: String,
+    /// Where critical paths go, and those of which pace.
+    pub critical: Vec<(String, &'a Critical)>,
+    /// The critical path of the first sample over time: place, key and span, in ticks.
+    pub course: Vec<(String, &'static str, (Tick, Tick))>,
+    /// What is busiest, in words.
     pub busiest: String,
     /// What would help.
     pub reliefs: &'a [Relief],
@@ -91,6 +97,7 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
         queues(of, &loads)?,
         handshakes(of)?,
         links(of)?,
+        critical(of)?,
         busiest(of),
         energy(of)?,
     ];
@@ -437,9 +444,51 @@ fn handshakes(of: &Shown) -> Result<Section, Error> {
     })
 }
 
+/// Parts of a critical path in a table.
+const MOST_PARTS: usize = 12;
+
+/// Where critical paths go, and that of the first sample over the layers.
+fn critical(of: &Shown) -> Result<Section, Error> {
+    let mut section = Section { title: "Bottleneck".into(), text: of.bottleneck.clone(), ..Section::default() };
+    for (pace, critical) in &of.critical {
+        let mut table = Table::new(&[&format!("critical path, pace {pace}"), "key", "to the last work (%)"]);
+        table.columns.extend((!critical.decision.is_empty()).then(|| "to the decision that stays (%)".to_string()));
+        for part in critical.last_work.iter().take(MOST_PARTS) {
+            let mut row = vec![part.place.clone(), part.key.to_string(), brief(100.0 * part.share)];
+            if !critical.decision.is_empty() {
+                let same = critical.decision.iter().find(|it| it.key == part.key && it.place == part.place);
+                row.push(brief(100.0 * same.map_or(0.0, |it| it.share)));
+            }
+            table.rows.push(row);
+        }
+        section.tables.push(table);
+    }
+    let Some(&(.., (_, end))) = of.course.last() else { return Ok(section) };
+    let unit = Unit::of_ticks(end as f64, of.tick);
+    let x = format!("time since the start of the sample ({})", unit.name);
+    let axes = Axes { file: "critical-path", title: "Critical path of the first sample", x: &x, ..Axes::default() };
+    let time = |ticks: Tick| ticks as f64 * unit.factor;
+    let spans: Vec<chart::Span> = of
+        .course
+        .iter()
+        .map(|(place, key, (from, to))| chart::Span {
+            row: place.clone(),
+            kind: (*key).into(),
+            from: time(*from),
+            to: time(*to),
+        })
+        .collect();
+    let caption = "Back from the last work: which wait determined the next. Each span of time shows the wait that takes \
+        most of it.";
+    section.pictures.push(chart::spans(&axes, &spans)?.with_caption(caption));
+    Ok(section)
+}
+
 fn busiest(of: &Shown) -> Section {
-    let mut table = Table::new(&["what would be faster", "time of a sample (% of the time now)"]);
-    table.rows = of.reliefs.iter().map(|it| vec![it.change.clone(), brief(100.0 * it.time)]).collect();
+    let header = ["what would be faster", "time of a sample (% of the time now)", "time to the decision (%)"];
+    let mut table = Table::new(&header);
+    let decision = |it: &Relief| it.decision.map_or(String::new(), |share| brief(100.0 * share));
+    table.rows = of.reliefs.iter().map(|it| vec![it.change.clone(), brief(100.0 * it.time), decision(it)]).collect();
     let tables = if table.rows.is_empty() { Vec::new() } else { vec![table] };
     Section { title: "What is busiest".into(), text: of.busiest.clone(), tables, ..Section::default() }
 }

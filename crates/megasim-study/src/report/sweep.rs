@@ -226,8 +226,15 @@ fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
     let first = of.points.first();
     let names = first.map_or(Vec::new(), |it| it.figures.latencies().map(|(name, _)| name).to_vec());
     table.columns.extend(names.iter().map(|name| format!("{name} ({})", time.name)));
-    let others =
-        ["samples a second", &format!("total energy a sample ({})", joules.name), "busiest", "busy (%)", "cause"];
+    let others = [
+        "samples a second",
+        &format!("total energy a sample ({})", joules.name),
+        "bottleneck",
+        "of the critical path (%)",
+        "busiest",
+        "busy (%)",
+        "cause",
+    ];
     table.columns.extend(others.map(String::from));
     let two = |share: f64| format!("{:.2}", 100.0 * share);
     table.rows = of
@@ -239,6 +246,10 @@ fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
             let cell = |spread: Option<&Spread>| spread.map_or("-".into(), |it| brief(it.mean * time.factor));
             row.extend(it.latencies().map(|(_, spread)| cell(spread)));
             row.extend([brief(it.samples_per_second), brief(it.energy * joules.factor)]);
+            row.extend(match &it.bottleneck {
+                Some(it) => [format!("{}, {}", it.place, it.key), two(it.share)],
+                None => [const { "-" }; 2].map(String::from),
+            });
             row.extend(match &it.busiest {
                 Some(it) => [it.name.clone(), two(it.utilisation), it.cause.clone()],
                 None => [const { "-" }; 3].map(String::from),

@@ -3,7 +3,7 @@
 use super::Measured;
 use crate::compare::Accuracy;
 use crate::hardware::{Duration, module_name};
-use crate::latency::{Answer, Bill, Busiest, Resource, Spread};
+use crate::latency::{Answer, Bill, Busiest, Critical, Resource, Spread};
 use megasim_core::network::Network;
 use ordered_float::OrderedFloat;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,10 @@ pub struct MachineFigures {
     /// Of these, those of static power.
     #[serde(default)]
     pub static_energy: f64,
+    /// What takes most of the critical path of the first sample, at the pace of the point; none where nothing takes any
+    /// time.
+    #[serde(default)]
+    pub bottleneck: Option<Bottleneck>,
     /// What is busiest; none where nothing takes any time.
     pub busiest: Option<BusiestResource>,
     /// Share of the time in which the module that is stopped longest has no room for its outputs.
@@ -52,6 +56,17 @@ pub struct MachineFigures {
     pub unfinished_samples: usize,
     /// Samples that ended with modules waiting for each other.
     pub deadlocks: usize,
+}
+
+/// What takes most of a critical path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bottleneck {
+    /// The hardware key.
+    pub key: String,
+    /// Where.
+    pub place: String,
+    /// Its share of the path.
+    pub share: f64,
 }
 
 /// The busiest resource of a point.
@@ -72,7 +87,7 @@ impl MachineFigures {
         network: &Network,
         answer: &Answer,
         bill: &Bill,
-        busiest: Option<&Busiest>,
+        (busiest, critical): (Option<&Busiest>, Option<&Critical>),
         tick: Duration,
         labelled: bool,
     ) -> Self {
@@ -95,6 +110,11 @@ impl MachineFigures {
             events: mean(answer.samples.iter().map(|sample| sample.events as f64).sum()),
             energy: mean(bill.total()),
             static_energy: mean(bill.static_energy),
+            bottleneck: critical.and_then(Critical::bottleneck).map(|it| Bottleneck {
+                key: it.key.into(),
+                place: it.place.clone(),
+                share: it.share,
+            }),
             busiest: busiest.map(|it| BusiestResource {
                 name: match it.resource {
                     Resource::Module(module) => module_name(network, module),
@@ -156,6 +176,9 @@ impl Measured for MachineFigures {
             "events",
             "total_energy_J",
             "static_energy_J",
+            "bottleneck",
+            "bottleneck_key",
+            "bottleneck_share",
             "busiest",
             "utilisation",
             "cause",
@@ -188,7 +211,16 @@ impl Measured for MachineFigures {
             Some(it) => [it.name.clone(), share(it.utilisation), it.cause.clone()],
             None => [String::new(), share(0.0), String::new()],
         };
-        row.extend([number(self.samples_per_second), number(self.events), number(self.energy), number(self.static_energy)]);
+        row.extend([
+            number(self.samples_per_second),
+            number(self.events),
+            number(self.energy),
+            number(self.static_energy),
+        ]);
+        row.extend(match &self.bottleneck {
+            Some(it) => [it.place.clone(), it.key.clone(), share(it.share)],
+            None => [const { String::new() }; 3],
+        });
         row.extend([name, utilisation, cause, share(self.stopped), number(self.unfinished), number(self.unsent)]);
         row.extend([self.unfinished_samples, self.deadlocks].map(|samples| samples.to_string()));
         row

@@ -5,7 +5,7 @@ use super::parameters::{Conditions, Parameter};
 use super::plan::SweepError;
 use super::study::{Origin, Prepared, Study};
 use crate::hardware::{Duration, Hardware};
-use crate::latency::{Bill, Busiest, Ideal, MachineInput, MappedNetwork, Question};
+use crate::latency::{Bill, Busiest, Critical, Ideal, MachineInput, MappedNetwork, Places, Question};
 use crate::material::Pieces;
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::{Control, Outcomes, Part};
@@ -121,7 +121,8 @@ impl OnMachine<'_> {
         let mapped = self.mapped(input, conditions)?;
         let tick = mapped.resolved.tick.ok_or(SweepError::NoTick)?;
         let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
-        let question = Question { ideal: Some(ideal), ..input.question(&mapped, &stimuli, self.pace(conditions), 0) };
+        let asked = input.question(&mapped, &stimuli, self.pace(conditions), 0);
+        let question = Question { ideal: Some(ideal), paths: 1, ..asked };
         let answer = question.answer(control)?;
         if answer.samples.len() < question.samples {
             return Ok(None);
@@ -129,7 +130,10 @@ impl OnMachine<'_> {
         let busiest = Busiest::of(&question, &answer);
         let bill = Bill::of(question.network, &input.layers, question.hardware, &answer.statistics);
         let labelled = input.labels.is_some();
-        Ok(Some(MachineFigures::of(question.network, &answer, &bill, busiest.as_ref(), tick, labelled)))
+        let places = Places { network: question.network, layers: &input.layers, hardware: question.hardware };
+        let critical = Critical::of(&places, &answer);
+        let found = (busiest.as_ref(), critical.as_ref());
+        Ok(Some(MachineFigures::of(question.network, &answer, &bill, found, tick, labelled)))
     }
 }
 
@@ -166,6 +170,11 @@ impl Study for OnMachine<'_> {
         control: &dyn Control,
     ) -> Result<(), SweepError> {
         let input = self.input(prepared.as_ref(), points[0])?;
+        if let Some(first) = points.first() {
+            for warning in &self.mapped(&input, first)?.resolved.warnings {
+                control.warn(warning);
+            }
+        }
         let Some(ideal) = self.ideal(&input, points[0], control)? else { return Ok(()) };
         let one = |(at, conditions): (usize, &&Conditions)| {
             let name = at.to_string();

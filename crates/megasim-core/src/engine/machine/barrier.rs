@@ -8,7 +8,7 @@ use super::{Barrier, Pace};
 use crate::engine::neurons::Spike;
 use crate::engine::plan::PopulationKind;
 use crate::engine::{Cells, Error};
-use crate::network::Tick;
+use crate::network::{ModuleId, Tick};
 
 impl Run<'_, '_> {
     /// Begins the next step behind a barrier; says whether there was one.
@@ -35,6 +35,9 @@ impl Run<'_, '_> {
         let not_before = self.not_before(s);
         let ready = if first { 0 } else { self.state.ended.max(self.state.now).saturating_add(barrier.time) };
         self.state.now = ready.max(not_before);
+        if let Some(causes) = &mut self.causes {
+            causes.step(self.state.now, (!first).then_some(ready));
+        }
         self.let_go(s.saturating_add(barrier.step - 1).min(self.plan.plan.t_max), s);
         if self.state.now >= self.showing.warm_up {
             self.statistics.steps += 1;
@@ -84,7 +87,8 @@ impl Run<'_, '_> {
             PopulationKind::Flatten(_) | PopulationKind::MaxPool(_) => None,
         };
         let looked_at: Vec<(usize, u64, u64)> = (0..self.state.stations.len()).filter_map(looked_at).collect();
-        let longest = looked_at.iter().map(|&(.., ticks)| i128::from(ticks)).max().unwrap_or(0);
+        let slowest = looked_at.iter().copied().max_by_key(|&(module, _, ticks)| (ticks, std::cmp::Reverse(module)));
+        let longest = slowest.map_or(0, |(.., ticks)| i128::from(ticks));
         let period = longest + i128::from(barrier.time);
         let ready = i128::from(self.state.ended.max(self.state.now)) + i128::from(barrier.time);
         let base = ready.max(self.not_before(s).into());
@@ -106,6 +110,11 @@ impl Run<'_, '_> {
             statistics.busy.neurons = statistics.busy.neurons.saturating_add(ticks.saturating_mul(counted));
         }
         self.state.now = now;
+        if let Some(causes) = &mut self.causes {
+            let as_ready = base == ready && i128::from(now) == base + i128::from(n - 1) * period;
+            let barriers = as_ready.then(|| barrier.time.saturating_mul(n));
+            causes.steps(now, slowest.map(|(module, _, ticks)| (ModuleId::new(module), ticks)), barriers);
+        }
         self.state.ended = self.state.ended.max(clamp(i128::from(now) + longest));
         let released = last + (barrier.step - 1);
         self.state.gate = Gate::Groups { released, at: now, open: 0, network_time: last };

@@ -10,22 +10,26 @@
 
 mod apply;
 mod barrier;
+mod causes;
 mod deadlock;
 mod error;
 mod mesh;
 mod occupancy;
 mod parameters;
+mod path;
 mod run;
 mod service;
 mod state;
 mod statistics;
 mod transport;
 
+pub use causes::Causes;
 pub use deadlock::Deadlock;
 pub use error::MachineError;
 pub use mesh::{Acknowledge, Direction, Mesh, Tile};
 pub use occupancy::{Occupancy, OccupancyPoint};
 pub use parameters::{Barrier, Link, Machine, Soma, Station};
+pub use path::{CriticalPath, Stretch, Wait, WorkPart};
 pub use statistics::{Busy, Distribution, LinkStatistics, ModuleStatistics, NodeStatistics, Statistics};
 
 use super::plan::Plan;
@@ -301,12 +305,39 @@ impl<'p> MachineSimulation<'p> {
         showing: &RunSettings,
         watch: Option<&mut TraceSink<'_>>,
     ) -> Result<MachineRecord, Error> {
+        self.run_with(stimuli, showing, watch, None)
+    }
+
+    /// As [`MachineSimulation::run`], with what each moment of the run waited for. `output`: a node whose requests can
+    /// be traced back.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_with_causes(
+        &mut self,
+        stimuli: &[crate::network::Stimulus],
+        showing: &RunSettings,
+        output: Option<NodeId>,
+    ) -> Result<(MachineRecord, Causes), Error> {
+        let links = self.plan.machine.mesh.as_ref().map_or(0, Mesh::links);
+        let mut causes = Causes::new(self.plan.messages.len(), self.plan.receivers.len(), links, output);
+        let record = self.run_with(stimuli, showing, None, Some(&mut causes))?;
+        Ok((record, causes))
+    }
+
+    fn run_with(
+        &mut self,
+        stimuli: &[crate::network::Stimulus],
+        showing: &RunSettings,
+        watch: Option<&mut TraceSink<'_>>,
+        causes: Option<&mut Causes>,
+    ) -> Result<MachineRecord, Error> {
         let (expected, found) = (self.plan.plan.sources.len(), stimuli.len());
         if expected != found {
             return Err(Error::Stimuli { expected, found });
         }
         super::check_times(stimuli)?;
         let Self { plan, limits, state, statistics } = self;
-        run::Run { plan, limits: *limits, state, statistics, stimuli, showing, watch }.run()
+        run::Run { plan, limits: *limits, state, statistics, stimuli, showing, watch, causes }.run()
     }
 }

@@ -1,11 +1,13 @@
 //! The run loop: what is due happens, in the order of `docs/timing.md`.
 
+use super::causes::{Causes, START, Why};
+use super::path::Wait;
 use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, State, Transit};
 use super::statistics::Statistics;
 use super::{MachinePlan, MachineRecord, Pace, RunSettings, Station, TraceSink, Unfinished, deadlock};
 use crate::engine::queue::Pending;
 use crate::engine::{Cells, Error, Excess, Limits};
-use crate::network::{ModuleId, Stimulus, Tick};
+use crate::network::{ModuleId, NodeId, Stimulus, Tick};
 use std::cmp::Reverse;
 
 /// One run.
@@ -17,6 +19,8 @@ pub(super) struct Run<'r, 'w> {
     pub stimuli: &'r [Stimulus],
     pub showing: &'r RunSettings,
     pub watch: Option<&'r mut TraceSink<'w>>,
+    /// Takes what each moment waited for.
+    pub causes: Option<&'r mut Causes>,
 }
 
 /// What leaves 64 bits stays at the largest time, which is after this one.
@@ -77,6 +81,9 @@ impl Run<'_, '_> {
             let until = self.station(module).time_busy_initial;
             if until > 0 {
                 self.state.stations[module].busy = true;
+                if let Some(causes) = &mut self.causes {
+                    causes.busy_initially(ModuleId::new(module), until);
+                }
                 self.due(until, EventKind::Done, module as u32);
             }
         }
@@ -118,6 +125,9 @@ impl Run<'_, '_> {
         let heads =
             self.plan.plan.sources.iter().filter_map(|node| self.state.pending[node.index()].head_time(self.stimuli));
         let Some(next) = heads.min() else { return false };
+        if let Some(causes) = &mut self.causes {
+            causes.release();
+        }
         self.let_go(next, next);
         true
     }
@@ -174,6 +184,7 @@ impl Run<'_, '_> {
         let receivers = &plan.receivers[node];
         let outstanding = receivers.len() as u32;
         let flight = self.state.in_flight.put(InFlight { node: node as u32, event, requested: r, outstanding });
+        let moment = self.request_moment(node, r, offered, flight);
         if receivers.is_empty() {
             self.state.in_flight.get(flight).outstanding = 1;
             self.acknowledge(flight);
@@ -192,10 +203,16 @@ impl Run<'_, '_> {
                 arrived: r,
                 accepted: r,
                 acknowledged: r,
+                moment,
             };
             if receiver.link.delay == 0 && receiver.route.is_empty() {
                 self.arrive(delivery);
             } else {
+                let mut delivery = delivery;
+                if let Some(causes) = &mut self.causes {
+                    let wire = Wait::Link(NodeId::new(node), ModuleId::new(receiver.module as usize));
+                    delivery.moment = causes.after(moment, r.saturating_add(receiver.link.delay), Why::Wait(wire));
+                }
                 let transit = self.state.transits.put(Transit { delivery, passed: 0 });
                 if receiver.link.delay == 0 {
                     self.travel(transit);
@@ -206,6 +223,26 @@ impl Run<'_, '_> {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// The moment of a request, where causes are kept.
+    fn request_moment(&mut self, node: usize, r: Tick, offered: Tick, flight: u32) -> u32 {
+        let Some(causes) = &mut self.causes else { return START };
+        let id = NodeId::new(node);
+        let moment = match (self.plan.drivers[node], self.state.gate) {
+            (Some(module), _) => {
+                let timing = &self.plan.plan.populations[module as usize].timing;
+                let repeats = (ModuleId::new(module as usize), timing.n_repeat, timing.delay_to_repeat);
+                causes.request_made(id, r, offered, repeats)
+            }
+            (None, Gate::Divided(_)) => {
+                let due = causes.after(START, offered, Why::Wait(Wait::Input));
+                causes.request(id, r, due)
+            }
+            (None, Gate::Groups { .. }) => causes.request_released(id, r),
+        };
+        causes.set_flight(flight, moment);
+        moment
     }
 
     pub(super) fn count_timeless(&mut self, r: Tick) -> Result<(), Error> {

@@ -48,7 +48,9 @@ impl Run<'_, '_> {
             self.state.stations[module].stopped_since.get_or_insert(now);
             return Ok(false);
         }
-        if let Some(since) = self.state.stations[module].stopped_since.take() {
+        let stopped = self.state.stations[module].stopped_since.take();
+        self.start_moment(module, &head, stopped.is_some());
+        if let Some(since) = stopped {
             self.statistics.modules[module].stopped += span(since.max(self.showing.warm_up), now);
         }
         self.note_queue(module);
@@ -56,16 +58,29 @@ impl Run<'_, '_> {
         let mut delivery = head;
         if spec.fifo_depth == 0 {
             station.outside.pop_front();
+            if let Some(causes) = &self.causes {
+                delivery.moment = causes.at;
+            }
             self.accept(module, &mut delivery);
         } else {
             station.inside.pop_front();
             if let Some(mut next) = station.outside.pop_front() {
+                if let Some(causes) = &self.causes {
+                    next.moment = causes.later(next.moment, causes.at);
+                }
                 self.accept(module, &mut next);
                 self.state.stations[module].inside.push_back(next);
             }
         }
         self.serve(module, &spec, &delivery)?;
         Ok(true)
+    }
+
+    /// Notes what the start of an event waited for.
+    fn start_moment(&mut self, module: usize, head: &Delivery, stopped: bool) {
+        let Some(causes) = &mut self.causes else { return };
+        let nodes = || self.plan.plan.populations[module].outputs.iter().flatten().map(|node| node.index());
+        causes.at = causes.start(module, head.moment, stopped.then(nodes));
     }
 
     /// Whether all outputs that an event may make have a slot.
@@ -183,6 +198,10 @@ impl Run<'_, '_> {
         let population = &plan.plan.populations[module];
         let repeats = u64::from(population.timing.n_repeat);
         let arrival = done.saturating_add(population.timing.delay_to_arrive);
+        if let Some(causes) = &mut self.causes {
+            let nodes = population.outputs.iter().flatten().map(|node| node.index());
+            causes.work(ModuleId::new(module), (done, busy), (nodes, self.state.outputs.len(), arrival));
+        }
         for node in population.outputs.iter().flatten() {
             let State { pending, outputs, waiting, nodes, .. } = &mut *self.state;
             for leaving in outputs.iter() {

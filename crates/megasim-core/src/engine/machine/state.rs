@@ -107,6 +107,8 @@ pub(super) struct Delivery {
     pub arrived: Tick,
     pub accepted: Tick,
     pub acknowledged: Tick,
+    /// What brought it as far as it is, where causes are kept.
+    pub moment: u32,
 }
 
 /// A message on its way.

@@ -1,9 +1,11 @@
 //! Messages on links and acknowledges back.
 
 use super::Acknowledge;
+use super::causes::Why;
+use super::path::Wait;
 use super::run::{Run, span};
 use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, Transit};
-use crate::network::Tick;
+use crate::network::{ModuleId, NodeId, Tick};
 use std::cmp::Reverse;
 
 impl Run<'_, '_> {
@@ -46,6 +48,14 @@ impl Run<'_, '_> {
         }
         let transit = self.state.transits.get(index);
         transit.passed += 1;
+        if let Some(causes) = &mut self.causes {
+            let wait = match mesh.link(link.0 as usize).1.is_east_west() {
+                true => Wait::EastWest(link.0),
+                false => Wait::NorthSouth(link.0),
+            };
+            transit.delivery.moment = causes.hop(link.0 as usize, delivery.moment, leaves, wait);
+        }
+        let delivery = transit.delivery;
         if passed == 0 && mesh.acknowledge == Acknowledge::Network {
             let acknowledged = self.send_acknowledge(&delivery, leaves);
             self.state.transits.get(index).delivery.acknowledged = acknowledged;
@@ -61,6 +71,12 @@ impl Run<'_, '_> {
     pub(super) fn send_acknowledge(&mut self, delivery: &Delivery, t: Tick) -> Tick {
         let receiver = &self.plan.receivers[delivery.node as usize][delivery.receiver as usize];
         let time = t.saturating_add(receiver.link.acknowledge_delay);
+        if let Some(causes) = &mut self.causes {
+            let (node, module) = (NodeId::new(delivery.node as usize), ModuleId::new(receiver.module as usize));
+            let answered = causes.after(delivery.moment, t, Why::Wait(Wait::Acknowledge(module)));
+            let heard = causes.after(answered, time, Why::Wait(Wait::AcknowledgeLink(node, module)));
+            causes.acknowledge(delivery.flight, heard);
+        }
         if time == self.state.now {
             self.acknowledge(delivery.flight);
         } else {
@@ -95,6 +111,9 @@ impl Run<'_, '_> {
         }
         let InFlight { node, event, requested, .. } = self.state.in_flight.take(index);
         let (node, now) = (node as usize, self.state.now);
+        if let Some(causes) = &mut self.causes {
+            causes.acknowledged(index, node);
+        }
         let recorder = &mut self.state.recorder;
         let last_time = recorder.summary.last_time;
         recorder.event(node, event, requested, now);
@@ -131,6 +150,9 @@ impl Run<'_, '_> {
     pub(super) fn arrive(&mut self, mut delivery: Delivery) {
         let module = self.module_of(&delivery);
         delivery.arrived = self.state.now;
+        if let Some(causes) = &mut self.causes {
+            causes.ended(delivery.moment);
+        }
         self.state.ended = self.state.ended.max(self.state.now);
         if self.posted() && self.plan.receivers[delivery.node as usize][delivery.receiver as usize].route.is_empty() {
             delivery.acknowledged = self.send_acknowledge(&delivery, self.state.now);

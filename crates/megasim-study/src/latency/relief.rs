@@ -1,0 +1,231 @@
+//! What makes a machine faster: it is run again with one thing better at a time. The critical path says which things
+//! are worth it; the runs say what they give, as other ways may be as long.
+
+use super::{Answer, Critical, Error, PathPart, Places, Question};
+use crate::hardware::{ModuleLayer, Resolved};
+use megasim_core::engine::machine::{Machine, Pace, Station, Wait};
+use megasim_core::network::{Input, ModuleId, Tick};
+use ordered_float::OrderedFloat;
+use std::num::NonZeroU32;
+
+/// The samples on a changed machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relief {
+    /// What was changed.
+    pub change: String,
+    /// The hardware keys that were changed.
+    pub keys: &'static [&'static str],
+    /// Whether nothing but the bottleneck got faster (of links of a mesh: all of them).
+    pub of_bottleneck: bool,
+    /// The time that the samples took, as a part of that on the unchanged machine.
+    pub time: f64,
+    /// The time to the decisions that stay, likewise; none without decisions on both.
+    pub decision: Option<f64>,
+}
+
+/// What was found on the first samples, as fast as their input is taken.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reliefs {
+    /// Where their critical paths go.
+    pub critical: Option<Critical>,
+    /// What makes the machine faster, the best first.
+    pub runs: Vec<Relief>,
+}
+
+/// Part of the time below which a run confirms a bottleneck.
+const RELIEVES: f64 = 0.99;
+
+/// Share of the critical path from which on a key is tried.
+const WORTH_TRYING: f64 = 0.05;
+
+impl Reliefs {
+    /// What halving the bottleneck gives; none where it was not tried.
+    pub fn of_bottleneck(&self) -> Option<&Relief> {
+        self.runs.iter().find(|relief| relief.of_bottleneck)
+    }
+
+    /// Whether halving the bottleneck makes the machine faster; none where it was not tried.
+    pub fn is_bottleneck(&self) -> Option<bool> {
+        self.of_bottleneck().map(|relief| relief.time < RELIEVES)
+    }
+
+    /// Whether the run that gives most changes what takes most of the critical path; none where no run makes anything
+    /// faster.
+    pub fn agree(&self) -> Option<bool> {
+        let best = self.runs.first().filter(|relief| relief.time < RELIEVES)?;
+        let key = self.critical.as_ref()?.bottleneck()?.key;
+        Some(best.of_bottleneck || best.keys.contains(&key))
+    }
+}
+
+/// A machine with one thing better.
+struct Change {
+    what: String,
+    keys: &'static [&'static str],
+    of_bottleneck: bool,
+    machine: Machine,
+}
+
+/// How long samples took, in ticks.
+struct Took {
+    all: Tick,
+    decisions: Option<Tick>,
+}
+
+/// Runs the first samples again, as fast as they are taken, with one thing better at a time.
+///
+/// # Errors
+/// If a run fails.
+pub fn reliefs(question: &Question<'_>, layers: &[ModuleLayer], samples: usize) -> Result<Reliefs, Error> {
+    let mut question = *question;
+    question.samples = question.samples.min(samples);
+    question.showing.pace = Pace::Fastest;
+    question.showing.until = None;
+    question.showing.warm_up = 0;
+    question.paths = 0;
+    // The ideal machine is the same next to all of them.
+    let Some(ideal) = question.ideal(&())? else { return Ok(Reliefs::default()) };
+    question.ideal = Some(&ideal);
+    let run = |machine: Machine, paths: usize| -> Result<(Took, Answer), Error> {
+        let hardware = Resolved { machine, ..question.hardware.clone() };
+        let answer = Question { hardware: &hardware, paths, ..question }.answer(&())?;
+        let decided = |sample: &super::Sample| Some(sample.decisions.settled? - sample.first_input?);
+        let took = Took {
+            all: answer.samples.iter().map(|sample| sample.ended).sum(),
+            decisions: answer.samples.iter().map(decided).sum(),
+        };
+        Ok((took, answer))
+    };
+    let (before, answer) = run(question.hardware.machine.clone(), samples)?;
+    let places = Places { network: question.network, layers, hardware: question.hardware };
+    let critical = Critical::of(&places, &answer);
+    let mut runs = Vec::new();
+    let mut tried: Vec<Machine> = vec![question.hardware.machine.clone()];
+    for Change { what, keys, of_bottleneck, machine } in changes(&question, &places, critical.as_ref()) {
+        if tried.contains(&machine) {
+            continue;
+        }
+        let (after, _) = run(machine.clone(), 0)?;
+        tried.push(machine);
+        let part = |after: Tick, before: Tick| after as f64 / before.max(1) as f64;
+        runs.push(Relief {
+            change: what,
+            keys,
+            of_bottleneck,
+            time: part(after.all, before.all),
+            decision: after.decisions.zip(before.decisions).map(|(after, before)| part(after, before)),
+        });
+    }
+    runs.sort_by_key(|relief| OrderedFloat(relief.time));
+    Ok(Reliefs { critical, runs })
+}
+
+/// The bottleneck alone faster, in all of its place; none where nothing of the machine would do that.
+fn bottleneck(question: &Question<'_>, places: &Places<'_>, part: &PathPart) -> Option<Change> {
+    let mut machine = question.hardware.machine.clone();
+    let kind = *part.waits.first()?;
+    let is_there = |wait: Wait| places.name(wait) == part.place;
+    for (k, described) in question.network.modules().iter().enumerate() {
+        let module = ModuleId::new(k);
+        let station = machine.module_mut(module);
+        match kind {
+            Wait::Work(_, of) if is_there(Wait::Work(module, of)) => halve(station, of.key()),
+            Wait::Acknowledge(_) if is_there(Wait::Acknowledge(module)) => station.delay_to_ack /= 2,
+            _ => {}
+        }
+        for input in &described.inputs {
+            let Input::Node(node) = *input else { continue };
+            let mut link = machine.link(node, module);
+            match kind {
+                Wait::Link(..) if is_there(Wait::Link(node, module)) => link.delay /= 2,
+                Wait::AcknowledgeLink(..) if is_there(Wait::Link(node, module)) => link.acknowledge_delay /= 2,
+                // All links of a mesh are alike, and the barrier is one for all: they are among the other runs.
+                _ => continue,
+            }
+            machine.set_link(node, module, link);
+        }
+    }
+    let what = format!("{} halved", part.name());
+    let changed = machine != question.hardware.machine;
+    changed.then_some(Change { what, keys: &[], of_bottleneck: true, machine })
+}
+
+fn changes(question: &Question<'_>, places: &Places<'_>, critical: Option<&Critical>) -> Vec<Change> {
+    let machine = &question.hardware.machine;
+    let modules = question.network.modules().len();
+    let largest = critical.and_then(Critical::bottleneck);
+    let mut changes: Vec<Change> = largest.and_then(|part| bottleneck(question, places, part)).into_iter().collect();
+    let mut all = |change: &str, keys: &'static [&'static str], with: &dyn Fn(&mut Machine)| {
+        let mut changed = machine.clone();
+        with(&mut changed);
+        // These have no parts of which one alone can get faster.
+        let of_whole = [MESH, BARRIER].contains(&keys) && largest.is_some_and(|part| keys.contains(&part.key));
+        changes.push(Change { what: change.into(), keys, of_bottleneck: of_whole, machine: changed });
+    };
+    let each = |machine: &mut Machine, with: &dyn Fn(&mut Station)| {
+        (0..modules).for_each(|k| with(machine.module_mut(ModuleId::new(k))));
+    };
+    for key in critical.map_or(Vec::new(), |critical| critical.keys(WORTH_TRYING)) {
+        let Some(keys) = WORK.iter().find(|keys| keys[0] == key) else { continue };
+        all(&format!("{key} of all modules halved"), keys, &|machine| each(machine, &|station| halve(station, key)));
+    }
+    all("delay_to_ack of all modules halved", &["delay_to_ack"], &|machine| {
+        each(machine, &|station| station.delay_to_ack /= 2);
+    });
+    all("fifo_depth of all modules 4 times as large (at least 4)", &["fifo_depth"], &|machine| {
+        each(machine, &|station| station.fifo_depth = station.fifo_depth.saturating_mul(4).max(4));
+    });
+    all("out_fifo_depth without limit", &["out_fifo_depth"], &|machine| {
+        each(machine, &|station| station.out_fifo_depth = None::<NonZeroU32>);
+    });
+    all("delays of links halved", &["delay", "acknowledge_delay"], &|machine| {
+        for (k, module) in question.network.modules().iter().enumerate() {
+            for input in &module.inputs {
+                if let Input::Node(node) = input {
+                    let mut link = machine.link(*node, ModuleId::new(k));
+                    link.delay /= 2;
+                    link.acknowledge_delay /= 2;
+                    machine.set_link(*node, ModuleId::new(k), link);
+                }
+            }
+        }
+    });
+    all("links of the mesh twice as fast", MESH, &|machine| {
+        if let Some(mesh) = &mut machine.mesh {
+            mesh.time_east_west /= 2;
+            mesh.time_north_south /= 2;
+        }
+    });
+    all("the barrier halved", BARRIER, &|machine| {
+        if let Some(barrier) = &mut machine.barrier {
+            barrier.time /= 2;
+        }
+    });
+    changes
+}
+
+const MESH: &[&str] = &["time_east_west", "time_north_south"];
+const BARRIER: &[&str] = &["barrier"];
+const WORK: [&[&str]; 7] = [
+    &["delay_to_process"],
+    &["time_per_operation"],
+    &["time_per_output"],
+    &["time_per_message"],
+    &["time_per_neuron"],
+    &["time_per_update"],
+    &["time_per_spike"],
+];
+
+fn halve(station: &mut Station, key: &str) {
+    let time = match key {
+        "delay_to_process" => &mut station.delay_to_process,
+        "time_per_operation" => &mut station.time_per_operation,
+        "time_per_output" => &mut station.time_per_output,
+        "time_per_message" => &mut station.time_per_message,
+        "time_per_neuron" => &mut station.soma.time_per_neuron,
+        "time_per_update" => &mut station.soma.time_per_update,
+        "time_per_spike" => &mut station.soma.time_per_spike,
+        _ => return,
+    };
+    *time /= 2;
+}
