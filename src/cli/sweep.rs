@@ -54,7 +54,8 @@ pub struct Arguments {
     /// (docs/timing.md)
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Option<PathBuf>,
-    /// With --hardware: refuse a machine file with a pattern that matches nothing in the network; else that is a warning
+    /// With --hardware: refuse a machine file with a pattern that matches nothing in the network; else that is a
+    /// warning
     #[arg(long, requires = "hardware")]
     strict: bool,
     /// With --hardware: how fast the input comes: real (where it is not given), fastest (as fast as it is taken), or xK

@@ -76,8 +76,8 @@ fn the_last_work_waited_for_the_work_before_it() {
     // 20 of 35 ticks are B's; the last fifth, of 7 ticks, all of it.
     assert_eq!(found.waits()[&Wait::Work(b(), WorkPart::Event)], 20);
     let course: Vec<(Tick, Wait)> = found.course(5).iter().map(|it| (it.from, it.wait)).collect();
-    // Spans of 35 / 5 + 1 = 8 ticks: 0 to 8 has 4 of the wire and 3 + 1 of A; 8 to 16 has 5 of the second wire; the rest
-    // is B's.
+    // Spans of 35 / 5 + 1 = 8 ticks: 0 to 8 has 4 of the wire and 3 + 1 of A; 8 to 16 has 5 of the second wire; the
+    // rest is B's.
     assert_eq!(course, [(0, Wait::Link(input(), a())), (8, Wait::Link(NodeId::new(1), b())), (16, expected[5].2)]);
     assert!(found.handshakes().is_empty());
 }
@@ -85,8 +85,8 @@ fn the_last_work_waited_for_the_work_before_it() {
 #[test]
 fn a_handshake_that_holds_up_the_next_event_is_named() {
     // A acknowledges 10 ticks after it has taken an event, and the acknowledge travels for 2. Events at 0, 0, 0: the
-    // second is requested at 12, the third at 24; its acknowledge is heard at 36, the last thing that happens. The first
-    // two handshakes held up an event.
+    // second is requested at 12, the third at 24; its acknowledge is heard at 36, the last thing that happens. The
+    // first two handshakes held up an event.
     let mut builder = NetworkBuilder::new();
     let source = builder.source("input").unwrap();
     builder.module(relay(&[source]), &["a"]).unwrap();
@@ -113,8 +113,8 @@ fn a_handshake_that_holds_up_the_next_event_is_named() {
 
 #[test]
 fn full_queues_lead_to_the_module_that_is_slow() {
-    // The machine of `a_full_output_fifo_stops_the_chain`: A takes 1 tick and is stopped for 18, B takes 10. The path is
-    // A's first event, then the four of B: 1 + 40 = 41.
+    // The machine of `a_full_output_fifo_stops_the_chain`: A takes 1 tick and is stopped for 18, B takes 10. The path
+    // is A's first event, then the four of B: 1 + 40 = 41.
     let network = chain();
     let mut machine = Machine::of(&network);
     let station = machine.module_mut(a());
@@ -136,8 +136,8 @@ fn full_queues_lead_to_the_module_that_is_slow() {
 fn a_stopped_module_waits_for_the_slot_that_the_next_one_frees() {
     // A takes 30 and holds 1 output, B takes 100, three events at 0. Event 1: A 0-30, B takes its output at 30: 30-130.
     // Event 2: A 30-60, B takes its output at 130. Event 3: A is stopped from 60 to 130. B has 130-230, 230-330.
-    // C reads A too, without time, over a wire of 400: A's slot is free when C has acknowledged. Event 1: A 0-30, at C at
-    // 430. Event 2: A 430-460, at C at 860. Event 3: A 860-890, at C at 1290.
+    // C reads A too, without time, over a wire of 400: A's slot is free when C has acknowledged. Event 1: A 0-30, at C
+    // at 430. Event 2: A 430-460, at C at 860. Event 3: A 860-890, at C at 1290.
     let mut builder = NetworkBuilder::new();
     let source = builder.source("input").unwrap();
     let outputs = builder.module(relay(&[source]), &["a"]).unwrap();
@@ -183,9 +183,9 @@ fn a_link_of_the_mesh_that_carries_another_message_is_on_the_path() {
 #[test]
 fn steps_behind_a_barrier_are_on_the_path() {
     // The machine of `behind_a_barrier_neurons_work_once_a_step`, as fast as it goes: A looks at its neurons until 12,
-    // takes the event (16, two operations of 3) until 34; the barrier takes 7; A: 5 for the message, 12 for the neurons,
-    // 8 for the touched ones, 30 for the spike, until 96; B takes that until 115 (16 + 3); the barrier until 122; B's
-    // neuron 6, touched 4, spike 30: 162.
+    // takes the event (16, two operations of 3) until 34; the barrier takes 7; A: 5 for the message, 12 for the
+    // neurons, 8 for the touched ones, 30 for the spike, until 96; B takes that until 115 (16 + 3); the barrier until
+    // 122; B's neuron 6, touched 4, spike 30: 162.
     let mut builder = NetworkBuilder::new();
     let source = builder.source("input").unwrap();
     let outputs = builder.module(row(2, 1, &[1, 0], &[source]), &["a"]).unwrap();

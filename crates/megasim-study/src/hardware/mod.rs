@@ -97,16 +97,16 @@ impl Hardware {
         &self.name
     }
 
-    /// Whether a pattern that matches nothing in a network is an error; else it is a warning, so that one file fits many
-    /// networks.
+    /// Whether a pattern that matches nothing in a network is an error; else it is a warning, so that one file fits
+    /// many networks.
     ///
     /// ```
     /// use megasim_study::hardware::{Hardware, ModuleLayer};
     /// # use megasim_core::network::*;
     /// # let mut builder = NetworkBuilder::new();
     /// # let kind = ModuleKind::Flatten(vec![]);
-    /// # builder.module(Module { kind, inputs: vec![], timing: Timing::default(), not_programmable: false }, &["flat"])?;
-    /// # let network = builder.build(10)?;
+    /// # let timing = Timing::default();
+    /// # builder.module(Module { kind, inputs: vec![], timing, not_programmable: false }, &["flat"])?; # let network = builder.build(10)?;
     /// let layers = ModuleLayer::of_network(&network);
     /// let hardware = Hardware::parse("mine.toml".as_ref(), "[layer.conv]\nfifo_depth = 4\n")?;
     /// let warnings = hardware.resolve(&network, &layers, None)?.warnings;

@@ -237,8 +237,8 @@ impl Hardware {
         self.tick.and_then(|tick| time.in_ticks(tick)).unwrap_or(0)
     }
 
-    /// Finds patterns that match nothing: warnings, or errors where that is asked for, or where the pattern is part of a
-    /// change, which then would change nothing.
+    /// Finds patterns that match nothing: warnings, or errors where that is asked for, or where the pattern is part of
+    /// a change, which then would change nothing.
     fn check_patterns(&self, network: &Network, layers: &[ModuleLayer], input: &[bool]) -> Result<Vec<String>, Error> {
         let last_line = self.source.text[..self.length].lines().count();
         let mut warnings = Vec::new();

@@ -478,8 +478,8 @@ fn critical(of: &Shown) -> Result<Section, Error> {
             to: time(*to),
         })
         .collect();
-    let caption = "Back from the last work: which wait determined the next. Each span of time shows the wait that takes \
-        most of it.";
+    let caption = "Back from the last work: which wait determined the next. Each span of time shows the wait that \
+        takes most of it.";
     section.pictures.push(chart::spans(&axes, &spans)?.with_caption(caption));
     Ok(section)
 }

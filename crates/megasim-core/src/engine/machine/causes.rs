@@ -1,9 +1,9 @@
-//! Which wait determined the next: every moment of a run with the one that it waited for, and the way back from the last
-//! work or from an output event.
+//! Which wait determined the next: every moment of a run with the one that it waited for, and the way back from the
+//! last work or from an output event.
 //!
 //! A moment is when something could go on: an event was requested, came to the end of a wire or of a link, a module was
-//! done, an acknowledge arrived. Each has one cause, the latest of what it waited for. So between a moment and its cause
-//! there is one wait only, of one resource, and the waits on the way back add up to the time of the run.
+//! done, an acknowledge arrived. Each has one cause, the latest of what it waited for. So between a moment and its
+//! cause there is one wait only, of one resource, and the waits on the way back add up to the time of the run.
 
 use super::Busy;
 use super::path::{CriticalPath, Stretch, Wait, WorkPart};
