@@ -106,7 +106,8 @@ impl Hardware {
     /// # let mut builder = NetworkBuilder::new();
     /// # let kind = ModuleKind::Flatten(vec![]);
     /// # let timing = Timing::default();
-    /// # builder.module(Module { kind, inputs: vec![], timing, not_programmable: false }, &["flat"])?; # let network = builder.build(10)?;
+    /// # builder.module(Module { kind, inputs: vec![], timing, not_programmable: false }, &["flat"])?;
+    /// # let network = builder.build(10)?;
     /// let layers = ModuleLayer::of_network(&network);
     /// let hardware = Hardware::parse("mine.toml".as_ref(), "[layer.conv]\nfifo_depth = 4\n")?;
     /// let warnings = hardware.resolve(&network, &layers, None)?.warnings;
