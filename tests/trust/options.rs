@@ -220,6 +220,7 @@ const TRIALS: &[Trial] = &[
 const KINDS: &[(&str, &str, &[&str])] = &[
     ("check", "schematic", &["cut.sch"]),
     ("diff", "event files", &["one", "two"]),
+    ("hardware", "machine", &["loihi"]),
     ("completions", "shell", &["bash"]),
     ("man", "directory", &["pages"]),
     ("run", "schematic", &["cut.sch", "--out", "out"]),
