@@ -17,11 +17,11 @@ use super::sharing::{self, Sharing};
 use super::spikes::{RecordArguments, write_recording};
 use super::{features, interrupt, print};
 use clap::{Args, ValueEnum};
-use megasim::convert::ConvertedModel;
+use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::network::Tick;
 use megasim::readout::is_signed;
 use megasim::report::Page;
-use megasim::study::classification::{ClassifyOptions, Error, Modes, classify};
+use megasim::study::classification::{ClassifyOptions, Error, Modes, NeuroBench, classify, neurobench};
 use miette::Result;
 use serde_json::json;
 use std::num::NonZeroU32;
@@ -59,6 +59,10 @@ pub struct Arguments {
     /// What was decided on each sample, in --json
     #[arg(long, requires = "json")]
     per_sample: bool,
+    /// What NeuroBench 2 counts, in --json: footprint, sparsities, synaptic operations, membrane updates; samples run
+    /// once more for it
+    #[arg(long, requires = "json")]
+    neurobench: bool,
     #[command(flatten)]
     history: HistoryArguments,
     #[command(flatten)]
@@ -154,6 +158,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         if arguments.report.is_some() && !interrupt::asked() {
             pool.install(|| page::keep(&converted, &samples, &options))?;
         }
+        if arguments.neurobench && !interrupt::asked() {
+            complexity(&pool, &converted, &samples, &options)?;
+        }
         return Ok(());
     };
     if let Some(path) = &arguments.predictions {
@@ -196,7 +203,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.per_sample {
         figures["samples_in_order"] = json!(found.per_sample());
     }
+    if arguments.neurobench && !interrupt::asked() {
+        figures["neurobench"] = json!(complexity(&pool, &converted, &samples, &options)?);
+    }
     results.write(&figures, &others, &inputs, Some(presentation.seed), parameters)
+}
+
+/// What NeuroBench counts on these samples; none of a part of a study, whose outcomes are kept.
+fn complexity(
+    pool: &rayon::ThreadPool,
+    converted: &ConvertedModel,
+    samples: &LabelledSamples,
+    options: &ClassifyOptions,
+) -> Result<Option<NeuroBench>> {
+    let progress = Progress::default();
+    let found = pool.install(|| neurobench(converted, samples, options, &progress));
+    sharing::whole(found, |error| matches!(error, Error::Cancelled)).map_err(report)
 }
 
 impl Arguments {

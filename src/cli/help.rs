@@ -114,6 +114,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "record",
             "potentials",
             "per_sample",
+            "neurobench",
             "force",
         ],
     ),

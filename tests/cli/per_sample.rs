@@ -97,3 +97,45 @@ fn predictions_are_what_the_figures_are_made_of() {
     }
     assert_eq!(text.lines().count(), 31);
 }
+
+/// The figures of NeuroBench 2.3.0 on the same network and spikes: `benches/peers/neurobench_counts.py`.
+#[test]
+fn complexity_is_what_neurobench_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let [net, json] = ["net", "figures.json"].map(|name| folder.path().join(name));
+    megasim(&["convert", MODEL, "--data", DATA, "--preset", "toolbox", "--out", net.to_str().unwrap()]).success();
+    let classify = |words: &[&str]| -> Value {
+        let common = ["classify", net.to_str().unwrap(), "--data", DATA, "--samples", "20", "--neurobench", "--force"];
+        megasim(&[&common, words, &["--json", json.to_str().unwrap()]].concat()).success();
+        serde_json::from_slice::<Value>(&fs::read(&json).unwrap()).unwrap()["neurobench"].clone()
+    };
+    let found = classify(&["--mode", "clocked", "--ticks-per-ms", "1"]);
+    for (name, expected) in [
+        ("/footprint", 14_632.0),
+        ("/parameter_count", 3_658.0),
+        ("/connection_sparsity", 0.0),
+        ("/clocked/steps", 100.0),
+        ("/clocked/activation_sparsity", 0.914_673_153_692_614_8),
+        ("/clocked/synaptic_operations/dense", 1_904_000.0),
+        ("/clocked/synaptic_operations/effective_macs", 0.0),
+        ("/clocked/synaptic_operations/effective_acs", 251_647.4),
+        ("/clocked/membrane_updates", 86_347.2),
+    ] {
+        let value = found.pointer(name).and_then(Value::as_f64).unwrap();
+        assert!((value - expected).abs() <= 1e-9 * expected, "{name}: {value}, expected {expected}");
+    }
+    assert_eq!(found["event"], Value::Null);
+
+    // Values as currents are multiplied: pixels other than 0 times 8 kernels of 9, at the border fewer, per ms.
+    let current = classify(&["--mode", "clocked", "--ticks-per-ms", "2", "--encode", "current", "--duration", "10"]);
+    let operations = |kind: &str| current.pointer(&format!("/clocked/synaptic_operations/{kind}")).unwrap().as_f64();
+    let pixels = Dataset::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(DATA)).unwrap();
+    let samples = pixels.test(&Format { shape: Model::open(MODEL).unwrap().input_shape(), classes: 10 }, 0, Some(20));
+    let reached = |k: usize| if k == 0 || k == 7 { 2.0 } else { 3.0 };
+    let values = samples.unwrap().x;
+    let lit = values.indexed_iter().filter(|(_, value)| **value != 0.0).map(|((_, pixel), _)| pixel);
+    let macs = lit.map(|k| reached(k / 8) * reached(k % 8) * 8.0 * 10.0).sum::<f64>() / 20.0;
+    assert!((operations("effective_macs").unwrap() - macs).abs() < 1e-6, "{current}, expected {macs}");
+    // The first layer acts once per ms, the others in each of 20 steps; 22 x 22 pairs of pixels and taps.
+    assert_eq!(operations("dense"), Some(8.0 * 22.0 * 22.0 * 10.0 + (19_040.0 - 8.0 * 22.0 * 22.0) * 20.0));
+}

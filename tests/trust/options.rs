@@ -203,6 +203,7 @@ const TRIALS: &[Trial] = &[
     of(&["classify"], "record", "input").with(&["--npz", "spikes.npz"]),
     of(&["classify"], "potentials", "").with(&["--record", "06Dense_10", "--npz", "spikes.npz"]),
     of(&["classify"], "per-sample", "").with(&["--json", "figures.json"]),
+    of(&["classify"], "neurobench", "").with(&["--json", "figures.json"]),
     of(&["features"], "set", "train"),
     of(&["features"], "what", "bins"),
     of(&["features", "train"], "cache", "cache"),
@@ -377,7 +378,7 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
     let mut given = trial.with.to_vec();
     given.push(&option);
     given.extend((!value.is_empty()).then_some(value));
-    let figures = STUDIES.contains(&command) && !["json", "force", "per-sample"].contains(&trial.option);
+    let figures = STUDIES.contains(&command) && !["json", "force", "per-sample", "neurobench"].contains(&trial.option);
     let figures: &[&str] = if figures { &FIGURES } else { &[] };
     let plain = with(words, &[trial.with, figures].concat());
     let all = with(words, &[&given, figures].concat());
@@ -414,10 +415,11 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
 }
 
 /// Options that say which results there are, and where they go.
-const NO_PARAMETERS: [&str; 16] = [
+const NO_PARAMETERS: [&str; 17] = [
     "cache",
     "export",
     "json",
+    "neurobench",
     "npz",
     "out",
     "outputs",

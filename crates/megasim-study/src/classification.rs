@@ -7,10 +7,11 @@ use crate::runner;
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
 use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SampleNumbers, SpikeEncoder, current};
-use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Record, Simulation};
-use megasim_core::network::{Driver, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus};
+use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Progress, Record, Simulation};
+use megasim_core::network::{Driver, ModuleId, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus, Tick};
 use megasim_core::readout::{Decision, ReadOut, ReadoutMonitor};
 use ndarray::{Array2, ArrayView2};
+use neurobench::Updates;
 use recording::Traces;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 mod classify;
 mod course;
+mod neurobench;
 mod recording;
 
 pub use classify::{
@@ -25,6 +27,7 @@ pub use classify::{
     PerSample, SampleFigures, Saved, Tie, classify, decisions, network_for, setup,
 };
 pub use course::{Course, course};
+pub use neurobench::{NeuroBench, SynapticOperations, Workload, neurobench};
 pub use recording::{INPUT, LayerRecording, Recording, RecordingError};
 
 /// What is the same for all samples.
@@ -138,6 +141,9 @@ pub enum Error {
     /// Frames as currents.
     #[error("expected a code that makes spikes, as samples are sequences of frames, found currents")]
     FramesAsCurrents,
+    /// Currents through maximum pooling.
+    #[error("expected currents that reach weights, found maximum pooling of the input")]
+    PooledCurrents,
 }
 
 /// Classifies samples, `(samples, numbers)`, or sequences of frames, `(samples, frames * numbers)`, as [`Setup::kind`]
@@ -154,20 +160,64 @@ pub fn outcomes(
     control: &dyn Control,
 ) -> Result<Vec<Outcome>, Error> {
     let probes = Probes::of(&[setup.output]);
-    let all =
-        look_at(setup, samples, numbers, (mode, &probes, &Watched::nothing(setup.clock)), |_, _, _, _| (), control)?;
+    let all = look_at(setup, samples, numbers, (mode, &probes, &Watched::Nothing), |_, _, _, _| (), control)?;
     Ok(all.into_iter().map(|(outcome, ())| outcome).collect())
 }
 
-/// Layers whose potentials are traced.
-struct Watched<'a> {
-    layers: &'a [Layer],
-    clock: Clock,
+/// What is seen of potentials during a run.
+enum Watched<'a> {
+    Nothing,
+    /// Those of layers after each millisecond.
+    Traces {
+        layers: &'a [Layer],
+        clock: Clock,
+    },
+    /// How often those of modules change, in steps of some ticks.
+    Updates {
+        modules: &'a [ModuleId],
+        dt: Tick,
+    },
 }
 
-impl Watched<'_> {
-    fn nothing(clock: Clock) -> Self {
-        Self { layers: &[], clock }
+/// That which [`Watched`] asks for, of one run.
+#[derive(Default)]
+struct Seen {
+    /// Of each layer, `(milliseconds, neurons)`.
+    traces: Vec<Array2<i32>>,
+    /// Changes of potentials.
+    updates: u64,
+}
+
+/// What sees it.
+enum Watch {
+    Nothing,
+    Traces(Traces),
+    Updates(Updates),
+}
+
+impl Watch {
+    fn new(watched: &Watched<'_>, network: &Network) -> Self {
+        match *watched {
+            Watched::Nothing => Self::Nothing,
+            Watched::Traces { layers, clock } => Self::Traces(Traces::new(network, layers, clock)),
+            Watched::Updates { modules, dt } => Self::Updates(Updates::new(network, modules, dt)),
+        }
+    }
+
+    fn look(&mut self, progress: &Progress<'_>) {
+        match self {
+            Self::Nothing => {}
+            Self::Traces(traces) => traces.look(progress),
+            Self::Updates(updates) => updates.look(progress),
+        }
+    }
+
+    fn finish(self, simulation: &Simulation<'_>) -> Seen {
+        match self {
+            Self::Nothing => Seen::default(),
+            Self::Traces(traces) => Seen { traces: traces.finish(simulation), ..Seen::default() },
+            Self::Updates(updates) => Seen { updates: updates.finish(simulation), ..Seen::default() },
+        }
     }
 }
 
@@ -177,7 +227,7 @@ fn look_at<T: Send + Serialize + DeserializeOwned>(
     samples: ArrayView2<f32>,
     numbers: &SampleNumbers,
     (mode, probes, watched): (Mode, &Probes, &Watched<'_>),
-    look: impl Fn(usize, &Network, &Record, Vec<Array2<i32>>) -> T + Sync,
+    look: impl Fn(usize, &Network, (&Outcome, &Record), Seen) -> T + Sync,
     control: &dyn Control,
 ) -> Result<Vec<(Outcome, T)>, Error> {
     setup.kind.check(setup.layout.numbers(), samples.ncols()).map_err(Error::Samples)?;
@@ -209,11 +259,13 @@ fn look_at<T: Send + Serialize + DeserializeOwned>(
                     .map_err(|source| Error::Encode { sample, source })?;
                 let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
                 let mut simulation = Simulation::new(&plan, mode, probes);
-                let (outcome, record, traces) = showing.run(&mut simulation, watched).map_err(fault)?;
-                Ok((outcome, look(k, &network, &record, traces)))
+                let (outcome, record, seen) = showing.run(&mut simulation, watched).map_err(fault)?;
+                let looked = look(k, &network, (&outcome, &record), seen);
+                Ok((outcome, looked))
             } else {
-                let (outcome, record, traces) = showing.run(simulation, watched).map_err(fault)?;
-                Ok((outcome, look(k, setup.network, &record, traces)))
+                let (outcome, record, seen) = showing.run(simulation, watched).map_err(fault)?;
+                let looked = look(k, setup.network, (&outcome, &record), seen);
+                Ok((outcome, looked))
             }
         },
         drop,
@@ -254,23 +306,20 @@ impl Showing<'_> {
         &self,
         simulation: &mut Simulation<'_>,
         watched: &Watched<'_>,
-    ) -> Result<(Outcome, Record, Vec<Array2<i32>>), engine::Error> {
+    ) -> Result<(Outcome, Record, Seen), engine::Error> {
         let Self { setup, roles, stimuli, start } = *self;
         let mut watch = ReadoutMonitor::new(setup.read_out, setup.network, setup.output, setup.classes);
-        let is_watched = !watched.layers.is_empty();
-        let mut traces = is_watched.then(|| Traces::new(setup.network, watched.layers, watched.clock));
-        let record = if watch.may_stop() || is_watched {
+        let mut watching = Watch::new(watched, setup.network);
+        let record = if watch.may_stop() || !matches!(watched, Watched::Nothing) {
             simulation.run_until(stimuli, |progress| {
-                if let Some(traces) = &mut traces {
-                    traces.look(progress);
-                }
+                watching.look(progress);
                 watch.look(progress)
             })?
         } else {
             simulation.run(stimuli)?
         };
         let decision = watch.decide(&record, simulation);
-        let traces = traces.map_or(Vec::new(), |traces| traces.finish(simulation));
+        let seen = watching.finish(simulation);
         let cpu_time = thread_time().saturating_sub(start);
         // What stopping saved is known only from a run that does not stop.
         let whole_operations = match decision.stopped {
@@ -289,7 +338,7 @@ impl Showing<'_> {
             synaptic_operations: record.summary.synaptic_operations,
             cpu_time,
         };
-        Ok((outcome, record, traces))
+        Ok((outcome, record, seen))
     }
 }
 

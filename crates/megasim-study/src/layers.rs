@@ -153,7 +153,7 @@ impl Layer {
 }
 
 /// The addresses under which a node may carry spikes: least column and row, columns, rows.
-fn extent(network: &Network, node: NodeId) -> (i32, i32, usize, usize) {
+pub(crate) fn extent(network: &Network, node: NodeId) -> (i32, i32, usize, usize) {
     let Driver::Module(module) = network.nodes()[node.index()].driver else { return (0, 0, 0, 0) };
     match &network.modules()[module.index()].kind {
         ModuleKind::Flatten(ports) => (0, 0, ports.iter().map(|port| port.nx as usize * port.ny as usize).sum(), 1),

@@ -240,6 +240,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "potentials", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "npz", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "per_sample", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "neurobench", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "history", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "duration", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "ticks_per_ms", RECORDINGS_AND_NUMBERS),

@@ -50,13 +50,9 @@ impl Analog {
 /// If there are fewer values than addresses.
 pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Network, Error> {
     let mut analog: HashMap<NodeId, Analog> = HashMap::new();
-    for (map, node) in layout.nodes(network).enumerate() {
-        let rate = |cell: usize| {
-            let number = layout.number_at(map * layout.cells + cell);
-            f64::from(layout.rate(number, values[number]))
-        };
-        let values = (0..layout.cells).map(rate).collect();
-        analog.insert(node, Analog { nx: layout.width, values });
+    let rates = layout.rates(values);
+    for (node, rates) in layout.nodes(network).zip(rates.chunks(layout.cells)) {
+        analog.insert(node, Analog { nx: layout.width, values: rates.iter().map(|&rate| rate.into()).collect() });
     }
     let clock = layout.nodes(network).next();
     let bias_clock = layout.bias_clock.map(|source| network.sources()[source]);

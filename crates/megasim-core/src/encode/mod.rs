@@ -226,6 +226,15 @@ impl InputMap {
         rate / self.input_scale
     }
 
+    /// Spikes per millisecond of each address for the values of a sample: map after map, `y`, `x`.
+    ///
+    /// # Panics
+    /// If there are fewer values than addresses.
+    pub fn rates(&self, values: &[f32]) -> Vec<f32> {
+        let number = |address: usize| self.number_at(address);
+        (0..self.maps.len() * self.cells).map(number).map(|k| self.rate(k, values[k])).collect()
+    }
+
     /// The value of a number of a sample that a rate in spikes per millisecond represents.
     pub fn value(&self, number: usize, rate: f32) -> f32 {
         let value = rate * self.input_scale;

@@ -1,7 +1,7 @@
 //! How samples go on in time, one mode: wrong decisions, operations and spikes so far, and the spikes of the first
 //! sample.
 
-use super::{Error, Setup, Watched, look_at};
+use super::{Error, Outcome, Setup, Watched, look_at};
 use crate::compare::Part;
 use crate::compare::trial::{Decides, Pass, Scale};
 use crate::layers::{FanOut, Layer};
@@ -10,7 +10,7 @@ use megasim_core::encode::SampleNumbers;
 use megasim_core::engine::{Mode, Probes, Record};
 use megasim_core::network::Network;
 use megasim_core::readout::ReadOut;
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 /// Samples over time, in means; the point at `ms[k]` tells of the time up to then.
@@ -54,7 +54,7 @@ pub fn course(
     let decides = Decides { node: setup.output, classes: setup.classes, read_out: setup.read_out };
     let fan = FanOut::new(setup.network);
     let probes = Probes::all(setup.network);
-    let look = |k: usize, network: &Network, record: &Record, _: Vec<Array2<i32>>| {
+    let look = |k: usize, network: &Network, (_, record): (&Outcome, &Record), _: super::Seen| {
         // Values as currents give each sample a network of its own.
         let own = setup.code.is_current().then(|| FanOut::new(network));
         let pass = Pass::new(layers, Some(decides), &scale, record, own.as_ref().unwrap_or(&fan));
@@ -63,7 +63,7 @@ pub fn course(
         Seen { operations: pass.operations, spikes: pass.spikes, wrong, layers }
     };
     let control = Named { control, name: "course" };
-    let all = look_at(setup, samples, numbers, (mode, &probes, &Watched::nothing(setup.clock)), look, &control)?;
+    let all = look_at(setup, samples, numbers, (mode, &probes, &Watched::Nothing), look, &control)?;
     let n = all.len().max(1) as f64;
     let so_far = |get: fn(&Seen) -> &[u64]| {
         let mut sum = 0;

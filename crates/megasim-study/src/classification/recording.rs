@@ -1,6 +1,6 @@
 //! Spikes and membrane potentials of layers, sample by sample.
 
-use super::{Error, Setup, Watched, look_at};
+use super::{Error, Outcome, Seen, Setup, Watched, look_at};
 use crate::layers::{Cells, Layer};
 use megasim_convert::ConvertedModel;
 use megasim_core::control::Control;
@@ -103,10 +103,13 @@ impl Recording {
     ) -> Result<Vec<LayerRecording>, Error> {
         let nodes: Vec<_> = self.layers.iter().flat_map(|layer| layer.nodes.iter().map(|cells| cells.node)).collect();
         let probes = Probes::of(&nodes);
-        let watched = Watched { layers: if self.potentials { &self.layers } else { &[] }, clock: setup.clock };
-        let look = |k: usize, _: &Network, record: &Record, traces: Vec<Array2<i32>>| {
+        let watched = match self.potentials {
+            true => Watched::Traces { layers: &self.layers, clock: setup.clock },
+            false => Watched::Nothing,
+        };
+        let look = |k: usize, _: &Network, (_, record): (&Outcome, &Record), seen: Seen| {
             let columns = self.layers.iter().map(|layer| Columns::new(layer, record)).collect::<Vec<_>>();
-            (numbers.number(k), columns, traces)
+            (numbers.number(k), columns, seen.traces)
         };
         let all = look_at(setup, samples, numbers, (mode, &probes, &watched), look, control)?;
         let mut found: Vec<LayerRecording> =
