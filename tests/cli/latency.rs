@@ -360,3 +360,33 @@ fn a_deadlock_is_shown() {
         .success()
         .stdout(contains("Deadlock in 1 of 1 samples").and(contains("time 2: {a} -> {b} -> {a}")));
 }
+
+/// 19,040 connections, as NeuroBench counts them; 50 levels are 6 bits.
+#[test]
+fn spikes_are_compared_with_multiply_accumulates() {
+    let directory = converted();
+    let here = directory.path();
+    let machine =
+        "energy_per_mac = \"1 pJ\"\nenergy_per_mac_bit = \"0.1 pJ\"\n[all]\nenergy_per_operation = \"2 pJ\"\n";
+    fs::write(here.join("macs.toml"), machine).unwrap();
+    let more = ["--samples", "3", "--hardware", "macs.toml", "--duration", "50", "--json", "a.json"];
+    let out = latency(&more, here).success();
+    out.stdout(contains("quantised to 50 levels: 19040 multiply-accumulates of 6 bits, 30.46 nJ"));
+    let figures = json(&here.join("a.json"));
+    let quantised = |key: &str| figures["energy"]["quantised"][key].as_f64().unwrap();
+    assert!((quantised("energy") - 19_040.0 * 1.6e-12).abs() < 1e-15);
+    let operations: f64 =
+        figures["per_sample"].as_array().unwrap().iter().map(|it| it["synaptic_operations"].as_f64().unwrap()).sum();
+    assert!((quantised("spikes_energy") - operations / 3.0 * 2e-12).abs() < 1e-15);
+    assert!((quantised("spikes_per_connection") - operations / 3.0 / 19_040.0).abs() < 1e-9);
+    // Only operations cost here: both are equal where an operation per connection costs 1.6 pJ.
+    assert!((quantised("equal_at") - 0.8).abs() < 1e-9);
+
+    let out = latency(&["--samples", "1", "--hardware", "ideal", "--json", "b.json"], here).success();
+    out.stdout(contains("multiply-accumulates").not());
+    assert_eq!(json(&here.join("b.json"))["energy"]["quantised"], Value::Null);
+    fs::write(here.join("wrong.toml"), "energy_per_mac = \"1 ns\"\n").unwrap();
+    latency(&["--hardware", "wrong.toml"], here)
+        .code(1)
+        .stderr(contains("wrong.toml:1: energy_per_mac: expected an energy with its unit"));
+}

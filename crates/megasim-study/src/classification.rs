@@ -27,6 +27,7 @@ pub use classify::{
     PerSample, SampleFigures, Saved, Tie, classify, decisions, network_for, setup,
 };
 pub use course::{Course, course};
+pub(crate) use neurobench::passes;
 pub use neurobench::{NeuroBench, SynapticOperations, Workload, neurobench};
 pub use recording::{INPUT, LayerRecording, Recording, RecordingError};
 

@@ -11,6 +11,7 @@ mod energy;
 mod figures;
 mod input;
 mod load;
+mod quantised;
 mod relief;
 mod study;
 
@@ -20,6 +21,7 @@ pub use decision::Decisions;
 pub use energy::{Account, Bill};
 pub use input::{InputError, MachineInput, MappedNetwork};
 pub use load::{Load, Traffic};
+pub use quantised::Quantised;
 pub use relief::{Relief, Reliefs, reliefs};
 pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
 

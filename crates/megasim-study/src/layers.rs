@@ -232,6 +232,20 @@ impl FanOut {
     }
 }
 
+/// How many pairs of an address, in columns and rows from 0 on, and a neuron a port connects.
+pub(crate) fn pairs(kind: &ModuleKind, port: usize, (nx, ny): (usize, usize)) -> u64 {
+    match kind {
+        ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
+            full.ports.get(port).map_or(0, |port| port.weights.len() as u64)
+        }
+        ModuleKind::Conv(conv) => conv.ports.get(port).map_or(0, |kernel| {
+            let columns: u64 = (0..nx as i32).map(|x| kernel.columns_reached(x, conv.array)).sum();
+            columns * (0..ny as i32).map(|y| kernel.rows_reached(y, conv.array)).sum::<u64>()
+        }),
+        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => 0,
+    }
+}
+
 /// Columns and rows of the addresses from 0 on that can touch a neuron.
 fn source_extent(
     network: &Network,

@@ -6,7 +6,7 @@ use megasim::engine::machine::{Distribution, Pace};
 use megasim::hardware::{Duration, Origin, Value, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Account, Critical, Load, PathPart, Resource, Spread, Traffic};
+use megasim::study::latency::{Account, Critical, Latency, Load, PathPart, Resource, Spread, Traffic};
 use std::fmt::Write;
 
 /// Ticks as time, where somebody said how long one is.
@@ -33,6 +33,7 @@ pub fn text(outcome: &Outcome<'_>) -> String {
     text += &links(outcome);
     text += &bottleneck(outcome);
     text += &energy(outcome);
+    text += &quantised(outcome.found);
     text += &accuracy(outcome);
     text += &leftovers(outcome);
     text
@@ -474,6 +475,27 @@ fn energy(outcome: &Outcome<'_>) -> String {
         row
     }));
     format!("{}\n\n", boxed(&header, rows))
+}
+
+/// The network as multiply-accumulates; nothing where the machine does not say what these cost.
+fn quantised(found: &Latency) -> String {
+    let Some(it) = found.quantised() else { return String::new() };
+    let equal = match it.equal_at {
+        Some(rate) => {
+            format!("Equal at {rate:.3} spikes per connection and sample, here {:.3}", it.spikes_per_connection)
+        }
+        None => "No spike rate makes both equal, as neurons and static power alone cost more".into(),
+    };
+    format!(
+        "The same network quantised to {} levels: {} multiply-accumulates of {} bits, {}; the spikes take {}, {:.2} \
+         times as much.\n{equal}.\n\n",
+        it.levels,
+        it.macs,
+        it.bits,
+        engineering(it.energy, "J"),
+        engineering(it.spikes_energy, "J"),
+        it.spikes_energy / it.energy
+    )
 }
 
 fn accuracy(outcome: &Outcome<'_>) -> String {

@@ -164,7 +164,7 @@ struct Connections {
 }
 
 /// Whether a module only passes on each spike that it gets: a change of place, or of a pooling that counts.
-fn passes(neurons: &NeuronParameters) -> bool {
+pub(crate) fn passes(neurons: &NeuronParameters) -> bool {
     neurons.threshold_plus == 1 && neurons.fires_minus && neurons.reset == Reset::ToRest
 }
 

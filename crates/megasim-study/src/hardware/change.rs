@@ -18,8 +18,20 @@ pub struct Change {
 
 impl Change {
     /// First words of a path; what begins otherwise is no key of a hardware file.
-    pub const FIRST: [&'static str; 10] =
-        ["tick", "static_power", "all", "kind", "layer", "module", "link", "links", "mesh", "barrier"];
+    pub const FIRST: [&'static str; 12] = [
+        "tick",
+        "static_power",
+        "energy_per_mac",
+        "energy_per_mac_bit",
+        "all",
+        "kind",
+        "layer",
+        "module",
+        "link",
+        "links",
+        "mesh",
+        "barrier",
+    ];
 
     /// A key by its dotted path, quoted as in TOML where it has dots or stars of its own (`layer."05*".fifo_depth`),
     /// and its value: a whole number, a number with its unit, or a word. One of several `[[links]]` is given by its
@@ -62,7 +74,7 @@ impl Change {
                 }
             }
         };
-        let alone = ["tick", "static_power"].contains(&names[0].as_str());
+        let alone = ["tick", "static_power", "energy_per_mac", "energy_per_mac_bit"].contains(&names[0].as_str());
         if !Self::FIRST.contains(&names[0].as_str()) || alone != (names.len() == 1) {
             return Err(expected());
         }

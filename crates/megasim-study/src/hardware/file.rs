@@ -98,8 +98,20 @@ pub(super) const ENERGIES: [&str; 6] = [
 ];
 pub(super) const KINDS: [&str; 5] = ["conv", "fully_connected", "softmax", "flatten", "max_pool"];
 
-const TOP: [&str; 10] =
-    ["name", "description", "tick", "static_power", "all", "kind", "layer", "module", "link", "links"];
+const TOP: [&str; 12] = [
+    "name",
+    "description",
+    "tick",
+    "static_power",
+    "energy_per_mac",
+    "energy_per_mac_bit",
+    "all",
+    "kind",
+    "layer",
+    "module",
+    "link",
+    "links",
+];
 
 /// A table of the file.
 struct Table<'t> {
@@ -267,6 +279,11 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
         Some(value) => amount(&source, "static_power", value, power, "10 mW")?.value,
         None => 0.0,
     };
+    let of_macs = |key: &str| match top.get(key) {
+        Some(value) => Ok(amount(&source, key, value, energy, "1.28 pJ")?.value),
+        None => Ok(0.0),
+    };
+    let (energy_per_mac, energy_per_mac_bit) = (of_macs("energy_per_mac")?, of_macs("energy_per_mac_bit")?);
     let barrier = top.get("barrier").map(|value| barrier(Table::of(&source, value, "barrier")?)).transpose()?;
     let mesh = top.get("mesh").map(|value| mesh(Table::of(&source, value, "mesh")?)).transpose()?;
 
@@ -302,6 +319,8 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
         name,
         tick: tick.as_ref().map(|tick| tick.value),
         static_power,
+        energy_per_mac,
+        energy_per_mac_bit,
         rules,
         links,
         mesh,

@@ -63,6 +63,8 @@ pub struct Hardware {
     name: String,
     tick: Option<Duration>,
     static_power: f64,
+    energy_per_mac: f64,
+    energy_per_mac_bit: f64,
     rules: Vec<Rule>,
     links: Vec<LinkRule>,
     mesh: Option<MeshRule>,

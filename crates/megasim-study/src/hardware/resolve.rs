@@ -28,6 +28,10 @@ pub struct Resolved {
     pub energy_north_south: f64,
     /// Watts.
     pub static_power: f64,
+    /// Joules of a multiply-accumulate besides its bits; 0 where it is not given.
+    pub energy_per_mac: f64,
+    /// Joules of a multiply-accumulate for each bit of the activation.
+    pub energy_per_mac_bit: f64,
     /// The values of every module, by module.
     pub rows: Vec<Row>,
     /// Patterns of the file that match nothing in the network, each with its line and a hint.
@@ -227,6 +231,8 @@ impl Hardware {
             energy_east_west: hops.0,
             energy_north_south: hops.1,
             static_power: self.static_power,
+            energy_per_mac: self.energy_per_mac,
+            energy_per_mac_bit: self.energy_per_mac_bit,
             rows,
             warnings,
         })

@@ -1,6 +1,7 @@
 //! What runs on machines: a network with its samples.
 
 use super::Question;
+use super::quantised::connections;
 use crate::hardware::{self, Duration, Hardware, ModuleLayer, Resolved};
 use crate::material::Pieces;
 use crate::presentation::Presentation;
@@ -59,6 +60,8 @@ pub struct MachineInput {
     tick: Option<Duration>,
     /// How long a sample is shown, in ticks of the network, where that is known.
     until: Option<Tick>,
+    /// Connections with weights, where the size of the input is known.
+    connections: Option<u64>,
     limits: Limits,
     /// The trained network, where counts are its levels.
     trained: Option<Trained>,
@@ -140,6 +143,7 @@ impl MachineInput {
         // Potentials, which no machine reports, decide nothing here.
         let decides = manifest.output.form.spikes();
         Ok(Self {
+            connections: Some(connections(&network, manifest, &input)),
             input: network.sources().iter().map(|node| input.contains(node)).collect(),
             network: network.with_t_max(last)?,
             layers,
@@ -181,6 +185,7 @@ impl MachineInput {
         let node = last.and_then(|last| network.outputs(last).first().copied());
         Ok(Self {
             layers: ModuleLayer::of_network(&network),
+            connections: None,
             input: vec![true; network.sources().len()],
             network,
             shown: Shown::Pieces(pieces),
@@ -201,6 +206,17 @@ impl MachineInput {
     /// With the class of each sample.
     pub fn with_labels(self, labels: Option<Vec<usize>>) -> Self {
         Self { labels, ..self }
+    }
+
+    /// How long a sample is shown, in milliseconds, where that is known.
+    pub fn milliseconds(&self) -> Option<u64> {
+        let (ticks, tick) = (self.until?, self.tick?);
+        Some((ticks as f64 * tick.seconds() * 1000.0).round() as u64)
+    }
+
+    /// Connections with weights; none of a schematic, whose input has no known size.
+    pub fn connections(&self) -> Option<u64> {
+        self.connections
     }
 
     /// How many samples there are.
