@@ -110,10 +110,11 @@ pub fn exported_as(
         (options.quantization.initial_potential != 0.0, "--initial-potential"),
         (options.format == Format::Original, "averages of --plain-megasim"),
     ];
-    if let Some((_, what)) = beyond.iter().find(|(is_there, _)| *is_there) {
+    if let Some((_, what)) = beyond.iter().find(|(is_there, _)| *is_there && target.has_neurons()) {
         miette::bail!("--export: {} has no word for {what}; convert without", target.name());
     }
-    if options.quantization.reset != Reset::ToRest && how.importer != Some(Importer::Sinabs) {
+    let resets = target.has_neurons() && how.importer != Some(Importer::Sinabs);
+    if options.quantization.reset != Reset::ToRest && resets {
         escape::warn(format_args!(
             "{}: neurons reset to 0 in {}, which has no reset by subtraction (the metadata say it, and 'megasim \
              convert' reads them); --reset zero makes the netfiles do the same",

@@ -21,10 +21,11 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// A netfile directory that 'megasim convert' wrote
     netdir: PathBuf,
-    /// The simulator: a directory with a script and its synapses (pynn, brian2), or a file (nir)
+    /// The simulator: a directory with a script and its synapses (pynn, brian2, sanafe), or a file (nir; keras: the
+    /// parsed, normalised network)
     #[arg(long, value_enum, value_name = "FORM")]
     to: Form,
-    /// Where it goes: a new directory, or for nir a file FILE.nir
+    /// Where it goes: a new directory, or for nir and keras a file FILE.nir, FILE.keras
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
     #[command(flatten)]
@@ -39,7 +40,9 @@ pub struct Arguments {
 pub enum Form {
     Pynn,
     Brian2,
+    Sanafe,
     Nir,
+    Keras,
 }
 
 /// How NIR is written.
@@ -108,13 +111,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let simulator = match arguments.to {
         Form::Pynn => Simulator::PyNn,
         Form::Brian2 => Simulator::Brian2,
-        Form::Nir => {
+        Form::Sanafe => Simulator::SanaFe,
+        Form::Nir | Form::Keras => {
             paths.files([out]).check()?;
-            if !out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("nir")) {
-                bail!("--out: expected a name that ends in .nir, found {}", out.display());
+            let ending = if arguments.to == Form::Nir { "nir" } else { "keras" };
+            if !out.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending)) {
+                bail!("--out: expected a name that ends in .{ending}, found {}", out.display());
             }
             atomic_write::check_file(out, replace).map_err(report)?;
-            let bytes = nir(&input::open(&arguments.netdir)?, arguments)?;
+            let bytes = file(&input::open(&arguments.netdir)?, arguments)?;
             atomic_write::write_file(out, replace, |file| file.write_all(&bytes)).map_err(report)?;
             print(&format!("Written to {}.\n", out.display()));
             return Ok(());
@@ -124,6 +129,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     AtomicDir::check(out, replace).map_err(report)?;
     let converted = input::open(&arguments.netdir)?;
     let connections = Connections::of(&converted).map_err(report)?;
+    script::check(&connections, simulator).map_err(report)?;
     let files = script::files(&connections, simulator).map_err(report)?;
     let directory = AtomicDir::create(out, replace).map_err(report)?;
     for (name, bytes) in &files {
@@ -149,8 +155,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The normalised network of the netfiles, as NIR.
-fn nir(converted: &ConvertedModel, arguments: &Arguments) -> Result<Vec<u8>> {
+/// The normalised network of the netfiles, as NIR or for Keras.
+fn file(converted: &ConvertedModel, arguments: &Arguments) -> Result<Vec<u8>> {
     let manifest = converted.manifest();
     let Some(model) = converted.model() else {
         bail!(
@@ -160,13 +166,13 @@ fn nir(converted: &ConvertedModel, arguments: &Arguments) -> Result<Vec<u8>> {
         );
     };
     let calibrated = manifest.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
-    for (is_there, what) in [
+    // The trained network has neither.
+    let of_neurons = [
         (!manifest.conversion.settings.is_empty(), "parameters of modules (--set, --settings, --neuron)"),
         (calibrated, "corrections by spikes (--calibrate)"),
-    ] {
-        if is_there {
-            bail!("--to nir: the netfiles have {what}, which 'megasim export' does not take; convert without");
-        }
+    ];
+    if let Some((_, what)) = of_neurons.iter().find(|(is_there, _)| *is_there && arguments.to == Form::Nir) {
+        bail!("--to nir: the netfiles have {what}, which 'megasim export' does not take; convert without");
     }
     let options = manifest.options();
     let parsed = convert::parse(&model.graph, &options).map_err(report)?;

@@ -139,3 +139,23 @@ fn complexity_is_what_neurobench_counts() {
     // The first layer acts once per ms, the others in each of 20 steps; 22 x 22 pairs of pixels and taps.
     assert_eq!(operations("dense"), Some(8.0 * 22.0 * 22.0 * 10.0 + (19_040.0 - 8.0 * 22.0 * 22.0) * 20.0));
 }
+
+#[test]
+fn the_keras_export_puts_out_what_the_normalised_network_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let [net, stage, keras, ours, theirs] =
+        ["net", "stage.npz", "net.keras", "ours.npy", "theirs.npy"].map(|name| folder.path().join(name));
+    let [net, stage, keras, ours, theirs] = [&net, &stage, &keras, &ours, &theirs].map(|path| path.to_str().unwrap());
+    megasim(&["convert", MODEL, "--data", DATA, "--save-normalised", stage, "--out", net]).success();
+    megasim(&["export", net, "--to", "keras", "--out", keras]).success();
+    for (network, outputs) in [(stage, ours), (keras, theirs)] {
+        megasim(&["eval", network, "--data", DATA, "--samples", "50", "--outputs", outputs, "--force"]).success();
+    }
+    let [ours, theirs] = [ours, theirs].map(|path| read_npy::<_, Array2<f32>>(path).unwrap());
+    assert_eq!(ours.dim(), (50, 10));
+    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-5), "{ours} {theirs}");
+    let wrong = ["export", net, "--to", "keras", "--out", "net.h5"];
+    megasim(&wrong).code(1).stderr(contains("expected a name that ends in .keras, found net.h5"));
+    let wrong = ["export", net, "--to", "keras", "--out", keras, "--force", "--nir-for", "norse"];
+    megasim(&wrong).code(2).stderr(contains("--nir-for: expected --to nir"));
+}

@@ -99,6 +99,8 @@ const TRIALS: &[Trial] = &[
     of(&["export"], "nir-for", "sinabs").with(&["--to", "nir", "--out", "net.nir"]),
     of(&["export"], "nir-pool", "avg").with(&["--to", "nir", "--out", "net.nir"]),
     of(&["export"], "to", "pynn"),
+    of(&["export"], "to", "sanafe"),
+    of(&["export"], "to", "keras").with(&["--out", "net.keras"]),
     of(&["convert"], "nir-dialect", "rockpool"),
     of(&["convert"], "dt", "0.002"),
     of(&["convert"], "weight-bits", "4"),

@@ -1,6 +1,8 @@
 //! Other forms of a converted network, for other simulators: one file of code per form, one line each in `TARGETS`.
 
 pub mod connections;
+#[cfg(feature = "keras")]
+mod keras;
 #[cfg(feature = "nir")]
 mod nir;
 pub mod script;
@@ -57,6 +59,11 @@ pub trait Target: Sync {
     /// The ending of its files.
     fn ending(&self) -> &'static str;
 
+    /// Whether the form has spiking neurons; else it is the analog network.
+    fn has_neurons(&self) -> bool {
+        true
+    }
+
     /// The network in this form, real numbers: what goes into the file.
     ///
     /// # Errors
@@ -96,6 +103,8 @@ pub enum Error {
 pub const TARGETS: &[&dyn Target] = &[
     #[cfg(feature = "nir")]
     &nir::Nir,
+    #[cfg(feature = "keras")]
+    &keras::Keras,
 ];
 
 /// The one whose files end as this one does.

@@ -122,8 +122,10 @@ const NOT_NORMALISED: Need = Need {
     holds: |given| !given.has("normalised"),
     expected: "expected no --normalised: a network that is normalised already shows no activations",
 };
-const EXPORTED: Need =
-    Need { holds: |given| given.has("export"), expected: "expected --export FILE.nir, which it is about" };
+const EXPORTED: Need = Need {
+    holds: |given| given.text("export").is_some_and(|file| file.to_lowercase().ends_with(".nir")),
+    expected: "expected --export FILE.nir, which it is about",
+};
 const TO_NIR: Need = Need {
     holds: |given| given.text("to").as_deref() == Some("nir"),
     expected: "expected --to nir; other forms are read by one simulator",

@@ -1,7 +1,7 @@
 //! Networks as scripts for other simulators: a directory with one script, the synapses as `.npz`, and nothing else that
 //! it needs.
 
-use super::connections::{Connections, Neurons, Population};
+use super::connections::{Connections, Neurons, Population, Unsupported};
 use megasim_data::npy::NpzWriter;
 use ndarray::Array1;
 use std::fmt::Write as _;
@@ -20,6 +20,28 @@ pub enum Simulator {
     Brian2,
     /// PyNN, for any of its back ends.
     PyNn,
+    /// SANA-FE, with the energies and times of a chip.
+    SanaFe,
+}
+
+/// What a simulator has no word for, where [`Connections`] has it.
+///
+/// # Errors
+/// The first population with it.
+pub fn check(network: &Connections, simulator: Simulator) -> Result<(), Unsupported> {
+    if simulator != Simulator::SanaFe {
+        return Ok(());
+    }
+    for Population { label, neurons, .. } in &network.populations {
+        let Some(of) = neurons else { continue };
+        let reason = match of {
+            of if of.tau_refrac > 0.0 => "SANA-FE's neurons here have no refractory time",
+            of if of.leak > 0.0 && of.v_rest.iter().any(|&rest| rest != 0.0) => "SANA-FE's neurons leak to 0 only",
+            _ => continue,
+        };
+        return Err(Unsupported { module: label.clone(), reason: reason.into() });
+    }
+    Ok(())
 }
 
 /// The files of such a directory, by name.
@@ -30,6 +52,7 @@ pub fn files(network: &Connections, simulator: Simulator) -> io::Result<Vec<(&'s
     let script = match simulator {
         Simulator::Brian2 => script(network, include_str!("script/brian2.py")),
         Simulator::PyNn => script(network, include_str!("script/pynn.py")),
+        Simulator::SanaFe => script(network, include_str!("script/sanafe.py")),
     };
     Ok(vec![(SCRIPT, script.into_bytes()), (ARRAYS, arrays(network)?)])
 }

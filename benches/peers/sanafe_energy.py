@@ -1,0 +1,56 @@
+"""Spikes and energy of SANA-FE's Loihi against `megasim latency --hardware loihi`, sample means by cause.
+
+    python benches/peers/sanafe_energy.py NETDIR DATA [--samples 2] [--program megasim]
+
+NETDIR is what `megasim convert --preset toolbox` wrote. The Python that runs this needs sanafe 2.2 and numpy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("netdir", type=pathlib.Path)
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("--samples", type=int, default=2)
+    parser.add_argument("--program", default="megasim")
+    given = parser.parse_args()
+    layers = json.loads((given.netdir / "megasim.json").read_text())["layers"]
+    names = [layer["name"] for layer in layers if layer["kind"] != "Flatten"]
+    shown = ["--data", given.data, "--samples", str(given.samples), "--ticks-per-ms", "1"]
+    with tempfile.TemporaryDirectory() as place:
+        script, theirs, ours, latency = (pathlib.Path(place, name) for name in ("s", "t.npz", "o.npz", "l.json"))
+        subprocess.run([given.program, "export", given.netdir, "--to", "sanafe", "--out", script], check=True)
+        words = ["--data", given.data / "test.npz", "--samples", str(given.samples), "--out", theirs]
+        subprocess.run([sys.executable, script / "network.py", *words], check=True, stdout=subprocess.DEVNULL)
+        words = ["--mode", "clocked", "--record", ",".join(names), "--npz", ours]
+        subprocess.run([given.program, "classify", given.netdir, *shown, *words], check=True, stdout=subprocess.DEVNULL)
+        print(subprocess.run([given.program, "diff", ours, theirs], capture_output=True, text=True).stdout)
+        words = ["--hardware", "loihi", "--json", latency]
+        subprocess.run([given.program, "latency", given.netdir, *shown, *words], check=True, stdout=subprocess.DEVNULL)
+        energy = json.loads(latency.read_text())["energy"]
+        found = dict(np.load(theirs))
+    accounts = [energy["input"], *energy["layers"].values()]
+    causes = {
+        "synapse": ("operations",),
+        "soma": ("neurons", "updates", "spikes"),
+        "network": ("messages", "hops"),
+    }
+    print("| energy, uJ per sample | megasim | SANA-FE |\n|---|---|---|")
+    for part, keys in causes.items():
+        one = sum(account[key] for account in accounts for key in keys)
+        print(f"| {part} | {1e6 * one:.3f} | {1e6 * found[f'sample/{part}'].mean():.3f} |")
+    print(f"| total | {1e6 * energy['total']:.3f} | {1e6 * found['sample/energy'].mean():.3f} |")
+
+
+if __name__ == "__main__":
+    main()
