@@ -1,4 +1,5 @@
-//! Complexity of a converted network as NeuroBench 2 counts it, so that its figures can be compared with published ones.
+//! Complexity of a converted network as NeuroBench 2 counts it, so that its figures can be compared with published
+//! ones.
 //!
 //! J. Yik et al., "The NeuroBench framework for benchmarking neuromorphic computing algorithms and systems", Nature
 //! Communications 16:1545 (2025). A step is a step of clocked mode, in event mode a tick.

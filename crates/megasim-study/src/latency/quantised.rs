@@ -29,8 +29,8 @@ pub struct Quantised {
 }
 
 impl Latency {
-    /// The quantised network, where the machine says what multiply-accumulates cost; none of a schematic, whose input has no
-    /// known size.
+    /// The quantised network, where the machine says what multiply-accumulates cost; none of a schematic, whose input
+    /// has no known size.
     pub fn quantised(&self) -> Option<Quantised> {
         let resolved = &self.mapped.resolved;
         if resolved.energy_per_mac == 0.0 && resolved.energy_per_mac_bit == 0.0 {
