@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     #[command(flatten)]
-    taken: SampleArguments,
+    pub(super) taken: SampleArguments,
     /// How the network is run
     #[arg(long, value_enum, default_value_t = ModeArgument::Both)]
     mode: ModeArgument,

@@ -2,7 +2,7 @@
 
 use super::diagnostic::report;
 use clap::Args;
-use megasim::dataset::{DataOptions, Dataset, Split};
+use megasim::dataset::{DataOptions, Dataset, GivenPreprocessing, Split};
 use miette::Result;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ pub struct SplitArguments {
     /// Seed of the choice of --split
     #[arg(long, value_name = "S", default_value_t = 0, requires = "split")]
     split_seed: u64,
+    /// What is done to samples, in place of `preprocessing.toml`.
+    #[arg(skip)]
+    preprocessing: Option<GivenPreprocessing>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -24,13 +27,19 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl SplitArguments {
+    /// Without a split, and with this in place of `preprocessing.toml`.
+    pub fn changed_by(preprocessing: Option<GivenPreprocessing>) -> Self {
+        Self { preprocessing, ..Self::default() }
+    }
+
     /// Opens data; `labels` take the place of those of the data.
     ///
     /// # Errors
     /// If there are none, or they cannot be split.
     pub fn open(&self, data: &Path, labels: Option<&PathBuf>) -> Result<Dataset> {
         let split = self.split.map(|share| Split { share, seed: self.split_seed });
-        Dataset::open_with(data, &DataOptions { labels: labels.cloned(), split }).map_err(report)
+        let preprocessing = self.preprocessing.clone();
+        Dataset::open_with(data, &DataOptions { labels: labels.cloned(), split, preprocessing }).map_err(report)
     }
 
     /// What the record of a run says.

@@ -18,10 +18,10 @@ use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::parsed::Parsed;
 use megasim::convert::quantize::SignedNeurons;
 use megasim::convert::{self, ConvertOptions};
-use megasim::dataset::{Format, InputScaling, Pieces};
+use megasim::dataset::{Dataset, Format, InputScaling, Pieces};
 use miette::Result;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Show the layers of a trained or converted network: shapes, parameters, connections, and with data the rates of their
 /// neurons
@@ -62,10 +62,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if megasim::ann::nir::is_nir(&arguments.target) && !is_converted {
         return nir::file(arguments);
     }
-    let (model, manifest) = if is_converted {
+    let (model, manifest, standardisation) = if is_converted {
         let converted = input::open(&arguments.target)?;
         match converted.model() {
-            Some(model) => (model.clone(), Some(converted.manifest().clone())),
+            Some(model) => (model.clone(), Some(converted.manifest().clone()), converted.standardisation().cloned()),
             #[cfg(feature = "nir")]
             None => return nir::netfiles(arguments, &converted),
             #[cfg(not(feature = "nir"))]
@@ -74,9 +74,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     } else {
-        (import::read_as(&arguments.target, arguments.reading.options(&arguments.architecture)).map_err(report)?, None)
+        let options = arguments.reading.options(&arguments.architecture);
+        (import::read_as(&arguments.target, options).map_err(report)?, None, None)
     };
-    let samples = arguments.data.as_deref().map(|data| samples(data, arguments, &model)).transpose()?;
+    let data = arguments.data.as_deref().map(|data| arguments.split.open(data, None)).transpose()?;
+    let data = data.map(|data| data.for_input(model.input_form()).standardised(standardisation));
+    let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let samples = data.as_ref().map(|data| data.normalization_pieces(&format)).transpose().map_err(report)?;
     let layers = match layers(&model.graph, manifest.as_ref(), samples.as_ref()) {
         Ok(layers) => layers,
         Err(convert::Error::Unsupported(refused)) => {
@@ -99,18 +103,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print(&format!("Over {} normalisation samples; rates in spikes per millisecond.\n", samples.len()));
     }
     let mut inputs = vec![arguments.target.clone()];
-    if let Some(data) = &arguments.data {
-        inputs.extend(arguments.split.open(data, None)?.normalization_files());
-    }
+    inputs.extend(data.iter().flat_map(Dataset::normalization_files));
     let mut parameters = json!({ "data": arguments.data.is_some() });
     arguments.split.parameters(&mut parameters);
     arguments.results.write(&figures(&layers), &[], &inputs, None, parameters)
-}
-
-fn samples(data: &Path, arguments: &Arguments, model: &import::Model) -> Result<Pieces> {
-    let format = Format { shape: model.input_shape(), classes: model.classes() };
-    let data = arguments.split.open(data, None)?.for_input(model.input_form());
-    data.normalization_pieces(&format).map_err(report)
 }
 
 fn layers(

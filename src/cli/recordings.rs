@@ -47,6 +47,16 @@ fn rectangle(text: &str) -> Result<(u16, u16, u16, u16), String> {
 }
 
 impl RecordingArguments {
+    /// The first `events` events of each recording, or all, of which `downsample` pixels along each axis become one.
+    pub fn new(downsample: u16, signs: Signs, events: Option<u32>) -> Self {
+        let polarity = match signs {
+            Signs::Channels => SignArgument::Channels,
+            Signs::Signed => SignArgument::Signed,
+            Signs::Alike => SignArgument::Alike,
+        };
+        Self { crop: None, downsample, polarity, from: None, length: None, events, window: 0 }
+    }
+
     /// What is taken.
     pub fn selection(&self, ticks_per_ms: u32) -> Selection {
         let us = |ms: u32| i64::from(ms) * 1000;

@@ -35,6 +35,11 @@ pub struct Read {
 }
 
 impl SampleArguments {
+    /// Samples that this is taken of.
+    pub fn new(split: SplitArguments, frames: bool, recording: RecordingArguments) -> Self {
+        Self { split, frames, recording }
+    }
+
     /// The recordings of a directory, where it has some that the presentation goes with.
     ///
     /// # Errors

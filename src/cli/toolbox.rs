@@ -2,12 +2,13 @@
 
 use super::classification::{remarks, table};
 use super::conversion::{self, Job, stages};
+use super::data::SplitArguments;
 use super::diagnostic::report;
-use super::input::{self, warn_of_ticks};
+use super::input;
 use super::paths::Paths;
-use super::presentation::Wanted;
 use super::progress::Progress;
-use super::samples::ConversionData;
+use super::recordings::RecordingArguments;
+use super::samples::{ConversionData, Read, SampleArguments};
 use super::{CommandLine, classify as classify_command, escape, print, provenance};
 use clap::{Args, CommandFactory, FromArgMatches};
 use megasim::ann::score::Score;
@@ -16,17 +17,15 @@ use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::{Checkpoints, Convert, ConvertOptions, ConvertedModel, OutputForm, Rules, Weighting};
-use megasim::dataset::{Dataset, Format};
-use megasim::encode::{Poisson, Regular};
+use megasim::dataset::recording::Recordings;
+use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
-use megasim::readout::ReadOut;
-use megasim::study::classification::{ClassifyOptions, Recording, classify};
+use megasim::study::classification::{Recording, classify};
 use megasim::study::layers::Layer;
-use megasim::toolbox::{Configuration, Swept};
-use miette::{Result, bail};
+use megasim::toolbox::{Configuration, SampleSettings, Swept};
+use miette::{Result, bail, miette};
 use serde_json::json;
 use std::ffi::OsString;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Run an experiment of SNN toolbox from its configuration file: evaluate, normalise, convert, simulate, sweep
@@ -120,21 +119,31 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
             arguments.config.display()
         );
     }
+    let recordings = Recordings::find(&it.dataset_path).map_err(report)?;
+    let taken = samples(it, recordings.as_ref(), model.input_shape())?;
+    let format = Format { shape: model.input_shape(), classes: model.classes() };
+    let data = || {
+        let as_model = |data: Dataset| data.for_input(model.input_form());
+        taken.dataset((&it.dataset_path, None), &format, as_model, (it.duration, 1.0))
+    };
     if !it.convert && !it.simulate && !it.normalize_is_given {
-        return evaluate(arguments, model, it, out, replace);
+        return evaluate(arguments, model, it, &data()?, out, replace);
     }
-    let options = conversion_options(model, it)?;
+    let mut options = conversion_options(model, it)?;
+    if recordings.is_some() {
+        options = options.input_events(1).input_scale(1.0);
+    }
     if !it.convert && !it.simulate {
-        return normalise(arguments, model, it, &options, out, replace);
+        return normalise(arguments, model, it, (&options, data()?), out, replace);
     }
     if !it.convert {
         check(arguments, model, &options, out)?;
     }
     if it.convert {
-        let dataset = Dataset::open(&it.dataset_path).map_err(report)?;
+        let data = data()?;
         let done = conversion::run(&Job {
             model,
-            data: &ConversionData::of(dataset.with_test_samples(it.num_to_test)),
+            data: &ConversionData { dataset: data.dataset.with_test_samples(it.num_to_test), ..data },
             out,
             options: &options,
             checkpoints: &Checkpoints {
@@ -153,30 +162,11 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     if !it.simulate {
         return Ok(());
     }
-    let mut options = ClassifyOptions::new().duration(it.duration).ticks_per_ms(it.ticks_per_ms);
-    options.code = if it.poisson_input {
-        Box::new(Poisson { input_rate: it.input_rate, seed: 0 })
-    } else {
-        Box::new(Regular { input_rate: it.input_rate })
-    };
-    options.top_k = NonZeroU32::new(it.top_k).filter(|k| k.get() > 1);
+    let shown = shown(it, &taken, out, Vec::new())?;
     let converted = input::open(out)?;
-    warn_of_ticks(&converted, options.clock);
-    if it.early_stopping {
-        options.read_out = Some(match options.read_out_of(&converted) {
-            ReadOut::SpikeCount { .. } => ReadOut::SpikeCount { margin: NonZeroU32::new(1) },
-            _ => bail!(
-                "{}: [simulation] early_stopping: expected an output that spikes decide on",
-                arguments.config.display()
-            ),
-        });
-    }
-    let data = Dataset::open(&it.dataset_path).map_err(report)?;
-    let wanted = match &it.samples {
-        Some(list) => Wanted::Listed(list),
-        None => Wanted::From { skip: 0, most: Some(it.num_to_test) },
-    };
-    let samples = input::test_samples(&converted, &data, wanted)?;
+    let options = shown.options(&converted)?;
+    let data = (it.dataset_path.as_path(), None);
+    let Read { samples, .. } = taken.read(&converted, data, recordings.as_ref(), &shown.presentation)?;
     let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     print(&format!("{}\n{}", table(&found), remarks(&found)));
     let results = out.join(RESULTS);
@@ -184,7 +174,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     // Listed first: a run that is killed in between leaves nothing that a second one would take for another's file.
     provenance::add(out, [OwnFile::of(RESULTS, text.as_bytes())]).map_err(report)?;
     atomic_write::write_file(&results, Overwrite::Allow, |file| file.write_all(text.as_bytes())).map_err(report)?;
-    let parameters = json!({
+    let mut parameters = json!({
         "duration": it.duration,
         "encode": if it.poisson_input { "poisson" } else { "regular" },
         "input_rate": it.input_rate,
@@ -192,20 +182,46 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         "samples": it.num_to_test,
         "dt": 1,
     });
+    taken.parameters(recordings.is_some(), &mut parameters);
     provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters)
         .map_err(report)?;
-    log(it, &converted, out, replace)
+    log(it, &taken, &converted, out, replace)
 }
 
-/// Draws and records what the settings ask for, by `megasim classify` with the same samples.
-fn log(it: &Configuration, converted: &ConvertedModel, out: &Path, replace: Overwrite) -> Result<()> {
-    let is_asked = it.draws || it.records.is_some() || it.log_dir.is_some() || it.runlabel.is_some();
-    if !is_asked {
-        return Ok(());
+/// How samples are taken of the data.
+fn samples(it: &Configuration, recordings: Option<&Recordings>, input: Shape) -> Result<SampleArguments> {
+    let SampleSettings { frames, events, chip_size, signs, of_recordings, preprocessing } = &it.taken;
+    match recordings {
+        None => of_recordings.iter().for_each(|key| {
+            escape::warn(format_args!("{key}: nothing is done, as the data are no event recordings"));
+        }),
+        Some(_) if it.poisson_input => bail!("[input] poisson_input: recordings are spikes already"),
+        Some(_) if *frames => {
+            bail!("[input] dataset_format: expected arrays with sequences of frames, found recordings")
+        }
+        Some(_) if preprocessing.is_some() => {
+            bail!("[input] datagen_kwargs, dataflow_kwargs: expected pictures or arrays, found recordings")
+        }
+        Some(_) => {}
     }
-    let folder = log_folder(it, out);
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| miette::miette!("{}: cannot be made: {error}", folder.display()))?;
+    let downsample = match (chip_size, input) {
+        (Some([columns, rows]), Shape::Maps { height, width, .. }) => {
+            let least = (columns.div_ceil(width as u32)).max(rows.div_ceil(height as u32));
+            u16::try_from(least).map_err(|_| miette!("[input] chip_size: expected at most 65535 pixels for one"))?
+        }
+        _ => 1,
+    };
+    let recording = RecordingArguments::new(downsample, *signs, *events);
+    Ok(SampleArguments::new(SplitArguments::changed_by(preprocessing.clone()), *frames, recording))
+}
+
+/// The run that the settings ask for, as `megasim classify` has it; `more` are further options of it.
+fn shown(
+    it: &Configuration,
+    taken: &SampleArguments,
+    out: &Path,
+    more: Vec<OsString>,
+) -> Result<classify_command::Arguments> {
     let mut words: Vec<OsString> = vec!["megasim".into(), "classify".into(), out.into(), "--data".into()];
     words.push(it.dataset_path.clone().into());
     let mut add = |option: &str, value: String| words.extend([option.into(), value.into()]);
@@ -217,7 +233,32 @@ fn log(it: &Configuration, converted: &ConvertedModel, out: &Path, replace: Over
     if it.early_stopping {
         add("--confidence", "1".into());
     }
-    words.extend(["--predictions".into(), folder.join("predictions.npz").into()]);
+    if it.top_k > 1 {
+        add("--top-k", it.top_k.to_string());
+    }
+    words.extend(more);
+    let matches = CommandLine::command().try_get_matches_from(words).map_err(report)?;
+    let matches = matches.subcommand_matches("classify").ok_or_else(|| miette!("expected the command classify"))?;
+    let mut shown = classify_command::Arguments::from_arg_matches(matches).map_err(report)?;
+    shown.taken = taken.clone();
+    Ok(shown)
+}
+
+/// Draws and records what the settings ask for, as `megasim classify` does.
+fn log(
+    it: &Configuration,
+    taken: &SampleArguments,
+    converted: &ConvertedModel,
+    out: &Path,
+    replace: Overwrite,
+) -> Result<()> {
+    let is_asked = it.draws || it.records.is_some() || it.log_dir.is_some() || it.runlabel.is_some();
+    if !is_asked {
+        return Ok(());
+    }
+    let folder = log_folder(it, out);
+    std::fs::create_dir_all(&folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
+    let mut words: Vec<OsString> = vec!["--predictions".into(), folder.join("predictions.npz").into()];
     if it.draws {
         words.extend(["--report".into(), folder.join("page.html").into()]);
     }
@@ -231,9 +272,7 @@ fn log(it: &Configuration, converted: &ConvertedModel, out: &Path, replace: Over
         words.extend(potentials.then(|| "--potentials".into()));
     }
     words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
-    let matches = CommandLine::command().try_get_matches_from(words).map_err(report)?;
-    let Some(("classify", matches)) = matches.subcommand() else { return Ok(()) };
-    classify_command::run(&classify_command::Arguments::from_arg_matches(matches).map_err(report)?)
+    classify_command::run(&shown(it, taken, out, words)?)
 }
 
 /// Where pictures and records go: as the settings say, or next to the netfiles.
@@ -251,12 +290,13 @@ fn normalise(
     arguments: &Arguments,
     model: &import::Model,
     it: &Configuration,
-    options: &ConvertOptions,
+    (options, data): (&ConvertOptions, ConversionData),
     out: &Path,
     replace: Overwrite,
 ) -> Result<()> {
     let directory = AtomicDir::create(out, replace).map_err(report)?;
-    let data = Dataset::open(&it.dataset_path).map_err(report)?.with_test_samples(it.num_to_test);
+    let ConversionData { dataset, inputs: read, parameters: taken, .. } = data;
+    let data = dataset.with_test_samples(it.num_to_test);
     let checkpoints = Checkpoints {
         save_normalised: Some(directory.path().join(NORMALISED)),
         save_parsed: it.parsed_model.clone(),
@@ -267,10 +307,11 @@ fn normalise(
     if it.evaluate_ann {
         print(&format!("{}\n", stages(&done.stages)));
     }
-    let inputs = [&arguments.config, &model.source.path].into_iter().chain(&done.inputs);
+    let inputs = [&arguments.config, &model.source.path].into_iter().chain(&done.inputs).chain(&read);
     let mut inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
     inputs.dedup();
-    let parameters = json!({ "percentile": it.percentile, "percentile_step": options.percentile_step });
+    let mut parameters = json!({ "percentile": it.percentile, "percentile_step": options.percentile_step });
+    parameters.as_object_mut().into_iter().for_each(|known| known.extend(taken.clone()));
     let run = provenance::Run { results: &[NORMALISED], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
@@ -283,6 +324,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
     let rules = Rules {
         weighting: if it.normalize { Weighting::Percentile } else { Weighting::AsTrained },
         offset: it.offset,
+        currents: it.currents,
         ..Rules::default()
     };
     let ticks = |ms: f64| (ms * f64::from(it.ticks_per_ms)).round() as i64;
@@ -330,6 +372,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
 fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, netdir: &Path) -> Result<()> {
     let manifest = Manifest::read(netdir).map_err(report)?;
     let there = manifest.options();
+    let or_none = |number: Option<f64>| number.map_or("none".into(), |number| number.to_string());
     let of = |options: &ConvertOptions| -> Vec<(&'static str, String)> {
         let Quantization {
             scaling_factor,
@@ -356,6 +399,8 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
             ("[tools] normalize (weighting)", format!("{:?}", options.rules.weighting).to_lowercase()),
             ("given scales", options.scales.is_some().to_string()),
             ("[cell] i_offset / cm", options.rules.offset.to_string()),
+            ("[cell] tau_syn_e (ms)", or_none(options.rules.currents.excitatory)),
+            ("[cell] tau_syn_i (ms)", or_none(options.rules.currents.inhibitory)),
         ];
         if options.rules.weighting == Weighting::Percentile {
             all.push(("[normalization] percentile", options.percentile.to_string()));
@@ -399,11 +444,13 @@ fn evaluate(
     arguments: &Arguments,
     model: &import::Model,
     it: &Configuration,
+    data: &ConversionData,
     out: &Path,
     replace: Overwrite,
 ) -> Result<()> {
     let directory = AtomicDir::create(out, replace).map_err(report)?;
-    let data = Dataset::open(&it.dataset_path).map_err(report)?.for_input(model.input_form());
+    let ConversionData { dataset, inputs: read, parameters: taken, .. } = data;
+    let data = dataset.clone().for_input(model.input_form());
     let format = Format { shape: model.input_shape(), classes: model.classes() };
     let samples = data.test(&format, 0, Some(it.num_to_test)).map_err(report)?;
     let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;
@@ -418,9 +465,10 @@ fn evaluate(
     let results = directory.path().join(RESULTS);
     atomic_write::write_file(&results, Overwrite::Allow, |file| writeln!(file, "{figures:#}")).map_err(report)?;
     let mut inputs = vec![arguments.config.clone(), model.source.path.clone()];
-    inputs.extend(data.test_files());
+    inputs.extend(data.test_files().into_iter().chain(read.iter().cloned()));
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    let parameters = json!({ "samples": total, "top_k": it.top_k });
+    let mut parameters = json!({ "samples": total, "top_k": it.top_k });
+    parameters.as_object_mut().into_iter().for_each(|known| known.extend(taken.clone()));
     let run = provenance::Run { results: &[RESULTS], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)

@@ -92,3 +92,31 @@ fn what_is_no_sequence_is_refused() {
     write_npz(&here.join("moving/test.npz"), &Array1::<u8>::zeros(3), &Array1::<u8>::zeros(3));
     megasim(here, "classify net --data moving --frames").code(1).stderr(contains("(sample, frame, ...)"));
 }
+
+#[test]
+fn statistics_of_frames_are_kept() {
+    let (directory, x, y) = start();
+    let here = directory.path();
+    let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.mapv(|value| value / 2).view()]).unwrap();
+    for folder in ["moving", "plain"] {
+        fs::create_dir_all(here.join(folder)).unwrap();
+        for name in ["test.npz", "train.npz"] {
+            write_npz(&here.join(folder).join(name), &moving, &y);
+        }
+    }
+    fs::write(here.join("moving/preprocessing.toml"), "rescale = 1\nfeaturewise_center = true\n").unwrap();
+    let model = digits().join("digits_cnn.keras");
+    megasim(here, &format!("convert {} --data moving --frames --out kept", model.display())).success();
+    let mut kept = NpzReader::new(File::open(here.join("kept/standardisation.npz")).unwrap()).unwrap();
+    let mean: Array1<f32> = kept.by_name("mean").unwrap();
+    let expected = moving.mapv(f64::from).mean().unwrap();
+    assert!((f64::from(mean[0]) - expected).abs() < 1e-3, "{mean} {expected}");
+    // Whatever data are shown: by the statistics of the conversion.
+    fs::write(here.join("plain/preprocessing.toml"), "rescale = 1\n").unwrap();
+    for data in ["moving", "plain"] {
+        megasim(here, &format!("classify kept --data {data} --frames --samples 5 --json {data}.json")).success();
+    }
+    assert_eq!(figures(&here.join("moving.json")), figures(&here.join("plain.json")));
+    // Without any in the netfiles: by those of the frames.
+    megasim(here, "classify net --data moving --frames --samples 5").success();
+}

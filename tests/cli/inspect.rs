@@ -48,6 +48,39 @@ fn layers_of_a_model_and_of_its_netfiles() {
 }
 
 #[test]
+fn samples_are_standardised_as_those_of_the_conversion() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["standardised", "plain"] {
+        fs::create_dir(path(name)).unwrap();
+        for file in ["test.npz", "train.npz"] {
+            fs::copy(Path::new("examples/digits").join(file), path(name).join(file)).unwrap();
+        }
+    }
+    fs::write(path("standardised/preprocessing.toml"), "featurewise_center = true\n").unwrap();
+    let (net, data) = (path("net"), path("standardised"));
+    megasim(&[
+        "convert",
+        MODEL,
+        "--data",
+        data.to_str().unwrap(),
+        "--preset",
+        "toolbox",
+        "--out",
+        net.to_str().unwrap(),
+    ])
+    .success();
+    let rates = |of: &Path, data: &str| {
+        let json = path("rates.json");
+        let (of, data, json) = (of.to_str().unwrap(), path(data), json.to_str().unwrap());
+        megasim(&["inspect", of, "--data", data.to_str().unwrap(), "--json", json, "--force"]).success();
+        serde_json::from_slice::<Value>(&fs::read(json).unwrap()).unwrap()
+    };
+    assert_eq!(rates(&net, "plain"), rates(&net, "standardised"));
+    assert_ne!(rates(Path::new(MODEL), "plain"), rates(Path::new(MODEL), "standardised"));
+}
+
+#[test]
 fn scales_can_be_used_again_for_the_same_model_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

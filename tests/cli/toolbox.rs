@@ -160,6 +160,149 @@ fn pictures_and_spikes_go_into_the_log_folder() {
     assert_eq!(potential.dim(), (3, 50, 32));
 }
 
+/// A configuration with this data, 2 samples and 50 ms.
+fn config_with(folder: &Path, data: &str, more: &str) -> std::path::PathBuf {
+    let path = config(folder, &format!("[conversion]\nsoftmax_to_relu = True\n{more}"));
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("dataset_path = %(path_wd)s", &format!("dataset_path = {data}"));
+    fs::write(&path, text.replace("num_to_test = 40", "num_to_test = 2")).unwrap();
+    path
+}
+
+/// What `classify` says of the netfiles in `run`.
+fn classified(folder: &Path, data: &str, more: &str) -> serde_json::Value {
+    let mut command = Command::cargo_bin("megasim").unwrap();
+    command.current_dir(folder).args(["classify", "run", "--data", data, "--samples", "2", "--duration", "50"]);
+    command.args(["--ticks-per-ms", "1", "--force", "--json", "classified.json"]).args(more.split_whitespace());
+    command.assert().success();
+    json(&folder.join("classified.json"))
+}
+
+/// Two recordings of a camera of 8 x 8 pixels, each of 60 events in 42 ms, `scale` times as large.
+fn record(folder: &Path, name: &str, scale: usize) {
+    let test = folder.join(name).join("test");
+    fs::create_dir_all(&test).unwrap();
+    for k in 0..2usize {
+        let event =
+            |n: usize| format!("{},{},{},1\n", n * 700, scale * ((n * 3 + k) % 8), scale * ((n * 5 + n / 8) % 8));
+        fs::write(test.join(format!("{k}.csv")), (0..60).map(event).collect::<String>()).unwrap();
+    }
+    fs::write(test.join("labels.csv"), "0.csv,0\n1.csv,1\n").unwrap();
+}
+
+#[test]
+fn recordings_are_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    record(here, "recorded", 1);
+    record(here, "large", 2);
+    let input_spikes = |name: &str, data: &str, input: &str| {
+        let out = here.join(name);
+        let input = format!("[input]\nframe_gen_method = rectified_sum\n{input}");
+        toolbox(&config_with(here, data, &input), &out).success().stdout(contains("2 samples"));
+        json(&out.join("results.json"))
+    };
+    let found = input_spikes("run", "recorded", "");
+    let expected = classified(here, "recorded", "--polarity alike");
+    assert_eq!(found["per_sample"], expected["per_sample"]);
+    assert_eq!(json(&here.join("run/run.json"))["parameters"]["recordings"]["polarity"], "alike");
+    // The first 20 of 60 events.
+    input_spikes("fewer", "recorded", "num_dvs_events_per_sample = 20\n");
+    let recordings = &json(&here.join("fewer/run.json"))["parameters"]["recordings"];
+    assert_eq!((&recordings["events"], &recordings["window"]), (&20.into(), &0.into()));
+    // Two by two pixels become one.
+    let large = input_spikes("large-run", "large", "chip_size = (16, 16)\n");
+    assert_eq!(large["per_sample"], found["per_sample"]);
+    let refused = |input: &str, message: &str| {
+        let path = config_with(here, "recorded", &format!("[input]\n{input}"));
+        toolbox(&path, &here.join("refused")).failure().stderr(contains(message));
+    };
+    refused("poisson_input = True\n", "poisson_input: recordings are spikes already");
+    refused("dataset_format = frames\n", "expected arrays with sequences of frames, found recordings");
+    refused("datagen_kwargs = {'rescale': 1}\n", "expected pictures or arrays, found recordings");
+    refused("chip_size = 240\n", "[input] chip_size: expected two numbers of pixels");
+    refused("frame_gen_method = sum\n", "expected rectified_sum or signed_sum, found `sum`");
+}
+
+#[test]
+fn sequences_of_frames_are_data() {
+    use ndarray::{Array1, Array3, Array4, Axis, stack};
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits/test.npz");
+    let mut digits = ndarray_npy::NpzReader::new(fs::File::open(digits).unwrap()).unwrap();
+    let (x, y): (Array3<u8>, Array1<u8>) = (digits.by_name("x").unwrap(), digits.by_name("y").unwrap());
+    let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.mapv(|value| value / 2).view()]).unwrap();
+    fs::create_dir(here.join("moving")).unwrap();
+    for name in ["moving/test.npz", "moving/train.npz"] {
+        crate::arrays::write_npz(&here.join(name), &moving, &y);
+    }
+    let path = config_with(here, "moving", "[input]\ndataset_format = frames\n");
+    toolbox(&path, &here.join("run")).success().stdout(contains("2 samples"));
+    let found = json(&here.join("run/results.json"));
+    assert_eq!(found["per_sample"], classified(here, "moving", "--frames")["per_sample"]);
+    assert_eq!(json(&here.join("run/run.json"))["parameters"]["frames"], true);
+    // Without, they are samples of another shape.
+    toolbox(&config_with(here, "moving", ""), &here.join("still")).failure().stderr(contains("expected samples of"));
+}
+
+#[test]
+fn samples_are_changed_as_keras_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    for name in ["plain", "other"] {
+        fs::create_dir(here.join(name)).unwrap();
+        for file in ["test.npz", "train.npz"] {
+            fs::copy(examples.join(file), here.join(name).join(file)).unwrap();
+        }
+    }
+    let keys = "featurewise_center = true\nfeaturewise_std_normalization = true\nrescale = 0.5\n";
+    fs::write(here.join("other/preprocessing.toml"), keys).unwrap();
+    let kwargs = "[input]\ndatagen_kwargs = {'featurewise_center': True, 'featurewise_std_normalization': True,\n  \
+        'rescale': 1/2}\n";
+    let run = |data: &str, more: &str, out: &str| {
+        toolbox(&config_with(here, data, more), &here.join(out)).success();
+        let mut figures = json(&here.join(out).join("results.json"));
+        figures["seconds"].take();
+        (fs::read(here.join(out).join("standardisation.npz")).unwrap(), figures)
+    };
+    assert_eq!(run("plain", kwargs, "run"), run("other", "", "expected"));
+    let path = config_with(here, "other", kwargs);
+    toolbox(&path, &here.join("both"))
+        .failure()
+        .stderr(contains("[input] datagen_kwargs: expected what is done to samples in one place"));
+}
+
+#[test]
+fn synaptic_currents_decay() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, cell: &str| {
+        let out = folder.path().join(name);
+        let more = format!("[conversion]\nsoftmax_to_relu = True\n[cell]\n{cell}");
+        toolbox(&config(folder.path(), &more), &out).success().stderr(contains("tau_syn").not());
+        let results = json(&out.join("results.json"));
+        (results["per_sample"]["spikes"]["event"].as_f64().unwrap(), results["accuracy"]["event"].as_f64().unwrap())
+    };
+    let (at_once, _) = run("at-once", "");
+    let (short, _) = run("short", "tau_syn_e = 0.5\ntau_syn_i = 0.01\n");
+    assert_eq!(at_once, short);
+    let (decaying, accuracy) = run("decaying", "tau_syn_E = 4\ntau_syn_I = 4\n");
+    // Less than what a spike adds has come in at the end, layer by layer.
+    assert!(decaying < at_once && decaying > 0.7 * at_once, "{decaying} {at_once}");
+    // Each of four layers is 4 ms late in 50 ms.
+    assert!(accuracy > 0.7, "{accuracy}");
+    // What is negative comes in late.
+    let (late, _) = run("late", "tau_syn_i = 10\n");
+    assert!(late > at_once, "{late} {at_once}");
+    let file = fs::read_to_string(folder.path().join("late/neuron_1.toml")).unwrap();
+    assert!(file.contains("inhibitory_decay") && !file.contains("excitatory"), "{file}");
+    let cell = "[tools]\nconvert = False\n[conversion]\nsoftmax_to_relu = True\n[cell]\ntau_syn_i = 5\n";
+    toolbox(&config(folder.path(), cell), &folder.path().join("late"))
+        .failure()
+        .stderr(contains("[cell] tau_syn_i (ms): expected 5, found 10"));
+}
+
 #[test]
 fn the_table_of_settings_is_that_of_the_program() {
     use megasim::toolbox::{KEYS, Meaning};

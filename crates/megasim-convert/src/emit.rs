@@ -113,16 +113,17 @@ pub struct Emitted {
     pub start: Option<NodeId>,
 }
 
-/// Makes the modules of a normalised network.
+/// Makes the modules of a normalised network; `ticking`: all neurons get the events of the bias clock.
 ///
 /// # Errors
 /// Where a number does not fit, or where the format cannot express a layer.
-pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format) -> Result<Emitted, Error> {
+pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format, ticking: bool) -> Result<Emitted, Error> {
+    // A step is tested at each event of the bias clock, so that it fires with it.
+    let needed = |role: Role| ticking || role == Role::Step;
     let biases = parsed.layers.iter().enumerate().map(|(k, layer)| match &layer.operation {
-        // A step is tested at each event of the bias clock, so that it fires with it.
-        LayerKind::Population { bias: None, role: Role::Step, .. } => Ok(Some(vec![0; layer.shape.channels()])),
+        LayerKind::Population { bias: None, role, .. } if needed(*role) => Ok(Some(vec![0; layer.shape.channels()])),
         LayerKind::Population { bias: Some(bias), role, .. } => {
-            quantized_bias(&parsed.name(k), quantization, bias.iter(), *role == Role::Step)
+            quantized_bias(&parsed.name(k), quantization, bias.iter(), needed(*role))
         }
         _ => Ok(None),
     });

@@ -6,7 +6,6 @@ use megasim_ann::forward::WrongBatch;
 use megasim_ann::graph::Shape;
 use megasim_core::encode::{self, Clock, Recorded, SampleKind, SampleNumbers};
 use megasim_core::network::{Polarity, Stimulus};
-use megasim_data::npy::Array;
 use megasim_data::recording::{self, Recording, Recordings, Selection};
 use megasim_data::{Dataset, Format, NORMALIZATION_SAMPLES, SampleList, Samples};
 use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2, concatenate};
@@ -263,12 +262,12 @@ impl LabelledSamples {
         let (maps, height, width) = maps_of(format.shape)?;
         let clock = Clock { duration, ticks_per_ms: selection.ticks_per_ms };
         let one_spike = scale as f32 / duration.max(1) as f32;
-        let read = |set: &Recordings, most: usize| -> Result<[Array; 2], Error> {
+        let read = |set: &Recordings, most: usize| -> Result<Samples, Error> {
             let entries = entries(set, 0, most)?;
             let cells = height * width;
-            let mut values = vec![0.0; entries.len() * maps * cells];
-            let mut labels = Vec::with_capacity(entries.len());
-            for ((path, class), row) in entries.iter().zip(values.chunks_exact_mut(maps * cells)) {
+            let mut x = Array2::zeros((entries.len(), maps * cells));
+            let mut y = Vec::with_capacity(entries.len());
+            for ((path, class), mut row) in entries.iter().zip(x.rows_mut()) {
                 for (map, stimulus) in stimuli_of((path, *class), selection, (maps, format.classes))?.iter().enumerate()
                 {
                     for event in stimulus.iter().filter(|event| event.t_pre < clock.ticks()) {
@@ -280,15 +279,12 @@ impl LabelledSamples {
                         row[map * cells + y as usize * width + x as usize] += sign * one_spike;
                     }
                 }
-                labels.push(*class as f32);
+                y.push(*class);
             }
-            let shape = vec![entries.len(), maps, height, width];
-            let x = Array { shape, values, is_bytes: false };
-            Ok([x, Array { shape: vec![labels.len()], values: labels, is_bytes: false }])
+            Ok(Samples { x, y })
         };
-        let [x, y] = read(test, usize::MAX)?;
-        let [x_norm, _] = read(normalization, NORMALIZATION_SAMPLES)?;
-        Ok(Dataset::in_memory(Some((x, y)), Some(x_norm)))
+        let (test, normalization) = (read(test, usize::MAX)?, read(normalization, NORMALIZATION_SAMPLES)?.x);
+        Ok(Dataset::of_inputs(format.shape, test, normalization, None))
     }
 
     /// The samples of a list; `read` gives the samples from a number on, at most a number of them, as

@@ -14,6 +14,7 @@ mod channel_scales;
 pub mod checkpoint;
 pub mod conversion;
 pub mod converted_model;
+pub mod currents;
 pub mod diagnose;
 pub mod emit;
 pub mod export;
@@ -64,8 +65,10 @@ use megasim_core::network::NodeId;
 use ndarray::ArrayView2;
 use normalize::Schedule;
 use parsed::Parsed;
+use potentials::Held;
 use samples::Samples;
 use simplify::Quantized;
+use std::num::NonZeroU32;
 
 /// Control events per second of a softmax output where nothing else is asked for; SNN toolbox's default.
 pub const DEFAULT_SOFTMAX_CLOCK: f64 = 300.0;
@@ -255,9 +258,19 @@ pub fn normalize_by_scales(
 /// Where a number does not fit the netfiles.
 pub fn finish(mut normalized: Normalized, options: &ConvertOptions) -> Result<Converted, Error> {
     options.precision.round(&mut normalized.parsed);
-    let emitted = emit::emit(&normalized.parsed, &options.quantization, options.format)?;
-    let emitted = rules::apply(emitted, &normalized.parsed, &options.quantization, &options.rules)?;
-    let emitted = potentials::add(emitted, &normalized.parsed, &options.quantization, &normalized.potentials)?;
+    let (quantization, currents) = (&options.quantization, options.rules.currents);
+    let emitted = emit::emit(&normalized.parsed, quantization, options.format, !currents.is_none())?;
+    let emitted = rules::apply(emitted, &normalized.parsed, quantization, &options.rules)?;
+    let parsed = &normalized.parsed;
+    let emitted = if currents.is_none() {
+        potentials::add(emitted, parsed, quantization, &normalized.potentials, Held::Potential)?
+    } else {
+        let held = currents.at_start(&normalized, quantization.threshold);
+        let mut emitted = potentials::add(emitted, parsed, quantization, &held, Held::Current)?;
+        let number = NonZeroU32::MIN.saturating_add(options.neurons.len() as u32);
+        currents.apply(&mut emitted, &normalized, quantization, number)?;
+        emitted
+    };
     Ok(Converted { normalized, emitted, softmax_clock: options.softmax_clock })
 }
 

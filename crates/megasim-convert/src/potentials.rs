@@ -24,6 +24,15 @@ pub(super) fn fault(fault: NetworkError) -> emit::Error {
     emit::Error::Module { layer: INITIAL_POTENTIAL.into(), fault }
 }
 
+/// What a neuron holds at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// A potential, which is below the threshold.
+    Potential,
+    /// A current, which is not bounded.
+    Current,
+}
+
 /// Adds the source and the ports; `offsets` has one number per neuron, `(map, y, x)`, in thresholds, of the layers that
 /// have any.
 ///
@@ -34,6 +43,7 @@ pub(super) fn add(
     parsed: &Parsed,
     quantization: &Quantization,
     offsets: &[Vec<f32>],
+    held: Held,
 ) -> Result<Emitted, emit::Error> {
     if offsets.iter().all(Vec::is_empty) {
         return Ok(emitted);
@@ -71,7 +81,8 @@ pub(super) fn add(
                     let weights = offsets[map * cells..][..cells].iter().map(|&offset| {
                         let offset = f64::from(offset) * quantization.threshold;
                         let base = quantization.integer(&name, "potential", initial)?;
-                        Ok(quantization.integer(&name, "potential", offset)?.min(most - base))
+                        let most = if held == Held::Potential { most - base } else { i32::MAX };
+                        Ok(quantization.integer(&name, "potential", offset)?.min(most))
                     });
                     let weights = weights.collect::<Result<Vec<i32>, emit::Error>>()?.into();
                     // Before the reset, which is the last.

@@ -3,6 +3,7 @@
 //! Everything here is an ordinary parameter of the netfiles: thresholds, floors, a reset, the extension keys
 //! `delay_to_arrive` and `mask_tau`.
 
+use super::currents::SynapticCurrents;
 use super::emit::{self, Emitted};
 use super::model_based::Schedule;
 use super::parsed::{LayerKind, Parsed, Role};
@@ -55,6 +56,9 @@ pub struct Rules {
     /// What is added to the potential of each neuron per millisecond, before scaling, beyond its bias.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub offset: f64,
+    /// Synaptic currents that decay.
+    #[serde(skip_serializing_if = "SynapticCurrents::is_none")]
+    pub currents: SynapticCurrents,
 }
 
 fn is_zero(number: &f64) -> bool {
@@ -72,6 +76,7 @@ impl Default for Rules {
             delay_to_arrive: 0,
             mask_tau: 0,
             offset: 0.0,
+            currents: SynapticCurrents::default(),
         }
     }
 }
@@ -102,7 +107,7 @@ impl Preset {
                     strict: true,
                     delay_to_arrive: 1,
                     mask_tau: 20,
-                    offset: 0.0,
+                    ..Rules::default()
                 };
                 // Potentials are between -2 and little above 1, so that ten times the usual scale fits; what is far
                 // beyond is cut off, and fires all the same.
@@ -127,7 +132,8 @@ impl Rules {
     }
 
     fn changes_modules(&self) -> bool {
-        Self { weighting: Weighting::Percentile, ..self.clone() } != Self::default()
+        let Self { weighting, offset, currents, .. } = Self::default();
+        Self { weighting, offset, currents, ..self.clone() } != Self::default()
     }
 }
 

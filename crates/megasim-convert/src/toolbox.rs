@@ -3,9 +3,11 @@
 //! A setting either has a meaning here, or is named together with what is done instead; none is passed over in silence.
 
 mod configuration;
+mod samples;
 mod settings;
 
 pub use configuration::Configuration;
+pub use samples::SampleSettings;
 pub use settings::{KEYS, Key, Meaning, SECTIONS};
 
 use megasim_core::encode::MOST_INPUT_RATE;

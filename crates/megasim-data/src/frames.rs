@@ -1,9 +1,10 @@
 //! Samples that are sequences of frames.
 
-use super::arrays::{Location, read_frames, read_labels_of};
-use super::npy::{Array, Rows};
-use super::{Dataset, Error, Format, Layout, NORMALIZATION_SAMPLES, Samples, Shape};
+use super::arrays::{read_frames, read_labels_of};
+use super::npy::Rows;
+use super::{Dataset, Error, Format, Layout, NORMALIZATION_SAMPLES, Samples, Shape, Standardisation};
 use ndarray::{Array2, Axis};
+use std::sync::Arc;
 
 impl Dataset {
     /// Test samples that are sequences of frames, axes (sample, frame, ...): as [`Self::test`], but for `x`, which is
@@ -15,7 +16,8 @@ impl Dataset {
         self.expect_arrays()?;
         let rows = self.test_rows(skip, samples);
         let y = self.test_location("y")?;
-        let (sequences, frames, total) = self.sequences(&self.test_location("x")?, format, rows)?;
+        let (sequences, frames, total) = read_frames(&self.test_location("x")?, format.shape, rows)?;
+        let sequences = self.standardised_frames(sequences, frames, format)?;
         let labels = read_labels_of(&y, format.classes, rows, total)?;
         Ok((Samples { x: sequences, y: labels }, frames))
     }
@@ -26,16 +28,13 @@ impl Dataset {
     /// As [`Self::test_frames`].
     pub fn means_of_frames(&self, format: &Format) -> Result<Self, Error> {
         self.expect_arrays()?;
-        let location = self.normalization_location()?;
-        let rows =
-            Rows { skip: 0, take: if location.is_made_to_normalise() { usize::MAX } else { NORMALIZATION_SAMPLES } };
-        let (sequences, frames, _) = self.sequences(&location, format, rows)?;
-        let normalization = array(&means(&sequences, frames, format.shape), format.shape);
+        let (normalization, frames) = self.sequences_to_normalise(format)?;
+        let normalization = self.standardised_frames(normalization, frames, format)?;
+        let normalization = means(&normalization, frames, format.shape);
         let (Samples { x, y }, frames) = self.test_frames(format, 0, None)?;
-        let labels = y.iter().map(|&class| class as f32).collect();
-        let labels = Array { shape: vec![y.len()], values: labels, is_bytes: false };
-        let test = array(&means(&x, frames, format.shape), format.shape);
-        Ok(Self { most: self.most, ..Self::in_memory(Some((test, labels)), Some(normalization)) })
+        let test = Samples { x: means(&x, frames, format.shape), y };
+        let how = self.standardisation_of_frames(format)?;
+        Ok(Self { most: self.most, ..Self::of_inputs(format.shape, test, normalization, how) })
     }
 
     fn expect_arrays(&self) -> Result<(), Error> {
@@ -48,19 +47,50 @@ impl Dataset {
         }
     }
 
-    fn sequences(
-        &self,
-        location: &Location,
-        format: &Format,
-        rows: Rows,
-    ) -> Result<(Array2<f32>, usize, usize), Error> {
-        let (sequences, frames, total) = read_frames(location, format.shape, rows)?;
-        let (samples, numbers) = sequences.dim();
-        let unusable = |error: ndarray::ShapeError| location.unusable(error.to_string());
-        let each = sequences.into_shape_with_order((samples * frames, format.shape.len())).map_err(unusable)?;
-        let each = self.finished(each, format)?.as_standard_layout().into_owned();
-        Ok((each.into_shape_with_order((samples, numbers)).map_err(unusable)?, frames, total))
+    /// Sequences to normalise with, as they are before they are standardised, and how many frames each has.
+    fn sequences_to_normalise(&self, format: &Format) -> Result<(Array2<f32>, usize), Error> {
+        let location = self.normalization_location()?;
+        let take = if location.is_made_to_normalise() { usize::MAX } else { NORMALIZATION_SAMPLES };
+        let (sequences, frames, _) = read_frames(&location, format.shape, Rows { skip: 0, take })?;
+        Ok((sequences, frames))
     }
+
+    /// As [`Self::standardisation`], by statistics of frames.
+    fn standardisation_of_frames(&self, format: &Format) -> Result<Option<Arc<Standardisation>>, Error> {
+        self.standardisation_by(format, || {
+            let (sequences, frames) = self.sequences_to_normalise(format)?;
+            let none = Samples { x: Array2::zeros((0, format.shape.len())), y: Vec::new() };
+            Self::of_inputs(format.shape, none, single(sequences, frames, format.shape)?, None).raw_pieces(format)
+        })
+    }
+
+    fn standardised_frames(
+        &self,
+        sequences: Array2<f32>,
+        frames: usize,
+        format: &Format,
+    ) -> Result<Array2<f32>, Error> {
+        let Some(how) = self.standardisation_of_frames(format)? else { return Ok(sequences) };
+        let (samples, numbers) = sequences.dim();
+        let mut each = single(sequences, frames, format.shape)?;
+        how.apply(&mut each, format.shape);
+        reshaped(each, (samples, numbers))
+    }
+}
+
+/// The frames of all sequences, `(samples * frames, numbers)`.
+fn single(sequences: Array2<f32>, frames: usize, shape: Shape) -> Result<Array2<f32>, Error> {
+    let samples = sequences.nrows();
+    reshaped(sequences, (samples * frames, shape.len()))
+}
+
+fn reshaped(array: Array2<f32>, to: (usize, usize)) -> Result<Array2<f32>, Error> {
+    // A product of matrices may be in any order.
+    array.as_standard_layout().into_owned().into_shape_with_order(to).map_err(|error| Error::Unusable {
+        path: "memory".into(),
+        place: "frames".into(),
+        message: error.to_string(),
+    })
 }
 
 /// The mean of the frames of each sequence, `(samples, numbers)`; `sequences` are `(samples, frames * numbers)`.
@@ -76,13 +106,4 @@ pub fn means(sequences: &Array2<f32>, frames: usize, shape: Shape) -> Array2<f32
         means += &frame;
     }
     means / frames.max(1) as f32
-}
-
-fn array(samples: &Array2<f32>, shape: Shape) -> Array {
-    let sizes = match shape {
-        Shape::Features(n) => vec![n],
-        Shape::Maps { channels, height, width } => vec![channels, height, width],
-    };
-    let shape = [&[samples.nrows()][..], &sizes].concat();
-    Array { shape, values: samples.iter().copied().collect(), is_bytes: false }
 }

@@ -26,6 +26,7 @@ pub mod unpickle;
 pub use frames::means as means_of_frames;
 pub use input::{DeclaredAxes, InputForm, InputScaling};
 pub use pieces::Pieces;
+pub use preprocessing::GivenPreprocessing;
 pub use selection::SampleList;
 pub use shape::Shape;
 pub use standardise::Standardisation;
@@ -39,7 +40,7 @@ use npy::{Array, Rows};
 use pictures::Pictures;
 use pieces::PieceSource;
 use preprocessing::{Of, Preprocessing};
-use standardise::Cache;
+use standardise::Standardising;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,10 +152,8 @@ pub struct Dataset {
     most: usize,
     /// What is done to the numbers of arrays.
     preprocessing: Arc<Preprocessing>,
-    /// How samples are standardised, in place of what the data say.
-    standardisation: Option<Arc<Standardisation>>,
-    /// What the data say, by statistics of their own.
-    fitted: Cache,
+    /// How samples come to be standardised.
+    standardising: Standardising,
 }
 
 /// How the samples are stored in the directory.
@@ -182,9 +181,10 @@ impl Dataset {
     /// As there; where arrays are to be split.
     pub fn open_with(path: &Path, options: &DataOptions) -> Result<Self, Error> {
         let unreadable = |source| Error::Unreadable { path: path.into(), source };
-        let DataOptions { labels, split } = options.clone();
+        let DataOptions { labels, split, preprocessing } = options.clone();
         let dataset = Self { labels, ..Self::of(path, Layout::Arrays) };
-        let of_arrays = |directory: &Path| Preprocessing::read(directory, Of::Arrays).map(Arc::new);
+        let of_arrays =
+            |directory: &Path| Preprocessing::read(directory, Of::Arrays, preprocessing.as_ref()).map(Arc::new);
         let unsplit = || match split {
             None => Ok(()),
             Some(_) => {
@@ -199,7 +199,7 @@ impl Dataset {
                 return Ok(Self { layout: Layout::File(Box::new(ArrayFile::find(path)?)), preprocessing, ..dataset });
             }
             if Undivided::is_list(path) {
-                let pictures = Pictures::listed(path, split)?;
+                let pictures = Pictures::listed(path, options)?;
                 return Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset });
             }
             let expected = "expected a directory, an array (.npz, .npy), or a list of pictures and labels (.csv, \
@@ -211,7 +211,7 @@ impl Dataset {
                 unsplit()?;
                 Ok(Self { preprocessing: of_arrays(path)?, ..dataset })
             }
-            Err(missing) => match Pictures::find(path, split)? {
+            Err(missing) => match Pictures::find(path, options)? {
                 Some(pictures) => Ok(Self { layout: Layout::Pictures(Box::new(pictures)), ..dataset }),
                 None => Err(missing),
             },
@@ -292,11 +292,14 @@ impl Dataset {
 
     /// These data for a network that says more of its input than its shape.
     pub fn for_input(mut self, form: InputForm) -> Self {
+        if self.standardising.is_done() {
+            return self;
+        }
         if let Layout::Pictures(pictures) = &mut self.layout {
             pictures.scaling = form.scaling;
         }
         self.form = form;
-        self.fitted = Cache::default();
+        self.standardising.forget();
         self
     }
 
@@ -319,6 +322,42 @@ impl Dataset {
         Self::of("memory".as_ref(), Layout::Memory { test, normalization })
     }
 
+    /// What a network takes, in memory: test samples, and samples to normalise with, `(samples, numbers)`, in the order
+    /// `(channels, height, width)`. Nothing more is done to them; `standardisation` says what was.
+    ///
+    /// ```
+    /// use megasim_data::{Dataset, Format, InputForm, DeclaredAxes, InputScaling, Samples, Shape};
+    /// use ndarray::array;
+    ///
+    /// let shape = Shape::Maps { channels: 2, height: 1, width: 2 };
+    /// let test = Samples { x: array![[1.0, 2.0, 3.0, 4.0]], y: vec![1] };
+    /// let data = Dataset::of_inputs(shape, test, array![[1.0, 1.0, 1.0, 1.0]], None);
+    /// // A network whose file has channels last.
+    /// let data = data.for_input(InputForm::new(DeclaredAxes::new(&[1, 2, 0]), InputScaling::Unit));
+    /// assert_eq!(data.test(&Format { shape, classes: 2 }, 0, None)?.x, array![[1.0, 2.0, 3.0, 4.0]]);
+    /// # Ok::<(), megasim_data::Error>(())
+    /// ```
+    pub fn of_inputs(
+        shape: Shape,
+        test: Samples,
+        normalization: Array2<f32>,
+        standardisation: Option<Arc<Standardisation>>,
+    ) -> Self {
+        let sizes = match shape {
+            Shape::Features(n) => vec![n],
+            Shape::Maps { channels, height, width } => vec![channels, height, width],
+        };
+        let array = |samples: Array2<f32>| {
+            let shape = [&[samples.nrows()][..], &sizes].concat();
+            Array { shape, values: samples.into_iter().collect(), is_bytes: false }
+        };
+        let y = test.y.iter().map(|&class| class as f32).collect();
+        let y = Array { shape: vec![test.y.len()], values: y, is_bytes: false };
+        let form = InputForm::new(DeclaredAxes::new(&[0, 1, 2][..sizes.len()]), InputScaling::Unit);
+        let standardising = Standardising::Done(standardisation);
+        Self { form, standardising, ..Self::in_memory(Some((array(test.x), y)), Some(array(normalization))) }
+    }
+
     fn of(directory: &Path, layout: Layout) -> Self {
         Self {
             directory: directory.into(),
@@ -327,43 +366,8 @@ impl Dataset {
             labels: None,
             most: usize::MAX,
             preprocessing: Arc::default(),
-            standardisation: None,
-            fitted: Cache::default(),
+            standardising: Standardising::default(),
         }
-    }
-
-    /// These data with samples standardised in this way, whatever they say themselves; none: as they say.
-    pub fn standardised(self, standardisation: Option<Arc<Standardisation>>) -> Self {
-        Self { standardisation, ..self }
-    }
-
-    /// How samples are standardised: as was given, or as `preprocessing.toml` says, by statistics of the samples to
-    /// normalise with; none where they are not.
-    ///
-    /// # Errors
-    /// As [`Self::normalization`]; where it was made for samples of another shape.
-    pub fn standardisation(&self, format: &Format) -> Result<Option<Arc<Standardisation>>, Error> {
-        let shape = format.shape;
-        if let Some(given) = &self.standardisation {
-            let unfit =
-                |message| Error::Unusable { path: self.directory.clone(), place: "standardisation".into(), message };
-            return given.check(shape).map(|()| Some(given.clone())).map_err(unfit);
-        }
-        let wanted = match &self.layout {
-            Layout::Pictures(pictures) => pictures.standardisation(),
-            _ => self.preprocessing.standardisation,
-        };
-        if wanted.is_none() {
-            return Ok(None);
-        }
-        let fit = || Standardisation::fit(wanted, &self.raw_pieces(format)?, shape);
-        self.fitted.get(shape, fit).map(Some)
-    }
-
-    /// Samples in the order of the network's input, standardised.
-    fn finished(&self, mut x: Array2<f32>, format: &Format) -> Result<Array2<f32>, Error> {
-        self.standardisation(format)?.iter().for_each(|how| how.apply(&mut x, format.shape));
-        Ok(x)
     }
 
     /// Whether there are test samples; a directory has some, or it could not be opened.
@@ -523,7 +527,7 @@ impl Dataset {
     /// # Errors
     /// As [`Self::test`].
     pub fn normalization_pieces(&self, format: &Format) -> Result<Pieces, Error> {
-        let standardisation = self.standardisation(format)?;
+        let standardisation = self.still_to_do(format)?;
         Ok(Pieces { standardisation, ..self.raw_pieces(format)? })
     }
 

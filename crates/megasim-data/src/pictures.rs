@@ -6,7 +6,7 @@ use super::folders::{self, Folders};
 use super::npy::Rows;
 use super::preprocessing::{Channels, Of, Preprocessing, Size};
 use super::standardise::Wanted;
-use super::undivided::{Split, Undivided};
+use super::undivided::{DataOptions, Split, Undivided};
 use super::{ANY_CLASSES, Error, Format, Samples};
 use crate::{InputScaling, Shape};
 use image::DynamicImage;
@@ -47,7 +47,8 @@ enum TargetSize {
 
 impl Pictures {
     /// Looks for folders, then for CIFAR's files, then for pictures in no division.
-    pub(super) fn find(directory: &Path, split: Option<Split>) -> Result<Option<Self>, Error> {
+    pub(super) fn find(directory: &Path, options: &DataOptions) -> Result<Option<Self>, Error> {
+        let split = options.split;
         let store = match (Folders::find(directory)?, Cifar::find(directory)) {
             (Some(folders), _) => Some(Store::Folders(folders)),
             (None, Some(cifar)) => Some(Store::Cifar(cifar)),
@@ -58,17 +59,17 @@ impl Pictures {
             let message = "expected pictures that are in no division, found training and test samples apart";
             return Err(Error::Unusable { path: directory.into(), place: "--split".into(), message: message.into() });
         }
-        Self::new(directory, store).map(Some)
+        Self::new(directory, store, options).map(Some)
     }
 
     /// The pictures of a list.
-    pub(super) fn listed(list: &Path, split: Option<Split>) -> Result<Self, Error> {
+    pub(super) fn listed(list: &Path, options: &DataOptions) -> Result<Self, Error> {
         let directory = list.parent().unwrap_or(Path::new(""));
-        Self::new(directory, Store::Undivided(Undivided::listed(list, split)?))
+        Self::new(directory, Store::Undivided(Undivided::listed(list, options.split)?), options)
     }
 
-    fn new(directory: &Path, store: Store) -> Result<Self, Error> {
-        let preprocessing = Preprocessing::read(directory, Of::Pictures)?;
+    fn new(directory: &Path, store: Store, options: &DataOptions) -> Result<Self, Error> {
+        let preprocessing = Preprocessing::read(directory, Of::Pictures, options.preprocessing.as_ref())?;
         Ok(Self { directory: directory.into(), store, preprocessing, scaling: InputScaling::Unit })
     }
 

@@ -66,6 +66,57 @@ impl Size {
     }
 }
 
+/// What is done to samples, said elsewhere than in `preprocessing.toml`, whose keys these are; a file next to the data
+/// is refused then.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GivenPreprocessing {
+    /// The file that says it, for messages.
+    pub path: PathBuf,
+    /// Where in the file.
+    pub place: String,
+    /// Height and width that pictures are resized to.
+    pub resize: Option<[u32; 2]>,
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: Option<u8>,
+    /// Factor on values from 0 to 255; else they are divided by 255.
+    pub rescale: Option<f32>,
+    /// The mean of each sample becomes 0.
+    pub samplewise_center: bool,
+    /// The standard deviation of each sample becomes 1.
+    pub samplewise_std_normalization: bool,
+    /// The mean of each channel (or feature) becomes 0.
+    pub featurewise_center: bool,
+    /// The standard deviation of each channel (or feature) becomes 1.
+    pub featurewise_std_normalization: bool,
+    /// Numbers of samples become uncorrelated.
+    pub zca_whitening: bool,
+    /// What is added to variances before whitening.
+    pub zca_epsilon: Option<f64>,
+}
+
+impl GivenPreprocessing {
+    fn keys(&self) -> Keys {
+        Keys {
+            resize: self.resize.map(unplaced),
+            crop: None,
+            rescale: self.rescale.map(unplaced),
+            mean: None,
+            std: None,
+            channels: self.channels.map(unplaced),
+            samplewise_center: Some(self.samplewise_center),
+            samplewise_std_normalization: Some(self.samplewise_std_normalization),
+            featurewise_center: Some(self.featurewise_center),
+            featurewise_std_normalization: Some(self.featurewise_std_normalization),
+            zca_whitening: Some(self.zca_whitening),
+            zca_epsilon: self.zca_epsilon.map(unplaced),
+        }
+    }
+}
+
+fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
 /// The file, with the places of its values.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,13 +143,25 @@ pub(super) enum Of {
 }
 
 impl Preprocessing {
-    /// Reads the file of a data directory, if there is one.
-    pub(super) fn read(directory: &Path, of: Of) -> Result<Self, Error> {
+    /// What was given; else reads the file of a data directory, if there is one.
+    pub(super) fn read(directory: &Path, of: Of, given: Option<&GivenPreprocessing>) -> Result<Self, Error> {
         let path = directory.join(FILE_NAME);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(Error::Unreadable { path, source }),
+        let text = match (fs::read_to_string(&path), given) {
+            (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            (Err(error), Some(given)) if error.kind() == io::ErrorKind::NotFound => {
+                let fault = |_: usize, message: String| Error::Unusable {
+                    path: given.path.clone(),
+                    place: given.place.clone(),
+                    message,
+                };
+                return Self::of(given.keys(), of, None, &fault);
+            }
+            (Ok(_), Some(given)) => {
+                let message = format!("expected what is done to samples in one place, found {} too", path.display());
+                return Err(Error::Unusable { path: given.path.clone(), place: given.place.clone(), message });
+            }
+            (Ok(text), None) => text,
+            (Err(source), _) => return Err(Error::Unreadable { path, source }),
         };
         let fault = |at: usize, message: String| {
             let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
@@ -106,6 +169,11 @@ impl Preprocessing {
         };
         let keys: Keys = toml::from_str(&text)
             .map_err(|error| fault(error.span().map_or(0, |span| span.start), error.message().to_string()))?;
+        Self::of(keys, of, Some(path.clone()), &fault)
+    }
+
+    /// Checks keys; `fault` makes an error of the place of a key and a message.
+    fn of(keys: Keys, of: Of, path: Option<PathBuf>, fault: &dyn Fn(usize, String) -> Error) -> Result<Self, Error> {
         let of_pictures = [
             ("resize", keys.resize.as_ref().map(Spanned::span)),
             ("crop", keys.crop.as_ref().map(Spanned::span)),
@@ -183,7 +251,7 @@ impl Preprocessing {
             std: per_channel("std", keys.std, |value| value.is_finite() && value > 0.0, "numbers above 0")?,
             standardisation,
             channels,
-            path: Some(path.clone()),
+            path,
         })
     }
 

@@ -2,7 +2,7 @@
 //! does them: by statistics of the samples to normalise with.
 
 use super::npy::{NpzReader, NpzWriter};
-use super::{Error, Pieces, Shape};
+use super::{Dataset, Error, Format, Layout, Pieces, Shape};
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayD, Axis};
 use std::fs::File;
@@ -51,31 +51,110 @@ pub struct Standardisation {
     whitening: Option<Array2<f32>>,
 }
 
-/// The statistics of a data set, once they were asked for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cache(Arc<OnceLock<(Shape, Arc<Standardisation>)>>);
+/// How the samples of a data set come to be standardised.
+#[derive(Debug, Clone)]
+pub(super) enum Standardising {
+    /// As the data say, by statistics of their own, once they were asked for.
+    OfTheData(Arc<OnceLock<(Shape, Arc<Standardisation>)>>),
+    /// In this way, whatever the data say.
+    Given(Arc<Standardisation>),
+    /// They are what a network takes: this was done to them.
+    Done(Option<Arc<Standardisation>>),
+}
 
-impl PartialEq for Cache {
-    /// What was computed already is no difference.
-    fn eq(&self, _: &Self) -> bool {
-        true
+impl Default for Standardising {
+    fn default() -> Self {
+        Self::OfTheData(Arc::default())
     }
 }
 
-impl Cache {
-    /// The statistics for samples of a shape, computed at most once for the first shape.
-    pub(super) fn get(
-        &self,
-        shape: Shape,
-        fit: impl FnOnce() -> Result<Standardisation, Error>,
-    ) -> Result<Arc<Standardisation>, Error> {
-        if let Some((_, known)) = self.0.get().filter(|(of, _)| *of == shape) {
-            return Ok(known.clone());
+impl PartialEq for Standardising {
+    /// What was computed already is no difference.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::OfTheData(_), Self::OfTheData(_)) => true,
+            (Self::Given(one), Self::Given(another)) => one == another,
+            (Self::Done(one), Self::Done(another)) => one == another,
+            _ => false,
         }
-        let fitted = Arc::new(fit()?);
+    }
+}
+
+impl Standardising {
+    /// Whether nothing is left to do.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
+
+    /// Drops statistics of numbers that are read otherwise from now on.
+    pub(super) fn forget(&mut self) {
+        if let Self::OfTheData(_) = self {
+            *self = Self::default();
+        }
+    }
+}
+
+impl Dataset {
+    /// These data with samples standardised in this way, whatever they say themselves; none: as they say.
+    pub fn standardised(mut self, standardisation: Option<Arc<Standardisation>>) -> Self {
+        if !self.standardising.is_done() {
+            self.standardising = standardisation.map_or_else(Standardising::default, Standardising::Given);
+        }
+        self
+    }
+
+    /// How samples are standardised: as was given, or as `preprocessing.toml` says, by statistics of the samples to
+    /// normalise with; none where they are not.
+    ///
+    /// # Errors
+    /// As [`Self::normalization`]; where it was made for samples of another shape.
+    pub fn standardisation(&self, format: &Format) -> Result<Option<Arc<Standardisation>>, Error> {
+        self.standardisation_by(format, || self.raw_pieces(format))
+    }
+
+    /// As [`Self::standardisation`], where `pieces` are the samples that give the statistics.
+    pub(super) fn standardisation_by(
+        &self,
+        format: &Format,
+        pieces: impl FnOnce() -> Result<Pieces, Error>,
+    ) -> Result<Option<Arc<Standardisation>>, Error> {
+        let shape = format.shape;
+        let known = match &self.standardising {
+            Standardising::Done(how) => return Ok(how.clone()),
+            Standardising::Given(given) => {
+                let unfit = |message| {
+                    let (path, place) = (self.directory.clone(), "standardisation".into());
+                    Error::Unusable { path, place, message }
+                };
+                return given.check(shape).map(|()| Some(given.clone())).map_err(unfit);
+            }
+            Standardising::OfTheData(known) => known,
+        };
+        let wanted = match &self.layout {
+            Layout::Pictures(pictures) => pictures.standardisation(),
+            _ => self.preprocessing.standardisation,
+        };
+        if wanted.is_none() {
+            return Ok(None);
+        }
+        if let Some((_, fitted)) = known.get().filter(|(of, _)| *of == shape) {
+            return Ok(Some(fitted.clone()));
+        }
+        let fitted = Arc::new(Standardisation::fit(wanted, &pieces()?, shape)?);
         // Another thread may have been faster, with equal statistics.
-        _ = self.0.set((shape, fitted.clone()));
-        Ok(fitted)
+        _ = known.set((shape, fitted.clone()));
+        Ok(Some(fitted))
+    }
+
+    /// What is still to be done to samples that were read.
+    pub(super) fn still_to_do(&self, format: &Format) -> Result<Option<Arc<Standardisation>>, Error> {
+        if self.standardising.is_done() { Ok(None) } else { self.standardisation(format) }
+    }
+
+    /// Samples in the order of the network's input, standardised.
+    pub(super) fn finished(&self, mut x: Array2<f32>, format: &Format) -> Result<Array2<f32>, Error> {
+        self.still_to_do(format)?.iter().for_each(|how| how.apply(&mut x, format.shape));
+        Ok(x)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Set};
 use super::folders::{is_picture, names};
-use super::{ANY_CLASSES, Error};
+use super::{ANY_CLASSES, Error, GivenPreprocessing};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +26,8 @@ pub struct DataOptions {
     pub labels: Option<PathBuf>,
     /// How pictures that are in no division are parted.
     pub split: Option<Split>,
+    /// What is done to samples, in place of `preprocessing.toml`.
+    pub preprocessing: Option<GivenPreprocessing>,
 }
 
 /// Pictures in no division.

@@ -225,6 +225,9 @@ impl Conversion {
         let rules = &self.rules;
         expect_number("conversion.rules.threshold_step", rules.threshold_step, "a number", |_| true)?;
         expect_number("conversion.rules.offset", rules.offset, "a number", |_| true)?;
+        for tau in [rules.currents.excitatory, rules.currents.inhibitory].into_iter().flatten() {
+            positive("conversion.rules.currents", tau)?;
+        }
         rules.floor.map_or(Ok(()), |floor| not_negative("conversion.rules.floor", floor))?;
         if rules.delay_to_arrive < 0 || rules.mask_tau < 0 {
             return Err("expected numbers from 0 on as conversion.rules.delay_to_arrive and mask_tau".into());

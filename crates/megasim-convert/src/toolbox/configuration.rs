@@ -1,8 +1,9 @@
 //! A configuration of SNN toolbox, its settings checked and in this program's words.
 
 use super::settings::arranged;
-use super::{Error, Ini, Swept, is_whole, sweep, ticks};
+use super::{Error, Ini, SampleSettings, Swept, is_whole, sweep, ticks};
 use crate::Precision;
+use crate::currents::SynapticCurrents;
 use megasim_core::encode::DEFAULT_INPUT_RATE;
 use megasim_core::network::Reset;
 use megasim_data::SampleList;
@@ -54,6 +55,8 @@ pub struct Configuration {
     pub delay: f64,
     /// Added to potentials per millisecond: `i_offset / cm`.
     pub offset: f64,
+    /// `tau_syn_E` and `tau_syn_I`, where they are a tick or longer.
+    pub currents: SynapticCurrents,
     pub poisson_input: bool,
     /// Hertz.
     pub input_rate: f64,
@@ -62,6 +65,8 @@ pub struct Configuration {
     /// Ticks of a millisecond, from `dt`.
     pub ticks_per_ms: u32,
     pub num_to_test: usize,
+    /// How samples are taken of the data.
+    pub taken: SampleSettings,
     /// `sample_idxs_to_test`.
     pub samples: Option<SampleList>,
     pub early_stopping: bool,
@@ -132,14 +137,10 @@ impl Configuration {
         if is_given("cell", "cm") && !is_given("cell", "i_offset") {
             remarks.push(format!("[cell] cm = {cm}: divides i_offset, which is not given; weights are what they add"));
         }
-        for key in ["tau_syn_e", "tau_syn_i"] {
+        let tau_syn = |key: &str| {
             let tau = ini.number("cell", key, 0.01)?;
-            if tau * f64::from(ticks_per_ms) >= 1.0 {
-                let why = "currents act in the tick in which a spike comes: neurons of netfiles are brought up to date \
-                    by events, not between them; `megasim convert --mask-tau` has a decaying current for convolutions";
-                remarks.push(format!("[cell] {key} = {tau}: {why}"));
-            }
-        }
+            Ok::<_, Error>(Some(tau).filter(|tau| tau * f64::from(ticks_per_ms) >= 1.0))
+        };
         let pooling = ini.text("conversion", "maxpool_type");
         if !["", "fir_max"].contains(&&pooling[..]) {
             let why = "maximum pooling passes the spikes of the input that has fired most (fir_max)";
@@ -195,11 +196,13 @@ impl Configuration {
             tau_refrac: in_steps("tau_refrac")?,
             delay: in_steps("delay")?,
             offset: potential("i_offset")? / cm,
+            currents: SynapticCurrents { excitatory: tau_syn("tau_syn_e")?, inhibitory: tau_syn("tau_syn_i")? },
             poisson_input: ini.flag("input", "poisson_input", false)?,
             input_rate: ini.rate("input", "input_rate", DEFAULT_INPUT_RATE)?,
             duration,
             ticks_per_ms,
             num_to_test: whole("simulation", "num_to_test", 10)? as usize,
+            taken: SampleSettings::of(ini, &mut remarks)?,
             samples,
             early_stopping: ini.flag("simulation", "early_stopping", false)?,
             top_k: whole("simulation", "top_k", 1)?,

@@ -59,8 +59,8 @@ pub(super) const OLD_NAMES: [(&str, &str); 5] = [
 
 const NO_CONDUCTANCE: &str = "synapses add currents; there are no reversal potentials";
 const FRESH: &str = "each sample starts from a fresh state, and samples run in parallel";
-const CAMERA: &str = "data are images; `megasim classify` and `megasim encode` read event recordings, and crop and \
-    downsample them";
+const CAMERA: &str = "events of a recording have their own times and addresses; `megasim classify` crops and \
+    downsamples them";
 const ONLINE: &str = "scales and thresholds are set before the run, over the normalisation set";
 const KERAS: &str = "a model file is read as it is, and tells its library";
 
@@ -83,19 +83,19 @@ pub const KEYS: &[Key] = &[
     acts("input", "poisson_input", "pixels become Poisson spikes"),
     acts("input", "input_rate", "rate of a white pixel, in Hz"),
     nothing("input", "num_poisson_events_per_sample", "the duration ends a sample"),
-    nothing("input", "num_dvs_events_per_sample", CAMERA),
+    acts("input", "num_dvs_events_per_sample", "of a recording: its first events, this number of them"),
     nothing("input", "eventframe_width", CAMERA),
-    nothing("input", "chip_size", CAMERA),
-    nothing("input", "frame_gen_method", CAMERA),
+    acts("input", "chip_size", "of a recording: as many pixels become one that the chip fits the input"),
+    acts("input", "frame_gen_method", "of a recording: `signed_sum` keeps signs, `rectified_sum` none; else two maps"),
     nothing("input", "maxpool_subsampling", CAMERA),
     nothing("input", "is_x_first", CAMERA),
     nothing("input", "is_x_flipped", CAMERA),
     nothing("input", "is_y_flipped", CAMERA),
     nothing("input", "label_dict", "classes are numbered by the data"),
     nothing("input", "model_lib", KERAS),
-    nothing("input", "dataset_format", "the data tell their format"),
-    nothing("input", "datagen_kwargs", "samples are taken as `preprocessing.toml` of the data says"),
-    nothing("input", "dataflow_kwargs", "samples are taken in the order of the data"),
+    acts("input", "dataset_format", "`frames`: samples are sequences of frames; else the data tell their format"),
+    acts("input", "datagen_kwargs", "keys of `preprocessing.toml`; others are named ([samples](#samples))"),
+    acts("input", "dataflow_kwargs", "`target_size` and `color_mode`; others are named"),
     acts("normalization", "percentile", "the percentile of activations that becomes one spike per ms"),
     acts("normalization", "normalization_schedule", "the percentile falls by 0.02 from layer to layer"),
     nothing("normalization", "online_normalization", ONLINE),
@@ -131,8 +131,8 @@ pub const KEYS: &[Key] = &[
     acts("cell", "softmax_clockrate", "rate of the clock of a softmax output, in Hz"),
     acts("cell", "binarize_weights", "weights have two values"),
     acts("cell", "quantize_weights", "weights have `num_bits` bits"),
-    acts("cell", "tau_syn_e", "below a tick, currents act at once; longer ones are named"),
-    acts("cell", "tau_syn_i", "below a tick, currents act at once; longer ones are named"),
+    acts("cell", "tau_syn_e", "the current of positive weights decays so, in ms; below a tick it acts at once"),
+    acts("cell", "tau_syn_i", "the current of negative weights decays so, in ms; below a tick it acts at once"),
     nothing("cell", "e_rev_e", NO_CONDUCTANCE),
     nothing("cell", "e_rev_i", NO_CONDUCTANCE),
     nothing("cell", "payloads", "spikes carry nothing; with a reset by subtraction no rest is lost"),
@@ -201,7 +201,7 @@ fn unknown(name: &str) -> String {
 }
 
 /// The name that differs least from what was written, if it differs little.
-fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distances = names.into_iter().map(|name| (strsim::damerau_levenshtein(written, name), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + written.len() / 5).then_some(name)
