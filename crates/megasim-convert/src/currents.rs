@@ -103,8 +103,8 @@ impl SynapticCurrents {
     }
 
     /// What each neuron's currents hold at the start, in thresholds, so that its bias acts from then on as a constant
-    /// current does: with a part `k` of a current left after a millisecond, `b k / (1 - k)` and `b` from the first event
-    /// of the clock let `b` arrive per millisecond.
+    /// current does: with a part `k` of a current left after a millisecond, `b k / (1 - k)` and `b` from the first
+    /// event of the clock let `b` arrive per millisecond.
     pub(super) fn at_start(self, normalized: &Normalized, threshold: f64) -> Vec<Vec<f32>> {
         let layers = normalized.parsed.layers.iter();
         let of_layer = |layer: &super::parsed::ParsedLayer| {
