@@ -318,7 +318,7 @@ proptest! {
         let normalized = normalize(parsed, &ones, pooled).unwrap();
         // 1296 and its divisors divide this, so that nothing is cut off.
         let quantization = Quantization { scaling_factor: 1296.0, ..Quantization::default() };
-        let emitted = match emit(&normalized.parsed, &quantization, format) {
+        let emitted = match emit(&normalized.parsed, &quantization, format, false) {
             Err(emit::Error::Format { .. }) if plain => return Err(TestCaseError::reject("not in the original format")),
             emitted => emitted.unwrap(),
         };
