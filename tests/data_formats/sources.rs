@@ -47,9 +47,9 @@ fn one_file_is_a_data_set() {
     assert!(!alone.has_labels());
     assert_eq!(alone.test_inputs(&PAIR, 1, None).unwrap(), test.slice(s![1.., ..]));
     assert!(alone.test(&PAIR, 0, None).unwrap_err().to_string().contains("--labels FILE"));
-    let options = DataOptions { labels: Some(at("labels.npy")), split: None };
+    let options = DataOptions { labels: Some(at("labels.npy")), ..DataOptions::default() };
     assert_eq!(Dataset::open_with(&at("alone.npy"), &options).unwrap().test(&PAIR, 0, None).unwrap().y, [2, 0]);
-    let split = DataOptions { labels: None, split: Some(Split { share: 0.5, seed: 0 }) };
+    let split = DataOptions { split: Some(Split { share: 0.5, seed: 0 }), ..DataOptions::default() };
     let error = Dataset::open_with(&at("alone.npy"), &split).unwrap_err().to_string();
     assert!(error.contains("--split: expected pictures in folders of classes"), "{error}");
     npz(&at("odd.npz"), &[("a", &test), ("b", &test)], &[]);
@@ -97,7 +97,9 @@ fn folders_without_a_division_are_split_by_class() {
             picture(&folder.path().join(name), value + k);
         }
     }
-    let open = |split: Option<Split>| Dataset::open_with(folder.path(), &DataOptions { labels: None, split }).unwrap();
+    let open = |split: Option<Split>| {
+        Dataset::open_with(folder.path(), &DataOptions { split, ..DataOptions::default() }).unwrap()
+    };
     let bytes = |x: Array2<f32>| -> Vec<i64> { x.iter().map(|value| (value * 255.0).round() as i64).collect() };
     let whole = open(None);
     let samples = whole.test(&GREY, 0, None).unwrap();
@@ -115,7 +117,7 @@ fn folders_without_a_division_are_split_by_class() {
     // What is divided already is not split again.
     let divided = tempfile::tempdir().unwrap();
     picture(&divided.path().join("test/a/0.png"), 1);
-    let options = DataOptions { labels: None, split: Some(Split { share: 0.8, seed: 0 }) };
+    let options = DataOptions { split: Some(Split { share: 0.8, seed: 0 }), ..DataOptions::default() };
     let error = Dataset::open_with(divided.path(), &options).unwrap_err().to_string();
     assert!(error.contains("--split") && error.contains("apart"), "{error}");
 }
