@@ -3,7 +3,7 @@
 mod clocked;
 mod custom;
 mod idle;
-mod plain;
+mod runs;
 mod signed;
 mod signs;
 mod synaptic_current;
@@ -14,7 +14,7 @@ use super::plan::{NeuronPopulation, spikes_shrink};
 use super::synapses::{Outside, Port, Span, Synapses, Weights};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 use clocked::Sums;
-pub(super) use plain::LayerEvents;
+pub(super) use runs::LayerEvents;
 pub(super) use signs::Signs;
 
 /// "Not yet", as a time.

@@ -1,6 +1,6 @@
 //! Clocked mode: the input of a step is summed, then all neurons act.
 
-use super::plain::Change;
+use super::runs::Change;
 use super::{Neurons, Outside, Port, Sign, Signs, Spikes, Synapses, count_saturations, extremes, reach};
 use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, Crossing, Tests};

@@ -1,6 +1,6 @@
 //! Signed neurons: each keeps its count of spikes equal to its input so far ([`Signed`]).
 
-use super::plain::lines_of;
+use super::runs::lines_of;
 use super::{BOUNDS_RETRY, Neurons, Outside, Port, Sign, Signs, Spikes, Work, count_saturations, reach};
 use super::{Synapses, Weights};
 use crate::engine::aligned::Aligned;
