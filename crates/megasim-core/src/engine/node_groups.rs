@@ -15,8 +15,8 @@ pub(super) struct NodeGroup {
     pub first: usize,
     /// By node of the group: the population that drives it.
     pub drivers: Vec<usize>,
-    /// Populations of plain or signed neurons that read all nodes of the group through successive kernels; the port is that of
-    /// the first node.
+    /// Populations of plain or signed neurons that read all nodes of the group through successive kernels; the port is
+    /// that of the first node.
     pub whole: Vec<Target>,
     /// By node of the group: the other readers.
     pub others: Vec<Vec<Target>>,
@@ -93,7 +93,8 @@ pub(super) fn node_groups(populations: &[Population], nodes: &[PlanNode]) -> Vec
     groups
 }
 
-/// Whether a population of plain or signed neurons reads the first of some nodes at this port, and the others at the next ones.
+/// Whether a population of plain or signed neurons reads the first of some nodes at this port, and the others at the
+/// next ones.
 fn reads_whole(first: Target, members: &[PlanNode], populations: &[Population]) -> bool {
     let PopulationKind::Neurons(neurons) = &populations[first.population].kind else { return false };
     let Some(ports) = neurons.ports.get(first.port..first.port + members.len()) else { return false };

@@ -216,8 +216,8 @@ pub(in crate::engine) fn run_signed_kernel(
     operations
 }
 
-/// Events that reach one neuron each, as in pooling without overlap. Which of them spikes no branch can predict: each is
-/// noted, and counts only if it did.
+/// Events that reach one neuron each, as in pooling without overlap. Which of them spikes no branch can predict: each
+/// is noted, and counts only if it did.
 fn run_single(
     v: &mut [i32],
     single: &SingleTaps,

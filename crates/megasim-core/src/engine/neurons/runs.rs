@@ -52,8 +52,8 @@ impl Sum for Change {
 pub(in crate::engine) type LayerEvents<'e> = (&'e [i32], &'e [i32], Signs<'e>, &'e [usize]);
 
 impl Neurons {
-    /// Whether some events for plain or signed neurons can neither make a potential overflow nor bring it near the lower
-    /// threshold. If so, they count as added.
+    /// Whether some events for plain or signed neurons can neither make a potential overflow nor bring it near the
+    /// lower threshold. If so, they count as added.
     fn has_room(&mut self, plan: &NeuronPopulation, Change { most_up, up, down }: Change) -> bool {
         let parameters = &plan.neurons;
         let floor = i64::from(parameters.threshold_minus).max(i32::MIN.into());
