@@ -228,7 +228,7 @@ mod tests {
         ("paths", "filename_clamp_indices", "clamp"),
         ("paths", "class_idx_path", "classes"),
         ("input", "model_lib", "caffe"),
-        ("input", "dataset_format", "jpg"),
+        ("input", "dataset_format", "frames"),
         ("input", "datagen_kwargs", "{'rescale': 0.5}"),
         ("input", "dataflow_kwargs", "{'shuffle': True}"),
         ("input", "poisson_input", "True"),
