@@ -27,6 +27,16 @@ def arguments(description):
     return given
 
 
+def comparison(description, samples):
+    """The command line of a comparison by the program itself; more arguments may be added before it is parsed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("netdir", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--samples", type=int, default=samples)
+    parser.add_argument("--program", default="megasim")
+    return parser
+
+
 def read_parameters(path):
     """Scalars of head, neurons and output in one dictionary, and the weight block of each port."""
     words = iter(path.read_text().split())

@@ -10,7 +10,6 @@ snnTorch inside `neurobench.benchmarks.Benchmark`; the input spikes are those th
 
 from __future__ import annotations
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -21,6 +20,7 @@ import nir
 import numpy as np
 import snntorch as snn
 import torch
+from common import comparison
 from neurobench.benchmarks import Benchmark
 from neurobench.metrics.static import ConnectionSparsity, Footprint, ParameterCount
 from neurobench.metrics.workload import ActivationSparsity, MembraneUpdates, SynapticOperations
@@ -100,12 +100,7 @@ class Network(nn.Module):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("netdir", type=pathlib.Path)
-    parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("--samples", type=int, default=20)
-    parser.add_argument("--program", default="megasim")
-    given = parser.parse_args()
+    given = comparison(__doc__, 20).parse_args()
     manifest = json.loads((given.netdir / "megasim.json").read_text())
     conversion = manifest["conversion"]
     with tempfile.TemporaryDirectory() as place:

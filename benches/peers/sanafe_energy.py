@@ -7,7 +7,6 @@ NETDIR is what `megasim convert --preset toolbox` wrote. The Python that runs th
 
 from __future__ import annotations
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -15,15 +14,11 @@ import sys
 import tempfile
 
 import numpy as np
+from common import comparison
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("netdir", type=pathlib.Path)
-    parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("--samples", type=int, default=2)
-    parser.add_argument("--program", default="megasim")
-    given = parser.parse_args()
+    given = comparison(__doc__, 2).parse_args()
     layers = json.loads((given.netdir / "megasim.json").read_text())["layers"]
     names = [layer["name"] for layer in layers if layer["kind"] != "Flatten"]
     shown = ["--data", given.data, "--samples", str(given.samples), "--ticks-per-ms", "1"]

@@ -10,21 +10,17 @@ It exports the network, runs it there and here at one tick per millisecond, and 
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 import numpy as np
+from common import comparison
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("netdir", type=pathlib.Path)
-    parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("--samples", type=int, default=10)
-    parser.add_argument("--program", default="megasim")
+    parser = comparison(__doc__, 10)
     parser.add_argument("--to", choices=("brian2", "pynn"), default="brian2")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:

@@ -72,6 +72,24 @@ pub fn chain() -> Network {
     builder.build(1000).unwrap()
 }
 
+/// A relay that two relays read.
+pub fn fork(t_max: Tick) -> Network {
+    let mut builder = NetworkBuilder::new();
+    let input = builder.source("input").unwrap();
+    let a = builder.module(relay(&[input]), &["a"]).unwrap();
+    builder.module(relay(&a), &["b"]).unwrap();
+    builder.module(relay(&a), &["c"]).unwrap();
+    builder.build(t_max).unwrap()
+}
+
+/// A relay that reads two sources.
+pub fn join() -> Network {
+    let mut builder = NetworkBuilder::new();
+    let inputs = ["x", "y"].map(|name| builder.source(name).unwrap());
+    builder.module(relay(&inputs), &["a"]).unwrap();
+    builder.build(1000).unwrap()
+}
+
 const A: usize = 0;
 const B: usize = 1;
 
@@ -264,11 +282,7 @@ pub fn on_mesh(network: &Network, modules: &[(u32, u32)], sources: &[(u32, u32)]
 #[test]
 fn a_mesh_goes_along_x_first_and_links_carry_one_message_at_a_time() {
     // From (0, 0) to (2, 1): two links east, one south: 4 + 4 + 6 = 14.
-    let mut builder = NetworkBuilder::new();
-    let x = builder.source("x").unwrap();
-    let y = builder.source("y").unwrap();
-    builder.module(relay(&[x, y]), &["a"]).unwrap();
-    let network = builder.build(1000).unwrap();
+    let network = join();
     let machine = on_mesh(&network, &[(2, 1)], &[(0, 0), (0, 0)], Acknowledge::Receiver);
     let seen = run(&network, machine, &[spikes(&[0]), spikes(&[1])], &RunSettings::default());
     // y finds the first link busy until 4 (3 ticks of waiting), passes it at 8, the next at 12; the last one carries x
@@ -423,12 +437,7 @@ fn energy_of_events_spikes_messages_and_hops() {
     // The second event is at A at 100 + 4 + 4 + 6 = 114, leaves it at 124, is at B at 124 + 4 + 4 = 132 and at C at
     // 130; B is done at 142.
     // 142 ns at 2 mW are 284 pJ.
-    let mut builder = NetworkBuilder::new();
-    let input = builder.source("input").unwrap();
-    let a = builder.module(relay(&[input]), &["a"]).unwrap();
-    builder.module(relay(&a), &["b"]).unwrap();
-    builder.module(relay(&a), &["c"]).unwrap();
-    let network = builder.build(1000).unwrap();
+    let network = fork(1000);
     let machine = r#"
         tick = "1 ns"
         static_power = "2 mW"

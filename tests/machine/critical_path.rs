@@ -1,7 +1,7 @@
 //! Critical paths of small networks, every stretch worked out by hand in the comments; what they say of a bottleneck
 //! against runs with it halved.
 
-use crate::by_hand::{chain, on_mesh, relay, row, spikes};
+use crate::by_hand::{chain, fork, join, on_mesh, relay, row, spikes};
 use megasim::encode::SampleNumbers;
 use megasim::engine::machine::{
     Acknowledge, Barrier, CriticalPath, Link, Machine, MachinePlan, MachineSimulation, Pace, RunSettings, Soma, Wait,
@@ -138,12 +138,8 @@ fn a_stopped_module_waits_for_the_slot_that_the_next_one_frees() {
     // Event 2: A 30-60, B takes its output at 130. Event 3: A is stopped from 60 to 130. B has 130-230, 230-330.
     // C reads A too, without time, over a wire of 400: A's slot is free when C has acknowledged. Event 1: A 0-30, at C
     // at 430. Event 2: A 430-460, at C at 860. Event 3: A 860-890, at C at 1290.
-    let mut builder = NetworkBuilder::new();
-    let source = builder.source("input").unwrap();
-    let outputs = builder.module(relay(&[source]), &["a"]).unwrap();
-    builder.module(relay(&outputs), &["b"]).unwrap();
-    builder.module(relay(&outputs), &["c"]).unwrap();
-    let network = builder.build(10_000).unwrap();
+    let network = fork(10_000);
+    let output = network.outputs(a())[0];
     let mut machine = Machine::of(&network);
     let station = machine.module_mut(a());
     (station.delay_to_process, station.out_fifo_depth) = (30, NonZeroU32::new(1));
@@ -153,9 +149,9 @@ fn a_stopped_module_waits_for_the_slot_that_the_next_one_frees() {
     assert_eq!(found.waits().into_iter().collect::<Vec<_>>(), [(of(a()), 30), (of(b()), 300)]);
 
     let (c, wire) = (ModuleId::new(2), Link { delay: 400, acknowledge_delay: 0 });
-    machine.set_link(outputs[0], c, wire);
+    machine.set_link(output, c, wire);
     let found = path(&network, machine, &[spikes(&[0, 0, 0])], Pace::Real);
-    let link = Wait::Link(outputs[0], c);
+    let link = Wait::Link(output, c);
     assert_eq!(found.waits().into_iter().collect::<Vec<_>>(), [(of(a()), 90), (link, 1200)]);
 }
 
@@ -163,11 +159,7 @@ fn a_stopped_module_waits_for_the_slot_that_the_next_one_frees() {
 fn a_link_of_the_mesh_that_carries_another_message_is_on_the_path() {
     // The machine of `a_mesh_goes_along_x_first_and_links_carry_one_message_at_a_time`. y's message arrives at 20 after
     // the link south, which it waited for from 12 to 14 while it carried x's. That came over the links east at 4 and 8.
-    let mut builder = NetworkBuilder::new();
-    let x = builder.source("x").unwrap();
-    let y = builder.source("y").unwrap();
-    builder.module(relay(&[x, y]), &["a"]).unwrap();
-    let network = builder.build(1000).unwrap();
+    let network = join();
     let machine = on_mesh(&network, &[(2, 1)], &[(0, 0), (0, 0)], Acknowledge::Receiver);
     let found = path(&network, machine, &[spikes(&[0]), spikes(&[1])], Pace::Real);
     // (0, 0) east is link 0, (1, 0) east link 4, (2, 0) south link 11.

@@ -232,6 +232,14 @@ impl FanOut {
     }
 }
 
+/// Columns and rows of each map of the input: of features one row.
+pub(crate) fn input_size(manifest: &Manifest) -> (usize, usize) {
+    match manifest.input.shape[..] {
+        [_, height, width] => (width, height),
+        ref numbers => (numbers.iter().product(), 1),
+    }
+}
+
 /// How many pairs of an address, in columns and rows from 0 on, and a neuron a port connects.
 pub(crate) fn pairs(kind: &ModuleKind, port: usize, (nx, ny): (usize, usize)) -> u64 {
     match kind {

@@ -526,7 +526,7 @@ fn most_per_event(neurons: &NeuronParameters, port: &Port) -> u64 {
         return 1;
     }
     // Before the event the potential is less than a threshold away from a spike.
-    (port.most_up.max(port.most_down) / i64::from(neurons.threshold_plus)) as u64 + 1
+    (port.largest() / i64::from(neurons.threshold_plus)) as u64 + 1
 }
 
 fn decay(neurons: &NeuronParameters) -> Option<Box<Decay>> {

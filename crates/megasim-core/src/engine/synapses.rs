@@ -332,6 +332,11 @@ fn along((min, n): (i32, u32), stride: i64, d: i64, taps: i64, expand: i64) -> O
 }
 
 impl Port {
+    /// Most that one event of any sign can change a potential by.
+    pub fn largest(&self) -> i64 {
+        self.most_up.max(self.most_down)
+    }
+
     /// Most that one event of this sign can add to a potential, and take away.
     pub fn most(&self, sign: Sign) -> (i64, i64) {
         match sign {

@@ -5,7 +5,7 @@
 //! Communications 16:1545 (2025). A step is a step of clocked mode, in event mode a tick.
 
 use super::{ByMode, ClassifyOptions, Error, Outcome, Seen, Setup, Watched, look_at, network_for, setup};
-use crate::layers::extent;
+use crate::layers::{extent, input_size};
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::{Control, Part as Named};
 use megasim_core::engine::{Mode, Probes, Progress, Record, Simulation};
@@ -177,10 +177,7 @@ fn leaks(neurons: &NeuronParameters) -> bool {
 impl Connections {
     fn new(converted: &ConvertedModel, network: &Network) -> Self {
         let manifest = converted.manifest();
-        let (height, width) = match manifest.input.shape[..] {
-            [_, height, width] => (height, width),
-            ref numbers => (1, numbers.iter().product()),
-        };
+        let (width, height) = input_size(manifest);
         let mut found = Self {
             weights: 0,
             zeros: 0,

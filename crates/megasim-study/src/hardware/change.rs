@@ -74,7 +74,7 @@ impl Change {
                 }
             }
         };
-        let alone = ["tick", "static_power", "energy_per_mac", "energy_per_mac_bit"].contains(&names[0].as_str());
+        let alone = file::SCALARS.contains(&names[0].as_str());
         if !Self::FIRST.contains(&names[0].as_str()) || alone != (names.len() == 1) {
             return Err(expected());
         }

@@ -98,20 +98,8 @@ pub(super) const ENERGIES: [&str; 6] = [
 ];
 pub(super) const KINDS: [&str; 5] = ["conv", "fully_connected", "softmax", "flatten", "max_pool"];
 
-const TOP: [&str; 12] = [
-    "name",
-    "description",
-    "tick",
-    "static_power",
-    "energy_per_mac",
-    "energy_per_mac_bit",
-    "all",
-    "kind",
-    "layer",
-    "module",
-    "link",
-    "links",
-];
+/// Keys with a value of their own, in no table; texts are not among them.
+pub(super) const SCALARS: [&str; 4] = ["tick", "static_power", "energy_per_mac", "energy_per_mac_bit"];
 
 /// A table of the file.
 struct Table<'t> {
@@ -264,9 +252,7 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
         change::apply(&mut document, line).map_err(|message| source.fault(*start..line.len(), message, None))?;
     }
     let top = Table { source: &source, table: &document, span: 0..0 };
-    let mut known = TOP.to_vec();
-    known.extend(["mesh", "barrier"]);
-    top.only(&known)?;
+    top.only(&[&["name", "description"][..], &Change::FIRST].concat())?;
 
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = top.text("name")?.map_or(stem, |name| name.value.to_string());

@@ -157,17 +157,12 @@ pub struct PatternUse {
 impl Hardware {
     /// What each pattern of the file means in a network. `input`: by source, whether it is input and no clock.
     pub fn patterns(&self, network: &Network, layers: &[ModuleLayer], input: &[bool]) -> Vec<PatternUse> {
-        self.located_patterns(network, layers, input).into_iter().map(|(found, _)| found).collect()
+        self.located_patterns(&Matcher::new(network, layers, input)).into_iter().map(|(found, _)| found).collect()
     }
 
     /// As [`Self::patterns`], with the error of each that matches nothing.
-    pub(super) fn located_patterns(
-        &self,
-        network: &Network,
-        layers: &[ModuleLayer],
-        input: &[bool],
-    ) -> Vec<(PatternUse, Option<super::Error>)> {
-        let matcher = Matcher::new(network, layers, input);
+    pub(super) fn located_patterns(&self, matcher: &Matcher<'_>) -> Vec<(PatternUse, Option<super::Error>)> {
+        let Matcher { network, layers, .. } = *matcher;
         let modules = || (0..network.modules().len()).map(ModuleId::new);
         let nodes = || (0..network.nodes().len()).map(NodeId::new);
         let name = |node: NodeId| network.nodes()[node.index()].name.clone();

@@ -191,8 +191,8 @@ impl Hardware {
         (layers, input): (&[ModuleLayer], &[bool]),
         tick: Option<Duration>,
     ) -> Result<Resolved, Error> {
-        let warnings = self.check_patterns(network, layers, input)?;
         let matcher = Matcher::new(network, layers, input);
+        let warnings = self.check_patterns(&matcher)?;
         let mut machine = Machine::of(network);
         let mut energies = Vec::new();
         let mut rows = Vec::new();
@@ -245,10 +245,10 @@ impl Hardware {
 
     /// Finds patterns that match nothing: warnings, or errors where that is asked for, or where the pattern is part of
     /// a change, which then would change nothing.
-    fn check_patterns(&self, network: &Network, layers: &[ModuleLayer], input: &[bool]) -> Result<Vec<String>, Error> {
+    fn check_patterns(&self, matcher: &Matcher<'_>) -> Result<Vec<String>, Error> {
         let last_line = self.source.text[..self.length].lines().count();
         let mut warnings = Vec::new();
-        for (found, error) in self.located_patterns(network, layers, input) {
+        for (found, error) in self.located_patterns(matcher) {
             match error {
                 Some(error) if self.strict || found.line > last_line => return Err(error),
                 _ => warnings.extend(found.warning),

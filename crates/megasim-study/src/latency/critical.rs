@@ -6,6 +6,7 @@ use megasim_core::engine::machine::{Causes, CriticalPath, Stretch, Wait};
 use megasim_core::network::{Driver, Network, NodeId, Tick};
 use ordered_float::OrderedFloat;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Spans of time in which the path of a sample is drawn.
 const SPANS: u32 = 512;
@@ -159,12 +160,9 @@ impl Critical {
             return None;
         }
         let all: u64 = paths.iter().flat_map(|path| &path.last_work.waits).map(|(_, ticks)| ticks).sum();
-        let mut handshakes: Vec<(NodeId, u64)> = Vec::new();
+        let mut handshakes: BTreeMap<NodeId, u64> = BTreeMap::new();
         for &(node, ticks) in paths.iter().flat_map(|path| &path.last_work.handshakes) {
-            match handshakes.iter_mut().find(|(known, _)| *known == node) {
-                Some((_, sum)) => *sum += ticks,
-                None => handshakes.push((node, ticks)),
-            }
+            *handshakes.entry(node).or_default() += ticks;
         }
         let most = handshakes.into_iter().max_by_key(|&(node, ticks)| (ticks, std::cmp::Reverse(node)));
         Some(Self {

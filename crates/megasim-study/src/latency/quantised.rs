@@ -2,7 +2,7 @@
 
 use super::Latency;
 use crate::classification::passes;
-use crate::layers::{extent, pairs};
+use crate::layers::{extent, input_size, pairs};
 use megasim_convert::Manifest;
 use megasim_core::network::{Driver, Input, Network, NodeId};
 use serde::Serialize;
@@ -61,10 +61,7 @@ impl Latency {
 /// Connections with weights of a converted network, those of pooling not included: addresses times the neurons that
 /// each reaches.
 pub(super) fn connections(network: &Network, manifest: &Manifest, inputs: &[NodeId]) -> u64 {
-    let of_input = match manifest.input.shape[..] {
-        [_, height, width] => (width, height),
-        ref numbers => (numbers.iter().product(), 1),
-    };
+    let of_input = input_size(manifest);
     let place = |node: NodeId| match network.nodes()[node.index()].driver {
         Driver::Module(_) => Some(extent(network, node)).map(|(x, y, nx, ny)| (x as usize + nx, y as usize + ny)),
         Driver::Source(_) => inputs.contains(&node).then_some(of_input),

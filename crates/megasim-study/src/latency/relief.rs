@@ -3,8 +3,8 @@
 
 use super::{Answer, Critical, Error, PathPart, Places, Question};
 use crate::hardware::{ModuleLayer, Resolved};
-use megasim_core::engine::machine::{Machine, Pace, Station, Wait};
-use megasim_core::network::{Input, ModuleId, Tick};
+use megasim_core::engine::machine::{Link, Machine, Pace, Station, Wait};
+use megasim_core::network::{Input, ModuleId, Network, NodeId, Tick};
 use ordered_float::OrderedFloat;
 use std::num::NonZeroU32;
 
@@ -125,26 +125,20 @@ fn bottleneck(question: &Question<'_>, places: &Places<'_>, part: &PathPart) -> 
     let mut machine = question.hardware.machine.clone();
     let kind = *part.waits.first()?;
     let is_there = |wait: Wait| places.name(wait) == part.place;
-    for (k, described) in question.network.modules().iter().enumerate() {
-        let module = ModuleId::new(k);
+    for module in (0..question.network.modules().len()).map(ModuleId::new) {
         let station = machine.module_mut(module);
         match kind {
             Wait::Work(_, of) if is_there(Wait::Work(module, of)) => halve(station, of.key()),
             Wait::Acknowledge(_) if is_there(Wait::Acknowledge(module)) => station.delay_to_ack /= 2,
             _ => {}
         }
-        for input in &described.inputs {
-            let Input::Node(node) = *input else { continue };
-            let mut link = machine.link(node, module);
-            match kind {
-                Wait::Link(..) if is_there(Wait::Link(node, module)) => link.delay /= 2,
-                Wait::AcknowledgeLink(..) if is_there(Wait::Link(node, module)) => link.acknowledge_delay /= 2,
-                // All links of a mesh are alike, and the barrier is one for all: they are among the other runs.
-                _ => continue,
-            }
-            machine.set_link(node, module, link);
-        }
     }
+    each_link(question.network, &mut machine, |node, module, link| match kind {
+        Wait::Link(..) if is_there(Wait::Link(node, module)) => link.delay /= 2,
+        Wait::AcknowledgeLink(..) if is_there(Wait::Link(node, module)) => link.acknowledge_delay /= 2,
+        // All links of a mesh are alike, and the barrier is one for all: they are among the other runs.
+        _ => {}
+    });
     let what = format!("{} halved", part.name());
     let changed = machine != question.hardware.machine;
     changed.then_some(Change { what, keys: &[], of_bottleneck: true, machine })
@@ -179,16 +173,10 @@ fn changes(question: &Question<'_>, places: &Places<'_>, critical: Option<&Criti
         each(machine, &|station| station.out_fifo_depth = None::<NonZeroU32>);
     });
     all("delays of links halved", &["delay", "acknowledge_delay"], &|machine| {
-        for (k, module) in question.network.modules().iter().enumerate() {
-            for input in &module.inputs {
-                if let Input::Node(node) = input {
-                    let mut link = machine.link(*node, ModuleId::new(k));
-                    link.delay /= 2;
-                    link.acknowledge_delay /= 2;
-                    machine.set_link(*node, ModuleId::new(k), link);
-                }
-            }
-        }
+        each_link(question.network, machine, |_, _, link| {
+            link.delay /= 2;
+            link.acknowledge_delay /= 2;
+        });
     });
     all("links of the mesh twice as fast", MESH, &|machine| {
         if let Some(mesh) = &mut machine.mesh {
@@ -215,6 +203,18 @@ const WORK: [&[&str]; 7] = [
     &["time_per_update"],
     &["time_per_spike"],
 ];
+
+/// Changes the link of each node to each of its readers.
+fn each_link(network: &Network, machine: &mut Machine, with: impl Fn(NodeId, ModuleId, &mut Link)) {
+    for (k, module) in network.modules().iter().enumerate() {
+        for input in &module.inputs {
+            let (Input::Node(node), id) = (input, ModuleId::new(k)) else { continue };
+            let mut link = machine.link(*node, id);
+            with(*node, id, &mut link);
+            machine.set_link(*node, id, link);
+        }
+    }
+}
 
 fn halve(station: &mut Station, key: &str) {
     let time = match key {

@@ -4,6 +4,7 @@ use super::picture::{number, short};
 use super::{Error, Picture, Table};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -188,6 +189,36 @@ where
         .label_style((FONT, 15))
         .axis_desc_style((FONT, 16))
         .bold_line_style(RGBColor(215, 215, 215))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    Ok(chart)
+}
+
+/// A chart of `n` rows over time, whose names are drawn to the left by the caller; `labels`: how wide these are, and
+/// how many times are written below.
+fn rows_of_time<'a, 'b>(
+    area: &'a Area<'b>,
+    of: &Axes,
+    times: Range<f64>,
+    n: usize,
+    labels: (u32, usize),
+) -> Drawn<Chart<'a, 'b, RangedCoordf64, RangedCoordf64>> {
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .margin_right(24)
+        .x_label_area_size(48)
+        .y_label_area_size(labels.0)
+        .build_cartesian_2d(times, 0.0..n as f64)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .x_desc(of.x)
+        .y_labels(0)
+        .x_labels(labels.1)
+        .x_label_formatter(&|value| short(*value))
+        .label_style((FONT, 15))
+        .axis_desc_style((FONT, 16))
+        .bold_line_style(RGBColor(225, 225, 225))
         .light_line_style(TRANSPARENT)
         .draw()?;
     Ok(chart)

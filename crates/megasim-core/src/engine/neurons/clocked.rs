@@ -53,7 +53,7 @@ impl Neurons {
         (x, y, sign): (i32, i32, Sign),
     ) -> Result<u64, Outside> {
         let Self { sums, wide, .. } = self;
-        let most = port.most_up.max(port.most_down);
+        let most = port.largest();
         let mut operations = 0;
         if most > i64::from(i32::MAX) {
             // Only -2^31 with its sign changed: it does not fit a 32-bit sum even alone.

@@ -21,7 +21,7 @@ impl Change {
     pub(super) fn by_number(port: &Port, n: usize, signs: Signs<'_>) -> Self {
         let (up, down) = match signs {
             Signs::All(sign) => port.most(sign),
-            Signs::Each(_) => (port.most_up.max(port.most_down), port.most_up.max(port.most_down)),
+            Signs::Each(_) => (port.largest(), port.largest()),
         };
         Self { most_up: up, up: up * n as i64, down: down * n as i64 }
     }
@@ -138,7 +138,7 @@ impl Neurons {
             return Ok(work);
         }
         let operations = if let Some(signed) = plan.neurons.signed() {
-            let most = ports.iter().map(|port| port.most_up.max(port.most_down)).max().unwrap_or(0);
+            let most = ports.iter().map(Port::largest).max().unwrap_or(0);
             let mut operations = 0;
             for (port, run) in runs() {
                 let done = self.run_signed((plan, signed), variant, (port, most), (x, y, signs), run);
@@ -189,9 +189,8 @@ impl Neurons {
         out: &mut impl Spikes,
     ) -> Result<u64, (usize, Outside)> {
         if let Some(signed) = plan.neurons.signed() {
-            let most = port.most_up.max(port.most_down);
             let run = (x, y, Signs::All(sign));
-            let operations = self.run_signed((plan, signed), variant, (port, most), run, 0..x.len())?;
+            let operations = self.run_signed((plan, signed), variant, (port, port.largest()), run, 0..x.len())?;
             self.let_leave(plan, out);
             return Ok(operations);
         }

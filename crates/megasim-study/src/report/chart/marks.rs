@@ -1,6 +1,6 @@
 //! Bars, clouds of points, rasters of spikes, histograms.
 
-use super::{Axes, COLOURS, FONT, HEIGHT, Line, Mark, Picture, Table, WIDTH, axes, draw, legend, range};
+use super::{Axes, COLOURS, FONT, HEIGHT, Line, Mark, Picture, Table, WIDTH, axes, draw, legend, range, rows_of_time};
 use crate::report::Error;
 use crate::report::picture::{number, short};
 use plotters::prelude::*;
@@ -157,24 +157,7 @@ pub fn raster(of: &Axes, end: f64, groups: &[Rows]) -> Result<Picture, Error> {
     let n = groups.len().max(1);
     let height = (70 + 90 * n as u32).clamp(HEIGHT, 1400);
     let svg = draw(of.title, (WIDTH, height), |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .margin_right(24)
-            .x_label_area_size(48)
-            .y_label_area_size(200)
-            .build_cartesian_2d(0.0..end.max(1e-9), 0.0..n as f64)?;
-        chart
-            .configure_mesh()
-            .disable_y_mesh()
-            .x_desc(of.x)
-            .y_labels(0)
-            .x_labels(10)
-            .x_label_formatter(&|value| short(*value))
-            .label_style((FONT, 15))
-            .axis_desc_style((FONT, 16))
-            .bold_line_style(RGBColor(225, 225, 225))
-            .light_line_style(TRANSPARENT)
-            .draw()?;
+        let mut chart = rows_of_time(area, of, 0.0..end.max(1e-9), n, (200, 10))?;
         let style = (FONT, 14).into_font().color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
         for (k, Rows { name, rows, spikes }) in groups.iter().enumerate() {
             let bottom = (n - 1 - k) as f64;

@@ -1,8 +1,8 @@
 //! Spans of time in rows, as of a path that goes from one row to the other.
 
-use super::{Axes, COLOURS, FONT, HEIGHT, Mark, Picture, Table, WIDTH, draw, legend};
+use super::{Axes, COLOURS, FONT, HEIGHT, Mark, Picture, Table, WIDTH, draw, legend, rows_of_time};
 use crate::report::Error;
-use crate::report::picture::{number, short};
+use crate::report::picture::number;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -39,24 +39,7 @@ pub fn spans(of: &Axes, spans: &[Span]) -> Result<Picture, Error> {
     let height = (120 + 34 * n as u32).clamp(HEIGHT / 2, 1400);
     let svg = draw(of.title, (WIDTH, height), |area| {
         let area = &legend(area, &kinds, Mark::Field)?;
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .margin_right(24)
-            .x_label_area_size(48)
-            .y_label_area_size(230)
-            .build_cartesian_2d(start..end.max(start + 1e-9), 0.0..n as f64)?;
-        chart
-            .configure_mesh()
-            .disable_y_mesh()
-            .x_desc(of.x)
-            .y_labels(0)
-            .x_labels(8)
-            .x_label_formatter(&|value| short(*value))
-            .label_style((FONT, 15))
-            .axis_desc_style((FONT, 16))
-            .bold_line_style(RGBColor(225, 225, 225))
-            .light_line_style(TRANSPARENT)
-            .draw()?;
+        let mut chart = rows_of_time(area, of, start..end.max(start + 1e-9), n, (230, 8))?;
         let style = (FONT, 13).into_font().color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
         for (k, name) in rows.iter().enumerate() {
             let bottom = (n - 1 - k) as f64;
