@@ -106,6 +106,9 @@ enum Command {
 /// (clap's own).
 pub fn main(words: Vec<OsString>) -> u8 {
     program::start(words);
+    if !program::end_with_parent() {
+        return 1;
+    }
     if !std::io::stderr().is_terminal() {
         // Other programs read it: a message stays on its line. Only the first hook counts, and this is the first.
         let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));

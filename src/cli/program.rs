@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 
 static WORDS: OnceLock<Vec<OsString>> = OnceLock::new();
@@ -27,4 +28,34 @@ pub fn path() -> io::Result<PathBuf> {
         Some(program) if started.first() != Some(program) => Ok(PathBuf::from(program)),
         _ => std::env::current_exe(),
     }
+}
+
+/// In the environment of a program that must not outlive the one that started it: the process that it ends with.
+const ENDS_WITH: &str = "MEGASIM_ENDS_WITH";
+
+/// This program, to be started again, which ends when the thread that starts it ends: also when it is killed, where the
+/// system can do that (Linux).
+///
+/// # Errors
+/// As [`path`].
+pub fn again() -> io::Result<Command> {
+    let mut command = Command::new(path()?);
+    command.env(ENDS_WITH, std::process::id().to_string());
+    Ok(command)
+}
+
+/// In a program of [`again`]: asks the system to end this process with the one that started it. Says whether that one
+/// is still there.
+pub fn end_with_parent() -> bool {
+    let Some(parent) = std::env::var(ENDS_WITH).ok().and_then(|id| id.parse::<u32>().ok()) else { return true };
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        // What cannot be asked for changes no result.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
+    #[cfg(unix)]
+    return std::os::unix::process::parent_id() == parent;
+    #[cfg(not(unix))]
+    return parent > 0;
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Repeat the runs that the run.json of a result directory records, and compare the results byte by byte
 ///
@@ -155,8 +155,7 @@ impl Run {
     }
 
     fn repeat(&self) -> Result<()> {
-        let program = program::path().map_err(report)?;
-        let mut command = Command::new(program);
+        let mut command = program::again().map_err(report)?;
         command.args(&self.words).current_dir(&self.working_directory).stdout(Stdio::null());
         let status = command.status().map_err(report)?;
         if !status.success() {
