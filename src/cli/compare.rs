@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::read_out::SpikeReadOut;
 use super::results::{Results, of_page};
 use super::sharing::{self, Sharing};
-use super::{escape, interrupt, limits, print};
+use super::{interrupt, limits, output, print};
 use clap::Args;
 use megasim::Control;
 use megasim::control::Part;
@@ -111,7 +111,7 @@ fn compare_input<'a>(arguments: &Arguments, loaded: &'a LoadedInput) -> Result<C
     match loaded {
         LoadedInput::Converted(input) => {
             if input.converted.deciding_spikes().is_none() {
-                escape::warn(format_args!(
+                output::warn(format_args!(
                     "the output gathers potentials and never spikes, so spikes are compared, and no decisions"
                 ));
             }

@@ -4,12 +4,12 @@ use super::diagnostic::{self, report};
 use super::progress::Progress;
 use super::samples::ConversionData;
 use super::tables::{boxed, percent};
-use super::{escape, provenance};
+use super::{output, provenance};
 use comfy_table::Table;
 use megasim::ann::import::Model;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::conversion::{self, Stages};
-use megasim::convert::export::{ExportOptions, Importer};
+use megasim::convert::export::{ExportOptions, Importer, PoolAs};
 use megasim::convert::manifest::PresentationError;
 use megasim::convert::{
     self, Checkpoints, Conversion, Convert, ConvertOptions, Format, Normalized, Rules, export, settings,
@@ -45,7 +45,7 @@ pub fn run(job: &Job) -> Result<Conversion> {
     let progress = Progress::default();
     let conversion = model.convert_with(&job.data.dataset, options, checkpoints, &progress).map_err(reported)?;
     drop(progress);
-    conversion.warnings.iter().for_each(escape::warn);
+    conversion.warnings.iter().for_each(output::warn);
     // Before anything is written, so that what cannot be exported leaves nothing behind.
     let exported =
         job.export.map(|(path, how)| exported_as(path, &conversion.normalized, options, &how)).transpose()?;
@@ -71,7 +71,7 @@ pub fn run(job: &Job) -> Result<Conversion> {
     parameters["softmax_clock"] = json!(manifest.softmax_clock.as_ref().map(|clock| clock.rate));
     parameters["presentation"] = json!(manifest.presentation);
     if let Some((_, how)) = &job.export {
-        super::export::add_parameters(how, &mut parameters);
+        add_export_parameters(how, &mut parameters);
     }
     let run = provenance::Run { results: &["megasim.sch", "megasim.json"], inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
@@ -89,6 +89,20 @@ fn reported(error: conversion::Error) -> Report {
         conversion::Error::Presentation(PresentationError::Code(fault)) => diagnostic::code(fault),
         _ => report(error),
     }
+}
+
+/// Adds what was chosen, in the words of the options.
+fn add_export_parameters(how: &ExportOptions, parameters: &mut serde_json::Value) {
+    parameters["nir_for"] = json!(how.importer.map(|importer| match importer {
+        Importer::SnnTorch => "snntorch",
+        Importer::Sinabs => "sinabs",
+        Importer::Norse => "norse",
+        Importer::Lava => "lava",
+    }));
+    parameters["nir_pool"] = json!(how.pool.map(|pool| match pool {
+        PoolAs::Sum => "sum",
+        PoolAs::Average => "avg",
+    }));
 }
 
 /// The network for another simulator.
@@ -115,7 +129,7 @@ pub fn exported_as(
     }
     let resets = target.has_neurons() && how.importer != Some(Importer::Sinabs);
     if options.quantization.reset != Reset::ToRest && resets {
-        escape::warn(format_args!(
+        output::warn(format_args!(
             "{}: neurons reset to 0 in {}, which has no reset by subtraction (the metadata say it, and 'megasim \
              convert' reads them); --reset zero makes the netfiles do the same",
             path.display(),
@@ -124,7 +138,7 @@ pub fn exported_as(
     }
     let exported = target.build(normalized, &options.quantization, how).map_err(report)?;
     for warning in exported.warnings {
-        escape::warn(format_args!("{}: {warning}", path.display()));
+        output::warn(format_args!("{}: {warning}", path.display()));
     }
     Ok(exported.bytes)
 }

@@ -3,10 +3,11 @@
 use super::classification::table;
 use super::conversion::{self, Job};
 use super::diagnostic::report;
-use super::input::{self, warn_of_ticks};
+use super::input;
 use super::presentation::Wanted;
 use super::progress::Progress;
 use super::samples::ConversionData;
+use super::samples::warn_of_ticks;
 use super::{print, program, provenance};
 use megasim::ann::import;
 use megasim::atomic_write::{self, Overwrite};

@@ -24,11 +24,6 @@ pub fn line(text: &str) -> String {
     text.chars().map(|c| if acts(c) { "?".repeat(c.len_utf8()) } else { c.to_string() }).collect()
 }
 
-/// A warning on standard error.
-pub fn warn(warning: impl fmt::Display) {
-    super::output::message(format_args!("warning: {warning}"));
-}
-
 /// A report with all of its text escaped; its source lines are by [`line`].
 #[derive(Debug)]
 pub struct Escaped {

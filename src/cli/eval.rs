@@ -2,9 +2,9 @@
 
 use super::data::SplitArguments;
 use super::diagnostic::report;
-use super::escape;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::count;
+use super::output;
 use super::paths::Paths;
 use super::per_sample::{outputs_file, write_outputs};
 use super::progress::Progress;
@@ -120,7 +120,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     }
     let (largest, total) = (largest(x.view()), x.nrows());
     // An analog network takes values of any size.
-    Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(escape::warn);
+    Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(output::warn);
     let mut inputs = vec![arguments.model.clone()];
     inputs.extend(network.companions.iter().cloned());
     inputs.extend(data.test_files());

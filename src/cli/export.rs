@@ -90,20 +90,6 @@ impl ExportArguments {
     }
 }
 
-/// Adds what was chosen, in the words of the options.
-pub fn add_parameters(how: &ExportOptions, parameters: &mut serde_json::Value) {
-    parameters["nir_for"] = json!(how.importer.map(|importer| match importer {
-        Importer::SnnTorch => "snntorch",
-        Importer::Sinabs => "sinabs",
-        Importer::Norse => "norse",
-        Importer::Lava => "lava",
-    }));
-    parameters["nir_pool"] = json!(how.pool.map(|pool| match pool {
-        PoolAs::Sum => "sum",
-        PoolAs::Average => "avg",
-    }));
-}
-
 /// Reads, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (replace, out) = (Overwrite::from_flag(arguments.force), &arguments.out);

@@ -2,14 +2,13 @@
 
 use super::diagnostic::{self, report};
 use super::presentation::{Presentation, Wanted};
-use super::samples::SampleArguments;
-use super::{escape, run};
+use super::samples::{SampleArguments, warn_of_samples};
+use super::{output, run};
 use clap::Args;
 use megasim::ann::import::ReadOptions;
 use megasim::convert::{ConvertedModel, LabelledSamples, converted_model};
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{self, Dataset, InputForm, InputScaling};
-use megasim::encode::Clock;
 use megasim::netfile::Netfiles;
 use megasim::network::Network;
 use megasim::report::chart::Extent;
@@ -191,7 +190,7 @@ pub fn open(netdir: &Path) -> Result<ConvertedModel> {
         _ => report(error),
     })?;
     for warning in converted.warnings() {
-        escape::warn(format_args!("{warning}"));
+        output::warn(format_args!("{warning}"));
     }
     Ok(converted)
 }
@@ -206,18 +205,6 @@ pub fn test_samples(converted: &ConvertedModel, data: &Dataset, wanted: Wanted) 
     Ok(samples)
 }
 
-/// Warns, before a run, of ticks that are not those of the conversion, and of neurons that would fire more often
-/// than ticks carry.
-pub fn warn_of_ticks(converted: &ConvertedModel, clock: Clock) {
-    converted.clock_warnings(clock).for_each(escape::warn);
-}
-
-/// Warns, before a run, of ticks as [`warn_of_ticks`], and of what the network was not made for.
-pub fn warn_of_presentation(converted: &ConvertedModel, presentation: &Presentation) {
-    warn_of_ticks(converted, presentation.clock());
-    converted.presentation_warnings(presentation.duration, &presentation.encode).for_each(escape::warn);
-}
-
 /// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a square,
 /// where they can be one.
 pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>) -> (Extent, Vec<f64>) {
@@ -230,11 +217,6 @@ pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>) -> (Extent, 
     let side = row.len().isqrt();
     let (ny, nx) = if side * side == row.len() { (side, side) } else { (1, row.len()) };
     (Extent { maps: 1, ny, nx }, row.iter().map(|&value| f64::from(value)).collect())
-}
-
-/// Prints a warning where values are beyond what an input can fire, or not what the network expects.
-pub fn warn_of_samples(converted: &ConvertedModel, values: ArrayView2<f32>, what: &'static str) {
-    converted.values_warning(what, values).iter().for_each(escape::warn);
 }
 
 /// How the numbers of samples become inputs, in words.

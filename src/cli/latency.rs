@@ -10,7 +10,7 @@ use super::presentation::Presentation;
 use super::progress::Progress;
 use super::results::{Results, of_page};
 use super::sharing::{self, Sharing};
-use super::{escape, interrupt, print};
+use super::{interrupt, output, print};
 use clap::Args;
 use megasim::atomic_write;
 use megasim::engine::machine::Pace;
@@ -132,7 +132,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let Some(found) = found else { return Ok(()) };
     for warning in &found.mapped.resolved.warnings {
-        escape::warn(format_args!("{warning}"));
+        output::warn(format_args!("{warning}"));
     }
     write_traces(arguments, &found)?;
     let outcome = Outcome { arguments, found: &found };
@@ -184,7 +184,7 @@ pub fn machine_input(
         LoadedInput::Converted(loaded) => {
             let converted = &loaded.converted;
             if converted.deciding_spikes().is_none() {
-                escape::warn(format_args!(
+                output::warn(format_args!(
                     "the output gathers potentials and never spikes, so no decisions are reported"
                 ));
             }
@@ -236,7 +236,7 @@ fn write_traces(arguments: &Arguments, found: &Latency) -> Result<()> {
         };
         atomic_write::write_file(path, arguments.results.overwrite(), write).map_err(report)?;
         if let Some(end) = end {
-            escape::warn(format_args!(
+            output::warn(format_args!(
                 "{}: holds the first {} of {} events, up to tick {end}, which is what viewers open; --trace FILE.csv \
                     holds all",
                 path.display(),

@@ -1,6 +1,6 @@
 //! Where runs are stopped: the options that all commands that run networks share.
 
-use super::escape;
+use super::output;
 use clap::Args;
 use megasim::engine::Limits;
 use megasim::network::{Network, Tick};
@@ -55,7 +55,7 @@ pub fn warn_of_idle_steps(network: &Network, ticks: Tick, dt: Tick) {
     let neurons: u64 = with_equations.map(|(array, ..)| u64::from(array.nx) * u64::from(array.ny)).sum();
     let steps = u64::try_from(ticks / dt.max(1)).unwrap_or(0);
     if steps.saturating_mul(neurons) >= MANY_UPDATES {
-        escape::warn(format_args!(
+        output::warn(format_args!(
             "clocked mode updates neurons with equations in each step until nothing changes them: up to {steps} steps \
                 of {neurons} neurons for {ticks} ticks; a larger --dt makes fewer"
         ));

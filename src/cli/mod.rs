@@ -133,7 +133,7 @@ pub fn main(words: Vec<OsString>) -> u8 {
     match sharing::finish(result) {
         Ok(good) => output::finish(u8::from(!good)),
         Err(report) => {
-            if !sharing::is_worker() {
+            if !program::is_worker() {
                 output::report(report);
             }
             sharing::abort();

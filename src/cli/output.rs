@@ -1,6 +1,6 @@
 //! Standard output and standard error, whose writes may fail.
 
-use super::{escape, sharing};
+use super::{escape, program};
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ const BROKEN_PIPE: u8 = 128 + 13;
 /// Puts text on standard output. A fault is reported by [`finish`], so that results in files are written all the
 /// same.
 pub fn print(text: &str) {
-    if sharing::is_worker() {
+    if program::is_worker() {
         return;
     }
     record(|| io::stdout().write_all(escape::text(text).as_bytes()));
@@ -28,10 +28,15 @@ fn record(write: impl FnOnce() -> io::Result<()>) {
 
 /// Puts a message on standard error; where that fails there is no place left to report it.
 pub fn message(text: std::fmt::Arguments<'_>) {
-    if sharing::is_worker() {
+    if program::is_worker() {
         return;
     }
     let _ = writeln!(io::stderr(), "{}", escape::text(&text.to_string()));
+}
+
+/// A warning on standard error.
+pub fn warn(warning: impl std::fmt::Display) {
+    message(format_args!("warning: {warning}"));
 }
 
 /// Puts a report on standard error, in colours where that is a terminal.
@@ -41,7 +46,7 @@ pub fn report(report: miette::Report) {
 
 /// What `--help`, `--version` and faults of the command line print, with clap's own exit status.
 pub fn of_clap(error: &clap::Error) -> u8 {
-    if sharing::is_worker() {
+    if program::is_worker() {
         return error.exit_code() as u8;
     }
     let text = error.render().to_string();

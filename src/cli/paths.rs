@@ -7,6 +7,24 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+/// Options of all commands that name a place to write to.
+pub const OUTPUTS: [&str; 14] = [
+    "--out",
+    "--json",
+    "--report",
+    "--summary",
+    "--export",
+    "--save-scales",
+    "--save-parsed",
+    "--save-activations",
+    "--save-normalised",
+    "--trace",
+    "--picture",
+    "--outputs",
+    "--predictions",
+    "--npz",
+];
+
 /// Where a command writes, and what it reads.
 #[derive(Debug, Default)]
 pub struct Paths {

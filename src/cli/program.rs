@@ -59,3 +59,16 @@ pub fn end_with_parent() -> bool {
     #[cfg(not(unix))]
     return parent > 0;
 }
+
+/// The rank of this process, where MPI started it together with others.
+pub fn launched() -> Option<usize> {
+    let number = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    let rank = number(&["OMPI_COMM_WORLD_RANK", "PMI_RANK"])?;
+    let size = number(&["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])?;
+    (size > 1).then_some(rank)
+}
+
+/// Whether another process prints and writes.
+pub fn is_worker() -> bool {
+    cfg!(feature = "mpi") && launched().is_some_and(|rank| rank > 0)
+}

@@ -1,6 +1,6 @@
 //! Progress bars, drawn on a terminal's stderr only; Ctrl-C cancels the work that they show.
 
-use super::{escape, interrupt, sharing};
+use super::{interrupt, output, sharing};
 use indicatif::{ProgressBar, ProgressStyle};
 use megasim::Control;
 use megasim::control::Outcomes;
@@ -55,7 +55,7 @@ impl Control for Progress {
     }
 
     fn warn(&self, message: &str) {
-        escape::warn(message);
+        output::warn(message);
     }
 
     fn is_cancelled(&self) -> bool {

@@ -1,6 +1,7 @@
 //! `megasim rerun DIR`: the runs of a record again, and whether they give the same bytes.
 
 use super::diagnostic::{report, unreadable};
+use super::paths::OUTPUTS;
 use super::{interrupt, print, program, provenance};
 use clap::{Args, CommandFactory};
 use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
@@ -24,24 +25,6 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
-
-/// Options of all commands that name a place to write to.
-pub const OUTPUTS: [&str; 14] = [
-    "--out",
-    "--json",
-    "--report",
-    "--summary",
-    "--export",
-    "--save-scales",
-    "--save-parsed",
-    "--save-activations",
-    "--save-normalised",
-    "--trace",
-    "--picture",
-    "--outputs",
-    "--predictions",
-    "--npz",
-];
 
 /// Runs, compares and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::limits::{self, RunLimits};
 use super::paths::Paths;
 use super::spikes::{npz_file, write_events};
-use super::{diagnostic, escape, print, provenance};
+use super::{diagnostic, output, print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::settings::Setting;
@@ -58,7 +58,7 @@ pub struct Arguments {
 pub fn read(schematic: &Path) -> Result<Netfiles> {
     let netfiles = netfile::read(schematic).map_err(|error| diagnostic::netfile(&error))?;
     for warning in &netfiles.warnings {
-        escape::warn(format_args!("{warning}"));
+        output::warn(format_args!("{warning}"));
     }
     Ok(netfiles)
 }
@@ -131,7 +131,7 @@ pub fn run_in_place(schematic: &Path) -> Result<()> {
     let provenance = provenance::Run { results: &["node_*.evs"], inputs: &inputs, seed: None, parameters };
     match provenance::write_shared(directory, &provenance) {
         // Other files there are not ours, and the event files are written: as MegaSim did.
-        Err(error @ provenance::Error::Foreign(_)) => escape::warn(format_args!("{error}")),
+        Err(error @ provenance::Error::Foreign(_)) => output::warn(format_args!("{error}")),
         other => other.map_err(diagnostic::report)?,
     }
     print_summary(&network, &record, Some(directory));

@@ -2,14 +2,16 @@
 
 use super::data::SplitArguments;
 use super::diagnostic::report;
-use super::input::{warn_of_presentation, warn_of_samples, warn_of_ticks};
+use super::output;
 use super::presentation::Presentation;
 use super::recordings::RecordingArguments;
 use clap::Args;
 use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{Dataset, Format};
+use megasim::encode::Clock;
 use miette::{Result, bail};
+use ndarray::ArrayView2;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -167,4 +169,21 @@ impl ConversionData {
     pub fn of(dataset: Dataset) -> Self {
         Self { dataset, inputs: Vec::new(), of_recordings: false, parameters: Map::new() }
     }
+}
+
+/// Warns, before a run, of ticks that are not those of the conversion, and of neurons that would fire more often
+/// than ticks carry.
+pub fn warn_of_ticks(converted: &ConvertedModel, clock: Clock) {
+    converted.clock_warnings(clock).for_each(output::warn);
+}
+
+/// Warns, before a run, of ticks as [`warn_of_ticks`], and of what the network was not made for.
+pub fn warn_of_presentation(converted: &ConvertedModel, presentation: &Presentation) {
+    warn_of_ticks(converted, presentation.clock());
+    converted.presentation_warnings(presentation.duration, &presentation.encode).for_each(output::warn);
+}
+
+/// Prints a warning where values are beyond what an input can fire, or not what the network expects.
+pub fn warn_of_samples(converted: &ConvertedModel, values: ArrayView2<f32>, what: &'static str) {
+    converted.values_warning(what, values).iter().for_each(output::warn);
 }

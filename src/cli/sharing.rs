@@ -8,7 +8,7 @@ mod ranks;
 pub use kept::Kept;
 
 use super::diagnostic::report;
-use super::{escape, interrupt, print, program, provenance};
+use super::{interrupt, output, print, program, provenance};
 use clap::Args;
 use estimate::Estimate;
 use megasim::atomic_write::{self, DirLock, Overwrite, RECORD};
@@ -169,7 +169,7 @@ fn study(words: &[String]) -> (Vec<String>, Vec<(String, String)>) {
     while let Some(word) = rest.next() {
         let (option, value) =
             word.split_once('=').map_or((word.as_str(), None), |(option, value)| (option, Some(value.to_string())));
-        let is_result = super::rerun::OUTPUTS.contains(&option);
+        let is_result = super::paths::OUTPUTS.contains(&option);
         if word == "--force" {
             continue;
         }
@@ -190,7 +190,7 @@ impl Sharing {
     /// # Errors
     /// If the directory holds something else, or if an input is not that of the shards that are merged.
     pub fn begin(&self, inputs: &[PathBuf], seed: Option<u64>, threads: usize) -> Result<()> {
-        let launched = launched();
+        let launched = program::launched();
         if launched.is_some() {
             self.check_ranks()?;
         }
@@ -291,14 +291,6 @@ fn describe(inputs: &[PathBuf]) -> Result<Vec<Value>> {
     inputs.iter().map(|path| provenance::describe(path)).collect::<Result<_, _>>().map_err(report)
 }
 
-/// The rank of this process, where MPI started it together with others.
-pub fn launched() -> Option<usize> {
-    let number = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
-    let rank = number(&["OMPI_COMM_WORLD_RANK", "PMI_RANK"])?;
-    let size = number(&["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])?;
-    (size > 1).then_some(rank)
-}
-
 #[cfg(feature = "mpi")]
 static RANKS: OnceLock<ranks::Ranks> = OnceLock::new();
 
@@ -318,14 +310,9 @@ fn start_ranks(_kept: Option<Arc<Kept>>) -> Result<()> {
     Ok(())
 }
 
-/// Whether another process prints and writes.
-pub fn is_worker() -> bool {
-    cfg!(feature = "mpi") && launched().is_some_and(|rank| rank > 0)
-}
-
 /// Whether results are made here: of all samples, by the only or first process.
 pub fn has_results() -> bool {
-    !is_partial() && !is_worker()
+    !is_partial() && !program::is_worker()
 }
 
 /// Refuses to be one of several processes, for work that is not shared.
@@ -333,7 +320,7 @@ pub fn has_results() -> bool {
 /// # Errors
 /// If MPI started several.
 pub fn alone(what: &str) -> Result<()> {
-    if launched().is_some() && cfg!(feature = "mpi") {
+    if program::launched().is_some() && cfg!(feature = "mpi") {
         bail!("{what} runs in one process, found several of mpirun");
     }
     Ok(())
@@ -407,7 +394,7 @@ pub fn words_of(shard: &Described) -> (Vec<String>, Vec<(String, String)>) {
 }
 
 fn warn_of_left(stage: &str, samples: usize) {
-    escape::warn(format_args!("the shards did not keep {samples} samples of stage '{stage}', which run now"));
+    output::warn(format_args!("the shards did not keep {samples} samples of stage '{stage}', which run now"));
 }
 
 /// The end of a command: of a shard the record that makes it complete, of an estimate what it says.

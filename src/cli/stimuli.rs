@@ -4,7 +4,7 @@
 //! follows the SHA-256 of itself; a damaged file is made again.
 
 use super::diagnostic::report;
-use super::escape;
+use super::output;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::dataset::Samples;
 use megasim::learning::{Description, Encoder, Error, Stimuli};
@@ -63,7 +63,7 @@ fn read(path: &Path, encoder: &Encoder, labels: &[usize]) -> Option<Stimuli> {
     let whole = Sha256::digest(waves).as_slice() == hash;
     let stimuli = whole.then(|| Stimuli::from_bytes(waves, encoder.shape(), labels)).flatten();
     if stimuli.is_none() {
-        escape::warn(format_args!("{}: damaged; the images are encoded again", path.display()));
+        output::warn(format_args!("{}: damaged; the images are encoded again", path.display()));
     }
     stimuli
 }

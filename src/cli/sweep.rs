@@ -290,7 +290,7 @@ impl Job<'_> {
         let progress = Progress::default();
         if !sharing::has_results() {
             interrupt::watch();
-            let earlier = Earlier(if sharing::is_worker() {
+            let earlier = Earlier(if super::program::is_worker() {
                 serde_json::from_slice(&sharing::agree(Vec::new())).map_err(report)?
             } else {
                 Vec::new()

@@ -9,7 +9,7 @@ use super::paths::Paths;
 use super::progress::Progress;
 use super::recordings::RecordingArguments;
 use super::samples::{ConversionData, Read, SampleArguments};
-use super::{CommandLine, classify as classify_command, escape, print, provenance};
+use super::{CommandLine, classify as classify_command, output, print, provenance};
 use clap::{Args, CommandFactory, FromArgMatches};
 use megasim::ann::score::Score;
 use megasim::ann::{forward, import};
@@ -57,7 +57,7 @@ const SCHEDULE_STEP: f64 = 0.02;
 pub fn run(arguments: &Arguments) -> Result<()> {
     let configuration = Configuration::read(&arguments.config).map_err(report)?;
     for remark in &configuration.remarks {
-        escape::warn(format_args!("{remark}"));
+        output::warn(format_args!("{remark}"));
     }
     let replace = Overwrite::from_flag(arguments.force);
     let model = import::read(&model_file(&configuration)?).map_err(report)?;
@@ -193,7 +193,7 @@ fn samples(it: &Configuration, recordings: Option<&Recordings>, input: Shape) ->
     let SampleSettings { frames, events, chip_size, signs, of_recordings, preprocessing } = &it.taken;
     match recordings {
         None => of_recordings.iter().for_each(|key| {
-            escape::warn(format_args!("{key}: nothing is done, as the data are no event recordings"));
+            output::warn(format_args!("{key}: nothing is done, as the data are no event recordings"));
         }),
         Some(_) if it.poisson_input => bail!("[input] poisson_input: recordings are spikes already"),
         Some(_) if *frames => {

@@ -6,7 +6,7 @@ use super::numbers::count;
 use super::paths::Paths;
 use super::presentation::Threads;
 use super::stimuli::stimuli;
-use super::{escape, interrupt, print, provenance};
+use super::{interrupt, output, print, provenance};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -116,7 +116,7 @@ fn train<W: Weight>(
     match &trainer.progress().stimuli {
         earlier if !arguments.resume || *earlier == shown => {}
         earlier if earlier.is_empty() => {
-            escape::warn(format_args!("{}: does not say what data it was made with", checkpoint.display()));
+            output::warn(format_args!("{}: does not say what data it was made with", checkpoint.display()));
         }
         earlier => bail!(
             "{}: expected the training data of the interrupted run ({earlier}), found others ({shown}); --samples is \

@@ -1,7 +1,7 @@
 //! What the normalisation set decides before a conversion: the scale of the input, and how the outputs become spikes.
 
 use super::OutputForm;
-use super::input_ranges::Ranges;
+use super::input_ranges::{self, Ranges};
 use super::normalize::Error;
 use super::samples::Samples;
 use megasim_ann::forward::forward;
@@ -56,7 +56,7 @@ pub(super) fn adapt(
     let mut ranges = Ranges::new(graph.input_shape().channels());
     let mut tops: Vec<f32> = Vec::new();
     samples.visit(&mut |_, piece| {
-        largest = largest.max(super::conversion::largest(piece));
+        largest = largest.max(input_ranges::largest(piece));
         ranges.see(piece);
         if let Some(logits) = logits {
             let outputs = forward(logits, piece)?;

@@ -2,6 +2,7 @@
 
 mod warning;
 
+pub use super::input_ranges::largest;
 pub use warning::Warning;
 
 use super::adapt::{Adapted, adapt};
@@ -390,9 +391,4 @@ fn calibrated(
     let target = Target { code: code.as_ref(), clock, mode };
     control.start("calibrating", normalized.parsed.layers.len());
     Ok(calibrate::calibrate(normalized, options, samples.view(), &target, calibration.correction, control)?)
-}
-
-/// The largest magnitude of some values.
-pub fn largest(values: ArrayView2<f32>) -> f32 {
-    values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
 }

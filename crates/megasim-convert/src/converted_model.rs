@@ -4,6 +4,7 @@ use super::Quantization;
 use super::conversion;
 use super::diagnose::growth;
 use super::manifest::{self, Manifest, OutputLayer};
+pub use super::origin::Origin;
 use super::save;
 use megasim_ann::forward::{self, WrongBatch};
 use megasim_ann::graph::Shape;
@@ -66,26 +67,6 @@ pub enum Error {
     /// The directory could not be put in its place.
     #[error(transparent)]
     Write(#[from] atomic_write::Error),
-}
-
-/// What a spiking network was made of.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Origin {
-    /// A trained network, which was converted.
-    Trained(Box<Model>),
-    /// A file that holds a spiking network already; there is no analog network to compare it with.
-    Spiking(Source),
-}
-
-impl Origin {
-    /// The file.
-    pub fn source(&self) -> &Source {
-        match self {
-            Self::Trained(model) => &model.source,
-            Self::Spiking(source) => source,
-        }
-    }
 }
 
 /// A converted network: the spiking network, the trained network that it came from, and the manifest that relates

@@ -95,6 +95,11 @@ fn median(mut values: Vec<f32>) -> f32 {
     *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
+/// The largest magnitude of some values.
+pub fn largest(values: ArrayView2<f32>) -> f32 {
+    values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

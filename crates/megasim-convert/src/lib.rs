@@ -28,6 +28,7 @@ pub mod nir;
 pub mod normalize;
 pub mod numbers;
 mod options;
+mod origin;
 pub mod parsed;
 pub mod percentile;
 pub mod potentials;

@@ -5,52 +5,17 @@
 //! over the normalisation set, and 1 for the input. B. Rueckauer et al., "Conversion of continuous-valued deep networks
 //! to efficient event-driven networks for image classification", Front. Neurosci. 11:682 (2017), section 2.2.1.
 
+pub(super) mod error;
+
 use super::parsed::{LayerKind, Parsed, Role, Source};
 use super::percentile::{Counts, Search};
 use super::samples::Samples;
-use megasim_ann::forward::WrongBatch;
-use megasim_ann::graph::Fault;
+pub use error::Error;
 use ndarray::{ArrayView2, CowArray, Ix2};
 use ordered_float::OrderedFloat;
 
 /// The percentile that is used where none is given.
 pub const DEFAULT_PERCENTILE: f64 = 99.9;
-
-/// Why a network could not be normalised.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Error {
-    /// Samples of another shape than the network's input.
-    #[error("normalisation set: {0}")]
-    Batch(#[from] WrongBatch),
-    /// The samples, or what was kept of them, cannot be had.
-    #[error("{0}")]
-    Data(String),
-    /// No sample.
-    #[error("normalisation set: expected at least one sample, found none")]
-    Empty,
-    /// The work was cancelled.
-    #[error("stopped before the conversion was done")]
-    Cancelled,
-    /// An activation that is no number.
-    #[error("layer '{layer}': expected finite activations over the normalisation set, found {value}")]
-    NotFinite {
-        /// The source's name of the layer.
-        layer: String,
-        /// What was found.
-        value: f32,
-    },
-    /// Weights that are no numbers.
-    #[error(transparent)]
-    Graph(#[from] Fault),
-    /// A scale that no longer is a positive number.
-    #[error("layer '{layer}': expected weights that a scale of {scale:e} leaves finite")]
-    Scale {
-        /// The source's name of the layer.
-        layer: String,
-        /// The scale.
-        scale: f64,
-    },
-}
 
 /// A normalised network.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Samples that are gone through piece by piece, as often as they are asked for, so that a set of any size takes
 //! bounded memory.
 
-use super::normalize::Error;
+use super::normalize::error::Error;
 use super::parsed::Parsed;
 use megasim_ann::forward::{WrongBatch, visit_activations};
 use megasim_ann::graph::{Graph, LayerId};

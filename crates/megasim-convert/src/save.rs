@@ -1,8 +1,8 @@
 //! A converted network as a netfile directory that runs as it is.
 
-use super::converted_model::Origin;
 use super::emit::Emitted;
 use super::manifest::{self, Manifest};
+use super::origin::Origin;
 use super::{Converted, ConvertedModel, Normalized};
 use megasim_ann::import::{Model, Source};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular, SampleKind};

@@ -3,6 +3,7 @@
 
 mod array;
 mod error;
+mod mode;
 mod model;
 mod netfiles;
 mod network;

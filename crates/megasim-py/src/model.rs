@@ -1,10 +1,9 @@
 //! Trained networks.
 
-use crate::array::Numbers;
+use crate::array::{Numbers, sizes};
 use crate::network::Network;
 use crate::{error, work};
 use megasim::ann::forward;
-use megasim::ann::graph::Shape;
 use megasim::ann::import::{self, ReadOptions};
 use megasim::cli::options;
 use megasim::convert::Checkpoints;
@@ -13,14 +12,6 @@ use megasim::{Convert, Dataset};
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 use std::path::PathBuf;
-
-/// A shape as `(features,)` or `(channels, height, width)`.
-pub fn numbers(shape: Shape) -> Vec<usize> {
-    match shape {
-        Shape::Features(n) => vec![n],
-        Shape::Maps { channels, height, width } => vec![channels, height, width],
-    }
-}
 
 /// A trained network.
 #[pyclass(module = "megasim._megasim", frozen)]
@@ -55,7 +46,7 @@ impl Model {
 
     #[getter]
     fn input_shape(&self) -> Vec<usize> {
-        numbers(self.0.input_shape())
+        sizes(self.0.input_shape())
     }
 
     #[getter]
@@ -69,7 +60,7 @@ impl Model {
         let inputs = |of: &[usize]| of.iter().map(|&layer| layers[layer].name.clone()).collect();
         layers
             .iter()
-            .map(|layer| (layer.name.clone(), layer.kind.clone(), inputs(&layer.inputs), numbers(layer.shape)))
+            .map(|layer| (layer.name.clone(), layer.kind.clone(), inputs(&layer.inputs), sizes(layer.shape)))
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! Netfile directories and event files.
 
+use crate::mode::mode;
 use crate::network::{columns, polarity};
-use crate::simulation::mode;
 use crate::{error, work};
 use megasim::atomic_write::{AtomicDir, Overwrite};
 use megasim::dataset::recording::Recording;

@@ -1,7 +1,6 @@
 //! Converted networks and their studies.
 
-use crate::array::Numbers;
-use crate::model::numbers;
+use crate::array::{Numbers, sizes};
 use crate::{error, work};
 use megasim::atomic_write::Overwrite;
 use megasim::cli::options::{self, Threaded};
@@ -143,7 +142,7 @@ impl Network {
 
     #[getter]
     fn input_shape(&self) -> Vec<usize> {
-        numbers(self.0.input_shape())
+        sizes(self.0.input_shape())
     }
 
     #[getter]

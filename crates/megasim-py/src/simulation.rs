@@ -4,6 +4,7 @@
 //! what comes out is what one run gives.
 
 use crate::array::Numbers;
+use crate::mode::mode;
 use crate::netfiles::Netfiles;
 use crate::network::{Network, columns, polarity};
 use crate::{error, work};
@@ -79,16 +80,6 @@ impl Simulation {
             Some(network) => network.nodes_of(name),
             None => Ok(vec![self.node(name)?]),
         }
-    }
-}
-
-/// `event` or `clocked` with its steps.
-pub fn mode(name: &str, dt: Tick) -> PyResult<Mode> {
-    match name {
-        "event" => Ok(Mode::Event),
-        "clocked" if dt > 0 => Ok(Mode::Clocked { dt }),
-        "clocked" => Err(error::message(format!("dt: expected a number of ticks above 0, found {dt}"))),
-        _ => Err(error::message(format!("mode: expected 'event' or 'clocked', found '{name}'"))),
     }
 }
 

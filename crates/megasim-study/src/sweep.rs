@@ -4,17 +4,23 @@
 
 mod both_modes;
 mod conversion;
+mod error;
 mod machine;
 mod modes;
 mod on_machine;
 mod parameters;
 mod plan;
+mod run;
 mod study;
 
+pub use error::SweepError;
 pub use machine::{Bottleneck, BusiestResource, MachineFigures};
 pub use modes::{Error, Figures, ModeFigures, Samples, Setup, measure};
+pub use on_machine::MachineSubject;
 pub use parameters::Over;
-pub use plan::{MachineSubject, Store, SweepError, SweepOptions, SweepPlan, sweep};
+pub use plan::{SweepOptions, SweepPlan};
+pub use run::sweep;
+pub use study::Store;
 
 use crate::hardware::Quantity;
 use rand::{RngExt, SeedableRng};

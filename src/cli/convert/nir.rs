@@ -6,7 +6,7 @@ use crate::cli::diagnostic::{self, report};
 use crate::cli::numbers::positive;
 use crate::cli::paths::Paths;
 use crate::cli::tables::boxed;
-use crate::cli::{escape, print, provenance};
+use crate::cli::{output, print, provenance};
 use clap::{Args, ValueEnum};
 use megasim::ann::nir::Nir;
 use megasim::atomic_write::{AtomicDir, Overwrite};
@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let (converted, warnings) =
         nir::convert(&file, &options).map_err(|error| miette::miette!("{}: {error}", arguments.model.display()))?;
-    warnings.iter().for_each(escape::warn);
+    warnings.iter().for_each(output::warn);
     let directory = AtomicDir::create(&arguments.out, replace).map_err(report)?;
     converted.write(directory.path()).map_err(|error| match &error {
         save::Error::Netfile(error) => diagnostic::netfile(error),

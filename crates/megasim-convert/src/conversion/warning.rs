@@ -1,6 +1,7 @@
 //! What there is to say of a conversion that will not do well as spikes.
 
 use crate::diagnose::{self, Activity, SATURATES, VANISHES};
+use crate::input_ranges;
 use crate::parsed::{LayerKind, Role};
 use crate::{ConvertOptions, Converted, Normalized, Precision};
 use megasim_core::encode::FeatureScales;
@@ -114,7 +115,9 @@ impl Warning {
         features: Option<&FeatureScales>,
         scaling: InputScaling,
     ) -> Option<Self> {
-        let Some(features) = features else { return Self::of_values(of, super::largest(values), scale, scaling) };
+        let Some(features) = features else {
+            return Self::of_values(of, input_ranges::largest(values), scale, scaling);
+        };
         let numbers = values.ncols();
         let is_beyond = |(number, value): (usize, f32)| features.rate(number, numbers, value).abs() > BEYOND * scale;
         let beyond = values.indexed_iter().filter(|((_, number), value)| is_beyond((*number, **value))).count();

@@ -5,7 +5,8 @@
 //! nothing is fed back. Then what comes after does not depend on what came before, and the pieces between such resets
 //! may run at the same time; put together they are, to the byte, the record of the whole run.
 
-use super::plan::{Plan, PopulationKind};
+use super::plan::Plan;
+use super::population::PopulationKind;
 use super::{Error, Mode, Probes, Record, Simulation, TieOrder};
 use crate::network::{Polarity, Stimulus, Tick};
 use rayon::prelude::*;
@@ -74,7 +75,7 @@ pub fn cuts(plan: &Plan, mode: Mode, stimuli: &[Stimulus]) -> Vec<Tick> {
         return Vec::new();
     }
     // For each population with a state, the sources it reads.
-    let sources_of = |inputs: &[super::plan::PlanInput]| -> Vec<usize> {
+    let sources_of = |inputs: &[super::population::PlanInput]| -> Vec<usize> {
         let nodes = inputs.iter().filter_map(|input| input.node);
         nodes.filter_map(|node| plan.sources.iter().position(|&source| source == node)).collect()
     };

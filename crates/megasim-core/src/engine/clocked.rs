@@ -3,7 +3,8 @@
 use super::action::{Action, actions};
 use super::kernels::{Crossing, SignedSpike};
 use super::neurons::{Spike, Spikes};
-use super::plan::{NeuronPopulation, Plan, PlanInput, PopulationKind};
+use super::plan::Plan;
+use super::population::{NeuronPopulation, PlanInput, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};

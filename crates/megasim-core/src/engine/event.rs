@@ -13,7 +13,8 @@ use outputs::{Bus, ByMap, GroupQueue, Outputs};
 
 use super::action::{Action, actions};
 use super::neurons::{Neurons, Signs, Work};
-use super::plan::{NeuronPopulation, Plan, PopulationKind, Target};
+use super::plan::Plan;
+use super::population::{NeuronPopulation, PopulationKind, Target};
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::{Recorder, Summary};
 use super::synapses::Outside;

@@ -1,6 +1,7 @@
 //! Where a run is stopped because it would not end, or not within memory; and what keeps it going.
 
-use super::plan::{Plan, PopulationKind, spikes_shrink};
+use super::plan::Plan;
+use super::population::{PopulationKind, spikes_shrink};
 use super::record::Recorder;
 use crate::network::{Driver, NodeId, Tick};
 

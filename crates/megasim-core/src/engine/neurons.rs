@@ -9,9 +9,11 @@ mod signs;
 mod synaptic_current;
 
 use super::aligned::Aligned;
-use super::kernels::{self, Crossing, Sign, SignedSpike, Tests, extremes};
-use super::plan::{NeuronPopulation, spikes_shrink};
-use super::synapses::{Outside, Port, Span, Synapses, Weights};
+use super::extremes::extremes;
+use super::geometry::Span;
+use super::kernels::{self, Crossing, Sign, SignedSpike, Tests};
+use super::population::{NeuronPopulation, spikes_shrink};
+use super::synapses::{Outside, Port, Synapses, Weights};
 use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 use clocked::Sums;
 pub(super) use runs::LayerEvents;

@@ -5,7 +5,7 @@
 //! for another of them or for a node before, nothing comes between them: their events of a tick take one entry of the
 //! schedule, keep no times, and go in one call through a population that reads all of them.
 
-use super::plan::{PlanNode, Population, PopulationKind, Target};
+use super::population::{PlanNode, Population, PopulationKind, Target};
 use super::synapses::Synapses;
 
 /// Successive nodes that are handled together.

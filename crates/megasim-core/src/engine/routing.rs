@@ -1,7 +1,7 @@
 //! Address modules: flatten and max pooling. They pass events on under other addresses and have no potentials.
 
 use super::action::Action;
-use super::synapses::Sign;
+use super::sign::Sign;
 use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort, PoolRule};
 
 /// Where the events of one flatten port leave: at `n + y * nx + x`, `n` the sizes of the ports before added up.

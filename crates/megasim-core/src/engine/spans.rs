@@ -1,6 +1,6 @@
 //! What the events of a kernel reach, looked up instead of worked out: a table over all addresses.
 
-use super::synapses::{Geometry, Kernel, Span};
+use super::geometry::{Geometry, KernelShape, Span};
 use crate::network::Array;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -21,8 +21,8 @@ pub(super) struct AddressTable<T> {
 
 impl<T> AddressTable<T> {
     /// For the addresses of a kernel, unless it has no weights or they are many more than its neurons.
-    pub fn new(kernel: &Kernel, array: Array, entry: impl Fn(i32, i32) -> T) -> Option<Self> {
-        if kernel.weights.is_empty() {
+    pub fn new(kernel: &KernelShape, array: Array, entry: impl Fn(i32, i32) -> T) -> Option<Self> {
+        if kernel.is_empty() {
             return None;
         }
         let (x_min, nx) = kernel.columns(array)?;
@@ -79,8 +79,8 @@ impl Reach {
 
 impl SpanTable {
     /// The table of a kernel, if there can be one.
-    pub fn new(kernel: &Kernel, array: Array, maps: usize) -> Option<Self> {
-        let (neurons, weights) = (array.len() * maps, kernel.weights.len());
+    pub fn new(kernel: &KernelShape, array: Array, maps: usize) -> Option<Self> {
+        let (neurons, weights) = (array.len() * maps, (kernel.nx * kernel.ny) as usize * maps);
         let neuron_step = array.nx as usize * maps;
         let weight_step = kernel.nx as usize * maps * kernel.y_stride as usize;
         u32::try_from(neurons).and(u32::try_from(weights)).ok()?;
@@ -142,7 +142,7 @@ mod tests {
         /// The table says of every address, and of those around them, what the kernel says.
         #[test]
         fn tables_say_what_kernels_reach((port, array) in ports(), maps in 1..4_usize) {
-            let kernel = Kernel::new(&vec![&port; maps], array, &mut SpanTables::default());
+            let kernel = KernelShape::new(&port);
             let table = SpanTable::new(&kernel, array, maps).unwrap();
             for (x, y) in (-30..30).flat_map(|x| (-30..30).map(move |y| (x, y))) {
                 let mut expected = Vec::new();

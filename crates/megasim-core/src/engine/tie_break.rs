@@ -7,7 +7,8 @@
 use super::action::{Action, action};
 use super::kernels::Sign;
 use super::neurons::Spike;
-use super::plan::{Plan, PopulationKind, Target};
+use super::plan::Plan;
+use super::population::{PopulationKind, Target};
 use super::record::Recorder;
 use super::tie_order::TieOrder;
 use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};

@@ -1,8 +1,8 @@
 //! Points in event mode and clocked mode.
 
+use super::error::SweepError;
 use super::modes::{self, Figures, Samples, Setup};
 use super::parameters::{Conditions, Parameter};
-use super::plan::SweepError;
 use super::study::{Origin, Prepared, Study};
 use megasim_convert::LabelledSamples;
 use megasim_core::control::Control;

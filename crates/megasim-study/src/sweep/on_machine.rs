@@ -1,8 +1,8 @@
 //! Points on a machine.
 
 use super::MachineFigures;
+use super::error::SweepError;
 use super::parameters::{Conditions, Parameter};
-use super::plan::SweepError;
 use super::study::{Origin, Prepared, Study};
 use crate::hardware::{Duration, Hardware};
 use crate::latency::{Bill, Busiest, Critical, Ideal, MachineInput, MappedNetwork, Places, Question};

@@ -14,6 +14,9 @@ use megasim_core::network::Tick;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+/// Most points of a sweep.
+pub(super) const MOST_POINTS: usize = 100_000;
+
 /// A parameter and its values: `PARAMETER=VALUES`, the values as [`values`] takes them.
 ///
 /// ```

@@ -1,8 +1,9 @@
 //! Which points are left, what they share, and their measuring in parallel.
 
 use super::conversion::Conversion;
+use super::error::SweepError;
 use super::parameters::{Conditions, Over, Parameter};
-use super::plan::{PlannedPoint, SweepError, SweepPlan};
+use super::plan::{PlannedPoint, SweepPlan};
 use super::{Axis, Point, Sweep};
 use megasim_convert::settings::Setting;
 use megasim_convert::{ConvertOptions, ConvertedModel, conversion};

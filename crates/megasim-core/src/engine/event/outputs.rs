@@ -2,7 +2,7 @@
 
 use crate::engine::kernels::{Crossing, SignedSpike};
 use crate::engine::neurons::{Spike, Spikes};
-use crate::engine::plan::{NeuronPopulation, Population};
+use crate::engine::population::{NeuronPopulation, Population};
 use crate::engine::queue::Pending;
 use crate::network::{NodeId, Polarity, StimulusEvent, Tick};
 

@@ -2,7 +2,7 @@
 
 use super::{EventRun, EventState};
 use crate::engine::Cells;
-use crate::engine::plan::PopulationKind;
+use crate::engine::population::PopulationKind;
 use crate::network::{NodeId, Polarity, StimulusEvent, Tick};
 
 impl EventState {

@@ -1,6 +1,6 @@
 //! The kernels in AVX2: compare-to-mask by hand, which compilers do not make of "any, then scan".
 
-use super::{Crossing, Fire, Sign, SignedFire, Tests, VECTORS, add_kernel_plain, add_plain, extremes_plain, note};
+use super::{Crossing, Fire, Sign, SignedFire, Tests, VECTORS, add_kernel_plain, add_plain, note};
 use crate::engine::synapses::Kernel;
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -184,10 +184,4 @@ pub fn add_kernel(
     sign: Sign,
 ) -> u64 {
     add_kernel_plain(sums, kernel, shape, addresses, sign)
-}
-
-/// See [`super::extremes`].
-#[target_feature(enable = "avx2")]
-pub fn extremes(values: &[i32]) -> (i32, i32) {
-    extremes_plain(values)
 }

@@ -6,7 +6,7 @@ mod signed;
 pub use convolution::run_kernel;
 pub use signed::{add_signed, narrow_in_registers, run_signed_kernel, run_signed_lines, run_signed_narrow};
 
-use super::{Crossing, Fire, FireReset, Sign, Tests, VECTORS, add_kernel_plain, extremes_plain, note};
+use super::{Crossing, Fire, FireReset, Sign, Tests, VECTORS, add_kernel_plain, note};
 use crate::engine::synapses::{Kernel, NarrowMatrix};
 use crate::network::Array;
 use std::arch::x86_64::*;
@@ -482,10 +482,4 @@ pub fn add_kernel(
     sign: Sign,
 ) -> u64 {
     add_kernel_plain(sums, kernel, shape, addresses, sign)
-}
-
-/// See [`super::extremes`].
-#[target_feature(enable = "avx512f,popcnt")]
-pub fn extremes(values: &[i32]) -> (i32, i32) {
-    extremes_plain(values)
 }

@@ -9,8 +9,9 @@ mod avx2;
 mod avx512;
 mod signed;
 
-pub use super::synapses::Sign;
-use super::synapses::{Kernel, NarrowMatrix, Port, SingleTaps, Span, Synapses};
+use super::geometry::Span;
+pub use super::sign::Sign;
+use super::synapses::{Kernel, NarrowMatrix, Port, SingleTaps, Synapses};
 use crate::network::{Array, Tick};
 pub use signed::{SignedFire, SignedSpike, add_signed};
 pub(super) use signed::{run_signed_kernel, run_signed_lines, run_signed_narrow};
@@ -471,36 +472,4 @@ fn add_plain(sums: &mut [i32], w: &[i32], sign: Sign) {
         Sign::Plus => sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = sum.wrapping_add(*w)),
         Sign::Minus => sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = sum.wrapping_sub(*w)),
     }
-}
-
-/// The least and the largest value; `(0, 0)` of none.
-pub(super) fn extremes(values: &[i32]) -> (i32, i32) {
-    if values.is_empty() {
-        return (0, 0);
-    }
-    match Variant::best().0 {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
-        Instructions::Avx512 => unsafe { avx512::extremes(values) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Instructions::Avx2 => unsafe { avx2::extremes(values) },
-        Instructions::Base => extremes_plain(values),
-    }
-}
-
-/// Of at least one value. Many side by side, as compilers do not make that of one.
-#[inline(always)]
-fn extremes_plain(values: &[i32]) -> (i32, i32) {
-    let (mut low, mut high) = ([i32::MAX; BLOCK], [i32::MIN; BLOCK]);
-    let (blocks, rest) = values.as_chunks::<BLOCK>();
-    for block in blocks {
-        for k in 0..BLOCK {
-            low[k] = low[k].min(block[k]);
-            high[k] = high[k].max(block[k]);
-        }
-    }
-    let lows = low.iter().chain(rest).copied();
-    let highs = high.iter().chain(rest).copied();
-    (lows.min().unwrap_or(i32::MAX), highs.max().unwrap_or(i32::MIN))
 }

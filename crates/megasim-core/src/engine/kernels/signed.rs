@@ -3,8 +3,9 @@
 use super::{BLOCK, Instructions, Sign, Variant};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
+use crate::engine::geometry::Span;
 use crate::engine::neurons::Signs;
-use crate::engine::synapses::{Kernel, NarrowMatrix, SingleTaps, Span};
+use crate::engine::synapses::{Kernel, NarrowMatrix, SingleTaps};
 use crate::network::{Array, Polarity, Signed};
 
 /// One spike of a signed neuron.

@@ -4,7 +4,7 @@ use super::super::Cells;
 use super::super::action::{Action, action};
 use super::super::kernels;
 use super::super::neurons::{Spike, Work};
-use super::super::plan::{NeuronPopulation, Population, PopulationKind};
+use super::super::population::{NeuronPopulation, Population, PopulationKind};
 use super::super::routing;
 use super::super::synapses::{Outside, Synapses};
 use crate::network::{MaxPool, Polarity, PoolRule, StimulusEvent, Tick};

@@ -6,7 +6,7 @@ use super::state::{Gate, State};
 use super::statistics::Busy;
 use super::{Barrier, Pace};
 use crate::engine::neurons::Spike;
-use crate::engine::plan::PopulationKind;
+use crate::engine::population::PopulationKind;
 use crate::engine::{Cells, Error};
 use crate::network::{ModuleId, Tick};
 

@@ -7,7 +7,7 @@ use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
 use crate::engine::action::{Action, action};
 use crate::engine::neurons::Work;
-use crate::engine::plan::PopulationKind;
+use crate::engine::population::PopulationKind;
 use crate::engine::synapses::Outside;
 use crate::engine::{Cells, Error};
 use crate::network::{ModuleId, NodeId, StimulusEvent, Tick};

@@ -4,7 +4,7 @@ use super::runs::Change;
 use super::{Neurons, Outside, Port, Sign, Signs, Spikes, Synapses, count_saturations, extremes, reach};
 use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, Crossing, Tests};
-use crate::engine::plan::NeuronPopulation;
+use crate::engine::population::NeuronPopulation;
 use crate::network::Tick;
 
 /// Input of one clocked step: 32-bit sums while they are certain to fit, emptied into 64 bits otherwise.

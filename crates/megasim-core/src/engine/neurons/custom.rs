@@ -1,7 +1,7 @@
 //! Custom neurons: integer equations, evaluated for many neurons at a time.
 
 use super::{NEVER, Neurons, Outside, Port, Sign, Spikes, Work, reach};
-use crate::engine::plan::NeuronPopulation;
+use crate::engine::population::NeuronPopulation;
 use crate::equations::{self, LANES, Lanes, Scratch};
 use crate::network::{NeuronModel, Polarity, Tick};
 use std::ops::Range;

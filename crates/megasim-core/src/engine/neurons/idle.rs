@@ -1,7 +1,7 @@
 //! Time without input: whether it changes neurons, and what makes up for it.
 
 use super::{NEVER, Neurons};
-use crate::engine::plan::NeuronPopulation;
+use crate::engine::population::NeuronPopulation;
 use crate::network::{NeuronParameters, Tick};
 
 impl Neurons {

@@ -2,7 +2,7 @@
 
 use super::{Neurons, Outside, Port, Sign, Signs, Spikes, Synapses, Weights, Work};
 use crate::engine::kernels::{self, Fire, FireReset, Recent};
-use crate::engine::plan::NeuronPopulation;
+use crate::engine::population::NeuronPopulation;
 use crate::network::{Reset, Tick};
 use std::iter::Sum;
 

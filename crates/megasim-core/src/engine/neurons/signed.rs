@@ -5,7 +5,7 @@ use super::{BOUNDS_RETRY, Neurons, Outside, Port, Sign, Signs, Spikes, Work, cou
 use super::{Synapses, Weights};
 use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, SignedFire, Tests};
-use crate::engine::plan::NeuronPopulation;
+use crate::engine::population::NeuronPopulation;
 use crate::network::{NeuronParameters, Signed};
 use std::ops::Range;
 

@@ -3,7 +3,7 @@
 
 use super::{Neurons, Outside, Port, Sign, Spikes, Work, reach, saturate};
 use crate::engine::kernels::Crossing;
-use crate::engine::plan::NeuronPopulation;
+use crate::engine::population::NeuronPopulation;
 use crate::network::Tick;
 
 impl Neurons {

@@ -1,8 +1,9 @@
 //! Events on kernels of convolutions.
 
 use super::{Crossing, Fire, FireReset, Sign};
+use crate::engine::geometry::Span;
 use crate::engine::kernels::avx2;
-use crate::engine::synapses::{Kernel, Span};
+use crate::engine::synapses::Kernel;
 use crate::network::Array;
 use std::arch::x86_64::*;
 
@@ -44,7 +45,7 @@ fn kernel512<const ADD: bool, const SUBTRACT: bool>(
     let weights = &kernel.weights[..];
     let Some(table) = &kernel.spans else {
         for (&x, &y) in x.iter().zip(y) {
-            kernel.reach(array, maps, x, y, |Span { neuron, weight, len }| {
+            kernel.shape.reach(array, maps, x, y, |Span { neuron, weight, len }| {
                 operations += len as u64;
                 let (v, w) = (&mut v[neuron..][..len], &weights[weight..][..len]);
                 // SAFETY: both slices have this length.

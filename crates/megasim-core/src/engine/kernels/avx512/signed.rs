@@ -1,10 +1,11 @@
 //! Events for signed neurons.
 
 use super::{LINES, furthest};
+use crate::engine::geometry::Span;
 use crate::engine::kernels::{Sign, SignedFire, SignedSpike};
 use crate::engine::neurons::Signs;
 use crate::engine::spans::SpanTable;
-use crate::engine::synapses::{NarrowMatrix, Span};
+use crate::engine::synapses::NarrowMatrix;
 use crate::network::Polarity;
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
