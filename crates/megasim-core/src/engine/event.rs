@@ -11,15 +11,13 @@ mod touch;
 use groups::GroupRun;
 use outputs::{Bus, ByMap, GroupQueue, Outputs};
 
-use super::action::{Action, actions};
-use super::neurons::{Neurons, Signs, Work};
+use super::apply::Receiver;
 use super::plan::Plan;
-use super::population::{NeuronPopulation, PopulationKind, Target};
+use super::population::Target;
 use super::queue::{Events, Fifo, Pending, Schedule};
-use super::record::{Recorder, Summary};
-use super::synapses::Outside;
-use super::{Cells, Error, Excess, Limits, PopulationState, Progress, kernels, kernels::Sign, routing};
-use crate::network::{FlattenPort, MaxPool, NodeId, Polarity, Stimulus, Tick};
+use super::record::Recorder;
+use super::{Error, Excess, Limits, PopulationState, Progress};
+use crate::network::{NodeId, Stimulus, Tick};
 
 /// The state of event mode other than the populations.
 #[derive(Debug, Clone)]
@@ -297,103 +295,15 @@ impl EventRun<'_> {
     /// Hands events to one port, which works on them at `s` and puts its outputs on the bus at `done`.
     fn deliver(&mut self, reader: Target, node: usize, events: Events<'_>, s: Tick, done: Tick) -> Result<(), Error> {
         let population = &self.plan.populations[reader.population];
-        let outputs = Outputs { population, bus: &mut self.state.bus, done };
-        // A port beyond those of the module only takes resets and controls.
-        let port = Some(reader.port).filter(|&port| port < population.n_ports);
-        match (&population.kind, &mut self.populations[reader.population].cells) {
-            (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
-                let summary = &mut self.recorder.summary;
-                to_neurons((plan, neurons), self.plan.kernel, port, events, s, outputs, summary).map_err(
-                    |(k, outside)| {
-                        let address = (events.t_pre[k], events.x[k], events.y[k]);
-                        self.plan.outside(node, address, outside)
-                    },
-                )?;
-            }
-            (PopulationKind::Flatten(ports), _) => to_flatten(ports, port, events, outputs),
-            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => to_max_pool(plan, pool, port, events, outputs),
-            _ => {}
-        }
+        let mut outputs = Outputs { population, bus: &mut self.state.bus, done };
+        let cells = &mut self.populations[reader.population].cells;
+        let receiver = Receiver { population, cells, kernel: self.plan.kernel, port: reader.port };
+        let work = receiver.apply(events, s, &mut outputs).map_err(|(k, outside)| {
+            let address = (events.t_pre[k], events.x[k], events.y[k]);
+            self.plan.outside(node, address, outside)
+        })?;
+        self.recorder.summary.add(work);
         Ok(())
-    }
-}
-
-/// Events for neurons; fails with the number of the event that has no line in the matrix.
-fn to_neurons(
-    (plan, neurons): (&NeuronPopulation, &mut Neurons),
-    kernel: kernels::Variant,
-    port: Option<usize>,
-    events: Events<'_>,
-    s: Tick,
-    mut outputs: Outputs<'_>,
-    summary: &mut Summary,
-) -> Result<(), (usize, Outside)> {
-    // Signed neurons take spikes of both signs at once.
-    if let (Some(port), true) = (port, plan.neurons.signed().is_some())
-        && let Some(signs) = Signs::of(events.polarity, events.y)
-    {
-        let (port, layer) = (&plan.ports[port..=port], (events.x, events.y, signs, &[events.len()][..]));
-        let Work { operations, updates } = neurons.receive_layer(plan, kernel, port, layer, s, &mut outputs)?;
-        summary.synaptic_operations += operations;
-        summary.neuron_updates += updates;
-        return Ok(());
-    }
-    let mut done = 0;
-    for (action, run) in actions(events) {
-        match (action, port) {
-            (Action::Reset, _) => neurons.reset(plan, s),
-            (Action::Settle, _) => {
-                let updates = (0..run.len()).map(|_| neurons.settle(plan, &mut outputs));
-                summary.neuron_updates += updates.sum::<u64>();
-            }
-            (Action::Control, _) if plan.acts_on_control() => {
-                let updates = (0..run.len()).map(|_| neurons.control(plan, s, &mut outputs));
-                summary.neuron_updates += updates.sum::<u64>();
-            }
-            (Action::Spikes(sign), Some(port)) => {
-                let Work { operations, updates } = neurons
-                    .receive_run(plan, kernel, &plan.ports[port], (run.x, run.y, sign), s, &mut outputs)
-                    .map_err(|(k, outside)| (done + k, outside))?;
-                summary.synaptic_operations += operations;
-                summary.neuron_updates += updates;
-            }
-            (Action::Control | Action::Spikes(_), _) => {}
-        }
-        done += run.len();
-    }
-    Ok(())
-}
-
-fn to_flatten(ports: &[FlattenPort], port: Option<usize>, events: Events<'_>, mut outputs: Outputs<'_>) {
-    let Some(port) = port else { return };
-    let addresses = routing::Flatten::new(ports, port);
-    for (action, run) in actions(events) {
-        let addresses = run.x.iter().zip(run.y).map(|(&x, &y)| addresses.of(x, y));
-        match action {
-            Action::Spikes(Sign::Plus) => {
-                addresses.flatten().for_each(|x| outputs.address(0, x, 0));
-                outputs.complete();
-            }
-            Action::Spikes(Sign::Minus) => {
-                addresses.flatten().for_each(|x| outputs.emit(0, x, 0, Polarity::Negative));
-            }
-            Action::Reset | Action::Settle | Action::Control => {}
-        }
-    }
-}
-
-fn to_max_pool(
-    plan: &MaxPool,
-    pool: &mut routing::Pool,
-    port: Option<usize>,
-    events: Events<'_>,
-    mut outputs: Outputs<'_>,
-) {
-    for (action, run) in actions(events) {
-        for k in 0..run.len() {
-            let event = (run.x[k], run.y[k], run.polarity[k]);
-            pool.apply(plan, port, action, event, |x, y, polarity| outputs.emit(0, x, y, polarity));
-        }
     }
 }
 

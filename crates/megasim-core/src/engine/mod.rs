@@ -8,6 +8,7 @@
 
 mod action;
 mod aligned;
+mod apply;
 pub mod batch;
 mod clocked;
 mod event;

@@ -1,5 +1,6 @@
 //! What is kept of a run: the events of the nodes that probes watch, and counts that cost nothing.
 
+use super::neurons::Work;
 use super::queue::Events;
 use crate::network::{EventLog, Network, NodeId, StimulusEvent, Tick};
 use serde::Serialize;
@@ -63,6 +64,13 @@ pub struct Summary {
     pub pending: u64,
     /// How often a potential was cut off at the 32-bit limits, by module.
     pub saturations: Vec<u64>,
+}
+
+impl Summary {
+    pub(super) fn add(&mut self, Work { operations, updates }: Work) {
+        self.synaptic_operations += operations;
+        self.neuron_updates += updates;
+    }
 }
 
 /// Collects a [`Record`].

@@ -5,13 +5,15 @@
 //! its own path in `event`.
 
 use super::action::{Action, action};
+use super::apply::Receiver;
 use super::kernels::Sign;
 use super::neurons::Spike;
 use super::plan::Plan;
 use super::population::{PopulationKind, Target};
+use super::queue::Events;
 use super::record::Recorder;
 use super::tie_order::TieOrder;
-use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};
+use super::{Error, Excess, Limits, PopulationState, Progress};
 use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -124,6 +126,54 @@ pub(super) struct TieBreakRun<'s> {
     pub stimuli: &'s [Stimulus],
 }
 
+/// Which of the events that are due at one tick comes first.
+trait Order {
+    /// One of the nodes that are due; none where all of the tick go together.
+    fn node(&mut self, due: &BTreeSet<usize>) -> Option<usize>;
+
+    /// One of `n` events of a node.
+    fn event(&mut self, n: usize) -> usize;
+}
+
+/// See [`TieOrder::Reversed`].
+struct Last;
+
+impl Order for Last {
+    fn node(&mut self, due: &BTreeSet<usize>) -> Option<usize> {
+        due.last().copied()
+    }
+
+    fn event(&mut self, n: usize) -> usize {
+        n - 1
+    }
+}
+
+/// See [`TieOrder::Seeded`].
+struct Random(ChaCha8Rng);
+
+impl Order for Random {
+    fn node(&mut self, due: &BTreeSet<usize>) -> Option<usize> {
+        due.iter().nth(self.0.random_range(0..due.len())).copied()
+    }
+
+    fn event(&mut self, n: usize) -> usize {
+        self.0.random_range(0..n)
+    }
+}
+
+/// See [`TieOrder::Split`].
+struct Split;
+
+impl Order for Split {
+    fn node(&mut self, _: &BTreeSet<usize>) -> Option<usize> {
+        None
+    }
+
+    fn event(&mut self, _: usize) -> usize {
+        0
+    }
+}
+
 /// Which part of the weights acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -135,34 +185,33 @@ enum Part {
 impl TieBreakRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
         self.state.start(self.plan, self.stimuli);
-        let mut random = match self.order {
-            TieOrder::Seeded(seed) => Some(ChaCha8Rng::seed_from_u64(seed)),
-            _ => None,
-        };
+        match self.order {
+            TieOrder::Split => self.in_order(&mut Split, stop),
+            TieOrder::Seeded(seed) => self.in_order(&mut Random(ChaCha8Rng::seed_from_u64(seed)), stop),
+            TieOrder::Reversed | TieOrder::Netlist => self.in_order(&mut Last, stop),
+        }
+    }
+
+    fn in_order<O: Order>(&mut self, order: &mut O, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
         let mut busy: (Tick, u64) = (0, 0);
         while let Some((&r, nodes)) = self.state.due.first_key_value() {
             if r > self.plan.t_max {
                 break;
             }
-            let node = if self.order == TieOrder::Split {
-                self.split(r)?;
-                None
-            } else {
-                // Every listed time has nodes.
-                let node = match &mut random {
-                    Some(random) => nodes.iter().nth(random.random_range(0..nodes.len())),
-                    None => nodes.last(),
-                };
-                let Some(&node) = node else { break };
-                self.one(node, r, random.as_mut())?;
-                if self.plan.nodes[node].timeless {
-                    busy = if busy.0 == r { (r, busy.1 + 1) } else { (r, 1) };
-                    if busy.1 > self.limits.events_per_tick {
-                        return Err(self.runaway(r, busy.1));
+            let node = order.node(nodes);
+            match node {
+                Some(node) => {
+                    self.one(node, r, order)?;
+                    if self.plan.nodes[node].timeless {
+                        busy = if busy.0 == r { (r, busy.1 + 1) } else { (r, 1) };
+                        if busy.1 > self.limits.events_per_tick {
+                            return Err(self.runaway(r, busy.1));
+                        }
                     }
                 }
-                Some(NodeId::new(node))
-            };
+                None => self.split(r)?,
+            }
+            let node = node.map(NodeId::new);
             let (plan, populations) = (self.plan, &*self.populations);
             let (events, logs) = (&self.recorder.summary.events[..], &self.recorder.logs[..]);
             if stop(&Progress { time: r, node, events, logs, plan, populations }) {
@@ -189,9 +238,8 @@ impl TieBreakRun<'_> {
     }
 
     /// Handles one event of a node.
-    fn one(&mut self, node: usize, r: Tick, random: Option<&mut ChaCha8Rng>) -> Result<(), Error> {
-        let choose = |n: usize| random.map_or(n - 1, |random| random.random_range(0..n));
-        let Some(event) = self.state.waiting[node].take(choose) else { return Ok(()) };
+    fn one(&mut self, node: usize, r: Tick, order: &mut impl Order) -> Result<(), Error> {
+        let Some(event) = self.state.waiting[node].take(|n| order.event(n)) else { return Ok(()) };
         self.state.count -= 1;
         let mut t_ack = r;
         let plan = self.plan;
@@ -303,55 +351,34 @@ impl TieBreakRun<'_> {
         part: Part,
     ) -> Result<(), Error> {
         let population = &self.plan.populations[reader.population];
-        let &StimulusEvent { x, y, polarity, .. } = event;
-        let action = action(polarity, y);
-        let outputs = &mut self.state.outputs;
+        let action = action(event.polarity, event.y);
+        let is_here = match (part, action) {
+            (Part::Whole, _) | (_, Action::Spikes(_)) => true,
+            (Part::Raising, action) => action == Action::Reset,
+            (Part::Lowering, action) => action != Action::Reset,
+        };
         // With halves, ports are the raising parts of all ports, then the lowering ones, then what has no weights.
         let half = population.n_ports / 2;
-        let acts = match part {
-            Part::Whole => reader.port < population.n_ports,
-            Part::Raising | Part::Lowering => reader.port < half,
+        let port = match (part, action) {
+            (Part::Whole, _) => reader.port,
+            _ if reader.port >= half => population.n_ports,
+            // A negative event turns the signs around.
+            (Part::Raising, Action::Spikes(Sign::Minus)) | (Part::Lowering, Action::Spikes(Sign::Plus)) => {
+                reader.port + half
+            }
+            _ => reader.port,
         };
-        match (&population.kind, &mut self.populations[reader.population].cells) {
-            (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
-                let mut out = |Spike { map, x, y, polarity, .. }: Spike| outputs.push((map as usize, x, y, polarity));
-                match action {
-                    Action::Reset if part != Part::Lowering => neurons.reset(plan, s),
-                    Action::Settle if part != Part::Raising => {
-                        self.recorder.summary.neuron_updates += neurons.settle(plan, &mut out);
-                    }
-                    Action::Control if plan.acts_on_control() && part != Part::Raising => {
-                        self.recorder.summary.neuron_updates += neurons.control(plan, s, &mut out);
-                    }
-                    Action::Spikes(sign) if acts => {
-                        let lowering = match part {
-                            Part::Whole => false,
-                            // A negative event turns the signs around.
-                            Part::Raising => sign == Sign::Minus,
-                            Part::Lowering => sign == Sign::Plus,
-                        };
-                        let port = &plan.ports[reader.port + if lowering { half } else { 0 }];
-                        let work = neurons
-                            .receive(plan, self.plan.kernel, port, (x, y, sign), s, &mut out)
-                            .map_err(|outside| self.plan.outside(node, (event.t_pre, x, y), outside))?;
-                        if part != Part::Lowering {
-                            self.recorder.summary.synaptic_operations += work.operations;
-                            self.recorder.summary.neuron_updates += work.updates;
-                        }
-                    }
-                    Action::Reset | Action::Settle | Action::Control | Action::Spikes(_) => {}
-                }
-            }
-            (PopulationKind::Flatten(ports), _) if acts && matches!(action, Action::Spikes(_)) => {
-                if let Some(x) = routing::Flatten::new(ports, reader.port).of(x, y) {
-                    outputs.push((0, x, 0, polarity));
-                }
-            }
-            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => {
-                let port = acts.then_some(reader.port);
-                pool.apply(plan, port, action, (x, y, polarity), |x, y, polarity| outputs.push((0, x, y, polarity)));
-            }
-            _ => {}
+        if !is_here {
+            return Ok(());
+        }
+        let cells = &mut self.populations[reader.population].cells;
+        let outputs = &mut self.state.outputs;
+        let mut out = |Spike { map, x, y, polarity, .. }: Spike| outputs.push((map as usize, x, y, polarity));
+        let work = Receiver { population, cells, kernel: self.plan.kernel, port }
+            .apply(Events::one(event), s, &mut out)
+            .map_err(|(_, outside)| self.plan.outside(node, (event.t_pre, event.x, event.y), outside))?;
+        if part != Part::Lowering || !matches!(action, Action::Spikes(_)) {
+            self.recorder.summary.add(work);
         }
         Ok(())
     }

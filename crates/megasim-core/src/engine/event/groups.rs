@@ -139,8 +139,7 @@ impl EventRun<'_> {
             let node = first + ends.partition_point(|&end| end <= k);
             self.plan.outside(node, (r, x[k], y[k]), outside)
         })?;
-        self.recorder.summary.synaptic_operations += work.operations;
-        self.recorder.summary.neuron_updates += work.updates;
+        self.recorder.summary.add(work);
         Ok(true)
     }
 }

@@ -1,5 +1,6 @@
 //! Where the outputs of modules wait until they are handled.
 
+use crate::engine::apply::{self, Outputs as _};
 use crate::engine::kernels::{Crossing, SignedSpike};
 use crate::engine::neurons::{Spike, Spikes};
 use crate::engine::population::{NeuronPopulation, Population};
@@ -82,11 +83,16 @@ pub(super) struct Outputs<'e> {
     pub done: Tick,
 }
 
-impl Outputs<'_> {
-    pub fn emit(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
+impl apply::Outputs for Outputs<'_> {
+    fn event(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
         for output in &self.population.outputs[map] {
             self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity });
         }
+    }
+
+    fn positive_events(&mut self, addresses: impl Iterator<Item = (i32, i32)>) {
+        addresses.for_each(|(x, y)| self.address(0, x, y));
+        self.complete();
     }
 }
 
@@ -98,7 +104,7 @@ impl Spikes for Outputs<'_> {
             queue.nodes[first + spike.map as usize].push(spike.position | mark);
             self.bus.waits(group, 1);
         } else {
-            self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
+            self.event(spike.map as usize, spike.x, spike.y, spike.polarity);
         }
     }
 
@@ -159,7 +165,7 @@ impl Outputs<'_> {
 
     /// A positive spike: only its address, to the queue of its map; [`Outputs::complete`] adds what is alike for all.
     #[inline]
-    pub fn address(&mut self, map: usize, x: i32, y: i32) {
+    fn address(&mut self, map: usize, x: i32, y: i32) {
         for output in &self.population.outputs[map] {
             match &mut self.bus.pending[output.index()] {
                 Pending::Queue(queue) => {
@@ -201,7 +207,7 @@ impl Outputs<'_> {
         }
     }
 
-    pub fn complete(&mut self) {
+    fn complete(&mut self) {
         while let Some(node) = self.bus.incomplete.pop() {
             self.bus.complete(node, self.done);
         }

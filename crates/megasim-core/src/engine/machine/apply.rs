@@ -1,13 +1,11 @@
-//! What one event does to one module: the populations, neurons and kernels of event mode, one event at a time.
+//! What leaves a module, and what events touch.
 
-use super::super::Cells;
 use super::super::action::{Action, action};
-use super::super::kernels;
-use super::super::neurons::{Spike, Work};
+use super::super::neurons::Spike;
 use super::super::population::{NeuronPopulation, Population, PopulationKind};
 use super::super::routing;
-use super::super::synapses::{Outside, Synapses};
-use crate::network::{MaxPool, Polarity, PoolRule, StimulusEvent, Tick};
+use super::super::synapses::Synapses;
+use crate::network::{MaxPool, Polarity, PoolRule, StimulusEvent};
 
 /// An output event without its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,47 +13,6 @@ pub(super) struct Leaving {
     pub x: i32,
     pub y: i32,
     pub polarity: Polarity,
-}
-
-/// Works on an event at `s`; what leaves goes to `outputs`, in order. The population is a single module.
-pub(super) fn apply(
-    population: &Population,
-    cells: &mut Cells,
-    variant: kernels::Variant,
-    port: usize,
-    event: &StimulusEvent,
-    s: Tick,
-    outputs: &mut Vec<Leaving>,
-) -> Result<Work, Outside> {
-    let acts = port < population.n_ports;
-    let StimulusEvent { x, y, polarity, .. } = *event;
-    match (&population.kind, cells, action(polarity, y)) {
-        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Reset) => neurons.reset(plan, s),
-        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Settle) => {
-            let updates = neurons.settle(plan, &mut |spike: Spike| outputs.push(leaving(spike)));
-            return Ok(Work { operations: 0, updates });
-        }
-        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Control) if plan.acts_on_control() => {
-            let updates = neurons.control(plan, s, &mut |spike: Spike| outputs.push(leaving(spike)));
-            return Ok(Work { operations: 0, updates });
-        }
-        (PopulationKind::Neurons(plan), Cells::Neurons(neurons), Action::Spikes(sign)) if acts => {
-            let mut out = |spike: Spike| outputs.push(leaving(spike));
-            let work = neurons.receive_run(plan, variant, &plan.ports[port], (&[x], &[y], sign), s, &mut out);
-            return work.map_err(|(_, outside)| outside);
-        }
-        (PopulationKind::Flatten(ports), _, Action::Spikes(_)) if acts => {
-            if let Some(x) = routing::Flatten::new(ports, port).of(x, y) {
-                outputs.push(Leaving { x, y: 0, polarity });
-            }
-        }
-        (PopulationKind::MaxPool(plan), Cells::Pool(pool), action) => {
-            let port = acts.then_some(port);
-            pool.apply(plan, port, action, (x, y, polarity), |x, y, polarity| outputs.push(Leaving { x, y, polarity }));
-        }
-        _ => {}
-    }
-    Ok(Work::default())
 }
 
 pub(super) fn leaving(Spike { x, y, polarity, .. }: Spike) -> Leaving {

@@ -1,13 +1,15 @@
 //! Service of modules: waiting events are started, applied to neurons, and make outputs.
 
-use super::apply::{apply, most_outputs};
+use super::apply::{leaving, most_outputs};
 use super::run::{Run, span, times};
 use super::state::{Delivery, EventKind, State};
 use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
 use crate::engine::action::{Action, action};
-use crate::engine::neurons::Work;
+use crate::engine::apply::Receiver;
+use crate::engine::neurons::{Spike, Work};
 use crate::engine::population::PopulationKind;
+use crate::engine::queue::Events;
 use crate::engine::synapses::Outside;
 use crate::engine::{Cells, Error};
 use crate::network::{ModuleId, NodeId, StimulusEvent, Tick};
@@ -123,9 +125,7 @@ impl Run<'_, '_> {
             statistics.outputs += outputs;
             statistics.wait.record(span(delivery.arrived, started), 1);
         }
-        let summary = &mut self.state.recorder.summary;
-        summary.synaptic_operations += work.operations;
-        summary.neuron_updates += work.updates;
+        self.state.recorder.summary.add(work);
         if let Some(watch) = &mut self.watch {
             watch(&HandshakeTrace {
                 node: NodeId::new(delivery.node as usize),
@@ -174,7 +174,9 @@ impl Run<'_, '_> {
             stations[module].beyond |= state.end_hysteresis();
             return Ok(Work::default());
         }
-        apply(population, cells, plan.kernel, port, event, s, outputs)
+        let receiver = Receiver { population, cells, kernel: plan.kernel, port };
+        let mut out = |spike: Spike| outputs.push(leaving(spike));
+        receiver.apply(Events::one(event), s, &mut out).map_err(|(_, outside)| outside)
     }
 
     /// A module works from now on, and puts its outputs on its nodes when it is done.
