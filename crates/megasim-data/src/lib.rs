@@ -10,6 +10,7 @@ mod file;
 mod folders;
 mod frames;
 mod input;
+mod inverse_root;
 mod locations;
 pub mod npy;
 mod pickle;

@@ -1,9 +1,9 @@
 //! Standardisation of samples, sample by sample and feature by feature, and whitening, as Keras's `ImageDataGenerator`
 //! does them: by statistics of the samples to normalise with.
 
+use super::inverse_root::inverse_root;
 use super::npy::{NpzReader, NpzWriter};
 use super::{Dataset, Error, Format, Layout, Pieces, Shape};
-use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayD, Axis};
 use std::fs::File;
 use std::io::{self, BufReader, Write};
@@ -217,11 +217,8 @@ impl Standardisation {
             covariance += &piece.t().dot(&piece);
         })?;
         covariance /= pieces.len().max(1) as f64;
-        let eigen = SymmetricEigen::new(DMatrix::from_fn(n, n, |row, column| covariance[[row, column]]));
-        let vectors = Array2::from_shape_fn((n, n), |(row, column)| eigen.eigenvectors[(row, column)]);
-        let factors: Array1<f64> =
-            eigen.eigenvalues.iter().map(|value| (value.max(0.0) + epsilon).sqrt().recip()).collect();
-        Ok((&vectors * &factors).dot(&vectors.t()).mapv(|value| value as f32))
+        covariance.diag_mut().mapv_inplace(|variance| variance + epsilon);
+        Ok(inverse_root(&covariance).mapv(|value| value as f32))
     }
 
     /// Whether samples of this shape can be changed so.
