@@ -7,7 +7,7 @@
 //! same nodes.
 
 use super::{Clock, Error, InputMap, Raster, SpikeEncoder};
-use crate::network::{Element, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId};
+use crate::network::{Element, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId, Values};
 use std::collections::HashMap;
 
 /// Values as currents. See the top of the file.
@@ -26,19 +26,6 @@ impl SpikeEncoder for Current {
     }
 }
 
-/// Values of a node that represent spikes, by address `x + y * nx`.
-struct Analog {
-    nx: usize,
-    values: Vec<f64>,
-}
-
-impl Analog {
-    fn at(&self) -> impl Iterator<Item = ((i32, i32), f64)> {
-        let address = |k: usize| ((k % self.nx) as i32, (k / self.nx) as i32);
-        self.values.iter().enumerate().filter(|(_, value)| **value != 0.0).map(move |(k, &value)| (address(k), value))
-    }
-}
-
 /// The network whose first layer takes the values of one sample as currents. Values go through flatten and maximum
 /// pooling as they are.
 ///
@@ -49,10 +36,10 @@ impl Analog {
 /// # Panics
 /// If there are fewer values than addresses.
 pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Network, Error> {
-    let mut analog: HashMap<NodeId, Analog> = HashMap::new();
+    let mut analog: HashMap<NodeId, Values> = HashMap::new();
     let rates = layout.rates(values);
     for (node, rates) in layout.nodes(network).zip(rates.chunks(layout.cells)) {
-        analog.insert(node, Analog { nx: layout.width, values: rates.iter().map(|&rate| rate.into()).collect() });
+        analog.insert(node, Values { nx: layout.width, values: rates.iter().map(|&rate| rate.into()).collect() });
     }
     let clock = layout.nodes(network).next();
     let bias_clock = layout.bias_clock.map(|source| network.sources()[source]);
@@ -73,7 +60,7 @@ pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Ne
                     |reason: String| Error::Current { module: names.first().unwrap_or(&"").to_string(), reason };
                 if let Some(passed) = drive(&mut module, &analog, clock, bias_clock).map_err(refuse)? {
                     for &node in outputs {
-                        analog.insert(node, Analog { nx: passed.nx, values: passed.values.clone() });
+                        analog.insert(node, Values { nx: passed.nx, values: passed.values.clone() });
                     }
                 }
                 builder.module(module, &names).map_err(Error::Network)?;
@@ -86,64 +73,34 @@ pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Ne
 /// Replaces what a module reads from analog nodes; the values that go on, if it is an address module.
 fn drive(
     module: &mut Module,
-    analog: &HashMap<NodeId, Analog>,
+    analog: &HashMap<NodeId, Values>,
     clock: Option<NodeId>,
     bias_clock: Option<NodeId>,
-) -> Result<Option<Analog>, String> {
+) -> Result<Option<Values>, String> {
     let ports = module.kind.ports();
     let of = |input: &Input| match input {
         Input::Node(node) => analog.get(node),
         Input::Undriven(_) => None,
     };
-    let read: Vec<Option<&Analog>> = module.inputs.iter().take(ports).map(of).collect();
+    let read: Vec<Option<&Values>> = module.inputs.iter().take(ports).map(of).collect();
     let Some(first) = read.iter().position(Option::is_some) else { return Ok(None) };
-    let passed = match &mut module.kind {
-        ModuleKind::Flatten(flat) => {
-            let mut values = Vec::new();
-            for (port, read) in flat.iter().zip(&read) {
-                let read = read.ok_or("values and spikes meet in a flatten module")?;
-                let (nx, ny) = (port.nx as usize, port.ny as usize);
-                let at =
-                    |x: usize, y: usize| if x < read.nx { read.values.get(y * read.nx + x).copied() } else { None };
-                values.extend((0..ny).flat_map(|y| (0..nx).map(move |x| at(x, y).unwrap_or(0.0))));
+    let kind = &mut module.kind;
+    let passed = if kind.neurons().is_none() {
+        Some(kind.kind().passed(&read)?)
+    } else {
+        let n = kind.neurons().map_or(0, |(array, ..)| array.len());
+        let mut sums = vec![0.0; n];
+        for (port, read) in read.iter().enumerate() {
+            if let Some(read) = read {
+                read.at().for_each(|(at, value)| {
+                    kind.each_target(port, at, |neuron, weight| sums[neuron] += value * f64::from(weight));
+                });
+            } else if bias_clock.is_some_and(|clock| module.inputs[port] == Input::Node(clock)) {
+                kind.each_target(port, (0, 0), |neuron, weight| sums[neuron] += f64::from(weight));
             }
-            Some(Analog { nx: values.len().max(1), values })
         }
-        ModuleKind::MaxPool(pool) => {
-            let (port, read) = (&pool.ports[0], read[0].ok_or("values and spikes meet in a max-pool module")?);
-            let cell = |x: i64, y: i64| {
-                let inside = (0..i64::from(port.nx)).contains(&x) && (0..i64::from(port.ny)).contains(&y);
-                if inside { read.values.get((y * read.nx as i64 + x) as usize).copied().unwrap_or(0.0) } else { 0.0 }
-            };
-            let mut values = Vec::new();
-            for y in 0..i64::from(port.ny_out) {
-                for x in 0..i64::from(port.nx_out) {
-                    let (left, top) = (
-                        x * i64::from(port.x_stride) + i64::from(port.dx),
-                        y * i64::from(port.y_stride) + i64::from(port.dy),
-                    );
-                    let window = (0..i64::from(port.ny_pool))
-                        .flat_map(|j| (0..i64::from(port.nx_pool)).map(move |i| (left + i, top + j)));
-                    values.push(window.map(|(x, y)| cell(x, y)).fold(0.0, f64::max));
-                }
-            }
-            Some(Analog { nx: port.nx_out.max(1) as usize, values })
-        }
-        kind => {
-            let n = kind.neurons().map_or(0, |(array, ..)| array.len());
-            let mut sums = vec![0.0; n];
-            for (port, read) in read.iter().enumerate() {
-                if let Some(read) = read {
-                    read.at().for_each(|(at, value)| {
-                        kind.each_target(port, at, |neuron, weight| sums[neuron] += value * f64::from(weight));
-                    });
-                } else if bias_clock.is_some_and(|clock| module.inputs[port] == Input::Node(clock)) {
-                    kind.each_target(port, (0, 0), |neuron, weight| sums[neuron] += f64::from(weight));
-                }
-            }
-            put(kind, first, &sums)?;
-            None
-        }
+        put(kind, first, &sums)?;
+        None
     };
     for (port, input) in module.inputs.iter_mut().enumerate().take(ports) {
         if of(input).is_some() || bias_clock.is_some_and(|clock| *input == Input::Node(clock)) {

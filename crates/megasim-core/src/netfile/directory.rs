@@ -3,11 +3,10 @@
 use super::error::{Error, ParseError, TextError, Warning, WarningKind, quoted};
 use super::events::{parse_stimulus, write_stimulus};
 use super::parameters::{Parameters, parse_and_tell, write_parameters};
-use super::schematic::{Kind, Line, LineElement, Schematic, parse_all, write_schematic};
+use super::schematic::{Line, LineElement, Schematic, parse_all, write_schematic};
 use super::state::{parse_state, write_state};
 use crate::network::{
-    DEFAULT_T_MAX, Element, Input, Module, ModuleId, ModuleKind, Network, NetworkBuilder, NetworkError, NeuronModel,
-    Stimulus, Tick,
+    DEFAULT_T_MAX, Element, Input, Module, ModuleId, Network, NetworkBuilder, NetworkError, NeuronModel, Stimulus, Tick,
 };
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -460,7 +459,7 @@ fn schematic_of(network: &Network, files: &FileNames) -> Schematic {
                 Input::Undriven(name) => name.clone(),
             };
             LineElement::Module {
-                kind: kind_of(&module.kind),
+                kind: module.kind.kind_name(),
                 not_programmable: module.not_programmable,
                 inputs: module.inputs.iter().map(input).collect(),
                 outputs: network.outputs(id).iter().map(name).collect(),
@@ -473,16 +472,6 @@ fn schematic_of(network: &Network, files: &FileNames) -> Schematic {
     Schematic {
         lines: lines.map(|(k, of)| Line { number: k + 2, element: element(of) }).collect(),
         t_max: Some(network.t_max()),
-    }
-}
-
-fn kind_of(kind: &ModuleKind) -> Kind {
-    match kind {
-        ModuleKind::Conv(_) => Kind::Conv,
-        ModuleKind::FullyConnected(_) => Kind::FullyConnected,
-        ModuleKind::Softmax(_) => Kind::Softmax,
-        ModuleKind::Flatten(_) => Kind::Flatten,
-        ModuleKind::MaxPool(_) => Kind::MaxPool,
     }
 }
 

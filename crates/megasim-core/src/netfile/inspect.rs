@@ -2,8 +2,8 @@
 //! fit.
 
 use crate::network::{
-    Driver, FullyConnected, Input, Module, ModuleId, ModuleKind, Network, NeuronParameters, NodeId, Polarity, PoolRule,
-    SourceId, Stimulus, StimulusEvent, Tick,
+    Driver, Input, Module, ModuleId, ModuleKind, Network, NodeId, Polarity, ReadArray, SourceId, Stimulus,
+    StimulusEvent, Tick,
 };
 
 /// How far the events of a module's inputs can move a potential, in scaled integers.
@@ -55,7 +55,10 @@ fn module_headroom(module: &Module, negative: &[bool]) -> Option<Headroom> {
     let (_, neurons, _) = module.kind.neurons()?;
     let (mut up, mut down, mut all_up, mut all_down) = (0, 0, 0, 0);
     for (port, input) in (0..module.kind.ports()).zip(&module.inputs) {
-        let Reach { max, min, sum_max, sum_min } = reach(&module.kind, port);
+        let weights = module.kind.weights();
+        let extreme = |value: Option<&i32>| value.map_or(0, |&weight| i64::from(weight));
+        let (max, min) = (extreme(weights[port].iter().max()).max(0), extreme(weights[port].iter().min()).min(0));
+        let (sum_max, sum_min) = module.kind.kind().sums(port);
         let Input::Node(node) = input else { continue };
         // A negative spike subtracts the weights.
         let both = |plus: i64, minus: i64| if negative[node.index()] { plus.max(-minus) } else { plus };
@@ -79,62 +82,12 @@ fn module_headroom(module: &Module, negative: &[bool]) -> Option<Headroom> {
     })
 }
 
-/// Extremes of one weight, and of the sum of all weights of one neuron with one sign.
-struct Reach {
-    max: i64,
-    min: i64,
-    sum_max: i64,
-    sum_min: i64,
-}
-
-fn reach(kind: &ModuleKind, port: usize) -> Reach {
-    let full = |full: &FullyConnected| {
-        let weights = &full.ports[port].weights;
-        if weights.is_empty() {
-            // Not so much as a row: the population may be of any size.
-            return (weights.clone(), 0, 0);
-        }
-        let (mut plus, mut minus) = (vec![0i64; full.array.len()], vec![0i64; full.array.len()]);
-        for row in weights.chunks(full.array.len().max(1)) {
-            for (&weight, (plus, minus)) in row.iter().zip(plus.iter_mut().zip(&mut minus)) {
-                *plus += i64::from(weight).max(0);
-                *minus += i64::from(weight).min(0);
-            }
-        }
-        (weights.clone(), plus.into_iter().max().unwrap_or(0), minus.into_iter().min().unwrap_or(0))
-    };
-    let (weights, sum_max, sum_min) = match kind {
-        ModuleKind::FullyConnected(it) | ModuleKind::Softmax(it) => full(it),
-        ModuleKind::Conv(conv) => {
-            // A neuron in the middle sees each kernel entry once. Where the kernel covers the array, as that of a bias
-            // does, its one event touches each neuron once.
-            let kernel = &conv.ports[port];
-            let weights = kernel.weights.clone();
-            let (plus, minus) = if kernel.nx >= conv.array.nx && kernel.ny >= conv.array.ny {
-                (weights.iter().map(|&w| i64::from(w).max(0)).max(), weights.iter().map(|&w| i64::from(w).min(0)).min())
-            } else {
-                let sum = |part: fn(i64) -> i64| weights.iter().map(|&weight| part(weight.into())).sum::<i64>();
-                (Some(sum(|weight| weight.max(0))), Some(sum(|weight| weight.min(0))))
-            };
-            (weights, plus.unwrap_or(0), minus.unwrap_or(0))
-        }
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => return Reach { max: 0, min: 0, sum_max: 0, sum_min: 0 },
-    };
-    let max = weights.iter().copied().max().unwrap_or(0).max(0).into();
-    let min = weights.iter().copied().min().unwrap_or(0).min(0).into();
-    Reach { max, min, sum_max, sum_min }
-}
-
 fn is_control(event: &StimulusEvent) -> bool {
     event.polarity == Polarity::Negative && event.y == -1
 }
 
 fn is_spike(event: &StimulusEvent) -> bool {
     event.polarity.is_sign() && !is_control(event)
-}
-
-fn sends_negative(neurons: &NeuronParameters) -> bool {
-    neurons.fires_minus || neurons.signed().is_some()
 }
 
 /// The nodes that can carry negative spikes.
@@ -146,16 +99,10 @@ fn negative_nodes(network: &Network, stimuli: &[Stimulus]) -> Vec<bool> {
     loop {
         let before = negative.clone();
         for (k, module) in network.modules().iter().enumerate() {
+            let any = || module.inputs.iter().any(|input| matches!(input, Input::Node(node) if negative[node.index()]));
             let sends = match &module.kind {
-                ModuleKind::Conv(conv) => sends_negative(&conv.neurons) && !conv.output.rectify,
-                ModuleKind::FullyConnected(full) => sends_negative(&full.neurons) && !full.output.rectify,
                 ModuleKind::Softmax(_) => false,
-                ModuleKind::MaxPool(pool) if pool.rule == PoolRule::Signed => true,
-                // These pass polarities on.
-                ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => module.inputs.iter().any(|input| match input {
-                    Input::Node(node) => negative[node.index()],
-                    Input::Undriven(_) => false,
-                }),
+                kind => kind.kind().sends_negative().unwrap_or_else(any),
             };
             for node in network.outputs(ModuleId::new(k)) {
                 negative[node.index()] = sends;
@@ -244,27 +191,23 @@ pub fn addresses(network: &Network, stimuli: &[Stimulus], node: NodeId) -> Optio
                 Some(Addresses { x: widen(x, event.x), y: widen(y, event.y) })
             })
         }
-        Driver::Module(module) => match &network.modules()[module.index()].kind {
-            ModuleKind::Flatten(ports) => {
-                whole(ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum(), 1)
+        Driver::Module(module) => {
+            let kind = &network.modules()[module.index()].kind;
+            if let Some((nx, ny)) = kind.kind().sent_array() {
+                return whole(nx, ny);
             }
-            ModuleKind::MaxPool(pool) => {
-                pool.ports.first().and_then(|port| whole(port.nx_out.into(), port.ny_out.into()))
+            let (array, _, output) = kind.neurons()?;
+            if array.is_empty() {
+                return None;
             }
-            kind => {
-                let (array, _, output) = kind.neurons()?;
-                if array.is_empty() {
-                    return None;
-                }
-                // The network has made sure that coordinates fit 32 bits.
-                let (x1, y1) = (array.x_min + (array.nx - 1) as i32, array.y_min + (array.ny - 1) as i32);
-                let (x0, y0) = (array.x_min.max(output.crop_xmin), array.y_min.max(output.crop_ymin));
-                let (x1, y1) = (x1.min(output.crop_xmax), y1.min(output.crop_ymax));
-                // Dividing keeps the order, so the corners decide.
-                let (first, last) = (output.address(x0, y0)?, output.address(x1, y1)?);
-                (x0 <= x1 && y0 <= y1).then_some(Addresses { x: (first.0, last.0), y: (first.1, last.1) })
-            }
-        },
+            // The network has made sure that coordinates fit 32 bits.
+            let (x1, y1) = (array.x_min + (array.nx - 1) as i32, array.y_min + (array.ny - 1) as i32);
+            let (x0, y0) = (array.x_min.max(output.crop_xmin), array.y_min.max(output.crop_ymin));
+            let (x1, y1) = (x1.min(output.crop_xmax), y1.min(output.crop_ymax));
+            // Dividing keeps the order, so the corners decide.
+            let (first, last) = (output.address(x0, y0)?, output.address(x1, y1)?);
+            (x0 <= x1 && y0 <= y1).then_some(Addresses { x: (first.0, last.0), y: (first.1, last.1) })
+        }
     }
 }
 
@@ -303,16 +246,8 @@ pub fn misfits(network: &Network, stimuli: &[Stimulus]) -> Vec<Misfit> {
     for (k, module) in network.modules().iter().enumerate() {
         for (port, input) in (0..module.kind.ports()).zip(&module.inputs) {
             let Input::Node(node) = *input else { continue };
-            let (array, stops) = match &module.kind {
-                ModuleKind::Conv(_) => continue,
-                ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-                    ((full.ports[port].nx_pre, full.ports[port].ny_pre), true)
-                }
-                ModuleKind::Flatten(ports) => ((ports[port].nx, ports[port].ny), false),
-                // Only the first port takes spikes.
-                ModuleKind::MaxPool(pool) if port == 0 => ((pool.ports[0].nx, pool.ports[0].ny), false),
-                ModuleKind::MaxPool(_) => continue,
-            };
+            let Some(ReadArray { nx, ny, stops }) = module.kind.kind().read_array(port) else { continue };
+            let array = (nx, ny);
             let Some(addresses) = addresses(network, stimuli, node) else { continue };
             let fits = |(least, most): (i32, i32), n: u32| least >= 0 && i64::from(most) < i64::from(n);
             if fits(addresses.x, array.0) && fits(addresses.y, array.1) {

@@ -30,6 +30,7 @@ mod schematic;
 mod state;
 mod text;
 
+pub use crate::network::KindName as Kind;
 pub use directory::{Examination, FileNames, MOST_FAULTS, ModuleFiles, Netfiles, create_below, examine, read, write};
 pub use error::{Error, TextError, Warning, WarningKind};
 #[cfg(feature = "files")]
@@ -37,5 +38,5 @@ pub use event_files::write_event_files;
 pub use event_files::{event_file_name, list_event_files, read_event_file, read_event_files};
 pub use events::{parse_stimulus, write_stimulus};
 pub use parameters::{Parameters, parse_parameters, write_parameters};
-pub use schematic::{Kind, Line, LineElement, Schematic, parse_schematic, write_schematic};
+pub use schematic::{Line, LineElement, Schematic, parse_schematic, write_schematic};
 pub use state::{parse_state, write_state};

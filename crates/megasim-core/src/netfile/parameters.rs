@@ -5,8 +5,8 @@
 
 use super::block::{Block, Fields, Value};
 use super::error::{ParseError, TextError};
-use super::schematic::Kind;
 use super::text::{Scanner, TextWriter};
+use crate::network::KindName as Kind;
 use crate::network::parameters::{
     ARRAY, CONV_PORT, FLATTEN_PORT, FULLY_CONNECTED_PORT, NEURON_MODEL, NEURONS, OUTPUT, POOL_PORT, POOL_RULE,
     POPULATION, PORT_COUNTS, Parameter, PortCounts, TIMING,

@@ -2,53 +2,9 @@
 
 use super::error::{ParseError, TextError, quoted};
 use super::text::Scanner;
-use crate::network::Tick;
+use crate::network::{KindName as Kind, Tick};
 use std::collections::HashMap;
 use std::io::{self, Write};
-
-/// The module kinds of the netlist, without their parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `module_conv`
-    Conv,
-    /// `module_fully_connected`
-    FullyConnected,
-    /// `module_softmax`
-    Softmax,
-    /// `module_flatten`
-    Flatten,
-    /// `module_max_pool`
-    MaxPool,
-}
-
-impl Kind {
-    const ALL: [Self; 5] = [Self::Conv, Self::FullyConnected, Self::Softmax, Self::Flatten, Self::MaxPool];
-
-    /// The netlist's word for it, without `_NPP`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Conv => "module_conv",
-            Self::FullyConnected => "module_fully_connected",
-            Self::Softmax => "module_softmax",
-            Self::Flatten => "module_flatten",
-            Self::MaxPool => "module_max_pool",
-        }
-    }
-
-    /// Whether the suffix `_NPP` may follow it.
-    pub fn may_be_not_programmable(self) -> bool {
-        matches!(self, Self::Conv | Self::FullyConnected)
-    }
-
-    /// The kind of a netlist word, and whether it has the suffix `_NPP`.
-    fn of_word(word: &str) -> Option<(Self, bool)> {
-        let named = |name: &str| Self::ALL.into_iter().find(|kind| kind.name() == name);
-        named(word).map(|kind| (kind, false)).or_else(|| {
-            let kind = named(word.strip_suffix("_NPP")?)?;
-            kind.may_be_not_programmable().then_some((kind, true))
-        })
-    }
-}
 
 /// A schematic: sources and modules in netlist order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

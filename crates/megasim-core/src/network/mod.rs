@@ -17,10 +17,11 @@ mod validate;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
 pub use module::{
-    Array, Conv, ConvPort, Dynamics, FlattenPort, FullyConnected, FullyConnectedPort, Input, MAX_NEURONS,
+    Array, Conv, ConvPort, Dynamics, FlattenPort, FullyConnected, FullyConnectedPort, Input, KindName, MAX_NEURONS,
     MAX_SPIKES_PER_EVENT, MaxPool, Module, ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset,
     Signed, Timing,
 };
+pub(crate) use module::{ReadArray, Values};
 pub use neuron_model::NeuronModel;
 pub use parameters::{ParameterKey, parameter_keys};
 pub use set_param::settable_keys;

@@ -1,13 +1,21 @@
 //! What a module is: its kind with weights and geometry, its neurons, its timing.
 
 mod check;
+mod conv;
+mod flatten;
+mod fully_connected;
+mod kind;
+mod max_pool;
 mod neuron_parameters;
-mod weights;
 
+pub use conv::{Conv, ConvPort};
+pub use flatten::FlattenPort;
+pub use fully_connected::{FullyConnected, FullyConnectedPort};
+pub(crate) use kind::{ReadArray, Values};
+pub use max_pool::{MaxPool, PoolMask, PoolPort, PoolRule};
 pub use neuron_parameters::{Dynamics, MAX_SPIKES_PER_EVENT, NeuronParameters, Reset, Signed};
 
 use super::{NodeId, Tick};
-use std::sync::Arc;
 
 /// Most neurons (or pooled addresses) that one module may have; beyond it a file is taken to be damaged.
 pub const MAX_NEURONS: u64 = 100_000_000;
@@ -152,182 +160,66 @@ fn leave(at: i32, pre: i32, subsample: i32, pos: i32) -> i64 {
     (i64::from(at) + i64::from(pre)).div_euclid(i64::from(subsample)) + i64::from(pos)
 }
 
-/// `module_conv`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conv {
-    /// The positions of the neurons.
-    pub array: Array,
-    /// How they behave.
-    pub neurons: NeuronParameters,
-    /// One kernel a port.
-    pub ports: Vec<ConvPort>,
-    /// Which spikes leave.
-    pub output: Output,
-}
-
-/// The kernel of one port. An event at `(x, y)` touches, for each row `j` and column `i`, the neuron at
-/// `((x * x_expand + dx + i) / x_stride, (y * y_expand + dy + j) / y_stride)` where both divide evenly.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConvPort {
-    /// `Nx_kernel`: columns.
-    pub nx: u32,
-    /// `Ny_kernel`: rows.
-    pub ny: u32,
-    /// `Dx`.
-    pub dx: i32,
-    /// `Dy`.
-    pub dy: i32,
-    /// Extension key, 1 or more.
-    pub x_stride: i32,
-    /// Extension key, 1 or more.
-    pub y_stride: i32,
-    /// Extension key, 1 or more.
-    pub x_expand: i32,
-    /// Extension key, 1 or more.
-    pub y_expand: i32,
-    /// Scaled integers, `ny` rows of `nx`.
-    pub weights: Arc<[i32]>,
-}
-
-/// `module_fully_connected` and `module_softmax`. Neuron `k` is at `(x_min + k, y_min)`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FullyConnected {
-    /// The positions of the neurons; one row.
-    pub array: Array,
-    /// How they behave.
-    pub neurons: NeuronParameters,
-    /// One matrix a port.
-    pub ports: Vec<FullyConnectedPort>,
-    /// Which spikes leave.
-    pub output: Output,
-}
-
-/// The matrix of one port.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FullyConnectedPort {
-    /// `Nx_array_pre`: columns of the presynaptic addresses.
-    pub nx_pre: u32,
-    /// `Ny_array_pre`: rows of the presynaptic addresses.
-    pub ny_pre: u32,
-    /// Scaled integers: a line of population size for each presynaptic address `x + y * nx_pre`.
-    pub weights: Arc<[i32]>,
-}
-
-/// One input array of a flatten module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FlattenPort {
-    /// Columns.
-    pub nx: u32,
-    /// Rows.
-    pub ny: u32,
-}
-
-/// `module_max_pool`: port 0 carries the data, further ports only resets and controls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MaxPool {
-    /// All ports; those after the first have 0 for every size and offset and 1 for the strides.
-    pub ports: Vec<PoolPort>,
-    /// What windows do with the events of their inputs.
-    pub rule: PoolRule,
-}
-
-/// What the windows of a max-pooling module do with events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum PoolRule {
-    /// They pass the spikes of their busiest input.
-    #[default]
-    Busiest,
-    /// Extension keys: they integrate the largest mask of their inputs.
-    Mask(PoolMask),
-    /// Extension key `signed`: they count the spikes of each input with their signs, and send the change of the largest
-    /// count, one spike for each step.
-    Signed,
-}
-
-impl MaxPool {
-    /// The masks, where windows integrate.
-    pub fn mask(&self) -> Option<PoolMask> {
-        match self.rule {
-            PoolRule::Mask(mask) => Some(mask),
-            PoolRule::Busiest | PoolRule::Signed => None,
+impl ModuleKind {
+    /// Its kind alone.
+    pub fn kind_name(&self) -> KindName {
+        match self {
+            Self::Conv(_) => KindName::Conv,
+            Self::FullyConnected(_) => KindName::FullyConnected,
+            Self::Softmax(_) => KindName::Softmax,
+            Self::Flatten(_) => KindName::Flatten,
+            Self::MaxPool(_) => KindName::MaxPool,
         }
     }
-}
 
-/// Masks of the inputs of a max-pooling module, and neurons that integrate the largest of each window: a spike adds
-/// `weight` to the mask of its address; a control event adds one part in `tau` of the window's largest mask to its
-/// potential, makes it spike and go to 0 at `threshold`, and then takes that part from every mask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PoolMask {
-    /// `mask_tau`, 1 or more.
-    pub tau: i32,
-    /// `mask_weight`.
-    pub weight: i32,
-    /// `THplus`, 1 or more.
-    pub threshold: i32,
-}
-
-/// Geometry of a max-pooling port. Window `(X, Y)`, `X` in `0..nx_out`, covers the addresses
-/// `X * x_stride + dx .. X * x_stride + dx + nx_pool - 1` inside the array; likewise `y`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // the netfile keys
-pub struct PoolPort {
-    pub nx: u32,
-    pub ny: u32,
-    pub nx_pool: u32,
-    pub ny_pool: u32,
-    pub dx: i32,
-    pub dy: i32,
-    pub x_stride: i32,
-    pub y_stride: i32,
-    pub nx_out: u32,
-    pub ny_out: u32,
-}
-
-impl PoolPort {
-    /// A port that carries only resets.
-    pub const RESET: Self =
-        Self { nx: 0, ny: 0, nx_pool: 0, ny_pool: 0, dx: 0, dy: 0, x_stride: 1, y_stride: 1, nx_out: 0, ny_out: 0 };
-}
-
-impl ModuleKind {
     /// The netlist's word for it, without `_NPP`.
     pub fn name(&self) -> &'static str {
+        self.kind_name().name()
+    }
+}
+
+/// The kinds of modules, without their parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KindName {
+    /// `module_conv`
+    Conv,
+    /// `module_fully_connected`
+    FullyConnected,
+    /// `module_softmax`
+    Softmax,
+    /// `module_flatten`
+    Flatten,
+    /// `module_max_pool`
+    MaxPool,
+}
+
+impl KindName {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [Self::Conv, Self::FullyConnected, Self::Softmax, Self::Flatten, Self::MaxPool];
+
+    /// The netlist's word for it, without `_NPP`.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Conv(_) => "module_conv",
-            Self::FullyConnected(_) => "module_fully_connected",
-            Self::Softmax(_) => "module_softmax",
-            Self::Flatten(_) => "module_flatten",
-            Self::MaxPool(_) => "module_max_pool",
+            Self::Conv => "module_conv",
+            Self::FullyConnected => "module_fully_connected",
+            Self::Softmax => "module_softmax",
+            Self::Flatten => "module_flatten",
+            Self::MaxPool => "module_max_pool",
         }
     }
 
-    /// `n_in_ports`.
-    pub fn ports(&self) -> usize {
-        match self {
-            Self::Conv(conv) => conv.ports.len(),
-            Self::FullyConnected(full) | Self::Softmax(full) => full.ports.len(),
-            Self::Flatten(ports) => ports.len(),
-            Self::MaxPool(pool) => pool.ports.len(),
-        }
+    /// Whether the suffix `_NPP` may follow it.
+    pub fn may_be_not_programmable(self) -> bool {
+        matches!(self, Self::Conv | Self::FullyConnected)
     }
 
-    /// The neurons, if it has any.
-    pub fn neurons(&self) -> Option<(Array, &NeuronParameters, &Output)> {
-        match self {
-            Self::Conv(conv) => Some((conv.array, &conv.neurons, &conv.output)),
-            Self::FullyConnected(full) | Self::Softmax(full) => Some((full.array, &full.neurons, &full.output)),
-            Self::Flatten(_) | Self::MaxPool(_) => None,
-        }
-    }
-
-    /// As [`ModuleKind::neurons`], to be changed.
-    pub fn neurons_mut(&mut self) -> Option<(&mut NeuronParameters, &mut Output)> {
-        match self {
-            Self::Conv(conv) => Some((&mut conv.neurons, &mut conv.output)),
-            Self::FullyConnected(full) | Self::Softmax(full) => Some((&mut full.neurons, &mut full.output)),
-            Self::Flatten(_) | Self::MaxPool(_) => None,
-        }
+    /// The kind of a netlist word, and whether it has the suffix `_NPP`.
+    pub(crate) fn of_word(word: &str) -> Option<(Self, bool)> {
+        let named = |name: &str| Self::ALL.into_iter().find(|kind| kind.name() == name);
+        named(word).map(|kind| (kind, false)).or_else(|| {
+            let kind = named(word.strip_suffix("_NPP")?)?;
+            kind.may_be_not_programmable().then_some((kind, true))
+        })
     }
 }
 

@@ -120,6 +120,11 @@ impl Default for NeuronParameters {
 }
 
 impl NeuronParameters {
+    /// Whether spikes may be negative.
+    pub(crate) fn sends_negative(&self) -> bool {
+        self.fires_minus || self.signed().is_some()
+    }
+
     /// Where potentials start and leak to.
     pub fn rest(&self) -> i32 {
         self.resting_potential.unwrap_or(self.membrane_reset)
