@@ -222,7 +222,6 @@ fn change(
         None => NeuronParameters::default().threshold_minus,
     };
     let masked = match &mut module.kind {
-        ModuleKind::Flatten(_) => return Ok(()),
         ModuleKind::MaxPool(pool) => {
             if rules.mask_tau > 0 {
                 let weight = quantization.integer(layer, "weight", 1.0)?;
@@ -238,6 +237,7 @@ fn change(
             module.timing.delay_to_arrive = rules.delay_to_arrive;
             return Ok(());
         }
+        _ => return Ok(()),
     };
     masked.threshold_plus =
         if rules.threshold_step != 0.0 || rules.strict || !pools { threshold } else { masked.threshold_plus };

@@ -250,7 +250,7 @@ pub(crate) fn pairs(kind: &ModuleKind, port: usize, (nx, ny): (usize, usize)) ->
             let columns: u64 = (0..nx as i32).map(|x| kernel.columns_reached(x, conv.array)).sum();
             columns * (0..ny as i32).map(|y| kernel.rows_reached(y, conv.array)).sum::<u64>()
         }),
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => 0,
+        _ => 0,
     }
 }
 

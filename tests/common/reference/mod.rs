@@ -364,7 +364,7 @@ fn touched(kind: &ModuleKind, port: usize, event: &Event) -> Result<Vec<(usize, 
             let line = event.x as usize + event.y as usize * nx_pre as usize;
             touched.extend((0..n).map(|k| (k, i64::from(weights[line * n + k]))));
         }
-        ModuleKind::Flatten(_) | ModuleKind::MaxPool(_) => {}
+        _ => {}
     }
     touched.sort();
     Ok(touched)
@@ -523,6 +523,7 @@ fn receive(
                 }
             }
         }
+        other => panic!("expected a kind with a rule here, found {}", other.name()),
     }
     Ok(out)
 }

@@ -1,15 +1,43 @@
 //! What events do to a module, for every mode that hands them over as they come: event mode, its other orders of ties,
 //! and machines. Clocked mode sums the events of a step instead.
 
-use super::Cells;
 use super::action::{Action, actions};
 use super::kernels::{self, Sign};
 use super::neurons::{Neurons, Signs, Spike, Spikes, Work};
 use super::population::{NeuronPopulation, Population, PopulationKind};
 use super::queue::Events;
 use super::routing::{self, Pool};
+use super::step_events::StepEvents;
 use super::synapses::Outside;
 use crate::network::{FlattenPort, MaxPool, Polarity, Tick};
+use std::convert::Infallible;
+
+/// What a population remembers.
+#[derive(Debug, Clone)]
+pub(super) enum Cells {
+    Neurons(Neurons),
+    Pool(Pool),
+    Nothing,
+}
+
+impl Cells {
+    pub fn new(kind: &PopulationKind) -> Self {
+        match kind {
+            PopulationKind::Neurons(plan) => Self::Neurons(Neurons::new(plan)),
+            PopulationKind::Flatten(_) => Self::Nothing,
+            PopulationKind::MaxPool(plan) => Self::Pool(Pool::new(plan)),
+        }
+    }
+
+    /// The state in which a run starts.
+    pub fn start(&mut self, kind: &PopulationKind) {
+        match (self, kind) {
+            (Self::Neurons(neurons), PopulationKind::Neurons(plan)) => neurons.start(plan),
+            (Self::Pool(pool), _) => pool.reset(),
+            _ => {}
+        }
+    }
+}
 
 /// Takes what a module makes, in order.
 pub(super) trait Outputs: Spikes {
@@ -54,6 +82,41 @@ impl Receiver<'_> {
             _ => {}
         }
         Ok(Work::default())
+    }
+}
+
+/// Clocked mode: what a module without neurons does with the events of a step.
+pub(super) fn step_addresses(
+    (population, cells): (&Population, &mut Cells),
+    events: StepEvents<'_>,
+    reset: bool,
+    outputs: &mut impl Outputs,
+) {
+    match (&population.kind, cells) {
+        (PopulationKind::Flatten(ports), _) => {
+            let Ok(()) = events.each(|port, _, run| {
+                to_flatten(ports, Some(port).filter(|&port| port < population.n_ports), run, outputs);
+                Ok::<(), Infallible>(())
+            });
+        }
+        (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => {
+            if reset {
+                pool.reset();
+            }
+            pool.step(plan, events, |x, y, polarity| outputs.event(0, x, y, polarity));
+        }
+        _ => {}
+    }
+}
+
+/// The most events that one event makes at each output node of a module without neurons.
+pub(super) fn most_events(kind: &PopulationKind, port: Option<usize>, action: Action, (x, y): (i32, i32)) -> u64 {
+    match (kind, action, port) {
+        (PopulationKind::Flatten(ports), Action::Spikes(_), Some(port)) => {
+            u64::from(routing::Flatten::new(ports, port).of(x, y).is_some())
+        }
+        (PopulationKind::MaxPool(plan), action, port) => routing::most_events(plan, port, action, (x, y)),
+        _ => 0,
     }
 }
 

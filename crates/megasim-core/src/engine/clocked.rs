@@ -1,14 +1,16 @@
 //! Clocked mode, the cross-check: all spikes of a time step act together, delays and FIFOs do not act.
 
-use super::action::{Action, actions};
+use super::action::Action;
+use super::apply::{Cells, Outputs, step_addresses};
 use super::kernels::{Crossing, SignedSpike};
 use super::neurons::{Spike, Spikes};
 use super::plan::Plan;
-use super::population::{NeuronPopulation, PlanInput, PopulationKind};
+use super::population::{NeuronPopulation, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
-use super::{Cells, Error, Excess, Limits, PopulationState, Progress, routing};
-use crate::network::{NodeId, Polarity, PoolRule, Stimulus, StimulusEvent, Tick};
+use super::step_events::StepEvents;
+use super::{Error, Excess, Limits, PopulationState, Progress};
+use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use std::collections::BTreeMap;
 
 /// The state of clocked mode other than the populations.
@@ -42,47 +44,21 @@ pub(super) struct ClockedState {
     outputs: Vec<Fifo>,
 }
 
-/// The events that a population reads at one input in this step.
-///
-/// Events that travel are there from the start of the step in which they arrive, so that no edge feeds them back.
-fn read<'s>(present: &'s [Fifo], past: &'s [Fifo], travel: &[Tick], input: &PlanInput) -> Option<Events<'s>> {
-    let node = input.node?.index();
-    let fed_back = input.feedback && travel[node] == 0;
-    let events = if fed_back { past[node].events() } else { present[node].events() };
-    (events.len() > 0).then_some(events)
-}
-
-/// Calls `take` with runs of equal events and their ports, in the order in which the step reads them.
-#[inline]
-fn each_run(
-    (inputs, heard): (&[PlanInput], &[usize]),
-    (present, past, travel): (&[Fifo], &[Fifo], &[Tick]),
-    mut take: impl FnMut(usize, Action, Events<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    for &port in heard {
-        let Some(events) = read(present, past, travel, &inputs[port]) else { continue };
-        for (action, run) in actions(events) {
-            take(port, action, run)?;
-        }
-    }
-    Ok(())
-}
-
 /// What one population makes in one step, by map.
 struct StepOutputs<'s> {
     maps: &'s mut [Fifo],
     s: Tick,
 }
 
-impl StepOutputs<'_> {
-    fn emit(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
+impl Outputs for StepOutputs<'_> {
+    fn event(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
         self.maps[map].push(StimulusEvent { t_pre: self.s, x, y, polarity });
     }
 }
 
 impl Spikes for StepOutputs<'_> {
     fn spike(&mut self, spike: Spike) {
-        self.emit(spike.map as usize, spike.x, spike.y, spike.polarity);
+        self.event(spike.map as usize, spike.x, spike.y, spike.polarity);
     }
 
     fn signed(&mut self, plan: &NeuronPopulation, spikes: &[SignedSpike], _: &mut Vec<Crossing>) {
@@ -311,30 +287,22 @@ impl ClockedRun<'_> {
         let ClockedState { present, past, beyond, stirs, outputs, travel, late, late_events, made, .. } =
             &mut *self.state;
         outputs.resize(population.outputs.len().max(outputs.len()), Fifo::default());
-        let inputs = (&population.inputs[..], &heard[..]);
         let mut outputs = StepOutputs { maps: outputs, s };
-        let nodes = (&present[..], &past[..], &travel[..]);
-        let acts = |port: usize| port < population.n_ports;
-        let (mut reset, mut settle) = (false, false);
-        let ports = heard.iter().map(|&port| &population.inputs[port]);
-        for events in ports.filter_map(|input| read(nodes.0, nodes.1, nodes.2, input)) {
-            // Folds, unlike `any`, look at many at once.
-            reset |= events.polarity.iter().fold(false, |any, &it| any | (it == Polarity::Reset));
-            settle |= events.polarity.iter().fold(false, |any, &it| any | (it == Polarity::Settle));
-        }
+        let events = StepEvents { inputs: &population.inputs, heard: &heard, present, past, travel };
+        let reset = events.any(Polarity::Reset);
         match (&population.kind, &mut self.populations[id].cells) {
             (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
                 if reset {
                     neurons.reset(plan, s);
                 }
-                if settle {
+                if events.any(Polarity::Settle) {
                     neurons.end_hysteresis();
                 }
                 let mut controls = 0;
                 let mut has_input = false;
-                each_run(inputs, nodes, |port, action, run| {
+                events.each(|port, action, run| {
                     match action {
-                        Action::Spikes(sign) if acts(port) => {
+                        Action::Spikes(sign) if port < population.n_ports => {
                             has_input = true;
                             let operations = neurons
                                 .sum_run(plan, self.plan.kernel, &plan.ports[port], (run.x, run.y, sign))
@@ -363,58 +331,7 @@ impl ClockedRun<'_> {
                     (0..controls).for_each(|_| _ = neurons.control(plan, s, &mut outputs));
                 }
             }
-            (PopulationKind::Flatten(plan), _) => {
-                each_run(inputs, nodes, |port, action, run| {
-                    if acts(port) && matches!(action, Action::Spikes(_)) {
-                        let addresses = routing::Flatten::new(plan, port);
-                        for k in 0..run.len() {
-                            if let Some(x) = addresses.of(run.x[k], run.y[k]) {
-                                outputs.emit(0, x, 0, run.polarity[k]);
-                            }
-                        }
-                    }
-                    Ok(())
-                })?;
-            }
-            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => {
-                if reset {
-                    pool.reset();
-                }
-                if let (Some(geometry), Some(mask)) = (plan.ports.first(), plan.mask()) {
-                    let mut controls = 0;
-                    each_run(inputs, nodes, |port, action, run| {
-                        match action {
-                            Action::Spikes(_) if port == 0 => {
-                                (0..run.len())
-                                    .for_each(|k| pool.charge(geometry, mask, run.x[k], run.y[k], run.polarity[k]));
-                            }
-                            Action::Control => controls += run.len(),
-                            Action::Spikes(_) | Action::Reset | Action::Settle => {}
-                        }
-                        Ok(())
-                    })?;
-                    for _ in 0..controls {
-                        pool.discharge(geometry, mask, |x, y| outputs.emit(0, x, y, Polarity::Positive));
-                    }
-                } else if let (Some(geometry), PoolRule::Signed) = (plan.ports.first(), plan.rule) {
-                    each_run(inputs, nodes, |port, action, run| {
-                        if let (0, Action::Spikes(sign)) = (port, action) {
-                            (0..run.len()).for_each(|k| pool.count_signed(geometry, run.x[k], run.y[k], sign));
-                        }
-                        Ok(())
-                    })?;
-                    pool.step_signed(geometry, |x, y, polarity| outputs.emit(0, x, y, polarity));
-                } else if let Some(geometry) = plan.ports.first() {
-                    each_run(inputs, nodes, |port, action, run| {
-                        if port == 0 && matches!(action, Action::Spikes(_)) {
-                            (0..run.len()).for_each(|k| pool.count(geometry, run.x[k], run.y[k], run.polarity[k]));
-                        }
-                        Ok(())
-                    })?;
-                    pool.step(geometry, |x, y, polarity| outputs.emit(0, x, y, polarity));
-                }
-            }
-            _ => {}
+            (_, cells) => step_addresses((population, cells), events, reset, &mut outputs),
         }
         for (nodes, events) in population.outputs.iter().zip(outputs.maps) {
             if events.len() == 0 {

@@ -27,6 +27,7 @@ mod record;
 mod routing;
 mod sign;
 mod spans;
+mod step_events;
 mod synapses;
 mod tie_break;
 mod tie_order;
@@ -38,6 +39,7 @@ pub use record::{Probes, Record, Summary};
 pub use tie_order::TieOrder;
 
 use crate::network::{EventLog, ModuleId, NodeId, Stimulus, Tick};
+use apply::Cells;
 use clocked::{ClockedRun, ClockedState};
 use event::{EventRun, EventState};
 use neurons::Neurons;
@@ -241,31 +243,14 @@ struct PopulationState {
     cells: Cells,
 }
 
-/// What a population remembers.
-#[derive(Debug, Clone)]
-enum Cells {
-    Neurons(Neurons),
-    Pool(routing::Pool),
-    Nothing,
-}
-
 impl PopulationState {
     fn new(population: &Population) -> Self {
-        let cells = match &population.kind {
-            PopulationKind::Neurons(plan) => Cells::Neurons(Neurons::new(plan)),
-            PopulationKind::Flatten(_) => Cells::Nothing,
-            PopulationKind::MaxPool(plan) => Cells::Pool(routing::Pool::new(plan)),
-        };
-        Self { handshake: Handshake::new(&population.timing), cells }
+        Self { handshake: Handshake::new(&population.timing), cells: Cells::new(&population.kind) }
     }
 
     fn start(&mut self, population: &Population) {
         self.handshake.restart(&population.timing);
-        match (&mut self.cells, &population.kind) {
-            (Cells::Neurons(neurons), PopulationKind::Neurons(plan)) => neurons.start(plan),
-            (Cells::Pool(pool), _) => pool.reset(),
-            _ => {}
-        }
+        self.cells.start(&population.kind);
     }
 }
 

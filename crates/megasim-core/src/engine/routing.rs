@@ -2,7 +2,9 @@
 
 use super::action::Action;
 use super::sign::Sign;
+use super::step_events::StepEvents;
 use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort, PoolRule};
+use std::convert::Infallible;
 
 /// Where the events of one flatten port leave: at `n + y * nx + x`, `n` the sizes of the ports before added up.
 pub(super) struct Flatten {
@@ -105,14 +107,7 @@ impl Pool {
 
     /// Where spikes are signed: one spike at `(x, y)`. Calls `out` with the change of the largest count of each window
     /// that covers it, in raster order.
-    pub fn receive_signed(
-        &mut self,
-        port: &PoolPort,
-        x: i32,
-        y: i32,
-        sign: Sign,
-        mut out: impl FnMut(i32, i32, Polarity),
-    ) {
+    fn receive_signed(&mut self, port: &PoolPort, x: i32, y: i32, sign: Sign, mut out: impl FnMut(i32, i32, Polarity)) {
         let Some(address) = address(port, x, y) else { return };
         let Self { signed, largest, .. } = self;
         let before = signed[address];
@@ -130,14 +125,14 @@ impl Pool {
     }
 
     /// Clocked mode: counts a signed spike of the step.
-    pub fn count_signed(&mut self, port: &PoolPort, x: i32, y: i32, sign: Sign) {
+    fn count_signed(&mut self, port: &PoolPort, x: i32, y: i32, sign: Sign) {
         let Some(address) = address(port, x, y) else { return };
         self.signed[address] += sign.factor();
         self.arrived.push(address as u32);
     }
 
     /// Clocked mode: calls `out` with the change of the largest count of each window in this step, in raster order.
-    pub fn step_signed(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
+    fn step_signed(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
         for (window, at) in self.touched_windows(port) {
             let new = largest_of(&self.signed, port, at);
             change(&mut self.largest[window], new, at, &mut out);
@@ -158,7 +153,7 @@ impl Pool {
     }
 
     /// Where windows integrate: a spike at `(x, y)`.
-    pub fn charge(&mut self, port: &PoolPort, mask: PoolMask, x: i32, y: i32, polarity: Polarity) {
+    fn charge(&mut self, port: &PoolPort, mask: PoolMask, x: i32, y: i32, polarity: Polarity) {
         if let Some(address) = address(port, x, y) {
             let weight = if polarity == Polarity::Negative { -i64::from(mask.weight) } else { mask.weight.into() };
             self.masks[address] = narrow(i64::from(self.masks[address]) + weight);
@@ -166,7 +161,7 @@ impl Pool {
     }
 
     /// Where windows integrate: a control event. Calls `out` with each window that spikes, in raster order.
-    pub fn discharge(&mut self, port: &PoolPort, mask: PoolMask, mut out: impl FnMut(i32, i32)) {
+    fn discharge(&mut self, port: &PoolPort, mask: PoolMask, mut out: impl FnMut(i32, i32)) {
         for row in 0..port.ny_out as i32 {
             for column in 0..port.nx_out as i32 {
                 let largest = cells(port, (column, row)).map(|cell| self.masks[cell]).max().unwrap_or(0);
@@ -182,7 +177,7 @@ impl Pool {
     }
 
     /// One event at `(x, y)`: counts it, and calls `out` with each window whose winner it is, in raster order.
-    pub fn receive(&mut self, port: &PoolPort, x: i32, y: i32, mut out: impl FnMut(i32, i32)) {
+    fn receive(&mut self, port: &PoolPort, x: i32, y: i32, mut out: impl FnMut(i32, i32)) {
         let Some(address) = address(port, x, y) else { return };
         self.counts[address] += 1;
         let count = self.counts[address];
@@ -198,7 +193,7 @@ impl Pool {
     }
 
     /// Clocked mode: counts an event of the step.
-    pub fn count(&mut self, port: &PoolPort, x: i32, y: i32, polarity: Polarity) {
+    fn count(&mut self, port: &PoolPort, x: i32, y: i32, polarity: Polarity) {
         let Some(address) = address(port, x, y) else { return };
         self.counts[address] += 1;
         if self.last[address].replace(polarity).is_none() {
@@ -206,10 +201,39 @@ impl Pool {
         }
     }
 
+    /// Clocked mode: the events of a step. Calls `out` with what leaves.
+    pub fn step(&mut self, plan: &MaxPool, events: StepEvents<'_>, mut out: impl FnMut(i32, i32, Polarity)) {
+        let Some(port) = plan.ports.first() else { return };
+        let mut controls = 0;
+        let Ok(()) = events.each(|at, action, run| {
+            match (action, plan.rule) {
+                (Action::Spikes(sign), rule) if at == 0 => {
+                    for (k, (&x, &y)) in run.x.iter().zip(run.y).enumerate() {
+                        match rule {
+                            PoolRule::Mask(mask) => self.charge(port, mask, x, y, run.polarity[k]),
+                            PoolRule::Signed => self.count_signed(port, x, y, sign),
+                            PoolRule::Busiest => self.count(port, x, y, run.polarity[k]),
+                        }
+                    }
+                }
+                (Action::Control, _) => controls += run.len(),
+                (Action::Spikes(_) | Action::Reset | Action::Settle, _) => {}
+            }
+            Ok::<(), Infallible>(())
+        });
+        match plan.rule {
+            PoolRule::Mask(mask) => {
+                (0..controls).for_each(|_| self.discharge(port, mask, |x, y| out(x, y, Polarity::Positive)));
+            }
+            PoolRule::Signed => self.step_signed(port, out),
+            PoolRule::Busiest => self.step_busiest(port, out),
+        }
+    }
+
     /// Clocked mode: in each window that covers an event of the step the highest count wins (the standing winner on
     /// ties, else the lowest raster address), and one event leaves if the winner had one, with the polarity of its
     /// last.
-    pub fn step(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
+    fn step_busiest(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
         for (window, at) in self.touched_windows(port) {
             let mut best = self.winners[window];
             for candidate in cells(port, at) {
@@ -243,8 +267,19 @@ fn change(largest: &mut i64, new: i64, at: (i32, i32), out: &mut impl FnMut(i32,
     *largest = new;
 }
 
-/// How many windows cover an address, 0 outside the array: the most events that one event can make.
-pub(super) fn windows(port: &PoolPort, x: i32, y: i32) -> u64 {
+/// The most events that one event can make.
+pub(super) fn most_events(plan: &MaxPool, port: Option<usize>, action: Action, (x, y): (i32, i32)) -> u64 {
+    match (action, plan.rule, port) {
+        (Action::Control, PoolRule::Mask(_), _) => {
+            plan.ports.first().map_or(0, |port| u64::from(port.nx_out) * u64::from(port.ny_out))
+        }
+        (Action::Spikes(_), PoolRule::Busiest | PoolRule::Signed, Some(port)) => windows(&plan.ports[port], x, y),
+        _ => 0,
+    }
+}
+
+/// How many windows cover an address, 0 outside the array.
+fn windows(port: &PoolPort, x: i32, y: i32) -> u64 {
     let mut windows = 0;
     if address(port, x, y).is_some() {
         for_windows(port, x, y, |_, _| windows += 1);

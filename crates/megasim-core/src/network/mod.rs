@@ -16,11 +16,7 @@ mod time_scale;
 mod validate;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
-pub use module::{
-    Array, Conv, ConvPort, Dynamics, FlattenPort, FullyConnected, FullyConnectedPort, Input, KindName, MAX_NEURONS,
-    MAX_SPIKES_PER_EVENT, MaxPool, Module, ModuleKind, NeuronParameters, Output, PoolMask, PoolPort, PoolRule, Reset,
-    Signed, Timing,
-};
+pub use module::*;
 pub(crate) use module::{ReadArray, Values};
 pub use neuron_model::NeuronModel;
 pub use parameters::{ParameterKey, parameter_keys};

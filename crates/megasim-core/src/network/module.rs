@@ -11,7 +11,7 @@ mod neuron_parameters;
 pub use conv::{Conv, ConvPort};
 pub use flatten::FlattenPort;
 pub use fully_connected::{FullyConnected, FullyConnectedPort};
-pub(crate) use kind::{ReadArray, Values};
+pub(crate) use kind::{Kind, ReadArray, Values};
 pub use max_pool::{MaxPool, PoolMask, PoolPort, PoolRule};
 pub use neuron_parameters::{Dynamics, MAX_SPIKES_PER_EVENT, NeuronParameters, Reset, Signed};
 
@@ -44,6 +44,7 @@ pub struct Module {
 
 /// What a module does with events.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum ModuleKind {
     /// `module_conv`: a two-dimensional array of neurons behind kernels.
     Conv(Conv),
@@ -161,6 +162,24 @@ fn leave(at: i32, pre: i32, subsample: i32, pos: i32) -> i64 {
 }
 
 impl ModuleKind {
+    pub(crate) fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Conv(it) => it,
+            Self::FullyConnected(it) | Self::Softmax(it) => it,
+            Self::Flatten(it) => it,
+            Self::MaxPool(it) => it,
+        }
+    }
+
+    pub(in crate::network) fn kind_mut(&mut self) -> &mut dyn Kind {
+        match self {
+            Self::Conv(it) => it,
+            Self::FullyConnected(it) | Self::Softmax(it) => it,
+            Self::Flatten(it) => it,
+            Self::MaxPool(it) => it,
+        }
+    }
+
     /// Its kind alone.
     pub fn kind_name(&self) -> KindName {
         match self {

@@ -2,13 +2,14 @@
 
 use super::outputs::{GroupQueue, NEGATIVE, Outputs};
 use super::{EventRun, MOST_OUTPUTS};
+use crate::engine::Error;
+use crate::engine::apply::Cells;
 use crate::engine::kernels::Sign;
 use crate::engine::neurons::{LayerEvents, Signs};
 use crate::engine::node_groups::NodeGroup;
 use crate::engine::plan::Plan;
 use crate::engine::population::{PopulationKind, Target};
 use crate::engine::queue::Events;
-use crate::engine::{Cells, Error};
 use crate::network::{Polarity, Tick};
 
 /// The events of a group at one tick, in columns.

@@ -1,7 +1,7 @@
 //! A source that touches all neurons at the end of each tick, but where that would change nothing.
 
 use super::{EventRun, EventState};
-use crate::engine::Cells;
+use crate::engine::apply::Cells;
 use crate::engine::population::PopulationKind;
 use crate::network::{NodeId, Polarity, StimulusEvent, Tick};
 

@@ -1,11 +1,12 @@
 //! What leaves a module, and what events touch.
 
 use super::super::action::{Action, action};
+use super::super::apply::most_events;
 use super::super::neurons::Spike;
 use super::super::population::{NeuronPopulation, Population, PopulationKind};
-use super::super::routing;
+
 use super::super::synapses::Synapses;
-use crate::network::{MaxPool, Polarity, PoolRule, StimulusEvent};
+use crate::network::{Polarity, StimulusEvent};
 
 /// An output event without its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +40,8 @@ pub(super) fn most_outputs(population: &Population, port: usize, event: &Stimulu
             }
             None => 0,
         },
-        (PopulationKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(_) }), action) => {
-            match (action, ports.first()) {
-                (Action::Control, Some(port)) => u64::from(port.nx_out) * u64::from(port.ny_out),
-                _ => 0,
-            }
-        }
-        (PopulationKind::Flatten(ports), Action::Spikes(_)) if acts => {
-            u64::from(routing::Flatten::new(ports, port).of(x, y).is_some())
-        }
-        (PopulationKind::MaxPool(plan), Action::Spikes(_)) if acts => routing::windows(&plan.ports[port], x, y),
-        _ => 0,
+        (PopulationKind::Neurons(_), _) => 0,
+        (kind, action) => most_events(kind, acts.then_some(port), action, (x, y)),
     }
 }
 

@@ -5,9 +5,10 @@ use super::run::{Run, span, times};
 use super::state::{Gate, State};
 use super::statistics::Busy;
 use super::{Barrier, Pace};
+use crate::engine::Error;
+use crate::engine::apply::Cells;
 use crate::engine::neurons::Spike;
 use crate::engine::population::PopulationKind;
-use crate::engine::{Cells, Error};
 use crate::network::{ModuleId, Tick};
 
 impl Run<'_, '_> {

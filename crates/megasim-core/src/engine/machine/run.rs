@@ -5,8 +5,9 @@ use super::path::Wait;
 use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, State, Transit};
 use super::statistics::Statistics;
 use super::{MachinePlan, MachineRecord, Pace, RunSettings, Station, TraceSink, Unfinished, deadlock};
+use crate::engine::apply::Cells;
 use crate::engine::queue::Pending;
-use crate::engine::{Cells, Error, Excess, Limits};
+use crate::engine::{Error, Excess, Limits};
 use crate::network::{ModuleId, NodeId, Stimulus, Tick};
 use std::cmp::Reverse;
 

@@ -5,13 +5,14 @@ use super::run::{Run, span, times};
 use super::state::{Delivery, EventKind, State};
 use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
+use crate::engine::Error;
 use crate::engine::action::{Action, action};
+use crate::engine::apply::Cells;
 use crate::engine::apply::Receiver;
 use crate::engine::neurons::{Spike, Work};
 use crate::engine::population::PopulationKind;
 use crate::engine::queue::Events;
 use crate::engine::synapses::Outside;
-use crate::engine::{Cells, Error};
 use crate::network::{ModuleId, NodeId, StimulusEvent, Tick};
 
 impl Run<'_, '_> {

@@ -93,24 +93,6 @@ impl Values {
 }
 
 impl ModuleKind {
-    pub(crate) fn kind(&self) -> &dyn Kind {
-        match self {
-            Self::Conv(it) => it,
-            Self::FullyConnected(it) | Self::Softmax(it) => it,
-            Self::Flatten(it) => it,
-            Self::MaxPool(it) => it,
-        }
-    }
-
-    fn kind_mut(&mut self) -> &mut dyn Kind {
-        match self {
-            Self::Conv(it) => it,
-            Self::FullyConnected(it) | Self::Softmax(it) => it,
-            Self::Flatten(it) => it,
-            Self::MaxPool(it) => it,
-        }
-    }
-
     /// `n_in_ports`.
     pub fn ports(&self) -> usize {
         self.kind().ports()
