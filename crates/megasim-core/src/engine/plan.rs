@@ -250,7 +250,7 @@ impl Plan {
     pub fn rising_at_spikes(&self) -> Vec<NodeId> {
         let rising = |population: &&Population| match &population.kind {
             PopulationKind::Neurons(it) => it.model.is_none() && !it.softmax && !spikes_shrink(&it.neurons),
-            PopulationKind::Flatten(_) | PopulationKind::MaxPool(_) => false,
+            _ => false,
         };
         self.populations.iter().filter(rising).flat_map(|it| it.outputs.iter().flatten().copied()).collect()
     }

@@ -85,7 +85,7 @@ impl Run<'_, '_> {
                 let count = neurons.array.len() as u64;
                 Some((module, count, span(0, times(count, self.station(module).soma.time_per_neuron))))
             }
-            PopulationKind::Flatten(_) | PopulationKind::MaxPool(_) => None,
+            _ => None,
         };
         let looked_at: Vec<(usize, u64, u64)> = (0..self.state.stations.len()).filter_map(looked_at).collect();
         let slowest = looked_at.iter().copied().max_by_key(|&(module, _, ticks)| (ticks, std::cmp::Reverse(module)));
