@@ -4,7 +4,7 @@ use super::diagnostic;
 use super::tables::boxed;
 use super::{input, latency, print};
 use clap::{Args, Subcommand};
-use megasim::hardware::{Duration, Hardware, ModuleLayer, Resolved, SHIPPED};
+use megasim::hardware::{self, Duration, Hardware, ModuleLayer, Resolved, SHIPPED};
 use megasim::network::{Network, NodeId};
 use megasim::study::latency::InputError;
 use megasim::study::presentation::Presentation;
@@ -100,6 +100,9 @@ fn fits(check: &Check) -> Result<bool> {
                 format!(", {} of {all} tiles in use", mesh.used_tiles())
             });
             let modules = machine.network.modules().len();
+            if let Some(cores) = &resolved.cores {
+                print(&latency::cores(cores));
+            }
             print(&format!("{} fits: {modules} modules{tiles}.\n", hardware.name()));
             Ok(true)
         }
@@ -140,7 +143,8 @@ impl Subject {
     fn on(&self, hardware: &Hardware) -> Result<Resolved, InputError> {
         let (tick, factor) = hardware.agree(self.tick)?;
         let network = self.network.with_finer_ticks(factor)?;
-        Ok(hardware.resolve_with(&network, (&self.layers, &self.input), tick)?)
+        let Self { layers, input, .. } = self;
+        Ok(hardware.resolve_with(&hardware::Subject { network: &network, layers, input, spikes: None }, tick)?)
     }
 }
 

@@ -3,6 +3,8 @@
 mod page;
 mod tables;
 
+pub use tables::cores;
+
 use super::diagnostic::{self, report, unreadable};
 use super::input::{InputArgs, LoadedInput};
 use super::paths::Paths;

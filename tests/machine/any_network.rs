@@ -1,6 +1,6 @@
 //! One hardware file for any network: layers by kind, role, number, and name without its counting prefix.
 
-use megasim::hardware::{Hardware, ModuleLayer, Resolved};
+use megasim::hardware::{Hardware, ModuleLayer, Resolved, Subject};
 use megasim::network::*;
 
 /// A network with a clock, two convolutions, pooling by averages, a flatten and two dense layers, named as those of a
@@ -52,7 +52,10 @@ const DENSE: [&str; 2] = ["00Dense_100", "01Dense_10"];
 fn resolve(names: &[&str], text: &str) -> (Network, Resolved) {
     let (network, layers) = named_layers(names);
     let hardware = Hardware::parse("any.toml".as_ref(), text).unwrap();
-    let resolved = hardware.resolve_with(&network, (&layers, &[false, true]), hardware.tick()).unwrap();
+    let resolved = {
+        let subject = Subject { network: &network, layers: &layers, input: &[false, true], spikes: None };
+        hardware.resolve_with(&subject, hardware.tick()).unwrap()
+    };
     (network, resolved)
 }
 

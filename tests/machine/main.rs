@@ -5,6 +5,7 @@ mod common;
 
 mod any_network;
 mod by_hand;
+mod cores;
 mod critical_path;
 mod equality;
 mod hardware_files;

@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::cli::tables::{boxed, engineering, percent, percents};
 use megasim::engine::machine::{Distribution, Pace};
-use megasim::hardware::{Duration, Origin, Value, module_name};
+use megasim::hardware::{Cores, Duration, Origin, Value, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
 use megasim::study::latency::{Account, Critical, Latency, Load, PathPart, Resource, Spread, Traffic};
@@ -157,9 +157,31 @@ fn machine(outcome: &Outcome<'_>) -> String {
             engineering(outcome.found.mapped.resolved.energy_north_south, "J"),
         );
     }
+    if let Some(used) = &outcome.found.mapped.resolved.cores {
+        text += &cores(used);
+    }
     if let Some(barrier) = &machine.barrier {
         let step = time(barrier.step as f64, tick(outcome));
         let _ = writeln!(text, "Steps of {step} with a barrier of {}.", time(barrier.time as f64, tick(outcome)));
+    }
+    text + "\n"
+}
+
+/// Chips and cores in use, and how full cores are.
+pub fn cores(of: &Cores) -> String {
+    let all = of.per_chip * u64::from(of.chips);
+    let modules: usize = of.used.iter().map(|core| core.modules.len()).sum();
+    let chips = if of.chips == 1 { "1 chip".to_string() } else { format!("{} chips", of.chips) };
+    let mut text = format!("{chips} of {} cores: {modules} modules on {} of {all} cores.", of.per_chip, of.used.len());
+    for (key, limit, mean, most) in of.capacities() {
+        let (mean, most) = (percent(mean / limit as f64), percent(most as f64 / limit as f64));
+        let _ = write!(text, " {key} {limit}: {mean} in use on average, {most} at most.");
+    }
+    if let Some((order, placed)) = of.hops {
+        let _ = write!(
+            text,
+            " Placed by spikes: {placed} hops of the measured spikes, {order} in the order of the network."
+        );
     }
     text + "\n"
 }

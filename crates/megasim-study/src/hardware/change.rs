@@ -18,7 +18,7 @@ pub struct Change {
 
 impl Change {
     /// First words of a path; what begins otherwise is no key of a hardware file.
-    pub const FIRST: [&'static str; 12] = [
+    pub const FIRST: [&'static str; 13] = [
         "tick",
         "static_power",
         "energy_per_mac",
@@ -30,6 +30,7 @@ impl Change {
         "link",
         "links",
         "mesh",
+        "cores",
         "barrier",
     ];
 

@@ -68,6 +68,37 @@ pub(super) struct MeshRule {
     pub place: Vec<(Located<glob::Pattern>, Located<Tile>)>,
 }
 
+/// When modules share a core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pack {
+    /// Where a chip has too few cores for all modules.
+    Auto,
+    Always,
+    Never,
+}
+
+/// How cores are placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// In the order of the network.
+    Order,
+    /// So that spikes take few hops.
+    Traffic,
+}
+
+/// What cores hold, and chips of them.
+#[derive(Debug, Clone)]
+pub(super) struct CoresRule {
+    pub span: Range<usize>,
+    pub neurons: Option<u32>,
+    pub synapse_bits: Option<u32>,
+    pub weight_bits: u32,
+    pub axons: Option<u32>,
+    pub chips: Option<Located<u32>>,
+    pub pack: Pack,
+    pub placement: Placement,
+}
+
 /// Steps.
 #[derive(Debug, Clone)]
 pub(super) struct BarrierRule {
@@ -272,6 +303,15 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
     let (energy_per_mac, energy_per_mac_bit) = (of_macs("energy_per_mac")?, of_macs("energy_per_mac_bit")?);
     let barrier = top.get("barrier").map(|value| barrier(Table::of(&source, value, "barrier")?)).transpose()?;
     let mesh = top.get("mesh").map(|value| mesh(Table::of(&source, value, "mesh")?)).transpose()?;
+    let cores = top.get("cores").map(|value| cores(Table::of(&source, value, "cores")?)).transpose()?;
+    if let Some(cores) = cores.as_ref().filter(|_| mesh.is_none()) {
+        let hint = "add [mesh] with columns, rows, and modules_per_tile for the cores of a tile".to_string();
+        return Err(source.fault(
+            cores.span.clone(),
+            "cores are on the tiles of a mesh, but there is none",
+            Some(hint),
+        ));
+    }
 
     let mut rules = Vec::new();
     let mut rule = |selector, value| -> Result<(), Error> {
@@ -311,6 +351,7 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
         links,
         mesh,
         barrier,
+        cores,
         source: source.clone(),
         length: input.len(),
         changes,
@@ -448,6 +489,36 @@ fn mesh(table: Table<'_>) -> Result<MeshRule, Error> {
         acknowledge,
         input,
         place,
+        span: table.span,
+    })
+}
+
+fn cores(table: Table<'_>) -> Result<CoresRule, Error> {
+    table.only(&[
+        "neurons_per_core",
+        "synapse_bits_per_core",
+        "weight_bits",
+        "axons_per_core",
+        "chips",
+        "pack",
+        "placement",
+    ])?;
+    let word = |key: &str, known: &[&str]| -> Result<usize, Error> {
+        let Some(word) = table.text(key)? else { return Ok(0) };
+        known.iter().position(|name| *name == word.value).ok_or_else(|| {
+            let message = format!("{key}: expected {}, found \"{}\"", known.join(" or "), word.value);
+            table.source.fault(word.span, message, None)
+        })
+    };
+    let chips = table.get("chips").map(|value| number(table.source, "chips", value, 1)).transpose()?;
+    Ok(CoresRule {
+        neurons: table.number("neurons_per_core", 1)?,
+        synapse_bits: table.number("synapse_bits_per_core", 1)?,
+        weight_bits: table.number("weight_bits", 1)?.unwrap_or(8),
+        axons: table.number("axons_per_core", 1)?,
+        chips,
+        pack: [Pack::Auto, Pack::Always, Pack::Never][word("pack", &["auto", "always", "never"])?],
+        placement: [Placement::Order, Placement::Traffic][word("placement", &["order", "traffic"])?],
         span: table.span,
     })
 }

@@ -8,6 +8,7 @@
 
 mod calibrate;
 mod change;
+mod cores;
 mod error;
 mod file;
 mod layers;
@@ -19,16 +20,17 @@ mod trace;
 
 pub use calibrate::{CalibrationError, Fit, Work, fit};
 pub use change::Change;
+pub use cores::{CoreUse, Cores};
 pub use error::{Error, TextError};
 pub use layers::{ModuleLayer, module_name};
 pub use log::{LogError, LogLine, parse_log, write_log};
 pub use patterns::PatternUse;
 pub use quantity::{Duration, Quantity, energy, power};
-pub use resolve::{Energies, Origin, Resolved, Row, Value};
+pub use resolve::{Energies, Origin, Resolved, Row, Subject, Value};
 pub use trace::{MOST_EVENTS, write_trace};
 
 use error::Source;
-use file::{BarrierRule, LinkRule, MeshRule, Rule};
+use file::{BarrierRule, CoresRule, LinkRule, MeshRule, Placement, Rule};
 use std::path::Path;
 
 /// The machines that come with the program.
@@ -69,6 +71,7 @@ pub struct Hardware {
     links: Vec<LinkRule>,
     mesh: Option<MeshRule>,
     barrier: Option<BarrierRule>,
+    cores: Option<CoresRule>,
     strict: bool,
 }
 
@@ -119,6 +122,11 @@ impl Hardware {
     /// ```
     pub fn strict(self, strict: bool) -> Self {
         Self { strict, ..self }
+    }
+
+    /// Whether cores are placed by the spikes of some samples ([`Subject::spikes`]).
+    pub fn wants_spikes(&self) -> bool {
+        self.cores.as_ref().is_some_and(|cores| cores.placement == Placement::Traffic)
     }
 
     /// How long a tick is; none where the file has no times.

@@ -7,7 +7,7 @@ use super::calibrate::Fit;
 use super::error::Error;
 use super::file::{LinkRule, Located, MeshRule, Rule, Selector, Setting};
 use super::patterns::Matcher;
-use super::{Duration, Hardware, ModuleLayer, module_name};
+use super::{Cores, Duration, Hardware, ModuleLayer, module_name};
 use megasim_core::engine::machine::{Barrier, Link, Machine, Mesh, Soma, Station, Tile};
 use megasim_core::network::{Input, ModuleId, ModuleKind, Network, NodeId, Tick};
 use std::collections::HashMap;
@@ -34,8 +34,23 @@ pub struct Resolved {
     pub energy_per_mac_bit: f64,
     /// The values of every module, by module.
     pub rows: Vec<Row>,
+    /// The cores in use, where the file says what they hold.
+    pub cores: Option<Cores>,
     /// Patterns of the file that match nothing in the network, each with its line and a hint.
     pub warnings: Vec<String>,
+}
+
+/// A network that a machine file is applied to.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The network, in ticks of the machine.
+    pub network: &'a Network,
+    /// Its modules by layer.
+    pub layers: &'a [ModuleLayer],
+    /// By source: whether it is input, and no clock; empty where all are input.
+    pub input: &'a [bool],
+    /// By node: events of some samples, by which cores are placed.
+    pub spikes: Option<&'a [u64]>,
 }
 
 /// Energies of a module, in joules.
@@ -177,20 +192,15 @@ impl Hardware {
         layers: &[ModuleLayer],
         tick: Option<Duration>,
     ) -> Result<Resolved, Error> {
-        self.resolve_with(network, (layers, &[]), tick)
+        self.resolve_with(&Subject { network, layers, input: &[], spikes: None }, tick)
     }
 
-    /// Applies the file to a network whose ticks are already the machine's. `input`: by source, whether it is input and
-    /// no clock.
+    /// Applies the file to a network whose ticks are already the machine's.
     ///
     /// # Errors
     /// If modules do not fit on the mesh, or, where that is asked for, if a pattern matches nothing.
-    pub fn resolve_with(
-        &self,
-        network: &Network,
-        (layers, input): (&[ModuleLayer], &[bool]),
-        tick: Option<Duration>,
-    ) -> Result<Resolved, Error> {
+    pub fn resolve_with(&self, subject: &Subject<'_>, tick: Option<Duration>) -> Result<Resolved, Error> {
+        let &Subject { network, layers, input, .. } = subject;
         let matcher = Matcher::new(network, layers, input);
         let warnings = self.check_patterns(&matcher)?;
         let mut machine = Machine::of(network);
@@ -206,9 +216,17 @@ impl Hardware {
             rows.push(row);
         }
         self.resolve_links(network, &mut machine, &matcher);
-        let mut hops = (0.0, 0.0);
+        let (mut hops, mut used) = ((0.0, 0.0), None);
         if let Some(rule) = &self.mesh {
-            machine.mesh = Some(self.place(network, rule, &matcher)?);
+            machine.mesh = Some(match &self.cores {
+                Some(cores) => {
+                    let placed = self.place_cores(subject, (rule, cores), &matcher)?;
+                    machine.cores = Some(placed.cores);
+                    used = Some(placed.report);
+                    placed.mesh
+                }
+                None => self.place(network, rule, &matcher)?,
+            });
             hops = (rule.energy_east_west, rule.energy_north_south);
         }
         if let Some(rule) = &self.barrier {
@@ -235,11 +253,12 @@ impl Hardware {
             energy_per_mac_bit: self.energy_per_mac_bit,
             rows,
             warnings,
+            cores: used,
         })
     }
 
     /// A time in ticks; parsing made sure that it is a whole number of them.
-    fn ticks(&self, time: Duration) -> Tick {
+    pub(super) fn ticks(&self, time: Duration) -> Tick {
         self.tick.and_then(|tick| time.in_ticks(tick)).unwrap_or(0)
     }
 

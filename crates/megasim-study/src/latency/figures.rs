@@ -134,6 +134,7 @@ pub fn json(outcome: &Latency) -> Value {
         "steps": statistics.steps,
         "modules": modules,
         "nodes": nodes,
+        "cores": cores(outcome),
         "links": links(outcome),
         "bottleneck": bottleneck(outcome),
         "critical_path": outcome.critical.as_ref().map(|it| critical(outcome, it)),
@@ -178,6 +179,27 @@ fn fitted(outcome: &Latency) -> Value {
         (module_name(&outcome.input.network, fit.module), figures)
     });
     Value::Object(fits.collect())
+}
+
+/// Chips, cores, and how full these are; nothing where the machine file does not say what they hold.
+fn cores(outcome: &Latency) -> Value {
+    let Some(cores) = &outcome.mapped.resolved.cores else { return Value::Null };
+    let capacities: Map<String, Value> = cores
+        .capacities()
+        .into_iter()
+        .map(|(key, limit, mean, most)| (key.into(), json!({ "limit": limit, "mean": mean, "most": most })))
+        .collect();
+    let nodes = outcome.answer.statistics.nodes.iter();
+    let hops: u64 = nodes.map(|node| node.hops_east_west + node.hops_north_south).sum();
+    json!({
+        "chips": cores.chips,
+        "cores_per_chip": cores.per_chip,
+        "in_use": cores.used.len(),
+        "capacities": capacities,
+        "hops": hops as f64 / outcome.answer.samples.len().max(1) as f64,
+        "measured_hops_in_order": cores.hops.map(|(order, _)| order),
+        "measured_hops_placed": cores.hops.map(|(_, placed)| placed),
+    })
 }
 
 fn links(outcome: &Latency) -> Vec<Value> {

@@ -2,15 +2,15 @@
 
 use super::Question;
 use super::quantised::connections;
-use crate::hardware::{self, Duration, Hardware, ModuleLayer, Resolved};
+use crate::hardware::{self, Duration, Hardware, ModuleLayer, Resolved, Subject};
 use crate::material::Pieces;
 use crate::presentation::Presentation;
 use crate::verify::Trained;
 use megasim_convert::settings::{self, Setting};
 use megasim_convert::{ConvertedModel, LabelledSamples, Manifest};
 use megasim_core::encode::{self, Clock, InputMap, SampleKind, SampleNumbers, SpikeEncoder, registry};
-use megasim_core::engine::Limits;
 use megasim_core::engine::machine::{Pace, RunSettings};
+use megasim_core::engine::{self, Limits, Mode, Plan, Probes, Simulation};
 use megasim_core::network::{ModuleId, Network, NetworkError, NodeId, Stimulus, Tick};
 use megasim_core::readout::is_signed;
 use ndarray::Array2;
@@ -37,6 +37,9 @@ pub enum InputError {
     /// The machine does not go with the network.
     #[error(transparent)]
     Hardware(#[from] hardware::Error),
+    /// The samples whose spikes decide where modules are cannot be run.
+    #[error(transparent)]
+    Run(#[from] engine::Error),
     /// A parameter that modules cannot have.
     #[error(transparent)]
     Setting(#[from] settings::Error),
@@ -273,6 +276,19 @@ impl MachineInput {
         Ok(settings.iter().try_for_each(|setting| setting.apply(&mut self.network))?)
     }
 
+    /// By node: events of the first samples in event mode.
+    fn spikes(&self) -> Result<Vec<u64>, InputError> {
+        const MEASURED: usize = 3;
+        let plan = Plan::new(&self.network)?.with_limits(self.limits);
+        let mut simulation = Simulation::new(&plan, Mode::Event, &Probes::none());
+        let mut sums = vec![0; self.network.nodes().len()];
+        for sample in 0..self.samples().min(MEASURED) {
+            let record = simulation.run(&self.stimuli(sample, 1))?;
+            sums.iter_mut().zip(&record.summary.events).for_each(|(sum, events)| *sum += events);
+        }
+        Ok(sums)
+    }
+
     /// Puts the network on a machine.
     ///
     /// # Errors
@@ -280,7 +296,10 @@ impl MachineInput {
     pub fn on(&self, hardware: &Hardware) -> Result<MappedNetwork, InputError> {
         let (tick, factor) = hardware.agree(self.tick)?;
         let network = self.network.with_finer_ticks(factor)?;
-        let resolved = hardware.resolve_with(&network, (&self.layers, &self.input), tick)?;
+        let spikes = if hardware.wants_spikes() { Some(self.spikes()?) } else { None };
+        let subject =
+            Subject { network: &network, layers: &self.layers, input: &self.input, spikes: spikes.as_deref() };
+        let resolved = hardware.resolve_with(&subject, tick)?;
         Ok(MappedNetwork { network, resolved, factor })
     }
 

@@ -10,6 +10,7 @@ use crate::engine::apply::Cells;
 use crate::engine::neurons::Spike;
 use crate::engine::population::PopulationKind;
 use crate::network::{ModuleId, Tick};
+use std::collections::BTreeMap;
 
 impl Run<'_, '_> {
     /// Begins the next step behind a barrier; says whether there was one.
@@ -88,8 +89,14 @@ impl Run<'_, '_> {
             _ => None,
         };
         let looked_at: Vec<(usize, u64, u64)> = (0..self.state.stations.len()).filter_map(looked_at).collect();
-        let slowest = looked_at.iter().copied().max_by_key(|&(module, _, ticks)| (ticks, std::cmp::Reverse(module)));
-        let longest = slowest.map_or(0, |(.., ticks)| i128::from(ticks));
+        // The modules of a core work one after the other.
+        let mut by_core: BTreeMap<u32, (usize, u64)> = BTreeMap::new();
+        for &(module, _, ticks) in &looked_at {
+            let (_, sum) = by_core.entry(self.plan.cores[module]).or_insert((module, 0));
+            *sum = sum.saturating_add(ticks);
+        }
+        let slowest = by_core.into_values().max_by_key(|&(module, ticks)| (ticks, std::cmp::Reverse(module)));
+        let longest = slowest.map_or(0, |(_, ticks)| i128::from(ticks));
         let period = longest + i128::from(barrier.time);
         let ready = i128::from(self.state.ended.max(self.state.now)) + i128::from(barrier.time);
         let base = ready.max(self.not_before(s).into());
@@ -114,7 +121,7 @@ impl Run<'_, '_> {
         if let Some(causes) = &mut self.causes {
             let as_ready = base == ready && i128::from(now) == base + i128::from(n - 1) * period;
             let barriers = as_ready.then(|| barrier.time.saturating_mul(n));
-            causes.steps(now, slowest.map(|(module, _, ticks)| (ModuleId::new(module), ticks)), barriers);
+            causes.steps(now, slowest.map(|(module, ticks)| (ModuleId::new(module), ticks)), barriers);
         }
         self.state.ended = self.state.ended.max(clamp(i128::from(now) + longest));
         let released = last + (barrier.step - 1);

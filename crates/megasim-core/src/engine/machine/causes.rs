@@ -53,7 +53,7 @@ pub struct Causes {
     /// Its requests are kept.
     output: Option<NodeId>,
     requests: Vec<(Tick, u32)>,
-    /// By module: when it was done last.
+    /// By core: when it was done last.
     done: Vec<u32>,
     /// By node: its last acknowledge, and the outputs that wait.
     acknowledged: Vec<u32>,
@@ -75,14 +75,14 @@ pub struct Causes {
 }
 
 impl Causes {
-    pub(super) fn new(modules: usize, nodes: usize, links: usize, output: Option<NodeId>) -> Self {
+    pub(super) fn new(cores: usize, nodes: usize, links: usize, output: Option<NodeId>) -> Self {
         Self {
             moments: vec![Moment { time: 0, cause: START, why: Why::Wait(Wait::Input) }],
             works: Vec::new(),
             is_full: false,
             output,
             requests: Vec::new(),
-            done: vec![START; modules],
+            done: vec![START; cores],
             acknowledged: vec![START; nodes],
             made: vec![VecDeque::new(); nodes],
             flights: Vec::new(),
@@ -203,26 +203,27 @@ impl Causes {
     }
 
     /// What the start of an event waited for: its arrival, the work before, or room for its outputs.
-    pub(super) fn start(&self, module: usize, arrived: u32, outputs: Option<impl Iterator<Item = usize>>) -> u32 {
+    pub(super) fn start(&self, core: usize, arrived: u32, outputs: Option<impl Iterator<Item = usize>>) -> u32 {
         match outputs {
             Some(outputs) => outputs.fold(START, |last, node| self.later(last, self.acknowledged[node])),
-            None => self.later(arrived, self.done[module]),
+            None => self.later(arrived, self.done[core]),
         }
     }
 
     /// A module works until `done`; its outputs are on `nodes`, `outputs` on each, from `t_pre` on.
     pub(super) fn work(
         &mut self,
-        module: ModuleId,
+        (module, core): (ModuleId, usize),
         (done, busy): (Tick, Busy),
         (nodes, outputs, t_pre): (impl Iterator<Item = usize>, usize, Tick),
     ) {
         let works = self.works.len();
-        let by = self.after(self.at, done, Why::Work(works as u32));
-        if by != self.at {
+        let begun = self.later(self.at, self.done[core]);
+        let by = self.after(begun, done, Why::Work(works as u32));
+        if by != begun {
             self.works.push((module, busy));
         }
-        self.done[module.index()] = by;
+        self.done[core] = by;
         for node in nodes {
             self.made[node].extend(std::iter::repeat_n(Made { by, t_pre, requested: 0 }, outputs));
         }
@@ -230,8 +231,8 @@ impl Causes {
     }
 
     /// A module is busy from the start.
-    pub(super) fn busy_initially(&mut self, module: ModuleId, until: Tick) {
-        self.done[module.index()] = self.after(START, until, Why::Wait(Wait::Initial(module)));
+    pub(super) fn busy_initially(&mut self, (module, core): (ModuleId, usize), until: Tick) {
+        self.done[core] = self.after(START, until, Why::Wait(Wait::Initial(module)));
     }
 
     /// A step behind a barrier begins.

@@ -75,8 +75,12 @@ pub struct MachinePlan {
     receivers: Vec<Vec<Target>>,
     /// By node: the module that drives it, if it is not a source.
     drivers: Vec<Option<u32>>,
-    /// By module: receivers of one output event, over all output nodes.
+    /// By module: messages of one output event, over all output nodes.
     messages: Vec<u64>,
+    /// By module: the core that it is on.
+    cores: Vec<u32>,
+    /// By core: its modules.
+    modules_of: Vec<Vec<u32>>,
 }
 
 /// One port that reads a node, and the way there.
@@ -86,6 +90,22 @@ struct Target {
     port: u32,
     link: Link,
     route: Vec<LinkIndex>,
+    /// Receivers of the node on the same core, to which the message of this one goes too.
+    with: Vec<u32>,
+    /// Whether the message of another one goes to this one too.
+    follows: bool,
+}
+
+/// Lets receivers on one core, over wires that are alike, share a message.
+fn share_messages(targets: &mut [Target], cores: &[u32]) {
+    for k in 0..targets.len() {
+        let of = |target: &Target| (cores[target.module as usize], target.link);
+        let first = (0..k).find(|&first| !targets[first].follows && of(&targets[first]) == of(&targets[k]));
+        if let Some(first) = first {
+            targets[first].with.push(k as u32);
+            targets[k].follows = true;
+        }
+    }
 }
 
 /// Why a network cannot be compiled for a machine.
@@ -107,7 +127,12 @@ impl MachinePlan {
     pub fn new(network: &Network, machine: Machine) -> Result<Self, PlanError> {
         machine.check(network)?;
         let plan = Plan::module_by_module(network)?;
-        let receivers: Vec<Vec<Target>> = (0..plan.nodes.len())
+        let cores = machine.cores.clone().unwrap_or_else(|| (0..network.modules().len() as u32).collect());
+        let mut modules_of = vec![Vec::new(); cores.iter().max().map_or(0, |&last| last as usize + 1)];
+        for (module, &core) in (0..).zip(&cores) {
+            modules_of[core as usize].push(module);
+        }
+        let mut receivers: Vec<Vec<Target>> = (0..plan.nodes.len())
             .map(|node| {
                 let readers = plan.nodes[node].readers.iter().map(|reader| {
                     let (id, module) = (NodeId::new(node), ModuleId::new(reader.population));
@@ -117,13 +142,19 @@ impl MachinePlan {
                         port: reader.port as u32,
                         link: machine.link(id, module),
                         route: machine.mesh.as_ref().map(way).unwrap_or_default(),
+                        with: Vec::new(),
+                        follows: false,
                     }
                 });
                 readers.collect()
             })
             .collect();
+        if machine.cores.is_some() {
+            receivers.iter_mut().for_each(|targets| share_messages(targets, &cores));
+        }
+        let messages_of = |targets: &Vec<Target>| targets.iter().filter(|target| !target.follows).count() as u64;
         let messages = plan.populations.iter().map(|population| {
-            population.outputs.iter().flatten().map(|node| receivers[node.index()].len() as u64).sum()
+            population.outputs.iter().flatten().map(|node| messages_of(&receivers[node.index()])).sum()
         });
         let messages = messages.collect();
         let mut drivers = vec![None; plan.nodes.len()];
@@ -132,7 +163,7 @@ impl MachinePlan {
                 drivers[node] = Some(module.index() as u32);
             }
         }
-        Ok(Self { plan, machine, receivers, drivers, messages })
+        Ok(Self { plan, machine, receivers, drivers, messages, cores, modules_of })
     }
 
     /// The machine.
@@ -320,7 +351,7 @@ impl<'p> MachineSimulation<'p> {
         output: Option<NodeId>,
     ) -> Result<(MachineRecord, Causes), Error> {
         let links = self.plan.machine.mesh.as_ref().map_or(0, Mesh::links);
-        let mut causes = Causes::new(self.plan.messages.len(), self.plan.receivers.len(), links, output);
+        let mut causes = Causes::new(self.plan.modules_of.len(), self.plan.receivers.len(), links, output);
         let record = self.run_with(stimuli, showing, None, Some(&mut causes))?;
         Ok((record, causes))
     }

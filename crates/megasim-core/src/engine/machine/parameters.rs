@@ -35,6 +35,9 @@ pub struct Machine {
     pub mesh: Option<Mesh>,
     /// Steps with a barrier between them, if it is a clocked machine.
     pub barrier: Option<Barrier>,
+    /// By module: the core that it is on. Modules of one core work one at a time, and an event goes to all of them in
+    /// one message. None where each module is a core of its own.
+    pub cores: Option<Vec<u32>>,
 }
 
 /// The times of one module, in ticks.
@@ -99,7 +102,7 @@ impl Machine {
             time_busy_initial: module.timing.time_busy_initial,
             ..Station::default()
         });
-        Self { modules: stations.collect(), links: HashMap::new(), mesh: None, barrier: None }
+        Self { modules: stations.collect(), links: HashMap::new(), mesh: None, barrier: None, cores: None }
     }
 
     /// The times of a module.
@@ -127,6 +130,9 @@ impl Machine {
         let (machine, modules) = (self.modules.len(), network.modules().len());
         if machine != modules {
             return Err(MachineError::Modules { machine, network: modules });
+        }
+        if let Some(cores) = self.cores.as_ref().filter(|cores| cores.len() != modules) {
+            return Err(MachineError::Modules { machine: cores.len(), network: modules });
         }
         let stations = self.modules.iter().flat_map(|station| {
             [

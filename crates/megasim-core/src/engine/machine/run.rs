@@ -55,7 +55,7 @@ impl Run<'_, '_> {
                 match due.what {
                     EventKind::Done => {
                         self.state.stations[due.who as usize].busy = false;
-                        self.state.ready.push_back(due.who);
+                        self.core_done(due.who);
                     }
                     EventKind::Acknowledge => self.acknowledge(due.index),
                     EventKind::Travel => self.travel(due.index),
@@ -83,7 +83,7 @@ impl Run<'_, '_> {
             if until > 0 {
                 self.state.stations[module].busy = true;
                 if let Some(causes) = &mut self.causes {
-                    causes.busy_initially(ModuleId::new(module), until);
+                    causes.busy_initially((ModuleId::new(module), self.plan.cores[module] as usize), until);
                 }
                 self.due(until, EventKind::Done, module as u32);
             }
@@ -102,6 +102,23 @@ impl Run<'_, '_> {
             Gate::Divided(_) => self.plan.plan.sources.iter().for_each(|node| self.schedule(node.index())),
             Gate::Groups { .. } => self.due(0, EventKind::Release, 0),
         }
+    }
+
+    /// A module is done: it may start its next event, or another one of its core does, the one that waits longest.
+    fn core_done(&mut self, module: u32) {
+        let modules = &self.plan.modules_of[self.plan.cores[module as usize] as usize];
+        if modules.len() == 1 {
+            self.state.ready.push_back(module);
+            return;
+        }
+        let arrived = |module: u32| {
+            let station = &self.state.stations[module as usize];
+            let head = station.inside.front().or(station.outside.front())?;
+            Some((head.arrived, module))
+        };
+        let mut waiting: Vec<(Tick, u32)> = modules.iter().filter_map(|&module| arrived(module)).collect();
+        waiting.sort_unstable();
+        self.state.ready.extend(waiting.into_iter().map(|(_, module)| module));
     }
 
     pub(super) fn station(&self, module: usize) -> Station {
@@ -192,9 +209,10 @@ impl Run<'_, '_> {
             return Ok(());
         }
         if r >= self.showing.warm_up {
-            self.statistics.nodes[node].messages += receivers.len() as u64;
+            let messages = receivers.iter().filter(|receiver| !receiver.follows).count();
+            self.statistics.nodes[node].messages += messages as u64;
         }
-        for (number, receiver) in receivers.iter().enumerate() {
+        for (number, receiver) in receivers.iter().enumerate().filter(|(_, receiver)| !receiver.follows) {
             let delivery = Delivery {
                 flight,
                 node: node as u32,
@@ -207,7 +225,7 @@ impl Run<'_, '_> {
                 moment,
             };
             if receiver.link.delay == 0 && receiver.route.is_empty() {
-                self.arrive(delivery);
+                self.arrive_at_core(delivery);
             } else {
                 let mut delivery = delivery;
                 if let Some(causes) = &mut self.causes {

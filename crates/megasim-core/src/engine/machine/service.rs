@@ -40,7 +40,7 @@ impl Run<'_, '_> {
         let now = self.state.now;
         let spec = self.station(module);
         let station = &self.state.stations[module];
-        if station.busy {
+        if station.busy || self.state.cores_free_at[self.plan.cores[module] as usize] > now {
             return Ok(false);
         }
         let head = if spec.fifo_depth == 0 { station.outside.front() } else { station.inside.front() };
@@ -83,7 +83,7 @@ impl Run<'_, '_> {
     fn start_moment(&mut self, module: usize, head: &Delivery, stopped: bool) {
         let Some(causes) = &mut self.causes else { return };
         let nodes = || self.plan.plan.populations[module].outputs.iter().flatten().map(|node| node.index());
-        causes.at = causes.start(module, head.moment, stopped.then(nodes));
+        causes.at = causes.start(self.plan.cores[module] as usize, head.moment, stopped.then(nodes));
     }
 
     /// Whether all outputs that an event may make have a slot.
@@ -183,7 +183,11 @@ impl Run<'_, '_> {
     /// A module works from now on, and puts its outputs on its nodes when it is done.
     pub(super) fn occupy(&mut self, module: usize, busy: Busy) -> Result<Tick, Error> {
         let now = self.state.now;
-        let done = now.saturating_add(Tick::try_from(busy.total()).unwrap_or(Tick::MAX));
+        // Behind a barrier the modules of a core begin a step together, and work one after the other.
+        let core = self.plan.cores[module] as usize;
+        let begin = now.max(self.state.cores_free_at[core]);
+        let done = begin.saturating_add(Tick::try_from(busy.total()).unwrap_or(Tick::MAX));
+        self.state.cores_free_at[core] = done;
         if now >= self.showing.warm_up {
             let sum = &mut self.statistics.modules[module].busy;
             *sum = Busy {
@@ -203,7 +207,7 @@ impl Run<'_, '_> {
         let arrival = done.saturating_add(population.timing.delay_to_arrive);
         if let Some(causes) = &mut self.causes {
             let nodes = population.outputs.iter().flatten().map(|node| node.index());
-            causes.work(ModuleId::new(module), (done, busy), (nodes, self.state.outputs.len(), arrival));
+            causes.work((ModuleId::new(module), core), (done, busy), (nodes, self.state.outputs.len(), arrival));
         }
         for node in population.outputs.iter().flatten() {
             let State { pending, outputs, waiting, nodes, .. } = &mut *self.state;

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub transits: Slab<Transit>,
     /// By link: until when it carries a message.
     pub links_free_at: Vec<Tick>,
+    /// By core: until when one of its modules works.
+    pub cores_free_at: Vec<Tick>,
     pub due: BinaryHeap<Reverse<Scheduled>>,
     /// Modules that may have something to start.
     pub ready: VecDeque<u32>,
@@ -229,6 +231,7 @@ impl State {
             in_flight: Slab::new(),
             transits: Slab::new(),
             links_free_at: vec![Tick::MIN; links],
+            cores_free_at: vec![Tick::MIN; timed.modules_of.len()],
             due: BinaryHeap::new(),
             ready: VecDeque::new(),
             gate: Gate::Divided(1),
@@ -252,6 +255,7 @@ impl State {
         self.in_flight.clear();
         self.transits.clear();
         self.links_free_at.fill(Tick::MIN);
+        self.cores_free_at.fill(Tick::MIN);
         self.due.clear();
         self.ready.clear();
         (self.now, self.ended, self.waiting, self.busy_tick) = (0, 0, 0, (0, 0));

@@ -29,7 +29,7 @@ impl Run<'_, '_> {
         let now = self.state.now;
         let (Some(&link), Some(mesh)) = (route.get(passed as usize), &plan.machine.mesh) else {
             self.state.transits.take(index);
-            self.arrive(delivery);
+            self.arrive_at_core(delivery);
             return;
         };
         let free_at = &mut self.state.links_free_at[link.0 as usize];
@@ -59,6 +59,9 @@ impl Run<'_, '_> {
         if passed == 0 && mesh.acknowledge == Acknowledge::Network {
             let acknowledged = self.send_acknowledge(&delivery, leaves);
             self.state.transits.get(index).delivery.acknowledged = acknowledged;
+            for &receiver in &plan.receivers[delivery.node as usize][delivery.receiver as usize].with {
+                self.send_acknowledge(&Delivery { receiver, ..delivery }, leaves);
+            }
         }
         self.due_travel(index, leaves);
     }
@@ -144,6 +147,15 @@ impl Run<'_, '_> {
 
     pub(super) fn module_of(&self, delivery: &Delivery) -> usize {
         self.plan.receivers[delivery.node as usize][delivery.receiver as usize].module as usize
+    }
+
+    /// A message has arrived at its core: at all modules there that take it.
+    pub(super) fn arrive_at_core(&mut self, delivery: Delivery) {
+        self.arrive(delivery);
+        let plan = self.plan;
+        for &receiver in &plan.receivers[delivery.node as usize][delivery.receiver as usize].with {
+            self.arrive(Delivery { receiver, ..delivery });
+        }
     }
 
     /// An event has arrived at its module.
