@@ -49,6 +49,9 @@ pub struct Arguments {
     /// Samples that are run again to see what makes the machine faster, and what halving the bottleneck gives; 0: none
     #[arg(long, value_name = "N", default_value_t = 3)]
     relief: usize,
+    /// Hardware keys that are made better on those samples, those with the largest shares of the critical path
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    relief_keys: usize,
     /// Fit the delays of modules and links to a measured event log, as --trace writes it (docs/timing.md), and run with
     /// them
     #[arg(long, value_name = "FILE.csv")]
@@ -95,6 +98,7 @@ impl Arguments {
         let hardware =
             Hardware::open(&self.hardware).map_err(|error| diagnostic::hardware(&error))?.strict(self.strict);
         let mut options = LatencyOptions::new(hardware).pace(self.pace).relief(self.relief);
+        options.relief_keys = self.relief_keys;
         options.presentation = self.presentation.presented();
         options.warm_up = self.warm_up;
         options.measured = self.calibrate.as_deref().map(measured).transpose()?;
@@ -154,6 +158,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["tick_of_schematic"] = json!(arguments.tick.map(|tick| tick.to_string()));
     parameters["warm_up"] = json!(arguments.warm_up.map(|time| time.to_string()));
     parameters["relief"] = json!(arguments.relief);
+    parameters["relief_keys"] = json!(arguments.relief_keys);
     let mut others = of_page(&arguments.report);
     others.extend(arguments.trace.iter().cloned());
     results.write(&found.figures(), &others, &inputs, Some(presentation.seed), parameters)

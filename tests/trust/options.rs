@@ -182,6 +182,7 @@ const TRIALS: &[Trial] = &[
     of(&["latency", "sweep"], "tick", "2 us"),
     of(&["latency"], "warm-up", "1 ms"),
     of(&["latency"], "relief", "0"),
+    of(&["latency"], "relief-keys", "0"),
     of(&["latency"], "calibrate", "log.csv"),
     of(&["latency"], "trace", "trace.csv"),
     of(&["latency"], "modules", "").unseen("the schematic has one module, which is its layer"),

@@ -311,6 +311,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["latency", "sweep"], "tick", &[Schematic]),
     all(&["latency"], "warm_up"),
     all(&["latency"], "relief"),
+    all(&["latency"], "relief_keys"),
     all(&["latency"], "calibrate"),
     all(&["latency"], "trace"),
     all(&["latency"], "modules"),

@@ -178,8 +178,8 @@ impl Critical {
         self.last_work.first()
     }
 
-    /// The keys that have at least this share of the way to the last work, the largest first.
-    pub fn keys(&self, least: f64) -> Vec<&'static str> {
+    /// The keys of the way to the last work with their shares, the largest first.
+    pub fn keys(&self) -> Vec<(&'static str, f64)> {
         let mut sums: Vec<(&'static str, f64)> = Vec::new();
         for part in &self.last_work {
             match sums.iter_mut().find(|(key, _)| *key == part.key) {
@@ -187,8 +187,7 @@ impl Critical {
                 None => sums.push((part.key, part.share)),
             }
         }
-        sums.retain(|(_, share)| *share >= least);
         sums.sort_by_key(|(_, share)| std::cmp::Reverse(OrderedFloat(*share)));
-        sums.into_iter().map(|(key, _)| key).collect()
+        sums
     }
 }

@@ -35,9 +35,6 @@ pub struct Reliefs {
 /// Part of the time below which a run confirms a bottleneck.
 const RELIEVES: f64 = 0.99;
 
-/// Share of the critical path from which on a key is tried.
-const WORTH_TRYING: f64 = 0.05;
-
 impl Reliefs {
     /// What halving the bottleneck gives; none where it was not tried.
     pub fn of_bottleneck(&self) -> Option<&Relief> {
@@ -60,6 +57,8 @@ impl Reliefs {
 
 /// A machine with one thing better.
 struct Change {
+    /// The share of the critical path that it can shorten.
+    share: f64,
     what: String,
     keys: &'static [&'static str],
     of_bottleneck: bool,
@@ -72,11 +71,17 @@ struct Took {
     decisions: Option<Tick>,
 }
 
-/// Runs the first samples again, as fast as they are taken, with one thing better at a time.
+/// Runs the first samples again, as fast as they are taken, with one thing better at a time: with the bottleneck half as
+/// long, and with up to `most` keys better, those with the largest shares of the critical path. What has no part of
+/// the path is not tried, as it cannot shorten it.
 ///
 /// # Errors
 /// If a run fails.
-pub fn reliefs(question: &Question<'_>, layers: &[ModuleLayer], samples: usize) -> Result<Reliefs, Error> {
+pub fn reliefs(
+    question: &Question<'_>,
+    layers: &[ModuleLayer],
+    (samples, most): (usize, usize),
+) -> Result<Reliefs, Error> {
     let mut question = *question;
     question.samples = question.samples.min(samples);
     question.showing.pace = Pace::Fastest;
@@ -84,8 +89,11 @@ pub fn reliefs(question: &Question<'_>, layers: &[ModuleLayer], samples: usize) 
     question.showing.warm_up = 0;
     question.paths = 0;
     // The ideal machine is the same next to all of them.
-    let Some(ideal) = question.ideal(&())? else { return Ok(Reliefs::default()) };
-    question.ideal = Some(&ideal);
+    let ideal = match question.ideal {
+        Some(_) => None,
+        None => question.ideal(&())?,
+    };
+    question.ideal = question.ideal.or(ideal.as_deref());
     let run = |machine: Machine, paths: usize| -> Result<(Took, Answer), Error> {
         let hardware = Resolved { machine, ..question.hardware.clone() };
         let answer = Question { hardware: &hardware, paths, ..question }.answer(&())?;
@@ -101,10 +109,12 @@ pub fn reliefs(question: &Question<'_>, layers: &[ModuleLayer], samples: usize) 
     let critical = Critical::of(&places, &answer);
     let mut runs = Vec::new();
     let mut tried: Vec<Machine> = vec![question.hardware.machine.clone()];
-    for Change { what, keys, of_bottleneck, machine } in changes(&question, &places, critical.as_ref()) {
-        if tried.contains(&machine) {
+    let mut keys_tried = 0;
+    for Change { what, keys, of_bottleneck, machine, .. } in changes(&question, &places, critical.as_ref(), &answer) {
+        if tried.contains(&machine) || (keys_tried == most && !of_bottleneck) {
             continue;
         }
+        keys_tried += usize::from(!keys.is_empty());
         let (after, _) = run(machine.clone(), 0)?;
         tried.push(machine);
         let part = |after: Tick, before: Tick| after as f64 / before.max(1) as f64;
@@ -141,57 +151,74 @@ fn bottleneck(question: &Question<'_>, places: &Places<'_>, part: &PathPart) -> 
     });
     let what = format!("{} halved", part.name());
     let changed = machine != question.hardware.machine;
-    changed.then_some(Change { what, keys: &[], of_bottleneck: true, machine })
+    changed.then_some(Change { share: part.share, what, keys: &[], of_bottleneck: true, machine })
 }
 
-fn changes(question: &Question<'_>, places: &Places<'_>, critical: Option<&Critical>) -> Vec<Change> {
+/// The bottleneck first, then keys by their share of the critical path.
+fn changes(question: &Question<'_>, places: &Places<'_>, critical: Option<&Critical>, answer: &Answer) -> Vec<Change> {
+    let Some(critical) = critical else { return Vec::new() };
     let machine = &question.hardware.machine;
     let modules = question.network.modules().len();
-    let largest = critical.and_then(Critical::bottleneck);
-    let mut changes: Vec<Change> = largest.and_then(|part| bottleneck(question, places, part)).into_iter().collect();
-    let mut all = |change: &str, keys: &'static [&'static str], with: &dyn Fn(&mut Machine)| {
+    let largest = critical.bottleneck();
+    let shares = critical.keys();
+    let share_of =
+        |keys: &[&str]| -> f64 { shares.iter().filter(|(key, _)| keys.contains(key)).map(|(_, it)| it).sum() };
+    let mut changes = Vec::new();
+    let mut all = |share: f64, change: &str, keys: &'static [&'static str], with: &dyn Fn(&mut Machine)| {
+        if share <= 0.0 {
+            return;
+        }
         let mut changed = machine.clone();
         with(&mut changed);
         // These have no parts of which one alone can get faster.
         let of_whole = [MESH, BARRIER].contains(&keys) && largest.is_some_and(|part| keys.contains(&part.key));
-        changes.push(Change { what: change.into(), keys, of_bottleneck: of_whole, machine: changed });
+        changes.push(Change { share, what: change.into(), keys, of_bottleneck: of_whole, machine: changed });
     };
     let each = |machine: &mut Machine, with: &dyn Fn(&mut Station)| {
         (0..modules).for_each(|k| with(machine.module_mut(ModuleId::new(k))));
     };
-    for key in critical.map_or(Vec::new(), |critical| critical.keys(WORTH_TRYING)) {
-        let Some(keys) = WORK.iter().find(|keys| keys[0] == key) else { continue };
-        all(&format!("{key} of all modules halved"), keys, &|machine| each(machine, &|station| halve(station, key)));
+    for keys in WORK {
+        let key = keys[0];
+        all(share_of(keys), &format!("{key} of all modules halved"), keys, &|machine| {
+            each(machine, &|station| halve(station, key));
+        });
     }
-    all("delay_to_ack of all modules halved", &["delay_to_ack"], &|machine| {
+    all(share_of(ACKNOWLEDGE), "delay_to_ack of all modules halved", ACKNOWLEDGE, &|machine| {
         each(machine, &|station| station.delay_to_ack /= 2);
     });
-    all("fifo_depth of all modules 4 times as large (at least 4)", &["fifo_depth"], &|machine| {
+    // FIFOs take no time: they shorten handshakes that hold up the next event, and stops of modules by full outputs.
+    let handshakes = critical.handshake.map_or(0.0, |(_, share)| share);
+    all(handshakes, "fifo_depth of all modules 4 times as large (at least 4)", &["fifo_depth"], &|machine| {
         each(machine, &|station| station.fifo_depth = station.fifo_depth.saturating_mul(4).max(4));
     });
-    all("out_fifo_depth without limit", &["out_fifo_depth"], &|machine| {
+    let is_stopped = answer.statistics.modules.iter().any(|module| module.stopped > 0);
+    let stops = if is_stopped { handshakes } else { 0.0 };
+    all(stops, "out_fifo_depth without limit", &["out_fifo_depth"], &|machine| {
         each(machine, &|station| station.out_fifo_depth = None::<NonZeroU32>);
     });
-    all("delays of links halved", &["delay", "acknowledge_delay"], &|machine| {
+    all(share_of(WIRES), "delays of links halved", WIRES, &|machine| {
         each_link(question.network, machine, |_, _, link| {
             link.delay /= 2;
             link.acknowledge_delay /= 2;
         });
     });
-    all("links of the mesh twice as fast", MESH, &|machine| {
+    all(share_of(MESH), "links of the mesh twice as fast", MESH, &|machine| {
         if let Some(mesh) = &mut machine.mesh {
             mesh.time_east_west /= 2;
             mesh.time_north_south /= 2;
         }
     });
-    all("the barrier halved", BARRIER, &|machine| {
+    all(share_of(BARRIER), "the barrier halved", BARRIER, &|machine| {
         if let Some(barrier) = &mut machine.barrier {
             barrier.time /= 2;
         }
     });
-    changes
+    changes.sort_by_key(|change| std::cmp::Reverse(OrderedFloat(change.share)));
+    largest.and_then(|part| bottleneck(question, places, part)).into_iter().chain(changes).collect()
 }
 
+const WIRES: &[&str] = &["delay", "acknowledge_delay"];
+const ACKNOWLEDGE: &[&str] = &["delay_to_ack"];
 const MESH: &[&str] = &["time_east_west", "time_north_south"];
 const BARRIER: &[&str] = &["barrier"];
 const WORK: [&[&str]; 7] = [

@@ -1,8 +1,8 @@
 //! The study of one network on one machine, from samples to figures.
 
 use super::{
-    Answer, Bill, Busiest, Critical, Error, InputError, MachineInput, MappedNetwork, Places, Question, Reliefs,
-    figures, reliefs,
+    Answer, Bill, Busiest, Critical, Error, Ideal, InputError, MachineInput, MappedNetwork, Places, Question, Reliefs,
+    Sample, figures, reliefs,
 };
 use crate::hardware::{self, CalibrationError, Duration, Fit, Hardware, LogLine};
 use crate::presentation::Presentation;
@@ -68,6 +68,9 @@ pub struct LatencyOptions {
     pub warm_up: Option<Duration>,
     /// Samples that are run again to see what makes the machine faster; 3 where nothing else is asked for, 0: none.
     pub relief: usize,
+    /// Hardware keys that are made better on them one at a time, those with the largest shares of the critical path; 3
+    /// where nothing else is asked for.
+    pub relief_keys: usize,
     /// Measured events, to which delays of modules and links are fitted before the run.
     pub measured: Option<Vec<LogLine>>,
 }
@@ -81,6 +84,7 @@ impl LatencyOptions {
             pace: Pace::default(),
             warm_up: None,
             relief: 3,
+            relief_keys: 3,
             measured: None,
         }
     }
@@ -103,6 +107,11 @@ impl LatencyOptions {
     /// Samples that are run again to see what makes the machine faster; 0: none.
     pub fn relief(self, samples: usize) -> Self {
         Self { relief: samples, ..self }
+    }
+
+    /// Hardware keys that are made better on those samples one at a time.
+    pub fn relief_keys(self, most: usize) -> Self {
+        Self { relief_keys: most, ..self }
     }
 
     /// Fits delays of modules and links to measured events, and runs with them.
@@ -202,7 +211,11 @@ pub fn latency_of(
     let critical = Critical::of(&places, &answer);
     let reliefs = match options.relief {
         samples if samples > 0 && critical.is_some() && !is_partial && !control.is_cancelled() => {
-            reliefs(&question, &input.layers, samples)?
+            // The ideal machine is the same next to all of them.
+            let ideal = |sample: &Sample| Ideal { decision: sample.ideal, events: sample.ideal_events };
+            let ideal: Vec<Ideal> = answer.samples.iter().take(samples).map(ideal).collect();
+            let question = Question { ideal: Some(&ideal), ..question };
+            reliefs(&question, &input.layers, (samples, options.relief_keys))?
         }
         _ => Reliefs::default(),
     };
