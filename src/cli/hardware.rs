@@ -97,11 +97,11 @@ fn fits(check: &Check) -> Result<bool> {
             let mesh = resolved.machine.mesh.as_ref();
             let tiles = mesh.map_or(String::new(), |mesh| {
                 let all = u64::from(mesh.columns) * u64::from(mesh.rows);
-                format!(", {} of {all} tiles in use", mesh.used_tiles())
+                format!(", {} of {all} tiles in use", resolved.machine.used_tiles())
             });
             let modules = machine.network.modules().len();
             if let Some(cores) = &resolved.cores {
-                print(&latency::cores(cores));
+                print(&latency::cores(cores, modules));
             }
             print(&format!("{} fits: {modules} modules{tiles}.\n", hardware.name()));
             Ok(true)

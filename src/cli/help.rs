@@ -93,7 +93,10 @@ const HEADINGS: &[(&str, &[&str])] = &[
         &["save_parsed", "parsed", "save_activations", "activations", "save_normalised", "normalised"],
     ),
     ("Decision", &["readout", "k", "confidence", "top_k", "savings", "per_class"]),
-    ("Hardware", &["hardware", "strict", "pace", "tick", "relief", "relief_keys", "trace", "modules", "delay_to_arrive"]),
+    (
+        "Hardware",
+        &["hardware", "strict", "pace", "tick", "relief", "relief_keys", "trace", "modules", "delay_to_arrive"],
+    ),
     ("Comparison", &["against", "tie_order", "orders", "warm_up", "causes", "over"]),
     ("Limits", &["max_events", "max_memory", "threads"]),
     ("Parts", PARTS),

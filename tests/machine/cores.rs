@@ -151,7 +151,7 @@ fn neurons_of_a_core_are_updated_one_module_after_the_other() {
 
 /// `n` maps of `side` x `side` neurons that read the input through one weight, then a row of two neurons that reads
 /// all.
-fn maps(n: usize, side: u32) -> (Network, Vec<ModuleLayer>) {
+pub fn maps(n: usize, side: u32) -> (Network, Vec<ModuleLayer>) {
     let array = Array { nx: side, ny: side, x_min: 0, y_min: 0 };
     let mut builder = NetworkBuilder::new();
     let source = builder.source("input").unwrap();
@@ -181,7 +181,7 @@ fn maps(n: usize, side: u32) -> (Network, Vec<ModuleLayer>) {
     (network, vec![conv, dense])
 }
 
-fn place(
+pub fn place(
     (network, layers): &(Network, Vec<ModuleLayer>),
     text: &str,
     spikes: Option<&[u64]>,
@@ -191,7 +191,7 @@ fn place(
     hardware.resolve_with(&subject, hardware.tick()).map_err(|error| error.to_string())
 }
 
-const MESH: &str = "[mesh]\ncolumns = 2\nrows = 2\n[cores]\nneurons_per_core = 10\n";
+pub const MESH: &str = "[mesh]\ncolumns = 2\nrows = 2\n[cores]\nneurons_per_core = 10\n";
 
 #[test]
 fn small_maps_share_a_core_until_it_is_full() {
@@ -224,9 +224,9 @@ fn small_maps_share_a_core_until_it_is_full() {
 #[test]
 fn weights_and_axons_fill_cores_too() {
     // A map has one weight, of 8 bits: ten to a core of 80 bits. The row has a port of 2 weights for each map: of 12
-    // maps 192 bits, of 5 maps 80, next to 40 of the maps.
+    // maps 96 bits for each neuron, of 5 maps 80 for both, next to 40 of the maps.
     let text = "[mesh]\ncolumns = 2\nrows = 2\n[cores]\nsynapse_bits_per_core = 80\npack = \"always\"\n";
-    assert_eq!(place(&maps(12, 1), text, None).unwrap_err(), too_large("1Dense_2", 192, "synapse bits", 80));
+    assert_eq!(place(&maps(12, 1), text, None).unwrap_err(), too_large("1Dense_2", 96, "synapse bits", 80));
     let cores = place(&maps(5, 1), text, None).unwrap().cores.unwrap();
     assert_eq!(cores.capacities(), [("synapse_bits_per_core", 80, 60.0, 80)]);
     // Maps of one neuron read the same address of the input: one axon, however many there are. The row reads 5.
@@ -238,15 +238,20 @@ fn weights_and_axons_fill_cores_too() {
 fn too_large(name: &str, amount: u64, what: &str, holds: u64) -> String {
     let key = format!("{}_per_core", what.replace(' ', "_"));
     format!(
-        "m.toml:4: {{{name}}} has {amount} {what}, but a core holds {holds}; a module is not split over cores; {key} = \
-            {amount} would do"
+        "m.toml:4: {{{name}}} has {amount} {what}, but a core holds {holds}; that is of one neuron, so splitting the \
+            module over cores does not help; {key} = {amount} would do"
     )
 }
 
 #[test]
 fn what_does_not_fit_is_refused_with_what_would() {
-    let large = place(&maps(1, 4), MESH, None).unwrap_err();
-    assert_eq!(large, too_large("0Conv_0", 16, "neurons", 10));
+    // A kernel is on each core of its map.
+    let kernel = "[mesh]\ncolumns = 2\nrows = 2\n[cores]\nsynapse_bits_per_core = 4\n";
+    let large = place(&maps(1, 4), kernel, None).unwrap_err();
+    assert_eq!(large, too_large("0Conv_0", 8, "synapse bits", 4));
+    let given = format!("{MESH}[mesh.place]\n\"0Conv_0\" = [0, 0]\n");
+    let given = place(&maps(1, 4), &given, None).unwrap_err();
+    assert!(given.contains("has 16 neurons, but a core holds 10; a module with a place in [mesh.place]"), "{given}");
     let chips = place(&maps(9, 3), &format!("{MESH}chips = 2\n"), None).unwrap_err();
     assert_eq!(chips, "m.toml:6: 10 cores do not fit on 2 chips of 4; chips = 3 would do");
     let alone = place(&maps(1, 1), "[cores]\nneurons_per_core = 4\n", None).unwrap_err();

@@ -11,3 +11,4 @@ mod equality;
 mod hardware_files;
 mod machines;
 mod queueing;
+mod split;

@@ -1,7 +1,7 @@
 //! The timed engine against queueing theory: waits behind a server, Little's law, and the most that goes through.
 
 use crate::common::random_network::random_network;
-use megasim::engine::machine::{Link, Machine, MachinePlan, MachineSimulation, Pace, RunSettings};
+use megasim::engine::machine::{HandshakeTrace, Link, Machine, MachinePlan, MachineSimulation, Pace, RunSettings};
 use megasim::engine::{Error, Limits, Probes};
 use megasim::network::*;
 use proptest::prelude::*;
@@ -67,6 +67,74 @@ fn waits_of_poisson_arrivals_at_a_constant_server() {
         // A test that could not fail would have errors as large as the wait.
         assert!(error < 0.06 * theory, "load {load}: {error:.1} of {theory:.1}");
     }
+}
+
+#[test]
+fn losses_of_poisson_arrivals_at_a_constant_server_with_room_for_few() {
+    // M/D/1/K: with room for K events, the one in service among them, the part 1 - b / (1 + load b) of the arrivals
+    // finds it full, b = sum over k < K of (-1)^k (K - 1 - k)^k load^k / k! exp((K - 1 - k) load) (Brun and Garcia,
+    // "Analytical solution of finite capacity M/D/1 queues", 2000). A machine loses nothing: what it cannot take waits.
+    // So an arrival is lost where it is not accepted at once, and what comes after it has to be run without it: one
+    // run after the other leaves out the first one that is lost of each busy period, until none is.
+    let (network, machine) = server();
+    for (seed, room, load) in [(1, 1, 0.6), (2, 2, 0.6), (3, 2, 0.9), (4, 4, 0.9), (5, 4, 1.2)] {
+        let mut machine = machine.clone();
+        let station = machine.module_mut(ModuleId::new(0));
+        (station.delay_to_process, station.fifo_depth) = (SERVICE, room - 1);
+        let plan = MachinePlan::new(&network, machine).unwrap();
+        let (runs, n) = (40, 1_500);
+        let losses: Vec<f64> = (0..runs)
+            .map(|k| {
+                let mut random = ChaCha8Rng::seed_from_u64(seed * 1000 + k);
+                let mut t = 0.0;
+                let mut arrivals: Vec<Tick> = (0..n)
+                    .map(|_| {
+                        t -= (1.0 - random.random::<f64>()).ln() * SERVICE as f64 / load;
+                        t as Tick
+                    })
+                    .collect();
+                while let lost = lost(&plan, &arrivals)
+                    && !lost.is_empty()
+                {
+                    let mut at = 0..;
+                    arrivals.retain(|_| at.next().is_some_and(|at| lost.binary_search(&at).is_err()));
+                }
+                1.0 - arrivals.len() as f64 / f64::from(n)
+            })
+            .collect();
+        let mean = losses.iter().sum::<f64>() / runs as f64;
+        let variance = losses.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / (runs - 1) as f64;
+        let error = (variance / runs as f64).sqrt();
+        let mut factorial = 1.0;
+        let terms = (0..room).map(|k| {
+            factorial *= f64::from(k.max(1));
+            let (sign, left) = (if k % 2 == 0 { 1.0 } else { -1.0 }, f64::from(room - 1 - k));
+            sign * (left * load).powi(k as i32) / factorial * (left * load).exp()
+        });
+        let b: f64 = terms.sum();
+        let theory = 1.0 - b / (1.0 + load * b);
+        assert!((mean - theory).abs() < 3.0 * error, "{room}, {load}: {mean:.4} +- {error:.4}, theory {theory:.4}");
+        assert!(error < 0.06 * theory, "{room}, {load}: {error:.4} of {theory:.4}");
+    }
+}
+
+/// Of arrivals at a server, the first one of each busy period that is not accepted at once, by number.
+fn lost(plan: &MachinePlan, arrivals: &[Tick]) -> Vec<usize> {
+    let (mut lost, mut number, mut idle_from, mut is_lost) = (Vec::new(), 0, 0, false);
+    let mut watch = |it: &HandshakeTrace| {
+        let came = it.event.t_pre;
+        // A new busy period begins.
+        is_lost &= came < idle_from;
+        if it.accepted > came && !is_lost {
+            lost.push(number);
+            is_lost = true;
+        }
+        (number, idle_from) = (number + 1, it.done);
+    };
+    let mut simulation = MachineSimulation::new(plan, &Probes::none());
+    simulation.run(&[events(arrivals.iter().copied())], &RunSettings::default(), Some(&mut watch)).unwrap();
+    assert_eq!(number, arrivals.len());
+    lost
 }
 
 #[test]

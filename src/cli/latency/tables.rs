@@ -150,7 +150,7 @@ fn machine(outcome: &Outcome<'_>) -> String {
             "Mesh of {} x {} tiles, {} in use; a hop takes {} east or west ({}), {} north or south ({}).",
             mesh.columns,
             mesh.rows,
-            mesh.used_tiles(),
+            machine.used_tiles(),
             time(mesh.time_east_west as f64, tick(outcome)),
             engineering(outcome.found.mapped.resolved.energy_east_west, "J"),
             time(mesh.time_north_south as f64, tick(outcome)),
@@ -158,7 +158,7 @@ fn machine(outcome: &Outcome<'_>) -> String {
         );
     }
     if let Some(used) = &outcome.found.mapped.resolved.cores {
-        text += &cores(used);
+        text += &cores(used, rows.len());
     }
     if let Some(barrier) = &machine.barrier {
         let step = time(barrier.step as f64, tick(outcome));
@@ -168,11 +168,14 @@ fn machine(outcome: &Outcome<'_>) -> String {
 }
 
 /// Chips and cores in use, and how full cores are.
-pub fn cores(of: &Cores) -> String {
+pub fn cores(of: &Cores, modules: usize) -> String {
     let all = of.per_chip * u64::from(of.chips);
-    let modules: usize = of.used.iter().map(|core| core.modules.len()).sum();
     let chips = if of.chips == 1 { "1 chip".to_string() } else { format!("{} chips", of.chips) };
-    let mut text = format!("{chips} of {} cores: {modules} modules on {} of {all} cores.", of.per_chip, of.used.len());
+    let mut text = format!("{chips} of {} cores: {modules} modules on {} of {all} cores", of.per_chip, of.used.len());
+    let _ = match of.split() {
+        0 => write!(text, "."),
+        split => write!(text, ", {split} of them split over several."),
+    };
     for (key, limit, mean, most) in of.capacities() {
         let (mean, most) = (percent(mean / limit as f64), percent(most as f64 / limit as f64));
         let _ = write!(text, " {key} {limit}: {mean} in use on average, {most} at most.");

@@ -1,6 +1,7 @@
 //! Modules on the cores of chips: what a core holds, which modules share one, and where cores are.
 //!
-//! A layer's modules share a core, in netlist order, until it is full. Cores are placed in that order, or so that the
+//! A layer's modules share a core, in netlist order, until it is full; a module that is too large for a core has its
+//! neurons on several. Cores are placed in that order, or so that the
 //! spikes measured on some samples travel over few links: starting from the order, two places are exchanged as long as
 //! that lessens the sum of hops times spikes.
 
@@ -8,9 +9,10 @@ use super::error::Error;
 use super::file::{CoresRule, Located, MeshRule, Pack, Placement};
 use super::patterns::Matcher;
 use super::{Hardware, Subject, module_name};
-use megasim_core::engine::machine::{Mesh, Tile};
+use megasim_core::engine::machine::{Mesh, Split, Tile};
 use megasim_core::network::{Array, Driver, Input, ModuleId, ModuleKind, Network, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The cores of a machine in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,43 +80,53 @@ impl Cores {
         (0..3).filter_map(of).collect()
     }
 
+    /// How many modules are on several cores.
+    pub fn split(&self) -> usize {
+        let mut seen: BTreeMap<ModuleId, usize> = BTreeMap::new();
+        self.used.iter().flat_map(|core| &core.modules).for_each(|&module| *seen.entry(module).or_default() += 1);
+        seen.into_values().filter(|&cores| cores > 1).count()
+    }
+
     fn holds(&self, core: &CoreUse) -> bool {
         core.amounts().iter().zip(self.limits).all(|(&amount, limit)| limit.is_none_or(|limit| amount <= limit))
     }
 }
 
-/// What a module takes of a core.
-fn demand(network: &Network, module: ModuleId, weight_bits: u32, given: Option<Tile>) -> CoreUse {
+/// What a module, or this many of its neurons in a row, takes of a core.
+fn demand(network: &Network, module: ModuleId, weight_bits: u32, part: Option<u64>) -> CoreUse {
     let described = &network.modules()[module.index()];
-    let mut taken = CoreUse { modules: vec![module], given, ..CoreUse::default() };
+    let mut taken = CoreUse { modules: vec![module], ..CoreUse::default() };
     let mut weights = 0;
     // The lines of the port: the addresses of a row, or those that the kernel covers from a map of neurons.
     let mut lines: Vec<u64> = Vec::new();
     match &described.kind {
         ModuleKind::Conv(conv) => {
-            taken.neurons = neurons(conv.array);
+            let all = neurons(conv.array);
+            taken.neurons = part.map_or(all, |part| part.min(all));
+            let rows = rows(conv.array, taken.neurons);
             for port in &conv.ports {
-                weights += port.weights.len();
-                let along = |n: u32, kernel: u32, stride: i32, expand: i32| {
-                    (u64::from(n.max(1)) - 1) * stride.max(1).unsigned_abs() as u64
-                        / expand.max(1).unsigned_abs() as u64
+                weights += port.weights.len() as u64;
+                let along = |n: u64, kernel: u32, stride: i32, expand: i32| {
+                    (n.max(1) - 1) * u64::from(stride.max(1).unsigned_abs()) / u64::from(expand.max(1).unsigned_abs())
                         + u64::from(kernel)
                 };
-                let x = along(conv.array.nx, port.nx, port.x_stride, port.x_expand);
-                lines.push(x * along(conv.array.ny, port.ny, port.y_stride, port.y_expand));
+                let x = along(conv.array.nx.into(), port.nx, port.x_stride, port.x_expand);
+                lines.push(x * along(rows, port.ny, port.y_stride, port.y_expand));
             }
         }
         ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-            taken.neurons = neurons(full.array);
+            let all = neurons(full.array);
+            taken.neurons = part.map_or(all, |part| part.min(all));
             for port in &full.ports {
-                weights += port.weights.len();
+                // Each neuron has as many.
+                weights += port.weights.len() as u64 / all.max(1) * taken.neurons;
                 lines.push(u64::from(port.nx_pre) * u64::from(port.ny_pre));
             }
         }
         ModuleKind::Flatten(ports) => lines.extend(ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny))),
         ModuleKind::MaxPool(pool) => lines.extend(pool.ports.iter().map(|_| u64::MAX)),
     }
-    taken.synapse_bits = weights as u64 * u64::from(weight_bits);
+    taken.synapse_bits = weights * u64::from(weight_bits);
     for (input, lines) in described.inputs.iter().zip(lines) {
         let Input::Node(node) = *input else { continue };
         // No more than the driver has neurons.
@@ -132,6 +144,14 @@ fn demand(network: &Network, module: ModuleId, weight_bits: u32, given: Option<T
     taken
 }
 
+/// The rows of a map that this many neurons are in.
+fn rows(array: Array, neurons: u64) -> u64 {
+    let columns = u64::from(array.nx).max(1);
+    // Fewer than a row may be on two.
+    let touched = neurons.div_ceil(columns) + u64::from(neurons % columns != 0 && neurons > 1);
+    touched.min(u64::from(array.ny))
+}
+
 fn neurons(array: Array) -> u64 {
     u64::from(array.nx) * u64::from(array.ny)
 }
@@ -139,8 +159,9 @@ fn neurons(array: Array) -> u64 {
 /// Modules on cores and cores on tiles.
 pub(super) struct Placed {
     pub mesh: Mesh,
-    /// By module.
+    /// By module: its core, the first one of several.
     pub cores: Vec<u32>,
+    pub splits: BTreeMap<ModuleId, Split>,
     pub report: Cores,
 }
 
@@ -169,10 +190,17 @@ impl Hardware {
             Pack::Auto => modules.len() as u64 > per_chip,
         };
         let mut layer = None;
+        let mut core_of = vec![0_u32; modules.len()];
+        let mut begins: BTreeMap<ModuleId, Vec<u32>> = BTreeMap::new();
         for &module in &modules {
-            let demand = demand(network, module, cores.weight_bits, given(network.outputs(module)));
+            let given = given(network.outputs(module));
+            let demand = CoreUse { given, ..demand(network, module, cores.weight_bits, None) };
             if !report.holds(&demand) {
-                return Err(self.too_large(network, cores, &report, &demand));
+                core_of[module.index()] = report.used.len() as u32;
+                let part = self.largest_part(network, (cores, &report), &demand)?;
+                begins.insert(module, self.split(network, cores.weight_bits, (module, part), &mut report.used));
+                layer = None;
+                continue;
             }
             let of = matcher.layer_of(module);
             let last = report.used.last_mut().filter(|last| shares && layer == Some(of) && last.given == demand.given);
@@ -183,6 +211,7 @@ impl Hardware {
                 (Some(last), Some(joined)) => *last = joined,
                 _ => report.used.push(demand),
             }
+            core_of[module.index()] = report.used.len() as u32 - 1;
             layer = Some(of);
         }
         let chips = (report.used.len() as u64).div_ceil(per_chip).max(1);
@@ -192,15 +221,15 @@ impl Hardware {
         }
         report.chips = u32::try_from(chips).unwrap_or(u32::MAX);
         let columns = rule.columns.saturating_mul(report.chips);
-        let mut core_of = vec![0; modules.len()];
-        for (core, of) in (0..).zip(&report.used) {
-            of.modules.iter().for_each(|module| core_of[module.index()] = core);
-        }
         let sources: Vec<Tile> =
             network.sources().iter().map(|node| given(&[*node]).unwrap_or(rule.input.value)).collect();
         let mut tiles = self.in_order(rule, &report)?;
         if let (Placement::Traffic, Some(spikes)) = (cores.placement, subject.spikes) {
-            let traffic = Traffic::of(network, &core_of, &sources, spikes);
+            let cores = |module: ModuleId| {
+                let first = core_of[module.index()] as usize;
+                first..first + begins.get(&module).map_or(1, Vec::len)
+            };
+            let traffic = Traffic::of(network, report.used.len(), &cores, &sources, spikes);
             let before = traffic.hops(&tiles);
             let fixed: Vec<bool> = report.used.iter().map(|core| core.given.is_some()).collect();
             traffic.exchange(&mut tiles, &fixed);
@@ -215,18 +244,83 @@ impl Hardware {
             modules: core_of.iter().map(|&core| tiles[core as usize]).collect(),
             sources,
         };
-        Ok(Placed { mesh, cores: core_of, report })
+        let splits = begins.into_iter().map(|(module, begins)| {
+            let first = core_of[module.index()] as usize;
+            let tiles = tiles[first..first + begins.len()].to_vec();
+            (module, Split { begins, tiles })
+        });
+        Ok(Placed { mesh, splits: splits.collect(), cores: core_of, report })
     }
 
-    fn too_large(&self, network: &Network, cores: &CoresRule, report: &Cores, demand: &CoreUse) -> Error {
-        let over = demand.amounts().into_iter().zip(report.limits).enumerate();
-        let over =
+    /// The most neurons of a module that a core holds.
+    fn largest_part(
+        &self,
+        network: &Network,
+        (cores, report): (&CoresRule, &Cores),
+        whole: &CoreUse,
+    ) -> Result<u64, Error> {
+        let Some(&module) = whole.modules.first() else { return Ok(0) };
+        let fits = |neurons: u64| report.holds(&demand(network, module, cores.weight_bits, Some(neurons)));
+        if whole.neurons == 0 || whole.given.is_some() || !fits(1) {
+            return Err(self.too_large(network, cores, report, whole));
+        }
+        // More neurons take no less of anything.
+        let (mut least, mut most) = (1, whole.neurons);
+        while least + 1 < most {
+            let middle = least + (most - least) / 2;
+            if fits(middle) { least = middle } else { most = middle }
+        }
+        // As many cores as that takes, with as many neurons on each; whole rows where a core has room for one.
+        let even = whole.neurons.div_ceil(whole.neurons.div_ceil(least));
+        let columns = match &network.modules()[module.index()].kind {
+            ModuleKind::Conv(conv) => u64::from(conv.array.nx).max(1),
+            _ => 1,
+        };
+        let rounded = even.div_ceil(columns) * columns;
+        Ok(if rounded <= least {
+            rounded
+        } else if least >= columns {
+            least / columns * columns
+        } else {
+            even
+        })
+    }
+
+    /// Puts a module on as many cores as it takes; the first neuron of each.
+    fn split(
+        &self,
+        network: &Network,
+        weight_bits: u32,
+        (module, part): (ModuleId, u64),
+        used: &mut Vec<CoreUse>,
+    ) -> Vec<u32> {
+        let all = demand(network, module, weight_bits, None).neurons;
+        let begins = (0..all).step_by(usize::try_from(part).unwrap_or(usize::MAX).max(1));
+        let begins: Vec<u64> = begins.collect();
+        used.extend(begins.iter().map(|begin| demand(network, module, weight_bits, Some(part.min(all - begin)))));
+        begins.into_iter().map(|begin| begin as u32).collect()
+    }
+
+    fn too_large(&self, network: &Network, cores: &CoresRule, report: &Cores, whole: &CoreUse) -> Error {
+        let Some(&module) = whole.modules.first() else { return self.source.fault(cores.span.clone(), "", None) };
+        // What does not get less with fewer neurons on a core.
+        let of_one = if whole.neurons == 0 || whole.given.is_some() {
+            whole.clone()
+        } else {
+            demand(network, module, cores.weight_bits, Some(1))
+        };
+        let over = of_one.amounts().into_iter().zip(report.limits).enumerate();
+        let mut over =
             over.filter_map(|(k, (amount, limit))| limit.filter(|&limit| amount > limit).map(|it| (k, amount, it)));
-        let (k, amount, limit) = over.into_iter().next().unwrap_or((0, 0, 0));
-        let name = demand.modules.first().map_or(String::new(), |&module| module_name(network, module));
+        let (k, amount, limit) = over.next().unwrap_or((0, 0, 0));
+        let name = module_name(network, module);
         let what = Cores::KEYS[k].trim_end_matches("_per_core").replace('_', " ");
-        let message =
-            format!("{{{name}}} has {amount} {what}, but a core holds {limit}; a module is not split over cores");
+        let why = match (whole.given.is_some(), whole.neurons) {
+            (true, _) => "a module with a place in [mesh.place] is not split over cores",
+            (_, 0) => "a module without neurons is not split over cores",
+            _ => "that is of one neuron, so splitting the module over cores does not help",
+        };
+        let message = format!("{{{name}}} has {amount} {what}, but a core holds {limit}; {why}");
         let hint = format!("{} = {amount} would do", Cores::KEYS[k]);
         self.source.fault(cores.span.clone(), message, Some(hint))
     }
@@ -284,13 +378,19 @@ fn distance(a: Tile, b: Tile) -> u64 {
 }
 
 impl Traffic {
-    fn of(network: &Network, core_of: &[u32], sources: &[Tile], spikes: &[u64]) -> Self {
-        let cores = core_of.iter().max().map_or(0, |&last| last as usize + 1);
+    /// `cores_of`: the cores of a module. The spikes of one that is on several leave from each alike.
+    fn of(
+        network: &Network,
+        cores: usize,
+        cores_of: &dyn Fn(ModuleId) -> Range<usize>,
+        sources: &[Tile],
+        spikes: &[u64],
+    ) -> Self {
         let mut readers: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); network.nodes().len()];
         for (module, described) in network.modules().iter().enumerate() {
             for input in &described.inputs {
                 if let Input::Node(node) = input {
-                    readers[node.index()].insert(core_of[module] as usize);
+                    readers[node.index()].extend(cores_of(ModuleId::new(module)));
                 }
             }
         }
@@ -303,10 +403,14 @@ impl Traffic {
                     readers.into_iter().for_each(|to| from_sources[to].push((sources[source.index()], sent)));
                 }
                 Driver::Module(module) => {
-                    let from = core_of[module.index()] as usize;
-                    for to in readers.into_iter().filter(|&to| to != from) {
-                        *between[from].entry(to).or_default() += sent;
-                        *between[to].entry(from).or_default() += sent;
+                    let froms = cores_of(module);
+                    let parts = froms.len() as u64;
+                    for (part, from) in (0..).zip(froms) {
+                        let sent = sent / parts + u64::from(part < sent % parts);
+                        for &to in readers.iter().filter(|&&to| to != from) {
+                            *between[from].entry(to).or_default() += sent;
+                            *between[to].entry(from).or_default() += sent;
+                        }
                     }
                 }
             }

@@ -222,6 +222,7 @@ impl Hardware {
                 Some(cores) => {
                     let placed = self.place_cores(subject, (rule, cores), &matcher)?;
                     machine.cores = Some(placed.cores);
+                    machine.splits = placed.splits;
                     used = Some(placed.report);
                     placed.mesh
                 }
@@ -234,7 +235,7 @@ impl Hardware {
             let time = match &machine.mesh {
                 Some(mesh) => {
                     let others = i128::from(mesh.columns) * i128::from(mesh.rows) - 1;
-                    let used = (mesh.used_tiles() as i128 - 1).max(0);
+                    let used = (machine.used_tiles() as i128 - 1).max(0);
                     let share = i128::from(most - least) * used / others.max(1);
                     least + Tick::try_from(share).unwrap_or(0)
                 }

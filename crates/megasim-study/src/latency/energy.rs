@@ -2,7 +2,7 @@
 
 use crate::hardware::{ModuleLayer, Resolved};
 use megasim_core::engine::machine::Statistics;
-use megasim_core::network::{Driver, Network};
+use megasim_core::network::{Driver, ModuleId, Network};
 
 /// Joules of one layer, by cause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
@@ -73,9 +73,11 @@ impl Bill {
             layer.modules.iter().for_each(|module| layer_of[module.index()] = k);
         }
         let mut bill = Self { layers: vec![Account::default(); layers.len()], ..Self::default() };
-        for ((module, energies), layer) in statistics.modules.iter().zip(&hardware.energies).zip(&layer_of) {
-            bill.layers[*layer].add(&Account {
-                events: module.events as f64 * energies.per_event,
+        for (k, (module, energies)) in statistics.modules.iter().zip(&hardware.energies).enumerate() {
+            // Each core of a module takes its events.
+            let events = module.events * hardware.machine.cores_of(ModuleId::new(k)) as u64;
+            bill.layers[layer_of[k]].add(&Account {
+                events: events as f64 * energies.per_event,
                 operations: module.operations as f64 * energies.per_operation,
                 neurons: module.neurons as f64 * energies.per_neuron,
                 updates: module.updates as f64 * energies.per_update,

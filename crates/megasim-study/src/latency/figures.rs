@@ -195,6 +195,7 @@ fn cores(outcome: &Latency) -> Value {
         "chips": cores.chips,
         "cores_per_chip": cores.per_chip,
         "in_use": cores.used.len(),
+        "split_modules": cores.split(),
         "capacities": capacities,
         "hops": hops as f64 / outcome.answer.samples.len().max(1) as f64,
         "measured_hops_in_order": cores.hops.map(|(order, _)| order),

@@ -4,9 +4,9 @@ use super::super::action::{Action, action};
 use super::super::apply::most_events;
 use super::super::neurons::Spike;
 use super::super::population::{NeuronPopulation, Population, PopulationKind};
-
 use super::super::synapses::Synapses;
 use crate::network::{Polarity, StimulusEvent};
+use std::ops::Range;
 
 /// An output event without its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,12 @@ impl Touched {
     /// Whether none was.
     pub fn is_empty(&self) -> bool {
         !self.all && self.bits.iter().all(|&word| word == 0)
+    }
+
+    /// How many of these neurons were touched.
+    pub fn count(&self, neurons: Range<usize>) -> u64 {
+        let is_touched = |&n: &usize| self.all || self.bits.get(n / 64).is_some_and(|word| word >> (n % 64) & 1 == 1);
+        neurons.filter(is_touched).count() as u64
     }
 
     /// How many were touched; forgets them.

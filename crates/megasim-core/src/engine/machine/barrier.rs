@@ -2,6 +2,7 @@
 
 use super::apply::leaving;
 use super::run::{Run, span, times};
+use super::split::Parts;
 use super::state::{Gate, State};
 use super::statistics::Busy;
 use super::{Barrier, Pace};
@@ -84,7 +85,8 @@ impl Run<'_, '_> {
         let looked_at = |module: usize| match &self.plan.plan.populations[module].kind {
             PopulationKind::Neurons(neurons) => {
                 let count = neurons.array.len() as u64;
-                Some((module, count, span(0, times(count, self.station(module).soma.time_per_neuron))))
+                let on_one = self.plan.parts[module].as_ref().map_or(count, Parts::largest);
+                Some((module, count, span(0, times(on_one, self.station(module).soma.time_per_neuron))))
             }
             _ => None,
         };
@@ -142,20 +144,28 @@ impl Run<'_, '_> {
         };
         outputs.clear();
         let station = &mut stations[module];
+        let parts = self.plan.parts[module].as_ref();
+        let updated = |parts: &Parts| (0..parts.len()).map(|part| station.touched.count(parts.neurons(part))).collect();
+        let updated: Vec<u64> = parts.map_or(Vec::new(), updated);
         let updates = station.touched.take(neurons);
         if !neurons.softmax {
             station.beyond =
                 state.step(neurons, plan.kernel, (s, step), &mut |spike: Spike| outputs.push(leaving(spike)));
         }
         let (count, spikes) = (neurons.array.len() as u64, outputs.len() as u64);
-        let messages = spikes * self.plan.messages[module];
-        let busy = Busy {
+        let messages = self.plan.messages[module];
+        let busy = |count: u64, updates: u64, spikes: u64| Busy {
             neurons: span(0, times(count, spec.soma.time_per_neuron)),
             updates: span(0, times(updates, spec.soma.time_per_update)),
             spikes: span(0, times(spikes, spec.soma.time_per_spike)),
             outputs: span(0, times(spikes, spec.time_per_output)),
-            messages: span(0, times(messages, spec.time_per_message)),
+            messages: span(0, times(spikes * messages, spec.time_per_message)),
             ..Busy::default()
+        };
+        let busy = match parts {
+            Some(parts) => parts
+                .slowest(|part| busy(parts.neurons(part).len() as u64, updated[part], parts.outputs(part, outputs))),
+            None => busy(count, updates, spikes),
         };
         if self.state.now >= self.showing.warm_up {
             let statistics = &mut self.statistics.modules[module];

@@ -27,6 +27,17 @@ pub enum MachineError {
         /// Modules of the network.
         network: usize,
     },
+    /// A module on several cores that does not have its neurons on them, each at least one.
+    #[error(
+        "module {module} is on several cores: expected the first of its {neurons} neurons on each, rising from 0, and \
+            a tile for each where there is a mesh"
+    )]
+    Split {
+        /// Its number.
+        module: usize,
+        /// Its neurons.
+        neurons: u64,
+    },
     /// A tile outside the mesh.
     #[error("{who} is on tile ({x}, {y}), but the mesh has {columns} x {rows} tiles")]
     OutsideMesh {

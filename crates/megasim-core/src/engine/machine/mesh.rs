@@ -1,7 +1,9 @@
 //! A mesh of tiles: the tiles of modules, and which links a message takes.
 
 use super::error::MachineError;
-use crate::network::{Driver, ModuleId, Network, NodeId, SourceId, Tick};
+use super::split::Split;
+use crate::network::{ModuleId, Network, NodeId, SourceId, Tick};
+use std::collections::BTreeMap;
 
 /// A tile of a mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,14 +83,6 @@ impl Mesh {
         (placed.len() == modules).then_some(placed)
     }
 
-    /// The tile of a node's driver.
-    pub fn driver(&self, network: &Network, node: NodeId) -> Tile {
-        match network.nodes()[node.index()].driver {
-            Driver::Source(source) => self.sources[source.index()],
-            Driver::Module(module) => self.modules[module.index()],
-        }
-    }
-
     /// Links of the way from one tile to another: along x, then along y.
     pub(super) fn route(&self, from: Tile, to: Tile) -> Vec<LinkIndex> {
         let mut at = from;
@@ -130,19 +124,14 @@ impl Mesh {
         }
     }
 
-    /// Tiles that have a module.
-    pub fn used_tiles(&self) -> usize {
-        let mut tiles = self.modules.clone();
-        tiles.sort_unstable();
-        tiles.dedup();
-        tiles.len()
-    }
-
-    pub(super) fn check(&self, network: &Network) -> Result<(), MachineError> {
-        let modules = (0..self.modules.len()).map(|k| {
-            let node = network.outputs(ModuleId::new(k)).first();
-            (self.modules[k], node.map_or_else(|| format!("module {k}"), |&node| name(network, node)))
-        });
+    pub(super) fn check(&self, network: &Network, splits: &BTreeMap<ModuleId, Split>) -> Result<(), MachineError> {
+        let named = |module: ModuleId| {
+            let node = network.outputs(module).first();
+            node.map_or_else(|| format!("module {}", module.index()), |&node| name(network, node))
+        };
+        let modules = (0..self.modules.len()).map(ModuleId::new).map(|module| (self.modules[module.index()], module));
+        let parts = splits.iter().flat_map(|(&module, split)| split.tiles.iter().map(move |&tile| (tile, module)));
+        let modules = modules.chain(parts).map(|(tile, module)| (tile, named(module)));
         let sources = (0..self.sources.len())
             .map(|k| (self.sources[k], name(network, network.sources()[SourceId::new(k).index()])));
         for (Tile { x, y }, who) in modules.chain(sources) {

@@ -17,8 +17,10 @@ mod mesh;
 mod occupancy;
 mod parameters;
 mod path;
+mod receivers;
 mod run;
 mod service;
+mod split;
 mod state;
 mod statistics;
 mod transport;
@@ -30,13 +32,15 @@ pub use mesh::{Acknowledge, Direction, Mesh, Tile};
 pub use occupancy::{Occupancy, OccupancyPoint};
 pub use parameters::{Barrier, Link, Machine, Soma, Station};
 pub use path::{CriticalPath, Stretch, Wait, WorkPart};
+pub use split::Split;
 pub use statistics::{Busy, Distribution, LinkStatistics, ModuleStatistics, NodeStatistics, Statistics};
 
 use super::plan::Plan;
 use super::record::{Probes, Record};
 use super::{Error, Limits};
 use crate::network::{Driver, ModuleId, Network, NodeId, StimulusEvent, Tick};
-use mesh::LinkIndex;
+use receivers::Target;
+use split::Parts;
 use state::State;
 use std::num::NonZeroU32;
 
@@ -81,31 +85,8 @@ pub struct MachinePlan {
     cores: Vec<u32>,
     /// By core: its modules.
     modules_of: Vec<Vec<u32>>,
-}
-
-/// One port that reads a node, and the way there.
-#[derive(Debug, Clone)]
-struct Target {
-    module: u32,
-    port: u32,
-    link: Link,
-    route: Vec<LinkIndex>,
-    /// Receivers of the node on the same core, to which the message of this one goes too.
-    with: Vec<u32>,
-    /// Whether the message of another one goes to this one too.
-    follows: bool,
-}
-
-/// Lets receivers on one core, over wires that are alike, share a message.
-fn share_messages(targets: &mut [Target], cores: &[u32]) {
-    for k in 0..targets.len() {
-        let of = |target: &Target| (cores[target.module as usize], target.link);
-        let first = (0..k).find(|&first| !targets[first].follows && of(&targets[first]) == of(&targets[k]));
-        if let Some(first) = first {
-            targets[first].with.push(k as u32);
-            targets[k].follows = true;
-        }
-    }
+    /// By module: its neurons by core, where it is on several.
+    parts: Vec<Option<Parts>>,
 }
 
 /// Why a network cannot be compiled for a machine.
@@ -132,30 +113,15 @@ impl MachinePlan {
         for (module, &core) in (0..).zip(&cores) {
             modules_of[core as usize].push(module);
         }
-        let mut receivers: Vec<Vec<Target>> = (0..plan.nodes.len())
-            .map(|node| {
-                let readers = plan.nodes[node].readers.iter().map(|reader| {
-                    let (id, module) = (NodeId::new(node), ModuleId::new(reader.population));
-                    let way = |mesh: &Mesh| mesh.route(mesh.driver(network, id), mesh.modules[module.index()]);
-                    Target {
-                        module: reader.population as u32,
-                        port: reader.port as u32,
-                        link: machine.link(id, module),
-                        route: machine.mesh.as_ref().map(way).unwrap_or_default(),
-                        with: Vec::new(),
-                        follows: false,
-                    }
-                });
-                readers.collect()
-            })
-            .collect();
-        if machine.cores.is_some() {
-            receivers.iter_mut().for_each(|targets| share_messages(targets, &cores));
-        }
-        let messages_of = |targets: &Vec<Target>| targets.iter().filter(|target| !target.follows).count() as u64;
+        let receivers = receivers::receivers(network, &plan, &machine, &cores);
         let messages = plan.populations.iter().map(|population| {
-            population.outputs.iter().flatten().map(|node| messages_of(&receivers[node.index()])).sum()
+            population.outputs.iter().flatten().map(|node| receivers::messages(&receivers[node.index()])).sum()
         });
+        let parts = (0..network.modules().len()).map(|module| {
+            let split = machine.splits.get(&ModuleId::new(module))?;
+            Parts::new(split, &plan.populations[module])
+        });
+        let parts = parts.collect();
         let messages = messages.collect();
         let mut drivers = vec![None; plan.nodes.len()];
         for (node, described) in network.nodes().iter().enumerate() {
@@ -163,7 +129,7 @@ impl MachinePlan {
                 drivers[node] = Some(module.index() as u32);
             }
         }
-        Ok(Self { plan, machine, receivers, drivers, messages, cores, modules_of })
+        Ok(Self { plan, machine, receivers, drivers, messages, cores, modules_of, parts })
     }
 
     /// The machine.

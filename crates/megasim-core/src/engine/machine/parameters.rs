@@ -1,9 +1,10 @@
 //! What a machine is, beyond what netfiles say: plain data, checked when it is compiled.
 
 use super::error::MachineError;
-use super::mesh::Mesh;
+use super::mesh::{Mesh, Tile};
+use super::split::Split;
 use crate::network::{Module, ModuleId, ModuleKind, Network, NodeId, Tick};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
 
 /// The delays of a machine that runs one network. See `docs/timing.md`.
@@ -38,6 +39,8 @@ pub struct Machine {
     /// By module: the core that it is on. Modules of one core work one at a time, and an event goes to all of them in
     /// one message. None where each module is a core of its own.
     pub cores: Option<Vec<u32>>,
+    /// Modules whose neurons are on several cores; [`Self::cores`] has the first of each.
+    pub splits: BTreeMap<ModuleId, Split>,
 }
 
 /// The times of one module, in ticks.
@@ -102,7 +105,14 @@ impl Machine {
             time_busy_initial: module.timing.time_busy_initial,
             ..Station::default()
         });
-        Self { modules: stations.collect(), links: HashMap::new(), mesh: None, barrier: None, cores: None }
+        Self {
+            modules: stations.collect(),
+            links: HashMap::new(),
+            mesh: None,
+            barrier: None,
+            cores: None,
+            splits: BTreeMap::new(),
+        }
     }
 
     /// The times of a module.
@@ -125,6 +135,41 @@ impl Machine {
         self.links.insert((node, module), link);
     }
 
+    /// How many cores a module is on.
+    pub fn cores_of(&self, module: ModuleId) -> usize {
+        self.splits.get(&module).map_or(1, |split| split.begins.len())
+    }
+
+    /// The tiles of a module, one for each core that it is on; none without a mesh.
+    pub fn tiles(&self, module: ModuleId) -> Vec<Tile> {
+        match (&self.mesh, self.splits.get(&module)) {
+            (None, _) => Vec::new(),
+            (Some(_), Some(split)) => split.tiles.clone(),
+            (Some(mesh), None) => vec![mesh.modules[module.index()]],
+        }
+    }
+
+    /// How many tiles have a module.
+    pub fn used_tiles(&self) -> usize {
+        let tiles = (0..self.modules.len()).flat_map(|module| self.tiles(ModuleId::new(module)));
+        tiles.collect::<BTreeSet<Tile>>().len()
+    }
+
+    fn check_splits(&self, network: &Network) -> Result<(), MachineError> {
+        for (&module, split) in &self.splits {
+            let neurons = network.modules().get(module.index()).and_then(|it| it.kind.neurons());
+            let neurons = neurons.map_or(0, |(array, ..)| u64::from(array.nx) * u64::from(array.ny));
+            let begins = &split.begins;
+            let rises = begins.first() == Some(&0) && begins.is_sorted_by(|a, b| a < b);
+            let is_inside = begins.last().is_some_and(|&last| u64::from(last) < neurons);
+            let on_mesh = self.mesh.as_ref().map_or(0, |_| begins.len());
+            if !rises || !is_inside || split.tiles.len() != on_mesh {
+                return Err(MachineError::Split { module: module.index(), neurons });
+            }
+        }
+        Ok(())
+    }
+
     /// Finds what is not valid.
     pub(super) fn check(&self, network: &Network) -> Result<(), MachineError> {
         let (machine, modules) = (self.modules.len(), network.modules().len());
@@ -134,6 +179,7 @@ impl Machine {
         if let Some(cores) = self.cores.as_ref().filter(|cores| cores.len() != modules) {
             return Err(MachineError::Modules { machine: cores.len(), network: modules });
         }
+        self.check_splits(network)?;
         let stations = self.modules.iter().flat_map(|station| {
             [
                 ("delay_to_process", station.delay_to_process),
@@ -184,6 +230,6 @@ impl Machine {
         if let Some(barrier) = self.barrier.filter(|barrier| barrier.step < 1) {
             return Err(MachineError::Step(barrier.step));
         }
-        self.mesh.as_ref().map_or(Ok(()), |mesh| mesh.check(network))
+        self.mesh.as_ref().map_or(Ok(()), |mesh| mesh.check(network, &self.splits))
     }
 }

@@ -2,7 +2,8 @@
 
 use super::causes::{Causes, START, Why};
 use super::path::Wait;
-use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, State, Transit};
+use super::receivers::{self, Target};
+use super::state::{Copies, Delivery, EventKind, Gate, InFlight, Scheduled, State, Transit};
 use super::statistics::Statistics;
 use super::{MachinePlan, MachineRecord, Pace, RunSettings, Station, TraceSink, Unfinished, deadlock};
 use crate::engine::apply::Cells;
@@ -209,9 +210,10 @@ impl Run<'_, '_> {
             return Ok(());
         }
         if r >= self.showing.warm_up {
-            let messages = receivers.iter().filter(|receiver| !receiver.follows).count();
-            self.statistics.nodes[node].messages += messages as u64;
+            self.statistics.nodes[node].messages += receivers::messages(receivers);
         }
+        let parts = plan.drivers[node].and_then(|driver| plan.parts[driver as usize].as_ref());
+        let from = parts.map_or(0, |parts| parts.sender(event.x, event.y));
         for (number, receiver) in receivers.iter().enumerate().filter(|(_, receiver)| !receiver.follows) {
             let delivery = Delivery {
                 flight,
@@ -223,8 +225,9 @@ impl Run<'_, '_> {
                 accepted: r,
                 acknowledged: r,
                 moment,
+                from,
             };
-            if receiver.link.delay == 0 && receiver.route.is_empty() {
+            if receiver.link.delay == 0 && !receiver.travels(from) {
                 self.arrive_at_core(delivery);
             } else {
                 let mut delivery = delivery;
@@ -232,16 +235,28 @@ impl Run<'_, '_> {
                     let wire = Wait::Link(NodeId::new(node), ModuleId::new(receiver.module as usize));
                     delivery.moment = causes.after(moment, r.saturating_add(receiver.link.delay), Why::Wait(wire));
                 }
-                let transit = self.state.transits.put(Transit { delivery, passed: 0 });
-                if receiver.link.delay == 0 {
-                    self.travel(transit);
-                } else {
-                    self.due_travel(transit, r.saturating_add(receiver.link.delay));
-                }
+                self.send(receiver, delivery);
             }
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// Sends a message off to each core of a receiver to which there is a way, or one to all.
+    fn send(&mut self, receiver: &Target, delivery: Delivery) {
+        let ways = receiver.ways(delivery.from).count() as u32;
+        let moment = delivery.moment;
+        let copies = Copies { travelling: ways, unposted: ways, posted: (Tick::MIN, moment), moment };
+        let copies = (ways > 1).then(|| self.state.copies.put(copies));
+        let here = (ways == 0).then_some(delivery.from * receiver.copies);
+        for way in receiver.ways(delivery.from).chain(here) {
+            let transit = self.state.transits.put(Transit { delivery, way, copies, passed: 0 });
+            if receiver.link.delay == 0 {
+                self.travel(transit);
+            } else {
+                self.due_travel(transit, delivery.requested.saturating_add(receiver.link.delay));
+            }
+        }
     }
 
     /// The moment of a request, where causes are kept.

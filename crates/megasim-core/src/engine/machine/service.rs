@@ -108,13 +108,21 @@ impl Run<'_, '_> {
             self.plan.plan.outside(delivery.node as usize, address, outside)
         })?;
         let outputs = self.state.outputs.len() as u64;
-        let messages = outputs * self.plan.messages[module];
-        let busy = Busy {
+        let plan = self.plan;
+        let busy = |operations: u64, outputs: u64| Busy {
             events: span(0, spec.delay_to_process),
-            operations: span(0, times(work.operations, spec.time_per_operation)),
+            operations: span(0, times(operations, spec.time_per_operation)),
             outputs: span(0, times(outputs, spec.time_per_output)),
-            messages: span(0, times(messages, spec.time_per_message)),
+            messages: span(0, times(outputs * plan.messages[module], spec.time_per_message)),
             ..Busy::default()
+        };
+        let busy = match (&plan.parts[module], &plan.plan.populations[module].kind) {
+            (Some(parts), PopulationKind::Neurons(neurons)) => parts.slowest(|part| {
+                let at = (delivery.event.x, delivery.event.y);
+                let operations = if work.operations == 0 { 0 } else { parts.operations(part, neurons, port, at) };
+                busy(operations, parts.outputs(part, &self.state.outputs))
+            }),
+            _ => busy(work.operations, outputs),
         };
         let started = self.state.now;
         let done = self.occupy(module, busy)?;

@@ -19,6 +19,7 @@ pub(super) struct State {
     pub pending: Vec<Pending>,
     pub in_flight: Slab<InFlight>,
     pub transits: Slab<Transit>,
+    pub copies: Slab<Copies>,
     /// By link: until when it carries a message.
     pub links_free_at: Vec<Tick>,
     /// By core: until when one of its modules works.
@@ -111,14 +112,33 @@ pub(super) struct Delivery {
     pub acknowledged: Tick,
     /// What brought it as far as it is, where causes are kept.
     pub moment: u32,
+    /// The core of the node's driver that it leaves from.
+    pub from: u32,
 }
 
 /// A message on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transit {
     pub delivery: Delivery,
+    /// Which of the ways of its receiver it goes.
+    pub way: u32,
+    /// Where those that go with it to other cores are counted.
+    pub copies: Option<u32>,
     /// Links that it has passed.
     pub passed: u32,
+}
+
+/// The messages of an event to a receiver that is on several cores.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Copies {
+    /// Those under way.
+    pub travelling: u32,
+    /// Those that have not passed their first link.
+    pub unposted: u32,
+    /// When the last one passed its first link, and what brought it there.
+    pub posted: (Tick, u32),
+    /// What brought those that have arrived.
+    pub moment: u32,
 }
 
 /// What happens.
@@ -230,6 +250,7 @@ impl State {
             pending,
             in_flight: Slab::new(),
             transits: Slab::new(),
+            copies: Slab::new(),
             links_free_at: vec![Tick::MIN; links],
             cores_free_at: vec![Tick::MIN; timed.modules_of.len()],
             due: BinaryHeap::new(),
@@ -254,6 +275,7 @@ impl State {
         self.pending.iter_mut().for_each(Pending::clear);
         self.in_flight.clear();
         self.transits.clear();
+        self.copies.clear();
         self.links_free_at.fill(Tick::MIN);
         self.cores_free_at.fill(Tick::MIN);
         self.due.clear();

@@ -23,13 +23,14 @@ impl Run<'_, '_> {
 
     /// A message comes to its next link, or to its module.
     pub(super) fn travel(&mut self, index: u32) {
-        let Transit { delivery, passed } = *self.state.transits.get(index);
+        let Transit { delivery, way, copies, passed } = *self.state.transits.get(index);
         let plan = self.plan;
-        let route = &plan.receivers[delivery.node as usize][delivery.receiver as usize].route;
+        let receiver = &plan.receivers[delivery.node as usize][delivery.receiver as usize];
+        let route = receiver.route(way);
         let now = self.state.now;
         let (Some(&link), Some(mesh)) = (route.get(passed as usize), &plan.machine.mesh) else {
             self.state.transits.take(index);
-            self.arrive_at_core(delivery);
+            self.message_arrives(delivery, copies);
             return;
         };
         let free_at = &mut self.state.links_free_at[link.0 as usize];
@@ -57,13 +58,48 @@ impl Run<'_, '_> {
         }
         let delivery = transit.delivery;
         if passed == 0 && mesh.acknowledge == Acknowledge::Network {
-            let acknowledged = self.send_acknowledge(&delivery, leaves);
-            self.state.transits.get(index).delivery.acknowledged = acknowledged;
-            for &receiver in &plan.receivers[delivery.node as usize][delivery.receiver as usize].with {
-                self.send_acknowledge(&Delivery { receiver, ..delivery }, leaves);
-            }
+            self.post(index, copies, leaves);
         }
         self.due_travel(index, leaves);
+    }
+
+    /// A message has passed its first link; where it is the last one of its event to do so, the event is posted.
+    fn post(&mut self, index: u32, copies: Option<u32>, mut leaves: Tick) {
+        let mut delivery = self.state.transits.get(index).delivery;
+        if let Some(copies) = copies {
+            let copies = self.state.copies.get(copies);
+            copies.unposted -= 1;
+            if leaves >= copies.posted.0 {
+                copies.posted = (leaves, delivery.moment);
+            }
+            if copies.unposted > 0 {
+                return;
+            }
+            (leaves, delivery.moment) = copies.posted;
+        }
+        let acknowledged = self.send_acknowledge(&delivery, leaves);
+        self.state.transits.get(index).delivery.acknowledged = acknowledged;
+        let plan = self.plan;
+        for &receiver in &plan.receivers[delivery.node as usize][delivery.receiver as usize].with {
+            self.send_acknowledge(&Delivery { receiver, ..delivery }, leaves);
+        }
+    }
+
+    /// A message has come to its core; the event has arrived with the last one of them.
+    fn message_arrives(&mut self, mut delivery: Delivery, number: Option<u32>) {
+        if let Some(number) = number {
+            let copies = self.state.copies.get(number);
+            copies.travelling -= 1;
+            if let Some(causes) = &self.causes {
+                copies.moment = causes.later(copies.moment, delivery.moment);
+            }
+            if copies.travelling > 0 {
+                return;
+            }
+            delivery.moment = copies.moment;
+            self.state.copies.take(number);
+        }
+        self.arrive_at_core(delivery);
     }
 
     pub(super) fn posted(&self) -> bool {
@@ -166,7 +202,8 @@ impl Run<'_, '_> {
             causes.ended(delivery.moment);
         }
         self.state.ended = self.state.ended.max(self.state.now);
-        if self.posted() && self.plan.receivers[delivery.node as usize][delivery.receiver as usize].route.is_empty() {
+        let receiver = &self.plan.receivers[delivery.node as usize][delivery.receiver as usize];
+        if self.posted() && !receiver.travels(delivery.from) {
             delivery.acknowledged = self.send_acknowledge(&delivery, self.state.now);
         }
         self.note_queue(module);
