@@ -1,9 +1,10 @@
 //! `megasim latency`: a network on a machine, how long it takes and what it costs, next to the ideal machine.
 
+mod described;
 mod page;
 mod tables;
 
-pub use tables::cores;
+pub use described::cores;
 
 use super::diagnostic::{self, report, unreadable};
 use super::input::{InputArgs, LoadedInput};

@@ -1,9 +1,9 @@
 //! What `megasim latency` prints.
 
-use super::Outcome;
+use super::{Outcome, described};
 use crate::cli::tables::{boxed, engineering, percent, percents};
 use megasim::engine::machine::{Distribution, Pace};
-use megasim::hardware::{Cores, Duration, Origin, Value, module_name};
+use megasim::hardware::{Duration, module_name};
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
 use megasim::study::latency::{Account, Critical, Latency, Load, PathPart, Resource, Spread, Traffic};
@@ -21,8 +21,8 @@ pub fn time(ticks: f64, tick: Option<Duration>) -> String {
 /// All of it.
 pub fn text(outcome: &Outcome<'_>) -> String {
     let mut text = heading(outcome);
-    text += &fitted(outcome);
-    text += &machine(outcome);
+    text += &described::fitted(outcome);
+    text += &described::machine(outcome);
     text += &latencies(outcome);
     let statistics = &outcome.found.answer.statistics;
     let works = statistics.modules.iter().any(|module| module.busy.total() > 0 || module.wait.sum() > 0);
@@ -39,7 +39,7 @@ pub fn text(outcome: &Outcome<'_>) -> String {
     text
 }
 
-fn tick(outcome: &Outcome<'_>) -> Option<Duration> {
+pub(super) fn tick(outcome: &Outcome<'_>) -> Option<Duration> {
     outcome.found.mapped.resolved.tick
 }
 
@@ -48,145 +48,6 @@ fn heading(outcome: &Outcome<'_>) -> String {
     let n = outcome.found.answer.samples.len();
     let samples = if n == 1 { "1 sample".into() } else { format!("{n} samples") };
     format!("{samples} on {}, {tick}, pace {}\n\n", outcome.found.hardware.name(), outcome.arguments.pace)
-}
-
-/// What calibration found, as a hardware file says it.
-fn fitted(outcome: &Outcome<'_>) -> String {
-    if outcome.found.fits.is_empty() {
-        return String::new();
-    }
-    let network = &outcome.found.input.network;
-    // A hardware file has times with units; without a tick they stay ticks.
-    let time = |ticks: megasim::network::Tick| match tick(outcome) {
-        Some(tick) => format!("\"{}\"", tick.times(ticks.into())),
-        None => format!("\"{ticks} ticks\""),
-    };
-    let mut text = "Fitted to the log, as a hardware file has it:\n\n".to_string();
-    for fit in &outcome.found.fits {
-        let name = module_name(network, fit.module);
-        let _ = writeln!(text, "[module.\"{name}\"] # {} events", fit.events);
-        if let Some(work) = &fit.work {
-            let _ = writeln!(text, "delay_to_process = {} # {} events used", time(work.delay_to_process), work.events);
-            let _ = writeln!(text, "time_per_operation = {}", time(work.time_per_operation));
-            let _ = writeln!(
-                text,
-                "time_per_output = {} # off by {} (root mean square)",
-                time(work.time_per_output),
-                self::time(work.residual, tick(outcome))
-            );
-            let _ = writeln!(text, "time_per_message = {} # part of time_per_output", time(0));
-        }
-        if let Some(delay) = fit.delay_to_ack {
-            let _ = writeln!(text, "delay_to_ack = {}", time(delay));
-        }
-    }
-    for fit in &outcome.found.fits {
-        for &(node, delay) in fit.links.iter().filter(|(_, delay)| *delay > 0) {
-            let (from, to) = (&network.nodes()[node.index()].name, module_name(network, fit.module));
-            let _ = writeln!(text, "[[links]]\nfrom = \"{from}\"\nto = \"{to}\"\ndelay = {}", time(delay));
-        }
-    }
-    text + "\n"
-}
-
-/// The resolved values, layer by layer; keys that are not set are left out.
-fn machine(outcome: &Outcome<'_>) -> String {
-    let rows = &outcome.found.mapped.resolved.rows;
-    let counts = |value: &Value, origin: Origin| match value {
-        Value::Time(ticks) => *ticks != 0 || origin > Origin::Prm,
-        Value::Depth(Some(depth)) => *depth != 0 || origin > Origin::Prm,
-        Value::Depth(None) => origin > Origin::Prm,
-        Value::Energy(_) => origin > Origin::Prm,
-    };
-    let columns = rows.first().map_or(0, |row| row.values.len());
-    let shown: Vec<usize> =
-        (0..columns).filter(|&k| rows.iter().any(|row| counts(&row.values[k].1, row.values[k].2))).collect();
-    if shown.is_empty() {
-        return "The machine adds nothing to the .prm files, which have no delays.\n\n".into();
-    }
-    let cell = |(_, value, origin): &(&str, Value, Origin)| {
-        let value = match value {
-            Value::Time(ticks) => time(*ticks as f64, tick(outcome)),
-            Value::Depth(Some(depth)) => depth.to_string(),
-            Value::Depth(None) => "no limit".into(),
-            Value::Energy(joules) => engineering(*joules, "J"),
-        };
-        if *origin <= Origin::Absent { value } else { format!("{value} ({origin})") }
-    };
-    // One line a key, one column for layers that are alike.
-    let mut groups: Vec<(Vec<String>, Vec<String>)> = Vec::new();
-    for layer in &outcome.found.input.layers {
-        let mut kinds: Vec<Vec<String>> = Vec::new();
-        for module in &layer.modules {
-            let cells: Vec<String> = shown.iter().map(|&k| cell(&rows[module.index()].values[k])).collect();
-            if !kinds.contains(&cells) {
-                kinds.push(cells);
-            }
-        }
-        for (k, cells) in kinds.into_iter().enumerate() {
-            let name = if k == 0 { layer.name.clone() } else { format!("{} (others)", layer.name) };
-            match groups.iter_mut().find(|(_, known)| *known == cells) {
-                Some((names, _)) => names.push(name),
-                None => groups.push((vec![name], cells)),
-            }
-        }
-    }
-    let mut header = vec![String::new()];
-    header.extend(groups.iter().map(|(names, _)| names.join("\n")));
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    let table = boxed(
-        &header,
-        shown.iter().enumerate().map(|(line, &k)| {
-            let mut row = vec![rows[0].values[k].0.to_string()];
-            row.extend(groups.iter().map(|(_, cells)| cells[line].clone()));
-            row
-        }),
-    );
-    let mut text = format!("Machine, with where each value came from:\n{table}\n");
-    let machine = &outcome.found.mapped.resolved.machine;
-    if let Some(mesh) = &machine.mesh {
-        let _ = writeln!(
-            text,
-            "Mesh of {} x {} tiles, {} in use; a hop takes {} east or west ({}), {} north or south ({}).",
-            mesh.columns,
-            mesh.rows,
-            machine.used_tiles(),
-            time(mesh.time_east_west as f64, tick(outcome)),
-            engineering(outcome.found.mapped.resolved.energy_east_west, "J"),
-            time(mesh.time_north_south as f64, tick(outcome)),
-            engineering(outcome.found.mapped.resolved.energy_north_south, "J"),
-        );
-    }
-    if let Some(used) = &outcome.found.mapped.resolved.cores {
-        text += &cores(used, rows.len());
-    }
-    if let Some(barrier) = &machine.barrier {
-        let step = time(barrier.step as f64, tick(outcome));
-        let _ = writeln!(text, "Steps of {step} with a barrier of {}.", time(barrier.time as f64, tick(outcome)));
-    }
-    text + "\n"
-}
-
-/// Chips and cores in use, and how full cores are.
-pub fn cores(of: &Cores, modules: usize) -> String {
-    let all = of.per_chip * u64::from(of.chips);
-    let chips = if of.chips == 1 { "1 chip".to_string() } else { format!("{} chips", of.chips) };
-    let mut text = format!("{chips} of {} cores: {modules} modules on {} of {all} cores", of.per_chip, of.used.len());
-    let _ = match of.split() {
-        0 => write!(text, "."),
-        split => write!(text, ", {split} of them split over several."),
-    };
-    for (key, limit, mean, most) in of.capacities() {
-        let (mean, most) = (percent(mean / limit as f64), percent(most as f64 / limit as f64));
-        let _ = write!(text, " {key} {limit}: {mean} in use on average, {most} at most.");
-    }
-    if let Some((order, placed)) = of.hops {
-        let _ = write!(
-            text,
-            " Placed by spikes: {placed} hops of the measured spikes, {order} in the order of the network."
-        );
-    }
-    text + "\n"
 }
 
 fn latencies(outcome: &Outcome<'_>) -> String {

@@ -17,8 +17,9 @@ mod patterns;
 mod quantity;
 mod resolve;
 mod trace;
+mod work;
 
-pub use calibrate::{CalibrationError, Fit, Work, fit};
+pub use calibrate::{CalibrationError, Fit, fit};
 pub use change::Change;
 pub use cores::{CoreUse, Cores};
 pub use error::{Error, TextError};
@@ -28,6 +29,7 @@ pub use patterns::PatternUse;
 pub use quantity::{Duration, Quantity, energy, power};
 pub use resolve::{Energies, Origin, Resolved, Row, Subject, Value};
 pub use trace::{MOST_EVENTS, write_trace};
+pub use work::{Agreement, Work};
 
 use error::Source;
 use file::{BarrierRule, CoresRule, LinkRule, MeshRule, Placement, Rule};

@@ -168,11 +168,21 @@ fn fitted(outcome: &Latency) -> Value {
             .collect();
         let figures = json!({
             "events": fit.events,
-            "events_used": fit.work.map(|work| work.events),
+            "events_used": fit.work.map(|work| work.fitted.events),
             "delay_to_process": fit.work.map(|work| work.delay_to_process),
             "time_per_operation": fit.work.map(|work| work.time_per_operation),
             "time_per_output": fit.work.map(|work| work.time_per_output),
-            "residual": fit.work.map(|work| work.residual),
+            "intervals": {
+                "delay_to_process": fit.work.map(|work| work.intervals[0]),
+                "time_per_operation": fit.work.map(|work| work.intervals[1]),
+                "time_per_output": fit.work.map(|work| work.intervals[2]),
+                "delay_to_ack": fit.delay_to_ack_interval,
+            },
+            "residual": fit.work.map(|work| work.fitted.residual),
+            "r_squared": fit.work.and_then(|work| work.fitted.r_squared),
+            "held_out": fit.work.and_then(|work| work.held_out).map(|it| {
+                json!({ "events": it.events, "residual": it.residual, "r_squared": it.r_squared })
+            }),
             "delay_to_ack": fit.delay_to_ack,
             "links": links,
         });
