@@ -3,8 +3,8 @@
 //! A *relay* is a module of one neuron that spikes at every event: one synaptic operation, one output.
 
 use megasim::engine::machine::{
-    Acknowledge, Barrier, Deadlock, HandshakeTrace, Link, Machine, MachinePlan, MachineRecord, MachineSimulation, Mesh,
-    Pace, RunSettings, Soma, Statistics, Tile,
+    Acknowledge, Arbiter, Barrier, Deadlock, HandshakeTrace, Link, Machine, MachinePlan, MachineRecord,
+    MachineSimulation, Mesh, Pace, RunSettings, Soma, Statistics, Tile,
 };
 use megasim::engine::{Error, Limits, Probes};
 use megasim::hardware::{Hardware, ModuleLayer};
@@ -273,6 +273,7 @@ pub fn on_mesh(network: &Network, modules: &[(u32, u32)], sources: &[(u32, u32)]
         time_east_west: 4,
         time_north_south: 6,
         acknowledge,
+        arbiter: Arbiter::Fair,
         modules: tiles(modules),
         sources: tiles(sources),
     });

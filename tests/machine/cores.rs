@@ -4,8 +4,8 @@
 use crate::by_hand::{relay, row, spikes};
 use megasim::engine::Probes;
 use megasim::engine::machine::{
-    Acknowledge, Barrier, HandshakeTrace, Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings, Soma,
-    Statistics, Tile, Wait, WorkPart,
+    Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings,
+    Soma, Statistics, Tile, Wait, WorkPart,
 };
 use megasim::hardware::{Hardware, ModuleLayer, Resolved, Subject};
 use megasim::network::*;
@@ -48,6 +48,7 @@ fn on_tiles(machine: &mut Machine, modules: &[(u32, u32)]) {
         time_east_west: 3,
         time_north_south: 3,
         acknowledge: Acknowledge::Receiver,
+        arbiter: Arbiter::Fair,
         modules: tiles(modules),
         sources: tiles(&[(0, 0)]),
     });

@@ -68,6 +68,7 @@ proptest! {
             time_east_west: 0,
             time_north_south: 0,
             acknowledge: Default::default(),
+            arbiter: Default::default(),
             modules: (0..network.modules().len() as u32).map(|k| Tile { x: k % 3, y: far }).collect(),
             sources: vec![Tile { x: 0, y: 0 }; network.sources().len()],
         });

@@ -2,8 +2,8 @@
 
 use crate::common::random_network::random_network;
 use megasim::engine::machine::{
-    Acknowledge, Barrier, HandshakeTrace, Link, Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings, Soma,
-    Tile,
+    Acknowledge, Arbiter, Barrier, HandshakeTrace, Link, Machine, MachinePlan, MachineSimulation, Mesh, Pace,
+    RunSettings, Soma, Tile,
 };
 use megasim::engine::{Error, Limits, Probes};
 use megasim::network::*;
@@ -49,6 +49,7 @@ fn machine(network: &Network, sketch: &Sketch) -> Machine {
         station.delay_to_ack += acknowledge;
         (station.time_per_operation, station.time_per_output) = (operation, output);
         station.time_per_message = output;
+        station.arbiter = Arbiter::ALL[(process + acknowledge) as usize % 4];
         (station.fifo_depth, station.out_fifo_depth) = sketch.depths[k % sketch.depths.len()];
         station.soma = Soma { time_per_neuron: operation, time_per_update: output, time_per_spike: process };
         for input in &module.inputs {
@@ -66,6 +67,7 @@ fn machine(network: &Network, sketch: &Sketch) -> Machine {
             time_east_west: *time_east_west,
             time_north_south: *time_north_south,
             acknowledge: if *posted { Acknowledge::Network } else { Acknowledge::Receiver },
+            arbiter: Arbiter::ALL[(*time_east_west + *time_north_south) as usize % 4],
             modules: (0..network.modules().len()).map(tile).collect(),
             sources: (0..network.sources().len()).map(|k| tile(k + 1)).collect(),
         }

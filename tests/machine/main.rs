@@ -4,6 +4,7 @@
 mod common;
 
 mod any_network;
+mod arbiters;
 mod by_hand;
 mod cores;
 mod critical_path;

@@ -4,8 +4,8 @@ use crate::by_hand::{relay, row, spikes};
 use crate::cores::{MESH, maps, place};
 use megasim::engine::Probes;
 use megasim::engine::machine::{
-    Acknowledge, Barrier, HandshakeTrace, Machine, MachineError, MachinePlan, MachineSimulation, Mesh, Pace, PlanError,
-    RunSettings, Soma, Split, Statistics, Tile, Wait, WorkPart,
+    Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachineError, MachinePlan, MachineSimulation, Mesh, Pace,
+    PlanError, RunSettings, Soma, Split, Statistics, Tile, Wait, WorkPart,
 };
 use megasim::network::*;
 
@@ -41,6 +41,7 @@ fn on_cores(network: &Network, acknowledge: Acknowledge) -> Machine {
         time_east_west: 3,
         time_north_south: 3,
         acknowledge,
+        arbiter: Arbiter::Fair,
         modules: vec![tile(1), tile(0)],
         sources: vec![tile(0)],
     });

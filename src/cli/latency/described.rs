@@ -65,7 +65,7 @@ pub(super) fn machine(outcome: &Outcome<'_>) -> String {
     let counts = |value: &Value, origin: Origin| match value {
         Value::Time(ticks) => *ticks != 0 || origin > Origin::Prm,
         Value::Depth(Some(depth)) => *depth != 0 || origin > Origin::Prm,
-        Value::Depth(None) => origin > Origin::Prm,
+        Value::Depth(None) | Value::Arbiter(_) => origin > Origin::Prm,
         Value::Energy(_) => origin > Origin::Prm,
     };
     let columns = rows.first().map_or(0, |row| row.values.len());
@@ -79,6 +79,7 @@ pub(super) fn machine(outcome: &Outcome<'_>) -> String {
             Value::Time(ticks) => time(*ticks as f64, tick(outcome)),
             Value::Depth(Some(depth)) => depth.to_string(),
             Value::Depth(None) => "no limit".into(),
+            Value::Arbiter(arbiter) => arbiter.name().into(),
             Value::Energy(joules) => engineering(*joules, "J"),
         };
         if *origin <= Origin::Absent { value } else { format!("{value} ({origin})") }

@@ -241,6 +241,7 @@ impl Hardware {
             time_east_west: self.ticks(rule.time_east_west.value),
             time_north_south: self.ticks(rule.time_north_south.value),
             acknowledge: rule.acknowledge,
+            arbiter: rule.arbiter,
             modules: core_of.iter().map(|&core| tiles[core as usize]).collect(),
             sources,
         };

@@ -1,10 +1,18 @@
 //! A hardware file as TOML: every key with its place, so that what is wrong can be shown.
 
+mod links;
+mod mesh;
+
+pub(super) use links::{Handshake, LinkRule};
+pub(super) use mesh::{BarrierRule, CoresRule, MeshRule, Pack, Placement};
+
 use super::change::{self, Change};
 use super::error::{Error, Source, nearest};
 use super::patterns::Rank;
 use super::{Duration, Hardware, energy, power};
-use megasim_core::engine::machine::{Acknowledge, Tile};
+use links::links;
+use megasim_core::engine::machine::{Arbiter, Tile};
+use mesh::{barrier, cores, mesh};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -41,70 +49,7 @@ pub(super) enum Setting {
     Time(Duration),
     Depth(u32),
     Energy(f64),
-}
-
-/// Delays of wires.
-#[derive(Debug, Clone)]
-pub(super) struct LinkRule {
-    pub from: Option<Located<glob::Pattern>>,
-    pub to: Option<Located<glob::Pattern>>,
-    pub delay: Option<Located<Duration>>,
-    pub acknowledge_delay: Option<Located<Duration>>,
-}
-
-/// A mesh.
-#[derive(Debug, Clone)]
-pub(super) struct MeshRule {
-    pub span: Range<usize>,
-    pub columns: u32,
-    pub rows: u32,
-    pub modules_per_tile: u32,
-    pub time_east_west: Located<Duration>,
-    pub time_north_south: Located<Duration>,
-    pub energy_east_west: f64,
-    pub energy_north_south: f64,
-    pub acknowledge: Acknowledge,
-    pub input: Located<Tile>,
-    pub place: Vec<(Located<glob::Pattern>, Located<Tile>)>,
-}
-
-/// When modules share a core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pack {
-    /// Where a chip has too few cores for all modules.
-    Auto,
-    Always,
-    Never,
-}
-
-/// How cores are placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placement {
-    /// In the order of the network.
-    Order,
-    /// So that spikes take few hops.
-    Traffic,
-}
-
-/// What cores hold, and chips of them.
-#[derive(Debug, Clone)]
-pub(super) struct CoresRule {
-    pub span: Range<usize>,
-    pub neurons: Option<u32>,
-    pub synapse_bits: Option<u32>,
-    pub weight_bits: u32,
-    pub axons: Option<u32>,
-    pub chips: Option<Located<u32>>,
-    pub pack: Pack,
-    pub placement: Placement,
-}
-
-/// Steps.
-#[derive(Debug, Clone)]
-pub(super) struct BarrierRule {
-    pub step: Located<Duration>,
-    pub least: Located<Duration>,
-    pub most: Located<Duration>,
+    Arbiter(Arbiter),
 }
 
 /// Keys of a module that are times, and which of them need a barrier.
@@ -127,6 +72,7 @@ pub(super) const ENERGIES: [&str; 6] = [
     "energy_per_spike",
     "energy_per_message",
 ];
+pub(super) const ARBITER: &str = "arbiter";
 pub(super) const KINDS: [&str; 5] = ["conv", "fully_connected", "softmax", "flatten", "max_pool"];
 
 /// Keys with a value of their own, in no table; texts are not among them.
@@ -176,6 +122,23 @@ impl<'t> Table<'t> {
 
     fn time(&self, key: &str) -> Result<Option<Located<Duration>>, Error> {
         self.get(key).map(|value| time(self.source, key, value)).transpose()
+    }
+
+    /// One of some words.
+    fn word(&self, key: &str, known: &[&str]) -> Result<Option<Located<usize>>, Error> {
+        let Some(word) = self.text(key)? else { return Ok(None) };
+        match known.iter().position(|name| *name == word.value) {
+            Some(value) => Ok(Some(Located { value, span: word.span })),
+            None => {
+                let message = format!("{key}: expected {}, found \"{}\"", known.join(" or "), word.value);
+                Err(self.source.fault(word.span, message, None))
+            }
+        }
+    }
+
+    fn arbiter(&self) -> Result<Option<Located<Arbiter>>, Error> {
+        let word = self.word(ARBITER, &Arbiter::ALL.map(Arbiter::name))?;
+        Ok(word.map(|word| Located { value: Arbiter::ALL[word.value], span: word.span }))
     }
 
     fn needed<T>(&self, key: &str, found: Option<T>) -> Result<T, Error> {
@@ -362,7 +325,7 @@ pub(super) fn parse(path: &Path, input: &str, changes: Vec<Change>) -> Result<Ha
 }
 
 fn settings(table: &Table<'_>, barrier: bool) -> Result<Vec<(&'static str, Located<Setting>)>, Error> {
-    let known: Vec<&str> = TIMES.iter().map(|(key, _)| *key).chain(DEPTHS).chain(ENERGIES).collect();
+    let known: Vec<&str> = TIMES.iter().map(|(key, _)| *key).chain(DEPTHS).chain(ENERGIES).chain([ARBITER]).collect();
     table.only(&known)?;
     let source = table.source;
     let mut settings = Vec::new();
@@ -386,156 +349,11 @@ fn settings(table: &Table<'_>, barrier: bool) -> Result<Vec<(&'static str, Locat
             }
             let energy = amount(source, key, value, energy, "35.5 pJ")?;
             settings.push((name, located(energy.span, Setting::Energy(energy.value))));
+        } else if let Some(arbiter) = table.arbiter()? {
+            settings.push((ARBITER, located(arbiter.span, Setting::Arbiter(arbiter.value))));
         }
     }
     Ok(settings)
-}
-
-fn links(top: &Table<'_>) -> Result<Vec<LinkRule>, Error> {
-    let source = top.source;
-    let rule = |table: Table<'_>, ends: bool| -> Result<LinkRule, Error> {
-        table.only(if ends {
-            &["from", "to", "delay", "acknowledge_delay"]
-        } else {
-            &["delay", "acknowledge_delay"]
-        })?;
-        let end = |key: &str| -> Result<Option<Located<glob::Pattern>>, Error> {
-            table.text(key)?.map(|text| pattern(source, text.value, text.span)).transpose()
-        };
-        Ok(LinkRule {
-            from: end("from")?,
-            to: end("to")?,
-            delay: table.time("delay")?,
-            acknowledge_delay: table.time("acknowledge_delay")?,
-        })
-    };
-    let mut links = Vec::new();
-    if let Some(value) = top.get("link") {
-        links.push(rule(Table::of(source, value, "link")?, false)?);
-    }
-    if let Some(value) = top.get("links") {
-        let DeValue::Array(list) = value.get_ref() else {
-            return Err(source.fault(value.span(), "links: expected tables under [[links]]", None));
-        };
-        for value in list.iter() {
-            links.push(rule(Table::of(source, value, "links")?, true)?);
-        }
-    }
-    Ok(links)
-}
-
-fn mesh(table: Table<'_>) -> Result<MeshRule, Error> {
-    let source = table.source;
-    table.only(&[
-        "columns",
-        "rows",
-        "modules_per_tile",
-        "time_east_west",
-        "time_north_south",
-        "energy_east_west",
-        "energy_north_south",
-        "acknowledge",
-        "input",
-        "place",
-    ])?;
-    let nothing =
-        |found: Option<Located<Duration>>| found.unwrap_or(Located { value: Duration::default(), span: 0..0 });
-    let hop_energy = |key: &str| -> Result<f64, Error> {
-        let value = table.get(key).map(|value| amount(source, key, value, energy, "3.0 pJ")).transpose()?;
-        Ok(value.map_or(0.0, |value| value.value))
-    };
-    let acknowledge = match table.text("acknowledge")? {
-        None => Acknowledge::default(),
-        Some(word) => match word.value {
-            "receiver" => Acknowledge::Receiver,
-            "network" => Acknowledge::Network,
-            other => {
-                let message = format!("acknowledge: expected \"receiver\" or \"network\", found \"{other}\"");
-                return Err(source.fault(word.span, message, None));
-            }
-        },
-    };
-    let (columns, rows) = (table.number("columns", 1)?, table.number("rows", 1)?);
-    let (columns, rows) = (table.needed("columns", columns)?, table.needed("rows", rows)?);
-    if u64::from(columns) * u64::from(rows) > 1 << 24 {
-        return Err(source.fault(table.span, format!("expected at most 2^24 tiles, found {columns} x {rows}"), None));
-    }
-    let inside = |found: Located<Tile>| {
-        if found.value.x < columns && found.value.y < rows {
-            return Ok(found);
-        }
-        let hint = format!("columns run from 0 to {}, rows from 0 to {}", columns - 1, rows - 1);
-        let message = format!("tile [{}, {}] is outside the mesh of {columns} x {rows}", found.value.x, found.value.y);
-        Err(source.fault(found.span, message, Some(hint)))
-    };
-    let input = match table.get("input") {
-        Some(value) => inside(tile(source, value)?)?,
-        None => Located { value: Tile { x: 0, y: 0 }, span: 0..0 },
-    };
-    let mut place = Vec::new();
-    if let Some(value) = table.get("place") {
-        for (key, span, value) in Table::of(source, value, "place")?.entries() {
-            place.push((pattern(source, key, span)?, inside(tile(source, value)?)?));
-        }
-    }
-    Ok(MeshRule {
-        columns,
-        rows,
-        modules_per_tile: table.number("modules_per_tile", 1)?.unwrap_or(1),
-        time_east_west: nothing(table.time("time_east_west")?),
-        time_north_south: nothing(table.time("time_north_south")?),
-        energy_east_west: hop_energy("energy_east_west")?,
-        energy_north_south: hop_energy("energy_north_south")?,
-        acknowledge,
-        input,
-        place,
-        span: table.span,
-    })
-}
-
-fn cores(table: Table<'_>) -> Result<CoresRule, Error> {
-    table.only(&[
-        "neurons_per_core",
-        "synapse_bits_per_core",
-        "weight_bits",
-        "axons_per_core",
-        "chips",
-        "pack",
-        "placement",
-    ])?;
-    let word = |key: &str, known: &[&str]| -> Result<usize, Error> {
-        let Some(word) = table.text(key)? else { return Ok(0) };
-        known.iter().position(|name| *name == word.value).ok_or_else(|| {
-            let message = format!("{key}: expected {}, found \"{}\"", known.join(" or "), word.value);
-            table.source.fault(word.span, message, None)
-        })
-    };
-    let chips = table.get("chips").map(|value| number(table.source, "chips", value, 1)).transpose()?;
-    Ok(CoresRule {
-        neurons: table.number("neurons_per_core", 1)?,
-        synapse_bits: table.number("synapse_bits_per_core", 1)?,
-        weight_bits: table.number("weight_bits", 1)?.unwrap_or(8),
-        axons: table.number("axons_per_core", 1)?,
-        chips,
-        pack: [Pack::Auto, Pack::Always, Pack::Never][word("pack", &["auto", "always", "never"])?],
-        placement: [Placement::Order, Placement::Traffic][word("placement", &["order", "traffic"])?],
-        span: table.span,
-    })
-}
-
-fn barrier(table: Table<'_>) -> Result<BarrierRule, Error> {
-    table.only(&["step", "least", "most"])?;
-    let step = table.needed("step", table.time("step")?)?;
-    if !step.value.is_positive() {
-        return Err(table.source.fault(step.span, "step: expected a time above 0", None));
-    }
-    let least = table.time("least")?.unwrap_or(Located { value: Duration::default(), span: 0..0 });
-    let most = table.time("most")?.unwrap_or_else(|| least.clone());
-    if most.value < least.value {
-        let message = format!("most: expected {} (least) or more, found {}", least.value, most.value);
-        return Err(table.source.fault(most.span, message, None));
-    }
-    Ok(BarrierRule { step, least, most })
 }
 
 /// All times are whole numbers of ticks.

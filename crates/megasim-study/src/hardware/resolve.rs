@@ -5,10 +5,10 @@
 
 use super::calibrate::Fit;
 use super::error::Error;
-use super::file::{LinkRule, Located, MeshRule, Rule, Selector, Setting};
+use super::file::{ARBITER, Handshake, LinkRule, Located, MeshRule, Rule, Selector, Setting};
 use super::patterns::Matcher;
 use super::{Cores, Duration, Hardware, ModuleLayer, module_name};
-use megasim_core::engine::machine::{Barrier, Link, Machine, Mesh, Soma, Station, Tile};
+use megasim_core::engine::machine::{Arbiter, Barrier, Link, Machine, Mesh, Soma, Station, Tile};
 use megasim_core::network::{Input, ModuleId, ModuleKind, Network, NodeId, Tick};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -86,6 +86,8 @@ pub enum Value {
     Depth(Option<u32>),
     /// Joules.
     Energy(f64),
+    /// Which port is taken next.
+    Arbiter(Arbiter),
 }
 
 /// Where a value came from, the least particular first.
@@ -309,14 +311,21 @@ impl Hardware {
                 Input::Undriven(_) => None,
             }) {
                 let mut link = Link::default();
-                for LinkRule { from, to, delay, acknowledge_delay } in &self.links {
+                let mut phases = Handshake::TwoPhase;
+                for LinkRule { from, to, delay, acknowledge_delay, handshake } in &self.links {
                     let from = from.as_ref().is_none_or(|from| matcher.node(&from.value, node));
                     let to = to.as_ref().is_none_or(|to| matcher.module(&to.value, id));
                     if from && to {
                         link.delay = delay.as_ref().map_or(link.delay, |delay| self.ticks(delay.value));
                         let acknowledge = acknowledge_delay.as_ref().map(|delay| self.ticks(delay.value));
                         link.acknowledge_delay = acknowledge.unwrap_or(link.acknowledge_delay);
+                        phases = handshake.unwrap_or(phases);
                     }
+                }
+                if phases == Handshake::FourPhase {
+                    // The request goes back, then the acknowledge, before the next event.
+                    let back = link.delay.saturating_add(link.acknowledge_delay);
+                    link.acknowledge_delay = link.acknowledge_delay.saturating_add(back);
                 }
                 machine.set_link(node, id, link);
             }
@@ -372,6 +381,7 @@ impl Hardware {
             time_east_west: self.ticks(rule.time_east_west.value),
             time_north_south: self.ticks(rule.time_north_south.value),
             acknowledge: rule.acknowledge,
+            arbiter: rule.arbiter,
             modules: modules.into_iter().map(|tile| tile.or_else(|| placed.next()).unwrap_or(input)).collect(),
             sources: network.sources().iter().map(|node| given(&[*node]).map_or(input, |tile| tile.value)).collect(),
         })
@@ -427,6 +437,14 @@ fn apply(
         _ => Origin::Absent,
     };
     row.values.push(("out_fifo_depth", Value::Depth(station.out_fifo_depth.map(NonZeroU32::get)), origin));
+    let origin = match found.get(ARBITER) {
+        Some((Setting::Arbiter(arbiter), origin)) => {
+            station.arbiter = *arbiter;
+            *origin
+        }
+        _ => Origin::Absent,
+    };
+    row.values.push((ARBITER, Value::Arbiter(station.arbiter), origin));
     let mut energies = Energies::default();
     let fields: [(&'static str, &mut f64); 6] = [
         ("energy_per_event", &mut energies.per_event),

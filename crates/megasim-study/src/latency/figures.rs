@@ -44,6 +44,7 @@ pub fn json(outcome: &Latency) -> Value {
                     Setting::Time(ticks) => json!(ticks),
                     Setting::Depth(depth) => json!(depth),
                     Setting::Energy(joules) => json!(joules),
+                    Setting::Arbiter(arbiter) => json!(arbiter.name()),
                 };
                 ((*key).to_string(), json!({ "value": value, "from": origin.to_string() }))
             })

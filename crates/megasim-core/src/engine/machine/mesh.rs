@@ -1,5 +1,6 @@
 //! A mesh of tiles: the tiles of modules, and which links a message takes.
 
+use super::arbiter::Arbiter;
 use super::error::MachineError;
 use super::split::Split;
 use crate::network::{ModuleId, Network, NodeId, SourceId, Tick};
@@ -27,6 +28,9 @@ pub struct Mesh {
     pub time_north_south: Tick,
     /// Who acknowledges.
     pub acknowledge: Acknowledge,
+    /// Which message a link carries next of those that wait: its inputs are the links into its tile, from west, east,
+    /// south and north, and the modules of the tile.
+    pub arbiter: Arbiter,
     /// The tile of each module, by [`ModuleId`].
     pub modules: Vec<Tile>,
     /// The tile of each source, by [`SourceId`].
@@ -114,6 +118,14 @@ impl Mesh {
     pub fn link(&self, index: usize) -> (Tile, Direction) {
         let tile = (index / 4) as u32;
         (Tile { x: tile % self.columns, y: tile / self.columns }, Direction::ALL[index % 4])
+    }
+
+    /// Inputs of a link.
+    pub(super) const INPUTS: u32 = 5;
+
+    /// The input by which a message comes to a link: the direction of the one before, or its tile.
+    pub(super) fn input(before: Option<LinkIndex>) -> u32 {
+        before.map_or(Self::INPUTS - 1, |link| link.0 % 4)
     }
 
     /// How long a link carries one message, in ticks.

@@ -9,6 +9,7 @@
 //! handshake.
 
 mod apply;
+mod arbiter;
 mod barrier;
 mod causes;
 mod deadlock;
@@ -25,6 +26,7 @@ mod state;
 mod statistics;
 mod transport;
 
+pub use arbiter::Arbiter;
 pub use causes::Causes;
 pub use deadlock::Deadlock;
 pub use error::MachineError;

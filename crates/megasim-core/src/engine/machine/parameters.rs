@@ -1,5 +1,6 @@
 //! What a machine is, beyond what netfiles say: plain data, checked when it is compiled.
 
+use super::arbiter::Arbiter;
 use super::error::MachineError;
 use super::mesh::{Mesh, Tile};
 use super::split::Split;
@@ -60,6 +61,8 @@ pub struct Station {
     pub fifo_depth: u32,
     /// Events that each output node may hold; none: any number.
     pub out_fifo_depth: Option<NonZeroU32>,
+    /// Which of its ports is taken next, of events that wait before it.
+    pub arbiter: Arbiter,
     /// Until when it is busy at the start.
     pub time_busy_initial: Tick,
     /// Work on neurons, once per step; counts only behind a barrier.

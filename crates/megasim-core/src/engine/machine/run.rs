@@ -59,6 +59,7 @@ impl Run<'_, '_> {
                         self.core_done(due.who);
                     }
                     EventKind::Acknowledge => self.acknowledge(due.index),
+                    EventKind::LinkFree => self.link_free(due.who),
                     EventKind::Travel => self.travel(due.index),
                     EventKind::Release => {
                         if !self.release() {
@@ -250,7 +251,8 @@ impl Run<'_, '_> {
         let copies = (ways > 1).then(|| self.state.copies.put(copies));
         let here = (ways == 0).then_some(delivery.from * receiver.copies);
         for way in receiver.ways(delivery.from).chain(here) {
-            let transit = self.state.transits.put(Transit { delivery, way, copies, passed: 0 });
+            let transit =
+                self.state.transits.put(Transit { delivery, way, copies, passed: 0, came: delivery.requested });
             if receiver.link.delay == 0 {
                 self.travel(transit);
             } else {

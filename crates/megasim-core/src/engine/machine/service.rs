@@ -43,7 +43,9 @@ impl Run<'_, '_> {
         if station.busy || self.state.cores_free_at[self.plan.cores[module] as usize] > now {
             return Ok(false);
         }
-        let head = if spec.fifo_depth == 0 { station.outside.front() } else { station.inside.front() };
+        let at = self.next_outside(module);
+        let head =
+            if spec.fifo_depth == 0 { at.and_then(|at| station.outside.get(at)) } else { station.inside.front() };
         let Some(&head) = head else { return Ok(false) };
         if let Some(depth) = spec.out_fifo_depth
             && !self.has_room(module, depth.get().into(), &head)
@@ -57,17 +59,16 @@ impl Run<'_, '_> {
             self.statistics.modules[module].stopped += span(since.max(self.showing.warm_up), now);
         }
         self.note_queue(module);
-        let station = &mut self.state.stations[module];
         let mut delivery = head;
         if spec.fifo_depth == 0 {
-            station.outside.pop_front();
+            self.take_outside(module, at.unwrap_or(0));
             if let Some(causes) = &self.causes {
                 delivery.moment = causes.at;
             }
             self.accept(module, &mut delivery);
         } else {
-            station.inside.pop_front();
-            if let Some(mut next) = station.outside.pop_front() {
+            self.state.stations[module].inside.pop_front();
+            if let Some(mut next) = at.and_then(|at| self.take_outside(module, at)) {
                 if let Some(causes) = &self.causes {
                     next.moment = causes.later(next.moment, causes.at);
                 }
@@ -94,14 +95,14 @@ impl Run<'_, '_> {
         if most == 0 {
             return true;
         }
-        let port = self.plan.receivers[delivery.node as usize][delivery.receiver as usize].port as usize;
+        let port = self.port_of(delivery);
         let need = most_outputs(population, port, &delivery.event).saturating_mul(population.timing.n_repeat.into());
         most.saturating_add(need) <= depth
     }
 
     /// A module works on an event from now on.
     pub(super) fn serve(&mut self, module: usize, spec: &Station, delivery: &Delivery) -> Result<(), Error> {
-        let port = self.plan.receivers[delivery.node as usize][delivery.receiver as usize].port as usize;
+        let port = self.port_of(delivery);
         self.state.outputs.clear();
         let work = self.work(module, port, &delivery.event).map_err(|outside| {
             let address = (delivery.event.t_pre, delivery.event.x, delivery.event.y);

@@ -2,6 +2,7 @@
 
 use super::MachinePlan;
 use super::apply::{Leaving, Touched};
+use super::arbiter::{Arbiter, Grants};
 use crate::engine::PopulationState;
 use crate::engine::queue::Pending;
 use crate::engine::record::{Probes, Recorder};
@@ -22,6 +23,8 @@ pub(super) struct State {
     pub copies: Slab<Copies>,
     /// By link: until when it carries a message.
     pub links_free_at: Vec<Tick>,
+    /// By link with an arbiter: messages that wait for it, and what the arbiter remembers.
+    pub link_queues: Vec<LinkQueue>,
     /// By core: until when one of its modules works.
     pub cores_free_at: Vec<Tick>,
     pub due: BinaryHeap<Reverse<Scheduled>>,
@@ -49,6 +52,8 @@ pub(super) struct StationState {
     pub inside: VecDeque<Delivery>,
     /// Arrived, not accepted.
     pub outside: VecDeque<Delivery>,
+    /// What the arbiter before it remembers.
+    pub grants: Grants,
     /// Since when it could start an event, but for the room of its outputs.
     pub stopped_since: Option<Tick>,
     /// Since when the queue is as long as it is.
@@ -68,6 +73,7 @@ impl StationState {
         self.busy = false;
         self.inside.clear();
         self.outside.clear();
+        self.grants.start();
         self.stopped_since = None;
         self.queue_since = 0;
         self.touched = Touched::default();
@@ -126,6 +132,16 @@ pub(super) struct Transit {
     pub copies: Option<u32>,
     /// Links that it has passed.
     pub passed: u32,
+    /// When it came to the link that it waits for.
+    pub came: Tick,
+}
+
+/// What waits before a link.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LinkQueue {
+    /// Messages, with their inputs.
+    pub waiting: VecDeque<(u32, u32)>,
+    pub grants: Grants,
 }
 
 /// The messages of an event to a receiver that is on several cores.
@@ -148,6 +164,8 @@ pub(super) enum EventKind {
     Done,
     /// An acknowledge reaches a node.
     Acknowledge,
+    /// A link is free, and messages wait for it.
+    LinkFree,
     /// A message comes to a link or to a module.
     Travel,
     /// The next input is admitted.
@@ -241,7 +259,9 @@ impl State {
         for (source, node) in plan.sources.iter().enumerate() {
             pending[node.index()] = Pending::Source { source, taken: 0 };
         }
-        let links = timed.machine.mesh.as_ref().map_or(0, super::Mesh::links);
+        let mesh = timed.machine.mesh.as_ref();
+        let links = mesh.map_or(0, super::Mesh::links);
+        let has_arbiters = mesh.is_some_and(|mesh| mesh.arbiter != Arbiter::Fair);
         Self {
             populations: plan.populations.iter().map(PopulationState::new).collect(),
             recorder: Recorder::new(probes, nodes, plan.modules),
@@ -252,6 +272,7 @@ impl State {
             transits: Slab::new(),
             copies: Slab::new(),
             links_free_at: vec![Tick::MIN; links],
+            link_queues: vec![LinkQueue::default(); if has_arbiters { links } else { 0 }],
             cores_free_at: vec![Tick::MIN; timed.modules_of.len()],
             due: BinaryHeap::new(),
             ready: VecDeque::new(),
@@ -277,6 +298,10 @@ impl State {
         self.transits.clear();
         self.copies.clear();
         self.links_free_at.fill(Tick::MIN);
+        for queue in &mut self.link_queues {
+            queue.waiting.clear();
+            queue.grants.start();
+        }
         self.cores_free_at.fill(Tick::MIN);
         self.due.clear();
         self.ready.clear();

@@ -1,7 +1,8 @@
 //! Messages on links and acknowledges back.
 
-use super::Acknowledge;
+use super::arbiter::Arbiter;
 use super::causes::Why;
+use super::mesh::{Acknowledge, LinkIndex, Mesh};
 use super::path::Wait;
 use super::run::{Run, span};
 use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, Transit};
@@ -23,7 +24,7 @@ impl Run<'_, '_> {
 
     /// A message comes to its next link, or to its module.
     pub(super) fn travel(&mut self, index: u32) {
-        let Transit { delivery, way, copies, passed } = *self.state.transits.get(index);
+        let Transit { delivery, way, copies, passed, .. } = *self.state.transits.get(index);
         let plan = self.plan;
         let receiver = &plan.receivers[delivery.node as usize][delivery.receiver as usize];
         let route = receiver.route(way);
@@ -33,6 +34,42 @@ impl Run<'_, '_> {
             self.message_arrives(delivery, copies);
             return;
         };
+        if mesh.arbiter != Arbiter::Fair {
+            let input = Mesh::input(passed.checked_sub(1).map(|before| route[before as usize]));
+            let queue = &mut self.state.link_queues[link.0 as usize];
+            if self.state.links_free_at[link.0 as usize] > now || !queue.waiting.is_empty() {
+                queue.waiting.push_back((index, input));
+                if queue.waiting.len() == 1 {
+                    self.due(self.state.links_free_at[link.0 as usize], EventKind::LinkFree, link.0);
+                }
+                self.state.transits.get(index).came = now;
+                return;
+            }
+            queue.grants.granted(mesh.arbiter, input, Mesh::INPUTS);
+        }
+        self.pass(index, link, now);
+    }
+
+    /// A link has carried its message, and takes the next one that its arbiter grants.
+    pub(super) fn link_free(&mut self, link: u32) {
+        let Some(mesh) = &self.plan.machine.mesh else { return };
+        let queue = &mut self.state.link_queues[link as usize];
+        let next = queue.grants.next(mesh.arbiter, &queue.waiting, Mesh::INPUTS, |&(_, input)| input);
+        let Some((index, input)) = next.and_then(|at| queue.waiting.remove(at)) else { return };
+        queue.grants.granted(mesh.arbiter, input, Mesh::INPUTS);
+        let more = !queue.waiting.is_empty();
+        let came = self.state.transits.get(index).came;
+        self.pass(index, LinkIndex(link), came);
+        if more {
+            self.due(self.state.links_free_at[link as usize], EventKind::LinkFree, link);
+        }
+    }
+
+    /// A link takes a message that came to it at a time.
+    fn pass(&mut self, index: u32, link: LinkIndex, came: Tick) {
+        let Some(mesh) = &self.plan.machine.mesh else { return };
+        let Transit { delivery, copies, passed, .. } = *self.state.transits.get(index);
+        let now = self.state.now;
         let free_at = &mut self.state.links_free_at[link.0 as usize];
         let start = now.max(*free_at);
         let leaves = start.saturating_add(mesh.time(link));
@@ -40,7 +77,7 @@ impl Run<'_, '_> {
         if delivery.requested >= self.showing.warm_up {
             let statistics = &mut self.statistics.links[link.0 as usize];
             statistics.busy += span(start, leaves);
-            statistics.wait.record(span(now, start), 1);
+            statistics.wait.record(span(came, start), 1);
             let node = &mut self.statistics.nodes[delivery.node as usize];
             match mesh.link(link.0 as usize).1.is_east_west() {
                 true => node.hops_east_west += 1,
@@ -56,7 +93,6 @@ impl Run<'_, '_> {
             };
             transit.delivery.moment = causes.hop(link.0 as usize, delivery.moment, leaves, wait);
         }
-        let delivery = transit.delivery;
         if passed == 0 && mesh.acknowledge == Acknowledge::Network {
             self.post(index, copies, leaves);
         }
@@ -130,6 +166,31 @@ impl Run<'_, '_> {
             }));
         }
         time
+    }
+
+    /// The place of the event before a module that its arbiter grants next.
+    pub(super) fn next_outside(&self, module: usize) -> Option<usize> {
+        let station = &self.state.stations[module];
+        let ports = self.plan.plan.populations[module].n_ports as u32;
+        let port = |delivery: &Delivery| self.port_of(delivery) as u32;
+        station.grants.next(self.station(module).arbiter, &station.outside, ports, port)
+    }
+
+    /// Takes the event at a place before a module.
+    pub(super) fn take_outside(&mut self, module: usize, at: usize) -> Option<Delivery> {
+        let taken = self.state.stations[module].outside.remove(at)?;
+        self.grant(module, &taken);
+        Some(taken)
+    }
+
+    fn grant(&mut self, module: usize, delivery: &Delivery) {
+        let (arbiter, port) = (self.station(module).arbiter, self.port_of(delivery) as u32);
+        let ports = self.plan.plan.populations[module].n_ports as u32;
+        self.state.stations[module].grants.granted(arbiter, port, ports);
+    }
+
+    pub(super) fn port_of(&self, delivery: &Delivery) -> usize {
+        self.plan.receivers[delivery.node as usize][delivery.receiver as usize].port as usize
     }
 
     /// A module takes an event.
@@ -210,6 +271,7 @@ impl Run<'_, '_> {
         let depth = self.station(module).fifo_depth as usize;
         let station = &self.state.stations[module];
         if station.outside.is_empty() && station.inside.len() < depth {
+            self.grant(module, &delivery);
             self.accept(module, &mut delivery);
             self.state.stations[module].inside.push_back(delivery);
         } else {
