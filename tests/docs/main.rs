@@ -21,7 +21,7 @@ use std::sync::Mutex;
 const PAGES: [&str; 7] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "netfiles", "examples", "benches"];
 
 /// What commands may use of the project.
-const SHIPPED: [&str; 4] = ["README.md", "docs", "examples", "netfiles"];
+const SHIPPED: [&str; 5] = ["README.md", "docs", "examples", "netfiles", "tests/data/models/digits-residual"];
 
 #[test]
 fn commands_of_readme_and_docs_do_what_the_pages_show() {
