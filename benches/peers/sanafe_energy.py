@@ -1,14 +1,16 @@
-"""Spikes and energy of SANA-FE's Loihi against `megasim latency --hardware loihi`, sample means by cause.
+"""Spikes, messages, energy and CPU time of SANA-FE's Loihi against `megasim latency --hardware loihi`, sample means.
 
     python benches/peers/sanafe_energy.py NETDIR DATA [--samples 2] [--program megasim]
 
-NETDIR is what `megasim convert --preset toolbox` wrote. The Python that runs this needs sanafe 2.2 and numpy.
+CPU time is that of a sample: SANA-FE's of its simulation alone; megasim's of the whole program with all samples, less
+that with one, by the samples between. NETDIR is what `megasim convert --preset toolbox` wrote. The Python that runs this needs sanafe 2.2 and numpy.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -32,8 +34,13 @@ def main() -> None:
         print(subprocess.run([given.program, "diff", ours, theirs], capture_output=True, text=True).stdout)
         words = ["--hardware", "loihi", "--json", latency]
         subprocess.run([given.program, "latency", given.netdir, *shown, *words], check=True, stdout=subprocess.DEVNULL)
-        energy = json.loads(latency.read_text())["energy"]
+        figures = json.loads(latency.read_text())
+        energy = figures["energy"]
         found = dict(np.load(theirs))
+        timed = ["latency", given.netdir, "--data", given.data, "--ticks-per-ms", "1", "--hardware", "loihi"]
+        timed = [given.program, *timed, "--relief", "0", "--threads", "1", "--samples"]
+        many = 10 * given.samples + 1
+        cpu = (cpu_seconds([*timed, str(many)]) - cpu_seconds([*timed, "1"])) / (many - 1)
     accounts = [energy["input"], *energy["layers"].values()]
     causes = {
         "synapse": ("operations",),
@@ -45,6 +52,20 @@ def main() -> None:
         one = sum(account[key] for account in accounts for key in keys)
         print(f"| {part} | {1e6 * one:.3f} | {1e6 * found[f'sample/{part}'].mean():.3f} |")
     print(f"| total | {1e6 * energy['total']:.3f} | {1e6 * found['sample/energy'].mean():.3f} |")
+    messages = sum(node["messages"] for node in figures["nodes"].values()) / given.samples
+    print("\n| per sample | megasim | SANA-FE |\n|---|---|---|")
+    print(f"| messages | {messages:.1f} | {found['sample/messages'].mean():.1f} |")
+    theirs = found["sample/cpu"].mean()
+    print(f"| CPU time, s | {cpu:.4f} | {theirs:.4f} |")
+    print(f"\nCPU time of megasim over that of SANA-FE: {cpu / theirs:.3f}")
+
+
+def cpu_seconds(command: list) -> float:
+    """User and system time of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ Energies are those of the architecture file; without --arch it is SANA-FE's Loih
 
 --data: an .npz archive with `x` (samples, numbers from 0 to 1, or bytes; maps in the order channels, height, width).
 --out: an archive with the spike counts of each layer, `LABEL` (samples, neurons), `LABEL/shape`, and of each sample
-`sample/energy` (joules; of it `sample/synapse`, `sample/soma`, `sample/network`) and `sample/time` (seconds).
+`sample/energy` (joules; of it `sample/synapse`, `sample/soma`, `sample/network`), `sample/time` (seconds),
+`sample/messages` (packets sent) and `sample/cpu` (seconds of the processor that the simulation took).
 --save: the network of the first sample as SANA-FE's YAML, with its mapping.
 """
 import argparse
 import pathlib
+import time
 
 import numpy as np
 import sanafe
@@ -93,7 +95,7 @@ def main():
     arrays = np.load(pathlib.Path(__file__).with_name("connections.npz"))
     counts = {layer["label"]: [] for layer in LAYERS}
     energies = {part: [] for part in ("total", "synapse", "soma", "network")}
-    times = []
+    times, messages, seconds = [], [], []
     for number, values in enumerate(samples_of(given.data, given.samples, arrays)):
         trains = np.zeros((given.duration + len(LAYERS), len(values)), dtype=np.uint8)
         trains[regular(values, given.duration)] = 1
@@ -103,7 +105,10 @@ def main():
             network.save(given.save)
         chip = sanafe.SpikingChip(arch)
         chip.load(network)
+        begun = time.process_time()
         found = chip.sim(len(trains), spike_trace=True)
+        seconds.append(time.process_time() - begun)
+        messages.append(found["packets_sent"])
         fired = {layer["label"]: np.zeros(int(np.prod(layer["shape"])), dtype=np.int64) for layer in LAYERS}
         for spike in (spike for step in found["spike_trace"] for spike in step):
             fired[spike.group_name][spike.neuron_offset] += 1
@@ -118,7 +123,8 @@ def main():
     arrays = {label: np.array(rows) for label, rows in counts.items()} | shapes
     named = {"total": "energy"}
     arrays |= {f"sample/{named.get(part, part)}": np.array(joules) for part, joules in energies.items()}
-    np.savez_compressed(given.out, **arrays, **{"sample/time": np.array(times)})
+    arrays |= {"sample/time": np.array(times), "sample/messages": np.array(messages)}
+    np.savez_compressed(given.out, **arrays, **{"sample/cpu": np.array(seconds)})
 
 
 if __name__ == "__main__":
