@@ -325,7 +325,7 @@ fn what_cannot_be_swept_is_refused() {
     };
     on_machine("all.delay_to_process=1.55 ns", "tick = \"50 ps\" would do");
     on_machine("all.delay=1 ns", "unknown key `delay`; did you mean `delay_to_ack`?");
-    on_machine("mesh.columns=1", "modules do not fit");
+    on_machine("cores.synapse_bits_per_core=1", "splitting the module over cores does not help");
     on_machine("all.fifo_depth=4 ns", "expected a whole number");
     on_machine("links.0.delay=1 ns", "link");
     on_machine("dt=1", "leave out --hardware");

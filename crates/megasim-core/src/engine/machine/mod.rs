@@ -89,6 +89,8 @@ pub struct MachinePlan {
     modules_of: Vec<Vec<u32>>,
     /// By module: its neurons by core, where it is on several.
     parts: Vec<Option<Parts>>,
+    /// By module: its ports.
+    inputs: Vec<u32>,
 }
 
 /// Why a network cannot be compiled for a machine.
@@ -124,6 +126,7 @@ impl MachinePlan {
             Parts::new(split, &plan.populations[module])
         });
         let parts = parts.collect();
+        let inputs = network.modules().iter().map(|module| module.inputs.len() as u32).collect();
         let messages = messages.collect();
         let mut drivers = vec![None; plan.nodes.len()];
         for (node, described) in network.nodes().iter().enumerate() {
@@ -131,7 +134,7 @@ impl MachinePlan {
                 drivers[node] = Some(module.index() as u32);
             }
         }
-        Ok(Self { plan, machine, receivers, drivers, messages, cores, modules_of, parts })
+        Ok(Self { plan, machine, receivers, drivers, messages, cores, modules_of, parts, inputs })
     }
 
     /// The machine.

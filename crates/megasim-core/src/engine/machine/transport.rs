@@ -171,7 +171,7 @@ impl Run<'_, '_> {
     /// The place of the event before a module that its arbiter grants next.
     pub(super) fn next_outside(&self, module: usize) -> Option<usize> {
         let station = &self.state.stations[module];
-        let ports = self.plan.plan.populations[module].n_ports as u32;
+        let ports = self.plan.inputs[module];
         let port = |delivery: &Delivery| self.port_of(delivery) as u32;
         station.grants.next(self.station(module).arbiter, &station.outside, ports, port)
     }
@@ -185,7 +185,7 @@ impl Run<'_, '_> {
 
     fn grant(&mut self, module: usize, delivery: &Delivery) {
         let (arbiter, port) = (self.station(module).arbiter, self.port_of(delivery) as u32);
-        let ports = self.plan.plan.populations[module].n_ports as u32;
+        let ports = self.plan.inputs[module];
         self.state.stations[module].grants.granted(arbiter, port, ports);
     }
 
