@@ -148,7 +148,7 @@ fn demand(network: &Network, module: ModuleId, weight_bits: u32, part: Option<u6
 fn rows(array: Array, neurons: u64) -> u64 {
     let columns = u64::from(array.nx).max(1);
     // Fewer than a row may be on two.
-    let touched = neurons.div_ceil(columns) + u64::from(neurons % columns != 0 && neurons > 1);
+    let touched = neurons.div_ceil(columns) + u64::from(!neurons.is_multiple_of(columns) && neurons > 1);
     touched.min(u64::from(array.ny))
 }
 
