@@ -20,13 +20,13 @@ fn fan_out() -> Network {
     builder.build(1000).unwrap()
 }
 
-/// `(started, done)` of each module's events, and the figures.
-fn run(
-    network: &Network,
-    machine: Machine,
-    stimuli: &[Stimulus],
-    pace: Pace,
-) -> (Vec<Vec<(Tick, Tick)>>, Statistics, Vec<(Tick, Tick, Wait)>) {
+/// `(started, done)` of events.
+pub type Works = Vec<(Tick, Tick)>;
+/// `(from, to, what)` of the path to the last work.
+pub type Path = Vec<(Tick, Tick, Wait)>;
+
+/// `(started, done)` of each module's events, the figures, and the path.
+pub fn run(network: &Network, machine: Machine, stimuli: &[Stimulus], pace: Pace) -> (Vec<Works>, Statistics, Path) {
     let plan = MachinePlan::new(network, machine).unwrap();
     let showing = RunSettings { pace, ..RunSettings::default() };
     let mut simulation = MachineSimulation::new(&plan, &Probes::none());

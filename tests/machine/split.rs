@@ -1,11 +1,11 @@
 //! Modules whose neurons are on several cores. Each figure is worked out by hand in the comments.
 
 use crate::by_hand::{relay, row, spikes};
-use crate::cores::{MESH, maps, place};
+use crate::cores::{MESH, maps, place, run};
 use megasim::engine::Probes;
 use megasim::engine::machine::{
     Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachineError, MachinePlan, MachineSimulation, Mesh, Pace,
-    PlanError, RunSettings, Soma, Split, Statistics, Tile, Wait, WorkPart,
+    PlanError, RunSettings, Soma, Split, Tile, Wait, WorkPart,
 };
 use megasim::network::*;
 
@@ -50,23 +50,6 @@ fn on_cores(network: &Network, acknowledge: Acknowledge) -> Machine {
     machine
 }
 
-/// `(started, done)` of each module's events, the figures, and the path to the last work.
-fn run(network: &Network, machine: Machine, times: &[Tick], pace: Pace) -> (Vec<Works>, Statistics, Vec<Stretch>) {
-    let plan = MachinePlan::new(network, machine).unwrap();
-    let showing = RunSettings { pace, ..RunSettings::default() };
-    let mut simulation = MachineSimulation::new(&plan, &Probes::none());
-    let mut works = vec![Vec::new(); network.modules().len()];
-    let mut watch = |it: &HandshakeTrace| works[it.module.index()].push((it.started, it.done));
-    simulation.run(&[spikes(times)], &showing, Some(&mut watch)).unwrap();
-    let mut traced = MachineSimulation::new(&plan, &Probes::none());
-    let (_, causes) = traced.run_with_causes(&[spikes(times)], &showing, None).unwrap();
-    let path = causes.last_work().unwrap().stretches;
-    (works, simulation.statistics().clone(), path.iter().map(|it| (it.from, it.to, it.wait)).collect())
-}
-
-type Works = Vec<(Tick, Tick)>;
-type Stretch = (Tick, Tick, Wait);
-
 #[test]
 fn an_event_goes_to_each_core_and_the_slowest_decides() {
     // One message to each core of A: to tile 1 over link (0, 0) 0-3; to tile 3 it waits for that link: 3-6, 6-9, 9-12.
@@ -74,7 +57,8 @@ fn an_event_goes_to_each_core_and_the_slowest_decides() {
     // spikes, 2 for the output and 1 for its message: 12 + 19 = 31. Without cores four operations: 10 + 12 + 3 = 25.
     // The output leaves from tile 1: one hop west, 31-34. Messages: 2 of the input, 1 of A; hops 1 + 3, and 1.
     let network = rows(&[1, 0, 0, 0]);
-    let (works, statistics, path) = run(&network, on_cores(&network, Acknowledge::Receiver), &[0], Pace::Real);
+    let (works, statistics, path) =
+        run(&network, on_cores(&network, Acknowledge::Receiver), &[spikes(&[0])], Pace::Real);
     assert_eq!(works, [[(12, 31)], [(34, 34)]]);
     assert_eq!((statistics.nodes[0].messages, statistics.nodes[0].hops_east_west), (2, 4));
     assert_eq!((statistics.nodes[1].messages, statistics.nodes[1].hops_east_west), (1, 1));
@@ -93,12 +77,12 @@ fn an_event_goes_to_each_core_and_the_slowest_decides() {
         (31, 34, Wait::EastWest(5)),
     ];
     assert_eq!(path, expected);
-    let (works, ..) = run(&network, timed(&network), &[0], Pace::Real);
+    let (works, ..) = run(&network, timed(&network), &[spikes(&[0])], Pace::Real);
     assert_eq!(works, [[(0, 25)], [(25, 25)]]);
 
     // Where the last neuron spikes, its event comes from tile 3: three hops, 31-40.
     let network = rows(&[0, 0, 0, 1]);
-    let (works, ..) = run(&network, on_cores(&network, Acknowledge::Receiver), &[0], Pace::Real);
+    let (works, ..) = run(&network, on_cores(&network, Acknowledge::Receiver), &[spikes(&[0])], Pace::Real);
     assert_eq!(works, [[(12, 31)], [(40, 40)]]);
 }
 
@@ -107,7 +91,8 @@ fn an_event_is_posted_when_its_last_message_has_passed_its_first_link() {
     // Both go over link (0, 0), at 3 and 6: acknowledged at 6. The next event is requested then: its messages pass the
     // first link at 9 and 12; that to tile 3 is there at 18, before A is done at 31: A starts it at 31.
     let network = rows(&[1, 0, 0, 0]);
-    let (works, statistics, _) = run(&network, on_cores(&network, Acknowledge::Network), &[0, 0], Pace::Real);
+    let (works, statistics, _) =
+        run(&network, on_cores(&network, Acknowledge::Network), &[spikes(&[0, 0])], Pace::Real);
     assert_eq!(works[0], [(12, 31), (31, 50)]);
     assert_eq!(statistics.nodes[0].handshake.max(), Some(6));
     assert_eq!(statistics.nodes[0].waiting.max(), Some(6));
@@ -134,7 +119,7 @@ fn a_kernel_touches_the_neurons_of_each_core_that_it_covers() {
         let mut works = Vec::new();
         let mut watch = |it: &HandshakeTrace| works.push((it.started, it.done));
         let mut simulation = MachineSimulation::new(&plan, &Probes::none());
-        simulation.run(&[stimulus.clone()], &RunSettings::default(), Some(&mut watch)).unwrap();
+        simulation.run(std::slice::from_ref(&stimulus), &RunSettings::default(), Some(&mut watch)).unwrap();
         assert_eq!(works, expected);
     }
 }
@@ -154,11 +139,11 @@ fn cores_update_their_neurons_at_the_same_time() {
     station.soma = Soma { time_per_neuron: 6, time_per_update: 4, time_per_spike: 30 };
     machine.barrier = Some(Barrier { step: 100, time: 7 });
     machine.splits.insert(a(), Split { begins: vec![0, 2], tiles: Vec::new() });
-    let (works, _, path) = run(&network, machine.clone(), &[3], Pace::Fastest);
+    let (works, _, path) = run(&network, machine.clone(), &[spikes(&[3])], Pace::Fastest);
     assert_eq!(works, [[(12, 34)]]);
     assert_eq!(path.last().unwrap().1, 91);
     // Step 2 begins at 98; steps without input take 12 + 7, so step 9 begins at 98 + 7 * 19 = 231.
-    let (works, statistics, _) = run(&network, machine, &[3, 950], Pace::Fastest);
+    let (works, statistics, _) = run(&network, machine, &[spikes(&[3, 950])], Pace::Fastest);
     assert_eq!(works, [[(12, 34), (243, 265)]]);
     // Neurons are counted all, their time as on one core.
     let steps = statistics.steps;

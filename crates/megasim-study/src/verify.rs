@@ -160,8 +160,8 @@ impl Answer {
 
 /// A way to run the network.
 enum Runner<'a> {
-    Events(Plan, Mode, Network),
-    Machine(MachinePlan, &'a OnMachine),
+    Events(Box<Plan>, Mode, Network),
+    Machine(Box<MachinePlan>, &'a OnMachine),
 }
 
 impl Question<'_> {
@@ -172,7 +172,7 @@ impl Question<'_> {
         };
         let mut runners = Vec::new();
         for (name, mode) in [("event", Mode::Event), ("clocked", Mode::Clocked { dt: 1 })] {
-            let runner = Runner::Events(plan(&network, Options::default())?, mode, network.clone());
+            let runner = Runner::Events(Box::new(plan(&network, Options::default())?), mode, network.clone());
             runners.push((name.to_string(), runner));
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -183,13 +183,13 @@ impl Question<'_> {
             })?;
             let tie_order = TieOrder::Seeded(self.seed.wrapping_add(order.into()));
             let plan = plan(&delayed, Options { tie_order, ..Options::default() })?;
-            runners.push((format!("order {order}"), Runner::Events(plan, Mode::Event, delayed)));
+            runners.push((format!("order {order}"), Runner::Events(Box::new(plan), Mode::Event, delayed)));
         }
         for on in self.machines {
             let fault = |source| Error::Machine { machine: on.name.clone(), source };
             let plan = MachinePlan::new(&on.network, on.machine.clone()).map_err(fault)?;
             let plan = plan.with_t_max(Tick::MAX).with_limits(self.limits);
-            runners.push((on.name.clone(), Runner::Machine(plan, on)));
+            runners.push((on.name.clone(), Runner::Machine(Box::new(plan), on)));
         }
         Ok(runners)
     }

@@ -124,7 +124,11 @@ fn demand(network: &Network, module: ModuleId, weight_bits: u32, part: Option<u6
             }
         }
         ModuleKind::Flatten(ports) => lines.extend(ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny))),
-        ModuleKind::MaxPool(pool) => lines.extend(pool.ports.iter().map(|_| u64::MAX)),
+        kind => {
+            taken.neurons = kind.neurons().map_or(0, |(array, ..)| neurons(array));
+            weights = kind.weights().iter().map(|of| of.len() as u64).sum();
+            lines.resize(kind.ports(), u64::MAX);
+        }
     }
     taken.synapse_bits = weights * u64::from(weight_bits);
     for (input, lines) in described.inputs.iter().zip(lines) {
