@@ -153,6 +153,72 @@ fn wide_kernel() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     })
 }
 
+/// What the modules of [`pooled_maps`] are made of.
+#[derive(Debug, Clone)]
+struct Pooled {
+    neurons: [NeuronParameters; 3],
+    array: Array,
+    stride: i32,
+    /// By map: the kernels before pooling, those of pooling, and of pooling what was pooled.
+    kernels: Vec<[std::sync::Arc<[i32]>; 3]>,
+    /// The last layer reads all maps.
+    last: Vec<std::sync::Arc<[i32]>>,
+    /// A map whose pooling takes time.
+    slow: Option<usize>,
+    /// Pooling that has the resets of a source, too.
+    resets: bool,
+}
+
+/// Maps that are pooled each by itself, twice by modules that are alike, and read together.
+fn pooled_maps() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+    let sizes = (1usize..6, 1i32..4, 1i32..4, 1u32..7, 1u32..7, -2i32..2);
+    (sizes, neurons(), neurons(), neurons()).prop_flat_map(|((maps, stride, size, nx, ny, corner), one, two, three)| {
+        let neurons = [one, two, three];
+        let size = size.min(stride) as usize;
+        let kernels = (weights_for(one, 4), weights_for(two, size * size), weights_for(two, size * size));
+        let kernels = prop::collection::vec(kernels.prop_map(|(a, b, c)| [a, b, c]), maps);
+        let last = prop::collection::vec(weights_for(three, 4), maps);
+        let slow = prop_oneof![4 => Just(None), 1 => (0..maps).prop_map(Some)];
+        let array = Array { nx, ny, x_min: corner, y_min: 0 };
+        let stimuli = (stimulus(nx as i32, ny as i32), prop::collection::vec(0i64..6, 0..2));
+        (kernels, last, slow, any::<bool>(), stimuli).prop_map(move |(kernels, last, slow, resets, (input, times))| {
+            let of_resets = Stimulus::from_events(times.into_iter().map(StimulusEvent::reset));
+            (Pooled { neurons, array, stride, kernels, last, slow, resets }.network(), vec![input, of_resets])
+        })
+    })
+}
+
+impl Pooled {
+    fn network(&self) -> Network {
+        let Self { array, stride, neurons, .. } = *self;
+        let mut builder = NetworkBuilder::new();
+        let input = builder.source("in").unwrap();
+        let reset = builder.source("reset").unwrap();
+        let conv = |neurons: NeuronParameters, ports: Vec<ConvPort>| {
+            ModuleKind::Conv(Conv { array, neurons, ports, output: Output::whole(array) })
+        };
+        let square = |weights: &std::sync::Arc<[i32]>| {
+            let size = weights.len().isqrt() as u32;
+            ConvPort::kernel(size, size, 0, 0, weights.clone())
+        };
+        let mut nodes = vec![input; self.kernels.len()];
+        for layer in 0..3 {
+            for (map, kernels) in self.kernels.iter().enumerate() {
+                let is_pool = layer > 0;
+                let stride = if is_pool { stride } else { 1 };
+                let port = ConvPort { x_stride: stride, y_stride: stride, ..square(&kernels[layer]) };
+                let inputs = if is_pool && self.resets { &[nodes[map], reset][..] } else { &[nodes[map]] };
+                let mut module = module(conv(neurons[layer.min(1)], vec![port]), inputs);
+                module.timing.delay_to_process = i64::from(layer == 1 && self.slow == Some(map));
+                nodes[map] = builder.module(module, &[format!("{layer}_{map}")]).unwrap()[0];
+            }
+        }
+        let last = conv(neurons[2], self.last.iter().map(square).collect());
+        builder.module(module(last, &nodes), &["out"]).unwrap();
+        builder.build(20).unwrap()
+    }
+}
+
 /// Two layers without delay, samples, and resets that reach both, one or none, in a tick of their own or not.
 fn batch_of_samples() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     let reset_ticks = prop::collection::vec((0i64..40, prop::bool::weighted(0.8), prop::bool::weighted(0.8)), 0..6);
@@ -199,7 +265,7 @@ proptest! {
 
     #[test]
     fn wide_layers(
-        (network, stimuli) in prop_oneof![4 => wide_matrix(), 4 => wide_kernel(), 1 => narrow_matrix()],
+        (network, stimuli) in prop_oneof![4 => wide_matrix(), 4 => wide_kernel(), 4 => pooled_maps(), 1 => narrow_matrix()],
         dt in 1i64..4,
     ) {
         compare(&network, &stimuli, Mode::Event, || reference::run_event(&network, &stimuli))?;

@@ -74,6 +74,12 @@ impl KernelShape {
         self.nx == 0 || self.ny == 0
     }
 
+    /// Whether an event reaches at most one neuron: the kernel is no larger than its stride, as in pooling without
+    /// overlap.
+    pub fn is_single(&self) -> bool {
+        self.nx <= self.x_stride && self.ny <= self.y_stride
+    }
+
     /// Different residues of columns.
     pub fn residues(&self) -> usize {
         self.x_stride.min(self.nx) as usize

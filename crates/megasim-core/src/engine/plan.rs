@@ -6,12 +6,12 @@
 //! is one contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of
 //! one map.
 
-use super::geometry::Geometry;
+use super::geometry::{Geometry, KernelShape};
 use super::node_groups::{NodeGroup, node_groups};
 use super::output_address::OutputAddresses;
 use super::population::{NeuronPopulation, PlanInput, PlanNode, Population, PopulationKind, Target, spikes_shrink};
 use super::spans::SpanTables;
-use super::synapses::{Kernel, Outside, Port, Synapses, Weights};
+use super::synapses::{Kernel, Lane, Outside, Port, Synapses, Weights};
 use super::tie_order::{self, TieOrder};
 use super::{Error, Limits, kernels};
 use crate::equations::Decay;
@@ -128,25 +128,24 @@ impl Plan {
     pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
         let halves = (options.tie_order == TieOrder::Split).then(|| tie_order::halves(network)).transpose()?;
         let network = halves.as_ref().unwrap_or(network);
-        Self::compile(network, options, group(network))
+        Self::compile(network, options, group(network, options))
     }
 
     /// Compiles a network with a population for each module, in order: for machines on which modules that act alike
     /// keep separate times.
     pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
-        let groups = group(network).into_iter();
+        // In the order of halves nothing is stacked: all members of a group read the same.
+        let groups = group(network, Options { tie_order: TieOrder::Split, ..Options::default() }).into_iter();
         let mut alone: Vec<_> = groups
-            .flat_map(|(members, inputs)| members.into_iter().map(move |id| (vec![id], inputs.clone())))
+            .flat_map(|Members { modules, inputs, .. }| {
+                modules.into_iter().map(move |id| Members { modules: vec![id], inputs: inputs.clone(), stacked: false })
+            })
             .collect();
-        alone.sort_by_key(|(members, _)| members[0]);
+        alone.sort_by_key(|group| group.modules[0]);
         Self::compile(network, Options::default(), alone)
     }
 
-    fn compile(
-        network: &Network,
-        options: Options,
-        groups: Vec<(Vec<ModuleId>, Vec<PlanInput>)>,
-    ) -> Result<Self, Error> {
+    fn compile(network: &Network, options: Options, groups: Vec<Members>) -> Result<Self, Error> {
         let neurons: u64 = network.modules().iter().map(|module| cells(&module.kind)).sum();
         if neurons > super::MAX_CELLS {
             return Err(Error::TooLarge { found: neurons });
@@ -154,7 +153,7 @@ impl Plan {
         let mut tables = SpanTables::default();
         let populations = groups.iter();
         let mut populations: Vec<_> =
-            populations.map(|(members, inputs)| population(network, members, inputs, options, &mut tables)).collect();
+            populations.map(|members| population(network, members, options, &mut tables)).collect();
 
         let mut nodes: Vec<_> = network
             .nodes()
@@ -287,7 +286,7 @@ fn cells(kind: &ModuleKind) -> u64 {
 }
 
 /// Puts modules that act alike together, in the order of the first of each.
-fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
+fn group(network: &Network, options: Options) -> Vec<Members> {
     let mut position = vec![0; network.nodes().len()];
     let mut module_position = vec![0; network.modules().len()];
     for (at, element) in network.elements().iter().enumerate() {
@@ -301,7 +300,7 @@ fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
             }
         }
     }
-    let mut groups: Vec<(Vec<ModuleId>, Vec<PlanInput>)> = Vec::new();
+    let mut groups: Vec<Members> = Vec::new();
     let mut by_likeness: HashMap<PopulationKey<'_>, usize> = HashMap::new();
     for (index, module) in network.modules().iter().enumerate() {
         let inputs: Vec<_> = module
@@ -318,23 +317,86 @@ fn group(network: &Network) -> Vec<(Vec<ModuleId>, Vec<PlanInput>)> {
         let next = groups.len();
         let at = likeness(module, &inputs).map_or(next, |likeness| *by_likeness.entry(likeness).or_insert(next));
         match groups.get_mut(at) {
-            Some((members, _)) => members.push(id),
-            None => groups.push((vec![id], inputs)),
+            Some(group) => group.modules.push(id),
+            None => groups.push(Members { modules: vec![id], inputs, stacked: false }),
         }
     }
-    groups
+    // With halves each port is there twice.
+    if options.tie_order == TieOrder::Split { groups } else { stack(network, &module_position, &position, groups) }
+}
+
+/// Puts modules together that read one node each, one neuron per event, and are alike otherwise: the maps of a pooling
+/// layer. What they read must be there before the first of them.
+fn stack(network: &Network, modules: &[usize], nodes: &[usize], groups: Vec<Members>) -> Vec<Members> {
+    let mut stacked: Vec<Members> = Vec::new();
+    let mut by_likeness: HashMap<PopulationKey<'_>, usize> = HashMap::new();
+    for group in groups {
+        let next = stacked.len();
+        let own = group.stackable(network).and_then(|(node, others)| {
+            let module = &network.modules()[group.modules[0].index()];
+            Some((node, likeness(module, others)?))
+        });
+        let at = own.map_or(next, |(node, key)| {
+            let at = by_likeness.entry(key).or_insert(next);
+            let is_late = stacked.get(*at).is_some_and(|it| nodes[node.index()] >= modules[it.modules[0].index()]);
+            if is_late {
+                *at = next;
+            }
+            *at
+        });
+        match stacked.get_mut(at) {
+            Some(first) => {
+                first.inputs.insert(first.modules.len(), group.inputs[0]);
+                first.modules.extend(group.modules);
+                first.stacked = true;
+            }
+            None => stacked.push(group),
+        }
+    }
+    stacked
+}
+
+/// Modules that are compiled to one population.
+struct Members {
+    modules: Vec<ModuleId>,
+    inputs: Vec<PlanInput>,
+    /// Each has its own first input, which comes before the others in order, and shares the rest.
+    stacked: bool,
+}
+
+impl Members {
+    /// What it reads first, and its other inputs, where one event reaches one neuron of a single module and is answered
+    /// at once, so that such modules need no times of their own.
+    fn stackable(&self, network: &Network) -> Option<(NodeId, &[PlanInput])> {
+        let ([id], [PlanInput { node: Some(node), feedback: false }, others @ ..]) =
+            (&self.modules[..], &self.inputs[..])
+        else {
+            return None;
+        };
+        let module = &network.modules()[id.index()];
+        let ModuleKind::Conv(conv) = &module.kind else { return None };
+        let timing = &module.timing;
+        let at_once = timing.delay_to_process == 0 && timing.delay_to_ack == 0 && timing.time_busy_initial == 0;
+        let in_runs = is_plain(&conv.neurons) || conv.neurons.signed().is_some();
+        let is_single = matches!(&conv.ports[..], [port] if KernelShape::new(port).is_single());
+        (at_once && in_runs && is_single && !conv.array.is_empty()).then_some((*node, others))
+    }
 }
 
 fn population(
     network: &Network,
-    members: &[ModuleId],
-    inputs: &[PlanInput],
+    Members { modules: members, inputs, stacked }: &Members,
     options: Options,
     tables: &mut SpanTables,
 ) -> Population {
     let module = &network.modules()[members[0].index()];
     let kind = match &module.kind {
         ModuleKind::Conv(conv) => {
+            let lanes = members.iter().enumerate().filter_map(|(map, member)| {
+                let ModuleKind::Conv(conv) = &network.modules()[member.index()].kind else { return None };
+                let lane = Lane { map, maps: members.len() };
+                Some(Port::new(Synapses::Kernel(Kernel::of_lane(&conv.ports[0], conv.array, lane)), 1))
+            });
             let ports = (0..conv.ports.len()).map(|port| {
                 let kernels: Vec<_> = members
                     .iter()
@@ -345,9 +407,10 @@ fn population(
                     .collect();
                 Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array, tables)), members.len())
             });
-            let ports: Vec<Port> = ports.collect();
+            let ports: Vec<Port> = if *stacked { lanes.collect() } else { ports.collect() };
             PopulationKind::Neurons(NeuronPopulation {
                 maps: members.len(),
+                stacked: *stacked,
                 array: conv.array,
                 neurons: conv.neurons,
                 decay: decay(&conv.neurons),
@@ -368,6 +431,7 @@ fn population(
             let ports: Vec<Port> = ports.collect();
             PopulationKind::Neurons(NeuronPopulation {
                 maps: 1,
+                stacked: false,
                 array: full.array,
                 neurons: full.neurons,
                 decay: decay(&full.neurons),
@@ -396,7 +460,7 @@ fn population(
         timing: module.timing,
         inputs: inputs.to_vec(),
         group: None,
-        n_ports: module.kind.ports(),
+        n_ports: if *stacked { members.len() } else { module.kind.ports() },
         kind,
     }
 }
@@ -468,4 +532,46 @@ fn is_plain(neurons: &NeuronParameters) -> bool {
         // Else potentials come to the floor, or spike there, as a matter of course.
         && i64::from(neurons.threshold_minus) < -64 * i64::from(neurons.threshold_plus)
         && spikes_shrink(neurons)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Conv, NetworkBuilder};
+
+    /// Three maps behind a convolution, each pooled by itself, and pooled again by modules that are alike.
+    fn pooled(slow: bool) -> Network {
+        let mut builder = NetworkBuilder::new();
+        let mut nodes = vec![builder.source("in").unwrap(); 3];
+        let array = Array { nx: 4, ny: 4, x_min: 0, y_min: 0 };
+        for (layer, size) in [3, 2, 2].into_iter().enumerate() {
+            for (map, node) in nodes.iter_mut().enumerate() {
+                let stride = if layer == 0 { 1 } else { 2 };
+                let weights = vec![1; (size * size) as usize].into();
+                let ports = vec![ConvPort {
+                    x_stride: stride,
+                    y_stride: stride,
+                    ..ConvPort::kernel(size, size, 0, 0, weights)
+                }];
+                let neurons = NeuronParameters::default();
+                let kind = ModuleKind::Conv(Conv { array, neurons, ports, output: Output::whole(array) });
+                let timing = Timing { delay_to_process: i64::from(slow && layer == 1), ..Timing::default() };
+                let module = Module { kind, inputs: vec![Input::Node(*node)], timing, not_programmable: false };
+                *node = builder.module(module, &[format!("{layer}_{map}")]).unwrap()[0];
+            }
+        }
+        builder.build(10).unwrap()
+    }
+
+    #[test]
+    fn pooled_maps_are_one_population_where_they_answer_at_once() {
+        let stacked = |slow| {
+            let plan = Plan::new(&pooled(slow)).unwrap();
+            let maps = plan.populations.iter().map(|it| (it.modules.len(), it.inputs.len()));
+            maps.collect::<Vec<_>>()
+        };
+        assert_eq!(stacked(false), [(3, 1), (3, 3), (3, 3)]);
+        // Each of the first pooling layer is busy by itself.
+        assert_eq!(stacked(true), [(3, 1), (1, 1), (1, 1), (1, 1), (3, 3)]);
+    }
 }

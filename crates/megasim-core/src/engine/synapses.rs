@@ -89,10 +89,27 @@ impl Weights {
 pub(super) struct Kernel {
     pub shape: KernelShape,
     pub weights: Arc<Aligned>,
-    /// The taps as a table, where an event reaches at most one position.
+    /// The one map that it reaches, of several; it has the weights of that map alone. Else it reaches all.
+    lane: Option<Lane>,
+    /// The taps as a table, where an event reaches at most one neuron.
     pub single: Option<SingleTaps>,
     /// What events reach as a table, elsewhere.
     pub spans: Option<Arc<SpanTable>>,
+}
+
+/// One map of a population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lane {
+    pub map: usize,
+    /// Maps of the population.
+    pub maps: usize,
+}
+
+impl Lane {
+    /// A neuron of the map, by its position in the array.
+    fn neuron(self, position: usize) -> usize {
+        position * self.maps + self.map
+    }
 }
 
 /// What the event of each address reaches, for kernels no larger than their stride: pooling without overlap.
@@ -110,15 +127,14 @@ const NOTHING: u32 = u32::MAX;
 
 impl SingleTaps {
     /// A table over all addresses that reach a neuron, if the kernel is one of a kind that needs it.
-    fn new(shape: &KernelShape, weights: &[i32], array: Array, maps: usize) -> Option<Self> {
-        let small = shape.nx <= shape.x_stride && shape.ny <= shape.y_stride;
-        if maps != 1 || !small || array.is_empty() {
+    fn new(shape: &KernelShape, weights: &[i32], array: Array, lane: Lane) -> Option<Self> {
+        if !shape.is_single() || array.is_empty() {
             return None;
         }
         let taps = AddressTable::new(shape, array, |x, y| {
             let mut tap = Tap { neuron: NOTHING, weight: 0 };
             shape.reach(array, 1, x, y, |span| {
-                tap = Tap { neuron: span.neuron as u32, weight: weights[span.weight] };
+                tap = Tap { neuron: lane.neuron(span.neuron) as u32, weight: weights[span.weight] };
             });
             tap
         });
@@ -149,14 +165,22 @@ impl Kernel {
             }
             Aligned::from(&weights[..])
         };
-        let single = SingleTaps::new(&shape, &weights, array, maps);
+        let alone = Lane { map: 0, maps: 1 };
+        let single = if maps == 1 { SingleTaps::new(&shape, &weights, array, alone) } else { None };
         let spans = if single.is_some() {
             None
         } else {
             let made = || SpanTable::new(&shape, array, maps).map(Arc::new);
             tables.entry((first.geometry(), array, maps)).or_insert_with(made).clone()
         };
-        Self { shape, weights: Arc::new(weights), single, spans }
+        Self { shape, weights: Arc::new(weights), lane: None, single, spans }
+    }
+
+    /// The kernel of a port that reaches one map of several; it is [single](KernelShape::is_single).
+    pub fn of_lane(port: &ConvPort, array: Array, lane: Lane) -> Self {
+        let alone = Self::new(&[port], array, &mut SpanTables::default());
+        let single = SingleTaps::new(&alone.shape, &alone.weights, array, lane);
+        Self { lane: Some(lane), single, spans: None, ..alone }
     }
 
     /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order: by the table, or
@@ -168,7 +192,12 @@ impl Kernel {
                 let reach = table.of(x, y);
                 (0..reach.rows as usize).for_each(|row| touch(table.span(reach, row)));
             }
-            None => self.shape.reach(array, maps, x, y, touch),
+            None => match self.lane {
+                None => self.shape.reach(array, maps, x, y, touch),
+                Some(lane) => self.shape.reach(array, 1, x, y, |Span { neuron, weight, len }| {
+                    (0..len).for_each(|k| touch(Span { neuron: lane.neuron(neuron + k), weight: weight + k, len: 1 }));
+                }),
+            },
         }
     }
 }

@@ -266,7 +266,7 @@ pub(super) fn run_kernel(
     sign: Sign,
     fire: &mut Fire<'_>,
 ) -> u64 {
-    if let (Some(single), 1) = (&kernel.single, maps) {
+    if let Some(single) = &kernel.single {
         return run_single(v, single, (x, y), sign, fire);
     }
     match variant.0 {
@@ -438,7 +438,7 @@ fn add_kernel_plain(
 ) -> u64 {
     let mut operations = 0;
     let weights = &kernel.weights[..];
-    if let (Some(single), 1) = (&kernel.single, maps) {
+    if let Some(single) = &kernel.single {
         for tap in x.iter().zip(y).filter_map(|(&x, &y)| single.tap(x, y)) {
             let sum = &mut sums[tap.neuron as usize];
             *sum = sign.add(*sum, tap.weight);

@@ -198,7 +198,7 @@ pub(in crate::engine) fn run_signed_kernel(
     sign: Sign,
     fire: &mut SignedFire<'_>,
 ) -> u64 {
-    if let (Some(single), 1) = (&kernel.single, maps) {
+    if let Some(single) = &kernel.single {
         return run_single(v, single, (x, y), sign, fire);
     }
     #[cfg(target_arch = "x86_64")]

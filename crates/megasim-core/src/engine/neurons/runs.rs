@@ -38,6 +38,13 @@ impl Change {
     }
 }
 
+impl Change {
+    /// The larger of changes of different potentials.
+    fn larger(self, other: Self) -> Self {
+        Self { most_up: self.most_up.max(other.most_up), up: self.up.max(other.up), down: self.down.max(other.down) }
+    }
+}
+
 impl Sum for Change {
     fn sum<I: Iterator<Item = Self>>(changes: I) -> Self {
         changes.fold(Self::default(), |sum, of| Self {
@@ -122,8 +129,13 @@ impl Neurons {
             let runs = ports.iter().zip(ends).map(move |(port, &end)| (port, std::mem::replace(&mut start, end)..end));
             runs.filter(|(_, run)| !run.is_empty())
         };
-        let cheap = runs().map(|(port, run)| Change::by_number(port, run.len(), signs)).sum();
-        let exact = || runs().map(|(port, run)| Change::by_address(port, &x[run.clone()], &y[run], signs)).sum();
+        // Ports that reach different neurons do not add up.
+        let cheap = runs().map(|(port, run)| Change::by_number(port, run.len(), signs));
+        let cheap = if plan.stacked { cheap.reduce(Change::larger).unwrap_or_default() } else { cheap.sum() };
+        let exact = || {
+            let changes = runs().map(|(port, run)| Change::by_address(port, &x[run.clone()], &y[run], signs));
+            if plan.stacked { changes.reduce(Change::larger).unwrap_or_default() } else { changes.sum() }
+        };
         let at_once = plan.neurons.signed().is_some() || (plan.plain && matches!(signs, Signs::All(Sign::Plus)));
         if !at_once || !self.finds_room(plan, cheap, exact) {
             let mut work = Work::default();

@@ -45,7 +45,7 @@ fn kernel512<const ADD: bool, const SUBTRACT: bool>(
     let weights = &kernel.weights[..];
     let Some(table) = &kernel.spans else {
         for (&x, &y) in x.iter().zip(y) {
-            kernel.shape.reach(array, maps, x, y, |Span { neuron, weight, len }| {
+            kernel.each_span(array, maps, x, y, |Span { neuron, weight, len }| {
                 operations += len as u64;
                 let (v, w) = (&mut v[neuron..][..len], &weights[weight..][..len]);
                 // SAFETY: both slices have this length.
