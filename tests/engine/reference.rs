@@ -165,8 +165,8 @@ struct Pooled {
     last: Vec<std::sync::Arc<[i32]>>,
     /// A map whose pooling takes time.
     slow: Option<usize>,
-    /// Pooling that has the resets of a source, too.
-    resets: bool,
+    /// Pooling that reads a source, too, which is the same for all maps.
+    shared: bool,
 }
 
 /// Maps that are pooled each by itself, twice by modules that are alike, and read together.
@@ -180,10 +180,9 @@ fn pooled_maps() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
         let last = prop::collection::vec(weights_for(three, 4), maps);
         let slow = prop_oneof![4 => Just(None), 1 => (0..maps).prop_map(Some)];
         let array = Array { nx, ny, x_min: corner, y_min: 0 };
-        let stimuli = (stimulus(nx as i32, ny as i32), prop::collection::vec(0i64..6, 0..2));
-        (kernels, last, slow, any::<bool>(), stimuli).prop_map(move |(kernels, last, slow, resets, (input, times))| {
-            let of_resets = Stimulus::from_events(times.into_iter().map(StimulusEvent::reset));
-            (Pooled { neurons, array, stride, kernels, last, slow, resets }.network(), vec![input, of_resets])
+        let stimuli = (stimulus(nx as i32, ny as i32), stimulus(2, 2));
+        (kernels, last, slow, any::<bool>(), stimuli).prop_map(move |(kernels, last, slow, shared, (input, other))| {
+            (Pooled { neurons, array, stride, kernels, last, slow, shared }.network(), vec![input, other])
         })
     })
 }
@@ -193,7 +192,7 @@ impl Pooled {
         let Self { array, stride, neurons, .. } = *self;
         let mut builder = NetworkBuilder::new();
         let input = builder.source("in").unwrap();
-        let reset = builder.source("reset").unwrap();
+        let other = builder.source("other").unwrap();
         let conv = |neurons: NeuronParameters, ports: Vec<ConvPort>| {
             ModuleKind::Conv(Conv { array, neurons, ports, output: Output::whole(array) })
         };
@@ -207,8 +206,9 @@ impl Pooled {
                 let is_pool = layer > 0;
                 let stride = if is_pool { stride } else { 1 };
                 let port = ConvPort { x_stride: stride, y_stride: stride, ..square(&kernels[layer]) };
-                let inputs = if is_pool && self.resets { &[nodes[map], reset][..] } else { &[nodes[map]] };
-                let mut module = module(conv(neurons[layer.min(1)], vec![port]), inputs);
+                let inputs = if is_pool && self.shared { &[nodes[map], other][..] } else { &[nodes[map]] };
+                let ports = if is_pool && self.shared { vec![port, square(&kernels[2])] } else { vec![port] };
+                let mut module = module(conv(neurons[layer.min(1)], ports), inputs);
                 module.timing.delay_to_process = i64::from(layer == 1 && self.slow == Some(map));
                 nodes[map] = builder.module(module, &[format!("{layer}_{map}")]).unwrap()[0];
             }

@@ -360,7 +360,7 @@ fn stack(network: &Network, modules: &[usize], nodes: &[usize], groups: Vec<Memb
 struct Members {
     modules: Vec<ModuleId>,
     inputs: Vec<PlanInput>,
-    /// Each has its own first input, which comes before the others in order, and shares the rest.
+    /// Each has a first input for itself, at its own port; they come before the other inputs and ports, which are shared.
     stacked: bool,
 }
 
@@ -378,7 +378,7 @@ impl Members {
         let timing = &module.timing;
         let at_once = timing.delay_to_process == 0 && timing.delay_to_ack == 0 && timing.time_busy_initial == 0;
         let in_runs = is_plain(&conv.neurons) || conv.neurons.signed().is_some();
-        let is_single = matches!(&conv.ports[..], [port] if KernelShape::new(port).is_single());
+        let is_single = conv.ports.first().is_some_and(|port| KernelShape::new(port).is_single());
         (at_once && in_runs && is_single && !conv.array.is_empty()).then_some((*node, others))
     }
 }
@@ -397,7 +397,8 @@ fn population(
                 let lane = Lane { map, maps: members.len() };
                 Some(Port::new(Synapses::Kernel(Kernel::of_lane(&conv.ports[0], conv.array, lane)), 1))
             });
-            let ports = (0..conv.ports.len()).map(|port| {
+            let shared = usize::from(*stacked);
+            let ports = (shared..conv.ports.len()).map(|port| {
                 let kernels: Vec<_> = members
                     .iter()
                     .filter_map(|member| match &network.modules()[member.index()].kind {
@@ -407,10 +408,9 @@ fn population(
                     .collect();
                 Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array, tables)), members.len())
             });
-            let ports: Vec<Port> = if *stacked { lanes.collect() } else { ports.collect() };
+            let ports: Vec<Port> = lanes.filter(|_| *stacked).chain(ports).collect();
             PopulationKind::Neurons(NeuronPopulation {
                 maps: members.len(),
-                stacked: *stacked,
                 array: conv.array,
                 neurons: conv.neurons,
                 decay: decay(&conv.neurons),
@@ -431,7 +431,6 @@ fn population(
             let ports: Vec<Port> = ports.collect();
             PopulationKind::Neurons(NeuronPopulation {
                 maps: 1,
-                stacked: false,
                 array: full.array,
                 neurons: full.neurons,
                 decay: decay(&full.neurons),
@@ -460,7 +459,7 @@ fn population(
         timing: module.timing,
         inputs: inputs.to_vec(),
         group: None,
-        n_ports: if *stacked { members.len() } else { module.kind.ports() },
+        n_ports: module.kind.ports() + if *stacked { members.len() - 1 } else { 0 },
         kind,
     }
 }
@@ -542,7 +541,7 @@ mod tests {
     /// Three maps behind a convolution, each pooled by itself, and pooled again by modules that are alike.
     fn pooled(slow: bool) -> Network {
         let mut builder = NetworkBuilder::new();
-        let mut nodes = vec![builder.source("in").unwrap(); 3];
+        let mut nodes = [builder.source("in").unwrap(); 3];
         let array = Array { nx: 4, ny: 4, x_min: 0, y_min: 0 };
         for (layer, size) in [3, 2, 2].into_iter().enumerate() {
             for (map, node) in nodes.iter_mut().enumerate() {

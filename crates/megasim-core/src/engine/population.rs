@@ -79,8 +79,6 @@ pub(super) struct NeuronPopulation {
     /// No leak, no refractory time, positive spikes by subtraction or to rest: a kernel may let them spike.
     pub plain: bool,
     pub ports: Vec<Port>,
-    /// Each port reaches the neurons of one map, in order; else all of them.
-    pub stacked: bool,
     /// By port: how often one event can make one neuron spike.
     pub most_per_event: Vec<u64>,
     pub addresses: OutputAddresses,

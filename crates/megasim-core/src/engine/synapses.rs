@@ -203,6 +203,11 @@ impl Kernel {
 }
 
 impl Port {
+    /// Whether events of the port reach one map of several.
+    pub fn reaches_one_map(&self) -> bool {
+        matches!(&self.synapses, Synapses::Kernel(kernel) if kernel.lane.is_some())
+    }
+
     /// Most that one event of any sign can change a potential by.
     pub fn largest(&self) -> i64 {
         self.most_up.max(self.most_down)

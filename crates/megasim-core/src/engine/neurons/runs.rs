@@ -5,6 +5,7 @@ use crate::engine::kernels::{self, Fire, FireReset, Recent};
 use crate::engine::population::NeuronPopulation;
 use crate::network::{Reset, Tick};
 use std::iter::Sum;
+use std::ops::Range;
 
 /// What some events can do to one potential.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +40,18 @@ impl Change {
 }
 
 impl Change {
+    /// Changes by several ports. Those of ports that reach one map each do not add up.
+    fn of_ports<'p>(changes: impl Iterator<Item = (&'p Port, Self)>) -> Self {
+        let (mut of_one, mut of_all) = (Self::default(), Self::default());
+        for (port, change) in changes {
+            match port.reaches_one_map() {
+                true => of_one = of_one.larger(change),
+                false => of_all = [of_all, change].into_iter().sum(),
+            }
+        }
+        [of_one, of_all].into_iter().sum()
+    }
+
     /// The larger of changes of different potentials.
     fn larger(self, other: Self) -> Self {
         Self { most_up: self.most_up.max(other.most_up), up: self.up.max(other.up), down: self.down.max(other.down) }
@@ -129,12 +142,10 @@ impl Neurons {
             let runs = ports.iter().zip(ends).map(move |(port, &end)| (port, std::mem::replace(&mut start, end)..end));
             runs.filter(|(_, run)| !run.is_empty())
         };
-        // Ports that reach different neurons do not add up.
-        let cheap = runs().map(|(port, run)| Change::by_number(port, run.len(), signs));
-        let cheap = if plan.stacked { cheap.reduce(Change::larger).unwrap_or_default() } else { cheap.sum() };
+        let cheap = Change::of_ports(runs().map(|(port, run)| (port, Change::by_number(port, run.len(), signs))));
         let exact = || {
-            let changes = runs().map(|(port, run)| Change::by_address(port, &x[run.clone()], &y[run], signs));
-            if plan.stacked { changes.reduce(Change::larger).unwrap_or_default() } else { changes.sum() }
+            let by_address = |run: Range<usize>, port| Change::by_address(port, &x[run.clone()], &y[run], signs);
+            Change::of_ports(runs().map(|(port, run)| (port, by_address(run, port))))
         };
         let at_once = plan.neurons.signed().is_some() || (plan.plain && matches!(signs, Signs::All(Sign::Plus)));
         if !at_once || !self.finds_room(plan, cheap, exact) {
