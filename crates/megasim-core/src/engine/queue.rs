@@ -124,6 +124,7 @@ impl Fifo {
     }
 
     /// All events.
+    #[inline]
     pub fn events(&self) -> Events<'_> {
         let range = self.taken..;
         Events {

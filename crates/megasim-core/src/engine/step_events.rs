@@ -23,6 +23,7 @@ impl<'s> StepEvents<'s> {
     /// The events at one input.
     ///
     /// Events that travel are there from the start of the step in which they arrive, so that no edge feeds them back.
+    #[inline(always)]
     fn of(self, input: usize) -> Option<Events<'s>> {
         let input = &self.inputs[input];
         let node = input.node?.index();
@@ -32,6 +33,7 @@ impl<'s> StepEvents<'s> {
     }
 
     /// Whether one of them has this polarity.
+    #[inline(always)]
     pub fn any(self, polarity: Polarity) -> bool {
         // Folds, unlike `any`, look at many at once.
         let has = |events: Events<'_>| events.polarity.iter().fold(false, |any, &it| any | (it == polarity));
@@ -42,7 +44,7 @@ impl<'s> StepEvents<'s> {
     ///
     /// # Errors
     /// The first of `take`.
-    #[inline]
+    #[inline(always)]
     pub fn each<E>(self, mut take: impl FnMut(usize, Action, Events<'s>) -> Result<(), E>) -> Result<(), E> {
         for &port in self.heard {
             let Some(events) = self.of(port) else { continue };
