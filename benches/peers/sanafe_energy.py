@@ -3,7 +3,8 @@
     python benches/peers/sanafe_energy.py NETDIR DATA [--samples 2] [--program megasim]
 
 CPU time is that of a sample: SANA-FE's of its simulation alone; megasim's of the whole program with all samples, less
-that with one, by the samples between. NETDIR is what `megasim convert --preset toolbox` wrote. The Python that runs this needs sanafe 2.2 and numpy.
+that with one, by the samples between. NETDIR is what `megasim convert --preset toolbox` wrote. The Python that runs
+this needs sanafe 2.2 and numpy.
 """
 
 from __future__ import annotations

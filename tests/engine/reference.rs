@@ -265,7 +265,8 @@ proptest! {
 
     #[test]
     fn wide_layers(
-        (network, stimuli) in prop_oneof![4 => wide_matrix(), 4 => wide_kernel(), 4 => pooled_maps(), 1 => narrow_matrix()],
+        (network, stimuli) in
+            prop_oneof![4 => wide_matrix(), 4 => wide_kernel(), 4 => pooled_maps(), 1 => narrow_matrix()],
         dt in 1i64..4,
     ) {
         compare(&network, &stimuli, Mode::Event, || reference::run_event(&network, &stimuli))?;

@@ -37,8 +37,8 @@ fn which_port_of_a_module_is_next() {
     //   fair: x (0), then x's third comes at 10, behind y (1) and z (2); y's second comes at 20, behind all.
     //   fixed priority: x while it has any, then y, then z.
     //   round robin: after x comes y, then z, then x again, whose third comes at 30, then y (from 10 on), then x.
-    //   tree: of (x, y) and (z, none). The root has granted its first side, so z is next; then only (x, y) ask, in turn:
-    //     y, for x was first, x, y, x.
+    //   tree: of (x, y) and (z, none). The root has granted its first side, so z is next; then only (x, y) ask, in
+    //     turn: y, for x was first, x, y, x.
     let network = sources([0, 1, 2]);
     let cases = [
         (Arbiter::Fair, [0, 0, 1, 2, 0, 1]),
@@ -61,7 +61,8 @@ fn which_port_of_a_module_is_next() {
 #[test]
 fn an_arbiter_grants_places_in_the_input_fifo() {
     // Port 0 reads y, port 1 x. x sends three events at 0: the first starts, the second is inside, the third waits
-    // before A, and y's, of 1, with it. At 10 the second starts; its place is for y's by priority, for x's third by time.
+    // before A, and y's, of 1, with it. At 10 the second starts; its place is for y's by priority, for x's third by
+    // time.
     let network = sources([1, 0, 2]);
     for (arbiter, ports) in [(Arbiter::Fair, [1, 1, 1, 0]), (Arbiter::FixedPriority, [1, 1, 0, 1])] {
         let mut machine = Machine::of(&network);
@@ -79,8 +80,8 @@ fn which_message_a_link_carries_next() {
     // events are of 1, x's two of 0.
     //   Link (0, 0) east: x1 0-4, x2 4-8. Link (1, 0) east: y1 1-5. x1 comes at 4 and waits: 5-9. y1 is acknowledged at
     //   5, and y2 comes; x2 comes at 8. At 9 y2 was first, x2 has the priority, for it comes from the west.
-    //   fair: y2 9-13, x2 13-17, y3, which comes at 13, 17-21. Of waits of 4, 1 and 5 ticks the last is y2's or x2's: y2
-    //     from 5 to 9, x2 from 8 to 13, y3 from 13 to 17.
+    //   fair: y2 9-13, x2 13-17, y3, which comes at 13, 17-21. Of waits of 4, 1 and 5 ticks the last is y2's or x2's:
+    //     y2 from 5 to 9, x2 from 8 to 13, y3 from 13 to 17.
     //   fixed priority: x2 9-13, y2 13-17 (from 5 on: 8), y3 17-21, which comes at 17.
     //   round robin: after x1, from the west, the tile itself is next: as fair.
     let network = join();

@@ -43,7 +43,11 @@ mod tests {
 
         /// `B A B = I` of random `A = M M' + e I`, with least eigenvalues down to a hundred-millionth of the largest.
         #[test]
-        fn it_is_the_inverse_of_the_root(n in 1..9_usize, digits in 0..8_i32, values in prop::collection::vec(-1.0..1.0, 81)) {
+        fn it_is_the_inverse_of_the_root(
+            n in 1..9_usize,
+            digits in 0..8_i32,
+            values in prop::collection::vec(-1.0..1.0, 81),
+        ) {
             let factor = Array2::from_shape_fn((n, n), |(row, column)| values[row * 9 + column]);
             let mut matrix = factor.dot(&factor.t());
             let least = 10.0_f64.powi(-digits);

@@ -360,7 +360,8 @@ fn stack(network: &Network, modules: &[usize], nodes: &[usize], groups: Vec<Memb
 struct Members {
     modules: Vec<ModuleId>,
     inputs: Vec<PlanInput>,
-    /// Each has a first input for itself, at its own port; they come before the other inputs and ports, which are shared.
+    /// Each has a first input for itself, at its own port; they come before the other inputs and ports, which are
+    /// shared.
     stacked: bool,
 }
 

@@ -71,8 +71,8 @@ struct Took {
     decisions: Option<Tick>,
 }
 
-/// Runs the first samples again, as fast as they are taken, with one thing better at a time: with the bottleneck half as
-/// long, and with up to `most` keys better, those with the largest shares of the critical path. What has no part of
+/// Runs the first samples again, as fast as they are taken, with one thing better at a time: with the bottleneck half
+/// as long, and with up to `most` keys better, those with the largest shares of the critical path. What has no part of
 /// the path is not tried, as it cannot shorten it.
 ///
 /// # Errors
