@@ -2,6 +2,7 @@
 
 use super::diagnostic::{self, report};
 use super::progress::Progress;
+use super::refusal::Refusal;
 use super::samples::ConversionData;
 use super::tables::{boxed, percent};
 use super::{output, provenance};
@@ -43,7 +44,8 @@ pub fn run(job: &Job) -> Result<Conversion> {
     let Job { model, options, checkpoints, replace, .. } = *job;
     AtomicDir::check(job.out, replace).map_err(report)?;
     let progress = Progress::default();
-    let conversion = model.convert_with(&job.data.dataset, options, checkpoints, &progress).map_err(reported)?;
+    let conversion = model.convert_with(&job.data.dataset, options, checkpoints, &progress);
+    let conversion = conversion.map_err(|error| reported(model, error))?;
     drop(progress);
     conversion.warnings.iter().for_each(output::warn);
     // Before anything is written, so that what cannot be exported leaves nothing behind.
@@ -82,9 +84,12 @@ pub fn run(job: &Job) -> Result<Conversion> {
     Ok(conversion)
 }
 
-/// A fault of a conversion, with the line of a file of equations at fault.
-fn reported(error: conversion::Error) -> Report {
+/// A fault of a conversion, with the line of a file of equations at fault, or the table of the layers.
+fn reported(model: &Model, error: conversion::Error) -> Report {
     match &error {
+        conversion::Error::Convert(convert::Error::Unsupported(refused)) => {
+            Refusal::of_network(&model.graph, refused).report()
+        }
         conversion::Error::Setting(settings::Error::Equations(fault)) => diagnostic::located(fault),
         conversion::Error::Presentation(PresentationError::Code(fault)) => diagnostic::code(fault),
         _ => report(error),

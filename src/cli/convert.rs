@@ -16,7 +16,7 @@ use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::paths::Paths;
 use super::samples::{ConversionData, SampleArguments};
 use super::tables::percent;
-use super::{features, print};
+use super::{features, print, refusal};
 use arguments::{
     InputArgument, InputRangeArgument, InputScaleArgument, NeuronArgument, OutputArgument, PoolArgument,
     PresetArgument, ResetArgument, RuleArguments, equations,
@@ -26,7 +26,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use intermediate::Intermediates;
 use megasim::ann::graph::{Graph, Operation, Pooling};
-use megasim::ann::import::{self, Model};
+use megasim::ann::import::Model;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::convert::adapt::Adapted;
 use megasim::convert::export;
@@ -239,8 +239,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.export {
         atomic_write::check_file(path, replace).map_err(report)?;
     }
-    let model =
-        import::read_as(&arguments.model, arguments.reading.options(&arguments.architecture)).map_err(report)?;
+    let model = refusal::read(&arguments.model, arguments.reading.options(&arguments.architecture), true)?;
     let (mut options, preset) = options_of(arguments, &model)?;
     let checkpoints = arguments.intermediates.checkpoints(replace);
     let taken = arguments.data(data, &model, &options)?;

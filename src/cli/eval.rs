@@ -11,11 +11,11 @@ use super::progress::Progress;
 use super::results::Results;
 use super::sharing::{self, Sharing};
 use super::tables::{boxed, percent};
-use super::{features, print};
+use super::{features, print, refusal};
 use clap::Args;
 use comfy_table::Table;
 use megasim::ann::graph::Graph;
-use megasim::ann::import::{self, Model};
+use megasim::ann::import::Model;
 use megasim::ann::score::{ClassScore, Errors, Score};
 use megasim::convert::conversion::{Warning, largest};
 use megasim::convert::parsed::Parsed;
@@ -213,7 +213,7 @@ impl Analog {
             let form = InputForm::new(DeclaredAxes::default(), scaling);
             return Ok(Self { graph, kind, companions: Vec::new(), form, parsed: Some(parsed) });
         }
-        let model = import::read_as(path, reading.options(architecture)).map_err(report)?;
+        let model = refusal::read(path, reading.options(architecture), false)?;
         let form = model.input_form();
         let Model { graph, source, .. } = model;
         let library = format!("{} {}", source.library, source.version.as_deref().unwrap_or(""));

@@ -7,19 +7,19 @@ use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::input::{self, Reading};
 use super::paths::Paths;
+use super::refusal::{Refusal, usual_options};
 use super::results::Results;
 use super::tables::{boxed, fixed, percent};
 use super::{print, progress};
 use clap::Args;
-use megasim::ann::graph::{Graph, Operation, Shape};
+use megasim::ann::graph::{Graph, Shape};
 use megasim::ann::import;
+use megasim::convert;
 use megasim::convert::diagnose::{self, Activity, Size};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::parsed::Parsed;
-use megasim::convert::quantize::SignedNeurons;
-use megasim::convert::{self, ConvertOptions};
 use megasim::dataset::{Dataset, Format, InputScaling, Pieces};
-use miette::Result;
+use miette::{Report, Result, miette};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     } else {
         let options = arguments.reading.options(&arguments.architecture);
-        (import::read_as(&arguments.target, options).map_err(report)?, None, None)
+        (import::read_as(&arguments.target, options).map_err(|error| refused(arguments, error))?, None, None)
     };
     let data = arguments.data.as_deref().map(|data| arguments.split.open(data, None)).transpose()?;
     let data = data.map(|data| data.for_input(model.input_form()).standardised(standardisation));
@@ -84,14 +84,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let layers = match layers(&model.graph, manifest.as_ref(), samples.as_ref()) {
         Ok(layers) => layers,
         Err(convert::Error::Unsupported(refused)) => {
-            print(&format!("{}\ncannot be converted: {refused}\n", as_read(&model.graph)));
-            return arguments.results.write(
-                &json!({ "refused": refused.to_string() }),
-                &[],
-                std::slice::from_ref(&arguments.target),
-                None,
-                json!({}),
-            );
+            let refusal = Refusal::of_network(&model.graph, &refused);
+            print(&format!("{}\ncannot be converted: {}\n", refusal.table(), refusal.reasons));
+            return write(arguments, &refusal.figures());
         }
         Err(error) => return Err(report(error)),
     };
@@ -109,16 +104,27 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.results.write(&figures(&layers), &[], &inputs, None, parameters)
 }
 
+/// The report of a file that is refused, behind the table of its layers.
+fn refused(arguments: &Arguments, error: import::Error) -> Report {
+    let Some(refusal) = Refusal::of_file(&error, true) else { return report(error) };
+    print(&format!("{}\n", refusal.table()));
+    match write(arguments, &refusal.figures()) {
+        Ok(()) => miette!("{}", refusal.reasons),
+        Err(error) => error,
+    }
+}
+
+/// Writes figures without parameters.
+fn write(arguments: &Arguments, figures: &Value) -> Result<()> {
+    arguments.results.write(figures, &[], std::slice::from_ref(&arguments.target), None, json!({}))
+}
+
 fn layers(
     graph: &Graph,
     manifest: Option<&Manifest>,
     samples: Option<&Pieces>,
 ) -> std::result::Result<Layers, convert::Error> {
-    let mut options = manifest.map_or_else(ConvertOptions::default, Manifest::options);
-    if manifest.is_none() {
-        // What 'convert' makes where nothing else is asked for.
-        options.quantization.signed = Some(SignedNeurons::default());
-    }
+    let options = manifest.map_or_else(usual_options, Manifest::options);
     let parsed = convert::parse(graph, &options)?;
     let sizes = diagnose::sizes(&parsed);
     let bar = progress::bar("inspecting", 3 * samples.map_or(0, |samples| samples.len()));
@@ -168,22 +174,6 @@ fn table(layers: &Layers) -> comfy_table::Table {
         row
     });
     boxed(&header, rows.collect::<Vec<_>>())
-}
-
-/// For a network that has no spiking form: what was read.
-fn as_read(graph: &Graph) -> comfy_table::Table {
-    let rows = graph.layers().iter().map(|layer| {
-        let parameters = match &layer.operation {
-            Operation::Dense { weights, bias } => weights.len() + bias.as_ref().map_or(0, |bias| bias.len()),
-            Operation::Convolution { weights, bias, .. } | Operation::TransposedConvolution { weights, bias, .. } => {
-                weights.len() + bias.as_ref().map_or(0, |bias| bias.len())
-            }
-            Operation::BatchNormalization { gamma, .. } => 4 * gamma.len(),
-            _ => 0,
-        };
-        vec![layer.name.clone(), layer.kind.clone(), layer.shape.to_string(), parameters.to_string()]
-    });
-    boxed(&["layer", "kind", "shape", "parameters"], rows.collect::<Vec<_>>())
 }
 
 fn figures(layers: &Layers) -> Value {

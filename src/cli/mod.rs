@@ -43,6 +43,7 @@ mod presented;
 mod program;
 mod read_out;
 mod recordings;
+mod refusal;
 mod report;
 mod rerun;
 mod results;

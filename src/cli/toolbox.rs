@@ -9,10 +9,13 @@ use super::paths::Paths;
 use super::progress::Progress;
 use super::recordings::RecordingArguments;
 use super::samples::{ConversionData, Read, SampleArguments};
-use super::{CommandLine, classify as classify_command, output, print, provenance};
+use super::{CommandLine, classify as classify_command, output, print, provenance, refusal};
 use clap::{Args, CommandFactory, FromArgMatches};
 use megasim::ann::score::Score;
-use megasim::ann::{forward, import};
+use megasim::ann::{
+    forward,
+    import::{self, ReadOptions},
+};
 use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
@@ -22,7 +25,7 @@ use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
 use megasim::study::classification::{Recording, classify};
 use megasim::study::layers::Layer;
-use megasim::toolbox::{Configuration, SampleSettings, Swept};
+use megasim::toolbox::{Configuration, DatasetFormat, SampleSettings, Swept};
 use miette::{Result, bail, miette};
 use serde_json::json;
 use std::ffi::OsString;
@@ -60,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         output::warn(format_args!("{remark}"));
     }
     let replace = Overwrite::from_flag(arguments.force);
-    let model = import::read(&model_file(&configuration)?).map_err(report)?;
+    let model = refusal::read(&model_file(&configuration)?, ReadOptions::default(), true)?;
     let read = [&arguments.config, &model.source.path];
     let data = [&configuration.dataset_path];
     let runs = match &configuration.sweep {
@@ -190,13 +193,19 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
 
 /// How samples are taken of the data.
 fn samples(it: &Configuration, recordings: Option<&Recordings>, input: Shape) -> Result<SampleArguments> {
-    let SampleSettings { frames, events, chip_size, signs, of_recordings, preprocessing } = &it.taken;
+    let SampleSettings { format, events, chip_size, signs, of_recordings, preprocessing } = &it.taken;
+    let frames = *format == Some(DatasetFormat::Frames);
+    if let Some(format) = format.filter(|format| recordings.is_some() != (*format == DatasetFormat::Aedat) && !frames) {
+        let found = if recordings.is_some() { "event recordings" } else { "no event recordings" };
+        let name = format.name();
+        output::warn(format_args!("[input] dataset_format = {name}: the data are {found}, and are taken as that"));
+    }
     match recordings {
         None => of_recordings.iter().for_each(|key| {
             output::warn(format_args!("{key}: nothing is done, as the data are no event recordings"));
         }),
         Some(_) if it.poisson_input => bail!("[input] poisson_input: recordings are spikes already"),
-        Some(_) if *frames => {
+        Some(_) if frames => {
             bail!("[input] dataset_format: expected arrays with sequences of frames, found recordings")
         }
         Some(_) if preprocessing.is_some() => {
@@ -212,7 +221,7 @@ fn samples(it: &Configuration, recordings: Option<&Recordings>, input: Shape) ->
         _ => 1,
     };
     let recording = RecordingArguments::new(downsample, *signs, *events);
-    Ok(SampleArguments::new(SplitArguments::changed_by(preprocessing.clone()), *frames, recording))
+    Ok(SampleArguments::new(SplitArguments::changed_by(preprocessing.clone()), frames, recording))
 }
 
 /// The run that the settings ask for, as `megasim classify` has it; `more` are further options of it.

@@ -66,6 +66,32 @@ fn a_picture_that_does_not_move_is_a_still_one() {
 }
 
 #[test]
+fn frames_without_labels_have_predictions() {
+    let (directory, x, y) = start();
+    let here = directory.path();
+    let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.view()]).unwrap();
+    write_npz(&here.join("moving/test.npz"), &moving, &y);
+    ndarray_npy::write_npy(here.join("alone.npy"), &moving).unwrap();
+    megasim(here, "classify net --data moving --frames --predictions known.csv").success();
+    let alone = megasim(here, "classify net --data alone.npy --frames --predictions alone.csv").success();
+    let text = String::from_utf8_lossy(&alone.get_output().stdout).into_owned();
+    assert!(!text.contains("accuracy"), "{text}");
+    // All but the column of labels is as with them.
+    let rows = |name: &str| -> Vec<Vec<String>> {
+        let text = fs::read_to_string(here.join(name)).unwrap();
+        text.lines().map(|line| line.split(',').map(String::from).collect()).collect()
+    };
+    let (known, unknown) = (rows("known.csv"), rows("alone.csv"));
+    assert_eq!((known[0][1].as_str(), known.len()), ("label", SAMPLES + 1));
+    for (known, unknown) in known.iter().zip(&unknown) {
+        assert_eq!((&known[0], &known[2..]), (&unknown[0], &unknown[2..]));
+    }
+    // A conversion needs none either; without them it has no accuracies.
+    let model = digits().join("digits_cnn.keras");
+    megasim(here, &format!("convert {} --data alone.npy --frames --out again", model.display())).success();
+}
+
+#[test]
 fn frames_share_the_presentation() {
     let (directory, x, y) = start();
     let here = directory.path();

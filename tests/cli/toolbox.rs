@@ -221,7 +221,10 @@ fn recordings_are_data() {
     refused("dataset_format = frames\n", "expected arrays with sequences of frames, found recordings");
     refused("datagen_kwargs = {'rescale': 1}\n", "expected pictures or arrays, found recordings");
     refused("chip_size = 240\n", "[input] chip_size: expected two numbers of pixels");
-    refused("frame_gen_method = sum\n", "expected rectified_sum or signed_sum, found `sum`");
+    refused(
+        "frame_gen_method = sum\n",
+        "expected signed_sum, rectified_sum, rectified_polarity_channels, signed_polarity_channels, found `sum`",
+    );
 }
 
 #[test]

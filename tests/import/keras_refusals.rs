@@ -36,7 +36,7 @@ fn a_layer_that_is_understood_is_taken() {
 #[test]
 fn layers_options_and_activations_are_refused_by_name() {
     for (class, config, words) in [
-        ("LSTM", json!({}), ["'the_layer' (LSTM)", "this layer is not supported"]),
+        ("LSTM", json!({}), ["'the_layer' (LSTM)", "a convolution over the steps is"]),
         ("Custom>Swish", json!({}), ["(Custom>Swish)", "not supported"]),
         ("MaxPooling2D", json!({ "pool_size": 2, "brand_new": true }), ["(MaxPooling2D)", "option 'brand_new' (true)"]),
         ("MaxPooling2D", json!({ "pool_size": 2, "padding": "reflect" }), ["(MaxPooling2D)", "padding 'reflect'"]),
@@ -100,7 +100,7 @@ fn models_that_cannot_be_followed_are_refused() {
         ),
         (
             functional(json!([input, layer("b", "ReLU", first("a"))]), json!([["a", 0, 0], ["b", 0, 0]])),
-            "one of 'output_layers', found 2",
+            "'b' (output): a second output",
         ),
         (functional(json!([input, layer("b", "ReLU", json!([["a", 0, 1, {}]]))]), first("b")), "output number 1"),
         (

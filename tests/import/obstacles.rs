@@ -6,19 +6,23 @@ use serde_json::{Value, json};
 
 /// What `inspect` says of a Sequential model of these layers, none of which has weights.
 fn inspected(input: &Value, layers: &[(&str, Value)], options: &[&str]) -> String {
-    let directory = tempfile::tempdir().unwrap();
     let mut all = vec![json!({ "class_name": "InputLayer", "config": { "name": "input", "batch_shape": input } })];
     for (number, (class, config)) in layers.iter().enumerate() {
         let mut config = config.clone();
         config["name"] = json!(format!("{}_{number}", class.to_lowercase()));
         all.push(json!({ "class_name": class, "config": config }));
     }
-    let model = json!({ "class_name": "Sequential", "config": { "name": "model", "layers": all } });
+    said(&json!({ "class_name": "Sequential", "config": { "name": "model", "layers": all } }), "inspect", options)
+}
+
+/// What a command says of a model without weights.
+fn said(model: &Value, command: &str, options: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
     let mut builder = FileBuilder::new();
     builder.set_attr("model_config", AttrValue::String(model.to_string()));
     builder.write(directory.path().join("model.h5")).unwrap();
-    let mut command = Command::cargo_bin("megasim").unwrap();
-    let output = command.current_dir(directory.path()).args(["inspect", "model.h5"]).args(options).output().unwrap();
+    let words = [&[command, "model.h5"], options].concat();
+    let output = Command::cargo_bin("megasim").unwrap().current_dir(directory.path()).args(words).output().unwrap();
     [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).join("\n")
 }
 
@@ -129,4 +133,86 @@ fn resizing_by_whole_factors_is_taken() {
         let found = inspected(&json!([null, 8, 8, 1]), &layers, &[]);
         assert!(!found.contains("Resizing): "), "{size}: {found}");
     }
+}
+
+/// The rows of a table, each as the texts of its cells.
+fn rows(said: &str) -> Vec<Vec<String>> {
+    let rows = said.lines().filter(|line| line.starts_with('│'));
+    rows.map(|row| row.trim_matches('│').split('┆').map(|cell| cell.trim().to_string()).collect()).collect()
+}
+
+#[test]
+fn the_layer_table_is_shown_of_a_file_that_is_not_read() {
+    let layers = [
+        ("MaxPooling2D", json!({ "pool_size": 2 })),
+        ("LayerNormalization", json!({})),
+        ("Flatten", json!({})),
+        ("Activation", json!({ "activation": "tanh" })),
+    ];
+    let found = inspected(&json!([null, 8, 8, 1]), &layers, &[]);
+    let expected = [
+        ["input", "InputLayer", "(1, 8, 8)", "0", ""],
+        ["maxpooling2d_0", "MaxPooling2D", "(1, 4, 4)", "0", ""],
+        ["layernormalization_1", "LayerNormalization", "-", "-", "refused"],
+        ["flatten_2", "Flatten", "-", "0", ""],
+        ["activation_3", "Activation", "-", "0", "refused"],
+    ];
+    assert_eq!(rows(&found)[1..], expected, "{found}");
+    // What is read, but has no spiking form, is named in the same answer; the kinds that Keras has are no custom ones.
+    assert!(found.contains("'layernormalization_1'") && found.contains("'activation_3' (Activation): "), "{found}");
+    assert!(!found.contains("[custom]"), "{found}");
+}
+
+#[test]
+fn inputs_outputs_and_arguments_that_are_refused_are_named_together() {
+    let layer = |name: &str, class: &str, from: Value| {
+        let config = json!({ "name": name, "batch_shape": [null, 3] });
+        json!({ "class_name": class, "name": name, "config": config, "inbound_nodes": from })
+    };
+    let from = |name: &str| json!([[[name, 0, 0, {}]]]);
+    let layers = [
+        layer("a", "InputLayer", json!([])),
+        layer("b", "InputLayer", json!([])),
+        layer("drop", "Dropout", json!([[["a", 0, 0, { "training": true }]]])),
+        layer("swirl", "Swirl", json!([[["drop", 0, 0, {}], ["b", 0, 0, {}]]])),
+        layer("gru", "GRU", from("swirl")),
+        layer("end", "ReLU", from("gru")),
+    ];
+    let ends = json!([["end", 0, 0], ["gru", 0, 0]]);
+    let config = json!({ "name": "m", "layers": layers, "input_layers": [["a", 0, 0], ["b", 0, 0]],
+        "output_layers": ends });
+    let model = json!({ "class_name": "Functional", "config": config });
+    let expected = [
+        "'b' (InputLayer): a second input",
+        "'gru' (output): a second output",
+        "'drop' (Dropout): a call with training=true",
+        "'swirl' (Swirl): this layer is not supported; if it is a custom one, a table [custom]",
+        "'gru' (GRU): layers that go from step to step",
+    ];
+    for command in [&["inspect"][..], &["eval", "--data", "."], &["convert", "--data", ".", "--out", "net"]] {
+        let found = said(&model, command[0], &command[1..]);
+        let missing: Vec<_> = expected.iter().filter(|words| !found.contains(**words)).collect();
+        assert!(missing.is_empty(), "{missing:?} in\n{found}");
+        let refused: Vec<_> =
+            rows(&found).into_iter().filter(|row| row[4] == "refused").map(|row| row[0].clone()).collect();
+        assert_eq!(refused, ["b", "drop", "swirl", "gru"], "{found}");
+    }
+}
+
+#[test]
+fn operators_of_onnx_are_in_the_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let zoo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo/onnx/cnn.onnx");
+    let mut bytes = std::fs::read(zoo).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - 4).filter(|&at| bytes[at..].starts_with(b"Relu")).collect();
+    places.iter().for_each(|&at| bytes[at..at + 4].copy_from_slice(b"LSTM"));
+    std::fs::write(directory.path().join("net.onnx"), bytes).unwrap();
+    let mut inspect = Command::cargo_bin("megasim").unwrap();
+    inspect.current_dir(directory.path()).args(["inspect", "net.onnx", "--json", "out.json"]).assert().code(1);
+    let json: Value = serde_json::from_slice(&std::fs::read(directory.path().join("out.json")).unwrap()).unwrap();
+    let layers = json["layers"].as_array().unwrap();
+    let refused = layers.iter().filter(|layer| layer["refused"] == true);
+    assert!(refused.clone().count() > 0 && refused.clone().all(|layer| layer["kind"] == "LSTM"), "{json}");
+    assert!(layers.len() > refused.count() + 2, "{json}");
+    assert!(json["refused"].as_str().unwrap().contains("(LSTM): layers that go from step to step"), "{json}");
 }

@@ -1,6 +1,6 @@
 //! What would go wrong in silence is named, with what to do.
 
-use crate::place::{Place, digits};
+use crate::place::{Place, digits, some_digits, write_npz};
 use serde_json::Value;
 use std::fs;
 
@@ -74,6 +74,10 @@ fn rounding_that_costs_accuracy_is_named() {
     assert!(error.contains("weights as integers (2) cost") && error.contains("more --weight-bits"), "{error}");
     let (_, error) = ok(&place, &[&convert[..], &["fine", "--weight-bits", "8"]].concat());
     assert!(!error.contains("cost"), "{error}");
+    // A better presentation does not help where the weights are at fault.
+    let few_bits = ["convert", "model.keras", "--data", data.to_str().unwrap(), "--weight-bits", "2", "--out", "two"];
+    let (out, _) = ok(&place, &few_bits);
+    assert!(out.contains("Try more --weight-bits") && !out.contains("events:10"), "{out}");
     // What is the case already is no advice.
     let (_, error) = ok(&place, &[&convert[..], &["low", "--percentile", "50"]].concat());
     assert!(error.contains("a higher --percentile helps") && !error.contains("--weighting percentile"), "{error}");
@@ -178,4 +182,41 @@ fn points_of_a_sweep_warn_as_single_commands_do() {
     assert!(error.contains("--ticks-per-ms 2") && !error.contains("--ticks-per-ms 10:"), "{error}");
     let (_, error) = ok(&place, &[&sweep[..], &["d", "--over", "scaling-factor=1000000"], &few].concat());
     assert!(error.contains("set as integers stay as they are: *.T_Refract=10"), "{error}");
+}
+
+/// Digits as floats, times a factor.
+fn scaled(place: &Place, name: &str, factor: f32) {
+    let (x, y) = some_digits("test.npz", 60);
+    fs::create_dir(place.path().join(name)).unwrap();
+    write_npz(&place.path().join(name).join("test.npz"), &x.mapv(|value| f32::from(value) * factor), &y);
+    write_npz(&place.path().join(name).join("train.npz"), &x.mapv(|value| f32::from(value) * factor), &y);
+}
+
+#[test]
+fn values_far_from_those_of_the_conversion_are_named_with_both_ranges() {
+    let place = Place::new();
+    scaled(&place, "unit", 1.0 / 255.0);
+    scaled(&place, "bytes", 1.0);
+    ok(&place, &["convert", "model.keras", "--data", "bytes", "--out", "of-bytes"]);
+    ok(&place, &["convert", "model.keras", "--data", "unit", "--out", "of-unit"]);
+    let few = ["--samples", "2"];
+    let faint = "the test samples hold values from 0 to 1, and full rates of the input stand for values from 0 to 255";
+    let cut_off = "hold values up to 255, and one spike per millisecond of an input stands for 1;";
+    for (net, data, expected) in
+        [("of-bytes", "unit", Some(faint)), ("of-unit", "bytes", Some(cut_off)), ("of-unit", "unit", None)]
+    {
+        for command in [
+            &["classify"][..],
+            &["compare", "--causes", "0"],
+            &["latency", "--hardware", "serial-aer", "--relief", "0"],
+            &["sweep", "--over", "duration=10,20", "--out", "swept", "--force"],
+        ] {
+            let words = [&[command[0], net, "--data", data], &few[..], &command[1..]].concat();
+            let (_, error) = ok(&place, &words);
+            match expected {
+                Some(expected) => assert_eq!(error.matches(expected).count(), 1, "{words:?}: {error}"),
+                None => assert!(!error.contains("hold values"), "{words:?}: {error}"),
+            }
+        }
+    }
 }

@@ -23,13 +23,17 @@ mod lasagne;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod recognise;
+mod refusal;
 #[cfg(feature = "torch")]
 mod torch;
+mod unsupported;
 
 use super::graph::{AxisOrder, Fault, Graph, Padding, Shape};
 #[cfg(any(feature = "onnx", feature = "torch"))]
 use megasim_data::npy::half;
 use megasim_data::{DeclaredAxes, InputForm, InputScaling};
+use refusal::Obstacles;
+pub use refusal::{ReadLayer, Refusal};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -194,47 +198,12 @@ pub enum Problem {
         /// What was expected and what was found.
         message: String,
     },
-    /// It holds several of them.
-    #[error("{}", obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Several {
-        /// Each as [`Problem::Unsupported`] or [`Problem::Misfit`], in order.
-        obstacles: Vec<Problem>,
-    },
+    /// It is a network of layers some of which are refused.
+    #[error(transparent)]
+    Refused(#[from] Box<Refusal>),
     /// Its layers do not fit each other.
     #[error(transparent)]
     Graph(#[from] Fault),
-}
-
-/// What a file holds that has no meaning here: the first of all, then those that do not follow from one before.
-#[derive(Debug, Default)]
-struct Obstacles(Vec<Problem>);
-
-impl Obstacles {
-    /// Takes a layer that is refused, so that the walk can go on; gives back any other problem.
-    fn take(&mut self, problem: Problem) -> Result<(), Problem> {
-        match &problem {
-            Problem::Unsupported { .. } => {
-                self.0.push(problem);
-                Ok(())
-            }
-            // Behind a layer that is missing, shapes may be others.
-            Problem::Misfit { .. } if self.0.is_empty() => {
-                self.0.push(problem);
-                Ok(())
-            }
-            _ if self.0.is_empty() => Err(problem),
-            _ => Ok(()),
-        }
-    }
-
-    /// Ends the walk.
-    fn finish(&mut self) -> Result<(), Problem> {
-        match self.0.len() {
-            0 => Ok(()),
-            1 => Err(self.0.remove(0)),
-            _ => Err(Problem::Several { obstacles: std::mem::take(&mut self.0) }),
-        }
-    }
 }
 
 impl Problem {

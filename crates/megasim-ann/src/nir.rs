@@ -8,7 +8,7 @@ mod fields;
 
 use crate::graph::MAX_LAYERS;
 use crate::import::hdf5::{self, File};
-use crate::import::{Error, Problem, Source, sha256};
+use crate::import::{Error, Problem, ReadLayer, Refusal, Source, sha256};
 use fields::Fields;
 use ndarray::{Array1, Array2, Array4, ArrayD};
 use std::collections::{BTreeMap, HashMap};
@@ -98,6 +98,26 @@ pub enum Primitive {
     Delay(ArrayD<f64>),
 }
 
+impl Primitive {
+    /// Numbers that the node holds.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Self::Linear { weight, bias } => weight.len() + bias.as_ref().map_or(0, |bias| bias.len()),
+            Self::Convolution(of) => of.weight.len() + of.bias.as_ref().map_or(0, |bias| bias.len()),
+            Self::Neurons(of) => {
+                let Neurons { r, leak, synapse, spikes, .. } = &**of;
+                let pairs = [leak, synapse].into_iter().flatten().map(|(a, b)| a.len() + b.len()).sum::<usize>();
+                let spikes = spikes
+                    .as_ref()
+                    .map_or(0, |(threshold, reset)| threshold.len() + reset.as_ref().map_or(0, |reset| reset.len()));
+                r.len() + pairs + spikes
+            }
+            Self::Scale(of) | Self::Threshold(of) | Self::Delay(of) => of.len(),
+            Self::Input(_) | Self::Output(_) | Self::Pass | Self::Pool { .. } | Self::Flatten { .. } => 0,
+        }
+    }
+}
+
 /// A convolution; pairs are `(vertical, horizontal)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Convolution {
@@ -184,11 +204,18 @@ fn parse(bytes: Arc<[u8]>) -> Result<Parsed, Problem> {
     let mut reader =
         Reader { file: &file, graph: NirGraph { nodes: Vec::new(), edges: Vec::new() }, unknown: Vec::new() };
     reader.subgraph("node", "", 0)?;
-    let Reader { mut graph, mut unknown, .. } = reader;
-    match unknown.len() {
-        0 => {}
-        1 => return Err(unknown.remove(0)),
-        _ => return Err(Problem::Several { obstacles: unknown }),
+    let Reader { mut graph, unknown, .. } = reader;
+    if !unknown.is_empty() {
+        let is_unknown = |node: &str| {
+            unknown.iter().any(|problem| matches!(problem, Problem::Unsupported { layer, .. } if layer == node))
+        };
+        let layers = graph.nodes.iter().map(|node| {
+            let is_refused = is_unknown(&node.name);
+            let parameters = (!is_refused).then(|| node.primitive.parameters());
+            ReadLayer { name: node.name.clone(), kind: node.kind.clone(), shape: None, parameters, is_refused }
+        });
+        let layers = layers.collect();
+        return Err(Problem::Refused(Box::new(Refusal { obstacles: unknown, layers, others: None })));
     }
     graph.edges.sort_unstable();
     graph.edges.dedup();

@@ -192,6 +192,20 @@ impl Operation {
     pub fn scale_and_shift(channels: usize, factor: f32, shift: f32) -> Self {
         Self::affine(Array1::from_elem(channels, factor), Array1::from_elem(channels, shift))
     }
+
+    /// Weights, biases and statistics that it holds.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Self::Dense { weights, bias } => weights.len() + bias.as_ref().map_or(0, |bias| bias.len()),
+            Self::Convolution { weights, bias, .. } | Self::TransposedConvolution { weights, bias, .. } => {
+                weights.len() + bias.as_ref().map_or(0, |bias| bias.len())
+            }
+            Self::BatchNormalization { gamma, .. } => 4 * gamma.len(),
+            Self::ParametricRelu { slopes } => slopes.len(),
+            Self::Bias { bias } => bias.len(),
+            _ => 0,
+        }
+    }
 }
 
 impl Activation {

@@ -206,12 +206,14 @@ impl LabelledSamples {
         skip: usize,
         samples: Option<usize>,
     ) -> Result<Self, Error> {
-        let format = format(converted);
-        let (Samples { x: values, y: labels }, frames) = converted.data(data).test_frames(&format, skip, samples)?;
+        let (data, format) = (converted.data(data), format(converted));
+        let (values, labels, frames) = match data.has_labels() {
+            true => data.test_frames(&format, skip, samples).map(|(Samples { x, y }, frames)| (x, Some(y), frames))?,
+            false => data.test_frame_inputs(&format, skip, samples).map(|(x, frames)| (x, None, frames))?,
+        };
         let means = megasim_data::means_of_frames(&values, frames, format.shape);
         let analog = converted.analog_classes(means.view())?;
-        let (numbers, labels) = ((skip as u64).into(), Some(labels));
-        Ok(Self { values, labels, analog, kind: SampleKind::Frames, numbers, recorded: None })
+        Ok(Self { values, labels, analog, kind: SampleKind::Frames, numbers: (skip as u64).into(), recorded: None })
     }
 
     /// Event recordings from number `skip` on, at most `samples` of them: their events, which take the place of a code,

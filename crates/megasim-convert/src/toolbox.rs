@@ -7,7 +7,7 @@ mod samples;
 mod settings;
 
 pub use configuration::Configuration;
-pub use samples::SampleSettings;
+pub use samples::{DatasetFormat, SampleSettings};
 pub use settings::{KEYS, Key, Meaning, SECTIONS};
 
 use megasim_core::encode::MOST_INPUT_RATE;
@@ -49,6 +49,25 @@ pub enum Error {
         /// What there is.
         found: String,
     },
+    /// A value that is none of those that the setting may have.
+    #[error("{path}: [{section}] {key}: expected {}, found `{found}`{}", choices.join(", "), near(found, choices))]
+    Choice {
+        /// The file.
+        path: PathBuf,
+        /// The section.
+        section: String,
+        /// The setting.
+        key: String,
+        /// All values that it may have.
+        choices: &'static [&'static str],
+        /// What there is.
+        found: String,
+    },
+}
+
+fn near(found: &str, choices: &[&str]) -> String {
+    let near = settings::nearest(found, choices.iter().copied());
+    near.map_or(String::new(), |near| format!("; did you mean '{near}'?"))
 }
 
 /// Sections of settings, interpolated; names of settings in lower case.
@@ -154,6 +173,46 @@ impl Ini {
             expected,
             found: text.into(),
         })
+    }
+
+    /// One of the values that a setting may have, whatever the case of its letters; `None` where it is not given.
+    fn choice(
+        &self,
+        section: &str,
+        key: &str,
+        choices: &'static [&'static str],
+    ) -> Result<Option<&'static str>, Error> {
+        let text = self.text(section, key);
+        if matches!(&text[..], "" | "None") {
+            return Ok(None);
+        }
+        let known = choices.iter().find(|choice| choice.eq_ignore_ascii_case(&text));
+        known.map(|choice| Some(*choice)).ok_or_else(|| Error::Choice {
+            path: self.path.clone(),
+            section: section.into(),
+            key: key.into(),
+            choices,
+            found: text,
+        })
+    }
+
+    /// The names of a set of Python, `{'a', 'b'}`, each one of those that a setting may have.
+    fn choices(&self, section: &str, key: &str, choices: &'static [&'static str]) -> Result<Vec<&'static str>, Error> {
+        let text = self.text(section, key);
+        let names = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty());
+        // An empty set.
+        let names = names.filter(|name| *name != "set");
+        names
+            .map(|name| {
+                choices.iter().find(|choice| **choice == name).copied().ok_or_else(|| Error::Choice {
+                    path: self.path.clone(),
+                    section: section.into(),
+                    key: key.into(),
+                    choices,
+                    found: name.into(),
+                })
+            })
+            .collect()
     }
 
     fn flag(&self, section: &str, key: &str, default: bool) -> Result<bool, Error> {

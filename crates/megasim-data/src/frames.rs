@@ -13,13 +13,37 @@ impl Dataset {
     /// # Errors
     /// As [`Self::test`]; pictures in folders, which are no sequences.
     pub fn test_frames(&self, format: &Format, skip: usize, samples: Option<usize>) -> Result<(Samples, usize), Error> {
+        let y = self.test_location("y")?;
+        let (x, frames, total) = self.test_sequences(format, skip, samples)?;
+        let y = read_labels_of(&y, format.classes, self.test_rows(skip, samples), total)?;
+        Ok((Samples { x, y }, frames))
+    }
+
+    /// As [`Self::test_frames`] without the classes, which data need not have.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn test_frame_inputs(
+        &self,
+        format: &Format,
+        skip: usize,
+        samples: Option<usize>,
+    ) -> Result<(Array2<f32>, usize), Error> {
+        let (x, frames, _) = self.test_sequences(format, skip, samples)?;
+        Ok((x, frames))
+    }
+
+    /// Sequences, how many frames each has, and how many sequences there are in all.
+    fn test_sequences(
+        &self,
+        format: &Format,
+        skip: usize,
+        samples: Option<usize>,
+    ) -> Result<(Array2<f32>, usize, usize), Error> {
         self.expect_arrays()?;
         let rows = self.test_rows(skip, samples);
-        let y = self.test_location("y")?;
         let (sequences, frames, total) = read_frames(&self.test_location("x")?, format.shape, rows)?;
-        let sequences = self.standardised_frames(sequences, frames, format)?;
-        let labels = read_labels_of(&y, format.classes, rows, total)?;
-        Ok((Samples { x: sequences, y: labels }, frames))
+        Ok((self.standardised_frames(sequences, frames, format)?, frames, total))
     }
 
     /// These data with the mean of the frames in place of each sequence, in memory: what a trained network is shown.
@@ -31,8 +55,8 @@ impl Dataset {
         let (normalization, frames) = self.sequences_to_normalise(format)?;
         let normalization = self.standardised_frames(normalization, frames, format)?;
         let normalization = means(&normalization, frames, format.shape);
-        let (Samples { x, y }, frames) = self.test_frames(format, 0, None)?;
-        let test = Samples { x: means(&x, frames, format.shape), y };
+        let test = self.has_labels().then(|| self.test_frames(format, 0, None)).transpose()?;
+        let test = test.map(|(Samples { x, y }, frames)| Samples { x: means(&x, frames, format.shape), y });
         let how = self.standardisation_of_frames(format)?;
         Ok(Self { most: self.most, ..Self::of_inputs(format.shape, test, normalization, how) })
     }

@@ -243,7 +243,7 @@ impl Dataset {
             _ if self.labels.is_some() => true,
             Layout::Pictures(pictures) => pictures.is_labelled(),
             Layout::File(file) => file.y.is_some(),
-            Layout::Memory { .. } => true,
+            Layout::Memory { test, .. } => test.is_some(),
             Layout::Arrays => self.test_location("y").is_ok(),
         }
     }
@@ -340,7 +340,7 @@ impl Dataset {
     /// ```
     pub fn of_inputs(
         shape: Shape,
-        test: Samples,
+        test: impl Into<Option<Samples>>,
         normalization: Array2<f32>,
         standardisation: Option<Arc<Standardisation>>,
     ) -> Self {
@@ -352,11 +352,13 @@ impl Dataset {
             let shape = [&[samples.nrows()][..], &sizes].concat();
             Array { shape, values: samples.into_iter().collect(), is_bytes: false }
         };
-        let y = test.y.iter().map(|&class| class as f32).collect();
-        let y = Array { shape: vec![test.y.len()], values: y, is_bytes: false };
+        let test = test.into().map(|Samples { x, y }| {
+            let classes = y.iter().map(|&class| class as f32).collect();
+            (array(x), Array { shape: vec![y.len()], values: classes, is_bytes: false })
+        });
         let form = InputForm::new(DeclaredAxes::new(&[0, 1, 2][..sizes.len()]), InputScaling::Unit);
         let standardising = Standardising::Done(standardisation);
-        Self { form, standardising, ..Self::in_memory(Some((array(test.x), y)), Some(array(normalization))) }
+        Self { form, standardising, ..Self::in_memory(test, Some(array(normalization))) }
     }
 
     fn of(directory: &Path, layout: Layout) -> Self {

@@ -5,10 +5,11 @@ use crate::cli::diagnostic::{self, report};
 use crate::cli::progress::Progress;
 use clap::{Args, ValueEnum};
 use megasim::convert::calibrate::Correction;
+use megasim::convert::conversion::Warning;
 use megasim::convert::manifest::{CalibrationMode, Presentation, PresentationError};
 pub use megasim::convert::presentation::Error;
 use megasim::convert::presentation::SHORT;
-use megasim::convert::{Conversion, PresentationOptions, ScaleBy};
+use megasim::convert::{Conversion, Precision, PresentationOptions, ScaleBy};
 use megasim::encode::registry::Choice;
 use megasim::encode::{SampleKind, SampleNumbers, SpikeEncoder};
 use megasim::engine::{Limits, Mode};
@@ -196,7 +197,13 @@ pub fn as_spikes(conversion: &Conversion) -> Result<String> {
     if event.min(clocked) < GOOD_AGREEMENT {
         let finer = if presentation.encode == Choice::default().to_string() { "--input events:10, " } else { "" };
         let neurons = if signed { "" } else { "--neuron signed, " };
-        text += &format!("Try {neurons}{finer}a longer --duration or --encode current.\n");
+        // Rounded weights cost as much in the analog network, which a better presentation does not mend.
+        let is_rounded = converted.manifest().conversion.weight_bits != Precision::Full;
+        let is_lost = conversion.warnings.iter().any(|warning| matches!(warning, Warning::Loss { .. }));
+        text += &match is_rounded && (is_lost || conversion.stages.samples == 0) {
+            true => "Try more --weight-bits, or training with weights of this precision.\n".to_string(),
+            false => format!("Try {neurons}{finer}a longer --duration or --encode current.\n"),
+        };
     }
     Ok(text)
 }

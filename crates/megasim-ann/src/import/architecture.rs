@@ -210,17 +210,17 @@ impl Stack {
                 None => Ok(id),
                 Some((key, value)) => Err(entry.unsupported(format!("option '{key}' ({value}) is not supported"))),
             });
-            last = match (done, inputs.first()) {
-                (Ok(id), _) => id,
-                // Its input in place of it, so that the obstacles behind it are found, too.
-                (Err(problem), Some(&input)) => obstacles.take(problem).map(|()| input)?,
-                (Err(problem), None) => return Err(problem),
-            };
+            last = done.or_else(|problem| {
+                let input = inputs.first().copied().unwrap_or(0);
+                obstacles.replace(&mut self.builder, (&entry.name, &entry.kind), input, problem)
+            })?;
             if self.names.insert(entry.name.clone(), last).is_some() {
                 return Err(entry.misfit("expected a name of its own, found one used before"));
             }
         }
-        obstacles.finish()?;
+        if !obstacles.is_empty() {
+            return Err(obstacles.refusal(self.builder, last));
+        }
         if let Some((name, _)) =
             self.parameters.arrays.get(self.next).filter(|_| self.parameters.convention == Convention::Lasagne)
         {

@@ -279,18 +279,17 @@ impl Walk {
                 layer.misfit(format!("expected inputs that some layer gives, found {:?}", layer.bottoms))
             })?;
             let tops = scale.as_ref().map_or(&layer.tops, |scale| &scale.tops).clone();
-            last = match (
-                walk.layer(&mut layer, scale, &inputs).and_then(|id| layer.finish().map(|()| id)),
-                inputs.first(),
-            ) {
-                (Ok(id), _) => id,
-                // Its input in place of it, so that the obstacles behind it are found, too.
-                (Err(problem), Some(&input)) => obstacles.take(problem).map(|()| input)?,
-                (Err(problem), None) => return Err(problem),
-            };
+            last = walk.layer(&mut layer, scale, &inputs).and_then(|id| layer.finish().map(|()| id)).or_else(
+                |problem| {
+                    let input = inputs.first().copied().unwrap_or(0);
+                    obstacles.replace(&mut walk.builder, (&layer.name, &layer.kind), input, problem)
+                },
+            )?;
             walk.tops.extend(tops.into_iter().map(|top| (top, last)));
         }
-        obstacles.finish()?;
+        if !obstacles.is_empty() {
+            return Err(obstacles.refusal(walk.builder, last));
+        }
         Ok(walk.builder.finish_at(last)?)
     }
 

@@ -29,6 +29,8 @@ use tensor::{Network, Place, Tensor};
 /// Bytes that all arrays computed from constants may take.
 const MAX_FOLDED_BYTES: usize = 1 << 30;
 
+const SECOND_INPUT: &str = "a second input; a network here has one: join the inputs to one array within the model";
+
 /// Operator sets whose operators mean what is written here.
 const OPSETS: std::ops::RangeInclusive<i64> = 1..=26;
 
@@ -77,8 +79,11 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn run(&self) -> Result<(crate::graph::Graph, AxisOrder, Vec<usize>), Problem> {
         order::check(self.graph)?;
-        let output = self.output()?;
-        let wanted = self.wanted(output);
+        let outputs = self.outputs();
+        let Some(output) = outputs.last().map(|output| &output.name[..]) else {
+            return Err(unsupported("", "output", "expected one output, found none"));
+        };
+        let wanted = self.wanted(&outputs);
         let mut constants: HashMap<&str, Constant> = HashMap::new();
         for tensor in self.graph.initializer.iter().filter(|tensor| wanted.contains(tensor.name.as_str())) {
             constants.insert(&tensor.name, Constant::decode(tensor, self.file)?);
@@ -89,18 +94,25 @@ impl Walk<'_> {
             .iter()
             .filter(|input| wanted.contains(input.name.as_str()) && !constants.contains_key(input.name.as_str()))
             .collect();
-        let [input] = inputs[..] else {
-            let names: Vec<_> = inputs.iter().map(|input| input.name.as_str()).collect();
-            return Err(misfit(&names.join(", "), "input", format!("expected one input, found {}", names.len())));
+        let [input, more_inputs @ ..] = &inputs[..] else {
+            return Err(misfit("", "input", "expected one input, found none"));
         };
         let (mut network, tensor, order, obstacle) = self.input(input)?;
         let axes = tensor.axes.iter().filter_map(|place| place.axis).collect();
         let mut values: HashMap<&str, Value> =
             constants.into_iter().map(|(name, constant)| (name, Value::Constant(constant))).collect();
-        values.insert(&input.name, Value::Tensor(tensor));
-        let mut merged: HashSet<usize> = HashSet::new();
         let mut obstacles = Obstacles::default();
-        obstacle.map_or(Ok(()), |obstacle| obstacles.take(obstacle))?;
+        obstacle.map_or(Ok(()), |obstacle| obstacles.take_input(obstacle))?;
+        for other in more_inputs {
+            let problem = unsupported(&other.name, "input", SECOND_INPUT);
+            let layer = obstacles.replace(&mut network.builder, (&other.name, "input"), 0, problem)?;
+            values.insert(&other.name, Value::Tensor(Tensor { layer, ..tensor.clone() }));
+        }
+        if let Some(problem) = output_obstacle(&outputs) {
+            obstacles.take(problem)?;
+        }
+        values.insert(&input.name, Value::Tensor(tensor.clone()));
+        let mut merged: HashSet<usize> = HashSet::new();
         let mut folded = 0usize;
         for (place, node) in self.graph.node.iter().enumerate() {
             if merged.contains(&place) || !node.output.iter().any(|name| wanted.contains(name.as_str())) {
@@ -109,13 +121,15 @@ impl Walk<'_> {
             let (computed, last) = match self.node(place, node, &values, &mut network) {
                 Ok(computed) => computed,
                 Err(problem) => {
-                    obstacles.take(problem)?;
-                    // Its input in place of it, so that the obstacles behind it are found, too.
+                    // So that the obstacles behind it are found, too.
                     let input = node.input.iter().find_map(|name| match values.get(name.as_str()) {
-                        Some(Value::Tensor(tensor)) => Some(Value::Tensor(tensor.clone())),
+                        Some(Value::Tensor(tensor)) => Some(tensor),
                         _ => None,
                     });
-                    (input.map_or(Vec::new(), |input| vec![input; node.output.len()]), None)
+                    let input = input.unwrap_or(&tensor).clone();
+                    let named = (Call::new(node, self.file, self.opset).name(), &node.op_type[..]);
+                    let layer = obstacles.replace(&mut network.builder, named, input.layer, problem)?;
+                    (vec![Value::Tensor(Tensor { layer, ..input }); node.output.len()], None)
                 }
             };
             let named = last.map_or(node, |last| &self.graph.node[last]);
@@ -132,7 +146,13 @@ impl Walk<'_> {
                 values.insert(name, value);
             }
         }
-        obstacles.finish()?;
+        if !obstacles.is_empty() {
+            let last = match values.get(output) {
+                Some(Value::Tensor(tensor)) => tensor.layer,
+                _ => 0,
+            };
+            return Err(obstacles.refusal(network.builder, last));
+        }
         match values.get(output) {
             Some(Value::Tensor(tensor)) => {
                 // Axes of one cell may be missing. Maps come out in the order in which the input came.
@@ -151,8 +171,8 @@ impl Walk<'_> {
         }
     }
 
-    /// The output that holds activations; classifiers of scikit-learn also give labels.
-    fn output(&self) -> Result<&str, Problem> {
+    /// The output that holds activations, or several; classifiers of scikit-learn also give labels.
+    fn outputs(&self) -> Vec<&proto::ValueInfo> {
         let is_float = |output: &&proto::ValueInfo| {
             output
                 .r#type
@@ -160,23 +180,17 @@ impl Walk<'_> {
                 .and_then(|kind| kind.tensor_type.as_ref())
                 .is_some_and(|tensor| tensor.elem_type == 1)
         };
-        let outputs: Vec<_> = match &self.graph.output[..] {
+        let floats: Vec<_> = self.graph.output.iter().filter(is_float).collect();
+        match &self.graph.output[..] {
             [one] => vec![one],
-            several => several.iter().filter(is_float).collect(),
-        };
-        match outputs[..] {
-            [one] => Ok(&one.name),
-            _ => {
-                let names: Vec<_> = self.graph.output.iter().map(|output| output.name.as_str()).collect();
-                let message = format!("expected one output of 32-bit floats, found {}", names.len());
-                Err(unsupported(&names.join(", "), "output", message))
-            }
+            all if floats.is_empty() => all.iter().collect(),
+            _ => floats,
         }
     }
 
-    /// Names that the output depends on.
-    fn wanted<'a>(&'a self, output: &'a str) -> HashSet<&'a str> {
-        let mut wanted = HashSet::from([output]);
+    /// Names that outputs depend on.
+    fn wanted<'a>(&'a self, outputs: &[&'a proto::ValueInfo]) -> HashSet<&'a str> {
+        let mut wanted: HashSet<&str> = outputs.iter().map(|output| &output.name[..]).collect();
         for node in self.graph.node.iter().rev() {
             if node.output.iter().any(|name| wanted.contains(name.as_str())) {
                 wanted.extend(node.input.iter().map(String::as_str));
@@ -366,6 +380,17 @@ impl Walk<'_> {
         let bias = spread(&constant, &[outputs], 0).filter(|_| constant.len() == outputs)?;
         Some((bias, last))
     }
+}
+
+/// Why outputs are none to convert.
+fn output_obstacle(outputs: &[&proto::ValueInfo]) -> Option<Problem> {
+    let names: Vec<_> = outputs.iter().map(|output| output.name.as_str()).collect();
+    let message = format!(
+        "expected one output of 32-bit floats, found {}; in Python, \
+         onnx.utils.extract_model(FILE, TO, [input], [output]) leaves one",
+        names.len()
+    );
+    (names.len() != 1).then(|| unsupported(&names.join(", "), "output", message))
 }
 
 fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> Problem {

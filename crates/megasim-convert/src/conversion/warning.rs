@@ -13,6 +13,12 @@ use std::fmt;
 /// Times the scale of the input from which values that are cut off are worth a warning.
 const BEYOND: f32 = 1.01;
 
+/// Part of its scale that an input has to reach to be seen.
+const FAINT: f32 = 0.05;
+
+/// Values of a feature from which it can be said how far they spread.
+const FEW_VALUES: usize = 16;
+
 /// Share of values beyond the scales of features that is not worth a warning.
 const FEW_BEYOND: f64 = 0.005;
 
@@ -38,6 +44,19 @@ pub enum Warning {
         of: &'static str,
         /// Share of them.
         share: f64,
+        /// The least and the largest of them.
+        held: (f32, f32),
+        /// The least and the largest value that a full rate of a feature stands for.
+        expected: (f32, f32),
+    },
+    /// Values are so small, or so close to each other, that next to no spikes tell them apart.
+    Faint {
+        /// Which values.
+        of: &'static str,
+        /// The least and the largest of them.
+        held: (f32, f32),
+        /// The least and the largest value that a full rate stands for.
+        expected: (f32, f32),
     },
     /// The network scales its own input from 0 to 255, and is shown values that were scaled before.
     ScaledTwice {
@@ -115,14 +134,37 @@ impl Warning {
         features: Option<&FeatureScales>,
         scaling: InputScaling,
     ) -> Option<Self> {
+        let held = values
+            .iter()
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &value| (least.min(value), most.max(value)));
         let Some(features) = features else {
-            return Self::of_values(of, input_ranges::largest(values), scale, scaling);
+            let largest = input_ranges::largest(values);
+            let faint = || {
+                let expected = (if held.0 < 0.0 { -scale } else { 0.0 }, scale);
+                (largest > 0.0 && largest < FAINT * scale).then_some(Self::Faint { of, held, expected })
+            };
+            return Self::of_values(of, largest, scale, scaling).or_else(faint);
         };
         let numbers = values.ncols();
+        let reach = features.scales().iter().zip(features.offsets());
+        let expected = reach.fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), (reach, offset)| {
+            (least.min((offset - reach) as f32), most.max((offset + reach) as f32))
+        });
         let is_beyond = |(number, value): (usize, f32)| features.rate(number, numbers, value).abs() > BEYOND * scale;
         let beyond = values.indexed_iter().filter(|((_, number), value)| is_beyond((*number, **value))).count();
         let share = beyond as f64 / values.len().max(1) as f64;
-        (share > FEW_BEYOND).then_some(Self::Features { of, share })
+        if share > FEW_BEYOND {
+            return Some(Self::Features { of, share, held, expected });
+        }
+        let mut rates = vec![(f32::INFINITY, f32::NEG_INFINITY); features.scales().len()];
+        let cells = (numbers / rates.len().max(1)).max(1);
+        for ((_, number), &value) in values.indexed_iter() {
+            let (rate, (least, most)) = (features.rate(number, numbers, value), &mut rates[number / cells]);
+            (*least, *most) = (least.min(rate), most.max(rate));
+        }
+        let is_faint = |&(least, most): &(f32, f32)| most - least < FAINT * scale;
+        let are_enough = values.len() >= FEW_VALUES * rates.len();
+        (are_enough && rates.iter().all(is_faint)).then_some(Self::Faint { of, held, expected })
     }
 }
 
@@ -134,11 +176,17 @@ impl fmt::Display for Warning {
                 "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; \
                  an input fires at most once a millisecond, so as spikes what is beyond is cut off"
             ),
-            Self::Features { of, share } => write!(
+            Self::Features { of, share, held: (least, most), expected: (low, high) } => write!(
                 f,
-                "{:.1} % of the values of the {of} are beyond what a full rate of their feature stands for; as spikes \
-                 what is beyond is cut off",
+                "{:.1} % of the values of the {of}, from {least} to {most}, are beyond what a full rate of their \
+                 feature stands for, from {low} to {high}; as spikes what is beyond is cut off",
                 100.0 * share
+            ),
+            Self::Faint { of, held: (least, most), expected: (low, high) } => write!(
+                f,
+                "the {of} hold values from {least} to {most}, and full rates of the input stand for values from {low} \
+                 to {high}: next to no spikes tell them apart; numbers as those that the network was trained and \
+                 normalised with are expected"
             ),
             Self::ScaledTwice { of, largest } => write!(
                 f,

@@ -12,6 +12,42 @@ use std::path::{Path, PathBuf};
 /// Nanofarads, where none are given.
 const DEFAULT_CAPACITANCE: f64 = 0.09;
 
+const SPIKE_CODES: &[&str] = &["temporal_mean_rate", "temporal_pattern", "ttfs", "ttfs_dyn_thresh", "ttfs_corrective"];
+
+const LOG_VARS: &[&str] = &[
+    "activations_n_b_l",
+    "spiketrains_n_b_l_t",
+    "input_b_l_t",
+    "mem_n_b_l_t",
+    "operations_b_t",
+    "synaptic_operations_b_t",
+    "neuron_operations_b_t",
+    "all",
+];
+
+const PLOT_VARS: &[&str] = &[
+    "activations",
+    "spiketrains",
+    "spikecounts",
+    "spikerates",
+    "input_image",
+    "error_t",
+    "confusion_matrix",
+    "correlation",
+    "hist_spikerates_activations",
+    "normalization_activations",
+    "operations",
+    "v_mem",
+    "all",
+];
+
+/// Settings that change nothing here, and the values that they may have.
+const WITHOUT_EFFECT: &[(&str, &str, &[&str])] = &[
+    ("input", "model_lib", &["keras", "lasagne", "caffe", "pytorch"]),
+    ("simulation", "simulator", &["INI", "nest", "brian", "brian2", "neuron", "spiNNaker", "loihi", "MegaSim"]),
+    ("simulation", "keras_backend", &["tensorflow", "theano", "cntk", "jax", "torch"]),
+];
+
 /// A configuration in our words.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // the toolbox's own names
@@ -141,13 +177,18 @@ impl Configuration {
             let tau = ini.number("cell", key, 0.01)?;
             Ok::<_, Error>(Some(tau).filter(|tau| tau * f64::from(ticks_per_ms) >= 1.0))
         };
-        let pooling = ini.text("conversion", "maxpool_type");
-        if !["", "fir_max"].contains(&&pooling[..]) {
+        for (section, key, values) in WITHOUT_EFFECT {
+            ini.choice(section, key, values)?;
+        }
+        if let Some(pooling) = ini.choice("conversion", "maxpool_type", &["fir_max", "avg_max", "exp_max"])?
+            && pooling != "fir_max"
+        {
             let why = "maximum pooling passes the spikes of the input that has fired most (fir_max)";
             remarks.push(format!("[conversion] maxpool_type = {pooling}: {why}"));
         }
-        let code = ini.text("conversion", "spike_code");
-        if !["", "temporal_mean_rate"].contains(&&code[..]) {
+        if let Some(code) = ini.choice("conversion", "spike_code", SPIKE_CODES)?
+            && code != "temporal_mean_rate"
+        {
             let why = "neurons fire at rates (temporal_mean_rate); `megasim classify --encode` has other codes of the \
                 input";
             remarks.push(format!("[conversion] spike_code = {code}: {why}"));
@@ -162,9 +203,9 @@ impl Configuration {
             })?;
         let verbose =
             ini.value("output", "verbose", 1, "0, 1, 2 or 3", |text| text.parse::<u32>().ok().filter(|n| *n <= 3))?;
-        let names = |key: &str| ini.text("output", key).chars().any(char::is_alphanumeric);
-        let keeps_potentials =
-            verbose == 3 || ["mem", "all"].iter().any(|it| ini.text("output", "log_vars").contains(it));
+        let logged = ini.choices("output", "log_vars", LOG_VARS)?;
+        let plotted = ini.choices("output", "plot_vars", PLOT_VARS)?;
+        let keeps_potentials = verbose == 3 || logged.iter().any(|it| ["mem_n_b_l_t", "all"].contains(it));
         let named = |key: &str| Some(ini.text("paths", key)).filter(|name| !name.is_empty());
         let parsed_model = named("filename_parsed_model").map(|name| {
             let name = if name.ends_with(".npz") { name } else { format!("{name}.npz") };
@@ -207,8 +248,8 @@ impl Configuration {
             early_stopping: ini.flag("simulation", "early_stopping", false)?,
             top_k: whole("simulation", "top_k", 1)?,
             scaling_factor: ini.number("cell", "scaling_factor", crate::quantize::DEFAULT_SCALING_FACTOR)?,
-            draws: verbose >= 2 || names("plot_vars"),
-            records: (verbose == 3 || names("log_vars")).then_some(keeps_potentials),
+            draws: verbose >= 2 || !plotted.is_empty(),
+            records: (verbose == 3 || !logged.is_empty()).then_some(keeps_potentials),
             sweep: sweep(ini)?,
             path_wd,
             remarks,

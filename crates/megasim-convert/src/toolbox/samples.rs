@@ -5,11 +5,36 @@ use super::{Error, Ini};
 use megasim_data::GivenPreprocessing;
 use megasim_data::recording::Signs;
 
+/// What a configuration says of the format of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatasetFormat {
+    /// Arrays of numpy.
+    Npz,
+    /// Pictures in folders.
+    Jpg,
+    /// Event recordings.
+    Aedat,
+    /// Arrays whose samples are sequences of frames.
+    Frames,
+}
+
+impl DatasetFormat {
+    /// As a configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Npz => "npz",
+            Self::Jpg => "jpg",
+            Self::Aedat => "aedat",
+            Self::Frames => "frames",
+        }
+    }
+}
+
 /// How samples are taken of the data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleSettings {
-    /// Samples are sequences of frames: `dataset_format = frames`.
-    pub frames: bool,
+    /// `dataset_format`; the data tell theirs.
+    pub format: Option<DatasetFormat>,
     /// Of a recording: as many events make a sample (`num_dvs_events_per_sample`).
     pub events: Option<u32>,
     /// Of a recording: pixels along the two axes of the sensor (`chip_size`).
@@ -21,6 +46,12 @@ pub struct SampleSettings {
     /// `datagen_kwargs` and `dataflow_kwargs`.
     pub preprocessing: Option<GivenPreprocessing>,
 }
+
+const FRAME_METHODS: &[&str] =
+    &["signed_sum", "rectified_sum", "rectified_polarity_channels", "signed_polarity_channels"];
+
+const SIGNED_CHANNELS: &str = "[input] frame_gen_method = signed_polarity_channels: taken as \
+    rectified_polarity_channels, as the map of a change tells its sign";
 
 const DICTIONARY: &str = "a Python dictionary, such as {'rescale': 0.003922, 'featurewise_center': True}";
 
@@ -82,19 +113,30 @@ const ACTING: [&str; 10] = [
 impl SampleSettings {
     pub(super) fn of(ini: &Ini, remarks: &mut Vec<String>) -> Result<Self, Error> {
         let names = ["num_dvs_events_per_sample", "chip_size", "frame_gen_method"];
-        let given = |key: &&str| ini.get("input", key).is_some_and(|text| !text.is_empty());
+        let given = |key: &&str| ini.get("input", key).is_some_and(|text| !matches!(text, "" | "None"));
         let count = |text: &str| text.parse::<u32>().ok().filter(|&n| n > 0).map(Some);
-        let chip_size = |text: &str| pair(text).map(Some);
-        let signs = |text: &str| match text.trim_matches(['\'', '"']) {
-            "rectified_sum" => Some(Signs::Alike),
-            "signed_sum" => Some(Signs::Signed),
-            _ => None,
+        let chip_size = |text: &str| if text == "None" { Some(None) } else { pair(text).map(Some) };
+        let signs = match ini.choice("input", "frame_gen_method", FRAME_METHODS)? {
+            Some("rectified_sum") => Signs::Alike,
+            Some("signed_sum") => Signs::Signed,
+            Some("signed_polarity_channels") => {
+                remarks.push(SIGNED_CHANNELS.into());
+                Signs::Channels
+            }
+            _ => Signs::Channels,
         };
+        let format = ini.choice("input", "dataset_format", &["npz", "jpg", "aedat", "frames"])?;
         Ok(Self {
-            frames: ini.text("input", "dataset_format") == "frames",
+            format: format.and_then(|format| match format {
+                "npz" => Some(DatasetFormat::Npz),
+                "jpg" => Some(DatasetFormat::Jpg),
+                "aedat" => Some(DatasetFormat::Aedat),
+                "frames" => Some(DatasetFormat::Frames),
+                _ => None,
+            }),
             events: ini.value("input", "num_dvs_events_per_sample", None, "a whole number above 0", count)?,
             chip_size: ini.value("input", "chip_size", None, "two numbers of pixels, as (240, 180)", chip_size)?,
-            signs: ini.value("input", "frame_gen_method", Signs::Channels, "rectified_sum or signed_sum", signs)?,
+            signs,
             of_recordings: names.iter().filter(|key| given(key)).map(|key| format!("[input] {key}")).collect(),
             preprocessing: preprocessing(ini, remarks)?,
         })
@@ -281,6 +323,6 @@ mod tests {
         let read = read(text).0.unwrap();
         assert_eq!((read.events, read.chip_size, read.signs), (Some(2000), Some([240, 180]), Signs::Signed));
         assert_eq!(read.of_recordings.len(), 3);
-        assert!(!read.frames);
+        assert_eq!(read.format, Some(DatasetFormat::Aedat));
     }
 }

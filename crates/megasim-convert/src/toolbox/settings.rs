@@ -31,7 +31,7 @@ const fn nothing(section: &'static str, name: &'static str, why: &'static str) -
 }
 
 /// Sections of a configuration, those of version 0.1 last: their settings are looked for in the section of 0.6.
-pub const SECTIONS: [&str; 14] = [
+pub const SECTIONS: [&str; 16] = [
     "paths",
     "tools",
     "input",
@@ -43,6 +43,8 @@ pub const SECTIONS: [&str; 14] = [
     "output",
     "restrictions",
     "gui",
+    "spinnaker",
+    "loihi",
     "globalparams",
     "cellparams",
     "simparams",
@@ -75,7 +77,14 @@ pub const KEYS: &[Key] = &[
     nothing("paths", "filename_snn", "netfiles go where --out says"),
     nothing("paths", "filename_clamp_indices", "no neuron is held back at the start of a sample"),
     nothing("paths", "class_idx_path", "classes are numbered by the data"),
+    nothing(
+        "paths",
+        "filepath_custom_objects",
+        "a table [custom] in a TOML file next to the model says what custom layers are",
+    ),
+    nothing("paths", "architecture", KERAS),
     acts("tools", "evaluate_ann", "the trained network is evaluated, and each step of the conversion"),
+    nothing("tools", "serialise_only", "no other machine is loaded; `convert` alone writes the netfiles"),
     nothing("tools", "parse", "a model is always parsed when it is converted"),
     acts("tools", "normalize", "weights are scaled by activations; alone, it writes the normalised model"),
     acts("tools", "convert", "netfiles are written; else those of --out are taken, if they fit the settings"),
@@ -86,18 +95,30 @@ pub const KEYS: &[Key] = &[
     acts("input", "num_dvs_events_per_sample", "of a recording: its first events, this number of them"),
     nothing("input", "eventframe_width", CAMERA),
     acts("input", "chip_size", "of a recording: as many pixels become one that the chip fits the input"),
-    acts("input", "frame_gen_method", "of a recording: `signed_sum` keeps signs, `rectified_sum` none; else two maps"),
+    acts(
+        "input",
+        "frame_gen_method",
+        "of a recording: `signed_sum` keeps signs, `rectified_sum` none; others: two maps",
+    ),
     nothing("input", "maxpool_subsampling", CAMERA),
     nothing("input", "is_x_first", CAMERA),
     nothing("input", "is_x_flipped", CAMERA),
     nothing("input", "is_y_flipped", CAMERA),
+    nothing("input", "do_clip_three_sigma", CAMERA),
+    nothing("input", "max_num_input_spikes", "the duration ends a sample"),
+    nothing("input", "keras_dataset", "nothing is downloaded; `dataset_path` names the data (`mnist.npz` of Keras)"),
     nothing("input", "label_dict", "classes are numbered by the data"),
     nothing("input", "model_lib", KERAS),
-    acts("input", "dataset_format", "`frames`: samples are sequences of frames; else the data tell their format"),
+    acts(
+        "input",
+        "dataset_format",
+        "`frames`: samples are sequences of frames; one that the data do not have is named",
+    ),
     acts("input", "datagen_kwargs", "keys of `preprocessing.toml`; others are named ([samples](#samples))"),
     acts("input", "dataflow_kwargs", "`target_size` and `color_mode`; others are named"),
     acts("normalization", "percentile", "the percentile of activations that becomes one spike per ms"),
     acts("normalization", "normalization_schedule", "the percentile falls by 0.02 from layer to layer"),
+    nothing("normalization", "num_samples", "the normalisation set is x_norm, or the first 2,000 training samples"),
     nothing("normalization", "online_normalization", ONLINE),
     nothing("normalization", "diff_to_max_rate", ONLINE),
     nothing("normalization", "diff_to_min_rate", ONLINE),
@@ -106,6 +127,7 @@ pub const KEYS: &[Key] = &[
     acts("conversion", "max2avg_pool", "average pooling takes the place of maximum pooling"),
     acts("conversion", "maxpool_type", "`fir_max`, the input that has fired most; others are named"),
     acts("conversion", "spike_code", "`temporal_mean_rate`; others are named"),
+    nothing("conversion", "append_softmax", "a softmax does not change which output is the largest"),
     acts("conversion", "num_bits", "bits of the weights, with `quantize_weights`"),
     nothing("conversion", "use_isi_code", "images are shown as rates; `megasim classify --encode` has other codes"),
     acts("simulation", "duration", "how long a sample is shown, in ms"),
@@ -169,6 +191,7 @@ pub(super) fn arranged(ini: &mut Ini) -> Vec<String> {
                         said("a list of what SNN toolbox takes; other values are refused here by themselves")
                     }
                     "gui" => said("there is no window"),
+                    "spinnaker" | "loihi" => said("an option of other hardware; this engine runs the network"),
                     _ => said(&unknown(name)),
                 });
                 continue;
@@ -227,6 +250,16 @@ mod tests {
         ("paths", "filename_snn", "snn"),
         ("paths", "filename_clamp_indices", "clamp"),
         ("paths", "class_idx_path", "classes"),
+        ("paths", "filepath_custom_objects", "layers.py"),
+        ("paths", "architecture", "cnn"),
+        ("tools", "serialise_only", "True"),
+        ("input", "do_clip_three_sigma", "False"),
+        ("input", "max_num_input_spikes", "100"),
+        ("input", "keras_dataset", "mnist"),
+        ("normalization", "num_samples", "100"),
+        ("conversion", "append_softmax", "True"),
+        ("spinnaker", "number_of_neurons_per_core", "64"),
+        ("loihi", "normalize_thresholds", "True"),
         ("input", "model_lib", "caffe"),
         ("input", "dataset_format", "frames"),
         ("input", "datagen_kwargs", "{'rescale': 0.5}"),
@@ -401,6 +434,44 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn values_that_a_setting_cannot_have_are_refused_with_those_that_it_can() {
+        for (section, key, wrong, choices, near) in [
+            ("input", "dataset_format", "npy", "npz, jpg, aedat, frames", "npz"),
+            (
+                "input",
+                "frame_gen_method",
+                "signd_sum",
+                "signed_sum, rectified_sum, rectified_polarity_channels",
+                "signed_sum",
+            ),
+            ("input", "model_lib", "pytorh", "keras, lasagne, caffe, pytorch", "pytorch"),
+            ("conversion", "maxpool_type", "fir_mx", "fir_max, avg_max, exp_max", "fir_max"),
+            ("conversion", "spike_code", "tfs", "temporal_mean_rate, temporal_pattern, ttfs", "ttfs"),
+            ("simulation", "simulator", "brain2", "INI, nest, brian", "brian2"),
+            ("simulation", "keras_backend", "tensorflw", "tensorflow, theano", "tensorflow"),
+            (
+                "output",
+                "log_vars",
+                "{'mem_n_b_l_t', 'spiketrans_n_b_l_t'}",
+                "activations_n_b_l,",
+                "spiketrains_n_b_l_t",
+            ),
+            ("output", "plot_vars", "{'spikerate'}", "activations, spiketrains", "spikerates"),
+        ] {
+            let text = format!("{START}[{section}]\n{key} = {wrong}\n");
+            let error = Configuration::of(Ini::parse("config".as_ref(), &text).unwrap()).unwrap_err().to_string();
+            assert!(error.contains(&format!("[{section}] {key}: expected {choices}")), "{error}");
+            assert!(error.ends_with(&format!("; did you mean '{near}'?")), "{error}");
+        }
+        for (key, value) in [("log_vars", "{}"), ("plot_vars", "set()"), ("plot_vars", "{'all'}")] {
+            let text = format!("{START}[output]\n{key} = {value}\n");
+            assert!(Configuration::of(Ini::parse("config".as_ref(), &text).unwrap()).is_ok(), "{key} = {value}");
+        }
+        let text = format!("{START}[input]\nchip_size = None\n[simulation]\nsimulator = ini\n");
+        assert_eq!(read(&text).taken, read(START).taken);
     }
 
     #[test]

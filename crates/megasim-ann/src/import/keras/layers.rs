@@ -48,9 +48,6 @@ const TRAINING_ONLY: &[&str] = &[
 /// Classes whose kernel is multiplied by a mask: those of SNN toolbox, from `keras_rewiring`.
 const MASKED: &[&str] = &["Sparse", "SparseConv2D", "SparseDepthwiseConv2D"];
 
-const NOT_SUPPORTED: &str = "this layer is not supported; if it is one of your own, a table [custom] in a TOML file \
-    next to the model can say which known one it is";
-
 /// The kernels of a layer in their order, and its bias if it has one.
 type KernelsAndBias = (Vec<ArrayD<f32>>, Option<Array1<f32>>);
 
@@ -78,7 +75,7 @@ pub(super) fn apply(
         _ => {
             let &[input] = inputs else {
                 if inputs.len() > 1 {
-                    return Err(context.options.unsupported(NOT_SUPPORTED));
+                    return Err(context.options.unsupported_class());
                 }
                 return Err(context.options.misfit(format!("expected one input, found {}", inputs.len())));
             };
@@ -91,6 +88,24 @@ pub(super) fn apply(
     };
     context.options.finish()?;
     Ok(output)
+}
+
+/// Adds the activation that a layer has as an option, as a layer of its own.
+pub(super) fn own_activation(network: &mut Network, options: &mut Options, output: Tensor) -> Result<Tensor, Problem> {
+    let Some(value) = options.take("activation") else { return Ok(output) };
+    let Some(activation) = activations::parse(value, options)? else { return Ok(output) };
+    let output = softmax_input(network, activation, output)?;
+    let name = format!("{}_activation", options.layer());
+    let layer = network.add(&name, "Activation", Operation::Activation(activation), &[output])?;
+    Ok(Tensor { layer, ..output })
+}
+
+/// A softmax runs over the last axis, so that has to be the channels.
+fn softmax_input(network: &mut Network, activation: Activation, input: Tensor) -> Result<Tensor, Problem> {
+    match activation {
+        Activation::Softmax | Activation::LogSoftmax => network.read_as(input, AxisOrder::ChannelsLast),
+        _ => Ok(input),
+    }
 }
 
 impl Context<'_, '_> {
@@ -145,7 +160,7 @@ impl Context<'_, '_> {
             // Functions of keras.ops.
             "Relu" | "Relu6" | "Sigmoid" | "Tanh" | "Softplus" | "Softsign" | "Silu" | "Elu" | "Selu" | "Gelu"
             | "HardSigmoid" | "HardSilu" | "LogSoftmax" | "LeakyRelu" => self.function(class, input),
-            _ => Err(self.options.unsupported(NOT_SUPPORTED)),
+            _ => Err(self.options.unsupported_class()),
         }
     }
 
@@ -221,32 +236,14 @@ impl Context<'_, '_> {
         Ok((arrays, bias.map(typed::<Ix1>)))
     }
 
-    /// The layer's own activation, as a layer of its own.
     fn own_activation(&mut self, output: Tensor) -> Result<Tensor, Problem> {
-        let Some(value) = self.options.take("activation") else { return Ok(output) };
-        match activations::parse(value, self.options)? {
-            None => Ok(output),
-            Some(activation) => {
-                let output = self.softmax_input(activation, output)?;
-                let name = format!("{}_activation", self.options.layer());
-                let layer = self.network.add(&name, "Activation", Operation::Activation(activation), &[output])?;
-                Ok(Tensor { layer, ..output })
-            }
-        }
-    }
-
-    /// A softmax runs over the last axis, so that has to be the channels.
-    fn softmax_input(&mut self, activation: Activation, input: Tensor) -> Result<Tensor, Problem> {
-        match activation {
-            Activation::Softmax | Activation::LogSoftmax => self.network.read_as(input, AxisOrder::ChannelsLast),
-            _ => Ok(input),
-        }
+        own_activation(self.network, self.options, output)
     }
 
     fn activation(&mut self, input: Tensor) -> Result<Tensor, Problem> {
         let value = self.options.take("activation").unwrap_or(&Value::Null);
         let activation = activations::parse(value, self.options)?.unwrap_or(Activation::Linear);
-        let input = self.softmax_input(activation, input)?;
+        let input = softmax_input(self.network, activation, input)?;
         self.push(Operation::Activation(activation), input, input.layout)
     }
 

@@ -1,6 +1,6 @@
 //! The options of a layer, each taken once, so that one which was not understood is found.
 
-use super::super::Problem;
+use super::super::{Problem, unsupported};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -36,13 +36,24 @@ const NEUTRAL_ENDINGS: &[&str] = &["_initializer", "_regularizer", "_constraint"
 pub(super) struct Options<'a> {
     layer: &'a str,
     class: &'a str,
+    /// Where Python finds the class, as Keras 3 notes.
+    module: Option<&'a str>,
     map: &'a Map<String, Value>,
     taken: BTreeSet<&'static str>,
 }
 
 impl<'a> Options<'a> {
     pub(super) fn new(layer: &'a str, class: &'a str, map: &'a Map<String, Value>) -> Self {
-        Self { layer, class, map, taken: BTreeSet::new() }
+        Self { layer, class, module: None, map, taken: BTreeSet::new() }
+    }
+
+    pub(super) fn of_module(self, module: Option<&'a str>) -> Self {
+        Self { module, ..self }
+    }
+
+    /// A refusal of the whole class.
+    pub(super) fn unsupported_class(&self) -> Problem {
+        self.unsupported(unsupported::keras(self.class, self.module))
     }
 
     pub(super) fn layer(&self) -> &'a str {

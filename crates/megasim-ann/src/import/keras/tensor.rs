@@ -171,9 +171,16 @@ impl Network {
         }
     }
 
+    /// Takes a layer that is refused, so that the obstacles behind it are found, too.
+    pub(super) fn refuse(&mut self, layer: (&str, &str), input: Tensor, problem: Problem) -> Result<Tensor, Problem> {
+        Ok(Tensor { layer: self.obstacles.replace(&mut self.builder, layer, input.layer, problem)?, ..input })
+    }
+
     /// The graph that ends in `output`; what does not lead there is left out.
-    pub(super) fn finish(mut self, output: Tensor) -> Result<Graph, Problem> {
-        self.obstacles.finish()?;
+    pub(super) fn finish(self, output: Tensor) -> Result<Graph, Problem> {
+        if !self.obstacles.is_empty() {
+            return Err(self.obstacles.refusal(self.builder, output.layer));
+        }
         Ok(self.builder.finish_at(output.layer)?)
     }
 }

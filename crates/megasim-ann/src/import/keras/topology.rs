@@ -25,15 +25,10 @@ pub(super) fn read(
         return Err(damaged(format!("expected an input of 1 to 3 axes in layer '{name}', found none")));
     };
     let mut network = Network::new(&name, shape, order);
-    obstacle.map_or(Ok(()), |message| network.obstacles.take(unsupported(&name, "InputLayer", message)))?;
+    obstacle.map_or(Ok(()), |message| network.obstacles.take_input(unsupported(&name, "InputLayer", message)))?;
     let input = Tensor { layer: 0, layout };
-    let output = match model.apply(&mut network, weights, Scopes::new(weights), input) {
-        Ok(output) => output,
-        Err(problem) => {
-            network.obstacles.take(problem)?;
-            input
-        }
-    };
+    let output = model.apply(&mut network, weights, Scopes::new(weights), input);
+    let output = output.or_else(|problem| network.refuse((model.name, "Model"), input, problem))?;
     Ok((network.finish(output)?, order, layout.axes().to_vec()))
 }
 
@@ -64,7 +59,11 @@ struct Container<'a> {
 
 enum ContainerKind<'a> {
     Sequential,
-    Functional { input: Reference<'a>, output: Reference<'a> },
+    /// At least one of each.
+    Functional {
+        inputs: Vec<Reference<'a>>,
+        outputs: Vec<Reference<'a>>,
+    },
 }
 
 /// One layer of a container.
@@ -101,14 +100,14 @@ impl<'a> Container<'a> {
         let kind = if class == "Sequential" {
             ContainerKind::Sequential
         } else {
-            let end = |key| {
-                let references = config.get(key).map(references).transpose()?.unwrap_or_default();
-                match references[..] {
-                    [one] => Ok(one),
-                    _ => Err(misfit(name, class, format!("expected one of '{key}', found {}", references.len()))),
+            let ends = |key| {
+                let ends = config.get(key).map(references).transpose()?.unwrap_or_default();
+                match ends.is_empty() {
+                    true => Err(misfit(name, class, format!("expected one of '{key}', found none"))),
+                    false => Ok(ends),
                 }
             };
-            ContainerKind::Functional { input: end("input_layers")?, output: end("output_layers")? }
+            ContainerKind::Functional { inputs: ends("input_layers")?, outputs: ends("output_layers")? }
         };
         Ok(Self { name, layers, kind })
     }
@@ -132,7 +131,7 @@ impl<'a> Container<'a> {
     fn input(&self, model: &Value) -> Result<(String, Vec<Option<usize>>), Problem> {
         let layer = match &self.kind {
             ContainerKind::Sequential => self.layers.first(),
-            ContainerKind::Functional { input: (name, _), .. } => self.layers.iter().find(|layer| layer.name == *name),
+            ContainerKind::Functional { inputs, .. } => self.layers.iter().find(|layer| layer.name == inputs[0].0),
         };
         let layer =
             layer.ok_or_else(|| damaged(format!("expected an input layer in model '{}', found none", self.name)))?;
@@ -169,7 +168,7 @@ impl<'a> Container<'a> {
         // Scopes count layers in the order of the configuration, whatever the order of application.
         let scoped: Vec<_> =
             self.layers.iter().map(|layer| (layer, scopes.next(layer.stored_class, layer.name))).collect();
-        let mut run = |index: usize, inputs: &[Tensor]| {
+        let run = |network: &mut Network, index: usize, inputs: &[Tensor]| {
             let (layer, scope) = &scoped[index];
             if is_container(layer.class) {
                 let model = Container::parse(layer.whole)?;
@@ -182,24 +181,34 @@ impl<'a> Container<'a> {
                 };
                 return model.apply(network, weights, scopes.nested(scope), input);
             }
-            let mut options = Options::new(layer.name, layer.class, layer.config);
-            layers::apply(network, weights, scope, &mut options, inputs).or_else(|problem| {
-                // Its input in place of it, so that the obstacles behind it are found, too.
-                let Some(&input) = inputs.first() else { return Err(problem) };
-                network.obstacles.take(problem).map(|()| input)
-            })
+            let module = layer.whole.get("module").and_then(Value::as_str);
+            let mut options = Options::new(layer.name, layer.class, layer.config).of_module(module);
+            layers::apply(network, weights, scope, &mut options, inputs)
         };
         match &self.kind {
             ContainerKind::Sequential => {
-                (0..self.layers.len()).try_fold(input, |tensor, layer| match self.layers[layer].class {
-                    "InputLayer" => Ok(tensor),
-                    _ => run(layer, &[tensor]),
+                (0..self.layers.len()).try_fold(input, |tensor, index| match &self.layers[index] {
+                    LayerEntry { class: "InputLayer", .. } => Ok(tensor),
+                    layer => run(network, index, &[tensor]).or_else(|problem| layer.refuse(network, tensor, problem)),
                 })
             }
-            ContainerKind::Functional { input: input_reference, output } => {
-                let mut tensors: HashMap<Reference, Tensor> = HashMap::from([(*input_reference, input)]);
-                let nodes = self.layers.iter().map(LayerEntry::nodes).collect::<Result<Vec<_>, _>>()?;
-                let read: HashSet<Reference> = nodes.iter().flatten().flatten().chain([output]).copied().collect();
+            ContainerKind::Functional { inputs, outputs } => {
+                let mut tensors: HashMap<Reference, Tensor> = HashMap::from([(inputs[0], input)]);
+                for &(name, node) in &inputs[1..] {
+                    let problem = unsupported(name, "InputLayer", SECOND_INPUT);
+                    tensors.insert((name, node), network.refuse((name, "InputLayer"), input, problem)?);
+                }
+                for (name, _) in &outputs[1..] {
+                    network.obstacles.take(unsupported(name, "output", SECOND_OUTPUT))?;
+                }
+                let mut refused: HashMap<usize, Problem> = HashMap::new();
+                let mut nodes = Vec::new();
+                for (index, layer) in self.layers.iter().enumerate() {
+                    let (applications, problem) = layer.nodes()?;
+                    nodes.push(applications);
+                    refused.extend(problem.map(|problem| (index, problem)));
+                }
+                let read: HashSet<Reference> = nodes.iter().flatten().flatten().chain(outputs).copied().collect();
                 let mut waiting = Vec::new();
                 for (index, (layer, nodes)) in self.layers.iter().zip(nodes).enumerate() {
                     // Keras 2 counts the making of a nested model as its application number 0, and leaves that out
@@ -218,8 +227,16 @@ impl<'a> Container<'a> {
                             inputs.iter().map(|input| tensors.get(input).copied()).collect();
                         match ready {
                             Some(ready) => {
-                                let output = run(index, &ready)?;
-                                tensors.insert((self.layers[index].name, node), output);
+                                let layer = &self.layers[index];
+                                let output = match refused.remove(&index) {
+                                    Some(problem) => Err(problem),
+                                    None => run(network, index, &ready),
+                                };
+                                let output = output.or_else(|problem| {
+                                    let input = ready.first().copied().unwrap_or(input);
+                                    layer.refuse(network, input, problem)
+                                })?;
+                                tensors.insert((layer.name, node), output);
                             }
                             None => still_waiting.push((index, node, inputs)),
                         }
@@ -232,8 +249,9 @@ impl<'a> Container<'a> {
                     }
                     waiting = still_waiting;
                 }
-                tensors.get(output).copied().ok_or_else(|| {
-                    damaged(format!("expected a layer '{}' as the output of '{}', found none", output.0, self.name))
+                tensors.get(&outputs[0]).copied().ok_or_else(|| {
+                    let output = outputs[0].0;
+                    damaged(format!("expected a layer '{output}' as the output of '{}', found none", self.name))
                 })
             }
         }
@@ -258,89 +276,122 @@ impl<'a> LayerEntry<'a> {
         Ok(Self { name, class, stored_class, config, whole })
     }
 
-    /// What each application of this layer reads.
-    fn nodes(&self) -> Result<Vec<Vec<Reference<'a>>>, Problem> {
+    /// Takes a refusal of this layer; of one that only does not fit behind others, its activation is looked at.
+    fn refuse(&self, network: &mut Network, input: Tensor, problem: Problem) -> Result<Tensor, Problem> {
+        let is_unsupported = matches!(problem, Problem::Unsupported { .. });
+        let output = network.refuse((self.name, self.class), input, problem)?;
+        if is_unsupported || is_container(self.class) {
+            return Ok(output);
+        }
+        layers::own_activation(network, &mut Options::new(self.name, self.class, self.config), output)
+            .or_else(|problem| network.refuse((self.name, self.class), output, problem))
+    }
+
+    /// What each application of this layer reads, and why it is refused, where that shows there.
+    fn nodes(&self) -> Result<(Vec<Vec<Reference<'a>>>, Option<Problem>), Problem> {
         let nodes = self.whole.get("inbound_nodes").and_then(Value::as_array);
         let nodes =
             nodes.ok_or_else(|| damaged(format!("expected 'inbound_nodes' in layer '{}', found none", self.name)))?;
-        nodes.iter().map(|node| self.node(node)).collect()
+        let mut refused = None;
+        let nodes = nodes.iter().map(|node| self.node(node, &mut refused)).collect::<Result<_, _>>()?;
+        Ok((nodes, refused.map(|message| unsupported(self.name, self.class, message))))
     }
 
-    fn node(&self, node: &'a Value) -> Result<Vec<Reference<'a>>, Problem> {
+    fn node(&self, node: &'a Value, refused: &mut Option<String>) -> Result<Vec<Reference<'a>>, Problem> {
+        let mut found = Vec::new();
         // Keras 3: {"args": [...], "kwargs": {...}} with tensors anywhere inside.
         if let Some(arguments) = node.get("args") {
+            collect_tensors(arguments, &mut found, refused)?;
             if let Some(Value::Object(named)) = node.get("kwargs") {
-                self.check_named_arguments(named)?;
+                check_named_arguments(named, refused);
+                // So that a layer that is refused waits for all that it reads.
+                for value in named.values().filter(|value| value.is_object() || value.is_array()) {
+                    collect_tensors(value, &mut found, refused)?;
+                }
             }
-            let mut found = Vec::new();
-            self.collect_tensors(arguments, &mut found)?;
             return Ok(found);
         }
         // Keras 2: [[name, node, tensor, {named arguments}], ...].
         for input in node.as_array().into_iter().flatten() {
             if let Some(Value::Object(named)) = input.get(3) {
-                self.check_named_arguments(named)?;
+                check_named_arguments(named, refused);
             }
         }
-        references(node)
-    }
-
-    fn check_named_arguments(&self, named: &Map<String, Value>) -> Result<(), Problem> {
-        let offending = named.iter().find(|(key, value)| {
-            let harmless = value.is_null() || (key.as_str() == "training" && **value == Value::Bool(false));
-            !harmless
-        });
-        match offending {
-            Some((key, value)) => {
-                Err(unsupported(self.name, self.class, format!("a call with {key}={} is not supported", brief(value))))
-            }
-            None => Ok(()),
+        for value in list(node)? {
+            found.push(reference(value, refused)?);
         }
+        Ok(found)
     }
+}
 
-    fn collect_tensors(&self, value: &'a Value, found: &mut Vec<Reference<'a>>) -> Result<(), Problem> {
-        match value {
-            Value::Array(values) => values.iter().try_for_each(|value| self.collect_tensors(value, found)),
-            Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") => {
-                let history = value.pointer("/config/keras_history");
-                found.push(
-                    history.map(reference).unwrap_or_else(|| Err(damaged("expected a 'keras_history', found none")))?,
-                );
-                Ok(())
-            }
-            Value::Null => Ok(()),
-            other => {
-                let message = format!("expected tensors as arguments, found {}", brief(other));
-                Err(unsupported(self.name, self.class, message))
-            }
+const SECOND_INPUT: &str = "a second input; a network here has one: join the inputs to one array within the model";
+const SECOND_OUTPUT: &str = "a second output; a network here has one: save keras.Model(model.input, model.outputs[0])";
+
+fn check_named_arguments(named: &Map<String, Value>, refused: &mut Option<String>) {
+    let offending = named.iter().find(|(key, value)| {
+        let harmless = value.is_null() || (key.as_str() == "training" && **value == Value::Bool(false));
+        !harmless
+    });
+    if let Some((key, value)) = offending {
+        refused.get_or_insert_with(|| format!("a call with {key}={} is not supported", brief(value)));
+    }
+}
+
+fn collect_tensors<'a>(
+    value: &'a Value,
+    found: &mut Vec<Reference<'a>>,
+    refused: &mut Option<String>,
+) -> Result<(), Problem> {
+    match value {
+        Value::Array(values) => values.iter().try_for_each(|value| collect_tensors(value, found, refused)),
+        Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") => {
+            let history = value.pointer("/config/keras_history");
+            let history = history.ok_or_else(|| damaged("expected a 'keras_history', found none"))?;
+            found.push(reference(history, refused)?);
+            Ok(())
+        }
+        Value::Null => Ok(()),
+        other => {
+            refused.get_or_insert_with(|| format!("expected tensors as arguments, found {}", brief(other)));
+            Ok(())
         }
     }
 }
 
-/// `[[name, node, tensor], ...]`, or one of them by itself.
+/// The ends of a model: `[[name, node, tensor], ...]`, or one of them by itself, or each under a name.
 fn references(value: &Value) -> Result<Vec<Reference<'_>>, Problem> {
-    match value.as_array() {
-        Some(list) if list.first().is_some_and(Value::is_string) => Ok(vec![reference(value)?]),
-        Some(list) => list.iter().map(reference).collect(),
-        None => Err(damaged(format!("expected a list of layers, found {}", brief(value)))),
+    let mut refused = None;
+    let ends = list(value)?.into_iter().map(|end| reference(end, &mut refused)).collect::<Result<_, _>>()?;
+    match refused {
+        None => Ok(ends),
+        Some(message) => Err(unsupported("model", "output", message)),
     }
 }
 
-fn reference(value: &Value) -> Result<Reference<'_>, Problem> {
+fn list(value: &Value) -> Result<Vec<&Value>, Problem> {
+    match value {
+        Value::Array(list) if list.first().is_some_and(Value::is_string) => Ok(vec![value]),
+        Value::Array(list) => Ok(list.iter().collect()),
+        Value::Object(named) => Ok(named.values().collect()),
+        _ => Err(damaged(format!("expected a list of layers, found {}", brief(value)))),
+    }
+}
+
+fn reference<'a>(value: &'a Value, refused: &mut Option<String>) -> Result<Reference<'a>, Problem> {
     let parts = (
         value.get(0).and_then(Value::as_str),
         value.get(1).and_then(Value::as_u64),
         value.get(2).and_then(Value::as_u64),
     );
-    match parts {
-        (Some(name), Some(node), Some(0)) => Ok((name, node)),
-        (Some(name), Some(_), Some(tensor)) => Err(unsupported(
-            name,
-            "layer",
-            format!("its output number {tensor} is read; layers of several outputs are not supported"),
-        )),
-        _ => Err(damaged(format!("expected [layer, node, tensor], found {}", brief(value)))),
+    let (Some(name), Some(node), Some(tensor)) = parts else {
+        return Err(damaged(format!("expected [layer, node, tensor], found {}", brief(value))));
+    };
+    if tensor != 0 {
+        refused.get_or_insert_with(|| {
+            format!("output number {tensor} of '{name}' is read; layers of several outputs are not supported")
+        });
     }
+    Ok((name, node))
 }
 
 /// JSON for a message.

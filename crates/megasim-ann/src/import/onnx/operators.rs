@@ -1,6 +1,6 @@
 //! What each ONNX operator means.
 
-use super::super::Problem;
+use super::super::{Problem, unsupported};
 use super::call::Call;
 use super::constants::Constant;
 use super::folding::axis_of;
@@ -125,7 +125,7 @@ impl Translation<'_, '_> {
             "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" | "Max" | "Min" | "Neg" => self.arithmetic(),
             "Pad" => self.pad(),
             "Upsample" | "Resize" => self.resize(),
-            _ => Err(self.call.unsupported("this operator is not supported")),
+            _ => Err(self.call.unsupported(unsupported::onnx(operation))),
         }
     }
 
