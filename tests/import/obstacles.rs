@@ -147,7 +147,8 @@ fn the_layer_table_is_shown_of_a_file_that_is_not_read() {
         ("MaxPooling2D", json!({ "pool_size": 2 })),
         ("LayerNormalization", json!({})),
         ("Flatten", json!({})),
-        ("Activation", json!({ "activation": "tanh" })),
+        activation("tanh"),
+        activation("relu"),
     ];
     let found = inspected(&json!([null, 8, 8, 1]), &layers, &[]);
     let expected = [
@@ -156,6 +157,7 @@ fn the_layer_table_is_shown_of_a_file_that_is_not_read() {
         ["layernormalization_1", "LayerNormalization", "-", "-", "refused"],
         ["flatten_2", "Flatten", "-", "0", ""],
         ["activation_3", "Activation", "-", "0", "refused"],
+        ["activation_4", "Activation", "-", "0", ""],
     ];
     assert_eq!(rows(&found)[1..], expected, "{found}");
     // What is read, but has no spiking form, is named in the same answer; the kinds that Keras has are no custom ones.
