@@ -3,6 +3,7 @@
 mod described;
 mod page;
 mod tables;
+mod units;
 
 pub use described::cores;
 

@@ -1,7 +1,7 @@
 //! The machine as it is described, and what was fitted to a log.
 
 use super::Outcome;
-use super::tables::{tick, time};
+use super::units::{tick, time};
 use crate::cli::tables::{boxed, engineering, percent};
 use megasim::hardware::{Agreement, Cores, Duration, Origin, Value, module_name};
 use megasim::network::Tick;

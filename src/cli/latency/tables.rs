@@ -1,22 +1,14 @@
 //! What `megasim latency` prints.
 
+use super::units::{tick, time};
 use super::{Outcome, described};
 use crate::cli::tables::{boxed, engineering, percent, percents};
 use megasim::engine::machine::{Distribution, Pace};
-use megasim::hardware::{Duration, module_name};
+use megasim::hardware::module_name;
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
 use megasim::study::latency::{Account, Critical, Latency, Load, PathPart, Resource, Spread, Traffic};
 use std::fmt::Write;
-
-/// Ticks as time, where somebody said how long one is.
-pub fn time(ticks: f64, tick: Option<Duration>) -> String {
-    match tick {
-        Some(tick) => engineering(ticks * tick.seconds(), "s"),
-        None if ticks.fract() == 0.0 => format!("{ticks:.0}"),
-        None => format!("{ticks:.2}"),
-    }
-}
 
 /// All of it.
 pub fn text(outcome: &Outcome<'_>) -> String {
@@ -37,10 +29,6 @@ pub fn text(outcome: &Outcome<'_>) -> String {
     text += &accuracy(outcome);
     text += &leftovers(outcome);
     text
-}
-
-pub(super) fn tick(outcome: &Outcome<'_>) -> Option<Duration> {
-    outcome.found.mapped.resolved.tick
 }
 
 fn heading(outcome: &Outcome<'_>) -> String {

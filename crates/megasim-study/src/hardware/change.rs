@@ -4,10 +4,10 @@
 //! is checked. So a changed file is refused by the same rules, and what is wrong with a change is shown with that line,
 //! which comes after those of the file.
 
-use super::error::Error;
-use super::file;
-use super::{Duration, Hardware};
 use toml::de::{DeTable, DeValue};
+
+/// Keys with a value of their own, in no table; texts are not among them.
+pub(super) const SCALARS: [&str; 4] = ["tick", "static_power", "energy_per_mac", "energy_per_mac_bit"];
 
 /// Another value for a key of a hardware file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Change {
                 }
             }
         };
-        let alone = file::SCALARS.contains(&names[0].as_str());
+        let alone = SCALARS.contains(&names[0].as_str());
         if !Self::FIRST.contains(&names[0].as_str()) || alone != (names.len() == 1) {
             return Err(expected());
         }
@@ -89,24 +89,6 @@ impl Change {
     /// The names of the path.
     pub fn path(&self) -> &[String] {
         &self.path
-    }
-}
-
-impl Hardware {
-    /// The machine with another value for a key.
-    ///
-    /// # Errors
-    /// As for a file that has this value.
-    pub fn changed(&self, change: Change) -> Result<Self, Error> {
-        let mut changes = self.changes.clone();
-        changes.push(change);
-        let (path, text) = (&self.source.path, &self.source.text[..self.length]);
-        Ok(file::parse(path, text, changes)?.strict(self.strict))
-    }
-
-    /// The nearest time that is a whole number of ticks, where the machine has a tick.
-    pub fn nearest(&self, time: Duration) -> Duration {
-        self.tick.map_or(time, |tick| time.rounded_to(tick))
     }
 }
 

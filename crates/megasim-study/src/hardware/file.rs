@@ -8,7 +8,7 @@ pub(super) use mesh::{BarrierRule, CoresRule, MeshRule, Pack, Placement};
 
 use super::change::{self, Change};
 use super::error::{Error, Source, nearest};
-use super::patterns::Rank;
+use super::rank::Rank;
 use super::{Duration, Hardware, energy, power};
 use links::links;
 use megasim_core::engine::machine::{Arbiter, Tile};
@@ -74,9 +74,6 @@ pub(super) const ENERGIES: [&str; 6] = [
 ];
 pub(super) const ARBITER: &str = "arbiter";
 pub(super) const KINDS: [&str; 5] = ["conv", "fully_connected", "softmax", "flatten", "max_pool"];
-
-/// Keys with a value of their own, in no table; texts are not among them.
-pub(super) const SCALARS: [&str; 4] = ["tick", "static_power", "energy_per_mac", "energy_per_mac_bit"];
 
 /// A table of the file.
 struct Table<'t> {
@@ -398,4 +395,22 @@ fn check_tick(hardware: &Hardware) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+impl Hardware {
+    /// The machine with another value for a key.
+    ///
+    /// # Errors
+    /// As for a file that has this value.
+    pub fn changed(&self, change: Change) -> Result<Self, Error> {
+        let mut changes = self.changes.clone();
+        changes.push(change);
+        let (path, text) = (&self.source.path, &self.source.text[..self.length]);
+        Ok(parse(path, text, changes)?.strict(self.strict))
+    }
+
+    /// The nearest time that is a whole number of ticks, where the machine has a tick.
+    pub fn nearest(&self, time: Duration) -> Duration {
+        self.tick.map_or(time, |tick| time.rounded_to(tick))
+    }
 }

@@ -15,6 +15,7 @@ mod layers;
 mod log;
 mod patterns;
 mod quantity;
+mod rank;
 mod resolve;
 mod trace;
 mod work;

@@ -2,35 +2,10 @@
 //! number, by kind, by role.
 
 use super::file::{LinkRule, Located, Selector};
+use super::rank::Rank;
 use super::{Hardware, ModuleLayer};
 use glob::Pattern;
 use megasim_core::network::{Driver, Input, ModuleId, ModuleKind, Network, NodeId};
-
-/// Kinds of layers, as `[layer.conv]` has them.
-pub(super) const LAYER_KINDS: [&str; 5] = ["conv", "dense", "pool", "flatten", "softmax"];
-
-/// Roles of layers. Of links `from`, `input` is the sources that are input.
-pub(super) const ROLES: [&str; 3] = ["first", "last", "input"];
-
-/// How particular a pattern of a layer is: of two that match, the more particular one counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    Kind,
-    Role,
-    Name,
-}
-
-impl Rank {
-    pub fn of(pattern: &str) -> Self {
-        if LAYER_KINDS.contains(&pattern) {
-            Self::Kind
-        } else if ROLES.contains(&pattern) {
-            Self::Role
-        } else {
-            Self::Name
-        }
-    }
-}
 
 /// The modules of a network under all the names that patterns may use.
 pub(super) struct Matcher<'a> {

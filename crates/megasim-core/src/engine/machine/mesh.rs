@@ -3,17 +3,9 @@
 use super::arbiter::Arbiter;
 use super::error::MachineError;
 use super::split::Split;
+use super::tile::Tile;
 use crate::network::{ModuleId, Network, NodeId, SourceId, Tick};
 use std::collections::BTreeMap;
-
-/// A tile of a mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tile {
-    /// Column, from west to east.
-    pub x: u32,
-    /// Row, from north to south.
-    pub y: u32,
-}
 
 /// Modules and sources on tiles, and how long links take.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,18 +24,20 @@ mod service;
 mod split;
 mod state;
 mod statistics;
+mod tile;
 mod transport;
 
 pub use arbiter::Arbiter;
 pub use causes::Causes;
 pub use deadlock::Deadlock;
 pub use error::MachineError;
-pub use mesh::{Acknowledge, Direction, Mesh, Tile};
+pub use mesh::{Acknowledge, Direction, Mesh};
 pub use occupancy::{Occupancy, OccupancyPoint};
 pub use parameters::{Barrier, Link, Machine, Soma, Station};
 pub use path::{CriticalPath, Stretch, Wait, WorkPart};
 pub use split::Split;
 pub use statistics::{Busy, Distribution, LinkStatistics, ModuleStatistics, NodeStatistics, Statistics};
+pub use tile::Tile;
 
 use super::plan::Plan;
 use super::record::{Probes, Record};

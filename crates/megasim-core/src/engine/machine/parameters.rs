@@ -2,8 +2,9 @@
 
 use super::arbiter::Arbiter;
 use super::error::MachineError;
-use super::mesh::{Mesh, Tile};
+use super::mesh::Mesh;
 use super::split::Split;
+use super::tile::Tile;
 use crate::network::{Module, ModuleId, ModuleKind, Network, NodeId, Tick};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;

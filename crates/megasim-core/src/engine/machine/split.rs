@@ -2,8 +2,8 @@
 //! when the slowest of them is done.
 
 use super::apply::Leaving;
-use super::mesh::Tile;
 use super::statistics::Busy;
+use super::tile::Tile;
 use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
 use crate::engine::synapses::Synapses;
 use std::collections::HashMap;
