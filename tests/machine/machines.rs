@@ -3,7 +3,7 @@
 use crate::common::random_network::random_network;
 use megasim::engine::machine::{
     Acknowledge, Arbiter, Barrier, HandshakeTrace, Link, Machine, MachinePlan, MachineSimulation, Mesh, Pace,
-    RunSettings, Soma, Tile,
+    RunSettings, Soma, Split, Tile,
 };
 use megasim::engine::{Error, Limits, Probes};
 use megasim::network::*;
@@ -73,6 +73,25 @@ fn machine(network: &Network, sketch: &Sketch) -> Machine {
         }
     });
     machine.barrier = sketch.barrier.map(|(step, time)| Barrier { step, time });
+    let modules = network.modules().len() as u32;
+    match (sketch.times.len() + sketch.depths.len()) % 3 {
+        // Two modules to a core.
+        1 => machine.cores = Some((0..modules).map(|module| module / 2).collect()),
+        // Modules of two neurons or more on two cores.
+        2 => {
+            machine.cores = Some((0..modules).map(|module| 2 * module).collect());
+            for module in (0..modules as usize).map(ModuleId::new) {
+                let kind = &network.modules()[module.index()].kind;
+                let neurons = kind.neurons().map_or(0, |(array, ..)| array.nx * array.ny);
+                let tile = |mesh: &Mesh, k: usize| mesh.modules[(module.index() + k) % mesh.modules.len()];
+                let tiles = machine.mesh.as_ref().map_or(Vec::new(), |mesh| vec![tile(mesh, 0), tile(mesh, 1)]);
+                if neurons > 1 {
+                    machine.splits.insert(module, Split { begins: vec![0, neurons / 2], tiles });
+                }
+            }
+        }
+        _ => {}
+    }
     machine
 }
 

@@ -201,7 +201,7 @@ impl Hardware {
             let demand = CoreUse { given, ..demand(network, module, cores.weight_bits, None) };
             if !report.holds(&demand) {
                 core_of[module.index()] = report.used.len() as u32;
-                let part = self.largest_part(network, (cores, &report), &demand)?;
+                let part = self.largest_part(network, (cores, &report), (module, &demand))?;
                 begins.insert(module, self.split(network, cores.weight_bits, (module, part), &mut report.used));
                 layer = None;
                 continue;
@@ -262,12 +262,11 @@ impl Hardware {
         &self,
         network: &Network,
         (cores, report): (&CoresRule, &Cores),
-        whole: &CoreUse,
+        (module, whole): (ModuleId, &CoreUse),
     ) -> Result<u64, Error> {
-        let Some(&module) = whole.modules.first() else { return Ok(0) };
         let fits = |neurons: u64| report.holds(&demand(network, module, cores.weight_bits, Some(neurons)));
         if whole.neurons == 0 || whole.given.is_some() || !fits(1) {
-            return Err(self.too_large(network, cores, report, whole));
+            return Err(self.too_large(network, (cores, report), (module, whole)));
         }
         // More neurons take no less of anything.
         let (mut least, mut most) = (1, whole.neurons);
@@ -306,8 +305,12 @@ impl Hardware {
         begins.into_iter().map(|begin| begin as u32).collect()
     }
 
-    fn too_large(&self, network: &Network, cores: &CoresRule, report: &Cores, whole: &CoreUse) -> Error {
-        let Some(&module) = whole.modules.first() else { return self.source.fault(cores.span.clone(), "", None) };
+    fn too_large(
+        &self,
+        network: &Network,
+        (cores, report): (&CoresRule, &Cores),
+        (module, whole): (ModuleId, &CoreUse),
+    ) -> Error {
         // What does not get less with fewer neurons on a core.
         let of_one = if whole.neurons == 0 || whole.given.is_some() {
             whole.clone()

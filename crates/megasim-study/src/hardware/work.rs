@@ -37,7 +37,7 @@ pub struct Agreement {
 /// Duration, 1, operations and outputs of an event.
 pub(super) type Row = [Tick; 4];
 
-/// Every one of so many rows is held out.
+/// One of this many rows is held out.
 const HELD_OUT_OF: usize = 5;
 /// Rows from which on some are held out.
 const ENOUGH: usize = 10;
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_told_apart_where_they_vary() {
+    fn parts_are_distinguished_where_they_vary() {
         let rows: Vec<Row> = (0..30)
             .map(|k| {
                 let (operations, outputs) = (k % 7, k % 3);

@@ -205,7 +205,11 @@ impl Causes {
     /// What the start of an event waited for: its arrival, the work before, or room for its outputs.
     pub(super) fn start(&self, core: usize, arrived: u32, outputs: Option<impl Iterator<Item = usize>>) -> u32 {
         match outputs {
-            Some(outputs) => outputs.fold(START, |last, node| self.later(last, self.acknowledged[node])),
+            // An arbiter may start one that came while another waited for room.
+            Some(outputs) => {
+                let room = outputs.fold(START, |last, node| self.later(last, self.acknowledged[node]));
+                self.later(room, arrived)
+            }
             None => self.later(arrived, self.done[core]),
         }
     }
@@ -234,7 +238,8 @@ impl Causes {
 
     /// A module is busy from the start.
     pub(super) fn busy_initially(&mut self, (module, core): (ModuleId, usize), until: Tick) {
-        self.done[core] = self.after(START, until, Why::Wait(Wait::Initial(module)));
+        let until = self.after(START, until, Why::Wait(Wait::Initial(module)));
+        self.done[core] = self.later(self.done[core], until);
     }
 
     /// A step behind a barrier begins.

@@ -88,8 +88,10 @@ pub(super) fn messages(targets: &[Target]) -> u64 {
 /// Lets receivers on one core, over wires that are alike, share a message.
 fn share_messages(targets: &mut [Target], cores: &[u32]) {
     for k in 0..targets.len() {
-        let of = |target: &Target| (cores[target.module as usize], target.link);
-        let first = (0..k).find(|&first| !targets[first].follows && of(&targets[first]) == of(&targets[k]));
+        let is_alike = |a: &Target, b: &Target| {
+            cores[a.module as usize] == cores[b.module as usize] && a.link == b.link && a.routes == b.routes
+        };
+        let first = (0..k).find(|&first| !targets[first].follows && is_alike(&targets[first], &targets[k]));
         if let Some(first) = first {
             targets[first].with.push(k as u32);
             targets[k].follows = true;
