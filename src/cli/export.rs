@@ -92,28 +92,67 @@ impl ExportArguments {
 
 /// Reads, writes and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let (replace, out) = (Overwrite::from_flag(arguments.force), &arguments.out);
     let paths = Paths::default().inputs([&arguments.netdir]);
-    let simulator = match arguments.to {
+    match arguments.to {
+        Form::Nir | Form::Keras => paths.files([&arguments.out]),
+        Form::Pynn | Form::Brian2 | Form::Sanafe => paths.directories([&arguments.out]),
+    }
+    .check()?;
+    let Arguments { netdir, to, out, how, force } = arguments;
+    write(&Job { netdir, to: *to, out, how: how.options(), replace: Overwrite::from_flag(*force) })
+}
+
+/// One export.
+#[derive(Debug)]
+pub struct Job<'j> {
+    /// The netfiles.
+    pub netdir: &'j Path,
+    /// What they become.
+    pub to: Form,
+    /// The new directory, or the file.
+    pub out: &'j Path,
+    /// How NIR is written.
+    pub how: ExportOptions,
+    /// Whether an earlier result may go.
+    pub replace: Overwrite,
+}
+
+/// Refuses a place that holds something else.
+///
+/// # Errors
+/// What is there.
+pub fn check(to: Form, out: &Path, replace: Overwrite) -> Result<()> {
+    match to {
+        Form::Nir | Form::Keras => {
+            let ending = if to == Form::Nir { "nir" } else { "keras" };
+            if !out.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending)) {
+                bail!("--out: expected a name that ends in .{ending}, found {}", out.display());
+            }
+            atomic_write::check_file(out, replace).map_err(report)
+        }
+        Form::Pynn | Form::Brian2 | Form::Sanafe => AtomicDir::check(out, replace).map_err(report),
+    }
+}
+
+/// Writes, and prints where.
+///
+/// # Errors
+/// If something else is there, if the form cannot say what the network is, or if it cannot be written.
+pub fn write(job: &Job) -> Result<()> {
+    let Job { netdir, to, out, replace, .. } = *job;
+    check(to, out, replace)?;
+    let converted = input::open(netdir)?;
+    let simulator = match to {
         Form::Pynn => Simulator::PyNn,
         Form::Brian2 => Simulator::Brian2,
         Form::Sanafe => Simulator::SanaFe,
         Form::Nir | Form::Keras => {
-            paths.files([out]).check()?;
-            let ending = if arguments.to == Form::Nir { "nir" } else { "keras" };
-            if !out.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending)) {
-                bail!("--out: expected a name that ends in .{ending}, found {}", out.display());
-            }
-            atomic_write::check_file(out, replace).map_err(report)?;
-            let bytes = file(&input::open(&arguments.netdir)?, arguments)?;
+            let bytes = file(&converted, job)?;
             atomic_write::write_file(out, replace, |file| file.write_all(&bytes)).map_err(report)?;
             print(&format!("Written to {}.\n", out.display()));
             return Ok(());
         }
     };
-    paths.directories([out]).check()?;
-    AtomicDir::check(out, replace).map_err(report)?;
-    let converted = input::open(&arguments.netdir)?;
     let connections = Connections::of(&converted).map_err(report)?;
     script::check(&connections, simulator).map_err(report)?;
     let files = script::files(&connections, simulator).map_err(report)?;
@@ -123,8 +162,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .map_err(|error| miette!("{}: cannot be written: {error}", out.join(name).display()))?;
     }
     let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-    let inputs: [&Path; 1] = [&arguments.netdir];
-    let parameters = json!({ "to": format!("{:?}", arguments.to).to_lowercase() });
+    let inputs: [&Path; 1] = [netdir];
+    let parameters = json!({ "to": format!("{to:?}").to_lowercase() });
     let run = provenance::Run { results: &names, inputs: &inputs, seed: None, parameters };
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
@@ -142,13 +181,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The normalised network of the netfiles, as NIR or for Keras.
-fn file(converted: &ConvertedModel, arguments: &Arguments) -> Result<Vec<u8>> {
+fn file(converted: &ConvertedModel, job: &Job) -> Result<Vec<u8>> {
     let manifest = converted.manifest();
     let Some(model) = converted.model() else {
         bail!(
             "{}: was read from NIR, and holds that file: {}",
-            arguments.netdir.display(),
-            arguments.netdir.join(&manifest.model.copy).display()
+            job.netdir.display(),
+            job.netdir.join(&manifest.model.copy).display()
         );
     };
     let calibrated = manifest.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
@@ -157,7 +196,7 @@ fn file(converted: &ConvertedModel, arguments: &Arguments) -> Result<Vec<u8>> {
         (!manifest.conversion.settings.is_empty(), "parameters of modules (--set, --settings, --neuron)"),
         (calibrated, "corrections by spikes (--calibrate)"),
     ];
-    if let Some((_, what)) = of_neurons.iter().find(|(is_there, _)| *is_there && arguments.to == Form::Nir) {
+    if let Some((_, what)) = of_neurons.iter().find(|(is_there, _)| *is_there && job.to == Form::Nir) {
         bail!("--to nir: the netfiles have {what}, which 'megasim export' does not take; convert without");
     }
     let options = manifest.options();
@@ -168,5 +207,5 @@ fn file(converted: &ConvertedModel, arguments: &Arguments) -> Result<Vec<u8>> {
     let pooled = if manifest.conversion.plain_megasim { Pooled::Sum } else { Pooled::Mean };
     let mut normalized = normalize::normalize(parsed, &scales, pooled).map_err(report)?;
     options.precision.round(&mut normalized.parsed);
-    exported_as(&arguments.out, &normalized, &options, &arguments.how.options())
+    exported_as(job.out, &normalized, &options, &job.how)
 }

@@ -4,6 +4,7 @@ use super::classification::{remarks, table};
 use super::conversion::{self, Job, stages};
 use super::data::SplitArguments;
 use super::diagnostic::report;
+use super::export::{self, Form};
 use super::input;
 use super::paths::Paths;
 use super::progress::Progress;
@@ -17,6 +18,7 @@ use megasim::ann::{
     import::{self, ReadOptions},
 };
 use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
+use megasim::convert::export::ExportOptions;
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
 use megasim::convert::{Checkpoints, Convert, ConvertOptions, ConvertedModel, OutputForm, Rules, Weighting};
@@ -25,7 +27,7 @@ use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
 use megasim::study::classification::{Recording, classify};
 use megasim::study::layers::Layer;
-use megasim::toolbox::{Configuration, DatasetFormat, SampleSettings, Swept};
+use megasim::toolbox::{Configuration, DatasetFormat, OtherSimulator, SampleSettings, Swept};
 use miette::{Result, bail, miette};
 use serde_json::json;
 use std::ffi::OsString;
@@ -73,7 +75,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .map(|&value| {
                 let mut name = arguments.out.as_os_str().to_os_string();
                 name.push(format!("-{value}"));
-                (PathBuf::from(name), changed(&configuration, *swept, value))
+                let out = PathBuf::from(name);
+                let mut it = changed(&configuration, *swept, value);
+                // Each value has records and exports of its own.
+                it.log_dir = it.log_dir.zip(out.file_name()).map(|(folder, name)| folder.join(name));
+                (out, it)
             })
             .collect(),
     };
@@ -142,6 +148,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     if !it.convert {
         check(arguments, model, &options, out)?;
     }
+    let other = it.other_simulator.map(|simulator| for_another(simulator, it, out, replace)).transpose()?;
     if it.convert {
         let data = data()?;
         let done = conversion::run(&Job {
@@ -161,6 +168,9 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
             print(&format!("{}\n", stages(&done.stages)));
         }
         print(&format!("Written to {}.\n", out.display()));
+    }
+    if let Some(other) = &other {
+        written_for_another(other, out)?;
     }
     if !it.simulate {
         return Ok(());
@@ -282,6 +292,43 @@ fn log(
     }
     words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
     classify_command::run(&shown(it, taken, out, words)?)
+}
+
+/// The network for the simulator of the settings.
+struct Other {
+    to: Form,
+    place: PathBuf,
+    replace: Overwrite,
+}
+
+/// Where it goes; refused before the work where something else is there.
+fn for_another(simulator: OtherSimulator, it: &Configuration, out: &Path, replace: Overwrite) -> Result<Other> {
+    let (to, name) = match simulator {
+        OtherSimulator::Brian2 => (Form::Brian2, "brian2"),
+        OtherSimulator::PyNn => (Form::Pynn, "pynn"),
+        OtherSimulator::Keras => (Form::Keras, "normalised.keras"),
+    };
+    let place = log_folder(it, out).join(name);
+    export::check(to, &place, replace)?;
+    Ok(Other { to, place, replace })
+}
+
+/// Writes it besides our own run, which goes on where the form cannot say what the network is.
+fn written_for_another(other: &Other, netdir: &Path) -> Result<()> {
+    let Other { to, place: out, replace } = other;
+    let folder = atomic_write::parent(out);
+    let is_new = !folder.exists();
+    std::fs::create_dir_all(folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
+    let how = ExportOptions::default();
+    let written = export::write(&export::Job { netdir, to: *to, out, how, replace: *replace });
+    if let Err(error) = written {
+        output::warn(format_args!("[simulation] simulator: {} is not written: {error}", out.display()));
+        if is_new {
+            // Only what is empty goes.
+            std::fs::remove_dir(folder).ok();
+        }
+    }
+    Ok(())
 }
 
 /// Where pictures and records go: as the settings say, or next to the netfiles.

@@ -160,6 +160,82 @@ fn pictures_and_spikes_go_into_the_log_folder() {
     assert_eq!(potential.dim(), (3, 50, 32));
 }
 
+#[test]
+fn the_network_is_written_for_the_simulator_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = folder.path().join("run");
+    let log = folder.path().join("run-log");
+    let more = |simulator: &str, convert: bool| {
+        let flags = format!("[tools]\nevaluate_ann = False\nsimulate = False\nconvert = {convert}\n");
+        format!("simulator = {simulator}\n[conversion]\nsoftmax_to_relu = True\n{flags}")
+    };
+    toolbox(&config(folder.path(), &more("MegaSim", true)), &net).success().stderr("");
+    assert!(!log.exists());
+    // As `megasim export` does.
+    for (simulator, form, name) in [
+        ("INI", "keras", "normalised.keras"),
+        ("brian2", "brian2", "brian2"),
+        ("nest", "pynn", "pynn"),
+        ("'spiNNaker'", "pynn", "pynn"),
+    ] {
+        let path = config(folder.path(), &more(simulator, false));
+        let place = log.join(name);
+        if simulator.starts_with('\'') {
+            toolbox(&path, &net).failure().stderr(contains("exists already"));
+            let mut command = Command::cargo_bin("megasim").unwrap();
+            command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("toolbox").arg(&path).arg("--out").arg(&net);
+            command.arg("--force").assert().success();
+        } else {
+            let said = toolbox(&path, &net).success().stderr("");
+            said.stdout(contains(format!("Written to {}.", place.display())));
+        }
+        let other = folder.path().join(format!("{}-{name}", simulator.trim_matches('\'')));
+        let mut command = Command::cargo_bin("megasim").unwrap();
+        command.arg("export").arg(&net).args(["--to", form, "--out"]).arg(&other).assert().success();
+        let files: &[&str] = if form == "keras" { &[""] } else { &["network.py", "connections.npz"] };
+        for file in files {
+            let read = |at: &Path| fs::read(if file.is_empty() { at.into() } else { at.join(file) }).unwrap();
+            assert!(read(&place) == read(&other), "{simulator} {file}");
+        }
+    }
+    // What is not ours stays, also with --force.
+    fs::write(log.join("brian2/notes"), "mine").unwrap();
+    let mut command = Command::cargo_bin("megasim").unwrap();
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("toolbox").arg(config(folder.path(), &more("brian2", false)));
+    command.arg("--out").arg(&net).arg("--force").assert().failure().stderr(contains("notes"));
+    assert_eq!(fs::read_to_string(log.join("brian2/notes")).unwrap(), "mine");
+    let path = config(folder.path(), &more("neurocube", false));
+    let expected = "[simulation] simulator: expected INI, brian2, nest, neuron, brian, spiNNaker, loihi or MegaSim, found \
+        `neurocube`";
+    toolbox(&path, &net).failure().stderr(contains(expected));
+}
+
+#[test]
+fn our_own_run_goes_on_where_a_simulator_has_no_word_for_the_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    // A softmax at the output.
+    let path = config(folder.path(), "simulator = brian2\n[tools]\nevaluate_ann = False\n");
+    toolbox(&path, &out)
+        .success()
+        .stderr(contains("[simulation] simulator: ").and(contains("run-log/brian2 is not written: ")));
+    assert!(out.join("results.json").is_file() && !folder.path().join("run-log").exists());
+}
+
+#[test]
+fn values_of_a_sweep_have_records_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = "simulator = INI\n[parameter_sweep]\nparam_name = 'duration'\nparam_values = [5, 20]\n";
+    let path = config(folder.path(), more);
+    let text = fs::read_to_string(&path).unwrap().replace("[paths]\n", "[paths]\nlog_dir_of_current_run = logs\n");
+    fs::write(&path, text).unwrap();
+    toolbox(&path, &folder.path().join("run")).success();
+    for value in ["5", "20"] {
+        let log = folder.path().join(format!("logs/run-{value}"));
+        assert!(log.join("normalised.keras").is_file() && log.join("predictions.npz").is_file(), "{value}");
+    }
+}
+
 /// A configuration with this data, 2 samples and 50 ms.
 fn config_with(folder: &Path, data: &str, more: &str) -> std::path::PathBuf {
     let path = config(folder, &format!("[conversion]\nsoftmax_to_relu = True\n{more}"));

@@ -6,7 +6,7 @@ mod configuration;
 mod samples;
 mod settings;
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, OtherSimulator};
 pub use samples::{DatasetFormat, SampleSettings};
 pub use settings::{KEYS, Key, Meaning, SECTIONS};
 

@@ -44,9 +44,19 @@ const PLOT_VARS: &[&str] = &[
 /// Settings that change nothing here, and the values that they may have.
 const WITHOUT_EFFECT: &[(&str, &str, &[&str])] = &[
     ("input", "model_lib", &["keras", "lasagne", "caffe", "pytorch"]),
-    ("simulation", "simulator", &["INI", "nest", "brian", "brian2", "neuron", "spiNNaker", "loihi", "MegaSim"]),
     ("simulation", "keras_backend", &["tensorflow", "theano", "cntk", "jax", "torch"]),
 ];
+
+/// `simulator`, where it is another than this program: what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherSimulator {
+    /// `brian2`: a script for Brian2.
+    Brian2,
+    /// `nest`, `neuron`, `brian`, `spinnaker`, ...: back ends of PyNN.
+    PyNn,
+    /// `INI`: the normalised network as a Keras file.
+    Keras,
+}
 
 /// A configuration in our words.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,6 +118,8 @@ pub struct Configuration {
     pub early_stopping: bool,
     pub top_k: u32,
     pub scaling_factor: f64,
+    /// The simulator that the network is written for besides.
+    pub other_simulator: Option<OtherSimulator>,
     /// Whether pictures are drawn: `plot_vars`, or `verbose` from 2 on.
     pub draws: bool,
     /// Whether spikes are recorded, and if so, potentials too: `log_vars`, or `verbose` 3.
@@ -201,6 +213,12 @@ impl Configuration {
                 let list = text.trim().trim_start_matches(['[', '{', '(']).trim_end_matches([']', '}', ')']);
                 if list.trim().is_empty() { Some(None) } else { list.parse::<SampleList>().ok().map(Some) }
             })?;
+        let expected = "INI, brian2, nest, neuron, brian, spiNNaker, loihi or MegaSim";
+        let other_simulator = ini.value("simulation", "simulator", None, expected, simulator)?;
+        if ini.text("simulation", "simulator").eq_ignore_ascii_case("loihi") {
+            let how = "`megasim export --to sanafe` writes the network for a simulator of that chip";
+            remarks.push(format!("[simulation] simulator = loihi: {how}"));
+        }
         let verbose =
             ini.value("output", "verbose", 1, "0, 1, 2 or 3", |text| text.parse::<u32>().ok().filter(|n| *n <= 3))?;
         let logged = ini.choices("output", "log_vars", LOG_VARS)?;
@@ -248,6 +266,7 @@ impl Configuration {
             early_stopping: ini.flag("simulation", "early_stopping", false)?,
             top_k: whole("simulation", "top_k", 1)?,
             scaling_factor: ini.number("cell", "scaling_factor", crate::quantize::DEFAULT_SCALING_FACTOR)?,
+            other_simulator,
             draws: verbose >= 2 || !plotted.is_empty(),
             records: (verbose == 3 || !logged.is_empty()).then_some(keeps_potentials),
             sweep: sweep(ini)?,
@@ -265,6 +284,16 @@ fn reset(text: &str) -> Option<Reset> {
         () if text.contains("modulo") => Some(Reset::Modulo),
         () => None,
     }
+}
+
+fn simulator(text: &str) -> Option<Option<OtherSimulator>> {
+    Some(match text.trim_matches(['\'', '"']).to_lowercase().as_str() {
+        "megasim" | "loihi" => None,
+        "ini" => Some(OtherSimulator::Keras),
+        "brian2" => Some(OtherSimulator::Brian2),
+        "nest" | "neuron" | "brian" | "pcsim" | "spinnaker" => Some(OtherSimulator::PyNn),
+        _ => return None,
+    })
 }
 
 /// The numbers that weights may be.
