@@ -68,6 +68,20 @@ def test_classify(
     assert ours.accuracy == theirs["accuracy"]["clocked" if options["mode"] == "clocked" else "event"]
 
 
+def test_neurobench(
+    net: megasim.Network, digits: tuple[Array, Array], program: Program, tmp_path: pathlib.Path
+) -> None:
+    net.save(tmp_path / "net")
+    words = ["--samples", "5", "--duration", "30", "--mode", "both", "--neurobench", "--json", "theirs.json"]
+    program("classify", "net", "--data", DIGITS, *words)
+    theirs = json.loads((tmp_path / "theirs.json").read_text())
+    x, y = digits
+    ours = net.classify(x, y, samples=5, duration=30, mode="both", neurobench=True)
+    assert ours.neurobench == theirs["neurobench"] and ours.neurobench["parameter_count"] > 0
+    assert _without_time(ours.figures) == _without_time(theirs)
+    assert net.classify(x, y, samples=1, duration=5).neurobench is None
+
+
 def test_single_samples(
     net: megasim.Network, digits: tuple[Array, Array], program: Program, tmp_path: pathlib.Path
 ) -> None:

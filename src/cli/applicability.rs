@@ -35,6 +35,8 @@ pub enum Input {
     Frames,
     /// A netfile directory of `convert`, with event recordings.
     Recordings,
+    /// A netfile directory of `convert`, with spike trains.
+    SpikeTrains,
     /// A schematic with its own stimuli.
     Schematic,
     /// A directory of data.
@@ -57,6 +59,7 @@ impl Input {
             Self::Netfiles => "a netfile directory",
             Self::Frames => "sequences of frames",
             Self::Recordings => "event recordings",
+            Self::SpikeTrains => "spike trains (.nir)",
             Self::Schematic => "a schematic",
             Self::Data => "a directory of data",
             Self::Recording => "an event recording",
@@ -96,6 +99,9 @@ impl Input {
     /// Samples of a directory: recordings, sequences of frames, or numbers.
     fn of_samples(data: &Path, matches: &ArgMatches, numbers: Self) -> Self {
         let of_network = numbers == Self::TrainedNetwork;
+        if is_nir(data) && !of_network {
+            return Self::SpikeTrains;
+        }
         match Recordings::find(data) {
             Ok(None) if !matches.get_flag("frames") => numbers,
             Ok(None) if of_network => Self::NetworkAndFrames,

@@ -100,7 +100,7 @@ enum ModeArgument {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
-    let results_in = || arguments.predictions.iter().chain(&arguments.record.npz);
+    let results_in = || arguments.predictions.iter().chain(arguments.record.file());
     results_in().try_for_each(|path| results.check_file(path))?;
     let paths = Paths::default().files(results.json.iter().chain(results_in())).pages(&arguments.report);
     let paths = paths.directories(&arguments.sharing.outcomes);
@@ -166,7 +166,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.predictions {
         write_predictions(path, &found, results.overwrite())?;
     }
-    let recording = recording.zip(arguments.record.npz.as_deref()).filter(|_| !interrupt::asked());
+    let recording = recording.zip(arguments.record.file().map(PathBuf::as_path)).filter(|_| !interrupt::asked());
     if let Some((recording, path)) = &recording {
         let write = || write_recording(path, recording, &converted, &samples, &options, results.overwrite());
         pool.install(write)?;

@@ -114,6 +114,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "outputs",
             "predictions",
             "npz",
+            "nir_data",
             "record",
             "potentials",
             "per_sample",

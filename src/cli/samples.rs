@@ -6,9 +6,10 @@ use super::output;
 use super::presentation::Presentation;
 use super::recordings::RecordingArguments;
 use clap::Args;
+use megasim::ann::nir::{SpikeTrains, is_nir};
 use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
 use megasim::dataset::recording::Recordings;
-use megasim::dataset::{Dataset, Format};
+use megasim::dataset::{self, Dataset, Format};
 use megasim::encode::Clock;
 use miette::{Result, bail};
 use ndarray::ArrayView2;
@@ -73,6 +74,17 @@ impl SampleArguments {
         presentation: &Presentation,
     ) -> Result<Read> {
         let wanted = presentation.wanted();
+        if is_nir(data) {
+            let clock = presentation.clock();
+            warn_of_ticks(converted, clock);
+            let trains = SpikeTrains::open(data).map_err(report)?;
+            let all = |path| dataset::labels(path, converted.classes(), 0, None).map_err(report);
+            let classes = labels.map(|path| all(path)).transpose()?;
+            let classes = classes.as_deref();
+            let read = |skip, most| LabelledSamples::spike_trains(converted, &trains, classes, clock, skip, most);
+            let inputs = std::iter::once(data.to_path_buf()).chain(labels.cloned()).collect();
+            return Ok(Read { samples: wanted.read(read)?, inputs });
+        }
         if let Some(set) = recordings {
             let clock = presentation.clock();
             warn_of_ticks(converted, clock);

@@ -2,7 +2,9 @@
 
 use super::diagnostic::report;
 use clap::Args;
+use megasim::ann::nir::{Spike, SpikeTrains};
 use megasim::atomic_write::{self, Overwrite};
+use megasim::convert::export::spike_trains;
 use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::dataset::npy::{Element, NpzWriter};
 use megasim::engine::Record;
@@ -11,6 +13,7 @@ use megasim::study::classification::{ClassifyOptions, LayerRecording, Recording,
 use miette::Result;
 use ndarray::aview1;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,15 +22,26 @@ use super::progress::Progress;
 /// What of a classification is recorded.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RecordArguments {
-    /// Write the spikes of these layers to --npz: names as 'megasim inspect' shows them, and 'input'
-    #[arg(long, value_name = "LAYER", value_delimiter = ',', requires = "npz")]
+    /// Write the spikes of these layers to --npz or --nir-data: names as 'megasim inspect' shows them, and 'input'
+    #[arg(long, value_name = "LAYER", value_delimiter = ',', requires = "recorded")]
     record: Vec<String>,
     /// Write potentials too: of each neuron of the layers of --record, after each millisecond
-    #[arg(long, requires = "record")]
+    #[arg(long, requires = "npz")]
     potentials: bool,
     /// The file with what --record names
-    #[arg(long, value_name = "FILE.npz", requires = "record", value_parser = npz_file)]
+    #[arg(long, value_name = "FILE.npz", requires = "record", value_parser = npz_file, group = "recorded")]
     pub npz: Option<PathBuf>,
+    /// The same as spike trains in NIR's form of data, which 'nir.read_data' and --data read
+    #[arg(long, value_name = "FILE.nir", requires = "record", value_parser = nir_file, group = "recorded")]
+    pub nir_data: Option<PathBuf>,
+}
+
+/// `--nir-data`.
+///
+/// # Errors
+/// Another ending.
+pub fn nir_file(text: &str) -> Result<PathBuf, String> {
+    super::per_sample::with_ending(text, &["nir"])
 }
 
 /// `--npz`.
@@ -49,6 +63,11 @@ impl RecordArguments {
         }
         let recording = Recording::new(converted, &self.record, self.potentials);
         recording.map(Some).map_err(|error| miette::miette!("--record: {error}"))
+    }
+
+    /// The file.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.npz.as_ref().or(self.nir_data.as_ref())
     }
 
     /// What the record of the run says.
@@ -74,6 +93,19 @@ pub fn write_recording(
 ) -> Result<()> {
     let network = network_for(converted, options).map_err(report)?;
     let setup = setup(converted, &network, samples, options);
+    if path.extension().is_some_and(|ending| ending == "nir") {
+        let (values, numbers) = (samples.values(), samples.numbers());
+        let mut all = Vec::new();
+        for (name, mode) in options.modes.each() {
+            let progress = Progress::to_the_end(&format!("{name}, recorded"), samples.len());
+            let layers = recording.run(&setup, values, numbers, mode, &progress).map_err(report)?;
+            let of = |layer: LayerRecording| (layer.name.clone(), trains(&layer, samples, options));
+            all.extend(layers.into_iter().map(of));
+        }
+        let bytes = spike_trains(all.iter().map(|(name, trains)| (&name[..], trains)));
+        let bytes = bytes.map_err(|message| miette::miette!("{}: {message}", path.display()))?;
+        return atomic_write::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report);
+    }
     let mut npz = NpzWriter::compressed(Cursor::new(Vec::new()));
     let numbers: Vec<i64> = (0..samples.len()).map(|k| samples.numbers().number(k) as i64).collect();
     npz.add("sample", &aview1(&numbers)).map_err(report)?;
@@ -85,6 +117,21 @@ pub fn write_recording(
     }
     let bytes = npz.finish().map_err(report)?.into_inner();
     atomic_write::write_file(path, replace, |file| file.write_all(&bytes)).map_err(report)
+}
+
+/// Spikes in seconds.
+fn trains(layer: &LayerRecording, samples: &LabelledSamples, options: &ClassifyOptions) -> SpikeTrains {
+    let per_second = 1000.0 * f64::from(options.clock.ticks_per_ms);
+    let [_, ny, nx] = layer.shape;
+    let mut of = vec![Vec::new(); samples.len()];
+    let place: BTreeMap<i64, usize> = (0..samples.len()).map(|k| (samples.numbers().number(k) as i64, k)).collect();
+    for (k, sample) in layer.sample.iter().enumerate() {
+        let Some(&sample) = place.get(sample) else { continue };
+        let neuron = (layer.map[k] as usize * ny + layer.y[k] as usize) * nx + layer.x[k] as usize;
+        of[sample].push(Spike { time: layer.t[k] as f64 / per_second, neuron, negative: layer.polarity[k] < 0 });
+    }
+    let (neurons, duration) = (layer.shape.iter().product(), f64::from(options.clock.duration) / 1000.0);
+    SpikeTrains { neurons, duration, step: None, samples: of }
 }
 
 type Npz = NpzWriter<Cursor<Vec<u8>>>;

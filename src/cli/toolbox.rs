@@ -309,7 +309,10 @@ fn for_another(simulator: OtherSimulator, it: &Configuration, out: &Path, replac
         OtherSimulator::Keras => (Form::Keras, "normalised.keras"),
     };
     let place = log_folder(it, out).join(name);
-    export::check(to, &place, replace)?;
+    // The folder is made with the results; where it is not there yet, nothing is in the way.
+    if atomic_write::parent(&place).exists() {
+        export::check(to, &place, replace)?;
+    }
     Ok(Other { to, place, replace })
 }
 

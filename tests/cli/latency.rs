@@ -233,6 +233,10 @@ fn a_schematic_runs_on_its_own_stimuli() {
     let figures = json(&here.join("ideal.json"));
     assert_eq!(figures["per_sample"][0]["events"], 16);
     assert_eq!(figures["agreement_with_ideal"], 1.0);
+    // It has no model to count multiply-accumulates of.
+    let out = megasim(&["latency", &two_neurons(), "--hardware", "loihi", "--json", "loihi.json"], here).success();
+    out.stdout(contains("as multiply-accumulates: not available, as a schematic has no model"));
+    assert_eq!(json(&here.join("loihi.json"))["energy"]["quantised"], Value::Null);
 }
 
 #[test]

@@ -237,3 +237,122 @@ fn counts_of_two_files_are_compared() {
     fs::write(&theirs, "no archive").unwrap();
     refused(&["diff", &first, &theirs], "expected an .npz archive");
 }
+
+/// Spike counts of a recording, `(samples, neurons)`.
+fn counts(path: &Path, mode: &str, layer: &str) -> Array2<i64> {
+    let counts: ndarray::ArrayD<i64> = archive(path).by_name(&format!("{mode}/{layer}/count")).unwrap();
+    let samples = counts.shape()[0];
+    let neurons = counts.len() / samples;
+    counts.into_shape_with_order((samples, neurons)).unwrap()
+}
+
+#[test]
+fn spike_trains_of_nir_are_written_and_shown_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = converted(folder.path(), &["--neuron", "signed"]);
+    let net = net.to_str().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let layers = "input,00Conv2D_8x8x8,06Dense_10";
+    let words = ["--samples", "4", "--duration", "30", "--mode", "event", "--record"];
+    let record = |data: &str, more: &[&str]| {
+        megasim(&[&["classify", net, "--data", data], &words[..], &[layers], more].concat()).success();
+    };
+    record(DATA, &["--npz", &at("ours.npz")]);
+    record(DATA, &["--nir-data", &at("trains.nir")]);
+
+    // What was recorded.
+    let file = hdf5_pure::File::from_bytes(fs::read(at("trains.nir")).unwrap()).unwrap();
+    for layer in layers.split(',') {
+        let group = format!("nodes/{layer}/observables/spikes");
+        let idx = file.dataset(&format!("{group}/idx")).unwrap();
+        let expected = counts(at("ours.npz").as_ref(), "event", layer);
+        let (samples, most) = (idx.shape().unwrap()[0] as usize, idx.shape().unwrap()[1] as usize);
+        let mut found = Array2::<i64>::zeros(expected.raw_dim());
+        let signs = file.dataset(&format!("{group}/value")).ok().map(|of| of.read_f64().unwrap());
+        for (k, &neuron) in idx.read_i64().unwrap().iter().enumerate().filter(|(_, neuron)| **neuron >= 0) {
+            found[[k / most, neuron as usize]] += signs.as_ref().map_or(1, |signs| signs[k] as i64);
+        }
+        assert_eq!((samples, found), (4, expected), "{layer}");
+    }
+
+    // The spikes of the input do the same again.
+    let (file, again) = (at("trains.nir"), at("again.npz"));
+    let trains = ["classify", net, "--data", &file, "--duration", "30", "--mode", "event"];
+    megasim(&[&trains[..], &["--record", layers, "--npz", &again]].concat()).success();
+    megasim(&["diff", &at("ours.npz"), &again]).success().stdout(contains("3 layers, 4 samples: equal"));
+    for (more, what) in [
+        (&["--encode", "poisson"][..], "--encode: has no effect on spike trains (.nir)"),
+        (&["--frames"], "--frames: has no effect on spike trains (.nir)"),
+        (&["--crop", "0,0,4,4"], "--crop: has no effect on spike trains (.nir)"),
+        (&["--record", "input", "--nir-data", "x.nir", "--npz", "x.npz"], "cannot be used with"),
+    ] {
+        megasim(&[&trains[..], more].concat()).code(2).stderr(contains(what));
+    }
+    let both = ["classify", net, "--data", DATA, "--record", "input", "--nir-data", &at("both.nir")];
+    megasim(&both).code(2).stderr(contains("--nir-data: expected --mode event or --mode clocked"));
+}
+
+#[test]
+fn spike_trains_that_do_not_fit_are_refused() {
+    use hdf5_pure::AttrValue;
+    let folder = tempfile::tempdir().unwrap();
+    let net = converted(folder.path(), &[]);
+    let path = folder.path().join("trains.nir");
+    // Kind, attributes, arrays with their shapes.
+    type Arrays<'a> = &'a [(&'a str, &'a [f64], [u64; 2])];
+    let write = |kind: &str, attributes: &[(&str, f64)], arrays: Arrays, nodes: &[&str]| {
+        let text = |text: &str| AttrValue::VarLenString(text.into());
+        let mut file = hdf5_pure::FileBuilder::new();
+        file.set_attr("__type__", text("NIRGraphData"));
+        let mut all = file.create_group("nodes");
+        for name in nodes {
+            let mut node = all.create_group(name);
+            node.set_attr("__type__", text("NIRNodeData"));
+            let mut observables = node.create_group("observables");
+            let mut spikes = observables.create_group("spikes");
+            spikes.set_attr("__type__", text(kind));
+            attributes.iter().for_each(|(name, number)| spikes.set_attr(name, AttrValue::F64(*number)));
+            for (name, values, shape) in arrays {
+                // A grid has an axis of steps.
+                let shape = if *name == "data" { vec![1, shape[0], shape[1]] } else { shape.to_vec() };
+                spikes.create_dataset(name).with_f64_data(values).with_shape(&shape);
+            }
+            observables.add_group(spikes.finish());
+            node.add_group(observables.finish());
+            all.add_group(node.finish());
+        }
+        file.add_group(all.finish());
+        fs::write(&path, file.finish().unwrap()).unwrap();
+    };
+    let refused = |more: &[&str], message: &str| {
+        let words = ["classify", net.to_str().unwrap(), "--data", path.to_str().unwrap()];
+        megasim(&[&words[..], more].concat()).code(1).stderr(contains(message));
+    };
+    let of = |neurons: f64| [("n_neurons", neurons), ("t_max", 0.1)];
+    let idx: (&str, &[f64], [u64; 2]) = ("idx", &[3.0, -1.0], [1, 2]);
+    let time = |values: &'static [f64]| ("time", values, [1, 2]);
+    let good = time(&[0.01, f64::INFINITY]);
+    write("EventData", &of(64.0), &[idx, good], &["a", "b"]);
+    refused(&[], "HDF5 'nodes': expected one node, or one of the name 'input', found a, b");
+    write("EventData", &of(63.0), &[idx, good], &["a"]);
+    refused(&[], "expected spike trains of 64 neurons, as the input of the network has, found 63");
+    write("EventData", &of(3.0), &[idx, good], &["a"]);
+    refused(&[], "idx: sample 0, event 0: expected -1 to 2, found 3");
+    write("EventData", &of(64.0), &[idx, time(&[0.2, 0.0])], &["a"]);
+    refused(&[], "time: sample 0, event 0: expected 0 to t_max (0.1 s), found 0.2");
+    write("EventData", &of(64.0), &[idx], &["a"]);
+    refused(&[], "nodes/a/observables/spikes/time");
+    write("ValuedEventData", &of(64.0), &[idx, good, ("value", &[0.5, 0.0], [1, 2])], &["a"]);
+    refused(&[], "sample 0, neuron 3: expected spikes (0, 1 or -1), found the value 0.5");
+    write("Other", &of(64.0), &[idx, good], &["a"]);
+    refused(&[], "expected EventData, ValuedEventData or TimeGriddedData, found 'Other'");
+    let grid = [1.0; 128];
+    write("TimeGriddedData", &[("dt", 1e-5)], &[("data", &grid, [2, 64])], &["a"]);
+    refused(&[], "found steps of 0.00001 s at 10 ticks per ms; --ticks-per-ms 100 has ticks of that length");
+    write("TimeGriddedData", &[("dt", 1e-4)], &[("data", &grid, [2, 64])], &["a"]);
+    refused(&["--skip", "1"], "expected more than 1 recordings, found 1");
+    fs::copy("tests/data/nir/sinabs_groups.nir", &path).unwrap();
+    refused(&[], "expected spike trains (nir.write_data), found a network (nir.write)");
+    fs::write(&path, "x").unwrap();
+    refused(&[], "NIR data: expected an HDF5 file, found 1 bytes of something else");
+}

@@ -166,7 +166,8 @@ fn the_network_is_written_for_the_simulator_of_the_configuration() {
     let net = folder.path().join("run");
     let log = folder.path().join("run-log");
     let more = |simulator: &str, convert: bool| {
-        let flags = format!("[tools]\nevaluate_ann = False\nsimulate = False\nconvert = {convert}\n");
+        // Netfiles that are there are taken, and something has to be done with them.
+        let flags = format!("[tools]\nevaluate_ann = False\nsimulate = {}\nconvert = {convert}\n", !convert);
         format!("simulator = {simulator}\n[conversion]\nsoftmax_to_relu = True\n{flags}")
     };
     toolbox(&config(folder.path(), &more("MegaSim", true)), &net).success().stderr("");

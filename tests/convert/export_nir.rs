@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use hdf5_pure::File;
 use megasim::ann::graph::{Activation, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::ann::nir::Nir;
-use megasim::convert::export::{ExportOptions, target_of};
+use megasim::convert::export::{ExportOptions, Exported, Importer, target_of};
 use megasim::convert::nir::{self, NirOptions};
 use megasim::convert::{ConvertOptions, convert, normalize_with, parse};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
@@ -108,6 +108,60 @@ fn what_it_cannot_say_is_refused_by_name() {
     assert!(error.contains("as much padding at both sides, found 0 and 2 rows"), "{error}");
     let softmax = ConvertOptions { output: megasim::convert::OutputForm::Softmax, ..ConvertOptions::default() };
     assert!(build(pooled(SAME, mean), 16, &softmax).unwrap_err().contains("rectified activations"));
+}
+
+/// What is written for a library, by the reset of the neurons; or why not.
+fn for_library(importer: Importer, reset: Reset, builder: GraphBuilder, numbers: usize) -> Result<Exported, String> {
+    let graph = builder.finish().unwrap();
+    let mut options = ConvertOptions::default();
+    options.quantization.reset = reset;
+    let parsed = parse(&graph, &options).unwrap();
+    let samples = Array2::from_shape_fn((4, numbers), |(i, j)| ((i + j) % 3) as f32 / 2.0);
+    let normalized = normalize_with(parsed, samples.view(), &options, &mut |_| {}).unwrap();
+    let how = ExportOptions { importer: Some(importer), pool: None };
+    let target = target_of("net.nir".as_ref()).unwrap();
+    target.build(&normalized, &options.quantization, &how).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_a_library_would_misread_is_refused_by_name() {
+    let mean = Pooling::Average { count_padding: false };
+    let maps = || pooled(SAME, mean);
+    let vectors = |bias: f32| {
+        let mut builder = GraphBuilder::new("in", Shape::Features(2));
+        let dense = Operation::Dense { weights: array![[1.0, 0.5], [0.5, 2.0]], bias: Some(array![bias, 0.0]) };
+        let dense = builder.add("dense", "Dense", dense, &[0]).unwrap();
+        builder.add("relu", "Activation", relu(), &[dense]).unwrap();
+        builder
+    };
+    let biased = || {
+        let mut builder = GraphBuilder::new("in", Shape::Maps { channels: 1, height: 4, width: 4 });
+        let (weights, bias) = (Array4::ones((1, 1, 3, 3)), Some(array![0.5]));
+        let (strides, dilation) = ((1, 1), (1, 1));
+        let convolution = Operation::Convolution { weights, bias, strides, padding: SAME, dilation, groups: 1 };
+        let convolution = builder.add("conv", "Conv2D", convolution, &[0]).unwrap();
+        builder.add("relu", "Activation", relu(), &[convolution]).unwrap();
+        builder
+    };
+    // sinabs' reader compares arrays of maps with a number, and reads IF with a floor.
+    let error = for_library(Importer::Sinabs, Reset::Subtract, maps(), 16).unwrap_err();
+    let expected = "NIR: layer '0Conv2D_2x4x4': sinabs 3.1.3 opens leaky neurons of vectors only, and reads IF neurons";
+    assert!(error.contains(expected) && error.ends_with("found maps, 2 x 4 x 4"), "{error}");
+    let there = for_library(Importer::Sinabs, Reset::Subtract, vectors(0.5), 2).unwrap();
+    assert_eq!(there.warnings.len(), 1, "{:?}", there.warnings);
+    for library in [Importer::SnnTorch, Importer::Norse, Importer::Lava] {
+        let error = for_library(library, Reset::Subtract, vectors(0.5), 2).unwrap_err();
+        assert!(error.contains("reads neurons that reset to 0; 'megasim convert --reset zero'"), "{error}");
+        for_library(library, Reset::ToRest, vectors(0.5), 2).unwrap();
+        for_library(library, Reset::ToRest, maps(), 16).unwrap();
+        let written = for_library(library, Reset::ToRest, biased(), 16);
+        if library == Importer::Lava {
+            let error = written.unwrap_err();
+            assert!(error.contains("layer '0Conv2D_1x4x4': Lava's reader takes convolutions without bias"), "{error}");
+        } else {
+            written.unwrap();
+        }
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "save-normalised", "saved.npz"),
     of(&["convert"], "normalised", "normalised.npz").unseen("the network is the one that would have been normalised"),
     of(&["convert"], "export", "net.nir"),
-    of(&["convert"], "nir-for", "sinabs").with(&["--export", "net.nir", "--reset", "zero"]),
+    of(&["convert"], "nir-for", "norse").with(&["--export", "net.nir", "--reset", "zero"]),
     of(&["convert"], "nir-pool", "avg").with(&["--export", "net.nir"]),
     of(&["export"], "nir-for", "sinabs").with(&["--to", "nir", "--out", "net.nir"]),
     of(&["export"], "nir-pool", "avg").with(&["--to", "nir", "--out", "net.nir"]),
@@ -203,6 +203,7 @@ const TRIALS: &[Trial] = &[
     of(&["classify"], "predictions", "predictions.csv"),
     of(&["run"], "npz", "events.npz"),
     of(&["classify"], "npz", "spikes.npz").with(&["--record", "input"]),
+    of(&["classify"], "nir-data", "spikes.nir").with(&["--record", "input", "--mode", "event"]),
     of(&["classify"], "record", "input").with(&["--npz", "spikes.npz"]),
     of(&["classify"], "potentials", "").with(&["--record", "06Dense_10", "--npz", "spikes.npz"]),
     of(&["classify"], "per-sample", "").with(&["--json", "figures.json"]),
@@ -238,6 +239,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
     ("classify", "random code", &["net", "--data", "data", "--encode", "poisson"]),
     ("classify", "frames", &["net", "--data", "moving", "--frames"]),
     ("classify", "recordings", &["net", "--data", "recorded", "--polarity", "alike"]),
+    ("classify", "spike trains", &["net", "--data", "trains.nir"]),
     ("classify", "event mode", &["net", "--data", "data", "--mode", "event"]),
     ("classify", "model of train", &["spiking.npz", "--data", "bars"]),
     ("compare", "netfiles", &["net", "--data", "data"]),
@@ -418,11 +420,12 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
 }
 
 /// Options that say which results there are, and where they go.
-const NO_PARAMETERS: [&str; 17] = [
+const NO_PARAMETERS: [&str; 18] = [
     "cache",
     "export",
     "json",
     "neurobench",
+    "nir-data",
     "npz",
     "out",
     "outputs",

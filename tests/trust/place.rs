@@ -116,6 +116,8 @@ impl Place {
         let convert = ["convert", "model.keras", "--data", "data", "--preset", "toolbox"];
         let stages = ["--save-parsed", "parsed.npz", "--save-normalised", "normalised.npz", "--save-activations"];
         make(&[&convert[..], &["--out", "net", "--save-scales", "scales.json"], &stages, &["activations"]].concat());
+        let recorded = ["--record", "input", "--mode", "event", "--nir-data", "trains.nir"];
+        make(&[&["classify", "net", "--data", "data", "--samples", "3"][..], &recorded].concat());
         make(&["train", "bars.toml", "--data", "bars", "--out", "spiking.npz"]);
         fs::remove_file(here.join("run.json")).unwrap();
         recordings(here);

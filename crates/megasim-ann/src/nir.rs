@@ -4,7 +4,10 @@
 //! brain-inspired computing", Nature Communications 15:8122 (2024). Subgraphs are dissolved: node `x` of subgraph `s`
 //! is `s.x`, and the inputs and outputs of a subgraph pass on what they get.
 
+mod data;
 mod fields;
+
+pub use data::{INPUT, Spike, SpikeTrains};
 
 use crate::graph::MAX_LAYERS;
 use crate::import::hdf5::{self, File};

@@ -6,6 +6,11 @@ mod keras;
 #[cfg(feature = "nir")]
 mod nir;
 pub mod script;
+#[cfg(feature = "nir")]
+mod spike_trains;
+
+#[cfg(feature = "nir")]
+pub use spike_trains::spike_trains;
 
 use super::normalize::Normalized;
 use super::quantize::Quantization;

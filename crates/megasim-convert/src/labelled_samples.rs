@@ -6,6 +6,8 @@ use megasim_ann::forward::WrongBatch;
 use megasim_ann::graph::Shape;
 use megasim_core::encode::{self, Clock, Recorded, SampleKind, SampleNumbers};
 use megasim_core::network::{Polarity, Stimulus};
+#[cfg(feature = "nir")]
+use megasim_core::network::{StimulusEvent, Tick};
 use megasim_data::recording::{self, Recording, Recordings, Selection};
 use megasim_data::{Dataset, Format, NORMALIZATION_SAMPLES, SampleList, Samples};
 use ndarray::{Array2, ArrayView2, Axis, CowArray, Ix2, concatenate};
@@ -97,6 +99,27 @@ pub enum Error {
         expected: usize,
         /// Maps of the selection.
         found: usize,
+    },
+    /// Spike trains of another number of neurons.
+    #[error("expected spike trains of {expected} neurons, as the input of the network has, found {found}")]
+    Neurons {
+        /// Of the input.
+        expected: usize,
+        /// In the file.
+        found: usize,
+    },
+    /// Spike trains on a grid finer than a tick.
+    #[error(
+        "expected spike trains with steps of a tick or longer, found steps of {step} s at {ticks_per_ms} ticks per ms; \
+         --ticks-per-ms {fits} has ticks of that length"
+    )]
+    Step {
+        /// Seconds.
+        step: f64,
+        /// Of the presentation.
+        ticks_per_ms: u32,
+        /// With which a tick is a step.
+        fits: f64,
     },
     /// An event outside of the input.
     #[error(
@@ -246,6 +269,67 @@ impl LabelledSamples {
         }
         let analog = converted.analog_classes(values.view())?;
         let (numbers, labels) = ((skip as u64).into(), Some(labels));
+        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
+    }
+
+    /// Spike trains in NIR's form of data from number `skip` on, at most `samples` of them, and their classes, where
+    /// they are known: spikes of the addresses of the input, which take the place of a code, and for the trained network
+    /// their rates in spikes per millisecond.
+    ///
+    /// # Errors
+    /// If they are of another number of neurons than the input, on a grid finer than a tick, or none are left.
+    #[cfg(feature = "nir")]
+    pub fn spike_trains(
+        converted: &ConvertedModel,
+        trains: &megasim_ann::nir::SpikeTrains,
+        labels: Option<&[usize]>,
+        clock: Clock,
+        skip: usize,
+        samples: Option<usize>,
+    ) -> Result<Self, Error> {
+        let layout = &converted.layout;
+        let (expected, found) = (layout.numbers(), trains.neurons);
+        if expected != found {
+            return Err(Error::Neurons { expected, found });
+        }
+        let per_second = f64::from(clock.ticks_per_ms) * 1000.0;
+        // Sums of steps are a little off.
+        let tick = |seconds: f64| (seconds * per_second * (1.0 + 1e-9) + 1e-6).floor();
+        if let Some(step) = trains.step.filter(|&step| tick(step) < 1.0) {
+            return Err(Error::Step { step, ticks_per_ms: clock.ticks_per_ms, fits: (1e-3 / step).round() });
+        }
+        let taken: Vec<_> = trains.samples.iter().skip(skip).take(samples.unwrap_or(usize::MAX)).collect();
+        if taken.is_empty() {
+            return Err(Error::NoRecordings { skip, found: trains.samples.len() });
+        }
+        let labels = match labels.map(|all| (all.len(), all.iter().skip(skip).take(taken.len()).copied())) {
+            Some((found, _)) if found < skip + taken.len() => {
+                return Err(Error::Labels { samples: skip + taken.len(), labels: found });
+            }
+            labels => labels.map(|(_, labels)| labels.collect::<Vec<_>>()),
+        };
+        let classes = converted.classes();
+        if let Some((sample, &found)) = labels.iter().flatten().enumerate().find(|(_, label)| **label >= classes) {
+            return Err(Error::Class { sample: skip + sample, classes, found });
+        }
+        let mut number_of = vec![0; expected];
+        layout.addresses().iter().enumerate().for_each(|(number, &address)| number_of[address as usize] = number);
+        let mut recorded = Recorded::new((skip as u64).into());
+        let mut values = Array2::zeros((taken.len(), expected));
+        for (spikes, mut row) in taken.iter().zip(values.rows_mut()) {
+            let of_row = Stimulus::from_events(spikes.iter().map(|spike| StimulusEvent {
+                t_pre: tick(spike.time) as Tick,
+                x: number_of[spike.neuron] as i32,
+                y: 0,
+                polarity: if spike.negative { Polarity::Negative } else { Polarity::Positive },
+            }));
+            // As one row; numbers are in the order of the maps.
+            let rates = recorded.push(layout, &[of_row], (1, expected), clock);
+            let rates = rates.map_err(|_| Error::Neurons { expected, found })?.into_iter().enumerate();
+            row.iter_mut().zip(rates).for_each(|(value, (k, rate))| *value = layout.value(k, rate));
+        }
+        let analog = converted.analog_classes(values.view())?;
+        let numbers = (skip as u64).into();
         Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
     }
 

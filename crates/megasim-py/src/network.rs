@@ -7,7 +7,7 @@ use megasim::cli::options::{self, Threaded};
 use megasim::dataset::{Dataset, Format};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Driver, EventLog, NodeId, Polarity, Tick};
-use megasim::study::classification::{Classification, Modes, Outcome, classify, network_for};
+use megasim::study::classification::{self, Classification, Modes, Outcome, classify, network_for};
 use megasim::study::latency::latency;
 use megasim::study::sweep::MachineSubject;
 use megasim::study::verify::verify;
@@ -156,7 +156,8 @@ impl Network {
         self.0.network().nodes().iter().map(|node| node.name.clone()).collect()
     }
 
-    #[pyo3(signature = (x, y, words, skip=0, samples=None, progress=None))]
+    #[pyo3(signature = (x, y, words, skip=0, samples=None, neurobench=false, progress=None))]
+    #[allow(clippy::too_many_arguments)]
     fn classify<'py>(
         &self,
         py: Python<'py>,
@@ -165,6 +166,7 @@ impl Network {
         words: Vec<String>,
         skip: usize,
         samples: Option<usize>,
+        neurobench: bool,
         progress: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<String>)> {
         let data = data(&x, y.as_ref(), None);
@@ -172,9 +174,13 @@ impl Network {
         let (samples, warning) = py.detach(|| self.samples(&data, skip, samples))?;
         let warnings: Vec<String> = self.0.clock_warnings(options.clock).chain(warning).collect();
         let (found, more) = work::run(py, progress.as_ref(), |control| {
-            pool.install(|| classify(&self.0, &samples, &options, control))
+            pool.install(|| {
+                let found = classify(&self.0, &samples, &options, control)?;
+                let count = || classification::neurobench(&self.0, &samples, &options, control);
+                Ok::<_, classification::Error>((found, neurobench.then(count).transpose()?))
+            })
         })?;
-        let found: Classification = found.map_err(error::value)?;
+        let (found, complexity): (Classification, _) = found.map_err(error::value)?;
         let dict = PyDict::new(py);
         let labels: Vec<i64> = found.labels.iter().flatten().map(|&label| label as i64).collect();
         dict.set_item("labels", labels.into_pyarray(py))?;
@@ -187,7 +193,11 @@ impl Network {
         }
         dict.set_item("duration_ms", found.clock.duration)?;
         dict.set_item("ticks_per_ms", found.clock.ticks_per_ms)?;
-        dict.set_item("figures", serde_json::json!(found.figures()).to_string())?;
+        let mut figures = serde_json::json!(found.figures());
+        if let Some(complexity) = complexity {
+            figures["neurobench"] = serde_json::json!(complexity);
+        }
+        dict.set_item("figures", figures.to_string())?;
         Ok((dict, warnings.into_iter().chain(more).collect()))
     }
 

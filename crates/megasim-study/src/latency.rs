@@ -21,7 +21,7 @@ pub use decision::Decisions;
 pub use energy::{Account, Bill};
 pub use input::{InputError, MachineInput, MappedNetwork};
 pub use load::{Load, Traffic};
-pub use quantised::Quantised;
+pub use quantised::{NotQuantised, Quantised};
 pub use relief::{Relief, Reliefs, reliefs};
 pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
 

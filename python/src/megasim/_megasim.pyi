@@ -64,6 +64,7 @@ class Network:
         words: list[str],
         skip: int = 0,
         samples: int | None = None,
+        neurobench: bool = False,
         progress: _Progress = None,
     ) -> tuple[dict[str, Any], list[str]]: ...
     def compare(

@@ -150,6 +150,7 @@ class Network:
         threads: int | None = None,
         skip: int = 0,
         samples: int | None = None,
+        neurobench: bool = False,
         progress: ProgressLike = None,
         **options: Value,
     ) -> Classification:
@@ -173,6 +174,8 @@ class Network:
             Threads; all processors where it is not given. They change the time, not the results.
         skip, samples : int, optional
             Leave out the first samples, and take at most this many.
+        neurobench : bool
+            Also count what NeuroBench 2 counts (:attr:`Classification.neurobench`); samples run once more for it.
         progress : bool or callable, optional
             As for :meth:`Model.convert`.
         **options
@@ -200,7 +203,8 @@ class Network:
         options = {"mode": mode, **_presentation(duration, encode, seed, threads), **options}
         y = None if y is None else labels(y)
         with Watched(progress) as watch:
-            found, warnings = self._network.classify(numbers(x, "x"), y, words(options), skip, samples, watch)
+            given = (numbers(x, "x"), y, words(options), skip, samples, neurobench)
+            found, warnings = self._network.classify(*given, watch)
         warn(warnings)
         return Classification(found, y is not None)
 

@@ -348,6 +348,30 @@ class Classification:
         """Synaptic operations of each sample; shape (samples,)."""
         return self._first.operations
 
+    @property
+    def neurobench(self) -> dict[str, Any] | None:
+        """Complexity as NeuroBench 2 counts it, where ``classify(..., neurobench=True)`` asked for it: the block
+        ``neurobench`` of ``megasim classify --neurobench --json``.
+
+        ``footprint`` (bytes), ``parameter_count``, ``connection_sparsity``, and per mode that ran ``steps``,
+        ``activation_sparsity``, ``synaptic_operations`` (``dense``, ``effective_macs``, ``effective_acs``) and
+        ``membrane_updates``, means per sample.
+
+        Examples
+        --------
+        >>> import megasim, numpy as np
+        >>> test, train = np.load("examples/digits/test.npz"), np.load("examples/digits/train.npz")
+        >>> net = megasim.load("examples/digits/digits_cnn.keras").convert(train["x"], progress=False)
+        >>> res = net.classify(test["x"][:2], mode="clocked", duration=20, neurobench=True, progress=False)
+        >>> res.neurobench["footprint"] == 4 * res.neurobench["parameter_count"]
+        True
+        >>> operations = res.neurobench["clocked"]["synaptic_operations"]
+        >>> operations["effective_acs"] < operations["dense"]
+        True
+        """
+        found: dict[str, Any] | None = self.figures.get("neurobench")
+        return found
+
     def _hits(self, predictions: IntArray) -> int:
         if self.labels is None:
             raise ValueError("accuracy: expected labels, found none; classify(x, y) takes them")

@@ -3,7 +3,7 @@
 use super::{Given, Input};
 use Input::{
     Data, Frames, Netfiles, NetworkAndFrames, NetworkAndRecordings, Nir, Only, Recording, Recordings, Schematic,
-    SpikingModel, Stage, TrainedNetwork,
+    SpikeTrains, SpikingModel, Stage, TrainedNetwork,
 };
 
 /// When an option has an effect.
@@ -96,8 +96,14 @@ const DURATIONS: Need = Need {
     holds: |given| given.is_swept("duration"),
     expected: "expected --over duration=...; other points have one duration",
 };
+const ONE_MODE: Need = Need {
+    holds: |given| given.text("mode").as_deref() != Some("both"),
+    expected: "expected --mode event or --mode clocked; the file has the spikes of one run",
+};
 const FILE_OF_RESULTS: Need = Need {
-    holds: |given| ["json", "report", "trace", "outputs", "predictions", "npz"].iter().any(|id| given.has(id)),
+    holds: |given| {
+        ["json", "report", "trace", "outputs", "predictions", "npz", "nir_data"].iter().any(|id| given.has(id))
+    },
     expected: "expected a file that could be replaced (--json, --report), found none",
 };
 const DATA: Need =
@@ -134,7 +140,7 @@ const SOFTMAX: Need = Need {
     holds: |given| given.text("output").as_deref() == Some("softmax"),
     expected: "expected --output softmax; other outputs have no clock",
 };
-const RECORDINGS_AND_NUMBERS: &[Input] = &[Netfiles, Frames, Recordings];
+const RECORDINGS_AND_NUMBERS: &[Input] = &[Netfiles, Frames, Recordings, SpikeTrains];
 const STUDIES: &[&str] = &["classify", "compare", "latency", "sweep", "verify"];
 const TAKING: &[&str] = &["classify", "compare", "convert", "latency", "sweep", "verify"];
 const TRAINED: &[Input] = &[TrainedNetwork, NetworkAndFrames, NetworkAndRecordings];
@@ -241,6 +247,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "record", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "potentials", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "npz", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "nir_data", RECORDINGS_AND_NUMBERS).needs(&[ONE_MODE]),
     on(&["classify"], "per_sample", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "neurobench", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "history", RECORDINGS_AND_NUMBERS),
@@ -266,7 +273,7 @@ pub const OPTIONS: &[Row] = &[
     on(TAKING, "window", &[Recordings, NetworkAndRecordings]),
     // What compare, latency, sweep and verify share
     on(&["compare", "latency", "sweep", "verify"], "data", RECORDINGS_AND_NUMBERS),
-    on(&["compare", "latency", "sweep"], "labels", &[Netfiles, Frames, Schematic]),
+    on(&["compare", "latency", "sweep"], "labels", &[Netfiles, Frames, SpikeTrains, Schematic]),
     on(&["compare", "latency", "sweep", "verify"], "split", &[Netfiles]),
     on(&["compare", "latency", "sweep", "verify"], "split_seed", &[Netfiles]),
     on(&["convert"], "labels", NUMBERS_OR_FRAMES),
@@ -277,7 +284,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["eval"], "split_seed", &[TrainedNetwork, Stage]),
     all(&["inspect"], "split").needs(&[DATA]),
     all(&["inspect"], "split_seed").needs(&[DATA]),
-    on(&["classify"], "labels", &[Netfiles, Frames]),
+    on(&["classify"], "labels", &[Netfiles, Frames, SpikeTrains]),
     on(&["classify"], "split", &[Netfiles]),
     on(&["classify"], "split_seed", &[Netfiles]),
     all(&["compare", "latency", "sweep", "verify"], "samples"),

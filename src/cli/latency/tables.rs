@@ -7,7 +7,7 @@ use megasim::engine::machine::{Distribution, Pace};
 use megasim::hardware::module_name;
 use megasim::network::{Driver, ModuleId, Network, NodeId};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Account, Critical, Latency, Load, PathPart, Resource, Spread, Traffic};
+use megasim::study::latency::{Account, Critical, Latency, Load, NotQuantised, PathPart, Resource, Spread, Traffic};
 use std::fmt::Write;
 
 /// All of it.
@@ -353,7 +353,13 @@ fn energy(outcome: &Outcome<'_>) -> String {
 
 /// The network as multiply-accumulates; nothing where the machine does not say what these cost.
 fn quantised(found: &Latency) -> String {
-    let Some(it) = found.quantised() else { return String::new() };
+    let it = match found.quantised() {
+        Ok(it) => it,
+        Err(NotQuantised::Machine) => return String::new(),
+        Err(why) => {
+            return format!("The same network quantised, as multiply-accumulates: not available, as {why}.\n\n");
+        }
+    };
     let equal = match it.equal_at {
         Some(rate) => {
             format!("Equal at {rate:.3} spikes per connection and sample, here {:.3}", it.spikes_per_connection)

@@ -45,6 +45,8 @@ struct Extent {
 enum Value {
     Text(String),
     Texts(Vec<String>),
+    /// A number; of any kind, where the nearest double is meant.
+    Number(f64),
     /// An array without elements.
     Empty,
     /// Of a kind that no importer reads.
@@ -94,7 +96,7 @@ impl File {
     }
 
     /// All attributes of a group.
-    pub(super) fn attributes(&self, group: &str) -> Result<Attributes, Problem> {
+    pub(crate) fn attributes(&self, group: &str) -> Result<Attributes, Problem> {
         let values = self.library.attributes(group);
         let values = values.map_err(|message| damaged(self.prefix, group, "a group with attributes", message))?;
         Ok(Attributes { values, place: place(self.prefix, group) })
@@ -105,24 +107,25 @@ impl File {
     /// # Errors
     /// Also for an array that a file of this size cannot hold.
     pub(super) fn array(&self, path: &str) -> Result<ArrayD<f32>, Problem> {
-        self.array_of(path, |library| library.numbers(path))
+        self.array_of(path, "numbers", |library| library.numbers(path))
     }
 
     /// As [`File::array`], in double precision.
     #[cfg(feature = "nir")]
     pub(crate) fn doubles(&self, path: &str) -> Result<ArrayD<f64>, Problem> {
-        self.array_of(path, |library| library.doubles(path))
+        self.array_of(path, "numbers", |library| library.doubles(path))
     }
 
     /// A data set of strings.
     #[cfg(feature = "nir")]
     pub(crate) fn texts(&self, path: &str) -> Result<ArrayD<String>, Problem> {
-        self.array_of(path, |library| library.texts(path))
+        self.array_of(path, "strings", |library| library.texts(path))
     }
 
     fn array_of<T>(
         &self,
         path: &str,
+        kind: &str,
         read: impl Fn(&dyn Library) -> Result<Vec<T>, String>,
     ) -> Result<ArrayD<T>, Problem> {
         let fault = |expected: &str, found: String| damaged(self.prefix, path, expected, found);
@@ -134,9 +137,9 @@ impl File {
         let Some(elements) = elements.filter(|_| bytes.is_some_and(|bytes| bytes <= most)) else {
             return Err(fault("an array that a file of this size can hold", format!("shape {shape:?}")));
         };
-        let values = read(&*self.library).map_err(|message| fault("numbers", message))?;
+        let values = read(&*self.library).map_err(|message| fault(kind, message))?;
         if values.len() as u64 != elements {
-            return Err(fault(&format!("{elements} numbers"), values.len().to_string()));
+            return Err(fault(&format!("{elements} {kind}"), values.len().to_string()));
         }
         let dimensions: Vec<usize> = shape.iter().map(|&extent| extent as usize).collect();
         ArrayD::from_shape_vec(IxDyn(&dimensions), values).map_err(|message| fault("an array", message.to_string()))
@@ -144,14 +147,23 @@ impl File {
 }
 
 /// Attributes of one group.
-pub(super) struct Attributes {
+pub(crate) struct Attributes {
     values: HashMap<String, Value>,
     place: String,
 }
 
 impl Attributes {
+    /// A number.
+    #[cfg(feature = "nir")]
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        match self.values.get(name)? {
+            Value::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// A string.
-    pub(super) fn string(&self, name: &str) -> Option<&str> {
+    pub(crate) fn string(&self, name: &str) -> Option<&str> {
         match self.values.get(name)? {
             Value::Text(text) => Some(text),
             Value::Texts(texts) if texts.len() == 1 => Some(&texts[0]),
@@ -187,6 +199,10 @@ impl Attributes {
             Value::Texts(texts) => Ok(texts.clone()),
             Value::Text(text) => Ok(vec![text.clone()]),
             Value::Empty => Ok(Vec::new()),
+            Value::Number(found) => Err(Problem::damaged(
+                &self.place,
+                format!("expected strings in attribute '{name}', found the number {found}"),
+            )),
             Value::Other(found) => {
                 Err(Problem::damaged(&self.place, format!("expected strings in attribute '{name}', found {found}")))
             }

@@ -44,11 +44,23 @@ impl<'f> Fields<'f> {
         if !self.names.contains(name) {
             return Ok(None);
         }
-        let texts = self.file.texts(&self.at(name))?;
+        let texts = match self.file.texts(&self.at(name)) {
+            Ok(texts) => texts,
+            Err(problem) => return Err(self.file.doubles(&self.at(name)).map_or(problem, |n| self.no_text(name, &n))),
+        };
         match (texts.len(), texts.first()) {
             (1, Some(text)) => Ok(Some(text.clone())),
-            (n, _) => Err(self.fault(name, "one string", n)),
+            (n, _) => Err(self.fault(name, "one string", format_args!("{n}"))),
         }
+    }
+
+    fn no_text(&self, name: &str, numbers: &ArrayD<f64>) -> Problem {
+        let found = match numbers.first() {
+            Some(number) if numbers.len() == 1 => format!("the number {number}"),
+            _ => format!("{} numbers", numbers.len()),
+        };
+        let known = if name == "type" { format!(", one of {KINDS}") } else { String::new() };
+        self.fault(name, &format!("a string{known}"), format_args!("{found}; nir.write of package nir writes strings"))
     }
 
     /// All data sets that are a text or a number.

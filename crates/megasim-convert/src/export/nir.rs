@@ -94,9 +94,9 @@ impl Target for Nir {
                         return Err(unsupported(&name, "expected one bias per map, found one per neuron"));
                     }
                     for (k, connection) in connections.iter().enumerate() {
-                        reads.check_weights(&name, &connection.weights)?;
                         let linear = format!("{name}_weights_{k}");
                         let bias = bias.as_ref().filter(|_| k == 0);
+                        reads.check_weights(&name, &connection.weights, bias)?;
                         let (of, values) = self::linear(&name, connection, bias, parsed.shape(connection.source))?;
                         graph.add(&linear, of, values);
                         graph.connect(node(connection.source), &linear);
@@ -140,6 +140,7 @@ impl Target for Nir {
                     return Err(unsupported(&name, "it has no upsampling, cropping or reshaping"));
                 }
             };
+            reads.check_neurons(&name, layer.shape)?;
             let all = |value: f64| Value::Numbers(ArrayD::from_elem(layer.shape_dimensions(), value as f32));
             let mut values = vec![("r", all(1.0))];
             if neurons == "IF" {

@@ -106,6 +106,13 @@ impl Population {
         if let Some((v_threshold, v_reset)) = &neurons.spikes {
             threshold = new("v_threshold", v_threshold)?;
             reset_to = v_reset.as_ref().map(|array| new("v_reset", array)).transpose()?.unwrap_or(reset_to);
+            let highest = |k: usize| if reset == Reset::ToRest { reset_to.at(k) } else { 0.0 };
+            if let Some(k) = (0..n).find(|&k| threshold.at(k) < highest(k)) {
+                let (expected, found) = (highest(k), threshold.at(k));
+                return Err(format!(
+                    "v_threshold: expected at least {expected}, where a spike leaves the potential, found {found}"
+                ));
+            }
             behaviour = Behaviour::Spike(reset);
         }
         let input = input.scaled(|k| gain.at(k))?;

@@ -309,6 +309,6 @@ fn energy(outcome: &Latency) -> Value {
         "dynamic": bill.dynamic() / n,
         "static": bill.static_energy / n,
         "total": bill.total() / n,
-        "quantised": outcome.quantised(),
+        "quantised": outcome.quantised().ok(),
     })
 }

@@ -28,16 +28,30 @@ pub struct Quantised {
     pub equal_at: Option<f64>,
 }
 
+/// Why there is no quantised network to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotQuantised {
+    /// The machine does not say what a multiply-accumulate costs.
+    #[error("the machine has no energy_per_mac")]
+    Machine,
+    /// A schematic says neither how large the input is nor how long a sample is shown.
+    #[error("a schematic has no model, which has the size of its input")]
+    Schematic,
+}
+
 impl Latency {
-    /// The quantised network, where the machine says what multiply-accumulates cost; none of a schematic, whose input
-    /// has no known size.
-    pub fn quantised(&self) -> Option<Quantised> {
+    /// The quantised network.
+    ///
+    /// # Errors
+    /// If the machine does not say what multiply-accumulates cost, or if the network is a schematic.
+    pub fn quantised(&self) -> Result<Quantised, NotQuantised> {
         let resolved = &self.mapped.resolved;
         if resolved.energy_per_mac == 0.0 && resolved.energy_per_mac_bit == 0.0 {
-            return None;
+            return Err(NotQuantised::Machine);
         }
-        let levels = self.input.milliseconds().filter(|&levels| levels > 0)?;
-        let macs = self.input.connections()?;
+        let levels = self.input.milliseconds().filter(|&levels| levels > 0).ok_or(NotQuantised::Schematic)?;
+        let macs = self.input.connections().ok_or(NotQuantised::Schematic)?;
         let bits = u64::BITS - levels.leading_zeros();
         let energy = macs as f64 * (resolved.energy_per_mac + f64::from(bits) * resolved.energy_per_mac_bit);
         let (bill, n) = (self.bill(), self.answer.samples.len().max(1) as f64);
@@ -46,7 +60,7 @@ impl Latency {
         let of_spikes = (bill.total() - fixed) / n;
         let spikes_per_connection = operations as f64 / n / macs.max(1) as f64;
         let equal_at = spikes_per_connection * (energy - fixed / n) / of_spikes;
-        Some(Quantised {
+        Ok(Quantised {
             macs,
             levels,
             bits,

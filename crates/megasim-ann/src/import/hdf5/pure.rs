@@ -102,13 +102,18 @@ impl Library for Pure {
 
 impl From<AttrValue> for Value {
     fn from(value: AttrValue) -> Self {
-        if let Some(texts) = value.as_strings() {
-            return Self::Texts(texts.iter().map(ToString::to_string).collect());
+        match value.as_strings() {
+            Some([text]) => return Self::Text(text.clone()),
+            Some(texts) => return Self::Texts(texts.to_vec()),
+            None => {}
         }
         match &value {
             AttrValue::F64Array(empty) if empty.is_empty() => Self::Empty,
             AttrValue::F32Array(empty) if empty.is_empty() => Self::Empty,
-            other => other.as_str().map_or_else(|| Self::Other(format!("{other:?}")), |text| Self::Text(text.into())),
+            other => match other.as_f64().or_else(|| other.as_i64().map(|number| number as f64)) {
+                Some(number) => Self::Number(number),
+                None => Self::Other(format!("{other:?}")),
+            },
         }
     }
 }

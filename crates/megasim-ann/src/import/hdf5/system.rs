@@ -79,6 +79,7 @@ impl Library for System {
             Value::Text(text) => Ok(vec![text]),
             Value::Texts(texts) => Ok(texts),
             Value::Empty => Ok(Vec::new()),
+            Value::Number(found) => Err(format!("expected strings, found the number {found}")),
             Value::Other(found) => Err(format!("expected strings, found {found}")),
         }
     }
@@ -102,6 +103,11 @@ fn value(attribute: &Container) -> hdf5_metno::Result<Value> {
         TypeDescriptor::VarLenAscii => texts::<VarLenAscii>(attribute),
         TypeDescriptor::FixedUnicode(bytes) if bytes <= FIXED => texts::<FixedUnicode<FIXED>>(attribute),
         TypeDescriptor::FixedAscii(bytes) if bytes <= FIXED => texts::<FixedAscii<FIXED>>(attribute),
+        TypeDescriptor::Float(_) | TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_)
+            if attribute.size() == 1 =>
+        {
+            Ok(Value::Number(attribute.read_raw::<f64>()?[0]))
+        }
         other => Ok(Value::Other(format!("{other:?}"))),
     }
 }

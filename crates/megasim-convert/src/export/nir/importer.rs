@@ -4,12 +4,13 @@ use super::{Error, unsupported};
 use crate::export::{ExportOptions, Importer, PoolAs};
 use crate::parsed::{Weights, Windows};
 use crate::quantize::Quantization;
+use megasim_ann::graph::Shape;
 use megasim_core::network::Reset;
+use ndarray::Array1;
 
 /// What one library reads.
 pub(super) struct Reads {
     importer: Option<Importer>,
-    reset: Reset,
     /// How averages are written.
     pub pool: PoolAs,
 }
@@ -42,7 +43,7 @@ impl Reads {
                     "sinabs resets by subtraction; 'megasim convert --reset subtract' does the same".into(),
                 );
             }
-            Some(importer @ (Importer::SnnTorch | Importer::Norse)) if reset != Reset::ToRest => {
+            Some(importer @ (Importer::SnnTorch | Importer::Norse | Importer::Lava)) if reset != Reset::ToRest => {
                 return network(format!(
                     "{} reads neurons that reset to 0; 'megasim convert --reset zero' does the same",
                     name(importer)
@@ -50,7 +51,7 @@ impl Reads {
             }
             _ => {}
         }
-        Ok(Self { importer, reset, pool: pool.or(own).unwrap_or(PoolAs::Sum) })
+        Ok(Self { importer, pool: pool.or(own).unwrap_or(PoolAs::Sum) })
     }
 
     /// What is not the same there.
@@ -60,15 +61,11 @@ impl Reads {
                 "sinabs' neurons fire more than once in a step where their potential is beyond several thresholds; \
                  spike_fn=SingleSpike makes it once"
                     .into(),
-                "sinabs 3.1.3 reads leaky neurons of vectors only; its reader fails on those of maps".into(),
             ],
             Some(importer @ (Importer::SnnTorch | Importer::Norse)) => vec![format!(
                 "{} takes the first axis of a flattening for the batch; show samples without a batch axis",
                 name(importer)
             )],
-            Some(Importer::Lava) if self.reset != Reset::ToRest => {
-                vec!["Lava's IF neurons reset to 0, those of the netfiles do not; --reset zero makes them".into()]
-            }
             _ => Vec::new(),
         }
     }
@@ -97,9 +94,28 @@ impl Reads {
         }
     }
 
-    /// Refuses weights that would be read as others.
-    pub fn check_weights(&self, layer: &str, weights: &Weights) -> Result<(), Error> {
+    /// Refuses neurons of maps where neither form of them is read as it is meant.
+    pub fn check_neurons(&self, layer: &str, shape: Shape) -> Result<(), Error> {
+        match (self.importer, shape) {
+            (Some(Importer::Sinabs), Shape::Maps { channels, height, width }) => {
+                let reason = format!(
+                    "sinabs 3.1.3 opens leaky neurons of vectors only, and reads IF neurons, their other form, with a \
+                     floor at the negative threshold; found maps, {channels} x {height} x {width}"
+                );
+                Err(unsupported(layer, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses weights that would be read as others, or not at all.
+    pub fn check_weights(&self, layer: &str, weights: &Weights, bias: Option<&Array1<f32>>) -> Result<(), Error> {
         match (self.importer, weights) {
+            (Some(Importer::Lava), Weights::Convolution { .. })
+                if bias.is_some_and(|all| all.iter().any(|b| *b != 0.0)) =>
+            {
+                Err(unsupported(layer, "Lava's reader takes convolutions without bias only"))
+            }
             (Some(importer), Weights::Convolution { groups, .. }) if *groups != 1 => {
                 let reason = format!("{} misreads convolutions of groups, found {groups}", name(importer));
                 Err(unsupported(layer, reason))
