@@ -273,8 +273,8 @@ impl LabelledSamples {
     }
 
     /// Spike trains in NIR's form of data from number `skip` on, at most `samples` of them, and their classes, where
-    /// they are known: spikes of the addresses of the input, which take the place of a code, and for the trained network
-    /// their rates in spikes per millisecond.
+    /// they are known: spikes of the addresses of the input, which take the place of a code, and for the trained
+    /// network their rates in spikes per millisecond.
     ///
     /// # Errors
     /// If they are of another number of neurons than the input, on a grid finer than a tick, or none are left.

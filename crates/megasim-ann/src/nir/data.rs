@@ -1,7 +1,7 @@
 //! Spike trains in NIR's form of data: what `nir.write_data` of package `nir` writes, from version 1.0.5 on.
 //!
-//! HDF5: groups `nodes/NODE/observables/OBSERVABLE`, each with an attribute `__type__`. `EventData` has arrays `idx` and
-//! `time` (seconds), axes (sample, event), -1 where there is none, and attributes `n_neurons` and `t_max`;
+//! HDF5: groups `nodes/NODE/observables/OBSERVABLE`, each with an attribute `__type__`. `EventData` has arrays `idx`
+//! and `time` (seconds), axes (sample, event), -1 where there is none, and attributes `n_neurons` and `t_max`;
 //! `ValuedEventData` has `value` besides; `TimeGriddedData` has `data`, axes (sample, step, neuron), and `dt`.
 
 use crate::graph::MAX_LAYER_SIZE;
