@@ -1,7 +1,8 @@
 //! `megasim check FILE.sch`: what is wrong with a netfile directory, what is odd, and what to expect of a run.
 
+use super::output::Printed;
+use super::tables::{Boxed, boxed, counted};
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets};
 use megasim::engine::{Limits, Plan};
 use megasim::netfile::inspect::{Effect, Headroom, addresses, headroom, misfits, samples, unread};
 use megasim::netfile::{self, Error, Examination, Netfiles};
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// The schematic
     schematic: PathBuf,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// How bad a finding is.
@@ -71,15 +74,16 @@ pub fn run(arguments: &Arguments) -> bool {
     if let Some(netfiles) = &netfiles {
         check_network(netfiles, &mut report);
     }
-    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-    report.line(format_args!("{}, {}", count(report.faults, "fault"), count(report.warnings, "warning")));
+    let (found, unsure) = (counted(report.faults as u64, "fault"), counted(report.warnings as u64, "warning"));
+    let mut answer = format!("{found}, {unsure}");
     if faults.len() >= netfile::MOST_FAULTS {
-        report.line("There may be more: reading stops after this many faults.");
+        answer += "\nThere may be more: reading stops after this many faults.";
     }
     if netfiles.is_none() {
-        report.line(format_args!("Modules and sources are listed when the files have no fault."));
+        answer += "\nModules and sources are listed when the files have no fault.";
     }
     super::print(&report.text);
+    super::answer(&answer);
     report.faults == 0
 }
 
@@ -107,10 +111,10 @@ fn check_network(netfiles: &Netfiles, report: &mut Report) {
     check_end(netfiles, report);
     report.line("");
     report.line(format_args!(
-        "{} sources, {} modules, {} nodes, Tmax {}",
-        network.sources().len(),
-        network.modules().len(),
-        network.nodes().len(),
+        "{}, {}, {}, Tmax {}",
+        counted(network.sources().len() as u64, "source"),
+        counted(network.modules().len() as u64, "module"),
+        counted(network.nodes().len() as u64, "node"),
         network.t_max()
     ));
     report.line("");
@@ -290,18 +294,9 @@ fn check_end(netfiles: &Netfiles, report: &mut Report) {
     }
 }
 
-fn table(head: &[&str], left: usize) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED).set_header(head.iter().copied());
-    for column in table.column_iter_mut().skip(left) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn sources(netfiles: &Netfiles) -> Table {
+fn sources(netfiles: &Netfiles) -> Boxed {
     let Netfiles { network, stimuli, files, .. } = netfiles;
-    let mut table = table(&["source", "file", "spikes", "resets", "controls", "first tick", "last tick"], 2);
+    let mut rows = Vec::new();
     for ((stimulus, file), &node) in stimuli.iter().zip(&files.stimuli).zip(network.sources()) {
         let (mut resets, mut controls) = (0, 0);
         for event in stimulus.iter() {
@@ -313,7 +308,7 @@ fn sources(netfiles: &Netfiles) -> Table {
             }
         }
         let tick = |tick: Option<&i64>| tick.map_or("-".into(), i64::to_string);
-        table.add_row(vec![
+        rows.push(vec![
             name(network, node).to_string(),
             file.clone(),
             (stimulus.len() - resets - controls).to_string(),
@@ -323,12 +318,13 @@ fn sources(netfiles: &Netfiles) -> Table {
             tick(stimulus.t_pre().last()),
         ]);
     }
-    table
+    let header = ["source", "file", "spikes", "resets", "controls", "first tick", "last tick"];
+    boxed(&header, rows).texts(2).least(&["controls"])
 }
 
-fn modules(network: &Network, headrooms: &[Option<Headroom>]) -> Table {
+fn modules(network: &Network, headrooms: &[Option<Headroom>]) -> Boxed {
     let head = ["module", "kind", "array", "ports", "one event", "all inputs", "to limit: up", "down"];
-    let mut table = table(&head, 2);
+    let mut rows = Vec::new();
     for (k, (module, headroom)) in network.modules().iter().zip(headrooms).enumerate() {
         let array = match &module.kind {
             ModuleKind::Flatten(ports) => {
@@ -360,7 +356,7 @@ fn modules(network: &Network, headrooms: &[Option<Headroom>]) -> Table {
             }
             _ => row.extend(std::iter::repeat_n("-".to_string(), 4)),
         }
-        table.add_row(row);
+        rows.push(row);
     }
-    table
+    boxed(&head, rows).texts(2).least(&["down", "to limit: up", "ports"])
 }

@@ -1,6 +1,6 @@
 //! What commands that classify print of the result.
 
-use comfy_table::{CellAlignment, Table, presets};
+use super::tables::{Boxed, boxed, counted};
 use megasim::readout::ReadOut;
 use megasim::study::classification::{Classification, Outcome, decisions, wilson_interval};
 
@@ -24,7 +24,7 @@ pub fn remarks(of: &Classification) -> String {
         }
         let ties = outcomes.iter().filter(|outcome| outcome.decision.tied.len() > 1).count();
         if ties > 0 && (of.read_out != ReadOut::default() || of.top_k.is_some()) {
-            parts.push(format!("{ties} ties"));
+            parts.push(counted(ties as u64, "tie"));
         }
         if !parts.is_empty() {
             text += &format!("{name}: {}\n", parts.join("; "));
@@ -34,12 +34,10 @@ pub fn remarks(of: &Classification) -> String {
 }
 
 /// What a person reads.
-pub fn table(of: &Classification) -> Table {
+pub fn table(of: &Classification) -> Boxed {
     let n = of.len();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
-        &format!("{n} samples"),
+    let header = [
+        &counted(n as u64, "sample"),
         "accuracy",
         "95 % interval",
         "as analog",
@@ -47,7 +45,8 @@ pub fn table(of: &Classification) -> Table {
         "spikes",
         "operations",
         "CPU ms",
-    ]);
+    ];
+    let mut rows: Vec<Vec<String>> = Vec::new();
     let accuracy = |decisions: &[Option<usize>]| {
         let Some(right) = of.right(decisions) else { return ["-".to_string(), "-".to_string()] };
         let (low, high) = wilson_interval(right, n);
@@ -58,14 +57,14 @@ pub fn table(of: &Classification) -> Table {
     if let Some(analog) = &analog {
         let [share, interval] = accuracy(analog);
         let none = || "-".to_string();
-        table.add_row(["analog".into(), share, interval, none(), none(), none(), none(), none()]);
+        rows.push(vec!["analog".into(), share, interval, none(), none(), none(), none(), none()]);
     }
     for (name, outcomes) in [("event", &of.event), ("clocked", &of.clocked)] {
         let (Some(outcomes), Some(decisions)) = (outcomes, decisions(outcomes)) else { continue };
         let [share, interval] = accuracy(&decisions);
         let agreement = of.agreement(Some(&decisions), analog.as_deref());
         let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / n as f64;
-        table.add_row([
+        rows.push(vec![
             name.to_string(),
             share,
             interval,
@@ -76,15 +75,10 @@ pub fn table(of: &Classification) -> Table {
             format!("{:.2}", mean(|outcome| 1000.0 * outcome.cpu_time.as_secs_f64())),
         ]);
     }
-    for column in 1..8 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
     if let Some(agreement) = of.agreement(decisions(&of.event).as_deref(), decisions(&of.clocked).as_deref()) {
-        let mut row = vec!["event = clocked".to_string(), String::new(), String::new()];
+        let mut row = vec!["modes agree".to_string(), String::new(), String::new()];
         row.push(format!("{:.2} %", 100.0 * agreement));
-        table.add_row(row);
+        rows.push(row);
     }
-    table
+    boxed(&header, rows).least(&["CPU ms", "input spikes"])
 }

@@ -15,12 +15,13 @@ use super::results::{Results, of_page};
 use super::samples::{Read, SampleArguments};
 use super::sharing::{self, Sharing};
 use super::spikes::{RecordArguments, write_recording};
-use super::{features, interrupt, print};
+use super::{answer, features, interrupt, print};
 use clap::{Args, ValueEnum};
 use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::network::Tick;
 use megasim::readout::is_signed;
 use megasim::report::Page;
+use megasim::study::answers;
 use megasim::study::classification::{ClassifyOptions, Error, Modes, NeuroBench, classify, neurobench};
 use miette::Result;
 use serde_json::json;
@@ -102,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.check()?;
     let results_in = || arguments.predictions.iter().chain(arguments.record.file());
     results_in().try_for_each(|path| results.check_file(path))?;
-    let paths = Paths::default().files(results.json.iter().chain(results_in())).pages(&arguments.report);
+    let paths = Paths::default().files(results.file().into_iter().chain(results_in())).pages(&arguments.report);
     let paths = paths.directories(&arguments.sharing.outcomes);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
@@ -123,8 +124,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Some(TestSamples::Most(most)) => Some(most.get()),
             None => None,
         };
-        let (json, replace) = (results.json.as_deref(), results.overwrite());
-        return features::evaluate(&features::Question { model: netdir, data, skip, samples, json, replace });
+        return features::evaluate(&features::Question { model: netdir, data, skip, samples, results });
     }
     let recordings = arguments.taken.recordings(netdir, data, presentation)?;
     let pool = presentation.threads.pool().map_err(report)?;
@@ -206,7 +206,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.neurobench && !interrupt::asked() {
         figures["neurobench"] = json!(complexity(&pool, &converted, &samples, &options)?);
     }
-    results.write(&figures, &others, &inputs, Some(presentation.seed), parameters)
+    results.write(&figures, &others, &inputs, Some(presentation.seed), parameters)?;
+    answer(&answers::of_classification(&found));
+    Ok(())
 }
 
 /// What NeuroBench counts on these samples; none of a part of a study, whose outcomes are kept.

@@ -22,8 +22,10 @@ use megasim::network::{Module, Network, Tick};
 use megasim::readout;
 use megasim::report::Page;
 use megasim::report::comparison::{self, Shown};
+use megasim::study::answers;
 use megasim::study::compare::{Causes, CompareInput, Comparison, Question, Run};
 use megasim::study::distributions::distributions;
+use megasim::study::material::Material;
 use miette::{Result, bail};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -62,6 +64,10 @@ pub struct Arguments {
     /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// The sample, by its number, whose input, spikes and potentials the page shows; where it is not given, the first
+    /// one on which the sides disagree, or the first one
+    #[arg(long, value_name = "I", requires = "report")]
+    sample: Option<u64>,
     #[command(flatten)]
     history: HistoryArguments,
     #[command(flatten)]
@@ -162,7 +168,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.check()?;
     let InputArgs { subject, data, labels, .. } = &arguments.given;
     let read = [subject].into_iter().chain(&arguments.against).chain(labels).chain(&arguments.history.history);
-    let paths = Paths::default().files(&results.json).pages(&arguments.report);
+    let paths = Paths::default().files(results.file()).pages(&arguments.report);
     paths.directories(&arguments.sharing.outcomes).inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
         Page::check(path, results.overwrite()).map_err(report)?;
@@ -188,14 +194,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["readout"] = json!(answer.read_out);
     parameters["dt"] = json!(arguments.against.is_none().then_some(&arguments.dt.0));
     parameters["tie_order"] = json!(arguments.tie_order);
+    parameters["sample"] = json!(arguments.sample);
     parameters["warm_up"] = json!(arguments.warm_up);
     parameters["causes"] = json!(arguments.causes(&input)?);
-    results.write(&answer.json, &of_page(&arguments.report), &inputs, Some(presentation.seed), parameters)
+    results.write(&answer.json, &of_page(&arguments.report), &inputs, Some(presentation.seed), parameters)?;
+    super::answer(&answer.sentences);
+    Ok(())
 }
 
 /// What came out, in words and for programs.
 pub(super) struct Answer {
     pub text: String,
+    /// The answer in one to three sentences.
+    pub sentences: String,
     pub json: Value,
     page: Option<Page>,
     samples: usize,
@@ -299,7 +310,8 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     let history = arguments.history.read(&arguments.report, &arguments.given.subject)?;
     let page = arguments.report.is_some().then(|| {
         let question = question(steps[0]);
-        let exhibit = question.exhibit(0).map_err(report)?;
+        let at = shown_sample(arguments.sample, &first, &material)?;
+        let exhibit = question.exhibit(at).map_err(report)?;
         let conversion = input.conversion();
         let trained = conversion.and_then(|(converted, _, layers)| Some((converted, converted.model()?, layers)));
         let distributions = match (trained, &analog) {
@@ -319,7 +331,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
             layers: input.layers(),
             causes: causes.as_ref(),
             exhibit: Some(&exhibit),
-            input: conversion.map(|(converted, samples, _)| picture(converted, samples.values())),
+            input: conversion.map(|(converted, samples, _)| picture(converted, samples.values(), at)),
             distributions: &distributions,
             steps: all,
             history: history.as_ref(),
@@ -328,7 +340,29 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     });
     let page = page.transpose()?;
     let json = figures(&first, causes.as_ref(), steps[0], &others);
-    Ok(Some(Answer { text, json, page, samples: first.samples, read_out: arguments.spikes.parameter(signed) }))
+    let sentences = answers::of_comparison(&first, causes.as_ref());
+    Ok(Some(Answer {
+        text,
+        sentences,
+        json,
+        page,
+        samples: first.samples,
+        read_out: arguments.spikes.parameter(signed),
+    }))
+}
+
+/// Which of the samples a page shows.
+fn shown_sample(asked: Option<u64>, of: &Comparison, material: &Material) -> Result<usize> {
+    let place = |number: u64| (0..material.len()).find(|&k| material.number(k) == number);
+    match asked {
+        Some(number) => place(number).ok_or_else(|| {
+            miette::miette!(
+                "--sample: expected the number of a sample that is run ({} are), found {number}",
+                material.len()
+            )
+        }),
+        None => Ok(of.disagreements.first().and_then(|it| place(it.sample)).unwrap_or(0)),
+    }
 }
 
 /// What was run, for the head of the page.

@@ -4,9 +4,8 @@ use super::diagnostic::{self, report};
 use super::progress::Progress;
 use super::refusal::Refusal;
 use super::samples::ConversionData;
-use super::tables::{boxed, percent};
+use super::tables::{Boxed, boxed, counted, percent};
 use super::{output, provenance};
-use comfy_table::Table;
 use megasim::ann::import::Model;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::conversion::{self, Stages};
@@ -15,7 +14,7 @@ use megasim::convert::manifest::PresentationError;
 use megasim::convert::{
     self, Checkpoints, Conversion, Convert, ConvertOptions, Format, Normalized, Rules, export, settings,
 };
-use megasim::network::Reset;
+use megasim::network::{Network, Reset};
 use miette::{Report, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -149,7 +148,7 @@ pub fn exported_as(
 }
 
 /// Accuracy of the analog network after each step, for a person.
-pub fn stages(stages: &Stages) -> Table {
+pub fn stages(stages: &Stages) -> Boxed {
     let header = format!("analog, {} test samples", stages.samples);
     let mut before = None;
     let rows = stages.steps.iter().map(|&(name, accuracy)| {
@@ -158,4 +157,28 @@ pub fn stages(stages: &Stages) -> Table {
         vec![name.to_string(), percent(accuracy), change]
     });
     boxed(&[&header, "accuracy", "change"], rows.collect::<Vec<_>>())
+}
+
+/// What a conversion came to: its size, and what it costs the analog network.
+pub fn in_words(conversion: &Conversion, out: &Path) -> String {
+    let layers = &conversion.converted.manifest().layers;
+    let neurons: u64 = neurons(conversion.converted.network());
+    let mut text =
+        format!("{} with {} in {}.", counted(layers.len() as u64, "layer"), counted(neurons, "neuron"), out.display());
+    let Stages { samples, steps, .. } = &conversion.stages;
+    if let [(_, first), .., (_, last)] = steps[..] {
+        let (first, last) = (percent(first), percent(last));
+        let test = counted(*samples as u64, "test sample");
+        text += &if first == last {
+            format!(" The analog network is right on {last} of {test} before and after the conversion.")
+        } else {
+            format!(" The analog network is right on {last} of {test} after the conversion, {first} before.")
+        };
+    }
+    text
+}
+
+fn neurons(network: &Network) -> u64 {
+    let arrays = network.modules().iter().filter_map(|module| module.kind.neurons());
+    arrays.map(|(array, ..)| u64::from(array.nx) * u64::from(array.ny)).sum()
 }

@@ -13,9 +13,10 @@ use super::diagnostic::report;
 use super::export::ExportArguments;
 use super::input::{Reading, scaling_in_words};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
+use super::output::Printed;
 use super::paths::Paths;
 use super::samples::{ConversionData, SampleArguments};
-use super::tables::percent;
+use super::tables::{Boxed, boxed, percent};
 use super::{features, print, refusal};
 use arguments::{
     InputArgument, InputRangeArgument, InputScaleArgument, NeuronArgument, OutputArgument, PoolArgument,
@@ -23,7 +24,6 @@ use arguments::{
 };
 use chosen::Chosen;
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets};
 use intermediate::Intermediates;
 use megasim::ann::graph::{Graph, Operation, Pooling};
 use megasim::ann::import::Model;
@@ -193,6 +193,8 @@ pub struct Arguments {
     /// Of a model of 'megasim train': how many test samples become the stimuli, with resets between
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
+    #[command(flatten)]
+    printed: Printed,
     /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
@@ -268,6 +270,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         table(conversion.converted.manifest()),
         stages(&conversion.stages),
     ));
+    super::answer(&conversion::in_words(&conversion, &arguments.out));
     Ok(())
 }
 
@@ -491,25 +494,12 @@ fn levels(conversion: &Conversion) -> Option<String> {
 }
 
 /// The layers, for a person.
-fn table(manifest: &Manifest) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["layer", "from", "modules", "neurons", "activation of 1 spike/ms"]);
-    for layer in &manifest.layers {
+fn table(manifest: &Manifest) -> Boxed {
+    let rows = manifest.layers.iter().map(|layer| {
         let has_neurons = !matches!(layer.kind.as_str(), "Flatten") && !layer.kind.contains("MaxPool");
         let neurons = if has_neurons { layer.shape.iter().product::<usize>().to_string() } else { "-".into() };
-        table.add_row([
-            layer.name.clone(),
-            layer.source.clone(),
-            layer.nodes.len().to_string(),
-            neurons,
-            format!("{:.4}", layer.scale),
-        ]);
-    }
-    for column in 2..5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
+        let (modules, scale) = (layer.nodes.len().to_string(), format!("{:.4}", layer.scale));
+        vec![layer.name.clone(), layer.source.clone(), modules, neurons, scale]
+    });
+    boxed(&["layer", "from", "modules", "neurons", "activation of 1 spike/ms"], rows).texts(2)
 }

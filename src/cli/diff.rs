@@ -3,8 +3,9 @@
 mod counts;
 
 use super::diagnostic;
+use super::output::Printed;
+use super::tables::{Boxed, boxed, counted};
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets};
 use megasim::netfile::difference::{Difference, Part, RecordedEvent, compare};
 use megasim::netfile::{self, list_event_files, read_event_file};
 use megasim::network::{EventLog, Polarity, Tick};
@@ -33,6 +34,8 @@ pub struct Arguments {
         value_parser = clap::value_parser!(i64).range(0..),
     )]
     tolerance: Option<Tick>,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// A node in one or both directories.
@@ -45,7 +48,7 @@ struct Compared {
 
 /// Prints the differences; whether there is none.
 pub fn run(arguments: &Arguments) -> Result<bool> {
-    let Arguments { first, second, tolerance } = arguments;
+    let Arguments { first, second, tolerance, .. } = arguments;
     match (counts::is_archive(first), counts::is_archive(second)) {
         (true, true) if tolerance.is_some() => bail!("--tolerance: is for event files; counts have no times"),
         (true, true) => return counts::run(first, second),
@@ -76,8 +79,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         (true, _) => "equal within the tolerance",
         (false, _) => "different",
     };
-    text += &format!("{} nodes, {} and {} events: {verdict}\n", nodes.len(), total.left, total.right);
     super::print(&text);
+    let nodes = counted(nodes.len() as u64, "node");
+    super::answer(&format!("{nodes}, {} and {} events: {verdict}", total.left, total.right));
     Ok(all_equal)
 }
 
@@ -156,22 +160,13 @@ fn first_difference(nodes: &[Compared], arguments: &Arguments) -> String {
     format!("first difference: node {{{}}}, time {}, {kind} at address ({x}, {y}), {what}\n", of.node, part.time())
 }
 
-fn table(nodes: &[Compared], total: Difference) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::ASCII_BORDERS_ONLY_CONDENSED)
-        .set_header(["node", "first", "second", "equal", "shifted", "missing", "extra", "order"]);
+fn table(nodes: &[Compared], total: Difference) -> Boxed {
+    let header = ["node", "first", "second", "equal", "shifted", "missing", "extra", "order"];
     let row = |name: &str, of: &Difference| {
         let order = if of.reordered { "differs" } else { "" };
         let counts = [of.left, of.right, of.equal, of.shifted, of.missing, of.extra].map(|count| count.to_string());
         std::iter::once(name.to_string()).chain(counts).chain([order.to_string()]).collect::<Vec<_>>()
     };
-    for of in nodes.iter().filter(|of| of.difference.first.is_some() || of.lacking.is_some()) {
-        table.add_row(row(&of.node, &of.difference));
-    }
-    table.add_row(row("total", &total));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    let different = nodes.iter().filter(|of| of.difference.first.is_some() || of.lacking.is_some());
+    boxed(&header, different.map(|of| row(&of.node, &of.difference)).chain([row("total", &total)]))
 }

@@ -10,10 +10,9 @@ use super::per_sample::{outputs_file, write_outputs};
 use super::progress::Progress;
 use super::results::Results;
 use super::sharing::{self, Sharing};
-use super::tables::{boxed, percent};
+use super::tables::{Boxed, boxed, counted, facts, percent};
 use super::{features, print, refusal};
 use clap::Args;
-use comfy_table::Table;
 use megasim::ann::graph::Graph;
 use megasim::ann::import::Model;
 use megasim::ann::score::{ClassScore, Errors, Score};
@@ -70,7 +69,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     arguments.outputs.as_deref().map_or(Ok(()), |path| results.check_file(path))?;
     let read = [&arguments.model].into_iter().chain(&arguments.architecture);
     Paths::default()
-        .files(results.json.iter().chain(&arguments.outputs))
+        .files(results.file().into_iter().chain(&arguments.outputs))
         .directories(&arguments.sharing.outcomes)
         .inputs(read)
         .data([&arguments.data])
@@ -84,8 +83,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
             );
         }
         let Arguments { model, data, samples, .. } = arguments;
-        let (json, replace) = (results.json.as_deref(), results.overwrite());
-        return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, json, replace });
+        return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, results });
     }
     let network = Analog::read(&arguments.model, &arguments.reading, &arguments.architecture)?;
     let data = arguments.split.open(&arguments.data, arguments.labels.as_ref())?.for_input(network.form);
@@ -132,41 +130,55 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     }
     let score = labels.map(|labels| Score::new(outputs.view(), &labels));
 
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
-    table.add_row(vec!["network".to_string(), format!("{} ({})", arguments.model.display(), network.kind)]);
+    let mut rows: Vec<(String, String)> = Vec::new();
+    rows.push(("network".to_string(), format!("{} ({})", arguments.model.display(), network.kind)));
     let outputs_are = if targets.is_some() { "outputs" } else { "classes" };
-    table.add_row(vec!["input".to_string(), format!("{}, {} {outputs_are}", format.shape, format.classes)]);
-    table.add_row(vec!["input values".to_string(), scaling_in_words(network.form, largest)]);
-    table.add_row(vec!["test samples".to_string(), total.to_string()]);
+    rows.push(("input".to_string(), format!("{}, {} {outputs_are}", format.shape, format.classes)));
+    rows.push(("input values".to_string(), scaling_in_words(network.form, largest)));
+    rows.push(("test samples".to_string(), total.to_string()));
     let mut figures = json!({ "samples": total });
-    if let Some(targets) = &targets {
-        let Errors { mean_absolute, root_mean_squared, r2 } = Errors::new(outputs.view(), targets.view());
-        table.add_row(vec!["mean absolute error".to_string(), format!("{mean_absolute:.4}")]);
-        table.add_row(vec!["root mean squared error".to_string(), format!("{root_mean_squared:.4}")]);
-        table.add_row(vec!["R squared".to_string(), r2.map_or("-".into(), |r2| format!("{r2:.4}"))]);
+    let errors = targets.as_ref().map(|targets| Errors::new(outputs.view(), targets.view()));
+    if let Some(Errors { mean_absolute, root_mean_squared, r2 }) = errors {
+        rows.push(("mean absolute error".to_string(), format!("{mean_absolute:.4}")));
+        rows.push(("root mean squared error".to_string(), format!("{root_mean_squared:.4}")));
+        rows.push(("R squared".to_string(), r2.map_or("-".into(), |r2| format!("{r2:.4}"))));
         figures["errors"] = json!({ "mean_absolute": mean_absolute, "root_mean_squared": root_mean_squared, "r2": r2 });
     }
     if let Some(score) = &score {
         let (right, accuracy) = (score.top(1), score.accuracy());
-        table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
+        rows.push(("accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)));
         add_classes(score, &mut figures);
     }
     if let (Some(k), Some(score)) = (arguments.top_k, &score) {
         let right = score.top(k as usize);
         let share = right as f64 / total as f64;
-        table.add_row(vec![format!("among the first {k}"), format!("{:.2} % ({right} of {total})", 100.0 * share)]);
+        rows.push((format!("among the first {k}"), format!("{:.2} % ({right} of {total})", 100.0 * share)));
         figures["top_k"] = json!({ "k": k, "accuracy": share });
     }
     let others: Vec<PathBuf> = arguments.outputs.iter().cloned().collect();
     let mut parameters = json!({ "samples": total, "top_k": arguments.top_k });
     arguments.split.parameters(&mut parameters);
     results.write(&figures, &others, &inputs, None, parameters)?;
-    print(&format!("{table}\n"));
-    if let Some(score) = score.filter(|_| arguments.per_class) {
-        print(&format!("{}\n", per_class(&score)));
+    print(&format!("{}\n", facts(rows)));
+    if let Some(score) = score.as_ref().filter(|_| arguments.per_class) {
+        print(&format!("{}\n", per_class(score)));
     }
+    super::answer(&in_words(total, score.as_ref(), errors.as_ref(), arguments.outputs.as_deref()));
     Ok(())
+}
+
+/// The answer.
+fn in_words(total: usize, score: Option<&Score>, errors: Option<&Errors>, outputs: Option<&Path>) -> String {
+    let samples = counted(total as u64, "test sample");
+    match (score, errors, outputs) {
+        (Some(score), ..) => format!("{} of {samples} are right ({}).", percent(score.accuracy()), score.top(1)),
+        (None, Some(errors), _) => {
+            let explained = errors.r2.map_or(String::new(), |r2| format!("; R squared is {r2:.4}"));
+            format!("The mean absolute error on {samples} is {:.4}{explained}.", errors.mean_absolute)
+        }
+        (None, None, Some(path)) => format!("The outputs of {samples} are in {}.", path.display()),
+        (None, None, None) => samples,
+    }
 }
 
 /// Adds what a score says of all samples and of each class.
@@ -231,7 +243,7 @@ impl Analog {
 
 /// Precision: of those taken for a class, the share that is of it. Recall: of those that are of it, the share that is
 /// found.
-fn per_class(score: &Score) -> Table {
+fn per_class(score: &Score) -> Boxed {
     let share = |share: Option<f64>| share.map_or("-".into(), percent);
     let rows = score.classes().iter().enumerate().map(|(number, class)| {
         let counts = [number, class.samples, class.taken, class.right].map(|n| n.to_string());

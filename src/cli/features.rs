@@ -4,11 +4,11 @@ use super::diagnostic::{report, unreadable};
 use super::numbers::count;
 use super::paths::Paths;
 use super::presentation::Threads;
-use super::results::of_page;
+use super::results::{Results, of_page};
 use super::stimuli::stimuli;
+use super::tables::{counted, facts};
 use super::{print, provenance};
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
 use megasim::ann::graph::Shape;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
 use megasim::convert::stage::is_stage;
@@ -300,10 +300,8 @@ pub struct Question<'a> {
     pub skip: u64,
     /// At most this number.
     pub samples: Option<u64>,
-    /// File for the figures.
-    pub json: Option<&'a Path>,
-    /// Whether it may be replaced.
-    pub replace: Overwrite,
+    /// Where the figures go.
+    pub results: &'a Results,
 }
 
 /// Classifies test samples by a single-spike model's own read-out; prints and writes the accuracy.
@@ -321,22 +319,20 @@ pub fn evaluate(question: &Question) -> Result<()> {
     let right = decisions.iter().zip(&samples.y).filter(|(decision, label)| **decision == Some(**label)).count();
     let silent = decisions.iter().filter(|decision| decision.is_none()).count();
     let accuracy = right as f64 / total as f64;
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.add_row(vec!["network".to_string(), format!("{} ({})", question.model.display(), description.name)]);
-    table.add_row(vec!["test samples".to_string(), total.to_string()]);
-    table.add_row(vec!["accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)]);
-    table.add_row(vec!["silent".to_string(), silent.to_string()]);
-    print(&format!("{table}\n"));
-    if let Some(path) = question.json {
-        let result = json!({ "samples": total, "accuracy": accuracy, "silent": silent });
-        atomic_write::write_file(path, question.replace, |file| writeln!(file, "{result:#}")).map_err(report)?;
-        let mut inputs = vec![question.model.to_path_buf()];
-        inputs.extend(data.test_files());
-        let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-        let parameters = json!({ "samples": total, "skip": skip });
-        provenance::write_beside(&[path], &inputs, None, parameters).map_err(report)?;
-    }
+    let rows = [
+        ("network".to_string(), format!("{} ({})", question.model.display(), description.name)),
+        ("test samples".to_string(), total.to_string()),
+        ("accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)),
+        ("silent".to_string(), silent.to_string()),
+    ];
+    print(&format!("{}\n", facts(rows)));
+    let mut inputs = vec![question.model.to_path_buf()];
+    inputs.extend(data.test_files());
+    let figures = json!({ "samples": total, "accuracy": accuracy, "silent": silent });
+    question.results.write(&figures, &[], &inputs, None, json!({ "samples": total, "skip": skip }))?;
+    let samples = counted(total as u64, "test sample");
+    let undecided = if silent > 0 { format!("; {silent} have no decision") } else { String::new() };
+    super::answer(&format!("{:.2} % of {samples} are right ({right}){undecided}.", 100.0 * accuracy));
     Ok(())
 }
 

@@ -105,8 +105,11 @@ const HEADINGS: &[(&str, &[&str])] = &[
         &[
             "out",
             "json",
+            "full",
+            "brief",
             "report",
             "history",
+            "sample",
             "summary",
             "picture",
             "export",

@@ -205,11 +205,11 @@ pub fn test_samples(converted: &ConvertedModel, data: &Dataset, wanted: Wanted) 
     Ok(samples)
 }
 
-/// The numbers of the first sample (of a sequence, its first frame), in the shape of the input; of vectors as a square,
-/// where they can be one.
-pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>) -> (Extent, Vec<f64>) {
+/// The numbers of a sample (of a sequence, its first frame), in the shape of the input; of vectors as a square, where
+/// they can be one.
+pub fn picture(converted: &ConvertedModel, values: ArrayView2<f32>, sample: usize) -> (Extent, Vec<f64>) {
     let input = &converted.manifest().input;
-    let row = values.slice(s![0, ..converted.input_shape().len()]);
+    let row = values.slice(s![sample, ..converted.input_shape().len()]);
     if let [maps, ny, nx] = input.shape[..] {
         let value = |k: usize| f64::from(input.order.as_ref().map_or(row[k], |order| row[order[k]]));
         return (Extent { maps, ny, nx }, (0..row.len().min(maps * ny * nx)).map(value).collect());

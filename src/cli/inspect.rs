@@ -9,7 +9,7 @@ use super::input::{self, Reading};
 use super::paths::Paths;
 use super::refusal::{Refusal, usual_options};
 use super::results::Results;
-use super::tables::{boxed, fixed, percent};
+use super::tables::{Boxed, boxed, counted, fixed, percent};
 use super::{print, progress};
 use clap::Args;
 use megasim::ann::graph::{Graph, Shape};
@@ -56,7 +56,7 @@ struct Layers {
 pub fn run(arguments: &Arguments) -> Result<()> {
     arguments.results.check()?;
     let read = [&arguments.target].into_iter().chain(&arguments.architecture);
-    Paths::default().files(&arguments.results.json).inputs(read).data(&arguments.data).check()?;
+    Paths::default().files(arguments.results.file()).inputs(read).data(&arguments.data).check()?;
     let is_converted = arguments.target.join(manifest::FILE_NAME).is_file();
     #[cfg(feature = "nir")]
     if megasim::ann::nir::is_nir(&arguments.target) && !is_converted {
@@ -85,8 +85,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Ok(layers) => layers,
         Err(convert::Error::Unsupported(refused)) => {
             let refusal = Refusal::of_network(&model.graph, &refused);
-            print(&format!("{}\ncannot be converted: {}\n", refusal.table(), refusal.reasons));
-            return write(arguments, &refusal.figures());
+            print(&format!("{}\n", refusal.table()));
+            write(arguments, &refusal.figures())?;
+            super::answer(&format!("cannot be converted: {}", refusal.reasons));
+            return Ok(());
         }
         Err(error) => return Err(report(error)),
     };
@@ -101,7 +103,33 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     inputs.extend(data.iter().flat_map(Dataset::normalization_files));
     let mut parameters = json!({ "data": arguments.data.is_some() });
     arguments.split.parameters(&mut parameters);
-    arguments.results.write(&figures(&layers), &[], &inputs, None, parameters)
+    arguments.results.write(&figures(&layers), &[], &inputs, None, parameters)?;
+    super::answer(&in_words(&layers, is_converted));
+    Ok(())
+}
+
+/// The answer.
+fn in_words(layers: &Layers, is_converted: bool) -> String {
+    let parameters: usize = layers.sizes.iter().map(|size| size.parameters).sum();
+    let mut text =
+        format!("{} with {}", counted(layers.sizes.len() as u64, "layer"), counted(parameters as u64, "parameter"));
+    text += if is_converted { "." } else { "; 'megasim convert' takes the network." };
+    let activity = layers.rates.as_ref().map(|(_, activity)| activity).filter(|activity| !activity.is_empty());
+    if let Some(activity) = activity {
+        let (silent, all) = activity.iter().fold((0, 0), |(silent, all), it| (silent + it.silent, all + it.neurons));
+        text += &format!(" {silent} of {} fire for no sample", counted(all as u64, "neuron"));
+        let most =
+            activity.iter().enumerate().max_by(|(_, one), (_, other)| one.saturating.total_cmp(&other.saturating));
+        text += &match most.filter(|(_, it)| it.saturating > 0.0) {
+            Some((k, it)) => format!(
+                "; {} saturates most ({} of its rates above 0 are beyond one spike per ms).",
+                layers.parsed.name(k),
+                percent(it.saturating)
+            ),
+            None => "; no layer saturates.".to_string(),
+        };
+    }
+    text
 }
 
 /// The report of a file that is refused, behind the table of its layers.
@@ -148,7 +176,7 @@ fn layers(
     Ok(Layers { parsed, sizes, rates })
 }
 
-fn table(layers: &Layers) -> comfy_table::Table {
+fn table(layers: &Layers) -> Boxed {
     let mut header = vec!["layer", "from", "parameters", "fan-in", "fan-out"];
     let scales = layers.rates.as_ref().map(|(scales, _)| scales);
     let activity = layers.rates.as_ref().map(|(_, activity)| activity).filter(|activity| !activity.is_empty());
@@ -173,7 +201,7 @@ fn table(layers: &Layers) -> comfy_table::Table {
         }
         row
     });
-    boxed(&header, rows.collect::<Vec<_>>())
+    boxed(&header, rows).texts(2).least(&["largest", "fan-out", "fan-in"])
 }
 
 fn figures(layers: &Layers) -> Value {

@@ -2,6 +2,7 @@
 
 mod described;
 mod page;
+mod sentences;
 mod tables;
 mod units;
 
@@ -114,7 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.check()?;
     let InputArgs { subject, data, labels, .. } = &arguments.given;
     let read = [subject, &arguments.hardware].into_iter().chain(&arguments.calibrate).chain(labels);
-    let paths = Paths::default().files(results.json.iter().chain(&arguments.trace)).pages(&arguments.report);
+    let paths = Paths::default().files(results.file().into_iter().chain(&arguments.trace)).pages(&arguments.report);
     paths.directories(&arguments.sharing.outcomes).inputs(read).data(data).check()?;
     if let Some(path) = &arguments.report {
         Page::check(path, results.overwrite()).map_err(report)?;
@@ -163,7 +164,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["relief_keys"] = json!(arguments.relief_keys);
     let mut others = of_page(&arguments.report);
     others.extend(arguments.trace.iter().cloned());
-    results.write(&found.figures(), &others, &inputs, Some(presentation.seed), parameters)
+    results.write(&found.figures(), &others, &inputs, Some(presentation.seed), parameters)?;
+    super::answer(&sentences::in_words(&outcome));
+    Ok(())
 }
 
 /// The log of a measurement.

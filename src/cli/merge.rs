@@ -1,6 +1,7 @@
 //! `megasim merge DIR...`: the results of a study from the outcomes of its shards.
 
 use super::diagnostic::report;
+use super::output::{Figures, Printed};
 use super::presentation::Threads;
 use super::sharing::{self, Described, Kept, OUTCOMES, Shard};
 use super::tables::boxed;
@@ -28,9 +29,11 @@ pub struct Arguments {
     /// Where the tables of a sweep go
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write the figures to this file
+    /// Write the figures to this file; -: to standard output, and what is for people to standard error
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    json: Option<Figures>,
+    #[command(flatten)]
+    printed: Printed,
     /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -81,7 +84,7 @@ impl Arguments {
         let (study, results) = sharing::words_of(shard);
         let given = [
             ("--out", &self.out),
-            ("--json", &self.json),
+            ("--json", &self.json.as_ref().map(Figures::word)),
             ("--report", &self.report),
             ("--predictions", &self.predictions),
             ("--outputs", &self.outputs),

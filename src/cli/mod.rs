@@ -61,7 +61,7 @@ mod verify;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use output::print;
+use output::{answer, print};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -202,6 +202,7 @@ fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
         matches = command.try_get_matches_from_mut(words).map_err(misspelt)?;
     }
     applicability::check(&command, &matches)?;
+    output::choose(&matches);
     CommandLine::from_arg_matches(&matches)
 }
 

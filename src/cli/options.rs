@@ -56,18 +56,18 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("convert", &["data", "samples"], DATA),
     ("convert", &["out", "force"], "the network is saved by a call of its own"),
     ("convert", &["architecture", "input-shape"], MODEL),
-    ("convert", &["export", "save-scales"], RESULTS),
+    ("convert", &["export", "save-scales", "full", "brief"], RESULTS),
     ("convert", &["save-parsed", "parsed", "save-activations", "activations", "save-normalised", "normalised"], STAGES),
     ("classify", &["data", "skip", "samples"], DATA),
-    ("classify", &["json", "report", "predictions", "history", "force"], RESULTS),
+    ("classify", &["json", "report", "predictions", "history", "full", "brief", "force"], RESULTS),
     ("compare", &["data", "skip", "samples", "labels"], DATA),
-    ("compare", &["json", "report", "history", "force"], RESULTS),
+    ("compare", &["json", "report", "sample", "history", "full", "brief", "force"], RESULTS),
     ("latency", &["data", "skip", "samples", "labels"], DATA),
-    ("latency", &["json", "report", "trace", "modules", "force"], RESULTS),
+    ("latency", &["json", "report", "trace", "modules", "full", "brief", "force"], RESULTS),
     ("sweep", &["data", "skip", "samples", "labels"], DATA),
-    ("sweep", &["out", "report", "force"], RESULTS),
+    ("sweep", &["out", "report", "full", "brief", "force"], RESULTS),
     ("verify", &["data", "skip", "samples"], DATA),
-    ("verify", &["json", "force"], RESULTS),
+    ("verify", &["json", "full", "brief", "force"], RESULTS),
 ];
 
 /// Options of `classify` that have no effect where spikes of one sample are recorded.
@@ -180,7 +180,7 @@ pub fn compare(
             let pool = pool(&arguments.presentation.threads)?;
             let answer = message_of(pool.install(|| compare::compare(&arguments, &input, control)))?;
             let answer = answer.ok_or_else(|| "expected all samples, found a part of them".to_string())?;
-            Ok((answer.json, answer.text))
+            Ok((answer.json, format!("{}{}\n", answer.text, answer.sentences)))
         }
         _ => Err(Refusal::from("expected options of compare".to_string())),
     }

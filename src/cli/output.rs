@@ -1,8 +1,13 @@
 //! Standard output and standard error, whose writes may fail.
 
 use super::{escape, program};
-use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use clap::{ArgMatches, Args};
+use std::convert::Infallible;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use terminal_size::{Width, terminal_size_of};
 
 /// The first write to standard output that failed. What follows it is not written: it would have a gap.
 static FAULT: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -10,13 +15,118 @@ static FAULT: Mutex<Option<io::Error>> = Mutex::new(None);
 /// Exit status of a program that SIGPIPE ended.
 const BROKEN_PIPE: u8 = 128 + 13;
 
-/// Puts text on standard output. A fault is reported by [`finish`], so that results in files are written all the
-/// same.
+/// Where figures go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Figures {
+    /// `-`.
+    StandardOutput,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Figures {
+    /// As it is on a command line.
+    pub fn word(&self) -> PathBuf {
+        match self {
+            Self::StandardOutput => "-".into(),
+            Self::File(path) => path.clone(),
+        }
+    }
+}
+
+impl FromStr for Figures {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "-" { Self::StandardOutput } else { Self::File(text.into()) })
+    }
+}
+
+/// What of a result is printed.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Printed {
+    /// Print all columns of the tables, however wide; else they fit the terminal, or 80 columns where there is none
+    #[arg(long, conflicts_with = "brief")]
+    full: bool,
+    /// Print the answer alone
+    #[arg(long)]
+    brief: bool,
+}
+
+/// How results are printed, by the command line.
+#[derive(Debug, Clone, Copy, Default)]
+struct Style {
+    printed: Printed,
+    /// Whether the figures go to standard output; then what is for people goes to standard error.
+    figures: bool,
+}
+
+/// None where the library prints for another language.
+static STYLE: OnceLock<Style> = OnceLock::new();
+
+/// Columns where no terminal says how many it has.
+const COLUMNS: usize = 80;
+
+/// Fewer columns than this are taken as this.
+const LEAST_COLUMNS: usize = 40;
+
+/// Takes over what the command line says of printing. Only the first one counts.
+pub fn choose(matches: &ArgMatches) {
+    let Some((_, matches)) = matches.subcommand() else {
+        let _ = STYLE.set(Style::default());
+        return;
+    };
+    let flag = |id: &str| matches.try_get_one::<bool>(id).ok().flatten().copied().unwrap_or_default();
+    let figures = matches.try_get_one::<Figures>("json").ok().flatten();
+    let printed = Printed { full: flag("full"), brief: flag("brief") };
+    let _ = STYLE.set(Style { printed, figures: matches!(figures, Some(Figures::StandardOutput)) });
+}
+
+fn style() -> Style {
+    STYLE.get().copied().unwrap_or_default()
+}
+
+/// How wide tables may be, in columns; none: as wide as they are.
+pub fn width() -> Option<usize> {
+    let style = STYLE.get().filter(|style| !style.printed.full)?;
+    let size = if style.figures {
+        Some(io::stderr()).filter(IsTerminal::is_terminal).and_then(terminal_size_of)
+    } else {
+        Some(io::stdout()).filter(IsTerminal::is_terminal).and_then(terminal_size_of)
+    };
+    Some(size.map_or(COLUMNS, |(Width(columns), _)| usize::from(columns).max(LEAST_COLUMNS)))
+}
+
+/// Puts the figures on standard output.
+pub fn figures(text: &str) {
+    if !program::is_worker() {
+        record(|| io::stdout().write_all(text.as_bytes()));
+    }
+}
+
+/// Puts the answer where results go, also where nothing else is asked for.
+pub fn answer(text: &str) {
+    put(&format!("{text}\n"));
+}
+
+/// Puts tables and remarks where results go. A fault is reported by [`finish`], so that results in files are written
+/// all the same.
 pub fn print(text: &str) {
+    if !style().printed.brief {
+        put(text);
+    }
+}
+
+fn put(text: &str) {
     if program::is_worker() {
         return;
     }
-    record(|| io::stdout().write_all(escape::text(text).as_bytes()));
+    let text = escape::text(text);
+    if style().figures {
+        let _ = io::stderr().write_all(text.as_bytes());
+    } else {
+        record(|| io::stdout().write_all(text.as_bytes()));
+    }
 }
 
 fn record(write: impl FnOnce() -> io::Result<()>) {

@@ -2,8 +2,7 @@
 
 use super::diagnostic::report;
 use super::output::message;
-use super::tables::boxed;
-use comfy_table::Table;
+use super::tables::{Boxed, boxed};
 use megasim::ann::graph::{Graph, Shape};
 use megasim::ann::import::{self, Model, Problem, ReadLayer, ReadOptions};
 use megasim::convert::quantize::SignedNeurons;
@@ -43,7 +42,7 @@ impl Refusal {
     }
 
     /// All layers, those that are in the way marked.
-    pub fn table(&self) -> Table {
+    pub fn table(&self) -> Boxed {
         let rows = self.layers.iter().map(|layer| {
             let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
             vec![

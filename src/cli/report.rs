@@ -209,7 +209,7 @@ fn events(directory: &Path) -> Result<Option<Section>> {
                 let shown = rows.len().div_ceil(every);
                 let more = if every > 1 { format!(" ({shown} of {})", rows.len()) } else { String::new() };
                 let spikes = chosen.into_iter().take(budget).collect();
-                return chart::Rows { name: format!("{name}{more}"), rows: shown, spikes };
+                return chart::Rows { name: format!("{name}{more}"), rows: shown, every, spikes };
             }
             every *= 2;
         }
@@ -217,7 +217,9 @@ fn events(directory: &Path) -> Result<Option<Section>> {
     let rasters: Vec<_> = rasters.collect();
     let axes = Axes { file: "raster", title: "Events", x: "time (ticks)", ..Axes::default() };
     let caption = "Each mark is an event, each row an address that has some; of many some, evenly spaced.";
-    let picture = chart::raster(&axes, end as f64, &rasters).map_err(report)?.with_caption(caption);
+    let picture = chart::rasters(&axes, end as f64, "ticks", &[chart::Raster { name: String::new(), groups: rasters }])
+        .map_err(report)?
+        .with_caption(caption);
     let text = format!("{} nodes.", logs.len());
     Ok(Some(Section { title: "Events".into(), text, tables: vec![table], pictures: vec![picture], folded: false }))
 }

@@ -176,7 +176,7 @@ fn redirected(given: &[&str], place: &Path) -> Result<Vec<String>> {
             continue;
         }
         if let Some(path) = value.or_else(|| given.next().copied()) {
-            words.extend([option.to_string(), moved(path)?]);
+            words.extend([option.to_string(), if path == "-" { path.into() } else { moved(path)? }]);
         }
     }
     Ok(words)

@@ -1,7 +1,8 @@
 //! `--json FILE` and `--force`: the results file of a command, with the record of its run next to it.
 
 use super::diagnostic::report;
-use super::provenance;
+use super::output::{Figures, Printed};
+use super::{output, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::report::Page;
@@ -12,12 +13,14 @@ use std::path::{Path, PathBuf};
 /// Where results go.
 #[derive(Debug, Clone, Args)]
 pub struct Results {
-    /// Write the figures to this file
+    /// Write the figures to this file; -: to standard output, and what is for people to standard error
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    json: Option<Figures>,
+    #[command(flatten)]
+    printed: Printed,
     /// Replace existing results
     #[arg(long)]
-    pub force: bool,
+    force: bool,
 }
 
 impl Results {
@@ -31,7 +34,15 @@ impl Results {
     /// # Errors
     /// If it exists already, or if there is no such directory.
     pub fn check(&self) -> Result<()> {
-        self.json.as_deref().map_or(Ok(()), |path| self.check_file(path))
+        self.file().map_or(Ok(()), |path| self.check_file(path))
+    }
+
+    /// The file of figures, where there is one.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match &self.json {
+            Some(Figures::File(path)) => Some(path),
+            Some(Figures::StandardOutput) | None => None,
+        }
     }
 
     /// Refuses, before the work, another result that cannot be written after it.
@@ -58,11 +69,16 @@ impl Results {
         seed: Option<u64>,
         parameters: Value,
     ) -> Result<()> {
-        if let Some(path) = &self.json {
-            atomic_write::write_file(path, self.overwrite(), |file| writeln!(file, "{figures:#}")).map_err(report)?;
+        match &self.json {
+            Some(Figures::StandardOutput) => output::figures(&format!("{figures:#}\n")),
+            Some(Figures::File(path)) => {
+                atomic_write::write_file(path, self.overwrite(), |file| writeln!(file, "{figures:#}"))
+                    .map_err(report)?;
+            }
+            None => {}
         }
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-        let results: Vec<&Path> = self.json.iter().chain(others).map(PathBuf::as_path).collect();
+        let results: Vec<&Path> = self.file().into_iter().chain(others).map(PathBuf::as_path).collect();
         provenance::write_beside(&results, &inputs, seed, parameters).map_err(report)
     }
 }

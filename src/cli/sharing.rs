@@ -170,7 +170,7 @@ fn study(words: &[String]) -> (Vec<String>, Vec<(String, String)>) {
         let (option, value) =
             word.split_once('=').map_or((word.as_str(), None), |(option, value)| (option, Some(value.to_string())));
         let is_result = super::paths::OUTPUTS.contains(&option);
-        if word == "--force" {
+        if ["--force", "--full", "--brief"].contains(&word.as_str()) {
             continue;
         }
         if !is_result && !NO_MATTER.contains(&option) {

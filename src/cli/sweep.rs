@@ -6,6 +6,7 @@ mod tables;
 use super::diagnostic::{self, report};
 use super::input::{ConvertedInput, InputArgs, LoadedInput};
 use super::latency::reported;
+use super::output::Printed;
 use super::paths::Paths;
 use super::presentation::Presentation;
 use super::progress::Progress;
@@ -83,6 +84,8 @@ pub struct Arguments {
     pub(super) presentation: Presentation,
     #[command(flatten)]
     sharing: Sharing,
+    #[command(flatten)]
+    printed: Printed,
     /// Replace an earlier sweep of other parameters, and an earlier page
     #[arg(long)]
     force: bool,
@@ -140,6 +143,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let ways = Ways {
                 measure: &|files, control| plan.on_machine(&subject, files, control),
                 table: tables::on_machine,
+                answer: tables::answer_on_machine,
                 section: |sweep| pages::sweep::machine_section(sweep, false),
             };
             Job { arguments, plan: &plan, inputs: schematic.inputs.clone(), samples: pieces.samples.len() }.run(&ways)
@@ -171,12 +175,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 job.run(&Ways {
                     measure: &|files, control| plan.on_machine(&subject, files, control),
                     table: tables::on_machine,
+                    answer: tables::answer_on_machine,
                     section: |sweep| pages::sweep::machine_section(sweep, false),
                 })
             } else {
                 job.run(&Ways {
                     measure: &|files, control| plan.both_modes(&converted, &data, &samples, files, control),
                     table: tables::both_modes,
+                    answer: tables::answer_in_both_modes,
                     section: |sweep| pages::sweep::section(sweep, false),
                 })
             }
@@ -250,6 +256,7 @@ type Measure<'w, F> = dyn Fn(&dyn Store<F>, &dyn Control) -> Result<Sweep<F>, Sw
 struct Ways<'w, F> {
     measure: &'w Measure<'w, F>,
     table: fn(&Sweep<F>) -> String,
+    answer: fn(&Sweep<F>) -> String,
     section: fn(&Sweep<F>) -> Result<Section, pages::Error>,
 }
 
@@ -306,6 +313,7 @@ impl Job<'_> {
         drop(progress);
         files.record()?;
         print(&format!("{}\n", (ways.table)(&sweep).trim_end()));
+        let sentence = (ways.answer)(&sweep);
         let left = plan.len() - sweep.points.len();
         if left > 0 {
             print(&format!("{left} of {} points are left; the same command goes on\n", plan.len()));
@@ -318,10 +326,17 @@ impl Job<'_> {
             facts.push(("samples a point".into(), samples.to_string()));
             facts.push(("program".into(), format!("megasim {}", env!("CARGO_PKG_VERSION"))));
             let section = (ways.section)(&sweep).map_err(report)?;
-            let page = Page { title: section.title.clone(), facts, sections: vec![section] };
+            let page = Page {
+                title: section.title.clone(),
+                answer: sentence.clone(),
+                facts,
+                sections: vec![section],
+                ..Page::default()
+            };
             page.write(path, arguments.replace()).map_err(report)?;
             print(&format!("Pictures: {}\n", path.display()));
         }
+        super::answer(&sentence);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::export::{self, Form};
 use super::input;
+use super::output::Printed;
 use super::paths::Paths;
 use super::progress::Progress;
 use super::recordings::RecordingArguments;
@@ -25,6 +26,7 @@ use megasim::convert::{Checkpoints, Convert, ConvertOptions, ConvertedModel, Out
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
+use megasim::study::answers;
 use megasim::study::classification::{Recording, classify};
 use megasim::study::layers::Layer;
 use megasim::toolbox::{Configuration, DatasetFormat, OtherSimulator, SampleSettings, Swept};
@@ -41,6 +43,8 @@ pub struct Arguments {
     /// Where netfiles and results go; a new directory, or one for each value of a sweep next to it
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    printed: Printed,
     /// Replace an earlier result: the files that its run.json lists, unless one was changed or others were added
     #[arg(long)]
     force: bool,
@@ -182,6 +186,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     let Read { samples, .. } = taken.read(&converted, data, recordings.as_ref(), &shown.presentation)?;
     let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     print(&format!("{}\n{}", table(&found), remarks(&found)));
+    super::answer(&answers::of_classification(&found));
     let results = out.join(RESULTS);
     let text = format!("{:#}\n", json!(found.figures()));
     // Listed first: a run that is killed in between leaves nothing that a second one would take for another's file.
@@ -515,7 +520,7 @@ fn evaluate(
     let outputs = forward::forward(&model.graph, samples.x.view()).map_err(report)?;
     let score = Score::new(outputs.view(), &samples.y);
     let (right, total, accuracy) = (score.top(1), score.samples(), score.accuracy());
-    print(&format!("analog: {:.2} % ({right} of {total} samples right)\n", 100.0 * accuracy));
+    super::answer(&format!("analog: {:.2} % ({right} of {total} samples right)", 100.0 * accuracy));
     let top_k = (it.top_k > 1).then(|| score.top(it.top_k as usize) as f64 / total.max(1) as f64);
     if let Some(share) = top_k {
         print(&format!("right among the first {}: {:.2} %\n", it.top_k, 100.0 * share));

@@ -3,12 +3,13 @@
 use super::diagnostic::{report, unreadable};
 use super::features::feature_sets;
 use super::numbers::count;
+use super::output::Printed;
 use super::paths::Paths;
 use super::presentation::Threads;
 use super::stimuli::stimuli;
+use super::tables::{Boxed, boxed};
 use super::{interrupt, output, print, provenance};
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use megasim::atomic_write::{self, AtomicFile, Overwrite, OwnFile};
 use megasim::dataset::Dataset;
@@ -16,6 +17,7 @@ use megasim::learning::{
     AnyNetwork, Description, Fixed, LinearClassifier, Model, Progress, Readout, SpikingNetwork, Stimuli, Trainer,
     Weight,
 };
+use megasim::study::answers;
 use megasim::with_spiking_network;
 use miette::{Result, bail, miette};
 use serde_json::json;
@@ -54,6 +56,8 @@ pub struct Arguments {
     /// Keep encoded images in this directory, and take them from there
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    #[command(flatten)]
+    printed: Printed,
     /// Replace an existing model, and forget a checkpoint
     #[arg(long)]
     force: bool,
@@ -187,7 +191,12 @@ fn train<W: Weight>(
     let mut inputs = vec![arguments.description.clone()];
     inputs.extend(data.train_files());
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-    provenance::write_beside(&[&arguments.out], &inputs, Some(arguments.seed), parameters).map_err(report)
+    provenance::write_beside(&[&arguments.out], &inputs, Some(arguments.seed), parameters).map_err(report)?;
+    for warning in answers::not_learnt(&model.progress.log) {
+        output::warn(warning);
+    }
+    super::answer(&answers::of_training(&model.progress.log));
+    Ok(())
 }
 
 /// The training data in a word, wherever they are.
@@ -251,14 +260,11 @@ fn classifier<W: Weight>(
     Ok(classifier)
 }
 
-fn table(progress: &Progress) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(vec!["layer", "pass", "mean w(1-w)", "right", "wrong", "silent"]);
-    for entry in &progress.log {
+fn table(progress: &Progress) -> Boxed {
+    let rows = progress.log.iter().map(|entry| {
         let mut row = vec![entry.layer.to_string(), entry.pass.to_string(), format!("{:.5}", entry.convergence)];
         row.extend(entry.outcomes.into_iter().flatten().map(|count| count.to_string()));
-        table.add_row(row);
-    }
-    table
+        row
+    });
+    boxed(&["layer", "pass", "mean w(1-w)", "right", "wrong", "silent"], rows)
 }

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::results::Results;
 use super::samples::SampleArguments;
 use super::sharing::{self, Sharing};
-use super::tables::{boxed, fixed};
+use super::tables::{boxed, counted, fixed};
 use clap::Args;
 use megasim::hardware::{Hardware, SHIPPED};
 use megasim::study::verify::{Answer, Error, VerifyError, VerifyOptions, Way, verify_of};
@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         taken: arguments.taken.clone(),
     };
     let read = [&given.subject].into_iter().chain(&arguments.hardware).chain(&arguments.against);
-    let paths = Paths::default().files(&results.json).directories(&arguments.sharing.outcomes);
+    let paths = Paths::default().files(results.file()).directories(&arguments.sharing.outcomes);
     paths.inputs(read).data(&given.data).check()?;
     let (input, mut inputs) = machine_input(&given, presentation, None)?;
     let options = arguments.options()?;
@@ -88,7 +88,21 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     parameters["orders"] = json!(arguments.orders);
     parameters["hardware"] = json!(options.hardware.iter().map(Hardware::name).collect::<Vec<_>>());
     results.write(&json!(answer), &[], &inputs, Some(presentation.seed), parameters)?;
+    super::answer(&in_words(&answer));
     Ok(!answer.signed || answer.totals().1 == 0)
+}
+
+/// The answer.
+fn in_words(answer: &Answer) -> String {
+    let (compared, different) = answer.totals();
+    let neurons = if answer.signed { "signed neurons" } else { "not all neurons are signed" };
+    let samples = counted(answer.samples as u64, "sample");
+    let mut text = format!("{samples}, {neurons}: of {compared} counts, {different} differ");
+    let most = answer.ways.iter().max_by_key(|way| way.different).filter(|way| way.different > 0);
+    if let Some(way) = most {
+        text += &format!(", most of them in the run '{}' ({})", way.name, way.different);
+    }
+    text
 }
 
 impl Arguments {
@@ -129,10 +143,7 @@ fn text(answer: &Answer) -> String {
         compared(way).into_iter().chain(run).collect()
     });
     let header = ["run", "counts", "different", "mean difference", "spikes", "of the least", "operations"];
-    let mut text = format!("{}\n", boxed(&header, rows.chain(trained).collect::<Vec<_>>()));
-    let (compared, different) = answer.totals();
-    let neurons = if answer.signed { "signed neurons" } else { "not all neurons are signed" };
-    text += &format!("{} samples, {neurons}: of {compared} counts, {different} differ\n", answer.samples);
+    let mut text = format!("{}\n", boxed(&header, rows.chain(trained)).least(&["operations", "of the least"]));
     for example in answer.examples.iter().take(5) {
         let (x, y) = example.address;
         text += &format!(

@@ -99,8 +99,9 @@ fn frames_share_the_presentation() {
     let blank = Array3::zeros(x.raw_dim());
     let moving: Array4<u8> = stack(Axis(1), &[blank.view(), x.view()]).unwrap();
     write_npz(&here.join("moving/test.npz"), &moving, &y);
-    let still = input_spikes(&megasim(here, "classify net --data still --duration 50"));
-    let moving = input_spikes(&megasim(here, "classify net --data moving --frames --duration 100 --report page.html"));
+    let still = input_spikes(&megasim(here, "classify net --data still --duration 50 --full"));
+    let moving =
+        input_spikes(&megasim(here, "classify net --data moving --frames --duration 100 --report page.html --full"));
     assert!(still > 0);
     assert_eq!(still, moving);
     assert!(here.join("page.html").exists());

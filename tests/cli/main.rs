@@ -19,6 +19,7 @@ mod netfile;
 mod outputs;
 mod parts;
 mod per_sample;
+mod printing;
 mod report;
 mod short_presentations;
 mod signed_studies;

@@ -110,13 +110,13 @@ fn diff_finds_what_was_changed() {
         .stdout(contains("first difference: node {a}, time 5, negative spike at address (2, 3), only in "))
         .stdout(contains("`5 5 6 2 3 -1` (event 2)"))
         .stdout(contains("2 nodes, 3 and 3 events: different"))
-        .stdout(predicate::str::is_match(r"total +3 +3 +2 +0 +1 +1 ").unwrap());
+        .stdout(predicate::str::is_match(r"total[ ┆]+3[ ┆]+3[ ┆]+2[ ┆]+0[ ┆]+1[ ┆]+1 ").unwrap());
     diff(first.path(), second.path(), "1")
         .success()
         .stdout(contains(
             "time 5, negative spike at address (2, 3), shifted: `5 5 6 2 3 -1` (event 2) and `6 6 6 2 3 -1` (event 2)",
         ))
-        .stdout(predicate::str::is_match(r"total +3 +3 +2 +1 +0 +0 ").unwrap())
+        .stdout(predicate::str::is_match(r"total[ ┆]+3[ ┆]+3[ ┆]+2[ ┆]+1[ ┆]+0[ ┆]+0 ").unwrap())
         .stdout(contains("equal within the tolerance"));
 }
 

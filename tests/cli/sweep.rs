@@ -44,7 +44,7 @@ fn one_run_serves_all_durations_and_gives_what_each_gives_alone() {
     let directory = converted();
     let here = directory.path();
     let more = ["--samples", "30", "--over", "duration=20,50,80", "--encode", "poisson", "--out", "together"];
-    sweep(&more, here).success().stdout(contains("duration").and(contains("event = clocked")));
+    sweep(&more, here).success().stdout(contains("duration").and(contains("modes agree")));
     let points = json(&here.join("together/sweep.json"))["points"].as_array().unwrap().clone();
     assert_eq!(points.len(), 3);
     let data = digits("");

@@ -42,6 +42,12 @@ const CAMERA: &[&str] = &["classify", "compare", "convert", "encode", "latency",
 /// Commands that can run in parts.
 const PARTED: &[&str] = &["classify", "compare", "latency", "sweep", "verify", "eval"];
 
+/// Commands that print tables and an answer.
+const PRINTED: &[&str] = &[
+    "check", "classify", "compare", "convert", "diff", "eval", "inspect", "latency", "merge", "sweep", "toolbox",
+    "train", "verify",
+];
+
 #[rustfmt::skip]
 const TRIALS: &[Trial] = &[
     of(&["convert", "eval", "inspect", "features", "train"], "data", "more"),
@@ -68,6 +74,8 @@ const TRIALS: &[Trial] = &[
     of(&["merge"], "outputs", "outputs.npy"),
     of(&["merge"], "force", ""),
     of(&["merge"], "threads", "1").unseen("threads change the time, not the results"),
+    of(PRINTED, "full", "").unseen("the tables may fit into 80 columns"),
+    of(PRINTED, "brief", ""),
     of(&["diff"], "tolerance", "3").unseen("no event is shifted"),
     of(&["run"], "clocked", ""),
     of(&["run"], "dt", "7").with(&["--clocked"]),
@@ -172,6 +180,7 @@ const TRIALS: &[Trial] = &[
     of(&["compare"], "tie-order", "reversed"),
     of(&["compare"], "warm-up", "9"),
     of(&["compare"], "causes", "0"),
+    of(&["compare"], "sample", "1").with(&["--report", "page.html"]),
     of(&["latency"], "hardware", "loihi"),
     of(&["sweep", "verify"], "hardware", "loihi"),
     of(&["verify"], "orders", "1"),
@@ -420,7 +429,9 @@ fn fault(place: &Place, baselines: &Baselines, command: &str, words: &[&str], tr
 }
 
 /// Options that say which results there are, and where they go.
-const NO_PARAMETERS: [&str; 18] = [
+const NO_PARAMETERS: [&str; 20] = [
+    "brief",
+    "full",
     "cache",
     "export",
     "json",

@@ -1,5 +1,6 @@
 //! Many runs to one table.
 
+pub mod answers;
 pub mod classification;
 pub mod compare;
 pub mod csv;

@@ -102,7 +102,8 @@ const ONE_MODE: Need = Need {
 };
 const FILE_OF_RESULTS: Need = Need {
     holds: |given| {
-        ["json", "report", "trace", "outputs", "predictions", "npz", "nir_data"].iter().any(|id| given.has(id))
+        let is_file = |id: &&str| given.has(id) && !(*id == "json" && given.text(id).as_deref() == Some("-"));
+        ["json", "report", "trace", "outputs", "predictions", "npz", "nir_data"].iter().any(is_file)
     },
     expected: "expected a file that could be replaced (--json, --report), found none",
 };
@@ -141,6 +142,10 @@ const SOFTMAX: Need = Need {
     expected: "expected --output softmax; other outputs have no clock",
 };
 const RECORDINGS_AND_NUMBERS: &[Input] = &[Netfiles, Frames, Recordings, SpikeTrains];
+const PRINTED: &[&str] = &[
+    "check", "classify", "compare", "convert", "diff", "eval", "inspect", "latency", "merge", "sweep", "toolbox",
+    "train", "verify",
+];
 const STUDIES: &[&str] = &["classify", "compare", "latency", "sweep", "verify"];
 const TAKING: &[&str] = &["classify", "compare", "convert", "latency", "sweep", "verify"];
 const TRAINED: &[Input] = &[TrainedNetwork, NetworkAndFrames, NetworkAndRecordings];
@@ -308,6 +313,7 @@ pub const OPTIONS: &[Row] = &[
     all(&["compare"], "warm_up"),
     all(&["compare"], "causes").needs(&[TWO_MODES]),
     all(&["compare"], "history"),
+    all(&["compare"], "sample"),
     all(&["compare"], "readout"),
     all(&["compare"], "k"),
     // latency
@@ -403,6 +409,9 @@ pub const OPTIONS: &[Row] = &[
     all(&["merge"], "outputs"),
     all(&["merge"], "force"),
     all(&["merge"], "threads"),
+    // What is printed
+    all(PRINTED, "full"),
+    all(PRINTED, "brief"),
     // report, toolbox, rerun
     all(&["rerun"], "out"),
     all(&["report", "toolbox"], "out"),

@@ -9,6 +9,7 @@ use megasim::engine::Mode;
 use megasim::report::Page;
 use megasim::report::classification::{Shown, ShownMode, page as draw};
 use megasim::report::history::History;
+use megasim::study::answers;
 use megasim::study::classification::{Classification, ClassifyOptions, Modes, course, decisions, network_for, setup};
 use megasim::study::compare::Accuracy;
 use megasim::study::layers::Layer;
@@ -90,12 +91,13 @@ pub fn page(run: &Run, readout: Kind, history: Option<&History>) -> Result<Page>
     facts.push(("program", format!("megasim {}", env!("CARGO_PKG_VERSION"))));
     let shown = Shown {
         title: format!("Classification by {}", arguments.netdir.display()),
+        answer: answers::of_classification(found),
         facts: facts.into_iter().map(|(what, value)| (what.to_string(), value)).collect(),
         modes,
         analog: found.analog_decisions().map(|analog| Accuracy::new(found.right(&analog).unwrap_or(0), n)),
         layers: &layers,
         sample: (samples.numbers().number(0) as usize, labels.first().copied().unwrap_or(0)),
-        input: (n > 0).then(|| picture(converted, values)),
+        input: (n > 0).then(|| picture(converted, values, 0)),
         tick_ms: 1.0 / f64::from(clock.ticks_per_ms),
         duration_ms: f64::from(clock.duration),
         history,

@@ -90,7 +90,7 @@ fn spikes(of: &Comparison) -> String {
     let header = ["layer", "neurons", left, right, "lost", "extra", "first spike ms", "|ms|", "silent", "saturated"];
     format!(
         "Spikes a sample; lost and extra: what {left} has less and more, neuron by neuron\n{}\n",
-        boxed(&header, rows)
+        boxed(&header, rows).least(&["saturated", "silent", "|ms|", "first spike ms", "neurons"])
     )
 }
 
@@ -119,7 +119,7 @@ fn rates(of: &Comparison) -> String {
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     format!(
         "Rates of the neurons: Pearson's r, slope, mean absolute difference in spikes per ms\n{}\n",
-        boxed(&header, rows)
+        boxed(&header, rows).least(&["slope", "|d|"])
     )
 }
 
@@ -161,7 +161,7 @@ fn parting(of: &Comparison) -> String {
         ]
     });
     let header = ["layer", "samples that part", "here first", "earliest: sample", "spike"];
-    format!("Where they part\n{}\n", boxed(&header, rows))
+    format!("Where they part\n{}\n", boxed(&header, rows).least(&["here first"]))
 }
 
 fn over_time(of: &Comparison) -> String {

@@ -5,7 +5,7 @@ use super::arguments::ResetArgument;
 use crate::cli::diagnostic::{self, report};
 use crate::cli::numbers::positive;
 use crate::cli::paths::Paths;
-use crate::cli::tables::boxed;
+use crate::cli::tables::{Boxed, boxed};
 use crate::cli::{output, print, provenance};
 use clap::{Args, ValueEnum};
 use megasim::ann::nir::Nir;
@@ -95,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The layers of the netfiles, with the nodes that they are.
-pub fn layers(converted: &ConvertedModel) -> comfy_table::Table {
+pub fn layers(converted: &ConvertedModel) -> Boxed {
     let network = converted.network();
     let rows = converted.manifest().layers.iter().map(|layer| {
         let modules = network.modules().iter().enumerate().filter(|(k, _)| {

@@ -2,7 +2,7 @@
 //! brian2`) and `megasim classify --record LAYER,... --npz FILE` write them.
 
 use crate::cli::diagnostic::unreadable;
-use crate::cli::tables::boxed;
+use crate::cli::tables::{boxed, counted};
 use megasim::dataset::npy::NpzReader;
 use miette::{Result, bail, miette};
 use ndarray::{Array2, ArrayD, Axis};
@@ -73,9 +73,9 @@ pub fn run(first: &Path, second: &Path) -> Result<bool> {
         }
     }
     let verdict = if all_equal { "equal" } else { "different" };
-    let plural = if layers == 1 { "" } else { "s" };
-    text += &format!("spike counts of {layers} layer{plural}, {samples} samples: {verdict}\n");
     crate::cli::print(&text);
+    let (layers, samples) = (counted(layers as u64, "layer"), counted(samples as u64, "sample"));
+    crate::cli::answer(&format!("spike counts of {layers}, {samples}: {verdict}"));
     Ok(all_equal)
 }
 

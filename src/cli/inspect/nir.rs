@@ -2,8 +2,8 @@
 
 use super::{Arguments, refused};
 use crate::cli::convert::nir::layers;
-use crate::cli::print;
-use crate::cli::tables::boxed;
+use crate::cli::tables::{boxed, counted};
+use crate::cli::{answer, print};
 use megasim::ann::nir::{Nir, NirNode};
 use megasim::convert::ConvertedModel;
 use megasim::convert::manifest::Layer;
@@ -21,24 +21,33 @@ pub fn file(arguments: &Arguments) -> Result<()> {
     });
     print(&format!("{}\n", boxed(&["node", "type", "reads", "parameters"], rows.collect::<Vec<_>>())));
     let mut figures = json!({ "nodes": nodes(&file) });
+    let nodes_are = format!("A spiking network of {}", counted(file.graph.nodes.len() as u64, "node"));
+    let sentence;
     match nir::convert(&file, &NirOptions::default()) {
         Ok((converted, _)) => {
             print(&format!("As netfiles:\n{}\n", layers(&converted)));
             figures["layers"] = as_json(&converted);
+            sentence =
+                format!("{nodes_are}; as netfiles {}.", counted(converted.manifest().layers.len() as u64, "layer"));
         }
         Err(error) => {
-            print(&format!("cannot be netfiles: {error}\n"));
+            sentence = format!("cannot be netfiles: {error}");
             figures["refused"] = json!(error.to_string());
         }
     }
-    arguments.results.write(&figures, &[], std::slice::from_ref(&arguments.target), None, json!({}))
+    arguments.results.write(&figures, &[], std::slice::from_ref(&arguments.target), None, json!({}))?;
+    answer(&sentence);
+    Ok(())
 }
 
 /// The layers of netfiles.
 pub fn netfiles(arguments: &Arguments, converted: &ConvertedModel) -> Result<()> {
     print(&format!("{}\n", layers(converted)));
     let figures = json!({ "layers": as_json(converted) });
-    arguments.results.write(&figures, &[], std::slice::from_ref(&arguments.target), None, json!({}))
+    arguments.results.write(&figures, &[], std::slice::from_ref(&arguments.target), None, json!({}))?;
+    let layers = counted(converted.manifest().layers.len() as u64, "layer");
+    answer(&format!("Netfiles of a spiking network of {layers}."));
+    Ok(())
 }
 
 fn name(file: &Nir, node: usize) -> &str {

@@ -1,13 +1,13 @@
 //! The page of `megasim latency --report`.
 
-use super::{Outcome, tables};
-use crate::cli::tables::{percent, percents};
+use super::{Outcome, sentences, tables};
+use crate::cli::tables::{engineering, percent, percents};
 use megasim::engine::machine::Pace;
 use megasim::network::Tick;
 use megasim::report::latency::{Shown, page as draw};
 use megasim::report::{Error, Page};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Critical, Latency, Places};
+use megasim::study::latency::{Critical, Latency, Places, Spread};
 
 /// The page.
 ///
@@ -17,6 +17,8 @@ pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
     let network = &outcome.found.input.network;
     draw(&Shown {
         title: format!("{} on {}", outcome.arguments.given.subject.display(), outcome.found.hardware.name()),
+        sentences: sentences::in_words(outcome),
+        figures: figures(outcome),
         facts: facts(outcome),
         answer: &outcome.found.answer,
         mesh: outcome.found.mapped.resolved.machine.mesh.as_ref(),
@@ -52,10 +54,33 @@ fn course(outcome: &Outcome<'_>) -> Vec<(String, &'static str, (Tick, Tick))> {
     course.map(|it| (places.name(it.wait), it.wait.key(), (it.from, it.to))).collect()
 }
 
+/// The figures that matter.
+fn figures(outcome: &Outcome<'_>) -> Vec<(String, String)> {
+    let Latency { input, answer, .. } = outcome.found;
+    let mut figures = Vec::new();
+    let right = answer.right();
+    let accuracy = |hits: usize| {
+        let interval = percents(wilson_interval(hits, right.of));
+        format!("{} (95 % interval {interval})", percent(hits as f64 / right.of.max(1) as f64))
+    };
+    if input.labels.is_some() {
+        figures.push(("accuracy on the machine", accuracy(right.machine)));
+        figures.push(("accuracy of the ideal machine", accuracy(right.ideal)));
+    }
+    figures.extend(right.as_ideal().map(|share| ("decided as ideally", percent(share))));
+    let time = |spread: Option<Spread>| spread.map(|it| tables::time(it.mean, outcome.found.mapped.resolved.tick));
+    let settled = time(answer.latency(|decisions| decisions.settled));
+    figures.extend(settled.map(|time| ("decision that stays (mean)", time)));
+    figures.extend(time(answer.length()).map(|time| ("last work (mean)", time)));
+    let energy = outcome.found.bill().total() / answer.samples.len().max(1) as f64;
+    figures.extend((energy > 0.0).then(|| ("energy a sample", engineering(energy, "J"))));
+    figures.into_iter().map(|(what, value)| (what.to_string(), value)).collect()
+}
+
 /// What was run, for the head of the page.
 fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
     let Outcome { arguments, found } = outcome;
-    let Latency { input, hardware, mapped, answer, .. } = found;
+    let Latency { hardware, mapped, answer, .. } = found;
     let presentation = &arguments.presentation;
     let mut facts = vec![("network", arguments.given.subject.display().to_string())];
     facts.push(("hardware", hardware.name().to_string()));
@@ -68,16 +93,6 @@ fn facts(outcome: &Outcome<'_>) -> Vec<(String, String)> {
         facts.push(("input code", format!("{}, seed {}", presentation.code_name(), presentation.seed)));
     }
     facts.extend(arguments.warm_up.map(|time| ("left out of each sample", time.to_string())));
-    let right = answer.right();
-    let accuracy = |hits: usize| {
-        let interval = percents(wilson_interval(hits, right.of));
-        format!("{} (95 % interval {interval})", percent(hits as f64 / right.of.max(1) as f64))
-    };
-    if input.labels.is_some() {
-        facts.push(("accuracy on the machine", accuracy(right.machine)));
-        facts.push(("accuracy of the ideal machine", accuracy(right.ideal)));
-    }
-    facts.extend(right.as_ideal().map(|share| ("decided as ideally", percent(share))));
     let unfinished = answer.unfinished_samples();
     if unfinished > 0 {
         facts.push(("samples that did not finish", format!("{unfinished} of {}", answer.samples.len())));

@@ -2,7 +2,7 @@
 
 use super::units::{tick, time};
 use super::{Outcome, described};
-use crate::cli::tables::{boxed, engineering, percent, percents};
+use crate::cli::tables::{boxed, counted, engineering, percent, percents};
 use megasim::engine::machine::{Distribution, Pace};
 use megasim::hardware::module_name;
 use megasim::network::{Driver, ModuleId, Network, NodeId};
@@ -33,8 +33,7 @@ pub fn text(outcome: &Outcome<'_>) -> String {
 
 fn heading(outcome: &Outcome<'_>) -> String {
     let tick = tick(outcome).map_or("times in ticks".into(), |tick| format!("ticks of {tick}"));
-    let n = outcome.found.answer.samples.len();
-    let samples = if n == 1 { "1 sample".into() } else { format!("{n} samples") };
+    let samples = counted(outcome.found.answer.samples.len() as u64, "sample");
     format!("{samples} on {}, {tick}, pace {}\n\n", outcome.found.hardware.name(), outcome.arguments.pace)
 }
 
@@ -114,7 +113,7 @@ fn modules(outcome: &Outcome<'_>) -> String {
         "{}\nbusy: share of the time; stopped: share in which a full output FIFO held it up (largest of the modules); \
             queue: events that \
          arrived and are not started.\n\n",
-        boxed(&header, rows)
+        boxed(&header, rows).least(&["99 %", "stopped", "n", "max"])
     )
 }
 
@@ -250,12 +249,8 @@ fn paths(outcome: &Outcome<'_>) -> String {
     let found = outcome.found;
     let mut text = String::new();
     let mut say = |critical: &Critical, pace: Pace| {
-        let n = critical.samples;
-        let _ = writeln!(
-            text,
-            "Critical path to the last work, pace {pace}, {n} sample(s): {}.",
-            largest(&critical.last_work)
-        );
+        let n = counted(critical.samples as u64, "sample");
+        let _ = writeln!(text, "Critical path to the last work, pace {pace}, {n}: {}.", largest(&critical.last_work));
         if !critical.decision.is_empty() {
             let _ = writeln!(text, "  To the decision that stays: {}.", largest(&critical.decision));
         }
@@ -297,7 +292,7 @@ fn bottleneck(outcome: &Outcome<'_>) -> String {
     let mut text = bottleneck_sentence(outcome) + "\n" + &paths(outcome) + &busiest_sentence(outcome) + "\n";
     let runs = &outcome.found.reliefs.runs;
     if !runs.is_empty() {
-        let n = outcome.arguments.relief.min(outcome.found.answer.samples.len());
+        let n = counted(outcome.arguments.relief.min(outcome.found.answer.samples.len()) as u64, "sample");
         let decided = runs.iter().any(|relief| relief.decision.is_some());
         let rows = runs.iter().map(|relief| {
             let mut row = vec![relief.change.clone(), percent(relief.time)];
@@ -306,8 +301,7 @@ fn bottleneck(outcome: &Outcome<'_>) -> String {
         });
         let mut header = vec!["what would be faster", "time of a sample"];
         header.extend(decided.then_some("time to the decision"));
-        let _ =
-            write!(text, "{}\nof the time now, input as fast as it is taken, {n} sample(s).\n", boxed(&header, rows));
+        let _ = write!(text, "{}\nof the time now, input as fast as it is taken, {n}.\n", boxed(&header, rows));
     }
     text + "\n"
 }
@@ -348,7 +342,7 @@ fn energy(outcome: &Outcome<'_>) -> String {
         row.push(engineering(joules / n, "J"));
         row
     }));
-    format!("{}\n\n", boxed(&header, rows))
+    format!("{}\n\n", boxed(&header, rows).least(&["hops", "messages", "updates", "spikes"]))
 }
 
 /// The network as multiply-accumulates; nothing where the machine does not say what these cost.

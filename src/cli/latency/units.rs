@@ -13,6 +13,6 @@ pub fn time(ticks: f64, tick: Option<Duration>) -> String {
     }
 }
 
-pub(super) fn tick(outcome: &Outcome<'_>) -> Option<Duration> {
+pub fn tick(outcome: &Outcome<'_>) -> Option<Duration> {
     outcome.found.mapped.resolved.tick
 }

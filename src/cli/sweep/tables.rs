@@ -2,12 +2,13 @@
 
 use crate::cli::tables::{boxed, engineering, fixed, percent, percents};
 use megasim::study::latency::Spread;
-use megasim::study::sweep::{Figures, MachineFigures, Sweep};
+use megasim::study::sweep::{Figures, MachineFigures, Point, Sweep};
+use std::cmp::Ordering;
 
 /// Points in event mode and clocked mode.
 pub fn both_modes(sweep: &Sweep<Figures>) -> String {
     let mut header: Vec<&str> = sweep.parameters.iter().map(|axis| axis.name.as_str()).collect();
-    header.extend(["event", "95 % interval", "spikes", "operations", "clocked", "95 % interval", "event = clocked"]);
+    header.extend(["event", "95 % interval", "spikes", "operations", "clocked", "95 % interval ", "modes agree"]);
     let rows = sweep.points.iter().map(|point| {
         let of = &point.figures;
         let mut row = point.values.clone();
@@ -22,7 +23,73 @@ pub fn both_modes(sweep: &Sweep<Figures>) -> String {
         ]);
         row
     });
-    boxed(&header, rows).to_string()
+    boxed(&header, rows).least(&["95 % interval ", "operations"]).to_string()
+}
+
+/// A point in words, as `duration=10, dt=2`.
+fn named<F>(sweep: &Sweep<F>, point: &Point<F>) -> String {
+    let pairs = sweep.parameters.iter().zip(&point.values).map(|(axis, value)| format!("{}={value}", axis.name));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// What is best in event mode, and what needs the fewest spikes for as much, as far as the intervals tell.
+pub fn answer_in_both_modes(sweep: &Sweep<Figures>) -> String {
+    let accuracy = |point: &Point<Figures>| point.figures.event.accuracy.share;
+    let spikes = |point: &Point<Figures>| point.figures.event.spikes;
+    // Of equal points the one with fewer spikes.
+    let best = sweep
+        .points
+        .iter()
+        .max_by(|one, other| accuracy(one).total_cmp(&accuracy(other)).then(spikes(other).total_cmp(&spikes(one))));
+    let Some(best) = best else { return "No point is done.".into() };
+    let figures = &best.figures;
+    let mut text = format!(
+        "Event mode is right most often at {}: {} (clocked mode {}).",
+        named(sweep, best),
+        percent(figures.event.accuracy.share),
+        percent(figures.clocked.accuracy.share)
+    );
+    let as_good = sweep.points.iter().filter(|point| point.figures.event.accuracy.interval.1 >= accuracy(best));
+    let fewest = as_good.min_by(|one, other| spikes(one).total_cmp(&spikes(other)));
+    if let Some(fewest) = fewest.filter(|fewest| spikes(fewest) < spikes(best)) {
+        text += &format!(
+            " With {} it has {} spikes a sample instead of {}, and {} is within the 95 % interval.",
+            named(sweep, fewest),
+            fixed(spikes(fewest), 0),
+            fixed(spikes(best), 0),
+            percent(accuracy(fewest))
+        );
+    }
+    text
+}
+
+/// The fastest point, the one that needs the least energy, and what accuracies there are.
+pub fn answer_on_machine(sweep: &Sweep<MachineFigures>) -> String {
+    let time = |point: &&Point<MachineFigures>| point.figures.last_work.map(|it| it.mean);
+    let timed = sweep.points.iter().filter(|point| time(point).is_some());
+    let fastest = timed.min_by(|one, other| time(one).partial_cmp(&time(other)).unwrap_or(Ordering::Equal));
+    let mut parts = Vec::new();
+    if let Some((point, seconds)) = fastest.and_then(|point| Some((point, time(&point)?))) {
+        parts.push(format!(
+            "{} is fastest: its last work is done after {}",
+            named(sweep, point),
+            engineering(seconds, "s")
+        ));
+    }
+    let spent = sweep.points.iter().filter(|point| point.figures.energy > 0.0);
+    if let Some(least) = spent.min_by(|one, other| one.figures.energy.total_cmp(&other.figures.energy)) {
+        let energy = engineering(least.figures.energy, "J");
+        parts.push(format!("{} needs least energy, {energy} a sample", named(sweep, least)));
+    }
+    let shares = sweep.points.iter().filter_map(|point| Some(point.figures.accuracy?.share));
+    let (low, high) = shares.fold((f64::INFINITY, 0.0f64), |(low, high), share| (low.min(share), high.max(share)));
+    if low <= high {
+        parts.push(match percent(low) == percent(high) {
+            true => format!("all points are right on {}", percent(low)),
+            false => format!("points are right on {} to {}", percent(low), percent(high)),
+        });
+    }
+    if parts.is_empty() { "Nothing takes time or energy at any point.".into() } else { parts.join("; ") + "." }
 }
 
 /// Points on a machine.
@@ -65,7 +132,7 @@ pub fn on_machine(sweep: &Sweep<MachineFigures>) -> String {
     let mut text = format!(
         "{}\nfirst output, decision (that stays), last work: means, from the first input; total energy: static \
             power included;\nbottleneck: what takes most of the critical path of the first sample, with its share\n",
-        boxed(&header, rows)
+        boxed(&header, rows).least(&["share", "samples/s", "first output", "as ideal", "95 % interval"])
     );
     let stuck: usize = sweep.points.iter().map(|point| point.figures.deadlocks).sum();
     if let Some(remark) = MachineFigures::left_over(sweep.points.iter().map(|point| &point.figures)) {

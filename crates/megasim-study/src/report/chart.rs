@@ -1,4 +1,4 @@
-//! The kinds of pictures: lines, densities, bars, grids of maps, matrices, rasters, histograms.
+//! The kinds of pictures: lines, densities, bars, grids of maps, matrices, heat maps, rasters, histograms.
 
 use super::picture::{number, short};
 use super::{Error, Picture, Table};
@@ -12,10 +12,12 @@ use std::ops::Range;
 
 mod grid;
 mod marks;
+mod raster;
 mod spans;
 
-pub use grid::{Extent, Panel, grids, matrix};
-pub use marks::{Bars, Rows, bars, density, histogram, raster};
+pub use grid::{Extent, Panel, grids, heat_map, matrix};
+pub use marks::{Bars, bars, density, histogram};
+pub use raster::{Raster, Rows, rasters};
 pub use spans::{Span, spans};
 
 /// Width of a picture, in pixels at 1:1.
@@ -57,7 +59,9 @@ pub struct Axes<'a> {
     pub y: &'a str,
     /// Whether the horizontal axis is logarithmic.
     pub log_x: bool,
-    /// Whether the vertical axis starts at 0.
+    /// Whether the vertical axis is logarithmic; what is not above 0 is at its lower end.
+    pub log_y: bool,
+    /// Whether the vertical axis starts at 0, if it is not logarithmic.
     pub from_zero: bool,
 }
 
@@ -185,7 +189,7 @@ where
         .x_labels(9)
         .y_labels(7)
         .x_label_formatter(&|value| short(*value))
-        .y_label_formatter(&|value| short(*value))
+        .y_label_formatter(&|value| short(if of.log_y { 10f64.powf(*value) } else { *value }))
         .label_style((FONT, 15))
         .axis_desc_style((FONT, 16))
         .bold_line_style(RGBColor(215, 215, 215))
@@ -229,10 +233,13 @@ fn rows_of_time<'a, 'b>(
 /// # Errors
 /// If the drawing fails.
 pub fn lines(of: &Axes, lines: &[Line]) -> Result<Picture, Error> {
+    let given = lines;
+    let exponents = if of.log_y { logarithms(given) } else { Vec::new() };
+    let lines = if of.log_y { &exponents } else { given };
     let xs = || lines.iter().flat_map(|line| &line.points).map(|point| point.0);
     let bounds = lines.iter().flat_map(|line| &line.bounds).flat_map(|&(low, high)| [low, high]);
     let ys = lines.iter().flat_map(|line| &line.points).map(|point| point.1).chain(bounds);
-    let y = range(ys, of.from_zero);
+    let y = range(ys, of.from_zero && !of.log_y);
     let names: Vec<String> = lines.iter().map(|line| line.name.clone()).collect();
     let svg = draw(of.title, (WIDTH, HEIGHT), |area| {
         let area = &legend(area, &names, Mark::Stroke)?;
@@ -254,7 +261,7 @@ pub fn lines(of: &Axes, lines: &[Line]) -> Result<Picture, Error> {
     if lines.iter().any(|line| !line.bounds.is_empty()) {
         table.columns.extend(["lower bound".to_string(), "upper bound".to_string()]);
     }
-    for line in lines {
+    for line in given {
         for (k, point) in line.points.iter().enumerate() {
             let mut row = vec![line.name.clone(), number(point.0), number(point.1)];
             row.extend(line.bounds.get(k).into_iter().flat_map(|&(low, high)| [number(low), number(high)]));
@@ -262,6 +269,20 @@ pub fn lines(of: &Axes, lines: &[Line]) -> Result<Picture, Error> {
         }
     }
     Ok(Picture { file: of.file.into(), title: of.title.into(), caption: String::new(), width: WIDTH, svg, table })
+}
+
+/// Lines whose heights are decimal logarithms; what has none is at half of the least height that has one.
+fn logarithms(lines: &[Line]) -> Vec<Line> {
+    let heights = lines.iter().flat_map(|line| &line.points).map(|point| point.1).filter(|&y| y > 0.0);
+    let floor = heights.fold(f64::INFINITY, f64::min) / 2.0;
+    let floor = if floor.is_finite() { floor } else { 1.0 };
+    let of = |y: f64| y.max(floor).log10();
+    let one = |line: &Line| Line {
+        points: line.points.iter().map(|&(x, y)| (x, of(y))).collect(),
+        bounds: line.bounds.iter().map(|&(low, high)| (of(low), of(high))).collect(),
+        ..line.clone()
+    };
+    lines.iter().map(one).collect()
 }
 
 fn plot<X, Y>(mut chart: Chart<'_, '_, X, Y>, lines: &[Line]) -> Drawn<()>

@@ -1,15 +1,13 @@
 //! The page of a classification.
 
 use super::chart::{self, Axes, Extent, Line, Panel};
-use super::comparison::{file, short_name, thinned};
+use super::comparison::{file, raster_of};
 use super::history::History;
+use super::picture::short;
 use super::{Error, Page, Section, Table};
 use crate::classification::Course;
 use crate::compare::Accuracy;
 use crate::layers::Layer;
-
-/// Spikes of a raster.
-const MOST_SPIKES: usize = 7_000;
 
 /// One mode.
 #[derive(Debug)]
@@ -31,6 +29,8 @@ pub struct ShownMode {
 pub struct Shown<'a> {
     /// Heading of the page.
     pub title: String,
+    /// The answer.
+    pub answer: String,
     /// What was run, line by line.
     pub facts: Vec<(String, String)>,
     /// The modes.
@@ -59,7 +59,9 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
     let mut sections = vec![decisions(of)?, over_time(of)?, sample(of)?];
     sections.extend(of.history.map(History::section).transpose()?);
     sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
-    Ok(Page { title: of.title.clone(), facts: of.facts.clone(), sections })
+    sections.iter_mut().for_each(|section| section.folded = true);
+    let (title, answer, facts) = (of.title.clone(), of.answer.clone(), of.facts.clone());
+    Ok(Page { title, answer, facts, sections, ..Page::default() })
 }
 
 fn lines(of: &Shown, get: impl Fn(&Course) -> Option<Vec<f64>>) -> Vec<Line> {
@@ -71,13 +73,16 @@ fn lines(of: &Shown, get: impl Fn(&Course) -> Option<Vec<f64>>) -> Vec<Line> {
 }
 
 fn decisions(of: &Shown) -> Result<Section, Error> {
-    let mut table = Table::new(&["", "accuracy (%)", "95 % interval (%)"]);
-    let row = |name: &str, it: &Accuracy| {
+    let mut table = Table::new(&["", "accuracy (%)", "95 % interval (%)", "spikes", "operations"]);
+    let total = |of: Option<&Vec<f64>>| of.and_then(|of| of.last()).map_or("-".into(), |&sum| short(sum));
+    let row = |name: &str, it: &Accuracy, course: Option<&Course>| {
         let two = |share: f64| format!("{:.2}", 100.0 * share);
-        vec![name.to_string(), two(it.share), format!("{} to {}", two(it.interval.0), two(it.interval.1))]
+        let sums = [total(course.map(|it| &it.spikes)), total(course.map(|it| &it.operations))];
+        let row = [name.to_string(), two(it.share), format!("{} to {}", two(it.interval.0), two(it.interval.1))];
+        row.into_iter().chain(sums).collect()
     };
-    table.rows.extend(of.analog.iter().map(|analog| row("analog", analog)));
-    table.rows.extend(of.modes.iter().map(|mode| row(&mode.name, &mode.accuracy)));
+    table.rows.extend(of.analog.iter().map(|analog| row("analog", analog, None)));
+    table.rows.extend(of.modes.iter().map(|mode| row(&mode.name, &mode.accuracy, Some(&mode.course))));
     let mut section = Section { title: "Decisions".into(), tables: vec![table], ..Section::default() };
     let percents = |shares: &[f64]| shares.iter().map(|share| 100.0 * (1.0 - share)).collect::<Vec<_>>();
     let mut accuracy = lines(of, |course| course.error.as_deref().map(percents));
@@ -143,23 +148,9 @@ fn sample(of: &Shown) -> Result<Section, Error> {
         let panel = Panel { name: "input value".into(), values: values.clone(), range: None };
         section.pictures.push(chart::grids("input", "Input", *extent, &[panel], 4096)?);
     }
-    for mode in &of.modes {
-        let budget = MOST_SPIKES / of.layers.len().max(1);
-        let groups: Vec<_> = of
-            .layers
-            .iter()
-            .zip(&mode.course.first)
-            .map(|(layer, spikes)| {
-                let (rows, spikes) = thinned(layer.cells, spikes, budget);
-                let of_all = if rows < layer.cells { format!(" ({rows} of {})", layer.cells) } else { String::new() };
-                let spikes = spikes.into_iter().map(|(tick, row)| (tick as f64 * of.tick_ms, row)).collect();
-                chart::Rows { name: format!("{}{of_all}", short_name(&layer.name)), rows, spikes }
-            })
-            .collect();
-        let (stem, title) = (format!("raster-{}", file(&mode.name)), format!("Spikes, {}", mode.name));
-        let axes = Axes { file: &stem, title: &title, x: "time (ms)", ..Axes::default() };
-        let caption = "Each mark is a spike, each row a neuron; of large layers some neurons, evenly spaced.";
-        section.pictures.push(chart::raster(&axes, of.duration_ms, &groups)?.with_caption(caption));
-    }
+    let names: Vec<String> = of.modes.iter().map(|mode| mode.name.clone()).collect();
+    let sides: Vec<Vec<_>> =
+        of.modes.iter().map(|mode| mode.course.first.iter().map(Vec::as_slice).collect()).collect();
+    section.pictures.push(raster_of(&names, of.layers, &sides, (of.tick_ms, of.duration_ms))?);
     Ok(section)
 }

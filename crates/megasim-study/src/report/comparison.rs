@@ -4,6 +4,7 @@ use super::chart::{self, Axes, Bars, Extent, Line, Panel};
 use super::history::History;
 use super::picture::{number, short};
 use super::{Error, Page, Picture, Section, Table};
+use crate::answers;
 use crate::compare::{Accuracy, Causes, Comparison, Exhibit};
 use crate::distributions::Distributions;
 use crate::layers::Layer;
@@ -63,7 +64,9 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
         sections.push(one_layer(of, layer)?);
     }
     sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
-    Ok(Page { title: of.title.clone(), facts: of.facts.clone(), sections })
+    sections.iter_mut().for_each(|section| section.folded = true);
+    let answer = answers::of_comparison(of.comparison, of.causes);
+    Ok(Page { title: of.title.clone(), answer, facts: of.facts.clone(), sections, ..Page::default() })
 }
 
 fn percent(share: f64) -> String {
@@ -86,15 +89,26 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
     let Some(decisions) = &comparison.decisions else { return Ok(section) };
     section.text = format!("{left} and {right} decide alike on {}.", percent(decisions.agreement));
     if let Some(answers) = &decisions.right {
-        let mut table = Table::new(&["", "accuracy", "95 % interval", "as analog"]);
+        let mut table = Table::new(&["", "accuracy", "95 % interval", "as analog", "spikes", "operations"]);
+        let total = |of: &[f64]| of.last().map_or("-".into(), |&sum| short(sum));
+        let course = &comparison.course;
         let interval = |(low, high): (f64, f64)| format!("{:.2} to {:.2} %", 100.0 * low, 100.0 * high);
         if let Some(analog) = &answers.analog {
-            table.rows.push(vec!["analog".into(), percent(analog.share), interval(analog.interval), "-".into()]);
+            table.rows.push(vec![
+                "analog".into(),
+                percent(analog.share),
+                interval(analog.interval),
+                "-".into(),
+                "-".into(),
+                "-".into(),
+            ]);
         }
         for (side, name) in comparison.names.iter().enumerate() {
             let one = &answers.sides[side];
             let analog = decisions.agreement_analog.map_or("-".into(), |shares| percent(shares[side]));
-            table.rows.push(vec![name.clone(), percent(one.share), interval(one.interval), analog]);
+            let sums = [total(&course.spikes[side]), total(&course.operations[side])];
+            let row = [name.clone(), percent(one.share), interval(one.interval), analog];
+            table.rows.push(row.into_iter().chain(sums).collect());
         }
         section.tables.push(table);
         section.text += &format!(
@@ -316,24 +330,9 @@ fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
         let panel = Panel { name: "input value".into(), values: values.clone(), range: None };
         section.pictures.push(chart::grids("input", "Input", *extent, &[panel], 4096)?);
     }
-    for (side, name) in names.iter().enumerate() {
-        let budget = MOST_SPIKES / of.layers.len().max(1);
-        let groups: Vec<_> = of
-            .layers
-            .iter()
-            .zip(&exhibit.layers)
-            .map(|(layer, one)| {
-                let (rows, spikes) = thinned(layer.cells, &one.spikes[side], budget);
-                let of_all = if rows < layer.cells { format!(" ({rows} of {})", layer.cells) } else { String::new() };
-                let spikes = spikes.into_iter().map(|(tick, row)| (tick as f64 * exhibit.tick_ms, row)).collect();
-                chart::Rows { name: format!("{}{of_all}", short_name(&layer.name)), rows, spikes }
-            })
-            .collect();
-        let (stem, title) = (format!("raster-{}", file(name)), format!("Spikes, {name}"));
-        let axes = Axes { file: &stem, title: &title, x: "time (ms)", ..Axes::default() };
-        let caption = "Each mark is a spike, each row a neuron; of large layers some neurons, evenly spaced.";
-        section.pictures.push(chart::raster(&axes, exhibit.ms, &groups)?.with_caption(caption));
-    }
+    let sides: Vec<Vec<&[(Tick, u32)]>> =
+        (0..2).map(|side| exhibit.layers.iter().map(|one| &one.spikes[side][..]).collect()).collect();
+    section.pictures.push(raster_of(names, of.layers, &sides, (exhibit.tick_ms, exhibit.ms))?);
     for (k, trace) in exhibit.traces.iter().enumerate().take(FOLDED_FROM) {
         let threshold = f64::from(trace.threshold);
         let potential = trace.points.iter().map(|&(tick, v)| (tick as f64 * exhibit.tick_ms, f64::from(v) / threshold));
@@ -353,17 +352,47 @@ fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
     Ok(section)
 }
 
-/// The spikes of evenly spaced cells, as many as keep at most `budget` spikes; how many cells, and `(tick, row)`.
-pub(super) fn thinned(cells: usize, spikes: &[(Tick, u32)], budget: usize) -> (usize, Vec<(Tick, usize)>) {
+/// Rasters side by side with the same neurons: `sides` by side and layer; times in milliseconds, of a tick and of the
+/// whole.
+pub(super) fn raster_of(
+    names: &[String],
+    layers: &[Layer],
+    sides: &[Vec<&[(Tick, u32)]>],
+    (tick_ms, ms): (f64, f64),
+) -> Result<Picture, Error> {
+    let budget = MOST_SPIKES / layers.len().max(1);
+    let mut rasters: Vec<chart::Raster> =
+        names.iter().map(|name| chart::Raster { name: name.clone(), groups: Vec::new() }).collect();
+    for (k, layer) in layers.iter().enumerate() {
+        let spikes: Vec<&[(Tick, u32)]> = sides.iter().filter_map(|side| side.get(k).copied()).collect();
+        let (every, chosen) = thinned(layer.cells, &spikes, budget);
+        let rows = layer.cells.div_ceil(every);
+        let of_all = if rows < layer.cells { format!(" ({rows} of {})", layer.cells) } else { String::new() };
+        for (raster, spikes) in rasters.iter_mut().zip(chosen) {
+            let spikes = spikes.into_iter().map(|(tick, row)| (tick as f64 * tick_ms, row)).collect();
+            let name = format!("{}{of_all}", short_name(&layer.name));
+            raster.groups.push(chart::Rows { name, rows, every, spikes });
+        }
+    }
+    let axes = Axes { file: "raster", title: "Spikes", x: "time (ms)", ..Axes::default() };
+    let caption = "Each mark is a spike, each row a neuron, the same ones side by side; of large layers some neurons, \
+        evenly spaced.";
+    Ok(chart::rasters(&axes, ms, "ms", &rasters)?.with_caption(caption))
+}
+
+/// The spikes of evenly spaced cells, the same ones of each side, as many as keep at most `budget` spikes a side: of
+/// how many cells each is one, and `(tick, row)`.
+pub(super) fn thinned(cells: usize, sides: &[&[(Tick, u32)]], budget: usize) -> (usize, Vec<Vec<(Tick, usize)>>) {
     let mut every = cells.div_ceil(60).max(1);
     loop {
-        let chosen: Vec<_> = spikes
-            .iter()
-            .filter(|(_, cell)| (*cell as usize).is_multiple_of(every))
-            .map(|&(tick, cell)| (tick, cell as usize / every))
-            .collect();
-        if chosen.len() <= budget || every >= cells {
-            return (cells.div_ceil(every), chosen.into_iter().take(budget).collect());
+        let chosen = sides.iter().map(|spikes| {
+            let kept = spikes.iter().filter(|(_, cell)| (*cell as usize).is_multiple_of(every));
+            kept.map(|&(tick, cell)| (tick, cell as usize / every)).collect::<Vec<_>>()
+        });
+        let mut chosen: Vec<_> = chosen.collect();
+        if chosen.iter().all(|side| side.len() <= budget) || every >= cells {
+            chosen.iter_mut().for_each(|side| side.truncate(budget));
+            return (every, chosen);
         }
         every *= 2;
     }
@@ -414,7 +443,7 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
     let names = &of.comparison.names;
     let stem = format!("layer-{k:02}-{}", file(&layer.name));
     let many = of.layers.len() >= FOLDED_FROM;
-    let mut section = Section { title: format!("Layer {}", layer.name), folded: many, ..Section::default() };
+    let mut section = Section { title: format!("Layer {}", layer.name), folded: true, ..Section::default() };
     let most = (MOST_CELLS / (3 * of.layers.len().max(1))).clamp(100, 1600);
     if let Some(exhibit) = of.exhibit {
         let one = &exhibit.layers[k];
@@ -448,10 +477,12 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
         let title = format!("Rates of {} on sample {}", layer.name, exhibit.sample);
         let caption = match &one.analog {
             Some(_) => {
-                "One tile a map, dark for much. The difference is of both over their greatest value: mid-grey is \
-                    none, dark is more spikes than activation."
+                "One tile a map, dark for much. The difference is of both over their greatest value: white is none, \
+                    blue is more spikes than activation, orange fewer."
             }
-            None => "One tile a map, dark for much. Mid-grey is no difference.",
+            None => {
+                "One tile a map, dark for much. White is no difference, blue is more spikes of the first, orange fewer."
+            }
         };
         section
             .pictures
@@ -506,17 +537,15 @@ fn normalisation(of: &Distributions, stem: &str) -> Result<Vec<Picture>, Error> 
         ("weights", "Weights", of.weights_before.as_ref(), of.weights_after.as_ref()),
     ];
     for (what, name, before, after) in sets {
-        let both: Vec<_> = [("before normalisation", before), ("after normalisation", after)]
-            .into_iter()
-            .filter_map(|(name, histogram)| Some((name.to_string(), histogram?.clone())))
-            .collect();
-        if both.is_empty() {
-            continue;
+        for (when, histogram) in [("before", before), ("after", after)] {
+            let Some(histogram) = histogram else { continue };
+            let (file, title) =
+                (format!("{stem}-{what}-{when}"), format!("{name} of {}, {when} normalisation", of.name));
+            let axes = Axes { file: &file, title: &title, x: "value", y: "share", ..Axes::default() };
+            let caption = format!("The scale factor is {scale}.");
+            let named = [(when.to_string(), histogram.clone())];
+            pictures.push(chart::histogram(&axes, &named)?.with_caption(caption));
         }
-        let (file, title) = (format!("{stem}-{what}"), format!("{name} of {}", of.name));
-        let axes = Axes { file: &file, title: &title, x: "value", y: "share", ..Axes::default() };
-        let caption = format!("Before and after normalisation; scale factor {scale}.");
-        pictures.push(chart::histogram(&axes, &both)?.with_caption(caption));
     }
     Ok(pictures)
 }

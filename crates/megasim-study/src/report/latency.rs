@@ -27,9 +27,13 @@ const MOST_TILES: usize = 4096;
 pub struct Shown<'a> {
     /// Heading of the page.
     pub title: String,
+    /// The answer in one to three sentences.
+    pub sentences: String,
+    /// The figures that matter: what and its value.
+    pub figures: Vec<(String, String)>,
     /// What was run, line by line.
     pub facts: Vec<(String, String)>,
-    /// The figures.
+    /// What came out.
     pub answer: &'a Answer,
     /// The mesh, if there is one.
     pub mesh: Option<&'a Mesh>,
@@ -102,7 +106,9 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
         energy(of)?,
     ];
     sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
-    Ok(Page { title: of.title.clone(), facts: of.facts.clone(), sections })
+    sections.iter_mut().for_each(|section| section.folded = true);
+    let (title, answer) = (of.title.clone(), of.sentences.clone());
+    Ok(Page { title, answer, figures: of.figures.clone(), facts: of.facts.clone(), sections })
 }
 
 /// Bars by layer; none where all are 0.

@@ -3,9 +3,11 @@
 use super::chart::{self, Axes, Extent, Line, Panel};
 use super::picture::number;
 use super::{Error, Page, Section, Table};
+use crate::answers;
 use crate::statistics::Histogram;
 use megasim_stdp::{PassLog, SpikeWave, Winner};
 use ndarray::Array3;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Cells of one picture.
@@ -64,7 +66,12 @@ pub fn page(of: &Learned) -> Result<Page, Error> {
     }
     sections.extend([spike_times(&of.exhibit)?, winners(of)]);
     sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
-    Ok(Page { title: of.title.clone(), facts: of.facts.clone(), sections })
+    let mut answer = answers::of_training(of.log);
+    for warning in answers::not_learnt(of.log) {
+        answer += &format!(" Warning: {warning}.");
+    }
+    answer += &who_wins(&of.winners);
+    Ok(Page { title: of.title.clone(), answer, facts: of.facts.clone(), sections, ..Page::default() })
 }
 
 /// The mean of `w (1 - w)` by pass, which falls to 0 as weights settle (Kheradpisheh et al. 2018, equation 5), and the
@@ -138,6 +145,25 @@ fn weights(layer: &LearnedLayer) -> Result<Section, Error> {
         pictures: vec![stimuli.with_caption(caption), histogram],
         ..Section::default()
     })
+}
+
+/// Which maps of the last layer win how often.
+fn who_wins(winners: &[(usize, usize, Option<Winner>)]) -> String {
+    if winners.is_empty() {
+        return String::new();
+    }
+    let mut wins: BTreeMap<usize, usize> = BTreeMap::new();
+    for winner in winners.iter().filter_map(|(.., winner)| winner.as_ref()) {
+        *wins.entry(winner.map as usize).or_default() += 1;
+    }
+    let n = winners.len();
+    match wins.iter().max_by_key(|(map, n)| (**n, Reverse(**map))) {
+        None => format!(" None of {n} samples has a winner in the last layer."),
+        Some((map, most)) => {
+            let maps = if wins.len() == 1 { "1 map wins".to_string() } else { format!("{} maps win", wins.len()) };
+            format!(" In the last layer {maps} on {n} samples, map {map} most often ({most}).")
+        }
+    }
 }
 
 /// Dark for early, white for never.

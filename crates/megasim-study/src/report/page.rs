@@ -29,35 +29,24 @@ pub struct Section {
 pub struct Page {
     /// Its heading.
     pub title: String,
-    /// What it is about, line by line: what and its value.
+    /// The answer, in one to three sentences; none if empty.
+    pub answer: String,
+    /// The figures that matter, in a few words each: what and its value.
+    pub figures: Vec<(String, String)>,
+    /// What it is about, line by line: what and its value; the first ones are on the first screen.
     pub facts: Vec<(String, String)>,
     /// Its parts.
     pub sections: Vec<Section>,
 }
 
-/// Fonts of the system, black on white, pictures as wide as the page, nothing cut apart on paper.
-const STYLE: &str = "
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif; color: #111;
-  background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; margin-bottom: 0.5rem; }
-h2 { font-size: 1.25rem; margin: 2.2rem 0 0.4rem; border-bottom: 1px solid #999; }
-dl { display: grid; grid-template-columns: max-content auto; gap: 0.1rem 1.2rem; }
-dt { color: #444; } dd { margin: 0; overflow-wrap: anywhere; }
-nav { columns: 16rem; font-size: 0.95rem; } nav a { display: block; }
-figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; break-inside: avoid; }
-figure svg { max-width: 100%; height: auto; }
-figcaption { font-size: 0.92rem; color: #333; } figcaption b { color: #111; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.84rem; font-variant-numeric: tabular-nums;
-  break-inside: avoid; margin: 0.8rem 0; }
-th, td { padding: 0.15rem 0.5rem; text-align: right; border-bottom: 1px solid #ccc; white-space: nowrap; }
-th { border-bottom: 2px solid #333; vertical-align: bottom; white-space: normal; }
-th:first-child, td:first-child { text-align: left; }
-details > summary { cursor: pointer; font-size: 1.1rem; font-weight: 600; margin: 1rem 0; } a { color: #004b87; }
-@media print { body { max-width: none; margin: 0; } nav { display: none; }
-  a { color: inherit; text-decoration: none; } }
-";
+/// Fonts of the system, black on white; on paper nothing is cut apart or hidden.
+const STYLE: &str = include_str!("page.css");
+
+/// Opens parts, and zooms into rasters; without it everything can be read.
+const SCRIPT: &str = include_str!("page.js");
+
+/// Facts that are on the first screen.
+const FIRST_FACTS: usize = 3;
 
 impl Page {
     /// The page as text; links to the files of pictures go to `files`.
@@ -74,24 +63,43 @@ impl Page {
                 }
                 body {
                     h1 { (self.title) }
-                    dl { @for (what, value) in &self.facts { dt { (what) } dd { (value) } } }
+                    @if !self.answer.is_empty() { p class="answer" { (self.answer) } }
+                    @if !self.facts.is_empty() {
+                        p class="about" {
+                            @for (k, (what, value)) in self.facts.iter().take(FIRST_FACTS).enumerate() {
+                                @if k > 0 { "; " } (what) ": " (value)
+                            }
+                        }
+                    }
+                    @if !self.figures.is_empty() {
+                        dl class="figures" {
+                            @for (what, value) in &self.figures { div { dt { (what) } dd { (value) } } }
+                        }
+                    }
+                    @for section in self.sections.iter().take(1) {
+                        section id=(id(0)) { h2 { (section.title) } (first(section, files)) }
+                    }
                     @if self.sections.len() > 2 {
-                        nav {
+                        nav aria-label="Parts" {
                             @for (k, section) in self.sections.iter().enumerate() {
                                 a href={ "#" (id(k)) } { (section.title) }
                             }
                         }
                     }
-                    @for (k, section) in self.sections.iter().enumerate() {
+                    @for (k, section) in self.sections.iter().enumerate().skip(1) {
                         section id=(id(k)) {
-                            @if section.folded {
-                                details { summary { (section.title) } (body(section, files)) }
-                            } @else {
-                                h2 { (section.title) }
-                                (body(section, files))
+                            details open[!section.folded] { summary { (section.title) } (body(section, files)) }
+                        }
+                    }
+                    @if self.facts.len() > FIRST_FACTS {
+                        section {
+                            details {
+                                summary { "How it was run" }
+                                dl { @for (what, value) in &self.facts { dt { (what) } dd { (value) } } }
                             }
                         }
                     }
+                    script { (PreEscaped(SCRIPT)) }
                 }
             }
         };
@@ -143,25 +151,75 @@ impl Page {
     }
 }
 
+/// Most columns of a table that is next to a picture.
+const MOST_COLUMNS: usize = 8;
+
+/// The part of the first screen: its table next to its first picture.
+fn first(section: &Section, files: &str) -> Markup {
+    html! {
+        @if !section.text.is_empty() { p { (section.text) } }
+        // A wide table leaves no room next to it.
+        @if section.tables.iter().take(1).all(|table| table.columns.len() <= MOST_COLUMNS) {
+            div class="first" {
+                div { @for shown in section.tables.iter().take(1) { (table(shown)) } }
+                div { @for shown in section.pictures.iter().take(1) { (figure(shown, files)) } }
+            }
+        } @else {
+            @for shown in section.pictures.iter().take(1) { (figure(shown, files)) }
+            @for shown in section.tables.iter().take(1) { (table(shown)) }
+        }
+        @for shown in section.tables.iter().skip(1) { (table(shown)) }
+        @if section.pictures.len() > 1 {
+            details {
+                summary { "More: " (titles(&section.pictures[1..])) }
+                @for shown in section.pictures.iter().skip(1) { (figure(shown, files)) }
+            }
+        }
+    }
+}
+
+/// Titles of pictures in a row, the first of many.
+fn titles(pictures: &[Picture]) -> String {
+    const MOST: usize = 4;
+    let mut titles: Vec<&str> = pictures.iter().take(MOST).map(|picture| picture.title.as_str()).collect();
+    if pictures.len() > MOST {
+        titles.push("...");
+    }
+    titles.join(", ")
+}
+
 fn body(section: &Section, files: &str) -> Markup {
     html! {
         @if !section.text.is_empty() { p { (section.text) } }
-        @for table in &section.tables {
-            div class="scroll" {
-                table {
-                    thead { tr { @for name in &table.columns { th { (name) } } } }
-                    tbody { @for row in &table.rows { tr { @for cell in row { td { (cell) } } } } }
-                }
+        @for shown in &section.tables { (table(shown)) }
+        @for shown in &section.pictures { (figure(shown, files)) }
+    }
+}
+
+fn table(of: &Table) -> Markup {
+    html! {
+        div class="scroll" tabindex="0" {
+            table {
+                thead { tr { @for name in &of.columns { th scope="col" { (name) } } } }
+                tbody { @for row in &of.rows { tr { @for cell in row { td { (cell) } } } } }
             }
         }
-        @for picture in &section.pictures {
-            figure style={ "max-width: min(100%, " (picture.width) "px)" } {
-                (PreEscaped(&picture.svg))
-                figcaption {
-                    b { (picture.title) ". " } (picture.caption) " "
-                    a href={ (files) "/" (picture.file) ".svg" } { "SVG" } " "
-                    a href={ (files) "/" (picture.file) ".csv" } { "CSV" }
-                }
+        @if of.columns.len() > 4 { p class="hint" { "Scroll sideways for more columns." } }
+    }
+}
+
+/// Pictures that are wider than this, in pixels, scroll on small screens.
+const NARROW: u32 = 420;
+
+fn figure(of: &Picture, files: &str) -> Markup {
+    html! {
+        figure style={ "max-width: min(100%, " (of.width) "px)" } {
+            div class=[(of.width > NARROW).then_some("wide")] { (PreEscaped(&of.svg)) }
+            @if of.width > NARROW { p class="hint" { "Scroll sideways to see all of it." } }
+            figcaption {
+                b { (of.title) ". " } (of.caption) " "
+                a href={ (files) "/" (of.file) ".svg" } { "SVG" } " "
+                a href={ (files) "/" (of.file) ".csv" } { "CSV" }
             }
         }
     }
@@ -170,16 +228,56 @@ fn body(section: &Section, files: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::chart::{self, Axes};
 
     #[test]
     fn text_is_escaped_and_nothing_comes_from_elsewhere() {
         let page = Page {
             title: "a < b".into(),
+            answer: "more > less".into(),
             facts: vec![("file".into(), "<script>".into())],
             sections: vec![Section { title: "one".into(), ..Section::default() }],
+            ..Page::default()
         };
         let html = page.html("x_files");
-        assert!(html.contains("a &lt; b") && html.contains("&lt;script&gt;"));
+        assert!(html.contains("a &lt; b") && html.contains("more &gt; less") && html.contains("&lt;script&gt;"));
         assert!(!html.contains("http") && !html.contains("@import") && !html.contains("url("));
+    }
+
+    const HOSTILE: &str = "</script><svg onload=alert(1)>&\"'";
+
+    /// Names as a model file may have them, in every place of a page and in every kind of picture.
+    #[test]
+    fn hostile_names_are_escaped_in_pages_and_pictures() {
+        let name = || HOSTILE.to_string();
+        let axes = Axes { file: "f", title: HOSTILE, x: HOSTILE, y: HOSTILE, ..Axes::default() };
+        let line = chart::Line { name: name(), points: vec![(0.0, 1.0), (1.0, 2.0)], ..chart::Line::default() };
+        let bars = chart::Bars { groups: vec![name()], kinds: vec![(name(), vec![1.0]), (name(), vec![2.0])] };
+        let rows = chart::Rows { name: name(), rows: 2, every: 1, spikes: vec![(0.5, 1)] };
+        let span = chart::Span { row: name(), kind: name(), from: 0.0, to: 1.0 };
+        let panel = chart::Panel { name: name(), values: vec![1.0; 4], range: None };
+        let extent = chart::Extent { maps: 1, ny: 2, nx: 2 };
+        let raster = chart::Raster { name: name(), groups: vec![rows] };
+        let pictures = vec![
+            chart::lines(&axes, &[line.clone(), line]).unwrap().with_caption(HOSTILE),
+            chart::bars(&axes, &bars).unwrap(),
+            chart::rasters(&axes, 1.0, HOSTILE, &[raster]).unwrap(),
+            chart::spans(&axes, &[span]).unwrap(),
+            chart::grids("f", HOSTILE, extent, &[panel], 100).unwrap(),
+            chart::matrix("f", HOSTILE, (HOSTILE, HOSTILE), &[name()], &[vec![1]]).unwrap(),
+            chart::heat_map(&axes, &[name()], &[name()], &[vec![Some(1.0)]]).unwrap(),
+        ];
+        let mut table = Table::new(&[HOSTILE]);
+        table.rows.push(vec![name()]);
+        let section = Section { title: name(), text: name(), tables: vec![table], pictures, folded: true };
+        let page = Page {
+            title: name(),
+            answer: name(),
+            figures: vec![(name(), name())],
+            facts: vec![(name(), name()); 5],
+            sections: vec![section.clone(), section.clone(), section],
+        };
+        let html = page.html("x_files");
+        assert!(!html.contains("<svg onload") && html.matches("</script>").count() == 1);
     }
 }

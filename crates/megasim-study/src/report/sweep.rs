@@ -103,12 +103,49 @@ fn picture<F>(of: &Sweep<F>, horizontal: &Horizontal, drawing: &Drawing<F>) -> R
     let first = of.parameters.first().map_or("", |axis| axis.name.as_str());
     let title = format!("{} against {first}", drawing.title);
     let Drawing { file, y, .. } = drawing;
-    let axes = Axes { file, title: &title, x: &horizontal.name, y, log_x: horizontal.logarithmic, from_zero: false };
+    let axes = Axes { file, title: &title, x: &horizontal.name, y, log_x: horizontal.logarithmic, ..Axes::default() };
     let mut caption = drawing.caption.to_string();
     if seconds.iter().any(Option::is_some) && drawing.curves.len() > 1 {
         caption += &format!(" Here: {}.", drawing.curves[0].name);
     }
     Ok(Some(chart::lines(&axes, &lines)?.with_caption(caption)))
+}
+
+/// Values of a parameter, each once, in the order of the points.
+fn distinct<F>(of: &Sweep<F>, parameter: usize) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for value in of.points.iter().filter_map(|point| point.values.get(parameter)) {
+        if !known.contains(value) {
+            known.push(value.clone());
+        }
+    }
+    known
+}
+
+/// Most fields of a heat map along one parameter.
+const MOST_FIELDS: usize = 40;
+
+/// The first curve over two parameters; none of one parameter, or of points that make no grid.
+fn crossings<F>(of: &Sweep<F>, drawing: &Drawing<F>) -> Result<Option<Picture>, Error> {
+    let ([first, second], Some(curve)) = (&of.parameters[..], drawing.curves.first()) else { return Ok(None) };
+    let (columns, rows) = (distinct(of, 0), distinct(of, 1));
+    let fits = |n: usize| (2..=MOST_FIELDS).contains(&n);
+    if !fits(columns.len()) || !fits(rows.len()) || of.points.len() > columns.len() * rows.len() {
+        return Ok(None);
+    }
+    let at = |column: &String, row: &String| {
+        let point = of.points.iter().find(|point| point.values[0] == *column && point.values[1] == *row)?;
+        (curve.get)(&point.figures).map(|(value, _)| value)
+    };
+    let values: Vec<Vec<Option<f64>>> =
+        rows.iter().map(|row| columns.iter().map(|column| at(column, row)).collect()).collect();
+    if values.iter().flatten().flatten().count() * 2 < columns.len() * rows.len() {
+        return Ok(None);
+    }
+    let (file, title) = (format!("{}-map", drawing.file), format!("{}, {}", drawing.title, curve.name));
+    let axes = Axes { file: &file, title: &title, x: &first.name, y: &second.name, ..Axes::default() };
+    let caption = format!("{} at each pair of values, dark for much.", drawing.y);
+    Ok(Some(chart::heat_map(&axes, &columns, &rows, &values)?.with_caption(caption)))
 }
 
 fn heading<F>(of: &Sweep<F>) -> Section {
@@ -141,9 +178,16 @@ pub fn section(of: &Sweep<Figures>, log_x: bool) -> Result<Section, Error> {
         let event = |of: &Figures| Some(get(&of.event));
         let clocked = |of: &Figures| Some(get(&of.clocked));
         let curves = [Curve { name: "event", get: &event }, Curve { name: "clocked", get: &clocked }];
-        section.pictures.extend(picture(of, &horizontal, &Drawing { file, title, y, caption, curves: &curves })?);
+        let drawing = Drawing { file, title, y, caption, curves: &curves };
+        section.pictures.extend(crossings(of, &drawing)?);
+        section.pictures.extend(picture(of, &horizontal, &drawing)?);
     }
     let mut table = Table { columns: of.columns(), rows: of.rows().collect() };
+    // The file of the sweep has all digits; parameters stay as they were given.
+    let given = of.parameters.len();
+    for cell in table.rows.iter_mut().flat_map(|row| &mut row[given..]).filter(|cell| cell.contains('.')) {
+        *cell = cell.parse().map_or_else(|_| cell.clone(), brief);
+    }
     table.columns.iter_mut().for_each(|name| *name = name.replace('_', " "));
     section.tables.push(table);
     Ok(section)
@@ -159,6 +203,7 @@ pub fn machine_section(of: &Sweep<MachineFigures>, log_x: bool) -> Result<Sectio
     let greatest =
         |get: &dyn Fn(&MachineFigures) -> f64| of.points.iter().map(|it| get(&it.figures)).fold(0.0, f64::max);
     let mut draw = |drawing: &Drawing<MachineFigures>| -> Result<(), Error> {
+        section.pictures.extend(crossings(of, drawing)?);
         section.pictures.extend(picture(of, &horizontal, drawing)?);
         Ok(())
     };

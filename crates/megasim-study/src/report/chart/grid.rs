@@ -1,8 +1,8 @@
 //! Grids of cells: maps of layers side by side, and matrices with numbers.
 
-use super::{Area, FONT, Picture, Table, WIDTH, draw};
+use super::{Area, Axes, FONT, Picture, Table, WIDTH, draw};
 use crate::report::Error;
-use crate::report::picture::{number, short};
+use crate::report::picture::{brief, number, short};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -90,8 +90,10 @@ pub fn grids(file: &str, title: &str, extent: Extent, panels: &[Panel], most: us
     const BOTTOM: i32 = 46;
     const GAP: i32 = 28;
     let n = panels.len().max(1) as i32;
-    let side = ((WIDTH as i32 - GAP * (n + 1)) / n).min(300);
     let drawn: Vec<Tiles> = panels.iter().map(|panel| tiles(extent, &panel.values, most)).collect();
+    // Large enough that each cell can be seen, as far as there is room.
+    let columns = drawn.iter().map(|of| of.columns as i32).max().unwrap_or(1);
+    let side = ((WIDTH as i32 - GAP * (n + 1)) / n).min((12 * columns).max(300));
     let tallest = drawn.iter().map(|of| (of.rows as f64 / of.columns as f64).min(1.0)).fold(0.05, f64::max);
     let body = (f64::from(side) * tallest).ceil() as i32;
     let size = ((n * side + (n + 1) * GAP) as u32, (TOP + body.max(24) + BOTTOM) as u32);
@@ -126,6 +128,8 @@ fn one(
         let low = shown().fold(f64::INFINITY, f64::min).min(0.0);
         (low, shown().fold(f64::NEG_INFINITY, f64::max).max(low))
     });
+    // Both signs alike: the middle is white.
+    let ink = if low < 0.0 && low == -high { diverging } else { grey };
     let unit = (f64::from(width) / of.columns as f64).min(f64::from(height) / of.rows as f64);
     let text = (FONT, 15).into_font().color(&BLACK);
     area.draw_text(&panel.name, &text, (left, top - 24))?;
@@ -136,7 +140,7 @@ fn one(
         let Some(value) = value else { continue };
         let (column, row) = (cell % of.columns, cell / of.columns);
         let share = if high > low { (value - low) / (high - low) } else { 0.0 };
-        area.draw(&Rectangle::new([place(column, row), place(column + 1, row + 1)], grey(share).filled()))?;
+        area.draw(&Rectangle::new([place(column, row), place(column + 1, row + 1)], ink(share).filled()))?;
     }
     let corner = place(of.columns, of.rows);
     area.draw(&Rectangle::new([(left - 1, top - 1), (corner.0 + 1, corner.1 + 1)], RGBColor(120, 120, 120)))?;
@@ -145,7 +149,7 @@ fn one(
     let bar = (width * 3 / 5).max(60);
     for step in 0..20 {
         let x = |step: i32| left + step * bar / 20;
-        let fill = grey((f64::from(step) + 0.5) / 20.0).filled();
+        let fill = ink((f64::from(step) + 0.5) / 20.0).filled();
         area.draw(&Rectangle::new([(x(step), bar_top), (x(step + 1), bar_top + 10)], fill))?;
     }
     area.draw(&Rectangle::new([(left, bar_top), (left + bar, bar_top + 10)], RGBColor(120, 120, 120)))?;
@@ -161,6 +165,66 @@ fn one(
 fn grey(share: f64) -> RGBColor {
     let level = (255.0 * (1.0 - 0.94 * share.clamp(0.0, 1.0))).round() as u8;
     RGBColor(level, level, level)
+}
+
+/// Orange for 0 over white for 0.5 to blue for 1, which all kinds of colour vision tell apart.
+fn diverging(share: f64) -> RGBColor {
+    let share = share.clamp(0.0, 1.0);
+    let (full, part) = match share < 0.5 {
+        true => ((200.0, 90.0, 0.0), 1.0 - 2.0 * share),
+        false => ((0.0, 80.0, 160.0), 2.0 * share - 1.0),
+    };
+    let mixed = |of: f64| (255.0 + (of - 255.0) * part).round() as u8;
+    RGBColor(mixed(full.0), mixed(full.1), mixed(full.2))
+}
+
+/// Values at the crossings of two parameters, dark for much, each written in its field; `x` and `y` of the axes name
+/// the parameters, rows go with `y`.
+///
+/// # Errors
+/// If the drawing fails.
+pub fn heat_map(of: &Axes, columns: &[String], rows: &[String], values: &[Vec<Option<f64>>]) -> Result<Picture, Error> {
+    const TOP: i32 = 60;
+    const LEFT: i32 = 150;
+    let (width, height) = (((WIDTH as i32 - LEFT - 20) / columns.len().max(1) as i32).clamp(4, 90), 34);
+    let size = (LEFT + width * columns.len() as i32 + 20, TOP + height * rows.len() as i32 + 20);
+    let all = || values.iter().flatten().flatten().copied();
+    let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+    let svg = draw(of.title, (size.0.max(320) as u32, size.1 as u32), |area| {
+        let text = (FONT, 15).into_font().color(&BLACK);
+        area.draw_text(of.x, &text, (LEFT, 10))?;
+        area.draw_text(of.y, &text, (10, TOP - 24))?;
+        let small = |colour: &RGBColor| (FONT, 13).into_font().color(colour).pos(Pos::new(HPos::Center, VPos::Center));
+        for (column, name) in columns.iter().enumerate().filter(|_| width >= 30) {
+            area.draw_text(name, &small(&BLACK), (LEFT + width * column as i32 + width / 2, TOP - 12))?;
+        }
+        for (row, (name, values)) in rows.iter().zip(values).enumerate() {
+            let y = TOP + height * row as i32;
+            let right = text.pos(Pos::new(HPos::Right, VPos::Center));
+            area.draw_text(name, &right, (LEFT - 8, y + height / 2))?;
+            for (column, value) in values.iter().enumerate() {
+                let x = LEFT + width * column as i32;
+                let share = value.map(|value| if high > low { (value - low) / (high - low) } else { 0.0 });
+                let field = [(x, y), (x + width, y + height)];
+                area.draw(&Rectangle::new(field, share.map_or(WHITE, |share| grey(0.8 * share)).filled()))?;
+                area.draw(&Rectangle::new(field, RGBColor(190, 190, 190)))?;
+                let ink = if share.is_some_and(|share| 0.8 * share > 0.5) { WHITE } else { BLACK };
+                let shown = value.map_or("-".to_string(), brief);
+                if width >= 44 {
+                    area.draw_text(&shown, &small(&ink), (x + width / 2, y + height / 2))?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let mut table = Table::new(&[of.y]);
+    table.columns.extend(columns.iter().map(|name| format!("{} {name}", of.x)));
+    for (name, values) in rows.iter().zip(values) {
+        let cells = values.iter().map(|value| value.map_or(String::new(), number));
+        table.rows.push(std::iter::once(name.clone()).chain(cells).collect());
+    }
+    let (file, title) = (of.file.into(), of.title.into());
+    Ok(Picture { file, title, caption: String::new(), width: size.0.max(320) as u32, svg, table })
 }
 
 /// A matrix of counts, rows by columns, each row shaded by its shares.

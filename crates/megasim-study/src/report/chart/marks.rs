@@ -1,8 +1,8 @@
-//! Bars, clouds of points, rasters of spikes, histograms.
+//! Bars, clouds of points, histograms.
 
-use super::{Axes, COLOURS, FONT, HEIGHT, Line, Mark, Picture, Table, WIDTH, axes, draw, legend, range, rows_of_time};
+use super::{Axes, COLOURS, FONT, Line, Mark, Picture, Table, WIDTH, axes, draw, legend, range, rows_of_time};
 use crate::report::Error;
-use crate::report::picture::{number, short};
+use crate::report::picture::number;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -15,59 +15,42 @@ pub struct Bars {
     pub kinds: Vec<(String, Vec<f64>)>,
 }
 
-/// Bars side by side, told apart by lightness and outline.
+/// Most of the width that names of bars take, in pixels.
+const MOST_LABEL: u32 = 260;
+
+/// Horizontal bars, a group below the other, each with its name; told apart by lightness and outline. `x` of the axes
+/// says what the groups are, `y` what the bars measure.
 ///
 /// # Errors
 /// If the drawing fails.
 pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
-    let n = bars.groups.len().max(1);
-    let y = range(bars.kinds.iter().flat_map(|(_, values)| values.iter().copied()), true);
+    let (n, kinds) = (bars.groups.len().max(1), bars.kinds.len().max(1));
+    let values = range(bars.kinds.iter().flat_map(|(_, values)| values.iter().copied()), true);
     let names: Vec<String> = bars.kinds.iter().map(|(name, _)| name.clone()).collect();
-    let svg = draw(of.title, (WIDTH, HEIGHT), |area| {
+    let row = (11 * kinds as u32 + 9).max(24);
+    let height = 120 + row * n as u32;
+    let groups: Vec<String> = bars.groups.iter().map(|name| shown(name)).collect();
+    let letters = groups.iter().map(|name| name.chars().count()).max().unwrap_or(0) as u32;
+    let room = (8 * letters + 20).clamp(60, MOST_LABEL);
+    let svg = draw(of.title, (WIDTH, height), |area| {
         let area = &legend(area, &names, Mark::Field)?;
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .margin_right(24)
-            .x_label_area_size(60)
-            .y_label_area_size(76)
-            .build_cartesian_2d(0.0..n as f64, y.clone())?;
-        // Names of groups where there is room, else evenly spaced ones.
-        let labels: Vec<[String; 2]> = bars.groups.iter().map(|name| two_lines(name)).collect();
-        let longest = labels.iter().flatten().map(String::len).max().unwrap_or(1);
-        let room = ((WIDTH as usize - 110) / n.max(1) / 8).max(1);
-        let every = (longest + 1).div_ceil(room).max(1);
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .x_desc(of.x)
-            .y_desc(of.y)
-            .x_labels(0)
-            .y_labels(7)
-            .y_label_formatter(&|value| short(*value))
-            .label_style((FONT, 15))
-            .axis_desc_style((FONT, 16))
-            .bold_line_style(RGBColor(215, 215, 215))
-            .light_line_style(TRANSPARENT)
-            .draw()?;
-        let width = 0.84 / bars.kinds.len().max(1) as f64;
+        let mut chart = rows_of_time(area, &Axes { x: of.y, ..*of }, values.clone(), n, (room, 8))?;
+        let thickness = 0.84 / kinds as f64;
         for (kind, (_, values)) in bars.kinds.iter().enumerate() {
             let colour = COLOURS[kind % COLOURS.len()];
-            let place = move |group: usize| group as f64 + 0.08 + kind as f64 * width;
-            let rectangles = values.iter().enumerate().map(|(group, &value)| {
-                Rectangle::new([(place(group), 0.0), (place(group) + width, value)], colour.filled())
-            });
-            chart.draw_series(rectangles)?;
-            chart.draw_series(values.iter().enumerate().map(|(group, &value)| {
-                Rectangle::new([(place(group), 0.0), (place(group) + width, value)], BLACK.stroke_width(1))
-            }))?;
+            let place = |group: usize| (n - group) as f64 - 0.08 - kind as f64 * thickness;
+            let corners = |(group, &value): (usize, &f64)| [(0.0, place(group)), (value, place(group) - thickness)];
+            chart.draw_series(values.iter().enumerate().map(|it| Rectangle::new(corners(it), colour.filled())))?;
+            let outline = BLACK.stroke_width(1);
+            chart.draw_series(values.iter().enumerate().map(|it| Rectangle::new(corners(it), outline)))?;
         }
-        let style = (FONT, 14).into_font().color(&BLACK).pos(Pos::new(HPos::Center, VPos::Top));
-        for (group, lines) in labels.iter().enumerate().step_by(every) {
-            // The legend above moves the chart, but not what is below it.
-            let (x, _) = chart.backend_coord(&(group as f64 + 0.5, y.start));
-            for (line, dy) in lines.iter().zip([66, 50]).filter(|(line, _)| !line.is_empty()) {
-                area.draw_text(line, &style, (x, area.dim_in_pixel().1 as i32 - dy))?;
-            }
+        let zero = PathElement::new(vec![(0.0, 0.0), (0.0, n as f64)], BLACK);
+        chart.draw_series(std::iter::once(zero))?;
+        let style = (FONT, 13).into_font().color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
+        let above = area.get_base_pixel().1;
+        for (group, name) in groups.iter().enumerate() {
+            let (x, y) = chart.backend_coord(&(values.start, (n - group) as f64 - 0.5));
+            area.draw_text(name, &style, (x - 8, y - above))?;
         }
         Ok(())
     })?;
@@ -80,12 +63,13 @@ pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
     Ok(Picture { file: of.file.into(), title: of.title.into(), caption: String::new(), width: WIDTH, svg, table })
 }
 
-/// A name of a group as it fits under its bars: a layer's size, which follows the first `_`, on a line of its own.
-fn two_lines(name: &str) -> [String; 2] {
+/// A name of a group as far as there is room for it.
+fn shown(name: &str) -> String {
+    const LETTERS: usize = 30;
     let name = name.replace("AveragePooling", "AvgPool").replace("MaxPooling", "MaxPool");
-    match name.split_once('_') {
-        Some((kind, size)) if name.len() > 8 => [kind.into(), size.into()],
-        _ => [name, String::new()],
+    match name.char_indices().nth(LETTERS) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name,
     }
 }
 
@@ -137,49 +121,8 @@ pub fn density(of: &Axes, points: &[(f64, f64)], fields_along: usize) -> Result<
     Ok(Picture { file: of.file.into(), title: of.title.into(), caption: String::new(), width: 540, svg, table })
 }
 
-/// The spikes of a group of rows.
-#[derive(Debug, Clone, Default)]
-pub struct Rows {
-    /// Its name.
-    pub name: String,
-    /// How many rows there are.
-    pub rows: usize,
-    /// Time and row of each spike.
-    pub spikes: Vec<(f64, usize)>,
-}
-
-/// Spikes of several groups of rows one above the other, up to a time.
-///
-/// # Errors
-/// If the drawing fails.
-pub fn raster(of: &Axes, end: f64, groups: &[Rows]) -> Result<Picture, Error> {
-    const GAP: f64 = 0.04;
-    let n = groups.len().max(1);
-    let height = (70 + 90 * n as u32).clamp(HEIGHT, 1400);
-    let svg = draw(of.title, (WIDTH, height), |area| {
-        let mut chart = rows_of_time(area, of, 0.0..end.max(1e-9), n, (200, 10))?;
-        let style = (FONT, 14).into_font().color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
-        for (k, Rows { name, rows, spikes }) in groups.iter().enumerate() {
-            let bottom = (n - 1 - k) as f64;
-            let place = |row: usize| bottom + GAP + (1.0 - 2.0 * GAP) * (row as f64 + 0.5) / (*rows).max(1) as f64;
-            // Marks of neighbouring rows do not run into each other.
-            let tick = ((height as i32 - 70) / n as i32 / (2 * (*rows).max(1) as i32)).clamp(1, 3);
-            chart.draw_series(spikes.iter().map(|&(time, row)| {
-                EmptyElement::at((time, place(row))) + Rectangle::new([(0, -tick), (1, tick)], BLACK.filled())
-            }))?;
-            let line = PathElement::new(vec![(0.0, bottom), (end, bottom)], RGBColor(120, 120, 120));
-            chart.draw_series(std::iter::once(line))?;
-            let (x, y) = chart.backend_coord(&(0.0, bottom + 0.5));
-            area.draw_text(name, &style, (x - 8, y))?;
-        }
-        Ok(())
-    })?;
-    let mut table = Table::new(&["layer", of.x, "row"]);
-    for Rows { name, spikes, .. } in groups {
-        table.rows.extend(spikes.iter().map(|&(time, row)| vec![name.clone(), number(time), row.to_string()]));
-    }
-    Ok(Picture { file: of.file.into(), title: of.title.into(), caption: String::new(), width: WIDTH, svg, table })
-}
+/// The largest count over the median one from which a histogram is drawn on a logarithmic axis.
+const SKEWED: u64 = 20;
 
 /// Counts of numbers between equally spaced edges, as lines of steps.
 ///
@@ -196,7 +139,14 @@ pub fn histogram(of: &Axes, histograms: &[(String, crate::statistics::Histogram)
         points.push((histogram.edge(histogram.counts.len()), 0.0));
         Line { name: name.clone(), points, bounds: Vec::new(), steps: true }
     });
-    let mut picture = super::lines(&Axes { from_zero: true, ..*of }, &lines.collect::<Vec<_>>())?;
+    // A few large bars hide all others; then the axis is logarithmic.
+    let shares = histograms.iter().flat_map(|(_, histogram)| &histogram.counts).copied().filter(|&count| count > 0);
+    let mut shares: Vec<u64> = shares.collect();
+    shares.sort_unstable();
+    let skewed = shares.last().is_some_and(|&most| most > SKEWED * shares[shares.len() / 2]);
+    let y = if skewed { format!("{} (logarithmic)", of.y) } else { of.y.to_string() };
+    let axes = Axes { from_zero: true, log_y: skewed, y: &y, ..*of };
+    let mut picture = super::lines(&axes, &lines.collect::<Vec<_>>())?;
     picture.table = Table::new(&["histogram", "from", "to", "count"]);
     for (name, histogram) in histograms {
         for (k, count) in histogram.counts.iter().enumerate() {

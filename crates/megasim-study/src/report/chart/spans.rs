@@ -49,7 +49,7 @@ pub fn spans(of: &Axes, spans: &[Span]) -> Result<Picture, Error> {
                 Rectangle::new([(span.from, bottom + 0.15), (span.to, bottom + 0.85)], colour.filled())
             }))?;
             let (x, y) = chart.backend_coord(&(start, bottom + 0.5));
-            area.draw_text(name, &style, (x - 8, y))?;
+            area.draw_text(name, &style, (x - 8, y - area.get_base_pixel().1))?;
         }
         Ok(())
     })?;
