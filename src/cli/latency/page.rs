@@ -1,6 +1,6 @@
 //! The page of `megasim latency --report`.
 
-use super::{Outcome, sentences, tables};
+use super::{Outcome, sentences, tables, units};
 use crate::cli::tables::{engineering, percent, percents};
 use megasim::engine::machine::Pace;
 use megasim::network::Tick;
@@ -68,7 +68,7 @@ fn figures(outcome: &Outcome<'_>) -> Vec<(String, String)> {
         figures.push(("accuracy of the ideal machine", accuracy(right.ideal)));
     }
     figures.extend(right.as_ideal().map(|share| ("decided as ideally", percent(share))));
-    let time = |spread: Option<Spread>| spread.map(|it| tables::time(it.mean, outcome.found.mapped.resolved.tick));
+    let time = |spread: Option<Spread>| spread.map(|it| units::time(it.mean, outcome.found.mapped.resolved.tick));
     let settled = time(answer.latency(|decisions| decisions.settled));
     figures.extend(settled.map(|time| ("decision that stays (mean)", time)));
     figures.extend(time(answer.length()).map(|time| ("last work (mean)", time)));

@@ -1,7 +1,7 @@
 //! The answer of `megasim latency`, in sentences.
 
 use super::Outcome;
-use super::tables::{tick, time};
+use super::units::{tick, time};
 use crate::cli::tables::{counted, engineering, percent};
 use megasim::study::latency::{Critical, Spread};
 
