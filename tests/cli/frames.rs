@@ -75,7 +75,7 @@ fn frames_without_labels_have_predictions() {
     megasim(here, "classify net --data moving --frames --predictions known.csv").success();
     let alone = megasim(here, "classify net --data alone.npy --frames --predictions alone.csv").success();
     let text = String::from_utf8_lossy(&alone.get_output().stdout).into_owned();
-    assert!(text.contains("│ event           ┆        - ┆"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("│ event ") && line.contains("┆        - ┆")), "{text}");
     // All but the column of labels is as with them.
     let rows = |name: &str| -> Vec<Vec<String>> {
         let text = fs::read_to_string(here.join(name)).unwrap();

@@ -36,7 +36,7 @@ fn accuracy_is_printed_and_written() {
         command.arg("eval").arg(fixture("mnist-cnn-bn/keras3.keras")).arg("--data").arg(&data).args(more);
         command.assert()
     };
-    eval(&[]).success().stdout(contains("87.50 % (7 of 8 right)")).stdout(contains("keras 3"));
+    eval(&[]).success().stdout(contains("87.50 % (7 of 8 right)")).stdout(contains("3.15.1"));
     let path = json.to_str().unwrap();
     eval(&["--samples", "4", "--json", path, "--top-k", "10", "--per-class"])
         .success()

@@ -74,7 +74,7 @@ fn classify_prints_the_samples_that_were_done() {
             assert_eq!(record["parameters"]["samples"], n);
             assert_eq!(record["interrupted"] == true, String::from_utf8_lossy(&output.stderr).contains("stopping"));
             let text = String::from_utf8(output.stdout).unwrap();
-            assert!(text.contains(&format!("{n} samples")), "{text}");
+            assert!(text.contains(&if n == 1 { "1 sample".into() } else { format!("{n} samples") }), "{text}");
             // The record of a stopped run is about the samples that were done.
             if n < 450 {
                 megasim(here, &["rerun", "."]).assert().success();

@@ -102,7 +102,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "save-normalised", "saved.npz"),
     of(&["convert"], "normalised", "normalised.npz").unseen("the network is the one that would have been normalised"),
     of(&["convert"], "export", "net.nir"),
-    of(&["convert"], "nir-for", "norse").with(&["--export", "net.nir", "--reset", "zero"]),
+    of(&["convert"], "nir-for", "snntorch").with(&["--export", "net.nir", "--reset", "zero"]),
     of(&["convert"], "nir-pool", "avg").with(&["--export", "net.nir"]),
     of(&["export"], "nir-for", "sinabs").with(&["--to", "nir", "--out", "net.nir"]),
     of(&["export"], "nir-pool", "avg").with(&["--to", "nir", "--out", "net.nir"]),

@@ -59,7 +59,9 @@ fn a_reader_that_goes_away_is_no_fault() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = program(place.path(), arguments).stdout(writer).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+        // Little is learnt from a few samples, and said.
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.lines().all(|line| line.starts_with("warning: layer 1: ")), "{arguments:?}: {text}");
         // As a shell shows a tool that SIGPIPE ended.
         assert_eq!(output.status.code(), Some(141), "{arguments:?}");
     }

@@ -75,7 +75,7 @@ fn rounding_that_costs_accuracy_is_named() {
     let (_, error) = ok(&place, &[&convert[..], &["fine", "--weight-bits", "8"]].concat());
     assert!(!error.contains("cost"), "{error}");
     // A better presentation does not help where the weights are at fault.
-    let few_bits = ["convert", "model.keras", "--data", data.to_str().unwrap(), "--weight-bits", "2", "--out", "two"];
+    let few_bits = ["convert", "model.keras", "--data", data.to_str().unwrap(), "--weight-bits", "2", "--out", "few"];
     let (out, _) = ok(&place, &few_bits);
     assert!(out.contains("Try more --weight-bits") && !out.contains("events:10"), "{out}");
     // What is the case already is no advice.

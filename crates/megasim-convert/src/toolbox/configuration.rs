@@ -14,6 +14,8 @@ const DEFAULT_CAPACITANCE: f64 = 0.09;
 
 const SPIKE_CODES: &[&str] = &["temporal_mean_rate", "temporal_pattern", "ttfs", "ttfs_dyn_thresh", "ttfs_corrective"];
 
+const SIMULATORS: &[&str] = &["INI", "brian2", "nest", "neuron", "brian", "pcsim", "spiNNaker", "loihi", "MegaSim"];
+
 const LOG_VARS: &[&str] = &[
     "activations_n_b_l",
     "spiketrains_n_b_l_t",
@@ -213,9 +215,9 @@ impl Configuration {
                 let list = text.trim().trim_start_matches(['[', '{', '(']).trim_end_matches([']', '}', ')']);
                 if list.trim().is_empty() { Some(None) } else { list.parse::<SampleList>().ok().map(Some) }
             })?;
-        let expected = "INI, brian2, nest, neuron, brian, spiNNaker, loihi or MegaSim";
-        let other_simulator = ini.value("simulation", "simulator", None, expected, simulator)?;
-        if ini.text("simulation", "simulator").eq_ignore_ascii_case("loihi") {
+        let simulator = ini.choice("simulation", "simulator", SIMULATORS)?;
+        let other_simulator = simulator.and_then(written_for);
+        if simulator == Some("loihi") {
             let how = "`megasim export --to sanafe` writes the network for a simulator of that chip";
             remarks.push(format!("[simulation] simulator = loihi: {how}"));
         }
@@ -286,14 +288,14 @@ fn reset(text: &str) -> Option<Reset> {
     }
 }
 
-fn simulator(text: &str) -> Option<Option<OtherSimulator>> {
-    Some(match text.trim_matches(['\'', '"']).to_lowercase().as_str() {
-        "megasim" | "loihi" => None,
-        "ini" => Some(OtherSimulator::Keras),
+/// What the network of one of [`SIMULATORS`] is written as, besides our own run.
+fn written_for(simulator: &str) -> Option<OtherSimulator> {
+    match simulator {
+        "INI" => Some(OtherSimulator::Keras),
         "brian2" => Some(OtherSimulator::Brian2),
-        "nest" | "neuron" | "brian" | "pcsim" | "spinnaker" => Some(OtherSimulator::PyNn),
-        _ => return None,
-    })
+        "nest" | "neuron" | "brian" | "pcsim" | "spiNNaker" => Some(OtherSimulator::PyNn),
+        _ => None,
+    }
 }
 
 /// The numbers that weights may be.

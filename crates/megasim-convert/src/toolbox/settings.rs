@@ -454,7 +454,7 @@ mod tests {
             ("input", "model_lib", "pytorh", "keras, lasagne, caffe, pytorch", "pytorch"),
             ("conversion", "maxpool_type", "fir_mx", "fir_max, avg_max, exp_max", "fir_max"),
             ("conversion", "spike_code", "tfs", "temporal_mean_rate, temporal_pattern, ttfs", "ttfs"),
-            ("simulation", "simulator", "brain2", "INI, nest, brian", "brian2"),
+            ("simulation", "simulator", "brain2", "INI, brian2, nest", "brian2"),
             ("simulation", "keras_backend", "tensorflw", "tensorflow, theano", "tensorflow"),
             (
                 "output",

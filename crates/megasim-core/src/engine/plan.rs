@@ -393,7 +393,7 @@ fn population(
     let module = &network.modules()[members[0].index()];
     let kind = match &module.kind {
         ModuleKind::Conv(conv) => {
-            let lanes = members.iter().enumerate().filter_map(|(map, member)| {
+            let lanes = members.iter().enumerate().filter(|_| *stacked).filter_map(|(map, member)| {
                 let ModuleKind::Conv(conv) = &network.modules()[member.index()].kind else { return None };
                 let lane = Lane { map, maps: members.len() };
                 Some(Port::new(Synapses::Kernel(Kernel::of_lane(&conv.ports[0], conv.array, lane)), 1))
@@ -409,7 +409,7 @@ fn population(
                     .collect();
                 Port::new(Synapses::Kernel(Kernel::new(&kernels, conv.array, tables)), members.len())
             });
-            let ports: Vec<Port> = lanes.filter(|_| *stacked).chain(ports).collect();
+            let ports: Vec<Port> = lanes.chain(ports).collect();
             PopulationKind::Neurons(NeuronPopulation {
                 maps: members.len(),
                 array: conv.array,
