@@ -206,8 +206,8 @@ fn the_network_is_written_for_the_simulator_of_the_configuration() {
     command.arg("--out").arg(&net).arg("--force").assert().failure().stderr(contains("notes"));
     assert_eq!(fs::read_to_string(log.join("brian2/notes")).unwrap(), "mine");
     let path = config(folder.path(), &more("neurocube", false));
-    let expected = "[simulation] simulator: expected INI, brian2, nest, neuron, brian, pcsim, spiNNaker, loihi, MegaSim, \
-        found `neurocube`";
+    let expected = "[simulation] simulator: expected INI, brian2, nest, neuron, brian, pcsim, spiNNaker, loihi, \
+        MegaSim, found `neurocube`";
     toolbox(&path, &net).failure().stderr(contains(expected));
 }
 

@@ -198,7 +198,7 @@ mod tests {
              after 1 pass; below 0.01 it has). In its last pass 60.0 % of 100 stimuli were \
              decided right, 10 not at all."
         );
-        assert_eq!(not_learnt(&log), [String::new(); 0]);
+        assert!(not_learnt(&log).is_empty());
         let still = [pass(1, 1, 0.16, None), pass(1, 3, 0.159, None), pass(2, 1, 0.1, Some([0, 0, 5]))];
         let warnings = not_learnt(&still);
         assert!(warnings[0].starts_with("layer 1: the weights hardly moved") && warnings.len() == 2, "{warnings:?}");

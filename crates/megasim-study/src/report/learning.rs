@@ -154,7 +154,7 @@ fn who_wins(winners: &[(usize, usize, Option<Winner>)]) -> String {
     }
     let mut wins: BTreeMap<usize, usize> = BTreeMap::new();
     for winner in winners.iter().filter_map(|(.., winner)| winner.as_ref()) {
-        *wins.entry(winner.map as usize).or_default() += 1;
+        *wins.entry(winner.map).or_default() += 1;
     }
     let n = winners.len();
     match wins.iter().max_by_key(|(map, n)| (**n, Reverse(**map))) {
