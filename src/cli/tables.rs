@@ -72,8 +72,8 @@ impl Boxed {
         }
         let mut widths: Vec<usize> = kept.iter().map(|&k| least[k]).collect();
         let mut spare = most.saturating_sub(total(&kept));
-        for wanted in [&|k: usize| cells[k], &|k: usize| longest(header(k)).max(cells[k])]
-            as [&dyn Fn(usize) -> usize; 2]
+        for wanted in
+            [&|k: usize| cells[k], &|k: usize| longest(header(k)).max(cells[k])] as [&dyn Fn(usize) -> usize; 2]
         {
             for (width, &k) in widths.iter_mut().zip(&kept) {
                 let more = wanted(k).saturating_sub(*width);
