@@ -77,7 +77,7 @@ def test_neurobench(
     theirs = json.loads((tmp_path / "theirs.json").read_text())
     x, y = digits
     ours = net.classify(x, y, samples=5, duration=30, mode="both", neurobench=True)
-    assert ours.neurobench == theirs["neurobench"] and ours.neurobench["parameter_count"] > 0
+    assert theirs["neurobench"]["parameter_count"] > 0 and ours.neurobench == theirs["neurobench"]
     assert _without_time(ours.figures) == _without_time(theirs)
     assert net.classify(x, y, samples=1, duration=5).neurobench is None
 
