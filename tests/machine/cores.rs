@@ -4,8 +4,8 @@
 use crate::by_hand::{relay, row, spikes};
 use megasim::engine::Probes;
 use megasim::engine::machine::{
-    Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings,
-    Soma, Statistics, Tile, Wait, WorkPart,
+    Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachineError, MachinePlan, MachineSimulation, Mesh, Pace,
+    RunSettings, Soma, Statistics, Tile, Wait, WorkPart,
 };
 use megasim::hardware::{Hardware, ModuleLayer, Resolved, Subject};
 use megasim::network::*;
@@ -52,6 +52,19 @@ fn on_tiles(machine: &mut Machine, modules: &[(u32, u32)]) {
         modules: tiles(modules),
         sources: tiles(&[(0, 0)]),
     });
+}
+
+#[test]
+fn a_module_that_is_busy_from_the_start_has_a_core_for_itself() {
+    let network = fan_out();
+    let with_cores = |cores: [u32; 3]| {
+        let mut machine = Machine::of(&network);
+        machine.module_mut(ModuleId::new(1)).time_busy_initial = 5;
+        machine.cores = Some(cores.into());
+        MachinePlan::new(&network, machine).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(with_cores([0, 1, 0]), Ok(()));
+    assert_eq!(with_cores([0, 0, 1]), Err(MachineError::SharedBusy { module: 1 }.to_string()));
 }
 
 #[test]

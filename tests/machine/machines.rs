@@ -76,7 +76,12 @@ fn machine(network: &Network, sketch: &Sketch) -> Machine {
     let modules = network.modules().len() as u32;
     match (sketch.times.len() + sketch.depths.len()) % 3 {
         // Two modules to a core.
-        1 => machine.cores = Some((0..modules).map(|module| module / 2).collect()),
+        1 => {
+            machine.cores = Some((0..modules).map(|module| module / 2).collect());
+            for module in (0..modules as usize).map(ModuleId::new) {
+                machine.module_mut(module).time_busy_initial = 0;
+            }
+        }
         // Modules of two neurons or more on two cores.
         2 => {
             machine.cores = Some((0..modules).map(|module| 2 * module).collect());

@@ -84,13 +84,8 @@ impl Run<'_, '_> {
             let until = self.station(module).time_busy_initial;
             if until > 0 {
                 self.state.stations[module].busy = true;
-                let core = self.plan.cores[module] as usize;
-                if self.plan.modules_of[core].len() > 1 {
-                    let free_at = &mut self.state.cores_free_at[core];
-                    *free_at = until.max(*free_at);
-                }
                 if let Some(causes) = &mut self.causes {
-                    causes.busy_initially((ModuleId::new(module), core), until);
+                    causes.busy_initially((ModuleId::new(module), self.plan.cores[module] as usize), until);
                 }
                 self.due(until, EventKind::Done, module as u32);
             }
