@@ -12,7 +12,7 @@ use super::results::Results;
 use super::tables::{Boxed, boxed, counted, fixed, percent};
 use super::{print, progress};
 use clap::Args;
-use megasim::ann::graph::{Graph, Shape};
+use megasim::ann::graph::Graph;
 use megasim::ann::import;
 use megasim::convert;
 use megasim::convert::diagnose::{self, Activity, Size};
@@ -207,15 +207,11 @@ fn table(layers: &Layers) -> Boxed {
 fn figures(layers: &Layers) -> Value {
     let one = |k: usize| {
         let (parsed, size) = (&layers.parsed.layers[k], layers.sizes[k]);
-        let shape = match parsed.shape {
-            Shape::Features(n) => vec![n],
-            Shape::Maps { channels, height, width } => vec![channels, height, width],
-        };
         let mut figures = json!({
             "name": layers.parsed.name(k),
             "source": parsed.source_name,
             "kind": parsed.kind,
-            "shape": shape,
+            "shape": parsed.shape.sizes(),
             "parameters": size.parameters,
             "fan_in": size.fan_in,
             "fan_out": size.fan_out,

@@ -3,7 +3,7 @@
 use super::{escape, program};
 use clap::{ArgMatches, Args};
 use std::convert::Infallible;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -89,11 +89,8 @@ fn style() -> Style {
 /// How wide tables may be, in columns; none: as wide as they are.
 pub fn width() -> Option<usize> {
     let style = STYLE.get().filter(|style| !style.printed.full)?;
-    let size = if style.figures {
-        Some(io::stderr()).filter(IsTerminal::is_terminal).and_then(terminal_size_of)
-    } else {
-        Some(io::stdout()).filter(IsTerminal::is_terminal).and_then(terminal_size_of)
-    };
+    // None where it is no terminal.
+    let size = if style.figures { terminal_size_of(io::stderr()) } else { terminal_size_of(io::stdout()) };
     Some(size.map_or(COLUMNS, |(Width(columns), _)| usize::from(columns).max(LEAST_COLUMNS)))
 }
 

@@ -59,10 +59,7 @@ impl Refusal {
     /// As a file of figures has it.
     pub fn figures(&self) -> Value {
         let one = |layer: &ReadLayer| {
-            let shape = layer.shape.map(|shape| match shape {
-                Shape::Features(n) => vec![n],
-                Shape::Maps { channels, height, width } => vec![channels, height, width],
-            });
+            let shape = layer.shape.map(Shape::sizes);
             let ReadLayer { name, kind, parameters, .. } = layer;
             let refused = self.is_refused(layer);
             json!({ "name": name, "kind": kind, "shape": shape, "parameters": parameters, "refused": refused })

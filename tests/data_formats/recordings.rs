@@ -60,7 +60,7 @@ fn every_format_holds_the_same_events() {
 
 #[test]
 fn truncated_files_are_refused() {
-    // Of a text whose last column is a number nobody can tell.
+    // Of a text whose last column is a number of unknown meaning.
     for name in FILES.into_iter().filter(|name| *name != "columns.csv") {
         let content = fs::read(fixture(name)).unwrap();
         // Within the last event, packet or line, and within the first.

@@ -1,4 +1,4 @@
-//! Codes of one's own: files of equations give the spikes of the built-in codes that they describe, and what is wrong
+//! Custom codes: files of equations give the spikes of the built-in codes that they describe, and what is wrong
 //! in a file is reported with its place.
 
 use assert_cmd::Command;

@@ -1,4 +1,4 @@
-//! Neurons beyond the usual keys: equations of one's own against built-in neurons and the plain reference, and from the
+//! Neurons beyond the usual keys: custom equations against built-in neurons and the plain reference, and from the
 //! command line; exponential leak and resting potential from the command line.
 
 use crate::common::random_network::random_network;

@@ -1,4 +1,4 @@
-//! Keras layers with masks, and layers and activations of one's own that a TOML file says to be known ones.
+//! Keras layers with masks, and custom layers and activations that a TOML file says to be known ones.
 
 use megasim::ann::{forward, import};
 use ndarray::{Array1, Array2, ArrayD, array};

@@ -1,4 +1,4 @@
-//! Models that cannot be converted: `megasim inspect` names all that stands in the way, each layer with its reason.
+//! Models that cannot be converted: `megasim inspect` names all obstacles, each layer with its reason.
 
 use assert_cmd::Command;
 use hdf5_pure::{AttrValue, FileBuilder};

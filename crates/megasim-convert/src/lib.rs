@@ -60,7 +60,7 @@ pub use rules::{Preset, Rules, Weighting};
 pub use simplify::OutputForm;
 pub use stage::Stage;
 
-use megasim_ann::graph::{Graph, Shape};
+use megasim_ann::graph::Graph;
 use megasim_core::encode::{self, InputMap};
 use megasim_core::network::NodeId;
 use ndarray::ArrayView2;
@@ -287,7 +287,7 @@ impl Converted {
         let parsed = &self.normalized.parsed;
         let bias_clock = bias_clock.as_ref().map(name);
         let order = parsed.input_order.clone();
-        let layout = InputMap::new(network, &shape_numbers(parsed.input), &nodes, order, bias_clock.as_deref())?;
+        let layout = InputMap::new(network, &parsed.input.sizes(), &nodes, order, bias_clock.as_deref())?;
         let control = control.as_ref().map(name);
         layout
             .with_input_scale(parsed.input_scale)?
@@ -302,13 +302,5 @@ impl Converted {
     pub fn output(&self) -> NodeId {
         // A parsed network has at least one layer, and its last one is a vector on one node.
         self.emitted.layers.last().and_then(|nodes| nodes.first()).copied().unwrap_or(self.emitted.reset)
-    }
-}
-
-/// A shape as numbers: `[features]` or `[maps, height, width]`.
-fn shape_numbers(shape: Shape) -> Vec<usize> {
-    match shape {
-        Shape::Features(n) => vec![n],
-        Shape::Maps { channels, height, width } => vec![channels, height, width],
     }
 }

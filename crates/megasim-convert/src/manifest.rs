@@ -12,10 +12,7 @@ use super::parsed::{Parsed, Source};
 use super::quantize::SignedNeurons;
 use super::scales::Scales;
 use super::spiking::ReadAs;
-use super::{
-    ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, TEST_SAMPLES, emit,
-    shape_numbers,
-};
+use super::{ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, TEST_SAMPLES, emit};
 use megasim_ann::graph::Levels;
 use megasim_core::encode::registry::{self, Choice, Common};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, FeatureScales, InputMap, SpikeEncoder};
@@ -419,7 +416,7 @@ impl Manifest {
                 source: layer.source_name.clone(),
                 kind: layer.kind.clone(),
                 inputs: inputs.collect(),
-                shape: shape_numbers(layer.shape),
+                shape: layer.shape.sizes(),
                 nodes: nodes(&emitted.layers[k]),
                 scale: normalized.scales[k],
                 levels: parsed.levels(k).map(|levels| {
@@ -440,7 +437,7 @@ impl Manifest {
             model,
             input: InputLayer {
                 name: parsed.input_name.clone(),
-                shape: shape_numbers(parsed.input),
+                shape: parsed.input.sizes(),
                 nodes: nodes(&emitted.input),
                 order: parsed.input_order.clone(),
                 standardised: false,

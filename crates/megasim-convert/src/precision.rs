@@ -9,8 +9,8 @@ pub enum Precision {
     /// Any.
     #[default]
     Full,
-    /// So many bits, sign included: `2^(bits-1) - 1` evenly spaced steps either side of 0, the last one at the largest
-    /// weight of the connection.
+    /// This number of bits, sign included: `2^(bits-1) - 1` evenly spaced steps either side of 0, the last one at the
+    /// largest weight of the connection.
     Bits(u32),
     /// Fixed point Qm.f: multiples of `2^-fraction`, below `2^integer` in magnitude.
     Fixed {

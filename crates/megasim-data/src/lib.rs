@@ -344,10 +344,7 @@ impl Dataset {
         normalization: Array2<f32>,
         standardisation: Option<Arc<Standardisation>>,
     ) -> Self {
-        let sizes = match shape {
-            Shape::Features(n) => vec![n],
-            Shape::Maps { channels, height, width } => vec![channels, height, width],
-        };
+        let sizes = shape.sizes();
         let array = |samples: Array2<f32>| {
             let shape = [&[samples.nrows()][..], &sizes].concat();
             Array { shape, values: samples.into_iter().collect(), is_bytes: false }

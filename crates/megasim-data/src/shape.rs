@@ -28,6 +28,14 @@ impl Shape {
         }
     }
 
+    /// `[features]` or `[channels, height, width]`.
+    pub fn sizes(self) -> Vec<usize> {
+        match self {
+            Self::Features(n) => vec![n],
+            Self::Maps { channels, height, width } => vec![channels, height, width],
+        }
+    }
+
     /// How many maps there are; of a vector, numbers.
     pub fn channels(self) -> usize {
         match self {

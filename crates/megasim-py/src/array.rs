@@ -1,6 +1,5 @@
 //! Arrays of numbers from Python.
 
-use megasim::ann::graph::Shape;
 use megasim::dataset::npy::Array;
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -30,13 +29,5 @@ impl Numbers<'_> {
                 is_bytes: false,
             },
         }
-    }
-}
-
-/// A shape as `(features,)` or `(channels, height, width)`.
-pub fn sizes(shape: Shape) -> Vec<usize> {
-    match shape {
-        Shape::Features(n) => vec![n],
-        Shape::Maps { channels, height, width } => vec![channels, height, width],
     }
 }

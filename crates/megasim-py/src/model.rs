@@ -1,6 +1,6 @@
 //! Trained networks.
 
-use crate::array::{Numbers, sizes};
+use crate::array::Numbers;
 use crate::network::Network;
 use crate::{error, work};
 use megasim::ann::forward;
@@ -46,7 +46,7 @@ impl Model {
 
     #[getter]
     fn input_shape(&self) -> Vec<usize> {
-        sizes(self.0.input_shape())
+        self.0.input_shape().sizes()
     }
 
     #[getter]
@@ -60,7 +60,7 @@ impl Model {
         let inputs = |of: &[usize]| of.iter().map(|&layer| layers[layer].name.clone()).collect();
         layers
             .iter()
-            .map(|layer| (layer.name.clone(), layer.kind.clone(), inputs(&layer.inputs), sizes(layer.shape)))
+            .map(|layer| (layer.name.clone(), layer.kind.clone(), inputs(&layer.inputs), layer.shape.sizes()))
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! Converted networks and their studies.
 
-use crate::array::{Numbers, sizes};
+use crate::array::Numbers;
 use crate::{error, work};
 use megasim::atomic_write::Overwrite;
 use megasim::cli::options::{self, Threaded};
@@ -142,7 +142,7 @@ impl Network {
 
     #[getter]
     fn input_shape(&self) -> Vec<usize> {
-        sizes(self.0.input_shape())
+        self.0.input_shape().sizes()
     }
 
     #[getter]

@@ -96,8 +96,7 @@ pub fn of_training(log: &[PassLog]) -> String {
             false => format!("layer {} has not settled ({mean}; below {SETTLED} it has)", last.layer),
         }
     };
-    let mut text = layers.iter().map(one).collect::<Vec<_>>().join("; ") + ".";
-    text = text[..1].to_uppercase() + &text[1..];
+    let mut text = sentence(layers.iter().map(one));
     let decided = layers.iter().rev().find_map(|(_, last)| last.outcomes);
     if let Some([right, wrong, silent]) = decided.filter(|outcomes| outcomes.iter().sum::<u64>() > 0) {
         let all = right + wrong + silent;
@@ -143,6 +142,12 @@ fn different(agreement: f64, n: usize) -> usize {
     n - ((agreement * n as f64).round() as usize).min(n)
 }
 
+/// Parts of a sentence as one, with a capital and a full stop; nothing of none.
+fn sentence(parts: impl Iterator<Item = String>) -> String {
+    let text = parts.collect::<Vec<_>>().join("; ");
+    text.get(..1).map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), &text[1..]))
+}
+
 fn samples(n: usize) -> String {
     if n == 1 { "1 sample".into() } else { format!("{n} samples") }
 }
@@ -167,13 +172,7 @@ fn text(sides: &[Side], analog: Option<Accuracy>, differ: Option<usize>, n: usiz
             (None, _, None) => format!("{name} was run on {}", samples(n)),
         }
     };
-    let mut answer = sides.iter().map(of_side).collect::<Vec<_>>().join("; ");
-    if let Some(first) = answer.get(..1) {
-        answer = first.to_uppercase() + &answer[1..];
-    }
-    if !answer.is_empty() {
-        answer += ".";
-    }
+    let mut answer = sentence(sides.iter().map(of_side));
     if let (Some(differ), [left, right]) = (differ, sides) {
         let decisions = if n == 1 { "decision differs" } else { "decisions differ" };
         answer += &format!(" {differ} of {n} {decisions} between {} and {}.", left.name, right.name);

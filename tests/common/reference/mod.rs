@@ -136,7 +136,7 @@ impl State {
         neuron.v = leaked as i64;
     }
 
-    /// A neuron of one's own is updated, and tested if it is not refractory.
+    /// A custom neuron is updated, and tested if it is not refractory.
     fn follow(&mut self, parameters: &NeuronParameters, n: usize, input: i128, s: Tick) -> Option<Polarity> {
         let model = self.model.clone().unwrap();
         let (system, mut slots, mut scratch) = (model.system(), model.slots(parameters), Scratch::default());

@@ -2,7 +2,7 @@
 
     python make_presets.py [GOLDEN]
 
-writes `pso.npz`, `ib.npz`, `annarchy-cnn.npz` and `ini-cnn.npz` beside itself, on digits of examples/digits and random weights. With GOLDEN, a directory
+writes `pso.npz`, `ib.npz`, `annarchy-cnn.npz` and `ini-cnn.npz` next to itself, on digits of examples/digits and random weights. With GOLDEN, a directory
 with `annarchy/pso.npz` (recorded from ANNarchy 5.0.4) and `ini/{mlp,cnn}.npz` (recorded from SNN toolbox 0.6), it first checks that the
 re-implementations give every recorded spike (ANNarchy) or spike count (INI).
 

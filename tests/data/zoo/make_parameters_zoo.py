@@ -1,4 +1,4 @@
-"""Makes networks whose file holds parameters only, with the description beside it: PyTorch state dictionaries, Lasagne's lists, Caffe.
+"""Makes networks whose file holds parameters only, with the description next to it: PyTorch state dictionaries, Lasagne's lists, Caffe.
 
     pip install torch safetensors h5py
     python make_parameters_zoo.py

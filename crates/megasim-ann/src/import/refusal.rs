@@ -1,4 +1,4 @@
-//! What stands in the way of a model, all of it at once, and what was read all the same.
+//! The obstacles of a model, all at once, and the layers that were read.
 
 use super::Problem;
 use crate::graph::{Activation, Graph, GraphBuilder, Layer, LayerId, Operation, Shape};

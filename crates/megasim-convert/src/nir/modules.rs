@@ -7,7 +7,6 @@ use super::{Error, Warning, form};
 use crate::OutputForm;
 use crate::emit::{BIAS_CLOCK, INPUT, RESET, size};
 use crate::manifest::{InputLayer, Layer};
-use crate::shape_numbers;
 use megasim_ann::graph::Shape;
 use megasim_ann::import::Problem;
 use megasim_core::equations::Decay;
@@ -92,7 +91,7 @@ pub(super) fn build(walked: Walked, factor: f64, warnings: &mut Vec<Warning>) ->
     let layers = order[1..].iter().map(|&id| writer.layer(id)).collect();
     let input = InputLayer {
         name: sources[input].node.clone(),
-        shape: shape_numbers(sources[input].shape),
+        shape: sources[input].shape.sizes(),
         nodes: writer.nodes[&input].clone(),
         order: None,
         standardised: false,
@@ -244,7 +243,7 @@ impl Writer<'_> {
             kind: self.word(id).into(),
             // Those that feed back come behind.
             inputs: inputs.into_iter().filter(|&at| at < self.at[&id]).map(|at| name(by_place[&at])).collect(),
-            shape: shape_numbers(*shape),
+            shape: shape.sizes(),
             nodes: self.nodes[&id].clone(),
             scale: 1.0,
             levels: None,

@@ -16,8 +16,8 @@ use super::tie_order::{self, TieOrder};
 use super::{Error, Limits, kernels};
 use crate::equations::Decay;
 use crate::network::{
-    Array, ConvPort, Driver, Dynamics, FullyConnectedPort, Input, Module, ModuleId, ModuleKind, Network, NeuronModel,
-    NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
+    Array, ConvPort, Driver, Dynamics, Element, FullyConnectedPort, Input, Module, ModuleId, ModuleKind, Network,
+    NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
@@ -128,15 +128,19 @@ impl Plan {
     pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
         let halves = (options.tie_order == TieOrder::Split).then(|| tie_order::halves(network)).transpose()?;
         let network = halves.as_ref().unwrap_or(network);
-        Self::compile(network, options, group(network, options))
+        let positions = Positions::of(network);
+        let groups = group(network, &positions);
+        // With halves each port is there twice.
+        let stacks = options.tie_order != TieOrder::Split;
+        Self::compile(network, options, if stacks { stack(network, &positions, groups) } else { groups })
     }
 
     /// Compiles a network with a population for each module, in order: for machines on which modules that act alike
     /// keep separate times.
     pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
-        // In the order of halves nothing is stacked: all members of a group read the same.
-        let groups = group(network, Options { tie_order: TieOrder::Split, ..Options::default() }).into_iter();
-        let mut alone: Vec<_> = groups
+        // All members of a group read the same.
+        let mut alone: Vec<_> = group(network, &Positions::of(network))
+            .into_iter()
             .flat_map(|Members { modules, inputs, .. }| {
                 modules.into_iter().map(move |id| Members { modules: vec![id], inputs: inputs.clone(), stacked: false })
             })
@@ -285,21 +289,30 @@ fn cells(kind: &ModuleKind) -> u64 {
     }
 }
 
-/// Puts modules that act alike together, in the order of the first of each.
-fn group(network: &Network, options: Options) -> Vec<Members> {
-    let mut position = vec![0; network.nodes().len()];
-    let mut module_position = vec![0; network.modules().len()];
-    for (at, element) in network.elements().iter().enumerate() {
-        match element {
-            crate::network::Element::Source(source) => position[network.sources()[source.index()].index()] = at,
-            crate::network::Element::Module(module) => {
-                module_position[module.index()] = at;
-                for node in network.outputs(*module) {
-                    position[node.index()] = at;
+/// Where elements are in the netlist: those that drive nodes, and modules.
+struct Positions {
+    nodes: Vec<usize>,
+    modules: Vec<usize>,
+}
+
+impl Positions {
+    fn of(network: &Network) -> Self {
+        let (mut nodes, mut modules) = (vec![0; network.nodes().len()], vec![0; network.modules().len()]);
+        for (at, element) in network.elements().iter().enumerate() {
+            match element {
+                Element::Source(source) => nodes[network.sources()[source.index()].index()] = at,
+                Element::Module(module) => {
+                    modules[module.index()] = at;
+                    network.outputs(*module).iter().for_each(|node| nodes[node.index()] = at);
                 }
             }
         }
+        Self { nodes, modules }
     }
+}
+
+/// Puts modules that act alike together, in the order of the first of each.
+fn group(network: &Network, positions: &Positions) -> Vec<Members> {
     let mut groups: Vec<Members> = Vec::new();
     let mut by_likeness: HashMap<PopulationKey<'_>, usize> = HashMap::new();
     for (index, module) in network.modules().iter().enumerate() {
@@ -308,7 +321,7 @@ fn group(network: &Network, options: Options) -> Vec<Members> {
             .iter()
             .map(|input| match input {
                 Input::Node(node) => {
-                    PlanInput { node: Some(*node), feedback: position[node.index()] >= module_position[index] }
+                    PlanInput { node: Some(*node), feedback: positions.nodes[node.index()] >= positions.modules[index] }
                 }
                 Input::Undriven(_) => PlanInput { node: None, feedback: false },
             })
@@ -321,13 +334,12 @@ fn group(network: &Network, options: Options) -> Vec<Members> {
             None => groups.push(Members { modules: vec![id], inputs, stacked: false }),
         }
     }
-    // With halves each port is there twice.
-    if options.tie_order == TieOrder::Split { groups } else { stack(network, &module_position, &position, groups) }
+    groups
 }
 
 /// Puts modules together that read one node each, one neuron per event, and are alike otherwise: the maps of a pooling
 /// layer. What they read must be there before the first of them.
-fn stack(network: &Network, modules: &[usize], nodes: &[usize], groups: Vec<Members>) -> Vec<Members> {
+fn stack(network: &Network, positions: &Positions, groups: Vec<Members>) -> Vec<Members> {
     let mut stacked: Vec<Members> = Vec::new();
     let mut by_likeness: HashMap<PopulationKey<'_>, usize> = HashMap::new();
     for group in groups {
@@ -338,7 +350,8 @@ fn stack(network: &Network, modules: &[usize], nodes: &[usize], groups: Vec<Memb
         });
         let at = own.map_or(next, |(node, key)| {
             let at = by_likeness.entry(key).or_insert(next);
-            let is_late = stacked.get(*at).is_some_and(|it| nodes[node.index()] >= modules[it.modules[0].index()]);
+            let begins = |members: &Members| positions.modules[members.modules[0].index()];
+            let is_late = stacked.get(*at).is_some_and(|it| positions.nodes[node.index()] >= begins(it));
             if is_late {
                 *at = next;
             }

@@ -51,6 +51,11 @@ impl CoreUse {
         [self.neurons, self.synapse_bits, self.axons.values().sum()]
     }
 
+    /// Whether a core has room for it.
+    fn fits(&self, limits: [Option<u64>; 3]) -> bool {
+        self.amounts().iter().zip(limits).all(|(&amount, limit)| limit.is_none_or(|limit| amount <= limit))
+    }
+
     fn with(&self, module: &Self) -> Self {
         let mut both = self.clone();
         both.modules.extend(&module.modules);
@@ -86,10 +91,6 @@ impl Cores {
         self.used.iter().flat_map(|core| &core.modules).for_each(|&module| *seen.entry(module).or_default() += 1);
         seen.into_values().filter(|&cores| cores > 1).count()
     }
-
-    fn holds(&self, core: &CoreUse) -> bool {
-        core.amounts().iter().zip(self.limits).all(|(&amount, limit)| limit.is_none_or(|limit| amount <= limit))
-    }
 }
 
 /// What a module, or this many of its neurons in a row, takes of a core.
@@ -101,7 +102,7 @@ fn demand(network: &Network, module: ModuleId, weight_bits: u32, part: Option<u6
     let mut lines: Vec<u64> = Vec::new();
     match &described.kind {
         ModuleKind::Conv(conv) => {
-            let all = neurons(conv.array);
+            let all = conv.array.len() as u64;
             taken.neurons = part.map_or(all, |part| part.min(all));
             let rows = rows(conv.array, taken.neurons);
             for port in &conv.ports {
@@ -115,7 +116,7 @@ fn demand(network: &Network, module: ModuleId, weight_bits: u32, part: Option<u6
             }
         }
         ModuleKind::FullyConnected(full) | ModuleKind::Softmax(full) => {
-            let all = neurons(full.array);
+            let all = full.array.len() as u64;
             taken.neurons = part.map_or(all, |part| part.min(all));
             for port in &full.ports {
                 // Each neuron has as many.
@@ -125,7 +126,7 @@ fn demand(network: &Network, module: ModuleId, weight_bits: u32, part: Option<u6
         }
         ModuleKind::Flatten(ports) => lines.extend(ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny))),
         kind => {
-            taken.neurons = kind.neurons().map_or(0, |(array, ..)| neurons(array));
+            taken.neurons = kind.neurons().map_or(0, |(array, ..)| array.len() as u64);
             weights = kind.weights().iter().map(|of| of.len() as u64).sum();
             lines.resize(kind.ports(), u64::MAX);
         }
@@ -136,7 +137,7 @@ fn demand(network: &Network, module: ModuleId, weight_bits: u32, part: Option<u6
         // No more than the driver has neurons.
         let made = match network.nodes()[node.index()].driver {
             Driver::Module(driver) => {
-                network.modules()[driver.index()].kind.neurons().map(|(array, ..)| neurons(array))
+                network.modules()[driver.index()].kind.neurons().map(|(array, ..)| array.len() as u64)
             }
             Driver::Source(_) => None,
         };
@@ -154,10 +155,6 @@ fn rows(array: Array, neurons: u64) -> u64 {
     // Fewer than a row may be on two.
     let touched = neurons.div_ceil(columns) + u64::from(!neurons.is_multiple_of(columns) && neurons > 1);
     touched.min(u64::from(array.ny))
-}
-
-fn neurons(array: Array) -> u64 {
-    u64::from(array.nx) * u64::from(array.ny)
 }
 
 /// Modules on cores and cores on tiles.
@@ -199,7 +196,7 @@ impl Hardware {
         for &module in &modules {
             let given = given(network.outputs(module));
             let demand = CoreUse { given, ..demand(network, module, cores.weight_bits, None) };
-            if !report.holds(&demand) {
+            if !demand.fits(limits) {
                 core_of[module.index()] = report.used.len() as u32;
                 let part = self.largest_part(network, (cores, &report), (module, &demand))?;
                 begins.insert(module, self.split(network, cores.weight_bits, (module, part), &mut report.used));
@@ -208,9 +205,7 @@ impl Hardware {
             }
             let of = matcher.layer_of(module);
             let last = report.used.last_mut().filter(|last| shares && layer == Some(of) && last.given == demand.given);
-            let joined = last.as_ref().map(|last| last.with(&demand)).filter(|joined| {
-                joined.amounts().iter().zip(limits).all(|(&amount, limit)| limit.is_none_or(|limit| amount <= limit))
-            });
+            let joined = last.as_ref().map(|last| last.with(&demand)).filter(|joined| joined.fits(limits));
             match (last, joined) {
                 (Some(last), Some(joined)) => *last = joined,
                 _ => report.used.push(demand),
@@ -264,7 +259,7 @@ impl Hardware {
         (cores, report): (&CoresRule, &Cores),
         (module, whole): (ModuleId, &CoreUse),
     ) -> Result<u64, Error> {
-        let fits = |neurons: u64| report.holds(&demand(network, module, cores.weight_bits, Some(neurons)));
+        let fits = |neurons: u64| demand(network, module, cores.weight_bits, Some(neurons)).fits(report.limits);
         if whole.neurons == 0 || whole.given.is_some() || !fits(1) {
             return Err(self.too_large(network, (cores, report), (module, whole)));
         }

@@ -30,7 +30,7 @@ const SCALES: [(&str, f64); 8] =
     [("", 1.0), ("m", 1e-3), ("u", 1e-6), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15), ("k", 1e3)];
 
 impl Duration {
-    /// So many milliseconds' part: 1 ms divided by a whole number, if that is a whole number of femtoseconds.
+    /// 1 ms divided by a whole number, if that is a whole number of femtoseconds.
     pub fn part_of_a_ms(parts: u32) -> Option<Self> {
         let ms = TIMES[1].1;
         (parts > 0 && ms % i128::from(parts) == 0).then(|| Self(ms / i128::from(parts)))
@@ -65,7 +65,7 @@ impl Duration {
         self.0 as f64 * 1e-15
     }
 
-    /// So many of these.
+    /// `n` times this.
     pub fn times(self, n: i128) -> Self {
         Self(self.0.saturating_mul(n))
     }

@@ -215,7 +215,7 @@ impl Outputs<'_> {
 }
 
 impl Bus {
-    /// So many more events wait in a group.
+    /// `events` more events wait in a group.
     fn waits(&mut self, group: usize, events: usize) {
         let queue = &mut self.groups[group];
         if queue.waiting == 0 && events > 0 {

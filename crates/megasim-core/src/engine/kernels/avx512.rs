@@ -285,7 +285,7 @@ unsafe fn add_rows<const V: usize, const NARROW: bool, const SUBTRACT: bool>(
 /// nearly all, cost almost nothing: the others are put side by side first.
 ///
 /// # Safety
-/// So many words were written.
+/// `count` words were written.
 #[inline(never)]
 #[target_feature(enable = "avx512f,popcnt")]
 unsafe fn note_crossings(crossings: &Crossings, count: usize, per_line: usize, hits: &mut Vec<Crossing>) {

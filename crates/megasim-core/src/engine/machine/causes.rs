@@ -252,7 +252,7 @@ impl Causes {
         self.ended(self.gate);
     }
 
-    /// Steps of a module alone, one after the other: so many ticks of barriers, then of work, up to `now`.
+    /// Steps of a module alone, one after the other: `barriers` ticks of barriers, then work, up to `now`.
     pub(super) fn steps(&mut self, now: Tick, slowest: Option<(ModuleId, u64)>, barriers: Option<Tick>) {
         let begin = match barriers {
             Some(barriers) => {

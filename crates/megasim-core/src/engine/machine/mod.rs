@@ -168,7 +168,7 @@ pub enum Pace {
     /// At the times of the stimuli.
     #[default]
     Real,
-    /// So many times as fast.
+    /// As many times as fast as this number.
     Times(NonZeroU32),
     /// As fast as it is taken.
     Fastest,

@@ -159,7 +159,7 @@ impl Machine {
         tiles.collect::<BTreeSet<Tile>>().len()
     }
 
-    /// What a core does before the first event is not told by the times of several modules.
+    /// Of modules that share a core, none is busy from the start: a core is busy as a whole.
     fn check_shared(&self) -> Result<(), MachineError> {
         let Some(cores) = &self.cores else { return Ok(()) };
         let mut modules_of: BTreeMap<u32, usize> = BTreeMap::new();
@@ -176,7 +176,7 @@ impl Machine {
     fn check_splits(&self, network: &Network) -> Result<(), MachineError> {
         for (&module, split) in &self.splits {
             let neurons = network.modules().get(module.index()).and_then(|it| it.kind.neurons());
-            let neurons = neurons.map_or(0, |(array, ..)| u64::from(array.nx) * u64::from(array.ny));
+            let neurons = neurons.map_or(0, |(array, ..)| array.len() as u64);
             let begins = &split.begins;
             let rises = begins.first() == Some(&0) && begins.is_sorted_by(|a, b| a < b);
             let is_inside = begins.last().is_some_and(|&last| u64::from(last) < neurons);

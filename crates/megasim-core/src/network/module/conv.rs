@@ -109,10 +109,6 @@ impl Kind for Conv {
         None
     }
 
-    fn sends_negative(&self) -> Option<bool> {
-        Some(self.neurons.sends_negative() && !self.output.rectify)
-    }
-
     fn neurons(&self) -> Option<(Array, &NeuronParameters, &Output)> {
         Some((self.array, &self.neurons, &self.output))
     }

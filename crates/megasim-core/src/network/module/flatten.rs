@@ -32,10 +32,6 @@ impl Kind for Vec<FlattenPort> {
         Some(ReadArray { nx, ny, stops: false })
     }
 
-    fn sends_negative(&self) -> Option<bool> {
-        None
-    }
-
     fn sent_array(&self) -> Option<(u64, u64)> {
         Some((self.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum(), 1))
     }

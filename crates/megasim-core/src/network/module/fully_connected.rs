@@ -75,10 +75,6 @@ impl Kind for FullyConnected {
         Some(ReadArray { nx, ny, stops: true })
     }
 
-    fn sends_negative(&self) -> Option<bool> {
-        Some(self.neurons.sends_negative() && !self.output.rectify)
-    }
-
     fn neurons(&self) -> Option<(Array, &NeuronParameters, &Output)> {
         Some((self.array, &self.neurons, &self.output))
     }

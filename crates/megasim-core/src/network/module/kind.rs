@@ -16,7 +16,9 @@ pub(crate) trait Kind {
     fn read_array(&self, port: usize) -> Option<ReadArray>;
 
     /// Whether its spikes may be negative; none if it passes the signs of its inputs on.
-    fn sends_negative(&self) -> Option<bool>;
+    fn sends_negative(&self) -> Option<bool> {
+        self.neurons().map(|(_, neurons, output)| neurons.sends_negative() && !output.rectify)
+    }
 
     /// Columns and rows of the addresses that leave, where these are no neurons.
     fn sent_array(&self) -> Option<(u64, u64)> {

@@ -383,7 +383,7 @@ unsafe fn run_blocks<const NARROW: bool, const BOUNDED: bool>(
             macro_rules! in_registers {
                 ($($vectors:literal)*) => {
                     match v.len().div_ceil(16) {
-                        // SAFETY: so many vectors; the rest is the caller's promise.
+                        // SAFETY: the length is that of `$vectors` vectors; the rest is the caller's promise.
                         $($vectors => unsafe {
                             add_rows::<$vectors, NARROW, BOUNDED>((v, counts), weights, some, rules, spiked)
                         },)*
