@@ -67,6 +67,23 @@ fn logs(record: Result<Record, Error>) -> Result<Vec<EventLog>, Option<TestCaseE
     }
 }
 
+#[test]
+fn neurons_that_start_beyond_their_condition_spike_without_any_event() {
+    let array = Array { nx: 1, ny: 1, x_min: 0, y_min: 0 };
+    let port = FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: [0].into() };
+    let neurons = NeuronParameters { membrane_reset: -6, ..NeuronParameters::default() };
+    let full = FullyConnected { array, neurons, ports: vec![port], output: Output::whole(array) };
+    let mut builder = NetworkBuilder::new();
+    let input = builder.source("in").unwrap();
+    let (kind, inputs) = (ModuleKind::FullyConnected(full), vec![Input::Node(input)]);
+    let module = Module { kind, inputs, timing: Timing::default(), not_programmable: false };
+    let output = builder.module(module, &["out"]).unwrap()[0];
+    let network = with_model(&builder.build(3).unwrap(), RESTLESS, |_| {});
+    // -6 is below -5, and what a negative spike leaves.
+    let record = run(&network, &[Stimulus::new()], Mode::Clocked { dt: 1 }).unwrap();
+    assert_eq!(record.nodes[output.index()].as_ref().unwrap().t_pre, [0, 1, 2, 3]);
+}
+
 /// Both give the same events.
 fn same(one: &Network, other: &Network, stimuli: &[Stimulus], mode: Mode) -> Result<(), TestCaseError> {
     match (logs(run(one, stimuli, mode)), logs(run(other, stimuli, mode))) {

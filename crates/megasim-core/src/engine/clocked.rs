@@ -131,7 +131,7 @@ impl ClockedState {
         }
     }
 
-    fn start(&mut self, plan: &Plan, dt: Tick, populations: &[PopulationState]) {
+    fn start(&mut self, plan: &Plan, dt: Tick, populations: &mut [PopulationState]) {
         for population in &plan.populations {
             for node in population.outputs.iter().flatten() {
                 self.travel[node.index()] = population.timing.delay_to_arrive / dt;
@@ -149,11 +149,13 @@ impl ClockedState {
         self.present.iter_mut().chain(&mut self.past).for_each(Fifo::clear);
         self.heard.iter_mut().for_each(Vec::clear);
         self.busy.clear();
-        self.beyond.fill(false);
-        for ((stirs, population), state) in self.stirs.iter_mut().zip(&plan.populations).zip(populations) {
-            *stirs = match (&population.kind, &state.cells) {
-                (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => plan.model.is_some() || neurons.stirs(plan),
-                _ => false,
+        let at_start = self.beyond.iter_mut().zip(&mut self.stirs).zip(&plan.populations);
+        for (((beyond, stirs), population), state) in at_start.zip(populations) {
+            (*beyond, *stirs) = match (&population.kind, &mut state.cells) {
+                (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
+                    (neurons.starts_beyond(plan), plan.model.is_some() || neurons.stirs(plan))
+                }
+                _ => (false, false),
             };
         }
         self.taken.fill(0);

@@ -115,9 +115,9 @@ impl Neurons {
         beyond
     }
 
-    /// Whether the condition of a spike holds, without input, in one of these lanes of the slots as the last update
-    /// left them.
-    fn beyond(&mut self, plan: &NeuronPopulation, model: &NeuronModel, lanes: u32) -> bool {
+    /// Whether the condition of a spike holds, without input, in one of these lanes of the slots as the start or the
+    /// last update left them.
+    pub(super) fn beyond(&mut self, plan: &NeuronPopulation, model: &NeuronModel, lanes: u32) -> bool {
         let Some(Custom { slots, scratch, .. }) = self.custom.as_deref_mut() else { return false };
         slots[model.input()] = [0; LANES];
         slots[model.elapsed()] = [0; LANES];

@@ -23,6 +23,15 @@ impl Neurons {
         self.decays(plan) || leaks || self.v.iter().any(|&v| plan.neurons.is_beyond(v))
     }
 
+    /// Whether neurons would spike in the first clocked step without input. At the start all of them are alike.
+    pub(in crate::engine) fn starts_beyond(&mut self, plan: &NeuronPopulation) -> bool {
+        match (&plan.model, self.v.first()) {
+            (_, None) => false,
+            (Some(model), _) => self.beyond(plan, model, 1),
+            (None, Some(&v)) => !plan.softmax && plan.neurons.signed().is_none() && plan.neurons.spikes_at(v),
+        }
+    }
+
     /// Makes up for the steps, `dt` apart, that were left out since the last update of a neuron: it leaked towards a
     /// potential beyond a threshold that clamps, and was clamped in each step in which it was not refractory.
     pub(super) fn clamp_before(&mut self, plan: &NeuronPopulation, n: usize, (s, dt): (Tick, Tick)) {
