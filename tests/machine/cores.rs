@@ -4,8 +4,8 @@
 use crate::by_hand::{relay, row, spikes};
 use megasim::engine::Probes;
 use megasim::engine::machine::{
-    Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachineError, MachinePlan, MachineSimulation, Mesh, Pace,
-    RunSettings, Soma, Statistics, Tile, Wait, WorkPart,
+    Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings,
+    Soma, Statistics, Tile, Wait, WorkPart,
 };
 use megasim::hardware::{Hardware, ModuleLayer, Resolved, Subject};
 use megasim::network::*;
@@ -55,16 +55,17 @@ fn on_tiles(machine: &mut Machine, modules: &[(u32, u32)]) {
 }
 
 #[test]
-fn a_module_that_is_busy_from_the_start_has_a_core_for_itself() {
+fn a_core_is_busy_from_the_start_until_all_its_modules_are_free() {
+    // All take 10. A and B share a core; B is busy until 5. Event 1 at 0: C 0-10, A 5-15, B 15-25.
     let network = fan_out();
-    let with_cores = |cores: [u32; 3]| {
-        let mut machine = Machine::of(&network);
-        machine.module_mut(ModuleId::new(1)).time_busy_initial = 5;
-        machine.cores = Some(cores.into());
-        MachinePlan::new(&network, machine).map(drop).map_err(|error| error.to_string())
-    };
-    assert_eq!(with_cores([0, 1, 0]), Ok(()));
-    assert_eq!(with_cores([0, 0, 1]), Err(MachineError::SharedBusy { module: 1 }.to_string()));
+    let mut machine = Machine::of(&network);
+    (0..3).for_each(|k| machine.module_mut(ModuleId::new(k)).delay_to_process = 10);
+    machine.module_mut(ModuleId::new(1)).time_busy_initial = 5;
+    machine.cores = Some(vec![0, 0, 1]);
+    let (works, _, path) = run(&network, machine, &[spikes(&[0])], Pace::Real);
+    assert_eq!(works, [[(5, 15)], [(15, 25)], [(0, 10)]]);
+    let of = |module: usize| Wait::Work(ModuleId::new(module), WorkPart::Event);
+    assert_eq!(path, [(0, 5, Wait::Initial(ModuleId::new(1))), (5, 15, of(0)), (15, 25, of(1))]);
 }
 
 #[test]
@@ -159,8 +160,14 @@ fn neurons_of_a_core_are_updated_one_module_after_the_other() {
     // Steps without input go by at once, and take the work of the core's modules: step 2 begins at 163 + 7 = 170, and
     // nothing is left but the neurons; the event of step 9 is offered 7 periods of 24 + 7 later, at 387: A and B look
     // at their neurons until 411, and take it until 427 and 443.
-    let (works, ..) = run(&network, machine, &[spikes(&[3, 950])], Pace::Fastest);
+    let (works, ..) = run(&network, machine.clone(), &[spikes(&[3, 950])], Pace::Fastest);
     assert_eq!(works, [[(24, 40), (411, 427)], [(40, 56), (427, 443)]]);
+    // With B busy from the start until 50, all of step 0 is 50 ticks later.
+    machine.module_mut(ModuleId::new(1)).time_busy_initial = 50;
+    let (works, _, path) = run(&network, machine, &[spikes(&[3])], Pace::Fastest);
+    assert_eq!(works, [[(74, 90)], [(90, 106)]]);
+    assert_eq!(path[0], (0, 50, Wait::Initial(ModuleId::new(1))));
+    assert_eq!(path.last().unwrap().1, 213);
 }
 
 /// `n` maps of `side` x `side` neurons that read the input through one weight, then a row of two neurons that reads

@@ -78,9 +78,6 @@ fn machine(network: &Network, sketch: &Sketch) -> Machine {
         // Two modules to a core.
         1 => {
             machine.cores = Some((0..modules).map(|module| module / 2).collect());
-            for module in (0..modules as usize).map(ModuleId::new) {
-                machine.module_mut(module).time_busy_initial = 0;
-            }
         }
         // Modules of two neurons or more on two cores.
         2 => {

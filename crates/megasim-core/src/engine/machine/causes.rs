@@ -214,17 +214,15 @@ impl Causes {
         }
     }
 
-    /// A module works from `begin` until `done`; its outputs are on `nodes`, `outputs` on each, from `t_pre` on.
+    /// A module works until `done`; its outputs are on `nodes`, `outputs` on each, from `t_pre` on.
     pub(super) fn work(
         &mut self,
         (module, core): (ModuleId, usize),
-        (begin, done, busy): (Tick, Tick, Busy),
+        (done, busy): (Tick, Busy),
         (nodes, outputs, t_pre): (impl Iterator<Item = usize>, usize, Tick),
     ) {
         let works = self.works.len();
-        // Steps behind a barrier do not wait for modules that are busy from the start.
-        let before = self.done[core];
-        let begun = if self.time(before) <= begin { self.later(self.at, before) } else { self.at };
+        let begun = self.later(self.at, self.done[core]);
         let by = self.after(begun, done, Why::Work(works as u32));
         if by != begun {
             self.works.push((module, busy));

@@ -38,14 +38,6 @@ pub enum MachineError {
         /// Its neurons.
         neurons: u64,
     },
-    /// A module that shares its core and is busy from the start.
-    #[error(
-        "module {module} is busy from the start and shares its core: expected time_busy_initial 0, or a core for itself"
-    )]
-    SharedBusy {
-        /// Its number.
-        module: usize,
-    },
     /// A tile outside the mesh.
     #[error("{who} is on tile ({x}, {y}), but the mesh has {columns} x {rows} tiles")]
     OutsideMesh {

@@ -159,20 +159,6 @@ impl Machine {
         tiles.collect::<BTreeSet<Tile>>().len()
     }
 
-    /// Of modules that share a core, none is busy from the start: a core is busy as a whole.
-    fn check_shared(&self) -> Result<(), MachineError> {
-        let Some(cores) = &self.cores else { return Ok(()) };
-        let mut modules_of: BTreeMap<u32, usize> = BTreeMap::new();
-        for &core in cores {
-            *modules_of.entry(core).or_default() += 1;
-        }
-        let is_shared = |module: usize| modules_of[&cores[module]] > 1;
-        match (0..cores.len()).find(|&module| is_shared(module) && self.modules[module].time_busy_initial > 0) {
-            Some(module) => Err(MachineError::SharedBusy { module }),
-            None => Ok(()),
-        }
-    }
-
     fn check_splits(&self, network: &Network) -> Result<(), MachineError> {
         for (&module, split) in &self.splits {
             let neurons = network.modules().get(module.index()).and_then(|it| it.kind.neurons());
@@ -198,7 +184,6 @@ impl Machine {
             return Err(MachineError::Modules { machine: cores.len(), network: modules });
         }
         self.check_splits(network)?;
-        self.check_shared()?;
         let stations = self.modules.iter().flat_map(|station| {
             [
                 ("delay_to_process", station.delay_to_process),

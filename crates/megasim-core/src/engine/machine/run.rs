@@ -50,6 +50,8 @@ impl Run<'_, '_> {
             last_request = LAST;
         }
         self.open();
+        // The first step comes before all that is due, which modules that are busy from the start have put there.
+        self.step()?;
         loop {
             while let Some(Reverse(due)) = self.state.due.pop() {
                 self.state.now = due.time;
@@ -84,6 +86,8 @@ impl Run<'_, '_> {
             let until = self.station(module).time_busy_initial;
             if until > 0 {
                 self.state.stations[module].busy = true;
+                let core = &mut self.state.cores_free_at[self.plan.cores[module] as usize];
+                *core = until.max(*core);
                 if let Some(causes) = &mut self.causes {
                     causes.busy_initially((ModuleId::new(module), self.plan.cores[module] as usize), until);
                 }

@@ -216,7 +216,7 @@ impl Run<'_, '_> {
         let arrival = done.saturating_add(population.timing.delay_to_arrive);
         if let Some(causes) = &mut self.causes {
             let nodes = population.outputs.iter().flatten().map(|node| node.index());
-            causes.work((ModuleId::new(module), core), (begin, done, busy), (nodes, self.state.outputs.len(), arrival));
+            causes.work((ModuleId::new(module), core), (done, busy), (nodes, self.state.outputs.len(), arrival));
         }
         for node in population.outputs.iter().flatten() {
             let State { pending, outputs, waiting, nodes, .. } = &mut *self.state;
