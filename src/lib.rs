@@ -233,7 +233,7 @@ pub use megasim_ann::import::Model;
 pub use megasim_convert as convert;
 pub use megasim_convert::{Convert, ConvertOptions, ConvertedModel, LabelledSamples, toolbox};
 pub use megasim_core::{
-    Control, atomic_write, control, encode, engine, equations, netfile, network, readout, source_error,
+    Control, atomic_write, control, encode, engine, equations, netfile, network, parallel, readout, source_error,
 };
 pub use megasim_data as dataset;
 pub use megasim_data::Dataset;

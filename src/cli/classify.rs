@@ -19,6 +19,7 @@ use super::{answer, features, interrupt, print};
 use clap::{Args, ValueEnum};
 use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::network::Tick;
+use megasim::parallel::Pool;
 use megasim::readout::is_signed;
 use megasim::report::Page;
 use megasim::study::answers;
@@ -213,7 +214,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// What NeuroBench counts on these samples; none of a part of a study, whose outcomes are kept.
 fn complexity(
-    pool: &rayon::ThreadPool,
+    pool: &Pool,
     converted: &ConvertedModel,
     samples: &LabelledSamples,
     options: &ClassifyOptions,

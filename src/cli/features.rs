@@ -20,12 +20,12 @@ use megasim::learning::{
 };
 use megasim::netfile::{self, FileNames};
 use megasim::network::Tick;
+use megasim::parallel;
 use megasim::report::Page;
 use megasim::report::learning::{self, Exhibit, Learned, LearnedLayer};
 use megasim::with_spiking_network;
 use miette::{Result, miette};
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
-use rayon::prelude::*;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Cursor};
@@ -94,10 +94,8 @@ pub fn format(description: &Description) -> Format {
 /// For each stimulus the neurons of the last layer that spike.
 pub fn feature_sets<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli) -> Result<Vec<Vec<u32>>> {
     let evaluator = Evaluator::new(network).map_err(report)?;
-    Ok((0..stimuli.len())
-        .into_par_iter()
-        .map_with(evaluator, |evaluator, number| evaluator.features(&stimuli.wave(number)))
-        .collect())
+    let one = |evaluator: &mut Evaluator<W>, number| evaluator.features(&stimuli.wave(number));
+    Ok(parallel::map_with(0..stimuli.len(), || evaluator.clone(), one))
 }
 
 /// Reads a model.
@@ -219,10 +217,8 @@ fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What
         }
         What::Bins => {
             let evaluator = Evaluator::new(network).map_err(report)?;
-            let bins: Vec<Array3<u32>> = (0..stimuli.len())
-                .into_par_iter()
-                .map_with(evaluator, |evaluator, number| evaluator.wave(&stimuli.wave(number)).latencies())
-                .collect();
+            let one = |evaluator: &mut Evaluator<W>, number| evaluator.wave(&stimuli.wave(number)).latencies();
+            let bins: Vec<Array3<u32>> = parallel::map_with(0..stimuli.len(), || evaluator.clone(), one);
             let mut x = Array4::<u32>::zeros(shape);
             for (bins, mut row) in bins.iter().zip(x.axis_iter_mut(Axis(0))) {
                 row.assign(bins);
@@ -341,15 +337,13 @@ fn decisions(model: &Model, samples: &Samples, skip: usize) -> Result<Vec<Option
     with_spiking_network!(&model.network, network => {
         let stimuli = stimuli(network.encoder(), description, samples, skip, None)?;
         let evaluator = Evaluator::new(network).map_err(report)?;
-        Ok((0..stimuli.len())
-            .into_par_iter()
-            .map_with(evaluator, |evaluator, number| {
-                let wave = stimuli.wave(number);
-                match &model.classifier {
-                    Some(classifier) => Some(classifier.predict(&evaluator.features(&wave))),
-                    None => evaluator.decide(&wave),
-                }
-            })
-            .collect())
+        let one = |evaluator: &mut Evaluator<_>, number| {
+            let wave = stimuli.wave(number);
+            match &model.classifier {
+                Some(classifier) => Some(classifier.predict(&evaluator.features(&wave))),
+                None => evaluator.decide(&wave),
+            }
+        };
+        Ok(parallel::map_with(0..stimuli.len(), || evaluator.clone(), one))
     })
 }

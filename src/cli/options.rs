@@ -11,6 +11,7 @@ use clap::FromArgMatches;
 use megasim::Control;
 use megasim::ann::import::Model;
 use megasim::convert::{ConvertOptions, ConvertedModel, LabelledSamples};
+use megasim::parallel::Pool;
 use megasim::study::classification::ClassifyOptions;
 use megasim::study::compare::CompareInput;
 use megasim::study::latency::LatencyOptions;
@@ -24,7 +25,7 @@ pub struct Threaded<O> {
     /// The options.
     pub options: O,
     /// The threads.
-    pub pool: rayon::ThreadPool,
+    pub pool: Pool,
 }
 
 /// Why options, or what is done with them, are refused.
@@ -160,7 +161,7 @@ pub fn encode(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOp
     run(words, converted)
 }
 
-fn pool(threads: &super::presentation::Threads) -> Result<rayon::ThreadPool, Refusal> {
+fn pool(threads: &super::presentation::Threads) -> Result<Pool, Refusal> {
     message_of(threads.pool().map_err(diagnostic::report))
 }
 

@@ -9,6 +9,7 @@ use megasim::dataset::SampleList;
 use megasim::encode::registry::{self, Choice};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, SpikeEncoder};
 use megasim::engine::Limits;
+use megasim::parallel::Pool;
 use megasim::study;
 use miette::Result;
 use serde_json::{Value, json};
@@ -111,7 +112,7 @@ impl Wanted<'_> {
     }
 }
 
-/// How many hands work.
+/// The number of threads.
 #[derive(Debug, Clone, Args)]
 pub struct Threads {
     /// Threads; as many as there are processors where it is not given. They change the time, not the results
@@ -129,8 +130,8 @@ impl Threads {
     ///
     /// # Errors
     /// If the system gives none.
-    pub fn pool(&self) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
-        rayon::ThreadPoolBuilder::new().num_threads(self.threads.map_or(0, usize::from)).build()
+    pub fn pool(&self) -> Result<Pool, rayon::ThreadPoolBuildError> {
+        Pool::new(self.threads.map_or(0, usize::from))
     }
 }
 

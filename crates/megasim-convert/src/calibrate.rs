@@ -17,8 +17,8 @@ use megasim_core::control::Control;
 use megasim_core::encode::{Clock, SampleKind, SpikeEncoder, current};
 use megasim_core::engine::{Mode, Plan, Probes, Simulation};
 use megasim_core::network::{Element, Input, ModuleId, Network, NetworkBuilder, NodeId, Polarity, Stimulus};
+use megasim_core::parallel;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
@@ -229,8 +229,8 @@ impl<'a> Runner<'a> {
             }
             Ok((counts, kept))
         };
-        let rows: Vec<_> = self.spikes.iter().zip(self.samples.rows()).enumerate().collect();
-        let results: Vec<Result<_, Error>> = rows.into_par_iter().map(run).collect();
+        let rows: Vec<_> = self.spikes.iter().zip(self.samples.rows()).collect();
+        let results: Vec<Result<_, Error>> = parallel::map(0..rows.len(), |number| run((number, rows[number])));
         let mut sums = vec![0.0; shape.len()];
         for (spikes, result) in self.spikes.iter_mut().zip(results) {
             let (counts, kept) = result?;

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod equations;
 pub mod netfile;
 pub mod network;
+pub mod parallel;
 pub mod readout;
 pub mod source_error;
 

@@ -5,11 +5,11 @@
 //! of single-spike networks are sets of some hundred out of ten thousand; the work is in proportion to them.
 
 use super::Error;
+use megasim_core::parallel;
 use ndarray::{Array1, Array2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 /// Scores of classes as weighted sums of features.
 ///
@@ -74,15 +74,12 @@ impl LinearClassifier {
             });
         }
         // Each class is a problem of its own with a generator of its own: threads change nothing.
-        let solutions: Vec<Vec<f64>> = (0..classes)
-            .into_par_iter()
-            .map(|class| {
-                let mut random = ChaCha8Rng::seed_from_u64(seed);
-                random.set_stream(class as u64 | 1 << 32);
-                let signs: Vec<f64> = labels.iter().map(|&label| if label == class { 1.0 } else { -1.0 }).collect();
-                solve(samples, &signs, features, c, &mut random)
-            })
-            .collect();
+        let solutions: Vec<Vec<f64>> = parallel::map(0..classes, |class| {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            random.set_stream(class as u64 | 1 << 32);
+            let signs: Vec<f64> = labels.iter().map(|&label| if label == class { 1.0 } else { -1.0 }).collect();
+            solve(samples, &signs, features, c, &mut random)
+        });
         let coefficients =
             Array2::from_shape_fn((classes, features), |(class, feature)| solutions[class][feature] as f32);
         let intercepts = solutions.iter().map(|solution| solution[features] as f32).collect();

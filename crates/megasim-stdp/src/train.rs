@@ -6,11 +6,11 @@ use super::encoder::Encoder;
 use super::network::{PackedWave, Phase, Runner, SpikingNetwork, Stage};
 use super::winners::Contest;
 use super::{Error, Outcome, RewardStdp, Shape, Spike, Stdp, Tally, Weight};
+use megasim_core::parallel;
 use ndarray::{ArrayView3, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -36,10 +36,8 @@ impl Stimuli {
                 found: labels.len().to_string(),
             });
         }
-        let waves: Vec<_> = (0..images.dim().0)
-            .into_par_iter()
-            .map(|number| encoder.encode(images.index_axis(Axis(0), number)).map(|wave| PackedWave::new(&wave)))
-            .collect();
+        let encode = |number| encoder.encode(images.index_axis(Axis(0), number)).map(|wave| PackedWave::new(&wave));
+        let waves = parallel::map(0..images.dim().0, encode);
         let waves = waves
             .into_iter()
             .enumerate()
@@ -310,14 +308,10 @@ impl<W: Weight> Trainer<W> {
         }
         let at_once = at_once && self.network.is_timeless(0..layer, Phase::Training);
         let runner = Runner::new(&self.network, 0, layer)?;
-        let waves: Vec<_> = stimuli
-            .waves
-            .par_iter()
-            .map_with(runner, |runner, wave| {
-                PackedWave::new(&runner.wave(&self.network, wave, Phase::Training, at_once))
-            })
-            .collect();
-        Ok(Cow::Owned(waves))
+        let one = |runner: &mut Runner<W>, number: usize| {
+            PackedWave::new(&runner.wave(&self.network, &stimuli.waves[number], Phase::Training, at_once))
+        };
+        Ok(Cow::Owned(parallel::map_with(0..stimuli.len(), || runner.clone(), one)))
     }
 
     fn train_layer(

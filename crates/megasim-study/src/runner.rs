@@ -1,7 +1,7 @@
 //! The parallel runner of samples, which all studies share.
 
 use megasim_core::control::{Block, Control, Outcomes};
-use rayon::prelude::*;
+use megasim_core::parallel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -51,13 +51,6 @@ impl<T, S> Runs<T, S> {
     }
 }
 
-/// What one worker did.
-struct Part<W, T, E> {
-    worker: W,
-    samples: Vec<(usize, T)>,
-    error: Option<(usize, E)>,
-}
-
 /// Runs samples in parallel, each with the worker of its part of them (simulations, buffers), which `finish` gets in
 /// the end. The results do not depend on the number of threads, nor on which process runs which sample; `stage` tells
 /// the runs of one study apart.
@@ -89,36 +82,30 @@ fn here<W: Send, S: Send, T: Send, E: Send>(
     let first = samples.start;
     // Samples behind one that failed do not count; those before it do, as one of them may fail as well.
     let failed = AtomicUsize::new(usize::MAX);
-    let parts: Vec<Part<S, T, E>> = samples
-        .into_par_iter()
-        .fold(
-            || Part { worker: worker(), samples: Vec::new(), error: None },
-            |mut part, sample| {
-                if control.is_cancelled() || sample > failed.load(Ordering::Relaxed) {
-                    return part;
+    let piece = |numbers: Range<usize>| {
+        let (mut worker, mut samples) = (worker(), Vec::new());
+        for sample in numbers {
+            if control.is_cancelled() || sample > failed.load(Ordering::Relaxed) {
+                break;
+            }
+            match one(&mut worker, sample) {
+                Ok(result) => {
+                    samples.push((sample, result));
+                    control.done(1);
                 }
-                match one(&mut part.worker, sample) {
-                    Ok(result) => {
-                        part.samples.push((sample, result));
-                        control.done(1);
-                    }
-                    Err(error) => {
-                        failed.fetch_min(sample, Ordering::Relaxed);
-                        part.error.get_or_insert((sample, error));
-                    }
+                Err(error) => {
+                    failed.fetch_min(sample, Ordering::Relaxed);
+                    return Err(error);
                 }
-                part
-            },
-        )
-        .map(|Part { worker, samples, error }| Part { worker: finish(worker), samples, error })
-        .collect();
-    let mut runs = Runs { samples: Vec::new(), workers: Vec::new(), first };
-    for part in parts {
-        if let Some((_, error)) = part.error {
-            return Err(error);
+            }
         }
-        runs.samples.extend(part.samples);
-        runs.workers.push(part.worker);
+        Ok((samples, finish(worker)))
+    };
+    let mut runs = Runs { samples: Vec::new(), workers: Vec::new(), first };
+    for part in parallel::map_pieces(samples, piece) {
+        let (samples, worker) = part?;
+        runs.samples.extend(samples);
+        runs.workers.push(worker);
     }
     Ok(runs)
 }

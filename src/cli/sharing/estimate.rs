@@ -1,8 +1,8 @@
 //! `--estimate`: what a run will take, from a few of its samples.
 
 use megasim::control::{Block, Outcomes};
+use megasim::parallel;
 use megasim::study::classification::thread_time;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -93,12 +93,12 @@ impl Outcomes for Estimate {
         };
         let chosen: Vec<usize> = (0..few).map(|k| samples.start + k * n / few.max(1)).collect();
         let size = few.div_ceil(rayon::current_num_threads()).max(1);
-        let ran = chosen.par_chunks(size).map(|numbers| {
+        let chunks: Vec<&[usize]> = chosen.chunks(size).collect();
+        let ran: Vec<(Block, Duration)> = parallel::map(0..chunks.len(), |number| {
             let start = thread_time();
-            let block = here(numbers);
+            let block = here(chunks[number]);
             (block, thread_time().saturating_sub(start))
         });
-        let ran: Vec<(Block, Duration)> = ran.collect();
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         let known = stages.entry(stage.into()).or_default();
         known.ran += ran.iter().map(|(block, _)| block.samples.len()).sum::<usize>();

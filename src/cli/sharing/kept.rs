@@ -6,7 +6,7 @@
 
 use super::Shard;
 use megasim::control::{Block, Outcomes};
-use rayon::prelude::*;
+use megasim::parallel;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
@@ -256,12 +256,12 @@ impl Outcomes for Kept {
             super::warn_of_left(stage, left.len());
         }
         let size = Self::block_size(left.len(), rayon::current_num_threads());
-        let ran = left.par_chunks(size).map(|numbers| {
-            let block = here(numbers);
+        let chunks: Vec<&[usize]> = left.chunks(size).collect();
+        blocks.extend(parallel::map(0..chunks.len(), |number| {
+            let block = here(chunks[number]);
             self.keep(stage, &block);
             block
-        });
-        blocks.extend(ran.collect::<Vec<_>>());
+        }));
         blocks
     }
 

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::population::PopulationKind;
 use super::{Error, Mode, Probes, Record, Simulation, TieOrder};
 use crate::network::{Polarity, Stimulus, Tick};
-use rayon::prelude::*;
+use crate::parallel;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Runs as [`Simulation::run`] does, with the same result, on all threads of the pool where resets allow it.
@@ -25,23 +25,19 @@ pub fn run(plan: &Plan, mode: Mode, probes: &Probes, stimuli: &[Stimulus]) -> Re
     // Of the pieces that are done: what counts against the limits of the whole run.
     let (events, recorded) = (AtomicU64::new(0), AtomicU64::new(0));
     let exceeded = || plan.limits.exceeded_by(events.load(Relaxed), recorded.load(Relaxed), 0);
-    let records: Vec<Option<Result<Record, Error>>> = pieces
-        .par_iter()
-        .map_init(
-            || Simulation::new(plan, mode, probes),
-            |simulation, stimuli| {
-                if exceeded() {
-                    return None;
-                }
-                let record = simulation.run(stimuli);
-                if let Ok(record) = &record {
-                    events.fetch_add(record.summary.events.iter().sum(), Relaxed);
-                    recorded.fetch_add(record.nodes.iter().flatten().map(|log| log.len() as u64).sum(), Relaxed);
-                }
-                Some(record)
-            },
-        )
-        .collect();
+    let one = |simulation: &mut Simulation, piece: usize| {
+        if exceeded() {
+            return None;
+        }
+        let record = simulation.run(&pieces[piece]);
+        if let Ok(record) = &record {
+            events.fetch_add(record.summary.events.iter().sum(), Relaxed);
+            recorded.fetch_add(record.nodes.iter().flatten().map(|log| log.len() as u64).sum(), Relaxed);
+        }
+        Some(record)
+    };
+    let records: Vec<Option<Result<Record, Error>>> =
+        parallel::map_with(0..pieces.len(), || Simulation::new(plan, mode, probes), one);
     if exceeded() {
         // Which piece came last depends on the threads; where the whole run exceeds the limit does not.
         drop((records, pieces));

@@ -28,6 +28,13 @@ fn course(of: &Occupancy) -> Value {
     })
 }
 
+/// A JSON object. Collecting into a `Map` sorts first, which is compiled for each iterator.
+fn object(entries: impl Iterator<Item = (String, Value)>) -> Value {
+    let mut object = Map::new();
+    object.extend(entries);
+    Value::Object(object)
+}
+
 /// Everything; times in ticks, energies in joules per sample, rates per tick.
 pub fn json(outcome: &Latency) -> Value {
     let Latency { input, answer, .. } = outcome;
@@ -36,21 +43,16 @@ pub fn json(outcome: &Latency) -> Value {
     let share = |ticks: u64| ticks as f64 / statistics.elapsed.max(1) as f64;
     let mut modules = Map::new();
     for (k, module) in statistics.modules.iter().enumerate() {
-        let values: Map<String, Value> = resolved.rows[k]
-            .values
-            .iter()
-            .map(|(key, value, origin)| {
-                let value = match value {
-                    Setting::Time(ticks) => json!(ticks),
-                    Setting::Depth(depth) => json!(depth),
-                    Setting::Energy(joules) => json!(joules),
-                    Setting::Arbiter(arbiter) => json!(arbiter.name()),
-                };
-                ((*key).to_string(), json!({ "value": value, "from": origin.to_string() }))
-            })
-            .collect();
-        let busy: Map<String, Value> =
-            module.busy.parts().into_iter().map(|(key, ticks)| (key.to_string(), json!(share(ticks)))).collect();
+        let values = object(resolved.rows[k].values.iter().map(|(key, value, origin)| {
+            let value = match value {
+                Setting::Time(ticks) => json!(ticks),
+                Setting::Depth(depth) => json!(depth),
+                Setting::Energy(joules) => json!(joules),
+                Setting::Arbiter(arbiter) => json!(arbiter.name()),
+            };
+            ((*key).to_string(), json!({ "value": value, "from": origin.to_string() }))
+        }));
+        let busy = object(module.busy.parts().into_iter().map(|(key, ticks)| (key.to_string(), json!(share(ticks)))));
         modules.insert(
             module_name(&input.network, ModuleId::new(k)),
             json!({
@@ -69,23 +71,17 @@ pub fn json(outcome: &Latency) -> Value {
             }),
         );
     }
-    let nodes: Map<String, Value> = input
-        .network
-        .nodes()
-        .iter()
-        .zip(&statistics.nodes)
-        .map(|(described, node)| {
-            let figures = json!({
-                "events": node.events,
-                "messages": node.messages,
-                "hops_east_west": node.hops_east_west,
-                "hops_north_south": node.hops_north_south,
-                "waiting": distribution(&node.waiting),
-                "handshake": distribution(&node.handshake),
-            });
-            (described.name.clone(), figures)
-        })
-        .collect();
+    let nodes = object(input.network.nodes().iter().zip(&statistics.nodes).map(|(described, node)| {
+        let figures = json!({
+            "events": node.events,
+            "messages": node.messages,
+            "hops_east_west": node.hops_east_west,
+            "hops_north_south": node.hops_north_south,
+            "waiting": distribution(&node.waiting),
+            "handshake": distribution(&node.handshake),
+        });
+        (described.name.clone(), figures)
+    }));
     let samples: Vec<Value> = answer
         .samples
         .iter()
@@ -162,11 +158,11 @@ fn left_over(outcome: &Latency) -> Value {
 
 fn fitted(outcome: &Latency) -> Value {
     let fits = outcome.fits.iter().map(|fit| {
-        let links: Map<String, Value> = fit
-            .links
-            .iter()
-            .map(|(node, delay)| (outcome.input.network.nodes()[node.index()].name.clone(), json!(delay)))
-            .collect();
+        let links = object(
+            fit.links
+                .iter()
+                .map(|(node, delay)| (outcome.input.network.nodes()[node.index()].name.clone(), json!(delay))),
+        );
         let figures = json!({
             "events": fit.events,
             "events_used": fit.work.map(|work| work.fitted.events),
@@ -189,17 +185,18 @@ fn fitted(outcome: &Latency) -> Value {
         });
         (module_name(&outcome.input.network, fit.module), figures)
     });
-    Value::Object(fits.collect())
+    object(fits)
 }
 
 /// Chips, cores, and how full these are; nothing where the machine file does not say what they hold.
 fn cores(outcome: &Latency) -> Value {
     let Some(cores) = &outcome.mapped.resolved.cores else { return Value::Null };
-    let capacities: Map<String, Value> = cores
-        .capacities()
-        .into_iter()
-        .map(|(key, limit, mean, most)| (key.into(), json!({ "limit": limit, "mean": mean, "most": most })))
-        .collect();
+    let capacities = object(
+        cores
+            .capacities()
+            .into_iter()
+            .map(|(key, limit, mean, most)| (key.into(), json!({ "limit": limit, "mean": mean, "most": most }))),
+    );
     let nodes = outcome.answer.statistics.nodes.iter();
     let hops: u64 = nodes.map(|node| node.hops_east_west + node.hops_north_south).sum();
     json!({
@@ -292,17 +289,13 @@ fn busiest(outcome: &Latency) -> Value {
 fn energy(outcome: &Latency) -> Value {
     let bill = outcome.bill();
     let n = outcome.answer.samples.len() as f64;
-    let account = |account: &Account| -> Map<String, Value> {
+    let account = |account: &Account| -> Value {
         let parts = account.parts().into_iter().map(|(name, joules)| (name.to_string(), json!(joules / n)));
-        parts.chain([("dynamic".to_string(), json!(account.total() / n))]).collect()
+        object(parts.chain([("dynamic".to_string(), json!(account.total() / n))]))
     };
-    let layers: Map<String, Value> = outcome
-        .input
-        .layers
-        .iter()
-        .zip(&bill.layers)
-        .map(|(layer, costs)| (layer.name.clone(), Value::Object(account(costs))))
-        .collect();
+    let layers = object(
+        outcome.input.layers.iter().zip(&bill.layers).map(|(layer, costs)| (layer.name.clone(), account(costs))),
+    );
     json!({
         "input": account(&bill.input),
         "layers": layers,
