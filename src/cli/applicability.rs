@@ -201,16 +201,39 @@ pub fn check_on(line: &Command, matches: &ArgMatches, input: Option<Input>) -> R
     Ok(())
 }
 
+/// Options that have no effect on the input of a command line, given or not, and why.
+#[cfg(feature = "serve")]
+pub fn without_effect(line: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
+    let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
+    let Some(command) = line.find_subcommand(name) else { return Vec::new() };
+    let input = Input::of(name, matches);
+    let arguments = command.get_arguments().filter(|argument| !argument.is_positional());
+    let refused = arguments.filter_map(|argument| {
+        let id = argument.get_id().as_str();
+        let why = row(name, id)?.refusal_of(input)?;
+        Some((argument.get_long().unwrap_or(id).to_string(), why))
+    });
+    refused.collect()
+}
+
 fn row(command: &str, option: &str) -> Option<&'static Row> {
     OPTIONS.iter().find(|row| row.option == option && row.commands.contains(&command))
 }
 
 impl Row {
+    /// Why the option has no effect on an input, and on which it has.
+    fn refusal_of(&self, input: Input) -> Option<String> {
+        if self.inputs.is_empty() || self.inputs.contains(&input) {
+            return None;
+        }
+        let fits: Vec<_> = self.inputs.iter().map(|input| input.name()).collect();
+        Some(format!("has no effect on {}; it is for {}", input.name(), fits.join(" and ")))
+    }
+
     /// Why the option has no effect, and where it has.
     fn refusal(&self, input: Input, given: &Given, option: &str) -> Option<String> {
-        if !self.inputs.is_empty() && !self.inputs.contains(&input) {
-            let fits: Vec<_> = self.inputs.iter().map(|input| input.name()).collect();
-            return Some(format!("has no effect on {}; it is for {}", input.name(), fits.join(" and ")));
+        if let Some(why) = self.refusal_of(input) {
+            return Some(why);
         }
         // clap asks for --k with --readout k_spikes, also where --over k=... sets another at each point.
         if given.is_swept(option) && option != "k" {

@@ -19,6 +19,8 @@ use miette::{Result, bail};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
+#[cfg(feature = "serve")]
+use std::path::PathBuf;
 
 /// Where everything goes, in the current directory.
 const DIRECTORY: &str = "megasim-demo";
@@ -35,12 +37,11 @@ const FILES: [(&str, &[u8]); 3] = [
 
 /// Converts the bundled network, runs it and says what came out.
 pub fn run() -> Result<()> {
-    let directory = Path::new(DIRECTORY);
+    let directory = unpack()?;
     print(
         "This is megasim's demo: a small Keras network that reads handwritten digits of 8x8 pixels becomes a network\n\
          of spiking neurons, and classifies 450 digits it has not seen.\n\n",
     );
-    unpack(directory)?;
     let model = directory.join(FILES[0].0);
     let netfiles = directory.join("netfiles");
     let trained = import::read(&model).map_err(report)?;
@@ -103,8 +104,19 @@ What to try next:
     Ok(())
 }
 
-/// Writes the bundled files, unless they are there.
-fn unpack(directory: &Path) -> Result<()> {
+/// The trained network of the demo, in the current directory.
+#[cfg(feature = "serve")]
+pub fn model() -> PathBuf {
+    Path::new(DIRECTORY).join(FILES[0].0)
+}
+
+/// Writes the bundled files into the current directory, unless they are there; the directory that they are in, which is
+/// the directory of the data.
+///
+/// # Errors
+/// If they cannot be written, or other files have their names.
+pub fn unpack() -> Result<&'static Path> {
+    let directory = Path::new(DIRECTORY);
     fs::create_dir_all(directory).map_err(|error| {
         miette::miette!("./{DIRECTORY}: cannot be made: {error}; start the demo in a directory that can be written")
     })?;
@@ -118,5 +130,5 @@ fn unpack(directory: &Path) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(directory)
 }

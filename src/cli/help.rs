@@ -23,6 +23,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("report", "megasim report results --out page.html"),
     ("rerun", "megasim rerun results"),
     ("run", "megasim run netfiles/megasim.sch --out events"),
+    ("run-settings", "megasim run-settings settings.toml"),
+    ("serve", "megasim serve"),
     ("sweep", "megasim sweep netfiles --data digits --over duration=5,10,20 --out sweep"),
     ("toolbox", "megasim toolbox config --out results"),
     ("train", "megasim train network.toml --data digits --out trained.npz"),

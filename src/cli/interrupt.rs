@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static WATCHED: AtomicBool = AtomicBool::new(false);
+static HAS_RESULTS: AtomicBool = AtomicBool::new(true);
 
 /// From now on a signal removes temporary files before it ends the program.
 pub fn install() {
@@ -31,7 +32,9 @@ fn is_ignored(signal: i32) -> bool {
 #[cfg(unix)]
 fn received(signal: i32) {
     if WATCHED.load(Ordering::Relaxed) && !ASKED.swap(true, Ordering::Relaxed) {
-        message(format_args!("\nstopping; the results so far follow (Ctrl-C again: at once)"));
+        if HAS_RESULTS.load(Ordering::Relaxed) {
+            message(format_args!("\nstopping; the results so far follow (Ctrl-C again: at once)"));
+        }
         return;
     }
     message(format_args!("\ninterrupted; results that were not complete are removed"));
@@ -41,6 +44,13 @@ fn received(signal: i32) {
 /// From now on the first signal only asks the work to stop; a second one ends the program.
 pub fn watch() {
     WATCHED.store(true, Ordering::Relaxed);
+}
+
+/// As [`watch`], for work that ends without results.
+#[cfg(feature = "serve")]
+pub fn watch_for_end() {
+    HAS_RESULTS.store(false, Ordering::Relaxed);
+    watch();
 }
 
 /// Whether a signal asked to stop.

@@ -49,6 +49,8 @@ mod rerun;
 mod results;
 mod run;
 mod samples;
+#[cfg(feature = "serve")]
+mod serve;
 mod sharing;
 mod shell;
 mod spikes;
@@ -60,7 +62,7 @@ mod train;
 mod verify;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{answer, print};
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -97,6 +99,10 @@ enum Command {
     Man(shell::Man),
     Merge(merge::Arguments),
     Run(run::Arguments),
+    #[cfg(feature = "serve")]
+    RunSettings(serve::FromSettings),
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     Sweep(sweep::Arguments),
     Toolbox(toolbox::Arguments),
     Train(train::Arguments),
@@ -106,6 +112,11 @@ enum Command {
 /// Runs a command line, whose first word is the program. Exit status 0: done; 1: the input is at fault; 2: usage
 /// (clap's own).
 pub fn main(words: Vec<OsString>) -> u8 {
+    #[cfg(feature = "serve")]
+    let (words, fault) = match serve::resolved(words) {
+        Ok(words) => (words, None),
+        Err((words, report)) => (words, Some(report)),
+    };
     program::start(words);
     if !program::end_with_parent() {
         return 1;
@@ -113,6 +124,11 @@ pub fn main(words: Vec<OsString>) -> u8 {
     if !std::io::stderr().is_terminal() {
         // Other programs read it: a message stays on its line. Only the first hook counts, and this is the first.
         let _ = miette::set_hook(Box::new(|_| Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())));
+    }
+    #[cfg(feature = "serve")]
+    if let Some(report) = fault {
+        output::report(report);
+        return output::finish(1);
     }
     let line = match parse(program::words()) {
         Ok(line) => line,
@@ -182,6 +198,10 @@ fn dispatch(command: Command) -> miette::Result<bool> {
             Ok(())
         }
         Command::Sweep(arguments) => sweep::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::RunSettings(arguments) => serve::from_settings(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(&arguments),
         // Shards hold studies only.
         Command::Merge(_) => Err(miette::miette!("expected shards of a study, found a merge")),
     };
@@ -195,15 +215,21 @@ fn command_line() -> clap::Command {
 
 /// The command line, if its options go with its input.
 fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
+    let (command, matches) = matched(words)?;
+    applicability::check(&command, &matches)?;
+    output::choose(&matches);
+    CommandLine::from_arg_matches(&matches)
+}
+
+/// The options of a command line, with the defaults that its network brings along.
+fn matched(words: &[OsString]) -> Result<(clap::Command, ArgMatches), clap::Error> {
     let mut command = command_line();
     let mut matches = command.try_get_matches_from_mut(words).map_err(misspelt)?;
     if let Some(defaults) = presented::defaults(&matches) {
         command = defaults.into_command(command_line());
         matches = command.try_get_matches_from_mut(words).map_err(misspelt)?;
     }
-    applicability::check(&command, &matches)?;
-    output::choose(&matches);
-    CommandLine::from_arg_matches(&matches)
+    Ok((command, matches))
 }
 
 /// A first word that is no command was taken for a schematic; what clap then says about the second does not help.

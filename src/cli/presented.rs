@@ -43,7 +43,7 @@ impl Defaults {
     pub fn into_command(self, command: Command) -> Command {
         command.mut_subcommand(self.command, |mut command| {
             for (id, value) in self.values {
-                // Once per process; clap keeps defaults for as long as it runs.
+                // Once per command line that is parsed; clap keeps defaults for as long as it runs.
                 let value: &'static str = value.leak();
                 command = command.mut_arg(id, |arg| arg.default_value(value));
             }

@@ -1,11 +1,15 @@
-//! Progress bars, drawn on a terminal's stderr only; Ctrl-C cancels the work that they show.
+//! Progress bars, drawn on a terminal's stderr only; Ctrl-C cancels the work that they show. With the variable
+//! `MEGASIM_PROGRESS=json` lines of JSON take their place, for a program that started this one.
 
+use super::output::message;
 use super::{interrupt, output, sharing};
 use indicatif::{ProgressBar, ProgressStyle};
 use megasim::Control;
 use megasim::control::Outcomes;
+use serde_json::json;
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A bar of some number of steps.
 pub fn bar(name: impl Into<Cow<'static, str>>, steps: usize) -> ProgressBar {
@@ -21,6 +25,34 @@ pub fn bar(name: impl Into<Cow<'static, str>>, steps: usize) -> ProgressBar {
 pub struct Progress {
     bar: Mutex<Option<ProgressBar>>,
     to_the_end: bool,
+    said: Mutex<Option<Said>>,
+}
+
+/// How far the work is, as it was last said.
+struct Said {
+    part: String,
+    done: usize,
+    of: usize,
+    at: Instant,
+}
+
+/// The variable by which a program that started this one asks for lines of JSON.
+const PROGRESS: &str = "MEGASIM_PROGRESS";
+
+/// How often it is said.
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl Said {
+    fn say(&mut self) {
+        let Self { part, done, of, .. } = self;
+        message(format_args!("{}", json!({ "progress": { "part": part, "done": done, "of": of } })));
+        self.at = Instant::now();
+    }
+}
+
+/// Whether a program wants to know how far the work is.
+fn is_asked() -> bool {
+    std::env::var_os(PROGRESS).is_some_and(|how| how == "json")
 }
 
 impl Progress {
@@ -48,10 +80,21 @@ impl Progress {
 impl Control for Progress {
     fn start(&self, part: &str, units: usize) {
         self.show(Some(bar(part.to_string(), units)));
+        if is_asked() {
+            let mut said = Said { part: part.into(), done: 0, of: units, at: Instant::now() };
+            said.say();
+            *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        }
     }
 
     fn done(&self, n: usize) {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|bar| bar.inc(n as u64));
+        if let Some(said) = &mut *self.said.lock().unwrap_or_else(PoisonError::into_inner) {
+            said.done += n;
+            if said.at.elapsed() >= PAUSE {
+                said.say();
+            }
+        }
     }
 
     fn warn(&self, message: &str) {

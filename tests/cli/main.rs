@@ -21,6 +21,8 @@ mod parts;
 mod per_sample;
 mod printing;
 mod report;
+#[cfg(feature = "serve")]
+mod serve;
 mod short_presentations;
 mod signed_studies;
 mod single_spike;

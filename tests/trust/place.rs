@@ -113,6 +113,7 @@ impl Place {
             us\"\nfifo_depth = 1\n\
             energy_per_event = \"1 pJ\"\n";
         fs::write(here.join("machine.toml"), machine).unwrap();
+        fs::write(here.join("run.toml"), "command = 'check'\narguments.schematic = 'cut.sch'\n").unwrap();
         let convert = ["convert", "model.keras", "--data", "data", "--preset", "toolbox"];
         let stages = ["--save-parsed", "parsed.npz", "--save-normalised", "normalised.npz", "--save-activations"];
         make(&[&convert[..], &["--out", "net", "--save-scales", "scales.json"], &stages, &["activations"]].concat());

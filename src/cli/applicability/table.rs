@@ -156,6 +156,10 @@ pub const OPTIONS: &[Row] = &[
     // diff, run
     all(&["diff"], "tolerance"),
     all(&["run"], "out"),
+    #[cfg(feature = "serve")]
+    all(&["serve"], "allow"),
+    #[cfg(feature = "serve")]
+    all(&["serve"], "port"),
     all(&["run"], "npz"),
     all(&["run"], "clocked"),
     // clap requires --clocked.
