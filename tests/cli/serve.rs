@@ -487,7 +487,11 @@ fn forms_are_those_of_the_command_line() {
         let name = command["name"].as_str().unwrap();
         let help = assert_cmd::Command::cargo_bin("megasim").unwrap().args([name, "--help"]).assert().success();
         let help = String::from_utf8_lossy(&help.get_output().stdout).into_owned();
-        let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split([' ', '=']).next());
+        // Descriptions, which may start with an option, are indented more.
+        let options = help.lines().filter_map(|line| {
+            let name = line.strip_prefix("      --").or(line.strip_prefix("  -h, --"))?.split([' ', '=']).next()?;
+            Some(name)
+        });
         let fields: Vec<&Value> = command["groups"]
             .as_array()
             .unwrap()

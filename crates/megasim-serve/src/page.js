@@ -422,8 +422,9 @@ async function open() {
   await choose();
   // After a reload: the job that runs, or the last one.
   const running = state.jobs.find((it) => !OVER.includes(it.state));
-  if (running) state.follow = running.number;
-  else if (state.jobs.length) await view("left", state.jobs[state.jobs.length - 1].number);
+  const isFree = !state.shown.left && !state.follow;
+  if (isFree && running) state.follow = running.number;
+  else if (isFree && state.jobs.length) await view("left", state.jobs[state.jobs.length - 1].number);
   watch();
 }
 
