@@ -24,7 +24,7 @@ use megasim::readout::is_signed;
 use megasim::report::Page;
 use megasim::study::answers;
 use megasim::study::classification::{ClassifyOptions, Error, Modes, NeuroBench, classify, neurobench};
-use miette::Result;
+use miette::{Result, miette};
 use serde_json::json;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -231,6 +231,9 @@ impl Arguments {
     /// If they do not go together, or not with the network.
     pub fn options(&self, converted: &ConvertedModel) -> Result<ClassifyOptions> {
         let Self { presentation, decision, .. } = self;
+        let dt = if self.mode == ModeArgument::Event { 1 } else { self.dt };
+        let checked = converted.check_presentation(presentation.clock(), &presentation.encode, dt);
+        checked.map_err(|message| miette!("{message}"))?;
         let mut options = ClassifyOptions::new();
         options.code = presentation.code()?;
         options.clock = presentation.clock();

@@ -122,6 +122,7 @@ pub fn exported_as(
     // What the file would say otherwise than the netfiles.
     let as_usual = Rules { weighting: options.rules.weighting.clone(), ..Rules::default() };
     let beyond = [
+        (!options.rules.code.is_rate(), "neurons of a spike code other than rates"),
         (options.rules != as_usual, "thresholds, floors, delays and masks of --preset annarchy"),
         (!options.settings.is_empty(), "parameters of modules (--set, --settings, --tau-mem, --resting-potential)"),
         (!options.neurons.is_empty(), "neurons of your own"),

@@ -36,10 +36,11 @@ use megasim::convert::scales::Scales;
 use megasim::convert::settings::{NeuronFile, Setting};
 use megasim::convert::{
     Conversion, ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset,
-    TEST_SAMPLES, normalize,
+    SpikeCode, TEST_SAMPLES, normalize,
 };
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::FeatureScales;
+use megasim::encode::pattern::MOST_BITS;
 use megasim::equations::Decay;
 use megasim::network::Reset;
 use miette::Result;
@@ -130,6 +131,9 @@ pub struct Arguments {
     /// [default: short; toolbox where an option or a layer has no form with signed neurons]
     #[arg(long, value_enum)]
     preset: Option<PresetArgument>,
+    /// With --preset temporal-pattern: the bits of a number, and the ms that a layer takes for them; 8 where not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BITS)))]
+    num_bits: Option<u32>,
     /// What a weight of 1 becomes; the rest is cut off. 10000000, with ANNarchy's presets 100000000
     #[arg(long, value_name = "S", value_parser = positive)]
     scaling_factor: Option<f64>,
@@ -211,6 +215,9 @@ fn exported(text: &str) -> Result<PathBuf, String> {
     export::target_of(&path).map(|_| path).ok_or_else(|| format!("expected a name that ends in {}", endings.join(", ")))
 }
 
+/// Bits of a pattern where none are given.
+const DEFAULT_BITS: u32 = 8;
+
 /// Milliseconds over which rates of recordings are counted where no presentation is known.
 const USUAL_DURATION: u32 = 100;
 
@@ -285,10 +292,15 @@ pub(super) fn options(arguments: &Arguments, model: &Model) -> Result<ConvertOpt
 /// The options, and how their preset came about.
 fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, Chosen)> {
     let chosen = Chosen::of(arguments, model);
-    let preset = match chosen.preset {
-        PresetArgument::Short | PresetArgument::Toolbox => Preset::Toolbox,
-        PresetArgument::Annarchy => Preset::Annarchy,
-        PresetArgument::AnnarchyManual => Preset::AnnarchyManual,
+    let code = chosen.preset.code(arguments.num_bits.unwrap_or(DEFAULT_BITS));
+    if let Some(code) = code {
+        arguments.check_coded(code)?;
+    }
+    let preset = match (chosen.preset, code) {
+        (_, Some(code)) => Preset::Coded(code),
+        (PresetArgument::Annarchy, None) => Preset::Annarchy,
+        (PresetArgument::AnnarchyManual, None) => Preset::AnnarchyManual,
+        _ => Preset::Toolbox,
     };
     let is_short = chosen.preset == PresetArgument::Short;
     let (mut rules, quantization) = preset.parameters();
@@ -340,8 +352,8 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
         quantization: Quantization {
             threshold: arguments.v_thresh,
             reset,
-            ticks_per_ms: arguments.ticks_per_ms,
-            relays: arguments.pool == Some(PoolArgument::Relay),
+            ticks_per_ms: if code.is_some() { quantization.ticks_per_ms } else { arguments.ticks_per_ms },
+            relays: arguments.pool.map_or(quantization.relays, |pool| pool == PoolArgument::Relay),
             ..quantization
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
@@ -358,7 +370,12 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     if let Some(InputArgument(events)) = arguments.presentation.input {
         options = options.input_events(events.get());
     }
-    if let Some(presentation) = arguments.presentation.options(is_short)? {
+    if let Some(code) = code {
+        let ConvertOptions { quantization, adapt_output, .. } = options;
+        options = ConvertOptions { quantization, adapt_output, ..options.preset(Preset::Coded(code)) };
+        options.output = arguments.output.map_or(options.output, OutputArgument::form);
+        arguments.presentation.coded(code, &mut options)?;
+    } else if let Some(presentation) = arguments.presentation.options(is_short)? {
         options = options.presented(&presentation).map_err(|error| presentation::reported(&error))?;
     }
     options.adapt_pool &= arguments.pool.is_none();
@@ -404,6 +421,31 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
 }
 
 impl Arguments {
+    /// Refuses what the neurons and the read-out of a spike code do not have.
+    fn check_coded(&self, code: SpikeCode) -> Result<()> {
+        let is_pattern = matches!(code, SpikeCode::TemporalPattern { .. });
+        let output = match self.output {
+            Some(OutputArgument::Relu) => is_pattern,
+            Some(OutputArgument::Potential) | None => false,
+            Some(OutputArgument::Softmax | OutputArgument::Signed) => true,
+        };
+        let given = [
+            (self.reset.is_some(), "reset"),
+            (output, "output"),
+            (self.neuron.is_some(), "neuron"),
+            (self.hysteresis.is_some(), "hysteresis"),
+            (self.max_count.is_some(), "max-count"),
+            (self.initial_potential.is_some(), "initial-potential"),
+            (is_pattern && self.pool == Some(PoolArgument::Integrate), "pool integrate"),
+            (self.ticks_per_ms != DEFAULT_TICKS_PER_MS, "ticks-per-ms"),
+        ];
+        let given = given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name);
+        if let Some(name) = given.or_else(|| chosen::timed_option(self)) {
+            miette::bail!("--{name}: has no form with the spike code {code}");
+        }
+        Ok(())
+    }
+
     fn data(&self, data: &Path, model: &Model, options: &ConvertOptions) -> Result<ConversionData> {
         let format = Format { shape: model.input_shape(), classes: model.classes() };
         let duration = options.presentation.as_ref().map_or(USUAL_DURATION, |presentation| presentation.duration);
@@ -423,6 +465,9 @@ fn of_recordings(options: ConvertOptions) -> Result<ConvertOptions> {
     }
     if options.quantization.input_events != 1 {
         miette::bail!("--input, --encode: recordings are spikes already, each of which counts as one");
+    }
+    if !options.rules.code.is_rate() {
+        miette::bail!("--preset: expected pictures or arrays with {}, found recordings", options.rules.code);
     }
     let scale = options.input_scale.unwrap_or(1.0);
     Ok(options.input_events(1).input_scale(scale))

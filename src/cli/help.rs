@@ -74,6 +74,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
         "Neurons",
         &[
             "neuron",
+            "num_bits",
             "hysteresis",
             "max_count",
             "reset",

@@ -11,7 +11,7 @@ use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{self, Dataset, Format};
 use megasim::encode::Clock;
-use miette::{Result, bail};
+use miette::{Result, bail, miette};
 use ndarray::ArrayView2;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,12 @@ impl SampleArguments {
         presentation: &Presentation,
     ) -> Result<Read> {
         let wanted = presentation.wanted();
+        let code = converted.manifest().conversion.rules.code;
+        if !code.is_rate() && (is_nir(data) || recordings.is_some() || self.frames) {
+            bail!("{}: expected pictures or arrays, as the network has the spike code {code}", data.display());
+        }
+        let checked = converted.check_presentation(presentation.clock(), &presentation.encode, 1);
+        checked.map_err(|message| miette!("{message}"))?;
         if is_nir(data) {
             let clock = presentation.clock();
             warn_of_ticks(converted, clock);

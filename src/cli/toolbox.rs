@@ -22,7 +22,9 @@ use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
 use megasim::convert::export::ExportOptions;
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
-use megasim::convert::{Checkpoints, Convert, ConvertOptions, ConvertedModel, OutputForm, Rules, Weighting};
+use megasim::convert::{
+    Checkpoints, Convert, ConvertOptions, ConvertedModel, OutputForm, Preset, Rules, SpikeCode, Weighting,
+};
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
@@ -143,6 +145,9 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         return evaluate(arguments, model, it, &data()?, out, replace);
     }
     let mut options = conversion_options(model, it)?;
+    if recordings.is_some() && !it.spike_code.is_rate() {
+        bail!("[conversion] spike_code = {}: expected pictures or arrays, found recordings", it.spike_code);
+    }
     if recordings.is_some() {
         options = options.input_events(1).input_scale(1.0);
     }
@@ -192,11 +197,12 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     // Listed first: a run that is killed in between leaves nothing that a second one would take for another's file.
     provenance::add(out, [OwnFile::of(RESULTS, text.as_bytes())]).map_err(report)?;
     atomic_write::write_file(&results, Overwrite::Allow, |file| file.write_all(text.as_bytes())).map_err(report)?;
+    let Presented { duration, ticks_per_ms, encode } = Presented::of(it, out)?;
     let mut parameters = json!({
-        "duration": it.duration,
-        "encode": if it.poisson_input { "poisson" } else { "regular" },
+        "duration": duration,
+        "encode": encode,
         "input_rate": it.input_rate,
-        "ticks_per_ms": it.ticks_per_ms,
+        "ticks_per_ms": ticks_per_ms,
         "samples": it.num_to_test,
         "dt": 1,
     });
@@ -239,6 +245,30 @@ fn samples(it: &Configuration, recordings: Option<&Recordings>, input: Shape) ->
     Ok(SampleArguments::new(SplitArguments::changed_by(preprocessing.clone()), frames, recording))
 }
 
+/// How samples are presented.
+struct Presented {
+    duration: u32,
+    ticks_per_ms: u32,
+    encode: String,
+}
+
+impl Presented {
+    /// As the settings say, or as the spike code of the netfiles in `out` needs it.
+    fn of(it: &Configuration, out: &Path) -> Result<Self> {
+        let encode = if it.poisson_input { "poisson" } else { "regular" }.to_string();
+        let asked = Self { duration: it.duration, ticks_per_ms: it.ticks_per_ms, encode };
+        if it.spike_code.is_rate() {
+            return Ok(asked);
+        }
+        let made = Manifest::read(out).map_err(report)?.presentation;
+        Ok(made.map_or(asked, |made| Self {
+            duration: made.duration,
+            ticks_per_ms: made.ticks_per_ms,
+            encode: made.encode,
+        }))
+    }
+}
+
 /// The run that the settings ask for, as `megasim classify` has it; `more` are further options of it.
 fn shown(
     it: &Configuration,
@@ -249,12 +279,15 @@ fn shown(
     let mut words: Vec<OsString> = vec!["megasim".into(), "classify".into(), out.into(), "--data".into()];
     words.push(it.dataset_path.clone().into());
     let mut add = |option: &str, value: String| words.extend([option.into(), value.into()]);
-    add("--duration", it.duration.to_string());
-    add("--ticks-per-ms", it.ticks_per_ms.to_string());
-    add("--encode", if it.poisson_input { "poisson" } else { "regular" }.into());
-    add("--input-rate", it.input_rate.to_string());
+    let Presented { duration, ticks_per_ms, encode } = Presented::of(it, out)?;
+    add("--duration", duration.to_string());
+    add("--ticks-per-ms", ticks_per_ms.to_string());
+    add("--encode", encode);
+    if it.spike_code.is_rate() {
+        add("--input-rate", it.input_rate.to_string());
+    }
     add("--samples", it.samples.as_ref().map_or(it.num_to_test.to_string(), ToString::to_string));
-    if it.early_stopping {
+    if it.early_stopping && it.spike_code.is_rate() {
         add("--confidence", "1".into());
     }
     if it.top_k > 1 {
@@ -407,6 +440,23 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
         settings.push(format!("*.resting_potential={}", integer(it.v_rest)));
     }
     let settings = settings.iter().map(|setting| setting.parse()).collect::<std::result::Result<_, String>>();
+    if !it.spike_code.is_rate() {
+        let mut options = ConvertOptions::new().preset(Preset::Coded(it.spike_code));
+        options.percentile = it.percentile;
+        options.percentile_step = if it.schedule { SCHEDULE_STEP } else { 0.0 };
+        options.quantization.scaling_factor = it.scaling_factor;
+        options.quantization.threshold = it.v_thresh;
+        options.precision = it.precision;
+        options.max_to_average = it.max2avg_pool;
+        options.rules.weighting = rules.weighting;
+        options.rules.offset = it.offset;
+        if let (Some(presentation), SpikeCode::Ttfs | SpikeCode::TtfsCorrective) =
+            (&mut options.presentation, it.spike_code)
+        {
+            presentation.duration = it.duration;
+        }
+        return Ok(options);
+    }
     Ok(ConvertOptions {
         percentile: it.percentile,
         percentile_step: if it.schedule { SCHEDULE_STEP } else { 0.0 },
@@ -462,6 +512,7 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
             ("[conversion] softmax_to_relu (output)", format!("{:?}", options.output).to_lowercase()),
             ("[tools] normalize (weighting)", format!("{:?}", options.rules.weighting).to_lowercase()),
             ("given scales", options.scales.is_some().to_string()),
+            ("[conversion] spike_code", format!("{:?}", options.rules.code)),
             ("[cell] i_offset / cm", options.rules.offset.to_string()),
             ("[cell] tau_syn_e (ms)", or_none(options.rules.currents.excitatory)),
             ("[cell] tau_syn_i (ms)", or_none(options.rules.currents.inhibitory)),

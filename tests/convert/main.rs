@@ -11,5 +11,6 @@ mod presets;
 mod quantised;
 mod random_networks;
 mod rates;
+mod spike_codes;
 mod stages;
 mod verify;

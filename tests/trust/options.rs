@@ -118,6 +118,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "hysteresis", "0.5").with(&["--neuron", "signed"]),
     of(&["convert"], "max-count", "3").with(&["--neuron", "signed"]),
     of(&["convert"], "preset", "annarchy"),
+    of(&["convert"], "num-bits", "4").with(&["--preset", "temporal-pattern"]),
     of(&["convert"], "scaling-factor", "1000000"),
     of(&["convert"], "reset", "zero"),
     of(&["convert"], "weighting", "as-trained"),

@@ -260,6 +260,11 @@ fn run(
     if parsed.has_levels() {
         with_levels(&mut options, &parsed);
     }
+    if let (Some(presentation), Some(duration)) =
+        (&mut options.presentation, options.rules.code.fixed_duration(&parsed))
+    {
+        presentation.duration = duration;
+    }
     let options = &options;
     stages.parsed("parsed", &parsed, test.as_ref())?;
     let samples = watched.count();

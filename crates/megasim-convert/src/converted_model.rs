@@ -13,7 +13,7 @@ use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use megasim_core::encode::registry::Choice;
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
-use megasim_core::network::{Driver, Network, NeuronParameters, NodeId, Stimulus};
+use megasim_core::network::{Driver, Network, NeuronParameters, NodeId, Stimulus, Tick};
 use megasim_data::{self as dataset, Dataset, DeclaredAxes, InputForm, InputScaling, Standardisation};
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
@@ -303,6 +303,20 @@ impl ConvertedModel {
             )
         });
         timed.into_iter().chain(fast)
+    }
+
+    /// Whether neurons of the network's spike code can read a presentation in clocked steps of `dt` ticks; those that
+    /// count spikes can read any.
+    ///
+    /// # Errors
+    /// What was expected, and what was found.
+    pub fn check_presentation(&self, clock: Clock, encode: &Choice, dt: Tick) -> Result<(), String> {
+        let code = self.manifest().conversion.rules.code;
+        let made = self.manifest().presentation.as_ref().map_or(clock.duration, |made| made.duration);
+        if !code.is_rate() && dt != 1 {
+            return Err(format!("--dt: expected 1, as neurons of the spike code {code} count each tick, found {dt}"));
+        }
+        code.check_presentation(made, clock.duration, clock.ticks_per_ms, &encode.to_string())
     }
 
     /// How a presentation of `duration` milliseconds in a code differs from the one that the network was made for.

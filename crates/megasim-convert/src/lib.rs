@@ -41,6 +41,7 @@ pub mod save;
 pub mod scales;
 pub mod settings;
 pub mod simplify;
+pub mod spike_code;
 pub mod spiking;
 pub mod stage;
 pub mod toolbox;
@@ -58,6 +59,7 @@ pub use presentation::{PresentationOptions, ScaleBy};
 pub use quantize::Quantization;
 pub use rules::{Preset, Rules, Weighting};
 pub use simplify::OutputForm;
+pub use spike_code::SpikeCode;
 pub use stage::Stage;
 
 use megasim_ann::graph::Graph;
@@ -260,15 +262,20 @@ pub fn normalize_by_scales(
 pub fn finish(mut normalized: Normalized, options: &ConvertOptions) -> Result<Converted, Error> {
     options.precision.round(&mut normalized.parsed);
     let (quantization, currents) = (&options.quantization, options.rules.currents);
-    let emitted = emit::emit(&normalized.parsed, quantization, options.format, !currents.is_none())?;
+    let code = options.rules.code;
+    let ticking = !currents.is_none() || !code.is_rate();
+    let emitted = emit::emit(&code.prepared(&normalized.parsed), quantization, options.format, ticking)?;
     let emitted = rules::apply(emitted, &normalized.parsed, quantization, &options.rules)?;
     let parsed = &normalized.parsed;
-    let emitted = if currents.is_none() {
+    // Files of equations that are given come first.
+    let number = NonZeroU32::MIN.saturating_add(options.neurons.len() as u32);
+    let emitted = if !code.is_rate() {
+        code.apply(emitted, &normalized, quantization, number)?
+    } else if currents.is_none() {
         potentials::add(emitted, parsed, quantization, &normalized.potentials, Held::Potential)?
     } else {
         let held = currents.at_start(&normalized, quantization.threshold);
         let mut emitted = potentials::add(emitted, parsed, quantization, &held, Held::Current)?;
-        let number = NonZeroU32::MIN.saturating_add(options.neurons.len() as u32);
         currents.apply(&mut emitted, &normalized, quantization, number)?;
         emitted
     };

@@ -213,10 +213,24 @@ impl ConvertOptions {
     }
 
     /// Rules, scale and reset of a preset. Outputs of other presets than SNN toolbox's stay as they are, also silent
-    /// ones.
+    /// ones. A spike code brings its input code and its read-out along.
     pub fn preset(self, preset: Preset) -> Self {
         let (rules, quantization) = preset.parameters();
-        Self { rules, quantization, adapt_output: self.adapt_output && preset == Preset::Toolbox, ..self }
+        let adapt_output = self.adapt_output && preset == Preset::Toolbox;
+        let options = Self { rules, quantization, adapt_output, ..self };
+        match preset {
+            Preset::Coded(code) if !code.is_rate() => Self {
+                output: code.output(),
+                presentation: Some(Presentation {
+                    duration: code.duration(),
+                    encode: code.encode(),
+                    ticks_per_ms: quantization.ticks_per_ms,
+                    calibration: None,
+                }),
+                ..options
+            },
+            _ => options,
+        }
     }
 
     /// Makes and calibrates the conversion for a presentation.

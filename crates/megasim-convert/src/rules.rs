@@ -8,6 +8,7 @@ use super::emit::{self, Emitted};
 use super::model_based::Schedule;
 use super::parsed::{LayerKind, Parsed, Role};
 use super::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
+use super::spike_code::{self, SpikeCode};
 use megasim_core::network::{
     Element, Module, ModuleKind, Network, NetworkBuilder, NeuronParameters, PoolMask, PoolRule, Reset, Tick,
 };
@@ -59,6 +60,9 @@ pub struct Rules {
     /// Synaptic currents that decay.
     #[serde(skip_serializing_if = "SynapticCurrents::is_none")]
     pub currents: SynapticCurrents,
+    /// By what spikes say how large a number is.
+    #[serde(skip_serializing_if = "SpikeCode::is_rate")]
+    pub code: SpikeCode,
 }
 
 fn is_zero(number: &f64) -> bool {
@@ -77,6 +81,7 @@ impl Default for Rules {
             mask_tau: 0,
             offset: 0.0,
             currents: SynapticCurrents::default(),
+            code: SpikeCode::default(),
         }
     }
 }
@@ -90,6 +95,8 @@ pub enum Preset {
     Annarchy,
     /// As its manual's listing has it, where the output's threshold is lowered too.
     AnnarchyManual,
+    /// A spike code of SNN toolbox's INI simulator: neurons, input code and read-out.
+    Coded(SpikeCode),
 }
 
 impl Preset {
@@ -97,7 +104,18 @@ impl Preset {
     pub fn parameters(self) -> (Rules, Quantization) {
         let toolbox = Quantization { scaling_factor: DEFAULT_SCALING_FACTOR, ..Quantization::default() };
         match self {
-            Self::Toolbox => (Rules::default(), toolbox),
+            Self::Toolbox | Self::Coded(SpikeCode::TemporalMeanRate) => (Rules::default(), toolbox),
+            Self::Coded(code) => {
+                let quantization = Quantization {
+                    scaling_factor: spike_code::SCALING_FACTOR,
+                    reset: Reset::ToRest,
+                    ticks_per_ms: spike_code::TICKS_PER_MS,
+                    // What adds up to whole spikes would be one more layer of them.
+                    relays: matches!(code, SpikeCode::TemporalPattern { .. }),
+                    ..toolbox
+                };
+                (Rules { code, ..Rules::default() }, quantization)
+            }
             Self::Annarchy | Self::AnnarchyManual => {
                 let rules = Rules {
                     weighting: Weighting::Model(Schedule::default()),
@@ -132,8 +150,8 @@ impl Rules {
     }
 
     fn changes_modules(&self) -> bool {
-        let Self { weighting, offset, currents, .. } = Self::default();
-        Self { weighting, offset, currents, ..self.clone() } != Self::default()
+        let Self { weighting, offset, currents, code, .. } = Self::default();
+        Self { weighting, offset, currents, code, ..self.clone() } != Self::default()
     }
 }
 

@@ -65,6 +65,8 @@ pub enum OutputForm {
     Potential,
     /// The one with the largest potential fires at each event of a clock.
     Softmax,
+    /// They fire for a positive output, and the first one to fire is the decision.
+    FirstSpike,
 }
 
 impl OutputForm {
@@ -80,7 +82,7 @@ impl OutputForm {
 
     fn role(self) -> Role {
         match self {
-            Self::Relu => Role::Rectifier,
+            Self::Relu | Self::FirstSpike => Role::Rectifier,
             Self::Signed => Role::Signed,
             Self::Potential => Role::Accumulator,
             Self::Softmax => Role::Softmax,
@@ -474,7 +476,7 @@ impl Walk<'_> {
             self.population(linear, form.role());
             return Ok(());
         };
-        if form != OutputForm::Relu {
+        if form.role() != Role::Rectifier {
             self.expect_rectified(&value, layer)?;
         }
         let n = value.shape.len();
@@ -486,7 +488,7 @@ impl Walk<'_> {
             }
             Content::Sum(terms)
                 if ordered
-                    && form == OutputForm::Relu
+                    && form.role() == Role::Rectifier
                     && matches!(
                         &terms[..],
                         [Spikes { source: Source::Layer(k), affine: None, .. }] if k + 1 == self.parsed.layers.len()

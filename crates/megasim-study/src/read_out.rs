@@ -118,6 +118,7 @@ impl ReadOutChoice {
         let suiting = match form.spikes() {
             // A tie of counts is decided by what is left, which no order changes, and not by time.
             true if signed && self.margin.is_none() => Kind::CountAndRest,
+            true if form == OutputForm::FirstSpike && self.margin.is_none() => Kind::FirstSpike,
             true => Kind::SpikeCount,
             false => Kind::MembranePotential,
         };

@@ -141,6 +141,10 @@ const SOFTMAX: Need = Need {
     holds: |given| given.text("output").as_deref() == Some("softmax"),
     expected: "expected --output softmax; other outputs have no clock",
 };
+const PATTERN: Need = Need {
+    holds: |given| given.text("preset").as_deref() == Some("temporal-pattern"),
+    expected: "expected --preset temporal-pattern; other spikes have no bits",
+};
 const RECORDINGS_AND_NUMBERS: &[Input] = &[Netfiles, Frames, Recordings, SpikeTrains];
 const PRINTED: &[&str] = &[
     "check", "classify", "compare", "convert", "diff", "eval", "inspect", "latency", "merge", "sweep", "toolbox",
@@ -208,6 +212,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "hysteresis", TRAINED),
     on(&["convert"], "max_count", TRAINED),
     on(&["convert"], "preset", TRAINED),
+    on(&["convert"], "num_bits", TRAINED).needs(&[PATTERN]),
     on(&["convert"], "scaling_factor", &[TrainedNetwork, NetworkAndFrames, NetworkAndRecordings, Nir]),
     on(&["convert"], "reset", &[TrainedNetwork, NetworkAndFrames, NetworkAndRecordings, Nir]),
     #[cfg(feature = "nir")]

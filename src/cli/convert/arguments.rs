@@ -3,7 +3,7 @@
 use crate::cli::numbers::{self, not_negative};
 use clap::{Args, ValueEnum};
 use megasim::convert::model_based::Schedule;
-use megasim::convert::{OutputForm, Rules, Weighting};
+use megasim::convert::{OutputForm, Rules, SpikeCode, Weighting};
 use miette::Result;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -109,6 +109,24 @@ pub enum PresetArgument {
     Annarchy,
     /// Annarchy, with the output's threshold lowered too, as its manual has it
     AnnarchyManual,
+    /// SNN toolbox's code of that name: the bits of a number, one per millisecond (--num-bits)
+    TemporalPattern,
+    /// SNN toolbox's code of that name: the time of the first spike
+    Ttfs,
+    /// The same, with spikes that take earlier ones back
+    TtfsCorrective,
+}
+
+impl PresetArgument {
+    /// The spike code, where it is one of those other than rates.
+    pub fn code(self, bits: u32) -> Option<SpikeCode> {
+        match self {
+            Self::TemporalPattern => Some(SpikeCode::TemporalPattern { bits }),
+            Self::Ttfs => Some(SpikeCode::Ttfs),
+            Self::TtfsCorrective => Some(SpikeCode::TtfsCorrective),
+            Self::Short | Self::Toolbox | Self::Annarchy | Self::AnnarchyManual => None,
+        }
+    }
 }
 
 /// `--pool`.

@@ -39,7 +39,7 @@ impl Chosen {
 }
 
 /// The first option that asks for what depends on time, other formats or other rules.
-fn timed_option(arguments: &Arguments) -> Option<&'static str> {
+pub fn timed_option(arguments: &Arguments) -> Option<&'static str> {
     let rules = &arguments.rules;
     let timed = [
         (arguments.reset.is_some_and(|reset| reset != ResetArgument::Subtract), "reset"),

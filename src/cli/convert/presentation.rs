@@ -9,7 +9,7 @@ use megasim::convert::conversion::Warning;
 use megasim::convert::manifest::{CalibrationMode, Presentation, PresentationError};
 pub use megasim::convert::presentation::Error;
 use megasim::convert::presentation::SHORT;
-use megasim::convert::{Conversion, Precision, PresentationOptions, ScaleBy};
+use megasim::convert::{Conversion, ConvertOptions, Precision, PresentationOptions, ScaleBy, SpikeCode};
 use megasim::encode::registry::Choice;
 use megasim::encode::{SampleKind, SampleNumbers, SpikeEncoder};
 use megasim::engine::{Limits, Mode};
@@ -123,6 +123,39 @@ impl PresentationArguments {
     }
 }
 
+impl PresentationArguments {
+    /// Puts what is given into the options of a spike code, which brings its presentation along.
+    ///
+    /// # Errors
+    /// If the code has no such thing.
+    pub fn coded(&self, code: SpikeCode, options: &mut ConvertOptions) -> Result<()> {
+        let given = [
+            (self.input.is_some(), "input"),
+            (self.calibrate.is_some(), "calibrate"),
+            (self.calibrate_for.is_some(), "calibrate-for"),
+            (self.calibration_samples.is_some(), "calibration-samples"),
+            (self.scale_by.is_some(), "scale-by"),
+        ];
+        if let Some((_, name)) = given.into_iter().find(|(is_given, _)| *is_given) {
+            miette::bail!("--{name}: is about spikes that are counted, which those of {code} are not");
+        }
+        let Some(presentation) = &mut options.presentation else { return Ok(()) };
+        if let Some(encode) = &self.encode
+            && encode.to_string() != presentation.encode
+        {
+            miette::bail!("--encode: expected {}, which {code} reads, found {encode}", presentation.encode);
+        }
+        match (self.duration, code) {
+            (Some(_), SpikeCode::TemporalPattern { .. }) => miette::bail!(
+                "--duration: {code} takes --num-bits ms for each layer of neurons, which the network decides"
+            ),
+            (Some(duration), _) => presentation.duration = duration,
+            (None, _) => {}
+        }
+        Ok(())
+    }
+}
+
 /// Why a conversion cannot be made for a presentation, with the line of a file that is at fault.
 pub fn reported(error: &Error) -> Report {
     match error {
@@ -194,7 +227,13 @@ pub fn as_spikes(conversion: &Conversion) -> Result<String> {
         100.0 * event,
         100.0 * clocked
     );
-    if event.min(clocked) < GOOD_AGREEMENT {
+    let code = converted.manifest().conversion.rules.code;
+    if event.min(clocked) < GOOD_AGREEMENT && !code.is_rate() {
+        text += &match code {
+            SpikeCode::TemporalPattern { .. } => "Try more --num-bits.\n".into(),
+            _ => format!("The times of {code} are not exact: layers fire before all of their input is there.\n"),
+        };
+    } else if event.min(clocked) < GOOD_AGREEMENT {
         let finer = if presentation.encode == Choice::default().to_string() { "--input events:10, " } else { "" };
         let neurons = if signed { "" } else { "--neuron signed, " };
         // Rounded weights cost as much in the analog network, which a better presentation does not mend.

@@ -2,9 +2,10 @@
 
 use super::settings::arranged;
 use super::{Error, Ini, SampleSettings, Swept, is_whole, sweep, ticks};
-use crate::Precision;
 use crate::currents::SynapticCurrents;
+use crate::{Precision, Preset, SpikeCode};
 use megasim_core::encode::DEFAULT_INPUT_RATE;
+use megasim_core::encode::pattern::MOST_BITS;
 use megasim_core::network::Reset;
 use megasim_data::SampleList;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,24 @@ use std::path::{Path, PathBuf};
 const DEFAULT_CAPACITANCE: f64 = 0.09;
 
 const SPIKE_CODES: &[&str] = &["temporal_mean_rate", "temporal_pattern", "ttfs", "ttfs_dyn_thresh", "ttfs_corrective"];
+
+/// Settings of neurons, input and read-out that spike codes other than rates bring along themselves.
+const OF_RATES: &[(&str, &str)] = &[
+    ("input", "poisson_input"),
+    ("input", "input_rate"),
+    ("conversion", "softmax_to_relu"),
+    ("simulation", "dt"),
+    ("simulation", "early_stopping"),
+    ("cell", "reset"),
+    ("cell", "v_reset"),
+    ("cell", "v_rest"),
+    ("cell", "tau_m"),
+    ("cell", "tau_refrac"),
+    ("cell", "delay"),
+    ("cell", "tau_syn_e"),
+    ("cell", "tau_syn_i"),
+    ("cell", "softmax_clockrate"),
+];
 
 const SIMULATORS: &[&str] = &["INI", "brian2", "nest", "neuron", "brian", "pcsim", "spiNNaker", "loihi", "MegaSim"];
 
@@ -75,6 +94,8 @@ pub struct Configuration {
     pub runlabel: Option<String>,
     pub evaluate_ann: bool,
     pub normalize: bool,
+    /// `spike_code`, with `num_bits` of patterns.
+    pub spike_code: SpikeCode,
     /// Whether `normalize = True` is in the file.
     pub normalize_is_given: bool,
     pub convert: bool,
@@ -200,13 +221,7 @@ impl Configuration {
             let why = "maximum pooling passes the spikes of the input that has fired most (fir_max)";
             remarks.push(format!("[conversion] maxpool_type = {pooling}: {why}"));
         }
-        if let Some(code) = ini.choice("conversion", "spike_code", SPIKE_CODES)?
-            && code != "temporal_mean_rate"
-        {
-            let why = "neurons fire at rates (temporal_mean_rate); `megasim classify --encode` has other codes of the \
-                input";
-            remarks.push(format!("[conversion] spike_code = {code}: {why}"));
-        }
+        let spike_code = spike_code(ini, &mut remarks)?;
         let duration = ini.value("simulation", "duration", 200, "whole milliseconds above 0", |text| {
             text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (1.0..1e6).contains(n)).map(|n| n as u32)
         })?;
@@ -232,6 +247,7 @@ impl Configuration {
             path_wd.join(name)
         });
         let normalize = ini.flag("tools", "normalize", true)?;
+        let usual_factor = Preset::Coded(spike_code).parameters().1.scaling_factor;
         Ok(Self {
             dataset_path: place("dataset_path"),
             filename_ann,
@@ -240,6 +256,7 @@ impl Configuration {
             runlabel: named("runlabel"),
             evaluate_ann: ini.flag("tools", "evaluate_ann", true)?,
             normalize,
+            spike_code,
             normalize_is_given: normalize && is_given("tools", "normalize"),
             convert: ini.flag("tools", "convert", true)?,
             simulate: ini.flag("tools", "simulate", true)?,
@@ -247,7 +264,7 @@ impl Configuration {
             schedule: ini.flag("normalization", "normalization_schedule", false)?,
             max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
             softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
-            precision: precision(ini, &mut remarks)?,
+            precision: precision(ini, spike_code, &mut remarks)?,
             softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::DEFAULT_SOFTMAX_CLOCK)?,
             v_thresh: ini.number("cell", "v_thresh", 1.0)?,
             v_reset: if reset == Reset::ToRest { v_reset } else { 0.0 },
@@ -267,7 +284,7 @@ impl Configuration {
             samples,
             early_stopping: ini.flag("simulation", "early_stopping", false)?,
             top_k: whole("simulation", "top_k", 1)?,
-            scaling_factor: ini.number("cell", "scaling_factor", crate::quantize::DEFAULT_SCALING_FACTOR)?,
+            scaling_factor: ini.number("cell", "scaling_factor", usual_factor)?,
             other_simulator,
             draws: verbose >= 2 || !plotted.is_empty(),
             records: (verbose == 3 || !logged.is_empty()).then_some(keeps_potentials),
@@ -288,6 +305,45 @@ fn reset(text: &str) -> Option<Reset> {
     }
 }
 
+/// The spike code; settings that it leaves no room for are named.
+fn spike_code(ini: &Ini, remarks: &mut Vec<String>) -> Result<SpikeCode, Error> {
+    let code = match ini.choice("conversion", "spike_code", SPIKE_CODES)? {
+        Some("temporal_pattern") => {
+            let bits = bits(ini)?;
+            if bits > MOST_BITS {
+                let why = format!("patterns have at most {MOST_BITS} bits, which potentials of 32 bits tell apart");
+                remarks.push(format!("[conversion] num_bits = {bits}: {why}; {MOST_BITS} are taken"));
+            }
+            SpikeCode::TemporalPattern { bits: bits.min(MOST_BITS) }
+        }
+        Some("ttfs") => SpikeCode::Ttfs,
+        Some("ttfs_corrective") => SpikeCode::TtfsCorrective,
+        Some(code @ "ttfs_dyn_thresh") => {
+            let why = "neurons do not know which of their inputs are about to fire; they fire at rates here";
+            remarks.push(format!("[conversion] spike_code = {code}: {why}"));
+            SpikeCode::TemporalMeanRate
+        }
+        _ => SpikeCode::TemporalMeanRate,
+    };
+    if code.is_rate() {
+        return Ok(code);
+    }
+    let is_given = |section: &str, key: &str| ini.get(section, key).is_some_and(|text| !text.is_empty());
+    let of_duration = matches!(code, SpikeCode::TemporalPattern { .. }).then_some(("simulation", "duration"));
+    for (section, key) in OF_RATES.iter().copied().chain(of_duration).filter(|(section, key)| is_given(section, key)) {
+        let why = format!("nothing is done, as spike_code = {code} decides that");
+        remarks.push(format!("[{section}] {key} = {}: {why}", ini.text(section, key)));
+    }
+    Ok(code)
+}
+
+/// `num_bits`.
+fn bits(ini: &Ini) -> Result<u32, Error> {
+    ini.value("conversion", "num_bits", 32, "a number of bits from 2 to 32", |text| {
+        text.parse::<u32>().ok().filter(|bits| (2..=32).contains(bits))
+    })
+}
+
 /// What the network of one of [`SIMULATORS`] is written as, besides our own run.
 fn written_for(simulator: &str) -> Option<OtherSimulator> {
     match simulator {
@@ -299,11 +355,9 @@ fn written_for(simulator: &str) -> Option<OtherSimulator> {
 }
 
 /// The numbers that weights may be.
-fn precision(ini: &Ini, remarks: &mut Vec<String>) -> Result<Precision, Error> {
+fn precision(ini: &Ini, code: SpikeCode, remarks: &mut Vec<String>) -> Result<Precision, Error> {
     let (binary, few) = (ini.flag("cell", "binarize_weights", false)?, ini.flag("cell", "quantize_weights", false)?);
-    let bits = ini.value("conversion", "num_bits", 32, "a number of bits from 2 to 32", |text| {
-        text.parse::<u32>().ok().filter(|bits| (2..=32).contains(bits))
-    })?;
+    let bits = bits(ini)?;
     if binary {
         return Ok(Precision::Binary);
     }
@@ -316,7 +370,8 @@ fn precision(ini: &Ini, remarks: &mut Vec<String>) -> Result<Precision, Error> {
             Ok(Precision::Full)
         }
         (false, _) => {
-            if ini.get("conversion", "num_bits").is_some() {
+            let is_of_pattern = matches!(code, SpikeCode::TemporalPattern { .. });
+            if ini.get("conversion", "num_bits").is_some() && !is_of_pattern {
                 remarks.push(format!("[conversion] num_bits = {bits}: acts with quantize_weights = True in [cell]"));
             }
             Ok(Precision::Full)

@@ -126,9 +126,14 @@ pub const KEYS: &[Key] = &[
     acts("conversion", "softmax_to_relu", "the output has rectifiers in place of a softmax"),
     acts("conversion", "max2avg_pool", "average pooling takes the place of maximum pooling"),
     acts("conversion", "maxpool_type", "`fir_max`, the input that has fired most; others are named"),
-    acts("conversion", "spike_code", "`temporal_mean_rate`; others are named"),
+    acts(
+        "conversion",
+        "spike_code",
+        "`temporal_mean_rate`, `temporal_pattern`, `ttfs`, `ttfs_corrective` ([codes](#spike-codes)); \
+         `ttfs_dyn_thresh` is named",
+    ),
     nothing("conversion", "append_softmax", "a softmax does not change which output is the largest"),
-    acts("conversion", "num_bits", "bits of the weights, with `quantize_weights`"),
+    acts("conversion", "num_bits", "bits of `temporal_pattern` (at most 16); of the weights, with `quantize_weights`"),
     nothing("conversion", "use_isi_code", "images are shown as rates; `megasim classify --encode` has other codes"),
     acts("simulation", "duration", "how long a sample is shown, in ms"),
     acts("simulation", "dt", "milliseconds of a tick"),

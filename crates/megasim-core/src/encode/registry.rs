@@ -5,8 +5,8 @@
 
 use super::latency::{Latency, Scale};
 use super::{
-    Burst, Clock, Cpn, Current, Delta, Equations, Events, Izhikevich, MOST_INPUT_RATE, NotANumber, Poisson, Pso, Rank,
-    Regular, SpikeEncoder, Ttfs,
+    Burst, Clock, Cpn, Current, Delta, Equations, Events, Izhikevich, MOST_INPUT_RATE, NotANumber, Pattern, Poisson,
+    Pso, Rank, Regular, SpikeEncoder, Ttfs, pattern::MOST_BITS,
 };
 use crate::source_error::TextError;
 use std::fmt;
@@ -46,6 +46,8 @@ enum Range {
     Part,
     /// A whole number from here to a million.
     Whole(f64),
+    /// Bits of a pattern.
+    Bits,
 }
 
 impl Range {
@@ -55,6 +57,7 @@ impl Range {
             Self::Rate => value > 0.0 && value <= MOST_INPUT_RATE,
             Self::Part => value > 0.0 && value < 1.0,
             Self::Whole(least) => value.fract() == 0.0 && (least..=1e6).contains(&value),
+            Self::Bits => value.fract() == 0.0 && (1.0..=f64::from(MOST_BITS)).contains(&value),
         }
     }
 }
@@ -66,6 +69,7 @@ impl fmt::Display for Range {
             Self::Rate => write!(f, "a rate above 0, at most {MOST_INPUT_RATE}: one spike per millisecond"),
             Self::Part => f.write_str("a number above 0, below 1"),
             Self::Whole(least) => write!(f, "a whole number from {least} to 1000000"),
+            Self::Bits => write!(f, "a whole number from 1 to {MOST_BITS}"),
         }
     }
 }
@@ -204,6 +208,13 @@ pub const ENTRIES: &[Entry] = &[
         parameters: &[Parameter { key: "bins", default: 0.0, range: Range::Whole(0.0), about: "bins; 0: one per ms" }],
         uses: NOTHING,
         make: |values, _| Box::new(Rank { bins: values[0] as u32 }),
+    },
+    Entry {
+        name: "pattern",
+        about: "the bits of a pixel, the highest first, one per millisecond, for 'convert --preset temporal-pattern'",
+        parameters: &[Parameter { key: "bits", default: 8.0, range: Range::Bits, about: "bits of a pixel" }],
+        uses: NOTHING,
+        make: |values, _| Box::new(Pattern { bits: values[0] as u32 }),
     },
     Entry {
         name: "delta",

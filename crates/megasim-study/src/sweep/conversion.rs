@@ -116,7 +116,21 @@ impl Conversion {
         // A schedule is one of the weighting, whichever is named first.
         let mut changes: Vec<&Change> = self.changes.iter().collect();
         changes.sort_by_key(|change| matches!(change, Change::DepthScale(_)));
+        let code = options.rules.code;
         for change in changes {
+            let has_form = matches!(
+                change,
+                Change::Percentile(_)
+                    | Change::PercentileStep(_)
+                    | Change::ScalingFactor(_)
+                    | Change::Threshold(_)
+                    | Change::WeightBits(_)
+                    | Change::MaxToAverage(_)
+                    | Change::Duration(_)
+            );
+            if !code.is_rate() && !has_form {
+                return Err(SweepError::Coded(format!("{} has no form with the spike code {code}", self.name)));
+            }
             let quantization = &mut options.quantization;
             match change {
                 Change::Percentile(percentile) => options.percentile = *percentile,

@@ -77,6 +77,9 @@ pub enum SweepError {
     /// A conversion for each duration where none is swept.
     #[error("--recalibrate: expected --over duration=..., found no durations")]
     NoDurations,
+    /// What the neurons of a spike code cannot read.
+    #[error("--over: {0}")]
+    Coded(String),
     /// An initial potential that each spike would go back to.
     #[error("--over: initial-potential goes with a reset by subtraction: a reset to zero would go back to it")]
     InitialPotential,

@@ -84,6 +84,10 @@ impl Origin<'_> {
     /// The network of points of one conversion: the one at hand where nothing of it is swept.
     pub fn convert(&self, points: &[&Conditions], control: &dyn Control) -> Result<Prepared, SweepError> {
         let Self { converted, .. } = *self;
+        for Conditions { presentation, dt, .. } in points {
+            let checked = converted.check_presentation(presentation.clock(), &presentation.encode, *dt);
+            checked.map_err(SweepError::Coded)?;
+        }
         let mut clocks: Vec<Clock> = Vec::new();
         for clock in points.iter().map(|point| point.presentation.clock()) {
             if clocks.iter().all(|known| known.ticks_per_ms != clock.ticks_per_ms) {

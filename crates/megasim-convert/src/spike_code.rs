@@ -1,0 +1,328 @@
+//! Spike codes other than rates: what the neurons of a converted network do, with the input code and the read-out that
+//! go with it.
+//!
+//! Neurons follow [custom equations](megasim_core::network::NeuronModel). The bias clock's event of each millisecond
+//! brings them up to date, so that all layers have a port for it.
+
+mod rebuild;
+
+use super::emit::{self, Emitted};
+use super::normalize::Normalized;
+use super::parsed::{LayerKind, Parsed, Role, Source};
+use super::quantize::Quantization;
+use super::simplify::OutputForm;
+use megasim_core::encode::pattern::MOST_BITS;
+use megasim_core::encode::registry::Choice;
+use megasim_core::network::NeuronModel;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a weight of 1 becomes: room for potentials that grow with time.
+pub(super) const SCALING_FACTOR: f64 = 1_000_000.0;
+
+/// Milliseconds of a presentation in codes of single spikes, where nothing else is asked for.
+const DURATION: u32 = 50;
+
+/// Ticks of a millisecond: time is counted in whole ones.
+pub(super) const TICKS_PER_MS: u32 = 1;
+
+/// By what spikes say how large a number is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum SpikeCode {
+    /// By how many there are.
+    #[default]
+    TemporalMeanRate,
+    /// By their pattern: one bit per millisecond, the highest first. A layer fires when the one before it has fired
+    /// (Rueckauer & Liu, "Temporal pattern coding in deep spiking neural networks", IJCNN 2021).
+    TemporalPattern {
+        /// Bits of a number, 1 to 16.
+        bits: u32,
+    },
+    /// By the time of the first one: a neuron fires once, and is a constant current to the next layer from then on
+    /// (Rueckauer & Liu, "Conversion of analog to spiking neural networks using sparse temporal coding", ISCAS 2018).
+    Ttfs,
+    /// The same with corrections: a neuron whose potential falls below the threshold again takes its spike back.
+    TtfsCorrective,
+}
+
+/// The name of SNN toolbox.
+impl fmt::Display for SpikeCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TemporalMeanRate => "temporal_mean_rate",
+            Self::TemporalPattern { .. } => "temporal_pattern",
+            Self::Ttfs => "ttfs",
+            Self::TtfsCorrective => "ttfs_corrective",
+        })
+    }
+}
+
+impl SpikeCode {
+    /// Whether spikes are counted, as where nothing else is asked for.
+    pub fn is_rate(&self) -> bool {
+        *self == Self::TemporalMeanRate
+    }
+
+    /// What the output does, and so how a class is decided.
+    pub fn output(self) -> OutputForm {
+        match self {
+            Self::TemporalMeanRate | Self::TtfsCorrective => OutputForm::Relu,
+            Self::TemporalPattern { .. } => OutputForm::Potential,
+            Self::Ttfs => OutputForm::FirstSpike,
+        }
+    }
+
+    /// The code of the input, as `--encode` takes it.
+    pub fn encode(self) -> String {
+        match self {
+            Self::TemporalMeanRate => Choice::default().to_string(),
+            Self::TemporalPattern { bits } => format!("pattern:bits={bits}"),
+            Self::Ttfs | Self::TtfsCorrective => "current".into(),
+        }
+    }
+
+    /// Milliseconds of a presentation where nothing else is asked for; those of patterns are known when the network is
+    /// ([`SpikeCode::fixed_duration`]).
+    pub(super) fn duration(self) -> u32 {
+        match self {
+            Self::TemporalPattern { bits } => bits,
+            _ => DURATION,
+        }
+    }
+
+    /// Milliseconds of a presentation, where there is only one that fits: of patterns, the bits for each layer of
+    /// neurons on the way to the output.
+    pub(super) fn fixed_duration(self, parsed: &Parsed) -> Option<u32> {
+        let Self::TemporalPattern { bits } = self else { return None };
+        let depth = depths(parsed).ok()?.last().copied()?;
+        Some(bits.saturating_mul(depth))
+    }
+
+    /// Whether the neurons that a sample is presented to can take it: says what was expected.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn check_presentation(self, made: u32, duration: u32, ticks_per_ms: u32, encode: &str) -> Result<(), String> {
+        if self.is_rate() {
+            return Ok(());
+        }
+        if ticks_per_ms != TICKS_PER_MS {
+            return Err(format!(
+                "--ticks-per-ms: expected {TICKS_PER_MS}, as neurons of the spike code {self} count time in \
+                 milliseconds, found {ticks_per_ms}"
+            ));
+        }
+        let expected = self.encode();
+        if encode != expected {
+            return Err(format!("--encode: expected {expected}, which the spike code {self} reads, found {encode}"));
+        }
+        match self {
+            Self::TemporalPattern { bits } if duration != made => Err(format!(
+                "--duration: expected {made} ms, {bits} bits for each layer that reads them, found {duration}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The layers with the biases that modules get: those of codes of single spikes come when the layer gets its first
+    /// spike, and those of patterns come in every millisecond of the pattern, in parts that add up to one.
+    pub(super) fn prepared(self, parsed: &Parsed) -> Cow<'_, Parsed> {
+        if self.is_rate() {
+            return Cow::Borrowed(parsed);
+        }
+        let mut prepared = parsed.clone();
+        for (number, layer) in prepared.layers.iter_mut().enumerate() {
+            let is_first = reads_input(parsed, number) != Reads::Spikes;
+            let LayerKind::Population { bias, .. } = &mut layer.operation else { continue };
+            match self {
+                Self::TemporalPattern { bits } => {
+                    let parts = 1.0 - (-f64::from(bits)).exp2();
+                    bias.iter_mut().flatten().for_each(|bias| *bias = (f64::from(*bias) / parts) as f32);
+                }
+                _ if !is_first => *bias = None,
+                _ => {}
+            }
+        }
+        Cow::Owned(prepared)
+    }
+
+    /// The equations of a layer's neurons; none where they pass spikes on.
+    ///
+    /// # Errors
+    /// Where the layer has no form in this code.
+    fn equations(self, parsed: &Parsed, number: usize, relays: bool) -> Result<Option<String>, String> {
+        let is_pattern = matches!(self, Self::TemporalPattern { .. });
+        match &parsed.layers[number].operation {
+            LayerKind::Flatten { .. } => return Ok(None),
+            LayerKind::MaxPool { .. } if is_pattern => {
+                return Err("patterns have no maximum pooling, as the largest of a window is known when all of its \
+                            bits are there; --max-to-average takes averages"
+                    .into());
+            }
+            LayerKind::MaxPool { .. } => return Ok(None),
+            LayerKind::AveragePool { .. } if is_pattern && !relays => {
+                return Err("averages of patterns pass spikes on (--pool relay)".into());
+            }
+            LayerKind::AveragePool { .. } | LayerKind::Relay { .. } if is_pattern => return Ok(None),
+            LayerKind::Relay { .. } if reads_input(parsed, number) == Reads::Spikes => return Ok(None),
+            LayerKind::AveragePool { .. } if relays && reads_input(parsed, number) == Reads::Spikes => {
+                return Ok(None);
+            }
+            LayerKind::AveragePool { .. } | LayerKind::Relay { .. } => {}
+            LayerKind::Population { role: Role::Rectifier | Role::Accumulator, .. } => {}
+            LayerKind::Population { .. } => {
+                return Err(format!("expected rectified activations, found others, which {self} has no spikes for"));
+            }
+        }
+        let reads = reads_input(parsed, number);
+        if reads == Reads::Both && !is_pattern {
+            return Err(format!("{self}: expected spikes or the values of the input, found a layer that reads both"));
+        }
+        Ok(Some(match self {
+            Self::TemporalMeanRate => return Ok(None),
+            Self::TemporalPattern { bits } => pattern(bits, (depths(parsed)?[number] - 1) * bits),
+            Self::Ttfs | Self::TtfsCorrective => single_spikes(self, reads == Reads::Values),
+        }))
+    }
+
+    /// Gives neurons their equations, under numbers from this one on, and layers what their biases come with.
+    ///
+    /// # Errors
+    /// If a layer has no form in this code.
+    pub(super) fn apply(
+        self,
+        emitted: Emitted,
+        normalized: &Normalized,
+        quantization: &Quantization,
+        first: NonZeroU32,
+    ) -> Result<Emitted, emit::Error> {
+        let parsed = &normalized.parsed;
+        let refuse = |layer: String, reason: String| emit::Error::Format { layer, reason };
+        if let Self::TemporalPattern { bits } = self
+            && !(1..=MOST_BITS).contains(&bits)
+        {
+            let reason = format!("expected patterns of 1 to {MOST_BITS} bits, found {bits}");
+            return Err(refuse(parsed.name(0), reason));
+        }
+        let mut emitted = match self {
+            Self::Ttfs | Self::TtfsCorrective => rebuild::with_gates(self, emitted, parsed, quantization)?,
+            Self::TemporalMeanRate | Self::TemporalPattern { .. } => emitted,
+        };
+        // Layers with the same equations share a file.
+        let mut files: Vec<(String, BTreeSet<String>)> = Vec::new();
+        for number in 0..parsed.layers.len() {
+            let text = self.equations(parsed, number, quantization.relays);
+            let Some(text) = text.map_err(|reason| refuse(parsed.name(number), reason))? else { continue };
+            let at = files.iter().position(|(known, _)| *known == text).unwrap_or_else(|| {
+                files.push((text, BTreeSet::new()));
+                files.len() - 1
+            });
+            let nodes = emitted.network.nodes();
+            files[at].1.extend(emitted.layers[number].iter().map(|node| nodes[node.index()].name.clone()));
+        }
+        for (k, (text, nodes)) in files.iter().enumerate() {
+            let number = first.saturating_add(k as u32);
+            let place = NeuronModel::file_name(number);
+            let model = NeuronModel::parse(Path::new(&place), text);
+            let model = Arc::new(model.map_err(|fault| refuse(place, fault.to_string()))?);
+            let set = emitted.network.set_model(|node| nodes.contains(node), number, model);
+            set.map_err(|fault| emit::Error::Module { layer: parsed.name(0), fault })?;
+        }
+        Ok(emitted)
+    }
+}
+
+/// What a layer reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// Values of the input, as they are.
+    Values,
+    /// Spikes of other layers.
+    Spikes,
+    /// Of both.
+    Both,
+}
+
+/// What a layer reads, through layers without neurons.
+fn reads_input(parsed: &Parsed, number: usize) -> Reads {
+    let mut is_value = parsed.layers[number].sources().into_iter().map(|source| match source {
+        Source::Input => Reads::Values,
+        Source::Layer(layer) => match parsed.layers[layer].operation {
+            LayerKind::Flatten { .. } | LayerKind::MaxPool { .. } => reads_input(parsed, layer),
+            _ => Reads::Spikes,
+        },
+    });
+    let first = is_value.next().unwrap_or(Reads::Values);
+    if is_value.all(|reads| reads == first) { first } else { Reads::Both }
+}
+
+/// Layers of neurons with weights on the way from the input to each layer, itself included.
+///
+/// # Errors
+/// Where ways of different length meet.
+fn depths(parsed: &Parsed) -> Result<Vec<u32>, String> {
+    let mut depths: Vec<u32> = Vec::with_capacity(parsed.layers.len());
+    for (number, layer) in parsed.layers.iter().enumerate() {
+        let of = |source: &Source| match source {
+            Source::Input => 0,
+            Source::Layer(layer) => depths[*layer],
+        };
+        let before: Vec<u32> = layer.sources().iter().map(of).collect();
+        let own = u32::from(matches!(layer.operation, LayerKind::Population { .. }));
+        let first = before.first().copied().unwrap_or(0);
+        if before.iter().any(|&depth| depth != first) {
+            return Err(format!(
+                "expected inputs behind equally many layers in layer '{}', as patterns of a layer come after those of \
+                 the one before, found {before:?}",
+                parsed.name(number)
+            ));
+        }
+        depths.push(first + own);
+    }
+    Ok(depths)
+}
+
+/// Neurons that read patterns from millisecond `first` on, and fire theirs behind it.
+///
+/// `v` is 16 times the sum of `w 2^-(i + 1)` over the spikes of the bits `i`; the level that it is, of `2^bits - 1`, is
+/// rounded, and its bits are fired.
+fn pattern(bits: u32, first: u32) -> String {
+    let levels = (1u32 << bits) - 1;
+    let reads = "time + elapsed >= first && time + elapsed < first + bits";
+    let sum = "v + shift_right(input * 8, time + elapsed - first)";
+    let fires = "time >= first + bits && time < first + 2 * bits && sent < time";
+    let level = "min(levels, (max(v, 0) * levels * 2 + THplus * 16) / (THplus * 32))";
+    format!(
+        "[parameters]\nbits = {bits}\nfirst = {first}\nlevels = {levels}\n\n[state]\nv = 0\ntime = 0\nsent = -1\n\n\
+         [update]\ntime = \"time + elapsed\"\nv = \"if {reads} {{ {sum} }} else {{ v }}\"\n\n[spike]\nwhen = \"{fires} \
+         && shift_right({level}, first + 2 * bits - 1 - time) % 2 == 1\"\nreset.sent = \"time\"\n"
+    )
+}
+
+/// Neurons whose first spike counts. Those that read `values` take them as a current of a millisecond; to the others a
+/// spike is a current from then on.
+///
+/// A neuron is tested when a millisecond is over: it fires one later than it gets there, and all of its input of that
+/// millisecond counts, in whatever order it came. So both modes make the same spikes.
+fn single_spikes(code: SpikeCode, values: bool) -> String {
+    let sum = if values { "v + input" } else { "v + current * elapsed + input" };
+    let (state, update) = if values { ("", "") } else { ("current = 0\n", "current = \"current + input\"\n") };
+    let ready = "ready = \"if elapsed > 0 { v } else { ready }\"";
+    if code == SpikeCode::Ttfs {
+        return format!(
+            "[state]\nv = 0\n{state}ready = 0\nfired = 0\n\n[update]\nv = \"if fired == 1 {{ v }} else {{ {sum} \
+             }}\"\n{update}{ready}\n\n[spike]\nwhen = \"fired == 0 && ready >= THplus\"\nreset.fired = 1\n"
+        );
+    }
+    format!(
+        "[state]\nv = 0\n{state}ready = 0\non = 0\n\n[update]\nv = \"{sum}\"\n{update}{ready}\n\n[spike]\nwhen = \
+         \"on == 0 && ready >= THplus\"\nreset.on = 1\n\n[negative_spike]\nwhen = \"on == 1 && ready < \
+         THplus\"\nreset.on = 0\n"
+    )
+}
