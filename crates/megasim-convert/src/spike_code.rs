@@ -293,14 +293,18 @@ fn depths(parsed: &Parsed) -> Result<Vec<u32>, String> {
 /// `v` is 16 times the sum of `w 2^-(i + 1)` over the spikes of the bits `i`; the level that it is, of `2^bits - 1`, is
 /// rounded, and its bits are fired.
 fn pattern(bits: u32, first: u32) -> String {
-    let levels = (1u32 << bits) - 1;
+    let full = 1u32 << bits;
+    let levels = full - 1;
     let reads = "time + elapsed >= first && time + elapsed < first + bits";
-    let sum = "v + shift_right(input * 8, time + elapsed - first)";
+    // What is behind the point is kept, so that the order of the input does not matter.
+    let gain = format!("(if {reads} {{ input * 8 * shift_right(full, time + elapsed - first) }} else {{ 0 }})");
+    let sum = format!("(v * full + low + {gain})");
     let fires = "time >= first + bits && time < first + 2 * bits && sent < time";
     let level = "min(levels, (max(v, 0) * levels * 2 + THplus * 16) / (THplus * 32))";
     format!(
-        "[parameters]\nbits = {bits}\nfirst = {first}\nlevels = {levels}\n\n[state]\nv = 0\ntime = 0\nsent = -1\n\n\
-         [update]\ntime = \"time + elapsed\"\nv = \"if {reads} {{ {sum} }} else {{ v }}\"\n\n[spike]\nwhen = \"{fires} \
+        "[parameters]\nbits = {bits}\nfirst = {first}\nlevels = {levels}\nfull = {full}\n\n[state]\nv = 0\nlow = 0\n\
+         time = 0\nsent = -1\n\n[update]\ntime = \"time + elapsed\"\nv = \"shift_right({sum}, bits)\"\nlow = \"{sum} - \
+         shift_right({sum}, bits) * full\"\n\n[spike]\nwhen = \"{fires} \
          && shift_right({level}, first + 2 * bits - 1 - time) % 2 == 1\"\nreset.sent = \"time\"\n"
     )
 }
