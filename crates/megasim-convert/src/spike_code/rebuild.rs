@@ -29,8 +29,8 @@ struct Rebuilt<'a> {
 }
 
 /// The network with a gate for each layer that has biases and reads spikes: a neuron that fires once, at the first
-/// spike that the layer gets, with the biases as weights. A bias is then a current from there on, as in SNN toolbox, where it
-/// acts in steps in which the layer has input. Averages, which have no biases, get a port for the clock.
+/// spike that the layer gets, with the biases as weights. A bias is then a current from there on, as in SNN toolbox,
+/// where it acts in steps in which the layer has input. Averages, which have no biases, get a port for the clock.
 pub(super) fn with_gates(
     code: SpikeCode,
     emitted: Emitted,
