@@ -32,7 +32,6 @@ use super::graph::{AxisOrder, Fault, Graph, Padding, Shape};
 #[cfg(any(feature = "onnx", feature = "torch"))]
 use megasim_data::npy::half;
 use megasim_data::{DeclaredAxes, InputForm, InputScaling};
-use refusal::Obstacles;
 pub use refusal::{ReadLayer, Refusal};
 use serde::Serialize;
 use sha2::{Digest, Sha256};

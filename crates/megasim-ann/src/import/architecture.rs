@@ -36,7 +36,8 @@
 //! | `softmax`, `sigmoid`, `tanh`, `softplus` | none |
 //! | `global_average_pool`, `global_max_pool` | none |
 
-use super::{Obstacles, Problem};
+use super::Problem;
+use super::refusal::Obstacles;
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, Array4, ArrayD, Dimension};
 use std::collections::HashMap;

@@ -2,7 +2,8 @@
 
 mod prototxt;
 
-use super::{Imported, ModelFile, Obstacles, Problem, first_axes};
+use super::refusal::Obstacles;
+use super::{Imported, ModelFile, Problem, first_axes};
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, Array4, ArrayD, Dimension, IxDyn};
 use prost::Message as _;

@@ -15,7 +15,8 @@ mod shapes;
 mod tensor;
 mod windows;
 
-use super::{Imported, InputSizes, ModelFile, Obstacles, Problem};
+use super::refusal::Obstacles;
+use super::{Imported, InputSizes, ModelFile, Problem};
 use crate::graph::{AxisOrder, GraphBuilder, Shape};
 use crate::levels;
 use call::Call;

@@ -4,7 +4,8 @@
 //! is a layer of the graph with the order in which Keras sees its axes; only where a network changes that order itself
 //! does it cost a permutation.
 
-use super::super::{Obstacles, Problem};
+use super::super::Problem;
+use super::super::refusal::Obstacles;
 use super::options::Options;
 use crate::graph::{AxisOrder, Graph, GraphBuilder, LayerId, Operation, Shape};
 
