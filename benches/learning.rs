@@ -1,4 +1,4 @@
-//! Single-spike networks: images a second, and synaptic operations against the dense count.
+//! Single-spike networks: images per second, and synaptic operations against the dense count.
 //!
 //! `cargo bench --bench learning`; with `DIGITS=DIRECTORY` (of `train.npz`) on digits, otherwise on strokes drawn here.
 //! One core; on Linux seconds are those that the thread ran, so that other work on the machine counts less. Encoding is

@@ -47,7 +47,7 @@ pub struct Arguments {
     /// How the network is run
     #[arg(long, value_enum, default_value_t = ModeArgument::Both)]
     mode: ModeArgument,
-    /// Ticks of a clocked step
+    /// Ticks per clocked step
     #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     dt: Tick,
     /// Write a page of pictures to this file, and their numbers to a directory next to it

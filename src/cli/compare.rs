@@ -42,7 +42,7 @@ pub struct Arguments {
     /// clocked mode
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// Ticks of a clocked step: a number, a list (1,2,5), or a range (1..10); the tables are about the first one
+    /// Ticks per clocked step: a number, a list (1,2,5), or a range (1..10); the tables are about the first one
     #[arg(long, value_name = "TICKS", default_value = "1", value_parser = steps)]
     dt: Steps,
     /// Which of several events of one tick comes first, in event mode: netlist (the rule), reversed, seeded (at random,

@@ -150,7 +150,7 @@ pub struct Arguments {
     output: Option<OutputArgument>,
     #[command(flatten)]
     reading: Reading,
-    /// With --output softmax: how often a second the class with the highest potential fires; 300 where not given
+    /// With --output softmax: how often per second the class with the highest potential fires; 300 where not given
     #[arg(long, value_name = "HZ", value_parser = positive)]
     softmax_clock: Option<f64>,
     /// Threshold of the neurons, before scaling
@@ -186,7 +186,7 @@ pub struct Arguments {
     /// [default: integrate; relay where neurons have the levels of quantised activations]
     #[arg(long, value_enum, conflicts_with = "plain_megasim")]
     pool: Option<PoolArgument>,
-    /// Ticks of a millisecond, for layers with binary activations, which fire once in each; show samples with as many
+    /// Ticks per millisecond, for layers with binary activations, which fire once in each; show samples with as many
     #[arg(
         long,
         value_name = "N",

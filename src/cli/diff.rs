@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     /// Directory with event files (node_*.evs) of one run, or an .npz file of spike counts
     first: PathBuf,
-    /// The same of another run
+    /// Directory or .npz file of another run
     second: PathBuf,
     /// An event of the same address and polarity counts as shifted, not as another one, if each of its times is off by
     /// no more (default: 0)

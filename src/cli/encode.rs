@@ -56,7 +56,7 @@ pub struct Arguments {
         allow_negative_numbers = true,
     )]
     input_rate: f64,
-    /// Ticks of a millisecond
+    /// Ticks per millisecond
     #[arg(
         long,
         value_name = "N",

@@ -32,7 +32,7 @@ pub struct Presentation {
     /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
     #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
     pub encode: Choice,
-    /// Spikes a second of a white pixel, in regular and poisson code; no pixel spikes more than once a millisecond.
+    /// Spikes per second of a white pixel, in regular and poisson code; no pixel spikes more than once per millisecond.
     /// Biases act at the same rate
     #[arg(
         long,
@@ -42,7 +42,7 @@ pub struct Presentation {
         allow_negative_numbers = true,
     )]
     pub input_rate: f64,
-    /// Ticks of a millisecond, over which the spikes of one millisecond spread
+    /// Ticks per millisecond, over which the spikes of a millisecond are spread
     #[arg(
         long,
         value_name = "N",

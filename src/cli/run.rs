@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Run in steps, all spikes of a step at once, instead of event by event
     #[arg(long)]
     clocked: bool,
-    /// Ticks of a clocked step
+    /// Ticks per clocked step
     #[arg(
         long,
         value_name = "TICKS",

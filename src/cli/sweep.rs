@@ -66,7 +66,7 @@ pub struct Arguments {
     /// With --hardware: how long a tick of a schematic is, as '1 us'; that of the machine where it is not given
     #[arg(long, value_name = "TIME", requires = "hardware")]
     tick: Option<Duration>,
-    /// Ticks of a clocked step
+    /// Ticks per clocked step
     #[arg(
         long,
         value_name = "TICKS",

@@ -112,7 +112,7 @@ fn scales_that_do_not_fit_are_told() {
     fs::write(&scales, high.to_string()).unwrap();
     convert(&folder.path().join("high"), &["--scales", scales.to_str().unwrap()])
         .success()
-        .stderr(contains("times a millisecond on average").and(contains("a longer --duration")));
+        .stderr(contains("times per millisecond on average").and(contains("a longer --duration")));
 }
 
 #[test]

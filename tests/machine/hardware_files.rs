@@ -75,7 +75,7 @@ fn a_changed_file_is_read_as_one_that_has_the_value() {
         ("all.delay_to_process", "1 pJ", "m.toml:9: delay_to_process: expected a time with its unit"),
         ("kind.dense.fifo_depth", "1", "m.toml:9: unknown key `dense`"),
         ("links.4.delay", "1 ns", "m.toml:9: links: expected a number below 1 and a key of it, found 4"),
-        ("all.time_per_neuron", "1 ns", "m.toml:9: time_per_neuron is charged once a neuron and step"),
+        ("all.time_per_neuron", "1 ns", "m.toml:9: time_per_neuron is charged once per neuron and step"),
     ] {
         let error = changed(&[(path, value)]).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
@@ -123,7 +123,7 @@ fn what_is_wrong_is_refused_with_line_and_hint() {
         ("[all]\nfifo_depth = \"4\"\n", "m.toml:2: fifo_depth: expected a whole number from 0 on, found \"4\""),
         (
             "[all]\ntime_per_neuron = \"6 ns\"\n",
-            "m.toml:2: time_per_neuron is charged once a neuron and step, so it needs a barrier; add [barrier]",
+            "m.toml:2: time_per_neuron is charged once per neuron and step, so it needs a barrier; add [barrier]",
         ),
         ("[layer.\"00Dens\"]\n", "m.toml:1: no layer matches `00Dens`; did you mean `00Dense_4`?"),
         (

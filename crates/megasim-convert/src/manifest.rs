@@ -296,7 +296,7 @@ pub struct Conversion {
     /// What was added to all outputs before a softmax.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub logit_shift: f64,
-    /// Ticks of a millisecond that neurons which tell spikes by time were made for.
+    /// Ticks per millisecond that neurons which tell spikes by time were made for.
     #[serde(default = "default_ticks")]
     pub ticks_per_ms: u32,
     /// Where neurons are signed: how.

@@ -187,7 +187,7 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Route {
-    /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what lies
+    /// Each map by itself: a cell at `y` goes to `y * expand + offset` and the `expand - 1` cells behind it; what is
     /// outside is cut off. Pairs are `(vertical, horizontal)`.
     Shift {
         /// 1 or more.

@@ -40,7 +40,7 @@ pub struct Quantization {
     /// them (T. Bu et al., "Optimized potential initialization for low-latency spiking neural networks", AAAI 2022);
     /// SNN toolbox has 0.
     pub initial_potential: f64,
-    /// Ticks of a millisecond, for neurons whose spikes are distinguished by time.
+    /// Ticks per millisecond, for neurons whose spikes are distinguished by time.
     pub ticks_per_ms: u32,
     /// Where neurons are signed: how.
     pub signed: Option<SignedNeurons>,

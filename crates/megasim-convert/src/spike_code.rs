@@ -28,7 +28,7 @@ pub(super) const SCALING_FACTOR: f64 = 1_000_000.0;
 /// Milliseconds of a presentation in codes of single spikes, where nothing else is asked for.
 const DURATION: u32 = 50;
 
-/// Ticks of a millisecond: time is counted in whole ones.
+/// Ticks per millisecond: time is counted in whole ones.
 pub(super) const TICKS_PER_MS: u32 = 1;
 
 /// By what spikes say how large a number is.
@@ -47,7 +47,7 @@ pub enum SpikeCode {
     /// By the time of the first one: a neuron fires once, and is a constant current to the next layer from then on
     /// (Rueckauer & Liu, "Conversion of analog to spiking neural networks using sparse temporal coding", ISCAS 2018).
     Ttfs,
-    /// The same with corrections: a neuron whose potential falls below the threshold again takes its spike back.
+    /// As [`SpikeCode::Ttfs`], with corrections: a neuron whose potential falls below the threshold again takes its spike back.
     TtfsCorrective,
 }
 

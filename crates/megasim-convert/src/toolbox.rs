@@ -275,7 +275,7 @@ pub enum Swept {
     ScalingFactor,
 }
 
-/// Ticks of a millisecond, where `dt` in milliseconds is one tick; steps of more than 1 ms are 1 ms.
+/// Ticks per millisecond, where `dt` in milliseconds is one tick; steps of more than 1 ms are 1 ms.
 fn ticks(dt: &str) -> Option<u32> {
     let ticks = 1.0 / dt.parse().ok().filter(|dt: &f64| dt.is_finite() && *dt > 0.0)?;
     let whole = ticks.round().max(1.0);

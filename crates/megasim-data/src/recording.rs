@@ -135,7 +135,7 @@ pub struct Selection {
     /// A window of events (after crop and time): its number from 0, and its size in events. Its first event is at
     /// tick 0.
     pub count: Option<(usize, usize)>,
-    /// Ticks of a millisecond.
+    /// Ticks per millisecond.
     pub ticks_per_ms: u32,
 }
 

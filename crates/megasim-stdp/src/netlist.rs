@@ -1,6 +1,6 @@
 //! A trained network as a netlist for the event-driven engine, one module a map.
 //!
-//! Nothing new is needed in the format. A neuron that spikes once a stimulus is one whose refractory time is longer
+//! Nothing new is needed in the format. A neuron that spikes once per stimulus is one whose refractory time is longer
 //! than the run. Pooling that passes the first spike of a window is `module_max_pool`: of inputs that spike once, the
 //! first becomes the winner and no other ever has more spikes. Bins are ticks; with no delays all of a bin happens in
 //! its tick. With weights that are not negative a neuron crosses its threshold in a bin's tick exactly if its potential

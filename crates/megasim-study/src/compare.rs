@@ -77,7 +77,7 @@ pub struct Question<'a> {
     /// How classes are decided: by spikes, or by count and rest of signed neurons. Runs go on to their end; what
     /// potentials decide is not reported.
     pub read_out: ReadOut,
-    /// Ticks of a millisecond.
+    /// Ticks per millisecond.
     pub ticks_per_ms: u32,
     /// Milliseconds at the start of each sample whose spikes do not count in rates.
     pub warm_up: u32,

@@ -97,7 +97,7 @@ class Netfiles:
         mode : {"event", "clocked"}
             How the network runs.
         dt : int
-            Ticks of a clocked step.
+            Ticks per clocked step.
         t_max : int, optional
             The last tick, instead of that of the schematic.
 

@@ -303,7 +303,7 @@ class Network:
         x, y, duration, encode, seed, threads, skip, samples, progress
             As for :meth:`classify`.
         dt : int, sequence of int, or str, optional
-            Ticks of a clocked step, 1 where it is not given; several, as ``[1, 10]`` or ``"1..10"``.
+            Ticks per clocked step, 1 where it is not given; several, as ``[1, 10]`` or ``"1..10"``.
         **options
             All other options of ``megasim compare``: ``causes=0``, ``tie_order="split"``, ...
 

@@ -205,7 +205,7 @@ class Recording(Mapping[str, Events]):
     potentials : dict of str to ndarray of int32
         Potentials at the end, in scaled integers and raster order, by node; empty where they were not asked for.
     ticks_per_ms, last_tick : int
-        Ticks of a millisecond, and the last one of the run.
+        Ticks per millisecond, and the last one of the run.
     """
 
     def __init__(

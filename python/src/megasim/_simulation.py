@@ -25,7 +25,7 @@ class Simulation:
     mode : {"event", "clocked"}
         How it runs.
     dt : int
-        Ticks of a clocked step.
+        Ticks per clocked step.
 
     Examples
     --------

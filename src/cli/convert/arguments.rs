@@ -113,7 +113,7 @@ pub enum PresetArgument {
     TemporalPattern,
     /// SNN toolbox's code of that name: the time of the first spike
     Ttfs,
-    /// The same, with spikes that take earlier ones back
+    /// As ttfs, with spikes that take earlier ones back
     TtfsCorrective,
 }
 

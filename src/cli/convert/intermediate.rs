@@ -15,7 +15,7 @@ pub struct Intermediates {
     /// Go on from a parsed network of the same model and options
     #[arg(long, value_name = "FILE", conflicts_with = "normalised")]
     parsed: Option<PathBuf>,
-    /// Keep the activations over the normalisation set in this directory, for --activations: .npy, one a population
+    /// Keep the activations over the normalisation set in this directory, for --activations: .npy, one per population
     #[arg(long, value_name = "DIR")]
     save_activations: Option<PathBuf>,
     /// Take percentiles of activations that were kept of the same model, options and data

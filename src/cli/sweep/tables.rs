@@ -53,7 +53,7 @@ pub fn answer_in_both_modes(sweep: &Sweep<Figures>) -> String {
     let fewest = as_good.min_by(|one, other| spikes(one).total_cmp(&spikes(other)));
     if let Some(fewest) = fewest.filter(|fewest| spikes(fewest) < spikes(best)) {
         text += &format!(
-            " With {} it has {} spikes a sample instead of {}, and {} is within the 95 % interval.",
+            " With {} it has {} spikes per sample instead of {}, and {} is within the 95 % interval.",
             named(sweep, fewest),
             fixed(spikes(fewest), 0),
             fixed(spikes(best), 0),

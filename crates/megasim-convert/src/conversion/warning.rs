@@ -174,7 +174,7 @@ impl fmt::Display for Warning {
             Self::Values { of, largest, scale } => write!(
                 f,
                 "the {of} hold values up to {largest}, and one spike per millisecond of an input stands for {scale}; \
-                 an input fires at most once a millisecond, so as spikes what is beyond is cut off"
+                 an input fires at most once per millisecond, so as spikes what is beyond is cut off"
             ),
             Self::Features { of, share, held: (least, most), expected: (low, high) } => write!(
                 f,
@@ -207,7 +207,7 @@ impl fmt::Display for Warning {
             ),
             Self::Vanishing { layer, mean, by_percentiles } => write!(
                 f,
-                "layer {layer}: its neurons that fire do so {mean:.4} times a millisecond on average, once in {:.0} \
+                "layer {layer}: its neurons that fire do so {mean:.4} times per millisecond on average, once in {:.0} \
                  ms; {} or a longer --duration helps",
                 mean.recip(),
                 if *by_percentiles { "a lower --percentile" } else { "--weighting percentile" }

@@ -131,7 +131,7 @@ pub struct Configuration {
     pub input_rate: f64,
     /// Milliseconds.
     pub duration: u32,
-    /// Ticks of a millisecond, from `dt`.
+    /// Ticks per millisecond, from `dt`.
     pub ticks_per_ms: u32,
     pub num_to_test: usize,
     /// How samples are taken of the data.

@@ -53,7 +53,7 @@ pub const DEFAULT_INPUT_RATE: f64 = 1000.0;
 /// Most spikes per second of an input: none fires more than once per millisecond.
 pub const MOST_INPUT_RATE: f64 = 1000.0;
 
-/// Ticks of a millisecond where nothing else is asked for; `docs/conversion.md` says why.
+/// Ticks per millisecond where nothing else is asked for; `docs/conversion.md` says why.
 pub const DEFAULT_TICKS_PER_MS: u32 = 10;
 
 /// How long a sample is shown, and how fine time is.
@@ -75,8 +75,8 @@ impl Clock {
 /// A way to say numbers in spikes.
 pub trait SpikeEncoder: Debug + Send + Sync {
     /// Puts the spikes of a sample into an empty raster, a train for each address in rising order (those without spikes
-    /// may be left out). `values` are by address; `sample` is its number in the data set, so that codes that draw lots
-    /// draw the same ones for it in any company.
+    /// may be left out). `values` are by address; `sample` is its number in the data set, so that a random code
+    /// gives the same spikes for it whichever samples run.
     fn encode(&self, values: &[f32], sample: u64, clock: Clock, raster: &mut Raster);
 
     /// Encodes a sequence: `values` are frames of `numbers` values each. Frames share the presentation, as evenly

@@ -110,7 +110,7 @@ const CURRENT: &str = "current";
 pub const ENTRIES: &[Entry] = &[
     Entry {
         name: "regular",
-        about: "evenly spaced spikes, --input-rate a second for a white pixel",
+        about: "evenly spaced spikes, --input-rate per second for a white pixel",
         parameters: &[],
         uses: Uses { input_rate: true, seed: false },
         make: |_, common| Box::new(Regular { input_rate: common.input_rate }),
@@ -124,7 +124,7 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "cpn",
-        about: "random spikes as ANNarchy draws them: at whole milliseconds, max_f a second for a white pixel",
+        about: "random spikes as ANNarchy draws them: at whole milliseconds, max_f per second for a white pixel",
         parameters: &[Parameter { range: Range::Rate, about: "spikes per second of a white pixel", ..MAX_F }],
         uses: Uses { input_rate: false, seed: true },
         make: |values, common| Box::new(Cpn { max_f: values[0], seed: common.seed }),

@@ -161,7 +161,7 @@ pub enum Mode {
     Event,
     /// All spikes of a step act together.
     Clocked {
-        /// Ticks of a step, 1 or more.
+        /// Ticks per step, 1 or more.
         dt: Tick,
     },
 }

@@ -39,7 +39,7 @@ pub(super) fn integer_at(text: &[u8], at: usize) -> Option<(i64, usize)> {
 }
 
 /// The number that the digits at the start of eight bytes make, and how many digits there are: all eight at once,
-/// without a branch on their number, which would be mispredicted once a number.
+/// without a branch on their number, which would be mispredicted once per number.
 #[inline(always)]
 fn leading_digits(word: [u8; 8]) -> (i64, usize) {
     const EACH: u64 = 0x0101_0101_0101_0101;

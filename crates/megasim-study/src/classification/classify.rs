@@ -17,12 +17,12 @@ pub enum Modes {
     Event,
     /// Clocked mode.
     Clocked {
-        /// Ticks of a step, above 0.
+        /// Ticks per step, above 0.
         dt: Tick,
     },
     /// Both, one after the other.
     Both {
-        /// Ticks of a step of clocked mode, above 0.
+        /// Ticks per step of clocked mode, above 0.
         dt: Tick,
     },
 }

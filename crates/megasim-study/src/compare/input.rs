@@ -116,7 +116,7 @@ impl<'a> CompareInput<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CompareOptions {
-    /// Ticks of a step of clocked mode, above 0; 1 where nothing else is asked for.
+    /// Ticks per step of clocked mode, above 0; 1 where nothing else is asked for.
     pub dt: Tick,
     /// Which of several events of one tick comes first, in event mode.
     pub tie_order: TieOrder,
@@ -155,7 +155,7 @@ impl CompareOptions {
         Self::default()
     }
 
-    /// Ticks of a step of clocked mode, above 0.
+    /// Ticks per step of clocked mode, above 0.
     pub fn dt(self, dt: Tick) -> Self {
         Self { dt, ..self }
     }

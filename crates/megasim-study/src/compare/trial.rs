@@ -29,7 +29,7 @@ const MOST_POINTS: Tick = 100;
 pub(crate) struct Scale {
     /// Ticks of a sample.
     pub ticks: Tick,
-    /// Ticks of a millisecond.
+    /// Ticks per millisecond.
     pub ticks_per_ms: Tick,
     /// Ticks between two points of a course.
     pub bin: Tick,

@@ -331,7 +331,7 @@ fn settings(table: &Table<'_>, barrier: bool) -> Result<Vec<(&'static str, Locat
         if let Some(&(name, behind_barrier)) = TIMES.iter().find(|(name, _)| *name == key) {
             if behind_barrier && !barrier {
                 let hint = "add [barrier] with step, least and most, or use time_per_operation and time_per_output";
-                let message = format!("{key} is charged once a neuron and step, so it needs a barrier");
+                let message = format!("{key} is charged once per neuron and step, so it needs a barrier");
                 return Err(source.fault(key_span, message, Some(hint.into())));
             }
             let time = time(source, key, value)?;
@@ -341,7 +341,8 @@ fn settings(table: &Table<'_>, barrier: bool) -> Result<Vec<(&'static str, Locat
             settings.push((name, located(depth.span, Setting::Depth(depth.value))));
         } else if let Some(name) = ENERGIES.iter().find(|name| **name == key) {
             if key == "energy_per_neuron" && !barrier {
-                let message = "energy_per_neuron is charged once a neuron and step, so it needs a barrier".to_string();
+                let message =
+                    "energy_per_neuron is charged once per neuron and step, so it needs a barrier".to_string();
                 return Err(source.fault(key_span, message, Some("add [barrier], or use energy_per_update".into())));
             }
             let energy = amount(source, key, value, energy, "35.5 pJ")?;

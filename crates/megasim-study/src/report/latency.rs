@@ -352,7 +352,7 @@ fn links(of: &Shown) -> Result<Section, Error> {
     let longest = used.iter().filter_map(|&k| statistics.links[k].wait.max()).max().unwrap_or(0);
     let unit = Unit::of_ticks(longest as f64, of.tick);
     let samples = of.answer.samples.len().max(1) as f64;
-    let mut table = Table::new(&["from tile", "to the", "messages a sample", "busy (%)"]);
+    let mut table = Table::new(&["from tile", "to the", "messages per sample", "busy (%)"]);
     table.columns.extend(["wait, mean", "99 %", "max"].map(|name| format!("{name} ({})", unit.name)));
     for &k in &used {
         let ((tile, direction), link) = (mesh.link(k), &statistics.links[k]);

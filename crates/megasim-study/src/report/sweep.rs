@@ -242,7 +242,13 @@ pub fn machine_section(of: &Sweep<MachineFigures>, log_x: bool) -> Result<Sectio
     let get = |it: &MachineFigures| Some((it.samples_per_second, None));
     let curves = [Curve { name: "throughput", get: &get }];
     let caption = "Samples one after the other.";
-    draw(&Drawing { file: "sweep-throughput", title: "Throughput", y: "samples a second", caption, curves: &curves })?;
+    draw(&Drawing {
+        file: "sweep-throughput",
+        title: "Throughput",
+        y: "samples per second",
+        caption,
+        curves: &curves,
+    })?;
 
     let busy = |it: &MachineFigures| it.busiest.as_ref().map(|it| (100.0 * it.utilisation, None));
     let stopped = |it: &MachineFigures| (it.stopped > 0.0).then_some((100.0 * it.stopped, None));
@@ -272,7 +278,7 @@ fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
     let names = first.map_or(Vec::new(), |it| it.figures.latencies().map(|(name, _)| name).to_vec());
     table.columns.extend(names.iter().map(|name| format!("{name} ({})", time.name)));
     let others = [
-        "samples a second",
+        "samples per second",
         &format!("total energy a sample ({})", joules.name),
         "bottleneck",
         "of the critical path (%)",

@@ -26,9 +26,9 @@ pub struct Setup<'a> {
     pub classes: usize,
     /// How values become spikes.
     pub code: &'a dyn SpikeEncoder,
-    /// Ticks of a millisecond.
+    /// Ticks per millisecond.
     pub ticks_per_ms: u32,
-    /// Ticks of a clocked step.
+    /// Ticks per clocked step.
     pub dt: Tick,
     /// Which event of a tick comes first, in event mode; another than the rule's goes with most spikes at the end and
     /// codes that make spikes.

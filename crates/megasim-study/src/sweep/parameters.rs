@@ -193,7 +193,7 @@ impl Over {
 pub(super) struct Conditions {
     /// How samples are shown.
     pub presentation: Presentation,
-    /// Ticks of a clocked step.
+    /// Ticks per clocked step.
     pub dt: Tick,
     /// Which event of a tick comes first, in event mode.
     pub tie_order: TieOrder,

@@ -27,7 +27,7 @@ pub struct SweepOptions {
     pub over: Vec<Over>,
     /// How samples are presented, but for what is swept.
     pub presentation: Presentation,
-    /// Ticks of a step of clocked mode, above 0.
+    /// Ticks per step of clocked mode, above 0.
     pub dt: Tick,
     /// How a class is decided.
     pub read_out: ReadOutChoice,
@@ -63,7 +63,7 @@ impl SweepOptions {
         Self { presentation, ..self }
     }
 
-    /// Ticks of a step of clocked mode, above 0.
+    /// Ticks per step of clocked mode, above 0.
     pub fn dt(self, dt: Tick) -> Self {
         Self { dt, ..self }
     }
