@@ -14,6 +14,7 @@ use super::read_out::ReadOutArguments;
 use super::results::{Results, of_page};
 use super::samples::{Read, SampleArguments};
 use super::sharing::{self, Sharing};
+use super::show::ShowArguments;
 use super::spikes::{RecordArguments, write_recording};
 use super::{answer, features, interrupt, print};
 use clap::{Args, ValueEnum};
@@ -25,6 +26,7 @@ use megasim::report::Page;
 use megasim::study::answers;
 use megasim::study::classification::{ClassifyOptions, Error, Modes, NeuroBench, classify, neurobench};
 use miette::{Result, miette};
+use page::Wanted;
 use serde_json::json;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -53,6 +55,8 @@ pub struct Arguments {
     /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    show: ShowArguments,
     /// Write what was decided on each sample to this file, FILE.npz or FILE.csv: classes, scores, times, operations
     #[arg(long, value_name = "FILE", value_parser = predictions_file)]
     predictions: Option<PathBuf>,
@@ -146,6 +150,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if recording.is_some() {
         sharing::alone("--record")?;
     }
+    let wanted = Wanted {
+        neurons: arguments.show.neurons(&page::layers(converted.network(), &converted), converted.network())?,
+        sample: arguments.show.place(samples.len(), |k| samples.numbers().number(k))?,
+    };
     let mut inputs = vec![netdir.clone()];
     inputs.extend(files);
     inputs.extend(presentation.code_file().map(Path::to_path_buf));
@@ -183,8 +191,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("warning: --report: no page was written, as the run was stopped");
     }
     if let Some(path) = &drawn {
-        let shown = page::Run { arguments, converted: &converted, samples: &samples, options: &options, found: &found };
-        let page = pool.install(|| page::page(&shown, readout, history.as_ref()))?;
+        let (converted, samples, options) = (&converted, &samples, &options);
+        let run = page::Run { arguments, converted, samples, options, found: &found, wanted: &wanted };
+        let page = pool.install(|| page::page(&run, readout, history.as_ref()))?;
         page.write(path, results.overwrite()).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
@@ -196,6 +205,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
     parameters["savings"] = json!(decision.savings);
+    arguments.show.parameters(&mut parameters);
     arguments.record.parameters(&mut parameters);
     let recorded = recording.map(|(_, path)| path.to_path_buf());
     let others: Vec<PathBuf> =

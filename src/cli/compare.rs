@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::read_out::SpikeReadOut;
 use super::results::{Results, of_page};
 use super::sharing::{self, Sharing};
+use super::show::ShowArguments;
 use super::{interrupt, limits, output, print};
 use clap::Args;
 use megasim::Control;
@@ -26,6 +27,7 @@ use megasim::study::answers;
 use megasim::study::compare::{Causes, CompareInput, Comparison, Question, Run};
 use megasim::study::distributions::distributions;
 use megasim::study::material::Material;
+use megasim::study::showing::samples;
 use miette::{Result, bail};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -64,10 +66,8 @@ pub struct Arguments {
     /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// The sample, by its number, whose input, spikes and potentials the page shows; where it is not given, the first
-    /// one on which the sides disagree, or the first one
-    #[arg(long, value_name = "I", requires = "report")]
-    sample: Option<u64>,
+    #[command(flatten)]
+    show: ShowArguments,
     #[command(flatten)]
     history: HistoryArguments,
     #[command(flatten)]
@@ -194,7 +194,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["readout"] = json!(answer.read_out);
     parameters["dt"] = json!(arguments.against.is_none().then_some(&arguments.dt.0));
     parameters["tie_order"] = json!(arguments.tie_order);
-    parameters["sample"] = json!(arguments.sample);
+    arguments.show.parameters(&mut parameters);
     parameters["warm_up"] = json!(arguments.warm_up);
     parameters["causes"] = json!(arguments.causes(&input)?);
     results.write(&answer.json, &of_page(&arguments.report), &inputs, Some(presentation.seed), parameters)?;
@@ -268,6 +268,8 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
             limits: presentation.limits(),
         }
     };
+    let shown = arguments.show.neurons(input.layers(), input.network())?;
+    let wanted = arguments.show.place(material.len(), |k| material.number(k))?;
     let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };
     if other.is_none() {
         limits::warn_of_idle_steps(input.network(), material.ticks(), steps[0]);
@@ -310,9 +312,13 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     let history = arguments.history.read(&arguments.report, &arguments.given.subject)?;
     let page = arguments.report.is_some().then(|| {
         let question = question(steps[0]);
-        let at = shown_sample(arguments.sample, &first, &material)?;
-        let exhibit = question.exhibit(at).map_err(report)?;
         let conversion = input.conversion();
+        let differ = first.disagreements.iter().filter_map(|it| place(&material, it.sample)).collect::<Vec<_>>();
+        let exhibits = samples(wanted, &differ, first.samples).into_iter().map(|at| {
+            let numbers = conversion.map(|(converted, samples, _)| picture(converted, samples.values(), at));
+            Ok((question.exhibit(at, &shown).map_err(report)?, numbers))
+        });
+        let exhibits = exhibits.collect::<Result<Vec<_>>>()?;
         let trained = conversion.and_then(|(converted, _, layers)| Some((converted, converted.model()?, layers)));
         let distributions = match (trained, &analog) {
             (Some((converted, model, layers)), Some(analog)) => {
@@ -330,8 +336,9 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
             comparison: &first,
             layers: input.layers(),
             causes: causes.as_ref(),
-            exhibit: Some(&exhibit),
-            input: conversion.map(|(converted, samples, _)| picture(converted, samples.values(), at)),
+            exhibits: &exhibits,
+            shown: &shown,
+            classes: conversion.map_or(&[], |(_, samples, _)| samples.class_names()),
             distributions: &distributions,
             steps: all,
             history: history.as_ref(),
@@ -351,18 +358,9 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     }))
 }
 
-/// Which of the samples a page shows.
-fn shown_sample(asked: Option<u64>, of: &Comparison, material: &Material) -> Result<usize> {
-    let place = |number: u64| (0..material.len()).find(|&k| material.number(k) == number);
-    match asked {
-        Some(number) => place(number).ok_or_else(|| {
-            miette::miette!(
-                "--sample: expected the number of a sample that is run ({} are), found {number}",
-                material.len()
-            )
-        }),
-        None => Ok(of.disagreements.first().and_then(|it| place(it.sample)).unwrap_or(0)),
-    }
+/// Which of the samples has a number.
+fn place(material: &Material, number: u64) -> Option<usize> {
+    (0..material.len()).find(|&k| material.number(k) == number)
 }
 
 /// What was run, for the head of the page.

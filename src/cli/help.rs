@@ -112,6 +112,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "brief",
             "report",
             "history",
+            "show",
             "sample",
             "summary",
             "picture",

@@ -53,6 +53,7 @@ mod samples;
 mod serve;
 mod sharing;
 mod shell;
+mod show;
 mod spikes;
 mod stimuli;
 mod sweep;

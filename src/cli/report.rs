@@ -129,8 +129,9 @@ fn sections(figures: &Value, log_x: bool) -> Result<Vec<Section>> {
             comparison: &comparison,
             layers: &[],
             causes: causes.as_ref(),
-            exhibit: None,
-            input: None,
+            exhibits: &[],
+            shown: &[],
+            classes: &[],
             distributions: &[],
             steps: steps.collect(),
             history: None,
@@ -209,7 +210,8 @@ fn events(directory: &Path) -> Result<Option<Section>> {
                 let shown = rows.len().div_ceil(every);
                 let more = if every > 1 { format!(" ({shown} of {})", rows.len()) } else { String::new() };
                 let spikes = chosen.into_iter().take(budget).collect();
-                return chart::Rows { name: format!("{name}{more}"), rows: shown, every, spikes };
+                let name = format!("{name}{more}");
+                return chart::Rows { name, rows: shown, every, spikes, ..chart::Rows::default() };
             }
             every *= 2;
         }
@@ -221,5 +223,11 @@ fn events(directory: &Path) -> Result<Option<Section>> {
         .map_err(report)?
         .with_caption(caption);
     let text = format!("{} nodes.", logs.len());
-    Ok(Some(Section { title: "Events".into(), text, tables: vec![table], pictures: vec![picture], folded: false }))
+    Ok(Some(Section {
+        title: "Events".into(),
+        text,
+        tables: vec![table],
+        pictures: vec![picture],
+        ..Section::default()
+    }))
 }

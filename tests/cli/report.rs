@@ -49,7 +49,9 @@ fn a_comparison_becomes_a_page_with_its_numbers_beside_it() {
         "operations-over-time",
         "accuracy-against-dt",
         "raster",
-        "potential-00-00Conv2D_8x8x8",
+        "potentials",
+        "raster-sample-1",
+        "potentials-sample-3",
         "activations-before",
         "weights-after",
         "input",
@@ -71,6 +73,13 @@ fn a_comparison_becomes_a_page_with_its_numbers_beside_it() {
     let error = figures["course"]["error"][0].as_array().unwrap().last().unwrap().as_f64().unwrap();
     assert_eq!(last.split(',').nth(2).unwrap().parse::<f64>().unwrap(), 100.0 * error);
 
+    // Each sample is one that can be chosen; without a script they follow each other.
+    let choices: Vec<&str> =
+        html.split("data-choice=\"Sample ").skip(1).map(|it| it.split('"').next().unwrap()).collect();
+    assert_eq!(choices, ["0", "1", "2", "3"]);
+    let figures: serde_json::Value = serde_json::from_slice(&fs::read(here.join("figures.json")).unwrap()).unwrap();
+    assert_eq!(figures["disagreements"].as_array().map(Vec::len), Some(0));
+
     // Nothing is overwritten unasked, and the same command makes the same page.
     megasim(&[&arguments[..], &["--report", "page.html"]].concat(), here).code(1).stderr(contains("--force"));
     megasim(&[&arguments[..], &["--report", "page.html", "--force", "--threads", "1"]].concat(), here).success();
@@ -83,6 +92,50 @@ fn a_comparison_becomes_a_page_with_its_numbers_beside_it() {
     let html = fs::read_to_string(here.join("results/report.html")).unwrap();
     assert_self_contained(&html);
     assert!(html.contains("Error over time") && html.contains("05Dense_32") && html.contains("Causes of lost"));
+}
+
+/// Layers, neurons and samples of a page, of both commands that take them.
+#[test]
+fn a_page_shows_the_layers_neurons_and_samples_that_are_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let data = data.to_str().unwrap();
+    let convert = ["convert", model.to_str().unwrap(), "--data", data, "--duration", "10", "--out", "net"];
+    megasim(&convert, here).success();
+    let neuron = "00Conv2D_8x8x8:2,3,4";
+    for command in ["classify", "compare"] {
+        let arguments = [command, "net", "--data", data, "--skip", "10", "--samples", "6", "--report", "page.html"];
+        let run = |more: &[&str]| megasim(&[&arguments[..], more, &["--force"]].concat(), here);
+        run(&["--sample", "13", "--show", neuron, "--show", "06Dense_10"]).success();
+        let html = fs::read_to_string(here.join("page.html")).unwrap();
+        let first = html.split("data-choice=\"").nth(1).unwrap();
+        assert!(first.starts_with("Sample 13\""), "{command}");
+        let csv = |name: &str| fs::read_to_string(here.join(format!("page_files/{name}.csv"))).unwrap();
+        let potentials = csv("potentials");
+        let named = potentials.lines().filter(|line| line.starts_with("00Conv2D_8x8x8,\"map 2, y 3, x 4\",potential,"));
+        assert!(named.count() > 1, "{command}: {potentials}");
+        // Of a layer without a neuron those that spike most.
+        let neurons: std::collections::BTreeSet<&str> = potentials
+            .lines()
+            .filter_map(|line| line.strip_prefix("06Dense_10,neuron "))
+            .filter_map(|line| line.split(',').next())
+            .collect();
+        assert_eq!(neurons.len(), 3, "{command}: {neurons:?}");
+        let raster = csv("raster");
+        let layers: std::collections::BTreeSet<&str> =
+            raster.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
+        assert!(layers.iter().all(|name| name.starts_with("00Conv2D") || name.starts_with("06Dense")), "{layers:?}");
+
+        let refused = |more: &[&str], message: &str| drop(run(more).code(1).stderr(contains(message)));
+        refused(&["--show", "06Dens_10"], "--show: expected LAYER or LAYER:MAP,Y,X with a layer that spikes, found");
+        refused(&["--show", "06Dens_10"], "did you mean `06Dense_10`?");
+        let outside = "expected a neuron of 00Conv2D_8x8x8 (MAP,Y,X; map 0 to 7, y 0 to 7, x 0 to 7), found '8,0,0'";
+        refused(&["--show", "00Conv2D_8x8x8:8,0,0"], outside);
+        let none = "--sample: expected the number of a sample that is run (6 from 10 to 15), found 9";
+        refused(&["--sample", "9"], none);
+        megasim(&[command, "net", "--data", data, "--show", neuron], here).code(2).stderr(contains("--report"));
+    }
 }
 
 #[test]

@@ -168,6 +168,8 @@ pub struct LabelledSamples {
     kind: SampleKind,
     numbers: SampleNumbers,
     recorded: Option<Recorded>,
+    /// By number; empty where the data have none.
+    class_names: Vec<String>,
 }
 
 impl LabelledSamples {
@@ -206,7 +208,8 @@ impl LabelledSamples {
             true => data.test(&format, skip, samples).map(|Samples { x, y }| (x, Some(y)))?,
             false => (data.test_inputs(&format, skip, samples)?, None),
         };
-        Self::still(converted, samples, (skip as u64).into())
+        let of_data = Self::still(converted, samples, (skip as u64).into())?;
+        Ok(Self { class_names: data.class_names(), ..of_data })
     }
 
     fn still(
@@ -215,7 +218,8 @@ impl LabelledSamples {
         numbers: SampleNumbers,
     ) -> Result<Self, Error> {
         let analog = converted.analog_classes(values.view())?;
-        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: None })
+        let (kind, recorded, class_names) = (SampleKind::Still, None, Vec::new());
+        Ok(Self { values, labels, analog, kind, numbers, recorded, class_names })
     }
 
     /// Test samples that are sequences of frames, axes `(sample, frame, ...)`, as [`LabelledSamples::test`]; the
@@ -236,7 +240,8 @@ impl LabelledSamples {
         };
         let means = megasim_data::means_of_frames(&values, frames, format.shape);
         let analog = converted.analog_classes(means.view())?;
-        Ok(Self { values, labels, analog, kind: SampleKind::Frames, numbers: (skip as u64).into(), recorded: None })
+        let (kind, numbers, class_names) = (SampleKind::Frames, (skip as u64).into(), data.class_names());
+        Ok(Self { values, labels, analog, kind, numbers, recorded: None, class_names })
     }
 
     /// Event recordings from number `skip` on, at most `samples` of them: their events, which take the place of a code,
@@ -269,7 +274,8 @@ impl LabelledSamples {
         }
         let analog = converted.analog_classes(values.view())?;
         let (numbers, labels) = ((skip as u64).into(), Some(labels));
-        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
+        let (kind, recorded, class_names) = (SampleKind::Still, Some(recorded), set.classes.clone());
+        Ok(Self { values, labels, analog, kind, numbers, recorded, class_names })
     }
 
     /// Spike trains in NIR's form of data from number `skip` on, at most `samples` of them, and their classes, where
@@ -330,7 +336,8 @@ impl LabelledSamples {
         }
         let analog = converted.analog_classes(values.view())?;
         let numbers = (skip as u64).into();
-        Ok(Self { values, labels, analog, kind: SampleKind::Still, numbers, recorded: Some(recorded) })
+        let (kind, recorded, class_names) = (SampleKind::Still, Some(recorded), Vec::new());
+        Ok(Self { values, labels, analog, kind, numbers, recorded, class_names })
     }
 
     /// Event recordings as data of a conversion, in memory: rates in spikes per millisecond over `duration`
@@ -399,7 +406,7 @@ impl LabelledSamples {
     ) -> Result<Self, E> {
         let numbers = SampleNumbers::listed(list.numbers().iter().map(|&number| number as u64).collect::<Vec<_>>());
         let (mut values, mut labels, mut analog) = (Vec::new(), Some(Vec::new()), Some(Vec::new()));
-        let (mut kind, mut recorded) = (SampleKind::Still, None);
+        let (mut kind, mut recorded, mut class_names) = (SampleKind::Still, None, Vec::new());
         for (range, wanted) in list.reads() {
             let some = read(range.start, range.len())?;
             if some.len() < range.len() {
@@ -418,10 +425,11 @@ impl LabelledSamples {
             }
             values.push(some.values.select(Axis(0), &wanted));
             kind = some.kind;
+            class_names = some.class_names;
         }
         let values: Vec<_> = values.iter().map(|some: &Array2<f32>| some.view()).collect();
         let values = concatenate(Axis(0), &values).map_err(|error| Error::Sizes(error.to_string()))?;
-        Ok(Self { values, labels, analog, kind, numbers, recorded })
+        Ok(Self { values, labels, analog, kind, numbers, recorded, class_names })
     }
 
     /// How many samples there are.
@@ -453,6 +461,11 @@ impl LabelledSamples {
     /// The class of each sample, where it is known.
     pub fn labels(&self) -> Option<&[usize]> {
         self.labels.as_deref()
+    }
+
+    /// Names of the classes by their numbers, as of folders of pictures; empty where the data have none.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
     }
 
     /// The class that the trained network gives to each sample; none where there is no trained network.

@@ -248,6 +248,17 @@ impl Dataset {
         }
     }
 
+    /// Names of the classes by their numbers, as of folders of pictures; empty where there are none, or where other
+    /// labels take their place.
+    pub fn class_names(&self) -> Vec<String> {
+        match &self.layout {
+            Layout::Pictures(pictures) if self.labels.is_none() => {
+                pictures.classes().iter().map(|name| name.to_string_lossy().into_owned()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Targets of a regression, `(samples, outputs)`: one row of numbers for each test sample from number `skip` on,
     /// where a network has one output, or where they are not one-hot rows. None: the labels are classes, or there are
     /// none.

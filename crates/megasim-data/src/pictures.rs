@@ -12,6 +12,7 @@ use crate::{InputScaling, Shape};
 use image::DynamicImage;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Pictures of a data directory.
@@ -84,6 +85,15 @@ impl Pictures {
     /// Whether the classes of the pictures are known.
     pub(super) fn is_labelled(&self) -> bool {
         !matches!(&self.store, Store::Undivided(undivided) if !undivided.is_labelled)
+    }
+
+    /// Names of the classes; empty where they are numbers.
+    pub(super) fn classes(&self) -> &[OsString] {
+        match &self.store {
+            Store::Folders(folders) => &folders.classes,
+            Store::Undivided(undivided) => &undivided.classes,
+            Store::Cifar(_) => &[],
+        }
     }
 
     /// How samples are standardised.

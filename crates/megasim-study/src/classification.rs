@@ -4,6 +4,7 @@
 
 use crate::layers::Layer;
 use crate::runner;
+use crate::showing::{Trace, Tracer};
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
 use megasim_core::encode::{self, Clock, EncodeBuffers, InputMap, SampleKind, SampleNumbers, SpikeEncoder, current};
@@ -21,6 +22,7 @@ mod classify;
 mod course;
 mod neurobench;
 mod recording;
+mod sample_run;
 
 pub use classify::{
     Accuracies, Agreements, ByMode, Classification, ClassificationFigures, ClassifyOptions, DecisionFigures, Modes,
@@ -30,6 +32,7 @@ pub use course::{Course, course};
 pub(crate) use neurobench::passes;
 pub use neurobench::{NeuroBench, SynapticOperations, Workload, neurobench};
 pub use recording::{INPUT, LayerRecording, Recording, RecordingError};
+pub use sample_run::{SampleRun, sample_run};
 
 /// What is the same for all samples.
 #[derive(Debug, Clone, Copy)]
@@ -168,6 +171,11 @@ pub fn outcomes(
 /// What is seen of potentials during a run.
 enum Watched<'a> {
     Nothing,
+    /// Those of some cells at each change, by layer and number.
+    Cells {
+        layers: &'a [Layer],
+        cells: &'a [(usize, usize)],
+    },
     /// Those of layers after each millisecond.
     Traces {
         layers: &'a [Layer],
@@ -185,21 +193,25 @@ enum Watched<'a> {
 struct Seen {
     /// Of each layer, `(milliseconds, neurons)`.
     traces: Vec<Array2<i32>>,
+    /// Of each cell.
+    cells: Vec<Trace>,
     /// Changes of potentials.
     updates: u64,
 }
 
 /// What sees it.
-enum Watch {
+enum Watch<'n> {
     Nothing,
+    Cells(Tracer<'n>),
     Traces(Traces),
     Updates(Updates),
 }
 
-impl Watch {
-    fn new(watched: &Watched<'_>, network: &Network) -> Self {
+impl<'n> Watch<'n> {
+    fn new(watched: &Watched<'_>, network: &'n Network) -> Self {
         match *watched {
             Watched::Nothing => Self::Nothing,
+            Watched::Cells { layers, cells } => Self::Cells(Tracer::new(network, layers, cells)),
             Watched::Traces { layers, clock } => Self::Traces(Traces::new(network, layers, clock)),
             Watched::Updates { modules, dt } => Self::Updates(Updates::new(network, modules, dt)),
         }
@@ -208,6 +220,7 @@ impl Watch {
     fn look(&mut self, progress: &Progress<'_>) {
         match self {
             Self::Nothing => {}
+            Self::Cells(tracer) => tracer.look(progress),
             Self::Traces(traces) => traces.look(progress),
             Self::Updates(updates) => updates.look(progress),
         }
@@ -216,6 +229,7 @@ impl Watch {
     fn finish(self, simulation: &Simulation<'_>) -> Seen {
         match self {
             Self::Nothing => Seen::default(),
+            Self::Cells(tracer) => Seen { cells: tracer.finish(), ..Seen::default() },
             Self::Traces(traces) => Seen { traces: traces.finish(simulation), ..Seen::default() },
             Self::Updates(updates) => Seen { updates: updates.finish(simulation), ..Seen::default() },
         }

@@ -12,7 +12,7 @@ mod parting;
 pub(crate) mod trial;
 
 pub use causes::{Cause, Causes};
-pub use exhibit::{Exhibit, ExhibitLayer, Trace};
+pub use exhibit::{Exhibit, ExhibitLayer};
 pub use figures::{
     Accuracy, CellSums, Comparison, Decisions, Disagreement, FirstParting, LayerFigures, LayerParting, Right,
 };

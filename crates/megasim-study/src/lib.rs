@@ -15,6 +15,7 @@ pub mod read_out;
 #[cfg(feature = "report")]
 pub mod report;
 mod runner;
+pub mod showing;
 pub mod statistics;
 pub mod sweep;
 pub mod verify;

@@ -263,6 +263,8 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "npz", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "nir_data", RECORDINGS_AND_NUMBERS).needs(&[ONE_MODE]),
     on(&["classify"], "per_sample", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "sample", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "show", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "neurobench", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "history", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "duration", RECORDINGS_AND_NUMBERS),
@@ -323,6 +325,7 @@ pub const OPTIONS: &[Row] = &[
     all(&["compare"], "causes").needs(&[TWO_MODES]),
     all(&["compare"], "history"),
     all(&["compare"], "sample"),
+    all(&["compare"], "show"),
     all(&["compare"], "readout"),
     all(&["compare"], "k"),
     // latency

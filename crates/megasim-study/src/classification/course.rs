@@ -1,8 +1,6 @@
-//! How samples go on in time, one mode: wrong decisions, operations and spikes so far, and the spikes of the first
-//! sample.
+//! How samples go on in time, one mode: wrong decisions, operations and spikes so far.
 
 use super::{Error, Outcome, Setup, Watched, look_at};
-use crate::compare::Part;
 use crate::compare::trial::{Decides, Pass, Scale};
 use crate::layers::{FanOut, Layer};
 use megasim_core::control::{Control, Part as Named};
@@ -24,8 +22,6 @@ pub struct Course {
     pub operations: Vec<f64>,
     /// Spikes of all layers so far, a sample.
     pub spikes: Vec<f64>,
-    /// The spikes of the first sample, layer by layer, in order of time.
-    pub first: Vec<Vec<Part>>,
 }
 
 /// What one sample gave, at each point.
@@ -34,7 +30,6 @@ struct Seen {
     operations: Vec<u64>,
     spikes: Vec<u64>,
     wrong: Vec<bool>,
-    layers: Vec<Vec<Part>>,
 }
 
 /// Shows samples as [`outcomes`](super::outcomes()) does, stops included, with everything recorded.
@@ -59,8 +54,7 @@ pub fn course(
         let own = setup.code.is_current().then(|| FanOut::new(network));
         let pass = Pass::new(layers, Some(decides), &scale, record, own.as_ref().unwrap_or(&fan));
         let wrong = pass.decisions.iter().map(|decision| *decision != labels.get(k).copied()).collect();
-        let layers = if k == 0 { pass.layers.into_iter().map(|layer| layer.spikes).collect() } else { Vec::new() };
-        Seen { operations: pass.operations, spikes: pass.spikes, wrong, layers }
+        Seen { operations: pass.operations, spikes: pass.spikes, wrong }
     };
     let control = Named { control, name: "course" };
     let all = look_at(setup, samples, numbers, (mode, &probes, &Watched::Nothing), look, &control)?;
@@ -79,6 +73,5 @@ pub fn course(
         error: (!matches!(setup.read_out, ReadOut::MembranePotential { .. })).then(|| error.collect()),
         operations: so_far(|seen| &seen.operations),
         spikes: so_far(|seen| &seen.spikes),
-        first: all.first().map(|(_, seen)| seen.layers.clone()).unwrap_or_default(),
     })
 }

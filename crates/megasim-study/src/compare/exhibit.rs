@@ -2,12 +2,10 @@
 
 use super::trial::Pass;
 use super::{Error, Part, Question};
-use crate::layers::{FanOut, Place};
+use crate::layers::FanOut;
+use crate::showing::{Shown, Trace, Tracer, traced};
 use megasim_core::engine::{Probes, Simulation};
-use megasim_core::network::{Driver, Input, Tick};
-
-/// Potentials of a neuron that are kept, at most.
-const MOST_POINTS: usize = 2000;
+use megasim_core::network::Stimulus;
 
 /// One sample in full.
 #[derive(Debug, Clone)]
@@ -26,7 +24,7 @@ pub struct Exhibit {
     pub ms: f64,
     /// The layers.
     pub layers: Vec<ExhibitLayer>,
-    /// Membrane potentials of the neurons that spike most, one per layer, on the left side.
+    /// Membrane potentials of the shown neurons, or of those that spike most, on the left side.
     pub traces: Vec<Trace>,
 }
 
@@ -41,25 +39,12 @@ pub struct ExhibitLayer {
     pub analog: Option<Vec<f32>>,
 }
 
-/// The membrane potential of one neuron.
-#[derive(Debug, Clone)]
-pub struct Trace {
-    /// Name of its layer.
-    pub layer: String,
-    /// Where it is.
-    pub place: Place,
-    /// `THplus`.
-    pub threshold: i32,
-    /// Time in ticks, and potential from then on.
-    pub points: Vec<(Tick, i32)>,
-}
-
 impl Question<'_> {
-    /// Runs one sample and keeps everything of it.
+    /// Runs one sample and keeps everything of it; potentials are of `shown`.
     ///
     /// # Errors
     /// As [`Question::answer`].
-    pub fn exhibit(&self, sample: usize) -> Result<Exhibit, Error> {
+    pub fn exhibit(&self, sample: usize, shown: &[Shown]) -> Result<Exhibit, Error> {
         let scale = self.scale();
         let stimuli = self.stimuli(sample)?;
         let number = self.material.number(sample);
@@ -78,7 +63,7 @@ impl Question<'_> {
         let (left, right) = (pass(&self.left)?, pass(&self.right)?);
         let decisions = [left.decision(), right.decision()];
         let analog = self.analog.map(|analog| analog.sample(sample)).transpose()?;
-        let traces = self.traces(&left, &stimuli).map_err(failed(self.left.name))?;
+        let traces = self.traces(&left, &stimuli, shown).map_err(failed(self.left.name))?;
         let layers = left.layers.into_iter().zip(right.layers).enumerate().map(|(k, (left, right))| ExhibitLayer {
             counts: [left.counts, right.counts],
             spikes: [left.spikes, right.spikes],
@@ -96,55 +81,21 @@ impl Question<'_> {
         })
     }
 
-    /// The potential of the busiest neuron of each layer that has one.
+    /// Potentials on the left side.
     fn traces(
         &self,
         pass: &Pass,
-        stimuli: &[megasim_core::network::Stimulus],
+        stimuli: &[Stimulus],
+        shown: &[Shown],
     ) -> Result<Vec<Trace>, megasim_core::engine::Error> {
-        let network = self.left.network;
+        let counts: Vec<&[u32]> = pass.layers.iter().map(|layer| &layer.counts[..]).collect();
+        let mut tracer = Tracer::new(self.left.network, self.layers, &traced(shown, &counts));
         let plan = self.plan(&self.left)?;
-        let mut traces = Vec::new();
-        let mut neurons = Vec::new();
-        for (layer, of) in self.layers.iter().zip(&pass.layers) {
-            let Some(busiest) = (0..of.counts.len()).rev().max_by_key(|&cell| of.counts[cell]) else { continue };
-            let place = layer.place(busiest);
-            let Driver::Module(id) = network.nodes()[layer.nodes[place.map].node.index()].driver else { continue };
-            let module = &network.modules()[id.index()];
-            let Some((array, parameters, output)) = module.kind.neurons() else { continue };
-            // Which neuron has that address.
-            let rows = 0..array.ny as i32;
-            let mut places = rows.flat_map(|y| (0..array.nx as i32).map(move |x| (array.x_min + x, array.y_min + y)));
-            let leaves = |(x, y)| output.address(x, y) == Some((place.x, place.y));
-            let Some(number) = places.position(leaves) else { continue };
-            neurons.push((id, number));
-            let start = vec![(0, parameters.rest())];
-            traces.push(Trace {
-                layer: layer.name.clone(),
-                place,
-                threshold: parameters.threshold_plus,
-                points: start,
-            });
-        }
-        let reads = |module: megasim_core::network::ModuleId, node| {
-            network.modules()[module.index()].inputs.contains(&Input::Node(node))
-        };
         let mut simulation = Simulation::new(&plan, self.left.mode, &Probes::none());
         simulation.run_until(stimuli, |progress| {
-            for (trace, &(module, number)) in traces.iter_mut().zip(&neurons) {
-                // Only what touches a module changes it; a clocked step may.
-                let may_change = progress.node.is_none_or(|node| reads(module, node));
-                if !may_change || trace.points.len() >= MOST_POINTS {
-                    continue;
-                }
-                if let Some(&potential) = progress.potentials(module).get(number)
-                    && trace.points.last().is_none_or(|&(_, last)| last != potential)
-                {
-                    trace.points.push((progress.time, potential));
-                }
-            }
+            tracer.look(progress);
             false
         })?;
-        Ok(traces)
+        Ok(tracer.finish())
     }
 }

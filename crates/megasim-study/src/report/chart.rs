@@ -12,11 +12,13 @@ use std::ops::Range;
 
 mod grid;
 mod marks;
+mod potentials;
 mod raster;
 mod spans;
 
 pub use grid::{Extent, Panel, grids, heat_map, matrix};
 pub use marks::{Bars, bars, density, histogram};
+pub use potentials::{Potential, potentials};
 pub use raster::{Raster, Rows, rasters};
 pub use spans::{Span, spans};
 
@@ -76,6 +78,14 @@ pub struct Line {
     pub bounds: Vec<(f64, f64)>,
     /// Whether it goes on level until the next point, as a potential does.
     pub steps: bool,
+}
+
+/// A name as far as there is room, in letters.
+fn cut(name: &str, letters: usize) -> String {
+    match name.char_indices().nth(letters) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name.to_string(),
+    }
 }
 
 /// Draws on a canvas of a size.

@@ -1,13 +1,13 @@
 //! The page of a classification.
 
-use super::chart::{self, Axes, Extent, Line, Panel};
-use super::comparison::{file, raster_of};
+use super::chart::{self, Axes, Line};
+use super::comparison::file;
 use super::history::History;
 use super::picture::short;
-use super::{Error, Page, Section, Table};
+use super::samples::{OfSamples, ShownSample, section};
+use super::{Error, Page, Section, Table, class_name};
 use crate::classification::Course;
 use crate::compare::Accuracy;
-use crate::layers::Layer;
 
 /// One mode.
 #[derive(Debug)]
@@ -20,8 +20,6 @@ pub struct ShownMode {
     pub confusion: Vec<Vec<usize>>,
     /// All samples over time.
     pub course: Course,
-    /// What it decides on the first sample.
-    pub first: Option<usize>,
 }
 
 /// What a page shows.
@@ -37,16 +35,10 @@ pub struct Shown<'a> {
     pub modes: Vec<ShownMode>,
     /// The analog network, where there is one.
     pub analog: Option<Accuracy>,
-    /// The layers.
-    pub layers: &'a [Layer],
-    /// Number of the first sample in the data set, and its label.
-    pub sample: (usize, usize),
-    /// Numbers of that sample.
-    pub input: Option<(Extent, Vec<f64>)>,
-    /// Milliseconds of a tick.
-    pub tick_ms: f64,
-    /// How long a sample is shown, in milliseconds.
-    pub duration_ms: f64,
+    /// What is the same for all shown samples.
+    pub of_samples: OfSamples<'a>,
+    /// Samples in full, the chosen one first.
+    pub samples: Vec<ShownSample>,
     /// How the network was trained.
     pub history: Option<&'a History>,
 }
@@ -56,9 +48,12 @@ pub struct Shown<'a> {
 /// # Errors
 /// If a picture cannot be drawn.
 pub fn page(of: &Shown) -> Result<Page, Error> {
-    let mut sections = vec![decisions(of)?, over_time(of)?, sample(of)?];
+    let mut sections = vec![decisions(of)?, over_time(of)?];
+    if !of.samples.is_empty() {
+        sections.push(section(&of.of_samples, &of.samples)?);
+    }
     sections.extend(of.history.map(History::section).transpose()?);
-    sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
+    sections.retain(|section| !section.is_empty());
     sections.iter_mut().for_each(|section| section.folded = true);
     let (title, answer, facts) = (of.title.clone(), of.answer.clone(), of.facts.clone());
     Ok(Page { title, answer, facts, sections, ..Page::default() })
@@ -106,7 +101,8 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
     }
     for mode in &of.modes {
         let classes = mode.confusion.len();
-        let columns: Vec<String> = (0..classes).map(|class| class.to_string()).chain(["none".to_string()]).collect();
+        let names = (0..classes).map(|class| class_name(class, of.of_samples.classes));
+        let columns: Vec<String> = names.chain(["none".to_string()]).collect();
         let picture = chart::matrix(
             &format!("confusion-{}", file(&mode.name)),
             &format!("Confusion, {}", mode.name),
@@ -130,27 +126,4 @@ fn over_time(of: &Shown) -> Result<Section, Error> {
             .with_caption("Spikes of all layers, mean over the samples."),
     ];
     Ok(Section { title: "Over time".into(), pictures, ..Section::default() })
-}
-
-fn sample(of: &Shown) -> Result<Section, Error> {
-    let (number, label) = of.sample;
-    let decides = |mode: &ShownMode| {
-        let class = mode.first.map_or("none".to_string(), |class| class.to_string());
-        format!("{} decides {class}", mode.name)
-    };
-    let decided: Vec<String> = of.modes.iter().map(decides).collect();
-    let mut section = Section {
-        title: format!("Sample {number}"),
-        text: format!("Its label is {label}; {}.", decided.join(", ")),
-        ..Section::default()
-    };
-    if let Some((extent, values)) = &of.input {
-        let panel = Panel { name: "input value".into(), values: values.clone(), range: None };
-        section.pictures.push(chart::grids("input", "Input", *extent, &[panel], 4096)?);
-    }
-    let names: Vec<String> = of.modes.iter().map(|mode| mode.name.clone()).collect();
-    let sides: Vec<Vec<_>> =
-        of.modes.iter().map(|mode| mode.course.first.iter().map(Vec::as_slice).collect()).collect();
-    section.pictures.push(raster_of(&names, of.layers, &sides, (of.tick_ms, of.duration_ms))?);
-    Ok(section)
 }

@@ -3,18 +3,17 @@
 use super::chart::{self, Axes, Bars, Extent, Line, Panel};
 use super::history::History;
 use super::picture::{number, short};
-use super::{Error, Page, Picture, Section, Table};
+use super::samples::{OfSamples, ShownSample, short_name};
+use super::{Error, Page, Picture, Section, Table, class_name};
 use crate::answers;
 use crate::compare::{Accuracy, Causes, Comparison, Exhibit};
 use crate::distributions::Distributions;
 use crate::layers::Layer;
+use crate::showing as neurons;
 use megasim_core::network::Tick;
 
 /// Cells of all maps of a page, so that it opens.
 const MOST_CELLS: usize = 36_000;
-
-/// Spikes of a raster.
-const MOST_SPIKES: usize = 7_000;
 
 /// Layers from which on the page folds them.
 const FOLDED_FROM: usize = 9;
@@ -32,10 +31,12 @@ pub struct Shown<'a> {
     pub layers: &'a [Layer],
     /// Why there are lost and extra spikes.
     pub causes: Option<&'a Causes>,
-    /// One sample in full.
-    pub exhibit: Option<&'a Exhibit>,
-    /// Numbers of that sample.
-    pub input: Option<(Extent, Vec<f64>)>,
+    /// Samples in full, the chosen one first, and the numbers of each.
+    pub exhibits: &'a [(Exhibit, Option<(Extent, Vec<f64>)>)],
+    /// Layers and neurons that were asked for.
+    pub shown: &'a [neurons::Shown],
+    /// Names of the classes, where they have some.
+    pub classes: &'a [String],
     /// Weights and activations.
     pub distributions: &'a [Distributions],
     /// Accuracy of the right side with clocked steps of several lengths, in ticks.
@@ -53,9 +54,7 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
     if !of.steps.is_empty() {
         sections.push(steps(of)?);
     }
-    if let Some(exhibit) = of.exhibit {
-        sections.push(sample(of, exhibit)?);
-    }
+    sections.push(samples(of)?);
     if !of.distributions.is_empty() {
         sections.push(combined(of)?);
     }
@@ -63,7 +62,7 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
     for layer in 0..of.layers.len() {
         sections.push(one_layer(of, layer)?);
     }
-    sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
+    sections.retain(|section| !section.is_empty());
     sections.iter_mut().for_each(|section| section.folded = true);
     let answer = answers::of_comparison(of.comparison, of.causes);
     Ok(Page { title: of.title.clone(), answer, facts: of.facts.clone(), sections, ..Page::default() })
@@ -138,7 +137,7 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
             section.pictures.push(chart::lines(&axes, &lines)?.with_caption(caption));
         }
         let columns: Vec<String> =
-            (0..decisions.classes).map(|class| class.to_string()).chain(["none".to_string()]).collect();
+            (0..decisions.classes).map(|class| class_name(class, of.classes)).chain(["none".to_string()]).collect();
         for (side, name) in comparison.names.iter().enumerate() {
             let picture = chart::matrix(
                 &format!("confusion-{}", file(name)),
@@ -252,13 +251,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
         "Means per sample; lost and extra: spikes that {left} has less and more, neuron by neuron; r: Pearson's \
             correlation of rates over all neurons and samples."
     );
-    Ok(Section { title: "Layers".into(), text, tables: vec![table], pictures, folded: false })
-}
-
-/// The part of a layer's name before its size, in short.
-pub(super) fn short_name(name: &str) -> String {
-    let name = name.split('_').next().unwrap_or(name);
-    name.replace("AveragePooling", "AvgPool").replace("MaxPooling", "MaxPool")
+    Ok(Section { title: "Layers".into(), text, tables: vec![table], pictures, ..Section::default() })
 }
 
 fn over_time(of: &Shown) -> Result<Section, Error> {
@@ -308,15 +301,15 @@ fn steps(of: &Shown) -> Result<Section, Error> {
     Ok(Section { title: "Clocked steps of other lengths".into(), pictures, ..Section::default() })
 }
 
-fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
-    let class = |class: Option<usize>| class.map_or("none".to_string(), |class| class.to_string());
+fn samples(of: &Shown) -> Result<Section, Error> {
     let names = &of.comparison.names;
-    let mut section = Section {
-        title: format!("Sample {}", exhibit.sample),
+    let class = |class: Option<usize>| class.map_or("none".to_string(), |class| class_name(class, of.classes));
+    let one = |(exhibit, input): (&Exhibit, &Option<(Extent, Vec<f64>)>)| ShownSample {
+        number: exhibit.sample,
         text: match of.comparison.decisions {
             Some(_) => format!(
                 "{}{} decides {}, {} decides {}.",
-                exhibit.label.map_or(String::new(), |label| format!("Its label is {label}; ")),
+                exhibit.label.map_or(String::new(), |label| format!("Its label is {}; ", class(Some(label)))),
                 names[0],
                 class(exhibit.decisions[0]),
                 names[1],
@@ -324,78 +317,21 @@ fn sample(of: &Shown, exhibit: &Exhibit) -> Result<Section, Error> {
             ),
             None => String::new(),
         },
-        ..Section::default()
+        input: input.clone(),
+        spikes: (0..2).map(|side| exhibit.layers.iter().map(|one| one.spikes[side].clone()).collect()).collect(),
+        traces: exhibit.traces.clone(),
     };
-    if let Some((extent, values)) = &of.input {
-        let panel = Panel { name: "input value".into(), values: values.clone(), range: None };
-        section.pictures.push(chart::grids("input", "Input", *extent, &[panel], 4096)?);
-    }
-    let sides: Vec<Vec<&[(Tick, u32)]>> =
-        (0..2).map(|side| exhibit.layers.iter().map(|one| &one.spikes[side][..]).collect()).collect();
-    section.pictures.push(raster_of(names, of.layers, &sides, (exhibit.tick_ms, exhibit.ms))?);
-    for (k, trace) in exhibit.traces.iter().enumerate().take(FOLDED_FROM) {
-        let threshold = f64::from(trace.threshold);
-        let potential = trace.points.iter().map(|&(tick, v)| (tick as f64 * exhibit.tick_ms, f64::from(v) / threshold));
-        let potential = Line { name: "potential".into(), points: potential.collect(), steps: true, ..Line::default() };
-        let level = Line {
-            name: "threshold".into(),
-            points: vec![(0.0, 1.0), (exhibit.ms, 1.0)],
-            steps: true,
-            ..Line::default()
-        };
-        let stem = format!("potential-{k:02}-{}", file(&trace.layer));
-        let title = format!("Membrane potential, {}, {}", trace.layer, trace.place);
-        let axes = Axes { file: &stem, title: &title, x: "time (ms)", y: "potential (thresholds)", ..Axes::default() };
-        let caption = format!("The neuron of the layer that spikes most, {}.", names[0]);
-        section.pictures.push(chart::lines(&axes, &[potential, level])?.with_caption(caption));
-    }
-    Ok(section)
-}
-
-/// Rasters side by side with the same neurons: `sides` by side and layer; times in milliseconds, of a tick and of the
-/// whole.
-pub(super) fn raster_of(
-    names: &[String],
-    layers: &[Layer],
-    sides: &[Vec<&[(Tick, u32)]>],
-    (tick_ms, ms): (f64, f64),
-) -> Result<Picture, Error> {
-    let budget = MOST_SPIKES / layers.len().max(1);
-    let mut rasters: Vec<chart::Raster> =
-        names.iter().map(|name| chart::Raster { name: name.clone(), groups: Vec::new() }).collect();
-    for (k, layer) in layers.iter().enumerate() {
-        let spikes: Vec<&[(Tick, u32)]> = sides.iter().filter_map(|side| side.get(k).copied()).collect();
-        let (every, chosen) = thinned(layer.cells, &spikes, budget);
-        let rows = layer.cells.div_ceil(every);
-        let of_all = if rows < layer.cells { format!(" ({rows} of {})", layer.cells) } else { String::new() };
-        for (raster, spikes) in rasters.iter_mut().zip(chosen) {
-            let spikes = spikes.into_iter().map(|(tick, row)| (tick as f64 * tick_ms, row)).collect();
-            let name = format!("{}{of_all}", short_name(&layer.name));
-            raster.groups.push(chart::Rows { name, rows, every, spikes });
-        }
-    }
-    let axes = Axes { file: "raster", title: "Spikes", x: "time (ms)", ..Axes::default() };
-    let caption = "Each mark is a spike, each row a neuron, the same ones side by side; of large layers some neurons, \
-        evenly spaced.";
-    Ok(chart::rasters(&axes, ms, "ms", &rasters)?.with_caption(caption))
-}
-
-/// The spikes of evenly spaced cells, the same ones of each side, as many as keep at most `budget` spikes a side: of
-/// how many cells each is one, and `(tick, row)`.
-pub(super) fn thinned(cells: usize, sides: &[&[(Tick, u32)]], budget: usize) -> (usize, Vec<Vec<(Tick, usize)>>) {
-    let mut every = cells.div_ceil(60).max(1);
-    loop {
-        let chosen = sides.iter().map(|spikes| {
-            let kept = spikes.iter().filter(|(_, cell)| (*cell as usize).is_multiple_of(every));
-            kept.map(|&(tick, cell)| (tick, cell as usize / every)).collect::<Vec<_>>()
-        });
-        let mut chosen: Vec<_> = chosen.collect();
-        if chosen.iter().all(|side| side.len() <= budget) || every >= cells {
-            chosen.iter_mut().for_each(|side| side.truncate(budget));
-            return (every, chosen);
-        }
-        every *= 2;
-    }
+    let all: Vec<ShownSample> = of.exhibits.iter().map(|(exhibit, input)| one((exhibit, input))).collect();
+    let Some((first, _)) = of.exhibits.first() else { return Ok(Section::default()) };
+    let same = OfSamples {
+        names,
+        layers: of.layers,
+        shown: of.shown,
+        classes: of.classes,
+        tick_ms: first.tick_ms,
+        ms: first.ms,
+    };
+    super::samples::section(&same, &all)
 }
 
 fn combined(of: &Shown) -> Result<Section, Error> {
@@ -445,7 +381,7 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
     let many = of.layers.len() >= FOLDED_FROM;
     let mut section = Section { title: format!("Layer {}", layer.name), folded: true, ..Section::default() };
     let most = (MOST_CELLS / (3 * of.layers.len().max(1))).clamp(100, 1600);
-    if let Some(exhibit) = of.exhibit {
+    if let Some((exhibit, _)) = of.exhibits.first() {
         let one = &exhibit.layers[k];
         let rates = |counts: &[u32]| counts.iter().map(|&n| f64::from(n) / exhibit.counted_ms).collect::<Vec<f64>>();
         let left = rates(&one.counts[0]);
@@ -492,7 +428,7 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
     let cells = &of.comparison.cells;
     if let Some(cells) = cells.get(k) {
         let samples = of.comparison.samples.max(1) as f64;
-        let ms = of.exhibit.map_or(of.comparison.duration_ms, |exhibit| exhibit.counted_ms);
+        let ms = of.exhibits.first().map_or(of.comparison.duration_ms, |(exhibit, _)| exhibit.counted_ms);
         let rate = |side: usize, cell: usize| cells.spikes[side][cell] as f64 / samples / ms;
         let (x_name, points): (String, Vec<(f64, f64)>) = match &cells.analog {
             Some(analog) => (

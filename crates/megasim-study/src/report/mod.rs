@@ -12,10 +12,12 @@ pub mod latency;
 pub mod learning;
 mod page;
 mod picture;
+pub mod samples;
 pub mod sweep;
 
-pub use page::{Page, Section};
+pub use page::{Choice, Page, Section};
 pub use picture::{Picture, Table};
+pub use samples::class_name;
 
 /// Why a picture could not be drawn.
 #[derive(Debug, thiserror::Error)]

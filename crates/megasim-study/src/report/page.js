@@ -24,6 +24,21 @@
     made.addEventListener("click", act);
     return made;
   };
+  // Of several samples one at a time; paper shows all.
+  document.querySelectorAll(".choices").forEach(all => {
+    const parts = [...all.querySelectorAll(":scope > .choice")];
+    if (parts.length < 2) { return; }
+    const tools = document.createElement("div"), choice = document.createElement("select");
+    tools.className = "tools";
+    choice.setAttribute("aria-label", "Sample");
+    parts.forEach((part, k) => choice.add(new Option(part.dataset.choice, String(k))));
+    const show = () => parts.forEach((part, k) => part.classList.toggle("unchosen", k !== choice.selectedIndex));
+    choice.addEventListener("change", show);
+    tools.append(choice, button("\u25c0", "previous sample", () => step(-1)), button("\u25b6", "next sample", () => step(1)));
+    const step = by => { choice.selectedIndex = (choice.selectedIndex + by + parts.length) % parts.length; show(); };
+    all.prepend(tools);
+    show();
+  });
   const short = value => String(Number(value.toPrecision(4)));
 
   // A raster: part of the time, one layer, and what is under the pointer.
@@ -88,8 +103,9 @@
           }
           if (!best) { said.textContent = `${path.dataset.name}: no spike`; return; }
           const row = Math.min(rows - 1, Math.floor((best[1] - top) / tall * rows));
-          said.textContent = `${path.dataset.name}, neuron ${row * Number(path.dataset.every)}, ` +
-            `${short(best[0] / width * end)} ${unit}`;
+          const name = path.dataset.rowsNames ? ` (${path.dataset.rowsNames.split("\n")[row]})` : "";
+          const neuron = Number(path.dataset.first) + row * Number(path.dataset.every);
+          said.textContent = `${path.dataset.name}, neuron ${neuron}${name}, ${short(best[0] / width * end)} ${unit}`;
           return;
         }
       }

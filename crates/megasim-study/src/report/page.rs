@@ -20,8 +20,33 @@ pub struct Section {
     pub tables: Vec<Table>,
     /// Pictures.
     pub pictures: Vec<Picture>,
+    /// Parts of which the script of the page shows one at a time; without it they follow each other.
+    pub choices: Vec<Choice>,
     /// Whether it is folded until somebody asks.
     pub folded: bool,
+}
+
+/// One of several alike parts of a section, as of a sample.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// What it is.
+    pub name: String,
+    /// A sentence or two.
+    pub text: String,
+    /// Pictures.
+    pub pictures: Vec<Picture>,
+}
+
+impl Section {
+    /// Whether there is nothing in it but words.
+    pub fn is_empty(&self) -> bool {
+        self.pictures.is_empty() && self.tables.is_empty() && self.choices.is_empty()
+    }
+
+    /// All of its pictures, those of choices last.
+    pub fn all_pictures(&self) -> impl Iterator<Item = &Picture> {
+        self.pictures.iter().chain(self.choices.iter().flat_map(|choice| &choice.pictures))
+    }
 }
 
 /// A report.
@@ -131,7 +156,7 @@ impl Page {
         let files = Self::files(path);
         let directory = AtomicDir::create(&files, replace)?;
         let mut list = Table::new(&["file", "title"]);
-        for picture in self.sections.iter().flat_map(|section| &section.pictures) {
+        for picture in self.sections.iter().flat_map(Section::all_pictures) {
             list.rows.push(vec![picture.file.clone(), picture.title.clone()]);
             let io = |path: &Path| {
                 let path = path.to_path_buf();
@@ -193,6 +218,17 @@ fn body(section: &Section, files: &str) -> Markup {
         @if !section.text.is_empty() { p { (section.text) } }
         @for shown in &section.tables { (table(shown)) }
         @for shown in &section.pictures { (figure(shown, files)) }
+        @if !section.choices.is_empty() {
+            div class="choices" {
+                @for choice in &section.choices {
+                    div class="choice" data-choice=(choice.name) {
+                        h3 { (choice.name) }
+                        @if !choice.text.is_empty() { p { (choice.text) } }
+                        @for shown in &choice.pictures { (figure(shown, files)) }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -253,15 +289,18 @@ mod tests {
         let axes = Axes { file: "f", title: HOSTILE, x: HOSTILE, y: HOSTILE, ..Axes::default() };
         let line = chart::Line { name: name(), points: vec![(0.0, 1.0), (1.0, 2.0)], ..chart::Line::default() };
         let bars = chart::Bars { groups: vec![name()], kinds: vec![(name(), vec![1.0]), (name(), vec![2.0])] };
-        let rows = chart::Rows { name: name(), rows: 2, every: 1, spikes: vec![(0.5, 1)] };
+        let rows =
+            chart::Rows { name: name(), rows: 2, every: 1, first: 0, names: vec![name(); 2], spikes: vec![(0.5, 1)] };
         let span = chart::Span { row: name(), kind: name(), from: 0.0, to: 1.0 };
         let panel = chart::Panel { name: name(), values: vec![1.0; 4], range: None };
         let extent = chart::Extent { maps: 1, ny: 2, nx: 2 };
         let raster = chart::Raster { name: name(), groups: vec![rows] };
+        let potential = chart::Potential { layer: name(), neuron: name(), ..chart::Potential::default() };
         let pictures = vec![
             chart::lines(&axes, &[line.clone(), line]).unwrap().with_caption(HOSTILE),
             chart::bars(&axes, &bars).unwrap(),
             chart::rasters(&axes, 1.0, HOSTILE, &[raster]).unwrap(),
+            chart::potentials(&axes, 1.0, &[potential]).unwrap(),
             chart::spans(&axes, &[span]).unwrap(),
             chart::grids("f", HOSTILE, extent, &[panel], 100).unwrap(),
             chart::matrix("f", HOSTILE, (HOSTILE, HOSTILE), &[name()], &[vec![1]]).unwrap(),
@@ -269,7 +308,15 @@ mod tests {
         ];
         let mut table = Table::new(&[HOSTILE]);
         table.rows.push(vec![name()]);
-        let section = Section { title: name(), text: name(), tables: vec![table], pictures, folded: true };
+        let choice = Choice { name: name(), text: name(), pictures: pictures.clone() };
+        let section = Section {
+            title: name(),
+            text: name(),
+            tables: vec![table],
+            pictures,
+            choices: vec![choice.clone(), choice],
+            folded: true,
+        };
         let page = Page {
             title: name(),
             answer: name(),

@@ -1,6 +1,6 @@
 //! Grids of cells: maps of layers side by side, and matrices with numbers.
 
-use super::{Area, Axes, FONT, Picture, Table, WIDTH, draw};
+use super::{Area, Axes, FONT, Picture, Table, WIDTH, cut, draw};
 use crate::report::Error;
 use crate::report::picture::{brief, number, short};
 use plotters::prelude::*;
@@ -227,6 +227,9 @@ pub fn heat_map(of: &Axes, columns: &[String], rows: &[String], values: &[Vec<Op
     Ok(Picture { file, title, caption: String::new(), width: size.0.max(320) as u32, svg, table })
 }
 
+/// Letters of a class's name in a matrix.
+const NAME_LETTERS: usize = 18;
+
 /// A matrix of counts, rows by columns, each row shaded by its shares.
 ///
 /// # Errors
@@ -240,7 +243,11 @@ pub fn matrix(
 ) -> Result<Picture, Error> {
     let rows = counts.len();
     let cell = (420 / (columns.len().max(rows).max(1)) as i32).clamp(4, 36);
-    let (left, top) = (92, 66);
+    // Names that are longer than numbers are written upwards above the columns.
+    let letters = columns.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(NAME_LETTERS) as i32;
+    let is_long = letters > 4;
+    let room = if is_long { 7 * letters } else { 0 };
+    let (left, top) = (92 + room, 66 + room);
     let size = ((left + cell * columns.len() as i32 + 24) as u32, (top + cell * rows as i32 + 20) as u32);
     let size = (size.0.max(320), size.1);
     let svg = draw(title, size, |area| {
@@ -254,7 +261,9 @@ pub fn matrix(
             let sum: usize = row.iter().sum();
             let y = top + r as i32 * cell;
             if named {
-                area.draw_text(&r.to_string(), &font.clone().color(&BLACK).pos(middle), (left - 18, y + cell / 2))?;
+                let name = columns.get(r).map_or(r.to_string(), |name| cut(name, NAME_LETTERS));
+                let right = Pos::new(HPos::Right, VPos::Center);
+                area.draw_text(&name, &font.clone().color(&BLACK).pos(right), (left - 10, y + cell / 2))?;
             }
             for (c, &count) in row.iter().enumerate() {
                 let x = left + c as i32 * cell;
@@ -275,8 +284,14 @@ pub fn matrix(
         }
         if named {
             for (c, name) in columns.iter().enumerate() {
-                let at = (left + c as i32 * cell + cell / 2, top - 12);
-                area.draw_text(name, &font.clone().color(&BLACK).pos(middle), at)?;
+                let at = (left + c as i32 * cell + cell / 2, top - if is_long { 8 } else { 12 });
+                let style = font.clone().color(&BLACK);
+                let style = if is_long {
+                    style.transform(FontTransform::Rotate270).pos(Pos::new(HPos::Left, VPos::Center))
+                } else {
+                    style.pos(middle)
+                };
+                area.draw_text(&cut(name, NAME_LETTERS), &style, at)?;
             }
         }
         Ok(())
@@ -284,7 +299,8 @@ pub fn matrix(
     let mut table = Table::new(&[row_name]);
     table.columns.extend(columns.iter().cloned());
     for (r, row) in counts.iter().enumerate() {
-        table.rows.push(std::iter::once(r.to_string()).chain(row.iter().map(|n| n.to_string())).collect());
+        let name = columns.get(r).map_or(r.to_string(), String::clone);
+        table.rows.push(std::iter::once(name).chain(row.iter().map(|n| n.to_string())).collect());
     }
     Ok(Picture { file: file.into(), title: title.into(), caption: String::new(), width: size.0, svg, table })
 }

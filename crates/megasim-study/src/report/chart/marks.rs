@@ -67,10 +67,7 @@ pub fn bars(of: &Axes, bars: &Bars) -> Result<Picture, Error> {
 fn shown(name: &str) -> String {
     const LETTERS: usize = 30;
     let name = name.replace("AveragePooling", "AvgPool").replace("MaxPooling", "MaxPool");
-    match name.char_indices().nth(LETTERS) {
-        Some((at, _)) => format!("{}…", &name[..at]),
-        None => name,
-    }
+    super::cut(&name, LETTERS)
 }
 
 /// Points that are still drawn one by one.

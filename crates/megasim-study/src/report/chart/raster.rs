@@ -7,14 +7,18 @@ use maud::html;
 use std::fmt::Write;
 
 /// The spikes of a group of rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rows {
     /// Its name.
     pub name: String,
     /// How many rows there are.
     pub rows: usize,
-    /// Of how many neurons each row is one; row `k` is neuron `k * every`.
+    /// Of how many neurons each row is one; row `k` is neuron `first + k * every`.
     pub every: usize,
+    /// Neuron of the first row.
+    pub first: usize,
+    /// Names of the rows; empty where they have none.
+    pub names: Vec<String>,
     /// Time and row of each spike.
     pub spikes: Vec<(f64, usize)>,
 }
@@ -43,13 +47,8 @@ const TIMES: usize = 6;
 /// Letters of a name that there is room for.
 const LETTERS: usize = 25;
 
-/// A name as far as there is room.
-fn cut(name: &str) -> String {
-    match name.char_indices().nth(LETTERS) {
-        Some((at, _)) => format!("{}…", &name[..at]),
-        None => name.to_string(),
-    }
-}
+/// Least height of a row whose name is written.
+const NAMED: f64 = 9.0;
 
 /// Rasters side by side, each with the same groups one above the other, up to a time.
 ///
@@ -58,7 +57,8 @@ fn cut(name: &str) -> String {
 pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Picture, Error> {
     let end = end.max(1e-9);
     let groups = rasters.iter().map(|raster| raster.groups.len()).max().unwrap_or(0).max(1);
-    let band = (900 / groups).clamp(24, 90);
+    // A layer alone is shown large.
+    let band = if groups == 1 { 420 } else { (900 / groups).clamp(24, 90) };
     let (sides, height) = (rasters.len().max(1), band * groups);
     let width = (WIDE - LEFT - GAP * sides) / sides;
     let tall = TOP + height + 54;
@@ -80,8 +80,17 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
             font-family="sans-serif" font-size="14" data-end=(number(end)) data-height=(height) data-unit=(unit) {
             rect width=(WIDE) height=(tall) fill="#fff" {}
             @for (k, rows) in names.iter().enumerate() {
-                text data-label=(k) x=(LEFT - 8) y=(TOP + k * band + band / 2 + 5) text-anchor="end" {
-                    title { (rows.name) } (cut(&rows.name))
+                @let each = (band as f64 - 4.0) / rows.rows.max(1) as f64;
+                @if groups == 1 && each >= NAMED && !rows.names.is_empty() {
+                    text x="0" y=(TOP - 10) font-weight="bold" { (super::cut(&rows.name, LETTERS)) }
+                    @for (row, name) in rows.names.iter().enumerate() {
+                        text x=(LEFT - 8) y=(tenth((TOP + 2) as f64 + (row as f64 + 0.5) * each + 4.0))
+                            text-anchor="end" font-size=(tenth(each.min(13.0))) { (super::cut(name, LETTERS)) }
+                    }
+                } @else {
+                    text data-label=(k) x=(LEFT - 8) y=(TOP + k * band + band / 2 + 5) text-anchor="end" {
+                        title { (rows.name) } (super::cut(&rows.name, LETTERS))
+                    }
                 }
             }
             @for (side, raster) in rasters.iter().enumerate() {
@@ -94,7 +103,8 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
                             path d={ "M0 " ((k + 1) * band) "h" (width) } stroke="#999" stroke-width="1"
                                 vector-effect="non-scaling-stroke" {}
                             path data-name=(rows.name) data-top=(k * band) data-height=(band) data-rows=(rows.rows)
-                                data-every=(rows.every) d=(path(k, rows)) vector-effect="non-scaling-stroke" {}
+                                data-every=(rows.every) data-first=(rows.first)
+                                data-rows-names=[(!rows.names.is_empty()).then(|| rows.names.join("\n"))] d=(path(k, rows)) vector-effect="non-scaling-stroke" {}
                         }
                     }
                 }
@@ -128,7 +138,7 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
 }
 
 /// A coordinate with one decimal.
-fn tenth(value: f64) -> String {
+pub(super) fn tenth(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), String::from)
 }
@@ -139,7 +149,8 @@ mod tests {
 
     #[test]
     fn rasters_have_the_same_groups_side_by_side_and_escape_names() {
-        let rows = |spikes: Vec<(f64, usize)>| Rows { name: "a<b>&\"c".into(), rows: 4, every: 2, spikes };
+        let rows =
+            |spikes: Vec<(f64, usize)>| Rows { name: "a<b>&\"c".into(), rows: 4, every: 2, spikes, ..Rows::default() };
         let sides = [("event", vec![(1.0, 0)]), ("clocked", vec![(1.0, 0), (5.0, 3)])];
         let sides = sides.map(|(name, spikes)| Raster { name: name.into(), groups: vec![rows(spikes)] });
         let axes = Axes { file: "raster", title: "Spikes", x: "time (ms)", ..Axes::default() };
