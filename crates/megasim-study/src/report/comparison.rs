@@ -3,7 +3,7 @@
 use super::chart::{self, Axes, Bars, Extent, Line, Panel};
 use super::history::History;
 use super::picture::{number, short};
-use super::samples::{OfSamples, ShownSample, short_name};
+use super::samples::{InputValues, OfSamples, ShownSample, short_name};
 use super::{Error, Page, Picture, Section, Table, class_name};
 use crate::answers;
 use crate::compare::{Accuracy, Causes, Comparison, Exhibit};
@@ -32,7 +32,7 @@ pub struct Shown<'a> {
     /// Why there are lost and extra spikes.
     pub causes: Option<&'a Causes>,
     /// Samples in full, the chosen one first, and the numbers of each.
-    pub exhibits: &'a [(Exhibit, Option<(Extent, Vec<f64>)>)],
+    pub exhibits: &'a [(Exhibit, Option<InputValues>)],
     /// Layers and neurons that were asked for.
     pub shown: &'a [neurons::Shown],
     /// Names of the classes, where they have some.
@@ -304,7 +304,7 @@ fn steps(of: &Shown) -> Result<Section, Error> {
 fn samples(of: &Shown) -> Result<Section, Error> {
     let names = &of.comparison.names;
     let class = |class: Option<usize>| class.map_or("none".to_string(), |class| class_name(class, of.classes));
-    let one = |(exhibit, input): (&Exhibit, &Option<(Extent, Vec<f64>)>)| ShownSample {
+    let one = |(exhibit, input): &(Exhibit, Option<InputValues>)| ShownSample {
         number: exhibit.sample,
         text: match of.comparison.decisions {
             Some(_) => format!(
@@ -321,7 +321,7 @@ fn samples(of: &Shown) -> Result<Section, Error> {
         spikes: (0..2).map(|side| exhibit.layers.iter().map(|one| one.spikes[side].clone()).collect()).collect(),
         traces: exhibit.traces.clone(),
     };
-    let all: Vec<ShownSample> = of.exhibits.iter().map(|(exhibit, input)| one((exhibit, input))).collect();
+    let all: Vec<ShownSample> = of.exhibits.iter().map(one).collect();
     let Some((first, _)) = of.exhibits.first() else { return Ok(Section::default()) };
     let same = OfSamples {
         names,

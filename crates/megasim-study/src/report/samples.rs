@@ -17,6 +17,9 @@ const MOST_ROWS: [usize; 2] = [60, 240];
 /// Numbers of an input that are drawn.
 const MOST_INPUT: usize = 4096;
 
+/// Numbers of a sample: maps, rows and columns, and a value for each, in this order.
+pub type InputValues = (Extent, Vec<f64>);
+
 /// One sample.
 #[derive(Debug)]
 pub struct ShownSample {
@@ -25,7 +28,7 @@ pub struct ShownSample {
     /// What its label is, and what was decided.
     pub text: String,
     /// Its numbers.
-    pub input: Option<(Extent, Vec<f64>)>,
+    pub input: Option<InputValues>,
     /// Its spikes, by side and layer.
     pub spikes: Vec<Vec<Vec<Part>>>,
     /// Potentials on the first side.

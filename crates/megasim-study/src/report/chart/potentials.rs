@@ -131,9 +131,9 @@ impl Drawn {
                 break;
             }
             let _ = write!(line, "H{}", tenth(x));
-            let pixels = chunk.iter().map(|point| down(point.1));
+            let mut pixels = chunk.iter().map(|point| down(point.1));
             let (least, most) = pixels.clone().fold((f64::MAX, f64::MIN), |(a, b), y| (a.min(y), b.max(y)));
-            let last = pixels.last().unwrap_or(0.0);
+            let last = pixels.next_back().unwrap_or(0.0);
             if chunk.len() > 2 {
                 let _ = write!(line, "V{}V{}", tenth(least), tenth(most));
             } else if chunk.len() == 2 {

@@ -104,7 +104,8 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
                                 vector-effect="non-scaling-stroke" {}
                             path data-name=(rows.name) data-top=(k * band) data-height=(band) data-rows=(rows.rows)
                                 data-every=(rows.every) data-first=(rows.first)
-                                data-rows-names=[(!rows.names.is_empty()).then(|| rows.names.join("\n"))] d=(path(k, rows)) vector-effect="non-scaling-stroke" {}
+                                data-rows-names=[names_of(rows)] d=(path(k, rows))
+                                vector-effect="non-scaling-stroke" {}
                         }
                     }
                 }
@@ -135,6 +136,11 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
     }
     let (file, title, width) = (of.file.into(), of.title.into(), WIDE as u32);
     Ok(Picture { file, title, caption: String::new(), width, svg: svg.into_string(), table })
+}
+
+/// Names of rows as one text, a line each.
+fn names_of(rows: &Rows) -> Option<String> {
+    (!rows.names.is_empty()).then(|| rows.names.join("\n"))
 }
 
 /// A coordinate with one decimal.
