@@ -47,7 +47,8 @@ pub enum SpikeCode {
     /// By the time of the first one: a neuron fires once, and is a constant current to the next layer from then on
     /// (Rueckauer & Liu, "Conversion of analog to spiking neural networks using sparse temporal coding", ISCAS 2018).
     Ttfs,
-    /// As [`SpikeCode::Ttfs`], with corrections: a neuron whose potential falls below the threshold again takes its spike back.
+    /// As [`SpikeCode::Ttfs`], with corrections: a neuron whose potential falls below the threshold again takes its
+    /// spike back.
     TtfsCorrective,
 }
 
