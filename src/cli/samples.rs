@@ -57,7 +57,9 @@ impl SampleArguments {
         }
         self.expect_no_frames(recordings.as_ref())?;
         if self.frames && presentation.code()?.is_current() {
-            bail!("--frames: expected a code that makes spikes, found currents, which are one set of numbers a sample");
+            bail!(
+                "--frames: expected a code that makes spikes, found currents, which are one set of numbers per sample"
+            );
         }
         Ok(recordings)
     }

@@ -100,7 +100,7 @@ fn scales_that_do_not_fit_are_told() {
     let folder = tempfile::tempdir().unwrap();
     convert(&folder.path().join("low"), &["--percentile", "50"])
         .success()
-        .stderr(contains("more than one spike a millisecond").and(contains("a higher --percentile")));
+        .stderr(contains("more than one spike per millisecond").and(contains("a higher --percentile")));
     let scales = folder.path().join("scales.json");
     convert(&folder.path().join("usual"), &["--save-scales", scales.to_str().unwrap()])
         .success()

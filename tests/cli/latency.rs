@@ -153,7 +153,7 @@ fn the_page_holds_the_figures_with_units() {
         "events that wait at a module",
         "from arrival to start (us)",
         "from the request to the last acknowledge",
-        "energy a sample (",
+        "energy per sample (",
         "Busiest: ",
         "Bottleneck: ",
         "Critical path of the first sample",

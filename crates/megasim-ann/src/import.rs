@@ -281,7 +281,7 @@ impl ModelFile {
             Err(message) => (declared.iter().map(|size| size.unwrap_or(STAND_IN)).collect(), Some(message)),
         };
         if dimensions.len() > 3 {
-            let more = format!("expected an input of 1 to 3 axes a sample, found {dimensions:?}");
+            let more = format!("expected an input of 1 to 3 axes per sample, found {dimensions:?}");
             // Sizes to be given would not help.
             obstacle = Some(more);
             dimensions.drain(..dimensions.len() - 3);

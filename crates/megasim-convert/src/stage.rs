@@ -394,7 +394,7 @@ impl Archive {
             return Err(flaw(format!("expected an input scale above 0, found {}", header.input_scale)));
         }
         if header.input_features.as_ref().is_some_and(|features| !features.fits(numbers)) {
-            return Err(flaw(format!("expected scales of features that go with {numbers} numbers a sample")));
+            return Err(flaw(format!("expected scales of features that go with {numbers} numbers per sample")));
         }
         let mut parsed = Parsed {
             input_name: header.input_name,

@@ -205,7 +205,7 @@ impl Standardisation {
     fn whiten(&self, pieces: &Pieces, shape: Shape, epsilon: f64) -> Result<Array2<f32>, Error> {
         let n = shape.len();
         if n > MOST_WHITENED {
-            let message = format!("expected at most {MOST_WHITENED} numbers a sample to whiten, found {n}");
+            let message = format!("expected at most {MOST_WHITENED} numbers per sample to whiten, found {n}");
             let (path, place) = ("preprocessing.toml".into(), "zca_whitening".into());
             return Err(Error::Unusable { path, place, message });
         }

@@ -89,7 +89,7 @@ fn spikes(of: &Comparison) -> String {
     });
     let header = ["layer", "neurons", left, right, "lost", "extra", "first spike ms", "|ms|", "silent", "saturated"];
     format!(
-        "Spikes a sample; lost and extra: what {left} has less and more, neuron by neuron\n{}\n",
+        "Spikes per sample; lost and extra: what {left} has less and more, neuron by neuron\n{}\n",
         boxed(&header, rows).least(&["saturated", "silent", "|ms|", "first spike ms", "neurons"])
     )
 }

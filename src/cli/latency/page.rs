@@ -73,7 +73,7 @@ fn figures(outcome: &Outcome<'_>) -> Vec<(String, String)> {
     figures.extend(settled.map(|time| ("decision that stays (mean)", time)));
     figures.extend(time(answer.length()).map(|time| ("last work (mean)", time)));
     let energy = outcome.found.bill().total() / answer.samples.len().max(1) as f64;
-    figures.extend((energy > 0.0).then(|| ("energy a sample", engineering(energy, "J"))));
+    figures.extend((energy > 0.0).then(|| ("energy per sample", engineering(energy, "J"))));
     figures.into_iter().map(|(what, value)| (what.to_string(), value)).collect()
 }
 

@@ -79,7 +79,7 @@ pub fn answer_on_machine(sweep: &Sweep<MachineFigures>) -> String {
     let spent = sweep.points.iter().filter(|point| point.figures.energy > 0.0);
     if let Some(least) = spent.min_by(|one, other| one.figures.energy.total_cmp(&other.figures.energy)) {
         let energy = engineering(least.figures.energy, "J");
-        parts.push(format!("{} needs least energy, {energy} a sample", named(sweep, least)));
+        parts.push(format!("{} needs least energy, {energy} per sample", named(sweep, least)));
     }
     let shares = sweep.points.iter().filter_map(|point| Some(point.figures.accuracy?.share));
     let (low, high) = shares.fold((f64::INFINITY, 0.0f64), |(low, high), share| (low.min(share), high.max(share)));

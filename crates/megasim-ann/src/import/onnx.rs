@@ -166,7 +166,7 @@ impl Walk<'_> {
                 Ok((levels::fuse(network.builder.finish_at(tensor.layer)?), order, axes))
             }
             Some(Value::Folded(_)) => {
-                Err(misfit(output, "output", "expected an output of at most three axes a sample"))
+                Err(misfit(output, "output", "expected an output of at most three axes per sample"))
             }
             _ => Err(misfit(output, "output", "expected an output that depends on the input")),
         }
@@ -231,7 +231,7 @@ impl Walk<'_> {
                 (Shape::Maps { channels, height, width }, &[1, 2, 0])
             }
             _ => {
-                let message = format!("expected an input of 1 to 3 axes a sample, found {dimensions:?}");
+                let message = format!("expected an input of 1 to 3 axes per sample, found {dimensions:?}");
                 return Err(unsupported(&input.name, "input", message));
             }
         };
@@ -330,7 +330,7 @@ impl Walk<'_> {
             call.integer_or("select_last_index", 0)?;
             let axis = call.integer_or("axis", 0)?;
             if tensor.axes.len() != 1 || ![1, -1].contains(&axis) {
-                return Err(call.misfit(format!("expected the largest of a vector a sample, found axis {axis}")));
+                return Err(call.misfit(format!("expected the largest of one vector per sample, found axis {axis}")));
             }
             call.finish()?;
             return Ok((vec![Value::Tensor(tensor)], None));

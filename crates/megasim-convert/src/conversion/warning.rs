@@ -200,7 +200,7 @@ impl fmt::Display for Warning {
             ),
             Self::Saturating { layer, share, largest, by_percentiles } => write!(
                 f,
-                "layer {layer}: {:.1} % of its rates above 0 would be more than one spike a millisecond (up to \
+                "layer {layer}: {:.1} % of its rates above 0 would be more than one spike per millisecond (up to \
                  {largest:.1}); {} helps",
                 100.0 * share,
                 if *by_percentiles { "a higher --percentile" } else { "--weighting percentile" }

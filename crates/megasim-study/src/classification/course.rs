@@ -18,9 +18,9 @@ pub struct Course {
     pub ms: Vec<f64>,
     /// Share of wrong decisions on what came until then; none where potentials decide, which are read at the end only.
     pub error: Option<Vec<f64>>,
-    /// Weights added to potentials so far, a sample.
+    /// Weights added to potentials so far, per sample.
     pub operations: Vec<f64>,
-    /// Spikes of all layers so far, a sample.
+    /// Spikes of all layers so far, per sample.
     pub spikes: Vec<f64>,
 }
 

@@ -89,7 +89,7 @@ pub struct LayerFigures {
     pub name: String,
     /// Its neurons (or addresses).
     pub neurons: usize,
-    /// Spikes a sample.
+    /// Spikes per sample.
     pub spikes: [f64; 2],
     /// Spikes that the left side has less than the right, and more, neuron by neuron and sample by sample; a sample.
     pub lost: f64,

@@ -117,8 +117,8 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
 
 fn over_time(of: &Shown) -> Result<Section, Error> {
     let axes = |file, title, y| Axes { file, title, x: "time (ms)", y, from_zero: true, ..Axes::default() };
-    let operations = axes("operations-over-time", "Operations over time", "weights added so far, a sample");
-    let spikes = axes("spikes-over-time", "Spikes over time", "spikes so far, a sample");
+    let operations = axes("operations-over-time", "Operations over time", "weights added so far, per sample");
+    let spikes = axes("spikes-over-time", "Spikes over time", "spikes so far, per sample");
     let pictures = vec![
         chart::lines(&operations, &lines(of, |course| Some(course.operations.clone())))?
             .with_caption("Weights added to potentials, mean over the samples."),

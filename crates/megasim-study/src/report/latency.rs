@@ -516,7 +516,7 @@ fn energy(of: &Shown) -> Result<Section, Error> {
         })
         .filter(|(_, values): &(String, Vec<f64>)| values.iter().any(|&value| value > 0.0))
         .collect();
-    let y = format!("energy a sample ({})", unit.name);
+    let y = format!("energy per sample ({})", unit.name);
     let axes = Axes { file: "energy", title: "Energy", x: "layer", y: &y, from_zero: true, ..Axes::default() };
     let picture = bars(&axes, names(&accounts), kinds)?;
     let mut section = Section { title: "Energy".into(), ..Section::default() };

@@ -170,7 +170,7 @@ pub fn section(of: &Sweep<Figures>, log_x: bool) -> Result<Section, Error> {
             percents(of.accuracy.share, of.accuracy.interval)
         }),
         ("sweep-spikes", "Spikes", "spikes per sample", "Means over the samples.", |of| (of.spikes, None)),
-        ("sweep-operations", "Operations", "weights added, a sample", "Means over the samples.", |of| {
+        ("sweep-operations", "Operations", "weights added, per sample", "Means over the samples.", |of| {
             (of.operations, None)
         }),
     ];
@@ -233,7 +233,7 @@ pub fn machine_section(of: &Sweep<MachineFigures>, log_x: bool) -> Result<Sectio
     draw(&Drawing { file: "sweep-accuracy", title: "Accuracy", y: "accuracy (%)", caption, curves: &curves })?;
 
     let joules = Unit::of(greatest(&|it| it.energy), "J");
-    let y = format!("total energy a sample ({})", joules.name);
+    let y = format!("total energy per sample ({})", joules.name);
     let get = |it: &MachineFigures| (it.energy > 0.0).then_some((it.energy * joules.factor, None));
     let curves = [Curve { name: "energy", get: &get }];
     let caption = "Static power included.";
@@ -279,7 +279,7 @@ fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
     table.columns.extend(names.iter().map(|name| format!("{name} ({})", time.name)));
     let others = [
         "samples per second",
-        &format!("total energy a sample ({})", joules.name),
+        &format!("total energy per sample ({})", joules.name),
         "bottleneck",
         "of the critical path (%)",
         "busiest",

@@ -250,7 +250,7 @@ impl Translation<'_, '_> {
             2 => &[&[0, 2], &[2, 0]],
             3 => &[&[0, 1, 2], &[1, 2, 0]],
             _ => {
-                return Err(self.call.misfit(format!("expected at most three axes a sample, found {dimensions:?}")));
+                return Err(self.call.misfit(format!("expected at most three axes per sample, found {dimensions:?}")));
             }
         };
         let mut first = None;

@@ -145,7 +145,7 @@ impl Translation<'_, '_> {
             Some(Some(Value::Tensor(tensor))) => Ok(tensor.clone()),
             Some(Some(Value::Folded(folded))) => {
                 let sizes = folded.dimensions();
-                Err(self.call.misfit(format!("expected at most three axes a sample, found {sizes:?}")))
+                Err(self.call.misfit(format!("expected at most three axes per sample, found {sizes:?}")))
             }
             _ => Err(self.call.misfit(format!("expected activations as input number {place}"))),
         }
@@ -311,7 +311,7 @@ impl Translation<'_, '_> {
 
     fn dense(&mut self, input: &Tensor, weights: Array2<f32>, bias: Option<Array1<f32>>) -> Result<Tensor, Problem> {
         if input.axes.len() > 1 {
-            return Err(self.call.misfit(format!("expected a vector a sample, found {:?}", input.dimensions())));
+            return Err(self.call.misfit(format!("expected one vector per sample, found {:?}", input.dimensions())));
         }
         let input = self.network.as_vector(input, &format!("{}_flatten", self.call.name()))?;
         self.like("Dense", Operation::Dense { weights, bias }, &input).map(|output| {

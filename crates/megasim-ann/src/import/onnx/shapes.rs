@@ -22,7 +22,8 @@ impl Translation<'_, '_> {
 
     pub(super) fn reshaped(&mut self, input: &Tensor, dimensions: &[usize]) -> Result<Tensor, Problem> {
         let reshaped = self.network.reshape(input, dimensions, self.call.name())?;
-        reshaped.ok_or_else(|| self.call.misfit(format!("expected at most three axes a sample, found {dimensions:?}")))
+        reshaped
+            .ok_or_else(|| self.call.misfit(format!("expected at most three axes per sample, found {dimensions:?}")))
     }
 
     pub(super) fn reshape(&mut self) -> Result<Tensor, Problem> {
