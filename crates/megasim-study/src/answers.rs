@@ -152,30 +152,55 @@ fn samples(n: usize) -> String {
     if n == 1 { "1 sample".into() } else { format!("{n} samples") }
 }
 
-fn text(sides: &[Side], analog: Option<Accuracy>, differ: Option<usize>, n: usize) -> String {
+/// What one side did, or two of which the same is to be said.
+fn outcome(of: &Side, names: &[&str], analog: Option<Accuracy>, n: usize) -> String {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    let of_side = |side: &Side| {
-        let Side { name, accuracy, as_analog } = side;
-        match (accuracy, analog, as_analog) {
-            (Some(it), Some(analog), _) if it.right == analog.right => {
-                format!("{name} is right as often as the analog network ({})", percent(it.share))
-            }
-            (Some(it), Some(analog), _) => format!(
-                "{name} {} {:.2} points ({}, analog {})",
-                if it.right < analog.right { "loses" } else { "gains" },
-                100.0 * (it.share - analog.share).abs(),
-                percent(it.share),
-                percent(analog.share)
-            ),
-            (Some(it), None, _) => format!("{name} is right on {} of {}", percent(it.share), samples(n)),
-            (None, _, Some(share)) => format!("{name} decides as the analog network on {}", percent(*share)),
-            (None, _, None) => format!("{name} was run on {}", samples(n)),
-        }
+    let subject = match names {
+        [one, other] => match (one.strip_suffix(" mode"), other.strip_suffix(" mode")) {
+            (Some(one), Some(other)) => format!("{one} and {other} mode"),
+            _ => format!("{one} and {other}"),
+        },
+        _ => of.name.clone(),
     };
-    let mut answer = sentence(sides.iter().map(of_side));
-    if let (Some(differ), [left, right]) = (differ, sides) {
+    let verb = |one: &'static str, both: &'static str| if names.len() > 1 { both } else { one };
+    match (of.accuracy, analog, of.as_analog) {
+        (Some(it), Some(analog), _) if it.right == analog.right => {
+            format!("{subject} {} right as often as the analog network ({})", verb("is", "are"), percent(it.share))
+        }
+        (Some(it), Some(analog), _) => format!(
+            "{subject} {} {:.2} points ({}, analog {})",
+            if it.right < analog.right { verb("loses", "lose") } else { verb("gains", "gain") },
+            100.0 * (it.share - analog.share).abs(),
+            percent(it.share),
+            percent(analog.share)
+        ),
+        (Some(it), None, _) => {
+            format!("{subject} {} right on {} of {}", verb("is", "are"), percent(it.share), samples(n))
+        }
+        (None, _, Some(share)) => {
+            format!("{subject} {} as the analog network on {}", verb("decides", "decide"), percent(share))
+        }
+        (None, _, None) => format!("{subject} {} run on {}", verb("was", "were"), samples(n)),
+    }
+}
+
+fn text(sides: &[Side], analog: Option<Accuracy>, differ: Option<usize>, n: usize) -> String {
+    let alike = match sides {
+        [left, right] => {
+            outcome(left, &[], analog, n).strip_prefix(&left.name[..])
+                == outcome(right, &[], analog, n).strip_prefix(&right.name[..])
+        }
+        _ => false,
+    };
+    let names: Vec<&str> = sides.iter().map(|side| &side.name[..]).collect();
+    let mut answer = match sides.first().filter(|_| alike) {
+        Some(both) => sentence(std::iter::once(outcome(both, &names, analog, n))),
+        None => sentence(sides.iter().map(|side| outcome(side, &[], analog, n))),
+    };
+    if let (Some(differ), [left, right]) = (differ, &names[..]) {
         let decisions = if n == 1 { "decision differs" } else { "decisions differ" };
-        answer += &format!(" {differ} of {n} {decisions} between {} and {}.", left.name, right.name);
+        let between = if alike { "them".to_string() } else { format!("{left} and {right}") };
+        answer += &format!(" {differ} of {n} {decisions} between {between}.");
     }
     answer
 }
@@ -216,6 +241,13 @@ mod tests {
             "Event mode loses 0.44 points (98.00 %, analog 98.44 %); clocked mode is right as often as the analog \
              network (98.44 %). 3 of 450 decisions differ between event mode and clocked mode."
         );
+        let equal = [side("event mode", 441), side("clocked mode", 441)];
+        assert_eq!(
+            text(&equal, Some(Accuracy::new(443, 450)), Some(0), 450),
+            "Event and clocked mode lose 0.44 points (98.00 %, analog 98.44 %). 0 of 450 decisions differ between them."
+        );
+        let named = [side("netfiles", 441), side("others", 441)];
+        assert_eq!(text(&named, None, None, 450), "Netfiles and others are right on 98.00 % of 450 samples.");
         assert_eq!(text(&sides[..1], None, None, 450), "Event mode is right on 98.00 % of 450 samples.");
         let unlabelled = Side { name: "event mode".into(), accuracy: None, as_analog: Some(0.5) };
         assert_eq!(text(&[unlabelled], None, None, 2), "Event mode decides as the analog network on 50.00 %.");
