@@ -78,9 +78,13 @@ def to_the_raster(page: Page) -> list[str]:
     click("Run")
     state(page, 2, "done")
     frame = page.frame_locator('iframe[title="classify-1.html of job 2"]')
-    frame.get_by_role("link", name="Sample 0", exact=True).click(timeout=LIMIT)
-    click.made.append("Sample 0")
+    samples = "Samples 0, 1, 2, 3"
+    frame.get_by_role("link", name=samples, exact=True).click(timeout=LIMIT)
+    click.made.append(samples)
     expect(frame.locator("svg[data-end]").first).to_be_visible()
+    # The script of the page runs in its frame: one sample is shown at a time.
+    expect(frame.get_by_role("heading", name="Sample 0", exact=True)).to_be_visible()
+    expect(frame.get_by_role("heading", name="Sample 1", exact=True)).to_be_hidden()
     return click.made
 
 
