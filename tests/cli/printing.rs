@@ -80,8 +80,8 @@ fn figures_go_to_standard_output_and_the_rest_to_standard_error() {
         figures
     };
     assert_eq!(read(&out), read(&std::fs::read_to_string(here.join("figures.json")).unwrap()));
-    assert!(error.contains("4 samples") && error.contains("Event mode"), "{error}");
+    assert!(error.contains("4 samples") && error.contains("Event and clocked mode"), "{error}");
     assert!(!here.join("-").exists());
     let (_, brief) = megasim(here, &format!("{command} --json - --brief"));
-    assert!(brief.contains("Event mode") && !brief.contains('┆'), "{brief}");
+    assert!(brief.contains("Event and clocked mode") && !brief.contains('┆'), "{brief}");
 }
