@@ -68,18 +68,24 @@ pub fn answer_on_machine(sweep: &Sweep<MachineFigures>) -> String {
     let time = |point: &&Point<MachineFigures>| point.figures.last_work.map(|it| it.mean);
     let timed = sweep.points.iter().filter(|point| time(point).is_some());
     let fastest = timed.min_by(|one, other| time(one).partial_cmp(&time(other)).unwrap_or(Ordering::Equal));
-    let mut parts = Vec::new();
-    if let Some((point, seconds)) = fastest.and_then(|point| Some((point, time(&point)?))) {
-        parts.push(format!(
-            "{} is fastest: its last work is done after {}",
-            named(sweep, point),
-            engineering(seconds, "s")
-        ));
-    }
+    let fastest = fastest.and_then(|point| Some((point, engineering(time(&point)?, "s"))));
     let spent = sweep.points.iter().filter(|point| point.figures.energy > 0.0);
-    if let Some(least) = spent.min_by(|one, other| one.figures.energy.total_cmp(&other.figures.energy)) {
-        let energy = engineering(least.figures.energy, "J");
-        parts.push(format!("{} needs least energy, {energy} per sample", named(sweep, least)));
+    let least = spent.min_by(|one, other| one.figures.energy.total_cmp(&other.figures.energy));
+    let least = least.map(|point| (point, engineering(point.figures.energy, "J")));
+    let mut parts = Vec::new();
+    match (fastest, least) {
+        (Some((fastest, time)), Some((least, energy))) if std::ptr::eq(fastest, least) => parts.push(format!(
+            "{} is fastest (its last work is done after {time}) and needs least energy ({energy} per sample)",
+            named(sweep, fastest)
+        )),
+        (fastest, least) => {
+            parts.extend(fastest.map(|(point, time)| {
+                format!("{} is fastest: its last work is done after {time}", named(sweep, point))
+            }));
+            parts.extend(
+                least.map(|(point, energy)| format!("{} needs least energy, {energy} per sample", named(sweep, point))),
+            );
+        }
     }
     let shares = sweep.points.iter().filter_map(|point| Some(point.figures.accuracy?.share));
     let (low, high) = shares.fold((f64::INFINITY, 0.0f64), |(low, high), share| (low.min(share), high.max(share)));
