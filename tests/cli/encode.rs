@@ -192,9 +192,11 @@ fn presets_are_parameters_of_netfiles() {
         .success()
         .stdout(contains("50 samples"));
 
-    convert("--preset annarchy --depth-scale 2,3,4,5,6 --mask-tau 0 --floor 1 --out l").success();
+    convert("--preset annarchy --depth-scale 2,3,4,5,6,7 --mask-tau 0 --floor 1 --out l").success();
     let conv = read("l/00Conv2D_8x8x8_0.prm");
     assert!(conv.contains("THminus -100000000\n") && !conv.contains("mask_tau"));
+    let few = convert("--preset annarchy --depth-scale 2,3,4,5,6 --out x").code(1);
+    few.stderr(contains("--depth-scale: expected 6 numbers, one per layer").and(contains("found 5")));
     convert("--depth-scale 2 --out x").code(1).stderr(contains("--weighting model"));
     convert("--threshold-step 0.3 --out x").code(1).stderr(contains("a threshold above 0"));
     convert("--preset annarchy --depth-scale 0 --out x").code(2).stderr(contains("a number above 0"));

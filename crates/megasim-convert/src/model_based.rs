@@ -20,8 +20,7 @@ pub enum Schedule {
     Depth,
     /// One for all.
     All(f64),
-    /// One number a layer, pooling layers (whose number does not matter) counted; layers beyond the list go on with its
-    /// last.
+    /// One number per layer, pooling layers (whose number does not matter) counted.
     Layers(Vec<f64>),
 }
 
@@ -30,7 +29,7 @@ impl Schedule {
         match self {
             Self::Depth => (layer + 2) as f64,
             Self::All(s) => *s,
-            Self::Layers(list) => list.get(layer).or(list.last()).copied().unwrap_or(1.0),
+            Self::Layers(list) => list.get(layer).copied().unwrap_or(1.0),
         }
     }
 }
@@ -57,8 +56,17 @@ impl std::str::FromStr for Schedule {
 /// Scales the weights of a parsed network.
 ///
 /// # Errors
-/// [`Error::Scale`] where a scaled weight or bias is no finite number.
+/// [`Error::Scale`] where a scaled weight or bias is no finite number; [`Error::Schedule`] where a list does not have
+/// one number per layer.
 pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, Error> {
+    let counts = |operation: &LayerKind| !matches!(operation, LayerKind::Flatten { .. });
+    if let Schedule::Layers(list) = schedule {
+        let counted = parsed.layers.iter().filter(|layer| counts(&layer.operation));
+        let layers: Vec<String> = counted.map(|layer| layer.source_name.clone()).collect();
+        if layers.len() != list.len() {
+            return Err(Error::Schedule { layers, found: list.len() });
+        }
+    }
     let mut scales: Vec<f64> = Vec::with_capacity(parsed.layers.len());
     let mut silent = Vec::new();
     let mut index = 0;
@@ -70,7 +78,7 @@ pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, 
         };
         let before = source.map_or(1.0, scale_in);
         let LayerKind::Population { connections, bias, role } = &mut layer.operation else {
-            index += usize::from(!matches!(layer.operation, LayerKind::Flatten { .. }));
+            index += usize::from(counts(&layer.operation));
             scales.push(before);
             continue;
         };

@@ -37,4 +37,14 @@ pub enum Error {
         /// The scale.
         scale: f64,
     },
+    /// Numbers of a schedule that are not one per layer.
+    #[error(
+        "--depth-scale: expected {} numbers, one per layer ({}), found {found}", .layers.len(), .layers.join(", ")
+    )]
+    Schedule {
+        /// The source's names of the layers that count.
+        layers: Vec<String>,
+        /// How many numbers there are.
+        found: usize,
+    },
 }
