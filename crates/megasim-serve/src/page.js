@@ -139,7 +139,8 @@ function draw() {
   const folded = (name, all, ...inside) => {
     const key = `${of.name}/${name}`;
     const keep = (event) => { if (event.target.isConnected) state.open[key] = event.target.open; };
-    const made = element("details", { open: state.open[key] ?? has(all) }, element("summary", { text: name }), ...inside);
+    const summary = element("summary", { text: name });
+    const made = element("details", { open: state.open[key] ?? has(all) }, summary, ...inside);
     made.addEventListener("toggle", keep);
     return made;
   };

@@ -2,6 +2,7 @@
 
 use super::picture::{number, short};
 use super::{Error, Picture, Table};
+use maud::{Markup, html};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
@@ -85,6 +86,16 @@ fn cut(name: &str, letters: usize) -> String {
     match name.char_indices().nth(letters) {
         Some((at, _)) => format!("{}…", &name[..at]),
         None => name.to_string(),
+    }
+}
+
+/// Evenly spaced times from 0 to `end`, over a width from `left` on.
+fn time_labels(end: f64, (left, width): (usize, usize), y: usize) -> Markup {
+    const TIMES: usize = 6;
+    html! {
+        @for k in 0..TIMES {
+            text x=(left + k * width / (TIMES - 1)) y=(y) { (short(end * k as f64 / (TIMES - 1) as f64)) }
+        }
     }
 }
 

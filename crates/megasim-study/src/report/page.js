@@ -34,7 +34,8 @@
     parts.forEach((part, k) => choice.add(new Option(part.dataset.choice, String(k))));
     const show = () => parts.forEach((part, k) => part.classList.toggle("unchosen", k !== choice.selectedIndex));
     choice.addEventListener("change", show);
-    tools.append(choice, button("\u25c0", "previous sample", () => step(-1)), button("\u25b6", "next sample", () => step(1)));
+    const before = button("\u25c0", "previous sample", () => step(-1));
+    tools.append(choice, before, button("\u25b6", "next sample", () => step(1)));
     const step = by => { choice.selectedIndex = (choice.selectedIndex + by + parts.length) % parts.length; show(); };
     all.prepend(tools);
     show();

@@ -3,7 +3,7 @@
 use super::raster::tenth;
 use super::{Axes, Picture, Table};
 use crate::report::Error;
-use crate::report::picture::{number, short};
+use crate::report::picture::number;
 use maud::html;
 use std::fmt::Write;
 
@@ -39,7 +39,6 @@ const COLUMN: f64 = 2.0;
 /// # Errors
 /// None so far.
 pub fn potentials(of: &Axes, end: f64, potentials: &[Potential]) -> Result<Picture, Error> {
-    const TIMES: usize = 6;
     let end = end.max(1e-9);
     let (width, height) = (WIDE - LEFT - RIGHT, EACH - 14);
     let bottom = TOP + EACH * potentials.len();
@@ -70,11 +69,7 @@ pub fn potentials(of: &Axes, end: f64, potentials: &[Potential]) -> Result<Pictu
                 }
             }
             g text-anchor="middle" {
-                @for k in 0..TIMES {
-                    text x=(LEFT + k * width / (TIMES - 1)) y=(bottom + 6) {
-                        (short(end * k as f64 / (TIMES - 1) as f64))
-                    }
-                }
+                (super::time_labels(end, (LEFT, width), bottom + 6))
                 text x=(LEFT + width / 2) y=(bottom + 30) { (of.x) }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Axes, Picture, Table};
 use crate::report::Error;
-use crate::report::picture::{number, short};
+use crate::report::picture::number;
 use maud::html;
 use std::fmt::Write;
 
@@ -40,9 +40,6 @@ const LEFT: usize = 190;
 
 const TOP: usize = 30;
 const GAP: usize = 44;
-
-/// Times that are written below a raster.
-const TIMES: usize = 6;
 
 /// Letters of a name that there is room for.
 const LETTERS: usize = 25;
@@ -111,11 +108,7 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
                 }
                 rect x=(left(side)) y=(TOP) width=(width) height=(height) fill="none" stroke="#777" {}
                 g data-times=(side) text-anchor="middle" font-size="13" {
-                    @for k in 0..TIMES {
-                        text x=(left(side) + k * width / (TIMES - 1)) y=(TOP + height + 17) {
-                            (short(end * k as f64 / (TIMES - 1) as f64))
-                        }
-                    }
+                    (super::time_labels(end, (left(side), width), TOP + height + 17))
                 }
                 text x=(left(side) + width / 2) y=(TOP + height + 40) text-anchor="middle" { (of.x) }
             }
