@@ -450,7 +450,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
         options.max_to_average = it.max2avg_pool;
         options.rules.weighting = rules.weighting;
         options.rules.offset = it.offset;
-        if let (Some(presentation), SpikeCode::Ttfs | SpikeCode::TtfsCorrective) =
+        if let (Some(presentation), SpikeCode::Ttfs | SpikeCode::TtfsDynThresh | SpikeCode::TtfsCorrective) =
             (&mut options.presentation, it.spike_code)
         {
             presentation.duration = it.duration;

@@ -2,7 +2,7 @@
 //! over milliseconds, no events.
 
 use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation, Padding, Pooling, Shape};
-use megasim::convert::{ConvertOptions, Converted, Preset, SpikeCode, Weighting, convert};
+use megasim::convert::{ConvertOptions, Converted, Preset, Quantization, SpikeCode, Weighting, convert};
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, SampleKind, current};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
@@ -73,7 +73,7 @@ type Spikes = Vec<(i64, usize, i32)>;
 
 fn run(converted: &Converted, code: SpikeCode, sample: &[f32], duration: u32, mode: Mode) -> (Vec<Spikes>, Vec<i32>) {
     let layout = converted.layout().unwrap();
-    let clock = Clock { duration, ticks_per_ms: 1 };
+    let clock = Clock { duration, ticks_per_ms: if code == SpikeCode::TtfsDynThresh { 2 } else { 1 } };
     let choice: Choice = code.encode().parse().unwrap();
     let encoder = choice.code(&Common { input_rate: 1000.0, seed: 0 }, clock).unwrap();
     let network = match encoder.is_current() {
@@ -229,8 +229,69 @@ fn single_spikes_are_those_of_currents_that_begin_with_them() {
     }
 }
 
-/// A convolution, a pooling and a dense layer.
-fn pooled(pooling: Pooling) -> Graph {
+/// SNN toolbox's `ttfs_dyn_thresh`: as `ttfs`, with thresholds that are higher by the magnitudes of the weights of all
+/// neurons whose current is positive and that have not fired, as of the step before. Times are in half milliseconds.
+fn waiting_spikes(layers: &[Dense], sample: &[f32], duration: u32) -> Vec<Spikes> {
+    let magnitudes = layers.iter().map(|layer| Dense { weights: layer.weights.abs(), bias: Vec::new() });
+    let magnitudes: Vec<Dense> = magnitudes.collect();
+    let of_each = |value: f64| layers.iter().map(|layer| vec![value; layer.bias.len()]).collect::<Vec<_>>();
+    let (mut potentials, mut thresholds, mut on) = (of_each(0.0), of_each(1.0), of_each(0.0));
+    let mut spikes = vec![Spikes::new(); layers.len()];
+    for ms in 0..i64::from(duration) {
+        let mut x: Vec<f64> = sample.iter().map(|&x| f64::from(x)).collect();
+        // Values of the input are not about to come.
+        let mut about = vec![0.0; x.len()];
+        for (number, layer) in layers.iter().enumerate() {
+            let has_input = x.iter().any(|&x| x != 0.0);
+            let missing = magnitudes[number].sum(&about);
+            about = Vec::new();
+            for (neuron, sum) in layer.sum(&x).into_iter().enumerate() {
+                let impulse = if has_input { sum + layer.bias[neuron] } else { 0.0 };
+                let (potential, on) = (&mut potentials[number][neuron], &mut on[number][neuron]);
+                *potential += impulse;
+                if *on == 0.0 && *potential >= thresholds[number][neuron] - 1e-9 {
+                    *on = 1.0;
+                    let at = ms + number as i64 + 1;
+                    if at < i64::from(duration) {
+                        spikes[number].push((2 * at, neuron, 1));
+                    }
+                }
+                about.push(if *on == 0.0 && impulse > 1e-9 { 1.0 } else { 0.0 });
+                thresholds[number][neuron] = 1.0 + missing[neuron];
+            }
+            x.clone_from(&on[number]);
+        }
+    }
+    spikes.iter_mut().for_each(|spikes| spikes.sort_unstable());
+    spikes
+}
+
+#[test]
+fn thresholds_wait_for_neurons_that_are_about_to_fire() {
+    let (mut counted, mut waited) = (0, 0);
+    for seed in 1..=4 {
+        let (layers, graph) = dense(seed);
+        let code = SpikeCode::TtfsDynThresh;
+        let converted = convert(&graph, Array2::zeros((0, 9)).view(), &options(code)).unwrap();
+        for sample in samples(seed, 9) {
+            let (spikes, _) = run(&converted, code, &sample, 40, Mode::Clocked { dt: 1 });
+            let expected = waiting_spikes(&layers, &sample, 40);
+            assert_eq!(spikes, expected);
+            assert_eq!(run(&converted, code, &sample, 40, Mode::Event).0, expected, "event mode");
+            counted += spikes.iter().map(Vec::len).sum::<usize>();
+            let at_once = single_spikes(&layers, &sample, 40, false);
+            let is_later = |spikes: &Spikes, at_once: &Spikes| {
+                let twice = at_once.iter().map(|&(at, neuron, sign)| (2 * at, neuron, sign));
+                !twice.eq(spikes.iter().copied())
+            };
+            waited += spikes.iter().zip(&at_once).filter(|(spikes, at_once)| is_later(spikes, at_once)).count();
+        }
+    }
+    assert!(counted > 500 && waited > 50, "{counted} {waited}");
+}
+
+/// A convolution, as many of single pixels as asked for, a pooling and a dense layer.
+fn pooled(pooling: Pooling, of_pixels: usize) -> Graph {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let mut weight = || (number(&mut random) * 8.0).round() as f32 / 16.0;
     let mut builder = GraphBuilder::new("input", Shape::Maps { channels: 1, height: 6, width: 6 });
@@ -240,6 +301,15 @@ fn pooled(pooling: Pooling) -> Graph {
         Operation::Convolution { weights: kernels, bias, strides: (1, 1), padding, dilation: (1, 1), groups: 1 };
     let mut last = builder.add("conv", "Conv2D", convolution, &[0]).unwrap();
     last = builder.add("relu", "Activation", Operation::Activation(Activation::RELU), &[last]).unwrap();
+    for k in 0..of_pixels {
+        let weights = Array4::from_shape_simple_fn((2, 2, 1, 1), || 2.0 * weight());
+        let (strides, dilation) = ((1, 1), (1, 1));
+        let padding = Padding::default();
+        let convolution = Operation::Convolution { weights, bias: None, strides, padding, dilation, groups: 1 };
+        last = builder.add(format!("pixels_{k}"), "Conv2D", convolution, &[last]).unwrap();
+        let relu = Operation::Activation(Activation::RELU);
+        last = builder.add(format!("relu_{k}"), "Activation", relu, &[last]).unwrap();
+    }
     let pool = Operation::Pool { pooling, size: (2, 2), strides: (2, 2), padding };
     last = builder.add("pool", "Pooling2D", pool, &[last]).unwrap();
     last = builder.add("flat", "Flatten", Operation::Flatten { order: AxisOrder::ChannelsFirst }, &[last]).unwrap();
@@ -250,8 +320,8 @@ fn pooled(pooling: Pooling) -> Graph {
 
 #[test]
 fn a_maximum_is_the_first_spike_of_its_window() {
-    let graph = pooled(Pooling::Max);
-    for code in [SpikeCode::Ttfs, SpikeCode::TtfsCorrective] {
+    let graph = pooled(Pooling::Max, 0);
+    for code in [SpikeCode::Ttfs, SpikeCode::TtfsDynThresh, SpikeCode::TtfsCorrective] {
         let converted = convert(&graph, Array2::zeros((0, 36)).view(), &options(code)).unwrap();
         let mut counted = 0;
         for sample in samples(6, 36) {
@@ -282,7 +352,8 @@ fn a_maximum_is_the_first_spike_of_its_window() {
 
 #[test]
 fn averages_are_neurons_of_their_own_or_pass_spikes_on() {
-    let graph = pooled(Pooling::Average { count_padding: false });
+    let average = Pooling::Average { count_padding: false };
+    let graph = pooled(average, 0);
     let code = SpikeCode::Ttfs;
     let converted = convert(&graph, Array2::zeros((0, 36)).view(), &options(code)).unwrap();
     for sample in samples(7, 36) {
@@ -305,6 +376,30 @@ fn averages_are_neurons_of_their_own_or_pass_spikes_on() {
         }
         assert_eq!(spikes[1], expected);
     }
+    // Averages that pass spikes on take them back too, and say who is about to fire.
+    let deeper = pooled(average, 1);
+    let of = |code, sample: &[f32]| {
+        let options = ConvertOptions {
+            quantization: Quantization { relays: true, ..options(code).quantization },
+            ..options(code)
+        };
+        let converted = convert(&deeper, Array2::zeros((0, 36)).view(), &options).unwrap();
+        let (spikes, _) = run(&converted, code, sample, 60, Mode::Clocked { dt: 1 });
+        assert_eq!(run(&converted, code, sample, 60, Mode::Event).0, spikes, "{code}");
+        spikes
+    };
+    let mut corrections = 0;
+    for sample in samples(7, 36) {
+        for code in [SpikeCode::TtfsCorrective, SpikeCode::TtfsDynThresh] {
+            let spikes = of(code, &sample);
+            let passed = spikes[1].iter().map(|&(at, n, sign)| (at, n / 16 * 4 + n / 4 % 4 / 2 * 2 + n % 4 / 2, sign));
+            let mut passed: Spikes = passed.collect();
+            passed.sort_unstable();
+            assert_eq!(spikes[2], passed, "{code}");
+            corrections += passed.iter().filter(|(_, _, sign)| *sign < 0).count();
+        }
+    }
+    assert!(corrections > 5, "{corrections}");
     // The bits of averages that pass spikes on are those of what they read.
     let code = SpikeCode::TemporalPattern { bits: 6 };
     let converted = convert(&graph, Array2::zeros((0, 36)).view(), &options(code)).unwrap();

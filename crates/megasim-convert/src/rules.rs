@@ -109,7 +109,7 @@ impl Preset {
                 let quantization = Quantization {
                     scaling_factor: spike_code::SCALING_FACTOR,
                     reset: Reset::ToRest,
-                    ticks_per_ms: spike_code::TICKS_PER_MS,
+                    ticks_per_ms: code.ticks_per_ms(),
                     // What adds up to whole spikes would be one more layer of them.
                     relays: matches!(code, SpikeCode::TemporalPattern { .. }),
                     ..toolbox

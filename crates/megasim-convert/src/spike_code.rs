@@ -4,6 +4,7 @@
 //! Neurons follow [custom equations](megasim_core::network::NeuronModel). The bias clock's event of each millisecond
 //! brings them up to date, so that all layers have a port for it.
 
+mod equations;
 mod rebuild;
 
 use super::emit::{self, Emitted};
@@ -11,6 +12,7 @@ use super::normalize::Normalized;
 use super::parsed::{LayerKind, Parsed, Role, Source};
 use super::quantize::Quantization;
 use super::simplify::OutputForm;
+use equations::Says;
 use megasim_core::encode::pattern::MOST_BITS;
 use megasim_core::encode::registry::Choice;
 use megasim_core::network::NeuronModel;
@@ -28,9 +30,6 @@ pub(super) const SCALING_FACTOR: f64 = 1_000_000.0;
 /// Milliseconds of a presentation in codes of single spikes, where nothing else is asked for.
 const DURATION: u32 = 50;
 
-/// Ticks per millisecond: time is counted in whole ones.
-pub(super) const TICKS_PER_MS: u32 = 1;
-
 /// By what spikes say how large a number is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
@@ -47,6 +46,9 @@ pub enum SpikeCode {
     /// By the time of the first one: a neuron fires once, and is a constant current to the next layer from then on
     /// (Rueckauer & Liu, "Conversion of analog to spiking neural networks using sparse temporal coding", ISCAS 2018).
     Ttfs,
+    /// As [`SpikeCode::Ttfs`], with thresholds that are higher by the magnitude of the weights of all neurons that are
+    /// about to fire: a neuron waits for input that may change its mind.
+    TtfsDynThresh,
     /// As [`SpikeCode::Ttfs`], with corrections: a neuron whose potential falls below the threshold again takes its
     /// spike back.
     TtfsCorrective,
@@ -59,6 +61,7 @@ impl fmt::Display for SpikeCode {
             Self::TemporalMeanRate => "temporal_mean_rate",
             Self::TemporalPattern { .. } => "temporal_pattern",
             Self::Ttfs => "ttfs",
+            Self::TtfsDynThresh => "ttfs_dyn_thresh",
             Self::TtfsCorrective => "ttfs_corrective",
         })
     }
@@ -75,7 +78,7 @@ impl SpikeCode {
         match self {
             Self::TemporalMeanRate | Self::TtfsCorrective => OutputForm::Relu,
             Self::TemporalPattern { .. } => OutputForm::Potential,
-            Self::Ttfs => OutputForm::FirstSpike,
+            Self::Ttfs | Self::TtfsDynThresh => OutputForm::FirstSpike,
         }
     }
 
@@ -84,8 +87,13 @@ impl SpikeCode {
         match self {
             Self::TemporalMeanRate => Choice::default().to_string(),
             Self::TemporalPattern { bits } => format!("pattern:bits={bits}"),
-            Self::Ttfs | Self::TtfsCorrective => "current".into(),
+            Self::Ttfs | Self::TtfsDynThresh | Self::TtfsCorrective => "current".into(),
         }
+    }
+
+    /// Ticks per millisecond: time is counted in whole ones. In the second of two, neurons learn who is about to fire.
+    pub(super) fn ticks_per_ms(self) -> u32 {
+        if self == Self::TtfsDynThresh { 2 } else { 1 }
     }
 
     /// Milliseconds of a presentation where nothing else is asked for; those of patterns are known when the network is
@@ -113,9 +121,10 @@ impl SpikeCode {
         if self.is_rate() {
             return Ok(());
         }
-        if ticks_per_ms != TICKS_PER_MS {
+        let ticks = self.ticks_per_ms();
+        if ticks_per_ms != ticks {
             return Err(format!(
-                "--ticks-per-ms: expected {TICKS_PER_MS}, as neurons of the spike code {self} count time in \
+                "--ticks-per-ms: expected {ticks}, as neurons of the spike code {self} count time in \
                  milliseconds, found {ticks_per_ms}"
             ));
         }
@@ -187,8 +196,9 @@ impl SpikeCode {
         }
         Ok(Some(match self {
             Self::TemporalMeanRate => return Ok(None),
-            Self::TemporalPattern { bits } => pattern(bits, (depths(parsed)?[number] - 1) * bits),
-            Self::Ttfs | Self::TtfsCorrective => single_spikes(self, reads == Reads::Values),
+            Self::TemporalPattern { bits } => equations::pattern(bits, (depths(parsed)?[number] - 1) * bits),
+            Self::TtfsDynThresh => equations::waiting_spikes(reads == Reads::Values, Says::Fires),
+            Self::Ttfs | Self::TtfsCorrective => equations::single_spikes(self, reads == Reads::Values),
         }))
     }
 
@@ -212,20 +222,30 @@ impl SpikeCode {
             return Err(refuse(parsed.name(0), reason));
         }
         let mut emitted = match self {
-            Self::Ttfs | Self::TtfsCorrective => rebuild::with_gates(self, emitted, parsed, quantization)?,
+            Self::Ttfs | Self::TtfsDynThresh | Self::TtfsCorrective => {
+                rebuild::for_single_spikes(self, emitted, parsed, quantization)?
+            }
             Self::TemporalMeanRate | Self::TemporalPattern { .. } => emitted,
         };
         // Layers with the same equations share a file.
         let mut files: Vec<(String, BTreeSet<String>)> = Vec::new();
-        for number in 0..parsed.layers.len() {
-            let text = self.equations(parsed, number, quantization.relays);
-            let Some(text) = text.map_err(|reason| refuse(parsed.name(number), reason))? else { continue };
+        let mut give = |text: String, names: Vec<String>| {
             let at = files.iter().position(|(known, _)| *known == text).unwrap_or_else(|| {
                 files.push((text, BTreeSet::new()));
                 files.len() - 1
             });
+            files[at].1.extend(names);
+        };
+        for number in 0..parsed.layers.len() {
+            let text = self.equations(parsed, number, quantization.relays);
+            let Some(text) = text.map_err(|reason| refuse(parsed.name(number), reason))? else { continue };
             let nodes = emitted.network.nodes();
-            files[at].1.extend(emitted.layers[number].iter().map(|node| nodes[node.index()].name.clone()));
+            let names = || emitted.layers[number].iter().map(|node| nodes[node.index()].name.as_str());
+            give(text, names().map(String::from).collect());
+            if self == Self::TtfsDynThresh {
+                let text = equations::waiting_spikes(reads_input(parsed, number) == Reads::Values, Says::IsAboutToFire);
+                give(text, names().map(rebuild::prospective).collect());
+            }
         }
         for (k, (text, nodes)) in files.iter().enumerate() {
             let number = first.saturating_add(k as u32);
@@ -287,47 +307,4 @@ fn depths(parsed: &Parsed) -> Result<Vec<u32>, String> {
         depths.push(first + own);
     }
     Ok(depths)
-}
-
-/// Neurons that read patterns from millisecond `first` on, and fire theirs behind it.
-///
-/// `v` is 16 times the sum of `w 2^-(i + 1)` over the spikes of the bits `i`; the level that it is, of `2^bits - 1`, is
-/// rounded, and its bits are fired.
-fn pattern(bits: u32, first: u32) -> String {
-    let full = 1u32 << bits;
-    let levels = full - 1;
-    let reads = "time + elapsed >= first && time + elapsed < first + bits";
-    // What is behind the point is kept, so that the order of the input does not matter.
-    let gain = format!("(if {reads} {{ input * 8 * shift_right(full, time + elapsed - first) }} else {{ 0 }})");
-    let sum = format!("(v * full + low + {gain})");
-    let fires = "time >= first + bits && time < first + 2 * bits && sent < time";
-    let level = "min(levels, (max(v, 0) * levels * 2 + THplus * 16) / (THplus * 32))";
-    format!(
-        "[parameters]\nbits = {bits}\nfirst = {first}\nlevels = {levels}\nfull = {full}\n\n[state]\nv = 0\nlow = 0\n\
-         time = 0\nsent = -1\n\n[update]\ntime = \"time + elapsed\"\nv = \"shift_right({sum}, bits)\"\nlow = \"{sum} - \
-         shift_right({sum}, bits) * full\"\n\n[spike]\nwhen = \"{fires} \
-         && shift_right({level}, first + 2 * bits - 1 - time) % 2 == 1\"\nreset.sent = \"time\"\n"
-    )
-}
-
-/// Neurons whose first spike counts. Those that read `values` take them as a current of a millisecond; to the others a
-/// spike is a current from then on.
-///
-/// A neuron is tested when a millisecond is over: it fires one later than it gets there, and all of its input of that
-/// millisecond counts, in whatever order it came. So both modes make the same spikes.
-fn single_spikes(code: SpikeCode, values: bool) -> String {
-    let sum = if values { "v + input" } else { "v + current * elapsed + input" };
-    let (state, update) = if values { ("", "") } else { ("current = 0\n", "current = \"current + input\"\n") };
-    let ready = "ready = \"if elapsed > 0 { v } else { ready }\"";
-    if code == SpikeCode::Ttfs {
-        return format!(
-            "[state]\nv = 0\n{state}ready = 0\nfired = 0\n\n[update]\nv = \"if fired == 1 {{ v }} else {{ {sum} \
-             }}\"\n{update}{ready}\n\n[spike]\nwhen = \"fired == 0 && ready >= THplus\"\nreset.fired = 1\n"
-        );
-    }
-    format!(
-        "[state]\nv = 0\n{state}ready = 0\non = 0\n\n[update]\nv = \"{sum}\"\n{update}{ready}\n\n[spike]\nwhen = \
-         \"on == 0 && ready >= THplus\"\nreset.on = 1\n\n[negative_spike]\nwhen = \"on == 1 && ready < \
-         THplus\"\nreset.on = 0\n"
-    )
 }

@@ -113,6 +113,8 @@ pub enum PresetArgument {
     TemporalPattern,
     /// SNN toolbox's code of that name: the time of the first spike
     Ttfs,
+    /// As ttfs, with thresholds that rise while inputs are about to fire
+    TtfsDynThresh,
     /// As ttfs, with spikes that take earlier ones back
     TtfsCorrective,
 }
@@ -123,6 +125,7 @@ impl PresetArgument {
         match self {
             Self::TemporalPattern => Some(SpikeCode::TemporalPattern { bits }),
             Self::Ttfs => Some(SpikeCode::Ttfs),
+            Self::TtfsDynThresh => Some(SpikeCode::TtfsDynThresh),
             Self::TtfsCorrective => Some(SpikeCode::TtfsCorrective),
             Self::Short | Self::Toolbox | Self::Annarchy | Self::AnnarchyManual => None,
         }

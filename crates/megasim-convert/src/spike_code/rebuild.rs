@@ -9,10 +9,24 @@ use megasim_core::network::{
     Array, Element, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind, NetworkBuilder, NeuronParameters,
     NodeId, Output, PoolRule, Timing,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Ticks for which a gate is silent after its spike: longer than any run.
 const FOR_GOOD: i64 = i64::MAX / 4;
+
+/// A module that passes spikes on takes them back too.
+fn pass_corrections(module: &mut Module) {
+    match &mut module.kind {
+        ModuleKind::MaxPool(pool) => pool.rule = PoolRule::Signed,
+        kind => {
+            if let Some((neurons, _)) = kind.neurons_mut() {
+                neurons.threshold_minus = -neurons.threshold_plus;
+                neurons.fires_minus = true;
+            }
+        }
+    }
+}
 
 /// One network made of another: nodes have other numbers in it.
 struct Rebuilt<'a> {
@@ -26,12 +40,22 @@ struct Rebuilt<'a> {
     nodes: Vec<NodeId>,
     /// Of the layer that modules were made of last: its number, and the node of its gate.
     gate: Option<(usize, NodeId)>,
+    /// By new number: the node that says which of its neurons are about to fire.
+    prospective: BTreeMap<NodeId, NodeId>,
+}
+
+/// The name of the node that says which neurons of another are about to fire.
+pub(super) fn prospective(node: &str) -> String {
+    format!("{node}_prospective")
 }
 
 /// The network with a gate for each layer that has biases and reads spikes: a neuron that fires once, at the first
 /// spike that the layer gets, with the biases as weights. A bias is then a current from there on, as in SNN toolbox,
 /// where it acts in steps in which the layer has input. Averages, which have no biases, get a port for the clock.
-pub(super) fn with_gates(
+///
+/// With thresholds that are dynamic, each module has another next to it, with the same input, which says which neurons
+/// are about to fire; what it says comes a tick later, and modules read it with the magnitudes of their weights.
+pub(super) fn for_single_spikes(
     code: SpikeCode,
     emitted: Emitted,
     parsed: &Parsed,
@@ -46,6 +70,7 @@ pub(super) fn with_gates(
         builder: NetworkBuilder::with_models_of(network),
         nodes: vec![NodeId::new(0); network.nodes().len()],
         gate: None,
+        prospective: BTreeMap::new(),
     };
     let name = |node: NodeId| network.nodes()[node.index()].name.as_str();
     for element in network.elements() {
@@ -57,11 +82,19 @@ pub(super) fn with_gates(
             }
             Element::Module(id) => {
                 let outputs = network.outputs(id);
-                let module = rebuilt.module(&network.modules()[id.index()], outputs)?;
                 let names: Vec<&str> = outputs.iter().map(|&node| name(node)).collect();
                 let fault = |fault| emit::Error::Module { layer: names[0].into(), fault };
+                let place = rebuilt.place(outputs);
+                let module = rebuilt.module(&network.modules()[id.index()], place)?;
+                let twin = place.and_then(|(number, _)| rebuilt.twin(&module, number));
                 let made = rebuilt.builder.module(module, &names).map_err(fault)?;
-                outputs.iter().zip(made).for_each(|(old, new)| rebuilt.nodes[old.index()] = new);
+                outputs.iter().zip(&made).for_each(|(old, &new)| rebuilt.nodes[old.index()] = new);
+                if let Some(twin) = twin {
+                    let names: Vec<String> = names.iter().map(|name| prospective(name)).collect();
+                    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                    let twins = rebuilt.builder.module(twin, &names).map_err(fault)?;
+                    rebuilt.prospective.extend(made.into_iter().zip(twins));
+                }
             }
         }
     }
@@ -84,21 +117,55 @@ pub(super) fn with_gates(
 }
 
 impl Rebuilt<'_> {
+    /// Layer and map of a module.
+    fn place(&self, outputs: &[NodeId]) -> Option<(usize, usize)> {
+        let mut layers = self.emitted.layers.iter().enumerate();
+        layers.find_map(|(number, nodes)| nodes.iter().position(|node| outputs.contains(node)).map(|map| (number, map)))
+    }
+
+    /// The module that says which neurons of another are about to fire; none where nobody reads that.
+    fn twin(&self, module: &Module, number: usize) -> Option<Module> {
+        let is_read = self.parsed.layers.iter().any(|layer| layer.sources().contains(&Source::Layer(number)));
+        if self.code != SpikeCode::TtfsDynThresh || !is_read {
+            return None;
+        }
+        let mut twin = module.clone();
+        if self.has_neurons(number) {
+            twin.timing.delay_to_arrive = 1;
+            return Some(twin);
+        }
+        // It passes on what comes of others that say so.
+        let mut passes = false;
+        for input in &mut twin.inputs {
+            if let Input::Node(node) = input
+                && let Some(&of) = self.prospective.get(node)
+            {
+                (*node, passes) = (of, true);
+            }
+        }
+        pass_corrections(&mut twin);
+        passes.then_some(twin)
+    }
+
+    /// Whether a layer has equations, else it passes spikes on.
+    fn has_neurons(&self, number: usize) -> bool {
+        matches!(self.code.equations(self.parsed, number, self.quantization.relays), Ok(Some(_)))
+    }
+
     /// A module with what it has besides; the gate of its layer is made before its first one.
-    fn module(&mut self, old: &Module, outputs: &[NodeId]) -> Result<Module, emit::Error> {
+    fn module(&mut self, old: &Module, place: Option<(usize, usize)>) -> Result<Module, emit::Error> {
         let mut module = old.clone();
         for input in &mut module.inputs {
             if let Input::Node(node) = input {
                 *node = self.nodes[node.index()];
             }
         }
-        let place =
-            self.emitted.layers.iter().enumerate().find_map(|(number, nodes)| {
-                nodes.iter().position(|node| outputs.contains(node)).map(|map| (number, map))
-            });
         let Some((number, map)) = place else { return Ok(module) };
         let parsed = self.parsed;
         let layer = &parsed.layers[number];
+        if self.has_neurons(number) {
+            self.read_prospective(&mut module);
+        }
         // Before the reset, which is the last.
         let at = module.inputs.len() - 1;
         match &layer.operation {
@@ -128,14 +195,27 @@ impl Rebuilt<'_> {
                 module.inputs.insert(at, Input::Node(self.nodes[clock.index()]));
                 module.kind.insert_plane(at, weights);
             }
-            LayerKind::MaxPool { .. } => {
-                if let (ModuleKind::MaxPool(pool), SpikeCode::TtfsCorrective) = (&mut module.kind, self.code) {
-                    pool.rule = PoolRule::Signed;
-                }
-            }
             _ => {}
         }
+        if self.code == SpikeCode::TtfsCorrective && !self.has_neurons(number) {
+            pass_corrections(&mut module);
+        }
         Ok(module)
+    }
+
+    /// Ports for those that say who is about to fire, with the magnitudes of the weights that their spikes have.
+    fn read_prospective(&self, module: &mut Module) {
+        for port in 0..module.inputs.len() {
+            if let Input::Node(node) = module.inputs[port]
+                && let Some(&of) = self.prospective.get(&node)
+            {
+                let at = module.inputs.len() - 1;
+                module.inputs.insert(at, Input::Node(of));
+                module.kind.copy_port(port, at);
+                let weights = module.kind.weights_mut().swap_remove(at);
+                *weights = weights.iter().map(|weight| weight.saturating_abs()).collect();
+            }
+        }
     }
 
     /// The node of a layer's gate, which reads all that the layer reads.

@@ -317,12 +317,8 @@ fn spike_code(ini: &Ini, remarks: &mut Vec<String>) -> Result<SpikeCode, Error> 
             SpikeCode::TemporalPattern { bits: bits.min(MOST_BITS) }
         }
         Some("ttfs") => SpikeCode::Ttfs,
+        Some("ttfs_dyn_thresh") => SpikeCode::TtfsDynThresh,
         Some("ttfs_corrective") => SpikeCode::TtfsCorrective,
-        Some(code @ "ttfs_dyn_thresh") => {
-            let why = "neurons do not know which of their inputs are about to fire; they fire at rates here";
-            remarks.push(format!("[conversion] spike_code = {code}: {why}"));
-            SpikeCode::TemporalMeanRate
-        }
         _ => SpikeCode::TemporalMeanRate,
     };
     if code.is_rate() {

@@ -129,8 +129,8 @@ pub const KEYS: &[Key] = &[
     acts(
         "conversion",
         "spike_code",
-        "`temporal_mean_rate`, `temporal_pattern`, `ttfs`, `ttfs_corrective` ([codes](#spike-codes)); \
-         `ttfs_dyn_thresh` is named",
+        "`temporal_mean_rate`, `temporal_pattern`, `ttfs`, `ttfs_dyn_thresh`, `ttfs_corrective` \
+         ([codes](#spike-codes))",
     ),
     nothing("conversion", "append_softmax", "a softmax does not change which output is the largest"),
     acts("conversion", "num_bits", "bits of `temporal_pattern` (at most 16); of the weights, with `quantize_weights`"),

@@ -40,7 +40,7 @@ fn halve(module: &mut Module) {
     let raise = |weights: &[i32]| weights.iter().map(|&w| w.max(0)).collect::<Vec<_>>().into();
     let lower = |weights: &[i32]| weights.iter().map(|&w| w.min(0)).collect::<Vec<_>>().into();
     let ports = module.kind.ports();
-    if !module.kind.double_ports() {
+    if !(0..ports).fold(false, |_, port| module.kind.copy_port(port, ports + port)) {
         return;
     }
     for (k, weights) in module.kind.weights_mut().into_iter().enumerate() {

@@ -156,8 +156,8 @@ impl Kind for Conv {
         self.ports.remove(at);
     }
 
-    fn double_ports(&mut self) {
-        self.ports.extend_from_within(..);
+    fn copy_port(&mut self, from: usize, at: usize) {
+        self.ports.insert(at, self.ports[from].clone());
     }
 }
 

@@ -125,7 +125,7 @@ impl Kind for FullyConnected {
         self.ports.remove(at);
     }
 
-    fn double_ports(&mut self) {
-        self.ports.extend_from_within(..);
+    fn copy_port(&mut self, from: usize, at: usize) {
+        self.ports.insert(at, self.ports[from].clone());
     }
 }

@@ -64,8 +64,8 @@ pub(crate) trait Kind {
     /// Removes a port of weights.
     fn remove_port(&mut self, _at: usize) {}
 
-    /// Adds a second port of the same weights for each, behind all.
-    fn double_ports(&mut self) {}
+    /// Adds, as port `at`, a second one of the weights of port `from`.
+    fn copy_port(&mut self, _from: usize, _at: usize) {}
 }
 
 /// The addresses that a port reads.
@@ -141,9 +141,12 @@ impl ModuleKind {
         self.kind_mut().remove_port(at);
     }
 
-    /// Adds a second port of the same weights for each, behind all. Says whether there are neurons.
-    pub(crate) fn double_ports(&mut self) -> bool {
-        self.kind_mut().double_ports();
+    /// Adds, as port `at`, a second one of the weights of port `from`. Says whether there are neurons.
+    ///
+    /// # Panics
+    /// If there are neurons, but no such port.
+    pub fn copy_port(&mut self, from: usize, at: usize) -> bool {
+        self.kind_mut().copy_port(from, at);
         self.neurons().is_some()
     }
 }
