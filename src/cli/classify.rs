@@ -140,7 +140,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let readout = read_out.kind_for(form, signed).map_err(report)?;
     let recording = arguments.record.recording(&converted)?;
     let given = (data.as_path(), arguments.labels.as_ref());
-    let Read { samples, inputs: files } = arguments.taken.read(&converted, given, recordings.as_ref(), presentation)?;
+    let Read { samples, inputs: files } =
+        arguments.taken.read(&converted, given, recordings.as_ref(), presentation, &[])?;
     if samples.labels().is_none() {
         let refused = [(arguments.report.is_some(), "--report"), (options.top_k.is_some(), "--top-k")];
         if let Some((_, option)) = refused.into_iter().find(|(is_asked, _)| *is_asked) {

@@ -173,7 +173,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.report {
         Page::check(path, results.overwrite()).map_err(report)?;
     }
-    let loaded = arguments.given.open(presentation)?;
+    let steps = if arguments.against.is_some() { &[1][..] } else { &arguments.dt.0[..] };
+    let loaded = arguments.given.open(presentation, steps)?;
     let input = compare_input(arguments, &loaded)?;
     let pool = presentation.threads.pool().map_err(report)?;
     let mut inputs = loaded.files().to_vec();

@@ -69,7 +69,7 @@ pub fn run(job: &Job) -> Result<Conversion> {
     if let Some(split) = job.data.dataset.split() {
         (parameters["split"], parameters["split_seed"]) = (json!(split.share), json!(split.seed));
     }
-    parameters["softmax_clock"] = json!(manifest.softmax_clock.as_ref().map(|clock| clock.rate));
+    parameters["softmax_clock"] = json!(manifest.softmax_clock.as_ref().map(|of| of.clock().to_string()));
     parameters["presentation"] = json!(manifest.presentation);
     if let Some((_, how)) = &job.export {
         add_export_parameters(how, &mut parameters);

@@ -35,12 +35,12 @@ use megasim::convert::quantize::{DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quant
 use megasim::convert::scales::Scales;
 use megasim::convert::settings::{NeuronFile, Setting};
 use megasim::convert::{
-    Conversion, ConvertOptions, DEFAULT_SOFTMAX_CLOCK, Format as NetfileFormat, OutputForm, Precision, Preset,
-    SpikeCode, TEST_SAMPLES, normalize,
+    Conversion, ConvertOptions, Format as NetfileFormat, OutputForm, Precision, Preset, SpikeCode, TEST_SAMPLES,
+    normalize,
 };
 use megasim::dataset::{Dataset, Format};
-use megasim::encode::FeatureScales;
 use megasim::encode::pattern::MOST_BITS;
+use megasim::encode::{FeatureScales, SoftmaxClock};
 use megasim::equations::Decay;
 use megasim::network::Reset;
 use miette::Result;
@@ -150,9 +150,10 @@ pub struct Arguments {
     output: Option<OutputArgument>,
     #[command(flatten)]
     reading: Reading,
-    /// With --output softmax: how often per second the class with the highest potential fires; 300 where not given
-    #[arg(long, value_name = "HZ", value_parser = positive)]
-    softmax_clock: Option<f64>,
+    /// With --output softmax: how often per second the class with the highest potential fires, evenly (300, which is
+    /// the default, or regular:300), or as a Poisson process (poisson:300 or poisson:300,seed=S)
+    #[arg(long, value_name = "CLOCK")]
+    softmax_clock: Option<SoftmaxClock>,
     /// Threshold of the neurons, before scaling
     #[arg(long, value_name = "V", default_value_t = 1.0, value_parser = positive)]
     v_thresh: f64,
@@ -358,7 +359,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
         },
         format: if arguments.plain_megasim { NetfileFormat::Original } else { NetfileFormat::Extended },
         output: arguments.output.map_or(OutputForm::Relu, OutputArgument::form),
-        softmax_clock: arguments.softmax_clock.unwrap_or(DEFAULT_SOFTMAX_CLOCK),
+        softmax_clock: arguments.softmax_clock.unwrap_or_default(),
         max_to_average: arguments.max_to_average,
         rules,
         adapt_output: arguments.output.is_none() && preset == Preset::Toolbox,

@@ -10,7 +10,7 @@ use megasim::convert::{ConvertedModel, LabelledSamples, converted_model};
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{self, Dataset, InputForm, InputScaling};
 use megasim::netfile::Netfiles;
-use megasim::network::Network;
+use megasim::network::{Network, Tick};
 use megasim::report::chart::Extent;
 use megasim::study::material::Pieces;
 use miette::{Result, bail};
@@ -93,11 +93,11 @@ impl InputArgs {
         self.taken.parameters(self.has_recordings(), parameters);
     }
 
-    /// Reads network and samples.
+    /// Reads network and samples, for event mode or clocked steps of these ticks.
     ///
     /// # Errors
-    /// If a file cannot be read, does not fit the others, or is missing.
-    pub fn open(&self, presentation: &Presentation) -> Result<LoadedInput> {
+    /// If a file cannot be read, does not fit the others, or is missing; if the network cannot run in such steps.
+    pub fn open(&self, presentation: &Presentation, steps: &[Tick]) -> Result<LoadedInput> {
         match &self.data {
             Some(_) if self.is_schematic() => bail!(
                 "--data goes with a netfile directory that 'megasim convert' wrote; a schematic has its own stimuli"
@@ -106,7 +106,7 @@ impl InputArgs {
                 self.open_schematic(presentation).map(|schematic| LoadedInput::Schematic(schematic.into()))
             }
             Some(data) => {
-                self.open_converted(data, presentation).map(|converted| LoadedInput::Converted(converted.into()))
+                self.open_converted(data, presentation, steps).map(|converted| LoadedInput::Converted(converted.into()))
             }
             None => bail!(
                 "{}: expected --data DIR with test data; a schematic (.sch) would be run on its own stimuli",
@@ -115,11 +115,11 @@ impl InputArgs {
         }
     }
 
-    fn open_converted(&self, data: &Path, presentation: &Presentation) -> Result<ConvertedInput> {
+    fn open_converted(&self, data: &Path, presentation: &Presentation, steps: &[Tick]) -> Result<ConvertedInput> {
         let recordings = self.taken.recordings(&self.subject, data, presentation)?;
         let converted = open(&self.subject)?;
         let given = (data, self.labels.as_ref());
-        let read = self.taken.read(&converted, given, recordings.as_ref(), presentation)?;
+        let read = self.taken.read(&converted, given, recordings.as_ref(), presentation, steps)?;
         let mut inputs = vec![self.subject.clone()];
         inputs.extend(read.inputs);
         inputs.extend(presentation.code_file().map(Path::to_path_buf));

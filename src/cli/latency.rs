@@ -192,7 +192,7 @@ pub fn machine_input(
             bail!("--tick is for schematics; a millisecond of a converted network is --ticks-per-ms ticks");
         }
     }
-    match given.open(presentation)? {
+    match given.open(presentation, &[1])? {
         LoadedInput::Converted(loaded) => {
             let converted = &loaded.converted;
             if converted.deciding_spikes().is_none() {

@@ -11,6 +11,7 @@ use megasim::convert::{ConvertedModel, LabelledSamples, Manifest};
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{self, Dataset, Format};
 use megasim::encode::Clock;
+use megasim::network::Tick;
 use miette::{Result, bail, miette};
 use ndarray::ArrayView2;
 use serde_json::{Map, Value, json};
@@ -64,24 +65,28 @@ impl SampleArguments {
         Ok(recordings)
     }
 
-    /// Reads the samples for a network; prints what will not do well.
+    /// Reads the samples for a network, which runs them in event mode or in clocked steps of these ticks; prints what
+    /// will not do well.
     ///
     /// # Errors
-    /// If they do not fit the network.
+    /// If they, or the steps, do not fit the network.
     pub fn read(
         &self,
         converted: &ConvertedModel,
         (data, labels): (&Path, Option<&PathBuf>),
         recordings: Option<&Recordings>,
         presentation: &Presentation,
+        steps: &[Tick],
     ) -> Result<Read> {
         let wanted = presentation.wanted();
         let code = converted.manifest().conversion.rules.code;
         if !code.is_rate() && (is_nir(data) || recordings.is_some() || self.frames) {
             bail!("{}: expected pictures or arrays, as the network has the spike code {code}", data.display());
         }
-        let checked = converted.check_presentation(presentation.clock(), &presentation.encode, 1);
-        checked.map_err(|message| miette!("{message}"))?;
+        for &dt in steps {
+            let checked = converted.check_presentation(presentation.clock(), &presentation.encode, dt);
+            checked.map_err(|message| miette!("{message}"))?;
+        }
         if is_nir(data) {
             let clock = presentation.clock();
             warn_of_ticks(converted, clock);

@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         // Events are read once, up to the end of the longest presentation.
         shown.duration = plan.longest();
     }
-    match given.open(&shown)? {
+    match given.open(&shown, &[])? {
         LoadedInput::Schematic(_) if !on_machine => {
             bail!("{}: expected --hardware FILE|NAME for a schematic, found none", given.subject.display())
         }

@@ -188,7 +188,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     let converted = input::open(out)?;
     let options = shown.options(&converted)?;
     let data = (it.dataset_path.as_path(), None);
-    let Read { samples, .. } = taken.read(&converted, data, recordings.as_ref(), &shown.presentation)?;
+    let Read { samples, .. } = taken.read(&converted, data, recordings.as_ref(), &shown.presentation, &[])?;
     let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     print(&format!("{}\n{}", table(&found), remarks(&found)));
     super::answer(&answers::of_classification(&found));
@@ -472,7 +472,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
         } else {
             OutputForm::Relu
         },
-        softmax_clock: it.softmax_clockrate,
+        softmax_clock: it.softmax_clock,
         precision: it.precision,
         max_to_average: it.max2avg_pool,
         rules,

@@ -250,3 +250,15 @@ fn decisions_by_first_spikes_are_those_of_classify() {
         }
     }
 }
+
+#[test]
+fn steps_longer_than_a_tick_are_refused_for_neurons_that_count_ticks() {
+    let directory = tempfile::tempdir().unwrap();
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let arguments =
+        ["convert", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--preset", "temporal-pattern"];
+    megasim(&[&arguments[..], &["--out", "net"]].concat(), directory.path()).success();
+    let refused = contains("--dt: expected 1").and(contains("temporal_pattern")).and(contains("found 2"));
+    compare(&["--samples", "2", "--dt", "1,2"], directory.path()).failure().stderr(refused);
+    compare(&["--samples", "2"], directory.path()).success();
+}

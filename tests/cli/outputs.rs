@@ -81,6 +81,35 @@ fn a_softmax_spikes_once_at_each_event_of_its_clock() {
 }
 
 #[test]
+fn a_poisson_clock_is_the_same_in_both_modes_and_with_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = |netdir: &Path| -> Vec<i64> { events(netdir, "softmax_input").iter().map(|event| event.0).collect() };
+    let netdir = convert(folder.path(), "softmax", &["--softmax-clock", "poisson:300,seed=4"]);
+    let first = clock(&netdir);
+    assert!(first.windows(2).any(|pair| pair[1] - pair[0] != first[1] - first[0]), "{first:?}");
+    let spikes: Vec<i64> = events(&netdir, "06Dense_10").iter().map(|event| event.0).collect();
+    assert_eq!(spikes, first);
+    let figures = |name: &str, threads: &str| {
+        let json = folder.path().join(name).join("figures.json");
+        fs::create_dir(json.parent().unwrap()).unwrap();
+        let arguments = ["classify", netdir.to_str().unwrap(), "--data", DATA, "--json", json.to_str().unwrap()];
+        megasim(&[&arguments[..], &["--samples", "40", "--readout", "first_spike", "--threads", threads]].concat())
+            .success();
+        let figures: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+        figures
+    };
+    let (one, four) = (figures("one", "1"), figures("four", "4"));
+    assert_eq!(one["decision_ms"], four["decision_ms"]);
+    assert_eq!(one["accuracy"], four["accuracy"]);
+    // The first event of the clock decides, at the same time in both modes, and at another one in each sample.
+    assert_eq!(one["decision_ms"]["event"], one["decision_ms"]["clocked"]);
+    let mean = one["decision_ms"]["event"].as_f64().unwrap();
+    assert!((mean - (first[0] as f64 / 10.0)).abs() > 1e-9 && (1.0..8.0).contains(&mean), "{mean}");
+    let other = tempfile::tempdir().unwrap();
+    assert_ne!(clock(&convert(other.path(), "softmax", &["--softmax-clock", "poisson:300,seed=5"])), first);
+}
+
+#[test]
 fn outputs_below_zero_are_spikes_below_zero() {
     let folder = tempfile::tempdir().unwrap();
     let netdir = convert(folder.path(), "signed", &[]);

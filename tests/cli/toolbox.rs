@@ -50,7 +50,10 @@ fn a_softmax_has_the_clock_of_the_configuration_or_becomes_relu() {
     let silent = || contains("softmax").not();
     toolbox(&config(folder.path(), "[cell]\nsoftmax_clockrate = 100\n"), &out).success().stderr(silent());
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(out.join("megasim.json")).unwrap()).unwrap();
-    assert_eq!(manifest["softmax_clock"], serde_json::json!({ "node": "softmax_input", "rate": 100.0 }));
+    assert_eq!(
+        manifest["softmax_clock"],
+        serde_json::json!({ "node": "softmax_input", "rate": 100.0, "poisson_seed": 0 })
+    );
     let out = folder.path().join("relu");
     toolbox(&config(folder.path(), "[conversion]\nsoftmax_to_relu = True\n"), &out).success().stderr(silent());
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(out.join("megasim.json")).unwrap()).unwrap();

@@ -129,7 +129,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "delay-to-arrive", "2"),
     of(&["convert"], "mask-tau", "10"),
     of(&["convert"], "output", "softmax"),
-    of(&["convert"], "softmax-clock", "100").with(&["--output", "softmax"]),
+    of(&["convert"], "softmax-clock", "poisson:100").with(&["--output", "softmax"]),
     of(&["convert"], "v-thresh", "0.9"),
     of(&["convert"], "initial-potential", "0.5"),
     of(&["convert"], "duration", "10"),

@@ -63,7 +63,7 @@ pub use spike_code::SpikeCode;
 pub use stage::Stage;
 
 use megasim_ann::graph::Graph;
-use megasim_core::encode::{self, InputMap};
+use megasim_core::encode::{self, InputMap, SoftmaxClock};
 use megasim_core::network::NodeId;
 use ndarray::ArrayView2;
 use normalize::Schedule;
@@ -72,9 +72,6 @@ use potentials::Held;
 use samples::Samples;
 use simplify::Quantized;
 use std::num::NonZeroU32;
-
-/// Control events per second of a softmax output where nothing else is asked for; SNN toolbox's default.
-pub const DEFAULT_SOFTMAX_CLOCK: f64 = 300.0;
 
 /// Why a network could not be converted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -109,8 +106,8 @@ pub struct Converted {
     pub normalized: Normalized,
     /// The modules.
     pub emitted: Emitted,
-    /// Of a softmax output: control events per second.
-    pub softmax_clock: f64,
+    /// Of a softmax output: the events at which it spikes.
+    pub softmax_clock: SoftmaxClock,
 }
 
 /// Converts an analog network; `samples` is the normalisation set, `(samples, numbers)`, maps in the order `(channels,

@@ -2,8 +2,10 @@
 
 mod check;
 mod layer;
+mod softmax_clock;
 
 pub use layer::Layer;
+pub use softmax_clock::SoftmaxClock;
 
 use super::calibrate::Correction;
 use super::emit::Emitted;
@@ -12,7 +14,7 @@ use super::parsed::{Parsed, Source};
 use super::quantize::SignedNeurons;
 use super::scales::Scales;
 use super::spiking::ReadAs;
-use super::{ConvertOptions, DEFAULT_SOFTMAX_CLOCK, OutputForm, Precision, Quantization, Rules, TEST_SAMPLES, emit};
+use super::{ConvertOptions, OutputForm, Precision, Quantization, Rules, TEST_SAMPLES, emit};
 use megasim_ann::graph::Levels;
 use megasim_core::encode::registry::{self, Choice, Common};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, FeatureScales, InputMap, SpikeEncoder};
@@ -233,16 +235,6 @@ pub struct OutputLayer {
     pub form: OutputForm,
 }
 
-/// What makes a softmax output spike.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SoftmaxClock {
-    /// Node whose control events do it.
-    pub node: String,
-    /// Events a second.
-    pub rate: f64,
-}
-
 /// How the weights of a converted network were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -450,7 +442,7 @@ impl Manifest {
             softmax_clock: emitted
                 .control
                 .as_ref()
-                .map(|control| SoftmaxClock { node: node(control), rate: options.softmax_clock }),
+                .map(|control| SoftmaxClock::new(node(control), options.softmax_clock)),
             settle_events: nodes(&emitted.settle),
             reset_event: node(&emitted.reset),
             conversion: Conversion::new(options, normalisation_samples),
@@ -515,7 +507,7 @@ impl Manifest {
             },
             format: if of.plain_megasim { emit::Format::Original } else { emit::Format::Extended },
             output: self.output.form,
-            softmax_clock: self.softmax_clock.as_ref().map_or(DEFAULT_SOFTMAX_CLOCK, |clock| clock.rate),
+            softmax_clock: self.softmax_clock.as_ref().map(SoftmaxClock::clock).unwrap_or_default(),
             max_to_average: of.max_to_average,
             input_scale: Some(of.input_scale),
             input_percentile: None,
@@ -554,7 +546,7 @@ impl Manifest {
             .with_features(self.conversion.input_features.clone())?
             .with_mask_clock(network, self.mask_clock.as_deref())?
             .with_settle_events(network, &self.settle_events)?
-            .with_softmax_clock(network, self.softmax_clock.as_ref().map(|clock| (&clock.node[..], clock.rate)))?
+            .with_softmax_clock(network, self.softmax_clock.as_ref().map(|of| (&of.node[..], of.clock())))?
             .with_start(network, self.initial_potential.as_deref())
     }
 

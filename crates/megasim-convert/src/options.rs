@@ -2,9 +2,9 @@
 
 use super::manifest::Presentation;
 use super::settings::{NeuronFile, Setting};
-use super::{DEFAULT_SOFTMAX_CLOCK, Format, OutputForm, Precision, Preset, Quantization, Rules, Weighting};
+use super::{Format, OutputForm, Precision, Preset, Quantization, Rules, Weighting};
 use super::{normalize, scales};
-use megasim_core::encode::FeatureScales;
+use megasim_core::encode::{FeatureScales, SoftmaxClock};
 use megasim_core::network::Reset;
 use std::num::NonZeroUsize;
 
@@ -40,7 +40,7 @@ pub struct ConvertOptions {
     /// What the neurons of the output do.
     pub output: OutputForm,
     /// Of a softmax output: control events per second, at each of which a neuron fires.
-    pub softmax_clock: f64,
+    pub softmax_clock: SoftmaxClock,
     /// Averages take the place of maximum pooling.
     pub max_to_average: bool,
     /// What the numbers of a sample are divided by: one spike per millisecond of an input stands for it. Where none is
@@ -89,7 +89,7 @@ impl Default for ConvertOptions {
             quantization: Quantization::default(),
             format: Format::Extended,
             output: OutputForm::default(),
-            softmax_clock: DEFAULT_SOFTMAX_CLOCK,
+            softmax_clock: SoftmaxClock::default(),
             max_to_average: false,
             input_scale: None,
             input_percentile: None,

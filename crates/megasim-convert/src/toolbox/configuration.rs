@@ -4,8 +4,8 @@ use super::settings::arranged;
 use super::{Error, Ini, SampleSettings, Swept, is_whole, sweep, ticks};
 use crate::currents::SynapticCurrents;
 use crate::{Precision, Preset, SpikeCode};
-use megasim_core::encode::DEFAULT_INPUT_RATE;
 use megasim_core::encode::pattern::MOST_BITS;
+use megasim_core::encode::{Arrivals, DEFAULT_INPUT_RATE, SoftmaxClock};
 use megasim_core::network::Reset;
 use megasim_data::SampleList;
 use std::path::{Path, PathBuf};
@@ -107,8 +107,8 @@ pub struct Configuration {
     pub softmax_to_relu: bool,
     /// `binarize_weights`, `quantize_weights` and `num_bits`.
     pub precision: Precision,
-    /// Hertz.
-    pub softmax_clockrate: f64,
+    /// A Poisson process of `softmax_clockrate` hertz.
+    pub softmax_clock: SoftmaxClock,
     pub v_thresh: f64,
     /// Where neurons are after a reset to zero.
     pub v_reset: f64,
@@ -265,7 +265,10 @@ impl Configuration {
             max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
             softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
             precision: precision(ini, spike_code, &mut remarks)?,
-            softmax_clockrate: ini.number("cell", "softmax_clockrate", crate::DEFAULT_SOFTMAX_CLOCK)?,
+            softmax_clock: SoftmaxClock {
+                rate: ini.number("cell", "softmax_clockrate", SoftmaxClock::default().rate)?,
+                arrivals: Arrivals::Poisson { seed: 0 },
+            },
             v_thresh: ini.number("cell", "v_thresh", 1.0)?,
             v_reset: if reset == Reset::ToRest { v_reset } else { 0.0 },
             v_rest: potential("v_rest")?,

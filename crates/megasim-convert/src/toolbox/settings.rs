@@ -159,7 +159,7 @@ pub const KEYS: &[Key] = &[
     acts("cell", "i_offset", "constant current, as a bias: `i_offset / cm` is added to potentials per ms"),
     acts("cell", "cm", "capacitance, by which `i_offset` is divided (0.09)"),
     acts("cell", "scaling_factor", "weights times this are the integers of netfiles"),
-    acts("cell", "softmax_clockrate", "rate of the clock of a softmax output, in Hz"),
+    acts("cell", "softmax_clockrate", "rate of the clock of a softmax output, a Poisson process, in Hz"),
     acts("cell", "binarize_weights", "weights have two values"),
     acts("cell", "quantize_weights", "weights have `num_bits` bits"),
     acts("cell", "tau_syn_e", "the current of positive weights decays so, in ms; below a tick it acts at once"),

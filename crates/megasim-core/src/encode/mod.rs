@@ -22,6 +22,7 @@ mod regular;
 mod sample_kind;
 mod sample_numbers;
 mod shared;
+mod softmax_clock;
 mod ttfs;
 
 pub use burst::Burst;
@@ -41,6 +42,7 @@ pub use recorded::Recorded;
 pub use regular::{Events, Regular};
 pub use sample_kind::{Error, SampleKind};
 pub use sample_numbers::SampleNumbers;
+pub use softmax_clock::{Arrivals, SoftmaxClock};
 pub use ttfs::Ttfs;
 
 use crate::network::{Network, NodeId, Polarity, Stimulus, StimulusEvent, Tick};
@@ -147,8 +149,8 @@ pub struct InputMap {
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
     settle_events: Vec<usize>,
-    /// The source, and its control events per second.
-    softmax_clock: Option<(usize, f64)>,
+    /// The source, and its control events.
+    softmax_clock: Option<(usize, SoftmaxClock)>,
     /// The source whose one event, at tick 0, sets initial potentials.
     start: Option<usize>,
 }
@@ -278,13 +280,12 @@ impl InputMap {
         if self.settles() { t_max } else { (clock.ticks() - 1).max(0) }
     }
 
-    /// Adds a source at whose control events a softmax output spikes, at a rate per second and evenly spaced
-    /// ([`softmax_clock`]).
+    /// Adds a source at whose control events a softmax output spikes.
     ///
     /// # Errors
     /// If the node is none of the network's sources.
-    pub fn with_softmax_clock(mut self, network: &Network, clock: Option<(&str, f64)>) -> Result<Self, Error> {
-        self.softmax_clock = clock.map(|(node, rate)| Ok((source(network, node)?, rate))).transpose()?;
+    pub fn with_softmax_clock(mut self, network: &Network, clock: Option<(&str, SoftmaxClock)>) -> Result<Self, Error> {
+        self.softmax_clock = clock.map(|(node, clock)| Ok((source(network, node)?, clock))).transpose()?;
         Ok(self)
     }
 
@@ -427,8 +428,8 @@ impl EncodeBuffers {
         for &source in &layout.settle_events {
             stimuli[source] = Stimulus::from_events([StimulusEvent::settle((clock.ticks() - 1).max(0))]);
         }
-        if let Some((source, rate)) = layout.softmax_clock {
-            stimuli[source] = softmax_clock(rate, clock);
+        if let Some((source, softmax)) = layout.softmax_clock {
+            stimuli[source] = softmax.stimulus(sample, clock);
         }
         Ok(stimuli)
     }
@@ -443,14 +444,6 @@ pub fn bias_clock(period: f64, clock: Clock) -> Stimulus {
         y: 0,
         polarity: Polarity::Positive,
     });
-    Stimulus::from_events(events)
-}
-
-/// Control events at a rate in hertz, evenly spaced, each at the last tick of its period; at most one per tick.
-pub fn softmax_clock(rate: f64, clock: Clock) -> Stimulus {
-    let period = (1000.0 * f64::from(clock.ticks_per_ms) / rate).max(1.0);
-    let ticks = (1..).map(|k| (f64::from(k) * period) as Tick - 1);
-    let events = ticks.take_while(|&tick| tick < clock.ticks()).map(StimulusEvent::control);
     Stimulus::from_events(events)
 }
 
@@ -545,15 +538,5 @@ pub(crate) mod tests {
         let clock = Clock { duration: 4, ticks_per_ms: 10 };
         assert_eq!(bias_clock(1.0, clock).t_pre(), [0, 10, 20, 30]);
         assert_eq!(bias_clock(2.0, clock).t_pre(), [0, 20]);
-    }
-
-    #[test]
-    fn the_softmax_clock_ticks_at_the_end_of_each_period() {
-        let clock = Clock { duration: 10, ticks_per_ms: 2 };
-        assert_eq!(softmax_clock(300.0, clock).t_pre(), [5, 12, 19]);
-        assert_eq!(softmax_clock(1000.0, clock).len(), 10);
-        assert_eq!(softmax_clock(1e9, clock).len(), 20);
-        assert_eq!(softmax_clock(1.0, clock).len(), 0);
-        assert_eq!(softmax_clock(300.0, clock).event(0), StimulusEvent::control(5));
     }
 }
