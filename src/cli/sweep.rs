@@ -1,7 +1,7 @@
 //! `megasim sweep`: one or two parameters of conversion, encoding, run or hardware over a range.
 
 mod files;
-mod tables;
+pub mod tables;
 
 use super::diagnostic::{self, report};
 use super::input::{ConvertedInput, InputArgs, LoadedInput};

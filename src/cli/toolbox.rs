@@ -4,7 +4,6 @@ use super::classification::{remarks, table};
 use super::conversion::{self, Job, stages};
 use super::data::SplitArguments;
 use super::diagnostic::report;
-use super::export::{self, Form};
 use super::input;
 use super::output::Printed;
 use super::paths::Paths;
@@ -19,23 +18,23 @@ use megasim::ann::{
     import::{self, ReadOptions},
 };
 use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
-use megasim::convert::export::ExportOptions;
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::quantize::Quantization;
-use megasim::convert::{
-    Checkpoints, Convert, ConvertOptions, ConvertedModel, OutputForm, Preset, Rules, SpikeCode, Weighting,
-};
+use megasim::convert::{Checkpoints, Convert, ConvertOptions, OutputForm, Preset, Rules, SpikeCode, Weighting};
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
 use megasim::study::answers;
-use megasim::study::classification::{Recording, classify};
-use megasim::study::layers::Layer;
-use megasim::toolbox::{Configuration, DatasetFormat, OtherSimulator, SampleSettings, Swept};
+use megasim::study::classification::{Classification, classify};
+use megasim::study::sweep::Figures;
+use megasim::toolbox::{Configuration, DatasetFormat, SampleSettings};
 use miette::{Result, bail, miette};
 use serde_json::json;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+mod log;
+mod sweep;
 
 /// Run an experiment of SNN toolbox from its configuration file: evaluate, normalise, convert, simulate, sweep
 #[derive(Debug, Args)]
@@ -71,43 +70,34 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         output::warn(format_args!("{remark}"));
     }
     let replace = Overwrite::from_flag(arguments.force);
-    let model = refusal::read(&model_file(&configuration)?, ReadOptions::default(), true)?;
-    let read = [&arguments.config, &model.source.path];
-    let data = [&configuration.dataset_path];
-    let runs = match &configuration.sweep {
-        None => vec![(arguments.out.clone(), configuration.clone())],
-        Some((swept, values)) => values
-            .iter()
-            .map(|&value| {
-                let mut name = arguments.out.as_os_str().to_os_string();
-                name.push(format!("-{value}"));
-                let out = PathBuf::from(name);
-                let mut it = changed(&configuration, *swept, value);
-                // Each value has records and exports of its own.
-                it.log_dir = it.log_dir.zip(out.file_name()).map(|(folder, name)| folder.join(name));
-                (out, it)
-            })
-            .collect(),
-    };
-    for (out, it) in &runs {
-        Paths::default().directories([out]).files(&it.parsed_model).inputs(read).data(data).check()?;
+    if let Some(asked) = &configuration.sweep {
+        return sweep::run(arguments, &configuration, asked, replace);
     }
-    for (out, configuration) in &runs {
-        one(arguments, &model, configuration, out, replace)?;
-    }
-    Ok(())
+    let model = model_of(&configuration)?;
+    check_paths(arguments, &model, &configuration, &arguments.out)?;
+    one(&Run { arguments, model: &model, it: &configuration, out: &arguments.out, replace, shares: false }).map(drop)
 }
 
-fn changed(configuration: &Configuration, swept: Swept, value: f64) -> Configuration {
-    let mut changed = configuration.clone();
-    match swept {
-        Swept::Duration => changed.duration = value.clamp(1.0, 1e6) as u32,
-        Swept::InputRate => changed.input_rate = value,
-        Swept::Percentile => changed.percentile = value.min(100.0),
-        Swept::Threshold => changed.v_thresh = value,
-        Swept::ScalingFactor => changed.scaling_factor = value,
-    }
-    changed
+/// The model of the settings.
+fn model_of(configuration: &Configuration) -> Result<import::Model> {
+    refusal::read(&model_file(configuration)?, ReadOptions::default(), true)
+}
+
+/// Refuses places that are the same.
+fn check_paths(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &Path) -> Result<()> {
+    let paths = Paths::default().directories([&out.to_path_buf()]).files(&it.parsed_model);
+    paths.inputs([&arguments.config, &model.source.path]).data([&it.dataset_path]).check()
+}
+
+/// One run of an experiment: a configuration, and where its netfiles are.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    model: &'a import::Model,
+    it: &'a Configuration,
+    out: &'a Path,
+    replace: Overwrite,
+    /// Whether other runs have the same netfiles, so that their figures are not kept there.
+    shares: bool,
 }
 
 fn model_file(configuration: &Configuration) -> Result<PathBuf> {
@@ -127,7 +117,9 @@ fn model_file(configuration: &Configuration) -> Result<PathBuf> {
     }
 }
 
-fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &Path, replace: Overwrite) -> Result<()> {
+/// Does what the settings ask for; figures of a simulation whose classes are known.
+fn one(run: &Run<'_>) -> Result<Option<Figures>> {
+    let &Run { arguments, model, it, out, replace, shares } = run;
     if !it.convert && !it.simulate && !it.evaluate_ann && !it.normalize_is_given {
         bail!(
             "{}: expected something to do in [tools], found evaluate_ann, convert and simulate off",
@@ -142,7 +134,7 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         taken.dataset((&it.dataset_path, None), &format, as_model, (it.duration, 1.0))
     };
     if !it.convert && !it.simulate && !it.normalize_is_given {
-        return evaluate(arguments, model, it, &data()?, out, replace);
+        return evaluate(arguments, model, it, &data()?, out, replace).map(|()| None);
     }
     let mut options = conversion_options(model, it)?;
     if recordings.is_some() && !it.spike_code.is_rate() {
@@ -152,12 +144,12 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         options = options.input_events(1).input_scale(1.0);
     }
     if !it.convert && !it.simulate {
-        return normalise(arguments, model, it, (&options, data()?), out, replace);
+        return normalise(arguments, model, it, (&options, data()?), out, replace).map(|()| None);
     }
     if !it.convert {
         check(arguments, model, &options, out)?;
     }
-    let other = it.other_simulator.map(|simulator| for_another(simulator, it, out, replace)).transpose()?;
+    let other = it.other_simulator.map(|simulator| log::for_another(simulator, it, out, replace)).transpose()?;
     if it.convert {
         let data = data()?;
         let done = conversion::run(&Job {
@@ -179,10 +171,10 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         print(&format!("Written to {}.\n", out.display()));
     }
     if let Some(other) = &other {
-        written_for_another(other, out)?;
+        log::written_for_another(other, out)?;
     }
     if !it.simulate {
-        return Ok(());
+        return Ok(None);
     }
     let shown = shown(it, &taken, out, Vec::new())?;
     let converted = input::open(out)?;
@@ -192,6 +184,16 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
     let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
     print(&format!("{}\n{}", table(&found), remarks(&found)));
     super::answer(&answers::of_classification(&found));
+    if !shares {
+        keep(run, &found, &taken, recordings.is_some())?;
+    }
+    log::log(it, &taken, &converted, out, replace)?;
+    Ok(Figures::of(&found))
+}
+
+/// Writes the figures next to the netfiles.
+fn keep(run: &Run<'_>, found: &Classification, taken: &SampleArguments, recorded: bool) -> Result<()> {
+    let &Run { arguments, model, it, out, .. } = run;
     let results = out.join(RESULTS);
     let text = format!("{:#}\n", json!(found.figures()));
     // Listed first: a run that is killed in between leaves nothing that a second one would take for another's file.
@@ -206,10 +208,8 @@ fn one(arguments: &Arguments, model: &import::Model, it: &Configuration, out: &P
         "samples": it.num_to_test,
         "dt": 1,
     });
-    taken.parameters(recordings.is_some(), &mut parameters);
-    provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters)
-        .map_err(report)?;
-    log(it, &taken, &converted, out, replace)
+    taken.parameters(recorded, &mut parameters);
+    provenance::write_beside(&[&results], &[&arguments.config, &model.source.path], Some(0), parameters).map_err(report)
 }
 
 /// How samples are taken of the data.
@@ -299,87 +299,6 @@ fn shown(
     let mut shown = classify_command::Arguments::from_arg_matches(matches).map_err(report)?;
     shown.taken = taken.clone();
     Ok(shown)
-}
-
-/// Draws and records what the settings ask for, as `megasim classify` does.
-fn log(
-    it: &Configuration,
-    taken: &SampleArguments,
-    converted: &ConvertedModel,
-    out: &Path,
-    replace: Overwrite,
-) -> Result<()> {
-    let is_asked = it.draws || it.records.is_some() || it.log_dir.is_some() || it.runlabel.is_some();
-    if !is_asked {
-        return Ok(());
-    }
-    let folder = log_folder(it, out);
-    std::fs::create_dir_all(&folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
-    let mut words: Vec<OsString> = vec!["--predictions".into(), folder.join("predictions.npz").into()];
-    if it.draws {
-        words.extend(["--report".into(), folder.join("page.html").into()]);
-    }
-    if let Some(potentials) = it.records {
-        let layers = Layer::of_manifest(converted.network(), converted.manifest()).into_iter();
-        let of_neurons =
-            |layer: &Layer| !potentials || Recording::new(converted, std::slice::from_ref(&layer.name), true).is_ok();
-        let names: Vec<String> = layers.map(|(_, layer)| layer).filter(of_neurons).map(|layer| layer.name).collect();
-        words.extend(["--record".into(), names.join(",").into()]);
-        words.extend(["--npz".into(), folder.join("spikes.npz").into()]);
-        words.extend(potentials.then(|| "--potentials".into()));
-    }
-    words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
-    classify_command::run(&shown(it, taken, out, words)?)
-}
-
-/// The network for the simulator of the settings.
-struct Other {
-    to: Form,
-    place: PathBuf,
-    replace: Overwrite,
-}
-
-/// Where it goes; refused before the work where something else is there.
-fn for_another(simulator: OtherSimulator, it: &Configuration, out: &Path, replace: Overwrite) -> Result<Other> {
-    let (to, name) = match simulator {
-        OtherSimulator::Brian2 => (Form::Brian2, "brian2"),
-        OtherSimulator::PyNn => (Form::Pynn, "pynn"),
-        OtherSimulator::Keras => (Form::Keras, "normalised.keras"),
-    };
-    let place = log_folder(it, out).join(name);
-    // The folder is made with the results; where it is not there yet, nothing is in the way.
-    if atomic_write::parent(&place).exists() {
-        export::check(to, &place, replace)?;
-    }
-    Ok(Other { to, place, replace })
-}
-
-/// Writes it besides our own run, which goes on where the form cannot say what the network is.
-fn written_for_another(other: &Other, netdir: &Path) -> Result<()> {
-    let Other { to, place: out, replace } = other;
-    let folder = atomic_write::parent(out);
-    let is_new = !folder.exists();
-    std::fs::create_dir_all(folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
-    let how = ExportOptions::default();
-    let written = export::write(&export::Job { netdir, to: *to, out, how, replace: *replace });
-    if let Err(error) = written {
-        output::warn(format_args!("[simulation] simulator: {} is not written: {error}", out.display()));
-        if is_new {
-            // Only what is empty goes.
-            std::fs::remove_dir(folder).ok();
-        }
-    }
-    Ok(())
-}
-
-/// Where pictures and records go: as the settings say, or next to the netfiles.
-fn log_folder(it: &Configuration, out: &Path) -> PathBuf {
-    let folder = it.log_dir.clone().unwrap_or_else(|| {
-        let mut name = out.as_os_str().to_os_string();
-        name.push("-log");
-        name.into()
-    });
-    it.runlabel.iter().fold(folder, |folder, label| folder.join(label))
 }
 
 /// Writes the normalised model alone.

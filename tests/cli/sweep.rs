@@ -334,3 +334,46 @@ fn what_cannot_be_swept_is_refused() {
     sweep(&three, here).code(1).stderr(contains("one or two parameters"));
     assert!(!here.join("out/sweep.csv").exists());
 }
+
+#[test]
+fn neurons_and_outputs_of_a_point_are_those_of_a_conversion_with_the_option() {
+    let directory = converted();
+    let here = directory.path();
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let data = data.to_str().unwrap();
+    for (name, over, options) in [
+        ("leak", &["tau-mem=none,20", "resting-potential=-0.1"][..], &["--tau-mem", "20"][..]),
+        ("clock", &["softmax-clock=100", "output=softmax"], &["--output", "softmax", "--softmax-clock", "100"]),
+        ("potential", &["output=relu,potential"], &["--output", "potential"]),
+        ("signed", &["output=signed"], &["--output", "signed"]),
+    ] {
+        let mut more = vec!["--samples", "20", "--duration", "30", "--out", name];
+        more.extend(over.iter().flat_map(|over| ["--over", over]));
+        sweep(&more, here).success();
+        let mut convert = vec!["convert", model.to_str().unwrap(), "--data", data, "--preset", "toolbox"];
+        convert.extend(options);
+        convert.extend((name == "leak").then_some(["--resting-potential", "-0.1"]).into_iter().flatten());
+        let net = format!("{name}-net");
+        program().args(convert).args(["--out", &net]).current_dir(here).assert().success();
+        let file = format!("{name}.json");
+        let classify = ["classify", &net, "--data", data, "--samples", "20", "--duration", "30", "--json", &file];
+        program().args(classify).current_dir(here).assert().success();
+        let (table, alone) = (json(&here.join(name).join("sweep.json")), json(&here.join(&file)));
+        let point = table["points"].as_array().unwrap().last().unwrap().clone();
+        for mode in ["event", "clocked"] {
+            let close = |a: &Value, b: &Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-9;
+            assert!(close(&point[mode]["accuracy"]["share"], &alone["accuracy"][mode]), "{name} {mode}");
+            assert!(close(&point[mode]["spikes"], &alone["per_sample"]["spikes"][mode]), "{name} {mode}");
+        }
+    }
+    for (over, message) in [
+        ("tau-mem=0", "tau-mem: expected milliseconds above 0, or none, found `0`"),
+        ("softmax-clock=100", "expected an output that is a softmax"),
+        ("output=sigmoid", "output: expected relu, softmax, signed or potential, found `sigmoid`"),
+    ] {
+        sweep(&["--over", over, "--out", "no"], here).failure().stderr(contains(message));
+    }
+    sweep(&["--over", "output=relu,potential", "--hardware", "ideal", "--out", "no"], here)
+        .failure()
+        .stderr(contains("as no machine reports potentials"));
+}

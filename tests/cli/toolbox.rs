@@ -61,14 +61,52 @@ fn a_softmax_has_the_clock_of_the_configuration_or_becomes_relu() {
 }
 
 #[test]
-fn a_sweep_has_a_directory_for_each_value() {
+fn a_sweep_has_a_directory_for_each_value_and_one_table() {
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("run");
-    let config = config(folder.path(), "[parameter_sweep]\nparam_name = 'duration'\nparam_values = [5, 20]\n");
-    toolbox(&config, &out).success();
-    for value in ["5", "20"] {
-        assert!(folder.path().join(format!("run-{value}/results.json")).is_file());
+    let here = folder.path();
+    let out = here.join("run");
+    let more = "[parameter_sweep]\nparam_name = 'tau_refrac'\nparam_values = [0, 2]\nparam_logscale = False\n\
+        [conversion]\nsoftmax_to_relu = True\n";
+    let path = config(here, more);
+    toolbox(&path, &out).success().stdout(contains("tau_refrac = 2").and(contains("modes agree")));
+    let table = fs::read_to_string(here.join("run-log/sweep.csv")).unwrap();
+    assert!(table.starts_with("tau_refrac,samples,event_accuracy,"), "{table}");
+    let figures = json(&here.join("run-log/sweep.json"));
+    for (k, value) in ["0", "2"].into_iter().enumerate() {
+        let alone = json(&here.join(format!("run-{value}/results.json")));
+        let point = &figures["points"][k];
+        assert_eq!(point["values"][0], value);
+        assert_eq!(point["event"]["accuracy"]["share"], alone["accuracy"]["event"]);
+        assert_eq!(point["clocked"]["spikes"], alone["per_sample"]["spikes"]["clocked"]);
     }
+    // A spike at most every third step.
+    let spikes = |k: usize| figures["points"][k]["event"]["spikes"].as_f64().unwrap();
+    assert!(spikes(1) < spikes(0), "{figures:#}");
+    let picture = fs::read_to_string(here.join("run-log/sweep-accuracy.svg")).unwrap();
+    assert!(picture.contains("tau_refrac") && picture.contains("accuracy (%)"), "{picture}");
+    toolbox(&path, &out).failure().stderr(contains("exists already"));
+    // Netfiles that are there are those of all values of a parameter of the presentation.
+    let shared = "[parameter_sweep]\nparam_name = input_rate\nparam_values = get_range(250, 1000, 3, method='log')\n\
+        param_logscale = True\n[tools]\nconvert = False\n[cell]\ntau_refrac = 2\n[conversion]\nsoftmax_to_relu = True\n";
+    let before = json(&here.join("run-2/results.json"));
+    toolbox(&config(here, shared), &here.join("run-2")).success();
+    assert_eq!(json(&here.join("run-2/results.json")), before);
+    let figures = json(&here.join("run-2-log/sweep.json"));
+    let values: Vec<_> = (0..3).map(|k| figures["points"][k]["values"][0].as_str().unwrap()).collect();
+    assert_eq!((values, &figures["parameters"][0]["logarithmic"]), (vec!["250", "500", "1000"], &true.into()));
+    assert_eq!(figures["points"][2]["event"]["accuracy"]["share"], before["accuracy"]["event"]);
+    let twice = config(here, "[parameter_sweep]\nparam_values = [1, 1]\n");
+    toolbox(&twice, &out).failure().stderr(contains("param_values: expected each value once, found 1 again"));
+}
+
+#[test]
+fn a_range_of_whole_numbers_is_rounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = "[parameter_sweep]\nparam_name = 'num_to_test'\nparam_values = get_range(2, 5, 3)\n";
+    toolbox(&config(folder.path(), more), &folder.path().join("run")).success();
+    let figures = json(&folder.path().join("run-log/sweep.json"));
+    let samples: Vec<_> = (0..3).map(|k| figures["points"][k]["samples"].as_u64().unwrap()).collect();
+    assert_eq!(samples, [2, 4, 5]);
 }
 
 #[test]
@@ -401,4 +439,77 @@ fn the_table_of_settings_is_that_of_the_program() {
         assert!(rows.contains(&&row[..]), "expected in docs/how-to/snn-toolbox.md: {row}");
     }
     assert_eq!(rows.len(), KEYS.len() + 1, "rows of settings that do not exist");
+}
+
+/// The script of the manual of version 0.1, on the digits.
+const SCRIPT: &str = "\
+import snntoolbox
+# Parameters
+settings = {'dataset': 'DIGITS',
+            'architecture': 'cnn',
+            'filename': 'digits_cnn',
+            'path': 'DIGITS',
+            'evaluateANN': True, # Test accuracy of input model
+            'normalize': True, # Normalize weights to get better perf.
+            'convert': True, # Convert analog net to spiking
+            'simulate': True, # Simulate converted net
+            'verbose': 3, # Show plots and temporary results
+            'v_thresh': 1, # Threshold potential
+            'simulator': 'INI', # Reset potential
+            'num_to_test': 10,
+            'duration': 100.0} # Simulation time
+# Update defaults with parameters specified above:
+snntoolbox.update_setup(settings)
+do_param_sweep = False
+if do_param_sweep:
+   param_name = 'v_thresh'
+   params = snntoolbox.get_range(0.5, 1.5, 3, method='linear')
+   snntoolbox.test_full(params=params,
+                         param_name=param_name,
+                         param_logscale=False)
+else:
+    snntoolbox.test_full()
+";
+
+#[test]
+fn the_use_cases_of_the_manual_run_from_its_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    let script = |changes: &[(&str, &str)]| {
+        let text = SCRIPT.replace("DIGITS", digits.to_str().unwrap());
+        let text = changes.iter().fold(text, |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
+        fs::write(here.join("use_case.py"), text).unwrap();
+        here.join("use_case.py")
+    };
+    let out = here.join("run");
+    // A: conversion only.
+    let only = script(&[("'simulate': True", "'simulate': False")]);
+    toolbox(&only, &out)
+        .success()
+        .stdout(contains("as integers").and(contains("operations").not()))
+        .stderr(contains("architecture = cnn: a model file is read as it is"));
+    assert!(out.join("megasim.sch").is_file() && !out.join("results.json").exists());
+    // B: simulation only.
+    toolbox(&script(&[("'convert': True", "'convert': False")]), &out)
+        .failure()
+        .stderr(contains("normalised.keras: exists already"));
+    fs::remove_dir_all(here.join("run-log")).unwrap();
+    toolbox(&script(&[("'convert': True", "'convert': False")]), &out).success().stdout(contains("10 samples"));
+    let alone = json(&out.join("results.json"));
+    assert!(here.join("run-log/spikes.npz").is_file() && here.join("run-log/page.html").is_file());
+    // C: a sweep of the threshold.
+    let sweep = script(&[("do_param_sweep = False", "do_param_sweep = True"), ("'verbose': 3", "'verbose': 1")]);
+    toolbox(&sweep, &here.join("swept")).success().stdout(contains("v_thresh = 1.5"));
+    let figures = json(&here.join("swept-log/sweep.json"));
+    let points = figures["points"].as_array().unwrap();
+    let values: Vec<_> = points.iter().map(|point| point["values"][0].as_str().unwrap()).collect();
+    assert_eq!(values, ["0.5", "1", "1.5"]);
+    assert_eq!(points[1]["event"]["spikes"], alone["per_sample"]["spikes"]["event"]);
+    let accuracy = |k: usize| points[k]["event"]["accuracy"]["share"].as_f64().unwrap();
+    assert!(accuracy(1) > accuracy(2), "{figures:#}");
+    assert!(here.join("swept-log/sweep-accuracy.svg").is_file());
 }

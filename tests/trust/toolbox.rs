@@ -99,9 +99,12 @@ fn times_that_are_no_whole_steps_are_refused() {
         ),
         (
             "[parameter_sweep]\nparam_name = percentile\nparam_values = [99, 200]\n",
-            "percentiles of at most 100, found `200`",
+            "param_values: expected a number above 0, at most 100, found `200`",
         ),
-        ("[parameter_sweep]\nparam_name = input_rate\nparam_values = [500, 2000]\n", "at most 1000 Hz"),
+        (
+            "[parameter_sweep]\nparam_name = input_rate\nparam_values = [500, 2000]\n",
+            "param_values: expected a rate above 0, at most 1000 Hz",
+        ),
     ] {
         let (status, _, error) = toolbox(here, more, "out");
         assert_eq!(status, 1, "{more}: {error}");

@@ -1,14 +1,17 @@
-//! SNN toolbox's configuration files: INI with sections, defaults and `%(name)s`.
+//! SNN toolbox's configuration files: INI with sections, defaults and `%(name)s`, or a script with `settings = {...}`.
 //!
 //! A setting either has a meaning here, or is named together with what is done instead; none is passed over in silence.
 
 mod configuration;
+mod python;
 mod samples;
 mod settings;
+mod sweep;
 
 pub use configuration::{Configuration, OtherSimulator};
 pub use samples::{DatasetFormat, SampleSettings};
 pub use settings::{KEYS, Key, Meaning, SECTIONS};
+pub use sweep::{Method, ParameterSweep, SweptValues};
 
 use megasim_core::encode::MOST_INPUT_RATE;
 use std::collections::BTreeMap;
@@ -62,6 +65,19 @@ pub enum Error {
         choices: &'static [&'static str],
         /// What there is.
         found: String,
+    },
+    /// A setting that cannot be swept.
+    #[error(
+        "{path}: [parameter_sweep] param_name: expected a setting that changes the network, its input or its run, \
+         found `{found}`{why}"
+    )]
+    Parameter {
+        /// The file.
+        path: PathBuf,
+        /// What there is.
+        found: String,
+        /// Why it cannot, or what is near.
+        why: String,
     },
 }
 
@@ -234,6 +250,11 @@ impl Ini {
         self.value(section, key, default, expected, fits)
     }
 
+    /// Whether a setting has a value.
+    fn is_given(&self, section: &str, key: &str) -> bool {
+        self.get(section, key).is_some_and(|text| !text.is_empty())
+    }
+
     fn text(&self, section: &str, key: &str) -> String {
         self.get(section, key).unwrap_or_default().trim_matches(['\'', '"']).into()
     }
@@ -260,21 +281,6 @@ fn interpolate(value: &str, keys: &BTreeMap<String, String>, depth: usize) -> Op
     Some(out)
 }
 
-/// What a sweep may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Swept {
-    /// `duration`, in milliseconds.
-    Duration,
-    /// `input_rate`, in hertz.
-    InputRate,
-    /// `percentile`.
-    Percentile,
-    /// `v_thresh`.
-    Threshold,
-    /// `scaling_factor`.
-    ScalingFactor,
-}
-
 /// Ticks per millisecond, where `dt` in milliseconds is one tick; steps of more than 1 ms are 1 ms.
 fn ticks(dt: &str) -> Option<u32> {
     let ticks = 1.0 / dt.parse().ok().filter(|dt: &f64| dt.is_finite() && *dt > 0.0)?;
@@ -286,49 +292,6 @@ fn ticks(dt: &str) -> Option<u32> {
 /// Whether a number is whole but for what a text of four digits leaves out, as of 1/3.
 fn is_whole(number: f64) -> bool {
     (number - number.round()).abs() <= 1e-3 * number.round()
-}
-
-fn sweep(ini: &Ini) -> Result<Option<(Swept, Vec<f64>)>, Error> {
-    let section = "parameter_sweep";
-    let list = |text: &str| -> Option<Vec<f64>> {
-        let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
-        let numbers = inner.split(',').map(str::trim).filter(|number| !number.is_empty());
-        numbers.map(|number| number.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0)).collect()
-    };
-    let values = ini.value(section, "param_values", Vec::new(), "a list of numbers above 0, such as [1, 2]", list)?;
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let expected = "duration, input_rate, percentile, v_thresh or scaling_factor";
-    let swept =
-        ini.value(section, "param_name", Swept::Threshold, expected, |text| match text.trim_matches(['\'', '"']) {
-            "duration" => Some(Swept::Duration),
-            "input_rate" => Some(Swept::InputRate),
-            "percentile" => Some(Swept::Percentile),
-            "v_thresh" => Some(Swept::Threshold),
-            "scaling_factor" => Some(Swept::ScalingFactor),
-            _ => None,
-        })?;
-    let fits = |value: f64| match swept {
-        Swept::Duration => value.fract() == 0.0 && (1.0..1e6).contains(&value),
-        Swept::InputRate => value <= MOST_INPUT_RATE,
-        Swept::Percentile => value <= 100.0,
-        Swept::Threshold | Swept::ScalingFactor => true,
-    };
-    if let Some(value) = values.iter().find(|value| !fits(**value)) {
-        return Err(Error::Value {
-            path: ini.path.clone(),
-            section: section.into(),
-            key: "param_values".into(),
-            expected: match swept {
-                Swept::Duration => "whole milliseconds above 0",
-                Swept::InputRate => "rates of at most 1000 Hz, as no input fires more than once per millisecond",
-                _ => "percentiles of at most 100",
-            },
-            found: value.to_string(),
-        });
-    }
-    Ok(Some((swept, values)))
 }
 
 #[cfg(test)]
@@ -380,8 +343,8 @@ mod tests {
             ),
             ("[paths]\nfilename_ann=a\n[cell]\nreset = never\n", "[cell] reset: expected a reset by subtraction"),
             (
-                "[paths]\nfilename_ann=a\n[parameter_sweep]\nparam_name=dt\nparam_values=[1]\n",
-                "param_name: expected duration",
+                "[paths]\nfilename_ann=a\n[parameter_sweep]\nparam_name=dts\nparam_values=[1]\n",
+                "param_name: expected a setting that changes",
             ),
         ] {
             let error = read(text).unwrap_err().to_string();

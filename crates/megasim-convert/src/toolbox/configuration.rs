@@ -1,7 +1,7 @@
 //! A configuration of SNN toolbox, its settings checked and in this program's words.
 
 use super::settings::arranged;
-use super::{Error, Ini, SampleSettings, Swept, is_whole, sweep, ticks};
+use super::{Error, Ini, ParameterSweep, SampleSettings, is_whole, python, ticks};
 use crate::currents::SynapticCurrents;
 use crate::{Precision, Preset, SpikeCode};
 use megasim_core::encode::pattern::MOST_BITS;
@@ -147,14 +147,14 @@ pub struct Configuration {
     pub draws: bool,
     /// Whether spikes are recorded, and if so, potentials too: `log_vars`, or `verbose` 3.
     pub records: Option<bool>,
-    /// Parameter sweep: what, and its values.
-    pub sweep: Option<(Swept, Vec<f64>)>,
+    /// `[parameter_sweep]`.
+    pub sweep: Option<ParameterSweep>,
     /// Settings that have no meaning here, with the reason.
     pub remarks: Vec<String>,
 }
 
 impl Configuration {
-    /// Reads a configuration file.
+    /// Reads a configuration file, or a Python script with `settings = {...}` as in the manual of version 0.1.
     ///
     /// # Errors
     /// Where it is no such file, or where a value cannot be.
@@ -162,6 +162,12 @@ impl Configuration {
         let bytes = std::fs::read(path);
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
         let text = text.map_err(|error| Error::Unreadable { path: path.into(), message: error.to_string() })?;
+        if python::is_script(path, &text) {
+            let (ini, mut remarks) = python::parse(path, &text)?;
+            let mut found = Self::of(ini)?;
+            remarks.append(&mut found.remarks);
+            return Ok(Self { remarks, ..found });
+        }
         Self::of(Ini::parse(path, &text)?)
     }
 
@@ -170,7 +176,7 @@ impl Configuration {
         let ini = &ini;
         let folder = ini.path.parent().unwrap_or(Path::new("")).to_path_buf();
         let place = |key: &str| folder.join(ini.text("paths", key));
-        let is_given = |section: &str, key: &str| ini.get(section, key).is_some_and(|text| !text.is_empty());
+        let is_given = |section: &str, key: &str| ini.is_given(section, key);
         let path_wd = place("path_wd");
         let filename_ann = ini.text("paths", "filename_ann");
         if filename_ann.is_empty() {
@@ -291,7 +297,7 @@ impl Configuration {
             other_simulator,
             draws: verbose >= 2 || !plotted.is_empty(),
             records: (verbose == 3 || !logged.is_empty()).then_some(keeps_potentials),
-            sweep: sweep(ini)?,
+            sweep: ParameterSweep::of(ini, &mut remarks)?,
             path_wd,
             remarks,
         })
@@ -327,7 +333,7 @@ fn spike_code(ini: &Ini, remarks: &mut Vec<String>) -> Result<SpikeCode, Error> 
     if code.is_rate() {
         return Ok(code);
     }
-    let is_given = |section: &str, key: &str| ini.get(section, key).is_some_and(|text| !text.is_empty());
+    let is_given = |section: &str, key: &str| ini.is_given(section, key);
     let of_duration = matches!(code, SpikeCode::TemporalPattern { .. }).then_some(("simulation", "duration"));
     for (section, key) in OF_RATES.iter().copied().chain(of_duration).filter(|(section, key)| is_given(section, key)) {
         let why = format!("nothing is done, as spike_code = {code} decides that");

@@ -210,7 +210,7 @@ fn preprocessing(ini: &Ini, remarks: &mut Vec<String>) -> Result<Option<GivenPre
 }
 
 /// Names and values of a Python dictionary, `{'name': value}` or `dict(name=value)`.
-fn dictionary(text: &str) -> Option<Vec<(&str, &str)>> {
+pub(super) fn dictionary(text: &str) -> Option<Vec<(&str, &str)>> {
     let text = text.trim();
     let (inner, between) = match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
         Some(inner) => (inner, ':'),
@@ -227,7 +227,7 @@ fn dictionary(text: &str) -> Option<Vec<(&str, &str)>> {
 }
 
 /// What is between commas that are in no brackets and no quotes.
-fn parts(text: &str) -> Vec<&str> {
+pub(super) fn parts(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0_i32, None);
     for (at, letter) in text.char_indices() {
         match (quote, letter) {
@@ -248,7 +248,7 @@ fn parts(text: &str) -> Vec<&str> {
 }
 
 /// A number, or a fraction of two, as `1./255`.
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     let one = |text: &str| text.trim().parse::<f64>().ok();
     let number = match text.split_once('/') {
         Some((above, below)) => one(above)? / one(below)?,

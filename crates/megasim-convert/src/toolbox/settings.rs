@@ -51,13 +51,20 @@ pub const SECTIONS: [&str; 16] = [
 ];
 
 /// Names of version 0.1 and of its Python interface, and those of today.
-pub(super) const OLD_NAMES: [(&str, &str); 5] = [
+pub(super) const OLD_NAMES: [(&str, &str); 6] = [
     ("evaluateann", "evaluate_ann"),
     ("evaluate", "evaluate_ann"),
     ("path", "path_wd"),
     ("filename", "filename_ann"),
     ("dataset", "dataset_path"),
+    ("params", "param_values"),
 ];
+
+/// The name of today of a setting as it is written, in lower case.
+pub(super) fn known_name(written: &str) -> String {
+    let name = written.to_lowercase().replace(' ', "_");
+    OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| (*new).into())
+}
 
 const NO_CONDUCTANCE: &str = "synapses add currents; there are no reversal potentials";
 const FRESH: &str = "each sample starts from a fresh state, and samples run in parallel";
@@ -169,13 +176,9 @@ pub const KEYS: &[Key] = &[
     nothing("cell", "payloads", "spikes carry nothing; with a reset by subtraction no rest is lost"),
     nothing("cell", "bias_relaxation", "biases act from the start"),
     nothing("cell", "leak", "neurons leak where tau_m is given"),
-    acts("parameter_sweep", "param_name", "what is swept"),
-    acts("parameter_sweep", "param_values", "its values, a directory for each"),
-    nothing(
-        "parameter_sweep",
-        "param_logscale",
-        "values are taken as they are; pages of `megasim report` have `--log-x`",
-    ),
+    acts("parameter_sweep", "param_name", "the setting that is swept, any that acts ([sweeps](#sweeps))"),
+    acts("parameter_sweep", "param_values", "its values: a list, or `get_range(START, STOP, NUM, METHOD)`"),
+    acts("parameter_sweep", "param_logscale", "the axis of the parameter is logarithmic in the pictures"),
     acts("output", "log_vars", "spikes of all layers are recorded (`spikes.npz`), with `mem` potentials too"),
     acts("output", "plot_vars", "a page of pictures is drawn (`page.html`)"),
     acts("output", "verbose", "from 2 on as `plot_vars`, 3 as `log_vars` with `mem`"),
@@ -191,8 +194,7 @@ pub(super) fn arranged(ini: &mut Ini) -> Vec<String> {
     let sections = std::mem::take(&mut ini.sections);
     for (section, keys) in &sections {
         for (written, value) in keys {
-            let name = written.replace(' ', "_");
-            let name = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(&name[..], |(_, new)| new);
+            let name = &known_name(written)[..];
             let said = |what: &str| format!("[{section}] {written} = {value}: {what}");
             let Some(key) = KEYS.iter().find(|key| key.name == name) else {
                 remarks.push(match &section[..] {
@@ -335,7 +337,7 @@ mod tests {
         ("cell", "bias_relaxation", "True"),
         ("cell", "softmax_clockrate", "100"),
         ("parameter_sweep", "param_values", "[1, 2]"),
-        ("parameter_sweep", "param_logscale", "True"),
+        ("parameter_sweep", "param_logscale", "True\nparam_values = [1]"),
         ("output", "log_vars", "{'all'}"),
         ("output", "plot_vars", "{'all'}"),
         ("output", "verbose", "3"),

@@ -58,7 +58,7 @@ impl Study for BothModes<'_> {
         read_out.check()?;
         read_out.check_signed(&network, prepared.output)?;
         let signed = readout::is_signed(&network, prepared.output);
-        let read_out = read_out.rule(manifest.output.form, threshold(&network, prepared.output), signed)?;
+        let read_out = read_out.rule(prepared.form, threshold(&network, prepared.output), signed)?;
         if *tie_order != TieOrder::Netlist && (read_out != ReadOut::default() || code.is_current()) {
             return Err(SweepError::TieOrder);
         }

@@ -3,7 +3,9 @@
 use super::SweepError;
 use megasim_convert::model_based::Schedule;
 use megasim_convert::numbers::{not_negative, part, percentile, percentile_step, positive};
-use megasim_convert::{ConvertOptions, Precision, Weighting};
+use megasim_convert::settings::Setting;
+use megasim_convert::{ConvertOptions, Format, OutputForm, Precision, Weighting};
+use megasim_core::equations::Decay;
 use megasim_core::network::Reset;
 
 /// A parameter of 'megasim convert' with its value.
@@ -23,6 +25,13 @@ pub(super) enum Change {
     DelayToArrive(i64),
     MaskTau(i32),
     MaxToAverage(bool),
+    /// Milliseconds; none: potentials do not decay.
+    MembraneTime(Option<f64>),
+    /// Before scaling.
+    RestingPotential(f64),
+    /// Hertz.
+    SoftmaxClock(f64),
+    Output(OutputForm),
     /// Milliseconds of the presentation that it is made for.
     Duration(u32),
 }
@@ -30,7 +39,7 @@ pub(super) enum Change {
 type Make = fn(&str) -> Result<Change, String>;
 
 /// The parameters by name.
-pub(super) const PARAMETERS: [(&str, Make); 14] = [
+pub(super) const PARAMETERS: [(&str, Make); 18] = [
     ("percentile", |text| percentile(text).map(Change::Percentile)),
     ("percentile-step", |text| percentile_step(text).map(Change::PercentileStep)),
     ("scaling-factor", |text| positive(text).map(Change::ScalingFactor)),
@@ -58,6 +67,24 @@ pub(super) const PARAMETERS: [(&str, Make); 14] = [
     ("delay-to-arrive", |text| whole(text, i64::from(i32::MAX)).map(Change::DelayToArrive)),
     ("mask-tau", |text| whole(text, i64::from(i32::MAX)).map(|ms| Change::MaskTau(ms as i32))),
     ("max-to-average", |text| text.parse().map(Change::MaxToAverage).map_err(|_| "expected true or false".to_string())),
+    ("tau-mem", |text| match text {
+        "none" => Ok(Change::MembraneTime(None)),
+        _ => positive(text)
+            .map(|tau| Change::MembraneTime(Some(tau)))
+            .map_err(|_| "expected milliseconds above 0, or none".into()),
+    }),
+    ("resting-potential", |text| {
+        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+        number.map(Change::RestingPotential).ok_or_else(|| "expected a number".into())
+    }),
+    ("softmax-clock", |text| positive(text).map(Change::SoftmaxClock)),
+    ("output", |text| match text {
+        "relu" => Ok(Change::Output(OutputForm::Relu)),
+        "softmax" => Ok(Change::Output(OutputForm::Softmax)),
+        "signed" => Ok(Change::Output(OutputForm::Signed)),
+        "potential" => Ok(Change::Output(OutputForm::Potential)),
+        _ => Err("expected relu, softmax, signed or potential".into()),
+    }),
 ];
 
 /// Options of a conversion for presentations of another duration.
@@ -75,6 +102,20 @@ fn made_for(options: &mut ConvertOptions, duration: u32) -> Result<(), SweepErro
 fn whole(text: &str, most: i64) -> Result<i64, String> {
     let number: Option<i64> = text.parse().ok();
     number.filter(|n| (0..=most).contains(n)).ok_or_else(|| format!("expected a whole number from 0 to {most}"))
+}
+
+/// Sets a parameter of all modules that 'megasim convert' sets before those of single layers, or leaves it out.
+fn set(options: &mut ConvertOptions, key: &str, value: Option<i64>) -> Result<(), SweepError> {
+    if options.format == Format::Original {
+        return Err(SweepError::OriginalFormat(key.into()));
+    }
+    let start = format!("*.{key}=");
+    options.settings.retain(|setting| !setting.to_string().starts_with(&start));
+    if let Some(value) = value {
+        let setting: Setting = format!("{start}{value}").parse().map_err(SweepError::Value)?;
+        options.settings.insert(0, setting);
+    }
+    Ok(())
 }
 
 /// Everything that a point changes of the conversion.
@@ -108,6 +149,14 @@ impl Conversion {
         self.changes.iter().any(|change| matches!(change, Change::ScalingFactor(_) | Change::Threshold(_)))
     }
 
+    /// The form of the output, where that is changed.
+    pub fn output(&self) -> Option<OutputForm> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Output(form) => Some(*form),
+            _ => None,
+        })
+    }
+
     /// Puts the changes into the options with which the netfiles were made.
     ///
     /// # Errors
@@ -115,7 +164,8 @@ impl Conversion {
     pub fn apply(&self, options: &mut ConvertOptions) -> Result<(), SweepError> {
         // A schedule is one of the weighting, whichever is named first.
         let mut changes: Vec<&Change> = self.changes.iter().collect();
-        changes.sort_by_key(|change| matches!(change, Change::DepthScale(_)));
+        // A resting potential is scaled by the factor of the point.
+        changes.sort_by_key(|change| matches!(change, Change::DepthScale(_) | Change::RestingPotential(_)));
         let code = options.rules.code;
         for change in changes {
             let has_form = matches!(
@@ -154,6 +204,24 @@ impl Conversion {
                 Change::DelayToArrive(ticks) => options.rules.delay_to_arrive = *ticks,
                 Change::MaskTau(ms) => options.rules.mask_tau = *ms,
                 Change::MaxToAverage(average) => options.max_to_average = *average,
+                Change::MembraneTime(tau) => {
+                    let ticks = f64::from(quantization.ticks_per_ms);
+                    set(options, "leak_decay", tau.map(|tau| Decay::part(tau * ticks).into()))?;
+                }
+                Change::RestingPotential(rest) => {
+                    if quantization.initial_potential != 0.0 {
+                        return Err(SweepError::RestingPotential);
+                    }
+                    let rest = (rest * quantization.scaling_factor).round();
+                    set(options, "resting_potential", Some(rest as i64))?;
+                }
+                Change::SoftmaxClock(rate) => options.softmax_clock = *rate,
+                Change::Output(form) => {
+                    if quantization.signed.is_some() && *form == OutputForm::Softmax {
+                        return Err(SweepError::SignedSoftmax);
+                    }
+                    options.output = *form;
+                }
                 Change::Duration(duration) => made_for(options, *duration)?,
             }
         }
@@ -165,6 +233,10 @@ impl Conversion {
         }
         if options.scales.is_some() && self.changes.iter().any(|change| matches!(change, Change::Weighting(_))) {
             return Err(SweepError::GivenScales);
+        }
+        let is_clock = |change: &Change| matches!(change, Change::SoftmaxClock(_));
+        if options.output != OutputForm::Softmax && self.changes.iter().any(is_clock) {
+            return Err(SweepError::NoSoftmax);
         }
         if options.quantization.reset == Reset::ToRest && options.quantization.initial_potential != 0.0 {
             return Err(SweepError::InitialPotential);

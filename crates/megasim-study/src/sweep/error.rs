@@ -80,6 +80,24 @@ pub enum SweepError {
     /// What the neurons of a spike code cannot read.
     #[error("--over: {0}")]
     Coded(String),
+    /// A key that the original MegaSim does not read.
+    #[error("--over: the netfiles were converted with --plain-megasim, whose files have no {0}")]
+    OriginalFormat(String),
+    /// A clock of an output that has none.
+    #[error(
+        "--over softmax-clock: expected an output that is a softmax ('convert --output softmax', or --over \
+             output=softmax)"
+    )]
+    NoSoftmax,
+    /// A softmax of signed neurons.
+    #[error("--over output: a softmax has no form with signed neurons ('convert --preset toolbox' has others)")]
+    SignedSoftmax,
+    /// Potentials that a machine does not report.
+    #[error("--over output: expected relu, softmax or signed with --hardware, as no machine reports potentials")]
+    PotentialOnMachine,
+    /// Two places where potentials start.
+    #[error("--over resting-potential: the netfiles were converted with an initial potential, which is one already")]
+    RestingPotential,
     /// An initial potential that each spike would go back to.
     #[error("--over: initial-potential goes with a reset by subtraction: a reset to zero would go back to it")]
     InitialPotential,

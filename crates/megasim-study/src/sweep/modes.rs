@@ -1,7 +1,7 @@
 //! A point in event mode and clocked mode, with the work shared where the result is provably the same.
 
 use super::Measured;
-use crate::classification::{self, outcomes};
+use crate::classification::{self, Classification, decisions, outcomes};
 use crate::compare::Accuracy;
 use crate::layers::FanOut;
 use crate::runner;
@@ -78,6 +78,30 @@ pub struct Figures {
     pub clocked: ModeFigures,
     /// Share of samples on which both decide alike.
     pub agreement: f64,
+}
+
+impl Figures {
+    /// Those of a classification; none where classes are unknown, or where a mode did not run.
+    pub fn of(found: &Classification) -> Option<Self> {
+        let analog = found.analog_decisions();
+        let per_sample = found.figures().per_sample;
+        let mode = |outcomes, spikes: Option<f64>, operations: Option<f64>| {
+            let decided = decisions(outcomes)?;
+            Some(ModeFigures {
+                accuracy: Accuracy::new(found.right(&decided)?, found.len()),
+                as_analog: found.agreement(Some(&decided), analog.as_deref()),
+                spikes: spikes?,
+                operations: operations?,
+            })
+        };
+        let (spikes, operations) = (per_sample.spikes, per_sample.synaptic_operations);
+        Some(Self {
+            samples: found.len(),
+            event: mode(&found.event, spikes.event, operations.event)?,
+            clocked: mode(&found.clocked, spikes.clocked, operations.clocked)?,
+            agreement: found.agreement(decisions(&found.event).as_deref(), decisions(&found.clocked).as_deref())?,
+        })
+    }
 }
 
 /// Why a point could not be measured.

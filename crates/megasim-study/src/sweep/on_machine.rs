@@ -68,7 +68,7 @@ impl OnMachine<'_> {
         let Conditions { presentation, settings, .. } = conditions;
         let mut input = match (self.subject, prepared) {
             (MachineSubject::Converted { converted, samples, .. }, Some(prepared)) => {
-                let Prepared { network, layout, output } = prepared;
+                let Prepared { network, layout, output, form: _ } = prepared;
                 let manifest = converted.manifest();
                 MachineInput::converted(network.clone(), (layout, *output), manifest, samples, presentation)?
             }

@@ -6,6 +6,7 @@ use super::parameters::{Conditions, MOST_POINTS, Over, Parameter};
 use crate::hardware::Hardware;
 use crate::presentation::Presentation;
 use crate::read_out::ReadOutChoice;
+use megasim_convert::OutputForm;
 use megasim_core::encode::registry::Choice;
 use megasim_core::engine::machine::Pace;
 use megasim_core::network::Tick;
@@ -187,6 +188,9 @@ impl SweepOptions {
                 point.conditions.conversion.push(Change::Duration(duration), "duration", &duration.to_string());
             }
             point.conditions.read_out.check_k()?;
+            if hardware.is_some() && point.conditions.conversion.output() == Some(OutputForm::Potential) {
+                return Err(SweepError::PotentialOnMachine);
+            }
             if let Some(hardware) = hardware {
                 // What is wrong with a machine is found before the work.
                 let mut changed = hardware.clone();

@@ -6,7 +6,7 @@ use super::parameters::{Conditions, Over, Parameter};
 use super::plan::{PlannedPoint, SweepPlan};
 use super::{Axis, Point, Sweep};
 use megasim_convert::settings::Setting;
-use megasim_convert::{ConvertOptions, ConvertedModel, conversion};
+use megasim_convert::{ConvertOptions, ConvertedModel, OutputForm, conversion};
 use megasim_core::control::{Control, Outcomes, Part, Uncounted};
 use megasim_core::encode::{Clock, InputMap};
 use megasim_core::network::{Network, NodeId};
@@ -69,6 +69,8 @@ pub(super) struct Prepared {
     pub network: Network,
     pub layout: InputMap,
     pub output: NodeId,
+    /// What the output does.
+    pub form: OutputForm,
 }
 
 /// Where networks come from.
@@ -101,7 +103,12 @@ impl Origin<'_> {
                 converted.clock_warnings(clock).for_each(|warning| control.warn(&warning));
             });
             let (network, layout) = (converted.network().clone(), converted.layout().clone());
-            return Ok(Prepared { network, layout, output: converted.output() });
+            return Ok(Prepared {
+                network,
+                layout,
+                output: converted.output(),
+                form: converted.manifest().output.form,
+            });
         };
         let options = self.options(conversion, control)?;
         let Some(model) = converted.model() else {
@@ -114,7 +121,8 @@ impl Origin<'_> {
             control.warn(&format!("--over {name}: {warning}"));
         }
         let (network, layout) = (again.converted.network().clone(), again.converted.layout().clone());
-        Ok(Prepared { network, layout, output: again.converted.output() })
+        let (output, form) = (again.converted.output(), again.converted.manifest().output.form);
+        Ok(Prepared { network, layout, output, form })
     }
 
     /// The options of the netfiles with what a point changes of them.
