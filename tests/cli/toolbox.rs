@@ -87,7 +87,8 @@ fn a_sweep_has_a_directory_for_each_value_and_one_table() {
     toolbox(&path, &out).failure().stderr(contains("exists already"));
     // Netfiles that are there are those of all values of a parameter of the presentation.
     let shared = "[parameter_sweep]\nparam_name = input_rate\nparam_values = get_range(250, 1000, 3, method='log')\n\
-        param_logscale = True\n[tools]\nconvert = False\n[cell]\ntau_refrac = 2\n[conversion]\nsoftmax_to_relu = True\n";
+        param_logscale = True\n[tools]\nconvert = False\n[cell]\ntau_refrac = 2\n[conversion]\n\
+        softmax_to_relu = True\n";
     let before = json(&here.join("run-2/results.json"));
     toolbox(&config(here, shared), &here.join("run-2")).success();
     assert_eq!(json(&here.join("run-2/results.json")), before);
