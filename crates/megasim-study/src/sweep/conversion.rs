@@ -5,6 +5,7 @@ use megasim_convert::model_based::Schedule;
 use megasim_convert::numbers::{not_negative, part, percentile, percentile_step, positive};
 use megasim_convert::settings::Setting;
 use megasim_convert::{ConvertOptions, Format, OutputForm, Precision, Weighting};
+use megasim_core::encode::SoftmaxClock;
 use megasim_core::equations::Decay;
 use megasim_core::network::Reset;
 
@@ -29,8 +30,7 @@ pub(super) enum Change {
     MembraneTime(Option<f64>),
     /// Before scaling.
     RestingPotential(f64),
-    /// Hertz.
-    SoftmaxClock(f64),
+    SoftmaxClock(SoftmaxClock),
     Output(OutputForm),
     /// Milliseconds of the presentation that it is made for.
     Duration(u32),
@@ -77,7 +77,7 @@ pub(super) const PARAMETERS: [(&str, Make); 18] = [
         let number = text.parse().ok().filter(|number: &f64| number.is_finite());
         number.map(Change::RestingPotential).ok_or_else(|| "expected a number".into())
     }),
-    ("softmax-clock", |text| positive(text).map(Change::SoftmaxClock)),
+    ("softmax-clock", |text| text.parse().map(Change::SoftmaxClock)),
     ("output", |text| match text {
         "relu" => Ok(Change::Output(OutputForm::Relu)),
         "softmax" => Ok(Change::Output(OutputForm::Softmax)),
@@ -215,7 +215,7 @@ impl Conversion {
                     let rest = (rest * quantization.scaling_factor).round();
                     set(options, "resting_potential", Some(rest as i64))?;
                 }
-                Change::SoftmaxClock(rate) => options.softmax_clock = *rate,
+                Change::SoftmaxClock(clock) => options.softmax_clock = *clock,
                 Change::Output(form) => {
                     if quantization.signed.is_some() && *form == OutputForm::Softmax {
                         return Err(SweepError::SignedSoftmax);
