@@ -8,6 +8,7 @@
 //! its runs. Figures of all runs add up in [`Statistics`]; a [`TraceSink`] gets a [`HandshakeTrace`] of every
 //! handshake.
 
+mod agenda;
 mod apply;
 mod arbiter;
 mod barrier;

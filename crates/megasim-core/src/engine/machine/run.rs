@@ -10,7 +10,6 @@ use crate::engine::apply::Cells;
 use crate::engine::queue::Pending;
 use crate::engine::{Error, Excess, Limits};
 use crate::network::{ModuleId, NodeId, Stimulus, Tick};
-use std::cmp::Reverse;
 
 /// One run.
 pub(super) struct Run<'r, 'w> {
@@ -37,7 +36,7 @@ pub(super) fn times(n: u64, each: Tick) -> Tick {
     each.saturating_mul(Tick::try_from(n).unwrap_or(Tick::MAX))
 }
 
-impl Run<'_, '_> {
+impl<'r> Run<'r, '_> {
     pub fn run(mut self) -> Result<MachineRecord, Error> {
         let t_max = self.plan.plan.t_max;
         self.state.start(self.plan);
@@ -53,7 +52,7 @@ impl Run<'_, '_> {
         // The first step comes before all that is due, which modules that are busy from the start have put there.
         self.step()?;
         loop {
-            while let Some(Reverse(due)) = self.state.due.pop() {
+            while let Some(due) = self.state.due.pop() {
                 self.state.now = due.time;
                 match due.what {
                     EventKind::Done => {
@@ -127,12 +126,12 @@ impl Run<'_, '_> {
         self.state.ready.extend(waiting.into_iter().map(|(_, module)| module));
     }
 
-    pub(super) fn station(&self, module: usize) -> Station {
-        *self.plan.machine.module(ModuleId::new(module))
+    pub(super) fn station(&self, module: usize) -> &'r Station {
+        self.plan.machine.module(ModuleId::new(module))
     }
 
     pub(super) fn due(&mut self, time: Tick, what: EventKind, who: u32) {
-        self.state.due.push(Reverse(Scheduled { time, what, requested: 0, who, receiver: 0, index: 0 }));
+        self.state.due.push(Scheduled { time, what, requested: 0, who, receiver: 0, index: 0 });
     }
 
     /// The time that neurons count.

@@ -76,7 +76,7 @@ impl Run<'_, '_> {
                 self.state.stations[module].inside.push_back(next);
             }
         }
-        self.serve(module, &spec, &delivery)?;
+        self.serve(module, spec, &delivery)?;
         Ok(true)
     }
 

@@ -1,14 +1,14 @@
 //! What a timed run keeps: queues before and in modules, events under way, and what is due when.
 
 use super::MachinePlan;
+use super::agenda::Agenda;
 use super::apply::{Leaving, Touched};
 use super::arbiter::{Arbiter, Grants};
 use crate::engine::PopulationState;
 use crate::engine::queue::Pending;
 use crate::engine::record::{Probes, Recorder};
 use crate::network::{Stimulus, StimulusEvent, Tick};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 /// The state of a run.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub link_queues: Vec<LinkQueue>,
     /// By core: until when one of its modules works.
     pub cores_free_at: Vec<Tick>,
-    pub due: BinaryHeap<Reverse<Scheduled>>,
+    pub due: Agenda,
     /// Modules that may have something to start.
     pub ready: VecDeque<u32>,
     pub gate: Gate,
@@ -274,7 +274,7 @@ impl State {
             links_free_at: vec![Tick::MIN; links],
             link_queues: vec![LinkQueue::default(); if has_arbiters { links } else { 0 }],
             cores_free_at: vec![Tick::MIN; timed.modules_of.len()],
-            due: BinaryHeap::new(),
+            due: Agenda::new(),
             ready: VecDeque::new(),
             gate: Gate::Divided(1),
             outputs: Vec::new(),

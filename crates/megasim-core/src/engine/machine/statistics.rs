@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Values", into = "Values")]
 pub struct Distribution {
+    /// How often each small value came: most do, and are counted fastest so.
+    small: Vec<u64>,
+    /// The others.
     histogram: Option<Box<Histogram<u64>>>,
     weight: u64,
     sum: u128,
@@ -31,12 +34,16 @@ impl Distribution {
         if weight == 0 {
             return;
         }
-        // Two significant digits are a valid choice.
-        let new = || Box::new(Histogram::new(2).unwrap_or_else(|_| unreachable!("2 is between 0 and 5")));
-        let histogram = self.histogram.get_or_insert_with(new);
-        histogram.auto(true);
-        // It grows with the value.
-        let _ = histogram.record_n(value, weight);
+        match usize::try_from(value) {
+            Ok(value) if value < SMALL => {
+                if self.small.len() <= value {
+                    self.small.resize(value + 1, 0);
+                }
+                self.small[value] = self.small[value].saturating_add(weight);
+            }
+            // It grows with the value.
+            _ => _ = self.histogram.get_or_insert_with(empty).record_n(value, weight),
+        }
         self.weight += weight;
         self.sum += u128::from(value) * u128::from(weight);
         self.max = self.max.max(value);
@@ -59,7 +66,7 @@ impl Distribution {
 
     /// The least value that at least this share of the values does not exceed.
     pub fn quantile(&self, share: f64) -> Option<u64> {
-        self.histogram.as_ref().map(|histogram| histogram.value_at_quantile(share).min(self.max))
+        (self.weight > 0).then(|| self.whole().value_at_quantile(share).min(self.max))
     }
 
     /// The largest value.
@@ -69,12 +76,13 @@ impl Distribution {
 
     /// Adds all values of another one.
     pub fn merge(&mut self, other: &Self) {
+        if self.small.len() < other.small.len() {
+            self.small.resize(other.small.len(), 0);
+        }
+        self.small.iter_mut().zip(&other.small).for_each(|(mine, more)| *mine = mine.saturating_add(*more));
         match (&mut self.histogram, &other.histogram) {
-            (Some(histogram), Some(more)) => {
-                histogram.auto(true);
-                // It resizes by itself.
-                let _ = histogram.add(&**more);
-            }
+            // It resizes by itself.
+            (Some(histogram), Some(more)) => _ = histogram.add(&**more),
             (mine @ None, Some(more)) => *mine = Some(more.clone()),
             (_, None) => {}
         }
@@ -82,6 +90,25 @@ impl Distribution {
         self.sum = self.sum.saturating_add(other.sum);
         self.max = self.max.max(other.max);
     }
+
+    /// All values in one histogram.
+    fn whole(&self) -> Box<Histogram<u64>> {
+        let mut whole = self.histogram.clone().unwrap_or_else(empty);
+        for (value, &weight) in self.small.iter().enumerate().filter(|(_, weight)| **weight > 0) {
+            _ = whole.record_n(value as u64, weight);
+        }
+        whole
+    }
+}
+
+/// Values that are counted one by one, as a histogram of two significant digits does too.
+const SMALL: usize = 256;
+
+fn empty() -> Box<Histogram<u64>> {
+    // Two significant digits are a valid choice.
+    let mut histogram = Histogram::new(2).unwrap_or_else(|_| unreachable!("2 is between 0 and 5"));
+    histogram.auto(true);
+    Box::new(histogram)
 }
 
 /// A distribution as it is stored: one value of each bucket that has any, with its weight.
@@ -94,9 +121,8 @@ struct Values {
 
 impl From<Distribution> for Values {
     fn from(of: Distribution) -> Self {
-        let buckets = of.histogram.iter().flat_map(|histogram| {
-            histogram.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
-        });
+        let whole = of.whole();
+        let buckets = whole.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()));
         Self { buckets: buckets.collect(), sum: of.sum, max: of.max }
     }
 }

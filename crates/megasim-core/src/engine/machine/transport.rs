@@ -7,19 +7,12 @@ use super::path::Wait;
 use super::run::{Run, span};
 use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, Transit};
 use crate::network::{ModuleId, NodeId, Tick};
-use std::cmp::Reverse;
 
 impl Run<'_, '_> {
     pub(super) fn due_travel(&mut self, transit: u32, time: Tick) {
         let Delivery { requested, node, receiver, .. } = self.state.transits.get(transit).delivery;
-        self.state.due.push(Reverse(Scheduled {
-            time,
-            what: EventKind::Travel,
-            requested,
-            who: node,
-            receiver,
-            index: transit,
-        }));
+        let what = EventKind::Travel;
+        self.state.due.push(Scheduled { time, what, requested, who: node, receiver, index: transit });
     }
 
     /// A message comes to its next link, or to its module.
@@ -156,14 +149,8 @@ impl Run<'_, '_> {
             self.acknowledge(delivery.flight);
         } else {
             let (who, index) = (delivery.node, delivery.flight);
-            self.state.due.push(Reverse(Scheduled {
-                time,
-                what: EventKind::Acknowledge,
-                requested: 0,
-                who,
-                receiver: 0,
-                index,
-            }));
+            let what = EventKind::Acknowledge;
+            self.state.due.push(Scheduled { time, what, requested: 0, who, receiver: 0, index });
         }
         time
     }

@@ -1,0 +1,174 @@
+//! What will happen, in the order in which it does: a calendar queue (Brown, "Calendar queues", CACM 1988) with a day
+//! per tick.
+
+use super::state::Scheduled;
+use crate::network::Tick;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Ticks that have a day, after the present one; what is later waits in a heap.
+const DAYS: usize = 1024;
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// What is due, the earliest first.
+#[derive(Debug, Clone)]
+pub(super) struct Agenda {
+    /// The tick of what came last.
+    now: Tick,
+    /// What was due in that tick when it came, the last first.
+    present: Vec<Scheduled>,
+    /// What has become due in that tick since, or before it.
+    added: BinaryHeap<Reverse<Scheduled>>,
+    /// By tick modulo [`DAYS`]: the first entry of the tick, of those after the present one.
+    days: Box<[u32; DAYS]>,
+    /// Days that have entries, one bit each.
+    taken: [u64; DAYS / 64],
+    /// Entries of days, each with the next one of its day; free ones are linked too.
+    entries: Vec<(Scheduled, u32)>,
+    free: u32,
+    later: BinaryHeap<Reverse<Scheduled>>,
+}
+
+impl Agenda {
+    pub fn new() -> Self {
+        Self {
+            now: Tick::MIN,
+            present: Vec::new(),
+            added: BinaryHeap::new(),
+            days: Box::new([NONE; DAYS]),
+            taken: [0; DAYS / 64],
+            entries: Vec::new(),
+            free: NONE,
+            later: BinaryHeap::new(),
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.now = Tick::MIN;
+        self.present.clear();
+        self.added.clear();
+        self.days.fill(NONE);
+        self.taken.fill(0);
+        self.entries.clear();
+        self.free = NONE;
+        self.later.clear();
+    }
+
+    pub fn push(&mut self, due: Scheduled) {
+        let ahead = due.time.saturating_sub(self.now);
+        if ahead <= 0 {
+            self.added.push(Reverse(due));
+        } else if ahead < DAYS as Tick {
+            let day = Self::day(due.time);
+            let entry = (due, self.days[day]);
+            self.days[day] = match self.free {
+                NONE => {
+                    self.entries.push(entry);
+                    (self.entries.len() - 1) as u32
+                }
+                free => {
+                    self.free = self.entries[free as usize].1;
+                    self.entries[free as usize] = entry;
+                    free
+                }
+            };
+            self.taken[day / 64] |= 1 << (day % 64);
+        } else {
+            self.later.push(Reverse(due));
+        }
+    }
+
+    pub fn pop(&mut self) -> Option<Scheduled> {
+        if self.present.is_empty() && self.added.is_empty() {
+            self.advance();
+        }
+        match (self.present.last(), self.added.peek()) {
+            (Some(due), Some(Reverse(added))) if added < due => self.added.pop().map(|Reverse(due)| due),
+            (None, Some(_)) => self.added.pop().map(|Reverse(due)| due),
+            _ => self.present.pop(),
+        }
+    }
+
+    /// Goes on to the next tick in which something is due.
+    fn advance(&mut self) {
+        let day = self.next_day();
+        let of_day = day.map(|day| self.entries[self.days[day] as usize].0.time);
+        let of_later = self.later.peek().map(|Reverse(due)| due.time);
+        let Some(next) = of_day.into_iter().chain(of_later).min() else { return };
+        self.now = next;
+        if let Some(day) = day.filter(|_| of_day == Some(next)) {
+            self.taken[day / 64] &= !(1 << (day % 64));
+            let mut entry = std::mem::replace(&mut self.days[day], NONE);
+            while entry != NONE {
+                let (due, following) = self.entries[entry as usize];
+                self.present.push(due);
+                self.entries[entry as usize].1 = self.free;
+                (self.free, entry) = (entry, following);
+            }
+        }
+        while let Some(Reverse(due)) = self.later.peek().copied().filter(|Reverse(due)| due.time == next) {
+            self.present.push(due);
+            self.later.pop();
+        }
+        self.present.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    /// The day of a tick; ticks are spread evenly also before 0.
+    fn day(time: Tick) -> usize {
+        time.rem_euclid(DAYS as Tick) as usize
+    }
+
+    /// The first day with entries after the present tick.
+    fn next_day(&self) -> Option<usize> {
+        const WORDS: usize = DAYS / 64;
+        let first = Self::day(self.now.wrapping_add(1));
+        let after = self.taken[first / 64] & (u64::MAX << (first % 64));
+        if after != 0 {
+            return Some(first / 64 * 64 + after.trailing_zeros() as usize);
+        }
+        // The word of the first day comes again at the end, with the days before it.
+        (1..=WORDS).map(|k| (first / 64 + k) % WORDS).find(|&word| self.taken[word] != 0).map(|word| {
+            let bits = self.taken[word];
+            word * 64 + bits.trailing_zeros() as usize
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::EventKind;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against one heap, with times that are near, far, the same and in the past.
+        #[test]
+        fn entries_come_as_from_one_heap(
+            steps in prop::collection::vec((0_u8..4, 0_i64..3000, 0_u32..4), 1..400),
+            start in prop_oneof![Just(0_i64), Just(i64::MAX - 5000)],
+        ) {
+            let (mut agenda, mut heap) = (Agenda::new(), BinaryHeap::new());
+            let mut now = start;
+            for (what, ahead, who) in steps {
+                if what == 0 {
+                    let due = agenda.pop();
+                    prop_assert_eq!(due, heap.pop().map(|Reverse(due)| due));
+                    now = due.map_or(now, |due| due.time);
+                    continue;
+                }
+                let ahead = if what == 1 { ahead } else { ahead % 7 };
+                let what = if who == 0 { EventKind::Done } else { EventKind::Request };
+                let time = now.saturating_add(ahead);
+                let due = Scheduled { time, what, requested: 0, who, receiver: 0, index: 0 };
+                agenda.push(due);
+                heap.push(Reverse(due));
+            }
+            while let Some(Reverse(due)) = heap.pop() {
+                prop_assert_eq!(agenda.pop(), Some(due));
+            }
+            prop_assert_eq!(agenda.pop(), None);
+        }
+    }
+}
