@@ -332,7 +332,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
         let all = std::iter::once((steps[0], &first)).chain(others.iter().map(|(dt, of)| (*dt, of)));
         let all = if others.is_empty() { Vec::new() } else { all.filter_map(accuracy).collect() };
         let shown = Shown {
-            title: format!("{} and {}", question.left.name, question.right.name),
+            title: format!("{} and {} compared", question.left.name, question.right.name),
             facts: facts(arguments, &first, &heading),
             comparison: &first,
             layers: input.layers(),

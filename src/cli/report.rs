@@ -3,6 +3,8 @@
 use super::diagnostic::{self, report, unreadable};
 use super::paths::Paths;
 use super::results::of_page;
+use super::sweep::{answer_in_both_modes, answer_on_machine};
+use super::tables::{counted, percent};
 use super::{print, provenance};
 use clap::Args;
 use megasim::atomic_write::Overwrite;
@@ -57,8 +59,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut page = Page { title: format!("Results in {}", rundir.display()), ..Page::default() };
     let results: Vec<(String, Value)> = names.iter().filter_map(|path| read(path)).collect();
     let several = results.len() > 1;
+    let mut answers = Vec::new();
     for (name, figures) in &results {
-        let mut sections = sections(figures, *log_x)?;
+        let Some((answer, mut sections)) = result(figures, *log_x)? else { continue };
+        answers.push(answer);
         if several {
             // Files and headings of several results must not be taken for each other.
             for section in &mut sections {
@@ -66,15 +70,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 section.pictures.iter_mut().for_each(|picture| picture.file = format!("{name}-{}", picture.file));
             }
         }
-        if !sections.is_empty() {
-            page.facts.push(("results".into(), format!("{name}.json")));
-        }
+        page.facts.push(("results".into(), format!("{name}.json")));
         page.sections.extend(sections);
     }
     if *log_x && !results.iter().any(|(_, figures)| is_sweep(figures)) {
         bail!("--log-x: expected results of a sweep in {}, found none", rundir.display());
     }
-    page.sections.extend(events(rundir)?);
+    if let Some(section) = events(rundir)? {
+        answers.push(section.text.clone());
+        page.sections.push(section);
+    }
+    // Of one result the answer is the page's; several have a part each.
+    if let [answer] = &answers[..] {
+        page.answer = answer.clone();
+    }
     if page.sections.is_empty() {
         bail!(
             "{}: expected results of compare, sweep or classify (.json), or event files (node_*.evs), found none",
@@ -90,6 +99,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     page.write(&out, replace).map_err(report)?;
     provenance::add_beside(&of_page(&Some(out.clone()))).map_err(report)?;
     print(&format!("Pictures: {}\n", out.display()));
+    match answers.len() {
+        1 => super::answer(&page.answer),
+        n => super::answer(&format!("{n} results are on the page {}.", out.display())),
+    }
     Ok(())
 }
 
@@ -115,8 +128,8 @@ fn is_sweep(figures: &Value) -> bool {
     figures["parameters"].is_array() && figures["points"].as_array().is_some_and(|points| !points.is_empty())
 }
 
-/// The pictures of one file of figures; none where it is of another kind.
-fn sections(figures: &Value, log_x: bool) -> Result<Vec<Section>> {
+/// The answer and the pictures of one file of figures; none where it is of another kind.
+fn result(figures: &Value, log_x: bool) -> Result<Option<(String, Vec<Section>)>> {
     if let Ok(comparison) = serde_json::from_value::<Comparison>(figures.clone()) {
         let causes: Option<Causes> = serde_json::from_value(figures["causes"].clone()).ok();
         let steps = figures["steps"].as_array().into_iter().flatten().filter_map(|step| {
@@ -136,39 +149,38 @@ fn sections(figures: &Value, log_x: bool) -> Result<Vec<Section>> {
             steps: steps.collect(),
             history: None,
         };
-        return Ok(comparison::page(&shown).map_err(report)?.sections);
+        let page = comparison::page(&shown).map_err(report)?;
+        return Ok(Some((page.answer, page.sections)));
     }
     if let Ok(of) = serde_json::from_value::<Sweep<Figures>>(figures.clone())
         && !of.points.is_empty()
     {
-        return Ok(vec![sweep::section(&of, log_x).map_err(report)?]);
+        return Ok(Some((answer_in_both_modes(&of), vec![sweep::section(&of, log_x).map_err(report)?])));
     }
     if let Ok(of) = serde_json::from_value::<Sweep<MachineFigures>>(figures.clone())
         && !of.points.is_empty()
     {
-        return Ok(vec![sweep::machine_section(&of, log_x).map_err(report)?]);
+        return Ok(Some((answer_on_machine(&of), vec![sweep::machine_section(&of, log_x).map_err(report)?])));
     }
-    Ok(classification(figures).into_iter().collect())
+    Ok(classification(figures).map(|(answer, section)| (answer, vec![section])))
 }
 
-/// The table of `classify --json`.
-fn classification(figures: &Value) -> Option<Section> {
+/// The accuracies and the table of `classify --json`.
+fn classification(figures: &Value) -> Option<(String, Section)> {
     let accuracy = figures.get("accuracy")?.as_object()?;
     let mut table = Table::new(&["", "accuracy", "spikes per sample", "operations per sample"]);
+    let mut parts = Vec::new();
     for (mode, share) in accuracy {
         let Some(share) = share.as_f64() else { continue };
+        parts.push(format!("{mode} {}", percent(share)));
         let mean = |what: &str| {
             figures["per_sample"][what][mode].as_f64().map_or("-".to_string(), |value| format!("{value:.1}"))
         };
-        table.rows.push(vec![
-            mode.clone(),
-            format!("{:.2} %", 100.0 * share),
-            mean("spikes"),
-            mean("synaptic_operations"),
-        ]);
+        table.rows.push(vec![mode.clone(), percent(share), mean("spikes"), mean("synaptic_operations")]);
     }
-    let text = figures["samples"].as_u64().map_or(String::new(), |n| format!("{n} samples."));
-    Some(Section { title: "Classification".into(), text, tables: vec![table], ..Section::default() })
+    let of = figures["samples"].as_u64().map_or(String::new(), |n| format!(" of {}", counted(n, "sample")));
+    let answer = format!("Right decisions{of}: {}.", parts.join(", "));
+    Some((answer, Section { title: "Classification".into(), tables: vec![table], ..Section::default() }))
 }
 
 /// Rasters of the event files of a directory, a node a row of rasters.
@@ -193,7 +205,7 @@ fn events(directory: &Path) -> Result<Option<Section>> {
             None => groups.push((stem.into(), spikes.collect())),
         }
     }
-    let end = logs.iter().filter_map(|(_, log)| log.t_rqst.iter().max()).max().copied().unwrap_or(0) + 1;
+    let end = logs.iter().filter_map(|(_, log)| log.t_rqst.iter().max()).max().copied().unwrap_or(0).max(1);
     let budget = MOST_SPIKES / groups.len();
     let rasters = groups.into_iter().map(|(name, spikes)| {
         // Addresses that spike, evenly spaced ones of many.
@@ -208,10 +220,9 @@ fn events(directory: &Path) -> Result<Option<Section>> {
             let chosen: Vec<_> = spikes.iter().filter_map(|(t, address)| Some((*t as f64, row(address)?))).collect();
             if chosen.len() <= budget || every >= rows.len() {
                 let shown = rows.len().div_ceil(every);
-                let more = if every > 1 { format!(" ({shown} of {})", rows.len()) } else { String::new() };
                 let spikes = chosen.into_iter().take(budget).collect();
-                let name = format!("{name}{more}");
-                return chart::Rows { name, rows: shown, every, spikes, ..chart::Rows::default() };
+                let neurons = rows.len();
+                return chart::Rows { name, rows: shown, every, neurons, spikes, ..chart::Rows::default() };
             }
             every *= 2;
         }
@@ -222,7 +233,11 @@ fn events(directory: &Path) -> Result<Option<Section>> {
     let picture = chart::rasters(&axes, end as f64, "ticks", &[chart::Raster { name: String::new(), groups: rasters }])
         .map_err(report)?
         .with_caption(caption);
-    let text = format!("{} nodes.", logs.len());
+    let all: usize = logs.iter().map(|(_, log)| log.len()).sum();
+    let most = logs.iter().max_by_key(|(_, log)| log.len()).filter(|(_, log)| log.len() > 0);
+    let most = most.map_or(String::new(), |(name, log)| format!("; {name} has most of them ({})", log.len()));
+    let (nodes, events) = (counted(logs.len() as u64, "node"), counted(all as u64, "event"));
+    let text = format!("{events} of {nodes} in {}{most}.", counted(end.unsigned_abs(), "tick"));
     Ok(Some(Section {
         title: "Events".into(),
         text,

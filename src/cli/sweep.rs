@@ -3,6 +3,8 @@
 mod files;
 pub mod tables;
 
+pub use tables::{answer_in_both_modes, answer_on_machine};
+
 use super::diagnostic::{self, report};
 use super::input::{ConvertedInput, InputArgs, LoadedInput};
 use super::latency::reported;
@@ -323,11 +325,11 @@ impl Job<'_> {
             let mut facts = vec![("network".to_string(), given.subject.display().to_string())];
             facts.extend(given.data.iter().map(|data| ("data".into(), data.display().to_string())));
             facts.extend(arguments.hardware.iter().map(|path| ("hardware".into(), path.display().to_string())));
-            facts.push(("samples a point".into(), samples.to_string()));
+            facts.push(("samples per point".into(), samples.to_string()));
             facts.push(("program".into(), format!("megasim {}", env!("CARGO_PKG_VERSION"))));
             let section = (ways.section)(&sweep).map_err(report)?;
             let page = Page {
-                title: section.title.clone(),
+                title: format!("Sweep of {}", given.subject.display()),
                 answer: sentence.clone(),
                 facts,
                 sections: vec![section],

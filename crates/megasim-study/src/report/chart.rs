@@ -13,21 +13,23 @@ use std::ops::Range;
 
 mod grid;
 mod marks;
+mod multiples;
 mod potentials;
 mod raster;
 mod spans;
 
 pub use grid::{Extent, Panel, grids, heat_map, matrix};
-pub use marks::{Bars, bars, density, histogram};
+pub use marks::{Bars, bars, density, histogram, histograms};
+pub use multiples::multiples;
 pub use potentials::{Potential, potentials};
 pub use raster::{Raster, Rows, rasters};
 pub use spans::{Span, spans};
 
 /// Width of a picture, in pixels at 1:1.
-const WIDTH: u32 = 900;
+const WIDTH: u32 = 760;
 
 /// Height of most pictures.
-const HEIGHT: u32 = 420;
+const HEIGHT: u32 = 380;
 
 const FONT: &str = "sans-serif";
 
@@ -66,6 +68,8 @@ pub struct Axes<'a> {
     pub log_y: bool,
     /// Whether the vertical axis starts at 0, if it is not logarithmic.
     pub from_zero: bool,
+    /// What stands at 0, 1, 2, ... of the horizontal axis; empty: the numbers.
+    pub names: &'a [String],
 }
 
 /// A line with a name.
@@ -89,12 +93,17 @@ fn cut(name: &str, letters: usize) -> String {
     }
 }
 
-/// Evenly spaced times from 0 to `end`, over a width from `left` on.
+/// Round times from 0 to `end`, over a width from `left` on.
 fn time_labels(end: f64, (left, width): (usize, usize), y: usize) -> Markup {
-    const TIMES: usize = 6;
+    const MOST: f64 = 6.0;
+    let power = 10f64.powf((end / MOST).log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| end / step <= MOST);
+    let step = step.unwrap_or(end);
     html! {
-        @for k in 0..TIMES {
-            text x=(left + k * width / (TIMES - 1)) y=(y) { (short(end * k as f64 / (TIMES - 1) as f64)) }
+        // What is left of a sum that should be a whole number of steps.
+        @for k in 0..=(end / step + 1e-6).floor() as usize {
+            @let time = k as f64 * step;
+            text x=(raster::tenth(left as f64 + time / end * width as f64)) y=(y) { (short(time)) }
         }
     }
 }
@@ -190,6 +199,7 @@ fn axes<'a, 'b, X, Y>(
     of: &Axes,
     x: X,
     y: Y,
+    x_labels: usize,
 ) -> Drawn<Chart<'a, 'b, X::CoordDescType, Y::CoordDescType>>
 where
     X: AsRangedCoord<Value = f64>,
@@ -207,9 +217,9 @@ where
         .configure_mesh()
         .x_desc(of.x)
         .y_desc(of.y)
-        .x_labels(9)
+        .x_labels(x_labels)
         .y_labels(7)
-        .x_label_formatter(&|value| short(*value))
+        .x_label_formatter(&|value| label(of, *value))
         .y_label_formatter(&|value| short(if of.log_y { 10f64.powf(*value) } else { *value }))
         .label_style((FONT, 15))
         .axis_desc_style((FONT, 16))
@@ -217,6 +227,25 @@ where
         .light_line_style(TRANSPARENT)
         .draw()?;
     Ok(chart)
+}
+
+/// What is at a place of the horizontal axis.
+fn label(of: &Axes, value: f64) -> String {
+    match of.names {
+        [] => short(value),
+        // Only the places of names have one.
+        names => names.get(value.round() as usize).filter(|_| value.fract() == 0.0).cloned().unwrap_or_default(),
+    }
+}
+
+/// Labels of an axis of these numbers: whole numbers have none between them.
+fn labels(xs: impl Iterator<Item = f64>) -> usize {
+    const MOST: usize = 9;
+    let (mut low, mut high, mut whole) = (f64::INFINITY, f64::NEG_INFINITY, true);
+    for x in xs {
+        (low, high, whole) = (low.min(x), high.max(x), whole && x.fract() == 0.0);
+    }
+    if whole && high - low < MOST as f64 { (high - low).max(1.0) as usize + 1 } else { MOST }
 }
 
 /// A chart of `n` rows over time, whose names are drawn to the left by the caller; `labels`: how wide these are, and
@@ -268,14 +297,14 @@ pub fn lines(of: &Axes, lines: &[Line]) -> Result<Picture, Error> {
             let positive = || xs().filter(|&x| x > 0.0);
             let (low, high) = positive().fold((f64::INFINITY, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
             let (low, high) = if low <= high { (low / 1.1, high * 1.1) } else { (1.0, 10.0) };
-            plot(axes(area, of, (low..high).log_scale(), y)?, lines)
+            plot(axes(area, of, (low..high).log_scale(), y, 9)?, lines)
         } else {
             let (low, high) = xs().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
             // Marks and bars of the first and last point are not cut off.
             let marked = lines.iter().any(|line| !line.bounds.is_empty());
             let gap = if marked { 0.02 * (high - low) } else { 0.0 };
             let x = if low < high { low - gap..high + gap } else { range(xs(), false) };
-            plot(axes(area, of, x, y)?, lines)
+            plot(axes(area, of, x, y, labels(xs()))?, lines)
         }
     })?;
     let mut table = Table::new(&["line", of.x, of.y]);

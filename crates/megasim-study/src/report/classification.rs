@@ -105,7 +105,7 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
         let columns: Vec<String> = names.chain(["none".to_string()]).collect();
         let picture = chart::matrix(
             &format!("confusion-{}", file(&mode.name)),
-            &format!("Confusion, {}", mode.name),
+            &format!("Confusion matrix, {}", mode.name),
             ("label", "decision"),
             &columns,
             &mode.confusion,

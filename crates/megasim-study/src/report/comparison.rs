@@ -15,6 +15,9 @@ use megasim_core::network::Tick;
 /// Cells of all maps of a page, so that it opens.
 const MOST_CELLS: usize = 36_000;
 
+/// Small histograms in a picture.
+const MOST_SMALL: usize = 12;
+
 /// Layers from which on the page folds them.
 const FOLDED_FROM: usize = 9;
 
@@ -86,7 +89,7 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
     let [left, right] = &comparison.names;
     let mut section = Section { title: "Decisions".into(), ..Section::default() };
     let Some(decisions) = &comparison.decisions else { return Ok(section) };
-    section.text = format!("{left} and {right} decide alike on {}.", percent(decisions.agreement));
+    section.text = format!("Of the decisions of {left} and {right}, {} agree.", percent(decisions.agreement));
     if let Some(answers) = &decisions.right {
         let mut table = Table::new(&["", "accuracy", "95 % interval", "as analog", "spikes", "operations"]);
         let total = |of: &[f64]| of.last().map_or("-".into(), |&sum| short(sum));
@@ -111,7 +114,7 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
         }
         section.tables.push(table);
         section.text += &format!(
-            " Only {left} is right on {}, only {right} on {}; McNemar's exact test: p = {:.3}.",
+            " On {} samples only {left} is right, on {} only {right}; McNemar's exact test: p = {:.3}.",
             answers.only[0], answers.only[1], answers.mcnemar
         );
         if let Some(error) = &comparison.course.error {
@@ -141,7 +144,7 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
         for (side, name) in comparison.names.iter().enumerate() {
             let picture = chart::matrix(
                 &format!("confusion-{}", file(name)),
-                &format!("Confusion, {name}"),
+                &format!("Confusion matrix, {name}"),
                 ("label", "decision"),
                 &columns,
                 &answers.confusion[side],
@@ -190,6 +193,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
         }
         table.rows.push(row);
     }
+    let groups: Vec<String> = comparison.layers.iter().map(|layer| short_name(&layer.name)).collect();
     let mut pictures = Vec::new();
     let correlation = |of: &dyn Fn(usize) -> Option<f64>| {
         (0..comparison.layers.len()).filter_map(|k| Some((k as f64, of(k)?))).collect::<Vec<_>>()
@@ -212,19 +216,22 @@ fn summary(of: &Shown) -> Result<Section, Error> {
         let axes = Axes {
             file: "correlations",
             title: "Correlation of rates, layer by layer",
-            x: "layer (in the order of the table)",
+            x: "layer",
             y: "Pearson's r",
+            names: &groups,
             ..Axes::default()
         };
-        pictures.push(chart::lines(&axes, &lines)?.with_caption("Over all neurons and samples."));
+        pictures.push(
+            chart::lines(&axes, &lines)?.with_caption("Over all neurons and samples; 1: the rates are proportional."),
+        );
     }
-    let groups: Vec<String> = comparison.layers.iter().map(|layer| short_name(&layer.name)).collect();
     let kinds = [0, 1].map(|side| {
         (comparison.names[side].clone(), comparison.layers.iter().map(|layer| layer.spikes[side]).collect::<Vec<_>>())
     });
     let axes =
         Axes { file: "spikes", title: "Spikes of each layer", x: "layer", y: "spikes per sample", ..Axes::default() };
-    pictures.push(chart::bars(&axes, &Bars { groups: groups.clone(), kinds: kinds.to_vec() })?);
+    let spikes = chart::bars(&axes, &Bars { groups: groups.clone(), kinds: kinds.to_vec() })?;
+    pictures.push(spikes.with_caption("Means over the samples; bars of unequal length are spikes lost or extra."));
     let differs = |causes: &&Causes| {
         causes.layers.iter().any(|layer| layer.extra_by.iter().chain(&layer.lost_by).any(|&spikes| spikes != 0.0))
     };
@@ -241,7 +248,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
             ..Axes::default()
         };
         let caption = format!(
-            "What each rule adds to the spikes of {left} (above 0) or takes from them (below), against {right}; over \
+            "What each rule adds to the spikes of {left} (right of 0) or takes from them (left), against {right}; over \
                 {} samples.",
             causes.samples
         );
@@ -356,15 +363,16 @@ fn combined(of: &Shown) -> Result<Section, Error> {
         ("weights-after", "Weights after normalisation", "weight (thresholds)", named(&|it| it.weights_after.clone())),
     ];
     for (file, title, x, histograms) in sets {
-        // More lines than can be told apart are no picture; the layers have their own.
-        let every = histograms.len().div_ceil(6).max(1);
+        // The layers have their own, large ones.
+        let every = histograms.len().div_ceil(MOST_SMALL).max(1);
         let shown: Vec<_> = histograms.into_iter().step_by(every).collect();
         if shown.is_empty() {
             continue;
         }
         let axes = Axes { file, title, x, y: "share", ..Axes::default() };
-        let caption = if every > 1 { format!("Every {every}th layer.") } else { String::new() };
-        pictures.push(chart::histogram(&axes, &shown)?.with_caption(caption));
+        let which = if every > 1 { format!("Every {every}th layer") } else { "Each layer".to_string() };
+        let caption = format!("{which} on axes of its own.");
+        pictures.push(chart::histograms(&axes, &shown)?.with_caption(caption));
     }
     Ok(Section {
         title: "Normalisation".into(),
@@ -479,8 +487,7 @@ fn normalisation(of: &Distributions, stem: &str) -> Result<Vec<Picture>, Error> 
                 (format!("{stem}-{what}-{when}"), format!("{name} of {}, {when} normalisation", of.name));
             let axes = Axes { file: &file, title: &title, x: "value", y: "share", ..Axes::default() };
             let caption = format!("The scale factor is {scale}.");
-            let named = [(when.to_string(), histogram.clone())];
-            pictures.push(chart::histogram(&axes, &named)?.with_caption(caption));
+            pictures.push(chart::histogram(&axes, when, histogram)?.with_caption(caption));
         }
     }
     Ok(pictures)

@@ -114,7 +114,8 @@ fn training(of: &Learned) -> Result<Section, Error> {
             from_zero: true,
             ..Axes::default()
         };
-        pictures.push(chart::lines(&axes, &decisions)?);
+        pictures
+            .push(chart::lines(&axes, &decisions)?.with_caption("Learning is done when right stays high and level."));
     }
     Ok(Section { title: "Training".into(), pictures, ..Section::default() })
 }
@@ -130,8 +131,8 @@ fn weights(layer: &LearnedLayer) -> Result<Section, Error> {
     });
     let panel = Panel { name: "pixels, by map from least to greatest".into(), values: values.collect(), range: None };
     let caption = format!(
-        "For each of the {maps} maps the weighted sum of what the maps below prefer, down to the filters; {nx} by \
-            {ny} pixels are what one neuron sees."
+        "For each of the {maps} maps, row by row from map 0, the weighted sum of what the maps below prefer, down to \
+            the filters; {nx} by {ny} pixels are what one neuron sees."
     );
     let file = format!("layer-{number}-preferred");
     let stimuli = chart::grids(&file, "Preferred stimuli", Extent { maps, ny, nx }, &[panel], MOST_CELLS)?;
@@ -139,7 +140,8 @@ fn weights(layer: &LearnedLayer) -> Result<Section, Error> {
     let axes =
         Axes { file: &file, title: &title, x: "weight", y: "share of weights", from_zero: true, ..Axes::default() };
     let histogram = Histogram::of(weights.iter().copied(), INTERVALS);
-    let histogram = chart::histogram(&axes, &[("weights".to_string(), histogram)])?;
+    let histogram =
+        chart::histogram(&axes, "weights", &histogram)?.with_caption("Of all maps; settled weights are at 0 and 1.");
     Ok(Section {
         title: format!("Layer {number}: what it learned"),
         pictures: vec![stimuli.with_caption(caption), histogram],
@@ -175,14 +177,18 @@ fn spike_times(of: &Exhibit) -> Result<Section, Error> {
         let steps = wave.time_steps();
         let values = wave.latencies().iter().map(|&bin| f64::from(steps - bin)).collect();
         let panel = Panel {
-            name: format!("bins left when it spikes, of {steps}"),
+            name: format!("steps left after the spike, of {steps} (0: no spike)"),
             values,
             range: Some((0.0, f64::from(steps))),
         };
         let title = format!("Spike times, {name}");
         let picture =
             chart::grids(&format!("spike-times-{file}"), &title, Extent { maps, ny, nx }, &[panel], MOST_CELLS)?;
-        Ok(picture.with_caption(format!("{} of {} neurons spike.", wave.len(), maps * ny * nx)))
+        Ok(picture.with_caption(format!(
+            "{} of {} neurons spike; maps row by row from map 0.",
+            wave.len(),
+            maps * ny * nx
+        )))
     });
     Ok(Section {
         title: format!("Sample {}: when each neuron spikes", of.sample),

@@ -46,7 +46,8 @@
   const raster = svg => {
     const end = Number(svg.dataset.end), height = Number(svg.dataset.height), unit = svg.dataset.unit;
     const panels = [...svg.querySelectorAll("[data-width]")].map(panel => ({
-      frame: panel, width: Number(panel.dataset.width), marks: panel.querySelector("g"),
+      frame: panel, width: Number(panel.dataset.width), left: Number(panel.getAttribute("x")),
+      marks: panel.querySelector("g"),
       times: [...svg.querySelectorAll(`[data-times="${panel.dataset.panel}"] text`)],
       layers: [...panel.querySelectorAll("path[data-name]")],
     }));
@@ -56,10 +57,12 @@
     const show = () => {
       const sy = only < 0 ? 1 : height / Number(layers[only].dataset.height);
       const ty = only < 0 ? 0 : -Number(layers[only].dataset.top) * sy;
-      for (const { width, marks, times } of panels) {
+      for (const { width, left, marks, times } of panels) {
         const sx = end / (to - from);
         marks.setAttribute("transform", `translate(${-from / end * width * sx} ${ty}) scale(${sx} ${sy})`);
-        times.forEach((text, k) => { text.textContent = short(from + (to - from) * k / (times.length - 1)); });
+        times.forEach(text => {
+          text.textContent = short(from + (to - from) * (Number(text.getAttribute("x")) - left) / width);
+        });
       }
       names.forEach((name, k) => { name.style.display = only < 0 || only === k ? "" : "none"; });
     };

@@ -179,25 +179,37 @@ impl Page {
 /// Most columns of a table that is next to a picture.
 const MOST_COLUMNS: usize = 8;
 
-/// The part of the first screen: its table next to its first picture.
+/// Most rows of a table on the first screen.
+const MOST_ROWS: usize = 24;
+
+/// The part of the first screen: its table next to its first picture; a wide or a long table leaves no room for that,
+/// and two pictures are next to each other.
 fn first(section: &Section, files: &str) -> Markup {
+    let table_first = section.tables.first();
+    let beside = table_first.is_some_and(|table| table.columns.len() <= MOST_COLUMNS && table.rows.len() <= MOST_ROWS);
+    let (shown, more) = section.pictures.split_at(section.pictures.len().min(if beside { 1 } else { 2 }));
     html! {
         @if !section.text.is_empty() { p { (section.text) } }
-        // A wide table leaves no room next to it.
-        @if section.tables.iter().take(1).all(|table| table.columns.len() <= MOST_COLUMNS) {
+        @if beside {
             div class="first" {
-                div { @for shown in section.tables.iter().take(1) { (table(shown)) } }
-                div { @for shown in section.pictures.iter().take(1) { (figure(shown, files)) } }
+                div { @if let Some(shown) = table_first { (table(shown)) } }
+                div { @for shown in shown { (figure(shown, files)) } }
             }
         } @else {
-            @for shown in section.pictures.iter().take(1) { (figure(shown, files)) }
-            @for shown in section.tables.iter().take(1) { (table(shown)) }
+            (figures(shown, files))
+            @if let Some(shown) = table_first {
+                @if shown.rows.len() > MOST_ROWS {
+                    details { summary { "Table of " (shown.rows.len()) " rows" } (table(shown)) }
+                } @else {
+                    (table(shown))
+                }
+            }
         }
         @for shown in section.tables.iter().skip(1) { (table(shown)) }
-        @if section.pictures.len() > 1 {
+        @if !more.is_empty() {
             details {
-                summary { "More: " (titles(&section.pictures[1..])) }
-                @for shown in section.pictures.iter().skip(1) { (figure(shown, files)) }
+                summary { "More pictures: " (titles(more)) }
+                (figures(more, files))
             }
         }
     }
@@ -210,21 +222,21 @@ fn titles(pictures: &[Picture]) -> String {
     if pictures.len() > MOST {
         titles.push("...");
     }
-    titles.join(", ")
+    titles.join("; ")
 }
 
 fn body(section: &Section, files: &str) -> Markup {
     html! {
         @if !section.text.is_empty() { p { (section.text) } }
         @for shown in &section.tables { (table(shown)) }
-        @for shown in &section.pictures { (figure(shown, files)) }
+        (figures(&section.pictures, files))
         @if !section.choices.is_empty() {
             div class="choices" {
                 @for choice in &section.choices {
                     div class="choice" data-choice=(choice.name) {
                         h3 { (choice.name) }
                         @if !choice.text.is_empty() { p { (choice.text) } }
-                        @for shown in &choice.pictures { (figure(shown, files)) }
+                        (figures(&choice.pictures, files))
                     }
                 }
             }
@@ -244,12 +256,22 @@ fn table(of: &Table) -> Markup {
     }
 }
 
+/// Pictures side by side, as far as there is room.
+fn figures(of: &[Picture], files: &str) -> Markup {
+    html! {
+        @if !of.is_empty() { div class="pictures" { @for shown in of { (figure(shown, files)) } } }
+    }
+}
+
+/// Pictures that are wider than this, in pixels, have a row to themselves.
+const ALONE: u32 = 800;
+
 /// Pictures that are wider than this, in pixels, scroll on small screens.
 const NARROW: u32 = 420;
 
 fn figure(of: &Picture, files: &str) -> Markup {
     html! {
-        figure style={ "max-width: min(100%, " (of.width) "px)" } {
+        figure class=[(of.width > ALONE).then_some("alone")] style={ "max-width: min(100%, " (of.width) "px)" } {
             div class=[(of.width > NARROW).then_some("wide")] { (PreEscaped(&of.svg)) }
             @if of.width > NARROW { p class="hint" { "Scroll sideways to see all of it." } }
             figcaption {
@@ -289,8 +311,13 @@ mod tests {
         let axes = Axes { file: "f", title: HOSTILE, x: HOSTILE, y: HOSTILE, ..Axes::default() };
         let line = chart::Line { name: name(), points: vec![(0.0, 1.0), (1.0, 2.0)], ..chart::Line::default() };
         let bars = chart::Bars { groups: vec![name()], kinds: vec![(name(), vec![1.0]), (name(), vec![2.0])] };
-        let rows =
-            chart::Rows { name: name(), rows: 2, every: 1, first: 0, names: vec![name(); 2], spikes: vec![(0.5, 1)] };
+        let rows = chart::Rows {
+            name: name(),
+            rows: 2,
+            names: vec![name(); 2],
+            spikes: vec![(0.5, 1)],
+            ..chart::Rows::default()
+        };
         let span = chart::Span { row: name(), kind: name(), from: 0.0, to: 1.0 };
         let panel = chart::Panel { name: name(), values: vec![1.0; 4], range: None };
         let extent = chart::Extent { maps: 1, ny: 2, nx: 2 };

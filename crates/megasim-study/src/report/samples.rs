@@ -116,13 +116,12 @@ fn raster(of: &OfSamples, sample: &ShownSample, suffix: &str, most: usize) -> Re
         let (every, chosen) = thinned(layer.cells, &spikes, (budget, rows_wanted), through);
         let first = through % every;
         let rows = (layer.cells - first).div_ceil(every);
-        let of_all = if rows < layer.cells { format!(" ({rows} of {})", layer.cells) } else { String::new() };
         let is_output = layer_number + 1 == of.layers.len() && every == 1 && of.classes.len() == layer.cells;
         let names = if is_output { of.classes.to_vec() } else { Vec::new() };
         for (raster, spikes) in rasters.iter_mut().zip(chosen) {
             let spikes = spikes.into_iter().map(|(tick, row)| (tick as f64 * of.tick_ms, row)).collect();
-            let name = format!("{}{of_all}", short_name(&layer.name));
-            raster.groups.push(chart::Rows { name, rows, every, first, spikes, names: names.clone() });
+            let (name, neurons) = (short_name(&layer.name), layer.cells);
+            raster.groups.push(chart::Rows { name, rows, every, first, neurons, spikes, names: names.clone() });
         }
     }
     let file = format!("raster{suffix}");

@@ -12,6 +12,17 @@ use ordered_float::OrderedFloat;
 /// Lines of a picture; of more values of the second parameter evenly spaced ones are drawn.
 const MOST_LINES: usize = 6;
 
+/// A parameter with the unit of its values, where they come without one.
+fn quantity(name: &str) -> String {
+    match name {
+        "duration" => format!("{name} (ms)"),
+        "input-rate" => format!("{name} (spikes/s)"),
+        "dt" => format!("{name} (ticks)"),
+        "percentile" => format!("{name} (%)"),
+        _ => name.to_string(),
+    }
+}
+
 /// Position of the points along the first parameter.
 struct Horizontal {
     name: String,
@@ -21,12 +32,12 @@ struct Horizontal {
 
 impl Horizontal {
     fn of<F>(sweep: &Sweep<F>, log_x: bool) -> Self {
-        let name = sweep.parameters.first().map_or("", |axis| axis.name.as_str());
+        let name = sweep.parameters.first().map_or(String::new(), |axis| quantity(&axis.name));
         let logarithmic = log_x || sweep.parameters.first().is_some_and(|axis| axis.logarithmic);
         let values: Vec<&str> = sweep.points.iter().map(|point| point.values[0].as_str()).collect();
         let numbers: Option<Vec<f64>> = values.iter().map(|value| value.parse().ok()).collect();
         if let Some(x) = numbers {
-            return Self { name: name.into(), x, logarithmic };
+            return Self { name, x, logarithmic };
         }
         let quantities: Option<Vec<Quantity>> = values.iter().map(|value| value.parse().ok()).collect();
         if let Some(quantities) = quantities {
@@ -125,9 +136,14 @@ fn distinct<F>(of: &Sweep<F>, parameter: usize) -> Vec<String> {
 /// Most fields of a heat map along one parameter.
 const MOST_FIELDS: usize = 40;
 
-/// The first curve over two parameters; none of one parameter, or of points that make no grid.
-fn crossings<F>(of: &Sweep<F>, drawing: &Drawing<F>) -> Result<Option<Picture>, Error> {
-    let ([first, second], Some(curve)) = (&of.parameters[..], drawing.curves.first()) else { return Ok(None) };
+/// Each curve over two parameters; none of one parameter, or of points that make no grid.
+fn crossings<F>(of: &Sweep<F>, drawing: &Drawing<F>) -> Result<Vec<Picture>, Error> {
+    let maps = drawing.curves.iter().map(|curve| crossing(of, drawing, curve));
+    maps.filter_map(Result::transpose).collect()
+}
+
+fn crossing<F>(of: &Sweep<F>, drawing: &Drawing<F>, curve: &Curve<F>) -> Result<Option<Picture>, Error> {
+    let [first, second] = &of.parameters[..] else { return Ok(None) };
     let (columns, rows) = (distinct(of, 0), distinct(of, 1));
     let fits = |n: usize| (2..=MOST_FIELDS).contains(&n);
     if !fits(columns.len()) || !fits(rows.len()) || of.points.len() > columns.len() * rows.len() {
@@ -142,9 +158,11 @@ fn crossings<F>(of: &Sweep<F>, drawing: &Drawing<F>) -> Result<Option<Picture>, 
     if values.iter().flatten().flatten().count() * 2 < columns.len() * rows.len() {
         return Ok(None);
     }
-    let (file, title) = (format!("{}-map", drawing.file), format!("{}, {}", drawing.title, curve.name));
-    let axes = Axes { file: &file, title: &title, x: &first.name, y: &second.name, ..Axes::default() };
-    let caption = format!("{} at each pair of values, dark for much.", drawing.y);
+    let file = format!("{}-map-{}", drawing.file, super::comparison::file(curve.name));
+    let title = format!("{}, {}", drawing.title, curve.name);
+    let (x, y) = (quantity(&first.name), quantity(&second.name));
+    let axes = Axes { file: &file, title: &title, x: &x, y: &y, ..Axes::default() };
+    let caption = format!("The {} at each pair of values; dark is high.", drawing.y);
     Ok(Some(chart::heat_map(&axes, &columns, &rows, &values)?.with_caption(caption)))
 }
 
@@ -182,15 +200,31 @@ pub fn section(of: &Sweep<Figures>, log_x: bool) -> Result<Section, Error> {
         section.pictures.extend(crossings(of, &drawing)?);
         section.pictures.extend(picture(of, &horizontal, &drawing)?);
     }
-    let mut table = Table { columns: of.columns(), rows: of.rows().collect() };
-    // The file of the sweep has all digits; parameters stay as they were given.
-    let given = of.parameters.len();
-    for cell in table.rows.iter_mut().flat_map(|row| &mut row[given..]).filter(|cell| cell.contains('.')) {
-        *cell = cell.parse().map_or_else(|_| cell.clone(), brief);
-    }
-    table.columns.iter_mut().for_each(|name| *name = name.replace('_', " "));
-    section.tables.push(table);
+    section.tables.push(both_modes(of));
     Ok(section)
+}
+
+/// The points, for a person; the file of the sweep has all digits.
+fn both_modes(of: &Sweep<Figures>) -> Table {
+    let names = ["accuracy (%)", "95 % interval (%)", "as analog (%)", "spikes per sample", "operations per sample"];
+    let mut table =
+        Table { columns: of.parameters.iter().map(|axis| quantity(&axis.name)).collect(), rows: Vec::new() };
+    for mode in ["event", "clocked"] {
+        table.columns.extend(names.map(|name| format!("{mode}: {name}")));
+    }
+    table.columns.extend(["agree (%)", "samples"].map(String::from));
+    let two = |share: f64| format!("{:.2}", 100.0 * share);
+    let mode = |it: &ModeFigures| {
+        let (low, high) = it.accuracy.interval;
+        let interval = format!("{} to {}", two(low), two(high));
+        let means = [brief(it.spikes), brief(it.operations)];
+        [two(it.accuracy.share), interval, it.as_analog.map_or("-".into(), two)].into_iter().chain(means)
+    };
+    table.rows.extend(of.points.iter().map(|Point { values, figures: it }| {
+        let row = values.iter().cloned().chain(mode(&it.event)).chain(mode(&it.clocked));
+        row.chain([two(it.agreement), it.samples.to_string()]).collect()
+    }));
+    table
 }
 
 /// A machine at each point: latencies, accuracy, energy, throughput and what is busiest against the first parameter.
@@ -272,7 +306,8 @@ pub fn machine_section(of: &Sweep<MachineFigures>, log_x: bool) -> Result<Sectio
 
 /// The points, for a person; the file of the sweep has all columns.
 fn table(of: &Sweep<MachineFigures>, time: &Unit, joules: &Unit) -> Table {
-    let mut table = Table { columns: of.parameters.iter().map(|axis| axis.name.clone()).collect(), rows: Vec::new() };
+    let mut table =
+        Table { columns: of.parameters.iter().map(|axis| quantity(&axis.name)).collect(), rows: Vec::new() };
     table.columns.extend(["accuracy (%)", "as ideal (%)"].map(String::from));
     let first = of.points.first();
     let names = first.map_or(Vec::new(), |it| it.figures.latencies().map(|(name, _)| name).to_vec());

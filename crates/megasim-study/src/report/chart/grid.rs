@@ -34,6 +34,10 @@ struct Tiles {
     cells: Vec<Option<f64>>,
     columns: usize,
     rows: usize,
+    /// Left and upper cell of each tile.
+    corners: Vec<(usize, usize)>,
+    /// Columns and rows of a tile.
+    tile: (usize, usize),
 }
 
 /// Tiles of at most `most` cells in all; where there are more, blocks become their means.
@@ -47,7 +51,7 @@ fn tiles(extent: Extent, values: &[f64], most: usize) -> Tiles {
         let rows = means.len().div_ceil(columns);
         let mut cells: Vec<Option<f64>> = means.into_iter().map(Some).collect();
         cells.resize(columns * rows, None);
-        return Tiles { cells, columns, rows };
+        return Tiles { cells, columns, rows, corners: Vec::new(), tile: (columns, rows) };
     }
     // Maps are made coarser first; if that is not enough, some are left out evenly.
     let per_map = (most / maps.max(1)).max(4);
@@ -62,9 +66,11 @@ fn tiles(extent: Extent, values: &[f64], most: usize) -> Tiles {
     let down = shown.div_ceil(across);
     let (columns, rows) = (across * (small_nx + 1) - 1, down * (small_ny + 1) - 1);
     let mut cells = vec![None; columns * rows];
+    let mut corners = Vec::with_capacity(shown);
     for tile in 0..shown {
         let map = tile * maps / shown;
         let (left, top) = ((tile % across) * (small_nx + 1), (tile / across) * (small_ny + 1));
+        corners.push((left, top));
         for y in 0..small_ny {
             for x in 0..small_nx {
                 let (mut sum, mut n) = (0.0, 0);
@@ -78,7 +84,7 @@ fn tiles(extent: Extent, values: &[f64], most: usize) -> Tiles {
             }
         }
     }
-    Tiles { cells, columns, rows }
+    Tiles { cells, columns, rows, corners, tile: (small_nx, small_ny) }
 }
 
 /// Pictures of a layer side by side, dark for much, each with its scale; at most `most` cells each.
@@ -141,6 +147,11 @@ fn one(
         let (column, row) = (cell % of.columns, cell / of.columns);
         let share = if high > low { (value - low) / (high - low) } else { 0.0 };
         area.draw(&Rectangle::new([place(column, row), place(column + 1, row + 1)], ink(share).filled()))?;
+    }
+    // Maps that are white are told apart too, unless there are as many outlines as cells.
+    for &(column, row) in of.corners.iter().filter(|_| of.tile.0 * of.tile.1 > 1) {
+        let corners = [place(column, row), place(column + of.tile.0, row + of.tile.1)];
+        area.draw(&Rectangle::new(corners, RGBColor(190, 190, 190)))?;
     }
     let corner = place(of.columns, of.rows);
     area.draw(&Rectangle::new([(left - 1, top - 1), (corner.0 + 1, corner.1 + 1)], RGBColor(120, 120, 120)))?;

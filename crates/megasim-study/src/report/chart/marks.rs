@@ -3,6 +3,7 @@
 use super::{Axes, COLOURS, FONT, Line, Mark, Picture, Table, WIDTH, axes, draw, legend, range, rows_of_time};
 use crate::report::Error;
 use crate::report::picture::number;
+use crate::statistics::Histogram;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -92,7 +93,7 @@ pub fn density(of: &Axes, points: &[(f64, f64)], fields_along: usize) -> Result<
     }
     let most = f64::from(fields.iter().copied().max().unwrap_or(1).max(1));
     let svg = draw(of.title, (540, 440), |area| {
-        let mut chart = axes(area, of, x.clone(), y.clone())?;
+        let mut chart = axes(area, of, x.clone(), y.clone(), 7)?;
         let end = x.end.min(y.end);
         let equal = DashedLineSeries::new([(0.0, 0.0), (end, end)], 7, 5, RGBColor(110, 110, 110).stroke_width(1));
         chart.draw_series(equal)?;
@@ -121,11 +122,28 @@ pub fn density(of: &Axes, points: &[(f64, f64)], fields_along: usize) -> Result<
 /// The largest count over the median one from which a histogram is drawn on a logarithmic axis.
 const SKEWED: u64 = 20;
 
-/// Counts of numbers between equally spaced edges, as lines of steps.
+/// Counts of numbers between equally spaced edges, as a line of steps.
 ///
 /// # Errors
 /// If the drawing fails.
-pub fn histogram(of: &Axes, histograms: &[(String, crate::statistics::Histogram)]) -> Result<Picture, Error> {
+pub fn histogram(of: &Axes, name: &str, histogram: &Histogram) -> Result<Picture, Error> {
+    counted(of, &[(name.to_string(), histogram.clone())], |axes, lines| super::lines(axes, lines))
+}
+
+/// Several histograms next to each other, each with axes of its own.
+///
+/// # Errors
+/// If the drawing fails.
+pub fn histograms(of: &Axes, histograms: &[(String, Histogram)]) -> Result<Picture, Error> {
+    counted(of, histograms, |axes, lines| super::multiples(axes, lines, false))
+}
+
+/// Histograms as lines of steps on axes that suit them, and the counts as their numbers.
+fn counted(
+    of: &Axes,
+    histograms: &[(String, Histogram)],
+    drawn: impl FnOnce(&Axes, &[Line]) -> Result<Picture, Error>,
+) -> Result<Picture, Error> {
     let lines = histograms.iter().map(|(name, histogram)| {
         let total = histogram.counts.iter().sum::<u64>().max(1) as f64;
         let mut points: Vec<(f64, f64)> = Vec::with_capacity(histogram.counts.len() + 1);
@@ -143,7 +161,7 @@ pub fn histogram(of: &Axes, histograms: &[(String, crate::statistics::Histogram)
     let skewed = shares.last().is_some_and(|&most| most > SKEWED * shares[shares.len() / 2]);
     let y = if skewed { format!("{} (logarithmic)", of.y) } else { of.y.to_string() };
     let axes = Axes { from_zero: true, log_y: skewed, y: &y, ..*of };
-    let mut picture = super::lines(&axes, &lines.collect::<Vec<_>>())?;
+    let mut picture = drawn(&axes, &lines.collect::<Vec<_>>())?;
     picture.table = Table::new(&["histogram", "from", "to", "count"]);
     for (name, histogram) in histograms {
         for (k, count) in histogram.counts.iter().enumerate() {

@@ -17,6 +17,8 @@ pub struct Rows {
     pub every: usize,
     /// Neuron of the first row.
     pub first: usize,
+    /// How many neurons there are in all; 0 where the rows are all.
+    pub neurons: usize,
     /// Names of the rows; empty where they have none.
     pub names: Vec<String>,
     /// Time and row of each spike.
@@ -36,13 +38,16 @@ pub struct Raster {
 const WIDE: usize = 1100;
 
 /// Room for the names.
-const LEFT: usize = 190;
+const LEFT: usize = 205;
 
 const TOP: usize = 30;
 const GAP: usize = 44;
 
 /// Letters of a name that there is room for.
 const LETTERS: usize = 25;
+
+/// Least height of a group with a second line below its name.
+const TWO_LINES: usize = 32;
 
 /// Least height of a row whose name is written.
 const NAMED: f64 = 9.0;
@@ -78,6 +83,7 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
             rect width=(WIDE) height=(tall) fill="#fff" {}
             @for (k, rows) in names.iter().enumerate() {
                 @let each = (band as f64 - 4.0) / rows.rows.max(1) as f64;
+                @let some = rows.neurons > rows.rows && band >= TWO_LINES;
                 @if groups == 1 && each >= NAMED && !rows.names.is_empty() {
                     text x="0" y=(TOP - 10) font-weight="bold" { (super::cut(&rows.name, LETTERS)) }
                     @for (row, name) in rows.names.iter().enumerate() {
@@ -85,8 +91,16 @@ pub fn rasters(of: &Axes, end: f64, unit: &str, rasters: &[Raster]) -> Result<Pi
                             text-anchor="end" font-size=(tenth(each.min(13.0))) { (super::cut(name, LETTERS)) }
                     }
                 } @else {
-                    text data-label=(k) x=(LEFT - 8) y=(TOP + k * band + band / 2 + 5) text-anchor="end" {
-                        title { (rows.name) } (super::cut(&rows.name, LETTERS))
+                    g data-label=(k) text-anchor="end" {
+                        title { (rows.name) }
+                        text x=(LEFT - 8) y=(TOP + k * band + band / 2 + 5 - if some { 7 } else { 0 }) {
+                            (super::cut(&rows.name, LETTERS))
+                        }
+                        @if some {
+                            text x=(LEFT - 8) y=(TOP + k * band + band / 2 + 14) font-size="12" fill="#333" {
+                                (rows.rows) " of " (rows.neurons)
+                            }
+                        }
                     }
                 }
             }
