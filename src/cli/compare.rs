@@ -309,7 +309,8 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
         None if arguments.tie_order == "netlist" => format!("clocked in steps of {}", ticks(steps[0])),
         None => format!("clocked in steps of {}; ties of event mode: {}", ticks(steps[0]), arguments.tie_order),
     };
-    let text = tables::text(&first, causes.as_ref(), &heading, steps[0], &others);
+    let class_names = input.conversion().map_or(&[][..], |(_, samples, _)| samples.class_names());
+    let text = tables::text(&first, causes.as_ref(), &heading, steps[0], &others, class_names);
     let history = arguments.history.read(&arguments.report, &arguments.given.subject)?;
     let page = arguments.report.is_some().then(|| {
         let question = question(steps[0]);
@@ -339,7 +340,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
             causes: causes.as_ref(),
             exhibits: &exhibits,
             shown: &shown,
-            classes: conversion.map_or(&[], |(_, samples, _)| samples.class_names()),
+            classes: class_names,
             distributions: &distributions,
             steps: all,
             history: history.as_ref(),

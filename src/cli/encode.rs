@@ -5,8 +5,9 @@ use super::input;
 use super::numbers::{count, input_rate};
 use super::paths::Paths;
 use super::presentation::code_help;
+use super::provenance;
 use super::recordings::RecordingArguments;
-use super::{print, provenance};
+use super::tables::counted;
 use clap::Args;
 use megasim::atomic_write::{self, Overwrite};
 use megasim::dataset::recording::Recording;
@@ -145,7 +146,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "ticks_per_ms": arguments.ticks_per_ms,
     });
     let spikes: usize = stimuli.iter().map(Stimulus::len).sum();
-    let of = format!("{spikes} spikes of {} samples, {} ticks each", x.nrows(), clock.ticks());
+    let of = format!(
+        "{} of {}, {} each",
+        counted(spikes as u64, "spike"),
+        counted(x.nrows() as u64, "sample"),
+        counted(clock.ticks().unsigned_abs(), "tick")
+    );
     write(arguments, &stimuli, &inputs, parameters, &of)
 }
 
@@ -167,7 +173,7 @@ fn write(arguments: &Arguments, stimuli: &[Stimulus], inputs: &[PathBuf], parame
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     provenance::write_beside(&results, &inputs, Some(arguments.seed), parameters).map_err(report)?;
     let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-    print(&format!("{}: {what}\n", paths.join(", ")));
+    super::answer(&format!("{what} in {}.", paths.join(", ")));
     Ok(())
 }
 

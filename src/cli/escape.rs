@@ -1,22 +1,13 @@
 //! What goes to a terminal: names and contents of files may hold control characters, which would act there.
 
+use megasim::study::display::{acts, plain};
 use miette::{Diagnostic, LabeledSpan, Report, Severity, SourceCode};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Whether a character moves, hides or reorders what a terminal shows.
-fn acts(c: char) -> bool {
-    let directions = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (c.is_control() && !matches!(c, '\n' | '\t')) || directions || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
 /// Text whose control characters, but line ends and tabulators, are written as `\u{1b}`.
 pub fn text(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts) {
-        return text.into();
-    }
-    let escaped = text.chars().map(|c| if acts(c) { c.escape_unicode().to_string() } else { c.to_string() });
-    escaped.collect::<String>().into()
+    plain(text)
 }
 
 /// A line of a source with `?` for each byte of a control character, so that places in it stay.

@@ -20,6 +20,7 @@ use megasim::convert::conversion::{Warning, largest};
 use megasim::convert::parsed::Parsed;
 use megasim::convert::stage::{self, Stage};
 use megasim::dataset::{DeclaredAxes, Format, InputForm, InputScaling, Samples};
+use megasim::report::class_name;
 use megasim::study::evaluation::outputs;
 use ndarray::{Array2, CowArray, Ix2};
 use serde_json::{Value, json};
@@ -161,7 +162,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     results.write(&figures, &others, &inputs, None, parameters)?;
     print(&format!("{}\n", facts(rows)));
     if let Some(score) = score.as_ref().filter(|_| arguments.per_class) {
-        print(&format!("{}\n", per_class(score)));
+        print(&format!("{}\n", per_class(score, &data.class_names())));
     }
     super::answer(&in_words(total, score.as_ref(), errors.as_ref(), arguments.outputs.as_deref()));
     Ok(())
@@ -243,11 +244,12 @@ impl Analog {
 
 /// Precision: of those taken for a class, the share that is of it. Recall: of those that are of it, the share that is
 /// found.
-fn per_class(score: &Score) -> Boxed {
+fn per_class(score: &Score, names: &[String]) -> Boxed {
     let share = |share: Option<f64>| share.map_or("-".into(), percent);
     let rows = score.classes().iter().enumerate().map(|(number, class)| {
-        let counts = [number, class.samples, class.taken, class.right].map(|n| n.to_string());
-        counts.into_iter().chain([share(class.precision()), share(class.recall())]).collect()
+        let counts = [class.samples, class.taken, class.right].map(|n| n.to_string());
+        let name = class_name(number, names);
+        std::iter::once(name).chain(counts).chain([share(class.precision()), share(class.recall())]).collect()
     });
     boxed(&["class", "samples", "taken for it", "right", "precision", "recall"], rows.collect::<Vec<_>>())
 }

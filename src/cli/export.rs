@@ -149,7 +149,7 @@ pub fn write(job: &Job) -> Result<()> {
         Form::Nir | Form::Keras => {
             let bytes = file(&converted, job)?;
             atomic_write::write_file(out, replace, |file| file.write_all(&bytes)).map_err(report)?;
-            print(&format!("Written to {}.\n", out.display()));
+            super::answer(&format!("Written to {}.", out.display()));
             return Ok(());
         }
     };

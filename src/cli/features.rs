@@ -126,12 +126,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Set::Train => (data.train(&format(description), skip, samples).map_err(report)?, data.train_files()),
         Set::Test => (data.test(&format(description), skip, samples).map_err(report)?, data.test_files()),
     };
-    let (bytes, page) = arguments.threads.pool().map_err(report)?.install(|| {
+    let ((bytes, spikes), page) = arguments.threads.pool().map_err(report)?.install(|| {
         with_spiking_network!(&model.network, network => {
             let cache = arguments.cache.as_deref();
             let stimuli = stimuli(network.encoder(), description, &samples, skip, cache)?;
             let page = arguments.report.as_ref().map(|_| page(&model.progress, network, &stimuli, skip)).transpose()?;
-            archive(network, &stimuli, arguments.what).map(|bytes| (bytes, page))
+            archive(network, &stimuli, arguments.what).map(|made| (made, page))
         })
     })?;
     atomic_write::write_file(&arguments.out, replace, |file| file.write_all(&bytes)).map_err(report)?;
@@ -144,10 +144,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let svg = maps_as_svg(stimuli.maps.view());
         atomic_write::write_file(path, replace, |file| file.write_all(svg.as_bytes())).map_err(report)?;
     }
-    print(&format!(
-        "{} samples, {} neurons each: {}\n",
-        samples.y.len(),
+    let n = samples.y.len();
+    let neurons = with_spiking_network!(&model.network, network => network.shape(network.len()).dim());
+    super::answer(&format!(
+        "On {} {:.1} of {} neurons ({}) spike on average; {} no spike. Written to {}.",
+        counted(n as u64, "sample"),
+        spikes.iter().sum::<usize>() as f64 / n.max(1) as f64,
+        neurons.0 * neurons.1 * neurons.2,
         last_shape(&model.network),
+        match spikes.iter().filter(|&&spikes| spikes == 0).count() {
+            1 => "1 sample has".to_string(),
+            silent => format!("{silent} samples have"),
+        },
         arguments.out.display()
     ));
     let mut inputs = vec![arguments.model.clone()];
@@ -201,35 +209,42 @@ fn last_shape(network: &AnyNetwork) -> String {
     with_spiking_network!(network, network => network.shape(network.len()).to_string())
 }
 
-fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What) -> Result<Vec<u8>> {
+/// The file, and how many neurons spike for each stimulus.
+fn archive<W: Weight>(network: &SpikingNetwork<W>, stimuli: &Stimuli, what: What) -> Result<(Vec<u8>, Vec<usize>)> {
     let (maps, height, width) = network.shape(network.len()).dim();
     let neurons = maps * height * width;
     let mut bytes = Cursor::new(Vec::new());
     let mut npz = NpzWriter::compressed(&mut bytes);
     let shape = (stimuli.len(), maps, height, width);
-    match what {
+    let spikes = match what {
         What::Spikes => {
             let mut x = Array2::<u8>::zeros((stimuli.len(), neurons));
-            for (set, mut row) in feature_sets(network, stimuli)?.iter().zip(x.rows_mut()) {
+            let sets = feature_sets(network, stimuli)?;
+            for (set, mut row) in sets.iter().zip(x.rows_mut()) {
                 set.iter().for_each(|&neuron| row[neuron as usize] = 1);
             }
             npz.add("x", &x.into_shape_with_order(shape).map_err(report)?).map_err(report)?;
+            sets.iter().map(Vec::len).collect()
         }
         What::Bins => {
             let evaluator = Evaluator::new(network).map_err(report)?;
-            let one = |evaluator: &mut Evaluator<W>, number| evaluator.wave(&stimuli.wave(number)).latencies();
-            let bins: Vec<Array3<u32>> = parallel::map_with(0..stimuli.len(), || evaluator.clone(), one);
+            let one = |evaluator: &mut Evaluator<W>, number| {
+                let wave = evaluator.wave(&stimuli.wave(number));
+                (wave.latencies(), wave.len())
+            };
+            let bins: Vec<(Array3<u32>, usize)> = parallel::map_with(0..stimuli.len(), || evaluator.clone(), one);
             let mut x = Array4::<u32>::zeros(shape);
-            for (bins, mut row) in bins.iter().zip(x.axis_iter_mut(Axis(0))) {
+            for ((bins, _), mut row) in bins.iter().zip(x.axis_iter_mut(Axis(0))) {
                 row.assign(bins);
             }
             npz.add("x", &x).map_err(report)?;
+            bins.into_iter().map(|(_, spikes)| spikes).collect()
         }
-    }
+    };
     let labels: Array1<i64> = stimuli.labels().iter().map(|&label| label as i64).collect();
     npz.add("y", &labels).map_err(report)?;
     npz.finish().map_err(report)?;
-    Ok(bytes.into_inner())
+    Ok((bytes.into_inner(), spikes))
 }
 
 /// Whether a path is a single-spike network's model: an `.npz` file that is no list of parameters, as Lasagne saves

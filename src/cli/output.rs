@@ -2,12 +2,14 @@
 
 use super::{escape, program};
 use clap::{ArgMatches, Args};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use terminal_size::{Width, terminal_size_of};
+use terminal_size::{Height, Width, terminal_size_of};
+use textwrap::{Options, WordSplitter};
 
 /// The first write to standard output that failed. What follows it is not written: it would have a gap.
 static FAULT: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -89,9 +91,44 @@ fn style() -> Style {
 /// How wide tables may be, in columns; none: as wide as they are.
 pub fn width() -> Option<usize> {
     let style = STYLE.get().filter(|style| !style.printed.full)?;
-    // None where it is no terminal.
-    let size = if style.figures { terminal_size_of(io::stderr()) } else { terminal_size_of(io::stdout()) };
-    Some(size.map_or(COLUMNS, |(Width(columns), _)| usize::from(columns).max(LEAST_COLUMNS)))
+    Some(
+        columns(if style.figures { terminal_size_of(io::stderr()) } else { terminal_size_of(io::stdout()) })
+            .unwrap_or(COLUMNS),
+    )
+}
+
+/// What the variable `COLUMNS` says, else the terminal; none where it is no terminal.
+fn columns(terminal: Option<(Width, Height)>) -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|&columns| columns > 0);
+    let columns = said.or(terminal.map(|(Width(columns), _)| usize::from(columns)))?;
+    Some(columns.max(LEAST_COLUMNS))
+}
+
+/// What lines of tables begin with.
+const FRAME: [char; 4] = ['\u{250c}', '\u{2502}', '\u{255e}', '\u{2514}'];
+
+/// Sentences folded between words to a width; tables and commands to copy stay as they are.
+fn folded(text: &str, columns: Option<usize>) -> Cow<'_, str> {
+    let Some(columns) = columns.filter(|&columns| text.lines().any(|line| line.len() > columns)) else {
+        return text.into();
+    };
+    let mut lines = String::with_capacity(text.len() + text.len() / columns);
+    for line in text.split_inclusive('\n') {
+        let sentence = line.trim_start_matches(' ');
+        if line.len() <= columns || line.starts_with(FRAME) || sentence.starts_with("megasim ") {
+            lines += line;
+            continue;
+        }
+        let indent = &line[..line.len() - sentence.len()];
+        let options = Options::new(columns)
+            .initial_indent(indent)
+            .subsequent_indent(indent)
+            .break_words(false)
+            .word_splitter(WordSplitter::NoHyphenation);
+        lines += &textwrap::fill(sentence.trim_end_matches('\n'), options);
+        lines.extend(line.ends_with('\n').then_some('\n'));
+    }
+    lines.into()
 }
 
 /// Puts the figures on standard output.
@@ -120,8 +157,10 @@ fn put(text: &str) {
     }
     let text = escape::text(text);
     if style().figures {
+        let text = folded(&text, columns(terminal_size_of(io::stderr())));
         let _ = io::stderr().write_all(text.as_bytes());
     } else {
+        let text = folded(&text, columns(terminal_size_of(io::stdout())));
         record(|| io::stdout().write_all(text.as_bytes()));
     }
 }
@@ -138,7 +177,9 @@ pub fn message(text: std::fmt::Arguments<'_>) {
     if program::is_worker() {
         return;
     }
-    let _ = writeln!(io::stderr(), "{}", escape::text(&text.to_string()));
+    let text = text.to_string();
+    let text = escape::text(&text);
+    let _ = writeln!(io::stderr(), "{}", folded(&text, columns(terminal_size_of(io::stderr()))));
 }
 
 /// A warning on standard error.
@@ -185,5 +226,22 @@ pub fn finish(status: u8) -> u8 {
             status.max(1)
         }
         None => status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_folded_and_tables_and_commands_are_not() {
+        let text =
+            "one two three four\n  five six seven eight\n│ a table that is long │\n  megasim convert a b c d e f\n";
+        assert_eq!(folded(text, None), text);
+        assert_eq!(folded(text, Some(100)), text);
+        let expected = "one two\nthree four\n  five six\n  seven\n  eight\n│ a table that is long │\n  megasim convert a \
+            b c d e f\n";
+        assert_eq!(folded(text, Some(10)), expected);
+        assert_eq!(folded("a-path/that-cannot-be-folded b", Some(10)), "a-path/that-cannot-be-folded\nb");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::diagnostic::{report, unreadable};
 use super::paths::OUTPUTS;
-use super::{interrupt, print, program, provenance};
+use super::tables::counted;
+use super::{interrupt, program, provenance};
 use clap::{Args, CommandFactory};
 use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
 use megasim::dataset::SampleList;
@@ -87,7 +88,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if different.is_empty() {
         let n = same.iter().filter(|name| *name != RECORD).count();
-        print(&format!("{}: {n} files, all the same\n", directory.display()));
+        super::answer(&format!("{}: {}, all the same", directory.display(), counted(n as u64, "file")));
         return Ok(());
     }
     bail!("{}: {} of {} files differ:\n{}", directory.display(), different.len(), listed.len(), different.join("\n"))

@@ -3,6 +3,7 @@
 use super::limits::{self, RunLimits};
 use super::paths::Paths;
 use super::spikes::{npz_file, write_events};
+use super::tables::counted;
 use super::{diagnostic, output, print, provenance};
 use clap::Args;
 use megasim::atomic_write::{self, AtomicDir, Overwrite};
@@ -188,12 +189,7 @@ fn print_summary(network: &Network, record: &Record, out: Option<&Path>) {
     let summary = &record.summary;
     let events: u64 = summary.events.iter().sum();
     let last = summary.last_time.map_or("none".into(), |t| t.to_string());
-    let mut text = format!(
-        "{} nodes, {events} events, {} synaptic operations, last time {last}, pending at Tmax {}\n",
-        network.nodes().len(),
-        summary.synaptic_operations,
-        summary.pending
-    );
+    let mut text = String::new();
     if network.t_max() == Tick::MAX && summary.pending > 0 {
         eprintln!("warning: times end at {}, Tmax: what would come then or later stays pending", Tick::MAX);
     }
@@ -205,4 +201,11 @@ fn print_summary(network: &Network, record: &Record, out: Option<&Path>) {
         text += &format!("event files: {}\n", out.display());
     }
     print(&text);
+    super::answer(&format!(
+        "{}, {}, {}, last time {last}, pending at Tmax {}",
+        counted(network.nodes().len() as u64, "node"),
+        counted(events, "event"),
+        counted(summary.synaptic_operations, "synaptic operation"),
+        summary.pending
+    ));
 }

@@ -83,10 +83,13 @@ impl Boxed {
             }
         }
         let mut text = self.drawn(&kept, Some(&widths));
-        let left_out: Vec<String> = (0..columns)
-            .filter(|k| !kept.contains(k))
-            .map(|k| header(k).lines().collect::<Vec<_>>().join(" ").trim().to_string())
-            .collect();
+        let mut left_out: Vec<String> = Vec::new();
+        for k in (0..columns).filter(|k| !kept.contains(k)) {
+            let name = header(k).lines().collect::<Vec<_>>().join(" ").trim().to_string();
+            if !left_out.contains(&name) {
+                left_out.push(name);
+            }
+        }
         if !left_out.is_empty() {
             text += &format!("\n--full shows more: {}", left_out.join(", "));
         }
@@ -160,11 +163,6 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 pub fn counted(n: impl Into<u128>, one: &str) -> String {
     let n = n.into();
     format!("{n} {one}{}", if n == 1 { "" } else { "s" })
-}
-
-/// A class, or none.
-pub fn class(decision: Option<usize>) -> String {
-    decision.map_or("none".into(), |class| class.to_string())
 }
 
 /// A number with four digits and the prefix that fits.

@@ -7,7 +7,7 @@ use super::output::Printed;
 use super::paths::Paths;
 use super::presentation::Threads;
 use super::stimuli::stimuli;
-use super::tables::{Boxed, boxed};
+use super::tables::{Boxed, boxed, counted};
 use super::{interrupt, output, print, provenance};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -256,7 +256,7 @@ fn classifier<W: Weight>(
     let features = network.shape(network.len()).len();
     let classifier = LinearClassifier::train(&sets, stimuli.labels(), features, c, seed).map_err(report)?;
     let right = sets.iter().zip(stimuli.labels()).filter(|(set, label)| classifier.predict(set) == **label).count();
-    print(&format!("linear read-out: {right} of {} training samples right\n", sets.len()));
+    print(&format!("linear read-out: {right} of {} right\n", counted(sets.len() as u64, "training sample")));
     Ok(classifier)
 }
 

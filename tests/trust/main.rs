@@ -1,5 +1,6 @@
 //! Nothing of a user is lost, nothing is silent, nothing hangs: end to end, by the program.
 
+mod columns;
 mod common;
 mod devices;
 mod hostile_files;
@@ -7,6 +8,7 @@ mod idle_time;
 mod interrupt;
 mod kill;
 mod mutations;
+mod names;
 mod networks;
 mod options;
 mod overwrite;

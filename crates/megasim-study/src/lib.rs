@@ -4,6 +4,7 @@ pub mod answers;
 pub mod classification;
 pub mod compare;
 pub mod csv;
+pub mod display;
 pub mod distributions;
 pub mod evaluation;
 pub mod hardware;

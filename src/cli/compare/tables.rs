@@ -1,7 +1,8 @@
 //! The tables of `megasim compare`.
 
-use super::super::tables::{boxed, class, fixed, maybe, percent, percents};
+use super::super::tables::{boxed, counted, fixed, maybe, percent, percents};
 use megasim::network::Tick;
+use megasim::report::class_name;
 use megasim::study::compare::{Accuracy, Causes, Comparison, Decisions, FirstParting};
 use megasim::study::statistics::Agreement;
 
@@ -18,8 +19,9 @@ pub fn text(
     heading: &str,
     dt: Tick,
     others: &[(Tick, Comparison)],
+    classes: &[String],
 ) -> String {
-    let mut text = format!("{} samples of {} ms; {heading}\n", of.samples, of.duration_ms);
+    let mut text = format!("{} of {} ms; {heading}\n", counted(of.samples as u64, "sample"), of.duration_ms);
     if let Some(decisions) = &of.decisions {
         text += &decided(of, decisions);
     }
@@ -30,7 +32,7 @@ pub fn text(
     }
     text += &parting(of);
     text += &over_time(of);
-    text += &disagreements(of);
+    text += &disagreements(of, classes);
     if !others.is_empty() {
         text += &sweep(of, dt, others);
     }
@@ -189,7 +191,7 @@ fn over_time(of: &Comparison) -> String {
     format!("Over time, means per sample\n{}\n", boxed(&header, rows))
 }
 
-fn disagreements(of: &Comparison) -> String {
+fn disagreements(of: &Comparison, classes: &[String]) -> String {
     let all = &of.disagreements;
     if all.is_empty() {
         return String::new();
@@ -197,9 +199,9 @@ fn disagreements(of: &Comparison) -> String {
     let [left, right] = &of.names;
     let mut text = format!("Samples on which {left} and {right} disagree: {}\n", all.len());
     for of in all.iter().take(MOST_DISAGREEMENTS) {
-        let label = of.label.map_or(String::new(), |label| format!(", label {label}"));
-        let analog = of.analog.map_or(String::new(), |class| format!(", analog {class}"));
-        let [l, r] = of.decisions.map(class);
+        let label = of.label.map_or(String::new(), |label| format!(", label {}", class_name(label, classes)));
+        let analog = of.analog.map_or(String::new(), |class| format!(", analog {}", class_name(class, classes)));
+        let [l, r] = of.decisions.map(|class| class.map_or("none".into(), |class| class_name(class, classes)));
         text += &format!("  sample {}{label}{analog}: {left} {l}, {right} {r}\n", of.sample);
         for layer in &of.layers {
             let first = layer.first.as_ref().map_or(String::new(), |first| format!("; first at {}", at(first)));

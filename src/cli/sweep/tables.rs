@@ -36,11 +36,12 @@ fn named<F>(sweep: &Sweep<F>, point: &Point<F>) -> String {
 pub fn answer_in_both_modes(sweep: &Sweep<Figures>) -> String {
     let accuracy = |point: &Point<Figures>| point.figures.event.accuracy.share;
     let spikes = |point: &Point<Figures>| point.figures.event.spikes;
-    // Of equal points the one with fewer spikes.
-    let best = sweep
-        .points
-        .iter()
-        .max_by(|one, other| accuracy(one).total_cmp(&accuracy(other)).then(spikes(other).total_cmp(&spikes(one))));
+    let clocked = |point: &Point<Figures>| point.figures.clocked.accuracy.share;
+    // Of equal points the one with fewer spikes, then that at which clocked mode is right more often, then the first.
+    let best = sweep.points.iter().rev().max_by(|one, other| {
+        let fewer = || spikes(other).total_cmp(&spikes(one));
+        accuracy(one).total_cmp(&accuracy(other)).then_with(fewer).then(clocked(one).total_cmp(&clocked(other)))
+    });
     let Some(best) = best else { return "No point is done.".into() };
     let figures = &best.figures;
     let mut text = format!(
@@ -73,6 +74,12 @@ pub fn answer_on_machine(sweep: &Sweep<MachineFigures>) -> String {
     let least = spent.min_by(|one, other| one.figures.energy.total_cmp(&other.figures.energy));
     let least = least.map(|point| (point, engineering(point.figures.energy, "J")));
     let mut parts = Vec::new();
+    let energies: Vec<String> = sweep.points.iter().map(|point| engineering(point.figures.energy, "J")).collect();
+    // What is the same everywhere is least nowhere.
+    let (least, alike) = match least {
+        Some((_, energy)) if energies.len() > 1 && energies.iter().all(|it| *it == energy) => (None, Some(energy)),
+        least => (least, None),
+    };
     match (fastest, least) {
         (Some((fastest, time)), Some((least, energy))) if std::ptr::eq(fastest, least) => parts.push(format!(
             "{} is fastest (its last work is done after {time}) and needs least energy ({energy} per sample)",
@@ -87,6 +94,7 @@ pub fn answer_on_machine(sweep: &Sweep<MachineFigures>) -> String {
             );
         }
     }
+    parts.extend(alike.map(|energy| format!("all points need {energy} per sample")));
     let shares = sweep.points.iter().filter_map(|point| Some(point.figures.accuracy?.share));
     let (low, high) = shares.fold((f64::INFINITY, 0.0f64), |(low, high), share| (low.min(share), high.max(share)));
     if low <= high {

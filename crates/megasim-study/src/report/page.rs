@@ -1,6 +1,7 @@
 //! The page: sections of text, tables and pictures in one HTML file, with SVG and CSV files in a directory next to it.
 
 use super::{Error, Picture, Table};
+use crate::display::plain;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use std::fs;
@@ -128,7 +129,7 @@ impl Page {
                 }
             }
         };
-        page.into_string()
+        plain(&page.into_string()).into_owned()
     }
 
     /// The directory next to `path` for the files of the pictures.
@@ -163,7 +164,7 @@ impl Page {
                 move |source| atomic_write::Error::Io { path, source }
             };
             let target = directory.path().join(format!("{}.svg", picture.file));
-            fs::write(&target, &picture.svg).map_err(io(&target))?;
+            fs::write(&target, plain(&picture.svg).as_bytes()).map_err(io(&target))?;
             let target = directory.path().join(format!("{}.csv", picture.file));
             fs::write(&target, picture.table.csv()).map_err(io(&target))?;
         }
