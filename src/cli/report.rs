@@ -234,7 +234,7 @@ fn events(directory: &Path) -> Result<Option<Section>> {
         .map_err(report)?
         .with_caption(caption);
     let all: usize = logs.iter().map(|(_, log)| log.len()).sum();
-    let most = logs.iter().max_by_key(|(_, log)| log.len()).filter(|(_, log)| log.len() > 0);
+    let most = logs.iter().max_by_key(|(_, log)| log.len()).filter(|(_, log)| !log.is_empty());
     let most = most.map_or(String::new(), |(name, log)| format!("; {name} has most of them ({})", log.len()));
     let (nodes, events) = (counted(logs.len() as u64, "node"), counted(all as u64, "event"));
     let text = format!("{events} of {nodes} in {}{most}.", counted(end.unsigned_abs(), "tick"));

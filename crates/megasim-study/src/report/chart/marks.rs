@@ -127,7 +127,7 @@ const SKEWED: u64 = 20;
 /// # Errors
 /// If the drawing fails.
 pub fn histogram(of: &Axes, name: &str, histogram: &Histogram) -> Result<Picture, Error> {
-    counted(of, &[(name.to_string(), histogram.clone())], |axes, lines| super::lines(axes, lines))
+    counted(of, &[(name.to_string(), histogram.clone())], super::lines)
 }
 
 /// Several histograms next to each other, each with axes of its own.
