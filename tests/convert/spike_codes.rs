@@ -411,3 +411,35 @@ fn averages_are_neurons_of_their_own_or_pass_spikes_on() {
         assert_eq!(run(&converted, code, &sample, 12, Mode::Event).1, potentials);
     }
 }
+
+#[test]
+fn averages_of_negative_values_have_negative_rates() {
+    let mut builder = GraphBuilder::new("input", Shape::Maps { channels: 1, height: 6, width: 6 });
+    let pooling = Pooling::Average { count_padding: false };
+    let pool = Operation::Pool { pooling, size: (2, 2), strides: (2, 2), padding: Padding::default() };
+    let mut last = builder.add("pool", "Pooling2D", pool, &[0]).unwrap();
+    last = builder.add("flat", "Flatten", Operation::Flatten { order: AxisOrder::ChannelsFirst }, &[last]).unwrap();
+    let weights = Array2::from_shape_fn((9, 3), |(n, k)| (n + k) as f32 / 16.0);
+    builder.add("dense", "Dense", Operation::Dense { weights, bias: None }, &[last]).unwrap();
+    let graph = builder.finish().unwrap();
+    let code = SpikeCode::TemporalMeanRate;
+    for relays in [false, true] {
+        let as_trained = ConvertOptions::new().preset(Preset::Toolbox).weighting(Weighting::AsTrained);
+        let options = ConvertOptions { quantization: Quantization { relays, ..as_trained.quantization }, ..as_trained };
+        let converted = convert(&graph, Array2::zeros((0, 36)).view(), &options).unwrap();
+        // What passes spikes on has one for each of the four, which weights make up for.
+        let cells = if relays { 4.0 } else { 1.0 };
+        for sample in samples(9, 36) {
+            let sample: Vec<f32> = sample.iter().map(|x| 2.0 * x - 1.0).collect();
+            let run = |mode| run(&converted, code, &sample, 200, mode).0;
+            let (clocked, event) = (run(Mode::Clocked { dt: 1 }), run(Mode::Event));
+            for (spikes, window) in [&clocked, &event].into_iter().flat_map(|spikes| (0..9).map(move |k| (spikes, k))) {
+                let of_window = |n: &usize| n / 12 * 3 + n % 6 / 2 == window;
+                let mean = (0..36).filter(of_window).map(|n| f64::from(sample[n])).sum::<f64>() / 4.0;
+                let count: i32 = spikes[0].iter().filter(|spike| spike.1 == window).map(|spike| spike.2).sum();
+                let expected = mean * 200.0 * cells;
+                assert!((f64::from(count) - expected).abs() <= 2.0 * cells, "{relays} {count} {expected}");
+            }
+        }
+    }
+}

@@ -107,10 +107,11 @@ impl Emitter<'_> {
         let (_, height, width) = self.maps(name, self.parsed.shape(source))?;
         let (_, out_height, out_width) = self.maps(name, shape)?;
         let (y, x) = Axis::of(windows, (height, width), (out_height, out_width));
-        let conv = match self.format {
+        let mut conv = match self.format {
             Format::Extended if !self.quantization.relays => self.integrating_pool(name, y, x, count_padding)?,
             Format::Extended | Format::Original => self.passing_pool(name, y, x, count_padding)?,
         };
+        conv.neurons = self.of_signs_of(source, conv.neurons);
         let inputs = self.nodes(source).to_vec();
         let nodes = inputs.into_iter().enumerate().map(|(map, node)| {
             let inputs = vec![node; conv.ports.len()];

@@ -67,7 +67,7 @@ impl Emitter<'_> {
         let Shape::Maps { channels, height, width } = shape else {
             return Err(Error::Format { layer: name.into(), reason: "expected maps to pass spikes to".into() });
         };
-        let neurons = self.passing(self.threshold(name)?);
+        let neurons = self.of_signs_of(source, self.passing(self.threshold(name)?));
         let array = Array { nx: size(width), ny: size(height), x_min: 0, y_min: 0 };
         let sources = self.nodes(source).to_vec();
         let pass: Arc<[i32]> = Arc::new([neurons.threshold_plus]);

@@ -100,6 +100,27 @@ impl Emitter<'_> {
         NeuronParameters { dynamics, membrane_reset: 0, ..neurons }
     }
 
+    /// Plain neurons of a linear function, with negative spikes where those of its source may be; what they read is
+    /// else cut off at 0.
+    pub(super) fn of_signs_of(&self, source: Source, neurons: NeuronParameters) -> NeuronParameters {
+        if self.quantization.signed.is_some() || !self.may_be_negative(source) {
+            return neurons;
+        }
+        NeuronParameters { threshold_minus: -neurons.threshold_plus, fires_minus: true, membrane_reset: 0, ..neurons }
+    }
+
+    /// Whether the spikes of a source may be negative: those of the input are where its values are.
+    fn may_be_negative(&self, source: Source) -> bool {
+        let Source::Layer(layer) = source else { return true };
+        match &self.parsed.layers[layer].operation {
+            LayerKind::Population { role, .. } => *role == Role::Signed,
+            LayerKind::AveragePool { source, .. }
+            | LayerKind::MaxPool { source, .. }
+            | LayerKind::Relay { source, .. }
+            | LayerKind::Flatten { source } => self.may_be_negative(*source),
+        }
+    }
+
     fn with_counts(
         &self,
         layer: &str,
