@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+PAINTS = "performance.getEntriesByName('first-contentful-paint')"
 
 
 def network(layers: int, folder: pathlib.Path) -> None:
@@ -65,7 +65,8 @@ def main() -> None:
                     page.goto(path.as_uri())
                     height = page.evaluate("document.documentElement.scrollHeight")
                     size = path.stat().st_size / 1e6
-                    paint = page.evaluate(PAINT)
+                    page.wait_for_function(f"{PAINTS}.length > 0")
+                    paint = page.evaluate(f"{PAINTS}[0].startTime")
                     print(f"{command}, {width} px wide: {size:.2f} MB, {height} px high, first paint {paint:.0f} ms")
             browser.close()
 

@@ -271,8 +271,10 @@ const ALONE: u32 = 800;
 const NARROW: u32 = 420;
 
 fn figure(of: &Picture, files: &str) -> Markup {
+    let width = format!("{}px", of.width);
     html! {
-        figure class=[(of.width > ALONE).then_some("alone")] style={ "max-width: min(100%, " (of.width) "px)" } {
+        figure class=[(of.width > ALONE).then_some("alone")]
+            style={ "max-width: min(100%, " (width) "); --width: " (width) } {
             div class=[(of.width > NARROW).then_some("wide")] { (PreEscaped(&of.svg)) }
             @if of.width > NARROW { p class="hint" { "Scroll sideways to see all of it." } }
             figcaption {
