@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use terminal_size::{Height, Width, terminal_size_of};
-use textwrap::{Options, WordSplitter};
+use textwrap::{Options, WordSeparator, WordSplitter};
 
 /// The first write to standard output that failed. What follows it is not written: it would have a gap.
 static FAULT: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -124,6 +124,7 @@ fn folded(text: &str, columns: Option<usize>) -> Cow<'_, str> {
             .initial_indent(indent)
             .subsequent_indent(indent)
             .break_words(false)
+            .word_separator(WordSeparator::AsciiSpace)
             .word_splitter(WordSplitter::NoHyphenation);
         lines += &textwrap::fill(sentence.trim_end_matches('\n'), options);
         lines.extend(line.ends_with('\n').then_some('\n'));
