@@ -35,8 +35,8 @@ use megasim::convert::quantize::{DEFAULT_HYSTERESIS, DEFAULT_TICKS_PER_MS, Quant
 use megasim::convert::scales::Scales;
 use megasim::convert::settings::{NeuronFile, Setting};
 use megasim::convert::{
-    Conversion, ConvertOptions, Format as NetfileFormat, OutputForm, Precision, Preset, SpikeCode, TEST_SAMPLES,
-    normalize,
+    Conversion, ConvertOptions, Format as NetfileFormat, MaxPooling, OutputForm, Precision, Preset, Rules, SpikeCode,
+    TEST_SAMPLES, normalize,
 };
 use megasim::dataset::{Dataset, Format};
 use megasim::encode::pattern::MOST_BITS;
@@ -183,6 +183,11 @@ pub struct Arguments {
     /// Convert maximum pooling as average pooling
     #[arg(long)]
     max_to_average: bool,
+    /// Which input of a window maximum pooling passes on: that has fired most (fir_max, which is the default), most in
+    /// the last MS milliseconds (avg_max:MS), or has the highest exponentially decaying average (exp_max:MS, also
+    /// called exponential); MS is 50 where not given. For neurons that are not signed, as with --preset toolbox
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["plain_megasim", "max_to_average"])]
+    max_pool: Option<MaxPooling>,
     /// Average pooling adds up to whole spikes, or passes each spike on to weights that have the part of a cell
     /// [default: integrate; relay where neurons have the levels of quantised activations]
     #[arg(long, value_enum, conflicts_with = "plain_megasim")]
@@ -333,11 +338,12 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
     if signed.is_some() && reset != Reset::Subtract {
         return Err(report(presentation::Error::SignedReset));
     }
-    if arguments.max_to_average && !has_pooling(&model.graph, |pooling| pooling == Pooling::Max) {
-        miette::bail!(
-            "--max-to-average: expected a network with maximum pooling, found none in {}",
-            model.source.path.display()
-        );
+    let of_maximum = [(arguments.max_to_average, "--max-to-average"), (arguments.max_pool.is_some(), "--max-pool")];
+    if let Some((_, option)) = of_maximum.iter().find(|(is_given, _)| *is_given)
+        && !has_pooling(&model.graph, |pooling| pooling == Pooling::Max)
+    {
+        let found = model.source.path.display();
+        miette::bail!("{option}: expected a network with maximum pooling, found none in {found}");
     }
     if arguments.pool.is_some() && !has_pooling(&model.graph, |pooling| pooling != Pooling::Max) {
         miette::bail!("--pool: expected a network with average pooling, found none in {}", arguments.model.display());
@@ -361,7 +367,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
         output: arguments.output.map_or(OutputForm::Relu, OutputArgument::form),
         softmax_clock: arguments.softmax_clock.unwrap_or_default(),
         max_to_average: arguments.max_to_average,
-        rules,
+        rules: Rules { max_pooling: arguments.max_pool.unwrap_or_default(), ..rules },
         adapt_output: arguments.output.is_none() && preset == Preset::Toolbox,
         ..ConvertOptions::default()
     };

@@ -86,6 +86,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "output",
             "softmax_clock",
             "max_to_average",
+            "max_pool",
             "pool",
             "set",
             "settings",

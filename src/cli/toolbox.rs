@@ -341,6 +341,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
         weighting: if it.normalize { Weighting::Percentile } else { Weighting::AsTrained },
         offset: it.offset,
         currents: it.currents,
+        max_pooling: it.max_pooling,
         ..Rules::default()
     };
     let ticks = |ms: f64| (ms * f64::from(it.ticks_per_ms)).round() as i64;
@@ -428,6 +429,7 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
             ("events of the input per ms", input_events.to_string()),
             ("[cell] binarize_weights, quantize_weights (weights)", options.precision.to_string()),
             ("[conversion] max2avg_pool", options.max_to_average.to_string()),
+            ("[conversion] maxpool_type", options.rules.max_pooling.to_string()),
             ("[conversion] softmax_to_relu (output)", format!("{:?}", options.output).to_lowercase()),
             ("[tools] normalize (weighting)", format!("{:?}", options.rules.weighting).to_lowercase()),
             ("given scales", options.scales.is_some().to_string()),

@@ -9,6 +9,8 @@ use megasim::convert::simplify::simplify;
 use megasim::convert::{ConvertOptions, convert, parse};
 use megasim::encode::{Clock, FeatureScales, InputMap, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
+use megasim::equations::Decay;
+use megasim::network::{ModuleKind, PoolRule};
 use ndarray::{Array, Array1, Array2};
 
 const RELU: Operation = Operation::Activation(Activation::RELU);
@@ -173,6 +175,39 @@ fn a_maximum_of_values_below_zero_is_refused_by_name() {
             ),
         "{message}"
     );
+}
+
+#[test]
+fn windows_pass_the_input_that_the_variant_says_where_neurons_are_not_signed() {
+    let (graph, samples) = (small(Pooling::Max, (1, 1)), Array2::from_elem((1, 64), 1.0));
+    let rules_of = |name: &str, change: &dyn Fn(&mut ConvertOptions)| {
+        let mut options = ConvertOptions::default();
+        options.rules.max_pooling = name.parse().unwrap();
+        change(&mut options);
+        let converted = convert(&graph, samples.view(), &options).map_err(|error| error.to_string())?;
+        let rules = converted.emitted.network.modules().iter().filter_map(|module| match &module.kind {
+            ModuleKind::MaxPool(pool) => Some(pool.rule),
+            _ => None,
+        });
+        Ok::<_, String>(rules.collect::<Vec<_>>())
+    };
+    let plain = |name: &str| rules_of(name, &|_| {}).unwrap();
+    assert_eq!(plain("fir_max"), [PoolRule::Busiest; 2]);
+    assert_eq!(plain("avg_max:20"), [PoolRule::Average { over: 200 }; 2]);
+    assert_eq!(plain("exponential:20"), [PoolRule::Exponential { decay: Decay::part(200.0) }; 2]);
+    let refused = [
+        (
+            &(|options: &mut ConvertOptions| {
+                *options = options.clone().signed(SignedNeurons::default()).unwrap();
+            }) as &dyn Fn(&mut ConvertOptions),
+            "neurons are signed",
+        ),
+        (&|options| options.rules.mask_tau = 20, "masks"),
+    ];
+    for (change, why) in refused {
+        let message = rules_of("exp_max:20", change).unwrap_err();
+        assert!(message.contains("1MaxPooling2D_2x3x3': --max-pool exp_max:20") && message.contains(why), "{message}");
+    }
 }
 
 #[test]

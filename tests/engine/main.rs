@@ -8,6 +8,7 @@ mod custom_neurons;
 mod encode_statistics;
 mod golden;
 mod limits;
+mod max_pool;
 mod reference;
 mod signed;
 mod tie_order;

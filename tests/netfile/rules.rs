@@ -174,6 +174,17 @@ fn values_have_their_range() {
         let block = format!("Dy 0\n{key} 0\n");
         conv_refused("Dy 0\n", &block, 27, &format!("1 or more for {key}"), "0");
     }
+    let rule = |keys: &str| with(&pool(), "Ny_out 2\n", &format!("Ny_out 2\n{keys}"));
+    for keys in ["average_over 7\n", "leak_decay 1073741824\n", "average_over 0\nleak_decay 5\n", "signed 1\n"] {
+        parse_parameters(rule(keys).as_bytes(), Kind::MaxPool).unwrap();
+    }
+    let one =
+        "0; or, in the data port, one of mask_tau (with mask_weight and THplus), signed, average_over and leak_decay,";
+    refused(&rule("average_over 7\nleak_decay 5\n"), Kind::MaxPool, 20, &format!("{one} for leak_decay"), "5");
+    refused(&rule("signed 1\naverage_over 3\n"), Kind::MaxPool, 20, &format!("{one} for average_over"), "3");
+    refused(&rule("average_over -1\n"), Kind::MaxPool, 19, "1 or more for average_over", "-1");
+    let part = "1 to 1073741824, which is 2^30, in max pool for leak_decay";
+    refused(&rule("leak_decay 1073741825\n"), Kind::MaxPool, 19, part, "1073741825");
     refused(&with(&pool(), "y_stride 2", "y_stride 0"), Kind::MaxPool, 16, "1 or more for y_stride", "0");
     conv_refused("THplusInfo 1", "THplusInfo 2", 14, "0 or 1 for THplusInfo", "2");
     conv_refused("rectify 0", "rectify -1", 39, "0 or 1 for rectify", "-1");

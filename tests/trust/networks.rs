@@ -189,6 +189,8 @@ fn pool() -> BoxedStrategy<ModuleKind> {
         4 => Just(PoolRule::Busiest),
         3 => mask.prop_map(PoolRule::Mask),
         2 => Just(PoolRule::Signed),
+        1 => (1..=Tick::MAX).prop_map(|over| PoolRule::Average { over }),
+        1 => (1..=1 << 30).prop_map(|decay| PoolRule::Exponential { decay }),
     ];
     (port, any::<bool>(), rule)
         .prop_map(|(port, reset, rule)| {

@@ -146,6 +146,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "resting-potential", "0.1"),
     of(&["convert"], "plain-megasim", ""),
     of(&["convert"], "max-to-average", ""),
+    of(&["convert"], "max-pool", "exp_max"),
     of(&["convert"], "ticks-per-ms", "5"),
     of(STUDIES, "samples", "1"),
     of(STUDIES, "skip", "1"),

@@ -13,7 +13,7 @@ use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use megasim_core::encode::registry::Choice;
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
-use megasim_core::network::{Driver, Network, NeuronParameters, NodeId, Stimulus, Tick};
+use megasim_core::network::{Driver, MaxPool, ModuleKind, Network, NeuronParameters, NodeId, PoolRule, Stimulus, Tick};
 use megasim_data::{self as dataset, Dataset, DeclaredAxes, InputForm, InputScaling, Standardisation};
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
@@ -253,8 +253,8 @@ impl ConvertedModel {
         self.network.modules()[module.index()].kind.neurons().map_or(1, |(_, neurons, _)| neurons.threshold_plus)
     }
 
-    /// Whether times in ticks are part of the network (refractory times, leaks, delays, binary activations), so that it
-    /// does what it was made for only with the ticks per millisecond of the conversion.
+    /// Whether times in ticks are part of the network (refractory times, leaks, averages, delays, binary activations),
+    /// so that it does what it was made for only with the ticks per millisecond of the conversion.
     pub fn is_timed(&self) -> bool {
         self.network.modules().iter().any(|module| {
             let timing = module.timing;
@@ -262,7 +262,11 @@ impl ConvertedModel {
             let neurons = module.kind.neurons().is_some_and(|(_, it, _)| {
                 it.t_min > 0 || it.refractory > 0 || it.leak_decay > 0 || it.leak_plus > 0 || it.leak_minus > 0
             });
-            delays > 0 || neurons
+            let averages = matches!(
+                &module.kind,
+                ModuleKind::MaxPool(MaxPool { rule: PoolRule::Average { .. } | PoolRule::Exponential { .. }, .. })
+            );
+            delays > 0 || neurons || averages
         })
     }
 
@@ -289,8 +293,9 @@ impl ConvertedModel {
         let made = conversion.ticks_per_ms;
         let timed = (self.is_timed() && asked != made).then(|| {
             format!(
-                "--ticks-per-ms {asked}: the netfiles have times in ticks (refractory times, leaks, delays, binary \
-                 activations) and were made for {made} ticks per ms; --ticks-per-ms {made} shows samples with as many"
+                "--ticks-per-ms {asked}: the netfiles have times in ticks (refractory times, leaks, averages, delays, \
+                 binary activations) and were made for {made} ticks per ms; --ticks-per-ms {made} shows samples with \
+                 as many"
             )
         });
         let most = self.largest_rate();

@@ -22,6 +22,7 @@ mod input_code;
 mod input_ranges;
 pub mod labelled_samples;
 pub mod manifest;
+mod max_pooling;
 pub mod model_based;
 #[cfg(feature = "nir")]
 pub mod nir;
@@ -52,6 +53,7 @@ pub use converted_model::ConvertedModel;
 pub use emit::{Emitted, Format};
 pub use labelled_samples::LabelledSamples;
 pub use manifest::Manifest;
+pub use max_pooling::MaxPooling;
 pub use normalize::Normalized;
 pub use options::{ConvertOptions, TEST_SAMPLES};
 pub use precision::Precision;

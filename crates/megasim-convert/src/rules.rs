@@ -5,6 +5,7 @@
 
 use super::currents::SynapticCurrents;
 use super::emit::{self, Emitted};
+use super::max_pooling::MaxPooling;
 use super::model_based::Schedule;
 use super::parsed::{LayerKind, Parsed, Role};
 use super::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
@@ -63,6 +64,9 @@ pub struct Rules {
     /// By what spikes say how large a number is.
     #[serde(skip_serializing_if = "SpikeCode::is_rate")]
     pub code: SpikeCode,
+    /// Which input of a window maximum pooling passes on.
+    #[serde(skip_serializing_if = "MaxPooling::is_accumulated")]
+    pub max_pooling: MaxPooling,
 }
 
 fn is_zero(number: &f64) -> bool {
@@ -82,6 +86,7 @@ impl Default for Rules {
             offset: 0.0,
             currents: SynapticCurrents::default(),
             code: SpikeCode::default(),
+            max_pooling: MaxPooling::default(),
         }
     }
 }
@@ -150,8 +155,8 @@ impl Rules {
     }
 
     fn changes_modules(&self) -> bool {
-        let Self { weighting, offset, currents, code, .. } = Self::default();
-        Self { weighting, offset, currents, code, ..self.clone() } != Self::default()
+        let Self { weighting, offset, currents, code, max_pooling, .. } = Self::default();
+        Self { weighting, offset, currents, code, max_pooling, ..self.clone() } != Self::default()
     }
 }
 
@@ -165,6 +170,9 @@ pub fn apply(
     quantization: &Quantization,
     rules: &Rules,
 ) -> Result<Emitted, emit::Error> {
+    if !rules.max_pooling.is_accumulated() {
+        emitted = pool_by(emitted, parsed, quantization, rules)?;
+    }
     if !rules.changes_modules() {
         return Ok(emitted);
     }
@@ -211,6 +219,35 @@ pub fn apply(
         builder.build(network.t_max()).map_err(|fault| emit::Error::Module { layer: "Tmax".into(), fault })?;
     emitted.mask_clock = (rules.mask_tau > 0).then_some(emitted.reset);
     Ok(emitted)
+}
+
+/// Gives maximum pooling the rule by which windows choose an input.
+fn pool_by(
+    mut emitted: Emitted,
+    parsed: &Parsed,
+    quantization: &Quantization,
+    rules: &Rules,
+) -> Result<Emitted, emit::Error> {
+    let pooling = rules.max_pooling;
+    let reason = if quantization.signed.is_some() {
+        "where neurons are signed, windows pass on the change of their largest count; --preset toolbox has others"
+    } else if rules.mask_tau > 0 {
+        "windows integrate the masks of their inputs (--mask-tau 0 has none)"
+    } else if !rules.code.is_rate() {
+        "windows of a spike code other than rates pass on what the code has"
+    } else {
+        let rule = pooling.rule(quantization.ticks_per_ms);
+        let network = emitted.network.map_modules(|module| {
+            if let ModuleKind::MaxPool(pool) = &mut module.kind {
+                pool.rule = rule;
+            }
+        });
+        emitted.network = network.map_err(|fault| emit::Error::Module { layer: parsed.name(0), fault })?;
+        return Ok(emitted);
+    };
+    let is_maximum = |k: &usize| matches!(parsed.layers[*k].operation, LayerKind::MaxPool { .. });
+    let layer = (0..parsed.layers.len()).find(is_maximum).unwrap_or(0);
+    Err(emit::Error::Format { layer: parsed.name(layer), reason: format!("--max-pool {pooling}: {reason}") })
 }
 
 fn name(network: &Network, node: megasim_core::network::NodeId) -> &str {

@@ -243,6 +243,8 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "resting_potential", TRAINED),
     on(&["convert"], "plain_megasim", TRAINED),
     on(&["convert"], "max_to_average", TRAINED),
+    // That there is a maximum is checked with the network.
+    on(&["convert"], "max_pool", TRAINED),
     // That there is an average is checked with the network.
     on(&["convert"], "pool", TRAINED),
     // Whether a layer depends on it is known with the network.

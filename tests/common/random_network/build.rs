@@ -261,7 +261,11 @@ impl LayerSketch {
         match self.mask() {
             Some(mask) => PoolRule::Mask(mask),
             None if self.neurons.signed().is_some() => PoolRule::Signed,
-            None => PoolRule::Busiest,
+            None => match self.weights[0].rem_euclid(3) {
+                0 => PoolRule::Busiest,
+                1 => PoolRule::Average { over: Tick::from(self.weights[0].rem_euclid(11)) + 1 },
+                _ => PoolRule::Exponential { decay: (self.weights[0].unsigned_abs() << 24).clamp(1, 1 << 30) as i32 },
+            },
         }
     }
 

@@ -139,6 +139,7 @@ fn step(
             for (_, event) in spikes().filter(|(port, _)| *port == 0) {
                 if let Some(address) = pool_address(port, event) {
                     state.counts[address] += 1;
+                    state.spikes[address].push(s);
                     last[address] = Some(event.polarity);
                 }
             }
@@ -148,11 +149,7 @@ fn step(
                     if !cells.iter().any(|&cell| last[cell].is_some()) {
                         continue;
                     }
-                    let highest = cells.iter().map(|&cell| state.counts[cell]).max().unwrap();
-                    let winner = &mut state.winners[(row * port.nx_out + column) as usize];
-                    if winner.is_none_or(|winner| state.counts[winner] < highest) {
-                        *winner = cells.iter().copied().find(|&cell| state.counts[cell] == highest);
-                    }
+                    let winner = state.choose(pool, (column, row), s);
                     if let Some(polarity) = winner.and_then(|winner| last[winner]) {
                         out.push((column as i32, row as i32, polarity));
                     }

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)] // each test binary takes what it needs
 
 mod clocked;
+mod pool;
 
 pub use clocked::run_clocked;
 
@@ -62,6 +63,8 @@ struct State {
     potentials: Vec<i64>,
     counts: Vec<u64>,
     winners: Vec<Option<usize>>,
+    /// Of a pool of averages: the ticks of the spikes of each address.
+    spikes: Vec<Vec<Tick>>,
     /// A settle event came after the last reset.
     settled: bool,
     /// Of a signed pool: spikes of each address with their signs, and what each window has sent.
@@ -81,6 +84,7 @@ impl State {
             potentials: Vec::new(),
             counts: Vec::new(),
             winners: Vec::new(),
+            spikes: Vec::new(),
             settled: false,
             signed: Vec::new(),
             sent: Vec::new(),
@@ -111,6 +115,7 @@ impl State {
             let port = pool.ports.first().copied().unwrap_or(PoolPort::RESET);
             self.counts = vec![0; (port.nx * port.ny) as usize];
             self.masks = vec![0; self.counts.len()];
+            self.spikes = vec![Vec::new(); self.counts.len()];
             self.signed = vec![0; self.counts.len()];
             self.sent = vec![0; (port.nx_out * port.ny_out) as usize];
             self.potentials = vec![0; (port.nx_out * port.ny_out) as usize];
@@ -238,35 +243,6 @@ impl State {
         let part = self.neurons[n].current / i64::from(parameters.mask_tau);
         self.neurons[n].current -= part;
         part.into()
-    }
-
-    /// A spike on a pool with `mask_tau`.
-    fn charge_mask(&mut self, mask: &PoolMask, port: &PoolPort, event: &Event) {
-        if let Some(address) = pool_address(port, event) {
-            let sum = i128::from(self.masks[address]) + event.sign() * i128::from(mask.weight);
-            self.masks[address] = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i64;
-        }
-    }
-
-    /// A control event on a pool with `mask_tau`.
-    fn discharge_masks(&mut self, mask: &PoolMask, port: &PoolPort) -> Vec<(i32, i32, Polarity)> {
-        let mut out = Vec::new();
-        for row in 0..port.ny_out {
-            for column in 0..port.nx_out {
-                let largest = window(port, column, row).into_iter().map(|cell| self.masks[cell]).max().unwrap_or(0);
-                let potential = &mut self.potentials[(row * port.nx_out + column) as usize];
-                *potential += largest / i64::from(mask.tau);
-                *potential = (*potential).clamp(i32::MIN.into(), i32::MAX.into());
-                if *potential >= mask.threshold.into() {
-                    *potential = 0;
-                    out.push((column as i32, row as i32, Polarity::Positive));
-                }
-            }
-        }
-        for value in &mut self.masks {
-            *value -= *value / i64::from(mask.tau);
-        }
-        out
     }
 
     fn add(&mut self, n: usize, input: i128) {
@@ -507,9 +483,17 @@ fn receive(
                 }
             } else if let Some(address) = pool_address(geometry, event) {
                 state.counts[address] += 1;
+                state.spikes[address].push(s);
+                let averages = matches!(pool.rule, PoolRule::Average { .. } | PoolRule::Exponential { .. });
                 for row in 0..geometry.ny_out {
                     for column in 0..geometry.nx_out {
                         if !window(geometry, column, row).contains(&address) {
+                            continue;
+                        }
+                        if averages {
+                            if state.choose(pool, (column, row), s) == Some(address) {
+                                out.push((column as i32, row as i32, event.polarity));
+                            }
                             continue;
                         }
                         let winner = &mut state.winners[(row * geometry.nx_out + column) as usize];

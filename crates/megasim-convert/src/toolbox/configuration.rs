@@ -3,7 +3,7 @@
 use super::settings::arranged;
 use super::{Error, Ini, ParameterSweep, SampleSettings, is_whole, python, ticks};
 use crate::currents::SynapticCurrents;
-use crate::{Precision, Preset, SpikeCode};
+use crate::{MaxPooling, Precision, Preset, SpikeCode};
 use megasim_core::encode::pattern::MOST_BITS;
 use megasim_core::encode::{Arrivals, DEFAULT_INPUT_RATE, SoftmaxClock};
 use megasim_core::network::Reset;
@@ -96,6 +96,8 @@ pub struct Configuration {
     pub normalize: bool,
     /// `spike_code`, with `num_bits` of patterns.
     pub spike_code: SpikeCode,
+    /// `maxpool_type`.
+    pub max_pooling: MaxPooling,
     /// Whether `normalize = True` is in the file.
     pub normalize_is_given: bool,
     pub convert: bool,
@@ -221,13 +223,13 @@ impl Configuration {
         for (section, key, values) in WITHOUT_EFFECT {
             ini.choice(section, key, values)?;
         }
-        if let Some(pooling) = ini.choice("conversion", "maxpool_type", &["fir_max", "avg_max", "exp_max"])?
-            && pooling != "fir_max"
-        {
-            let why = "maximum pooling passes the spikes of the input that has fired most (fir_max)";
-            remarks.push(format!("[conversion] maxpool_type = {pooling}: {why}"));
-        }
         let spike_code = spike_code(ini, &mut remarks)?;
+        let pooling = ini.choice("conversion", "maxpool_type", &["fir_max", "avg_max", "exp_max"])?;
+        let max_pooling: MaxPooling = pooling.and_then(|name| name.parse().ok()).unwrap_or_default();
+        if !max_pooling.is_accumulated() && !spike_code.is_rate() {
+            let why = format!("nothing is done, as spike_code = {spike_code} decides that");
+            remarks.push(format!("[conversion] maxpool_type = {max_pooling}: {why}"));
+        }
         let duration = ini.value("simulation", "duration", 200, "whole milliseconds above 0", |text| {
             text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (1.0..1e6).contains(n)).map(|n| n as u32)
         })?;
@@ -263,6 +265,7 @@ impl Configuration {
             evaluate_ann: ini.flag("tools", "evaluate_ann", true)?,
             normalize,
             spike_code,
+            max_pooling: if spike_code.is_rate() { max_pooling } else { MaxPooling::default() },
             normalize_is_given: normalize && is_given("tools", "normalize"),
             convert: ini.flag("tools", "convert", true)?,
             simulate: ini.flag("tools", "simulate", true)?,

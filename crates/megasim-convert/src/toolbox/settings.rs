@@ -132,7 +132,12 @@ pub const KEYS: &[Key] = &[
     nothing("normalization", "timestep_fraction", ONLINE),
     acts("conversion", "softmax_to_relu", "the output has rectifiers in place of a softmax"),
     acts("conversion", "max2avg_pool", "average pooling takes the place of maximum pooling"),
-    acts("conversion", "maxpool_type", "`fir_max`, the input that has fired most; others are named"),
+    acts(
+        "conversion",
+        "maxpool_type",
+        "`fir_max`, the input that has fired most; `avg_max`, most in the last 50 ms; `exp_max`, with an average that \
+         decays in 50 ms",
+    ),
     acts(
         "conversion",
         "spike_code",

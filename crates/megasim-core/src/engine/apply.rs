@@ -78,17 +78,18 @@ impl Receiver<'_> {
                 return to_neurons((plan, neurons), self.kernel, port, events, s, outputs);
             }
             (PopulationKind::Flatten(ports), _) => to_flatten(ports, port, events, outputs),
-            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => to_max_pool(plan, pool, port, events, outputs),
+            (PopulationKind::MaxPool(plan), Cells::Pool(pool)) => to_max_pool((plan, pool), port, events, s, outputs),
             _ => {}
         }
         Ok(Work::default())
     }
 }
 
-/// Clocked mode: what a module without neurons does with the events of a step.
+/// Clocked mode: what a module without neurons does with the events of the step at `s`.
 pub(super) fn step_addresses(
     (population, cells): (&Population, &mut Cells),
     events: StepEvents<'_>,
+    s: Tick,
     reset: bool,
     outputs: &mut impl Outputs,
 ) {
@@ -103,7 +104,7 @@ pub(super) fn step_addresses(
             if reset {
                 pool.reset();
             }
-            pool.step(plan, events, |x, y, polarity| outputs.event(0, x, y, polarity));
+            pool.step(plan, events, s, |x, y, polarity| outputs.event(0, x, y, polarity));
         }
         _ => {}
     }
@@ -169,11 +170,17 @@ fn to_flatten(ports: &[FlattenPort], port: Option<usize>, events: Events<'_>, ou
     }
 }
 
-fn to_max_pool(plan: &MaxPool, pool: &mut Pool, port: Option<usize>, events: Events<'_>, outputs: &mut impl Outputs) {
+fn to_max_pool(
+    (plan, pool): (&MaxPool, &mut Pool),
+    port: Option<usize>,
+    events: Events<'_>,
+    s: Tick,
+    outputs: &mut impl Outputs,
+) {
     for (action, run) in actions(events) {
         for k in 0..run.len() {
             let event = (run.x[k], run.y[k], run.polarity[k]);
-            pool.apply(plan, port, action, event, |x, y, polarity| outputs.event(0, x, y, polarity));
+            pool.apply(plan, port, action, event, s, |x, y, polarity| outputs.event(0, x, y, polarity));
         }
     }
 }

@@ -333,7 +333,7 @@ impl ClockedRun<'_> {
                     (0..controls).for_each(|_| _ = neurons.control(plan, s, &mut outputs));
                 }
             }
-            (_, cells) => step_addresses((population, cells), events, reset, &mut outputs),
+            (_, cells) => step_addresses((population, cells), events, s, reset, &mut outputs),
         }
         for (nodes, events) in population.outputs.iter().zip(outputs.maps) {
             if events.len() == 0 {

@@ -21,6 +21,7 @@ mod neurons;
 mod node_groups;
 mod output_address;
 mod plan;
+mod pool_scores;
 mod population;
 mod queue;
 mod record;

@@ -1,9 +1,10 @@
 //! Address modules: flatten and max pooling. They pass events on under other addresses and have no potentials.
 
 use super::action::Action;
+use super::pool_scores::Scores;
 use super::sign::Sign;
 use super::step_events::StepEvents;
-use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort, PoolRule};
+use crate::network::{FlattenPort, MaxPool, Polarity, PoolMask, PoolPort, PoolRule, Tick};
 use std::convert::Infallible;
 
 /// Where the events of one flatten port leave: at `n + y * nx + x`, `n` the sizes of the ports before added up.
@@ -43,6 +44,8 @@ pub(super) struct Pool {
     /// Where spikes are signed: those of each input address so far, with their signs, and the largest of each window.
     signed: Vec<i64>,
     largest: Vec<i64>,
+    /// Where the winner is that of an average: those of the inputs.
+    scores: Option<Scores>,
 }
 
 impl Pool {
@@ -60,11 +63,12 @@ impl Pool {
             potentials: masked(windows),
             signed: signed(inputs),
             largest: signed(windows),
+            scores: Scores::new(plan.rule, inputs),
         }
     }
 
-    /// What one event does to a max-pooling module in event mode and on machines. Without a port of pooling, which is
-    /// one beyond those of the module, only resets and controls act.
+    /// What one event at `s` does to a max-pooling module in event mode and on machines. Without a port of pooling,
+    /// which is one beyond those of the module, only resets and controls act.
     #[inline]
     pub fn apply(
         &mut self,
@@ -72,6 +76,7 @@ impl Pool {
         port: Option<usize>,
         action: Action,
         (x, y, polarity): (i32, i32, Polarity),
+        s: Tick,
         mut out: impl FnMut(i32, i32, Polarity),
     ) {
         match (action, port) {
@@ -87,6 +92,10 @@ impl Pool {
                     PoolRule::Mask(mask) => self.charge(port, mask, x, y, polarity),
                     PoolRule::Busiest => self.receive(port, x, y, |x, y| out(x, y, polarity)),
                     PoolRule::Signed => self.receive_signed(port, x, y, sign, out),
+                    PoolRule::Average { .. } | PoolRule::Exponential { .. } => {
+                        self.count(port, x, y, polarity, s);
+                        self.step_winners(port, s, out);
+                    }
                 }
             }
             (Action::Settle, _) | (Action::Spikes(_), None) => {}
@@ -103,6 +112,7 @@ impl Pool {
         self.potentials.fill(0);
         self.signed.fill(0);
         self.largest.fill(0);
+        self.scores.iter_mut().for_each(Scores::reset);
     }
 
     /// Where spikes are signed: one spike at `(x, y)`. Calls `out` with the change of the largest count of each window
@@ -192,17 +202,20 @@ impl Pool {
         });
     }
 
-    /// Clocked mode: counts an event of the step.
-    fn count(&mut self, port: &PoolPort, x: i32, y: i32, polarity: Polarity) {
+    /// Counts an event of a step, or one event.
+    fn count(&mut self, port: &PoolPort, x: i32, y: i32, polarity: Polarity, s: Tick) {
         let Some(address) = address(port, x, y) else { return };
-        self.counts[address] += 1;
+        match &mut self.scores {
+            Some(scores) => scores.count(address, s),
+            None => self.counts[address] += 1,
+        }
         if self.last[address].replace(polarity).is_none() {
             self.arrived.push(address as u32);
         }
     }
 
-    /// Clocked mode: the events of a step. Calls `out` with what leaves.
-    pub fn step(&mut self, plan: &MaxPool, events: StepEvents<'_>, mut out: impl FnMut(i32, i32, Polarity)) {
+    /// Clocked mode: the events of the step at `s`. Calls `out` with what leaves.
+    pub fn step(&mut self, plan: &MaxPool, events: StepEvents<'_>, s: Tick, mut out: impl FnMut(i32, i32, Polarity)) {
         let Some(port) = plan.ports.first() else { return };
         let mut controls = 0;
         let Ok(()) = events.each(|at, action, run| {
@@ -212,7 +225,9 @@ impl Pool {
                         match rule {
                             PoolRule::Mask(mask) => self.charge(port, mask, x, y, run.polarity[k]),
                             PoolRule::Signed => self.count_signed(port, x, y, sign),
-                            PoolRule::Busiest => self.count(port, x, y, run.polarity[k]),
+                            PoolRule::Busiest | PoolRule::Average { .. } | PoolRule::Exponential { .. } => {
+                                self.count(port, x, y, run.polarity[k], s);
+                            }
                         }
                     }
                 }
@@ -226,24 +241,29 @@ impl Pool {
                 (0..controls).for_each(|_| self.discharge(port, mask, |x, y| out(x, y, Polarity::Positive)));
             }
             PoolRule::Signed => self.step_signed(port, out),
-            PoolRule::Busiest => self.step_busiest(port, out),
+            PoolRule::Busiest | PoolRule::Average { .. } | PoolRule::Exponential { .. } => {
+                self.step_winners(port, s, out);
+            }
         }
     }
 
-    /// Clocked mode: in each window that covers an event of the step the highest count wins (the standing winner on
-    /// ties, else the lowest raster address), and one event leaves if the winner had one, with the polarity of its
-    /// last.
-    fn step_busiest(&mut self, port: &PoolPort, mut out: impl FnMut(i32, i32, Polarity)) {
+    /// In each window that covers an event of the step the highest count or score wins (the standing winner on ties,
+    /// else the lowest raster address), and one event leaves if the winner had one, with the polarity of its last.
+    fn step_winners(&mut self, port: &PoolPort, s: Tick, mut out: impl FnMut(i32, i32, Polarity)) {
         for (window, at) in self.touched_windows(port) {
-            let mut best = self.winners[window];
+            let score = |address: usize| match &self.scores {
+                Some(scores) => scores.at(address, s),
+                None => self.counts[address] as i64,
+            };
+            let mut best = self.winners[window].map(|winner| (winner, score(winner as usize)));
             for candidate in cells(port, at) {
-                let more = best.is_none_or(|best| self.counts[candidate] > self.counts[best as usize]);
-                if more && self.counts[candidate] > 0 {
-                    best = Some(candidate as u32);
+                let found = score(candidate);
+                if found > best.map_or(0, |(_, highest)| highest) {
+                    best = Some((candidate as u32, found));
                 }
             }
-            self.winners[window] = best;
-            if let Some(polarity) = best.and_then(|best| self.last[best as usize]) {
+            self.winners[window] = best.map(|(winner, _)| winner);
+            if let Some(polarity) = best.and_then(|(winner, _)| self.last[winner as usize]) {
                 out(at.0, at.1, polarity);
             }
         }
@@ -273,7 +293,8 @@ pub(super) fn most_events(plan: &MaxPool, port: Option<usize>, action: Action, (
         (Action::Control, PoolRule::Mask(_), _) => {
             plan.ports.first().map_or(0, |port| u64::from(port.nx_out) * u64::from(port.ny_out))
         }
-        (Action::Spikes(_), PoolRule::Busiest | PoolRule::Signed, Some(port)) => windows(&plan.ports[port], x, y),
+        (Action::Spikes(_), PoolRule::Mask(_), _) => 0,
+        (Action::Spikes(_), _, Some(port)) => windows(&plan.ports[port], x, y),
         _ => 0,
     }
 }

@@ -182,14 +182,21 @@ fn pool_port(block: &mut Block, name: &str, rule: &mut PoolRule) -> Result<PoolP
         &mut [&mut Fields { table: POOL_PORT, of: &mut port }, &mut Fields { table: POOL_RULE, of: &mut own }],
     )?;
     let is_data = name.starts_with("port block 1 ");
-    let (masks, signed) = (&POOL_RULE[..3], block.given(first, POOL_RULE[3].key));
+    let (masks, others) = POOL_RULE.split_at(3);
     let masks = masks.iter().filter(|mask| block.given(first, mask.key).is_some()).count();
     if masks > 0 && (masks < 3 || !is_data) {
         let last = block.value(first, POOL_PORT[POOL_PORT.len() - 1].key);
         return Err(last.refuse("all of mask_tau, mask_weight and THplus in the data port, or none of them"));
     }
-    if let Some(signed) = signed.filter(|signed| signed.number != 0 && (masks > 0 || !is_data)) {
-        return Err(signed.refuse("0, or 1 in a data port without mask_tau,"));
+    let mut known = masks > 0;
+    for other in others.iter().filter_map(|other| block.given(first, other.key)).filter(|other| other.number != 0) {
+        if known || !is_data {
+            return Err(other.refuse(
+                "0; or, in the data port, one of mask_tau (with mask_weight and THplus), signed, average_over and \
+                 leak_decay,",
+            ));
+        }
+        known = true;
     }
     if is_data {
         *rule = own;

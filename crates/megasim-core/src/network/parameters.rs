@@ -324,12 +324,12 @@ macro_rules! mask {
             presence: Optional,
             get: |of| match of {
                 PoolRule::Mask(mask) => Some(mask.$field.into()),
-                PoolRule::Busiest | PoolRule::Signed => None,
+                _ => None,
             },
             put: |of, value| {
                 let mut mask = match *of {
                     PoolRule::Mask(mask) => mask,
-                    PoolRule::Busiest | PoolRule::Signed => PoolMask { tau: 0, weight: 0, threshold: 0 },
+                    _ => PoolMask { tau: 0, weight: 0, threshold: 0 },
                 };
                 mask.$field = value as i32;
                 *of = PoolRule::Mask(mask);
@@ -339,7 +339,7 @@ macro_rules! mask {
     };
 }
 
-/// Extension keys of the data port of maximum pooling: `signed`, or all others, or none.
+/// Extension keys of the data port of maximum pooling: the first three together, or one of the others, or none.
 pub(crate) const POOL_RULE: &[Parameter<PoolRule>] = &[
     mask!("mask_tau", tau),
     mask!("mask_weight", weight),
@@ -352,6 +352,30 @@ pub(crate) const POOL_RULE: &[Parameter<PoolRule>] = &[
         put: |of, value| {
             if value != 0 {
                 *of = PoolRule::Signed;
+            }
+            true
+        },
+    },
+    Parameter {
+        key: "average_over",
+        range: Range::Time,
+        presence: Extension(0),
+        get: |of| Some(if let PoolRule::Average { over } = *of { over } else { 0 }),
+        put: |of, value| {
+            if value != 0 {
+                *of = PoolRule::Average { over: value };
+            }
+            true
+        },
+    },
+    Parameter {
+        key: "leak_decay",
+        range: Range::Signed,
+        presence: Extension(0),
+        get: |of| Some(if let PoolRule::Exponential { decay } = *of { decay.into() } else { 0 }),
+        put: |of, value| {
+            if value != 0 {
+                *of = PoolRule::Exponential { decay: value as i32 };
             }
             true
         },

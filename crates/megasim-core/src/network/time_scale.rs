@@ -1,14 +1,14 @@
 //! A network in finer ticks.
 
-use super::parameters::{NEURONS, Parameter, STATE, TIMING};
-use super::{Network, NetworkError, Tick};
+use super::parameters::{NEURONS, POOL_RULE, Parameter, STATE, TIMING};
+use super::{ModuleKind, Network, NetworkError, PoolRule, Tick};
 
 impl Network {
     /// The network in ticks of which `factor` make one of the old: every time is multiplied. What a run gives does not
     /// change but for that.
     ///
     /// # Errors
-    /// If a neuron leaks, which is an amount per tick, or if a time needs more than 64 bits.
+    /// If a neuron or an average leaks, which is an amount per tick, or if a time needs more than 64 bits.
     ///
     /// # Panics
     /// If `factor` is not positive.
@@ -23,13 +23,18 @@ impl Network {
         for module in &mut network.modules {
             Parameter::stretch(TIMING, &mut module.timing, factor)?;
             Parameter::stretch(STATE, &mut module.timing, factor)?;
+            if let ModuleKind::MaxPool(pool) = &mut module.kind {
+                if let PoolRule::Exponential { decay } = pool.rule {
+                    return Err(whole_ticks("leak_decay", decay));
+                }
+                Parameter::stretch(POOL_RULE, &mut pool.rule, factor)?;
+            }
             let Some((neurons, _)) = module.kind.neurons_mut() else { continue };
             let leaks =
                 [("TLplus", neurons.leak_plus), ("TLminus", neurons.leak_minus), ("leak_decay", neurons.leak_decay)];
             for (key, leak) in leaks {
                 if leak != 0 {
-                    let expected = "0, as a leak per tick cannot be divided into finer ticks".into();
-                    return Err(NetworkError::Range { key, expected, found: leak.to_string() });
+                    return Err(whole_ticks(key, leak));
                 }
             }
             if let Some(model) = neurons.model() {
@@ -40,6 +45,11 @@ impl Network {
         }
         network.valid()
     }
+}
+
+fn whole_ticks(key: &'static str, leak: i32) -> NetworkError {
+    let expected = "0, as a leak per tick cannot be divided into finer ticks".into();
+    NetworkError::Range { key, expected, found: leak.to_string() }
 }
 
 #[cfg(test)]

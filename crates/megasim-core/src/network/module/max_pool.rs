@@ -1,9 +1,10 @@
-//! `module_max_pool`: windows that pass the spikes of their busiest input, or integrate, or count.
+//! `module_max_pool`: windows that pass the spikes of one of their inputs, or integrate, or count.
 
 use super::MAX_NEURONS;
 use super::check::range;
 use super::kind::{Kind, ReadArray, Values};
-use crate::network::{NetworkError, at_least};
+use crate::equations::Decay;
+use crate::network::{NetworkError, Tick, at_least};
 
 /// `module_max_pool`: port 0 carries the data, further ports only resets and controls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,17 @@ pub enum PoolRule {
     /// Extension key `signed`: they count the spikes of each input with their signs, and send the change of the largest
     /// count, one spike for each step.
     Signed,
+    /// Extension key `average_over`: they pass the spikes of the input that has fired most in the last ticks, a moving
+    /// average.
+    Average {
+        /// How many ticks, 1 or more.
+        over: Tick,
+    },
+    /// Extension key `leak_decay`: they pass the spikes of the input with the highest exponentially decaying average.
+    Exponential {
+        /// The part of it that is lost per tick, in 2^-30; 1 to 2^30.
+        decay: i32,
+    },
 }
 
 impl MaxPool {
@@ -32,7 +44,7 @@ impl MaxPool {
     pub fn mask(&self) -> Option<PoolMask> {
         match self.rule {
             PoolRule::Mask(mask) => Some(mask),
-            PoolRule::Busiest | PoolRule::Signed => None,
+            PoolRule::Busiest | PoolRule::Signed | PoolRule::Average { .. } | PoolRule::Exponential { .. } => None,
         }
     }
 }
@@ -82,6 +94,13 @@ impl Kind for MaxPool {
         if let Some(mask) = self.mask() {
             at_least("mask_tau", mask.tau.into(), 1)?;
             at_least("THplus", mask.threshold.into(), 1)?;
+        }
+        match self.rule {
+            PoolRule::Average { over } => at_least("average_over", over, 1)?,
+            PoolRule::Exponential { decay } if !(1..=Decay::WHOLE).contains(&decay) => {
+                return Err(range("leak_decay", "1 to 1073741824, which is 2^30, in max pool", decay));
+            }
+            _ => {}
         }
         for (k, port) in self.ports.iter().enumerate() {
             at_least("x_stride", port.x_stride.into(), 1)?;
