@@ -278,8 +278,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let notes = preset.note().into_iter().chain(notes(&model, &conversion.adapted)).chain(levels(&conversion));
     let notes: String = notes.map(|note| format!("{note}\n")).collect();
     let (out, data) = (arguments.out.display(), data.display());
+    // Masks and delays are those of steps of a millisecond, and random spikes of at most 100 Hz need a second.
+    let shown = if options.rules.mask_tau > 0 { " --ticks-per-ms 1 --duration 1000 --encode cpn" } else { "" };
     print(&format!(
-        "{}\n{}\n{as_spikes}{notes}Written to {out}. Next:\n  megasim classify {out} --data {data}\n",
+        "{}\n{}\n{as_spikes}{notes}Written to {out}. Next:\n  megasim classify {out} --data {data}{shown}\n",
         table(conversion.converted.manifest()),
         stages(&conversion.stages),
     ));
@@ -306,6 +308,7 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
         (_, Some(code)) => Preset::Coded(code),
         (PresetArgument::Annarchy, None) => Preset::Annarchy,
         (PresetArgument::AnnarchyManual, None) => Preset::AnnarchyManual,
+        (PresetArgument::AnnarchyLoweredOutput, None) => Preset::AnnarchyLoweredOutput,
         _ => Preset::Toolbox,
     };
     let is_short = chosen.preset == PresetArgument::Short;

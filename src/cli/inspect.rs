@@ -15,7 +15,7 @@ use clap::Args;
 use megasim::ann::graph::Graph;
 use megasim::ann::import;
 use megasim::convert;
-use megasim::convert::diagnose::{self, Activity, Size};
+use megasim::convert::diagnose::{self, Activity, Size, WeightStatistics};
 use megasim::convert::manifest::{self, Manifest};
 use megasim::convert::parsed::Parsed;
 use megasim::dataset::{Dataset, Format, InputScaling, Pieces};
@@ -48,6 +48,7 @@ pub struct Arguments {
 struct Layers {
     parsed: Parsed,
     sizes: Vec<Size>,
+    weights: Vec<Option<WeightStatistics>>,
     /// With data: scales, and rates in spikes per millisecond.
     rates: Option<(Vec<f64>, Vec<Activity>)>,
 }
@@ -154,7 +155,7 @@ fn layers(
 ) -> std::result::Result<Layers, convert::Error> {
     let options = manifest.map_or_else(usual_options, Manifest::options);
     let parsed = convert::parse(graph, &options)?;
-    let sizes = diagnose::sizes(&parsed);
+    let (sizes, weights) = (diagnose::sizes(&parsed), diagnose::weights(&parsed));
     let bar = progress::bar("inspecting", 3 * samples.map_or(0, |samples| samples.len()));
     let normalized = match (manifest, samples) {
         (Some(manifest), _) => Some(convert::normalize_by_scales(parsed.clone(), &manifest.scales(), &options)?),
@@ -173,8 +174,15 @@ fn layers(
         (None, _) => None,
     };
     bar.finish_and_clear();
-    Ok(Layers { parsed, sizes, rates })
+    Ok(Layers { parsed, sizes, weights, rates })
 }
+
+/// Columns that are left out first where there is no room.
+const LEAST: &[&str] =
+    &["deviation", "smallest weight", "largest weight", "weight mean", "largest", "fan-out", "fan-in"];
+
+/// Columns about the weights.
+const WEIGHTS: [&str; 4] = ["weight mean", "deviation", "smallest weight", "largest weight"];
 
 fn table(layers: &Layers) -> Boxed {
     let mut header = vec!["layer", "from", "parameters", "fan-in", "fan-out"];
@@ -186,6 +194,7 @@ fn table(layers: &Layers) -> Boxed {
     if activity.is_some() {
         header.extend(["mean rate", "largest", "silent", "saturating"]);
     }
+    header.extend(WEIGHTS);
     let rows = layers.sizes.iter().enumerate().map(|(k, size)| {
         let mut row = vec![
             layers.parsed.name(k),
@@ -199,9 +208,13 @@ fn table(layers: &Layers) -> Boxed {
             let silent = format!("{} of {}", it.silent, it.neurons);
             row.extend([fixed(it.mean, 4), fixed(it.largest, 2), silent, percent(it.saturating)]);
         }
+        row.extend(match layers.weights[k] {
+            Some(it) => [it.mean, it.deviation, it.smallest, it.largest].map(|number| fixed(number, 4)),
+            None => [const { "-" }; 4].map(String::from),
+        });
         row
     });
-    boxed(&header, rows).texts(2).least(&["largest", "fan-out", "fan-in"])
+    boxed(&header, rows).texts(2).least(LEAST)
 }
 
 fn figures(layers: &Layers) -> Value {
@@ -216,6 +229,14 @@ fn figures(layers: &Layers) -> Value {
             "fan_in": size.fan_in,
             "fan_out": size.fan_out,
         });
+        if let Some(it) = layers.weights[k] {
+            figures["weights"] = json!({
+                "mean": it.mean,
+                "deviation": it.deviation,
+                "smallest": it.smallest,
+                "largest": it.largest,
+            });
+        }
         if let Some((scales, activity)) = &layers.rates {
             figures["scale"] = json!(scales[k]);
             if let Some(it) = activity.get(k) {

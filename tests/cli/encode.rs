@@ -164,8 +164,11 @@ fn presets_are_parameters_of_netfiles() {
     let digits = digits.display();
     let convert =
         |options: &str| megasim(path, &format!("convert {digits}/digits_cnn.keras --data {digits} {options}"));
-    convert("--preset annarchy --out a").success();
+    // What is printed next is what works: steps of a millisecond, and a second of random spikes.
+    let next = format!("megasim classify a --data {digits} --ticks-per-ms 1 --duration 1000 --encode cpn\n");
+    convert("--preset annarchy --out a").success().stdout(contains(next));
     convert("--preset annarchy-manual --out m").success();
+    convert("--preset annarchy-lowered-output --out o").success();
     convert("--preset toolbox --out t").success();
     convert("--preset short --out d").success();
     convert("--out e").success();
@@ -178,17 +181,21 @@ fn presets_are_parameters_of_netfiles() {
     assert!(pool.contains("THplus 90000001\n") && pool.contains("mask_tau 20\n"));
     let dense = read("a/05Dense_32.prm");
     assert!(dense.contains("THplus 70000001\n") && !dense.contains("mask_tau"));
-    // Only the manual lowers the output.
+    // The output is lowered in others only.
     assert!(read("a/06Dense_10.prm").contains("THplus 100000001\n"));
     // 1 - 0.05 * 7 is a little below 0.65 in floating point, there as here, so that 0.65 is above it.
-    assert!(read("m/06Dense_10.prm").contains("THplus 65000000\n"));
+    assert!(read("o/06Dense_10.prm").contains("THplus 65000000\n"));
+    assert_eq!(read("o/05Dense_32.prm"), dense);
+    // In the manual's listing flatten is no layer.
+    assert!(read("m/06Dense_10.prm").contains("THplus 70000001\n"));
+    assert!(read("m/05Dense_32.prm").contains("THplus 75000001\n"));
     assert!(read("a/megasim.json").contains("\"mask_clock\": \"reset_event\""));
     assert_ne!(read("t/05Dense_32.prm"), read("d/05Dense_32.prm"));
     // Short presentations are what is done anyway.
     assert_eq!(read("e/05Dense_32.prm"), read("d/05Dense_32.prm"));
     assert_eq!(read("e/megasim.json"), read("d/megasim.json"));
     megasim(path, "run a/megasim.sch --out events").success();
-    megasim(path, &format!("classify a --data {digits} --samples 50 --encode pso --ticks-per-ms 1 --duration 200"))
+    megasim(path, &format!("classify a --data {digits} --samples 50 --encode PSO --ticks-per-ms 1 --duration 200"))
         .success()
         .stdout(contains("50 samples"));
 

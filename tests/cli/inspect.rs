@@ -1,6 +1,7 @@
 //! `megasim inspect`, and the options of `megasim convert` that change scales, weights and neurons.
 
 use assert_cmd::Command;
+use megasim::ann::graph::Operation;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -43,6 +44,24 @@ fn layers_of_a_model_and_of_its_netfiles() {
     // 64 inputs, 32 neurons and as many biases.
     assert_eq!((&layers[5]["parameters"], &layers[5]["fan_in"]), (&Value::from(64 * 32 + 32), &Value::from(64)));
     assert_eq!(layers[4]["fan_out"], 32);
+    let model = megasim::ann::import::read(Path::new(MODEL)).unwrap();
+    let dense = model.graph.layers().iter().find_map(|layer| match &layer.operation {
+        Operation::Dense { weights, .. } => Some(weights.mapv(f64::from)),
+        _ => None,
+    });
+    let dense = dense.unwrap();
+    let expected = [
+        ("mean", dense.mean().unwrap()),
+        ("deviation", dense.std(0.0)),
+        ("smallest", dense.iter().copied().fold(f64::MAX, f64::min)),
+        ("largest", dense.iter().copied().fold(f64::MIN, f64::max)),
+    ];
+    for (name, expected) in expected {
+        let found = layers[5]["weights"][name].as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-6, "{name}: {found}, expected {expected}");
+    }
+    assert_eq!(layers[4]["weights"], Value::Null);
+    megasim(&["inspect", MODEL, "--full"]).success().stdout(contains("smallest weight"));
     let rates = &layers[5]["rates"];
     assert!(rates["largest"].as_f64().unwrap() > 1.0 && rates["saturating"].as_f64().unwrap() < 0.01, "{rates}");
 }

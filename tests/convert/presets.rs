@@ -7,6 +7,7 @@
 
 use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::ann::import;
+use megasim::convert::parsed::{LayerKind, ParsedLayer};
 use megasim::convert::{ConvertOptions, Converted, Preset, Quantization, Rules, Weighting, convert};
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, Current, SampleKind, SpikeEncoder, current};
@@ -186,7 +187,7 @@ fn annarchy_masks_on_a_cnn() {
     let graph = builder.finish().unwrap();
     let clock = Clock { duration: 120, ticks_per_ms: 1 };
     let code = "pso".parse::<Choice>().unwrap().code(&Common { input_rate: 1000.0, seed: 0 }, clock).unwrap();
-    for (name, preset) in [("annarchy", Preset::Annarchy), ("manual", Preset::AnnarchyManual)] {
+    for (name, preset) in [("annarchy", Preset::Annarchy), ("manual", Preset::AnnarchyLoweredOutput)] {
         let converted = converted(&graph, &options(preset, None));
         let network = &converted.emitted.network;
         let layout = converted.layout().unwrap();
@@ -211,6 +212,55 @@ fn annarchy_masks_on_a_cnn() {
         }
         assert!(compared > 10_000, "{compared}");
     }
+}
+
+/// The listing of ANNarchy's manual scales dense weights only: its `_apply_weight_normalization` goes over dense
+/// projections, `scale_factor = arange(1, n + 1)` counts the input, convolutions and pooling, and flattening is no
+/// layer.
+#[test]
+fn annarchy_scales_as_its_listing_does() {
+    let kernels = Array4::from_shape_fn((2, 1, 3, 3), |(map, _, y, x)| (map + 2 * y + x) as f32 - 2.5);
+    let hidden = Array2::from_shape_fn((4, 8), |(post, pre)| (post * 3 + pre * 5) as f32 % 7.0 - 3.0);
+    let output = Array2::from_shape_fn((3, 4), |(post, pre)| (post + 2 * pre) as f32 % 3.0 - 0.5);
+    let mut builder = GraphBuilder::new("input", Shape::Maps { channels: 1, height: 6, width: 6 });
+    let first = relu(&mut builder, "conv", convolution(kernels.clone(), None), 0);
+    let average = Operation::Pool {
+        pooling: Pooling::Average { count_padding: false },
+        size: (2, 2),
+        strides: (2, 2),
+        padding: Padding::default(),
+    };
+    let pooled = builder.add("average", "AveragePooling2D", average, &[first]).unwrap();
+    let flatten =
+        builder.add("flatten", "Flatten", Operation::Flatten { order: AxisOrder::ChannelsFirst }, &[pooled]).unwrap();
+    let second = relu(&mut builder, "hidden", dense(hidden.clone(), None), flatten);
+    relu(&mut builder, "output", dense(output.clone(), None), second);
+    let graph = builder.finish().unwrap();
+    let weights = |preset: Preset| -> Vec<Vec<f32>> {
+        let converted = converted(&graph, &options(preset, None));
+        let layers = converted.normalized.parsed.layers.into_iter();
+        let of = |layer: ParsedLayer| match layer.operation {
+            LayerKind::Population { connections, .. } => Some(connections[0].weights.iter().copied().collect()),
+            _ => None,
+        };
+        layers.filter_map(of).collect()
+    };
+    let largest = |weights: &Array2<f32>| {
+        weights.rows().into_iter().map(|row| row.iter().map(|w| w.max(0.0)).sum::<f32>()).fold(0.0, f32::max)
+    };
+    let listed = weights(Preset::AnnarchyManual);
+    // Convolution 1, pooling 2, dense 3 and 4 in the listing's order, the input is 0; factors are one more.
+    let close = |found: &[f32], expected: Vec<f32>| {
+        assert_eq!(found.len(), expected.len());
+        found.iter().zip(expected).for_each(|(found, expected)| assert!((found - expected).abs() < 1e-5));
+    };
+    close(&listed[0], kernels.iter().copied().collect());
+    close(&listed[1], hidden.t().iter().map(|weight| weight * 4.0 / largest(&hidden)).collect());
+    close(&listed[2], output.t().iter().map(|weight| weight * 5.0 / largest(&output)).collect());
+    // The others scale convolutions too.
+    let all = weights(Preset::AnnarchyLoweredOutput);
+    assert!(all[0].iter().zip(&listed[0]).any(|(one, other)| (one - other).abs() > 1e-3));
+    assert_eq!(all[1], listed[1]);
 }
 
 /// What became of a comparison with INI.

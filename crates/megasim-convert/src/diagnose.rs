@@ -17,6 +17,19 @@ pub struct Size {
     pub fan_out: usize,
 }
 
+/// Weights of one parsed layer as numbers; biases do not count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WeightStatistics {
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation, of all of them.
+    pub deviation: f64,
+    /// The smallest one.
+    pub smallest: f64,
+    /// The largest one.
+    pub largest: f64,
+}
+
 /// How the neurons of one layer fire over a set of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Activity {
@@ -64,6 +77,28 @@ pub fn growth(network: &Network, scaling_factor: f64) -> Vec<f64> {
         });
     }
     factors
+}
+
+/// Weights of all layers; none of those that have none.
+pub fn weights(parsed: &Parsed) -> Vec<Option<WeightStatistics>> {
+    let of_layer = |operation: &LayerKind| {
+        let LayerKind::Population { connections, .. } = operation else { return None };
+        let all =
+            || connections.iter().flat_map(|connection| connection.weights.iter()).map(|&weight| f64::from(weight));
+        let n = all().count();
+        if n == 0 {
+            return None;
+        }
+        let mean = all().sum::<f64>() / n as f64;
+        let variance = all().map(|weight| (weight - mean).powi(2)).sum::<f64>() / n as f64;
+        Some(WeightStatistics {
+            mean,
+            deviation: variance.sqrt(),
+            smallest: all().fold(f64::INFINITY, f64::min),
+            largest: all().fold(f64::NEG_INFINITY, f64::max),
+        })
+    };
+    parsed.layers.iter().map(|layer| of_layer(&layer.operation)).collect()
 }
 
 /// Sizes of all layers.

@@ -222,7 +222,9 @@ fn normalize_by(parsed: Parsed, options: &ConvertOptions, visit: Visit) -> Resul
             maps = search.map_or(maps, |search| search.factors(&l));
             l
         }
-        (None, Weighting::Model(schedule)) => return Ok(model_based::normalize(parsed, schedule)?),
+        (None, Weighting::Model(schedule)) => {
+            return Ok(model_based::normalize(parsed, schedule, options.rules.as_listed)?);
+        }
         (None, Weighting::AsTrained) => vec![Some(1.0); parsed.layers.len()],
     };
     // One spike more is one level more.

@@ -53,12 +53,13 @@ impl std::str::FromStr for Schedule {
     }
 }
 
-/// Scales the weights of a parsed network.
+/// Scales the weights of a parsed network; with `dense_only` not those of convolutions, whose layers count all the
+/// same.
 ///
 /// # Errors
 /// [`Error::Scale`] where a scaled weight or bias is no finite number; [`Error::Schedule`] where a list does not have
 /// one number per layer.
-pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, Error> {
+pub fn normalize(mut parsed: Parsed, schedule: &Schedule, dense_only: bool) -> Result<Normalized, Error> {
     let counts = |operation: &LayerKind| !matches!(operation, LayerKind::Flatten { .. });
     if let Schedule::Layers(list) = schedule {
         let counted = parsed.layers.iter().filter(|layer| counts(&layer.operation));
@@ -88,10 +89,13 @@ pub fn normalize(mut parsed: Parsed, schedule: &Schedule) -> Result<Normalized, 
             gains.resize(gains.len().max(own.len()), 0.0);
             gains.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         }
+        let stays = dense_only && connections.iter().all(|it| !matches!(it.weights, Weights::Dense(_)));
         let largest = gains.into_iter().fold(0.0, f64::max);
         let factor = if *role == Role::Step {
             // It fires once per millisecond or not at all: its scale is 1.
             before
+        } else if stays {
+            1.0
         } else if largest > 0.0 {
             schedule.of(index) / largest
         } else {

@@ -7,7 +7,7 @@ use super::currents::SynapticCurrents;
 use super::emit::{self, Emitted};
 use super::max_pooling::MaxPooling;
 use super::model_based::Schedule;
-use super::parsed::{LayerKind, Parsed, Role};
+use super::parsed::{LayerKind, Parsed, ParsedLayer, Role};
 use super::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
 use super::spike_code::{self, SpikeCode};
 use megasim_core::network::{
@@ -46,6 +46,10 @@ pub struct Rules {
     pub threshold_step: f64,
     /// Whether the output's threshold is lowered too.
     pub lower_output: bool,
+    /// Whether layers are counted, and weights scaled, as in the listing of ANNarchy's manual: flattening is no layer,
+    /// and weights of convolutions stay as they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub as_listed: bool,
     /// The lowest potential, before scaling, as a distance below 0; none: the 32-bit limit.
     pub floor: Option<f64>,
     /// Whether neurons spike above their threshold only, not at it. Goes with a reset to zero.
@@ -79,6 +83,7 @@ impl Default for Rules {
             weighting: Weighting::Percentile,
             threshold_step: 0.0,
             lower_output: false,
+            as_listed: false,
             floor: None,
             strict: false,
             delay_to_arrive: 0,
@@ -98,8 +103,11 @@ pub enum Preset {
     Toolbox,
     /// ANNarchy's converter 5.0.4 without its faults: weights are normalised as its documentation says.
     Annarchy,
-    /// As its manual's listing has it, where the output's threshold is lowered too.
+    /// As its manual's listing has it: the output's threshold is lowered too, flattening is no layer, and weights of
+    /// convolutions are not scaled.
     AnnarchyManual,
+    /// As [`Preset::Annarchy`], with the output's threshold lowered too.
+    AnnarchyLoweredOutput,
     /// A spike code of SNN toolbox's INI simulator: neurons, input code and read-out.
     Coded(SpikeCode),
 }
@@ -121,11 +129,12 @@ impl Preset {
                 };
                 (Rules { code, ..Rules::default() }, quantization)
             }
-            Self::Annarchy | Self::AnnarchyManual => {
+            Self::Annarchy | Self::AnnarchyManual | Self::AnnarchyLoweredOutput => {
                 let rules = Rules {
                     weighting: Weighting::Model(Schedule::default()),
                     threshold_step: 0.05,
-                    lower_output: self == Self::AnnarchyManual,
+                    lower_output: self != Self::Annarchy,
+                    as_listed: self == Self::AnnarchyManual,
                     floor: Some(2.0),
                     strict: true,
                     delay_to_arrive: 1,
@@ -155,8 +164,8 @@ impl Rules {
     }
 
     fn changes_modules(&self) -> bool {
-        let Self { weighting, offset, currents, code, max_pooling, .. } = Self::default();
-        Self { weighting, offset, currents, code, max_pooling, ..self.clone() } != Self::default()
+        let Self { weighting, as_listed, offset, currents, code, max_pooling, .. } = Self::default();
+        Self { weighting, as_listed, offset, currents, code, max_pooling, ..self.clone() } != Self::default()
     }
 }
 
@@ -196,7 +205,10 @@ pub fn apply(
                 let layer = parsed.name(number);
                 let mut module = network.modules()[id.index()].clone();
                 let lowered = number != last || rules.lower_output;
-                let step = if lowered { rules.threshold_step * (number + 1) as f64 } else { 0.0 };
+                let is_counted =
+                    |layer: &&ParsedLayer| !(rules.as_listed && matches!(layer.operation, LayerKind::Flatten { .. }));
+                let depth = parsed.layers[..=number].iter().filter(is_counted).count();
+                let step = if lowered { rules.threshold_step * depth as f64 } else { 0.0 };
                 match parsed.layers[number].operation {
                     LayerKind::Population { role: Role::Rectifier, .. }
                     | LayerKind::AveragePool { .. }

@@ -107,8 +107,10 @@ pub enum PresetArgument {
     Toolbox,
     /// ANNarchy's converter 5.0.4 without its faults
     Annarchy,
-    /// Annarchy, with the output's threshold lowered too, as its manual has it
+    /// As the listing of its manual: output's threshold lowered too, flatten not counted, convolutions not scaled
     AnnarchyManual,
+    /// Annarchy, with the output's threshold lowered too
+    AnnarchyLoweredOutput,
     /// SNN toolbox's code of that name: the bits of a number, one per millisecond (--num-bits)
     TemporalPattern,
     /// SNN toolbox's code of that name: the time of the first spike
@@ -127,7 +129,7 @@ impl PresetArgument {
             Self::Ttfs => Some(SpikeCode::Ttfs),
             Self::TtfsDynThresh => Some(SpikeCode::TtfsDynThresh),
             Self::TtfsCorrective => Some(SpikeCode::TtfsCorrective),
-            Self::Short | Self::Toolbox | Self::Annarchy | Self::AnnarchyManual => None,
+            Self::Short | Self::Toolbox | Self::Annarchy | Self::AnnarchyManual | Self::AnnarchyLoweredOutput => None,
         }
     }
 }

@@ -117,7 +117,7 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "poisson",
-        about: "random spikes at the same rates, anywhere in a millisecond",
+        about: "random spikes at the same rates, anywhere in a millisecond (ANNarchy's 'poisson' is cpn)",
         parameters: &[],
         uses: Uses { input_rate: true, seed: true },
         make: |_, common| Box::new(Poisson { input_rate: common.input_rate, seed: common.seed }),
@@ -250,6 +250,7 @@ pub const ENTRIES: &[Entry] = &[
 /// use megasim_core::encode::registry::Choice;
 /// let choice: Choice = "pso:k=4".parse()?;
 /// assert_eq!(choice.to_string(), "pso:max_f=100,k=4");
+/// assert_eq!("PSO:k=4".parse::<Choice>()?.to_string(), choice.to_string());
 /// let error = "pso:k=0".parse::<Choice>().unwrap_err();
 /// assert_eq!(error, "pso: k: expected a whole number from 1 to 1000000, found '0'");
 /// # Ok::<(), String>(())
@@ -426,7 +427,8 @@ impl FromStr for Choice {
             return Ok(Self(Chosen::File { path: text[..end].into(), given: given.collect::<Result<_, _>>()? }));
         }
         let (name, given) = text.split_once(':').map_or((text, None), |(name, given)| (name, Some(given)));
-        let Some(entry) = ENTRIES.iter().find(|entry| entry.name == name) else {
+        // PSO, IB, CPN as ANNarchy writes them: no two names differ in the case of letters only.
+        let Some(entry) = ENTRIES.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)) else {
             let names: Vec<_> = ENTRIES.iter().map(|entry| entry.name).collect();
             return Err(format!(
                 "expected a code ({}), or a file of equations (.toml), found '{name}'",
