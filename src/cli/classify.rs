@@ -1,6 +1,7 @@
 //! `megasim classify`: test samples through a converted network, in both modes, next to the analog one.
 
 mod page;
+mod potentials;
 
 use super::classification::{remarks, table};
 use super::diagnostic::report;
@@ -22,7 +23,7 @@ use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::network::Tick;
 use megasim::parallel::Pool;
 use megasim::readout::is_signed;
-use megasim::report::Page;
+use megasim::report::{Page, Section};
 use megasim::study::answers;
 use megasim::study::classification::{ClassifyOptions, Error, Modes, NeuroBench, classify, neurobench};
 use miette::{Result, miette};
@@ -176,6 +177,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.predictions {
         write_predictions(path, &found, results.overwrite())?;
     }
+    let recorded = recording.clone();
     let recording = recording.zip(arguments.record.file().map(PathBuf::as_path)).filter(|_| !interrupt::asked());
     if let Some((recording, path)) = &recording {
         let write = || write_recording(path, recording, &converted, &samples, &options, results.overwrite());
@@ -194,7 +196,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &drawn {
         let (converted, samples, options) = (&converted, &samples, &options);
         let run = page::Run { arguments, converted, samples, options, found: &found, wanted: &wanted };
-        let page = pool.install(|| page::page(&run, readout, history.as_ref()))?;
+        let mut page = pool.install(|| page::page(&run, readout, history.as_ref()))?;
+        let shown = (converted, samples, options);
+        let sample = wanted.sample;
+        let potentials = pool.install(|| potentials::section(arguments, recorded.as_ref(), shown, sample))?;
+        page.sections.extend(potentials.map(|section| Section { folded: true, ..section }));
         page.write(path, results.overwrite()).map_err(report)?;
         print(&format!("Pictures: {}\n", path.display()));
     }
@@ -208,9 +214,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     parameters["savings"] = json!(decision.savings);
     arguments.show.parameters(&mut parameters);
     arguments.record.parameters(&mut parameters);
-    let recorded = recording.map(|(_, path)| path.to_path_buf());
+    let written = recording.map(|(_, path)| path.to_path_buf());
     let others: Vec<PathBuf> =
-        of_page(&drawn).into_iter().chain(arguments.predictions.clone()).chain(recorded).collect();
+        of_page(&drawn).into_iter().chain(arguments.predictions.clone()).chain(written).collect();
     let mut figures = json!(found.figures());
     if arguments.per_sample {
         figures["samples_in_order"] = json!(found.per_sample());

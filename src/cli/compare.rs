@@ -39,7 +39,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    given: InputArgs,
+    pub(super) given: InputArgs,
     /// Compare with another netfile directory or schematic of the same nodes, both in event mode, instead of with
     /// clocked mode
     #[arg(long, value_name = "DIR")]

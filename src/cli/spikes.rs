@@ -65,6 +65,11 @@ impl RecordArguments {
         recording.map(Some).map_err(|error| miette::miette!("--record: {error}"))
     }
 
+    /// Whether potentials are recorded.
+    pub fn has_potentials(&self) -> bool {
+        self.potentials
+    }
+
     /// The file.
     pub fn file(&self) -> Option<&PathBuf> {
         self.npz.as_ref().or(self.nir_data.as_ref())

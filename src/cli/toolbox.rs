@@ -269,14 +269,9 @@ impl Presented {
     }
 }
 
-/// The run that the settings ask for, as `megasim classify` has it; `more` are further options of it.
-fn shown(
-    it: &Configuration,
-    taken: &SampleArguments,
-    out: &Path,
-    more: Vec<OsString>,
-) -> Result<classify_command::Arguments> {
-    let mut words: Vec<OsString> = vec!["megasim".into(), "classify".into(), out.into(), "--data".into()];
+/// A command that shows the samples as the settings ask for, with further options of it.
+fn presented(it: &Configuration, out: &Path, command: &str, more: Vec<OsString>) -> Result<Vec<OsString>> {
+    let mut words: Vec<OsString> = vec!["megasim".into(), command.into(), out.into(), "--data".into()];
     words.push(it.dataset_path.clone().into());
     let mut add = |option: &str, value: String| words.extend([option.into(), value.into()]);
     let Presented { duration, ticks_per_ms, encode } = Presented::of(it, out)?;
@@ -287,6 +282,19 @@ fn shown(
         add("--input-rate", it.input_rate.to_string());
     }
     add("--samples", it.samples.as_ref().map_or(it.num_to_test.to_string(), ToString::to_string));
+    words.extend(more);
+    Ok(words)
+}
+
+/// The run that the settings ask for, as `megasim classify` has it; `more` are further options of it.
+fn shown(
+    it: &Configuration,
+    taken: &SampleArguments,
+    out: &Path,
+    more: Vec<OsString>,
+) -> Result<classify_command::Arguments> {
+    let mut words = presented(it, out, "classify", Vec::new())?;
+    let mut add = |option: &str, value: String| words.extend([option.into(), value.into()]);
     if it.early_stopping && it.spike_code.is_rate() {
         add("--confidence", "1".into());
     }

@@ -194,9 +194,16 @@ fn pictures_and_spikes_go_into_the_log_folder() {
     fs::write(&path, text.replace("num_to_test = 40", "num_to_test = 3")).unwrap();
     toolbox(&path, &out).success();
     let log = folder.path().join("run-log/first");
-    for name in ["page.html", "predictions.npz", "spikes.npz"] {
+    for name in ["page.html", "predictions.npz", "spikes.npz", "page_files/potentials-05Dense_32.svg"] {
         assert!(log.join(name).is_file(), "{name}");
     }
+    // Rates beside activations were not asked for.
+    assert!(!log.join("layers.html").exists());
+    // A neuron of the picture is one of the record: the last sample, in thresholds.
+    let picture = fs::read_to_string(log.join("page_files/potentials-05Dense_32.csv")).unwrap();
+    assert!(picture.lines().count() > 32, "{picture}");
+    let maps = fs::read_to_string(log.join("page_files/potential-maps-00Conv2D_8x8x8.svg")).unwrap();
+    assert!(maps.contains("50 ms"), "{maps}");
     let mut spikes = ndarray_npy::NpzReader::new(fs::File::open(log.join("spikes.npz")).unwrap()).unwrap();
     let potential: ndarray::Array3<i32> = spikes.by_name("event/05Dense_32/potential").unwrap();
     assert_eq!(potential.dim(), (3, 50, 32));
@@ -501,7 +508,9 @@ fn the_use_cases_of_the_manual_run_from_its_script() {
     fs::remove_dir_all(here.join("run-log")).unwrap();
     toolbox(&script(&[("'convert': True", "'convert': False")]), &out).success().stdout(contains("10 samples"));
     let alone = json(&out.join("results.json"));
-    assert!(here.join("run-log/spikes.npz").is_file() && here.join("run-log/page.html").is_file());
+    for name in ["spikes.npz", "page.html", "layers.html", "page_files/potentials-06Dense_10.svg"] {
+        assert!(here.join("run-log").join(name).is_file(), "{name}");
+    }
     // C: a sweep of the threshold.
     let sweep = script(&[("do_param_sweep = False", "do_param_sweep = True"), ("'verbose': 3", "'verbose': 1")]);
     toolbox(&sweep, &here.join("swept")).success().stdout(contains("v_thresh = 1.5"));

@@ -1,6 +1,7 @@
 //! Single-spike networks: the event-driven pieces against recordings of SpykeTorch and against a plain dense form.
 
 mod dense;
+mod descriptions;
 mod equal;
 mod golden;
 mod netlist;

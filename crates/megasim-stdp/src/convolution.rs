@@ -68,6 +68,17 @@ impl<W: Weight> Convolution<W> {
         Self::from_weights(weights.view())
     }
 
+    /// New weights of a normal distribution in place of all, as [`Convolution::new`] draws them; SpykeTorch's defaults
+    /// are mean 0.8 and deviation 0.02. Stride, padding and bias stay.
+    ///
+    /// # Errors
+    /// As there; the weights are then as before.
+    pub fn reset_weight(&mut self, weight_mean: f64, weight_std: f64, random: &mut ChaCha8Rng) -> Result<(), Error> {
+        let drawn = Self::new(self.inputs, self.maps, self.kernel, weight_mean, weight_std, random)?;
+        (self.weights, self.within) = (drawn.weights, drawn.within);
+        Ok(())
+    }
+
     /// Given weights, axes (map, input map, row, column).
     ///
     /// # Errors

@@ -87,14 +87,24 @@ pub struct Encoding {
     /// Radius of local normalisation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_normalization: Option<usize>,
-    /// Factors of lateral inhibition by distance, nearest first.
+    /// Factors of lateral inhibition.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lateral_inhibition: Option<Vec<f64>>,
+    pub lateral_inhibition: Option<InhibitionFactors>,
     /// Number of time bins, or "continuous".
     pub time_steps: TimeSteps,
     /// Only the earliest (then strongest) map at each position spikes.
     #[serde(default)]
     pub pointwise_inhibition: bool,
+}
+
+/// Factors of lateral inhibition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum InhibitionFactors {
+    /// By distance, nearest first.
+    ByDistance(Vec<f64>),
+    /// A kernel, row by row, of an odd number of rows and of columns.
+    Kernel(Vec<Vec<f64>>),
 }
 
 /// One number for all, or one for each.
@@ -196,8 +206,8 @@ pub struct StdpLearning {
     #[serde(default = "once")]
     pub passes: usize,
     /// Rates of potentiation and depression.
-    #[serde(default = "default_rates")]
-    pub learning_rate: [f64; 2],
+    #[serde(default)]
+    pub learning_rate: LearningRates,
     /// Slows weights down near the bounds.
     #[serde(default = "yes")]
     pub use_stabilizer: bool,
@@ -224,8 +234,30 @@ pub struct StdpLearning {
     pub convergence: Option<f64>,
 }
 
-fn default_rates() -> [f64; 2] {
-    [0.004, -0.003]
+/// Rates of potentiation and depression.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LearningRates {
+    /// The same for all maps.
+    All([f64; 2]),
+    /// A pair for each map.
+    Each(Vec<[f64; 2]>),
+}
+
+impl Default for LearningRates {
+    fn default() -> Self {
+        Self::All([0.004, -0.003])
+    }
+}
+
+impl LearningRates {
+    /// The pairs, in the order of the maps; one where all have the same.
+    pub fn pairs(&self) -> &[[f64; 2]] {
+        match self {
+            Self::All(pair) => std::slice::from_ref(pair),
+            Self::Each(pairs) => pairs,
+        }
+    }
 }
 
 /// After each such number of stimuli the rate of potentiation is multiplied, up to a maximum; that of depression
@@ -314,17 +346,17 @@ pub enum Readout {
 const LARGEST_LAYER: u64 = 1 << 28;
 
 pub(super) fn wrong(place: impl Into<String>, message: impl Into<String>) -> Error {
-    Error::Description { place: place.into(), message: message.into() }
+    Error::Description { line: None, place: place.into(), message: message.into() }
 }
 
 impl Description {
     /// Reads and checks a description.
     ///
     /// # Errors
-    /// [`Error::Toml`] with line and key; [`Error::Description`] and others for what makes no network.
+    /// [`Error::Toml`] with line and key; [`Error::Description`], with its line, for what makes no network.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         let description: Self = toml::from_str(text)?;
-        description.check()?;
+        description.check().map_err(|error| super::place::with_line(error, text))?;
         Ok(description)
     }
 
@@ -382,7 +414,19 @@ impl Description {
                     {
                         return Err(wrong(&place, "schedule: expected `every` of at least 1 and finite numbers"));
                     }
-                    (learning.learning_rate.to_vec(), (learning.lower_bound, learning.upper_bound))
+                    if let LearningRates::Each(pairs) = &learning.learning_rate {
+                        if pairs.len() != layer.maps {
+                            let (expected, found) = (layer.maps, pairs.len());
+                            let message =
+                                format!("learning_rate: expected {expected} pairs, one per map, found {found}");
+                            return Err(wrong(&place, message));
+                        }
+                        if learning.schedule.is_some() {
+                            let message = "schedule: expected one pair of rates for all maps, found one for each";
+                            return Err(wrong(&place, message));
+                        }
+                    }
+                    (learning.learning_rate.pairs().concat(), (learning.lower_bound, learning.upper_bound))
                 }
                 Some(Learning::Rstdp(learning)) => {
                     learns_by_reward = Some(number);

@@ -1,11 +1,11 @@
 //! From image to spike wave, by a description: filters, then latencies.
 
-use super::description::{Description, Input, OneOrEach, wrong};
+use super::description::{Description, InhibitionFactors, Input, OneOrEach, wrong};
 use super::{
     Error, Filter, FilterKernel, Intensity2Latency, LateralIntensityInhibition, Padding, Pooling, Shape, SpikeWave,
     local_normalization, pad, pointwise_inhibition,
 };
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 /// From image to spike wave, by a description.
 #[derive(Debug, Clone)]
@@ -21,6 +21,23 @@ pub struct Encoder {
     shape: Shape,
 }
 
+fn inhibition(factors: &InhibitionFactors) -> Result<LateralIntensityInhibition, Error> {
+    match factors {
+        InhibitionFactors::ByDistance(percents) => LateralIntensityInhibition::new(percents),
+        InhibitionFactors::Kernel(rows) => {
+            let columns = rows.first().map_or(0, Vec::len);
+            let values = rows.iter().flatten().map(|&factor| factor as f32).collect();
+            let kernel = Array2::from_shape_vec((rows.len(), columns), values);
+            let kernel = kernel.map_err(|_| Error::Shape {
+                what: "lateral inhibition",
+                expected: format!("rows of {columns} factors"),
+                found: "rows of other lengths".into(),
+            })?;
+            LateralIntensityInhibition::from_kernel(kernel)
+        }
+    }
+}
+
 impl Encoder {
     /// # Errors
     /// Kernels, thresholds or windows that do not fit.
@@ -32,6 +49,14 @@ impl Encoder {
             let (size, positive) = match kernel {
                 FilterKernel::DoG(kernel) => (kernel.window_size, [kernel.sigma1, kernel.sigma2]),
                 FilterKernel::Gabor(kernel) => (kernel.window_size, [kernel.div, 1.0]),
+                FilterKernel::Values(rows) => {
+                    let is_square = rows.iter().all(|row| row.len() == rows.len());
+                    if !is_square || rows.is_empty() || !rows.iter().flatten().all(|value| value.is_finite()) {
+                        let message = "kernels: expected values as rows of a square of finite numbers";
+                        return Err(wrong("[encoding]", message));
+                    }
+                    (rows.len(), [1.0, 1.0])
+                }
             };
             if size == 0 || size > 4096 || !positive.iter().all(|value| value.is_finite() && *value > 0.0) {
                 return Err(wrong(
@@ -64,8 +89,7 @@ impl Encoder {
         if let Some(pooling) = encoding.pooling {
             shape = pooling.output_shape(shape).map_err(place)?;
         }
-        let lateral_inhibition =
-            encoding.lateral_inhibition.as_deref().map(LateralIntensityInhibition::new).transpose().map_err(place)?;
+        let lateral_inhibition = encoding.lateral_inhibition.as_ref().map(inhibition).transpose().map_err(place)?;
         Ok(Self {
             input: input.clone(),
             filter,

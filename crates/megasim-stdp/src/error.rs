@@ -2,6 +2,10 @@
 
 use super::{Pair, Shape};
 
+fn at_line(line: Option<usize>) -> String {
+    line.map_or(String::new(), |line| format!("line {line}: "))
+}
+
 /// Why a filter, a layer, a description or a stimulus was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -104,8 +108,10 @@ pub enum Error {
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
     /// A description that reads but makes no network.
-    #[error("{place}: {message}")]
+    #[error("{}{place}: {message}", at_line(*line))]
     Description {
+        /// Its line in the text, from 1, where there is a text.
+        line: Option<usize>,
         /// Which table.
         place: String,
         /// What is wrong with it.

@@ -1,9 +1,9 @@
 //! Operations on intensities, before time exists: padding, normalisation, lateral inhibition.
 //!
-//! All of them take and give arrays with axes (map, row, column) and treat each map alone.
+//! All of them take and give arrays whose last two axes are (row, column), and treat each map alone.
 
 use super::Error;
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, s};
+use ndarray::{Array, Array2, Array3, ArrayView, ArrayView2, ArrayView3, Axis, RemoveAxis, s};
 
 /// Constant padding of rows and columns, in SpykeTorch's order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,17 +35,36 @@ pub fn pad(input: ArrayView3<f32>, padding: Padding, value: f32) -> Array3<f32> 
 
 /// Divides each intensity by the mean of the square window of side `2 radius + 1` around it, plus `eps`
 /// (1e-12 in SpykeTorch). Outside the map counts as 0 and the divisor is always the full window's area, which lifts
-/// the borders.
-pub fn local_normalization(input: ArrayView3<f32>, radius: usize, eps: f64) -> Array3<f32> {
+/// the borders. Axes are (row, column), behind any number of others, as (map, row, column) or, in SpykeTorch,
+/// (time step, map, row, column).
+///
+/// ```
+/// use megasim_stdp::local_normalization;
+/// let steps = ndarray::Array4::from_elem((2, 1, 3, 3), 4.0);
+/// let normalised = local_normalization(steps.view(), 1, 1e-12);
+/// // Its own mean in the middle; at a corner four of nine cells are inside.
+/// assert_eq!((normalised[(1, 0, 1, 1)], normalised[(1, 0, 0, 0)]), (1.0, 2.25));
+/// ```
+pub fn local_normalization<D>(input: ArrayView<f32, D>, radius: usize, eps: f64) -> Array<f32, D>
+where
+    // Two axes at least.
+    D: RemoveAxis<Smaller: RemoveAxis>,
+{
     let side = 2 * radius + 1;
     let area = (side * side) as f64;
-    let mut output = Array3::zeros(input.dim());
-    for (map, mut output) in input.axis_iter(Axis(0)).zip(output.axis_iter_mut(Axis(0))) {
+    let (rows, columns) = (input.ndim() - 2, input.ndim() - 1);
+    let size = input.len_of(Axis(rows)) * input.len_of(Axis(columns));
+    let width = input.len_of(Axis(columns));
+    // Rows of one map are next to each other in this order.
+    let values: Vec<f32> = input.iter().copied().collect();
+    let mut output = Array::zeros(input.raw_dim());
+    let mut cells = output.iter_mut();
+    for map in values.chunks(size.max(1)) {
+        let Ok(map) = ArrayView2::from_shape((size / width.max(1), width), map) else { continue };
         let sums = box_sums(map, radius);
-        ndarray::Zip::from(&mut output)
-            .and(&map)
-            .and(&sums)
-            .for_each(|output, &value, &sum| *output = (f64::from(value) / (sum / area + eps)) as f32);
+        for ((value, sum), output) in map.iter().zip(&sums).zip(&mut cells) {
+            *output = (f64::from(*value) / (sum / area + eps)) as f32;
+        }
     }
     output
 }
@@ -124,6 +143,29 @@ impl LateralIntensityInhibition {
         Ok(Self { kernel: generate_inhibition_kernel(percents) })
     }
 
+    /// Any factors around the centre, axes (row, column); that of the centre does not matter.
+    ///
+    /// # Errors
+    /// An even number of rows or columns, which has no centre; a factor that is not finite.
+    pub fn from_kernel(kernel: Array2<f32>) -> Result<Self, Error> {
+        let (rows, columns) = kernel.dim();
+        if rows % 2 == 0 || columns % 2 == 0 {
+            return Err(Error::Shape {
+                what: "lateral inhibition",
+                expected: "a kernel with an odd number of rows and of columns".into(),
+                found: format!("{rows}x{columns}"),
+            });
+        }
+        match kernel.iter().find(|factor| !factor.is_finite()) {
+            Some(found) => Err(Error::Value {
+                what: "lateral inhibition".into(),
+                expected: "finite factors",
+                found: found.to_string(),
+            }),
+            None => Ok(Self { kernel }),
+        }
+    }
+
     /// The factors around the centre, axes (row, column).
     pub fn kernel(&self) -> ArrayView2<'_, f32> {
         self.kernel.view()
@@ -131,7 +173,7 @@ impl LateralIntensityInhibition {
 
     /// Applies it to each map.
     pub fn apply(&self, input: ArrayView3<f32>) -> Array3<f32> {
-        let reach = self.kernel.nrows() / 2;
+        let (above, before) = (self.kernel.nrows() / 2, self.kernel.ncols() / 2);
         let (_, height, width) = input.dim();
         let mut output = Array3::zeros(input.dim());
         for (map, mut output) in input.axis_iter(Axis(0)).zip(output.axis_iter_mut(Axis(0))) {
@@ -139,7 +181,7 @@ impl LateralIntensityInhibition {
                 let value = map[(row, column)];
                 let mut gain = 1.0_f32;
                 for ((i, j), &factor) in self.kernel.indexed_iter() {
-                    let inside = (row + i).checked_sub(reach).zip((column + j).checked_sub(reach));
+                    let inside = (row + i).checked_sub(above).zip((column + j).checked_sub(before));
                     let neighbour = match inside {
                         Some((y, x)) if y < height && x < width => map[(y, x)],
                         _ => 0.0,

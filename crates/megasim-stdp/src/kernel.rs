@@ -92,13 +92,15 @@ fn normalised(window_size: usize, value: impl Fn(f64, f64) -> f64) -> Array2<f64
 }
 
 /// One kernel of a [`Filter`](super::Filter).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FilterKernel {
     /// Difference of Gaussians.
     DoG(DoGKernel),
     /// Gabor.
     Gabor(GaborKernel),
+    /// Numbers of one's own, row by row, of a square; taken as they are.
+    Values(Vec<Vec<f64>>),
 }
 
 impl FilterKernel {
@@ -107,6 +109,11 @@ impl FilterKernel {
         match self {
             Self::DoG(kernel) => kernel.values(),
             Self::Gabor(kernel) => kernel.values(),
+            Self::Values(rows) => {
+                let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+                let at = |(row, column): (usize, usize)| rows[row].get(column).copied().unwrap_or(0.0);
+                Array2::from_shape_fn((rows.len(), columns), at)
+            }
         }
     }
 }

@@ -41,10 +41,12 @@ mod linear;
 mod netlist;
 mod network;
 mod picture;
+mod place;
 mod pooling;
 mod shape;
 mod stdp;
 mod store;
+mod tensor;
 mod train;
 mod wave;
 mod weight;
@@ -52,8 +54,8 @@ mod winners;
 
 pub use convolution::{Competition, Convolution};
 pub use description::{
-    ConvolutionLayer, Description, Encoding, Input, Layer, Learning, OneOrEach, PointwiseLayer, Readout,
-    RewardLearning, Schedule, StdpLearning,
+    ConvolutionLayer, Description, Encoding, InhibitionFactors, Input, Layer, Learning, LearningRates, OneOrEach,
+    PointwiseLayer, Readout, RewardLearning, Schedule, StdpLearning,
 };
 pub use encoder::Encoder;
 pub use error::Error;
@@ -71,6 +73,7 @@ pub use pooling::Pooling;
 pub use shape::{Pair, Shape};
 pub use stdp::{Outcome, Rates, RewardStdp, Stdp, Tally};
 pub use store::{AnyNetwork, Model};
+pub use tensor::{fire, threshold};
 pub use train::{PassLog, Progress, Stimuli, Trainer};
 pub use wave::{Spike, SpikeWave};
 pub use weight::{Block, Fixed, Weight};

@@ -19,7 +19,7 @@ use megasim_core::network::{
 pub const RESET_NODE: &str = "reset_event";
 
 fn refuse(network: &SpikingNetwork<impl Weight>, layer: usize, message: impl Into<String>) -> Error {
-    Error::Description { place: network.description().place(layer), message: message.into() }
+    Error::Description { line: None, place: network.description().place(layer), message: message.into() }
 }
 
 /// The netlist: a source for each input map and one for resets, then a module for each map of each layer.

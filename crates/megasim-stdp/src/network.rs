@@ -121,7 +121,7 @@ impl<W: Weight> SpikingNetwork<W> {
     pub fn preferred_stimuli(&self, layer: usize) -> Result<super::DeepFeature, Error> {
         if layer >= self.len() {
             let message = format!("expected one of {} layers", self.len());
-            return Err(Error::Description { place: self.description.place(layer), message });
+            return Err(Error::Description { line: None, place: self.description.place(layer), message });
         }
         let mut feature = self.encoder.preferred_stimuli()?;
         for stage in &self.stages[..=layer] {

@@ -1,7 +1,7 @@
 //! Training: layer after layer, stimulus after stimulus, with a state that can be stored and taken up again.
 
 use super::convolution::{Competition, ConvolutionState};
-use super::description::{Layer, Learning, RewardLearning, StdpLearning};
+use super::description::{Layer, Learning, LearningRates, RewardLearning, StdpLearning};
 use super::encoder::Encoder;
 use super::network::{PackedWave, Phase, Runner, SpikingNetwork, Stage};
 use super::winners::Contest;
@@ -391,6 +391,7 @@ impl<W: Weight> Learner<W> {
     ) -> Result<Self, Error> {
         let Some(layer) = network.convolution(number) else {
             return Err(Error::Description {
+                line: None,
                 place: network.description().place(number),
                 message: "only a convolution learns".into(),
             });
@@ -398,10 +399,14 @@ impl<W: Weight> Learner<W> {
         let shape = network.shape(number + 1);
         let (passes, converged, kwta, radius, rule, bounds) = match learning {
             Learning::Stdp(learning) => {
-                let [ltp, ltd] = progress.rates.unwrap_or(learning.learning_rate);
-                let stdp = Stdp::new(ltp, ltd)
+                let pairs = learning.learning_rate.pairs();
+                let [ltp, ltd] = progress.rates.or(pairs.first().copied()).unwrap_or_default();
+                let mut stdp = Stdp::new(ltp, ltd)
                     .stabilizer(learning.use_stabilizer)
                     .bounds(learning.lower_bound, learning.upper_bound)?;
+                if matches!(learning.learning_rate, LearningRates::Each(_)) {
+                    pairs.iter().enumerate().for_each(|(map, &[ltp, ltd])| stdp.update_learning_rate(map, ltp, ltd));
+                }
                 let rule = Rule::Stdp { stdp, learning: learning.clone() };
                 let bounds = [learning.lower_bound, learning.upper_bound];
                 (learning.passes, learning.convergence, learning.kwta, learning.inhibition_radius, rule, bounds)

@@ -1,15 +1,17 @@
 //! Pictures, records and exports of an experiment.
 
-use super::shown;
+use super::{presented, shown};
+use crate::cli::diagnostic::report;
 use crate::cli::export::{self, Form};
 use crate::cli::samples::SampleArguments;
-use crate::cli::{classify as classify_command, output};
+use crate::cli::{CommandLine, classify as classify_command, compare as compare_command, output};
+use clap::{CommandFactory, FromArgMatches};
 use megasim::atomic_write::{self, Overwrite};
 use megasim::convert::ConvertedModel;
 use megasim::convert::export::ExportOptions;
 use megasim::study::classification::Recording;
 use megasim::study::layers::Layer;
-use megasim::toolbox::{Configuration, OtherSimulator};
+use megasim::toolbox::{Configuration, OtherSimulator, Pages};
 use miette::{Result, miette};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,14 +24,15 @@ pub fn log(
     out: &Path,
     replace: Overwrite,
 ) -> Result<()> {
-    let is_asked = it.draws || it.records.is_some() || it.log_dir.is_some() || it.runlabel.is_some();
+    let is_asked =
+        it.draws != Pages::default() || it.records.is_some() || it.log_dir.is_some() || it.runlabel.is_some();
     if !is_asked {
         return Ok(());
     }
     let folder = log_folder(it, out);
     std::fs::create_dir_all(&folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
     let mut words: Vec<OsString> = vec!["--predictions".into(), folder.join("predictions.npz").into()];
-    if it.draws {
+    if it.draws.samples {
         words.extend(["--report".into(), folder.join("page.html").into()]);
     }
     if let Some(potentials) = it.records {
@@ -42,7 +45,27 @@ pub fn log(
         words.extend(potentials.then(|| "--potentials".into()));
     }
     words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
-    classify_command::run(&shown(it, taken, out, words)?)
+    classify_command::run(&shown(it, taken, out, words)?)?;
+    if it.draws.layers {
+        let page = folder.join("layers.html");
+        if let Err(error) = layers(it, taken, out, &page, replace) {
+            // Not of all networks: an output that gathers potentials has no spikes to compare.
+            output::warn(format_args!("[output] plot_vars: {} is not drawn: {error}", page.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Draws layer by layer, as `megasim compare` does.
+fn layers(it: &Configuration, taken: &SampleArguments, out: &Path, page: &Path, replace: Overwrite) -> Result<()> {
+    let mut words: Vec<OsString> = vec!["--causes".into(), "0".into(), "--report".into(), page.into()];
+    words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
+    let words = presented(it, out, "compare", words)?;
+    let matches = CommandLine::command().try_get_matches_from(words).map_err(report)?;
+    let matches = matches.subcommand_matches("compare").ok_or_else(|| miette!("expected the command compare"))?;
+    let mut asked = compare_command::Arguments::from_arg_matches(matches).map_err(report)?;
+    asked.given.taken = taken.clone();
+    compare_command::run(&asked)
 }
 
 /// The network for the simulator of the settings.

@@ -46,6 +46,16 @@ const LOG_VARS: &[&str] = &[
     "all",
 ];
 
+/// What the page of layers draws.
+const OF_LAYERS: &[&str] = &[
+    "activations",
+    "spikecounts",
+    "spikerates",
+    "correlation",
+    "hist_spikerates_activations",
+    "normalization_activations",
+];
+
 const PLOT_VARS: &[&str] = &[
     "activations",
     "spiketrains",
@@ -77,6 +87,15 @@ pub enum OtherSimulator {
     PyNn,
     /// `INI`: the normalised network as a Keras file.
     Keras,
+}
+
+/// Pages of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pages {
+    /// Decisions, error and operations over time, samples with their spikes, potentials that are recorded.
+    pub samples: bool,
+    /// Layer by layer: rates beside activations, correlations, histograms.
+    pub layers: bool,
 }
 
 /// A configuration in our words.
@@ -145,9 +164,9 @@ pub struct Configuration {
     pub scaling_factor: f64,
     /// The simulator that the network is written for besides.
     pub other_simulator: Option<OtherSimulator>,
-    /// Whether pictures are drawn: `plot_vars`, or `verbose` from 2 on.
-    pub draws: bool,
-    /// Whether spikes are recorded, and if so, potentials too: `log_vars`, or `verbose` 3.
+    /// Which pages of pictures are drawn: `plot_vars`, or `verbose` from 2 on.
+    pub draws: Pages,
+    /// Whether spikes are recorded, and if so, potentials too: `log_vars`, `plot_vars` with `v_mem`, or `verbose` 3.
     pub records: Option<bool>,
     /// `[parameter_sweep]`.
     pub sweep: Option<ParameterSweep>,
@@ -248,7 +267,10 @@ impl Configuration {
             ini.value("output", "verbose", 1, "0, 1, 2 or 3", |text| text.parse::<u32>().ok().filter(|n| *n <= 3))?;
         let logged = ini.choices("output", "log_vars", LOG_VARS)?;
         let plotted = ini.choices("output", "plot_vars", PLOT_VARS)?;
-        let keeps_potentials = verbose == 3 || logged.iter().any(|it| ["mem_n_b_l_t", "all"].contains(it));
+        let draws_potentials = plotted.iter().any(|it| ["v_mem", "all"].contains(it));
+        let logs_potentials = logged.iter().any(|it| ["mem_n_b_l_t", "all"].contains(it));
+        let keeps_potentials = verbose == 3 || logs_potentials || draws_potentials;
+        let of_layers = |it: &&str| OF_LAYERS.contains(it);
         let named = |key: &str| Some(ini.text("paths", key)).filter(|name| !name.is_empty());
         let parsed_model = named("filename_parsed_model").map(|name| {
             let name = if name.ends_with(".npz") { name } else { format!("{name}.npz") };
@@ -298,8 +320,11 @@ impl Configuration {
             top_k: whole("simulation", "top_k", 1)?,
             scaling_factor: ini.number("cell", "scaling_factor", usual_factor)?,
             other_simulator,
-            draws: verbose >= 2 || !plotted.is_empty(),
-            records: (verbose == 3 || !logged.is_empty()).then_some(keeps_potentials),
+            draws: Pages {
+                samples: verbose >= 2 || plotted.iter().any(|it| !of_layers(it)),
+                layers: verbose >= 2 || plotted.iter().any(|it| of_layers(it) || *it == "all"),
+            },
+            records: (keeps_potentials || !logged.is_empty()).then_some(keeps_potentials),
             sweep: ParameterSweep::of(ini, &mut remarks)?,
             path_wd,
             remarks,

@@ -181,7 +181,7 @@ else:
         let found = read(MANUAL).unwrap();
         assert_eq!((&found.filename_ann[..], found.duration, found.v_thresh), ("99.16", 100, 1.0));
         assert!(found.path_wd.ends_with("dir/example/mnist/cnn/99.16/INI"), "{:?}", found.path_wd);
-        assert!(found.draws && found.records == Some(true) && found.normalize_is_given);
+        assert!(found.draws.samples && found.draws.layers && found.records == Some(true) && found.normalize_is_given);
         let sweep = found.sweep.unwrap();
         assert_eq!((sweep.name(), sweep.logarithmic()), ("v_thresh", false));
         let range = SweptValues::Range { method: Method::Linear, start: 0.1, stop: 1.5, count: 3 };

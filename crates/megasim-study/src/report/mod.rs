@@ -9,6 +9,7 @@ pub mod classification;
 pub mod comparison;
 pub mod history;
 pub mod latency;
+pub mod layer_potentials;
 pub mod learning;
 mod page;
 mod picture;
