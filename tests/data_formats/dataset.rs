@@ -53,6 +53,33 @@ fn the_layout_of_snn_toolbox() {
     assert_eq!(data.test_files(), [path("x_test.npz"), path("y_test.npz")]);
 }
 
+/// `path/filename_X_norm.npz` and others, as the manual of version 0.1 has them, or without a file name.
+#[test]
+fn names_of_the_helpers_of_snn_toolbox() {
+    for prefix in ["", "mnist_", "cifar10_flat_"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(format!("{prefix}{name}.npz"));
+        save(&path("X_test"), &[("arr_0", &channels_first())]);
+        save(&path("Y_test"), &[("arr_0", &one_hot(&[3, 1, 0, 2, 1], 4))]);
+        // More than the 2,000 that are taken of a training set: all of them normalise.
+        let many = Array4::<f32>::ones((2001, 2, 2, 3));
+        save(&path("X_norm"), &[("arr_0", &many)]);
+        let data = Dataset::open(directory.path()).unwrap();
+        assert_eq!(data.test(&FORMAT, 0, None).unwrap().y, [3, 1, 0, 2, 1]);
+        assert_eq!(data.normalization(&FORMAT).unwrap().dim(), (2001, 12));
+        assert_eq!(data.test_files(), [path("X_test"), path("Y_test")]);
+        // Of two data sets it is unknown which is meant.
+        save(&directory.path().join("other_X_test.npz"), &[("arr_0", &channels_first())]);
+        match prefix {
+            "" => assert_eq!(data.test(&FORMAT, 0, None).unwrap().y.len(), 5),
+            _ => assert!(error(directory.path(), &FORMAT).contains("as NAME_X_test of one data set")),
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    save(&directory.path().join("mnist_X_test.npz"), &[("arr_0", &channels_first())]);
+    assert!(error(directory.path(), &FORMAT).contains("labels of the samples"));
+}
+
 /// What fuzzing found: a number without axes is no array of samples, whoever reads it.
 #[test]
 fn a_number_without_axes_is_refused() {

@@ -70,7 +70,7 @@ impl Location {
 
     /// Whether all of its samples normalise, not only the first.
     pub(super) fn is_made_to_normalise(&self) -> bool {
-        self.file_name().starts_with("x_norm")
+        self.path.file_stem().is_some_and(|stem| stem.to_string_lossy().to_lowercase().ends_with("x_norm"))
     }
 
     pub(super) fn unusable(&self, message: impl Into<String>) -> Error {

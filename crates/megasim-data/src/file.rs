@@ -5,18 +5,24 @@ use super::arrays;
 use std::path::{Path, PathBuf};
 
 /// Names of arrays of test samples and their labels, in the order in which they are looked for.
-const TEST: [[&str; 2]; 6] = [
+const TEST: [[&str; 2]; 7] = [
     ["x_test", "y_test"],
     ["test_images", "test_labels"],
     ["X_test", "y_test"],
+    ["X_test", "Y_test"],
     ["x", "y"],
     ["images", "labels"],
     ["data", "target"],
 ];
 
 /// Names of arrays of samples to normalise with, and of the labels of training samples.
-const TRAIN: [[&str; 2]; 4] =
-    [["x_norm", ""], ["x_train", "y_train"], ["train_images", "train_labels"], ["X_train", "y_train"]];
+const TRAIN: [[&str; 2]; 5] = [
+    ["x_norm", ""],
+    ["x_train", "y_train"],
+    ["train_images", "train_labels"],
+    ["X_train", "y_train"],
+    ["X_train", "Y_train"],
+];
 
 /// Where an array is: its file and its name in there, none where it is the only one.
 pub(super) type Place = (PathBuf, Option<&'static str>);

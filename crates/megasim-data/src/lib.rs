@@ -105,7 +105,7 @@ pub struct Samples {
 /// A directory of data; files are read when they are asked for.
 ///
 /// These layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
-/// `.npy`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with `x_train`, `y_train`, `x_test` and
+/// `.npy`, `X_test.npz` or `mnist_X_test.npz`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with `x_train`, `y_train`, `x_test` and
 /// `y_test` (Keras's `mnist.npz`), the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders of pictures
 /// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), the binary files and the pickles of
 /// CIFAR-10 and the pickles of CIFAR-100, folders of classes in no division, parted by a [`Split`] or else test and

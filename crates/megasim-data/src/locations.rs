@@ -30,8 +30,28 @@ impl Dataset {
 
     /// Samples that are made to normalise with.
     pub(super) fn x_norm(&self) -> Option<PathBuf> {
-        let paths = ["npz", "npy"].map(|ending| self.directory.join(format!("x_norm.{ending}")));
-        paths.into_iter().find(|path| path.exists())
+        self.file_of_array("x_norm")
+    }
+
+    /// The file of one array, `x_test`, `y_test` or `x_norm`. SNN toolbox's helpers call it `X_test` or, with the name of
+    /// the data set, `mnist_X_test`; of several such names it is unknown which is meant.
+    fn file_of_array(&self, name: &str) -> Option<PathBuf> {
+        let paths = ["npz", "npy"].map(|ending| self.directory.join(format!("{name}.{ending}")));
+        if let Some(path) = paths.into_iter().find(|path| path.exists()) {
+            return Some(path);
+        }
+        if self.directory.join("test.npz").exists() {
+            return None;
+        }
+        let entries = std::fs::read_dir(&self.directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let arrays = entries.filter(|path| path.extension().is_some_and(|it| it == "npz" || it == "npy"));
+        let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let end = format!("_{name}");
+        let mut named: Vec<PathBuf> = arrays.filter(|path| stem(path) == name || stem(path).ends_with(&end)).collect();
+        if let Some(at) = named.iter().position(|path| stem(path) == name) {
+            return Some(named.swap_remove(at));
+        }
+        named.pop().filter(|_| named.is_empty())
     }
 
     pub(super) fn test_location(&self, name: &'static str) -> Result<Location, Error> {
@@ -47,15 +67,11 @@ impl Dataset {
             let [x, y] = test.as_ref().ok_or_else(missing)?;
             return Ok(self.location_in_memory(name, if name == "x" { x } else { y }));
         }
-        for ending in ["npz", "npy"] {
-            let path = self.directory.join(format!("{name}_test.{ending}"));
-            if path.exists() {
-                return Ok(self.location(path, None));
-            }
+        if let Some(path) = self.file_of_array(&format!("{name}_test")) {
+            return Ok(self.location(path, None));
         }
         let path = self.directory.join("test.npz");
-        let is_there = |ending: &str| self.directory.join(format!("x_test.{ending}")).exists();
-        if name == "y" && (is_there("npz") || is_there("npy")) {
+        if name == "y" && self.file_of_array("x_test").is_some() {
             return Err(self.no_labels());
         }
         if path.exists() {
@@ -66,7 +82,7 @@ impl Dataset {
         }
         self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
-            expected: "'x_test.npz' and 'y_test.npz' (or .npy), 'test.npz' with arrays 'x' and 'y', one .npz with \
+            expected: "'x_test.npz' and 'y_test.npz' (or .npy, or as NAME_X_test of one data set), 'test.npz' with arrays 'x' and 'y', one .npz with \
                 'x_test' and 'y_test' as Keras stores data sets, MNIST's 't10k-images-idx3-ubyte', folders of pictures \
                 'test/CLASS', or CIFAR-10's 'test_batch.bin'",
         })
