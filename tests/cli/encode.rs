@@ -32,7 +32,7 @@ fn pictures_become_stimuli_with_a_record() {
     let directory = data(&x);
     let path = directory.path();
     let command = "encode data --encode latency --duration 11 --ticks-per-ms 1 --samples 2 --out two.stim";
-    megasim(path, command).success().stdout(contains("two.stim: 3 spikes of 2 samples, 11 ticks each"));
+    megasim(path, command).success().stdout(contains("3 spikes of 2 samples, 11 ticks each in two.stim."));
     let found: Vec<_> = stimulus(&path.join("two.stim")).iter().map(|it| (it.t_pre, it.x, it.y)).collect();
     assert_eq!(found, [(0, 1, 0), (5, 0, 1), (11, 0, 0)]);
     let record = fs::read_to_string(path.join("run.json")).unwrap();

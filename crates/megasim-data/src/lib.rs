@@ -105,13 +105,14 @@ pub struct Samples {
 /// A directory of data; files are read when they are asked for.
 ///
 /// These layouts are known: `x_test.npz`, `y_test.npz` and `x_norm.npz` with one array each (SNN toolbox's; also as
-/// `.npy`, `X_test.npz` or `mnist_X_test.npz`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with `x_train`, `y_train`, `x_test` and
-/// `y_test` (Keras's `mnist.npz`), the unpacked files of MNIST (`t10k-images-idx3-ubyte`, ...), folders of pictures
-/// named after their classes (`train/CLASS/*.png`, `test/CLASS/*.jpg`, ...), the binary files and the pickles of
-/// CIFAR-10 and the pickles of CIFAR-100, folders of classes in no division, parted by a [`Split`] or else test and
-/// normalisation samples alike, and pictures whose classes are unknown. A file is a data set as well: an `.npz`, `.npy`
-/// or file of MNIST, or a list of pictures and their labels. Labels are class numbers or one-hot rows; bytes (`uint8`)
-/// are divided by 255, except for a network that scales its own input ([`Dataset::for_input`]).
+/// `.npy`, `X_test.npz` or `mnist_X_test.npz`), `test.npz` and `train.npz` with arrays `x` and `y`, one `.npz` with
+/// `x_train`, `y_train`, `x_test` and `y_test` (Keras's `mnist.npz`), the unpacked files of MNIST
+/// (`t10k-images-idx3-ubyte`, ...), folders of pictures named after their classes (`train/CLASS/*.png`,
+/// `test/CLASS/*.jpg`, ...), the binary files and the pickles of CIFAR-10 and the pickles of CIFAR-100, folders of
+/// classes in no division, parted by a [`Split`] or else test and normalisation samples alike, and pictures whose
+/// classes are unknown. A file is a data set as well: an `.npz`, `.npy` or file of MNIST, or a list of pictures and
+/// their labels. Labels are class numbers or one-hot rows; bytes (`uint8`) are divided by 255, except for a network
+/// that scales its own input ([`Dataset::for_input`]).
 ///
 /// A file `preprocessing.toml` next to the data says what is done to samples. All of its keys may be left out; the
 /// first three go with pictures and CIFAR-10 only:

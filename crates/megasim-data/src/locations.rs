@@ -33,8 +33,8 @@ impl Dataset {
         self.file_of_array("x_norm")
     }
 
-    /// The file of one array, `x_test`, `y_test` or `x_norm`. SNN toolbox's helpers call it `X_test` or, with the name of
-    /// the data set, `mnist_X_test`; of several such names it is unknown which is meant.
+    /// The file of one array, `x_test`, `y_test` or `x_norm`. SNN toolbox's helpers call it `X_test` or, with the name
+    /// of the data set, `mnist_X_test`; of several such names it is unknown which is meant.
     fn file_of_array(&self, name: &str) -> Option<PathBuf> {
         let paths = ["npz", "npy"].map(|ending| self.directory.join(format!("{name}.{ending}")));
         if let Some(path) = paths.into_iter().find(|path| path.exists()) {
@@ -82,8 +82,9 @@ impl Dataset {
         }
         self.idx_location("t10k", name).ok_or_else(|| Error::Missing {
             directory: self.directory.clone(),
-            expected: "'x_test.npz' and 'y_test.npz' (or .npy, or as NAME_X_test of one data set), 'test.npz' with arrays 'x' and 'y', one .npz with \
-                'x_test' and 'y_test' as Keras stores data sets, MNIST's 't10k-images-idx3-ubyte', folders of pictures \
+            expected: "'x_test.npz' and 'y_test.npz' (or .npy, or as NAME_X_test of one data set), 'test.npz' \
+                with arrays 'x' and 'y', one .npz with 'x_test' and 'y_test' as Keras stores data sets, MNIST's \
+                't10k-images-idx3-ubyte', folders of pictures \
                 'test/CLASS', or CIFAR-10's 'test_batch.bin'",
         })
     }
