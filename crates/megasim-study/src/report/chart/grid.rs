@@ -157,7 +157,8 @@ fn one(
     area.draw(&Rectangle::new([(left - 1, top - 1), (corner.0 + 1, corner.1 + 1)], RGBColor(120, 120, 120)))?;
     // The scale: white to black, with its ends.
     let bar_top = top + height + 12;
-    let bar = (width * 3 / 5).max(60);
+    // Of small pictures as wide as they are, for the ends to have room.
+    let bar = (width * 3 / 5).max(width.min(120));
     for step in 0..20 {
         let x = |step: i32| left + step * bar / 20;
         let fill = ink((f64::from(step) + 0.5) / 20.0).filled();
