@@ -33,6 +33,10 @@ struct Rebuilt<'a> {
     code: SpikeCode,
     parsed: &'a Parsed,
     quantization: &'a Quantization,
+    /// By layer: whether it has equations; else it passes spikes on.
+    has_neurons: Vec<bool>,
+    /// By layer: whether another reads it.
+    is_read: Vec<bool>,
     /// The old one.
     emitted: &'a Emitted,
     builder: NetworkBuilder,
@@ -62,10 +66,19 @@ pub(super) fn for_single_spikes(
     quantization: &Quantization,
 ) -> Result<Emitted, emit::Error> {
     let network = &emitted.network;
+    let has_equations = |number| matches!(code.equations(parsed, number, quantization.relays), Ok(Some(_)));
+    let mut is_read = vec![false; parsed.layers.len()];
+    for source in parsed.layers.iter().flat_map(|layer| layer.sources()) {
+        if let Source::Layer(number) = source {
+            is_read[number] = true;
+        }
+    }
     let mut rebuilt = Rebuilt {
         code,
         parsed,
         quantization,
+        has_neurons: (0..parsed.layers.len()).map(has_equations).collect(),
+        is_read,
         emitted: &emitted,
         builder: NetworkBuilder::with_models_of(network),
         nodes: vec![NodeId::new(0); network.nodes().len()],
@@ -125,12 +138,11 @@ impl Rebuilt<'_> {
 
     /// The module that says which neurons of another are about to fire; none where nobody reads that.
     fn twin(&self, module: &Module, number: usize) -> Option<Module> {
-        let is_read = self.parsed.layers.iter().any(|layer| layer.sources().contains(&Source::Layer(number)));
-        if self.code != SpikeCode::TtfsDynThresh || !is_read {
+        if self.code != SpikeCode::TtfsDynThresh || !self.is_read[number] {
             return None;
         }
         let mut twin = module.clone();
-        if self.has_neurons(number) {
+        if self.has_neurons[number] {
             twin.timing.delay_to_arrive = 1;
             return Some(twin);
         }
@@ -147,11 +159,6 @@ impl Rebuilt<'_> {
         passes.then_some(twin)
     }
 
-    /// Whether a layer has equations, else it passes spikes on.
-    fn has_neurons(&self, number: usize) -> bool {
-        matches!(self.code.equations(self.parsed, number, self.quantization.relays), Ok(Some(_)))
-    }
-
     /// A module with what it has besides; the gate of its layer is made before its first one.
     fn module(&mut self, old: &Module, place: Option<(usize, usize)>) -> Result<Module, emit::Error> {
         let mut module = old.clone();
@@ -163,7 +170,7 @@ impl Rebuilt<'_> {
         let Some((number, map)) = place else { return Ok(module) };
         let parsed = self.parsed;
         let layer = &parsed.layers[number];
-        if self.has_neurons(number) {
+        if self.has_neurons[number] {
             self.read_prospective(&mut module);
         }
         // Before the reset, which is the last.
@@ -197,7 +204,7 @@ impl Rebuilt<'_> {
             }
             _ => {}
         }
-        if self.code == SpikeCode::TtfsCorrective && !self.has_neurons(number) {
+        if self.code == SpikeCode::TtfsCorrective && !self.has_neurons[number] {
             pass_corrections(&mut module);
         }
         Ok(module)
