@@ -43,6 +43,7 @@ mod network;
 mod picture;
 mod place;
 mod pooling;
+mod positions;
 mod shape;
 mod stdp;
 mod store;
