@@ -16,7 +16,7 @@ pub const INPUT: &str = "input";
 
 /// What a layer did on some samples: its spikes, in columns of equal length, sample after sample and each in order of
 /// time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LayerRecording {
     /// Name of the layer.
     pub name: String,
@@ -166,14 +166,8 @@ impl LayerRecording {
         Self {
             name: layer.name.clone(),
             shape: [maps, ny, nx],
-            sample: Vec::new(),
-            t: Vec::new(),
-            map: Vec::new(),
-            y: Vec::new(),
-            x: Vec::new(),
-            polarity: Vec::new(),
             threshold: neurons.map(|(_, neurons, _)| neurons.threshold_plus),
-            potentials: None,
+            ..Self::default()
         }
     }
 

@@ -65,18 +65,8 @@ mod tests {
     use ndarray::Array3;
 
     fn layer(name: &str, shape: [usize; 3], potentials: Option<Array3<i32>>) -> LayerRecording {
-        LayerRecording {
-            name: name.into(),
-            shape,
-            sample: Vec::new(),
-            t: Vec::new(),
-            map: Vec::new(),
-            y: Vec::new(),
-            x: Vec::new(),
-            polarity: Vec::new(),
-            threshold: potentials.is_some().then_some(1000),
-            potentials,
-        }
+        let threshold = potentials.is_some().then_some(1000);
+        LayerRecording { name: name.into(), shape, threshold, potentials, ..LayerRecording::default() }
     }
 
     #[test]
