@@ -83,6 +83,14 @@ impl Lock {
     }
 }
 
+/// No lock where there is no such path any more.
+fn found(lock: io::Result<Option<Lock>>) -> io::Result<Option<Lock>> {
+    match lock {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        lock => lock,
+    }
+}
+
 /// Whether an open file is still the one under its path.
 fn is_same(file: &File, path: &Path) -> io::Result<bool> {
     let (open, found) = (file.metadata()?, fs::symlink_metadata(path)?);
@@ -139,7 +147,8 @@ impl Temporary {
                 // A signal either comes before it is made or finds it in the list.
                 let mut live = live();
                 match make(&path) {
-                    Ok(()) => match Lock::take(&path).map_err(io_error(target))? {
+                    // Until it is locked it looks like a leftover, which another process may take away.
+                    Ok(()) => match found(Lock::take(&path)).map_err(io_error(target))? {
                         Some(lock) => {
                             live.push(path.clone());
                             return Ok(Self { path, lock, is_live: true });
@@ -150,11 +159,9 @@ impl Temporary {
                     Err(error) => return Err(io_error(target)(error)),
                 }
             }
-            match Lock::take(&path) {
-                Ok(Some(_lock)) => remove(&path),
-                Ok(None) => std::thread::sleep(PAUSE),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error(target)(error)),
+            match found(Lock::take(&path)).map_err(io_error(target))? {
+                Some(_lock) => remove(&path),
+                None => std::thread::sleep(PAUSE),
             }
         }
         Err(Error::Busy(target.into()))
@@ -272,5 +279,27 @@ pub(super) fn remove_leftovers(directory: &Path) {
                 None => remove(&path),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_temporary_that_another_process_takes_for_a_leftover_is_made_again() {
+        let place = tempfile::tempdir().unwrap();
+        let made = Cell::new(0);
+        let make = |path: &Path| {
+            fs::create_dir(path)?;
+            made.set(made.get() + 1);
+            // What `remove_leftovers` of another process does before the lock is taken.
+            if made.get() < 3 { fs::remove_dir(path) } else { Ok(()) }
+        };
+        let temporary = Temporary::make(&place.path().join("result"), make).unwrap();
+        assert!(made.get() == 3 && temporary.path().is_dir());
+        drop(temporary);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 }
