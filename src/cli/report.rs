@@ -1,5 +1,7 @@
 //! `megasim report RUNDIR`: pictures of the results in a directory.
 
+mod recording;
+
 use super::diagnostic::{self, report, unreadable};
 use super::paths::Paths;
 use super::results::of_page;
@@ -9,13 +11,14 @@ use super::{print, provenance};
 use clap::Args;
 use megasim::atomic_write::Overwrite;
 use megasim::netfile;
-use megasim::network::Tick;
+use megasim::network::{EventLog, Tick};
 use megasim::report::chart::{self, Axes};
 use megasim::report::comparison::{self, Shown};
 use megasim::report::{Page, Section, Table, sweep};
 use megasim::study::compare::{Accuracy, Causes, Comparison};
 use megasim::study::sweep::{Figures, MachineFigures, Sweep};
 use miette::{Result, bail};
+use recording::Recorded;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,8 +32,8 @@ const MOST_SPIKES: usize = 12_000;
 /// Map, row and column of an event.
 type Address = (usize, i32, i32);
 
-/// Draw the results in a directory: comparisons, sweeps and classifications (.json) and event files
-/// (node_*.evs)
+/// Draw the results in a directory: comparisons, sweeps and classifications (.json), event files (node_*.evs), and
+/// spikes and potentials that --npz recorded
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Directory with results
@@ -59,16 +62,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut page = Page { title: format!("Results in {}", rundir.display()), ..Page::default() };
     let results: Vec<(String, Value)> = names.iter().filter_map(|path| read(path)).collect();
     let several = results.len() > 1;
-    let mut answers = Vec::new();
+    let (mut answers, mut recordings) = (Vec::new(), Vec::new());
     for (name, figures) in &results {
         let Some((answer, mut sections)) = result(figures, *log_x)? else { continue };
         answers.push(answer);
         if several {
-            // Files and headings of several results must not be taken for each other.
-            for section in &mut sections {
-                section.title = format!("{name}: {}", section.title);
-                section.pictures.iter_mut().for_each(|picture| picture.file = format!("{name}-{}", picture.file));
-            }
+            sections = of_file(name, sections);
+            sections.iter_mut().for_each(|section| section.title = format!("{name}: {}", section.title));
         }
         page.facts.push(("results".into(), format!("{name}.json")));
         page.sections.extend(sections);
@@ -76,7 +76,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if *log_x && !results.iter().any(|(_, figures)| is_sweep(figures)) {
         bail!("--log-x: expected results of a sweep in {}, found none", rundir.display());
     }
-    if let Some(section) = events(rundir)? {
+    let logs = netfile::read_event_files(rundir).map_err(|error| diagnostic::netfile(&error))?;
+    let mut events = vec![("Events".to_string(), "raster".to_string(), logs)];
+    for path in &names {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        match recording::read(path)? {
+            Some(Recorded::Layers { answer, sections }) => {
+                answers.push(answer);
+                page.sections.extend(of_file(&stem, sections));
+            }
+            Some(Recorded::Events(logs)) => events.push((format!("Events in {stem}"), format!("{stem}-raster"), logs)),
+            None => continue,
+        }
+        recordings.push(path.clone());
+        page.facts.push(("results".into(), format!("{stem}.npz")));
+    }
+    for (title, file, logs) in events {
+        let Some(section) = raster(title, &file, &logs)? else { continue };
         answers.push(section.text.clone());
         page.sections.push(section);
     }
@@ -86,15 +102,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if page.sections.is_empty() {
         bail!(
-            "{}: expected results of compare, sweep or classify (.json), or event files (node_*.evs), found none",
+            "{}: expected results of compare, sweep or classify (.json), event files (node_*.evs), or recordings of \
+             --npz, found none",
             rundir.display()
         );
     }
     if let Some(record) = names.iter().find(|path| path.ends_with(provenance::FILE_NAME)) {
         page.facts.extend(command(record));
     }
-    let figures: Vec<PathBuf> = results.iter().map(|(name, _)| rundir.join(format!("{name}.json"))).collect();
-    Paths::default().pages([&out]).inputs(&figures).check()?;
+    let figures = results.iter().map(|(name, _)| rundir.join(format!("{name}.json")));
+    let inputs: Vec<PathBuf> = figures.chain(recordings).collect();
+    Paths::default().pages([&out]).inputs(&inputs).check()?;
     Page::check(&out, replace).map_err(report)?;
     page.write(&out, replace).map_err(report)?;
     provenance::add_beside(&of_page(&Some(out.clone()))).map_err(report)?;
@@ -104,6 +122,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         n => super::answer(&format!("{n} results are on the page {}.", out.display())),
     }
     Ok(())
+}
+
+/// Names pictures after the file they come from, so that those of several are told apart.
+fn of_file(name: &str, mut sections: Vec<Section>) -> Vec<Section> {
+    for section in &mut sections {
+        let of_choices = section.choices.iter_mut().flat_map(|choice| &mut choice.pictures);
+        section
+            .pictures
+            .iter_mut()
+            .chain(of_choices)
+            .for_each(|picture| picture.file = format!("{name}-{}", picture.file));
+    }
+    sections
 }
 
 /// A file of figures, by its name.
@@ -183,15 +214,14 @@ fn classification(figures: &Value) -> Option<(String, Section)> {
     Some((answer, Section { title: "Classification".into(), tables: vec![table], ..Section::default() }))
 }
 
-/// Rasters of the event files of a directory, a node a row of rasters.
-fn events(directory: &Path) -> Result<Option<Section>> {
-    let logs = netfile::read_event_files(directory).map_err(|error| diagnostic::netfile(&error))?;
+/// Rasters of recorded events, a node a row of rasters.
+fn raster(title: String, file: &str, logs: &[(String, EventLog)]) -> Result<Option<Section>> {
     if logs.is_empty() {
         return Ok(None);
     }
     let mut table = Table::new(&["node", "events", "first (ticks)", "last (ticks)"]);
     let mut groups: Vec<(String, Vec<(Tick, Address)>)> = Vec::new();
-    for (name, log) in &logs {
+    for (name, log) in logs {
         let time = |t: Option<&Tick>| t.map_or("-".to_string(), Tick::to_string);
         table.rows.push(vec![name.clone(), log.len().to_string(), time(log.t_rqst.first()), time(log.t_rqst.last())]);
         // Maps of a layer are told apart by the number at the end of their names.
@@ -228,7 +258,7 @@ fn events(directory: &Path) -> Result<Option<Section>> {
         }
     });
     let rasters: Vec<_> = rasters.collect();
-    let axes = Axes { file: "raster", title: "Events", x: "time (ticks)", ..Axes::default() };
+    let axes = Axes { file, title: &title, x: "time (ticks)", ..Axes::default() };
     let caption = "Each mark is an event, each row an address that has some; of many some, evenly spaced.";
     let picture = chart::rasters(&axes, end as f64, "ticks", &[chart::Raster { name: String::new(), groups: rasters }])
         .map_err(report)?
@@ -238,11 +268,5 @@ fn events(directory: &Path) -> Result<Option<Section>> {
     let most = most.map_or(String::new(), |(name, log)| format!("; {name} has most of them ({})", log.len()));
     let (nodes, events) = (counted(logs.len() as u64, "node"), counted(all as u64, "event"));
     let text = format!("{events} of {nodes} in {}{most}.", counted(end.unsigned_abs(), "tick"));
-    Ok(Some(Section {
-        title: "Events".into(),
-        text,
-        tables: vec![table],
-        pictures: vec![picture],
-        ..Section::default()
-    }))
+    Ok(Some(Section { title, text, tables: vec![table], pictures: vec![picture], ..Section::default() }))
 }

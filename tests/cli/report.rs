@@ -270,3 +270,67 @@ fn a_classification_becomes_a_page_with_its_training() {
         .stderr(contains("log.csv:3: accuracy: expected a number, found `much`"));
     megasim(&[&compare[..8], &["--readout", "membrane_potential"]].concat(), here).code(1).stderr(contains("classify"));
 }
+
+#[test]
+fn recordings_become_rasters_and_potentials() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let data = data.to_str().unwrap();
+    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--out", "net"], here).success();
+    fs::create_dir(here.join("results")).unwrap();
+    let classify = ["classify", "net", "--data", data, "--samples", "5", "--json", "results/figures.json"];
+    let record = ["--record", "02Conv2D_16x4x4,06Dense_10", "--potentials", "--npz", "results/spikes.npz"];
+    megasim(&[&classify[..], &record].concat(), here).success();
+    let schematic = Path::new(env!("CARGO_MANIFEST_DIR")).join("netfiles/winner-takes-all/megasim.sch");
+    megasim(&["run", schematic.to_str().unwrap(), "--npz", "results/events.npz"], here).success();
+    megasim(&["report", "results"], here).success().stdout(contains("3 results are on the page results/report.html."));
+    let html = fs::read_to_string(here.join("results/report.html")).unwrap();
+    assert_self_contained(&html);
+    let words = ["spikes.npz: Samples 0, 1, 2, 3", "spikes per sample, clocked", "Events in events", "rivals"];
+    assert!(words.iter().all(|words| html.contains(words)));
+    let csv = |name: &str| fs::read_to_string(here.join("results/report_files").join(name)).unwrap();
+    for name in ["spikes-potentials-06Dense_10", "spikes-potential-maps-02Conv2D_16x4x4", "events-raster"] {
+        assert!(csv(&format!("{name}.csv")).lines().count() > 1, "{name}");
+    }
+
+    // The marks of the raster are the spikes of the recording: of the output layer all neurons are shown.
+    let mut npz = ndarray_npy::NpzReader::new(fs::File::open(here.join("results/spikes.npz")).unwrap()).unwrap();
+    let mut spikes = 0;
+    for mode in ["event", "clocked"] {
+        let of: ndarray::Array1<i64> = npz.by_name(&format!("{mode}/06Dense_10/sample.npy")).unwrap();
+        spikes += of.iter().filter(|&&sample| sample == 0).count();
+    }
+    let rows = csv("spikes-raster.csv");
+    assert_eq!(rows.lines().filter(|row| row.contains(",06Dense,")).count(), spikes);
+}
+
+#[test]
+fn a_damaged_recording_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let recording = |count: ndarray::Array2<i64>, t: &[i64]| {
+        let mut npz = ndarray_npy::NpzWriter::new(fs::File::create(here.join("spikes.npz")).unwrap());
+        npz.add_array("sample", &ndarray::array![7_i64, 9]).unwrap();
+        npz.add_array("ticks_per_ms", &ndarray::array![10_i64]).unwrap();
+        npz.add_array("event/a/count", &count).unwrap();
+        npz.add_array("event/a/sample", &ndarray::array![7_i64, 7]).unwrap();
+        npz.add_array("event/a/t", &ndarray::aview1(t)).unwrap();
+        npz.add_array("event/a/neuron", &ndarray::array![0_i64, 2]).unwrap();
+        npz.add_array("event/a/polarity", &ndarray::array![1_i8, -1]).unwrap();
+        npz.finish().unwrap();
+    };
+    recording(ndarray::Array2::zeros((2, 3)), &[1, 2]);
+    megasim(&["report", "."], here).success().stdout(contains("spikes.npz: 2 spikes of 1 layer and 2 samples"));
+    recording(ndarray::Array2::zeros((2, 3)), &[1, 2, 3]);
+    let expected = contains("spikes.npz: array 'event/a/t': expected one axis of 2 numbers, found axes [3]");
+    megasim(&["report", ".", "--force"], here).code(1).stderr(expected);
+    recording(ndarray::Array2::zeros((3, 3)), &[1, 2]);
+    let expected = contains("array 'event/a/count'").and(contains("2 samples")).and(contains("[3, 3]"));
+    megasim(&["report", ".", "--force"], here).code(1).stderr(expected);
+    // Arrays of other programs are no recordings.
+    let mut npz = ndarray_npy::NpzWriter::new(fs::File::create(here.join("spikes.npz")).unwrap());
+    npz.add_array("x", &ndarray::array![1.0]).unwrap();
+    npz.finish().unwrap();
+    megasim(&["report", ".", "--force"], here).code(1).stderr(contains("recordings of --npz, found none"));
+}
