@@ -25,7 +25,7 @@ use megasim::parallel::Pool;
 use megasim::readout::is_signed;
 use megasim::report::{Page, Section};
 use megasim::study::answers;
-use megasim::study::classification::{ClassifyOptions, Error, Modes, NeuroBench, classify, neurobench};
+use megasim::study::classification::{Classification, ClassifyOptions, Error, Modes, NeuroBench, classify, neurobench};
 use miette::{Result, miette};
 use page::Wanted;
 use serde_json::json;
@@ -105,6 +105,14 @@ enum ModeArgument {
 
 /// Classifies, prints and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    show(arguments).map(drop)
+}
+
+/// As [`run`]; what was found, if it is about all samples of a converted network.
+///
+/// # Errors
+/// As of [`run`].
+pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
     let Arguments { netdir, data, presentation, results, decision, .. } = arguments;
     results.check()?;
     let results_in = || arguments.predictions.iter().chain(arguments.record.file());
@@ -130,7 +138,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Some(TestSamples::Most(most)) => Some(most.get()),
             None => None,
         };
-        return features::evaluate(&features::Question { model: netdir, data, skip, samples, results });
+        let question = features::Question { model: netdir, data, skip, samples, results };
+        return features::evaluate(&question).map(|()| None);
     }
     let recordings = arguments.taken.recordings(netdir, data, presentation)?;
     let pool = presentation.threads.pool().map_err(report)?;
@@ -172,7 +181,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         if arguments.neurobench && !interrupt::asked() {
             complexity(&pool, &converted, &samples, &options)?;
         }
-        return Ok(());
+        return Ok(None);
     };
     if let Some(path) = &arguments.predictions {
         write_predictions(path, &found, results.overwrite())?;
@@ -226,7 +235,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     results.write(&figures, &others, &inputs, Some(presentation.seed), parameters)?;
     answer(&answers::of_classification(&found));
-    Ok(())
+    Ok(Some(found))
 }
 
 /// What NeuroBench counts on these samples; none of a part of a study, whose outcomes are kept.

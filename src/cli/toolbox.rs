@@ -1,15 +1,13 @@
 //! `megasim toolbox`: an experiment of SNN toolbox, from its configuration file.
 
-use super::classification::{remarks, table};
 use super::conversion::{self, Job, stages};
 use super::data::SplitArguments;
 use super::diagnostic::report;
-use super::input;
 use super::output::Printed;
 use super::paths::Paths;
 use super::progress::Progress;
 use super::recordings::RecordingArguments;
-use super::samples::{ConversionData, Read, SampleArguments};
+use super::samples::{ConversionData, SampleArguments};
 use super::{CommandLine, classify as classify_command, output, print, provenance, refusal};
 use clap::{Args, CommandFactory, FromArgMatches};
 use megasim::ann::score::Score;
@@ -24,8 +22,7 @@ use megasim::convert::{Checkpoints, Convert, ConvertOptions, OutputForm, Preset,
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
-use megasim::study::answers;
-use megasim::study::classification::{Classification, classify};
+use megasim::study::classification::Classification;
 use megasim::study::sweep::Figures;
 use megasim::toolbox::{Configuration, DatasetFormat, SampleSettings};
 use miette::{Result, bail, miette};
@@ -176,18 +173,14 @@ fn one(run: &Run<'_>) -> Result<Option<Figures>> {
     if !it.simulate {
         return Ok(None);
     }
-    let shown = shown(it, &taken, out, Vec::new())?;
-    let converted = input::open(out)?;
-    let options = shown.options(&converted)?;
-    let data = (it.dataset_path.as_path(), None);
-    let Read { samples, .. } = taken.read(&converted, data, recordings.as_ref(), &shown.presentation, &[])?;
-    let found = classify(&converted, &samples, &options, &Progress::default()).map_err(report)?;
-    print(&format!("{}\n{}", table(&found), remarks(&found)));
-    super::answer(&answers::of_classification(&found));
+    let arguments = shown(it, &taken, out, log::options(it, out, replace)?)?;
+    let Some(found) = classify_command::show(&arguments)? else { return Ok(None) };
     if !shares {
         keep(run, &found, &taken, recordings.is_some())?;
     }
-    log::log(it, &taken, &converted, out, replace)?;
+    if it.draws.layers {
+        log::layers(it, &taken, out, replace);
+    }
     Ok(Figures::of(&found))
 }
 

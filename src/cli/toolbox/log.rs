@@ -1,13 +1,12 @@
 //! Pictures, records and exports of an experiment.
 
-use super::{presented, shown};
+use super::presented;
 use crate::cli::diagnostic::report;
 use crate::cli::export::{self, Form};
 use crate::cli::samples::SampleArguments;
-use crate::cli::{CommandLine, classify as classify_command, compare as compare_command, output};
+use crate::cli::{CommandLine, compare as compare_command, input, output};
 use clap::{CommandFactory, FromArgMatches};
 use megasim::atomic_write::{self, Overwrite};
-use megasim::convert::ConvertedModel;
 use megasim::convert::export::ExportOptions;
 use megasim::study::classification::Recording;
 use megasim::study::layers::Layer;
@@ -16,18 +15,12 @@ use miette::{Result, miette};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Draws and records what the settings ask for, as `megasim classify` does.
-pub fn log(
-    it: &Configuration,
-    taken: &SampleArguments,
-    converted: &ConvertedModel,
-    out: &Path,
-    replace: Overwrite,
-) -> Result<()> {
+/// The options of `megasim classify` that draw and record what the settings ask for; the folder of the logs is made.
+pub fn options(it: &Configuration, out: &Path, replace: Overwrite) -> Result<Vec<OsString>> {
     let is_asked =
         it.draws != Pages::default() || it.records.is_some() || it.log_dir.is_some() || it.runlabel.is_some();
     if !is_asked {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let folder = log_folder(it, out);
     std::fs::create_dir_all(&folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
@@ -36,28 +29,29 @@ pub fn log(
         words.extend(["--report".into(), folder.join("page.html").into()]);
     }
     if let Some(potentials) = it.records {
+        let converted = input::open(out)?;
         let layers = Layer::of_manifest(converted.network(), converted.manifest()).into_iter();
         let of_neurons =
-            |layer: &Layer| !potentials || Recording::new(converted, std::slice::from_ref(&layer.name), true).is_ok();
+            |layer: &Layer| !potentials || Recording::new(&converted, std::slice::from_ref(&layer.name), true).is_ok();
         let names: Vec<String> = layers.map(|(_, layer)| layer).filter(of_neurons).map(|layer| layer.name).collect();
         words.extend(["--record".into(), names.join(",").into()]);
         words.extend(["--npz".into(), folder.join("spikes.npz").into()]);
         words.extend(potentials.then(|| "--potentials".into()));
     }
     words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
-    classify_command::run(&shown(it, taken, out, words)?)?;
-    if it.draws.layers {
-        let page = folder.join("layers.html");
-        if let Err(error) = layers(it, taken, out, &page, replace) {
-            // Not of all networks: an output that gathers potentials has no spikes to compare.
-            output::warn(format_args!("[output] plot_vars: {} is not drawn: {error}", page.display()));
-        }
-    }
-    Ok(())
+    Ok(words)
 }
 
-/// Draws layer by layer, as `megasim compare` does.
-fn layers(it: &Configuration, taken: &SampleArguments, out: &Path, page: &Path, replace: Overwrite) -> Result<()> {
+/// Draws layer by layer, as `megasim compare` does. Not all networks can be: an output that gathers potentials has no
+/// spikes to compare; a warning says so.
+pub fn layers(it: &Configuration, taken: &SampleArguments, out: &Path, replace: Overwrite) {
+    let page = log_folder(it, out).join("layers.html");
+    if let Err(error) = compare(it, taken, out, &page, replace) {
+        output::warn(format_args!("[output] plot_vars: {} is not drawn: {error}", page.display()));
+    }
+}
+
+fn compare(it: &Configuration, taken: &SampleArguments, out: &Path, page: &Path, replace: Overwrite) -> Result<()> {
     let mut words: Vec<OsString> = vec!["--causes".into(), "0".into(), "--report".into(), page.into()];
     words.extend((replace == Overwrite::Allow).then(|| "--force".into()));
     let words = presented(it, out, "compare", words)?;

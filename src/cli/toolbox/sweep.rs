@@ -4,7 +4,7 @@ use super::log::log_folder;
 use super::{Arguments, Run, check_paths, model_of, one};
 use crate::cli::diagnostic::report;
 use crate::cli::sweep::tables;
-use crate::cli::{answer, output, print, provenance};
+use crate::cli::{answer, interrupt, output, print, provenance};
 use megasim::atomic_write::{self, Overwrite};
 use megasim::report::{self as pages, Table};
 use megasim::study::sweep::{Axis, Figures, Point, Sweep, values};
@@ -59,6 +59,10 @@ pub fn run(arguments: &Arguments, base: &Configuration, asked: &ParameterSweep, 
             output::warn(format_args!("{remark}"));
         }
         let figures = one(&Run { arguments, model, it, out, replace, shares: *shares })?;
+        if interrupt::asked() {
+            output::warn(format_args!("stopped at {} = {value}, which the table leaves out", asked.name()));
+            break;
+        }
         sweep.points.extend(figures.map(|figures| Point { values: vec![value.clone()], figures }));
     }
     if sweep.points.is_empty() {
