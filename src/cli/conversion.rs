@@ -126,11 +126,14 @@ pub fn exported_as(
         (options.rules != as_usual, "thresholds, floors, delays and masks of --preset annarchy"),
         (!options.settings.is_empty(), "parameters of modules (--set, --settings, --tau-mem, --resting-potential)"),
         (!options.neurons.is_empty(), "neurons of your own"),
-        (options.quantization.initial_potential != 0.0, "--initial-potential"),
+        (options.quantization.initial_potential != 0.0, "an initial potential (--initial-potential)"),
         (options.format == Format::Original, "averages of --plain-megasim"),
     ];
     if let Some((_, what)) = beyond.iter().find(|(is_there, _)| *is_there && target.has_neurons()) {
-        miette::bail!("--export: {} has no word for {what}; convert without", target.name());
+        miette::bail!(
+            "--export: {} cannot represent {what}; convert without it, as --preset toolbox does",
+            target.name()
+        );
     }
     let resets = target.has_neurons() && how.importer != Some(Importer::Sinabs);
     if options.quantization.reset != Reset::ToRest && resets {

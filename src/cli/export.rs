@@ -193,11 +193,15 @@ fn file(converted: &ConvertedModel, job: &Job) -> Result<Vec<u8>> {
     let calibrated = manifest.presentation.as_ref().is_some_and(|presentation| presentation.calibration.is_some());
     // The trained network has neither.
     let of_neurons = [
-        (!manifest.conversion.settings.is_empty(), "parameters of modules (--set, --settings, --neuron)"),
-        (calibrated, "corrections by spikes (--calibrate)"),
+        (
+            !manifest.conversion.settings.is_empty(),
+            "parameters of modules (--set, --settings, --neuron), which 'megasim export' does not take",
+            "without them",
+        ),
+        (calibrated, "corrections by spikes, which NIR cannot represent", "with --preset toolbox"),
     ];
-    if let Some((_, what)) = of_neurons.iter().find(|(is_there, _)| *is_there && job.to == Form::Nir) {
-        bail!("--to nir: the netfiles have {what}, which 'megasim export' does not take; convert without");
+    if let Some((_, what, how)) = of_neurons.iter().find(|(is_there, ..)| *is_there && job.to == Form::Nir) {
+        bail!("--to nir: the netfiles have {what}; convert {how}");
     }
     let options = manifest.options();
     let parsed = convert::parse(&model.graph, &options).map_err(report)?;

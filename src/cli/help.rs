@@ -13,7 +13,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("compare", "megasim compare netfiles --data digits --samples 100"),
     ("encode", "megasim encode digits --samples 1 --out digit.stim"),
     ("eval", "megasim eval model.keras --data digits"),
-    ("export", "megasim export netfiles --to brian2 --out brian2"),
+    ("export", "megasim export netfiles --to nir --out network.nir"),
     ("features", "megasim features trained.npz --data digits --out features.npz"),
     ("hardware", "megasim hardware check machine.toml --for netfiles"),
     ("inspect", "megasim inspect model.onnx"),

@@ -261,7 +261,7 @@ fn the_network_is_written_for_the_simulator_of_the_configuration() {
 }
 
 #[test]
-fn our_own_run_goes_on_where_a_simulator_has_no_word_for_the_network() {
+fn our_own_run_goes_on_where_a_simulator_cannot_represent_the_network() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     // A softmax at the output.

@@ -189,7 +189,7 @@ fn convert_writes_it_beside_the_netfiles() {
     ] {
         let none = at("none.nir");
         let more = [&["--export", &none], more].concat();
-        convert("none", &more).failure().stderr(contains("NIR has no word for").and(contains(what)));
+        convert("none", &more).failure().stderr(contains("NIR cannot represent").and(contains(what)));
         assert!(!folder.path().join("none").exists() && !folder.path().join("none.nir").exists());
     }
     convert("d", &["--export", &at("net.txt")]).code(2).stderr(contains("expected a name that ends in .nir"));

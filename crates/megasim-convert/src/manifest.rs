@@ -42,6 +42,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file where its directory was expected.
+    #[error("{0}: expected a directory that 'megasim convert' wrote, found a file")]
+    NoDirectory(PathBuf),
     /// It is damaged.
     #[error("{path}: expected what 'megasim convert' writes, found something else: {message}")]
     Parse {
@@ -458,7 +461,10 @@ impl Manifest {
     /// If it is missing, damaged or of another version; if a key is unknown, or a value out of its range.
     pub fn read(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE_NAME);
-        let text = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let text = fs::read(&path).map_err(|source| match directory.is_file() {
+            true => Error::NoDirectory(directory.into()),
+            false => Error::Read { path: path.clone(), source },
+        })?;
         let parse = |message: String| Error::Parse { path: path.clone(), message };
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| parse(error.to_string()))?;
         if manifest.format != FORMAT {

@@ -227,11 +227,11 @@ impl Lister<'_> {
         }
         let passes = of.fires_minus && of.reset == Reset::ToRest && of.threshold_plus == 1;
         let others = [
-            (of.signed().is_some(), "signed neurons"),
+            (of.signed().is_some(), "signed neurons; convert with --preset toolbox"),
             (of.model().is_some(), "neurons of custom equations"),
             (of.mask_tau > 0, "synaptic currents (mask_tau)"),
-            (of.fires_minus && !passes, "spikes of both signs"),
-            (of.reset == Reset::Modulo, "a modulo reset"),
+            (of.fires_minus && !passes, "spikes of both signs; convert with --preset toolbox"),
+            (of.reset == Reset::Modulo, "modulo reset; convert with --reset subtract"),
             (of.leak_plus > 0 || of.leak_minus > 0, "linear leaks"),
             (module.timing.delay_to_arrive > 0, "delays"),
             (module.timing.n_repeat > 1, "repeated spikes"),

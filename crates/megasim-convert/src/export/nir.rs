@@ -5,7 +5,7 @@
 //! brain-inspired computing", Nature Communications 15:8122 (2024). A population is a linear node (`Affine`, `Conv2d`)
 //! before integrate-and-fire neurons (`IF`) with `r` 1; a time step is a millisecond, in which biases are added once.
 //! Several connections are several linear nodes, whose outputs a node adds up. An average is a sum before neurons whose
-//! threshold is the area of the window, which more libraries read. NIR's neurons reset to a potential; it has no word
+//! threshold is the area of the window, which more libraries read. NIR's neurons reset to a potential; it has no form
 //! for a reset by subtraction, which is therefore only in the metadata.
 
 mod importer;

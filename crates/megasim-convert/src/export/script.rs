@@ -24,7 +24,7 @@ pub enum Simulator {
     SanaFe,
 }
 
-/// What a simulator has no word for, where [`Connections`] has it.
+/// What a simulator cannot represent, where [`Connections`] has it.
 ///
 /// # Errors
 /// The first population with it.

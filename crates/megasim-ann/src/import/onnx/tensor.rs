@@ -1,6 +1,6 @@
 //! What flows between ONNX nodes, and the graph under construction.
 //!
-//! ONNX has no word on what an axis means, so a [`Tensor`] notes for each of its axes which it is of `(channels,
+//! ONNX does not say what an axis means, so a [`Tensor`] notes for each of its axes which it is of `(channels,
 //! height, width)` of the layer that holds the numbers. A transpose then only reorders the notes; it becomes a layer
 //! where an operation needs other channels than there are.
 
