@@ -11,7 +11,7 @@ mod settings;
 use super::conversion::{self, Job, stages};
 use super::diagnostic::report;
 use super::export::ExportArguments;
-use super::input::{Reading, scaling_in_words};
+use super::input::{Reading, scaling_in_words, warn_of_scaling};
 use super::numbers::{not_negative, part, percentile, percentile_step, positive};
 use super::output::Printed;
 use super::paths::Paths;
@@ -517,6 +517,7 @@ fn notes(model: &Model, adapted: &Adapted) -> Vec<String> {
     }
     if adapted.input_scale != 1.0 {
         let words = scaling_in_words(model.input_form(), adapted.largest);
+        warn_of_scaling(model.input_form(), adapted.largest);
         notes.push(format!("input: {words}; one spike per millisecond stands for {}", adapted.input_scale));
     }
     let silent = percent(adapted.silent);

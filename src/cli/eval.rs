@@ -2,7 +2,7 @@
 
 use super::data::SplitArguments;
 use super::diagnostic::report;
-use super::input::{Reading, scaling_in_words};
+use super::input::{Reading, scaling_in_words, warn_of_scaling};
 use super::numbers::count;
 use super::output;
 use super::paths::Paths;
@@ -136,6 +136,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
     let outputs_are = if targets.is_some() { "outputs" } else { "classes" };
     rows.push(("input".to_string(), format!("{}, {} {outputs_are}", format.shape, format.classes)));
     rows.push(("input values".to_string(), scaling_in_words(network.form, largest)));
+    warn_of_scaling(network.form, largest);
     rows.push(("test samples".to_string(), total.to_string()));
     let mut figures = json!({ "samples": total });
     let errors = targets.as_ref().map(|targets| Errors::new(outputs.view(), targets.view()));

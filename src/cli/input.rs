@@ -228,6 +228,16 @@ pub fn scaling_in_words(form: InputForm, largest: f32) -> String {
     }
 }
 
+/// Warns where numbers look like bytes that were stored as floats, which are not divided.
+pub fn warn_of_scaling(form: InputForm, largest: f32) {
+    if form.scaling == InputScaling::Unit && largest == 255.0 {
+        output::warn(
+            "the samples are floats up to 255, and are taken as they are; a network that was trained on values from 0 \
+             to 1 needs them divided by 255, or stored as bytes (uint8), which are divided",
+        );
+    }
+}
+
 /// What a model file leaves open.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Reading {

@@ -21,7 +21,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Args)]
 pub struct Presentation {
     /// Take at most N test samples, or those of a list, as 5,17,100..200 (one alone: 7,); all where it is not given
-    #[arg(long, value_name = "N|LIST")]
+    #[arg(long, value_name = "N|LIST", allow_negative_numbers = true)]
     pub samples: Option<TestSamples>,
     /// Leave out the first N test samples
     #[arg(long, value_name = "N", default_value_t = 0)]

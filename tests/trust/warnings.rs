@@ -197,8 +197,15 @@ fn values_far_from_those_of_the_conversion_are_named_with_both_ranges() {
     let place = Place::new();
     scaled(&place, "unit", 1.0 / 255.0);
     scaled(&place, "bytes", 1.0);
-    ok(&place, &["convert", "model.keras", "--data", "bytes", "--out", "of-bytes"]);
-    ok(&place, &["convert", "model.keras", "--data", "unit", "--out", "of-unit"]);
+    let not_divided = "the samples are floats up to 255, and are taken as they are";
+    for (command, data, warns) in
+        [("convert", "bytes", true), ("convert", "unit", false), ("eval", "bytes", true), ("eval", "unit", false)]
+    {
+        let out = format!("of-{data}");
+        let more: &[&str] = if command == "convert" { &["--out", &out] } else { &[] };
+        let (_, error) = ok(&place, &[&[command, "model.keras", "--data", data], more].concat());
+        assert_eq!(error.matches(not_divided).count(), usize::from(warns), "{command} {data}: {error}");
+    }
     let few = ["--samples", "2"];
     let faint = "the test samples hold values from 0 to 1, and full rates of the input stand for values from 0 to 255";
     let cut_off = "hold values up to 255, and one spike per millisecond of an input stands for 1;";

@@ -234,7 +234,8 @@ impl ModelFile {
         let place = path.display().to_string();
         let text = std::fs::read(&path).map_err(|error| {
             let message = format!(
-                "expected the description of the network (next to the model, or as --architecture), found: {error}"
+                "expected the description of the network (next to the model, or as --architecture; \
+                 examples/architectures has some), found: {error}"
             );
             Problem::damaged(&place, message)
         })?;
