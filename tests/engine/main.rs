@@ -9,6 +9,7 @@ mod encode_statistics;
 mod golden;
 mod limits;
 mod max_pool;
+mod online;
 mod reference;
 mod signed;
 mod tie_order;

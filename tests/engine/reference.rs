@@ -44,7 +44,7 @@ fn compare(
 }
 
 /// Neurons as kernels let them spike, and nearly so.
-fn plain_neurons() -> impl Strategy<Value = NeuronParameters> {
+pub(crate) fn plain_neurons() -> impl Strategy<Value = NeuronParameters> {
     let reset = prop_oneof![3 => Just(Reset::Subtract), 1 => Just(Reset::ToRest), 1 => Just(Reset::Modulo)];
     let floor = prop_oneof![3 => Just(-2_147_483_646), 1 => Just(-400), 1 => Just(-3)];
     (reset, floor, 0i64..3, 1i32..40, prop_oneof![4 => Just(0i64), 1 => Just(2)]).prop_map(
@@ -93,7 +93,7 @@ fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
 }
 
 /// One fully connected layer of any width: whole vectors, tails, more than fits the registers.
-fn wide_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+pub(crate) fn wide_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     (prop_oneof![1usize..70, 120usize..140, 250usize..300], neurons(), 1u32..5).prop_flat_map(|(n, neurons, lines)| {
         (weights_for(neurons, n * lines as usize), stimulus(lines as i32, 1))
             .prop_map(move |(weights, stimulus)| (one_layer(n, lines, neurons, weights), vec![stimulus]))
@@ -101,7 +101,7 @@ fn wide_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
 }
 
 /// One fully connected layer that is large enough, with weights small enough, to be kept in 16 bits.
-fn narrow_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+pub(crate) fn narrow_matrix() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     let weight = prop_oneof![20 => -9i32..12, 1 => Just(i32::from(i16::MIN)), 1 => Just(i32::from(i16::MAX))];
     (prop_oneof![1usize..70, 120usize..140, 250usize..300], neurons()).prop_flat_map(move |(n, neurons)| {
         let lines = 4096_usize.div_ceil(n);
@@ -124,7 +124,7 @@ fn one_layer(n: usize, lines: u32, neurons: NeuronParameters, weights: std::sync
 }
 
 /// One convolutional layer of several maps: stretches of any length, strides, clipping.
-fn wide_kernel() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+pub(crate) fn wide_kernel() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     let geometry = (1u32..7, 1u32..6, 1u32..4, 1u32..4, -3i32..3, 1i32..3, 1i32..3);
     (1usize..24, neurons(), geometry).prop_flat_map(|(maps, neurons, (nx, ny, kx, ky, d, stride, expand))| {
         let kernels = prop::collection::vec(weights_for(neurons, (kx * ky) as usize), maps);
@@ -170,7 +170,7 @@ struct Pooled {
 }
 
 /// Maps that are pooled each by itself, twice by modules that are alike, and read together.
-fn pooled_maps() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
+pub(crate) fn pooled_maps() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     let sizes = (1usize..6, 1i32..4, 1i32..4, 1u32..7, 1u32..7, -2i32..2);
     (sizes, neurons(), neurons(), neurons()).prop_flat_map(|((maps, stride, size, nx, ny, corner), one, two, three)| {
         let neurons = [one, two, three];

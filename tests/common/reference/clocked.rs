@@ -4,15 +4,29 @@ use super::*;
 
 /// Clocked mode: the events of each node.
 pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<Vec<EventLog>, OutsideMatrix> {
+    run_clocked_with(network, stimuli, dt, None)
+}
+
+/// Clocked mode, with every step up to `Tmax` if the network changes.
+pub fn run_clocked_with(
+    network: &Network,
+    stimuli: &[Stimulus],
+    dt: Tick,
+    mut change: Option<Change<'_>>,
+) -> Result<Vec<EventLog>, OutsideMatrix> {
+    let mut network = network.clone();
     let nodes = network.nodes().len();
     let mut logs = vec![EventLog::default(); nodes];
-    let mut states: Vec<State> = network.modules().iter().map(|module| State::new(network, module)).collect();
+    let mut states: Vec<State> = network.modules().iter().map(|module| State::new(&network, module)).collect();
     let mut past: Vec<Vec<Event>> = vec![Vec::new(); nodes];
     // Events that travel: the step in which they arrive, node, event.
     let mut late: Vec<(Tick, usize, Event)> = Vec::new();
     let mut taken = vec![0; stimuli.len()];
     let mut s = 0;
     while s <= network.t_max() {
+        if let Some(change) = &mut change {
+            change(s, &logs, &mut network);
+        }
         let source_left = stimuli
             .iter()
             .zip(&taken)
@@ -20,7 +34,7 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
         let read_back = |node: usize| {
             network.modules().iter().enumerate().any(|(id, module)| {
                 let read = module.inputs.contains(&Input::Node(NodeId::new(node)));
-                read && is_feedback(network, id, NodeId::new(node)) && travel(network, NodeId::new(node), dt) == 0
+                read && is_feedback(&network, id, NodeId::new(node)) && travel(&network, NodeId::new(node), dt) == 0
             })
         };
         let fed = (0..nodes).any(|node| !past[node].is_empty() && read_back(node));
@@ -31,7 +45,7 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
                     .neurons()
                     .is_some_and(|(_, p, _)| (0..state.neurons.len()).any(|n| state.is_beyond(p, n)))
         });
-        if !source_left && !fed && !beyond && late.is_empty() {
+        if change.is_none() && !source_left && !fed && !beyond && late.is_empty() {
             break;
         }
         let mut present: Vec<Vec<Event>> = vec![Vec::new(); nodes];
@@ -51,7 +65,7 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
         late.retain(|(step, ..)| *step != s / dt);
         for (id, module) in network.modules().iter().enumerate() {
             let read = |input: &Input| match input {
-                Input::Node(node) if is_feedback(network, id, *node) && travel(network, *node, dt) == 0 => {
+                Input::Node(node) if is_feedback(&network, id, *node) && travel(&network, *node, dt) == 0 => {
                     past[node.index()].clone()
                 }
                 Input::Node(node) => present[node.index()].clone(),
@@ -66,7 +80,7 @@ pub fn run_clocked(network: &Network, stimuli: &[Stimulus], dt: Tick) -> Result<
             let out = step(module, &mut states[id], &input, s)?;
             for output in network.outputs(ModuleId::new(id)) {
                 let events = out.iter().map(|&(x, y, polarity)| Event { t_pre: s, x, y, polarity });
-                match travel(network, *output, dt) {
+                match travel(&network, *output, dt) {
                     0 => present[output.index()] = events.collect(),
                     steps => late.extend(events.map(|event| (s / dt + steps, output.index(), event))),
                 }

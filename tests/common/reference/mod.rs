@@ -6,7 +6,7 @@
 mod clocked;
 mod pool;
 
-pub use clocked::run_clocked;
+pub use clocked::{run_clocked, run_clocked_with};
 
 use megasim::equations::{Scratch, Sign};
 use megasim::network::*;
@@ -514,13 +514,26 @@ fn receive(
 
 /// Event mode: the events of each node.
 pub fn run_event(network: &Network, stimuli: &[Stimulus]) -> Result<Vec<EventLog>, OutsideMatrix> {
+    run_event_with(network, stimuli, &mut |_, _, _| {})
+}
+
+/// What may change a network during a run: asked with the time of what happens next, and what was recorded before.
+pub type Change<'c> = &'c mut dyn FnMut(Tick, &[EventLog], &mut Network);
+
+/// Event mode with a network that changes.
+pub fn run_event_with(
+    network: &Network,
+    stimuli: &[Stimulus],
+    change: Change<'_>,
+) -> Result<Vec<EventLog>, OutsideMatrix> {
+    let mut network = network.clone();
     let nodes = network.nodes().len();
     let mut logs = vec![EventLog::default(); nodes];
     // Pending events by (t_pre, order of creation).
     let mut pending: Vec<Vec<(Tick, u64, Event)>> = vec![Vec::new(); nodes];
     let mut created = 0;
     let mut last_ack: Vec<Option<Tick>> = vec![None; nodes];
-    let mut states: Vec<State> = network.modules().iter().map(|module| State::new(network, module)).collect();
+    let mut states: Vec<State> = network.modules().iter().map(|module| State::new(&network, module)).collect();
     for (source, stimulus) in network.sources().iter().zip(stimuli) {
         for StimulusEvent { t_pre, x, y, polarity } in stimulus.iter() {
             pending[source.index()].push((t_pre, created, Event { t_pre, x, y, polarity }));
@@ -532,6 +545,7 @@ pub fn run_event(network: &Network, stimuli: &[Stimulus]) -> Result<Vec<EventLog
         let request = |node: usize| head(node).map(|(t, ..)| last_ack[node].map_or(t, |ack| t.max(ack)));
         let next = (0..nodes).filter_map(|node| request(node).map(|r| (r, node))).min();
         let Some((r, node)) = next.filter(|&(r, _)| r <= network.t_max()) else { return Ok(logs) };
+        change(r, &logs, &mut network);
         let (_, creation, event) = head(node).unwrap();
         pending[node].retain(|&(_, created, _)| created != creation);
 

@@ -4,6 +4,7 @@ use super::action::Action;
 use super::apply::{Cells, Outputs, step_addresses};
 use super::kernels::{Crossing, SignedSpike};
 use super::neurons::{Spike, Spikes};
+use super::online::Came;
 use super::plan::Plan;
 use super::population::{NeuronPopulation, PopulationKind};
 use super::queue::{Events, Fifo};
@@ -27,7 +28,7 @@ pub(super) struct ClockedState {
     /// Nodes that are read over a feedback edge in the step after their events.
     fed_back: Vec<usize>,
     /// Populations with a potential beyond a threshold that makes it spike.
-    beyond: Vec<bool>,
+    pub beyond: Vec<bool>,
     /// Populations whose potentials change by themselves: they act in every step.
     stirs: Vec<bool>,
     /// Steps that the events of each node travel; those of 0 arrive in the step in which they are made.
@@ -42,6 +43,8 @@ pub(super) struct ClockedState {
     taken: Vec<usize>,
     /// Outputs of the population that acts, by map.
     outputs: Vec<Fifo>,
+    /// The next step.
+    step: Tick,
 }
 
 /// What one population makes in one step, by map.
@@ -128,10 +131,11 @@ impl ClockedState {
             made: Vec::new(),
             taken: vec![0; plan.sources.len()],
             outputs: Vec::new(),
+            step: 0,
         }
     }
 
-    fn start(&mut self, plan: &Plan, dt: Tick, populations: &mut [PopulationState]) {
+    pub fn start(&mut self, plan: &Plan, dt: Tick, populations: &mut [PopulationState]) {
         for population in &plan.populations {
             for node in population.outputs.iter().flatten() {
                 self.travel[node.index()] = population.timing.delay_to_arrive / dt;
@@ -159,6 +163,13 @@ impl ClockedState {
             };
         }
         self.taken.fill(0);
+        self.step = 0;
+    }
+
+    /// Events that were not taken.
+    pub fn pending(&self, stimuli: &[Stimulus]) -> u64 {
+        let untaken = stimuli.iter().zip(&self.taken).map(|(stimulus, &taken)| stimulus.len() - taken);
+        untaken.chain([self.late_events]).sum::<usize>() as u64
     }
 }
 
@@ -176,7 +187,14 @@ pub(super) struct ClockedRun<'s> {
 impl ClockedRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
         self.state.start(self.plan, self.dt, self.populations);
-        let mut step: Tick = 0;
+        self.run_to(self.plan.t_max, stop)?;
+        self.recorder.summary.pending = self.state.pending(self.stimuli);
+        Ok(())
+    }
+
+    /// Goes on to the last step that begins at the tick `last` or before; a later one can follow.
+    pub fn run_to(&mut self, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<Came, Error> {
+        let mut step = std::mem::replace(&mut self.state.step, last / self.dt + 1);
         loop {
             let fed = self.state.fed_back.iter().any(|&node| self.state.past[node].len() > 0);
             if !fed && !self.state.beyond.contains(&true) {
@@ -185,10 +203,10 @@ impl ClockedRun<'_> {
                 match source.into_iter().chain(self.state.late.keys().next().copied()).min() {
                     Some(_) if self.state.stirs.contains(&true) => {}
                     Some(next) => step = step.max(next),
-                    None => break,
+                    None => return Ok(Came::Idle),
                 }
             }
-            let Some(s) = step.checked_mul(self.dt).filter(|&s| s <= self.plan.t_max) else { break };
+            let Some(s) = step.checked_mul(self.dt).filter(|&s| s <= last) else { return Ok(Came::Through) };
             self.step(s)?;
             let progress = Progress {
                 time: s,
@@ -199,13 +217,10 @@ impl ClockedRun<'_> {
                 populations: self.populations,
             };
             if stop(&progress) {
-                break;
+                return Ok(Came::Stopped);
             }
             step += 1;
         }
-        let untaken = self.stimuli.iter().zip(&self.state.taken).map(|(stimulus, &taken)| stimulus.len() - taken);
-        self.recorder.summary.pending = untaken.chain([self.state.late_events]).sum::<usize>() as u64;
-        Ok(())
     }
 
     fn next_source_event(&self) -> Option<Tick> {

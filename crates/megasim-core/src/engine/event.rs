@@ -12,6 +12,7 @@ use groups::GroupRun;
 use outputs::{Bus, ByMap, GroupQueue, Outputs};
 
 use super::apply::Receiver;
+use super::online::Came;
 use super::plan::Plan;
 use super::population::Target;
 use super::queue::{Events, Fifo, Pending, Schedule};
@@ -73,7 +74,7 @@ impl EventState {
         }
     }
 
-    fn start(&mut self, plan: &Plan, stimuli: &[Stimulus], in_groups: bool) {
+    pub fn start(&mut self, plan: &Plan, stimuli: &[Stimulus], in_groups: bool) {
         let bus = &mut self.bus;
         for queue in &mut bus.groups {
             queue.nodes.iter_mut().for_each(Vec::clear);
@@ -97,6 +98,11 @@ impl EventState {
             self.touch_at(touch, 0);
         }
     }
+
+    /// Events that are not handled yet.
+    pub fn pending(&self, stimuli: &[Stimulus]) -> u64 {
+        self.bus.pending.iter().map(|it| it.len(stimuli)).sum()
+    }
 }
 
 /// One run in event mode.
@@ -114,9 +120,17 @@ pub(super) struct EventRun<'s> {
 impl EventRun<'_> {
     pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
         self.state.start(self.plan, self.stimuli, self.in_groups && self.plan.touch.is_none());
+        self.run_to(self.plan.t_max, stop)?;
+        self.recorder.summary.pending = self.state.pending(self.stimuli);
+        Ok(())
+    }
+
+    /// Goes on to the tick `last`; a later one can follow.
+    pub fn run_to(&mut self, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<Came, Error> {
         while let Some((r, node)) = self.state.schedule.next() {
-            if r > self.plan.t_max {
-                break;
+            if r > last {
+                self.state.schedule.put(node, r);
+                return Ok(Came::Through);
             }
             self.handle(node, r)?;
             if let Some(touch) = self.plan.touch {
@@ -131,11 +145,10 @@ impl EventRun<'_> {
                 populations: self.populations,
             };
             if stop(&progress) {
-                break;
+                return Ok(Came::Stopped);
             }
         }
-        self.recorder.summary.pending = self.state.bus.pending.iter().map(|it| it.len(self.stimuli)).sum();
-        Ok(())
+        Ok(Came::Idle)
     }
 
     /// Handles the head of a node that is due at `r`, and what follows it undisturbed.

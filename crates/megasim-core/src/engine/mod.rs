@@ -16,9 +16,11 @@ mod extremes;
 mod geometry;
 pub mod kernels;
 mod limits;
+mod loops;
 pub mod machine;
 mod neurons;
 mod node_groups;
+mod online;
 mod output_address;
 mod plan;
 mod pool_scores;
@@ -35,6 +37,7 @@ mod tie_order;
 mod timing;
 
 pub use limits::{Excess, Limits, RECORDED_BYTES, WAITING_BYTES};
+pub use online::OnlineRule;
 pub use plan::{Options, Plan};
 pub use record::{Probes, Record, Summary};
 pub use tie_order::TieOrder;
@@ -44,6 +47,7 @@ use apply::Cells;
 use clocked::{ClockedRun, ClockedState};
 use event::{EventRun, EventState};
 use neurons::Neurons;
+use online::{Online, Pieces};
 use population::{NeuronPopulation, Population, PopulationKind};
 use record::Recorder;
 use tie_break::{TieBreakRun, TieBreakState};
@@ -80,6 +84,14 @@ pub enum Error {
     Delays {
         /// The first output of the module.
         node: String,
+    },
+    /// A module whose threshold cannot change during a run.
+    #[error("node {{{node}}}: online normalisation is not available for its module: {why}")]
+    OnlineNormalisation {
+        /// The first output of the module.
+        node: String,
+        /// What it is, and what was expected.
+        why: String,
     },
     /// A network whose weights cannot be split by their signs.
     #[error("the order 'split' is not available for this network: {0}")]
@@ -263,6 +275,7 @@ pub struct Simulation<'p> {
     populations: Vec<PopulationState>,
     recorder: Recorder,
     run: Run,
+    online: Option<Box<Online>>,
 }
 
 #[derive(Debug, Clone)]
@@ -280,11 +293,13 @@ impl<'p> Simulation<'p> {
             Mode::Event => Run::Event(Box::new(EventState::new(plan))),
             Mode::Clocked { dt } => Run::Clocked { dt, state: Box::new(ClockedState::new(plan)) },
         };
+        let mut recorder = Recorder::new(probes, plan.nodes.len(), plan.modules);
         Self {
             plan,
             limits: plan.limits,
             populations: plan.populations.iter().map(PopulationState::new).collect(),
-            recorder: Recorder::new(probes, plan.nodes.len(), plan.modules),
+            online: plan.online.as_ref().map(|of| Box::new(Online::new(plan, of, &mut recorder))),
+            recorder,
             run,
         }
     }
@@ -305,6 +320,12 @@ impl<'p> Simulation<'p> {
     /// at the start and all input. Of other neurons their potentials; nothing for modules without neurons.
     pub fn totals(&self, module: ModuleId) -> Vec<i64> {
         totals(self.plan, &self.populations, module)
+    }
+
+    /// With online normalisation: the thresholds at which the last run ended, by layer in the order of
+    /// [`Plan::with_online_normalization`]; before a run those of the network.
+    pub fn thresholds(&self) -> Vec<i32> {
+        self.online.as_ref().map_or(Vec::new(), |online| online.thresholds())
     }
 
     /// Runs from the initial state up to `Tmax`. `stimuli`: one for each source, in netlist order.
@@ -331,7 +352,7 @@ impl<'p> Simulation<'p> {
         in_groups: bool,
         mut stop: impl FnMut(&Progress<'_>) -> bool,
     ) -> Result<Record, Error> {
-        let Self { plan, limits, populations, recorder, run } = self;
+        let Self { plan, limits, populations, recorder, run, online } = self;
         let (plan, limits) = (*plan, *limits);
         if stimuli.len() != plan.sources.len() {
             return Err(Error::Stimuli { expected: plan.sources.len(), found: stimuli.len() });
@@ -341,16 +362,23 @@ impl<'p> Simulation<'p> {
         for (state, population) in populations.iter_mut().zip(&plan.populations) {
             state.start(population);
         }
-        match run {
-            Run::Event(state) => {
+        if let Run::Clocked { dt, .. } = run
+            && *dt < 1
+        {
+            return Err(Error::Step(*dt));
+        }
+        match (online, &mut *run) {
+            (Some(online), _) => {
+                online.advance(Pieces { limits, populations, recorder, run, stimuli, in_groups }, &mut stop)?;
+            }
+            (None, Run::Event(state)) => {
                 EventRun { plan, limits, populations, state, recorder, stimuli, in_groups }.run(&mut stop)?;
             }
-            Run::TieBreak(state) => {
+            (None, Run::TieBreak(state)) => {
                 let order = plan.tie_order;
                 TieBreakRun { plan, limits, order, populations, state, recorder, stimuli }.run(&mut stop)?;
             }
-            Run::Clocked { dt, .. } if *dt < 1 => return Err(Error::Step(*dt)),
-            Run::Clocked { dt, state } => {
+            (None, Run::Clocked { dt, state }) => {
                 ClockedRun { plan, limits, dt: *dt, populations, state, recorder, stimuli }.run(&mut stop)?;
             }
         }
@@ -361,6 +389,8 @@ impl<'p> Simulation<'p> {
                 }
             }
         }
-        Ok(recorder.record())
+        let mut record = recorder.record();
+        self.online.iter().for_each(|online| online.strip(&mut record));
+        Ok(record)
     }
 }

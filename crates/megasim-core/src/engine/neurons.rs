@@ -499,7 +499,7 @@ impl Neurons {
 
 impl NeuronParameters {
     /// Whether this potential is at or beyond a threshold that makes a neuron spike.
-    fn spikes_at(&self, v: i32) -> bool {
+    pub(super) fn spikes_at(&self, v: i32) -> bool {
         (self.fires_plus && v >= self.threshold_plus) || (self.fires_minus && v <= self.threshold_minus)
     }
 }

@@ -7,7 +7,9 @@
 //! one map.
 
 use super::geometry::{Geometry, KernelShape};
+use super::loops::{loops, timeless_loops};
 use super::node_groups::{NodeGroup, node_groups};
+use super::online::OnlinePlan;
 use super::output_address::OutputAddresses;
 use super::population::{NeuronPopulation, PlanInput, PlanNode, Population, PopulationKind, Target, spikes_shrink};
 use super::spans::SpanTables;
@@ -19,8 +21,6 @@ use crate::network::{
     Array, ConvPort, Driver, Dynamics, Element, FullyConnectedPort, Input, Module, ModuleId, ModuleKind, Network,
     NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
-use petgraph::algo::kosaraju_scc;
-use petgraph::graph::DiGraph;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -69,6 +69,8 @@ pub struct Plan {
     pub(super) limits: Limits,
     /// The node of a source that touches neurons by itself; see [`Plan::with_touch`].
     pub(super) touch: Option<usize>,
+    /// The layers whose thresholds change during a run.
+    pub(super) online: Option<Arc<OnlinePlan>>,
 }
 
 /// How a network is compiled. Only the order of ties changes what a run gives.
@@ -98,9 +100,11 @@ struct PopulationKey<'n> {
     neurons: &'n NeuronParameters,
     output: &'n Output,
     geometry: Vec<Geometry>,
+    /// The layer whose threshold it shares, where thresholds change.
+    layer: Option<usize>,
 }
 
-fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<PopulationKey<'n>> {
+fn likeness<'n>(module: &'n Module, inputs: &[PlanInput], layer: Option<usize>) -> Option<PopulationKey<'n>> {
     let ModuleKind::Conv(conv) = &module.kind else { return None };
     Some(PopulationKey {
         inputs: inputs.to_vec(),
@@ -109,6 +113,7 @@ fn likeness<'n>(module: &'n Module, inputs: &[PlanInput]) -> Option<PopulationKe
         neurons: &conv.neurons,
         output: &conv.output,
         geometry: conv.ports.iter().map(ConvPort::geometry).collect(),
+        layer,
     })
 }
 
@@ -126,9 +131,17 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`]; [`Error::Delays`] for the order `Split` where a module has delays.
     pub fn with_options(network: &Network, options: Options) -> Result<Self, Error> {
+        Self::in_layers(network, options, &[])
+    }
+
+    /// As [`Plan::with_options`]; modules of two of these layers are not one population.
+    pub(super) fn in_layers(network: &Network, options: Options, layers: &[Vec<ModuleId>]) -> Result<Self, Error> {
         let halves = (options.tie_order == TieOrder::Split).then(|| tie_order::halves(network)).transpose()?;
         let network = halves.as_ref().unwrap_or(network);
-        let positions = Positions::of(network);
+        let mut positions = Positions::of(network);
+        for (layer, modules) in layers.iter().enumerate() {
+            modules.iter().for_each(|module| positions.layers[module.index()] = Some(layer));
+        }
         let groups = group(network, &positions);
         // With halves each port is there twice.
         let stacks = options.tie_order != TieOrder::Split;
@@ -214,6 +227,7 @@ impl Plan {
             tie_order: options.tie_order,
             limits: Limits::default(),
             touch: None,
+            online: None,
         })
     }
 
@@ -293,6 +307,8 @@ fn cells(kind: &ModuleKind) -> u64 {
 struct Positions {
     nodes: Vec<usize>,
     modules: Vec<usize>,
+    /// By module: the layer in which thresholds change together.
+    layers: Vec<Option<usize>>,
 }
 
 impl Positions {
@@ -307,7 +323,7 @@ impl Positions {
                 }
             }
         }
-        Self { nodes, modules }
+        Self { nodes, modules, layers: vec![None; network.modules().len()] }
     }
 }
 
@@ -328,7 +344,8 @@ fn group(network: &Network, positions: &Positions) -> Vec<Members> {
             .collect();
         let id = ModuleId::new(index);
         let next = groups.len();
-        let at = likeness(module, &inputs).map_or(next, |likeness| *by_likeness.entry(likeness).or_insert(next));
+        let key = likeness(module, &inputs, positions.layers[index]);
+        let at = key.map_or(next, |key| *by_likeness.entry(key).or_insert(next));
         match groups.get_mut(at) {
             Some(group) => group.modules.push(id),
             None => groups.push(Members { modules: vec![id], inputs, stacked: false }),
@@ -345,8 +362,8 @@ fn stack(network: &Network, positions: &Positions, groups: Vec<Members>) -> Vec<
     for group in groups {
         let next = stacked.len();
         let own = group.stackable(network).and_then(|(node, others)| {
-            let module = &network.modules()[group.modules[0].index()];
-            Some((node, likeness(module, others)?))
+            let first = group.modules[0].index();
+            Some((node, likeness(&network.modules()[first], others, positions.layers[first])?))
         });
         let at = own.map_or(next, |(node, key)| {
             let at = by_likeness.entry(key).or_insert(next);
@@ -476,43 +493,6 @@ fn population(
         n_ports: module.kind.ports() + if *stacked { members.len() - 1 } else { 0 },
         kind,
     }
-}
-
-/// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how
-/// often.
-fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Vec<NodeId>> {
-    loops(populations, nodes, |population| {
-        let limited = match &population.kind {
-            PopulationKind::Neurons(it) => it.neurons.t_min > 0 || it.neurons.refractory > 0 || it.acts_on_control(),
-            PopulationKind::MaxPool(it) => it.mask().is_some(),
-            _ => false,
-        };
-        // A sender that waits for its acknowledge sends one event a delay.
-        let Timing { delay_to_process, delay_to_ack, delay_to_arrive, .. } = population.timing;
-        delay_to_process == 0 && delay_to_ack == 0 && delay_to_arrive == 0 && !limited
-    })
-}
-
-/// Strongly connected sets of nodes under the modules that are asked for.
-fn loops(populations: &[Population], nodes: usize, wanted: impl Fn(&Population) -> bool) -> Vec<Vec<NodeId>> {
-    let mut graph = DiGraph::<(), (), usize>::with_capacity(nodes, 0);
-    (0..nodes).for_each(|_| _ = graph.add_node(()));
-    for population in populations.iter().filter(|population| wanted(population)) {
-        let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
-        for from in inputs.iter().filter_map(|input| input.node) {
-            for to in population.outputs.iter().flatten() {
-                graph.add_edge(from.index().into(), to.index().into(), ());
-            }
-        }
-    }
-    let mut loops: Vec<Vec<NodeId>> = kosaraju_scc(&graph)
-        .into_iter()
-        .filter(|component| component.len() > 1 || graph.contains_edge(component[0], component[0]))
-        .map(|component| component.into_iter().map(|node| NodeId::new(node.index())).collect())
-        .collect();
-    loops.iter_mut().for_each(|nodes| nodes.sort());
-    loops.sort();
-    loops
 }
 
 /// How often one event through a port can make one neuron spike: signed neurons spike until no rule holds.

@@ -49,7 +49,7 @@ pub(super) enum Weights {
 /// Lines of 16-bit weights, padded with zeros to whole vectors of 16.
 #[derive(Debug, Clone)]
 pub(super) struct NarrowMatrix {
-    pub weights: Vec<i16>,
+    pub weights: Arc<[i16]>,
     /// Weights from line to line.
     pub stride: usize,
 }
@@ -80,7 +80,7 @@ impl Weights {
             // They fit: see above.
             line.iter_mut().zip(wide).for_each(|(narrow, &wide)| *narrow = wide as i16);
         }
-        Self::Narrow(NarrowMatrix { weights: padded, stride })
+        Self::Narrow(NarrowMatrix { weights: padded.into(), stride })
     }
 }
 
