@@ -7,6 +7,7 @@ use super::classification::{remarks, table};
 use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::input;
+use super::online::{self, OnlineArguments};
 use super::paths::Paths;
 use super::per_sample::{predictions_file, write_predictions};
 use super::presentation::{Presentation, TestSamples};
@@ -77,6 +78,8 @@ pub struct Arguments {
     #[command(flatten)]
     decision: DecisionArguments,
     #[command(flatten)]
+    online: OnlineArguments,
+    #[command(flatten)]
     sharing: Sharing,
     #[command(flatten)]
     results: Results,
@@ -118,7 +121,7 @@ pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
     let results_in = || arguments.predictions.iter().chain(arguments.record.file());
     results_in().try_for_each(|path| results.check_file(path))?;
     let paths = Paths::default().files(results.file().into_iter().chain(results_in())).pages(&arguments.report);
-    let paths = paths.directories(&arguments.sharing.outcomes);
+    let paths = paths.directories(&arguments.sharing.outcomes).directories(&arguments.online.save_thresholds);
     paths.inputs([netdir].into_iter().chain(&arguments.history.history)).data([data]).check()?;
     let read_out = arguments.decision.read_out.choice();
     read_out.check().map_err(report)?;
@@ -141,6 +144,7 @@ pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
         let question = features::Question { model: netdir, data, skip, samples, results };
         return features::evaluate(&question).map(|()| None);
     }
+    let saved = arguments.online.place(results.overwrite())?;
     let recordings = arguments.taken.recordings(netdir, data, presentation)?;
     let pool = presentation.threads.pool().map_err(report)?;
     let history = arguments.history.read(&arguments.report, netdir)?;
@@ -160,6 +164,9 @@ pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
     }
     if recording.is_some() {
         sharing::alone("--record")?;
+    }
+    if saved.is_some() {
+        sharing::alone("--save-thresholds")?;
     }
     let wanted = Wanted {
         neurons: arguments.show.neurons(&page::layers(converted.network(), &converted), converted.network())?,
@@ -193,6 +200,9 @@ pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
         pool.install(write)?;
     }
     print(&format!("{}\n{}", table(&found), remarks(&found)));
+    if let Some(thresholds) = online::table(&found) {
+        print(&format!("{thresholds}\n"));
+    }
 
     inputs.extend(arguments.history.file(&arguments.report, netdir));
     let mut parameters = presentation.parameters();
@@ -221,6 +231,7 @@ pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
     parameters["confidence"] = json!(decision.read_out.confidence);
     parameters["top_k"] = json!(decision.top_k);
     parameters["savings"] = json!(decision.savings);
+    arguments.online.parameters(&mut parameters);
     arguments.show.parameters(&mut parameters);
     arguments.record.parameters(&mut parameters);
     let written = recording.map(|(_, path)| path.to_path_buf());
@@ -232,6 +243,11 @@ pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
     }
     if arguments.neurobench && !interrupt::asked() {
         figures["neurobench"] = json!(complexity(&pool, &converted, &samples, &options)?);
+    }
+    if let (Some(directory), Some(path)) = (saved, &arguments.online.save_thresholds)
+        && !interrupt::asked()
+    {
+        online::save(directory, path, &found, converted, (&inputs, presentation.seed, &parameters))?;
     }
     results.write(&figures, &others, &inputs, Some(presentation.seed), parameters)?;
     answer(&answers::of_classification(&found));
@@ -271,6 +287,7 @@ impl Arguments {
         };
         options.top_k = decision.top_k;
         options.savings = decision.savings;
+        options.online = self.online.rule();
         let read_out = decision.read_out.choice();
         read_out.check().map_err(report)?;
         let form = converted.manifest().output.form;

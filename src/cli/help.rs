@@ -98,6 +98,10 @@ const HEADINGS: &[(&str, &[&str])] = &[
     ),
     ("Decision", &["readout", "k", "confidence", "top_k", "savings", "per_class"]),
     (
+        "Online normalisation",
+        &["online_normalization", "diff_to_max_rate", "diff_to_min_rate", "timestep_fraction", "save_thresholds"],
+    ),
+    (
         "Hardware",
         &["hardware", "strict", "pace", "tick", "relief", "relief_keys", "trace", "modules", "delay_to_arrive"],
     ),

@@ -34,6 +34,7 @@ mod latency;
 mod limits;
 mod merge;
 mod numbers;
+mod online;
 pub mod options;
 mod output;
 mod paths;

@@ -24,7 +24,7 @@ use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
 use megasim::study::classification::Classification;
 use megasim::study::sweep::Figures;
-use megasim::toolbox::{Configuration, DatasetFormat, SampleSettings};
+use megasim::toolbox::{Configuration, DatasetFormat, OnlineSettings, SampleSettings};
 use miette::{Result, bail, miette};
 use serde_json::json;
 use std::ffi::OsString;
@@ -293,6 +293,14 @@ fn shown(
     }
     if it.top_k > 1 {
         add("--top-k", it.top_k.to_string());
+    }
+    if let Some(OnlineSettings { diff_to_max_rate, diff_to_min_rate, every_ms }) =
+        it.online.filter(|_| it.spike_code.is_rate())
+    {
+        add("--diff-to-max-rate", diff_to_max_rate.to_string());
+        add("--diff-to-min-rate", diff_to_min_rate.to_string());
+        add("--timestep-fraction", every_ms.to_string());
+        words.push("--online-normalization".into());
     }
     words.extend(more);
     let matches = CommandLine::command().try_get_matches_from(words).map_err(report)?;

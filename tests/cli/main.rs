@@ -16,6 +16,7 @@ mod main_job;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod netfile;
+mod online;
 mod outputs;
 mod parts;
 mod per_sample;

@@ -64,6 +64,7 @@ fn five_and_eight_numbers_on_four_inputs_are_no_still_sample() {
             clock: CLOCK,
             read_out: ReadOut::default(),
             savings: false,
+            online: None,
             limits: Limits::default(),
         };
         let samples = Array2::from_elem((2, numbers), 0.5f32);
@@ -90,6 +91,7 @@ fn frames_as_currents_are_refused() {
         clock: CLOCK,
         read_out: ReadOut::default(),
         savings: false,
+        online: None,
         limits: Limits::default(),
     };
     let samples = Array2::from_elem((1, 8), 0.5f32);
@@ -112,6 +114,7 @@ fn stopped_samples_are_run_again_only_for_savings() {
             clock: CLOCK,
             read_out,
             savings,
+            online: None,
             limits: Limits::default(),
         };
         let samples = Array2::from_shape_vec((1, 4), vec![0.9f32, 0.1, 0.9, 0.1]).unwrap();

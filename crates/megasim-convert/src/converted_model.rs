@@ -13,7 +13,10 @@ use megasim_core::atomic_write::{self, AtomicDir, Overwrite};
 use megasim_core::encode::registry::Choice;
 use megasim_core::encode::{self, Clock, InputMap};
 use megasim_core::netfile::{self, Warning};
-use megasim_core::network::{Driver, MaxPool, ModuleKind, Network, NeuronParameters, NodeId, PoolRule, Stimulus, Tick};
+use megasim_core::network::{
+    Conv, Driver, FullyConnected, MaxPool, ModuleKind, Network, NetworkError, NeuronParameters, NodeId, PoolRule,
+    Stimulus, Tick,
+};
 use megasim_data::{self as dataset, Dataset, DeclaredAxes, InputForm, InputScaling, Standardisation};
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
@@ -251,6 +254,38 @@ impl ConvertedModel {
         }
         let Driver::Module(module) = self.network.nodes()[self.output.index()].driver else { return 1 };
         self.network.modules()[module.index()].kind.neurons().map_or(1, |(_, neurons, _)| neurons.threshold_plus)
+    }
+
+    /// With other thresholds (`THplus`), by the names of layers: those of all modules of a layer. The settings in the
+    /// manifest name them.
+    ///
+    /// # Errors
+    /// Where a module cannot have its threshold, such as one at or below its `MembReset`.
+    pub fn with_thresholds(mut self, thresholds: &[(String, i32)]) -> Result<Self, NetworkError> {
+        let mut of_modules = vec![None; self.network.modules().len()];
+        for (name, threshold) in thresholds {
+            let layer = self.manifest.layers.iter().find(|layer| layer.name == *name);
+            for node in layer.into_iter().flat_map(|layer| &layer.nodes) {
+                let node = self.network.node_named(node).map(|node| self.network.nodes()[node.index()].driver);
+                if let Some(Driver::Module(module)) = node {
+                    of_modules[module.index()] = Some(*threshold);
+                }
+            }
+        }
+        let mut of_modules = of_modules.into_iter();
+        self.network = self.network.map_modules(|module| {
+            let threshold = of_modules.next().flatten();
+            if let (
+                Some(threshold),
+                ModuleKind::Conv(Conv { neurons, .. }) | ModuleKind::FullyConnected(FullyConnected { neurons, .. }),
+            ) = (threshold, &mut module.kind)
+            {
+                neurons.threshold_plus = threshold;
+            }
+        })?;
+        let settings = thresholds.iter().map(|(layer, threshold)| format!("{layer}*.THplus={threshold}"));
+        self.manifest.conversion.settings.extend(settings);
+        Ok(self)
     }
 
     /// Whether times in ticks are part of the network (refractory times, leaks, averages, delays, binary activations),

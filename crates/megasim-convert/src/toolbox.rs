@@ -8,7 +8,7 @@ mod samples;
 mod settings;
 mod sweep;
 
-pub use configuration::{Configuration, OtherSimulator, Pages};
+pub use configuration::{Configuration, OnlineSettings, OtherSimulator, Pages};
 pub use samples::{DatasetFormat, SampleSettings};
 pub use settings::{KEYS, Key, Meaning, SECTIONS};
 pub use sweep::{Method, ParameterSweep, SweptValues};

@@ -21,6 +21,7 @@ use std::time::Duration;
 mod classify;
 mod course;
 mod neurobench;
+mod online;
 mod recording;
 mod sample_run;
 
@@ -31,6 +32,7 @@ pub use classify::{
 pub use course::{Course, course};
 pub(crate) use neurobench::passes;
 pub use neurobench::{NeuroBench, SynapticOperations, Workload, neurobench};
+pub use online::{LayerThresholds, Online, OnlineLayer, OnlineNormalization, ThresholdFigures};
 pub use recording::{INPUT, LayerRecording, Recording, RecordingError};
 pub use sample_run::{SampleRun, sample_run};
 
@@ -57,6 +59,8 @@ pub struct Setup<'a> {
     pub limits: Limits,
     /// Whether a sample that stopped early is run again to its end, to count the operations that stopping saved.
     pub savings: bool,
+    /// How thresholds change during a run, if they do.
+    pub online: Option<Online<'a>>,
 }
 
 impl<'a> Setup<'a> {
@@ -78,6 +82,7 @@ impl<'a> Setup<'a> {
             read_out: ReadOut::default(),
             limits: Limits::of_samples(),
             savings: false,
+            online: None,
         }
     }
 }
@@ -99,6 +104,8 @@ pub struct Outcome {
     pub synaptic_operations: u64,
     /// Processor time of encoding and run.
     pub cpu_time: Duration,
+    /// With online normalisation, by layer: the threshold at the end.
+    pub thresholds: Vec<i32>,
 }
 
 impl Outcome {
@@ -145,6 +152,9 @@ pub enum Error {
     /// Frames as currents.
     #[error("expected a code that makes spikes, as samples are sequences of frames, found currents")]
     FramesAsCurrents,
+    /// A network that online normalisation makes no sense for.
+    #[error("online normalisation: {0}")]
+    Online(String),
     /// Currents through maximum pooling.
     #[error("expected currents that reach weights, found maximum pooling of the input")]
     PooledCurrents,
@@ -250,7 +260,11 @@ fn look_at<T: Send + Serialize + DeserializeOwned>(
         return Err(Error::FramesAsCurrents);
     }
     let last = setup.layout.last_tick(setup.network.t_max(), setup.clock);
-    let plan = Plan::new(setup.network).map_err(Error::Plan)?.with_t_max(last).with_limits(setup.limits);
+    let plan_of = |network: &Network| match setup.online {
+        Some(online) => online.plan(network, setup.clock),
+        None => Plan::new(network),
+    };
+    let plan = plan_of(setup.network).map_err(Error::Plan)?.with_t_max(last).with_limits(setup.limits);
     let roles = roles(setup.network);
     let stage = match mode {
         Mode::Event => "event",
@@ -272,7 +286,7 @@ fn look_at<T: Send + Serialize + DeserializeOwned>(
             if setup.code.is_current() {
                 let network = current::driven(setup.network, setup.layout, &values)
                     .map_err(|source| Error::Encode { sample, source })?;
-                let plan = Plan::new(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
+                let plan = plan_of(&network).map_err(Error::Plan)?.with_t_max(last.max(0)).with_limits(setup.limits);
                 let mut simulation = Simulation::new(&plan, mode, probes);
                 let (outcome, record, seen) = showing.run(&mut simulation, watched).map_err(fault)?;
                 let looked = look(k, &network, (&outcome, &record), seen);
@@ -335,6 +349,7 @@ impl Showing<'_> {
         };
         let decision = watch.decide(&record, simulation);
         let seen = watching.finish(simulation);
+        let thresholds = simulation.thresholds();
         let cpu_time = thread_time().saturating_sub(start);
         // What stopping saved is known only from a run that does not stop.
         let whole_operations = match decision.stopped {
@@ -352,6 +367,7 @@ impl Showing<'_> {
             spikes: spikes.map(|(events, _)| events).sum(),
             synaptic_operations: record.summary.synaptic_operations,
             cpu_time,
+            thresholds,
         };
         Ok((outcome, record, seen))
     }

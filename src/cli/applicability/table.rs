@@ -100,10 +100,14 @@ const ONE_MODE: Need = Need {
     holds: |given| given.text("mode").as_deref() != Some("both"),
     expected: "expected --mode event or --mode clocked; the file has the spikes of one run",
 };
+const ONE_END: Need = Need {
+    holds: |given| given.text("mode").as_deref() != Some("both"),
+    expected: "expected --mode event or --mode clocked; each mode ends at thresholds of its own",
+};
 const FILE_OF_RESULTS: Need = Need {
     holds: |given| {
         let is_file = |id: &&str| given.has(id) && !(*id == "json" && given.text(id).as_deref() == Some("-"));
-        ["json", "report", "trace", "outputs", "predictions", "npz", "nir_data"].iter().any(is_file)
+        ["json", "report", "trace", "outputs", "predictions", "npz", "nir_data", "save_thresholds"].iter().any(is_file)
     },
     expected: "expected a file that could be replaced (--json, --report), found none",
 };
@@ -277,6 +281,11 @@ pub const OPTIONS: &[Row] = &[
     on(&["classify"], "confidence", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "top_k", RECORDINGS_AND_NUMBERS),
     on(&["classify"], "savings", RECORDINGS_AND_NUMBERS).needs(&[STOPS_EARLY]),
+    on(&["classify"], "online_normalization", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "diff_to_max_rate", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "diff_to_min_rate", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "timestep_fraction", RECORDINGS_AND_NUMBERS),
+    on(&["classify"], "save_thresholds", RECORDINGS_AND_NUMBERS).needs(&[ONE_END]),
     on(STUDIES, "frames", &[Frames]),
     on(&["convert"], "frames", &[NetworkAndFrames]),
     on(&["classify"], "encode", &[Netfiles, Frames]),

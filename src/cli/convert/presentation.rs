@@ -195,6 +195,7 @@ pub fn as_spikes(conversion: &Conversion) -> Result<String> {
         kind: SampleKind::Still,
         limits: Limits::of_samples(),
         savings: false,
+        online: None,
     };
     // Counts of signed neurons do not depend on the width of steps, and wide ones are faster.
     let dt = if signed { presentation.ticks_per_ms.into() } else { 1 };

@@ -19,6 +19,7 @@ const SPIKE_CODES: &[&str] = &["temporal_mean_rate", "temporal_pattern", "ttfs",
 const OF_RATES: &[(&str, &str)] = &[
     ("input", "poisson_input"),
     ("input", "input_rate"),
+    ("normalization", "online_normalization"),
     ("conversion", "softmax_to_relu"),
     ("simulation", "dt"),
     ("simulation", "early_stopping"),
@@ -98,6 +99,17 @@ pub struct Pages {
     pub layers: bool,
 }
 
+/// How thresholds change during a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnlineSettings {
+    /// `diff_to_max_rate`, in hertz.
+    pub diff_to_max_rate: u32,
+    /// `diff_to_min_rate`, in hertz.
+    pub diff_to_min_rate: u32,
+    /// Milliseconds from one change to the next: `timestep_fraction` steps of `dt`.
+    pub every_ms: u32,
+}
+
 /// A configuration in our words.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)] // the toolbox's own names
@@ -124,6 +136,8 @@ pub struct Configuration {
     pub percentile: f64,
     /// `normalization_schedule`.
     pub schedule: bool,
+    /// `online_normalization`, where that is asked for.
+    pub online: Option<OnlineSettings>,
     pub max2avg_pool: bool,
     pub softmax_to_relu: bool,
     /// `binarize_weights`, `quantize_weights` and `num_bits`.
@@ -293,6 +307,7 @@ impl Configuration {
             simulate: ini.flag("tools", "simulate", true)?,
             percentile: ini.value("normalization", "percentile", 99.9, "a number above 0, at most 100", percent)?,
             schedule: ini.flag("normalization", "normalization_schedule", false)?,
+            online: online(ini, ticks_per_ms, &mut remarks)?,
             max2avg_pool: ini.flag("conversion", "max2avg_pool", false)?,
             softmax_to_relu: ini.flag("conversion", "softmax_to_relu", false)?,
             precision: precision(ini, spike_code, &mut remarks)?,
@@ -330,6 +345,35 @@ impl Configuration {
             remarks,
         })
     }
+}
+
+/// `online_normalization` with its parameters, which do nothing without it.
+fn online(ini: &Ini, ticks_per_ms: u32, remarks: &mut Vec<String>) -> Result<Option<OnlineSettings>, Error> {
+    const SECTION: &str = "normalization";
+    let hertz = |key: &str, default| {
+        let whole = |text: &str| text.parse().ok().filter(|n: &f64| n.fract() == 0.0 && (0.0..=1000.0).contains(n));
+        let number = ini.value(SECTION, key, f64::from(default), "whole hertz from 0 to 1000", whole);
+        number.map(|number| number as u32)
+    };
+    let (diff_to_max_rate, diff_to_min_rate) = (hertz("diff_to_max_rate", 200)?, hertz("diff_to_min_rate", 100)?);
+    let whole_ms = |text: &str| {
+        let steps = text.parse::<u32>().ok().filter(|&steps| steps > 0 && steps % ticks_per_ms == 0)?;
+        Some(steps / ticks_per_ms)
+    };
+    let expected = "steps (dt) above 0 that make whole milliseconds";
+    // Ten steps of the toolbox's 1 ms.
+    let usual = 10u32.div_ceil(ticks_per_ms);
+    let every_ms = ini.value(SECTION, "timestep_fraction", usual, expected, whole_ms)?;
+    if ini.flag(SECTION, "online_normalization", false)? {
+        return Ok(Some(OnlineSettings { diff_to_max_rate, diff_to_min_rate, every_ms }));
+    }
+    for key in ["diff_to_max_rate", "diff_to_min_rate", "timestep_fraction"] {
+        if ini.is_given(SECTION, key) {
+            let why = "nothing is done without online_normalization";
+            remarks.push(format!("[{SECTION}] {key} = {}: {why}", ini.text(SECTION, key)));
+        }
+    }
+    Ok(None)
 }
 
 fn reset(text: &str) -> Option<Reset> {

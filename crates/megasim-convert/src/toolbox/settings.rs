@@ -70,7 +70,6 @@ const NO_CONDUCTANCE: &str = "synapses add currents; there are no reversal poten
 const FRESH: &str = "each sample starts from a fresh state, and samples run in parallel";
 const CAMERA: &str = "events of a recording have their own times and addresses; `megasim classify` crops and \
     downsamples them";
-const ONLINE: &str = "scales and thresholds are set before the run, over the normalisation set";
 const KERAS: &str = "a model file is read as it is, and tells its library";
 
 /// All settings.
@@ -126,10 +125,18 @@ pub const KEYS: &[Key] = &[
     acts("normalization", "percentile", "the percentile of activations that becomes one spike per ms"),
     acts("normalization", "normalization_schedule", "the percentile falls by 0.02 from layer to layer"),
     nothing("normalization", "num_samples", "the normalisation set is x_norm, or the first 2,000 training samples"),
-    nothing("normalization", "online_normalization", ONLINE),
-    nothing("normalization", "diff_to_max_rate", ONLINE),
-    nothing("normalization", "diff_to_min_rate", ONLINE),
-    nothing("normalization", "timestep_fraction", ONLINE),
+    acts(
+        "normalization",
+        "online_normalization",
+        "thresholds follow the highest rate of their layer during a run, as the manual says ([rule](#online-normalisation))",
+    ),
+    acts(
+        "normalization",
+        "diff_to_max_rate",
+        "only highest rates lower than the maximum by more than this do so, in Hz",
+    ),
+    acts("normalization", "diff_to_min_rate", "only highest rates above this do so, in Hz"),
+    acts("normalization", "timestep_fraction", "steps (`dt`) from one change of thresholds to the next"),
     acts("conversion", "softmax_to_relu", "the output has rectifiers in place of a softmax"),
     acts("conversion", "max2avg_pool", "average pooling takes the place of maximum pooling"),
     acts(
@@ -295,9 +302,9 @@ mod tests {
         ("normalization", "percentile", "99"),
         ("normalization", "normalization_schedule", "True"),
         ("normalization", "online_normalization", "True"),
-        ("normalization", "diff_to_max_rate", "100"),
-        ("normalization", "diff_to_min_rate", "50"),
-        ("normalization", "timestep_fraction", "5"),
+        ("normalization", "diff_to_max_rate", "100\nonline_normalization = True"),
+        ("normalization", "diff_to_min_rate", "50\nonline_normalization = True"),
+        ("normalization", "timestep_fraction", "5\nonline_normalization = True"),
         ("conversion", "softmax_to_relu", "True"),
         ("conversion", "max2avg_pool", "True"),
         ("conversion", "maxpool_type", "avg_max"),
@@ -394,9 +401,9 @@ mod tests {
         ("simparams", "input_rate", "700"),
         ("simparams", "normalization_schedule", "True"),
         ("simparams", "online_normalization", "True"),
-        ("simparams", "diff_to_max_rate", "100"),
-        ("simparams", "diff_to_min_rate", "50"),
-        ("simparams", "timestep_fraction", "5"),
+        ("simparams", "diff_to_max_rate", "100\nonline_normalization = True"),
+        ("simparams", "diff_to_min_rate", "50\nonline_normalization = True"),
+        ("simparams", "timestep_fraction", "5\nonline_normalization = True"),
         ("simparams", "num_to_test", "20"),
         ("simparams", "maxpool_type", "avg_max"),
     ];

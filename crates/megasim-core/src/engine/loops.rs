@@ -21,7 +21,11 @@ pub(super) fn timeless_loops(populations: &[Population], nodes: usize) -> Vec<Ve
 }
 
 /// Strongly connected sets of nodes under the modules that are asked for.
-pub(super) fn loops(populations: &[Population], nodes: usize, wanted: impl Fn(&Population) -> bool) -> Vec<Vec<NodeId>> {
+pub(super) fn loops(
+    populations: &[Population],
+    nodes: usize,
+    wanted: impl Fn(&Population) -> bool,
+) -> Vec<Vec<NodeId>> {
     let mut graph = DiGraph::<(), (), usize>::with_capacity(nodes, 0);
     (0..nodes).for_each(|_| _ = graph.add_node(()));
     for population in populations.iter().filter(|population| wanted(population)) {

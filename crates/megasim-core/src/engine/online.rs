@@ -337,12 +337,7 @@ impl Pieces<'_> {
         }
     }
 
-    fn run_to(
-        &mut self,
-        plan: &Plan,
-        last: Tick,
-        stop: &mut impl FnMut(&Progress<'_>) -> bool,
-    ) -> Result<Came, Error> {
+    fn run_to(&mut self, plan: &Plan, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<Came, Error> {
         let Self { limits, populations, recorder, run, stimuli, in_groups } = self;
         let (limits, in_groups) = (*limits, *in_groups);
         match run {

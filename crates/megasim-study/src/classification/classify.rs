@@ -1,5 +1,6 @@
 //! Samples through a converted network, in event mode and clocked mode, next to the trained network.
 
+use super::online::{self, LayerThresholds, Online, OnlineLayer, OnlineNormalization, ThresholdFigures};
 use super::{Error, Outcome, Setup, outcomes};
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
@@ -70,6 +71,8 @@ pub struct ClassifyOptions {
     pub savings: bool,
     /// Where a run is stopped.
     pub limits: Limits,
+    /// Whether thresholds follow the highest rates during a run, and how.
+    pub online: Option<OnlineNormalization>,
 }
 
 impl Default for ClassifyOptions {
@@ -82,6 +85,7 @@ impl Default for ClassifyOptions {
             top_k: None,
             savings: false,
             limits: Limits::of_samples(),
+            online: None,
         }
     }
 }
@@ -132,6 +136,11 @@ impl ClassifyOptions {
         Self { limits, ..self }
     }
 
+    /// Thresholds follow the highest rates of their layers during each run.
+    pub fn online(self, online: OnlineNormalization) -> Self {
+        Self { online: Some(online), ..self }
+    }
+
     /// How a class is decided on the output of a network: what was asked for, or most spikes, count and rest of signed
     /// neurons, potentials of an output that never spikes.
     pub fn read_out_of(&self, converted: &ConvertedModel) -> ReadOut {
@@ -166,6 +175,8 @@ pub struct Classification {
     pub top_k: Option<NonZeroU32>,
     /// Whether saved operations are known.
     pub savings: bool,
+    /// With online normalisation: the layers whose thresholds changed, in the order of [`Outcome::thresholds`].
+    pub online: Vec<OnlineLayer>,
 }
 
 /// Classifies samples. Where `control` cancels, both modes are about the samples that all of them finished, and a mode
@@ -228,21 +239,27 @@ pub fn classify(
         read_out: setup.read_out,
         top_k: options.top_k,
         savings: options.savings,
+        online: options.online.map_or(Vec::new(), |_| online::online_layers(converted.manifest(), &network)),
     })
 }
 
 /// The network that decides as it is asked to: that of the conversion, or one whose output gathers potentials.
 ///
 /// # Errors
-/// If the output's module may not gather potentials.
+/// If the output's module may not gather potentials; [`Error::Online`] for networks that online normalisation makes no
+/// sense for.
 pub fn network_for(converted: &ConvertedModel, options: &ClassifyOptions) -> Result<Network, Error> {
     let network = converted.network().clone();
-    match options.read_out_of(converted) {
+    let network = match options.read_out_of(converted) {
         ReadOut::MembranePotential { .. } => {
-            readout::accumulating(network, converted.output()).map_err(Error::Accumulating)
+            readout::accumulating(network, converted.output()).map_err(Error::Accumulating)?
         }
-        _ => Ok(network),
+        _ => network,
+    };
+    if options.online.is_some() {
+        online::check(converted, &network)?;
     }
+    Ok(network)
 }
 
 /// What each sample needs, of a network from [`network_for`].
@@ -255,7 +272,8 @@ pub fn setup<'a>(
     let code = samples.recorded().map_or(options.code.as_ref(), |recorded| recorded as &dyn SpikeEncoder);
     let read_out = options.read_out_of(converted);
     let (limits, savings) = (options.limits, options.savings);
-    Setup { network, read_out, limits, savings, ..Setup::new(converted, samples, code, options.clock) }
+    let online = options.online.map(|rule| Online { rule, manifest: converted.manifest() });
+    Setup { network, read_out, limits, savings, online, ..Setup::new(converted, samples, code, options.clock) }
 }
 
 /// A value for each mode that ran.
@@ -375,6 +393,9 @@ pub struct ClassificationFigures {
     pub top_k: ByMode<Option<f64>>,
     /// Samples whose best classes have the same score.
     pub ties: ByMode<Vec<Tie>>,
+    /// What online normalisation did to each layer, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<LayerThresholds>,
 }
 
 impl Classification {
@@ -466,7 +487,19 @@ impl Classification {
             saved: self.by_mode(|outcomes| self.saved(outcomes)),
             top_k: self.by_mode(|outcomes| self.top_k(outcomes)),
             ties: self.by_mode(|outcomes| self.ties(outcomes)),
+            thresholds: self.thresholds(),
         }
+    }
+
+    /// What online normalisation did to each layer whose threshold changed; nothing without it.
+    pub fn thresholds(&self) -> Vec<LayerThresholds> {
+        let of = |outcomes: &Option<Vec<Outcome>>, k| ThresholdFigures::new(outcomes.as_deref()?, k);
+        let layers = self.online.iter().enumerate().map(|(k, OnlineLayer { name, threshold })| LayerThresholds {
+            layer: name.clone(),
+            of_the_files: *threshold,
+            at_the_end: ByMode { event: of(&self.event, k), clocked: of(&self.clocked, k) },
+        });
+        layers.collect()
     }
 
     /// What was decided on each sample, in order.

@@ -220,9 +220,20 @@ fn one_by_one(
     for &duration in durations {
         let clock = Clock { duration, ticks_per_ms };
         let kind = samples.kind;
-        let savings = false;
-        let shown =
-            classification::Setup { network, layout, output, classes, kind, code, clock, read_out, limits, savings };
+        let (savings, online) = (false, None);
+        let shown = classification::Setup {
+            network,
+            layout,
+            output,
+            classes,
+            kind,
+            code,
+            clock,
+            read_out,
+            limits,
+            savings,
+            online,
+        };
         let mut sides = Vec::with_capacity(2);
         for mode in [Mode::Event, Mode::Clocked { dt }] {
             let is_last = !matches!(mode, Mode::Event) && all.len() + 1 == durations.len();
