@@ -17,8 +17,8 @@ pub struct OnlineArguments {
     /// Let the threshold of each layer follow its highest rate during a run
     #[arg(long)]
     online_normalization: bool,
-    /// With --online-normalization: only highest rates lower than 1000 Hz by more than this change a threshold [default:
-    /// 200]
+    /// With --online-normalization: only highest rates lower than 1000 Hz by more than this change a threshold
+    /// [default: 200]
     #[arg(long, value_name = "HZ", requires = "online_normalization", value_parser = hertz())]
     diff_to_max_rate: Option<u32>,
     /// With --online-normalization: only highest rates above this change a threshold [default: 100]
@@ -72,21 +72,13 @@ impl OnlineArguments {
 /// The thresholds in the files and at the ends of samples; nothing without online normalisation.
 pub fn table(of: &Classification) -> Option<Boxed> {
     let thresholds = of.thresholds();
-    let modes: Vec<(&str, fn(&_) -> Option<ThresholdFigures>)> = vec![
-        ("event", |layer: &megasim::study::classification::LayerThresholds| layer.at_the_end.event),
-        ("clocked", |layer: &megasim::study::classification::LayerThresholds| layer.at_the_end.clocked),
-    ];
     let rows = thresholds.iter().flat_map(|layer| {
-        modes.iter().filter_map(move |(name, of)| {
-            let ThresholdFigures { mean, least, largest } = of(layer)?;
-            Some(vec![
-                layer.layer.clone(),
-                layer.of_the_files.to_string(),
-                name.to_string(),
-                fixed(mean, 1),
-                least.to_string(),
-                largest.to_string(),
-            ])
+        let modes = [("event", layer.at_the_end.event), ("clocked", layer.at_the_end.clocked)];
+        modes.into_iter().filter_map(move |(mode, ends)| {
+            let ThresholdFigures { mean, least, largest } = ends?;
+            let of_the_files = layer.of_the_files.to_string();
+            let ends = [fixed(mean, 1), least.to_string(), largest.to_string()];
+            Some([layer.layer.clone(), of_the_files, mode.to_string()].into_iter().chain(ends).collect())
         })
     });
     let header = ["layer", "threshold", "mode", "at the end", "least", "largest"];

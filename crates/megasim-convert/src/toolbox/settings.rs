@@ -128,7 +128,7 @@ pub const KEYS: &[Key] = &[
     acts(
         "normalization",
         "online_normalization",
-        "thresholds follow the highest rate of their layer during a run, as the manual says ([rule](#online-normalisation))",
+        "thresholds follow the highest rate of their layer during a run ([rule](#online-normalisation))",
     ),
     acts(
         "normalization",

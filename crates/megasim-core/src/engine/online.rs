@@ -27,8 +27,8 @@ pub struct OnlineRule {
 }
 
 impl OnlineRule {
-    /// The threshold that a layer gets at `time`, if it gets one: `THplus count ticks_per_ms / time` of its threshold in
-    /// the files and the largest spike count of its neurons, between `least` and `THplus`.
+    /// The threshold that a layer gets at `time`, if it gets one: `THplus count ticks_per_ms / time` of its threshold
+    /// in the files and the largest spike count of its neurons, between `least` and `THplus`.
     pub fn threshold(&self, (least, threshold): (i32, i32), count: u64, time: Tick) -> Option<i32> {
         let (time, spikes) = (i128::from(time), i128::from(count) * i128::from(self.ticks_per_ms));
         let below = i128::from(HIGHEST) * (time - spikes);
@@ -286,8 +286,8 @@ impl Online {
         Ok(())
     }
 
-    /// Changes thresholds at `time`, by the spikes of all ticks before; says whether neurons may spike at the new ones, or
-    /// thresholds may change again without further spikes.
+    /// Changes thresholds at `time`, by the spikes of all ticks before; says whether neurons may spike at the new ones,
+    /// or thresholds may change again without further spikes.
     fn change(&mut self, time: Tick, pieces: &mut Pieces<'_>) -> bool {
         let rule = self.of.rule;
         let mut changes = false;
