@@ -389,6 +389,13 @@ fn options_of(arguments: &Arguments, model: &Model) -> Result<(ConvertOptions, C
         options = options.presented(&presentation).map_err(|error| presentation::reported(&error))?;
     }
     options.adapt_pool &= arguments.pool.is_none();
+    let is_calibrated = options.presentation.as_ref().is_some_and(|it| it.calibration.is_some());
+    if signed.is_some() && options.rules.payload_bits.is_some() {
+        miette::bail!("--payload-bits: signed neurons count whole spikes; --preset toolbox has others");
+    }
+    if is_calibrated && options.rules.payload_bits.is_some() {
+        miette::bail!("--payload-bits: calibration counts whole spikes; leave out --calibrate");
+    }
     if options.channel_scales && !options.looks_at_activations() {
         miette::bail!("--channel-scales goes with --weighting percentile: other weightings look at no activations");
     }

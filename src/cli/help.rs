@@ -83,6 +83,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
             "tau_mem",
             "resting_potential",
             "mask_tau",
+            "payload_bits",
             "output",
             "softmax_clock",
             "max_to_average",

@@ -171,7 +171,8 @@ fn of_layer(npz: &mut Npz, mode: &str, layer: &LayerRecording, numbers: &[i64]) 
     Ok(())
 }
 
-/// The events of all nodes of a run, columns by node: `NODE/t_pre`, `t_rqst`, `t_ack`, `x`, `y`, `polarity`.
+/// The events of all nodes of a run, columns by node: `NODE/t_pre`, `t_rqst`, `t_ack`, `x`, `y`, `polarity`,
+/// and `value` where spikes carry one.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -187,6 +188,9 @@ pub fn write_events(path: &Path, network: &Network, record: &Record, replace: Ov
             column(&mut npz, &node.name, "x", &log.x)?;
             column(&mut npz, &node.name, "y", &log.y)?;
             column(&mut npz, &node.name, "polarity", &polarity)?;
+            if !log.value.is_empty() {
+                column(&mut npz, &node.name, "value", &log.value)?;
+            }
         }
         file.write_all(&npz.finish()?.into_inner())
     };

@@ -22,6 +22,7 @@ use megasim::convert::{Checkpoints, Convert, ConvertOptions, OutputForm, Preset,
 use megasim::dataset::recording::Recordings;
 use megasim::dataset::{Dataset, Format, Shape};
 use megasim::equations::Decay;
+use megasim::network::MAX_PAYLOAD_BITS;
 use megasim::study::classification::Classification;
 use megasim::study::sweep::Figures;
 use megasim::toolbox::{Configuration, DatasetFormat, OnlineSettings, SampleSettings};
@@ -351,6 +352,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
         offset: it.offset,
         currents: it.currents,
         max_pooling: it.max_pooling,
+        payload_bits: it.payloads.then_some(MAX_PAYLOAD_BITS),
         ..Rules::default()
     };
     let ticks = |ms: f64| (ms * f64::from(it.ticks_per_ms)).round() as i64;
@@ -444,6 +446,7 @@ fn check(arguments: &Arguments, model: &import::Model, asked: &ConvertOptions, n
             ("given scales", options.scales.is_some().to_string()),
             ("[conversion] spike_code", format!("{:?}", options.rules.code)),
             ("[cell] i_offset / cm", options.rules.offset.to_string()),
+            ("[cell] payloads", options.rules.payload_bits.is_some().to_string()),
             ("[cell] tau_syn_e (ms)", or_none(options.rules.currents.excitatory)),
             ("[cell] tau_syn_i (ms)", or_none(options.rules.currents.inhibitory)),
         ];

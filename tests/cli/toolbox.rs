@@ -30,17 +30,35 @@ fn an_experiment_is_converted_and_run() {
     let out = folder.path().join("run");
     let config = config(
         folder.path(),
-        "[cell]\nreset = 'Reset by subtraction'\ntau_refrac = 1\npayloads = True\n[conversion]\n\
+        "[cell]\nreset = 'Reset by subtraction'\ntau_refrac = 1\nleak = True\n[conversion]\n\
          softmax_to_relu = True\n",
     );
     toolbox(&config, &out)
         .success()
         .stdout(contains("as integers").and(contains("40 samples")))
-        .stderr(contains("warning: [cell] payloads = True: spikes carry nothing"));
+        .stderr(contains("warning: [cell] leak = True: neurons leak where tau_m is given"));
     let results: serde_json::Value = serde_json::from_slice(&fs::read(out.join("results.json")).unwrap()).unwrap();
     assert!(results["accuracy"]["event"].as_f64().unwrap() > 0.8, "{results}");
     assert!(fs::read_to_string(out.join("05Dense_32.prm")).unwrap().contains("\nT_Refract 1\n"));
     toolbox(&config, &out).failure().stderr(contains("exists already"));
+}
+
+/// Hidden neurons send residuals along, the output counts; it takes a reset by subtraction.
+#[test]
+fn payloads_make_spikes_carry_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let settings = |more: &str| format!("[cell]\npayloads = True\n[conversion]\nsoftmax_to_relu = True\n{more}");
+    toolbox(&config(folder.path(), &settings("")), &out).success();
+    let prm = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    assert!(prm("05Dense_32.prm").contains("\npayload_bits 16\n"));
+    assert!(!prm("06Dense_10.prm").contains("payload_bits"));
+    let results: serde_json::Value = serde_json::from_slice(&fs::read(out.join("results.json")).unwrap()).unwrap();
+    assert!(results["accuracy"]["event"].as_f64().unwrap() > 0.8, "{results}");
+    let other = folder.path().join("zero");
+    let zero = config(folder.path(), "[cell]\npayloads = True\nreset = 'Reset to zero'\n");
+    toolbox(&zero, &other).success().stderr(contains("[cell] payloads = True: spikes carry values with reset ="));
+    assert!(!fs::read_to_string(other.join("05Dense_32.prm")).unwrap().contains("payload_bits"));
 }
 
 #[test]

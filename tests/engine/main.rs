@@ -10,6 +10,7 @@ mod golden;
 mod limits;
 mod max_pool;
 mod online;
+mod payload;
 mod reference;
 mod signed;
 mod tie_order;

@@ -16,7 +16,7 @@ fn run(network: &Network, stimuli: &[Stimulus], mode: Mode, options: Options) ->
     Simulation::new(&plan, mode, &Probes::all(network)).with_limits(limits).run(stimuli)
 }
 
-fn compare(
+pub fn compare(
     network: &Network,
     stimuli: &[Stimulus],
     mode: Mode,

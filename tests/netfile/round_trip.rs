@@ -1,7 +1,8 @@
 //! Whatever network there is, its netfiles say the same.
 
 use crate::random_network::{Loops, Options, random_network, random_network_with};
-use megasim::netfile::{self, FileNames};
+use megasim::netfile::{self, FileNames, events};
+use megasim::network::{EventLog, Polarity, Stimulus};
 use proptest::prelude::*;
 
 proptest! {
@@ -19,6 +20,30 @@ proptest! {
     }
 
     #[test]
+    fn values_written_and_read_are_the_same(
+        rows in prop::collection::vec((0..40i64, -3..9i32, any::<i32>(), any::<bool>()), 0..30),
+    ) {
+        let sign = |plus| if plus { Polarity::Positive } else { Polarity::Negative };
+        let columns = (
+            rows.iter().map(|row| row.0).collect(),
+            rows.iter().map(|row| row.1).collect(),
+            vec![0; rows.len()],
+            rows.iter().map(|row| sign(row.3)).collect(),
+        );
+        let (stimulus, _) = Stimulus::from_valued_columns(columns, rows.iter().map(|row| row.2).collect());
+        let mut text = Vec::new();
+        events::write_stimulus(&stimulus, &mut text).unwrap();
+        prop_assert_eq!(netfile::parse_stimulus(&text).unwrap().0, stimulus.clone());
+        let mut log = EventLog::default();
+        for (k, event) in stimulus.iter().enumerate() {
+            log.push_valued(event, Some(stimulus.value()[k]), (event.t_pre, event.t_pre + 1));
+        }
+        let mut text = Vec::new();
+        events::write(&log, &mut text).unwrap();
+        prop_assert_eq!(events::read(&text).unwrap(), log);
+    }
+
+    #[test]
     fn without_loops_every_module_reads_from_above(
         (network, _) in random_network_with(Options { loops: Loops::None, ..Options::default() }),
     ) {
@@ -30,6 +55,21 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// A line without a value in a file with values stands for a whole spike; what is no value is refused with its line.
+#[test]
+fn lines_with_and_without_values() {
+    let (stimulus, _) = netfile::parse_stimulus(b"1 -1 -1 0 0 1\n2 -1 -1 0 0 1 98304\n0 -1 -1 7 0 -1\n").unwrap();
+    assert_eq!((stimulus.t_pre(), stimulus.value()), (&[0, 1, 2][..], &[65_536, 65_536, 98_304][..]));
+    for (text, message) in [
+        ("1 -1 -1 0 0 1\n2 -1 -1 0 0 1 2147483648\n", "2: expected -2147483648 to 2147483647 (32 bits) for value"),
+        ("1 -1 -1 0 0 1 5 6\n", "1: expected 6 integers (t_pre t_rqst t_ack x y polarity), or 7 with a value"),
+        ("1 -1 -1 0 0 1 x\n", "1: expected an integer for value"),
+    ] {
+        let error = netfile::parse_stimulus(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
     }
 }
 

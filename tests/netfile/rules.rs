@@ -294,9 +294,9 @@ fn stimuli() {
     assert!(parse_stimulus(b"").unwrap().0.is_empty());
     assert_eq!(parse_stimulus(b"5 5 6 0 0 1\n").unwrap().1, [(1, WarningKind::Handshake)]);
     let error = |text: &str| parse_stimulus(text.as_bytes()).unwrap_err().to_string();
-    let six = "6 integers (t_pre t_rqst t_ack x y polarity)";
+    let six = "6 integers (t_pre t_rqst t_ack x y polarity), or 7 with a value";
     assert_eq!(error("0 -1 -1 0 0 1\n0 -1 -1 0 0\n"), format!("2: expected {six}, found 5"));
-    assert_eq!(error("0 -1 -1 0 0 1 1\n"), format!("1: expected {six}, found 7"));
+    assert_eq!(error("0 -1 -1 0 0 1 1 1\n"), format!("1: expected {six}, found 8"));
     assert_eq!(error("-3 -1 -1 0 0 1\n"), "1: expected 0 or more for t_pre, found `-3`");
     assert_eq!(error("0 -1 -1 0 0 2\n"), "1: expected 1, -1, -2 or -3 for polarity, found `2`");
     assert_eq!(error("0 -1 -1 0 0 0\n"), "1: expected 1, -1, -2 or -3 for polarity, found `0`");

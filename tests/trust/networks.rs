@@ -50,6 +50,7 @@ fn other_neurons() -> BoxedStrategy<NeuronParameters> {
     let reset = prop_oneof![Just(Reset::ToRest), Just(Reset::Subtract), Just(Reset::Modulo)];
     let leaks = (zero_or(number()), zero_or(number()), zero_or(number()));
     let more = (zero_or(number()), prop::option::weighted(0.1, number()), prop::option::weighted(0.1, 1..4_u32));
+    let more = (more.0, more.1, more.2, prop::option::weighted(0.15, 0..=16_u8));
     (thresholds, reset, zero_or(number()), leaks, tick(), tick(), more)
         .prop_map(|((plus, fires_plus, minus, fires_minus), reset, membrane_reset, leaks, t_min, refractory, more)| {
             NeuronParameters {
@@ -66,6 +67,7 @@ fn other_neurons() -> BoxedStrategy<NeuronParameters> {
                 refractory,
                 mask_tau: more.0,
                 resting_potential: more.1,
+                payload_bits: more.3,
                 dynamics: more.2.and_then(NonZeroU32::new).map_or(Dynamics::IntegrateAndFire, Dynamics::Model),
             }
         })

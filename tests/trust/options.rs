@@ -133,6 +133,7 @@ const TRIALS: &[Trial] = &[
     of(&["convert"], "floor", "2"),
     of(&["convert"], "delay-to-arrive", "2"),
     of(&["convert"], "mask-tau", "10"),
+    of(&["convert"], "payload-bits", "16"),
     of(&["convert"], "output", "softmax"),
     of(&["convert"], "softmax-clock", "poisson:100").with(&["--output", "softmax"]),
     of(&["convert"], "v-thresh", "0.9"),

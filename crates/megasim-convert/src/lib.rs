@@ -31,6 +31,7 @@ pub mod numbers;
 mod options;
 mod origin;
 pub mod parsed;
+mod payloads;
 pub mod percentile;
 pub mod potentials;
 pub mod precision;

@@ -8,6 +8,7 @@ use super::emit::{self, Emitted};
 use super::max_pooling::MaxPooling;
 use super::model_based::Schedule;
 use super::parsed::{LayerKind, Parsed, ParsedLayer, Role};
+use super::payloads;
 use super::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
 use super::spike_code::{self, SpikeCode};
 use megasim_core::network::{
@@ -71,6 +72,9 @@ pub struct Rules {
     /// Which input of a window maximum pooling passes on.
     #[serde(skip_serializing_if = "MaxPooling::is_accumulated")]
     pub max_pooling: MaxPooling,
+    /// Spikes of hidden neurons carry what was added to the residual, with so many bits behind the point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_bits: Option<u8>,
 }
 
 fn is_zero(number: &f64) -> bool {
@@ -92,6 +96,7 @@ impl Default for Rules {
             currents: SynapticCurrents::default(),
             code: SpikeCode::default(),
             max_pooling: MaxPooling::default(),
+            payload_bits: None,
         }
     }
 }
@@ -164,8 +169,9 @@ impl Rules {
     }
 
     fn changes_modules(&self) -> bool {
-        let Self { weighting, as_listed, offset, currents, code, max_pooling, .. } = Self::default();
-        Self { weighting, as_listed, offset, currents, code, max_pooling, ..self.clone() } != Self::default()
+        let Self { weighting, as_listed, offset, currents, code, max_pooling, payload_bits, .. } = Self::default();
+        let others = Self { weighting, as_listed, offset, currents, code, max_pooling, payload_bits, ..self.clone() };
+        others != Self::default()
     }
 }
 
@@ -174,6 +180,19 @@ impl Rules {
 /// # Errors
 /// Where a threshold comes to 0, where a number does not fit, or where the rules do not go together.
 pub fn apply(
+    emitted: Emitted,
+    parsed: &Parsed,
+    quantization: &Quantization,
+    rules: &Rules,
+) -> Result<Emitted, emit::Error> {
+    let emitted = changed(emitted, parsed, quantization, rules)?;
+    match rules.payload_bits {
+        Some(bits) => payloads::apply(emitted, parsed, quantization, bits),
+        None => Ok(emitted),
+    }
+}
+
+fn changed(
     mut emitted: Emitted,
     parsed: &Parsed,
     quantization: &Quantization,

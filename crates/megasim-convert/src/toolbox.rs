@@ -323,13 +323,13 @@ mod tests {
 
     #[test]
     fn what_means_nothing_here_is_named() {
-        let text = "[paths]\nfilename_ann = net\n[cell]\npayloads = 20\nreset = 'Reset to zero'\n[simulation]\n\
+        let text = "[paths]\nfilename_ann = net\n[cell]\nleak = 20\nreset = 'Reset to zero'\n[simulation]\n\
             dt = 0.1\nduration = 50\nsecret = 1\n";
         let configuration = read(text).unwrap();
         assert_eq!(configuration.reset, megasim_core::network::Reset::ToRest);
         assert_eq!((configuration.ticks_per_ms, configuration.duration), (10, 50));
         assert_eq!(configuration.remarks.len(), 2, "{:?}", configuration.remarks);
-        assert!(configuration.remarks[0].starts_with("[cell] payloads = 20: spikes carry nothing"));
+        assert!(configuration.remarks[0].starts_with("[cell] leak = 20: neurons leak where"));
         assert!(configuration.remarks[1].starts_with("[simulation] secret = 1: not known"));
     }
 

@@ -36,7 +36,7 @@ type Columns<'py> = (
 
 /// The columns of a log as arrays that own its memory; polarities, which are bytes already, are changed in place.
 pub fn columns(py: Python<'_>, log: EventLog) -> Columns<'_> {
-    let EventLog { t_pre, t_rqst, t_ack, x, y, polarity } = log;
+    let EventLog { t_pre, t_rqst, t_ack, x, y, polarity, value: _ } = log;
     let signs: Vec<i8> = polarity.into_iter().map(|polarity| polarity as i8).collect();
     (
         t_pre.into_pyarray(py),

@@ -2,7 +2,7 @@
 //! resets.
 
 use megasim_core::encode::{self, Clock, InputMap, SampleKind, SampleNumbers, SpikeEncoder};
-use megasim_core::network::{Polarity, Stimulus, StimulusEvent, Tick};
+use megasim_core::network::{Polarity, Stimulus, Tick};
 use megasim_data::SampleList;
 use ndarray::ArrayView2;
 
@@ -135,8 +135,15 @@ impl Pieces {
                 .map(|stimulus| {
                     let times = stimulus.t_pre();
                     let range = times.partition_point(|&t| t < start)..times.partition_point(|&t| t < end);
-                    let events = range.map(|k| stimulus.event(k)).filter(|event| event.polarity != Polarity::Reset);
-                    Stimulus::from_events(events.map(|event| StimulusEvent { t_pre: event.t_pre - start, ..event }))
+                    let kept = || range.clone().filter(|&k| stimulus.polarity()[k] != Polarity::Reset);
+                    let columns = (
+                        kept().map(|k| times[k] - start).collect(),
+                        kept().map(|k| stimulus.x()[k]).collect(),
+                        kept().map(|k| stimulus.y()[k]).collect(),
+                        kept().map(|k| stimulus.polarity()[k]).collect(),
+                    );
+                    let values = kept().filter_map(|k| stimulus.value().get(k).copied()).collect();
+                    Stimulus::from_valued_columns(columns, values).0
                 })
                 .collect();
             let outer = k == 0 || k + 1 == pieces;

@@ -231,6 +231,7 @@ pub const OPTIONS: &[Row] = &[
     on(&["convert"], "floor", TRAINED),
     on(&["convert"], "delay_to_arrive", TRAINED),
     on(&["convert"], "mask_tau", TRAINED),
+    on(&["convert"], "payload_bits", TRAINED),
     on(&["convert"], "output", TRAINED),
     on(&["convert"], "softmax_clock", TRAINED).needs(&[SOFTMAX]),
     on(&["convert"], "v_thresh", TRAINED),

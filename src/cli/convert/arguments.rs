@@ -4,6 +4,7 @@ use crate::cli::numbers::{self, not_negative};
 use clap::{Args, ValueEnum};
 use megasim::convert::model_based::Schedule;
 use megasim::convert::{OutputForm, Rules, SpikeCode, Weighting};
+use megasim::network::MAX_PAYLOAD_BITS;
 use miette::Result;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -96,6 +97,15 @@ pub struct RuleArguments {
     /// Time constant in ms of the mask that convolution and pooling read instead of spikes; 0: they read spikes
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i32).range(0..))]
     mask_tau: Option<i32>,
+    /// Spikes of hidden neurons carry what was added to the residual of the potential since the last one, with so many
+    /// bits behind the point (0 to 16): SNN toolbox's payloads
+    #[arg(
+        long,
+        value_name = "BITS",
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_PAYLOAD_BITS)),
+        conflicts_with_all = ["plain_megasim", "export"],
+    )]
+    payload_bits: Option<u8>,
 }
 
 /// `--preset`.
@@ -192,6 +202,7 @@ impl RuleArguments {
             (self.floor.is_some(), "floor"),
             (self.delay_to_arrive.is_some(), "delay-to-arrive"),
             (self.mask_tau.is_some(), "mask-tau"),
+            (self.payload_bits.is_some(), "payload-bits"),
         ];
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }
@@ -214,6 +225,7 @@ impl RuleArguments {
         rules.floor = self.floor.or(rules.floor);
         rules.delay_to_arrive = self.delay_to_arrive.unwrap_or(rules.delay_to_arrive);
         rules.mask_tau = self.mask_tau.unwrap_or(rules.mask_tau);
+        rules.payload_bits = self.payload_bits;
         Ok(())
     }
 }

@@ -92,6 +92,8 @@ fn log(arrays: &mut Arrays, node: &str) -> Result<EventLog> {
         polarity: arrays
             .column(&name("polarity"), rows, |sign| if sign < 0.0 { Polarity::Negative } else { Polarity::Positive })?,
         t_rqst,
+        // Not drawn.
+        value: Vec::new(),
     })
 }
 

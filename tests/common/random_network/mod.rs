@@ -303,6 +303,7 @@ fn neurons() -> impl Strategy<Value = NeuronParameters> {
                 mask_tau,
                 leak_decay,
                 resting_potential,
+                payload_bits: None,
                 dynamics: Dynamics::IntegrateAndFire,
             }
         },

@@ -54,8 +54,7 @@ pub fn run_clocked_with(
                 && t < s + dt
                 && t <= network.t_max()
             {
-                let StimulusEvent { x, y, polarity, .. } = stimulus.event(taken[k]);
-                present[source.index()].push(Event { t_pre: s, x, y, polarity });
+                present[source.index()].push(Event { t_pre: s, ..Event::of(stimulus, taken[k]) });
                 taken[k] += 1;
             }
         }
@@ -79,7 +78,7 @@ pub fn run_clocked_with(
                 .collect();
             let out = step(module, &mut states[id], &input, s)?;
             for output in network.outputs(ModuleId::new(id)) {
-                let events = out.iter().map(|&(x, y, polarity)| Event { t_pre: s, x, y, polarity });
+                let events = out.iter().map(|&(x, y, polarity, value)| Event { t_pre: s, x, y, polarity, value });
                 match travel(&network, *output, dt) {
                     0 => present[output.index()] = events.collect(),
                     steps => late.extend(events.map(|event| (s / dt + steps, output.index(), event))),
@@ -87,13 +86,14 @@ pub fn run_clocked_with(
             }
         }
         for (log, events) in logs.iter_mut().zip(&present) {
-            for &Event { t_pre, x, y, polarity } in events {
-                log.push(StimulusEvent { t_pre, x, y, polarity }, s, s);
+            for &Event { t_pre, x, y, polarity, value } in events {
+                log.push_valued(StimulusEvent { t_pre, x, y, polarity }, value, (s, s));
             }
         }
         past = present;
         s += dt;
     }
+    complete(&network, stimuli, &mut logs);
     Ok(logs)
 }
 
@@ -112,12 +112,7 @@ fn is_feedback(network: &Network, reader: usize, node: NodeId) -> bool {
 }
 
 /// One module in one step: `input` is (port, event), port by port.
-fn step(
-    module: &Module,
-    state: &mut State,
-    input: &[(usize, Event)],
-    s: Tick,
-) -> Result<Vec<(i32, i32, Polarity)>, OutsideMatrix> {
+fn step(module: &Module, state: &mut State, input: &[(usize, Event)], s: Tick) -> Result<Vec<Leaving>, OutsideMatrix> {
     if input.iter().any(|(_, event)| event.is_reset()) {
         state.reset(module, s);
     }
@@ -127,7 +122,7 @@ fn step(
     match &module.kind {
         ModuleKind::Flatten(ports) => {
             for (port, event) in spikes() {
-                out.extend(flattened(ports, *port, event).map(|x| (x, 0, event.polarity)));
+                out.extend(flattened(ports, *port, event).map(|x| (x, 0, event.polarity, event.value)));
             }
         }
         ModuleKind::MaxPool(pool) => {
@@ -165,7 +160,7 @@ fn step(
                     }
                     let winner = state.choose(pool, (column, row), s);
                     if let Some(polarity) = winner.and_then(|winner| last[winner]) {
-                        out.push((column as i32, row as i32, polarity));
+                        out.push((column as i32, row as i32, polarity, None));
                     }
                 }
             }
@@ -175,7 +170,7 @@ fn step(
             let mut sums = vec![0i128; state.neurons.len()];
             for (port, event) in spikes() {
                 for (n, weight) in touched(kind, *port, event)? {
-                    sums[n] += event.sign() * i128::from(weight);
+                    sums[n] += event.input(weight);
                 }
             }
             for (n, mut sum) in sums.into_iter().enumerate() {
@@ -203,7 +198,7 @@ fn step(
                     continue;
                 }
                 if !matches!(kind, ModuleKind::Softmax(_)) {
-                    out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(kind, n, polarity)));
+                    out.extend(state.test_and_leave(kind, n, s));
                 }
             }
             if matches!(kind, ModuleKind::Softmax(_)) {

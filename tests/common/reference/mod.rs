@@ -4,9 +4,12 @@
 #![allow(dead_code, unused_imports)] // each test binary takes what it needs
 
 mod clocked;
+mod payload;
 mod pool;
 
 pub use clocked::{run_clocked, run_clocked_with};
+use payload::complete;
+use pool::{pool_address, window};
 
 use megasim::equations::{Scratch, Sign};
 use megasim::network::*;
@@ -20,9 +23,24 @@ pub struct Event {
     pub x: i32,
     pub y: i32,
     pub polarity: Polarity,
+    /// What it counts for, in units of 2^-16, if it carries that.
+    pub value: Option<i32>,
 }
 
+/// What leaves a module: address, sign, and the value that it carries.
+type Leaving = (i32, i32, Polarity, Option<i32>);
+
 impl Event {
+    /// The `k`-th event of a stimulus.
+    fn of(stimulus: &Stimulus, k: usize) -> Self {
+        let StimulusEvent { t_pre, x, y, polarity } = stimulus.event(k);
+        Self { t_pre, x, y, polarity, value: stimulus.value().get(k).copied() }
+    }
+    /// What a neuron gets through a weight: halves are rounded up.
+    fn input(&self, weight: i64) -> i128 {
+        let value = i128::from(self.value.unwrap_or(65_536));
+        (self.sign() * i128::from(weight) * value + 32_768).div_euclid(65_536)
+    }
     fn is_reset(&self) -> bool {
         self.polarity == Polarity::Reset
     }
@@ -53,6 +71,8 @@ struct Neuron {
     current: i64,
     /// Spikes of a signed neuron, with their signs.
     count: i64,
+    /// Parts of the residual that were sent with values.
+    sent: i128,
     /// Variables of a custom neuron; the first is `v`.
     variables: Vec<i64>,
 }
@@ -105,11 +125,19 @@ impl State {
                 slots[..model.system().states().len()].iter().map(|lanes| lanes[0]).collect()
             });
             let v = variables.first().copied().unwrap_or(rest(parameters).into());
-            self.neurons =
-                vec![
-                    Neuron { v, refractory_until: None, last_spike: None, updated: s, current: 0, count: 0, variables };
-                    array.len()
-                ];
+            self.neurons = vec![
+                Neuron {
+                    v,
+                    refractory_until: None,
+                    last_spike: None,
+                    updated: s,
+                    current: 0,
+                    count: 0,
+                    sent: 0,
+                    variables
+                };
+                array.len()
+            ];
         }
         if let ModuleKind::MaxPool(pool) = &module.kind {
             let port = pool.ports.first().copied().unwrap_or(PoolPort::RESET);
@@ -194,7 +222,7 @@ impl State {
     }
 
     /// What a signed pool sends after a change of its counts.
-    fn changes(&mut self, port: &PoolPort) -> Vec<(i32, i32, Polarity)> {
+    fn changes(&mut self, port: &PoolPort) -> Vec<Leaving> {
         let mut out = Vec::new();
         for row in 0..port.ny_out {
             for column in 0..port.nx_out {
@@ -204,7 +232,7 @@ impl State {
                     let step = (largest - *sent).signum();
                     *sent += step;
                     let polarity = if step > 0 { Polarity::Positive } else { Polarity::Negative };
-                    out.push((column as i32, row as i32, polarity));
+                    out.push((column as i32, row as i32, polarity, None));
                 }
             }
         }
@@ -346,7 +374,7 @@ fn touched(kind: &ModuleKind, port: usize, event: &Event) -> Result<Vec<(usize, 
     Ok(touched)
 }
 
-fn leaving(kind: &ModuleKind, n: usize, polarity: Polarity) -> Option<(i32, i32, Polarity)> {
+fn leaving(kind: &ModuleKind, n: usize, polarity: Polarity) -> Option<Leaving> {
     let (array, _, output) = kind.neurons()?;
     let x = array.x_min + (n % array.nx as usize) as i32;
     let y = array.y_min + (n / array.nx as usize) as i32;
@@ -355,7 +383,7 @@ fn leaving(kind: &ModuleKind, n: usize, polarity: Polarity) -> Option<(i32, i32,
     }
     let x = (x + output.xshift_pre).div_euclid(output.x_subsmp) + output.xshift_pos;
     let y = (y + output.yshift_pre).div_euclid(output.y_subsmp) + output.yshift_pos;
-    Some((x, y, if output.rectify { Polarity::Positive } else { polarity }))
+    Some((x, y, if output.rectify { Polarity::Positive } else { polarity }, None))
 }
 
 fn strongest(state: &State) -> Option<usize> {
@@ -370,26 +398,6 @@ fn flattened(ports: &[FlattenPort], port: usize, event: &Event) -> Option<i32> {
     inside.then(|| before as i32 + event.y * nx as i32 + event.x)
 }
 
-/// The addresses of a max-pooling window that are inside the array, in raster order.
-fn window(port: &PoolPort, column: u32, row: u32) -> Vec<usize> {
-    let mut cells = Vec::new();
-    for j in 0..port.ny_pool as i64 {
-        for i in 0..port.nx_pool as i64 {
-            let x = i64::from(column) * i64::from(port.x_stride) + i64::from(port.dx) + i;
-            let y = i64::from(row) * i64::from(port.y_stride) + i64::from(port.dy) + j;
-            if (0..i64::from(port.nx)).contains(&x) && (0..i64::from(port.ny)).contains(&y) {
-                cells.push(y as usize * port.nx as usize + x as usize);
-            }
-        }
-    }
-    cells
-}
-
-fn pool_address(port: &PoolPort, event: &Event) -> Option<usize> {
-    let inside = event.x >= 0 && event.y >= 0 && (event.x as u32) < port.nx && (event.y as u32) < port.ny;
-    inside.then(|| event.y as usize * port.nx as usize + event.x as usize)
-}
-
 /// What one event does in a module in event mode: the events that leave.
 fn receive(
     module: &Module,
@@ -397,7 +405,7 @@ fn receive(
     port: usize,
     event: &Event,
     s: Tick,
-) -> Result<Vec<(i32, i32, Polarity)>, OutsideMatrix> {
+) -> Result<Vec<Leaving>, OutsideMatrix> {
     let mut out = Vec::new();
     if event.is_reset() {
         state.reset(module, s);
@@ -429,7 +437,7 @@ fn receive(
                 if !state.is_refractory(n, s) {
                     state.leak(parameters, n, s);
                     state.add(n, part);
-                    out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(&module.kind, n, polarity)));
+                    out.extend(state.test_and_leave(&module.kind, n, s));
                 }
             }
         } else if let ModuleKind::MaxPool(MaxPool { ports, rule: PoolRule::Mask(mask) }) = &module.kind {
@@ -445,19 +453,19 @@ fn receive(
             let (_, parameters, _) = module.kind.neurons().unwrap();
             for (n, weight) in touched(&module.kind, port, event)? {
                 if parameters.mask_tau > 0 {
-                    state.charge(n, event.sign() * i128::from(weight));
+                    state.charge(n, event.input(weight));
                     continue;
                 }
                 if state.is_refractory(n, s) {
                     continue;
                 }
                 if state.model.is_some() {
-                    let polarity = state.follow(parameters, n, event.sign() * i128::from(weight), s);
+                    let polarity = state.follow(parameters, n, event.input(weight), s);
                     out.extend(polarity.and_then(|polarity| leaving(&module.kind, n, polarity)));
                     continue;
                 }
                 state.leak(parameters, n, s);
-                state.add(n, event.sign() * i128::from(weight));
+                state.add(n, event.input(weight));
                 if let Some(signed) = parameters.signed() {
                     let spikes = state.test_signed(parameters, signed, n);
                     out.extend(spikes.into_iter().filter_map(|polarity| leaving(&module.kind, n, polarity)));
@@ -466,11 +474,11 @@ fn receive(
                 if matches!(module.kind, ModuleKind::Softmax(_)) {
                     continue;
                 }
-                out.extend(state.test(parameters, n, s).and_then(|polarity| leaving(&module.kind, n, polarity)));
+                out.extend(state.test_and_leave(&module.kind, n, s));
             }
         }
         ModuleKind::Flatten(ports) => {
-            out.extend(flattened(ports, port, event).map(|x| (x, 0, event.polarity)));
+            out.extend(flattened(ports, port, event).map(|x| (x, 0, event.polarity, event.value)));
         }
         ModuleKind::MaxPool(pool) => {
             let geometry = &pool.ports[port];
@@ -492,7 +500,7 @@ fn receive(
                         }
                         if averages {
                             if state.choose(pool, (column, row), s) == Some(address) {
-                                out.push((column as i32, row as i32, event.polarity));
+                                out.push((column as i32, row as i32, event.polarity, None));
                             }
                             continue;
                         }
@@ -501,7 +509,7 @@ fn receive(
                             *winner = Some(address);
                         }
                         if *winner == Some(address) {
-                            out.push((column as i32, row as i32, event.polarity));
+                            out.push((column as i32, row as i32, event.polarity, None));
                         }
                     }
                 }
@@ -535,8 +543,8 @@ pub fn run_event_with(
     let mut last_ack: Vec<Option<Tick>> = vec![None; nodes];
     let mut states: Vec<State> = network.modules().iter().map(|module| State::new(&network, module)).collect();
     for (source, stimulus) in network.sources().iter().zip(stimuli) {
-        for StimulusEvent { t_pre, x, y, polarity } in stimulus.iter() {
-            pending[source.index()].push((t_pre, created, Event { t_pre, x, y, polarity }));
+        for event in (0..stimulus.len()).map(|k| Event::of(stimulus, k)) {
+            pending[source.index()].push((event.t_pre, created, event));
             created += 1;
         }
     }
@@ -544,7 +552,10 @@ pub fn run_event_with(
         let head = |node: usize| pending[node].iter().min_by_key(|(t, created, _)| (*t, *created)).copied();
         let request = |node: usize| head(node).map(|(t, ..)| last_ack[node].map_or(t, |ack| t.max(ack)));
         let next = (0..nodes).filter_map(|node| request(node).map(|r| (r, node))).min();
-        let Some((r, node)) = next.filter(|&(r, _)| r <= network.t_max()) else { return Ok(logs) };
+        let Some((r, node)) = next.filter(|&(r, _)| r <= network.t_max()) else {
+            complete(&network, stimuli, &mut logs);
+            return Ok(logs);
+        };
         change(r, &logs, &mut network);
         let (_, creation, event) = head(node).unwrap();
         pending[node].retain(|&(_, created, _)| created != creation);
@@ -573,11 +584,11 @@ pub fn run_event_with(
                 let arrival = done + module.timing.delay_to_arrive;
                 t_ack = t_ack.max(enter + module.timing.delay_to_ack);
                 let out = receive(module, state, port, &event, start)?;
-                for (x, y, polarity) in out {
+                for (x, y, polarity, value) in out {
                     for output in network.outputs(ModuleId::new(id)) {
                         for repeat in 0..module.timing.n_repeat {
                             let t_pre = arrival + Tick::from(repeat) * module.timing.delay_to_repeat;
-                            pending[output.index()].push((t_pre, created, Event { t_pre, x, y, polarity }));
+                            pending[output.index()].push((t_pre, created, Event { t_pre, x, y, polarity, value }));
                             created += 1;
                         }
                     }
@@ -585,7 +596,7 @@ pub fn run_event_with(
             }
         }
         last_ack[node] = Some(t_ack);
-        let Event { t_pre, x, y, polarity } = event;
-        logs[node].push(StimulusEvent { t_pre, x, y, polarity }, r, t_ack);
+        let Event { t_pre, x, y, polarity, value } = event;
+        logs[node].push_valued(StimulusEvent { t_pre, x, y, polarity }, value, (r, t_ack));
     }
 }

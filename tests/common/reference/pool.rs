@@ -12,7 +12,7 @@ impl State {
     }
 
     /// A control event on a pool with `mask_tau`.
-    pub(super) fn discharge_masks(&mut self, mask: &PoolMask, port: &PoolPort) -> Vec<(i32, i32, Polarity)> {
+    pub(super) fn discharge_masks(&mut self, mask: &PoolMask, port: &PoolPort) -> Vec<Leaving> {
         let mut out = Vec::new();
         for row in 0..port.ny_out {
             for column in 0..port.nx_out {
@@ -22,7 +22,7 @@ impl State {
                 *potential = (*potential).clamp(i32::MIN.into(), i32::MAX.into());
                 if *potential >= mask.threshold.into() {
                     *potential = 0;
-                    out.push((column as i32, row as i32, Polarity::Positive));
+                    out.push((column as i32, row as i32, Polarity::Positive, None));
                 }
             }
         }
@@ -64,4 +64,24 @@ impl State {
         self.winners[at] = winner;
         winner
     }
+}
+
+/// The addresses of a max-pooling window that are inside the array, in raster order.
+pub(super) fn window(port: &PoolPort, column: u32, row: u32) -> Vec<usize> {
+    let mut cells = Vec::new();
+    for j in 0..port.ny_pool as i64 {
+        for i in 0..port.nx_pool as i64 {
+            let x = i64::from(column) * i64::from(port.x_stride) + i64::from(port.dx) + i;
+            let y = i64::from(row) * i64::from(port.y_stride) + i64::from(port.dy) + j;
+            if (0..i64::from(port.nx)).contains(&x) && (0..i64::from(port.ny)).contains(&y) {
+                cells.push(y as usize * port.nx as usize + x as usize);
+            }
+        }
+    }
+    cells
+}
+
+pub(super) fn pool_address(port: &PoolPort, event: &Event) -> Option<usize> {
+    let inside = event.x >= 0 && event.y >= 0 && (event.x as u32) < port.nx && (event.y as u32) < port.ny;
+    inside.then(|| event.y as usize * port.nx as usize + event.x as usize)
 }

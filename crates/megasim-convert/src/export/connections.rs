@@ -235,6 +235,7 @@ impl Lister<'_> {
             (of.leak_plus > 0 || of.leak_minus > 0, "linear leaks"),
             (module.timing.delay_to_arrive > 0, "delays"),
             (module.timing.n_repeat > 1, "repeated spikes"),
+            (of.payload_bits.is_some(), "spikes with values (payload_bits)"),
         ];
         if let Some((_, what)) = others.iter().find(|(is_there, _)| *is_there) {
             return self.refuse(number, format!("other simulators have no {what}"));

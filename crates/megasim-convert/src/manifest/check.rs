@@ -7,7 +7,7 @@ use crate::rules::Weighting;
 use crate::stage::is_permutation;
 use megasim_ann::graph::{MAX_LAYER_SIZE, MAX_LAYERS};
 use megasim_core::encode::registry::Choice;
-use megasim_core::network::{Array, Driver, ModuleKind, Network, Output};
+use megasim_core::network::{Array, Driver, MAX_PAYLOAD_BITS, ModuleKind, Network, Output};
 use std::collections::HashSet;
 use std::path::{Component, Path};
 
@@ -231,6 +231,9 @@ impl Conversion {
         rules.floor.map_or(Ok(()), |floor| not_negative("conversion.rules.floor", floor))?;
         if rules.delay_to_arrive < 0 || rules.mask_tau < 0 {
             return Err("expected numbers from 0 on as conversion.rules.delay_to_arrive and mask_tau".into());
+        }
+        if let Some(bits) = rules.payload_bits.filter(|&bits| bits > MAX_PAYLOAD_BITS) {
+            return Err(format!("expected 0 to {MAX_PAYLOAD_BITS} as conversion.rules.payload_bits, found {bits}"));
         }
         match &rules.weighting {
             Weighting::Model(Schedule::All(s)) => positive("conversion.rules.weighting", *s),

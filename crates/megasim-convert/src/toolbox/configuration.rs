@@ -32,6 +32,7 @@ const OF_RATES: &[(&str, &str)] = &[
     ("cell", "tau_syn_e"),
     ("cell", "tau_syn_i"),
     ("cell", "softmax_clockrate"),
+    ("cell", "payloads"),
 ];
 
 const SIMULATORS: &[&str] = &["INI", "brian2", "nest", "neuron", "brian", "pcsim", "spiNNaker", "loihi", "MegaSim"];
@@ -151,6 +152,8 @@ pub struct Configuration {
     pub v_rest: f64,
     /// `Reset to zero`, `Reset by modulo` or `Reset by subtraction`.
     pub reset: Reset,
+    /// Spikes carry residuals.
+    pub payloads: bool,
     /// Milliseconds of an exponential leak.
     pub tau_m: Option<f64>,
     /// Milliseconds.
@@ -291,6 +294,11 @@ impl Configuration {
             path_wd.join(name)
         });
         let normalize = ini.flag("tools", "normalize", true)?;
+        let mut payloads = ini.flag("cell", "payloads", false)?;
+        if payloads && reset != Reset::Subtract {
+            remarks.push("[cell] payloads = True: spikes carry values with reset = 'Reset by subtraction' only".into());
+            payloads = false;
+        }
         let usual_factor = Preset::Coded(spike_code).parameters().1.scaling_factor;
         Ok(Self {
             dataset_path: place("dataset_path"),
@@ -319,6 +327,7 @@ impl Configuration {
             v_reset: if reset == Reset::ToRest { v_reset } else { 0.0 },
             v_rest: potential("v_rest")?,
             reset,
+            payloads,
             tau_m: if is_given("cell", "tau_m") { Some(ini.number("cell", "tau_m", 1.0)?) } else { None },
             tau_refrac: in_steps("tau_refrac")?,
             delay: in_steps("delay")?,

@@ -185,7 +185,7 @@ pub const KEYS: &[Key] = &[
     acts("cell", "tau_syn_i", "the current of negative weights decays so, in ms; below a tick it acts at once"),
     nothing("cell", "e_rev_e", NO_CONDUCTANCE),
     nothing("cell", "e_rev_i", NO_CONDUCTANCE),
-    nothing("cell", "payloads", "spikes carry nothing; with a reset by subtraction no rest is lost"),
+    acts("cell", "payloads", "spikes carry residuals, with 'Reset by subtraction' (`--payload-bits 16`)"),
     nothing("cell", "bias_relaxation", "biases act from the start"),
     nothing("cell", "leak", "neurons leak where tau_m is given"),
     acts("parameter_sweep", "param_name", "the setting that is swept, any that acts ([sweeps](#sweeps))"),

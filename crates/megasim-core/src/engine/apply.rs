@@ -52,7 +52,7 @@ pub(super) trait Outputs: Spikes {
 
 impl<F: FnMut(Spike)> Outputs for F {
     fn event(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
-        self(Spike { position: 0, map: map as u32, x, y, polarity });
+        self(Spike { position: 0, map: map as u32, x, y, polarity, value: None });
     }
 }
 
@@ -145,6 +145,11 @@ fn to_neurons(
             (Action::Control, _) if plan.acts_on_control() => {
                 (0..run.len()).for_each(|_| work.updates += neurons.control(plan, s, outputs));
             }
+            (Action::Spikes(sign), Some(port)) if !run.value.is_empty() => {
+                work += neurons
+                    .receive_values(plan, &plan.ports[port], (run.x, run.y, sign, run.value), s, outputs)
+                    .map_err(|(k, outside)| (done + k, outside))?;
+            }
             (Action::Spikes(sign), Some(port)) => {
                 work += neurons
                     .receive_run(plan, kernel, &plan.ports[port], (run.x, run.y, sign), s, outputs)
@@ -163,6 +168,13 @@ fn to_flatten(ports: &[FlattenPort], port: Option<usize>, events: Events<'_>, ou
     for (action, run) in actions(events) {
         let addresses = run.x.iter().zip(run.y).filter_map(|(&x, &y)| Some((flatten.of(x, y)?, 0)));
         match action {
+            Action::Spikes(_) if !run.value.is_empty() => {
+                for (k, &value) in run.value.iter().enumerate() {
+                    let Some(x) = flatten.of(run.x[k], run.y[k]) else { continue };
+                    let (polarity, value) = (run.polarity[k], Some(value));
+                    outputs.spike(Spike { position: 0, map: 0, x, y: 0, polarity, value });
+                }
+            }
             Action::Spikes(Sign::Plus) => outputs.positive_events(addresses),
             Action::Spikes(Sign::Minus) => addresses.for_each(|(x, y)| outputs.event(0, x, y, Polarity::Negative)),
             Action::Reset | Action::Settle | Action::Control => {}

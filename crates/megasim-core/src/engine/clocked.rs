@@ -55,13 +55,14 @@ struct StepOutputs<'s> {
 
 impl Outputs for StepOutputs<'_> {
     fn event(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
-        self.maps[map].push(StimulusEvent { t_pre: self.s, x, y, polarity });
+        self.maps[map].push(StimulusEvent { t_pre: self.s, x, y, polarity }, None);
     }
 }
 
 impl Spikes for StepOutputs<'_> {
     fn spike(&mut self, spike: Spike) {
-        self.event(spike.map as usize, spike.x, spike.y, spike.polarity);
+        let Spike { map, x, y, polarity, value, .. } = spike;
+        self.maps[map as usize].push(StimulusEvent { t_pre: self.s, x, y, polarity }, value);
     }
 
     fn signed(&mut self, plan: &NeuronPopulation, spikes: &[SignedSpike], _: &mut Vec<Crossing>) {
@@ -238,7 +239,8 @@ impl ClockedRun<'_> {
             let taken = &mut self.state.taken[source];
             let before = *taken;
             while *taken < stimulus.len() && stimulus.t_pre()[*taken] <= last {
-                self.state.present[node].push(StimulusEvent { t_pre: s, ..stimulus.event(*taken) });
+                let value = stimulus.value().get(*taken).copied();
+                self.state.present[node].push(StimulusEvent { t_pre: s, ..stimulus.event(*taken) }, value);
                 *taken += 1;
             }
             if *taken > before {
@@ -252,9 +254,9 @@ impl ClockedRun<'_> {
                     self.state.hear(self.plan, node, false);
                 }
                 let present = &mut self.state.present[node];
-                let Events { x, y, polarity, .. } = events.events();
+                let Events { x, y, polarity, value, .. } = events.events();
                 let event = |k: usize| StimulusEvent { t_pre: s, x: x[k], y: y[k], polarity: polarity[k] };
-                (0..events.len()).for_each(|k| present.push(event(k)));
+                (0..events.len()).for_each(|k| present.push(event(k), value.get(k).copied()));
             }
         }
         for population in 0..self.plan.populations.len() {
@@ -321,13 +323,16 @@ impl ClockedRun<'_> {
                     match action {
                         Action::Spikes(sign) if port < population.n_ports => {
                             has_input = true;
-                            let operations = neurons
-                                .sum_run(plan, self.plan.kernel, &plan.ports[port], (run.x, run.y, sign))
-                                .map_err(|(k, outside)| {
-                                    // Ports without a node have no events.
-                                    let node = population.inputs[port].node.map_or(0, NodeId::index);
-                                    self.plan.outside(node, (s, run.x[k], run.y[k]), outside)
-                                })?;
+                            let target = &plan.ports[port];
+                            let operations = match run.value {
+                                [] => neurons.sum_run(plan, self.plan.kernel, target, (run.x, run.y, sign)),
+                                value => neurons.sum_values(plan, target, (run.x, run.y, sign, value)),
+                            }
+                            .map_err(|(k, outside)| {
+                                // Ports without a node have no events.
+                                let node = population.inputs[port].node.map_or(0, NodeId::index);
+                                self.plan.outside(node, (s, run.x[k], run.y[k]), outside)
+                            })?;
                             self.recorder.summary.synaptic_operations += operations;
                         }
                         Action::Control => controls += run.len(),

@@ -219,16 +219,16 @@ impl EventRun<'_> {
         loop {
             let pending = &mut self.state.bus.pending[node];
             let made = !matches!(pending, Pending::Source { .. });
-            let Some((event, last)) = pending.pop(self.stimuli) else { return Ok(()) };
+            let Some((event, value, last)) = pending.pop(self.stimuli) else { return Ok(()) };
             self.state.bus.waiting -= u64::from(last && made);
             let mut t_ack = r;
             for &reader in &plan.readers {
                 let timing = &self.plan.populations[reader.population].timing;
                 let served = self.populations[reader.population].handshake.request(timing, r);
                 t_ack = t_ack.max(served.ack);
-                self.deliver(reader, node, Events::one(&event), served.start, served.done)?;
+                self.deliver(reader, node, Events::one_valued(&event, &value), served.start, served.done)?;
             }
-            self.recorder.event(node, event, r, t_ack);
+            self.recorder.event(node, event, value, (r, t_ack));
             self.state.last_ack[node] = t_ack;
             self.wake(node, r)?;
             if plan.timeless {

@@ -22,6 +22,7 @@ mod neurons;
 mod node_groups;
 mod online;
 mod output_address;
+mod payload;
 mod plan;
 mod pool_scores;
 mod population;
@@ -76,6 +77,14 @@ pub enum Error {
     /// A stimulus that begins before time 0.
     #[error("a stimulus begins at time {0}; expected 0 or later")]
     NegativeTime(Tick),
+    /// Spikes that carry values where they cannot be read.
+    #[error("node {{{node}}} should carry values (payload_bits, or column 7 of a stimulus), but it {reason}")]
+    Payload {
+        /// The node.
+        node: String,
+        /// What the trouble is.
+        reason: String,
+    },
     /// The step of clocked mode is not positive.
     #[error("a clocked step takes 1 tick or more, found {0}")]
     Step(Tick),
@@ -358,6 +367,7 @@ impl<'p> Simulation<'p> {
             return Err(Error::Stimuli { expected: plan.sources.len(), found: stimuli.len() });
         }
         check_times(stimuli)?;
+        payload::check(plan, stimuli, !matches!(run, Run::TieBreak(_)))?;
         recorder.restart();
         for (state, population) in populations.iter_mut().zip(&plan.populations) {
             state.start(population);
@@ -389,6 +399,7 @@ impl<'p> Simulation<'p> {
                 }
             }
         }
+        payload::complete(plan, stimuli, &mut recorder.logs);
         let mut record = recorder.record();
         self.online.iter().for_each(|online| online.strip(&mut record));
         Ok(record)

@@ -3,6 +3,7 @@
 mod clocked;
 mod custom;
 mod idle;
+mod payload;
 mod runs;
 mod signed;
 mod signs;
@@ -31,6 +32,8 @@ pub(super) struct Spike {
     pub x: i32,
     pub y: i32,
     pub polarity: Polarity,
+    /// What it counts for, in units of 2^-16, where it carries that.
+    pub value: Option<i32>,
 }
 
 /// Counts of work done.
@@ -65,6 +68,8 @@ pub(super) struct Neurons {
     updated: Vec<Tick>,
     /// Currents between spikes and potentials; empty where there are none.
     currents: Vec<i32>,
+    /// Of the residuals, what was sent with values; empty where there are none.
+    sent: Vec<i64>,
     /// Counts of signed neurons.
     signed: Option<Box<signed::State>>,
     /// Custom neurons.
@@ -148,6 +153,7 @@ impl Neurons {
                     || parameters.leak_decay > 0,
             ),
             currents: vec![0; if parameters.mask_tau > 0 { n } else { 0 }],
+            sent: vec![0; if parameters.payload_bits.is_some() { n } else { 0 }],
             custom: plan.model.as_deref().map(|model| Box::new(custom::Custom::new(plan, model))),
             signed: plan.neurons.signed().map(|_| Box::new(signed::State::new(n))),
             low: 0,
@@ -185,6 +191,7 @@ impl Neurons {
         self.refractory_until.fill(NEVER);
         self.updated.fill(s);
         self.currents.fill(0);
+        self.sent.fill(0);
         self.bound(plan);
     }
 
@@ -311,7 +318,7 @@ impl Neurons {
         let (position, map) = if plan.maps == 1 { (n, 0) } else { (n / plan.maps, n % plan.maps) };
         let (x, y) = plan.addresses.of(position)?;
         let polarity = if plan.rectify { Polarity::Positive } else { polarity };
-        Some(Spike { position: position as u32, map: map as u32, x, y, polarity })
+        Some(Spike { position: position as u32, map: map as u32, x, y, polarity, value: None })
     }
 
     /// Tests the neurons that are at or beyond a threshold; says whether one of them still is, on a side that spikes.
@@ -332,7 +339,7 @@ impl Neurons {
         }
         for &Crossing(n) in &hits {
             let n = n as usize;
-            if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
+            if let Some(spike) = self.test_to_leave(plan, n, s) {
                 out.spike(spike);
             }
             beyond |= plan.neurons.spikes_at(self.v[n]);
@@ -471,7 +478,7 @@ impl Neurons {
                 if plan.softmax {
                     continue;
                 }
-                if let Some(spike) = self.test(&plan.neurons, n, s).and_then(|it| Self::leaves(plan, n, it)) {
+                if let Some(spike) = self.test_to_leave(plan, n, s) {
                     out.spike(spike);
                 }
             }

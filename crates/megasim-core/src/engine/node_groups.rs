@@ -32,6 +32,9 @@ impl NodeGroup {
 /// The nodes of a population, successive, if its spikes may wait without times and with the positions of their neurons.
 fn outputs_in_order(population: &Population, nodes: &[PlanNode]) -> Option<std::ops::Range<usize>> {
     let PopulationKind::Neurons(neurons) = &population.kind else { return None };
+    if neurons.neurons.payload_bits.is_some() {
+        return None;
+    }
     let timing = &population.timing;
     let at_once = timing.delay_to_process == 0
         && timing.delay_to_ack == 0

@@ -132,6 +132,7 @@ fn neurons_of(network: &Network, module: ModuleId) -> Result<&NeuronParameters, 
             neurons.leak_plus > 0 || neurons.leak_minus > 0 || neurons.leak_decay > 0,
             "its neurons leak, and the rule is for those that integrate and fire",
         ),
+        (neurons.payload_bits.is_some(), "its spikes carry values (payload_bits), parts of one threshold"),
         (module.timing.n_repeat > 1, "its spikes are repeated (n_repeat), and would count more than once"),
     ];
     match refused.into_iter().find(|(is_refused, _)| *is_refused) {

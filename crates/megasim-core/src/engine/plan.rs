@@ -15,8 +15,9 @@ use super::population::{NeuronPopulation, PlanInput, PlanNode, Population, Popul
 use super::spans::SpanTables;
 use super::synapses::{Kernel, Lane, Outside, Port, Synapses, Weights};
 use super::tie_order::{self, TieOrder};
-use super::{Error, Limits, kernels};
+use super::{Error, Limits, kernels, payload};
 use crate::equations::Decay;
+use crate::network::payload::PayloadPaths;
 use crate::network::{
     Array, ConvPort, Driver, Dynamics, Element, FullyConnectedPort, Input, Module, ModuleId, ModuleKind, Network,
     NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
@@ -67,6 +68,7 @@ pub struct Plan {
     pub(super) kernel: kernels::Variant,
     pub(super) tie_order: TieOrder,
     pub(super) limits: Limits,
+    pub(super) payloads: PayloadPaths,
     /// The node of a source that touches neurons by itself; see [`Plan::with_touch`].
     pub(super) touch: Option<usize>,
     /// The layers whose thresholds change during a run.
@@ -136,6 +138,9 @@ impl Plan {
 
     /// As [`Plan::with_options`]; modules of two of these layers are not one population.
     pub(super) fn in_layers(network: &Network, options: Options, layers: &[Vec<ModuleId>]) -> Result<Self, Error> {
+        if options.tie_order != TieOrder::Netlist {
+            payload::refuse(network)?;
+        }
         let halves = (options.tie_order == TieOrder::Split).then(|| tie_order::halves(network)).transpose()?;
         let network = halves.as_ref().unwrap_or(network);
         let mut positions = Positions::of(network);
@@ -151,6 +156,7 @@ impl Plan {
     /// Compiles a network with a population for each module, in order: for machines on which modules that act alike
     /// keep separate times.
     pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
+        payload::refuse(network)?;
         // All members of a group read the same.
         let mut alone: Vec<_> = group(network, &Positions::of(network))
             .into_iter()
@@ -226,6 +232,7 @@ impl Plan {
             kernel: options.kernel,
             tie_order: options.tie_order,
             limits: Limits::default(),
+            payloads: PayloadPaths::of(network),
             touch: None,
             online: None,
         })
@@ -522,6 +529,7 @@ fn is_plain(neurons: &NeuronParameters) -> bool {
         && neurons.refractory == 0
         && neurons.mask_tau == 0
         && neurons.dynamics == Dynamics::IntegrateAndFire
+        && neurons.payload_bits.is_none()
         // Else potentials come to the floor, or spike there, as a matter of course.
         && i64::from(neurons.threshold_minus) < -64 * i64::from(neurons.threshold_plus)
         && spikes_shrink(neurons)

@@ -80,7 +80,7 @@ pub(super) struct NeuronPopulation {
     pub plain: bool,
     pub ports: Vec<Port>,
     /// By port: how often one event can make one neuron spike.
-    pub most_per_event: Vec<u64>,
+    pub most_per_event: Box<[u64]>,
     pub addresses: OutputAddresses,
     pub rectify: bool,
 }

@@ -1,6 +1,6 @@
 //! What waits: the events of each node, and which node comes next.
 
-use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
+use crate::network::{Polarity, Stimulus, StimulusEvent, Tick, payload};
 use priority_queue::PriorityQueue;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -31,6 +31,8 @@ pub(super) struct Fifo {
     pub x: Vec<i32>,
     pub y: Vec<i32>,
     pub polarity: Vec<Polarity>,
+    /// Empty where no event carries a value.
+    pub value: Vec<i32>,
     /// Events taken already.
     taken: usize,
 }
@@ -42,6 +44,8 @@ pub(super) struct Events<'e> {
     pub x: &'e [i32],
     pub y: &'e [i32],
     pub polarity: &'e [Polarity],
+    /// What spikes count for, in units of 2^-16; empty where all count as one.
+    pub value: &'e [i32],
 }
 
 impl<'e> Events<'e> {
@@ -50,12 +54,17 @@ impl<'e> Events<'e> {
             t_pre: &stimulus.t_pre()[range.clone()],
             x: &stimulus.x()[range.clone()],
             y: &stimulus.y()[range.clone()],
-            polarity: &stimulus.polarity()[range],
+            polarity: &stimulus.polarity()[range.clone()],
+            value: values(stimulus.value(), range),
         }
     }
     pub fn one(event: &'e StimulusEvent) -> Self {
+        Self::one_valued(event, &None)
+    }
+    pub fn one_valued(event: &'e StimulusEvent, value: &'e Option<i32>) -> Self {
         let StimulusEvent { t_pre, x, y, polarity } = event;
-        Self { t_pre: from_ref(t_pre), x: from_ref(x), y: from_ref(y), polarity: from_ref(polarity) }
+        let value = value.as_slice();
+        Self { t_pre: from_ref(t_pre), x: from_ref(x), y: from_ref(y), polarity: from_ref(polarity), value }
     }
     pub fn len(&self) -> usize {
         self.x.len()
@@ -65,9 +74,16 @@ impl<'e> Events<'e> {
             t_pre: &self.t_pre[range.clone()],
             x: &self.x[range.clone()],
             y: &self.y[range.clone()],
-            polarity: &self.polarity[range],
+            polarity: &self.polarity[range.clone()],
+            value: values(self.value, range),
         }
     }
+}
+
+/// Part of a column that is empty where no event has a value.
+#[inline]
+fn values(value: &[i32], range: Range<usize>) -> &[i32] {
+    if value.is_empty() { value } else { &value[range] }
 }
 
 /// Events that are made again: the next repetition of each, made only when it comes.
@@ -96,10 +112,12 @@ impl Fifo {
         self.x.clear();
         self.y.clear();
         self.polarity.clear();
+        self.value.clear();
         self.taken = 0;
     }
 
-    pub fn push(&mut self, StimulusEvent { t_pre, x, y, polarity }: StimulusEvent) {
+    pub fn push(&mut self, StimulusEvent { t_pre, x, y, polarity }: StimulusEvent, value: Option<i32>) {
+        payload::push(&mut self.value, self.x.len(), value);
         self.t_pre.push(t_pre);
         self.x.push(x);
         self.y.push(y);
@@ -119,6 +137,9 @@ impl Fifo {
             self.x.drain(..self.taken);
             self.y.drain(..self.taken);
             self.polarity.drain(..self.taken);
+            if !self.value.is_empty() {
+                self.value.drain(..self.taken);
+            }
             self.taken = 0;
         }
     }
@@ -126,12 +147,13 @@ impl Fifo {
     /// All events.
     #[inline]
     pub fn events(&self) -> Events<'_> {
-        let range = self.taken..;
+        let range = self.taken..self.x.len();
         Events {
             t_pre: &self.t_pre[range.clone()],
             x: &self.x[range.clone()],
             y: &self.y[range.clone()],
-            polarity: &self.polarity[range],
+            polarity: &self.polarity[range.clone()],
+            value: values(&self.value, range),
         }
     }
 
@@ -150,6 +172,7 @@ impl Fifo {
         run.x.extend_from_slice(taken.x);
         run.y.extend_from_slice(taken.y);
         run.polarity.extend_from_slice(taken.polarity);
+        run.value.extend_from_slice(taken.value);
         self.take(n);
     }
 }
@@ -175,13 +198,13 @@ impl Pending {
         }
     }
 
-    /// Adds an event. Says whether it is the head now.
+    /// Adds an event, with its value if it carries one; none that is made again does. Says whether it is the head now.
     #[inline]
-    pub fn push(&mut self, event: StimulusEvent) -> bool {
+    pub fn push(&mut self, event: StimulusEvent, value: Option<i32>) -> bool {
         match self {
             Self::Source { .. } => unreachable!("no module drives the node of a source"),
             Self::Queue(queue) => {
-                queue.push(event);
+                queue.push(event, value);
                 queue.len() == 1
             }
             Self::Repeated(repeated) => {
@@ -211,21 +234,23 @@ impl Pending {
         }
     }
 
-    /// Takes the head. Says too whether this was the last repetition of the event.
-    pub fn pop(&mut self, stimuli: &[Stimulus]) -> Option<(StimulusEvent, bool)> {
+    /// Takes the head, with its value. Says too whether this was the last repetition of the event.
+    pub fn pop(&mut self, stimuli: &[Stimulus]) -> Option<(StimulusEvent, Option<i32>, bool)> {
         match self {
             Self::Source { source, taken } => {
                 let stimulus = &stimuli[*source];
                 let event = (*taken < stimulus.len()).then(|| stimulus.event(*taken))?;
+                let value = stimulus.value().get(*taken).copied();
                 *taken += 1;
-                Some((event, true))
+                Some((event, value, true))
             }
             Self::Queue(queue) => {
                 let k = queue.taken;
                 let t_pre = *queue.t_pre.get(k)?;
                 let event = StimulusEvent { t_pre, x: queue.x[k], y: queue.y[k], polarity: queue.polarity[k] };
+                let value = queue.value.get(k).copied();
                 queue.take(1);
-                Some((event, true))
+                Some((event, value, true))
             }
             Self::Repeated(repeated) => {
                 let mut head = repeated.heap.peek_mut()?;
@@ -239,7 +264,7 @@ impl Pending {
                     std::collections::binary_heap::PeekMut::pop(head);
                 }
                 let polarity = Polarity::from_integer(polarity.into()).unwrap_or(Polarity::Positive);
-                Some((StimulusEvent { t_pre, x, y, polarity }, last))
+                Some((StimulusEvent { t_pre, x, y, polarity }, None, last))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::neurons::Work;
 use super::queue::Events;
-use crate::network::{EventLog, Network, NodeId, StimulusEvent, Tick};
+use crate::network::{EventLog, Network, NodeId, StimulusEvent, Tick, payload};
 use serde::Serialize;
 
 /// Which nodes' events are recorded.
@@ -112,13 +112,13 @@ impl Recorder {
     }
 
     #[inline]
-    pub fn event(&mut self, node: usize, event: StimulusEvent, t_rqst: Tick, t_ack: Tick) {
+    pub fn event(&mut self, node: usize, event: StimulusEvent, value: Option<i32>, (t_rqst, t_ack): (Tick, Tick)) {
         self.summary.events[node] += 1;
         self.summary.last_time = Some(t_rqst);
         self.total += 1;
         if let Some(log) = &mut self.logs[node] {
             self.recorded += 1;
-            log.push(event, t_rqst, t_ack);
+            log.push_valued(event, value, (t_rqst, t_ack));
         }
     }
 
@@ -130,6 +130,7 @@ impl Recorder {
         self.total += events.len() as u64;
         if let Some(log) = &mut self.logs[node] {
             self.recorded += events.len() as u64;
+            payload::extend(&mut log.value, log.t_pre.len(), events.value, events.len());
             log.t_pre.extend_from_slice(events.t_pre);
             log.t_rqst.resize(log.t_rqst.len() + events.len(), r);
             log.t_ack.resize(log.t_ack.len() + events.len(), r);

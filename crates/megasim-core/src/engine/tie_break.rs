@@ -251,7 +251,7 @@ impl TieBreakRun<'_> {
             self.emit(reader.population, served.done)?;
             self.check_limits(r)?;
         }
-        self.recorder.event(node, event, r, t_ack);
+        self.recorder.event(node, event, None, (r, t_ack));
         self.state.waiting[node].last_ack = Some(t_ack);
         self.state.reschedule(node);
         Ok(())
@@ -305,7 +305,7 @@ impl TieBreakRun<'_> {
             }
         }
         for (node, events) in present.into_iter().enumerate() {
-            events.into_iter().for_each(|event| self.recorder.event(node, event, r, r));
+            events.into_iter().for_each(|event| self.recorder.event(node, event, None, (r, r)));
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub struct RecordedEvent {
     pub address: (i32, i32),
     /// Sign, or reset.
     pub polarity: Polarity,
+    /// What the spike counts for, in units of 2^-16, where its node carries values.
+    pub value: Option<i32>,
 }
 
 impl RecordedEvent {
@@ -22,6 +24,7 @@ impl RecordedEvent {
             times: [log.t_pre[index], log.t_rqst[index], log.t_ack[index]],
             address: (log.x[index], log.y[index]),
             polarity: log.polarity[index],
+            value: log.value.get(index).copied(),
         }
     }
 
@@ -30,8 +33,8 @@ impl RecordedEvent {
         self.times[1]
     }
 
-    /// Events of one address and polarity together, in time order.
-    fn key(&self) -> ((i32, i32, i8), [Tick; 3], usize) {
+    /// Events of one address, polarity and value together, in time order.
+    fn key(&self) -> (Group, [Tick; 3], usize) {
         let [t_pre, t_rqst, t_ack] = self.times;
         (group(self), [t_rqst, t_pre, t_ack], self.index)
     }
@@ -145,9 +148,11 @@ pub fn compare(left: &EventLog, right: &EventLog, tolerance: Tick) -> Difference
     difference
 }
 
-/// Row, column and polarity, the order in which events are sorted.
-fn group(event: &RecordedEvent) -> (i32, i32, i8) {
-    (event.address.1, event.address.0, event.polarity as i8)
+/// Row, column, polarity and value, the order in which events are sorted.
+type Group = (i32, i32, i8, Option<i32>);
+
+fn group(event: &RecordedEvent) -> Group {
+    (event.address.1, event.address.0, event.polarity as i8, event.value)
 }
 
 fn place(part: &Part) -> (Tick, usize) {

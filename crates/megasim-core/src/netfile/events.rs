@@ -1,11 +1,16 @@
-//! Stimuli (`*.stim`) and recorded events (`node_<node>.evs`): six integers a line, `t_pre t_rqst t_ack x y polarity`.
+//! Stimuli (`*.stim`) and recorded events (`node_<node>.evs`): six integers a line, `t_pre t_rqst t_ack x y polarity`,
+//! and a seventh, `value`, where spikes carry one.
 
 use super::error::{ParseError, TextError, WarningKind};
 use super::text::{Scanner, TextWriter};
-use crate::network::{EventLog, Polarity, Stimulus, Tick};
+use crate::network::{EventLog, Polarity, Stimulus, Tick, payload};
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 
-const COLUMNS: [&str; 6] = ["t_pre", "t_rqst", "t_ack", "x", "y", "polarity"];
+const COLUMNS: [&str; 7] = ["t_pre", "t_rqst", "t_ack", "x", "y", "polarity", "value"];
+
+/// The integers of a line, and the value that its spike carries.
+type Line = ([i64; 6], Option<i64>);
 
 /// Shortest line: six digits, five blanks, a newline.
 const SHORTEST_LINE: usize = 12;
@@ -15,14 +20,18 @@ const NOT_YET_ON_THE_BUS: &[u8; 7] = b" -1 -1 ";
 
 /// The next line's integers; none at the end of the file.
 #[inline(always)]
-fn next_event(scanner: &mut Scanner) -> Result<Option<[i64; 6]>, ParseError> {
+fn next_event(scanner: &mut Scanner) -> Result<Option<Line>, ParseError> {
     if !scanner.next_line() {
         return Ok(None);
     }
     let start = scanner.at;
     match columns(scanner) {
-        Some(columns) if scanner.at_line_end() => Ok(Some(columns)),
-        _ => Err(bad_line(scanner, start)),
+        Some(columns) if scanner.at_line_end() => Ok(Some((columns, None))),
+        Some(columns) => match scanner.field() {
+            Some(value) if scanner.at_line_end() => Ok(Some((columns, Some(value)))),
+            _ => Err(bad_line(scanner, start)),
+        },
+        None => Err(bad_line(scanner, start)),
     }
 }
 
@@ -50,29 +59,36 @@ fn bad_line(scanner: &Scanner, start: usize) -> ParseError {
         }
         count += 1;
     }
-    let expected = format!("6 integers ({})", COLUMNS.join(" "));
+    let expected = format!("6 integers ({}), or 7 with a value", COLUMNS[..6].join(" "));
     ParseError { at: start, end: line.at, expected, found: count.to_string() }
 }
 
-/// Address and sign of an event.
+/// What a spike may count for, in units of 2^-16.
+const VALUES: RangeInclusive<i64> = i32::MIN as i64..=i32::MAX as i64;
+
+/// Address and sign of an event, if all of the line is in range.
 #[inline(always)]
-fn address(columns: &[i64; 6]) -> Option<(i32, i32, Polarity)> {
+fn address((columns, value): &Line) -> Option<(i32, i32, Polarity)> {
     let x = i32::try_from(columns[3]).ok()?;
     let y = i32::try_from(columns[4]).ok()?;
+    if value.is_some_and(|value| !VALUES.contains(&value)) {
+        return None;
+    }
     Some((x, y, Polarity::from_integer(columns[5])?))
 }
 
 /// The column that is out of range; the scanner is behind the line's integers.
 #[cold]
-fn bad_column(text: &[u8], start: usize, columns: &[i64; 6], times: usize) -> ParseError {
+fn bad_column(text: &[u8], start: usize, (columns, value): &Line, times: usize) -> ParseError {
     let mut line = Scanner { text, at: start };
     line.next_line();
-    for (k, (&value, key)) in columns.iter().zip(COLUMNS).enumerate() {
+    for (k, (&value, key)) in columns.iter().chain(value).zip(COLUMNS).enumerate() {
         line.skip_blanks();
         let expected = match k {
             0..3 if k < times && value < 0 => "0 or more",
             3 | 4 if i32::try_from(value).is_err() => "-2147483648 to 2147483647 (32 bits)",
             5 if Polarity::from_integer(value).is_none() => "1, -1, -2 or -3",
+            6 if !VALUES.contains(&value) => "-2147483648 to 2147483647 (32 bits)",
             _ => {
                 line.token();
                 continue;
@@ -109,13 +125,16 @@ pub fn parse_stimulus(text: &[u8]) -> Result<(Stimulus, Vec<(usize, WarningKind)
     let mut x = Vec::with_capacity(expected);
     let mut y = Vec::with_capacity(expected);
     let mut polarity = Vec::with_capacity(expected);
+    let mut values = Vec::new();
     let (mut last, mut late, mut handshake) = (0, None, None);
     loop {
         let start = scanner.at;
-        let Some(columns) = next_event(&mut scanner).map_err(|flaw| flaw.locate(text))? else { break };
-        let (Some(address), 0..) = (address(&columns), columns[0]) else {
-            return Err(bad_column(text, start, &columns, 1).locate(text));
+        let Some(line) = next_event(&mut scanner).map_err(|flaw| flaw.locate(text))? else { break };
+        let (columns, value) = line;
+        let (Some(address), 0..) = (address(&line), columns[0]) else {
+            return Err(bad_column(text, start, &line, 1).locate(text));
         };
+        payload::push(&mut values, t_pre.len(), value.map(|value| value as i32));
         if columns[0] < last && late.is_none() {
             late = Some(scanner.at);
         }
@@ -131,7 +150,7 @@ pub fn parse_stimulus(text: &[u8]) -> Result<(Stimulus, Vec<(usize, WarningKind)
     let line = |at: usize| 1 + text[..at].iter().filter(|&&byte| byte == b'\n').count();
     let oddities = [(late, WarningKind::Sorted), (handshake, WarningKind::Handshake)];
     let warnings = oddities.into_iter().filter_map(|(at, kind)| Some((line(at?), kind))).collect();
-    let (stimulus, _) = Stimulus::from_columns(t_pre, x, y, polarity);
+    let (stimulus, _) = Stimulus::from_valued_columns((t_pre, x, y, polarity), values);
     Ok((stimulus, warnings))
 }
 
@@ -141,10 +160,19 @@ pub fn parse_stimulus(text: &[u8]) -> Result<(Stimulus, Vec<(usize, WarningKind)
 /// What the writer says.
 pub fn write_stimulus(stimulus: &Stimulus, out: &mut dyn Write) -> io::Result<()> {
     let mut text = TextWriter::new(out);
-    for event in stimulus.iter() {
-        text.row(&[event.t_pre, -1, -1, event.x.into(), event.y.into(), event.polarity as i64])?;
+    for (k, event) in stimulus.iter().enumerate() {
+        let columns = [event.t_pre, -1, -1, event.x.into(), event.y.into(), event.polarity as i64];
+        write_line(&mut text, columns, stimulus.value().get(k))?;
     }
     text.flush()
+}
+
+fn write_line(text: &mut TextWriter<'_>, columns: [i64; 6], value: Option<&i32>) -> io::Result<()> {
+    let [t_pre, t_rqst, t_ack, x, y, polarity] = columns;
+    match value {
+        Some(&value) => text.row(&[t_pre, t_rqst, t_ack, x, y, polarity, value.into()]),
+        None => text.row(&columns),
+    }
 }
 
 /// Reads the events of one node, in the order of the file.
@@ -162,13 +190,16 @@ pub fn read(text: &[u8]) -> Result<EventLog, TextError> {
         x: Vec::with_capacity(expected),
         y: Vec::with_capacity(expected),
         polarity: Vec::with_capacity(expected),
+        value: Vec::new(),
     };
     loop {
         let start = scanner.at;
-        let Some(columns) = next_event(&mut scanner).map_err(|flaw| flaw.locate(text))? else { return Ok(log) };
-        let (Some(address), 0.., 0.., 0..) = (address(&columns), columns[0], columns[1], columns[2]) else {
-            return Err(bad_column(text, start, &columns, 3).locate(text));
+        let Some(line) = next_event(&mut scanner).map_err(|flaw| flaw.locate(text))? else { return Ok(log) };
+        let (columns, value) = line;
+        let (Some(address), 0.., 0.., 0..) = (address(&line), columns[0], columns[1], columns[2]) else {
+            return Err(bad_column(text, start, &line, 3).locate(text));
         };
+        payload::push(&mut log.value, log.t_pre.len(), value.map(|value| value as i32));
         log.t_pre.push(columns[0]);
         log.t_rqst.push(columns[1]);
         log.t_ack.push(columns[2]);
@@ -196,7 +227,8 @@ pub fn write(log: &EventLog, out: &mut dyn Write) -> io::Result<()> {
     for k in 0..log.len() {
         let event = log.event(k);
         let (x, y) = (event.x.into(), event.y.into());
-        text.row(&[event.t_pre, log.t_rqst[k], log.t_ack[k], x, y, event.polarity as i64])?;
+        let columns = [event.t_pre, log.t_rqst[k], log.t_ack[k], x, y, event.polarity as i64];
+        write_line(&mut text, columns, log.value.get(k))?;
     }
     text.flush()
 }

@@ -1,6 +1,6 @@
 //! Events in columns: what a stimulus says and what a run records.
 
-use super::Tick;
+use super::{Tick, payload};
 
 /// The sign of a spike, or a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,8 @@ pub struct Stimulus {
     x: Vec<i32>,
     y: Vec<i32>,
     polarity: Vec<Polarity>,
+    /// Empty where no event has a value.
+    value: Vec<i32>,
 }
 
 impl Stimulus {
@@ -103,8 +105,21 @@ impl Stimulus {
     /// # Panics
     /// If the columns differ in length.
     pub fn from_columns(t_pre: Vec<Tick>, x: Vec<i32>, y: Vec<i32>, polarity: Vec<Polarity>) -> (Self, bool) {
+        Self::from_valued_columns((t_pre, x, y, polarity), Vec::new())
+    }
+
+    /// As [`Stimulus::from_columns`], with the values that the spikes carry, in units of 2^-16 of a spike; an empty
+    /// column is one of spikes without values.
+    ///
+    /// # Panics
+    /// If the columns differ in length.
+    pub fn from_valued_columns(
+        (t_pre, x, y, polarity): (Vec<Tick>, Vec<i32>, Vec<i32>, Vec<Polarity>),
+        value: Vec<i32>,
+    ) -> (Self, bool) {
         assert!(t_pre.len() == x.len() && x.len() == y.len() && y.len() == polarity.len(), "columns of one length");
-        let mut stimulus = Self { t_pre, x, y, polarity };
+        assert!(value.is_empty() || value.len() == x.len(), "a value for each event, or for none");
+        let mut stimulus = Self { t_pre, x, y, polarity, value };
         let sorted = stimulus.sort();
         (stimulus, sorted)
     }
@@ -119,6 +134,9 @@ impl Stimulus {
         self.x = order.iter().map(|&k| self.x[k]).collect();
         self.y = order.iter().map(|&k| self.y[k]).collect();
         self.polarity = order.iter().map(|&k| self.polarity[k]).collect();
+        if !self.value.is_empty() {
+            self.value = order.iter().map(|&k| self.value[k]).collect();
+        }
         true
     }
 
@@ -128,6 +146,7 @@ impl Stimulus {
     /// If it is earlier.
     pub fn push(&mut self, event: StimulusEvent) {
         assert!(self.t_pre.last().is_none_or(|&last| last <= event.t_pre), "stimulus events come in time order");
+        payload::extend(&mut self.value, self.t_pre.len(), &[], 1);
         self.t_pre.push(event.t_pre);
         self.x.push(event.x);
         self.y.push(event.y);
@@ -151,6 +170,7 @@ impl Stimulus {
         self.y.extend(y);
         self.t_pre.resize(self.x.len(), t_pre);
         self.polarity.resize(self.x.len(), polarity);
+        payload::extend(&mut self.value, self.x.len(), &[], 0);
     }
 
     /// These events in ticks of which `factor` make one of the old; times beyond 64 bits become the largest time.
@@ -165,6 +185,7 @@ impl Stimulus {
         self.x.clear();
         self.y.clear();
         self.polarity.clear();
+        self.value.clear();
     }
 
     /// How many events there are.
@@ -191,7 +212,11 @@ impl Stimulus {
     pub fn polarity(&self) -> &[Polarity] {
         &self.polarity
     }
-    /// The `k`-th event.
+    /// What the spikes count for, in units of 2^-16 of a spike; empty where all count as one.
+    pub fn value(&self) -> &[i32] {
+        &self.value
+    }
+    /// The `k`-th event, without its value.
     pub fn event(&self, k: usize) -> StimulusEvent {
         StimulusEvent { t_pre: self.t_pre[k], x: self.x[k], y: self.y[k], polarity: self.polarity[k] }
     }
@@ -216,6 +241,8 @@ pub struct EventLog {
     pub y: Vec<i32>,
     /// Signs.
     pub polarity: Vec<Polarity>,
+    /// What the spikes count for, in units of 2^-16 of a spike; empty where none carries a value.
+    pub value: Vec<i32>,
 }
 
 impl EventLog {
@@ -238,6 +265,11 @@ impl EventLog {
     }
     /// Appends one event with its request and acknowledge times.
     pub fn push(&mut self, event: StimulusEvent, t_rqst: Tick, t_ack: Tick) {
+        self.push_valued(event, None, (t_rqst, t_ack));
+    }
+    /// As [`EventLog::push`], with the value that the spike carries, if it does.
+    pub fn push_valued(&mut self, event: StimulusEvent, value: Option<i32>, (t_rqst, t_ack): (Tick, Tick)) {
+        payload::push(&mut self.value, self.t_pre.len(), value);
         self.t_pre.push(event.t_pre);
         self.t_rqst.push(t_rqst);
         self.t_ack.push(t_ack);
@@ -245,7 +277,7 @@ impl EventLog {
         self.y.push(event.y);
         self.polarity.push(event.polarity);
     }
-    /// The `k`-th event as it was made.
+    /// The `k`-th event as it was made, without its value.
     pub fn event(&self, k: usize) -> StimulusEvent {
         StimulusEvent { t_pre: self.t_pre[k], x: self.x[k], y: self.y[k], polarity: self.polarity[k] }
     }
@@ -257,5 +289,6 @@ impl EventLog {
         self.x.clear();
         self.y.clear();
         self.polarity.clear();
+        self.value.clear();
     }
 }

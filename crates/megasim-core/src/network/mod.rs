@@ -11,6 +11,7 @@ mod events;
 mod module;
 mod neuron_model;
 pub(crate) mod parameters;
+pub(crate) mod payload;
 mod set_param;
 mod time_scale;
 mod validate;
@@ -20,6 +21,7 @@ pub use module::*;
 pub(crate) use module::{ReadArray, Values};
 pub use neuron_model::NeuronModel;
 pub use parameters::{ParameterKey, parameter_keys};
+pub use payload::{MAX_PAYLOAD_BITS, WHOLE_SPIKE};
 pub use set_param::settable_keys;
 
 use std::collections::{BTreeMap, HashMap};
@@ -130,6 +132,14 @@ pub enum NetworkError {
         key: String,
         /// The known keys.
         known: String,
+    },
+    /// Spikes that carry values where they cannot be read.
+    #[error("node {{{node}}} carries values (payload_bits), but it {reason}")]
+    Payload {
+        /// The node.
+        node: String,
+        /// What the trouble is.
+        reason: &'static str,
     },
     /// More neurons than this build accepts in one module.
     #[error("{found} neurons in one module; the limit is {}", MAX_NEURONS)]

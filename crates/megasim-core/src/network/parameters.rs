@@ -33,6 +33,8 @@ pub(crate) enum Range {
     Flag,
     /// 0, 1 or 2.
     Reset,
+    /// 0 to [`MAX_PAYLOAD_BITS`](super::MAX_PAYLOAD_BITS).
+    PayloadBits,
 }
 
 /// Whether a file has a key.
@@ -54,6 +56,7 @@ impl Range {
             Self::Time => "ticks",
             Self::Flag => "0 or 1",
             Self::Reset => "0, 1 or 2",
+            Self::PayloadBits => "0 to 16",
         }
     }
 
@@ -64,6 +67,7 @@ impl Range {
             Self::Time => true,
             Self::Flag => (0..=1).contains(&value),
             Self::Reset => (0..=2).contains(&value),
+            Self::PayloadBits => (0..=super::MAX_PAYLOAD_BITS.into()).contains(&value),
         }
     }
 }
@@ -266,6 +270,16 @@ pub(crate) const NEURONS: &[Parameter<NeuronParameters>] = &[
         get: |of| of.resting_potential.map(i64::from),
         put: |of, value| {
             of.resting_potential = Some(value as i32);
+            true
+        },
+    },
+    Parameter {
+        key: "payload_bits",
+        range: Range::PayloadBits,
+        presence: Optional,
+        get: |of| of.payload_bits.map(i64::from),
+        put: |of, value| {
+            of.payload_bits = Some(value as u8);
             true
         },
     },

@@ -27,7 +27,7 @@ impl Network {
             }
             self.check_model(module)?;
         }
-        Ok(())
+        self.check_payloads()
     }
 
     /// The network itself, if it is valid.

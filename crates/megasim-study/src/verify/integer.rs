@@ -93,6 +93,9 @@ fn refuse_time(neurons: &NeuronParameters) -> Result<(), &'static str> {
     if neurons.model().is_some() {
         return Err("its neurons follow equations");
     }
+    if neurons.payload_bits.is_some() {
+        return Err("its spikes carry values (payload_bits)");
+    }
     if neurons.mask_tau > 0 {
         return Err("its neurons have a mask_tau");
     }

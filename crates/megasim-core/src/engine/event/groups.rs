@@ -65,7 +65,7 @@ impl GroupRun {
     }
 
     fn all(&self) -> Events<'_> {
-        Events { t_pre: &self.t_pre, x: &self.x, y: &self.y, polarity: &self.polarity }
+        Events { t_pre: &self.t_pre, x: &self.x, y: &self.y, polarity: &self.polarity, value: &[] }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Where the outputs of modules wait until they are handled.
 
-use crate::engine::apply::{self, Outputs as _};
+use crate::engine::apply;
 use crate::engine::kernels::{Crossing, SignedSpike};
 use crate::engine::neurons::{Spike, Spikes};
 use crate::engine::population::{NeuronPopulation, Population};
 use crate::engine::queue::Pending;
-use crate::network::{NodeId, Polarity, StimulusEvent, Tick};
+use crate::network::{NodeId, Polarity, StimulusEvent, Tick, payload};
 
 /// The events of the nodes of a group, all due now.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +86,7 @@ pub(super) struct Outputs<'e> {
 impl apply::Outputs for Outputs<'_> {
     fn event(&mut self, map: usize, x: i32, y: i32, polarity: Polarity) {
         for output in &self.population.outputs[map] {
-            self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity });
+            self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity }, None);
         }
     }
 
@@ -104,7 +104,10 @@ impl Spikes for Outputs<'_> {
             queue.nodes[first + spike.map as usize].push(spike.position | mark);
             self.bus.waits(group, 1);
         } else {
-            self.event(spike.map as usize, spike.x, spike.y, spike.polarity);
+            let Spike { map, x, y, polarity, value, .. } = spike;
+            for output in &self.population.outputs[map as usize] {
+                self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity }, value);
+            }
         }
     }
 
@@ -175,7 +178,10 @@ impl Outputs<'_> {
                     queue.x.push(x);
                     queue.y.push(y);
                 }
-                _ => self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive }),
+                _ => {
+                    let event = StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive };
+                    self.bus.push(*output, event, None);
+                }
             }
         }
     }
@@ -190,7 +196,8 @@ impl Outputs<'_> {
             let leaving = positions.clone().filter_map(|position| plan.addresses.of(position as usize));
             let Pending::Queue(queue) = &mut self.bus.pending[output.index()] else {
                 for (x, y) in leaving {
-                    self.bus.push(*output, StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive });
+                    let event = StimulusEvent { t_pre: self.done, x, y, polarity: Polarity::Positive };
+                    self.bus.push(*output, event, None);
                 }
                 continue;
             };
@@ -225,9 +232,9 @@ impl Bus {
         self.waiting += events as u64;
     }
 
-    pub fn push(&mut self, node: NodeId, event: StimulusEvent) {
+    pub fn push(&mut self, node: NodeId, event: StimulusEvent, value: Option<i32>) {
         self.waiting += 1;
-        if self.pending[node.index()].push(event) {
+        if self.pending[node.index()].push(event, value) {
             self.woken.push(node.index());
         }
     }
@@ -238,6 +245,7 @@ impl Bus {
         let (before, after) = (queue.t_pre.len(), queue.x.len());
         queue.t_pre.resize(after, done);
         queue.polarity.resize(after, Polarity::Positive);
+        payload::extend(&mut queue.value, before, &[], after - before);
         self.waiting += (after - before) as u64;
         if before == 0 && after > 0 {
             self.woken.push(node);

@@ -8,7 +8,7 @@ use crate::network::{NodeId, Polarity, StimulusEvent, Tick};
 impl EventState {
     /// Puts a touch on the list.
     pub(super) fn touch_at(&mut self, touch: usize, t_pre: Tick) {
-        self.bus.push(NodeId::new(touch), StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive });
+        self.bus.push(NodeId::new(touch), StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive }, None);
         self.bus.woken.clear();
         self.schedule.put(touch, t_pre);
     }

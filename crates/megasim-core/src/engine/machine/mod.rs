@@ -342,6 +342,7 @@ impl<'p> MachineSimulation<'p> {
             return Err(Error::Stimuli { expected, found });
         }
         super::check_times(stimuli)?;
+        super::payload::check(&self.plan.plan, stimuli, false)?;
         let Self { plan, limits, state, statistics } = self;
         run::Run { plan, limits: *limits, state, statistics, stimuli, showing, watch, causes }.run()
     }

@@ -193,7 +193,7 @@ impl<'r> Run<'r, '_> {
         state.scheduled = None;
         let offered = self.state.head_time(node, self.stimuli).unwrap_or(r);
         let made = !matches!(self.state.pending[node], Pending::Source { .. });
-        let Some((mut event, last)) = self.state.pending[node].pop(self.stimuli) else { return Ok(()) };
+        let Some((mut event, _, last)) = self.state.pending[node].pop(self.stimuli) else { return Ok(()) };
         event.t_pre = offered;
         self.state.waiting -= u64::from(made && last);
         let state = &mut self.state.nodes[node];

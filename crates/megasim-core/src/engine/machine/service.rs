@@ -222,7 +222,7 @@ impl Run<'_, '_> {
             let State { pending, outputs, waiting, nodes, .. } = &mut *self.state;
             for leaving in outputs.iter() {
                 let event = StimulusEvent { t_pre: arrival, x: leaving.x, y: leaving.y, polarity: leaving.polarity };
-                pending[node.index()].push(event);
+                pending[node.index()].push(event, None);
             }
             *waiting += outputs.len() as u64;
             nodes[node.index()].held += outputs.len() as u64 * repeats;

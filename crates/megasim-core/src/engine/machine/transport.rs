@@ -203,7 +203,7 @@ impl Run<'_, '_> {
         }
         let recorder = &mut self.state.recorder;
         let last_time = recorder.summary.last_time;
-        recorder.event(node, event, requested, now);
+        recorder.event(node, event, None, (requested, now));
         recorder.summary.last_time = last_time.max(Some(requested));
         self.state.ended = self.state.ended.max(now);
         if requested >= self.showing.warm_up {

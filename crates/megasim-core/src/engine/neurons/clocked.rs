@@ -149,7 +149,7 @@ impl Sums {
     }
 
     /// Empties the 32-bit sums into the 64-bit ones.
-    fn widen(&mut self, n: usize) {
+    pub(super) fn widen(&mut self, n: usize) {
         self.narrow.grow(n);
         self.wide.resize(n, 0);
         for (wide, narrow) in self.wide.iter_mut().zip(self.narrow.iter_mut()) {
@@ -157,6 +157,11 @@ impl Sums {
         }
         self.wide_used = true;
         self.bound = 0;
+    }
+
+    /// Adds to one of the 64-bit sums, which are there.
+    pub(super) fn add(&mut self, n: usize, part: i64) {
+        self.wide[n] = self.wide[n].saturating_add(part);
     }
 
     pub(super) fn of(&self, n: usize) -> i64 {

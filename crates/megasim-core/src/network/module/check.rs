@@ -18,6 +18,9 @@ impl Module {
             if neurons.signed().is_some() && output.rectify {
                 return Err(range("rectify", "0, as neurons are signed", 1));
             }
+            if neurons.payload_bits.is_some() && self.timing.n_repeat > 1 {
+                return Err(range("n_repeat", "1, as spikes carry values (payload_bits)", self.timing.n_repeat));
+            }
         }
         if let ModuleKind::Softmax(full) = &self.kind {
             full.check_softmax()?;

@@ -50,6 +50,9 @@ impl FullyConnected {
         if neurons.signed().is_some() {
             return Err(range("signed", "0, as softmax neurons are not tested", 1));
         }
+        if let Some(bits) = neurons.payload_bits {
+            return Err(range("payload_bits", "no such key, as softmax neurons keep their potentials", bits));
+        }
         Ok(())
     }
 }

@@ -92,6 +92,9 @@ pub struct NeuronParameters {
     pub leak_decay: i32,
     /// Extension key: where potentials start, leak to, and are put by reset events, if that is not `MembReset`.
     pub resting_potential: Option<i32>,
+    /// Extension key: a spike carries a value, the spike itself and by how much the residual has grown since the last
+    /// one, in thresholds with this many bits behind the point. SNN toolbox's payload.
+    pub payload_bits: Option<u8>,
     /// Extension keys: the rules that they follow, if those are not integrate-and-fire.
     pub dynamics: Dynamics,
 }
@@ -114,6 +117,7 @@ impl Default for NeuronParameters {
             mask_tau: 0,
             leak_decay: 0,
             resting_potential: None,
+            payload_bits: None,
             dynamics: Dynamics::IntegrateAndFire,
         }
     }
@@ -212,6 +216,31 @@ impl NeuronParameters {
         Ok(())
     }
 
+    /// What neurons may not have whose spikes carry what is in the potential.
+    fn check_payload(&self) -> Result<(), NetworkError> {
+        let because = "as spikes carry values (payload_bits)";
+        if self.reset != Reset::Subtract {
+            let found = if self.reset == Reset::ToRest { 0 } else { 2 };
+            return Err(range("Reset_to_reminder", &format!("1, {because}"), found));
+        }
+        if self.signed().is_some() {
+            return Err(range("signed", &format!("0, {because}"), 1));
+        }
+        if let Some(number) = self.model() {
+            return Err(range("neuron_model", &format!("0, {because}"), number));
+        }
+        if self.mask_tau > 0 {
+            return Err(range("mask_tau", &format!("0, {because}"), self.mask_tau));
+        }
+        if self.threshold_plus < 1 {
+            return Err(range("THplus", &format!("1 or more, {because}"), self.threshold_plus));
+        }
+        if self.fires_minus && i64::from(self.threshold_minus) != -i64::from(self.threshold_plus) {
+            return Err(range("THminus", &format!("-THplus, {because}"), self.threshold_minus));
+        }
+        Ok(())
+    }
+
     pub(super) fn check(&self) -> Result<(), NetworkError> {
         if let Some(signed) = self.signed() {
             self.check_signed(signed)?;
@@ -239,6 +268,9 @@ impl NeuronParameters {
         }
         if self.model().is_some() && self.mask_tau > 0 {
             return Err(range("mask_tau", "0, as there is a neuron_model", self.mask_tau));
+        }
+        if self.payload_bits.is_some() {
+            self.check_payload()?;
         }
         let modulo = self.reset == Reset::Modulo;
         if self.fires_plus && self.threshold_plus <= self.membrane_reset {
