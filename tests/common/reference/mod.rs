@@ -4,10 +4,12 @@
 #![allow(dead_code, unused_imports)] // each test binary takes what it needs
 
 mod clocked;
+mod flatten;
 mod payload;
 mod pool;
 
 pub use clocked::{run_clocked, run_clocked_with};
+use flatten::flattened;
 use payload::complete;
 use pool::{pool_address, window};
 
@@ -389,13 +391,6 @@ fn leaving(kind: &ModuleKind, n: usize, polarity: Polarity) -> Option<Leaving> {
 fn strongest(state: &State) -> Option<usize> {
     let highest = state.neurons.iter().map(|neuron| neuron.v).max()?;
     state.neurons.iter().position(|neuron| neuron.v == highest)
-}
-
-fn flattened(ports: &[FlattenPort], port: usize, event: &Event) -> Option<i32> {
-    let FlattenPort { nx, ny } = ports[port];
-    let before: u32 = ports[..port].iter().map(|port| port.nx * port.ny).sum();
-    let inside = event.x >= 0 && event.y >= 0 && (event.x as u32) < nx && (event.y as u32) < ny;
-    inside.then(|| before as i32 + event.y * nx as i32 + event.x)
 }
 
 /// What one event does in a module in event mode: the events that leave.
