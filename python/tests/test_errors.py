@@ -133,12 +133,12 @@ def test_warnings_are_python_warnings(net: megasim.Network) -> None:
 
 IN_MEMORY = {
     "convert": ["out", "export", "save_scales", "save_parsed", "parsed", "normalised", "architecture", "input_shape"],
-    "classify": ["json", "report", "predictions", "history", "data"],
+    "classify": ["json", "report", "predictions", "history", "save_thresholds", "data"],
     "compare": ["json", "report", "history", "labels"],
     "latency": ["json", "report", "trace", "labels"],
     "sweep": ["out", "report", "labels"],
     "verify": ["json"],
-    "run": ["json", "readout", "confidence", "k", "threads", "samples"],
+    "run": ["json", "readout", "confidence", "k", "threads", "samples", "online_normalization"],
 }
 
 

@@ -68,6 +68,19 @@ def test_classify(
     assert ours.accuracy == theirs["accuracy"]["clocked" if options["mode"] == "clocked" else "event"]
 
 
+def test_thresholds_follow_rates(
+    net: megasim.Network, digits: tuple[Array, Array], program: Program, tmp_path: pathlib.Path
+) -> None:
+    net.save(tmp_path / "net")
+    words = ["--samples", "20", "--duration", "30", "--mode", "both", "--timestep-fraction", "7"]
+    program("classify", "net", "--data", DIGITS, "--online-normalization", "--json", "theirs.json", *words)
+    theirs = json.loads((tmp_path / "theirs.json").read_text())
+    x, y = digits
+    ours = net.classify(x, y, samples=20, duration=30, mode="both", online_normalization=True, timestep_fraction=7)
+    assert _without_time(ours.figures) == _without_time(theirs)
+    assert ours.figures["thresholds"]
+
+
 def test_neurobench(
     net: megasim.Network, digits: tuple[Array, Array], program: Program, tmp_path: pathlib.Path
 ) -> None:

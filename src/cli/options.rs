@@ -60,7 +60,7 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("convert", &["export", "save-scales", "full", "brief"], RESULTS),
     ("convert", &["save-parsed", "parsed", "save-activations", "activations", "save-normalised", "normalised"], STAGES),
     ("classify", &["data", "skip", "samples"], DATA),
-    ("classify", &["json", "report", "predictions", "history", "full", "brief", "force"], RESULTS),
+    ("classify", &["json", "report", "predictions", "history", "save-thresholds", "full", "brief", "force"], RESULTS),
     ("compare", &["data", "skip", "samples", "labels"], DATA),
     ("compare", &["json", "report", "sample", "history", "full", "brief", "force"], RESULTS),
     ("latency", &["data", "skip", "samples", "labels"], DATA),
@@ -73,6 +73,9 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
 
 /// Options of `classify` that have no effect where spikes of one sample are recorded.
 const UNDECIDED: &[&str] = &["readout", "k", "confidence", "top-k", "savings", "threads"];
+
+/// Options of `classify` that change thresholds during a run.
+const ONLINE: &[&str] = &["online-normalization", "diff-to-max-rate", "diff-to-min-rate", "timestep-fraction"];
 
 /// Options of `classify` that have no effect where a sample only becomes spikes.
 const NOT_RUN: &[&str] = &["mode", "dt", "max-events", "max-memory"];
@@ -149,6 +152,7 @@ pub fn classify(words: &[String], converted: &ConvertedModel) -> Result<Threaded
 /// What is wrong with them.
 pub fn run(words: &[String], converted: &ConvertedModel) -> Result<ClassifyOptions, Refusal> {
     refuse(words, UNDECIDED, "one sample is recorded, nothing is decided")?;
+    refuse(words, ONLINE, "thresholds follow rates in classify only")?;
     classify(words, converted).map(|of| of.options)
 }
 
@@ -241,7 +245,7 @@ mod tests {
     #[test]
     fn what_is_refused_exists() {
         let line = crate::cli::command_line();
-        let of_classify = [UNDECIDED, NOT_RUN].map(|options| ("classify", options, ""));
+        let of_classify = [UNDECIDED, ONLINE, NOT_RUN].map(|options| ("classify", options, ""));
         for (command, options, _) in ELSEWHERE.iter().chain(&of_classify) {
             let command = line.find_subcommand(command).unwrap();
             for option in *options {
