@@ -466,25 +466,32 @@ impl Neurons {
         let mut wide = std::mem::take(&mut self.wide);
         let reached = reach(plan, port, &mut wide, x, y, |weights, span| {
             for k in 0..span.len {
-                let n = span.neuron + k;
-                work.operations += 1;
-                if self.lost(n, s) {
-                    continue;
-                }
-                work.updates += 1;
-                self.leak(plan, n, s);
                 let weight = i64::from(weights[span.weight + k]) * sign.factor();
-                self.store(plan, n, i64::from(self.v[n]) + weight);
-                if plan.softmax {
-                    continue;
-                }
-                if let Some(spike) = self.test_to_leave(plan, n, s) {
-                    out.spike(spike);
-                }
+                work += self.take(plan, span.neuron + k, weight, s, out);
             }
         });
         self.wide = wide;
         reached.map(|()| work)
+    }
+
+    /// One neuron takes one input, unless that is lost to a refractory time: it leaks up to `s`, adds, and, but in
+    /// softmax, is tested.
+    #[inline(always)]
+    fn take(&mut self, plan: &NeuronPopulation, n: usize, input: i64, s: Tick, out: &mut impl Spikes) -> Work {
+        if self.lost(n, s) {
+            return Work { operations: 1, updates: 0 };
+        }
+        self.leak(plan, n, s);
+        self.store(plan, n, i64::from(self.v[n]) + input);
+        // The bounds of the faster paths stay true.
+        self.low = self.low.min(self.v[n].into());
+        self.high = self.high.max(self.v[n].into());
+        if !plan.softmax
+            && let Some(spike) = self.test_to_leave(plan, n, s)
+        {
+            out.spike(spike);
+        }
+        Work { operations: 1, updates: 1 }
     }
 
     /// A control event. Softmax: the neuron with the highest potential spikes, the first one on ties. With a decaying

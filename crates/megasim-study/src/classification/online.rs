@@ -1,12 +1,13 @@
 //! Online normalisation: which layers of a converted network change their thresholds during a run, and at which they
 //! end.
 
+use super::recording::module_of;
 use super::{Error, Outcome};
 use megasim_convert::ConvertedModel;
 use megasim_convert::manifest::{Layer, Manifest};
 use megasim_core::encode::Clock;
 use megasim_core::engine::{self, OnlineRule, Plan};
-use megasim_core::network::{Driver, ModuleId, ModuleKind, Network, Tick};
+use megasim_core::network::{ModuleId, ModuleKind, Network, Tick};
 use serde::Serialize;
 
 /// When and how thresholds change, as SNN toolbox names it; the defaults are its own.
@@ -60,11 +61,7 @@ const WITHOUT_WEIGHTS: &[&str] = &["Pooling", "Reshape", "Padding", "UpSampling"
 fn layers<'m>(manifest: &'m Manifest, network: &Network) -> Vec<(&'m Layer, Vec<ModuleId>)> {
     let modules_of = |layer: &Layer| -> Vec<ModuleId> {
         let nodes = layer.nodes.iter().filter_map(|name| network.node_named(name));
-        let drivers = nodes.filter_map(|node| match network.nodes()[node.index()].driver {
-            Driver::Module(module) => Some(module),
-            Driver::Source(_) => None,
-        });
-        let spiking = drivers.filter(|&module| {
+        let spiking = nodes.filter_map(|node| module_of(network, node)).filter(|&module| {
             let kind = &network.modules()[module.index()].kind;
             // A softmax and an output that gathers potentials never reach a threshold.
             let integrates = !matches!(kind, ModuleKind::Softmax(_));

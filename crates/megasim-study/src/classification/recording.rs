@@ -6,7 +6,7 @@ use megasim_convert::ConvertedModel;
 use megasim_core::control::Control;
 use megasim_core::encode::{Clock, SampleNumbers};
 use megasim_core::engine::{Mode, Probes, Progress, Record, Simulation};
-use megasim_core::network::{Array, Driver, ModuleId, Network, Tick};
+use megasim_core::network::{Array, Driver, ModuleId, Network, NodeId, Tick};
 use ndarray::{Array2, Array3, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,7 +161,7 @@ impl LayerRecording {
         let maps = layer.nodes.len();
         let of_node = layer.nodes.first().map_or((0, 0), |node| (node.ny, node.nx));
         let (ny, nx) = array.map_or(of_node, |array| (array.ny as usize, array.nx as usize));
-        let module = layer.nodes.first().and_then(|cells| module_of(network, cells));
+        let module = layer.nodes.first().and_then(|cells| module_of(network, cells.node));
         let neurons = module.and_then(|module| network.modules()[module.index()].kind.neurons());
         Self {
             name: layer.name.clone(),
@@ -189,8 +189,9 @@ fn input(converted: &ConvertedModel) -> Layer {
     Layer { name: INPUT.into(), cells: nodes.len() * ny * nx, nodes, spikes: false }
 }
 
-fn module_of(network: &Network, cells: &Cells) -> Option<ModuleId> {
-    match network.nodes()[cells.node.index()].driver {
+/// The module that drives a node; none of a source's.
+pub(super) fn module_of(network: &Network, node: NodeId) -> Option<ModuleId> {
+    match network.nodes()[node.index()].driver {
         Driver::Module(module) => Some(module),
         Driver::Source(_) => None,
     }
@@ -198,7 +199,7 @@ fn module_of(network: &Network, cells: &Cells) -> Option<ModuleId> {
 
 /// The neurons of each map of a layer; none of a layer without neurons.
 fn array(network: &Network, layer: &Layer) -> Option<Array> {
-    let module = module_of(network, layer.nodes.first()?)?;
+    let module = module_of(network, layer.nodes.first()?.node)?;
     network.modules()[module.index()].kind.neurons().map(|(array, ..)| array)
 }
 
@@ -247,7 +248,7 @@ pub(super) struct Traces {
 
 impl Traces {
     pub(super) fn new(network: &Network, layers: &[Layer], clock: Clock) -> Self {
-        let of_layer = |layer: &Layer| layer.nodes.iter().filter_map(|cells| module_of(network, cells)).collect();
+        let of_layer = |layer: &Layer| layer.nodes.iter().filter_map(|cells| module_of(network, cells.node)).collect();
         let modules: Vec<Vec<ModuleId>> = layers.iter().map(of_layer).collect();
         let mut readers = vec![Vec::new(); network.nodes().len()];
         for (layer, modules) in modules.iter().enumerate() {

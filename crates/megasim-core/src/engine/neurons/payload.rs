@@ -56,23 +56,7 @@ impl Neurons {
         for (k, ((&x, &y), &value)) in x.iter().zip(y).zip(value).enumerate() {
             let reached = reach(plan, port, &mut wide, x, y, |weights, span| {
                 for k in 0..span.len {
-                    let n = span.neuron + k;
-                    work.operations += 1;
-                    if self.lost(n, s) {
-                        continue;
-                    }
-                    work.updates += 1;
-                    self.leak(plan, n, s);
-                    self.store(plan, n, i64::from(self.v[n]) + part(weights[span.weight + k], sign, value));
-                    // The bounds of the faster paths stay true.
-                    self.low = self.low.min(self.v[n].into());
-                    self.high = self.high.max(self.v[n].into());
-                    if plan.softmax {
-                        continue;
-                    }
-                    if let Some(spike) = self.test_to_leave(plan, n, s) {
-                        out.spike(spike);
-                    }
+                    work += self.take(plan, span.neuron + k, part(weights[span.weight + k], sign, value), s, out);
                 }
             });
             if let Err(outside) = reached {
