@@ -101,6 +101,14 @@ fn diff_of_equal_runs() {
     diff(&run, &run, "0").success().stdout("7 nodes, 838 and 838 events: equal\n");
 }
 
+/// Whether a table has a row of these cells, which hold no spaces.
+fn has_row(cells: &str) -> impl Predicate<str> {
+    predicate::function(move |text: &str| {
+        let is_border = |character| "│┆ ".contains(character);
+        text.lines().any(|line| line.split(is_border).filter(|cell| !cell.is_empty()).eq(cells.split(' ')))
+    })
+}
+
 #[test]
 fn diff_finds_what_was_changed() {
     let first = directory(&[("node_a.evs", "1 1 1 0 0 1\n5 5 6 2 3 -1\n9 9 9 4 0 1\n"), ("node_b.evs", "")]);
@@ -110,13 +118,13 @@ fn diff_finds_what_was_changed() {
         .stdout(contains("first difference: node {a}, time 5, negative spike at address (2, 3), only in "))
         .stdout(contains("`5 5 6 2 3 -1` (event 2)"))
         .stdout(contains("2 nodes, 3 and 3 events: different"))
-        .stdout(predicate::str::is_match(r"total[ ┆]+3[ ┆]+3[ ┆]+2[ ┆]+0[ ┆]+1[ ┆]+1 ").unwrap());
+        .stdout(has_row("total 3 3 2 0 1 1"));
     diff(first.path(), second.path(), "1")
         .success()
         .stdout(contains(
             "time 5, negative spike at address (2, 3), shifted: `5 5 6 2 3 -1` (event 2) and `6 6 6 2 3 -1` (event 2)",
         ))
-        .stdout(predicate::str::is_match(r"total[ ┆]+3[ ┆]+3[ ┆]+2[ ┆]+1[ ┆]+0[ ┆]+0 ").unwrap())
+        .stdout(has_row("total 3 3 2 1 0 0"))
         .stdout(contains("equal within the tolerance"));
 }
 

@@ -4,18 +4,21 @@ use crate::arrays::write_npz;
 use megasim::ann::graph::Shape;
 use megasim::dataset::{Dataset, Format};
 use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayD, Dimension};
-use ndarray_npy::{NpzWriter, WritableElement};
+use ndarray_npy::{WritableElement, WriteNpyExt};
 use proptest::prelude::*;
 use std::fs::File;
 use std::path::Path;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 const FORMAT: Format = Format { shape: Shape::Maps { channels: 2, height: 2, width: 3 }, classes: 4 };
 const FLAT: Format = Format { shape: Shape::Features(12), classes: 4 };
 
 fn save<T: WritableElement, D: Dimension>(path: &Path, arrays: &[(&str, &Array<T, D>)]) {
-    let mut npz = NpzWriter::new_compressed(File::create(path).unwrap());
+    let mut npz = ZipWriter::new(File::create(path).unwrap());
     for (name, array) in arrays {
-        npz.add_array(*name, *array).unwrap();
+        npz.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+        array.write_npy(&mut npz).unwrap();
     }
     npz.finish().unwrap();
 }
