@@ -10,8 +10,8 @@ mod floor;
 use floor::{Floor, Layer};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::*;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 

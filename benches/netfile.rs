@@ -8,8 +8,8 @@
 
 use megasim::netfile::{self, FileNames, Kind};
 use megasim::network::*;
+use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::path::Path;

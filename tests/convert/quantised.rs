@@ -16,8 +16,8 @@ use megasim::{ConvertedModel, LabelledSamples};
 use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
 use ndarray_npy::NpzReader;
 use proptest::prelude::*;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

@@ -11,8 +11,8 @@ use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Polarity, Stimulus, StimulusEvent};
 use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
 use proptest::prelude::*;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// A hidden layer of a random network.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use megasim::encode::{Clock, SampleKind, current};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Driver, NodeId, Polarity};
 use ndarray::{Array1, Array2, Array4};
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// A layer of the reference: weights `(in, out)`, biases.
 struct Dense {

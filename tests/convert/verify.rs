@@ -11,8 +11,8 @@ use megasim::study::verify::{Answer, VerifyOptions, verify};
 use megasim::{ConvertedModel, LabelledSamples};
 use ndarray::{Array2, s};
 use ndarray_npy::NpzReader;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

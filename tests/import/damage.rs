@@ -1,8 +1,8 @@
 //! Damaged model files: a message that names the file and the place, never a panic.
 
 use megasim::ann::import;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
 
 fn data(path: &str) -> PathBuf {

@@ -6,7 +6,7 @@ use megasim::learning::{
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use std::ops::ControlFlow;
 
 proptest! {

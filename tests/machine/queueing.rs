@@ -5,8 +5,8 @@ use megasim::engine::machine::{HandshakeTrace, Link, Machine, MachinePlan, Machi
 use megasim::engine::{Error, Limits, Probes};
 use megasim::network::*;
 use proptest::prelude::*;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// A module that only takes time: no neuron spikes.
 fn server() -> (Network, Machine) {

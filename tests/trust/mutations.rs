@@ -1,8 +1,8 @@
 //! Mutated files through all readers: no panic, no abort, no hang, whatever the bytes.
 
 use super::readers::{READERS, Reader, fixture, made};
+use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

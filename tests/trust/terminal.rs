@@ -3,8 +3,8 @@
 
 use crate::mutations::{mutate, mutations};
 use crate::place::{Place, megasim};
+use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fs;
 
 /// A file that is mutated, and a command that reads it.

@@ -238,8 +238,14 @@ impl AtomicFile {
     /// # Errors
     /// As [`write_file`].
     pub fn write(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+        let mut write = Some(write);
+        self.write_once(&mut |writer| write.take().map_or(Ok(()), |write| write(writer)))
+    }
+
+    /// [`Self::write`], compiled once for all contents; `write` is called once.
+    fn write_once(self, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
         let Self { target, overwrite, to } = self;
-        let fill = |file: &File| {
+        let mut fill = |file: &File| {
             let mut writer = BufWriter::with_capacity(1 << 16, file);
             write(&mut writer).and_then(|()| writer.flush()).map_err(io_error(&target))
         };

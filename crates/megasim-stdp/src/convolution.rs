@@ -8,7 +8,7 @@ use super::weight::Block;
 use super::{Error, Pair, Shape, Spike, SpikeWave, Weight};
 use ndarray::{Array4, ArrayView4};
 use rand::RngExt as _;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use std::ops::Range;
 
 /// Weights of a convolution layer: SpykeTorch's `Convolution`, with stride, padding and bias as options.

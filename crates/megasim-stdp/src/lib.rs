@@ -19,7 +19,7 @@
 //! let filter = Filter::new(&[on.into()])?.padding(2).threshold(10.0);
 //! let wave = Intensity2Latency::new(4)?.transform(filter.apply(image.view())?.view())?;
 //!
-//! let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+//! let mut random = rand::rngs::ChaCha8Rng::seed_from_u64(1);
 //! let mut layer = Convolution::<f32>::new(1, 8, 3, 0.8, 0.05, &mut random)?;
 //! let spikes = pointwise_inhibition(&layer.fire(&wave, Some(2.0))?);
 //! let winners = get_k_winners(&spikes, 3, 1);

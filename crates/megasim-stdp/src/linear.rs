@@ -8,8 +8,8 @@ use super::Error;
 use megasim_core::parallel;
 use ndarray::{Array1, Array2, Axis};
 use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
 /// Scores of classes as weighted sums of features.
 ///

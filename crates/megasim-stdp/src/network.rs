@@ -8,7 +8,7 @@ use super::pooling::PoolingState;
 use super::winners::Contest;
 use super::{Convolution, Error, Pooling, Shape, Spike, SpikeWave, Weight};
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Whether layers that only matter while others learn are in the way.

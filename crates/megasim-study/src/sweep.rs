@@ -23,8 +23,8 @@ pub use run::sweep;
 pub use study::Store;
 
 use crate::hardware::Quantity;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Most values of a range.

@@ -16,8 +16,8 @@ use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Record, Si
 use megasim_core::network::{
     DEFAULT_T_MAX, Driver, ModuleKind, Network, NetworkError, NodeId, Polarity, Stimulus, Tick,
 };
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Most ticks that random delays add to the events of a module, and to its work.

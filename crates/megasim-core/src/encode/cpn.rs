@@ -7,7 +7,7 @@
 use super::poisson::bernoulli;
 use super::{Clock, Raster, SpikeEncoder, period, spikes_per_ms};
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::rngs::ChaCha8Rng;
 
 /// Random spikes at whole milliseconds. See the top of the file.
 ///

@@ -16,8 +16,8 @@ use super::{Clock, Raster, SpikeEncoder};
 use crate::equations::{Given, LANES, Lanes, Scratch, Sign, System, Vocabulary};
 use crate::source_error::TextError;
 use ordered_float::OrderedFloat;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

@@ -85,25 +85,8 @@ pub trait SpikeEncoder: Debug + Send + Sync {
     /// as whole milliseconds allow, unless the code says otherwise; with more frames than milliseconds some are left
     /// out.
     fn encode_frames(&self, values: &[f32], numbers: usize, sample: u64, clock: Clock, raster: &mut Raster) {
-        let frames: Vec<&[f32]> = values.chunks_exact(numbers.max(1)).collect();
-        let mut spikes = Vec::new();
-        for (k, frame) in frames.iter().enumerate() {
-            let ms = |k: usize| (k * clock.duration as usize / frames.len()) as u32;
-            let shown = Clock { duration: ms(k + 1) - ms(k), ..clock };
-            let first = Tick::from(ms(k)) * Tick::from(clock.ticks_per_ms);
-            let mut own = Raster::default();
-            own.start(shown.ticks());
-            self.encode(frame, sample, shown, &mut own);
-            own.in_time_order(|tick, trains| {
-                spikes.extend(trains.iter().map(|&train| (own.trains()[train as usize], first + tick)));
-            });
-        }
-        spikes.sort_unstable();
-        for spikes in spikes.chunk_by(|a, b| a.0 == b.0) {
-            let ((address, negative), _) = spikes[0];
-            let mut train = raster.train(address, negative);
-            spikes.iter().for_each(|&(_, tick)| train.set(tick as usize));
-        }
+        let mut one = |frame: &[f32], shown: Clock, own: &mut Raster| self.encode(frame, sample, shown, own);
+        frames_in_turn(values, numbers, clock, raster, &mut one);
     }
 
     /// Milliseconds between the events of the clock on which biases act: as many as between the spikes of a value of 1,
@@ -112,15 +95,42 @@ pub trait SpikeEncoder: Debug + Send + Sync {
         let mut raster = Raster::default();
         raster.start(clock.ticks());
         self.encode(&[1.0], 0, clock, &mut raster);
-        let mut spikes = 0;
-        raster.in_time_order(|_, trains| spikes += trains.len());
-        (f64::from(clock.duration) / spikes.max(1) as f64).max(1.0)
+        (f64::from(clock.duration) / raster.spikes().max(1) as f64).max(1.0)
     }
 
     /// Whether values are currents instead of spikes: then the network of each sample is [`current::driven`], and the
     /// spikes are its clock.
     fn is_current(&self) -> bool {
         false
+    }
+}
+
+/// [`SpikeEncoder::encode_frames`] for all codes, so that it is compiled once; `encode` encodes one frame.
+fn frames_in_turn(
+    values: &[f32],
+    numbers: usize,
+    clock: Clock,
+    raster: &mut Raster,
+    encode: &mut dyn FnMut(&[f32], Clock, &mut Raster),
+) {
+    let frames: Vec<&[f32]> = values.chunks_exact(numbers.max(1)).collect();
+    let mut spikes = Vec::new();
+    for (k, frame) in frames.iter().enumerate() {
+        let ms = |k: usize| (k * clock.duration as usize / frames.len()) as u32;
+        let shown = Clock { duration: ms(k + 1) - ms(k), ..clock };
+        let first = Tick::from(ms(k)) * Tick::from(clock.ticks_per_ms);
+        let mut own = Raster::default();
+        own.start(shown.ticks());
+        encode(frame, shown, &mut own);
+        own.in_time_order(|tick, trains| {
+            spikes.extend(trains.iter().map(|&train| (own.trains()[train as usize], first + tick)));
+        });
+    }
+    spikes.sort_unstable();
+    for spikes in spikes.chunk_by(|a, b| a.0 == b.0) {
+        let ((address, negative), _) = spikes[0];
+        let mut train = raster.train(address, negative);
+        spikes.iter().for_each(|&(_, tick)| train.set(tick as usize));
     }
 }
 

@@ -4,8 +4,8 @@
 //! until all 64 are decided, which takes about 8 words. So a sample costs little more than its spikes.
 
 use super::{Clock, Raster, SpikeEncoder, period, spikes_per_ms};
+use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// Random spikes; a sample's are drawn from a separate stream of random numbers. See the top of the file.
 #[derive(Debug, Clone, Copy, PartialEq)]

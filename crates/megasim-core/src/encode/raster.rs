@@ -74,6 +74,11 @@ impl Raster {
         &self.rows
     }
 
+    /// How many spikes all trains have.
+    pub(super) fn spikes(&self) -> u64 {
+        self.bits.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
     /// Calls `visit` with each tick that has spikes and the trains that have one then, as indices into
     /// [`Raster::trains`], rising.
     pub fn in_time_order(&self, mut visit: impl FnMut(Tick, &[u32])) {

@@ -2,8 +2,8 @@
 
 use super::Clock;
 use crate::network::{Stimulus, StimulusEvent, Tick};
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use std::str::FromStr;
 

@@ -15,8 +15,8 @@ use super::record::Recorder;
 use super::tie_order::TieOrder;
 use super::{Error, Excess, Limits, PopulationState, Progress};
 use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The events of one node that are not handled yet: those of each time in order of creation.

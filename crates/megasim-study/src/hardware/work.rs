@@ -3,8 +3,8 @@
 
 use megasim_core::network::Tick;
 use ordered_float::OrderedFloat;
+use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// How long work takes, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq)]
