@@ -4,4 +4,5 @@ mod dense;
 mod descriptions;
 mod equal;
 mod golden;
+mod lines;
 mod netlist;
