@@ -14,11 +14,12 @@ const IMAGES: usize = 2000;
 fn images() -> (Array3<f32>, Vec<usize>) {
     if let Some(directory) = std::env::var_os("DIGITS") {
         let path = std::path::Path::new(&directory).join("train.npz");
-        let mut npz = ndarray_npy::NpzReader::new(std::fs::File::open(path).expect("train.npz")).expect("an npz file");
-        let x: Array3<u8> = npz.by_name("x").expect("x");
-        let y: Array1<u8> = npz.by_name("y").expect("y");
-        let labels = y.iter().take(IMAGES).map(|&label| label.into()).collect();
-        return (x.slice(s![..IMAGES, .., ..]).mapv(|pixel| f32::from(pixel) / 255.0), labels);
+        let mut npz =
+            megasim::dataset::npy::NpzReader::new(std::fs::File::open(path).expect("train.npz")).expect("an npz file");
+        let x: Array3<f32> = npz.array("x").expect("x").into_dimensionality().expect("images");
+        let y: Array1<f32> = npz.array("y").expect("y").into_dimensionality().expect("classes");
+        let labels = y.iter().take(IMAGES).map(|&label| label as usize).collect();
+        return (x.slice(s![..IMAGES, .., ..]).mapv(|pixel| pixel / 255.0), labels);
     }
     // Strokes of random direction and curvature, three pixels wide: about as many active pixels as a digit has.
     let mut state = 1_u64;

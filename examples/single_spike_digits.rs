@@ -4,9 +4,9 @@
 //!
 //! The npz files hold `x` (images, 8 bit) and `y` (classes). The last 2,000 test images are classified.
 
+use megasim::dataset::npy::NpzReader;
 use megasim::learning::{Description, Evaluator, LinearClassifier, Readout, SpikingNetwork, Stimuli, Trainer};
 use ndarray::{Array1, Array3, ArrayView3, Axis, s};
-use ndarray_npy::NpzReader;
 use rayon::prelude::*;
 use std::error::Error;
 use std::fs::File;
@@ -15,9 +15,9 @@ use std::time::Instant;
 
 fn digits(path: &str) -> Result<(Array3<f32>, Vec<usize>), Box<dyn Error>> {
     let mut npz = NpzReader::new(File::open(path)?)?;
-    let images: Array3<u8> = npz.by_name("x")?;
-    let labels: Array1<u8> = npz.by_name("y")?;
-    Ok((images.mapv(|pixel| f32::from(pixel) / 255.0), labels.iter().map(|&label| label.into()).collect()))
+    let images: Array3<f32> = npz.array("x")?.into_dimensionality()?;
+    let labels: Array1<f32> = npz.array("y")?.into_dimensionality()?;
+    Ok((images / 255.0, labels.iter().map(|&label| label as usize).collect()))
 }
 
 fn features(network: &SpikingNetwork, images: ArrayView3<f32>) -> Result<Vec<Vec<u32>>, Box<dyn Error>> {

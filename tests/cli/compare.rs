@@ -178,7 +178,7 @@ fn a_schematic_alone_is_compared_on_its_own_stimuli() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     schematic(here);
-    ndarray_npy::write_npy(here.join("labels.npy"), &ndarray::array![0i64, 1, 1]).unwrap();
+    crate::npy::write_npy(here.join("labels.npy"), &ndarray::array![0i64, 1, 1]).unwrap();
     let arguments = ["compare", "megasim.sch", "--ticks-per-ms", "1", "--labels", "labels.npy", "--json", "out.json"];
     megasim(&arguments, here).success().stdout(contains("3 samples of 10 ms"));
     let figures = json(&here.join("out.json"));
@@ -200,7 +200,7 @@ fn what_does_not_go_together_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     schematic(here);
-    ndarray_npy::write_npy(here.join("labels.npy"), &ndarray::array![0i64, 1]).unwrap();
+    crate::npy::write_npy(here.join("labels.npy"), &ndarray::array![0i64, 1]).unwrap();
     let run = |more: &[&str]| {
         let mut arguments = vec!["compare", "megasim.sch"];
         arguments.extend(more);

@@ -1,9 +1,9 @@
 //! `megasim classify --frames`: sequences of frames as samples.
 
 use crate::arrays::write_npz;
+use crate::npy::NpzReader;
 use assert_cmd::Command;
 use ndarray::{Array1, Array3, Array4, Axis, s, stack};
-use ndarray_npy::NpzReader;
 use predicates::str::contains;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -71,7 +71,7 @@ fn frames_without_labels_have_predictions() {
     let here = directory.path();
     let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.view()]).unwrap();
     write_npz(&here.join("moving/test.npz"), &moving, &y);
-    ndarray_npy::write_npy(here.join("alone.npy"), &moving).unwrap();
+    crate::npy::write_npy(here.join("alone.npy"), &moving).unwrap();
     megasim(here, "classify net --data moving --frames --predictions known.csv").success();
     let alone = megasim(here, "classify net --data alone.npy --frames --predictions alone.csv").success();
     let text = String::from_utf8_lossy(&alone.get_output().stdout).into_owned();

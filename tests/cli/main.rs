@@ -4,6 +4,9 @@
 mod arrays;
 #[path = "../common/engine_data.rs"]
 mod engine_data;
+#[allow(dead_code)]
+#[path = "../common/npy.rs"]
+mod npy;
 
 mod compare;
 mod encode;

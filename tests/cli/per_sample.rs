@@ -1,11 +1,11 @@
 //! `eval --outputs` and `classify --predictions`: what networks put out, sample by sample.
 
+use crate::npy::{NpzReader, read_npy};
 use assert_cmd::Command;
 use megasim::ann::forward;
 use megasim::ann::import::Model;
 use megasim::dataset::{Dataset, Format};
 use ndarray::{Array1, Array2, ArrayView1};
-use ndarray_npy::{NpzReader, read_npy};
 use predicates::str::contains;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -36,7 +36,7 @@ fn outputs_are_those_of_the_network() {
     let format = Format { shape: model.input_shape(), classes: model.classes() };
     let samples = Dataset::open(&root.join(DATA)).unwrap().test(&format, 0, Some(40)).unwrap();
     let expected = forward::forward(&model.graph, samples.x.view()).unwrap();
-    assert_eq!(read_npy::<_, Array2<f32>>(&npy).unwrap(), expected);
+    assert_eq!(read_npy::<f32, ndarray::Ix2>(&npy).unwrap(), expected);
     let mut archive = NpzReader::new(File::open(&npz).unwrap()).unwrap();
     assert_eq!(archive.by_name::<_, ndarray::Ix2>("outputs").unwrap() as Array2<f32>, expected);
     let labels: Array1<i64> = archive.by_name("labels").unwrap();
@@ -151,7 +151,7 @@ fn the_keras_export_puts_out_what_the_normalised_network_does() {
     for (network, outputs) in [(stage, ours), (keras, theirs)] {
         megasim(&["eval", network, "--data", DATA, "--samples", "50", "--outputs", outputs, "--force"]).success();
     }
-    let [ours, theirs] = [ours, theirs].map(|path| read_npy::<_, Array2<f32>>(path).unwrap());
+    let [ours, theirs] = [ours, theirs].map(|path| read_npy::<f32, ndarray::Ix2>(path).unwrap());
     assert_eq!(ours.dim(), (50, 10));
     assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-5), "{ours} {theirs}");
     let wrong = ["export", net, "--to", "keras", "--out", "net.h5"];

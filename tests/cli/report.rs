@@ -295,10 +295,10 @@ fn recordings_become_rasters_and_potentials() {
     }
 
     // The marks of the raster are the spikes of the recording: of the output layer all neurons are shown.
-    let mut npz = ndarray_npy::NpzReader::new(fs::File::open(here.join("results/spikes.npz")).unwrap()).unwrap();
+    let mut npz = crate::npy::NpzReader::new(fs::File::open(here.join("results/spikes.npz")).unwrap()).unwrap();
     let mut spikes = 0;
     for mode in ["event", "clocked"] {
-        let of: ndarray::Array1<i64> = npz.by_name(&format!("{mode}/06Dense_10/sample.npy")).unwrap();
+        let of: ndarray::Array1<i64> = npz.by_name(&format!("{mode}/06Dense_10/sample")).unwrap();
         spikes += of.iter().filter(|&&sample| sample == 0).count();
     }
     let rows = csv("spikes-raster.csv");
@@ -310,14 +310,14 @@ fn a_damaged_recording_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let recording = |count: ndarray::Array2<i64>, t: &[i64]| {
-        let mut npz = ndarray_npy::NpzWriter::new(fs::File::create(here.join("spikes.npz")).unwrap());
-        npz.add_array("sample", &ndarray::array![7_i64, 9]).unwrap();
-        npz.add_array("ticks_per_ms", &ndarray::array![10_i64]).unwrap();
-        npz.add_array("event/a/count", &count).unwrap();
-        npz.add_array("event/a/sample", &ndarray::array![7_i64, 7]).unwrap();
-        npz.add_array("event/a/t", &ndarray::aview1(t)).unwrap();
-        npz.add_array("event/a/neuron", &ndarray::array![0_i64, 2]).unwrap();
-        npz.add_array("event/a/polarity", &ndarray::array![1_i8, -1]).unwrap();
+        let mut npz = megasim::dataset::npy::NpzWriter::new(fs::File::create(here.join("spikes.npz")).unwrap());
+        npz.add("sample", &ndarray::array![7_i64, 9]).unwrap();
+        npz.add("ticks_per_ms", &ndarray::array![10_i64]).unwrap();
+        npz.add("event/a/count", &count).unwrap();
+        npz.add("event/a/sample", &ndarray::array![7_i64, 7]).unwrap();
+        npz.add("event/a/t", &ndarray::aview1(t)).unwrap();
+        npz.add("event/a/neuron", &ndarray::array![0_i64, 2]).unwrap();
+        npz.add("event/a/polarity", &ndarray::array![1_i8, -1]).unwrap();
         npz.finish().unwrap();
     };
     recording(ndarray::Array2::zeros((2, 3)), &[1, 2]);
@@ -329,8 +329,8 @@ fn a_damaged_recording_is_refused() {
     let expected = contains("array 'event/a/count'").and(contains("2 samples")).and(contains("[3, 3]"));
     megasim(&["report", ".", "--force"], here).code(1).stderr(expected);
     // Arrays of other programs are no recordings.
-    let mut npz = ndarray_npy::NpzWriter::new(fs::File::create(here.join("spikes.npz")).unwrap());
-    npz.add_array("x", &ndarray::array![1.0]).unwrap();
+    let mut npz = megasim::dataset::npy::NpzWriter::new(fs::File::create(here.join("spikes.npz")).unwrap());
+    npz.add("x", &ndarray::array![1.0]).unwrap();
     npz.finish().unwrap();
     megasim(&["report", ".", "--force"], here).code(1).stderr(contains("recordings of --npz, found none"));
 }

@@ -1,9 +1,9 @@
 //! `megasim train`, `features`, `eval` and `classify` on single-spike networks, with pictures made here.
 
 use crate::arrays::write_npz;
+use crate::npy::NpzReader;
 use assert_cmd::Command;
 use ndarray::{Array1, Array3, Array4};
-use ndarray_npy::NpzReader;
 use predicates::prelude::*;
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! `classify --record`, `run --npz` and `--samples` with a list.
 
+use crate::npy::NpzReader;
 use assert_cmd::Command;
 use ndarray::{Array1, Array2, Array3, Array5};
-use ndarray_npy::NpzReader;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn converted(folder: &Path, more: &[&str]) -> PathBuf {
     net
 }
 
-fn archive(path: &Path) -> NpzReader<File> {
+fn archive(path: &Path) -> NpzReader {
     NpzReader::new(File::open(path).unwrap()).unwrap()
 }
 
@@ -214,9 +214,9 @@ fn counts_of_two_files_are_compared() {
     // A script's file: the arrays of layers by name.
     let theirs = path("theirs.npz");
     let write_theirs = |count: &Array2<i64>| {
-        let mut npz = ndarray_npy::NpzWriter::new(File::create(&theirs).unwrap());
-        npz.add_array("06Dense_10", count).unwrap();
-        npz.add_array("06Dense_10/shape", &Array1::from(vec![10i64])).unwrap();
+        let mut npz = megasim::dataset::npy::NpzWriter::new(File::create(&theirs).unwrap());
+        npz.add("06Dense_10", count).unwrap();
+        npz.add("06Dense_10/shape", &Array1::from(vec![10i64])).unwrap();
         npz.finish().unwrap();
     };
     write_theirs(&expected);

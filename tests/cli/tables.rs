@@ -2,8 +2,8 @@
 
 use crate::arrays::write_npz;
 use assert_cmd::Command;
+use megasim::dataset::npy::NpzWriter;
 use ndarray::{Array1, Array2, array};
-use ndarray_npy::NpzWriter;
 use predicates::prelude::*;
 use predicates::str::contains;
 use rand::rngs::ChaCha8Rng;
@@ -38,10 +38,10 @@ fn start() -> tempfile::TempDir {
     let last = array![[1.0, -1.0], [-1.0, 0.7], [0.5, 0.9]];
     let single = |values: &Array2<f64>| values.mapv(|value| value as f32);
     let mut npz = NpzWriter::new(File::create(here.join("net.npz")).unwrap());
-    npz.add_array("arr_0", &single(&weights)).unwrap();
-    npz.add_array("arr_1", &bias.mapv(|value| value as f32)).unwrap();
-    npz.add_array("arr_2", &single(&last)).unwrap();
-    npz.add_array("arr_3", &array![0.1f32, -0.1]).unwrap();
+    npz.add("arr_0", &single(&weights)).unwrap();
+    npz.add("arr_1", &bias.mapv(|value| value as f32)).unwrap();
+    npz.add("arr_2", &single(&last)).unwrap();
+    npz.add("arr_3", &array![0.1f32, -0.1]).unwrap();
     npz.finish().unwrap();
     let layers = ["dense\"\nunits = 3", "relu\"", "dense\"\nunits = 2", "softmax\""];
     let layers: String = layers.iter().map(|layer| format!("\n[[layer]]\nkind = \"{layer}\n")).collect();

@@ -222,7 +222,7 @@ fn pictures_and_spikes_go_into_the_log_folder() {
     assert!(picture.lines().count() > 32, "{picture}");
     let maps = fs::read_to_string(log.join("page_files/potential-maps-00Conv2D_8x8x8.svg")).unwrap();
     assert!(maps.contains("50 ms"), "{maps}");
-    let mut spikes = ndarray_npy::NpzReader::new(fs::File::open(log.join("spikes.npz")).unwrap()).unwrap();
+    let mut spikes = crate::npy::NpzReader::new(fs::File::open(log.join("spikes.npz")).unwrap()).unwrap();
     let potential: ndarray::Array3<i32> = spikes.by_name("event/05Dense_32/potential").unwrap();
     assert_eq!(potential.dim(), (3, 50, 32));
 }
@@ -377,7 +377,7 @@ fn sequences_of_frames_are_data() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits/test.npz");
-    let mut digits = ndarray_npy::NpzReader::new(fs::File::open(digits).unwrap()).unwrap();
+    let mut digits = crate::npy::NpzReader::new(fs::File::open(digits).unwrap()).unwrap();
     let (x, y): (Array3<u8>, Array1<u8>) = (digits.by_name("x").unwrap(), digits.by_name("y").unwrap());
     let moving: Array4<u8> = stack(Axis(1), &[x.view(), x.mapv(|value| value / 2).view()]).unwrap();
     fs::create_dir(here.join("moving")).unwrap();

@@ -1,5 +1,6 @@
 //! Scales of single maps: the network computes what it did, and its spikes are its activations.
 
+use crate::npy::NpzReader;
 use megasim::ann::forward::forward;
 use megasim::ann::import::{self, Model};
 use megasim::convert::conversion::again;
@@ -7,7 +8,6 @@ use megasim::convert::scales::Scales;
 use megasim::convert::{Convert, ConvertOptions, Normalized, Weighting, convert};
 use megasim::dataset::Dataset;
 use ndarray::Array2;
-use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ fn digits() -> PathBuf {
 #[test]
 fn logits_agree_with_keras() {
     let model = import::read(&digits().join("digits_cnn.keras")).unwrap();
-    let expected: Array2<f32> = ndarray_npy::read_npy(digits().join("expected_logits.npy")).unwrap();
+    let expected: Array2<f32> = crate::npy::read_npy(digits().join("expected_logits.npy")).unwrap();
     let format = Format { shape: model.input_shape(), classes: model.classes() };
     let samples = Dataset::open(&digits()).unwrap().test(&format, 0, Some(expected.nrows())).unwrap();
 

@@ -7,6 +7,9 @@ mod digits;
 mod export_nir;
 mod netfiles;
 mod nir;
+#[allow(dead_code)]
+#[path = "../common/npy.rs"]
+mod npy;
 mod presets;
 mod quantised;
 mod random_networks;

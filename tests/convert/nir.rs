@@ -1,6 +1,7 @@
 //! Spiking networks in NIR as netfiles: what neurons do in clocked mode is what an independent simulation in double
 //! precision says (`tests/data/nir/make_expected.py`); what cannot be netfiles is refused by node and reason.
 
+use crate::npy::NpzReader;
 use megasim::ann::nir::{Nir, NirGraph, NirNode, Primitive};
 use megasim::atomic_write::Overwrite;
 use megasim::convert::ConvertedModel;
@@ -9,7 +10,6 @@ use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Driver, Polarity, Reset, Stimulus, StimulusEvent};
 use megasim::study::layers::Layer;
 use ndarray::{Array1, Array2, ArrayD, arr0, array};
-use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/nir").join(name)
 }
 
-fn expected() -> NpzReader<File> {
+fn expected() -> NpzReader {
     NpzReader::new(File::open(path("expected.npz")).unwrap()).unwrap()
 }
 
@@ -93,7 +93,7 @@ fn check(name: &str, nodes: &[&str], options: &NirOptions) {
         assert_eq!(found, of_node.to_vec(), "{name}: spikes of node {node}");
         assert!(found.iter().sum::<i64>() > 0, "{name}: node {node} spikes");
     }
-    if let Ok(of_output) = expected().by_name::<ndarray::OwnedRepr<f64>, ndarray::Ix1>(&format!("{name}/output")) {
+    if let Ok(of_output) = expected().by_name::<f64, ndarray::Ix1>(&format!("{name}/output")) {
         for (found, expected) in potentials.iter().zip(&of_output) {
             assert!((found - expected).abs() < 1e-4, "{name}: potentials {potentials:?}, expected {of_output}");
         }

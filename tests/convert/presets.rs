@@ -5,6 +5,7 @@
 //! (`tests/data/presets/make_presets.py`). With the recordings at hand,
 //! `MEGASIM_RECORDINGS=DIR cargo test --release --test presets -- --ignored --nocapture` compares with them directly.
 
+use crate::npy::{NpzReader, Number};
 use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::ann::import;
 use megasim::convert::parsed::{LayerKind, ParsedLayer};
@@ -14,7 +15,6 @@ use megasim::encode::{Clock, Current, SampleKind, SpikeEncoder, current};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Driver, EventLog, Network, NodeId, Stimulus};
 use ndarray::{Array1, Array2, Array4, ArrayD, Axis, IxDyn};
-use ndarray_npy::{NpzReader, ReadableElement};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -28,13 +28,13 @@ fn recordings() -> PathBuf {
     PathBuf::from(std::env::var_os("MEGASIM_RECORDINGS").expect("MEGASIM_RECORDINGS names a directory"))
 }
 
-struct Npz(NpzReader<File>);
+struct Npz(NpzReader);
 
 impl Npz {
     fn open(path: &Path) -> Self {
         Self(NpzReader::new(File::open(path).unwrap()).unwrap())
     }
-    fn get<T: ReadableElement>(&mut self, name: &str) -> ArrayD<T> {
+    fn get<T: Number>(&mut self, name: &str) -> ArrayD<T> {
         self.0.by_name(name).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
     fn matrix(&mut self, name: &str) -> Array2<f32> {

@@ -1,5 +1,6 @@
 //! Networks with quantised activations: the counts of signed neurons are the levels of the trained network.
 
+use crate::npy::NpzReader;
 use megasim::ann::forward::{forward, visit_activations};
 use megasim::ann::graph::{
     Activation, AxisOrder, Graph, GraphBuilder, LayerId, Levels, Operation, Padding, Pooling, Rounding, Shape,
@@ -14,7 +15,6 @@ use megasim::study::presentation::Presentation;
 use megasim::study::verify::{VerifyOptions, integer, verify, verify_of};
 use megasim::{ConvertedModel, LabelledSamples};
 use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
-use ndarray_npy::NpzReader;
 use proptest::prelude::*;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};

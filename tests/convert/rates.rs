@@ -1,5 +1,6 @@
 //! Networks of well-known shapes, converted: at 500 ms the rates of every layer are its activations.
 
+use crate::npy::NpzReader;
 use megasim::ann::forward::{forward, visit_activations};
 use megasim::ann::import;
 use megasim::convert::{ConvertOptions, convert};
@@ -7,7 +8,6 @@ use megasim::encode::{Clock, Regular, SampleKind};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::Polarity;
 use ndarray::{Array2, s};
-use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,11 @@
 //! Stages of a conversion that are kept: what is read is what was written, what is stale or damaged is refused.
 
+use crate::npy::NpzReader;
 use assert_cmd::Command;
 use megasim::ann::import;
 use megasim::convert::stage::{Network, Origin, Stage};
 use megasim::convert::{ConvertOptions, normalize_with, parse};
 use ndarray::Array2;
-use ndarray_npy::NpzReader;
 use predicates::prelude::*;
 use predicates::str::contains;
 use proptest::prelude::*;
@@ -84,16 +84,16 @@ fn changed(from: &str, to: &str) -> Result<Stage, String> {
     let (path, other) = (folder.path().join("stage.npz"), folder.path().join("changed.npz"));
     fs::write(&path, written(&small())).unwrap();
     let mut arrays = NpzReader::new(File::open(&path).unwrap()).unwrap();
-    let mut archive = ndarray_npy::NpzWriter::new(File::create(&other).unwrap());
-    for name in arrays.names().unwrap() {
+    let mut archive = megasim::dataset::npy::NpzWriter::new(File::create(&other).unwrap());
+    for name in arrays.names() {
         if name == "stage" {
             let text: ndarray::Array1<u8> = arrays.by_name(&name).unwrap();
             let text = String::from_utf8(text.to_vec()).unwrap();
             assert!(text.contains(from), "{text}");
-            archive.add_array(name, &ndarray::Array1::from(text.replacen(from, to, 1).into_bytes())).unwrap();
+            archive.add(&name, &ndarray::Array1::from(text.replacen(from, to, 1).into_bytes())).unwrap();
         } else {
             let array: ndarray::ArrayD<f32> = arrays.by_name(&name).unwrap();
-            archive.add_array(name, &array).unwrap();
+            archive.add(&name, &array).unwrap();
         }
     }
     archive.finish().unwrap();

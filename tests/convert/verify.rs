@@ -1,5 +1,6 @@
 //! Signed conversions of networks of all shapes: no count depends on orders, delays, machines or the mode.
 
+use crate::npy::NpzReader;
 use megasim::ann::graph::Shape;
 use megasim::ann::import::Model;
 use megasim::convert::settings::Setting;
@@ -10,7 +11,6 @@ use megasim::study::presentation::Presentation;
 use megasim::study::verify::{Answer, VerifyOptions, verify};
 use megasim::{ConvertedModel, LabelledSamples};
 use ndarray::{Array2, s};
-use ndarray_npy::NpzReader;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::fs::File;

@@ -2,23 +2,20 @@
 
 use crate::arrays::write_npz;
 use megasim::ann::graph::Shape;
+use megasim::dataset::npy::{Element, NpzWriter};
 use megasim::dataset::{Dataset, Format};
 use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayD, Dimension};
-use ndarray_npy::{WritableElement, WriteNpyExt};
 use proptest::prelude::*;
 use std::fs::File;
 use std::path::Path;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 const FORMAT: Format = Format { shape: Shape::Maps { channels: 2, height: 2, width: 3 }, classes: 4 };
 const FLAT: Format = Format { shape: Shape::Features(12), classes: 4 };
 
-fn save<T: WritableElement, D: Dimension>(path: &Path, arrays: &[(&str, &Array<T, D>)]) {
-    let mut npz = ZipWriter::new(File::create(path).unwrap());
+fn save<T: Element, D: Dimension>(path: &Path, arrays: &[(&str, &Array<T, D>)]) {
+    let mut npz = NpzWriter::compressed(File::create(path).unwrap());
     for (name, array) in arrays {
-        npz.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
-        array.write_npy(&mut npz).unwrap();
+        npz.add(name, *array).unwrap();
     }
     npz.finish().unwrap();
 }
@@ -89,7 +86,7 @@ fn a_number_without_axes_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let one = ArrayD::<f32>::from_elem(vec![], 1.0);
     for name in ["x_test.npy", "y_test.npy", "x_norm.npy"] {
-        ndarray_npy::write_npy(directory.path().join(name), &one).unwrap();
+        crate::npy::write_npy(directory.path().join(name), &one).unwrap();
     }
     let data = Dataset::open(directory.path()).unwrap();
     let stored = data.test_as_stored(0, None).unwrap_err().to_string();
@@ -126,8 +123,8 @@ fn pairs_of_bytes_and_class_numbers() {
 fn plain_arrays_and_the_files_of_mnist() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
-    ndarray_npy::write_npy(path("x_test.npy"), &channels_first()).unwrap();
-    ndarray_npy::write_npy(path("y_test.npy"), &Array1::from(vec![3u8, 1, 0, 2, 1])).unwrap();
+    crate::npy::write_npy(path("x_test.npy"), &channels_first()).unwrap();
+    crate::npy::write_npy(path("y_test.npy"), &Array1::from(vec![3u8, 1, 0, 2, 1])).unwrap();
     let samples = Dataset::open(directory.path()).unwrap().test(&FORMAT, 1, Some(2)).unwrap();
     assert_eq!((samples.y, samples.x[[0, 1]]), (vec![1, 0], 101.0));
 

@@ -2,12 +2,12 @@
 //! through the commands, and what is wrong with bad ones.
 
 use crate::arrays::write_npz;
+use crate::npy::NpzReader;
 use assert_cmd::Command;
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 use megasim::ann::graph::Shape;
 use megasim::dataset::{ANY_CLASSES, Dataset, Format};
 use ndarray::{Array1, Array2, Array3, Axis};
-use ndarray_npy::NpzReader;
 use predicates::str::contains;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -2,6 +2,9 @@
 
 #[path = "../common/arrays.rs"]
 mod arrays;
+#[allow(dead_code)]
+#[path = "../common/npy.rs"]
+mod npy;
 
 mod dataset;
 mod images;

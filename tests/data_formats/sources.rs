@@ -1,13 +1,14 @@
 //! Data in one file, without labels, in no division, packed, or pickled.
 
+use crate::npy::{NpzReader, write_npy};
 use assert_cmd::Command;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::{DynamicImage, GrayImage, Luma};
 use megasim::ann::graph::Shape;
+use megasim::dataset::npy::NpzWriter;
 use megasim::dataset::{DataOptions, Dataset, Format, Split};
 use ndarray::{Array1, Array2, Array3, Array4, s};
-use ndarray_npy::{NpzReader, NpzWriter, write_npy};
 use predicates::str::contains;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -18,8 +19,8 @@ const PAIR: Format = Format { shape: Shape::Features(2), classes: 3 };
 
 fn npz(path: &Path, arrays: &[(&str, &Array2<f32>)], labels: &[(&str, &Array1<i64>)]) {
     let mut npz = NpzWriter::new(File::create(path).unwrap());
-    arrays.iter().for_each(|(name, array)| npz.add_array(*name, *array).unwrap());
-    labels.iter().for_each(|(name, array)| npz.add_array(*name, *array).unwrap());
+    arrays.iter().for_each(|(name, array)| npz.add(name, *array).unwrap());
+    labels.iter().for_each(|(name, array)| npz.add(name, *array).unwrap());
     npz.finish().unwrap();
 }
 

@@ -1,12 +1,13 @@
 //! Small models and data as people have them, each of a kind that was once refused or read wrongly; `ref.npy` holds
 //! what the framework itself puts out.
 
+use crate::npy::read_npy;
 use assert_cmd::Command;
 use megasim::ann::import::{self, ReadOptions};
 use megasim::ann::{forward, score::Score};
+use megasim::dataset::npy::NpzWriter;
 use megasim::dataset::{Dataset, Format};
-use ndarray::{Array1, Array2, Array3, s};
-use ndarray_npy::{NpzWriter, read_npy};
+use ndarray::{Array1, Array3, Ix2, s};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -40,7 +41,7 @@ fn outputs_are_those_of_the_frameworks() {
     let all = cases();
     let mut compared = 0;
     for case in std::fs::read_dir(all.path()).unwrap().map(|entry| entry.unwrap().path()) {
-        let Ok(expected) = read_npy::<_, Array2<f32>>(case.join("data/ref.npy")) else { continue };
+        let Ok(expected) = read_npy::<f32, Ix2>(case.join("data/ref.npy")) else { continue };
         // Its labels are of other statistics than those in the file.
         if case.ends_with("26-normalization-layer") {
             continue;
@@ -191,8 +192,8 @@ fn data_sets_of_keras_are_one_archive() {
     let pictures = |n: usize| Array3::<u8>::from_shape_fn((n, 2, 3), |(i, y, x)| (20 * i + 3 * y + x) as u8);
     let labels = |n: usize| Array1::<u8>::from_shape_fn(n, |i| (i % 4) as u8);
     for (set, n) in [("train", 9), ("test", 5)] {
-        npz.add_array(format!("x_{set}"), &pictures(n)).unwrap();
-        npz.add_array(format!("y_{set}"), &labels(n)).unwrap();
+        npz.add(&format!("x_{set}"), &pictures(n)).unwrap();
+        npz.add(&format!("y_{set}"), &labels(n)).unwrap();
     }
     npz.finish().unwrap();
     let data = Dataset::open(directory.path()).unwrap();

@@ -1,9 +1,9 @@
 //! `megasim eval` as a user calls it.
 
 use crate::arrays::write_npz;
+use crate::npy::NpzReader;
 use assert_cmd::Command;
 use ndarray::{Array1, Array2};
-use ndarray_npy::NpzReader;
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::fs::File;

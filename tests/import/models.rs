@@ -1,13 +1,13 @@
 //! One network in several formats gives one result, that of an independent runtime (see
 //! `tests/data/models/make_expected.py`), and one spiking network.
 
+use crate::npy::NpzReader;
 use megasim::ann::graph::{Activation, Operation};
 use megasim::ann::score::Score;
 use megasim::ann::{forward, import};
 use megasim::convert::{ConvertOptions, convert};
 use megasim::dataset::{Dataset, Format};
 use ndarray::{Array2, ArrayView2, Axis};
-use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,9 @@
 //! Tiny networks, one per layer kind and option: the forward pass agrees with Keras to 1e-5, with PyTorch and
 //! onnxruntime to 1e-5.
 
+use crate::npy::NpzReader;
 use megasim::ann::{forward, import};
 use ndarray::Array2;
-use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

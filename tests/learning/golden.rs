@@ -2,6 +2,7 @@
 //! the recording has a time axis, against the dense form of these tests too.
 
 use super::dense;
+use crate::npy::NpzReader;
 use megasim::learning::{
     Convolution, DeepFeature, DoGKernel, Error, Filter, FilterKernel, GaborKernel, Intensity2Latency,
     LateralIntensityInhibition, Pair, Pooling, Rates, SpikeWave, Stdp, TooFew, Winner, deep_receptive_field,
@@ -9,7 +10,6 @@ use megasim::learning::{
     tensor_to_text, text_to_tensor,
 };
 use ndarray::{Array2, Array3, Array4, ArrayD, Axis, Dimension, Ix0, Ix1, Ix2, Ix3, Ix4, s};
-use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ fn directory() -> PathBuf {
 
 struct Recording {
     name: String,
-    npz: std::cell::RefCell<NpzReader<File>>,
+    npz: std::cell::RefCell<NpzReader>,
 }
 
 impl Recording {
@@ -33,14 +33,14 @@ impl Recording {
         let mut npz = self.npz.borrow_mut();
         let array: ArrayD<f64> = if let Ok(array) = npz.by_name(key) {
             array
-        } else if let Ok(array) = npz.by_name::<ndarray::OwnedRepr<i64>, ndarray::IxDyn>(key) {
+        } else if let Ok(array) = npz.by_name::<i64, ndarray::IxDyn>(key) {
             array.mapv(|value| value as f64)
-        } else if let Ok(array) = npz.by_name::<ndarray::OwnedRepr<i8>, ndarray::IxDyn>(key) {
+        } else if let Ok(array) = npz.by_name::<i8, ndarray::IxDyn>(key) {
             array.mapv(f64::from)
-        } else if let Ok(array) = npz.by_name::<ndarray::OwnedRepr<u8>, ndarray::IxDyn>(key) {
+        } else if let Ok(array) = npz.by_name::<u8, ndarray::IxDyn>(key) {
             array.mapv(f64::from)
         } else {
-            npz.by_name::<ndarray::OwnedRepr<bool>, ndarray::IxDyn>(key)
+            npz.by_name::<bool, ndarray::IxDyn>(key)
                 .unwrap_or_else(|error| panic!("{}: {key}: {error}", self.name))
                 .mapv(|value| value.into())
         };

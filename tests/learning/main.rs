@@ -6,3 +6,6 @@ mod equal;
 mod golden;
 mod lines;
 mod netlist;
+#[allow(dead_code)]
+#[path = "../common/npy.rs"]
+mod npy;

@@ -191,7 +191,7 @@ fn a_hundred_digits_in_every_layer() {
 fn digits<W: Weight>() -> usize {
     let directory = std::path::PathBuf::from(std::env::var_os("DIGITS").expect("DIGITS"));
     let read = |name: &str, count: usize| {
-        let mut npz = ndarray_npy::NpzReader::new(std::fs::File::open(directory.join(name)).unwrap()).unwrap();
+        let mut npz = crate::npy::NpzReader::new(std::fs::File::open(directory.join(name)).unwrap()).unwrap();
         let images: Array3<u8> = npz.by_name("x").unwrap();
         let labels: Array1<u8> = npz.by_name("y").unwrap();
         let labels: Vec<usize> = labels.iter().take(count).map(|&label| label.into()).collect();

@@ -10,6 +10,9 @@ mod kill;
 mod mutations;
 mod names;
 mod networks;
+#[allow(dead_code)]
+#[path = "../common/npy.rs"]
+mod npy;
 mod options;
 mod overwrite;
 mod place;

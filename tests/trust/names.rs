@@ -1,8 +1,8 @@
 //! Names of layers, classes and files that are made to hurt, through all pages, pictures, tables and the terminal.
 
+use crate::npy::NpzReader;
 use crate::place::{digits, megasim};
 use ndarray::{Array1, Array3};
-use ndarray_npy::NpzReader;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

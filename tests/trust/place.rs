@@ -1,13 +1,14 @@
 //! A directory with something of each kind that commands take, made once.
 
+use crate::npy::NpzReader;
 use assert_cmd::Command;
+use megasim::dataset::npy::{Element, NpzWriter};
 use megasim::netfile::{self, FileNames};
 use megasim::network::{
     Array, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind, NetworkBuilder, NeuronParameters, Output,
     Polarity, Stimulus, StimulusEvent,
 };
 use ndarray::{Array1, Array3, Array4, Axis, Dimension, s, stack};
-use ndarray_npy::{NpzReader, NpzWriter, WritableElement};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -30,10 +31,10 @@ pub fn digits() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits")
 }
 
-pub fn write_npz<X: WritableElement, D: Dimension>(path: &Path, x: &ndarray::Array<X, D>, y: &Array1<u8>) {
+pub fn write_npz<X: Element, D: Dimension>(path: &Path, x: &ndarray::Array<X, D>, y: &Array1<u8>) {
     let mut npz = NpzWriter::new(File::create(path).unwrap());
-    npz.add_array("x", x).unwrap();
-    npz.add_array("y", y).unwrap();
+    npz.add("x", x).unwrap();
+    npz.add("y", y).unwrap();
     npz.finish().unwrap();
 }
 
@@ -124,7 +125,7 @@ impl Place {
         recordings(here);
         schematic(here, "cut", 10);
         schematic(here, "changed", 20);
-        ndarray_npy::write_npy(here.join("labels.npy"), &ndarray::array![0i64, 1, 1]).unwrap();
+        crate::npy::write_npy(here.join("labels.npy"), &ndarray::array![0i64, 1, 1]).unwrap();
         make(&["run", "cut.sch", "--out", "one"]);
         make(&["run", "changed.sch", "--out", "two"]);
         make(&["classify", "net", "--data", "data", "--json", "results/classify.json"]);
