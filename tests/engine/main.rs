@@ -7,6 +7,7 @@ mod custom_codes;
 mod custom_neurons;
 mod encode_statistics;
 mod golden;
+mod layerwise;
 mod limits;
 mod max_pool;
 mod online;

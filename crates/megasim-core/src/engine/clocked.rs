@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::apply::{Cells, Outputs, step_addresses};
 use super::kernels::{Crossing, SignedSpike};
+use super::layerwise::Handover;
 use super::neurons::{Spike, Spikes};
 use super::online::Came;
 use super::plan::Plan;
@@ -186,8 +187,18 @@ pub(super) struct ClockedRun<'s> {
 }
 
 impl ClockedRun<'_> {
-    pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
+    /// From the start, or from where a run layer by layer has ended.
+    pub fn run(
+        &mut self,
+        handover: Option<&Handover>,
+        stop: &mut impl FnMut(&Progress<'_>) -> bool,
+    ) -> Result<(), Error> {
         self.state.start(self.plan, self.dt, self.populations);
+        if let Some(Handover { step, taken, beyond }) = handover {
+            self.state.step = *step;
+            self.state.taken.copy_from_slice(taken);
+            self.state.beyond.copy_from_slice(beyond);
+        }
         self.run_to(self.plan.t_max, stop)?;
         self.recorder.summary.pending = self.state.pending(self.stimuli);
         Ok(())

@@ -12,6 +12,7 @@ use groups::GroupRun;
 use outputs::{Bus, ByMap, GroupQueue, Outputs};
 
 use super::apply::Receiver;
+use super::layerwise::Handover;
 use super::online::Came;
 use super::plan::Plan;
 use super::population::Target;
@@ -99,6 +100,20 @@ impl EventState {
         }
     }
 
+    /// Goes on where a run layer by layer has ended: with these events of each stimulus taken.
+    pub fn go_on(&mut self, plan: &Plan, stimuli: &[Stimulus], taken: &[usize]) {
+        self.schedule.clear();
+        for (node, &before) in plan.sources.iter().zip(taken) {
+            let pending = &mut self.bus.pending[node.index()];
+            if let Pending::Source { taken, .. } = pending {
+                *taken = before;
+            }
+            if let Some(t) = pending.head_time(stimuli) {
+                self.schedule.put(node.index(), t);
+            }
+        }
+    }
+
     /// Events that are not handled yet.
     pub fn pending(&self, stimuli: &[Stimulus]) -> u64 {
         self.bus.pending.iter().map(|it| it.len(stimuli)).sum()
@@ -118,8 +133,16 @@ pub(super) struct EventRun<'s> {
 }
 
 impl EventRun<'_> {
-    pub fn run(&mut self, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
+    /// From the start, or from where a run layer by layer has ended.
+    pub fn run(
+        &mut self,
+        handover: Option<&Handover>,
+        stop: &mut impl FnMut(&Progress<'_>) -> bool,
+    ) -> Result<(), Error> {
         self.state.start(self.plan, self.stimuli, self.in_groups && self.plan.touch.is_none());
+        if let Some(Handover { taken, .. }) = handover {
+            self.state.go_on(self.plan, self.stimuli, taken);
+        }
         self.run_to(self.plan.t_max, stop)?;
         self.recorder.summary.pending = self.state.pending(self.stimuli);
         Ok(())

@@ -15,6 +15,7 @@ mod event;
 mod extremes;
 mod geometry;
 pub mod kernels;
+mod layerwise;
 mod limits;
 mod loops;
 pub mod machine;
@@ -47,6 +48,7 @@ use crate::network::{EventLog, ModuleId, NodeId, Stimulus, Tick};
 use apply::Cells;
 use clocked::{ClockedRun, ClockedState};
 use event::{EventRun, EventState};
+use layerwise::{Handover, Layerwise, LayerwiseRun};
 use neurons::Neurons;
 use online::{Online, Pieces};
 use population::{NeuronPopulation, Population, PopulationKind};
@@ -285,6 +287,7 @@ pub struct Simulation<'p> {
     recorder: Recorder,
     run: Run,
     online: Option<Box<Online>>,
+    layerwise: Box<Layerwise>,
 }
 
 #[derive(Debug, Clone)]
@@ -310,6 +313,7 @@ impl<'p> Simulation<'p> {
             online: plan.online.as_ref().map(|of| Box::new(Online::new(plan, of, &mut recorder))),
             recorder,
             run,
+            layerwise: Box::default(),
         }
     }
 
@@ -361,7 +365,7 @@ impl<'p> Simulation<'p> {
         in_groups: bool,
         mut stop: impl FnMut(&Progress<'_>) -> bool,
     ) -> Result<Record, Error> {
-        let Self { plan, limits, populations, recorder, run, online } = self;
+        let Self { plan, limits, populations, recorder, run, online, layerwise } = self;
         let (plan, limits) = (*plan, *limits);
         if stimuli.len() != plan.sources.len() {
             return Err(Error::Stimuli { expected: plan.sources.len(), found: stimuli.len() });
@@ -377,19 +381,23 @@ impl<'p> Simulation<'p> {
         {
             return Err(Error::Step(*dt));
         }
+        let handover =
+            if in_groups { first_part(plan, limits, run, populations, recorder, stimuli, layerwise) } else { None };
         match (online, &mut *run) {
             (Some(online), _) => {
                 online.advance(Pieces { limits, populations, recorder, run, stimuli, in_groups }, &mut stop)?;
             }
             (None, Run::Event(state)) => {
-                EventRun { plan, limits, populations, state, recorder, stimuli, in_groups }.run(&mut stop)?;
+                let handover = handover.as_ref();
+                EventRun { plan, limits, populations, state, recorder, stimuli, in_groups }.run(handover, &mut stop)?;
             }
             (None, Run::TieBreak(state)) => {
                 let order = plan.tie_order;
                 TieBreakRun { plan, limits, order, populations, state, recorder, stimuli }.run(&mut stop)?;
             }
             (None, Run::Clocked { dt, state }) => {
-                ClockedRun { plan, limits, dt: *dt, populations, state, recorder, stimuli }.run(&mut stop)?;
+                let handover = handover.as_ref();
+                ClockedRun { plan, limits, dt: *dt, populations, state, recorder, stimuli }.run(handover, &mut stop)?;
             }
         }
         for (state, population) in populations.iter().zip(&plan.populations) {
@@ -404,4 +412,39 @@ impl<'p> Simulation<'p> {
         self.online.iter().for_each(|online| online.strip(&mut record));
         Ok(record)
     }
+}
+
+/// The part of a run that can go layer by layer; if that fails, all is as at the start.
+fn first_part(
+    plan: &Plan,
+    limits: Limits,
+    run: &Run,
+    populations: &mut [PopulationState],
+    recorder: &mut Recorder,
+    stimuli: &[Stimulus],
+    state: &mut Layerwise,
+) -> Option<Handover> {
+    let layers = plan.layerwise()?;
+    let dt = match run {
+        Run::Event(_) => 1,
+        Run::Clocked { dt, .. } => *dt,
+        Run::TieBreak(_) => return None,
+    };
+    let mut part = LayerwiseRun { plan, layers, limits, populations, recorder, stimuli, dt };
+    let handover = match run {
+        Run::Clocked { .. } => state.run::<true>(&mut part),
+        _ => state.run::<false>(&mut part),
+    };
+    let LayerwiseRun { populations, recorder, .. } = part;
+    for (state, population) in populations.iter_mut().zip(&plan.populations) {
+        match (&handover, &mut state.cells, &population.kind) {
+            (Some(_), Cells::Neurons(neurons), PopulationKind::Neurons(plan)) => neurons.bound_anew(plan),
+            (Some(_), ..) => {}
+            (None, ..) => state.start(population),
+        }
+    }
+    if handover.is_none() {
+        recorder.restart();
+    }
+    handover
 }

@@ -3,6 +3,7 @@
 mod clocked;
 mod custom;
 mod idle;
+mod layers;
 mod payload;
 mod runs;
 mod signed;

@@ -7,6 +7,7 @@
 //! one map.
 
 use super::geometry::{Geometry, KernelShape};
+use super::layerwise::LayerwisePlan;
 use super::loops::{loops, timeless_loops};
 use super::node_groups::{NodeGroup, node_groups};
 use super::online::OnlinePlan;
@@ -23,7 +24,7 @@ use crate::network::{
     NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A network compiled for running; immutable, shared by any number of simulations and threads.
 ///
@@ -73,6 +74,8 @@ pub struct Plan {
     pub(super) touch: Option<usize>,
     /// The layers whose thresholds change during a run.
     pub(super) online: Option<Arc<OnlinePlan>>,
+    /// As runs layer by layer read it, if they can; made when it is needed.
+    layerwise: Arc<OnceLock<Option<LayerwisePlan>>>,
 }
 
 /// How a network is compiled. Only the order of ties changes what a run gives.
@@ -235,6 +238,7 @@ impl Plan {
             payloads: PayloadPaths::of(network),
             touch: None,
             online: None,
+            layerwise: Arc::default(),
         })
     }
 
@@ -254,6 +258,7 @@ impl Plan {
     /// weights of 0, and it must be the last element of the netlist.
     pub fn with_touch(mut self, source: SourceId) -> Self {
         self.touch = Some(self.sources[source.index()].index());
+        self.layerwise = Arc::default();
         self
     }
 
@@ -282,6 +287,11 @@ impl Plan {
     /// The loops through which events may come back, at whatever time.
     pub fn loops(&self) -> Vec<Vec<NodeId>> {
         loops(&self.populations, self.nodes.len(), |_| true)
+    }
+
+    /// As runs layer by layer read it, if they can.
+    pub(super) fn layerwise(&self) -> Option<&LayerwisePlan> {
+        self.layerwise.get_or_init(|| LayerwisePlan::new(self)).as_ref()
     }
 
     pub(super) fn node_name(&self, node: usize) -> String {

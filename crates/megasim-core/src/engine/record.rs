@@ -122,6 +122,13 @@ impl Recorder {
         }
     }
 
+    /// Counts events of a node that are put into its log by others.
+    pub fn count(&mut self, node: usize, events: usize) {
+        self.summary.events[node] += events as u64;
+        self.total += events as u64;
+        self.recorded += if self.logs[node].is_some() { events as u64 } else { 0 };
+    }
+
     /// Events that are requested and acknowledged at `r`.
     #[inline]
     pub fn run(&mut self, node: usize, events: Events<'_>, r: Tick) {

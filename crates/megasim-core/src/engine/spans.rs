@@ -53,8 +53,8 @@ impl<T> AddressTable<T> {
 pub(super) struct SpanTable {
     reaches: AddressTable<Reach>,
     /// From a span to the next one of an event, in neurons and in weights.
-    neuron_step: usize,
-    weight_step: usize,
+    pub neuron_step: usize,
+    pub weight_step: usize,
     /// Every span ends within this many neurons and weights.
     pub neurons: usize,
     pub weights: usize,

@@ -37,6 +37,17 @@ pub(super) enum Synapses {
     Kernel(Kernel),
 }
 
+impl Synapses {
+    /// Weights, padded ones included.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Matrix { weights: Weights::Wide(weights), .. } => weights.len(),
+            Self::Matrix { weights: Weights::Narrow(matrix), .. } => matrix.weights.len(),
+            Self::Kernel(kernel) => kernel.weights.len(),
+        }
+    }
+}
+
 /// The weights of a matrix, as wide as they need to be.
 #[derive(Debug, Clone)]
 pub(super) enum Weights {

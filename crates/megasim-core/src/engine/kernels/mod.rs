@@ -14,7 +14,7 @@ pub use super::sign::Sign;
 use super::synapses::{Kernel, NarrowMatrix, Port, SingleTaps, Synapses};
 use crate::network::{Array, Tick};
 pub use signed::{SignedFire, SignedSpike, add_signed};
-pub(super) use signed::{run_signed_kernel, run_signed_lines, run_signed_narrow};
+pub(super) use signed::{run_signed_kernel, run_signed_lines, run_signed_narrow, spikes_of};
 use std::sync::OnceLock;
 
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
@@ -74,6 +74,12 @@ impl Variant {
             }
         }
         variants
+    }
+
+    /// Whether the instructions of AVX-512 are there.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn is_avx512(self) -> bool {
+        self.0 == Instructions::Avx512
     }
 
     /// The fastest that this machine can run; the plain one where [`KERNELS_VARIABLE`] says so.

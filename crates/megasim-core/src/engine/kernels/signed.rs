@@ -58,6 +58,27 @@ pub struct SignedFire<'n> {
     pub spikes: &'n mut Vec<SignedSpike>,
 }
 
+/// How many spikes a signed neuron of some potential and count makes until no rule holds; negative ones take spikes
+/// back. Afterwards the potential is nearer to 0 and the count inside its bounds.
+#[inline(always)]
+pub(in crate::engine) fn spikes_of((v, count): (i32, i32), threshold: i32, rules: &Signed) -> i64 {
+    let Signed { hysteresis, min_count, max_count, .. } = *rules;
+    let (threshold, below) = (i64::from(threshold), -i64::from(hysteresis));
+    let (potential, count) = (i64::from(v), i64::from(count));
+    // Nearly always one; a division costs more than all the rest.
+    if potential >= threshold {
+        let needed = if potential < 2 * threshold { 1 } else { potential / threshold };
+        needed.min(i64::from(max_count) - count)
+    } else if potential < below {
+        // The least number after which the potential is not below.
+        let missing = below - potential;
+        let needed = if missing <= threshold { 1 } else { (missing + threshold - 1) / threshold };
+        -needed.min(count - i64::from(min_count))
+    } else {
+        0
+    }
+}
+
 impl SignedFire<'_> {
     /// Whether a rule holds.
     #[inline(always)]
@@ -68,27 +89,13 @@ impl SignedFire<'_> {
 
     /// Applies both rules to a neuron until neither holds; returns its potential.
     pub(in crate::engine) fn apply(&mut self, v: i32, neuron: usize) -> i32 {
-        let Signed { hysteresis, min_count, max_count, .. } = self.rules;
-        let (threshold, below) = (i64::from(self.threshold), -i64::from(hysteresis));
-        let (potential, count) = (i64::from(v), i64::from(self.counts[neuron]));
-        // Nearly always one; a division costs more than all the rest.
-        let spikes = if potential >= threshold {
-            let needed = if potential < 2 * threshold { 1 } else { potential / threshold };
-            needed.min(i64::from(max_count) - count)
-        } else if potential < below {
-            // The least number after which the potential is not below.
-            let missing = below - potential;
-            let needed = if missing <= threshold { 1 } else { (missing + threshold - 1) / threshold };
-            -needed.min(count - i64::from(min_count))
-        } else {
-            0
-        };
+        let spikes = spikes_of((v, self.counts[neuron]), self.threshold, &self.rules);
         let polarity = if spikes < 0 { Polarity::Negative } else { Polarity::Positive };
         let spike = SignedSpike::new(neuron, polarity);
         self.spikes.extend(std::iter::repeat_n(spike, spikes.unsigned_abs() as usize));
         // Both stay inside 32 bits: the potential comes nearer to 0, the count keeps its bounds.
-        self.counts[neuron] = (count + spikes) as i32;
-        (potential - spikes * threshold) as i32
+        self.counts[neuron] = (i64::from(self.counts[neuron]) + spikes) as i32;
+        (i64::from(v) - spikes * i64::from(self.threshold)) as i32
     }
 
     /// Adds weights to successive neurons, `first` and on, and lets them spike.

@@ -13,7 +13,7 @@ use std::ops::Range;
 #[derive(Debug, Clone)]
 pub(super) struct State {
     /// Spikes so far, with their signs.
-    counts: Aligned,
+    pub(super) counts: Aligned,
     /// `hysteresis`; 0 after a settle event.
     hysteresis: i32,
     /// No rule holds for any neuron, so that one event of a weight up to the threshold makes at most one spike.

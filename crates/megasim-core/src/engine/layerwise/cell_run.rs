@@ -1,0 +1,289 @@
+//! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is worked off with
+//! the potentials of its cell in registers, and the spikes are put in order.
+
+use super::Room;
+use super::cells::{Cells, Kind, Made, Plain, Rows, Rules, Signed};
+#[cfg(target_arch = "x86_64")]
+use super::lanes::Avx512;
+use super::lanes::{Lanes, Loops};
+use super::notes::Notes;
+use super::plan::{CellInput, CellLayer, KEY_BITS};
+use super::streams::{NEGATIVE, Steps, Stream};
+use crate::engine::kernels;
+use crate::engine::neurons::{Neurons, Work};
+use crate::engine::population::NeuronPopulation;
+
+/// Events of a part; no more than there are keys.
+const PART: usize = 8192;
+
+const _: () = assert!(PART <= 1 << KEY_BITS);
+
+/// Entries after which a part ends, and the most that it may have: in clocked mode it has whole steps.
+const ENTRIES: usize = 1 << 22;
+const MOST_ENTRIES: usize = 1 << 26;
+
+/// Scratch for layers of cells.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CellRun {
+    events: Vec<Event>,
+    /// Cells that the events reach, each as often as it is reached.
+    reached: usize,
+    /// By cell: where its entries end.
+    ends: Vec<u32>,
+    entries: Vec<u32>,
+    notes: Notes,
+    /// By step of the part: the key after its last event.
+    keys: Vec<usize>,
+    /// An event had no line in the matrix of a dense layer, which is an error.
+    pub outside: bool,
+}
+
+/// An event, and the cells that it reaches.
+#[derive(Debug, Clone, Copy)]
+struct Event {
+    cell: u32,
+    row: u32,
+    columns: u32,
+    lines: u16,
+    key: u16,
+    cell_step: u32,
+    row_step: u32,
+}
+
+/// The neurons of a layer, and how they spike.
+pub(super) struct Population<'n> {
+    pub plan: &'n NeuronPopulation,
+    pub neurons: &'n mut Neurons,
+    pub kernel: kernels::Variant,
+    /// By cell, in clocked mode: whether one of its neurons is beyond the threshold.
+    pub carried: &'n mut Vec<bool>,
+    /// Clocked: by step, whether a neuron is beyond the threshold after it.
+    pub beyond: &'n mut [bool],
+}
+
+impl CellRun {
+    /// Runs a layer; its spikes go to the streams of its nodes.
+    pub fn run<const CLOCKED: bool>(
+        &mut self,
+        layer: &CellLayer,
+        mut population: Population<'_>,
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+        steps: Steps,
+    ) -> Work {
+        let mut work = Work::default();
+        population.carried.resize(layer.cells, false);
+        self.events.clear();
+        self.keys.clear();
+        self.reached = 0;
+        let mut first = 0;
+        for step in 0..steps.len {
+            for input in &layer.inputs {
+                let mut range = streams[input.node].range(step);
+                while !range.is_empty() {
+                    let places = &streams[input.node].places[range.clone()];
+                    range.start += self.read::<CLOCKED>(layer, input, places, step);
+                    if !CLOCKED && self.is_full() {
+                        self.keys.push(self.events.len());
+                        work += self.part::<CLOCKED>(layer, &mut population, (first, step + 1), (nodes, streams, room));
+                        first = step;
+                    }
+                }
+            }
+            self.keys.push(if CLOCKED { step + 1 } else { self.events.len() });
+            if CLOCKED && self.is_full() {
+                if self.reached > MOST_ENTRIES {
+                    *room = Room(None);
+                    return work;
+                }
+                work += self.part::<CLOCKED>(layer, &mut population, (first, step + 1), (nodes, streams, room));
+                first = step + 1;
+            }
+        }
+        if first < steps.len {
+            work += self.part::<CLOCKED>(layer, &mut population, (first, steps.len), (nodes, streams, room));
+        }
+        work
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.len() >= PART || self.reached >= ENTRIES
+    }
+
+    /// Notes what events reach, in event mode until the part is full. Returns how many events were read.
+    fn read<const CLOCKED: bool>(
+        &mut self,
+        layer: &CellLayer,
+        input: &CellInput,
+        places: &[u32],
+        step: usize,
+    ) -> usize {
+        if input.touches.is_empty() {
+            return places.len();
+        }
+        let CellInput { touches, first_row, cell_step, row_step, .. } = input;
+        for (k, &place) in places.iter().enumerate() {
+            if !CLOCKED && self.is_full() {
+                return k;
+            }
+            let touch = touches.get((place & !NEGATIVE) as usize).copied().unwrap_or_default();
+            if touch.lines == 0 {
+                self.outside |= layer.is_dense;
+                continue;
+            }
+            let sign = if place & NEGATIVE == 0 { 0 } else { layer.rows as u32 };
+            let key = if CLOCKED { step } else { self.events.len() };
+            self.reached += touch.columns as usize * touch.lines as usize;
+            self.events.push(Event {
+                cell: touch.cell,
+                row: touch.row + first_row + sign,
+                columns: touch.columns,
+                lines: touch.lines as u16,
+                key: key as u16,
+                cell_step: *cell_step,
+                row_step: *row_step,
+            });
+        }
+        places.len()
+    }
+
+    /// Works off the events that were noted, which came in these steps.
+    fn part<const CLOCKED: bool>(
+        &mut self,
+        layer: &CellLayer,
+        population: &mut Population<'_>,
+        (first, end): (usize, usize),
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+    ) -> Work {
+        let operations = self.distribute(layer);
+        let Population { plan, neurons, kernel, carried, beyond } = population;
+        let rules = neurons.rules(plan, layer.segment_reach);
+        let is_signed = plan.neurons.signed().is_some();
+        let is_general = rules.signed.max_count < i32::MAX
+            || rules.signed.min_count < -(1 << 30)
+            || (!CLOCKED && plan.most_per_event.iter().any(|&most| most > 1));
+        let mut cells = neurons.cells(layer.lanes, layer.names);
+        let made = &mut Made { notes: &mut self.notes.notes, steps: first as u32..end as u32, beyond };
+        let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment };
+        let lists = Lists { ends: &self.ends, entries: &self.entries };
+        let all = All { cells: &mut cells, carried, lists, rules: &rules, rows, made };
+        match (is_signed, is_general) {
+            (false, _) => all.walk::<Plain<CLOCKED>>(*kernel),
+            (true, false) => all.walk::<Signed<CLOCKED, false>>(*kernel),
+            (true, true) => all.walk::<Signed<CLOCKED, true>>(*kernel),
+        }
+        let keys = if CLOCKED { end } else { self.events.len() };
+        self.notes.sort(keys);
+        let mut from = if CLOCKED { first } else { 0 };
+        for (step, &to) in (first..end).zip(&self.keys) {
+            if room.take(self.notes.spikes(from..to)) {
+                self.notes.leave(from..to, layer.names, nodes, streams);
+            }
+            nodes.iter().for_each(|&node| streams[node].close(step));
+            from = to;
+        }
+        self.events.clear();
+        self.keys.clear();
+        Work { operations, updates: operations }
+    }
+
+    /// Puts the events into the lists of the cells that they reach; says how many neurons that are.
+    fn distribute(&mut self, layer: &CellLayer) -> u64 {
+        let Self { events, ends, entries, reached, .. } = self;
+        ends.clear();
+        ends.resize(layer.cells + 1, 0);
+        // One place further on: until they are filled, where the lists start.
+        for event in &*events {
+            let mut cell = event.cell as usize + 1;
+            for _ in 0..event.lines {
+                match &mut ends[cell..cell + event.columns as usize] {
+                    // Nearly always, of which loops know nothing.
+                    [one, two, three] => (*one, *two, *three) = (*one + 1, *two + 1, *three + 1),
+                    counts => counts.iter_mut().for_each(|count| *count += 1),
+                }
+                cell += event.cell_step as usize;
+            }
+        }
+        let mut before = 0;
+        for end in &mut *ends {
+            before += *end;
+            *end = before;
+        }
+        entries.clear();
+        entries.resize(*reached, 0);
+        for event in &*events {
+            let (mut cell, mut entry) = (event.cell as usize, event.row << KEY_BITS | u32::from(event.key));
+            for _ in 0..event.lines {
+                let mut put = |end: &mut u32, k: u32| {
+                    entries[*end as usize] = entry + (k << KEY_BITS);
+                    *end += 1;
+                };
+                match &mut ends[cell..cell + event.columns as usize] {
+                    [one, two, three] => {
+                        put(one, 0);
+                        put(two, 1);
+                        put(three, 2);
+                    }
+                    some => some.iter_mut().zip(0..).for_each(|(end, k)| put(end, k)),
+                }
+                cell += event.cell_step as usize;
+                entry += event.row_step << KEY_BITS;
+            }
+        }
+        (std::mem::take(reached) * layer.lanes) as u64
+    }
+}
+
+/// Entries, cell by cell.
+#[derive(Clone, Copy)]
+struct Lists<'l> {
+    ends: &'l [u32],
+    entries: &'l [u32],
+}
+
+/// The lists of all cells, and what they act on.
+struct All<'a, 'c> {
+    cells: &'a mut Cells<'c>,
+    carried: &'a mut [bool],
+    lists: Lists<'a>,
+    rules: &'a Rules,
+    rows: Rows<'a>,
+    made: &'a mut Made<'c>,
+}
+
+impl All<'_, '_> {
+    fn walk<K: Kind>(self, kernel: kernels::Variant) {
+        #[cfg(target_arch = "x86_64")]
+        if kernel.is_avx512() {
+            // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+            return unsafe { self.walk_avx512::<K>() };
+        }
+        // SAFETY: loops need no special instructions.
+        unsafe { self.walk_in::<Loops, K>() }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,popcnt")]
+    fn walk_avx512<K: Kind>(self) {
+        // SAFETY: the instructions are there.
+        unsafe { self.walk_in::<Avx512, K>() }
+    }
+
+    /// # Safety
+    /// The instructions of `L` are there.
+    #[inline(always)]
+    unsafe fn walk_in<L: Lanes, K: Kind>(self) {
+        let Self { cells, carried, lists: Lists { ends, entries }, rules, rows, made } = self;
+        let furthest = entries.iter().fold(0, |furthest: u32, &entry| furthest.max(entry)) >> KEY_BITS;
+        assert!(entries.is_empty() || (furthest as usize + 1) * rows.stride <= rows.weights.len());
+        let mut start = 0;
+        for (cell, carried) in carried.iter_mut().enumerate() {
+            let end = ends[cell] as usize;
+            let list = &entries[start..end];
+            start = end;
+            if !list.is_empty() || (K::CLOCKED && *carried) {
+                // SAFETY: the caller's promise; every row is inside the weights.
+                *carried = unsafe { cells.walk::<L, K>(cell, list, rules, rows, made) };
+            }
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! What lists of events do to the neurons of a cell: potentials stay in registers, and neurons that spike are noted.
+
+use super::lanes::{LANES, Lanes};
+use super::notes::{Names, Note};
+use super::plan::KEY_BITS;
+use crate::engine::kernels::{FireReset, spikes_of};
+use crate::network;
+use std::ops::Range;
+
+/// The key of an entry: the number of the event, or (clocked) of the step.
+#[inline(always)]
+fn key(entry: u32) -> u32 {
+    entry & ((1 << KEY_BITS) - 1)
+}
+
+/// When neurons spike, and what becomes of them.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Rules {
+    pub threshold: i32,
+    /// Of plain neurons the potential below which they are not taken.
+    pub floor: i32,
+    pub reset: FireReset,
+    pub signed: network::Signed,
+    /// Potentials between these do not leave 32 bits in a segment, nor come to the floor.
+    pub inside: (i32, i32),
+}
+
+/// The neurons of a layer.
+pub(in crate::engine) struct Cells<'n> {
+    pub v: &'n mut [i32],
+    /// Of signed neurons.
+    pub counts: &'n mut [i32],
+    /// By map.
+    pub saturations: &'n mut [u64],
+    pub lanes: usize,
+    pub names: Names,
+}
+
+/// Rows of weights.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'w> {
+    pub weights: &'w [i32],
+    pub stride: usize,
+    /// Entries that may be added between two tests of the bounds.
+    pub segment: usize,
+}
+
+/// What the walks of a part of a run make.
+pub(super) struct Made<'m> {
+    pub notes: &'m mut Vec<Note>,
+    /// Clocked: the steps of this part, by their keys.
+    pub steps: Range<u32>,
+    /// Clocked: by step, whether a neuron is beyond the threshold after it.
+    pub beyond: &'m mut [bool],
+}
+
+impl Made<'_> {
+    /// Room for this many more notes, from the end on.
+    #[inline(always)]
+    fn room(&mut self, more: usize) -> *mut Note {
+        self.notes.reserve(more);
+        self.notes.spare_capacity_mut().as_mut_ptr().cast()
+    }
+
+    /// Notes were written up to here.
+    ///
+    /// # Safety
+    /// They were, from where [`Made::room`] said on, and there was room.
+    #[inline(always)]
+    unsafe fn noted(&mut self, end: *const Note) {
+        // SAFETY: the caller's promise.
+        unsafe { self.notes.set_len(end.offset_from(self.notes.as_ptr()) as usize) };
+    }
+}
+
+/// What is known of all walks of a part of a run.
+pub(super) trait Kind {
+    /// Neurons are signed, else plain.
+    const SIGNED: bool;
+    /// Entries of one step act together.
+    const CLOCKED: bool;
+    /// Counts of signed neurons have a maximum, or a minimum out of reach.
+    const BOUNDED: bool;
+    /// Signed neurons may spike several times on one event.
+    const REPEATS: bool;
+}
+
+/// Plain neurons.
+pub(super) struct Plain<const CLOCKED: bool>;
+
+impl<const CLOCKED: bool> Kind for Plain<CLOCKED> {
+    const SIGNED: bool = false;
+    const CLOCKED: bool = CLOCKED;
+    const BOUNDED: bool = false;
+    const REPEATS: bool = false;
+}
+
+/// Signed neurons; `GENERAL`: with all that they may do.
+pub(super) struct Signed<const CLOCKED: bool, const GENERAL: bool>;
+
+impl<const CLOCKED: bool, const GENERAL: bool> Kind for Signed<CLOCKED, GENERAL> {
+    const SIGNED: bool = true;
+    const CLOCKED: bool = CLOCKED;
+    const BOUNDED: bool = GENERAL;
+    // The input of a step has no bound.
+    const REPEATS: bool = GENERAL || CLOCKED;
+}
+
+/// Entries of one list, and the key after them.
+struct Segment<'l> {
+    entries: &'l [u32],
+    next: u32,
+}
+
+/// Takes the next entries of a list, as many as may be added without a test; in clocked mode whole steps. Too many, if
+/// one step has more.
+#[inline(always)]
+fn take_segment<'l, K: Kind>(list: &mut &'l [u32], most: usize, end: u32) -> Segment<'l> {
+    let mut len = most.min(list.len());
+    if K::CLOCKED && len < list.len() {
+        let at = key(list[len]);
+        let whole = list[..len].iter().rposition(|&entry| key(entry) != at).map(|last| last + 1);
+        len = whole.unwrap_or_else(|| list.iter().take_while(|&&entry| key(entry) == at).count());
+    }
+    let (entries, rest) = list.split_at(len);
+    *list = rest;
+    Segment { entries, next: rest.first().map_or(end, |&entry| key(entry)) }
+}
+
+impl Cells<'_> {
+    /// One list for one cell. Says, in clocked mode, whether a neuron is beyond the threshold at the end.
+    ///
+    /// # Safety
+    /// The instructions of `L` are there. Rows of entries are inside the weights.
+    #[inline(always)]
+    pub(super) unsafe fn walk<L: Lanes, K: Kind>(
+        &mut self,
+        cell: usize,
+        list: &[u32],
+        rules: &Rules,
+        rows: Rows<'_>,
+        made: &mut Made<'_>,
+    ) -> bool {
+        let mut beyond = false;
+        let mut lane = 0;
+        while lane < self.lanes {
+            let left = self.lanes - lane;
+            // SAFETY: the caller's promise; there are this many lanes.
+            beyond |= unsafe {
+                match left.div_ceil(LANES) {
+                    1 => self.block::<L, K, 1>((cell, lane), list, rules, rows, made),
+                    2 => self.block::<L, K, 2>((cell, lane), list, rules, rows, made),
+                    3 => self.block::<L, K, 3>((cell, lane), list, rules, rows, made),
+                    _ => self.block::<L, K, 4>((cell, lane), list, rules, rows, made),
+                }
+            };
+            lane += 4 * LANES;
+        }
+        beyond
+    }
+
+    /// `V` vectors of a cell, from a lane on. Whether a neuron of several vectors spikes is not asked, which no branch
+    /// could predict: all that did change under masks, and the masks are kept. Of one vector few do, and a branch that
+    /// is wrong now and then takes less than to wait for the masks.
+    ///
+    /// # Safety
+    /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
+    #[inline(always)]
+    unsafe fn block<L: Lanes, K: Kind, const V: usize>(
+        &mut self,
+        (cell, lane): (usize, usize),
+        mut list: &[u32],
+        rules: &Rules,
+        rows: Rows<'_>,
+        made: &mut Made<'_>,
+    ) -> bool {
+        let n = (self.lanes - lane).min(V * LANES);
+        let first = cell * self.lanes + lane;
+        assert!(n > (V - 1) * LANES && first + n <= self.v.len() && (!K::SIGNED || first + n <= self.counts.len()));
+        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        let vector = ((cell << self.names.shift) + lane / LANES) as u32;
+        // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
+        unsafe {
+            let vectors = Vectors::<L>::new(rules);
+            let (mut v, mut counts) = self.load::<L, K, V>((first, n), &vectors);
+            if K::CLOCKED && !K::SIGNED {
+                let next = list.first().map_or(made.steps.end, |&entry| key(entry));
+                for (c, v) in v.iter_mut().enumerate() {
+                    *v = vectors.go_on(*v, lanes(c), made.steps.start..next, vector + c as u32, made);
+                }
+            }
+            while !list.is_empty() {
+                let segment = take_segment::<K>(&mut list, rows.segment, made.steps.end);
+                let outside = (0..V).fold(0, |any, c| any | vectors.outside(v[c], lanes(c)));
+                if outside != 0 || segment.entries.len() > rows.segment {
+                    self.store::<L, K, V>((first, n), &vectors, v, counts);
+                    self.exactly::<K>((cell, lane, n), &segment, rules, rows, made);
+                    (v, counts) = self.load::<L, K, V>((first, n), &vectors);
+                    continue;
+                }
+                let weights = rows.weights.as_ptr().add(lane);
+                let mut room = made.room(V * segment.entries.len());
+                for (k, &entry) in segment.entries.iter().enumerate() {
+                    let row = weights.add((entry >> KEY_BITS) as usize * rows.stride);
+                    // Clocked: only after the last event of a step.
+                    let following = segment.entries.get(k + 1).map_or(segment.next, |&next| key(next));
+                    let waits = K::CLOCKED && k + 1 < segment.entries.len() && following == key(entry);
+                    let acts: u16 = if waits { 0 } else { !0 };
+                    for c in 0..V {
+                        let sum = v[c].add(L::load(row.add(c * LANES)));
+                        let (up, down) = vectors.beyond::<K>(sum, counts[c], acts);
+                        if V == 1 && up | down == 0 {
+                            v[c] = sum;
+                            continue;
+                        }
+                        let after = vectors.after::<K>(sum, up, down);
+                        if K::REPEATS && vectors.again(after, up, down) {
+                            // Rare.
+                            v[c] = sum;
+                            self.store::<L, K, V>((first, n), &vectors, v, counts);
+                            made.noted(room);
+                            let at = (first + c * LANES, key(entry), vector + c as u32);
+                            self.repeat(at, up | down, rules, made.notes);
+                            room = made.room(V * segment.entries.len());
+                            (v, counts) = self.load::<L, K, V>((first, n), &vectors);
+                            continue;
+                        }
+                        v[c] = after;
+                        if K::SIGNED {
+                            counts[c] = vectors.counted::<K>(counts[c], up, down);
+                        }
+                        // There is room for a note of each vector and entry.
+                        room.write(Note::new(key(entry), vector + c as u32, up, down));
+                        room = room.add(usize::from(up | down != 0));
+                        if K::CLOCKED && !K::SIGNED && after.at_least(up, vectors.threshold) != 0 {
+                            // Rare.
+                            made.noted(room);
+                            made.beyond[key(entry) as usize] = true;
+                            let waiting = key(entry) + 1..following;
+                            v[c] = vectors.go_on(after, lanes(c), waiting, vector + c as u32, made);
+                            room = made.room(V * segment.entries.len());
+                        }
+                    }
+                }
+                made.noted(room);
+            }
+            self.store::<L, K, V>((first, n), &vectors, v, counts);
+            let beyond = |c: usize| v[c].at_least(lanes(c), vectors.threshold) != 0;
+            K::CLOCKED && !K::SIGNED && (0..V).any(beyond)
+        }
+    }
+
+    /// Potentials, and counts as the rules read them, of `n` neurons from the one `first` on.
+    ///
+    /// # Safety
+    /// The neurons are there, and the instructions.
+    #[inline(always)]
+    unsafe fn load<L: Lanes, K: Kind, const V: usize>(
+        &self,
+        (first, n): (usize, usize),
+        vectors: &Vectors<L>,
+    ) -> ([L; V], [L; V]) {
+        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let v = std::array::from_fn(|c| L::load_where(lanes(c), self.v.as_ptr().add(first + c * LANES)));
+            let counts = |c: usize| L::load_where(lanes(c), self.counts.as_ptr().add(first + c * LANES));
+            (v, std::array::from_fn(|c| if K::SIGNED { vectors.read::<K>(counts(c)) } else { vectors.one }))
+        }
+    }
+
+    /// # Safety
+    /// As [`Cells::load`].
+    #[inline(always)]
+    unsafe fn store<L: Lanes, K: Kind, const V: usize>(
+        &mut self,
+        (first, n): (usize, usize),
+        vectors: &Vectors<L>,
+        v: [L; V],
+        counts: [L; V],
+    ) {
+        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        for c in 0..V {
+            // SAFETY: the caller's promise.
+            unsafe {
+                v[c].store_where(lanes(c), self.v.as_mut_ptr().add(first + c * LANES));
+                if K::SIGNED {
+                    let counts = vectors.read::<K>(counts[c]);
+                    counts.store_where(lanes(c), self.counts.as_mut_ptr().add(first + c * LANES));
+                }
+            }
+        }
+    }
+
+    /// A segment for `n` neurons one by one, as potentials may leave 32 bits or come to the floor.
+    #[cold]
+    fn exactly<K: Kind>(
+        &mut self,
+        (cell, lane, n): (usize, usize, usize),
+        segment: &Segment<'_>,
+        rules: &Rules,
+        rows: Rows<'_>,
+        made: &mut Made<'_>,
+    ) {
+        for lane in lane..lane + n {
+            let vector = ((cell << self.names.shift) + lane / LANES) as u32;
+            let neuron = cell * self.lanes + lane;
+            let alike = segment.entries.chunk_by(|one, next| K::CLOCKED && key(*one) == key(*next));
+            let mut at = 0;
+            for entries in alike {
+                at += entries.len();
+                let weight = |&entry: &u32| i64::from(rows.weights[(entry >> KEY_BITS) as usize * rows.stride + lane]);
+                let now = key(entries[0]);
+                let input = entries.iter().map(weight).sum();
+                let mut beyond = self.take::<K>((neuron, lane), input, rules, (now, vector), made.notes);
+                if K::CLOCKED && !K::SIGNED && beyond {
+                    let next = segment.entries.get(at).map_or(segment.next, |&entry| key(entry));
+                    made.beyond[now as usize] = true;
+                    for step in now + 1..next {
+                        beyond = self.take::<K>((neuron, lane), 0, rules, (step, vector), made.notes);
+                        made.beyond[step as usize] |= beyond;
+                        if !beyond {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One neuron takes some input and is tested. Says whether it still is at or beyond the threshold.
+    fn take<K: Kind>(
+        &mut self,
+        (neuron, lane): (usize, usize),
+        input: i64,
+        rules: &Rules,
+        (key, vector): (u32, u32),
+        notes: &mut Vec<Note>,
+    ) -> bool {
+        let sum = i64::from(self.v[neuron]) + input;
+        let v = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        if i64::from(v) != sum {
+            self.saturations[if self.names.is_dense { 0 } else { lane }] += 1;
+        }
+        let bit = 1 << (lane % LANES);
+        if K::SIGNED {
+            self.v[neuron] = v;
+            self.spike(neuron, rules, (key, vector, bit), notes);
+            return false;
+        }
+        self.v[neuron] = if v >= rules.threshold {
+            notes.push(Note::new(key, vector, bit, 0));
+            match rules.reset {
+                FireReset::Subtract => v - rules.threshold,
+                FireReset::To(rest) => rest,
+            }
+        } else {
+            v.max(rules.floor)
+        };
+        self.v[neuron] >= rules.threshold
+    }
+
+    /// Lets a signed neuron spike until no rule holds.
+    fn spike(&mut self, neuron: usize, rules: &Rules, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<Note>) {
+        let (v, count) = (&mut self.v[neuron], &mut self.counts[neuron]);
+        let spikes = spikes_of((*v, *count), rules.threshold, &rules.signed);
+        let (up, down) = if spikes < 0 { (0, bit) } else { (bit, 0) };
+        (0..spikes.abs()).for_each(|_| notes.push(Note::new(key, vector, up, down)));
+        *count = (i64::from(*count) + spikes) as i32;
+        *v = (i64::from(*v) - spikes * i64::from(rules.threshold)) as i32;
+    }
+
+    /// Lets signed neurons of a vector spike, some of them more than once.
+    #[cold]
+    fn repeat(
+        &mut self,
+        (first, key, vector): (usize, u32, u32),
+        mut fired: u16,
+        rules: &Rules,
+        notes: &mut Vec<Note>,
+    ) {
+        while fired != 0 {
+            let bit = fired & fired.wrapping_neg();
+            self.spike(first + fired.trailing_zeros() as usize, rules, (key, vector, bit), notes);
+            fired ^= bit;
+        }
+    }
+}
+
+/// The rules, in vectors.
+struct Vectors<L> {
+    threshold: L,
+    /// A spike is taken back below it.
+    floor: L,
+    min_count: L,
+    max_count: L,
+    one: L,
+    least: L,
+    rest: Option<L>,
+    inside: (L, L),
+}
+
+impl<L: Lanes> Vectors<L> {
+    /// # Safety
+    /// For this and all others: the instructions are there.
+    #[inline(always)]
+    unsafe fn new(rules: &Rules) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self {
+                threshold: L::splat(rules.threshold),
+                floor: L::splat(-rules.signed.hysteresis),
+                min_count: L::splat(rules.signed.min_count),
+                max_count: L::splat(rules.signed.max_count),
+                one: L::splat(1),
+                least: L::splat(i32::MIN),
+                rest: match rules.reset {
+                    FireReset::Subtract => None,
+                    FireReset::To(rest) => Some(L::splat(rest)),
+                },
+                inside: (L::splat(rules.inside.0), L::splat(rules.inside.1)),
+            }
+        }
+    }
+
+    /// Counts as the rules read them, and the other way round: in the simple case `min_count - count`, of which the
+    /// sign says whether a spike can be taken back.
+    #[inline(always)]
+    unsafe fn read<K: Kind>(&self, counts: L) -> L {
+        // SAFETY: the caller's promise.
+        unsafe { if K::BOUNDED { counts } else { self.min_count.sub(counts) } }
+    }
+
+    /// Counts, as the rules read them, after spikes.
+    #[inline(always)]
+    unsafe fn counted<K: Kind>(&self, counts: L, up: u16, down: u16) -> L {
+        let (more, less) = if K::BOUNDED { (up, down) } else { (down, up) };
+        // SAFETY: the caller's promise.
+        unsafe { counts.add_where(more, self.one).sub_where(less, self.one) }
+    }
+
+    /// Those of the lanes that spike, and those that take a spike back.
+    #[inline(always)]
+    unsafe fn beyond<K: Kind>(&self, v: L, counts: L, lanes: u16) -> (u16, u16) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let up = v.at_least(lanes, self.threshold);
+            if !K::SIGNED {
+                return (up, 0);
+            }
+            if K::BOUNDED {
+                let down = v.below(lanes, self.floor);
+                return (counts.below(up, self.max_count), self.min_count.below(down, counts));
+            }
+            // One comparison after the other would take twice as long: whether a spike can be taken back decides on
+            // the floor.
+            (up, v.below(lanes, counts.where_negative(self.floor, self.least)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn outside(&self, v: L, lanes: u16) -> u16 {
+        // SAFETY: the caller's promise.
+        unsafe { v.below(lanes, self.inside.0) | v.at_least(lanes, self.inside.1) }
+    }
+
+    /// Potentials after a spike of those that fired, and those that took one back.
+    #[inline(always)]
+    unsafe fn after<K: Kind>(&self, v: L, up: u16, down: u16) -> L {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if K::SIGNED {
+                return v.sub_where(up, self.threshold).add_where(down, self.threshold);
+            }
+            match self.rest {
+                None => v.sub_where(up, self.threshold),
+                Some(rest) => v.set_where(up, rest),
+            }
+        }
+    }
+
+    /// Whether one of those that fired would once more, if its count lets it.
+    #[inline(always)]
+    unsafe fn again(&self, v: L, up: u16, down: u16) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { v.at_least(up, self.threshold) | v.below(down, self.floor) != 0 }
+    }
+
+    /// Clocked: plain neurons beyond the threshold spike in each step without input, until none is.
+    #[inline(always)]
+    unsafe fn go_on(&self, mut v: L, lanes: u16, steps: Range<u32>, vector: u32, made: &mut Made<'_>) -> L {
+        for step in steps {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let up = v.at_least(lanes, self.threshold);
+                if up == 0 {
+                    break;
+                }
+                v = match self.rest {
+                    None => v.sub_where(up, self.threshold),
+                    Some(rest) => v.set_where(up, rest),
+                };
+                made.notes.push(Note::new(step, vector, up, 0));
+                if v.at_least(lanes, self.threshold) != 0 {
+                    made.beyond[step as usize] = true;
+                }
+            }
+        }
+        v
+    }
+}

@@ -1,0 +1,281 @@
+//! Layer by layer: runs each layer over many ticks before the next one, where nothing feeds back and no module keeps
+//! time.
+//!
+//! Without delays, loops and neurons that keep times, what a layer does up to some tick depends on the spikes of the
+//! layers before it up to that tick alone. So a block of ticks goes through one layer after the other: all events that
+//! reach a neuron are known, its potential stays in a register, and there is no queue. The order of the events of a
+//! tick is that of the netlist, as in event mode; in clocked mode (blocks of steps) neurons are tested once per step.
+//! Both give what the other loops give, to the byte. Special events (resets, controls, settle events) are left to
+//! these: they go on at the tick of the first one.
+
+mod cell_run;
+mod cells;
+mod lanes;
+mod notes;
+mod plan;
+mod single_run;
+mod streams;
+
+pub(super) use cells::{Cells as CellView, Rules};
+pub(super) use notes::Names;
+pub(super) use plan::LayerwisePlan;
+pub(super) use single_run::Singles;
+
+use super::apply::Cells;
+use super::limits::WAITING_BYTES;
+use super::neurons::Work;
+use super::plan::Plan;
+use super::population::PopulationKind;
+use super::record::Recorder;
+use super::{Limits, PopulationState};
+use crate::network::{EventLog, Polarity, Stimulus, Tick};
+use cell_run::{CellRun, Population};
+use cells::{Plain, Signed};
+use plan::{Layer, LayerKind, NOWHERE};
+use single_run::SingleRun;
+use streams::{NEGATIVE, Steps, Stream, first_special};
+
+/// Steps of a block.
+const BLOCK: usize = 100;
+
+/// The state of such runs, other than the populations.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layerwise {
+    /// By node.
+    streams: Vec<Stream>,
+    /// By population, in clocked mode.
+    beyond: Vec<Beyond>,
+    /// By step of the block.
+    after: Vec<bool>,
+    cells: CellRun,
+    single: SingleRun,
+    /// So many events more, and a block is left to the other loops, which know how to refuse it.
+    room: Room,
+}
+
+/// How many more events the nodes of a block may have.
+#[derive(Debug, Clone, Copy, Default)]
+struct Room(Option<u64>);
+
+impl Room {
+    /// What the limits leave.
+    fn of(limits: Limits, recorder: &Recorder) -> Self {
+        Self(limits.events.checked_sub(recorder.total).map(|events| events.min(limits.memory / WAITING_BYTES)))
+    }
+
+    /// Some events were made. Says whether there was room for them.
+    fn take(&mut self, events: usize) -> bool {
+        self.0 = self.0.and_then(|room| room.checked_sub(events as u64));
+        self.0.is_some()
+    }
+}
+
+/// The neurons of a population that are at or beyond the threshold after the last step.
+#[derive(Debug, Clone, Default)]
+struct Beyond {
+    any: bool,
+    /// By cell.
+    cells: Vec<bool>,
+    /// A bit for each neuron.
+    neurons: Vec<u64>,
+}
+
+/// Where the other loops go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Handover {
+    /// The first step that was not run.
+    pub step: Tick,
+    /// How many events of each stimulus were taken.
+    pub taken: Vec<usize>,
+    /// Clocked: by population, whether a neuron is at or beyond the threshold.
+    pub beyond: Vec<bool>,
+}
+
+/// What a run works on.
+pub(super) struct LayerwiseRun<'s> {
+    pub plan: &'s Plan,
+    pub layers: &'s LayerwisePlan,
+    pub limits: Limits,
+    pub populations: &'s mut [PopulationState],
+    pub recorder: &'s mut Recorder,
+    pub stimuli: &'s [Stimulus],
+    /// Ticks of a step.
+    pub dt: Tick,
+}
+
+impl Layerwise {
+    /// Runs up to the first special event, or to the end. Nothing if that is not possible: then all starts anew.
+    pub fn run<const CLOCKED: bool>(&mut self, run: &mut LayerwiseRun<'_>) -> Option<Handover> {
+        let LayerwiseRun { plan, layers, stimuli, dt, .. } = *run;
+        if stimuli.iter().any(|stimulus| !stimulus.value().is_empty()) {
+            return None;
+        }
+        let last = plan.t_max / dt;
+        let special = stimuli.iter().filter_map(first_special).min();
+        let end = special.map_or(last + 1, |at| (at / dt).min(last + 1));
+        self.streams.resize(plan.nodes.len(), Stream::default());
+        self.beyond.clear();
+        self.beyond.resize(plan.populations.len(), Beyond::default());
+        let mut taken = vec![0; stimuli.len()];
+        let mut first = 0;
+        self.cells.outside = false;
+        loop {
+            let heads = stimuli.iter().zip(&taken).filter_map(|(stimulus, &taken)| stimulus.t_pre().get(taken));
+            let waits = CLOCKED && self.beyond.iter().any(|beyond| beyond.any);
+            match heads.min() {
+                _ if waits => {}
+                Some(&head) => first = first.max(head / dt),
+                None => break,
+            }
+            if first >= end {
+                break;
+            }
+            let steps = Steps { first, len: BLOCK.min((end - first) as usize), dt, t_max: plan.t_max };
+            self.streams.iter_mut().for_each(Stream::clear);
+            self.room = Room::of(run.limits, run.recorder);
+            for ((source, stimulus), taken) in layers.sources.iter().zip(stimuli).zip(&mut taken) {
+                self.streams[source.node].take(source, stimulus, taken, steps);
+                self.room.take(self.streams[source.node].places.len());
+            }
+            for (id, layer) in layers.layers.iter().enumerate() {
+                let work = self.layer::<CLOCKED>(run, (id, layer), steps);
+                run.recorder.summary.add(work);
+                if self.cells.outside || self.room.0.is_none() {
+                    return None;
+                }
+            }
+            self.record(run, steps, &taken);
+            if run.limits.exceeded(run.recorder, 0) {
+                return None;
+            }
+            first += steps.len as Tick;
+        }
+        Some(Handover { step: end, taken, beyond: self.beyond.iter().map(|beyond| beyond.any).collect() })
+    }
+
+    /// Runs one layer over the steps of a block.
+    fn layer<const CLOCKED: bool>(
+        &mut self,
+        run: &mut LayerwiseRun<'_>,
+        (id, layer): (usize, &Layer),
+        steps: Steps,
+    ) -> Work {
+        let population = &run.plan.populations[id];
+        let Self { streams, beyond, after, cells, single, room } = self;
+        let beyond = &mut beyond[id];
+        let nodes = &layer.nodes[..];
+        after.clear();
+        after.resize(steps.len, false);
+        let (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) =
+            (&population.kind, &mut run.populations[id].cells)
+        else {
+            room.take(flatten(layer, streams, steps));
+            return Work::default();
+        };
+        let (work, inputs): (Work, Vec<usize>) = match &layer.kind {
+            LayerKind::Flatten(_) => return Work::default(),
+            LayerKind::Cells(layer) => {
+                let kernel = run.plan.kernel;
+                let carried = &mut beyond.cells;
+                let population = Population { plan, neurons, kernel, carried, beyond: after };
+                let work = cells.run::<CLOCKED>(layer, population, (nodes, streams, room), steps);
+                (work, layer.inputs.iter().map(|input| input.node).collect())
+            }
+            LayerKind::Single(layer) => {
+                let rules = neurons.rules(plan, 0);
+                let neurons = (&mut neurons.singles(), &rules);
+                let waiting = (&mut beyond.neurons, &mut after[..]);
+                let work = match plan.neurons.signed() {
+                    Some(_) => {
+                        single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, (nodes, streams, room), steps)
+                    }
+                    None => single.run::<Plain<CLOCKED>>(layer, neurons, waiting, (nodes, streams, room), steps),
+                };
+                (work, layer.inputs.iter().map(|input| input.node).collect())
+            }
+        };
+        if !CLOCKED {
+            return work;
+        }
+        // All neurons are tested in each step with input, or with a neuron beyond the threshold before it.
+        let mut acts = 0;
+        for step in 0..steps.len {
+            let before = if step == 0 { beyond.any } else { after[step - 1] };
+            acts += u64::from(before || inputs.iter().any(|&node| !streams[node].range(step).is_empty()));
+        }
+        beyond.any = after[steps.len - 1];
+        Work { updates: acts * neurons.potentials().len() as u64, ..work }
+    }
+
+    /// Records the events of a block.
+    fn record(&self, run: &mut LayerwiseRun<'_>, steps: Steps, taken: &[usize]) {
+        let LayerwiseRun { plan, layers, recorder, stimuli, .. } = run;
+        let mut last = None;
+        for (node, stream) in self.streams.iter().enumerate() {
+            if stream.places.is_empty() {
+                continue;
+            }
+            last = last.max((0..steps.len).rev().find(|&step| !stream.range(step).is_empty()));
+            recorder.count(node, stream.places.len());
+            let Some(log) = &mut recorder.logs[node] else { continue };
+            for step in 0..steps.len {
+                let n = stream.range(step).len();
+                log.t_pre.resize(log.t_pre.len() + n, steps.time(step));
+            }
+            log.t_rqst.extend_from_slice(&log.t_pre[log.t_rqst.len()..]);
+            log.t_ack.extend_from_slice(&log.t_pre[log.t_ack.len()..]);
+            let source = layers.sources.iter().position(|source| source.node == node);
+            if let Some(source) = source {
+                let range = taken[source] - stream.places.len()..taken[source];
+                log.x.extend_from_slice(&stimuli[source].x()[range.clone()]);
+                log.y.extend_from_slice(&stimuli[source].y()[range.clone()]);
+                log.polarity.extend_from_slice(&stimuli[source].polarity()[range]);
+            } else {
+                addresses(plan, layers, node, &stream.places, log);
+            }
+        }
+        if let Some(step) = last {
+            recorder.summary.last_time = Some(steps.time(step));
+        }
+    }
+}
+
+/// Appends addresses and polarities of events of a module.
+fn addresses(plan: &Plan, layers: &LayerwisePlan, node: usize, places: &[u32], log: &mut EventLog) {
+    let population = layers.layers.iter().position(|layer| layer.nodes.contains(&node));
+    let positions = places.iter().map(|place| (place & !NEGATIVE) as usize);
+    match population.map(|population| &plan.populations[population].kind) {
+        Some(PopulationKind::Neurons(neurons)) => {
+            let Some((x, y)) = neurons.addresses.columns() else { return };
+            log.x.extend(positions.clone().map(|position| x[position]));
+            log.y.extend(positions.map(|position| y[position]));
+        }
+        _ => {
+            log.x.extend(positions.map(|position| position as i32));
+            log.y.resize(log.x.len(), 0);
+        }
+    }
+    let polarity = |place: &u32| if place & NEGATIVE == 0 { Polarity::Positive } else { Polarity::Negative };
+    log.polarity.extend(places.iter().map(polarity));
+}
+
+/// Passes events on under other addresses; returns how many.
+fn flatten(layer: &Layer, streams: &mut [Stream], steps: Steps) -> usize {
+    let (LayerKind::Flatten(inputs), [output]) = (&layer.kind, &layer.nodes[..]) else { return 0 };
+    let mut leaving = std::mem::take(&mut streams[*output]);
+    for step in 0..steps.len {
+        for (node, leaves) in inputs {
+            let events = &streams[*node].places[streams[*node].range(step)];
+            for &place in events {
+                let left = leaves.get((place & !NEGATIVE) as usize).copied().unwrap_or(NOWHERE);
+                if left != NOWHERE {
+                    leaving.places.push(left | place & NEGATIVE);
+                }
+            }
+        }
+        leaving.close(step);
+    }
+    let events = leaving.places.len();
+    streams[*output] = leaving;
+    events
+}

@@ -1,0 +1,490 @@
+//! Which networks can be run layer by layer, and their layers as such runs read them.
+
+use super::lanes::LANES;
+use super::notes::{Names, VECTOR_BITS};
+use crate::engine::aligned::Aligned;
+use crate::engine::plan::Plan;
+use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
+use crate::engine::routing;
+use crate::engine::spans::SpanTable;
+use crate::engine::synapses::{Kernel, Outside, Port, Synapses, Tap, Weights};
+use crate::network::{Driver, NodeId, Signed};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most weights of a layer, and of a network, that are copied.
+const MOST_WEIGHTS: (usize, usize) = (1 << 22, 1 << 24);
+/// Most addresses of a source.
+const MOST_PLACES: usize = 1 << 22;
+/// What the events of a segment may add to a potential, or take away.
+const SEGMENT_REACH: i64 = 1 << 30;
+/// How often one event may make one signed neuron spike.
+const MOST_PER_EVENT: u64 = 16;
+
+/// Keys of entries have this many bits, rows of weights the others.
+pub(super) const KEY_BITS: u32 = 14;
+
+/// A place without meaning: nothing is reached.
+pub(super) const NOWHERE: u32 = u32::MAX >> 1;
+
+/// A network as runs layer by layer read it.
+#[derive(Debug)]
+pub(in crate::engine) struct LayerwisePlan {
+    /// By population, each after those that it reads.
+    pub(super) layers: Vec<Layer>,
+    /// By source.
+    pub(super) sources: Vec<SourcePlaces>,
+}
+
+/// The addresses of a source, numbered row by row.
+#[derive(Debug)]
+pub(super) struct SourcePlaces {
+    pub node: usize,
+    x_min: i64,
+    y_min: i64,
+    nx: i64,
+    ny: i64,
+}
+
+impl SourcePlaces {
+    /// The number of an address; `NOWHERE` for those that reach nothing.
+    #[inline(always)]
+    pub fn of(&self, x: i32, y: i32) -> u32 {
+        let (column, row) = (i64::from(x) - self.x_min, i64::from(y) - self.y_min);
+        let inside = (0..self.nx).contains(&column) & (0..self.ny).contains(&row);
+        if inside { (row * self.nx + column) as u32 } else { NOWHERE }
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = (i32, i32)> {
+        (0..self.nx * self.ny)
+            .map(|place| ((self.x_min + place % self.nx) as i32, (self.y_min + place / self.nx) as i32))
+    }
+}
+
+/// A population and what it reads.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// Its output nodes, by map.
+    pub nodes: Vec<usize>,
+    pub kind: LayerKind,
+}
+
+#[derive(Debug)]
+pub(super) enum LayerKind {
+    /// By input: its node, and by place where the event leaves.
+    Flatten(Vec<(usize, Arc<[u32]>)>),
+    /// Events reach cells.
+    Cells(CellLayer),
+    /// Events reach neurons one by one.
+    Single(SingleLayer),
+}
+
+/// Neurons that every event reaches together are a cell: those of all maps at one position, or all of a dense layer.
+#[derive(Debug)]
+pub(super) struct CellLayer {
+    pub inputs: Vec<CellInput>,
+    pub cells: usize,
+    /// Neurons of a cell.
+    pub lanes: usize,
+    pub is_dense: bool,
+    pub names: Names,
+    /// Rows of weights, a weight per lane, padded to whole vectors; then the same rows negated.
+    pub weights: Aligned,
+    pub rows: usize,
+    /// Weights from row to row.
+    pub stride: usize,
+    /// So many events change a potential by less than `segment_reach`.
+    pub segment: usize,
+    pub segment_reach: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct CellInput {
+    pub node: usize,
+    /// By place; empty for an input that only resets.
+    pub touches: Arc<[Touch]>,
+    /// The first row of weights of its port.
+    pub first_row: u32,
+    /// From one line of cells to the next one, in cells and in rows of weights.
+    pub cell_step: u32,
+    pub row_step: u32,
+}
+
+/// The cells that an event reaches: lines of cells next to each other. A dense layer cannot take an event without
+/// lines.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Touch {
+    pub cell: u32,
+    pub row: u32,
+    pub columns: u32,
+    pub lines: u32,
+}
+
+/// A layer whose events reach few neurons each.
+#[derive(Debug)]
+pub(super) struct SingleLayer {
+    pub inputs: Vec<SingleInput>,
+    pub maps: usize,
+    pub neurons: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct SingleInput {
+    pub node: usize,
+    pub reach: SingleReach,
+}
+
+#[derive(Debug)]
+pub(super) enum SingleReach {
+    /// The input only resets.
+    Nothing,
+    /// By place.
+    Taps(Vec<Tap>),
+    /// By place: lines of neurons next to each other, and their weights.
+    Lines { touches: Arc<[Touch]>, weights: Arc<Aligned>, neuron_step: usize, weight_step: usize },
+}
+
+type Touches = Arc<[Touch]>;
+
+/// By origin of the addresses, table, and neurons of a stretch.
+type TouchTables = HashMap<(usize, *const SpanTable, usize), Touches>;
+
+impl LayerwisePlan {
+    /// That of a network without loops, delays and neurons that keep time, if its layers are not too large.
+    pub(in crate::engine) fn new(plan: &Plan) -> Option<Self> {
+        if plan.touch.is_some() || plan.online.is_some() {
+            return None;
+        }
+        let mut driver_of = vec![None; plan.nodes.len()];
+        for (id, population) in plan.populations.iter().enumerate() {
+            if !acts_at_once(population) {
+                return None;
+            }
+            for nodes in &population.outputs {
+                let [node] = nodes[..] else { return None };
+                driver_of[node.index()] = Some(id);
+            }
+            let reads_ahead = |node: NodeId| match plan.drivers[node.index()] {
+                Driver::Module(_) => driver_of[node.index()].is_none_or(|driver| driver >= id),
+                _ => false,
+            };
+            let mut nodes: Vec<_> = population.inputs.iter().filter_map(|input| input.node).collect();
+            if nodes.iter().any(|&node| reads_ahead(node)) || population.inputs.iter().any(|input| input.feedback) {
+                return None;
+            }
+            nodes.sort_unstable();
+            if nodes.windows(2).any(|two| two[0] == two[1]) {
+                return None;
+            }
+        }
+        let sources: Vec<_> =
+            plan.sources.iter().map(|node| source_places(plan, node.index())).collect::<Option<_>>()?;
+        let compiler = Compiler { plan, sources: &sources, driver_of: &driver_of };
+        let mut tables = TouchTables::new();
+        let mut copied = 0;
+        let mut layers = Vec::new();
+        for population in &plan.populations {
+            let layer = compiler.layer(population, &mut tables)?;
+            if let LayerKind::Cells(cells) = &layer.kind {
+                copied += cells.weights.len() / 2;
+            }
+            if copied > MOST_WEIGHTS.1 {
+                return None;
+            }
+            layers.push(layer);
+        }
+        Some(Self { layers, sources })
+    }
+}
+
+/// Whether a module answers in the tick in which an event comes, and its neurons keep no times.
+fn acts_at_once(population: &Population) -> bool {
+    let timing = &population.timing;
+    let at_once = timing.delay_to_process == 0
+        && timing.delay_to_ack == 0
+        && timing.delay_to_arrive == 0
+        && timing.time_busy_initial == 0
+        && timing.n_repeat == 1;
+    at_once
+        && match &population.kind {
+            PopulationKind::Neurons(neurons) => keeps_no_time(neurons),
+            PopulationKind::Flatten(_) => true,
+            _ => false,
+        }
+}
+
+fn keeps_no_time(plan: &NeuronPopulation) -> bool {
+    let neurons = &plan.neurons;
+    let fires = match neurons.signed() {
+        Some(Signed { hysteresis, .. }) => {
+            neurons.threshold_plus > 0
+                && (-hysteresis..neurons.threshold_plus).contains(&neurons.rest())
+                && !plan.rectify
+                && plan.most_per_event.iter().all(|&most| most <= MOST_PER_EVENT)
+        }
+        None => plan.plain && !neurons.fires_minus && neurons.rest().abs() < neurons.threshold_plus,
+    };
+    let largest = plan.ports.iter().map(Port::largest).max().unwrap_or(0);
+    fires
+        && neurons.payload_bits.is_none()
+        && neurons.t_min == 0
+        && !plan.softmax
+        && plan.model.is_none()
+        && plan.addresses.columns().is_some()
+        && plan.maps < 1 << 16
+        && plan.array.len() * plan.maps < NOWHERE as usize
+        && largest <= SEGMENT_REACH
+}
+
+/// The addresses of a source that reach something, as one rectangle.
+fn source_places(plan: &Plan, node: usize) -> Option<SourcePlaces> {
+    let (mut x, mut y) = ((i64::MAX, i64::MIN), (i64::MAX, i64::MIN));
+    let include = |along: &mut (i64, i64), (first, last): (i64, i64)| {
+        *along = (along.0.min(first), along.1.max(last));
+    };
+    for reader in &plan.nodes[node].readers {
+        let population = &plan.populations[reader.population];
+        match &population.kind {
+            _ if reader.port >= population.n_ports => {}
+            PopulationKind::Neurons(neurons) => match &neurons.ports[reader.port].synapses {
+                Synapses::Matrix { nx_pre, ny_pre, .. } => {
+                    include(&mut x, (0, i64::from(*nx_pre) - 1));
+                    include(&mut y, (0, i64::from(*ny_pre) - 1));
+                }
+                Synapses::Kernel(kernel) if !kernel.shape.is_empty() => {
+                    let (x_min, nx) = kernel.shape.columns(neurons.array)?;
+                    let (y_min, ny) = kernel.shape.rows(neurons.array)?;
+                    include(&mut x, (x_min.into(), i64::from(x_min) + nx as i64 - 1));
+                    include(&mut y, (y_min.into(), i64::from(y_min) + ny as i64 - 1));
+                }
+                Synapses::Kernel(_) => {}
+            },
+            PopulationKind::Flatten(ports) => {
+                if let Some(port) = ports.get(reader.port) {
+                    include(&mut x, (0, i64::from(port.nx) - 1));
+                    include(&mut y, (0, i64::from(port.ny) - 1));
+                }
+            }
+            _ => return None,
+        }
+    }
+    if x.0 > x.1 || y.0 > y.1 {
+        return Some(SourcePlaces { node, x_min: 0, y_min: 0, nx: 0, ny: 0 });
+    }
+    let (nx, ny) = (x.1 - x.0 + 1, y.1 - y.0 + 1);
+    (nx.checked_mul(ny)? <= MOST_PLACES as i64).then_some(SourcePlaces { node, x_min: x.0, y_min: y.0, nx, ny })
+}
+
+struct Compiler<'p> {
+    plan: &'p Plan,
+    sources: &'p [SourcePlaces],
+    /// By node: the population that drives it.
+    driver_of: &'p [Option<usize>],
+}
+
+impl Compiler<'_> {
+    /// The addresses under which events of a node leave, by place; and a number for nodes that have the same.
+    fn addresses(&self, node: usize) -> Option<(usize, Vec<(i32, i32)>)> {
+        let Some(driver) = self.driver_of[node] else {
+            let source = self.sources.iter().position(|source| source.node == node)?;
+            return Some((self.plan.populations.len() + source, self.sources[source].addresses().collect()));
+        };
+        let addresses = match &self.plan.populations[driver].kind {
+            PopulationKind::Neurons(neurons) => {
+                let (x, y) = neurons.addresses.columns()?;
+                x.iter().copied().zip(y.iter().copied()).collect()
+            }
+            PopulationKind::Flatten(ports) => {
+                let size: u64 = ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum();
+                (0..i32::try_from(size).ok()?).map(|x| (x, 0)).collect()
+            }
+            _ => return None,
+        };
+        Some((driver, addresses))
+    }
+
+    fn layer(&self, population: &Population, tables: &mut TouchTables) -> Option<Layer> {
+        let nodes = population.outputs.iter().map(|nodes| nodes[0].index()).collect();
+        // In a tick nodes come in the order of the netlist.
+        let mut inputs: Vec<(usize, usize)> = population
+            .inputs
+            .iter()
+            .enumerate()
+            .filter_map(|(port, input)| Some((input.node?.index(), port)))
+            .collect();
+        inputs.sort_unstable();
+        let kind = match &population.kind {
+            PopulationKind::Neurons(neurons) => {
+                let ports = &neurons.ports[..population.n_ports.min(neurons.ports.len())];
+                let is_single = neurons.maps == 1 || ports.iter().any(Port::reaches_one_map);
+                let is_kernel = ports.iter().all(|port| matches!(port.synapses, Synapses::Kernel(_)));
+                if is_single && is_kernel {
+                    LayerKind::Single(self.single(neurons, ports, &inputs, tables)?)
+                } else {
+                    LayerKind::Cells(self.cells(neurons, ports, &inputs, tables)?)
+                }
+            }
+            PopulationKind::Flatten(ports) => {
+                let flat = inputs.iter().map(|&(node, port)| {
+                    let (_, addresses) = self.addresses(node)?;
+                    let leaves = addresses.iter().map(|&(x, y)| {
+                        let left = (port < ports.len()).then(|| routing::Flatten::new(ports, port).of(x, y)).flatten();
+                        left.map_or(NOWHERE, |x| x as u32)
+                    });
+                    Some((node, leaves.collect()))
+                });
+                LayerKind::Flatten(flat.collect::<Option<_>>()?)
+            }
+            _ => return None,
+        };
+        Some(Layer { nodes, kind })
+    }
+
+    /// What events of a node reach through a kernel, in stretches of `lanes` neurons.
+    fn touches(&self, node: usize, spans: &Arc<SpanTable>, lanes: usize, tables: &mut TouchTables) -> Option<Touches> {
+        let (origin, addresses) = self.addresses(node)?;
+        let made = || {
+            let touch = |&(x, y): &(i32, i32)| {
+                let reach = spans.of(x, y);
+                let first = spans.span(reach, 0);
+                let touch = Touch {
+                    cell: (first.neuron / lanes) as u32,
+                    row: (first.weight / lanes) as u32,
+                    columns: (first.len / lanes) as u32,
+                    lines: reach.rows,
+                };
+                if reach.rows == 0 { Touch::default() } else { touch }
+            };
+            addresses.iter().map(touch).collect()
+        };
+        // The kernels keep these tables, so that no two of them have the same address.
+        Some(tables.entry((origin, Arc::as_ptr(spans), lanes)).or_insert_with(made).clone())
+    }
+
+    fn single(
+        &self,
+        neurons: &NeuronPopulation,
+        ports: &[Port],
+        inputs: &[(usize, usize)],
+        tables: &mut TouchTables,
+    ) -> Option<SingleLayer> {
+        let mut reach_of = |node: usize, port: usize| {
+            let Some(Synapses::Kernel(kernel)) = ports.get(port).map(|port| &port.synapses) else {
+                return Some(SingleReach::Nothing);
+            };
+            if let Some(single) = &kernel.single {
+                let (_, addresses) = self.addresses(node)?;
+                let nothing = Tap { neuron: NOWHERE, weight: 0 };
+                return Some(SingleReach::Taps(
+                    addresses.iter().map(|&(x, y)| single.tap(x, y).unwrap_or(nothing)).collect(),
+                ));
+            }
+            let Some(spans) = &kernel.spans else {
+                return kernel.shape.is_empty().then_some(SingleReach::Nothing);
+            };
+            Some(SingleReach::Lines {
+                touches: self.touches(node, spans, 1, tables)?,
+                weights: kernel.weights.clone(),
+                neuron_step: spans.neuron_step,
+                weight_step: spans.weight_step,
+            })
+        };
+        let inputs = inputs.iter().map(|&(node, port)| Some(SingleInput { node, reach: reach_of(node, port)? }));
+        Some(SingleLayer {
+            inputs: inputs.collect::<Option<_>>()?,
+            maps: neurons.maps,
+            neurons: neurons.array.len() * neurons.maps,
+        })
+    }
+
+    fn cells(
+        &self,
+        neurons: &NeuronPopulation,
+        ports: &[Port],
+        inputs: &[(usize, usize)],
+        tables: &mut TouchTables,
+    ) -> Option<CellLayer> {
+        let is_dense = ports.iter().any(|port| matches!(port.synapses, Synapses::Matrix { .. }));
+        let lanes = if is_dense { neurons.array.len() } else { neurons.maps };
+        let cells = if is_dense { 1 } else { neurons.array.len() };
+        if lanes == 0 || cells == 0 || neurons.array.ny > u16::MAX.into() {
+            return None;
+        }
+        let mut first_rows = Vec::new();
+        let mut rows: Vec<i32> = Vec::new();
+        for port in ports {
+            first_rows.push((rows.len() / lanes) as u32);
+            if rows.len() + port.synapses.len() > MOST_WEIGHTS.0 {
+                return None;
+            }
+            match &port.synapses {
+                Synapses::Matrix { weights: Weights::Wide(weights), .. } => rows.extend_from_slice(weights),
+                Synapses::Matrix { weights: Weights::Narrow(matrix), .. } => {
+                    let lines = matrix.weights.chunks_exact(matrix.stride);
+                    rows.extend(lines.flat_map(|line| line[..lanes].iter().map(|&weight| i32::from(weight))));
+                }
+                Synapses::Kernel(kernel) => rows.extend_from_slice(&kernel.weights),
+            }
+        }
+        let shift = lanes.div_ceil(LANES).next_power_of_two().trailing_zeros();
+        if cells << shift >= 1 << VECTOR_BITS {
+            return None;
+        }
+        let (stride, n) = (lanes.next_multiple_of(16), rows.len() / lanes);
+        if 2 * n >= 1 << (32 - KEY_BITS) {
+            return None;
+        }
+        let mut weights = Aligned::new(2 * n * stride);
+        for (k, row) in rows.chunks_exact(lanes).enumerate() {
+            weights[k * stride..][..lanes].copy_from_slice(row);
+            // None is -2^31: see `keeps_no_time`.
+            let negated = &mut weights[(n + k) * stride..][..lanes];
+            negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
+        }
+        let mut input = |node: usize, port: usize| {
+            let reads = |touches, cell_step: usize, row_step: usize| CellInput {
+                node,
+                touches,
+                first_row: first_rows.get(port).copied().unwrap_or(0),
+                cell_step: cell_step as u32,
+                row_step: row_step as u32,
+            };
+            match ports.get(port).map(|port| &port.synapses) {
+                None => Some(reads(Arc::new([]), 0, 0)),
+                Some(Synapses::Matrix { nx_pre, ny_pre, .. }) => {
+                    let lines = Outside { nx_pre: *nx_pre, ny_pre: *ny_pre };
+                    let (_, addresses) = self.addresses(node)?;
+                    let touches = addresses.iter().map(|&address| line(address, lines).unwrap_or_default()).collect();
+                    Some(reads(touches, 0, 0))
+                }
+                Some(Synapses::Kernel(Kernel { spans: Some(spans), .. })) => {
+                    let touches = self.touches(node, spans, lanes, tables)?;
+                    Some(reads(touches, spans.neuron_step / lanes, spans.weight_step / lanes))
+                }
+                Some(Synapses::Kernel(kernel)) => kernel.shape.is_empty().then(|| reads(Arc::new([]), 0, 0)),
+            }
+        };
+        let inputs = inputs.iter().map(|&(node, port)| input(node, port)).collect::<Option<_>>()?;
+        let largest = ports.iter().map(Port::largest).max().unwrap_or(0).max(1);
+        let segment = (SEGMENT_REACH / largest).min(1 << 20);
+        Some(CellLayer {
+            inputs,
+            cells,
+            lanes,
+            is_dense,
+            names: Names { shift, is_dense },
+            weights,
+            rows: n,
+            stride,
+            segment: segment as usize,
+            segment_reach: segment * largest,
+        })
+    }
+}
+
+/// The line of a matrix that an address has, if it has one.
+fn line((x, y): (i32, i32), Outside { nx_pre, ny_pre }: Outside) -> Option<Touch> {
+    let (column, row) = (u32::try_from(x).ok()?, u32::try_from(y).ok()?);
+    let touch = Touch { cell: 0, row: row.checked_mul(nx_pre)?.checked_add(column)?, columns: 1, lines: 1 };
+    (column < nx_pre && row < ny_pre).then_some(touch)
+}

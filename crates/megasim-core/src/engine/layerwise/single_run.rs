@@ -1,0 +1,307 @@
+//! Runs a layer whose events reach few neurons each, such as pooling and depthwise convolutions, over some steps.
+
+use super::Room;
+use super::cells::{Kind, Rules};
+use super::plan::{NOWHERE, SingleInput, SingleLayer, SingleReach};
+use super::streams::{NEGATIVE, Steps, Stream};
+use crate::engine::kernels::{FireReset, spikes_of};
+use crate::engine::neurons::Work;
+use std::marker::PhantomData;
+
+/// Scratch for such layers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SingleRun {
+    /// Clocked: by neuron, its input in a step.
+    sums: Vec<i64>,
+    /// Neurons that spiked in a step, with [`NEGATIVE`].
+    spikes: Vec<u32>,
+}
+
+/// The neurons of a layer.
+pub(in crate::engine) struct Singles<'n> {
+    pub v: &'n mut [i32],
+    /// Of signed neurons.
+    pub counts: &'n mut [i32],
+    /// By map.
+    pub saturations: &'n mut [u64],
+}
+
+/// What is alike for all neurons of a layer.
+#[derive(Clone, Copy)]
+struct Fixed {
+    rules: Rules,
+    maps: usize,
+    /// Sums between this and `least + span` make at most one spike, without saturation.
+    least: i64,
+    span: u64,
+}
+
+impl Fixed {
+    fn new<K: Kind>(rules: &Rules, maps: usize) -> Self {
+        let (least, most) = if K::SIGNED {
+            let (threshold, hysteresis) = (i64::from(rules.threshold), i64::from(rules.signed.hysteresis));
+            (-hysteresis - threshold, (2 * threshold).min(i64::from(i32::MAX) + 1))
+        } else {
+            (i64::from(rules.floor) + 1, i64::from(i32::MAX) + 1)
+        };
+        let least = least.max(i32::MIN.into());
+        Self { rules: *rules, maps, least, span: (most - least) as u64 }
+    }
+
+    /// One neuron takes some input and is tested. Returns how many spikes it makes, or takes back.
+    ///
+    /// In the usual case at most one, without a branch on it, as nothing could predict that.
+    #[inline(always)]
+    fn take<K: Kind>(&self, (v, count): (&mut i32, &mut i32), input: i64) -> Result<i32, i64> {
+        let Rules { threshold, signed, reset, .. } = self.rules;
+        let sum = i64::from(*v) + input;
+        if (sum - self.least) as u64 >= self.span {
+            return Err(sum);
+        }
+        let sum = sum as i32;
+        if K::SIGNED {
+            let up = i32::from(sum >= threshold) & i32::from(*count < signed.max_count);
+            let down = i32::from(sum < -signed.hysteresis) & i32::from(*count > signed.min_count);
+            *v = sum.wrapping_sub((up - down).wrapping_mul(threshold));
+            *count += up - down;
+            return Ok(up - down);
+        }
+        let up = sum >= threshold;
+        let after = match reset {
+            FireReset::Subtract => sum.wrapping_sub(threshold),
+            FireReset::To(rest) => rest,
+        };
+        *v = if up { after } else { sum };
+        Ok(up.into())
+    }
+
+    /// As [`Fixed::take`], for all other sums.
+    #[cold]
+    fn take_any<K: Kind>(&self, (v, count): (&mut i32, &mut i32), sum: i64, saturations: &mut u64) -> i64 {
+        let Rules { threshold, floor, reset, ref signed, .. } = self.rules;
+        let potential = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        *saturations += u64::from(i64::from(potential) != sum);
+        if K::SIGNED {
+            let spikes = spikes_of((potential, *count), threshold, signed);
+            *count = (i64::from(*count) + spikes) as i32;
+            *v = (i64::from(potential) - spikes * i64::from(threshold)) as i32;
+            return spikes;
+        }
+        *v = match reset {
+            _ if potential < threshold => potential.max(floor),
+            FireReset::Subtract => potential - threshold,
+            FireReset::To(rest) => rest,
+        };
+        i64::from(potential >= threshold)
+    }
+}
+
+/// Neurons that take input, and their spikes.
+struct Takers<'t> {
+    fixed: Fixed,
+    v: &'t mut [i32],
+    counts: &'t mut [i32],
+    saturations: &'t mut [u64],
+    spikes: &'t mut Vec<u32>,
+}
+
+impl Takers<'_> {
+    /// Successive neurons take an input each; says whether the last one is at or beyond the threshold.
+    #[inline(always)]
+    fn take<K: Kind>(&mut self, first: usize, inputs: impl ExactSizeIterator<Item = i64>) -> bool {
+        let len = inputs.len();
+        let v = &mut self.v[first..first + len];
+        let counts = if K::SIGNED { &mut self.counts[first..first + len] } else { &mut [][..] };
+        let mut none = 0;
+        let mut beyond = false;
+        self.spikes.reserve(len);
+        for (k, input) in inputs.enumerate() {
+            let neuron = (&mut v[k], if K::SIGNED { &mut counts[k] } else { &mut none });
+            let n = first + k;
+            match self.fixed.take::<K>((&mut *neuron.0, &mut *neuron.1), input) {
+                Ok(spikes) => {
+                    let len = self.spikes.len();
+                    // SAFETY: there is room, and it is written.
+                    unsafe {
+                        self.spikes.as_mut_ptr().add(len).write(n as u32 | spikes as u32 & NEGATIVE);
+                        self.spikes.set_len(len + (spikes & 1) as usize);
+                    }
+                }
+                Err(sum) => {
+                    let saturations = &mut self.saturations[n % self.fixed.maps];
+                    let neuron = (&mut *neuron.0, &mut *neuron.1);
+                    let spikes = self.fixed.take_any::<K>(neuron, sum, saturations);
+                    let spike = n as u32 | if spikes < 0 { NEGATIVE } else { 0 };
+                    self.spikes.extend(std::iter::repeat_n(spike, spikes.unsigned_abs() as usize));
+                    self.spikes.reserve(len);
+                }
+            }
+            beyond = !K::SIGNED && *neuron.0 >= self.fixed.rules.threshold;
+        }
+        beyond
+    }
+}
+
+/// Takes what events reach: the first of some neurons next to each other, their weights, and the event.
+trait Reached {
+    fn take(&mut self, first: usize, weights: &[i32], place: u32);
+
+    /// All that events of an input reach.
+    #[inline(always)]
+    fn input(&mut self, input: &SingleInput, places: &[u32]) {
+        match &input.reach {
+            SingleReach::Nothing => {}
+            SingleReach::Taps(taps) => {
+                for &place in places {
+                    let Some(tap) = taps.get((place & !NEGATIVE) as usize) else { continue };
+                    if tap.neuron != NOWHERE {
+                        self.take(tap.neuron as usize, &[tap.weight], place);
+                    }
+                }
+            }
+            SingleReach::Lines { touches, weights, neuron_step, weight_step } => {
+                for &place in places {
+                    let Some(touch) = touches.get((place & !NEGATIVE) as usize) else { continue };
+                    let (mut n, mut w) = (touch.cell as usize, touch.row as usize);
+                    for _ in 0..touch.lines {
+                        match &weights[w..w + touch.columns as usize] {
+                            // Nearly always, of which loops know nothing.
+                            &[one, two, three] => self.take(n, &[one, two, three], place),
+                            some => self.take(n, some, place),
+                        }
+                        n += neuron_step;
+                        w += weight_step;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Neurons act at once.
+struct AtOnce<'t, K> {
+    takers: Takers<'t>,
+    operations: u64,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Reached for AtOnce<'_, K> {
+    #[inline(always)]
+    fn take(&mut self, first: usize, weights: &[i32], place: u32) {
+        self.operations += weights.len() as u64;
+        self.takers.take::<K>(first, weights.iter().map(|&weight| signed(weight, place)));
+    }
+}
+
+/// Neurons act at the end of the step.
+struct Summed<'t> {
+    sums: &'t mut [i64],
+    /// A bit for each neuron with input, or beyond the threshold.
+    waiting: &'t mut [u64],
+    operations: u64,
+}
+
+impl Reached for Summed<'_> {
+    #[inline(always)]
+    fn take(&mut self, first: usize, weights: &[i32], place: u32) {
+        self.operations += weights.len() as u64;
+        for (n, &weight) in (first..).zip(weights) {
+            self.sums[n] += signed(weight, place);
+            self.waiting[n / 64] |= 1 << (n % 64);
+        }
+    }
+}
+
+/// A weight with the sign of the event.
+#[inline(always)]
+fn signed(weight: i32, place: u32) -> i64 {
+    let negative = i64::from(place >> 31);
+    (i64::from(weight) ^ -negative) + negative
+}
+
+impl SingleRun {
+    /// Runs a layer; its spikes go to the streams of its nodes. Clocked: `waiting` has a bit for each neuron beyond the
+    /// threshold, `beyond` says for each step whether there is one after it.
+    pub fn run<K: Kind>(
+        &mut self,
+        layer: &SingleLayer,
+        (neurons, rules): (&mut Singles<'_>, &Rules),
+        (waiting, beyond): (&mut Vec<u64>, &mut [bool]),
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+        steps: Steps,
+    ) -> Work {
+        let Self { sums, spikes } = self;
+        let fixed = Fixed::new::<K>(rules, layer.maps);
+        if K::CLOCKED {
+            sums.resize(sums.len().max(layer.neurons), 0);
+            waiting.resize(layer.neurons.div_ceil(64), 0);
+        }
+        let mut operations = 0;
+        let Singles { v, counts, saturations } = neurons;
+        for (step, beyond) in (0..steps.len).zip(beyond) {
+            let inputs = layer.inputs.iter().map(|input| {
+                let stream = &streams[input.node];
+                (input, &stream.places[stream.range(step)])
+            });
+            let takers = Takers { fixed, v, counts, saturations, spikes };
+            operations += if K::CLOCKED {
+                let mut summed = Summed { sums, waiting, operations: 0 };
+                inputs.for_each(|(input, places)| summed.input(input, places));
+                let operations = summed.operations;
+                *beyond = test::<K>(takers, sums, waiting);
+                operations
+            } else {
+                let mut at_once = AtOnce::<K> { takers, operations: 0, kind: PhantomData };
+                inputs.for_each(|(input, places)| at_once.input(input, places));
+                at_once.operations
+            };
+            if room.take(spikes.len()) {
+                leave(spikes, layer.maps, nodes, streams);
+            }
+            spikes.clear();
+            nodes.iter().for_each(|&node| streams[node].close(step));
+        }
+        Work { operations, updates: operations }
+    }
+}
+
+/// Clocked, at the end of a step: all neurons with input, and those beyond the threshold, are tested. Says whether one
+/// still is.
+#[inline(always)]
+fn test<K: Kind>(mut takers: Takers<'_>, sums: &mut [i64], waiting: &mut [u64]) -> bool {
+    let mut beyond = false;
+    for (word, waiting) in waiting.iter_mut().enumerate() {
+        let mut some = std::mem::take(waiting);
+        while some != 0 {
+            let bit = some & some.wrapping_neg();
+            let n = word * 64 + some.trailing_zeros() as usize;
+            some ^= bit;
+            if takers.take::<K>(n, std::iter::once(std::mem::take(&mut sums[n]))) {
+                *waiting |= bit;
+                beyond = true;
+            }
+        }
+    }
+    beyond
+}
+
+/// Hands over the spikes of a step, by map.
+#[inline(always)]
+fn leave(spikes: &[u32], maps: usize, nodes: &[usize], streams: &mut [Stream]) {
+    let maps = maps as u32;
+    if let [node] = nodes {
+        streams[*node].places.extend_from_slice(spikes);
+    } else if maps.is_power_of_two() {
+        // Division by what is not a constant takes long; channels are often a power of two.
+        let (mask, shift) = (maps - 1, maps.trailing_zeros());
+        for &spike in spikes {
+            let (n, mark) = (spike & !NEGATIVE, spike & NEGATIVE);
+            streams[nodes[(n & mask) as usize]].places.push((n >> shift) | mark);
+        }
+    } else {
+        for &spike in spikes {
+            let (n, mark) = (spike & !NEGATIVE, spike & NEGATIVE);
+            streams[nodes[(n % maps) as usize]].places.push((n / maps) | mark);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The events of nodes in some successive steps.
+
+use super::plan::SourcePlaces;
+use crate::engine::kernels::SignedSpike;
+use crate::network::{Polarity, Stimulus, Tick};
+use std::ops::Range;
+
+/// Marks the place of a negative event.
+pub(super) const NEGATIVE: u32 = SignedSpike::NEGATIVE;
+
+/// Steps, one after the other: ticks, or those of clocked mode.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Steps {
+    /// The first one.
+    pub first: Tick,
+    pub len: usize,
+    /// Ticks of a step.
+    pub dt: Tick,
+    /// The last tick of the run.
+    pub t_max: Tick,
+}
+
+impl Steps {
+    /// The first tick of a step.
+    pub fn time(&self, step: usize) -> Tick {
+        (self.first + step as Tick) * self.dt
+    }
+
+    /// The last tick of a step.
+    fn last(&self, step: usize) -> Tick {
+        self.time(step).saturating_add(self.dt - 1).min(self.t_max)
+    }
+}
+
+/// Events of one node, in order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stream {
+    /// Positions of the neurons that spiked, or places of a source, with [`NEGATIVE`].
+    pub places: Vec<u32>,
+    /// By step: where its events end.
+    ends: Vec<usize>,
+}
+
+impl Stream {
+    pub fn clear(&mut self) {
+        self.places.clear();
+        self.ends.clear();
+    }
+
+    /// The events of a step.
+    #[inline(always)]
+    pub fn range(&self, step: usize) -> Range<usize> {
+        let start = if step == 0 { 0 } else { self.ends[step - 1] };
+        start..self.ends[step]
+    }
+
+    /// The events up to here, after those of the steps before, are those of a step.
+    #[inline(always)]
+    pub fn close(&mut self, step: usize) {
+        match self.ends.get_mut(step) {
+            Some(end) => *end = self.places.len(),
+            None => self.ends.push(self.places.len()),
+        }
+    }
+
+    /// Takes the events of a source.
+    pub fn take(&mut self, source: &SourcePlaces, stimulus: &Stimulus, taken: &mut usize, steps: Steps) {
+        let (t_pre, x, y, polarity) = (stimulus.t_pre(), stimulus.x(), stimulus.y(), stimulus.polarity());
+        for step in 0..steps.len {
+            let last = steps.last(step);
+            while *taken < t_pre.len() && t_pre[*taken] <= last {
+                let place = source.of(x[*taken], y[*taken]);
+                let mark = if polarity[*taken] == Polarity::Negative { NEGATIVE } else { 0 };
+                self.places.push(place | mark);
+                *taken += 1;
+            }
+            self.close(step);
+        }
+    }
+}
+
+/// The first event of a stimulus that is no spike.
+pub(super) fn first_special(stimulus: &Stimulus) -> Option<Tick> {
+    let polarity = stimulus.polarity();
+    // A fold, unlike `all`, looks at many at once.
+    if polarity.iter().fold(true, |all, &it| all & (it == Polarity::Positive)) {
+        return None;
+    }
+    let is_spike = |k: usize| match polarity[k] {
+        Polarity::Positive => true,
+        // At row -1 it is a control event.
+        Polarity::Negative => stimulus.y()[k] != -1,
+        _ => false,
+    };
+    (0..polarity.len()).find(|&k| !is_spike(k)).map(|k| stimulus.t_pre()[k])
+}

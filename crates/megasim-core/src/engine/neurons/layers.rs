@@ -1,0 +1,50 @@
+//! What runs layer by layer need of neurons.
+
+use super::Neurons;
+use crate::engine::kernels::FireReset;
+use crate::engine::layerwise::{CellView, Names, Rules, Singles};
+use crate::engine::population::NeuronPopulation;
+use crate::network::Reset;
+
+impl Neurons {
+    /// When plain and signed neurons spike; some events change a potential by at most `reach`.
+    pub(in crate::engine) fn rules(&self, plan: &NeuronPopulation, reach: i64) -> Rules {
+        let parameters = &plan.neurons;
+        let signed = parameters.signed();
+        let floor = if signed.is_some() { i32::MIN } else { parameters.threshold_minus };
+        let inside = i64::from(floor) + reach + 1..=i64::from(i32::MAX) - reach;
+        // A spike, or one that is taken back, brings a potential to one of these or nearer to 0.
+        let is_safe = inside.contains(&i64::from(parameters.threshold_plus))
+            && (parameters.reset != Reset::ToRest || inside.contains(&i64::from(parameters.membrane_reset)));
+        let (low, high) = (*inside.start(), *inside.end());
+        let inside = if is_safe { (low as i32, high as i32) } else { (i32::MAX, i32::MIN) };
+        Rules {
+            threshold: parameters.threshold_plus,
+            floor,
+            reset: match parameters.reset {
+                Reset::ToRest => FireReset::To(parameters.membrane_reset),
+                _ => FireReset::Subtract,
+            },
+            signed: signed.unwrap_or_default(),
+            inside,
+        }
+    }
+
+    /// Those of cells of `lanes` neurons each.
+    pub(in crate::engine) fn cells(&mut self, lanes: usize, names: Names) -> CellView<'_> {
+        let Singles { v, counts, saturations } = self.singles();
+        CellView { v, counts, saturations, lanes, names }
+    }
+
+    /// Those of all.
+    pub(in crate::engine) fn singles(&mut self) -> Singles<'_> {
+        let Self { v, signed, saturations, .. } = self;
+        let counts = signed.as_mut().map_or(&mut [][..], |state| &mut state.counts);
+        Singles { v, counts, saturations }
+    }
+
+    /// The bounds of the potentials, after others have changed them.
+    pub(in crate::engine) fn bound_anew(&mut self, plan: &NeuronPopulation) {
+        self.bound(plan);
+    }
+}

@@ -1,0 +1,199 @@
+//! Runs layer by layer against runs event by event, on random networks that go forward: the same record, potentials and
+//! counts in both modes, with every kernel variant.
+
+use crate::common::random_network::signed_neurons;
+use megasim::engine::kernels::Variant;
+use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, Simulation};
+use megasim::network::*;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+/// Two maps of a source, some maps behind them, pooled or with kernels of their own, maps that read all of these, and
+/// a row behind all neurons of them.
+#[derive(Debug, Clone)]
+struct Forward {
+    neurons: Vec<NeuronParameters>,
+    /// Thresholds and weights are multiplied by it: sums may leave 32 bits.
+    scale: i32,
+    weights: Vec<i32>,
+    sides: (u32, u32),
+    maps: (usize, usize),
+    /// Kernel and stride of the second layer.
+    second: (u32, i32),
+    classes: u32,
+    bias: bool,
+    events: Vec<(Tick, i32, i32, usize, bool)>,
+    special: Option<(Tick, bool)>,
+    t_max: Tick,
+}
+
+/// Neurons that spike by subtraction or to rest, and may come to a floor.
+fn plain_neurons() -> impl Strategy<Value = NeuronParameters> {
+    let reset = prop_oneof![3 => Just(Reset::Subtract), 1 => Just(Reset::ToRest)];
+    let floor = prop_oneof![2 => Just(-2_147_483_646), 1 => Just(-2_600)];
+    (reset, floor, 1i32..40, -1i32..2).prop_map(|(reset, threshold_minus, threshold_plus, rest)| NeuronParameters {
+        threshold_plus,
+        threshold_minus,
+        reset,
+        membrane_reset: rest.min(threshold_plus - 1),
+        ..NeuronParameters::default()
+    })
+}
+
+fn forward() -> impl Strategy<Value = Forward> {
+    let neurons = prop_oneof![1 => plain_neurons(), 1 => signed_neurons()];
+    let scale = prop_oneof![2 => Just(1), 1 => Just(1000), 2 => Just(8_000_000), 1 => Just(15_000_000)];
+    let event = (0i64..400, -1i32..8, -1i32..8, 0usize..2, prop::bool::weighted(0.2));
+    let few = prop::collection::vec(event.clone(), 0..80);
+    let burst = prop::collection::vec(event.prop_map(|it| (it.0 % 3, it.1, it.2, it.3, it.4)), 1000..6000);
+    let shapes = (
+        (1u32..7, 1u32..7),
+        (prop_oneof![4 => 1usize..6, 1 => 17usize..40], prop_oneof![3 => 1usize..20, 1 => 20usize..80]),
+        (1u32..4, 1i32..3),
+        prop_oneof![3 => 1u32..20, 1 => 20u32..150],
+        any::<bool>(),
+    );
+    let special = prop::option::of((0i64..450, any::<bool>()));
+    let events = prop_oneof![6 => few, 1 => burst];
+    let parts = (prop::collection::vec(neurons, 4), scale, prop::collection::vec(-9i32..12, 20..60), shapes);
+    (parts, events, special, 100i64..300).prop_map(
+        |((neurons, scale, weights, (sides, maps, second, classes, bias)), events, special, t_max)| Forward {
+            neurons,
+            scale,
+            weights,
+            sides,
+            maps,
+            second,
+            classes,
+            bias,
+            events,
+            special,
+            t_max,
+        },
+    )
+}
+
+fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
+    let inputs = inputs.iter().map(|&node| Input::Node(node)).collect();
+    Module { kind, inputs, timing: Timing::default(), not_programmable: false }
+}
+
+impl Forward {
+    fn weights(&self, n: usize, first: usize) -> Arc<[i32]> {
+        (0..n).map(|k| self.weights[(first + k * 7 + k * k) % self.weights.len()].saturating_mul(self.scale)).collect()
+    }
+
+    fn neurons(&self, layer: usize) -> NeuronParameters {
+        let it = self.neurons[layer];
+        let scaled = |value: i32| value.saturating_mul(self.scale).clamp(-2_147_483_646, i32::MAX);
+        let dynamics = match it.dynamics {
+            Dynamics::Signed(signed) => {
+                Dynamics::Signed(Signed { hysteresis: scaled(signed.hysteresis).min(1 << 30), ..signed })
+            }
+            other => other,
+        };
+        let (threshold_plus, threshold_minus) = (scaled(it.threshold_plus), scaled(it.threshold_minus));
+        NeuronParameters { threshold_plus, threshold_minus, dynamics, ..it }
+    }
+
+    fn network(&self) -> Option<Network> {
+        let mut builder = NetworkBuilder::new();
+        let inputs = ["in_0", "in_1"].map(|name| builder.source(name).unwrap());
+        let [bias, reset] = ["bias_clk", "special"].map(|name| builder.source(name).unwrap());
+        let array = Array { nx: self.sides.0, ny: self.sides.1, x_min: 0, y_min: 0 };
+        let conv = |array: Array, layer: usize, ports: Vec<ConvPort>| {
+            ModuleKind::Conv(Conv { array, neurons: self.neurons(layer), ports, output: Output::whole(array) })
+        };
+        let kernel = |size: u32, d: i32, first: usize| {
+            ConvPort::kernel(size, size, d, d, self.weights((size * size) as usize, first))
+        };
+        let mut first = Vec::new();
+        for map in 0..self.maps.0 {
+            let mut ports = vec![kernel(3, -1, map), kernel(3, -1, map + 3)];
+            let mut from = inputs.to_vec();
+            if self.bias {
+                ports.push(ConvPort::plane(array, self.weights(array.len(), map + 5)));
+                from.push(bias);
+            }
+            from.push(reset);
+            first.push(builder.module(module(conv(array, 0, ports), &from), &[format!("a{map}")]).ok()?[0]);
+        }
+        let (size, stride) = self.second;
+        let smaller = |n: u32| n.div_ceil(stride as u32);
+        let pooled = Array { nx: smaller(array.nx), ny: smaller(array.ny), x_min: 0, y_min: 0 };
+        let mut second = Vec::new();
+        for (map, &node) in first.iter().enumerate() {
+            let port = ConvPort { x_stride: stride, y_stride: stride, ..kernel(size, 0, map + 11) };
+            let kind = conv(pooled, 1, vec![port]);
+            second.push(builder.module(module(kind, &[node, reset]), &[format!("b{map}")]).ok()?[0]);
+        }
+        let mut third = Vec::new();
+        for map in 0..self.maps.1 {
+            let ports = (0..second.len()).map(|from| kernel(2, 0, map * 3 + from)).collect();
+            let from: Vec<NodeId> = second.iter().copied().chain([reset]).collect();
+            third.push(builder.module(module(conv(pooled, 2, ports), &from), &[format!("c{map}")]).ok()?[0]);
+        }
+        let flatten = ModuleKind::Flatten(vec![FlattenPort { nx: pooled.nx, ny: pooled.ny }; third.len()]);
+        let flat = builder.module(module(flatten, &third), &["flat"]).ok()?[0];
+        let row = Array { nx: self.classes, ny: 1, x_min: 0, y_min: 0 };
+        let lines = (pooled.len() * third.len()) as u32;
+        let weights = self.weights((lines * self.classes) as usize, 17);
+        let ports = vec![FullyConnectedPort { nx_pre: lines, ny_pre: 1, weights }];
+        let full = FullyConnected { array: row, neurons: self.neurons(3), ports, output: Output::whole(row) };
+        builder.module(module(ModuleKind::FullyConnected(full), &[flat, reset]), &["out"]).ok()?;
+        builder.build(self.t_max).ok()
+    }
+
+    fn stimuli(&self) -> Vec<Stimulus> {
+        let of = |source: usize| {
+            let events = self.events.iter().filter(|event| event.3 == source).map(|&(t_pre, x, y, _, negative)| {
+                // A negative event at row -1 is a control event.
+                let polarity = if negative && y >= 0 { Polarity::Negative } else { Polarity::Positive };
+                StimulusEvent { t_pre, x, y, polarity }
+            });
+            Stimulus::from_events(events)
+        };
+        let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
+        let special = self.special.map(|(t_pre, is_reset)| match is_reset {
+            true => StimulusEvent::reset(t_pre),
+            false => StimulusEvent::settle(t_pre),
+        });
+        vec![of(0), of(1), Stimulus::from_events((0..40).map(|k| spike(k * 10))), Stimulus::from_events(special)]
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, max_global_rejects: 10_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn layer_by_layer_is_event_by_event(forward in forward(), dt in 1i64..4, all in any::<bool>()) {
+        let Some(network) = forward.network() else { return Err(TestCaseError::reject("a weight is too large")) };
+        let stimuli = forward.stimuli();
+        let probes = if all { Probes::all(&network) } else { Probes::none() };
+        for kernel in Variant::available() {
+            let plan = Plan::with_options(&network, Options { kernel, ..Options::default() }).unwrap();
+            for mode in [Mode::Event, Mode::Clocked { dt }] {
+                let limits = Limits { memory: 2_000_000, events: 200_000, ..Limits::default() };
+                let mut layers = Simulation::new(&plan, mode, &probes).with_limits(limits);
+                let found = layers.run(&stimuli);
+                let mut events = Simulation::new(&plan, mode, &probes).with_limits(limits);
+                // What asks after each step is run event by event.
+                let expected = events.run_until(&stimuli, |_| false);
+                let (found, expected) = match (found, expected) {
+                    (Ok(found), Ok(expected)) => (found, expected),
+                    // Each stops at a moment of its own; and what waits for a moment counts in one of them only.
+                    (Err(_), Err(_)) | (Ok(_), Err(Error::TooMuchMemory { .. })) => continue,
+                    (found, expected) => return Err(TestCaseError::fail(format!("{found:?} {expected:?}"))),
+                };
+                for (node, (found, expected)) in found.nodes.iter().zip(&expected.nodes).enumerate() {
+                    prop_assert_eq!(found, expected, "node {}, {:?} {:?}", node, kernel, mode);
+                }
+                prop_assert_eq!(&found.summary, &expected.summary, "{:?} {:?}", kernel, mode);
+                for module in (0..network.modules().len()).map(ModuleId::new) {
+                    prop_assert_eq!(layers.potentials(module), events.potentials(module));
+                    prop_assert_eq!(layers.totals(module), events.totals(module));
+                }
+            }
+        }
+    }
+}
