@@ -31,7 +31,7 @@ use super::{Limits, PopulationState};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
 use cell_run::{CellRun, Population};
 use cells::{Plain, Signed};
-use plan::{Layer, LayerKind, NOWHERE};
+use plan::{Layer, LayerKind, NOWHERE, Origin};
 use single_run::SingleRun;
 use streams::{NEGATIVE, Steps, Stream, first_special};
 
@@ -224,14 +224,14 @@ impl Layerwise {
             }
             log.t_rqst.extend_from_slice(&log.t_pre[log.t_rqst.len()..]);
             log.t_ack.extend_from_slice(&log.t_pre[log.t_ack.len()..]);
-            let source = layers.sources.iter().position(|source| source.node == node);
-            if let Some(source) = source {
-                let range = taken[source] - stream.places.len()..taken[source];
-                log.x.extend_from_slice(&stimuli[source].x()[range.clone()]);
-                log.y.extend_from_slice(&stimuli[source].y()[range.clone()]);
-                log.polarity.extend_from_slice(&stimuli[source].polarity()[range]);
-            } else {
-                addresses(plan, layers, node, &stream.places, log);
+            match layers.origins[node] {
+                Origin::Source(source) => {
+                    let range = taken[source] - stream.places.len()..taken[source];
+                    log.x.extend_from_slice(&stimuli[source].x()[range.clone()]);
+                    log.y.extend_from_slice(&stimuli[source].y()[range.clone()]);
+                    log.polarity.extend_from_slice(&stimuli[source].polarity()[range]);
+                }
+                Origin::Population(driver) => addresses(&plan.populations[driver].kind, &stream.places, log),
             }
         }
         if let Some(step) = last {
@@ -241,11 +241,10 @@ impl Layerwise {
 }
 
 /// Appends addresses and polarities of events of a module.
-fn addresses(plan: &Plan, layers: &LayerwisePlan, node: usize, places: &[u32], log: &mut EventLog) {
-    let population = layers.layers.iter().position(|layer| layer.nodes.contains(&node));
+fn addresses(kind: &PopulationKind, places: &[u32], log: &mut EventLog) {
     let positions = places.iter().map(|place| (place & !NEGATIVE) as usize);
-    match population.map(|population| &plan.populations[population].kind) {
-        Some(PopulationKind::Neurons(neurons)) => {
+    match kind {
+        PopulationKind::Neurons(neurons) => {
             let Some((x, y)) = neurons.addresses.columns() else { return };
             log.x.extend(positions.clone().map(|position| x[position]));
             log.y.extend(positions.map(|position| y[position]));

@@ -8,7 +8,7 @@ use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
 use crate::engine::routing;
 use crate::engine::spans::SpanTable;
 use crate::engine::synapses::{Kernel, Outside, Port, Synapses, Tap, Weights};
-use crate::network::{Driver, NodeId, Signed};
+use crate::network::Signed;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,6 +34,17 @@ pub(in crate::engine) struct LayerwisePlan {
     pub(super) layers: Vec<Layer>,
     /// By source.
     pub(super) sources: Vec<SourcePlaces>,
+    /// By node: where its events come from.
+    pub(super) origins: Vec<Origin>,
+}
+
+/// What drives a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Origin {
+    /// The source of this number.
+    Source(usize),
+    /// The population of this number.
+    Population(usize),
 }
 
 /// The addresses of a source, numbered row by row.
@@ -147,7 +158,7 @@ pub(super) enum SingleReach {
 type Touches = Arc<[Touch]>;
 
 /// By origin of the addresses, table, and neurons of a stretch.
-type TouchTables = HashMap<(usize, *const SpanTable, usize), Touches>;
+type TouchTables = HashMap<(Origin, *const SpanTable, usize), Touches>;
 
 impl LayerwisePlan {
     /// That of a network without loops, delays and neurons that keep time, if its layers are not too large.
@@ -155,31 +166,22 @@ impl LayerwisePlan {
         if plan.touch.is_some() || plan.online.is_some() {
             return None;
         }
-        let mut driver_of = vec![None; plan.nodes.len()];
+        let origins = origins(plan)?;
         for (id, population) in plan.populations.iter().enumerate() {
-            if !acts_at_once(population) {
-                return None;
-            }
-            for nodes in &population.outputs {
-                let [node] = nodes[..] else { return None };
-                driver_of[node.index()] = Some(id);
-            }
-            let reads_ahead = |node: NodeId| match plan.drivers[node.index()] {
-                Driver::Module(_) => driver_of[node.index()].is_none_or(|driver| driver >= id),
-                _ => false,
-            };
-            let mut nodes: Vec<_> = population.inputs.iter().filter_map(|input| input.node).collect();
-            if nodes.iter().any(|&node| reads_ahead(node)) || population.inputs.iter().any(|input| input.feedback) {
-                return None;
-            }
+            let mut nodes: Vec<usize> = population.inputs.iter().filter_map(|it| Some(it.node?.index())).collect();
+            let reads_ahead = |&node: &usize| matches!(origins[node], Origin::Population(driver) if driver >= id);
             nodes.sort_unstable();
-            if nodes.windows(2).any(|two| two[0] == two[1]) {
+            let is_forward = acts_at_once(population)
+                && !nodes.iter().any(reads_ahead)
+                && !population.inputs.iter().any(|input| input.feedback)
+                && nodes.windows(2).all(|two| two[0] != two[1]);
+            if !is_forward {
                 return None;
             }
         }
         let sources: Vec<_> =
             plan.sources.iter().map(|node| source_places(plan, node.index())).collect::<Option<_>>()?;
-        let compiler = Compiler { plan, sources: &sources, driver_of: &driver_of };
+        let compiler = Compiler { plan, sources: &sources, origins: &origins };
         let mut tables = TouchTables::new();
         let mut copied = 0;
         let mut layers = Vec::new();
@@ -193,8 +195,23 @@ impl LayerwisePlan {
             }
             layers.push(layer);
         }
-        Some(Self { layers, sources })
+        Some(Self { layers, sources, origins })
     }
+}
+
+/// What drives each node, if each module has one output node.
+fn origins(plan: &Plan) -> Option<Vec<Origin>> {
+    let mut origins = vec![None; plan.nodes.len()];
+    for (source, node) in plan.sources.iter().enumerate() {
+        origins[node.index()] = Some(Origin::Source(source));
+    }
+    for (id, population) in plan.populations.iter().enumerate() {
+        for nodes in &population.outputs {
+            let [node] = nodes[..] else { return None };
+            origins[node.index()] = Some(Origin::Population(id));
+        }
+    }
+    origins.into_iter().collect()
 }
 
 /// Whether a module answers in the tick in which an event comes, and its neurons keep no times.
@@ -278,18 +295,18 @@ fn source_places(plan: &Plan, node: usize) -> Option<SourcePlaces> {
 struct Compiler<'p> {
     plan: &'p Plan,
     sources: &'p [SourcePlaces],
-    /// By node: the population that drives it.
-    driver_of: &'p [Option<usize>],
+    /// By node.
+    origins: &'p [Origin],
 }
 
 impl Compiler<'_> {
-    /// The addresses under which events of a node leave, by place; and a number for nodes that have the same.
-    fn addresses(&self, node: usize) -> Option<(usize, Vec<(i32, i32)>)> {
-        let Some(driver) = self.driver_of[node] else {
-            let source = self.sources.iter().position(|source| source.node == node)?;
-            return Some((self.plan.populations.len() + source, self.sources[source].addresses().collect()));
+    /// The addresses under which events of a node leave, by place.
+    fn addresses(&self, node: usize) -> Option<Vec<(i32, i32)>> {
+        let driver = match self.origins[node] {
+            Origin::Source(source) => return Some(self.sources[source].addresses().collect()),
+            Origin::Population(driver) => driver,
         };
-        let addresses = match &self.plan.populations[driver].kind {
+        Some(match &self.plan.populations[driver].kind {
             PopulationKind::Neurons(neurons) => {
                 let (x, y) = neurons.addresses.columns()?;
                 x.iter().copied().zip(y.iter().copied()).collect()
@@ -299,8 +316,7 @@ impl Compiler<'_> {
                 (0..i32::try_from(size).ok()?).map(|x| (x, 0)).collect()
             }
             _ => return None,
-        };
-        Some((driver, addresses))
+        })
     }
 
     fn layer(&self, population: &Population, tables: &mut TouchTables) -> Option<Layer> {
@@ -326,7 +342,7 @@ impl Compiler<'_> {
             }
             PopulationKind::Flatten(ports) => {
                 let flat = inputs.iter().map(|&(node, port)| {
-                    let (_, addresses) = self.addresses(node)?;
+                    let addresses = self.addresses(node)?;
                     let leaves = addresses.iter().map(|&(x, y)| {
                         let left = (port < ports.len()).then(|| routing::Flatten::new(ports, port).of(x, y)).flatten();
                         left.map_or(NOWHERE, |x| x as u32)
@@ -342,7 +358,7 @@ impl Compiler<'_> {
 
     /// What events of a node reach through a kernel, in stretches of `lanes` neurons.
     fn touches(&self, node: usize, spans: &Arc<SpanTable>, lanes: usize, tables: &mut TouchTables) -> Option<Touches> {
-        let (origin, addresses) = self.addresses(node)?;
+        let addresses = self.addresses(node)?;
         let made = || {
             let touch = |&(x, y): &(i32, i32)| {
                 let reach = spans.of(x, y);
@@ -358,7 +374,7 @@ impl Compiler<'_> {
             addresses.iter().map(touch).collect()
         };
         // The kernels keep these tables, so that no two of them have the same address.
-        Some(tables.entry((origin, Arc::as_ptr(spans), lanes)).or_insert_with(made).clone())
+        Some(tables.entry((self.origins[node], Arc::as_ptr(spans), lanes)).or_insert_with(made).clone())
     }
 
     fn single(
@@ -373,7 +389,7 @@ impl Compiler<'_> {
                 return Some(SingleReach::Nothing);
             };
             if let Some(single) = &kernel.single {
-                let (_, addresses) = self.addresses(node)?;
+                let addresses = self.addresses(node)?;
                 let nothing = Tap { neuron: NOWHERE, weight: 0 };
                 return Some(SingleReach::Taps(
                     addresses.iter().map(|&(x, y)| single.tap(x, y).unwrap_or(nothing)).collect(),
@@ -453,7 +469,7 @@ impl Compiler<'_> {
                 None => Some(reads(Arc::new([]), 0, 0)),
                 Some(Synapses::Matrix { nx_pre, ny_pre, .. }) => {
                     let lines = Outside { nx_pre: *nx_pre, ny_pre: *ny_pre };
-                    let (_, addresses) = self.addresses(node)?;
+                    let addresses = self.addresses(node)?;
                     let touches = addresses.iter().map(|&address| line(address, lines).unwrap_or_default()).collect();
                     Some(reads(touches, 0, 0))
                 }
