@@ -147,14 +147,18 @@ impl Cells<'_> {
             let left = self.lanes - lane;
             // SAFETY: the caller's promise; there are this many lanes.
             beyond |= unsafe {
-                match left.div_ceil(LANES) {
-                    1 => self.block::<L, K, 1>((cell, lane), list, rules, rows, made),
-                    2 => self.block::<L, K, 2>((cell, lane), list, rules, rows, made),
-                    3 => self.block::<L, K, 3>((cell, lane), list, rules, rows, made),
-                    _ => self.block::<L, K, 4>((cell, lane), list, rules, rows, made),
+                if L::VECTORS == 1 {
+                    self.block::<L, K, 1>((cell, lane), list, rules, rows, made)
+                } else {
+                    match left.div_ceil(LANES) {
+                        1 => self.block::<L, K, 1>((cell, lane), list, rules, rows, made),
+                        2 => self.block::<L, K, 2>((cell, lane), list, rules, rows, made),
+                        3 => self.block::<L, K, 3>((cell, lane), list, rules, rows, made),
+                        _ => self.block::<L, K, 4>((cell, lane), list, rules, rows, made),
+                    }
                 }
             };
-            lane += 4 * LANES;
+            lane += L::VECTORS * LANES;
         }
         beyond
     }

@@ -8,6 +8,8 @@ pub(super) const LANES: usize = 16;
 
 /// One vector of potentials, counts or weights. Masks have a bit per lane.
 pub(super) trait Lanes: Copy {
+    /// Vectors of a cell that are worked on together: 1 or 4.
+    const VECTORS: usize;
     /// # Safety
     /// For this and all others: the instructions of the type are there. 16 integers can be read.
     unsafe fn load(from: *const i32) -> Self;
@@ -71,6 +73,7 @@ impl Loops {
 }
 
 impl Lanes for Loops {
+    const VECTORS: usize = 1;
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
         // SAFETY: 16 integers can be read.
@@ -136,6 +139,7 @@ mod x86_64 {
     pub struct Avx512(__m512i);
 
     impl Lanes for Avx512 {
+        const VECTORS: usize = 4;
         #[inline(always)]
         unsafe fn load(from: *const i32) -> Self {
             // SAFETY: as the trait says; so below.
