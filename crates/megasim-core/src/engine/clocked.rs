@@ -5,11 +5,11 @@ use super::apply::{Cells, Outputs, step_addresses};
 use super::kernels::{Crossing, SignedSpike};
 use super::layerwise::Handover;
 use super::neurons::{Spike, Spikes};
-use super::online::Came;
 use super::plan::Plan;
 use super::population::{NeuronPopulation, PopulationKind};
 use super::queue::{Events, Fifo};
 use super::record::Recorder;
+use super::run_end::RunEnd;
 use super::step_events::StepEvents;
 use super::{Error, Excess, Limits, PopulationState, Progress};
 use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
@@ -205,7 +205,7 @@ impl ClockedRun<'_> {
     }
 
     /// Goes on to the last step that begins at the tick `last` or before; a later one can follow.
-    pub fn run_to(&mut self, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<Came, Error> {
+    pub fn run_to(&mut self, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<RunEnd, Error> {
         let mut step = std::mem::replace(&mut self.state.step, last / self.dt + 1);
         loop {
             let fed = self.state.fed_back.iter().any(|&node| self.state.past[node].len() > 0);
@@ -215,10 +215,10 @@ impl ClockedRun<'_> {
                 match source.into_iter().chain(self.state.late.keys().next().copied()).min() {
                     Some(_) if self.state.stirs.contains(&true) => {}
                     Some(next) => step = step.max(next),
-                    None => return Ok(Came::Idle),
+                    None => return Ok(RunEnd::Idle),
                 }
             }
-            let Some(s) = step.checked_mul(self.dt).filter(|&s| s <= last) else { return Ok(Came::Through) };
+            let Some(s) = step.checked_mul(self.dt).filter(|&s| s <= last) else { return Ok(RunEnd::Through) };
             self.step(s)?;
             let progress = Progress {
                 time: s,
@@ -229,7 +229,7 @@ impl ClockedRun<'_> {
                 populations: self.populations,
             };
             if stop(&progress) {
-                return Ok(Came::Stopped);
+                return Ok(RunEnd::Stopped);
             }
             step += 1;
         }

@@ -13,11 +13,11 @@ use outputs::{Bus, ByMap, GroupQueue, Outputs};
 
 use super::apply::Receiver;
 use super::layerwise::Handover;
-use super::online::Came;
 use super::plan::Plan;
 use super::population::Target;
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::Recorder;
+use super::run_end::RunEnd;
 use super::{Error, Excess, Limits, PopulationState, Progress};
 use crate::network::{NodeId, Stimulus, Tick};
 
@@ -149,11 +149,11 @@ impl EventRun<'_> {
     }
 
     /// Goes on to the tick `last`; a later one can follow.
-    pub fn run_to(&mut self, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<Came, Error> {
+    pub fn run_to(&mut self, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<RunEnd, Error> {
         while let Some((r, node)) = self.state.schedule.next() {
             if r > last {
                 self.state.schedule.put(node, r);
-                return Ok(Came::Through);
+                return Ok(RunEnd::Through);
             }
             self.handle(node, r)?;
             if let Some(touch) = self.plan.touch {
@@ -168,10 +168,10 @@ impl EventRun<'_> {
                 populations: self.populations,
             };
             if stop(&progress) {
-                return Ok(Came::Stopped);
+                return Ok(RunEnd::Stopped);
             }
         }
-        Ok(Came::Idle)
+        Ok(RunEnd::Idle)
     }
 
     /// Handles the head of a node that is due at `r`, and what follows it undisturbed.

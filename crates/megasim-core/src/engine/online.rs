@@ -6,64 +6,14 @@
 
 use super::clocked::ClockedRun;
 use super::event::EventRun;
+use super::online_rule::{OnlineLayer, OnlinePlan, OnlineRule};
 use super::plan::Plan;
 use super::population::{NeuronPopulation, PopulationKind};
 use super::record::Recorder;
+use super::run_end::RunEnd;
 use super::{Cells, Error, Limits, Options, PopulationState, Progress, Record, Run};
 use crate::network::{KindName, ModuleId, Network, NeuronParameters, NodeId, Polarity, Stimulus, Tick};
 use std::sync::Arc;
-
-/// When and how thresholds change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OnlineRule {
-    /// Ticks from one change to the next, 1 or more (`timestep_fraction`).
-    pub period: Tick,
-    /// Ticks per millisecond, 1 or more: the highest rate is a spike per millisecond.
-    pub ticks_per_ms: u32,
-    /// Only a rate lower than the highest rate by more than this, in hertz, changes a threshold (`diff_to_max_rate`).
-    pub diff_to_max_rate: u32,
-    /// Only a rate above this, in hertz, changes a threshold (`diff_to_min_rate`).
-    pub diff_to_min_rate: u32,
-}
-
-impl OnlineRule {
-    /// The threshold that a layer gets at `time`, if it gets one: `THplus count ticks_per_ms / time` of its threshold
-    /// in the files and the largest spike count of its neurons, between `least` and `THplus`.
-    pub fn threshold(&self, (least, threshold): (i32, i32), count: u64, time: Tick) -> Option<i32> {
-        let (time, spikes) = (i128::from(time), i128::from(count) * i128::from(self.ticks_per_ms));
-        let below = i128::from(HIGHEST) * (time - spikes);
-        let changed = || (i128::from(threshold) * spikes / time.max(1)).max(least.into()).min(threshold.into());
-        let changes = self.is_above_least(count, time) && below > i128::from(self.diff_to_max_rate) * time;
-        changes.then(|| changed() as i32)
-    }
-
-    fn is_above_least(&self, count: u64, time: i128) -> bool {
-        i128::from(HIGHEST) * i128::from(count) * i128::from(self.ticks_per_ms)
-            > i128::from(self.diff_to_min_rate) * time
-    }
-}
-
-/// The highest rate, in hertz.
-const HIGHEST: u32 = 1000;
-
-/// The layers of a plan whose thresholds change.
-#[derive(Debug, Clone)]
-pub(super) struct OnlinePlan {
-    pub rule: OnlineRule,
-    pub layers: Vec<OnlineLayer>,
-}
-
-/// Populations whose thresholds change together.
-#[derive(Debug, Clone)]
-pub(super) struct OnlineLayer {
-    /// In the files.
-    threshold: i32,
-    /// As low as it may become: above 0, and above where neurons start, rest and are reset to.
-    least: i32,
-    populations: Vec<usize>,
-    /// One of each module.
-    nodes: Vec<NodeId>,
-}
 
 impl Plan {
     /// Compiles a network whose layers, given as their modules, change their thresholds during each run as the rule
@@ -206,17 +156,6 @@ impl NodeCounts {
     }
 }
 
-/// How far a piece of a run came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
-    /// It was asked to stop.
-    Stopped,
-    /// To where nothing happens any more.
-    Idle,
-    /// To its last tick.
-    Through,
-}
-
 /// What a run needs besides its plan and thresholds.
 pub(super) struct Pieces<'s> {
     pub limits: Limits,
@@ -274,11 +213,11 @@ impl Online {
         pieces.start(&self.plan);
         loop {
             let came = pieces.run_to(&self.plan, t_max.min(time - 1), stop)?;
-            if came == Came::Stopped || time > t_max {
+            if came == RunEnd::Stopped || time > t_max {
                 break;
             }
             let changes = self.change(time, &mut pieces);
-            if came == Came::Idle && !changes {
+            if came == RunEnd::Idle && !changes {
                 break;
             }
             time = time.saturating_add(rule.period.max(1));
@@ -338,7 +277,12 @@ impl Pieces<'_> {
         }
     }
 
-    fn run_to(&mut self, plan: &Plan, last: Tick, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<Came, Error> {
+    fn run_to(
+        &mut self,
+        plan: &Plan,
+        last: Tick,
+        stop: &mut impl FnMut(&Progress<'_>) -> bool,
+    ) -> Result<RunEnd, Error> {
         let Self { limits, populations, recorder, run, stimuli, in_groups } = self;
         let (limits, in_groups) = (*limits, *in_groups);
         match run {
@@ -349,7 +293,7 @@ impl Pieces<'_> {
                 ClockedRun { plan, limits, dt: *dt, populations, state, recorder, stimuli }.run_to(last, stop)
             }
             // Plans with this rule have the order of the netlist.
-            Run::TieBreak(_) => Ok(Came::Stopped),
+            Run::TieBreak(_) => Ok(RunEnd::Stopped),
         }
     }
 

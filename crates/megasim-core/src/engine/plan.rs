@@ -7,10 +7,10 @@
 //! one map.
 
 use super::geometry::{Geometry, KernelShape};
-use super::layerwise::LayerwisePlan;
+use super::layerwise::plan::LayerwisePlan;
 use super::loops::{loops, timeless_loops};
 use super::node_groups::{NodeGroup, node_groups};
-use super::online::OnlinePlan;
+use super::online_rule::OnlinePlan;
 use super::output_address::OutputAddresses;
 use super::population::{NeuronPopulation, PlanInput, PlanNode, Population, PopulationKind, Target, spikes_shrink};
 use super::spans::SpanTables;
@@ -258,7 +258,6 @@ impl Plan {
     /// weights of 0, and it must be the last element of the netlist.
     pub fn with_touch(mut self, source: SourceId) -> Self {
         self.touch = Some(self.sources[source.index()].index());
-        self.layerwise = Arc::default();
         self
     }
 
@@ -291,7 +290,11 @@ impl Plan {
 
     /// As runs layer by layer read it, if they can.
     pub(super) fn layerwise(&self) -> Option<&LayerwisePlan> {
-        self.layerwise.get_or_init(|| LayerwisePlan::new(self)).as_ref()
+        if self.touch.is_some() || self.online.is_some() {
+            return None;
+        }
+        let made = || LayerwisePlan::new(&self.nodes, &self.populations, &self.sources);
+        self.layerwise.get_or_init(made).as_ref()
     }
 
     pub(super) fn node_name(&self, node: usize) -> String {

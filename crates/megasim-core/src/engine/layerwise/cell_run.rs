@@ -1,14 +1,15 @@
 //! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is worked off with
 //! the potentials of its cell in registers, and the spikes are put in order.
 
-use super::Room;
 use super::cells::{Cells, Kind, Made, Plain, Rows, Rules, Signed};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Avx512;
 use super::lanes::{Lanes, Loops};
-use super::notes::Notes;
-use super::plan::{CellInput, CellLayer, KEY_BITS};
-use super::streams::{NEGATIVE, Steps, Stream};
+use super::notes::{KEY_BITS, Notes};
+use super::places::NEGATIVE;
+use super::plan::{CellInput, CellLayer};
+use super::room::Room;
+use super::streams::{Steps, Stream};
 use crate::engine::kernels;
 use crate::engine::neurons::{Neurons, Work};
 use crate::engine::population::NeuronPopulation;
@@ -92,7 +93,7 @@ impl CellRun {
             self.keys.push(if CLOCKED { step + 1 } else { self.events.len() });
             if CLOCKED && self.is_full() {
                 if self.reached > MOST_ENTRIES {
-                    *room = Room(None);
+                    room.close();
                     return work;
                 }
                 work += self.part::<CLOCKED>(layer, &mut population, (first, step + 1), (nodes, streams, room));

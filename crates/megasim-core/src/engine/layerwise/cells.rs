@@ -1,8 +1,7 @@
 //! What lists of events do to the neurons of a cell: potentials stay in registers, and neurons that spike are noted.
 
 use super::lanes::{LANES, Lanes};
-use super::notes::{Names, Note};
-use super::plan::KEY_BITS;
+use super::notes::{KEY_BITS, Names, Note};
 use crate::engine::kernels::{FireReset, spikes_of};
 use crate::network;
 use std::ops::Range;

@@ -12,17 +12,17 @@ mod cell_run;
 mod cells;
 mod lanes;
 mod notes;
-mod plan;
+mod places;
+pub(super) mod plan;
+mod room;
 mod single_run;
 mod streams;
 
 pub(super) use cells::{Cells as CellView, Rules};
 pub(super) use notes::Names;
-pub(super) use plan::LayerwisePlan;
 pub(super) use single_run::Singles;
 
 use super::apply::Cells;
-use super::limits::WAITING_BYTES;
 use super::neurons::Work;
 use super::plan::Plan;
 use super::population::PopulationKind;
@@ -31,9 +31,11 @@ use super::{Limits, PopulationState};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
 use cell_run::{CellRun, Population};
 use cells::{Plain, Signed};
-use plan::{Layer, LayerKind, NOWHERE, Origin};
+use places::{NEGATIVE, NOWHERE};
+use plan::{Layer, LayerKind, LayerwisePlan, Origin};
+use room::Room;
 use single_run::SingleRun;
-use streams::{NEGATIVE, Steps, Stream, first_special};
+use streams::{Steps, Stream, first_special};
 
 /// Steps of a block.
 const BLOCK: usize = 100;
@@ -51,23 +53,6 @@ pub(super) struct Layerwise {
     single: SingleRun,
     /// So many events more, and a block is left to the other loops, which know how to refuse it.
     room: Room,
-}
-
-/// How many more events the nodes of a block may have.
-#[derive(Debug, Clone, Copy, Default)]
-struct Room(Option<u64>);
-
-impl Room {
-    /// What the limits leave.
-    fn of(limits: Limits, recorder: &Recorder) -> Self {
-        Self(limits.events.checked_sub(recorder.total).map(|events| events.min(limits.memory / WAITING_BYTES)))
-    }
-
-    /// Some events were made. Says whether there was room for them.
-    fn take(&mut self, events: usize) -> bool {
-        self.0 = self.0.and_then(|room| room.checked_sub(events as u64));
-        self.0.is_some()
-    }
 }
 
 /// The neurons of a population that are at or beyond the threshold after the last step.
@@ -140,7 +125,7 @@ impl Layerwise {
             for (id, layer) in layers.layers.iter().enumerate() {
                 let work = self.layer::<CLOCKED>(run, (id, layer), steps);
                 run.recorder.summary.add(work);
-                if self.cells.outside || self.room.0.is_none() {
+                if self.cells.outside || !self.room.is_open() {
                     return None;
                 }
             }

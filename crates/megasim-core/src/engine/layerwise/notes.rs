@@ -1,8 +1,11 @@
 //! The spikes of a layer in some steps, and their order.
 
-use super::plan::KEY_BITS;
-use super::streams::{NEGATIVE, Stream};
+use super::places::NEGATIVE;
+use super::streams::Stream;
 use std::ops::Range;
+
+/// Keys have this many bits: in entries of lists, where rows of weights have the others, and in notes.
+pub(super) const KEY_BITS: u32 = 14;
 
 /// Bits of the number of a vector; more vectors than this can name are too many for such a run.
 pub(super) const VECTOR_BITS: u32 = 64 - 32 - KEY_BITS;

@@ -1,14 +1,14 @@
 //! Which networks can be run layer by layer, and their layers as such runs read them.
 
 use super::lanes::LANES;
-use super::notes::{Names, VECTOR_BITS};
+use super::notes::{KEY_BITS, Names, VECTOR_BITS};
+use super::places::{NOWHERE, SourcePlaces};
 use crate::engine::aligned::Aligned;
-use crate::engine::plan::Plan;
-use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
+use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
 use crate::engine::routing;
 use crate::engine::spans::SpanTable;
 use crate::engine::synapses::{Kernel, Outside, Port, Synapses, Tap, Weights};
-use crate::network::Signed;
+use crate::network::{NodeId, Signed};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,12 +20,6 @@ const MOST_PLACES: usize = 1 << 22;
 const SEGMENT_REACH: i64 = 1 << 30;
 /// How often one event may make one signed neuron spike.
 const MOST_PER_EVENT: u64 = 16;
-
-/// Keys of entries have this many bits, rows of weights the others.
-pub(super) const KEY_BITS: u32 = 14;
-
-/// A place without meaning: nothing is reached.
-pub(super) const NOWHERE: u32 = u32::MAX >> 1;
 
 /// A network as runs layer by layer read it.
 #[derive(Debug)]
@@ -45,31 +39,6 @@ pub(super) enum Origin {
     Source(usize),
     /// The population of this number.
     Population(usize),
-}
-
-/// The addresses of a source, numbered row by row.
-#[derive(Debug)]
-pub(super) struct SourcePlaces {
-    pub node: usize,
-    x_min: i64,
-    y_min: i64,
-    nx: i64,
-    ny: i64,
-}
-
-impl SourcePlaces {
-    /// The number of an address; `NOWHERE` for those that reach nothing.
-    #[inline(always)]
-    pub fn of(&self, x: i32, y: i32) -> u32 {
-        let (column, row) = (i64::from(x) - self.x_min, i64::from(y) - self.y_min);
-        let inside = (0..self.nx).contains(&column) & (0..self.ny).contains(&row);
-        if inside { (row * self.nx + column) as u32 } else { NOWHERE }
-    }
-
-    fn addresses(&self) -> impl Iterator<Item = (i32, i32)> {
-        (0..self.nx * self.ny)
-            .map(|place| ((self.x_min + place % self.nx) as i32, (self.y_min + place / self.nx) as i32))
-    }
 }
 
 /// A population and what it reads.
@@ -162,12 +131,9 @@ type TouchTables = HashMap<(Origin, *const SpanTable, usize), Touches>;
 
 impl LayerwisePlan {
     /// That of a network without loops, delays and neurons that keep time, if its layers are not too large.
-    pub(in crate::engine) fn new(plan: &Plan) -> Option<Self> {
-        if plan.touch.is_some() || plan.online.is_some() {
-            return None;
-        }
-        let origins = origins(plan)?;
-        for (id, population) in plan.populations.iter().enumerate() {
+    pub(in crate::engine) fn new(nodes: &[PlanNode], populations: &[Population], sources: &[NodeId]) -> Option<Self> {
+        let origins = origins(nodes.len(), populations, sources)?;
+        for (id, population) in populations.iter().enumerate() {
             let mut nodes: Vec<usize> = population.inputs.iter().filter_map(|it| Some(it.node?.index())).collect();
             let reads_ahead = |&node: &usize| matches!(origins[node], Origin::Population(driver) if driver >= id);
             nodes.sort_unstable();
@@ -179,13 +145,13 @@ impl LayerwisePlan {
                 return None;
             }
         }
-        let sources: Vec<_> =
-            plan.sources.iter().map(|node| source_places(plan, node.index())).collect::<Option<_>>()?;
-        let compiler = Compiler { plan, sources: &sources, origins: &origins };
+        let places = |node: &NodeId| source_places(&nodes[node.index()], populations, node.index());
+        let sources: Vec<_> = sources.iter().map(places).collect::<Option<_>>()?;
+        let compiler = Compiler { populations, sources: &sources, origins: &origins };
         let mut tables = TouchTables::new();
         let mut copied = 0;
         let mut layers = Vec::new();
-        for population in &plan.populations {
+        for population in populations {
             let layer = compiler.layer(population, &mut tables)?;
             if let LayerKind::Cells(cells) = &layer.kind {
                 copied += cells.weights.len() / 2;
@@ -200,12 +166,12 @@ impl LayerwisePlan {
 }
 
 /// What drives each node, if each module has one output node.
-fn origins(plan: &Plan) -> Option<Vec<Origin>> {
-    let mut origins = vec![None; plan.nodes.len()];
-    for (source, node) in plan.sources.iter().enumerate() {
+fn origins(nodes: usize, populations: &[Population], sources: &[NodeId]) -> Option<Vec<Origin>> {
+    let mut origins = vec![None; nodes];
+    for (source, node) in sources.iter().enumerate() {
         origins[node.index()] = Some(Origin::Source(source));
     }
-    for (id, population) in plan.populations.iter().enumerate() {
+    for (id, population) in populations.iter().enumerate() {
         for nodes in &population.outputs {
             let [node] = nodes[..] else { return None };
             origins[node.index()] = Some(Origin::Population(id));
@@ -254,13 +220,13 @@ fn keeps_no_time(plan: &NeuronPopulation) -> bool {
 }
 
 /// The addresses of a source that reach something, as one rectangle.
-fn source_places(plan: &Plan, node: usize) -> Option<SourcePlaces> {
+fn source_places(plan: &PlanNode, populations: &[Population], node: usize) -> Option<SourcePlaces> {
     let (mut x, mut y) = ((i64::MAX, i64::MIN), (i64::MAX, i64::MIN));
     let include = |along: &mut (i64, i64), (first, last): (i64, i64)| {
         *along = (along.0.min(first), along.1.max(last));
     };
-    for reader in &plan.nodes[node].readers {
-        let population = &plan.populations[reader.population];
+    for reader in &plan.readers {
+        let population = &populations[reader.population];
         match &population.kind {
             _ if reader.port >= population.n_ports => {}
             PopulationKind::Neurons(neurons) => match &neurons.ports[reader.port].synapses {
@@ -293,7 +259,7 @@ fn source_places(plan: &Plan, node: usize) -> Option<SourcePlaces> {
 }
 
 struct Compiler<'p> {
-    plan: &'p Plan,
+    populations: &'p [Population],
     sources: &'p [SourcePlaces],
     /// By node.
     origins: &'p [Origin],
@@ -306,7 +272,7 @@ impl Compiler<'_> {
             Origin::Source(source) => return Some(self.sources[source].addresses().collect()),
             Origin::Population(driver) => driver,
         };
-        Some(match &self.plan.populations[driver].kind {
+        Some(match &self.populations[driver].kind {
             PopulationKind::Neurons(neurons) => {
                 let (x, y) = neurons.addresses.columns()?;
                 x.iter().copied().zip(y.iter().copied()).collect()

@@ -1,9 +1,10 @@
 //! Runs a layer whose events reach few neurons each, such as pooling and depthwise convolutions, over some steps.
 
-use super::Room;
 use super::cells::{Kind, Rules};
-use super::plan::{NOWHERE, SingleInput, SingleLayer, SingleReach};
-use super::streams::{NEGATIVE, Steps, Stream};
+use super::places::{NEGATIVE, NOWHERE};
+use super::plan::{SingleInput, SingleLayer, SingleReach};
+use super::room::Room;
+use super::streams::{Steps, Stream};
 use crate::engine::kernels::{FireReset, spikes_of};
 use crate::engine::neurons::Work;
 use std::marker::PhantomData;

@@ -1,12 +1,8 @@
 //! The events of nodes in some successive steps.
 
-use super::plan::SourcePlaces;
-use crate::engine::kernels::SignedSpike;
+use super::places::{NEGATIVE, SourcePlaces};
 use crate::network::{Polarity, Stimulus, Tick};
 use std::ops::Range;
-
-/// Marks the place of a negative event.
-pub(super) const NEGATIVE: u32 = SignedSpike::NEGATIVE;
 
 /// Steps, one after the other: ticks, or those of clocked mode.
 #[derive(Debug, Clone, Copy)]

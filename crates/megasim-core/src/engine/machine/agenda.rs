@@ -1,10 +1,41 @@
 //! What will happen, in the order in which it does: a calendar queue (Brown, "Calendar queues", CACM 1988) with a day
 //! per tick.
 
-use super::state::Scheduled;
 use crate::network::Tick;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum EventKind {
+    /// A module is done.
+    Done,
+    /// An acknowledge reaches a node.
+    Acknowledge,
+    /// A link is free, and messages wait for it.
+    LinkFree,
+    /// A message comes to a link or to a module.
+    Travel,
+    /// The next input is admitted.
+    Release,
+    /// A node may request its next event.
+    Request,
+}
+
+/// Something that will happen; sorted as `docs/timing.md` says of ties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Scheduled {
+    pub time: Tick,
+    pub what: EventKind,
+    /// Of messages: when it was requested.
+    pub requested: Tick,
+    /// Module or node.
+    pub who: u32,
+    /// Of messages: the receiver's number.
+    pub receiver: u32,
+    /// Of acknowledges and messages: where it is kept.
+    pub index: u32,
+}
 
 /// Ticks that have a day, after the present one; what is later waits in a heap.
 const DAYS: usize = 1024;
@@ -138,7 +169,6 @@ impl Agenda {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::EventKind;
     use super::*;
     use proptest::prelude::*;
 

@@ -1,9 +1,10 @@
 //! The run loop: what is due happens, in the order of `docs/timing.md`.
 
+use super::agenda::{EventKind, Scheduled};
 use super::causes::{Causes, START, Why};
 use super::path::Wait;
 use super::receivers::{self, Target};
-use super::state::{Copies, Delivery, EventKind, Gate, InFlight, Scheduled, State, Transit};
+use super::state::{Copies, Delivery, Gate, InFlight, State, Transit};
 use super::statistics::Statistics;
 use super::{MachinePlan, MachineRecord, Pace, RunSettings, Station, TraceSink, Unfinished, deadlock};
 use crate::engine::apply::Cells;

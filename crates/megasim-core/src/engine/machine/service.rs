@@ -1,8 +1,9 @@
 //! Service of modules: waiting events are started, applied to neurons, and make outputs.
 
+use super::agenda::EventKind;
 use super::apply::{leaving, most_outputs};
 use super::run::{Run, span, times};
-use super::state::{Delivery, EventKind, State};
+use super::state::{Delivery, State};
 use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
 use crate::engine::Error;

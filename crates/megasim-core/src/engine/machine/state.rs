@@ -157,38 +157,6 @@ pub(super) struct Copies {
     pub moment: u32,
 }
 
-/// What happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum EventKind {
-    /// A module is done.
-    Done,
-    /// An acknowledge reaches a node.
-    Acknowledge,
-    /// A link is free, and messages wait for it.
-    LinkFree,
-    /// A message comes to a link or to a module.
-    Travel,
-    /// The next input is admitted.
-    Release,
-    /// A node may request its next event.
-    Request,
-}
-
-/// Something that will happen; sorted as `docs/timing.md` says of ties.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Scheduled {
-    pub time: Tick,
-    pub what: EventKind,
-    /// Of messages: when it was requested.
-    pub requested: Tick,
-    /// Module or node.
-    pub who: u32,
-    /// Of messages: the receiver's number.
-    pub receiver: u32,
-    /// Of acknowledges and messages: where it is kept.
-    pub index: u32,
-}
-
 /// Which source events may be requested.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Gate {

@@ -1,11 +1,12 @@
 //! Messages on links and acknowledges back.
 
+use super::agenda::{EventKind, Scheduled};
 use super::arbiter::Arbiter;
 use super::causes::Why;
 use super::mesh::{Acknowledge, LinkIndex, Mesh};
 use super::path::Wait;
 use super::run::{Run, span};
-use super::state::{Delivery, EventKind, Gate, InFlight, Scheduled, Transit};
+use super::state::{Delivery, Gate, InFlight, Transit};
 use crate::network::{ModuleId, NodeId, Tick};
 
 impl Run<'_, '_> {
