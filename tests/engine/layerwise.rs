@@ -1,6 +1,7 @@
 //! Runs layer by layer against runs event by event, on random networks that go forward: the same record, potentials and
 //! counts in both modes, with every kernel variant.
 
+use super::reference::module;
 use crate::common::random_network::signed_neurons;
 use megasim::engine::kernels::Variant;
 use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, Simulation};
@@ -71,11 +72,6 @@ fn forward() -> impl Strategy<Value = Forward> {
             t_max,
         },
     )
-}
-
-fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
-    let inputs = inputs.iter().map(|&node| Input::Node(node)).collect();
-    Module { kind, inputs, timing: Timing::default(), not_programmable: false }
 }
 
 impl Forward {

@@ -87,7 +87,8 @@ fn stimulus(nx: i32, ny: i32) -> impl Strategy<Value = Stimulus> {
     prop::collection::vec(prop_oneof![30 => spike, 1 => reset], 0..60).prop_map(Stimulus::from_events)
 }
 
-fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
+/// A module without delays.
+pub(crate) fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
     let inputs = inputs.iter().map(|&node| Input::Node(node)).collect();
     Module { kind, inputs, timing: Timing::default(), not_programmable: false }
 }

@@ -1,5 +1,6 @@
 //! Signed neurons: the counts of feed-forward networks do not depend on orders, delays, machines or the mode.
 
+use super::reference::module;
 use megasim::engine::machine::{Barrier, Link, Machine};
 use megasim::engine::{Limits, Mode, Plan, Probes, Simulation};
 use megasim::netfile::{Kind, Parameters, parse_parameters, write_parameters};
@@ -48,11 +49,6 @@ fn sketch() -> impl Strategy<Value = Sketch> {
             events,
             settle,
         })
-}
-
-fn module(kind: ModuleKind, inputs: &[NodeId]) -> Module {
-    let inputs = inputs.iter().map(|&node| Input::Node(node)).collect();
-    Module { kind, inputs, timing: Timing::default(), not_programmable: false }
 }
 
 impl Sketch {

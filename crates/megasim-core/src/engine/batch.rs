@@ -60,10 +60,7 @@ pub fn cuts(plan: &Plan, mode: Mode, stimuli: &[Stimulus]) -> Vec<Tick> {
         && plan.tie_order == TieOrder::Netlist
         && plan.populations.iter().all(|population| {
             let timing = &population.timing;
-            let at_once = timing.delay_to_process == 0
-                && timing.delay_to_ack == 0
-                && timing.time_busy_initial == 0
-                && timing.delay_to_arrive == 0;
+            let at_once = timing.is_instant() && timing.delay_to_arrive == 0;
             at_once && (timing.n_repeat == 1 || timing.delay_to_repeat == 0)
         })
         && !plan.populations.iter().flat_map(|population| &population.inputs).any(|input| input.feedback);

@@ -442,7 +442,7 @@ fn first_part(
     let LayerwiseRun { populations, recorder, .. } = part;
     for (state, population) in populations.iter_mut().zip(&plan.populations) {
         match (&handover, &mut state.cells, &population.kind) {
-            (Some(_), Cells::Neurons(neurons), PopulationKind::Neurons(plan)) => neurons.bound_anew(plan),
+            (Some(_), Cells::Neurons(neurons), PopulationKind::Neurons(plan)) => neurons.bound(plan),
             (Some(_), ..) => {}
             (None, ..) => state.start(population),
         }

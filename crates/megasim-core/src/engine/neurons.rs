@@ -202,7 +202,7 @@ impl Neurons {
     }
 
     /// Takes the true bounds of the potentials; whatever a spike or clamp may write is inside too.
-    fn bound(&mut self, plan: &NeuronPopulation) {
+    pub fn bound(&mut self, plan: &NeuronPopulation) {
         let (low, high) = extremes(&self.v);
         let parameters = &plan.neurons;
         let (reset, rest) = (i64::from(parameters.membrane_reset), i64::from(parameters.rest()));

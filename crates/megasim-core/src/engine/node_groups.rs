@@ -35,13 +35,7 @@ fn outputs_in_order(population: &Population, nodes: &[PlanNode]) -> Option<std::
     if neurons.neurons.payload_bits.is_some() {
         return None;
     }
-    let timing = &population.timing;
-    let at_once = timing.delay_to_process == 0
-        && timing.delay_to_ack == 0
-        && timing.delay_to_arrive == 0
-        && timing.time_busy_initial == 0
-        && timing.n_repeat == 1;
-    neurons.addresses.columns().filter(|_| at_once)?;
+    neurons.addresses.columns().filter(|_| population.timing.arrives_at_once())?;
     let first = population.outputs.first()?.first()?.index();
     let successive = population
         .outputs

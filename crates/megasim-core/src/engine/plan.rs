@@ -426,8 +426,7 @@ impl Members {
         };
         let module = &network.modules()[id.index()];
         let ModuleKind::Conv(conv) = &module.kind else { return None };
-        let timing = &module.timing;
-        let at_once = timing.delay_to_process == 0 && timing.delay_to_ack == 0 && timing.time_busy_initial == 0;
+        let at_once = module.timing.is_instant();
         let in_runs = is_plain(&conv.neurons) || conv.neurons.signed().is_some();
         let is_single = conv.ports.first().is_some_and(|port| KernelShape::new(port).is_single());
         (at_once && in_runs && is_single && !conv.array.is_empty()).then_some((*node, others))

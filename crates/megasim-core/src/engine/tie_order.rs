@@ -25,9 +25,7 @@ pub enum TieOrder {
 /// [`Error::Delays`] where a module does not act at once: then the events of a tick do not come together.
 pub(super) fn halves(network: &Network) -> Result<Network, Error> {
     for (index, module) in network.modules().iter().enumerate() {
-        let timing = &module.timing;
-        let instant = timing.delay_to_process == 0 && timing.delay_to_ack == 0 && timing.time_busy_initial == 0;
-        if !instant {
+        if !module.timing.is_instant() {
             let outputs = network.outputs(ModuleId::new(index));
             let node = outputs.first().map_or(String::new(), |node| network.nodes()[node.index()].name.clone());
             return Err(Error::Delays { node });

@@ -12,9 +12,9 @@ mod signed;
 use super::geometry::Span;
 pub use super::sign::Sign;
 use super::synapses::{Kernel, NarrowMatrix, Port, SingleTaps, Synapses};
-use crate::network::{Array, Tick};
+use crate::network::{Array, NeuronParameters, Reset, Tick};
 pub use signed::{SignedFire, SignedSpike, add_signed};
-pub(super) use signed::{run_signed_kernel, run_signed_lines, run_signed_narrow, spikes_of};
+pub(super) use signed::{run_signed_kernel, run_signed_lines, run_signed_narrow, spike};
 use std::sync::OnceLock;
 
 /// A neuron at or beyond a threshold after an addition, by its index in the population.
@@ -129,6 +129,25 @@ pub(super) enum FireReset {
     To(i32),
 }
 
+impl FireReset {
+    /// That of plain neurons.
+    pub fn of(neurons: &NeuronParameters) -> Self {
+        match neurons.reset {
+            Reset::ToRest => Self::To(neurons.membrane_reset),
+            _ => Self::Subtract,
+        }
+    }
+
+    /// The potential after a spike at `v`.
+    #[inline(always)]
+    pub fn after(self, v: i32, threshold: i32) -> i32 {
+        match self {
+            Self::Subtract => v.wrapping_sub(threshold),
+            Self::To(rest) => rest,
+        }
+    }
+}
+
 /// A least time between two spikes of a neuron.
 #[derive(Debug)]
 pub(super) struct Recent<'n> {
@@ -171,10 +190,7 @@ impl Fire<'_> {
     }
 
     fn after(&self, v: i32) -> i32 {
-        match self.reset {
-            FireReset::Subtract => v.wrapping_sub(self.threshold),
-            FireReset::To(rest) => rest,
-        }
+        self.reset.after(v, self.threshold)
     }
 
     /// Adds, and lets neurons spike, in portable code; `first` is the index of `v[0]`.

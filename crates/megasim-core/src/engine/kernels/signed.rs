@@ -58,15 +58,15 @@ pub struct SignedFire<'n> {
     pub spikes: &'n mut Vec<SignedSpike>,
 }
 
-/// How many spikes a signed neuron of some potential and count makes until no rule holds; negative ones take spikes
-/// back. Afterwards the potential is nearer to 0 and the count inside its bounds.
+/// Lets a signed neuron of some potential and count spike until no rule holds. Returns how often; negative numbers are
+/// of spikes that are taken back.
 #[inline(always)]
-pub(in crate::engine) fn spikes_of((v, count): (i32, i32), threshold: i32, rules: &Signed) -> i64 {
+pub(in crate::engine) fn spike((v, n): (&mut i32, &mut i32), threshold: i32, rules: &Signed) -> i64 {
     let Signed { hysteresis, min_count, max_count, .. } = *rules;
     let (threshold, below) = (i64::from(threshold), -i64::from(hysteresis));
-    let (potential, count) = (i64::from(v), i64::from(count));
+    let (potential, count) = (i64::from(*v), i64::from(*n));
     // Nearly always one; a division costs more than all the rest.
-    if potential >= threshold {
+    let spikes = if potential >= threshold {
         let needed = if potential < 2 * threshold { 1 } else { potential / threshold };
         needed.min(i64::from(max_count) - count)
     } else if potential < below {
@@ -76,7 +76,11 @@ pub(in crate::engine) fn spikes_of((v, count): (i32, i32), threshold: i32, rules
         -needed.min(count - i64::from(min_count))
     } else {
         0
-    }
+    };
+    // Both stay inside 32 bits: the potential comes nearer to 0, the count keeps its bounds.
+    *n = (count + spikes) as i32;
+    *v = (potential - spikes * threshold) as i32;
+    spikes
 }
 
 impl SignedFire<'_> {
@@ -89,13 +93,12 @@ impl SignedFire<'_> {
 
     /// Applies both rules to a neuron until neither holds; returns its potential.
     pub(in crate::engine) fn apply(&mut self, v: i32, neuron: usize) -> i32 {
-        let spikes = spikes_of((v, self.counts[neuron]), self.threshold, &self.rules);
+        let mut potential = v;
+        let spikes = spike((&mut potential, &mut self.counts[neuron]), self.threshold, &self.rules);
         let polarity = if spikes < 0 { Polarity::Negative } else { Polarity::Positive };
         let spike = SignedSpike::new(neuron, polarity);
         self.spikes.extend(std::iter::repeat_n(spike, spikes.unsigned_abs() as usize));
-        // Both stay inside 32 bits: the potential comes nearer to 0, the count keeps its bounds.
-        self.counts[neuron] = (i64::from(self.counts[neuron]) + spikes) as i32;
-        (i64::from(v) - spikes * i64::from(self.threshold)) as i32
+        potential
     }
 
     /// Adds weights to successive neurons, `first` and on, and lets them spike.

@@ -2,7 +2,7 @@
 
 use super::lanes::{LANES, Lanes};
 use super::notes::{KEY_BITS, Names, Note};
-use crate::engine::kernels::{FireReset, spikes_of};
+use crate::engine::kernels::{FireReset, spike};
 use crate::network;
 use std::ops::Range;
 
@@ -22,6 +22,21 @@ pub(in crate::engine) struct Rules {
     pub signed: network::Signed,
     /// Potentials between these do not leave 32 bits in a segment, nor come to the floor.
     pub inside: (i32, i32),
+}
+
+impl Rules {
+    /// One neuron takes a sum that may leave 32 bits or come to the floor, and is tested. Returns how many spikes it
+    /// makes, or takes back.
+    pub(super) fn take<K: Kind>(&self, (v, count): (&mut i32, &mut i32), sum: i64, saturations: &mut u64) -> i64 {
+        *v = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        *saturations += u64::from(i64::from(*v) != sum);
+        if K::SIGNED {
+            return spike((v, count), self.threshold, &self.signed);
+        }
+        let spikes = *v >= self.threshold;
+        *v = if spikes { self.reset.after(*v, self.threshold) } else { (*v).max(self.floor) };
+        spikes.into()
+    }
 }
 
 /// The neurons of a layer.
@@ -341,36 +356,12 @@ impl Cells<'_> {
         notes: &mut Vec<Note>,
     ) -> bool {
         let sum = i64::from(self.v[neuron]) + input;
-        let v = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-        if i64::from(v) != sum {
-            self.saturations[if self.names.is_dense { 0 } else { lane }] += 1;
-        }
-        let bit = 1 << (lane % LANES);
-        if K::SIGNED {
-            self.v[neuron] = v;
-            self.spike(neuron, rules, (key, vector, bit), notes);
-            return false;
-        }
-        self.v[neuron] = if v >= rules.threshold {
-            notes.push(Note::new(key, vector, bit, 0));
-            match rules.reset {
-                FireReset::Subtract => v - rules.threshold,
-                FireReset::To(rest) => rest,
-            }
-        } else {
-            v.max(rules.floor)
-        };
-        self.v[neuron] >= rules.threshold
-    }
-
-    /// Lets a signed neuron spike until no rule holds.
-    fn spike(&mut self, neuron: usize, rules: &Rules, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<Note>) {
-        let (v, count) = (&mut self.v[neuron], &mut self.counts[neuron]);
-        let spikes = spikes_of((*v, *count), rules.threshold, &rules.signed);
-        let (up, down) = if spikes < 0 { (0, bit) } else { (bit, 0) };
-        (0..spikes.abs()).for_each(|_| notes.push(Note::new(key, vector, up, down)));
-        *count = (i64::from(*count) + spikes) as i32;
-        *v = (i64::from(*v) - spikes * i64::from(rules.threshold)) as i32;
+        let saturations = &mut self.saturations[if self.names.is_dense { 0 } else { lane }];
+        let mut none = 0;
+        let count = if K::SIGNED { &mut self.counts[neuron] } else { &mut none };
+        let spikes = rules.take::<K>((&mut self.v[neuron], count), sum, saturations);
+        note_each(spikes, (key, vector, 1 << (lane % LANES)), notes);
+        !K::SIGNED && self.v[neuron] >= rules.threshold
     }
 
     /// Lets signed neurons of a vector spike, some of them more than once.
@@ -384,10 +375,18 @@ impl Cells<'_> {
     ) {
         while fired != 0 {
             let bit = fired & fired.wrapping_neg();
-            self.spike(first + fired.trailing_zeros() as usize, rules, (key, vector, bit), notes);
+            let n = first + fired.trailing_zeros() as usize;
+            let spikes = spike((&mut self.v[n], &mut self.counts[n]), rules.threshold, &rules.signed);
+            note_each(spikes, (key, vector, bit), notes);
             fired ^= bit;
         }
     }
+}
+
+/// Notes each spike of one neuron.
+fn note_each(spikes: i64, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<Note>) {
+    let (up, down) = if spikes < 0 { (0, bit) } else { (bit, 0) };
+    notes.extend(std::iter::repeat_n(Note::new(key, vector, up, down), spikes.unsigned_abs() as usize));
 }
 
 /// The rules, in vectors.
@@ -475,9 +474,18 @@ impl<L: Lanes> Vectors<L> {
             if K::SIGNED {
                 return v.sub_where(up, self.threshold).add_where(down, self.threshold);
             }
+            self.after_plain(v, up)
+        }
+    }
+
+    /// Potentials of plain neurons after a spike of those that fired.
+    #[inline(always)]
+    unsafe fn after_plain(&self, v: L, fired: u16) -> L {
+        // SAFETY: the caller's promise.
+        unsafe {
             match self.rest {
-                None => v.sub_where(up, self.threshold),
-                Some(rest) => v.set_where(up, rest),
+                None => v.sub_where(fired, self.threshold),
+                Some(rest) => v.set_where(fired, rest),
             }
         }
     }
@@ -499,10 +507,7 @@ impl<L: Lanes> Vectors<L> {
                 if up == 0 {
                     break;
                 }
-                v = match self.rest {
-                    None => v.sub_where(up, self.threshold),
-                    Some(rest) => v.set_where(up, rest),
-                };
+                v = self.after_plain(v, up);
                 made.notes.push(Note::new(step, vector, up, 0));
                 if v.at_least(lanes, self.threshold) != 0 {
                     made.beyond[step as usize] = true;

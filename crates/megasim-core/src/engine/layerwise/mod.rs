@@ -157,26 +157,22 @@ impl Layerwise {
             room.take(flatten(layer, streams, steps));
             return Work::default();
         };
-        let (work, inputs): (Work, Vec<usize>) = match &layer.kind {
+        let work = match &layer.kind {
             LayerKind::Flatten(_) => return Work::default(),
-            LayerKind::Cells(layer) => {
+            LayerKind::Cells(cell_layer) => {
                 let kernel = run.plan.kernel;
                 let carried = &mut beyond.cells;
                 let population = Population { plan, neurons, kernel, carried, beyond: after };
-                let work = cells.run::<CLOCKED>(layer, population, (nodes, streams, room), steps);
-                (work, layer.inputs.iter().map(|input| input.node).collect())
+                cells.run::<CLOCKED>(cell_layer, population, (nodes, &mut *streams, room), steps)
             }
-            LayerKind::Single(layer) => {
+            LayerKind::Single(single_layer) => {
                 let rules = neurons.rules(plan, 0);
                 let neurons = (&mut neurons.singles(), &rules);
-                let waiting = (&mut beyond.neurons, &mut after[..]);
-                let work = match plan.neurons.signed() {
-                    Some(_) => {
-                        single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, (nodes, streams, room), steps)
-                    }
-                    None => single.run::<Plain<CLOCKED>>(layer, neurons, waiting, (nodes, streams, room), steps),
-                };
-                (work, layer.inputs.iter().map(|input| input.node).collect())
+                let (waiting, outputs) = ((&mut beyond.neurons, &mut after[..]), (nodes, &mut streams[..], room));
+                match plan.neurons.signed() {
+                    Some(_) => single.run::<Signed<CLOCKED, true>>(single_layer, neurons, waiting, outputs, steps),
+                    None => single.run::<Plain<CLOCKED>>(single_layer, neurons, waiting, outputs, steps),
+                }
             }
         };
         if !CLOCKED {
@@ -186,7 +182,7 @@ impl Layerwise {
         let mut acts = 0;
         for step in 0..steps.len {
             let before = if step == 0 { beyond.any } else { after[step - 1] };
-            acts += u64::from(before || inputs.iter().any(|&node| !streams[node].range(step).is_empty()));
+            acts += u64::from(before || layer.reads.iter().any(|&node| !streams[node].range(step).is_empty()));
         }
         beyond.any = after[steps.len - 1];
         Work { updates: acts * neurons.potentials().len() as u64, ..work }

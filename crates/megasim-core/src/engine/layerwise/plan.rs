@@ -46,6 +46,8 @@ pub(super) enum Origin {
 pub(super) struct Layer {
     /// Its output nodes, by map.
     pub nodes: Vec<usize>,
+    /// The nodes that it reads.
+    pub reads: Vec<usize>,
     pub kind: LayerKind,
 }
 
@@ -82,7 +84,7 @@ pub(super) struct CellLayer {
 pub(super) struct CellInput {
     pub node: usize,
     /// By place; empty for an input that only resets.
-    pub touches: Arc<[Touch]>,
+    pub touches: Touches,
     /// The first row of weights of its port.
     pub first_row: u32,
     /// From one line of cells to the next one, in cells and in rows of weights.
@@ -121,7 +123,7 @@ pub(super) enum SingleReach {
     /// By place.
     Taps(Vec<Tap>),
     /// By place: lines of neurons next to each other, and their weights.
-    Lines { touches: Arc<[Touch]>, weights: Arc<Aligned>, neuron_step: usize, weight_step: usize },
+    Lines { touches: Touches, weights: Arc<Aligned>, neuron_step: usize, weight_step: usize },
 }
 
 type Touches = Arc<[Touch]>;
@@ -182,13 +184,7 @@ fn origins(nodes: usize, populations: &[Population], sources: &[NodeId]) -> Opti
 
 /// Whether a module answers in the tick in which an event comes, and its neurons keep no times.
 fn acts_at_once(population: &Population) -> bool {
-    let timing = &population.timing;
-    let at_once = timing.delay_to_process == 0
-        && timing.delay_to_ack == 0
-        && timing.delay_to_arrive == 0
-        && timing.time_busy_initial == 0
-        && timing.n_repeat == 1;
-    at_once
+    population.timing.arrives_at_once()
         && match &population.kind {
             PopulationKind::Neurons(neurons) => keeps_no_time(neurons),
             PopulationKind::Flatten(_) => true,
@@ -319,28 +315,30 @@ impl Compiler<'_> {
             }
             _ => return None,
         };
-        Some(Layer { nodes, kind })
+        Some(Layer { nodes, reads: inputs.iter().map(|&(node, _)| node).collect(), kind })
     }
 
     /// What events of a node reach through a kernel, in stretches of `lanes` neurons.
     fn touches(&self, node: usize, spans: &Arc<SpanTable>, lanes: usize, tables: &mut TouchTables) -> Option<Touches> {
-        let addresses = self.addresses(node)?;
-        let made = || {
-            let touch = |&(x, y): &(i32, i32)| {
-                let reach = spans.of(x, y);
-                let first = spans.span(reach, 0);
-                let touch = Touch {
-                    cell: (first.neuron / lanes) as u32,
-                    row: (first.weight / lanes) as u32,
-                    columns: (first.len / lanes) as u32,
-                    lines: reach.rows,
-                };
-                if reach.rows == 0 { Touch::default() } else { touch }
-            };
-            addresses.iter().map(touch).collect()
-        };
         // The kernels keep these tables, so that no two of them have the same address.
-        Some(tables.entry((self.origins[node], Arc::as_ptr(spans), lanes)).or_insert_with(made).clone())
+        let key = (self.origins[node], Arc::as_ptr(spans), lanes);
+        if let Some(touches) = tables.get(&key) {
+            return Some(touches.clone());
+        }
+        let touch = |&(x, y): &(i32, i32)| {
+            let reach = spans.of(x, y);
+            let first = spans.span(reach, 0);
+            let touch = Touch {
+                cell: (first.neuron / lanes) as u32,
+                row: (first.weight / lanes) as u32,
+                columns: (first.len / lanes) as u32,
+                lines: reach.rows,
+            };
+            if reach.rows == 0 { Touch::default() } else { touch }
+        };
+        let touches: Touches = self.addresses(node)?.iter().map(touch).collect();
+        tables.insert(key, touches.clone());
+        Some(touches)
     }
 
     fn single(

@@ -5,7 +5,6 @@ use super::places::{NEGATIVE, NOWHERE};
 use super::plan::{SingleInput, SingleLayer, SingleReach};
 use super::room::Room;
 use super::streams::{Steps, Stream};
-use crate::engine::kernels::{FireReset, spikes_of};
 use crate::engine::neurons::Work;
 use std::marker::PhantomData;
 
@@ -68,32 +67,8 @@ impl Fixed {
             return Ok(up - down);
         }
         let up = sum >= threshold;
-        let after = match reset {
-            FireReset::Subtract => sum.wrapping_sub(threshold),
-            FireReset::To(rest) => rest,
-        };
-        *v = if up { after } else { sum };
+        *v = if up { reset.after(sum, threshold) } else { sum };
         Ok(up.into())
-    }
-
-    /// As [`Fixed::take`], for all other sums.
-    #[cold]
-    fn take_any<K: Kind>(&self, (v, count): (&mut i32, &mut i32), sum: i64, saturations: &mut u64) -> i64 {
-        let Rules { threshold, floor, reset, ref signed, .. } = self.rules;
-        let potential = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-        *saturations += u64::from(i64::from(potential) != sum);
-        if K::SIGNED {
-            let spikes = spikes_of((potential, *count), threshold, signed);
-            *count = (i64::from(*count) + spikes) as i32;
-            *v = (i64::from(potential) - spikes * i64::from(threshold)) as i32;
-            return spikes;
-        }
-        *v = match reset {
-            _ if potential < threshold => potential.max(floor),
-            FireReset::Subtract => potential - threshold,
-            FireReset::To(rest) => rest,
-        };
-        i64::from(potential >= threshold)
     }
 }
 
@@ -131,7 +106,7 @@ impl Takers<'_> {
                 Err(sum) => {
                     let saturations = &mut self.saturations[n % self.fixed.maps];
                     let neuron = (&mut *neuron.0, &mut *neuron.1);
-                    let spikes = self.fixed.take_any::<K>(neuron, sum, saturations);
+                    let spikes = self.fixed.rules.take::<K>(neuron, sum, saturations);
                     let spike = n as u32 | if spikes < 0 { NEGATIVE } else { 0 };
                     self.spikes.extend(std::iter::repeat_n(spike, spikes.unsigned_abs() as usize));
                     self.spikes.reserve(len);

@@ -21,10 +21,7 @@ impl Neurons {
         Rules {
             threshold: parameters.threshold_plus,
             floor,
-            reset: match parameters.reset {
-                Reset::ToRest => FireReset::To(parameters.membrane_reset),
-                _ => FireReset::Subtract,
-            },
+            reset: FireReset::of(parameters),
             signed: signed.unwrap_or_default(),
             inside,
         }
@@ -41,10 +38,5 @@ impl Neurons {
         let Self { v, signed, saturations, .. } = self;
         let counts = signed.as_mut().map_or(&mut [][..], |state| &mut state.counts);
         Singles { v, counts, saturations }
-    }
-
-    /// The bounds of the potentials, after others have changed them.
-    pub(in crate::engine) fn bound_anew(&mut self, plan: &NeuronPopulation) {
-        self.bound(plan);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Neurons, Outside, Port, Sign, Signs, Spikes, Synapses, Weights, Work};
 use crate::engine::kernels::{self, Fire, FireReset, Recent};
 use crate::engine::population::NeuronPopulation;
-use crate::network::{Reset, Tick};
+use crate::network::Tick;
 use std::iter::Sum;
 use std::ops::Range;
 
@@ -179,10 +179,7 @@ impl Neurons {
     /// Potentials and how plain neurons spike.
     fn firing(&mut self, plan: &NeuronPopulation, s: Tick) -> (&mut [i32], Fire<'_>) {
         let parameters = &plan.neurons;
-        let reset = match parameters.reset {
-            Reset::ToRest => FireReset::To(parameters.membrane_reset),
-            _ => FireReset::Subtract,
-        };
+        let reset = FireReset::of(parameters);
         let Self { v, last_spike, hits, .. } = self;
         let recent = (!last_spike.is_empty()).then_some(Recent { last_spike, t_min: parameters.t_min, now: s });
         (v, Fire { threshold: parameters.threshold_plus, reset, recent, hits })
