@@ -418,6 +418,26 @@ impl<'p> Simulation<'p> {
     }
 }
 
+/// The greatest common divisor of all times of stimuli, 1 or more: without delays nothing happens between its multiples.
+fn common_step(stimuli: &[Stimulus]) -> Tick {
+    let mut step: Tick = 0;
+    let mut before = 0;
+    for &time in stimuli.iter().flat_map(Stimulus::t_pre) {
+        if step == 1 {
+            break;
+        }
+        // Most events come with others.
+        if time != before {
+            let (mut a, mut b) = (time, step);
+            while b != 0 {
+                (a, b) = (b, a % b);
+            }
+            (step, before) = (a, time);
+        }
+    }
+    step.max(1)
+}
+
 /// The part of a run that can go layer by layer; if that fails, all is as at the start.
 fn first_part(
     plan: &Plan,
@@ -430,7 +450,7 @@ fn first_part(
 ) -> Option<Handover> {
     let layers = plan.layerwise()?;
     let dt = match run {
-        Run::Event(_) => 1,
+        Run::Event(_) => common_step(stimuli),
         Run::Clocked { dt, .. } => *dt,
         Run::TieBreak(_) => return None,
     };

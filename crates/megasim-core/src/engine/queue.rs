@@ -402,22 +402,22 @@ impl Schedule {
 
 /// A set of node indices with the least first; a second level of words says which words are not empty.
 #[derive(Debug, Clone)]
-struct BitSet {
+pub(super) struct BitSet {
     words: Vec<u64>,
     full: Vec<u64>,
 }
 
 impl BitSet {
-    fn new(n: usize) -> Self {
+    pub fn new(n: usize) -> Self {
         let words = n.div_ceil(64);
         Self { words: vec![0; words], full: vec![0; words.div_ceil(64)] }
     }
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.words.fill(0);
         self.full.fill(0);
     }
     #[inline]
-    fn insert(&mut self, n: usize) {
+    pub fn insert(&mut self, n: usize) {
         self.words[n / 64] |= 1 << (n % 64);
         self.full[n / 4096] |= 1 << (n / 64 % 64);
     }
@@ -428,7 +428,7 @@ impl BitSet {
         Some(word * 64 + self.words[word].trailing_zeros() as usize)
     }
     #[inline]
-    fn take_first(&mut self) -> Option<usize> {
+    pub fn take_first(&mut self) -> Option<usize> {
         let n = self.first()?;
         self.words[n / 64] &= !(1 << (n % 64));
         if self.words[n / 64] == 0 {

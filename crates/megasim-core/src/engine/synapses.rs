@@ -194,6 +194,20 @@ impl Kernel {
         Self { lane: Some(lane), single, spans: None, ..alone }
     }
 
+    /// How many neurons of the array of one map an event at `(x, y)` reaches.
+    #[inline]
+    pub fn reached(&self, array: Array, x: i32, y: i32) -> u64 {
+        match (&self.single, &self.spans) {
+            (Some(single), _) => single.tap(x, y).is_some().into(),
+            (None, Some(table)) => table.of(x, y).operations(),
+            (None, None) => {
+                let mut neurons = 0;
+                self.each_span(array, 1, x, y, |span| neurons += span.len as u64);
+                neurons
+            }
+        }
+    }
+
     /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order: by the table, or
     /// as [`KernelShape::reach`] works it out.
     #[inline(always)]
@@ -214,6 +228,22 @@ impl Kernel {
 }
 
 impl Port {
+    /// How many neurons an event at `(x, y)` reaches, of a population of one map.
+    ///
+    /// # Errors
+    /// If it has no line in the matrix.
+    #[inline]
+    pub fn reached(&self, array: Array, x: i32, y: i32) -> Result<u64, Outside> {
+        match &self.synapses {
+            Synapses::Kernel(kernel) => Ok(kernel.reached(array, x, y)),
+            &Synapses::Matrix { nx_pre, ny_pre, .. } => {
+                let is_inside =
+                    u32::try_from(x).is_ok_and(|x| x < nx_pre) && u32::try_from(y).is_ok_and(|y| y < ny_pre);
+                if is_inside { Ok(array.nx.into()) } else { Err(Outside { nx_pre, ny_pre }) }
+            }
+        }
+    }
+
     /// Whether events of the port reach one map of several.
     pub fn reaches_one_map(&self) -> bool {
         matches!(&self.synapses, Synapses::Kernel(kernel) if kernel.lane.is_some())

@@ -1,6 +1,7 @@
 //! What will happen, in the order in which it does: a calendar queue (Brown, "Calendar queues", CACM 1988) with a day
 //! per tick.
 
+use crate::engine::queue::BitSet;
 use crate::network::Tick;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -29,10 +30,8 @@ pub(super) struct Scheduled {
     pub what: EventKind,
     /// Of messages: when it was requested.
     pub requested: Tick,
-    /// Module or node.
+    /// Module, link or node; of messages the number of the receiver.
     pub who: u32,
-    /// Of messages: the receiver's number.
-    pub receiver: u32,
     /// Of acknowledges and messages: where it is kept.
     pub index: u32,
 }
@@ -48,10 +47,12 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Agenda {
     /// The tick of what came last.
     now: Tick,
-    /// What was due in that tick when it came, the last first.
+    /// What was due in that tick when it came, the last first; no requests.
     present: Vec<Scheduled>,
-    /// What has become due in that tick since, or before it.
+    /// What has become due in that tick since, or before it; no requests in that tick.
     added: BinaryHeap<Reverse<Scheduled>>,
+    /// Nodes with a request in that tick, which comes after all else. One is as good as several.
+    requests: BitSet,
     /// By tick modulo [`DAYS`]: the first entry of the tick, of those after the present one.
     days: Box<[u32; DAYS]>,
     /// Days that have entries, one bit each.
@@ -63,11 +64,12 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
-    pub fn new() -> Self {
+    pub fn new(nodes: usize) -> Self {
         Self {
             now: Tick::MIN,
             present: Vec::new(),
             added: BinaryHeap::new(),
+            requests: BitSet::new(nodes),
             days: Box::new([NONE; DAYS]),
             taken: [0; DAYS / 64],
             entries: Vec::new(),
@@ -80,6 +82,7 @@ impl Agenda {
         self.now = Tick::MIN;
         self.present.clear();
         self.added.clear();
+        self.requests.clear();
         self.days.fill(NONE);
         self.taken.fill(0);
         self.entries.clear();
@@ -89,7 +92,9 @@ impl Agenda {
 
     pub fn push(&mut self, due: Scheduled) {
         let ahead = due.time.saturating_sub(self.now);
-        if ahead <= 0 {
+        if ahead == 0 && due.what == EventKind::Request {
+            self.requests.insert(due.who as usize);
+        } else if ahead <= 0 {
             self.added.push(Reverse(due));
         } else if ahead < DAYS as Tick {
             let day = Self::day(due.time);
@@ -112,38 +117,54 @@ impl Agenda {
     }
 
     pub fn pop(&mut self) -> Option<Scheduled> {
-        if self.present.is_empty() && self.added.is_empty() {
-            self.advance();
-        }
-        match (self.present.last(), self.added.peek()) {
-            (Some(due), Some(Reverse(added))) if added < due => self.added.pop().map(|Reverse(due)| due),
-            (None, Some(_)) => self.added.pop().map(|Reverse(due)| due),
-            _ => self.present.pop(),
+        loop {
+            match (self.present.last(), self.added.peek()) {
+                (Some(due), Some(Reverse(added))) if added < due => return self.added.pop().map(|Reverse(due)| due),
+                (None, Some(_)) => return self.added.pop().map(|Reverse(due)| due),
+                (Some(_), _) => return self.present.pop(),
+                (None, None) => {}
+            }
+            if let Some(node) = self.requests.take_first() {
+                let what = EventKind::Request;
+                return Some(Scheduled { time: self.now, what, requested: 0, who: node as u32, index: 0 });
+            }
+            self.advance()?;
         }
     }
 
     /// Goes on to the next tick in which something is due.
-    fn advance(&mut self) {
+    fn advance(&mut self) -> Option<()> {
         let day = self.next_day();
         let of_day = day.map(|day| self.entries[self.days[day] as usize].0.time);
         let of_later = self.later.peek().map(|Reverse(due)| due.time);
-        let Some(next) = of_day.into_iter().chain(of_later).min() else { return };
+        let next = of_day.into_iter().chain(of_later).min()?;
         self.now = next;
         if let Some(day) = day.filter(|_| of_day == Some(next)) {
             self.taken[day / 64] &= !(1 << (day % 64));
             let mut entry = std::mem::replace(&mut self.days[day], NONE);
             while entry != NONE {
                 let (due, following) = self.entries[entry as usize];
-                self.present.push(due);
+                self.put(due);
                 self.entries[entry as usize].1 = self.free;
                 (self.free, entry) = (entry, following);
             }
         }
         while let Some(Reverse(due)) = self.later.peek().copied().filter(|Reverse(due)| due.time == next) {
-            self.present.push(due);
+            self.put(due);
             self.later.pop();
         }
-        self.present.sort_unstable_by(|a, b| b.cmp(a));
+        if self.present.len() > 1 {
+            self.present.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        Some(())
+    }
+
+    /// Puts what is due in the tick that has come where it belongs.
+    fn put(&mut self, due: Scheduled) {
+        match due.what {
+            EventKind::Request => self.requests.insert(due.who as usize),
+            _ => self.present.push(due),
+        }
     }
 
     /// The day of a tick; ticks are spread evenly also before 0.
@@ -173,29 +194,36 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Against one heap, with times that are near, far, the same and in the past.
+        /// Against one heap, with times that are near, far and the same; of requests that are alike one counts.
         #[test]
         fn entries_come_as_from_one_heap(
             steps in prop::collection::vec((0_u8..4, 0_i64..3000, 0_u32..4), 1..400),
             start in prop_oneof![Just(0_i64), Just(i64::MAX - 5000)],
         ) {
-            let (mut agenda, mut heap) = (Agenda::new(), BinaryHeap::new());
+            let (mut agenda, mut heap) = (Agenda::new(4), BinaryHeap::new());
+            let pop = |heap: &mut BinaryHeap<Reverse<Scheduled>>| {
+                let Reverse(due) = heap.pop()?;
+                while due.what == EventKind::Request && heap.peek() == Some(&Reverse(due)) {
+                    heap.pop();
+                }
+                Some(due)
+            };
             let mut now = start;
             for (what, ahead, who) in steps {
                 if what == 0 {
                     let due = agenda.pop();
-                    prop_assert_eq!(due, heap.pop().map(|Reverse(due)| due));
+                    prop_assert_eq!(due, pop(&mut heap));
                     now = due.map_or(now, |due| due.time);
                     continue;
                 }
                 let ahead = if what == 1 { ahead } else { ahead % 7 };
                 let what = if who == 0 { EventKind::Done } else { EventKind::Request };
                 let time = now.saturating_add(ahead);
-                let due = Scheduled { time, what, requested: 0, who, receiver: 0, index: 0 };
+                let due = Scheduled { time, what, requested: 0, who, index: 0 };
                 agenda.push(due);
                 heap.push(Reverse(due));
             }
-            while let Some(Reverse(due)) = heap.pop() {
+            while let Some(due) = pop(&mut heap) {
                 prop_assert_eq!(agenda.pop(), Some(due));
             }
             prop_assert_eq!(agenda.pop(), None);

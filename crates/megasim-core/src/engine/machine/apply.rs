@@ -2,8 +2,10 @@
 
 use super::super::action::{Action, action};
 use super::super::apply::most_events;
-use super::super::neurons::Spike;
+use super::super::kernels::Variant;
+use super::super::neurons::{Neurons, Spike};
 use super::super::population::{NeuronPopulation, Population, PopulationKind};
+use super::super::sign::Sign;
 use super::super::synapses::Synapses;
 use crate::network::{Polarity, StimulusEvent};
 use std::ops::Range;
@@ -62,6 +64,60 @@ fn most_spikes(plan: &NeuronPopulation, port: usize, x: i32, y: i32) -> u64 {
     }
 }
 
+/// Spikes that a module behind a barrier has worked on in this step; its neurons take those of a port together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StepInput {
+    /// By port: positive spikes, and negative ones.
+    ports: Vec<[Addresses; 2]>,
+    is_waiting: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Addresses {
+    x: Vec<i32>,
+    y: Vec<i32>,
+}
+
+impl StepInput {
+    pub fn clear(&mut self) {
+        self.ports.iter_mut().flatten().for_each(|Addresses { x, y }| {
+            x.clear();
+            y.clear();
+        });
+        self.is_waiting = false;
+    }
+
+    /// Adds a spike that has synapses at its port.
+    #[inline]
+    pub fn push(&mut self, port: usize, sign: Sign, (x, y): (i32, i32)) {
+        if self.ports.len() <= port {
+            self.ports.resize(port + 1, Default::default());
+        }
+        let addresses = &mut self.ports[port][usize::from(sign == Sign::Minus)];
+        addresses.x.push(x);
+        addresses.y.push(y);
+        self.is_waiting = true;
+    }
+
+    /// Adds all spikes to the input of the next step, and marks the neurons that they touch.
+    pub fn take(&mut self, plan: &NeuronPopulation, variant: Variant, neurons: &mut Neurons, touched: &mut Touched) {
+        if !self.is_waiting {
+            return;
+        }
+        for (number, of_port) in self.ports.iter().enumerate() {
+            for (Addresses { x, y }, sign) in of_port.iter().zip([Sign::Plus, Sign::Minus]) {
+                if x.is_empty() {
+                    continue;
+                }
+                let summed = neurons.sum_run(plan, variant, &plan.ports[number], (x, y, sign));
+                debug_assert!(summed.is_ok(), "addresses are looked at when spikes come");
+                x.iter().zip(y).for_each(|(&x, &y)| touched.mark(plan, number, x, y));
+            }
+        }
+        self.clear();
+    }
+}
+
 /// Which neurons of a module events have touched since the last step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Touched {
@@ -70,16 +126,31 @@ pub(super) struct Touched {
 }
 
 impl Touched {
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.bits.fill(0);
+        self.all = false;
+    }
+
     /// Marks what an event at `(x, y)` reaches.
-    pub fn mark(&mut self, plan: &NeuronPopulation, port: usize, x: i32, y: i32) {
+    fn mark(&mut self, plan: &NeuronPopulation, port: usize, x: i32, y: i32) {
         match &plan.ports[port].synapses {
             Synapses::Matrix { .. } => self.all = true,
             Synapses::Kernel(_) if self.all => {}
             Synapses::Kernel(kernel) => {
                 self.bits.resize(plan.array.len().div_ceil(64), 0);
+                if let Some(single) = &kernel.single {
+                    if let Some(tap) = single.tap(x, y) {
+                        self.bits[tap.neuron as usize / 64] |= 1 << (tap.neuron % 64);
+                    }
+                    return;
+                }
                 kernel.each_span(plan.array, 1, x, y, |span| {
-                    for n in span.neuron..span.neuron + span.len {
-                        self.bits[n / 64] |= 1 << (n % 64);
+                    let (mut n, end) = (span.neuron, span.neuron + span.len);
+                    while n < end {
+                        let until = end.min((n / 64 + 1) * 64);
+                        self.bits[n / 64] |= (u64::MAX >> (64 - (until - n))) << (n % 64);
+                        n = until;
                     }
                 });
             }

@@ -18,6 +18,7 @@ impl Run<'_, '_> {
     pub(super) fn step(&mut self) -> Result<bool, Error> {
         let Some(barrier) = self.plan.machine.barrier else { return Ok(false) };
         let Gate::Groups { released, .. } = self.state.gate else { return Ok(false) };
+        self.take_input();
         let stuck = self.state.in_flight.len() > 0 || self.state.stations.iter().any(|station| station.queue() > 0);
         let first = released == Tick::MIN;
         let mut s = if first { 0 } else { released.saturating_add(1) };
@@ -50,6 +51,17 @@ impl Run<'_, '_> {
         }
         self.state.ended = self.state.ended.max(self.state.now);
         Ok(true)
+    }
+
+    /// Neurons take the input of the step before.
+    fn take_input(&mut self) {
+        let State { populations, stations, .. } = &mut *self.state;
+        let plan = &self.plan.plan;
+        for ((population, of), station) in plan.populations.iter().zip(populations).zip(stations) {
+            if let (PopulationKind::Neurons(neurons), Cells::Neurons(state)) = (&population.kind, &mut of.cells) {
+                station.input.take(neurons, plan.kernel, state, &mut station.touched);
+            }
+        }
     }
 
     /// When a step may begin, at the pace of the stimuli.

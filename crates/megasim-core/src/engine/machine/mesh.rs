@@ -53,6 +53,13 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LinkIndex(pub u32);
 
+impl LinkIndex {
+    /// Whether it goes along a row.
+    pub fn is_east_west(self) -> bool {
+        Direction::ALL[self.0 as usize % 4].is_east_west()
+    }
+}
+
 impl Direction {
     const ALL: [Self; 4] = [Self::East, Self::West, Self::North, Self::South];
 
@@ -115,14 +122,17 @@ impl Mesh {
     /// Inputs of a link.
     pub(super) const INPUTS: u32 = 5;
 
-    /// The input by which a message comes to a link: the direction of the one before, or its tile.
-    pub(super) fn input(before: Option<LinkIndex>) -> u32 {
-        before.map_or(Self::INPUTS - 1, |link| link.0 % 4)
+    /// The input by which a message comes to its first link: its tile.
+    pub(super) const TILE: u32 = Self::INPUTS - 1;
+
+    /// The input by which a message comes to a link from the one before: the direction of that.
+    pub(super) fn input(before: LinkIndex) -> u32 {
+        before.0 % 4
     }
 
     /// How long a link carries one message, in ticks.
     pub(super) fn time(&self, link: LinkIndex) -> Tick {
-        match self.link(link.0 as usize).1.is_east_west() {
+        match link.is_east_west() {
             true => self.time_east_west,
             false => self.time_north_south,
         }

@@ -44,7 +44,7 @@ use super::plan::Plan;
 use super::record::{Probes, Record};
 use super::{Error, Limits};
 use crate::network::{Driver, ModuleId, Network, NodeId, StimulusEvent, Tick};
-use receivers::Target;
+use receivers::Receivers;
 use split::Parts;
 use state::State;
 use std::num::NonZeroU32;
@@ -80,8 +80,7 @@ use std::num::NonZeroU32;
 pub struct MachinePlan {
     plan: Plan,
     machine: Machine,
-    /// By node: its receivers in netlist order, then port order.
-    receivers: Vec<Vec<Target>>,
+    receivers: Receivers,
     /// By node: the module that drives it, if it is not a source.
     drivers: Vec<Option<u32>>,
     /// By module: messages of one output event, over all output nodes.
@@ -120,9 +119,9 @@ impl MachinePlan {
         for (module, &core) in (0..).zip(&cores) {
             modules_of[core as usize].push(module);
         }
-        let receivers = receivers::receivers(network, &plan, &machine, &cores);
+        let receivers = Receivers::new(network, &plan, &machine, &cores);
         let messages = plan.populations.iter().map(|population| {
-            population.outputs.iter().flatten().map(|node| receivers::messages(&receivers[node.index()])).sum()
+            population.outputs.iter().flatten().map(|node| receivers.messages(node.index(), 0).count).sum()
         });
         let parts = (0..network.modules().len()).map(|module| {
             let split = machine.splits.get(&ModuleId::new(module))?;
@@ -285,7 +284,7 @@ impl<'p> MachineSimulation<'p> {
     /// Room for the state of a plan.
     pub fn new(plan: &'p MachinePlan, probes: &Probes) -> Self {
         let links = plan.machine.mesh.as_ref().map_or(0, Mesh::links);
-        let statistics = Statistics::new(plan.messages.len(), plan.receivers.len(), links);
+        let statistics = Statistics::new(plan.messages.len(), plan.receivers.nodes(), links);
         Self { plan, limits: plan.plan.limits, state: State::new(plan, probes), statistics }
     }
 
@@ -325,7 +324,7 @@ impl<'p> MachineSimulation<'p> {
         output: Option<NodeId>,
     ) -> Result<(MachineRecord, Causes), Error> {
         let links = self.plan.machine.mesh.as_ref().map_or(0, Mesh::links);
-        let mut causes = Causes::new(self.plan.modules_of.len(), self.plan.receivers.len(), links, output);
+        let mut causes = Causes::new(self.plan.modules_of.len(), self.plan.receivers.nodes(), links, output);
         let record = self.run_with(stimuli, showing, None, Some(&mut causes))?;
         Ok((record, causes))
     }

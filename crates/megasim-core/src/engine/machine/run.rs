@@ -2,9 +2,10 @@
 
 use super::agenda::{EventKind, Scheduled};
 use super::causes::{Causes, START, Why};
+use super::mesh::Mesh;
 use super::path::Wait;
-use super::receivers::{self, Target};
-use super::state::{Copies, Delivery, Gate, InFlight, State, Transit};
+use super::receivers::{Target, Way};
+use super::state::{Acknowledges, Copies, Delivery, Gate, InFlight, State, Transit};
 use super::statistics::Statistics;
 use super::{MachinePlan, MachineRecord, Pace, RunSettings, Station, TraceSink, Unfinished, deadlock};
 use crate::engine::apply::Cells;
@@ -113,6 +114,9 @@ impl<'r> Run<'r, '_> {
     /// A module is done: it may start its next event, or another one of its core does, the one that waits longest.
     fn core_done(&mut self, module: u32) {
         let modules = &self.plan.modules_of[self.plan.cores[module as usize] as usize];
+        if modules.len() == 1 && self.state.stations[module as usize].queue() == 0 {
+            return;
+        }
         if modules.len() == 1 {
             self.state.ready.push_back(module);
             return;
@@ -132,7 +136,7 @@ impl<'r> Run<'r, '_> {
     }
 
     pub(super) fn due(&mut self, time: Tick, what: EventKind, who: u32) {
-        self.state.due.push(Scheduled { time, what, requested: 0, who, receiver: 0, index: 0 });
+        self.state.due.push(Scheduled { time, what, requested: 0, who, index: 0 });
     }
 
     /// The time that neurons count.
@@ -205,7 +209,7 @@ impl<'r> Run<'r, '_> {
         }
         self.count_since_gate(r)?;
         let plan = self.plan;
-        let receivers = &plan.receivers[node];
+        let receivers = plan.receivers.of(node);
         let outstanding = receivers.len() as u32;
         let flight = self.state.in_flight.put(InFlight { node: node as u32, event, requested: r, outstanding });
         let moment = self.request_moment(node, r, offered, flight);
@@ -214,16 +218,26 @@ impl<'r> Run<'r, '_> {
             self.acknowledge(flight);
             return Ok(());
         }
-        if r >= self.showing.warm_up {
-            self.statistics.nodes[node].messages += receivers::messages(receivers);
-        }
         let parts = plan.drivers[node].and_then(|driver| plan.parts[driver as usize].as_ref());
         let from = parts.map_or(0, |parts| parts.sender(event.x, event.y));
-        for (number, receiver) in receivers.iter().enumerate().filter(|(_, receiver)| !receiver.follows) {
-            let delivery = Delivery {
+        if r >= self.showing.warm_up {
+            let messages = plan.receivers.messages(node, from);
+            let statistics = &mut self.statistics.nodes[node];
+            statistics.messages += messages.count;
+            // All of them get there: a run goes on until nothing is under way.
+            statistics.hops_east_west += messages.hops_east_west;
+            statistics.hops_north_south += messages.hops_north_south;
+        }
+        self.state.acknowledges = Acknowledges { flight, latest: r, count: 0 };
+        for number in receivers {
+            let receiver = plan.receivers.target(number);
+            if receiver.follows {
+                continue;
+            }
+            let mut delivery = Delivery {
                 flight,
                 node: node as u32,
-                receiver: number as u32,
+                receiver: number,
                 event,
                 requested: r,
                 arrived: r,
@@ -235,7 +249,6 @@ impl<'r> Run<'r, '_> {
             if receiver.link.delay == 0 && !receiver.travels(from) {
                 self.arrive_at_core(delivery);
             } else {
-                let mut delivery = delivery;
                 if let Some(causes) = &mut self.causes {
                     let wire = Wait::Link(NodeId::new(node), ModuleId::new(receiver.module as usize));
                     delivery.moment = causes.after(moment, r.saturating_add(receiver.link.delay), Why::Wait(wire));
@@ -244,23 +257,24 @@ impl<'r> Run<'r, '_> {
             }
             self.settle()?;
         }
+        self.schedule_acknowledges();
         Ok(())
     }
 
     /// Sends a message off to each core of a receiver to which there is a way, or one to all.
     fn send(&mut self, receiver: &Target, delivery: Delivery) {
-        let ways = receiver.ways(delivery.from).count() as u32;
-        let moment = delivery.moment;
-        let copies = Copies { travelling: ways, unposted: ways, posted: (Tick::MIN, moment), moment };
-        let copies = (ways > 1).then(|| self.state.copies.put(copies));
-        let here = (ways == 0).then_some(delivery.from * receiver.copies);
-        for way in receiver.ways(delivery.from).chain(here) {
-            let transit =
-                self.state.transits.put(Transit { delivery, way, copies, passed: 0, came: delivery.requested });
+        let ways = receiver.ways(delivery.from);
+        let (count, moment) = (ways.len() as u32, delivery.moment);
+        let copies = Copies { travelling: count, unposted: count, posted: (Tick::MIN, moment), moment };
+        let copies = (count > 1).then(|| self.state.copies.put(copies));
+        let here = ways.is_empty().then_some(Way { begin: 0, end: 0 });
+        for &way in ways.iter().chain(&here) {
+            let came = delivery.requested;
+            let transit = self.state.transits.put(Transit { delivery, way, input: Mesh::TILE, copies, came });
             if receiver.link.delay == 0 {
                 self.travel(transit);
             } else {
-                self.due_travel(transit, delivery.requested.saturating_add(receiver.link.delay));
+                self.due_travel(transit, came.saturating_add(receiver.link.delay));
             }
         }
     }
@@ -329,6 +343,7 @@ impl<'r> Run<'r, '_> {
         self.state.now = end;
         for module in 0..self.state.stations.len() {
             self.note_queue(module);
+            self.book_queue(module);
             if let Some(since) = self.state.stations[module].stopped_since {
                 self.statistics.modules[module].stopped += span(since.max(self.showing.warm_up), end);
             }

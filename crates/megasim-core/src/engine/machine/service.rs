@@ -3,7 +3,7 @@
 use super::agenda::EventKind;
 use super::apply::{leaving, most_outputs};
 use super::run::{Run, span, times};
-use super::state::{Delivery, State};
+use super::state::{Delivery, State, StationState};
 use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
 use crate::engine::Error;
@@ -17,15 +17,32 @@ use crate::engine::synapses::Outside;
 use crate::network::{ModuleId, NodeId, StimulusEvent, Tick};
 
 impl Run<'_, '_> {
-    /// Books the time for which the queue of a module was as long as it is.
+    /// Notes for how long the queue of a module was as long as it is, before it changes.
+    #[inline]
     pub(super) fn note_queue(&mut self, module: usize) {
         let now = self.state.now;
         let station = &mut self.state.stations[module];
-        let since = station.queue_since.max(self.showing.warm_up);
+        if station.queue_since >= now {
+            return;
+        }
+        let queue = station.queue();
+        // Most events start when they arrive, and are in the queue for no time.
+        if queue != station.queue_before.0 {
+            self.book_queue(module);
+            let station = &mut self.state.stations[module];
+            station.queue_before = (queue, station.queue_since);
+        }
+        self.state.stations[module].queue_since = now;
+    }
+
+    /// Books the time for which the queue of a module was as long as it was before.
+    pub(super) fn book_queue(&mut self, module: usize) {
+        let station = &self.state.stations[module];
+        let ((queue, since), until) = (station.queue_before, station.queue_since);
+        let since = since.max(self.showing.warm_up);
         let statistics = &mut self.statistics.modules[module];
-        statistics.queue.record(station.queue(), span(since, now));
-        statistics.queue_course.record(station.queue(), span(0, since), span(0, now));
-        station.queue_since = now;
+        statistics.queue.record(queue, span(since, until));
+        statistics.queue_course.record(queue, span(0, since), span(0, until));
     }
 
     /// Starts every event that can start.
@@ -164,7 +181,7 @@ impl Run<'_, '_> {
         let State { populations, outputs, stations, .. } = &mut *self.state;
         let cells = &mut populations[module].cells;
         if self.plan.machine.barrier.is_some()
-            && let (PopulationKind::Neurons(neurons), Cells::Neurons(state)) = (&population.kind, &mut *cells)
+            && let PopulationKind::Neurons(neurons) = &population.kind
             && let Action::Spikes(sign) = action(event.polarity, event.y)
             && !neurons.softmax
         {
@@ -172,10 +189,13 @@ impl Run<'_, '_> {
                 return Ok(Work::default());
             }
             // Only the input of the next step.
-            let at = (&[event.x][..], &[event.y][..], sign);
-            let operations = state.sum_run(neurons, plan.kernel, &neurons.ports[port], at).map_err(|(_, it)| it)?;
-            stations[module].touched.mark(neurons, port, event.x, event.y);
+            let operations = neurons.ports[port].reached(neurons.array, event.x, event.y)?;
+            stations[module].input.push(port, sign, (event.x, event.y));
             return Ok(Work { operations, updates: 0 });
+        }
+        if let (PopulationKind::Neurons(neurons), Cells::Neurons(state)) = (&population.kind, &mut *cells) {
+            let StationState { input, touched, .. } = &mut stations[module];
+            input.take(neurons, plan.kernel, state, touched);
         }
         if self.plan.machine.barrier.is_some()
             && let (PopulationKind::Neurons(_), Cells::Neurons(state)) = (&population.kind, &mut *cells)
@@ -219,7 +239,8 @@ impl Run<'_, '_> {
             let nodes = population.outputs.iter().flatten().map(|node| node.index());
             causes.work((ModuleId::new(module), core), (done, busy), (nodes, self.state.outputs.len(), arrival));
         }
-        for node in population.outputs.iter().flatten() {
+        let made = !self.state.outputs.is_empty();
+        for node in population.outputs.iter().flatten().filter(|_| made) {
             let State { pending, outputs, waiting, nodes, .. } = &mut *self.state;
             for leaving in outputs.iter() {
                 let event = StimulusEvent { t_pre: arrival, x: leaving.x, y: leaving.y, polarity: leaving.polarity };

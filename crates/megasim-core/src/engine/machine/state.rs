@@ -2,8 +2,9 @@
 
 use super::MachinePlan;
 use super::agenda::Agenda;
-use super::apply::{Leaving, Touched};
+use super::apply::{Leaving, StepInput, Touched};
 use super::arbiter::{Arbiter, Grants};
+use super::receivers::Way;
 use crate::engine::PopulationState;
 use crate::engine::queue::Pending;
 use crate::engine::record::{Probes, Recorder};
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub in_flight: Slab<InFlight>,
     pub transits: Slab<Transit>,
     pub copies: Slab<Copies>,
+    /// Those of the event that is being requested.
+    pub acknowledges: Acknowledges,
     /// By link: until when it carries a message.
     pub links_free_at: Vec<Tick>,
     /// By link with an arbiter: messages that wait for it, and what the arbiter remembers.
@@ -58,6 +61,10 @@ pub(super) struct StationState {
     pub stopped_since: Option<Tick>,
     /// Since when the queue is as long as it is.
     pub queue_since: Tick,
+    /// How long it was before that, and since when.
+    pub queue_before: (u64, Tick),
+    /// Spikes of this step that the neurons have not taken.
+    pub input: StepInput,
     /// Neurons that were touched in this step.
     pub touched: Touched,
     /// A potential is beyond a threshold after the last step.
@@ -76,7 +83,9 @@ impl StationState {
         self.grants.start();
         self.stopped_since = None;
         self.queue_since = 0;
-        self.touched = Touched::default();
+        self.queue_before = (0, 0);
+        self.input.clear();
+        self.touched.clear();
         self.beyond = false;
     }
 }
@@ -109,7 +118,7 @@ pub(super) struct InFlight {
 pub(super) struct Delivery {
     pub flight: u32,
     pub node: u32,
-    /// Its number among the receivers of the node.
+    /// The number of the receiver.
     pub receiver: u32,
     pub event: StimulusEvent,
     pub requested: Tick,
@@ -122,16 +131,32 @@ pub(super) struct Delivery {
     pub from: u32,
 }
 
+/// Acknowledges of one event that were sent off at one time and have not arrived.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acknowledges {
+    /// The event; of no other one they are put together.
+    pub flight: u32,
+    /// When the latest of them reaches the node.
+    pub latest: Tick,
+    pub count: u32,
+}
+
+impl Default for Acknowledges {
+    fn default() -> Self {
+        Self { flight: u32::MAX, latest: 0, count: 0 }
+    }
+}
+
 /// A message on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transit {
     pub delivery: Delivery,
-    /// Which of the ways of its receiver it goes.
-    pub way: u32,
+    /// The links that it has not passed.
+    pub way: Way,
+    /// The input by which it comes to the next one.
+    pub input: u32,
     /// Where those that go with it to other cores are counted.
     pub copies: Option<u32>,
-    /// Links that it has passed.
-    pub passed: u32,
     /// When it came to the link that it waits for.
     pub came: Tick,
 }
@@ -239,10 +264,11 @@ impl State {
             in_flight: Slab::new(),
             transits: Slab::new(),
             copies: Slab::new(),
+            acknowledges: Acknowledges::default(),
             links_free_at: vec![Tick::MIN; links],
             link_queues: vec![LinkQueue::default(); if has_arbiters { links } else { 0 }],
             cores_free_at: vec![Tick::MIN; timed.modules_of.len()],
-            due: Agenda::new(),
+            due: Agenda::new(nodes),
             ready: VecDeque::new(),
             gate: Gate::Divided(1),
             outputs: Vec::new(),
@@ -265,6 +291,7 @@ impl State {
         self.in_flight.clear();
         self.transits.clear();
         self.copies.clear();
+        self.acknowledges = Acknowledges::default();
         self.links_free_at.fill(Tick::MIN);
         for queue in &mut self.link_queues {
             queue.waiting.clear();

@@ -19,34 +19,47 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Values", into = "Values")]
 pub struct Distribution {
-    /// How often each small value came: most do, and are counted fastest so.
-    small: Vec<u64>,
-    /// The others.
-    histogram: Option<Box<Histogram<u64>>>,
+    /// By [`bucket`]: how often its values came.
+    counts: Vec<u64>,
     weight: u64,
     sum: u128,
     max: u64,
 }
 
+/// The bucket of a value, as a histogram of two significant digits has them: a value below 256 is alone, above there are
+/// 128 buckets between two powers of two.
+fn bucket(value: u64) -> usize {
+    let shift = (value | 255).ilog2() - 7;
+    shift as usize * 128 + (value >> shift) as usize
+}
+
+/// The least value of a bucket.
+fn least(bucket: usize) -> u64 {
+    let shift = (bucket / 128).saturating_sub(1);
+    ((bucket - shift * 128) as u64) << shift
+}
+
 impl Distribution {
     /// Adds a value with a weight.
+    #[inline]
     pub fn record(&mut self, value: u64, weight: u64) {
         if weight == 0 {
             return;
         }
-        match usize::try_from(value) {
-            Ok(value) if value < SMALL => {
-                if self.small.len() <= value {
-                    self.small.resize(value + 1, 0);
-                }
-                self.small[value] = self.small[value].saturating_add(weight);
-            }
-            // It grows with the value.
-            _ => _ = self.histogram.get_or_insert_with(empty).record_n(value, weight),
+        let bucket = bucket(value);
+        if self.counts.len() <= bucket {
+            self.grow(bucket);
         }
+        let count = &mut self.counts[bucket];
+        *count = count.saturating_add(weight);
         self.weight += weight;
         self.sum += u128::from(value) * u128::from(weight);
         self.max = self.max.max(value);
+    }
+
+    #[cold]
+    fn grow(&mut self, bucket: usize) {
+        self.counts.resize(bucket + 1, 0);
     }
 
     /// How many values there are; of an occupancy, ticks.
@@ -76,39 +89,26 @@ impl Distribution {
 
     /// Adds all values of another one.
     pub fn merge(&mut self, other: &Self) {
-        if self.small.len() < other.small.len() {
-            self.small.resize(other.small.len(), 0);
+        if self.counts.len() < other.counts.len() {
+            self.counts.resize(other.counts.len(), 0);
         }
-        self.small.iter_mut().zip(&other.small).for_each(|(mine, more)| *mine = mine.saturating_add(*more));
-        match (&mut self.histogram, &other.histogram) {
-            // It resizes by itself.
-            (Some(histogram), Some(more)) => _ = histogram.add(&**more),
-            (mine @ None, Some(more)) => *mine = Some(more.clone()),
-            (_, None) => {}
-        }
+        self.counts.iter_mut().zip(&other.counts).for_each(|(mine, more)| *mine = mine.saturating_add(*more));
         self.weight = self.weight.saturating_add(other.weight);
         self.sum = self.sum.saturating_add(other.sum);
         self.max = self.max.max(other.max);
     }
 
-    /// All values in one histogram.
-    fn whole(&self) -> Box<Histogram<u64>> {
-        let mut whole = self.histogram.clone().unwrap_or_else(empty);
-        for (value, &weight) in self.small.iter().enumerate().filter(|(_, weight)| **weight > 0) {
-            _ = whole.record_n(value as u64, weight);
+    /// All values in a histogram.
+    fn whole(&self) -> Histogram<u64> {
+        // Two significant digits are a valid choice.
+        let mut whole = Histogram::new(2).unwrap_or_else(|_| unreachable!("2 is between 0 and 5"));
+        whole.auto(true);
+        for (bucket, &weight) in self.counts.iter().enumerate().filter(|(_, weight)| **weight > 0) {
+            // It grows with the value.
+            _ = whole.record_n(least(bucket), weight);
         }
         whole
     }
-}
-
-/// Values that are counted one by one, as a histogram of two significant digits does too.
-const SMALL: usize = 256;
-
-fn empty() -> Box<Histogram<u64>> {
-    // Two significant digits are a valid choice.
-    let mut histogram = Histogram::new(2).unwrap_or_else(|_| unreachable!("2 is between 0 and 5"));
-    histogram.auto(true);
-    Box::new(histogram)
 }
 
 /// A distribution as it is stored: one value of each bucket that has any, with its weight.

@@ -5,43 +5,45 @@ use super::arbiter::Arbiter;
 use super::causes::Why;
 use super::mesh::{Acknowledge, LinkIndex, Mesh};
 use super::path::Wait;
+use super::receivers::Way;
 use super::run::{Run, span};
-use super::state::{Delivery, Gate, InFlight, Transit};
+use super::state::{Acknowledges, Delivery, Gate, InFlight, Transit};
 use crate::network::{ModuleId, NodeId, Tick};
 
 impl Run<'_, '_> {
     pub(super) fn due_travel(&mut self, transit: u32, time: Tick) {
-        let Delivery { requested, node, receiver, .. } = self.state.transits.get(transit).delivery;
-        let what = EventKind::Travel;
-        self.state.due.push(Scheduled { time, what, requested, who: node, receiver, index: transit });
+        let Delivery { requested, receiver, .. } = self.state.transits.get(transit).delivery;
+        self.state.due.push(Scheduled { time, what: EventKind::Travel, requested, who: receiver, index: transit });
     }
 
     /// A message comes to its next link, or to its module.
     pub(super) fn travel(&mut self, index: u32) {
-        let Transit { delivery, way, copies, passed, .. } = *self.state.transits.get(index);
         let plan = self.plan;
-        let receiver = &plan.receivers[delivery.node as usize][delivery.receiver as usize];
-        let route = receiver.route(way);
-        let now = self.state.now;
-        let (Some(&link), Some(mesh)) = (route.get(passed as usize), &plan.machine.mesh) else {
-            self.state.transits.take(index);
-            self.message_arrives(delivery, copies);
-            return;
-        };
+        let transit = self.state.transits.get(index);
+        let (Way { begin, end }, Some(mesh)) = (transit.way, &plan.machine.mesh) else { return self.came(index) };
+        if begin == end {
+            return self.came(index);
+        }
+        let (link, input, now) = (plan.receivers.link(begin), transit.input, self.state.now);
         if mesh.arbiter != Arbiter::Fair {
-            let input = Mesh::input(passed.checked_sub(1).map(|before| route[before as usize]));
             let queue = &mut self.state.link_queues[link.0 as usize];
             if self.state.links_free_at[link.0 as usize] > now || !queue.waiting.is_empty() {
+                transit.came = now;
                 queue.waiting.push_back((index, input));
                 if queue.waiting.len() == 1 {
                     self.due(self.state.links_free_at[link.0 as usize], EventKind::LinkFree, link.0);
                 }
-                self.state.transits.get(index).came = now;
                 return;
             }
             queue.grants.granted(mesh.arbiter, input, Mesh::INPUTS);
         }
-        self.pass(index, link, now);
+        self.pass(mesh, index, link, now);
+    }
+
+    /// A message has passed all its links.
+    fn came(&mut self, index: u32) {
+        let Transit { delivery, copies, .. } = self.state.transits.take(index);
+        self.message_arrives(delivery, copies);
     }
 
     /// A link has carried its message, and takes the next one that its arbiter grants.
@@ -53,49 +55,43 @@ impl Run<'_, '_> {
         queue.grants.granted(mesh.arbiter, input, Mesh::INPUTS);
         let more = !queue.waiting.is_empty();
         let came = self.state.transits.get(index).came;
-        self.pass(index, LinkIndex(link), came);
+        self.pass(mesh, index, LinkIndex(link), came);
         if more {
             self.due(self.state.links_free_at[link as usize], EventKind::LinkFree, link);
         }
     }
 
     /// A link takes a message that came to it at a time.
-    fn pass(&mut self, index: u32, link: LinkIndex, came: Tick) {
-        let Some(mesh) = &self.plan.machine.mesh else { return };
-        let Transit { delivery, copies, passed, .. } = *self.state.transits.get(index);
-        let now = self.state.now;
+    fn pass(&mut self, mesh: &Mesh, index: u32, link: LinkIndex, came: Tick) {
         let free_at = &mut self.state.links_free_at[link.0 as usize];
-        let start = now.max(*free_at);
+        let start = self.state.now.max(*free_at);
         let leaves = start.saturating_add(mesh.time(link));
         *free_at = leaves;
-        if delivery.requested >= self.showing.warm_up {
+        let transit = self.state.transits.get(index);
+        let is_first = transit.input == Mesh::TILE;
+        transit.way.begin += 1;
+        transit.input = Mesh::input(link);
+        if transit.delivery.requested >= self.showing.warm_up {
             let statistics = &mut self.statistics.links[link.0 as usize];
             statistics.busy += span(start, leaves);
             statistics.wait.record(span(came, start), 1);
-            let node = &mut self.statistics.nodes[delivery.node as usize];
-            match mesh.link(link.0 as usize).1.is_east_west() {
-                true => node.hops_east_west += 1,
-                false => node.hops_north_south += 1,
-            }
         }
-        let transit = self.state.transits.get(index);
-        transit.passed += 1;
         if let Some(causes) = &mut self.causes {
-            let wait = match mesh.link(link.0 as usize).1.is_east_west() {
+            let wait = match link.is_east_west() {
                 true => Wait::EastWest(link.0),
                 false => Wait::NorthSouth(link.0),
             };
-            transit.delivery.moment = causes.hop(link.0 as usize, delivery.moment, leaves, wait);
+            transit.delivery.moment = causes.hop(link.0 as usize, transit.delivery.moment, leaves, wait);
         }
-        if passed == 0 && mesh.acknowledge == Acknowledge::Network {
-            self.post(index, copies, leaves);
+        if is_first && mesh.acknowledge == Acknowledge::Network {
+            self.post(index, leaves);
         }
         self.due_travel(index, leaves);
     }
 
     /// A message has passed its first link; where it is the last one of its event to do so, the event is posted.
-    fn post(&mut self, index: u32, copies: Option<u32>, mut leaves: Tick) {
-        let mut delivery = self.state.transits.get(index).delivery;
+    fn post(&mut self, index: u32, mut leaves: Tick) {
+        let Transit { mut delivery, copies, .. } = *self.state.transits.get(index);
         if let Some(copies) = copies {
             let copies = self.state.copies.get(copies);
             copies.unposted -= 1;
@@ -110,7 +106,7 @@ impl Run<'_, '_> {
         let acknowledged = self.send_acknowledge(&delivery, leaves);
         self.state.transits.get(index).delivery.acknowledged = acknowledged;
         let plan = self.plan;
-        for &receiver in &plan.receivers[delivery.node as usize][delivery.receiver as usize].with {
+        for &receiver in &plan.receivers.target(delivery.receiver).with {
             self.send_acknowledge(&Delivery { receiver, ..delivery }, leaves);
         }
     }
@@ -138,7 +134,7 @@ impl Run<'_, '_> {
 
     /// Sends an acknowledge off at `t`; says when it reaches the node.
     pub(super) fn send_acknowledge(&mut self, delivery: &Delivery, t: Tick) -> Tick {
-        let receiver = &self.plan.receivers[delivery.node as usize][delivery.receiver as usize];
+        let receiver = self.plan.receivers.target(delivery.receiver);
         let time = t.saturating_add(receiver.link.acknowledge_delay);
         if let Some(causes) = &mut self.causes {
             let (node, module) = (NodeId::new(delivery.node as usize), ModuleId::new(receiver.module as usize));
@@ -146,14 +142,32 @@ impl Run<'_, '_> {
             let heard = causes.after(answered, time, Why::Wait(Wait::AcknowledgeLink(node, module)));
             causes.acknowledge(delivery.flight, heard);
         }
+        let together = &mut self.state.acknowledges;
         if time == self.state.now {
             self.acknowledge(delivery.flight);
+        } else if together.flight == delivery.flight {
+            together.latest = time.max(together.latest);
+            together.count += 1;
         } else {
-            let (who, index) = (delivery.node, delivery.flight);
-            let what = EventKind::Acknowledge;
-            self.state.due.push(Scheduled { time, what, requested: 0, who, receiver: 0, index });
+            self.due_acknowledge(delivery.node, delivery.flight, time);
         }
         time
+    }
+
+    fn due_acknowledge(&mut self, node: u32, flight: u32, time: Tick) {
+        self.state.due.push(Scheduled { time, what: EventKind::Acknowledge, requested: 0, who: node, index: flight });
+    }
+
+    /// Puts the acknowledges that were sent off together on the list, as one: only the latest may be the last one of
+    /// its event.
+    pub(super) fn schedule_acknowledges(&mut self) {
+        let Acknowledges { flight, latest, count } = std::mem::take(&mut self.state.acknowledges);
+        if count > 0 {
+            let of = self.state.in_flight.get(flight);
+            of.outstanding -= count - 1;
+            let node = of.node;
+            self.due_acknowledge(node, flight, latest);
+        }
     }
 
     /// The place of the event before a module that its arbiter grants next.
@@ -166,7 +180,8 @@ impl Run<'_, '_> {
 
     /// Takes the event at a place before a module.
     pub(super) fn take_outside(&mut self, module: usize, at: usize) -> Option<Delivery> {
-        let taken = self.state.stations[module].outside.remove(at)?;
+        let outside = &mut self.state.stations[module].outside;
+        let taken = if at == 0 { outside.pop_front()? } else { outside.remove(at)? };
         self.grant(module, &taken);
         Some(taken)
     }
@@ -178,7 +193,7 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn port_of(&self, delivery: &Delivery) -> usize {
-        self.plan.receivers[delivery.node as usize][delivery.receiver as usize].port as usize
+        self.plan.receivers.target(delivery.receiver).port as usize
     }
 
     /// A module takes an event.
@@ -231,14 +246,14 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn module_of(&self, delivery: &Delivery) -> usize {
-        self.plan.receivers[delivery.node as usize][delivery.receiver as usize].module as usize
+        self.plan.receivers.target(delivery.receiver).module as usize
     }
 
     /// A message has arrived at its core: at all modules there that take it.
     pub(super) fn arrive_at_core(&mut self, delivery: Delivery) {
         self.arrive(delivery);
         let plan = self.plan;
-        for &receiver in &plan.receivers[delivery.node as usize][delivery.receiver as usize].with {
+        for &receiver in &plan.receivers.target(delivery.receiver).with {
             self.arrive(Delivery { receiver, ..delivery });
         }
     }
@@ -251,7 +266,7 @@ impl Run<'_, '_> {
             causes.ended(delivery.moment);
         }
         self.state.ended = self.state.ended.max(self.state.now);
-        let receiver = &self.plan.receivers[delivery.node as usize][delivery.receiver as usize];
+        let receiver = self.plan.receivers.target(delivery.receiver);
         if self.posted() && !receiver.travels(delivery.from) {
             delivery.acknowledged = self.send_acknowledge(&delivery, self.state.now);
         }
@@ -265,6 +280,9 @@ impl Run<'_, '_> {
         } else {
             self.state.stations[module].outside.push_back(delivery);
         }
-        self.state.ready.push_back(module as u32);
+        // A module at work goes on by itself when it is done.
+        if !self.state.stations[module].busy {
+            self.state.ready.push_back(module as u32);
+        }
     }
 }
