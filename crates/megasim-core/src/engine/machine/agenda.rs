@@ -37,10 +37,25 @@ pub(super) struct Scheduled {
 }
 
 /// Ticks that have a day, after the present one; what is later waits in a heap.
-const DAYS: usize = 1024;
+const DAYS: usize = 4096;
+
+/// Words of a bit per day; there is a bit for each of them in one more.
+const WORDS: usize = DAYS / 64;
+const _: () = assert!(WORDS == 64);
 
 /// No entry.
 const NONE: u32 = u32::MAX;
+
+/// An entry of a day, with the next one. As one structure it takes 32 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    time: Tick,
+    requested: Tick,
+    who: u32,
+    index: u32,
+    next: u32,
+    what: EventKind,
+}
 
 /// What is due, the earliest first.
 #[derive(Debug, Clone)]
@@ -56,9 +71,11 @@ pub(super) struct Agenda {
     /// By tick modulo [`DAYS`]: the first entry of the tick, of those after the present one.
     days: Box<[u32; DAYS]>,
     /// Days that have entries, one bit each.
-    taken: [u64; DAYS / 64],
-    /// Entries of days, each with the next one of its day; free ones are linked too.
-    entries: Vec<(Scheduled, u32)>,
+    taken: [u64; WORDS],
+    /// Words of these that are not 0, one bit each.
+    words: u64,
+    /// Entries of days; free ones are linked too.
+    entries: Vec<Entry>,
     free: u32,
     later: BinaryHeap<Reverse<Scheduled>>,
 }
@@ -71,7 +88,8 @@ impl Agenda {
             added: BinaryHeap::new(),
             requests: BitSet::new(nodes),
             days: Box::new([NONE; DAYS]),
-            taken: [0; DAYS / 64],
+            taken: [0; WORDS],
+            words: 0,
             entries: Vec::new(),
             free: NONE,
             later: BinaryHeap::new(),
@@ -85,6 +103,7 @@ impl Agenda {
         self.requests.clear();
         self.days.fill(NONE);
         self.taken.fill(0);
+        self.words = 0;
         self.entries.clear();
         self.free = NONE;
         self.later.clear();
@@ -98,19 +117,21 @@ impl Agenda {
             self.added.push(Reverse(due));
         } else if ahead < DAYS as Tick {
             let day = Self::day(due.time);
-            let entry = (due, self.days[day]);
+            let Scheduled { time, what, requested, who, index } = due;
+            let entry = Entry { time, requested, who, index, next: self.days[day], what };
             self.days[day] = match self.free {
                 NONE => {
                     self.entries.push(entry);
                     (self.entries.len() - 1) as u32
                 }
                 free => {
-                    self.free = self.entries[free as usize].1;
+                    self.free = self.entries[free as usize].next;
                     self.entries[free as usize] = entry;
                     free
                 }
             };
             self.taken[day / 64] |= 1 << (day % 64);
+            self.words |= 1 << (day / 64);
         } else {
             self.later.push(Reverse(due));
         }
@@ -135,18 +156,21 @@ impl Agenda {
     /// Goes on to the next tick in which something is due.
     fn advance(&mut self) -> Option<()> {
         let day = self.next_day();
-        let of_day = day.map(|day| self.entries[self.days[day] as usize].0.time);
+        let of_day = day.map(|day| self.entries[self.days[day] as usize].time);
         let of_later = self.later.peek().map(|Reverse(due)| due.time);
         let next = of_day.into_iter().chain(of_later).min()?;
         self.now = next;
         if let Some(day) = day.filter(|_| of_day == Some(next)) {
             self.taken[day / 64] &= !(1 << (day % 64));
+            if self.taken[day / 64] == 0 {
+                self.words &= !(1 << (day / 64));
+            }
             let mut entry = std::mem::replace(&mut self.days[day], NONE);
             while entry != NONE {
-                let (due, following) = self.entries[entry as usize];
-                self.put(due);
-                self.entries[entry as usize].1 = self.free;
-                (self.free, entry) = (entry, following);
+                let Entry { time, requested, who, index, next, what } = self.entries[entry as usize];
+                self.entries[entry as usize].next = self.free;
+                (self.free, entry) = (entry, next);
+                self.put(Scheduled { time, what, requested, who, index });
             }
         }
         while let Some(Reverse(due)) = self.later.peek().copied().filter(|Reverse(due)| due.time == next) {
@@ -174,17 +198,15 @@ impl Agenda {
 
     /// The first day with entries after the present tick.
     fn next_day(&self) -> Option<usize> {
-        const WORDS: usize = DAYS / 64;
         let first = Self::day(self.now.wrapping_add(1));
         let after = self.taken[first / 64] & (u64::MAX << (first % 64));
         if after != 0 {
             return Some(first / 64 * 64 + after.trailing_zeros() as usize);
         }
-        // The word of the first day comes again at the end, with the days before it.
-        (1..=WORDS).map(|k| (first / 64 + k) % WORDS).find(|&word| self.taken[word] != 0).map(|word| {
-            let bits = self.taken[word];
-            word * 64 + bits.trailing_zeros() as usize
-        })
+        // The words after that of the first day, then those up to it: the days before it come again at the end.
+        let later = self.words & (u64::MAX << (first / 64) << 1);
+        let word = if later != 0 { later } else { self.words }.trailing_zeros() as usize;
+        self.taken.get(word).map(|days| word * 64 + days.trailing_zeros() as usize)
     }
 }
 

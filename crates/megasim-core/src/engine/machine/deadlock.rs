@@ -21,8 +21,8 @@ pub(super) fn find(plan: &MachinePlan, state: &State) -> Vec<Deadlock> {
     // Which modules an event of a node waits for.
     let mut before: HashMap<u32, Vec<u32>> = HashMap::new();
     for (module, station) in state.stations.iter().enumerate() {
-        for delivery in &station.outside {
-            before.entry(delivery.node).or_default().push(module as u32);
+        for &index in &station.outside {
+            before.entry(state.transits.of(index).delivery.node).or_default().push(module as u32);
         }
     }
     // Each stopped module waits for one that is stopped too, if there is such a one.

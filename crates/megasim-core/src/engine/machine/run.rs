@@ -124,7 +124,7 @@ impl<'r> Run<'r, '_> {
         let arrived = |module: u32| {
             let station = &self.state.stations[module as usize];
             let head = station.inside.front().or(station.outside.front())?;
-            Some((head.arrived, module))
+            Some((self.state.transits.of(*head).delivery.arrived, module))
         };
         let mut waiting: Vec<(Tick, u32)> = modules.iter().filter_map(|&module| arrived(module)).collect();
         waiting.sort_unstable();
@@ -247,7 +247,10 @@ impl<'r> Run<'r, '_> {
                 from,
             };
             if receiver.link.delay == 0 && !receiver.travels(from) {
-                self.arrive_at_core(delivery);
+                let way = Way { begin: 0, end: 0 };
+                let here = Transit { delivery, way, input: Mesh::TILE, copies: None, came: r };
+                let here = self.state.transits.put(here);
+                self.arrive_at_core(here);
             } else {
                 if let Some(causes) = &mut self.causes {
                     let wire = Wait::Link(NodeId::new(node), ModuleId::new(receiver.module as usize));
@@ -342,8 +345,7 @@ impl<'r> Run<'r, '_> {
         let end = self.state.ended.max(self.showing.until.unwrap_or(0));
         self.state.now = end;
         for module in 0..self.state.stations.len() {
-            self.note_queue(module);
-            self.book_queue(module);
+            self.book_rest(module);
             if let Some(since) = self.state.stations[module].stopped_since {
                 self.statistics.modules[module].stopped += span(since.max(self.showing.warm_up), end);
             }

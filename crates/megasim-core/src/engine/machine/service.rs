@@ -3,7 +3,7 @@
 use super::agenda::EventKind;
 use super::apply::{leaving, most_outputs};
 use super::run::{Run, span, times};
-use super::state::{Delivery, State, StationState};
+use super::state::{Delivery, State, StationState, Transit};
 use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
 use crate::engine::Error;
@@ -15,6 +15,9 @@ use crate::engine::population::PopulationKind;
 use crate::engine::queue::Events;
 use crate::engine::synapses::Outside;
 use crate::network::{ModuleId, NodeId, StimulusEvent, Tick};
+
+/// Waits of a module that are booked together: the buckets of all modules are more than a cache holds.
+const WAITS: usize = 256;
 
 impl Run<'_, '_> {
     /// Notes for how long the queue of a module was as long as it is, before it changes.
@@ -35,8 +38,15 @@ impl Run<'_, '_> {
         self.state.stations[module].queue_since = now;
     }
 
+    /// Books what is left at the end of a run.
+    pub(super) fn book_rest(&mut self, module: usize) {
+        self.note_queue(module);
+        self.book_queue(module);
+        self.statistics.modules[module].wait.record_each(&mut self.state.stations[module].waits);
+    }
+
     /// Books the time for which the queue of a module was as long as it was before.
-    pub(super) fn book_queue(&mut self, module: usize) {
+    fn book_queue(&mut self, module: usize) {
         let station = &self.state.stations[module];
         let ((queue, since), until) = (station.queue_before, station.queue_since);
         let since = since.max(self.showing.warm_up);
@@ -46,7 +56,12 @@ impl Run<'_, '_> {
     }
 
     /// Starts every event that can start.
+    #[inline]
     pub(super) fn settle(&mut self) -> Result<(), Error> {
+        if self.state.ready.is_empty() { Ok(()) } else { self.start_ready() }
+    }
+
+    fn start_ready(&mut self) -> Result<(), Error> {
         while let Some(module) = self.state.ready.pop_front() {
             while self.start(module as usize)? {}
         }
@@ -62,65 +77,68 @@ impl Run<'_, '_> {
             return Ok(false);
         }
         let at = self.next_outside(module);
+        let station = &self.state.stations[module];
         let head =
             if spec.fifo_depth == 0 { at.and_then(|at| station.outside.get(at)) } else { station.inside.front() };
         let Some(&head) = head else { return Ok(false) };
         if let Some(depth) = spec.out_fifo_depth
-            && !self.has_room(module, depth.get().into(), &head)
+            && !self.has_room(module, depth.get().into(), head)
         {
             self.state.stations[module].stopped_since.get_or_insert(now);
             return Ok(false);
         }
         let stopped = self.state.stations[module].stopped_since.take();
-        self.start_moment(module, &head, stopped.is_some());
+        self.start_moment(module, head, stopped.is_some());
         if let Some(since) = stopped {
             self.statistics.modules[module].stopped += span(since.max(self.showing.warm_up), now);
         }
         self.note_queue(module);
-        let mut delivery = head;
         if spec.fifo_depth == 0 {
             self.take_outside(module, at.unwrap_or(0));
             if let Some(causes) = &self.causes {
-                delivery.moment = causes.at;
+                self.state.transits.get(head).delivery.moment = causes.at;
             }
-            self.accept(module, &mut delivery);
+            self.accept(module, head);
         } else {
             self.state.stations[module].inside.pop_front();
-            if let Some(mut next) = at.and_then(|at| self.take_outside(module, at)) {
+            if let Some(next) = at.and_then(|at| self.take_outside(module, at)) {
                 if let Some(causes) = &self.causes {
-                    next.moment = causes.later(next.moment, causes.at);
+                    let delivery = &mut self.state.transits.get(next).delivery;
+                    delivery.moment = causes.later(delivery.moment, causes.at);
                 }
-                self.accept(module, &mut next);
+                self.accept(module, next);
                 self.state.stations[module].inside.push_back(next);
             }
         }
+        let Transit { delivery, .. } = self.state.transits.take(head);
         self.serve(module, spec, &delivery)?;
         Ok(true)
     }
 
     /// Notes what the start of an event waited for.
-    fn start_moment(&mut self, module: usize, head: &Delivery, stopped: bool) {
+    fn start_moment(&mut self, module: usize, head: u32, stopped: bool) {
         let Some(causes) = &mut self.causes else { return };
         let nodes = || self.plan.plan.populations[module].outputs.iter().flatten().map(|node| node.index());
-        causes.at = causes.start(self.plan.cores[module] as usize, head.moment, stopped.then(nodes));
+        let moment = self.state.transits.of(head).delivery.moment;
+        causes.at = causes.start(self.plan.cores[module] as usize, moment, stopped.then(nodes));
     }
 
     /// Whether all outputs that an event may make have a slot.
-    pub(super) fn has_room(&self, module: usize, depth: u64, delivery: &Delivery) -> bool {
+    pub(super) fn has_room(&self, module: usize, depth: u64, index: u32) -> bool {
         let population = &self.plan.plan.populations[module];
         let outputs = population.outputs.iter().flatten();
         let most = outputs.map(|node| self.state.nodes[node.index()].held).max().unwrap_or(0);
         if most == 0 {
             return true;
         }
-        let port = self.port_of(delivery);
-        let need = most_outputs(population, port, &delivery.event).saturating_mul(population.timing.n_repeat.into());
+        let (port, event) = (self.port_of(index), &self.state.transits.of(index).delivery.event);
+        let need = most_outputs(population, port, event).saturating_mul(population.timing.n_repeat.into());
         most.saturating_add(need) <= depth
     }
 
     /// A module works on an event from now on.
     pub(super) fn serve(&mut self, module: usize, spec: &Station, delivery: &Delivery) -> Result<(), Error> {
-        let port = self.port_of(delivery);
+        let port = self.plan.receivers.target(delivery.receiver).port as usize;
         self.state.outputs.clear();
         let work = self.work(module, port, &delivery.event).map_err(|outside| {
             let address = (delivery.event.t_pre, delivery.event.x, delivery.event.y);
@@ -151,7 +169,11 @@ impl Run<'_, '_> {
             statistics.operations += work.operations;
             statistics.updates += work.updates;
             statistics.outputs += outputs;
-            statistics.wait.record(span(delivery.arrived, started), 1);
+            let waits = &mut self.state.stations[module].waits;
+            waits.push(span(delivery.arrived, started));
+            if waits.len() >= WAITS {
+                statistics.wait.record_each(waits);
+            }
         }
         self.state.recorder.summary.add(work);
         if let Some(watch) = &mut self.watch {
@@ -253,8 +275,10 @@ impl Run<'_, '_> {
         if self.limits.exceeded(&self.state.recorder, self.state.waiting) {
             return Err(self.beyond_limits());
         }
-        if done > now {
-            self.state.stations[module].busy = true;
+        // A module alone on its core that nothing waits for is done without notice.
+        let station = &mut self.state.stations[module];
+        if done > now && (station.queue() > 0 || self.plan.modules_of[core].len() > 1) {
+            station.busy = true;
             self.due(done, EventKind::Done, module as u32);
         }
         Ok(done)

@@ -20,6 +20,7 @@ pub(super) struct State {
     pub nodes: Vec<NodeState>,
     pub pending: Vec<Pending>,
     pub in_flight: Slab<InFlight>,
+    /// Messages until modules start their events.
     pub transits: Slab<Transit>,
     pub copies: Slab<Copies>,
     /// Those of the event that is being requested.
@@ -49,12 +50,13 @@ pub(super) struct State {
 /// A module.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StationState {
-    /// It works on something, or is busy from the start.
+    /// It works on something, or is busy from the start, and goes on when it is done. One alone on its core that
+    /// nothing waits for is not marked: the core says until when it works.
     pub busy: bool,
-    /// Accepted, not started.
-    pub inside: VecDeque<Delivery>,
+    /// Accepted, not started, by number among [`State::transits`].
+    pub inside: VecDeque<u32>,
     /// Arrived, not accepted.
-    pub outside: VecDeque<Delivery>,
+    pub outside: VecDeque<u32>,
     /// What the arbiter before it remembers.
     pub grants: Grants,
     /// Since when it could start an event, but for the room of its outputs.
@@ -65,6 +67,8 @@ pub(super) struct StationState {
     pub queue_before: (u64, Tick),
     /// Spikes of this step that the neurons have not taken.
     pub input: StepInput,
+    /// Waits from arrival to start that are not booked.
+    pub waits: Vec<u64>,
     /// Neurons that were touched in this step.
     pub touched: Touched,
     /// A potential is beyond a threshold after the last step.
@@ -84,6 +88,7 @@ impl StationState {
         self.stopped_since = None;
         self.queue_since = 0;
         self.queue_before = (0, 0);
+        self.waits.clear();
         self.input.clear();
         self.touched.clear();
         self.beyond = false;
@@ -147,7 +152,7 @@ impl Default for Acknowledges {
     }
 }
 
-/// A message on its way.
+/// A message on its way, or before or in a module.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transit {
     pub delivery: Delivery,
@@ -225,6 +230,9 @@ impl<T: Copy> Slab<T> {
     }
     pub fn get(&mut self, index: u32) -> &mut T {
         &mut self.items[index as usize]
+    }
+    pub fn of(&self, index: u32) -> &T {
+        &self.items[index as usize]
     }
     pub fn take(&mut self, index: u32) -> T {
         self.free.push(index);

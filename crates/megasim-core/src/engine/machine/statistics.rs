@@ -57,6 +57,11 @@ impl Distribution {
         self.max = self.max.max(value);
     }
 
+    /// Adds values, which it takes away.
+    pub(super) fn record_each(&mut self, values: &mut Vec<u64>) {
+        values.drain(..).for_each(|value| self.record(value, 1));
+    }
+
     #[cold]
     fn grow(&mut self, bucket: usize) {
         self.counts.resize(bucket + 1, 0);

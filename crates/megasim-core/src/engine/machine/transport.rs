@@ -40,10 +40,23 @@ impl Run<'_, '_> {
         self.pass(mesh, index, link, now);
     }
 
-    /// A message has passed all its links.
+    /// A message has passed all its links: it has come to its core; the event has arrived with the last one of them.
     fn came(&mut self, index: u32) {
-        let Transit { delivery, copies, .. } = self.state.transits.take(index);
-        self.message_arrives(delivery, copies);
+        let transit = self.state.transits.get(index);
+        if let Some(number) = transit.copies {
+            let copies = self.state.copies.get(number);
+            copies.travelling -= 1;
+            if let Some(causes) = &self.causes {
+                copies.moment = causes.later(copies.moment, transit.delivery.moment);
+            }
+            if copies.travelling > 0 {
+                self.state.transits.take(index);
+                return;
+            }
+            transit.delivery.moment = copies.moment;
+            self.state.copies.take(number);
+        }
+        self.arrive_at_core(index);
     }
 
     /// A link has carried its message, and takes the next one that its arbiter grants.
@@ -111,23 +124,6 @@ impl Run<'_, '_> {
         }
     }
 
-    /// A message has come to its core; the event has arrived with the last one of them.
-    fn message_arrives(&mut self, mut delivery: Delivery, number: Option<u32>) {
-        if let Some(number) = number {
-            let copies = self.state.copies.get(number);
-            copies.travelling -= 1;
-            if let Some(causes) = &self.causes {
-                copies.moment = causes.later(copies.moment, delivery.moment);
-            }
-            if copies.travelling > 0 {
-                return;
-            }
-            delivery.moment = copies.moment;
-            self.state.copies.take(number);
-        }
-        self.arrive_at_core(delivery);
-    }
-
     pub(super) fn posted(&self) -> bool {
         self.plan.machine.mesh.as_ref().is_some_and(|mesh| mesh.acknowledge == Acknowledge::Network)
     }
@@ -171,37 +167,44 @@ impl Run<'_, '_> {
     }
 
     /// The place of the event before a module that its arbiter grants next.
+    #[inline]
     pub(super) fn next_outside(&self, module: usize) -> Option<usize> {
         let station = &self.state.stations[module];
         let ports = self.plan.inputs[module];
-        let port = |delivery: &Delivery| self.port_of(delivery) as u32;
+        let port = |&index: &u32| self.port_of(index) as u32;
         station.grants.next(self.station(module).arbiter, &station.outside, ports, port)
     }
 
     /// Takes the event at a place before a module.
-    pub(super) fn take_outside(&mut self, module: usize, at: usize) -> Option<Delivery> {
+    pub(super) fn take_outside(&mut self, module: usize, at: usize) -> Option<u32> {
         let outside = &mut self.state.stations[module].outside;
         let taken = if at == 0 { outside.pop_front()? } else { outside.remove(at)? };
-        self.grant(module, &taken);
+        self.grant(module, taken);
         Some(taken)
     }
 
-    fn grant(&mut self, module: usize, delivery: &Delivery) {
-        let (arbiter, port) = (self.station(module).arbiter, self.port_of(delivery) as u32);
-        let ports = self.plan.inputs[module];
-        self.state.stations[module].grants.granted(arbiter, port, ports);
+    fn grant(&mut self, module: usize, index: u32) {
+        let arbiter = self.station(module).arbiter;
+        if arbiter != Arbiter::Fair {
+            let (port, ports) = (self.port_of(index) as u32, self.plan.inputs[module]);
+            self.state.stations[module].grants.granted(arbiter, port, ports);
+        }
     }
 
-    pub(super) fn port_of(&self, delivery: &Delivery) -> usize {
-        self.plan.receivers.target(delivery.receiver).port as usize
+    pub(super) fn port_of(&self, index: u32) -> usize {
+        self.plan.receivers.target(self.state.transits.of(index).delivery.receiver).port as usize
     }
 
     /// A module takes an event.
-    pub(super) fn accept(&mut self, module: usize, delivery: &mut Delivery) {
-        delivery.accepted = self.state.now;
-        if !self.posted() {
-            let answered = self.state.now.saturating_add(self.station(module).delay_to_ack);
-            delivery.acknowledged = self.send_acknowledge(delivery, answered);
+    pub(super) fn accept(&mut self, module: usize, index: u32) {
+        let (now, posted) = (self.state.now, self.posted());
+        let delivery = &mut self.state.transits.get(index).delivery;
+        delivery.accepted = now;
+        if !posted {
+            let delivery = *delivery;
+            let answered = now.saturating_add(self.station(module).delay_to_ack);
+            let acknowledged = self.send_acknowledge(&delivery, answered);
+            self.state.transits.get(index).delivery.acknowledged = acknowledged;
         }
     }
 
@@ -245,43 +248,59 @@ impl Run<'_, '_> {
         self.schedule(node);
     }
 
-    pub(super) fn module_of(&self, delivery: &Delivery) -> usize {
-        self.plan.receivers.target(delivery.receiver).module as usize
-    }
-
     /// A message has arrived at its core: at all modules there that take it.
-    pub(super) fn arrive_at_core(&mut self, delivery: Delivery) {
-        self.arrive(delivery);
+    pub(super) fn arrive_at_core(&mut self, index: u32) {
         let plan = self.plan;
-        for &receiver in &plan.receivers.target(delivery.receiver).with {
-            self.arrive(Delivery { receiver, ..delivery });
+        let transit = self.state.transits.of(index);
+        let with = &plan.receivers.target(transit.delivery.receiver).with;
+        if with.is_empty() {
+            return self.arrive(index);
+        }
+        let transit = *transit;
+        self.arrive(index);
+        for &receiver in with {
+            let delivery = Delivery { receiver, ..transit.delivery };
+            let index = self.state.transits.put(Transit { delivery, ..transit });
+            self.arrive(index);
         }
     }
 
     /// An event has arrived at its module.
-    pub(super) fn arrive(&mut self, mut delivery: Delivery) {
-        let module = self.module_of(&delivery);
-        delivery.arrived = self.state.now;
+    fn arrive(&mut self, index: u32) {
+        let plan = self.plan;
+        let (now, posted) = (self.state.now, self.posted());
+        let delivery = &mut self.state.transits.get(index).delivery;
+        delivery.arrived = now;
         if let Some(causes) = &mut self.causes {
             causes.ended(delivery.moment);
         }
-        self.state.ended = self.state.ended.max(self.state.now);
-        let receiver = self.plan.receivers.target(delivery.receiver);
-        if self.posted() && !receiver.travels(delivery.from) {
-            delivery.acknowledged = self.send_acknowledge(&delivery, self.state.now);
+        self.state.ended = self.state.ended.max(now);
+        let receiver = plan.receivers.target(delivery.receiver);
+        let module = receiver.module as usize;
+        if posted && !receiver.travels(delivery.from) {
+            let delivery = *delivery;
+            let acknowledged = self.send_acknowledge(&delivery, now);
+            self.state.transits.get(index).delivery.acknowledged = acknowledged;
         }
         self.note_queue(module);
         let depth = self.station(module).fifo_depth as usize;
-        let station = &self.state.stations[module];
+        let station = &mut self.state.stations[module];
         if station.outside.is_empty() && station.inside.len() < depth {
-            self.grant(module, &delivery);
-            self.accept(module, &mut delivery);
-            self.state.stations[module].inside.push_back(delivery);
+            self.grant(module, index);
+            self.accept(module, index);
+            self.state.stations[module].inside.push_back(index);
         } else {
-            self.state.stations[module].outside.push_back(delivery);
+            station.outside.push_back(index);
         }
-        // A module at work goes on by itself when it is done.
-        if !self.state.stations[module].busy {
+        let station = &mut self.state.stations[module];
+        let core = plan.cores[module] as usize;
+        let free_at = self.state.cores_free_at[core];
+        if station.busy {
+            // It goes on by itself when it is done.
+        } else if free_at > now && plan.modules_of[core].len() == 1 {
+            station.busy = true;
+            self.due(free_at, EventKind::Done, module as u32);
+        } else {
             self.state.ready.push_back(module as u32);
         }
     }
