@@ -418,7 +418,8 @@ impl<'p> Simulation<'p> {
     }
 }
 
-/// The greatest common divisor of all times of stimuli, 1 or more: without delays nothing happens between its multiples.
+/// The greatest common divisor of all times of stimuli, 1 or more: without delays nothing happens between its
+/// multiples.
 fn common_step(stimuli: &[Stimulus]) -> Tick {
     let mut step: Tick = 0;
     let mut before = 0;

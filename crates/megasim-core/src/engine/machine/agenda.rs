@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
 pub(super) enum EventKind {
     /// A module is done.
     Done,
@@ -53,8 +54,8 @@ struct Entry {
     requested: Tick,
     who: u32,
     index: u32,
-    next: u32,
     what: EventKind,
+    next: u32,
 }
 
 /// What is due, the earliest first.
@@ -139,22 +140,27 @@ impl Agenda {
 
     pub fn pop(&mut self) -> Option<Scheduled> {
         loop {
-            match (self.present.last(), self.added.peek()) {
-                (Some(due), Some(Reverse(added))) if added < due => return self.added.pop().map(|Reverse(due)| due),
-                (None, Some(_)) => return self.added.pop().map(|Reverse(due)| due),
-                (Some(_), _) => return self.present.pop(),
-                (None, None) => {}
+            match (self.added.peek(), self.present.last()) {
+                (None, _) => {
+                    if let Some(due) = self.present.pop() {
+                        return Some(due);
+                    }
+                }
+                (Some(Reverse(added)), Some(due)) if due < added => return self.present.pop(),
+                (Some(_), _) => return self.added.pop().map(|Reverse(due)| due),
             }
             if let Some(node) = self.requests.take_first() {
                 let what = EventKind::Request;
                 return Some(Scheduled { time: self.now, what, requested: 0, who: node as u32, index: 0 });
             }
-            self.advance()?;
+            if let Some(due) = self.advance()? {
+                return Some(due);
+            }
         }
     }
 
-    /// Goes on to the next tick in which something is due.
-    fn advance(&mut self) -> Option<()> {
+    /// Goes on to the next tick in which something is due, if there is one. What is alone in it is returned.
+    fn advance(&mut self) -> Option<Option<Scheduled>> {
         let day = self.next_day();
         let of_day = day.map(|day| self.entries[self.days[day] as usize].time);
         let of_later = self.later.peek().map(|Reverse(due)| due.time);
@@ -165,12 +171,18 @@ impl Agenda {
             if self.taken[day / 64] == 0 {
                 self.words &= !(1 << (day / 64));
             }
-            let mut entry = std::mem::replace(&mut self.days[day], NONE);
-            while entry != NONE {
-                let Entry { time, requested, who, index, next, what } = self.entries[entry as usize];
-                self.entries[entry as usize].next = self.free;
-                (self.free, entry) = (entry, next);
-                self.put(Scheduled { time, what, requested, who, index });
+            let mut number = std::mem::replace(&mut self.days[day], NONE);
+            let is_alone = self.entries[number as usize].next == NONE && of_later != Some(next);
+            while number != NONE {
+                let entry = &mut self.entries[number as usize];
+                let Entry { time, requested, who, index, next, what } = *entry;
+                entry.next = self.free;
+                (self.free, number) = (number, next);
+                let due = Scheduled { time, what, requested, who, index };
+                if is_alone {
+                    return Some(Some(due));
+                }
+                self.put(due);
             }
         }
         while let Some(Reverse(due)) = self.later.peek().copied().filter(|Reverse(due)| due.time == next) {
@@ -180,7 +192,7 @@ impl Agenda {
         if self.present.len() > 1 {
             self.present.sort_unstable_by(|a, b| b.cmp(a));
         }
-        Some(())
+        Some(None)
     }
 
     /// Puts what is due in the tick that has come where it belongs.

@@ -73,6 +73,12 @@ impl Occupancy {
         if self.buckets.len() <= last {
             self.buckets.resize(last + 1, Bucket::default());
         }
+        if first == last {
+            // As most values that come one after the other.
+            let ticks = to - from;
+            let sum = u128::from(value) * u128::from(ticks);
+            return self.buckets[first].add(&Bucket { ticks, sum, least: value, most: value });
+        }
         for (k, bucket) in self.buckets.iter_mut().enumerate().take(last + 1).skip(first) {
             let start = (k as u64) << self.shift;
             let ticks = to.min(start + (1 << self.shift)) - from.max(start);

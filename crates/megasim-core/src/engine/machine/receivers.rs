@@ -22,7 +22,7 @@ pub(super) struct Target {
 }
 
 /// A way through the mesh: a stretch of the links of all ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Way {
     pub begin: u32,
     pub end: u32,

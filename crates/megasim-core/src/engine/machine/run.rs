@@ -114,11 +114,10 @@ impl<'r> Run<'r, '_> {
     /// A module is done: it may start its next event, or another one of its core does, the one that waits longest.
     fn core_done(&mut self, module: u32) {
         let modules = &self.plan.modules_of[self.plan.cores[module as usize] as usize];
-        if modules.len() == 1 && self.state.stations[module as usize].queue() == 0 {
-            return;
-        }
         if modules.len() == 1 {
-            self.state.ready.push_back(module);
+            if self.state.stations[module as usize].queue() > 0 {
+                self.start_or_wait(module as usize);
+            }
             return;
         }
         let arrived = |module: u32| {
@@ -247,7 +246,7 @@ impl<'r> Run<'r, '_> {
                 from,
             };
             if receiver.link.delay == 0 && !receiver.travels(from) {
-                let way = Way { begin: 0, end: 0 };
+                let way = Way::default();
                 let here = Transit { delivery, way, input: Mesh::TILE, copies: None, came: r };
                 let here = self.state.transits.put(here);
                 self.arrive_at_core(here);
@@ -270,16 +269,30 @@ impl<'r> Run<'r, '_> {
         let (count, moment) = (ways.len() as u32, delivery.moment);
         let copies = Copies { travelling: count, unposted: count, posted: (Tick::MIN, moment), moment };
         let copies = (count > 1).then(|| self.state.copies.put(copies));
-        let here = ways.is_empty().then_some(Way { begin: 0, end: 0 });
-        for &way in ways.iter().chain(&here) {
-            let came = delivery.requested;
-            let transit = self.state.transits.put(Transit { delivery, way, input: Mesh::TILE, copies, came });
-            if receiver.link.delay == 0 {
-                self.travel(transit);
-            } else {
-                self.due_travel(transit, came.saturating_add(receiver.link.delay));
-            }
+        let came = delivery.requested;
+        let message = |way: Way| Transit { delivery, way, input: Mesh::TILE, copies, came };
+        if let &[way] = ways {
+            let transit = self.state.transits.put(message(way));
+            return self.set_off(receiver, transit);
         }
+        let here = ways.is_empty().then_some(Way::default());
+        let transits = ways.iter().chain(&here).map(|&way| self.state.transits.put(message(way)));
+        // Of copies that come to a link at one tick the one with the lowest number is first: in the order of cores.
+        let mut numbers: Vec<u32> = transits.collect();
+        numbers.sort_unstable();
+        for (&number, &way) in numbers.iter().zip(ways.iter().chain(&here)) {
+            self.state.transits.get(number).way = way;
+        }
+        numbers.into_iter().for_each(|transit| self.set_off(receiver, transit));
+    }
+
+    /// A message goes over its wire, and on from there.
+    fn set_off(&mut self, receiver: &Target, transit: u32) {
+        if receiver.link.delay == 0 {
+            return self.travel(transit);
+        }
+        let requested = self.state.transits.of(transit).came;
+        self.due_travel(transit, requested.saturating_add(receiver.link.delay));
     }
 
     /// The moment of a request, where causes are kept.

@@ -3,7 +3,7 @@
 use super::agenda::EventKind;
 use super::apply::{leaving, most_outputs};
 use super::run::{Run, span, times};
-use super::state::{Delivery, State, StationState, Transit};
+use super::state::{Delivery, State, StationState};
 use super::statistics::Busy;
 use super::{HandshakeTrace, Station};
 use crate::engine::Error;
@@ -110,8 +110,8 @@ impl Run<'_, '_> {
                 self.state.stations[module].inside.push_back(next);
             }
         }
-        let Transit { delivery, .. } = self.state.transits.take(head);
-        self.serve(module, spec, &delivery)?;
+        self.serve(module, spec, head)?;
+        self.state.transits.take(head);
         Ok(true)
     }
 
@@ -137,13 +137,13 @@ impl Run<'_, '_> {
     }
 
     /// A module works on an event from now on.
-    pub(super) fn serve(&mut self, module: usize, spec: &Station, delivery: &Delivery) -> Result<(), Error> {
-        let port = self.plan.receivers.target(delivery.receiver).port as usize;
+    fn serve(&mut self, module: usize, spec: &Station, index: u32) -> Result<(), Error> {
+        let Delivery { node, receiver, event, arrived, .. } = self.state.transits.of(index).delivery;
+        let port = self.plan.receivers.target(receiver).port as usize;
         self.state.outputs.clear();
-        let work = self.work(module, port, &delivery.event).map_err(|outside| {
-            let address = (delivery.event.t_pre, delivery.event.x, delivery.event.y);
-            self.plan.plan.outside(delivery.node as usize, address, outside)
-        })?;
+        let work = self
+            .work(module, port, &event)
+            .map_err(|outside| self.plan.plan.outside(node as usize, (event.t_pre, event.x, event.y), outside))?;
         let outputs = self.state.outputs.len() as u64;
         let plan = self.plan;
         let busy = |operations: u64, outputs: u64| Busy {
@@ -155,7 +155,7 @@ impl Run<'_, '_> {
         };
         let busy = match (&plan.parts[module], &plan.plan.populations[module].kind) {
             (Some(parts), PopulationKind::Neurons(neurons)) => parts.slowest(|part| {
-                let at = (delivery.event.x, delivery.event.y);
+                let at = (event.x, event.y);
                 let operations = if work.operations == 0 { 0 } else { parts.operations(part, neurons, port, at) };
                 busy(operations, parts.outputs(part, &self.state.outputs))
             }),
@@ -170,20 +170,21 @@ impl Run<'_, '_> {
             statistics.updates += work.updates;
             statistics.outputs += outputs;
             let waits = &mut self.state.stations[module].waits;
-            waits.push(span(delivery.arrived, started));
+            waits.push(span(arrived, started));
             if waits.len() >= WAITS {
                 statistics.wait.record_each(waits);
             }
         }
         self.state.recorder.summary.add(work);
         if let Some(watch) = &mut self.watch {
+            let delivery = &self.state.transits.of(index).delivery;
             watch(&HandshakeTrace {
-                node: NodeId::new(delivery.node as usize),
+                node: NodeId::new(node as usize),
                 module: ModuleId::new(module),
                 port: port as u32,
-                event: delivery.event,
+                event,
                 requested: delivery.requested,
-                arrived: delivery.arrived,
+                arrived,
                 accepted: delivery.accepted,
                 started,
                 done,
@@ -275,9 +276,10 @@ impl Run<'_, '_> {
         if self.limits.exceeded(&self.state.recorder, self.state.waiting) {
             return Err(self.beyond_limits());
         }
-        // A module alone on its core that nothing waits for is done without notice.
         let station = &mut self.state.stations[module];
-        if done > now && (station.queue() > 0 || self.plan.modules_of[core].len() > 1) {
+        let is_alone = plan.modules_of[core].len() == 1;
+        // A module alone on its core goes on once, when it is done with all; if nothing waits, not at all.
+        if done > now && (!is_alone || station.queue() > 0 && !station.busy) {
             station.busy = true;
             self.due(done, EventKind::Done, module as u32);
         }

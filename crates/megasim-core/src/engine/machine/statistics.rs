@@ -26,8 +26,8 @@ pub struct Distribution {
     max: u64,
 }
 
-/// The bucket of a value, as a histogram of two significant digits has them: a value below 256 is alone, above there are
-/// 128 buckets between two powers of two.
+/// The bucket of a value, as a histogram of two significant digits has them: a value below 256 is alone, above there
+/// are 128 buckets between two powers of two.
 fn bucket(value: u64) -> usize {
     let shift = (value | 255).ilog2() - 7;
     shift as usize * 128 + (value >> shift) as usize

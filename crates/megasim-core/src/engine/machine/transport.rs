@@ -292,12 +292,17 @@ impl Run<'_, '_> {
         } else {
             station.outside.push_back(index);
         }
-        let station = &mut self.state.stations[module];
-        let core = plan.cores[module] as usize;
+        self.start_or_wait(module);
+    }
+
+    /// A module has an event: it may start it now, or is to when it is done.
+    pub(super) fn start_or_wait(&mut self, module: usize) {
+        let core = self.plan.cores[module] as usize;
         let free_at = self.state.cores_free_at[core];
+        let station = &mut self.state.stations[module];
         if station.busy {
             // It goes on by itself when it is done.
-        } else if free_at > now && plan.modules_of[core].len() == 1 {
+        } else if free_at > self.state.now && self.plan.modules_of[core].len() == 1 {
             station.busy = true;
             self.due(free_at, EventKind::Done, module as u32);
         } else {
