@@ -15,7 +15,7 @@ use megasim::dataset::{Dataset, Format};
 use megasim::encode::registry::{Choice, Common};
 use megasim::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, EncodeBuffers, InputMap, SampleKind};
 use megasim::netfile;
-use megasim::network::{NetworkBuilder, Stimulus, StimulusEvent, Tick};
+use megasim::network::{NetworkBuilder, Stimulus, Tick};
 use miette::Result;
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -128,9 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let (values, sample) = (values.to_vec(), (skip + k) as u64);
         let encoded = encoder.encode(&layout, code.as_ref(), kind, &values, sample, clock).map_err(report)?;
         for (stimulus, &source) in stimuli.iter_mut().zip(&sources) {
-            for event in encoded[source].iter() {
-                stimulus.push(StimulusEvent { t_pre: first + event.t_pre, ..event });
-            }
+            stimulus.append(&encoded[source], first);
         }
     }
     let mut inputs = dataset.test_files();

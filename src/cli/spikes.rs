@@ -130,10 +130,15 @@ fn trains(layer: &LayerRecording, samples: &LabelledSamples, options: &ClassifyO
     let [_, ny, nx] = layer.shape;
     let mut of = vec![Vec::new(); samples.len()];
     let place: BTreeMap<i64, usize> = (0..samples.len()).map(|k| (samples.numbers().number(k) as i64, k)).collect();
-    for (k, sample) in layer.sample.iter().enumerate() {
-        let Some(&sample) = place.get(sample) else { continue };
-        let neuron = (layer.map[k] as usize * ny + layer.y[k] as usize) * nx + layer.x[k] as usize;
-        of[sample].push(Spike { time: layer.t[k] as f64 / per_second, neuron, negative: layer.polarity[k] < 0 });
+    let mut end = 0;
+    for spikes in layer.sample.chunk_by(i64::eq) {
+        let first = end;
+        end += spikes.len();
+        let Some(&sample) = place.get(&spikes[0]) else { continue };
+        of[sample].extend((first..end).map(|k| {
+            let neuron = (layer.map[k] as usize * ny + layer.y[k] as usize) * nx + layer.x[k] as usize;
+            Spike { time: layer.t[k] as f64 / per_second, neuron, negative: layer.polarity[k] < 0 }
+        }));
     }
     let (neurons, duration) = (layer.shape.iter().product(), f64::from(options.clock.duration) / 1000.0);
     SpikeTrains { neurons, duration, step: None, samples: of }

@@ -21,7 +21,7 @@ pub trait Source: Read {
 }
 
 /// Reads bytes that cannot be jumped over.
-fn read_over(source: &mut impl Read, bytes: u64) -> io::Result<u64> {
+fn read_over(source: &mut dyn Read, bytes: u64) -> io::Result<u64> {
     io::copy(&mut source.take(bytes), &mut io::sink())
 }
 
@@ -67,7 +67,7 @@ pub fn inflated(file_size: u64) -> u64 {
 const MAX_CHECKED: u64 = 1 << 28;
 
 /// Expects an archived array to end here, and its check sum to be right.
-pub fn expect_end(source: &mut impl Read) -> Result<(), String> {
+pub fn expect_end(source: &mut dyn Read) -> Result<(), String> {
     match source.read(&mut [0]) {
         Ok(0) => Ok(()),
         Ok(_) => Err("expected the end after the numbers that its header announces, found more".into()),
@@ -77,8 +77,8 @@ pub fn expect_end(source: &mut impl Read) -> Result<(), String> {
 
 /// Reads what is left of an archived array up to its check sum, so that damage shows even where only a part is wanted;
 /// not where that would take long.
-pub fn check_rest(source: &mut impl Read) -> Result<(), String> {
-    let rest = io::copy(&mut source.by_ref().take(MAX_CHECKED), &mut io::sink());
+pub fn check_rest(source: &mut dyn Read) -> Result<(), String> {
+    let rest = io::copy(&mut source.take(MAX_CHECKED), &mut io::sink());
     rest.map(drop).map_err(|error| format!("damaged: {error}"))
 }
 
@@ -103,7 +103,7 @@ pub struct Array {
 }
 
 /// Reads an array of real numbers; `most` is the number of bytes that the source can hold.
-pub fn read(source: &mut impl Source, rows: Rows, most: u64) -> Result<Array, String> {
+pub fn read(source: &mut dyn Source, rows: Rows, most: u64) -> Result<Array, String> {
     let header = Header::read(source)?;
     read_rows(source, header, rows, most)
 }
@@ -111,7 +111,7 @@ pub fn read(source: &mut impl Source, rows: Rows, most: u64) -> Result<Array, St
 /// Shows rows of an array, at most `piece` at a time: the number of the first among the wanted ones, and the rows. Of
 /// arrays whose first axis is the fastest the wanted rows are shown at once.
 pub fn visit(
-    source: &mut impl Source,
+    source: &mut dyn Source,
     rows: Rows,
     most: u64,
     piece: usize,
@@ -123,7 +123,7 @@ pub fn visit(
 
 /// Shows rows of an array in the format of the MNIST files; see [`visit`] and [`read_idx`].
 pub fn visit_idx(
-    source: &mut impl Source,
+    source: &mut dyn Source,
     rows: Rows,
     most: u64,
     piece: usize,
@@ -135,12 +135,12 @@ pub fn visit_idx(
 
 /// Reads an array in the format of the MNIST files, IDX: two zeros, the kind of number, how many axes, their sizes, the
 /// numbers; all with the most significant byte first.
-pub fn read_idx(source: &mut impl Source, rows: Rows, most: u64) -> Result<Array, String> {
+pub fn read_idx(source: &mut dyn Source, rows: Rows, most: u64) -> Result<Array, String> {
     let header = Header::read_idx(source)?;
     read_rows(source, header, rows, most)
 }
 
-fn read_rows(source: &mut impl Source, header: Header, rows: Rows, most: u64) -> Result<Array, String> {
+fn read_rows(source: &mut dyn Source, header: Header, rows: Rows, most: u64) -> Result<Array, String> {
     let mut whole = Array { shape: header.shape.clone(), values: Vec::new(), is_bytes: header.is_bytes() };
     visit_rows(source, header, rows, most, usize::MAX, &mut |_, array| {
         whole = array;
@@ -150,7 +150,7 @@ fn read_rows(source: &mut impl Source, header: Header, rows: Rows, most: u64) ->
 }
 
 fn visit_rows(
-    source: &mut impl Source,
+    source: &mut dyn Source,
     header: Header,
     rows: Rows,
     most: u64,
@@ -167,9 +167,9 @@ fn visit_rows(
     let skip = rows.skip.min(total);
     let take = rows.take.min(total - skip);
     let is_bytes = header.is_bytes();
-    let pass = |source: &mut _, numbers: usize| {
+    let pass = |source: &mut dyn Source, numbers: usize| {
         let bytes = (numbers * header.number.size) as u64;
-        match Source::skip(source, bytes) {
+        match source.skip(bytes) {
             Ok(skipped) if skipped == bytes => Ok(()),
             Ok(_) => Err(format!("expected {total} rows of {row} numbers, found the end in those skipped")),
             Err(error) => Err(error.to_string()),
@@ -202,7 +202,7 @@ fn visit_rows(
 }
 
 /// Reads a whole array in the order of its axes.
-pub fn read_array(source: &mut impl Source, most: u64) -> Result<ndarray::ArrayD<f32>, String> {
+pub fn read_array(source: &mut dyn Source, most: u64) -> Result<ndarray::ArrayD<f32>, String> {
     let Array { shape, values, .. } = read(source, Rows { skip: 0, take: usize::MAX }, most)?;
     ndarray::ArrayD::from_shape_vec(shape, values).map_err(|error| error.to_string())
 }
@@ -230,7 +230,7 @@ impl Header {
     }
 
     /// Two zeros, the kind of number, how many axes, their sizes, all with the most significant byte first.
-    fn read_idx(source: &mut impl Read) -> Result<Self, String> {
+    fn read_idx(source: &mut dyn Read) -> Result<Self, String> {
         let mut exact = |n: usize| {
             let mut bytes = vec![0; n];
             let read = source.read_exact(&mut bytes);
@@ -254,7 +254,7 @@ impl Header {
         Ok(Self { number, fortran_order: false, shape, elements })
     }
 
-    fn read(source: &mut impl Read) -> Result<Self, String> {
+    fn read(source: &mut dyn Read) -> Result<Self, String> {
         let mut exact = |n: usize| {
             let mut bytes = vec![0; n];
             let read = source.read_exact(&mut bytes);
@@ -317,6 +317,15 @@ impl Number {
         is_known.then_some(Self { kind, size, big_endian })
     }
 
+    /// Appends all numbers of these bytes. Most files hold one of the first two kinds.
+    fn decode_all(self, bytes: &[u8], values: &mut Vec<f32>) {
+        match (self.kind, self.size, self.big_endian) {
+            (b'f', 4, false) => values.extend(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))),
+            (b'u', 1, _) => values.extend(bytes.iter().map(|&byte| f32::from(byte))),
+            _ => values.extend(bytes.chunks_exact(self.size).map(|bytes| self.decode(bytes))),
+        }
+    }
+
     fn decode(self, bytes: &[u8]) -> f32 {
         let mut little = [0; 8];
         little[..self.size].copy_from_slice(bytes);
@@ -351,7 +360,7 @@ pub fn half(bits: u16) -> f32 {
 }
 
 /// Appends the next `count` numbers. Memory grows with what is there, not with what is announced.
-fn numbers(source: &mut impl Read, count: usize, number: Number, values: &mut Vec<f32>) -> Result<(), String> {
+fn numbers(source: &mut dyn Read, count: usize, number: Number, values: &mut Vec<f32>) -> Result<(), String> {
     const BLOCK: usize = 8192;
     let mut buffer = [0; BLOCK * 8];
     let mut done = 0;
@@ -361,7 +370,7 @@ fn numbers(source: &mut impl Read, count: usize, number: Number, values: &mut Ve
         source
             .read_exact(bytes)
             .map_err(|error| format!("expected {count} numbers, found the end or damage after {done}: {error}"))?;
-        values.extend(bytes.chunks_exact(number.size).map(|bytes| number.decode(bytes)));
+        number.decode_all(bytes, values);
         done += block;
     }
     Ok(())

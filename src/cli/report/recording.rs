@@ -40,7 +40,7 @@ impl Arrays<'_> {
                 array.shape()
             ));
         }
-        Ok(array.into_iter().map(number).collect())
+        Ok(array.into_raw_vec_and_offset().0.into_iter().map(number).collect())
     }
 
     /// The parts before the last `/` of names, in the order of the file.

@@ -173,6 +173,20 @@ impl Stimulus {
         payload::extend(&mut self.value, self.x.len(), &[], 0);
     }
 
+    /// Appends the events of a stimulus, each `later` ticks after its time there.
+    ///
+    /// # Panics
+    /// If the first of them is earlier than the last one here.
+    pub fn append(&mut self, events: &Self, later: Tick) {
+        let Some(first) = events.t_pre.first().map(|t| t + later) else { return };
+        assert!(self.t_pre.last().is_none_or(|&last| last <= first), "stimulus events come in time order");
+        payload::extend(&mut self.value, self.t_pre.len(), &events.value, events.len());
+        self.t_pre.extend(events.t_pre.iter().map(|t| t + later));
+        self.x.extend_from_slice(&events.x);
+        self.y.extend_from_slice(&events.y);
+        self.polarity.extend_from_slice(&events.polarity);
+    }
+
     /// These events in ticks of which `factor` make one of the old; times beyond 64 bits become the largest time.
     pub fn with_finer_ticks(mut self, factor: Tick) -> Self {
         self.t_pre.iter_mut().for_each(|t| *t = t.saturating_mul(factor));
@@ -290,5 +304,34 @@ impl EventLog {
         self.y.clear();
         self.polarity.clear();
         self.value.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stimuli() -> impl Strategy<Value = Stimulus> {
+        let event = (0..50 as Tick, -3..9, -3..9, any::<bool>());
+        proptest::collection::vec(event, 0..20).prop_map(|events| {
+            let polarity = |negative| if negative { Polarity::Negative } else { Polarity::Positive };
+            let event = |(t_pre, x, y, negative)| StimulusEvent { t_pre, x, y, polarity: polarity(negative) };
+            Stimulus::from_events(events.into_iter().map(event))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn appended_events_are_those_pushed_one_by_one(first in stimuli(), second in stimuli(), later in 50..99 as Tick) {
+            let mut expected = first.clone();
+            for k in 0..second.len() {
+                let event = second.event(k);
+                expected.push(StimulusEvent { t_pre: event.t_pre + later, ..event });
+            }
+            let mut found = first;
+            found.append(&second, later);
+            prop_assert_eq!(found, expected);
+        }
     }
 }

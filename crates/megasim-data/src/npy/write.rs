@@ -9,16 +9,16 @@ use zip::{CompressionMethod, ZipWriter};
 pub trait Element: Copy {
     /// NumPy's name of the type.
     const DESCR: &'static str;
-    /// Appends the bytes of a number.
-    fn append(self, bytes: &mut Vec<u8>);
+    /// Appends the bytes of numbers.
+    fn append(numbers: &[Self], bytes: &mut Vec<u8>);
 }
 
 macro_rules! element {
     ($($number:ty = $descr:literal),*) => {
         $(impl Element for $number {
             const DESCR: &'static str = $descr;
-            fn append(self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(&self.to_le_bytes());
+            fn append(numbers: &[Self], bytes: &mut Vec<u8>) {
+                numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
             }
         })*
     };
@@ -31,8 +31,8 @@ element! {
 
 impl Element for bool {
     const DESCR: &'static str = "|b1";
-    fn append(self, bytes: &mut Vec<u8>) {
-        bytes.push(self.into());
+    fn append(numbers: &[Self], bytes: &mut Vec<u8>) {
+        bytes.extend(numbers.iter().map(|&number| u8::from(number)));
     }
 }
 
@@ -67,15 +67,14 @@ pub fn write<T: Element, D: Dimension>(
 ) -> io::Result<()> {
     const BLOCK: usize = 8192;
     writer.write_all(&header::<T>(array.shape()))?;
+    let array = array.as_standard_layout();
     let mut bytes = Vec::with_capacity(BLOCK * size_of::<T>());
-    for (number, element) in array.iter().enumerate() {
-        element.append(&mut bytes);
-        if (number + 1) % BLOCK == 0 {
-            writer.write_all(&bytes)?;
-            bytes.clear();
-        }
+    for numbers in array.as_slice().unwrap_or_default().chunks(BLOCK) {
+        bytes.clear();
+        T::append(numbers, &mut bytes);
+        writer.write_all(&bytes)?;
     }
-    writer.write_all(&bytes)
+    Ok(())
 }
 
 /// Writes arrays into an `.npz` archive. Archives of the same arrays have the same bytes.
