@@ -245,13 +245,12 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use super::super::CommandLine;
+    use super::super::command_line;
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn every_option_of_every_command_has_one_row() {
-        let line = CommandLine::command();
+        let line = command_line();
         for command in line.get_subcommands() {
             for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {
                 let (name, id) = (command.get_name(), argument.get_id().as_str());
@@ -266,7 +265,7 @@ mod tests {
 
     #[test]
     fn every_row_is_of_an_option_that_exists() {
-        let line = CommandLine::command();
+        let line = command_line();
         for row in OPTIONS {
             for name in row.commands {
                 let command = line.find_subcommand(name).unwrap_or_else(|| panic!("no command {name}"));

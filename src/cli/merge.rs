@@ -5,7 +5,7 @@ use super::output::{Figures, Printed};
 use super::presentation::Threads;
 use super::sharing::{self, Described, Kept, OUTCOMES, Shard};
 use super::tables::boxed;
-use super::{Command, print};
+use super::{Command, Line, print};
 use clap::Args;
 use megasim::atomic_write::{DirLock, OwnFile, RECORD, of_record};
 use miette::{Result, bail, miette};
@@ -75,7 +75,11 @@ pub fn run(arguments: &Arguments) -> Result<Option<Command>> {
     }
     let words = arguments.words(first)?;
     sharing::merge(shards);
-    super::parse(&words).map(|line| line.command).map_err(|error| miette!("{}", error.render().to_string().trim_end()))
+    let line = super::parse(&words).map_err(|error| miette!("{}", error.render().to_string().trim_end()))?;
+    Ok(match line {
+        Line::Command(command) => Some(*command),
+        Line::InPlace(_) | Line::Demo => None,
+    })
 }
 
 impl Arguments {

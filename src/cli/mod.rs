@@ -64,51 +64,66 @@ mod train;
 mod verify;
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::{answer, print};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Trained networks as spikes: convert, run event by event or clocked, compare.
 #[derive(Debug, Parser)]
 #[command(name = "megasim", version, args_conflicts_with_subcommands = true)]
-struct CommandLine {
+struct InPlace {
     /// A schematic to run in its directory, event files next to it, as MegaSim does; without anything, the demo
     schematic: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Option<Command>,
 }
 
-/// One variant a subcommand; each file has its `Arguments` and `run`.
-#[derive(Debug, Subcommand)]
-enum Command {
-    Check(check::Arguments),
-    Completions(shell::Completions),
-    Diff(diff::Arguments),
-    Convert(Box<convert::Arguments>),
-    Classify(classify::Arguments),
-    Compare(compare::Arguments),
-    Encode(encode::Arguments),
-    Eval(eval::Arguments),
-    Export(export::Arguments),
-    Features(features::Arguments),
-    Hardware(hardware::Arguments),
-    Inspect(inspect::Arguments),
-    Report(report::Arguments),
-    Rerun(rerun::Arguments),
-    Latency(latency::Arguments),
-    Man(shell::Man),
-    Merge(merge::Arguments),
-    Run(run::Arguments),
+/// One variant a subcommand, with its name; each file has its `Arguments` and `run`.
+macro_rules! commands {
+    ($($(#[$attribute:meta])* $variant:ident = $name:literal: $arguments:ty,)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $($(#[$attribute])* #[command(name = $name)] $variant($arguments),)*
+        }
+
+        /// A subcommand by its name.
+        fn subcommand(name: &str) -> Option<clap::Command> {
+            let command = clap::Command::new;
+            match name {
+                $($(#[$attribute])* $name => Some(<$arguments>::augment_args(command($name))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+commands! {
+    Check = "check": check::Arguments,
+    Completions = "completions": shell::Completions,
+    Diff = "diff": diff::Arguments,
+    Convert = "convert": Box<convert::Arguments>,
+    Classify = "classify": classify::Arguments,
+    Compare = "compare": compare::Arguments,
+    Encode = "encode": encode::Arguments,
+    Eval = "eval": eval::Arguments,
+    Export = "export": export::Arguments,
+    Features = "features": features::Arguments,
+    Hardware = "hardware": hardware::Arguments,
+    Inspect = "inspect": inspect::Arguments,
+    Report = "report": report::Arguments,
+    Rerun = "rerun": rerun::Arguments,
+    Latency = "latency": latency::Arguments,
+    Man = "man": shell::Man,
+    Merge = "merge": merge::Arguments,
+    Run = "run": run::Arguments,
     #[cfg(feature = "serve")]
-    RunSettings(serve::FromSettings),
+    RunSettings = "run-settings": serve::FromSettings,
     #[cfg(feature = "serve")]
-    Serve(serve::Arguments),
-    Sweep(sweep::Arguments),
-    Toolbox(toolbox::Arguments),
-    Train(train::Arguments),
-    Verify(verify::Arguments),
+    Serve = "serve": serve::Arguments,
+    Sweep = "sweep": sweep::Arguments,
+    Toolbox = "toolbox": toolbox::Arguments,
+    Train = "train": train::Arguments,
+    Verify = "verify": verify::Arguments,
 }
 
 /// Runs a command line, whose first word is the program. Exit status 0: done; 1: the input is at fault; 2: usage
@@ -137,17 +152,17 @@ pub fn main(words: Vec<OsString>) -> u8 {
         Err(error) => return output::of_clap(&error),
     };
     interrupt::install();
-    let result = match line.command {
-        Some(Command::Merge(arguments)) => match merge::run(&arguments) {
-            Ok(Some(command)) => dispatch(command),
-            Ok(None) => Ok(true),
-            Err(report) => Err(report),
+    let result = match line {
+        Line::Command(command) => match *command {
+            Command::Merge(arguments) => match merge::run(&arguments) {
+                Ok(Some(command)) => dispatch(command),
+                Ok(None) => Ok(true),
+                Err(report) => Err(report),
+            },
+            command => dispatch(command),
         },
-        Some(command) => dispatch(command),
-        None => match line.schematic {
-            Some(schematic) => run::run_in_place(&schematic).map(|()| true),
-            None => demo::run().map(|()| true),
-        },
+        Line::InPlace(schematic) => run::run_in_place(&schematic).map(|()| true),
+        Line::Demo => demo::run().map(|()| true),
     };
     match sharing::finish(result) {
         Ok(good) => output::finish(u8::from(!good)),
@@ -212,23 +227,55 @@ fn dispatch(command: Command) -> miette::Result<bool> {
 
 /// All commands and options.
 fn command_line() -> clap::Command {
-    help::arranged(CommandLine::command())
+    help::arranged(Command::augment_subcommands(InPlace::command()))
+}
+
+/// What parses a command line with this first word: of many commands, only the one that it names.
+fn command_line_with(word: &OsStr) -> clap::Command {
+    match word.to_str().and_then(subcommand) {
+        Some(subcommand) => help::arranged(InPlace::command().subcommand(subcommand)),
+        None => command_line(),
+    }
+}
+
+/// What to do.
+enum Line {
+    Command(Box<Command>),
+    InPlace(PathBuf),
+    Demo,
+}
+
+impl Line {
+    fn of(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        if matches.subcommand_name().is_some() {
+            return Command::from_arg_matches(matches).map(|command| Self::Command(Box::new(command)));
+        }
+        Ok(InPlace::from_arg_matches(matches)?.schematic.map_or(Self::Demo, Self::InPlace))
+    }
 }
 
 /// The command line, if its options go with its input.
-fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
+fn parse(words: &[OsString]) -> Result<Line, clap::Error> {
     let (command, matches) = matched(words)?;
     applicability::check(&command, &matches)?;
     output::choose(&matches);
-    CommandLine::from_arg_matches(&matches)
+    Line::of(&matches)
 }
 
 /// The options of a command line, with the defaults that its network brings along.
 fn matched(words: &[OsString]) -> Result<(clap::Command, ArgMatches), clap::Error> {
-    let mut command = command_line();
+    let line = || match words {
+        // No command can follow.
+        [] | [_] => InPlace::command(),
+        [_, word] if word == "-V" || word == "--version" || Path::new(word).extension() == Some("sch".as_ref()) => {
+            InPlace::command()
+        }
+        [_, word, ..] => command_line_with(word),
+    };
+    let mut command = line();
     let mut matches = command.try_get_matches_from_mut(words).map_err(misspelt)?;
     if let Some(defaults) = presented::defaults(&matches) {
-        command = defaults.into_command(command_line());
+        command = defaults.into_command(line());
         matches = command.try_get_matches_from_mut(words).map_err(misspelt)?;
     }
     Ok((command, matches))
@@ -236,14 +283,31 @@ fn matched(words: &[OsString]) -> Result<(clap::Command, ArgMatches), clap::Erro
 
 /// A first word that is no command was taken for a schematic; what clap then says about the second does not help.
 fn misspelt(error: clap::Error) -> clap::Error {
-    let mut command = CommandLine::command();
     let Some(word) = program::words().get(1).map(|word| word.to_string_lossy()) else { return error };
     let is_option_or_schematic = word.starts_with('-') || word.ends_with(".sch");
     let is_about_more = matches!(error.kind(), ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument);
-    if !is_about_more || is_option_or_schematic || command.find_subcommand(word.as_ref()).is_some() {
+    if !is_about_more || is_option_or_schematic || subcommand(&word).is_some() {
         return error;
     }
+    let mut command = command_line();
     let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_string()).collect();
     command
         .error(ErrorKind::InvalidSubcommand, format!("unrecognized command '{word}'; there are {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_alone_is_the_same_as_among_all() {
+        for mut expected in command_line().get_subcommands().cloned() {
+            let name = expected.get_name().to_string();
+            let line = command_line_with(name.as_ref());
+            let mut found = line.find_subcommand(&name).unwrap().clone();
+            assert_eq!(line.get_subcommands().count(), 1, "{name}");
+            assert_eq!(found.render_long_help().to_string(), expected.render_long_help().to_string());
+            assert_eq!(found.render_help().to_string(), expected.render_help().to_string());
+        }
+    }
 }

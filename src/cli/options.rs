@@ -5,7 +5,7 @@
 
 use super::presented::Defaults;
 use super::progress::Progress;
-use super::{Command, CommandLine, applicability, compare, convert, diagnostic};
+use super::{Command, applicability, compare, convert, diagnostic};
 use applicability::Input;
 use clap::FromArgMatches;
 use megasim::Control;
@@ -97,7 +97,7 @@ fn parse(command: &str, places: &[&str], words: &[String], of: Option<&Converted
     for (_, options, why) in ELSEWHERE.iter().filter(|(name, ..)| *name == command) {
         refuse(words, options, why)?;
     }
-    let mut line = super::command_line();
+    let mut line = super::command_line_with(command.as_ref());
     if let Some(converted) = of {
         line = Defaults::new(command, converted.manifest()).into_command(line);
     }
@@ -105,8 +105,7 @@ fn parse(command: &str, places: &[&str], words: &[String], of: Option<&Converted
     let matches = line.try_get_matches_from_mut(start.chain(words.iter().cloned())).map_err(|error| message(&error))?;
     let input = if command == "convert" { Input::TrainedNetwork } else { Input::Netfiles };
     applicability::check_on(&line, &matches, Some(input)).map_err(|error| message(&error))?;
-    let line = CommandLine::from_arg_matches(&matches).map_err(|error| message(&error))?;
-    line.command.ok_or_else(|| format!("{command}: no command"))
+    Command::from_arg_matches(&matches).map_err(|error| message(&error))
 }
 
 /// A fault of the command line without what is only said on a terminal.

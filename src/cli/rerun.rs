@@ -4,7 +4,7 @@ use super::diagnostic::{report, unreadable};
 use super::paths::OUTPUTS;
 use super::tables::counted;
 use super::{interrupt, program, provenance};
-use clap::{Args, CommandFactory};
+use clap::Args;
 use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
 use megasim::dataset::SampleList;
 use miette::{Result, bail, miette};
@@ -120,9 +120,8 @@ impl Run {
             }
         }
         let given: Vec<&str> = words("command").skip(1).collect();
-        let commands = super::CommandLine::command();
         let mut words = match given.first() {
-            Some(name) if commands.find_subcommand(name).is_some() => redirected(&given, place)?,
+            Some(name) if super::subcommand(name).is_some() => redirected(&given, place)?,
             // MegaSim's own way: event files next to the schematic.
             Some(schematic) => vec!["run".into(), (*schematic).into(), "--out".into(), text(&place.join("events"))?],
             None => bail!("{path}: records the demo; 'megasim' in an empty directory repeats it"),

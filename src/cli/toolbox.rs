@@ -8,8 +8,8 @@ use super::paths::Paths;
 use super::progress::Progress;
 use super::recordings::RecordingArguments;
 use super::samples::{ConversionData, SampleArguments};
-use super::{CommandLine, classify as classify_command, output, print, provenance, refusal};
-use clap::{Args, CommandFactory, FromArgMatches};
+use super::{classify as classify_command, command_line_with, output, print, provenance, refusal};
+use clap::{Args, FromArgMatches};
 use megasim::ann::score::Score;
 use megasim::ann::{
     forward,
@@ -304,7 +304,7 @@ fn shown(
         words.push("--online-normalization".into());
     }
     words.extend(more);
-    let matches = CommandLine::command().try_get_matches_from(words).map_err(report)?;
+    let matches = command_line_with("classify".as_ref()).try_get_matches_from(words).map_err(report)?;
     let matches = matches.subcommand_matches("classify").ok_or_else(|| miette!("expected the command classify"))?;
     let mut shown = classify_command::Arguments::from_arg_matches(matches).map_err(report)?;
     shown.taken = taken.clone();
