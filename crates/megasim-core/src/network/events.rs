@@ -323,7 +323,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn appended_events_are_those_pushed_one_by_one(first in stimuli(), second in stimuli(), later in 50..99 as Tick) {
+        fn appended_events_are_those_pushed_one_by_one(first in stimuli(), second in stimuli(), later in 50..99_i64) {
             let mut expected = first.clone();
             for k in 0..second.len() {
                 let event = second.event(k);
