@@ -140,21 +140,27 @@ impl Forward {
         builder.build(self.t_max).ok()
     }
 
-    fn stimuli(&self) -> Vec<Stimulus> {
+    /// `apart`: ticks between which nothing comes.
+    fn stimuli(&self, apart: Tick) -> Vec<Stimulus> {
         let of = |source: usize| {
             let events = self.events.iter().filter(|event| event.3 == source).map(|&(t_pre, x, y, _, negative)| {
                 // A negative event at row -1 is a control event.
                 let polarity = if negative && y >= 0 { Polarity::Negative } else { Polarity::Positive };
-                StimulusEvent { t_pre, x, y, polarity }
+                StimulusEvent { t_pre: t_pre * apart, x, y, polarity }
             });
             Stimulus::from_events(events)
         };
         let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
         let special = self.special.map(|(t_pre, is_reset)| match is_reset {
-            true => StimulusEvent::reset(t_pre),
-            false => StimulusEvent::settle(t_pre),
+            true => StimulusEvent::reset(t_pre * apart),
+            false => StimulusEvent::settle(t_pre * apart),
         });
-        vec![of(0), of(1), Stimulus::from_events((0..40).map(|k| spike(k * 10))), Stimulus::from_events(special)]
+        vec![
+            of(0),
+            of(1),
+            Stimulus::from_events((0..40).map(|k| spike(k * 10 * apart))),
+            Stimulus::from_events(special),
+        ]
     }
 }
 
@@ -162,12 +168,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, max_global_rejects: 10_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn layer_by_layer_is_event_by_event(forward in forward(), dt in 1i64..4, all in any::<bool>()) {
+    fn layer_by_layer_is_event_by_event(
+        forward in forward(),
+        dt in 1i64..4,
+        apart in prop_oneof![3 => Just(1), 1 => 2i64..20],
+        all in any::<bool>(),
+    ) {
         let Some(network) = forward.network() else { return Err(TestCaseError::reject("a weight is too large")) };
-        let stimuli = forward.stimuli();
+        let stimuli = forward.stimuli(apart);
         let probes = if all { Probes::all(&network) } else { Probes::none() };
         for kernel in Variant::available() {
             let plan = Plan::with_options(&network, Options { kernel, ..Options::default() }).unwrap();
+            let plan = plan.with_t_max(forward.t_max * apart + apart / 2);
             for mode in [Mode::Event, Mode::Clocked { dt }] {
                 let limits = Limits { memory: 2_000_000, events: 200_000, ..Limits::default() };
                 let mut layers = Simulation::new(&plan, mode, &probes).with_limits(limits);

@@ -13,8 +13,8 @@ pub(super) struct Target {
     pub link: Link,
     /// Cores of the module; a message goes to each.
     pub copies: u32,
-    /// By core of the driver: the ways from it that have links, in the order of the cores of the module.
-    ways: Vec<Vec<Way>>,
+    /// Where the ways from the first core of the driver are told.
+    from: u32,
     /// Receivers of the node on the same core, to which the message of this one goes too, by their numbers.
     pub with: Vec<u32>,
     /// Whether the message of another one goes to this one too.
@@ -26,19 +26,6 @@ pub(super) struct Target {
 pub(super) struct Way {
     pub begin: u32,
     pub end: u32,
-}
-
-impl Target {
-    /// The ways from a core of the driver that have links.
-    #[inline]
-    pub fn ways(&self, from: u32) -> &[Way] {
-        &self.ways[from as usize]
-    }
-
-    /// Whether messages from a core of the driver go over links.
-    pub fn travels(&self, from: u32) -> bool {
-        !self.ways(from).is_empty()
-    }
 }
 
 /// The messages of one event of a node.
@@ -57,26 +44,51 @@ pub(super) struct Receivers {
     targets: Vec<Target>,
     /// By node: the number of its first one; one more at the end.
     first: Vec<u32>,
-    /// The links of all ways.
-    links: Vec<LinkIndex>,
+    ways: Ways,
     /// By node, then by core of its driver.
     messages: Vec<Vec<Messages>>,
 }
 
+/// The ways to all receivers.
+#[derive(Debug, Clone, Default)]
+struct Ways {
+    /// By receiver, then by core of the driver, then by core of the module: those that have links.
+    ways: Vec<Way>,
+    /// By receiver, then by core of the driver: where these end.
+    ends: Vec<u32>,
+    /// The links of all of them.
+    links: Vec<LinkIndex>,
+}
+
+impl Ways {
+    /// The ways from a core of the driver that have links.
+    #[inline]
+    fn of(&self, target: &Target, from: u32) -> &[Way] {
+        let at = (target.from + from) as usize;
+        let begin = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.ways[begin as usize..self.ends[at] as usize]
+    }
+
+    fn links(&self, way: Way) -> &[LinkIndex] {
+        &self.links[way.begin as usize..way.end as usize]
+    }
+}
+
 impl Receivers {
     pub fn new(network: &Network, plan: &Plan, machine: &Machine, cores: &[u32]) -> Self {
-        let (mut targets, mut first, mut links, mut messages) = (Vec::new(), vec![0], Vec::new(), Vec::new());
+        let (mut targets, mut first, mut ways, mut messages) = (Vec::new(), vec![0], Ways::default(), Vec::new());
         for node in 0..plan.nodes.len() {
             let begin = targets.len();
-            of_node(network, plan, machine, node, (&mut targets, &mut links));
+            of_node(network, plan, machine, node, (&mut targets, &mut ways));
             let of_node = &mut targets[begin..];
+            let froms = driver_cores(network, machine, node);
             if machine.cores.is_some() {
-                share_messages(of_node, begin, cores, &links);
+                share_messages(of_node, begin, (cores, froms), &ways);
             }
-            messages.push((0..driver_cores(network, machine, node)).map(|from| sent(of_node, from, &links)).collect());
+            messages.push((0..froms).map(|from| sent(of_node, from, &ways)).collect());
             first.push(targets.len() as u32);
         }
-        Self { targets, first, links, messages }
+        Self { targets, first, ways, messages }
     }
 
     /// The nodes.
@@ -99,7 +111,13 @@ impl Receivers {
     /// A link, by its place in a way.
     #[inline]
     pub fn link(&self, place: u32) -> LinkIndex {
-        self.links[place as usize]
+        self.ways.links[place as usize]
+    }
+
+    /// The ways to a receiver from a core of the driver that have links.
+    #[inline]
+    pub fn ways(&self, target: &Target, from: u32) -> &[Way] {
+        self.ways.of(target, from)
     }
 
     /// Messages of one event of a node that leaves from a core of its driver.
@@ -121,7 +139,7 @@ fn of_node(
     plan: &Plan,
     machine: &Machine,
     node: usize,
-    (targets, links): (&mut Vec<Target>, &mut Vec<LinkIndex>),
+    (targets, ways): (&mut Vec<Target>, &mut Ways),
 ) {
     let id = NodeId::new(node);
     let froms = match network.nodes()[node].driver {
@@ -131,25 +149,26 @@ fn of_node(
     for reader in &plan.nodes[node].readers {
         let module = ModuleId::new(reader.population);
         let tos = machine.tiles(module);
-        let mut ways = vec![Vec::new(); driver_cores(network, machine, node) as usize];
-        if let Some(mesh) = &machine.mesh {
-            for (ways, &from) in ways.iter_mut().zip(&froms) {
+        let begin = ways.ends.len() as u32;
+        for from in 0..driver_cores(network, machine, node) {
+            if let (Some(mesh), Some(&from)) = (&machine.mesh, froms.get(from as usize)) {
                 for &to in &tos {
-                    let begin = links.len() as u32;
-                    links.extend(mesh.route(from, to));
-                    let way = Way { begin, end: links.len() as u32 };
+                    let begin = ways.links.len() as u32;
+                    ways.links.extend(mesh.route(from, to));
+                    let way = Way { begin, end: ways.links.len() as u32 };
                     if way.begin < way.end {
-                        ways.push(way);
+                        ways.ways.push(way);
                     }
                 }
             }
+            ways.ends.push(ways.ways.len() as u32);
         }
         targets.push(Target {
             module: reader.population as u32,
             port: reader.port as u32,
             link: machine.link(id, module),
             copies: machine.cores_of(module) as u32,
-            ways,
+            from: begin,
             with: Vec::new(),
             follows: false,
         });
@@ -157,12 +176,12 @@ fn of_node(
 }
 
 /// What an event of a node with these receivers sends from a core.
-fn sent(targets: &[Target], from: u32, links: &[LinkIndex]) -> Messages {
+fn sent(targets: &[Target], from: u32, ways: &Ways) -> Messages {
     let mut sent = Messages::default();
     for target in targets.iter().filter(|target| !target.follows) {
         sent.count += u64::from(target.copies);
-        for way in target.ways(from) {
-            let links = &links[way.begin as usize..way.end as usize];
+        for &way in ways.of(target, from) {
+            let links = ways.links(way);
             let east_west = links.iter().filter(|link| link.is_east_west()).count();
             sent.hops_east_west += east_west as u64;
             sent.hops_north_south += (links.len() - east_west) as u64;
@@ -171,15 +190,16 @@ fn sent(targets: &[Target], from: u32, links: &[LinkIndex]) -> Messages {
     sent
 }
 
-/// Lets receivers on one core, over wires that are alike, share a message. `begin`: the number of the first one.
-fn share_messages(targets: &mut [Target], begin: usize, cores: &[u32], links: &[LinkIndex]) {
-    let way = |way: &Way| &links[way.begin as usize..way.end as usize];
-    let are_same = |a: &[Vec<Way>], b: &[Vec<Way>]| {
-        a.iter().zip(b).all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| way(a) == way(b)))
-    };
+/// Lets receivers on one core, over wires that are alike, share a message. `begin`: the number of the first one;
+/// `froms`: cores of the driver.
+fn share_messages(targets: &mut [Target], begin: usize, (cores, froms): (&[u32], u32), ways: &Ways) {
+    let are_same =
+        |a: &[Way], b: &[Way]| a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| ways.links(a) == ways.links(b));
     for k in 0..targets.len() {
         let is_alike = |a: &Target, b: &Target| {
-            cores[a.module as usize] == cores[b.module as usize] && a.link == b.link && are_same(&a.ways, &b.ways)
+            cores[a.module as usize] == cores[b.module as usize]
+                && a.link == b.link
+                && (0..froms).all(|from| are_same(ways.of(a, from), ways.of(b, from)))
         };
         let first = (0..k).find(|&first| !targets[first].follows && is_alike(&targets[first], &targets[k]));
         if let Some(first) = first {

@@ -245,7 +245,7 @@ impl<'r> Run<'r, '_> {
                 moment,
                 from,
             };
-            if receiver.link.delay == 0 && !receiver.travels(from) {
+            if receiver.link.delay == 0 && plan.receivers.ways(receiver, from).is_empty() {
                 let way = Way::default();
                 let here = Transit { delivery, way, input: Mesh::TILE, copies: None, came: r };
                 let here = self.state.transits.put(here);
@@ -265,7 +265,7 @@ impl<'r> Run<'r, '_> {
 
     /// Sends a message off to each core of a receiver to which there is a way, or one to all.
     fn send(&mut self, receiver: &Target, delivery: Delivery) {
-        let ways = receiver.ways(delivery.from);
+        let ways = self.plan.receivers.ways(receiver, delivery.from);
         let (count, moment) = (ways.len() as u32, delivery.moment);
         let copies = Copies { travelling: count, unposted: count, posted: (Tick::MIN, moment), moment };
         let copies = (count > 1).then(|| self.state.copies.put(copies));

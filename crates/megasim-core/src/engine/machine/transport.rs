@@ -269,7 +269,7 @@ impl Run<'_, '_> {
     fn arrive(&mut self, index: u32) {
         let plan = self.plan;
         let (now, posted) = (self.state.now, self.posted());
-        let delivery = &mut self.state.transits.get(index).delivery;
+        let Transit { delivery, input, .. } = self.state.transits.get(index);
         delivery.arrived = now;
         if let Some(causes) = &mut self.causes {
             causes.ended(delivery.moment);
@@ -277,7 +277,8 @@ impl Run<'_, '_> {
         self.state.ended = self.state.ended.max(now);
         let receiver = plan.receivers.target(delivery.receiver);
         let module = receiver.module as usize;
-        if posted && !receiver.travels(delivery.from) {
+        // Over links it was posted when it had passed the first one.
+        if posted && *input == Mesh::TILE {
             let delivery = *delivery;
             let acknowledged = self.send_acknowledge(&delivery, now);
             self.state.transits.get(index).delivery.acknowledged = acknowledged;
