@@ -119,9 +119,14 @@ impl Forward {
         let pooled = Array { nx: smaller(array.nx), ny: smaller(array.ny), x_min: 0, y_min: 0 };
         let mut second = Vec::new();
         for (map, &node) in first.iter().enumerate() {
-            let port = ConvPort { x_stride: stride, y_stride: stride, ..kernel(size, 0, map + 11) };
-            let kind = conv(pooled, 1, vec![port]);
-            second.push(builder.module(module(kind, &[node, reset]), &[format!("b{map}")]).ok()?[0]);
+            let mut ports = vec![ConvPort { x_stride: stride, y_stride: stride, ..kernel(size, 0, map + 11) }];
+            let mut from = vec![node];
+            if self.bias {
+                ports.push(ConvPort::plane(pooled, self.weights(pooled.len(), map + 13)));
+                from.push(bias);
+            }
+            from.push(reset);
+            second.push(builder.module(module(conv(pooled, 1, ports), &from), &[format!("b{map}")]).ok()?[0]);
         }
         let mut third = Vec::new();
         for map in 0..self.maps.1 {

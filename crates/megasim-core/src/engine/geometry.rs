@@ -69,6 +69,12 @@ impl KernelShape {
         shape
     }
 
+    /// What decides which neurons events reach.
+    pub fn geometry(&self) -> Geometry {
+        let Self { nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand, .. } = *self;
+        [nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand]
+    }
+
     /// Whether it has no taps.
     pub fn is_empty(&self) -> bool {
         self.nx == 0 || self.ny == 0

@@ -1,10 +1,8 @@
 //! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is worked off with
 //! the potentials of its cell in registers, and the spikes are put in order.
 
-use super::cells::{Cells, Kind, Made, Plain, Rows, Rules, Signed};
-#[cfg(target_arch = "x86_64")]
-use super::lanes::Avx512;
-use super::lanes::{Lanes, Loops};
+use super::cells::{Made, Rows};
+use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
 use super::places::NEGATIVE;
 use super::plan::{CellInput, CellLayer};
@@ -27,6 +25,8 @@ const MOST_ENTRIES: usize = 1 << 26;
 #[derive(Debug, Clone, Default)]
 pub(super) struct CellRun {
     events: Vec<Event>,
+    /// The inputs that have events.
+    active: Vec<usize>,
     /// Cells that the events reach, each as often as it is reached.
     reached: usize,
     /// By cell: where its entries end.
@@ -76,9 +76,14 @@ impl CellRun {
         self.events.clear();
         self.keys.clear();
         self.reached = 0;
+        // Resets and biases have few events.
+        let mut active = std::mem::take(&mut self.active);
+        active.clear();
+        active.extend((0..layer.inputs.len()).filter(|&k| !streams[layer.inputs[k].node].places.is_empty()));
         let mut first = 0;
         for step in 0..steps.len {
-            for input in &layer.inputs {
+            for &input in &active {
+                let input = &layer.inputs[input];
                 let mut range = streams[input.node].range(step);
                 while !range.is_empty() {
                     let places = &streams[input.node].places[range.clone()];
@@ -100,6 +105,7 @@ impl CellRun {
                 first = step + 1;
             }
         }
+        self.active = active;
         if first < steps.len {
             work += self.part::<CLOCKED>(layer, &mut population, (first, steps.len), (nodes, streams, room));
         }
@@ -158,20 +164,13 @@ impl CellRun {
         let operations = self.distribute(layer);
         let Population { plan, neurons, kernel, carried, beyond } = population;
         let rules = neurons.rules(plan, layer.segment_reach);
-        let is_signed = plan.neurons.signed().is_some();
-        let is_general = rules.signed.max_count < i32::MAX
-            || rules.signed.min_count < -(1 << 30)
-            || (!CLOCKED && plan.most_per_event.iter().any(|&most| most > 1));
         let mut cells = neurons.cells(layer.lanes, layer.names);
         let made = &mut Made { notes: &mut self.notes.notes, steps: first as u32..end as u32, beyond };
-        let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment };
+        let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment, spikes_rarely: true };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
         let all = All { cells: &mut cells, carried, lists, rules: &rules, rows, made };
-        match (is_signed, is_general) {
-            (false, _) => all.walk::<Plain<CLOCKED>>(*kernel),
-            (true, false) => all.walk::<Signed<CLOCKED, false>>(*kernel),
-            (true, true) => all.walk::<Signed<CLOCKED, true>>(*kernel),
-        }
+        let repeats = plan.most_per_event.iter().any(|&most| most > 1);
+        all.walk::<CLOCKED>(plan.neurons.signed().is_some(), repeats, *kernel);
         let keys = if CLOCKED { end } else { self.events.len() };
         self.notes.sort(keys);
         let mut from = if CLOCKED { first } else { 0 };
@@ -231,60 +230,5 @@ impl CellRun {
             }
         }
         (std::mem::take(reached) * layer.lanes) as u64
-    }
-}
-
-/// Entries, cell by cell.
-#[derive(Clone, Copy)]
-struct Lists<'l> {
-    ends: &'l [u32],
-    entries: &'l [u32],
-}
-
-/// The lists of all cells, and what they act on.
-struct All<'a, 'c> {
-    cells: &'a mut Cells<'c>,
-    carried: &'a mut [bool],
-    lists: Lists<'a>,
-    rules: &'a Rules,
-    rows: Rows<'a>,
-    made: &'a mut Made<'c>,
-}
-
-impl All<'_, '_> {
-    fn walk<K: Kind>(self, kernel: kernels::Variant) {
-        #[cfg(target_arch = "x86_64")]
-        if kernel.is_avx512() {
-            // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
-            return unsafe { self.walk_avx512::<K>() };
-        }
-        // SAFETY: loops need no special instructions.
-        unsafe { self.walk_in::<Loops, K>() }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,popcnt")]
-    fn walk_avx512<K: Kind>(self) {
-        // SAFETY: the instructions are there.
-        unsafe { self.walk_in::<Avx512, K>() }
-    }
-
-    /// # Safety
-    /// The instructions of `L` are there.
-    #[inline(always)]
-    unsafe fn walk_in<L: Lanes, K: Kind>(self) {
-        let Self { cells, carried, lists: Lists { ends, entries }, rules, rows, made } = self;
-        let furthest = entries.iter().fold(0, |furthest: u32, &entry| furthest.max(entry)) >> KEY_BITS;
-        assert!(entries.is_empty() || (furthest as usize + 1) * rows.stride <= rows.weights.len());
-        let mut start = 0;
-        for (cell, carried) in carried.iter_mut().enumerate() {
-            let end = ends[cell] as usize;
-            let list = &entries[start..end];
-            start = end;
-            if !list.is_empty() || (K::CLOCKED && *carried) {
-                // SAFETY: the caller's promise; every row is inside the weights.
-                *carried = unsafe { cells.walk::<L, K>(cell, list, rules, rows, made) };
-            }
-        }
     }
 }

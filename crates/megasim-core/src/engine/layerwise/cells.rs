@@ -57,6 +57,8 @@ pub(super) struct Rows<'w> {
     pub stride: usize,
     /// Entries that may be added between two tests of the bounds.
     pub segment: usize,
+    /// Few entries make a neuron of a vector spike.
+    pub spikes_rarely: bool,
 }
 
 /// What the walks of a part of a run make.
@@ -178,8 +180,8 @@ impl Cells<'_> {
     }
 
     /// `V` vectors of a cell, from a lane on. Whether a neuron of several vectors spikes is not asked, which no branch
-    /// could predict: all that did change under masks, and the masks are kept. Of one vector few do, and a branch that
-    /// is wrong now and then takes less than to wait for the masks.
+    /// could predict: all that did change under masks, and the masks are kept. Of one vector few do where spikes are
+    /// rare, and a branch that is wrong now and then takes less than to wait for the masks.
     ///
     /// # Safety
     /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
@@ -196,10 +198,11 @@ impl Cells<'_> {
         let first = cell * self.lanes + lane;
         assert!(n > (V - 1) * LANES && first + n <= self.v.len() && (!K::SIGNED || first + n <= self.counts.len()));
         let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
-        let vector = ((cell << self.names.shift) + lane / LANES) as u32;
+        let vector = self.names.vector(cell, lane);
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
             let vectors = Vectors::<L>::new(rules);
+            let always: u16 = if rows.spikes_rarely { 0 } else { 1 };
             let (mut v, mut counts) = self.load::<L, K, V>((first, n), &vectors);
             if K::CLOCKED && !K::SIGNED {
                 let next = list.first().map_or(made.steps.end, |&entry| key(entry));
@@ -227,7 +230,7 @@ impl Cells<'_> {
                     for c in 0..V {
                         let sum = v[c].add(L::load(row.add(c * LANES)));
                         let (up, down) = vectors.beyond::<K>(sum, counts[c], acts);
-                        if V == 1 && up | down == 0 {
+                        if V == 1 && up | down | always == 0 {
                             v[c] = sum;
                             continue;
                         }
@@ -321,7 +324,7 @@ impl Cells<'_> {
         made: &mut Made<'_>,
     ) {
         for lane in lane..lane + n {
-            let vector = ((cell << self.names.shift) + lane / LANES) as u32;
+            let vector = self.names.vector(cell, lane);
             let neuron = cell * self.lanes + lane;
             let alike = segment.entries.chunk_by(|one, next| K::CLOCKED && key(*one) == key(*next));
             let mut at = 0;
@@ -356,7 +359,7 @@ impl Cells<'_> {
         notes: &mut Vec<Note>,
     ) -> bool {
         let sum = i64::from(self.v[neuron]) + input;
-        let saturations = &mut self.saturations[if self.names.is_dense { 0 } else { lane }];
+        let saturations = &mut self.saturations[self.names.map(neuron / self.lanes, lane)];
         let mut none = 0;
         let count = if K::SIGNED { &mut self.counts[neuron] } else { &mut none };
         let spikes = rules.take::<K>((&mut self.v[neuron], count), sum, saturations);

@@ -11,12 +11,15 @@
 mod cell_run;
 mod cells;
 mod lanes;
+mod lists;
 mod notes;
 mod places;
 pub(super) mod plan;
 mod room;
 mod single_run;
 mod streams;
+mod tile_run;
+mod tiles;
 
 pub(super) use cells::{Cells as CellView, Rules};
 pub(super) use notes::Names;
@@ -36,6 +39,8 @@ use plan::{Layer, LayerKind, LayerwisePlan, Origin};
 use room::Room;
 use single_run::SingleRun;
 use streams::{Steps, Stream, first_special};
+use tile_run::{Maps, TileRun};
+use tiles::TileLayer;
 
 /// Steps of a block.
 const BLOCK: usize = 100;
@@ -51,6 +56,7 @@ pub(super) struct Layerwise {
     after: Vec<bool>,
     cells: CellRun,
     single: SingleRun,
+    tiles: TileRun,
     /// So many events more, and a block is left to the other loops, which know how to refuse it.
     room: Room,
 }
@@ -146,45 +152,51 @@ impl Layerwise {
         steps: Steps,
     ) -> Work {
         let population = &run.plan.populations[id];
-        let Self { streams, beyond, after, cells, single, room } = self;
-        let beyond = &mut beyond[id];
+        let Self { streams, beyond, after, cells, single, tiles, room } = self;
+        let carried = &mut beyond[id];
         let nodes = &layer.nodes[..];
         after.clear();
         after.resize(steps.len, false);
-        let (PopulationKind::Neurons(plan), Cells::Neurons(neurons)) =
-            (&population.kind, &mut run.populations[id].cells)
-        else {
-            room.take(flatten(layer, streams, steps));
-            return Work::default();
-        };
-        let work = match &layer.kind {
-            LayerKind::Flatten(_) => return Work::default(),
-            LayerKind::Cells(cell_layer) => {
-                let kernel = run.plan.kernel;
-                let carried = &mut beyond.cells;
-                let population = Population { plan, neurons, kernel, carried, beyond: after };
-                cells.run::<CLOCKED>(cell_layer, population, (nodes, &mut *streams, room), steps)
+        let work = match (&layer.kind, &population.kind, &mut run.populations[id].cells) {
+            (LayerKind::Flatten(_), ..) => {
+                room.take(flatten(layer, streams, steps));
+                Work::default()
             }
-            LayerKind::Single(single_layer) => {
+            (LayerKind::Cells(layer), PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
+                let kernel = run.plan.kernel;
+                let population = Population { plan, neurons, kernel, carried: &mut carried.cells, beyond: after };
+                cells.run::<CLOCKED>(layer, population, (nodes, &mut *streams, room), steps)
+            }
+            (LayerKind::Single(layer), PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
                 let rules = neurons.rules(plan, 0);
                 let neurons = (&mut neurons.singles(), &rules);
-                let (waiting, outputs) = ((&mut beyond.neurons, &mut after[..]), (nodes, &mut streams[..], room));
+                let (waiting, outputs) = ((&mut carried.neurons, &mut after[..]), (nodes, &mut streams[..], room));
                 match plan.neurons.signed() {
-                    Some(_) => single.run::<Signed<CLOCKED, true>>(single_layer, neurons, waiting, outputs, steps),
-                    None => single.run::<Plain<CLOCKED>>(single_layer, neurons, waiting, outputs, steps),
+                    Some(_) => single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps),
+                    None => single.run::<Plain<CLOCKED>>(layer, neurons, waiting, outputs, steps),
                 }
             }
+            (LayerKind::Tiles(layer), ..) => {
+                let maps = maps(layer, (run, id), (&mut carried.cells, after));
+                tiles.run::<CLOCKED>(layer, maps, (nodes, &mut *streams, room), steps)
+            }
+            // The first one of its maps ran it; a plan and its state are of the same kind.
+            _ => Work::default(),
         };
+        nodes.iter().for_each(|&node| streams[node].finish(steps.len));
         if !CLOCKED {
             return work;
         }
+        let Cells::Neurons(neurons) = &run.populations[id].cells else { return work };
         // All neurons are tested in each step with input, or with a neuron beyond the threshold before it.
-        let mut acts = 0;
-        for step in 0..steps.len {
-            let before = if step == 0 { beyond.any } else { after[step - 1] };
-            acts += u64::from(before || layer.reads.iter().any(|&node| !streams[node].range(step).is_empty()));
+        let is_beyond = after[steps.len - 1];
+        after.rotate_right(1);
+        after[0] = carried.any;
+        carried.any = is_beyond;
+        for &node in &layer.reads {
+            streams[node].steps().for_each(|(step, _)| after[step] = true);
         }
-        beyond.any = after[steps.len - 1];
+        let acts = after.iter().filter(|&&acts| acts).count() as u64;
         Work { updates: acts * neurons.potentials().len() as u64, ..work }
     }
 
@@ -196,12 +208,11 @@ impl Layerwise {
             if stream.places.is_empty() {
                 continue;
             }
-            last = last.max((0..steps.len).rev().find(|&step| !stream.range(step).is_empty()));
+            last = last.max(stream.steps().map(|(step, _)| step).last());
             recorder.count(node, stream.places.len());
             let Some(log) = &mut recorder.logs[node] else { continue };
-            for step in 0..steps.len {
-                let n = stream.range(step).len();
-                log.t_pre.resize(log.t_pre.len() + n, steps.time(step));
+            for (step, range) in stream.steps() {
+                log.t_pre.resize(log.t_pre.len() + range.len(), steps.time(step));
             }
             log.t_rqst.extend_from_slice(&log.t_pre[log.t_rqst.len()..]);
             log.t_ack.extend_from_slice(&log.t_pre[log.t_ack.len()..]);
@@ -219,6 +230,24 @@ impl Layerwise {
             recorder.summary.last_time = Some(steps.time(step));
         }
     }
+}
+
+/// The populations of a layer of tiles, of which `id` is the first.
+fn maps<'r>(
+    layer: &TileLayer,
+    (run, id): (&'r mut LayerwiseRun<'_>, usize),
+    (carried, beyond): (&'r mut Vec<bool>, &'r mut [bool]),
+) -> Maps<'r> {
+    let of = id..id + layer.maps.len();
+    let plans = run.plan.populations[of.clone()].iter().filter_map(|population| match &population.kind {
+        PopulationKind::Neurons(plan) => Some(plan),
+        _ => None,
+    });
+    let neurons = run.populations[of].iter_mut().filter_map(|state| match &mut state.cells {
+        Cells::Neurons(neurons) => Some(neurons),
+        _ => None,
+    });
+    Maps { plans: plans.collect(), neurons: neurons.collect(), kernel: run.plan.kernel, carried, beyond }
 }
 
 /// Appends addresses and polarities of events of a module.

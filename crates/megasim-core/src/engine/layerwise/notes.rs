@@ -1,5 +1,6 @@
 //! The spikes of a layer in some steps, and their order.
 
+use super::lanes::LANES;
 use super::places::NEGATIVE;
 use super::streams::Stream;
 use std::ops::Range;
@@ -23,23 +24,59 @@ impl Note {
     }
 
     #[inline(always)]
-    fn key(self) -> usize {
+    pub fn key(self) -> usize {
         (self.0 >> (64 - KEY_BITS)) as usize
     }
 
     #[inline(always)]
-    fn vector(self) -> u32 {
+    pub fn vector(self) -> u32 {
         (self.0 >> 32) as u32 & ((1 << VECTOR_BITS) - 1)
+    }
+
+    /// Each lane that spiked, and [`NEGATIVE`] if it took a spike back.
+    #[inline(always)]
+    pub fn each(self, mut spike: impl FnMut(u32, u32)) {
+        let (up, down) = (self.0 as u16, (self.0 >> 16) as u16);
+        let mut fired = up | down;
+        while fired != 0 {
+            let lane = fired.trailing_zeros();
+            spike(lane, if down >> lane & 1 == 1 { NEGATIVE } else { 0 });
+            fired &= fired - 1;
+        }
     }
 }
 
-/// How the vectors of a layer are numbered.
+/// What the cells of a layer are, and how their vectors are numbered.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Names {
-    /// Bits of the number of a vector in its cell; the number of the cell comes above.
-    pub shift: u32,
-    /// The neurons of a cell are those of one map, else those at one position of all maps.
-    pub is_dense: bool,
+pub(in crate::engine) enum Names {
+    /// The neurons of all maps at one position. The lowest bits (`shift`) of a vector's number are those of the vectors
+    /// in a cell.
+    Positions { shift: u32 },
+    /// All neurons of a row: there is one cell.
+    Row,
+    /// A tile of a map, which has `per_map` of them.
+    Tiles { per_map: usize },
+}
+
+impl Names {
+    /// The number of the vector from a lane of a cell on.
+    #[inline(always)]
+    pub fn vector(self, cell: usize, lane: usize) -> u32 {
+        match self {
+            Self::Positions { shift } => ((cell << shift) + lane / LANES) as u32,
+            Self::Row => (lane / LANES) as u32,
+            Self::Tiles { .. } => cell as u32,
+        }
+    }
+
+    /// The map of a lane of a cell.
+    pub fn map(self, cell: usize, lane: usize) -> usize {
+        match self {
+            Self::Positions { .. } => lane,
+            Self::Row => 0,
+            Self::Tiles { per_map } => cell / per_map,
+        }
+    }
 }
 
 /// Spikes in no particular order of keys; those of one key and map are in raster order.
@@ -73,25 +110,27 @@ impl Notes {
 
     /// How many spikes those of some keys are.
     pub fn spikes(&self, keys: Range<usize>) -> usize {
-        let some = self.starts[keys.start] as usize..self.starts[keys.end] as usize;
-        self.sorted[some].iter().map(|note| (note.0 as u32).count_ones() as usize).sum()
+        self.of(keys).iter().map(|note| (note.0 as u32).count_ones() as usize).sum()
     }
 
     /// Hands over the sorted spikes of some keys, by map.
     #[inline]
     pub fn leave(&self, keys: Range<usize>, names: Names, nodes: &[usize], streams: &mut [Stream]) {
-        let some = self.starts[keys.start] as usize..self.starts[keys.end] as usize;
-        for &note in &self.sorted[some] {
-            let (cell, vector) = (note.vector() >> names.shift, note.vector() & ((1 << names.shift) - 1));
-            let (up, down) = (note.0 as u16, (note.0 >> 16) as u16);
-            let mut fired = up | down;
-            while fired != 0 {
-                let k = fired.trailing_zeros();
-                let mark = if down >> k & 1 == 1 { NEGATIVE } else { 0 };
-                let (map, place) = if names.is_dense { (0, vector * 16 + k) } else { (vector * 16 + k, cell) };
-                streams[nodes[map as usize]].places.push(place | mark);
-                fired &= fired - 1;
+        for &note in self.of(keys) {
+            let vector = note.vector();
+            match names {
+                Names::Positions { shift } => {
+                    let (cell, first) = (vector >> shift, (vector & ((1 << shift) - 1)) * LANES as u32);
+                    note.each(|lane, mark| streams[nodes[(first + lane) as usize]].places.push(cell | mark));
+                }
+                _ => note.each(|lane, mark| streams[nodes[0]].places.push((vector * LANES as u32 + lane) | mark)),
             }
         }
+    }
+
+    /// The notes of some keys, after [`Notes::sort`].
+    #[inline(always)]
+    pub fn of(&self, keys: Range<usize>) -> &[Note] {
+        &self.sorted[self.starts[keys.start] as usize..self.starts[keys.end] as usize]
     }
 }

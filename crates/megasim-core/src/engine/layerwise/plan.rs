@@ -3,6 +3,7 @@
 use super::lanes::LANES;
 use super::notes::{KEY_BITS, Names, VECTOR_BITS};
 use super::places::{NOWHERE, SourcePlaces};
+use super::tiles::{TileLayer, TileReaches};
 use crate::engine::aligned::Aligned;
 use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
 use crate::engine::routing;
@@ -13,11 +14,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Most weights of a layer, and of a network, that are copied.
-const MOST_WEIGHTS: (usize, usize) = (1 << 22, 1 << 24);
+pub(super) const MOST_WEIGHTS: (usize, usize) = (1 << 22, 1 << 24);
 /// Most addresses of a source.
 const MOST_PLACES: usize = 1 << 22;
 /// What the events of a segment may add to a potential, or take away.
-const SEGMENT_REACH: i64 = 1 << 30;
+pub(super) const SEGMENT_REACH: i64 = 1 << 30;
 /// How often one event may make one signed neuron spike.
 const MOST_PER_EVENT: u64 = 16;
 
@@ -59,6 +60,10 @@ pub(super) enum LayerKind {
     Cells(CellLayer),
     /// Events reach neurons one by one.
     Single(SingleLayer),
+    /// Events reach tiles, of this population and the next ones.
+    Tiles(TileLayer),
+    /// The population is a map of tiles before it.
+    Tiled,
 }
 
 /// Neurons that every event reaches together are a cell: those of all maps at one position, or all of a dense layer.
@@ -149,19 +154,26 @@ impl LayerwisePlan {
         }
         let places = |node: &NodeId| source_places(&nodes[node.index()], populations, node.index());
         let sources: Vec<_> = sources.iter().map(places).collect::<Option<_>>()?;
-        let compiler = Compiler { populations, sources: &sources, origins: &origins };
-        let mut tables = TouchTables::new();
+        let tables = alike(&origins, populations);
+        let compiler = Compiler { populations, sources: &sources, origins: &origins, tables: &tables };
+        let (mut tables, mut reaches) = (TouchTables::new(), TileReaches::new());
         let mut copied = 0;
         let mut layers = Vec::new();
-        for population in populations {
-            let layer = compiler.layer(population, &mut tables)?;
-            if let LayerKind::Cells(cells) = &layer.kind {
-                copied += cells.weights.len() / 2;
+        while layers.len() < populations.len() {
+            let first = layers.len();
+            if let Some(tiles) = compiler.tiles(first, &mut reaches) {
+                copied += tiles.weights.len() / 2;
+                layers.extend(compiler.tile_layers(first, tiles));
+            } else {
+                let layer = compiler.layer(&populations[first], &mut tables)?;
+                if let LayerKind::Cells(cells) = &layer.kind {
+                    copied += cells.weights.len() / 2;
+                }
+                layers.push(layer);
             }
             if copied > MOST_WEIGHTS.1 {
                 return None;
             }
-            layers.push(layer);
         }
         Some(Self { layers, sources, origins })
     }
@@ -180,6 +192,29 @@ fn origins(nodes: usize, populations: &[Population], sources: &[NodeId]) -> Opti
         }
     }
     origins.into_iter().collect()
+}
+
+/// For each node one whose events have the same addresses: tables are kept in the cache where maps share them.
+fn alike(origins: &[Origin], populations: &[Population]) -> Vec<Origin> {
+    let columns = |id: usize| match &populations[id].kind {
+        PopulationKind::Neurons(neurons) => neurons.addresses.columns(),
+        _ => None,
+    };
+    let mut different: Vec<usize> = Vec::new();
+    let first_alike = |id: usize| {
+        let found =
+            different.iter().rev().copied().find(|&other| columns(id).is_some() && columns(other) == columns(id));
+        found.unwrap_or_else(|| {
+            different.push(id);
+            id
+        })
+    };
+    let first: Vec<usize> = (0..populations.len()).map(first_alike).collect();
+    let of = |origin: &Origin| match *origin {
+        Origin::Population(driver) => Origin::Population(first[driver]),
+        source => source,
+    };
+    origins.iter().map(of).collect()
 }
 
 /// Whether a module answers in the tick in which an event comes, and its neurons keep no times.
@@ -254,16 +289,19 @@ fn source_places(plan: &PlanNode, populations: &[Population], node: usize) -> Op
     (nx.checked_mul(ny)? <= MOST_PLACES as i64).then_some(SourcePlaces { node, x_min: x.0, y_min: y.0, nx, ny })
 }
 
-struct Compiler<'p> {
-    populations: &'p [Population],
+/// Makes layers of populations.
+pub(super) struct Compiler<'p> {
+    pub populations: &'p [Population],
     sources: &'p [SourcePlaces],
     /// By node.
-    origins: &'p [Origin],
+    pub origins: &'p [Origin],
+    /// By node, of those with the same addresses the same one.
+    pub tables: &'p [Origin],
 }
 
 impl Compiler<'_> {
     /// The addresses under which events of a node leave, by place.
-    fn addresses(&self, node: usize) -> Option<Vec<(i32, i32)>> {
+    pub fn addresses(&self, node: usize) -> Option<Vec<(i32, i32)>> {
         let driver = match self.origins[node] {
             Origin::Source(source) => return Some(self.sources[source].addresses().collect()),
             Origin::Population(driver) => driver,
@@ -281,16 +319,28 @@ impl Compiler<'_> {
         })
     }
 
+    /// Nodes and ports that a population reads. In a tick nodes come in the order of the netlist.
+    pub fn inputs(&self, population: &Population) -> Vec<(usize, usize)> {
+        let inputs = population.inputs.iter().enumerate();
+        let mut inputs: Vec<_> = inputs.filter_map(|(port, input)| Some((input.node?.index(), port))).collect();
+        inputs.sort_unstable();
+        inputs
+    }
+
+    /// The layers of populations that are in tiles.
+    fn tile_layers(&self, first: usize, tiles: TileLayer) -> Vec<Layer> {
+        let populations = &self.populations[first..][..tiles.maps.len()];
+        let reads = populations.iter().map(|it| self.inputs(it).iter().map(|&(node, _)| node).collect());
+        let nodes = populations.iter().map(|population| population.outputs[0][0].index()).collect();
+        let mut layers: Vec<Layer> =
+            reads.map(|reads| Layer { nodes: Vec::new(), reads, kind: LayerKind::Tiled }).collect();
+        (layers[0].nodes, layers[0].kind) = (nodes, LayerKind::Tiles(tiles));
+        layers
+    }
+
     fn layer(&self, population: &Population, tables: &mut TouchTables) -> Option<Layer> {
         let nodes = population.outputs.iter().map(|nodes| nodes[0].index()).collect();
-        // In a tick nodes come in the order of the netlist.
-        let mut inputs: Vec<(usize, usize)> = population
-            .inputs
-            .iter()
-            .enumerate()
-            .filter_map(|(port, input)| Some((input.node?.index(), port)))
-            .collect();
-        inputs.sort_unstable();
+        let inputs = self.inputs(population);
         let kind = match &population.kind {
             PopulationKind::Neurons(neurons) => {
                 let ports = &neurons.ports[..population.n_ports.min(neurons.ports.len())];
@@ -321,7 +371,7 @@ impl Compiler<'_> {
     /// What events of a node reach through a kernel, in stretches of `lanes` neurons.
     fn touches(&self, node: usize, spans: &Arc<SpanTable>, lanes: usize, tables: &mut TouchTables) -> Option<Touches> {
         // The kernels keep these tables, so that no two of them have the same address.
-        let key = (self.origins[node], Arc::as_ptr(spans), lanes);
+        let key = (self.tables[node], Arc::as_ptr(spans), lanes);
         if let Some(touches) = tables.get(&key) {
             return Some(touches.clone());
         }
@@ -452,7 +502,7 @@ impl Compiler<'_> {
             cells,
             lanes,
             is_dense,
-            names: Names { shift, is_dense },
+            names: if is_dense { Names::Row } else { Names::Positions { shift } },
             weights,
             rows: n,
             stride,

@@ -50,13 +50,34 @@ impl Stream {
         start..self.ends[step]
     }
 
-    /// The events up to here, after those of the steps before, are those of a step.
+    /// The steps that have events, and these.
+    #[inline(always)]
+    pub fn steps(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let mut start = 0;
+        let ranges = self.ends.iter().map(move |&end| std::mem::replace(&mut start, end)..end);
+        ranges.enumerate().filter(|(_, range)| !range.is_empty())
+    }
+
+    /// The events up to here, after those of the steps before, are those of a step. Steps without events that come
+    /// before it need not be closed.
     #[inline(always)]
     pub fn close(&mut self, step: usize) {
-        match self.ends.get_mut(step) {
-            Some(end) => *end = self.places.len(),
-            None => self.ends.push(self.places.len()),
+        let end = self.places.len();
+        if let Some(ends) = self.ends.get_mut(step) {
+            *ends = end;
+            return;
         }
+        let before = self.ends.last().copied().unwrap_or(0);
+        while self.ends.len() < step {
+            self.ends.push(before);
+        }
+        self.ends.push(end);
+    }
+
+    /// The last steps have no events.
+    pub fn finish(&mut self, steps: usize) {
+        let before = self.ends.last().copied().unwrap_or(0);
+        self.ends.resize(steps, before);
     }
 
     /// Takes the events of a source.

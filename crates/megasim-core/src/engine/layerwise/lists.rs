@@ -1,0 +1,75 @@
+//! What reaches each cell, in order, and the walk over all of it.
+
+use super::cells::{Cells, Kind, Made, Plain, Rows, Rules, Signed};
+#[cfg(target_arch = "x86_64")]
+use super::lanes::Avx512;
+use super::lanes::{Lanes, Loops};
+use super::notes::KEY_BITS;
+use crate::engine::kernels;
+
+/// Entries, cell by cell.
+#[derive(Clone, Copy)]
+pub(super) struct Lists<'l> {
+    pub ends: &'l [u32],
+    pub entries: &'l [u32],
+}
+
+/// The lists of all cells, and what they act on.
+pub(super) struct All<'a, 'c> {
+    pub cells: &'a mut Cells<'c>,
+    /// By cell, in clocked mode: whether one of its neurons is beyond the threshold.
+    pub carried: &'a mut [bool],
+    pub lists: Lists<'a>,
+    pub rules: &'a Rules,
+    pub rows: Rows<'a>,
+    pub made: &'a mut Made<'c>,
+}
+
+impl All<'_, '_> {
+    /// Works off all lists. `repeats`: a signed neuron may spike several times on one event.
+    pub fn walk<const CLOCKED: bool>(self, is_signed: bool, repeats: bool, kernel: kernels::Variant) {
+        let signed = &self.rules.signed;
+        let is_general = signed.max_count < i32::MAX || signed.min_count < -(1 << 30) || (!CLOCKED && repeats);
+        match (is_signed, is_general) {
+            (false, _) => self.walk_as::<Plain<CLOCKED>>(kernel),
+            (true, false) => self.walk_as::<Signed<CLOCKED, false>>(kernel),
+            (true, true) => self.walk_as::<Signed<CLOCKED, true>>(kernel),
+        }
+    }
+
+    fn walk_as<K: Kind>(self, kernel: kernels::Variant) {
+        #[cfg(target_arch = "x86_64")]
+        if kernel.is_avx512() {
+            // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+            return unsafe { self.walk_avx512::<K>() };
+        }
+        // SAFETY: loops need no special instructions.
+        unsafe { self.walk_in::<Loops, K>() }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,popcnt")]
+    fn walk_avx512<K: Kind>(self) {
+        // SAFETY: the instructions are there.
+        unsafe { self.walk_in::<Avx512, K>() }
+    }
+
+    /// # Safety
+    /// The instructions of `L` are there.
+    #[inline(always)]
+    unsafe fn walk_in<L: Lanes, K: Kind>(self) {
+        let Self { cells, carried, lists: Lists { ends, entries }, rules, rows, made } = self;
+        let furthest = entries.iter().fold(0, |furthest: u32, &entry| furthest.max(entry)) >> KEY_BITS;
+        assert!(entries.is_empty() || (furthest as usize + 1) * rows.stride <= rows.weights.len());
+        let mut start = 0;
+        for (cell, carried) in carried.iter_mut().enumerate() {
+            let end = ends[cell] as usize;
+            let list = &entries[start..end];
+            start = end;
+            if !list.is_empty() || (K::CLOCKED && *carried) {
+                // SAFETY: the caller's promise; every row is inside the weights.
+                *carried = unsafe { cells.walk::<L, K>(cell, list, rules, rows, made) };
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Runs a layer of tiles over some steps: map by map, all events into a list for each tile, as for layers of cells.
+
+use super::cells::{Cells, Made, Rows};
+use super::lanes::LANES;
+use super::lists::{All, Lists};
+use super::notes::{KEY_BITS, Names, Notes};
+use super::places::NEGATIVE;
+use super::room::Room;
+use super::streams::{Steps, Stream};
+use super::tiles::{Grid, NO_TILE, Quad, TileInput, TileLayer, TileMap};
+use crate::engine::kernels;
+use crate::engine::neurons::{Neurons, Work};
+use crate::engine::population::NeuronPopulation;
+
+/// Keys of a part, and events after which it ends, and the most that it may have: in clocked mode it has whole maps.
+const PART: usize = 8192;
+const EVENTS: usize = 1 << 20;
+const MOST_EVENTS: usize = 1 << 24;
+
+const _: () = assert!(PART <= 1 << KEY_BITS);
+
+/// Scratch for layers of tiles.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TileRun {
+    events: Vec<Event>,
+    /// By tile, and one more for what is nowhere: where its entries end.
+    ends: Vec<u32>,
+    entries: Vec<u32>,
+    notes: Notes,
+    keys: Keys,
+    /// By tile: potentials and counts, a vector each.
+    v: Vec<i32>,
+    counts: Vec<i32>,
+    /// By map.
+    saturations: Vec<u64>,
+    /// What a map reads.
+    runs: Vec<Run>,
+    /// By tile: the position of the first lane.
+    corners: Vec<u32>,
+}
+
+/// The keys of a part.
+#[derive(Debug, Clone, Default)]
+struct Keys {
+    /// So many were given.
+    used: usize,
+    /// Steps of maps, in order.
+    ends: Vec<KeyEnd>,
+}
+
+/// A step of a map with events, or with what may spike without them: the key after its last one.
+#[derive(Debug, Clone, Copy)]
+struct KeyEnd {
+    map: usize,
+    step: usize,
+    end: usize,
+}
+
+/// Events of an input of a map in a step.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    step: usize,
+    input: usize,
+    start: usize,
+    end: usize,
+}
+
+/// An event: some tiles that it reaches.
+#[derive(Debug, Clone, Copy)]
+struct Event {
+    quad: Quad,
+    /// The first tile of the map.
+    tile: u32,
+    /// The key, and above it the first row.
+    entry: u32,
+}
+
+impl Event {
+    /// A tile of the quad, among those of all maps; `none` without one.
+    #[inline(always)]
+    fn tile_of(&self, tile: u16, none: usize) -> usize {
+        if tile == NO_TILE { none } else { self.tile as usize + usize::from(tile) }
+    }
+}
+
+/// The neurons of the maps, and how they spike.
+pub(super) struct Maps<'n> {
+    pub plans: Vec<&'n NeuronPopulation>,
+    pub neurons: Vec<&'n mut Neurons>,
+    pub kernel: kernels::Variant,
+    /// By tile, in clocked mode: whether one of its neurons is beyond the threshold.
+    pub carried: &'n mut Vec<bool>,
+    /// Clocked: by step, whether a neuron of plain neurons, which are one map, is beyond the threshold after it.
+    pub beyond: &'n mut [bool],
+}
+
+impl TileRun {
+    /// Runs a layer; its spikes go to the streams of its nodes.
+    pub fn run<const CLOCKED: bool>(
+        &mut self,
+        layer: &TileLayer,
+        mut maps: Maps<'_>,
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+        steps: Steps,
+    ) -> Work {
+        self.start(layer, &mut maps);
+        let is_signed = maps.plans[0].neurons.signed().is_some();
+        let mut operations = 0;
+        let mut runs = std::mem::take(&mut self.runs);
+        for (map, TileMap { inputs }) in layer.maps.iter().enumerate() {
+            runs.clear();
+            for (number, input) in inputs.iter().enumerate() {
+                let steps = streams[input.node].steps();
+                runs.extend(steps.map(|(step, range)| Run { step, input: number, start: range.start, end: range.end }));
+            }
+            runs.sort_unstable_by_key(|run| (run.step, run.input));
+            let first = self.keys.used;
+            for &Run { step, input, mut start, end } in &runs {
+                if CLOCKED {
+                    self.keys.used = first + step;
+                }
+                let input = &inputs[input];
+                while start < end {
+                    let places = &streams[input.node].places[start..end];
+                    start += self.read::<CLOCKED>(layer, (map, input), places, &mut operations);
+                    if CLOCKED && self.events.len() > MOST_EVENTS {
+                        room.close();
+                        return Work::default();
+                    }
+                    if !CLOCKED && self.is_full() {
+                        self.keys.ends.push(KeyEnd { map, step, end: self.keys.used });
+                        self.part::<CLOCKED>(layer, &mut maps, (nodes, streams, room));
+                    }
+                }
+                if is_signed || !CLOCKED {
+                    self.keys.ends.push(KeyEnd { map, step, end: self.keys.used + usize::from(CLOCKED) });
+                }
+            }
+            if CLOCKED {
+                self.keys.used = first + steps.len;
+                if !is_signed {
+                    let end = |step| KeyEnd { map, step, end: first + step + 1 };
+                    self.keys.ends.extend((0..steps.len).map(end));
+                }
+                // A part has whole maps.
+                if self.is_full() || self.keys.used + steps.len > PART {
+                    self.part::<CLOCKED>(layer, &mut maps, (nodes, streams, room));
+                }
+            }
+        }
+        self.runs = runs;
+        self.part::<CLOCKED>(layer, &mut maps, (nodes, streams, room));
+        self.end(layer, &mut maps);
+        Work { operations, updates: operations }
+    }
+
+    fn is_full(&self) -> bool {
+        self.keys.used >= PART || self.events.len() >= EVENTS
+    }
+
+    /// Takes the neurons of all maps into tiles.
+    fn start(&mut self, layer: &TileLayer, maps: &mut Maps<'_>) {
+        let Self { v, counts, saturations, corners, .. } = self;
+        let tiles = layer.grid.tiles();
+        let lanes = layer.maps.len() * tiles * LANES;
+        v.clear();
+        // At rest no neuron spikes.
+        v.resize(lanes, maps.plans[0].neurons.rest());
+        counts.clear();
+        counts.resize(lanes, 0);
+        saturations.clear();
+        saturations.resize(layer.maps.len(), 0);
+        corners.clear();
+        for (map, neurons) in maps.neurons.iter_mut().enumerate() {
+            corners.extend(layer.grid.corners());
+            let from = neurons.singles();
+            let first = map * tiles * LANES;
+            layer.grid.each_stretch(|position, lane, n| copy(from.v, position, v, first + lane, n));
+            if !from.counts.is_empty() {
+                layer.grid.each_stretch(|position, lane, n| copy(from.counts, position, counts, first + lane, n));
+            }
+        }
+        maps.carried.resize(layer.maps.len() * tiles, false);
+        self.events.clear();
+        self.keys.used = 0;
+        self.keys.ends.clear();
+    }
+
+    /// Gives the neurons back.
+    fn end(&self, layer: &TileLayer, maps: &mut Maps<'_>) {
+        let Self { v, counts, saturations, .. } = self;
+        let tiles = layer.grid.tiles();
+        for (map, neurons) in maps.neurons.iter_mut().enumerate() {
+            let to = neurons.singles();
+            let first = map * tiles * LANES;
+            layer.grid.each_stretch(|position, lane, n| copy(v, first + lane, to.v, position, n));
+            if !to.counts.is_empty() {
+                layer.grid.each_stretch(|position, lane, n| copy(counts, first + lane, to.counts, position, n));
+            }
+            to.saturations[0] += saturations[map];
+        }
+    }
+
+    /// Notes what events reach, in event mode until the part is full. Returns how many events were read.
+    fn read<const CLOCKED: bool>(
+        &mut self,
+        layer: &TileLayer,
+        (map, TileInput { first_row, reach, .. }): (usize, &TileInput),
+        places: &[u32],
+        operations: &mut u64,
+    ) -> usize {
+        let tile = (map * layer.grid.tiles()) as u32;
+        for (k, &place) in places.iter().enumerate() {
+            if (!CLOCKED && self.is_full()) || self.events.len() > MOST_EVENTS {
+                return k;
+            }
+            let Some(reached) = reach.places.get((place & !NEGATIVE) as usize) else { continue };
+            *operations += u64::from(reached.operations);
+            let sign = if place & NEGATIVE == 0 { 0 } else { layer.rows as u32 };
+            let entry = (first_row + sign) << KEY_BITS | self.keys.used as u32;
+            let quads = &reach.quads[reached.quads.0 as usize..reached.quads.1 as usize];
+            self.events.extend(quads.iter().map(|&quad| Event { quad, tile, entry }));
+            self.keys.used += usize::from(!CLOCKED);
+        }
+        places.len()
+    }
+
+    /// Works off the events that were noted.
+    fn part<const CLOCKED: bool>(
+        &mut self,
+        layer: &TileLayer,
+        maps: &mut Maps<'_>,
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+    ) {
+        let per_map = layer.grid.tiles();
+        self.distribute(layer.maps.len() * per_map, layer.width);
+        let Maps { plans, neurons, kernel, carried, beyond } = maps;
+        let rules = neurons[0].rules(plans[0], layer.segment_reach);
+        let Self { v, counts, saturations, notes, .. } = self;
+        let cells = &mut Cells { v, counts, saturations, lanes: LANES, names: Names::Tiles { per_map } };
+        let made = &mut Made { notes: &mut notes.notes, steps: 0..self.keys.used as u32, beyond };
+        let rows = Rows { weights: &layer.weights, stride: LANES, segment: layer.segment, spikes_rarely: true };
+        let lists = Lists { ends: &self.ends, entries: &self.entries };
+        let repeats = plans.iter().any(|plan| plan.most_per_event.iter().any(|&most| most > 1));
+        let all = All { cells, carried, lists, rules: &rules, rows, made };
+        all.walk::<CLOCKED>(plans[0].neurons.signed().is_some(), repeats, *kernel);
+        self.notes.sort(self.keys.used);
+        self.leave(&layer.grid, (nodes, streams, room));
+        self.events.clear();
+        self.keys.used = 0;
+        self.keys.ends.clear();
+    }
+
+    /// Puts the events into the lists of the tiles.
+    fn distribute(&mut self, tiles: usize, width: usize) {
+        let Self { events, ends, entries, .. } = self;
+        ends.clear();
+        ends.resize(tiles + 2, 0);
+        // One place further on: until they are filled, where the lists start.
+        for event in &*events {
+            event.quad.tiles[..width].iter().for_each(|&tile| ends[event.tile_of(tile, tiles) + 1] += 1);
+        }
+        let mut before = 0;
+        for end in &mut *ends {
+            before += *end;
+            *end = before;
+        }
+        entries.clear();
+        entries.resize(width * events.len(), 0);
+        for event in &*events {
+            for (&tile, &row) in event.quad.tiles[..width].iter().zip(&event.quad.rows) {
+                let end = &mut ends[event.tile_of(tile, tiles)];
+                entries[*end as usize] = event.entry + (u32::from(row) << KEY_BITS);
+                *end += 1;
+            }
+        }
+    }
+
+    /// Hands over the spikes of a part.
+    fn leave(&self, grid: &Grid, (nodes, streams, room): (&[usize], &mut [Stream], &mut Room)) {
+        let offsets = grid.offsets();
+        let mut from = 0;
+        for &KeyEnd { map, step, end } in &self.keys.ends {
+            let stream = &mut streams[nodes[map]];
+            if room.take(self.notes.spikes(from..end)) {
+                for alike in self.notes.of(from..end).chunk_by(|one, next| one.key() == next.key()) {
+                    let first = stream.places.len();
+                    for note in alike {
+                        let corner = self.corners[note.vector() as usize];
+                        note.each(|lane, mark| stream.places.push((corner + offsets[lane as usize]) | mark));
+                    }
+                    // Those of one event or step leave row by row.
+                    if alike.len() > 1 {
+                        stream.places[first..].sort_unstable_by_key(|place| place & !NEGATIVE);
+                    }
+                }
+            }
+            stream.close(step);
+            from = end;
+        }
+    }
+}
+
+/// Copies some integers, nearly always four, of which loops know nothing.
+#[inline(always)]
+fn copy(from: &[i32], at: usize, to: &mut [i32], into: usize, n: usize) {
+    match (&from[at..at + n], &mut to[into..into + n]) {
+        (&[a, b, c, d], [e, f, g, h]) => (*e, *f, *g, *h) = (a, b, c, d),
+        (some, others) => others.copy_from_slice(some),
+    }
+}
