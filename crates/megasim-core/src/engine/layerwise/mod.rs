@@ -176,12 +176,17 @@ impl Layerwise {
                     None => single.run::<Plain<CLOCKED>>(layer, neurons, waiting, outputs, steps),
                 }
             }
-            (LayerKind::Tiles(layer), ..) => {
+            (LayerKind::Tiles(layer), PopulationKind::Neurons(plan), _) => {
                 let maps = maps(layer, (run, id), (&mut carried.cells, after));
-                tiles.run::<CLOCKED>(layer, maps, (nodes, &mut *streams, room), steps)
+                let work = tiles.run::<CLOCKED>(layer, maps, (nodes, &mut *streams, room), steps);
+                if plan.neurons.signed().is_some() {
+                    nodes.iter().for_each(|&node| streams[node].finish(steps.len));
+                    return work;
+                }
+                work
             }
-            // The first one of its maps ran it; a plan and its state are of the same kind.
-            _ => Work::default(),
+            // It was run with the first one of its maps. A plan and its state are of the same kind.
+            _ => return Work::default(),
         };
         nodes.iter().for_each(|&node| streams[node].finish(steps.len));
         if !CLOCKED {
@@ -189,14 +194,12 @@ impl Layerwise {
         }
         let Cells::Neurons(neurons) = &run.populations[id].cells else { return work };
         // All neurons are tested in each step with input, or with a neuron beyond the threshold before it.
-        let is_beyond = after[steps.len - 1];
-        after.rotate_right(1);
-        after[0] = carried.any;
-        carried.any = is_beyond;
-        for &node in &layer.reads {
-            streams[node].steps().for_each(|(step, _)| after[step] = true);
+        let mut acts = 0;
+        for step in 0..steps.len {
+            let before = if step == 0 { carried.any } else { after[step - 1] };
+            acts += u64::from(before || layer.reads.iter().any(|&node| !streams[node].range(step).is_empty()));
         }
-        let acts = after.iter().filter(|&&acts| acts).count() as u64;
+        carried.any = after[steps.len - 1];
         Work { updates: acts * neurons.potentials().len() as u64, ..work }
     }
 

@@ -95,7 +95,7 @@ pub(super) struct Maps<'n> {
 }
 
 impl TileRun {
-    /// Runs a layer; its spikes go to the streams of its nodes.
+    /// Runs a layer; its spikes go to the streams of its nodes. Clocked: `updates` are those of steps with input.
     pub fn run<const CLOCKED: bool>(
         &mut self,
         layer: &TileLayer,
@@ -105,7 +105,7 @@ impl TileRun {
     ) -> Work {
         self.start(layer, &mut maps);
         let is_signed = maps.plans[0].neurons.signed().is_some();
-        let mut operations = 0;
+        let (mut operations, mut acts) = (0, 0);
         let mut runs = std::mem::take(&mut self.runs);
         for (map, TileMap { inputs }) in layer.maps.iter().enumerate() {
             runs.clear();
@@ -114,6 +114,7 @@ impl TileRun {
                 runs.extend(steps.map(|(step, range)| Run { step, input: number, start: range.start, end: range.end }));
             }
             runs.sort_unstable_by_key(|run| (run.step, run.input));
+            acts += runs.chunk_by(|one, next| one.step == next.step).count();
             let first = self.keys.used;
             for &Run { step, input, mut start, end } in &runs {
                 if CLOCKED {
@@ -151,7 +152,7 @@ impl TileRun {
         self.runs = runs;
         self.part::<CLOCKED>(layer, &mut maps, (nodes, streams, room));
         self.end(layer, &mut maps);
-        Work { operations, updates: operations }
+        Work { operations, updates: if CLOCKED { (acts * layer.grid.neurons()) as u64 } else { operations } }
     }
 
     fn is_full(&self) -> bool {
@@ -281,9 +282,15 @@ impl TileRun {
         let offsets = grid.offsets();
         let mut from = 0;
         for &KeyEnd { map, step, end } in &self.keys.ends {
+            let keys = from..end;
+            from = end;
+            let notes = self.notes.of(keys.clone());
+            if notes.is_empty() {
+                continue;
+            }
             let stream = &mut streams[nodes[map]];
-            if room.take(self.notes.spikes(from..end)) {
-                for alike in self.notes.of(from..end).chunk_by(|one, next| one.key() == next.key()) {
+            if room.take(self.notes.spikes(keys)) {
+                for alike in notes.chunk_by(|one, next| one.key() == next.key()) {
                     let first = stream.places.len();
                     for note in alike {
                         let corner = self.corners[note.vector() as usize];
@@ -296,7 +303,6 @@ impl TileRun {
                 }
             }
             stream.close(step);
-            from = end;
         }
     }
 }

@@ -90,6 +90,10 @@ impl Grid {
         Self { nx: array.nx as usize, ny: array.ny as usize }
     }
 
+    pub fn neurons(&self) -> usize {
+        self.nx * self.ny
+    }
+
     fn columns(&self) -> usize {
         self.nx.div_ceil(SIDE)
     }
@@ -213,7 +217,11 @@ impl Compiler<'_> {
     ) -> Option<TileMap> {
         let mut map = TileMap { inputs: Vec::new() };
         for &(node, port) in inputs {
-            let Some(Synapses::Kernel(kernel)) = ports.get(port).map(|port| &port.synapses) else { continue };
+            let Some(Synapses::Kernel(kernel)) = ports.get(port).map(|port| &port.synapses) else {
+                // The input only resets.
+                map.inputs.push(TileInput { node, first_row: 0, reach: Arc::default() });
+                continue;
+            };
             let key = (self.tables[node], kernel.shape.geometry(), array);
             let made = || Some(Arc::new(self.tile_reach(node, kernel, (array, grid))?));
             let reach = reaches.entry(key).or_insert_with(made).clone()?;
