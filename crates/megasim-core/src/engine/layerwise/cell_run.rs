@@ -166,7 +166,7 @@ impl CellRun {
         let rules = neurons.rules(plan, layer.segment_reach);
         let mut cells = neurons.cells(layer.lanes, layer.names);
         let made = &mut Made { notes: &mut self.notes.notes, steps: first as u32..end as u32, beyond };
-        let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment, spikes_rarely: true };
+        let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
         let all = All { cells: &mut cells, carried, lists, rules: &rules, rows, made };
         let repeats = plan.most_per_event.iter().any(|&most| most > 1);

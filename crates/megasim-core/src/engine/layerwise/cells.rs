@@ -57,8 +57,6 @@ pub(super) struct Rows<'w> {
     pub stride: usize,
     /// Entries that may be added between two tests of the bounds.
     pub segment: usize,
-    /// Few entries make a neuron of a vector spike.
-    pub spikes_rarely: bool,
 }
 
 /// What the walks of a part of a run make.
@@ -180,8 +178,8 @@ impl Cells<'_> {
     }
 
     /// `V` vectors of a cell, from a lane on. Whether a neuron of several vectors spikes is not asked, which no branch
-    /// could predict: all that did change under masks, and the masks are kept. Of one vector few do where spikes are
-    /// rare, and a branch that is wrong now and then takes less than to wait for the masks.
+    /// could predict: all that did change under masks, and the masks are kept. Of one vector few do, and a branch that
+    /// is wrong now and then takes less than to wait for the masks.
     ///
     /// # Safety
     /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
@@ -202,7 +200,6 @@ impl Cells<'_> {
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
             let vectors = Vectors::<L>::new(rules);
-            let always: u16 = if rows.spikes_rarely { 0 } else { 1 };
             let (mut v, mut counts) = self.load::<L, K, V>((first, n), &vectors);
             if K::CLOCKED && !K::SIGNED {
                 let next = list.first().map_or(made.steps.end, |&entry| key(entry));
@@ -230,7 +227,7 @@ impl Cells<'_> {
                     for c in 0..V {
                         let sum = v[c].add(L::load(row.add(c * LANES)));
                         let (up, down) = vectors.beyond::<K>(sum, counts[c], acts);
-                        if V == 1 && up | down | always == 0 {
+                        if V == 1 && up | down == 0 {
                             v[c] = sum;
                             continue;
                         }

@@ -240,7 +240,7 @@ impl TileRun {
         let Self { v, counts, saturations, notes, .. } = self;
         let cells = &mut Cells { v, counts, saturations, lanes: LANES, names: Names::Tiles { per_map } };
         let made = &mut Made { notes: &mut notes.notes, steps: 0..self.keys.used as u32, beyond };
-        let rows = Rows { weights: &layer.weights, stride: LANES, segment: layer.segment, spikes_rarely: true };
+        let rows = Rows { weights: &layer.weights, stride: LANES, segment: layer.segment };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
         let repeats = plans.iter().any(|plan| plan.most_per_event.iter().any(|&most| most > 1));
         let all = All { cells, carried, lists, rules: &rules, rows, made };

@@ -18,6 +18,10 @@ const SIDE: usize = 4;
 
 const _: () = assert!(SIDE * SIDE == LANES);
 
+/// Neurons of a tile that an event has to reach, on the mean over its places, for tiles to be faster than one neuron
+/// after the other.
+const LEAST_NEURONS: f64 = 1.5;
+
 /// Some populations of one map each, of the same size and with the same neurons.
 #[derive(Debug)]
 pub(super) struct TileLayer {
@@ -56,6 +60,17 @@ pub(super) struct TileReach {
     rows: Vec<[u32; LANES]>,
 }
 
+impl TileReach {
+    /// By place with neurons that it reaches: how many of them in each tile.
+    fn neurons_by_tile(&self) -> impl Iterator<Item = f64> {
+        let reached = self.places.iter().filter(|place| place.operations > 0);
+        reached.map(|place| {
+            let quads = &self.quads[place.quads.0 as usize..place.quads.1 as usize];
+            f64::from(place.operations) / quads.iter().map(Quad::width).sum::<usize>() as f64
+        })
+    }
+}
+
 /// What the events of a place reach: some of the quads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlaceReach {
@@ -70,6 +85,13 @@ pub(super) struct PlaceReach {
 pub(super) struct Quad {
     pub tiles: [u16; 4],
     pub rows: [u16; 4],
+}
+
+impl Quad {
+    /// The tiles that an event reaches.
+    fn width(&self) -> usize {
+        self.tiles.iter().filter(|&&tile| tile != NO_TILE).count()
+    }
 }
 
 /// The tile of an event that reaches fewer.
@@ -179,13 +201,12 @@ impl Compiler<'_> {
                 break;
             }
             let before = rows.len();
-            let Some(map) = self.tile_map(ports, &inputs, (neurons.array, &layer.grid), &mut rows, reaches) else {
-                break;
-            };
-            if 2 * rows.len() >= 1 << (32 - KEY_BITS) || rows.len() * LANES > MOST_WEIGHTS.0 {
+            let map = self.tile_map(ports, &inputs, (neurons.array, &layer.grid), &mut rows, reaches);
+            let fits = 2 * rows.len() < 1 << (32 - KEY_BITS) && rows.len() * LANES <= MOST_WEIGHTS.0;
+            let Some(map) = map.filter(|_| fits) else {
                 rows.truncate(before);
                 break;
-            }
+            };
             largest = ports.iter().map(Port::largest).fold(largest, i64::max);
             layer.maps.push(map);
         }
@@ -193,8 +214,7 @@ impl Compiler<'_> {
             return None;
         }
         let quads = layer.maps.iter().flat_map(|map| &map.inputs).flat_map(|input| &input.reach.quads);
-        let width = quads.map(|quad| quad.tiles.iter().filter(|&&tile| tile != NO_TILE).count()).max();
-        layer.width = width.unwrap_or(1);
+        layer.width = quads.map(Quad::width).max().unwrap_or(1);
         layer.rows = rows.len();
         layer.weights = Aligned::new(2 * rows.len() * LANES);
         let (positive, negative) = layer.weights.split_at_mut(rows.len() * LANES);
@@ -229,7 +249,8 @@ impl Compiler<'_> {
             let weight = |&k: &u32| if k == NOWHERE { 0 } else { kernel.weights[k as usize] };
             rows.extend(reach.rows.iter().map(|row| row.each_ref().map(weight)));
         }
-        Some(map)
+        let reached: Vec<f64> = map.inputs.iter().flat_map(|input| input.reach.neurons_by_tile()).collect();
+        (reached.iter().sum::<f64>() >= LEAST_NEURONS * reached.len() as f64).then_some(map)
     }
 
     fn tile_reach(&self, node: usize, kernel: &Kernel, (array, grid): (Array, &Grid)) -> Option<TileReach> {
