@@ -23,6 +23,8 @@ struct Forward {
     second: (u32, i32),
     classes: u32,
     bias: bool,
+    /// Maps behind the third layer read all of it and one of the second.
+    shortcut: bool,
     events: Vec<(Tick, i32, i32, usize, bool)>,
     special: Option<(Tick, bool)>,
     t_max: Tick,
@@ -52,24 +54,14 @@ fn forward() -> impl Strategy<Value = Forward> {
         (prop_oneof![4 => 1usize..6, 1 => 17usize..40], prop_oneof![3 => 1usize..20, 1 => 20usize..80]),
         (1u32..4, 1i32..3),
         prop_oneof![3 => 1u32..20, 1 => 20u32..150],
-        any::<bool>(),
+        any::<(bool, bool)>(),
     );
     let special = prop::option::of((0i64..450, any::<bool>()));
     let events = prop_oneof![6 => few, 1 => burst];
     let parts = (prop::collection::vec(neurons, 4), scale, prop::collection::vec(-9i32..12, 20..60), shapes);
     (parts, events, special, 100i64..300).prop_map(
-        |((neurons, scale, weights, (sides, maps, second, classes, bias)), events, special, t_max)| Forward {
-            neurons,
-            scale,
-            weights,
-            sides,
-            maps,
-            second,
-            classes,
-            bias,
-            events,
-            special,
-            t_max,
+        |((neurons, scale, weights, (sides, maps, second, classes, (bias, shortcut))), events, special, t_max)| {
+            Forward { neurons, scale, weights, sides, maps, second, classes, bias, shortcut, events, special, t_max }
         },
     )
 }
@@ -133,6 +125,16 @@ impl Forward {
             let ports = (0..second.len()).map(|from| kernel(2, 0, map * 3 + from)).collect();
             let from: Vec<NodeId> = second.iter().copied().chain([reset]).collect();
             third.push(builder.module(module(conv(pooled, 2, ports), &from), &[format!("c{map}")]).ok()?[0]);
+        }
+        if self.shortcut {
+            let mut behind = Vec::new();
+            for map in 0..third.len() {
+                let mut ports: Vec<_> = (0..third.len()).map(|from| kernel(3, -1, map * 5 + from)).collect();
+                ports.push(kernel(1, 0, map));
+                let from: Vec<NodeId> = third.iter().copied().chain([second[map % second.len()], reset]).collect();
+                behind.push(builder.module(module(conv(pooled, 2, ports), &from), &[format!("d{map}")]).ok()?[0]);
+            }
+            third = behind;
         }
         let flatten = ModuleKind::Flatten(vec![FlattenPort { nx: pooled.nx, ny: pooled.ny }; third.len()]);
         let flat = builder.module(module(flatten, &third), &["flat"]).ok()?[0];

@@ -1,16 +1,16 @@
 //! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is worked off with
 //! the potentials of its cell in registers, and the spikes are put in order.
 
-use super::cells::{Made, Rows};
+use super::cells::{Cells, Made, Rows, Rules};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
 use super::places::NEGATIVE;
 use super::plan::{CellInput, CellLayer};
 use super::room::Room;
+use super::single_run::Singles;
 use super::streams::{Steps, Stream};
 use crate::engine::kernels;
-use crate::engine::neurons::{Neurons, Work};
-use crate::engine::population::NeuronPopulation;
+use crate::engine::neurons::Work;
 
 /// Events of a part; no more than there are keys.
 const PART: usize = 8192;
@@ -29,6 +29,8 @@ pub(super) struct CellRun {
     active: Vec<usize>,
     /// Cells that the events reach, each as often as it is reached.
     reached: usize,
+    /// Neurons that they reach.
+    operations: u64,
     /// By cell: where its entries end.
     ends: Vec<u32>,
     entries: Vec<u32>,
@@ -53,8 +55,11 @@ struct Event {
 
 /// The neurons of a layer, and how they spike.
 pub(super) struct Population<'n> {
-    pub plan: &'n NeuronPopulation,
-    pub neurons: &'n mut Neurons,
+    pub neurons: Singles<'n>,
+    pub rules: Rules,
+    pub is_signed: bool,
+    /// A signed neuron may spike several times on one event.
+    pub repeats: bool,
     pub kernel: kernels::Variant,
     /// By cell, in clocked mode: whether one of its neurons is beyond the threshold.
     pub carried: &'n mut Vec<bool>,
@@ -76,6 +81,7 @@ impl CellRun {
         self.events.clear();
         self.keys.clear();
         self.reached = 0;
+        self.operations = 0;
         // Resets and biases have few events.
         let mut active = std::mem::take(&mut self.active);
         active.clear();
@@ -127,7 +133,7 @@ impl CellRun {
         if input.touches.is_empty() {
             return places.len();
         }
-        let CellInput { touches, first_row, cell_step, row_step, .. } = input;
+        let CellInput { touches, lanes, first_row, cell_step, row_step, .. } = input;
         for (k, &place) in places.iter().enumerate() {
             if !CLOCKED && self.is_full() {
                 return k;
@@ -139,7 +145,9 @@ impl CellRun {
             }
             let sign = if place & NEGATIVE == 0 { 0 } else { layer.rows as u32 };
             let key = if CLOCKED { step } else { self.events.len() };
-            self.reached += touch.columns as usize * touch.lines as usize;
+            let cells = touch.columns as usize * touch.lines as usize;
+            self.reached += cells;
+            self.operations += (cells * lanes) as u64;
             self.events.push(Event {
                 cell: touch.cell,
                 row: touch.row + first_row + sign,
@@ -161,16 +169,14 @@ impl CellRun {
         (first, end): (usize, usize),
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
     ) -> Work {
-        let operations = self.distribute(layer);
-        let Population { plan, neurons, kernel, carried, beyond } = population;
-        let rules = neurons.rules(plan, layer.segment_reach);
-        let mut cells = neurons.cells(layer.lanes, layer.names);
+        self.distribute(layer);
+        let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond } = population;
+        let Singles { v, counts, saturations } = neurons;
+        let cells = &mut Cells { v, counts, saturations, lanes: layer.lanes, names: layer.names };
         let made = &mut Made { notes: &mut self.notes.notes, steps: first as u32..end as u32, beyond };
         let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
-        let all = All { cells: &mut cells, carried, lists, rules: &rules, rows, made };
-        let repeats = plan.most_per_event.iter().any(|&most| most > 1);
-        all.walk::<CLOCKED>(plan.neurons.signed().is_some(), repeats, *kernel);
+        All { cells, carried, lists, rules, rows, made }.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
         let keys = if CLOCKED { end } else { self.events.len() };
         self.notes.sort(keys);
         let mut from = if CLOCKED { first } else { 0 };
@@ -183,11 +189,12 @@ impl CellRun {
         }
         self.events.clear();
         self.keys.clear();
+        let operations = std::mem::take(&mut self.operations);
         Work { operations, updates: operations }
     }
 
-    /// Puts the events into the lists of the cells that they reach; says how many neurons that are.
-    fn distribute(&mut self, layer: &CellLayer) -> u64 {
+    /// Puts the events into the lists of the cells that they reach.
+    fn distribute(&mut self, layer: &CellLayer) {
         let Self { events, ends, entries, reached, .. } = self;
         ends.clear();
         ends.resize(layer.cells + 1, 0);
@@ -229,6 +236,6 @@ impl CellRun {
                 entry += event.row_step << KEY_BITS;
             }
         }
-        (std::mem::take(reached) * layer.lanes) as u64
+        *reached = 0;
     }
 }

@@ -40,7 +40,7 @@ impl Rules {
 }
 
 /// The neurons of a layer.
-pub(in crate::engine) struct Cells<'n> {
+pub(super) struct Cells<'n> {
     pub v: &'n mut [i32],
     /// Of signed neurons.
     pub counts: &'n mut [i32],

@@ -12,6 +12,7 @@ mod cell_run;
 mod cells;
 mod lanes;
 mod lists;
+mod merged;
 mod notes;
 mod places;
 pub(super) mod plan;
@@ -21,26 +22,25 @@ mod streams;
 mod tile_run;
 mod tiles;
 
-pub(super) use cells::{Cells as CellView, Rules};
-pub(super) use notes::Names;
+pub(super) use cells::Rules;
 pub(super) use single_run::Singles;
 
 use super::apply::Cells;
-use super::neurons::Work;
+use super::neurons::{Neurons, Work};
 use super::plan::Plan;
-use super::population::PopulationKind;
+use super::population::{NeuronPopulation, PopulationKind};
 use super::record::Recorder;
 use super::{Limits, PopulationState};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
 use cell_run::{CellRun, Population};
 use cells::{Plain, Signed};
+use merged::{Gathered, MergedLayer};
 use places::{NEGATIVE, NOWHERE};
 use plan::{Layer, LayerKind, LayerwisePlan, Origin};
 use room::Room;
 use single_run::SingleRun;
 use streams::{Steps, Stream, first_special};
 use tile_run::{Maps, TileRun};
-use tiles::TileLayer;
 
 /// Steps of a block.
 const BLOCK: usize = 100;
@@ -57,6 +57,7 @@ pub(super) struct Layerwise {
     cells: CellRun,
     single: SingleRun,
     tiles: TileRun,
+    gathered: Gathered,
     /// So many events more, and a block is left to the other loops, which know how to refuse it.
     room: Room,
 }
@@ -152,7 +153,7 @@ impl Layerwise {
         steps: Steps,
     ) -> Work {
         let population = &run.plan.populations[id];
-        let Self { streams, beyond, after, cells, single, tiles, room } = self;
+        let Self { streams, beyond, after, cells, single, tiles, gathered, room } = self;
         let carried = &mut beyond[id];
         let nodes = &layer.nodes[..];
         after.clear();
@@ -163,8 +164,15 @@ impl Layerwise {
                 Work::default()
             }
             (LayerKind::Cells(layer), PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
-                let kernel = run.plan.kernel;
-                let population = Population { plan, neurons, kernel, carried: &mut carried.cells, beyond: after };
+                let population = Population {
+                    rules: neurons.rules(plan, layer.segment_reach),
+                    neurons: neurons.singles(),
+                    is_signed: plan.neurons.signed().is_some(),
+                    repeats: repeats(plan),
+                    kernel: run.plan.kernel,
+                    carried: &mut carried.cells,
+                    beyond: after,
+                };
                 cells.run::<CLOCKED>(layer, population, (nodes, &mut *streams, room), steps)
             }
             (LayerKind::Single(layer), PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
@@ -176,8 +184,27 @@ impl Layerwise {
                     None => single.run::<Plain<CLOCKED>>(layer, neurons, waiting, outputs, steps),
                 }
             }
+            (LayerKind::Merged(layer), PopulationKind::Neurons(plan), _) => {
+                let (plans, mut maps) = maps((run.plan, run.populations), id, nodes.len());
+                let population = Population {
+                    rules: maps[0].rules(plan, layer.cells.segment_reach),
+                    neurons: gathered.take(&mut maps),
+                    is_signed: true,
+                    repeats: plans.into_iter().any(repeats),
+                    kernel: run.plan.kernel,
+                    carried: &mut carried.cells,
+                    beyond: after,
+                };
+                let work = cells.run::<CLOCKED>(&layer.cells, population, (nodes, &mut *streams, room), steps);
+                gathered.give(&mut maps);
+                nodes.iter().for_each(|&node| streams[node].finish(steps.len));
+                let updates = if CLOCKED { merged_updates(layer, streams, steps) } else { work.updates };
+                return Work { updates, ..work };
+            }
             (LayerKind::Tiles(layer), PopulationKind::Neurons(plan), _) => {
-                let maps = maps(layer, (run, id), (&mut carried.cells, after));
+                let (plans, neurons) = maps((run.plan, run.populations), id, nodes.len());
+                let kernel = run.plan.kernel;
+                let maps = Maps { plans, neurons, kernel, carried: &mut carried.cells, beyond: after };
                 let work = tiles.run::<CLOCKED>(layer, maps, (nodes, &mut *streams, room), steps);
                 if plan.neurons.signed().is_some() {
                     nodes.iter().for_each(|&node| streams[node].finish(steps.len));
@@ -185,7 +212,7 @@ impl Layerwise {
                 }
                 work
             }
-            // It was run with the first one of its maps. A plan and its state are of the same kind.
+            // It was run together with another one. A plan and its state are of the same kind.
             _ => return Work::default(),
         };
         nodes.iter().for_each(|&node| streams[node].finish(steps.len));
@@ -235,22 +262,39 @@ impl Layerwise {
     }
 }
 
-/// The populations of a layer of tiles, of which `id` is the first.
+/// `n` populations from one on.
 fn maps<'r>(
-    layer: &TileLayer,
-    (run, id): (&'r mut LayerwiseRun<'_>, usize),
-    (carried, beyond): (&'r mut Vec<bool>, &'r mut [bool]),
-) -> Maps<'r> {
-    let of = id..id + layer.maps.len();
-    let plans = run.plan.populations[of.clone()].iter().filter_map(|population| match &population.kind {
+    (plan, populations): (&'r Plan, &'r mut [PopulationState]),
+    first: usize,
+    n: usize,
+) -> (Vec<&'r NeuronPopulation>, Vec<&'r mut Neurons>) {
+    let plans = plan.populations[first..][..n].iter().filter_map(|population| match &population.kind {
         PopulationKind::Neurons(plan) => Some(plan),
         _ => None,
     });
-    let neurons = run.populations[of].iter_mut().filter_map(|state| match &mut state.cells {
+    let neurons = populations[first..][..n].iter_mut().filter_map(|state| match &mut state.cells {
         Cells::Neurons(neurons) => Some(neurons),
         _ => None,
     });
-    Maps { plans: plans.collect(), neurons: neurons.collect(), kernel: run.plan.kernel, carried, beyond }
+    (plans.collect(), neurons.collect())
+}
+
+/// Whether one event can make a neuron spike several times.
+fn repeats(plan: &NeuronPopulation) -> bool {
+    plan.most_per_event.iter().any(|&most| most > 1)
+}
+
+/// Clocked: how many neurons are tested, all of a map in each step in which it has input.
+fn merged_updates(layer: &MergedLayer, streams: &[Stream], steps: Steps) -> u64 {
+    let mut acts = 0;
+    for step in 0..steps.len {
+        let has_events = |&node: &usize| !streams[node].range(step).is_empty();
+        acts += match layer.common.iter().any(has_events) {
+            true => layer.own.len(),
+            false => layer.own.iter().filter(|own| own.iter().any(has_events)).count(),
+        };
+    }
+    (acts * layer.cells.cells) as u64
 }
 
 /// Appends addresses and polarities of events of a module.

@@ -48,7 +48,7 @@ impl Note {
 
 /// What the cells of a layer are, and how their vectors are numbered.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) enum Names {
+pub(super) enum Names {
     /// The neurons of all maps at one position. The lowest bits (`shift`) of a vector's number are those of the vectors
     /// in a cell.
     Positions { shift: u32 },

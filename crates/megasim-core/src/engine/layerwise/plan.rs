@@ -1,6 +1,7 @@
 //! Which networks can be run layer by layer, and their layers as such runs read them.
 
 use super::lanes::LANES;
+use super::merged::MergedLayer;
 use super::notes::{KEY_BITS, Names, VECTOR_BITS};
 use super::places::{NOWHERE, SourcePlaces};
 use super::tiles::{TileLayer, TileReaches};
@@ -60,10 +61,12 @@ pub(super) enum LayerKind {
     Cells(CellLayer),
     /// Events reach neurons one by one.
     Single(SingleLayer),
-    /// Events reach tiles, of this population and the next ones.
+    /// Events reach cells of this population and the next ones, which are a map each.
+    Merged(MergedLayer),
+    /// Events reach tiles of this population and the next ones, which are a map each.
     Tiles(TileLayer),
-    /// The population is a map of tiles before it.
-    Tiled,
+    /// The population is run together with one before it.
+    Together,
 }
 
 /// Neurons that every event reaches together are a cell: those of all maps at one position, or all of a dense layer.
@@ -90,6 +93,8 @@ pub(super) struct CellInput {
     pub node: usize,
     /// By place; empty for an input that only resets.
     pub touches: Touches,
+    /// Neurons of a cell that it reaches; the others have a weight of 0.
+    pub lanes: usize,
     /// The first row of weights of its port.
     pub first_row: u32,
     /// From one line of cells to the next one, in cells and in rows of weights.
@@ -161,9 +166,14 @@ impl LayerwisePlan {
         let mut layers = Vec::new();
         while layers.len() < populations.len() {
             let first = layers.len();
-            if let Some(tiles) = compiler.tiles(first, &mut reaches) {
+            if let Some(merged) = compiler.merged(first) {
+                copied += merged.cells.weights.len() / 2;
+                let maps = merged.cells.lanes;
+                layers.extend(compiler.together(first, maps, LayerKind::Merged(merged)));
+            } else if let Some(tiles) = compiler.tiles(first, &mut reaches) {
                 copied += tiles.weights.len() / 2;
-                layers.extend(compiler.tile_layers(first, tiles));
+                let maps = tiles.maps.len();
+                layers.extend(compiler.together(first, maps, LayerKind::Tiles(tiles)));
             } else {
                 let layer = compiler.layer(&populations[first], &mut tables)?;
                 if let LayerKind::Cells(cells) = &layer.kind {
@@ -327,14 +337,14 @@ impl Compiler<'_> {
         inputs
     }
 
-    /// The layers of populations that are in tiles.
-    fn tile_layers(&self, first: usize, tiles: TileLayer) -> Vec<Layer> {
-        let populations = &self.populations[first..][..tiles.maps.len()];
+    /// The layers of populations that are run together: all is with the first one.
+    fn together(&self, first: usize, maps: usize, kind: LayerKind) -> Vec<Layer> {
+        let populations = &self.populations[first..][..maps];
         let reads = populations.iter().map(|it| self.inputs(it).iter().map(|&(node, _)| node).collect());
         let nodes = populations.iter().map(|population| population.outputs[0][0].index()).collect();
         let mut layers: Vec<Layer> =
-            reads.map(|reads| Layer { nodes: Vec::new(), reads, kind: LayerKind::Tiled }).collect();
-        (layers[0].nodes, layers[0].kind) = (nodes, LayerKind::Tiles(tiles));
+            reads.map(|reads| Layer { nodes: Vec::new(), reads, kind: LayerKind::Together }).collect();
+        (layers[0].nodes, layers[0].kind) = (nodes, kind);
         layers
     }
 
@@ -456,25 +466,11 @@ impl Compiler<'_> {
                 Synapses::Kernel(kernel) => rows.extend_from_slice(&kernel.weights),
             }
         }
-        let shift = lanes.div_ceil(LANES).next_power_of_two().trailing_zeros();
-        if cells << shift >= 1 << VECTOR_BITS {
-            return None;
-        }
-        let (stride, n) = (lanes.next_multiple_of(16), rows.len() / lanes);
-        if 2 * n >= 1 << (32 - KEY_BITS) {
-            return None;
-        }
-        let mut weights = Aligned::new(2 * n * stride);
-        for (k, row) in rows.chunks_exact(lanes).enumerate() {
-            weights[k * stride..][..lanes].copy_from_slice(row);
-            // None is -2^31: see `keeps_no_time`.
-            let negated = &mut weights[(n + k) * stride..][..lanes];
-            negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
-        }
         let mut input = |node: usize, port: usize| {
             let reads = |touches, cell_step: usize, row_step: usize| CellInput {
                 node,
                 touches,
+                lanes,
                 first_row: first_rows.get(port).copied().unwrap_or(0),
                 cell_step: cell_step as u32,
                 row_step: row_step as u32,
@@ -495,9 +491,34 @@ impl Compiler<'_> {
             }
         };
         let inputs = inputs.iter().map(|&(node, port)| input(node, port)).collect::<Option<_>>()?;
-        let largest = ports.iter().map(Port::largest).max().unwrap_or(0).max(1);
-        let segment = (SEGMENT_REACH / largest).min(1 << 20);
-        Some(CellLayer {
+        let largest = ports.iter().map(Port::largest).max().unwrap_or(0);
+        CellLayer::new((cells, lanes), is_dense, &rows, inputs, largest)
+    }
+}
+
+impl CellLayer {
+    /// Cells of some lanes, with rows of as many weights; none is larger than `largest`. There are none of -2^31, see
+    /// [`keeps_no_time`].
+    pub(super) fn new(
+        (cells, lanes): (usize, usize),
+        is_dense: bool,
+        rows: &[i32],
+        inputs: Vec<CellInput>,
+        largest: i64,
+    ) -> Option<Self> {
+        let shift = lanes.div_ceil(LANES).next_power_of_two().trailing_zeros();
+        let (stride, n) = (lanes.next_multiple_of(LANES), rows.len() / lanes);
+        if cells << shift >= 1 << VECTOR_BITS || 2 * n >= 1 << (32 - KEY_BITS) {
+            return None;
+        }
+        let mut weights = Aligned::new(2 * n * stride);
+        for (k, row) in rows.chunks_exact(lanes).enumerate() {
+            weights[k * stride..][..lanes].copy_from_slice(row);
+            let negated = &mut weights[(n + k) * stride..][..lanes];
+            negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
+        }
+        let segment = (SEGMENT_REACH / largest.max(1)).min(1 << 20);
+        Some(Self {
             inputs,
             cells,
             lanes,
@@ -507,7 +528,7 @@ impl Compiler<'_> {
             rows: n,
             stride,
             segment: segment as usize,
-            segment_reach: segment * largest,
+            segment_reach: segment * largest.max(1),
         })
     }
 }

@@ -242,7 +242,7 @@ impl TileRun {
         let made = &mut Made { notes: &mut notes.notes, steps: 0..self.keys.used as u32, beyond };
         let rows = Rows { weights: &layer.weights, stride: LANES, segment: layer.segment };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
-        let repeats = plans.iter().any(|plan| plan.most_per_event.iter().any(|&most| most > 1));
+        let repeats = plans.iter().any(|plan| super::repeats(plan));
         let all = All { cells, carried, lists, rules: &rules, rows, made };
         all.walk::<CLOCKED>(plans[0].neurons.signed().is_some(), repeats, *kernel);
         self.notes.sort(self.keys.used);

@@ -2,14 +2,14 @@
 //! each other are a vector, and the events of a position reach few of them.
 
 use super::lanes::LANES;
+use super::merged::one_map;
 use super::notes::{KEY_BITS, VECTOR_BITS};
 use super::places::NOWHERE;
 use super::plan::{Compiler, MOST_WEIGHTS, Origin, SEGMENT_REACH};
 use crate::engine::aligned::Aligned;
 use crate::engine::geometry::{Geometry, Span};
-use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
 use crate::engine::synapses::{Kernel, Port, Synapses};
-use crate::network::{Array, NeuronParameters, Reset};
+use crate::network::Array;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -155,26 +155,15 @@ impl Grid {
     }
 }
 
-/// The neurons of a population that can be in tiles. All neurons of a tile are tested when an event reaches one of
-/// them: no event, nor the start, may leave one beyond the threshold or below the floor.
-fn tiled(population: &Population) -> Option<(&NeuronPopulation, &[Port])> {
-    let PopulationKind::Neurons(neurons) = &population.kind else { return None };
-    let ports = &neurons.ports[..population.n_ports.min(neurons.ports.len())];
-    let is_kernel = |port: &Port| matches!(port.synapses, Synapses::Kernel(_));
-    let has_taps = |port: &Port| matches!(&port.synapses, Synapses::Kernel(kernel) if kernel.spans.is_some());
-    let fits = ports.iter().all(is_kernel) && ports.iter().any(has_taps);
-    let NeuronParameters { reset, threshold_plus, threshold_minus, .. } = neurons.neurons;
-    let spikes_once = reset == Reset::ToRest || ports.iter().all(|port| port.largest() <= threshold_plus.into());
-    let is_inside =
-        neurons.neurons.signed().is_some() || (spikes_once && neurons.neurons.rest() >= threshold_minus.into());
-    (neurons.maps == 1 && !neurons.array.is_empty() && is_inside && fits).then_some((neurons, ports))
-}
-
 impl Compiler<'_> {
     /// The layer of tiles that starts with a population: as many of the next ones as are alike and do not read each
     /// other.
     pub(super) fn tiles(&self, first: usize, reaches: &mut TileReaches) -> Option<TileLayer> {
-        let (neurons, _) = tiled(&self.populations[first])?;
+        let (neurons, ports) = one_map(&self.populations[first])?;
+        let has_taps = |port: &Port| matches!(&port.synapses, Synapses::Kernel(kernel) if kernel.spans.is_some());
+        if !ports.iter().any(has_taps) {
+            return None;
+        }
         let grid = Grid::new(neurons.array);
         let mut layer = TileLayer {
             maps: Vec::new(),
@@ -187,15 +176,12 @@ impl Compiler<'_> {
         };
         let (mut rows, mut largest) = (Vec::new(), 1);
         for population in &self.populations[first..] {
-            let Some((other, ports)) = tiled(population) else { break };
-            let is_alike = other.array == neurons.array && other.neurons == neurons.neurons;
+            let Some((other, ports)) = one_map(population) else { break };
+            let inputs = self.inputs(population);
             // Plain neurons may stay beyond the threshold, which is kept by population.
             let is_alone = neurons.neurons.signed().is_none() && !layer.maps.is_empty();
-            let inputs = self.inputs(population);
-            let reads_ahead = |&(node, _): &(usize, usize)| matches!(self.origins[node], Origin::Population(driver) if driver >= first);
-            if !is_alike
-                || is_alone
-                || inputs.iter().any(reads_ahead)
+            if is_alone
+                || !self.is_like(first, other, &inputs)
                 || (layer.maps.len() + 1) * layer.grid.tiles() >= 1 << VECTOR_BITS
             {
                 break;

@@ -2,7 +2,7 @@
 
 use super::Neurons;
 use crate::engine::kernels::FireReset;
-use crate::engine::layerwise::{CellView, Names, Rules, Singles};
+use crate::engine::layerwise::{Rules, Singles};
 use crate::engine::population::NeuronPopulation;
 use crate::network::Reset;
 
@@ -25,12 +25,6 @@ impl Neurons {
             signed: signed.unwrap_or_default(),
             inside,
         }
-    }
-
-    /// Those of cells of `lanes` neurons each.
-    pub(in crate::engine) fn cells(&mut self, lanes: usize, names: Names) -> CellView<'_> {
-        let Singles { v, counts, saturations } = self.singles();
-        CellView { v, counts, saturations, lanes, names }
     }
 
     /// Those of all.

@@ -1,0 +1,177 @@
+//! Maps that read the same nodes and one of their own, such as a convolution to which a shortcut is added: populations
+//! of one map each, which are run as one layer of cells.
+
+use super::plan::{CellInput, CellLayer, Compiler, MOST_WEIGHTS, Origin, Touch};
+use super::single_run::Singles;
+use crate::engine::geometry::Span;
+use crate::engine::neurons::Neurons;
+use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
+use crate::engine::synapses::{Kernel, Port, Synapses};
+use crate::network::{NeuronParameters, Reset};
+use std::collections::BTreeMap;
+
+/// Some populations of one map each, of the same size and with the same neurons, as cells.
+#[derive(Debug)]
+pub(super) struct MergedLayer {
+    pub cells: CellLayer,
+    /// The nodes that all maps read.
+    pub common: Vec<usize>,
+    /// By map: the other nodes that it reads.
+    pub own: Vec<Vec<usize>>,
+}
+
+/// The neurons and ports of a population of one map that can be run together with others. Neurons are tested when an
+/// event reaches others than them: no event, nor the start, may leave one beyond the threshold or below the floor.
+pub(super) fn one_map(population: &Population) -> Option<(&NeuronPopulation, &[Port])> {
+    let PopulationKind::Neurons(neurons) = &population.kind else { return None };
+    let ports = &neurons.ports[..population.n_ports.min(neurons.ports.len())];
+    let is_kernel = |port: &Port| matches!(port.synapses, Synapses::Kernel(_));
+    let NeuronParameters { reset, threshold_plus, threshold_minus, .. } = neurons.neurons;
+    let spikes_once = reset == Reset::ToRest || ports.iter().all(|port| port.largest() <= threshold_plus.into());
+    let is_inside =
+        neurons.neurons.signed().is_some() || (spikes_once && neurons.neurons.rest() >= threshold_minus.into());
+    let fits = ports.iter().all(is_kernel);
+    (neurons.maps == 1 && !neurons.array.is_empty() && is_inside && fits).then_some((neurons, ports))
+}
+
+impl Compiler<'_> {
+    /// Whether neurons, and what they read, can be run together with population `first`.
+    pub(super) fn is_like(&self, first: usize, other: &NeuronPopulation, inputs: &[(usize, usize)]) -> bool {
+        let PopulationKind::Neurons(neurons) = &self.populations[first].kind else { return false };
+        let reads_ahead =
+            |&(node, _): &(usize, usize)| matches!(self.origins[node], Origin::Population(driver) if driver >= first);
+        other.array == neurons.array && other.neurons == neurons.neurons && !inputs.iter().any(reads_ahead)
+    }
+
+    /// The merged layer that starts with a population, if most of what its maps read is read by all of them.
+    pub(super) fn merged(&self, first: usize) -> Option<MergedLayer> {
+        let (neurons, _) = one_map(&self.populations[first])?;
+        // Plain neurons may stay beyond the threshold, which is kept by population.
+        neurons.neurons.signed()?;
+        let mut nodes: BTreeMap<usize, Vec<(usize, &Port)>> = BTreeMap::new();
+        let (mut maps, mut largest) = (0, 0);
+        let mut reads = Vec::new();
+        for population in &self.populations[first..] {
+            let Some((other, ports)) = one_map(population) else { break };
+            let inputs = self.inputs(population);
+            if !self.is_like(first, other, &inputs) {
+                break;
+            }
+            for &(node, port) in &inputs {
+                nodes.entry(node).or_default().extend(ports.get(port).map(|port| (maps, port)));
+            }
+            largest = ports.iter().map(Port::largest).fold(largest, i64::max);
+            reads.push(inputs.into_iter().map(|(node, _)| node).collect::<Vec<_>>());
+            maps += 1;
+        }
+        let is_common = |node: &usize| nodes[node].len() == maps;
+        let is_driven = |node: &usize| matches!(self.origins[*node], Origin::Population(_));
+        let (common, other): (Vec<usize>, Vec<usize>) = nodes.keys().copied().partition(is_common);
+        if maps < 2 || common.iter().filter(|node| is_driven(node)).count() * maps <= other.len() {
+            return None;
+        }
+        let (mut rows, mut cell_inputs) = (Vec::new(), Vec::new());
+        for (&node, readers) in &nodes {
+            let first_row = (rows.len() / maps) as u32;
+            let mut kernels = readers.iter().filter_map(|&(map, port)| match &port.synapses {
+                Synapses::Kernel(kernel) => Some((map, kernel)),
+                Synapses::Matrix { .. } => None,
+            });
+            let Some((_, kernel)) = kernels.next() else {
+                // The input only resets.
+                cell_inputs.push(CellInput {
+                    node,
+                    touches: [].into(),
+                    lanes: 0,
+                    first_row,
+                    cell_step: 0,
+                    row_step: 0,
+                });
+                continue;
+            };
+            let of_node = rows.len();
+            rows.resize(of_node + kernel.weights.len() * maps, 0);
+            if rows.len() > MOST_WEIGHTS.0 {
+                return None;
+            }
+            for &(map, port) in readers {
+                let Synapses::Kernel(of_map) = &port.synapses else { return None };
+                if of_map.shape.geometry() != kernel.shape.geometry() {
+                    return None;
+                }
+                let lanes = rows[of_node + map..].iter_mut().step_by(maps);
+                lanes.zip(of_map.weights.iter()).for_each(|(lane, &weight)| *lane = weight);
+            }
+            cell_inputs.push(CellInput {
+                lanes: readers.len(),
+                first_row,
+                ..self.merged_input(node, kernel, neurons)?
+            });
+        }
+        let own = reads.into_iter().map(|mut reads| {
+            reads.retain(|node| !is_common(node));
+            reads
+        });
+        let own = own.collect();
+        let cells = CellLayer::new((neurons.array.len(), maps), false, &rows, cell_inputs, largest)?;
+        Some(MergedLayer { cells, common, own })
+    }
+
+    /// What events of a node reach by a kernel of one map: cells in place of neurons.
+    fn merged_input(&self, node: usize, kernel: &Kernel, neurons: &NeuronPopulation) -> Option<CellInput> {
+        let (cell_step, row_step) = match &kernel.spans {
+            Some(spans) => (spans.neuron_step as u32, spans.weight_step as u32),
+            None if kernel.single.is_some() || kernel.shape.is_empty() => (0, 0),
+            None => return None,
+        };
+        let touch = |(x, y): (i32, i32)| {
+            let mut touch = Touch::default();
+            kernel.each_span(neurons.array, 1, x, y, |Span { neuron, weight, len }| {
+                if touch.lines == 0 {
+                    touch = Touch { cell: neuron as u32, row: weight as u32, columns: len as u32, lines: 0 };
+                }
+                touch.lines += 1;
+            });
+            touch
+        };
+        let touches = self.addresses(node)?.into_iter().map(touch).collect();
+        Some(CellInput { node, touches, lanes: 1, first_row: 0, cell_step, row_step })
+    }
+}
+
+/// Neurons of several populations of one map each, position by position.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gathered {
+    v: Vec<i32>,
+    counts: Vec<i32>,
+    saturations: Vec<u64>,
+}
+
+impl Gathered {
+    /// Takes them all.
+    pub fn take(&mut self, maps: &mut [&mut Neurons]) -> Singles<'_> {
+        let n = maps.len();
+        let Self { v, counts, saturations } = self;
+        v.resize(maps[0].potentials().len() * n, 0);
+        counts.resize(v.len(), 0);
+        saturations.clear();
+        saturations.resize(n, 0);
+        for (map, neurons) in maps.iter_mut().enumerate() {
+            let from = neurons.singles();
+            v[map..].iter_mut().step_by(n).zip(&*from.v).for_each(|(to, from)| *to = *from);
+            counts[map..].iter_mut().step_by(n).zip(&*from.counts).for_each(|(to, from)| *to = *from);
+        }
+        Singles { v, counts, saturations }
+    }
+
+    /// Gives them back.
+    pub fn give(&self, maps: &mut [&mut Neurons]) {
+        let n = maps.len();
+        for (map, neurons) in maps.iter_mut().enumerate() {
+            let to = neurons.singles();
+            to.v.iter_mut().zip(self.v[map..].iter().step_by(n)).for_each(|(to, from)| *to = *from);
+            to.counts.iter_mut().zip(self.counts[map..].iter().step_by(n)).for_each(|(to, from)| *to = *from);
+            to.saturations[0] += self.saturations[map];
+        }
+    }
+}
