@@ -28,8 +28,7 @@ pub(super) fn one_map(population: &Population) -> Option<(&NeuronPopulation, &[P
     let is_kernel = |port: &Port| matches!(port.synapses, Synapses::Kernel(_));
     let NeuronParameters { reset, threshold_plus, threshold_minus, .. } = neurons.neurons;
     let spikes_once = reset == Reset::ToRest || ports.iter().all(|port| port.largest() <= threshold_plus.into());
-    let is_inside =
-        neurons.neurons.signed().is_some() || (spikes_once && neurons.neurons.rest() >= threshold_minus.into());
+    let is_inside = neurons.neurons.signed().is_some() || (spikes_once && neurons.neurons.rest() >= threshold_minus);
     let fits = ports.iter().all(is_kernel);
     (neurons.maps == 1 && !neurons.array.is_empty() && is_inside && fits).then_some((neurons, ports))
 }
