@@ -1,7 +1,7 @@
 //! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is worked off with
 //! the potentials of its cell in registers, and the spikes are put in order.
 
-use super::cells::{Cells, Made, Rows, Rules};
+use super::cells::{Beyond, Cells, Made, Rows, Rules};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
 use super::places::NEGATIVE;
@@ -63,8 +63,7 @@ pub(super) struct Population<'n> {
     pub kernel: kernels::Variant,
     /// By cell, in clocked mode: whether one of its neurons is beyond the threshold.
     pub carried: &'n mut Vec<bool>,
-    /// Clocked: by step, whether a neuron is beyond the threshold after it.
-    pub beyond: &'n mut [bool],
+    pub beyond: Beyond<'n>,
 }
 
 impl CellRun {
@@ -173,6 +172,7 @@ impl CellRun {
         let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond } = population;
         let Singles { v, counts, saturations } = neurons;
         let cells = &mut Cells { v, counts, saturations, lanes: layer.lanes, names: layer.names };
+        let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: &mut self.notes.notes, steps: first as u32..end as u32, beyond };
         let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment };
         let lists = Lists { ends: &self.ends, entries: &self.entries };

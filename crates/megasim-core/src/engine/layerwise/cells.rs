@@ -64,8 +64,22 @@ pub(super) struct Made<'m> {
     pub notes: &'m mut Vec<Note>,
     /// Clocked: the steps of this part, by their keys.
     pub steps: Range<u32>,
-    /// Clocked: by step, whether a neuron is beyond the threshold after it.
-    pub beyond: &'m mut [bool],
+    pub beyond: &'m mut Beyond<'m>,
+}
+
+/// Clocked: which plain neurons are beyond the threshold after each step.
+#[derive(Debug)]
+pub(super) struct Beyond<'m> {
+    /// By step, for each number of a vector in its cell: its lanes, in any cell.
+    pub lanes: &'m mut [u16],
+    /// How many numbers are told apart: those of a cell, a power of two, or 1.
+    pub vectors: usize,
+}
+
+impl Beyond<'_> {
+    fn mark(&mut self, step: u32, vector: u32, lanes: u16) {
+        self.lanes[step as usize * self.vectors + (vector as usize & (self.vectors - 1))] |= lanes;
+    }
 }
 
 impl Made<'_> {
@@ -250,10 +264,11 @@ impl Cells<'_> {
                         // There is room for a note of each vector and entry.
                         room.write(Note::new(key(entry), vector + c as u32, up, down));
                         room = room.add(usize::from(up | down != 0));
-                        if K::CLOCKED && !K::SIGNED && after.at_least(up, vectors.threshold) != 0 {
+                        let still = if K::CLOCKED && !K::SIGNED { after.at_least(up, vectors.threshold) } else { 0 };
+                        if still != 0 {
                             // Rare.
                             made.noted(room);
-                            made.beyond[key(entry) as usize] = true;
+                            made.beyond.mark(key(entry), vector + c as u32, still);
                             let waiting = key(entry) + 1..following;
                             v[c] = vectors.go_on(after, lanes(c), waiting, vector + c as u32, made);
                             room = made.room(V * segment.entries.len());
@@ -333,13 +348,13 @@ impl Cells<'_> {
                 let mut beyond = self.take::<K>((neuron, lane), input, rules, (now, vector), made.notes);
                 if K::CLOCKED && !K::SIGNED && beyond {
                     let next = segment.entries.get(at).map_or(segment.next, |&entry| key(entry));
-                    made.beyond[now as usize] = true;
+                    made.beyond.mark(now, vector, 1 << (lane % LANES));
                     for step in now + 1..next {
                         beyond = self.take::<K>((neuron, lane), 0, rules, (step, vector), made.notes);
-                        made.beyond[step as usize] |= beyond;
                         if !beyond {
                             break;
                         }
+                        made.beyond.mark(step, vector, 1 << (lane % LANES));
                     }
                 }
             }
@@ -509,8 +524,9 @@ impl<L: Lanes> Vectors<L> {
                 }
                 v = self.after_plain(v, up);
                 made.notes.push(Note::new(step, vector, up, 0));
-                if v.at_least(lanes, self.threshold) != 0 {
-                    made.beyond[step as usize] = true;
+                let still = v.at_least(lanes, self.threshold);
+                if still != 0 {
+                    made.beyond.mark(step, vector, still);
                 }
             }
         }

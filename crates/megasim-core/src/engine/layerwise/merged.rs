@@ -45,8 +45,6 @@ impl Compiler<'_> {
     /// The merged layer that starts with a population, if most of what its maps read is read by all of them.
     pub(super) fn merged(&self, first: usize) -> Option<MergedLayer> {
         let (neurons, _) = one_map(&self.populations[first])?;
-        // Plain neurons may stay beyond the threshold, which is kept by population.
-        neurons.neurons.signed()?;
         let mut nodes: BTreeMap<usize, Vec<(usize, &Port)>> = BTreeMap::new();
         let (mut maps, mut largest) = (0, 0);
         let mut reads = Vec::new();

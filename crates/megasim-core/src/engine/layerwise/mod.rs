@@ -33,7 +33,8 @@ use super::record::Recorder;
 use super::{Limits, PopulationState};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
 use cell_run::{CellRun, Population};
-use cells::{Plain, Signed};
+use cells::{Beyond, Plain, Signed};
+use lanes::LANES;
 use merged::{Gathered, MergedLayer};
 use places::{NEGATIVE, NOWHERE};
 use plan::{Layer, LayerKind, LayerwisePlan, Origin};
@@ -51,9 +52,9 @@ pub(super) struct Layerwise {
     /// By node.
     streams: Vec<Stream>,
     /// By population, in clocked mode.
-    beyond: Vec<Beyond>,
-    /// By step of the block.
-    after: Vec<bool>,
+    carried: Vec<Carried>,
+    /// By step of the block: not 0 where a neuron is beyond the threshold after it.
+    after: Vec<u16>,
     cells: CellRun,
     single: SingleRun,
     tiles: TileRun,
@@ -64,7 +65,7 @@ pub(super) struct Layerwise {
 
 /// The neurons of a population that are at or beyond the threshold after the last step.
 #[derive(Debug, Clone, Default)]
-struct Beyond {
+struct Carried {
     any: bool,
     /// By cell.
     cells: Vec<bool>,
@@ -106,14 +107,14 @@ impl Layerwise {
         let special = stimuli.iter().filter_map(first_special).min();
         let end = special.map_or(last + 1, |at| (at / dt).min(last + 1));
         self.streams.resize(plan.nodes.len(), Stream::default());
-        self.beyond.clear();
-        self.beyond.resize(plan.populations.len(), Beyond::default());
+        self.carried.clear();
+        self.carried.resize(plan.populations.len(), Carried::default());
         let mut taken = vec![0; stimuli.len()];
         let mut first = 0;
         self.cells.outside = false;
         loop {
             let heads = stimuli.iter().zip(&taken).filter_map(|(stimulus, &taken)| stimulus.t_pre().get(taken));
-            let waits = CLOCKED && self.beyond.iter().any(|beyond| beyond.any);
+            let waits = CLOCKED && self.carried.iter().any(|carried| carried.any);
             match heads.min() {
                 _ if waits => {}
                 Some(&head) => first = first.max(head / dt),
@@ -142,7 +143,7 @@ impl Layerwise {
             }
             first += steps.len as Tick;
         }
-        Some(Handover { step: end, taken, beyond: self.beyond.iter().map(|beyond| beyond.any).collect() })
+        Some(Handover { step: end, taken, beyond: self.carried.iter().map(|carried| carried.any).collect() })
     }
 
     /// Runs one layer over the steps of a block.
@@ -153,11 +154,11 @@ impl Layerwise {
         steps: Steps,
     ) -> Work {
         let population = &run.plan.populations[id];
-        let Self { streams, beyond, after, cells, single, tiles, gathered, room } = self;
-        let carried = &mut beyond[id];
+        let Self { streams, carried: by_population, after, cells, single, tiles, gathered, room } = self;
+        let carried = &mut by_population[id];
         let nodes = &layer.nodes[..];
         after.clear();
-        after.resize(steps.len, false);
+        after.resize(steps.len, 0);
         let work = match (&layer.kind, &population.kind, &mut run.populations[id].cells) {
             (LayerKind::Flatten(_), ..) => {
                 room.take(flatten(layer, streams, steps));
@@ -171,7 +172,7 @@ impl Layerwise {
                     repeats: repeats(plan),
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
-                    beyond: after,
+                    beyond: Beyond { lanes: after, vectors: 1 },
                 };
                 cells.run::<CLOCKED>(layer, population, (nodes, &mut *streams, room), steps)
             }
@@ -186,25 +187,31 @@ impl Layerwise {
             }
             (LayerKind::Merged(layer), PopulationKind::Neurons(plan), _) => {
                 let (plans, mut maps) = maps((run.plan, run.populations), id, nodes.len());
+                let vectors = layer.cells.vectors();
+                after.resize(steps.len * vectors, 0);
                 let population = Population {
                     rules: maps[0].rules(plan, layer.cells.segment_reach),
                     neurons: gathered.take(&mut maps),
-                    is_signed: true,
+                    is_signed: plan.neurons.signed().is_some(),
                     repeats: plans.into_iter().any(repeats),
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
-                    beyond: after,
+                    beyond: Beyond { lanes: after, vectors },
                 };
                 let work = cells.run::<CLOCKED>(&layer.cells, population, (nodes, &mut *streams, room), steps);
                 gathered.give(&mut maps);
                 nodes.iter().for_each(|&node| streams[node].finish(steps.len));
-                let updates = if CLOCKED { merged_updates(layer, streams, steps) } else { work.updates };
-                return Work { updates, ..work };
+                if !CLOCKED {
+                    return work;
+                }
+                let carried = &mut by_population[id..][..nodes.len()];
+                return Work { updates: merged_updates(layer, streams, (after, carried), steps), ..work };
             }
             (LayerKind::Tiles(layer), PopulationKind::Neurons(plan), _) => {
                 let (plans, neurons) = maps((run.plan, run.populations), id, nodes.len());
                 let kernel = run.plan.kernel;
-                let maps = Maps { plans, neurons, kernel, carried: &mut carried.cells, beyond: after };
+                let beyond = Beyond { lanes: after, vectors: 1 };
+                let maps = Maps { plans, neurons, kernel, carried: &mut carried.cells, beyond };
                 let work = tiles.run::<CLOCKED>(layer, maps, (nodes, &mut *streams, room), steps);
                 if plan.neurons.signed().is_some() {
                     nodes.iter().for_each(|&node| streams[node].finish(steps.len));
@@ -223,10 +230,10 @@ impl Layerwise {
         // All neurons are tested in each step with input, or with a neuron beyond the threshold before it.
         let mut acts = 0;
         for step in 0..steps.len {
-            let before = if step == 0 { carried.any } else { after[step - 1] };
+            let before = if step == 0 { carried.any } else { after[step - 1] != 0 };
             acts += u64::from(before || layer.reads.iter().any(|&node| !streams[node].range(step).is_empty()));
         }
-        carried.any = after[steps.len - 1];
+        carried.any = after[steps.len - 1] != 0;
         Work { updates: acts * neurons.potentials().len() as u64, ..work }
     }
 
@@ -284,15 +291,30 @@ fn repeats(plan: &NeuronPopulation) -> bool {
     plan.most_per_event.iter().any(|&most| most > 1)
 }
 
-/// Clocked: how many neurons are tested, all of a map in each step in which it has input.
-fn merged_updates(layer: &MergedLayer, streams: &[Stream], steps: Steps) -> u64 {
+/// Clocked: how many neurons are tested, all of a map in each step in which it has input, or a neuron beyond the
+/// threshold before it.
+fn merged_updates(
+    layer: &MergedLayer,
+    streams: &[Stream],
+    (after, carried): (&[u16], &mut [Carried]),
+    steps: Steps,
+) -> u64 {
+    let vectors = layer.cells.vectors();
+    let is_beyond = |step: usize, map: usize| after[step * vectors + map / LANES] >> (map % LANES) & 1 == 1;
     let mut acts = 0;
     for step in 0..steps.len {
         let has_events = |&node: &usize| !streams[node].range(step).is_empty();
-        acts += match layer.common.iter().any(has_events) {
-            true => layer.own.len(),
-            false => layer.own.iter().filter(|own| own.iter().any(has_events)).count(),
-        };
+        if layer.common.iter().any(has_events) {
+            acts += carried.len();
+            continue;
+        }
+        for (map, own) in layer.own.iter().enumerate() {
+            let before = if step == 0 { carried[map].any } else { is_beyond(step - 1, map) };
+            acts += usize::from(before || own.iter().any(has_events));
+        }
+    }
+    for (map, carried) in carried.iter_mut().enumerate() {
+        carried.any = is_beyond(steps.len - 1, map);
     }
     (acts * layer.cells.cells) as u64
 }

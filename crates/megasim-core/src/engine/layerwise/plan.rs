@@ -497,6 +497,11 @@ impl Compiler<'_> {
 }
 
 impl CellLayer {
+    /// Numbers of the vectors in a cell, as a power of two.
+    pub(super) fn vectors(&self) -> usize {
+        self.lanes.div_ceil(LANES).next_power_of_two()
+    }
+
     /// Cells of some lanes, with rows of as many weights; none is larger than `largest`. There are none of -2^31, see
     /// [`keeps_no_time`].
     pub(super) fn new(

@@ -197,12 +197,13 @@ fn signed(weight: i32, place: u32) -> i64 {
 
 impl SingleRun {
     /// Runs a layer; its spikes go to the streams of its nodes. Clocked: `waiting` has a bit for each neuron beyond the
-    /// threshold, `beyond` says for each step whether there is one after it.
+    /// threshold, `beyond` is not 0 for the steps after which there
+    /// is one.
     pub fn run<K: Kind>(
         &mut self,
         layer: &SingleLayer,
         (neurons, rules): (&mut Singles<'_>, &Rules),
-        (waiting, beyond): (&mut Vec<u64>, &mut [bool]),
+        (waiting, beyond): (&mut Vec<u64>, &mut [u16]),
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
         steps: Steps,
     ) -> Work {
@@ -224,7 +225,7 @@ impl SingleRun {
                 let mut summed = Summed { sums, waiting, operations: 0 };
                 inputs.for_each(|(input, places)| summed.input(input, places));
                 let operations = summed.operations;
-                *beyond = test::<K>(takers, sums, waiting);
+                *beyond = test::<K>(takers, sums, waiting).into();
                 operations
             } else {
                 let mut at_once = AtOnce::<K> { takers, operations: 0, kind: PhantomData };

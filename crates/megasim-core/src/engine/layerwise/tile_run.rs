@@ -1,6 +1,6 @@
 //! Runs a layer of tiles over some steps: map by map, all events into a list for each tile, as for layers of cells.
 
-use super::cells::{Cells, Made, Rows};
+use super::cells::{Beyond, Cells, Made, Rows};
 use super::lanes::LANES;
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Names, Notes};
@@ -90,8 +90,7 @@ pub(super) struct Maps<'n> {
     pub kernel: kernels::Variant,
     /// By tile, in clocked mode: whether one of its neurons is beyond the threshold.
     pub carried: &'n mut Vec<bool>,
-    /// Clocked: by step, whether a neuron of plain neurons, which are one map, is beyond the threshold after it.
-    pub beyond: &'n mut [bool],
+    pub beyond: Beyond<'n>,
 }
 
 impl TileRun {
@@ -239,6 +238,7 @@ impl TileRun {
         let rules = neurons[0].rules(plans[0], layer.segment_reach);
         let Self { v, counts, saturations, notes, .. } = self;
         let cells = &mut Cells { v, counts, saturations, lanes: LANES, names: Names::Tiles { per_map } };
+        let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: &mut notes.notes, steps: 0..self.keys.used as u32, beyond };
         let rows = Rows { weights: &layer.weights, stride: LANES, segment: layer.segment };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
