@@ -86,6 +86,11 @@ pub(super) struct NeuronPopulation {
 }
 
 impl NeuronPopulation {
+    /// Whether one event can make a neuron spike several times.
+    pub fn repeats(&self) -> bool {
+        self.most_per_event.iter().any(|&most| most > 1)
+    }
+
     /// Neurons that spike on control events only: softmax, and those behind a decaying current.
     pub fn acts_on_control(&self) -> bool {
         self.softmax || self.neurons.mask_tau > 0

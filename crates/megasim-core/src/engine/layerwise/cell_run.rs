@@ -2,10 +2,10 @@
 //! the potentials of its cell in registers, and the spikes are put in order.
 
 use super::cells::{Beyond, Cells, Made, Rows, Rules};
+use super::layers::{CellInput, CellLayer};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
 use super::places::NEGATIVE;
-use super::plan::{CellInput, CellLayer};
 use super::room::Room;
 use super::single_run::Singles;
 use super::streams::{Steps, Stream};

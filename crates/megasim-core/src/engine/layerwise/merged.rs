@@ -1,7 +1,8 @@
 //! Maps that read the same nodes and one of their own, such as a convolution to which a shortcut is added: populations
 //! of one map each, which are run as one layer of cells.
 
-use super::plan::{CellInput, CellLayer, Compiler, MOST_WEIGHTS, Origin, Touch};
+use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
+use super::layers::{CellInput, CellLayer, MergedLayer, Touch};
 use super::single_run::Singles;
 use crate::engine::geometry::Span;
 use crate::engine::neurons::Neurons;
@@ -9,16 +10,6 @@ use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
 use crate::engine::synapses::{Kernel, Port, Synapses};
 use crate::network::{NeuronParameters, Reset};
 use std::collections::BTreeMap;
-
-/// Some populations of one map each, of the same size and with the same neurons, as cells.
-#[derive(Debug)]
-pub(super) struct MergedLayer {
-    pub cells: CellLayer,
-    /// The nodes that all maps read.
-    pub common: Vec<usize>,
-    /// By map: the other nodes that it reads.
-    pub own: Vec<Vec<usize>>,
-}
 
 /// The neurons and ports of a population of one map that can be run together with others. Neurons are tested when an
 /// event reaches others than them: no event, nor the start, may leave one beyond the threshold or below the floor.

@@ -10,7 +10,9 @@
 
 mod cell_run;
 mod cells;
+mod compiler;
 mod lanes;
+mod layers;
 mod lists;
 mod merged;
 mod notes;
@@ -19,6 +21,7 @@ pub(super) mod plan;
 mod room;
 mod single_run;
 mod streams;
+mod tile_layer;
 mod tile_run;
 mod tiles;
 
@@ -34,10 +37,12 @@ use super::{Limits, PopulationState};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
 use cell_run::{CellRun, Population};
 use cells::{Beyond, Plain, Signed};
+use compiler::Origin;
 use lanes::LANES;
-use merged::{Gathered, MergedLayer};
+use layers::{Layer, LayerKind, MergedLayer};
+use merged::Gathered;
 use places::{NEGATIVE, NOWHERE};
-use plan::{Layer, LayerKind, LayerwisePlan, Origin};
+use plan::LayerwisePlan;
 use room::Room;
 use single_run::SingleRun;
 use streams::{Steps, Stream, first_special};
@@ -169,7 +174,7 @@ impl Layerwise {
                     rules: neurons.rules(plan, layer.segment_reach),
                     neurons: neurons.singles(),
                     is_signed: plan.neurons.signed().is_some(),
-                    repeats: repeats(plan),
+                    repeats: plan.repeats(),
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
                     beyond: Beyond { lanes: after, vectors: 1 },
@@ -193,7 +198,7 @@ impl Layerwise {
                     rules: maps[0].rules(plan, layer.cells.segment_reach),
                     neurons: gathered.take(&mut maps),
                     is_signed: plan.neurons.signed().is_some(),
-                    repeats: plans.into_iter().any(repeats),
+                    repeats: plans.iter().any(|plan| plan.repeats()),
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
                     beyond: Beyond { lanes: after, vectors },
@@ -284,11 +289,6 @@ fn maps<'r>(
         _ => None,
     });
     (plans.collect(), neurons.collect())
-}
-
-/// Whether one event can make a neuron spike several times.
-fn repeats(plan: &NeuronPopulation) -> bool {
-    plan.most_per_event.iter().any(|&most| most > 1)
 }
 
 /// Clocked: how many neurons are tested, all of a map in each step in which it has input, or a neuron beyond the

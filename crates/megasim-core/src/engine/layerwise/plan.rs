@@ -1,11 +1,11 @@
 //! Which networks can be run layer by layer, and their layers as such runs read them.
 
-use super::lanes::LANES;
-use super::merged::MergedLayer;
-use super::notes::{KEY_BITS, Names, VECTOR_BITS};
+use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
+use super::layers::{
+    CellInput, CellLayer, Layer, LayerKind, SEGMENT_REACH, SingleInput, SingleLayer, SingleReach, Touch, Touches,
+};
 use super::places::{NOWHERE, SourcePlaces};
-use super::tiles::{TileLayer, TileReaches};
-use crate::engine::aligned::Aligned;
+use super::tiles::TileReaches;
 use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
 use crate::engine::routing;
 use crate::engine::spans::SpanTable;
@@ -14,12 +14,8 @@ use crate::network::{NodeId, Signed};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most weights of a layer, and of a network, that are copied.
-pub(super) const MOST_WEIGHTS: (usize, usize) = (1 << 22, 1 << 24);
 /// Most addresses of a source.
 const MOST_PLACES: usize = 1 << 22;
-/// What the events of a segment may add to a potential, or take away.
-pub(super) const SEGMENT_REACH: i64 = 1 << 30;
 /// How often one event may make one signed neuron spike.
 const MOST_PER_EVENT: u64 = 16;
 
@@ -33,110 +29,6 @@ pub(in crate::engine) struct LayerwisePlan {
     /// By node: where its events come from.
     pub(super) origins: Vec<Origin>,
 }
-
-/// What drives a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Origin {
-    /// The source of this number.
-    Source(usize),
-    /// The population of this number.
-    Population(usize),
-}
-
-/// A population and what it reads.
-#[derive(Debug)]
-pub(super) struct Layer {
-    /// Its output nodes, by map.
-    pub nodes: Vec<usize>,
-    /// The nodes that it reads.
-    pub reads: Vec<usize>,
-    pub kind: LayerKind,
-}
-
-#[derive(Debug)]
-pub(super) enum LayerKind {
-    /// By input: its node, and by place where the event leaves.
-    Flatten(Vec<(usize, Arc<[u32]>)>),
-    /// Events reach cells.
-    Cells(CellLayer),
-    /// Events reach neurons one by one.
-    Single(SingleLayer),
-    /// Events reach cells of this population and the next ones, which are a map each.
-    Merged(MergedLayer),
-    /// Events reach tiles of this population and the next ones, which are a map each.
-    Tiles(TileLayer),
-    /// The population is run together with one before it.
-    Together,
-}
-
-/// Neurons that every event reaches together are a cell: those of all maps at one position, or all of a dense layer.
-#[derive(Debug)]
-pub(super) struct CellLayer {
-    pub inputs: Vec<CellInput>,
-    pub cells: usize,
-    /// Neurons of a cell.
-    pub lanes: usize,
-    pub is_dense: bool,
-    pub names: Names,
-    /// Rows of weights, a weight per lane, padded to whole vectors; then the same rows negated.
-    pub weights: Aligned,
-    pub rows: usize,
-    /// Weights from row to row.
-    pub stride: usize,
-    /// So many events change a potential by less than `segment_reach`.
-    pub segment: usize,
-    pub segment_reach: i64,
-}
-
-#[derive(Debug)]
-pub(super) struct CellInput {
-    pub node: usize,
-    /// By place; empty for an input that only resets.
-    pub touches: Touches,
-    /// Neurons of a cell that it reaches; the others have a weight of 0.
-    pub lanes: usize,
-    /// The first row of weights of its port.
-    pub first_row: u32,
-    /// From one line of cells to the next one, in cells and in rows of weights.
-    pub cell_step: u32,
-    pub row_step: u32,
-}
-
-/// The cells that an event reaches: lines of cells next to each other. A dense layer cannot take an event without
-/// lines.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Touch {
-    pub cell: u32,
-    pub row: u32,
-    pub columns: u32,
-    pub lines: u32,
-}
-
-/// A layer whose events reach few neurons each.
-#[derive(Debug)]
-pub(super) struct SingleLayer {
-    pub inputs: Vec<SingleInput>,
-    pub maps: usize,
-    pub neurons: usize,
-}
-
-#[derive(Debug)]
-pub(super) struct SingleInput {
-    pub node: usize,
-    pub reach: SingleReach,
-}
-
-#[derive(Debug)]
-pub(super) enum SingleReach {
-    /// The input only resets.
-    Nothing,
-    /// By place.
-    Taps(Vec<Tap>),
-    /// By place: lines of neurons next to each other, and their weights.
-    Lines { touches: Touches, weights: Arc<Aligned>, neuron_step: usize, weight_step: usize },
-}
-
-type Touches = Arc<[Touch]>;
 
 /// By origin of the addresses, table, and neurons of a stretch.
 type TouchTables = HashMap<(Origin, *const SpanTable, usize), Touches>;
@@ -299,44 +191,7 @@ fn source_places(plan: &PlanNode, populations: &[Population], node: usize) -> Op
     (nx.checked_mul(ny)? <= MOST_PLACES as i64).then_some(SourcePlaces { node, x_min: x.0, y_min: y.0, nx, ny })
 }
 
-/// Makes layers of populations.
-pub(super) struct Compiler<'p> {
-    pub populations: &'p [Population],
-    sources: &'p [SourcePlaces],
-    /// By node.
-    pub origins: &'p [Origin],
-    /// By node, of those with the same addresses the same one.
-    pub tables: &'p [Origin],
-}
-
 impl Compiler<'_> {
-    /// The addresses under which events of a node leave, by place.
-    pub fn addresses(&self, node: usize) -> Option<Vec<(i32, i32)>> {
-        let driver = match self.origins[node] {
-            Origin::Source(source) => return Some(self.sources[source].addresses().collect()),
-            Origin::Population(driver) => driver,
-        };
-        Some(match &self.populations[driver].kind {
-            PopulationKind::Neurons(neurons) => {
-                let (x, y) = neurons.addresses.columns()?;
-                x.iter().copied().zip(y.iter().copied()).collect()
-            }
-            PopulationKind::Flatten(ports) => {
-                let size: u64 = ports.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum();
-                (0..i32::try_from(size).ok()?).map(|x| (x, 0)).collect()
-            }
-            _ => return None,
-        })
-    }
-
-    /// Nodes and ports that a population reads. In a tick nodes come in the order of the netlist.
-    pub fn inputs(&self, population: &Population) -> Vec<(usize, usize)> {
-        let inputs = population.inputs.iter().enumerate();
-        let mut inputs: Vec<_> = inputs.filter_map(|(port, input)| Some((input.node?.index(), port))).collect();
-        inputs.sort_unstable();
-        inputs
-    }
-
     /// The layers of populations that are run together: all is with the first one.
     fn together(&self, first: usize, maps: usize, kind: LayerKind) -> Vec<Layer> {
         let populations = &self.populations[first..][..maps];
@@ -493,48 +348,6 @@ impl Compiler<'_> {
         let inputs = inputs.iter().map(|&(node, port)| input(node, port)).collect::<Option<_>>()?;
         let largest = ports.iter().map(Port::largest).max().unwrap_or(0);
         CellLayer::new((cells, lanes), is_dense, &rows, inputs, largest)
-    }
-}
-
-impl CellLayer {
-    /// Numbers of the vectors in a cell, as a power of two.
-    pub(super) fn vectors(&self) -> usize {
-        self.lanes.div_ceil(LANES).next_power_of_two()
-    }
-
-    /// Cells of some lanes, with rows of as many weights; none is larger than `largest`. There are none of -2^31, see
-    /// [`keeps_no_time`].
-    pub(super) fn new(
-        (cells, lanes): (usize, usize),
-        is_dense: bool,
-        rows: &[i32],
-        inputs: Vec<CellInput>,
-        largest: i64,
-    ) -> Option<Self> {
-        let shift = lanes.div_ceil(LANES).next_power_of_two().trailing_zeros();
-        let (stride, n) = (lanes.next_multiple_of(LANES), rows.len() / lanes);
-        if cells << shift >= 1 << VECTOR_BITS || 2 * n >= 1 << (32 - KEY_BITS) {
-            return None;
-        }
-        let mut weights = Aligned::new(2 * n * stride);
-        for (k, row) in rows.chunks_exact(lanes).enumerate() {
-            weights[k * stride..][..lanes].copy_from_slice(row);
-            let negated = &mut weights[(n + k) * stride..][..lanes];
-            negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
-        }
-        let segment = (SEGMENT_REACH / largest.max(1)).min(1 << 20);
-        Some(Self {
-            inputs,
-            cells,
-            lanes,
-            is_dense,
-            names: if is_dense { Names::Row } else { Names::Positions { shift } },
-            weights,
-            rows: n,
-            stride,
-            segment: segment as usize,
-            segment_reach: segment * largest.max(1),
-        })
     }
 }
 

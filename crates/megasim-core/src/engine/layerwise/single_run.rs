@@ -1,8 +1,8 @@
 //! Runs a layer whose events reach few neurons each, such as pooling and depthwise convolutions, over some steps.
 
 use super::cells::{Kind, Rules};
+use super::layers::{SingleInput, SingleLayer, SingleReach};
 use super::places::{NEGATIVE, NOWHERE};
-use super::plan::{SingleInput, SingleLayer, SingleReach};
 use super::room::Room;
 use super::streams::{Steps, Stream};
 use crate::engine::neurons::Work;

@@ -7,7 +7,7 @@ use super::notes::{KEY_BITS, Names, Notes};
 use super::places::NEGATIVE;
 use super::room::Room;
 use super::streams::{Steps, Stream};
-use super::tiles::{Grid, NO_TILE, Quad, TileInput, TileLayer, TileMap};
+use super::tile_layer::{Grid, NO_TILE, Quad, TileInput, TileLayer, TileMap};
 use crate::engine::kernels;
 use crate::engine::neurons::{Neurons, Work};
 use crate::engine::population::NeuronPopulation;
@@ -242,7 +242,7 @@ impl TileRun {
         let made = &mut Made { notes: &mut notes.notes, steps: 0..self.keys.used as u32, beyond };
         let rows = Rows { weights: &layer.weights, stride: LANES, segment: layer.segment };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
-        let repeats = plans.iter().any(|plan| super::repeats(plan));
+        let repeats = plans.iter().any(|plan| plan.repeats());
         let all = All { cells, carried, lists, rules: &rules, rows, made };
         all.walk::<CLOCKED>(plans[0].neurons.signed().is_some(), repeats, *kernel);
         self.notes.sort(self.keys.used);
