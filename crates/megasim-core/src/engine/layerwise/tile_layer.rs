@@ -44,7 +44,8 @@ pub(super) struct TileReach {
     /// By place.
     pub places: Vec<PlaceReach>,
     pub quads: Vec<Quad>,
-    /// By row, from the first one of a port: for each lane the number of its weight in the kernel, or [`NOWHERE`](super::places::NOWHERE).
+    /// By row, from the first one of a port: for each lane the number of its weight in the kernel, or
+    /// [`NOWHERE`](super::places::NOWHERE).
     pub rows: Vec<[u32; LANES]>,
 }
 
