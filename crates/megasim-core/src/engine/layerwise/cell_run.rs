@@ -1,7 +1,8 @@
 //! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is worked off with
 //! the potentials of its cell in registers, and the spikes are put in order.
 
-use super::cells::{Beyond, Cells, Made, Rows, Rules};
+use super::cells::{Beyond, Cells, Made};
+use super::gathered::Population;
 use super::layers::{CellInput, CellLayer};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
@@ -9,7 +10,6 @@ use super::places::NEGATIVE;
 use super::room::Room;
 use super::single_run::Singles;
 use super::streams::{Steps, Stream};
-use crate::engine::kernels;
 use crate::engine::neurons::Work;
 
 /// Events of a part; no more than there are keys.
@@ -51,19 +51,6 @@ struct Event {
     key: u16,
     cell_step: u32,
     row_step: u32,
-}
-
-/// The neurons of a layer, and how they spike.
-pub(super) struct Population<'n> {
-    pub neurons: Singles<'n>,
-    pub rules: Rules,
-    pub is_signed: bool,
-    /// A signed neuron may spike several times on one event.
-    pub repeats: bool,
-    pub kernel: kernels::Variant,
-    /// By cell, in clocked mode: whether one of its neurons is beyond the threshold.
-    pub carried: &'n mut Vec<bool>,
-    pub beyond: Beyond<'n>,
 }
 
 impl CellRun {
@@ -142,7 +129,7 @@ impl CellRun {
                 self.outside |= layer.is_dense;
                 continue;
             }
-            let sign = if place & NEGATIVE == 0 { 0 } else { layer.rows as u32 };
+            let sign = if place & NEGATIVE == 0 { 0 } else { layer.weights.rows as u32 };
             let key = if CLOCKED { step } else { self.events.len() };
             let cells = touch.columns as usize * touch.lines as usize;
             self.reached += cells;
@@ -174,7 +161,7 @@ impl CellRun {
         let cells = &mut Cells { v, counts, saturations, lanes: layer.lanes, names: layer.names };
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: &mut self.notes.notes, steps: first as u32..end as u32, beyond };
-        let rows = Rows { weights: &layer.weights, stride: layer.stride, segment: layer.segment };
+        let rows = layer.weights.view();
         let lists = Lists { ends: &self.ends, entries: &self.entries };
         All { cells, carried, lists, rules, rows, made }.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
         let keys = if CLOCKED { end } else { self.events.len() };

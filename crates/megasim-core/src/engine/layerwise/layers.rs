@@ -1,14 +1,12 @@
 //! The layers of a network as runs layer by layer read them.
 
 use super::lanes::LANES;
-use super::notes::{KEY_BITS, Names, VECTOR_BITS};
+use super::notes::{Names, VECTOR_BITS};
 use super::tile_layer::TileLayer;
+use super::weight_rows::WeightRows;
 use crate::engine::aligned::Aligned;
 use crate::engine::synapses::Tap;
 use std::sync::Arc;
-
-/// What the events of a segment may add to a potential, or take away.
-pub(super) const SEGMENT_REACH: i64 = 1 << 30;
 
 /// A population and what it reads.
 #[derive(Debug)]
@@ -45,14 +43,7 @@ pub(super) struct CellLayer {
     pub lanes: usize,
     pub is_dense: bool,
     pub names: Names,
-    /// Rows of weights, a weight per lane, padded to whole vectors; then the same rows negated.
-    pub weights: Aligned,
-    pub rows: usize,
-    /// Weights from row to row.
-    pub stride: usize,
-    /// So many events change a potential by less than `segment_reach`.
-    pub segment: usize,
-    pub segment_reach: i64,
+    pub weights: WeightRows,
 }
 
 #[derive(Debug)]
@@ -121,17 +112,10 @@ impl CellLayer {
         largest: i64,
     ) -> Option<Self> {
         let shift = lanes.div_ceil(LANES).next_power_of_two().trailing_zeros();
-        let (stride, n) = (lanes.next_multiple_of(LANES), rows.len() / lanes);
-        if cells << shift >= 1 << VECTOR_BITS || 2 * n >= 1 << (32 - KEY_BITS) {
+        let weights = WeightRows::new(rows, lanes, largest)?;
+        if cells << shift >= 1 << VECTOR_BITS {
             return None;
         }
-        let mut weights = Aligned::new(2 * n * stride);
-        for (k, row) in rows.chunks_exact(lanes).enumerate() {
-            weights[k * stride..][..lanes].copy_from_slice(row);
-            let negated = &mut weights[(n + k) * stride..][..lanes];
-            negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
-        }
-        let segment = (SEGMENT_REACH / largest.max(1)).min(1 << 20);
         Some(Self {
             inputs,
             cells,
@@ -139,10 +123,6 @@ impl CellLayer {
             is_dense,
             names: if is_dense { Names::Row } else { Names::Positions { shift } },
             weights,
-            rows: n,
-            stride,
-            segment: segment as usize,
-            segment_reach: segment * largest.max(1),
         })
     }
 }

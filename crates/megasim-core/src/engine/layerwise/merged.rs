@@ -3,9 +3,7 @@
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
 use super::layers::{CellInput, CellLayer, MergedLayer, Touch};
-use super::single_run::Singles;
 use crate::engine::geometry::Span;
-use crate::engine::neurons::Neurons;
 use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
 use crate::engine::synapses::{Kernel, Port, Synapses};
 use crate::network::{NeuronParameters, Reset};
@@ -36,6 +34,14 @@ impl Compiler<'_> {
     /// The merged layer that starts with a population, if most of what its maps read is read by all of them.
     pub(super) fn merged(&self, first: usize) -> Option<MergedLayer> {
         let (neurons, _) = one_map(&self.populations[first])?;
+        // What the first two do not share is not common: most populations are refused by this.
+        let inputs_of = |id: usize| self.populations.get(id).map_or_else(Vec::new, |it| self.inputs(it));
+        let is_driven = |node: &usize| matches!(self.origins[*node], Origin::Population(_));
+        let next = inputs_of(first + 1);
+        let is_shared = |node: &usize| next.iter().any(|(other, _)| other == node);
+        if !inputs_of(first).iter().any(|(node, _)| is_driven(node) && is_shared(node)) {
+            return None;
+        }
         let mut nodes: BTreeMap<usize, Vec<(usize, &Port)>> = BTreeMap::new();
         let (mut maps, mut largest) = (0, 0);
         let mut reads = Vec::new();
@@ -53,7 +59,6 @@ impl Compiler<'_> {
             maps += 1;
         }
         let is_common = |node: &usize| nodes[node].len() == maps;
-        let is_driven = |node: &usize| matches!(self.origins[*node], Origin::Population(_));
         let (common, other): (Vec<usize>, Vec<usize>) = nodes.keys().copied().partition(is_common);
         if maps < 2 || common.iter().filter(|node| is_driven(node)).count() * maps <= other.len() {
             return None;
@@ -124,42 +129,5 @@ impl Compiler<'_> {
         };
         let touches = self.addresses(node)?.into_iter().map(touch).collect();
         Some(CellInput { node, touches, lanes: 1, first_row: 0, cell_step, row_step })
-    }
-}
-
-/// Neurons of several populations of one map each, position by position.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Gathered {
-    v: Vec<i32>,
-    counts: Vec<i32>,
-    saturations: Vec<u64>,
-}
-
-impl Gathered {
-    /// Takes them all.
-    pub fn take(&mut self, maps: &mut [&mut Neurons]) -> Singles<'_> {
-        let n = maps.len();
-        let Self { v, counts, saturations } = self;
-        v.resize(maps[0].potentials().len() * n, 0);
-        counts.resize(v.len(), 0);
-        saturations.clear();
-        saturations.resize(n, 0);
-        for (map, neurons) in maps.iter_mut().enumerate() {
-            let from = neurons.singles();
-            v[map..].iter_mut().step_by(n).zip(&*from.v).for_each(|(to, from)| *to = *from);
-            counts[map..].iter_mut().step_by(n).zip(&*from.counts).for_each(|(to, from)| *to = *from);
-        }
-        Singles { v, counts, saturations }
-    }
-
-    /// Gives them back.
-    pub fn give(&self, maps: &mut [&mut Neurons]) {
-        let n = maps.len();
-        for (map, neurons) in maps.iter_mut().enumerate() {
-            let to = neurons.singles();
-            to.v.iter_mut().zip(self.v[map..].iter().step_by(n)).for_each(|(to, from)| *to = *from);
-            to.counts.iter_mut().zip(self.counts[map..].iter().step_by(n)).for_each(|(to, from)| *to = *from);
-            to.saturations[0] += self.saturations[map];
-        }
     }
 }

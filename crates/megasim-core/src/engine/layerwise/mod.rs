@@ -11,6 +11,7 @@
 mod cell_run;
 mod cells;
 mod compiler;
+mod gathered;
 mod lanes;
 mod layers;
 mod lists;
@@ -24,6 +25,7 @@ mod streams;
 mod tile_layer;
 mod tile_run;
 mod tiles;
+mod weight_rows;
 
 pub(super) use cells::Rules;
 pub(super) use single_run::Singles;
@@ -35,18 +37,18 @@ use super::population::{NeuronPopulation, PopulationKind};
 use super::record::Recorder;
 use super::{Limits, PopulationState};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
-use cell_run::{CellRun, Population};
+use cell_run::CellRun;
 use cells::{Beyond, Plain, Signed};
 use compiler::Origin;
+use gathered::{Gathered, Population};
 use lanes::LANES;
 use layers::{Layer, LayerKind, MergedLayer};
-use merged::Gathered;
 use places::{NEGATIVE, NOWHERE};
 use plan::LayerwisePlan;
 use room::Room;
 use single_run::SingleRun;
 use streams::{Steps, Stream, first_special};
-use tile_run::{Maps, TileRun};
+use tile_run::TileRun;
 
 /// Steps of a block.
 const BLOCK: usize = 100;
@@ -171,7 +173,7 @@ impl Layerwise {
             }
             (LayerKind::Cells(layer), PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
                 let population = Population {
-                    rules: neurons.rules(plan, layer.segment_reach),
+                    rules: neurons.rules(plan, layer.weights.segment_reach),
                     neurons: neurons.singles(),
                     is_signed: plan.neurons.signed().is_some(),
                     repeats: plan.repeats(),
@@ -195,7 +197,7 @@ impl Layerwise {
                 let vectors = layer.cells.vectors();
                 after.resize(steps.len * vectors, 0);
                 let population = Population {
-                    rules: maps[0].rules(plan, layer.cells.segment_reach),
+                    rules: maps[0].rules(plan, layer.cells.weights.segment_reach),
                     neurons: gathered.take(&mut maps),
                     is_signed: plan.neurons.signed().is_some(),
                     repeats: plans.iter().any(|plan| plan.repeats()),
@@ -205,23 +207,21 @@ impl Layerwise {
                 };
                 let work = cells.run::<CLOCKED>(&layer.cells, population, (nodes, &mut *streams, room), steps);
                 gathered.give(&mut maps);
-                nodes.iter().for_each(|&node| streams[node].finish(steps.len));
-                if !CLOCKED {
-                    return work;
-                }
-                let carried = &mut by_population[id..][..nodes.len()];
-                return Work { updates: merged_updates(layer, streams, (after, carried), steps), ..work };
+                work
             }
             (LayerKind::Tiles(layer), PopulationKind::Neurons(plan), _) => {
-                let (plans, neurons) = maps((run.plan, run.populations), id, nodes.len());
-                let kernel = run.plan.kernel;
-                let beyond = Beyond { lanes: after, vectors: 1 };
-                let maps = Maps { plans, neurons, kernel, carried: &mut carried.cells, beyond };
-                let work = tiles.run::<CLOCKED>(layer, maps, (nodes, &mut *streams, room), steps);
-                if plan.neurons.signed().is_some() {
-                    nodes.iter().for_each(|&node| streams[node].finish(steps.len));
-                    return work;
-                }
+                let (plans, mut maps) = maps((run.plan, run.populations), id, nodes.len());
+                let population = Population {
+                    rules: maps[0].rules(plan, layer.weights.segment_reach),
+                    neurons: gathered.take_tiles(&layer.grid, plan.neurons.rest(), &mut maps),
+                    is_signed: plan.neurons.signed().is_some(),
+                    repeats: plans.iter().any(|plan| plan.repeats()),
+                    kernel: run.plan.kernel,
+                    carried: &mut carried.cells,
+                    beyond: Beyond { lanes: after, vectors: 1 },
+                };
+                let work = tiles.run::<CLOCKED>(layer, population, (nodes, &mut *streams, room), steps);
+                gathered.give_tiles(&layer.grid, &mut maps);
                 work
             }
             // It was run together with another one. A plan and its state are of the same kind.
@@ -231,15 +231,23 @@ impl Layerwise {
         if !CLOCKED {
             return work;
         }
-        let Cells::Neurons(neurons) = &run.populations[id].cells else { return work };
-        // All neurons are tested in each step with input, or with a neuron beyond the threshold before it.
-        let mut acts = 0;
-        for step in 0..steps.len {
-            let before = if step == 0 { carried.any } else { after[step - 1] != 0 };
-            acts += u64::from(before || layer.reads.iter().any(|&node| !streams[node].range(step).is_empty()));
-        }
-        carried.any = after[steps.len - 1] != 0;
-        Work { updates: acts * neurons.potentials().len() as u64, ..work }
+        let updates = match (&layer.kind, &population.kind) {
+            (LayerKind::Merged(MergedLayer { cells, common, own }), _) => {
+                let carried = &mut by_population[id..][..own.len()];
+                let is_beyond =
+                    |step: usize, map: usize| after[step * cells.vectors() + map / LANES] >> (map % LANES) & 1 == 1;
+                acts((common, own), streams, carried, is_beyond, steps) * cells.cells
+            }
+            // Signed neurons in tiles are never beyond the threshold, and were counted with their input.
+            (LayerKind::Tiles(_), PopulationKind::Neurons(plan)) if plan.neurons.signed().is_some() => return work,
+            (_, PopulationKind::Neurons(plan)) => {
+                let carried = &mut by_population[id..][..1];
+                let is_beyond = |step: usize, _| after[step] != 0;
+                acts((&layer.reads, &[Vec::new()]), streams, carried, is_beyond, steps) * plan.array.len() * plan.maps
+            }
+            _ => return work,
+        };
+        Work { updates: updates as u64, ..work }
     }
 
     /// Records the events of a block.
@@ -291,32 +299,31 @@ fn maps<'r>(
     (plans.collect(), neurons.collect())
 }
 
-/// Clocked: how many neurons are tested, all of a map in each step in which it has input, or a neuron beyond the
-/// threshold before it.
-fn merged_updates(
-    layer: &MergedLayer,
+/// Clocked: in how many steps the populations of a layer test their neurons, all of one in each step in which it has
+/// input, or a neuron beyond the threshold before it. `common`: nodes that all read; `own`: what each reads besides.
+fn acts(
+    (common, own): (&[usize], &[Vec<usize>]),
     streams: &[Stream],
-    (after, carried): (&[u16], &mut [Carried]),
+    carried: &mut [Carried],
+    is_beyond: impl Fn(usize, usize) -> bool,
     steps: Steps,
-) -> u64 {
-    let vectors = layer.cells.vectors();
-    let is_beyond = |step: usize, map: usize| after[step * vectors + map / LANES] >> (map % LANES) & 1 == 1;
+) -> usize {
     let mut acts = 0;
     for step in 0..steps.len {
         let has_events = |&node: &usize| !streams[node].range(step).is_empty();
-        if layer.common.iter().any(has_events) {
-            acts += carried.len();
+        if common.iter().any(has_events) {
+            acts += own.len();
             continue;
         }
-        for (map, own) in layer.own.iter().enumerate() {
-            let before = if step == 0 { carried[map].any } else { is_beyond(step - 1, map) };
+        for (population, own) in own.iter().enumerate() {
+            let before = if step == 0 { carried[population].any } else { is_beyond(step - 1, population) };
             acts += usize::from(before || own.iter().any(has_events));
         }
     }
-    for (map, carried) in carried.iter_mut().enumerate() {
-        carried.any = is_beyond(steps.len - 1, map);
+    for (population, carried) in carried.iter_mut().enumerate() {
+        carried.any = is_beyond(steps.len - 1, population);
     }
-    (acts * layer.cells.cells) as u64
+    acts
 }
 
 /// Appends addresses and polarities of events of a module.

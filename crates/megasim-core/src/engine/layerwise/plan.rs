@@ -1,11 +1,10 @@
 //! Which networks can be run layer by layer, and their layers as such runs read them.
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
-use super::layers::{
-    CellInput, CellLayer, Layer, LayerKind, SEGMENT_REACH, SingleInput, SingleLayer, SingleReach, Touch, Touches,
-};
+use super::layers::{CellInput, CellLayer, Layer, LayerKind, SingleInput, SingleLayer, SingleReach, Touch, Touches};
 use super::places::{NOWHERE, SourcePlaces};
 use super::tiles::TileReaches;
+use super::weight_rows::SEGMENT_REACH;
 use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
 use crate::engine::routing;
 use crate::engine::spans::SpanTable;
@@ -59,17 +58,17 @@ impl LayerwisePlan {
         while layers.len() < populations.len() {
             let first = layers.len();
             if let Some(merged) = compiler.merged(first) {
-                copied += merged.cells.weights.len() / 2;
+                copied += merged.cells.weights.len();
                 let maps = merged.cells.lanes;
                 layers.extend(compiler.together(first, maps, LayerKind::Merged(merged)));
             } else if let Some(tiles) = compiler.tiles(first, &mut reaches) {
-                copied += tiles.weights.len() / 2;
+                copied += tiles.weights.len();
                 let maps = tiles.maps.len();
                 layers.extend(compiler.together(first, maps, LayerKind::Tiles(tiles)));
             } else {
                 let layer = compiler.layer(&populations[first], &mut tables)?;
                 if let LayerKind::Cells(cells) = &layer.kind {
-                    copied += cells.weights.len() / 2;
+                    copied += cells.weights.len();
                 }
                 layers.push(layer);
             }

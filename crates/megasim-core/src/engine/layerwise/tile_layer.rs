@@ -1,7 +1,7 @@
 //! Layers in tiles: four by four neurons next to each other are a vector.
 
 use super::lanes::LANES;
-use crate::engine::aligned::Aligned;
+use super::weight_rows::WeightRows;
 use crate::network::Array;
 use std::sync::Arc;
 
@@ -17,12 +17,7 @@ pub(super) struct TileLayer {
     pub grid: Grid,
     /// The most tiles of a quad that an event reaches.
     pub width: usize,
-    /// Rows of a weight per lane, then the same rows negated.
-    pub weights: Aligned,
-    pub rows: usize,
-    /// So many events change a potential by less than `segment_reach`.
-    pub segment: usize,
-    pub segment_reach: i64,
+    pub weights: WeightRows,
 }
 
 #[derive(Debug)]

@@ -1,16 +1,16 @@
 //! Runs a layer of tiles over some steps: map by map, all events into a list for each tile, as for layers of cells.
 
-use super::cells::{Beyond, Cells, Made, Rows};
+use super::cells::{Beyond, Cells, Made};
+use super::gathered::Population;
 use super::lanes::LANES;
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Names, Notes};
 use super::places::NEGATIVE;
 use super::room::Room;
+use super::single_run::Singles;
 use super::streams::{Steps, Stream};
 use super::tile_layer::{Grid, NO_TILE, Quad, TileInput, TileLayer, TileMap};
-use crate::engine::kernels;
-use crate::engine::neurons::{Neurons, Work};
-use crate::engine::population::NeuronPopulation;
+use crate::engine::neurons::Work;
 
 /// Keys of a part, and events after which it ends, and the most that it may have: in clocked mode it has whole maps.
 const PART: usize = 8192;
@@ -28,11 +28,6 @@ pub(super) struct TileRun {
     entries: Vec<u32>,
     notes: Notes,
     keys: Keys,
-    /// By tile: potentials and counts, a vector each.
-    v: Vec<i32>,
-    counts: Vec<i32>,
-    /// By map.
-    saturations: Vec<u64>,
     /// What a map reads.
     runs: Vec<Run>,
     /// By tile: the position of the first lane.
@@ -83,27 +78,22 @@ impl Event {
     }
 }
 
-/// The neurons of the maps, and how they spike.
-pub(super) struct Maps<'n> {
-    pub plans: Vec<&'n NeuronPopulation>,
-    pub neurons: Vec<&'n mut Neurons>,
-    pub kernel: kernels::Variant,
-    /// By tile, in clocked mode: whether one of its neurons is beyond the threshold.
-    pub carried: &'n mut Vec<bool>,
-    pub beyond: Beyond<'n>,
-}
-
 impl TileRun {
     /// Runs a layer; its spikes go to the streams of its nodes. Clocked: `updates` are those of steps with input.
     pub fn run<const CLOCKED: bool>(
         &mut self,
         layer: &TileLayer,
-        mut maps: Maps<'_>,
+        mut population: Population<'_>,
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
         steps: Steps,
     ) -> Work {
-        self.start(layer, &mut maps);
-        let is_signed = maps.plans[0].neurons.signed().is_some();
+        self.corners.clear();
+        layer.maps.iter().for_each(|_| self.corners.extend(layer.grid.corners()));
+        population.carried.resize(self.corners.len(), false);
+        self.events.clear();
+        self.keys.used = 0;
+        self.keys.ends.clear();
+        let is_signed = population.is_signed;
         let (mut operations, mut acts) = (0, 0);
         let mut runs = std::mem::take(&mut self.runs);
         for (map, TileMap { inputs }) in layer.maps.iter().enumerate() {
@@ -129,7 +119,7 @@ impl TileRun {
                     }
                     if !CLOCKED && self.is_full() {
                         self.keys.ends.push(KeyEnd { map, step, end: self.keys.used });
-                        self.part::<CLOCKED>(layer, &mut maps, (nodes, streams, room));
+                        self.part::<CLOCKED>(layer, &mut population, (nodes, streams, room));
                     }
                 }
                 if is_signed || !CLOCKED {
@@ -144,61 +134,17 @@ impl TileRun {
                 }
                 // A part has whole maps.
                 if self.is_full() || self.keys.used + steps.len > PART {
-                    self.part::<CLOCKED>(layer, &mut maps, (nodes, streams, room));
+                    self.part::<CLOCKED>(layer, &mut population, (nodes, streams, room));
                 }
             }
         }
         self.runs = runs;
-        self.part::<CLOCKED>(layer, &mut maps, (nodes, streams, room));
-        self.end(layer, &mut maps);
+        self.part::<CLOCKED>(layer, &mut population, (nodes, streams, room));
         Work { operations, updates: if CLOCKED { (acts * layer.grid.neurons()) as u64 } else { operations } }
     }
 
     fn is_full(&self) -> bool {
         self.keys.used >= PART || self.events.len() >= EVENTS
-    }
-
-    /// Takes the neurons of all maps into tiles.
-    fn start(&mut self, layer: &TileLayer, maps: &mut Maps<'_>) {
-        let Self { v, counts, saturations, corners, .. } = self;
-        let tiles = layer.grid.tiles();
-        let lanes = layer.maps.len() * tiles * LANES;
-        v.clear();
-        // At rest no neuron spikes.
-        v.resize(lanes, maps.plans[0].neurons.rest());
-        counts.clear();
-        counts.resize(lanes, 0);
-        saturations.clear();
-        saturations.resize(layer.maps.len(), 0);
-        corners.clear();
-        for (map, neurons) in maps.neurons.iter_mut().enumerate() {
-            corners.extend(layer.grid.corners());
-            let from = neurons.singles();
-            let first = map * tiles * LANES;
-            layer.grid.each_stretch(|position, lane, n| copy(from.v, position, v, first + lane, n));
-            if !from.counts.is_empty() {
-                layer.grid.each_stretch(|position, lane, n| copy(from.counts, position, counts, first + lane, n));
-            }
-        }
-        maps.carried.resize(layer.maps.len() * tiles, false);
-        self.events.clear();
-        self.keys.used = 0;
-        self.keys.ends.clear();
-    }
-
-    /// Gives the neurons back.
-    fn end(&self, layer: &TileLayer, maps: &mut Maps<'_>) {
-        let Self { v, counts, saturations, .. } = self;
-        let tiles = layer.grid.tiles();
-        for (map, neurons) in maps.neurons.iter_mut().enumerate() {
-            let to = neurons.singles();
-            let first = map * tiles * LANES;
-            layer.grid.each_stretch(|position, lane, n| copy(v, first + lane, to.v, position, n));
-            if !to.counts.is_empty() {
-                layer.grid.each_stretch(|position, lane, n| copy(counts, first + lane, to.counts, position, n));
-            }
-            to.saturations[0] += saturations[map];
-        }
     }
 
     /// Notes what events reach, in event mode until the part is full. Returns how many events were read.
@@ -216,7 +162,7 @@ impl TileRun {
             }
             let Some(reached) = reach.places.get((place & !NEGATIVE) as usize) else { continue };
             *operations += u64::from(reached.operations);
-            let sign = if place & NEGATIVE == 0 { 0 } else { layer.rows as u32 };
+            let sign = if place & NEGATIVE == 0 { 0 } else { layer.weights.rows as u32 };
             let entry = (first_row + sign) << KEY_BITS | self.keys.used as u32;
             let quads = &reach.quads[reached.quads.0 as usize..reached.quads.1 as usize];
             self.events.extend(quads.iter().map(|&quad| Event { quad, tile, entry }));
@@ -229,22 +175,19 @@ impl TileRun {
     fn part<const CLOCKED: bool>(
         &mut self,
         layer: &TileLayer,
-        maps: &mut Maps<'_>,
+        population: &mut Population<'_>,
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
     ) {
         let per_map = layer.grid.tiles();
         self.distribute(layer.maps.len() * per_map, layer.width);
-        let Maps { plans, neurons, kernel, carried, beyond } = maps;
-        let rules = neurons[0].rules(plans[0], layer.segment_reach);
-        let Self { v, counts, saturations, notes, .. } = self;
+        let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond } = population;
+        let Singles { v, counts, saturations } = neurons;
         let cells = &mut Cells { v, counts, saturations, lanes: LANES, names: Names::Tiles { per_map } };
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
-        let made = &mut Made { notes: &mut notes.notes, steps: 0..self.keys.used as u32, beyond };
-        let rows = Rows { weights: &layer.weights, stride: LANES, segment: layer.segment };
+        let made = &mut Made { notes: &mut self.notes.notes, steps: 0..self.keys.used as u32, beyond };
         let lists = Lists { ends: &self.ends, entries: &self.entries };
-        let repeats = plans.iter().any(|plan| plan.repeats());
-        let all = All { cells, carried, lists, rules: &rules, rows, made };
-        all.walk::<CLOCKED>(plans[0].neurons.signed().is_some(), repeats, *kernel);
+        let rows = layer.weights.view();
+        All { cells, carried, lists, rules, rows, made }.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
         self.notes.sort(self.keys.used);
         self.leave(&layer.grid, (nodes, streams, room));
         self.events.clear();
@@ -304,14 +247,5 @@ impl TileRun {
             }
             stream.close(step);
         }
-    }
-}
-
-/// Copies some integers, nearly always four, of which loops know nothing.
-#[inline(always)]
-fn copy(from: &[i32], at: usize, to: &mut [i32], into: usize, n: usize) {
-    match (&from[at..at + n], &mut to[into..into + n]) {
-        (&[a, b, c, d], [e, f, g, h]) => (*e, *f, *g, *h) = (a, b, c, d),
-        (some, others) => others.copy_from_slice(some),
     }
 }

@@ -3,12 +3,11 @@
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
 use super::lanes::LANES;
-use super::layers::SEGMENT_REACH;
 use super::merged::one_map;
 use super::notes::{KEY_BITS, VECTOR_BITS};
 use super::places::NOWHERE;
 use super::tile_layer::{Grid, NO_TILE, PlaceReach, Quad, TileInput, TileLayer, TileMap, TileReach};
-use crate::engine::aligned::Aligned;
+use super::weight_rows::WeightRows;
 use crate::engine::geometry::{Geometry, Span};
 use crate::engine::synapses::{Kernel, Port, Synapses};
 use crate::network::Array;
@@ -32,51 +31,33 @@ impl Compiler<'_> {
             return None;
         }
         let grid = Grid::new(neurons.array);
-        let mut layer = TileLayer {
-            maps: Vec::new(),
-            grid,
-            width: 1,
-            weights: Aligned::default(),
-            rows: 0,
-            segment: 0,
-            segment_reach: 0,
-        };
-        let (mut rows, mut largest) = (Vec::new(), 1);
+        let mut maps: Vec<TileMap> = Vec::new();
+        let (mut rows, mut largest) = (Vec::new(), 0);
         for population in &self.populations[first..] {
             let Some((other, ports)) = one_map(population) else { break };
             let inputs = self.inputs(population);
             // Plain neurons may stay beyond the threshold, which is kept by population.
-            let is_alone = neurons.neurons.signed().is_none() && !layer.maps.is_empty();
-            if is_alone
-                || !self.is_like(first, other, &inputs)
-                || (layer.maps.len() + 1) * layer.grid.tiles() >= 1 << VECTOR_BITS
-            {
+            let is_alone = neurons.neurons.signed().is_none() && !maps.is_empty();
+            if is_alone || !self.is_like(first, other, &inputs) || (maps.len() + 1) * grid.tiles() >= 1 << VECTOR_BITS {
                 break;
             }
             let before = rows.len();
-            let map = self.tile_map(ports, &inputs, (neurons.array, &layer.grid), &mut rows, reaches);
+            let map = self.tile_map(ports, &inputs, (neurons.array, &grid), &mut rows, reaches);
             let fits = 2 * rows.len() < 1 << (32 - KEY_BITS) && rows.len() * LANES <= MOST_WEIGHTS.0;
             let Some(map) = map.filter(|_| fits) else {
                 rows.truncate(before);
                 break;
             };
             largest = ports.iter().map(Port::largest).fold(largest, i64::max);
-            layer.maps.push(map);
+            maps.push(map);
         }
-        if layer.maps.is_empty() {
+        if maps.is_empty() {
             return None;
         }
-        let quads = layer.maps.iter().flat_map(|map| &map.inputs).flat_map(|input| &input.reach.quads);
-        layer.width = quads.map(Quad::width).max().unwrap_or(1);
-        layer.rows = rows.len();
-        layer.weights = Aligned::new(2 * rows.len() * LANES);
-        let (positive, negative) = layer.weights.split_at_mut(rows.len() * LANES);
-        positive.copy_from_slice(rows.as_flattened());
-        // None is -2^31, as for other layers.
-        negative.iter_mut().zip(rows.as_flattened()).for_each(|(negated, weight)| *negated = -weight);
-        layer.segment = (SEGMENT_REACH / largest).min(1 << 20) as usize;
-        layer.segment_reach = layer.segment as i64 * largest;
-        Some(layer)
+        let quads = maps.iter().flat_map(|map| &map.inputs).flat_map(|input| &input.reach.quads);
+        let width = quads.map(Quad::width).max().unwrap_or(1);
+        let weights = WeightRows::new(rows.as_flattened(), LANES, largest)?;
+        Some(TileLayer { maps, grid, width, weights })
     }
 
     /// One map; its rows of weights come after the others.

@@ -1,0 +1,107 @@
+//! The neurons that a layer works on: those of a population, or of several that are run together.
+
+use super::cells::{Beyond, Rules};
+use super::lanes::LANES;
+use super::single_run::Singles;
+use super::tile_layer::Grid;
+use crate::engine::kernels;
+use crate::engine::neurons::Neurons;
+
+/// The neurons of a layer, and how they spike.
+pub(super) struct Population<'n> {
+    pub neurons: Singles<'n>,
+    pub rules: Rules,
+    pub is_signed: bool,
+    /// A signed neuron may spike several times on one event.
+    pub repeats: bool,
+    pub kernel: kernels::Variant,
+    /// By cell, in clocked mode: whether one of its neurons is beyond the threshold.
+    pub carried: &'n mut Vec<bool>,
+    pub beyond: Beyond<'n>,
+}
+
+/// Neurons of several populations of one map each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gathered {
+    v: Vec<i32>,
+    counts: Vec<i32>,
+    /// By map.
+    saturations: Vec<u64>,
+}
+
+impl Gathered {
+    /// Takes them position by position.
+    pub fn take(&mut self, maps: &mut [&mut Neurons]) -> Singles<'_> {
+        let n = maps.len();
+        self.resize(maps[0].potentials().len() * n, n, 0);
+        let Self { v, counts, .. } = self;
+        for (map, neurons) in maps.iter_mut().enumerate() {
+            let from = neurons.singles();
+            v[map..].iter_mut().step_by(n).zip(&*from.v).for_each(|(to, from)| *to = *from);
+            counts[map..].iter_mut().step_by(n).zip(&*from.counts).for_each(|(to, from)| *to = *from);
+        }
+        self.singles()
+    }
+
+    /// Gives them back.
+    pub fn give(&self, maps: &mut [&mut Neurons]) {
+        let n = maps.len();
+        for (map, neurons) in maps.iter_mut().enumerate() {
+            let to = neurons.singles();
+            to.v.iter_mut().zip(self.v[map..].iter().step_by(n)).for_each(|(to, from)| *to = *from);
+            to.counts.iter_mut().zip(self.counts[map..].iter().step_by(n)).for_each(|(to, from)| *to = *from);
+            to.saturations[0] += self.saturations[map];
+        }
+    }
+
+    /// Takes them tile by tile, map by map; lanes without a neuron are at rest, where none spikes.
+    pub fn take_tiles(&mut self, grid: &Grid, rest: i32, maps: &mut [&mut Neurons]) -> Singles<'_> {
+        let lanes = grid.tiles() * LANES;
+        self.resize(maps.len() * lanes, maps.len(), rest);
+        let Self { v, counts, .. } = self;
+        for (map, neurons) in maps.iter_mut().enumerate() {
+            let (from, first) = (neurons.singles(), map * lanes);
+            grid.each_stretch(|position, lane, n| copy(from.v, position, v, first + lane, n));
+            if !from.counts.is_empty() {
+                grid.each_stretch(|position, lane, n| copy(from.counts, position, counts, first + lane, n));
+            }
+        }
+        self.singles()
+    }
+
+    /// Gives those of tiles back.
+    pub fn give_tiles(&self, grid: &Grid, maps: &mut [&mut Neurons]) {
+        let lanes = grid.tiles() * LANES;
+        for (map, neurons) in maps.iter_mut().enumerate() {
+            let (to, first) = (neurons.singles(), map * lanes);
+            grid.each_stretch(|position, lane, n| copy(&self.v, first + lane, to.v, position, n));
+            if !to.counts.is_empty() {
+                grid.each_stretch(|position, lane, n| copy(&self.counts, first + lane, to.counts, position, n));
+            }
+            to.saturations[0] += self.saturations[map];
+        }
+    }
+
+    fn resize(&mut self, neurons: usize, maps: usize, rest: i32) {
+        let Self { v, counts, saturations } = self;
+        v.clear();
+        v.resize(neurons, rest);
+        counts.clear();
+        counts.resize(neurons, 0);
+        saturations.clear();
+        saturations.resize(maps, 0);
+    }
+
+    fn singles(&mut self) -> Singles<'_> {
+        Singles { v: &mut self.v, counts: &mut self.counts, saturations: &mut self.saturations }
+    }
+}
+
+/// Copies some integers, nearly always four, of which loops know nothing.
+#[inline(always)]
+fn copy(from: &[i32], at: usize, to: &mut [i32], into: usize, n: usize) {
+    match (&from[at..at + n], &mut to[into..into + n]) {
+        (&[a, b, c, d], [e, f, g, h]) => (*e, *f, *g, *h) = (a, b, c, d),
+        (some, others) => others.copy_from_slice(some),
+    }
+}

@@ -1,0 +1,50 @@
+//! Weights as the lists of a layer read them.
+
+use super::cells::Rows;
+use super::lanes::LANES;
+use super::notes::KEY_BITS;
+use crate::engine::aligned::Aligned;
+
+/// What the events of a segment may add to a potential, or take away.
+pub(super) const SEGMENT_REACH: i64 = 1 << 30;
+
+/// Rows of a weight per lane, padded to whole vectors; then the same rows negated.
+#[derive(Debug)]
+pub(super) struct WeightRows {
+    weights: Aligned,
+    /// How many rows there are, without the negated ones.
+    pub rows: usize,
+    /// Weights from row to row.
+    stride: usize,
+    /// So many events change a potential by at most `segment_reach`.
+    segment: usize,
+    pub segment_reach: i64,
+}
+
+impl WeightRows {
+    /// Rows of as many weights as there are lanes, of which none is larger than `largest`, nor -2^31. None if they are
+    /// more than entries of lists can name.
+    pub fn new(rows: &[i32], lanes: usize, largest: i64) -> Option<Self> {
+        let (stride, n) = (lanes.next_multiple_of(LANES), rows.len() / lanes);
+        if 2 * n >= 1 << (32 - KEY_BITS) {
+            return None;
+        }
+        let mut weights = Aligned::new(2 * n * stride);
+        for (k, row) in rows.chunks_exact(lanes).enumerate() {
+            weights[k * stride..][..lanes].copy_from_slice(row);
+            let negated = &mut weights[(n + k) * stride..][..lanes];
+            negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
+        }
+        let segment = (SEGMENT_REACH / largest.max(1)).min(1 << 20);
+        Some(Self { weights, rows: n, stride, segment: segment as usize, segment_reach: segment * largest.max(1) })
+    }
+
+    /// How many weights there are, without the negated ones.
+    pub fn len(&self) -> usize {
+        self.rows * self.stride
+    }
+
+    pub fn view(&self) -> Rows<'_> {
+        Rows { weights: &self.weights, stride: self.stride, segment: self.segment }
+    }
+}
