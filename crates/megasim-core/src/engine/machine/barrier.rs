@@ -49,6 +49,9 @@ impl Run<'_, '_> {
         for module in 0..self.state.stations.len() {
             self.step_module(module, s)?;
         }
+        if self.sweeps {
+            self.sweep()?;
+        }
         self.state.ended = self.state.ended.max(self.state.now);
         Ok(true)
     }

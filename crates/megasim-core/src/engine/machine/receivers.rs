@@ -108,6 +108,12 @@ impl Receivers {
         &self.targets[number as usize]
     }
 
+    /// The module of a receiver.
+    #[inline]
+    pub fn module(&self, number: u32) -> u32 {
+        self.targets[number as usize].module
+    }
+
     /// A link, by its place in a way.
     #[inline]
     pub fn link(&self, place: u32) -> LinkIndex {

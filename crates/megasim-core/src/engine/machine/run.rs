@@ -24,6 +24,8 @@ pub(super) struct Run<'r, 'w> {
     pub watch: Option<&'r mut TraceSink<'w>>,
     /// Takes what each moment waited for.
     pub causes: Option<&'r mut Causes>,
+    /// Whether steps are worked off in an order of their own, and not by what is due.
+    pub sweeps: bool,
 }
 
 /// What leaves 64 bits stays at the largest time, which is after this one.
@@ -174,7 +176,7 @@ impl<'r> Run<'r, '_> {
 
     /// Puts a node's next request on the list, if it may be requested.
     pub(super) fn schedule(&mut self, node: usize) {
-        if self.state.nodes[node].under_way {
+        if self.sweeps || self.state.nodes[node].under_way {
             return;
         }
         let Some(time) = self.state.head_time(node, self.stimuli) else { return };

@@ -23,12 +23,16 @@ impl Run<'_, '_> {
     /// Notes for how long the queue of a module was as long as it is, before it changes.
     #[inline]
     pub(super) fn note_queue(&mut self, module: usize) {
-        let now = self.state.now;
+        self.note_length(module, self.state.stations[module].queue(), self.state.now);
+    }
+
+    /// Notes that the queue of a module was this long until now.
+    #[inline]
+    pub(super) fn note_length(&mut self, module: usize, queue: u64, now: Tick) {
         let station = &mut self.state.stations[module];
         if station.queue_since >= now {
             return;
         }
-        let queue = station.queue();
         // Most events start when they arrive, and are in the queue for no time.
         if queue != station.queue_before.0 {
             self.book_queue(module);
@@ -140,9 +144,40 @@ impl Run<'_, '_> {
     fn serve(&mut self, module: usize, spec: &Station, index: u32) -> Result<(), Error> {
         let Delivery { node, receiver, event, arrived, .. } = self.state.transits.of(index).delivery;
         let port = self.plan.receivers.target(receiver).port as usize;
+        let started = self.state.now;
+        let (work, done) = self.serve_event(module, spec, (node, port), &event, arrived)?;
+        if let Some(watch) = &mut self.watch {
+            let delivery = &self.state.transits.of(index).delivery;
+            watch(&HandshakeTrace {
+                node: NodeId::new(node as usize),
+                module: ModuleId::new(module),
+                port: port as u32,
+                event,
+                requested: delivery.requested,
+                arrived,
+                accepted: delivery.accepted,
+                started,
+                done,
+                acknowledged: delivery.acknowledged,
+                operations: work.operations,
+                outputs: self.state.outputs.len() as u64,
+            });
+        }
+        Ok(())
+    }
+
+    /// A module works from now on on an event that has come from a node to a port; says when it is done.
+    pub(super) fn serve_event(
+        &mut self,
+        module: usize,
+        spec: &Station,
+        (node, port): (u32, usize),
+        event: &StimulusEvent,
+        arrived: Tick,
+    ) -> Result<(Work, Tick), Error> {
         self.state.outputs.clear();
         let work = self
-            .work(module, port, &event)
+            .work(module, port, event)
             .map_err(|outside| self.plan.plan.outside(node as usize, (event.t_pre, event.x, event.y), outside))?;
         let outputs = self.state.outputs.len() as u64;
         let plan = self.plan;
@@ -176,24 +211,7 @@ impl Run<'_, '_> {
             }
         }
         self.state.recorder.summary.add(work);
-        if let Some(watch) = &mut self.watch {
-            let delivery = &self.state.transits.of(index).delivery;
-            watch(&HandshakeTrace {
-                node: NodeId::new(node as usize),
-                module: ModuleId::new(module),
-                port: port as u32,
-                event,
-                requested: delivery.requested,
-                arrived,
-                accepted: delivery.accepted,
-                started,
-                done,
-                acknowledged: delivery.acknowledged,
-                operations: work.operations,
-                outputs,
-            });
-        }
-        Ok(())
+        Ok((work, done))
     }
 
     /// What an event does to a module's neurons.

@@ -4,7 +4,9 @@ use super::MachinePlan;
 use super::agenda::Agenda;
 use super::apply::{Leaving, StepInput, Touched};
 use super::arbiter::{Arbiter, Grants};
+use super::mesh::LinkIndex;
 use super::receivers::Way;
+use super::sweep::Sweep;
 use crate::engine::PopulationState;
 use crate::engine::queue::Pending;
 use crate::engine::record::{Probes, Recorder};
@@ -45,6 +47,9 @@ pub(super) struct State {
     pub busy_tick: (Tick, u64),
     /// Requests since the gate was opened last.
     pub since_gate: u64,
+    /// By link: how long it carries a message.
+    pub link_times: Vec<Tick>,
+    pub sweep: Sweep,
 }
 
 /// A module.
@@ -285,6 +290,8 @@ impl State {
             waiting: 0,
             busy_tick: (0, 0),
             since_gate: 0,
+            link_times: mesh.map_or(Vec::new(), |mesh| (0..links as u32).map(|it| mesh.time(LinkIndex(it))).collect()),
+            sweep: Sweep::new(links, plan.populations.len()),
         }
     }
 
@@ -310,6 +317,7 @@ impl State {
         self.ready.clear();
         (self.now, self.ended, self.waiting, self.busy_tick) = (0, 0, 0, (0, 0));
         self.since_gate = 0;
+        self.sweep.start();
     }
 
     /// When the head of a node was made, or may be requested if it is input.
