@@ -13,3 +13,4 @@ mod hardware_files;
 mod machines;
 mod queueing;
 mod split;
+mod steps;

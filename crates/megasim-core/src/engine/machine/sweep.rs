@@ -4,7 +4,8 @@
 //! Messages come to a link or module in the order of their times. Ties are as `docs/timing.md` says: those on their way
 //! by the times of their requests, then by receiver; those that are requested at that tick after them, by node. As links
 //! take time, and modules whose outputs leave at once too, nothing follows from a request at its own tick but the next
-//! request of its node. So the order is that of (time, time of the request, receiver).
+//! request of its node. So the order is that of (time, time of the request, receiver), and of what is requested and
+//! comes at one tick that of nodes.
 
 use super::order::{Order, Unit};
 use super::receivers::Way;
@@ -34,16 +35,19 @@ struct Message {
     way: Way,
 }
 
-impl Message {
-    fn key(&self) -> (Tick, Tick, u32) {
-        (self.time, self.requested, self.receiver)
-    }
-}
-
-fn in_order(messages: &mut [Message]) {
+/// Puts messages in the order in which they come; those of one node that come at the tick of their requests are so
+/// already.
+fn in_order(messages: &mut [Message], events: &[(StimulusEvent, u32)]) {
+    let compare = |a: &Message, b: &Message| {
+        let node = |of: &Message| events[of.event as usize].1;
+        (a.time, a.requested).cmp(&(b.time, b.requested)).then_with(|| match a.requested == a.time {
+            true => node(a).cmp(&node(b)),
+            false => a.receiver.cmp(&b.receiver),
+        })
+    };
     // Mostly all come over one link.
-    if !messages.is_sorted_by_key(Message::key) {
-        messages.sort_by_key(Message::key);
+    if !messages.is_sorted_by(|a, b| compare(a, b).is_le()) {
+        messages.sort_by(compare);
     }
 }
 
@@ -118,7 +122,8 @@ impl Run<'_, '_> {
     /// Lets nodes request their events, and links carry what comes to them.
     fn sweep_links(&mut self, links: &[u32], nodes: &[u32]) {
         for &link in links {
-            in_order(&mut self.state.sweep.links[link as usize]);
+            let Sweep { links, events, .. } = &mut self.state.sweep;
+            in_order(&mut links[link as usize], events);
         }
         let mut requests = std::mem::take(&mut self.state.sweep.requests);
         requests.extend(nodes.iter().filter_map(|&node| Some(Reverse((self.next_request(node as usize)?, node)))));
@@ -234,7 +239,7 @@ impl Run<'_, '_> {
     /// A module works on all that comes to it in a step.
     fn sweep_module(&mut self, module: usize) -> Result<(), Error> {
         let mut messages = std::mem::take(&mut self.state.sweep.modules[module]);
-        in_order(&mut messages);
+        in_order(&mut messages, &self.state.sweep.events);
         let served = self.serve_each(module, &messages);
         messages.clear();
         self.state.sweep.modules[module] = messages;
