@@ -2,8 +2,8 @@
 //! which all that comes to it is known. What happens is what the agenda would let happen.
 //!
 //! Messages come to a link or module in the order of their times. Ties are as `docs/timing.md` says: those on their way
-//! by the times of their requests, then by receiver; those that are requested at that tick after them, by node. As links
-//! take time, and modules whose outputs leave at once too, nothing follows from a request at its own tick but the next
+//! by the times of their requests, then by receiver; after them what is requested at that tick, by node. As links take
+//! time, and modules whose outputs leave at once too, nothing follows from a request at its own tick but the next
 //! request of its node. So the order is that of (time, time of the request, receiver), and of what is requested and
 //! comes at one tick that of nodes.
 
@@ -69,7 +69,12 @@ pub(super) struct Sweep {
 
 impl Sweep {
     pub fn new(links: usize, modules: usize) -> Self {
-        Self { links: vec![Vec::new(); links], taken: vec![0; links], modules: vec![Vec::new(); modules], ..Self::default() }
+        Self {
+            links: vec![Vec::new(); links],
+            taken: vec![0; links],
+            modules: vec![Vec::new(); modules],
+            ..Self::default()
+        }
     }
 
     /// Forgets what a run that failed has left.
