@@ -141,7 +141,7 @@ impl MachinePlan {
                 drivers[node] = Some(module.index() as u32);
             }
         }
-        let order = Order::new(&plan, &machine, &receivers);
+        let order = Order::new(&plan, &machine, &receivers, &modules_of);
         Ok(Self { plan, machine, receivers, drivers, messages, cores, modules_of, parts, inputs, order })
     }
 

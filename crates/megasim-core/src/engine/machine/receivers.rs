@@ -9,6 +9,8 @@ use crate::network::{Driver, ModuleId, Network, NodeId};
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub module: u32,
+    /// The core of the module, or its first one.
+    pub core: u32,
     pub port: u32,
     pub link: Link,
     /// Cores of the module; a message goes to each.
@@ -79,11 +81,11 @@ impl Receivers {
         let (mut targets, mut first, mut ways, mut messages) = (Vec::new(), vec![0], Ways::default(), Vec::new());
         for node in 0..plan.nodes.len() {
             let begin = targets.len();
-            of_node(network, plan, machine, node, (&mut targets, &mut ways));
+            of_node(network, plan, (machine, cores), node, (&mut targets, &mut ways));
             let of_node = &mut targets[begin..];
             let froms = driver_cores(network, machine, node);
             if machine.cores.is_some() {
-                share_messages(of_node, begin, (cores, froms), &ways);
+                share_messages(of_node, begin, froms, &ways);
             }
             messages.push((0..froms).map(|from| sent(of_node, from, &ways)).collect());
             first.push(targets.len() as u32);
@@ -108,12 +110,6 @@ impl Receivers {
         &self.targets[number as usize]
     }
 
-    /// The module of a receiver.
-    #[inline]
-    pub fn module(&self, number: u32) -> u32 {
-        self.targets[number as usize].module
-    }
-
     /// A link, by its place in a way.
     #[inline]
     pub fn link(&self, place: u32) -> LinkIndex {
@@ -124,6 +120,11 @@ impl Receivers {
     #[inline]
     pub fn ways(&self, target: &Target, from: u32) -> &[Way] {
         self.ways.of(target, from)
+    }
+
+    /// Cores from which events of a node leave.
+    pub fn froms(&self, node: usize) -> u32 {
+        self.messages[node].len() as u32
     }
 
     /// Messages of one event of a node that leaves from a core of its driver.
@@ -143,7 +144,7 @@ fn driver_cores(network: &Network, machine: &Machine, node: usize) -> u32 {
 fn of_node(
     network: &Network,
     plan: &Plan,
-    machine: &Machine,
+    (machine, cores): (&Machine, &[u32]),
     node: usize,
     (targets, ways): (&mut Vec<Target>, &mut Ways),
 ) {
@@ -171,6 +172,7 @@ fn of_node(
         }
         targets.push(Target {
             module: reader.population as u32,
+            core: cores[reader.population],
             port: reader.port as u32,
             link: machine.link(id, module),
             copies: machine.cores_of(module) as u32,
@@ -198,12 +200,12 @@ fn sent(targets: &[Target], from: u32, ways: &Ways) -> Messages {
 
 /// Lets receivers on one core, over wires that are alike, share a message. `begin`: the number of the first one;
 /// `froms`: cores of the driver.
-fn share_messages(targets: &mut [Target], begin: usize, (cores, froms): (&[u32], u32), ways: &Ways) {
+fn share_messages(targets: &mut [Target], begin: usize, froms: u32, ways: &Ways) {
     let are_same =
         |a: &[Way], b: &[Way]| a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| ways.links(a) == ways.links(b));
     for k in 0..targets.len() {
         let is_alike = |a: &Target, b: &Target| {
-            cores[a.module as usize] == cores[b.module as usize]
+            a.core == b.core
                 && a.link == b.link
                 && (0..froms).all(|from| are_same(ways.of(a, from), ways.of(b, from)))
         };

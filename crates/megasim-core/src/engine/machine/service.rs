@@ -297,7 +297,7 @@ impl Run<'_, '_> {
         let station = &mut self.state.stations[module];
         let is_alone = plan.modules_of[core].len() == 1;
         // A module alone on its core goes on once, when it is done with all; if nothing waits, not at all.
-        if done > now && (!is_alone || station.queue() > 0 && !station.busy) {
+        if !self.sweeps && done > now && (!is_alone || station.queue() > 0 && !station.busy) {
             station.busy = true;
             self.due(done, EventKind::Done, module as u32);
         }

@@ -218,7 +218,7 @@ pub(super) struct Slab<T> {
 }
 
 impl<T: Copy> Slab<T> {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { items: Vec::new(), free: Vec::new() }
     }
     pub fn put(&mut self, item: T) -> u32 {
@@ -291,7 +291,7 @@ impl State {
             busy_tick: (0, 0),
             since_gate: 0,
             link_times: mesh.map_or(Vec::new(), |mesh| (0..links as u32).map(|it| mesh.time(LinkIndex(it))).collect()),
-            sweep: Sweep::new(links, plan.populations.len()),
+            sweep: Sweep::new(links, timed.modules_of.len(), plan.populations.len()),
         }
     }
 

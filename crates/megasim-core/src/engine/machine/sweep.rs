@@ -1,16 +1,17 @@
-//! A step behind a barrier, worked off link by link and module by module: each for the whole step, in an [`Order`] in
-//! which all that comes to it is known. What happens is what the agenda would let happen.
+//! A step behind a barrier, worked off link by link and core by core: each for the whole step, in an [`Order`] in which
+//! all that comes to it is known. What happens is what the agenda would let happen.
 //!
-//! Messages come to a link or module in the order of their times. Ties are as `docs/timing.md` says: those on their way
+//! Messages come to a link or core in the order of their times. Ties are as `docs/timing.md` says: those on their way
 //! by the times of their requests, then by receiver; after them what is requested at that tick, by node. As links take
 //! time, and modules whose outputs leave at once too, nothing follows from a request at its own tick but the next
 //! request of its node. So the order is that of (time, time of the request, receiver), and of what is requested and
 //! comes at one tick that of nodes.
 
-use super::order::{Order, Unit};
+use super::agenda::{EventKind, Scheduled};
+use super::order::{Members, Order, Unit};
 use super::receivers::Way;
 use super::run::{Run, span, times};
-use super::state::Gate;
+use super::state::{Gate, Slab};
 use super::statistics::LinkStatistics;
 use crate::engine::Error;
 use crate::engine::action::{Action, action};
@@ -18,10 +19,10 @@ use crate::engine::population::PopulationKind;
 use crate::engine::queue::Pending;
 use crate::network::{StimulusEvent, Tick};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, VecDeque};
 
-/// A message that comes to a link or to its module.
+/// A message that comes to a link or to its core.
 #[derive(Debug, Clone, Copy)]
 struct Message {
     /// When it comes there.
@@ -33,6 +34,8 @@ struct Message {
     event: u32,
     /// The links that it has not passed.
     way: Way,
+    /// Where those that go with it to other cores are counted.
+    copies: Option<u32>,
 }
 
 /// Puts messages in the order in which they come; those of one node that come at the tick of their requests are so
@@ -51,59 +54,94 @@ fn in_order(messages: &mut [Message], events: &[(StimulusEvent, u32)]) {
     }
 }
 
+/// An event that waits before its module.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    time: Tick,
+    module: u32,
+    receiver: u32,
+    event: u32,
+}
+
 /// What is on its way in a step.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Sweep {
     /// By link: what comes to it.
     links: Vec<Vec<Message>>,
     /// By link: how much of that it has taken.
     taken: Vec<usize>,
-    /// By module: what comes to it.
-    modules: Vec<Vec<Message>>,
+    /// By link: whether it is of the ring that is worked off.
+    in_ring: Vec<bool>,
+    /// Messages that come to links of a ring.
+    ring: Slab<Message>,
+    /// By core: what comes to it.
+    cores: Vec<Vec<Message>>,
+    /// By module: events that wait before it.
+    lengths: Vec<u64>,
+    waiting: VecDeque<Arrival>,
     /// The events of the step that were requested, with their nodes.
     events: Vec<(StimulusEvent, u32)>,
     requests: BinaryHeap<Reverse<(Tick, u32)>>,
-    /// When a module starts what comes to it.
-    starts: Vec<Tick>,
+    /// Messages of one event to several cores: those under way, and when the last of the others came.
+    copies: Vec<(u32, Tick)>,
 }
 
 impl Sweep {
-    pub fn new(links: usize, modules: usize) -> Self {
+    pub fn new(links: usize, cores: usize, modules: usize) -> Self {
         Self {
             links: vec![Vec::new(); links],
             taken: vec![0; links],
-            modules: vec![Vec::new(); modules],
-            ..Self::default()
+            in_ring: vec![false; links],
+            ring: Slab::new(),
+            cores: vec![Vec::new(); cores],
+            lengths: vec![0; modules],
+            waiting: VecDeque::new(),
+            events: Vec::new(),
+            requests: BinaryHeap::new(),
+            copies: Vec::new(),
         }
     }
 
     /// Forgets what a run that failed has left.
     pub fn start(&mut self) {
-        self.links.iter_mut().chain(&mut self.modules).for_each(Vec::clear);
+        self.links.iter_mut().chain(&mut self.cores).for_each(Vec::clear);
         self.taken.fill(0);
-        self.events.clear();
-        self.requests.clear();
-        self.starts.clear();
+        self.lengths.fill(0);
+        self.waiting.clear();
     }
 }
 
 impl Run<'_, '_> {
-    /// Works off the step that begins, or puts its requests on the list where it may come near a limit.
+    /// Works off the step that begins, or puts it on the list of what is due where it may come near a limit.
     pub(super) fn sweep(&mut self) -> Result<(), Error> {
         let plan = self.plan;
         let Some(order) = plan.order.as_ref().filter(|order| self.is_far_from_limits(order)) else {
-            self.sweeps = false;
-            (0..self.state.nodes.len()).for_each(|node| self.schedule(node));
+            self.put_on_list();
             return Ok(());
         };
         self.state.sweep.events.clear();
+        self.state.sweep.copies.clear();
         for unit in &order.units {
             match unit {
-                Unit::Links { links, nodes } => self.sweep_links(links, nodes),
-                &Unit::Module(module) => self.sweep_module(module as usize)?,
+                Unit::Links(members) => self.sweep_links(members),
+                Unit::Ring(members) => self.sweep_ring(members),
+                &Unit::Core(core) => self.sweep_core(core as usize)?,
             }
         }
-        order.last.iter().try_for_each(|&module| self.sweep_module(module as usize))
+        order.last.iter().try_for_each(|&core| self.sweep_core(core as usize))
+    }
+
+    /// Puts what a step begins with on the list of what is due; so go the steps from now on.
+    fn put_on_list(&mut self) {
+        self.sweeps = false;
+        for (core, modules) in self.plan.modules_of.iter().enumerate().filter(|(_, modules)| modules.len() > 1) {
+            let free_at = self.state.cores_free_at[core];
+            if free_at > self.state.now {
+                self.state.stations[modules[0] as usize].busy = true;
+                self.due(free_at, EventKind::Done, modules[0]);
+            }
+        }
+        (0..self.state.nodes.len()).for_each(|node| self.schedule(node));
     }
 
     /// Whether all events that may be made in this step are within the limits, in any order.
@@ -125,7 +163,7 @@ impl Run<'_, '_> {
     }
 
     /// Lets nodes request their events, and links carry what comes to them.
-    fn sweep_links(&mut self, links: &[u32], nodes: &[u32]) {
+    fn sweep_links(&mut self, Members { links, nodes }: &Members) {
         for &link in links {
             let Sweep { links, events, .. } = &mut self.state.sweep;
             in_order(&mut links[link as usize], events);
@@ -146,6 +184,43 @@ impl Run<'_, '_> {
             self.state.sweep.links[link as usize].clear();
             self.state.sweep.taken[link as usize] = 0;
         }
+    }
+
+    /// As [`Self::sweep_links`], one message after the other.
+    fn sweep_ring(&mut self, Members { links, nodes }: &Members) {
+        for &link in links {
+            self.state.sweep.in_ring[link as usize] = true;
+            let mut messages = std::mem::take(&mut self.state.sweep.links[link as usize]);
+            messages.drain(..).for_each(|message| self.due_in_ring(message));
+            self.state.sweep.links[link as usize] = messages;
+        }
+        let due = |time: Tick, node: u32| {
+            Scheduled { time, what: EventKind::Request, requested: 0, who: node, index: 0 }
+        };
+        for &node in nodes {
+            if let Some(r) = self.next_request(node as usize) {
+                self.state.due.push(due(r, node));
+            }
+        }
+        while let Some(Scheduled { time, what, who, index, .. }) = self.state.due.pop() {
+            if what == EventKind::Travel {
+                let message = self.state.sweep.ring.take(index);
+                let link = self.plan.receivers.link(message.way.begin);
+                self.carry(link.0, message);
+                continue;
+            }
+            self.request_at_once(who as usize, time);
+            if let Some(next) = self.next_request(who as usize) {
+                self.state.due.push(due(next, who));
+            }
+        }
+        links.iter().for_each(|&link| self.state.sweep.in_ring[link as usize] = false);
+    }
+
+    fn due_in_ring(&mut self, message: Message) {
+        let Message { time, requested, receiver: who, .. } = message;
+        let index = self.state.sweep.ring.put(message);
+        self.state.due.push(Scheduled { time, what: EventKind::Travel, requested, who, index });
     }
 
     /// When a node may request its next event.
@@ -180,13 +255,32 @@ impl Run<'_, '_> {
         message.time = leaves;
         message.way.begin += 1;
         if message.way.begin < message.way.end {
-            let next = self.plan.receivers.link(message.way.begin);
-            self.state.sweep.links[next.0 as usize].push(message);
+            let next = self.plan.receivers.link(message.way.begin).0 as usize;
+            if self.state.sweep.in_ring[next] {
+                self.due_in_ring(message);
+            } else {
+                self.state.sweep.links[next].push(message);
+            }
         } else {
-            let module = self.plan.receivers.module(message.receiver);
-            self.state.sweep.modules[module as usize].push(message);
+            self.come(message);
         }
         leaves
+    }
+
+    /// A message comes to its core; the event is there when all of them are.
+    #[inline]
+    fn come(&mut self, mut message: Message) {
+        if let Some(copies) = message.copies {
+            let (travelling, latest) = &mut self.state.sweep.copies[copies as usize];
+            *travelling -= 1;
+            *latest = message.time.max(*latest);
+            if *travelling > 0 {
+                return;
+            }
+            message.time = *latest;
+        }
+        let core = self.plan.receivers.target(message.receiver).core;
+        self.state.sweep.cores[core as usize].push(message);
     }
 
     /// A node requests its next event: its messages take their first links.
@@ -197,6 +291,8 @@ impl Run<'_, '_> {
         event.t_pre = offered;
         let is_made = plan.drivers[node].is_some();
         self.state.waiting -= u64::from(is_made && last);
+        let parts = plan.drivers[node].and_then(|driver| plan.parts[driver as usize].as_ref());
+        let from = parts.map_or(0, |parts| parts.sender(event.x, event.y));
         let number = self.state.sweep.events.len() as u32;
         self.state.sweep.events.push((event, node as u32));
         let mut acknowledged = r;
@@ -205,19 +301,23 @@ impl Run<'_, '_> {
             if target.follows {
                 continue;
             }
-            let mut message = Message { time: r, requested: r, receiver, event: number, way: Way::default() };
-            let answered = match plan.receivers.ways(target, 0) {
-                &[way, ..] => {
-                    message.way = way;
-                    let link = plan.receivers.link(way.begin).0;
-                    self.carry_until(link, r);
-                    self.carry(link, message)
+            let way = Way::default();
+            let mut message = Message { time: r, requested: r, receiver, event: number, way, copies: None };
+            let ways = plan.receivers.ways(target, from);
+            let mut answered = r;
+            match ways.len() {
+                0 => self.state.sweep.cores[target.core as usize].push(message),
+                1 => {}
+                several => {
+                    message.copies = Some(self.state.sweep.copies.len() as u32);
+                    self.state.sweep.copies.push((several as u32, r));
                 }
-                [] => {
-                    self.state.sweep.modules[target.module as usize].push(message);
-                    r
-                }
-            };
+            }
+            for &way in ways {
+                let link = plan.receivers.link(way.begin).0;
+                self.carry_until(link, r);
+                answered = answered.max(self.carry(link, Message { way, ..message }));
+            }
             acknowledged = acknowledged.max(answered.saturating_add(target.link.acknowledge_delay));
         }
         let recorder = &mut self.state.recorder;
@@ -230,7 +330,7 @@ impl Run<'_, '_> {
         state.last_ack = acknowledged;
         state.held = state.held.saturating_sub(u64::from(is_made));
         if r >= self.showing.warm_up {
-            let messages = plan.receivers.messages(node, 0);
+            let messages = plan.receivers.messages(node, from);
             let statistics = &mut self.statistics.nodes[node];
             statistics.messages += messages.count;
             statistics.hops_east_west += messages.hops_east_west;
@@ -241,87 +341,95 @@ impl Run<'_, '_> {
         }
     }
 
-    /// A module works on all that comes to it in a step.
-    fn sweep_module(&mut self, module: usize) -> Result<(), Error> {
-        let mut messages = std::mem::take(&mut self.state.sweep.modules[module]);
+    /// A core works on all that comes to it in a step.
+    fn sweep_core(&mut self, core: usize) -> Result<(), Error> {
+        let mut messages = std::mem::take(&mut self.state.sweep.cores[core]);
         in_order(&mut messages, &self.state.sweep.events);
-        let served = self.serve_each(module, &messages);
+        let served = self.serve_all(core, &messages);
         messages.clear();
-        self.state.sweep.modules[module] = messages;
+        self.state.sweep.cores[core] = messages;
         served
     }
 
-    fn serve_each(&mut self, module: usize, messages: &[Message]) -> Result<(), Error> {
-        let (plan, core) = (self.plan, self.plan.cores[module] as usize);
-        let (spec, population) = (self.station(module), &plan.plan.populations[module]);
-        let mut starts = std::mem::take(&mut self.state.sweep.starts);
-        let mut left = 0;
-        let mut sums = Sums::default();
-        for message in messages {
-            let (event, node) = self.state.sweep.events[message.event as usize];
-            let arrived = message.time;
-            let with = &plan.receivers.target(message.receiver).with;
-            for receiver in std::iter::once(message.receiver).chain(with.iter().copied()) {
-                let port = plan.receivers.target(receiver).port as usize;
-                while let Some(&start) = starts.get(left).filter(|&&start| start <= arrived) {
-                    self.note_length(module, (starts.len() - left) as u64, start);
-                    left += 1;
-                }
-                let start = arrived.max(self.state.cores_free_at[core]);
-                if start > arrived {
-                    self.note_length(module, (starts.len() - left) as u64, arrived);
-                    starts.push(start);
-                }
-                let sign = match (&population.kind, action(event.polarity, event.y)) {
-                    (PopulationKind::Neurons(neurons), Action::Spikes(sign)) if !neurons.softmax => {
-                        Some((neurons, sign)).filter(|_| port < population.n_ports)
-                    }
-                    _ => None,
-                };
-                let Some((neurons, sign)) = sign else {
-                    self.state.now = start;
-                    self.serve_event(module, spec, (node, port), &event, arrived)?;
+    /// Of events that wait when a core is done the one that came first starts, ties in module order; what comes at that
+    /// tick comes later.
+    fn serve_all(&mut self, core: usize, messages: &[Message]) -> Result<(), Error> {
+        let plan = self.plan;
+        for &Message { time, receiver, event, .. } in messages {
+            self.serve_waiting(core, time)?;
+            let with = &plan.receivers.target(receiver).with;
+            for receiver in std::iter::once(receiver).chain(with.iter().copied()) {
+                let module = plan.receivers.target(receiver).module;
+                let arrival = Arrival { time, module, receiver, event };
+                if self.state.cores_free_at[core] <= time {
+                    self.serve_arrival(core, arrival, time)?;
                     continue;
-                };
-                // As the general case, without what such an event does not do.
-                let at = (event.x, event.y);
-                let operations = neurons.ports[port].reached(neurons.array, at.0, at.1);
-                let operations = operations
-                    .map_err(|outside| plan.plan.outside(node as usize, (event.t_pre, at.0, at.1), outside))?;
-                self.state.stations[module].input.push(port, sign, at);
-                let busy = (span(0, spec.delay_to_process), span(0, times(operations, spec.time_per_operation)));
-                let done = start.saturating_add(Tick::try_from(busy.0 + busy.1).unwrap_or(Tick::MAX));
-                self.state.cores_free_at[core] = done;
-                self.state.recorder.summary.synaptic_operations += operations;
-                if start >= self.showing.warm_up {
-                    sums.events += 1;
-                    sums.operations += operations;
-                    sums.busy_events = sums.busy_events.saturating_add(busy.0);
-                    sums.busy_operations = sums.busy_operations.saturating_add(busy.1);
-                    self.statistics.modules[module].wait.record(span(arrived, start), 1);
                 }
+                let Sweep { lengths, waiting, .. } = &mut self.state.sweep;
+                let length = &mut lengths[module as usize];
+                *length += 1;
+                let before = *length - 1;
+                let later = waiting.iter().rev().take_while(|it| it.time == time && it.module > module).count();
+                waiting.insert(waiting.len() - later, arrival);
+                self.note_length(module as usize, before, time);
             }
         }
-        for (k, &start) in starts.iter().enumerate().skip(left) {
-            self.note_length(module, (starts.len() - k) as u64, start);
-        }
-        starts.clear();
-        self.state.sweep.starts = starts;
+        self.serve_waiting(core, Tick::MAX)?;
         self.state.ended = self.state.ended.max(self.state.cores_free_at[core]);
-        let statistics = &mut self.statistics.modules[module];
-        statistics.events += sums.events;
-        statistics.operations += sums.operations;
-        statistics.busy.events = statistics.busy.events.saturating_add(sums.busy_events);
-        statistics.busy.operations = statistics.busy.operations.saturating_add(sums.busy_operations);
         Ok(())
     }
-}
 
-/// Work on spikes that only add to the input of neurons.
-#[derive(Default)]
-struct Sums {
-    events: u64,
-    operations: u64,
-    busy_events: u64,
-    busy_operations: u64,
+    /// A core works on events that wait, as long as it may start one by a tick.
+    fn serve_waiting(&mut self, core: usize, until: Tick) -> Result<(), Error> {
+        loop {
+            let start = self.state.cores_free_at[core];
+            if start > until {
+                return Ok(());
+            }
+            let Some(arrival) = self.state.sweep.waiting.pop_front() else { return Ok(()) };
+            let length = &mut self.state.sweep.lengths[arrival.module as usize];
+            *length -= 1;
+            let before = *length + 1;
+            self.note_length(arrival.module as usize, before, start);
+            self.serve_arrival(core, arrival, start)?;
+        }
+    }
+
+    /// A core starts an event.
+    #[inline]
+    fn serve_arrival(&mut self, core: usize, arrival: Arrival, start: Tick) -> Result<(), Error> {
+        let (plan, module) = (self.plan, arrival.module as usize);
+        let (event, node) = self.state.sweep.events[arrival.event as usize];
+        let port = plan.receivers.target(arrival.receiver).port as usize;
+        let (spec, population) = (self.station(module), &plan.plan.populations[module]);
+        let (PopulationKind::Neurons(neurons), Action::Spikes(sign), true, None) =
+            (&population.kind, action(event.polarity, event.y), port < population.n_ports, &plan.parts[module])
+        else {
+            self.state.now = start;
+            return self.serve_event(module, spec, (node, port), &event, arrival.time).map(drop);
+        };
+        if neurons.softmax {
+            self.state.now = start;
+            return self.serve_event(module, spec, (node, port), &event, arrival.time).map(drop);
+        }
+        // As the general case, without what such an event does not do.
+        let at = (event.x, event.y);
+        let operations = neurons.ports[port].reached(neurons.array, at.0, at.1);
+        let operations =
+            operations.map_err(|outside| plan.plan.outside(node as usize, (event.t_pre, at.0, at.1), outside))?;
+        self.state.stations[module].input.push(port, sign, at);
+        let busy = (span(0, spec.delay_to_process), span(0, times(operations, spec.time_per_operation)));
+        let done = start.saturating_add(Tick::try_from(busy.0 + busy.1).unwrap_or(Tick::MAX));
+        self.state.cores_free_at[core] = done;
+        self.state.recorder.summary.synaptic_operations += operations;
+        if start >= self.showing.warm_up {
+            let statistics = &mut self.statistics.modules[module];
+            statistics.events += 1;
+            statistics.operations += operations;
+            statistics.busy.events = statistics.busy.events.saturating_add(busy.0);
+            statistics.busy.operations = statistics.busy.operations.saturating_add(busy.1);
+            statistics.wait.record(span(arrival.time, start), 1);
+        }
+        Ok(())
+    }
 }
