@@ -152,8 +152,7 @@ impl Order {
             let (mut of_links, mut nodes): (Vec<usize>, Vec<usize>) = component.into_iter().partition(|&it| it < links);
             of_links.sort_unstable();
             nodes.sort_unstable();
-            let is_ring =
-                of_links.iter().any(|&link| before[link].iter().any(|it| of_links.binary_search(it).is_ok()));
+            let is_ring = of_links.iter().any(|&link| before[link].iter().any(|it| of_links.binary_search(it).is_ok()));
             let members = Members {
                 links: of_links.into_iter().map(|link| link as u32).collect(),
                 nodes: nodes.into_iter().map(|node| (node - links) as u32).collect(),

@@ -205,9 +205,7 @@ fn share_messages(targets: &mut [Target], begin: usize, froms: u32, ways: &Ways)
         |a: &[Way], b: &[Way]| a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| ways.links(a) == ways.links(b));
     for k in 0..targets.len() {
         let is_alike = |a: &Target, b: &Target| {
-            a.core == b.core
-                && a.link == b.link
-                && (0..froms).all(|from| are_same(ways.of(a, from), ways.of(b, from)))
+            a.core == b.core && a.link == b.link && (0..froms).all(|from| are_same(ways.of(a, from), ways.of(b, from)))
         };
         let first = (0..k).find(|&first| !targets[first].follows && is_alike(&targets[first], &targets[k]));
         if let Some(first) = first {

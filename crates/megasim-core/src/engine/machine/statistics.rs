@@ -41,7 +41,7 @@ fn least(bucket: usize) -> u64 {
 
 impl Distribution {
     /// Adds a value with a weight.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, value: u64, weight: u64) {
         if weight == 0 {
             return;

@@ -34,15 +34,32 @@ struct Message {
     event: u32,
     /// The links that it has not passed.
     way: Way,
-    /// Where those that go with it to other cores are counted.
-    copies: Option<u32>,
+}
+
+/// An event that was requested in the step.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    event: StimulusEvent,
+    node: u32,
+    /// Of a message to a module on several cores: where those to all of them are counted.
+    copies: u32,
+}
+
+/// The messages that come to a link.
+#[derive(Debug, Clone, Default)]
+struct Inbox {
+    messages: Vec<Message>,
+    /// How many of them the link has taken.
+    taken: usize,
+    /// Whether the link is of the ring that is worked off.
+    in_ring: bool,
 }
 
 /// Puts messages in the order in which they come; those of one node that come at the tick of their requests are so
 /// already.
-fn in_order(messages: &mut [Message], events: &[(StimulusEvent, u32)]) {
+fn in_order(messages: &mut [Message], events: &[Sent]) {
     let compare = |a: &Message, b: &Message| {
-        let node = |of: &Message| events[of.event as usize].1;
+        let node = |of: &Message| events[of.event as usize].node;
         (a.time, a.requested).cmp(&(b.time, b.requested)).then_with(|| match a.requested == a.time {
             true => node(a).cmp(&node(b)),
             false => a.receiver.cmp(&b.receiver),
@@ -67,11 +84,7 @@ struct Arrival {
 #[derive(Debug, Clone)]
 pub(super) struct Sweep {
     /// By link: what comes to it.
-    links: Vec<Vec<Message>>,
-    /// By link: how much of that it has taken.
-    taken: Vec<usize>,
-    /// By link: whether it is of the ring that is worked off.
-    in_ring: Vec<bool>,
+    links: Vec<Inbox>,
     /// Messages that come to links of a ring.
     ring: Slab<Message>,
     /// By core: what comes to it.
@@ -79,8 +92,8 @@ pub(super) struct Sweep {
     /// By module: events that wait before it.
     lengths: Vec<u64>,
     waiting: VecDeque<Arrival>,
-    /// The events of the step that were requested, with their nodes.
-    events: Vec<(StimulusEvent, u32)>,
+    /// Once for each event, and once more for each module on several cores that takes it.
+    events: Vec<Sent>,
     requests: BinaryHeap<Reverse<(Tick, u32)>>,
     /// Messages of one event to several cores: those under way, and when the last of the others came.
     copies: Vec<(u32, Tick)>,
@@ -89,9 +102,7 @@ pub(super) struct Sweep {
 impl Sweep {
     pub fn new(links: usize, cores: usize, modules: usize) -> Self {
         Self {
-            links: vec![Vec::new(); links],
-            taken: vec![0; links],
-            in_ring: vec![false; links],
+            links: vec![Inbox::default(); links],
             ring: Slab::new(),
             cores: vec![Vec::new(); cores],
             lengths: vec![0; modules],
@@ -102,10 +113,15 @@ impl Sweep {
         }
     }
 
+    fn send(&mut self, event: Sent) -> u32 {
+        self.events.push(event);
+        (self.events.len() - 1) as u32
+    }
+
     /// Forgets what a run that failed has left.
     pub fn start(&mut self) {
-        self.links.iter_mut().chain(&mut self.cores).for_each(Vec::clear);
-        self.taken.fill(0);
+        self.links.iter_mut().for_each(|of| of.messages.clear());
+        self.cores.iter_mut().for_each(Vec::clear);
         self.lengths.fill(0);
         self.waiting.clear();
     }
@@ -166,7 +182,9 @@ impl Run<'_, '_> {
     fn sweep_links(&mut self, Members { links, nodes }: &Members) {
         for &link in links {
             let Sweep { links, events, .. } = &mut self.state.sweep;
-            in_order(&mut links[link as usize], events);
+            let of = &mut links[link as usize];
+            in_order(&mut of.messages, events);
+            of.taken = 0;
         }
         let mut requests = std::mem::take(&mut self.state.sweep.requests);
         requests.extend(nodes.iter().filter_map(|&node| Some(Reverse((self.next_request(node as usize)?, node)))));
@@ -181,22 +199,21 @@ impl Run<'_, '_> {
         self.state.sweep.requests = requests;
         for &link in links {
             self.carry_until(link, Tick::MAX);
-            self.state.sweep.links[link as usize].clear();
-            self.state.sweep.taken[link as usize] = 0;
+            self.state.sweep.links[link as usize].messages.clear();
         }
     }
 
     /// As [`Self::sweep_links`], one message after the other.
     fn sweep_ring(&mut self, Members { links, nodes }: &Members) {
         for &link in links {
-            self.state.sweep.in_ring[link as usize] = true;
-            let mut messages = std::mem::take(&mut self.state.sweep.links[link as usize]);
+            let Inbox { messages, taken, in_ring } = &mut self.state.sweep.links[link as usize];
+            (*taken, *in_ring) = (0, true);
+            let mut messages = std::mem::take(messages);
             messages.drain(..).for_each(|message| self.due_in_ring(message));
-            self.state.sweep.links[link as usize] = messages;
+            self.state.sweep.links[link as usize].messages = messages;
         }
-        let due = |time: Tick, node: u32| {
-            Scheduled { time, what: EventKind::Request, requested: 0, who: node, index: 0 }
-        };
+        let due =
+            |time: Tick, node: u32| Scheduled { time, what: EventKind::Request, requested: 0, who: node, index: 0 };
         for &node in nodes {
             if let Some(r) = self.next_request(node as usize) {
                 self.state.due.push(due(r, node));
@@ -214,9 +231,10 @@ impl Run<'_, '_> {
                 self.state.due.push(due(next, who));
             }
         }
-        links.iter().for_each(|&link| self.state.sweep.in_ring[link as usize] = false);
+        links.iter().for_each(|&link| self.state.sweep.links[link as usize].in_ring = false);
     }
 
+    #[inline(never)]
     fn due_in_ring(&mut self, message: Message) {
         let Message { time, requested, receiver: who, .. } = message;
         let index = self.state.sweep.ring.put(message);
@@ -230,11 +248,10 @@ impl Run<'_, '_> {
 
     /// A link carries what has come to it up to a tick.
     fn carry_until(&mut self, link: u32, until: Tick) {
-        let at = link as usize;
-        while let Some(&message) = self.state.sweep.links[at].get(self.state.sweep.taken[at])
-            && message.time <= until
-        {
-            self.state.sweep.taken[at] += 1;
+        loop {
+            let Inbox { messages, taken, .. } = &mut self.state.sweep.links[link as usize];
+            let Some(&message) = messages.get(*taken).filter(|message| message.time <= until) else { return };
+            *taken += 1;
             self.carry(link, message);
         }
     }
@@ -256,10 +273,11 @@ impl Run<'_, '_> {
         message.way.begin += 1;
         if message.way.begin < message.way.end {
             let next = self.plan.receivers.link(message.way.begin).0 as usize;
-            if self.state.sweep.in_ring[next] {
+            let next = &mut self.state.sweep.links[next];
+            if next.in_ring {
                 self.due_in_ring(message);
             } else {
-                self.state.sweep.links[next].push(message);
+                next.messages.push(message);
             }
         } else {
             self.come(message);
@@ -270,8 +288,10 @@ impl Run<'_, '_> {
     /// A message comes to its core; the event is there when all of them are.
     #[inline]
     fn come(&mut self, mut message: Message) {
-        if let Some(copies) = message.copies {
-            let (travelling, latest) = &mut self.state.sweep.copies[copies as usize];
+        let target = self.plan.receivers.target(message.receiver);
+        let Sweep { copies, events, cores, .. } = &mut self.state.sweep;
+        if target.copies > 1 {
+            let (travelling, latest) = &mut copies[events[message.event as usize].copies as usize];
             *travelling -= 1;
             *latest = message.time.max(*latest);
             if *travelling > 0 {
@@ -279,8 +299,7 @@ impl Run<'_, '_> {
             }
             message.time = *latest;
         }
-        let core = self.plan.receivers.target(message.receiver).core;
-        self.state.sweep.cores[core as usize].push(message);
+        cores[target.core as usize].push(message);
     }
 
     /// A node requests its next event: its messages take their first links.
@@ -291,27 +310,25 @@ impl Run<'_, '_> {
         event.t_pre = offered;
         let is_made = plan.drivers[node].is_some();
         self.state.waiting -= u64::from(is_made && last);
-        let parts = plan.drivers[node].and_then(|driver| plan.parts[driver as usize].as_ref());
+        let parts = plan.drivers[node].filter(|_| plan.receivers.froms(node) > 1);
+        let parts = parts.and_then(|driver| plan.parts[driver as usize].as_ref());
         let from = parts.map_or(0, |parts| parts.sender(event.x, event.y));
-        let number = self.state.sweep.events.len() as u32;
-        self.state.sweep.events.push((event, node as u32));
+        let number = self.state.sweep.send(Sent { event, node: node as u32, copies: u32::MAX });
         let mut acknowledged = r;
         for receiver in plan.receivers.of(node) {
             let target = plan.receivers.target(receiver);
             if target.follows {
                 continue;
             }
-            let way = Way::default();
-            let mut message = Message { time: r, requested: r, receiver, event: number, way, copies: None };
+            let mut message = Message { time: r, requested: r, receiver, event: number, way: Way::default() };
             let ways = plan.receivers.ways(target, from);
             let mut answered = r;
-            match ways.len() {
-                0 => self.state.sweep.cores[target.core as usize].push(message),
-                1 => {}
-                several => {
-                    message.copies = Some(self.state.sweep.copies.len() as u32);
-                    self.state.sweep.copies.push((several as u32, r));
-                }
+            if ways.is_empty() {
+                self.state.sweep.cores[target.core as usize].push(message);
+            } else if target.copies > 1 {
+                let copies = self.state.sweep.copies.len() as u32;
+                self.state.sweep.copies.push((ways.len() as u32, r));
+                message.event = self.state.sweep.send(Sent { event, node: node as u32, copies });
             }
             for &way in ways {
                 let link = plan.receivers.link(way.begin).0;
@@ -355,63 +372,68 @@ impl Run<'_, '_> {
     /// tick comes later.
     fn serve_all(&mut self, core: usize, messages: &[Message]) -> Result<(), Error> {
         let plan = self.plan;
-        for &Message { time, receiver, event, .. } in messages {
-            self.serve_waiting(core, time)?;
+        // A message, and how many of its receivers it has come to.
+        let (mut number, mut receivers) = (0, 0);
+        let mut arrivals = || {
+            let &Message { time, receiver, event, .. } = messages.get(number)?;
             let with = &plan.receivers.target(receiver).with;
-            for receiver in std::iter::once(receiver).chain(with.iter().copied()) {
-                let module = plan.receivers.target(receiver).module;
-                let arrival = Arrival { time, module, receiver, event };
-                if self.state.cores_free_at[core] <= time {
-                    self.serve_arrival(core, arrival, time)?;
-                    continue;
+            let receiver = if receivers == 0 { receiver } else { with[receivers - 1] };
+            (number, receivers) = if receivers == with.len() { (number + 1, 0) } else { (number, receivers + 1) };
+            Some(Arrival { time, module: plan.receivers.target(receiver).module, receiver, event })
+        };
+        let mut next = arrivals();
+        loop {
+            let free_at = self.state.cores_free_at[core];
+            let Sweep { lengths, waiting, .. } = &mut self.state.sweep;
+            let (arrival, start) = match (waiting.front(), next) {
+                (Some(&first), _) if next.is_none_or(|next| next.time >= free_at) => {
+                    waiting.pop_front();
+                    let length = &mut lengths[first.module as usize];
+                    *length -= 1;
+                    let before = *length + 1;
+                    self.note_length(first.module as usize, before, free_at);
+                    (first, free_at)
                 }
-                let Sweep { lengths, waiting, .. } = &mut self.state.sweep;
-                let length = &mut lengths[module as usize];
-                *length += 1;
-                let before = *length - 1;
-                let later = waiting.iter().rev().take_while(|it| it.time == time && it.module > module).count();
-                waiting.insert(waiting.len() - later, arrival);
-                self.note_length(module as usize, before, time);
-            }
+                (_, Some(arrival)) => {
+                    next = arrivals();
+                    if free_at > arrival.time {
+                        let Arrival { time, module, .. } = arrival;
+                        let later = waiting.iter().rev().take_while(|it| it.time == time && it.module > module).count();
+                        waiting.insert(waiting.len() - later, arrival);
+                        let length = &mut lengths[module as usize];
+                        *length += 1;
+                        let before = *length - 1;
+                        self.note_length(module as usize, before, time);
+                        continue;
+                    }
+                    (arrival, arrival.time)
+                }
+                (_, None) => break,
+            };
+            self.serve_arrival(core, arrival, start)?;
         }
-        self.serve_waiting(core, Tick::MAX)?;
         self.state.ended = self.state.ended.max(self.state.cores_free_at[core]);
         Ok(())
     }
 
-    /// A core works on events that wait, as long as it may start one by a tick.
-    fn serve_waiting(&mut self, core: usize, until: Tick) -> Result<(), Error> {
-        loop {
-            let start = self.state.cores_free_at[core];
-            if start > until {
-                return Ok(());
-            }
-            let Some(arrival) = self.state.sweep.waiting.pop_front() else { return Ok(()) };
-            let length = &mut self.state.sweep.lengths[arrival.module as usize];
-            *length -= 1;
-            let before = *length + 1;
-            self.note_length(arrival.module as usize, before, start);
-            self.serve_arrival(core, arrival, start)?;
-        }
-    }
-
     /// A core starts an event.
-    #[inline]
+    #[inline(always)]
     fn serve_arrival(&mut self, core: usize, arrival: Arrival, start: Tick) -> Result<(), Error> {
         let (plan, module) = (self.plan, arrival.module as usize);
-        let (event, node) = self.state.sweep.events[arrival.event as usize];
-        let port = plan.receivers.target(arrival.receiver).port as usize;
+        let Sent { event, node, .. } = self.state.sweep.events[arrival.event as usize];
+        let target = plan.receivers.target(arrival.receiver);
+        let port = target.port as usize;
         let (spec, population) = (self.station(module), &plan.plan.populations[module]);
-        let (PopulationKind::Neurons(neurons), Action::Spikes(sign), true, None) =
-            (&population.kind, action(event.polarity, event.y), port < population.n_ports, &plan.parts[module])
+        let takes = match &population.kind {
+            PopulationKind::Neurons(neurons) => !neurons.softmax && port < population.n_ports && target.copies == 1,
+            _ => false,
+        };
+        let (PopulationKind::Neurons(neurons), Action::Spikes(sign), true) =
+            (&population.kind, action(event.polarity, event.y), takes)
         else {
             self.state.now = start;
             return self.serve_event(module, spec, (node, port), &event, arrival.time).map(drop);
         };
-        if neurons.softmax {
-            self.state.now = start;
-            return self.serve_event(module, spec, (node, port), &event, arrival.time).map(drop);
-        }
         // As the general case, without what such an event does not do.
         let at = (event.x, event.y);
         let operations = neurons.ports[port].reached(neurons.array, at.0, at.1);
