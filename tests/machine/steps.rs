@@ -101,7 +101,7 @@ fn machine(network: &Network, sketch: &Sketch) -> Machine {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, max_global_rejects: 50_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn go_as_by_what_is_due(

@@ -2,7 +2,8 @@
 //!
 //! Here every step of every handshake happens at its own time, which costs several queue operations per event. Where a
 //! machine is no more than `docs/engine.md` knows, [`engine::Simulation`](super::Simulation) gives the same bytes by a
-//! closed form, much faster.
+//! closed form, much faster. Steps behind a barrier are worked off link by link and core by core where the machine
+//! allows it; a run with a [`TraceSink`] or [`Causes`] is not.
 //!
 //! A [`Machine`] is plain data; a [`MachinePlan`] is a network compiled for it, a [`MachineSimulation`] the state of
 //! its runs. Figures of all runs add up in [`Statistics`]; a [`TraceSink`] gets a [`HandshakeTrace`] of every
