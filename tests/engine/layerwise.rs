@@ -26,7 +26,10 @@ struct Forward {
     /// Maps behind the third layer read all of it and one of the second.
     shortcut: bool,
     events: Vec<(Tick, i32, i32, usize, bool)>,
-    special: Option<(Tick, bool)>,
+    /// Resets and settle events, which come before or behind the events of the second layer.
+    special: Vec<(Tick, bool, bool)>,
+    /// Whether each map behind the second layer takes those of the second kind.
+    all_take: bool,
     t_max: Tick,
 }
 
@@ -56,14 +59,29 @@ fn forward() -> impl Strategy<Value = Forward> {
         prop_oneof![3 => 1u32..20, 1 => 20u32..150],
         any::<(bool, bool)>(),
     );
-    let special = prop::option::of((0i64..450, any::<bool>()));
+    let tick = prop_oneof![2 => 0i64..450, 1 => Just(30i64), 1 => Just(99i64)];
+    let special = prop::collection::vec((tick, prop::bool::weighted(0.15), any::<bool>()), 0..4);
+    let special = (special, prop::bool::weighted(0.8));
     let events = prop_oneof![6 => few, 1 => burst];
     let parts = (prop::collection::vec(neurons, 4), scale, prop::collection::vec(-9i32..12, 20..60), shapes);
-    (parts, events, special, 100i64..300).prop_map(
-        |((neurons, scale, weights, (sides, maps, second, classes, (bias, shortcut))), events, special, t_max)| {
-            Forward { neurons, scale, weights, sides, maps, second, classes, bias, shortcut, events, special, t_max }
-        },
-    )
+    (parts, events, special, 100i64..300).prop_map(|(parts, events, (special, all_take), t_max)| {
+        let (neurons, scale, weights, (sides, maps, second, classes, (bias, shortcut))) = parts;
+        Forward {
+            neurons,
+            scale,
+            weights,
+            sides,
+            maps,
+            second,
+            classes,
+            bias,
+            shortcut,
+            events,
+            special,
+            all_take,
+            t_max,
+        }
+    })
 }
 
 impl Forward {
@@ -120,10 +138,13 @@ impl Forward {
             from.push(reset);
             second.push(builder.module(module(conv(pooled, 1, ports), &from), &[format!("b{map}")]).ok()?[0]);
         }
+        let late = builder.source("late").unwrap();
+        let is_taken = |map: usize| self.all_take || map % 2 == 1;
         let mut third = Vec::new();
         for map in 0..self.maps.1 {
             let ports = (0..second.len()).map(|from| kernel(2, 0, map * 3 + from)).collect();
-            let from: Vec<NodeId> = second.iter().copied().chain([reset]).collect();
+            let late = is_taken(map).then_some(late);
+            let from: Vec<NodeId> = second.iter().copied().chain([reset]).chain(late).collect();
             third.push(builder.module(module(conv(pooled, 2, ports), &from), &[format!("c{map}")]).ok()?[0]);
         }
         if self.shortcut {
@@ -131,7 +152,9 @@ impl Forward {
             for map in 0..third.len() {
                 let mut ports: Vec<_> = (0..third.len()).map(|from| kernel(3, -1, map * 5 + from)).collect();
                 ports.push(kernel(1, 0, map));
-                let from: Vec<NodeId> = third.iter().copied().chain([second[map % second.len()], reset]).collect();
+                let late = is_taken(map).then_some(late);
+                let own = second[map % second.len()];
+                let from: Vec<NodeId> = third.iter().copied().chain([own, reset]).chain(late).collect();
                 behind.push(builder.module(module(conv(pooled, 2, ports), &from), &[format!("d{map}")]).ok()?[0]);
             }
             third = behind;
@@ -143,7 +166,7 @@ impl Forward {
         let weights = self.weights((lines * self.classes) as usize, 17);
         let ports = vec![FullyConnectedPort { nx_pre: lines, ny_pre: 1, weights }];
         let full = FullyConnected { array: row, neurons: self.neurons(3), ports, output: Output::whole(row) };
-        builder.module(module(ModuleKind::FullyConnected(full), &[flat, reset]), &["out"]).ok()?;
+        builder.module(module(ModuleKind::FullyConnected(full), &[flat, reset, late]), &["out"]).ok()?;
         builder.build(self.t_max).ok()
     }
 
@@ -158,16 +181,14 @@ impl Forward {
             Stimulus::from_events(events)
         };
         let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
-        let special = self.special.map(|(t_pre, is_reset)| match is_reset {
-            true => StimulusEvent::reset(t_pre * apart),
-            false => StimulusEvent::settle(t_pre * apart),
-        });
-        vec![
-            of(0),
-            of(1),
-            Stimulus::from_events((0..40).map(|k| spike(k * 10 * apart))),
-            Stimulus::from_events(special),
-        ]
+        let special = |late: bool| {
+            let events = self.special.iter().filter(|special| special.2 == late).map(|&(t_pre, is_reset, _)| {
+                let t_pre = t_pre * apart;
+                if is_reset { StimulusEvent::reset(t_pre) } else { StimulusEvent::settle(t_pre) }
+            });
+            Stimulus::from_events(events)
+        };
+        vec![of(0), of(1), Stimulus::from_events((0..40).map(|k| spike(k * 10 * apart))), special(false), special(true)]
     }
 }
 

@@ -6,7 +6,7 @@ use super::gathered::Population;
 use super::layers::{CellInput, CellLayer};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
-use super::places::NEGATIVE;
+use super::places::{NEGATIVE, SETTLE};
 use super::room::Room;
 use super::single_run::Singles;
 use super::streams::{Steps, Stream};
@@ -126,7 +126,7 @@ impl CellRun {
             }
             let touch = touches.get((place & !NEGATIVE) as usize).copied().unwrap_or_default();
             if touch.lines == 0 {
-                self.outside |= layer.is_dense;
+                self.outside |= layer.is_dense && place != SETTLE;
                 continue;
             }
             let sign = if place & NEGATIVE == 0 { 0 } else { layer.weights.rows as u32 };

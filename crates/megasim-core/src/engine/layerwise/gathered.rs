@@ -54,10 +54,10 @@ impl Gathered {
         }
     }
 
-    /// Takes them tile by tile, map by map; lanes without a neuron are at rest, where none spikes.
-    pub fn take_tiles(&mut self, grid: &Grid, rest: i32, maps: &mut [&mut Neurons]) -> Singles<'_> {
+    /// Takes them tile by tile, map by map; lanes without a neuron are `idle`, where none spikes.
+    pub fn take_tiles(&mut self, grid: &Grid, idle: i32, maps: &mut [&mut Neurons]) -> Singles<'_> {
         let lanes = grid.tiles() * LANES;
-        self.resize(maps.len() * lanes, maps.len(), rest);
+        self.resize(maps.len() * lanes, maps.len(), idle);
         let Self { v, counts, .. } = self;
         for (map, neurons) in maps.iter_mut().enumerate() {
             let (from, first) = (neurons.singles(), map * lanes);
@@ -82,10 +82,10 @@ impl Gathered {
         }
     }
 
-    fn resize(&mut self, neurons: usize, maps: usize, rest: i32) {
+    fn resize(&mut self, neurons: usize, maps: usize, idle: i32) {
         let Self { v, counts, saturations } = self;
         v.clear();
-        v.resize(neurons, rest);
+        v.resize(neurons, idle);
         counts.clear();
         counts.resize(neurons, 0);
         saturations.clear();

@@ -18,6 +18,17 @@ pub(super) struct Layer {
     pub kind: LayerKind,
 }
 
+impl Layer {
+    /// How many populations are run as this one, from its own on.
+    pub fn populations(&self) -> usize {
+        match self.kind {
+            LayerKind::Together => 0,
+            LayerKind::Merged(_) | LayerKind::Tiles(_) => self.nodes.len(),
+            LayerKind::Flatten(_) | LayerKind::Cells(_) | LayerKind::Single(_) => 1,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum LayerKind {
     /// By input: its node, and by place where the event leaves.

@@ -5,8 +5,8 @@
 //! layers before it up to that tick alone. So a block of ticks goes through one layer after the other: all events that
 //! reach a neuron are known, its potential stays in a register, and there is no queue. The order of the events of a
 //! tick is that of the netlist, as in event mode; in clocked mode (blocks of steps) neurons are tested once per step.
-//! Both give what the other loops give, to the byte. Special events (resets, controls, settle events) are left to
-//! these: they go on at the tick of the first one.
+//! Both give what the other loops give, to the byte. Settle events are taken, in a block of one step that is cut where
+//! they come; resets and controls are left to the other loops, which go on at the tick of the first one.
 
 mod cell_run;
 mod cells;
@@ -20,6 +20,7 @@ mod notes;
 mod places;
 pub(super) mod plan;
 mod room;
+mod settle;
 mod single_run;
 mod streams;
 mod tile_layer;
@@ -46,6 +47,7 @@ use layers::{Layer, LayerKind, MergedLayer};
 use places::{NEGATIVE, NOWHERE};
 use plan::LayerwisePlan;
 use room::Room;
+use settle::{between, settle, settle_events};
 use single_run::SingleRun;
 use streams::{Steps, Stream, first_special};
 use tile_run::TileRun;
@@ -111,8 +113,12 @@ impl Layerwise {
             return None;
         }
         let last = plan.t_max / dt;
-        let special = stimuli.iter().filter_map(first_special).min();
+        let mut settles = Vec::new();
+        let specials = stimuli.iter().zip(&layers.sources);
+        let special = specials.filter_map(|(it, source)| first_special(it, source.settles, &mut settles)).min();
         let end = special.map_or(last + 1, |at| (at / dt).min(last + 1));
+        settles.iter_mut().for_each(|at| *at /= dt);
+        settles.sort_unstable();
         self.streams.resize(plan.nodes.len(), Stream::default());
         self.carried.clear();
         self.carried.resize(plan.populations.len(), Carried::default());
@@ -130,7 +136,9 @@ impl Layerwise {
             if first >= end {
                 break;
             }
-            let steps = Steps { first, len: BLOCK.min((end - first) as usize), dt, t_max: plan.t_max };
+            let settle = settles.get(settles.partition_point(|&at| at < first)).copied().unwrap_or(end);
+            let len = if settle == first { 1 } else { BLOCK.min((end.min(settle) - first) as usize) };
+            let steps = Steps { first, len, dt, t_max: plan.t_max };
             self.streams.iter_mut().for_each(Stream::clear);
             self.room = Room::of(run.limits, run.recorder);
             for ((source, stimulus), taken) in layers.sources.iter().zip(stimuli).zip(&mut taken) {
@@ -138,7 +146,11 @@ impl Layerwise {
                 self.room.take(self.streams[source.node].places.len());
             }
             for (id, layer) in layers.layers.iter().enumerate() {
-                let work = self.layer::<CLOCKED>(run, (id, layer), steps);
+                let work = if settle == first {
+                    self.settle::<CLOCKED>(run, (id, layer), steps)
+                } else {
+                    self.layer::<CLOCKED>(run, (id, layer), steps)
+                };
                 run.recorder.summary.add(work);
                 if self.cells.outside || !self.room.is_open() {
                     return None;
@@ -211,9 +223,11 @@ impl Layerwise {
             }
             (LayerKind::Tiles(layer), PopulationKind::Neurons(plan), _) => {
                 let (plans, mut maps) = maps((run.plan, run.populations), id, nodes.len());
+                // A potential at which no neuron spikes, with or without hysteresis.
+                let idle = if plan.neurons.signed().is_some() { 0 } else { plan.neurons.rest() };
                 let population = Population {
                     rules: maps[0].rules(plan, layer.weights.segment_reach),
-                    neurons: gathered.take_tiles(&layer.grid, plan.neurons.rest(), &mut maps),
+                    neurons: gathered.take_tiles(&layer.grid, idle, &mut maps),
                     is_signed: plan.neurons.signed().is_some(),
                     repeats: plans.iter().any(|plan| plan.repeats()),
                     kernel: run.plan.kernel,
@@ -248,6 +262,72 @@ impl Layerwise {
             _ => return work,
         };
         Work { updates: updates as u64, ..work }
+    }
+
+    /// Runs one layer over one step in which settle events come.
+    fn settle<const CLOCKED: bool>(
+        &mut self,
+        run: &mut LayerwiseRun<'_>,
+        (id, layer): (usize, &Layer),
+        step: Steps,
+    ) -> Work {
+        let populations = layer.populations();
+        let mut reads: Vec<usize> =
+            run.layers.layers[id..][..populations].iter().flat_map(|it| &it.reads).copied().collect();
+        reads.sort_unstable();
+        reads.dedup();
+        let events = settle_events(&reads, &self.streams);
+        if events.is_empty() {
+            return self.layer::<CLOCKED>(run, (id, layer), step);
+        }
+        if CLOCKED {
+            // The hysteresis ends before the input of the step acts.
+            maps((run.plan, run.populations), id, populations).1.into_iter().for_each(|it| _ = it.end_hysteresis());
+            let work = self.layer::<CLOCKED>(run, (id, layer), step);
+            self.let_go(run, (id, layer));
+            for &node in &layer.nodes {
+                // Spikes of a step leave in raster order.
+                self.streams[node].places.sort_by_key(|place| place & !NEGATIVE);
+            }
+            return work;
+        }
+        let all: Vec<usize> = reads.iter().map(|&node| self.streams[node].places.len()).collect();
+        let mut work = Work::default();
+        let mut after = None;
+        for before in events.into_iter().map(Some).chain([None]) {
+            let mut any = false;
+            for (&node, &events) in reads.iter().zip(&all) {
+                let events = between(node, events, (after, before));
+                any |= events.is_some();
+                self.streams[node].show(events.unwrap_or(0..0));
+            }
+            if any {
+                work += self.layer::<CLOCKED>(run, (id, layer), step);
+            }
+            if before.is_some() {
+                work.updates += self.let_go(run, (id, layer));
+            }
+            after = before;
+        }
+        reads.iter().zip(all).for_each(|(&node, events)| self.streams[node].show(0..events));
+        layer.nodes.iter().for_each(|&node| self.streams[node].finish(step.len));
+        work
+    }
+
+    /// Ends the hysteresis of a layer; its neurons spike until no rule holds. Returns how many were tested.
+    fn let_go(&mut self, run: &mut LayerwiseRun<'_>, (id, layer): (usize, &Layer)) -> u64 {
+        let (plans, neurons) = maps((run.plan, run.populations), id, layer.populations());
+        // All nodes are those of one population, or one is of each.
+        let each = layer.nodes.len() / plans.len().max(1);
+        let mut tested = 0;
+        for (k, (plan, neurons)) in plans.into_iter().zip(neurons).enumerate() {
+            let nodes = &layer.nodes[k * each..][..each];
+            let (updates, spikes) = settle((plan, neurons), nodes, &mut self.streams);
+            tested += updates;
+            self.room.take(spikes);
+        }
+        layer.nodes.iter().for_each(|&node| self.streams[node].close(0));
+        tested
     }
 
     /// Records the events of a block.

@@ -8,6 +8,9 @@ pub(super) const NEGATIVE: u32 = SignedSpike::NEGATIVE;
 /// A place without meaning: nothing is reached.
 pub(super) const NOWHERE: u32 = u32::MAX >> 1;
 
+/// The place of a settle event, which reaches no neuron by a weight.
+pub(super) const SETTLE: u32 = NOWHERE - 1;
+
 /// The addresses of a source, numbered row by row.
 #[derive(Debug)]
 pub(super) struct SourcePlaces {
@@ -16,6 +19,8 @@ pub(super) struct SourcePlaces {
     pub y_min: i64,
     pub nx: i64,
     pub ny: i64,
+    /// Settle events are taken; see [`LayerwisePlan`](super::plan::LayerwisePlan).
+    pub settles: bool,
 }
 
 impl SourcePlaces {

@@ -43,13 +43,14 @@ impl LayerwisePlan {
             let is_forward = acts_at_once(population)
                 && !nodes.iter().any(reads_ahead)
                 && !population.inputs.iter().any(|input| input.feedback)
-                && nodes.windows(2).all(|two| two[0] != two[1]);
+                && nodes.windows(2).all(|two| two[0] != two[1])
+                && nodes.last().is_none_or(|last| population.outputs.iter().flatten().all(|node| *last < node.index()));
             if !is_forward {
                 return None;
             }
         }
         let places = |node: &NodeId| source_places(&nodes[node.index()], populations, node.index());
-        let sources: Vec<_> = sources.iter().map(places).collect::<Option<_>>()?;
+        let mut sources: Vec<_> = sources.iter().map(places).collect::<Option<_>>()?;
         let tables = alike(&origins, populations);
         let compiler = Compiler { populations, sources: &sources, origins: &origins, tables: &tables };
         let (mut tables, mut reaches) = (TouchTables::new(), TileReaches::new());
@@ -76,8 +77,18 @@ impl LayerwisePlan {
                 return None;
             }
         }
+        sources.iter_mut().for_each(|source| source.settles = settles(&layers, source.node));
         Some(Self { layers, sources, origins })
     }
+}
+
+/// Whether settle events of a source can be taken: what runs as one layer settles as one.
+fn settles(layers: &[Layer], source: usize) -> bool {
+    layers.iter().enumerate().all(|(id, layer)| {
+        let populations = layer.populations();
+        let readers = layers[id..][..populations].iter().filter(|layer| layer.reads.contains(&source)).count();
+        readers == 0 || readers == populations
+    })
 }
 
 /// What drives each node, if each module has one output node.
@@ -184,10 +195,17 @@ fn source_places(plan: &PlanNode, populations: &[Population], node: usize) -> Op
         }
     }
     if x.0 > x.1 || y.0 > y.1 {
-        return Some(SourcePlaces { node, x_min: 0, y_min: 0, nx: 0, ny: 0 });
+        return Some(SourcePlaces { node, x_min: 0, y_min: 0, nx: 0, ny: 0, settles: false });
     }
     let (nx, ny) = (x.1 - x.0 + 1, y.1 - y.0 + 1);
-    (nx.checked_mul(ny)? <= MOST_PLACES as i64).then_some(SourcePlaces { node, x_min: x.0, y_min: y.0, nx, ny })
+    (nx.checked_mul(ny)? <= MOST_PLACES as i64).then_some(SourcePlaces {
+        node,
+        x_min: x.0,
+        y_min: y.0,
+        nx,
+        ny,
+        settles: false,
+    })
 }
 
 impl Compiler<'_> {

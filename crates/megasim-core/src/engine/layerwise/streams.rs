@@ -1,6 +1,6 @@
 //! The events of nodes in some successive steps.
 
-use super::places::{NEGATIVE, SourcePlaces};
+use super::places::{NEGATIVE, SETTLE, SourcePlaces};
 use crate::network::{Polarity, Stimulus, Tick};
 use std::ops::Range;
 
@@ -33,6 +33,8 @@ impl Steps {
 pub(super) struct Stream {
     /// Positions of the neurons that spiked, or places of a source, with [`NEGATIVE`].
     pub places: Vec<u32>,
+    /// Where the events of the first step start: not 0 only while a step is run in parts.
+    start: usize,
     /// By step: where its events end.
     ends: Vec<usize>,
 }
@@ -40,20 +42,27 @@ pub(super) struct Stream {
 impl Stream {
     pub fn clear(&mut self) {
         self.places.clear();
+        self.start = 0;
         self.ends.clear();
+    }
+
+    /// Leaves only these of the events of the only step, until it is called again.
+    pub fn show(&mut self, events: Range<usize>) {
+        self.start = events.start;
+        self.ends[0] = events.end;
     }
 
     /// The events of a step.
     #[inline(always)]
     pub fn range(&self, step: usize) -> Range<usize> {
-        let start = if step == 0 { 0 } else { self.ends[step - 1] };
+        let start = if step == 0 { self.start } else { self.ends[step - 1] };
         start..self.ends[step]
     }
 
     /// The steps that have events, and these.
     #[inline(always)]
     pub fn steps(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let mut start = 0;
+        let mut start = self.start;
         let ranges = self.ends.iter().map(move |&end| std::mem::replace(&mut start, end)..end);
         ranges.enumerate().filter(|(_, range)| !range.is_empty())
     }
@@ -86,9 +95,11 @@ impl Stream {
         for step in 0..steps.len {
             let last = steps.last(step);
             while *taken < t_pre.len() && t_pre[*taken] <= last {
-                let place = source.of(x[*taken], y[*taken]);
-                let mark = if polarity[*taken] == Polarity::Negative { NEGATIVE } else { 0 };
-                self.places.push(place | mark);
+                self.places.push(match polarity[*taken] {
+                    Polarity::Settle => SETTLE,
+                    Polarity::Negative => source.of(x[*taken], y[*taken]) | NEGATIVE,
+                    _ => source.of(x[*taken], y[*taken]),
+                });
                 *taken += 1;
             }
             self.close(step);
@@ -96,18 +107,22 @@ impl Stream {
     }
 }
 
-/// The first event of a stimulus that is no spike.
-pub(super) fn first_special(stimulus: &Stimulus) -> Option<Tick> {
+/// Looks for events of a stimulus that are no spikes. Returns the tick of the first one that such a run does not take;
+/// the ticks of the settle events before it, where they are `taken`, go to `settles`.
+pub(super) fn first_special(stimulus: &Stimulus, taken: bool, settles: &mut Vec<Tick>) -> Option<Tick> {
     let polarity = stimulus.polarity();
     // A fold, unlike `all`, looks at many at once.
     if polarity.iter().fold(true, |all, &it| all & (it == Polarity::Positive)) {
         return None;
     }
-    let is_spike = |k: usize| match polarity[k] {
-        Polarity::Positive => true,
-        // At row -1 it is a control event.
-        Polarity::Negative => stimulus.y()[k] != -1,
-        _ => false,
-    };
-    (0..polarity.len()).find(|&k| !is_spike(k)).map(|k| stimulus.t_pre()[k])
+    for (k, &polarity) in polarity.iter().enumerate() {
+        match polarity {
+            Polarity::Positive => {}
+            // At row -1 it is a control event.
+            Polarity::Negative if stimulus.y()[k] != -1 => {}
+            Polarity::Settle if taken => settles.push(stimulus.t_pre()[k]),
+            _ => return Some(stimulus.t_pre()[k]),
+        }
+    }
+    None
 }

@@ -7,7 +7,7 @@ use crate::engine::population::NeuronPopulation;
 use crate::network::Reset;
 
 impl Neurons {
-    /// When plain and signed neurons spike; some events change a potential by at most `reach`.
+    /// When plain and signed neurons spike now; some events change a potential by at most `reach`.
     pub(in crate::engine) fn rules(&self, plan: &NeuronPopulation, reach: i64) -> Rules {
         let parameters = &plan.neurons;
         let signed = parameters.signed();
@@ -22,7 +22,7 @@ impl Neurons {
             threshold: parameters.threshold_plus,
             floor,
             reset: FireReset::of(parameters),
-            signed: signed.unwrap_or_default(),
+            signed: self.signed_now(plan).unwrap_or_default(),
             inside,
         }
     }

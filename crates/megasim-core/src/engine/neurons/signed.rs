@@ -126,6 +126,12 @@ impl Neurons {
         Ok(Work { operations, updates: operations })
     }
 
+    /// The parameters of signed neurons, with the hysteresis that they have now.
+    pub(super) fn signed_now(&self, plan: &NeuronPopulation) -> Option<Signed> {
+        let hysteresis = self.signed.as_ref()?.hysteresis;
+        Some(Signed { hysteresis, ..plan.neurons.signed()? })
+    }
+
     /// Makes the hysteresis 0 until the next reset. Says whether the neurons are signed.
     pub(in crate::engine) fn end_hysteresis(&mut self) -> bool {
         let Some(state) = &mut self.signed else { return false };
