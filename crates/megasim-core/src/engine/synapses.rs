@@ -128,7 +128,7 @@ impl Lane {
 pub(super) struct SingleTaps(AddressTable<Tap>);
 
 /// One neuron and its weight.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tap {
     pub neuron: u32,
     pub weight: i32,

@@ -2,6 +2,7 @@
 
 use super::lanes::LANES;
 use super::notes::{Names, VECTOR_BITS};
+use super::pooling::PoolingLayer;
 use super::tile_layer::TileLayer;
 use super::weight_rows::WeightRows;
 use crate::engine::aligned::Aligned;
@@ -87,6 +88,8 @@ pub(super) struct SingleLayer {
     pub inputs: Vec<SingleInput>,
     pub maps: usize,
     pub neurons: usize,
+    /// As it is run where some sources have no spikes.
+    pub pooling: Option<PoolingLayer>,
 }
 
 #[derive(Debug)]

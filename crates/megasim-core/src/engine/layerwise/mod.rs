@@ -19,6 +19,7 @@ mod merged;
 mod notes;
 mod places;
 pub(super) mod plan;
+mod pooling;
 mod room;
 mod settle;
 mod single_run;
@@ -46,10 +47,11 @@ use lanes::LANES;
 use layers::{Layer, LayerKind, MergedLayer};
 use places::{NEGATIVE, NOWHERE};
 use plan::LayerwisePlan;
+use pooling::PoolingRun;
 use room::Room;
 use settle::{between, settle, settle_events};
 use single_run::SingleRun;
-use streams::{Steps, Stream, first_special};
+use streams::{Steps, Stream, first_special, has_spikes};
 use tile_run::TileRun;
 
 /// Steps of a block.
@@ -60,12 +62,15 @@ const BLOCK: usize = 100;
 pub(super) struct Layerwise {
     /// By node.
     streams: Vec<Stream>,
+    /// By node: it is a source that does not spike.
+    silent: Vec<bool>,
     /// By population, in clocked mode.
     carried: Vec<Carried>,
     /// By step of the block: not 0 where a neuron is beyond the threshold after it.
     after: Vec<u16>,
     cells: CellRun,
     single: SingleRun,
+    pooling: PoolingRun,
     tiles: TileRun,
     gathered: Gathered,
     /// So many events more, and a block is left to the other loops, which know how to refuse it.
@@ -120,6 +125,11 @@ impl Layerwise {
         settles.iter_mut().for_each(|at| *at /= dt);
         settles.sort_unstable();
         self.streams.resize(plan.nodes.len(), Stream::default());
+        self.silent.clear();
+        self.silent.resize(plan.nodes.len(), false);
+        for (source, stimulus) in layers.sources.iter().zip(stimuli) {
+            self.silent[source.node] = !has_spikes(stimulus);
+        }
         self.carried.clear();
         self.carried.resize(plan.populations.len(), Carried::default());
         let mut taken = vec![0; stimuli.len()];
@@ -173,7 +183,8 @@ impl Layerwise {
         steps: Steps,
     ) -> Work {
         let population = &run.plan.populations[id];
-        let Self { streams, carried: by_population, after, cells, single, tiles, gathered, room } = self;
+        let Self { streams, silent, carried: by_population, after, cells, single, pooling, tiles, gathered, room } =
+            self;
         let carried = &mut by_population[id];
         let nodes = &layer.nodes[..];
         after.clear();
@@ -199,8 +210,13 @@ impl Layerwise {
                 let rules = neurons.rules(plan, 0);
                 let neurons = (&mut neurons.singles(), &rules);
                 let (waiting, outputs) = ((&mut carried.neurons, &mut after[..]), (nodes, &mut streams[..], room));
-                match plan.neurons.signed() {
-                    Some(_) => single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps),
+                let is_signed = plan.neurons.signed().is_some();
+                match layer.pooling.as_ref().filter(|pooling| pooling.is_alone(silent)) {
+                    Some(layer) if is_signed => {
+                        pooling.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps)
+                    }
+                    Some(layer) => pooling.run::<Plain<CLOCKED>>(layer, neurons, waiting, outputs, steps),
+                    None if is_signed => single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps),
                     None => single.run::<Plain<CLOCKED>>(layer, neurons, waiting, outputs, steps),
                 }
             }

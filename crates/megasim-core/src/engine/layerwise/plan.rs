@@ -3,6 +3,7 @@
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
 use super::layers::{CellInput, CellLayer, Layer, LayerKind, SingleInput, SingleLayer, SingleReach, Touch, Touches};
 use super::places::{NOWHERE, SourcePlaces};
+use super::pooling::PoolingLayer;
 use super::tiles::TileReaches;
 use super::weight_rows::SEGMENT_REACH;
 use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
@@ -302,11 +303,11 @@ impl Compiler<'_> {
             })
         };
         let inputs = inputs.iter().map(|&(node, port)| Some(SingleInput { node, reach: reach_of(node, port)? }));
-        Some(SingleLayer {
-            inputs: inputs.collect::<Option<_>>()?,
-            maps: neurons.maps,
-            neurons: neurons.array.len() * neurons.maps,
-        })
+        let inputs: Vec<SingleInput> = inputs.collect::<Option<_>>()?;
+        let (maps, neurons) = (neurons.maps, neurons.array.len() * neurons.maps);
+        let is_source = |node: usize| matches!(self.origins[node], Origin::Source(_));
+        let pooling = PoolingLayer::new(&inputs, maps, is_source);
+        Some(SingleLayer { inputs, maps, neurons, pooling })
     }
 
     fn cells(

@@ -28,8 +28,8 @@ pub(in crate::engine) struct Singles<'n> {
 
 /// What is alike for all neurons of a layer.
 #[derive(Clone, Copy)]
-struct Fixed {
-    rules: Rules,
+pub(super) struct Fixed {
+    pub rules: Rules,
     maps: usize,
     /// Sums between this and `least + span` make at most one spike, without saturation.
     least: i64,
@@ -37,7 +37,7 @@ struct Fixed {
 }
 
 impl Fixed {
-    fn new<K: Kind>(rules: &Rules, maps: usize) -> Self {
+    pub fn new<K: Kind>(rules: &Rules, maps: usize) -> Self {
         let (least, most) = if K::SIGNED {
             let (threshold, hysteresis) = (i64::from(rules.threshold), i64::from(rules.signed.hysteresis));
             (-hysteresis - threshold, (2 * threshold).min(i64::from(i32::MAX) + 1))
@@ -52,7 +52,7 @@ impl Fixed {
     ///
     /// In the usual case at most one, without a branch on it, as nothing could predict that.
     #[inline(always)]
-    fn take<K: Kind>(&self, (v, count): (&mut i32, &mut i32), input: i64) -> Result<i32, i64> {
+    pub fn take<K: Kind>(&self, (v, count): (&mut i32, &mut i32), input: i64) -> Result<i32, i64> {
         let Rules { threshold, signed, reset, .. } = self.rules;
         let sum = i64::from(*v) + input;
         if (sum - self.least) as u64 >= self.span {
@@ -190,7 +190,7 @@ impl Reached for Summed<'_> {
 
 /// A weight with the sign of the event.
 #[inline(always)]
-fn signed(weight: i32, place: u32) -> i64 {
+pub(super) fn signed(weight: i32, place: u32) -> i64 {
     let negative = i64::from(place >> 31);
     (i64::from(weight) ^ -negative) + negative
 }

@@ -83,6 +83,12 @@ impl Stream {
         self.ends.push(end);
     }
 
+    /// Where the events of each step end, or of the only one.
+    pub fn close_at(&mut self, ends: impl Iterator<Item = usize>) {
+        self.ends.clear();
+        self.ends.extend(ends);
+    }
+
     /// The last steps have no events.
     pub fn finish(&mut self, steps: usize) {
         let before = self.ends.last().copied().unwrap_or(0);
@@ -105,6 +111,12 @@ impl Stream {
             self.close(step);
         }
     }
+}
+
+/// Whether a stimulus has spikes; it may take others for some.
+pub(super) fn has_spikes(stimulus: &Stimulus) -> bool {
+    let mut polarity = stimulus.polarity().iter();
+    polarity.any(|polarity| matches!(polarity, Polarity::Positive | Polarity::Negative))
 }
 
 /// Looks for events of a stimulus that are no spikes. Returns the tick of the first one that such a run does not take;
