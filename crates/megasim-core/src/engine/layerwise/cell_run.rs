@@ -3,7 +3,7 @@
 
 use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
-use super::layers::{CellInput, CellLayer};
+use super::layers::{CellInput, CellLayer, CellTable};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
 use super::places::{NEGATIVE, SETTLE};
@@ -11,8 +11,9 @@ use super::room::Room;
 use super::single_run::Singles;
 use super::streams::{Steps, Stream};
 use crate::engine::neurons::Work;
+use std::ops::Range;
 
-/// Events of a part; no more than there are keys.
+/// The most events of a part; no more than there are keys.
 const PART: usize = 8192;
 
 const _: () = assert!(PART <= 1 << KEY_BITS);
@@ -24,33 +25,27 @@ const MOST_ENTRIES: usize = 1 << 26;
 /// Scratch for layers of cells.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CellRun {
+    /// Those of the part.
     events: Vec<Event>,
     /// The inputs that have events.
     active: Vec<usize>,
-    /// Cells that the events reach, each as often as it is reached.
-    reached: usize,
-    /// Neurons that they reach.
-    operations: u64,
+    /// By touch: its events in the part.
+    by_touch: Vec<u32>,
     /// By cell: where its entries end.
     ends: Vec<u32>,
     entries: Vec<u32>,
     notes: Notes,
-    /// By step of the part: the key after its last event.
-    keys: Vec<usize>,
+    /// By step of the part: where its events end.
+    steps: Vec<usize>,
     /// An event had no line in the matrix of a dense layer, which is an error.
     pub outside: bool,
 }
 
-/// An event, and the cells that it reaches.
+/// An event: what it reaches, and its first row of weights, in entries of lists.
 #[derive(Debug, Clone, Copy)]
 struct Event {
-    cell: u32,
+    touch: u32,
     row: u32,
-    columns: u32,
-    lines: u16,
-    key: u16,
-    cell_step: u32,
-    row_step: u32,
 }
 
 impl CellRun {
@@ -65,109 +60,87 @@ impl CellRun {
         let mut work = Work::default();
         population.carried.resize(layer.cells, false);
         self.events.clear();
-        self.keys.clear();
-        self.reached = 0;
-        self.operations = 0;
+        self.steps.clear();
+        self.by_touch.resize(self.by_touch.len().max(layer.touches.len()), 0);
         // Resets and biases have few events.
         let mut active = std::mem::take(&mut self.active);
         active.clear();
         active.extend((0..layer.inputs.len()).filter(|&k| !streams[layer.inputs[k].node].places.is_empty()));
+        // No more than there are keys.
+        let most = PART.min(ENTRIES / layer.most_cells).max(1);
         let mut first = 0;
         for step in 0..steps.len {
             for &input in &active {
                 let input = &layer.inputs[input];
                 let mut range = streams[input.node].range(step);
                 while !range.is_empty() {
-                    let places = &streams[input.node].places[range.clone()];
-                    range.start += self.read::<CLOCKED>(layer, input, places, step);
-                    if !CLOCKED && self.is_full() {
-                        self.keys.push(self.events.len());
-                        work += self.part::<CLOCKED>(layer, &mut population, (first, step + 1), (nodes, streams, room));
+                    let n = if CLOCKED { range.len() } else { range.len().min(most - self.events.len()) };
+                    self.read(layer, input, &streams[input.node].places[range.start..range.start + n]);
+                    range.start += n;
+                    if !CLOCKED && self.events.len() == most {
+                        self.steps.push(most);
+                        work += self.part::<CLOCKED>(layer, &mut population, first..step + 1, (nodes, streams, room));
                         first = step;
                     }
                 }
             }
-            self.keys.push(if CLOCKED { step + 1 } else { self.events.len() });
-            if CLOCKED && self.is_full() {
-                if self.reached > MOST_ENTRIES {
+            self.steps.push(self.events.len());
+            if CLOCKED && self.events.len() >= most {
+                // A part has whole steps.
+                if self.events.len() > MOST_ENTRIES / layer.most_cells {
                     room.close();
                     return work;
                 }
-                work += self.part::<CLOCKED>(layer, &mut population, (first, step + 1), (nodes, streams, room));
+                work += self.part::<CLOCKED>(layer, &mut population, first..step + 1, (nodes, streams, room));
                 first = step + 1;
             }
         }
         self.active = active;
         if first < steps.len {
-            work += self.part::<CLOCKED>(layer, &mut population, (first, steps.len), (nodes, streams, room));
+            work += self.part::<CLOCKED>(layer, &mut population, first..steps.len, (nodes, streams, room));
         }
         work
     }
 
-    fn is_full(&self) -> bool {
-        self.events.len() >= PART || self.reached >= ENTRIES
+    /// Takes events of an input.
+    fn read(&mut self, layer: &CellLayer, &CellInput { table, first_row, .. }: &CellInput, places: &[u32]) {
+        let Some(table) = table else { return };
+        let CellTable { places: Range { start, end }, .. } = layer.tables[table];
+        let (nothing, rows) = ((end - start) as u32, layer.weights.rows as u32);
+        let event = |&place: &u32| {
+            // Beyond the places of the table is one that reaches nothing.
+            let touch = start as u32 + (place & !NEGATIVE).min(nothing);
+            Event { touch, row: (first_row + (place >> 31) * rows) << KEY_BITS }
+        };
+        self.events.extend(places.iter().map(event));
+        if layer.is_dense {
+            let is_outside = |place: &u32| place & !NEGATIVE >= nothing && *place != SETTLE;
+            self.outside |= places.iter().any(is_outside);
+        }
     }
 
-    /// Notes what events reach, in event mode until the part is full. Returns how many events were read.
-    fn read<const CLOCKED: bool>(
-        &mut self,
-        layer: &CellLayer,
-        input: &CellInput,
-        places: &[u32],
-        step: usize,
-    ) -> usize {
-        if input.touches.is_empty() {
-            return places.len();
-        }
-        let CellInput { touches, lanes, first_row, cell_step, row_step, .. } = input;
-        for (k, &place) in places.iter().enumerate() {
-            if !CLOCKED && self.is_full() {
-                return k;
-            }
-            let touch = touches.get((place & !NEGATIVE) as usize).copied().unwrap_or_default();
-            if touch.lines == 0 {
-                self.outside |= layer.is_dense && place != SETTLE;
-                continue;
-            }
-            let sign = if place & NEGATIVE == 0 { 0 } else { layer.weights.rows as u32 };
-            let key = if CLOCKED { step } else { self.events.len() };
-            let cells = touch.columns as usize * touch.lines as usize;
-            self.reached += cells;
-            self.operations += (cells * lanes) as u64;
-            self.events.push(Event {
-                cell: touch.cell,
-                row: touch.row + first_row + sign,
-                columns: touch.columns,
-                lines: touch.lines as u16,
-                key: key as u16,
-                cell_step: *cell_step,
-                row_step: *row_step,
-            });
-        }
-        places.len()
-    }
-
-    /// Works off the events that were noted, which came in these steps.
+    /// Works off the events of a part, which came in these steps.
     fn part<const CLOCKED: bool>(
         &mut self,
         layer: &CellLayer,
         population: &mut Population<'_>,
-        (first, end): (usize, usize),
+        steps: Range<usize>,
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
     ) -> Work {
-        self.distribute(layer);
+        let operations = self.lay_out(layer);
+        self.distribute::<CLOCKED>(layer, steps.start);
         let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond } = population;
         let Singles { v, counts, saturations } = neurons;
         let cells = &mut Cells { v, counts, saturations, lanes: layer.lanes, names: layer.names };
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
-        let made = &mut Made { notes: &mut self.notes.notes, steps: first as u32..end as u32, beyond };
+        let made = &mut Made { notes: &mut self.notes.notes, steps: steps.start as u32..steps.end as u32, beyond };
         let rows = layer.weights.view();
         let lists = Lists { ends: &self.ends, entries: &self.entries };
         All { cells, carried, lists, rules, rows, made }.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
-        let keys = if CLOCKED { end } else { self.events.len() };
-        self.notes.sort(keys);
-        let mut from = if CLOCKED { first } else { 0 };
-        for (step, &to) in (first..end).zip(&self.keys) {
+        self.notes.sort(if CLOCKED { steps.end } else { self.events.len() });
+        let mut from = if CLOCKED { steps.start } else { 0 };
+        for (step, &events) in steps.zip(&self.steps) {
+            let to = if CLOCKED { step + 1 } else { events };
             if room.take(self.notes.spikes(from..to)) {
                 self.notes.leave(from..to, layer.names, nodes, streams);
             }
@@ -175,27 +148,42 @@ impl CellRun {
             from = to;
         }
         self.events.clear();
-        self.keys.clear();
-        let operations = std::mem::take(&mut self.operations);
+        self.steps.clear();
         Work { operations, updates: operations }
     }
 
-    /// Puts the events into the lists of the cells that they reach.
-    fn distribute(&mut self, layer: &CellLayer) {
-        let Self { events, ends, entries, reached, .. } = self;
+    /// Makes room for the lists of the cells: `ends` are where they start until they are filled. Returns how many neurons
+    /// the events reach.
+    fn lay_out(&mut self, layer: &CellLayer) -> u64 {
+        let Self { events, by_touch, ends, entries, outside, .. } = self;
+        events.iter().for_each(|event| by_touch[event.touch as usize] += 1);
         ends.clear();
+        // One place further on.
         ends.resize(layer.cells + 1, 0);
-        // One place further on: until they are filled, where the lists start.
-        for event in &*events {
-            let mut cell = event.cell as usize + 1;
-            for _ in 0..event.lines {
-                match &mut ends[cell..cell + event.columns as usize] {
-                    // Nearly always, of which loops know nothing.
-                    [one, two, three] => (*one, *two, *three) = (*one + 1, *two + 1, *three + 1),
-                    counts => counts.iter_mut().for_each(|count| *count += 1),
+        let (mut reached, mut operations) = (0, 0);
+        for CellTable { places, lanes } in &layer.tables {
+            let mut of_table = 0;
+            for (events, touch) in by_touch[places.start..places.end].iter_mut().zip(&layer.touches[places.start..]) {
+                if *events == 0 {
+                    continue;
                 }
-                cell += event.cell_step as usize;
+                let events = std::mem::take(events);
+                *outside |= layer.is_dense && touch.lines == 0;
+                of_table += events as usize * touch.cells();
+                let mut cell = touch.cell as usize + 1;
+                for _ in 0..touch.lines {
+                    match &mut ends[cell..cell + touch.columns as usize] {
+                        // Nearly always, of which loops know nothing.
+                        [one, two, three] => (*one, *two, *three) = (*one + events, *two + events, *three + events),
+                        some => some.iter_mut().for_each(|end| *end += events),
+                    }
+                    cell += layer.cell_step;
+                }
             }
+            // What reaches nothing.
+            by_touch[places.end] = 0;
+            reached += of_table;
+            operations += (of_table * lanes) as u64;
         }
         let mut before = 0;
         for end in &mut *ends {
@@ -203,26 +191,39 @@ impl CellRun {
             *end = before;
         }
         entries.clear();
-        entries.resize(*reached, 0);
-        for event in &*events {
-            let (mut cell, mut entry) = (event.cell as usize, event.row << KEY_BITS | u32::from(event.key));
-            for _ in 0..event.lines {
-                let mut put = |end: &mut u32, k: u32| {
-                    entries[*end as usize] = entry + (k << KEY_BITS);
-                    *end += 1;
-                };
-                match &mut ends[cell..cell + event.columns as usize] {
-                    [one, two, three] => {
-                        put(one, 0);
-                        put(two, 1);
-                        put(three, 2);
+        entries.resize(reached, 0);
+        operations
+    }
+
+    /// Puts the events, those from the first step on, into the lists of the cells that they reach.
+    fn distribute<const CLOCKED: bool>(&mut self, layer: &CellLayer, first: usize) {
+        let Self { events, steps, ends, entries, .. } = self;
+        let mut start = 0;
+        for (step, &end) in (first..).zip(&*steps) {
+            for (k, event) in (start..).zip(&events[start..end]) {
+                let touch = layer.touches[event.touch as usize];
+                let key = if CLOCKED { step } else { k };
+                let mut entry = event.row + (touch.row << KEY_BITS) + key as u32;
+                let mut cell = touch.cell as usize;
+                for _ in 0..touch.lines {
+                    let mut put = |end: &mut u32, k: u32| {
+                        entries[*end as usize] = entry + (k << KEY_BITS);
+                        *end += 1;
+                    };
+                    match &mut ends[cell..cell + touch.columns as usize] {
+                        // Nearly always, of which loops know nothing.
+                        [one, two, three] => {
+                            put(one, 0);
+                            put(two, 1);
+                            put(three, 2);
+                        }
+                        some => some.iter_mut().zip(0..).for_each(|(end, k)| put(end, k)),
                     }
-                    some => some.iter_mut().zip(0..).for_each(|(end, k)| put(end, k)),
+                    cell += layer.cell_step;
+                    entry += touch.row_step << KEY_BITS;
                 }
-                cell += event.cell_step as usize;
-                entry += event.row_step << KEY_BITS;
             }
+            start = end;
         }
-        *reached = 0;
     }
 }

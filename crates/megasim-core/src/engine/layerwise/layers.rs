@@ -2,11 +2,13 @@
 
 use super::lanes::LANES;
 use super::notes::{Names, VECTOR_BITS};
+use super::places::NOWHERE;
 use super::pooling::PoolingLayer;
 use super::tile_layer::TileLayer;
 use super::weight_rows::WeightRows;
 use crate::engine::aligned::Aligned;
 use crate::engine::synapses::Tap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A population and what it reads.
@@ -50,7 +52,14 @@ pub(super) enum LayerKind {
 #[derive(Debug)]
 pub(super) struct CellLayer {
     pub inputs: Vec<CellInput>,
+    /// Inputs share these.
+    pub tables: Vec<CellTable>,
+    pub touches: Vec<Touch>,
+    /// From one line of cells that an event reaches to the next one.
+    pub cell_step: usize,
     pub cells: usize,
+    /// The most that one event reaches, or 1.
+    pub most_cells: usize,
     /// Neurons of a cell.
     pub lanes: usize,
     pub is_dense: bool,
@@ -61,15 +70,37 @@ pub(super) struct CellLayer {
 #[derive(Debug)]
 pub(super) struct CellInput {
     pub node: usize,
-    /// By place; empty for an input that only resets.
-    pub touches: Touches,
-    /// Neurons of a cell that it reaches; the others have a weight of 0.
-    pub lanes: usize,
+    /// The number of its table; none for an input that only resets.
+    pub table: Option<usize>,
     /// The first row of weights of its port.
     pub first_row: u32,
-    /// From one line of cells to the next one, in cells and in rows of weights.
+}
+
+/// What the events of some inputs reach.
+#[derive(Debug)]
+pub(super) struct CellTable {
+    /// By place, among the touches of the layer; behind them is one of what reaches nothing.
+    pub places: Range<usize>,
+    /// Neurons of a cell that are reached; the others have a weight of 0.
+    pub lanes: usize,
+}
+
+/// A node that a layer of cells reads; see [`CellInput`].
+pub(super) struct CellRead {
+    pub node: usize,
+    pub reach: Option<CellReach>,
+    pub first_row: u32,
+}
+
+/// What the events of an input reach.
+#[derive(Debug, Clone)]
+pub(super) struct CellReach {
+    /// By place.
+    pub touches: Touches,
+    /// See [`CellTable`].
+    pub lanes: usize,
+    /// From one line of cells to the next one.
     pub cell_step: u32,
-    pub row_step: u32,
 }
 
 /// The cells that an event reaches: lines of cells next to each other. A dense layer cannot take an event without
@@ -78,8 +109,16 @@ pub(super) struct CellInput {
 pub(super) struct Touch {
     pub cell: u32,
     pub row: u32,
-    pub columns: u32,
-    pub lines: u32,
+    pub columns: u16,
+    pub lines: u16,
+    /// From one line of cells to the next one, in rows of weights.
+    pub row_step: u32,
+}
+
+impl Touch {
+    pub fn cells(self) -> usize {
+        self.columns as usize * self.lines as usize
+    }
 }
 
 /// A layer whose events reach few neurons each.
@@ -105,7 +144,7 @@ pub(super) enum SingleReach {
     /// By place.
     Taps(Vec<Tap>),
     /// By place: lines of neurons next to each other, and their weights.
-    Lines { touches: Touches, weights: Arc<Aligned>, neuron_step: usize, weight_step: usize },
+    Lines { touches: Touches, weights: Arc<Aligned>, neuron_step: usize },
 }
 
 pub(super) type Touches = Arc<[Touch]>;
@@ -122,7 +161,7 @@ impl CellLayer {
         (cells, lanes): (usize, usize),
         is_dense: bool,
         rows: &[i32],
-        inputs: Vec<CellInput>,
+        reads: Vec<CellRead>,
         largest: i64,
     ) -> Option<Self> {
         let shift = lanes.div_ceil(LANES).next_power_of_two().trailing_zeros();
@@ -130,8 +169,36 @@ impl CellLayer {
         if cells << shift >= 1 << VECTOR_BITS {
             return None;
         }
+        let (mut tables, mut touches) = (Vec::new(), Vec::new());
+        let mut known: Vec<CellReach> = Vec::new();
+        let mut inputs = Vec::new();
+        for CellRead { node, reach, first_row } in reads {
+            let table = reach.map(|reach| {
+                let is_known = |it: &CellReach| Arc::ptr_eq(&it.touches, &reach.touches) && it.lanes == reach.lanes;
+                known.iter().position(is_known).unwrap_or_else(|| {
+                    let places = touches.len()..touches.len() + reach.touches.len();
+                    tables.push(CellTable { places, lanes: reach.lanes });
+                    touches.extend_from_slice(&reach.touches);
+                    touches.push(Touch::default());
+                    known.push(reach);
+                    known.len() - 1
+                })
+            });
+            inputs.push(CellInput { node, table, first_row });
+        }
+        // Cells next to each other are rows of the same array.
+        let mut steps = known.iter().filter(|it| it.touches.iter().any(|it| it.lines > 1)).map(|it| it.cell_step);
+        let cell_step = steps.next().unwrap_or(0);
+        if steps.any(|step| step != cell_step) || touches.len() >= NOWHERE as usize {
+            return None;
+        }
+        let most_cells = touches.iter().map(|touch| touch.cells()).max();
         Some(Self {
+            most_cells: most_cells.unwrap_or(1).max(1),
             inputs,
+            tables,
+            touches,
+            cell_step: cell_step as usize,
             cells,
             lanes,
             is_dense,

@@ -2,12 +2,12 @@
 //! of one map each, which are run as one layer of cells.
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
-use super::layers::{CellInput, CellLayer, MergedLayer, Touch};
+use super::layers::{CellLayer, CellReach, CellRead, MergedLayer, Touch};
 use crate::engine::geometry::Span;
 use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
 use crate::engine::synapses::{Kernel, Port, Synapses};
 use crate::network::{NeuronParameters, Reset};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The neurons and ports of a population of one map that can be run together with others. Neurons are tested when an
 /// event reaches others than them: no event, nor the start, may leave one beyond the threshold or below the floor.
@@ -44,7 +44,7 @@ impl Compiler<'_> {
         }
         let mut nodes: BTreeMap<usize, Vec<(usize, &Port)>> = BTreeMap::new();
         let (mut maps, mut largest) = (0, 0);
-        let mut reads = Vec::new();
+        let mut nodes_read = Vec::new();
         for population in &self.populations[first..] {
             let Some((other, ports)) = one_map(population) else { break };
             let inputs = self.inputs(population);
@@ -55,7 +55,7 @@ impl Compiler<'_> {
                 nodes.entry(node).or_default().extend(ports.get(port).map(|port| (maps, port)));
             }
             largest = ports.iter().map(Port::largest).fold(largest, i64::max);
-            reads.push(inputs.into_iter().map(|(node, _)| node).collect::<Vec<_>>());
+            nodes_read.push(inputs.into_iter().map(|(node, _)| node).collect::<Vec<_>>());
             maps += 1;
         }
         let is_common = |node: &usize| nodes[node].len() == maps;
@@ -63,7 +63,8 @@ impl Compiler<'_> {
         if maps < 2 || common.iter().filter(|node| is_driven(node)).count() * maps <= other.len() {
             return None;
         }
-        let (mut rows, mut cell_inputs) = (Vec::new(), Vec::new());
+        let (mut rows, mut reads) = (Vec::new(), Vec::new());
+        let mut reaches = HashMap::new();
         for (&node, readers) in &nodes {
             let first_row = (rows.len() / maps) as u32;
             let mut kernels = readers.iter().filter_map(|&(map, port)| match &port.synapses {
@@ -72,14 +73,7 @@ impl Compiler<'_> {
             });
             let Some((_, kernel)) = kernels.next() else {
                 // The input only resets.
-                cell_inputs.push(CellInput {
-                    node,
-                    touches: [].into(),
-                    lanes: 0,
-                    first_row,
-                    cell_step: 0,
-                    row_step: 0,
-                });
+                reads.push(CellRead { node, reach: None, first_row });
                 continue;
             };
             let of_node = rows.len();
@@ -95,39 +89,42 @@ impl Compiler<'_> {
                 let lanes = rows[of_node + map..].iter_mut().step_by(maps);
                 lanes.zip(of_map.weights.iter()).for_each(|(lane, &weight)| *lane = weight);
             }
-            cell_inputs.push(CellInput {
-                lanes: readers.len(),
-                first_row,
-                ..self.merged_input(node, kernel, neurons)?
-            });
+            let key = (self.tables[node], kernel.shape.geometry());
+            let made = || self.merged_reach(node, kernel, neurons);
+            let reach = reaches.entry(key).or_insert_with(made).clone()?;
+            reads.push(CellRead { node, reach: Some(CellReach { lanes: readers.len(), ..reach }), first_row });
         }
-        let own = reads.into_iter().map(|mut reads| {
+        let own = nodes_read.into_iter().map(|mut reads| {
             reads.retain(|node| !is_common(node));
             reads
         });
         let own = own.collect();
-        let cells = CellLayer::new((neurons.array.len(), maps), false, &rows, cell_inputs, largest)?;
+        let cells = CellLayer::new((neurons.array.len(), maps), false, &rows, reads, largest)?;
         Some(MergedLayer { cells, common, own })
     }
 
     /// What events of a node reach by a kernel of one map: cells in place of neurons.
-    fn merged_input(&self, node: usize, kernel: &Kernel, neurons: &NeuronPopulation) -> Option<CellInput> {
+    fn merged_reach(&self, node: usize, kernel: &Kernel, neurons: &NeuronPopulation) -> Option<CellReach> {
         let (cell_step, row_step) = match &kernel.spans {
             Some(spans) => (spans.neuron_step as u32, spans.weight_step as u32),
             None if kernel.single.is_some() || kernel.shape.is_empty() => (0, 0),
             None => return None,
         };
+        if neurons.array.nx.max(neurons.array.ny) > u16::MAX.into() {
+            return None;
+        }
         let touch = |(x, y): (i32, i32)| {
             let mut touch = Touch::default();
             kernel.each_span(neurons.array, 1, x, y, |Span { neuron, weight, len }| {
                 if touch.lines == 0 {
-                    touch = Touch { cell: neuron as u32, row: weight as u32, columns: len as u32, lines: 0 };
+                    let (cell, row, columns) = (neuron as u32, weight as u32, len as u16);
+                    touch = Touch { cell, row, columns, lines: 0, row_step };
                 }
                 touch.lines += 1;
             });
             touch
         };
         let touches = self.addresses(node)?.into_iter().map(touch).collect();
-        Some(CellInput { node, touches, lanes: 1, first_row: 0, cell_step, row_step })
+        Some(CellReach { touches, lanes: 1, cell_step })
     }
 }

@@ -32,6 +32,11 @@ impl SourcePlaces {
         if inside { (row * self.nx + column) as u32 } else { NOWHERE }
     }
 
+    /// Whether the addresses of another source are the same ones.
+    pub fn has_addresses_of(&self, other: &Self) -> bool {
+        (self.x_min, self.y_min, self.nx, self.ny) == (other.x_min, other.y_min, other.nx, other.ny)
+    }
+
     /// All of them, in order.
     pub fn addresses(&self) -> impl Iterator<Item = (i32, i32)> {
         (0..self.nx * self.ny)

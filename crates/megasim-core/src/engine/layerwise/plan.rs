@@ -1,7 +1,9 @@
 //! Which networks can be run layer by layer, and their layers as such runs read them.
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
-use super::layers::{CellInput, CellLayer, Layer, LayerKind, SingleInput, SingleLayer, SingleReach, Touch, Touches};
+use super::layers::{
+    CellLayer, CellReach, CellRead, Layer, LayerKind, SingleInput, SingleLayer, SingleReach, Touch, Touches,
+};
 use super::places::{NOWHERE, SourcePlaces};
 use super::pooling::PoolingLayer;
 use super::tiles::TileReaches;
@@ -52,7 +54,7 @@ impl LayerwisePlan {
         }
         let places = |node: &NodeId| source_places(&nodes[node.index()], populations, node.index());
         let mut sources: Vec<_> = sources.iter().map(places).collect::<Option<_>>()?;
-        let tables = alike(&origins, populations);
+        let tables = alike(&origins, populations, &sources);
         let compiler = Compiler { populations, sources: &sources, origins: &origins, tables: &tables };
         let (mut tables, mut reaches) = (TouchTables::new(), TileReaches::new());
         let mut copied = 0;
@@ -107,27 +109,30 @@ fn origins(nodes: usize, populations: &[Population], sources: &[NodeId]) -> Opti
     origins.into_iter().collect()
 }
 
-/// For each node one whose events have the same addresses: tables are kept in the cache where maps share them.
-fn alike(origins: &[Origin], populations: &[Population]) -> Vec<Origin> {
+/// For each node one whose events have the same addresses: tables are kept in the cache where nodes share them.
+fn alike(origins: &[Origin], populations: &[Population], sources: &[SourcePlaces]) -> Vec<Origin> {
     let columns = |id: usize| match &populations[id].kind {
         PopulationKind::Neurons(neurons) => neurons.addresses.columns(),
         _ => None,
     };
-    let mut different: Vec<usize> = Vec::new();
-    let first_alike = |id: usize| {
-        let found =
-            different.iter().rev().copied().find(|&other| columns(id).is_some() && columns(other) == columns(id));
-        found.unwrap_or_else(|| {
-            different.push(id);
-            id
+    let is_alike = |one: Origin, other: Origin| match (one, other) {
+        (Origin::Population(one), Origin::Population(other)) => {
+            columns(one).is_some() && columns(one) == columns(other)
+        }
+        (Origin::Source(one), Origin::Source(other)) => sources[one].has_addresses_of(&sources[other]),
+        _ => false,
+    };
+    let mut different: Vec<Origin> = Vec::new();
+    let mut first: HashMap<Origin, Origin> = HashMap::new();
+    let first_alike = |&origin: &Origin| {
+        *first.entry(origin).or_insert_with(|| {
+            different.iter().rev().copied().find(|&other| is_alike(origin, other)).unwrap_or_else(|| {
+                different.push(origin);
+                origin
+            })
         })
     };
-    let first: Vec<usize> = (0..populations.len()).map(first_alike).collect();
-    let of = |origin: &Origin| match *origin {
-        Origin::Population(driver) => Origin::Population(first[driver]),
-        source => source,
-    };
-    origins.iter().map(of).collect()
+    origins.iter().map(first_alike).collect()
 }
 
 /// Whether a module answers in the tick in which an event comes, and its neurons keep no times.
@@ -260,16 +265,19 @@ impl Compiler<'_> {
         }
         let touch = |&(x, y): &(i32, i32)| {
             let reach = spans.of(x, y);
+            if reach.rows == 0 {
+                return Some(Touch::default());
+            }
             let first = spans.span(reach, 0);
-            let touch = Touch {
+            Some(Touch {
                 cell: (first.neuron / lanes) as u32,
                 row: (first.weight / lanes) as u32,
-                columns: (first.len / lanes) as u32,
-                lines: reach.rows,
-            };
-            if reach.rows == 0 { Touch::default() } else { touch }
+                columns: u16::try_from(first.len / lanes).ok()?,
+                lines: u16::try_from(reach.rows).ok()?,
+                row_step: (spans.weight_step / lanes) as u32,
+            })
         };
-        let touches: Touches = self.addresses(node)?.iter().map(touch).collect();
+        let touches: Touches = self.addresses(node)?.iter().map(touch).collect::<Option<_>>()?;
         tables.insert(key, touches.clone());
         Some(touches)
     }
@@ -299,7 +307,6 @@ impl Compiler<'_> {
                 touches: self.touches(node, spans, 1, tables)?,
                 weights: kernel.weights.clone(),
                 neuron_step: spans.neuron_step,
-                weight_step: spans.weight_step,
             })
         };
         let inputs = inputs.iter().map(|&(node, port)| Some(SingleInput { node, reach: reach_of(node, port)? }));
@@ -320,7 +327,7 @@ impl Compiler<'_> {
         let is_dense = ports.iter().any(|port| matches!(port.synapses, Synapses::Matrix { .. }));
         let lanes = if is_dense { neurons.array.len() } else { neurons.maps };
         let cells = if is_dense { 1 } else { neurons.array.len() };
-        if lanes == 0 || cells == 0 || neurons.array.ny > u16::MAX.into() {
+        if lanes == 0 || cells == 0 {
             return None;
         }
         let mut first_rows = Vec::new();
@@ -340,27 +347,25 @@ impl Compiler<'_> {
             }
         }
         let mut input = |node: usize, port: usize| {
-            let reads = |touches, cell_step: usize, row_step: usize| CellInput {
-                node,
-                touches,
-                lanes,
-                first_row: first_rows.get(port).copied().unwrap_or(0),
-                cell_step: cell_step as u32,
-                row_step: row_step as u32,
+            let first_row = first_rows.get(port).copied().unwrap_or(0);
+            let reads = |touches, cell_step: usize| {
+                let reach = CellReach { touches, lanes, cell_step: cell_step as u32 };
+                CellRead { node, reach: Some(reach), first_row }
             };
+            let nothing = CellRead { node, reach: None, first_row };
             match ports.get(port).map(|port| &port.synapses) {
-                None => Some(reads(Arc::new([]), 0, 0)),
+                None => Some(nothing),
                 Some(Synapses::Matrix { nx_pre, ny_pre, .. }) => {
                     let lines = Outside { nx_pre: *nx_pre, ny_pre: *ny_pre };
                     let addresses = self.addresses(node)?;
                     let touches = addresses.iter().map(|&address| line(address, lines).unwrap_or_default()).collect();
-                    Some(reads(touches, 0, 0))
+                    Some(reads(touches, 0))
                 }
                 Some(Synapses::Kernel(Kernel { spans: Some(spans), .. })) => {
                     let touches = self.touches(node, spans, lanes, tables)?;
-                    Some(reads(touches, spans.neuron_step / lanes, spans.weight_step / lanes))
+                    Some(reads(touches, spans.neuron_step / lanes))
                 }
-                Some(Synapses::Kernel(kernel)) => kernel.shape.is_empty().then(|| reads(Arc::new([]), 0, 0)),
+                Some(Synapses::Kernel(kernel)) => kernel.shape.is_empty().then_some(nothing),
             }
         };
         let inputs = inputs.iter().map(|&(node, port)| input(node, port)).collect::<Option<_>>()?;
@@ -372,6 +377,7 @@ impl Compiler<'_> {
 /// The line of a matrix that an address has, if it has one.
 fn line((x, y): (i32, i32), Outside { nx_pre, ny_pre }: Outside) -> Option<Touch> {
     let (column, row) = (u32::try_from(x).ok()?, u32::try_from(y).ok()?);
-    let touch = Touch { cell: 0, row: row.checked_mul(nx_pre)?.checked_add(column)?, columns: 1, lines: 1 };
+    let touch =
+        Touch { cell: 0, row: row.checked_mul(nx_pre)?.checked_add(column)?, columns: 1, lines: 1, row_step: 0 };
     (column < nx_pre && row < ny_pre).then_some(touch)
 }

@@ -135,7 +135,7 @@ trait Reached {
                     }
                 }
             }
-            SingleReach::Lines { touches, weights, neuron_step, weight_step } => {
+            SingleReach::Lines { touches, weights, neuron_step } => {
                 for &place in places {
                     let Some(touch) = touches.get((place & !NEGATIVE) as usize) else { continue };
                     let (mut n, mut w) = (touch.cell as usize, touch.row as usize);
@@ -146,7 +146,7 @@ trait Reached {
                             some => self.take(n, some, place),
                         }
                         n += neuron_step;
-                        w += weight_step;
+                        w += touch.row_step as usize;
                     }
                 }
             }
