@@ -15,6 +15,8 @@ const _: () = assert!(SIDE * SIDE == LANES);
 pub(super) struct TileLayer {
     pub maps: Vec<TileMap>,
     pub grid: Grid,
+    /// What the events of inputs reach; inputs share these.
+    pub quads: Vec<Quad>,
     /// The most tiles of a quad that an event reaches.
     pub width: usize,
     pub weights: WeightRows,
@@ -31,6 +33,8 @@ pub(super) struct TileInput {
     /// The first row of weights of its port.
     pub first_row: u32,
     pub reach: Arc<TileReach>,
+    /// The first quad of the reach, among those of the layer.
+    pub first_quad: u32,
 }
 
 /// What the events of a node reach.

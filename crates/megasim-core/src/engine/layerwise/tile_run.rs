@@ -23,13 +23,14 @@ const _: () = assert!(PART <= 1 << KEY_BITS);
 #[derive(Debug, Clone, Default)]
 pub(super) struct TileRun {
     events: Vec<Event>,
+    maps: Vec<MapEvents>,
     /// By tile, and one more for what is nowhere: where its entries end.
     ends: Vec<u32>,
     entries: Vec<u32>,
     notes: Notes,
     keys: Keys,
-    /// What a map reads.
-    runs: Vec<Run>,
+    /// The inputs of a map that have events.
+    active: Vec<usize>,
     /// By tile: the position of the first lane.
     corners: Vec<u32>,
 }
@@ -51,31 +52,26 @@ struct KeyEnd {
     end: usize,
 }
 
-/// Events of an input of a map in a step.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    step: usize,
-    input: usize,
-    start: usize,
-    end: usize,
-}
-
 /// An event: some tiles that it reaches.
 #[derive(Debug, Clone, Copy)]
 struct Event {
-    quad: Quad,
-    /// The first tile of the map.
-    tile: u32,
+    /// The number of the quad.
+    quad: u32,
     /// The key, and above it the first row.
     entry: u32,
 }
 
-impl Event {
-    /// A tile of the quad, among those of all maps; `none` without one.
-    #[inline(always)]
-    fn tile_of(&self, tile: u16, none: usize) -> usize {
-        if tile == NO_TILE { none } else { self.tile as usize + usize::from(tile) }
-    }
+/// The events of a map in a part.
+#[derive(Debug, Clone, Copy)]
+struct MapEvents {
+    map: usize,
+    end: usize,
+}
+
+/// A tile of a map, among those of all maps, from the first one of the map on; `none` without one.
+#[inline(always)]
+fn tile_of(tile: u16, first: usize, none: usize) -> usize {
+    if tile == NO_TILE { none } else { first + usize::from(tile) }
 }
 
 impl TileRun {
@@ -91,41 +87,45 @@ impl TileRun {
         layer.maps.iter().for_each(|_| self.corners.extend(layer.grid.corners()));
         population.carried.resize(self.corners.len(), false);
         self.events.clear();
+        self.maps.clear();
         self.keys.used = 0;
         self.keys.ends.clear();
         let is_signed = population.is_signed;
         let (mut operations, mut acts) = (0, 0);
-        let mut runs = std::mem::take(&mut self.runs);
+        let mut active = std::mem::take(&mut self.active);
         for (map, TileMap { inputs }) in layer.maps.iter().enumerate() {
-            runs.clear();
-            for (number, input) in inputs.iter().enumerate() {
-                let steps = streams[input.node].steps();
-                runs.extend(steps.map(|(step, range)| Run { step, input: number, start: range.start, end: range.end }));
-            }
-            runs.sort_unstable_by_key(|run| (run.step, run.input));
-            acts += runs.chunk_by(|one, next| one.step == next.step).count();
+            active.clear();
+            active.extend((0..inputs.len()).filter(|&k| !streams[inputs[k].node].places.is_empty()));
             let first = self.keys.used;
-            for &Run { step, input, mut start, end } in &runs {
+            for step in 0..steps.len {
                 if CLOCKED {
                     self.keys.used = first + step;
                 }
-                let input = &inputs[input];
-                while start < end {
-                    let places = &streams[input.node].places[start..end];
-                    start += self.read::<CLOCKED>(layer, (map, input), places, &mut operations);
-                    if CLOCKED && self.events.len() > MOST_EVENTS {
-                        room.close();
-                        return Work::default();
-                    }
-                    if !CLOCKED && self.is_full() {
-                        self.keys.ends.push(KeyEnd { map, step, end: self.keys.used });
-                        self.part::<CLOCKED>(layer, &mut population, (nodes, streams, room));
+                let mut has_events = false;
+                for &input in &active {
+                    let input = &inputs[input];
+                    let mut range = streams[input.node].range(step);
+                    has_events |= !range.is_empty();
+                    while !range.is_empty() {
+                        let places = &streams[input.node].places[range.clone()];
+                        range.start += self.read::<CLOCKED>(layer, input, places, &mut operations);
+                        if CLOCKED && self.events.len() > MOST_EVENTS {
+                            room.close();
+                            return Work::default();
+                        }
+                        if !CLOCKED && self.is_full() {
+                            self.keys.ends.push(KeyEnd { map, step, end: self.keys.used });
+                            self.maps.push(MapEvents { map, end: self.events.len() });
+                            self.part::<CLOCKED>(layer, &mut population, (nodes, streams, room));
+                        }
                     }
                 }
-                if is_signed || !CLOCKED {
+                acts += usize::from(has_events);
+                if has_events && (is_signed || !CLOCKED) {
                     self.keys.ends.push(KeyEnd { map, step, end: self.keys.used + usize::from(CLOCKED) });
                 }
             }
+            self.maps.push(MapEvents { map, end: self.events.len() });
             if CLOCKED {
                 self.keys.used = first + steps.len;
                 if !is_signed {
@@ -138,7 +138,7 @@ impl TileRun {
                 }
             }
         }
-        self.runs = runs;
+        self.active = active;
         self.part::<CLOCKED>(layer, &mut population, (nodes, streams, room));
         Work { operations, updates: if CLOCKED { (acts * layer.grid.neurons()) as u64 } else { operations } }
     }
@@ -151,11 +151,10 @@ impl TileRun {
     fn read<const CLOCKED: bool>(
         &mut self,
         layer: &TileLayer,
-        (map, TileInput { first_row, reach, .. }): (usize, &TileInput),
+        TileInput { first_row, reach, first_quad, .. }: &TileInput,
         places: &[u32],
         operations: &mut u64,
     ) -> usize {
-        let tile = (map * layer.grid.tiles()) as u32;
         for (k, &place) in places.iter().enumerate() {
             if (!CLOCKED && self.is_full()) || self.events.len() > MOST_EVENTS {
                 return k;
@@ -164,8 +163,9 @@ impl TileRun {
             *operations += u64::from(reached.operations);
             let sign = if place & NEGATIVE == 0 { 0 } else { layer.weights.rows as u32 };
             let entry = (first_row + sign) << KEY_BITS | self.keys.used as u32;
-            let quads = &reach.quads[reached.quads.0 as usize..reached.quads.1 as usize];
-            self.events.extend(quads.iter().map(|&quad| Event { quad, tile, entry }));
+            for quad in reached.quads.0..reached.quads.1 {
+                self.events.push(Event { quad: first_quad + quad, entry });
+            }
             self.keys.used += usize::from(!CLOCKED);
         }
         places.len()
@@ -179,7 +179,7 @@ impl TileRun {
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
     ) {
         let per_map = layer.grid.tiles();
-        self.distribute(layer.maps.len() * per_map, layer.width);
+        self.distribute(layer);
         let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond } = population;
         let Singles { v, counts, saturations } = neurons;
         let cells = &mut Cells { v, counts, saturations, lanes: LANES, names: Names::Tiles { per_map } };
@@ -191,18 +191,27 @@ impl TileRun {
         self.notes.sort(self.keys.used);
         self.leave(&layer.grid, (nodes, streams, room));
         self.events.clear();
+        self.maps.clear();
         self.keys.used = 0;
         self.keys.ends.clear();
     }
 
     /// Puts the events into the lists of the tiles.
-    fn distribute(&mut self, tiles: usize, width: usize) {
-        let Self { events, ends, entries, .. } = self;
+    fn distribute(&mut self, layer: &TileLayer) {
+        let Self { events, maps, ends, entries, .. } = self;
+        let (per_map, width) = (layer.grid.tiles(), layer.width);
+        // The list behind those of all maps is of what is nowhere.
+        let none = layer.maps.len() * per_map;
         ends.clear();
-        ends.resize(tiles + 2, 0);
+        ends.resize(none + 2, 0);
         // One place further on: until they are filled, where the lists start.
-        for event in &*events {
-            event.quad.tiles[..width].iter().for_each(|&tile| ends[event.tile_of(tile, tiles) + 1] += 1);
+        let mut start = 0;
+        for &MapEvents { map, end } in &*maps {
+            for event in &events[start..end] {
+                let tiles = &layer.quads[event.quad as usize].tiles[..width];
+                tiles.iter().for_each(|&tile| ends[tile_of(tile, map * per_map, none) + 1] += 1);
+            }
+            start = end;
         }
         let mut before = 0;
         for end in &mut *ends {
@@ -211,12 +220,17 @@ impl TileRun {
         }
         entries.clear();
         entries.resize(width * events.len(), 0);
-        for event in &*events {
-            for (&tile, &row) in event.quad.tiles[..width].iter().zip(&event.quad.rows) {
-                let end = &mut ends[event.tile_of(tile, tiles)];
-                entries[*end as usize] = event.entry + (u32::from(row) << KEY_BITS);
-                *end += 1;
+        let mut start = 0;
+        for &MapEvents { map, end } in &*maps {
+            for event in &events[start..end] {
+                let Quad { tiles, rows } = &layer.quads[event.quad as usize];
+                for (&tile, &row) in tiles[..width].iter().zip(rows) {
+                    let end = &mut ends[tile_of(tile, map * per_map, none)];
+                    entries[*end as usize] = event.entry + (u32::from(row) << KEY_BITS);
+                    *end += 1;
+                }
             }
+            start = end;
         }
     }
 

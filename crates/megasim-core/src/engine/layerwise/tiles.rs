@@ -54,10 +54,16 @@ impl Compiler<'_> {
         if maps.is_empty() {
             return None;
         }
-        let quads = maps.iter().flat_map(|map| &map.inputs).flat_map(|input| &input.reach.quads);
-        let width = quads.map(Quad::width).max().unwrap_or(1);
+        let (mut quads, mut known) = (Vec::new(), HashMap::new());
+        for input in maps.iter_mut().flat_map(|map| &mut map.inputs) {
+            input.first_quad = *known.entry(Arc::as_ptr(&input.reach)).or_insert_with(|| {
+                quads.extend_from_slice(&input.reach.quads);
+                (quads.len() - input.reach.quads.len()) as u32
+            });
+        }
+        let width = quads.iter().map(Quad::width).max().unwrap_or(1);
         let weights = WeightRows::new(rows.as_flattened(), LANES, largest)?;
-        Some(TileLayer { maps, grid, width, weights })
+        Some(TileLayer { maps, grid, quads, width, weights })
     }
 
     /// One map; its rows of weights come after the others.
@@ -73,13 +79,14 @@ impl Compiler<'_> {
         for &(node, port) in inputs {
             let Some(Synapses::Kernel(kernel)) = ports.get(port).map(|port| &port.synapses) else {
                 // The input only resets.
-                map.inputs.push(TileInput { node, first_row: 0, reach: Arc::default() });
+                map.inputs.push(TileInput { node, first_row: 0, reach: Arc::default(), first_quad: 0 });
                 continue;
             };
             let key = (self.tables[node], kernel.shape.geometry(), array);
             let made = || Some(Arc::new(self.tile_reach(node, kernel, (array, grid))?));
             let reach = reaches.entry(key).or_insert_with(made).clone()?;
-            map.inputs.push(TileInput { node, first_row: rows.len() as u32, reach: reach.clone() });
+            let first_row = rows.len() as u32;
+            map.inputs.push(TileInput { node, first_row, reach: reach.clone(), first_quad: 0 });
             let weight = |&k: &u32| if k == NOWHERE { 0 } else { kernel.weights[k as usize] };
             rows.extend(reach.rows.iter().map(|row| row.each_ref().map(weight)));
         }
