@@ -57,6 +57,16 @@ pub(super) struct Rows<'w> {
     pub stride: usize,
     /// Entries that may be added between two tests of the bounds.
     pub segment: usize,
+    /// See [`WeightRows`](super::weight_rows::WeightRows).
+    pub reached: &'w [u16],
+}
+
+impl Rows<'_> {
+    /// The lanes of a vector that a row reaches.
+    #[inline(always)]
+    fn reached(&self, row: usize, vector: usize) -> u16 {
+        self.reached[row * (self.stride / LANES) + vector]
+    }
 }
 
 /// What the walks of a part of a run make.
@@ -111,16 +121,19 @@ pub(super) trait Kind {
     const BOUNDED: bool;
     /// Signed neurons may spike several times on one event.
     const REPEATS: bool;
+    /// Only those neurons are tested that an event reaches.
+    const REACHED: bool;
 }
 
-/// Plain neurons.
-pub(super) struct Plain<const CLOCKED: bool>;
+/// Plain neurons; `REACHED`: an event may leave them beyond the threshold, where they spike at the next one.
+pub(super) struct Plain<const CLOCKED: bool, const REACHED: bool>;
 
-impl<const CLOCKED: bool> Kind for Plain<CLOCKED> {
+impl<const CLOCKED: bool, const REACHED: bool> Kind for Plain<CLOCKED, REACHED> {
     const SIGNED: bool = false;
     const CLOCKED: bool = CLOCKED;
     const BOUNDED: bool = false;
     const REPEATS: bool = false;
+    const REACHED: bool = REACHED;
 }
 
 /// Signed neurons; `GENERAL`: with all that they may do.
@@ -132,6 +145,7 @@ impl<const CLOCKED: bool, const GENERAL: bool> Kind for Signed<CLOCKED, GENERAL>
     const BOUNDED: bool = GENERAL;
     // The input of a step has no bound.
     const REPEATS: bool = GENERAL || CLOCKED;
+    const REACHED: bool = false;
 }
 
 /// Entries of one list, and the key after them.
@@ -237,8 +251,12 @@ impl Cells<'_> {
                     // Clocked: only after the last event of a step.
                     let following = segment.entries.get(k + 1).map_or(segment.next, |&next| key(next));
                     let waits = K::CLOCKED && k + 1 < segment.entries.len() && following == key(entry);
-                    let acts: u16 = if waits { 0 } else { !0 };
                     for c in 0..V {
+                        let acts: u16 = match (waits, K::REACHED) {
+                            (true, _) => 0,
+                            (false, false) => !0,
+                            (false, true) => rows.reached((entry >> KEY_BITS) as usize, lane / LANES + c),
+                        };
                         let sum = v[c].add(L::load(row.add(c * LANES)));
                         let (up, down) = vectors.beyond::<K>(sum, counts[c], acts);
                         if V == 1 && up | down == 0 {
@@ -342,6 +360,10 @@ impl Cells<'_> {
             let mut at = 0;
             for entries in alike {
                 at += entries.len();
+                let row = (entries[0] >> KEY_BITS) as usize;
+                if K::REACHED && rows.reached(row, lane / LANES) >> (lane % LANES) & 1 == 0 {
+                    continue;
+                }
                 let weight = |&entry: &u32| i64::from(rows.weights[(entry >> KEY_BITS) as usize * rows.stride + lane]);
                 let now = key(entries[0]);
                 let input = entries.iter().map(weight).sum();

@@ -31,7 +31,9 @@ impl All<'_, '_> {
         let signed = &self.rules.signed;
         let is_general = signed.max_count < i32::MAX || signed.min_count < -(1 << 30) || (!CLOCKED && repeats);
         match (is_signed, is_general) {
-            (false, _) => self.walk_as::<Plain<CLOCKED>>(kernel),
+            // Clocked, neurons beyond the threshold spike in each step.
+            (false, _) if !CLOCKED && !self.rows.reached.is_empty() => self.walk_as::<Plain<CLOCKED, true>>(kernel),
+            (false, _) => self.walk_as::<Plain<CLOCKED, false>>(kernel),
             (true, false) => self.walk_as::<Signed<CLOCKED, false>>(kernel),
             (true, true) => self.walk_as::<Signed<CLOCKED, true>>(kernel),
         }

@@ -8,18 +8,34 @@ use crate::engine::population::{NeuronPopulation, Population, PopulationKind};
 use crate::engine::synapses::{Kernel, Port, Synapses};
 use crate::network::{NeuronParameters, Reset};
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
-/// The neurons and ports of a population of one map that can be run together with others. Neurons are tested when an
-/// event reaches others than them: no event, nor the start, may leave one beyond the threshold or below the floor.
-pub(super) fn one_map(population: &Population) -> Option<(&NeuronPopulation, &[Port])> {
-    let PopulationKind::Neurons(neurons) = &population.kind else { return None };
-    let ports = &neurons.ports[..population.n_ports.min(neurons.ports.len())];
-    let is_kernel = |port: &Port| matches!(port.synapses, Synapses::Kernel(_));
-    let NeuronParameters { reset, threshold_plus, threshold_minus, .. } = neurons.neurons;
-    let spikes_once = reset == Reset::ToRest || ports.iter().all(|port| port.largest() <= threshold_plus.into());
-    let is_inside = neurons.neurons.signed().is_some() || (spikes_once && neurons.neurons.rest() >= threshold_minus);
-    let fits = ports.iter().all(is_kernel);
-    (neurons.maps == 1 && !neurons.array.is_empty() && is_inside && fits).then_some((neurons, ports))
+/// A population of one map that can be run together with others.
+pub(super) struct OneMap<'p> {
+    pub neurons: &'p NeuronPopulation,
+    pub ports: &'p [Port],
+    /// An event may leave a neuron beyond the threshold, so that neurons that no event reaches must not be tested.
+    pub stays_beyond: bool,
+}
+
+impl<'p> OneMap<'p> {
+    /// None starts beyond the threshold or below the floor.
+    pub fn of(population: &'p Population) -> Option<Self> {
+        let PopulationKind::Neurons(neurons) = &population.kind else { return None };
+        let ports = &neurons.ports[..population.n_ports.min(neurons.ports.len())];
+        let is_kernel = |port: &Port| matches!(port.synapses, Synapses::Kernel(_));
+        let NeuronParameters { reset, threshold_plus, threshold_minus, .. } = neurons.neurons;
+        let is_signed = neurons.neurons.signed().is_some();
+        let spikes_once = reset == Reset::ToRest || ports.iter().all(|port| port.largest() <= threshold_plus.into());
+        let is_inside = is_signed || neurons.neurons.rest() >= threshold_minus;
+        let fits = ports.iter().all(is_kernel);
+        let stays_beyond = !is_signed && !spikes_once;
+        (neurons.maps == 1 && !neurons.array.is_empty() && is_inside && fits).then_some(Self {
+            neurons,
+            ports,
+            stays_beyond,
+        })
+    }
 }
 
 impl Compiler<'_> {
@@ -33,7 +49,7 @@ impl Compiler<'_> {
 
     /// The merged layer that starts with a population, if most of what its maps read is read by all of them.
     pub(super) fn merged(&self, first: usize) -> Option<MergedLayer> {
-        let (neurons, _) = one_map(&self.populations[first])?;
+        let OneMap { neurons, .. } = OneMap::of(&self.populations[first])?;
         // What the first two do not share is not common: most populations are refused by this.
         let inputs_of = |id: usize| self.populations.get(id).map_or_else(Vec::new, |it| self.inputs(it));
         let is_driven = |node: &usize| matches!(self.origins[*node], Origin::Population(_));
@@ -43,10 +59,11 @@ impl Compiler<'_> {
             return None;
         }
         let mut nodes: BTreeMap<usize, Vec<(usize, &Port)>> = BTreeMap::new();
-        let (mut maps, mut largest) = (0, 0);
+        let (mut maps, mut largest, mut stay_beyond) = (0, 0, false);
         let mut nodes_read = Vec::new();
         for population in &self.populations[first..] {
-            let Some((other, ports)) = one_map(population) else { break };
+            let Some(OneMap { neurons: other, ports, stays_beyond }) = OneMap::of(population) else { break };
+            stay_beyond |= stays_beyond;
             let inputs = self.inputs(population);
             if !self.is_like(first, other, &inputs) {
                 break;
@@ -64,6 +81,8 @@ impl Compiler<'_> {
             return None;
         }
         let (mut rows, mut reads) = (Vec::new(), Vec::new());
+        // By row: the maps that it reaches.
+        let mut readers_of: Vec<Rc<[usize]>> = Vec::new();
         let mut reaches = HashMap::new();
         for (&node, readers) in &nodes {
             let first_row = (rows.len() / maps) as u32;
@@ -77,6 +96,8 @@ impl Compiler<'_> {
                 continue;
             };
             let of_node = rows.len();
+            let reads_node: Rc<[usize]> = readers.iter().map(|&(map, _)| map).collect();
+            readers_of.extend(std::iter::repeat_n(reads_node, kernel.weights.len()));
             rows.resize(of_node + kernel.weights.len() * maps, 0);
             if rows.len() > MOST_WEIGHTS.0 {
                 return None;
@@ -99,7 +120,11 @@ impl Compiler<'_> {
             reads
         });
         let own = own.collect();
-        let cells = CellLayer::new((neurons.array.len(), maps), false, &rows, reads, largest)?;
+        let mut cells = CellLayer::new((neurons.array.len(), maps), false, &rows, reads, largest)?;
+        if stay_beyond {
+            let is_reached = |row: usize, map: usize| readers_of[row].contains(&map);
+            cells.weights = cells.weights.with_reached(maps, is_reached);
+        }
         Some(MergedLayer { cells, common, own })
     }
 

@@ -215,9 +215,9 @@ impl Layerwise {
                     Some(layer) if is_signed => {
                         pooling.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps)
                     }
-                    Some(layer) => pooling.run::<Plain<CLOCKED>>(layer, neurons, waiting, outputs, steps),
+                    Some(layer) => pooling.run::<Plain<CLOCKED, false>>(layer, neurons, waiting, outputs, steps),
                     None if is_signed => single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps),
-                    None => single.run::<Plain<CLOCKED>>(layer, neurons, waiting, outputs, steps),
+                    None => single.run::<Plain<CLOCKED, false>>(layer, neurons, waiting, outputs, steps),
                 }
             }
             (LayerKind::Merged(layer), PopulationKind::Neurons(plan), _) => {

@@ -3,7 +3,7 @@
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
 use super::lanes::LANES;
-use super::merged::one_map;
+use super::merged::OneMap;
 use super::notes::{KEY_BITS, VECTOR_BITS};
 use super::places::NOWHERE;
 use super::tile_layer::{Grid, NO_TILE, PlaceReach, Quad, TileInput, TileLayer, TileMap, TileReach};
@@ -25,16 +25,16 @@ impl Compiler<'_> {
     /// The layer of tiles that starts with a population: as many of the next ones as are alike and do not read each
     /// other.
     pub(super) fn tiles(&self, first: usize, reaches: &mut TileReaches) -> Option<TileLayer> {
-        let (neurons, ports) = one_map(&self.populations[first])?;
+        let OneMap { neurons, ports, .. } = OneMap::of(&self.populations[first])?;
         let has_taps = |port: &Port| matches!(&port.synapses, Synapses::Kernel(kernel) if kernel.spans.is_some());
         if !ports.iter().any(has_taps) {
             return None;
         }
         let grid = Grid::new(neurons.array);
         let mut maps: Vec<TileMap> = Vec::new();
-        let (mut rows, mut largest) = (Vec::new(), 0);
+        let (mut rows, mut largest, mut stay_beyond) = (Vec::new(), 0, false);
         for population in &self.populations[first..] {
-            let Some((other, ports)) = one_map(population) else { break };
+            let Some(OneMap { neurons: other, ports, stays_beyond }) = OneMap::of(population) else { break };
             let inputs = self.inputs(population);
             // Plain neurons may stay beyond the threshold, which is kept by population.
             let is_alone = neurons.neurons.signed().is_none() && !maps.is_empty();
@@ -49,6 +49,7 @@ impl Compiler<'_> {
                 break;
             };
             largest = ports.iter().map(Port::largest).fold(largest, i64::max);
+            stay_beyond |= stays_beyond;
             maps.push(map);
         }
         if maps.is_empty() {
@@ -62,17 +63,21 @@ impl Compiler<'_> {
             });
         }
         let width = quads.iter().map(Quad::width).max().unwrap_or(1);
-        let weights = WeightRows::new(rows.as_flattened(), LANES, largest)?;
+        let weights: Vec<[i32; LANES]> = rows.iter().map(|row| row.map(|weight| weight.unwrap_or(0))).collect();
+        let mut weights = WeightRows::new(weights.as_flattened(), LANES, largest)?;
+        if stay_beyond {
+            weights = weights.with_reached(LANES, |row, lane| rows[row][lane].is_some());
+        }
         Some(TileLayer { maps, grid, quads, width, weights })
     }
 
-    /// One map; its rows of weights come after the others.
+    /// One map; its rows of weights come after the others, without those of neurons that are not reached.
     fn tile_map(
         &self,
         ports: &[Port],
         inputs: &[(usize, usize)],
         (array, grid): (Array, &Grid),
-        rows: &mut Vec<[i32; LANES]>,
+        rows: &mut Vec<[Option<i32>; LANES]>,
         reaches: &mut TileReaches,
     ) -> Option<TileMap> {
         let mut map = TileMap { inputs: Vec::new() };
@@ -87,7 +92,7 @@ impl Compiler<'_> {
             let reach = reaches.entry(key).or_insert_with(made).clone()?;
             let first_row = rows.len() as u32;
             map.inputs.push(TileInput { node, first_row, reach: reach.clone(), first_quad: 0 });
-            let weight = |&k: &u32| if k == NOWHERE { 0 } else { kernel.weights[k as usize] };
+            let weight = |&k: &u32| (k != NOWHERE).then(|| kernel.weights[k as usize]);
             rows.extend(reach.rows.iter().map(|row| row.each_ref().map(weight)));
         }
         let reached: Vec<f64> = map.inputs.iter().flat_map(|input| input.reach.neurons_by_tile()).collect();

@@ -19,6 +19,9 @@ pub(super) struct WeightRows {
     /// So many events change a potential by at most `segment_reach`.
     segment: usize,
     pub segment_reach: i64,
+    /// By row, also of the negated ones, and vector: the lanes that it reaches. Empty if all that are not reached may be
+    /// tested as if they were, with a weight of 0.
+    reached: Vec<u16>,
 }
 
 impl WeightRows {
@@ -36,7 +39,22 @@ impl WeightRows {
             negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
         }
         let segment = (SEGMENT_REACH / largest.max(1)).min(1 << 20);
-        Some(Self { weights, rows: n, stride, segment: segment as usize, segment_reach: segment * largest.max(1) })
+        let (segment_reach, segment) = (segment * largest.max(1), segment as usize);
+        Some(Self { weights, rows: n, stride, segment, segment_reach, reached: Vec::new() })
+    }
+
+    /// Only the lanes that a row reaches are tested. `is_reached`: by row and lane.
+    pub fn with_reached(self, lanes: usize, is_reached: impl Fn(usize, usize) -> bool) -> Self {
+        let vectors = self.stride / LANES;
+        let mut reached = vec![0; 2 * self.rows * vectors];
+        for row in 0..self.rows {
+            for lane in (0..lanes).filter(|&lane| is_reached(row, lane)) {
+                for row in [row, self.rows + row] {
+                    reached[row * vectors + lane / LANES] |= 1 << (lane % LANES);
+                }
+            }
+        }
+        Self { reached, ..self }
     }
 
     /// How many weights there are, without the negated ones.
@@ -45,6 +63,6 @@ impl WeightRows {
     }
 
     pub fn view(&self) -> Rows<'_> {
-        Rows { weights: &self.weights, stride: self.stride, segment: self.segment }
+        Rows { weights: &self.weights, stride: self.stride, segment: self.segment, reached: &self.reached }
     }
 }
