@@ -152,8 +152,8 @@ impl CellRun {
         Work { operations, updates: operations }
     }
 
-    /// Makes room for the lists of the cells: `ends` are where they start until they are filled. Returns how many neurons
-    /// the events reach.
+    /// Makes room for the lists of the cells: `ends` are where they start until they are filled. Returns how many
+    /// neurons the events reach.
     fn lay_out(&mut self, layer: &CellLayer) -> u64 {
         let Self { events, by_touch, ends, entries, outside, .. } = self;
         events.iter().for_each(|event| by_touch[event.touch as usize] += 1);

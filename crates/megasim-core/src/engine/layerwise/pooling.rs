@@ -117,11 +117,11 @@ impl PoolingRun {
             let input = node.map(|node| &streams[node]);
             if K::CLOCKED {
                 let waiting = &mut waiting[map * words..][..words];
-                for step in 0..steps.len {
+                for (step, beyond) in beyond[..steps.len].iter_mut().enumerate() {
                     let places = input.map_or(&[][..], |input| &input.places[input.range(step)]);
                     operations += sum(taps, places, &mut self.sums, waiting);
                     let is_beyond = neurons.test::<K>(&mut self.sums, waiting, &mut leaving.places);
-                    beyond[step] |= u16::from(is_beyond);
+                    *beyond |= u16::from(is_beyond);
                     leaving.close(step);
                 }
             } else if let Some(input) = input {
@@ -197,7 +197,8 @@ impl MapNeurons<'_> {
         beyond
     }
 
-    /// The neuron at a position takes some input. `leaving` has room for `room` spikes, 1 or more. Returns its potential.
+    /// The neuron at a position takes some input. `leaving` has room for `room` spikes, at least 1. Returns the
+    /// potential.
     #[inline(always)]
     fn take<K: Kind>(&mut self, position: u32, input: i64, leaving: &mut Vec<u32>, room: usize) -> i32 {
         let n = position as usize * self.maps + self.map;

@@ -44,8 +44,8 @@ pub(super) fn between(
     (start < end).then_some(start..end)
 }
 
-/// Ends the hysteresis of neurons and tests them; spikes go to the streams of their nodes. Returns how many neurons were
-/// tested, and how many spikes there are.
+/// Ends the hysteresis of neurons and tests them; spikes go to the streams of their nodes. Returns how many neurons
+/// were tested, and how many spikes there are.
 pub(super) fn settle(
     (plan, neurons): (&NeuronPopulation, &mut Neurons),
     nodes: &[usize],

@@ -19,8 +19,8 @@ pub(super) struct WeightRows {
     /// So many events change a potential by at most `segment_reach`.
     segment: usize,
     pub segment_reach: i64,
-    /// By row, also of the negated ones, and vector: the lanes that it reaches. Empty if all that are not reached may be
-    /// tested as if they were, with a weight of 0.
+    /// By row, also of the negated ones, and vector: the lanes that it reaches. Empty if all lanes may be tested, those
+    /// that are not reached with a weight of 0.
     reached: Vec<u16>,
 }
 
