@@ -30,7 +30,7 @@ struct Message {
     requested: Tick,
     /// The number of the receiver.
     receiver: u32,
-    /// Where its event is told.
+    /// The number of its event among those of the step.
     event: u32,
     /// The links that it has not passed.
     way: Way,
