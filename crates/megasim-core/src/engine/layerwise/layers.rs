@@ -3,7 +3,6 @@
 use super::lanes::LANES;
 use super::notes::{Names, VECTOR_BITS};
 use super::places::NOWHERE;
-use super::pooling::PoolingLayer;
 use super::tile_layer::TileLayer;
 use super::weight_rows::WeightRows;
 use crate::engine::aligned::Aligned;
@@ -148,6 +147,30 @@ pub(super) enum SingleReach {
 }
 
 pub(super) type Touches = Arc<[Touch]>;
+
+/// A layer whose maps read a node each.
+#[derive(Debug)]
+pub(super) struct PoolingLayer {
+    /// By map.
+    pub maps: Vec<PooledMap>,
+    /// Sources that maps read besides, from which no spike may come, as those of resets.
+    pub silent: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct PooledMap {
+    /// The node that it reads, if there is one.
+    pub node: Option<usize>,
+    /// By place: the position of the neuron that an event reaches, or [`NOWHERE`], and the weight.
+    pub taps: Arc<[Tap]>,
+}
+
+impl PoolingLayer {
+    /// Whether the layer can be run in this form; `is_silent` by node.
+    pub fn is_alone(&self, is_silent: &[bool]) -> bool {
+        self.silent.iter().all(|&node| is_silent[node])
+    }
+}
 
 impl CellLayer {
     /// Numbers of the vectors in a cell, as a power of two.

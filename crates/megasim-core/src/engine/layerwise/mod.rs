@@ -20,6 +20,7 @@ mod notes;
 mod places;
 pub(super) mod plan;
 mod pooling;
+mod pooling_layer;
 mod room;
 mod settle;
 mod single_run;

@@ -5,7 +5,7 @@ use super::layers::{
     CellLayer, CellReach, CellRead, Layer, LayerKind, SingleInput, SingleLayer, SingleReach, Touch, Touches,
 };
 use super::places::{NOWHERE, SourcePlaces};
-use super::pooling::PoolingLayer;
+use super::pooling_layer::pooling_layer;
 use super::tiles::TileReaches;
 use super::weight_rows::SEGMENT_REACH;
 use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
@@ -313,7 +313,7 @@ impl Compiler<'_> {
         let inputs: Vec<SingleInput> = inputs.collect::<Option<_>>()?;
         let (maps, neurons) = (neurons.maps, neurons.array.len() * neurons.maps);
         let is_source = |node: usize| matches!(self.origins[node], Origin::Source(_));
-        let pooling = PoolingLayer::new(&inputs, maps, is_source);
+        let pooling = pooling_layer(&inputs, maps, is_source);
         Some(SingleLayer { inputs, maps, neurons, pooling })
     }
 

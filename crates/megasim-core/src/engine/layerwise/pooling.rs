@@ -2,71 +2,13 @@
 //! so that what a map needs stays in the cache.
 
 use super::cells::{Kind, Rules};
-use super::layers::{SingleInput, SingleReach};
+use super::layers::{PooledMap, PoolingLayer};
 use super::places::{NEGATIVE, NOWHERE};
 use super::room::Room;
 use super::single_run::{Fixed, Singles, signed};
 use super::streams::{Steps, Stream};
 use crate::engine::neurons::Work;
 use crate::engine::synapses::Tap;
-use std::sync::Arc;
-
-/// A layer whose maps read a node each.
-#[derive(Debug)]
-pub(super) struct PoolingLayer {
-    /// By map.
-    maps: Vec<PooledMap>,
-    /// Sources that maps read besides, from which no spike may come, as those of resets.
-    silent: Vec<usize>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct PooledMap {
-    /// The node that it reads, if there is one.
-    node: Option<usize>,
-    /// By place: the position of the neuron that an event reaches, or [`NOWHERE`], and the weight.
-    taps: Arc<[Tap]>,
-}
-
-impl PoolingLayer {
-    /// A layer of so many maps in this form, if it can be had.
-    pub fn new(inputs: &[SingleInput], maps: usize, is_source: impl Fn(usize) -> bool) -> Option<Self> {
-        let mut layer = Self { maps: vec![PooledMap::default(); maps], silent: Vec::new() };
-        let mut tables: Vec<Arc<[Tap]>> = Vec::new();
-        for SingleInput { node, reach } in inputs {
-            let taps = match reach {
-                SingleReach::Nothing => continue,
-                SingleReach::Taps(taps) if !is_source(*node) => taps,
-                _ if is_source(*node) => {
-                    layer.silent.push(*node);
-                    continue;
-                }
-                _ => return None,
-            };
-            let Some(first) = taps.iter().find(|tap| tap.neuron != NOWHERE) else { continue };
-            let map = first.neuron as usize % maps;
-            let at = |tap: &Tap| match tap.neuron {
-                NOWHERE => Some(*tap),
-                n if n as usize % maps == map => Some(Tap { neuron: n / maps as u32, ..*tap }),
-                _ => None,
-            };
-            let taps: Vec<Tap> = taps.iter().map(at).collect::<Option<_>>()?;
-            let known = tables.iter().find(|table| table[..] == taps[..]).cloned();
-            let taps = known.unwrap_or_else(|| taps.into());
-            tables.push(taps.clone());
-            if layer.maps[map].node.is_some() {
-                return None;
-            }
-            layer.maps[map] = PooledMap { node: Some(*node), taps };
-        }
-        layer.maps.iter().any(|map| map.node.is_some()).then_some(layer)
-    }
-
-    /// Whether the layer can be run in this form; `is_silent` by node.
-    pub fn is_alone(&self, is_silent: &[bool]) -> bool {
-        self.silent.iter().all(|&node| is_silent[node])
-    }
-}
 
 /// Scratch for such layers.
 #[derive(Debug, Clone, Default)]

@@ -5,8 +5,9 @@ use super::agenda::Agenda;
 use super::apply::{Leaving, StepInput, Touched};
 use super::arbiter::{Arbiter, Grants};
 use super::mesh::LinkIndex;
+use super::messages::Sweep;
 use super::receivers::Way;
-use super::sweep::Sweep;
+use super::slab::Slab;
 use crate::engine::PopulationState;
 use crate::engine::queue::Pending;
 use crate::engine::record::{Probes, Recorder};
@@ -208,48 +209,6 @@ pub(super) enum Gate {
         /// What neurons take the time to be.
         network_time: Tick,
     },
-}
-
-/// Things under numbers that are used again.
-#[derive(Debug, Clone)]
-pub(super) struct Slab<T> {
-    items: Vec<T>,
-    free: Vec<u32>,
-}
-
-impl<T: Copy> Slab<T> {
-    pub fn new() -> Self {
-        Self { items: Vec::new(), free: Vec::new() }
-    }
-    pub fn put(&mut self, item: T) -> u32 {
-        match self.free.pop() {
-            Some(index) => {
-                self.items[index as usize] = item;
-                index
-            }
-            None => {
-                self.items.push(item);
-                (self.items.len() - 1) as u32
-            }
-        }
-    }
-    pub fn get(&mut self, index: u32) -> &mut T {
-        &mut self.items[index as usize]
-    }
-    pub fn of(&self, index: u32) -> &T {
-        &self.items[index as usize]
-    }
-    pub fn take(&mut self, index: u32) -> T {
-        self.free.push(index);
-        self.items[index as usize]
-    }
-    pub fn len(&self) -> usize {
-        self.items.len() - self.free.len()
-    }
-    fn clear(&mut self) {
-        self.items.clear();
-        self.free.clear();
-    }
 }
 
 impl State {

@@ -8,52 +8,19 @@
 //! comes at one tick that of nodes.
 
 use super::agenda::{EventKind, Scheduled};
+use super::messages::{Arrival, Inbox, Message, Sent, Sweep};
 use super::order::{Members, Order, Unit};
 use super::receivers::Way;
 use super::run::{Run, span, times};
-use super::state::{Gate, Slab};
+use super::state::Gate;
 use super::statistics::LinkStatistics;
 use crate::engine::Error;
 use crate::engine::action::{Action, action};
 use crate::engine::population::PopulationKind;
 use crate::engine::queue::Pending;
-use crate::network::{StimulusEvent, Tick};
+use crate::network::Tick;
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, VecDeque};
-
-/// A message that comes to a link or to its core.
-#[derive(Debug, Clone, Copy)]
-struct Message {
-    /// When it comes there.
-    time: Tick,
-    requested: Tick,
-    /// The number of the receiver.
-    receiver: u32,
-    /// The number of its event among those of the step.
-    event: u32,
-    /// The links that it has not passed.
-    way: Way,
-}
-
-/// An event that was requested in the step.
-#[derive(Debug, Clone, Copy)]
-struct Sent {
-    event: StimulusEvent,
-    node: u32,
-    /// Of a message to a module on several cores: where those to all of them are counted.
-    copies: u32,
-}
-
-/// The messages that come to a link.
-#[derive(Debug, Clone, Default)]
-struct Inbox {
-    messages: Vec<Message>,
-    /// How many of them the link has taken.
-    taken: usize,
-    /// Whether the link is of the ring that is worked off.
-    in_ring: bool,
-}
 
 /// Puts messages in the order in which they come; those of one node that come at the tick of their requests are so
 /// already.
@@ -68,62 +35,6 @@ fn in_order(messages: &mut [Message], events: &[Sent]) {
     // Mostly all come over one link.
     if !messages.is_sorted_by(|a, b| compare(a, b).is_le()) {
         messages.sort_by(compare);
-    }
-}
-
-/// An event that waits before its module.
-#[derive(Debug, Clone, Copy)]
-struct Arrival {
-    time: Tick,
-    module: u32,
-    receiver: u32,
-    event: u32,
-}
-
-/// What is on its way in a step.
-#[derive(Debug, Clone)]
-pub(super) struct Sweep {
-    /// By link: what comes to it.
-    links: Vec<Inbox>,
-    /// Messages that come to links of a ring.
-    ring: Slab<Message>,
-    /// By core: what comes to it.
-    cores: Vec<Vec<Message>>,
-    /// By module: events that wait before it.
-    lengths: Vec<u64>,
-    waiting: VecDeque<Arrival>,
-    /// Once for each event, and once more for each module on several cores that takes it.
-    events: Vec<Sent>,
-    requests: BinaryHeap<Reverse<(Tick, u32)>>,
-    /// Messages of one event to several cores: those under way, and when the last of the others came.
-    copies: Vec<(u32, Tick)>,
-}
-
-impl Sweep {
-    pub fn new(links: usize, cores: usize, modules: usize) -> Self {
-        Self {
-            links: vec![Inbox::default(); links],
-            ring: Slab::new(),
-            cores: vec![Vec::new(); cores],
-            lengths: vec![0; modules],
-            waiting: VecDeque::new(),
-            events: Vec::new(),
-            requests: BinaryHeap::new(),
-            copies: Vec::new(),
-        }
-    }
-
-    fn send(&mut self, event: Sent) -> u32 {
-        self.events.push(event);
-        (self.events.len() - 1) as u32
-    }
-
-    /// Forgets what a run that failed has left.
-    pub fn start(&mut self) {
-        self.links.iter_mut().for_each(|of| of.messages.clear());
-        self.cores.iter_mut().for_each(Vec::clear);
-        self.lengths.fill(0);
-        self.waiting.clear();
     }
 }
 
