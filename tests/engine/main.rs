@@ -12,6 +12,7 @@ mod limits;
 mod max_pool;
 mod online;
 mod payload;
+mod readout;
 mod reference;
 mod signed;
 mod tie_order;
