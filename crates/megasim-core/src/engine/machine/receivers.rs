@@ -2,6 +2,7 @@
 
 use super::mesh::LinkIndex;
 use super::parameters::{Link, Machine};
+use super::statistics::NodeStatistics;
 use crate::engine::plan::Plan;
 use crate::network::{Driver, ModuleId, Network, NodeId};
 
@@ -37,6 +38,15 @@ pub(super) struct Messages {
     /// Links to the east or west that they take, and to the north or south.
     pub hops_east_west: u64,
     pub hops_north_south: u64,
+}
+
+impl Messages {
+    /// Counts them as sent. All of them get there: a run goes on until nothing is under way.
+    pub fn count_in(self, statistics: &mut NodeStatistics) {
+        statistics.messages += self.count;
+        statistics.hops_east_west += self.hops_east_west;
+        statistics.hops_north_south += self.hops_north_south;
+    }
 }
 
 /// The receivers of all nodes.

@@ -222,12 +222,7 @@ impl<'r> Run<'r, '_> {
         let parts = plan.drivers[node].and_then(|driver| plan.parts[driver as usize].as_ref());
         let from = parts.map_or(0, |parts| parts.sender(event.x, event.y));
         if r >= self.showing.warm_up {
-            let messages = plan.receivers.messages(node, from);
-            let statistics = &mut self.statistics.nodes[node];
-            statistics.messages += messages.count;
-            // All of them get there: a run goes on until nothing is under way.
-            statistics.hops_east_west += messages.hops_east_west;
-            statistics.hops_north_south += messages.hops_north_south;
+            plan.receivers.messages(node, from).count_in(&mut self.statistics.nodes[node]);
         }
         self.state.acknowledges = Acknowledges { flight, latest: r, count: 0 };
         for number in receivers {

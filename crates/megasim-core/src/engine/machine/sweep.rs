@@ -258,11 +258,8 @@ impl Run<'_, '_> {
         state.last_ack = acknowledged;
         state.held = state.held.saturating_sub(u64::from(is_made));
         if r >= self.showing.warm_up {
-            let messages = plan.receivers.messages(node, from);
             let statistics = &mut self.statistics.nodes[node];
-            statistics.messages += messages.count;
-            statistics.hops_east_west += messages.hops_east_west;
-            statistics.hops_north_south += messages.hops_north_south;
+            plan.receivers.messages(node, from).count_in(statistics);
             statistics.events += 1;
             statistics.waiting.record(span(offered, r), 1);
             statistics.handshake.record(span(r, acknowledged), 1);
