@@ -82,7 +82,7 @@ pub(super) struct Made<'m> {
 pub(super) struct Beyond<'m> {
     /// By step, for each number of a vector in its cell: its lanes, in any cell.
     pub lanes: &'m mut [u16],
-    /// How many numbers are told apart: those of a cell, a power of two, or 1.
+    /// How many numbers are distinguished: those of a cell, a power of two, or 1.
     pub vectors: usize,
 }
 

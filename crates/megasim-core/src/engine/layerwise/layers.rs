@@ -178,8 +178,8 @@ impl CellLayer {
         self.lanes.div_ceil(LANES).next_power_of_two()
     }
 
-    /// Cells of some lanes, with rows of as many weights; none is larger than `largest`. There are none of -2^31, see
-    /// [`keeps_no_time`].
+    /// Cells of some lanes, with rows of as many weights; none is larger than `largest`, nor -2^31, as networks with
+    /// such weights are not run layer by layer.
     pub(super) fn new(
         (cells, lanes): (usize, usize),
         is_dense: bool,

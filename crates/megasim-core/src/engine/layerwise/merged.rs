@@ -81,8 +81,8 @@ impl Compiler<'_> {
             return None;
         }
         let (mut rows, mut reads) = (Vec::new(), Vec::new());
-        // By row: the maps that it reaches.
-        let mut readers_of: Vec<Rc<[usize]>> = Vec::new();
+        // By row, and map: whether the row reaches it.
+        let mut reached: Vec<Rc<[bool]>> = Vec::new();
         let mut reaches = HashMap::new();
         for (&node, readers) in &nodes {
             let first_row = (rows.len() / maps) as u32;
@@ -96,8 +96,9 @@ impl Compiler<'_> {
                 continue;
             };
             let of_node = rows.len();
-            let reads_node: Rc<[usize]> = readers.iter().map(|&(map, _)| map).collect();
-            readers_of.extend(std::iter::repeat_n(reads_node, kernel.weights.len()));
+            let mut reads_node = vec![false; maps];
+            readers.iter().for_each(|&(map, _)| reads_node[map] = true);
+            reached.extend(std::iter::repeat_n(Rc::from(reads_node), kernel.weights.len()));
             rows.resize(of_node + kernel.weights.len() * maps, 0);
             if rows.len() > MOST_WEIGHTS.0 {
                 return None;
@@ -122,8 +123,7 @@ impl Compiler<'_> {
         let own = own.collect();
         let mut cells = CellLayer::new((neurons.array.len(), maps), false, &rows, reads, largest)?;
         if stay_beyond {
-            let is_reached = |row: usize, map: usize| readers_of[row].contains(&map);
-            cells.weights = cells.weights.with_reached(maps, is_reached);
+            cells.weights = cells.weights.with_reached(maps, |row, map| reached[row][map]);
         }
         Some(MergedLayer { cells, common, own })
     }

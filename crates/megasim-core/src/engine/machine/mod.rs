@@ -357,7 +357,7 @@ impl<'p> MachineSimulation<'p> {
             let (state, statistics) = (&mut *state, &mut *statistics);
             let (watch, causes) = (None, None);
             let run = run::Run { plan, limits, state, statistics, stimuli, showing, watch, causes, sweeps: true }.run();
-            // Of several faults the one is told that comes first in time.
+            // The run by what is due reports the error that comes first in time.
             if run.is_ok() {
                 return run;
             }

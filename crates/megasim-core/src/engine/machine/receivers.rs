@@ -16,7 +16,7 @@ pub(super) struct Target {
     pub link: Link,
     /// Cores of the module; a message goes to each.
     pub copies: u32,
-    /// Where the ways from the first core of the driver are told.
+    /// The index of the ways from the first core of the driver.
     from: u32,
     /// Receivers of the node on the same core, to which the message of this one goes too, by their numbers.
     pub with: Vec<u32>,
