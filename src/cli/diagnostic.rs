@@ -12,7 +12,12 @@ use std::path::Path;
 
 /// The report of any error of the library; its message has the cause.
 pub fn report(error: impl Error) -> Report {
-    Report::new(Reported { message: error.to_string(), system: system(&error) })
+    of(&error)
+}
+
+// Compiled once, not for each kind of error.
+fn of(error: &dyn Error) -> Report {
+    Report::new(Reported { message: error.to_string(), system: system(error) })
 }
 
 /// The message of an error, and what the system said, where the error comes from there.
@@ -25,7 +30,7 @@ struct Reported {
 
 impl Diagnostic for Reported {}
 
-fn system(error: &impl Error) -> Option<io::ErrorKind> {
+fn system(error: &dyn Error) -> Option<io::ErrorKind> {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {

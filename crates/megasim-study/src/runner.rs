@@ -4,7 +4,6 @@ use megasim_core::control::{Block, Control, Outcomes};
 use megasim_core::parallel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -121,7 +120,7 @@ fn shared<W: Send, S: Kept, T: Kept, E: Send>(
     finish: impl Fn(W) -> S + Sync + Send,
 ) -> Result<Runs<T, S>, E> {
     let stage = format!("{}{stage}", control.part());
-    let faults: Mutex<BTreeMap<usize, E>> = Mutex::default();
+    let faults: Mutex<Vec<(usize, E)>> = Mutex::default();
     let here = |numbers: &[usize]| {
         let mut state = worker();
         let mut block = Block::default();
@@ -132,7 +131,7 @@ fn shared<W: Send, S: Kept, T: Kept, E: Send>(
             match one(&mut state, number) {
                 Ok(result) => block.samples.push((number, bytes(&result))),
                 Err(fault) => {
-                    faults.lock().unwrap_or_else(PoisonError::into_inner).insert(number, fault);
+                    faults.lock().unwrap_or_else(PoisonError::into_inner).push((number, fault));
                     // What all of them gave together may have a part of this one.
                     return Block { failed: vec![number], ..Block::default() };
                 }
@@ -150,11 +149,15 @@ fn shared<W: Send, S: Kept, T: Kept, E: Send>(
     let mut failed: Vec<usize> = blocks.iter().flat_map(|block| block.failed.iter().copied()).collect();
     failed.sort_unstable();
     for number in failed {
-        if !faults.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&number) {
+        let faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = faults.iter().any(|(known, _)| *known == number);
+        drop(faults);
+        if !is_known {
             blocks.push(here(&[number]));
         }
     }
-    if let Some((_, fault)) = faults.into_inner().unwrap_or_else(PoisonError::into_inner).pop_first() {
+    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, fault)) = faults.into_iter().min_by_key(|(number, _)| *number) {
         return Err(fault);
     }
     let mut runs = Runs { samples: Vec::new(), workers: Vec::new(), first };
@@ -171,8 +174,16 @@ fn shared<W: Send, S: Kept, T: Kept, E: Send>(
             (_, None) => {}
         }
     }
-    runs.samples.sort_unstable_by_key(|(number, _)| *number);
+    runs.samples = in_order(runs.samples);
     Ok(runs)
+}
+
+/// Samples by number. Places are sorted, not results: a sort is compiled for each type, and is long.
+fn in_order<T>(samples: Vec<(usize, T)>) -> Vec<(usize, T)> {
+    let mut places: Vec<(usize, usize)> = samples.iter().enumerate().map(|(at, (number, _))| (*number, at)).collect();
+    places.sort_unstable();
+    let mut samples: Vec<_> = samples.into_iter().map(Some).collect();
+    places.into_iter().filter_map(|(_, at)| samples[at].take()).collect()
 }
 
 fn bytes(of: &impl Serialize) -> Vec<u8> {
