@@ -4,6 +4,8 @@
 //! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its
 //! record.
 
+#[cfg(feature = "files")]
+pub mod atomic_write;
 pub mod control;
 pub mod encode;
 pub mod engine;
@@ -15,5 +17,3 @@ pub mod readout;
 pub mod source_error;
 
 pub use control::Control;
-#[cfg(feature = "files")]
-pub use megasim_atomic_write as atomic_write;
