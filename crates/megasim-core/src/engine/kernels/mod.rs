@@ -82,6 +82,12 @@ impl Variant {
         self.0 == Instructions::Avx512
     }
 
+    /// Whether it is written for AVX2.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn is_avx2(self) -> bool {
+        self.0 == Instructions::Avx2
+    }
+
     /// The fastest that this machine can run; the plain one where [`KERNELS_VARIABLE`] says so.
     pub fn best() -> Self {
         static BEST: OnceLock<Variant> = OnceLock::new();

@@ -1,6 +1,6 @@
 //! What lists of events do to the neurons of a cell: potentials stay in registers, and neurons that spike are noted.
 
-use super::lanes::{LANES, Lanes};
+use super::lanes::{LANES, Lanes, Mask};
 use super::notes::{KEY_BITS, Names, Note};
 use crate::engine::kernels::{FireReset, spike};
 use crate::network;
@@ -20,7 +20,7 @@ pub(in crate::engine) struct Rules {
     pub floor: i32,
     pub reset: FireReset,
     pub signed: network::Signed,
-    /// Potentials between these do not leave 32 bits in a segment, nor come to the floor.
+    /// Potentials from the one to the other do not leave 32 bits in a segment, nor come to the floor.
     pub inside: (i32, i32),
 }
 
@@ -227,21 +227,22 @@ impl Cells<'_> {
         let vector = self.names.vector(cell, lane);
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
+            let all = L::Mask::of(!0);
             let vectors = Vectors::<L>::new(rules);
-            let (mut v, mut counts) = self.load::<L, K, V>((first, n), &vectors);
+            let mut neurons = self.load::<L, K, V>((first, n), &vectors);
             if K::CLOCKED && !K::SIGNED {
                 let next = list.first().map_or(made.steps.end, |&entry| key(entry));
-                for (c, v) in v.iter_mut().enumerate() {
+                for (c, Vector { v, .. }) in neurons.iter_mut().enumerate() {
                     *v = vectors.go_on(*v, lanes(c), made.steps.start..next, vector + c as u32, made);
                 }
             }
             while !list.is_empty() {
                 let segment = take_segment::<K>(&mut list, rows.segment, made.steps.end);
-                let outside = (0..V).fold(0, |any, c| any | vectors.outside(v[c], lanes(c)));
-                if outside != 0 || segment.entries.len() > rows.segment {
-                    self.store::<L, K, V>((first, n), &vectors, v, counts);
+                let outside = (0..V).any(|c| vectors.outside(neurons[c].v, lanes(c)));
+                if outside || segment.entries.len() > rows.segment {
+                    self.store::<L, K, V>((first, n), &vectors, neurons);
                     self.exactly::<K>((cell, lane, n), &segment, rules, rows, made);
-                    (v, counts) = self.load::<L, K, V>((first, n), &vectors);
+                    neurons = self.load::<L, K, V>((first, n), &vectors);
                     continue;
                 }
                 let weights = rows.weights.as_ptr().add(lane);
@@ -252,56 +253,62 @@ impl Cells<'_> {
                     let following = segment.entries.get(k + 1).map_or(segment.next, |&next| key(next));
                     let waits = K::CLOCKED && k + 1 < segment.entries.len() && following == key(entry);
                     for c in 0..V {
-                        let acts: u16 = match (waits, K::REACHED) {
-                            (true, _) => 0,
-                            (false, false) => !0,
-                            (false, true) => rows.reached((entry >> KEY_BITS) as usize, lane / LANES + c),
+                        let Vector { v, counts, floors } = neurons[c];
+                        let sum = v.add(L::load(row.add(c * LANES)));
+                        // A branch leaves one vector that waits, for several there are masks only.
+                        let acts = match K::REACHED {
+                            true => L::Mask::of(rows.reached((entry >> KEY_BITS) as usize, lane / LANES + c)),
+                            false if V > 1 && waits => L::Mask::of(0),
+                            false => all,
                         };
-                        let sum = v[c].add(L::load(row.add(c * LANES)));
-                        let (up, down) = vectors.beyond::<K>(sum, counts[c], acts);
-                        if V == 1 && up | down == 0 {
-                            v[c] = sum;
+                        let (up, down) = vectors.beyond::<K>(sum, (counts, floors), acts);
+                        if V == 1 && (!up.or(down).any() | waits) {
+                            neurons[c].v = sum;
                             continue;
                         }
                         let after = vectors.after::<K>(sum, up, down);
                         if K::REPEATS && vectors.again(after, up, down) {
                             // Rare.
-                            v[c] = sum;
-                            self.store::<L, K, V>((first, n), &vectors, v, counts);
+                            neurons[c].v = sum;
+                            self.store::<L, K, V>((first, n), &vectors, neurons);
                             made.noted(room);
                             let at = (first + c * LANES, key(entry), vector + c as u32);
-                            self.repeat(at, up | down, rules, made.notes);
+                            self.repeat(at, up.or(down).bits(), rules, made.notes);
                             room = made.room(V * segment.entries.len());
-                            (v, counts) = self.load::<L, K, V>((first, n), &vectors);
+                            neurons = self.load::<L, K, V>((first, n), &vectors);
                             continue;
                         }
-                        v[c] = after;
+                        neurons[c].v = after;
                         if K::SIGNED {
-                            counts[c] = vectors.counted::<K>(counts[c], up, down);
+                            let counts = vectors.counted::<K>(counts, up, down);
+                            neurons[c] = Vector { v: after, counts, floors: vectors.floors::<K>(counts) };
                         }
                         // There is room for a note of each vector and entry.
-                        room.write(Note::new(key(entry), vector + c as u32, up, down));
-                        room = room.add(usize::from(up | down != 0));
-                        let still = if K::CLOCKED && !K::SIGNED { after.at_least(up, vectors.threshold) } else { 0 };
-                        if still != 0 {
-                            // Rare.
-                            made.noted(room);
-                            made.beyond.mark(key(entry), vector + c as u32, still);
-                            let waiting = key(entry) + 1..following;
-                            v[c] = vectors.go_on(after, lanes(c), waiting, vector + c as u32, made);
-                            room = made.room(V * segment.entries.len());
+                        let (up_bits, down_bits) = (up.bits(), if K::SIGNED { down.bits() } else { 0 });
+                        room.write(Note::new(key(entry), vector + c as u32, up_bits, down_bits));
+                        room = room.add(usize::from(V == 1 || up_bits | down_bits != 0));
+                        if K::CLOCKED && !K::SIGNED {
+                            let still = after.above(up, vectors.below_threshold).bits();
+                            if still != 0 {
+                                // Rare.
+                                made.noted(room);
+                                made.beyond.mark(key(entry), vector + c as u32, still);
+                                let waiting = key(entry) + 1..following;
+                                neurons[c].v = vectors.go_on(after, lanes(c), waiting, vector + c as u32, made);
+                                room = made.room(V * segment.entries.len());
+                            }
                         }
                     }
                 }
                 made.noted(room);
             }
-            self.store::<L, K, V>((first, n), &vectors, v, counts);
-            let beyond = |c: usize| v[c].at_least(lanes(c), vectors.threshold) != 0;
+            self.store::<L, K, V>((first, n), &vectors, neurons);
+            let beyond = |c: usize| neurons[c].v.above(L::Mask::of(lanes(c)), vectors.below_threshold).any();
             K::CLOCKED && !K::SIGNED && (0..V).any(beyond)
         }
     }
 
-    /// Potentials, and counts as the rules read them, of `n` neurons from the one `first` on.
+    /// `n` neurons from the one `first` on.
     ///
     /// # Safety
     /// The neurons are there, and the instructions.
@@ -310,13 +317,19 @@ impl Cells<'_> {
         &self,
         (first, n): (usize, usize),
         vectors: &Vectors<L>,
-    ) -> ([L; V], [L; V]) {
+    ) -> [Vector<L>; V] {
         let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
         // SAFETY: the caller's promise.
         unsafe {
-            let v = std::array::from_fn(|c| L::load_where(lanes(c), self.v.as_ptr().add(first + c * LANES)));
-            let counts = |c: usize| L::load_where(lanes(c), self.counts.as_ptr().add(first + c * LANES));
-            (v, std::array::from_fn(|c| if K::SIGNED { vectors.read::<K>(counts(c)) } else { vectors.one }))
+            std::array::from_fn(|c| {
+                let v = L::load_where(lanes(c), self.v.as_ptr().add(first + c * LANES));
+                if !K::SIGNED {
+                    return Vector { v, counts: vectors.one, floors: vectors.one };
+                }
+                let counts = L::load_where(lanes(c), self.counts.as_ptr().add(first + c * LANES));
+                let counts = vectors.read::<K>(counts);
+                Vector { v, counts, floors: vectors.floors::<K>(counts) }
+            })
         }
     }
 
@@ -327,16 +340,15 @@ impl Cells<'_> {
         &mut self,
         (first, n): (usize, usize),
         vectors: &Vectors<L>,
-        v: [L; V],
-        counts: [L; V],
+        neurons: [Vector<L>; V],
     ) {
         let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
-        for c in 0..V {
+        for (c, Vector { v, counts, .. }) in neurons.into_iter().enumerate() {
             // SAFETY: the caller's promise.
             unsafe {
-                v[c].store_where(lanes(c), self.v.as_mut_ptr().add(first + c * LANES));
+                v.store_where(lanes(c), self.v.as_mut_ptr().add(first + c * LANES));
                 if K::SIGNED {
-                    let counts = vectors.read::<K>(counts[c]);
+                    let counts = vectors.read::<K>(counts);
                     counts.store_where(lanes(c), self.counts.as_mut_ptr().add(first + c * LANES));
                 }
             }
@@ -426,9 +438,20 @@ fn note_each(spikes: i64, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<N
     notes.extend(std::iter::repeat_n(Note::new(key, vector, up, down), spikes.unsigned_abs() as usize));
 }
 
+/// The neurons of a vector.
+#[derive(Clone, Copy)]
+struct Vector<L> {
+    v: L,
+    /// As the rules read them.
+    counts: L,
+    /// See [`Vectors::floors`].
+    floors: L,
+}
+
 /// The rules, in vectors.
 struct Vectors<L> {
     threshold: L,
+    below_threshold: L,
     /// A spike is taken back below it.
     floor: L,
     min_count: L,
@@ -448,6 +471,8 @@ impl<L: Lanes> Vectors<L> {
         unsafe {
             Self {
                 threshold: L::splat(rules.threshold),
+                // Thresholds are positive.
+                below_threshold: L::splat(rules.threshold.wrapping_sub(1)),
                 floor: L::splat(-rules.signed.hysteresis),
                 min_count: L::splat(rules.signed.min_count),
                 max_count: L::splat(rules.signed.max_count),
@@ -470,9 +495,17 @@ impl<L: Lanes> Vectors<L> {
         unsafe { if K::BOUNDED { counts } else { self.min_count.sub(counts) } }
     }
 
+    /// Potentials below which a spike is taken back. One comparison after the other would take twice as long: whether
+    /// a spike can be taken back decides on the floor.
+    #[inline(always)]
+    unsafe fn floors<K: Kind>(&self, counts: L) -> L {
+        // SAFETY: the caller's promise.
+        unsafe { if K::BOUNDED { self.floor } else { counts.where_negative(self.floor, self.least) } }
+    }
+
     /// Counts, as the rules read them, after spikes.
     #[inline(always)]
-    unsafe fn counted<K: Kind>(&self, counts: L, up: u16, down: u16) -> L {
+    unsafe fn counted<K: Kind>(&self, counts: L, up: L::Mask, down: L::Mask) -> L {
         let (more, less) = if K::BOUNDED { (up, down) } else { (down, up) };
         // SAFETY: the caller's promise.
         unsafe { counts.add_where(more, self.one).sub_where(less, self.one) }
@@ -480,32 +513,33 @@ impl<L: Lanes> Vectors<L> {
 
     /// Those of the lanes that spike, and those that take a spike back.
     #[inline(always)]
-    unsafe fn beyond<K: Kind>(&self, v: L, counts: L, lanes: u16) -> (u16, u16) {
+    unsafe fn beyond<K: Kind>(&self, v: L, (counts, floors): (L, L), lanes: L::Mask) -> (L::Mask, L::Mask) {
         // SAFETY: the caller's promise.
         unsafe {
-            let up = v.at_least(lanes, self.threshold);
+            let up = v.above(lanes, self.below_threshold);
             if !K::SIGNED {
-                return (up, 0);
+                return (up, L::Mask::of(0));
             }
+            let down = v.below(lanes, floors);
             if K::BOUNDED {
-                let down = v.below(lanes, self.floor);
                 return (counts.below(up, self.max_count), self.min_count.below(down, counts));
             }
-            // One comparison after the other would take twice as long: whether a spike can be taken back decides on
-            // the floor.
-            (up, v.below(lanes, counts.where_negative(self.floor, self.least)))
+            (up, down)
         }
     }
 
     #[inline(always)]
-    unsafe fn outside(&self, v: L, lanes: u16) -> u16 {
+    unsafe fn outside(&self, v: L, lanes: u16) -> bool {
         // SAFETY: the caller's promise.
-        unsafe { v.below(lanes, self.inside.0) | v.at_least(lanes, self.inside.1) }
+        unsafe {
+            let lanes = L::Mask::of(lanes);
+            v.below(lanes, self.inside.0).or(v.above(lanes, self.inside.1)).any()
+        }
     }
 
     /// Potentials after a spike of those that fired, and those that took one back.
     #[inline(always)]
-    unsafe fn after<K: Kind>(&self, v: L, up: u16, down: u16) -> L {
+    unsafe fn after<K: Kind>(&self, v: L, up: L::Mask, down: L::Mask) -> L {
         // SAFETY: the caller's promise.
         unsafe {
             if K::SIGNED {
@@ -517,7 +551,7 @@ impl<L: Lanes> Vectors<L> {
 
     /// Potentials of plain neurons after a spike of those that fired.
     #[inline(always)]
-    unsafe fn after_plain(&self, v: L, fired: u16) -> L {
+    unsafe fn after_plain(&self, v: L, fired: L::Mask) -> L {
         // SAFETY: the caller's promise.
         unsafe {
             match self.rest {
@@ -529,9 +563,9 @@ impl<L: Lanes> Vectors<L> {
 
     /// Whether one of those that fired would once more, if its count lets it.
     #[inline(always)]
-    unsafe fn again(&self, v: L, up: u16, down: u16) -> bool {
+    unsafe fn again(&self, v: L, up: L::Mask, down: L::Mask) -> bool {
         // SAFETY: the caller's promise.
-        unsafe { v.at_least(up, self.threshold) | v.below(down, self.floor) != 0 }
+        unsafe { v.above(up, self.below_threshold).or(v.below(down, self.floor)).any() }
     }
 
     /// Clocked: plain neurons beyond the threshold spike in each step without input, until none is.
@@ -540,13 +574,13 @@ impl<L: Lanes> Vectors<L> {
         for step in steps {
             // SAFETY: the caller's promise.
             unsafe {
-                let up = v.at_least(lanes, self.threshold);
-                if up == 0 {
+                let up = v.above(L::Mask::of(lanes), self.below_threshold);
+                if !up.any() {
                     break;
                 }
                 v = self.after_plain(v, up);
-                made.notes.push(Note::new(step, vector, up, 0));
-                let still = v.at_least(lanes, self.threshold);
+                made.notes.push(Note::new(step, vector, up.bits(), 0));
+                let still = v.above(up, self.below_threshold).bits();
                 if still != 0 {
                     made.beyond.mark(step, vector, still);
                 }

@@ -2,7 +2,7 @@
 
 use super::cells::{Cells, Kind, Made, Plain, Rows, Rules, Signed};
 #[cfg(target_arch = "x86_64")]
-use super::lanes::Avx512;
+use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Loops};
 use super::notes::KEY_BITS;
 use crate::engine::kernels;
@@ -41,9 +41,12 @@ impl All<'_, '_> {
 
     fn walk_as<K: Kind>(self, kernel: kernels::Variant) {
         #[cfg(target_arch = "x86_64")]
-        if kernel.is_avx512() {
+        match kernel {
             // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
-            return unsafe { self.walk_avx512::<K>() };
+            _ if kernel.is_avx512() => return unsafe { self.walk_avx512::<K>() },
+            // SAFETY: see above.
+            _ if kernel.is_avx2() => return unsafe { self.walk_avx2::<K>() },
+            _ => {}
         }
         // SAFETY: loops need no special instructions.
         unsafe { self.walk_in::<Loops, K>() }
@@ -54,6 +57,13 @@ impl All<'_, '_> {
     fn walk_avx512<K: Kind>(self) {
         // SAFETY: the instructions are there.
         unsafe { self.walk_in::<Avx512, K>() }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn walk_avx2<K: Kind>(self) {
+        // SAFETY: the instructions are there.
+        unsafe { self.walk_in::<Avx2, K>() }
     }
 
     /// # Safety

@@ -1,0 +1,81 @@
+//! Lanes in AVX-512.
+
+use super::Lanes;
+use std::arch::x86_64::*;
+
+/// One register of AVX-512.
+#[derive(Clone, Copy)]
+pub struct Avx512(__m512i);
+
+impl Lanes for Avx512 {
+    type Mask = u16;
+    const VECTORS: usize = 4;
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> Self {
+        // SAFETY: as the trait says; so below.
+        Self(unsafe { _mm512_loadu_epi32(from) })
+    }
+    #[inline(always)]
+    unsafe fn load_where(mask: u16, from: *const i32) -> Self {
+        // Whole vectors without a mask: what is stored under one is not forwarded to the next load.
+        // SAFETY: see above.
+        Self(unsafe { if mask == !0 { _mm512_loadu_epi32(from) } else { _mm512_maskz_loadu_epi32(mask, from) } })
+    }
+    #[inline(always)]
+    unsafe fn store_where(self, mask: u16, to: *mut i32) {
+        // SAFETY: see above.
+        unsafe {
+            if mask == !0 {
+                _mm512_storeu_epi32(to, self.0);
+            } else {
+                _mm512_mask_storeu_epi32(to, mask, self.0);
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: i32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_set1_epi32(value) })
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_add_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_sub_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn where_negative(self, one: Self, other: Self) -> Self {
+        // Bit by bit: `one` under the sign, spread over all bits, else `other`.
+        // SAFETY: see above.
+        Self(unsafe { _mm512_ternarylogic_epi32::<0xca>(_mm512_srai_epi32::<31>(self.0), one.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_where(self, mask: u16, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_mask_add_epi32(self.0, mask, self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sub_where(self, mask: u16, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_mask_sub_epi32(self.0, mask, self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn set_where(self, mask: u16, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_mask_mov_epi32(self.0, mask, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn above(self, mask: u16, other: Self) -> u16 {
+        // SAFETY: see above.
+        unsafe { _mm512_mask_cmpgt_epi32_mask(mask, self.0, other.0) }
+    }
+    #[inline(always)]
+    unsafe fn below(self, mask: u16, other: Self) -> u16 {
+        // SAFETY: see above.
+        unsafe { _mm512_mask_cmplt_epi32_mask(mask, self.0, other.0) }
+    }
+}
