@@ -206,8 +206,8 @@ impl Cells<'_> {
     }
 
     /// `V` vectors of a cell, from a lane on. Whether a neuron of several vectors spikes is not asked, which no branch
-    /// could predict: all that did change under masks, and the masks are kept. Of one vector few do, and a branch that
-    /// is wrong now and then takes less than to wait for the masks.
+    /// could predict: all that did change under masks, and the masks are kept. Of one vector few do, and in AVX-512 a
+    /// branch that is wrong now and then takes less than to wait for the masks.
     ///
     /// # Safety
     /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
@@ -227,7 +227,7 @@ impl Cells<'_> {
         let vector = self.names.vector(cell, lane);
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
-            let all = L::Mask::of(!0);
+            let (all, branches) = (L::Mask::of(!0), V == 1 && L::BRANCHES);
             let vectors = Vectors::<L>::new(rules);
             let mut neurons = self.load::<L, K, V>((first, n), &vectors);
             if K::CLOCKED && !K::SIGNED {
@@ -255,14 +255,13 @@ impl Cells<'_> {
                     for c in 0..V {
                         let Vector { v, counts, floors } = neurons[c];
                         let sum = v.add(L::load(row.add(c * LANES)));
-                        // A branch leaves one vector that waits, for several there are masks only.
                         let acts = match K::REACHED {
                             true => L::Mask::of(rows.reached((entry >> KEY_BITS) as usize, lane / LANES + c)),
-                            false if V > 1 && waits => L::Mask::of(0),
+                            false if K::CLOCKED && !branches => L::Mask::all_if(!waits),
                             false => all,
                         };
                         let (up, down) = vectors.beyond::<K>(sum, (counts, floors), acts);
-                        if V == 1 && (!up.or(down).any() | waits) {
+                        if branches && (!up.or(down).any() | waits) {
                             neurons[c].v = sum;
                             continue;
                         }
@@ -284,9 +283,9 @@ impl Cells<'_> {
                             neurons[c] = Vector { v: after, counts, floors: vectors.floors::<K>(counts) };
                         }
                         // There is room for a note of each vector and entry.
-                        let (up_bits, down_bits) = (up.bits(), if K::SIGNED { down.bits() } else { 0 });
-                        room.write(Note::new(key(entry), vector + c as u32, up_bits, down_bits));
-                        room = room.add(usize::from(V == 1 || up_bits | down_bits != 0));
+                        let masks = up.bits_with(down);
+                        room.write(Note::of_masks(key(entry), vector + c as u32, masks));
+                        room = room.add(usize::from(branches || masks != 0));
                         if K::CLOCKED && !K::SIGNED {
                             let still = after.above(up, vectors.below_threshold).bits();
                             if still != 0 {
@@ -321,15 +320,16 @@ impl Cells<'_> {
         let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
         // SAFETY: the caller's promise.
         unsafe {
-            std::array::from_fn(|c| {
-                let v = L::load_where(lanes(c), self.v.as_ptr().add(first + c * LANES));
-                if !K::SIGNED {
-                    return Vector { v, counts: vectors.one, floors: vectors.one };
+            let mut neurons = [Vector { v: vectors.one, counts: vectors.one, floors: vectors.one }; V];
+            for (c, Vector { v, counts, floors }) in neurons.iter_mut().enumerate() {
+                *v = L::load_where(lanes(c), self.v.as_ptr().add(first + c * LANES));
+                if K::SIGNED {
+                    let read = L::load_where(lanes(c), self.counts.as_ptr().add(first + c * LANES));
+                    *counts = vectors.read::<K>(read);
+                    *floors = vectors.floors::<K>(*counts);
                 }
-                let counts = L::load_where(lanes(c), self.counts.as_ptr().add(first + c * LANES));
-                let counts = vectors.read::<K>(counts);
-                Vector { v, counts, floors: vectors.floors::<K>(counts) }
-            })
+            }
+            neurons
         }
     }
 
@@ -508,7 +508,7 @@ impl<L: Lanes> Vectors<L> {
     unsafe fn counted<K: Kind>(&self, counts: L, up: L::Mask, down: L::Mask) -> L {
         let (more, less) = if K::BOUNDED { (up, down) } else { (down, up) };
         // SAFETY: the caller's promise.
-        unsafe { counts.add_where(more, self.one).sub_where(less, self.one) }
+        unsafe { counts.change_by_one(less, more) }
     }
 
     /// Those of the lanes that spike, and those that take a spike back.
@@ -543,7 +543,7 @@ impl<L: Lanes> Vectors<L> {
         // SAFETY: the caller's promise.
         unsafe {
             if K::SIGNED {
-                return v.sub_where(up, self.threshold).add_where(down, self.threshold);
+                return v.change(up, down, self.threshold);
             }
             self.after_plain(v, up)
         }

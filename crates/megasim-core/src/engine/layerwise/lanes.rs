@@ -20,11 +20,21 @@ pub(super) trait Mask: Copy {
     /// # Safety
     /// For this and all others: the instructions of the type are there.
     unsafe fn of(bits: u16) -> Self;
+    /// All lanes, or none.
+    ///
+    /// # Safety
+    /// The instructions are there.
+    unsafe fn all_if(all: bool) -> Self;
     /// A bit for each lane.
     ///
     /// # Safety
     /// The instructions are there.
     unsafe fn bits(self) -> u16;
+    /// A bit for each lane; above them those of another mask.
+    ///
+    /// # Safety
+    /// The instructions are there.
+    unsafe fn bits_with(self, other: Self) -> u32;
     /// Whether there is one.
     ///
     /// # Safety
@@ -42,6 +52,8 @@ pub(super) trait Lanes: Copy {
     type Mask: Mask;
     /// Vectors of a cell that are worked on together: 1 or 4.
     const VECTORS: usize;
+    /// Whether a branch on the spikes of a single vector, which are not predicted, takes less than masks do.
+    const BRANCHES: bool;
     /// # Safety
     /// For this and all others: the instructions of the type are there. 16 integers can be read.
     unsafe fn load(from: *const i32) -> Self;
@@ -67,9 +79,16 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The instructions are there.
     unsafe fn where_negative(self, one: Self, other: Self) -> Self;
+    /// With `other` taken from some lanes and added to others.
+    ///
     /// # Safety
-    /// The instructions are there.
-    unsafe fn add_where(self, mask: Self::Mask, other: Self) -> Self;
+    /// The instructions are there; no lane is in both masks.
+    unsafe fn change(self, minus: Self::Mask, plus: Self::Mask, other: Self) -> Self;
+    /// With 1 taken from some lanes and added to others.
+    ///
+    /// # Safety
+    /// As [`Lanes::change`].
+    unsafe fn change_by_one(self, minus: Self::Mask, plus: Self::Mask) -> Self;
     /// # Safety
     /// The instructions are there.
     unsafe fn sub_where(self, mask: Self::Mask, other: Self) -> Self;

@@ -20,7 +20,13 @@ pub(super) struct Note(u64);
 impl Note {
     #[inline(always)]
     pub fn new(key: u32, vector: u32, up: u16, down: u16) -> Self {
-        Self(u64::from(key) << (64 - KEY_BITS) | u64::from(vector) << 32 | u64::from(down) << 16 | u64::from(up))
+        Self::of_masks(key, vector, u32::from(down) << 16 | u32::from(up))
+    }
+
+    /// Of both masks in one number.
+    #[inline(always)]
+    pub fn of_masks(key: u32, vector: u32, masks: u32) -> Self {
+        Self(u64::from(key) << (64 - KEY_BITS) | u64::from(vector) << 32 | u64::from(masks))
     }
 
     #[inline(always)]

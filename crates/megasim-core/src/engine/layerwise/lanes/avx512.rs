@@ -10,6 +10,7 @@ pub struct Avx512(__m512i);
 impl Lanes for Avx512 {
     type Mask = u16;
     const VECTORS: usize = 4;
+    const BRANCHES: bool = true;
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
         // SAFETY: as the trait says; so below.
@@ -54,9 +55,17 @@ impl Lanes for Avx512 {
         Self(unsafe { _mm512_ternarylogic_epi32::<0xca>(_mm512_srai_epi32::<31>(self.0), one.0, other.0) })
     }
     #[inline(always)]
-    unsafe fn add_where(self, mask: u16, other: Self) -> Self {
+    unsafe fn change(self, minus: u16, plus: u16, other: Self) -> Self {
         // SAFETY: see above.
-        Self(unsafe { _mm512_mask_add_epi32(self.0, mask, self.0, other.0) })
+        unsafe {
+            let less = self.sub_where(minus, other);
+            Self(_mm512_mask_add_epi32(less.0, plus, less.0, other.0))
+        }
+    }
+    #[inline(always)]
+    unsafe fn change_by_one(self, minus: u16, plus: u16) -> Self {
+        // SAFETY: see above.
+        unsafe { self.change(minus, plus, Self::splat(1)) }
     }
     #[inline(always)]
     unsafe fn sub_where(self, mask: u16, other: Self) -> Self {

@@ -8,8 +8,16 @@ impl Mask for u16 {
         bits
     }
     #[inline(always)]
+    unsafe fn all_if(all: bool) -> Self {
+        u16::from(all).wrapping_neg()
+    }
+    #[inline(always)]
     unsafe fn bits(self) -> u16 {
         self
+    }
+    #[inline(always)]
+    unsafe fn bits_with(self, other: Self) -> u32 {
+        u32::from(other) << 16 | u32::from(self)
     }
     #[inline(always)]
     unsafe fn any(self) -> bool {
@@ -40,6 +48,7 @@ impl Loops {
 impl Lanes for Loops {
     type Mask = u16;
     const VECTORS: usize = 1;
+    const BRANCHES: bool = true;
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
         // SAFETY: 16 integers can be read.
@@ -74,8 +83,13 @@ impl Lanes for Loops {
         Self(std::array::from_fn(|k| if self.0[k] < 0 { one.0[k] } else { other.0[k] }))
     }
     #[inline(always)]
-    unsafe fn add_where(self, mask: u16, other: Self) -> Self {
-        self.each(mask, other, i32::wrapping_add)
+    unsafe fn change(self, minus: u16, plus: u16, other: Self) -> Self {
+        self.each(minus, other, i32::wrapping_sub).each(plus, other, i32::wrapping_add)
+    }
+    #[inline(always)]
+    unsafe fn change_by_one(self, minus: u16, plus: u16) -> Self {
+        // SAFETY: loops need no special instructions.
+        unsafe { self.change(minus, plus, Self::splat(1)) }
     }
     #[inline(always)]
     unsafe fn sub_where(self, mask: u16, other: Self) -> Self {
