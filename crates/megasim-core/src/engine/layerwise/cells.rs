@@ -260,6 +260,7 @@ impl Cells<'_> {
                             false if K::CLOCKED && !branches => L::Mask::all_if(!waits),
                             false => all,
                         };
+                        let floors = if branches { floors } else { vectors.floors::<K>(counts) };
                         let (up, down) = vectors.beyond::<K>(sum, (counts, floors), acts);
                         if branches && (!up.or(down).any() | waits) {
                             neurons[c].v = sum;
