@@ -154,6 +154,9 @@ struct Segment<'l> {
     next: u32,
 }
 
+/// Clocked: events of a step from which on a branch on the last one of a step takes less than masks do.
+const GROUP: usize = 3;
+
 /// Takes the next entries of a list, as many as may be added without a test; in clocked mode whole steps. Too many, if
 /// one step has more.
 #[inline(always)]
@@ -246,6 +249,10 @@ impl Cells<'_> {
                     continue;
                 }
                 let weights = rows.weights.as_ptr().add(lane);
+                // Steps with many events: then a branch on the last one pays.
+                let spanned = segment.entries.last().zip(segment.entries.first());
+                let steps = spanned.map_or(0, |(last, first)| key(*last) - key(*first) + 1) as usize;
+                let in_groups = K::CLOCKED && !branches && segment.entries.len() > GROUP * steps;
                 let mut room = made.room(V * segment.entries.len());
                 for (k, &entry) in segment.entries.iter().enumerate() {
                     let row = weights.add((entry >> KEY_BITS) as usize * rows.stride);
@@ -255,6 +262,10 @@ impl Cells<'_> {
                     for c in 0..V {
                         let Vector { v, counts, floors } = neurons[c];
                         let sum = v.add(L::load(row.add(c * LANES)));
+                        if in_groups & waits {
+                            neurons[c].v = sum;
+                            continue;
+                        }
                         let acts = match K::REACHED {
                             true => L::Mask::of(rows.reached((entry >> KEY_BITS) as usize, lane / LANES + c)),
                             false if K::CLOCKED && !branches => L::Mask::all_if(!waits),

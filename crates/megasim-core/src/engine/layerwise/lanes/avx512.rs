@@ -1,11 +1,38 @@
 //! Lanes in AVX-512.
 
-use super::Lanes;
+use super::{Lanes, Mask};
 use std::arch::x86_64::*;
 
 /// One register of AVX-512.
 #[derive(Clone, Copy)]
 pub struct Avx512(__m512i);
+
+impl Mask for u16 {
+    #[inline(always)]
+    unsafe fn of(bits: u16) -> Self {
+        bits
+    }
+    #[inline(always)]
+    unsafe fn all_if(all: bool) -> Self {
+        Self::from(all).wrapping_neg()
+    }
+    #[inline(always)]
+    unsafe fn bits(self) -> u16 {
+        self
+    }
+    #[inline(always)]
+    unsafe fn bits_with(self, other: Self) -> u32 {
+        u32::from(other) << 16 | u32::from(self)
+    }
+    #[inline(always)]
+    unsafe fn any(self) -> bool {
+        self != 0
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        self | other
+    }
+}
 
 impl Lanes for Avx512 {
     type Mask = u16;

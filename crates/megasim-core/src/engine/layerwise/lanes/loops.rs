@@ -1,33 +1,7 @@
-//! Lanes in loops, on any machine.
+//! Lanes in loops, on any machine. All bits of a lane are set in masks, as compilers make vectors of that.
 
 use super::{LANES, Lanes, Mask};
-
-impl Mask for u16 {
-    #[inline(always)]
-    unsafe fn of(bits: u16) -> Self {
-        bits
-    }
-    #[inline(always)]
-    unsafe fn all_if(all: bool) -> Self {
-        u16::from(all).wrapping_neg()
-    }
-    #[inline(always)]
-    unsafe fn bits(self) -> u16 {
-        self
-    }
-    #[inline(always)]
-    unsafe fn bits_with(self, other: Self) -> u32 {
-        u32::from(other) << 16 | u32::from(self)
-    }
-    #[inline(always)]
-    unsafe fn any(self) -> bool {
-        self != 0
-    }
-    #[inline(always)]
-    unsafe fn or(self, other: Self) -> Self {
-        self | other
-    }
-}
+use std::array::from_fn;
 
 /// Loops over the lanes.
 #[derive(Clone, Copy)]
@@ -35,18 +9,46 @@ pub struct Loops([i32; LANES]);
 
 impl Loops {
     #[inline(always)]
-    fn each(self, mask: u16, other: Self, change: impl Fn(i32, i32) -> i32) -> Self {
-        Self(std::array::from_fn(|k| if mask >> k & 1 == 1 { change(self.0[k], other.0[k]) } else { self.0[k] }))
+    fn each(self, other: Self, change: impl Fn(i32, i32) -> i32) -> Self {
+        Self(from_fn(|k| change(self.0[k], other.0[k])))
     }
 
     #[inline(always)]
-    fn mask(self, mask: u16, other: Self, holds: impl Fn(i32, i32) -> bool) -> u16 {
-        (0..LANES).fold(0, |bits, k| bits | u16::from(holds(self.0[k], other.0[k])) << k) & mask
+    fn and(self, other: Self) -> Self {
+        self.each(other, |one, other| one & other)
+    }
+}
+
+// SAFETY: for all of it: loops need no special instructions.
+impl Mask for Loops {
+    #[inline(always)]
+    unsafe fn of(bits: u16) -> Self {
+        Self(from_fn(|k| -i32::from(bits >> k & 1)))
+    }
+    #[inline(always)]
+    unsafe fn all_if(all: bool) -> Self {
+        Self([-i32::from(all); LANES])
+    }
+    #[inline(always)]
+    unsafe fn bits(self) -> u16 {
+        (0..LANES).fold(0, |bits, k| bits | (self.0[k] as u16 & 1) << k)
+    }
+    #[inline(always)]
+    unsafe fn bits_with(self, other: Self) -> u32 {
+        unsafe { u32::from(other.bits()) << 16 | u32::from(self.bits()) }
+    }
+    #[inline(always)]
+    unsafe fn any(self) -> bool {
+        self.0.iter().fold(0, |any, lane| any | lane) != 0
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        self.each(other, |one, other| one | other)
     }
 }
 
 impl Lanes for Loops {
-    type Mask = u16;
+    type Mask = Self;
     const VECTORS: usize = 1;
     const BRANCHES: bool = true;
     #[inline(always)]
@@ -57,7 +59,7 @@ impl Lanes for Loops {
     #[inline(always)]
     unsafe fn load_where(mask: u16, from: *const i32) -> Self {
         // SAFETY: those of the mask can be read.
-        Self(std::array::from_fn(|k| if mask >> k & 1 == 1 { unsafe { from.add(k).read() } } else { 0 }))
+        Self(from_fn(|k| if mask >> k & 1 == 1 { unsafe { from.add(k).read() } } else { 0 }))
     }
     #[inline(always)]
     unsafe fn store_where(self, mask: u16, to: *mut i32) {
@@ -72,39 +74,43 @@ impl Lanes for Loops {
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        Self(std::array::from_fn(|k| self.0[k].wrapping_add(other.0[k])))
+        self.each(other, i32::wrapping_add)
     }
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
-        Self(std::array::from_fn(|k| self.0[k].wrapping_sub(other.0[k])))
+        self.each(other, i32::wrapping_sub)
     }
     #[inline(always)]
     unsafe fn where_negative(self, one: Self, other: Self) -> Self {
-        Self(std::array::from_fn(|k| if self.0[k] < 0 { one.0[k] } else { other.0[k] }))
+        let is_negative = Self(self.0.map(|lane| lane >> 31));
+        // SAFETY: see above.
+        unsafe { other.set_where(is_negative, one) }
     }
     #[inline(always)]
-    unsafe fn change(self, minus: u16, plus: u16, other: Self) -> Self {
-        self.each(minus, other, i32::wrapping_sub).each(plus, other, i32::wrapping_add)
+    unsafe fn change(self, minus: Self, plus: Self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { self.sub_where(minus, other).add(plus.and(other)) }
     }
     #[inline(always)]
-    unsafe fn change_by_one(self, minus: u16, plus: u16) -> Self {
-        // SAFETY: loops need no special instructions.
-        unsafe { self.change(minus, plus, Self::splat(1)) }
+    unsafe fn change_by_one(self, minus: Self, plus: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { self.add(minus).sub(plus) }
     }
     #[inline(always)]
-    unsafe fn sub_where(self, mask: u16, other: Self) -> Self {
-        self.each(mask, other, i32::wrapping_sub)
+    unsafe fn sub_where(self, mask: Self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { self.sub(mask.and(other)) }
     }
     #[inline(always)]
-    unsafe fn set_where(self, mask: u16, other: Self) -> Self {
-        self.each(mask, other, |_, other| other)
+    unsafe fn set_where(self, mask: Self, other: Self) -> Self {
+        Self(from_fn(|k| self.0[k] & !mask.0[k] | other.0[k] & mask.0[k]))
     }
     #[inline(always)]
-    unsafe fn above(self, mask: u16, other: Self) -> u16 {
-        self.mask(mask, other, |one, other| one > other)
+    unsafe fn above(self, mask: Self, other: Self) -> Self {
+        self.each(other, |one, other| -i32::from(one > other)).and(mask)
     }
     #[inline(always)]
-    unsafe fn below(self, mask: u16, other: Self) -> u16 {
-        self.mask(mask, other, |one, other| one < other)
+    unsafe fn below(self, mask: Self, other: Self) -> Self {
+        self.each(other, |one, other| -i32::from(one < other)).and(mask)
     }
 }
