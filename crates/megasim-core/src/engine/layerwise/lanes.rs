@@ -7,7 +7,10 @@ mod avx512;
 mod loops;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use {avx2::Avx2, avx512::Avx512};
+pub(super) use {
+    avx2::{Avx2, REGISTER},
+    avx512::Avx512,
+};
 pub(super) use loops::Loops;
 
 /// Neurons of a vector.
@@ -40,14 +43,14 @@ pub(super) trait Mask: Copy {
     /// # Safety
     /// The instructions are there.
     unsafe fn any(self) -> bool;
-    /// The lanes of both.
+    /// The lanes of one or the other.
     ///
     /// # Safety
     /// The instructions are there.
     unsafe fn or(self, other: Self) -> Self;
 }
 
-/// One vector of potentials, counts or weights.
+/// One vector of potentials, counts or weights, or its lower lanes where it has no others.
 pub(super) trait Lanes: Copy {
     type Mask: Mask;
     /// Vectors of a cell that are worked on together: 1 or 4.

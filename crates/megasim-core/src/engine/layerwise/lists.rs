@@ -2,7 +2,7 @@
 
 use super::cells::{Cells, Kind, Made, Plain, Rows, Rules, Signed};
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{Avx2, Avx512};
+use super::lanes::{Avx2, Avx512, REGISTER};
 use super::lanes::{Lanes, Loops};
 use super::notes::KEY_BITS;
 use crate::engine::kernels;
@@ -45,7 +45,9 @@ impl All<'_, '_> {
             // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
             _ if kernel.is_avx512() => return unsafe { self.walk_avx512::<K>() },
             // SAFETY: see above.
-            _ if kernel.is_avx2() => return unsafe { self.walk_avx2::<K>() },
+            _ if kernel.is_avx2() && self.cells.lanes <= REGISTER => return unsafe { self.walk_avx2::<K, 1>() },
+            // SAFETY: see above.
+            _ if kernel.is_avx2() => return unsafe { self.walk_avx2::<K, 2>() },
             _ => {}
         }
         // SAFETY: loops need no special instructions.
@@ -61,9 +63,9 @@ impl All<'_, '_> {
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn walk_avx2<K: Kind>(self) {
+    fn walk_avx2<K: Kind, const N: usize>(self) {
         // SAFETY: the instructions are there.
-        unsafe { self.walk_in::<Avx2, K>() }
+        unsafe { self.walk_in::<Avx2<N>, K>() }
     }
 
     /// # Safety
