@@ -81,9 +81,9 @@ impl KernelShape {
     }
 
     /// Whether an event reaches at most one neuron: the kernel is no larger than its stride, as in pooling without
-    /// overlap.
-    pub fn is_single(&self) -> bool {
-        self.nx <= self.x_stride && self.ny <= self.y_stride
+    /// overlap, or there is just one neuron.
+    pub fn is_single(&self, array: Array) -> bool {
+        array.len() == 1 || (self.nx <= self.x_stride && self.ny <= self.y_stride)
     }
 
     /// Different residues of columns.

@@ -428,7 +428,7 @@ impl Members {
         let ModuleKind::Conv(conv) = &module.kind else { return None };
         let at_once = module.timing.is_instant();
         let in_runs = is_plain(&conv.neurons) || conv.neurons.signed().is_some();
-        let is_single = conv.ports.first().is_some_and(|port| KernelShape::new(port).is_single());
+        let is_single = conv.ports.first().is_some_and(|port| KernelShape::new(port).is_single(conv.array));
         (at_once && in_runs && is_single && !conv.array.is_empty()).then_some((*node, others))
     }
 }

@@ -139,7 +139,7 @@ const NOTHING: u32 = u32::MAX;
 impl SingleTaps {
     /// A table over all addresses that reach a neuron, if the kernel is one of a kind that needs it.
     fn new(shape: &KernelShape, weights: &[i32], array: Array, lane: Lane) -> Option<Self> {
-        if !shape.is_single() || array.is_empty() {
+        if !shape.is_single(array) || array.is_empty() {
             return None;
         }
         let taps = AddressTable::new(shape, array, |x, y| {
