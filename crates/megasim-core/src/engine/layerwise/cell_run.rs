@@ -14,7 +14,7 @@ use crate::engine::neurons::Work;
 use std::ops::Range;
 
 /// The most events of a part; no more than there are keys.
-const PART: usize = 8192;
+const PART: usize = 4096;
 
 const _: () = assert!(PART <= 1 << KEY_BITS);
 

@@ -13,7 +13,7 @@ use super::tile_layer::{Grid, NO_TILE, Quad, TileInput, TileLayer, TileMap};
 use crate::engine::neurons::Work;
 
 /// Keys of a part, and events after which it ends, and the most that it may have: in clocked mode it has whole maps.
-const PART: usize = 8192;
+const PART: usize = 4096;
 const EVENTS: usize = 1 << 20;
 const MOST_EVENTS: usize = 1 << 24;
 
