@@ -142,11 +142,11 @@ fn what_does_not_go_together_is_refused() {
     megasim(&["classify", netdir, "--data", DATA, "--readout", "spike_count"])
         .failure()
         .stderr(contains("expected membrane_potential").and(contains("found spike_count")));
-    let told = contains("no decisions");
-    megasim(&["compare", netdir, "--data", DATA, "--samples", "3"]).success().stderr(told.clone());
+    let message = contains("no decisions");
+    megasim(&["compare", netdir, "--data", DATA, "--samples", "3"]).success().stderr(message.clone());
     megasim(&["latency", netdir, "--data", DATA, "--samples", "3"])
         .success()
-        .stderr(told)
+        .stderr(message)
         .stdout(contains("│ on the machine     ┆        - ┆"));
 }
 

@@ -215,7 +215,7 @@ fn pictures_and_spikes_go_into_the_log_folder() {
     for name in ["page.html", "predictions.npz", "spikes.npz", "page_files/potentials-05Dense_32.svg"] {
         assert!(log.join(name).is_file(), "{name}");
     }
-    // Rates beside activations were not asked for.
+    // Rates next to activations were not asked for.
     assert!(!log.join("layers.html").exists());
     // A neuron of the picture is one of the record: the last sample, in thresholds.
     let picture = fs::read_to_string(log.join("page_files/potentials-05Dense_32.csv")).unwrap();

@@ -103,13 +103,13 @@ fn all_formats_agree_on_a_test_set() {
             let found = logits(&model, samples.x.view());
             let score = Score::new(found.view(), &samples.y);
             let place = folder.file_name().unwrap().to_string_lossy();
-            let told = format!("{place}/{name}: {} of {} right", score.top(1), score.samples());
+            let summary = format!("{place}/{name}: {} of {} right", score.top(1), score.samples());
             match &first {
-                None => println!("{told}"),
+                None => println!("{summary}"),
                 Some((of, expected)) => {
                     let difference = largest_difference(found.view(), expected.view());
-                    println!("{told}, logits differ from those of {of} by at most {difference:.1e}");
-                    assert!(difference <= 1e-4, "{told}: {difference}");
+                    println!("{summary}, logits differ from those of {of} by at most {difference:.1e}");
+                    assert!(difference <= 1e-4, "{summary}: {difference}");
                     compared += 1;
                 }
             }

@@ -402,7 +402,7 @@ fn a_directory_tells_every_fault() {
         ("c.stt", ""),
         ("f.stt", STATE),
     ]);
-    let told = messages(directory.path());
+    let messages_found = messages(directory.path());
     let starts = [
         "n.sch:5: expected `source` or a module kind (module_conv, ",
         "a.stim:1: expected 1, -1, -2 or -3 for polarity, found `3`",
@@ -411,9 +411,9 @@ fn a_directory_tells_every_fault() {
         "e.prm:21: expected 0 or more for Tmin, found -4",
         "n.sch:8: expected a readable file `.`, found a directory",
     ];
-    assert_eq!(told.len(), starts.len(), "{told:#?}");
-    for (told, start) in told.iter().zip(starts) {
-        assert!(told.starts_with(start), "{told} starts with {start}");
+    assert_eq!(messages_found.len(), starts.len(), "{messages_found:#?}");
+    for (messages_found, start) in messages_found.iter().zip(starts) {
+        assert!(messages_found.starts_with(start), "{messages_found} starts with {start}");
     }
 }
 

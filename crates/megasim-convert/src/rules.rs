@@ -72,7 +72,7 @@ pub struct Rules {
     /// Which input of a window maximum pooling passes on.
     #[serde(skip_serializing_if = "MaxPooling::is_accumulated")]
     pub max_pooling: MaxPooling,
-    /// Spikes of hidden neurons carry what was added to the residual, with so many bits behind the point.
+    /// Spikes of hidden neurons carry what was added to the residual, with this number of bits behind the point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload_bits: Option<u8>,
 }

@@ -97,7 +97,7 @@ pub struct RuleArguments {
     /// Time constant in ms of the mask that convolution and pooling read instead of spikes; 0: they read spikes
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i32).range(0..))]
     mask_tau: Option<i32>,
-    /// Spikes of hidden neurons carry what was added to the residual of the potential since the last one, with so many
+    /// Spikes of hidden neurons carry what was added to the residual of the potential since the last one, with BITS
     /// bits behind the point (0 to 16): SNN toolbox's payloads
     #[arg(
         long,

@@ -97,7 +97,7 @@ fn log(arrays: &mut Arrays, node: &str) -> Result<EventLog> {
     })
 }
 
-/// A layer in one mode. `shape` of a row is `(1, 1, neurons)`; so many samples have been recorded.
+/// A layer in one mode. `shape` of a row is `(1, 1, neurons)`.
 fn layer(arrays: &mut Arrays, group: &str, name: &str, samples: usize) -> Result<LayerRecording> {
     let at = |column: &str| format!("{group}/{column}");
     let count = arrays.array(&at("count"))?;

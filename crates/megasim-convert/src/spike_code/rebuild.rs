@@ -136,7 +136,7 @@ impl Rebuilt<'_> {
         layers.find_map(|(number, nodes)| nodes.iter().position(|node| outputs.contains(node)).map(|map| (number, map)))
     }
 
-    /// The module that says which neurons of another are about to fire; none where nobody reads that.
+    /// The module that says which neurons of another are about to fire; none where no module reads it.
     fn twin(&self, module: &Module, number: usize) -> Option<Module> {
         if self.code != SpikeCode::TtfsDynThresh || !self.is_read[number] {
             return None;

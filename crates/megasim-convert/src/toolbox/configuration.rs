@@ -96,7 +96,7 @@ pub enum OtherSimulator {
 pub struct Pages {
     /// Decisions, error and operations over time, samples with their spikes, potentials that are recorded.
     pub samples: bool,
-    /// Layer by layer: rates beside activations, correlations, histograms.
+    /// Layer by layer: rates next to activations, correlations, histograms.
     pub layers: bool,
 }
 

@@ -36,16 +36,16 @@ impl SpikeEncoder for Delta {
         for address in 0..numbers {
             // By sign: the ticks at which the address fires.
             let mut fired: [Vec<usize>; 2] = Default::default();
-            let mut told = 0i64;
+            let mut reported = 0i64;
             for frame in 0..frames {
                 let (start, end) = (frame * ticks / frames, (frame + 1) * ticks / frames);
-                let change = f64::from(values[frame * numbers + address]) / self.step - told as f64;
+                let change = f64::from(values[frame * numbers + address]) / self.step - reported as f64;
                 let steps = change.abs().floor() as usize;
                 // Rounding of a value that is a whole number of steps does not lose one.
                 let steps = if change.abs() - steps as f64 > 1.0 - 1e-6 { steps + 1 } else { steps };
                 let steps = steps.min(end - start);
                 fired[usize::from(change < 0.0)].extend(start..start + steps);
-                told += if change < 0.0 { -(steps as i64) } else { steps as i64 };
+                reported += if change < 0.0 { -(steps as i64) } else { steps as i64 };
             }
             for (fired, negative) in fired.iter().zip([false, true]).filter(|(fired, _)| !fired.is_empty()) {
                 let mut train = raster.train(address as u32, negative);

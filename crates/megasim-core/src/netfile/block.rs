@@ -204,11 +204,11 @@ impl<'a> Block<'a> {
         if let Some(cells) = Arc::get_mut(&mut weights)
             && width > 0
         {
-            let mut told = self.scanner.at;
+            let mut reported = self.scanner.at;
             for (k, row) in cells.chunks_exact_mut(width).enumerate() {
-                if self.scanner.at - told >= TELL_EVERY {
-                    told = self.scanner.at;
-                    (self.passed)(told);
+                if self.scanner.at - reported >= TELL_EVERY {
+                    reported = self.scanner.at;
+                    (self.passed)(reported);
                 }
                 self.row(row).map_err(|flaw| ParseError {
                     expected: format!("{} (row {} of {rows} of {what})", flaw.expected, k + 1),

@@ -221,9 +221,9 @@ impl Reader<'_> {
     }
 
     fn undriven(&mut self, line: &Line, inputs: &[String], driven: &HashSet<&str>) {
-        let mut told = HashSet::new();
+        let mut reported = HashSet::new();
         for node in inputs.iter().filter(|node| !driven.contains(node.as_str())) {
-            if told.insert(node) {
+            if reported.insert(node) {
                 self.warn(line, WarningKind::Undriven { node: node.clone() });
             }
         }

@@ -187,11 +187,12 @@ const MOST_ROWS: usize = 24;
 /// and two pictures are next to each other.
 fn first(section: &Section, files: &str) -> Markup {
     let table_first = section.tables.first();
-    let beside = table_first.is_some_and(|table| table.columns.len() <= MOST_COLUMNS && table.rows.len() <= MOST_ROWS);
-    let (shown, more) = section.pictures.split_at(section.pictures.len().min(if beside { 1 } else { 2 }));
+    let is_narrow =
+        table_first.is_some_and(|table| table.columns.len() <= MOST_COLUMNS && table.rows.len() <= MOST_ROWS);
+    let (shown, more) = section.pictures.split_at(section.pictures.len().min(if is_narrow { 1 } else { 2 }));
     html! {
         @if !section.text.is_empty() { p { (section.text) } }
-        @if beside {
+        @if is_narrow {
             div class="first" {
                 div { @if let Some(shown) = table_first { (table(shown)) } }
                 div { @for shown in shown { (figure(shown, files)) } }

@@ -135,9 +135,9 @@ fn read_external(tensor: &proto::Tensor, model: &ModelFile) -> Result<Vec<u8>, S
         number.map_err(|_| format!("expected a number as '{key}' of external data, found {:?}", value(key)))
     };
     let path = model.folder().join(location);
-    let told = |error: std::io::Error| format!("external data '{}' cannot be read: {error}", path.display());
-    let folder = model.folder().canonicalize().map_err(told)?;
-    let target = path.canonicalize().map_err(told)?;
+    let unreadable = |error: std::io::Error| format!("external data '{}' cannot be read: {error}", path.display());
+    let folder = model.folder().canonicalize().map_err(unreadable)?;
+    let target = path.canonicalize().map_err(unreadable)?;
     if !target.starts_with(&folder) {
         return Err(format!(
             "expected external data in the folder of the model, found '{location}', a link to {}",
@@ -145,20 +145,20 @@ fn read_external(tensor: &proto::Tensor, model: &ModelFile) -> Result<Vec<u8>, S
         ));
     }
     // Opening a pipe or a device may wait for ever.
-    if !target.metadata().map_err(told)?.is_file() {
+    if !target.metadata().map_err(unreadable)?.is_file() {
         return Err(format!("expected external data in a regular file, found '{}', which is none", path.display()));
     }
-    let mut file = std::fs::File::open(&target).map_err(told)?;
-    let size = file.metadata().map_err(told)?.len();
+    let mut file = std::fs::File::open(&target).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
     let offset = number("offset")?.unwrap_or(0);
     let rest = size.checked_sub(offset).ok_or_else(|| format!("expected offset {offset} in a file of {size} bytes"))?;
     let length = number("length")?.unwrap_or(rest);
     if length > rest {
         return Err(format!("expected {length} bytes from {offset} in '{location}', found {rest}"));
     }
-    file.seek(SeekFrom::Start(offset)).map_err(told)?;
+    file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes).map_err(told)?;
+    file.take(length).read_to_end(&mut bytes).map_err(unreadable)?;
     let mut companions = model.companions.borrow_mut();
     let companion = Companion { path, name: location.into() };
     if !companions.contains(&companion) {

@@ -6,12 +6,12 @@ mod avx2;
 mod avx512;
 mod loops;
 
+pub(super) use loops::Loops;
 #[cfg(target_arch = "x86_64")]
 pub(super) use {
     avx2::{Avx2, REGISTER},
     avx512::Avx512,
 };
-pub(super) use loops::Loops;
 
 /// Neurons of a vector.
 pub(super) const LANES: usize = 16;

@@ -74,7 +74,7 @@ pub(super) struct Layerwise {
     pooling: PoolingRun,
     tiles: TileRun,
     gathered: Gathered,
-    /// So many events more, and a block is left to the other loops, which know how to refuse it.
+    /// Events that a block may still have; one with more is left to the other loops, which know how to refuse it.
     room: Room,
 }
 

@@ -5,7 +5,7 @@ use super::places::NOWHERE;
 use crate::engine::synapses::Tap;
 use std::sync::Arc;
 
-/// A layer of so many maps in this form, if it can be had.
+/// A layer of `maps` maps in this form, if it can be had.
 pub(super) fn pooling_layer(
     inputs: &[SingleInput],
     maps: usize,

@@ -38,7 +38,7 @@ pub(super) struct TileRun {
 /// The keys of a part.
 #[derive(Debug, Clone, Default)]
 struct Keys {
-    /// So many were given.
+    /// How many were given.
     used: usize,
     /// Steps of maps, in order.
     ends: Vec<KeyEnd>,

@@ -16,7 +16,7 @@ pub(super) struct WeightRows {
     pub rows: usize,
     /// Weights from row to row.
     stride: usize,
-    /// So many events change a potential by at most `segment_reach`.
+    /// Events that change a potential by at most `segment_reach`.
     segment: usize,
     pub segment_reach: i64,
     /// By row, also of the negated ones, and vector: the lanes that it reaches. Empty if all lanes may be tested, those
