@@ -1,7 +1,8 @@
 //! The neurons that a layer works on: those of a population, or of several that are run together.
 
-use super::cells::{Beyond, Rules};
+use super::cells::Beyond;
 use super::lanes::LANES;
+use super::rules::Rules;
 use super::single_run::Singles;
 use super::tile_layer::Grid;
 use crate::engine::kernels;

@@ -1,10 +1,11 @@
 //! What reaches each cell, in order, and the walk over all of it.
 
-use super::cells::{Cells, Kind, Made, Plain, Rows, Rules, Signed};
+use super::cells::{Cells, Made, Rows};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512, REGISTER};
 use super::lanes::{Lanes, Loops};
 use super::notes::KEY_BITS;
+use super::rules::{Kind, Plain, Rules, Signed};
 use crate::engine::kernels;
 
 /// Entries, cell by cell.

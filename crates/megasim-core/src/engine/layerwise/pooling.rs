@@ -1,10 +1,10 @@
 //! Layers such as pooling: each map reads one node, and an event reaches one neuron at most. They are run map by map,
 //! so that what a map needs stays in the cache.
 
-use super::cells::{Kind, Rules};
 use super::layers::{PooledMap, PoolingLayer};
 use super::places::{NEGATIVE, NOWHERE};
 use super::room::Room;
+use super::rules::{Kind, Rules};
 use super::single_run::{Fixed, Singles, signed};
 use super::streams::{Steps, Stream};
 use crate::engine::neurons::Work;

@@ -1,9 +1,9 @@
 //! Runs a layer whose events reach few neurons each, such as pooling and depthwise convolutions, over some steps.
 
-use super::cells::{Kind, Rules};
 use super::layers::{SingleInput, SingleLayer, SingleReach};
 use super::places::{NEGATIVE, NOWHERE};
 use super::room::Room;
+use super::rules::{Kind, Rules};
 use super::streams::{Steps, Stream};
 use crate::engine::neurons::Work;
 use std::marker::PhantomData;

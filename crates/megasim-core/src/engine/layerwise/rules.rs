@@ -1,0 +1,200 @@
+//! When neurons spike: one by one, and as vectors.
+
+use super::lanes::{Lanes, Mask};
+use crate::engine::kernels::{FireReset, spike};
+use crate::network;
+
+/// When neurons spike, and what becomes of them.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Rules {
+    pub threshold: i32,
+    /// Of plain neurons the potential below which they are not taken.
+    pub floor: i32,
+    pub reset: FireReset,
+    pub signed: network::Signed,
+    /// Potentials from the one to the other do not leave 32 bits in a segment, nor come to the floor.
+    pub inside: (i32, i32),
+}
+
+impl Rules {
+    /// One neuron takes a sum that may leave 32 bits or come to the floor, and is tested. Returns how many spikes it
+    /// makes, or takes back.
+    pub(super) fn take<K: Kind>(&self, (v, count): (&mut i32, &mut i32), sum: i64, saturations: &mut u64) -> i64 {
+        *v = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        *saturations += u64::from(i64::from(*v) != sum);
+        if K::SIGNED {
+            return spike((v, count), self.threshold, &self.signed);
+        }
+        let spikes = *v >= self.threshold;
+        *v = if spikes { self.reset.after(*v, self.threshold) } else { (*v).max(self.floor) };
+        spikes.into()
+    }
+}
+
+/// What is known of all walks of a part of a run.
+pub(super) trait Kind {
+    /// Neurons are signed, else plain.
+    const SIGNED: bool;
+    /// Entries of one step act together.
+    const CLOCKED: bool;
+    /// Counts of signed neurons have a maximum, or a minimum out of reach.
+    const BOUNDED: bool;
+    /// Signed neurons may spike several times on one event.
+    const REPEATS: bool;
+    /// Only those neurons are tested that an event reaches.
+    const REACHED: bool;
+}
+
+/// Plain neurons; `REACHED`: an event may leave them beyond the threshold, where they spike at the next one.
+pub(super) struct Plain<const CLOCKED: bool, const REACHED: bool>;
+
+impl<const CLOCKED: bool, const REACHED: bool> Kind for Plain<CLOCKED, REACHED> {
+    const SIGNED: bool = false;
+    const CLOCKED: bool = CLOCKED;
+    const BOUNDED: bool = false;
+    const REPEATS: bool = false;
+    const REACHED: bool = REACHED;
+}
+
+/// Signed neurons; `GENERAL`: with all that they may do.
+pub(super) struct Signed<const CLOCKED: bool, const GENERAL: bool>;
+
+impl<const CLOCKED: bool, const GENERAL: bool> Kind for Signed<CLOCKED, GENERAL> {
+    const SIGNED: bool = true;
+    const CLOCKED: bool = CLOCKED;
+    const BOUNDED: bool = GENERAL;
+    // The input of a step has no bound.
+    const REPEATS: bool = GENERAL || CLOCKED;
+    const REACHED: bool = false;
+}
+
+/// The neurons of a vector.
+#[derive(Clone, Copy)]
+pub(super) struct Vector<L> {
+    pub v: L,
+    /// As the rules read them.
+    pub counts: L,
+    /// See [`Vectors::floors`].
+    pub floors: L,
+}
+
+/// The rules, in vectors.
+pub(super) struct Vectors<L> {
+    threshold: L,
+    pub below_threshold: L,
+    /// A spike is taken back below it.
+    floor: L,
+    min_count: L,
+    max_count: L,
+    pub one: L,
+    least: L,
+    rest: Option<L>,
+    inside: (L, L),
+}
+
+impl<L: Lanes> Vectors<L> {
+    /// # Safety
+    /// For this and all others: the instructions are there.
+    #[inline(always)]
+    pub unsafe fn new(rules: &Rules) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self {
+                threshold: L::splat(rules.threshold),
+                // Thresholds are positive.
+                below_threshold: L::splat(rules.threshold.wrapping_sub(1)),
+                floor: L::splat(-rules.signed.hysteresis),
+                min_count: L::splat(rules.signed.min_count),
+                max_count: L::splat(rules.signed.max_count),
+                one: L::splat(1),
+                least: L::splat(i32::MIN),
+                rest: match rules.reset {
+                    FireReset::Subtract => None,
+                    FireReset::To(rest) => Some(L::splat(rest)),
+                },
+                inside: (L::splat(rules.inside.0), L::splat(rules.inside.1)),
+            }
+        }
+    }
+
+    /// Counts as the rules read them, and the other way round: in the simple case `min_count - count`, of which the
+    /// sign says whether a spike can be taken back.
+    #[inline(always)]
+    pub unsafe fn read<K: Kind>(&self, counts: L) -> L {
+        // SAFETY: the caller's promise.
+        unsafe { if K::BOUNDED { counts } else { self.min_count.sub(counts) } }
+    }
+
+    /// Potentials below which a spike is taken back. One comparison after the other would take twice as long: whether
+    /// a spike can be taken back decides on the floor.
+    #[inline(always)]
+    pub unsafe fn floors<K: Kind>(&self, counts: L) -> L {
+        // SAFETY: the caller's promise.
+        unsafe { if K::BOUNDED { self.floor } else { counts.where_negative(self.floor, self.least) } }
+    }
+
+    /// Counts, as the rules read them, after spikes.
+    #[inline(always)]
+    pub unsafe fn counted<K: Kind>(&self, counts: L, up: L::Mask, down: L::Mask) -> L {
+        let (more, less) = if K::BOUNDED { (up, down) } else { (down, up) };
+        // SAFETY: the caller's promise.
+        unsafe { counts.change_by_one(less, more) }
+    }
+
+    /// Those of the lanes that spike, and those that take a spike back.
+    #[inline(always)]
+    pub unsafe fn beyond<K: Kind>(&self, v: L, (counts, floors): (L, L), lanes: L::Mask) -> (L::Mask, L::Mask) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let up = v.above(lanes, self.below_threshold);
+            if !K::SIGNED {
+                return (up, L::Mask::of(0));
+            }
+            let down = v.below(lanes, floors);
+            if K::BOUNDED {
+                return (counts.below(up, self.max_count), self.min_count.below(down, counts));
+            }
+            (up, down)
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn outside(&self, v: L, lanes: u16) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let lanes = L::Mask::of(lanes);
+            v.below(lanes, self.inside.0).or(v.above(lanes, self.inside.1)).any()
+        }
+    }
+
+    /// Potentials after a spike of those that fired, and those that took one back.
+    #[inline(always)]
+    pub unsafe fn after<K: Kind>(&self, v: L, up: L::Mask, down: L::Mask) -> L {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if K::SIGNED {
+                return v.change(up, down, self.threshold);
+            }
+            self.after_plain(v, up)
+        }
+    }
+
+    /// Potentials of plain neurons after a spike of those that fired.
+    #[inline(always)]
+    pub unsafe fn after_plain(&self, v: L, fired: L::Mask) -> L {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.rest {
+                None => v.sub_where(fired, self.threshold),
+                Some(rest) => v.set_where(fired, rest),
+            }
+        }
+    }
+
+    /// Whether one of those that fired would once more, if its count lets it.
+    #[inline(always)]
+    pub unsafe fn again(&self, v: L, up: L::Mask, down: L::Mask) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { v.above(up, self.below_threshold).or(v.below(down, self.floor)).any() }
+    }
+}
