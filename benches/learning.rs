@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench learning`; with `DIGITS=DIRECTORY` (of `train.npz`) on digits, otherwise on strokes drawn here.
 //! One core; on Linux seconds are those that the thread ran, so that other work on the machine counts less. Encoding is
-//! a row of its own; training and inference start from encoded images.
+//! a separate row; training and inference start from encoded images.
 
 use megasim::learning::{Description, Evaluator, Layer, Learning, SpikingNetwork, Stimuli, Trainer};
 use ndarray::{Array1, Array3, s};

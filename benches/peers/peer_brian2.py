@@ -28,7 +28,7 @@ from common import arguments, read_digits, read_network, report
 
 
 def place(group, layer):
-    """Thresholds, then reset, of a layer are in slots of its own."""
+    """Thresholds, then reset, of a layer are in separate slots."""
     group.thresholder["spike"].when = f"layer_{layer}_threshold"
     group.resetter["spike"].when = f"layer_{layer}_reset"
 

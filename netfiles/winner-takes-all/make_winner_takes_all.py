@@ -1,4 +1,4 @@
-"""Writes the netfiles of this folder: five neurons that inhibit each other, each with an input of its own.
+"""Writes the netfiles of this folder: five neurons that inhibit each other, each with its own input.
 
     python make_winner_takes_all.py
 

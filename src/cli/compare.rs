@@ -226,9 +226,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     let recorded = input.conversion().and_then(|(_, samples, _)| samples.recorded());
     let code = recorded.map_or(encoded.as_ref(), |recorded| recorded as &dyn SpikeEncoder);
     if code.is_current() && input.conversion().is_some() {
-        bail!(
-            "--encode: expected a code that makes spikes, found currents, which give each sample a network of its own"
-        );
+        bail!("--encode: expected a code that makes spikes, found currents, which give each sample its own network");
     }
     let material = input.material(code, presentation.clock());
     let analog = input.analog(code, presentation.clock()).map_err(report)?;

@@ -64,7 +64,7 @@ pub struct Arguments {
     taken: SampleArguments,
     /// The value of the input that one spike per millisecond stands for: a number, or percentile:P of the magnitudes of
     /// the normalisation samples, in place of the largest of them (1 where none is above). Values beyond it fire at
-    /// full rate. Where features have ranges of their own and one scale is too coarse, each gets its own
+    /// full rate. Where features have their own ranges and one scale is too coarse, each gets its own
     #[arg(long, value_name = "VALUE|percentile:P", allow_negative_numbers = true)]
     input_scale: Option<InputScaleArgument>,
     /// The values of the input that stand for no spike and for one per millisecond, as -1..1; values below the first
@@ -87,7 +87,7 @@ pub struct Arguments {
     /// How much lower the percentile is for each layer further on
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = percentile_step)]
     percentile_step: f64,
-    /// Give each map (of a dense layer each neuron) a scale of its own; the weights behind it take that back
+    /// Give each map (of a dense layer each neuron) its own scale; the weights behind it take that back
     #[arg(long)]
     channel_scales: bool,
     /// Take the scales of an earlier conversion of the same model (--save-scales)
@@ -513,7 +513,7 @@ fn notes(model: &Model, adapted: &Adapted) -> Vec<String> {
     if let (Some(features), Some(alike)) = (&adapted.input_features, adapted.without_features) {
         let scales = features.scales().iter().copied();
         notes.push(format!(
-            "input: features have scales of their own, {:.4} to {:.4}, and offsets (conversion.input_features in \
+            "input: features have their own scales, {:.4} to {:.4}, and offsets (conversion.input_features in \
              megasim.json), with up to {} events per ms, as with one for all the trained network itself decides \
              otherwise on {} of the normalisation samples",
             scales.clone().fold(f64::INFINITY, f64::min),

@@ -202,7 +202,7 @@ struct Analog {
     companions: Vec<PathBuf>,
     /// How samples are brought to its input.
     form: InputForm,
-    /// Of a stage, whose input has an order of its own.
+    /// Of a stage, whose input has its own order.
     parsed: Option<Parsed>,
 }
 

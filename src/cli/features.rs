@@ -253,7 +253,7 @@ pub fn is_model(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) && !is_list(path) && !is_stage(path)
 }
 
-/// Whether an archive holds arrays without names of their own (`arr_0`, ...).
+/// Whether an archive holds arrays without names (`arr_0`, ...).
 fn is_list(path: &Path) -> bool {
     let archive = File::open(path).ok().and_then(|file| NpzReader::new(io::BufReader::new(file)).ok());
     archive.is_some_and(|archive| archive.has("arr_0"))

@@ -55,7 +55,7 @@ const MODEL: &str = "goes with the reading of the model";
 /// Options that have no effect in memory, by command, and why.
 const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("convert", &["data", "samples"], DATA),
-    ("convert", &["out", "force"], "the network is saved by a call of its own"),
+    ("convert", &["out", "force"], "the network is saved by a separate call"),
     ("convert", &["architecture", "input-shape"], MODEL),
     ("convert", &["export", "save-scales", "full", "brief"], RESULTS),
     ("convert", &["save-parsed", "parsed", "save-activations", "activations", "save-normalised", "normalised"], STAGES),

@@ -304,7 +304,7 @@ fn start_ranks(kept: Option<Arc<Kept>>) -> Result<()> {
     Ok(())
 }
 
-/// Processes that do not know each other, each with a part of its own.
+/// Processes that do not know each other, each with its own part.
 #[cfg(not(feature = "mpi"))]
 fn start_ranks(_kept: Option<Arc<Kept>>) -> Result<()> {
     Ok(())

@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let is_encoded =
             |name: &str| name.starts_with("encode") || ["input-rate", "ticks-per-ms", "seed"].contains(&name);
         if let Some(over) = arguments.over.iter().find(|over| is_encoded(over.name())) {
-            bail!("--over {}: recordings are spikes already, with times of their own", over.name());
+            bail!("--over {}: recordings are spikes already, with their own times", over.name());
         }
         // Events are read once, up to the end of the longest presentation.
         shown.duration = plan.longest();

@@ -100,7 +100,7 @@ struct Run<'a> {
 
 fn model_file(configuration: &Configuration) -> Result<PathBuf> {
     let base = configuration.path_wd.join(&configuration.filename_ann);
-    // The name may hold points of its own, so endings are put behind it.
+    // The name may contain points, so endings are put behind it.
     let candidates = ENDINGS.iter().map(|ending| {
         let mut name = base.as_os_str().to_os_string();
         if !ending.is_empty() {
@@ -366,7 +366,7 @@ fn conversion_options(model: &import::Model, it: &Configuration) -> Result<Conve
     ];
     let mut settings: Vec<String> =
         settings.iter().filter(|(_, value)| *value != 0).map(|(key, value)| format!("*.{key}={value}")).collect();
-    // Without one of its own the rest is the reset.
+    // Neurons rest at their reset value where no other is set.
     if it.v_rest != it.v_reset {
         settings.push(format!("*.resting_potential={}", integer(it.v_rest)));
     }

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 LIMIT = 120_000
 
-# Contrast of text with what is behind it, by WCAG 2.2: of each element with text of its own, those below 4.5.
+# Contrast of text with what is behind it, by WCAG 2.2: of each element with its own text, those below 4.5.
 LOW_CONTRAST = """() => {
   const channels = (colour) => colour.match(/[0-9.]+/g).map(Number);
   const luminance = (colour) => {

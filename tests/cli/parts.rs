@@ -25,7 +25,7 @@ fn place() -> tempfile::TempDir {
     place
 }
 
-/// A study, with its results in a directory of their own.
+/// A study, with its results in their own directory.
 struct Study {
     words: &'static [&'static str],
     results: &'static [&'static str],

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test fails.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// A server in a directory of its own.
+/// A server in its own directory.
 struct Server {
     process: Child,
     /// `127.0.0.1:PORT`.

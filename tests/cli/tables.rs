@@ -1,4 +1,4 @@
-//! Tables of numbers whose features have ranges of their own, and what is done to arrays before a network sees them.
+//! Tables of numbers whose features have their own ranges, and what is done to arrays before a network sees them.
 
 use crate::arrays::write_npz;
 use assert_cmd::Command;
@@ -75,9 +75,7 @@ fn features_with_ranges_of_their_own_are_shown_in_them() {
     megasim(here, "eval net.npz --data data --json figures.json").success();
     let analog = figures(&here.join("figures.json"))["accuracy"].as_f64().unwrap();
     assert!(analog > 0.98, "{analog}");
-    megasim(here, "convert net.npz --data data --out net")
-        .success()
-        .stdout(contains("features have scales of their own"));
+    megasim(here, "convert net.npz --data data --out net").success().stdout(contains("features have their own scales"));
     let manifest = figures(&here.join("net/megasim.json"));
     let features = &manifest["conversion"]["input_features"];
     assert!(features["scales"][0].as_f64().unwrap() < 0.011, "{features}");

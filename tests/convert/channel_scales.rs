@@ -48,7 +48,7 @@ fn networks_compute_what_they_did() {
     }
 }
 
-/// Each map has the percentile of its own activations, within the width of an interval.
+/// Each map has the percentile of its activations, within the width of an interval.
 #[test]
 fn a_map_fires_once_per_ms_at_its_percentile() {
     let path = zoo().into_iter().find(|path| path.ends_with("resnet.keras")).unwrap();

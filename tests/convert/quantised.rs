@@ -97,7 +97,7 @@ fn a_network_that_is_another_has_other_levels() {
     assert!(answer.examples.iter().all(|example| example.node.ends_with("Dense_32")), "{:?}", answer.examples);
 }
 
-/// Rates have a grid of their own.
+/// Rates have their own grid.
 #[test]
 fn plain_neurons_keep_the_highest_level_as_a_maximum() {
     for name in MODELS {

@@ -59,7 +59,7 @@ fn random_numbers_come_from_seed_and_sample() {
     assert_ne!(run(1, 7), run(1, 8));
     let count = run(1, 7).len() as f64 / 40.0;
     assert!((45.0..55.0).contains(&count), "{count}");
-    // Addresses draw numbers of their own.
+    // Addresses draw their own numbers.
     let of = |address| run(1, 7).iter().filter(|spike| spike.1 == address).map(|spike| spike.0).collect::<Vec<_>>();
     assert_ne!(of(0), of(1));
 }

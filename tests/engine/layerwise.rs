@@ -9,7 +9,7 @@ use megasim::network::*;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-/// Two maps of a source, some maps behind them, pooled or with kernels of their own, maps that read all of these, and
+/// Two maps of a source, some maps behind them, pooled or with their own kernels, maps that read all of these, and
 /// a row behind all neurons of them.
 #[derive(Debug, Clone)]
 struct Forward {
@@ -217,7 +217,7 @@ proptest! {
                 let expected = events.run_until(&stimuli, |_| false);
                 let (found, expected) = match (found, expected) {
                     (Ok(found), Ok(expected)) => (found, expected),
-                    // Each stops at a moment of its own; and what waits for a moment counts in one of them only.
+                    // Each stops at another time; and what waits for a time counts in one of them only.
                     (Err(_), Err(_)) | (Ok(_), Err(Error::TooMuchMemory { .. })) => continue,
                     (found, expected) => return Err(TestCaseError::fail(format!("{found:?} {expected:?}"))),
                 };

@@ -220,7 +220,7 @@ impl Pooled {
     }
 }
 
-/// Two layers without delay, samples, and resets that reach both, one or none, in a tick of their own or not.
+/// Two layers without delay, samples, and resets that reach both, one or none, in a separate tick or not.
 fn batch_of_samples() -> impl Strategy<Value = (Network, Vec<Stimulus>)> {
     let reset_ticks = prop::collection::vec((0i64..40, prop::bool::weighted(0.8), prop::bool::weighted(0.8)), 0..6);
     let spikes = prop::collection::vec((0i64..40, 0i32..3), 0..60);

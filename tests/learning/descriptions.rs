@@ -1,4 +1,4 @@
-//! Descriptions with rates of each map, kernels of one's own, and free lateral inhibition.
+//! Descriptions with rates of each map, custom kernels, and free lateral inhibition.
 
 use megasim::learning::{
     Convolution, Description, Encoder, FilterKernel, LateralIntensityInhibition, SpikingNetwork, Stimuli, Trainer,

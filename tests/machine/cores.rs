@@ -83,7 +83,7 @@ fn modules_of_a_core_work_one_at_a_time() {
     // The last work is B's second event, which waited for A's, which waited for the input.
     let of = |module: usize| Wait::Work(ModuleId::new(module), WorkPart::Event);
     assert_eq!(path, [(0, 25, Wait::Input), (25, 35, of(0)), (35, 45, of(1))]);
-    // On cores of their own: as without cores.
+    // On their own cores: as without cores.
     machine.cores = Some(vec![0, 1, 2]);
     let alone = run(&network, machine.clone(), &[spikes(&[0, 25])], Pace::Real);
     machine.cores = None;
@@ -216,7 +216,7 @@ pub const MESH: &str = "[mesh]\ncolumns = 2\nrows = 2\n[cores]\nneurons_per_core
 
 #[test]
 fn small_maps_share_a_core_until_it_is_full() {
-    // Maps of 4 neurons, two to a core of 10 neurons; the row has a core of its own.
+    // Maps of 4 neurons, two to a core of 10 neurons; the row has its own core.
     let of = maps(5, 2);
     let packed = place(&of, MESH, None).unwrap();
     // 6 modules and 4 cores a chip: they share, as there is no core for each.

@@ -17,7 +17,7 @@ struct Sketch {
     acknowledge_delays: Vec<Tick>,
     link_times: (Tick, Tick),
     tiles: Vec<(u32, u32)>,
-    /// Each module on a core of its own, several on one, or one on several.
+    /// Each module on its own core, several on one, or one on several.
     cores: u32,
     barrier: (Tick, Tick),
     pace: Pace,

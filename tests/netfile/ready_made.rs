@@ -8,7 +8,7 @@ fn netfiles(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("netfiles").join(name)
 }
 
-/// Runs a ready-made network into a directory of its own.
+/// Runs a ready-made network into its own directory.
 fn run(name: &str, options: &[&str]) -> tempfile::TempDir {
     let parent = tempfile::tempdir().unwrap();
     Command::cargo_bin("megasim")

@@ -412,8 +412,8 @@ fn a_directory_tells_every_fault() {
         "n.sch:8: expected a readable file `.`, found a directory",
     ];
     assert_eq!(messages_found.len(), starts.len(), "{messages_found:#?}");
-    for (messages_found, start) in messages_found.iter().zip(starts) {
-        assert!(messages_found.starts_with(start), "{messages_found} starts with {start}");
+    for (message, start) in messages_found.iter().zip(starts) {
+        assert!(message.starts_with(start), "{message} starts with {start}");
     }
 }
 

@@ -233,7 +233,7 @@ fn schematic(here: &Path, name: &str, threshold_plus: i32) {
     let folder = here.join(name);
     fs::create_dir(&folder).unwrap();
     netfile::write(&folder, &network, &[input, reset], &FileNames::of(&network)).unwrap();
-    // Files of both are side by side, under names of their own.
+    // Files of both are side by side, under their own names.
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let file = path.file_name().unwrap().to_string_lossy().into_owned();

@@ -115,7 +115,7 @@ fn parameters_that_are_swept_without_effect_are_refused() {
     assert_eq!(status, 0, "{error}");
 }
 
-/// What is busiest and what is the bottleneck are lines of their own; energies have one total, everywhere.
+/// What is busiest and what is the bottleneck are separate lines; energies have one total, everywhere.
 #[test]
 fn the_bottleneck_the_busiest_module_and_the_total_energy_are_called_what_they_are() {
     let place = Place::new();

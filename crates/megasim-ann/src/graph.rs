@@ -63,7 +63,7 @@ impl Graph {
         for (id, layer) in layers.iter().enumerate() {
             let fault = |message| Fault { layer: layer.name.clone(), kind: layer.kind.clone(), message };
             if !names.insert(layer.name.as_str()) {
-                return Err(fault("expected a name of its own, found one used before".into()));
+                return Err(fault("expected a name that no other layer has, found one used before".into()));
             }
             if (id == 0) != (layer.operation == Operation::Input) {
                 return Err(fault("expected one input, as the first layer".into()));

@@ -380,7 +380,7 @@ pub fn read(path: &Path) -> Result<Model, Error> {
     read_with(path, None)
 }
 
-/// Reads a model file whose network is described in a file of its own: Caffe's `.prototxt`, or TOML for bare parameters
+/// Reads a model file whose network is described in a separate file: Caffe's `.prototxt`, or TOML for bare parameters
 /// of PyTorch and Lasagne. Without one named, a file next to the model is looked for.
 ///
 /// ```toml

@@ -185,7 +185,7 @@ impl<'a> Runner<'a> {
         let nodes = &converted.emitted.layers[number];
         let shape = normalized.parsed.layers[number].shape;
         let Target { code, clock, mode } = *self.target;
-        // With currents each sample has a network of its own.
+        // With currents each sample has its own network.
         let shared = (!code.is_current()).then(|| Part::new(network, nodes, clock)).transpose()?;
         let run = |(k, (spikes, values)): (usize, (&HashMap<NodeId, Stimulus>, ndarray::ArrayView1<f32>))| {
             if self.control.is_cancelled() {

@@ -1,4 +1,4 @@
-//! How the input becomes spikes: how many stand for its full value, and whether features need scales of their own. The
+//! How the input becomes spikes: how many stand for its full value, and whether features need their own scales. The
 //! samples decide: of a way that is too coarse the trained network itself says something else.
 
 use super::adapt::Adapted;

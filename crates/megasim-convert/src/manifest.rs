@@ -250,7 +250,7 @@ pub struct Conversion {
     /// Whether the scales are those of an earlier conversion.
     #[serde(default)]
     pub given_scales: bool,
-    /// Whether each map has a scale of its own.
+    /// Whether each map has its own scale.
     #[serde(default, skip_serializing_if = "is_false")]
     pub channel_scales: bool,
     /// Which numbers the weights may be: `full`, a number of bits, `Qm.f` or `binary`.

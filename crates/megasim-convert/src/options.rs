@@ -27,7 +27,7 @@ pub struct ConvertOptions {
     pub percentile: f64,
     /// How much lower the percentile is for each layer further on.
     pub percentile_step: f64,
-    /// Whether each map has a scale of its own, where scales are made of activations on data.
+    /// Whether each map has its own scale, where scales are made of activations on data.
     pub channel_scales: bool,
     /// Scales of an earlier conversion, in place of what the rules' weighting would make.
     pub scales: Option<scales::Scales>,

@@ -31,7 +31,7 @@ pub enum Error {
     #[error(transparent)]
     Code(#[from] PresentationError),
     /// Scales that are there already.
-    #[error("--scale-by goes with --preset toolbox and without --scales, which have scales of their own")]
+    #[error("--scale-by goes with --preset toolbox and without --scales, which have their own scales")]
     ScaleBy,
     /// Details of a calibration that is not made.
     #[error("--calibrate-for, --calibration-samples: expected --calibrate bias, potential or both, found none")]

@@ -56,7 +56,7 @@ pub struct Scales {
     pub model_sha256: String,
     /// One a population.
     pub scales: BTreeMap<String, f64>,
-    /// Of populations whose maps have scales of their own: the scale of each map (of a vector: of each neuron).
+    /// Of populations whose maps have their own scales: the scale of each map (of a vector: of each neuron).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub maps: BTreeMap<String, Vec<f64>>,
 }

@@ -7,7 +7,7 @@
 //! - A rectifier ends a population. Maximum pooling and flattening commute with it, so it may come after them. Where
 //!   none comes, the neurons fire spikes of both signs; before a mean two populations do, one for each sign.
 //! - A sum is one population with a connection for each of its parts; a concatenation is pieces that what reads it
-//!   reads one by one, so that each keeps a scale of its own, also behind a flattening.
+//!   reads one by one, so that each keeps its own scale, also behind a flattening.
 //! - Flattening is always map after map; where the source flattens otherwise, the rows of the next weights are
 //!   permuted.
 //! - A ReLU with a maximum is two populations, and so is a leaky one.
@@ -49,7 +49,7 @@ fn unsupported(layer: &Layer, reason: impl Into<String>) -> Unsupported {
     Unsupported { layer: layer.name.clone(), kind: layer.kind.clone(), reason: reason.into(), more: Vec::new() }
 }
 
-/// Widest vector that may pass without weights of its own (they are a diagonal matrix then).
+/// Widest vector that may pass without its own weights (they are a diagonal matrix then).
 const MAX_DIAGONAL: usize = 4096;
 
 /// What the neurons of the output do.
@@ -147,7 +147,7 @@ pub enum Quantized {
         /// Bias events.
         steps: u32,
     },
-    /// ReLUs with a maximum, each of two populations: rates have a grid of their own, so only the ceiling is kept.
+    /// ReLUs with a maximum, each of two populations: rates have their own grid, so only the ceiling is kept.
     AsRates,
 }
 
@@ -516,7 +516,7 @@ pub(super) fn digits(graph: &Graph) -> usize {
     source_layers(graph).to_string().len()
 }
 
-/// Layers of the source: an activation that a layer brought along is none of its own.
+/// Layers of the source: an activation that a layer brought along is not counted.
 fn source_layers(graph: &Graph) -> usize {
     let is_own = |layer: &Layer| {
         let before = layer.inputs.first().map_or("", |&input| &graph.layers()[input].name);

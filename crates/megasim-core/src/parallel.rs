@@ -19,17 +19,28 @@ fn halves(range: Range<usize>) -> (Range<usize>, Option<Range<usize>>) {
 
 /// What `piece` gives for ranges that together make up the whole one, in the order of the ranges.
 pub fn map_pieces<T: Send>(range: Range<usize>, piece: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
-    let done: Mutex<Vec<(usize, Option<T>)>> = Mutex::default();
+    let done: Mutex<Vec<(usize, T)>> = Mutex::default();
     for_each_piece(range, &|numbers| {
         let start = numbers.start;
-        let result = Some(piece(numbers));
+        let result = piece(numbers);
         done.lock().unwrap_or_else(PoisonError::into_inner).push((start, result));
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let done = by_number(done.into_inner().unwrap_or_else(PoisonError::into_inner));
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Results in the order of their numbers.
+///
+/// ```
+/// assert_eq!(megasim_core::parallel::by_number(vec![(7, 'b'), (2, 'a')]), [(2, 'a'), (7, 'b')]);
+/// ```
+pub fn by_number<T>(results: Vec<(usize, T)>) -> Vec<(usize, T)> {
     // Numbers are sorted, not results: a sort is compiled for each type, and is long.
-    let mut places: Vec<(usize, usize)> = done.iter().enumerate().map(|(place, (start, _))| (*start, place)).collect();
+    let numbers = results.iter().enumerate();
+    let mut places: Vec<(usize, usize)> = numbers.map(|(place, (number, _))| (*number, place)).collect();
     places.sort_unstable();
-    places.into_iter().filter_map(|(_, place)| done[place].1.take()).collect()
+    let mut results: Vec<Option<(usize, T)>> = results.into_iter().map(Some).collect();
+    places.into_iter().filter_map(|(_, place)| results[place].take()).collect()
 }
 
 /// What `one` gives for each number of a range, in order.

@@ -54,7 +54,7 @@ pub struct Standardisation {
 /// How the samples of a data set come to be standardised.
 #[derive(Debug, Clone)]
 pub(super) enum Standardising {
-    /// As the data say, by statistics of their own, once they were asked for.
+    /// As the data say, by their statistics, once they were asked for.
     OfTheData(Arc<OnceLock<(Shape, Arc<Standardisation>)>>),
     /// In this way, whatever the data say.
     Given(Arc<Standardisation>),

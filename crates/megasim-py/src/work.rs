@@ -56,7 +56,7 @@ impl Drop for Finish<'_> {
     }
 }
 
-/// Runs work in a thread of its own while this one looks for signals and calls `progress(part, done, units)`. Warnings
+/// Runs work in its own thread while this one looks for signals and calls `progress(part, done, units)`. Warnings
 /// come with the result. An exception of a signal's handler or of `progress` cancels the work and is raised.
 pub fn run<T: Send>(
     py: Python<'_>,

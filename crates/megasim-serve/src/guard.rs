@@ -34,7 +34,7 @@ impl Refused {
 }
 
 impl Guard {
-    /// With a token of its own.
+    /// With its own token.
     pub fn new(port: u16) -> io::Result<Self> {
         let mut bytes = [0; TOKEN];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;

@@ -91,7 +91,7 @@ struct Entry {
     is_short: bool,
     output: VecDeque<u8>,
     started: Option<Instant>,
-    /// The process, which leads a group of its own.
+    /// The process, which leads its own group.
     group: Option<u32>,
 }
 

@@ -203,7 +203,7 @@ async function run() {
   $("run").disabled = true;
   try {
     await start(settings());
-    // The next run has results of its own.
+    // The next run has its own results.
     await choose();
   } catch (error) {
     say("fault", error.message);

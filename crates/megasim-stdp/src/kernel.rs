@@ -99,7 +99,7 @@ pub enum FilterKernel {
     DoG(DoGKernel),
     /// Gabor.
     Gabor(GaborKernel),
-    /// Numbers of one's own, row by row, of a square; taken as they are.
+    /// The numbers of a square, row by row, taken as they are.
     Values(Vec<Vec<f64>>),
 }
 

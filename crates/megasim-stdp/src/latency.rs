@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum TimeSteps {
     /// Bins of equal population.
     Bins(u32),
-    /// Every distinct intensity has a time of its own: the order of intensities without bins.
+    /// Every distinct intensity has its own time: the order of intensities without bins.
     Continuous,
 }
 

@@ -73,7 +73,7 @@ impl LinearClassifier {
                 found: format!("{} samples of one class", labels.len()),
             });
         }
-        // Each class is a problem of its own with a generator of its own: threads change nothing.
+        // Each class is a separate problem with its own generator: the number of threads changes nothing.
         let solutions: Vec<Vec<f64>> = parallel::map(0..classes, |class| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream(class as u64 | 1 << 32);

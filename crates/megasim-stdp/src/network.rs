@@ -38,7 +38,7 @@ pub struct SpikingNetwork<W: Weight = f32> {
 }
 
 impl<W: Weight> SpikingNetwork<W> {
-    /// A network with initial weights, each layer's drawn with a stream of its own.
+    /// A network with initial weights, each layer's drawn with its own stream.
     ///
     /// # Errors
     /// What [`Description::shapes`] refuses; weights too large for their kind.

@@ -121,8 +121,8 @@ pub enum Error {
     /// Two networks of different size.
     #[error("expected networks with the same nodes, found {0} and {1} nodes")]
     Sizes(usize, usize),
-    /// Values as currents, which give each sample a network of its own.
-    #[error("expected a code that makes spikes, found currents, which give each sample a network of its own")]
+    /// Values as currents, which give each sample its own network.
+    #[error("expected a code that makes spikes, found currents, which give each sample its own network")]
     Currents,
     /// The work was cancelled before the first samples were done.
     #[error("stopped before the first samples were done")]

@@ -22,7 +22,7 @@ pub struct Distributions {
     pub name: String,
     /// The activation that one spike per millisecond represents.
     pub scale: f64,
-    /// Weights of the trained network, simplified; none for layers without weights of their own.
+    /// Weights of the trained network, simplified; none for layers without their own weights.
     pub weights_before: Option<Histogram>,
     /// Weights in the netfiles over the scaling factor.
     pub weights_after: Option<Histogram>,

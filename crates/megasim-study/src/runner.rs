@@ -174,16 +174,8 @@ fn shared<W: Send, S: Kept, T: Kept, E: Send>(
             (_, None) => {}
         }
     }
-    runs.samples = in_order(runs.samples);
+    runs.samples = parallel::by_number(runs.samples);
     Ok(runs)
-}
-
-/// Samples by number. Places are sorted, not results: a sort is compiled for each type, and is long.
-fn in_order<T>(samples: Vec<(usize, T)>) -> Vec<(usize, T)> {
-    let mut places: Vec<(usize, usize)> = samples.iter().enumerate().map(|(at, (number, _))| (*number, at)).collect();
-    places.sort_unstable();
-    let mut samples: Vec<_> = samples.into_iter().map(Some).collect();
-    places.into_iter().filter_map(|(_, at)| samples[at].take()).collect()
 }
 
 fn bytes(of: &impl Serialize) -> Vec<u8> {

@@ -54,7 +54,7 @@ pub struct Question<'a> {
     pub stimuli: &'a (dyn Fn(usize, Tick) -> Vec<Stimulus> + Sync),
     /// Samples.
     pub samples: usize,
-    /// Random orders of events, each with random delays of its own.
+    /// Random orders of events, each with its own random delays.
     pub orders: u32,
     /// Seed of orders and delays.
     pub seed: u64,

@@ -44,7 +44,7 @@ impl Row {
 
 const RATE_CODE: Need = Need {
     holds: |given| given.any_code(|code| code.uses_input_rate()),
-    expected: "expected --encode regular or poisson; other codes have rates of their own, as 'cpn:max_f=500'",
+    expected: "expected --encode regular or poisson; other codes have their own rates, as 'cpn:max_f=500'",
 };
 const RANDOM_CODE: Need = Need {
     holds: |given| given.any_code(|code| code.uses_seed()),
@@ -102,7 +102,7 @@ const ONE_MODE: Need = Need {
 };
 const ONE_END: Need = Need {
     holds: |given| given.text("mode").as_deref() != Some("both"),
-    expected: "expected --mode event or --mode clocked; each mode ends at thresholds of its own",
+    expected: "expected --mode event or --mode clocked; each mode ends at its own thresholds",
 };
 const FILE_OF_RESULTS: Need = Need {
     holds: |given| {

@@ -45,7 +45,7 @@ impl Estimate {
     pub fn text(&self) -> String {
         let threads = self.threads;
         let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        // Points of a sweep have stages of their own.
+        // Points of a sweep have their own stages.
         let mut kinds: BTreeMap<&str, (usize, Stage, f64)> = BTreeMap::new();
         for (name, stage) in stages.iter() {
             let kind = name.rsplit(", ").next().unwrap_or(name);

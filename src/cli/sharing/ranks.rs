@@ -138,7 +138,7 @@ impl Ranks {
         all
     }
 
-    /// Answers other ranks for as long as they have not left; on rank 0, in a thread of its own.
+    /// Answers other ranks for as long as they have not left; on rank 0, in its own thread.
     pub fn serve(&self) {
         let mut reported = Instant::now();
         while self.desk.left.load(Ordering::SeqCst) + 1 < self.size {

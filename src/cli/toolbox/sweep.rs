@@ -85,7 +85,7 @@ fn plan(arguments: &Arguments, base: &Configuration, asked: &ParameterSweep) -> 
         let own = PathBuf::from(name);
         // Without a conversion, netfiles that are there are those of all values.
         let shares = !base.convert && !own.exists() && arguments.out.is_dir();
-        // Each value has records and exports of its own.
+        // Each value has its own records and exports.
         it.log_dir = it.log_dir.zip(own.file_name()).map(|(folder, name)| folder.join(name));
         if it.log_dir.is_none() && shares {
             let mut log = own.as_os_str().to_os_string();

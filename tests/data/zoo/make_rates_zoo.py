@@ -65,7 +65,7 @@ def with_keras():
             relu(conv(layers.MaxPooling2D(3, 1, "same")(x), 3, 1)),
         ]
         x = layers.AveragePooling2D(2)(layers.Concatenate()(branches))
-        # Flattened afterwards: the branches have scales of their own.
+        # Flattened afterwards: the branches have their own scales.
         return classes(layers.Dense(12, activation="relu", kernel_initializer="he_normal")(layers.Flatten()(x)))
 
     def densenet(x):

@@ -216,7 +216,7 @@ impl Stack {
                 obstacles.replace(&mut self.builder, (&entry.name, &entry.kind), input, problem)
             })?;
             if self.names.insert(entry.name.clone(), last).is_some() {
-                return Err(entry.misfit("expected a name of its own, found one used before"));
+                return Err(entry.misfit("expected a name that no other layer has, found one used before"));
             }
         }
         if !obstacles.is_empty() {

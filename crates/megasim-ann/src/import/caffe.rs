@@ -157,7 +157,7 @@ impl Layer {
         }
     }
 
-    /// A size for both directions, as one number, two, or under keys of their own.
+    /// A size for both directions, as one number, two, or under separate keys.
     fn pair(&mut self, key: &str, vertical: &str, horizontal: &str) -> Result<Option<(usize, usize)>, Problem> {
         let both: Option<Vec<usize>> = self.options.texts(key).iter().map(|text| text.parse().ok()).collect();
         let (own_vertical, own_horizontal) = (self.count(vertical)?, self.count(horizontal)?);

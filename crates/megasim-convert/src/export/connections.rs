@@ -261,7 +261,7 @@ impl Lister<'_> {
         let outputs = self.network.outputs(megasim_core::network::ModuleId::new(number)).to_vec();
         if let ModuleKind::Flatten(ports) = &module.kind {
             if module.timing.delay_to_arrive > 0 {
-                return self.refuse(number, "other simulators have no delays of their own for loops");
+                return self.refuse(number, "other simulators have no separate delays for loops");
             }
             let mut senders = Senders::new();
             let mut before = 0i64;

@@ -103,7 +103,7 @@ impl Manifest {
                 return Err(format!("{of}: expected {channels} map_scales or none, found {scales}"));
             }
             if let Some(node) = layer.nodes.iter().find(|node| !nodes.insert(node)) {
-                return Err(format!("{of}: expected nodes of its own, found '{node}', which is named twice"));
+                return Err(format!("{of}: expected nodes that are named once, found '{node}', which is named twice"));
             }
             if let Some(input) = layer.inputs.iter().find(|input| !names.contains(input.as_str())) {
                 return Err(format!("{of}: expected inputs that are layers before it, found '{input}'"));

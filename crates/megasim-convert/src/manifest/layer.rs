@@ -24,7 +24,7 @@ pub struct Layer {
     /// The levels of its quantised activations, where counts of neurons are levels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub levels: Option<Levels>,
-    /// Where maps have scales of their own: that of each map (of a vector: of each neuron).
+    /// Where maps have their own scales: that of each map (of a vector: of each neuron).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub map_scales: Vec<f64>,
 }

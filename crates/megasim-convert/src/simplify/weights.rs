@@ -141,7 +141,7 @@ fn cells(shape: Shape) -> (usize, usize) {
 }
 
 /// A convolution of a rectified value of maps. Where it has groups and each piece holds whole ones, each piece has
-/// outputs of its own.
+/// its own outputs.
 pub(super) fn convolution(layer: &Layer, value: &Value) -> Result<Value, Unsupported> {
     let Operation::Convolution { weights, bias, strides, padding, dilation, groups } = &layer.operation else {
         return Err(unsupported(layer, "expected a convolution"));

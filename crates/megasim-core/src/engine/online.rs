@@ -73,7 +73,7 @@ fn neurons_of(network: &Network, module: ModuleId) -> Result<&NeuronParameters, 
     let Some((_, neurons, _)) = module.kind.neurons() else { return Err("it has no neurons") };
     let refused = [
         (module.kind.kind_name() == KindName::Softmax, "a softmax spikes by its clock, not at a threshold"),
-        (neurons.model().is_some(), "its neurons have equations of their own"),
+        (neurons.model().is_some(), "its neurons have their own equations"),
         (neurons.signed().is_some(), "signed neurons are exact with the threshold that they were made for"),
         (!neurons.fires_plus || neurons.threshold_plus < 1, "its neurons do not spike at a threshold above 0"),
         (neurons.fires_minus, "its neurons spike at both signs"),
@@ -91,7 +91,7 @@ fn neurons_of(network: &Network, module: ModuleId) -> Result<&NeuronParameters, 
     }
 }
 
-/// What a run with online normalisation has of its own.
+/// The state of online normalisation in a run.
 #[derive(Debug, Clone)]
 pub(super) struct Online {
     /// With the thresholds of this run.

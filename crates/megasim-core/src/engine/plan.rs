@@ -417,7 +417,7 @@ struct Members {
 
 impl Members {
     /// What it reads first, and its other inputs, where one event reaches one neuron of a single module and is answered
-    /// at once, so that such modules need no times of their own.
+    /// at once, so that such modules need no separate times.
     fn stackable(&self, network: &Network) -> Option<(NodeId, &[PlanInput])> {
         let ([id], [PlanInput { node: Some(node), feedback: false }, others @ ..]) =
             (&self.modules[..], &self.inputs[..])

@@ -50,7 +50,7 @@ pub fn course(
     let fan = FanOut::new(setup.network);
     let probes = Probes::all(setup.network);
     let look = |k: usize, network: &Network, (_, record): (&Outcome, &Record), _: super::Seen| {
-        // Values as currents give each sample a network of its own.
+        // Values as currents give each sample its own network.
         let own = setup.code.is_current().then(|| FanOut::new(network));
         let pass = Pass::new(layers, Some(decides), &scale, record, own.as_ref().unwrap_or(&fan));
         let wrong = pass.decisions.iter().map(|decision| *decision != labels.get(k).copied()).collect();

@@ -54,7 +54,7 @@ impl Online<'_> {
     }
 }
 
-/// Words of kinds of layers without weights of their own: their thresholds go with their inputs.
+/// Words of kinds of layers without their own weights: their thresholds go with their inputs.
 const WITHOUT_WEIGHTS: &[&str] = &["Pooling", "Reshape", "Padding", "UpSampling", "Cropping", "Permute", "Flatten"];
 
 /// The layers whose thresholds change, with their modules.

@@ -11,7 +11,7 @@ use megasim_core::network::{Network, NodeId, Tick};
 use megasim_core::readout::{self, ReadOut};
 use serde::Serialize;
 
-/// A network and samples for a comparison: a converted network, or any network with pieces of its own stimuli.
+/// A network and samples for a comparison: a converted network, or any network with pieces of its stimuli.
 #[derive(Debug)]
 pub struct CompareInput<'a> {
     network: &'a Network,
@@ -41,7 +41,7 @@ impl<'a> CompareInput<'a> {
         }
     }
 
-    /// A network with pieces of its own stimuli; its last layer decides, if it is a row.
+    /// A network with pieces of its stimuli; its last layer decides, if it is a row.
     pub fn pieces(network: &'a Network, pieces: Pieces) -> Self {
         let layers = Layer::of_network(network);
         let output = match layers.last().map(|layer| &layer.nodes[..]) {

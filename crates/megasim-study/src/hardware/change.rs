@@ -6,7 +6,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-/// Keys with a value of their own, in no table; texts are not among them.
+/// Keys with their own value, in no table; texts are not among them.
 pub(super) const SCALARS: [&str; 4] = ["tick", "static_power", "energy_per_mac", "energy_per_mac_bit"];
 
 /// Another value for a key of a hardware file.
@@ -34,7 +34,7 @@ impl Change {
         "barrier",
     ];
 
-    /// A key by its dotted path, quoted as in TOML where it has dots or stars of its own (`layer."05*".fifo_depth`),
+    /// A key by its dotted path, quoted as in TOML where it contains dots or stars (`layer."05*".fifo_depth`),
     /// and its value: a whole number, a number with its unit, or a word. One of several `[[links]]` is given by its
     /// number, from 0 on (`links.0.delay`).
     ///

@@ -371,7 +371,7 @@ fn combined(of: &Shown) -> Result<Section, Error> {
         }
         let axes = Axes { file, title, x, y: "share", ..Axes::default() };
         let which = if every > 1 { format!("Every {every}th layer") } else { "Each layer".to_string() };
-        let caption = format!("{which} on axes of its own.");
+        let caption = format!("{which} on its own axes.");
         pictures.push(chart::histograms(&axes, &shown)?.with_caption(caption));
     }
     Ok(Section {

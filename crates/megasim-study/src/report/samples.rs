@@ -168,7 +168,7 @@ fn potentials(of: &OfSamples, sample: &ShownSample, suffix: &str) -> Result<Opti
         "The neurons of the layer that spike most"
     };
     let caption =
-        format!("{which}, each on an axis of its own; the dashed line is the threshold (1), marks above are spikes.");
+        format!("{which}, each on its own axis; the dashed line is the threshold (1), marks above are spikes.");
     Ok(Some(chart::potentials(&axes, of.ms, &all)?.with_caption(caption)))
 }
 

@@ -45,7 +45,7 @@ pub enum SweepError {
     )]
     Seed(String),
     /// A rate that nothing uses.
-    #[error("--over {0}: expected --encode regular or poisson; other codes have rates of their own")]
+    #[error("--over {0}: expected --encode regular or poisson; other codes have their own rates")]
     InputRate(String),
     /// A read-out on a machine.
     #[error("--readout, --k and --confidence: on a machine most spikes decide; leave them out, or --hardware")]

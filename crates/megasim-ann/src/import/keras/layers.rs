@@ -90,7 +90,7 @@ pub(super) fn apply(
     Ok(output)
 }
 
-/// Adds the activation that a layer has as an option, as a layer of its own.
+/// Adds the activation that a layer has as an option, as a separate layer.
 pub(super) fn own_activation(network: &mut Network, options: &mut Options, output: Tensor) -> Result<Tensor, Problem> {
     let Some(value) = options.take("activation") else { return Ok(output) };
     let Some(activation) = activations::parse(value, options)? else { return Ok(output) };

@@ -40,7 +40,7 @@ pub struct Variant(Instructions);
 
 /// What a variant is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Instructions {
+pub(super) enum Instructions {
     /// Loops that the compiler vectorises for the base instruction set.
     Base,
     /// AVX2, x86-64.
@@ -76,16 +76,9 @@ impl Variant {
         variants
     }
 
-    /// Whether the instructions of AVX-512 are there.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn is_avx512(self) -> bool {
-        self.0 == Instructions::Avx512
-    }
-
-    /// Whether it is written for AVX2.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn is_avx2(self) -> bool {
-        self.0 == Instructions::Avx2
+    /// What it is written in: these instructions are there.
+    pub(super) fn instructions(self) -> Instructions {
+        self.0
     }
 
     /// The fastest that this machine can run; the plain one where [`KERNELS_VARIABLE`] says so.

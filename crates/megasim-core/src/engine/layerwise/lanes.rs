@@ -91,7 +91,11 @@ pub(super) trait Lanes: Copy {
     ///
     /// # Safety
     /// As [`Lanes::change`].
-    unsafe fn change_by_one(self, minus: Self::Mask, plus: Self::Mask) -> Self;
+    #[inline(always)]
+    unsafe fn change_by_one(self, minus: Self::Mask, plus: Self::Mask) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { self.change(minus, plus, Self::splat(1)) }
+    }
     /// # Safety
     /// The instructions are there.
     unsafe fn sub_where(self, mask: Self::Mask, other: Self) -> Self;

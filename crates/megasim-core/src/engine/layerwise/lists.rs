@@ -6,7 +6,7 @@ use super::lanes::{Avx2, Avx512, REGISTER};
 use super::lanes::{Lanes, Loops};
 use super::notes::KEY_BITS;
 use super::rules::{Kind, Plain, Rules, Signed};
-use crate::engine::kernels;
+use crate::engine::kernels::{self, Instructions};
 
 /// Entries, cell by cell.
 #[derive(Clone, Copy)]
@@ -41,18 +41,19 @@ impl All<'_, '_> {
     }
 
     fn walk_as<K: Kind>(self, kernel: kernels::Variant) {
-        #[cfg(target_arch = "x86_64")]
-        match kernel {
-            // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
-            _ if kernel.is_avx512() => return unsafe { self.walk_avx512::<K>() },
-            // SAFETY: see above.
-            _ if kernel.is_avx2() && self.cells.lanes <= REGISTER => return unsafe { self.walk_avx2::<K, 1>() },
-            // SAFETY: see above.
-            _ if kernel.is_avx2() => return unsafe { self.walk_avx2::<K, 2>() },
-            _ => {}
+        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected; loops need
+        // none.
+        unsafe {
+            match kernel.instructions() {
+                #[cfg(target_arch = "x86_64")]
+                Instructions::Avx512 => self.walk_avx512::<K>(),
+                #[cfg(target_arch = "x86_64")]
+                Instructions::Avx2 if self.cells.lanes <= REGISTER => self.walk_avx2::<K, 1>(),
+                #[cfg(target_arch = "x86_64")]
+                Instructions::Avx2 => self.walk_avx2::<K, 2>(),
+                Instructions::Base => self.walk_in::<Loops, K>(),
+            }
         }
-        // SAFETY: loops need no special instructions.
-        unsafe { self.walk_in::<Loops, K>() }
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,4 @@
-//! Maps that read the same nodes and one of their own, such as a convolution to which a shortcut is added: populations
+//! Maps that read the same nodes and each another one, such as a convolution to which a shortcut is added: populations
 //! of one map each, which are run as one layer of cells.
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};

@@ -1,4 +1,4 @@
-//! Makes layers in tiles of maps with kernels of their own, such as depthwise convolutions, where the events of a
+//! Makes layers in tiles of maps with their own kernels, such as depthwise convolutions, where the events of a
 //! position reach few tiles.
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};

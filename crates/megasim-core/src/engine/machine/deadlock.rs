@@ -50,7 +50,7 @@ pub(super) fn find(plan: &MachinePlan, state: &State) -> Vec<Deadlock> {
             continue;
         }
         let Some(first) = path.iter().position(|&(module, _)| module == at) else { continue };
-        // The walk stopped at a module of its own path; without a next one it is no ring.
+        // The walk stopped at a module of its path; without a next one it is no ring.
         if next(at).is_none() {
             continue;
         }

@@ -39,7 +39,7 @@ pub struct Machine {
     /// Steps with a barrier between them, if it is a clocked machine.
     pub barrier: Option<Barrier>,
     /// By module: the core that it is on. Modules of one core work one at a time, and an event goes to all of them in
-    /// one message. None where each module is a core of its own.
+    /// one message. None where each module has its own core.
     pub cores: Option<Vec<u32>>,
     /// Modules whose neurons are on several cores; [`Self::cores`] has the first of each.
     pub splits: BTreeMap<ModuleId, Split>,

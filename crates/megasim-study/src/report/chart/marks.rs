@@ -130,7 +130,7 @@ pub fn histogram(of: &Axes, name: &str, histogram: &Histogram) -> Result<Picture
     counted(of, &[(name.to_string(), histogram.clone())], super::lines)
 }
 
-/// Several histograms next to each other, each with axes of its own.
+/// Several histograms next to each other, each with its own axes.
 ///
 /// # Errors
 /// If the drawing fails.

@@ -1,4 +1,4 @@
-//! Membrane potentials of several neurons one above the other, each on an axis of its own, with their spikes.
+//! Membrane potentials of several neurons one above the other, each on its own axis, with their spikes.
 
 use super::raster::tenth;
 use super::{Axes, Picture, Table};

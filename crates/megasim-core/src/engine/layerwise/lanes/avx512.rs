@@ -90,11 +90,6 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn change_by_one(self, minus: u16, plus: u16) -> Self {
-        // SAFETY: see above.
-        unsafe { self.change(minus, plus, Self::splat(1)) }
-    }
-    #[inline(always)]
     unsafe fn sub_where(self, mask: u16, other: Self) -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm512_mask_sub_epi32(self.0, mask, self.0, other.0) })
