@@ -17,7 +17,7 @@ pub struct Refusal {
     layers: Vec<ReadLayer>,
     /// Names of layers that are read, but cannot be converted.
     without_spikes: Vec<String>,
-    /// All obstacles, one a line.
+    /// All obstacles, one per line.
     pub reasons: String,
 }
 

@@ -86,7 +86,7 @@ fn loihi_at_real_pace_takes_a_step_a_layer_and_costs_energy() {
         let joules = energy[layer]["operations"].as_f64().unwrap() * 5.0;
         assert!(operations > 0.0 && (joules / (operations * each) - 1.0).abs() < 1e-9, "{layer}");
     }
-    // Each neuron is looked at once a step: 32 neurons, 100 steps, 51.2 pJ.
+    // Each neuron is looked at once per step: 32 neurons, 100 steps, 51.2 pJ.
     let looked_at = energy["05Dense_32"]["neurons"].as_f64().unwrap();
     assert!((looked_at / (32.0 * 100.0 * 51.2e-12) - 1.0).abs() < 1e-9);
 

@@ -199,7 +199,7 @@ fn a_page_shows_what_was_learned() {
     {
         assert!(page.contains(part), "{part}");
     }
-    // One line for each neuron of the filters' first picture, 144 cells a map.
+    // One line for each neuron of the filters' first picture, 144 cells per map.
     let times = fs::read_to_string(place.path("page_files/spike-times-input.csv")).unwrap();
     assert_eq!(times.lines().count() % 144, 1, "a header, and a line a cell");
     place.megasim(&features).arg("--force").assert().success();

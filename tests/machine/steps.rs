@@ -1,4 +1,4 @@
-//! Steps behind a barrier that are worked off link by link and module by module, against the same by what is due next:
+//! Steps behind a barrier that are processed link by link and module by module, against the same by what is due next:
 //! so a run goes that is watched.
 
 use crate::common::random_network::{Loops, Options, random_network_with};

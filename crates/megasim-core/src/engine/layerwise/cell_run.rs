@@ -1,4 +1,4 @@
-//! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is worked off with
+//! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is processed with
 //! the potentials of its cell in registers, and the spikes are put in order.
 
 use super::cells::{Beyond, Cells, Made};
@@ -119,7 +119,7 @@ impl CellRun {
         }
     }
 
-    /// Works off the events of a part, which came in these steps.
+    /// Processes the events of a part, which came in these steps.
     fn part<const CLOCKED: bool>(
         &mut self,
         layer: &CellLayer,

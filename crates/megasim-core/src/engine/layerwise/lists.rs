@@ -27,7 +27,7 @@ pub(super) struct All<'a, 'c> {
 }
 
 impl All<'_, '_> {
-    /// Works off all lists. `repeats`: a signed neuron may spike several times on one event.
+    /// Processes all lists. `repeats`: a signed neuron may spike several times on one event.
     pub fn walk<const CLOCKED: bool>(self, is_signed: bool, repeats: bool, kernel: kernels::Variant) {
         let signed = &self.rules.signed;
         let is_general = signed.max_count < i32::MAX || signed.min_count < -(1 << 30) || (!CLOCKED && repeats);

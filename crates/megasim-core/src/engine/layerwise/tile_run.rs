@@ -171,7 +171,7 @@ impl TileRun {
         places.len()
     }
 
-    /// Works off the events that were noted.
+    /// Processes the events that were noted.
     fn part<const CLOCKED: bool>(
         &mut self,
         layer: &TileLayer,

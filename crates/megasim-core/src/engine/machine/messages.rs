@@ -1,4 +1,4 @@
-//! What is on its way in a step that is worked off link by link and core by core.
+//! What is on its way in a step that is processed link by link and core by core.
 
 use super::receivers::Way;
 use super::slab::Slab;
@@ -35,7 +35,7 @@ pub(super) struct Inbox {
     pub messages: Vec<Message>,
     /// How many of them the link has taken.
     pub taken: usize,
-    /// Whether the link is of the ring that is worked off.
+    /// Whether the link is of the ring that is processed.
     pub in_ring: bool,
 }
 

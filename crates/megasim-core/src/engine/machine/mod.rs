@@ -2,7 +2,7 @@
 //!
 //! Here every step of every handshake happens at its own time, which costs several queue operations per event. Where a
 //! machine is no more than `docs/engine.md` knows, [`engine::Simulation`](super::Simulation) gives the same bytes by a
-//! closed form, much faster. Steps behind a barrier are worked off link by link and core by core where the machine
+//! closed form, much faster. Steps behind a barrier are processed link by link and core by core where the machine
 //! allows it; a run with a [`TraceSink`] or [`Causes`] is not.
 //!
 //! A [`Machine`] is plain data; a [`MachinePlan`] is a network compiled for it, a [`MachineSimulation`] the state of
@@ -99,7 +99,7 @@ pub struct MachinePlan {
     parts: Vec<Option<Parts>>,
     /// By module: its ports.
     inputs: Vec<u32>,
-    /// How steps behind a barrier can be worked off, where the machine allows it.
+    /// How steps behind a barrier can be processed, where the machine allows it.
     order: Option<Order>,
 }
 

@@ -1,9 +1,9 @@
-//! In which order the links and cores of a machine can be worked off, step by step behind its barrier.
+//! In which order the links and cores of a machine can be processed, step by step behind its barrier.
 //!
 //! On a mesh whose links carry messages in the order in which they come, and that acknowledges events itself, nothing
 //! goes back in a step but the acknowledges of first links: a node requests its next event when the links that begin at
 //! its tile have carried the messages of the one before. Such links with their nodes are a [`Unit`]; so is a core with
-//! a module whose outputs leave in the step in which it makes them. Each can be worked off for a whole step when those
+//! a module whose outputs leave in the step in which it makes them. Each can be processed for a whole step when those
 //! before it are; those that depend on each other are one unit.
 
 use super::arbiter::Arbiter;
@@ -16,7 +16,7 @@ use crate::network::ModuleId;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
-/// What is worked off at once.
+/// What is processed at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unit {
     /// Links, and the nodes for whose messages they are the first ones; or nodes without such.
@@ -33,7 +33,7 @@ pub(super) struct Members {
     pub nodes: Vec<u32>,
 }
 
-/// The units in an order in which they can be worked off, and what is left.
+/// The units in an order in which they can be processed, and what is left.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     pub units: Vec<Unit>,
@@ -95,7 +95,7 @@ impl Graph<'_> {
         })
     }
 
-    /// The parts: of each pair the first one is worked off together with, or before, the second.
+    /// The parts: of each pair the first one is processed together with, or before, the second.
     fn components(&self, plan: &Plan, modules_of: &[Vec<u32>]) -> Vec<Vec<usize>> {
         let mut graph = DiGraph::<(), (), usize>::with_capacity(self.links + self.nodes + self.cores, 0);
         (0..self.links + self.nodes + self.cores).for_each(|_| _ = graph.add_node(()));
@@ -139,7 +139,7 @@ impl Order {
         for component in graph.components(plan, modules_of) {
             let core = component.iter().find_map(|&it| it.checked_sub(graph.core(0)));
             if let Some(core) = core {
-                // A core that waits for itself is worked off message by message.
+                // A core that waits for itself is processed message by message.
                 (component.len() == 1).then_some(())?;
                 let mut modules = modules_of[core].iter().map(|&module| &plan.populations[module as usize]);
                 if modules.any(leaves_at_once) {

@@ -24,7 +24,7 @@ pub(super) struct Run<'r, 'w> {
     pub watch: Option<&'r mut TraceSink<'w>>,
     /// Takes what each moment waited for.
     pub causes: Option<&'r mut Causes>,
-    /// Whether steps are worked off in their own order, and not by what is due.
+    /// Whether steps are processed in their own order, and not by what is due.
     pub sweeps: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A step behind a barrier, worked off link by link and core by core: each for the whole step, in an [`Order`] in which
+//! A step behind a barrier, processed link by link and core by core: each for the whole step, in an [`Order`] in which
 //! all that comes to it is known. What happens is what the agenda would let happen.
 //!
 //! Messages come to a link or core in the order of their times. Ties are as `docs/timing.md` says: those on their way
@@ -39,7 +39,7 @@ fn in_order(messages: &mut [Message], events: &[Sent]) {
 }
 
 impl Run<'_, '_> {
-    /// Works off the step that begins, or puts it on the list of what is due where it may come near a limit.
+    /// Processes the step that begins, or puts it on the list of what is due where it may come near a limit.
     pub(super) fn sweep(&mut self) -> Result<(), Error> {
         let plan = self.plan;
         let Some(order) = plan.order.as_ref().filter(|order| self.is_far_from_limits(order)) else {

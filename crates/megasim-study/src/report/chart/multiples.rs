@@ -1,4 +1,4 @@
-//! Small charts next to each other, one a line, each with its own axes.
+//! Small charts next to each other, one per line, each with its own axes.
 
 use super::{Axes, COLOURS, Drawn, FONT, Line, Picture, Table, WIDTH, cut, draw, logarithms, range, steps};
 use crate::report::Error;
