@@ -122,11 +122,11 @@ fn is_schematic(path: &Path) -> bool {
 }
 
 /// The options of a command as they were given.
-pub struct Given<'a> {
+pub struct GivenOptions<'a> {
     matches: &'a ArgMatches,
 }
 
-impl Given<'_> {
+impl GivenOptions<'_> {
     /// Whether an option is on the command line.
     pub fn has(&self, id: &str) -> bool {
         self.matches.try_contains_id(id).is_ok() && self.matches.value_source(id) == Some(ValueSource::CommandLine)
@@ -184,7 +184,7 @@ pub fn check(line: &Command, matches: &ArgMatches) -> Result<(), clap::Error> {
 pub fn check_on(line: &Command, matches: &ArgMatches, input: Option<Input>) -> Result<(), clap::Error> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
     let Some(command) = line.find_subcommand(name) else { return Ok(()) };
-    let (input, given) = (input.unwrap_or_else(|| Input::of(name, matches)), Given { matches });
+    let (input, given) = (input.unwrap_or_else(|| Input::of(name, matches)), GivenOptions { matches });
     if name == "convert" && input != Input::Nir && !given.has("data") {
         let text = "the following required arguments were not provided:\n  --data <DATA>";
         return Err(line.clone().error(ErrorKind::MissingRequiredArgument, text));
@@ -231,7 +231,7 @@ impl Row {
     }
 
     /// Why the option has no effect, and where it has.
-    fn refusal(&self, input: Input, given: &Given, option: &str) -> Option<String> {
+    fn refusal(&self, input: Input, given: &GivenOptions, option: &str) -> Option<String> {
         if let Some(why) = self.refusal_of(input) {
             return Some(why);
         }

@@ -141,8 +141,8 @@ pub fn show(arguments: &Arguments) -> Result<Option<Classification>> {
             Some(TestSamples::Most(most)) => Some(most.get()),
             None => None,
         };
-        let question = features::Question { model: netdir, data, skip, samples, results };
-        return features::evaluate(&question).map(|()| None);
+        let selection = features::Selection { model: netdir, data, skip, samples, results };
+        return features::evaluate(&selection).map(|()| None);
     }
     let saved = arguments.online.place(results.overwrite())?;
     let recordings = arguments.taken.recordings(netdir, data, presentation)?;

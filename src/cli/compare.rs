@@ -24,9 +24,9 @@ use megasim::readout;
 use megasim::report::Page;
 use megasim::report::comparison::{self, Shown};
 use megasim::study::answers;
-use megasim::study::compare::{Causes, CompareInput, Comparison, Question, Run};
+use megasim::study::compare::{Causes, CompareInput, Comparison, Run, Setup};
 use megasim::study::distributions::distributions;
-use megasim::study::material::Material;
+use megasim::study::sample_source::SampleSource;
 use megasim::study::showing::samples;
 use miette::{Result, bail};
 use serde_json::{Value, json};
@@ -228,7 +228,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     if code.is_current() && input.conversion().is_some() {
         bail!("--encode: expected a code that makes spikes, found currents, which give each sample its own network");
     }
-    let material = input.material(code, presentation.clock());
+    let sample_source = input.sample_source(code, presentation.clock());
     let analog = input.analog(code, presentation.clock()).map_err(report)?;
     if arguments.spikes.is_given() && input.output().is_none() {
         bail!(
@@ -247,18 +247,18 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     let other = arguments.against.as_deref().map(read_network).transpose()?;
     let signed = is_signed(input, other.as_ref());
     let read_out = arguments.spikes.rule(signed)?;
-    let question = |dt: Tick| {
+    let setup = |dt: Tick| {
         let clocked =
             Run { name: "clocked", network: input.network(), mode: Mode::Clocked { dt }, tie_order: TieOrder::Netlist };
         let (left, right) = match &other {
             Some(other) => (event("first", input.network()), event("second", other)),
             None => (event("event", input.network()), clocked),
         };
-        Question {
+        Setup {
             left,
             right,
             layers: input.layers(),
-            material: &material,
+            sample_source: &sample_source,
             analog: analog.as_ref(),
             output: input.decides(),
             read_out,
@@ -268,23 +268,23 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
         }
     };
     let shown = arguments.show.neurons(input.layers(), input.network())?;
-    let wanted = arguments.show.place(material.len(), |k| material.number(k))?;
+    let wanted = arguments.show.place(sample_source.len(), |k| sample_source.number(k))?;
     let steps = if other.is_some() { &[1][..] } else { &arguments.dt.0[..] };
     if other.is_none() {
-        limits::warn_of_idle_steps(input.network(), material.ticks(), steps[0]);
+        limits::warn_of_idle_steps(input.network(), sample_source.ticks(), steps[0]);
     }
     let answer = |dt: Tick| -> Result<Comparison> {
         let name = if other.is_some() { "compare".to_string() } else { format!("dt {dt}") };
-        control.start(&name, material.len());
-        question(dt).answer(&Part { control, name: &name }).map_err(report)
+        control.start(&name, sample_source.len());
+        setup(dt).run(&Part { control, name: &name }).map_err(report)
     };
     let first = answer(steps[0])?;
     if first.samples == 0 && !sharing::is_partial() {
         bail!("stopped before the first samples were done");
     }
     let causes = if most_causes > 0 && !control.is_cancelled() {
-        control.start("causes", most_causes.min(material.len()));
-        let causes = question(steps[0]).causes(most_causes, control).map_err(report)?;
+        control.start("causes", most_causes.min(sample_source.len()));
+        let causes = setup(steps[0]).causes(most_causes, control).map_err(report)?;
         causes.filter(|causes| causes.samples > 0)
     } else {
         None
@@ -311,14 +311,14 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
     let text = tables::text(&first, causes.as_ref(), &heading, steps[0], &others, class_names);
     let history = arguments.history.read(&arguments.report, &arguments.given.subject)?;
     let page = arguments.report.is_some().then(|| {
-        let question = question(steps[0]);
+        let setup = setup(steps[0]);
         let conversion = input.conversion();
-        let differ = first.disagreements.iter().filter_map(|it| place(&material, it.sample)).collect::<Vec<_>>();
-        let exhibits = samples(wanted, &differ, first.samples).into_iter().map(|at| {
+        let differ = first.disagreements.iter().filter_map(|it| place(&sample_source, it.sample)).collect::<Vec<_>>();
+        let details = samples(wanted, &differ, first.samples).into_iter().map(|at| {
             let numbers = conversion.map(|(converted, samples, _)| picture(converted, samples.values(), at));
-            Ok((question.exhibit(at, &shown).map_err(report)?, numbers))
+            Ok((setup.detail(at, &shown).map_err(report)?, numbers))
         });
-        let exhibits = exhibits.collect::<Result<Vec<_>>>()?;
+        let details = details.collect::<Result<Vec<_>>>()?;
         let trained = conversion.and_then(|(converted, _, layers)| Some((converted, converted.model()?, layers)));
         let distributions = match (trained, &analog) {
             (Some((converted, model, layers)), Some(analog)) => {
@@ -331,12 +331,12 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
         let all = std::iter::once((steps[0], &first)).chain(others.iter().map(|(dt, of)| (*dt, of)));
         let all = if others.is_empty() { Vec::new() } else { all.filter_map(accuracy).collect() };
         let shown = Shown {
-            title: format!("{} and {} compared", question.left.name, question.right.name),
+            title: format!("{} and {} compared", setup.left.name, setup.right.name),
             facts: facts(arguments, &first, &heading),
             comparison: &first,
             layers: input.layers(),
             causes: causes.as_ref(),
-            exhibits: &exhibits,
+            details: &details,
             shown: &shown,
             classes: class_names,
             distributions: &distributions,
@@ -359,8 +359,8 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
 }
 
 /// Which of the samples has a number.
-fn place(material: &Material, number: u64) -> Option<usize> {
-    (0..material.len()).find(|&k| material.number(k) == number)
+fn place(sample_source: &SampleSource, number: u64) -> Option<usize> {
+    (0..sample_source.len()).find(|&k| sample_source.number(k) == number)
 }
 
 /// What was run, for the head of the page.

@@ -17,7 +17,7 @@ use megasim::ann::graph::Graph;
 use megasim::ann::import::Model;
 use megasim::ann::score::{ClassScore, Errors, Score};
 use megasim::convert::conversion::{Warning, largest};
-use megasim::convert::parsed::Parsed;
+use megasim::convert::parsed::ParsedModel;
 use megasim::convert::stage::{self, Stage};
 use megasim::dataset::{DeclaredAxes, Format, InputForm, InputScaling, Samples};
 use megasim::report::class_name;
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
             );
         }
         let Arguments { model, data, samples, .. } = arguments;
-        return features::evaluate(&features::Question { model, data, skip: 0, samples: *samples, results });
+        return features::evaluate(&features::Selection { model, data, skip: 0, samples: *samples, results });
     }
     let network = Analog::read(&arguments.model, &arguments.reading, &arguments.architecture)?;
     let data = arguments.split.open(&arguments.data, arguments.labels.as_ref())?.for_input(network.form);
@@ -203,7 +203,7 @@ struct Analog {
     /// How samples are brought to its input.
     form: InputForm,
     /// Of a stage, whose input has its own order.
-    parsed: Option<Parsed>,
+    parsed: Option<ParsedModel>,
 }
 
 impl Analog {

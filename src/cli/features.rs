@@ -22,7 +22,7 @@ use megasim::netfile::{self, FileNames};
 use megasim::network::Tick;
 use megasim::parallel;
 use megasim::report::Page;
-use megasim::report::learning::{self, Exhibit, Learned, LearnedLayer};
+use megasim::report::learning::{self, Learned, LearnedLayer, SampleDetail};
 use megasim::with_spiking_network;
 use miette::{Result, miette};
 use ndarray::{Array1, Array2, Array3, Array4, Axis};
@@ -201,8 +201,8 @@ fn page<W: Weight>(progress: &Progress, network: &SpikingNetwork<W>, stimuli: &S
         ("passes of training".to_string(), progress.log.len().to_string()),
     ];
     let title = format!("Single-spike network {}", network.description().name);
-    let exhibit = Exhibit { sample: skip, input, layers };
-    learning::page(&Learned { title, facts, log: &progress.log, convolutions, exhibit, winners }).map_err(report)
+    let detail = SampleDetail { sample: skip, input, layers };
+    learning::page(&Learned { title, facts, log: &progress.log, convolutions, detail, winners }).map_err(report)
 }
 
 fn last_shape(network: &AnyNetwork) -> String {
@@ -302,7 +302,7 @@ pub fn convert(model: &Path, data: &Path, out: &Path, samples: usize, replace: O
 
 /// Which test samples a model is asked about, and where the figures go.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct Selection<'a> {
     /// The model.
     pub model: &'a Path,
     /// Directory of test data.
@@ -316,14 +316,14 @@ pub struct Question<'a> {
 }
 
 /// Classifies test samples by a single-spike model's own read-out; prints and writes the accuracy.
-pub fn evaluate(question: &Question) -> Result<()> {
-    let model = read(question.model)?;
+pub fn evaluate(selection: &Selection) -> Result<()> {
+    let model = read(selection.model)?;
     let description = model.network.description();
-    let data = Dataset::open(question.data).map_err(report)?;
-    let skip = count(question.skip);
-    let samples = data.test(&format(description), skip, question.samples.map(count)).map_err(report)?;
+    let data = Dataset::open(selection.data).map_err(report)?;
+    let skip = count(selection.skip);
+    let samples = data.test(&format(description), skip, selection.samples.map(count)).map_err(report)?;
     if model.classifier.is_none() && description.classes().is_none() {
-        return Err(miette!("{}: has no read-out to take a class from", question.model.display()));
+        return Err(miette!("{}: has no read-out to take a class from", selection.model.display()));
     }
     let decisions = decisions(&model, &samples, skip)?;
     let total = samples.y.len();
@@ -331,16 +331,16 @@ pub fn evaluate(question: &Question) -> Result<()> {
     let silent = decisions.iter().filter(|decision| decision.is_none()).count();
     let accuracy = right as f64 / total as f64;
     let rows = [
-        ("network".to_string(), format!("{} ({})", question.model.display(), description.name)),
+        ("network".to_string(), format!("{} ({})", selection.model.display(), description.name)),
         ("test samples".to_string(), total.to_string()),
         ("accuracy".to_string(), format!("{:.2} % ({right} of {total} right)", 100.0 * accuracy)),
         ("silent".to_string(), silent.to_string()),
     ];
     print(&format!("{}\n", facts(rows)));
-    let mut inputs = vec![question.model.to_path_buf()];
+    let mut inputs = vec![selection.model.to_path_buf()];
     inputs.extend(data.test_files());
     let figures = json!({ "samples": total, "accuracy": accuracy, "silent": silent });
-    question.results.write(&figures, &[], &inputs, None, json!({ "samples": total, "skip": skip }))?;
+    selection.results.write(&figures, &[], &inputs, None, json!({ "samples": total, "skip": skip }))?;
     let samples = counted(total as u64, "test sample");
     let undecided = if silent > 0 { format!("; {silent} have no decision") } else { String::new() };
     super::answer(&format!("{:.2} % of {samples} are right ({right}){undecided}.", 100.0 * accuracy));

@@ -12,7 +12,7 @@ use megasim::dataset::{self, Dataset, InputForm, InputScaling};
 use megasim::netfile::Netfiles;
 use megasim::network::{Network, Tick};
 use megasim::report::chart::Extent;
-use megasim::study::material::Pieces;
+use megasim::study::sample_source::Pieces;
 use miette::{Result, bail};
 use ndarray::{ArrayView2, s};
 use serde_json::Value;

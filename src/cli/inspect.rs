@@ -17,7 +17,7 @@ use megasim::ann::import;
 use megasim::convert;
 use megasim::convert::diagnose::{self, Activity, Size, WeightStatistics};
 use megasim::convert::manifest::{self, Manifest};
-use megasim::convert::parsed::Parsed;
+use megasim::convert::parsed::ParsedModel;
 use megasim::dataset::{Dataset, Format, InputScaling, Pieces};
 use miette::{Report, Result, miette};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub struct Arguments {
 
 /// What is known of a network.
 struct Layers {
-    parsed: Parsed,
+    parsed: ParsedModel,
     sizes: Vec<Size>,
     weights: Vec<Option<WeightStatistics>>,
     /// With data: scales, and rates in spikes per millisecond.

@@ -3,7 +3,7 @@
 use super::diagnostic::report;
 use super::output::{Figures, Printed};
 use super::presentation::Threads;
-use super::sharing::{self, Described, Kept, OUTCOMES, Shard};
+use super::sharing::{self, Described, KeptOutcomes, OUTCOMES, Shard};
 use super::tables::boxed;
 use super::{Command, Line, print};
 use clap::Args;
@@ -194,7 +194,7 @@ fn intact(directory: &Path) -> Result<()> {
 fn status(shards: &[Described]) -> Result<String> {
     let mut rows = Vec::new();
     for shard in shards {
-        let kept = Kept::open(&[shard.directory.join(OUTCOMES)], false, shard.shard);
+        let kept = KeptOutcomes::open(&[shard.directory.join(OUTCOMES)], false, shard.shard);
         let progress = kept.map(|kept| kept.progress()).unwrap_or_default();
         let state = match sharing::is_complete(&shard.directory) {
             true => "complete",

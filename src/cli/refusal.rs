@@ -4,7 +4,7 @@ use super::diagnostic::report;
 use super::output::message;
 use super::tables::{Boxed, boxed};
 use megasim::ann::graph::{Graph, Shape};
-use megasim::ann::import::{self, Model, Problem, ReadLayer, ReadOptions};
+use megasim::ann::import::{self, ImportError, Model, ReadLayer, ReadOptions};
 use megasim::convert::quantize::SignedNeurons;
 use megasim::convert::simplify::Unsupported;
 use megasim::convert::{self, ConvertOptions};
@@ -29,7 +29,7 @@ impl Refusal {
 
     /// Of a file with layers that are not read, and where it is to be converted, of the others that cannot be.
     pub fn of_file(error: &import::Error, is_to_convert: bool) -> Option<Self> {
-        let Problem::Refused(refusal) = &error.problem else { return None };
+        let ImportError::Refused(refusal) = &error.problem else { return None };
         let others = refusal.others.as_ref().filter(|_| is_to_convert);
         let refused = others.and_then(|graph| convert::parse(graph, &usual_options()).err());
         let more = refused.as_ref().map_or(String::new(), |refused| format!("\n{refused}"));

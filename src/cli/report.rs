@@ -173,7 +173,7 @@ fn result(figures: &Value, log_x: bool) -> Result<Option<(String, Vec<Section>)>
             comparison: &comparison,
             layers: &[],
             causes: causes.as_ref(),
-            exhibits: &[],
+            details: &[],
             shown: &[],
             classes: &[],
             distributions: &[],

@@ -5,7 +5,7 @@ mod kept;
 #[cfg(feature = "mpi")]
 mod ranks;
 
-pub use kept::Kept;
+pub use kept::KeptOutcomes;
 
 use super::diagnostic::report;
 use super::{interrupt, output, print, program, provenance};
@@ -83,9 +83,15 @@ pub struct Sharing {
 /// What takes part in the run of this process.
 enum Current {
     /// A directory that is written.
-    Written { kept: Arc<Kept>, directory: PathBuf, header: Value, inputs: Vec<PathBuf>, lock: Mutex<Option<DirLock>> },
+    Written {
+        kept: Arc<KeptOutcomes>,
+        directory: PathBuf,
+        header: Value,
+        inputs: Vec<PathBuf>,
+        lock: Mutex<Option<DirLock>>,
+    },
     /// Directories that are merged.
-    Merged(Kept),
+    Merged(KeptOutcomes),
     /// A few samples that are measured.
     Estimated(Estimate),
 }
@@ -204,7 +210,7 @@ impl Sharing {
                 bail!("{}: changed since: {difference}", shards[0].directory.display());
             }
             let paths: Vec<_> = shards.iter().map(|shard| shard.directory.join(OUTCOMES)).collect();
-            Current::Merged(Kept::open(&paths, false, Shard::WHOLE).map_err(report)?)
+            Current::Merged(KeptOutcomes::open(&paths, false, Shard::WHOLE).map_err(report)?)
         } else if self.estimate {
             Current::Estimated(Estimate::new(threads))
         } else if let Some(directory) = &self.outcomes {
@@ -274,7 +280,7 @@ impl Sharing {
             }
         }
         provenance::check(directory).map_err(report)?;
-        let kept = Kept::open(&[directory.join(OUTCOMES)], true, shard);
+        let kept = KeptOutcomes::open(&[directory.join(OUTCOMES)], true, shard);
         let kept = kept.map_err(|error| miette!("{}: {error}", directory.join(OUTCOMES).display()))?;
         let kept = Arc::new(kept);
         Ok(Current::Written {
@@ -296,7 +302,7 @@ static RANKS: OnceLock<ranks::Ranks> = OnceLock::new();
 
 /// Joins the other ranks; the first one keeps what comes.
 #[cfg(feature = "mpi")]
-fn start_ranks(kept: Option<Arc<Kept>>) -> Result<()> {
+fn start_ranks(kept: Option<Arc<KeptOutcomes>>) -> Result<()> {
     let _ = RANKS.set(ranks::Ranks::start(kept).map_err(|error| miette!("{error}"))?);
     if let Some(ranks) = RANKS.get().filter(|ranks| !ranks.is_worker()) {
         std::thread::spawn(move || ranks.serve());
@@ -306,7 +312,7 @@ fn start_ranks(kept: Option<Arc<Kept>>) -> Result<()> {
 
 /// Processes that do not know each other, each with its own part.
 #[cfg(not(feature = "mpi"))]
-fn start_ranks(_kept: Option<Arc<Kept>>) -> Result<()> {
+fn start_ranks(_kept: Option<Arc<KeptOutcomes>>) -> Result<()> {
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::sharing::{self, Sharing};
 use super::tables::{boxed, counted, fixed};
 use clap::Args;
 use megasim::hardware::{Hardware, SHIPPED};
-use megasim::study::verify::{Answer, Error, VerifyError, VerifyOptions, Way, verify_of};
+use megasim::study::verify::{self, Error, VerifyError, VerifyOptions, Way, verify_of};
 use miette::Result;
 use serde_json::json;
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 /// The answer.
-fn in_words(answer: &Answer) -> String {
+fn in_words(answer: &verify::Results) -> String {
     let (compared, different) = answer.totals();
     let neurons = if answer.signed { "signed neurons" } else { "not all neurons are signed" };
     let samples = counted(answer.samples as u64, "sample");
@@ -125,7 +125,7 @@ impl Arguments {
     }
 }
 
-fn text(answer: &Answer) -> String {
+fn text(answer: &verify::Results) -> String {
     let over = |spikes: u64| {
         let least = answer.least_spikes.max(1);
         fixed(spikes as f64 / least as f64, 2)

@@ -5,9 +5,9 @@ use megasim::network::{
     Array, Conv, ConvPort, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind, Network, NetworkBuilder,
     NeuronParameters, NodeId, Output as Leaving, Polarity, Stimulus, StimulusEvent, Tick, Timing,
 };
-use megasim::study::compare::{Cause, Causes, Comparison, Output, Question, Run};
+use megasim::study::compare::{Cause, Causes, Comparison, Output, Run, Setup};
 use megasim::study::layers::{FanOut, Layer};
-use megasim::study::material::{Material, Pieces};
+use megasim::study::sample_source::{Pieces, SampleSource};
 
 fn spike(t_pre: Tick, x: i32) -> StimulusEvent {
     StimulusEvent { t_pre, x, y: 0, polarity: Polarity::Positive }
@@ -43,14 +43,14 @@ fn compare(
     labels: &[usize],
 ) -> (Comparison, Causes) {
     let layers = Layer::of_network(network);
-    let material = Material::Pieces(Pieces { samples, ticks, numbers: Default::default() });
+    let sample_source = SampleSource::Pieces(Pieces { samples, ticks, numbers: Default::default() });
     let node = layers.last().unwrap().nodes[0];
     let run = |name, mode| Run { name, network, mode, tie_order: TieOrder::Netlist };
-    let question = Question {
+    let setup = Setup {
         left: run("event", Mode::Event),
         right: run("clocked", Mode::Clocked { dt }),
         layers: &layers,
-        material: &material,
+        sample_source: &sample_source,
         analog: None,
         output: Some(Output { node: node.node, classes: node.nx, labels: Some(labels) }),
         read_out: megasim::readout::ReadOut::default(),
@@ -58,8 +58,8 @@ fn compare(
         warm_up: 0,
         limits: Limits::default(),
     };
-    let comparison = question.answer(&()).unwrap();
-    (comparison, question.causes(usize::MAX, &()).unwrap().unwrap())
+    let comparison = setup.run(&()).unwrap();
+    (comparison, setup.causes(usize::MAX, &()).unwrap().unwrap())
 }
 
 /// Lost and extra spikes of one sample, and the causes that are not 0.

@@ -4,7 +4,7 @@ use megasim::ann::forward::forward;
 use megasim::ann::graph::{Activation, AxisOrder, Graph, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::convert::emit::{self, Format, emit};
 use megasim::convert::normalize::{Pooled, normalize};
-use megasim::convert::parsed::Parsed;
+use megasim::convert::parsed::ParsedModel;
 use megasim::convert::quantize::Quantization;
 use megasim::convert::simplify::simplify;
 use megasim::engine::{Mode, Plan, Probes, Simulation};
@@ -251,7 +251,7 @@ const REFUSED: [&str; 9] = [
     "maximum pooling needs rates",
 ];
 
-fn parse(graph: &Graph) -> Result<Parsed, TestCaseError> {
+fn parse(graph: &Graph) -> Result<ParsedModel, TestCaseError> {
     simplify(graph).map_err(|error| {
         let message = error.to_string();
         if REFUSED.iter().any(|reason| message.contains(reason)) {

@@ -45,7 +45,7 @@ fn every_network_of_the_zoo_that_converts_comes_back_as_it_was() {
         else {
             continue;
         };
-        for network in [Network::Parsed(parsed), Network::Normalised(normalized)] {
+        for network in [Network::ParsedModel(parsed), Network::Normalised(normalized)] {
             let stage = Stage { origin: origin(), network };
             fs::write(&path, written(&stage)).unwrap();
             assert!(Stage::read(&path).unwrap() == stage, "{}", model.source.path.display());
@@ -58,7 +58,7 @@ fn every_network_of_the_zoo_that_converts_comes_back_as_it_was() {
 /// A small stage with maps, a pooling, a flattening and a dense layer.
 fn small() -> Stage {
     let model = import::read("examples/digits/digits_cnn.keras".as_ref()).unwrap();
-    Stage { origin: origin(), network: Network::Parsed(parse(&model.graph, &ConvertOptions::default()).unwrap()) }
+    Stage { origin: origin(), network: Network::ParsedModel(parse(&model.graph, &ConvertOptions::default()).unwrap()) }
 }
 
 proptest! {

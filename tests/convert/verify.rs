@@ -8,7 +8,7 @@ use megasim::convert::{Convert, ConvertOptions};
 use megasim::dataset::Dataset;
 use megasim::dataset::npy::Array;
 use megasim::study::presentation::Presentation;
-use megasim::study::verify::{Answer, VerifyOptions, verify};
+use megasim::study::verify::{Results, VerifyOptions, verify};
 use megasim::{ConvertedModel, LabelledSamples};
 use ndarray::{Array2, s};
 use rand::rngs::ChaCha8Rng;
@@ -45,7 +45,7 @@ fn options() -> ConvertOptions {
     ConvertOptions::new().signed(Default::default()).unwrap().duration(6).unwrap()
 }
 
-fn answer(converted: &ConvertedModel, samples: &LabelledSamples, options: VerifyOptions) -> Answer {
+fn answer(converted: &ConvertedModel, samples: &LabelledSamples, options: VerifyOptions) -> Results {
     let presentation = Presentation::of(converted).unwrap();
     verify(converted, samples, &options.presentation(presentation).orders(3), &()).unwrap()
 }

@@ -5,7 +5,7 @@ use megasim::engine::machine::{Barrier, Link, Machine};
 use megasim::engine::{Limits, Mode, Plan, Probes, Simulation};
 use megasim::netfile::{Kind, Parameters, parse_parameters, write_parameters};
 use megasim::network::*;
-use megasim::study::verify::{OnMachine, Question, integer};
+use megasim::study::verify::{OnMachine, Setup, integer};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
@@ -181,7 +181,7 @@ proptest! {
     fn counts_are_those_of_the_integer_pass(sketch in sketch(), seed in 0u64..1000) {
         let network = sketch.network();
         let machines = sketch.machines(&network);
-        let question = Question {
+        let setup = Setup {
             network: &network,
             reference: &network,
             trained: None,
@@ -192,7 +192,7 @@ proptest! {
             machines: &machines,
             limits: Limits::default(),
         };
-        let answer = question.answer(&()).unwrap();
+        let answer = setup.run(&()).unwrap();
         prop_assert!(answer.signed);
         prop_assert_eq!(answer.ways.len(), 10);
         let (compared, different) = answer.totals();
@@ -223,7 +223,7 @@ proptest! {
         }).unwrap();
         let stimuli = sketch.stimuli(1);
         let matters = integer::counts(&network, &stimuli).unwrap() != integer::counts(&wrong, &stimuli).unwrap();
-        let question = Question {
+        let setup = Setup {
             network: &wrong,
             reference: &network,
             trained: None,
@@ -234,7 +234,7 @@ proptest! {
             machines: &[],
             limits: Limits::default(),
         };
-        let answer = question.answer(&()).unwrap();
+        let answer = setup.run(&()).unwrap();
         prop_assert_eq!(answer.ways.iter().all(|way| way.different > 0), matters);
         prop_assert_eq!(!answer.examples.is_empty(), matters);
     }

@@ -9,7 +9,7 @@ use megasim::engine::machine::{
 use megasim::engine::{Error, Limits, Probes};
 use megasim::hardware::{Hardware, ModuleLayer};
 use megasim::network::*;
-use megasim::study::latency::{Account, Bill};
+use megasim::study::latency::{Account, EnergyBreakdown};
 use std::num::NonZeroU32;
 
 pub fn row(n: u32, lines: u32, weights: &[i32], inputs: &[NodeId]) -> Module {
@@ -406,7 +406,8 @@ fn bill(network: &Network, machine: &str, stimuli: &[Stimulus]) -> (Account, Vec
     let hardware = Hardware::parse("m.toml".as_ref(), machine).unwrap();
     let resolved = hardware.resolve(network, &layers, hardware.tick()).unwrap();
     let seen = run(network, resolved.machine.clone(), stimuli, &RunSettings::default());
-    let Bill { input, layers, static_energy } = Bill::of(network, &layers, &resolved, &seen.statistics);
+    let EnergyBreakdown { input, layers, static_energy } =
+        EnergyBreakdown::of(network, &layers, &resolved, &seen.statistics);
     // Whole picojoules, so that sums of binary fractions can be distinguished from hand-made ones.
     let pico = |joules: f64| {
         let pico = joules * 1e12;

@@ -35,7 +35,7 @@ pub fn run(network: &Network, machine: Machine, stimuli: &[Stimulus], pace: Pace
     simulation.run(stimuli, &showing, Some(&mut watch)).unwrap();
     let mut traced = MachineSimulation::new(&plan, &Probes::none());
     let (record, causes) = traced.run_with_causes(stimuli, &showing, None).unwrap();
-    let path = causes.last_work().unwrap().stretches;
+    let path = causes.last_work().unwrap().segments;
     assert_eq!(path.last().map_or(0, |it| it.to), record.ended);
     (works, simulation.statistics().clone(), path.iter().map(|it| (it.from, it.to, it.wait)).collect())
 }

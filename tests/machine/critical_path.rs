@@ -1,4 +1,4 @@
-//! Critical paths of small networks, every stretch worked out by hand in the comments; what they say of a bottleneck
+//! Critical paths of small networks, every segment worked out by hand in the comments; what they say of a bottleneck
 //! against runs with it halved.
 
 use crate::by_hand::{chain, fork, join, on_mesh, relay, row, spikes};
@@ -11,7 +11,7 @@ use megasim::engine::{Limits, Probes};
 use megasim::hardware::Hardware;
 use megasim::network::*;
 use megasim::study::latency::{Latency, LatencyOptions, MachineInput, latency_of};
-use megasim::study::material::Pieces;
+use megasim::study::sample_source::Pieces;
 use std::num::NonZeroU32;
 
 fn a() -> ModuleId {
@@ -34,17 +34,17 @@ fn path(network: &Network, machine: Machine, stimuli: &[Stimulus], pace: Pace) -
     let (record, causes) = simulation.run_with_causes(stimuli, &showing, None).unwrap();
     let path = causes.last_work().unwrap();
     let mut at = 0;
-    for stretch in &path.stretches {
-        assert_eq!(stretch.from, at, "{path:?}");
-        at = stretch.to;
+    for segment in &path.segments {
+        assert_eq!(segment.from, at, "{path:?}");
+        at = segment.to;
     }
     assert_eq!(at, record.ended, "{path:?}");
     path
 }
 
-/// `(from, to, what)` of each stretch.
-fn stretches(path: &CriticalPath) -> Vec<(Tick, Tick, Wait)> {
-    path.stretches.iter().map(|it| (it.from, it.to, it.wait)).collect()
+/// `(from, to, what)` of each segment.
+fn segments(path: &CriticalPath) -> Vec<(Tick, Tick, Wait)> {
+    path.segments.iter().map(|it| (it.from, it.to, it.wait)).collect()
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn the_last_work_waited_for_the_work_before_it() {
         (15, 25, Wait::Work(b(), WorkPart::Event)),
         (25, 35, Wait::Work(b(), WorkPart::Event)),
     ];
-    assert_eq!(stretches(&found), expected);
+    assert_eq!(segments(&found), expected);
     // 20 of 35 ticks are B's; the last fifth, of 7 ticks, all of it.
     assert_eq!(found.waits()[&Wait::Work(b(), WorkPart::Event)], 20);
     let course: Vec<(Tick, Wait)> = found.course(5).iter().map(|it| (it.from, it.wait)).collect();
@@ -108,7 +108,7 @@ fn a_handshake_that_holds_up_the_next_event_is_named() {
     let found = path(&network, machine, &[spikes(&[0, 100])], Pace::Real);
     let last =
         [(0, 100, Wait::Input), (100, 110, Wait::Acknowledge(a())), (110, 112, Wait::AcknowledgeLink(source, a()))];
-    assert_eq!(stretches(&found), last);
+    assert_eq!(segments(&found), last);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_link_of_the_mesh_that_carries_another_message_is_on_the_path() {
         (8, 14, Wait::NorthSouth(11)),
         (14, 20, Wait::NorthSouth(11)),
     ];
-    assert_eq!(stretches(&found), expected);
+    assert_eq!(segments(&found), expected);
 }
 
 #[test]
@@ -207,12 +207,12 @@ fn steps_behind_a_barrier_are_on_the_path() {
         (128, 132, Wait::Work(b(), WorkPart::Update)),
         (132, 162, Wait::Work(b(), WorkPart::Spike)),
     ];
-    assert_eq!(stretches(&found), expected);
+    assert_eq!(segments(&found), expected);
     // An event of step 6 more: steps 3 to 5 have no input, and go by at once: each 12 ticks of A's neurons and 7.
     path(&network, machine.clone(), &[spikes(&[3, 650])], Pace::Fastest);
     // At its own pace the step at 200 is what counts: 40 more.
     let found = path(&network, machine, &[spikes(&[3])], Pace::Real);
-    assert_eq!(stretches(&found)[0], (0, 200, Wait::Input));
+    assert_eq!(segments(&found)[0], (0, 200, Wait::Input));
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn repeats_and_travel_are_on_the_path() {
         (2, 25, Wait::Travel(a())),
         (25, 29, Wait::Work(b(), WorkPart::Event)),
     ];
-    assert_eq!(stretches(&found), expected);
+    assert_eq!(segments(&found), expected);
 }
 
 /// The chain, for a run of any length.

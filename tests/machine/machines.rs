@@ -130,7 +130,7 @@ proptest! {
         let (with_causes, causes) = traced.run_with_causes(&stimuli, &showing, None).unwrap();
         prop_assert_eq!(&with_causes, &run);
         let mut at = 0;
-        for it in causes.last_work().unwrap().stretches {
+        for it in causes.last_work().unwrap().segments {
             prop_assert_eq!(it.from, at);
             prop_assert!(it.to > it.from);
             at = it.to;

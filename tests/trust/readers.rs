@@ -294,7 +294,7 @@ pub fn made(name: &str) -> Vec<Vec<u8>> {
             let settings = serde_json::Map::new();
             let origin = convert::stage::Origin { model_sha256: "0".repeat(64), settings };
             let mut bytes = Vec::new();
-            let network = convert::stage::Network::Parsed(parsed);
+            let network = convert::stage::Network::ParsedModel(parsed);
             Stage { origin, network }.write(&mut bytes).expect("memory");
             vec![bytes]
         }

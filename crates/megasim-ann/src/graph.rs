@@ -34,7 +34,7 @@ pub struct Layer {
 /// What is wrong with a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("layer '{layer}' ({kind}): {message}")]
-pub struct Fault {
+pub struct GraphError {
     /// Name of the layer.
     pub layer: String,
     /// Its kind.
@@ -57,11 +57,11 @@ impl Graph {
     ///
     /// # Errors
     /// The first layer that breaks a rule of the type.
-    pub fn new(layers: Vec<Layer>) -> Result<Self, Fault> {
+    pub fn new(layers: Vec<Layer>) -> Result<Self, GraphError> {
         let mut names = HashSet::new();
         let mut is_read = vec![false; layers.len()];
         for (id, layer) in layers.iter().enumerate() {
-            let fault = |message| Fault { layer: layer.name.clone(), kind: layer.kind.clone(), message };
+            let fault = |message| GraphError { layer: layer.name.clone(), kind: layer.kind.clone(), message };
             if !names.insert(layer.name.as_str()) {
                 return Err(fault("expected a name that no other layer has, found one used before".into()));
             }
@@ -83,16 +83,16 @@ impl Graph {
         }
         if layers.len() > MAX_LAYERS {
             let Layer { name, kind, .. } = &layers[MAX_LAYERS];
-            return Err(Fault { layer: name.clone(), kind: kind.clone(), message: too_many() });
+            return Err(GraphError { layer: name.clone(), kind: kind.clone(), message: too_many() });
         }
         if layers.is_empty() {
             let message = "expected at least an input layer, found none".into();
-            return Err(Fault { layer: String::new(), kind: "Graph".into(), message });
+            return Err(GraphError { layer: String::new(), kind: "Graph".into(), message });
         }
         if let Some(unread) = is_read[..layers.len() - 1].iter().position(|&read| !read) {
             let Layer { name, kind, .. } = &layers[unread];
             let message = "expected one output, the last layer; nothing reads this one".into();
-            return Err(Fault { layer: name.clone(), kind: kind.clone(), message });
+            return Err(GraphError { layer: name.clone(), kind: kind.clone(), message });
         }
         Ok(Self { layers })
     }
@@ -174,7 +174,7 @@ fn too_many() -> String {
 /// builder.add("relu", "Activation", Operation::Activation(Activation::RELU), &[dense])?;
 /// let graph = builder.finish()?;
 /// assert_eq!(graph.output_shape(), Shape::Features(1));
-/// # Ok::<(), megasim_ann::graph::Fault>(())
+/// # Ok::<(), megasim_ann::graph::GraphError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct GraphBuilder {
@@ -201,7 +201,7 @@ impl GraphBuilder {
         kind: impl Into<String>,
         operation: Operation,
         inputs: &[LayerId],
-    ) -> Result<LayerId, Fault> {
+    ) -> Result<LayerId, GraphError> {
         self.push(name.into(), kind.into(), operation, inputs, None)
     }
 
@@ -216,7 +216,7 @@ impl GraphBuilder {
         operation: Operation,
         inputs: &[LayerId],
         shape: Shape,
-    ) -> Result<LayerId, Fault> {
+    ) -> Result<LayerId, GraphError> {
         self.push(name.into(), kind.into(), operation, inputs, Some(shape))
     }
 
@@ -227,9 +227,9 @@ impl GraphBuilder {
         operation: Operation,
         inputs: &[LayerId],
         wanted: Option<Shape>,
-    ) -> Result<LayerId, Fault> {
+    ) -> Result<LayerId, GraphError> {
         if self.layers.len() == MAX_LAYERS {
-            return Err(Fault { layer: name, kind, message: too_many() });
+            return Err(GraphError { layer: name, kind, message: too_many() });
         }
         let shape = inputs
             .iter()
@@ -241,7 +241,7 @@ impl GraphBuilder {
             })
             .collect::<Result<Vec<_>, _>>()
             .and_then(|inputs| shape::infer(&operation, &inputs, wanted))
-            .map_err(|message| Fault { layer: name.clone(), kind: kind.clone(), message })?;
+            .map_err(|message| GraphError { layer: name.clone(), kind: kind.clone(), message })?;
         self.names.insert(name.clone());
         self.layers.push(Layer { name, kind, operation, inputs: inputs.to_vec(), shape });
         Ok(self.layers.len() - 1)
@@ -286,7 +286,7 @@ impl GraphBuilder {
     ///
     /// # Panics
     /// If there is no such layer.
-    pub fn finish_at(self, output: LayerId) -> Result<Graph, Fault> {
+    pub fn finish_at(self, output: LayerId) -> Result<Graph, GraphError> {
         let mut leads = vec![false; self.layers.len()];
         leads[output] = true;
         // The input stays: a graph has one.
@@ -310,7 +310,7 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// As [`Graph::new`].
-    pub fn finish(self) -> Result<Graph, Fault> {
+    pub fn finish(self) -> Result<Graph, GraphError> {
         Graph::new(self.layers)
     }
 }

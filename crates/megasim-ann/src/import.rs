@@ -28,7 +28,7 @@ mod refusal;
 mod torch;
 mod unsupported;
 
-use super::graph::{AxisOrder, Fault, Graph, Padding, Shape};
+use super::graph::{AxisOrder, Graph, GraphError, Padding, Shape};
 #[cfg(any(feature = "onnx", feature = "torch"))]
 use megasim_data::npy::half;
 use megasim_data::{DeclaredAxes, InputForm, InputScaling};
@@ -143,12 +143,12 @@ pub struct Error {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: ImportError,
 }
 
 /// What is wrong with a model file.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum ImportError {
     /// The system did not give its bytes.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
@@ -202,10 +202,10 @@ pub enum Problem {
     Refused(#[from] Box<Refusal>),
     /// Its layers do not fit each other.
     #[error(transparent)]
-    Graph(#[from] Fault),
+    Graph(#[from] GraphError),
 }
 
-impl Problem {
+impl ImportError {
     pub(crate) fn damaged(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Damaged { place: place.into(), message: message.into() }
     }
@@ -229,7 +229,7 @@ impl ModelFile {
 
     /// The text that describes the network, and its name for messages: the named file, or the one next to the model
     /// whose name differs by this ending alone.
-    fn architecture(&self, ending: &str) -> Result<(String, String), Problem> {
+    fn architecture(&self, ending: &str) -> Result<(String, String), ImportError> {
         let path = self.architecture_path(ending);
         let place = path.display().to_string();
         let text = std::fs::read(&path).map_err(|error| {
@@ -237,9 +237,9 @@ impl ModelFile {
                 "expected the description of the network (next to the model, or as --architecture; \
                  examples/architectures has some), found: {error}"
             );
-            Problem::damaged(&place, message)
+            ImportError::damaged(&place, message)
         })?;
-        let text = String::from_utf8(text).map_err(|_| Problem::damaged(&place, "expected a text file"))?;
+        let text = String::from_utf8(text).map_err(|_| ImportError::damaged(&place, "expected a text file"))?;
         let name = self.path.with_extension(ending).file_name().map(PathBuf::from).unwrap_or_default();
         self.companions.borrow_mut().push(Companion { path, name });
         Ok((text, place))
@@ -347,7 +347,7 @@ struct Reader {
     kind: &'static str,
     /// Whether the content is of this kind.
     matches: fn(&ModelFile) -> bool,
-    read: fn(&ModelFile) -> Result<Imported, Problem>,
+    read: fn(&ModelFile) -> Result<Imported, ImportError>,
 }
 
 /// All kinds, the most telling first.
@@ -426,7 +426,7 @@ pub fn read_as(path: &Path, options: ReadOptions) -> Result<Model, Error> {
     let Imported { graph, input_order, axes, library, version } = (reader.read)(&file).map_err(failed)?;
     if let Some(given) = file.options.input_shape.as_ref().filter(|_| library != "onnx" && library != "keras") {
         let message = format!("expected no --input-shape with a {library} file, which has its own, found {given:?}");
-        return Err(failed(Problem::damaged("input", message)));
+        return Err(failed(ImportError::damaged("input", message)));
     }
     let graph = heads::classes(graph);
     let companions = file.companions.into_inner();
@@ -437,7 +437,7 @@ pub fn read_as(path: &Path, options: ReadOptions) -> Result<Model, Error> {
             "expected no description of the network, as a {library} file holds its own, found one named by \
                 --architecture"
         );
-        return Err(failed(Problem::damaged(path.display().to_string(), message)));
+        return Err(failed(ImportError::damaged(path.display().to_string(), message)));
     }
     let source = Source {
         path: path.into(),
@@ -481,7 +481,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-fn unknown_kind(file: &ModelFile) -> Problem {
+fn unknown_kind(file: &ModelFile) -> ImportError {
     let found = match &file.bytes[..] {
         [] => "an empty file".into(),
         [b'P', b'K', 3, 4, ..] => "a damaged zip archive, or one of other things".into(),
@@ -491,5 +491,5 @@ fn unknown_kind(file: &ModelFile) -> Problem {
         }
     };
     let known = READERS.iter().map(|reader| reader.kind).collect::<Vec<_>>().join(", ");
-    Problem::UnknownKind { known, found }
+    ImportError::UnknownKind { known, found }
 }

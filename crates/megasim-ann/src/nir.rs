@@ -11,7 +11,7 @@ pub use data::{INPUT, Spike, SpikeTrains};
 
 use crate::graph::MAX_LAYERS;
 use crate::import::hdf5::{self, File};
-use crate::import::{Error, Problem, ReadLayer, Refusal, Source, sha256};
+use crate::import::{Error, ImportError, ReadLayer, Refusal, Source, sha256};
 use fields::Fields;
 use ndarray::{Array1, Array2, Array4, ArrayD};
 use std::collections::{BTreeMap, HashMap};
@@ -187,21 +187,21 @@ impl Nir {
     ///
     /// # Errors
     /// As [`Nir::open`].
-    pub fn parse(bytes: Arc<[u8]>) -> Result<NirGraph, Problem> {
+    pub fn parse(bytes: Arc<[u8]>) -> Result<NirGraph, ImportError> {
         parse(bytes).map(|(graph, ..)| graph)
     }
 }
 
 type Parsed = (NirGraph, BTreeMap<String, String>, Option<String>);
 
-fn parse(bytes: Arc<[u8]>) -> Result<Parsed, Problem> {
+fn parse(bytes: Arc<[u8]>) -> Result<Parsed, ImportError> {
     if !hdf5::is_hdf5(&bytes) {
         let message = format!("expected an HDF5 file, found {} bytes of something else", bytes.len());
-        return Err(Problem::damaged("NIR", message));
+        return Err(ImportError::damaged("NIR", message));
     }
     let file = File::open(bytes, "")?;
     if !file.has_group("node/nodes") {
-        return Err(Problem::damaged("NIR", "expected a group 'node/nodes', found none"));
+        return Err(ImportError::damaged("NIR", "expected a group 'node/nodes', found none"));
     }
     let version = Fields::open(&file, "")?.text("version")?;
     let mut reader =
@@ -210,7 +210,7 @@ fn parse(bytes: Arc<[u8]>) -> Result<Parsed, Problem> {
     let Reader { mut graph, unknown, .. } = reader;
     if !unknown.is_empty() {
         let is_unknown = |node: &str| {
-            unknown.iter().any(|problem| matches!(problem, Problem::Unsupported { layer, .. } if layer == node))
+            unknown.iter().any(|problem| matches!(problem, ImportError::Unsupported { layer, .. } if layer == node))
         };
         let layers = graph.nodes.iter().map(|node| {
             let is_refused = is_unknown(&node.name);
@@ -218,7 +218,7 @@ fn parse(bytes: Arc<[u8]>) -> Result<Parsed, Problem> {
             ReadLayer { name: node.name.clone(), kind: node.kind.clone(), shape: None, parameters, is_refused }
         });
         let layers = layers.collect();
-        return Err(Problem::Refused(Box::new(Refusal { obstacles: unknown, layers, others: None })));
+        return Err(ImportError::Refused(Box::new(Refusal { obstacles: unknown, layers, others: None })));
     }
     graph.edges.sort_unstable();
     graph.edges.dedup();
@@ -230,7 +230,7 @@ struct Reader<'f> {
     file: &'f File,
     graph: NirGraph,
     /// Nodes that are refused.
-    unknown: Vec<Problem>,
+    unknown: Vec<ImportError>,
 }
 
 /// What edges of a graph may name: where edges to it go, and where edges from it start.
@@ -241,10 +241,10 @@ struct Ends {
 
 impl Reader<'_> {
     /// Reads the nodes and edges of a graph; `prefix` is before the names of its nodes. Gives its own ends.
-    fn subgraph(&mut self, path: &str, prefix: &str, depth: usize) -> Result<Ends, Problem> {
+    fn subgraph(&mut self, path: &str, prefix: &str, depth: usize) -> Result<Ends, ImportError> {
         if depth > MOST_NESTED {
             let message = format!("expected at most {MOST_NESTED} graphs within each other, found more");
-            return Err(Problem::damaged(format!("HDF5 '{path}'"), message));
+            return Err(ImportError::damaged(format!("HDF5 '{path}'"), message));
         }
         let mut names = self.file.groups(&format!("{path}/nodes"))?;
         names.sort();
@@ -254,7 +254,7 @@ impl Reader<'_> {
             let (of, full) = (format!("{path}/nodes/{name}"), format!("{prefix}{name}"));
             if self.graph.nodes.len() >= MAX_LAYERS {
                 let message = format!("expected at most {MAX_LAYERS} nodes, found more");
-                return Err(Problem::damaged(format!("HDF5 '{of}'"), message));
+                return Err(ImportError::damaged(format!("HDF5 '{of}'"), message));
             }
             let fields = Fields::open(self.file, &of)?;
             let kind = fields.text("type")?.ok_or_else(|| fields.missing("type"))?;
@@ -273,8 +273,8 @@ impl Reader<'_> {
             let primitive = match fields.primitive(&kind) {
                 Ok(_) if depth > 0 && (is_input || is_output) => Primitive::Pass,
                 Ok(primitive) => primitive,
-                Err(Problem::Unsupported { message, .. }) => {
-                    self.unknown.push(Problem::Unsupported { layer: full.clone(), kind: kind.clone(), message });
+                Err(ImportError::Unsupported { message, .. }) => {
+                    self.unknown.push(ImportError::Unsupported { layer: full.clone(), kind: kind.clone(), message });
                     Primitive::Pass
                 }
                 Err(problem) => return Err(problem),
@@ -286,12 +286,13 @@ impl Reader<'_> {
         for [from, to] in edges {
             let edge = format!("HDF5 '{path}/edges': edge '{from}' to '{to}'");
             let end = |name: &str| {
-                ends.get(name)
-                    .ok_or_else(|| Problem::damaged(&edge, format!("expected names of nodes, found no node '{name}'")))
+                ends.get(name).ok_or_else(|| {
+                    ImportError::damaged(&edge, format!("expected names of nodes, found no node '{name}'"))
+                })
             };
             let one = |of: &[usize], name: &str, what: &str| match of {
                 [one] => Ok(*one),
-                _ => Err(Problem::damaged(&edge, format!("expected one {what} of '{name}', found {}", of.len()))),
+                _ => Err(ImportError::damaged(&edge, format!("expected one {what} of '{name}', found {}", of.len()))),
             };
             let source = one(&end(&from)?.outputs, &from, "output")?;
             let target = one(&end(&to)?.inputs, &to, "input")?;

@@ -5,7 +5,7 @@
 //! made from.
 
 use super::normalize::Error;
-use super::parsed::{LayerKind, Parsed};
+use super::parsed::{LayerKind, ParsedModel};
 use super::samples::{Samples, activations};
 use super::stage::Origin;
 use megasim_data::npy;
@@ -34,14 +34,14 @@ struct Header {
 
 /// A directory of activations.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct ActivationCache {
     directory: PathBuf,
     /// Number, file and neurons of each population.
     populations: Vec<(usize, PathBuf, usize)>,
     samples: usize,
 }
 
-fn populations(parsed: &Parsed, directory: &Path) -> Vec<(usize, PathBuf, usize)> {
+fn populations(parsed: &ParsedModel, directory: &Path) -> Vec<(usize, PathBuf, usize)> {
     let layers = parsed.layers.iter().enumerate();
     let populations = layers.filter(|(_, layer)| matches!(layer.operation, LayerKind::Population { .. }));
     populations.map(|(k, layer)| (k, directory.join(format!("{}.npy", parsed.name(k))), layer.shape.len())).collect()
@@ -56,7 +56,7 @@ fn data(path: &Path, message: impl ToString) -> Error {
 /// # Errors
 /// Where samples do not fit, or a file cannot be written.
 pub fn save(
-    parsed: &Parsed,
+    parsed: &ParsedModel,
     samples: &dyn Samples,
     origin: &Origin,
     directory: &Path,
@@ -91,12 +91,12 @@ pub fn save(
     fs::write(&path, text).map_err(|error| data(&path, error))
 }
 
-impl Kept {
+impl ActivationCache {
     /// Opens a directory that was made from this.
     ///
     /// # Errors
     /// If it is damaged, or stale.
-    pub fn open(directory: &Path, parsed: &Parsed, origin: &Origin) -> Result<Self, Error> {
+    pub fn open(directory: &Path, parsed: &ParsedModel, origin: &Origin) -> Result<Self, Error> {
         let path = directory.join(HEADER);
         let text = fs::read(&path).map_err(|error| data(&path, error))?;
         let header: Header = serde_json::from_slice(&text).map_err(|error| data(&path, error))?;

@@ -10,7 +10,7 @@
 //! neural networks calibration", ICML 2021.
 
 use super::normalize::{self, Normalized};
-use super::parsed::{LayerKind, Parsed, Role};
+use super::parsed::{LayerKind, ParsedModel, Role};
 use super::samples::Samples;
 use super::{ConvertOptions, Error, finish, potentials};
 use megasim_core::control::Control;
@@ -123,7 +123,7 @@ fn is_corrected(operation: &LayerKind) -> bool {
 }
 
 /// Mean activation of each neuron of each layer over the samples, in spikes per bias event.
-fn mean_activations(parsed: &Parsed, samples: &ArrayView2<f32>) -> Result<Vec<Vec<f64>>, normalize::Error> {
+fn mean_activations(parsed: &ParsedModel, samples: &ArrayView2<f32>) -> Result<Vec<Vec<f64>>, normalize::Error> {
     let (graph, ids) = parsed.graph()?;
     let mut sums: Vec<Array1<f64>> = parsed.layers.iter().map(|layer| Array1::zeros(layer.shape.len())).collect();
     let mut layers_of: Vec<Vec<usize>> = vec![Vec::new(); graph.layers().len()];
@@ -138,7 +138,7 @@ fn mean_activations(parsed: &Parsed, samples: &ArrayView2<f32>) -> Result<Vec<Ve
 }
 
 /// `b_c += mean(a_c) - mean(n_c) / T`.
-fn correct_bias(parsed: &mut Parsed, number: usize, mean: &[f64], counts: &[f64], steps: f64) {
+fn correct_bias(parsed: &mut ParsedModel, number: usize, mean: &[f64], counts: &[f64], steps: f64) {
     let layer = &mut parsed.layers[number];
     let LayerKind::Population { bias, .. } = &mut layer.operation else { return };
     let channels = layer.shape.channels();

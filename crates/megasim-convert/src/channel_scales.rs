@@ -5,7 +5,7 @@
 //! did.
 
 use super::normalize::{CANDIDATES, Error, Normalized, Schedule, magnitudes, role_of};
-use super::parsed::{Connection, LayerKind, Parsed, Role, Route, Source, Weights};
+use super::parsed::{Connection, LayerKind, ParsedModel, Role, Route, Source, Weights};
 use megasim_ann::graph::Shape;
 use ndarray::ArrayView2;
 use ordered_float::OrderedFloat;
@@ -75,7 +75,7 @@ pub(super) struct Search {
 
 impl Search {
     /// For the populations of a network that may have factors.
-    pub(super) fn new(parsed: &Parsed, schedule: Schedule, steps: Option<u32>) -> Self {
+    pub(super) fn new(parsed: &ParsedModel, schedule: Schedule, steps: Option<u32>) -> Self {
         let takes = takes_factors(parsed);
         let layers = parsed.layers.iter().zip(takes);
         let layers = layers.map(|(layer, takes)| vec![Map::default(); if takes { layer.shape.channels() } else { 0 }]);
@@ -137,7 +137,7 @@ impl Search {
 
 /// Which layers are populations whose maps may have factors: not those whose spikes reach the output or a change of
 /// places without weights, which would compare or mix maps of different scales.
-pub(super) fn takes_factors(parsed: &Parsed) -> Vec<bool> {
+pub(super) fn takes_factors(parsed: &ParsedModel) -> Vec<bool> {
     let mut takes = vec![true; parsed.layers.len()];
     if let Some(last) = takes.last_mut() {
         *last = false;

@@ -1,10 +1,10 @@
 //! Steps of a conversion that are kept in files, and from which a later conversion goes on.
 
-use super::activations::{self, Kept};
+use super::activations::{self, ActivationCache};
 use super::normalize;
 use super::samples::Samples;
 use super::stage::{self, Network, Origin, Stage};
-use super::{ConvertOptions, Format, Normalized, parsed::Parsed};
+use super::{ConvertOptions, Format, Normalized, parsed::ParsedModel};
 use megasim_ann::import::Source;
 use megasim_core::atomic_write::{self, AtomicDir, Overwrite, OwnFile};
 use serde_json::{Map, Value, json};
@@ -116,15 +116,15 @@ impl Checkpoints {
         source: &Source,
         options: &ConvertOptions,
         counted: bool,
-        parse: impl FnOnce() -> Result<Parsed, super::Error>,
-    ) -> Result<Parsed, Error> {
+        parse: impl FnOnce() -> Result<ParsedModel, super::Error>,
+    ) -> Result<ParsedModel, Error> {
         let origin = made_from(source, options, counted)?;
         let parsed = match &self.parsed {
             Some(path) => Stage::read_parsed(path, &origin)?,
             None => parse()?,
         };
         if let Some(path) = &self.save_parsed {
-            self.keep(path, &Stage { origin, network: Network::Parsed(parsed.clone()) })?;
+            self.keep(path, &Stage { origin, network: Network::ParsedModel(parsed.clone()) })?;
         }
         Ok(parsed)
     }
@@ -135,7 +135,7 @@ impl Checkpoints {
         source: &Source,
         options: &ConvertOptions,
         set: &NormalizationSet,
-        parsed: Parsed,
+        parsed: ParsedModel,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Normalized, Error> {
         let counted = parsed.has_counts();
@@ -180,7 +180,7 @@ impl Checkpoints {
         source: &Source,
         options: &ConvertOptions,
         set: &NormalizationSet,
-        parsed: Parsed,
+        parsed: ParsedModel,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Normalized, Error> {
         let Some(directory) = self.activations.as_ref().or(self.save_activations.as_ref()) else {
@@ -196,7 +196,7 @@ impl Checkpoints {
             activations::save(&parsed, set.samples, &origin, new.path(), progress)?;
             new.finish()?;
         }
-        let kept = Kept::open(directory, &parsed, &origin)?;
+        let kept = ActivationCache::open(directory, &parsed, &origin)?;
         Ok(super::normalize_with_kept(parsed, &kept, options)?)
     }
 

@@ -10,7 +10,7 @@ use super::calibrate::{self, Target};
 use super::checkpoint::{self, Checkpoints, NormalizationSet};
 use super::diagnose;
 use super::manifest::{Accuracy, CalibrationMode, Presentation, PresentationError};
-use super::parsed::{LayerKind, Parsed};
+use super::parsed::{LayerKind, ParsedModel};
 use super::samples::{Samples, Watched};
 use super::scales::Scales;
 use super::settings::{self, NeuronFile};
@@ -19,7 +19,7 @@ use super::{
     save,
 };
 use megasim_ann::forward::{self, WrongBatch};
-use megasim_ann::graph::{Activation, Fault, Graph, Operation};
+use megasim_ann::graph::{Activation, Graph, GraphError, Operation};
 use megasim_ann::import::Model;
 use megasim_core::control::Control;
 use megasim_core::engine::Mode;
@@ -61,7 +61,7 @@ pub enum Error {
     Batch(#[from] WrongBatch),
     /// Weights that are not numbers.
     #[error(transparent)]
-    Graph(#[from] Fault),
+    Graph(#[from] GraphError),
     /// A parameter or equations that modules cannot have.
     #[error(transparent)]
     Setting(#[from] settings::Error),
@@ -141,7 +141,12 @@ pub struct Stages {
 }
 
 impl Stages {
-    fn parsed(&mut self, name: &'static str, parsed: &Parsed, test: Option<&dataset::Samples>) -> Result<(), Error> {
+    fn parsed(
+        &mut self,
+        name: &'static str,
+        parsed: &ParsedModel,
+        test: Option<&dataset::Samples>,
+    ) -> Result<(), Error> {
         let Some(test) = test else { return Ok(()) };
         let (graph, _) = parsed.graph()?;
         self.add(name, &graph, parsed.addressed(test.x.view()).view(), &test.y)
@@ -335,7 +340,7 @@ fn has_counts(operation: &Operation) -> bool {
 
 /// The options for neurons that have the levels of quantised activations, where they are left open: their counts are
 /// exact already, averages that pass spikes on do not round, and powers of two keep weights on a grid of them.
-fn with_levels(options: &mut ConvertOptions, parsed: &Parsed) {
+fn with_levels(options: &mut ConvertOptions, parsed: &ParsedModel) {
     if options.adapt_calibration
         && let Some(presentation) = &mut options.presentation
     {

@@ -4,7 +4,7 @@
 //! Neurons follow [custom equations](megasim_core::network::NeuronModel) and are brought up to date by each event that
 //! they get, the bias clock's once per millisecond among them: each layer has a port for it.
 
-use super::emit::{self, Emitted};
+use super::emit::{self, SpikingModel};
 use super::normalize::Normalized;
 use super::parsed::{LayerKind, Role};
 use super::quantize::Quantization;
@@ -68,7 +68,7 @@ impl SynapticCurrents {
     /// If a layer has neurons of another kind.
     pub(super) fn apply(
         self,
-        emitted: &mut Emitted,
+        emitted: &mut SpikingModel,
         normalized: &Normalized,
         quantization: &Quantization,
         number: NonZeroU32,
@@ -127,6 +127,6 @@ impl SynapticCurrents {
     }
 }
 
-fn name(emitted: &Emitted, node: megasim_core::network::NodeId) -> String {
+fn name(emitted: &SpikingModel, node: megasim_core::network::NodeId) -> String {
     emitted.network.nodes()[node.index()].name.clone()
 }

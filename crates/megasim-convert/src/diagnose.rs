@@ -1,7 +1,7 @@
 //! What a network's layers look like, and how their neurons would fire: silent, saturating, vanishing.
 
 use super::normalize::{Error, magnitudes};
-use super::parsed::{LayerKind, Parsed, Source, Weights};
+use super::parsed::{LayerKind, ParsedModel, Source, Weights};
 use super::samples::Samples;
 use megasim_core::network::{Driver, Input, Network};
 use ndarray::ArrayView2;
@@ -80,7 +80,7 @@ pub fn growth(network: &Network, scaling_factor: f64) -> Vec<f64> {
 }
 
 /// Weights of all layers; none of those that have none.
-pub fn weights(parsed: &Parsed) -> Vec<Option<WeightStatistics>> {
+pub fn weights(parsed: &ParsedModel) -> Vec<Option<WeightStatistics>> {
     let of_layer = |operation: &LayerKind| {
         let LayerKind::Population { connections, .. } = operation else { return None };
         let all =
@@ -102,7 +102,7 @@ pub fn weights(parsed: &Parsed) -> Vec<Option<WeightStatistics>> {
 }
 
 /// Sizes of all layers.
-pub fn sizes(parsed: &Parsed) -> Vec<Size> {
+pub fn sizes(parsed: &ParsedModel) -> Vec<Size> {
     let mut sizes: Vec<Size> = parsed.layers.iter().map(|_| Size { parameters: 0, fan_in: 0, fan_out: 0 }).collect();
     let reach = |sizes: &mut Vec<Size>, source: Source, n: usize| {
         if let Source::Layer(layer) = source {
@@ -162,7 +162,7 @@ fn fans(weights: &Weights) -> (usize, usize) {
 /// # Errors
 /// Where samples do not fit.
 pub fn activity(
-    normalized: &Parsed,
+    normalized: &ParsedModel,
     samples: impl Samples,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Activity>, Error> {

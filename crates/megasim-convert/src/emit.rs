@@ -18,7 +18,7 @@ mod pool;
 mod relay;
 mod signed;
 
-use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Source, Weights};
+use super::parsed::{Connection, LayerKind, ParsedLayer, ParsedModel, Role, Source, Weights};
 use super::quantize::{Overflow, Quantization};
 use megasim_ann::graph::Shape;
 use megasim_core::network::{
@@ -92,7 +92,7 @@ pub enum Error {
 
 /// A network, and which nodes belong to which layer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Emitted {
+pub struct SpikingModel {
     /// The network.
     pub network: Network,
     /// Nodes of the input, one per map.
@@ -117,7 +117,12 @@ pub struct Emitted {
 ///
 /// # Errors
 /// Where a number does not fit, or where the format cannot express a layer.
-pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format, ticking: bool) -> Result<Emitted, Error> {
+pub fn emit(
+    parsed: &ParsedModel,
+    quantization: &Quantization,
+    format: Format,
+    ticking: bool,
+) -> Result<SpikingModel, Error> {
     // A step is tested at each event of the bias clock, so that it fires with it.
     let needed = |role: Role| ticking || role == Role::Step;
     let biases = parsed.layers.iter().enumerate().map(|(k, layer)| match &layer.operation {
@@ -162,7 +167,7 @@ pub fn emit(parsed: &Parsed, quantization: &Quantization, format: Format, tickin
     }
     let Emitter { builder, input, layers, settle, .. } = emitter;
     let network = builder.build(DEFAULT_T_MAX).map_err(|fault| Error::Module { layer: "Tmax".into(), fault })?;
-    Ok(Emitted { network, input, layers, bias_clock, reset, settle, control, mask_clock: None, start: None })
+    Ok(SpikingModel { network, input, layers, bias_clock, reset, settle, control, mask_clock: None, start: None })
 }
 
 /// One integer a map or neuron; none if all are zero and none is needed.
@@ -177,7 +182,7 @@ fn quantized_bias<'a>(
 }
 
 struct Emitter<'a> {
-    parsed: &'a Parsed,
+    parsed: &'a ParsedModel,
     quantization: &'a Quantization,
     format: Format,
     builder: NetworkBuilder,

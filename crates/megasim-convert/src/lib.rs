@@ -1,7 +1,7 @@
 //! From the analog network to a [`Network`](megasim_core::network::Network) of spiking neurons with integer weights.
 //!
 //! ```text
-//! Graph ──► simplify ──► Parsed ──► normalize ──► Normalized ──► emit (quantize) ──► Network
+//! Graph ──► simplify ──► ParsedModel ──► normalize ──► Normalized ──► emit (quantize) ──► Network
 //! ```
 //!
 //! After conversion a neuron's rate in spikes per millisecond is its activation divided by the scale of its layer, when
@@ -51,7 +51,7 @@ pub mod toolbox;
 pub use checkpoint::Checkpoints;
 pub use conversion::{Conversion, Convert};
 pub use converted_model::ConvertedModel;
-pub use emit::{Emitted, Format};
+pub use emit::{Format, SpikingModel};
 pub use labelled_samples::LabelledSamples;
 pub use manifest::Manifest;
 pub use max_pooling::MaxPooling;
@@ -70,7 +70,7 @@ use megasim_core::encode::{self, InputMap, SoftmaxClock};
 use megasim_core::network::NodeId;
 use ndarray::ArrayView2;
 use normalize::Schedule;
-use parsed::Parsed;
+use parsed::ParsedModel;
 use potentials::Held;
 use samples::Samples;
 use simplify::Quantized;
@@ -108,7 +108,7 @@ pub struct Converted {
     /// The layers with normalised weights.
     pub normalized: Normalized,
     /// The modules.
-    pub emitted: Emitted,
+    pub emitted: SpikingModel,
     /// Of a softmax output: the events at which it spikes.
     pub softmax_clock: SoftmaxClock,
 }
@@ -142,7 +142,7 @@ pub fn convert(graph: &Graph, samples: ArrayView2<f32>, options: &ConvertOptions
 ///
 /// # Errors
 /// The first layer that has no spiking form.
-pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify::Unsupported> {
+pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<ParsedModel, simplify::Unsupported> {
     let averaged = options.max_to_average.then(|| simplify::max_to_average(graph));
     let graph = averaged.as_ref().unwrap_or(graph);
     let shifted = adapt::shifted(graph, options.logit_shift);
@@ -165,7 +165,7 @@ pub fn parse(graph: &Graph, options: &ConvertOptions) -> Result<Parsed, simplify
 /// # Errors
 /// Where samples do not fit, or scales of an earlier conversion.
 pub fn normalize_with(
-    parsed: Parsed,
+    parsed: ParsedModel,
     samples: impl Samples,
     options: &ConvertOptions,
     progress: &mut dyn FnMut(usize),
@@ -184,17 +184,17 @@ pub fn normalize_with(
 /// # Errors
 /// Where they cannot be read, or scales of an earlier conversion do not fit.
 pub fn normalize_with_kept(
-    parsed: Parsed,
-    kept: &activations::Kept,
+    parsed: ParsedModel,
+    kept: &activations::ActivationCache,
     options: &ConvertOptions,
 ) -> Result<Normalized, Error> {
     normalize_by(parsed, options, &mut |_, see| kept.visit(see))
 }
 
 /// Shows the activations of all populations, as often as it is called.
-type Visit<'a> = &'a mut dyn FnMut(&Parsed, normalize::See) -> Result<(), normalize::Error>;
+type Visit<'a> = &'a mut dyn FnMut(&ParsedModel, normalize::See) -> Result<(), normalize::Error>;
 
-fn normalize_by(parsed: Parsed, options: &ConvertOptions, visit: Visit) -> Result<Normalized, Error> {
+fn normalize_by(parsed: ParsedModel, options: &ConvertOptions, visit: Visit) -> Result<Normalized, Error> {
     let pooled = options.pooled();
     let mut maps = Vec::new();
     let mut l = match (&options.scales, &options.rules.weighting) {
@@ -249,7 +249,7 @@ fn normalize_by(parsed: Parsed, options: &ConvertOptions, visit: Visit) -> Resul
 /// # Errors
 /// Where they do not fit the network.
 pub fn normalize_by_scales(
-    parsed: Parsed,
+    parsed: ParsedModel,
     scales: &scales::Scales,
     options: &ConvertOptions,
 ) -> Result<Normalized, Error> {
@@ -290,7 +290,7 @@ impl Converted {
     /// # Errors
     /// None for a network from [`convert`], whose sources are its inputs.
     pub fn layout(&self) -> Result<InputMap, encode::Error> {
-        let Emitted { network, input, bias_clock, settle, control, .. } = &self.emitted;
+        let SpikingModel { network, input, bias_clock, settle, control, .. } = &self.emitted;
         let name = |node: &NodeId| network.nodes()[node.index()].name.clone();
         let nodes: Vec<String> = input.iter().map(name).collect();
         let parsed = &self.normalized.parsed;

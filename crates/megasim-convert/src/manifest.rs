@@ -8,9 +8,9 @@ pub use layer::Layer;
 pub use softmax_clock::SoftmaxClock;
 
 use super::calibrate::Correction;
-use super::emit::Emitted;
+use super::emit::SpikingModel;
 use super::normalize::Normalized;
-use super::parsed::{Parsed, Source};
+use super::parsed::{ParsedModel, Source};
 use super::quantize::SignedNeurons;
 use super::scales::Scales;
 use super::spiking::ReadAs;
@@ -394,11 +394,11 @@ impl Manifest {
     pub fn new(
         model: Model,
         normalized: &Normalized,
-        emitted: &Emitted,
+        emitted: &SpikingModel,
         options: &ConvertOptions,
         normalisation_samples: usize,
     ) -> Self {
-        let parsed: &Parsed = &normalized.parsed;
+        let parsed: &ParsedModel = &normalized.parsed;
         let node = |id: &NodeId| emitted.network.nodes()[id.index()].name.clone();
         let nodes = |ids: &[NodeId]| ids.iter().map(node).collect::<Vec<_>>();
         let layers = parsed.layers.iter().enumerate().map(|(k, layer)| {

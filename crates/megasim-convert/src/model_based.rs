@@ -7,7 +7,7 @@
 //! their layer, so that a layer's activations keep their proportions.
 
 use super::normalize::{Error, Normalized};
-use super::parsed::{LayerKind, Parsed, Role, Source, Weights};
+use super::parsed::{LayerKind, ParsedModel, Role, Source, Weights};
 use ndarray::{ArrayView4, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ impl std::str::FromStr for Schedule {
 /// # Errors
 /// [`Error::Scale`] where a scaled weight or bias is no finite number; [`Error::Schedule`] where a list does not have
 /// one number per layer.
-pub fn normalize(mut parsed: Parsed, schedule: &Schedule, dense_only: bool) -> Result<Normalized, Error> {
+pub fn normalize(mut parsed: ParsedModel, schedule: &Schedule, dense_only: bool) -> Result<Normalized, Error> {
     let counts = |operation: &LayerKind| !matches!(operation, LayerKind::Flatten { .. });
     if let Schedule::Layers(list) = schedule {
         let counted = parsed.layers.iter().filter(|layer| counts(&layer.operation));

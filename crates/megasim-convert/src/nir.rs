@@ -19,7 +19,7 @@ pub use dialect::Units;
 use super::emit::{BIAS_CLOCK, RESET};
 use super::manifest::{self, Manifest};
 use super::{ConvertOptions, ConvertedModel, OutputForm, Quantization, Rules, Weighting, converted_model, save};
-use megasim_ann::import::Problem;
+use megasim_ann::import::ImportError;
 use megasim_ann::nir::Nir;
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular, SampleKind};
 use megasim_core::network::{NetworkError, Reset, Stimulus, StimulusEvent};
@@ -56,7 +56,7 @@ impl Default for NirOptions {
 pub enum Error {
     /// Nodes that cannot be modules: all that are known.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Nodes(Vec<Problem>),
+    Nodes(Vec<ImportError>),
     /// The network as a whole.
     #[error("{0}")]
     Network(String),

@@ -7,7 +7,7 @@
 
 pub(super) mod error;
 
-use super::parsed::{LayerKind, Parsed, Role, Source};
+use super::parsed::{LayerKind, ParsedModel, Role, Source};
 use super::percentile::{Counts, Search};
 use super::samples::Samples;
 pub use error::Error;
@@ -21,7 +21,7 @@ pub const DEFAULT_PERCENTILE: f64 = 99.9;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalized {
     /// The network with scaled weights.
-    pub parsed: Parsed,
+    pub parsed: ParsedModel,
     /// For each layer, the activation that one spike per millisecond stands for.
     pub scales: Vec<f64>,
     /// Numbers of the populations that were silent over the whole normalisation set; their scale is 1.
@@ -35,7 +35,7 @@ pub struct Normalized {
 
 impl Normalized {
     /// The network for passes of real numbers, in which averages are averages.
-    pub(super) fn computed(&self, options: &super::ConvertOptions) -> Parsed {
+    pub(super) fn computed(&self, options: &super::ConvertOptions) -> ParsedModel {
         match options.pooled() {
             Pooled::Mean => self.parsed.clone(),
             Pooled::Sum => self.parsed.clone().averaging(),
@@ -43,7 +43,7 @@ impl Normalized {
     }
 
     /// A network without calibrated potentials.
-    pub fn new(parsed: Parsed, scales: Vec<f64>, silent: Vec<usize>) -> Self {
+    pub fn new(parsed: ParsedModel, scales: Vec<f64>, silent: Vec<usize>) -> Self {
         let potentials = vec![Vec::new(); parsed.layers.len()];
         let maps = vec![Vec::new(); parsed.layers.len()];
         Self { parsed, scales, silent, potentials, maps }
@@ -97,7 +97,7 @@ impl Default for Schedule {
 /// # Errors
 /// Where samples cannot be had or do not fit.
 pub fn visit_populations(
-    parsed: &Parsed,
+    parsed: &ParsedModel,
     samples: &dyn Samples,
     progress: &mut dyn FnMut(usize),
     see: See,
@@ -129,7 +129,7 @@ pub type See<'a> = &'a mut dyn FnMut(usize, ArrayView2<f32>);
 /// # Errors
 /// What `visit` reports, and where an activation is no finite number.
 pub fn percentiles(
-    parsed: &Parsed,
+    parsed: &ParsedModel,
     schedule: Schedule,
     visit: &mut dyn FnMut(See) -> Result<(), Error>,
 ) -> Result<Vec<Option<f64>>, Error> {
@@ -165,7 +165,7 @@ pub fn percentiles(
 /// # Errors
 /// What `visit` reports.
 pub fn least_squares(
-    parsed: &Parsed,
+    parsed: &ParsedModel,
     l: &[Option<f64>],
     steps: u32,
     visit: &mut dyn FnMut(See) -> Result<(), Error>,
@@ -197,7 +197,7 @@ pub fn least_squares(
 pub(super) const CANDIDATES: [f64; 20] =
     [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.2, 1.3];
 
-pub(super) fn role_of(parsed: &Parsed, number: usize) -> Role {
+pub(super) fn role_of(parsed: &ParsedModel, number: usize) -> Role {
     match parsed.layers[number].operation {
         LayerKind::Population { role, .. } => role,
         _ => Role::Rectifier,
@@ -218,7 +218,7 @@ pub(super) fn magnitudes(role: Role, activations: ArrayView2<f32>) -> CowArray<f
 ///
 /// # Errors
 /// [`Error::Scale`] where a scaled weight or bias is no finite number.
-pub fn normalize(mut parsed: Parsed, l: &[Option<f64>], pooled: Pooled) -> Result<Normalized, Error> {
+pub fn normalize(mut parsed: ParsedModel, l: &[Option<f64>], pooled: Pooled) -> Result<Normalized, Error> {
     let mut scales: Vec<f64> = Vec::with_capacity(parsed.layers.len());
     let mut silent = Vec::new();
     for (number, layer) in parsed.layers.iter_mut().enumerate() {

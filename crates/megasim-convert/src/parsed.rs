@@ -5,7 +5,7 @@
 //! then `x`.
 
 use megasim_ann::graph::{
-    Activation, AxisOrder, Fault, Graph, GraphBuilder, LayerId, Levels, Operation, Padding, Pooling, Shape,
+    Activation, AxisOrder, Graph, GraphBuilder, GraphError, LayerId, Levels, Operation, Padding, Pooling, Shape,
 };
 use megasim_core::encode::FeatureScales;
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis, CowArray, Ix2};
@@ -272,7 +272,7 @@ pub enum LayerKind {
     },
 }
 
-/// One layer of a [`Parsed`] network.
+/// One layer of a [`ParsedModel`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParsedLayer {
     /// The source's name of the layer that gave it its weights.
@@ -304,7 +304,7 @@ impl ParsedLayer {
 
 /// A network of layers that become modules, in netlist order; the last one is the output.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parsed {
+pub struct ParsedModel {
     /// The source's name of the input layer.
     pub input_name: String,
     /// Shape in which the input is addressed: one source per map. It holds the numbers of a sample in the order of the
@@ -324,7 +324,7 @@ pub struct Parsed {
     pub digits: usize,
 }
 
-impl Parsed {
+impl ParsedModel {
     /// Shape of what a layer reads.
     pub fn shape(&self, source: Source) -> Shape {
         match source {
@@ -465,7 +465,7 @@ impl Parsed {
     ///
     /// # Errors
     /// If it is no valid graph: where batch normalisation made weights that are no finite numbers.
-    pub fn graph(&self) -> Result<(Graph, Vec<LayerId>), Fault> {
+    pub fn graph(&self) -> Result<(Graph, Vec<LayerId>), GraphError> {
         let mut builder = GraphBuilder::new("InputLayer", self.input);
         let mut ids = Vec::with_capacity(self.layers.len());
         for (number, layer) in self.layers.iter().enumerate() {

@@ -2,8 +2,8 @@
 //!
 //! SNN toolbox's `payloads`. The output keeps its counts and potentials, as it gets all of its input anyway.
 
-use super::emit::{self, Emitted};
-use super::parsed::{LayerKind, Parsed, Role};
+use super::emit::{self, SpikingModel};
+use super::parsed::{LayerKind, ParsedModel, Role};
 use super::quantize::Quantization;
 use megasim_core::network::Reset;
 
@@ -13,11 +13,11 @@ use megasim_core::network::Reset;
 /// Where spikes cannot carry values: neurons that do not reset by subtraction or are signed, averages that pass spikes
 /// on, maximum pooling, steps.
 pub(super) fn apply(
-    mut emitted: Emitted,
-    parsed: &Parsed,
+    mut emitted: SpikingModel,
+    parsed: &ParsedModel,
     quantization: &Quantization,
     bits: u8,
-) -> Result<Emitted, emit::Error> {
+) -> Result<SpikingModel, emit::Error> {
     let refuse = |number: usize, reason: &str| emit::Error::Format {
         layer: parsed.name(number),
         reason: format!("spikes with values (--payload-bits): {reason}"),

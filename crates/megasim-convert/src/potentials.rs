@@ -2,8 +2,8 @@
 //!
 //! A source [`INITIAL_POTENTIAL`] has one event at tick 0; a port of each module adds one weight per neuron on it.
 
-use super::emit::{self, Emitted};
-use super::parsed::Parsed;
+use super::emit::{self, SpikingModel};
+use super::parsed::ParsedModel;
 use super::quantize::Quantization;
 use megasim_ann::graph::Shape;
 use megasim_core::network::{Element, Input, NetworkBuilder, NetworkError, NodeId};
@@ -39,12 +39,12 @@ pub(super) enum Held {
 /// # Errors
 /// Where a number does not fit.
 pub(super) fn add(
-    mut emitted: Emitted,
-    parsed: &Parsed,
+    mut emitted: SpikingModel,
+    parsed: &ParsedModel,
     quantization: &Quantization,
     offsets: &[Vec<f32>],
     held: Held,
-) -> Result<Emitted, emit::Error> {
+) -> Result<SpikingModel, emit::Error> {
     if offsets.iter().all(Vec::is_empty) {
         return Ok(emitted);
     }

@@ -1,6 +1,6 @@
 //! Weights of few bits: what a weight may be, before it becomes an integer of the netfiles.
 
-use super::parsed::{LayerKind, Parsed};
+use super::parsed::{LayerKind, ParsedModel};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Which numbers the weights of a normalised network may be. Biases keep theirs.
@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for Precision {
 
 impl Precision {
     /// Rounds all weights of a network.
-    pub fn round(self, parsed: &mut Parsed) {
+    pub fn round(self, parsed: &mut ParsedModel) {
         for layer in &mut parsed.layers {
             let LayerKind::Population { connections, .. } = &mut layer.operation else { continue };
             for connection in connections {

@@ -1,6 +1,6 @@
 //! Real numbers to the integers of the netfiles.
 
-use super::parsed::{LayerKind, Parsed};
+use super::parsed::{LayerKind, ParsedModel};
 use megasim_core::network::Reset;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -105,7 +105,7 @@ impl Quantization {
     }
 
     /// A network of the real numbers that its integers stand for.
-    pub fn truncated(&self, parsed: &Parsed) -> Parsed {
+    pub fn truncated(&self, parsed: &ParsedModel) -> ParsedModel {
         let mut parsed = parsed.clone();
         let truncate = |value: f32| ((f64::from(value) * self.scaling_factor).trunc() / self.scaling_factor) as f32;
         for layer in &mut parsed.layers {

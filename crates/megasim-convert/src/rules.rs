@@ -4,10 +4,10 @@
 //! `delay_to_arrive` and `mask_tau`.
 
 use super::currents::SynapticCurrents;
-use super::emit::{self, Emitted};
+use super::emit::{self, SpikingModel};
 use super::max_pooling::MaxPooling;
 use super::model_based::Schedule;
-use super::parsed::{LayerKind, Parsed, ParsedLayer, Role};
+use super::parsed::{LayerKind, ParsedLayer, ParsedModel, Role};
 use super::payloads;
 use super::quantize::{DEFAULT_SCALING_FACTOR, Quantization};
 use super::spike_code::{self, SpikeCode};
@@ -180,11 +180,11 @@ impl Rules {
 /// # Errors
 /// Where a threshold comes to 0, where a number does not fit, or where the rules do not go together.
 pub fn apply(
-    emitted: Emitted,
-    parsed: &Parsed,
+    emitted: SpikingModel,
+    parsed: &ParsedModel,
     quantization: &Quantization,
     rules: &Rules,
-) -> Result<Emitted, emit::Error> {
+) -> Result<SpikingModel, emit::Error> {
     let emitted = changed(emitted, parsed, quantization, rules)?;
     match rules.payload_bits {
         Some(bits) => payloads::apply(emitted, parsed, quantization, bits),
@@ -193,11 +193,11 @@ pub fn apply(
 }
 
 fn changed(
-    mut emitted: Emitted,
-    parsed: &Parsed,
+    mut emitted: SpikingModel,
+    parsed: &ParsedModel,
     quantization: &Quantization,
     rules: &Rules,
-) -> Result<Emitted, emit::Error> {
+) -> Result<SpikingModel, emit::Error> {
     if !rules.max_pooling.is_accumulated() {
         emitted = pool_by(emitted, parsed, quantization, rules)?;
     }
@@ -254,11 +254,11 @@ fn changed(
 
 /// Gives maximum pooling the rule by which windows choose an input.
 fn pool_by(
-    mut emitted: Emitted,
-    parsed: &Parsed,
+    mut emitted: SpikingModel,
+    parsed: &ParsedModel,
     quantization: &Quantization,
     rules: &Rules,
-) -> Result<Emitted, emit::Error> {
+) -> Result<SpikingModel, emit::Error> {
     let pooling = rules.max_pooling;
     let reason = if quantization.signed.is_some() {
         "where neurons are signed, windows pass on the change of their largest count; --preset toolbox has others"

@@ -2,7 +2,7 @@
 //! bounded memory.
 
 use super::normalize::error::Error;
-use super::parsed::Parsed;
+use super::parsed::ParsedModel;
 use megasim_ann::forward::{WrongBatch, visit_activations};
 use megasim_ann::graph::{Graph, LayerId};
 use megasim_core::control::Control;
@@ -94,7 +94,7 @@ impl Samples for Watched<'_> {
 /// # Errors
 /// Where samples cannot be had, or do not fit.
 pub fn activations(
-    parsed: &Parsed,
+    parsed: &ParsedModel,
     graph: &Graph,
     samples: &dyn Samples,
     progress: &mut dyn FnMut(usize),

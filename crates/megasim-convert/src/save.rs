@@ -1,6 +1,6 @@
 //! A converted network as a netfile directory that runs as it is.
 
-use super::emit::Emitted;
+use super::emit::SpikingModel;
 use super::manifest::{self, Manifest};
 use super::origin::Origin;
 use super::{Converted, ConvertedModel, Normalized};
@@ -74,7 +74,7 @@ impl Converted {
         model: Model,
         example: &[f32],
     ) -> Result<(ConvertedModel, Normalized), Error> {
-        let Emitted { network, reset, .. } = self.emitted;
+        let SpikingModel { network, reset, .. } = self.emitted;
         let layout = manifest.layout(&network)?;
         let output = manifest.output(&network)?;
         let clock = Clock { duration: EXAMPLE_DURATION, ticks_per_ms: encode::DEFAULT_TICKS_PER_MS };

@@ -1,6 +1,6 @@
 //! Scales of layers as a JSON file, to be used again.
 
-use super::parsed::{LayerKind, Parsed};
+use super::parsed::{LayerKind, ParsedModel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -92,7 +92,7 @@ impl Scales {
     ///
     /// # Errors
     /// [`Error::Layer`].
-    pub fn of(&self, parsed: &Parsed) -> Result<Vec<Option<f64>>, Error> {
+    pub fn of(&self, parsed: &ParsedModel) -> Result<Vec<Option<f64>>, Error> {
         let layers = parsed.layers.iter().enumerate().map(|(k, layer)| {
             if !is_population(&layer.operation) {
                 return Ok(None);
@@ -106,7 +106,7 @@ impl Scales {
 
     /// Of each layer, the factors of its maps on its scale; empty where there are none. Whether they fit is seen where
     /// they are applied.
-    pub(super) fn maps_of(&self, parsed: &Parsed) -> Vec<Vec<f64>> {
+    pub(super) fn maps_of(&self, parsed: &ParsedModel) -> Vec<Vec<f64>> {
         let layers = (0..parsed.layers.len()).map(|k| {
             let name = parsed.name(k);
             let scale = self.scales.get(&name).copied().unwrap_or(1.0);

@@ -22,7 +22,7 @@ mod places;
 mod value;
 mod weights;
 
-use super::parsed::{LayerKind, Parsed, ParsedLayer, Role, Source, Windows};
+use super::parsed::{LayerKind, ParsedLayer, ParsedModel, Role, Source, Windows};
 use megasim_ann::graph::{AxisOrder, Graph, Layer, LayerId, Operation, Padding, Pooling, Shape};
 use serde::{Deserialize, Serialize};
 use value::{BatchNormalization, Content, Linear, Places, Spikes, Value};
@@ -126,7 +126,7 @@ pub fn max_to_average(graph: &Graph) -> Graph {
 ///
 /// # Errors
 /// The first layer that has no spiking form.
-pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
+pub fn simplify(graph: &Graph) -> Result<ParsedModel, Unsupported> {
     simplify_for(graph, OutputForm::Relu)
 }
 
@@ -134,7 +134,7 @@ pub fn simplify(graph: &Graph) -> Result<Parsed, Unsupported> {
 ///
 /// # Errors
 /// The first layer that has no spiking form.
-pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<Parsed, Unsupported> {
+pub fn simplify_for(graph: &Graph, form: OutputForm) -> Result<ParsedModel, Unsupported> {
     simplify_with(graph, form, Quantized::AsRates, false)
 }
 
@@ -161,9 +161,9 @@ pub fn simplify_with(
     form: OutputForm,
     quantized: Quantized,
     signed: bool,
-) -> Result<Parsed, Unsupported> {
+) -> Result<ParsedModel, Unsupported> {
     let input = &graph.layers()[0];
-    let parsed = Parsed {
+    let parsed = ParsedModel {
         input_name: input.name.clone(),
         input: input.shape,
         input_order: None,
@@ -172,7 +172,7 @@ pub fn simplify_with(
         layers: Vec::new(),
         digits: digits(graph),
     };
-    let mut walk = Walk { graph, readers: graph.readers(), parsed, quantized, signed };
+    let mut walk = Simplifier { graph, readers: graph.readers(), parsed, quantized, signed };
     // A value is kept until its last reader has it.
     let mut values: Vec<Option<Value>> = Vec::with_capacity(graph.layers().len());
     let mut obstacles: Vec<Unsupported> = Vec::new();
@@ -202,16 +202,16 @@ pub fn simplify_with(
     Ok(walk.parsed)
 }
 
-struct Walk<'g> {
+struct Simplifier<'g> {
     graph: &'g Graph,
     readers: Vec<Vec<LayerId>>,
-    parsed: Parsed,
+    parsed: ParsedModel,
     quantized: Quantized,
     /// Whether counts of spikes may be below 0 everywhere.
     signed: bool,
 }
 
-impl Walk<'_> {
+impl Simplifier<'_> {
     /// Rates in place of a layer that has none, so that the obstacles behind it are found, too.
     fn stand_in(&mut self, layer: &Layer) -> Value {
         let operation = LayerKind::Population { connections: Vec::new(), bias: None, role: Role::Rectifier };

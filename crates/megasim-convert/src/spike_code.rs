@@ -7,9 +7,9 @@
 mod equations;
 mod rebuild;
 
-use super::emit::{self, Emitted};
+use super::emit::{self, SpikingModel};
 use super::normalize::Normalized;
-use super::parsed::{LayerKind, Parsed, Role, Source};
+use super::parsed::{LayerKind, ParsedModel, Role, Source};
 use super::quantize::Quantization;
 use super::simplify::OutputForm;
 use equations::Says;
@@ -107,7 +107,7 @@ impl SpikeCode {
 
     /// Milliseconds of a presentation, where there is only one that fits: of patterns, the bits for each layer of
     /// neurons on the way to the output.
-    pub(super) fn fixed_duration(self, parsed: &Parsed) -> Option<u32> {
+    pub(super) fn fixed_duration(self, parsed: &ParsedModel) -> Option<u32> {
         let Self::TemporalPattern { bits } = self else { return None };
         let depth = depths(parsed).ok()?.last().copied()?;
         Some(bits.saturating_mul(depth))
@@ -142,7 +142,7 @@ impl SpikeCode {
 
     /// The layers with the biases that modules get: those of codes of single spikes come when the layer gets its first
     /// spike, and those of patterns come in every millisecond of the pattern, in parts that add up to one.
-    pub(super) fn prepared(self, parsed: &Parsed) -> Cow<'_, Parsed> {
+    pub(super) fn prepared(self, parsed: &ParsedModel) -> Cow<'_, ParsedModel> {
         if self.is_rate() {
             return Cow::Borrowed(parsed);
         }
@@ -166,7 +166,7 @@ impl SpikeCode {
     ///
     /// # Errors
     /// Where the layer has no form in this code.
-    fn equations(self, parsed: &Parsed, number: usize, relays: bool) -> Result<Option<String>, String> {
+    fn equations(self, parsed: &ParsedModel, number: usize, relays: bool) -> Result<Option<String>, String> {
         let is_pattern = matches!(self, Self::TemporalPattern { .. });
         match &parsed.layers[number].operation {
             LayerKind::Flatten { .. } => return Ok(None),
@@ -208,11 +208,11 @@ impl SpikeCode {
     /// If a layer has no form in this code.
     pub(super) fn apply(
         self,
-        emitted: Emitted,
+        emitted: SpikingModel,
         normalized: &Normalized,
         quantization: &Quantization,
         first: NonZeroU32,
-    ) -> Result<Emitted, emit::Error> {
+    ) -> Result<SpikingModel, emit::Error> {
         let parsed = &normalized.parsed;
         let refuse = |layer: String, reason: String| emit::Error::Format { layer, reason };
         if let Self::TemporalPattern { bits } = self
@@ -271,7 +271,7 @@ enum Reads {
 }
 
 /// What a layer reads, through layers without neurons.
-fn reads_input(parsed: &Parsed, number: usize) -> Reads {
+fn reads_input(parsed: &ParsedModel, number: usize) -> Reads {
     let mut is_value = parsed.layers[number].sources().into_iter().map(|source| match source {
         Source::Input => Reads::Values,
         Source::Layer(layer) => match parsed.layers[layer].operation {
@@ -287,7 +287,7 @@ fn reads_input(parsed: &Parsed, number: usize) -> Reads {
 ///
 /// # Errors
 /// Where ways of different length meet.
-fn depths(parsed: &Parsed) -> Result<Vec<u32>, String> {
+fn depths(parsed: &ParsedModel) -> Result<Vec<u32>, String> {
     let mut depths: Vec<u32> = Vec::with_capacity(parsed.layers.len());
     for (number, layer) in parsed.layers.iter().enumerate() {
         let of = |source: &Source| match source {

@@ -5,7 +5,7 @@
 //! same stage gives the same bytes.
 
 use super::normalize::Normalized;
-use super::parsed::{Connection, LayerKind, Parsed, ParsedLayer, Role, Route, Source, Weights, Windows};
+use super::parsed::{Connection, LayerKind, ParsedLayer, ParsedModel, Role, Route, Source, Weights, Windows};
 use megasim_ann::graph::{MAX_LAYER_SIZE, Padding, Shape};
 use megasim_core::encode::FeatureScales;
 use megasim_data::npy::{NpzReader, NpzWriter};
@@ -103,7 +103,7 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Network {
     /// Before normalisation.
-    Parsed(Parsed),
+    ParsedModel(ParsedModel),
     /// After it.
     Normalised(Normalized),
 }
@@ -112,15 +112,15 @@ impl Network {
     /// Its word.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Parsed(_) => "parsed",
+            Self::ParsedModel(_) => "parsed",
             Self::Normalised(_) => "normalised",
         }
     }
 
     /// The layers.
-    pub fn parsed(&self) -> &Parsed {
+    pub fn parsed(&self) -> &ParsedModel {
         match self {
-            Self::Parsed(parsed) => parsed,
+            Self::ParsedModel(parsed) => parsed,
             Self::Normalised(normalized) => &normalized.parsed,
         }
     }
@@ -246,7 +246,7 @@ impl Stage {
             digits: parsed.digits,
             layers: layers.collect(),
             normalised: match &self.network {
-                Network::Parsed(_) => None,
+                Network::ParsedModel(_) => None,
                 Network::Normalised(of) => {
                     let has_maps = of.maps.iter().any(|factors| !factors.is_empty());
                     let maps = if has_maps { of.maps.clone() } else { Vec::new() };
@@ -292,9 +292,9 @@ impl Stage {
     ///
     /// # Errors
     /// Also [`Error::Kind`] and [`Error::Stale`].
-    pub fn read_parsed(path: &Path, origin: &Origin) -> Result<Parsed, Error> {
+    pub fn read_parsed(path: &Path, origin: &Origin) -> Result<ParsedModel, Error> {
         match Self::read_made_from(path, origin, "parsed")? {
-            Network::Parsed(parsed) => Ok(parsed),
+            Network::ParsedModel(parsed) => Ok(parsed),
             other => Err(Error::Kind { path: path.into(), expected: "parsed", found: other.name() }),
         }
     }
@@ -351,12 +351,12 @@ fn stored(operation: &LayerKind) -> StoredKind {
 }
 
 /// What is wrong, and where.
-type Flaw = (String, String);
+type EntryError = (String, String);
 
 struct Archive(NpzReader<BufReader<File>>);
 
 impl Archive {
-    fn array(&mut self, name: &str) -> Result<ArrayD<f32>, Flaw> {
+    fn array(&mut self, name: &str) -> Result<ArrayD<f32>, EntryError> {
         let flaw = |message: String| (format!("array '{name}'"), message);
         let array = self.0.array(name).map_err(|error| flaw(error.to_string()))?;
         match array.iter().find(|value| !value.is_finite()) {
@@ -365,7 +365,7 @@ impl Archive {
         }
     }
 
-    fn axes<D: Dimension>(&mut self, name: &str) -> Result<ndarray::Array<f32, D>, Flaw> {
+    fn axes<D: Dimension>(&mut self, name: &str) -> Result<ndarray::Array<f32, D>, EntryError> {
         let array = self.array(name)?;
         let shape = array.shape().to_vec();
         let expected = D::NDIM.unwrap_or(0);
@@ -374,7 +374,7 @@ impl Archive {
             .map_err(|_| (format!("array '{name}'"), format!("expected {expected} axes, found shape {shape:?}")))
     }
 
-    fn stage(&mut self) -> Result<Stage, Flaw> {
+    fn stage(&mut self) -> Result<Stage, EntryError> {
         let flaw = |message: String| (HEADER.to_string(), message);
         let header: Vec<u8> = self.array(HEADER)?.iter().map(|&byte| byte as u8).collect();
         let header: Header = serde_json::from_slice(&header).map_err(|error| flaw(error.to_string()))?;
@@ -396,7 +396,7 @@ impl Archive {
         if header.input_features.as_ref().is_some_and(|features| !features.fits(numbers)) {
             return Err(flaw(format!("expected scales of features that go with {numbers} numbers per sample")));
         }
-        let mut parsed = Parsed {
+        let mut parsed = ParsedModel {
             input_name: header.input_name,
             input: header.input,
             input_order: header.input_order,
@@ -434,7 +434,7 @@ impl Archive {
             }
         }
         let network = match header.normalised {
-            None => Network::Parsed(parsed),
+            None => Network::ParsedModel(parsed),
             Some(Scales { scales, silent, maps }) => {
                 let layers = parsed.layers.len();
                 let good = |scale: &f64| scale.is_finite() && *scale > 0.0;
@@ -457,7 +457,7 @@ impl Archive {
         Ok(Stage { origin: header.origin, network })
     }
 
-    fn operation(&mut self, number: usize, stored: StoredKind) -> Result<LayerKind, Flaw> {
+    fn operation(&mut self, number: usize, stored: StoredKind) -> Result<LayerKind, EntryError> {
         let place = || format!("layer {number}");
         let steps = |of: &[usize]| match of.iter().find(|step| !(1..=MAX_STEP).contains(*step)) {
             Some(step) => Err((place(), format!("expected sizes and steps from 1 to {MAX_STEP}, found {step}"))),

@@ -66,13 +66,13 @@ pub enum Error {
 
 /// A fault of a format, at a byte.
 #[derive(Debug, PartialEq, Eq)]
-struct Flaw {
+struct RecordingError {
     at: usize,
     message: String,
 }
 
-fn flaw(at: usize, message: impl Into<String>) -> Flaw {
-    Flaw { at, message: message.into() }
+fn flaw(at: usize, message: impl Into<String>) -> RecordingError {
+    RecordingError { at, message: message.into() }
 }
 
 impl Recording {
@@ -83,7 +83,7 @@ impl Recording {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let content = std::fs::read(path).map_err(|source| Error::Unreadable { path: path.into(), source })?;
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        let damaged = |Flaw { at, message }| Error::Damaged { path: path.into(), at, message };
+        let damaged = |RecordingError { at, message }| Error::Damaged { path: path.into(), at, message };
         let (size, mut events) = match &content[..] {
             text if text.starts_with(b"#!AER-DAT2.0") => aedat2::read(text),
             text if text.starts_with(b"#!AER-DAT3.1") => aedat3::read(text),
@@ -183,7 +183,7 @@ impl Selection {
 }
 
 /// Bytes of a fixed number from here on.
-fn take<const N: usize>(bytes: &[u8], at: usize, what: &str) -> Result<[u8; N], Flaw> {
+fn take<const N: usize>(bytes: &[u8], at: usize, what: &str) -> Result<[u8; N], RecordingError> {
     let found = bytes.get(at..at.saturating_add(N)).and_then(|bytes| bytes.try_into().ok());
     found.ok_or_else(|| flaw(at, format!("expected {N} bytes of {what}, found the end of the file")))
 }

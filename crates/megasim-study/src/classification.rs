@@ -210,14 +210,14 @@ struct Seen {
 }
 
 /// What sees it.
-enum Watch<'n> {
+enum Observer<'n> {
     Nothing,
     Cells(Tracer<'n>),
     Traces(Traces),
     Updates(Updates),
 }
 
-impl<'n> Watch<'n> {
+impl<'n> Observer<'n> {
     fn new(watched: &Watched<'_>, network: &'n Network) -> Self {
         match *watched {
             Watched::Nothing => Self::Nothing,
@@ -282,7 +282,7 @@ fn look_at<T: Send + Serialize + DeserializeOwned>(
             let stimuli = encoder.encode(setup.layout, setup.code, setup.kind, &values, sample, setup.clock);
             let stimuli = stimuli.map_err(|source| Error::Encode { sample, source })?;
             let fault = |source| Error::Run { sample, source };
-            let showing = Showing { setup, roles: &roles, stimuli, start };
+            let showing = ShownSample { setup, roles: &roles, stimuli, start };
             if setup.code.is_current() {
                 let network = current::driven(setup.network, setup.layout, &values)
                     .map_err(|source| Error::Encode { sample, source })?;
@@ -322,7 +322,7 @@ fn roles(network: &Network) -> Vec<Role> {
 }
 
 /// One sample that is shown.
-struct Showing<'a> {
+struct ShownSample<'a> {
     setup: &'a Setup<'a>,
     roles: &'a [Role],
     stimuli: &'a [Stimulus],
@@ -330,7 +330,7 @@ struct Showing<'a> {
     start: Duration,
 }
 
-impl Showing<'_> {
+impl ShownSample<'_> {
     fn run(
         &self,
         simulation: &mut Simulation<'_>,
@@ -338,7 +338,7 @@ impl Showing<'_> {
     ) -> Result<(Outcome, Record, Seen), engine::Error> {
         let Self { setup, roles, stimuli, start } = *self;
         let mut watch = ReadoutMonitor::new(setup.read_out, setup.network, setup.output, setup.classes);
-        let mut watching = Watch::new(watched, setup.network);
+        let mut watching = Observer::new(watched, setup.network);
         let record = if watch.may_stop() || !matches!(watched, Watched::Nothing) {
             simulation.run_until(stimuli, |progress| {
                 watching.look(progress);

@@ -4,33 +4,33 @@
 //! Each sample runs from a fresh state on both sides. Figures per layer are over all pairs of a neuron and a sample;
 //! samples run in parallel, and what comes out does not depend on the number of threads.
 
-pub mod causes;
-mod exhibit;
+pub mod attribution;
+mod detail;
+mod divergence;
 mod figures;
 mod input;
-mod parting;
-pub(crate) mod trial;
+pub(crate) mod sample_run;
 
-pub use causes::{Cause, Causes};
-pub use exhibit::{Exhibit, ExhibitLayer};
+pub use attribution::{Cause, Causes};
+pub use detail::{LayerDetail, SampleDetail};
+pub use divergence::{Divergence, Part, Side};
 pub use figures::{
-    Accuracy, CellSums, Comparison, Decisions, Disagreement, FirstParting, LayerFigures, LayerParting, Right,
+    Accuracy, CellSums, Comparison, Decisions, Disagreement, FirstDivergence, LayerFigures, LayerParting, Right,
 };
 pub use input::{CompareInput, CompareOptions, Compared, compare, read_out_of};
-pub use parting::{Part, Parting, Side};
-pub use trial::{Analog, AnalogError, Course};
+pub use sample_run::{Analog, AnalogError, Course};
 
 use super::layers::{FanOut, Layer};
-use super::material::Material;
 use super::runner;
+use super::sample_source::SampleSource;
 use super::statistics::{Pairs, mcnemar};
 use megasim_core::control::Control;
 use megasim_core::encode;
 use megasim_core::engine::{self, Limits, Mode, Options, Plan, Probes, Simulation, TieOrder};
 use megasim_core::network::{Network, NetworkError, NodeId, Stimulus};
 use megasim_core::readout::ReadOut;
+use sample_run::{Decides, Pass, Scale};
 use serde::{Deserialize, Serialize};
-use trial::{Decides, Pass, Scale};
 
 /// Samples that are looked at together; their counts are in memory at the same time.
 const CHUNK: usize = 64;
@@ -61,7 +61,7 @@ pub struct Output<'a> {
 
 /// A comparison to be made.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct Setup<'a> {
     /// One way to run.
     pub left: Run<'a>,
     /// The other.
@@ -69,7 +69,7 @@ pub struct Question<'a> {
     /// The layers that are looked at.
     pub layers: &'a [Layer],
     /// What is shown.
-    pub material: &'a Material<'a>,
+    pub sample_source: &'a SampleSource<'a>,
     /// The network as it was trained, where it is known.
     pub analog: Option<&'a Analog<'a>>,
     /// What decides, where something does.
@@ -155,23 +155,23 @@ struct LayerSample {
     distance: u64,
     saturated: [u64; 2],
     differing: usize,
-    parting: Option<Parting>,
+    divergence: Option<Divergence>,
 }
 
-impl<'a> Question<'a> {
+impl<'a> Setup<'a> {
     fn stimuli(&self, sample: usize) -> Result<Vec<Stimulus>, Error> {
-        let failed = |source| Error::Encode { sample: self.material.number(sample), source };
-        self.material.stimuli(sample).map_err(failed)
+        let failed = |source| Error::Encode { sample: self.sample_source.number(sample), source };
+        self.sample_source.stimuli(sample).map_err(failed)
     }
 
     fn scale(&self) -> Scale {
-        Scale::new(self.material.ticks(), self.ticks_per_ms, self.warm_up)
+        Scale::new(self.sample_source.ticks(), self.ticks_per_ms, self.warm_up)
     }
 
     /// A plan for the samples.
     fn plan(&self, run: &Run) -> Result<Plan, engine::Error> {
         let options = Options { tie_order: run.tie_order, ..Options::default() };
-        let last = self.material.last_tick(run.network.t_max());
+        let last = self.sample_source.last_tick(run.network.t_max());
         Ok(Plan::with_options(run.network, options)?.with_t_max(last).with_limits(self.limits))
     }
 
@@ -185,7 +185,7 @@ impl<'a> Question<'a> {
     ///
     /// # Errors
     /// If the networks do not belong together, if the analog network does not take the samples, or if a run fails.
-    pub fn answer(&self, control: &dyn Control) -> Result<Comparison, Error> {
+    pub fn run(&self, control: &dyn Control) -> Result<Comparison, Error> {
         let scale = self.scale();
         let (left, right) = (self.left, self.right);
         let (a, b) = (left.network.nodes(), right.network.nodes());
@@ -195,7 +195,7 @@ impl<'a> Question<'a> {
         if let Some((a, b)) = a.iter().zip(b).find(|(a, b)| a.name != b.name) {
             return Err(Error::Nodes(a.name.clone(), b.name.clone()));
         }
-        let samples = self.material.len();
+        let samples = self.sample_source.len();
         let labels = self.output.and_then(|output| output.labels);
         if let Some(labels) = labels
             && labels.len() != samples
@@ -221,7 +221,7 @@ impl<'a> Question<'a> {
                     let stimuli = self.stimuli(k)?;
                     let pass = |simulation: &mut Simulation, run: &Run, fan| {
                         let record = simulation.run(&stimuli).map_err(|source| Error::Run {
-                            sample: self.material.number(k),
+                            sample: self.sample_source.number(k),
                             run: run.name.into(),
                             source,
                         })?;
@@ -241,7 +241,7 @@ impl<'a> Question<'a> {
         Ok(sums.finish(self, scale))
     }
 
-    fn sample(&self, scale: &Scale, mut passes: [Pass; 2], analog: Option<(&trial::Rates, usize)>) -> Sample {
+    fn sample(&self, scale: &Scale, mut passes: [Pass; 2], analog: Option<(&sample_run::Rates, usize)>) -> Sample {
         let ms = scale.counted_ms();
         let step = match self.right.mode {
             Mode::Clocked { dt } if matches!(self.left.mode, Mode::Event) => dt,
@@ -259,7 +259,7 @@ impl<'a> Question<'a> {
                 distance: 0,
                 saturated: [left.saturated(scale), right.saturated(scale)],
                 differing: 0,
-                parting: parting::first(&left.spikes, &right.spikes, step),
+                divergence: divergence::first(&left.spikes, &right.spikes, step),
             };
             let reference = analog.and_then(|(rates, k)| rates.of(layer, k));
             for cell in 0..left.counts.len() {
@@ -314,28 +314,28 @@ struct LayerSums {
     saturated: [u64; 2],
     parted: usize,
     parted_first: usize,
-    first: Option<(Parting, u64)>,
+    first: Option<(Divergence, u64)>,
 }
 
 impl Sums {
-    fn new(question: &Question, scale: Scale) -> Self {
-        let cells = question.layers.iter().enumerate().map(|(k, layer)| CellSums {
+    fn new(setup: &Setup, scale: Scale) -> Self {
+        let cells = setup.layers.iter().enumerate().map(|(k, layer)| CellSums {
             spikes: [vec![0; layer.cells], vec![0; layer.cells]],
-            analog: question.analog.filter(|analog| analog.has(k)).map(|_| vec![0.0; layer.cells]),
+            analog: setup.analog.filter(|analog| analog.has(k)).map(|_| vec![0.0; layer.cells]),
         });
         Self {
             samples: 0,
-            layers: question.layers.iter().map(|_| LayerSums::default()).collect(),
+            layers: setup.layers.iter().map(|_| LayerSums::default()).collect(),
             cells: cells.collect(),
-            course: Course::new(&scale, question.output.is_some_and(|output| output.labels.is_some())),
+            course: Course::new(&scale, setup.output.is_some_and(|output| output.labels.is_some())),
             each: Vec::new(),
             disagreements: Vec::new(),
         }
     }
 
-    fn add(&mut self, question: &Question, k: usize, sample: Sample, analog: Option<(&trial::Rates, usize)>) {
+    fn add(&mut self, setup: &Setup, k: usize, sample: Sample, analog: Option<(&sample_run::Rates, usize)>) {
         self.samples += 1;
-        let number = question.material.number(k);
+        let number = setup.sample_source.number(k);
         let Sample { passes, layers } = sample;
         let mut parted_before = false;
         for (layer, of) in layers.iter().enumerate() {
@@ -362,28 +362,28 @@ impl Sums {
             sums.both += of.both;
             sums.difference += of.difference;
             sums.distance += of.distance;
-            if let Some(parting) = of.parting {
+            if let Some(divergence) = of.divergence {
                 sums.parted += 1;
                 sums.parted_first += usize::from(!parted_before);
                 parted_before = true;
-                if sums.first.is_none_or(|(first, _)| parting.tick < first.tick) {
-                    sums.first = Some((parting, number));
+                if sums.first.is_none_or(|(first, _)| divergence.tick < first.tick) {
+                    sums.first = Some((divergence, number));
                 }
             }
         }
-        let labels = question.output.and_then(|output| output.labels);
+        let labels = setup.output.and_then(|output| output.labels);
         let label = labels.map(|labels| labels[k]);
         self.course.add(&passes, label);
-        let analog = question.analog.and_then(|analog| analog.class(k));
+        let analog = setup.analog.and_then(|analog| analog.class(k));
         let decisions = [passes[0].decision(), passes[1].decision()];
         self.each.push([decisions[0], decisions[1], analog]);
-        if question.output.is_some() && decisions[0] != decisions[1] {
-            let parted = layers.iter().enumerate().filter(|(_, of)| of.parting.is_some() || of.differing > 0);
+        if setup.output.is_some() && decisions[0] != decisions[1] {
+            let parted = layers.iter().enumerate().filter(|(_, of)| of.divergence.is_some() || of.differing > 0);
             let layers = parted.map(|(layer, of)| LayerParting {
-                name: question.layers[layer].name.clone(),
+                name: setup.layers[layer].name.clone(),
                 spikes: [0, 1].map(|side| passes[side].layers[layer].counts.iter().map(|&n| u64::from(n)).sum::<u64>()),
                 neurons: of.differing,
-                first: of.parting.map(|parting| question.first(layer, parting, number)),
+                first: of.divergence.map(|divergence| setup.first(layer, divergence, number)),
             });
             self.disagreements.push(Disagreement {
                 sample: number,
@@ -395,14 +395,14 @@ impl Sums {
         }
     }
 
-    fn finish(mut self, question: &Question, scale: Scale) -> Comparison {
+    fn finish(mut self, setup: &Setup, scale: Scale) -> Comparison {
         self.course.finish(self.samples);
         let samples = self.samples;
         let n = samples.max(1) as f64;
         let mut all = Pairs::default();
         self.layers.iter().for_each(|sums| all.merge(&sums.sides));
         let layers = self.layers.into_iter().enumerate().map(|(k, sums)| {
-            let layer = &question.layers[k];
+            let layer = &setup.layers[k];
             let neurons = layer.cells.max(1) as f64;
             let silent = |side: usize| self.cells[k].spikes[side].iter().filter(|&&n| n == 0).count() as f64 / neurons;
             let mean = |sum: f64| (sums.both > 0).then(|| sum / sums.both as f64 / scale.ticks_per_ms as f64);
@@ -420,12 +420,12 @@ impl Sums {
                 saturated: sums.saturated.map(|sum| sum as f64 / neurons / n),
                 parted: sums.parted,
                 parted_first: sums.parted_first,
-                first: sums.first.map(|(parting, sample)| question.first(k, parting, sample)),
+                first: sums.first.map(|(divergence, sample)| setup.first(k, divergence, sample)),
             }
         });
-        let decisions = question.output.map(|output| decisions(&self.each, &output));
+        let decisions = setup.output.map(|output| decisions(&self.each, &output));
         Comparison {
-            names: [question.left.name.into(), question.right.name.into()],
+            names: [setup.left.name.into(), setup.right.name.into()],
             samples,
             duration_ms: scale.ticks as f64 / scale.ticks_per_ms as f64,
             decisions,
@@ -438,14 +438,14 @@ impl Sums {
     }
 }
 
-impl Question<'_> {
-    fn first(&self, layer: usize, parting: Parting, sample: u64) -> FirstParting {
-        FirstParting {
+impl Setup<'_> {
+    fn first(&self, layer: usize, divergence: Divergence, sample: u64) -> FirstDivergence {
+        FirstDivergence {
             sample,
-            tick: parting.tick,
-            ms: parting.tick as f64 / f64::from(self.ticks_per_ms),
-            place: self.layers[layer].place(parting.cell as usize),
-            only: match parting.side {
+            tick: divergence.tick,
+            ms: divergence.tick as f64 / f64::from(self.ticks_per_ms),
+            place: self.layers[layer].place(divergence.cell as usize),
+            only: match divergence.side {
                 Side::Left => self.left.name.into(),
                 Side::Right => self.right.name.into(),
             },

@@ -18,7 +18,7 @@ mod study;
 pub use busiest::{Busiest, Resource};
 pub use critical::{Critical, PathPart, PathSums, Places, SamplePaths};
 pub use decision::Decisions;
-pub use energy::{Account, Bill};
+pub use energy::{Account, EnergyBreakdown};
 pub use input::{InputError, MachineInput, MappedNetwork};
 pub use load::{Load, Traffic};
 pub use quantised::{NotQuantised, Quantised};
@@ -38,7 +38,7 @@ use megasim_core::readout;
 
 /// What is asked.
 #[derive(Clone, Copy)]
-pub struct Question<'a> {
+pub struct Setup<'a> {
     /// The network, in ticks of the machine.
     pub network: &'a Network,
     /// The machine.
@@ -60,7 +60,7 @@ pub struct Question<'a> {
     /// The last tick of a sample, at the pace of the stimuli.
     pub t_max: Tick,
     /// What the ideal machine does on each sample, where an earlier study of the same network and stimuli has found it:
-    /// one for each sample, of [`Question::ideal`].
+    /// one for each sample, of [`Setup::ideal`].
     pub ideal: Option<&'a [Ideal]>,
     /// Where a run is stopped.
     pub limits: Limits,
@@ -124,19 +124,19 @@ pub struct Sample {
 
 /// Figures of all samples.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct Results {
     /// One by one; after an early stop, fewer than were asked for.
     pub samples: Vec<Sample>,
     /// Times, occupancies and counts, over all of them.
     pub statistics: Statistics,
 }
 
-impl Question<'_> {
+impl Setup<'_> {
     /// Runs all samples, or those that come before `control` cancels.
     ///
     /// # Errors
     /// If a run fails; of several the one with the lowest number.
-    pub fn answer(&self, control: &dyn Control) -> Result<Answer, Error> {
+    pub fn run(&self, control: &dyn Control) -> Result<Results, Error> {
         let timed = MachinePlan::new(self.network, self.hardware.machine.clone())?
             .with_t_max(self.t_max)
             .with_limits(self.limits);
@@ -152,7 +152,7 @@ impl Question<'_> {
         )?;
         let mut statistics = Statistics::default();
         runs.workers.drain(..).for_each(|of| statistics.merge(&of));
-        Ok(Answer { samples: runs.all(), statistics })
+        Ok(Results { samples: runs.all(), statistics })
     }
 
     /// Runs one sample with every handshake watched.
@@ -252,15 +252,15 @@ enum IdealMachine<'r> {
 }
 
 impl<'a> Reference<'a> {
-    fn new(question: &Question<'a>) -> Result<Self, Error> {
-        let probes = question.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
-        Ok(match question.ideal {
+    fn new(setup: &Setup<'a>) -> Result<Self, Error> {
+        let probes = setup.output.map_or_else(Probes::none, |(node, _)| Probes::of(&[node]));
+        Ok(match setup.ideal {
             Some(known) => Self::Known(known),
             None => {
-                let plan = Plan::new(question.network)
+                let plan = Plan::new(setup.network)
                     .map_err(PlanError::from)?
-                    .with_t_max(question.t_max)
-                    .with_limits(question.limits);
+                    .with_t_max(setup.t_max)
+                    .with_limits(setup.limits);
                 Self::Plan(Box::new(plan), probes)
             }
         })
@@ -351,7 +351,7 @@ impl Spread {
     }
 }
 
-impl Answer {
+impl Results {
     /// From the first input to what `when` picks, over the samples that have both, in ticks.
     pub fn latency(&self, when: impl Fn(&Decisions) -> Option<Tick>) -> Option<Spread> {
         Spread::of(self.latencies(when).into_iter())

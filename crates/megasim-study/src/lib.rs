@@ -10,12 +10,12 @@ pub mod evaluation;
 pub mod hardware;
 pub mod latency;
 pub mod layers;
-pub mod material;
 pub mod presentation;
 pub mod read_out;
 #[cfg(feature = "report")]
 pub mod report;
 mod runner;
+pub mod sample_source;
 pub mod showing;
 pub mod statistics;
 pub mod sweep;

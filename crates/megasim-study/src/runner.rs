@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What can be kept in a file, or come from another process.
-pub(crate) trait Kept: Send + Serialize + DeserializeOwned {}
+pub(crate) trait Outcome: Send + Serialize + DeserializeOwned {}
 
-impl<T: Send + Serialize + DeserializeOwned> Kept for T {}
+impl<T: Send + Serialize + DeserializeOwned> Outcome for T {}
 
 /// What came out of samples that ran in parallel.
 pub(crate) struct Runs<T, S> {
@@ -56,7 +56,7 @@ impl<T, S> Runs<T, S> {
 ///
 /// # Errors
 /// That of the sample with the lowest number.
-pub(crate) fn run<W: Send, S: Kept, T: Kept, E: Send>(
+pub(crate) fn run<W: Send, S: Outcome, T: Outcome, E: Send>(
     stage: &str,
     samples: Range<usize>,
     control: &dyn Control,
@@ -110,7 +110,7 @@ fn here<W: Send, S: Send, T: Send, E: Send>(
 }
 
 /// Samples that several processes share, or whose outcomes are kept.
-fn shared<W: Send, S: Kept, T: Kept, E: Send>(
+fn shared<W: Send, S: Outcome, T: Outcome, E: Send>(
     outcomes: &dyn Outcomes,
     stage: &str,
     samples: Range<usize>,

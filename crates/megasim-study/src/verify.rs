@@ -43,7 +43,7 @@ pub struct OnMachine {
 }
 
 /// What is asked.
-pub struct Question<'a> {
+pub struct Setup<'a> {
     /// The network that runs.
     pub network: &'a Network,
     /// The network whose counts are expected, with the same nodes.
@@ -135,7 +135,7 @@ pub struct Example {
 
 /// What came out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct Results {
     /// Samples that were run.
     pub samples: usize,
     /// Whether all neurons that spike are signed: then no count may differ.
@@ -151,7 +151,7 @@ pub struct Answer {
     pub examples: Vec<Example>,
 }
 
-impl Answer {
+impl Results {
     /// Counts that were compared, and those of them that differ.
     pub fn totals(&self) -> (u64, u64) {
         self.ways.iter().fold((0, 0), |(compared, different), way| (compared + way.compared, different + way.different))
@@ -164,7 +164,7 @@ enum Runner<'a> {
     Machine(Box<MachinePlan>, &'a OnMachine),
 }
 
-impl Question<'_> {
+impl Setup<'_> {
     fn runners(&self) -> Result<Vec<(String, Runner<'_>)>, Error> {
         let network = self.network.clone().with_t_max(DEFAULT_T_MAX)?;
         let plan = |network: &Network, options| {
@@ -199,7 +199,7 @@ impl Question<'_> {
     ///
     /// # Errors
     /// If a network has no counts without time, or if a run fails; of several runs the first.
-    pub fn answer(&self, control: &dyn Control) -> Result<Answer, Error> {
+    pub fn run(&self, control: &dyn Control) -> Result<Results, Error> {
         let names = |network: &Network| network.nodes().iter().map(|node| node.name.clone()).collect::<Vec<_>>();
         if names(self.network) != names(self.reference) {
             return Err(Error::Reference);
@@ -208,7 +208,7 @@ impl Question<'_> {
         let counted = counted_nodes(self.network);
         let one = |(): &mut (), sample| self.sample(sample, &runners, &counted);
         let runs = runner::run("verify", 0..self.samples, control, || (), one, drop)?;
-        let mut answer = Answer { signed: all_signed(self.network), ..Answer::default() };
+        let mut answer = Results { signed: all_signed(self.network), ..Results::default() };
         answer.ways = runners.iter().map(|(name, _)| Way { name: name.clone(), ..Way::default() }).collect();
         answer.trained = self.trained.map(|_| Way { name: TRAINED.into(), ..Way::default() });
         for of_sample in runs.complete() {
@@ -228,9 +228,9 @@ impl Question<'_> {
         Ok(answer)
     }
 
-    fn sample(&self, sample: usize, runners: &[(String, Runner)], counted: &[NodeId]) -> Result<Answer, Error> {
+    fn sample(&self, sample: usize, runners: &[(String, Runner)], counted: &[NodeId]) -> Result<Results, Error> {
         let expected = integer::counts(self.reference, &(self.stimuli)(sample, 1))?;
-        let mut answer = Answer::default();
+        let mut answer = Results::default();
         for node in counted {
             answer.least_spikes += expected[node.index()].values().map(|count| count.unsigned_abs()).sum::<u64>();
         }

@@ -1,6 +1,6 @@
 //! The rows: each option of each command, once.
 
-use super::{Given, Input};
+use super::{GivenOptions, Input};
 use Input::{
     Data, Frames, Netfiles, NetworkAndFrames, NetworkAndRecordings, Nir, Only, Recording, Recordings, Schematic,
     SpikeTrains, SpikingModel, Stage, TrainedNetwork,
@@ -23,7 +23,7 @@ pub struct Row {
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
     /// Whether it is there.
-    pub holds: fn(&Given) -> bool,
+    pub holds: fn(&GivenOptions) -> bool,
     /// What was expected.
     pub expected: &'static str,
 }

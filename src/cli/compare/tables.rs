@@ -3,7 +3,7 @@
 use super::super::tables::{boxed, counted, fixed, maybe, percent, percents};
 use megasim::network::Tick;
 use megasim::report::class_name;
-use megasim::study::compare::{Accuracy, Causes, Comparison, Decisions, FirstParting};
+use megasim::study::compare::{Accuracy, Causes, Comparison, Decisions, FirstDivergence};
 use megasim::study::statistics::Agreement;
 
 /// Disagreeing samples that are printed.
@@ -30,7 +30,7 @@ pub fn text(
     if let Some(causes) = causes {
         text += &put_down(of, causes);
     }
-    text += &parting(of);
+    text += &divergence(of);
     text += &over_time(of);
     text += &disagreements(of, classes);
     if !others.is_empty() {
@@ -144,11 +144,11 @@ fn put_down(of: &Comparison, causes: &Causes) -> String {
     )
 }
 
-fn at(first: &FirstParting) -> String {
+fn at(first: &FirstDivergence) -> String {
     format!("{} ms, {}, only {}", fixed(first.ms, 1), first.place, first.only)
 }
 
-fn parting(of: &Comparison) -> String {
+fn divergence(of: &Comparison) -> String {
     if of.layers.iter().all(|layer| layer.parted == 0) {
         return format!("{} and {} have the same spikes in all layers and samples\n", of.names[0], of.names[1]);
     }

@@ -61,7 +61,7 @@ pub struct Progress {
 }
 
 /// Outcomes in files, of which the last may be written.
-pub struct Kept {
+pub struct KeptOutcomes {
     files: Vec<Mutex<File>>,
     stages: Mutex<BTreeMap<String, Stage>>,
     writer: Option<Mutex<File>>,
@@ -101,7 +101,7 @@ fn next(file: &mut impl Read) -> io::Result<Option<(Entry, u64)>> {
     Ok(postcard::from_bytes(&entry).ok().map(|entry| (entry, HEAD + u64::from(length))))
 }
 
-impl Kept {
+impl KeptOutcomes {
     /// What files hold; the last one goes on, if it is `written`.
     ///
     /// # Errors
@@ -247,7 +247,7 @@ impl Kept {
     }
 }
 
-impl Outcomes for Kept {
+impl Outcomes for KeptOutcomes {
     fn run(&self, stage: &str, samples: Range<usize>, here: &(dyn Fn(&[usize]) -> Block + Sync)) -> Vec<Block> {
         let mut blocks = self.known(stage, &samples);
         let left = self.left(&samples, &blocks);
@@ -278,7 +278,7 @@ impl Outcomes for Kept {
 mod tests {
     use super::*;
 
-    fn run(kept: &Kept, samples: Range<usize>) -> Vec<usize> {
+    fn run(kept: &KeptOutcomes, samples: Range<usize>) -> Vec<usize> {
         let here = |numbers: &[usize]| Block {
             samples: numbers.iter().map(|&k| (k, vec![k as u8])).collect(),
             ..Block::default()
@@ -295,11 +295,11 @@ mod tests {
         let paths: Vec<_> = (0..3).map(|k| place.path().join(k.to_string())).collect();
         for (k, path) in paths.iter().enumerate() {
             let shard: Shard = format!("{}/3", k + 1).parse().unwrap();
-            let kept = Kept::open(&[path], true, shard).unwrap();
+            let kept = KeptOutcomes::open(&[path], true, shard).unwrap();
             assert_eq!(run(&kept, 10..40), (10..40).filter(|sample| sample % 3 == k).collect::<Vec<_>>());
             assert_eq!(kept.fault(), None);
         }
-        let all = Kept::open(&paths, false, Shard::WHOLE).unwrap();
+        let all = KeptOutcomes::open(&paths, false, Shard::WHOLE).unwrap();
         assert_eq!(all.progress()[0].done, 30);
         assert_eq!(run(&all, 12..38), (12..38).collect::<Vec<_>>());
     }
@@ -308,18 +308,21 @@ mod tests {
     fn a_file_that_ends_anywhere_goes_on() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("outcomes");
-        run(&Kept::open(&[&path], true, Shard::WHOLE).unwrap(), 0..9);
+        run(&KeptOutcomes::open(&[&path], true, Shard::WHOLE).unwrap(), 0..9);
         let whole = std::fs::read(&path).unwrap();
         for end in (0..whole.len()).step_by(3) {
             std::fs::write(&path, &whole[..end]).unwrap();
-            assert_eq!(run(&Kept::open(&[&path], true, Shard::WHOLE).unwrap(), 0..9), (0..9).collect::<Vec<_>>());
-            let again = Kept::open(&[&path], false, Shard::WHOLE).unwrap();
+            assert_eq!(
+                run(&KeptOutcomes::open(&[&path], true, Shard::WHOLE).unwrap(), 0..9),
+                (0..9).collect::<Vec<_>>()
+            );
+            let again = KeptOutcomes::open(&[&path], false, Shard::WHOLE).unwrap();
             assert_eq!(again.progress()[0], Progress { stage: "squares".into(), done: 9, planned: 9 }, "{end}");
         }
         // A byte that changed ends what is believed.
         let mut changed = whole.clone();
         changed[whole.len() / 2] ^= 1;
         std::fs::write(&path, changed).unwrap();
-        assert!(Kept::open(&[&path], false, Shard::WHOLE).unwrap().progress()[0].done < 9);
+        assert!(KeptOutcomes::open(&[&path], false, Shard::WHOLE).unwrap().progress()[0].done < 9);
     }
 }

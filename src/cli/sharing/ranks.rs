@@ -6,7 +6,7 @@
 //!
 //! MPI is called by one thread at a time.
 
-use super::Kept;
+use super::KeptOutcomes;
 use megasim::control::{Block, Outcomes};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, Destination, MatchedReceiveVec, Root, Source};
@@ -91,7 +91,7 @@ pub struct Ranks {
     calls: Mutex<()>,
     desk: Desk,
     /// What is known from an earlier run, and keeps what comes; on rank 0.
-    kept: Option<Arc<Kept>>,
+    kept: Option<Arc<KeptOutcomes>>,
 }
 
 fn bytes(of: &impl Serialize) -> Vec<u8> {
@@ -108,7 +108,7 @@ impl Ranks {
     ///
     /// # Errors
     /// If MPI does not start, or cannot be called from several threads.
-    pub fn start(kept: Option<Arc<Kept>>) -> Result<Self, String> {
+    pub fn start(kept: Option<Arc<KeptOutcomes>>) -> Result<Self, String> {
         let (universe, threading) = mpi::initialize_with_threading(mpi::Threading::Serialized)
             .ok_or("MPI is started already, and cannot be started again")?;
         // `leave` ends MPI, as values of static variables are never dropped.

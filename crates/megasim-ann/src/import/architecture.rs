@@ -36,7 +36,7 @@
 //! | `softmax`, `sigmoid`, `tanh`, `softplus` | none |
 //! | `global_average_pool`, `global_max_pool` | none |
 
-use super::Problem;
+use super::ImportError;
 use super::refusal::Obstacles;
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, Array4, ArrayD, Dimension};
@@ -62,8 +62,8 @@ pub(super) struct Parameters {
 }
 
 /// Builds the network that the architecture describes; `place` names the file for messages.
-pub(super) fn build(text: &str, place: &str, parameters: Parameters) -> Result<Graph, Problem> {
-    let fault = |message: String| Problem::damaged(place, message);
+pub(super) fn build(text: &str, place: &str, parameters: Parameters) -> Result<Graph, ImportError> {
+    let fault = |message: String| ImportError::damaged(place, message);
     let mut file: Table =
         text.parse().map_err(|error: toml::de::Error| fault(format!("expected TOML, found: {}", error.message())))?;
     let input = file.remove("input").and_then(|value| counts(&value)).ok_or_else(|| {
@@ -112,16 +112,16 @@ struct Entry {
 }
 
 impl Entry {
-    fn unsupported(&self, message: impl Into<String>) -> Problem {
-        Problem::Unsupported { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
+    fn unsupported(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Unsupported { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
     }
 
     /// What comes in, or a size, is not what the layer takes.
-    fn misfit(&self, message: impl Into<String>) -> Problem {
-        Problem::Misfit { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
+    fn misfit(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Misfit { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
     }
 
-    fn pair(&mut self, key: &str) -> Result<Option<(usize, usize)>, Problem> {
+    fn pair(&mut self, key: &str) -> Result<Option<(usize, usize)>, ImportError> {
         let Some(value) = self.options.remove(key) else { return Ok(None) };
         match counts(&value).as_deref() {
             Some([both]) => Ok(Some((*both, *both))),
@@ -130,7 +130,7 @@ impl Entry {
         }
     }
 
-    fn count(&mut self, key: &str) -> Result<Option<usize>, Problem> {
+    fn count(&mut self, key: &str) -> Result<Option<usize>, ImportError> {
         let Some(value) = self.options.remove(key) else { return Ok(None) };
         match counts(&value).as_deref() {
             Some([count]) => Ok(Some(*count)),
@@ -138,7 +138,7 @@ impl Entry {
         }
     }
 
-    fn number(&mut self, key: &str) -> Result<Option<f32>, Problem> {
+    fn number(&mut self, key: &str) -> Result<Option<f32>, ImportError> {
         match self.options.remove(key) {
             None => Ok(None),
             Some(Value::Float(number)) => Ok(Some(number as f32)),
@@ -147,7 +147,7 @@ impl Entry {
         }
     }
 
-    fn flag(&mut self, key: &str, default: bool) -> Result<bool, Problem> {
+    fn flag(&mut self, key: &str, default: bool) -> Result<bool, ImportError> {
         match self.options.remove(key) {
             None => Ok(default),
             Some(Value::Boolean(flag)) => Ok(flag),
@@ -156,7 +156,7 @@ impl Entry {
     }
 
     /// Refuses a number that the weights contradict.
-    fn agrees<T: PartialEq + std::fmt::Debug>(&self, key: &str, said: Option<T>, found: T) -> Result<(), Problem> {
+    fn agrees<T: PartialEq + std::fmt::Debug>(&self, key: &str, said: Option<T>, found: T) -> Result<(), ImportError> {
         match said {
             Some(said) if said != found => {
                 Err(self.misfit(format!("expected {key} {said:?}, found {found:?} in the weights")))
@@ -166,7 +166,7 @@ impl Entry {
     }
 
     /// One value for both sides; `"same"` keeps the size at stride 1, for odd windows.
-    fn padding(&mut self, size: (usize, usize)) -> Result<Padding, Problem> {
+    fn padding(&mut self, size: (usize, usize)) -> Result<Padding, ImportError> {
         let (vertical, horizontal) = match self.options.get("padding") {
             Some(Value::String(same)) if same == "same" && size.0 % 2 == 1 && size.1 % 2 == 1 => {
                 self.options.remove("padding");
@@ -199,7 +199,7 @@ struct Stack {
 }
 
 impl Stack {
-    fn run(mut self, entries: Vec<Entry>) -> Result<Graph, Problem> {
+    fn run(mut self, entries: Vec<Entry>) -> Result<Graph, ImportError> {
         let kinds: Vec<String> = entries.iter().map(|entry| entry.kind.clone()).collect();
         let (mut last, mut obstacles) = (0, Obstacles::default());
         for (number, mut entry) in entries.into_iter().enumerate() {
@@ -225,12 +225,15 @@ impl Stack {
         if let Some((name, _)) =
             self.parameters.arrays.get(self.next).filter(|_| self.parameters.convention == Convention::Lasagne)
         {
-            return Err(Problem::damaged(format!("parameter '{name}'"), "expected a layer that takes it, found none"));
+            return Err(ImportError::damaged(
+                format!("parameter '{name}'"),
+                "expected a layer that takes it, found none",
+            ));
         }
         Ok(self.builder.finish_at(last)?)
     }
 
-    fn inputs(&self, entry: &mut Entry, last: LayerId) -> Result<Vec<LayerId>, Problem> {
+    fn inputs(&self, entry: &mut Entry, last: LayerId) -> Result<Vec<LayerId>, ImportError> {
         let Some(inputs) = entry.options.remove("inputs") else { return Ok(vec![last]) };
         let named = inputs.as_array().and_then(|inputs| {
             inputs.iter().map(|input| self.names.get(input.as_str()?).copied()).collect::<Option<Vec<_>>>()
@@ -238,7 +241,7 @@ impl Stack {
         named.ok_or_else(|| entry.misfit(format!("expected names of layers before as 'inputs', found {inputs}")))
     }
 
-    fn layer(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, Problem> {
+    fn layer(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, ImportError> {
         let activation = |activation| ("Activation", Operation::Activation(activation));
         let (kind, operation) = match &entry.kind[..] {
             "conv" => return self.convolution(entry, inputs, norms),
@@ -274,7 +277,7 @@ impl Stack {
 
     /// Takes the parameters of a layer: weights and, where it has one, the bias. `norms` batch normalisations follow
     /// before the next weights.
-    fn weights(&mut self, entry: &mut Entry, norms: usize) -> Result<(ArrayD<f32>, Option<Array1<f32>>), Problem> {
+    fn weights(&mut self, entry: &mut Entry, norms: usize) -> Result<(ArrayD<f32>, Option<Array1<f32>>), ImportError> {
         match self.parameters.convention {
             Convention::PyTorch => {
                 let prefix = self.prefix(entry)?;
@@ -304,7 +307,7 @@ impl Stack {
     }
 
     /// The next array of a list.
-    fn take(&mut self, entry: &Entry) -> Result<ArrayD<f32>, Problem> {
+    fn take(&mut self, entry: &Entry) -> Result<ArrayD<f32>, ImportError> {
         let array = self.parameters.arrays.get(self.next).map(|(_, array)| array.clone());
         self.next += 1;
         array.ok_or_else(|| {
@@ -313,7 +316,7 @@ impl Stack {
     }
 
     /// The prefix of a layer's parameters: as it says, or the next that no layer has taken.
-    fn prefix(&mut self, entry: &mut Entry) -> Result<String, Problem> {
+    fn prefix(&mut self, entry: &mut Entry) -> Result<String, ImportError> {
         match entry.options.remove("parameters") {
             Some(Value::String(prefix)) => Ok(prefix),
             Some(other) => Err(entry.misfit(format!("expected a string as 'parameters', found {other}"))),
@@ -330,14 +333,14 @@ impl Stack {
         Some(self.parameters.arrays.remove(at).1)
     }
 
-    fn named(&mut self, entry: &Entry, prefix: &str, name: &str) -> Result<ArrayD<f32>, Problem> {
+    fn named(&mut self, entry: &Entry, prefix: &str, name: &str) -> Result<ArrayD<f32>, ImportError> {
         self.optional(prefix, name).ok_or_else(|| {
             let left: Vec<&str> = self.parameters.arrays.iter().take(8).map(|(name, _)| name.as_str()).collect();
             entry.misfit(format!("expected a parameter '{prefix}.{name}', found next {left:?}"))
         })
     }
 
-    fn kernels(&mut self, entry: &mut Entry, norms: usize) -> Result<(Array4<f32>, Option<Array1<f32>>), Problem> {
+    fn kernels(&mut self, entry: &mut Entry, norms: usize) -> Result<(Array4<f32>, Option<Array1<f32>>), ImportError> {
         let (weights, bias) = self.weights(entry, norms)?;
         let weights = if weights.ndim() == 3 { weights.insert_axis(ndarray::Axis(2)) } else { weights };
         let mut weights: Array4<f32> = typed(entry, weights)?;
@@ -361,7 +364,7 @@ impl Stack {
         }
     }
 
-    fn convolution(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, Problem> {
+    fn convolution(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, ImportError> {
         let (weights, bias) = self.kernels(entry, norms)?;
         let (out, _, height, width) = weights.dim();
         let said = entry.count("filters")?;
@@ -378,7 +381,7 @@ impl Stack {
         Ok(self.builder.add(&entry.name, "Conv2D", operation, inputs)?)
     }
 
-    fn transposed(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, Problem> {
+    fn transposed(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, ImportError> {
         let (weights, bias) = self.kernels(entry, norms)?;
         let (_, filters, height, width) = weights.dim();
         let said = entry.count("filters")?;
@@ -403,7 +406,7 @@ impl Stack {
         Ok(self.builder.add_shaped(&entry.name, "Conv2DTranspose", operation, inputs, shape)?)
     }
 
-    fn dense(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, Problem> {
+    fn dense(&mut self, entry: &mut Entry, inputs: &[LayerId], norms: usize) -> Result<LayerId, ImportError> {
         let (weights, bias) = self.weights(entry, norms)?;
         let mut weights: Array2<f32> = typed(entry, weights)?;
         if self.parameters.convention == Convention::PyTorch {
@@ -421,7 +424,7 @@ impl Stack {
         Ok(self.builder.add(&entry.name, "Dense", Operation::Dense { weights, bias }, &inputs)?)
     }
 
-    fn batch_normalization(&mut self, entry: &mut Entry) -> Result<(&'static str, Operation), Problem> {
+    fn batch_normalization(&mut self, entry: &mut Entry) -> Result<(&'static str, Operation), ImportError> {
         let epsilon = entry.number("epsilon")?;
         let operation = match self.parameters.convention {
             Convention::Lasagne => {
@@ -450,7 +453,7 @@ impl Stack {
         Ok(("BatchNormalization", operation))
     }
 
-    fn pool(&mut self, entry: &mut Entry, inputs: &[LayerId]) -> Result<(&'static str, Operation), Problem> {
+    fn pool(&mut self, entry: &mut Entry, inputs: &[LayerId]) -> Result<(&'static str, Operation), ImportError> {
         let size = entry.pair("size")?.ok_or_else(|| entry.misfit("expected a 'size', found none"))?;
         let strides = entry.pair("stride")?.unwrap_or(size);
         let mut padding = entry.padding(size)?;
@@ -480,7 +483,7 @@ impl Stack {
     }
 }
 
-fn typed<D: Dimension>(entry: &Entry, array: ArrayD<f32>) -> Result<ndarray::Array<f32, D>, Problem> {
+fn typed<D: Dimension>(entry: &Entry, array: ArrayD<f32>) -> Result<ndarray::Array<f32, D>, ImportError> {
     let found = array.shape().to_vec();
     array.into_dimensionality().map_err(|_| {
         let axes = D::NDIM.unwrap_or_default();

@@ -3,7 +3,7 @@
 mod prototxt;
 
 use super::refusal::Obstacles;
-use super::{Imported, ModelFile, Problem, first_axes};
+use super::{ImportError, Imported, ModelFile, first_axes};
 use crate::graph::{Activation, AxisOrder, Graph, GraphBuilder, LayerId, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, Array4, ArrayD, Dimension, IxDyn};
 use prost::Message as _;
@@ -66,15 +66,16 @@ pub(super) fn is_caffe(file: &ModelFile) -> bool {
 }
 
 /// Reads a network and its weights.
-pub(super) fn read(file: &ModelFile) -> Result<Imported, Problem> {
+pub(super) fn read(file: &ModelFile) -> Result<Imported, ImportError> {
     let net = proto::Net::decode(&file.bytes[..]);
-    let net = net.map_err(|error| Problem::damaged("protobuf", format!("expected a .caffemodel, found: {error}")))?;
+    let net =
+        net.map_err(|error| ImportError::damaged("protobuf", format!("expected a .caffemodel, found: {error}")))?;
     let mut blobs: HashMap<String, Vec<proto::Blob>> = HashMap::new();
     blobs.extend(net.layers.into_iter().map(|layer| (layer.name, layer.blobs)));
     blobs.extend(net.layer.into_iter().map(|layer| (layer.name, layer.blobs)));
     let (text, place) = file.architecture("prototxt")?;
-    let network = prototxt::parse(&text).map_err(|message| Problem::damaged(&place, message))?;
-    let graph = Walk::run(network, &place, blobs)?;
+    let network = prototxt::parse(&text).map_err(|message| ImportError::damaged(&place, message))?;
+    let graph = Importer::run(network, &place, blobs)?;
     let axes = first_axes(&graph);
     Ok(Imported { graph, input_order: AxisOrder::ChannelsFirst, axes, library: "caffe", version: None })
 }
@@ -106,11 +107,11 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(mut whole: Message, place: &str) -> Result<Self, Problem> {
+    fn new(mut whole: Message, place: &str) -> Result<Self, ImportError> {
         let name = whole.text("name").unwrap_or_default();
         let kind = whole
             .text("type")
-            .ok_or_else(|| Problem::damaged(place, format!("expected a type in layer '{name}', found none")))?;
+            .ok_or_else(|| ImportError::damaged(place, format!("expected a type in layer '{name}', found none")))?;
         let (bottoms, tops) = (whole.texts("bottom"), whole.texts("top"));
         let kind = new_name(&kind).to_string();
         let options = match option_key(&kind) {
@@ -120,13 +121,13 @@ impl Layer {
         Ok(Self { name, kind, whole, options, bottoms, tops })
     }
 
-    fn unsupported(&self, message: impl Into<String>) -> Problem {
-        Problem::Unsupported { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
+    fn unsupported(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Unsupported { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
     }
 
     /// What comes in, or a size, is not what the layer takes.
-    fn misfit(&self, message: impl Into<String>) -> Problem {
-        Problem::Misfit { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
+    fn misfit(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Misfit { layer: self.name.clone(), kind: self.kind.clone(), message: message.into() }
     }
 
     /// Whether it belongs to training only.
@@ -138,17 +139,17 @@ impl Layer {
             || (!included.is_empty() && !included.iter().any(|phase| phase == "TEST"))
     }
 
-    fn count(&mut self, key: &str) -> Result<Option<usize>, Problem> {
+    fn count(&mut self, key: &str) -> Result<Option<usize>, ImportError> {
         let Some(text) = self.options.text(key) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| self.misfit(format!("expected a count as '{key}', found {text}")))
     }
 
-    fn number(&mut self, key: &str, default: f32) -> Result<f32, Problem> {
+    fn number(&mut self, key: &str, default: f32) -> Result<f32, ImportError> {
         let Some(text) = self.options.text(key) else { return Ok(default) };
         text.parse().map_err(|_| self.misfit(format!("expected a number as '{key}', found {text}")))
     }
 
-    fn flag(&mut self, key: &str, default: bool) -> Result<bool, Problem> {
+    fn flag(&mut self, key: &str, default: bool) -> Result<bool, ImportError> {
         match self.options.text(key).as_deref() {
             None => Ok(default),
             Some("true" | "1") => Ok(true),
@@ -158,7 +159,7 @@ impl Layer {
     }
 
     /// A size for both directions, as one number, two, or under separate keys.
-    fn pair(&mut self, key: &str, vertical: &str, horizontal: &str) -> Result<Option<(usize, usize)>, Problem> {
+    fn pair(&mut self, key: &str, vertical: &str, horizontal: &str) -> Result<Option<(usize, usize)>, ImportError> {
         let both: Option<Vec<usize>> = self.options.texts(key).iter().map(|text| text.parse().ok()).collect();
         let (own_vertical, own_horizontal) = (self.count(vertical)?, self.count(horizontal)?);
         match (both.as_deref(), own_vertical, own_horizontal) {
@@ -171,7 +172,7 @@ impl Layer {
     }
 
     /// Refuses what has not been understood.
-    fn finish(&self) -> Result<(), Problem> {
+    fn finish(&self) -> Result<(), ImportError> {
         let known = |key: &str| NEUTRAL.contains(&key) || key.ends_with("_filler") || key == "engine";
         match self.whole.keys().chain(self.options.keys()).find(|key| !known(key)) {
             Some(key) => Err(self.unsupported(format!("option '{key}' is not supported"))),
@@ -221,15 +222,15 @@ fn option_key(kind: &str) -> Option<&'static str> {
     })
 }
 
-struct Walk {
+struct Importer {
     builder: GraphBuilder,
     blobs: HashMap<String, Vec<proto::Blob>>,
     /// What each blob of the network holds by now: layers may work in place.
     tops: HashMap<String, LayerId>,
 }
 
-impl Walk {
-    fn run(mut network: Message, place: &str, blobs: HashMap<String, Vec<proto::Blob>>) -> Result<Graph, Problem> {
+impl Importer {
+    fn run(mut network: Message, place: &str, blobs: HashMap<String, Vec<proto::Blob>>) -> Result<Graph, ImportError> {
         let mut layers = Vec::new();
         for key in ["layers", "layer"] {
             for message in network.take_messages(key) {
@@ -255,13 +256,15 @@ impl Walk {
                 names.len(),
                 sizes.len()
             );
-            return Err(Problem::damaged(place, message));
+            return Err(ImportError::damaged(place, message));
         };
         let size: Option<Vec<usize>> = size.iter().skip(1).map(|size| size.parse().ok()).collect();
         let shape = match size.as_deref() {
             Some(&[features]) => Shape::Features(features),
             Some(&[channels, height, width]) => Shape::Maps { channels, height, width },
-            _ => return Err(Problem::damaged(place, format!("expected an input of 2 or 4 sizes, found {sizes:?}"))),
+            _ => {
+                return Err(ImportError::damaged(place, format!("expected an input of 2 or 4 sizes, found {sizes:?}")));
+            }
         };
         let builder = GraphBuilder::new(name, shape);
         let mut walk = Self { builder, blobs, tops: HashMap::from([(name.clone(), 0)]) };
@@ -294,7 +297,7 @@ impl Walk {
         Ok(walk.builder.finish_at(last)?)
     }
 
-    fn layer(&mut self, layer: &mut Layer, scale: Option<Layer>, inputs: &[LayerId]) -> Result<LayerId, Problem> {
+    fn layer(&mut self, layer: &mut Layer, scale: Option<Layer>, inputs: &[LayerId]) -> Result<LayerId, ImportError> {
         let kind = layer.kind.clone();
         let (keras, operation) = match &kind[..] {
             "Convolution" => self.convolution(layer)?,
@@ -365,7 +368,7 @@ impl Walk {
         Ok(self.builder.add(self.builder.free_name(&layer.name), keras, operation, inputs)?)
     }
 
-    fn check_axis(&self, layer: &mut Layer, key: &str) -> Result<(), Problem> {
+    fn check_axis(&self, layer: &mut Layer, key: &str) -> Result<(), ImportError> {
         match layer.options.text(key).as_deref() {
             None | Some("1") => Ok(()),
             Some(axis) => Err(layer.misfit(format!("expected '{key}' 1, the channels, found {axis}"))),
@@ -373,7 +376,7 @@ impl Walk {
     }
 
     /// A parameter array of `N` axes.
-    fn blob<D: Dimension>(&self, layer: &Layer, place: usize) -> Result<ndarray::Array<f32, D>, Problem> {
+    fn blob<D: Dimension>(&self, layer: &Layer, place: usize) -> Result<ndarray::Array<f32, D>, ImportError> {
         let blobs = self.blobs.get(&layer.name).map(Vec::as_slice).unwrap_or_default();
         let blob = blobs.get(place);
         let blob = blob.ok_or_else(|| {
@@ -392,14 +395,14 @@ impl Walk {
         let sizes: Option<Vec<usize>> = shape.into_iter().map(|size| usize::try_from(size).ok()).collect();
         let array = sizes.and_then(|sizes| ArrayD::from_shape_vec(IxDyn(&sizes), values).ok());
         array.and_then(|array| array.into_dimensionality().ok()).ok_or_else(|| {
-            Problem::damaged(
+            ImportError::damaged(
                 format!("weights {place} of layer '{}'", layer.name),
                 format!("expected {axes} axes, found {found}"),
             )
         })
     }
 
-    fn bias(&self, layer: &mut Layer) -> Result<Option<Array1<f32>>, Problem> {
+    fn bias(&self, layer: &mut Layer) -> Result<Option<Array1<f32>>, ImportError> {
         if layer.flag("bias_term", true)? { self.blob(layer, 1).map(Some) } else { Ok(None) }
     }
 
@@ -408,7 +411,7 @@ impl Walk {
     fn kernels(
         &self,
         layer: &mut Layer,
-    ) -> Result<(Array4<f32>, (usize, usize), Padding, (usize, usize), usize), Problem> {
+    ) -> Result<(Array4<f32>, (usize, usize), Padding, (usize, usize), usize), ImportError> {
         let weights: Array4<f32> = self.blob(layer, 0)?;
         let size = layer.pair("kernel_size", "kernel_h", "kernel_w")?;
         let strides = layer.pair("stride", "stride_h", "stride_w")?.unwrap_or((1, 1));
@@ -426,14 +429,14 @@ impl Walk {
         Ok((weights, strides, padding, dilation, groups))
     }
 
-    fn convolution(&self, layer: &mut Layer) -> Result<(&'static str, Operation), Problem> {
+    fn convolution(&self, layer: &mut Layer) -> Result<(&'static str, Operation), ImportError> {
         let (weights, strides, padding, dilation, groups) = self.kernels(layer)?;
         let bias = self.bias(layer)?;
         check_outputs(layer, weights.dim().0)?;
         Ok(("Conv2D", Operation::Convolution { weights, bias, strides, padding, dilation, groups }))
     }
 
-    fn deconvolution(&mut self, layer: &mut Layer, inputs: &[LayerId]) -> Result<LayerId, Problem> {
+    fn deconvolution(&mut self, layer: &mut Layer, inputs: &[LayerId]) -> Result<LayerId, ImportError> {
         let (weights, strides, padding, dilation, groups) = self.kernels(layer)?;
         let bias = self.bias(layer)?;
         let (_, per_group, kernel_height, kernel_width) = weights.dim();
@@ -465,7 +468,7 @@ impl Walk {
         )?)
     }
 
-    fn inner_product(&mut self, layer: &mut Layer, inputs: &[LayerId]) -> Result<LayerId, Problem> {
+    fn inner_product(&mut self, layer: &mut Layer, inputs: &[LayerId]) -> Result<LayerId, ImportError> {
         let mut weights: Array2<f32> = self.blob(layer, 0)?;
         let bias = self.bias(layer)?;
         self.check_axis(layer, "axis")?;
@@ -483,7 +486,7 @@ impl Walk {
         Ok(self.builder.add(name, "Dense", Operation::Dense { weights, bias }, &[input])?)
     }
 
-    fn pooling(&self, layer: &mut Layer, inputs: &[LayerId]) -> Result<(&'static str, Operation), Problem> {
+    fn pooling(&self, layer: &mut Layer, inputs: &[LayerId]) -> Result<(&'static str, Operation), ImportError> {
         let is_max = match layer.options.text("pool").as_deref() {
             None | Some("MAX" | "0") => true,
             Some("AVE" | "1") => false,
@@ -527,7 +530,7 @@ impl Walk {
         &self,
         layer: &mut Layer,
         scale: Option<Layer>,
-    ) -> Result<(&'static str, Operation), Problem> {
+    ) -> Result<(&'static str, Operation), ImportError> {
         let epsilon = layer.number("eps", 1e-5)?;
         layer.number("moving_average_fraction", 0.999)?;
         layer.flag("use_global_stats", true)?;
@@ -547,7 +550,7 @@ impl Walk {
         Ok(("BatchNormalization", Operation::BatchNormalization { gamma, beta, mean, variance, epsilon }))
     }
 
-    fn scale(&self, layer: &mut Layer) -> Result<(Array1<f32>, Array1<f32>), Problem> {
+    fn scale(&self, layer: &mut Layer) -> Result<(Array1<f32>, Array1<f32>), ImportError> {
         self.check_axis(layer, "axis")?;
         let gamma: Array1<f32> = self.blob(layer, 0)?;
         let beta = if layer.flag("bias_term", false)? { self.blob(layer, 1)? } else { Array1::zeros(gamma.len()) };
@@ -555,7 +558,7 @@ impl Walk {
     }
 }
 
-fn check_outputs(layer: &mut Layer, found: usize) -> Result<(), Problem> {
+fn check_outputs(layer: &mut Layer, found: usize) -> Result<(), ImportError> {
     match layer.count("num_output")? {
         Some(said) if said != found => {
             Err(layer.misfit(format!("expected num_output {said}, found {found} in the weights")))

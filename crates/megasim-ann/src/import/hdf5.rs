@@ -6,7 +6,7 @@ mod pure;
 #[cfg(feature = "hdf5")]
 mod system;
 
-use super::Problem;
+use super::ImportError;
 use ndarray::{ArrayD, IxDyn};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ fn open(bytes: Arc<[u8]>) -> Result<Box<dyn Library>, String> {
 
 impl File {
     /// Opens a file that was read into memory.
-    pub(crate) fn open(bytes: Arc<[u8]>, prefix: &'static str) -> Result<Self, Problem> {
+    pub(crate) fn open(bytes: Arc<[u8]>, prefix: &'static str) -> Result<Self, ImportError> {
         let len = bytes.len() as u64;
         let library = open(bytes).map_err(|message| damaged(prefix, "", "an HDF5 file", message))?;
         Ok(Self { library, prefix, len })
@@ -85,18 +85,18 @@ impl File {
     }
 
     /// Names of the data sets in a group.
-    pub(crate) fn data_sets(&self, group: &str) -> Result<Vec<String>, Problem> {
+    pub(crate) fn data_sets(&self, group: &str) -> Result<Vec<String>, ImportError> {
         self.library.data_sets(group).map_err(|message| damaged(self.prefix, group, "data sets", message))
     }
 
     /// Names of the groups in a group.
     #[cfg(feature = "nir")]
-    pub(crate) fn groups(&self, group: &str) -> Result<Vec<String>, Problem> {
+    pub(crate) fn groups(&self, group: &str) -> Result<Vec<String>, ImportError> {
         self.library.groups(group).map_err(|message| damaged(self.prefix, group, "groups", message))
     }
 
     /// All attributes of a group.
-    pub(crate) fn attributes(&self, group: &str) -> Result<Attributes, Problem> {
+    pub(crate) fn attributes(&self, group: &str) -> Result<Attributes, ImportError> {
         let values = self.library.attributes(group);
         let values = values.map_err(|message| damaged(self.prefix, group, "a group with attributes", message))?;
         Ok(Attributes { values, place: place(self.prefix, group) })
@@ -106,19 +106,19 @@ impl File {
     ///
     /// # Errors
     /// Also for an array that a file of this size cannot hold.
-    pub(super) fn array(&self, path: &str) -> Result<ArrayD<f32>, Problem> {
+    pub(super) fn array(&self, path: &str) -> Result<ArrayD<f32>, ImportError> {
         self.array_of(path, "numbers", |library| library.numbers(path))
     }
 
     /// As [`File::array`], in double precision.
     #[cfg(feature = "nir")]
-    pub(crate) fn doubles(&self, path: &str) -> Result<ArrayD<f64>, Problem> {
+    pub(crate) fn doubles(&self, path: &str) -> Result<ArrayD<f64>, ImportError> {
         self.array_of(path, "numbers", |library| library.doubles(path))
     }
 
     /// A data set of strings.
     #[cfg(feature = "nir")]
-    pub(crate) fn texts(&self, path: &str) -> Result<ArrayD<String>, Problem> {
+    pub(crate) fn texts(&self, path: &str) -> Result<ArrayD<String>, ImportError> {
         self.array_of(path, "strings", |library| library.texts(path))
     }
 
@@ -127,7 +127,7 @@ impl File {
         path: &str,
         kind: &str,
         read: impl Fn(&dyn Library) -> Result<Vec<T>, String>,
-    ) -> Result<ArrayD<T>, Problem> {
+    ) -> Result<ArrayD<T>, ImportError> {
         let fault = |expected: &str, found: String| damaged(self.prefix, path, expected, found);
         let Extent { shape, bytes_per_number, is_chunked } =
             self.library.extent(path).map_err(|message| fault("a data set", message))?;
@@ -173,7 +173,7 @@ impl Attributes {
 
     /// A list of strings, also where Keras split it into `NAME0`, `NAME1`, ... An empty list may be stored as an empty
     /// array of anything.
-    pub(super) fn strings(&self, name: &str) -> Result<Vec<String>, Problem> {
+    pub(super) fn strings(&self, name: &str) -> Result<Vec<String>, ImportError> {
         if let Some(value) = self.values.get(name) {
             return self.list(name, value);
         }
@@ -183,7 +183,7 @@ impl Attributes {
             match self.values.get(&name) {
                 Some(value) => all.extend(self.list(&name, value)?),
                 None if part == 0 => {
-                    return Err(Problem::damaged(
+                    return Err(ImportError::damaged(
                         &self.place,
                         format!("expected an attribute '{}', found none", &name[..name.len() - 1]),
                     ));
@@ -194,17 +194,17 @@ impl Attributes {
         Ok(all)
     }
 
-    fn list(&self, name: &str, value: &Value) -> Result<Vec<String>, Problem> {
+    fn list(&self, name: &str, value: &Value) -> Result<Vec<String>, ImportError> {
         match value {
             Value::Texts(texts) => Ok(texts.clone()),
             Value::Text(text) => Ok(vec![text.clone()]),
             Value::Empty => Ok(Vec::new()),
-            Value::Number(found) => Err(Problem::damaged(
+            Value::Number(found) => Err(ImportError::damaged(
                 &self.place,
                 format!("expected strings in attribute '{name}', found the number {found}"),
             )),
             Value::Other(found) => {
-                Err(Problem::damaged(&self.place, format!("expected strings in attribute '{name}', found {found}")))
+                Err(ImportError::damaged(&self.place, format!("expected strings in attribute '{name}', found {found}")))
             }
         }
     }
@@ -219,8 +219,8 @@ fn place(prefix: &str, path: &str) -> String {
     }
 }
 
-fn damaged(prefix: &str, path: &str, expected: &str, found: String) -> Problem {
-    Problem::damaged(place(prefix, path), format!("expected {expected}, found: {found}"))
+fn damaged(prefix: &str, path: &str, expected: &str, found: String) -> ImportError {
+    ImportError::damaged(place(prefix, path), format!("expected {expected}, found: {found}"))
 }
 
 #[cfg(all(test, feature = "hdf5"))]

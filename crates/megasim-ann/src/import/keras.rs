@@ -12,7 +12,7 @@ mod tensor;
 mod topology;
 mod weights;
 
-use super::{Imported, ModelFile, Problem, hdf5};
+use super::{ImportError, Imported, ModelFile, hdf5};
 use custom::Custom;
 use serde_json::Value;
 use std::io::{Cursor, Read};
@@ -26,7 +26,7 @@ pub(super) fn is_h5(file: &ModelFile) -> bool {
 }
 
 /// A whole model as one HDF5 file: the JSON is an attribute.
-pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
+pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, ImportError> {
     let hdf5 = hdf5::File::open(file.bytes.clone(), "")?;
     let attributes = hdf5.attributes("")?;
     let version = attributes.string("keras_version").map(String::from);
@@ -39,10 +39,10 @@ pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
 }
 
 /// Layers of Keras 1 have other names and options.
-fn refuse_keras_1(place: &str, version: Option<&str>) -> Result<(), Problem> {
+fn refuse_keras_1(place: &str, version: Option<&str>) -> Result<(), ImportError> {
     match version.filter(|version| version.starts_with("1.") || version.starts_with("0.")) {
         None => Ok(()),
-        Some(version) => Err(Problem::damaged(
+        Some(version) => Err(ImportError::damaged(
             place,
             format!(
                 "expected a model of Keras 2 or 3, found one of Keras {version}: load and save it with Keras 2.2 or \
@@ -53,18 +53,18 @@ fn refuse_keras_1(place: &str, version: Option<&str>) -> Result<(), Problem> {
 }
 
 /// Weights alone, with the network as JSON next to them or named.
-fn read_weights(file: &ModelFile, hdf5: hdf5::File, version: Option<String>) -> Result<Imported, Problem> {
+fn read_weights(file: &ModelFile, hdf5: hdf5::File, version: Option<String>) -> Result<Imported, ImportError> {
     let by_place = hdf5.has_group("layers") || hdf5.has_group("_layer_checkpoint_dependencies");
     let by_name = hdf5.attributes("")?.strings("layer_names").is_ok();
     if !by_place && !by_name {
-        return Err(Problem::damaged(
+        return Err(ImportError::damaged(
             "HDF5",
             "expected a Keras model (an attribute 'model_config'), or weights of one (a group 'layers', or an \
              attribute 'layer_names'), found neither",
         ));
     }
     if file.options.architecture.is_none() && !file.architecture_path("json").exists() {
-        return Err(Problem::damaged(
+        return Err(ImportError::damaged(
             "HDF5",
             "expected an attribute 'model_config', found weights alone: save the whole model (model.save), or its \
              architecture with open('model.json', 'w').write(model.to_json()), and give that with --architecture \
@@ -85,9 +85,9 @@ pub(super) fn is_archive(file: &ModelFile) -> bool {
 }
 
 /// A `.keras` archive: a zip of `config.json`, `metadata.json` and `model.weights.h5`.
-pub(super) fn read_archive(file: &ModelFile) -> Result<Imported, Problem> {
+pub(super) fn read_archive(file: &ModelFile) -> Result<Imported, ImportError> {
     let mut archive = zip::ZipArchive::new(Cursor::new(&file.bytes[..]))
-        .map_err(|error| Problem::damaged("zip", format!("expected a .keras archive, found: {error}")))?;
+        .map_err(|error| ImportError::damaged("zip", format!("expected a .keras archive, found: {error}")))?;
     let config = entry(&mut archive, "config.json", MAX_CONFIG)?;
     let config = parse_json("config.json", &config)?;
     let metadata = entry(&mut archive, "metadata.json", MAX_CONFIG)?;
@@ -99,25 +99,30 @@ pub(super) fn read_archive(file: &ModelFile) -> Result<Imported, Problem> {
     build(file, config, &Weights::archive(weights), version)
 }
 
-fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str, most: u64) -> Result<Vec<u8>, Problem> {
+fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str, most: u64) -> Result<Vec<u8>, ImportError> {
     let damaged = |error: &dyn std::fmt::Display| {
-        Problem::damaged(name, format!("expected this file in the archive, found: {error}"))
+        ImportError::damaged(name, format!("expected this file in the archive, found: {error}"))
     };
     let entry = archive.by_name(name).map_err(|error| damaged(&error))?;
     let mut content = Vec::new();
     // The announced size is not trusted: what is there is read, up to the limit.
     let read = entry.take(most + 1).read_to_end(&mut content).map_err(|error| damaged(&error))?;
     if read as u64 > most {
-        return Err(Problem::damaged(name, format!("expected at most {most} bytes, found more")));
+        return Err(ImportError::damaged(name, format!("expected at most {most} bytes, found more")));
     }
     Ok(content)
 }
 
-fn parse_json(place: &str, text: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(text).map_err(|error| Problem::damaged(place, format!("expected JSON, found: {error}")))
+fn parse_json(place: &str, text: &[u8]) -> Result<Value, ImportError> {
+    serde_json::from_slice(text).map_err(|error| ImportError::damaged(place, format!("expected JSON, found: {error}")))
 }
 
-fn build(file: &ModelFile, mut config: Value, weights: &Weights, version: Option<String>) -> Result<Imported, Problem> {
+fn build(
+    file: &ModelFile,
+    mut config: Value,
+    weights: &Weights,
+    version: Option<String>,
+) -> Result<Imported, ImportError> {
     Custom::of(file)?.apply(&mut config);
     let (graph, input_order, axes) = topology::read(&config, weights, file)?;
     Ok(Imported { graph, input_order, axes, library: "keras", version })

@@ -2,7 +2,7 @@
 //! and an architecture file next to it ([`super::architecture`]).
 
 use super::architecture::{self, Convention, Parameters};
-use super::{Imported, ModelFile, Problem, first_axes, hdf5};
+use super::{ImportError, Imported, ModelFile, first_axes, hdf5};
 use crate::graph::AxisOrder;
 use megasim_data::npy;
 use std::io::Cursor;
@@ -14,12 +14,12 @@ pub(super) fn is_h5(file: &ModelFile) -> bool {
             .is_ok_and(|hdf5| hdf5.data_sets("").is_ok_and(|names| names.iter().any(|name| name.starts_with("param_"))))
 }
 
-pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, Problem> {
+pub(super) fn read_h5(file: &ModelFile) -> Result<Imported, ImportError> {
     let hdf5 = hdf5::File::open(file.bytes.clone(), "")?;
     let mut names = hdf5.data_sets("")?;
     names.sort_by_key(|name| number(name));
     let arrays =
-        names.into_iter().map(|name| Ok((name.clone(), hdf5.array(&name)?))).collect::<Result<_, Problem>>()?;
+        names.into_iter().map(|name| Ok((name.clone(), hdf5.array(&name)?))).collect::<Result<_, ImportError>>()?;
     build(file, arrays)
 }
 
@@ -28,9 +28,9 @@ pub(super) fn is_npz(file: &ModelFile) -> bool {
     file.zip_names().iter().any(|name| name == "arr_0.npy")
 }
 
-pub(super) fn read_npz(file: &ModelFile) -> Result<Imported, Problem> {
+pub(super) fn read_npz(file: &ModelFile) -> Result<Imported, ImportError> {
     let fault = |place: &str, found: String| {
-        Problem::damaged(format!("array '{place}'"), format!("expected numbers, found: {found}"))
+        ImportError::damaged(format!("array '{place}'"), format!("expected numbers, found: {found}"))
     };
     let mut archive =
         zip::ZipArchive::new(Cursor::new(&file.bytes[..])).map_err(|error| fault("zip", error.to_string()))?;
@@ -55,7 +55,7 @@ fn number(name: &str) -> (u64, String) {
     (digits.parse().unwrap_or(u64::MAX), name.into())
 }
 
-fn build(file: &ModelFile, arrays: Vec<(String, ndarray::ArrayD<f32>)>) -> Result<Imported, Problem> {
+fn build(file: &ModelFile, arrays: Vec<(String, ndarray::ArrayD<f32>)>) -> Result<Imported, ImportError> {
     let (text, place) = file.architecture("toml")?;
     let graph = architecture::build(&text, &place, Parameters { convention: Convention::Lasagne, arrays })?;
     let axes = first_axes(&graph);

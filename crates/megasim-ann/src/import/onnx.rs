@@ -16,7 +16,7 @@ mod tensor;
 mod windows;
 
 use super::refusal::Obstacles;
-use super::{Imported, InputSizes, ModelFile, Problem};
+use super::{ImportError, Imported, InputSizes, ModelFile};
 use crate::graph::{AxisOrder, GraphBuilder, Shape};
 use crate::levels;
 use call::Call;
@@ -40,17 +40,17 @@ pub(super) fn is_onnx(file: &ModelFile) -> bool {
 }
 
 /// Reads an ONNX model.
-pub(super) fn read(file: &ModelFile) -> Result<Imported, Problem> {
+pub(super) fn read(file: &ModelFile) -> Result<Imported, ImportError> {
     let model = proto::Model::decode(&file.bytes[..]);
     let model =
-        model.map_err(|error| Problem::damaged("protobuf", format!("expected an ONNX model, found: {error}")))?;
+        model.map_err(|error| ImportError::damaged("protobuf", format!("expected an ONNX model, found: {error}")))?;
     let graph = model.graph.as_ref();
     let graph = graph.ok_or_else(|| {
-        Problem::damaged("ONNX", format!("expected a graph, found none (IR version {})", model.ir_version))
+        ImportError::damaged("ONNX", format!("expected a graph, found none (IR version {})", model.ir_version))
     })?;
     let opset = model.opset_import.iter().find(|set| is_standard(&set.domain)).map_or(1, |set| set.version);
     if !OPSETS.contains(&opset) {
-        return Err(Problem::damaged(
+        return Err(ImportError::damaged(
             "operator set",
             format!(
                 "expected version {} to {} of ONNX's operators, found {opset}; in Python, \
@@ -60,7 +60,7 @@ pub(super) fn read(file: &ModelFile) -> Result<Imported, Problem> {
             ),
         ));
     }
-    let walk = Walk { graph, file, opset };
+    let walk = Importer { graph, file, opset };
     let (graph, input_order, axes) = walk.run()?;
     let producer = [model.producer_name.as_str(), model.producer_version.as_str()].join(" ");
     let version = Some(producer.trim().to_string()).filter(|producer| !producer.is_empty());
@@ -71,14 +71,14 @@ fn is_standard(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
-struct Walk<'a> {
+struct Importer<'a> {
     graph: &'a proto::Graph,
     file: &'a ModelFile,
     opset: i64,
 }
 
-impl Walk<'_> {
-    fn run(&self) -> Result<(crate::graph::Graph, AxisOrder, Vec<usize>), Problem> {
+impl Importer<'_> {
+    fn run(&self) -> Result<(crate::graph::Graph, AxisOrder, Vec<usize>), ImportError> {
         order::check(self.graph)?;
         let outputs = self.outputs();
         let Some(output) = outputs.last().map(|output| &output.name[..]) else {
@@ -201,7 +201,10 @@ impl Walk<'_> {
     }
 
     /// The input layer. Where the channels of pictures are shows in what reads them.
-    fn input(&self, input: &proto::ValueInfo) -> Result<(Network, Tensor, AxisOrder, Option<Problem>), Problem> {
+    fn input(
+        &self,
+        input: &proto::ValueInfo,
+    ) -> Result<(Network, Tensor, AxisOrder, Option<ImportError>), ImportError> {
         let shape =
             input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
         let shape = shape.ok_or_else(|| misfit(&input.name, "input", "expected a tensor with a shape"))?;
@@ -272,7 +275,7 @@ impl Walk<'_> {
         node: &proto::Node,
         values: &HashMap<&str, Value>,
         network: &mut Network,
-    ) -> Result<(Vec<Value>, Option<usize>), Problem> {
+    ) -> Result<(Vec<Value>, Option<usize>), ImportError> {
         let mut call = Call::new(node, self.file, self.opset);
         if !is_standard(&node.domain) {
             return Err(call.unsupported(format!("operators of '{}' are not supported", node.domain)));
@@ -384,7 +387,7 @@ impl Walk<'_> {
 }
 
 /// Why outputs are none to convert.
-fn output_obstacle(outputs: &[&proto::ValueInfo]) -> Option<Problem> {
+fn output_obstacle(outputs: &[&proto::ValueInfo]) -> Option<ImportError> {
     let names: Vec<_> = outputs.iter().map(|output| output.name.as_str()).collect();
     let message = format!(
         "expected one output of 32-bit floats, found {}; in Python, \
@@ -394,11 +397,11 @@ fn output_obstacle(outputs: &[&proto::ValueInfo]) -> Option<Problem> {
     (names.len() != 1).then(|| unsupported(&names.join(", "), "output", message))
 }
 
-fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
-    Problem::Unsupported { layer: layer.into(), kind: kind.into(), message: message.into() }
+fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> ImportError {
+    ImportError::Unsupported { layer: layer.into(), kind: kind.into(), message: message.into() }
 }
 
 /// What comes in, or a size, is not what the layer takes.
-fn misfit(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
-    Problem::Misfit { layer: layer.into(), kind: kind.into(), message: message.into() }
+fn misfit(layer: &str, kind: &str, message: impl Into<String>) -> ImportError {
+    ImportError::Misfit { layer: layer.into(), kind: kind.into(), message: message.into() }
 }

@@ -2,11 +2,11 @@
 
 #[cfg(any(feature = "keras", feature = "lasagne", feature = "nir"))]
 use super::hdf5;
-use super::{ModelFile, Problem};
+use super::{ImportError, ModelFile};
 use std::path::Path;
 
 /// A directory that holds a model of another kind.
-pub(super) fn directory(path: &Path) -> Option<Problem> {
+pub(super) fn directory(path: &Path) -> Option<ImportError> {
     if !path.is_dir() {
         return None;
     }
@@ -14,14 +14,14 @@ pub(super) fn directory(path: &Path) -> Option<Problem> {
     if holds("saved_model.pb") || holds("keras_metadata.pb") {
         return Some(saved_model());
     }
-    holds("pytorch_model.bin").then(|| Problem::Recognised {
+    holds("pytorch_model.bin").then(|| ImportError::Recognised {
         found: "a directory of a model hub",
         advice: "give one of its files, with --architecture".into(),
     })
 }
 
-fn saved_model() -> Problem {
-    Problem::Recognised {
+fn saved_model() -> ImportError {
+    ImportError::Recognised {
         found: "a TensorFlow SavedModel",
         advice:
             "save it with model.save('model.keras'), or export it with: python -m tf2onnx.convert --saved-model DIR \
@@ -31,13 +31,13 @@ fn saved_model() -> Problem {
 }
 
 /// A file that is known not to be a model that can be read, whatever its name.
-pub(super) fn file(file: &ModelFile) -> Option<Problem> {
+pub(super) fn file(file: &ModelFile) -> Option<ImportError> {
     let bytes = &file.bytes[..];
     let text = |start: &str| {
         let rest = bytes.trim_ascii_start();
         rest.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start.as_bytes()))
     };
-    let recognised = |found, advice: &str| Some(Problem::Recognised { found, advice: advice.into() });
+    let recognised = |found, advice: &str| Some(ImportError::Recognised { found, advice: advice.into() });
     if bytes.starts_with(b"version https://git-lfs") {
         return recognised(
             "a pointer of Git LFS, not the file itself",
@@ -65,10 +65,10 @@ pub(super) fn file(file: &ModelFile) -> Option<Problem> {
 
 /// A spiking network, as HDF5.
 #[cfg(any(feature = "keras", feature = "lasagne", feature = "nir"))]
-fn spiking(file: &ModelFile) -> Option<Problem> {
+fn spiking(file: &ModelFile) -> Option<ImportError> {
     let hdf5 = hdf5::is_hdf5(&file.bytes).then(|| hdf5::File::open(file.bytes.clone(), "").ok()).flatten()?;
     if hdf5.has_group("node/nodes") {
-        return Some(Problem::Recognised {
+        return Some(ImportError::Recognised {
             found: "a spiking network in NIR (Neuromorphic Intermediate Representation)",
             advice: "named .nir, 'megasim convert' and 'megasim inspect' read it; it is no analog network".into(),
         });
@@ -79,10 +79,10 @@ fn spiking(file: &ModelFile) -> Option<Problem> {
         return None;
     };
     let advice = "spiking networks are not converted; give the trained network that it was made from".into();
-    Some(Problem::Recognised { found, advice })
+    Some(ImportError::Recognised { found, advice })
 }
 
 #[cfg(not(any(feature = "keras", feature = "lasagne", feature = "nir")))]
-fn spiking(_: &ModelFile) -> Option<Problem> {
+fn spiking(_: &ModelFile) -> Option<ImportError> {
     None
 }

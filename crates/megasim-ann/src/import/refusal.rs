@@ -1,14 +1,14 @@
 //! The obstacles of a model, all at once, and the layers that were read.
 
-use super::Problem;
+use super::ImportError;
 use crate::graph::{Activation, Graph, GraphBuilder, Layer, LayerId, Operation, Shape};
 
 /// A network of which layers are refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Refusal {
-    /// Each as [`Problem::Unsupported`], [`Problem::Misfit`] or [`Problem::Graph`], in order.
-    pub obstacles: Vec<Problem>,
+    /// Each as [`ImportError::Unsupported`], [`ImportError::Misfit`] or [`ImportError::Graph`], in order.
+    pub obstacles: Vec<ImportError>,
     /// The layers in order, those that are refused among them.
     pub layers: Vec<ReadLayer>,
     /// The network with a ReLU in place of each layer that is refused, to see what else is in the way; `None` where the
@@ -52,7 +52,7 @@ impl ReadLayer {
 /// What a file holds that has no meaning here: the first of all, then those that do not follow from one before.
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
-    problems: Vec<Problem>,
+    problems: Vec<ImportError>,
     /// What is in the graph for a layer that is refused, or that does not fit behind one; the flag says which.
     replaced: Vec<(LayerId, bool)>,
 }
@@ -64,11 +64,11 @@ impl Obstacles {
 
     /// Takes a problem, so that the walk can go on, and says whether it is an obstacle by itself; gives back what is no
     /// matter of a layer.
-    pub(super) fn take(&mut self, problem: Problem) -> Result<bool, Problem> {
+    pub(super) fn take(&mut self, problem: ImportError) -> Result<bool, ImportError> {
         let is_obstacle = match &problem {
-            Problem::Unsupported { .. } => true,
+            ImportError::Unsupported { .. } => true,
             // Behind a layer that is missing, shapes may be others.
-            Problem::Misfit { .. } | Problem::Graph(_) => self.is_empty(),
+            ImportError::Misfit { .. } | ImportError::Graph(_) => self.is_empty(),
             _ if self.is_empty() => return Err(problem),
             _ => false,
         };
@@ -79,7 +79,7 @@ impl Obstacles {
     }
 
     /// As [`Obstacles::take`], of the input itself.
-    pub(super) fn take_input(&mut self, problem: Problem) -> Result<(), Problem> {
+    pub(super) fn take_input(&mut self, problem: ImportError) -> Result<(), ImportError> {
         let is_obstacle = self.take(problem)?;
         self.replaced.push((0, is_obstacle));
         Ok(())
@@ -91,8 +91,8 @@ impl Obstacles {
         builder: &mut GraphBuilder,
         (name, kind): (&str, &str),
         input: LayerId,
-        problem: Problem,
-    ) -> Result<LayerId, Problem> {
+        problem: ImportError,
+    ) -> Result<LayerId, ImportError> {
         let is_obstacle = self.take(problem)?;
         let relu = Operation::Activation(Activation::RELU);
         let Ok(layer) = builder.add(builder.free_name(name), kind, relu, &[input]) else { return Ok(input) };
@@ -101,7 +101,7 @@ impl Obstacles {
     }
 
     /// The end of a walk that found any.
-    pub(super) fn refusal(self, builder: GraphBuilder, output: LayerId) -> Problem {
+    pub(super) fn refusal(self, builder: GraphBuilder, output: LayerId) -> ImportError {
         let mut layers: Vec<ReadLayer> = builder.layers().iter().map(ReadLayer::of).collect();
         for &(layer, is_obstacle) in &self.replaced {
             let ReadLayer { shape, parameters, is_refused, .. } = &mut layers[layer];
@@ -112,6 +112,10 @@ impl Obstacles {
                 layers[id].shape = None;
             }
         }
-        Problem::Refused(Box::new(Refusal { obstacles: self.problems, layers, others: builder.finish_at(output).ok() }))
+        ImportError::Refused(Box::new(Refusal {
+            obstacles: self.problems,
+            layers,
+            others: builder.finish_at(output).ok(),
+        }))
     }
 }

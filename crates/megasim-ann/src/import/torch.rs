@@ -4,7 +4,7 @@
 mod pickle;
 
 use super::architecture::{self, Convention, Parameters};
-use super::{Imported, ModelFile, Problem, first_axes};
+use super::{ImportError, Imported, ModelFile, first_axes};
 use crate::graph::AxisOrder;
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
@@ -18,9 +18,9 @@ pub(super) fn is_zip(file: &ModelFile) -> bool {
     file.zip_names().iter().any(|name| name.ends_with("/data.pkl"))
 }
 
-pub(super) fn read_zip(file: &ModelFile) -> Result<Imported, Problem> {
+pub(super) fn read_zip(file: &ModelFile) -> Result<Imported, ImportError> {
     let damaged = |place: &str, found: &dyn std::fmt::Display| {
-        Problem::damaged(place, format!("expected a PyTorch archive, found: {found}"))
+        ImportError::damaged(place, format!("expected a PyTorch archive, found: {found}"))
     };
     let mut archive = zip::ZipArchive::new(Cursor::new(&file.bytes[..])).map_err(|error| damaged("zip", &error))?;
     let names = file.zip_names();
@@ -28,20 +28,20 @@ pub(super) fn read_zip(file: &ModelFile) -> Result<Imported, Problem> {
     let folder = name.trim_end_matches("data.pkl");
     // PyTorch stores without compression.
     let most = file.bytes.len() as u64;
-    let mut entry = |name: &str| -> Result<Vec<u8>, Problem> {
+    let mut entry = |name: &str| -> Result<Vec<u8>, ImportError> {
         let mut content = Vec::new();
         let entry = archive.by_name(name).map_err(|error| damaged(name, &error))?;
         entry.take(most).read_to_end(&mut content).map_err(|error| damaged(name, &error))?;
         Ok(content)
     };
     let pickled = entry(name)?;
-    let tensors = pickle::state_dictionary(&pickled).map_err(|message| Problem::damaged(name, message))?;
+    let tensors = pickle::state_dictionary(&pickled).map_err(|message| ImportError::damaged(name, message))?;
     let mut arrays = Vec::new();
     // Tensors may share a storage, as tied weights do, but not without end.
     let mut left = most.saturating_mul(MAX_SHARING);
     for tensor in tensors {
         let content = entry(&format!("{folder}data/{}", tensor.storage))?;
-        let fault = |message: String| Problem::damaged(format!("tensor '{}'", tensor.name), message);
+        let fault = |message: String| ImportError::damaged(format!("tensor '{}'", tensor.name), message);
         left = left.checked_sub(content.len() as u64).ok_or_else(|| {
             fault(format!("expected tensors of at most {MAX_SHARING} times the size of the file, found more"))
         })?;
@@ -55,8 +55,8 @@ pub(super) fn is_bare_pickle(file: &ModelFile) -> bool {
     matches!(&file.bytes[..], [0x80, 2..=5, ..])
 }
 
-pub(super) fn refuse_pickle(_: &ModelFile) -> Result<Imported, Problem> {
-    Err(Problem::damaged(
+pub(super) fn refuse_pickle(_: &ModelFile) -> Result<Imported, ImportError> {
+    Err(ImportError::damaged(
         "pickle",
         "expected arrays, found a pickle, which is a program; save PyTorch parameters with \
             torch.save(model.state_dict(), FILE) of \
@@ -68,8 +68,8 @@ pub(super) fn is_safetensors(file: &ModelFile) -> bool {
     file.has_extension("safetensors")
 }
 
-pub(super) fn read_safetensors(file: &ModelFile) -> Result<Imported, Problem> {
-    let fault = |message: String| Problem::damaged("safetensors", message);
+pub(super) fn read_safetensors(file: &ModelFile) -> Result<Imported, ImportError> {
+    let fault = |message: String| ImportError::damaged("safetensors", message);
     let bytes = &file.bytes[..];
     let length = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
     let header = length.and_then(|length| Some((usize::try_from(length).ok()?.checked_add(8)?, ())));
@@ -81,7 +81,7 @@ pub(super) fn read_safetensors(file: &ModelFile) -> Result<Imported, Problem> {
     let header = header.as_object().ok_or_else(|| fault("expected an object as header".into()))?;
     let mut arrays = Vec::new();
     for (name, entry) in header.iter().filter(|(name, _)| *name != "__metadata__") {
-        let fault = |message: String| Problem::damaged(format!("tensor '{name}'"), message);
+        let fault = |message: String| ImportError::damaged(format!("tensor '{name}'"), message);
         let offset = |place: usize| {
             entry
                 .pointer(&format!("/data_offsets/{place}"))
@@ -120,7 +120,7 @@ fn numbers(bytes: &[u8], element: pickle::Element) -> Vec<f32> {
     bytes.chunks_exact(element.size()).map(|bytes| element.decode(bytes)).collect()
 }
 
-fn build(file: &ModelFile, mut arrays: Vec<(String, ArrayD<f32>)>) -> Result<Imported, Problem> {
+fn build(file: &ModelFile, mut arrays: Vec<(String, ArrayD<f32>)>) -> Result<Imported, ImportError> {
     // Wrappers for training put a name before all others.
     for prefix in ["module.", "_orig_mod."] {
         if arrays.iter().all(|(name, _)| name.starts_with(prefix)) {

@@ -6,7 +6,7 @@
 
 use crate::graph::MAX_LAYER_SIZE;
 use crate::import::hdf5::{self, File};
-use crate::import::{Error, Problem};
+use crate::import::{Error, ImportError};
 use ndarray::{ArrayD, Axis};
 use std::path::Path;
 use std::sync::Arc;
@@ -57,10 +57,10 @@ impl SpikeTrains {
     ///
     /// # Errors
     /// As [`SpikeTrains::open`].
-    pub fn parse(bytes: Arc<[u8]>) -> Result<Self, Problem> {
+    pub fn parse(bytes: Arc<[u8]>) -> Result<Self, ImportError> {
         if !hdf5::is_hdf5(&bytes) {
             let message = format!("expected an HDF5 file, found {} bytes of something else", bytes.len());
-            return Err(Problem::damaged("NIR data", message));
+            return Err(ImportError::damaged("NIR data", message));
         }
         let file = File::open(bytes, "")?;
         if kind(&file, "")? != "NIRGraphData" {
@@ -69,12 +69,12 @@ impl SpikeTrains {
             } else {
                 "expected a file of nir.write_data with the attribute __type__ = NIRGraphData, found none"
             };
-            return Err(Problem::damaged("NIR data", message));
+            return Err(ImportError::damaged("NIR data", message));
         }
         let node = one_of(&file, "nodes", INPUT, "node")?;
         if kind(&file, &node)? != "NIRNodeData" {
             let message = format!("expected NIRNodeData, found {}", kind(&file, &node)?);
-            return Err(Problem::damaged(format!("HDF5 '{node}'"), message));
+            return Err(ImportError::damaged(format!("HDF5 '{node}'"), message));
         }
         let of = one_of(&file, &format!("{node}/observables"), SPIKES, "observable")?;
         let observable = Observable { file: &file, path: &of };
@@ -91,21 +91,21 @@ impl SpikeTrains {
 }
 
 /// `__type__` of a group; empty where it has none.
-fn kind(file: &File, path: &str) -> Result<String, Problem> {
+fn kind(file: &File, path: &str) -> Result<String, ImportError> {
     Ok(file.attributes(path)?.string("__type__").unwrap_or_default().to_string())
 }
 
 /// The group of this name in another, or the only one.
-fn one_of(file: &File, group: &str, wanted: &str, what: &str) -> Result<String, Problem> {
+fn one_of(file: &File, group: &str, wanted: &str, what: &str) -> Result<String, ImportError> {
     let mut names = file.groups(group)?;
     names.sort();
     let name = match &names[..] {
         [only] => only,
         all if all.iter().any(|name| name == wanted) => wanted,
-        [] => return Err(Problem::damaged(format!("HDF5 '{group}'"), format!("expected {what}s, found none"))),
+        [] => return Err(ImportError::damaged(format!("HDF5 '{group}'"), format!("expected {what}s, found none"))),
         all => {
             let message = format!("expected one {what}, or one of the name '{wanted}', found {}", all.join(", "));
-            return Err(Problem::damaged(format!("HDF5 '{group}'"), message));
+            return Err(ImportError::damaged(format!("HDF5 '{group}'"), message));
         }
     };
     Ok(format!("{group}/{name}"))
@@ -117,11 +117,11 @@ struct Observable<'f> {
 }
 
 impl Observable<'_> {
-    fn fault(&self, message: String) -> Problem {
-        Problem::damaged(format!("HDF5 '{}'", self.path), message)
+    fn fault(&self, message: String) -> ImportError {
+        ImportError::damaged(format!("HDF5 '{}'", self.path), message)
     }
 
-    fn array(&self, name: &str, axes: &[&str]) -> Result<ArrayD<f64>, Problem> {
+    fn array(&self, name: &str, axes: &[&str]) -> Result<ArrayD<f64>, ImportError> {
         let array = self.file.doubles(&format!("{}/{name}", self.path))?;
         if array.ndim() != axes.len() {
             let (axes, found) = (axes.join(", "), array.shape());
@@ -130,7 +130,7 @@ impl Observable<'_> {
         Ok(array)
     }
 
-    fn attribute(&self, name: &str, expected: &str, fits: impl Fn(f64) -> bool) -> Result<f64, Problem> {
+    fn attribute(&self, name: &str, expected: &str, fits: impl Fn(f64) -> bool) -> Result<f64, ImportError> {
         let found = self.file.attributes(self.path)?.number(name);
         found.filter(|&number| fits(number)).ok_or_else(|| {
             let found = found.map_or("none".into(), |number| number.to_string());
@@ -138,7 +138,7 @@ impl Observable<'_> {
         })
     }
 
-    fn neurons(&self, number: f64) -> Result<usize, Problem> {
+    fn neurons(&self, number: f64) -> Result<usize, ImportError> {
         if number.fract() == 0.0 && number >= 1.0 && number <= MAX_LAYER_SIZE as f64 {
             return Ok(number as usize);
         }
@@ -146,7 +146,7 @@ impl Observable<'_> {
     }
 
     /// Whether a value is a spike, and if so, whether a negative one.
-    fn sign(&self, value: f64, (sample, neuron): (usize, usize)) -> Result<Option<bool>, Problem> {
+    fn sign(&self, value: f64, (sample, neuron): (usize, usize)) -> Result<Option<bool>, ImportError> {
         match value {
             0.0 => Ok(None),
             1.0 => Ok(Some(false)),
@@ -157,7 +157,7 @@ impl Observable<'_> {
         }
     }
 
-    fn events(&self, valued: bool) -> Result<SpikeTrains, Problem> {
+    fn events(&self, valued: bool) -> Result<SpikeTrains, ImportError> {
         let axes = ["sample", "event"];
         let (idx, time) = (self.array("idx", &axes)?, self.array("time", &axes)?);
         let value = valued.then(|| self.array("value", &axes)).transpose()?;
@@ -198,7 +198,7 @@ impl Observable<'_> {
         Ok(SpikeTrains { neurons, duration, step: None, samples })
     }
 
-    fn grid(&self) -> Result<SpikeTrains, Problem> {
+    fn grid(&self) -> Result<SpikeTrains, ImportError> {
         let data = self.array("data", &["sample", "step", "neuron"])?;
         let step = self.attribute("dt", "seconds above 0", |t| t.is_finite() && t > 0.0)?;
         let (steps, neurons) = (data.len_of(Axis(1)), self.neurons(data.len_of(Axis(2)) as f64)?);

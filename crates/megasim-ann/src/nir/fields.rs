@@ -2,7 +2,7 @@
 
 use super::{Convolution, Neurons, Primitive};
 use crate::graph::MAX_LAYER_SIZE;
-use crate::import::Problem;
+use crate::import::ImportError;
 use crate::import::hdf5::File;
 use ndarray::{Array1, ArrayD, Axis, Ix1, Ix2, Ix3, Ix4};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ pub(super) struct Fields<'f> {
 }
 
 impl<'f> Fields<'f> {
-    pub(super) fn open(file: &'f File, path: &str) -> Result<Self, Problem> {
+    pub(super) fn open(file: &'f File, path: &str) -> Result<Self, ImportError> {
         Ok(Self { file, path: path.into(), names: file.data_sets(path)?.into_iter().collect() })
     }
 
@@ -31,16 +31,16 @@ impl<'f> Fields<'f> {
         format!("HDF5 '{}'", self.at(name))
     }
 
-    pub(super) fn missing(&self, name: &str) -> Problem {
-        Problem::damaged(format!("HDF5 '{}'", self.path), format!("expected a data set '{name}', found none"))
+    pub(super) fn missing(&self, name: &str) -> ImportError {
+        ImportError::damaged(format!("HDF5 '{}'", self.path), format!("expected a data set '{name}', found none"))
     }
 
-    fn fault(&self, name: &str, expected: &str, found: impl std::fmt::Display) -> Problem {
-        Problem::damaged(self.place(name), format!("expected {expected}, found {found}"))
+    fn fault(&self, name: &str, expected: &str, found: impl std::fmt::Display) -> ImportError {
+        ImportError::damaged(self.place(name), format!("expected {expected}, found {found}"))
     }
 
     /// A string, where there is one.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Problem> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, ImportError> {
         if !self.names.contains(name) {
             return Ok(None);
         }
@@ -54,7 +54,7 @@ impl<'f> Fields<'f> {
         }
     }
 
-    fn no_text(&self, name: &str, numbers: &ArrayD<f64>) -> Problem {
+    fn no_text(&self, name: &str, numbers: &ArrayD<f64>) -> ImportError {
         let found = match numbers.first() {
             Some(number) if numbers.len() == 1 => format!("the number {number}"),
             _ => format!("{} numbers", numbers.len()),
@@ -73,7 +73,7 @@ impl<'f> Fields<'f> {
         self.names.iter().filter_map(text).collect()
     }
 
-    pub(super) fn edges(&self) -> Result<Vec<[String; 2]>, Problem> {
+    pub(super) fn edges(&self) -> Result<Vec<[String; 2]>, ImportError> {
         if !self.names.contains("edges") {
             return Err(self.missing("edges"));
         }
@@ -88,7 +88,7 @@ impl<'f> Fields<'f> {
     }
 
     /// Finite numbers, where there are any.
-    fn optional(&self, name: &str) -> Result<Option<ArrayD<f64>>, Problem> {
+    fn optional(&self, name: &str) -> Result<Option<ArrayD<f64>>, ImportError> {
         if !self.names.contains(name) {
             return Ok(None);
         }
@@ -99,12 +99,12 @@ impl<'f> Fields<'f> {
         }
     }
 
-    fn numbers(&self, name: &str) -> Result<ArrayD<f64>, Problem> {
+    fn numbers(&self, name: &str) -> Result<ArrayD<f64>, ImportError> {
         let numbers = self.optional(name)?.ok_or_else(|| self.missing(name))?;
         if numbers.is_empty() { Err(self.fault(name, "numbers", "none")) } else { Ok(numbers) }
     }
 
-    fn positive(&self, name: &str) -> Result<ArrayD<f64>, Problem> {
+    fn positive(&self, name: &str) -> Result<ArrayD<f64>, ImportError> {
         let numbers = self.numbers(name)?;
         match numbers.iter().find(|number| **number <= 0.0) {
             Some(number) => Err(self.fault(name, "numbers above 0", number)),
@@ -113,7 +113,7 @@ impl<'f> Fields<'f> {
     }
 
     /// Sizes; `least` is the smallest.
-    fn sizes(&self, name: &str, least: usize) -> Result<Vec<usize>, Problem> {
+    fn sizes(&self, name: &str, least: usize) -> Result<Vec<usize>, ImportError> {
         let size = |&number: &f64| {
             let fits = number >= least as f64 && number <= MAX_LAYER_SIZE as f64 && number.fract() == 0.0;
             if fits {
@@ -126,7 +126,7 @@ impl<'f> Fields<'f> {
     }
 
     /// A pair; of one number both. With one axis in space the first is `across`.
-    fn pair(&self, name: &str, (axes, across): (usize, usize), least: usize) -> Result<(usize, usize), Problem> {
+    fn pair(&self, name: &str, (axes, across): (usize, usize), least: usize) -> Result<(usize, usize), ImportError> {
         let sizes = self.sizes(name, least)?;
         match (&sizes[..], axes) {
             (&[size], 1) => Ok((across, size)),
@@ -136,7 +136,7 @@ impl<'f> Fields<'f> {
         }
     }
 
-    fn shape(&self, name: &str) -> Result<Vec<usize>, Problem> {
+    fn shape(&self, name: &str) -> Result<Vec<usize>, ImportError> {
         let shape = self.sizes(name, 1)?;
         let size = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
         match (shape.len(), size) {
@@ -148,7 +148,7 @@ impl<'f> Fields<'f> {
         }
     }
 
-    fn axis(&self, name: &str, default: i64) -> Result<i64, Problem> {
+    fn axis(&self, name: &str, default: i64) -> Result<i64, ImportError> {
         match self.optional(name)? {
             None => Ok(default),
             Some(numbers) => match numbers.first() {
@@ -160,7 +160,7 @@ impl<'f> Fields<'f> {
         }
     }
 
-    fn bias(&self, outputs: usize) -> Result<Option<Array1<f64>>, Problem> {
+    fn bias(&self, outputs: usize) -> Result<Option<Array1<f64>>, ImportError> {
         let Some(bias) = self.optional("bias")? else { return Ok(None) };
         match bias.into_dimensionality::<Ix1>() {
             Ok(bias) if bias.len() == outputs => Ok(Some(bias)),
@@ -169,7 +169,7 @@ impl<'f> Fields<'f> {
         }
     }
 
-    fn convolution(&self, axes: usize) -> Result<Primitive, Problem> {
+    fn convolution(&self, axes: usize) -> Result<Primitive, ImportError> {
         let weight = self.numbers("weight")?;
         let shape = format!("{:?}", weight.shape());
         let weight = match axes {
@@ -210,7 +210,7 @@ impl<'f> Fields<'f> {
         }))
     }
 
-    fn neurons(&self, leak: Option<&str>, synapse: bool, spikes: bool) -> Result<Primitive, Problem> {
+    fn neurons(&self, leak: Option<&str>, synapse: bool, spikes: bool) -> Result<Primitive, ImportError> {
         let leak = match leak {
             Some(tau) => Some((self.positive(tau)?, self.numbers("v_leak")?)),
             None => None,
@@ -223,8 +223,8 @@ impl<'f> Fields<'f> {
     /// What the node is.
     ///
     /// # Errors
-    /// [`Problem::Unsupported`] without a name where the type is not known.
-    pub(super) fn primitive(&self, kind: &str) -> Result<Primitive, Problem> {
+    /// [`ImportError::Unsupported`] without a name where the type is not known.
+    pub(super) fn primitive(&self, kind: &str) -> Result<Primitive, ImportError> {
         let pair = |name, least| self.pair(name, (2, 0), least);
         Ok(match kind {
             "Input" => Primitive::Input(self.shape("shape")?),
@@ -261,7 +261,7 @@ impl<'f> Fields<'f> {
             }
             _ => {
                 let message = format!("not supported; the types of nodes are {KINDS}");
-                return Err(Problem::Unsupported { layer: String::new(), kind: kind.into(), message });
+                return Err(ImportError::Unsupported { layer: String::new(), kind: kind.into(), message });
             }
         })
     }

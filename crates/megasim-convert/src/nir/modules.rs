@@ -8,7 +8,7 @@ use crate::OutputForm;
 use crate::emit::{BIAS_CLOCK, INPUT, RESET, size};
 use crate::manifest::{InputLayer, Layer};
 use megasim_ann::graph::Shape;
-use megasim_ann::import::Problem;
+use megasim_ann::import::ImportError;
 use megasim_core::equations::Decay;
 use megasim_core::network::{
     Array, Conv, ConvPort, DEFAULT_T_MAX, FlattenPort, FullyConnected, FullyConnectedPort, Input, Module, ModuleKind,
@@ -39,7 +39,7 @@ pub(super) fn build(walked: Walked, factor: f64, warnings: &mut Vec<Warning>) ->
         let gathers = matches!(&sources[output].made, Made::Neurons(of) if of.behaviour == Behaviour::Gather);
         if gathers {
             let message = format!("expected potentials of a vector at the output, found maps {shape}");
-            return Err(Error::Nodes(vec![Problem::Unsupported { layer: node, kind: "Output".into(), message }]));
+            return Err(Error::Nodes(vec![ImportError::Unsupported { layer: node, kind: "Output".into(), message }]));
         }
         sources.push(Source { node, shape: Shape::Features(shape.len()), made: Made::Flatten { of: output } });
         output = sources.len() - 1;
@@ -183,7 +183,7 @@ struct Writer<'w> {
     nodes: BTreeMap<SourceId, Vec<String>>,
     /// Sources whose spikes are read a step later.
     fed_back: BTreeSet<SourceId>,
-    problems: Vec<Problem>,
+    problems: Vec<ImportError>,
 }
 
 /// What a module cannot be.
@@ -288,7 +288,7 @@ impl Writer<'_> {
         };
         if let Err(message) = refused {
             let kind = self.word(id).to_string();
-            self.problems.push(Problem::Unsupported { layer: node.clone(), kind, message });
+            self.problems.push(ImportError::Unsupported { layer: node.clone(), kind, message });
         }
         Ok(())
     }
@@ -299,7 +299,7 @@ impl Writer<'_> {
         let from = self.nodes[&id].clone();
         let to: Vec<String> = from.iter().map(|node| back(node)).collect();
         self.pass(*shape, &from, &to, 1).map_err(|message| {
-            Error::Nodes(vec![Problem::Unsupported { layer: node.clone(), kind: "cycle".into(), message }])
+            Error::Nodes(vec![ImportError::Unsupported { layer: node.clone(), kind: "cycle".into(), message }])
         })
     }
 

@@ -5,7 +5,7 @@ use super::dialect::Units;
 use super::neurons::{Numbers, Population};
 use super::signal::{Kernels, Signal, SourceId, Term, Weights, uniform};
 use megasim_ann::graph::{MAX_LAYER_SIZE, Shape};
-use megasim_ann::import::Problem;
+use megasim_ann::import::ImportError;
 use megasim_ann::nir::{Convolution, NirGraph, NirNode, Primitive};
 use megasim_core::network::Reset;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -169,7 +169,7 @@ impl Walker<'_> {
         }
         let problem = |(number, message): (usize, String)| {
             let NirNode { name, kind, .. } = &self.graph.nodes[number];
-            Problem::Unsupported { layer: name.clone(), kind: kind.clone(), message }
+            ImportError::Unsupported { layer: name.clone(), kind: kind.clone(), message }
         };
         Err(Error::Nodes(std::mem::take(&mut self.problems).into_iter().map(problem).collect()))
     }

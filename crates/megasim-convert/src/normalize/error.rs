@@ -1,7 +1,7 @@
 //! What can be wrong with samples, or with the activations over them.
 
 use megasim_ann::forward::WrongBatch;
-use megasim_ann::graph::Fault;
+use megasim_ann::graph::GraphError;
 
 /// Why a network could not be normalised.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// Weights that are no numbers.
     #[error(transparent)]
-    Graph(#[from] Fault),
+    Graph(#[from] GraphError),
     /// A scale that no longer is a positive number.
     #[error("layer '{layer}': expected weights that a scale of {scale:e} leaves finite")]
     Scale {

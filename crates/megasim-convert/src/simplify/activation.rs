@@ -1,12 +1,12 @@
 //! Activations: what neurons make of the sum of their input.
 
 use super::value::{Affine, Content, Linear, Piece, Spikes, Value};
-use super::{Quantized, Unsupported, Walk, unsupported};
+use super::{Quantized, Simplifier, Unsupported, unsupported};
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use megasim_ann::graph::{Activation, Layer, LayerId, Levels, Operation, Padding, Shape};
 use ndarray::{Array1, Array2, Array4};
 
-impl Walk<'_> {
+impl Simplifier<'_> {
     pub(super) fn activation(
         &mut self,
         id: LayerId,

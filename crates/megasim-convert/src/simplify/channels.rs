@@ -1,11 +1,11 @@
 //! Channels picked, dropped and reordered, and numbers added one by one.
 
 use super::value::{Content, Linear, Piece, Places, Value};
-use super::{Unsupported, Walk};
+use super::{Simplifier, Unsupported};
 use megasim_ann::graph::{Layer, Shape};
 use ndarray::Array1;
 
-impl Walk<'_> {
+impl Simplifier<'_> {
     /// Map (or number) `k` of the output is map `from[k]` of the value, or zeros.
     pub(super) fn channels(
         &mut self,

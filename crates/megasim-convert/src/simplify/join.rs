@@ -1,10 +1,10 @@
 //! Branches: sums are connections of one population, concatenations are pieces side by side.
 
 use super::value::{Content, Linear, Piece, Places, Value};
-use super::{Unsupported, Walk, unsupported};
+use super::{Simplifier, Unsupported, unsupported};
 use megasim_ann::graph::{Layer, Shape};
 
-impl Walk<'_> {
+impl Simplifier<'_> {
     /// Weights for a piece: its own, or an identity behind its rates.
     fn linear(&mut self, layer: &Layer, value: &Value, piece: &Piece) -> Result<Linear, Unsupported> {
         match &piece.content {

@@ -2,11 +2,11 @@
 
 use super::value::{Affine, Content, Piece, Places, Spikes, Value, reading_order, sum};
 use super::weights::terms;
-use super::{Unsupported, Walk, unsupported};
+use super::{Simplifier, Unsupported, unsupported};
 use crate::parsed::{LayerKind, Route, Source, Windows};
 use megasim_ann::graph::{AxisOrder, Layer, LayerId, Operation, Padding, Pooling, Shape};
 
-impl Walk<'_> {
+impl Simplifier<'_> {
     /// Changes every part of a value's rates; weights become populations first, whose rectifier is expected to follow.
     fn each_spikes(
         &mut self,

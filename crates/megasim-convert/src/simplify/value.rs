@@ -1,7 +1,7 @@
 //! Values on their way through the graph: rates with what still has to be done to them, or weights without an
 //! activation.
 
-use super::super::parsed::{Connection, Parsed, Source, Weights};
+use super::super::parsed::{Connection, ParsedModel, Source, Weights};
 use megasim_ann::graph::{AxisOrder, Padding, Shape};
 use ndarray::{Array2, Array4, Axis};
 
@@ -117,7 +117,7 @@ impl Value {
 
 impl Linear {
     /// Whether a rectifier would change nothing: rates and weights that are not below 0.
-    pub(super) fn is_rectified(&self, parsed: &Parsed) -> bool {
+    pub(super) fn is_rectified(&self, parsed: &ParsedModel) -> bool {
         let positive = |connection: &Connection| {
             connection.source != Source::Input
                 && !parsed.has_sign(connection.source)

@@ -1,7 +1,7 @@
 //! Layers with weights: what they read becomes connections, one for each part of it.
 
 use super::value::{Affine, Content, Linear, Piece, Places, Spikes, Value, sum, ungrouped};
-use super::{MAX_DIAGONAL, Unsupported, Walk, unsupported};
+use super::{MAX_DIAGONAL, Simplifier, Unsupported, unsupported};
 use crate::parsed::{Connection, Weights};
 use megasim_ann::graph::{Layer, Operation, Padding, Shape};
 use ndarray::{Array1, Array2, Array4, Axis, s};
@@ -254,7 +254,7 @@ pub(super) fn transposed(layer: &Layer, value: &Value) -> Result<Value, Unsuppor
     Ok(Value::linear(Linear { connections, bias: wide(bias.as_ref()), border, shape: layer.shape, name, kind }))
 }
 
-impl Walk<'_> {
+impl Simplifier<'_> {
     /// Weights of 1 (and what a batch normalisation left) for a piece of rates.
     pub(super) fn identity(&mut self, layer: &Layer, value: &Value, piece: &Piece) -> Result<Linear, Unsupported> {
         let shape = value.piece_shape(piece);

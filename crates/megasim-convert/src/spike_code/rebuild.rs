@@ -1,8 +1,8 @@
 //! What the modules of codes of single spikes have besides their neurons.
 
 use super::{Reads, SpikeCode, reads_input};
-use crate::emit::{self, Emitted, size};
-use crate::parsed::{LayerKind, Parsed, Source};
+use crate::emit::{self, SpikingModel, size};
+use crate::parsed::{LayerKind, ParsedModel, Source};
 use crate::quantize::Quantization;
 use megasim_ann::graph::Shape;
 use megasim_core::network::{
@@ -31,14 +31,14 @@ fn pass_corrections(module: &mut Module) {
 /// One network made of another: nodes have other numbers in it.
 struct Rebuilt<'a> {
     code: SpikeCode,
-    parsed: &'a Parsed,
+    parsed: &'a ParsedModel,
     quantization: &'a Quantization,
     /// By layer: whether it has equations; else it passes spikes on.
     has_neurons: Vec<bool>,
     /// By layer: whether another reads it.
     is_read: Vec<bool>,
     /// The old one.
-    emitted: &'a Emitted,
+    emitted: &'a SpikingModel,
     builder: NetworkBuilder,
     /// By old number.
     nodes: Vec<NodeId>,
@@ -61,10 +61,10 @@ pub(super) fn prospective(node: &str) -> String {
 /// are about to fire; what it says comes a tick later, and modules read it with the magnitudes of their weights.
 pub(super) fn for_single_spikes(
     code: SpikeCode,
-    emitted: Emitted,
-    parsed: &Parsed,
+    emitted: SpikingModel,
+    parsed: &ParsedModel,
     quantization: &Quantization,
-) -> Result<Emitted, emit::Error> {
+) -> Result<SpikingModel, emit::Error> {
     let network = &emitted.network;
     let has_equations = |number| matches!(code.equations(parsed, number, quantization.relays), Ok(Some(_)));
     let mut is_read = vec![false; parsed.layers.len()];
@@ -116,7 +116,7 @@ pub(super) fn for_single_spikes(
     let network = builder.build(network.t_max()).map_err(fault)?;
     let new = |node: NodeId| nodes[node.index()];
     let all = |old: &[NodeId]| old.iter().map(|&node| new(node)).collect();
-    Ok(Emitted {
+    Ok(SpikingModel {
         network,
         input: all(&emitted.input),
         layers: emitted.layers.iter().map(|nodes| all(nodes)).collect(),

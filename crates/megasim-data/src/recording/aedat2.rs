@@ -2,11 +2,11 @@
 //!
 //! What an address means depends on the camera, which the line `# AEChip: ...` names; without it, it is a DVS128.
 
-use super::{CameraEvent, Flaw, comments, flaw, take};
+use super::{CameraEvent, RecordingError, comments, flaw, take};
 
 type Read = (Option<(u16, u16)>, Vec<CameraEvent>);
 
-pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, RecordingError> {
     let (lines, start) = comments(bytes);
     let chip = lines.iter().find_map(|line| line.strip_prefix("# AEChip:")).map_or("DVS128", str::trim);
     let davis = |size| Ok((size, true));

@@ -1,14 +1,14 @@
 //! AEDAT 3.1 of cAER: comment lines up to `#!END-HEADER`, then packets of one type of event each; polarity events have
 //! type 1. Little endian.
 
-use super::{CameraEvent, Flaw, comments, flaw, take};
+use super::{CameraEvent, RecordingError, comments, flaw, take};
 
 type Read = (Option<(u16, u16)>, Vec<CameraEvent>);
 
 const HEADER: usize = 28;
 const POLARITY: u16 = 1;
 
-pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, RecordingError> {
     let end = b"#!END-HEADER\r\n";
     let (_, comments_end) = comments(bytes);
     let at = bytes[..comments_end].windows(end.len()).position(|window| window == end);

@@ -7,7 +7,7 @@
 //! table of packets, from its position to the end, where there is one
 //! ```
 
-use super::{CameraEvent, Flaw, flaw, take};
+use super::{CameraEvent, RecordingError, flaw, take};
 use std::io::Read as _;
 
 type Read = (Option<(u16, u16)>, Vec<CameraEvent>);
@@ -20,7 +20,7 @@ fn most(file_size: usize) -> u64 {
     (file_size as u64).saturating_mul(64).max(1 << 24)
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, RecordingError> {
     if bytes.get(12..MAGIC) != Some(b"\r\n") {
         return Err(flaw(12, "expected the end of the line '#!AER-DAT4.0'"));
     }
@@ -29,7 +29,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
     let header = bytes
         .get(MAGIC..start)
         .ok_or_else(|| flaw(MAGIC, format!("expected a header of {length} bytes, found the end of the file")))?;
-    let at = |flaw: Flaw| Flaw { at: flaw.at + MAGIC, ..flaw };
+    let at = |flaw: RecordingError| RecordingError { at: flaw.at + MAGIC, ..flaw };
     let header = Table::root(header).map_err(at)?;
     let compression =
         header.field(0).map_err(at)?.map_or(Ok([0; 4]), |field| take(header.bytes, field, "a number")).map_err(at)?;
@@ -87,7 +87,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
 }
 
 /// An unsigned number of 32 bits as a length.
-fn number(bytes: &[u8], at: usize) -> Result<usize, Flaw> {
+fn number(bytes: &[u8], at: usize) -> Result<usize, RecordingError> {
     Ok(u32::from_le_bytes(take(bytes, at, "a length")?) as usize)
 }
 
@@ -131,7 +131,7 @@ fn ends_as_lz4_does(content: &[u8]) -> bool {
 }
 
 /// Events: a vector of structs of 16 bytes, `t: i64, x: i16, y: i16, on: bool`, in the first field.
-fn read_events(content: &[u8], events: &mut Vec<CameraEvent>) -> Result<(), Flaw> {
+fn read_events(content: &[u8], events: &mut Vec<CameraEvent>) -> Result<(), RecordingError> {
     let table = Table::root(content)?;
     let Some(field) = table.field(0)? else { return Ok(()) };
     let vector = field.saturating_add(number(content, field)?);
@@ -162,7 +162,7 @@ struct Table<'b> {
 }
 
 impl<'b> Table<'b> {
-    fn root(bytes: &'b [u8]) -> Result<Self, Flaw> {
+    fn root(bytes: &'b [u8]) -> Result<Self, RecordingError> {
         let length = number(bytes, 0)?;
         if length > bytes.len() - 4 {
             return Err(flaw(0, format!("expected a buffer of {length} bytes, found {}", bytes.len() - 4)));
@@ -171,7 +171,7 @@ impl<'b> Table<'b> {
     }
 
     /// Position of a field, if it is there.
-    fn field(&self, number: usize) -> Result<Option<usize>, Flaw> {
+    fn field(&self, number: usize) -> Result<Option<usize>, RecordingError> {
         let back = i64::from(i32::from_le_bytes(take(self.bytes, self.at, "a table")?));
         let vtable = usize::try_from(self.at as i64 - back)
             .map_err(|_| flaw(self.at, "expected a table's layout inside the buffer"))?;

@@ -4,13 +4,13 @@
 //! An event with `y` = 240 says that 2^13 microseconds have passed. G. Orchard et al., "Converting static image
 //! datasets to spiking neuromorphic datasets using saccades", Front. Neurosci. 9:437 (2015).
 
-use super::{CameraEvent, Flaw, flaw};
+use super::{CameraEvent, RecordingError, flaw};
 
 type Read = (Option<(u16, u16)>, Vec<CameraEvent>);
 
 const OVERFLOW_ROW: u8 = 240;
 
-pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, RecordingError> {
     let (whole, rest) = bytes.as_chunks::<5>();
     if !rest.is_empty() {
         return Err(flaw(

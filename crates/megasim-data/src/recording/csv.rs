@@ -3,11 +3,11 @@
 //!
 //! Commas, semicolons, blanks and tabs part the columns; lines that start with '#' say nothing.
 
-use super::{CameraEvent, Flaw, flaw};
+use super::{CameraEvent, RecordingError, flaw};
 
 type Read = (Option<(u16, u16)>, Vec<CameraEvent>);
 
-pub(super) fn read(bytes: &[u8]) -> Result<Read, Flaw> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, RecordingError> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| flaw(error.valid_up_to(), "expected text, found other bytes"))?;
     let mut order = [0, 1, 2, 3];

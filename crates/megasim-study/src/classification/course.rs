@@ -1,7 +1,7 @@
 //! How samples go on in time, one mode: wrong decisions, operations and spikes so far.
 
 use super::{Error, Outcome, Setup, Watched, look_at};
-use crate::compare::trial::{Decides, Pass, Scale};
+use crate::compare::sample_run::{Decides, Pass, Scale};
 use crate::layers::{FanOut, Layer};
 use megasim_core::control::{Control, Part as Named};
 use megasim_core::encode::SampleNumbers;

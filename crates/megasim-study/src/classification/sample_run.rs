@@ -2,7 +2,7 @@
 
 use super::{Error, Outcome, Seen, Setup, Watched, look_at};
 use crate::compare::Part;
-use crate::compare::trial::{Pass, Scale};
+use crate::compare::sample_run::{Pass, Scale};
 use crate::layers::{FanOut, Layer};
 use crate::showing::{Shown, Trace, traced};
 use megasim_core::encode::SampleNumbers;

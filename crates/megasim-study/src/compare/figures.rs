@@ -114,12 +114,12 @@ pub struct LayerFigures {
     /// Samples in which they part here and in no layer before.
     pub parted_first: usize,
     /// The earliest place of all samples at which they part.
-    pub first: Option<FirstParting>,
+    pub first: Option<FirstDivergence>,
 }
 
 /// The earliest place at which two sides part in a layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FirstParting {
+pub struct FirstDivergence {
     /// Number of the sample.
     pub sample: u64,
     /// When, in ticks.
@@ -157,7 +157,7 @@ pub struct LayerParting {
     /// Neurons with another count.
     pub neurons: usize,
     /// Where and when first.
-    pub first: Option<FirstParting>,
+    pub first: Option<FirstDivergence>,
 }
 
 /// Sums over all samples for each cell of a layer.

@@ -1,8 +1,8 @@
 //! A comparison of event mode and clocked mode of a converted network, from its samples to its figures.
 
-use super::{Analog, AnalogError, Causes, Comparison, Error, Output, Question, Run};
+use super::{Analog, AnalogError, Causes, Comparison, Error, Output, Run, Setup};
 use crate::layers::Layer;
-use crate::material::{Material, Pieces};
+use crate::sample_source::{Pieces, SampleSource};
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
 use megasim_core::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular, SpikeEncoder};
@@ -85,9 +85,9 @@ impl<'a> CompareInput<'a> {
     }
 
     /// What is shown. Pieces are spikes already, and need no code.
-    pub fn material<'m>(&'m self, code: &'m dyn SpikeEncoder, clock: Clock) -> Material<'m> {
+    pub fn sample_source<'m>(&'m self, code: &'m dyn SpikeEncoder, clock: Clock) -> SampleSource<'m> {
         match &self.samples {
-            Samples::Converted { converted, samples, .. } => Material::Images {
+            Samples::Converted { converted, samples, .. } => SampleSource::Images {
                 values: samples.values(),
                 kind: samples.kind(),
                 numbers: samples.numbers(),
@@ -95,7 +95,7 @@ impl<'a> CompareInput<'a> {
                 code,
                 clock,
             },
-            Samples::Pieces(pieces) => Material::Pieces(pieces.clone()),
+            Samples::Pieces(pieces) => SampleSource::Pieces(pieces.clone()),
         }
     }
 
@@ -242,14 +242,14 @@ pub fn compare(
     }
     let input = CompareInput::converted(converted, samples);
     let code = samples.recorded().map_or(options.code.as_ref(), |recorded| recorded as &dyn SpikeEncoder);
-    let material = input.material(code, options.clock);
+    let sample_source = input.sample_source(code, options.clock);
     let analog = input.analog(code, options.clock)?;
     let (network, clocked) = (input.network(), Mode::Clocked { dt: options.dt });
-    let question = Question {
+    let setup = Setup {
         left: Run { name: "event", network, mode: Mode::Event, tie_order: options.tie_order },
         right: Run { name: "clocked", network, mode: clocked, tie_order: TieOrder::Netlist },
         layers: input.layers(),
-        material: &material,
+        sample_source: &sample_source,
         analog: analog.as_ref(),
         output: input.decides(),
         read_out: options.read_out.unwrap_or_else(|| read_out_of(network, input.output())),
@@ -257,14 +257,14 @@ pub fn compare(
         warm_up: options.warm_up,
         limits: options.limits,
     };
-    control.start("compare", material.len());
-    let comparison = question.answer(control)?;
+    control.start("compare", sample_source.len());
+    let comparison = setup.run(control)?;
     if comparison.samples == 0 {
         return Err(Error::Cancelled);
     }
     let causes = if options.causes > 0 && !control.is_cancelled() {
-        control.start("causes", options.causes.min(material.len()));
-        question.causes(options.causes, control)?.filter(|causes| causes.samples > 0)
+        control.start("causes", options.causes.min(sample_source.len()));
+        setup.causes(options.causes, control)?.filter(|causes| causes.samples > 0)
     } else {
         None
     };

@@ -1,6 +1,6 @@
 //! The busiest resource of a machine. Being busy makes no bottleneck; that is what the critical path says.
 
-use super::{Answer, Question};
+use super::{Results, Setup};
 use megasim_core::engine::machine::{Direction, Tile};
 use megasim_core::network::{ModuleId, NodeId};
 use ordered_float::OrderedFloat;
@@ -33,7 +33,7 @@ pub struct Busiest {
 
 impl Busiest {
     /// Of a study's figures; none where nothing worked at all.
-    pub fn of(question: &Question<'_>, answer: &Answer) -> Option<Self> {
+    pub fn of(setup: &Setup<'_>, answer: &Results) -> Option<Self> {
         let statistics = &answer.statistics;
         if statistics.elapsed == 0 {
             return None;
@@ -44,7 +44,7 @@ impl Busiest {
             let (key, most) = module.busy.parts().into_iter().max_by_key(|(_, ticks)| *ticks).unwrap_or(("", 0));
             (Resource::Module(ModuleId::new(k)), busy, (key, most as f64 / busy.max(1) as f64))
         });
-        let mesh = question.hardware.machine.mesh.as_ref();
+        let mesh = setup.hardware.machine.mesh.as_ref();
         let links = mesh.into_iter().flat_map(|mesh| {
             statistics.links.iter().enumerate().map(|(k, link)| {
                 let (tile, direction) = mesh.link(k);

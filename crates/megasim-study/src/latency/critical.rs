@@ -1,8 +1,8 @@
 //! The critical path of samples: which waits determined when they ended, by hardware key and place.
 
-use super::Answer;
+use super::Results;
 use crate::hardware::{ModuleLayer, Resolved, module_name};
-use megasim_core::engine::machine::{Causes, CriticalPath, Stretch, Wait};
+use megasim_core::engine::machine::{Causes, CriticalPath, PathSegment, Wait};
 use megasim_core::network::{Driver, Network, NodeId, Tick};
 use ordered_float::OrderedFloat;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct SamplePaths {
     /// To the decision that stays; none of a sample without one.
     pub decision: Option<PathSums>,
     /// That to the last work over time, in spans with the wait that takes most of each.
-    pub course: Vec<Stretch>,
+    pub course: Vec<PathSegment>,
 }
 
 /// What a critical path is made of, in ticks.
@@ -153,7 +153,7 @@ impl Places<'_> {
 
 impl Critical {
     /// Of the samples of an answer that were traced; none where none was.
-    pub fn of(places: &Places<'_>, answer: &Answer) -> Option<Self> {
+    pub fn of(places: &Places<'_>, answer: &Results) -> Option<Self> {
         let paths: Vec<&SamplePaths> = answer.samples.iter().filter_map(|sample| sample.paths.as_ref()).collect();
         let last_work = places.parts(paths.iter().map(|path| &path.last_work));
         if last_work.is_empty() {

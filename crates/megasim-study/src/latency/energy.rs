@@ -56,7 +56,7 @@ impl Account {
 
 /// Joules of all runs.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Bill {
+pub struct EnergyBreakdown {
     /// Of what the sources send.
     pub input: Account,
     /// Of each layer, in the order given.
@@ -65,7 +65,7 @@ pub struct Bill {
     pub static_energy: f64,
 }
 
-impl Bill {
+impl EnergyBreakdown {
     /// Adds up counts and unit costs.
     pub fn of(network: &Network, layers: &[ModuleLayer], hardware: &Resolved, statistics: &Statistics) -> Self {
         let mut layer_of = vec![0; network.modules().len()];

@@ -1,10 +1,10 @@
 //! What runs on machines: a network with its samples.
 
-use super::Question;
+use super::Setup;
 use super::quantised::connections;
 use crate::hardware::{self, Duration, Hardware, ModuleLayer, Resolved, Subject};
-use crate::material::Pieces;
 use crate::presentation::Presentation;
+use crate::sample_source::Pieces;
 use crate::verify::Trained;
 use megasim_convert::settings::{self, Setting};
 use megasim_convert::{ConvertedModel, LabelledSamples, Manifest};
@@ -305,19 +305,19 @@ impl MachineInput {
 
     /// What a study asks. `stimuli` are those of this network with the machine's factor; `warm_up` is in ticks of the
     /// machine.
-    pub fn question<'a>(
+    pub fn setup<'a>(
         &'a self,
         mapped: &'a MappedNetwork,
         stimuli: &'a (dyn Fn(usize) -> Vec<Stimulus> + Sync),
         pace: Pace,
         warm_up: Tick,
-    ) -> Question<'a> {
+    ) -> Setup<'a> {
         let until = self.until.map(|ticks| ticks.saturating_mul(mapped.factor)).and_then(|ticks| match pace {
             Pace::Real => Some(ticks),
             Pace::Times(times) => Some(ticks / Tick::from(times.get())),
             Pace::Fastest => None,
         });
-        Question {
+        Setup {
             network: &mapped.network,
             hardware: &mapped.resolved,
             stimuli,

@@ -1,7 +1,7 @@
 //! What makes a machine faster: it is run again with one thing better at a time. The critical path says which things
 //! are worth it; the runs say what they give, as other ways may be as long.
 
-use super::{Answer, Critical, Error, PathPart, Places, Question};
+use super::{Critical, Error, PathPart, Places, Results, Setup};
 use crate::hardware::{ModuleLayer, Resolved};
 use megasim_core::engine::machine::{Link, Machine, Pace, Station, Wait};
 use megasim_core::network::{Input, ModuleId, Network, NodeId, Tick};
@@ -77,26 +77,22 @@ struct Took {
 ///
 /// # Errors
 /// If a run fails.
-pub fn reliefs(
-    question: &Question<'_>,
-    layers: &[ModuleLayer],
-    (samples, most): (usize, usize),
-) -> Result<Reliefs, Error> {
-    let mut question = *question;
-    question.samples = question.samples.min(samples);
-    question.showing.pace = Pace::Fastest;
-    question.showing.until = None;
-    question.showing.warm_up = 0;
-    question.paths = 0;
+pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usize, usize)) -> Result<Reliefs, Error> {
+    let mut setup = *setup;
+    setup.samples = setup.samples.min(samples);
+    setup.showing.pace = Pace::Fastest;
+    setup.showing.until = None;
+    setup.showing.warm_up = 0;
+    setup.paths = 0;
     // The ideal machine is the same next to all of them.
-    let ideal = match question.ideal {
+    let ideal = match setup.ideal {
         Some(_) => None,
-        None => question.ideal(&())?,
+        None => setup.ideal(&())?,
     };
-    question.ideal = question.ideal.or(ideal.as_deref());
-    let run = |machine: Machine, paths: usize| -> Result<(Took, Answer), Error> {
-        let hardware = Resolved { machine, ..question.hardware.clone() };
-        let answer = Question { hardware: &hardware, paths, ..question }.answer(&())?;
+    setup.ideal = setup.ideal.or(ideal.as_deref());
+    let run = |machine: Machine, paths: usize| -> Result<(Took, Results), Error> {
+        let hardware = Resolved { machine, ..setup.hardware.clone() };
+        let answer = Setup { hardware: &hardware, paths, ..setup }.run(&())?;
         let decided = |sample: &super::Sample| Some(sample.decisions.settled? - sample.first_input?);
         let took = Took {
             all: answer.samples.iter().map(|sample| sample.ended).sum(),
@@ -104,13 +100,13 @@ pub fn reliefs(
         };
         Ok((took, answer))
     };
-    let (before, answer) = run(question.hardware.machine.clone(), samples)?;
-    let places = Places { network: question.network, layers, hardware: question.hardware };
+    let (before, answer) = run(setup.hardware.machine.clone(), samples)?;
+    let places = Places { network: setup.network, layers, hardware: setup.hardware };
     let critical = Critical::of(&places, &answer);
     let mut runs = Vec::new();
-    let mut tried: Vec<Machine> = vec![question.hardware.machine.clone()];
+    let mut tried: Vec<Machine> = vec![setup.hardware.machine.clone()];
     let mut keys_tried = 0;
-    for Change { what, keys, of_bottleneck, machine, .. } in changes(&question, &places, critical.as_ref(), &answer) {
+    for Change { what, keys, of_bottleneck, machine, .. } in changes(&setup, &places, critical.as_ref(), &answer) {
         if tried.contains(&machine) || (keys_tried == most && !of_bottleneck) {
             continue;
         }
@@ -131,11 +127,11 @@ pub fn reliefs(
 }
 
 /// The bottleneck alone faster, in all of its place; none where nothing of the machine would do that.
-fn bottleneck(question: &Question<'_>, places: &Places<'_>, part: &PathPart) -> Option<Change> {
-    let mut machine = question.hardware.machine.clone();
+fn bottleneck(setup: &Setup<'_>, places: &Places<'_>, part: &PathPart) -> Option<Change> {
+    let mut machine = setup.hardware.machine.clone();
     let kind = *part.waits.first()?;
     let is_there = |wait: Wait| places.name(wait) == part.place;
-    for module in (0..question.network.modules().len()).map(ModuleId::new) {
+    for module in (0..setup.network.modules().len()).map(ModuleId::new) {
         let station = machine.module_mut(module);
         match kind {
             Wait::Work(_, of) if is_there(Wait::Work(module, of)) => halve(station, of.key()),
@@ -143,22 +139,22 @@ fn bottleneck(question: &Question<'_>, places: &Places<'_>, part: &PathPart) -> 
             _ => {}
         }
     }
-    each_link(question.network, &mut machine, |node, module, link| match kind {
+    each_link(setup.network, &mut machine, |node, module, link| match kind {
         Wait::Link(..) if is_there(Wait::Link(node, module)) => link.delay /= 2,
         Wait::AcknowledgeLink(..) if is_there(Wait::Link(node, module)) => link.acknowledge_delay /= 2,
         // All links of a mesh are alike, and the barrier is one for all: they are among the other runs.
         _ => {}
     });
     let what = format!("{} halved", part.name());
-    let changed = machine != question.hardware.machine;
+    let changed = machine != setup.hardware.machine;
     changed.then_some(Change { share: part.share, what, keys: &[], of_bottleneck: true, machine })
 }
 
 /// The bottleneck first, then keys by their share of the critical path.
-fn changes(question: &Question<'_>, places: &Places<'_>, critical: Option<&Critical>, answer: &Answer) -> Vec<Change> {
+fn changes(setup: &Setup<'_>, places: &Places<'_>, critical: Option<&Critical>, answer: &Results) -> Vec<Change> {
     let Some(critical) = critical else { return Vec::new() };
-    let machine = &question.hardware.machine;
-    let modules = question.network.modules().len();
+    let machine = &setup.hardware.machine;
+    let modules = setup.network.modules().len();
     let largest = critical.bottleneck();
     let shares = critical.keys();
     let share_of =
@@ -197,7 +193,7 @@ fn changes(question: &Question<'_>, places: &Places<'_>, critical: Option<&Criti
         each(machine, &|station| station.out_fifo_depth = None::<NonZeroU32>);
     });
     all(share_of(WIRES), "delays of links halved", WIRES, &|machine| {
-        each_link(question.network, machine, |_, _, link| {
+        each_link(setup.network, machine, |_, _, link| {
             link.delay /= 2;
             link.acknowledge_delay /= 2;
         });
@@ -214,7 +210,7 @@ fn changes(question: &Question<'_>, places: &Places<'_>, critical: Option<&Criti
         }
     });
     changes.sort_by_key(|change| std::cmp::Reverse(OrderedFloat(change.share)));
-    largest.and_then(|part| bottleneck(question, places, part)).into_iter().chain(changes).collect()
+    largest.and_then(|part| bottleneck(setup, places, part)).into_iter().chain(changes).collect()
 }
 
 const WIRES: &[&str] = &["delay", "acknowledge_delay"];

@@ -1,8 +1,8 @@
 //! The study of one network on one machine, from samples to figures.
 
 use super::{
-    Answer, Bill, Busiest, Critical, Error, Ideal, InputError, MachineInput, MappedNetwork, Places, Question, Reliefs,
-    Sample, figures, reliefs,
+    Busiest, Critical, EnergyBreakdown, Error, Ideal, InputError, MachineInput, MappedNetwork, Places, Reliefs,
+    Results, Sample, Setup, figures, reliefs,
 };
 use crate::hardware::{self, CalibrationError, Duration, Fit, Hardware, LogLine};
 use crate::presentation::Presentation;
@@ -135,7 +135,7 @@ pub struct Latency {
     /// In ticks of the machine: what figures of modules, nodes and links leave out of each sample.
     pub warm_up: Tick,
     /// What came out of each sample, and the figures of modules, nodes and links.
-    pub answer: Answer,
+    pub answer: Results,
     /// The module or link that is busy most; none where nothing takes time.
     pub busiest: Option<Busiest>,
     /// Where the critical paths of the first samples go, at the pace of the study; none where nothing takes time.
@@ -199,23 +199,23 @@ pub fn latency_of(
         (Some(_), None) => return Err(LatencyError::NoTick),
     };
     let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
-    let question = Question { paths: TRACED, ..input.question(&mapped, &stimuli, options.pace, warm_up) };
-    control.start("latency", question.samples);
-    let answer = question.answer(control)?;
+    let setup = Setup { paths: TRACED, ..input.setup(&mapped, &stimuli, options.pace, warm_up) };
+    control.start("latency", setup.samples);
+    let answer = setup.run(control)?;
     if answer.samples.is_empty() {
         return Err(LatencyError::Cancelled);
     }
     let is_partial = control.outcomes().is_some_and(Outcomes::is_partial);
-    let busiest = Busiest::of(&question, &answer);
-    let places = Places { network: question.network, layers: &input.layers, hardware: question.hardware };
+    let busiest = Busiest::of(&setup, &answer);
+    let places = Places { network: setup.network, layers: &input.layers, hardware: setup.hardware };
     let critical = Critical::of(&places, &answer);
     let reliefs = match options.relief {
         samples if samples > 0 && critical.is_some() && !is_partial && !control.is_cancelled() => {
             // The ideal machine is the same next to all of them.
             let ideal = |sample: &Sample| Ideal { decision: sample.ideal, events: sample.ideal_events };
             let ideal: Vec<Ideal> = answer.samples.iter().take(samples).map(ideal).collect();
-            let question = Question { ideal: Some(&ideal), ..question };
-            reliefs(&question, &input.layers, (samples, options.relief_keys))?
+            let setup = Setup { ideal: Some(&ideal), ..setup };
+            reliefs(&setup, &input.layers, (samples, options.relief_keys))?
         }
         _ => Reliefs::default(),
     };
@@ -225,8 +225,8 @@ pub fn latency_of(
 
 impl Latency {
     /// Energies of all samples, by layer.
-    pub fn bill(&self) -> Bill {
-        Bill::of(&self.input.network, &self.input.layers, &self.mapped.resolved, &self.answer.statistics)
+    pub fn bill(&self) -> EnergyBreakdown {
+        EnergyBreakdown::of(&self.input.network, &self.input.layers, &self.mapped.resolved, &self.answer.statistics)
     }
 
     /// Runs one sample again with every handshake watched.
@@ -235,8 +235,8 @@ impl Latency {
     /// If the run fails.
     pub fn watch(&self, sample: usize, watch: &mut TraceSink<'_>) -> Result<MachineRecord, Error> {
         let stimuli = |sample: usize| self.input.stimuli(sample, self.mapped.factor);
-        let question: Question<'_> = self.input.question(&self.mapped, &stimuli, self.pace, self.warm_up);
-        question.watch(sample, watch)
+        let setup: Setup<'_> = self.input.setup(&self.mapped, &stimuli, self.pace, self.warm_up);
+        setup.watch(sample, watch)
     }
 
     /// All figures, as `megasim latency --json` writes them: times in ticks, energies in joules per sample, rates per

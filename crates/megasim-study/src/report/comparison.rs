@@ -6,7 +6,7 @@ use super::picture::{number, short};
 use super::samples::{InputValues, OfSamples, ShownSample, short_name};
 use super::{Error, Page, Picture, Section, Table, class_name};
 use crate::answers;
-use crate::compare::{Accuracy, Causes, Comparison, Exhibit};
+use crate::compare::{Accuracy, Causes, Comparison, SampleDetail};
 use crate::distributions::Distributions;
 use crate::layers::Layer;
 use crate::showing as neurons;
@@ -35,7 +35,7 @@ pub struct Shown<'a> {
     /// Why there are lost and extra spikes.
     pub causes: Option<&'a Causes>,
     /// Samples in full, the chosen one first, and the numbers of each.
-    pub exhibits: &'a [(Exhibit, Option<InputValues>)],
+    pub details: &'a [(SampleDetail, Option<InputValues>)],
     /// Layers and neurons that were asked for.
     pub shown: &'a [neurons::Shown],
     /// Names of the classes, where they have some.
@@ -311,25 +311,25 @@ fn steps(of: &Shown) -> Result<Section, Error> {
 fn samples(of: &Shown) -> Result<Section, Error> {
     let names = &of.comparison.names;
     let class = |class: Option<usize>| class.map_or("none".to_string(), |class| class_name(class, of.classes));
-    let one = |(exhibit, input): &(Exhibit, Option<InputValues>)| ShownSample {
-        number: exhibit.sample,
+    let one = |(detail, input): &(SampleDetail, Option<InputValues>)| ShownSample {
+        number: detail.sample,
         text: match of.comparison.decisions {
             Some(_) => format!(
                 "{}{} decides {}, {} decides {}.",
-                exhibit.label.map_or(String::new(), |label| format!("Its label is {}; ", class(Some(label)))),
+                detail.label.map_or(String::new(), |label| format!("Its label is {}; ", class(Some(label)))),
                 names[0],
-                class(exhibit.decisions[0]),
+                class(detail.decisions[0]),
                 names[1],
-                class(exhibit.decisions[1])
+                class(detail.decisions[1])
             ),
             None => String::new(),
         },
         input: input.clone(),
-        spikes: (0..2).map(|side| exhibit.layers.iter().map(|one| one.spikes[side].clone()).collect()).collect(),
-        traces: exhibit.traces.clone(),
+        spikes: (0..2).map(|side| detail.layers.iter().map(|one| one.spikes[side].clone()).collect()).collect(),
+        traces: detail.traces.clone(),
     };
-    let all: Vec<ShownSample> = of.exhibits.iter().map(one).collect();
-    let Some((first, _)) = of.exhibits.first() else { return Ok(Section::default()) };
+    let all: Vec<ShownSample> = of.details.iter().map(one).collect();
+    let Some((first, _)) = of.details.first() else { return Ok(Section::default()) };
     let same = OfSamples {
         names,
         layers: of.layers,
@@ -389,9 +389,9 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
     let many = of.layers.len() >= FOLDED_FROM;
     let mut section = Section { title: format!("Layer {}", layer.name), folded: true, ..Section::default() };
     let most = (MOST_CELLS / (3 * of.layers.len().max(1))).clamp(100, 1600);
-    if let Some((exhibit, _)) = of.exhibits.first() {
-        let one = &exhibit.layers[k];
-        let rates = |counts: &[u32]| counts.iter().map(|&n| f64::from(n) / exhibit.counted_ms).collect::<Vec<f64>>();
+    if let Some((detail, _)) = of.details.first() {
+        let one = &detail.layers[k];
+        let rates = |counts: &[u32]| counts.iter().map(|&n| f64::from(n) / detail.counted_ms).collect::<Vec<f64>>();
         let left = rates(&one.counts[0]);
         let panels = match &one.analog {
             Some(analog) => {
@@ -418,7 +418,7 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
                 ]
             }
         };
-        let title = format!("Rates of {} on sample {}", layer.name, exhibit.sample);
+        let title = format!("Rates of {} on sample {}", layer.name, detail.sample);
         let caption = match &one.analog {
             Some(_) => {
                 "One tile a map, dark for much. The difference is of both over their greatest value: white is none, \
@@ -436,7 +436,7 @@ fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
     let cells = &of.comparison.cells;
     if let Some(cells) = cells.get(k) {
         let samples = of.comparison.samples.max(1) as f64;
-        let ms = of.exhibits.first().map_or(of.comparison.duration_ms, |(exhibit, _)| exhibit.counted_ms);
+        let ms = of.details.first().map_or(of.comparison.duration_ms, |(detail, _)| detail.counted_ms);
         let rate = |side: usize, cell: usize| cells.spikes[side][cell] as f64 / samples / ms;
         let (x_name, points): (String, Vec<(f64, f64)>) = match &cells.analog {
             Some(analog) => (

@@ -4,7 +4,7 @@ use super::chart::{self, Axes, Bars, Extent, Line, Panel};
 use super::picture::{brief, number};
 use super::{Error, Page, Picture, Section, Table};
 use crate::hardware::{Duration, ModuleLayer};
-use crate::latency::{Account, Answer, Bill, Critical, Decisions, Load, Relief, Spread, Traffic};
+use crate::latency::{Account, Critical, Decisions, EnergyBreakdown, Load, Relief, Results, Spread, Traffic};
 use megasim_core::engine::machine::{Direction, Distribution, Mesh, OccupancyPoint};
 use megasim_core::network::{ModuleId, NodeId, Tick};
 use ordered_float::OrderedFloat;
@@ -34,7 +34,7 @@ pub struct Shown<'a> {
     /// What was run, line by line.
     pub facts: Vec<(String, String)>,
     /// What came out.
-    pub answer: &'a Answer,
+    pub answer: &'a Results,
     /// The mesh, if there is one.
     pub mesh: Option<&'a Mesh>,
     /// How long a tick is; without it times are in ticks.
@@ -50,7 +50,7 @@ pub struct Shown<'a> {
     /// Layers of the bill.
     pub layers: &'a [ModuleLayer],
     /// What all samples cost.
-    pub bill: &'a Bill,
+    pub bill: &'a EnergyBreakdown,
     /// What holds the machine up, in words.
     pub bottleneck: String,
     /// Where critical paths go, and those of which pace.

@@ -28,7 +28,7 @@ pub struct Learned<'a> {
     /// Layers with weights.
     pub convolutions: Vec<LearnedLayer>,
     /// One stimulus.
-    pub exhibit: Exhibit,
+    pub detail: SampleDetail,
     /// First winner of the last layer on each of some stimuli, with the number and the class of the stimulus.
     pub winners: Vec<(usize, usize, Option<Winner>)>,
 }
@@ -46,7 +46,7 @@ pub struct LearnedLayer {
 
 /// One stimulus in all layers.
 #[derive(Debug)]
-pub struct Exhibit {
+pub struct SampleDetail {
     /// Its number in the data.
     pub sample: usize,
     /// What the filters make of it.
@@ -64,7 +64,7 @@ pub fn page(of: &Learned) -> Result<Page, Error> {
     for layer in &of.convolutions {
         sections.push(weights(layer)?);
     }
-    sections.extend([spike_times(&of.exhibit)?, winners(of)]);
+    sections.extend([spike_times(&of.detail)?, winners(of)]);
     sections.retain(|section| !section.pictures.is_empty() || !section.tables.is_empty());
     let mut answer = answers::of_training(of.log);
     for warning in answers::not_learnt(of.log) {
@@ -169,7 +169,7 @@ fn who_wins(winners: &[(usize, usize, Option<Winner>)]) -> String {
 }
 
 /// Dark for early, white for never.
-fn spike_times(of: &Exhibit) -> Result<Section, Error> {
+fn spike_times(of: &SampleDetail) -> Result<Section, Error> {
     let input = std::iter::once(("input".to_string(), "filters".to_string(), &of.input));
     let layers = of.layers.iter().map(|(number, wave)| (format!("layer-{number}"), format!("layer {number}"), wave));
     let pictures = input.chain(layers).map(|(file, name, wave)| {

@@ -3,7 +3,7 @@
 use super::Measured;
 use crate::compare::Accuracy;
 use crate::hardware::{Duration, module_name};
-use crate::latency::{Answer, Bill, Busiest, Critical, Resource, Spread};
+use crate::latency::{Busiest, Critical, EnergyBreakdown, Resource, Results, Spread};
 use megasim_core::network::Network;
 use ordered_float::OrderedFloat;
 use serde::{Deserialize, Serialize};
@@ -85,8 +85,8 @@ impl MachineFigures {
     /// known.
     pub fn of(
         network: &Network,
-        answer: &Answer,
-        bill: &Bill,
+        answer: &Results,
+        bill: &EnergyBreakdown,
         (busiest, critical): (Option<&Busiest>, Option<&Critical>),
         tick: Duration,
         labelled: bool,

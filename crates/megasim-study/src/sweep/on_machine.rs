@@ -5,8 +5,8 @@ use super::error::SweepError;
 use super::parameters::{Conditions, Parameter};
 use super::study::{Origin, Prepared, Study};
 use crate::hardware::{Duration, Hardware};
-use crate::latency::{Bill, Busiest, Critical, Ideal, MachineInput, MappedNetwork, Places, Question};
-use crate::material::Pieces;
+use crate::latency::{Busiest, Critical, EnergyBreakdown, Ideal, MachineInput, MappedNetwork, Places, Setup};
+use crate::sample_source::Pieces;
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::{Control, Outcomes, Part};
 use megasim_core::encode::Clock;
@@ -107,7 +107,7 @@ impl OnMachine<'_> {
     ) -> Result<Option<Vec<Ideal>>, SweepError> {
         let mapped = self.mapped(input, conditions)?;
         let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
-        Ok(input.question(&mapped, &stimuli, self.pace(conditions), 0).ideal(control)?)
+        Ok(input.setup(&mapped, &stimuli, self.pace(conditions), 0).ideal(control)?)
     }
 
     /// A point; none where `control` cancels.
@@ -121,19 +121,19 @@ impl OnMachine<'_> {
         let mapped = self.mapped(input, conditions)?;
         let tick = mapped.resolved.tick.ok_or(SweepError::NoTick)?;
         let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
-        let asked = input.question(&mapped, &stimuli, self.pace(conditions), 0);
-        let question = Question { ideal: Some(ideal), paths: 1, ..asked };
-        let answer = question.answer(control)?;
-        if answer.samples.len() < question.samples {
+        let asked = input.setup(&mapped, &stimuli, self.pace(conditions), 0);
+        let setup = Setup { ideal: Some(ideal), paths: 1, ..asked };
+        let answer = setup.run(control)?;
+        if answer.samples.len() < setup.samples {
             return Ok(None);
         }
-        let busiest = Busiest::of(&question, &answer);
-        let bill = Bill::of(question.network, &input.layers, question.hardware, &answer.statistics);
+        let busiest = Busiest::of(&setup, &answer);
+        let bill = EnergyBreakdown::of(setup.network, &input.layers, setup.hardware, &answer.statistics);
         let labelled = input.labels.is_some();
-        let places = Places { network: question.network, layers: &input.layers, hardware: question.hardware };
+        let places = Places { network: setup.network, layers: &input.layers, hardware: setup.hardware };
         let critical = Critical::of(&places, &answer);
         let found = (busiest.as_ref(), critical.as_ref());
-        Ok(Some(MachineFigures::of(question.network, &answer, &bill, found, tick, labelled)))
+        Ok(Some(MachineFigures::of(setup.network, &answer, &bill, found, tick, labelled)))
     }
 }
 

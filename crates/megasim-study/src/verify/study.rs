@@ -1,6 +1,6 @@
 //! The study of one network, from samples to counts.
 
-use super::{Answer, Error, OnMachine, Question};
+use super::{Error, OnMachine, Results, Setup};
 use crate::hardware::{Hardware, SHIPPED};
 use crate::latency::{InputError, MachineInput};
 use crate::presentation::Presentation;
@@ -101,7 +101,7 @@ pub fn verify(
     samples: &LabelledSamples,
     options: &VerifyOptions,
     control: &dyn Control,
-) -> Result<Answer, VerifyError> {
+) -> Result<Results, VerifyError> {
     verify_of(&MachineInput::new(converted, samples, &options.presentation)?, options, control)
 }
 
@@ -109,7 +109,7 @@ pub fn verify(
 ///
 /// # Errors
 /// As there.
-pub fn verify_of(input: &MachineInput, options: &VerifyOptions, control: &dyn Control) -> Result<Answer, VerifyError> {
+pub fn verify_of(input: &MachineInput, options: &VerifyOptions, control: &dyn Control) -> Result<Results, VerifyError> {
     let mut machines = Vec::with_capacity(options.hardware.len());
     for hardware in &options.hardware {
         let mapped = match input.on(hardware) {
@@ -122,7 +122,7 @@ pub fn verify_of(input: &MachineInput, options: &VerifyOptions, control: &dyn Co
         let (network, machine, factor) = (mapped.network, mapped.resolved.machine, mapped.factor);
         machines.push(OnMachine { name: hardware.name().into(), network, machine, factor });
     }
-    let question = Question {
+    let setup = Setup {
         network: &input.network,
         trained: input.trained().filter(|_| options.reference.is_none()),
         reference: options.reference.as_ref().unwrap_or(&input.network),
@@ -133,6 +133,6 @@ pub fn verify_of(input: &MachineInput, options: &VerifyOptions, control: &dyn Co
         machines: &machines,
         limits: options.presentation.limits,
     };
-    control.start("verify", question.samples);
-    Ok(question.answer(control)?)
+    control.start("verify", setup.samples);
+    Ok(setup.run(control)?)
 }

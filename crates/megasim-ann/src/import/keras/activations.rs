@@ -1,6 +1,6 @@
 //! Activation functions: by name, as serialised functions, and as layers given for one.
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::options::Options;
 use crate::graph::{Activation, Levels};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 const MOST_BITS: u32 = 30;
 
 /// The function that an option or layer names; `None` is the linear one.
-pub(super) fn parse(value: &Value, options: &Options) -> Result<Option<Activation>, Problem> {
+pub(super) fn parse(value: &Value, options: &Options) -> Result<Option<Activation>, ImportError> {
     match value {
         Value::Null => Ok(None),
         Value::String(name) => named(name, options).map(Some).map(drop_linear),
@@ -36,7 +36,7 @@ fn drop_linear(activation: Option<Activation>) -> Option<Activation> {
     activation.filter(|&activation| activation != Activation::Linear)
 }
 
-fn named(name: &str, options: &Options) -> Result<Activation, Problem> {
+fn named(name: &str, options: &Options) -> Result<Activation, ImportError> {
     Ok(match name {
         "linear" => Activation::Linear,
         "relu" => Activation::RELU,
@@ -83,7 +83,7 @@ fn toolbox(name: &str) -> Option<Activation> {
 }
 
 /// The layers `ReLU` and `LeakyReLU`.
-pub(super) fn rectifier(class: &str, options: &mut Options) -> Result<Activation, Problem> {
+pub(super) fn rectifier(class: &str, options: &mut Options) -> Result<Activation, ImportError> {
     if class == "LeakyReLU" {
         // Keras 2 calls the slope alpha.
         let alpha = options.number_or("alpha", 0.3)?;

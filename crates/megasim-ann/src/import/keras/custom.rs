@@ -10,7 +10,7 @@
 //!
 //! A layer has the weights and options of the class that it is said to be.
 
-use super::super::{ModelFile, Problem};
+use super::super::{ImportError, ModelFile};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ impl Known {
 
 impl Custom {
     /// The table that goes with a model, empty where there is none. A file without such a table is none of the model's.
-    pub(super) fn of(file: &ModelFile) -> Result<Self, Problem> {
+    pub(super) fn of(file: &ModelFile) -> Result<Self, ImportError> {
         // A JSON file names the layers of a file of weights.
         let is_json = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
         let given = file.options.architecture.clone().filter(|path| !is_json(path));
@@ -68,7 +68,7 @@ impl Custom {
             return Ok(Self::default());
         }
         let (text, place) = file.architecture("toml")?;
-        toml::from_str(&text).map_err(|error| Problem::damaged(place, error.to_string().trim_end()))
+        toml::from_str(&text).map_err(|error| ImportError::damaged(place, error.to_string().trim_end()))
     }
 
     /// Puts known names in the place of custom ones, all through a configuration.

@@ -2,7 +2,7 @@
 
 mod elementwise;
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::activations;
 use super::options::Options;
 use super::tensor::{Layout, Network, Tensor, shape_of};
@@ -66,7 +66,7 @@ pub(super) fn apply(
     scope: &Scope,
     options: &mut Options,
     inputs: &[Tensor],
-) -> Result<Tensor, Problem> {
+) -> Result<Tensor, ImportError> {
     let class = options.class();
     let mut context = Context { network, weights, scope, options };
     let output = match class {
@@ -91,7 +91,11 @@ pub(super) fn apply(
 }
 
 /// Adds the activation that a layer has as an option, as a separate layer.
-pub(super) fn own_activation(network: &mut Network, options: &mut Options, output: Tensor) -> Result<Tensor, Problem> {
+pub(super) fn own_activation(
+    network: &mut Network,
+    options: &mut Options,
+    output: Tensor,
+) -> Result<Tensor, ImportError> {
     let Some(value) = options.take("activation") else { return Ok(output) };
     let Some(activation) = activations::parse(value, options)? else { return Ok(output) };
     let output = softmax_input(network, activation, output)?;
@@ -101,7 +105,7 @@ pub(super) fn own_activation(network: &mut Network, options: &mut Options, outpu
 }
 
 /// A softmax runs over the last axis, so that has to be the channels.
-fn softmax_input(network: &mut Network, activation: Activation, input: Tensor) -> Result<Tensor, Problem> {
+fn softmax_input(network: &mut Network, activation: Activation, input: Tensor) -> Result<Tensor, ImportError> {
     match activation {
         Activation::Softmax | Activation::LogSoftmax => network.read_as(input, AxisOrder::ChannelsLast),
         _ => Ok(input),
@@ -109,7 +113,7 @@ fn softmax_input(network: &mut Network, activation: Activation, input: Tensor) -
 }
 
 impl Context<'_, '_> {
-    fn unary(&mut self, class: &str, input: Tensor) -> Result<Tensor, Problem> {
+    fn unary(&mut self, class: &str, input: Tensor) -> Result<Tensor, ImportError> {
         match class {
             "InputLayer" | "Identity" => Ok(input),
             "Dense" | "Sparse" => self.dense(input),
@@ -164,13 +168,13 @@ impl Context<'_, '_> {
         }
     }
 
-    fn push(&mut self, operation: Operation, input: Tensor, layout: Layout) -> Result<Tensor, Problem> {
+    fn push(&mut self, operation: Operation, input: Tensor, layout: Layout) -> Result<Tensor, ImportError> {
         let layer = self.network.add(self.options.layer(), self.options.class(), operation, &[input])?;
         Ok(Tensor { layer, layout })
     }
 
     /// The feature maps that a layer of this spatial rank reads, their axes in the order of its data format.
-    fn maps(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn maps(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         if input.layout.rank() != rank + 1 {
             return Err(self.options.misfit(format!(
                 "expected an input of {} axes, found {}",
@@ -192,7 +196,7 @@ impl Context<'_, '_> {
         key: &'static str,
         rank: usize,
         default: Option<(usize, usize)>,
-    ) -> Result<(usize, usize), Problem> {
+    ) -> Result<(usize, usize), ImportError> {
         let default =
             default.map(|(vertical, horizontal)| if rank == 1 { vec![horizontal] } else { vec![vertical, horizontal] });
         let counts = match default {
@@ -203,20 +207,23 @@ impl Context<'_, '_> {
     }
 
     /// The arrays of the layer, each of the shape that its options announce.
-    fn arrays(&self, expected: &[(&str, &[usize])]) -> Result<Vec<ArrayD<f32>>, Problem> {
+    fn arrays(&self, expected: &[(&str, &[usize])]) -> Result<Vec<ArrayD<f32>>, ImportError> {
         let names: Vec<&str> = expected.iter().map(|(name, _)| *name).collect();
         let arrays = self.weights.read(self.scope, &names)?;
         for (array, (name, shape)) in arrays.iter().zip(expected) {
             if array.shape() != *shape {
                 let place = format!("{name} of layer '{}'", self.options.layer());
-                return Err(Problem::damaged(place, format!("expected shape {shape:?}, found {:?}", array.shape())));
+                return Err(ImportError::damaged(
+                    place,
+                    format!("expected shape {shape:?}, found {:?}", array.shape()),
+                ));
             }
         }
         Ok(arrays)
     }
 
     /// Arrays of the kernels named first, then the bias if there is one.
-    fn arrays_and_bias(&mut self, kernels: &[(&str, &[usize])], outputs: usize) -> Result<KernelsAndBias, Problem> {
+    fn arrays_and_bias(&mut self, kernels: &[(&str, &[usize])], outputs: usize) -> Result<KernelsAndBias, ImportError> {
         let bias_shape = [outputs];
         let mut expected = kernels.to_vec();
         if self.options.bool_or("use_bias", true)? {
@@ -236,18 +243,18 @@ impl Context<'_, '_> {
         Ok((arrays, bias.map(typed::<Ix1>)))
     }
 
-    fn own_activation(&mut self, output: Tensor) -> Result<Tensor, Problem> {
+    fn own_activation(&mut self, output: Tensor) -> Result<Tensor, ImportError> {
         own_activation(self.network, self.options, output)
     }
 
-    fn activation(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    fn activation(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         let value = self.options.take("activation").unwrap_or(&Value::Null);
         let activation = activations::parse(value, self.options)?.unwrap_or(Activation::Linear);
         let input = softmax_input(self.network, activation, input)?;
         self.push(Operation::Activation(activation), input, input.layout)
     }
 
-    fn dense(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    fn dense(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         // Over more axes than one a dense layer acts on the last: a convolution of one cell.
         let input = self.network.read_as(input, AxisOrder::ChannelsLast)?;
         let [features, ..] = self.network.sizes(input);
@@ -278,7 +285,7 @@ impl Context<'_, '_> {
         size: (usize, usize),
         strides: (usize, usize),
         dilation: (usize, usize),
-    ) -> Result<Padding, Problem> {
+    ) -> Result<Padding, ImportError> {
         let along =
             (same_padding(height, size.0, strides.0, dilation.0), same_padding(width, size.1, strides.1, dilation.1));
         match self.options.string_or("padding", "valid")? {
@@ -296,7 +303,7 @@ impl Context<'_, '_> {
         }
     }
 
-    fn convolution(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn convolution(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let [channels, height, width] = self.network.sizes(input);
         let filters = self.options.count("filters")?;
@@ -319,7 +326,7 @@ impl Context<'_, '_> {
         self.own_activation(output)
     }
 
-    fn depthwise(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn depthwise(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let (shape, size) = self.depthwise_kernel(input, rank)?;
         let channels = shape[rank] * shape[rank + 1];
@@ -331,7 +338,7 @@ impl Context<'_, '_> {
         self.own_activation(output)
     }
 
-    fn separable(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn separable(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let filters = self.options.count("filters")?;
         let (shape, size) = self.depthwise_kernel(input, rank)?;
@@ -366,7 +373,7 @@ impl Context<'_, '_> {
     }
 
     /// Shape of a depthwise kernel, `(height, width, in, multiplier)`, and its size.
-    fn depthwise_kernel(&mut self, input: Tensor, rank: usize) -> Result<(Vec<usize>, (usize, usize)), Problem> {
+    fn depthwise_kernel(&mut self, input: Tensor, rank: usize) -> Result<(Vec<usize>, (usize, usize)), ImportError> {
         let [channels, ..] = self.network.sizes(input);
         let size = self.sizes("kernel_size", rank, None)?;
         if self.options.count_or("groups", 1)? != 1 {
@@ -386,7 +393,7 @@ impl Context<'_, '_> {
         size: (usize, usize),
         array: ArrayD<f32>,
         bias: Option<Array1<f32>>,
-    ) -> Result<Operation, Problem> {
+    ) -> Result<Operation, ImportError> {
         let [channels, height, width] = self.network.sizes(input);
         let strides = self.sizes("strides", rank, Some((1, 1)))?;
         let dilation = self.sizes("dilation_rate", rank, Some((1, 1)))?;
@@ -399,7 +406,7 @@ impl Context<'_, '_> {
         Ok(Operation::Convolution { weights, bias, strides, padding, dilation, groups: channels })
     }
 
-    fn transposed(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn transposed(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let [channels, height, width] = self.network.sizes(input);
         let filters = self.options.count("filters")?;
@@ -447,7 +454,7 @@ impl Context<'_, '_> {
         self.own_activation(Tensor { layer, ..input })
     }
 
-    fn pool(&mut self, input: Tensor, rank: usize, pooling: Pooling) -> Result<Tensor, Problem> {
+    fn pool(&mut self, input: Tensor, rank: usize, pooling: Pooling) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let [_, height, width] = self.network.sizes(input);
         let size = self.sizes("pool_size", rank, Some((2, 2)))?;
@@ -456,7 +463,7 @@ impl Context<'_, '_> {
         self.push(Operation::Pool { pooling, size, strides, padding }, input, input.layout)
     }
 
-    fn global_pool(&mut self, input: Tensor, rank: usize, pooling: Pooling) -> Result<Tensor, Problem> {
+    fn global_pool(&mut self, input: Tensor, rank: usize, pooling: Pooling) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let operation = Operation::GlobalPool { pooling };
         if self.options.bool_or("keepdims", false)? {
@@ -468,7 +475,7 @@ impl Context<'_, '_> {
         self.push(operation, input, Layout::Vector)
     }
 
-    fn flatten(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    fn flatten(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         // `channels_first` moves the first axis behind the others before it flattens.
         let (input, order) = match self.options.string_or("data_format", "channels_last")? {
             "channels_first" => (self.network.read_as(input, AxisOrder::ChannelsFirst)?, AxisOrder::ChannelsLast),
@@ -478,7 +485,7 @@ impl Context<'_, '_> {
         self.push(Operation::Flatten { order }, input, Layout::Vector)
     }
 
-    fn reshape(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    fn reshape(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         let order = self.network.order;
         let input = self.network.read_as(input, order)?;
         let value = self.options.take("target_shape").and_then(Value::as_array);
@@ -506,7 +513,7 @@ impl Context<'_, '_> {
         Ok(Tensor { layer, layout })
     }
 
-    fn permute(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    fn permute(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         let rank = input.layout.rank();
         let dimensions = self.options.counts("dims", rank)?;
         let own = input.layout.axes();
@@ -523,19 +530,19 @@ impl Context<'_, '_> {
         self.network.permute(input, self.options.layer(), axes, input.layout)
     }
 
-    fn zero_padding(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn zero_padding(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let pairs = self.options.count_pairs("padding", rank)?;
         self.push(Operation::ZeroPad(around(&pairs)), input, input.layout)
     }
 
-    fn cropping(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn cropping(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let pairs = self.options.count_pairs("cropping", rank)?;
         self.push(Operation::Crop(around(&pairs)), input, input.layout)
     }
 
-    fn upsampling(&mut self, input: Tensor, rank: usize) -> Result<Tensor, Problem> {
+    fn upsampling(&mut self, input: Tensor, rank: usize) -> Result<Tensor, ImportError> {
         let input = self.maps(input, rank)?;
         let factors = self.sizes("size", rank, None)?;
         match self.options.string_or("interpolation", "nearest")? {

@@ -1,6 +1,6 @@
 //! The options of a layer, each taken once, so that one which was not understood is found.
 
-use super::super::{Problem, unsupported};
+use super::super::{ImportError, unsupported};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ impl<'a> Options<'a> {
     }
 
     /// A refusal of the whole class.
-    pub(super) fn unsupported_class(&self) -> Problem {
+    pub(super) fn unsupported_class(&self) -> ImportError {
         self.unsupported(unsupported::keras(self.class, self.module))
     }
 
@@ -65,16 +65,16 @@ impl<'a> Options<'a> {
     }
 
     /// A refusal that names the layer.
-    pub(super) fn unsupported(&self, message: impl Into<String>) -> Problem {
-        Problem::Unsupported { layer: self.layer.into(), kind: self.class.into(), message: message.into() }
+    pub(super) fn unsupported(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Unsupported { layer: self.layer.into(), kind: self.class.into(), message: message.into() }
     }
 
     /// What comes in, or a size, is not what the layer takes.
-    pub(super) fn misfit(&self, message: impl Into<String>) -> Problem {
-        Problem::Misfit { layer: self.layer.into(), kind: self.class.into(), message: message.into() }
+    pub(super) fn misfit(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Misfit { layer: self.layer.into(), kind: self.class.into(), message: message.into() }
     }
 
-    fn wrong(&self, key: &str, expected: &str, found: &Value) -> Problem {
+    fn wrong(&self, key: &str, expected: &str, found: &Value) -> ImportError {
         self.unsupported(format!("expected {expected} for option '{key}', found {found}"))
     }
 
@@ -84,40 +84,40 @@ impl<'a> Options<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    fn required(&mut self, key: &'static str) -> Result<&'a Value, Problem> {
+    fn required(&mut self, key: &'static str) -> Result<&'a Value, ImportError> {
         self.take(key).ok_or_else(|| self.misfit(format!("expected an option '{key}', found none")))
     }
 
     /// A count.
-    pub(super) fn count(&mut self, key: &'static str) -> Result<usize, Problem> {
+    pub(super) fn count(&mut self, key: &'static str) -> Result<usize, ImportError> {
         let value = self.required(key)?;
         as_count(value).ok_or_else(|| self.wrong(key, "a count", value))
     }
 
-    pub(super) fn count_or(&mut self, key: &'static str, default: usize) -> Result<usize, Problem> {
+    pub(super) fn count_or(&mut self, key: &'static str, default: usize) -> Result<usize, ImportError> {
         if self.take(key).is_some() { self.count(key) } else { Ok(default) }
     }
 
     /// A number.
-    pub(super) fn number_or(&mut self, key: &'static str, default: f32) -> Result<f32, Problem> {
+    pub(super) fn number_or(&mut self, key: &'static str, default: f32) -> Result<f32, ImportError> {
         let Some(value) = self.take(key) else { return Ok(default) };
         // Keras 3 keeps numpy scalars as objects with a value.
         let number = value.get("config").and_then(|config| config.get("value")).unwrap_or(value);
         number.as_f64().map(|number| number as f32).ok_or_else(|| self.wrong(key, "a number", value))
     }
 
-    pub(super) fn bool_or(&mut self, key: &'static str, default: bool) -> Result<bool, Problem> {
+    pub(super) fn bool_or(&mut self, key: &'static str, default: bool) -> Result<bool, ImportError> {
         let Some(value) = self.take(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.wrong(key, "true or false", value))
     }
 
-    pub(super) fn string_or(&mut self, key: &'static str, default: &'static str) -> Result<&'a str, Problem> {
+    pub(super) fn string_or(&mut self, key: &'static str, default: &'static str) -> Result<&'a str, ImportError> {
         let Some(value) = self.take(key) else { return Ok(default) };
         value.as_str().ok_or_else(|| self.wrong(key, "a string", value))
     }
 
     /// `rank` counts: a list of them, or one that stands for all.
-    pub(super) fn counts(&mut self, key: &'static str, rank: usize) -> Result<Vec<usize>, Problem> {
+    pub(super) fn counts(&mut self, key: &'static str, rank: usize) -> Result<Vec<usize>, ImportError> {
         let value = self.required(key)?;
         let counts = match value {
             Value::Array(values) if values.len() == rank => values.iter().map(as_count).collect(),
@@ -131,12 +131,12 @@ impl<'a> Options<'a> {
         key: &'static str,
         rank: usize,
         default: &[usize],
-    ) -> Result<Vec<usize>, Problem> {
+    ) -> Result<Vec<usize>, ImportError> {
         if self.take(key).is_some() { self.counts(key, rank) } else { Ok(default.to_vec()) }
     }
 
     /// `rank` pairs of counts (before, after): nested lists, a list of counts, or one count.
-    pub(super) fn count_pairs(&mut self, key: &'static str, rank: usize) -> Result<Vec<(usize, usize)>, Problem> {
+    pub(super) fn count_pairs(&mut self, key: &'static str, rank: usize) -> Result<Vec<(usize, usize)>, ImportError> {
         let value = self.required(key)?;
         let pair = |value: &Value| match value {
             Value::Array(pair) => match &pair[..] {
@@ -155,7 +155,7 @@ impl<'a> Options<'a> {
     }
 
     /// An axis, counted from the front with the batch as axis 0; also as a list of one.
-    pub(super) fn axis_or(&mut self, key: &'static str, default: i64, rank: usize) -> Result<usize, Problem> {
+    pub(super) fn axis_or(&mut self, key: &'static str, default: i64, rank: usize) -> Result<usize, ImportError> {
         let axis = match self.take(key) {
             None => default,
             Some(value) => {
@@ -174,7 +174,7 @@ impl<'a> Options<'a> {
     }
 
     /// Refuses what is left.
-    pub(super) fn finish(&self) -> Result<(), Problem> {
+    pub(super) fn finish(&self) -> Result<(), ImportError> {
         let is_known = |key: &str| {
             self.taken.contains(key)
                 || NEUTRAL.contains(&key)

@@ -4,7 +4,7 @@
 //! is a layer of the graph with the order in which Keras sees its axes; only where a network changes that order itself
 //! does it cost a permutation.
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::super::refusal::Obstacles;
 use super::options::Options;
 use crate::graph::{AxisOrder, Graph, GraphBuilder, LayerId, Operation, Shape};
@@ -111,7 +111,7 @@ impl Network {
         kind: &str,
         operation: Operation,
         inputs: &[Tensor],
-    ) -> Result<LayerId, Problem> {
+    ) -> Result<LayerId, ImportError> {
         let name = self.builder.free_name(name);
         let inputs: Vec<LayerId> = inputs.iter().map(|input| input.layer).collect();
         Ok(self.builder.add(name, kind, operation, &inputs)?)
@@ -125,13 +125,13 @@ impl Network {
         operation: Operation,
         input: Tensor,
         shape: Shape,
-    ) -> Result<LayerId, Problem> {
+    ) -> Result<LayerId, ImportError> {
         let name = self.builder.free_name(name);
         Ok(self.builder.add_shaped(name, kind, operation, &[input.layer], shape)?)
     }
 
     /// This array with its axes read in another order: what Keras calls rows may become channels.
-    pub(super) fn read_as(&mut self, tensor: Tensor, order: AxisOrder) -> Result<Tensor, Problem> {
+    pub(super) fn read_as(&mut self, tensor: Tensor, order: AxisOrder) -> Result<Tensor, ImportError> {
         let target = tensor.layout.with(order);
         if target == tensor.layout {
             return Ok(tensor);
@@ -148,7 +148,7 @@ impl Network {
         name: &str,
         axes: [usize; 3],
         layout: Layout,
-    ) -> Result<Tensor, Problem> {
+    ) -> Result<Tensor, ImportError> {
         let earlier = &self.builder.layers()[tensor.layer];
         let (source, axes) = match earlier.operation {
             Operation::Permute { axes: before } => (earlier.inputs[0], axes.map(|axis| before[axis])),
@@ -162,7 +162,12 @@ impl Network {
     }
 
     /// The array read so that this axis (counted from 1) holds the channels.
-    pub(super) fn channels_at(&mut self, tensor: Tensor, axis: usize, options: &Options) -> Result<Tensor, Problem> {
+    pub(super) fn channels_at(
+        &mut self,
+        tensor: Tensor,
+        axis: usize,
+        options: &Options,
+    ) -> Result<Tensor, ImportError> {
         let rank = tensor.layout.rank();
         match axis {
             _ if rank == 1 => Ok(tensor),
@@ -173,12 +178,17 @@ impl Network {
     }
 
     /// Takes a layer that is refused, so that the obstacles behind it are found, too.
-    pub(super) fn refuse(&mut self, layer: (&str, &str), input: Tensor, problem: Problem) -> Result<Tensor, Problem> {
+    pub(super) fn refuse(
+        &mut self,
+        layer: (&str, &str),
+        input: Tensor,
+        problem: ImportError,
+    ) -> Result<Tensor, ImportError> {
         Ok(Tensor { layer: self.obstacles.replace(&mut self.builder, layer, input.layer, problem)?, ..input })
     }
 
     /// The graph that ends in `output`; what does not lead there is left out.
-    pub(super) fn finish(self, output: Tensor) -> Result<Graph, Problem> {
+    pub(super) fn finish(self, output: Tensor) -> Result<Graph, ImportError> {
         if !self.obstacles.is_empty() {
             return Err(self.obstacles.refusal(self.builder, output.layer));
         }

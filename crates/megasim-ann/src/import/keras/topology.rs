@@ -1,6 +1,6 @@
 //! The walk over a Keras configuration: Sequential and Functional models, also one within another.
 
-use super::super::{InputSizes, ModelFile, Problem};
+use super::super::{ImportError, InputSizes, ModelFile};
 use super::custom;
 use super::layers;
 use super::options::Options;
@@ -15,7 +15,7 @@ pub(super) fn read(
     config: &Value,
     weights: &Weights,
     file: &ModelFile,
-) -> Result<(Graph, AxisOrder, Vec<usize>), Problem> {
+) -> Result<(Graph, AxisOrder, Vec<usize>), ImportError> {
     let model = Container::parse(config)?;
     let order = model.data_format().unwrap_or(AxisOrder::ChannelsLast);
     let (name, declared) = model.input(config)?;
@@ -32,17 +32,17 @@ pub(super) fn read(
     Ok((network.finish(output)?, order, layout.axes().to_vec()))
 }
 
-fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
-    Problem::Unsupported { layer: layer.into(), kind: kind.into(), message: message.into() }
+fn unsupported(layer: &str, kind: &str, message: impl Into<String>) -> ImportError {
+    ImportError::Unsupported { layer: layer.into(), kind: kind.into(), message: message.into() }
 }
 
 /// What comes in, or a size, is not what the layer takes.
-fn misfit(layer: &str, kind: &str, message: impl Into<String>) -> Problem {
-    Problem::Misfit { layer: layer.into(), kind: kind.into(), message: message.into() }
+fn misfit(layer: &str, kind: &str, message: impl Into<String>) -> ImportError {
+    ImportError::Misfit { layer: layer.into(), kind: kind.into(), message: message.into() }
 }
 
-fn damaged(message: impl Into<String>) -> Problem {
-    Problem::damaged("model configuration", message)
+fn damaged(message: impl Into<String>) -> ImportError {
+    ImportError::damaged("model configuration", message)
 }
 
 /// Whether a class is a model in itself.
@@ -81,7 +81,7 @@ struct LayerEntry<'a> {
 type Reference<'a> = (&'a str, u64);
 
 impl<'a> Container<'a> {
-    fn parse(model: &'a Value) -> Result<Self, Problem> {
+    fn parse(model: &'a Value) -> Result<Self, ImportError> {
         let class = model.get("class_name").and_then(Value::as_str).unwrap_or_default();
         let config = model.get("config").ok_or_else(|| damaged("expected a model with a 'config', found none"))?;
         // Before Keras 2.2.3 the configuration of a Sequential model was the list itself.
@@ -128,7 +128,7 @@ impl<'a> Container<'a> {
     }
 
     /// Name and axes of the input, wherever this version of Keras notes them.
-    fn input(&self, model: &Value) -> Result<(String, Vec<Option<usize>>), Problem> {
+    fn input(&self, model: &Value) -> Result<(String, Vec<Option<usize>>), ImportError> {
         let layer = match &self.kind {
             ContainerKind::Sequential => self.layers.first(),
             ContainerKind::Functional { inputs, .. } => self.layers.iter().find(|layer| layer.name == inputs[0].0),
@@ -164,7 +164,7 @@ impl<'a> Container<'a> {
         weights: &Weights,
         mut scopes: Scopes,
         input: Tensor,
-    ) -> Result<Tensor, Problem> {
+    ) -> Result<Tensor, ImportError> {
         // Scopes count layers in the order of the configuration, whatever the order of application.
         let scoped: Vec<_> =
             self.layers.iter().map(|layer| (layer, scopes.next(layer.stored_class, layer.name))).collect();
@@ -201,7 +201,7 @@ impl<'a> Container<'a> {
                 for (name, _) in &outputs[1..] {
                     network.obstacles.take(unsupported(name, "output", SECOND_OUTPUT))?;
                 }
-                let mut refused: HashMap<usize, Problem> = HashMap::new();
+                let mut refused: HashMap<usize, ImportError> = HashMap::new();
                 let mut nodes = Vec::new();
                 for (index, layer) in self.layers.iter().enumerate() {
                     let (applications, problem) = layer.nodes()?;
@@ -259,7 +259,7 @@ impl<'a> Container<'a> {
 }
 
 impl<'a> LayerEntry<'a> {
-    fn parse(whole: &'a Value) -> Result<Self, Problem> {
+    fn parse(whole: &'a Value) -> Result<Self, ImportError> {
         let class = whole.get("class_name").and_then(Value::as_str);
         let class =
             class.ok_or_else(|| damaged(format!("expected a layer with a 'class_name', found {}", brief(whole))))?;
@@ -277,8 +277,8 @@ impl<'a> LayerEntry<'a> {
     }
 
     /// Takes a refusal of this layer; of one that only does not fit behind others, its activation is looked at.
-    fn refuse(&self, network: &mut Network, input: Tensor, problem: Problem) -> Result<Tensor, Problem> {
-        let is_unsupported = matches!(problem, Problem::Unsupported { .. });
+    fn refuse(&self, network: &mut Network, input: Tensor, problem: ImportError) -> Result<Tensor, ImportError> {
+        let is_unsupported = matches!(problem, ImportError::Unsupported { .. });
         let output = network.refuse((self.name, self.class), input, problem)?;
         if is_unsupported || is_container(self.class) {
             return Ok(output);
@@ -288,7 +288,7 @@ impl<'a> LayerEntry<'a> {
     }
 
     /// What each application of this layer reads, and why it is refused, where that shows there.
-    fn nodes(&self) -> Result<(Vec<Vec<Reference<'a>>>, Option<Problem>), Problem> {
+    fn nodes(&self) -> Result<(Vec<Vec<Reference<'a>>>, Option<ImportError>), ImportError> {
         let nodes = self.whole.get("inbound_nodes").and_then(Value::as_array);
         let nodes =
             nodes.ok_or_else(|| damaged(format!("expected 'inbound_nodes' in layer '{}', found none", self.name)))?;
@@ -297,7 +297,7 @@ impl<'a> LayerEntry<'a> {
         Ok((nodes, refused.map(|message| unsupported(self.name, self.class, message))))
     }
 
-    fn node(&self, node: &'a Value, refused: &mut Option<String>) -> Result<Vec<Reference<'a>>, Problem> {
+    fn node(&self, node: &'a Value, refused: &mut Option<String>) -> Result<Vec<Reference<'a>>, ImportError> {
         let mut found = Vec::new();
         // Keras 3: {"args": [...], "kwargs": {...}} with tensors anywhere inside.
         if let Some(arguments) = node.get("args") {
@@ -341,7 +341,7 @@ fn collect_tensors<'a>(
     value: &'a Value,
     found: &mut Vec<Reference<'a>>,
     refused: &mut Option<String>,
-) -> Result<(), Problem> {
+) -> Result<(), ImportError> {
     match value {
         Value::Array(values) => values.iter().try_for_each(|value| collect_tensors(value, found, refused)),
         Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") => {
@@ -359,7 +359,7 @@ fn collect_tensors<'a>(
 }
 
 /// The ends of a model: `[[name, node, tensor], ...]`, or one of them by itself, or each under a name.
-fn references(value: &Value) -> Result<Vec<Reference<'_>>, Problem> {
+fn references(value: &Value) -> Result<Vec<Reference<'_>>, ImportError> {
     let mut refused = None;
     let ends = list(value)?.into_iter().map(|end| reference(end, &mut refused)).collect::<Result<_, _>>()?;
     match refused {
@@ -368,7 +368,7 @@ fn references(value: &Value) -> Result<Vec<Reference<'_>>, Problem> {
     }
 }
 
-fn list(value: &Value) -> Result<Vec<&Value>, Problem> {
+fn list(value: &Value) -> Result<Vec<&Value>, ImportError> {
     match value {
         Value::Array(list) if list.first().is_some_and(Value::is_string) => Ok(vec![value]),
         Value::Array(list) => Ok(list.iter().collect()),
@@ -377,7 +377,7 @@ fn list(value: &Value) -> Result<Vec<&Value>, Problem> {
     }
 }
 
-fn reference<'a>(value: &'a Value, refused: &mut Option<String>) -> Result<Reference<'a>, Problem> {
+fn reference<'a>(value: &'a Value, refused: &mut Option<String>) -> Result<Reference<'a>, ImportError> {
     let parts = (
         value.get(0).and_then(Value::as_str),
         value.get(1).and_then(Value::as_u64),

@@ -1,6 +1,6 @@
 //! Where the weights of a layer are: by name in `.h5` files, by place in `.keras` archives.
 
-use super::super::{Problem, hdf5};
+use super::super::{ImportError, hdf5};
 use ndarray::ArrayD;
 use std::collections::HashMap;
 
@@ -52,7 +52,7 @@ impl Weights {
     }
 
     /// The arrays of a layer, in the order of `names` (all that the layer has).
-    pub(super) fn read(&self, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, Problem> {
+    pub(super) fn read(&self, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, ImportError> {
         match self.kind {
             Kind::ByName { root } => self.read_by_name(root, scope, names),
             Kind::ByPlace { .. } => self.read_by_place(scope, names),
@@ -60,7 +60,7 @@ impl Weights {
     }
 
     /// Whether a layer has an array of this name; where arrays have no names, whether the name is the usual one.
-    pub(super) fn has(&self, scope: &Scope, name: &str) -> Result<bool, Problem> {
+    pub(super) fn has(&self, scope: &Scope, name: &str) -> Result<bool, ImportError> {
         match self.kind {
             Kind::ByName { root } => Ok(self.stored(root, scope)?.1.iter().any(|path| scope.matches(path, name))),
             Kind::ByPlace { .. } => Ok(true),
@@ -68,13 +68,13 @@ impl Weights {
     }
 
     /// The group of a layer (or of the model that it is in) and the paths of its arrays.
-    fn stored(&self, root: &str, scope: &Scope) -> Result<(String, Vec<String>), Problem> {
+    fn stored(&self, root: &str, scope: &Scope) -> Result<(String, Vec<String>), ImportError> {
         let group = format!("{root}{}", scope.outer.as_ref().unwrap_or(&scope.name));
         let stored = self.file.attributes(&group)?.strings("weight_names")?;
         Ok((group, stored))
     }
 
-    fn read_by_name(&self, root: &str, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, Problem> {
+    fn read_by_name(&self, root: &str, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, ImportError> {
         let (group, stored) = self.stored(root, scope)?;
         let find = |name: &&str| {
             let mut found = stored.iter().filter(|path| scope.matches(path, name));
@@ -85,14 +85,14 @@ impl Weights {
                     let layer = &scope.name;
                     let message =
                         format!("expected one weight '{name}' of layer '{layer}', found {count} in {stored:?}");
-                    Err(Problem::damaged(format!("HDF5 '{group}'"), message))
+                    Err(ImportError::damaged(format!("HDF5 '{group}'"), message))
                 }
             }
         };
         names.iter().map(find).collect()
     }
 
-    fn read_by_place(&self, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, Problem> {
+    fn read_by_place(&self, scope: &Scope, names: &[&str]) -> Result<Vec<ArrayD<f32>>, ImportError> {
         let mut group = format!("{}/vars", scope.path);
         // Written on Windows by Keras 2, whose paths became names of groups.
         let windows = format!("{}/vars", scope.path.replace('/', "\\"));
@@ -104,7 +104,7 @@ impl Weights {
             && name != scope.name
         {
             let message = format!("expected the weights of layer '{}', found those of '{name}'", scope.name);
-            return Err(Problem::damaged(format!("model.weights.h5 '{group}'"), message));
+            return Err(ImportError::damaged(format!("model.weights.h5 '{group}'"), message));
         }
         (0..names.len()).map(|place| self.file.array(&format!("{group}/{place}"))).collect()
     }

@@ -1,6 +1,6 @@
 //! A node of an ONNX graph and its attributes.
 
-use super::super::{ModelFile, Problem};
+use super::super::{ImportError, ModelFile};
 use super::constants::Constant;
 use super::proto;
 use ndarray::ArrayD;
@@ -37,13 +37,13 @@ impl<'a> Call<'a> {
     }
 
     /// A refusal that names the node.
-    pub(super) fn unsupported(&self, message: impl Into<String>) -> Problem {
-        Problem::Unsupported { layer: self.name().into(), kind: self.operation().into(), message: message.into() }
+    pub(super) fn unsupported(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Unsupported { layer: self.name().into(), kind: self.operation().into(), message: message.into() }
     }
 
     /// What comes in, or a size, is not what the layer takes.
-    pub(super) fn misfit(&self, message: impl Into<String>) -> Problem {
-        Problem::Misfit { layer: self.name().into(), kind: self.operation().into(), message: message.into() }
+    pub(super) fn misfit(&self, message: impl Into<String>) -> ImportError {
+        ImportError::Misfit { layer: self.name().into(), kind: self.operation().into(), message: message.into() }
     }
 
     pub(super) fn attribute(&mut self, name: &'static str) -> Option<&'a proto::Attribute> {
@@ -51,7 +51,7 @@ impl<'a> Call<'a> {
         self.node.attribute.iter().find(|attribute| attribute.name == name)
     }
 
-    pub(super) fn integer_or(&mut self, name: &'static str, default: i64) -> Result<i64, Problem> {
+    pub(super) fn integer_or(&mut self, name: &'static str, default: i64) -> Result<i64, ImportError> {
         Ok(self.attribute(name).map_or(default, |attribute| attribute.i))
     }
 
@@ -59,16 +59,16 @@ impl<'a> Call<'a> {
         self.attribute(name).map_or(default, |attribute| attribute.f)
     }
 
-    pub(super) fn string_or(&mut self, name: &'static str, default: &'static str) -> Result<&'a str, Problem> {
+    pub(super) fn string_or(&mut self, name: &'static str, default: &'static str) -> Result<&'a str, ImportError> {
         let Some(attribute) = self.attribute(name) else { return Ok(default) };
         std::str::from_utf8(&attribute.s).map_err(|_| self.misfit(format!("expected text as attribute '{name}'")))
     }
 
-    pub(super) fn integers(&mut self, name: &'static str) -> Result<Option<Vec<i64>>, Problem> {
+    pub(super) fn integers(&mut self, name: &'static str) -> Result<Option<Vec<i64>>, ImportError> {
         Ok(self.attribute(name).map(|attribute| attribute.ints.clone()))
     }
 
-    pub(super) fn counts(&mut self, name: &'static str) -> Result<Option<Vec<usize>>, Problem> {
+    pub(super) fn counts(&mut self, name: &'static str) -> Result<Option<Vec<usize>>, ImportError> {
         let Some(values) = self.integers(name)? else { return Ok(None) };
         let counts = values.iter().map(|&value| usize::try_from(value).ok()).collect::<Option<Vec<_>>>();
         match counts {
@@ -77,13 +77,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(super) fn tensor(&mut self, name: &'static str) -> Result<Option<Constant>, Problem> {
+    pub(super) fn tensor(&mut self, name: &'static str) -> Result<Option<Constant>, ImportError> {
         let tensor = self.attribute(name).and_then(|attribute| attribute.t.as_ref());
         tensor.map(|tensor| Constant::decode(tensor, self.file)).transpose()
     }
 
     /// The attribute `axes`, which became an input.
-    pub(super) fn axes(&mut self, input: Option<&Constant>) -> Result<Option<Vec<i64>>, Problem> {
+    pub(super) fn axes(&mut self, input: Option<&Constant>) -> Result<Option<Vec<i64>>, ImportError> {
         match input {
             Some(constant) => Ok(constant.integers()),
             None => self.integers("axes"),
@@ -91,7 +91,7 @@ impl<'a> Call<'a> {
     }
 
     /// The attribute `perm`, default the reverse.
-    pub(super) fn permutation(&mut self, rank: usize) -> Result<Vec<usize>, Problem> {
+    pub(super) fn permutation(&mut self, rank: usize) -> Result<Vec<usize>, ImportError> {
         let axes = self.counts("perm")?.unwrap_or_else(|| (0..rank).rev().collect());
         let mut sorted = axes.clone();
         sorted.sort_unstable();
@@ -102,7 +102,7 @@ impl<'a> Call<'a> {
     }
 
     /// The value of a `Constant` node.
-    pub(super) fn constant(&mut self) -> Result<Constant, Problem> {
+    pub(super) fn constant(&mut self) -> Result<Constant, ImportError> {
         if let Some(constant) = self.tensor("value")? {
             return Ok(constant);
         }
@@ -122,7 +122,7 @@ impl<'a> Call<'a> {
     }
 
     /// Refuses attributes that are left.
-    pub(super) fn finish(&self) -> Result<(), Problem> {
+    pub(super) fn finish(&self) -> Result<(), ImportError> {
         match self.node.attribute.iter().find(|attribute| !self.taken.contains(attribute.name.as_str())) {
             // Of the first operator sets; where inputs may be overwritten.
             Some(attribute) if attribute.name == "consumed_inputs" => Ok(()),

@@ -1,6 +1,6 @@
 //! Operators that pick, drop and reorder channels and cells: slices, splits, gathers, paddings of channels, shuffles.
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::constants::Constant;
 use super::folding::{axis_of, picked, resolve_shape};
 use super::operators::{Translation, Value};
@@ -10,7 +10,7 @@ use ndarray::Array4;
 
 impl Translation<'_, '_> {
     /// Parts along an axis, one after another.
-    pub(super) fn split(&mut self) -> Result<Vec<Tensor>, Problem> {
+    pub(super) fn split(&mut self) -> Result<Vec<Tensor>, ImportError> {
         let input = self.tensor(0)?;
         let axis = self.call.integer_or("axis", 0)?;
         let axis = self.axis_of_sample(axis, &input)?;
@@ -39,9 +39,9 @@ impl Translation<'_, '_> {
         Ok(parts)
     }
 
-    pub(super) fn slice(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn slice(&mut self) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
-        let mut numbers = |place: usize, name: &'static str| -> Result<Option<Vec<i64>>, Problem> {
+        let mut numbers = |place: usize, name: &'static str| -> Result<Option<Vec<i64>>, ImportError> {
             match (self.inputs.get(place), self.constant(place)) {
                 (_, Some(constant)) => Ok(constant.integers()),
                 (Some(Some(_)), None) => {
@@ -73,7 +73,7 @@ impl Translation<'_, '_> {
     }
 
     /// Constant places along an axis.
-    pub(super) fn gather(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn gather(&mut self) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         let axis = self.call.integer_or("axis", 0)?;
         let axis = self.axis_of_sample(axis, &input)?;
@@ -97,13 +97,13 @@ impl Translation<'_, '_> {
         }
     }
 
-    fn axis_of_sample(&self, axis: i64, input: &Tensor) -> Result<usize, Problem> {
+    fn axis_of_sample(&self, axis: i64, input: &Tensor) -> Result<usize, ImportError> {
         let found = axis_of(axis, input.axes.len() + 1).and_then(|axis| axis.checked_sub(1));
         found.ok_or_else(|| self.call.misfit(format!("expected an axis of each sample, found {axis}")))
     }
 
     /// Some cells of axes.
-    fn pick(&mut self, input: &Tensor, wanted: Vec<(usize, Vec<usize>)>) -> Result<Tensor, Problem> {
+    fn pick(&mut self, input: &Tensor, wanted: Vec<(usize, Vec<usize>)>) -> Result<Tensor, ImportError> {
         let mut output = input.clone();
         let (mut cut, mut strides) = (Padding::default(), (1, 1));
         for (axis, cells) in wanted {
@@ -155,7 +155,7 @@ impl Translation<'_, '_> {
     }
 
     /// Channels of zeros before and after the others; fewer where a number is below 0.
-    pub(super) fn pad_channels(&mut self, input: Tensor, before: i64, after: i64) -> Result<Tensor, Problem> {
+    pub(super) fn pad_channels(&mut self, input: Tensor, before: i64, after: i64) -> Result<Tensor, ImportError> {
         if (before, after) == (0, 0) {
             return Ok(input);
         }
@@ -179,7 +179,7 @@ impl Translation<'_, '_> {
 
     /// A reshape to more axes than a layer has, a transpose of those, and a reshape that ends this; none where there
     /// is no such thing.
-    pub(super) fn fold(&mut self) -> Result<Option<Value>, Problem> {
+    pub(super) fn fold(&mut self) -> Result<Option<Value>, ImportError> {
         match self.inputs.first() {
             Some(Some(Value::Folded(folded))) => {
                 let folded = folded.clone();
@@ -213,7 +213,7 @@ impl Translation<'_, '_> {
     }
 
     /// The sizes of one sample that a reshape asks for.
-    fn target(&mut self, dimensions: &[usize]) -> Result<Vec<usize>, Problem> {
+    fn target(&mut self, dimensions: &[usize]) -> Result<Vec<usize>, ImportError> {
         let whole = [&[1], dimensions].concat();
         let zero_stays = self.call.integer_or("allowzero", 0)? == 0;
         let target = self.constant(1).and_then(Constant::integers);
@@ -225,7 +225,7 @@ impl Translation<'_, '_> {
     }
 
     /// The numbers under axes that a layer has: whole maps in another order where they are that.
-    fn unfold(&mut self, folded: &Folded, dimensions: &[usize]) -> Result<Tensor, Problem> {
+    fn unfold(&mut self, folded: &Folded, dimensions: &[usize]) -> Result<Tensor, ImportError> {
         let source = self.network.shape(&folded.source);
         let (channels, height, width) = match source {
             Shape::Features(n) => (n, 1, 1),

@@ -1,6 +1,6 @@
 //! Constants of an ONNX graph: initialisers, also in files next to the model.
 
-use super::super::{Companion, ModelFile, Problem, half};
+use super::super::{Companion, ImportError, ModelFile, half};
 use super::proto;
 use ndarray::{ArrayD, IxDyn};
 use std::path::Path;
@@ -14,9 +14,9 @@ pub(super) enum Constant {
 
 impl Constant {
     /// Decodes a tensor of this model; its numbers may be in a file next to it.
-    pub(super) fn decode(tensor: &proto::Tensor, file: &ModelFile) -> Result<Self, Problem> {
+    pub(super) fn decode(tensor: &proto::Tensor, file: &ModelFile) -> Result<Self, ImportError> {
         let name = &tensor.name;
-        let fault = |message: String| Problem::damaged(format!("tensor '{name}'"), message);
+        let fault = |message: String| ImportError::damaged(format!("tensor '{name}'"), message);
         let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&size| usize::try_from(size).ok()).collect();
         let shape = shape.ok_or_else(|| fault(format!("expected sizes, found {:?}", tensor.dims)))?;
         let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));

@@ -1,6 +1,6 @@
 //! The folding of arithmetic over the constants of an ONNX graph.
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::call::Call;
 use super::constants::Constant;
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -9,7 +9,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 const MAX_FOLDED: usize = 1 << 24;
 
 /// The result of a node all of whose inputs are constants; `None`: not an operation that is folded.
-pub(super) fn fold(call: &mut Call, inputs: &[Option<&Constant>]) -> Result<Option<Constant>, Problem> {
+pub(super) fn fold(call: &mut Call, inputs: &[Option<&Constant>]) -> Result<Option<Constant>, ImportError> {
     let Some(first) = inputs.first().copied().flatten() else { return Ok(None) };
     let shape = first.shape().to_vec();
     let rank = shape.len();
@@ -142,8 +142,8 @@ fn gather(data: &Constant, axis: usize, indices: &Constant) -> Option<Constant> 
     gathered.reshape(&shape)
 }
 
-fn slice(call: &mut Call, data: &Constant, inputs: &[Option<&Constant>]) -> Result<Option<Constant>, Problem> {
-    let mut numbers = |place: usize, name: &'static str| -> Result<Option<Vec<i64>>, Problem> {
+fn slice(call: &mut Call, data: &Constant, inputs: &[Option<&Constant>]) -> Result<Option<Constant>, ImportError> {
+    let mut numbers = |place: usize, name: &'static str| -> Result<Option<Vec<i64>>, ImportError> {
         match inputs.get(place).copied().flatten() {
             Some(constant) => Ok(constant.integers()),
             None => call.integers(name),

@@ -1,11 +1,11 @@
 //! What each ONNX operator means.
 
-use super::super::{Problem, unsupported};
+use super::super::{ImportError, unsupported};
 use super::call::Call;
 use super::constants::Constant;
 use super::folding::axis_of;
 use super::tensor::{Folded, Network, Place, Tensor};
-use crate::graph::{Activation, Fault, Operation, Padding, Pooling, Shape};
+use crate::graph::{Activation, GraphError, Operation, Padding, Pooling, Shape};
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix1, Ix2};
 
 /// What a node reads: numbers known now, or those of a layer.
@@ -29,7 +29,7 @@ pub(super) struct Translation<'a, 'c> {
 
 impl Translation<'_, '_> {
     /// Adds what the node computes; several values where it has several outputs.
-    pub(super) fn run(&mut self) -> Result<Vec<Value>, Problem> {
+    pub(super) fn run(&mut self) -> Result<Vec<Value>, ImportError> {
         let operation = self.call.operation();
         if operation == "Split" {
             return Ok(self.split()?.into_iter().map(Value::Tensor).collect());
@@ -42,7 +42,7 @@ impl Translation<'_, '_> {
         Ok(vec![Value::Tensor(self.tensor_of()?)])
     }
 
-    fn tensor_of(&mut self) -> Result<Tensor, Problem> {
+    fn tensor_of(&mut self) -> Result<Tensor, ImportError> {
         let operation = self.call.operation();
         match operation {
             "Gemm" => self.gemm(),
@@ -140,7 +140,7 @@ impl Translation<'_, '_> {
         self.inputs.get(place).is_some_and(Option::is_some)
     }
 
-    pub(super) fn tensor(&self, place: usize) -> Result<Tensor, Problem> {
+    pub(super) fn tensor(&self, place: usize) -> Result<Tensor, ImportError> {
         match self.inputs.get(place) {
             Some(Some(Value::Tensor(tensor))) => Ok(tensor.clone()),
             Some(Some(Value::Folded(folded))) => {
@@ -152,7 +152,7 @@ impl Translation<'_, '_> {
     }
 
     /// A constant of `N` axes.
-    pub(super) fn weights<D: ndarray::Dimension>(&self, place: usize) -> Result<ndarray::Array<f32, D>, Problem> {
+    pub(super) fn weights<D: ndarray::Dimension>(&self, place: usize) -> Result<ndarray::Array<f32, D>, ImportError> {
         let constant = self.constant(place);
         let constant =
             constant.ok_or_else(|| self.call.misfit(format!("expected constant weights as input number {place}")))?;
@@ -163,15 +163,15 @@ impl Translation<'_, '_> {
         })
     }
 
-    pub(super) fn bias(&self, place: usize) -> Result<Option<Array1<f32>>, Problem> {
+    pub(super) fn bias(&self, place: usize) -> Result<Option<Array1<f32>>, ImportError> {
         if self.is_given(place) { self.weights::<Ix1>(place).map(Some) } else { Ok(None) }
     }
 
-    pub(super) fn fault(&self, fault: Fault) -> Problem {
+    pub(super) fn fault(&self, fault: GraphError) -> ImportError {
         fault.into()
     }
 
-    pub(super) fn maps(&mut self, place: usize) -> Result<Tensor, Problem> {
+    pub(super) fn maps(&mut self, place: usize) -> Result<Tensor, ImportError> {
         let tensor = self.tensor(place)?;
         let maps = self.network.as_maps(&tensor, self.call.name())?;
         maps.ok_or_else(|| {
@@ -186,7 +186,7 @@ impl Translation<'_, '_> {
         operation: Operation,
         input: &Tensor,
         shape: Option<Shape>,
-    ) -> Result<Tensor, Problem> {
+    ) -> Result<Tensor, ImportError> {
         let layer = match shape {
             Some(shape) => self.network.add_shaped(self.call.name(), kind, operation, input, shape)?,
             None => self.network.add(self.call.name(), kind, operation, input)?,
@@ -196,18 +196,18 @@ impl Translation<'_, '_> {
     }
 
     /// A layer that changes no axis.
-    pub(super) fn like(&mut self, kind: &str, operation: Operation, input: &Tensor) -> Result<Tensor, Problem> {
+    pub(super) fn like(&mut self, kind: &str, operation: Operation, input: &Tensor) -> Result<Tensor, ImportError> {
         let layer = self.network.add(self.call.name(), kind, operation, input)?;
         Ok(Tensor { layer, axes: input.axes.clone() })
     }
 
-    fn activate(&mut self, activation: Activation) -> Result<Tensor, Problem> {
+    fn activate(&mut self, activation: Activation) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         self.like("Activation", Operation::Activation(activation), &input)
     }
 
-    fn clip(&mut self) -> Result<Tensor, Problem> {
-        let bound = |translation: &Self, place: usize| -> Result<Option<f32>, Problem> {
+    fn clip(&mut self) -> Result<Tensor, ImportError> {
+        let bound = |translation: &Self, place: usize| -> Result<Option<f32>, ImportError> {
             if translation.is_given(place) {
                 let value = translation.constant(place).map(Constant::floats).filter(|value| value.len() == 1);
                 let value = value.ok_or_else(|| translation.call.misfit("expected single numbers as bounds"))?;
@@ -233,7 +233,7 @@ impl Translation<'_, '_> {
         }
     }
 
-    fn parametric_relu(&mut self) -> Result<Tensor, Problem> {
+    fn parametric_relu(&mut self) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         let slopes = self.constant(1).map(Constant::floats);
         let slopes = slopes.ok_or_else(|| self.call.misfit("expected constant slopes"))?;
@@ -253,7 +253,7 @@ impl Translation<'_, '_> {
         self.like("PReLU", Operation::ParametricRelu { slopes }, &input)
     }
 
-    fn softmax(&mut self, activation: Activation) -> Result<Tensor, Problem> {
+    fn softmax(&mut self, activation: Activation) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         let rank = input.axes.len() + 1;
         let axis = self.call.integer_or("axis", if self.call.opset < 13 { 1 } else { -1 })?;
@@ -282,7 +282,7 @@ impl Translation<'_, '_> {
         self.like("Activation", Operation::Activation(activation), &input)
     }
 
-    fn gemm(&mut self) -> Result<Tensor, Problem> {
+    fn gemm(&mut self) -> Result<Tensor, ImportError> {
         self.call.integer_or("broadcast", 0)?;
         let input = self.tensor(0)?;
         let mut weights = self.weights::<Ix2>(1)?;
@@ -309,7 +309,12 @@ impl Translation<'_, '_> {
         self.dense(&input, weights, bias)
     }
 
-    fn dense(&mut self, input: &Tensor, weights: Array2<f32>, bias: Option<Array1<f32>>) -> Result<Tensor, Problem> {
+    fn dense(
+        &mut self,
+        input: &Tensor,
+        weights: Array2<f32>,
+        bias: Option<Array1<f32>>,
+    ) -> Result<Tensor, ImportError> {
         if input.axes.len() > 1 {
             return Err(self.call.misfit(format!("expected one vector per sample, found {:?}", input.dimensions())));
         }
@@ -320,7 +325,7 @@ impl Translation<'_, '_> {
         })
     }
 
-    fn matrix_product(&mut self) -> Result<Tensor, Problem> {
+    fn matrix_product(&mut self) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         let weights = self.weights::<Ix2>(1)?;
         let bias = self.bias.take();
@@ -347,7 +352,7 @@ impl Translation<'_, '_> {
     }
 
     /// Inputs whose layers have one order of axes, and that order.
-    fn aligned(&mut self, first: usize) -> Result<Vec<Tensor>, Problem> {
+    fn aligned(&mut self, first: usize) -> Result<Vec<Tensor>, ImportError> {
         let mut tensors = Vec::new();
         for place in 0..self.inputs.len() {
             tensors.push(self.tensor(place)?);
@@ -378,7 +383,7 @@ impl Translation<'_, '_> {
         operation: Operation,
         inputs: &[Tensor],
         channel_axis: usize,
-    ) -> Result<Tensor, Problem> {
+    ) -> Result<Tensor, ImportError> {
         let layers: Vec<_> = inputs.iter().map(|input| input.layer).collect();
         let name = self.network.builder.free_name(self.call.name());
         let layer = self.network.builder.add(name, kind, operation, &layers).map_err(|fault| self.fault(fault))?;
@@ -390,7 +395,7 @@ impl Translation<'_, '_> {
         Ok(output)
     }
 
-    fn concatenate(&mut self) -> Result<Tensor, Problem> {
+    fn concatenate(&mut self) -> Result<Tensor, ImportError> {
         let rank = self.tensor(0)?.axes.len() + 1;
         let axis = self.call.integer_or("axis", 1)?;
         let axis = axis_of(axis, rank).filter(|&axis| axis > 0);
@@ -399,7 +404,7 @@ impl Translation<'_, '_> {
         self.merge("Concatenate", Operation::Concatenate, &inputs, axis - 1)
     }
 
-    fn arithmetic(&mut self) -> Result<Tensor, Problem> {
+    fn arithmetic(&mut self) -> Result<Tensor, ImportError> {
         let operation = self.call.operation();
         let constants = (0..self.inputs.len()).filter(|&place| self.constant(place).is_some()).collect::<Vec<_>>();
         match constants[..] {
@@ -435,13 +440,13 @@ impl Translation<'_, '_> {
     }
 
     /// The numbers times a factor.
-    fn scaled(&mut self, input: &Tensor, factor: f32) -> Result<Tensor, Problem> {
+    fn scaled(&mut self, input: &Tensor, factor: f32) -> Result<Tensor, ImportError> {
         let channels = self.network.shape(input).channels();
         self.like("BatchNormalization", Operation::scale_and_shift(channels, factor, 0.0), input)
     }
 
     /// The larger or smaller of activations and a number: a rectifier where it is a maximum with 0.
-    fn clip_at(&mut self, operation: &str, place: usize) -> Result<Tensor, Problem> {
+    fn clip_at(&mut self, operation: &str, place: usize) -> Result<Tensor, ImportError> {
         let bound = self.constant(place).map(Constant::floats).filter(|bound| bound.iter().all(|&bound| bound == 0.0));
         match (operation, bound) {
             ("Max", Some(_)) => {
@@ -454,7 +459,7 @@ impl Translation<'_, '_> {
 
     /// A constant a channel (or one for all) added to or multiplied with activations: a batch normalisation by
     /// another name.
-    fn affine(&mut self, operation: &str, place: usize) -> Result<Tensor, Problem> {
+    fn affine(&mut self, operation: &str, place: usize) -> Result<Tensor, ImportError> {
         let input = self.tensor(1 - place)?;
         let mut constant = self.constant(place).map(Constant::floats).unwrap_or_default();
         // Before opset 7 the axes of a constant started at 'axis'.

@@ -1,6 +1,6 @@
 //! The order of ONNX nodes: no value may depend on itself.
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::{proto, unsupported};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 const MAX_NAMED: usize = 8;
 
 /// Refuses a graph with a cycle, or with two makers of one value; the message names the nodes.
-pub(super) fn check(graph: &proto::Graph) -> Result<(), Problem> {
+pub(super) fn check(graph: &proto::Graph) -> Result<(), ImportError> {
     let mut makers: HashMap<&str, usize> = HashMap::new();
     for (place, node) in graph.node.iter().enumerate() {
         // An output without a name is one that is left out.

@@ -1,13 +1,13 @@
 //! `QuantizeLinear` and `DequantizeLinear`: of constants they are computed; of activations the pair is one activation
 //! with levels, and what is between them only moves numbers.
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::call::Call;
 use super::constants::Constant;
 use super::folding::axis_of;
 use super::operators::Value;
 use super::tensor::{Network, Tensor};
-use super::{Walk, proto};
+use super::{Importer, proto};
 use crate::graph::{Activation, Levels, Operation, Rounding};
 use ndarray::{ArrayD, Axis};
 use std::collections::HashMap;
@@ -69,7 +69,7 @@ impl Grid {
     }
 }
 
-impl Walk<'_> {
+impl Importer<'_> {
     /// What one of the two gives; none for other operators.
     pub(super) fn quantisation(
         &self,
@@ -78,7 +78,7 @@ impl Walk<'_> {
         inputs: &[Option<Value>],
         values: &HashMap<&str, Value>,
         network: &mut Network,
-    ) -> Result<Option<Value>, Problem> {
+    ) -> Result<Option<Value>, ImportError> {
         let quantises = match call.operation() {
             "QuantizeLinear" => true,
             "DequantizeLinear" => false,
@@ -145,7 +145,7 @@ impl Walk<'_> {
     }
 
     /// The numbers of what a `QuantizeLinear` gives: the type of its zero point, bytes where there is none.
-    fn quantised_range(&self, node: &proto::Node, call: &mut Call) -> Result<(i64, i64), Problem> {
+    fn quantised_range(&self, node: &proto::Node, call: &mut Call) -> Result<(i64, i64), ImportError> {
         call.integer_or("saturate", 1)?;
         call.integer_or("precision", 0)?;
         let asked = call.integer_or("output_dtype", 0)?;

@@ -1,6 +1,6 @@
 //! Operators that move values and leave them as they are: flatten, reshape, transpose, pad, resize.
 
-use super::super::Problem;
+use super::super::ImportError;
 use super::constants::Constant;
 use super::folding::{axis_of, new_shape, resolve_shape};
 use super::operators::Translation;
@@ -8,7 +8,7 @@ use super::tensor::Tensor;
 use crate::graph::{Operation, Padding};
 
 impl Translation<'_, '_> {
-    pub(super) fn flatten(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn flatten(&mut self) -> Result<Tensor, ImportError> {
         let axis = self.call.integer_or("axis", 1)?;
         let input = self.tensor(0)?;
         // A batch fixed at 1 stays the first axis where all is flattened into one row.
@@ -20,13 +20,13 @@ impl Translation<'_, '_> {
         self.reshaped(&input, &[size])
     }
 
-    pub(super) fn reshaped(&mut self, input: &Tensor, dimensions: &[usize]) -> Result<Tensor, Problem> {
+    pub(super) fn reshaped(&mut self, input: &Tensor, dimensions: &[usize]) -> Result<Tensor, ImportError> {
         let reshaped = self.network.reshape(input, dimensions, self.call.name())?;
         reshaped
             .ok_or_else(|| self.call.misfit(format!("expected at most three axes per sample, found {dimensions:?}")))
     }
 
-    pub(super) fn reshape(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn reshape(&mut self) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         let whole = [vec![1], input.dimensions()].concat();
         let target = if self.call.operation() == "Reshape" {
@@ -61,7 +61,7 @@ impl Translation<'_, '_> {
         }
     }
 
-    pub(super) fn transpose(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn transpose(&mut self) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         let axes = self.call.permutation(input.axes.len() + 1)?;
         if axes[0] != 0 {
@@ -70,7 +70,7 @@ impl Translation<'_, '_> {
         Ok(Tensor { layer: input.layer, axes: axes[1..].iter().map(|&axis| input.axes[axis - 1]).collect() })
     }
 
-    pub(super) fn pad(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn pad(&mut self) -> Result<Tensor, ImportError> {
         let mode = self.call.string_or("mode", "constant")?;
         let value = self.constant(2).map(|value| value.floats().iter().any(|&value| value != 0.0)).unwrap_or(false);
         if mode != "constant" || value || self.call.number_or("value", 0.0) != 0.0 || self.is_given(3) {
@@ -110,7 +110,7 @@ impl Translation<'_, '_> {
         Ok(output)
     }
 
-    pub(super) fn resize(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn resize(&mut self) -> Result<Tensor, ImportError> {
         let maps = self.maps(0)?;
         let rank = maps.axes.len() + 1;
         let mode = self.call.string_or("mode", "nearest")?;

@@ -4,7 +4,7 @@
 //! height, width)` of the layer that holds the numbers. A transpose then only reorders the notes; it becomes a layer
 //! where an operation needs other channels than there are.
 
-use crate::graph::{AxisOrder, Fault, GraphBuilder, LayerId, Operation, Shape};
+use crate::graph::{AxisOrder, GraphBuilder, GraphError, LayerId, Operation, Shape};
 
 /// The output of a layer, as ONNX sees it. The batch axis is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Network {
         kind: &str,
         operation: Operation,
         input: &Tensor,
-    ) -> Result<LayerId, Fault> {
+    ) -> Result<LayerId, GraphError> {
         self.builder.add(self.builder.free_name(name), kind, operation, &[input.layer])
     }
 
@@ -95,13 +95,13 @@ impl Network {
         operation: Operation,
         input: &Tensor,
         shape: Shape,
-    ) -> Result<LayerId, Fault> {
+    ) -> Result<LayerId, GraphError> {
         self.builder.add_shaped(self.builder.free_name(name), kind, operation, &[input.layer], shape)
     }
 
     /// Its numbers as maps whose channels are the first axis, rows the second, columns the third; of two axes the
     /// second is the columns.
-    pub(super) fn as_maps(&mut self, tensor: &Tensor, name: &str) -> Result<Option<Tensor>, Fault> {
+    pub(super) fn as_maps(&mut self, tensor: &Tensor, name: &str) -> Result<Option<Tensor>, GraphError> {
         let targets: &[usize] = match tensor.axes.len() {
             1 => &[0],
             2 => &[0, 2],
@@ -127,7 +127,7 @@ impl Network {
     }
 
     /// Its numbers as a vector, in the order of the axes.
-    pub(super) fn as_vector(&mut self, tensor: &Tensor, name: &str) -> Result<Tensor, Fault> {
+    pub(super) fn as_vector(&mut self, tensor: &Tensor, name: &str) -> Result<Tensor, GraphError> {
         let shape = self.shape(tensor);
         if matches!(shape, Shape::Features(_)) {
             return Ok(Tensor::new(tensor.layer, shape));
@@ -159,7 +159,7 @@ impl Network {
         tensor: &Tensor,
         dimensions: &[usize],
         name: &str,
-    ) -> Result<Option<Tensor>, Fault> {
+    ) -> Result<Option<Tensor>, GraphError> {
         let long = |sizes: &[usize]| sizes.iter().copied().filter(|&size| size > 1).collect::<Vec<_>>();
         if long(&tensor.dimensions()) == long(dimensions) {
             // Only axes of one cell come or go.

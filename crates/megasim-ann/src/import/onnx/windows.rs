@@ -1,6 +1,6 @@
 //! Operators with windows: convolution, transposed convolution, pooling; and batch normalisation, which follows them.
 
-use super::super::{Problem, widen_to_ceil};
+use super::super::{ImportError, widen_to_ceil};
 use super::call::Call;
 use super::folding::axis_of;
 use super::operators::Translation;
@@ -10,16 +10,23 @@ use ndarray::{Axis, Ix1, Ix4};
 
 impl Translation<'_, '_> {
     /// Kernel size, strides, dilation and padding over maps; of one-dimensional ones the vertical is trivial.
-    fn windows(&mut self, rank: usize, size: Option<(usize, usize)>, map: (usize, usize)) -> Result<Windows, Problem> {
-        let pair =
-            |call: &mut Call, name: &'static str, default: Option<(usize, usize)>| -> Result<(usize, usize), Problem> {
-                match (call.counts(name)?.as_deref(), default) {
-                    (Some([horizontal]), _) if rank == 1 => Ok((1, *horizontal)),
-                    (Some([vertical, horizontal]), _) if rank == 2 => Ok((*vertical, *horizontal)),
-                    (None, Some(default)) => Ok(default),
-                    (found, _) => Err(call.misfit(format!("expected {rank} numbers as '{name}', found {found:?}"))),
-                }
-            };
+    fn windows(
+        &mut self,
+        rank: usize,
+        size: Option<(usize, usize)>,
+        map: (usize, usize),
+    ) -> Result<Windows, ImportError> {
+        let pair = |call: &mut Call,
+                    name: &'static str,
+                    default: Option<(usize, usize)>|
+         -> Result<(usize, usize), ImportError> {
+            match (call.counts(name)?.as_deref(), default) {
+                (Some([horizontal]), _) if rank == 1 => Ok((1, *horizontal)),
+                (Some([vertical, horizontal]), _) if rank == 2 => Ok((*vertical, *horizontal)),
+                (None, Some(default)) => Ok(default),
+                (found, _) => Err(call.misfit(format!("expected {rank} numbers as '{name}', found {found:?}"))),
+            }
+        };
         let size = pair(self.call, "kernel_shape", size)?;
         let strides = pair(self.call, "strides", Some((1, 1)))?;
         let dilation = pair(self.call, "dilations", Some((1, 1)))?;
@@ -64,11 +71,11 @@ impl Translation<'_, '_> {
     }
 
     /// Kernels with four axes.
-    pub(super) fn kernels(&self, rank: usize) -> Result<ndarray::Array4<f32>, Problem> {
+    pub(super) fn kernels(&self, rank: usize) -> Result<ndarray::Array4<f32>, ImportError> {
         if rank == 1 { Ok(self.weights::<ndarray::Ix3>(1)?.insert_axis(Axis(2))) } else { self.weights::<Ix4>(1) }
     }
 
-    pub(super) fn convolution(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn convolution(&mut self) -> Result<Tensor, ImportError> {
         let maps = self.maps(0)?;
         let rank = maps.axes.len() - 1;
         let weights = self.kernels(rank)?;
@@ -96,7 +103,7 @@ impl Translation<'_, '_> {
         self.over_maps(kind, operation, &maps, None)
     }
 
-    pub(super) fn transposed_convolution(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn transposed_convolution(&mut self) -> Result<Tensor, ImportError> {
         let maps = self.maps(0)?;
         let rank = maps.axes.len() - 1;
         let weights = self.kernels(rank)?;
@@ -140,7 +147,7 @@ impl Translation<'_, '_> {
         self.over_maps(if rank == 1 { "Conv1DTranspose" } else { "Conv2DTranspose" }, operation, &maps, Some(shape))
     }
 
-    pub(super) fn pool(&mut self, mut pooling: Pooling) -> Result<Tensor, Problem> {
+    pub(super) fn pool(&mut self, mut pooling: Pooling) -> Result<Tensor, ImportError> {
         let maps = self.maps(0)?;
         let rank = maps.axes.len() - 1;
         let map = self.spatial(&maps);
@@ -172,7 +179,7 @@ impl Translation<'_, '_> {
         self.over_maps(kind, Operation::Pool { pooling, size, strides, padding }, &maps, None)
     }
 
-    pub(super) fn global_pool(&mut self, pooling: Pooling) -> Result<Tensor, Problem> {
+    pub(super) fn global_pool(&mut self, pooling: Pooling) -> Result<Tensor, ImportError> {
         let maps = self.maps(0)?;
         let rank = maps.axes.len();
         let kind = if matches!(pooling, Pooling::Max) { "GlobalMaxPooling2D" } else { "GlobalAveragePooling2D" };
@@ -183,7 +190,7 @@ impl Translation<'_, '_> {
     }
 
     /// A mean over all spatial axes is a global pooling.
-    pub(super) fn reduce_mean(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn reduce_mean(&mut self) -> Result<Tensor, ImportError> {
         let rank = self.tensor(0)?.axes.len() + 1;
         let input = self.constant(1).cloned();
         let axes = self.call.axes(input.as_ref())?.unwrap_or_default();
@@ -201,7 +208,7 @@ impl Translation<'_, '_> {
         Ok(output)
     }
 
-    pub(super) fn batch_normalization(&mut self) -> Result<Tensor, Problem> {
+    pub(super) fn batch_normalization(&mut self) -> Result<Tensor, ImportError> {
         let input = self.tensor(0)?;
         let input = if input.axes.len() == 1 {
             self.network.as_vector(&input, &format!("{}_flatten", self.call.name()))?

@@ -6,7 +6,7 @@
 //! cause there is one wait only, of one resource, and the waits on the way back add up to the time of the run.
 
 use super::Busy;
-use super::path::{CriticalPath, Stretch, Wait, WorkPart};
+use super::path::{CriticalPath, PathSegment, Wait, WorkPart};
 use crate::network::{ModuleId, NodeId, Tick};
 use std::collections::VecDeque;
 
@@ -286,7 +286,7 @@ impl Causes {
     }
 
     fn path(&self, to: u32) -> CriticalPath {
-        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut segments: Vec<PathSegment> = Vec::new();
         let mut at = to;
         let mut handshake: Option<NodeId> = None;
         while at != START {
@@ -294,7 +294,7 @@ impl Causes {
             let from = self.time(cause);
             let mut push = |from: Tick, to: Tick, wait: Wait| {
                 if to > from {
-                    stretches.push(Stretch { from, to, wait, handshake });
+                    segments.push(PathSegment { from, to, wait, handshake });
                 }
             };
             match why {
@@ -315,7 +315,7 @@ impl Causes {
             }
             at = cause;
         }
-        stretches.reverse();
-        CriticalPath { stretches }
+        segments.reverse();
+        CriticalPath { segments }
     }
 }

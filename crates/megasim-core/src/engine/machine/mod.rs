@@ -40,7 +40,7 @@ pub use error::MachineError;
 pub use mesh::{Acknowledge, Direction, Mesh};
 pub use occupancy::{Occupancy, OccupancyPoint};
 pub use parameters::{Barrier, Link, Machine, Soma, Station};
-pub use path::{CriticalPath, Stretch, Wait, WorkPart};
+pub use path::{CriticalPath, PathSegment, Wait, WorkPart};
 pub use split::Split;
 pub use statistics::{Busy, Distribution, LinkStatistics, ModuleStatistics, NodeStatistics, Statistics};
 pub use tile::Tile;

@@ -34,7 +34,7 @@ impl WorkPart {
     }
 }
 
-/// What a stretch of a critical path was spent on.
+/// What a segment of a critical path was spent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Wait {
     /// The next input was not due at the pace.
@@ -79,7 +79,7 @@ impl Wait {
 
 /// A part of a critical path, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Stretch {
+pub struct PathSegment {
     /// When the wait began.
     pub from: Tick,
     /// When it ended, and the next one began.
@@ -95,25 +95,25 @@ pub struct Stretch {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CriticalPath {
     /// In the order of time.
-    pub stretches: Vec<Stretch>,
+    pub segments: Vec<PathSegment>,
 }
 
 impl CriticalPath {
     /// The path from a time on.
     pub fn from(self, start: Tick) -> Self {
-        let stretches = self.stretches.into_iter().filter(|it| it.to > start);
-        Self { stretches: stretches.map(|it| Stretch { from: it.from.max(start), ..it }).collect() }
+        let segments = self.segments.into_iter().filter(|it| it.to > start);
+        Self { segments: segments.map(|it| PathSegment { from: it.from.max(start), ..it }).collect() }
     }
 
     /// How long it is, in ticks.
     pub fn ticks(&self) -> u64 {
-        self.stretches.iter().map(|it| it.to.abs_diff(it.from)).sum()
+        self.segments.iter().map(|it| it.to.abs_diff(it.from)).sum()
     }
 
     /// Ticks of each wait.
     pub fn waits(&self) -> BTreeMap<Wait, u64> {
         let mut sums = BTreeMap::new();
-        for it in &self.stretches {
+        for it in &self.segments {
             *sums.entry(it.wait).or_default() += it.to.abs_diff(it.from);
         }
         sums
@@ -122,7 +122,7 @@ impl CriticalPath {
     /// Ticks in handshakes that held up the next event of their node.
     pub fn handshakes(&self) -> BTreeMap<NodeId, u64> {
         let mut sums = BTreeMap::new();
-        for it in &self.stretches {
+        for it in &self.segments {
             if let Some(node) = it.handshake {
                 *sums.entry(node).or_default() += it.to.abs_diff(it.from);
             }
@@ -131,30 +131,30 @@ impl CriticalPath {
     }
 
     /// The path in at most this many equal spans of time, each with the wait that takes most of it.
-    pub fn course(&self, spans: u32) -> Vec<Stretch> {
-        let (Some(first), Some(last)) = (self.stretches.first(), self.stretches.last()) else { return Vec::new() };
+    pub fn course(&self, spans: u32) -> Vec<PathSegment> {
+        let (Some(first), Some(last)) = (self.segments.first(), self.segments.last()) else { return Vec::new() };
         let width = ((last.to - first.from) / Tick::from(spans.max(1)) + 1).max(1);
-        let mut course: Vec<Stretch> = Vec::new();
+        let mut course: Vec<PathSegment> = Vec::new();
         let (mut k, mut from) = (0, first.from);
         while from < last.to {
             let to = from.saturating_add(width).min(last.to);
-            let mut best: Option<(Tick, Stretch)> = None;
+            let mut best: Option<(Tick, PathSegment)> = None;
             let mut inside: BTreeMap<Wait, Tick> = BTreeMap::new();
-            while let Some(it) = self.stretches.get(k).filter(|it| it.from < to) {
+            while let Some(it) = self.segments.get(k).filter(|it| it.from < to) {
                 let sum = inside.entry(it.wait).or_default();
                 *sum += it.to.min(to) - it.from.max(from);
                 if best.is_none_or(|(most, _)| *sum > most) {
-                    best = Some((*sum, Stretch { from, to, ..*it }));
+                    best = Some((*sum, PathSegment { from, to, ..*it }));
                 }
                 if it.to > to {
                     break;
                 }
                 k += 1;
             }
-            if let Some((_, stretch)) = best {
-                match course.last_mut().filter(|before| before.wait == stretch.wait && before.to == from) {
+            if let Some((_, segment)) = best {
+                match course.last_mut().filter(|before| before.wait == segment.wait && before.to == from) {
                     Some(before) => before.to = to,
-                    None => course.push(stretch),
+                    None => course.push(segment),
                 }
             }
             from = to;

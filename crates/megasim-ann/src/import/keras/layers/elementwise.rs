@@ -1,6 +1,6 @@
 //! Layers that compute number by number: scales, shifts, functions and merges of branches.
 
-use super::super::super::Problem;
+use super::super::super::ImportError;
 use super::super::tensor::Tensor;
 use super::{Context, typed};
 use crate::graph::{Activation, AxisOrder, Operation, Padding, Pooling};
@@ -8,7 +8,7 @@ use ndarray::{Array1, Ix1};
 use serde_json::Value;
 
 impl Context<'_, '_> {
-    pub(super) fn batch_normalization(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    pub(super) fn batch_normalization(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         let axis = self.options.axis_or("axis", -1, input.layout.rank())?;
         let input = self.network.channels_at(input, axis, self.options)?;
         let [channels, ..] = self.network.sizes(input);
@@ -35,7 +35,7 @@ impl Context<'_, '_> {
     }
 
     /// `x * scale + offset`.
-    pub(super) fn rescaling(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    pub(super) fn rescaling(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         let [channels, ..] = self.network.sizes(input);
         let (scale, offset) = (self.options.number_or("scale", 1.0)?, self.options.number_or("offset", 0.0)?);
         let operation = Operation::scale_and_shift(channels, scale, offset);
@@ -44,7 +44,7 @@ impl Context<'_, '_> {
 
     /// Resizing that picks or averages whole cells: to the size that is there, to a multiple of it, or to a half
     /// (bilinear) or a whole part (area) of it.
-    pub(super) fn resizing(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    pub(super) fn resizing(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         let input = self.maps(input, 2)?;
         let [_, height, width] = self.network.sizes(input);
         let (to_height, to_width) = (self.options.count("height")?, self.options.count("width")?);
@@ -80,13 +80,13 @@ impl Context<'_, '_> {
         }
     }
 
-    fn average_of(&mut self, size: (usize, usize), input: Tensor) -> Result<Tensor, Problem> {
+    fn average_of(&mut self, size: (usize, usize), input: Tensor) -> Result<Tensor, ImportError> {
         let (pooling, padding) = (Pooling::Average { count_padding: false }, Padding::default());
         self.push(Operation::Pool { pooling, size, strides: size, padding }, input, input.layout)
     }
 
     /// A function of `keras.ops`.
-    pub(super) fn function(&mut self, class: &str, input: Tensor) -> Result<Tensor, Problem> {
+    pub(super) fn function(&mut self, class: &str, input: Tensor) -> Result<Tensor, ImportError> {
         let activation = match class {
             "Relu" => Activation::RELU,
             "Relu6" => Activation::Relu { negative_slope: 0.0, max: Some(6.0) },
@@ -113,7 +113,7 @@ impl Context<'_, '_> {
     }
 
     /// One slope a channel where the other axes are shared, else one a number.
-    pub(super) fn parametric_relu(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    pub(super) fn parametric_relu(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         let rank = input.layout.rank();
         let shared = match self.options.take("shared_axes") {
             None => Vec::new(),
@@ -146,7 +146,7 @@ impl Context<'_, '_> {
     }
 
     /// `(x - mean) / max(sqrt(variance), 1e-7)`.
-    pub(super) fn normalization(&mut self, input: Tensor) -> Result<Tensor, Problem> {
+    pub(super) fn normalization(&mut self, input: Tensor) -> Result<Tensor, ImportError> {
         if self.options.bool_or("invert", false)? {
             return Err(self.options.unsupported("an inverted normalisation is not supported"));
         }
@@ -186,7 +186,7 @@ impl Context<'_, '_> {
     }
 
     /// Numbers times a factor.
-    pub(super) fn scaled(&mut self, input: Tensor, factor: f32) -> Result<Tensor, Problem> {
+    pub(super) fn scaled(&mut self, input: Tensor, factor: f32) -> Result<Tensor, ImportError> {
         let [channels, ..] = self.network.sizes(input);
         let operation = Operation::scale_and_shift(channels, factor, 0.0);
         let name = format!("{}_scale", self.options.layer());
@@ -195,7 +195,7 @@ impl Context<'_, '_> {
     }
 
     /// Inputs number by number.
-    pub(super) fn combine(&mut self, class: &str, inputs: &[Tensor]) -> Result<Tensor, Problem> {
+    pub(super) fn combine(&mut self, class: &str, inputs: &[Tensor]) -> Result<Tensor, ImportError> {
         match (class, inputs) {
             ("Subtract", &[first, second]) => {
                 let second = self.scaled(second, -1.0)?;
@@ -213,13 +213,13 @@ impl Context<'_, '_> {
         }
     }
 
-    pub(super) fn add(&mut self, operation: Operation, inputs: &[Tensor]) -> Result<Tensor, Problem> {
+    pub(super) fn add(&mut self, operation: Operation, inputs: &[Tensor]) -> Result<Tensor, ImportError> {
         let order = inputs.first().and_then(|first| first.layout.order()).unwrap_or(AxisOrder::ChannelsLast);
         let inputs = inputs.iter().map(|&input| self.network.read_as(input, order)).collect::<Result<Vec<_>, _>>()?;
         self.merge(operation, &inputs)
     }
 
-    pub(super) fn concatenate(&mut self, inputs: &[Tensor]) -> Result<Tensor, Problem> {
+    pub(super) fn concatenate(&mut self, inputs: &[Tensor]) -> Result<Tensor, ImportError> {
         let rank = inputs.first().map_or(1, |input| input.layout.rank());
         let axis = self.options.axis_or("axis", -1, rank)?;
         let inputs: Result<Vec<_>, _> =
@@ -227,7 +227,7 @@ impl Context<'_, '_> {
         self.merge(Operation::Concatenate, &inputs?)
     }
 
-    pub(super) fn merge(&mut self, operation: Operation, inputs: &[Tensor]) -> Result<Tensor, Problem> {
+    pub(super) fn merge(&mut self, operation: Operation, inputs: &[Tensor]) -> Result<Tensor, ImportError> {
         let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.layout == first.layout)) else {
             return Err(self.options.misfit("expected inputs of as many axes each"));
         };

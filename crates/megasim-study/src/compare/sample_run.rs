@@ -3,7 +3,7 @@
 use super::Part;
 use crate::layers::{FanOut, Layer};
 use megasim_ann::forward::{WrongBatch, visit_activations};
-use megasim_ann::graph::{Fault, Graph, LayerId};
+use megasim_ann::graph::{Graph, GraphError, LayerId};
 use megasim_convert::simplify::Unsupported;
 use megasim_convert::{Manifest, parse};
 use megasim_core::engine::{Record, Simulation};
@@ -258,7 +258,7 @@ pub enum AnalogError {
     Unsupported(#[from] Unsupported),
     /// Weights that are no numbers.
     #[error(transparent)]
-    Graph(#[from] Fault),
+    Graph(#[from] GraphError),
     /// Samples of another size.
     #[error(transparent)]
     Batch(#[from] WrongBatch),

@@ -22,7 +22,7 @@
 //! makes up for another one counts below 0. What a rule is put down with depends on those that were changed before it,
 //! as with any order of a table of this kind.
 
-use super::{Error, Question, Run};
+use super::{Error, Run, Setup};
 use crate::runner;
 use megasim_core::control::{Control, Uncounted};
 use megasim_core::engine::{Mode, Probes, Simulation, TieOrder};
@@ -108,7 +108,7 @@ struct Rung {
     touched: bool,
 }
 
-impl Question<'_> {
+impl Setup<'_> {
     /// Puts the differences of event mode, on the left, and clocked mode, on the right, down to their causes; on at
     /// most `samples` samples. Where `control` cancels, the samples up to the first one that did not run count.
     ///
@@ -117,7 +117,7 @@ impl Question<'_> {
     pub fn causes(&self, samples: usize, control: &dyn Control) -> Result<Option<Causes>, Error> {
         let (Mode::Event, Mode::Clocked { dt }) = (self.left.mode, self.right.mode) else { return Ok(None) };
         let scale = self.scale();
-        let samples = samples.min(self.material.len());
+        let samples = samples.min(self.sample_source.len());
         let saturates = self.saturates(samples, &Uncounted(control))?;
         // What is put down to which rule depends on it.
         let stage = if saturates { "causes, with saturation" } else { "causes" };
@@ -166,7 +166,7 @@ impl Question<'_> {
                             stimuli.push(Stimulus::new());
                         }
                         let record = simulation.run(&stimuli).map_err(|source| Error::Run {
-                            sample: self.material.number(k),
+                            sample: self.sample_source.number(k),
                             run: rung.cause.map_or("event", Cause::name).into(),
                             source,
                         })?;
@@ -265,7 +265,7 @@ impl Question<'_> {
                 || Simulation::new(&plan, run.mode, &probes),
                 |simulation, k| {
                     let record = simulation.run(&self.stimuli(k)?).map_err(|source| Error::Run {
-                        sample: self.material.number(k),
+                        sample: self.sample_source.number(k),
                         run: run.name.into(),
                         source,
                     })?;

@@ -8,7 +8,7 @@ use ndarray::ArrayView2;
 
 /// Samples, each of which is run from a fresh state.
 #[derive(Debug)]
-pub enum Material<'a> {
+pub enum SampleSource<'a> {
     /// Images.
     Images {
         /// Their numbers, `(samples, numbers)`.
@@ -28,7 +28,7 @@ pub enum Material<'a> {
     Pieces(Pieces),
 }
 
-impl Material<'_> {
+impl SampleSource<'_> {
     /// How many samples there are.
     pub fn len(&self) -> usize {
         match self {
@@ -92,7 +92,7 @@ impl Material<'_> {
 ///
 /// ```
 /// use megasim_core::network::{Polarity, Stimulus, StimulusEvent};
-/// use megasim_study::material::Pieces;
+/// use megasim_study::sample_source::Pieces;
 /// let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
 /// let input = Stimulus::from_events([spike(3), spike(14), spike(25)]);
 /// let reset = Stimulus::from_events([StimulusEvent::reset(10), StimulusEvent::reset(20)]);

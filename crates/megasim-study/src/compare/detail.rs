@@ -1,7 +1,7 @@
 //! One sample in full, for pictures: every spike of both sides, activations, and a few membrane potentials over time.
 
-use super::trial::Pass;
-use super::{Error, Part, Question};
+use super::sample_run::Pass;
+use super::{Error, Part, Setup};
 use crate::layers::FanOut;
 use crate::showing::{Shown, Trace, Tracer, traced};
 use megasim_core::engine::{Probes, Simulation};
@@ -9,7 +9,7 @@ use megasim_core::network::Stimulus;
 
 /// One sample in full.
 #[derive(Debug, Clone)]
-pub struct Exhibit {
+pub struct SampleDetail {
     /// Its number.
     pub sample: u64,
     /// Its label.
@@ -23,14 +23,14 @@ pub struct Exhibit {
     /// How long it is, in milliseconds.
     pub ms: f64,
     /// The layers.
-    pub layers: Vec<ExhibitLayer>,
+    pub layers: Vec<LayerDetail>,
     /// Membrane potentials of the shown neurons, or of those that spike most, on the left side.
     pub traces: Vec<Trace>,
 }
 
 /// One layer of it.
 #[derive(Debug, Clone)]
-pub struct ExhibitLayer {
+pub struct LayerDetail {
     /// Spikes of each cell on each side.
     pub counts: [Vec<u32>; 2],
     /// Every spike of each side, in order of time.
@@ -39,15 +39,15 @@ pub struct ExhibitLayer {
     pub analog: Option<Vec<f32>>,
 }
 
-impl Question<'_> {
+impl Setup<'_> {
     /// Runs one sample and keeps everything of it; potentials are of `shown`.
     ///
     /// # Errors
-    /// As [`Question::answer`].
-    pub fn exhibit(&self, sample: usize, shown: &[Shown]) -> Result<Exhibit, Error> {
+    /// As [`Setup::run`].
+    pub fn detail(&self, sample: usize, shown: &[Shown]) -> Result<SampleDetail, Error> {
         let scale = self.scale();
         let stimuli = self.stimuli(sample)?;
-        let number = self.material.number(sample);
+        let number = self.sample_source.number(sample);
         let failed = |run: &str| {
             let run = run.to_string();
             move |source| Error::Run { sample: number, run, source }
@@ -64,12 +64,12 @@ impl Question<'_> {
         let decisions = [left.decision(), right.decision()];
         let analog = self.analog.map(|analog| analog.sample(sample)).transpose()?;
         let traces = self.traces(&left, &stimuli, shown).map_err(failed(self.left.name))?;
-        let layers = left.layers.into_iter().zip(right.layers).enumerate().map(|(k, (left, right))| ExhibitLayer {
+        let layers = left.layers.into_iter().zip(right.layers).enumerate().map(|(k, (left, right))| LayerDetail {
             counts: [left.counts, right.counts],
             spikes: [left.spikes, right.spikes],
             analog: analog.as_ref().and_then(|layers| layers.get(k)).cloned(),
         });
-        Ok(Exhibit {
+        Ok(SampleDetail {
             sample: number,
             label: self.output.and_then(|output| output.labels).and_then(|labels| labels.get(sample)).copied(),
             decisions,

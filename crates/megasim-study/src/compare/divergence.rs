@@ -18,7 +18,7 @@ pub type Part = (Tick, u32);
 
 /// The first spike that only one side has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parting {
+pub struct Divergence {
     /// When, in ticks; the start of its step where one side is clocked.
     pub tick: Tick,
     /// The cell.
@@ -29,7 +29,7 @@ pub struct Parting {
 
 /// The first spike, in order of time and then of cells, that only one side has; times of the left side are those of the
 /// starts of steps of `step` ticks. Both lists are sorted.
-pub(super) fn first(left: &[Part], right: &[Part], step: Tick) -> Option<Parting> {
+pub(super) fn first(left: &[Part], right: &[Part], step: Tick) -> Option<Divergence> {
     // Steps keep the order of times, but not that of the cells inside a step.
     let stepped: Vec<Part>;
     let left = if step > 1 {
@@ -41,7 +41,7 @@ pub(super) fn first(left: &[Part], right: &[Part], step: Tick) -> Option<Parting
         left
     };
     let same = left.iter().zip(right).take_while(|(a, b)| a == b).count();
-    let part = |&(tick, cell): &Part, side| Parting { tick, cell, side };
+    let part = |&(tick, cell): &Part, side| Divergence { tick, cell, side };
     match (left.get(same), right.get(same)) {
         (None, None) => None,
         (Some(a), Some(b)) if a < b => Some(part(a, Side::Left)),
@@ -59,15 +59,15 @@ mod tests {
         let left = [(1, 4), (3, 2), (3, 7)];
         assert_eq!(first(&left, &left, 1), None);
         let found = first(&left, &[(1, 4), (3, 7)], 1);
-        assert_eq!(found, Some(Parting { tick: 3, cell: 2, side: Side::Left }));
+        assert_eq!(found, Some(Divergence { tick: 3, cell: 2, side: Side::Left }));
         let found = first(&left, &[(1, 4), (2, 9), (3, 2), (3, 7)], 1);
-        assert_eq!(found, Some(Parting { tick: 2, cell: 9, side: Side::Right }));
+        assert_eq!(found, Some(Divergence { tick: 2, cell: 9, side: Side::Right }));
     }
 
     #[test]
     fn times_inside_a_step_do_not_count() {
         assert_eq!(first(&[(4, 8), (5, 1)], &[(4, 1), (4, 8)], 2), None);
         let found = first(&[(4, 8), (6, 1)], &[(4, 1), (4, 8)], 2);
-        assert_eq!(found, Some(Parting { tick: 4, cell: 1, side: Side::Right }));
+        assert_eq!(found, Some(Divergence { tick: 4, cell: 1, side: Side::Right }));
     }
 }
