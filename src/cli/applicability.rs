@@ -187,7 +187,7 @@ pub fn check_on(line: &Command, matches: &ArgMatches, input: Option<Input>) -> R
     let (input, given) = (input.unwrap_or_else(|| Input::of(name, matches)), GivenOptions { matches });
     if name == "convert" && input != Input::Nir && !given.has("data") {
         let text = "the following required arguments were not provided:\n  --data <DATA>";
-        return Err(line.clone().error(ErrorKind::MissingRequiredArgument, text));
+        return Err(command.clone().error(ErrorKind::MissingRequiredArgument, text));
     }
     for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {
         let id = argument.get_id().as_str();
@@ -195,7 +195,7 @@ pub fn check_on(line: &Command, matches: &ArgMatches, input: Option<Input>) -> R
         let option = argument.get_long().unwrap_or(id);
         if let Some(why) = row.refusal(input, &given, option) {
             let text = format!("--{option}: {why}");
-            return Err(line.clone().error(ErrorKind::ArgumentConflict, text));
+            return Err(command.clone().error(ErrorKind::ArgumentConflict, text));
         }
     }
     Ok(())

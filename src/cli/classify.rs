@@ -7,9 +7,10 @@ use super::classification::{remarks, table};
 use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::input;
+use super::numbers::from_one;
 use super::online::{self, OnlineArguments};
 use super::paths::Paths;
-use super::per_sample::{predictions_file, write_predictions};
+use super::per_sample::{page_file, predictions_file, write_predictions};
 use super::presentation::{Presentation, TestSamples};
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
@@ -55,7 +56,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     dt: Tick,
     /// Write a page of pictures to this file, and their numbers to a directory next to it
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     report: Option<PathBuf>,
     #[command(flatten)]
     show: ShowArguments,
@@ -91,7 +92,7 @@ pub struct DecisionArguments {
     #[command(flatten)]
     read_out: ReadOutArguments,
     /// How often the right class is among the first N, besides
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one::<NonZeroU32>)]
     top_k: Option<NonZeroU32>,
     /// Run samples that stopped early again to their end, to report the operations that stopping saved
     #[arg(long)]

@@ -7,6 +7,7 @@ use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::input::{InputArgs, LoadedInput, picture, read_network};
 use super::paths::Paths;
+use super::per_sample::page_file;
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::read_out::SpikeReadOut;
@@ -64,7 +65,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     causes: Option<usize>,
     /// Write a page of pictures to this file, and their numbers to a directory next to it
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     report: Option<PathBuf>,
     #[command(flatten)]
     show: ShowArguments,

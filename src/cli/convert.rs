@@ -12,8 +12,8 @@ use super::conversion::{self, Job, stages};
 use super::diagnostic::report;
 use super::export::ExportArguments;
 use super::input::{Reading, scaling_in_words, warn_of_scaling};
-use super::numbers::{not_negative, part, percentile, percentile_step, positive};
-use super::output::Printed;
+use super::numbers::{from_one, not_negative, part, percentile, percentile_step, positive};
+use super::output::{self, Printed};
 use super::paths::Paths;
 use super::samples::{ConversionData, SampleArguments};
 use super::tables::{Boxed, boxed, percent};
@@ -79,7 +79,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NETDIR")]
     out: PathBuf,
     /// At most this many test samples for the accuracy of the analog network after each step
-    #[arg(long, value_name = "N", default_value_t = TEST_SAMPLES)]
+    #[arg(long, value_name = "N", default_value_t = TEST_SAMPLES, value_parser = from_one::<NonZeroUsize>)]
     test_samples: NonZeroUsize,
     /// Percentile of a layer's non-zero activations that becomes one spike per millisecond
     #[arg(long, value_name = "P", default_value_t = normalize::DEFAULT_PERCENTILE, value_parser = percentile)]
@@ -125,7 +125,7 @@ pub struct Arguments {
     #[arg(long, value_name = "H", value_parser = not_negative)]
     hysteresis: Option<f64>,
     /// With --neuron signed: the largest count of a rectified neuron
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one::<NonZeroU32>)]
     max_count: Option<NonZeroU32>,
     /// Parameters under one name; options given besides change single ones
     /// [default: short; toolbox where an option or a layer has no form with signed neurons]
@@ -275,7 +275,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         atomic_write::write_file(path, replace, |file| file.write_all(text.as_bytes())).map_err(report)?;
     }
     let as_spikes = presentation::as_spikes(&conversion)?;
-    let notes = preset.note().into_iter().chain(notes(&model, &conversion.adapted)).chain(levels(&conversion));
+    preset.note().iter().for_each(output::warn);
+    let notes = notes(&model, &conversion.adapted).into_iter().chain(levels(&conversion));
     let notes: String = notes.map(|note| format!("{note}\n")).collect();
     let (out, data) = (arguments.out.display(), data.display());
     // Masks and delays are those of steps of a millisecond, and random spikes of at most 100 Hz need a second.

@@ -43,10 +43,14 @@ fn system(error: &dyn Error) -> Option<io::ErrorKind> {
 
 /// The report of a file that an option names and the system does not read.
 pub fn unreadable(path: &Path, error: &io::Error) -> Report {
-    Report::new(Reported {
-        message: format!("{}: cannot be read: {error}", path.display()),
-        system: Some(error.kind()),
-    })
+    let why = match error.kind() {
+        io::ErrorKind::NotADirectory if path.is_file() => "expected a directory, found a file".into(),
+        io::ErrorKind::IsADirectory if path.is_dir() && error.raw_os_error().is_some() => {
+            "expected a file, found a directory".into()
+        }
+        _ => format!("cannot be read: {error}"),
+    };
+    Report::new(Reported { message: format!("{}: {why}", path.display()), system: Some(error.kind()) })
 }
 
 /// What the system said, where a reported error comes from there.

@@ -3,6 +3,7 @@
 use super::diagnostic::{report, unreadable};
 use super::numbers::count;
 use super::paths::Paths;
+use super::per_sample::page_file;
 use super::presentation::Threads;
 use super::results::{Results, of_page};
 use super::stimuli::stimuli;
@@ -64,7 +65,7 @@ pub struct Arguments {
     picture: Option<PathBuf>,
     /// Pictures of the network on one page: its training, what its maps prefer, spike times of the first sample,
     /// winners
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     report: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long)]

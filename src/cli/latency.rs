@@ -11,6 +11,7 @@ pub use described::cores;
 use super::diagnostic::{self, report, unreadable};
 use super::input::{InputArgs, LoadedInput};
 use super::paths::Paths;
+use super::per_sample::page_file;
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::results::{Results, of_page};
@@ -67,7 +68,7 @@ pub struct Arguments {
     #[arg(long)]
     modules: bool,
     /// Write a page of pictures to this file, and their numbers to a directory next to it
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     report: Option<PathBuf>,
     #[command(flatten)]
     pub(super) presentation: Presentation,

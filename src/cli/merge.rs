@@ -2,6 +2,7 @@
 
 use super::diagnostic::report;
 use super::output::{Figures, Printed};
+use super::per_sample::page_file;
 use super::presentation::Threads;
 use super::sharing::{self, Described, KeptOutcomes, OUTCOMES, Shard};
 use super::tables::boxed;
@@ -35,7 +36,7 @@ pub struct Arguments {
     #[command(flatten)]
     printed: Printed,
     /// Write a page of pictures to this file, and their numbers to a directory next to it
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     report: Option<PathBuf>,
     /// Of classify: write what was decided on each sample to this file
     #[arg(long, value_name = "FILE")]

@@ -25,6 +25,14 @@ pub fn predictions_file(text: &str) -> Result<PathBuf, String> {
     with_ending(text, &["npz", "csv"])
 }
 
+/// `--report`, likewise: a page.
+///
+/// # Errors
+/// Another ending.
+pub fn page_file(text: &str) -> Result<PathBuf, String> {
+    with_ending(text, &["html"])
+}
+
 /// A path that ends in one of these.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! `--readout`, `--k`, `--confidence`: how a class is decided.
 
 use crate::cli::diagnostic::report;
-use crate::cli::numbers::positive;
+use crate::cli::numbers::{from_one, positive};
 use clap::{Args, ValueEnum};
 use megasim::readout::ReadOut;
 use megasim::study::read_out::{self, Kind, ReadOutChoice};
@@ -21,7 +21,7 @@ pub struct ReadOutArguments {
     #[arg(long, value_enum)]
     pub(super) readout: Option<ReadOutArgument>,
     /// Spikes that decide, with --readout k_spikes
-    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
+    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K), value_parser = from_one::<NonZeroU32>)]
     pub(super) k: Option<NonZeroU32>,
     /// Stop as soon as the first class leads the second by so much: spikes with spike_count, thresholds with
     /// membrane_potential
@@ -37,7 +37,7 @@ pub struct SpikeReadOut {
     #[arg(long, value_enum)]
     readout: Option<ReadOutArgument>,
     /// Spikes that decide, with --readout k_spikes
-    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K))]
+    #[arg(long, value_name = "K", required_if_eq_any(NEEDS_K), value_parser = from_one::<NonZeroU32>)]
     k: Option<NonZeroU32>,
 }
 

@@ -4,6 +4,7 @@ mod recording;
 
 use super::diagnostic::{self, report, unreadable};
 use super::paths::Paths;
+use super::per_sample::page_file;
 use super::results::of_page;
 use super::sweep::{answer_in_both_modes, answer_on_machine};
 use super::tables::{counted, percent};
@@ -39,7 +40,7 @@ pub struct Arguments {
     /// Directory with results
     rundir: PathBuf,
     /// The page; report.html in the directory where it is not given
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     out: Option<PathBuf>,
     /// Draw swept parameters on a logarithmic axis, also where they were not spaced so
     #[arg(long)]

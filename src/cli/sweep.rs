@@ -10,6 +10,7 @@ use super::input::{ConvertedInput, InputArgs, LoadedInput};
 use super::latency::reported;
 use super::output::Printed;
 use super::paths::Paths;
+use super::per_sample::page_file;
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::read_out::ReadOutArguments;
@@ -80,7 +81,7 @@ pub struct Arguments {
     #[command(flatten)]
     read_out: ReadOutArguments,
     /// Write a page of pictures to this file, and their numbers to a directory next to it
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     report: Option<PathBuf>,
     #[command(flatten)]
     pub(super) presentation: Presentation,

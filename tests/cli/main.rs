@@ -16,6 +16,7 @@ mod help;
 mod inspect;
 mod latency;
 mod main_job;
+mod misuse;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod netfile;

@@ -153,8 +153,8 @@ fn what_signed_neurons_do_not_have_is_converted_as_the_toolbox_does() {
     let here = TempDir::new().unwrap();
     let here = here.path();
     convert(here, &["--out", "toolbox", "--preset", "toolbox", "--reset", "zero"]).success();
-    let note = "converted as --preset toolbox: --reset has no form with the default, --preset short";
-    convert(here, &["--out", "zero", "--reset", "zero"]).success().stdout(contains(note));
+    let note = "warning: converted as --preset toolbox: --reset has no form with the default, --preset short";
+    convert(here, &["--out", "zero", "--reset", "zero", "--brief"]).success().stderr(contains(note));
     assert_eq!(manifest(here, "zero"), manifest(here, "toolbox"));
     convert(here, &["--out", "a", "--reset", "zero", "--preset", "short"]).code(1).stderr(contains("--neuron signed"));
     convert(here, &["--out", "a", "--encode", "pso", "--reset", "zero"]).code(1).stderr(contains("--duration"));

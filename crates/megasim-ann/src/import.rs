@@ -476,7 +476,12 @@ fn widen_to_ceil(shape: Shape, size: (usize, usize), strides: (usize, usize), pa
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if path.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "expected a model file, found a directory"));
+        let found = if path.join("megasim.json").is_file() {
+            "expected a model file, found a directory with a converted network, which 'megasim classify' runs"
+        } else {
+            "expected a model file, found a directory"
+        };
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, found));
     }
     std::fs::read(path)
 }

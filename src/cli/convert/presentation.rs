@@ -2,6 +2,7 @@
 
 use super::arguments::InputArgument;
 use crate::cli::diagnostic::{self, report};
+use crate::cli::numbers::from_one;
 use crate::cli::progress::Progress;
 use clap::{Args, ValueEnum};
 use megasim::convert::calibrate::Correction;
@@ -52,7 +53,7 @@ pub struct PresentationArguments {
     #[arg(long, value_enum)]
     calibrate_for: Option<ModeArgument>,
     /// Samples of the normalisation set that calibration runs; 256 where not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = from_one::<NonZeroUsize>)]
     calibration_samples: Option<NonZeroUsize>,
     /// How the scale of a layer is chosen: a percentile of its activations, or the least squared error of the counts of
     /// a presentation; with --duration the latter where not given

@@ -86,8 +86,12 @@ pub(super) fn is_archive(file: &ModelFile) -> bool {
 
 /// A `.keras` archive: a zip of `config.json`, `metadata.json` and `model.weights.h5`.
 pub(super) fn read_archive(file: &ModelFile) -> Result<Imported, ImportError> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(&file.bytes[..]))
-        .map_err(|error| ImportError::damaged("zip", format!("expected a .keras archive, found: {error}")))?;
+    let mut archive = zip::ZipArchive::new(Cursor::new(&file.bytes[..])).map_err(|error| {
+        ImportError::damaged(
+            "zip",
+            format!("expected a .keras archive, found a file that is none, or is damaged or incomplete: {error}"),
+        )
+    })?;
     let config = entry(&mut archive, "config.json", MAX_CONFIG)?;
     let config = parse_json("config.json", &config)?;
     let metadata = entry(&mut archive, "metadata.json", MAX_CONFIG)?;
@@ -101,9 +105,14 @@ pub(super) fn read_archive(file: &ModelFile) -> Result<Imported, ImportError> {
 
 fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str, most: u64) -> Result<Vec<u8>, ImportError> {
     let damaged = |error: &dyn std::fmt::Display| {
-        ImportError::damaged(name, format!("expected this file in the archive, found: {error}"))
+        ImportError::damaged(name, format!("expected this file in the archive, found it damaged: {error}"))
     };
-    let entry = archive.by_name(name).map_err(|error| damaged(&error))?;
+    let entry = archive.by_name(name).map_err(|error| match error {
+        zip::result::ZipError::FileNotFound => {
+            ImportError::damaged(name, "expected this file in the archive, which does not have it")
+        }
+        error => damaged(&error),
+    })?;
     let mut content = Vec::new();
     // The announced size is not trusted: what is there is read, up to the limit.
     let read = entry.take(most + 1).read_to_end(&mut content).map_err(|error| damaged(&error))?;

@@ -382,7 +382,12 @@ pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
     let not_a_file = |found| Error::NotAFile { path: path.into(), expected: "a file", found };
     let metadata = fs::metadata(path).map_err(error)?;
     if metadata.is_dir() {
-        return Err(not_a_file("a directory"));
+        let has_schematic = path.join("megasim.sch").is_file();
+        return Err(not_a_file(if has_schematic {
+            "a directory; its schematic is megasim.sch"
+        } else {
+            "a directory"
+        }));
     }
     if !metadata.is_file() {
         return Err(not_a_file("a device or pipe"));

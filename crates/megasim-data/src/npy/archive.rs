@@ -10,7 +10,7 @@ use zip::result::ZipError;
 #[derive(Debug, thiserror::Error)]
 pub enum NpzError {
     /// It is no archive.
-    #[error("expected an .npz archive, found: {0}")]
+    #[error("expected an .npz archive, found a file that is none, or is damaged or incomplete: {0}")]
     Archive(ZipError),
     /// There is no array of this name.
     #[error("expected it in the archive, found: {0}")]

@@ -33,6 +33,16 @@ pub enum LatencyError {
         /// The time.
         found: Duration,
     },
+    /// A sample ends before the figures begin.
+    #[error("--warm-up: expected less than a sample, which ends at tick {end}, found {found}, which is tick {warm_up}")]
+    LongWarmUp {
+        /// The time.
+        found: Duration,
+        /// The same in ticks.
+        warm_up: Tick,
+        /// Where a sample ends.
+        end: Tick,
+    },
     /// Ticks of unknown length.
     #[error("--warm-up: expected to know how long a tick is; --tick TIME says it of a schematic")]
     NoTick,
@@ -200,6 +210,10 @@ pub fn latency_of(
     };
     let stimuli = |sample: usize| input.stimuli(sample, mapped.factor);
     let setup = Setup { paths: TRACED, ..input.setup(&mapped, &stimuli, options.pace, warm_up) };
+    let end = setup.showing.until.unwrap_or(setup.t_max);
+    if let Some(found) = options.warm_up.filter(|_| warm_up >= end) {
+        return Err(LatencyError::LongWarmUp { found, warm_up, end });
+    }
     control.start("latency", setup.samples);
     let answer = setup.run(control)?;
     if answer.samples.is_empty() {

@@ -1,0 +1,71 @@
+//! What users mistake: each is refused with what was expected, what was found, and what to do.
+
+use assert_cmd::Command;
+use predicates::str::contains;
+use std::path::Path;
+use tempfile::TempDir;
+
+const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits");
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits/digits_cnn.keras");
+
+fn refused(here: &Path, code: i32, arguments: &[&str], message: &str) {
+    let assert = Command::cargo_bin("megasim").unwrap().args(arguments).current_dir(here).assert();
+    assert.code(code).stderr(contains(message));
+}
+
+/// A directory with a converted network, `net`.
+fn converted() -> TempDir {
+    let here = TempDir::new().unwrap();
+    let arguments = ["convert", MODEL, "--data", DIGITS, "--duration", "5", "--out", "net"];
+    Command::cargo_bin("megasim").unwrap().args(arguments).current_dir(here.path()).assert().success();
+    here
+}
+
+#[test]
+fn what_is_left_out_of_figures_is_shorter_than_a_sample() {
+    let here = converted();
+    let latency = ["latency", "net", "--data", DIGITS, "--samples", "1", "--hardware", "serial-aer", "--warm-up"];
+    refused(here.path(), 1, &[&latency[..], &["1000 ms"]].concat(), "--warm-up: expected less than a sample");
+}
+
+#[test]
+fn pages_end_in_html() {
+    let here = converted();
+    let message = "expected a name that ends in .html";
+    for command in ["classify", "compare", "latency", "sweep"] {
+        refused(here.path(), 2, &[command, "net", "--data", DIGITS, "--report", "page.txt"], message);
+    }
+    refused(here.path(), 2, &["report", "net", "--out", "page.txt"], message);
+    assert!(!here.path().join("page.txt").exists());
+}
+
+#[test]
+fn counts_are_whole_numbers_from_one_on() {
+    let here = TempDir::new().unwrap();
+    let message = "expected a whole number from 1 on";
+    refused(here.path(), 2, &["classify", "net", "--data", DIGITS, "--top-k", "0"], message);
+    refused(here.path(), 2, &["convert", MODEL, "--data", DIGITS, "--out", "net", "--max-count=-1"], message);
+}
+
+#[test]
+fn a_missing_option_shows_the_usage_of_its_command() {
+    let here = TempDir::new().unwrap();
+    refused(here.path(), 2, &["convert", MODEL, "--out", "net"], "Usage: megasim convert");
+}
+
+#[test]
+fn directories_are_not_files() {
+    let here = converted();
+    let here = here.path();
+    refused(here, 1, &["run", "net", "--out", "events"], "its schematic is megasim.sch");
+    refused(here, 1, &["eval", "net", "--data", DIGITS], "'megasim classify' runs");
+    refused(here, 1, &["report", "net/megasim.json"], "net/megasim.json: expected a directory, found a file");
+}
+
+#[test]
+fn damaged_archives_are_called_so() {
+    let here = TempDir::new().unwrap();
+    let whole = std::fs::read(MODEL).unwrap();
+    std::fs::write(here.path().join("part.keras"), &whole[..whole.len() / 2]).unwrap();
+    refused(here.path(), 1, &["eval", "part.keras", "--data", DIGITS], "damaged or incomplete");
+}
