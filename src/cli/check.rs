@@ -9,7 +9,7 @@ use megasim::netfile::{self, Error, Examination, Netfiles};
 use megasim::network::{Driver, ModuleId, ModuleKind, Network, NodeId, Polarity, Stimulus, Tick};
 use std::path::PathBuf;
 
-/// Tell every fault and warning of a netfile directory at once
+/// Report all errors and warnings of a netfile directory
 ///
 /// Reads all files, also after a fault in one of them, and tells for each module how far its weights reach, for each
 /// source what it sends and how its resets cut it into samples. Exit status 1 if there is a fault, 0 otherwise.

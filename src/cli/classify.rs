@@ -91,7 +91,7 @@ pub struct Arguments {
 pub struct DecisionArguments {
     #[command(flatten)]
     read_out: ReadOutArguments,
-    /// How often the right class is among the first N, besides
+    /// Also show how often the right class is among the first N
     #[arg(long, value_name = "N", value_parser = from_one::<NonZeroU32>)]
     top_k: Option<NonZeroU32>,
     /// Run samples that stopped early again to their end, to report the operations that stopping saved

@@ -81,7 +81,8 @@ pub struct Arguments {
     /// At most this many test samples for the accuracy of the analog network after each step
     #[arg(long, value_name = "N", default_value_t = TEST_SAMPLES, value_parser = from_one::<NonZeroUsize>)]
     test_samples: NonZeroUsize,
-    /// Percentile of a layer's non-zero activations that becomes one spike per millisecond
+    /// With --preset toolbox: percentile of a layer's non-zero activations that becomes one spike per millisecond; by
+    /// default the scale with the least squared error of the counts (--scale-by)
     #[arg(long, value_name = "P", default_value_t = normalize::DEFAULT_PERCENTILE, value_parser = percentile)]
     percentile: f64,
     /// How much lower the percentile is for each layer further on
@@ -127,18 +128,20 @@ pub struct Arguments {
     /// With --neuron signed: the largest count of a rectified neuron
     #[arg(long, value_name = "N", value_parser = from_one::<NonZeroU32>)]
     max_count: Option<NonZeroU32>,
-    /// Parameters under one name; options given besides change single ones
+    /// Parameters under one name; further options change single ones
     /// [default: short; toolbox where an option or a layer has no form with signed neurons]
     #[arg(long, value_enum)]
     preset: Option<PresetArgument>,
-    /// With --preset temporal-pattern: the bits of a number, and the ms that a layer takes for them; 8 where not given
+    /// With --preset temporal-pattern: the bits of a number, and the ms that a layer takes for them [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_BITS)))]
     num_bits: Option<u32>,
-    /// What a weight of 1 becomes; the rest is cut off. 10000000, with ANNarchy's presets 100000000
+    /// What a weight of 1 becomes; the rest is cut off
+    /// [default: 100000 with signed neurons, 1000000 with ttfs and temporal-pattern presets, 100000000 with
+    /// ANNarchy's, else 10000000]
     #[arg(long, value_name = "S", value_parser = positive)]
     scaling_factor: Option<f64>,
-    /// What a spike takes from the potential: the threshold (toolbox), or all (ANNarchy); of a spiking network, what
-    /// the file says or its library does
+    /// What a spike takes from the potential: the threshold (subtract; toolbox), all (zero; ANNarchy), or as many whole
+    /// thresholds as fit (modulo); of a spiking network, what the file says or its library does
     #[arg(long, value_enum)]
     reset: Option<ResetArgument>,
     #[command(flatten)]
@@ -150,14 +153,15 @@ pub struct Arguments {
     output: Option<OutputArgument>,
     #[command(flatten)]
     reading: Reading,
-    /// With --output softmax: how often per second the class with the highest potential fires, evenly (300, which is
-    /// the default, or regular:300), or as a Poisson process (poisson:300 or poisson:300,seed=S)
+    /// With --output softmax: how often per second the class with the highest potential fires, evenly (300 or
+    /// regular:300), or as a Poisson process (poisson:300 or poisson:300,seed=S) [default: 300]
     #[arg(long, value_name = "CLOCK")]
     softmax_clock: Option<SoftmaxClock>,
     /// Threshold of the neurons, before scaling
     #[arg(long, value_name = "V", default_value_t = 1.0, value_parser = positive)]
     v_thresh: f64,
-    /// Where potentials start, as a part of the threshold (0 or more, less than 1); 0, with --duration 0.5
+    /// Where potentials start, as a part of the threshold (0 or more, less than 1)
+    /// [default: 0; 0.5 with --preset short or --duration]
     #[arg(long, value_name = "PART", value_parser = part)]
     initial_potential: Option<f64>,
     #[command(flatten)]
@@ -200,7 +204,7 @@ pub struct Arguments {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000),
     )]
     ticks_per_ms: u32,
-    /// Of a model of 'megasim train': how many test samples become the stimuli, with resets between
+    /// For a model of 'megasim train': how many test samples become the stimuli, with resets between
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
     #[command(flatten)]

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// How pictures that are in no division are parted.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SplitArguments {
-    /// Of pictures that are in no division: this share of each class trains and normalises, the others are test samples
+    /// For image folders without a train/test split: the share of each class used for training and normalisation; the
+    /// others are test samples
     #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     split: Option<f64>,
     /// Seed of the choice of --split

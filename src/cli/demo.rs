@@ -93,7 +93,7 @@ What to try next:
     {program} classify {DIRECTORY}/netfiles --data {DIRECTORY} --duration 30
   random spikes instead of regular ones:
     {program} classify {DIRECTORY}/netfiles --data {DIRECTORY} --encode poisson
-  the events of the first digit as text, a file a node:
+  the events of the first digit as text, one file per node:
     {program} run {DIRECTORY}/netfiles/megasim.sch --out {DIRECTORY}/events
   your own network:
     {program} convert YOUR_MODEL.keras --data YOUR_DATA --out YOUR_NETFILES

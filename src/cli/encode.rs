@@ -48,7 +48,7 @@ pub struct Arguments {
     /// How long each sample is shown, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     duration: u32,
-    /// Spikes a second of a white pixel, in regular and poisson code
+    /// Spikes per second of a white pixel, in regular and poisson code
     #[arg(
         long,
         value_name = "HZ",

@@ -26,7 +26,7 @@ use ndarray::{Array2, CowArray, Ix2};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Runs a trained network as it is and gives its accuracy
+/// Run a trained network as it is and report its accuracy
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The trained network, or a stage of its conversion (convert --save-parsed, --save-normalised)
@@ -46,10 +46,10 @@ pub struct Arguments {
     /// Take only the first N test samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     samples: Option<u64>,
-    /// How often the right class is among the first N, besides
+    /// Also show how often the right class is among the first N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top_k: Option<u32>,
-    /// Show precision and recall of each class, besides
+    /// Also show precision and recall of each class
     #[arg(long)]
     per_class: bool,
     /// Write the outputs of each sample to this file, FILE.npy or FILE.npz

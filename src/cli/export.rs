@@ -48,10 +48,10 @@ pub enum Form {
 /// How NIR is written.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ExportArguments {
-    /// Of NIR: the library that is to read the file; what it would misread is refused
+    /// For NIR: the library that is to read the file; what it would misread is refused
     #[arg(long, value_enum, value_name = "LIBRARY")]
     nir_for: Option<ImporterArgument>,
-    /// Of NIR: averages as sums before higher thresholds (SumPool2d, which most libraries read), or as averages
+    /// For NIR: averages as sums before higher thresholds (SumPool2d, which most libraries read), or as averages
     /// [default: sum, for snnTorch avg]
     #[arg(long, value_enum)]
     nir_pool: Option<PoolArgument>,

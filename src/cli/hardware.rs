@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// List the shipped machines, print one as a start for a file, or check a file against a network
 ///
-/// Without anything: the machines by name. With a name: its file.
+/// Without arguments: the machines by name. With a name: its file.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -36,7 +36,7 @@ struct Check {
     /// The network: a netfile directory of 'megasim convert', or a schematic
     #[arg(long = "for", value_name = "NETDIR")]
     network: PathBuf,
-    /// Take a pattern that matches nothing as a misfit
+    /// Treat a pattern that matches nothing as an error
     #[arg(long)]
     strict: bool,
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Put the outcomes of shards together: the table and the files that one run of the study would have given
+/// Merge the outcomes of shards: the table and the files that one run of the study would have given
 ///
 /// Results go where the command of the shards says (--json, --report, --predictions, --out of a sweep, ...), or where
 /// the same options of merge say. Runs in the working directory of the shards.
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Where the tables of a sweep go
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write the figures to this file; -: to standard output, and what is for people to standard error
+    /// Write the figures to this file; -: to standard output, and the text for people goes to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<Figures>,
     #[command(flatten)]
@@ -38,10 +38,10 @@ pub struct Arguments {
     /// Write a page of pictures to this file, and their numbers to a directory next to it
     #[arg(long, value_name = "FILE.html", value_parser = page_file)]
     report: Option<PathBuf>,
-    /// Of classify: write what was decided on each sample to this file
+    /// For classify: write what was decided on each sample to this file
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
-    /// Of eval: write the outputs of each sample to this file
+    /// For eval: write the outputs of each sample to this file
     #[arg(long, value_name = "FILE")]
     outputs: Option<PathBuf>,
     /// Replace existing results

@@ -74,7 +74,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Parser)]
 #[command(name = "megasim", version, args_conflicts_with_subcommands = true)]
 struct InPlace {
-    /// A schematic to run in its directory, event files next to it, as MegaSim does; without anything, the demo
+    /// A schematic to run in its directory, event files next to it, as MegaSim does; without arguments, the demo
     schematic: Option<PathBuf>,
 }
 

@@ -50,7 +50,7 @@ pub struct Printed {
     /// Print all columns of the tables, however wide; else they fit the terminal, or 80 columns where there is none
     #[arg(long, conflicts_with = "brief")]
     full: bool,
-    /// Print the answer alone
+    /// Print only the answer
     #[arg(long)]
     brief: bool,
 }

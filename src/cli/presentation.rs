@@ -26,11 +26,13 @@ pub struct Presentation {
     /// Leave out the first N test samples
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub skip: u64,
-    /// How long each sample is shown, in milliseconds
+    /// Milliseconds per sample (default: the conversion's, else 100)
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub duration: u32,
-    /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
-    #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
+    /// How pixels become spikes, as 'pso:max_f=100,k=8' (--help lists the codes; default: the conversion's, else
+    /// regular)
+    #[arg(long, value_name = "CODE", default_value = "regular",
+        long_help = code_help() + "\nWhere it is not given: the code of the conversion, else regular")]
     pub encode: Choice,
     /// Spikes per second of a white pixel, in regular and poisson code; no pixel spikes more than once per millisecond.
     /// Biases act at the same rate
@@ -42,7 +44,7 @@ pub struct Presentation {
         allow_negative_numbers = true,
     )]
     pub input_rate: f64,
-    /// Ticks per millisecond, over which the spikes of a millisecond are spread
+    /// Ticks per millisecond, over which the spikes of a millisecond are spread (default: the conversion's, else 10)
     #[arg(
         long,
         value_name = "N",

@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 /// What is taken of an event recording.
 #[derive(Debug, Clone, Args)]
 pub struct RecordingArguments {
-    /// Of a recording: keep this part of the sensor
+    /// For event recordings: keep this part of the sensor
     #[arg(long, value_name = "LEFT,TOP,WIDTH,HEIGHT", value_parser = rectangle)]
     crop: Option<(u16, u16, u16, u16)>,
-    /// Of a recording: this many pixels along each axis become one
+    /// For event recordings: this many pixels along each axis become one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     downsample: u16,
-    /// Of a recording: darker and brighter as two maps, as spikes of two signs, or alike
+    /// For event recordings: darker and brighter as two maps, as spikes of two signs, or alike
     #[arg(long, value_enum, default_value_t = SignArgument::Channels)]
     polarity: SignArgument,
-    /// Of a recording: from this millisecond after its first event on
+    /// For event recordings: from this millisecond after its first event on
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32))]
     from: Option<u32>,
-    /// Of a recording: this many milliseconds
+    /// For event recordings: this many milliseconds
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
     length: Option<u32>,
-    /// Of a recording: windows of this many events, of which --window is taken
+    /// For event recordings: windows of this many events, of which --window is taken
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     events: Option<u32>,
     /// The number of the window, from 0

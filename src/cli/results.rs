@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Where results go.
 #[derive(Debug, Clone, Args)]
 pub struct Results {
-    /// Write the figures to this file; -: to standard output, and what is for people to standard error
+    /// Write the figures to this file; -: to standard output, and the text for people goes to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<Figures>,
     #[command(flatten)]

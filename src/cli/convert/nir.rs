@@ -21,10 +21,10 @@ use std::path::Path;
 /// What a file of NIR leaves open.
 #[derive(Debug, Clone, Args)]
 pub struct NirArguments {
-    /// Of a spiking network (.nir): the library whose time constants the file has
+    /// For a spiking network (.nir): the library whose time constants the file has
     #[arg(long, value_enum, value_name = "LIBRARY", default_value_t = DialectArgument::Auto)]
     nir_dialect: DialectArgument,
-    /// Of a spiking network (.nir): a step, in the unit of time of the file (seconds; of sinabs, steps) [default: what
+    /// For a spiking network (.nir): a step, in the unit of time of the file (seconds; of sinabs, steps) [default: what
     /// the file says, or the library has]
     #[arg(long, value_name = "TIME", value_parser = positive)]
     dt: Option<f64>,

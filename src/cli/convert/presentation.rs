@@ -45,18 +45,17 @@ pub struct PresentationArguments {
     /// --duration the normalisation samples decide where it is not given
     #[arg(long, value_name = "events:N")]
     pub input: Option<InputArgument>,
-    /// What is corrected by spikes of the normalisation set; initial potentials where not given, with --neuron signed
-    /// biases
+    /// What is corrected by spikes of the normalisation set [default: bias with signed neurons, else potential]
     #[arg(long, value_enum)]
     calibrate: Option<CorrectionArgument>,
-    /// The mode whose spikes correct; event where not given, with --neuron signed clocked, whose counts are equal
+    /// The mode whose spikes correct [default: clocked with signed neurons, whose counts are equal in both, else event]
     #[arg(long, value_enum)]
     calibrate_for: Option<ModeArgument>,
-    /// Samples of the normalisation set that calibration runs; 256 where not given
+    /// Samples of the normalisation set that calibration runs [default: 256]
     #[arg(long, value_name = "N", value_parser = from_one::<NonZeroUsize>)]
     calibration_samples: Option<NonZeroUsize>,
     /// How the scale of a layer is chosen: a percentile of its activations, or the least squared error of the counts of
-    /// a presentation; with --duration the latter where not given
+    /// a presentation [default: mse with --preset short or --duration, else percentile]
     #[arg(long, value_enum, conflicts_with_all = ["scales", "weighting"])]
     scale_by: Option<ScaleArgument>,
 }
