@@ -17,6 +17,7 @@ True
 from __future__ import annotations
 
 from megasim import stdp
+from megasim._events import Events, Recording
 from megasim._megasim import ConversionError, __version__
 from megasim._model import Model, ModelLayer, load
 from megasim._netfiles import (
@@ -31,7 +32,7 @@ from megasim._netfiles import (
 )
 from megasim._network import Network, NetworkLayer, open
 from megasim._options import MegasimWarning
-from megasim._results import Classification, Comparison, Events, Latency, ModeResult, Recording, Sweep, Verification
+from megasim._results import Classification, Comparison, Latency, ModeResult, Sweep, Verification
 from megasim._simulation import Simulation
 
 __all__ = [

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from megasim import _megasim
+from megasim._events import Events
 from megasim._options import ArrayLike, PathLike, warn
-from megasim._results import Events
 
 
 class Netfiles:

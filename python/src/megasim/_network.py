@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from megasim import _megasim
+from megasim._events import Events, Recording, Timing
 from megasim._options import ArrayLike, PathLike, ProgressLike, Value, Watched, labels, listed, numbers, warn, words
-from megasim._results import Classification, Comparison, Events, Latency, Recording, Sweep, Timing, Verification
+from megasim._results import Classification, Comparison, Latency, Sweep, Verification
 
 
 @dataclass(frozen=True)

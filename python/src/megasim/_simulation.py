@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from megasim import _megasim
+from megasim._events import Events
 from megasim._netfiles import Netfiles
 from megasim._network import Network, one_sample
 from megasim._options import ArrayLike, Value, words
-from megasim._results import Events
 
 
 class Simulation:
