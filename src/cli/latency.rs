@@ -11,7 +11,7 @@ pub use described::cores;
 use super::diagnostic::{self, report, unreadable};
 use super::input::{InputArgs, LoadedInput};
 use super::paths::Paths;
-use super::per_sample::page_file;
+use super::per_sample::{page_file, with_ending};
 use super::presentation::Presentation;
 use super::progress::Progress;
 use super::results::{Results, of_page};
@@ -80,11 +80,7 @@ pub struct Arguments {
 
 /// `--trace`: the ending says what is written.
 fn trace_file(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("csv" | "json") => Ok(path),
-        _ => Err("expected a name that ends in .csv or .json".into()),
-    }
+    with_ending(text, &["csv", "json"])
 }
 
 /// What came out, and what was asked for.

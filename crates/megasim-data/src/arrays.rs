@@ -1,7 +1,7 @@
 //! Arrays as they are in files, `.npz`, `.npy` and IDX, brought into the order of a network's input.
 
 use super::Error;
-use super::npy::{self, Array, NpzReader, Rows, Source};
+use super::npy::{self, Array, NpzError, NpzReader, Rows, Source};
 use super::preprocessing::Preprocessing;
 use crate::{DeclaredAxes, InputForm, Shape};
 use ndarray::Array2;
@@ -49,7 +49,7 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
     let archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| Error::Unusable {
         path: path.into(),
         place: "zip".into(),
-        message: format!("expected an .npz archive, found a file that is none, or is damaged or incomplete: {error}"),
+        message: NpzError::Archive(error).to_string(),
     })?;
     let mut names: Vec<String> =
         archive.file_names().map(|entry| entry.strip_suffix(".npy").unwrap_or(entry).to_string()).collect();
@@ -116,9 +116,7 @@ impl Location {
         let damaged = |error: zip::result::ZipError| Error::Unusable {
             path: self.path.clone(),
             place: "zip".into(),
-            message: format!(
-                "expected an .npz archive, found a file that is none, or is damaged or incomplete: {error}"
-            ),
+            message: NpzError::Archive(error).to_string(),
         };
         if self.path.is_dir() {
             return Err(unreadable(io::Error::new(io::ErrorKind::IsADirectory, "expected a file, found a directory")));

@@ -15,7 +15,7 @@ pub use attribution::{Cause, Causes};
 pub use detail::{LayerDetail, SampleDetail};
 pub use divergence::{Divergence, Part, Side};
 pub use figures::{
-    Accuracy, CellSums, Comparison, Decisions, Disagreement, FirstDivergence, LayerFigures, LayerParting, Right,
+    Accuracy, CellSums, Comparison, Decisions, Disagreement, FirstDivergence, LayerDivergence, LayerFigures, Right,
 };
 pub use input::{CompareInput, CompareOptions, Compared, compare, read_out_of};
 pub use sample_run::{Analog, AnalogError, Course};
@@ -379,7 +379,7 @@ impl Sums {
         self.each.push([decisions[0], decisions[1], analog]);
         if setup.output.is_some() && decisions[0] != decisions[1] {
             let parted = layers.iter().enumerate().filter(|(_, of)| of.divergence.is_some() || of.differing > 0);
-            let layers = parted.map(|(layer, of)| LayerParting {
+            let layers = parted.map(|(layer, of)| LayerDivergence {
                 name: setup.layers[layer].name.clone(),
                 spikes: [0, 1].map(|side| passes[side].layers[layer].counts.iter().map(|&n| u64::from(n)).sum::<u64>()),
                 neurons: of.differing,

@@ -144,12 +144,12 @@ pub struct Disagreement {
     /// What the analog network decides.
     pub analog: Option<usize>,
     /// Layer by layer in which the sides part: name, spikes of each side, neurons with another count, first place.
-    pub layers: Vec<LayerParting>,
+    pub layers: Vec<LayerDivergence>,
 }
 
 /// How the sides part in one layer on one sample.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LayerParting {
+pub struct LayerDivergence {
     /// Name of the layer.
     pub name: String,
     /// Spikes of each side.
