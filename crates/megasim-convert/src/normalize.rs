@@ -11,6 +11,7 @@ use super::parsed::{LayerKind, ParsedModel, Role, Source};
 use super::percentile::{Counts, Search};
 use super::samples::Samples;
 pub use error::Error;
+use megasim_core::rate_error::{self, add_squared_errors};
 use ndarray::{ArrayView2, CowArray, Ix2};
 use ordered_float::OrderedFloat;
 
@@ -175,15 +176,9 @@ pub fn least_squares(
     visit(&mut |number, activations| {
         let Some(Some(l)) = l.get(number) else { return };
         let role = role_of(parsed, number);
-        for &activation in &magnitudes(role, activations) {
-            if activation <= 0.0 {
-                continue;
-            }
-            for (error, candidate) in errors[number].iter_mut().zip(CANDIDATES) {
-                let scale = (l * candidate) as f32;
-                let count = (activation * steps / scale + 0.5).floor().min(steps);
-                *error += f64::from(count * scale / steps - activation).powi(2);
-            }
+        let scales = CANDIDATES.map(|candidate| (l * candidate) as f32);
+        for row in magnitudes(role, activations).rows() {
+            add_squared_errors(&row.to_vec(), steps, &scales, &mut errors[number]);
         }
     })?;
     let best = |(l, errors): (&Option<f64>, &[f64; CANDIDATES.len()])| {
@@ -194,7 +189,7 @@ pub fn least_squares(
 }
 
 /// Parts of the percentile among which [`least_squares`] chooses.
-pub(super) const CANDIDATES: [f64; 20] =
+pub(super) const CANDIDATES: [f64; rate_error::CANDIDATES] =
     [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.2, 1.3];
 
 pub(super) fn role_of(parsed: &ParsedModel, number: usize) -> Role {

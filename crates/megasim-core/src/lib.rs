@@ -13,6 +13,7 @@ pub mod equations;
 pub mod netfile;
 pub mod network;
 pub mod parallel;
+pub mod rate_error;
 pub mod readout;
 pub mod source_error;
 

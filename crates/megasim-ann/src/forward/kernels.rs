@@ -76,6 +76,12 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
             });
             values
         }
+        // The most frequent one, without a choice for each number.
+        Operation::Activation(Activation::Relu { negative_slope, max: None }) => {
+            let mut values = values.into_owned();
+            values.mapv_inplace(|x| if x < 0.0 { negative_slope * x } else { x });
+            values
+        }
         Operation::Activation(activation) => {
             let mut values = values.into_owned();
             values.mapv_inplace(|x| activate(*activation, x));
