@@ -3,6 +3,15 @@
 use super::tables::{Boxed, boxed, counted};
 use megasim::readout::ReadOut;
 use megasim::study::classification::{Classification, Outcome, decisions, wilson_interval};
+use miette::{Result, bail};
+
+/// Refuses more classes than a network has.
+pub fn check_top_k(top_k: Option<u32>, classes: usize) -> Result<()> {
+    match top_k {
+        Some(k) if k as usize > classes => bail!("--top-k: expected at most the {classes} classes, found {k}"),
+        _ => Ok(()),
+    }
+}
 
 /// What only some read-outs have to say, for a person; a line a mode.
 pub fn remarks(of: &Classification) -> String {

@@ -3,7 +3,7 @@
 mod page;
 mod potentials;
 
-use super::classification::{remarks, table};
+use super::classification::{check_top_k, remarks, table};
 use super::diagnostic::report;
 use super::history::HistoryArguments;
 use super::input;
@@ -277,6 +277,7 @@ impl Arguments {
         let dt = if self.mode == ModeArgument::Event { 1 } else { self.dt };
         let checked = converted.check_presentation(presentation.clock(), &presentation.encode, dt);
         checked.map_err(|message| miette!("{message}"))?;
+        check_top_k(decision.top_k.map(NonZeroU32::get), converted.classes())?;
         let mut options = ClassifyOptions::new();
         options.code = presentation.code()?;
         options.clock = presentation.clock();

@@ -32,8 +32,9 @@ pub struct Arguments {
     /// The stimulus file; with several maps FILE_0.stim, FILE_1.stim, ...
     #[arg(long, value_name = "FILE.stim")]
     out: PathBuf,
-    /// A netfile directory that 'megasim convert' wrote: addresses are those of its input. Without it pictures keep
-    /// their rows and columns, with the channels last where the last axis is 4 or less, and anything else is one row
+    /// A netfile directory that 'megasim convert' wrote: addresses are those of its input, and code, duration and ticks
+    /// per ms are those that it was converted for, unless given. Without it pictures keep their rows and columns, with
+    /// the channels last where the last axis is 4 or less, and anything else is one row
     #[arg(long, value_name = "NETDIR")]
     netdir: Option<PathBuf>,
     /// The first axis of a sample is time, as delta code needs it

@@ -1,5 +1,6 @@
 //! `megasim eval`: a trained network as it is, on test data.
 
+use super::classification::check_top_k;
 use super::data::SplitArguments;
 use super::diagnostic::report;
 use super::input::{Reading, scaling_in_words, warn_of_scaling};
@@ -117,6 +118,7 @@ pub fn run(arguments: &Arguments) -> miette::Result<()> {
             );
         }
     }
+    check_top_k(arguments.top_k, format.classes)?;
     let (largest, total) = (largest(x.view()), x.nrows());
     // An analog network takes values of any size.
     Warning::of_values("test samples", largest, f32::INFINITY, network.form.scaling).iter().for_each(output::warn);

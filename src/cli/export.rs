@@ -172,7 +172,7 @@ pub fn write(job: &Job) -> Result<()> {
     let synapses: usize = connections.projections.iter().map(|of| of.synapses.0.len()).sum();
     print(&format!(
         "{} populations, {neurons} cells, {synapses} synapses.\nWritten to {}. Next:\n  python {}{backend} --data \
-         test.npz --samples 10 --out counts.npz\n",
+         DATA/test.npz --samples 10 --out counts.npz\n",
         connections.populations.len(),
         out.display(),
         out.join(SCRIPT).display()

@@ -172,6 +172,9 @@ impl InputArgs {
 /// # Errors
 /// If a file cannot be read.
 pub fn read_network(path: &Path) -> Result<Network> {
+    if !path.exists() {
+        bail!("{}: expected a schematic (.sch) or a netfile directory, found nothing of this name", path.display());
+    }
     let schematic = if is_schematic(path) { path.into() } else { path.join("megasim.sch") };
     Ok(run::read(&schematic)?.network)
 }

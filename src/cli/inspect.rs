@@ -17,7 +17,7 @@ use megasim::ann::import;
 use megasim::convert;
 use megasim::convert::diagnose::{self, Activity, Size, WeightStatistics};
 use megasim::convert::manifest::{self, Manifest};
-use megasim::convert::parsed::ParsedModel;
+use megasim::convert::parsed::{LayerKind, ParsedModel};
 use megasim::dataset::{Dataset, Format, InputScaling, Pieces};
 use miette::{Report, Result, miette};
 use serde_json::{Value, json};
@@ -117,7 +117,10 @@ fn in_words(layers: &Layers, is_converted: bool) -> String {
     text += if is_converted { "." } else { "; 'megasim convert' takes the network." };
     let activity = layers.rates.as_ref().map(|(_, activity)| activity).filter(|activity| !activity.is_empty());
     if let Some(activity) = activity {
-        let (silent, all) = activity.iter().fold((0, 0), |(silent, all), it| (silent + it.silent, all + it.neurons));
+        // Flatten and max pooling pass spikes on and have no neurons, as in what 'convert' counts.
+        let has_neurons = |kind: &LayerKind| !matches!(kind, LayerKind::Flatten { .. } | LayerKind::MaxPool { .. });
+        let of_neurons = layers.parsed.layers.iter().zip(activity).filter(|(layer, _)| has_neurons(&layer.operation));
+        let (silent, all) = of_neurons.fold((0, 0), |(silent, all), (_, it)| (silent + it.silent, all + it.neurons));
         text += &format!(" {silent} of {} fire for no sample", counted(all as u64, "neuron"));
         let most =
             activity.iter().enumerate().max_by(|(_, one), (_, other)| one.saturating.total_cmp(&other.saturating));

@@ -1,6 +1,6 @@
 //! Defaults that a converted network brings along: the presentation that it was converted for.
 //!
-//! `classify` and the studies take duration, spike code and ticks per ms from `megasim.json`, where `convert
+//! `classify`, `encode` and the studies take duration, spike code and ticks per ms from `megasim.json`, where `convert
 //! --duration` kept them; what the command line says wins.
 
 use clap::{ArgMatches, Command};
@@ -8,8 +8,8 @@ use megasim::convert::Manifest;
 use megasim::convert::manifest::Presentation;
 use std::path::PathBuf;
 
-/// Commands that present samples to a converted network.
-const COMMANDS: [&str; 5] = ["classify", "compare", "latency", "sweep", "verify"];
+/// Commands that present samples to a converted network, or write what would be presented.
+const COMMANDS: [&str; 6] = ["classify", "compare", "encode", "latency", "sweep", "verify"];
 
 /// The presentation of the network that one of these commands is about.
 #[derive(Debug)]

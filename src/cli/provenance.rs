@@ -134,20 +134,6 @@ pub fn add(directory: &Path, added: impl IntoIterator<Item = OwnFile>) -> Result
     Ok(atomic_write::write_file(&path, Overwrite::Allow, |file| file.write_all(text.as_bytes()))?)
 }
 
-/// Adds result files and directories to the list of the record next to them.
-///
-/// # Errors
-/// As [`add`].
-pub fn add_beside(results: &[PathBuf]) -> Result<(), Error> {
-    for result in results {
-        let directory = atomic_write::parent(result);
-        let name = result.file_name().unwrap_or_default().to_string_lossy();
-        let files = own_files(directory, &[&name]);
-        add(directory, files.map_err(|source| Error::Input { path: result.into(), source })?)?;
-    }
-    Ok(())
-}
-
 /// The current directory, relative to that of the record, so that both may move together.
 pub fn working_directory(directory: &Path) -> Option<String> {
     let (from, to) = (fs::canonicalize(directory).ok()?, std::env::current_dir().ok()?.canonicalize().ok()?);

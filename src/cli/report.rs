@@ -10,7 +10,7 @@ use super::sweep::{answer_in_both_modes, answer_on_machine};
 use super::tables::{counted, percent};
 use super::{print, provenance};
 use clap::Args;
-use megasim::atomic_write::Overwrite;
+use megasim::atomic_write::{Overwrite, parent};
 use megasim::netfile;
 use megasim::network::{EventLog, Tick};
 use megasim::report::chart::{self, Axes};
@@ -20,9 +20,13 @@ use megasim::study::compare::{Accuracy, Causes, Comparison};
 use megasim::study::sweep::{Figures, MachineFigures, Sweep};
 use miette::{Result, bail};
 use recording::Recorded;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
+
+/// The page in the directory of the results, where `--out` names none.
+pub const DEFAULT_PAGE: &str = "report.html";
 
 /// Rows of a layer in a raster.
 const MOST_ROWS: usize = 60;
@@ -53,7 +57,7 @@ pub struct Arguments {
 /// Reads, draws and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { rundir, out, log_x, force } = arguments;
-    let out = out.clone().unwrap_or_else(|| rundir.join("report.html"));
+    let out = out.clone().unwrap_or_else(|| rundir.join(DEFAULT_PAGE));
     let replace = Overwrite::from_flag(*force);
     let mut names: Vec<PathBuf> = match fs::read_dir(rundir) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
@@ -115,8 +119,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let inputs: Vec<PathBuf> = figures.chain(recordings).collect();
     Paths::default().pages([&out]).inputs(&inputs).check()?;
     Page::check(&out, replace).map_err(report)?;
+    provenance::check(parent(&out)).map_err(report)?;
     page.write(&out, replace).map_err(report)?;
-    provenance::add_beside(&of_page(&Some(out.clone()))).map_err(report)?;
+    let results = of_page(&Some(out.clone()));
+    let results: Vec<&Path> = results.iter().map(PathBuf::as_path).collect();
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    provenance::write_beside(&results, &inputs, None, json!({ "log_x": log_x })).map_err(report)?;
     print(&format!("Pictures: {}\n", out.display()));
     match answers.len() {
         1 => super::answer(&page.answer),
@@ -149,10 +157,12 @@ fn read(path: &Path) -> Option<(String, Value)> {
     Some((path.file_stem()?.to_string_lossy().into_owned(), figures))
 }
 
-/// The command line that made the results.
+/// The command line of the results, from the latest record that is not about a page of this command.
 fn command(record: &Path) -> Option<(String, String)> {
     let record: Value = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
-    let words = record["command"].as_array()?.iter().filter_map(Value::as_str).skip(1);
+    let mut records = iter::once(&record).chain(record["earlier"].as_array().into_iter().flatten());
+    let of_results = records.find(|record| record["command"][1] != "report")?;
+    let words = of_results["command"].as_array()?.iter().filter_map(Value::as_str).skip(1);
     Some(("command".into(), format!("megasim {}", words.collect::<Vec<_>>().join(" "))))
 }
 

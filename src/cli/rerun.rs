@@ -165,6 +165,7 @@ fn redirected(given: &[&str], place: &Path) -> Result<Vec<String>> {
         text(&place.join(name))
     };
     let mut words = Vec::new();
+    let is_report = given.first() == Some(&"report");
     let mut given = given.iter();
     while let Some(&word) = given.next() {
         let (option, value) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
@@ -178,6 +179,9 @@ fn redirected(given: &[&str], place: &Path) -> Result<Vec<String>> {
         if let Some(path) = value.or_else(|| given.next().copied()) {
             words.extend([option.to_string(), if path == "-" { path.into() } else { moved(path)? }]);
         }
+    }
+    if is_report && !words.iter().any(|word| word == "--out") {
+        words.extend(["--out".to_string(), moved(super::report::DEFAULT_PAGE)?]);
     }
     Ok(words)
 }

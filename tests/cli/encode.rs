@@ -209,3 +209,19 @@ fn presets_are_parameters_of_netfiles() {
     convert("--preset annarchy --depth-scale 0 --out x").code(2).stderr(contains("a number above 0"));
     assert!(!path.join("x").exists());
 }
+
+#[test]
+fn a_network_brings_its_presentation_along() {
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let digits = digits.display();
+    let convert = format!("convert {digits}/digits_cnn.keras --data {digits} --encode poisson --duration 7 --out net");
+    megasim(path, &convert).success();
+    megasim(path, &format!("encode {digits} --netdir net --out own.stim")).success();
+    megasim(path, &format!("encode {digits} --netdir net --encode poisson --duration 7 --out given.stim")).success();
+    megasim(path, &format!("encode {digits} --netdir net --duration 9 --out longer.stim")).success();
+    let stimulus = |name: &str| fs::read(path.join(name)).unwrap();
+    assert_eq!(stimulus("own.stim"), stimulus("given.stim"));
+    assert_ne!(stimulus("own.stim"), stimulus("longer.stim"));
+}

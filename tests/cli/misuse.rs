@@ -1,6 +1,7 @@
 //! What users mistake: each is refused with what was expected, what was found, and what to do.
 
 use assert_cmd::Command;
+use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::Path;
 use tempfile::TempDir;
@@ -68,4 +69,43 @@ fn damaged_archives_are_called_so() {
     let whole = std::fs::read(MODEL).unwrap();
     std::fs::write(here.path().join("part.keras"), &whole[..whole.len() / 2]).unwrap();
     refused(here.path(), 1, &["eval", "part.keras", "--data", DIGITS], "damaged or incomplete");
+}
+
+#[test]
+fn a_code_that_netfiles_were_not_made_for_is_a_warning() {
+    let here = converted();
+    let classify = |code: &str| {
+        let arguments = ["classify", "net", "--data", DIGITS, "--samples", "2", "--encode", code];
+        Command::cargo_bin("megasim").unwrap().args(arguments).current_dir(here.path()).assert().success()
+    };
+    classify("latency").stderr(contains("--encode latency: the netfiles were made for regular; 'megasim convert"));
+    for code in ["regular", "poisson", "current"] {
+        classify(code).stderr(contains("were made for").not());
+    }
+}
+
+#[test]
+fn a_step_is_no_longer_than_a_sample() {
+    let here = converted();
+    let message = "--dt: expected at most the 50 ticks of a sample (5 ms), found 51";
+    for command in [&["classify", "--mode", "clocked"][..], &["compare"]] {
+        let arguments = ["net", "--data", DIGITS, "--samples", "1", "--dt", "51"];
+        refused(here.path(), 1, &[command, &arguments].concat(), message);
+    }
+}
+
+#[test]
+fn no_more_classes_than_there_are() {
+    let here = converted();
+    let message = "--top-k: expected at most the 10 classes, found 11";
+    for [command, subject] in [["classify", "net"], ["eval", MODEL]] {
+        refused(here.path(), 1, &[command, subject, "--data", DIGITS, "--top-k", "11"], message);
+    }
+}
+
+#[test]
+fn networks_that_are_not_there_are_named() {
+    let here = converted();
+    let compare = ["compare", "net", "--data", DIGITS, "--samples", "1", "--against", "missing"];
+    refused(here.path(), 1, &compare, "missing: expected a schematic (.sch) or a netfile directory");
 }

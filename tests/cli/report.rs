@@ -334,3 +334,23 @@ fn a_damaged_recording_is_refused() {
     npz.finish().unwrap();
     megasim(&["report", ".", "--force"], here).code(1).stderr(contains("recordings of --npz, found none"));
 }
+
+#[test]
+fn rerun_repeats_pages_that_were_drawn_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (model, data) = (digits("digits_cnn.keras"), digits(""));
+    let data = data.to_str().unwrap();
+    megasim(&["convert", model.to_str().unwrap(), "--data", data, "--duration", "5", "--out", "net"], here).success();
+    let compare = ["compare", "net", "--data", data, "--samples", "2", "--json", "results/figures.json"];
+    fs::create_dir(here.join("results")).unwrap();
+    megasim(&compare, here).success();
+    for more in [&["results"][..], &["results", "--force"], &["results", "--out", "results/second.html"]] {
+        megasim(&[&["report"], more].concat(), here).success();
+    }
+    for page in ["report.html", "second.html"] {
+        let html = fs::read_to_string(here.join("results").join(page)).unwrap();
+        assert!(html.contains("megasim compare net"), "{page} does not name the command of its results");
+    }
+    megasim(&["rerun", "results"], here).success().stdout(contains("all the same"));
+}

@@ -173,7 +173,7 @@ fn what_does_not_fit_is_refused() {
     let wrong = Format { shape: Shape::Maps { channels: 3, height: 2, width: 3 }, classes: 4 };
     assert!(error(directory.path(), &wrong).contains("found (2, 2, 3)"));
     let data = Dataset::open(directory.path()).unwrap();
-    assert!(data.test(&FORMAT, 5, None).unwrap_err().to_string().contains("more than 5 samples"));
+    assert!(data.test(&FORMAT, 5, None).unwrap_err().to_string().contains("6 or more samples"));
     assert!(data.normalization(&FORMAT).unwrap_err().to_string().contains("to normalise with"));
 
     let mut with_nan = x.clone();

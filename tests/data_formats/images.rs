@@ -173,7 +173,7 @@ fn what_does_not_fit_is_refused() {
     assert!(error(directory.path(), &channels).contains("1 or 3 channels"));
     assert!(error(directory.path(), &Format { shape: Shape::Features(7), classes: 2 }).contains("expected 7 pixels"));
     let data = Dataset::open(directory.path()).unwrap();
-    assert!(data.test(&GREY, 4, None).unwrap_err().to_string().contains("more than 4 samples, found 4"));
+    assert!(data.test(&GREY, 4, None).unwrap_err().to_string().contains("5 or more samples, found 4"));
     fs::remove_dir_all(directory.path().join("train")).unwrap();
     let data = Dataset::open(directory.path()).unwrap();
     assert!(data.normalization(&GREY).unwrap_err().to_string().contains("train/CLASS"));

@@ -345,8 +345,8 @@ impl ConvertedModel {
         timed.into_iter().chain(fast)
     }
 
-    /// Whether neurons of the network's spike code can read a presentation in clocked steps of `dt` ticks; those that
-    /// count spikes can read any.
+    /// Whether neurons of the network's spike code can read a presentation in clocked steps of `dt` ticks, at most the
+    /// length of the presentation; those that count spikes can read any code.
     ///
     /// # Errors
     /// What was expected, and what was found.
@@ -355,6 +355,10 @@ impl ConvertedModel {
         let made = self.manifest().presentation.as_ref().map_or(clock.duration, |made| made.duration);
         if !code.is_rate() && dt != 1 {
             return Err(format!("--dt: expected 1, as neurons of the spike code {code} count each tick, found {dt}"));
+        }
+        if dt > clock.ticks() {
+            let (ticks, duration) = (clock.ticks(), clock.duration);
+            return Err(format!("--dt: expected at most the {ticks} ticks of a sample ({duration} ms), found {dt}"));
         }
         code.check_presentation(made, clock.duration, clock.ticks_per_ms, &encode.to_string())
     }
@@ -386,7 +390,15 @@ impl ConvertedModel {
                 manifest.encode()
             )
         });
-        calibrated.into_iter().chain(coarse)
+        let other_code =
+            (coarse.is_none() && !code.is_of_known_rate() && code.to_string() != manifest.encode()).then(|| {
+                format!(
+                    "--encode {code}: the netfiles were made for {}; 'megasim convert --encode {code}' adapts weights \
+                     and thresholds to this code",
+                    manifest.encode()
+                )
+            });
+        calibrated.into_iter().chain(coarse).chain(other_code)
     }
 
     /// The classes that the trained network gives to samples, `(samples, numbers)`; none where there is no trained

@@ -48,7 +48,10 @@ pub enum Error {
         found: usize,
     },
     /// A sample of a list that is not in the data set.
-    #[error("expected samples of the data set, numbers 0 to {}, found {number}", found.saturating_sub(1))]
+    #[error(
+        "sample {number}: expected a number from 0 to {}, as the data set has {found} samples",
+        found.saturating_sub(1)
+    )]
     NotThere {
         /// The number.
         number: usize,
@@ -70,7 +73,7 @@ pub enum Error {
     #[error("recordings go with a network of maps, found one of {0} numbers")]
     NoMaps(usize),
     /// No recording is left.
-    #[error("expected more than {skip} recordings, found {found}")]
+    #[error("expected {} or more recordings, found {found}", skip + 1)]
     NoRecordings {
         /// Recordings left out.
         skip: usize,

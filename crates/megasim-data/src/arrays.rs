@@ -181,7 +181,9 @@ pub(super) fn read_frames(location: &Location, shape: Shape, rows: Rows) -> Resu
     let samples = values.len() / (frames * numbers).max(1);
     if samples == 0 || frames == 0 {
         let skip = rows.skip;
-        return Err(location.unusable(format!("expected more than {skip} sequences of frames, found shape {stored:?}")));
+        return Err(
+            location.unusable(format!("expected {} or more sequences of frames, found shape {stored:?}", skip + 1))
+        );
     }
     let each = [&[total.saturating_mul(frames)], frame].concat();
     let images = images(Array { shape: each, values, is_bytes }, shape, rows.skip * frames, location);
@@ -206,6 +208,11 @@ pub(super) fn visit_images(
     })
 }
 
+/// What is wrong where `skip` samples of `total` are left out and none is left.
+pub(super) fn more_than(skip: usize, total: usize) -> String {
+    format!("expected {} or more samples, found {total}", skip + 1)
+}
+
 /// Rows of an array from number `first` on, at least one, as samples in the order of the network's input.
 fn images(array: Array, shape: Shape, first: usize, location: &Location) -> Result<Array2<f32>, String> {
     let Array { shape: stored, values, is_bytes } = array;
@@ -216,7 +223,7 @@ fn images(array: Array, shape: Shape, first: usize, location: &Location) -> Resu
     let order = element_order(dimensions, shape, form.axes)?;
     preprocessing.check_channels(shape)?;
     if values.is_empty() {
-        return Err(format!("expected more than {first} samples, found {total}"));
+        return Err(more_than(first, *total));
     }
     let scale = if is_bytes && !preprocessing.rescales() { form.scaling.divisor() } else { 1.0 };
     let samples = values.chunks_exact(shape.len());

@@ -33,7 +33,7 @@ pub use shape::Shape;
 pub use standardise::Standardisation;
 pub use undivided::{DataOptions, Split};
 
-use arrays::{Location, read_images, read_labels, read_labels_of};
+use arrays::{Location, more_than, read_images, read_labels, read_labels_of};
 use entry::Set;
 use file::ArrayFile;
 use ndarray::{Array2, s};
@@ -462,7 +462,7 @@ impl Dataset {
         };
         let numbers = sample.iter().product::<usize>();
         if values.is_empty() || numbers == 0 {
-            return Err(location.unusable(format!("expected more than {skip} samples, found {total}")));
+            return Err(location.unusable(more_than(skip, total)));
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let (value, number) = (values[at], skip + at / numbers);

@@ -182,7 +182,7 @@ impl Pictures {
             return Err(Error::Missing { directory: self.directory.clone(), expected });
         }
         if rows.skip >= total {
-            let message = format!("expected more than {} samples, found {total}", rows.skip);
+            let message = super::arrays::more_than(rows.skip, total);
             return Err(Error::Unusable { path: self.directory.clone(), place: "pictures".into(), message });
         }
         Ok(entries.into_iter().skip(rows.skip).take(rows.take).collect())

@@ -42,8 +42,10 @@ pub(super) fn is_onnx(file: &ModelFile) -> bool {
 /// Reads an ONNX model.
 pub(super) fn read(file: &ModelFile) -> Result<Imported, ImportError> {
     let model = proto::Model::decode(&file.bytes[..]);
-    let model =
-        model.map_err(|error| ImportError::damaged("protobuf", format!("expected an ONNX model, found: {error}")))?;
+    let model = model.map_err(|error| {
+        let found = "a file of another format, or one that is damaged or cut off";
+        ImportError::damaged("ONNX", format!("expected a model, found {found} ({error})"))
+    })?;
     let graph = model.graph.as_ref();
     let graph = graph.ok_or_else(|| {
         ImportError::damaged("ONNX", format!("expected a graph, found none (IR version {})", model.ir_version))

@@ -344,6 +344,22 @@ impl Choice {
         }
     }
 
+    /// Whether spikes per millisecond, or the current, are the value times a rate that a conversion knows: the rate of
+    /// [`Common::input_rate`], that of `events:N`, or a current.
+    ///
+    /// ```
+    /// use megasim_core::encode::registry::Choice;
+    /// assert!("poisson".parse::<Choice>()?.is_of_known_rate());
+    /// assert!(!"latency".parse::<Choice>()?.is_of_known_rate());
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn is_of_known_rate(&self) -> bool {
+        match &self.0 {
+            Chosen::BuiltIn { entry, .. } => entry.uses.input_rate || [EVENTS, CURRENT].contains(&entry.name),
+            Chosen::File { .. } => false,
+        }
+    }
+
     /// Whether [`Common::input_rate`] changes its spikes.
     pub fn uses_input_rate(&self) -> bool {
         matches!(&self.0, Chosen::BuiltIn { entry, .. } if entry.uses.input_rate)

@@ -99,7 +99,10 @@ pub enum SweepError {
     #[error("--over resting-potential: the netfiles were converted with an initial potential, which is one already")]
     RestingPotential,
     /// An initial potential that each spike would go back to.
-    #[error("--over: initial-potential goes with a reset by subtraction: a reset to zero would go back to it")]
+    #[error(
+        "--over reset: neurons that start with an initial potential (convert --initial-potential, which the presets \
+         for short presentations set) have to be reset by subtraction, as a reset to zero would go back to it"
+    )]
     InitialPotential,
     /// A parameter of modules in the manifest that cannot be read.
     #[error("--over {name}: {setting}: {message}; of neurons with equations of a file no conversion can be swept")]
