@@ -23,7 +23,7 @@ use megasim::engine::{Mode, TieOrder};
 use megasim::network::{Module, Network, Tick};
 use megasim::readout;
 use megasim::report::Page;
-use megasim::report::comparison::{self, Shown};
+use megasim::report::comparison::{self, PageContent};
 use megasim::study::answers;
 use megasim::study::compare::{Causes, CompareInput, Comparison, Run, Setup};
 use megasim::study::distributions::distributions;
@@ -331,7 +331,7 @@ pub(super) fn compare(arguments: &Arguments, input: &CompareInput, control: &dyn
         let accuracy = |(dt, of): (Tick, &Comparison)| Some((dt, of.decisions.as_ref()?.right.as_ref()?.sides[1]));
         let all = std::iter::once((steps[0], &first)).chain(others.iter().map(|(dt, of)| (*dt, of)));
         let all = if others.is_empty() { Vec::new() } else { all.filter_map(accuracy).collect() };
-        let shown = Shown {
+        let shown = PageContent {
             title: format!("{} and {} compared", setup.left.name, setup.right.name),
             facts: facts(arguments, &first, &heading),
             comparison: &first,

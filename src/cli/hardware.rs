@@ -144,7 +144,7 @@ impl Subject {
         let (tick, factor) = hardware.agree(self.tick)?;
         let network = self.network.with_finer_ticks(factor)?;
         let Self { layers, input, .. } = self;
-        Ok(hardware.resolve_with(&hardware::Subject { network: &network, layers, input, spikes: None }, tick)?)
+        Ok(hardware.resolve_with(&hardware::TargetNetwork { network: &network, layers, input, spikes: None }, tick)?)
     }
 }
 

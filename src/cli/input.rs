@@ -12,7 +12,7 @@ use megasim::dataset::{self, Dataset, InputForm, InputScaling};
 use megasim::netfile::Netfiles;
 use megasim::network::{Network, Tick};
 use megasim::report::chart::Extent;
-use megasim::study::sample_source::Pieces;
+use megasim::study::sample_source::Segments;
 use miette::{Result, bail};
 use ndarray::{ArrayView2, s};
 use serde_json::Value;
@@ -59,7 +59,7 @@ pub struct SchematicInput {
     /// The network.
     pub network: Network,
     /// At least one sample: what comes between resets.
-    pub pieces: Pieces,
+    pub pieces: Segments,
     /// There are no resets that would cut the stimuli.
     pub uncut: bool,
     /// The files that were read.
@@ -128,7 +128,7 @@ impl InputArgs {
 
     fn open_schematic(&self, presentation: &Presentation) -> Result<SchematicInput> {
         let Netfiles { network, stimuli, files, .. } = run::read(&self.subject)?;
-        let cut = Pieces::cut(&stimuli, network.t_max());
+        let cut = Segments::cut(&stimuli, network.t_max());
         let uncut = cut.samples.len() <= 1;
         let pieces = match presentation.wanted() {
             Wanted::From { skip, most } => cut.select(skip, most),
@@ -150,7 +150,7 @@ impl InputArgs {
     pub fn labels(
         &self,
         presentation: &Presentation,
-        pieces: &Pieces,
+        pieces: &Segments,
         classes: Option<usize>,
     ) -> Result<Option<Vec<usize>>> {
         let Some(path) = &self.labels else { return Ok(None) };

@@ -14,7 +14,7 @@ use megasim::atomic_write::{Overwrite, parent};
 use megasim::netfile;
 use megasim::network::{EventLog, Tick};
 use megasim::report::chart::{self, Axes};
-use megasim::report::comparison::{self, Shown};
+use megasim::report::comparison::{self, PageContent};
 use megasim::report::{Page, Section, Table, sweep};
 use megasim::study::compare::{Accuracy, Causes, Comparison};
 use megasim::study::sweep::{Figures, MachineFigures, Sweep};
@@ -178,7 +178,7 @@ fn result(figures: &Value, log_x: bool) -> Result<Option<(String, Vec<Section>)>
             let accuracy: Accuracy = serde_json::from_value(step["accuracy"].clone()).ok()?;
             Some((step["dt"].as_i64()?, accuracy))
         });
-        let shown = Shown {
+        let shown = PageContent {
             title: String::new(),
             facts: Vec::new(),
             comparison: &comparison,

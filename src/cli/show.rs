@@ -3,7 +3,7 @@
 use clap::Args;
 use megasim::network::Network;
 use megasim::study::layers::Layer;
-use megasim::study::showing::{Shown, shown};
+use megasim::study::showing::{NeuronSelection, shown};
 use miette::Result;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ impl ShowArguments {
     ///
     /// # Errors
     /// If there is no such layer or neuron.
-    pub fn neurons(&self, layers: &[Layer], network: &Network) -> Result<Vec<Shown>> {
+    pub fn neurons(&self, layers: &[Layer], network: &Network) -> Result<Vec<NeuronSelection>> {
         shown(self.show.iter().map(String::as_str), layers, network).map_err(|error| miette::miette!("--show: {error}"))
     }
 

@@ -136,7 +136,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 }
                 None => None,
             };
-            let subject = MachineSubject::Pieces {
+            let subject = MachineSubject::Segments {
                 network: &schematic.network,
                 pieces,
                 uncut: schematic.uncut,

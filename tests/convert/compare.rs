@@ -7,7 +7,7 @@ use megasim::network::{
 };
 use megasim::study::compare::{Cause, Causes, Comparison, Output, Run, Setup};
 use megasim::study::layers::{FanOut, Layer};
-use megasim::study::sample_source::{Pieces, SampleSource};
+use megasim::study::sample_source::{SampleSource, Segments};
 
 fn spike(t_pre: Tick, x: i32) -> StimulusEvent {
     StimulusEvent { t_pre, x, y: 0, polarity: Polarity::Positive }
@@ -43,7 +43,7 @@ fn compare(
     labels: &[usize],
 ) -> (Comparison, Causes) {
     let layers = Layer::of_network(network);
-    let sample_source = SampleSource::Pieces(Pieces { samples, ticks, numbers: Default::default() });
+    let sample_source = SampleSource::Segments(Segments { samples, ticks, numbers: Default::default() });
     let node = layers.last().unwrap().nodes[0];
     let run = |name, mode| Run { name, network, mode, tie_order: TieOrder::Netlist };
     let setup = Setup {

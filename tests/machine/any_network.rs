@@ -1,6 +1,6 @@
 //! One hardware file for any network: layers by kind, role, number, and name without its counting prefix.
 
-use megasim::hardware::{Hardware, ModuleLayer, Resolved, Subject};
+use megasim::hardware::{Hardware, ModuleLayer, Resolved, TargetNetwork};
 use megasim::network::*;
 
 /// A network with a clock, two convolutions, pooling by averages, a flatten and two dense layers, named as those of a
@@ -53,7 +53,7 @@ fn resolve(names: &[&str], text: &str) -> (Network, Resolved) {
     let (network, layers) = named_layers(names);
     let hardware = Hardware::parse("any.toml".as_ref(), text).unwrap();
     let resolved = {
-        let subject = Subject { network: &network, layers: &layers, input: &[false, true], spikes: None };
+        let subject = TargetNetwork { network: &network, layers: &layers, input: &[false, true], spikes: None };
         hardware.resolve_with(&subject, hardware.tick()).unwrap()
     };
     (network, resolved)

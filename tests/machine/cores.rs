@@ -7,7 +7,7 @@ use megasim::engine::machine::{
     Acknowledge, Arbiter, Barrier, HandshakeTrace, Machine, MachinePlan, MachineSimulation, Mesh, Pace, RunSettings,
     Soma, Statistics, Tile, Wait, WorkPart,
 };
-use megasim::hardware::{Hardware, ModuleLayer, Resolved, Subject};
+use megasim::hardware::{Hardware, ModuleLayer, Resolved, TargetNetwork};
 use megasim::network::*;
 
 /// The input, read by A, B and C, which are relays.
@@ -208,7 +208,7 @@ pub fn place(
     spikes: Option<&[u64]>,
 ) -> Result<Resolved, String> {
     let hardware = Hardware::parse("m.toml".as_ref(), text).map_err(|error| error.to_string())?;
-    let subject = Subject { network, layers, input: &[], spikes };
+    let subject = TargetNetwork { network, layers, input: &[], spikes };
     hardware.resolve_with(&subject, hardware.tick()).map_err(|error| error.to_string())
 }
 

@@ -11,7 +11,7 @@ use megasim::engine::{Limits, Probes};
 use megasim::hardware::Hardware;
 use megasim::network::*;
 use megasim::study::latency::{Latency, LatencyOptions, MachineInput, latency_of};
-use megasim::study::sample_source::Pieces;
+use megasim::study::sample_source::Segments;
 use std::num::NonZeroU32;
 
 fn a() -> ModuleId {
@@ -249,7 +249,7 @@ fn long_chain() -> Network {
 /// A study of a network on a machine, as fast as its input is taken.
 fn study(network: Network, machine: &str) -> Latency {
     let samples = vec![vec![spikes(&[0; 50])], vec![spikes(&[0; 60])]];
-    let pieces = Pieces { samples, ticks: 1_000_000, numbers: SampleNumbers::from(0) };
+    let pieces = Segments { samples, ticks: 1_000_000, numbers: SampleNumbers::from(0) };
     let input = MachineInput::pieces(network, pieces, false, None, Limits::default()).unwrap();
     let hardware = Hardware::parse("m.toml".as_ref(), machine).unwrap();
     latency_of(input, &LatencyOptions::new(hardware).pace(Pace::Fastest), &()).unwrap()

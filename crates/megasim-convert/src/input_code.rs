@@ -31,7 +31,7 @@ const USUAL_DURATION: u32 = 100;
 struct InputScale<'f> {
     /// Of all features.
     scale: f64,
-    /// Of each besides.
+    /// Of each feature, in addition.
     features: Option<&'f FeatureScales>,
 }
 

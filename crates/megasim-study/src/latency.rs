@@ -12,18 +12,18 @@ mod figures;
 mod input;
 mod load;
 mod quantised;
-mod relief;
 mod study;
+mod what_if;
 
 pub use busiest::{Busiest, Resource};
-pub use critical::{Critical, PathPart, PathSums, Places, SamplePaths};
+pub use critical::{Critical, PathContext, PathPart, PathSums, SamplePaths};
 pub use decision::Decisions;
 pub use energy::{Account, EnergyBreakdown};
 pub use input::{InputError, MachineInput, MappedNetwork};
 pub use load::{Load, Traffic};
 pub use quantised::{NotQuantised, Quantised};
-pub use relief::{Relief, Reliefs, reliefs};
 pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
+pub use what_if::{WhatIf, WhatIfs, reliefs};
 
 use crate::hardware::Resolved;
 use crate::runner;

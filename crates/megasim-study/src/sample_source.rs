@@ -24,8 +24,8 @@ pub enum SampleSource<'a> {
         /// For how long.
         clock: Clock,
     },
-    /// Pieces of stimuli.
-    Pieces(Pieces),
+    /// Segments of stimuli.
+    Segments(Segments),
 }
 
 impl SampleSource<'_> {
@@ -33,7 +33,7 @@ impl SampleSource<'_> {
     pub fn len(&self) -> usize {
         match self {
             Self::Images { values, .. } => values.nrows(),
-            Self::Pieces(pieces) => pieces.samples.len(),
+            Self::Segments(pieces) => pieces.samples.len(),
         }
     }
 
@@ -46,7 +46,7 @@ impl SampleSource<'_> {
     pub fn number(&self, sample: usize) -> u64 {
         match self {
             Self::Images { numbers, .. } => numbers.number(sample),
-            Self::Pieces(pieces) => pieces.numbers.number(sample),
+            Self::Segments(pieces) => pieces.numbers.number(sample),
         }
     }
 
@@ -60,7 +60,7 @@ impl SampleSource<'_> {
                 let values = values.row(sample).to_vec();
                 layout.stimuli(*code, *kind, &values, self.number(sample), *clock)
             }
-            Self::Pieces(pieces) => Ok(pieces.samples[sample].clone()),
+            Self::Segments(pieces) => Ok(pieces.samples[sample].clone()),
         }
     }
 
@@ -68,7 +68,7 @@ impl SampleSource<'_> {
     pub fn last_tick(&self, t_max: Tick) -> Tick {
         match self {
             Self::Images { layout, clock, .. } => layout.last_tick(t_max, *clock),
-            Self::Pieces(pieces) => {
+            Self::Segments(pieces) => {
                 let mut stimuli = pieces.samples.iter().flatten();
                 let settles = stimuli.any(|stimulus| stimulus.polarity().contains(&Polarity::Settle));
                 if settles { t_max } else { (pieces.ticks - 1).max(0) }
@@ -80,7 +80,7 @@ impl SampleSource<'_> {
     pub fn ticks(&self) -> Tick {
         match self {
             Self::Images { clock, .. } => clock.ticks(),
-            Self::Pieces(pieces) => pieces.ticks,
+            Self::Segments(pieces) => pieces.ticks,
         }
     }
 }
@@ -92,17 +92,17 @@ impl SampleSource<'_> {
 ///
 /// ```
 /// use megasim_core::network::{Polarity, Stimulus, StimulusEvent};
-/// use megasim_study::sample_source::Pieces;
+/// use megasim_study::sample_source::Segments;
 /// let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
 /// let input = Stimulus::from_events([spike(3), spike(14), spike(25)]);
 /// let reset = Stimulus::from_events([StimulusEvent::reset(10), StimulusEvent::reset(20)]);
-/// let pieces = Pieces::cut(&[input, reset], 30);
+/// let pieces = Segments::cut(&[input, reset], 30);
 /// assert_eq!(pieces.samples.len(), 3);
 /// assert_eq!(pieces.samples[1][0].t_pre(), [4]);
 /// assert_eq!(pieces.ticks, 10);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pieces {
+pub struct Segments {
     /// The stimuli of each sample, one a source.
     pub samples: Vec<Vec<Stimulus>>,
     /// How long the longest sample is, in ticks.
@@ -111,7 +111,7 @@ pub struct Pieces {
     pub numbers: SampleNumbers,
 }
 
-impl Pieces {
+impl Segments {
     /// Cuts stimuli that are run up to and including `t_max`.
     pub fn cut(stimuli: &[Stimulus], t_max: Tick) -> Self {
         let resets = |stimulus: &Stimulus| -> Vec<Tick> {

@@ -19,7 +19,7 @@ pub const MOST_SAMPLES: usize = 4;
 
 /// A layer to be shown, by its place among the layers of a study, and one of its neurons, where one is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub struct NeuronSelection {
     /// Which layer.
     pub layer: usize,
     /// Which of its cells.
@@ -68,14 +68,14 @@ pub fn shown<'t>(
     asked: impl IntoIterator<Item = &'t str>,
     layers: &[Layer],
     network: &Network,
-) -> Result<Vec<Shown>, ShowError> {
+) -> Result<Vec<NeuronSelection>, ShowError> {
     asked.into_iter().map(|text| one(text, layers, network)).collect()
 }
 
-fn one(text: &str, layers: &[Layer], network: &Network) -> Result<Shown, ShowError> {
+fn one(text: &str, layers: &[Layer], network: &Network) -> Result<NeuronSelection, ShowError> {
     let named = |name: &str| layers.iter().position(|layer| layer.name == name);
     if let Some(layer) = named(text) {
-        return Ok(Shown { layer, cell: None });
+        return Ok(NeuronSelection { layer, cell: None });
     }
     let unknown = |found: &str| {
         let known = layers.iter().map(|layer| layer.name.clone()).collect();
@@ -92,7 +92,7 @@ fn one(text: &str, layers: &[Layer], network: &Network) -> Result<Shown, ShowErr
     let cell =
         cell.ok_or_else(|| ShowError::Outside { layer: of.name.clone(), shape: shape(of), found: numbers.into() })?;
     match neuron(network, of, cell) {
-        Some(_) => Ok(Shown { layer, cell: Some(cell) }),
+        Some(_) => Ok(NeuronSelection { layer, cell: Some(cell) }),
         None => Err(ShowError::NoPotentials(of.name.clone())),
     }
 }
@@ -121,7 +121,7 @@ fn neuron(network: &Network, layer: &Layer, cell: usize) -> Option<(ModuleId, us
 
 /// The neurons whose potentials are shown: those that are named, of named layers and, where nothing is named, of all
 /// layers the ones that spike most. `counts`: spikes by layer and cell.
-pub(crate) fn traced(shown: &[Shown], counts: &[&[u32]]) -> Vec<(usize, usize)> {
+pub(crate) fn traced(shown: &[NeuronSelection], counts: &[&[u32]]) -> Vec<(usize, usize)> {
     let busiest = |layer: usize, most: usize| {
         let mut cells: Vec<usize> = (0..counts[layer].len()).collect();
         // Of equal counts the first one.
@@ -135,7 +135,7 @@ pub(crate) fn traced(shown: &[Shown], counts: &[&[u32]]) -> Vec<(usize, usize)> 
         let chosen = (0..counts.len()).rev().step_by(every).collect::<Vec<_>>();
         return chosen.into_iter().rev().flat_map(|layer| busiest(layer, 1)).collect();
     }
-    let one = |it: &Shown| match it.cell {
+    let one = |it: &NeuronSelection| match it.cell {
         Some(cell) => vec![(it.layer, cell)],
         None => busiest(it.layer, BUSIEST),
     };
@@ -254,8 +254,8 @@ mod tests {
         let network = network();
         let layers = Layer::of_network(&network);
         let show = |text: &str| one(text, &layers, &network);
-        assert_eq!(show("conv"), Ok(Shown { layer: 0, cell: None }));
-        assert_eq!(show("conv:1,1,2"), Ok(Shown { layer: 0, cell: Some(11) }));
+        assert_eq!(show("conv"), Ok(NeuronSelection { layer: 0, cell: None }));
+        assert_eq!(show("conv:1,1,2"), Ok(NeuronSelection { layer: 0, cell: Some(11) }));
         let message = |text: &str| show(text).unwrap_err().to_string();
         assert_eq!(
             message("conf"),
@@ -272,7 +272,7 @@ mod tests {
     fn the_busiest_neurons_are_traced_unless_others_are_named() {
         let counts: [&[u32]; 2] = [&[1, 5, 5, 0], &[0, 0]];
         assert_eq!(traced(&[], &counts), [(0, 1), (1, 0)]);
-        assert_eq!(traced(&[Shown { layer: 0, cell: None }], &counts), [(0, 1), (0, 2), (0, 0)]);
-        assert_eq!(traced(&[Shown { layer: 1, cell: Some(1) }], &counts), [(1, 1)]);
+        assert_eq!(traced(&[NeuronSelection { layer: 0, cell: None }], &counts), [(0, 1), (0, 2), (0, 0)]);
+        assert_eq!(traced(&[NeuronSelection { layer: 1, cell: Some(1) }], &counts), [(1, 1)]);
     }
 }

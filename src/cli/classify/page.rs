@@ -7,7 +7,7 @@ use crate::cli::progress::Progress;
 use megasim::convert::{ConvertedModel, LabelledSamples};
 use megasim::engine::Mode;
 use megasim::network::Network;
-use megasim::report::classification::{Shown as PageContent, ShownMode, page as draw};
+use megasim::report::classification::{PageContent, ShownMode, page as draw};
 use megasim::report::history::History;
 use megasim::report::samples::{OfSamples, ShownSample};
 use megasim::report::{Page, class_name};
@@ -18,7 +18,7 @@ use megasim::study::classification::{
 use megasim::study::compare::Accuracy;
 use megasim::study::layers::Layer;
 use megasim::study::read_out::Kind;
-use megasim::study::showing::{self, Shown};
+use megasim::study::showing::{self, NeuronSelection};
 use miette::Result;
 
 /// A run whose page is drawn.
@@ -34,7 +34,7 @@ pub struct Run<'a> {
 /// What was asked for of the page.
 pub struct Wanted {
     /// Layers and neurons whose spikes and potentials are shown.
-    pub neurons: Vec<Shown>,
+    pub neurons: Vec<NeuronSelection>,
     /// Row of the sample that is shown first.
     pub sample: Option<usize>,
 }

@@ -207,7 +207,7 @@ impl RuleArguments {
         given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
     }
 
-    /// The rules of a preset with what is given besides.
+    /// The rules of a preset, with the options that are given in addition.
     pub fn apply(&self, rules: &mut Rules) -> Result<()> {
         match self.weighting {
             Some(WeightingArgument::Percentile) => rules.weighting = Weighting::Percentile,

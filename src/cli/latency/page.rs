@@ -4,10 +4,10 @@ use super::{Outcome, sentences, tables, units};
 use crate::cli::tables::{engineering, percent, percents};
 use megasim::engine::machine::Pace;
 use megasim::network::Tick;
-use megasim::report::latency::{Shown, page as draw};
+use megasim::report::latency::{PageContent, page as draw};
 use megasim::report::{Error, Page};
 use megasim::study::classification::wilson_interval;
-use megasim::study::latency::{Critical, Latency, Places, Spread};
+use megasim::study::latency::{Critical, Latency, PathContext, Spread};
 
 /// The page.
 ///
@@ -15,7 +15,7 @@ use megasim::study::latency::{Critical, Latency, Places, Spread};
 /// If a picture cannot be drawn.
 pub fn page(outcome: &Outcome<'_>) -> Result<Page, Error> {
     let network = &outcome.found.input.network;
-    draw(&Shown {
+    draw(&PageContent {
         title: format!("{} on {}", outcome.arguments.given.subject.display(), outcome.found.hardware.name()),
         sentences: sentences::in_words(outcome),
         figures: figures(outcome),
@@ -48,7 +48,7 @@ fn critical<'a>(outcome: &Outcome<'a>) -> Vec<(String, &'a Critical)> {
 /// The critical path of the first sample over time.
 fn course(outcome: &Outcome<'_>) -> Vec<(String, &'static str, (Tick, Tick))> {
     let Latency { input, mapped, answer, .. } = outcome.found;
-    let places = Places { network: &mapped.network, layers: &input.layers, hardware: &mapped.resolved };
+    let places = PathContext { network: &mapped.network, layers: &input.layers, hardware: &mapped.resolved };
     let paths = answer.samples.first().and_then(|sample| sample.paths.as_ref());
     let course = paths.into_iter().flat_map(|paths| &paths.course);
     course.map(|it| (places.name(it.wait), it.wait.key(), (it.from, it.to))).collect()

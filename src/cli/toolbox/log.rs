@@ -84,7 +84,7 @@ pub fn for_another(simulator: OtherSimulator, it: &Configuration, out: &Path, re
     Ok(Other { to, place, replace })
 }
 
-/// Writes it besides our own run, which goes on where the form cannot say what the network is.
+/// Writes it in addition to our own run, which goes on where the form cannot say what the network is.
 pub fn written_for_another(other: &Other, netdir: &Path) -> Result<()> {
     let Other { to, place: out, replace } = other;
     let folder = atomic_write::parent(out);

@@ -154,7 +154,7 @@ pub struct InputMap {
     order: Option<Vec<usize>>,
     /// The number that one spike per millisecond represents.
     input_scale: f32,
-    /// What features have besides.
+    /// Scale and offset of each feature, in addition.
     features: Option<FeatureScales>,
     bias_clock: Option<usize>,
     mask_clock: Option<usize>,
@@ -221,7 +221,7 @@ impl InputMap {
         }
     }
 
-    /// Gives each feature or channel a scale and an offset; the scale of the input divides besides.
+    /// Gives each feature or channel a scale and an offset; the scale of the input also divides.
     ///
     /// # Errors
     /// [`Error::InputScale`] where they do not go with the numbers of a sample.

@@ -4,7 +4,7 @@ use super::{Error, Outcome, Seen, Setup, Watched, look_at};
 use crate::compare::Part;
 use crate::compare::sample_run::{Pass, Scale};
 use crate::layers::{FanOut, Layer};
-use crate::showing::{Shown, Trace, traced};
+use crate::showing::{NeuronSelection, Trace, traced};
 use megasim_core::encode::SampleNumbers;
 use megasim_core::engine::{Mode, Probes, Record};
 use megasim_core::network::Network;
@@ -39,7 +39,7 @@ pub fn sample_run(
     (samples, numbers): (ArrayView2<f32>, &SampleNumbers),
     sample: usize,
     mode: Mode,
-    shown: Option<&[Shown]>,
+    shown: Option<&[NeuronSelection]>,
 ) -> Result<SampleRun, Error> {
     let values = samples.slice(s![sample..=sample, ..]);
     let numbers = SampleNumbers::from(numbers.number(sample));

@@ -3,7 +3,7 @@
 use super::sample_run::Pass;
 use super::{Error, Part, Setup};
 use crate::layers::FanOut;
-use crate::showing::{Shown, Trace, Tracer, traced};
+use crate::showing::{NeuronSelection, Trace, Tracer, traced};
 use megasim_core::engine::{Probes, Simulation};
 use megasim_core::network::Stimulus;
 
@@ -44,7 +44,7 @@ impl Setup<'_> {
     ///
     /// # Errors
     /// As [`Setup::run`].
-    pub fn detail(&self, sample: usize, shown: &[Shown]) -> Result<SampleDetail, Error> {
+    pub fn detail(&self, sample: usize, shown: &[NeuronSelection]) -> Result<SampleDetail, Error> {
         let scale = self.scale();
         let stimuli = self.stimuli(sample)?;
         let number = self.sample_source.number(sample);
@@ -86,7 +86,7 @@ impl Setup<'_> {
         &self,
         pass: &Pass,
         stimuli: &[Stimulus],
-        shown: &[Shown],
+        shown: &[NeuronSelection],
     ) -> Result<Vec<Trace>, megasim_core::engine::Error> {
         let counts: Vec<&[u32]> = pass.layers.iter().map(|layer| &layer.counts[..]).collect();
         let mut tracer = Tracer::new(self.left.network, self.layers, &traced(shown, &counts));

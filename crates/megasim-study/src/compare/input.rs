@@ -2,7 +2,7 @@
 
 use super::{Analog, AnalogError, Causes, Comparison, Error, Output, Run, Setup};
 use crate::layers::Layer;
-use crate::sample_source::{Pieces, SampleSource};
+use crate::sample_source::{SampleSource, Segments};
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::Control;
 use megasim_core::encode::{Clock, DEFAULT_INPUT_RATE, DEFAULT_TICKS_PER_MS, Regular, SpikeEncoder};
@@ -24,7 +24,7 @@ pub struct CompareInput<'a> {
 #[derive(Debug)]
 enum Samples<'a> {
     Converted { converted: &'a ConvertedModel, samples: &'a LabelledSamples, manifest_layers: Vec<usize> },
-    Pieces(Pieces),
+    Segments(Segments),
 }
 
 impl<'a> CompareInput<'a> {
@@ -42,13 +42,13 @@ impl<'a> CompareInput<'a> {
     }
 
     /// A network with pieces of its stimuli; its last layer decides, if it is a row.
-    pub fn pieces(network: &'a Network, pieces: Pieces) -> Self {
+    pub fn pieces(network: &'a Network, pieces: Segments) -> Self {
         let layers = Layer::of_network(network);
         let output = match layers.last().map(|layer| &layer.nodes[..]) {
             Some([cells]) if cells.ny == 1 && cells.x == 0 => Some((cells.node, cells.nx)),
             _ => None,
         };
-        Self { network, layers, samples: Samples::Pieces(pieces), output, labels: None }
+        Self { network, layers, samples: Samples::Segments(pieces), output, labels: None }
     }
 
     /// The classes of the samples, where they were not known.
@@ -80,11 +80,11 @@ impl<'a> CompareInput<'a> {
     pub fn conversion(&self) -> Option<(&'a ConvertedModel, &'a LabelledSamples, &[usize])> {
         match &self.samples {
             Samples::Converted { converted, samples, manifest_layers } => Some((converted, samples, manifest_layers)),
-            Samples::Pieces(_) => None,
+            Samples::Segments(_) => None,
         }
     }
 
-    /// What is shown. Pieces are spikes already, and need no code.
+    /// What is shown. Segments are spikes already, and need no code.
     pub fn sample_source<'m>(&'m self, code: &'m dyn SpikeEncoder, clock: Clock) -> SampleSource<'m> {
         match &self.samples {
             Samples::Converted { converted, samples, .. } => SampleSource::Images {
@@ -95,7 +95,7 @@ impl<'a> CompareInput<'a> {
                 code,
                 clock,
             },
-            Samples::Pieces(pieces) => SampleSource::Pieces(pieces.clone()),
+            Samples::Segments(pieces) => SampleSource::Segments(pieces.clone()),
         }
     }
 

@@ -8,7 +8,7 @@
 use super::error::Error;
 use super::file::{CoresRule, Located, MeshRule, Pack, Placement};
 use super::patterns::Matcher;
-use super::{Hardware, Subject, module_name};
+use super::{Hardware, TargetNetwork, module_name};
 use megasim_core::engine::machine::{Mesh, Split, Tile};
 use megasim_core::network::{Array, Driver, Input, ModuleId, ModuleKind, Network, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,7 +170,7 @@ impl Hardware {
     /// Puts modules on cores, and cores on tiles.
     pub(super) fn place_cores(
         &self,
-        subject: &Subject<'_>,
+        subject: &TargetNetwork<'_>,
         (rule, cores): (&MeshRule, &CoresRule),
         matcher: &Matcher<'_>,
     ) -> Result<Placed, Error> {

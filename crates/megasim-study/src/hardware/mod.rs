@@ -28,7 +28,7 @@ pub use layers::{ModuleLayer, module_name};
 pub use log::{LogError, LogLine, parse_log, write_log};
 pub use patterns::PatternUse;
 pub use quantity::{Duration, Quantity, energy, power};
-pub use resolve::{Energies, Origin, Resolved, Row, Subject, Value};
+pub use resolve::{Energies, Origin, Resolved, Row, TargetNetwork, Value};
 pub use trace::{MOST_EVENTS, write_trace};
 pub use work::{Agreement, Work};
 
@@ -127,7 +127,7 @@ impl Hardware {
         Self { strict, ..self }
     }
 
-    /// Whether cores are placed by the spikes of some samples ([`Subject::spikes`]).
+    /// Whether cores are placed by the spikes of some samples ([`TargetNetwork::spikes`]).
     pub fn wants_spikes(&self) -> bool {
         self.cores.as_ref().is_some_and(|cores| cores.placement == Placement::Traffic)
     }

@@ -42,7 +42,7 @@ pub struct Resolved {
 
 /// A network that a machine file is applied to.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct TargetNetwork<'a> {
     /// The network, in ticks of the machine.
     pub network: &'a Network,
     /// Its modules by layer.
@@ -194,15 +194,15 @@ impl Hardware {
         layers: &[ModuleLayer],
         tick: Option<Duration>,
     ) -> Result<Resolved, Error> {
-        self.resolve_with(&Subject { network, layers, input: &[], spikes: None }, tick)
+        self.resolve_with(&TargetNetwork { network, layers, input: &[], spikes: None }, tick)
     }
 
     /// Applies the file to a network whose ticks are already the machine's.
     ///
     /// # Errors
     /// If modules do not fit on the mesh, or, where that is asked for, if a pattern matches nothing.
-    pub fn resolve_with(&self, subject: &Subject<'_>, tick: Option<Duration>) -> Result<Resolved, Error> {
-        let &Subject { network, layers, input, .. } = subject;
+    pub fn resolve_with(&self, subject: &TargetNetwork<'_>, tick: Option<Duration>) -> Result<Resolved, Error> {
+        let &TargetNetwork { network, layers, input, .. } = subject;
         let matcher = Matcher::new(network, layers, input);
         let warnings = self.check_patterns(&matcher)?;
         let mut machine = Machine::of(network);

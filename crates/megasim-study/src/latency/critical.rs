@@ -87,7 +87,7 @@ pub struct Critical {
 }
 
 /// Names of the places of waits.
-pub struct Places<'a> {
+pub struct PathContext<'a> {
     /// The network.
     pub network: &'a Network,
     /// Its layers.
@@ -96,7 +96,7 @@ pub struct Places<'a> {
     pub hardware: &'a Resolved,
 }
 
-impl Places<'_> {
+impl PathContext<'_> {
     fn layer(&self, module: megasim_core::network::ModuleId) -> String {
         let layer = self.layers.iter().find(|layer| layer.modules.contains(&module));
         layer.map_or_else(|| module_name(self.network, module), |layer| layer.name.clone())
@@ -153,7 +153,7 @@ impl Places<'_> {
 
 impl Critical {
     /// Of the samples of an answer that were traced; none where none was.
-    pub fn of(places: &Places<'_>, answer: &Results) -> Option<Self> {
+    pub fn of(places: &PathContext<'_>, answer: &Results) -> Option<Self> {
         let paths: Vec<&SamplePaths> = answer.samples.iter().filter_map(|sample| sample.paths.as_ref()).collect();
         let last_work = places.parts(paths.iter().map(|path| &path.last_work));
         if last_work.is_empty() {

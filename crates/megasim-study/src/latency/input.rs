@@ -2,9 +2,9 @@
 
 use super::Setup;
 use super::quantised::connections;
-use crate::hardware::{self, Duration, Hardware, ModuleLayer, Resolved, Subject};
+use crate::hardware::{self, Duration, Hardware, ModuleLayer, Resolved, TargetNetwork};
 use crate::presentation::Presentation;
-use crate::sample_source::Pieces;
+use crate::sample_source::Segments;
 use crate::verify::Trained;
 use megasim_convert::settings::{self, Setting};
 use megasim_convert::{ConvertedModel, LabelledSamples, Manifest};
@@ -52,7 +52,7 @@ pub struct MachineInput {
     pub network: Network,
     /// Its modules by layer.
     pub layers: Vec<ModuleLayer>,
-    shown: Shown,
+    shown: Presented,
     /// The node that decides, and its classes; 0 where it is no row.
     pub output: Option<(NodeId, usize)>,
     /// The class of each sample, where it is known.
@@ -71,7 +71,7 @@ pub struct MachineInput {
 }
 
 #[derive(Debug)]
-enum Shown {
+enum Presented {
     Samples {
         values: Array2<f32>,
         kind: SampleKind,
@@ -80,7 +80,7 @@ enum Shown {
         code: Box<dyn SpikeEncoder>,
         clock: Clock,
     },
-    Pieces(Pieces),
+    Segments(Segments),
 }
 
 /// A network on a machine, in ticks of the machine.
@@ -150,7 +150,7 @@ impl MachineInput {
             input: network.sources().iter().map(|node| input.contains(node)).collect(),
             network: network.with_t_max(last)?,
             layers,
-            shown: Shown::Samples {
+            shown: Presented::Samples {
                 values: samples.values().to_owned(),
                 numbers: samples.numbers().clone(),
                 layout: Box::new(layout.clone()),
@@ -174,7 +174,7 @@ impl MachineInput {
     /// If the network cannot be run for as long as a piece.
     pub fn pieces(
         network: Network,
-        pieces: Pieces,
+        pieces: Segments,
         uncut: bool,
         tick: Option<Duration>,
         limits: Limits,
@@ -191,7 +191,7 @@ impl MachineInput {
             connections: None,
             input: vec![true; network.sources().len()],
             network,
-            shown: Shown::Pieces(pieces),
+            shown: Presented::Segments(pieces),
             output: node.map(|node| (node, classes.unwrap_or(0))),
             labels: None,
             tick,
@@ -225,35 +225,35 @@ impl MachineInput {
     /// How many samples there are.
     pub fn samples(&self) -> usize {
         match &self.shown {
-            Shown::Samples { values, .. } => values.nrows(),
-            Shown::Pieces(pieces) => pieces.samples.len(),
+            Presented::Samples { values, .. } => values.nrows(),
+            Presented::Segments(pieces) => pieces.samples.len(),
         }
     }
 
     fn numbers(&self) -> &SampleNumbers {
         match &self.shown {
-            Shown::Samples { numbers, .. } => numbers,
-            Shown::Pieces(pieces) => &pieces.numbers,
+            Presented::Samples { numbers, .. } => numbers,
+            Presented::Segments(pieces) => &pieces.numbers,
         }
     }
 
     /// The stimuli of a sample, in ticks of which `factor` make one of the network.
     pub fn stimuli(&self, sample: usize, factor: Tick) -> Vec<Stimulus> {
         let coarse = match &self.shown {
-            Shown::Samples { values, kind, numbers, layout, code, clock } => {
+            Presented::Samples { values, kind, numbers, layout, code, clock } => {
                 let values = values.row(sample).to_vec();
                 let stimuli = layout.stimuli(code.as_ref(), *kind, &values, numbers.number(sample), *clock);
                 // That samples have the numbers of the input was checked with the first one.
                 stimuli.unwrap_or_default()
             }
-            Shown::Pieces(pieces) => pieces.samples[sample].clone(),
+            Presented::Segments(pieces) => pieces.samples[sample].clone(),
         };
         coarse.into_iter().map(|stimulus| stimulus.with_finer_ticks(factor)).collect()
     }
 
     /// Makes the stimuli of all samples and keeps them, unless they have more than this many events.
     pub fn keep_stimuli(&mut self, most_events: usize) {
-        let Shown::Samples { numbers, clock, .. } = &self.shown else { return };
+        let Presented::Samples { numbers, clock, .. } = &self.shown else { return };
         let (numbers, ticks) = (numbers.clone(), clock.ticks());
         let mut samples = Vec::new();
         let mut events = 0;
@@ -265,7 +265,7 @@ impl MachineInput {
             }
             samples.push(stimuli);
         }
-        self.shown = Shown::Pieces(Pieces { samples, ticks, numbers });
+        self.shown = Presented::Segments(Segments { samples, ticks, numbers });
     }
 
     /// Changes parameters of modules.
@@ -298,7 +298,7 @@ impl MachineInput {
         let network = self.network.with_finer_ticks(factor)?;
         let spikes = if hardware.wants_spikes() { Some(self.spikes()?) } else { None };
         let subject =
-            Subject { network: &network, layers: &self.layers, input: &self.input, spikes: spikes.as_deref() };
+            TargetNetwork { network: &network, layers: &self.layers, input: &self.input, spikes: spikes.as_deref() };
         let resolved = hardware.resolve_with(&subject, tick)?;
         Ok(MappedNetwork { network, resolved, factor })
     }

@@ -1,8 +1,8 @@
 //! The study of one network on one machine, from samples to figures.
 
 use super::{
-    Busiest, Critical, EnergyBreakdown, Error, Ideal, InputError, MachineInput, MappedNetwork, Places, Reliefs,
-    Results, Sample, Setup, figures, reliefs,
+    Busiest, Critical, EnergyBreakdown, Error, Ideal, InputError, MachineInput, MappedNetwork, PathContext, Results,
+    Sample, Setup, WhatIfs, figures, reliefs,
 };
 use crate::hardware::{self, CalibrationError, Duration, Fit, Hardware, LogLine};
 use crate::presentation::Presentation;
@@ -151,7 +151,7 @@ pub struct Latency {
     /// Where the critical paths of the first samples go, at the pace of the study; none where nothing takes time.
     pub critical: Option<Critical>,
     /// Where they go as fast as input is taken, and what makes the machine faster.
-    pub reliefs: Reliefs,
+    pub reliefs: WhatIfs,
     /// Delays that were fitted to measured events.
     pub fits: Vec<Fit>,
 }
@@ -221,7 +221,7 @@ pub fn latency_of(
     }
     let is_partial = control.outcomes().is_some_and(Outcomes::is_partial);
     let busiest = Busiest::of(&setup, &answer);
-    let places = Places { network: setup.network, layers: &input.layers, hardware: setup.hardware };
+    let places = PathContext { network: setup.network, layers: &input.layers, hardware: setup.hardware };
     let critical = Critical::of(&places, &answer);
     let reliefs = match options.relief {
         samples if samples > 0 && critical.is_some() && !is_partial && !control.is_cancelled() => {
@@ -231,7 +231,7 @@ pub fn latency_of(
             let setup = Setup { ideal: Some(&ideal), ..setup };
             reliefs(&setup, &input.layers, (samples, options.relief_keys))?
         }
-        _ => Reliefs::default(),
+        _ => WhatIfs::default(),
     };
     let (hardware, pace) = (options.hardware.clone(), options.pace);
     Ok(Latency { input, hardware, mapped, pace, warm_up, answer, busiest, critical, reliefs, fits })

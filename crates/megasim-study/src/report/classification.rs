@@ -24,7 +24,7 @@ pub struct ShownMode {
 
 /// What a page shows.
 #[derive(Debug)]
-pub struct Shown<'a> {
+pub struct PageContent<'a> {
     /// Heading of the page.
     pub title: String,
     /// The answer.
@@ -47,7 +47,7 @@ pub struct Shown<'a> {
 ///
 /// # Errors
 /// If a picture cannot be drawn.
-pub fn page(of: &Shown) -> Result<Page, Error> {
+pub fn page(of: &PageContent) -> Result<Page, Error> {
     let mut sections = vec![decisions(of)?, over_time(of)?];
     if !of.samples.is_empty() {
         sections.push(section(&of.of_samples, &of.samples)?);
@@ -59,7 +59,7 @@ pub fn page(of: &Shown) -> Result<Page, Error> {
     Ok(Page { title, answer, facts, sections, ..Page::default() })
 }
 
-fn lines(of: &Shown, get: impl Fn(&Course) -> Option<Vec<f64>>) -> Vec<Line> {
+fn lines(of: &PageContent, get: impl Fn(&Course) -> Option<Vec<f64>>) -> Vec<Line> {
     let line = |mode: &ShownMode| {
         let points = mode.course.ms.iter().copied().zip(get(&mode.course)?).collect();
         Some(Line { name: mode.name.clone(), points, ..Line::default() })
@@ -67,7 +67,7 @@ fn lines(of: &Shown, get: impl Fn(&Course) -> Option<Vec<f64>>) -> Vec<Line> {
     of.modes.iter().filter_map(line).collect()
 }
 
-fn decisions(of: &Shown) -> Result<Section, Error> {
+fn decisions(of: &PageContent) -> Result<Section, Error> {
     let mut table = Table::new(&["", "accuracy (%)", "95 % interval (%)", "spikes", "operations"]);
     let total = |of: Option<&Vec<f64>>| of.and_then(|of| of.last()).map_or("-".into(), |&sum| short(sum));
     let row = |name: &str, it: &Accuracy, course: Option<&Course>| {
@@ -115,7 +115,7 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
     Ok(section)
 }
 
-fn over_time(of: &Shown) -> Result<Section, Error> {
+fn over_time(of: &PageContent) -> Result<Section, Error> {
     let axes = |file, title, y| Axes { file, title, x: "time (ms)", y, from_zero: true, ..Axes::default() };
     let operations = axes("operations-over-time", "Operations over time", "weights added so far, per sample");
     let spikes = axes("spikes-over-time", "Spikes over time", "spikes so far, per sample");

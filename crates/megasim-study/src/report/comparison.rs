@@ -23,7 +23,7 @@ const FOLDED_FROM: usize = 9;
 
 /// Everything that a page shows.
 #[derive(Debug)]
-pub struct Shown<'a> {
+pub struct PageContent<'a> {
     /// Heading of the page.
     pub title: String,
     /// What was run, line by line.
@@ -37,7 +37,7 @@ pub struct Shown<'a> {
     /// Samples in full, the chosen one first, and the numbers of each.
     pub details: &'a [(SampleDetail, Option<InputValues>)],
     /// Layers and neurons that were asked for.
-    pub shown: &'a [neurons::Shown],
+    pub shown: &'a [neurons::NeuronSelection],
     /// Names of the classes, where they have some.
     pub classes: &'a [String],
     /// Weights and activations.
@@ -52,7 +52,7 @@ pub struct Shown<'a> {
 ///
 /// # Errors
 /// If a picture cannot be drawn.
-pub fn page(of: &Shown) -> Result<Page, Error> {
+pub fn page(of: &PageContent) -> Result<Page, Error> {
     let mut sections = vec![decisions(of)?, summary(of)?, over_time(of)?];
     if !of.steps.is_empty() {
         sections.push(steps(of)?);
@@ -84,7 +84,7 @@ pub(super) fn file(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-fn decisions(of: &Shown) -> Result<Section, Error> {
+fn decisions(of: &PageContent) -> Result<Section, Error> {
     let comparison = of.comparison;
     let [left, right] = &comparison.names;
     let mut section = Section { title: "Decisions".into(), ..Section::default() };
@@ -155,7 +155,7 @@ fn decisions(of: &Shown) -> Result<Section, Error> {
     Ok(section)
 }
 
-fn summary(of: &Shown) -> Result<Section, Error> {
+fn summary(of: &PageContent) -> Result<Section, Error> {
     let comparison = of.comparison;
     let [left, right] = &comparison.names;
     let mut table = Table::new(&["layer", "neurons"]);
@@ -261,7 +261,7 @@ fn summary(of: &Shown) -> Result<Section, Error> {
     Ok(Section { title: "Layers".into(), text, tables: vec![table], pictures, ..Section::default() })
 }
 
-fn over_time(of: &Shown) -> Result<Section, Error> {
+fn over_time(of: &PageContent) -> Result<Section, Error> {
     let course = &of.comparison.course;
     let lines = |values: &[Vec<f64>; 2]| {
         [0, 1].map(|side| Line {
@@ -281,7 +281,7 @@ fn over_time(of: &Shown) -> Result<Section, Error> {
     Ok(Section { title: "Over time".into(), pictures, ..Section::default() })
 }
 
-fn steps(of: &Shown) -> Result<Section, Error> {
+fn steps(of: &PageContent) -> Result<Section, Error> {
     let percents = |it: &Accuracy| (100.0 * it.share, (100.0 * it.interval.0, 100.0 * it.interval.1));
     let mut lines = vec![Line {
         name: of.comparison.names[1].clone(),
@@ -308,7 +308,7 @@ fn steps(of: &Shown) -> Result<Section, Error> {
     Ok(Section { title: "Clocked steps of other lengths".into(), pictures, ..Section::default() })
 }
 
-fn samples(of: &Shown) -> Result<Section, Error> {
+fn samples(of: &PageContent) -> Result<Section, Error> {
     let names = &of.comparison.names;
     let class = |class: Option<usize>| class.map_or("none".to_string(), |class| class_name(class, of.classes));
     let one = |(detail, input): &(SampleDetail, Option<InputValues>)| ShownSample {
@@ -341,7 +341,7 @@ fn samples(of: &Shown) -> Result<Section, Error> {
     super::samples::section(&same, &all)
 }
 
-fn combined(of: &Shown) -> Result<Section, Error> {
+fn combined(of: &PageContent) -> Result<Section, Error> {
     let mut pictures = Vec::new();
     let named = |get: &dyn Fn(&Distributions) -> Option<crate::statistics::Histogram>| {
         of.distributions.iter().filter_map(|it| Some((short_name(&it.name), get(it)?))).collect::<Vec<_>>()
@@ -382,7 +382,7 @@ fn combined(of: &Shown) -> Result<Section, Error> {
     })
 }
 
-fn one_layer(of: &Shown, k: usize) -> Result<Section, Error> {
+fn one_layer(of: &PageContent, k: usize) -> Result<Section, Error> {
     let layer = &of.layers[k];
     let names = &of.comparison.names;
     let stem = format!("layer-{k:02}-{}", file(&layer.name));

@@ -4,7 +4,7 @@ use super::chart::{self, Axes, Bars, Extent, Line, Panel};
 use super::picture::{brief, number};
 use super::{Error, Page, Picture, Section, Table};
 use crate::hardware::{Duration, ModuleLayer};
-use crate::latency::{Account, Critical, Decisions, EnergyBreakdown, Load, Relief, Results, Spread, Traffic};
+use crate::latency::{Account, Critical, Decisions, EnergyBreakdown, Load, Results, Spread, Traffic, WhatIf};
 use megasim_core::engine::machine::{Direction, Distribution, Mesh, OccupancyPoint};
 use megasim_core::network::{ModuleId, NodeId, Tick};
 use ordered_float::OrderedFloat;
@@ -24,7 +24,7 @@ const MOST_TILES: usize = 4096;
 
 /// What a page shows.
 #[derive(Debug)]
-pub struct Shown<'a> {
+pub struct PageContent<'a> {
     /// Heading of the page.
     pub title: String,
     /// The answer in one to three sentences.
@@ -60,7 +60,7 @@ pub struct Shown<'a> {
     /// What is busiest, in words.
     pub busiest: String,
     /// What would help.
-    pub reliefs: &'a [Relief],
+    pub reliefs: &'a [WhatIf],
 }
 
 /// A unit that suits some numbers: a number times `factor` is in it.
@@ -92,7 +92,7 @@ impl Unit {
 ///
 /// # Errors
 /// If a picture cannot be drawn.
-pub fn page(of: &Shown) -> Result<Page, Error> {
+pub fn page(of: &PageContent) -> Result<Page, Error> {
     let loads: Vec<(String, Load)> =
         of.modules.iter().map(|(name, modules)| (name.clone(), Load::of(&of.answer.statistics, modules))).collect();
     let mut sections = vec![
@@ -126,7 +126,7 @@ fn names<T>(of: &[(String, T)]) -> Vec<String> {
     of.iter().map(|(name, _)| name.clone()).collect()
 }
 
-fn latency(of: &Shown) -> Result<Section, Error> {
+fn latency(of: &PageContent) -> Result<Section, Error> {
     type When = fn(&Decisions) -> Option<Tick>;
     let kinds: [(&str, bool, When); 4] = [
         ("first output spike", true, |it| it.first_spike),
@@ -243,7 +243,7 @@ fn largest(of: &[&Distribution]) -> f64 {
     of.iter().filter_map(|it| it.max()).max().map_or(0.0, |max| max as f64)
 }
 
-fn queues(of: &Shown, loads: &[(String, Load)]) -> Result<Section, Error> {
+fn queues(of: &PageContent, loads: &[(String, Load)]) -> Result<Section, Error> {
     let queues: Vec<&Distribution> = loads.iter().map(|(_, load)| &load.queue).collect();
     let axes = Axes { x: "layer", from_zero: true, ..Axes::default() };
     let queue = bars(
@@ -280,7 +280,7 @@ fn queues(of: &Shown, loads: &[(String, Load)]) -> Result<Section, Error> {
 
 /// Queues over the time of a sample: the mean and the longest, of the layers whose queues are longest; the numbers of
 /// all layers.
-fn over_time(of: &Shown, loads: &[(String, Load)]) -> Result<Vec<Picture>, Error> {
+fn over_time(of: &PageContent, loads: &[(String, Load)]) -> Result<Vec<Picture>, Error> {
     let mut chosen: Vec<&(String, Load)> = loads.iter().filter(|(_, load)| load.queue.max() > Some(0)).collect();
     if chosen.is_empty() {
         return Ok(Vec::new());
@@ -338,7 +338,7 @@ fn over_time(of: &Shown, loads: &[(String, Load)]) -> Result<Vec<Picture>, Error
 }
 
 /// The links of a mesh: what each carries and how long messages wait for it.
-fn links(of: &Shown) -> Result<Section, Error> {
+fn links(of: &PageContent) -> Result<Section, Error> {
     let mut section = Section { title: "Links of the mesh".into(), ..Section::default() };
     let Some(mesh) = of.mesh else { return Ok(section) };
     let statistics = &of.answer.statistics;
@@ -426,7 +426,7 @@ fn links(of: &Shown) -> Result<Section, Error> {
     Ok(section)
 }
 
-fn handshakes(of: &Shown) -> Result<Section, Error> {
+fn handshakes(of: &PageContent) -> Result<Section, Error> {
     let traffic: Vec<(String, Traffic)> = of
         .nodes
         .iter()
@@ -454,7 +454,7 @@ fn handshakes(of: &Shown) -> Result<Section, Error> {
 const MOST_PARTS: usize = 12;
 
 /// Where critical paths go, and that of the first sample over the layers.
-fn critical(of: &Shown) -> Result<Section, Error> {
+fn critical(of: &PageContent) -> Result<Section, Error> {
     let mut section = Section { title: "Bottleneck".into(), text: of.bottleneck.clone(), ..Section::default() };
     for (pace, critical) in &of.critical {
         let mut table = Table::new(&[&format!("critical path, pace {pace}"), "key", "to the last work (%)"]);
@@ -490,16 +490,16 @@ fn critical(of: &Shown) -> Result<Section, Error> {
     Ok(section)
 }
 
-fn busiest(of: &Shown) -> Section {
+fn busiest(of: &PageContent) -> Section {
     let header = ["what would be faster", "time of a sample (% of the time now)", "time to the decision (%)"];
     let mut table = Table::new(&header);
-    let decision = |it: &Relief| it.decision.map_or(String::new(), |share| brief(100.0 * share));
+    let decision = |it: &WhatIf| it.decision.map_or(String::new(), |share| brief(100.0 * share));
     table.rows = of.reliefs.iter().map(|it| vec![it.change.clone(), brief(100.0 * it.time), decision(it)]).collect();
     let tables = if table.rows.is_empty() { Vec::new() } else { vec![table] };
     Section { title: "What is busiest".into(), text: of.busiest.clone(), tables, ..Section::default() }
 }
 
-fn energy(of: &Shown) -> Result<Section, Error> {
+fn energy(of: &PageContent) -> Result<Section, Error> {
     let n = of.answer.samples.len().max(1) as f64;
     let layers = of.layers.iter().map(|layer| layer.name.clone()).zip(&of.bill.layers);
     let accounts: Vec<(String, &Account)> = std::iter::once(("input".to_string(), &of.bill.input))

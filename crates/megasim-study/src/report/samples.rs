@@ -5,7 +5,7 @@ use super::page::Choice;
 use super::{Error, Picture, Section};
 use crate::compare::Part;
 use crate::layers::{Layer, Place};
-use crate::showing::{Shown, Trace};
+use crate::showing::{NeuronSelection, Trace};
 use megasim_core::network::Tick;
 
 /// Spikes of a side in the raster of the first sample, and of each further one, so that the page opens.
@@ -43,7 +43,7 @@ pub struct OfSamples<'a> {
     /// The layers.
     pub layers: &'a [Layer],
     /// Layers and neurons to which rasters and potentials are limited; empty: all layers.
-    pub shown: &'a [Shown],
+    pub shown: &'a [NeuronSelection],
     /// Names of the classes, which are the neurons of the last layer; empty where they have none.
     pub classes: &'a [String],
     /// Milliseconds of a tick.

@@ -5,8 +5,8 @@ use super::error::SweepError;
 use super::parameters::{Conditions, Parameter};
 use super::study::{Origin, Prepared, Study};
 use crate::hardware::{Duration, Hardware};
-use crate::latency::{Busiest, Critical, EnergyBreakdown, Ideal, MachineInput, MappedNetwork, Places, Setup};
-use crate::sample_source::Pieces;
+use crate::latency::{Busiest, Critical, EnergyBreakdown, Ideal, MachineInput, MappedNetwork, PathContext, Setup};
+use crate::sample_source::Segments;
 use megasim_convert::{ConvertedModel, LabelledSamples};
 use megasim_core::control::{Control, Outcomes, Part};
 use megasim_core::encode::Clock;
@@ -32,11 +32,11 @@ pub enum MachineSubject<'a> {
         samples: &'a LabelledSamples,
     },
     /// A network with its own stimuli; see [`MachineInput::pieces`].
-    Pieces {
+    Segments {
         /// The network.
         network: &'a Network,
         /// Its stimuli.
-        pieces: &'a Pieces,
+        pieces: &'a Segments,
         /// They have no resets that would cut them.
         uncut: bool,
         /// The class of each piece, where it is known.
@@ -59,7 +59,7 @@ impl OnMachine<'_> {
     fn samples(&self) -> usize {
         match self.subject {
             MachineSubject::Converted { samples, .. } => samples.len(),
-            MachineSubject::Pieces { pieces, .. } => pieces.samples.len(),
+            MachineSubject::Segments { pieces, .. } => pieces.samples.len(),
         }
     }
 
@@ -75,7 +75,7 @@ impl OnMachine<'_> {
             (MachineSubject::Converted { converted, samples, .. }, None) => {
                 MachineInput::new(converted, samples, presentation)?
             }
-            (MachineSubject::Pieces { network, pieces, uncut, labels, tick }, _) => {
+            (MachineSubject::Segments { network, pieces, uncut, labels, tick }, _) => {
                 let (network, pieces) = ((*network).clone(), (*pieces).clone());
                 MachineInput::pieces(network, pieces, *uncut, *tick, presentation.limits)?
                     .with_labels(labels.map(<[usize]>::to_vec))
@@ -130,7 +130,7 @@ impl OnMachine<'_> {
         let busiest = Busiest::of(&setup, &answer);
         let bill = EnergyBreakdown::of(setup.network, &input.layers, setup.hardware, &answer.statistics);
         let labelled = input.labels.is_some();
-        let places = Places { network: setup.network, layers: &input.layers, hardware: setup.hardware };
+        let places = PathContext { network: setup.network, layers: &input.layers, hardware: setup.hardware };
         let critical = Critical::of(&places, &answer);
         let found = (busiest.as_ref(), critical.as_ref());
         Ok(Some(MachineFigures::of(setup.network, &answer, &bill, found, tick, labelled)))
@@ -158,7 +158,7 @@ impl Study for OnMachine<'_> {
             MachineSubject::Converted { converted, data, .. } => {
                 Origin { converted, data, clock: self.clock }.convert(points, control).map(Some)
             }
-            MachineSubject::Pieces { .. } => Ok(None),
+            MachineSubject::Segments { .. } => Ok(None),
         }
     }
 

@@ -153,7 +153,7 @@ pub(super) type Touches = Arc<[Touch]>;
 pub(super) struct PoolingLayer {
     /// By map.
     pub maps: Vec<PooledMap>,
-    /// Sources that maps read besides, from which no spike may come, as those of resets.
+    /// Further sources that maps read, from which no spike may come, as those of resets.
     pub silent: Vec<usize>,
 }
 

@@ -399,7 +399,7 @@ fn maps<'r>(
 }
 
 /// Clocked: in how many steps the populations of a layer test their neurons, all of one in each step in which it has
-/// input, or a neuron beyond the threshold before it. `common`: nodes that all read; `own`: what each reads besides.
+/// input, or a neuron beyond the threshold before it. `common`: nodes that all read; `own`: what each also reads.
 fn acts(
     (common, own): (&[usize], &[Vec<usize>]),
     streams: &[Stream],

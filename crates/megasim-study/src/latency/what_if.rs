@@ -1,7 +1,7 @@
 //! What makes a machine faster: it is run again with one thing better at a time. The critical path says which things
 //! are worth it; the runs say what they give, as other ways may be as long.
 
-use super::{Critical, Error, PathPart, Places, Results, Setup};
+use super::{Critical, Error, PathContext, PathPart, Results, Setup};
 use crate::hardware::{ModuleLayer, Resolved};
 use megasim_core::engine::machine::{Link, Machine, Pace, Station, Wait};
 use megasim_core::network::{Input, ModuleId, Network, NodeId, Tick};
@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 
 /// The samples on a changed machine.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Relief {
+pub struct WhatIf {
     /// What was changed.
     pub change: String,
     /// The hardware keys that were changed.
@@ -25,19 +25,19 @@ pub struct Relief {
 
 /// What was found on the first samples, as fast as their input is taken.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reliefs {
+pub struct WhatIfs {
     /// Where their critical paths go.
     pub critical: Option<Critical>,
     /// What makes the machine faster, the best first.
-    pub runs: Vec<Relief>,
+    pub runs: Vec<WhatIf>,
 }
 
 /// Part of the time below which a run confirms a bottleneck.
 const RELIEVES: f64 = 0.99;
 
-impl Reliefs {
+impl WhatIfs {
     /// What halving the bottleneck gives; none where it was not tried.
-    pub fn of_bottleneck(&self) -> Option<&Relief> {
+    pub fn of_bottleneck(&self) -> Option<&WhatIf> {
         self.runs.iter().find(|relief| relief.of_bottleneck)
     }
 
@@ -77,7 +77,7 @@ struct Took {
 ///
 /// # Errors
 /// If a run fails.
-pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usize, usize)) -> Result<Reliefs, Error> {
+pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usize, usize)) -> Result<WhatIfs, Error> {
     let mut setup = *setup;
     setup.samples = setup.samples.min(samples);
     setup.showing.pace = Pace::Fastest;
@@ -101,7 +101,7 @@ pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usiz
         Ok((took, answer))
     };
     let (before, answer) = run(setup.hardware.machine.clone(), samples)?;
-    let places = Places { network: setup.network, layers, hardware: setup.hardware };
+    let places = PathContext { network: setup.network, layers, hardware: setup.hardware };
     let critical = Critical::of(&places, &answer);
     let mut runs = Vec::new();
     let mut tried: Vec<Machine> = vec![setup.hardware.machine.clone()];
@@ -114,7 +114,7 @@ pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usiz
         let (after, _) = run(machine.clone(), 0)?;
         tried.push(machine);
         let part = |after: Tick, before: Tick| after as f64 / before.max(1) as f64;
-        runs.push(Relief {
+        runs.push(WhatIf {
             change: what,
             keys,
             of_bottleneck,
@@ -123,11 +123,11 @@ pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usiz
         });
     }
     runs.sort_by_key(|relief| OrderedFloat(relief.time));
-    Ok(Reliefs { critical, runs })
+    Ok(WhatIfs { critical, runs })
 }
 
 /// The bottleneck alone faster, in all of its place; none where nothing of the machine would do that.
-fn bottleneck(setup: &Setup<'_>, places: &Places<'_>, part: &PathPart) -> Option<Change> {
+fn bottleneck(setup: &Setup<'_>, places: &PathContext<'_>, part: &PathPart) -> Option<Change> {
     let mut machine = setup.hardware.machine.clone();
     let kind = *part.waits.first()?;
     let is_there = |wait: Wait| places.name(wait) == part.place;
@@ -151,7 +151,7 @@ fn bottleneck(setup: &Setup<'_>, places: &Places<'_>, part: &PathPart) -> Option
 }
 
 /// The bottleneck first, then keys by their share of the critical path.
-fn changes(setup: &Setup<'_>, places: &Places<'_>, critical: Option<&Critical>, answer: &Results) -> Vec<Change> {
+fn changes(setup: &Setup<'_>, places: &PathContext<'_>, critical: Option<&Critical>, answer: &Results) -> Vec<Change> {
     let Some(critical) = critical else { return Vec::new() };
     let machine = &setup.hardware.machine;
     let modules = setup.network.modules().len();
