@@ -125,12 +125,12 @@ fn compare_input<'a>(arguments: &Arguments, loaded: &'a LoadedInput) -> Result<C
             Ok(CompareInput::converted(&input.converted, &input.samples))
         }
         LoadedInput::Schematic(schematic) => {
-            let input = CompareInput::pieces(&schematic.network, schematic.pieces.clone());
+            let input = CompareInput::segments(&schematic.network, schematic.segments.clone());
             if input.layers().is_empty() {
                 bail!("{}: expected at least one module with neurons, found none", given.subject.display());
             }
             let classes = input.output().map(|(_, classes)| classes);
-            let labels = given.labels(presentation, &schematic.pieces, classes)?;
+            let labels = given.labels(presentation, &schematic.segments, classes)?;
             Ok(input.with_labels(labels))
         }
     }

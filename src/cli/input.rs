@@ -59,7 +59,7 @@ pub struct SchematicInput {
     /// The network.
     pub network: Network,
     /// At least one sample: what comes between resets.
-    pub pieces: Segments,
+    pub segments: Segments,
     /// There are no resets that would cut the stimuli.
     pub uncut: bool,
     /// The files that were read.
@@ -130,16 +130,16 @@ impl InputArgs {
         let Netfiles { network, stimuli, files, .. } = run::read(&self.subject)?;
         let cut = Segments::cut(&stimuli, network.t_max());
         let uncut = cut.samples.len() <= 1;
-        let pieces = match presentation.wanted() {
+        let segments = match presentation.wanted() {
             Wanted::From { skip, most } => cut.select(skip, most),
             Wanted::Listed(list) => cut.listed(list),
         };
-        if pieces.samples.is_empty() {
+        if segments.samples.is_empty() {
             bail!("{}: expected events in its stimuli between resets, found none", self.subject.display());
         }
         let mut inputs = run::input_files(&self.subject, &files);
         inputs.extend(self.labels.clone());
-        Ok(SchematicInput { network, pieces, uncut, inputs })
+        Ok(SchematicInput { network, segments, uncut, inputs })
     }
 
     /// The classes of a schematic's samples, where they were given. `classes` is the length of its last layer, where
@@ -150,20 +150,20 @@ impl InputArgs {
     pub fn labels(
         &self,
         presentation: &Presentation,
-        pieces: &Segments,
+        segments: &Segments,
         classes: Option<usize>,
     ) -> Result<Option<Vec<usize>>> {
         let Some(path) = &self.labels else { return Ok(None) };
         let Some(classes) = classes else {
             bail!("{}: expected a last layer that is one row of classes, found maps", path.display());
         };
-        let n = pieces.samples.len();
+        let n = segments.samples.len();
         let read = |skip, take| dataset::labels(path, classes, skip, Some(take)).map_err(report);
         let Wanted::Listed(list) = presentation.wanted() else {
-            return read(pieces.numbers.number(0) as usize, n).map(Some);
+            return read(segments.numbers.number(0) as usize, n).map(Some);
         };
         let all = read(0, list.numbers().iter().max().map_or(0, |last| last + 1))?;
-        Ok(Some((0..n).map_while(|k| all.get(pieces.numbers.number(k) as usize).copied()).collect()))
+        Ok(Some((0..n).map_while(|k| all.get(segments.numbers.number(k) as usize).copied()).collect()))
     }
 }
 

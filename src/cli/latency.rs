@@ -203,11 +203,11 @@ pub fn machine_input(
         LoadedInput::Schematic(schematic) => {
             let inputs = schematic.inputs.clone();
             let limits = presentation.limits();
-            let labelled = (schematic.pieces.clone(), given.labels.is_some());
-            let input = MachineInput::pieces(schematic.network, schematic.pieces, schematic.uncut, tick, limits);
+            let labelled = (schematic.segments.clone(), given.labels.is_some());
+            let input = MachineInput::segments(schematic.network, schematic.segments, schematic.uncut, tick, limits);
             let input = input.map_err(|error| reported(&error))?;
             let labels = match labelled {
-                (pieces, true) => given.labels(presentation, &pieces, input.classes())?,
+                (segments, true) => given.labels(presentation, &segments, input.classes())?,
                 (_, false) => None,
             };
             Ok((input.with_labels(labels), inputs))

@@ -126,19 +126,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             bail!("{}: expected --hardware FILE|NAME for a schematic, found none", given.subject.display())
         }
         LoadedInput::Schematic(schematic) => {
-            let pieces = &schematic.pieces;
+            let segments = &schematic.segments;
             let labels = match &given.labels {
                 Some(_) => {
                     let limits = presentation.limits();
                     let (network, uncut) = (schematic.network.clone(), schematic.uncut);
-                    let input = MachineInput::pieces(network, pieces.clone(), uncut, arguments.tick, limits);
-                    given.labels(presentation, pieces, input.map_err(|error| reported(&error))?.classes())?
+                    let input = MachineInput::segments(network, segments.clone(), uncut, arguments.tick, limits);
+                    given.labels(presentation, segments, input.map_err(|error| reported(&error))?.classes())?
                 }
                 None => None,
             };
             let subject = MachineSubject::Segments {
                 network: &schematic.network,
-                pieces,
+                segments,
                 uncut: schematic.uncut,
                 labels: labels.as_deref(),
                 tick: arguments.tick,
@@ -149,7 +149,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 answer: tables::answer_on_machine,
                 section: |sweep| pages::sweep::machine_section(sweep, false),
             };
-            Job { arguments, plan: &plan, inputs: schematic.inputs.clone(), samples: pieces.samples.len() }.run(&ways)
+            Job { arguments, plan: &plan, inputs: schematic.inputs.clone(), samples: segments.samples.len() }.run(&ways)
         }
         LoadedInput::Converted(converted) => {
             let ConvertedInput { converted, samples, inputs } = *converted;

@@ -249,8 +249,8 @@ fn long_chain() -> Network {
 /// A study of a network on a machine, as fast as its input is taken.
 fn study(network: Network, machine: &str) -> Latency {
     let samples = vec![vec![spikes(&[0; 50])], vec![spikes(&[0; 60])]];
-    let pieces = Segments { samples, ticks: 1_000_000, numbers: SampleNumbers::from(0) };
-    let input = MachineInput::pieces(network, pieces, false, None, Limits::default()).unwrap();
+    let segments = Segments { samples, ticks: 1_000_000, numbers: SampleNumbers::from(0) };
+    let input = MachineInput::segments(network, segments, false, None, Limits::default()).unwrap();
     let hardware = Hardware::parse("m.toml".as_ref(), machine).unwrap();
     latency_of(input, &LatencyOptions::new(hardware).pace(Pace::Fastest), &()).unwrap()
 }

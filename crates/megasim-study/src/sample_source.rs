@@ -33,7 +33,7 @@ impl SampleSource<'_> {
     pub fn len(&self) -> usize {
         match self {
             Self::Images { values, .. } => values.nrows(),
-            Self::Segments(pieces) => pieces.samples.len(),
+            Self::Segments(segments) => segments.samples.len(),
         }
     }
 
@@ -46,7 +46,7 @@ impl SampleSource<'_> {
     pub fn number(&self, sample: usize) -> u64 {
         match self {
             Self::Images { numbers, .. } => numbers.number(sample),
-            Self::Segments(pieces) => pieces.numbers.number(sample),
+            Self::Segments(segments) => segments.numbers.number(sample),
         }
     }
 
@@ -60,18 +60,18 @@ impl SampleSource<'_> {
                 let values = values.row(sample).to_vec();
                 layout.stimuli(*code, *kind, &values, self.number(sample), *clock)
             }
-            Self::Segments(pieces) => Ok(pieces.samples[sample].clone()),
+            Self::Segments(segments) => Ok(segments.samples[sample].clone()),
         }
     }
 
-    /// The last tick of a run, as [`InputMap::last_tick`] says; pieces have settle events in their stimuli.
+    /// The last tick of a run, as [`InputMap::last_tick`] says; segments have settle events in their stimuli.
     pub fn last_tick(&self, t_max: Tick) -> Tick {
         match self {
             Self::Images { layout, clock, .. } => layout.last_tick(t_max, *clock),
-            Self::Segments(pieces) => {
-                let mut stimuli = pieces.samples.iter().flatten();
+            Self::Segments(segments) => {
+                let mut stimuli = segments.samples.iter().flatten();
                 let settles = stimuli.any(|stimulus| stimulus.polarity().contains(&Polarity::Settle));
-                if settles { t_max } else { (pieces.ticks - 1).max(0) }
+                if settles { t_max } else { (segments.ticks - 1).max(0) }
             }
         }
     }
@@ -80,7 +80,7 @@ impl SampleSource<'_> {
     pub fn ticks(&self) -> Tick {
         match self {
             Self::Images { clock, .. } => clock.ticks(),
-            Self::Segments(pieces) => pieces.ticks,
+            Self::Segments(segments) => segments.ticks,
         }
     }
 }
@@ -96,10 +96,10 @@ impl SampleSource<'_> {
 /// let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
 /// let input = Stimulus::from_events([spike(3), spike(14), spike(25)]);
 /// let reset = Stimulus::from_events([StimulusEvent::reset(10), StimulusEvent::reset(20)]);
-/// let pieces = Segments::cut(&[input, reset], 30);
-/// assert_eq!(pieces.samples.len(), 3);
-/// assert_eq!(pieces.samples[1][0].t_pre(), [4]);
-/// assert_eq!(pieces.ticks, 10);
+/// let segments = Segments::cut(&[input, reset], 30);
+/// assert_eq!(segments.samples.len(), 3);
+/// assert_eq!(segments.samples[1][0].t_pre(), [4]);
+/// assert_eq!(segments.ticks, 10);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segments {
@@ -128,9 +128,9 @@ impl Segments {
         let ends = resets.iter().copied().chain([last.saturating_add(1)]);
         let mut samples = Vec::new();
         let mut ticks = 1;
-        let pieces = starts.len();
+        let segments = starts.len();
         for (k, (start, end)) in starts.into_iter().zip(ends).enumerate() {
-            let piece: Vec<Stimulus> = stimuli
+            let segment: Vec<Stimulus> = stimuli
                 .iter()
                 .map(|stimulus| {
                     let times = stimulus.t_pre();
@@ -146,12 +146,12 @@ impl Segments {
                     Stimulus::from_valued_columns(columns, values).0
                 })
                 .collect();
-            let outer = k == 0 || k + 1 == pieces;
-            if outer && piece.iter().all(Stimulus::is_empty) {
+            let outer = k == 0 || k + 1 == segments;
+            if outer && segment.iter().all(Stimulus::is_empty) {
                 continue;
             }
             ticks = ticks.max(end - start);
-            samples.push(piece);
+            samples.push(segment);
         }
         Self { samples, ticks, numbers: SampleNumbers::default() }
     }

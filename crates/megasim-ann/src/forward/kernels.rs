@@ -79,7 +79,7 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
         // The most frequent one, without a choice for each number.
         Operation::Activation(Activation::Relu { negative_slope, max: None }) => {
             let mut values = values.into_owned();
-            values.mapv_inplace(|x| if x < 0.0 { negative_slope * x } else { x });
+            values.mapv_inplace(|x| rectified(*negative_slope, x));
             values
         }
         Operation::Activation(activation) => {
@@ -92,7 +92,7 @@ pub(super) fn apply(operation: &Operation, from: Shape, to: Shape, values: CowAr
             let mut values = values.into_owned();
             for mut sample in values.rows_mut() {
                 for (mut map, &slope) in sample.exact_chunks_mut(cells).into_iter().zip(slopes) {
-                    map.mapv_inplace(|x| if x < 0.0 { slope * x } else { x });
+                    map.mapv_inplace(|x| rectified(slope, x));
                 }
             }
             values
@@ -233,11 +233,15 @@ fn log_softmax(values: &mut ndarray::ArrayViewMut1<f32>) {
     values.mapv_inplace(|x| x - log_sum);
 }
 
+fn rectified(negative_slope: f32, x: f32) -> f32 {
+    if x < 0.0 { negative_slope * x } else { x }
+}
+
 fn activate(activation: Activation, x: f32) -> f32 {
     match activation {
         Activation::Linear => x,
         Activation::Relu { negative_slope, max } => {
-            let rectified = if x < 0.0 { negative_slope * x } else { x };
+            let rectified = rectified(negative_slope, x);
             max.map_or(rectified, |max| rectified.min(max))
         }
         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),

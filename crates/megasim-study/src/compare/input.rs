@@ -11,7 +11,7 @@ use megasim_core::network::{Network, NodeId, Tick};
 use megasim_core::readout::{self, ReadOut};
 use serde::Serialize;
 
-/// A network and samples for a comparison: a converted network, or any network with pieces of its stimuli.
+/// A network and samples for a comparison: a converted network, or any network with segments of its stimuli.
 #[derive(Debug)]
 pub struct CompareInput<'a> {
     network: &'a Network,
@@ -41,14 +41,14 @@ impl<'a> CompareInput<'a> {
         }
     }
 
-    /// A network with pieces of its stimuli; its last layer decides, if it is a row.
-    pub fn pieces(network: &'a Network, pieces: Segments) -> Self {
+    /// A network with segments of its stimuli; its last layer decides, if it is a row.
+    pub fn segments(network: &'a Network, segments: Segments) -> Self {
         let layers = Layer::of_network(network);
         let output = match layers.last().map(|layer| &layer.nodes[..]) {
             Some([cells]) if cells.ny == 1 && cells.x == 0 => Some((cells.node, cells.nx)),
             _ => None,
         };
-        Self { network, layers, samples: Samples::Segments(pieces), output, labels: None }
+        Self { network, layers, samples: Samples::Segments(segments), output, labels: None }
     }
 
     /// The classes of the samples, where they were not known.
@@ -76,7 +76,7 @@ impl<'a> CompareInput<'a> {
         self.output.map(|(node, classes)| Output { node, classes, labels: self.labels.as_deref() })
     }
 
-    /// The converted network with its samples, and the numbers of the layers in its manifest; none of pieces.
+    /// The converted network with its samples, and the numbers of the layers in its manifest; none of segments.
     pub fn conversion(&self) -> Option<(&'a ConvertedModel, &'a LabelledSamples, &[usize])> {
         match &self.samples {
             Samples::Converted { converted, samples, manifest_layers } => Some((converted, samples, manifest_layers)),
@@ -95,7 +95,7 @@ impl<'a> CompareInput<'a> {
                 code,
                 clock,
             },
-            Samples::Segments(pieces) => SampleSource::Segments(pieces.clone()),
+            Samples::Segments(segments) => SampleSource::Segments(segments.clone()),
         }
     }
 

@@ -171,15 +171,15 @@ impl MachineInput {
     /// to its own `Tmax`. `tick` is how long a tick is, where that is known.
     ///
     /// # Errors
-    /// If the network cannot be run for as long as a piece.
-    pub fn pieces(
+    /// If the network cannot be run for as long as a segment.
+    pub fn segments(
         network: Network,
-        pieces: Segments,
+        segments: Segments,
         uncut: bool,
         tick: Option<Duration>,
         limits: Limits,
     ) -> Result<Self, InputError> {
-        let t_max = if uncut { network.t_max() } else { (pieces.ticks - 1).min(network.t_max()) };
+        let t_max = if uncut { network.t_max() } else { (segments.ticks - 1).min(network.t_max()) };
         let network = network.with_t_max(t_max)?;
         // The last module decides, if it is a row.
         let last = network.modules().len().checked_sub(1).map(ModuleId::new);
@@ -191,7 +191,7 @@ impl MachineInput {
             connections: None,
             input: vec![true; network.sources().len()],
             network,
-            shown: Presented::Segments(pieces),
+            shown: Presented::Segments(segments),
             output: node.map(|node| (node, classes.unwrap_or(0))),
             labels: None,
             tick,
@@ -226,14 +226,14 @@ impl MachineInput {
     pub fn samples(&self) -> usize {
         match &self.shown {
             Presented::Samples { values, .. } => values.nrows(),
-            Presented::Segments(pieces) => pieces.samples.len(),
+            Presented::Segments(segments) => segments.samples.len(),
         }
     }
 
     fn numbers(&self) -> &SampleNumbers {
         match &self.shown {
             Presented::Samples { numbers, .. } => numbers,
-            Presented::Segments(pieces) => &pieces.numbers,
+            Presented::Segments(segments) => &segments.numbers,
         }
     }
 
@@ -246,7 +246,7 @@ impl MachineInput {
                 // That samples have the numbers of the input was checked with the first one.
                 stimuli.unwrap_or_default()
             }
-            Presented::Segments(pieces) => pieces.samples[sample].clone(),
+            Presented::Segments(segments) => segments.samples[sample].clone(),
         };
         coarse.into_iter().map(|stimulus| stimulus.with_finer_ticks(factor)).collect()
     }

@@ -31,15 +31,15 @@ pub enum MachineSubject<'a> {
         /// Samples to run.
         samples: &'a LabelledSamples,
     },
-    /// A network with its own stimuli; see [`MachineInput::pieces`].
+    /// A network with its own stimuli; see [`MachineInput::segments`].
     Segments {
         /// The network.
         network: &'a Network,
         /// Its stimuli.
-        pieces: &'a Segments,
+        segments: &'a Segments,
         /// They have no resets that would cut them.
         uncut: bool,
-        /// The class of each piece, where it is known.
+        /// The class of each segment, where it is known.
         labels: Option<&'a [usize]>,
         /// How long a tick is, where that is known.
         tick: Option<Duration>,
@@ -59,7 +59,7 @@ impl OnMachine<'_> {
     fn samples(&self) -> usize {
         match self.subject {
             MachineSubject::Converted { samples, .. } => samples.len(),
-            MachineSubject::Segments { pieces, .. } => pieces.samples.len(),
+            MachineSubject::Segments { segments, .. } => segments.samples.len(),
         }
     }
 
@@ -75,9 +75,9 @@ impl OnMachine<'_> {
             (MachineSubject::Converted { converted, samples, .. }, None) => {
                 MachineInput::new(converted, samples, presentation)?
             }
-            (MachineSubject::Segments { network, pieces, uncut, labels, tick }, _) => {
-                let (network, pieces) = ((*network).clone(), (*pieces).clone());
-                MachineInput::pieces(network, pieces, *uncut, *tick, presentation.limits)?
+            (MachineSubject::Segments { network, segments, uncut, labels, tick }, _) => {
+                let (network, segments) = ((*network).clone(), (*segments).clone());
+                MachineInput::segments(network, segments, *uncut, *tick, presentation.limits)?
                     .with_labels(labels.map(<[usize]>::to_vec))
             }
         };
