@@ -117,7 +117,7 @@ pub fn model() -> PathBuf {
 /// If they cannot be written, or other files have their names.
 pub fn unpack() -> Result<&'static Path> {
     let directory = Path::new(DIRECTORY);
-    fs::create_dir_all(directory).map_err(|error| {
+    atomic_write::make_directory(directory).map_err(|error| {
         miette::miette!("./{DIRECTORY}: cannot be made: {error}; start the demo in a directory that can be written")
     })?;
     for (name, content) in FILES {

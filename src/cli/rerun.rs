@@ -5,7 +5,7 @@ use super::paths::OUTPUTS;
 use super::tables::counted;
 use super::{interrupt, program, provenance};
 use clap::Args;
-use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, of_record};
+use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, make_directory, of_record};
 use megasim::dataset::SampleList;
 use miette::{Result, bail, miette};
 use serde_json::Value;
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for (number, record) in records.enumerate() {
         // A name that is used once: where this process is killed, the run may outlive it.
         let place = new.join(format!("{number}.{}", std::process::id()));
-        fs::create_dir(&place).map_err(report)?;
+        make_directory(&place).map_err(report)?;
         let run = Run::of(record, directory, &place)?;
         run.repeat()?;
         for file in files_below(&place).map_err(report)? {

@@ -250,7 +250,7 @@ impl Sharing {
             Ok(found) if !found.is_dir() => {
                 bail!("{place}: expected a directory of outcomes or a new name, found no directory")
             }
-            _ => fs::create_dir_all(atomic_write::parent(directory)).map_err(cannot)?,
+            _ => atomic_write::make_directory(atomic_write::parent(directory)).map_err(cannot)?,
         }
         let lock = DirLock::acquire(directory).map_err(report)?;
         let words: Vec<String> = program::words().iter().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -259,7 +259,7 @@ impl Sharing {
         if is_new && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
             bail!("{place}: expected outcomes of the same run, or an empty or new directory, found other files");
         }
-        fs::create_dir_all(directory).map_err(cannot)?;
+        atomic_write::make_directory(directory).map_err(cannot)?;
         let header = json!({
             "megasim": env!("CARGO_PKG_VERSION"),
             "study": study(&words).0,

@@ -35,7 +35,7 @@ pub fn completions(arguments: &Completions) {
 
 /// Writes `megasim.1` and `megasim-COMMAND.1`.
 pub fn man(arguments: &Man) -> Result<()> {
-    std::fs::create_dir_all(&arguments.directory).map_err(report)?;
+    atomic_write::make_directory(&arguments.directory).map_err(report)?;
     let overwrite = if arguments.force { Overwrite::Allow } else { Overwrite::Refuse };
     let mut command = command_line();
     command.build();

@@ -46,7 +46,8 @@ pub fn stimuli(
 
 /// Where these images are kept; the directory is made.
 fn file(directory: &Path, description: &Description, images: &Array3<f32>) -> Result<PathBuf> {
-    fs::create_dir_all(directory).map_err(|error| miette!("{}: cannot be made: {error}", directory.display()))?;
+    atomic_write::make_directory(directory)
+        .map_err(|error| miette!("{}: cannot be made: {error}", directory.display()))?;
     let mut hash = Sha256::new();
     hash.update(env!("CARGO_PKG_VERSION"));
     let encoding = serde_json::to_vec(&(&description.input, &description.encoding, images.dim())).map_err(report)?;

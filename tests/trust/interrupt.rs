@@ -56,6 +56,27 @@ fn nothing_is_half_written_at_any_time() {
     }
 }
 
+/// The moment at which files are about to be written into a temporary directory that the signal takes away.
+#[test]
+fn a_signal_as_soon_as_there_is_a_temporary_directory_leaves_nothing() {
+    // The shell's own `kill` is fast enough; another process would come after the first files.
+    const WATCH: &str = "until [ -e .new.megasim-new ]; do :; done; kill -TERM $0";
+    for _ in 0..40 {
+        let place = tempfile::tempdir().unwrap();
+        let here = place.path();
+        let child = start(here, COMMANDS[0].0);
+        let mut shell = Command::new("sh");
+        shell.current_dir(here).args(["-c", WATCH, &child.id().to_string()]).stderr(Stdio::null());
+        let mut shell = shell.spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let _ = shell.kill();
+        shell.wait().unwrap();
+        assert!([Some(0), Some(143)].contains(&output.status.code()), "{output:?}");
+        assert_eq!(leftovers(here), Vec::<PathBuf>::new(), "{output:?}");
+        assert_eq!(here.join("new").exists(), output.status.success(), "{output:?}");
+    }
+}
+
 #[test]
 fn classify_prints_the_samples_that_were_done() {
     let place = with_net();

@@ -5,6 +5,7 @@ use super::manifest::{self, Manifest};
 use super::origin::Origin;
 use super::{Converted, ConvertedModel, Normalized};
 use megasim_ann::import::{Model, Source};
+use megasim_core::atomic_write::{make_directory, parent};
 use megasim_core::encode::{self, Clock, DEFAULT_INPUT_RATE, Regular, SampleKind};
 use megasim_core::netfile;
 use megasim_core::network::{Stimulus, StimulusEvent};
@@ -105,12 +106,11 @@ pub(super) fn write(directory: &Path, converted: &ConvertedModel) -> Result<(), 
     let path = directory.join(manifest::FILE_NAME);
     fs::write(&path, manifest.to_json()).map_err(io(path))?;
     let copy = directory.join(&manifest.model.copy);
-    netfile::create_below(directory, Path::new(SOURCE_DIRECTORY)).map_err(io(copy.clone()))?;
+    make_directory(&directory.join(SOURCE_DIRECTORY)).map_err(io(copy.clone()))?;
     fs::copy(&source.path, &copy).map_err(io(copy))?;
     for companion in &source.companions {
         let copy = directory.join(SOURCE_DIRECTORY).join(&companion.name);
-        let below = Path::new(SOURCE_DIRECTORY).join(&companion.name);
-        netfile::create_below(directory, below.parent().unwrap_or(&below)).map_err(io(copy.clone()))?;
+        make_directory(parent(&copy)).map_err(io(copy.clone()))?;
         fs::copy(&companion.path, &copy).map_err(io(copy))?;
     }
     Ok(())

@@ -11,7 +11,7 @@ mod temporary;
 
 pub use directory::{AtomicDir, DirLock};
 pub use own_files::{OwnFile, RECORD, files_below, of_record, seal};
-pub use temporary::{Short, end_process};
+pub use temporary::{Short, end_process, make_directory};
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};

@@ -77,7 +77,7 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
         let described = inputs.iter().map(|path| provenance::describe(path)).collect::<Result<Vec<_>, _>>();
         settings["inputs"] = json!(described.map_err(report)?);
         // No other process writes here meanwhile.
-        fs::create_dir_all(atomic_write::parent(directory))
+        atomic_write::make_directory(atomic_write::parent(directory))
             .map_err(|error| miette::miette!("{}: cannot be made: {error}", directory.display()))?;
         let lock = DirLock::acquire(directory).map_err(report)?;
         let path = directory.join(JSON);
@@ -102,7 +102,7 @@ impl<F: Measured + Serialize + DeserializeOwned + Clone> Files<F> {
             }
         };
         if !directory.is_dir() {
-            fs::create_dir_all(directory)
+            atomic_write::make_directory(directory)
                 .map_err(|error| miette::miette!("{}: cannot be made: {error}", directory.display()))?;
         }
         provenance::check(directory).map_err(report)?;

@@ -23,7 +23,7 @@ pub fn options(it: &Configuration, out: &Path, replace: Overwrite) -> Result<Vec
         return Ok(Vec::new());
     }
     let folder = log_folder(it, out);
-    std::fs::create_dir_all(&folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
+    atomic_write::make_directory(&folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
     let mut words: Vec<OsString> = vec!["--predictions".into(), folder.join("predictions.npz").into()];
     if it.draws.samples {
         words.extend(["--report".into(), folder.join("page.html").into()]);
@@ -89,7 +89,7 @@ pub fn written_for_another(other: &Other, netdir: &Path) -> Result<()> {
     let Other { to, place: out, replace } = other;
     let folder = atomic_write::parent(out);
     let is_new = !folder.exists();
-    std::fs::create_dir_all(folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
+    atomic_write::make_directory(folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
     let how = ExportOptions::default();
     let written = export::write(&export::Job { netdir, to: *to, out, how, replace: *replace });
     if let Err(error) = written {

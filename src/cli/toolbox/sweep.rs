@@ -137,7 +137,7 @@ fn at(asked: &ParameterSweep, value: &str) -> Result<(String, Configuration)> {
 
 /// Writes the table and the pictures.
 fn write(arguments: &Arguments, sweep: &Sweep<Figures>, folder: &Path, replace: Overwrite) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
+    atomic_write::make_directory(folder).map_err(|error| miette!("{}: cannot be made: {error}", folder.display()))?;
     let mut written: Vec<PathBuf> = Vec::new();
     let mut keep = |name: &str, text: &str| {
         let path = folder.join(name);

@@ -1,7 +1,7 @@
 //! Directories that appear complete.
 
 use super::own_files::{self, discard, seal_directory};
-use super::temporary::{Lock, Temporary, exchange, old_name, remove_leftovers, rename_new};
+use super::temporary::{Lock, Temporary, exchange, make_directory, old_name, remove_leftovers, rename_new};
 use super::{Error, Overwrite, io_error, parent};
 use std::fs;
 use std::io;
@@ -53,7 +53,7 @@ impl AtomicDir {
             return Err(Error::Exists(target.into()));
         }
         Self::check(target, overwrite)?;
-        fs::create_dir_all(parent(target)).map_err(io_error(target))?;
+        make_directory(parent(target)).map_err(io_error(target))?;
         Ok(Self { temporary: Temporary::directory(target)?, target: target.into(), overwrite })
     }
 

@@ -35,6 +35,18 @@ pub fn end_process(status: i32) -> ! {
     std::process::exit(status)
 }
 
+/// Makes a directory and its parents, where they are not there.
+///
+/// Not while a signal ends the process: it removes temporaries by their names, so one that another thread made anew,
+/// under the same name, would stay. The program makes all its directories here.
+///
+/// # Errors
+/// As [`fs::create_dir_all`].
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    let _live = live();
+    fs::create_dir_all(path)
+}
+
 /// A hidden name in the directory of a target. Long names are cut, and made different again by a hash.
 fn hidden_name(target: &Path, ending: &str) -> PathBuf {
     let name = target.file_name().unwrap_or(OsStr::new("result"));
@@ -286,6 +298,21 @@ pub(super) fn remove_leftovers(directory: &Path) {
 mod tests {
     use super::*;
     use std::cell::Cell;
+
+    #[test]
+    fn no_directory_is_made_while_a_signal_removes_temporaries() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("a/b");
+        std::thread::scope(|scope| {
+            let live = live();
+            let made = scope.spawn(|| make_directory(&directory));
+            std::thread::sleep(PAUSE);
+            assert!(!directory.exists());
+            drop(live);
+            made.join().unwrap().unwrap();
+        });
+        assert!(directory.is_dir());
+    }
 
     #[test]
     fn a_temporary_that_another_process_takes_for_a_leftover_is_made_again() {

@@ -5,6 +5,7 @@ use super::events::{parse_stimulus, write_stimulus};
 use super::parameters::{Parameters, parse_and_tell, write_parameters};
 use super::schematic::{Line, LineElement, Schematic, parse_all, write_schematic};
 use super::state::{parse_state, write_state};
+use crate::atomic_write::make_directory;
 use crate::network::{
     DEFAULT_T_MAX, Element, Input, Module, ModuleId, Network, NetworkBuilder, NetworkError, NeuronModel, Stimulus, Tick,
 };
@@ -422,7 +423,7 @@ pub(super) fn bytes_of(path: &Path) -> Result<Text, Error> {
 pub fn write(directory: &Path, network: &Network, stimuli: &[Stimulus], files: &FileNames) -> Result<(), Error> {
     assert_eq!((stimuli.len(), files.stimuli.len()), (network.sources().len(), network.sources().len()));
     assert_eq!(files.modules.len(), network.modules().len());
-    fs::create_dir_all(directory).map_err(|source| Error::Write { path: directory.into(), source })?;
+    make_directory(directory).map_err(|source| Error::Write { path: directory.into(), source })?;
     let mut target = Target { directory, written: HashMap::new() };
     let schematic = schematic_of(network, files);
     target.file(&files.schematic, Content::Schematic, |out| write_schematic(&schematic, out))?;
@@ -532,27 +533,11 @@ impl Target<'_> {
         let path = self.directory.join(name);
         let error = |source| Error::Write { path: path.clone(), source };
         if let Some(below) = Path::new(name).parent() {
-            create_below(self.directory, below).map_err(error)?;
+            make_directory(&self.directory.join(below)).map_err(error)?;
         }
         let mut out = BufWriter::new(File::create(&path).map_err(error)?);
         write(&mut out).and_then(|()| out.flush()).map_err(error)
     }
-}
-
-/// Makes directories in one that exists. Where a signal removes that meanwhile, it is not made anew.
-///
-/// # Errors
-/// What the file system reports; [`io::ErrorKind::NotFound`] where there is no such directory.
-pub fn create_below(directory: &Path, below: &Path) -> io::Result<()> {
-    let mut path = directory.to_path_buf();
-    for part in below.components() {
-        path.push(part);
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other?,
-        }
-    }
-    Ok(())
 }
 
 /// Whether a file name can be used in a schematic and stays inside its directory.

@@ -31,7 +31,7 @@ mod state;
 mod text;
 
 pub use crate::network::KindName as Kind;
-pub use directory::{Examination, FileNames, MOST_FAULTS, ModuleFiles, Netfiles, create_below, examine, read, write};
+pub use directory::{Examination, FileNames, MOST_FAULTS, ModuleFiles, Netfiles, examine, read, write};
 pub use error::{Error, TextError, Warning, WarningKind};
 #[cfg(feature = "files")]
 pub use event_files::write_event_files;
