@@ -5,11 +5,15 @@ use super::events::{parse_stimulus, write_stimulus};
 use super::parameters::{Parameters, parse_and_tell, write_parameters};
 use super::schematic::{Line, LineElement, Schematic, parse_all, write_schematic};
 use super::state::{parse_state, write_state};
+#[cfg(feature = "files")]
 use crate::atomic_write::make_directory;
 use crate::network::{
     DEFAULT_T_MAX, Element, Input, Module, ModuleId, Network, NetworkBuilder, NetworkError, NeuronModel, Stimulus, Tick,
 };
 use std::collections::{HashMap, HashSet};
+// Without atomic writes nothing removes directories while others are made.
+#[cfg(not(feature = "files"))]
+use std::fs::create_dir_all as make_directory;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::num::NonZeroU32;
