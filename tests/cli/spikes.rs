@@ -261,15 +261,16 @@ fn spike_trains_of_nir_are_written_and_shown_again() {
     record(DATA, &["--nir-data", &at("trains.nir")]);
 
     // What was recorded.
-    let file = hdf5_pure::File::from_bytes(fs::read(at("trains.nir")).unwrap()).unwrap();
+    let file = hdf5_reader::Hdf5File::open(at("trains.nir")).unwrap();
     for layer in layers.split(',') {
         let group = format!("nodes/{layer}/observables/spikes");
         let idx = file.dataset(&format!("{group}/idx")).unwrap();
         let expected = counts(at("ours.npz").as_ref(), "event", layer);
-        let (samples, most) = (idx.shape().unwrap()[0] as usize, idx.shape().unwrap()[1] as usize);
+        let (samples, most) = (idx.shape()[0] as usize, idx.shape()[1] as usize);
         let mut found = Array2::<i64>::zeros(expected.raw_dim());
-        let signs = file.dataset(&format!("{group}/value")).ok().map(|of| of.read_f64().unwrap());
-        for (k, &neuron) in idx.read_i64().unwrap().iter().enumerate().filter(|(_, neuron)| **neuron >= 0) {
+        let signs = file.dataset(&format!("{group}/value")).ok().map(|of| of.read_array::<f64>().unwrap());
+        let signs: Option<Vec<f64>> = signs.map(|signs| signs.iter().copied().collect());
+        for (k, &neuron) in idx.read_array::<i64>().unwrap().iter().enumerate().filter(|(_, neuron)| **neuron >= 0) {
             found[[k / most, neuron as usize]] += signs.as_ref().map_or(1, |signs| signs[k] as i64);
         }
         assert_eq!((samples, found), (4, expected), "{layer}");
@@ -294,35 +295,29 @@ fn spike_trains_of_nir_are_written_and_shown_again() {
 
 #[test]
 fn spike_trains_that_do_not_fit_are_refused() {
-    use hdf5_pure::AttrValue;
+    use hdf5_writer::{AttributeBuilder, DatasetBuilder, Hdf5Builder};
     let folder = tempfile::tempdir().unwrap();
     let net = converted(folder.path(), &[]);
     let path = folder.path().join("trains.nir");
     // Kind, attributes, arrays with their shapes.
     type Arrays<'a> = &'a [(&'a str, &'a [f64], [u64; 2])];
     let write = |kind: &str, attributes: &[(&str, f64)], arrays: Arrays, nodes: &[&str]| {
-        let text = |text: &str| AttrValue::VarLenString(text.into());
-        let mut file = hdf5_pure::FileBuilder::new();
-        file.set_attr("__type__", text("NIRGraphData"));
-        let mut all = file.create_group("nodes");
-        for name in nodes {
-            let mut node = all.create_group(name);
-            node.set_attr("__type__", text("NIRNodeData"));
-            let mut observables = node.create_group("observables");
-            let mut spikes = observables.create_group("spikes");
-            spikes.set_attr("__type__", text(kind));
-            attributes.iter().for_each(|(name, number)| spikes.set_attr(name, AttrValue::F64(*number)));
+        let kind_is = |text: &str| AttributeBuilder::vlen_strings("__type__", &[text]).unwrap();
+        let mut file = Hdf5Builder::new().attribute(kind_is("NIRGraphData"));
+        for node in nodes {
+            let spikes = format!("nodes/{node}/observables/spikes");
+            file = file.group_attribute(format!("nodes/{node}"), kind_is("NIRNodeData"));
+            file = file.group_attribute(&spikes, kind_is(kind));
+            for &(name, number) in attributes {
+                file = file.group_attribute(&spikes, AttributeBuilder::scalar(name, number).unwrap());
+            }
             for (name, values, shape) in arrays {
                 // A grid has an axis of steps.
                 let shape = if *name == "data" { vec![1, shape[0], shape[1]] } else { shape.to_vec() };
-                spikes.create_dataset(name).with_f64_data(values).with_shape(&shape);
+                file = file.dataset(DatasetBuilder::typed_data(format!("{spikes}/{name}"), shape, values).unwrap());
             }
-            observables.add_group(spikes.finish());
-            node.add_group(observables.finish());
-            all.add_group(node.finish());
         }
-        file.add_group(all.finish());
-        fs::write(&path, file.finish().unwrap()).unwrap();
+        fs::write(&path, file.into_plan().unwrap().encode(Default::default()).unwrap()).unwrap();
     };
     let refused = |more: &[&str], message: &str| {
         let words = ["classify", net.to_str().unwrap(), "--data", path.to_str().unwrap()];

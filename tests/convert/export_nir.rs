@@ -3,7 +3,7 @@
 //! their parameters.
 
 use assert_cmd::Command;
-use hdf5_pure::File;
+use hdf5_reader::Hdf5File as File;
 use megasim::ann::graph::{Activation, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::ann::nir::Nir;
 use megasim::convert::export::{ExportOptions, Exported, Importer, target_of};
@@ -23,16 +23,19 @@ fn build(builder: GraphBuilder, numbers: usize, options: &ConvertOptions) -> Res
     let normalized = normalize_with(parsed, samples.view(), options, &mut |_| {}).unwrap();
     let target = target_of("net.nir".as_ref()).unwrap();
     let exported = target.build(&normalized, &options.quantization, &ExportOptions::default());
-    Ok(File::from_bytes(exported.map_err(|error| error.to_string())?.bytes).unwrap())
+    Ok(File::from_vec(exported.map_err(|error| error.to_string())?.bytes).unwrap())
 }
 
 fn numbers(file: &File, path: &str) -> (Vec<u64>, Vec<f32>) {
     let dataset = file.dataset(path).unwrap();
-    (dataset.shape().unwrap(), dataset.read_f32().unwrap())
+    let values = dataset.read_array::<f32>().map(|array| array.iter().copied().collect());
+    // Whole numbers, too.
+    let whole = || dataset.read_array::<i64>().unwrap().iter().map(|&value| value as f32).collect();
+    (dataset.shape().to_vec(), values.unwrap_or_else(|_| whole()))
 }
 
 fn text(file: &File, path: &str) -> Vec<String> {
-    file.dataset(path).unwrap().read_string().unwrap()
+    file.dataset(path).unwrap().read_strings().unwrap()
 }
 
 fn relu() -> Operation {
@@ -62,7 +65,7 @@ fn dense_layers_are_affine_maps_before_neurons() {
     assert_eq!(numbers(&file, &of("v_reset")), (vec![3], vec![0.0; 3]));
     let edges = text(&file, "node/edges");
     assert_eq!(edges, ["input", "0Dense_3_weights_0", "0Dense_3_weights_0", "0Dense_3", "0Dense_3", "output"]);
-    assert_eq!(file.dataset("node/edges").unwrap().shape().unwrap(), [3, 2]);
+    assert_eq!(file.dataset("node/edges").unwrap().shape(), [3, 2]);
 }
 
 /// A convolution with this padding before a pooling and a dense layer, over 4x4 pixels.
@@ -101,13 +104,13 @@ fn maps_are_convolutions_means_and_a_flattening() {
 #[test]
 fn what_it_cannot_say_is_refused_by_name() {
     let options = ConvertOptions::default();
-    let maximum = build(pooled(SAME, Pooling::Max), 16, &options).unwrap_err();
+    let maximum = build(pooled(SAME, Pooling::Max), 16, &options).err().unwrap();
     assert!(maximum.contains("NIR: layer ") && maximum.contains("--max-to-average"), "{maximum}");
     let mean = Pooling::Average { count_padding: false };
-    let error = build(pooled(Padding { top: 0, bottom: 2, ..SAME }, mean), 16, &options).unwrap_err();
+    let error = build(pooled(Padding { top: 0, bottom: 2, ..SAME }, mean), 16, &options).err().unwrap();
     assert!(error.contains("as much padding at both sides, found 0 and 2 rows"), "{error}");
     let softmax = ConvertOptions { output: megasim::convert::OutputForm::Softmax, ..ConvertOptions::default() };
-    assert!(build(pooled(SAME, mean), 16, &softmax).unwrap_err().contains("rectified activations"));
+    assert!(build(pooled(SAME, mean), 16, &softmax).err().unwrap().contains("rectified activations"));
 }
 
 /// What is written for a library, by the reset of the neurons; or why not.
@@ -176,7 +179,7 @@ fn convert_writes_it_beside_the_netfiles() {
     };
     let nir = at("net.nir");
     convert("a", &["--export", &nir]).success().stderr(contains("no reset by subtraction"));
-    let file = File::from_bytes(std::fs::read(&nir).unwrap()).unwrap();
+    let file = File::from_vec(std::fs::read(&nir).unwrap()).unwrap();
     assert_eq!(numbers(&file, "node/nodes/06Dense_10_weights_0/weight").0, [10, 32]);
     convert("b", &["--export", &nir]).failure().stderr(contains("exists"));
     assert!(!folder.path().join("b").exists());

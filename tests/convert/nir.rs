@@ -190,16 +190,12 @@ fn a_threshold_below_the_reset_is_refused_by_its_node() {
 
 #[test]
 fn a_type_that_is_a_number_is_told_with_what_is_expected() {
-    let mut file = hdf5_pure::FileBuilder::new();
-    let mut root = file.create_group("node");
-    root.create_dataset("edges").with_strings(&["a", "a"]).unwrap().with_shape(&[1, 2]);
-    let mut nodes = root.create_group("nodes");
-    let mut node = nodes.create_group("a");
-    node.create_dataset("type").with_i64_data(&[3]).with_shape(&[]);
-    nodes.add_group(node.finish());
-    root.add_group(nodes.finish());
-    file.add_group(root.finish());
-    let error = Nir::parse(file.finish().unwrap().into()).unwrap_err().to_string();
+    use hdf5_writer::{DatasetBuilder, Hdf5Builder};
+    let file = Hdf5Builder::new()
+        .dataset(DatasetBuilder::vlen_string_data("node/edges", [1, 2], &["a", "a"]).unwrap())
+        .dataset(DatasetBuilder::typed_data("node/nodes/a/type", [], &[3i64]).unwrap());
+    let file = file.into_plan().unwrap().encode(Default::default()).unwrap();
+    let error = Nir::parse(file.into()).unwrap_err().to_string();
     let expected = "HDF5 'node/nodes/a/type': expected a string, one of Input, Output, Affine, Linear, Conv1d";
     let rest = "Delay and NIRGraph, found the number 3; nir.write of package nir writes strings";
     assert!(error.contains(expected) && error.ends_with(rest), "{error}");

@@ -1,5 +1,6 @@
 //! Keras layers with masks, and custom layers and activations that a TOML file says to be known ones.
 
+use hdf5_writer::{DatasetBuilder, Hdf5Builder};
 use megasim::ann::{forward, import};
 use ndarray::{Array1, Array2, ArrayD, array};
 use std::fs::File;
@@ -11,20 +12,15 @@ use zip::write::SimpleFileOptions;
 /// A `.keras` archive of a Sequential network: its input, its layers as JSON, and the arrays of each group under
 /// `layers`.
 fn write(path: &Path, input: &str, layers: &str, weights: &[(&str, &[ArrayD<f32>])]) {
-    let mut hdf5 = hdf5_pure::FileBuilder::new();
-    let mut all = hdf5.create_group("layers");
+    let mut hdf5 = Hdf5Builder::new();
     for (group, arrays) in weights {
-        let mut layer = all.create_group(group);
-        let mut vars = layer.create_group("vars");
         for (k, array) in arrays.iter().enumerate() {
             let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
             let values: Vec<f32> = array.iter().copied().collect();
-            vars.create_dataset(&k.to_string()).with_f32_data(&values).with_shape(&shape);
+            let path = format!("layers/{group}/vars/{k}");
+            hdf5 = hdf5.dataset(DatasetBuilder::typed_data(path, shape, &values).unwrap());
         }
-        layer.add_group(vars.finish());
-        all.add_group(layer.finish());
     }
-    hdf5.add_group(all.finish());
     let config = format!(
         r#"{{"class_name": "Sequential", "config": {{"name": "net", "layers": [
         {{"class_name": "InputLayer", "config": {{"name": "in", "batch_shape": [null, {input}]}}}}, {layers}]}}}}"#
@@ -33,7 +29,7 @@ fn write(path: &Path, input: &str, layers: &str, weights: &[(&str, &[ArrayD<f32>
     let parts: [(&str, Vec<u8>); 3] = [
         ("metadata.json", br#"{"keras_version": "3.0.0"}"#.to_vec()),
         ("config.json", config.into_bytes()),
-        ("model.weights.h5", hdf5.finish().unwrap()),
+        ("model.weights.h5", hdf5.into_plan().unwrap().encode(Default::default()).unwrap()),
     ];
     for (name, content) in parts {
         archive.start_file(name, SimpleFileOptions::default()).unwrap();

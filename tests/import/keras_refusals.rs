@@ -1,6 +1,6 @@
 //! What a Keras network may not hold is refused by name: the layer, its class, the option.
 
-use hdf5_pure::{AttrValue, FileBuilder};
+use hdf5_writer::{AttributeBuilder, Hdf5Builder};
 use megasim::ann::import;
 use serde_json::{Value, json};
 
@@ -21,9 +21,8 @@ fn read(class: &str, config: Value) -> Result<import::Model, String> {
 fn read_model(model: &Value) -> Result<import::Model, String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.h5");
-    let mut builder = FileBuilder::new();
-    builder.set_attr("model_config", AttrValue::String(model.to_string()));
-    builder.write(&path).unwrap();
+    let file = Hdf5Builder::new().attribute(AttributeBuilder::fixed_string("model_config", model.to_string()));
+    std::fs::write(&path, file.into_plan().unwrap().encode(Default::default()).unwrap()).unwrap();
     import::read(&path).map_err(|error| error.to_string())
 }
 

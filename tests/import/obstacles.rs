@@ -1,7 +1,7 @@
 //! Models that cannot be converted: `megasim inspect` names all obstacles, each layer with its reason.
 
 use assert_cmd::Command;
-use hdf5_pure::{AttrValue, FileBuilder};
+use hdf5_writer::{AttributeBuilder, Hdf5Builder};
 use serde_json::{Value, json};
 
 /// What `inspect` says of a Sequential model of these layers, none of which has weights.
@@ -18,9 +18,9 @@ fn inspected(input: &Value, layers: &[(&str, Value)], options: &[&str]) -> Strin
 /// What a command says of a model without weights.
 fn said(model: &Value, command: &str, options: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
-    let mut builder = FileBuilder::new();
-    builder.set_attr("model_config", AttrValue::String(model.to_string()));
-    builder.write(directory.path().join("model.h5")).unwrap();
+    let file = Hdf5Builder::new().attribute(AttributeBuilder::fixed_string("model_config", model.to_string()));
+    std::fs::write(directory.path().join("model.h5"), file.into_plan().unwrap().encode(Default::default()).unwrap())
+        .unwrap();
     let words = [&[command, "model.h5"], options].concat();
     let output = Command::cargo_bin("megasim").unwrap().current_dir(directory.path()).args(words).output().unwrap();
     [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).join("\n")

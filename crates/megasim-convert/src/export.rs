@@ -1,6 +1,8 @@
 //! Other forms of a converted network, for other simulators: one file of code per form, one line each in `TARGETS`.
 
 pub mod connections;
+#[cfg(any(feature = "keras", feature = "nir"))]
+mod hdf5;
 #[cfg(feature = "keras")]
 mod keras;
 #[cfg(feature = "nir")]

@@ -1,5 +1,5 @@
-//! HDF5 files in memory, by one of two libraries: `hdf5-pure`, which is compiled with the program and bounds its work
-//! on damaged files, or, with the feature `hdf5`, the HDF Group's own library.
+//! HDF5 files in memory, by one of two libraries: `hdf5-reader`, which is compiled with the program and whose work on
+//! damaged files is bounded, or, with the feature `hdf5`, the HDF Group's own library.
 
 #[cfg(any(not(feature = "hdf5"), test))]
 mod pure;
@@ -230,7 +230,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     thread_local! {
-        /// Files are read by `hdf5-pure`.
+        /// Files are read by `hdf5-reader`.
         pub static PURE: Cell<bool> = const { Cell::new(false) };
     }
 

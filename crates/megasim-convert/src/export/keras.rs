@@ -6,10 +6,10 @@
 
 mod order;
 
+use super::hdf5::File;
 use super::{Error, ExportOptions, Exported, Target};
 use crate::normalize::Normalized;
 use crate::quantize::Quantization;
-use hdf5_pure::{FileBuilder, GroupBuilder};
 use megasim_ann::graph::{Activation, Graph, Layer, Operation, Padding, Pooling, Shape};
 use ndarray::{ArrayD, ArrayView4};
 use order::saved_names;
@@ -259,17 +259,14 @@ impl Model {
     }
 
     fn weights(&self) -> Result<Vec<u8>, String> {
-        let mut file = FileBuilder::new();
-        let mut layers = file.create_group("layers");
+        let mut file = File::default();
         for (name, node) in saved_names(&self.nodes).into_iter().zip(&self.nodes) {
-            let mut group = layers.create_group(&name);
-            let mut arrays = group.create_group("vars");
-            node.arrays.iter().enumerate().for_each(|(k, array)| write(&mut arrays, &k.to_string(), array));
-            group.add_group(arrays.finish());
-            layers.add_group(group.finish());
+            for (k, array) in node.arrays.iter().enumerate() {
+                let values: Vec<f32> = array.iter().copied().collect();
+                file.numbers(format!("layers/{name}/vars/{k}"), array.shape(), &values)?;
+            }
         }
-        file.add_group(layers.finish());
-        file.finish().map_err(|error| error.to_string())
+        file.finish()
     }
 
     fn archive(&self) -> Result<Vec<u8>, String> {
@@ -289,10 +286,4 @@ impl Model {
         }
         archive.finish().map(Cursor::into_inner).map_err(|error| error.to_string())
     }
-}
-
-fn write(group: &mut GroupBuilder, name: &str, array: &ArrayD<f32>) {
-    let values: Vec<f32> = array.iter().copied().collect();
-    let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
-    group.create_dataset(name).with_f32_data(&values).with_shape(&shape);
 }

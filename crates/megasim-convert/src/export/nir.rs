@@ -10,11 +10,11 @@
 
 mod importer;
 
+use super::hdf5::File;
 use super::{Error, ExportOptions, Exported, PoolAs, Target};
 use crate::normalize::Normalized;
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use crate::quantize::Quantization;
-use hdf5_pure::{FileBuilder, GroupBuilder};
 use importer::Reads;
 use megasim_ann::graph::{Padding, Shape};
 use ndarray::{Array1, ArrayD, Axis};
@@ -247,7 +247,6 @@ type Values = Vec<(&'static str, Value)>;
 enum Value {
     Text(String),
     Integer(i64),
-    Number(f64),
     Integers(Vec<i64>),
     Numbers(ArrayD<f32>),
 }
@@ -261,28 +260,13 @@ impl Value {
         Self::Integers(values.to_vec())
     }
 
-    fn write(&self, group: &mut GroupBuilder, name: &str) -> Result<(), String> {
-        let dataset = group.create_dataset(name);
+    fn write(&self, file: &mut File, path: String) -> Result<(), String> {
         match self {
-            Self::Text(text) => {
-                dataset.with_strings(&[text]).map_err(|error| error.to_string())?.with_shape(&[]);
-            }
-            Self::Integer(value) => {
-                dataset.with_i64_data(&[*value]).with_shape(&[]);
-            }
-            Self::Number(value) => {
-                dataset.with_f64_data(&[*value]).with_shape(&[]);
-            }
-            Self::Integers(values) => {
-                dataset.with_i64_data(values).with_shape(&[values.len() as u64]);
-            }
-            Self::Numbers(array) => {
-                let values: Vec<f32> = array.iter().copied().collect();
-                let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
-                dataset.with_f32_data(&values).with_shape(&shape);
-            }
+            Self::Text(text) => file.texts(path, &[], &[text]),
+            Self::Integer(value) => file.numbers(path, &[], &[*value]),
+            Self::Integers(values) => file.numbers(path, &[values.len()], values),
+            Self::Numbers(array) => file.numbers(path, array.shape(), &array.iter().copied().collect::<Vec<f32>>()),
         }
-        Ok(())
     }
 }
 
@@ -304,26 +288,17 @@ impl Graph {
     }
 
     fn write(&self, reset: &str) -> Result<Vec<u8>, String> {
-        let mut file = FileBuilder::new();
-        file.create_dataset("version").with_strings(&[VERSION]).map_err(|error| error.to_string())?.with_shape(&[]);
-        let mut root = file.create_group("node");
-        Value::Text("NIRGraph".into()).write(&mut root, "type")?;
+        let mut file = File::default();
+        file.texts("version".into(), &[], &[VERSION])?;
+        file.texts("node/type".into(), &[], &["NIRGraph"])?;
         let edges: Vec<&str> = self.edges.iter().flatten().map(String::as_str).collect();
-        let edges_at = root.create_dataset("edges").with_strings(&edges).map_err(|error| error.to_string())?;
-        edges_at.with_shape(&[self.edges.len() as u64, 2]);
-        let mut nodes = root.create_group("nodes");
+        file.texts("node/edges".into(), &[self.edges.len(), 2], &edges)?;
         for (name, values) in &self.nodes {
-            let mut node = nodes.create_group(name);
-            values.iter().try_for_each(|(key, value)| value.write(&mut node, key))?;
-            nodes.add_group(node.finish());
+            values.iter().try_for_each(|(key, value)| value.write(&mut file, format!("node/nodes/{name}/{key}")))?;
         }
-        root.add_group(nodes.finish());
-        let mut metadata = root.create_group("metadata");
-        Value::Number(0.001).write(&mut metadata, "dt")?;
-        Value::Text(reset.into()).write(&mut metadata, "reset")?;
-        Value::Text(concat!("megasim ", env!("CARGO_PKG_VERSION")).into()).write(&mut metadata, "exporter")?;
-        root.add_group(metadata.finish());
-        file.add_group(root.finish());
-        file.finish().map_err(|error| error.to_string())
+        file.numbers("node/metadata/dt".into(), &[], &[0.001])?;
+        file.texts("node/metadata/reset".into(), &[], &[reset])?;
+        file.texts("node/metadata/exporter".into(), &[], &[concat!("megasim ", env!("CARGO_PKG_VERSION"))])?;
+        file.finish()
     }
 }

@@ -1,6 +1,6 @@
 //! Spike trains in NIR's form of data, which `nir.read_data` of package `nir` reads from version 1.0.5 on.
 
-use hdf5_pure::{AttrValue, FileBuilder};
+use super::hdf5::File;
 use megasim_ann::nir::SpikeTrains;
 
 /// Spikes that are no one's: what fills the rows of samples with fewer spikes than others.
@@ -12,10 +12,8 @@ const NONE: (i64, f64) = (-1, f64::INFINITY);
 /// # Errors
 /// If nodes have the same name.
 pub fn spike_trains<'n>(nodes: impl IntoIterator<Item = (&'n str, &'n SpikeTrains)>) -> Result<Vec<u8>, String> {
-    let text = |text: &str| AttrValue::VarLenString(text.into());
-    let mut file = FileBuilder::new();
-    file.set_attr("__type__", text("NIRGraphData"));
-    let mut all = file.create_group("nodes");
+    let mut file = File::default();
+    file.text_attribute("", "__type__", "NIRGraphData")?;
     for (name, trains) in nodes {
         let SpikeTrains { neurons, duration, samples, .. } = trains;
         let most = samples.iter().map(Vec::len).max().unwrap_or(0).max(1);
@@ -32,23 +30,18 @@ pub fn spike_trains<'n>(nodes: impl IntoIterator<Item = (&'n str, &'n SpikeTrain
             value.resize(end, 0.0);
         }
         let is_signed = samples.iter().flatten().any(|spike| spike.negative);
-        let shape = [samples.len() as u64, most as u64];
-        let mut node = all.create_group(name);
-        node.set_attr("__type__", text("NIRNodeData"));
-        let mut observables = node.create_group("observables");
-        let mut spikes = observables.create_group("spikes");
-        spikes.set_attr("__type__", text(if is_signed { "ValuedEventData" } else { "EventData" }));
-        spikes.set_attr("n_neurons", AttrValue::I64(*neurons as i64));
-        spikes.set_attr("t_max", AttrValue::F64(*duration));
-        spikes.create_dataset("idx").with_i64_data(&idx).with_shape(&shape);
-        spikes.create_dataset("time").with_f64_data(&time).with_shape(&shape);
+        let shape = [samples.len(), most];
+        let node = format!("nodes/{name}");
+        let spikes = format!("{node}/observables/spikes");
+        file.text_attribute(&node, "__type__", "NIRNodeData")?;
+        file.text_attribute(&spikes, "__type__", if is_signed { "ValuedEventData" } else { "EventData" })?;
+        file.attribute(&spikes, "n_neurons", *neurons as i64)?;
+        file.attribute(&spikes, "t_max", *duration)?;
+        file.numbers(format!("{spikes}/idx"), &shape, &idx)?;
+        file.numbers(format!("{spikes}/time"), &shape, &time)?;
         if is_signed {
-            spikes.create_dataset("value").with_f64_data(&value).with_shape(&shape);
+            file.numbers(format!("{spikes}/value"), &shape, &value)?;
         }
-        observables.add_group(spikes.finish());
-        node.add_group(observables.finish());
-        all.add_group(node.finish());
     }
-    file.add_group(all.finish());
-    file.finish().map_err(|error| error.to_string())
+    file.finish()
 }

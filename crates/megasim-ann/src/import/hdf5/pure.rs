@@ -1,63 +1,92 @@
-//! HDF5 by `hdf5-pure`, with a bound on work and memory.
+//! HDF5 by `hdf5-reader`, with a bound on work and memory.
 //!
 //! A damaged file can announce arrays larger than itself, and its trees can lead in circles. All bytes therefore pass
 //! through [`Metered`], which counts the reads and stops a walk that has visited far more than the file holds.
 
 use super::{Extent, Library, Value};
-use hdf5_pure::{AttrValue, File, FormatError, Group, Layout};
+use hdf5_reader::error::{Error, Result};
+use hdf5_reader::{Attribute, BytesStorage, Dataset, Datatype, Hdf5File, Storage, StorageBuffer};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) fn open(bytes: Arc<[u8]>) -> Result<Box<dyn Library>, String> {
+pub(super) fn open(bytes: Arc<[u8]>) -> std::result::Result<Box<dyn Library>, String> {
     let budget = AtomicU64::new((bytes.len() as u64).saturating_mul(64).saturating_add(1 << 28));
-    let file = File::from_source(Metered { bytes, budget }).map_err(text)?;
+    let metered = Metered { bytes: BytesStorage::new(bytes.to_vec()), budget };
+    let file = Hdf5File::from_storage(Arc::new(metered)).map_err(text)?;
     Ok(Box::new(Pure(file)))
 }
 
 /// Bytes in memory, and how many may still be read in all.
 struct Metered {
-    bytes: Arc<[u8]>,
+    bytes: BytesStorage,
     budget: AtomicU64,
 }
 
-impl hdf5_pure::Source for Metered {
+impl Storage for Metered {
     fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.len()
     }
 
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), FormatError> {
+    fn read_range(&self, offset: u64, len: usize) -> Result<StorageBuffer> {
         // Each read costs something even where it is short, so that a walk in circles ends.
-        let cost = buffer.len() as u64 + 64;
+        let cost = len as u64 + 64;
         let spent = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost));
         if spent.is_err() {
-            return Err(FormatError::Source("its structures lead in circles".into()));
+            return Err(Error::InvalidData("its structures lead in circles".into()));
         }
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let source = start.checked_add(buffer.len()).and_then(|end| self.bytes.get(start..end));
-        match source {
-            Some(source) => buffer.copy_from_slice(source),
-            None => {
-                return Err(FormatError::UnexpectedEof {
-                    expected: start.saturating_add(buffer.len()),
-                    available: self.bytes.len(),
-                });
-            }
-        }
-        Ok(())
+        self.bytes.read_range(offset, len)
     }
 }
 
-struct Pure(File);
+struct Pure(Hdf5File);
 
-fn text(error: hdf5_pure::Error) -> String {
+fn text(error: Error) -> String {
     error.to_string()
 }
 
+/// Consecutive values of `N` bytes.
+fn elements<const N: usize, T>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks().0.iter().map(|&bytes| value(bytes)).collect()
+}
+
 impl Pure {
-    fn group(&self, path: &str) -> Result<Group, hdf5_pure::Error> {
-        if path.is_empty() { Ok(self.0.root()) } else { self.0.group(path) }
+    /// A data set of numbers of any kind, with the conversion from each.
+    fn numbers_as<T>(
+        &self,
+        path: &str,
+        single: impl Fn(f32) -> T,
+        double: impl Fn(f64) -> T,
+        signed: impl Fn(i64) -> T,
+        unsigned: impl Fn(u64) -> T,
+    ) -> std::result::Result<Vec<T>, String> {
+        let data_set = self.0.dataset(path).map_err(text)?;
+        let bytes = || data_set.read_native_bytes().map_err(text);
+        Ok(match *data_set.dtype() {
+            Datatype::FloatingPoint { size: 4, .. } => elements(&bytes()?, |bytes| single(f32::from_ne_bytes(bytes))),
+            Datatype::FloatingPoint { size: 8, .. } => elements(&bytes()?, |bytes| double(f64::from_ne_bytes(bytes))),
+            Datatype::FixedPoint { size, signed: true, .. } => match size {
+                1 => elements(&bytes()?, |bytes| signed(i8::from_ne_bytes(bytes).into())),
+                2 => elements(&bytes()?, |bytes| signed(i16::from_ne_bytes(bytes).into())),
+                4 => elements(&bytes()?, |bytes| signed(i32::from_ne_bytes(bytes).into())),
+                8 => elements(&bytes()?, |bytes| signed(i64::from_ne_bytes(bytes))),
+                _ => return Err(kind(&data_set)),
+            },
+            Datatype::FixedPoint { size, signed: false, .. } => match size {
+                1 => elements(&bytes()?, |bytes| unsigned(u8::from_ne_bytes(bytes).into())),
+                2 => elements(&bytes()?, |bytes| unsigned(u16::from_ne_bytes(bytes).into())),
+                4 => elements(&bytes()?, |bytes| unsigned(u32::from_ne_bytes(bytes).into())),
+                8 => elements(&bytes()?, |bytes| unsigned(u64::from_ne_bytes(bytes))),
+                _ => return Err(kind(&data_set)),
+            },
+            _ => return Err(kind(&data_set)),
+        })
     }
+}
+
+/// The type of a data set, for messages.
+fn kind(data_set: &Dataset) -> String {
+    format!("{:?}", data_set.dtype())
 }
 
 impl Library for Pure {
@@ -65,55 +94,52 @@ impl Library for Pure {
         self.0.group(path).is_ok()
     }
 
-    fn data_sets(&self, group: &str) -> Result<Vec<String>, String> {
-        self.group(group).and_then(|group| group.datasets()).map_err(text)
+    fn data_sets(&self, group: &str) -> std::result::Result<Vec<String>, String> {
+        let data_sets = self.0.group(group).and_then(|group| group.datasets()).map_err(text)?;
+        Ok(data_sets.iter().map(|data_set| data_set.name().to_string()).collect())
     }
 
-    fn groups(&self, group: &str) -> Result<Vec<String>, String> {
-        self.group(group).and_then(|group| group.groups()).map_err(text)
+    fn groups(&self, group: &str) -> std::result::Result<Vec<String>, String> {
+        let groups = self.0.group(group).and_then(|group| group.groups()).map_err(text)?;
+        Ok(groups.iter().map(|group| group.name().to_string()).collect())
     }
 
-    fn attributes(&self, group: &str) -> Result<HashMap<String, Value>, String> {
-        let attributes = self.group(group).and_then(|group| group.attrs()).map_err(text)?;
-        Ok(attributes.into_iter().map(|(name, value)| (name, Value::from(value))).collect())
+    fn attributes(&self, group: &str) -> std::result::Result<HashMap<String, Value>, String> {
+        let attributes = self.0.group(group).and_then(|group| group.attributes()).map_err(text)?;
+        Ok(attributes.into_iter().map(|attribute| (attribute.name.clone(), Value::from(&attribute))).collect())
     }
 
-    fn extent(&self, data_set: &str) -> Result<Extent, String> {
-        let extent = || {
-            let data_set = self.0.dataset(data_set)?;
-            let is_chunked = matches!(data_set.layout()?, Layout::Chunked { .. });
-            Ok(Extent { shape: data_set.shape()?, bytes_per_number: data_set.element_size()?, is_chunked })
-        };
-        extent().map_err(text)
+    fn extent(&self, data_set: &str) -> std::result::Result<Extent, String> {
+        let data_set = self.0.dataset(data_set).map_err(text)?;
+        let bytes_per_number = data_set.raw_element_size().map_err(text)? as u64;
+        Ok(Extent { shape: data_set.shape().to_vec(), bytes_per_number, is_chunked: data_set.chunks().is_some() })
     }
 
-    fn numbers(&self, data_set: &str) -> Result<Vec<f32>, String> {
-        self.0.dataset(data_set).and_then(|data_set| data_set.read_f32()).map_err(text)
+    fn numbers(&self, data_set: &str) -> std::result::Result<Vec<f32>, String> {
+        self.numbers_as(data_set, |x| x, |x| x as f32, |x| x as f32, |x| x as f32)
     }
 
-    fn doubles(&self, data_set: &str) -> Result<Vec<f64>, String> {
-        self.0.dataset(data_set).and_then(|data_set| data_set.read_f64()).map_err(text)
+    fn doubles(&self, data_set: &str) -> std::result::Result<Vec<f64>, String> {
+        self.numbers_as(data_set, f64::from, |x| x, |x| x as f64, |x| x as f64)
     }
 
-    fn texts(&self, data_set: &str) -> Result<Vec<String>, String> {
-        self.0.dataset(data_set).and_then(|data_set| data_set.read_string()).map_err(text)
+    fn texts(&self, data_set: &str) -> std::result::Result<Vec<String>, String> {
+        self.0.dataset(data_set).and_then(|data_set| data_set.read_strings()).map_err(text)
     }
 }
 
-impl From<AttrValue> for Value {
-    fn from(value: AttrValue) -> Self {
-        match value.as_strings() {
-            Some([text]) => return Self::Text(text.clone()),
-            Some(texts) => return Self::Texts(texts.to_vec()),
-            None => {}
+impl From<&Attribute> for Value {
+    fn from(attribute: &Attribute) -> Self {
+        let count = attribute.num_elements();
+        if matches!(count, Ok(0)) {
+            return Self::Empty;
         }
-        match &value {
-            AttrValue::F64Array(empty) if empty.is_empty() => Self::Empty,
-            AttrValue::F32Array(empty) if empty.is_empty() => Self::Empty,
-            other => match other.as_f64().or_else(|| other.as_i64().map(|number| number as f64)) {
-                Some(number) => Self::Number(number),
-                None => Self::Other(format!("{other:?}")),
-            },
+        if let Ok(mut texts) = attribute.read_strings() {
+            return if texts.len() == 1 { Self::Text(texts.remove(0)) } else { Self::Texts(texts) };
+        }
+        match attribute.read_as_f64() {
+            Ok(number) if matches!(count, Ok(1)) => Self::Number(number),
+            _ => Self::Other(format!("{:?}", attribute.datatype)),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! HDF5 by the HDF Group's library. It reads files, so the bytes go to a temporary one. It is not hardened against
-//! damaged files as `hdf5-pure` is.
+//! damaged files as `hdf5-reader` is.
 
 use super::{Extent, Library, Value};
 use hdf5_metno::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
