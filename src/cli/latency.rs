@@ -149,7 +149,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
 
     let mut parameters = presentation.parameters();
-    parameters["samples"] = json!(found.answer.samples.len());
+    parameters["samples"] = json!(found.results.samples.len());
     arguments.given.parameters(&mut parameters);
     parameters["hardware"] = json!(found.hardware.name());
     parameters["strict"] = json!(arguments.strict);

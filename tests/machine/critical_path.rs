@@ -276,15 +276,19 @@ fn the_bottleneck_is_what_relieves() {
     for (machine, key, place, handshake) in cases {
         let machine = format!("tick = \"1 ns\"\n[all]\n{machine}");
         let found = study(long_chain(), &machine);
-        let critical = found.reliefs.critical.as_ref().unwrap();
+        let critical = found.what_ifs.critical.as_ref().unwrap();
         let most = critical.bottleneck().unwrap();
         assert_eq!((most.key, most.place.as_str()), (key, place), "{machine}{critical:?}");
         assert!(most.share > 0.8, "{machine}{critical:?}");
-        let relief = found.reliefs.of_bottleneck().unwrap();
+        let relief = found.what_ifs.of_bottleneck().unwrap();
         // Half of its share, unless another way is as long.
         assert!((relief.time - (1.0 - most.share / 2.0)).abs() < 0.05, "{machine}{relief:?} {most:?}");
-        assert!(found.reliefs.runs.iter().all(|it| it.time >= relief.time - 0.1), "{machine}{:?}", found.reliefs.runs);
-        assert_eq!((found.reliefs.is_bottleneck(), found.reliefs.agree()), (Some(true), Some(true)));
+        assert!(
+            found.what_ifs.runs.iter().all(|it| it.time >= relief.time - 0.1),
+            "{machine}{:?}",
+            found.what_ifs.runs
+        );
+        assert_eq!((found.what_ifs.is_bottleneck(), found.what_ifs.agree()), (Some(true), Some(true)));
         if key == "delay_to_process" {
             // B has work all the time; nothing waits for a handshake but in A's output.
             continue;
@@ -308,5 +312,5 @@ fn a_busy_module_whose_work_hides_behind_a_handshake_is_no_bottleneck() {
     assert_eq!(busiest.cause.0, "delay_to_process");
     let critical = found.critical.unwrap();
     assert_eq!(critical.bottleneck().unwrap().key, "delay_to_ack");
-    assert_eq!(found.reliefs.agree(), Some(true));
+    assert_eq!(found.what_ifs.agree(), Some(true));
 }

@@ -23,7 +23,7 @@ pub use input::{InputError, MachineInput, MappedNetwork};
 pub use load::{Load, Traffic};
 pub use quantised::{NotQuantised, Quantised};
 pub use study::{Latency, LatencyError, LatencyOptions, latency, latency_of};
-pub use what_if::{WhatIf, WhatIfs, reliefs};
+pub use what_if::{WhatIf, WhatIfs, what_ifs};
 
 use crate::hardware::Resolved;
 use crate::runner;

@@ -10,20 +10,20 @@ pub fn in_words(outcome: &Outcome<'_>) -> String {
     let found = outcome.found;
     let time = |spread: Option<Spread>| spread.map(|it| time(it.mean, tick(outcome)));
     let name = found.hardware.name();
-    let mut text = match time(found.answer.length()) {
+    let mut text = match time(found.results.length()) {
         Some(length) => format!("On {name} the last work of a sample is done {length} after its first input (mean)"),
         None => format!("On {name} no sample has any input"),
     };
-    if let Some(settled) = time(found.answer.latency(|decisions| decisions.settled)) {
+    if let Some(settled) = time(found.results.latency(|decisions| decisions.settled)) {
         text += &format!(", the decision that stays is there after {settled}");
     }
     let energy = found.bill().total();
     if energy > 0.0 {
-        let n = found.answer.samples.len().max(1) as f64;
+        let n = found.results.samples.len().max(1) as f64;
         text += &format!(", and a sample takes {}", engineering(energy / n, "J"));
     }
     text += ".";
-    let right = found.answer.right();
+    let right = found.results.right();
     if found.input.labels.is_some() {
         let share = |hits: usize| percent(hits as f64 / right.of.max(1) as f64);
         let samples = counted(right.of as u64, "sample");
@@ -35,7 +35,7 @@ pub fn in_words(outcome: &Outcome<'_>) -> String {
             }
         };
     }
-    let critical = found.reliefs.critical.as_ref().or(found.critical.as_ref());
+    let critical = found.what_ifs.critical.as_ref().or(found.critical.as_ref());
     if let Some(most) = critical.and_then(Critical::bottleneck) {
         text += &format!(" The bottleneck is {}, {} of the critical path.", most.name(), percent(most.share));
     }

@@ -16,7 +16,7 @@ pub fn text(outcome: &Outcome<'_>) -> String {
     text += &described::fitted(outcome);
     text += &described::machine(outcome);
     text += &latencies(outcome);
-    let statistics = &outcome.found.answer.statistics;
+    let statistics = &outcome.found.results.statistics;
     let works = statistics.modules.iter().any(|module| module.busy.total() > 0 || module.wait.sum() > 0);
     if works || statistics.nodes.iter().any(|node| node.waiting.sum() + node.handshake.sum() > 0) {
         text += &modules(outcome);
@@ -33,12 +33,12 @@ pub fn text(outcome: &Outcome<'_>) -> String {
 
 fn heading(outcome: &Outcome<'_>) -> String {
     let tick = tick(outcome).map_or("times in ticks".into(), |tick| format!("ticks of {tick}"));
-    let samples = counted(outcome.found.answer.samples.len() as u64, "sample");
+    let samples = counted(outcome.found.results.samples.len() as u64, "sample");
     format!("{samples} on {}, {tick}, pace {}\n\n", outcome.found.hardware.name(), outcome.arguments.pace)
 }
 
 fn latencies(outcome: &Outcome<'_>) -> String {
-    let answer = &outcome.found.answer;
+    let results = &outcome.found.results;
     let row = |name: &str, spread: Option<Spread>| {
         let mut row = vec![name.to_string()];
         let time = |ticks: f64| time(ticks, tick(outcome));
@@ -55,17 +55,17 @@ fn latencies(outcome: &Outcome<'_>) -> String {
         }
         row
     };
-    let mut rows = vec![row("first output spike", answer.latency(|decisions| decisions.first_spike))];
+    let mut rows = vec![row("first output spike", results.latency(|decisions| decisions.first_spike))];
     if outcome.found.input.labels.is_some() {
-        rows.push(row("first correct decision", answer.latency(|decisions| decisions.first_correct)));
+        rows.push(row("first correct decision", results.latency(|decisions| decisions.first_correct)));
     }
     if outcome.found.input.output.is_some_and(|(_, classes)| classes > 0) {
-        rows.push(row("decision that stays", answer.latency(|decisions| decisions.settled)));
+        rows.push(row("decision that stays", results.latency(|decisions| decisions.settled)));
     }
     if outcome.found.input.output_is_signed() {
-        rows.push(row("counts that are final", answer.latency(|decisions| decisions.last_spike)));
+        rows.push(row("counts that are final", results.latency(|decisions| decisions.last_spike)));
     }
-    rows.push(row("last work", answer.length()));
+    rows.push(row("last work", results.length()));
     let header = ["from the first input to the", "samples", "mean", "95 % interval", "median", "95 %", "max"];
     format!("{}\n\n", boxed(&header, rows))
 }
@@ -86,7 +86,7 @@ pub fn module_groups(outcome: &Outcome<'_>, network: &Network) -> Vec<(String, V
 }
 
 fn modules(outcome: &Outcome<'_>) -> String {
-    let statistics = &outcome.found.answer.statistics;
+    let statistics = &outcome.found.results.statistics;
     let seconds = tick(outcome).map(|tick| tick.seconds() * statistics.elapsed as f64);
     let rows = module_groups(outcome, &outcome.found.input.network).into_iter().map(|(name, ids)| {
         let load = Load::of(statistics, &ids);
@@ -140,8 +140,8 @@ pub fn node_groups(outcome: &Outcome<'_>, network: &Network) -> Vec<(String, Vec
 
 fn nodes(outcome: &Outcome<'_>) -> String {
     let rows = node_groups(outcome, &outcome.found.input.network).into_iter().map(|(name, nodes)| {
-        let sum = Traffic::of(&outcome.found.answer.statistics, &nodes);
-        let per_sample = sum.events as f64 / outcome.found.answer.samples.len() as f64;
+        let sum = Traffic::of(&outcome.found.results.statistics, &nodes);
+        let per_sample = sum.events as f64 / outcome.found.results.samples.len() as f64;
         let cell = |distribution: &Distribution| {
             let [mean, median, p95, p99, max] = quantiles(distribution, outcome);
             format!("{mean} | {median} | {p95} | {p99} | {max}")
@@ -159,7 +159,7 @@ fn nodes(outcome: &Outcome<'_>) -> String {
 
 fn links(outcome: &Outcome<'_>) -> String {
     let Some(mesh) = &outcome.found.mapped.resolved.machine.mesh else { return String::new() };
-    let statistics = &outcome.found.answer.statistics;
+    let statistics = &outcome.found.results.statistics;
     let mut busiest: Vec<(usize, u64)> =
         statistics.links.iter().map(|link| link.busy).enumerate().filter(|(_, busy)| *busy > 0).collect();
     let used = busiest.len();
@@ -171,7 +171,7 @@ fn links(outcome: &Outcome<'_>) -> String {
         let [mean, _, _, p99, max] = quantiles(&link.wait, outcome);
         vec![
             format!("({}, {}) {direction:?}", tile.x, tile.y),
-            format!("{:.1}", link.wait.weight() as f64 / outcome.found.answer.samples.len() as f64),
+            format!("{:.1}", link.wait.weight() as f64 / outcome.found.results.samples.len() as f64),
             percent(busy as f64 / statistics.elapsed.max(1) as f64),
             mean,
             p99,
@@ -200,11 +200,11 @@ fn largest(parts: &[PathPart]) -> String {
 /// What takes most of the critical path, as fast as input is taken where that was tried, and what halving it gives.
 pub fn bottleneck_sentence(outcome: &Outcome<'_>) -> String {
     let found = outcome.found;
-    let (critical, pace) = match (&found.reliefs.critical, &found.critical) {
+    let (critical, pace) = match (&found.what_ifs.critical, &found.critical) {
         (Some(critical), _) => (critical, Pace::Fastest),
         (None, Some(critical)) => (critical, found.pace),
         (None, None) => {
-            let none = found.answer.samples.iter().all(|sample| sample.paths.is_none());
+            let none = found.results.samples.iter().all(|sample| sample.paths.is_none());
             let why = if none { "the first samples are too long to be traced" } else { "nothing takes time" };
             return format!("Bottleneck: none, {why}.");
         }
@@ -215,8 +215,8 @@ pub fn bottleneck_sentence(outcome: &Outcome<'_>) -> String {
         most.name(),
         percent(most.share)
     );
-    let reliefs = &found.reliefs;
-    let gives = match (reliefs.of_bottleneck(), reliefs.is_bottleneck()) {
+    let what_ifs = &found.what_ifs;
+    let gives = match (what_ifs.of_bottleneck(), what_ifs.is_bottleneck()) {
         (Some(relief), Some(true)) => format!(" With {} a sample takes {}", relief.change, percent(relief.time)),
         (Some(relief), _) => {
             let (change, time) = (&relief.change, percent(relief.time));
@@ -225,10 +225,10 @@ pub fn bottleneck_sentence(outcome: &Outcome<'_>) -> String {
         (None, _) => " What halving it gives was not tried".into(),
     };
     text += &gives;
-    if reliefs.of_bottleneck().is_some() {
+    if what_ifs.of_bottleneck().is_some() {
         text += " of the time";
     }
-    text += match reliefs.agree() {
+    text += match what_ifs.agree() {
         Some(true) => "; the best of the runs below changes the same key.",
         Some(false) => "; the best of the runs below changes another key.",
         None => ".",
@@ -258,7 +258,7 @@ fn paths(outcome: &Outcome<'_>) -> String {
     if let Some(critical) = &found.critical {
         say(critical, found.pace);
     }
-    if let Some(critical) = found.reliefs.critical.as_ref().filter(|_| found.pace != Pace::Fastest) {
+    if let Some(critical) = found.what_ifs.critical.as_ref().filter(|_| found.pace != Pace::Fastest) {
         say(critical, Pace::Fastest);
     }
     text
@@ -290,9 +290,9 @@ pub fn busiest_sentence(outcome: &Outcome<'_>) -> String {
 
 fn bottleneck(outcome: &Outcome<'_>) -> String {
     let mut text = bottleneck_sentence(outcome) + "\n" + &paths(outcome) + &busiest_sentence(outcome) + "\n";
-    let runs = &outcome.found.reliefs.runs;
+    let runs = &outcome.found.what_ifs.runs;
     if !runs.is_empty() {
-        let n = counted(outcome.arguments.relief.min(outcome.found.answer.samples.len()) as u64, "sample");
+        let n = counted(outcome.arguments.relief.min(outcome.found.results.samples.len()) as u64, "sample");
         let decided = runs.iter().any(|relief| relief.decision.is_some());
         let rows = runs.iter().map(|relief| {
             let mut row = vec![relief.change.clone(), percent(relief.time)];
@@ -312,7 +312,7 @@ fn energy(outcome: &Outcome<'_>) -> String {
     if bill.total() == 0.0 {
         return "The machine has no energies.\n\n".into();
     }
-    let n = outcome.found.answer.samples.len() as f64;
+    let n = outcome.found.results.samples.len() as f64;
     let mut sum = Account::default();
     let named = outcome.found.input.layers.iter().map(|layer| layer.name.as_str()).zip(&bill.layers);
     let accounts: Vec<(&str, &Account)> = std::iter::once(("input", &bill.input)).chain(named).collect();
@@ -373,10 +373,10 @@ fn quantised(found: &Latency) -> String {
 }
 
 fn accuracy(outcome: &Outcome<'_>) -> String {
-    let answer = &outcome.found.answer;
-    let right = answer.right();
+    let results = &outcome.found.results;
+    let right = results.right();
     let mean = |of: fn(&megasim::study::latency::Sample) -> u64| {
-        answer.samples.iter().map(|sample| of(sample) as f64).sum::<f64>() / right.of as f64
+        results.samples.iter().map(|sample| of(sample) as f64).sum::<f64>() / right.of as f64
     };
     let accuracy = |hits: usize| match outcome.found.input.labels {
         Some(_) => [percent(hits as f64 / right.of as f64), percents(wilson_interval(hits, right.of))],
@@ -395,8 +395,8 @@ fn accuracy(outcome: &Outcome<'_>) -> String {
 }
 
 fn leftovers(outcome: &Outcome<'_>) -> String {
-    let left = outcome.found.answer.unfinished();
-    let n = outcome.found.answer.samples.len() as f64;
+    let left = outcome.found.results.unfinished();
+    let n = outcome.found.results.samples.len() as f64;
     let mut text = format!(
         "Left at the end of a sample, on average: {:.1} events made and never requested, {:.1} requested and never \
             acknowledged, {:.1} arrived and \
@@ -405,7 +405,7 @@ fn leftovers(outcome: &Outcome<'_>) -> String {
         left.unacknowledged as f64 / n,
         left.unstarted as f64 / n
     );
-    let unfinished = outcome.found.answer.unfinished_samples();
+    let unfinished = outcome.found.results.unfinished_samples();
     if unfinished > 0 {
         let _ = writeln!(text, "{unfinished} of {n} samples did not finish: events were left over at their ends.");
     }
@@ -419,9 +419,9 @@ fn leftovers(outcome: &Outcome<'_>) -> String {
             outcome.arguments.pace
         );
     }
-    let stuck: Vec<_> = outcome.found.answer.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).collect();
+    let stuck: Vec<_> = outcome.found.results.samples.iter().filter(|sample| !sample.deadlocks.is_empty()).collect();
     if let Some(first) = stuck.first() {
-        let _ = writeln!(text, "Deadlock in {} of {} samples.", stuck.len(), outcome.found.answer.samples.len());
+        let _ = writeln!(text, "Deadlock in {} of {} samples.", stuck.len(), outcome.found.results.samples.len());
         for deadlock in &first.deadlocks {
             let network = &outcome.found.input.network;
             let ring: Vec<String> = deadlock

@@ -33,8 +33,8 @@ pub struct Busiest {
 
 impl Busiest {
     /// Of a study's figures; none where nothing worked at all.
-    pub fn of(setup: &Setup<'_>, answer: &Results) -> Option<Self> {
-        let statistics = &answer.statistics;
+    pub fn of(setup: &Setup<'_>, results: &Results) -> Option<Self> {
+        let statistics = &results.statistics;
         if statistics.elapsed == 0 {
             return None;
         }

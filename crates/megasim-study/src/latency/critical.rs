@@ -86,7 +86,7 @@ pub struct Critical {
     pub handshake: Option<(NodeId, f64)>,
 }
 
-/// Names of the places of waits.
+/// What names of waits are taken from.
 pub struct PathContext<'a> {
     /// The network.
     pub network: &'a Network,
@@ -152,10 +152,10 @@ impl PathContext<'_> {
 }
 
 impl Critical {
-    /// Of the samples of an answer that were traced; none where none was.
-    pub fn of(places: &PathContext<'_>, answer: &Results) -> Option<Self> {
-        let paths: Vec<&SamplePaths> = answer.samples.iter().filter_map(|sample| sample.paths.as_ref()).collect();
-        let last_work = places.parts(paths.iter().map(|path| &path.last_work));
+    /// Of the samples of a run that were traced; none where none was.
+    pub fn of(context: &PathContext<'_>, results: &Results) -> Option<Self> {
+        let paths: Vec<&SamplePaths> = results.samples.iter().filter_map(|sample| sample.paths.as_ref()).collect();
+        let last_work = context.parts(paths.iter().map(|path| &path.last_work));
         if last_work.is_empty() {
             return None;
         }
@@ -168,7 +168,7 @@ impl Critical {
         Some(Self {
             samples: paths.len(),
             last_work,
-            decision: places.parts(paths.iter().filter_map(|path| path.decision.as_ref())),
+            decision: context.parts(paths.iter().filter_map(|path| path.decision.as_ref())),
             handshake: most.map(|(node, ticks)| (node, ticks as f64 / all.max(1) as f64)),
         })
     }

@@ -37,9 +37,9 @@ fn object(entries: impl Iterator<Item = (String, Value)>) -> Value {
 
 /// Everything; times in ticks, energies in joules per sample, rates per tick.
 pub fn json(outcome: &Latency) -> Value {
-    let Latency { input, answer, .. } = outcome;
+    let Latency { input, results, .. } = outcome;
     let signed = input.output_is_signed();
-    let (resolved, statistics) = (&outcome.mapped.resolved, &answer.statistics);
+    let (resolved, statistics) = (&outcome.mapped.resolved, &results.statistics);
     let share = |ticks: u64| ticks as f64 / statistics.elapsed.max(1) as f64;
     let mut modules = Map::new();
     for (k, module) in statistics.modules.iter().enumerate() {
@@ -82,7 +82,7 @@ pub fn json(outcome: &Latency) -> Value {
         });
         (described.name.clone(), figures)
     }));
-    let samples: Vec<Value> = answer
+    let samples: Vec<Value> = results
         .samples
         .iter()
         .map(|sample| {
@@ -107,7 +107,7 @@ pub fn json(outcome: &Latency) -> Value {
             })
         })
         .collect();
-    let right = answer.right();
+    let right = results.right();
     let accuracy = |hits: usize| {
         let (low, high) = wilson_interval(hits, right.of);
         input.labels.as_ref().map(|_| json!({ "share": hits as f64 / right.of as f64, "low": low, "high": high }))
@@ -116,13 +116,13 @@ pub fn json(outcome: &Latency) -> Value {
         "hardware": outcome.hardware.name(),
         "tick_seconds": resolved.tick.map(|tick| tick.seconds()),
         "pace": outcome.pace.to_string(),
-        "samples": answer.samples.len(),
+        "samples": results.samples.len(),
         "latency": {
-            "first_spike": answer.latency(|it| it.first_spike),
-            "first_correct": answer.latency(|it| it.first_correct),
-            "settled": answer.latency(|it| it.settled),
-            "counts_final": answer.latency(|it| it.last_spike).filter(|_| signed),
-            "ended": answer.length(),
+            "first_spike": results.latency(|it| it.first_spike),
+            "first_correct": results.latency(|it| it.first_correct),
+            "settled": results.latency(|it| it.settled),
+            "counts_final": results.latency(|it| it.last_spike).filter(|_| signed),
+            "ended": results.length(),
         },
         "accuracy": { "machine": accuracy(right.machine), "ideal": accuracy(right.ideal) },
         "agreement_with_ideal": right.as_ideal(),
@@ -135,7 +135,7 @@ pub fn json(outcome: &Latency) -> Value {
         "links": links(outcome),
         "bottleneck": bottleneck(outcome),
         "critical_path": outcome.critical.as_ref().map(|it| critical(outcome, it)),
-        "reliefs": reliefs(outcome),
+        "reliefs": what_ifs(outcome),
         "busiest": busiest(outcome),
         "energy": energy(outcome),
         "fitted": fitted(outcome),
@@ -145,10 +145,10 @@ pub fn json(outcome: &Latency) -> Value {
 
 /// Samples that did not finish, and what was left over, a sample.
 fn left_over(outcome: &Latency) -> Value {
-    let (answer, left) = (&outcome.answer, outcome.answer.unfinished());
-    let mean = |events: u64| events as f64 / answer.samples.len().max(1) as f64;
+    let (results, left) = (&outcome.results, outcome.results.unfinished());
+    let mean = |events: u64| events as f64 / results.samples.len().max(1) as f64;
     json!({
-        "samples": answer.unfinished_samples(),
+        "samples": results.unfinished_samples(),
         "pending": mean(left.pending),
         "unsent": mean(left.unsent),
         "unacknowledged": mean(left.unacknowledged),
@@ -197,7 +197,7 @@ fn cores(outcome: &Latency) -> Value {
             .into_iter()
             .map(|(key, limit, mean, most)| (key.into(), json!({ "limit": limit, "mean": mean, "most": most }))),
     );
-    let nodes = outcome.answer.statistics.nodes.iter();
+    let nodes = outcome.results.statistics.nodes.iter();
     let hops: u64 = nodes.map(|node| node.hops_east_west + node.hops_north_south).sum();
     json!({
         "chips": cores.chips,
@@ -205,7 +205,7 @@ fn cores(outcome: &Latency) -> Value {
         "in_use": cores.used.len(),
         "split_modules": cores.split(),
         "capacities": capacities,
-        "hops": hops as f64 / outcome.answer.samples.len().max(1) as f64,
+        "hops": hops as f64 / outcome.results.samples.len().max(1) as f64,
         "measured_hops_in_order": cores.hops.map(|(order, _)| order),
         "measured_hops_placed": cores.hops.map(|(_, placed)| placed),
     })
@@ -213,14 +213,14 @@ fn cores(outcome: &Latency) -> Value {
 
 fn links(outcome: &Latency) -> Vec<Value> {
     let Some(mesh) = &outcome.mapped.resolved.machine.mesh else { return Vec::new() };
-    let used = outcome.answer.statistics.links.iter().enumerate().filter(|(_, link)| link.wait.weight() > 0);
+    let used = outcome.results.statistics.links.iter().enumerate().filter(|(_, link)| link.wait.weight() > 0);
     used.map(|(k, link)| {
         let (tile, direction) = mesh.link(k);
         json!({
             "from": [tile.x, tile.y],
             "direction": format!("{direction:?}").to_lowercase(),
             "messages": link.wait.weight(),
-            "utilisation": link.busy as f64 / outcome.answer.statistics.elapsed.max(1) as f64,
+            "utilisation": link.busy as f64 / outcome.results.statistics.elapsed.max(1) as f64,
             "wait": distribution(&link.wait),
         })
     })
@@ -229,17 +229,17 @@ fn links(outcome: &Latency) -> Vec<Value> {
 
 /// What takes most of the critical path, as fast as input is taken where that was tried.
 fn bottleneck(outcome: &Latency) -> Value {
-    let critical = outcome.reliefs.critical.as_ref().or(outcome.critical.as_ref());
+    let critical = outcome.what_ifs.critical.as_ref().or(outcome.critical.as_ref());
     let Some(part) = critical.and_then(Critical::bottleneck) else { return Value::Null };
-    let halved = outcome.reliefs.of_bottleneck();
+    let halved = outcome.what_ifs.of_bottleneck();
     json!({
         "key": part.key,
         "place": part.place,
         "share": part.share,
         "halved": halved.map(|relief| relief.time),
-        "is_bottleneck": outcome.reliefs.is_bottleneck(),
-        "best_relief_agrees": outcome.reliefs.agree(),
-        "pace": if outcome.reliefs.critical.is_some() { "fastest".into() } else { outcome.pace.to_string() },
+        "is_bottleneck": outcome.what_ifs.is_bottleneck(),
+        "best_relief_agrees": outcome.what_ifs.agree(),
+        "pace": if outcome.what_ifs.critical.is_some() { "fastest".into() } else { outcome.pace.to_string() },
     })
 }
 
@@ -257,8 +257,8 @@ fn critical(outcome: &Latency, of: &Critical) -> Value {
     })
 }
 
-fn reliefs(outcome: &Latency) -> Vec<Value> {
-    let runs = outcome.reliefs.runs.iter();
+fn what_ifs(outcome: &Latency) -> Vec<Value> {
+    let runs = outcome.what_ifs.runs.iter();
     runs.map(|it| json!({ "change": it.change, "time": it.time, "decision": it.decision })).collect()
 }
 
@@ -288,7 +288,7 @@ fn busiest(outcome: &Latency) -> Value {
 
 fn energy(outcome: &Latency) -> Value {
     let bill = outcome.bill();
-    let n = outcome.answer.samples.len() as f64;
+    let n = outcome.results.samples.len() as f64;
     let account = |account: &Account| -> Value {
         let parts = account.parts().into_iter().map(|(name, joules)| (name.to_string(), json!(joules / n)));
         object(parts.chain([("dynamic".to_string(), json!(account.total() / n))]))

@@ -54,8 +54,8 @@ impl Latency {
         let macs = self.input.connections().ok_or(NotQuantised::Schematic)?;
         let bits = u64::BITS - levels.leading_zeros();
         let energy = macs as f64 * (resolved.energy_per_mac + f64::from(bits) * resolved.energy_per_mac_bit);
-        let (bill, n) = (self.bill(), self.answer.samples.len().max(1) as f64);
-        let operations: u64 = self.answer.statistics.modules.iter().map(|module| module.operations).sum();
+        let (bill, n) = (self.bill(), self.results.samples.len().max(1) as f64);
+        let operations: u64 = self.results.statistics.modules.iter().map(|module| module.operations).sum();
         let fixed = bill.static_energy + bill.layers.iter().map(|layer| layer.neurons).sum::<f64>();
         let of_spikes = (bill.total() - fixed) / n;
         let spikes_per_connection = operations as f64 / n / macs.max(1) as f64;

@@ -2,7 +2,7 @@
 
 use super::{
     Busiest, Critical, EnergyBreakdown, Error, Ideal, InputError, MachineInput, MappedNetwork, PathContext, Results,
-    Sample, Setup, WhatIfs, figures, reliefs,
+    Sample, Setup, WhatIfs, figures, what_ifs,
 };
 use crate::hardware::{self, CalibrationError, Duration, Fit, Hardware, LogLine};
 use crate::presentation::Presentation;
@@ -145,13 +145,13 @@ pub struct Latency {
     /// In ticks of the machine: what figures of modules, nodes and links leave out of each sample.
     pub warm_up: Tick,
     /// What came out of each sample, and the figures of modules, nodes and links.
-    pub answer: Results,
+    pub results: Results,
     /// The module or link that is busy most; none where nothing takes time.
     pub busiest: Option<Busiest>,
     /// Where the critical paths of the first samples go, at the pace of the study; none where nothing takes time.
     pub critical: Option<Critical>,
     /// Where they go as fast as input is taken, and what makes the machine faster.
-    pub reliefs: WhatIfs,
+    pub what_ifs: WhatIfs,
     /// Delays that were fitted to measured events.
     pub fits: Vec<Fit>,
 }
@@ -171,7 +171,7 @@ pub struct Latency {
 /// let samples = LabelledSamples::test(&converted, &data, 0, Some(5))?;
 /// let options = LatencyOptions::new(Hardware::open("loihi".as_ref())?).relief(0);
 /// let found = latency(&converted, &samples, &options, &())?;
-/// assert_eq!(found.answer.samples.len(), 5);
+/// assert_eq!(found.results.samples.len(), 5);
 /// assert!(found.bill().total() > 0.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -215,32 +215,32 @@ pub fn latency_of(
         return Err(LatencyError::LongWarmUp { found, warm_up, end });
     }
     control.start("latency", setup.samples);
-    let answer = setup.run(control)?;
-    if answer.samples.is_empty() {
+    let results = setup.run(control)?;
+    if results.samples.is_empty() {
         return Err(LatencyError::Cancelled);
     }
     let is_partial = control.outcomes().is_some_and(Outcomes::is_partial);
-    let busiest = Busiest::of(&setup, &answer);
-    let places = PathContext { network: setup.network, layers: &input.layers, hardware: setup.hardware };
-    let critical = Critical::of(&places, &answer);
-    let reliefs = match options.relief {
+    let busiest = Busiest::of(&setup, &results);
+    let context = PathContext { network: setup.network, layers: &input.layers, hardware: setup.hardware };
+    let critical = Critical::of(&context, &results);
+    let what_ifs = match options.relief {
         samples if samples > 0 && critical.is_some() && !is_partial && !control.is_cancelled() => {
             // The ideal machine is the same next to all of them.
             let ideal = |sample: &Sample| Ideal { decision: sample.ideal, events: sample.ideal_events };
-            let ideal: Vec<Ideal> = answer.samples.iter().take(samples).map(ideal).collect();
+            let ideal: Vec<Ideal> = results.samples.iter().take(samples).map(ideal).collect();
             let setup = Setup { ideal: Some(&ideal), ..setup };
-            reliefs(&setup, &input.layers, (samples, options.relief_keys))?
+            what_ifs(&setup, &input.layers, (samples, options.relief_keys))?
         }
         _ => WhatIfs::default(),
     };
     let (hardware, pace) = (options.hardware.clone(), options.pace);
-    Ok(Latency { input, hardware, mapped, pace, warm_up, answer, busiest, critical, reliefs, fits })
+    Ok(Latency { input, hardware, mapped, pace, warm_up, results, busiest, critical, what_ifs, fits })
 }
 
 impl Latency {
     /// Energies of all samples, by layer.
     pub fn bill(&self) -> EnergyBreakdown {
-        EnergyBreakdown::of(&self.input.network, &self.input.layers, &self.mapped.resolved, &self.answer.statistics)
+        EnergyBreakdown::of(&self.input.network, &self.input.layers, &self.mapped.resolved, &self.results.statistics)
     }
 
     /// Runs one sample again with every handshake watched.

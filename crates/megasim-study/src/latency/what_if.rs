@@ -77,7 +77,7 @@ struct Took {
 ///
 /// # Errors
 /// If a run fails.
-pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usize, usize)) -> Result<WhatIfs, Error> {
+pub fn what_ifs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usize, usize)) -> Result<WhatIfs, Error> {
     let mut setup = *setup;
     setup.samples = setup.samples.min(samples);
     setup.showing.pace = Pace::Fastest;
@@ -92,21 +92,21 @@ pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usiz
     setup.ideal = setup.ideal.or(ideal.as_deref());
     let run = |machine: Machine, paths: usize| -> Result<(Took, Results), Error> {
         let hardware = Resolved { machine, ..setup.hardware.clone() };
-        let answer = Setup { hardware: &hardware, paths, ..setup }.run(&())?;
+        let results = Setup { hardware: &hardware, paths, ..setup }.run(&())?;
         let decided = |sample: &super::Sample| Some(sample.decisions.settled? - sample.first_input?);
         let took = Took {
-            all: answer.samples.iter().map(|sample| sample.ended).sum(),
-            decisions: answer.samples.iter().map(decided).sum(),
+            all: results.samples.iter().map(|sample| sample.ended).sum(),
+            decisions: results.samples.iter().map(decided).sum(),
         };
-        Ok((took, answer))
+        Ok((took, results))
     };
-    let (before, answer) = run(setup.hardware.machine.clone(), samples)?;
-    let places = PathContext { network: setup.network, layers, hardware: setup.hardware };
-    let critical = Critical::of(&places, &answer);
+    let (before, results) = run(setup.hardware.machine.clone(), samples)?;
+    let context = PathContext { network: setup.network, layers, hardware: setup.hardware };
+    let critical = Critical::of(&context, &results);
     let mut runs = Vec::new();
     let mut tried: Vec<Machine> = vec![setup.hardware.machine.clone()];
     let mut keys_tried = 0;
-    for Change { what, keys, of_bottleneck, machine, .. } in changes(&setup, &places, critical.as_ref(), &answer) {
+    for Change { what, keys, of_bottleneck, machine, .. } in changes(&setup, &context, critical.as_ref(), &results) {
         if tried.contains(&machine) || (keys_tried == most && !of_bottleneck) {
             continue;
         }
@@ -127,10 +127,10 @@ pub fn reliefs(setup: &Setup<'_>, layers: &[ModuleLayer], (samples, most): (usiz
 }
 
 /// The bottleneck alone faster, in all of its place; none where nothing of the machine would do that.
-fn bottleneck(setup: &Setup<'_>, places: &PathContext<'_>, part: &PathPart) -> Option<Change> {
+fn bottleneck(setup: &Setup<'_>, context: &PathContext<'_>, part: &PathPart) -> Option<Change> {
     let mut machine = setup.hardware.machine.clone();
     let kind = *part.waits.first()?;
-    let is_there = |wait: Wait| places.name(wait) == part.place;
+    let is_there = |wait: Wait| context.name(wait) == part.place;
     for module in (0..setup.network.modules().len()).map(ModuleId::new) {
         let station = machine.module_mut(module);
         match kind {
@@ -151,7 +151,12 @@ fn bottleneck(setup: &Setup<'_>, places: &PathContext<'_>, part: &PathPart) -> O
 }
 
 /// The bottleneck first, then keys by their share of the critical path.
-fn changes(setup: &Setup<'_>, places: &PathContext<'_>, critical: Option<&Critical>, answer: &Results) -> Vec<Change> {
+fn changes(
+    setup: &Setup<'_>,
+    context: &PathContext<'_>,
+    critical: Option<&Critical>,
+    results: &Results,
+) -> Vec<Change> {
     let Some(critical) = critical else { return Vec::new() };
     let machine = &setup.hardware.machine;
     let modules = setup.network.modules().len();
@@ -187,7 +192,7 @@ fn changes(setup: &Setup<'_>, places: &PathContext<'_>, critical: Option<&Critic
     all(handshakes, "fifo_depth of all modules 4 times as large (at least 4)", &["fifo_depth"], &|machine| {
         each(machine, &|station| station.fifo_depth = station.fifo_depth.saturating_mul(4).max(4));
     });
-    let is_stopped = answer.statistics.modules.iter().any(|module| module.stopped > 0);
+    let is_stopped = results.statistics.modules.iter().any(|module| module.stopped > 0);
     let stops = if is_stopped { handshakes } else { 0.0 };
     all(stops, "out_fifo_depth without limit", &["out_fifo_depth"], &|machine| {
         each(machine, &|station| station.out_fifo_depth = None::<NonZeroU32>);
@@ -210,7 +215,7 @@ fn changes(setup: &Setup<'_>, places: &PathContext<'_>, critical: Option<&Critic
         }
     });
     changes.sort_by_key(|change| std::cmp::Reverse(OrderedFloat(change.share)));
-    largest.and_then(|part| bottleneck(setup, places, part)).into_iter().chain(changes).collect()
+    largest.and_then(|part| bottleneck(setup, context, part)).into_iter().chain(changes).collect()
 }
 
 const WIRES: &[&str] = &["delay", "acknowledge_delay"];

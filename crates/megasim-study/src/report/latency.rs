@@ -34,7 +34,7 @@ pub struct PageContent<'a> {
     /// What was run, line by line.
     pub facts: Vec<(String, String)>,
     /// What came out.
-    pub answer: &'a Results,
+    pub results: &'a Results,
     /// The mesh, if there is one.
     pub mesh: Option<&'a Mesh>,
     /// How long a tick is; without it times are in ticks.
@@ -60,7 +60,7 @@ pub struct PageContent<'a> {
     /// What is busiest, in words.
     pub busiest: String,
     /// What would help.
-    pub reliefs: &'a [WhatIf],
+    pub what_ifs: &'a [WhatIf],
 }
 
 /// A unit that suits some numbers: a number times `factor` is in it.
@@ -94,7 +94,7 @@ impl Unit {
 /// If a picture cannot be drawn.
 pub fn page(of: &PageContent) -> Result<Page, Error> {
     let loads: Vec<(String, Load)> =
-        of.modules.iter().map(|(name, modules)| (name.clone(), Load::of(&of.answer.statistics, modules))).collect();
+        of.modules.iter().map(|(name, modules)| (name.clone(), Load::of(&of.results.statistics, modules))).collect();
     let mut sections = vec![
         latency(of)?,
         utilisation(&loads)?,
@@ -137,7 +137,7 @@ fn latency(of: &PageContent) -> Result<Section, Error> {
     let mut times: Vec<(&str, Vec<Tick>)> = kinds
         .into_iter()
         .filter(|&(_, is_shown, _)| is_shown)
-        .map(|(name, _, when)| (name, of.answer.latencies(when)))
+        .map(|(name, _, when)| (name, of.results.latencies(when)))
         .filter(|(_, times)| !times.is_empty())
         .collect();
     times.iter_mut().for_each(|(_, times)| times.sort_unstable());
@@ -151,7 +151,7 @@ fn latency(of: &PageContent) -> Result<Section, Error> {
     }
     let end = times.iter().filter_map(|(_, times)| times.last()).max().map_or(0.0, |&last| last as f64);
     let unit = Unit::of_ticks(end, of.tick);
-    let all = of.answer.samples.len().max(1) as f64;
+    let all = of.results.samples.len().max(1) as f64;
     let lines: Vec<Line> = times
         .iter()
         .map(|(name, times)| {
@@ -182,7 +182,7 @@ fn latency(of: &PageContent) -> Result<Section, Error> {
     let spreads: Vec<(&str, Spread)> = times
         .iter()
         .filter_map(|(name, times)| Some((*name, Spread::of(times.iter().copied())?)))
-        .chain(of.answer.length().map(|spread| ("last work", spread)))
+        .chain(of.results.length().map(|spread| ("last work", spread)))
         .collect();
     let largest = spreads.iter().map(|(_, spread)| spread.max).fold(0.0, f64::max);
     let unit = Unit::of_ticks(largest, of.tick);
@@ -341,7 +341,7 @@ fn over_time(of: &PageContent, loads: &[(String, Load)]) -> Result<Vec<Picture>,
 fn links(of: &PageContent) -> Result<Section, Error> {
     let mut section = Section { title: "Links of the mesh".into(), ..Section::default() };
     let Some(mesh) = of.mesh else { return Ok(section) };
-    let statistics = &of.answer.statistics;
+    let statistics = &of.results.statistics;
     let elapsed = statistics.elapsed.max(1) as f64;
     let mut used: Vec<usize> = (0..statistics.links.len()).filter(|&k| statistics.links[k].wait.weight() > 0).collect();
     if used.is_empty() {
@@ -351,7 +351,7 @@ fn links(of: &PageContent) -> Result<Section, Error> {
     let share = |k: usize| 100.0 * statistics.links[k].busy as f64 / elapsed;
     let longest = used.iter().filter_map(|&k| statistics.links[k].wait.max()).max().unwrap_or(0);
     let unit = Unit::of_ticks(longest as f64, of.tick);
-    let samples = of.answer.samples.len().max(1) as f64;
+    let samples = of.results.samples.len().max(1) as f64;
     let mut table = Table::new(&["from tile", "to the", "messages per sample", "busy (%)"]);
     table.columns.extend(["wait, mean", "99 %", "max"].map(|name| format!("{name} ({})", unit.name)));
     for &k in &used {
@@ -430,7 +430,7 @@ fn handshakes(of: &PageContent) -> Result<Section, Error> {
     let traffic: Vec<(String, Traffic)> = of
         .nodes
         .iter()
-        .map(|(name, nodes)| (name.clone(), Traffic::of(&of.answer.statistics, nodes)))
+        .map(|(name, nodes)| (name.clone(), Traffic::of(&of.results.statistics, nodes)))
         .filter(|(_, traffic)| traffic.events > 0)
         .collect();
     let draw = |file: &str, title: &str, what: &str, pick: fn(&Traffic) -> &Distribution| {
@@ -494,13 +494,13 @@ fn busiest(of: &PageContent) -> Section {
     let header = ["what would be faster", "time of a sample (% of the time now)", "time to the decision (%)"];
     let mut table = Table::new(&header);
     let decision = |it: &WhatIf| it.decision.map_or(String::new(), |share| brief(100.0 * share));
-    table.rows = of.reliefs.iter().map(|it| vec![it.change.clone(), brief(100.0 * it.time), decision(it)]).collect();
+    table.rows = of.what_ifs.iter().map(|it| vec![it.change.clone(), brief(100.0 * it.time), decision(it)]).collect();
     let tables = if table.rows.is_empty() { Vec::new() } else { vec![table] };
     Section { title: "What is busiest".into(), text: of.busiest.clone(), tables, ..Section::default() }
 }
 
 fn energy(of: &PageContent) -> Result<Section, Error> {
-    let n = of.answer.samples.len().max(1) as f64;
+    let n = of.results.samples.len().max(1) as f64;
     let layers = of.layers.iter().map(|layer| layer.name.clone()).zip(&of.bill.layers);
     let accounts: Vec<(String, &Account)> = std::iter::once(("input".to_string(), &of.bill.input))
         .chain(layers)
