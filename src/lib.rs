@@ -165,7 +165,7 @@
 //!     .presentation(Presentation::of(&converted)?)
 //!     .pace(Pace::Fastest);
 //! let found = megasim::latency(&converted, &samples, &options, &())?;
-//! assert!(found.answer.latency(|decisions| decisions.settled).is_some() && found.busiest.is_some());
+//! assert!(found.results.latency(|decisions| decisions.settled).is_some() && found.busiest.is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -4,6 +4,8 @@
 //! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its
 //! record.
 
+mod vectors;
+
 #[cfg(feature = "files")]
 pub mod atomic_write;
 pub mod control;

@@ -1,6 +1,6 @@
 //! The numbers weights and potentials are made of, and the loops over them that cost time.
 
-use multiversion::multiversion;
+use megasim_core::vectorized;
 use std::fmt::Debug;
 use std::ops::{AddAssign, SubAssign};
 
@@ -43,28 +43,31 @@ pub struct Block {
 
 macro_rules! loops {
     ($add:ident, $above:ident, $raise:ident, $kind:ty) => {
-        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
-        fn $add(potentials: &mut [$kind], weights: &[$kind], block: Block, negative: bool) {
-            for row in 0..block.rows {
-                let potentials = &mut potentials[row * block.potential_stride..][..block.length];
-                let weights = &weights[row * block.weight_stride..][..block.length];
-                if negative {
-                    potentials.iter_mut().zip(weights).for_each(|(potential, weight)| *potential -= weight);
-                } else {
-                    potentials.iter_mut().zip(weights).for_each(|(potential, weight)| *potential += weight);
+        vectorized! {
+            fn $add(potentials: &mut [$kind], weights: &[$kind], block: Block, negative: bool) {
+                for row in 0..block.rows {
+                    let potentials = &mut potentials[row * block.potential_stride..][..block.length];
+                    let weights = &weights[row * block.weight_stride..][..block.length];
+                    if negative {
+                        potentials.iter_mut().zip(weights).for_each(|(potential, weight)| *potential -= weight);
+                    } else {
+                        potentials.iter_mut().zip(weights).for_each(|(potential, weight)| *potential += weight);
+                    }
                 }
             }
         }
-        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
-        fn $raise(largest: &mut [$kind], potentials: &[$kind]) {
-            for (largest, &potential) in largest.iter_mut().zip(potentials) {
-                *largest = if potential > *largest { potential } else { *largest };
+        vectorized! {
+            fn $raise(largest: &mut [$kind], potentials: &[$kind]) {
+                for (largest, &potential) in largest.iter_mut().zip(potentials) {
+                    *largest = if potential > *largest { potential } else { *largest };
+                }
             }
         }
-        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
-        fn $above(potentials: &[$kind], threshold: $kind) -> bool {
-            // Without a branch inside, so that it runs in lanes.
-            potentials.iter().fold(0_u32, |any, &potential| any | u32::from(potential > threshold)) != 0
+        vectorized! {
+            fn $above(potentials: &[$kind], threshold: $kind) -> bool {
+                // Without a branch inside, so that it runs in lanes.
+                potentials.iter().fold(0_u32, |any, &potential| any | u32::from(potential > threshold)) != 0
+            }
         }
     };
 }

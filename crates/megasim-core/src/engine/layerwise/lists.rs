@@ -51,7 +51,7 @@ impl All<'_, '_> {
                 Instructions::Avx2 if self.cells.lanes <= REGISTER => self.walk_avx2::<K, 1>(),
                 #[cfg(target_arch = "x86_64")]
                 Instructions::Avx2 => self.walk_avx2::<K, 2>(),
-                Instructions::Base => self.walk_in::<Loops, K>(),
+                Instructions::Base => self.walk_loops::<K::Portable>(),
             }
         }
     }
@@ -68,6 +68,13 @@ impl All<'_, '_> {
     fn walk_avx2<K: Kind, const N: usize>(self) {
         // SAFETY: the instructions are there.
         unsafe { self.walk_in::<Avx2<N>, K>() }
+    }
+
+    // Two kinds may have one portable form.
+    #[inline(never)]
+    fn walk_loops<K: Kind>(self) {
+        // SAFETY: loops need no instructions.
+        unsafe { self.walk_in::<Loops, K>() }
     }
 
     /// # Safety

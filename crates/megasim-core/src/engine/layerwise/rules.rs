@@ -43,6 +43,8 @@ pub(super) trait Kind {
     const REPEATS: bool;
     /// Only those neurons are tested that an event reaches.
     const REACHED: bool;
+    /// What has the same results. Simple cases are compiled apart only for vectors that gain from it.
+    type Portable: Kind;
 }
 
 /// Plain neurons; `REACHED`: an event may leave them beyond the threshold, where they spike at the next one.
@@ -54,6 +56,7 @@ impl<const CLOCKED: bool, const REACHED: bool> Kind for Plain<CLOCKED, REACHED> 
     const BOUNDED: bool = false;
     const REPEATS: bool = false;
     const REACHED: bool = REACHED;
+    type Portable = Self;
 }
 
 /// Signed neurons; `GENERAL`: with all that they may do.
@@ -66,6 +69,7 @@ impl<const CLOCKED: bool, const GENERAL: bool> Kind for Signed<CLOCKED, GENERAL>
     // The input of a step has no bound.
     const REPEATS: bool = GENERAL || CLOCKED;
     const REACHED: bool = false;
+    type Portable = Signed<CLOCKED, true>;
 }
 
 /// The neurons of a vector.
