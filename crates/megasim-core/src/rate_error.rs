@@ -7,8 +7,8 @@ crate::vectorized! {
     /// Adds the squared errors of activations above 0 that `steps` bias events present to neurons with each of the
     /// thresholds:
     ///
-    /// `error += (min(floor(a T / l + 1/2), T) l / T - a)^2`, where counts start at half a threshold. Each sum is in the
-    /// order of the activations.
+    /// `error += (min(floor(a T / l + 1/2), T) l / T - a)^2`, where counts start at half a threshold. Each sum is in
+    /// the order of the activations.
     ///
     /// ```
     /// use megasim_core::rate_error::{CANDIDATES, add_squared_errors};
