@@ -116,7 +116,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         page.facts.extend(command(record));
     }
     let figures = results.iter().map(|(name, _)| rundir.join(format!("{name}.json")));
-    let inputs: Vec<PathBuf> = figures.chain(recordings).collect();
+    let events = netfile::list_event_files(rundir).map_err(|error| diagnostic::netfile(&error))?;
+    let inputs: Vec<PathBuf> = figures.chain(recordings).chain(events.into_iter().map(|(_, path)| path)).collect();
     Paths::default().pages([&out]).inputs(&inputs).check()?;
     Page::check(&out, replace).map_err(report)?;
     provenance::check(parent(&out)).map_err(report)?;

@@ -149,6 +149,11 @@ fn event_files_become_a_raster() {
     assert_self_contained(&html);
     assert!(html.contains("Events") && html.contains("rivals"));
     assert!(fs::read_to_string(here.join("page_files/raster.csv")).unwrap().lines().count() > 1);
+    // What was drawn is part of the record.
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(here.join("run.json")).unwrap()).unwrap();
+    let inputs = record["inputs"].as_array().unwrap();
+    assert!(inputs.iter().any(|input| input["path"].as_str().unwrap().ends_with("node_rivals.evs")), "{inputs:?}");
+    megasim(&["rerun", "."], here).success().stdout(contains("all the same"));
 
     fs::create_dir(here.join("empty")).unwrap();
     megasim(&["report", "empty"], here).code(1).stderr(contains("found none"));

@@ -41,8 +41,12 @@ impl Storage for Metered {
 
 struct Pure(Hdf5File);
 
+/// What is wrong. The path, which errors are given as their context, is that of the caller's message.
 fn text(error: Error) -> String {
-    error.to_string()
+    match error {
+        Error::Context { source, .. } => text(*source),
+        error => error.to_string(),
+    }
 }
 
 /// Consecutive values of `N` bytes.
