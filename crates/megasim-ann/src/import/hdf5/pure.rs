@@ -4,13 +4,13 @@
 //! through [`Metered`], which counts the reads and stops a walk that has visited far more than the file holds.
 
 use super::{Extent, Library, Value};
-use hdf5_reader::error::{Error, Result};
+use hdf5_reader::error::{self, Error};
 use hdf5_reader::{Attribute, BytesStorage, Dataset, Datatype, Hdf5File, Storage, StorageBuffer};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) fn open(bytes: Arc<[u8]>) -> std::result::Result<Box<dyn Library>, String> {
+pub(super) fn open(bytes: Arc<[u8]>) -> Result<Box<dyn Library>, String> {
     let budget = AtomicU64::new((bytes.len() as u64).saturating_mul(64).saturating_add(1 << 28));
     let metered = Metered { bytes: BytesStorage::new(bytes.to_vec()), budget };
     let file = Hdf5File::from_storage(Arc::new(metered)).map_err(text)?;
@@ -28,7 +28,7 @@ impl Storage for Metered {
         self.bytes.len()
     }
 
-    fn read_range(&self, offset: u64, len: usize) -> Result<StorageBuffer> {
+    fn read_range(&self, offset: u64, len: usize) -> error::Result<StorageBuffer> {
         // Each read costs something even where it is short, so that a walk in circles ends.
         let cost = len as u64 + 64;
         let spent = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost));
@@ -63,7 +63,7 @@ impl Pure {
         double: impl Fn(f64) -> T,
         signed: impl Fn(i64) -> T,
         unsigned: impl Fn(u64) -> T,
-    ) -> std::result::Result<Vec<T>, String> {
+    ) -> Result<Vec<T>, String> {
         let data_set = self.0.dataset(path).map_err(text)?;
         let bytes = || data_set.read_native_bytes().map_err(text);
         Ok(match *data_set.dtype() {
@@ -98,36 +98,36 @@ impl Library for Pure {
         self.0.group(path).is_ok()
     }
 
-    fn data_sets(&self, group: &str) -> std::result::Result<Vec<String>, String> {
+    fn data_sets(&self, group: &str) -> Result<Vec<String>, String> {
         let data_sets = self.0.group(group).and_then(|group| group.datasets()).map_err(text)?;
         Ok(data_sets.iter().map(|data_set| data_set.name().to_string()).collect())
     }
 
-    fn groups(&self, group: &str) -> std::result::Result<Vec<String>, String> {
+    fn groups(&self, group: &str) -> Result<Vec<String>, String> {
         let groups = self.0.group(group).and_then(|group| group.groups()).map_err(text)?;
         Ok(groups.iter().map(|group| group.name().to_string()).collect())
     }
 
-    fn attributes(&self, group: &str) -> std::result::Result<HashMap<String, Value>, String> {
+    fn attributes(&self, group: &str) -> Result<HashMap<String, Value>, String> {
         let attributes = self.0.group(group).and_then(|group| group.attributes()).map_err(text)?;
         Ok(attributes.into_iter().map(|attribute| (attribute.name.clone(), Value::from(&attribute))).collect())
     }
 
-    fn extent(&self, data_set: &str) -> std::result::Result<Extent, String> {
+    fn extent(&self, data_set: &str) -> Result<Extent, String> {
         let data_set = self.0.dataset(data_set).map_err(text)?;
         let bytes_per_number = data_set.raw_element_size().map_err(text)? as u64;
         Ok(Extent { shape: data_set.shape().to_vec(), bytes_per_number, is_chunked: data_set.chunks().is_some() })
     }
 
-    fn numbers(&self, data_set: &str) -> std::result::Result<Vec<f32>, String> {
+    fn numbers(&self, data_set: &str) -> Result<Vec<f32>, String> {
         self.numbers_as(data_set, |x| x, |x| x as f32, |x| x as f32, |x| x as f32)
     }
 
-    fn doubles(&self, data_set: &str) -> std::result::Result<Vec<f64>, String> {
+    fn doubles(&self, data_set: &str) -> Result<Vec<f64>, String> {
         self.numbers_as(data_set, f64::from, |x| x, |x| x as f64, |x| x as f64)
     }
 
-    fn texts(&self, data_set: &str) -> std::result::Result<Vec<String>, String> {
+    fn texts(&self, data_set: &str) -> Result<Vec<String>, String> {
         self.0.dataset(data_set).and_then(|data_set| data_set.read_strings()).map_err(text)
     }
 }
