@@ -81,7 +81,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if *log_x && !results.iter().any(|(_, figures)| is_sweep(figures)) {
         bail!("--log-x: expected results of a sweep in {}, found none", rundir.display());
     }
-    let logs = netfile::read_event_files(rundir).map_err(|error| diagnostic::netfile(&error))?;
+    let event_files = netfile::list_event_files(rundir).map_err(|error| diagnostic::netfile(&error))?;
+    let logs = event_files.iter().map(|(node, path)| Ok((node.clone(), netfile::read_event_file(path)?)));
+    let logs = logs.collect::<Result<Vec<_>, netfile::Error>>().map_err(|error| diagnostic::netfile(&error))?;
     let mut events = vec![("Events".to_string(), "raster".to_string(), logs)];
     for path in &names {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -116,8 +118,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         page.facts.extend(command(record));
     }
     let figures = results.iter().map(|(name, _)| rundir.join(format!("{name}.json")));
-    let events = netfile::list_event_files(rundir).map_err(|error| diagnostic::netfile(&error))?;
-    let inputs: Vec<PathBuf> = figures.chain(recordings).chain(events.into_iter().map(|(_, path)| path)).collect();
+    let inputs = figures.chain(recordings).chain(event_files.into_iter().map(|(_, path)| path));
+    let inputs: Vec<PathBuf> = inputs.collect();
     Paths::default().pages([&out]).inputs(&inputs).check()?;
     Page::check(&out, replace).map_err(report)?;
     provenance::check(parent(&out)).map_err(report)?;

@@ -5,7 +5,7 @@
 
 use super::{Extent, Library, Value};
 use hdf5_reader::error::{self, Error};
-use hdf5_reader::{Attribute, BytesStorage, Dataset, Datatype, Hdf5File, Storage, StorageBuffer};
+use hdf5_reader::{Attribute, BytesStorage, Datatype, Hdf5File, Storage, StorageBuffer};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,36 +61,28 @@ impl Pure {
         path: &str,
         single: impl Fn(f32) -> T,
         double: impl Fn(f64) -> T,
-        signed: impl Fn(i64) -> T,
-        unsigned: impl Fn(u64) -> T,
+        whole: impl Fn(i128) -> T,
     ) -> Result<Vec<T>, String> {
         let data_set = self.0.dataset(path).map_err(text)?;
         let bytes = || data_set.read_native_bytes().map_err(text);
-        Ok(match *data_set.dtype() {
-            Datatype::FloatingPoint { size: 4, .. } => elements(&bytes()?, |bytes| single(f32::from_ne_bytes(bytes))),
-            Datatype::FloatingPoint { size: 8, .. } => elements(&bytes()?, |bytes| double(f64::from_ne_bytes(bytes))),
-            Datatype::FixedPoint { size, signed: true, .. } => match size {
-                1 => elements(&bytes()?, |bytes| signed(i8::from_ne_bytes(bytes).into())),
-                2 => elements(&bytes()?, |bytes| signed(i16::from_ne_bytes(bytes).into())),
-                4 => elements(&bytes()?, |bytes| signed(i32::from_ne_bytes(bytes).into())),
-                8 => elements(&bytes()?, |bytes| signed(i64::from_ne_bytes(bytes))),
-                _ => return Err(kind(&data_set)),
+        let unread = || format!("{:?}", data_set.dtype());
+        match *data_set.dtype() {
+            Datatype::FloatingPoint { size: 4, .. } => Ok(elements(&bytes()?, |it| single(f32::from_ne_bytes(it)))),
+            Datatype::FloatingPoint { size: 8, .. } => Ok(elements(&bytes()?, |it| double(f64::from_ne_bytes(it)))),
+            Datatype::FixedPoint { size, signed, .. } => match (size, signed) {
+                (1, true) => Ok(elements(&bytes()?, |it| whole(i8::from_ne_bytes(it).into()))),
+                (2, true) => Ok(elements(&bytes()?, |it| whole(i16::from_ne_bytes(it).into()))),
+                (4, true) => Ok(elements(&bytes()?, |it| whole(i32::from_ne_bytes(it).into()))),
+                (8, true) => Ok(elements(&bytes()?, |it| whole(i64::from_ne_bytes(it).into()))),
+                (1, false) => Ok(elements(&bytes()?, |it| whole(u8::from_ne_bytes(it).into()))),
+                (2, false) => Ok(elements(&bytes()?, |it| whole(u16::from_ne_bytes(it).into()))),
+                (4, false) => Ok(elements(&bytes()?, |it| whole(u32::from_ne_bytes(it).into()))),
+                (8, false) => Ok(elements(&bytes()?, |it| whole(u64::from_ne_bytes(it).into()))),
+                _ => Err(unread()),
             },
-            Datatype::FixedPoint { size, signed: false, .. } => match size {
-                1 => elements(&bytes()?, |bytes| unsigned(u8::from_ne_bytes(bytes).into())),
-                2 => elements(&bytes()?, |bytes| unsigned(u16::from_ne_bytes(bytes).into())),
-                4 => elements(&bytes()?, |bytes| unsigned(u32::from_ne_bytes(bytes).into())),
-                8 => elements(&bytes()?, |bytes| unsigned(u64::from_ne_bytes(bytes))),
-                _ => return Err(kind(&data_set)),
-            },
-            _ => return Err(kind(&data_set)),
-        })
+            _ => Err(unread()),
+        }
     }
-}
-
-/// The type of a data set, for messages.
-fn kind(data_set: &Dataset) -> String {
-    format!("{:?}", data_set.dtype())
 }
 
 impl Library for Pure {
@@ -120,11 +112,11 @@ impl Library for Pure {
     }
 
     fn numbers(&self, data_set: &str) -> Result<Vec<f32>, String> {
-        self.numbers_as(data_set, |x| x, |x| x as f32, |x| x as f32, |x| x as f32)
+        self.numbers_as(data_set, |x| x, |x| x as f32, |x| x as f32)
     }
 
     fn doubles(&self, data_set: &str) -> Result<Vec<f64>, String> {
-        self.numbers_as(data_set, f64::from, |x| x, |x| x as f64, |x| x as f64)
+        self.numbers_as(data_set, f64::from, |x| x, |x| x as f64)
     }
 
     fn texts(&self, data_set: &str) -> Result<Vec<String>, String> {
