@@ -12,6 +12,7 @@ pub mod control;
 pub mod encode;
 pub mod engine;
 pub mod equations;
+pub mod graph;
 pub mod netfile;
 pub mod network;
 pub mod parallel;

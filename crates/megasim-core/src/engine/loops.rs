@@ -1,9 +1,8 @@
 //! Loops of nodes, through which events may come back.
 
 use super::population::{Population, PopulationKind};
+use crate::graph::strongly_connected_components;
 use crate::network::{NodeId, Timing};
-use petgraph::algo::kosaraju_scc;
-use petgraph::graph::DiGraph;
 
 /// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how
 /// often.
@@ -26,22 +25,18 @@ pub(super) fn loops(
     nodes: usize,
     wanted: impl Fn(&Population) -> bool,
 ) -> Vec<Vec<NodeId>> {
-    let mut graph = DiGraph::<(), (), usize>::with_capacity(nodes, 0);
-    (0..nodes).for_each(|_| _ = graph.add_node(()));
+    let mut successors = vec![Vec::new(); nodes];
     for population in populations.iter().filter(|population| wanted(population)) {
         let inputs = &population.inputs[..population.n_ports.min(population.inputs.len())];
         for from in inputs.iter().filter_map(|input| input.node) {
-            for to in population.outputs.iter().flatten() {
-                graph.add_edge(from.index().into(), to.index().into(), ());
-            }
+            successors[from.index()].extend(population.outputs.iter().flatten().map(|to| to.index()));
         }
     }
-    let mut loops: Vec<Vec<NodeId>> = kosaraju_scc(&graph)
+    let mut loops: Vec<Vec<NodeId>> = strongly_connected_components(&successors)
         .into_iter()
-        .filter(|component| component.len() > 1 || graph.contains_edge(component[0], component[0]))
-        .map(|component| component.into_iter().map(|node| NodeId::new(node.index())).collect())
+        .filter(|nodes| nodes.len() > 1 || successors[nodes[0]].contains(&nodes[0]))
+        .map(|nodes| nodes.into_iter().map(NodeId::new).collect())
         .collect();
-    loops.iter_mut().for_each(|nodes| nodes.sort());
     loops.sort();
     loops
 }

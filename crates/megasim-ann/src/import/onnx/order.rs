@@ -2,8 +2,7 @@
 
 use super::super::ImportError;
 use super::{proto, unsupported};
-use petgraph::algo::kosaraju_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
+use megasim_core::graph::strongly_connected_components;
 use std::collections::HashMap;
 
 /// Nodes of a cycle that a message names.
@@ -21,29 +20,24 @@ pub(super) fn check(graph: &proto::Graph) -> Result<(), ImportError> {
             }
         }
     }
-    let mut edges: DiGraph<(), ()> = DiGraph::with_capacity(graph.node.len(), graph.node.len());
-    for _ in &graph.node {
-        edges.add_node(());
-    }
+    let mut readers = vec![Vec::new(); graph.node.len()];
     for (place, node) in graph.node.iter().enumerate() {
         for &maker in node.input.iter().filter_map(|input| makers.get(input.as_str())) {
-            edges.add_edge(NodeIndex::new(maker), NodeIndex::new(place), ());
+            readers[maker].push(place);
         }
     }
-    let is_cycle = |nodes: &Vec<NodeIndex>| nodes.len() > 1 || edges.contains_edge(nodes[0], nodes[0]);
+    let is_cycle = |nodes: &Vec<usize>| nodes.len() > 1 || readers[nodes[0]].contains(&nodes[0]);
     // The cycle whose first node comes first in the file.
-    let Some(mut nodes) =
-        kosaraju_scc(&edges).into_iter().filter(is_cycle).min_by_key(|nodes| nodes.iter().min().copied())
+    let Some(nodes) = strongly_connected_components(&readers).into_iter().filter(is_cycle).min_by_key(|nodes| nodes[0])
     else {
         return Ok(());
     };
-    nodes.sort();
-    let quoted = |node: &NodeIndex| format!("'{}'", name(&graph.node[node.index()]));
+    let quoted = |&node: &usize| format!("'{}'", name(&graph.node[node]));
     let mut names = nodes.iter().take(MAX_NAMED).map(quoted).collect::<Vec<_>>().join(", ");
     if nodes.len() > MAX_NAMED {
         names += &format!(" and {} more", nodes.len() - MAX_NAMED);
     }
-    let first = &graph.node[nodes[0].index()];
+    let first = &graph.node[nodes[0]];
     let message = format!("expected nodes that read earlier nodes only, found a cycle through {names}");
     Err(unsupported(name(first), &first.op_type, message))
 }

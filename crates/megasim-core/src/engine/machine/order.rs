@@ -12,9 +12,8 @@ use super::parameters::Machine;
 use super::receivers::{Receivers, Target};
 use crate::engine::plan::Plan;
 use crate::engine::population::{Population, PopulationKind};
+use crate::graph::strongly_connected_components;
 use crate::network::ModuleId;
-use petgraph::algo::kosaraju_scc;
-use petgraph::graph::DiGraph;
 
 /// What is processed at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,9 +96,8 @@ impl Graph<'_> {
 
     /// The parts: of each pair the first one is processed together with, or before, the second.
     fn components(&self, plan: &Plan, modules_of: &[Vec<u32>]) -> Vec<Vec<usize>> {
-        let mut graph = DiGraph::<(), (), usize>::with_capacity(self.links + self.nodes + self.cores, 0);
-        (0..self.links + self.nodes + self.cores).for_each(|_| _ = graph.add_node(()));
-        let mut edge = |from: usize, to: usize| _ = graph.update_edge(from.into(), to.into(), ());
+        let mut successors: Vec<Vec<usize>> = vec![Vec::new(); self.links + self.nodes + self.cores];
+        let mut edge = |from: usize, to: usize| successors[from].push(to);
         for node in 0..self.nodes {
             for (target, links) in self.ways(node) {
                 if let Some(&first) = links.first() {
@@ -117,8 +115,7 @@ impl Graph<'_> {
             }
         }
         // They come the last first.
-        let mut components: Vec<Vec<usize>> =
-            kosaraju_scc(&graph).into_iter().map(|of| of.into_iter().map(|it| it.index()).collect()).collect();
+        let mut components = strongly_connected_components(&successors);
         components.reverse();
         components
     }
