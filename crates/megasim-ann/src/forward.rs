@@ -6,8 +6,8 @@
 mod kernels;
 
 use super::graph::{Graph, Layer, LayerId, Operation, Shape};
+use megasim_core::parallel;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
-use rayon::prelude::*;
 
 /// A batch that the network cannot take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,19 +47,17 @@ pub fn forward(graph: &Graph, batch: ArrayView2<f32>) -> Result<Array2<f32>, Wro
     check(graph, batch)?;
     let last = graph.layers().len() - 1;
     let uses = uses(graph);
-    let blocks: Vec<Array2<f32>> = blocks(graph, batch)
-        .into_par_iter()
-        .map(|block| {
-            let mut output = None;
-            pass(graph, &uses, block, |layer, values| {
-                if layer == last {
-                    output = Some(values.to_owned());
-                }
-            });
-            output.unwrap_or_else(|| Array2::zeros((0, graph.output_shape().len())))
-        })
-        .collect();
-    let views: Vec<_> = blocks.iter().map(|block| block.view()).collect();
+    let blocks = blocks(graph, batch);
+    let outputs: Vec<Array2<f32>> = parallel::map(0..blocks.len(), |block| {
+        let mut output = None;
+        pass(graph, &uses, blocks[block], |layer, values| {
+            if layer == last {
+                output = Some(values.to_owned());
+            }
+        });
+        output.unwrap_or_else(|| Array2::zeros((0, graph.output_shape().len())))
+    });
+    let views: Vec<_> = outputs.iter().map(|block| block.view()).collect();
     Ok(concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, graph.output_shape().len()))))
 }
 
@@ -86,15 +84,12 @@ pub fn visit_activations(
     check(graph, batch)?;
     let uses = uses(graph);
     let mut first_sample = 0;
-    for group in blocks(graph, batch).chunks(rayon::current_num_threads().max(1)) {
-        let activations: Vec<Vec<Array2<f32>>> = group
-            .par_iter()
-            .map(|&block| {
-                let mut activations = Vec::with_capacity(graph.layers().len());
-                pass(graph, &uses, block, |_, values| activations.push(values.to_owned()));
-                activations
-            })
-            .collect();
+    for group in blocks(graph, batch).chunks(parallel::current_num_threads().max(1)) {
+        let activations: Vec<Vec<Array2<f32>>> = parallel::map(0..group.len(), |block| {
+            let mut activations = Vec::with_capacity(graph.layers().len());
+            pass(graph, &uses, group[block], |_, values| activations.push(values.to_owned()));
+            activations
+        });
         for (block, activations) in group.iter().zip(&activations) {
             for (layer, values) in activations.iter().enumerate() {
                 visit(first_sample, layer, values.view());

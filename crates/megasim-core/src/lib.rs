@@ -1,4 +1,5 @@
-//! Spiking networks, their netfiles, and the engine that runs them event by event or clocked.
+//! The engine that runs spiking networks event by event or clocked, spike codes and read-outs; and the networks
+//! themselves with their netfiles, from `megasim-network`.
 //!
 //! [`network::Network`] is what the netfile reader ([`netfile`]) and a converter produce, and what both modes of the
 //! engine ([`engine`]) run. Spike codes ([`encode`]) make its stimuli from samples; [`readout`] decides from its
@@ -6,18 +7,11 @@
 
 mod vectors;
 
-#[cfg(feature = "files")]
-pub mod atomic_write;
-pub mod control;
 pub mod encode;
 pub mod engine;
-pub mod equations;
-pub mod graph;
-pub mod netfile;
-pub mod network;
-pub mod parallel;
 pub mod rate_error;
 pub mod readout;
-pub mod source_error;
 
-pub use control::Control;
+#[cfg(feature = "files")]
+pub use megasim_network::atomic_write;
+pub use megasim_network::{Control, control, equations, graph, netfile, network, parallel, source_error};

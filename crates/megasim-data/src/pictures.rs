@@ -10,10 +10,11 @@ use super::undivided::{DataOptions, Split, Undivided};
 use super::{ANY_CLASSES, Error, Format, Samples};
 use crate::{InputScaling, Shape};
 use image::DynamicImage;
-use ndarray::{Array2, Axis};
-use rayon::prelude::*;
+use megasim_core::parallel;
+use ndarray::{Array2, ArrayViewMut1, Axis};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Pictures of a data directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,15 +124,14 @@ impl Pictures {
         let target = self.target(format.shape)?;
         let entries = self.entries(set, rows)?;
         let mut x = Array2::zeros((entries.len(), format.shape.len()));
-        let labels: Vec<Result<usize, Error>> = entries
-            .par_iter()
-            .zip(x.axis_iter_mut(Axis(0)).into_par_iter())
-            .map(|(entry, row)| {
-                let (label, numbers) = self.numbers(entry, &target)?;
-                row.into_iter().zip(numbers).for_each(|(to, from)| *to = from);
-                Ok(label)
-            })
-            .collect();
+        let rows: Vec<Mutex<ArrayViewMut1<f32>>> = x.axis_iter_mut(Axis(0)).map(Mutex::new).collect();
+        let labels: Vec<Result<usize, Error>> = parallel::map(0..entries.len(), |at| {
+            let (label, numbers) = self.numbers(&entries[at], &target)?;
+            let mut row = rows[at].lock().unwrap_or_else(PoisonError::into_inner);
+            row.iter_mut().zip(numbers).for_each(|(to, from)| *to = from);
+            Ok(label)
+        });
+        drop(rows);
         // The first that is at fault is reported, with any number of threads.
         let y = labels.into_iter().collect::<Result<_, _>>()?;
         Ok(Samples { x, y })

@@ -64,19 +64,25 @@ pub(crate) fn run<W: Send, S: Outcome, T: Outcome, E: Send>(
     one: impl Fn(&mut W, usize) -> Result<T, E> + Sync + Send,
     finish: impl Fn(W) -> S + Sync + Send,
 ) -> Result<Runs<T, S>, E> {
+    let work = Work { worker: &worker, one: &one, finish: &finish };
     match control.outcomes() {
-        Some(outcomes) => shared(outcomes, stage, samples, control, worker, one, finish),
-        None => here(samples, control, worker, one, finish),
+        Some(outcomes) => shared(outcomes, stage, samples, control, work),
+        None => here(samples, control, work),
     }
+}
+
+/// What is done; as `dyn` closures it is compiled once for both ways to run samples.
+struct Work<'a, W, S, T, E> {
+    worker: &'a (dyn Fn() -> W + Sync),
+    one: &'a (dyn Fn(&mut W, usize) -> Result<T, E> + Sync),
+    finish: &'a (dyn Fn(W) -> S + Sync),
 }
 
 /// All samples in this process.
 fn here<W: Send, S: Send, T: Send, E: Send>(
     samples: Range<usize>,
     control: &dyn Control,
-    worker: impl Fn() -> W + Sync + Send,
-    one: impl Fn(&mut W, usize) -> Result<T, E> + Sync + Send,
-    finish: impl Fn(W) -> S + Sync + Send,
+    Work { worker, one, finish }: Work<'_, W, S, T, E>,
 ) -> Result<Runs<T, S>, E> {
     let first = samples.start;
     // Samples behind one that failed do not count; those before it do, as one of them may fail as well.
@@ -115,9 +121,7 @@ fn shared<W: Send, S: Outcome, T: Outcome, E: Send>(
     stage: &str,
     samples: Range<usize>,
     control: &dyn Control,
-    worker: impl Fn() -> W + Sync + Send,
-    one: impl Fn(&mut W, usize) -> Result<T, E> + Sync + Send,
-    finish: impl Fn(W) -> S + Sync + Send,
+    Work { worker, one, finish }: Work<'_, W, S, T, E>,
 ) -> Result<Runs<T, S>, E> {
     let stage = format!("{}{stage}", control.part());
     let faults: Mutex<Vec<(usize, E)>> = Mutex::default();

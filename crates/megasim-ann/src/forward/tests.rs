@@ -214,7 +214,7 @@ fn branched() -> Graph {
 fn threads_and_blocks_do_not_show() {
     let graph = branched();
     let batch = Array2::from_shape_fn((300, 3), |(i, j)| ((i * 7 + j * 5) % 11) as f32 * 0.1);
-    let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+    let pool = |n| megasim_core::parallel::Pool::new(n).unwrap();
     let one = pool(1).install(|| forward(&graph, batch.view()).unwrap());
     let four = pool(4).install(|| forward(&graph, batch.view()).unwrap());
     assert_eq!(one, four);

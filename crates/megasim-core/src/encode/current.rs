@@ -7,7 +7,7 @@
 //! same nodes.
 
 use super::{Clock, Error, InputMap, Raster, SpikeEncoder};
-use crate::network::{Element, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId, Values};
+use crate::network::{Element, Input, Module, ModuleKind, Network, NetworkBuilder, NodeId, NodeValues};
 use std::collections::HashMap;
 
 /// Values as currents. See the top of the file.
@@ -36,10 +36,10 @@ impl SpikeEncoder for Current {
 /// # Panics
 /// If there are fewer values than addresses.
 pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Network, Error> {
-    let mut analog: HashMap<NodeId, Values> = HashMap::new();
+    let mut analog: HashMap<NodeId, NodeValues> = HashMap::new();
     let rates = layout.rates(values);
     for (node, rates) in layout.nodes(network).zip(rates.chunks(layout.cells)) {
-        analog.insert(node, Values { nx: layout.width, values: rates.iter().map(|&rate| rate.into()).collect() });
+        analog.insert(node, NodeValues { nx: layout.width, values: rates.iter().map(|&rate| rate.into()).collect() });
     }
     let clock = layout.nodes(network).next();
     let bias_clock = layout.bias_clock.map(|source| network.sources()[source]);
@@ -60,7 +60,7 @@ pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Ne
                     |reason: String| Error::Current { module: names.first().unwrap_or(&"").to_string(), reason };
                 if let Some(passed) = drive(&mut module, &analog, clock, bias_clock).map_err(refuse)? {
                     for &node in outputs {
-                        analog.insert(node, Values { nx: passed.nx, values: passed.values.clone() });
+                        analog.insert(node, NodeValues { nx: passed.nx, values: passed.values.clone() });
                     }
                 }
                 builder.module(module, &names).map_err(Error::Network)?;
@@ -73,20 +73,20 @@ pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Ne
 /// Replaces what a module reads from analog nodes; the values that go on, if it is an address module.
 fn drive(
     module: &mut Module,
-    analog: &HashMap<NodeId, Values>,
+    analog: &HashMap<NodeId, NodeValues>,
     clock: Option<NodeId>,
     bias_clock: Option<NodeId>,
-) -> Result<Option<Values>, String> {
+) -> Result<Option<NodeValues>, String> {
     let ports = module.kind.ports();
     let of = |input: &Input| match input {
         Input::Node(node) => analog.get(node),
         Input::Undriven(_) => None,
     };
-    let read: Vec<Option<&Values>> = module.inputs.iter().take(ports).map(of).collect();
+    let read: Vec<Option<&NodeValues>> = module.inputs.iter().take(ports).map(of).collect();
     let Some(first) = read.iter().position(Option::is_some) else { return Ok(None) };
     let kind = &mut module.kind;
     let passed = if kind.neurons().is_none() {
-        Some(kind.kind().passed(&read)?)
+        Some(kind.passed(&read)?)
     } else {
         let n = kind.neurons().map_or(0, |(array, ..)| array.len());
         let mut sums = vec![0.0; n];

@@ -5,20 +5,18 @@ use crate::network::{Array, ConvPort};
 /// Size, position, strides and expansions of a kernel, by columns and rows.
 pub(super) type Geometry = [i64; 8];
 
-impl ConvPort {
-    /// What of the port decides which neurons its events reach.
-    pub(super) fn geometry(&self) -> Geometry {
-        [
-            self.nx.into(),
-            self.ny.into(),
-            self.dx.into(),
-            self.dy.into(),
-            self.x_stride.into(),
-            self.y_stride.into(),
-            self.x_expand.into(),
-            self.y_expand.into(),
-        ]
-    }
+/// What of a port decides which neurons its events reach.
+pub(super) fn geometry(port: &ConvPort) -> Geometry {
+    [
+        port.nx.into(),
+        port.ny.into(),
+        port.dx.into(),
+        port.dy.into(),
+        port.x_stride.into(),
+        port.y_stride.into(),
+        port.x_expand.into(),
+        port.y_expand.into(),
+    ]
 }
 
 /// One contiguous run of weights on one contiguous run of potentials.

@@ -9,6 +9,7 @@ mod runs;
 mod signed;
 mod signs;
 mod synaptic_current;
+mod thresholds;
 
 use super::aligned::Aligned;
 use super::extremes::extremes;
@@ -20,6 +21,7 @@ use crate::network::{NeuronParameters, Polarity, Reset, Tick};
 use clocked::Sums;
 pub(super) use runs::LayerEvents;
 pub(super) use signs::Signs;
+pub(super) use thresholds::Thresholds;
 
 /// "Not yet", as a time.
 const NEVER: Tick = Tick::MIN;
@@ -509,13 +511,6 @@ impl Neurons {
             out.spike(spike);
         }
         0
-    }
-}
-
-impl NeuronParameters {
-    /// Whether this potential is at or beyond a threshold that makes a neuron spike.
-    pub(super) fn spikes_at(&self, v: i32) -> bool {
-        (self.fires_plus && v >= self.threshold_plus) || (self.fires_minus && v <= self.threshold_minus)
     }
 }
 

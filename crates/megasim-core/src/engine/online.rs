@@ -6,6 +6,7 @@
 
 use super::clocked::ClockedRun;
 use super::event::EventRun;
+use super::neurons::Thresholds;
 use super::online_rule::{OnlineLayer, OnlinePlan, OnlineRule};
 use super::plan::Plan;
 use super::population::{NeuronPopulation, PopulationKind};

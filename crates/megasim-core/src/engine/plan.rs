@@ -6,7 +6,7 @@
 //! is one contiguous run of weights on one contiguous run of potentials. A fully connected module is a population of
 //! one map.
 
-use super::geometry::{Geometry, KernelShape};
+use super::geometry::{Geometry, KernelShape, geometry};
 use super::layerwise::plan::LayerwisePlan;
 use super::loops::{loops, timeless_loops};
 use super::node_groups::{NodeGroup, node_groups};
@@ -20,8 +20,8 @@ use super::{Error, Limits, kernels, payload};
 use crate::equations::Decay;
 use crate::network::payload::PayloadPaths;
 use crate::network::{
-    Array, ConvPort, Driver, Dynamics, Element, FullyConnectedPort, Input, Module, ModuleId, ModuleKind, Network,
-    NeuronModel, NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
+    Array, Driver, Dynamics, Element, FullyConnectedPort, Input, Module, ModuleId, ModuleKind, Network, NeuronModel,
+    NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -117,7 +117,7 @@ fn likeness<'n>(module: &'n Module, inputs: &[PlanInput], layer: Option<usize>) 
         array: conv.array,
         neurons: &conv.neurons,
         output: &conv.output,
-        geometry: conv.ports.iter().map(ConvPort::geometry).collect(),
+        geometry: conv.ports.iter().map(geometry).collect(),
         layer,
     })
 }
@@ -550,7 +550,7 @@ fn is_plain(neurons: &NeuronParameters) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Conv, NetworkBuilder};
+    use crate::network::{Conv, ConvPort, NetworkBuilder};
 
     /// Three maps behind a convolution, each pooled by itself, and pooled again by modules that are alike.
     fn pooled(slow: bool) -> Network {

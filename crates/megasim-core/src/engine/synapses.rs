@@ -2,7 +2,7 @@
 
 use super::aligned::Aligned;
 use super::extremes::extremes;
-use super::geometry::{KernelShape, Span};
+use super::geometry::{KernelShape, Span, geometry};
 use super::sign::Sign;
 use super::spans::{AddressTable, SpanTable, SpanTables};
 use crate::network::{Array, ConvPort};
@@ -182,7 +182,7 @@ impl Kernel {
             None
         } else {
             let made = || SpanTable::new(&shape, array, maps).map(Arc::new);
-            tables.entry((first.geometry(), array, maps)).or_insert_with(made).clone()
+            tables.entry((geometry(first), array, maps)).or_insert_with(made).clone()
         };
         Self { shape, weights: Arc::new(weights), lane: None, single, spans }
     }

@@ -12,8 +12,8 @@ use megasim_core::control::{Control, Outcomes, Part};
 use megasim_core::encode::Clock;
 use megasim_core::engine::machine::Pace;
 use megasim_core::network::Network;
+use megasim_core::parallel;
 use megasim_data::Dataset;
-use rayon::prelude::*;
 
 /// Events of the stimuli that are kept for all points of a group; where there are more, each point makes its own.
 const MOST_EVENTS: usize = 50_000_000;
@@ -176,16 +176,16 @@ impl Study for OnMachine<'_> {
             }
         }
         let Some(ideal) = self.ideal(&input, points[0], control)? else { return Ok(()) };
-        let one = |(at, conditions): (usize, &&Conditions)| {
+        let one = |at: usize| {
             let name = at.to_string();
-            match self.point(&input, conditions, &ideal, &Part { control, name: &name })? {
+            match self.point(&input, points[at], &ideal, &Part { control, name: &name })? {
                 Some(figures) => found(at, figures),
                 None => Ok(()),
             }
         };
         if control.outcomes().is_some_and(Outcomes::in_order) {
-            return points.iter().enumerate().try_for_each(one);
+            return (0..points.len()).try_for_each(one);
         }
-        points.par_iter().enumerate().try_for_each(one)
+        parallel::try_for_each(0..points.len(), &one)
     }
 }

@@ -10,8 +10,8 @@ use megasim_convert::{ConvertOptions, ConvertedModel, OutputForm, conversion};
 use megasim_core::control::{Control, Outcomes, Part, Uncounted};
 use megasim_core::encode::{Clock, InputMap};
 use megasim_core::network::{Network, NodeId};
+use megasim_core::parallel;
 use megasim_data::Dataset;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -179,11 +179,11 @@ pub(super) fn run<S: Study>(
         let conditions: Vec<_> =
             of.iter().flat_map(|group| group.iter()).map(|&k| &plan.points[k].conditions).collect();
         let prepared = study.prepare(&conditions, control)?;
-        let measure = |group: &&Vec<usize>| work.measure(&prepared, group, &done, control);
+        let measure = |group: usize| work.measure(&prepared, of[group], &done, control);
         let in_order = control.outcomes().is_some_and(Outcomes::in_order);
         match S::GROUPS_IN_PARALLEL && !in_order {
-            true => of.par_iter().try_for_each(measure)?,
-            false => of.iter().try_for_each(measure)?,
+            true => parallel::try_for_each(0..of.len(), &measure)?,
+            false => (0..of.len()).try_for_each(measure)?,
         }
     }
     let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! Clocked mode: the input of a step is summed, then all neurons act.
 
 use super::runs::Change;
+use super::thresholds::Thresholds;
 use super::{Neurons, Outside, Port, Sign, Signs, Spikes, Synapses, count_saturations, extremes, reach};
 use crate::engine::aligned::Aligned;
 use crate::engine::kernels::{self, Crossing, Tests};

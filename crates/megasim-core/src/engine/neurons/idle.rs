@@ -1,8 +1,9 @@
 //! Time without input: whether it changes neurons, and what makes up for it.
 
+use super::thresholds::Thresholds;
 use super::{NEVER, Neurons};
 use crate::engine::population::NeuronPopulation;
-use crate::network::{NeuronParameters, Tick};
+use crate::network::Tick;
 
 impl Neurons {
     /// Whether a step without input would change a potential by a decay that rounds at each step, or by an equation.
@@ -61,33 +62,5 @@ impl Neurons {
         self.decays(plan)
             || parameters.leaks_beyond()
             || self.v.iter().any(|&v| parameters.spikes_at(v) || parameters.is_beyond(v))
-    }
-}
-
-impl NeuronParameters {
-    /// Whether a start, a spike or a leak can leave a potential beyond a threshold that clamps.
-    fn leaves_clamps(&self) -> bool {
-        if self.signed().is_some() || self.model().is_some() {
-            return false;
-        }
-        // Spikes at + leave 0 or more, those at - leave 0 or less.
-        let ends = [self.membrane_reset, self.rest(), 0];
-        (!self.fires_plus && ends.iter().any(|&v| v > self.threshold_plus))
-            || (!self.fires_minus && ends.iter().any(|&v| v < self.threshold_minus))
-    }
-
-    /// Whether a potential is beyond a threshold.
-    fn is_beyond(&self, v: i32) -> bool {
-        v > self.threshold_plus || v < self.threshold_minus
-    }
-
-    /// Whether potentials leak towards one beyond a threshold, which clamps: one that spikes is not there.
-    pub(super) fn leaks_beyond(&self) -> bool {
-        (self.leak_plus > 0 || self.leak_minus > 0) && self.is_beyond(self.rest())
-    }
-
-    /// Whether a clamp takes a potential to where it spikes, or to where the other threshold clamps.
-    fn clamps_to_spikes(&self) -> bool {
-        self.threshold_plus <= self.threshold_minus
     }
 }

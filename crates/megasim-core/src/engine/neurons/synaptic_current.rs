@@ -1,6 +1,7 @@
 //! Neurons behind a decaying current (`mask_tau`): spikes charge the current, control events move part of it to the
 //! potential.
 
+use super::thresholds::Thresholds;
 use super::{Neurons, Outside, Port, Sign, Spikes, Work, reach, saturate};
 use crate::engine::kernels::Crossing;
 use crate::engine::population::NeuronPopulation;

@@ -26,8 +26,8 @@ pub(crate) trait Kind {
     }
 
     /// What it passes on of values that come in place of spikes, where it has no neurons.
-    fn passed(&self, _read: &[Option<&Values>]) -> Result<Values, &'static str> {
-        Ok(Values { nx: 1, values: Vec::new() })
+    fn passed(&self, _read: &[Option<&NodeValues>]) -> Result<NodeValues, &'static str> {
+        Ok(NodeValues { nx: 1, values: Vec::new() })
     }
 
     /// The neurons, if it has any.
@@ -79,14 +79,14 @@ pub(crate) struct ReadArray {
 
 /// Values of nodes, in place of spikes.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Values {
+pub struct NodeValues {
     /// Values of a row.
     pub nx: usize,
     /// Row by row.
     pub values: Vec<f64>,
 }
 
-impl Values {
+impl NodeValues {
     /// Each value but 0, and its address.
     pub fn at(&self) -> impl Iterator<Item = ((i32, i32), f64)> {
         let address = |k: usize| ((k % self.nx) as i32, (k / self.nx) as i32);
@@ -136,8 +136,16 @@ impl ModuleKind {
         self.neurons().is_some()
     }
 
+    /// What a module without neurons passes on of the values of its ports; none: a port whose node has no values.
+    ///
+    /// # Errors
+    /// Why it passes none on.
+    pub fn passed(&self, read: &[Option<&NodeValues>]) -> Result<NodeValues, &'static str> {
+        self.kind().passed(read)
+    }
+
     /// Removes a port of weights.
-    pub(crate) fn remove_port(&mut self, at: usize) {
+    pub fn remove_port(&mut self, at: usize) {
         self.kind_mut().remove_port(at);
     }
 

@@ -8,7 +8,7 @@
 /// recursion, so that a long chain needs no stack.
 ///
 /// ```
-/// use megasim_core::graph::strongly_connected_components;
+/// use megasim_network::graph::strongly_connected_components;
 ///
 /// // 0 -> 1 -> 2 -> 1
 /// assert_eq!(strongly_connected_components(&[vec![1], vec![2], vec![1]]), [vec![1, 2], vec![0]]);

@@ -31,13 +31,13 @@ pub struct Parameters {
 /// Reads a parameter file of a module of that kind, and checks it with [`Module::check`].
 ///
 /// ```
-/// use megasim_core::netfile::{Kind, parse_parameters};
+/// use megasim_network::netfile::{Kind, parse_parameters};
 /// let text = b".integers
 /// n_in_ports 1\nn_out_ports 1\ndelay_to_process 0\ndelay_to_ack 0\nfifo_depth 0\nn_repeat 1\ndelay_to_repeat 15
 /// Nx_array 5\nNy_array 2
 /// .floats\n";
 /// assert_eq!(parse_parameters(text, Kind::Flatten)?.kind.ports(), 1);
-/// # Ok::<(), megasim_core::netfile::TextError>(())
+/// # Ok::<(), megasim_network::netfile::TextError>(())
 /// ```
 ///
 /// # Errors

@@ -4,7 +4,10 @@
 //! program. Here it is compiled once, for a `dyn` closure that takes a piece of the range.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+pub use rayon::current_num_threads;
 
 /// Calls `piece` with ranges that together make up the whole one, in any order and on several threads.
 pub fn for_each_piece(range: Range<usize>, piece: &(dyn Fn(Range<usize>) + Sync)) {
@@ -32,7 +35,7 @@ pub fn map_pieces<T: Send>(range: Range<usize>, piece: impl Fn(Range<usize>) -> 
 /// Results in the order of their numbers.
 ///
 /// ```
-/// assert_eq!(megasim_core::parallel::by_number(vec![(7, 'b'), (2, 'a')]), [(2, 'a'), (7, 'b')]);
+/// assert_eq!(megasim_network::parallel::by_number(vec![(7, 'b'), (2, 'a')]), [(2, 'a'), (7, 'b')]);
 /// ```
 pub fn by_number<T>(results: Vec<(usize, T)>) -> Vec<(usize, T)> {
     // Numbers are sorted, not results: a sort is compiled for each type, and is long.
@@ -46,7 +49,7 @@ pub fn by_number<T>(results: Vec<(usize, T)>) -> Vec<(usize, T)> {
 /// What `one` gives for each number of a range, in order.
 ///
 /// ```
-/// assert_eq!(megasim_core::parallel::map(2..5, |number| number * number), [4, 9, 16]);
+/// assert_eq!(megasim_network::parallel::map(2..5, |number| number * number), [4, 9, 16]);
 /// ```
 pub fn map<T: Send>(range: Range<usize>, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
     map_with(range, || (), |(), number| one(number))
@@ -64,6 +67,37 @@ pub fn map_with<W, T: Send>(
         numbers.map(|number| one(&mut with, number)).collect::<Vec<T>>()
     };
     map_pieces(range, piece).into_iter().flatten().collect()
+}
+
+/// Calls `one` for each number of a range, in any order, until a call fails; calls for higher numbers may have begun.
+///
+/// ```
+/// let odd = |number| if number % 2 == 1 { Err(number) } else { Ok(()) };
+/// assert_eq!(megasim_network::parallel::try_for_each(4..100, &odd), Err(5));
+/// ```
+///
+/// # Errors
+/// That of the lowest number that fails.
+pub fn try_for_each<E: Send>(range: Range<usize>, one: &(dyn Fn(usize) -> Result<(), E> + Sync)) -> Result<(), E> {
+    let lowest = AtomicUsize::new(usize::MAX);
+    let failed: Mutex<Option<(usize, E)>> = Mutex::new(None);
+    for_each_piece(range, &|numbers| {
+        for number in numbers {
+            // Numbers behind one that failed do not count; those before it do, as one of them may fail as well.
+            if number > lowest.load(Ordering::Relaxed) {
+                break;
+            }
+            if let Err(error) = one(number) {
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                if failed.as_ref().is_none_or(|(known, _)| number < *known) {
+                    *failed = Some((number, error));
+                    lowest.store(number, Ordering::Relaxed);
+                }
+                break;
+            }
+        }
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// The threads on which the loops of some work run.
@@ -98,7 +132,8 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pool, map, map_pieces, map_with};
+    use super::{Pool, map, map_pieces, map_with, try_for_each};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn pieces_make_up_the_range_in_order() {
@@ -108,6 +143,22 @@ mod tests {
             assert!(pieces.windows(2).all(|pair| pair[0].end == pair[1].start));
             assert_eq!(pieces.last().map(|piece| piece.end), Some(to));
         }
+    }
+
+    #[test]
+    fn the_lowest_number_that_fails_comes_out() {
+        for threads in [1, 2, 7] {
+            let pool = Pool::new(threads).unwrap();
+            let one = |number| if number % 100 == 57 { Err(number) } else { Ok(()) };
+            assert_eq!(pool.install(|| try_for_each(100..10_000, &one)), Err(157));
+        }
+        let calls = AtomicUsize::new(0);
+        let one = |_| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Ok::<(), ()>(())
+        };
+        assert_eq!(try_for_each(3..1000, &one), Ok(()));
+        assert_eq!(calls.into_inner(), 997);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub struct Headroom {
 /// The headroom of each module, by [`ModuleId`]; none where a module has no neurons.
 ///
 /// ```
-/// use megasim_core::netfile::inspect::headroom;
-/// # use megasim_core::network::*;
+/// use megasim_network::netfile::inspect::headroom;
+/// # use megasim_network::network::*;
 /// # let mut builder = NetworkBuilder::new();
 /// # let input = builder.source("input")?;
 /// # let array = Array { nx: 2, ny: 1, x_min: 0, y_min: 0 };

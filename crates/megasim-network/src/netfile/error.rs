@@ -62,7 +62,7 @@ pub enum Error {
 /// A rule broken by the text of one file.
 ///
 /// ```
-/// let error = megasim_core::netfile::parse_state(b".integers\ntime_busy_initial 1.5\n.floats\n").unwrap_err();
+/// let error = megasim_network::netfile::parse_state(b".integers\ntime_busy_initial 1.5\n.floats\n").unwrap_err();
 /// assert_eq!(error.line, 2);
 /// assert_eq!(error.to_string(), "2: expected an integer after `time_busy_initial`, found `1.5`");
 /// assert_eq!(error.text, "time_busy_initial 1.5");

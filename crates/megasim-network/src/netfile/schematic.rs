@@ -64,11 +64,11 @@ impl LineElement {
 /// Reads a schematic.
 ///
 /// ```
-/// use megasim_core::netfile::{Kind, LineElement, parse_schematic};
+/// use megasim_network::netfile::{Kind, LineElement, parse_schematic};
 /// let schematic = parse_schematic(b".netlist\nsource  {In} in.stim\nmodule_conv {In}{A,B} a.prm a.stt\n")?;
 /// assert_eq!(schematic.lines[1].element.drives(), ["A", "B"]);
 /// assert_eq!(schematic.t_max, None);
-/// # Ok::<(), megasim_core::netfile::TextError>(())
+/// # Ok::<(), megasim_network::netfile::TextError>(())
 /// ```
 ///
 /// # Errors

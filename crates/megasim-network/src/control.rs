@@ -8,7 +8,7 @@ use std::ops::Range;
 /// `()` ignores progress and never cancels. Calls come from any thread.
 ///
 /// ```
-/// use megasim_core::Control;
+/// use megasim_network::Control;
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// /// Cancels after a number of samples.

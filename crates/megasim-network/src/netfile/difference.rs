@@ -104,13 +104,13 @@ impl Difference {
 /// Compares two recordings of a node. Each event of one is matched with at most one event of the other.
 ///
 /// ```
-/// use megasim_core::netfile::{difference::compare, events};
+/// use megasim_network::netfile::{difference::compare, events};
 /// let first = events::read(b"4 4 4 0 0 1\n9 9 9 7 0 1\n")?;
 /// let second = events::read(b"5 5 5 0 0 1\n")?;
 /// let difference = compare(&first, &second, 1);
 /// assert_eq!((difference.shifted, difference.missing, difference.extra), (1, 1, 0));
 /// assert_eq!(difference.first.unwrap().time(), 9);
-/// # Ok::<(), megasim_core::netfile::TextError>(())
+/// # Ok::<(), megasim_network::netfile::TextError>(())
 /// ```
 pub fn compare(left: &EventLog, right: &EventLog, tolerance: Tick) -> Difference {
     let mut difference = Difference { left: left.len(), right: right.len(), ..Difference::default() };

@@ -6,7 +6,7 @@
 //! [`Warning`]; else an [`Error`] says file, line, what was expected and what was found.
 //!
 //! ```
-//! use megasim_core::{netfile, network::StimulusEvent};
+//! use megasim_network::{netfile, network::StimulusEvent};
 //! let directory = tempfile::tempdir()?;
 //! let schematic = directory.path().join("megasim.sch");
 //! std::fs::write(&schematic, ".netlist\nsource {In} In.stim\n.options\nTmax=50\n")?;

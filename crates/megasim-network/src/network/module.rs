@@ -11,7 +11,8 @@ mod neuron_parameters;
 pub use conv::{Conv, ConvPort};
 pub use flatten::FlattenPort;
 pub use fully_connected::{FullyConnected, FullyConnectedPort};
-pub(crate) use kind::{Kind, ReadArray, Values};
+pub use kind::NodeValues;
+pub(crate) use kind::{Kind, ReadArray};
 pub use max_pool::{MaxPool, PoolMask, PoolPort, PoolRule};
 pub use neuron_parameters::{Dynamics, MAX_SPIKES_PER_EVENT, NeuronParameters, Reset, Signed};
 
@@ -42,9 +43,8 @@ pub struct Module {
     pub not_programmable: bool,
 }
 
-/// What a module does with events.
+/// What a module does with events. What runs modules has to know every kind, so that a new one is a breaking change.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum ModuleKind {
     /// `module_conv`: a two-dimensional array of neurons behind kernels.
     Conv(Conv),

@@ -2,7 +2,7 @@
 
 use super::MAX_NEURONS;
 use super::check::range;
-use super::kind::{Kind, ReadArray, Values};
+use super::kind::{Kind, NodeValues, ReadArray};
 use crate::equations::Decay;
 use crate::network::{NetworkError, Tick, at_least};
 
@@ -132,7 +132,7 @@ impl Kind for MaxPool {
         self.ports.first().map(|port| (port.nx_out.into(), port.ny_out.into()))
     }
 
-    fn passed(&self, read: &[Option<&Values>]) -> Result<Values, &'static str> {
+    fn passed(&self, read: &[Option<&NodeValues>]) -> Result<NodeValues, &'static str> {
         let (port, read) = (&self.ports[0], read[0].ok_or("values and spikes meet in a max-pool module")?);
         let cell = |x: i64, y: i64| {
             let inside = (0..i64::from(port.nx)).contains(&x) && (0..i64::from(port.ny)).contains(&y);
@@ -148,6 +148,6 @@ impl Kind for MaxPool {
                 values.push(window.map(|(x, y)| cell(x, y)).fold(0.0, f64::max));
             }
         }
-        Ok(Values { nx: port.nx_out.max(1) as usize, values })
+        Ok(NodeValues { nx: port.nx_out.max(1) as usize, values })
     }
 }

@@ -110,10 +110,10 @@ fn expected_events(text: &[u8]) -> usize {
 /// Reads a stimulus, and reports the oddities in it with their lines. Events of one tick keep their order.
 ///
 /// ```
-/// let (stimulus, warnings) = megasim_core::netfile::parse_stimulus(b"4 -1 -1 0 0 1\n3 -1 -1 0 -2 -2\n")?;
+/// let (stimulus, warnings) = megasim_network::netfile::parse_stimulus(b"4 -1 -1 0 0 1\n3 -1 -1 0 -2 -2\n")?;
 /// assert_eq!(stimulus.t_pre(), [3, 4]);
-/// assert_eq!(warnings, [(2, megasim_core::netfile::WarningKind::Sorted)]);
-/// # Ok::<(), megasim_core::netfile::TextError>(())
+/// assert_eq!(warnings, [(2, megasim_network::netfile::WarningKind::Sorted)]);
+/// # Ok::<(), megasim_network::netfile::TextError>(())
 /// ```
 ///
 /// # Errors
@@ -212,7 +212,7 @@ pub fn read(text: &[u8]) -> Result<EventLog, TextError> {
 /// Writes the events of one node.
 ///
 /// ```
-/// use megasim_core::netfile::events;
+/// use megasim_network::netfile::events;
 /// let text = b"0 0 2 5 0 1\n1 2 3 5 0 -1\n";
 /// let mut out = Vec::new();
 /// events::write(&events::read(text)?, &mut out)?;

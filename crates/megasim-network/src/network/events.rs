@@ -65,7 +65,7 @@ impl StimulusEvent {
 /// The events of one source, in columns, in time order.
 ///
 /// ```
-/// use megasim_core::network::{Polarity, Stimulus, StimulusEvent};
+/// use megasim_network::network::{Polarity, Stimulus, StimulusEvent};
 /// let spike = |t_pre, x| StimulusEvent { t_pre, x, y: 0, polarity: Polarity::Positive };
 /// let stimulus = Stimulus::from_events([spike(3, 0), spike(1, 7)]);
 /// assert_eq!(stimulus.t_pre(), [1, 3]);

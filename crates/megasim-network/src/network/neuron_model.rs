@@ -33,7 +33,7 @@ const PARAMETERS: usize = 2;
 /// The equations of neurons, and the text that they come from. The first variable is the membrane potential.
 ///
 /// ```
-/// use megasim_core::network::NeuronModel;
+/// use megasim_network::network::NeuronModel;
 /// let text = r#"
 /// [state]
 /// v = 0
@@ -44,7 +44,7 @@ const PARAMETERS: usize = 2;
 /// reset.v = "v - THplus"
 /// "#;
 /// assert_eq!(NeuronModel::parse("neuron_1.toml".as_ref(), text)?.system().states(), ["v"]);
-/// # Ok::<(), Box<megasim_core::source_error::TextError>>(())
+/// # Ok::<(), Box<megasim_network::source_error::TextError>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct NeuronModel {

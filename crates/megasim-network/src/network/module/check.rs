@@ -35,12 +35,12 @@ pub(super) fn range(key: &'static str, expected: &str, found: impl ToString) -> 
 
 impl Timing {
     /// Whether a module answers in the tick of its input and is free again in it.
-    pub(crate) fn is_instant(&self) -> bool {
+    pub fn is_instant(&self) -> bool {
         self.delay_to_process == 0 && self.delay_to_ack == 0 && self.time_busy_initial == 0
     }
 
     /// Whether its outputs arrive in the tick of its input too, each once.
-    pub(crate) fn arrives_at_once(&self) -> bool {
+    pub fn arrives_at_once(&self) -> bool {
         self.is_instant() && self.delay_to_arrive == 0 && self.n_repeat == 1
     }
 

@@ -1,7 +1,7 @@
 //! `module_flatten`: puts the addresses of its ports one after another.
 
 use super::check::range;
-use super::kind::{Kind, ReadArray, Values};
+use super::kind::{Kind, NodeValues, ReadArray};
 use crate::network::NetworkError;
 
 /// One input array of a flatten module.
@@ -36,7 +36,7 @@ impl Kind for Vec<FlattenPort> {
         Some((self.iter().map(|port| u64::from(port.nx) * u64::from(port.ny)).sum(), 1))
     }
 
-    fn passed(&self, read: &[Option<&Values>]) -> Result<Values, &'static str> {
+    fn passed(&self, read: &[Option<&NodeValues>]) -> Result<NodeValues, &'static str> {
         let mut values = Vec::new();
         for (port, read) in self.iter().zip(read) {
             let read = read.ok_or("values and spikes meet in a flatten module")?;
@@ -44,6 +44,6 @@ impl Kind for Vec<FlattenPort> {
             let at = |x: usize, y: usize| if x < read.nx { read.values.get(y * read.nx + x).copied() } else { None };
             values.extend((0..ny).flat_map(|y| (0..nx).map(move |x| at(x, y).unwrap_or(0.0))));
         }
-        Ok(Values { nx: values.len().max(1), values })
+        Ok(NodeValues { nx: values.len().max(1), values })
     }
 }

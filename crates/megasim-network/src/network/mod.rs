@@ -11,14 +11,14 @@ mod events;
 mod module;
 mod neuron_model;
 pub(crate) mod parameters;
-pub(crate) mod payload;
+pub mod payload;
 mod set_param;
 mod time_scale;
 mod validate;
 
 pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
+pub(crate) use module::ReadArray;
 pub use module::*;
-pub(crate) use module::{ReadArray, Values};
 pub use neuron_model::NeuronModel;
 pub use parameters::{ParameterKey, parameter_keys};
 pub use payload::{MAX_PAYLOAD_BITS, WHOLE_SPIKE};
@@ -161,7 +161,7 @@ pub enum Element {
 /// A validated network. See the [module documentation](self).
 ///
 /// ```
-/// use megasim_core::network::*;
+/// use megasim_network::network::*;
 /// let mut builder = NetworkBuilder::new();
 /// let input = builder.source("input")?;
 /// let flatten = Module {

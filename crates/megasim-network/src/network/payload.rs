@@ -10,7 +10,7 @@ pub const MAX_PAYLOAD_BITS: u8 = 16;
 
 /// Appends the value of one event to a column that is empty as long as no event has a value; `before` events are there.
 #[inline]
-pub(crate) fn push(column: &mut Vec<i32>, before: usize, value: Option<i32>) {
+pub fn push(column: &mut Vec<i32>, before: usize, value: Option<i32>) {
     if let Some(value) = value {
         column.resize(before, WHOLE_SPIKE);
         column.push(value);
@@ -21,7 +21,7 @@ pub(crate) fn push(column: &mut Vec<i32>, before: usize, value: Option<i32>) {
 
 /// As [`push`], the column of `more` events, which is empty or has them all.
 #[inline]
-pub(crate) fn extend(column: &mut Vec<i32>, before: usize, values: &[i32], more: usize) {
+pub fn extend(column: &mut Vec<i32>, before: usize, values: &[i32], more: usize) {
     if !values.is_empty() {
         column.resize(before, WHOLE_SPIKE);
         column.extend_from_slice(values);
@@ -32,7 +32,7 @@ pub(crate) fn extend(column: &mut Vec<i32>, before: usize, values: &[i32], more:
 
 /// Which nodes carry values, and which may.
 #[derive(Debug, Clone)]
-pub(crate) struct PayloadPaths {
+pub struct PayloadPaths {
     /// By node: whether the spikes of modules put values on it.
     pub carries: Vec<bool>,
     /// By node: why its spikes may not carry values, if so.
@@ -42,6 +42,7 @@ pub(crate) struct PayloadPaths {
 }
 
 impl PayloadPaths {
+    /// Those of a network, whose stimuli have no values.
     pub fn of(network: &Network) -> Self {
         let (mut carries, mut flattens) = (vec![false; network.nodes.len()], Vec::new());
         for (module, outputs) in network.modules.iter().zip(&network.outputs) {

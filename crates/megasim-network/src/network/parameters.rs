@@ -413,7 +413,7 @@ pub struct ParameterKey {
 /// All keys of parameter and state files, in the order in which they are written.
 ///
 /// ```
-/// let keys = megasim_core::network::parameter_keys();
+/// let keys = megasim_network::network::parameter_keys();
 /// assert!(keys.iter().any(|it| it.block == "neurons" && it.key == "THplus" && it.absent.is_none()));
 /// ```
 pub fn parameter_keys() -> Vec<ParameterKey> {
