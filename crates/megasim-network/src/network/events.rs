@@ -34,6 +34,17 @@ impl Polarity {
     }
 }
 
+/// Puts spikes, each the time and a neuron, in order of time; those of one time in order of neurons.
+///
+/// ```
+/// let mut spikes = [(5, 1), (2, 7), (2, 3)];
+/// megasim_network::network::sort_spikes(&mut spikes);
+/// assert_eq!(spikes, [(2, 3), (2, 7), (5, 1)]);
+/// ```
+pub fn sort_spikes(spikes: &mut [(Tick, u32)]) {
+    spikes.sort_unstable();
+}
+
 /// One event of a stimulus: when it wants to be sent, and its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StimulusEvent {

@@ -16,7 +16,7 @@ mod set_param;
 mod time_scale;
 mod validate;
 
-pub use events::{EventLog, Polarity, Stimulus, StimulusEvent};
+pub use events::{EventLog, Polarity, Stimulus, StimulusEvent, sort_spikes};
 pub(crate) use module::ReadArray;
 pub use module::*;
 pub use neuron_model::NeuronModel;

@@ -1,6 +1,6 @@
 //! Where two recordings of a layer part.
 
-use megasim_core::network::Tick;
+use megasim_core::network::{Tick, sort_spikes};
 use serde::{Deserialize, Serialize};
 
 /// One of two sides.
@@ -34,7 +34,7 @@ pub(super) fn first(left: &[Part], right: &[Part], step: Tick) -> Option<Diverge
     let stepped: Vec<Part>;
     let left = if step > 1 {
         let mut parts: Vec<Part> = left.iter().map(|&(tick, cell)| (tick.div_euclid(step) * step, cell)).collect();
-        parts.sort_unstable();
+        sort_spikes(&mut parts);
         stepped = parts;
         &stepped[..]
     } else {

@@ -7,7 +7,7 @@ use megasim_ann::graph::{Graph, GraphError, LayerId};
 use megasim_convert::simplify::Unsupported;
 use megasim_convert::{Manifest, parse};
 use megasim_core::engine::{Record, Simulation};
-use megasim_core::network::{EventLog, Network, NodeId, Polarity, Tick};
+use megasim_core::network::{EventLog, Network, NodeId, Polarity, Tick, sort_spikes};
 use megasim_core::readout::{ReadOut, ReadoutMonitor};
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use serde::{Deserialize, Serialize};
@@ -121,11 +121,11 @@ impl Pass {
         let mut spikes = vec![0; scale.points];
         for (node, log) in record.nodes.iter().enumerate() {
             let Some(log) = log else { continue };
-            let node = megasim_core::network::NodeId::new(node);
-            for k in 0..log.len() {
-                let is_control = log.polarity[k] == Polarity::Negative && log.y[k] == -1;
-                if log.polarity[k].is_sign() && !is_control {
-                    operations[scale.point(log.t_rqst[k])] += fan.operations(node, log.x[k], log.y[k]);
+            let node = NodeId::new(node);
+            for (((&t, &x), &y), &polarity) in log.t_rqst.iter().zip(&log.x).zip(&log.y).zip(&log.polarity) {
+                let is_control = polarity == Polarity::Negative && y == -1;
+                if polarity.is_sign() && !is_control {
+                    operations[scale.point(t)] += fan.operations(node, x, y);
                 }
             }
         }
@@ -138,12 +138,12 @@ impl Pass {
             };
             for cells in &layer.nodes {
                 let Some(log) = &record.nodes[cells.node.index()] else { continue };
-                for k in 0..log.len() {
-                    let Some(cell) = cells.cell(log.x[k], log.y[k]) else { continue };
-                    let t = log.t_rqst[k];
+                of.spikes.reserve(log.len());
+                for (((&t, &x), &y), &polarity) in log.t_rqst.iter().zip(&log.x).zip(&log.y).zip(&log.polarity) {
+                    let Some(cell) = cells.cell(x, y) else { continue };
                     let counts = u32::from(t >= scale.warm_up);
                     of.counts[cell] += counts;
-                    if log.polarity[k] == Polarity::Negative {
+                    if polarity == Polarity::Negative {
                         of.negative[cell] += counts;
                     }
                     of.firsts[cell] = of.firsts[cell].min(t);
@@ -151,7 +151,7 @@ impl Pass {
                     spikes[scale.point(t)] += 1;
                 }
             }
-            of.spikes.sort_unstable();
+            sort_spikes(&mut of.spikes);
             of
         });
         let layers = layers.collect();
