@@ -64,6 +64,24 @@ pub fn strongly_connected_components(successors: &[Vec<usize>]) -> Vec<Vec<usize
     components
 }
 
+/// The components of [`strongly_connected_components`] on which there is a cycle: those of several nodes, and nodes
+/// with an edge to themselves.
+///
+/// ```
+/// use megasim_network::graph::cyclic_components;
+///
+/// // 0 -> 1 -> 2 -> 1, 3 -> 3
+/// assert_eq!(cyclic_components(&[vec![1], vec![2], vec![1], vec![3]]), [vec![1, 2], vec![3]]);
+/// ```
+///
+/// # Panics
+/// If a target is not a node.
+pub fn cyclic_components(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut components = strongly_connected_components(successors);
+    components.retain(|nodes| nodes.len() > 1 || successors[nodes[0]].contains(&nodes[0]));
+    components
+}
+
 #[cfg(test)]
 mod tests {
     use super::strongly_connected_components;

@@ -80,24 +80,17 @@ pub fn map_with<W, T: Send>(
 /// That of the lowest number that fails.
 pub fn try_for_each<E: Send>(range: Range<usize>, one: &(dyn Fn(usize) -> Result<(), E> + Sync)) -> Result<(), E> {
     let lowest = AtomicUsize::new(usize::MAX);
-    let failed: Mutex<Option<(usize, E)>> = Mutex::new(None);
-    for_each_piece(range, &|numbers| {
+    let piece = |numbers: Range<usize>| {
         for number in numbers {
             // Numbers behind one that failed do not count; those before it do, as one of them may fail as well.
             if number > lowest.load(Ordering::Relaxed) {
                 break;
             }
-            if let Err(error) = one(number) {
-                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                if failed.as_ref().is_none_or(|(known, _)| number < *known) {
-                    *failed = Some((number, error));
-                    lowest.store(number, Ordering::Relaxed);
-                }
-                break;
-            }
+            one(number).inspect_err(|_| _ = lowest.fetch_min(number, Ordering::Relaxed))?;
         }
-    });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |(_, error)| Err(error))
+        Ok(())
+    };
+    map_pieces(range, piece).into_iter().collect()
 }
 
 /// The threads on which the loops of some work run.

@@ -60,7 +60,7 @@ pub fn driven(network: &Network, layout: &InputMap, values: &[f32]) -> Result<Ne
                     |reason: String| Error::Current { module: names.first().unwrap_or(&"").to_string(), reason };
                 if let Some(passed) = drive(&mut module, &analog, clock, bias_clock).map_err(refuse)? {
                     for &node in outputs {
-                        analog.insert(node, NodeValues { nx: passed.nx, values: passed.values.clone() });
+                        analog.insert(node, passed.clone());
                     }
                 }
                 builder.module(module, &names).map_err(Error::Network)?;

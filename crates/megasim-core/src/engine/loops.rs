@@ -1,7 +1,7 @@
 //! Loops of nodes, through which events may come back.
 
 use super::population::{Population, PopulationKind};
-use crate::graph::strongly_connected_components;
+use crate::graph::cyclic_components;
 use crate::network::{NodeId, Timing};
 
 /// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how
@@ -32,11 +32,8 @@ pub(super) fn loops(
             successors[from.index()].extend(population.outputs.iter().flatten().map(|to| to.index()));
         }
     }
-    let mut loops: Vec<Vec<NodeId>> = strongly_connected_components(&successors)
-        .into_iter()
-        .filter(|nodes| nodes.len() > 1 || successors[nodes[0]].contains(&nodes[0]))
-        .map(|nodes| nodes.into_iter().map(NodeId::new).collect())
-        .collect();
+    let mut loops: Vec<Vec<NodeId>> =
+        cyclic_components(&successors).into_iter().map(|nodes| nodes.into_iter().map(NodeId::new).collect()).collect();
     loops.sort();
     loops
 }

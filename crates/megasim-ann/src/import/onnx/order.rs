@@ -2,7 +2,7 @@
 
 use super::super::ImportError;
 use super::{proto, unsupported};
-use megasim_core::graph::strongly_connected_components;
+use megasim_core::graph::cyclic_components;
 use std::collections::HashMap;
 
 /// Nodes of a cycle that a message names.
@@ -26,10 +26,8 @@ pub(super) fn check(graph: &proto::Graph) -> Result<(), ImportError> {
             readers[maker].push(place);
         }
     }
-    let is_cycle = |nodes: &Vec<usize>| nodes.len() > 1 || readers[nodes[0]].contains(&nodes[0]);
     // The cycle whose first node comes first in the file.
-    let Some(nodes) = strongly_connected_components(&readers).into_iter().filter(is_cycle).min_by_key(|nodes| nodes[0])
-    else {
+    let Some(nodes) = cyclic_components(&readers).into_iter().min_by_key(|nodes| nodes[0]) else {
         return Ok(());
     };
     let quoted = |&node: &usize| format!("'{}'", name(&graph.node[node]));

@@ -146,9 +146,7 @@ impl Order {
                 }
                 continue;
             }
-            let (mut of_links, mut nodes): (Vec<usize>, Vec<usize>) = component.into_iter().partition(|&it| it < links);
-            of_links.sort_unstable();
-            nodes.sort_unstable();
+            let (of_links, nodes): (Vec<usize>, Vec<usize>) = component.into_iter().partition(|&it| it < links);
             let is_ring = of_links.iter().any(|&link| before[link].iter().any(|it| of_links.binary_search(it).is_ok()));
             let members = Members {
                 links: of_links.into_iter().map(|link| link as u32).collect(),
