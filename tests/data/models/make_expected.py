@@ -4,7 +4,8 @@
     pip install numpy onnx onnxruntime
     python make_expected.py
 
-The networks were trained on MNIST and saved by Keras 2.15, Keras 3.15 and tf2onnx; all files of a folder are the same network.
+The networks were trained on MNIST and saved by Keras 2.15, Keras 3.15 and tf2onnx; all files of a folder are the same
+network.
 """
 
 import pathlib

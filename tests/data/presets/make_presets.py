@@ -1,15 +1,18 @@
-"""Fixtures of tests/presets.rs: ANNarchy's converter and SNN toolbox's INI simulator, re-implemented in numpy from their rules.
+"""Fixtures of tests/presets.rs: ANNarchy's converter and SNN toolbox's INI simulator, re-implemented in numpy from
+their rules.
 
     python make_presets.py [GOLDEN]
 
-writes `pso.npz`, `ib.npz`, `annarchy-cnn.npz` and `ini-cnn.npz` next to itself, on digits of examples/digits and random weights. With GOLDEN, a directory
-with `annarchy/pso.npz` (recorded from ANNarchy 5.0.4) and `ini/{mlp,cnn}.npz` (recorded from SNN toolbox 0.6), it first checks that the
-re-implementations give every recorded spike (ANNarchy) or spike count (INI).
+writes `pso.npz`, `ib.npz`, `annarchy-cnn.npz` and `ini-cnn.npz` next to itself, on digits of examples/digits and random
+weights. With GOLDEN, a directory with `annarchy/pso.npz` (recorded from ANNarchy 5.0.4) and `ini/{mlp,cnn}.npz`
+(recorded from SNN toolbox 0.6), it first checks that the re-implementations give every recorded spike (ANNarchy) or
+spike count (INI).
 
-ANNarchy: float64, steps of a millisecond. In step t every layer reads what the layer before did in step t - 1: dense layers its spikes, convolution and
-pooling its mask, which falls by 1/20 of itself a step and gains 1/20 a spike. `v <- max(v + g, -2)`; above the threshold a neuron spikes and goes to 0. Thresholds are
-1 - 0.05 * (number of the layer), that of the output is 1.
-INI: float32, layers one after another in a step, constant input; `mem += W x + b`, spike at 1 or more, minus 1.
+ANNarchy: float64, steps of a millisecond. In step t every layer reads what the layer before did in step t - 1: dense
+layers its spikes, convolution and pooling its mask, which falls by 1/20 of itself a step and gains 1/20 a spike. `v <-
+max(v + g, -2)`; above the threshold a neuron spikes and goes to 0. Thresholds are 1 - 0.05 * (number of the layer),
+that of the output is 1. INI: float32, layers one after another in a step, constant input; `mem += W x + b`, spike at 1
+or more, minus 1.
 """
 
 import sys
@@ -96,7 +99,8 @@ def normalised(layers):
 
 
 def ini(layers, image, steps):
-    """Spikes of each layer, (..., step), of constant input; `layers` as (kind, weights, bias), maps as (channels, rows, columns)."""
+    """Spikes of each layer, (..., step), of constant input; `layers` as (kind, weights, bias), maps as (channels, rows,
+    columns)."""
     trains = [[] for _ in layers]
     mem = [None] * len(layers)
     for _ in range(steps):
@@ -169,7 +173,9 @@ def main():
     random = np.random.default_rng(6)
 
     sizes = [64, 40, 24, 10]
-    raw = [("dense", random.normal(0.05, 0.6, (n, m)).astype(np.float32).astype(float)) for m, n in zip(sizes, sizes[1:])]
+    raw = [
+        ("dense", random.normal(0.05, 0.6, (n, m)).astype(np.float32).astype(float)) for m, n in zip(sizes, sizes[1:])
+    ]
     for name, code in [("pso", pso), ("ib", ib)]:
         arrays = {"samples": x.reshape(3, 64), "vt": np.array([0.95, 0.90, 1.0])}
         for variant, layers in [("shipped", raw), ("normalised", normalised(raw))]:
@@ -186,7 +192,13 @@ def main():
         return random.normal(0.15, 0.4, (out, channels, size, size)).astype(np.float32)
 
     first, second, last = kernels(4, 1, 3), kernels(6, 4, 2), random.normal(0.1, 0.6, (10, 6)).astype(np.float32)
-    layers = [("conv", first.astype(float)), ("average", None), ("conv", second.astype(float)), ("max", None), ("dense", last.astype(float))]
+    layers = [
+        ("conv", first.astype(float)),
+        ("average", None),
+        ("conv", second.astype(float)),
+        ("max", None),
+        ("dense", last.astype(float)),
+    ]
     arrays = {"samples": x, "conv1": first, "conv2": second, "dense": last}
     for preset, threshold in [("annarchy", 1.0), ("manual", 0.7)]:
         for i in range(3):

@@ -2,8 +2,10 @@
 
     pip install dv-processing tonic aedat numpy; python make_recordings.py
 
-AEDAT 4 is written by iniVation's dv-processing, uncompressed, with LZ4 and with Zstandard, and read back by `aedat`. CSV is written by numpy. No library on PyPI writes AEDAT 2.0 and 3.1 or
-N-MNIST's files: they are packed here by the formats' descriptions and read back by tonic, which has to find the same events (for N-MNIST), addresses and times (for AEDAT).
+AEDAT 4 is written by iniVation's dv-processing, uncompressed, with LZ4 and with Zstandard, and read back by `aedat`.
+CSV is written by numpy. No library on PyPI writes AEDAT 2.0 and 3.1 or N-MNIST's files: they are packed here by the
+formats' descriptions and read back by tonic, which has to find the same events (for N-MNIST), addresses and times (for
+AEDAT).
 """
 
 import struct
@@ -46,7 +48,11 @@ def aedat4():
         writer.writeEvents(store)
         del writer
         found = tonic.io.read_aedat4(str(path))
-        assert [found[key].astype(int).tolist() for key in found.dtype.names[:3]] == [t.tolist(), x.tolist(), y.tolist()], found.dtype
+        assert [found[key].astype(int).tolist() for key in found.dtype.names[:3]] == [
+            t.tolist(),
+            x.tolist(),
+            y.tolist(),
+        ], found.dtype
 
 
 def aedat3():
@@ -66,7 +72,10 @@ def aedat3():
 def aedat2():
     dvs128 = (y << 8) | (x << 1) | p
     davis = (y << 22) | (x << 12) | (p << 11)
-    for name, chip, address in [("dvs128", None, dvs128), ("davis240", "eu.seebetter.ini.chips.davis.DAVIS240C", davis)]:
+    for name, chip, address in [
+        ("dvs128", None, dvs128),
+        ("davis240", "eu.seebetter.ini.chips.davis.DAVIS240C", davis),
+    ]:
         path = HERE / f"{name}.aedat"
         with open(path, "wb") as file:
             file.write(b"#!AER-DAT2.0\r\n# This is a raw AE data file\r\n")

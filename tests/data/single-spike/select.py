@@ -1,8 +1,10 @@
 """Copies recorded inputs and outputs of SpykeTorch's functions here: python select.py RECORDED_DIRECTORY
 
 The recordings were made with SpykeTorch aa302c7 and torch 2.15 on the CPU, torch.sort made stable. Left out are the
-MNIST digits themselves (`image` in e2e_*), which are not ours to pass on, and index entries of files that are not there.
+MNIST digits themselves (`image` in e2e_*), which are not ours to pass on, and index entries of files that are not
+there.
 """
+
 import io
 import json
 import pathlib

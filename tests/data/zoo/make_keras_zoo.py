@@ -3,8 +3,8 @@
     KERAS_BACKEND=jax python make_keras_zoo.py 3    # with keras 3 and jax
     python make_keras_zoo.py 2                      # with tf_keras, which is Keras 2
 
-In NAME.npz, `x` and `y` are flattened in the order (channels, height, width) whatever the data format of the network, so that
-the test need not know how Keras orders axes.
+In NAME.npz, `x` and `y` are flattened in the order (channels, height, width) whatever the data format of the network,
+so that the test need not know how Keras orders axes.
 """
 
 import pathlib
@@ -67,17 +67,33 @@ def dense():
 
 
 def convolutions():
-    sequential("conv-valid", MAPS, layers.Conv2D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(3), kinds=BOTH)
+    sequential(
+        "conv-valid", MAPS, layers.Conv2D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(3), kinds=BOTH
+    )
     sequential("conv-same-stride", MAPS, layers.Conv2D(4, (4, 3), strides=(2, 3), padding="same"))
     sequential("conv-same-even", MAPS, layers.Conv2D(2, 2, padding="same", use_bias=False))
     sequential("conv-dilated", MAPS, layers.Conv2D(4, 3, dilation_rate=(2, 1), padding="same"))
     sequential("depthwise", MAPS, layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2, padding="same"), kinds=BOTH)
     sequential("separable", MAPS, layers.SeparableConv2D(5, 3, depth_multiplier=2, activation="relu"), kinds=BOTH)
     sequential("transposed-valid", (4, 3, 2), layers.Conv2DTranspose(3, 2, strides=3))
-    sequential("transposed-same", (4, 3, 2), layers.Conv2DTranspose(3, (3, 4), strides=2, padding="same", activation="relu"))
+    sequential(
+        "transposed-same", (4, 3, 2), layers.Conv2DTranspose(3, (3, 4), strides=2, padding="same", activation="relu")
+    )
     sequential("transposed-wide", (4, 3, 2), layers.Conv2DTranspose(3, 5, strides=2))
-    sequential("conv1d", (9, 3), layers.Conv1D(4, 3, padding="causal", dilation_rate=2), layers.Conv1D(2, 4, strides=2, padding="same"))
-    sequential("separable1d", (9, 3), layers.SeparableConv1D(4, 3, padding="same"), layers.Conv1D(2, 3), layers.Flatten(), layers.Dense(2))
+    sequential(
+        "conv1d",
+        (9, 3),
+        layers.Conv1D(4, 3, padding="causal", dilation_rate=2),
+        layers.Conv1D(2, 4, strides=2, padding="same"),
+    )
+    sequential(
+        "separable1d",
+        (9, 3),
+        layers.SeparableConv1D(4, 3, padding="same"),
+        layers.Conv1D(2, 3),
+        layers.Flatten(),
+        layers.Dense(2),
+    )
     if VERSION == 3:
         # TensorFlow trains these on graphics cards only.
         sequential("conv-groups", (7, 6, 4), layers.Conv2D(6, 3, groups=2))
@@ -101,12 +117,30 @@ def channels_first():
             kinds=BOTH,
             **first,
         )
-    sequential("first-global", (3, 7, 6), layers.SeparableConv2D(4, 3, **first), layers.GlobalMaxPooling2D(**first), layers.Dense(2), **first)
-    sequential("first-permuted", (7, 6, 3), layers.Permute((3, 1, 2)), layers.Conv2D(4, 3, **first), layers.Permute((2, 3, 1)), layers.Flatten(), layers.Dense(2), **first)
+    sequential(
+        "first-global",
+        (3, 7, 6),
+        layers.SeparableConv2D(4, 3, **first),
+        layers.GlobalMaxPooling2D(**first),
+        layers.Dense(2),
+        **first,
+    )
+    sequential(
+        "first-permuted",
+        (7, 6, 3),
+        layers.Permute((3, 1, 2)),
+        layers.Conv2D(4, 3, **first),
+        layers.Permute((2, 3, 1)),
+        layers.Flatten(),
+        layers.Dense(2),
+        **first,
+    )
     functional(
         "first-branches",
         (3, 6, 6),
-        lambda x: layers.Concatenate(axis=1)([layers.Conv2D(2, 3, padding="same", **first)(x), layers.MaxPooling2D(3, 1, "same", **first)(x)]),
+        lambda x: layers.Concatenate(axis=1)(
+            [layers.Conv2D(2, 3, padding="same", **first)(x), layers.MaxPooling2D(3, 1, "same", **first)(x)]
+        ),
         **first,
     )
     sequential("first-softmax", (3, 4, 4), layers.Conv2D(4, 3, **first), layers.Softmax(axis=1), **first)
@@ -117,7 +151,13 @@ def pooling():
         mark = f"{size}-{strides}-{padding}".replace("(", "").replace(")", "").replace(", ", "x").lower()
         sequential(f"average-{mark}", MAPS, layers.AveragePooling2D(size, strides, padding))
         sequential(f"max-{mark}", MAPS, layers.MaxPooling2D(size, strides, padding))
-    sequential("pooling1d", (9, 3), layers.AveragePooling1D(3, 2, "same"), layers.MaxPooling1D(2), layers.GlobalAveragePooling1D())
+    sequential(
+        "pooling1d",
+        (9, 3),
+        layers.AveragePooling1D(3, 2, "same"),
+        layers.MaxPooling1D(2),
+        layers.GlobalAveragePooling1D(),
+    )
     sequential("global-average", MAPS, layers.GlobalAveragePooling2D(), layers.Dense(2))
     sequential("global-max", MAPS, layers.GlobalMaxPooling2D(keepdims=True), layers.Conv2D(2, 1), layers.Flatten())
 
@@ -131,33 +171,96 @@ def normalisation():
 
 
 def shapes():
-    sequential("reshape", (24,), layers.Reshape((2, -1, 3)), layers.Conv2D(2, 2), layers.Reshape((-1,)), layers.Dense(2))
-    sequential("reshape-maps", (4, 3, 2), layers.Reshape((2, 6, 2)), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(2))
+    sequential(
+        "reshape", (24,), layers.Reshape((2, -1, 3)), layers.Conv2D(2, 2), layers.Reshape((-1,)), layers.Dense(2)
+    )
+    sequential(
+        "reshape-maps", (4, 3, 2), layers.Reshape((2, 6, 2)), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(2)
+    )
     sequential("permute", (4, 3, 2), layers.Permute((3, 1, 2)), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(2))
-    sequential("padding-cropping", MAPS, layers.ZeroPadding2D(((1, 0), (2, 3))), layers.Conv2D(2, 3), layers.Cropping2D(((0, 2), (1, 0))))
-    sequential("padding-cropping1d", (9, 3), layers.ZeroPadding1D((1, 2)), layers.Conv1D(2, 3), layers.Cropping1D((2, 1)), layers.UpSampling1D(3))
+    sequential(
+        "padding-cropping",
+        MAPS,
+        layers.ZeroPadding2D(((1, 0), (2, 3))),
+        layers.Conv2D(2, 3),
+        layers.Cropping2D(((0, 2), (1, 0))),
+    )
+    sequential(
+        "padding-cropping1d",
+        (9, 3),
+        layers.ZeroPadding1D((1, 2)),
+        layers.Conv1D(2, 3),
+        layers.Cropping1D((2, 1)),
+        layers.UpSampling1D(3),
+    )
     sequential("upsampling", (4, 3, 2), layers.UpSampling2D((2, 3)), layers.Conv2D(2, 3))
 
 
 def activations():
-    sequential("relu-options", MAPS, layers.Conv2D(3, 1), layers.ReLU(max_value=0.5, negative_slope=0.1), layers.Conv2D(2, 1), layers.ReLU(threshold=0.2))
+    sequential(
+        "relu-options",
+        MAPS,
+        layers.Conv2D(3, 1),
+        layers.ReLU(max_value=0.5, negative_slope=0.1),
+        layers.Conv2D(2, 1),
+        layers.ReLU(threshold=0.2),
+    )
     slope = {"negative_slope": 0.2} if VERSION == 3 else {"alpha": 0.2}
-    sequential("leaky-relu", MAPS, layers.LeakyReLU(**slope), layers.Conv2D(2, 1, activation="relu6" if VERSION == 3 else "relu"))
-    sequential("activations", (5,), layers.Dense(4, activation="softplus"), layers.Activation("sigmoid"), layers.Dense(3, activation="tanh"), layers.Softmax())
+    sequential(
+        "leaky-relu",
+        MAPS,
+        layers.LeakyReLU(**slope),
+        layers.Conv2D(2, 1, activation="relu6" if VERSION == 3 else "relu"),
+    )
+    sequential(
+        "activations",
+        (5,),
+        layers.Dense(4, activation="softplus"),
+        layers.Activation("sigmoid"),
+        layers.Dense(3, activation="tanh"),
+        layers.Softmax(),
+    )
     sequential("softmax-maps", MAPS, layers.Conv2D(4, 3, activation="softmax"))
     if VERSION == 3:
-        sequential("activation-object", (5,), layers.Dense(4, activation=keras.activations.relu), layers.Dense(3, activation=layers.LeakyReLU(0.1)))
+        sequential(
+            "activation-object",
+            (5,),
+            layers.Dense(4, activation=keras.activations.relu),
+            layers.Dense(3, activation=layers.LeakyReLU(0.1)),
+        )
 
 
 def training_only():
-    noise = [layers.Dropout(0.5), layers.GaussianNoise(0.1), layers.GaussianDropout(0.2), layers.AlphaDropout(0.3), layers.SpatialDropout2D(0.2)]
-    more = [layers.ActivityRegularization(0.1), layers.RandomFlip(), layers.RandomRotation(0.1), layers.RandomZoom(0.1), layers.RandomContrast(0.1)]
+    noise = [
+        layers.Dropout(0.5),
+        layers.GaussianNoise(0.1),
+        layers.GaussianDropout(0.2),
+        layers.AlphaDropout(0.3),
+        layers.SpatialDropout2D(0.2),
+    ]
+    more = [
+        layers.ActivityRegularization(0.1),
+        layers.RandomFlip(),
+        layers.RandomRotation(0.1),
+        layers.RandomZoom(0.1),
+        layers.RandomContrast(0.1),
+    ]
     sequential("training-only", MAPS, *more, layers.Conv2D(2, 3), *noise, layers.Flatten(), layers.Dense(2), kinds=BOTH)
 
 
 def topologies():
-    functional("residual", MAPS, lambda x: layers.Add()([x, layers.Conv2D(3, 3, padding="same", activation="relu")(x)]), kinds=BOTH)
-    functional("branches", MAPS, lambda x: layers.Concatenate()([layers.Conv2D(2, 1)(x), layers.Conv2D(3, 3, padding="same")(x), x]), kinds=BOTH)
+    functional(
+        "residual",
+        MAPS,
+        lambda x: layers.Add()([x, layers.Conv2D(3, 3, padding="same", activation="relu")(x)]),
+        kinds=BOTH,
+    )
+    functional(
+        "branches",
+        MAPS,
+        lambda x: layers.Concatenate()([layers.Conv2D(2, 1)(x), layers.Conv2D(3, 3, padding="same")(x), x]),
+        kinds=BOTH,
+    )
 
     def shared(x):
         layer = layers.Dense(5, activation="relu", name="shared")
@@ -172,7 +275,14 @@ def topologies():
         return layers.Dense(2)(head(block(x)))
 
     functional("nested", (5,), nested, kinds=BOTH)
-    deep = keras.Sequential([layers.Input((5,)), layers.Dense(4, name="a"), keras.Sequential([layers.Input((4,)), layers.Dense(3, name="b")], name="inner")], name="outer")
+    deep = keras.Sequential(
+        [
+            layers.Input((5,)),
+            layers.Dense(4, name="a"),
+            keras.Sequential([layers.Input((4,)), layers.Dense(3, name="b")], name="inner"),
+        ],
+        name="outer",
+    )
     sequential("nested-twice", (5,), deep, layers.Dense(2, name="c"), kinds=BOTH)
     if VERSION == 2:
         return
@@ -187,7 +297,10 @@ def string_attributes():
         return
     import h5py
 
-    kinds = {"fixed": lambda text: np.bytes_(text), "ascii": lambda text: np.array(text, dtype=h5py.string_dtype("ascii"))}
+    kinds = {
+        "fixed": lambda text: np.bytes_(text),
+        "ascii": lambda text: np.array(text, dtype=h5py.string_dtype("ascii")),
+    }
     for kind, encode in kinds.items():
         path = FOLDER / f"keras3-strings-{kind}.h5"
         path.write_bytes((FOLDER / "keras3-dense.h5").read_bytes())
@@ -240,7 +353,9 @@ def architectures():
             y = relu6()(layers.BatchNormalization()(layers.Conv2D(8, 1, use_bias=False)(x)))
             y = layers.ZeroPadding2D(((0, 1), (0, 1)))(y) if strides == 2 else y
             y = layers.DepthwiseConv2D(3, strides, "valid" if strides == 2 else "same", use_bias=False)(y)
-            y = layers.BatchNormalization()(layers.Conv2D(filters, 1, use_bias=False)(relu6()(layers.BatchNormalization()(y))))
+            y = layers.BatchNormalization()(
+                layers.Conv2D(filters, 1, use_bias=False)(relu6()(layers.BatchNormalization()(y)))
+            )
             x = layers.Add()([x, y]) if strides == 1 else y
         return layers.Dense(3)(layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x)))
 
@@ -258,15 +373,31 @@ def architectures():
 
 FOLDER.mkdir(exist_ok=True)
 if VERSION == 3:
-    for part in [dense, convolutions, channels_first, pooling, normalisation, shapes, activations, training_only, topologies, string_attributes, architectures]:
+    for part in [
+        dense,
+        convolutions,
+        channels_first,
+        pooling,
+        normalisation,
+        shapes,
+        activations,
+        training_only,
+        topologies,
+        string_attributes,
+        architectures,
+    ]:
         part()
 else:
     # What the two versions store differently.
     for part in [dense, training_only, topologies, normalisation, activations]:
         part()
-    sequential("conv-valid", MAPS, layers.Conv2D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(3), kinds=BOTH)
+    sequential(
+        "conv-valid", MAPS, layers.Conv2D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(3), kinds=BOTH
+    )
     sequential("depthwise", MAPS, layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2, padding="same"), kinds=BOTH)
     sequential("separable", MAPS, layers.SeparableConv2D(5, 3, depth_multiplier=2, activation="relu"), kinds=BOTH)
-    sequential("transposed-same", (4, 3, 2), layers.Conv2DTranspose(3, (3, 4), strides=2, padding="same", activation="relu"))
+    sequential(
+        "transposed-same", (4, 3, 2), layers.Conv2DTranspose(3, (3, 4), strides=2, padding="same", activation="relu")
+    )
     sequential("average-same", MAPS, layers.AveragePooling2D(3, 2, "same"))
     sequential("conv1d", (9, 3), layers.Conv1D(4, 3, padding="causal", dilation_rate=2), layers.GlobalMaxPooling1D())

@@ -1,10 +1,11 @@
-"""Makes the zoo of tiny PyTorch networks as ONNX files: NAME.onnx and NAME.npz with a batch `x` and what PyTorch makes of it, `y`.
+"""Makes the zoo of tiny PyTorch networks as ONNX files: NAME.onnx and NAME.npz with a batch `x` and what PyTorch makes
+of it, `y`.
 
     pip install torch onnx onnxscript onnxruntime skl2onnx scikit-learn
     python make_onnx_zoo.py
 
-In NAME.npz, `x` and `y` are flattened in the order (channels, height, width). What PyTorch does not write is put together by
-hand, and onnxruntime says what it gives; so it does for scikit-learn.
+In NAME.npz, `x` and `y` are flattened in the order (channels, height, width). What PyTorch does not write is put
+together by hand, and onnxruntime says what it gives; so it does for scikit-learn.
 """
 
 import pathlib
@@ -47,7 +48,9 @@ def export(name, model, shape, **options):
 def by_hand(name, nodes, shape, constants=(), opset=17, order=None):
     """Nodes from `x` to `y`; `order` says how (channels, height, width) become the input's axes."""
     initializers = [numpy_helper.from_array(np.asarray(value), key) for key, value in dict(constants).items()]
-    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, size) for end, size in [("x", ["n", *shape]), ("y", None)]]
+    ends = [
+        helper.make_tensor_value_info(end, TensorProto.FLOAT, size) for end, size in [("x", ["n", *shape]), ("y", None)]
+    ]
     graph = helper.make_graph(nodes, name, ends[:1], ends[1:], initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.save(model, FOLDER / f"{name}.onnx")
@@ -74,9 +77,17 @@ class Residual(nn.Module):
     def __init__(self, channels, out, stride):
         super().__init__()
         self.main = nn.Sequential(
-            nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(), nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
+            nn.Conv2d(channels, out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(out),
         )
-        self.side = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)) if stride > 1 else nn.Identity()
+        self.side = (
+            nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+            if stride > 1
+            else nn.Identity()
+        )
 
     def forward(self, x):
         return torch.relu(self.main(x) + self.side(x))
@@ -100,7 +111,13 @@ class Mobile(nn.Module):
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU6())
         self.block = nn.Sequential(
-            nn.Conv2d(4, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 8, 3, 1, 1, groups=8, bias=False), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 4, 1)
+            nn.Conv2d(4, 8, 1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU6(),
+            nn.Conv2d(8, 8, 3, 1, 1, groups=8, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU6(),
+            nn.Conv2d(8, 4, 1),
         )
         self.head = nn.Linear(4, 3)
 
@@ -153,8 +170,20 @@ class LastAxis(nn.Module):
 
 
 def torch_networks():
-    export("mlp", nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3, bias=False), nn.Softmax(1)), (5,))
-    cnn = lambda: nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 3))
+    export(
+        "mlp",
+        nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3, bias=False), nn.Softmax(1)),
+        (5,),
+    )
+    cnn = lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16, 3),
+    )
     export("cnn", cnn(), MAPS)
     for opset in [9, 11, 13, 18]:
         export(f"cnn-opset{opset}", cnn(), MAPS, opset_version=opset)
@@ -162,19 +191,61 @@ def torch_networks():
     export("cnn-dynamo", cnn(), MAPS, dynamo=True, dynamic_axes=None, opset_version=18, external_data=False)
     export("external", cnn(), MAPS, dynamo=True, dynamic_axes=None, opset_version=18, external_data=True)
     export("cnn-fixed-batch", cnn(), MAPS, dynamic_axes=None)
-    export("conv-groups", nn.Sequential(nn.Conv2d(4, 6, 3, groups=2, dilation=(1, 2)), nn.LeakyReLU(0.2), nn.Conv2d(6, 6, (2, 1), groups=6)), (4, 8, 7))
-    export("conv1d", nn.Sequential(nn.Conv1d(3, 4, 3, 2, 1), nn.ReLU(), nn.MaxPool1d(2), nn.ConvTranspose1d(4, 2, 3, 2), nn.Flatten(), nn.Linear(18, 2)), (3, 17))
-    export("transposed", nn.Sequential(nn.ConvTranspose2d(4, 6, 3, 2, 1, output_padding=1, groups=2), nn.ReLU(), nn.ConvTranspose2d(6, 2, (2, 3), bias=False)), (4, 3, 4))
-    export("pool-ceil", nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), nn.AvgPool2d(2, 2, ceil_mode=True)), (3, 8, 11))
+    export(
+        "conv-groups",
+        nn.Sequential(
+            nn.Conv2d(4, 6, 3, groups=2, dilation=(1, 2)), nn.LeakyReLU(0.2), nn.Conv2d(6, 6, (2, 1), groups=6)
+        ),
+        (4, 8, 7),
+    )
+    export(
+        "conv1d",
+        nn.Sequential(
+            nn.Conv1d(3, 4, 3, 2, 1),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.ConvTranspose1d(4, 2, 3, 2),
+            nn.Flatten(),
+            nn.Linear(18, 2),
+        ),
+        (3, 17),
+    )
+    export(
+        "transposed",
+        nn.Sequential(
+            nn.ConvTranspose2d(4, 6, 3, 2, 1, output_padding=1, groups=2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(6, 2, (2, 3), bias=False),
+        ),
+        (4, 3, 4),
+    )
+    export(
+        "pool-ceil", nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True), nn.AvgPool2d(2, 2, ceil_mode=True)), (3, 8, 11)
+    )
     export("pool-ceil-padded", nn.Sequential(nn.MaxPool2d(3, 2, 1, ceil_mode=True)), (3, 8, 7))
     export("pool-padding", nn.Sequential(nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(2, 1, 1, count_include_pad=False)), MAPS)
     export("global-max", nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Conv2d(3, 2, 1), nn.Flatten()), MAPS)
     export("padding", nn.Sequential(nn.ZeroPad2d((1, 2, 0, 3)), nn.Conv2d(3, 2, 3), nn.ZeroPad2d((-1, 0, 1, -1))), MAPS)
     export("upsample", nn.Sequential(nn.Upsample(scale_factor=(2, 3)), nn.Conv2d(3, 2, 3)), MAPS)
-    export("activations", nn.Sequential(nn.Linear(5, 4), nn.Softplus(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2), nn.Sigmoid()), (5,))
+    export(
+        "activations",
+        nn.Sequential(nn.Linear(5, 4), nn.Softplus(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2), nn.Sigmoid()),
+        (5,),
+    )
     export("view", View(), MAPS)
     export("last-axis", LastAxis(), MAPS)
-    export("resnet", nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Residual(4, 4, 1), Residual(4, 6, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)), MAPS)
+    export(
+        "resnet",
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            Residual(4, 4, 1),
+            Residual(4, 6, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, 3),
+        ),
+        MAPS,
+    )
     export("inception", Inception(), MAPS)
     export("mobilenet", Mobile(), MAPS)
     export("unet", UNet(), (3, 8, 8))
@@ -200,18 +271,54 @@ def hand_made():
         node("Add", ["p", "a"], ["q"]),
         node("Softmax", ["q"], ["y"]),
     ]
-    by_hand("channels-last", nodes, (8, 7, 3), {**conv, "s": np.int64([-1, 36]), "m": random(36, 3), "a": random(3)}, order=(2, 0, 1))
-    nodes = [node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]), node("Flatten", ["t"], ["f"]), node("Gemm", ["f", "m", "a"], ["y"], transB=1, alpha=0.5, beta=2.0)]
+    by_hand(
+        "channels-last",
+        nodes,
+        (8, 7, 3),
+        {**conv, "s": np.int64([-1, 36]), "m": random(36, 3), "a": random(3)},
+        order=(2, 0, 1),
+    )
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]),
+        node("Flatten", ["t"], ["f"]),
+        node("Gemm", ["f", "m", "a"], ["y"], transB=1, alpha=0.5, beta=2.0),
+    ]
     by_hand("gemm", nodes, (3, 2, 2), {"m": random(4, 12), "a": random(1, 4)})
     # Another order than the two usual ones.
-    nodes = [node("Transpose", ["x"], ["t"], perm=[0, 2, 1, 3]), node("Flatten", ["t"], ["f"]), node("MatMul", ["f", "m"], ["y"])]
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[0, 2, 1, 3]),
+        node("Flatten", ["t"], ["f"]),
+        node("MatMul", ["f", "m"], ["y"]),
+    ]
     by_hand("odd-order", nodes, (3, 2, 4), {"m": random(24, 2)})
-    nodes = [node("Sub", ["x", "mean"], ["a"]), node("Div", ["a", "std"], ["b"]), node("Mul", ["two", "b"], ["c"]), node("Conv", ["c", "w", "b0"], ["y"])]
-    by_hand("affine", nodes, (3, 8, 7), {"mean": random(1, 3, 1, 1), "std": np.abs(random(3, 1, 1)) + 0.5, "two": np.float32(2), "w": conv["w"], "b0": conv["b"]})
+    nodes = [
+        node("Sub", ["x", "mean"], ["a"]),
+        node("Div", ["a", "std"], ["b"]),
+        node("Mul", ["two", "b"], ["c"]),
+        node("Conv", ["c", "w", "b0"], ["y"]),
+    ]
+    by_hand(
+        "affine",
+        nodes,
+        (3, 8, 7),
+        {
+            "mean": random(1, 3, 1, 1),
+            "std": np.abs(random(3, 1, 1)) + 0.5,
+            "two": np.float32(2),
+            "w": conv["w"],
+            "b0": conv["b"],
+        },
+    )
     nodes = [node("Softmax", ["x"], ["y"], axis=1)]
     by_hand("softmax-maps", nodes, (3, 2, 2))
     by_hand("softmax-rows", [node("Softmax", ["x"], ["y"], axis=-1)], (3, 2, 4))
-    nodes = [node("GlobalAveragePool", ["x"], ["g"]), node("Squeeze", ["g", "a"], ["s"]), node("Unsqueeze", ["s", "b"], ["u"]), node("Squeeze", ["u", "b"], ["v"]), node("MatMul", ["v", "m"], ["y"])]
+    nodes = [
+        node("GlobalAveragePool", ["x"], ["g"]),
+        node("Squeeze", ["g", "a"], ["s"]),
+        node("Unsqueeze", ["s", "b"], ["u"]),
+        node("Squeeze", ["u", "b"], ["v"]),
+        node("MatMul", ["v", "m"], ["y"]),
+    ]
     by_hand("squeeze", nodes, (3, 2, 2), {"a": np.int64([2, 3]), "b": np.int64([1]), "m": random(3, 2)})
     nodes = [node("Concat", ["x", "x"], ["c"], axis=3), node("Conv", ["c", "w"], ["y"])]
     by_hand("concat-columns", nodes, (3, 8, 7), {"w": conv["w"]})

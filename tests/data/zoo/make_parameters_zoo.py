@@ -1,10 +1,11 @@
-"""Makes networks whose file holds parameters only, with the description next to it: PyTorch state dictionaries, Lasagne's lists, Caffe.
+"""Makes networks whose file holds parameters only, with the description next to it: PyTorch state dictionaries,
+Lasagne's lists, Caffe.
 
     pip install torch safetensors h5py
     python make_parameters_zoo.py
 
-PyTorch computes what all of them give; expected/NAME.npz holds a batch `x` and that, `y`, flattened as (channels, height, width).
-Lasagne and Caffe no longer install: their files are written here by the rules of their formats.
+PyTorch computes what all of them give; expected/NAME.npz holds a batch `x` and that, `y`, flattened as (channels,
+height, width). Lasagne and Caffe no longer install: their files are written here by the rules of their formats.
 """
 
 import pathlib
@@ -49,23 +50,47 @@ def stack(input, *layers):
 
 
 def pytorch():
-    cnn = randomise(nn.Sequential(
-        nn.Conv2d(2, 4, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU6(),
-        nn.Conv2d(4, 4, (3, 2), groups=4), nn.LeakyReLU(0.1), nn.ConvTranspose2d(4, 3, 3, 2, 1, output_padding=1),
-        nn.MaxPool2d(3, 2, ceil_mode=True), nn.AvgPool2d(2, 1, 1), nn.Flatten(), nn.Linear(36, 3), nn.Softmax(1),
-    ))
+    cnn = randomise(
+        nn.Sequential(
+            nn.Conv2d(2, 4, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU6(),
+            nn.Conv2d(4, 4, (3, 2), groups=4),
+            nn.LeakyReLU(0.1),
+            nn.ConvTranspose2d(4, 3, 3, 2, 1, output_padding=1),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            nn.AvgPool2d(2, 1, 1),
+            nn.Flatten(),
+            nn.Linear(36, 3),
+            nn.Softmax(1),
+        )
+    )
     text = stack(
-        "[2, 8, 7]", 'kind = "conv"; size = 3; stride = 2; padding = "same"', 'kind = "batch_norm"', 'kind = "relu"; max = 6.0',
-        'kind = "conv"; groups = 4; size = [3, 2]', 'kind = "relu"; negative_slope = 0.1',
-        'kind = "transposed_conv"; stride = 2; padding = 1; output_padding = 1', 'kind = "max_pool"; size = 3; stride = 2; ceil_mode = true',
-        'kind = "average_pool"; size = 2; stride = 1; padding = 1', 'kind = "flatten"', 'kind = "dense"; units = 3', 'kind = "softmax"',
+        "[2, 8, 7]",
+        'kind = "conv"; size = 3; stride = 2; padding = "same"',
+        'kind = "batch_norm"',
+        'kind = "relu"; max = 6.0',
+        'kind = "conv"; groups = 4; size = [3, 2]',
+        'kind = "relu"; negative_slope = 0.1',
+        'kind = "transposed_conv"; stride = 2; padding = 1; output_padding = 1',
+        'kind = "max_pool"; size = 3; stride = 2; ceil_mode = true',
+        'kind = "average_pool"; size = 2; stride = 1; padding = 1',
+        'kind = "flatten"',
+        'kind = "dense"; units = 3',
+        'kind = "softmax"',
     )
     expect(["cnn", "cnn-safe"], cnn, (2, 8, 7))
     describe(["cnn"], text)
     torch.save(cnn.state_dict(), FOLDER / "cnn.pth")
     # Sorted by name there, not in the order of the layers.
     safe = text
-    for key, prefix in [('kind = "conv"\nsize', "0"), ('kind = "batch_norm"', "1"), ('kind = "conv"\ngroups', "3"), ('kind = "transposed_conv"', "5"), ('kind = "dense"', "9")]:
+    for key, prefix in [
+        ('kind = "conv"\nsize', "0"),
+        ('kind = "batch_norm"', "1"),
+        ('kind = "conv"\ngroups', "3"),
+        ('kind = "transposed_conv"', "5"),
+        ('kind = "dense"', "9"),
+    ]:
         safe = safe.replace(key, f'parameters = "{prefix}"\n{key}')
     describe(["cnn-safe"], safe)
     save_file(cnn.state_dict(), FOLDER / "cnn-safe.safetensors")
@@ -81,29 +106,64 @@ def pytorch():
 
     model = Branches().eval()
     expect(["branches"], model, (2, 5, 4))
-    describe(["branches"], stack(
-        "[2, 5, 4]", 'kind = "conv"; name = "a"; parameters = "a"', 'kind = "conv"; name = "b"; inputs = ["input"]; parameters = "b"; padding = 1',
-        'kind = "add"; name = "sum"; inputs = ["a", "b"]', 'kind = "concatenate"; inputs = ["a", "sum"]', 'kind = "global_average_pool"', 'kind = "dense"',
-    ))
+    describe(
+        ["branches"],
+        stack(
+            "[2, 5, 4]",
+            'kind = "conv"; name = "a"; parameters = "a"',
+            'kind = "conv"; name = "b"; inputs = ["input"]; parameters = "b"; padding = 1',
+            'kind = "add"; name = "sum"; inputs = ["a", "b"]',
+            'kind = "concatenate"; inputs = ["a", "sum"]',
+            'kind = "global_average_pool"',
+            'kind = "dense"',
+        ),
+    )
     torch.save(model.half().float().state_dict(), FOLDER / "branches.pth")
     expect(["branches"], model, (2, 5, 4))
 
 
 def lasagne():
-    model = randomise(nn.Sequential(nn.Conv2d(1, 3, 3, stride=2), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 4, bias=False), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)))
+    model = randomise(
+        nn.Sequential(
+            nn.Conv2d(1, 3, 3, stride=2),
+            nn.BatchNorm2d(3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(12, 4, bias=False),
+            nn.BatchNorm1d(4),
+            nn.ReLU(),
+            nn.Linear(4, 2),
+        )
+    )
     arrays = []
     for module in model:
         if isinstance(module, nn.Conv2d):
             # Filters flipped: Theano convolves.
             arrays += [module.weight.detach().numpy()[:, :, ::-1, ::-1], module.bias.detach().numpy()]
         elif isinstance(module, nn.Linear):
-            arrays += [module.weight.detach().numpy().T] + ([module.bias.detach().numpy()] if module.bias is not None else [])
+            arrays += [module.weight.detach().numpy().T] + (
+                [module.bias.detach().numpy()] if module.bias is not None else []
+            )
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             inverse = 1 / torch.sqrt(module.running_var + module.eps)
             arrays += [value.detach().numpy() for value in [module.bias, module.weight, module.running_mean, inverse]]
     names = ["list-h5", "list-npz"]
     expect(names, model, (1, 10, 9))
-    describe(names, stack("[1, 10, 9]", 'kind = "conv"; stride = 2', 'kind = "batch_norm"', 'kind = "relu"', 'kind = "max_pool"; size = 2', 'kind = "dense"', 'kind = "batch_norm"', 'kind = "relu"', 'kind = "dense"'))
+    describe(
+        names,
+        stack(
+            "[1, 10, 9]",
+            'kind = "conv"; stride = 2',
+            'kind = "batch_norm"',
+            'kind = "relu"',
+            'kind = "max_pool"; size = 2',
+            'kind = "dense"',
+            'kind = "batch_norm"',
+            'kind = "relu"',
+            'kind = "dense"',
+        ),
+    )
     np.savez(FOLDER / "list-npz.npz", *arrays)
     with h5py.File(FOLDER / "list-h5.h5", "w") as file:
         for number, array in enumerate(arrays):
@@ -132,9 +192,18 @@ def blob(array, old):
 
 
 def caffe():
-    model = randomise(nn.Sequential(
-        nn.Conv2d(2, 4, 3, 2, 1, groups=2), nn.BatchNorm2d(4), nn.LeakyReLU(0.1), nn.MaxPool2d(2, 2, ceil_mode=True), nn.ConvTranspose2d(4, 3, 2, 2), nn.Flatten(), nn.Linear(72, 3), nn.Softmax(1),
-    ))
+    model = randomise(
+        nn.Sequential(
+            nn.Conv2d(2, 4, 3, 2, 1, groups=2),
+            nn.BatchNorm2d(4),
+            nn.LeakyReLU(0.1),
+            nn.MaxPool2d(2, 2, ceil_mode=True),
+            nn.ConvTranspose2d(4, 3, 2, 2),
+            nn.Flatten(),
+            nn.Linear(72, 3),
+            nn.Softmax(1),
+        )
+    )
     conv, norm, deconv, dense = model[0], model[1], model[4], model[6]
     weights = {
         "conv": [conv.weight, conv.bias],
@@ -145,12 +214,27 @@ def caffe():
     }
     expect(["new-form", "old-form"], model, (2, 11, 7))
     layers = [
-        ("conv", "Convolution", "CONVOLUTION", "data", "c", "convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 weight_filler { type: 'xavier' } }"),
+        (
+            "conv",
+            "Convolution",
+            "CONVOLUTION",
+            "data",
+            "c",
+            "convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 group: 2 "
+            "weight_filler { type: 'xavier' } }",
+        ),
         ("bn", "BatchNorm", "BatchNorm", "c", "c", "batch_norm_param { eps: 1e-5 use_global_stats: true }"),
         ("scale", "Scale", "Scale", "c", "c", "scale_param { bias_term: true }"),
         ("relu", "ReLU", "RELU", "c", "c", "relu_param { negative_slope: 0.1 }"),
         ("pool", "Pooling", "POOLING", "c", "p", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }"),
-        ("deconv", "Deconvolution", "DECONVOLUTION", "p", "d", "convolution_param { num_output: 3 kernel_h: 2 kernel_w: 2 stride: 2 }"),
+        (
+            "deconv",
+            "Deconvolution",
+            "DECONVOLUTION",
+            "p",
+            "d",
+            "convolution_param { num_output: 3 kernel_h: 2 kernel_w: 2 stride: 2 }",
+        ),
         ("drop", "Dropout", "DROPOUT", "d", "d", "dropout_param { dropout_ratio: 0.5 }"),
         ("fc", "InnerProduct", "INNER_PRODUCT", "d", "f", "inner_product_param { num_output: 3 }"),
         ("loss", "SoftmaxWithLoss", "SOFTMAX_LOSS", "f", "l", "include { phase: TRAIN }"),
@@ -158,9 +242,16 @@ def caffe():
     ]
     for old in [False, True]:
         name = "old-form" if old else "new-form"
-        text = 'input: "data"  # one picture\ninput_dim: 1 input_dim: 2\ninput_dim: 11\ninput_dim: 7\n' if old else 'layer { name: "data" type: "Input" top: "data" input_param { shape: { dim: 1 dim: 2 dim: 11 dim: 7 } } }\n'
+        text = (
+            'input: "data"  # one picture\ninput_dim: 1 input_dim: 2\ninput_dim: 11\ninput_dim: 7\n'
+            if old
+            else 'layer { name: "data" type: "Input" top: "data" '
+            "input_param { shape: { dim: 1 dim: 2 dim: 11 dim: 7 } } }\n"
+        )
         for layer, new_type, old_type, bottom, top, more in layers:
-            key, kind = ("layers", old_type if old_type.isupper() else f'"{old_type}"') if old else ("layer", f'"{new_type}"')
+            key, kind = (
+                ("layers", old_type if old_type.isupper() else f'"{old_type}"') if old else ("layer", f'"{new_type}"')
+            )
             text += f'{key} {{ name: "{layer}" type: {kind} bottom: "{bottom}" top: "{top}" {more} }}\n'
         (FOLDER / f"{name}.prototxt").write_text(text)
         content = b""

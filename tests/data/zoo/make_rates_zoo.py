@@ -1,6 +1,6 @@
 """Makes small networks of well-known shapes whose activations are of ordinary size, to compare rates with:
-for each a model file, and NAME.npz with `x`, samples between 0 and 1 flattened in the order (channels, height, width), and `y`,
-what the framework makes of them.
+for each a model file, and NAME.npz with `x`, samples between 0 and 1 flattened in the order (channels, height, width),
+and `y`, what the framework makes of them.
 
     KERAS_BACKEND=jax python make_rates_zoo.py keras
     python make_rates_zoo.py torch
@@ -22,7 +22,6 @@ def images(n):
     coarse = rng.uniform(0, 1, (n, 4, 4, 3))
     fine = rng.uniform(-0.2, 0.2, (n, *SHAPE))
     return np.clip(coarse.repeat(2, 1).repeat(2, 2) + fine, 0, 1).astype(np.float32)
-
 
 
 def with_keras():
@@ -82,7 +81,9 @@ def with_keras():
         for filters, strides in [(6, 1), (8, 2)]:
             y = relu6(norm(conv(x, 12, 1, use_bias=False)))
             y = layers.ZeroPadding2D(((0, 1), (0, 1)))(y) if strides == 2 else y
-            y = layers.DepthwiseConv2D(3, strides, "valid" if strides == 2 else "same", use_bias=False, depthwise_initializer="he_normal")(y)
+            y = layers.DepthwiseConv2D(
+                3, strides, "valid" if strides == 2 else "same", use_bias=False, depthwise_initializer="he_normal"
+            )(y)
             y = norm(conv(relu6(norm(y)), filters, 1, use_bias=False))
             x = layers.Add()([x, y]) if strides == 1 else y
         return classes(layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(relu6(x))))
@@ -99,14 +100,20 @@ def with_keras():
     def leaky(x):
         x = layers.LeakyReLU(0.1)(norm(conv(x, 6)))
         x = layers.AveragePooling2D(3, 2, "same")(x)
-        x = layers.LeakyReLU(0.3)(layers.SeparableConv2D(6, 3, depth_multiplier=2, depthwise_initializer="he_normal", pointwise_initializer="he_normal")(x))
+        x = layers.LeakyReLU(0.3)(
+            layers.SeparableConv2D(
+                6, 3, depth_multiplier=2, depthwise_initializer="he_normal", pointwise_initializer="he_normal"
+            )(x)
+        )
         return classes(layers.Flatten()(x))
 
     def clamped(x):
         x = layers.ReLU(max_value=0.4)(conv(x, 6, 3, 2))
         x = layers.Permute((2, 1, 3))(layers.MaxPooling2D(3, 2, "same")(x))
         x = relu(conv(x, 5, 2))
-        return classes(layers.ReLU(max_value=0.5)(layers.Dense(10, kernel_initializer="he_normal")(layers.Flatten()(x))))
+        return classes(
+            layers.ReLU(max_value=0.5)(layers.Dense(10, kernel_initializer="he_normal")(layers.Flatten()(x)))
+        )
 
     for build in [resnet, preactivation, inception, densenet, mobilenet, unet, leaky, clamped]:
         x = layers.Input(SHAPE)
@@ -169,9 +176,25 @@ def with_torch():
     down = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
     up = nn.Sequential(nn.ConvTranspose2d(4, 4, 3, 2, 1, output_padding=1), nn.ReLU(), nn.Upsample(scale_factor=2))
     nets = {
-        "torch-resnet": Net(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), Residual(6, 6, 1), Residual(6, 8, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)),
+        "torch-resnet": Net(
+            nn.Conv2d(3, 6, 3, padding=1),
+            nn.ReLU(),
+            Residual(6, 6, 1),
+            Residual(6, 8, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 4),
+        ),
         "torch-branches": Branches(),
-        "torch-unet": Net(down, up, nn.Conv2d(4, 4, 3), nn.ReLU(), nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), nn.Flatten(), nn.Linear(4 * 8 * 8, 4)),
+        "torch-unet": Net(
+            down,
+            up,
+            nn.Conv2d(4, 4, 3),
+            nn.ReLU(),
+            nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+            nn.Flatten(),
+            nn.Linear(4 * 8 * 8, 4),
+        ),
     }
     for name, net in nets.items():
         for module in net.modules():
@@ -186,7 +209,9 @@ def with_torch():
         with torch.no_grad():
             y = net(x[:4]).numpy()
         np.savez_compressed(FOLDER / f"{name}.npz", x=x.numpy().reshape(40, -1), y=y.reshape(4, -1))
-        torch.onnx.export(net, (x[:1],), FOLDER / f"{name}.onnx", dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}})
+        torch.onnx.export(
+            net, (x[:1],), FOLDER / f"{name}.onnx", dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}}
+        )
 
 
 {"keras": with_keras, "torch": with_torch}[sys.argv[1]]()

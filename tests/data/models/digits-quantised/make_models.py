@@ -65,7 +65,7 @@ class Convolution:
         back = np.zeros((n, self.x_shape[1], h + 2, w + 2), np.float32)
         for i in range(3):
             for j in range(3):
-                back[:, :, i:i + h, j:j + w] += columns[:, :, :, :, i, j].transpose(0, 3, 1, 2)
+                back[:, :, i : i + h, j : j + w] += columns[:, :, :, :, i, j].transpose(0, 3, 1, 2)
         return back[:, :, 1:-1, 1:-1]
 
 
@@ -125,7 +125,7 @@ def train(x, y):
         rate = RATE * 0.5 * (1 + np.cos(np.pi * epoch / EPOCHS))
         order = random.permutation(len(x))
         for start in range(0, len(x) - BATCH + 1, BATCH):
-            rows = order[start:start + BATCH]
+            rows = order[start : start + BATCH]
             logits = network.forward(x[rows])
             shares = np.exp(logits - logits.max(1, keepdims=True))
             shares /= shares.sum(1, keepdims=True)
@@ -155,8 +155,13 @@ class Graph:
 
     def save(self, name):
         value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        graph = helper.make_graph(self.nodes, "digits-quantised", [value("input", ["n", 1, 8, 8])],
-                                  [value("output", ["n", 10])], self.constants)
+        graph = helper.make_graph(
+            self.nodes,
+            "digits-quantised",
+            [value("input", ["n", 1, 8, 8])],
+            [value("output", ["n", 10])],
+            self.constants,
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], producer_name="make_models.py")
         model.ir_version = 8
         onnx.checker.check_model(model)
@@ -165,12 +170,25 @@ class Graph:
 
 def body(graph, source, weight, activation):
     """The network; `weight` makes weights and biases of arrays, `activation` what follows a layer."""
-    parameters = lambda name, w, b, axis: [weight(graph, f"{name}.weight", w, axis), weight(graph, f"{name}.bias", b, 0)]
-    x = graph.node("Conv", [source, *parameters("conv1", network.first.w, network.first.b, 0)], "conv1",
-                   kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    parameters = lambda name, w, b, axis: [
+        weight(graph, f"{name}.weight", w, axis),
+        weight(graph, f"{name}.bias", b, 0),
+    ]
+    x = graph.node(
+        "Conv",
+        [source, *parameters("conv1", network.first.w, network.first.b, 0)],
+        "conv1",
+        kernel_shape=[3, 3],
+        pads=[1, 1, 1, 1],
+    )
     x = graph.node("MaxPool", [activation(graph, x, 1)], "pool1", kernel_shape=[2, 2], strides=[2, 2])
-    x = graph.node("Conv", [x, *parameters("conv2", network.second.w, network.second.b, 0)], "conv2",
-                   kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    x = graph.node(
+        "Conv",
+        [x, *parameters("conv2", network.second.w, network.second.b, 0)],
+        "conv2",
+        kernel_shape=[3, 3],
+        pads=[1, 1, 1, 1],
+    )
     x = graph.node("AveragePool", [activation(graph, x, 2)], "pool2", kernel_shape=[2, 2], strides=[2, 2])
     x = graph.node("Flatten", [x], "flatten")
     x = graph.node("Gemm", [x, *parameters("dense1", network.w1, network.b1, 1)], "dense1")
@@ -185,8 +203,15 @@ def clip_floor():
         if number == 1:
             for name, value in names.items():
                 graph.constant(name, np.float32(value))
-        steps = [("Div", "theta"), ("Clip", "zero"), ("Mul", "levels"), ("Add", "half"), ("Floor", None),
-                 ("Div", "levels"), ("Mul", "theta")]
+        steps = [
+            ("Div", "theta"),
+            ("Clip", "zero"),
+            ("Mul", "levels"),
+            ("Add", "half"),
+            ("Floor", None),
+            ("Div", "levels"),
+            ("Mul", "theta"),
+        ]
         for k, (kind, name) in enumerate(steps):
             inputs = [x, "zero", "one"] if kind == "Clip" else [x, name] if name else [x]
             x = graph.node(kind, inputs, f"act{number}.{k}")
@@ -220,8 +245,11 @@ def qdq():
         else:
             scale = of_weights[layer] * scales[reads[layer]]
             whole, kind = np.rint(values / scale), np.int32
-        inputs = [graph.constant(f"{name}.whole", whole, kind), graph.constant(f"{name}.scale", scale),
-                  graph.constant(f"{name}.zero", np.zeros(len(scale)), kind)]
+        inputs = [
+            graph.constant(f"{name}.whole", whole, kind),
+            graph.constant(f"{name}.scale", scale),
+            graph.constant(f"{name}.zero", np.zeros(len(scale)), kind),
+        ]
         stored[name] = (whole * scale.reshape([-1 if k == axis else 1 for k in range(whole.ndim)])).astype(np.float32)
         return graph.node("DequantizeLinear", inputs, name, axis=axis)
 
@@ -242,32 +270,53 @@ def qdq():
 
 def keras():
     layer = lambda kind, **config: {"module": "keras.layers", "class_name": kind, "config": config}
-    conv = lambda name, maps: layer("Conv2D", name=name, filters=maps, kernel_size=[3, 3], strides=[1, 1],
-                                    padding="same", data_format="channels_last", dilation_rate=[1, 1], groups=1,
-                                    activation="relu_Q2.1", use_bias=True)
-    pool = lambda kind, name: layer(kind, name=name, pool_size=[2, 2], strides=[2, 2], padding="valid",
-                                    data_format="channels_last")
+    conv = lambda name, maps: layer(
+        "Conv2D",
+        name=name,
+        filters=maps,
+        kernel_size=[3, 3],
+        strides=[1, 1],
+        padding="same",
+        data_format="channels_last",
+        dilation_rate=[1, 1],
+        groups=1,
+        activation="relu_Q2.1",
+        use_bias=True,
+    )
+    pool = lambda kind, name: layer(
+        kind, name=name, pool_size=[2, 2], strides=[2, 2], padding="valid", data_format="channels_last"
+    )
     dense = lambda name, units, activation: layer("Dense", name=name, units=units, activation=activation, use_bias=True)
     layers = [
         layer("InputLayer", name="input", batch_shape=[None, 8, 8, 1], dtype="float32", sparse=False),
-        conv("conv1", MAPS[1]), pool("MaxPooling2D", "pool1"), conv("conv2", MAPS[2]),
-        pool("AveragePooling2D", "pool2"), layer("Flatten", name="flatten", data_format="channels_last"),
-        dense("dense1", 32, "relu_Q2.1"), dense("dense2", 10, "linear"),
+        conv("conv1", MAPS[1]),
+        pool("MaxPooling2D", "pool1"),
+        conv("conv2", MAPS[2]),
+        pool("AveragePooling2D", "pool2"),
+        layer("Flatten", name="flatten", data_format="channels_last"),
+        dense("dense1", 32, "relu_Q2.1"),
+        dense("dense2", 10, "linear"),
     ]
     config = {"module": "keras", "class_name": "Sequential", "config": {"name": "relu_q", "layers": layers}}
     # Flattened with the channels last.
     w1 = network.w1.reshape(MAPS[2], 2, 2, 32).transpose(1, 2, 0, 3).reshape(64, 32)
-    weights = [("conv2d", network.first.w.transpose(2, 3, 1, 0), network.first.b),
-               ("conv2d_1", network.second.w.transpose(2, 3, 1, 0), network.second.b),
-               ("dense", w1, network.b1), ("dense_1", network.w2, network.b2)]
+    weights = [
+        ("conv2d", network.first.w.transpose(2, 3, 1, 0), network.first.b),
+        ("conv2d_1", network.second.w.transpose(2, 3, 1, 0), network.second.b),
+        ("dense", w1, network.b1),
+        ("dense_1", network.w2, network.b2),
+    ]
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for group, *arrays in weights:
             for k, array in enumerate(arrays):
                 file.create_dataset(f"layers/{group}/vars/{k}", data=np.ascontiguousarray(array))
     with zipfile.ZipFile(HERE / "relu_q.keras", "w") as archive:
-        for name, content in [("metadata.json", json.dumps({"keras_version": "3.0.0"})),
-                              ("config.json", json.dumps(config)), ("model.weights.h5", buffer.getvalue())]:
+        for name, content in [
+            ("metadata.json", json.dumps({"keras_version": "3.0.0"})),
+            ("config.json", json.dumps(config)),
+            ("model.weights.h5", buffer.getvalue()),
+        ]:
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
