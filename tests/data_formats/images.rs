@@ -142,6 +142,8 @@ fn a_bad_preprocessing_file_is_refused_with_its_line() {
     for (text, expected) in [
         ("# first\nrezise = [2, 3]", "line 2: unknown field `rezise`"),
         ("resize = [2]", "line 1: "),
+        ("crop = [2, 3]\nrezise = [2, 3]", "line 2: unknown field `rezise`, expected one of `resize`, `crop`"),
+        ("\nrescale = true", "line 2: invalid type: boolean `true`, expected f32 in `rescale`"),
         ("resize = [0, 3]", "line 1: expected 'resize' as [height, width] from 1 to 4096"),
         ("\ncrop = [2, 1000000]", "line 2: expected 'crop'"),
         ("channels = 2", "expected 'channels' as 1 or 3, found 2"),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use toml::Spanned;
+use toml::de::DeTable;
 
 /// The name of the file in a data directory.
 const FILE_NAME: &str = "preprocessing.toml";
@@ -97,42 +97,49 @@ pub struct GivenPreprocessing {
 impl GivenPreprocessing {
     fn keys(&self) -> Keys {
         Keys {
-            resize: self.resize.map(unplaced),
+            resize: self.resize,
             crop: None,
-            rescale: self.rescale.map(unplaced),
+            rescale: self.rescale,
             mean: None,
             std: None,
-            channels: self.channels.map(unplaced),
+            channels: self.channels,
             samplewise_center: Some(self.samplewise_center),
             samplewise_std_normalization: Some(self.samplewise_std_normalization),
             featurewise_center: Some(self.featurewise_center),
             featurewise_std_normalization: Some(self.featurewise_std_normalization),
             zca_whitening: Some(self.zca_whitening),
-            zca_epsilon: self.zca_epsilon.map(unplaced),
+            zca_epsilon: self.zca_epsilon,
         }
     }
 }
 
-fn unplaced<T>(value: T) -> Spanned<T> {
-    Spanned::new(0..0, value)
-}
-
-/// The file, with the places of its values.
+/// The file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
-    resize: Option<Spanned<[u32; 2]>>,
-    crop: Option<Spanned<[u32; 2]>>,
-    rescale: Option<Spanned<f32>>,
-    mean: Option<Spanned<Vec<f32>>>,
-    std: Option<Spanned<Vec<f32>>>,
-    channels: Option<Spanned<u8>>,
+    resize: Option<[u32; 2]>,
+    crop: Option<[u32; 2]>,
+    rescale: Option<f32>,
+    mean: Option<Vec<f32>>,
+    std: Option<Vec<f32>>,
+    channels: Option<u8>,
     samplewise_center: Option<bool>,
     samplewise_std_normalization: Option<bool>,
     featurewise_center: Option<bool>,
     featurewise_std_normalization: Option<bool>,
     zca_whitening: Option<bool>,
-    zca_epsilon: Option<Spanned<f64>>,
+    zca_epsilon: Option<f64>,
+}
+
+fn line_at(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
+}
+
+/// The line of a key.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let (name, _) = table.get_ref().iter().find(|(name, _)| name.get_ref() == key)?;
+    Some(line_at(text, name.span().start))
 }
 
 /// What the samples of a data directory are.
@@ -149,7 +156,7 @@ impl Preprocessing {
         let text = match (fs::read_to_string(&path), given) {
             (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             (Err(error), Some(given)) if error.kind() == io::ErrorKind::NotFound => {
-                let fault = |_: usize, message: String| Error::Unusable {
+                let fault = |_: &str, message: String| Error::Unusable {
                     path: given.path.clone(),
                     place: given.place.clone(),
                     message,
@@ -163,48 +170,52 @@ impl Preprocessing {
             (Ok(text), None) => text,
             (Err(source), _) => return Err(Error::Unreadable { path, source }),
         };
-        let fault = |at: usize, message: String| {
-            let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+        let fault = |key: &str, message: String| {
+            let line = line_of(&text, key).unwrap_or(1);
             Error::Unusable { path: path.clone(), place: format!("line {line}"), message }
         };
-        let keys: Keys = toml::from_str(&text)
-            .map_err(|error| fault(error.span().map_or(0, |span| span.start), error.message().to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = line_at(&text, error.span().map_or(0, |span| span.start));
+            Error::Unusable { path: path.clone(), place: format!("line {line}"), message: error.message().to_string() }
+        })?;
+        // A message quotes the key that it is about before those that it expects.
+        let keys: Keys = toml::Value::Table(table.clone()).try_into().map_err(|error: toml::de::Error| {
+            let message = error.to_string().trim_end().replace('\n', " ");
+            let key = message.split('`').skip(1).step_by(2).find(|quoted| table.contains_key(*quoted));
+            fault(key.unwrap_or_default(), message.clone())
+        })?;
         Self::of(keys, of, Some(path.clone()), &fault)
     }
 
-    /// Checks keys; `fault` makes an error of the place of a key and a message.
-    fn of(keys: Keys, of: Of, path: Option<PathBuf>, fault: &dyn Fn(usize, String) -> Error) -> Result<Self, Error> {
-        let of_pictures = [
-            ("resize", keys.resize.as_ref().map(Spanned::span)),
-            ("crop", keys.crop.as_ref().map(Spanned::span)),
-            ("channels", keys.channels.as_ref().map(Spanned::span)),
-        ];
-        if let (Of::Arrays, Some((key, Some(span)))) = (of, of_pictures.iter().find(|(_, span)| span.is_some())) {
-            return Err(fault(span.start, format!("expected '{key}' with pictures, found arrays, which have a shape")));
+    /// Checks keys; `fault` makes an error of a key and a message.
+    fn of(keys: Keys, of: Of, path: Option<PathBuf>, fault: &dyn Fn(&str, String) -> Error) -> Result<Self, Error> {
+        let of_pictures =
+            [("resize", keys.resize.is_some()), ("crop", keys.crop.is_some()), ("channels", keys.channels.is_some())];
+        if let (Of::Arrays, Some((key, _))) = (of, of_pictures.iter().find(|(_, is_given)| *is_given)) {
+            return Err(fault(key, format!("expected '{key}' with pictures, found arrays, which have a shape")));
         }
-        let size = |key: &str, value: Option<Spanned<[u32; 2]>>| {
+        let size = |key: &str, value: Option<[u32; 2]>| {
             value
-                .map(|value| match *value.get_ref() {
+                .map(|value| match value {
                     [height, width] if [height, width].iter().all(|side| (1..=LONGEST_SIDE).contains(side)) => {
                         Ok(Size { height, width })
                     }
                     found => {
                         let message =
                             format!("expected '{key}' as [height, width] from 1 to {LONGEST_SIDE}, found {found:?}");
-                        Err(fault(value.span().start, message))
+                        Err(fault(key, message))
                     }
                 })
                 .transpose()
         };
-        let channels = keys.channels.map(|value| match value.get_ref() {
+        let channels = keys.channels.map(|value| match value {
             1 => Ok(Channels::Grey),
             3 => Ok(Channels::Colour),
-            found => Err(fault(value.span().start, format!("expected 'channels' as 1 or 3, found {found}"))),
+            found => Err(fault("channels", format!("expected 'channels' as 1 or 3, found {found}"))),
         });
         let channels = channels.transpose()?;
-        let per_channel = |key: &str, value: Option<Spanned<Vec<f32>>>, fits: fn(f32) -> bool, what: &str| {
-            let Some(value) = value else { return Ok(Vec::new()) };
-            let found = value.get_ref();
+        let per_channel = |key: &str, value: Option<Vec<f32>>, fits: fn(f32) -> bool, what: &str| {
+            let Some(found) = value else { return Ok(Vec::new()) };
             let expected = match (of, channels) {
                 (Of::Arrays, _) => "1 or more".to_string(),
                 (Of::Pictures, None) => "1 or 3".to_string(),
@@ -216,24 +227,22 @@ impl Preprocessing {
             };
             if !count || !found.iter().all(|&value| fits(value)) {
                 let message = format!("expected '{key}' as {expected} {what}, one a channel, found {found:?}");
-                return Err(fault(value.span().start, message));
+                return Err(fault(key, message));
             }
-            Ok(value.into_inner())
+            Ok(found)
         };
-        let rescale = keys.rescale.map(|value| match *value.get_ref() {
+        let rescale = keys.rescale.map(|value| match value {
             factor if factor.is_finite() && factor != 0.0 => Ok(factor),
-            found => {
-                Err(fault(value.span().start, format!("expected 'rescale' as a factor other than 0, found {found}")))
-            }
+            found => Err(fault("rescale", format!("expected 'rescale' as a factor other than 0, found {found}"))),
         });
         let is_set = |key: Option<bool>| key.unwrap_or(false);
         let whitens = is_set(keys.zca_whitening);
-        let epsilon = match keys.zca_epsilon.as_ref().map(|epsilon| (*epsilon.get_ref(), epsilon.span().start)) {
+        let epsilon = match keys.zca_epsilon {
             None => ZCA_EPSILON,
-            Some((epsilon, _)) if whitens && epsilon.is_finite() && epsilon > 0.0 => epsilon,
-            Some((found, at)) => {
+            Some(epsilon) if whitens && epsilon.is_finite() && epsilon > 0.0 => epsilon,
+            Some(found) => {
                 let message = format!("expected 'zca_epsilon' above 0, with 'zca_whitening = true', found {found}");
-                return Err(fault(at, message));
+                return Err(fault("zca_epsilon", message));
             }
         };
         let standardisation = Wanted {

@@ -101,7 +101,8 @@ impl Settings {
     /// # Errors
     /// If it has another form.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| Error::Form(error.to_string().trim().to_string()))
+        let form = |error: toml::de::Error| Error::Form(error.to_string().trim().to_string());
+        text.parse().and_then(|table| toml::Value::Table(table).try_into()).map_err(form)
     }
 
     /// As TOML.

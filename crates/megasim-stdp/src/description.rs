@@ -353,11 +353,39 @@ impl Description {
     /// Reads and checks a description.
     ///
     /// # Errors
-    /// [`Error::Toml`] with line and key; [`Error::Description`], with its line, for what makes no network.
+    /// [`Error::Toml`] for what is no TOML; [`Error::Description`], with its line, for what makes no network.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        let description: Self = toml::from_str(text)?;
-        description.check().map_err(|error| super::place::with_line(error, text))?;
-        Ok(description)
+        Self::of(text.parse()?)
+            .and_then(|description| description.check().map(|()| description))
+            .map_err(|error| super::place::with_line(error, text))
+    }
+
+    /// Reads the values of a text. Of a text itself, each type here would be compiled for three kinds of tables.
+    fn of(document: toml::Table) -> Result<Self, Error> {
+        let document = toml::Value::Table(document);
+        document.clone().try_into().map_err(|error: toml::de::Error| {
+            let message = error.to_string();
+            wrong(Self::faulty_place(&document), message.trim_end().replace('\n', " "))
+        })
+    }
+
+    /// The table that cannot be read.
+    fn faulty_place(document: &toml::Value) -> String {
+        fn fails<T: serde::de::DeserializeOwned>(value: Option<&toml::Value>) -> bool {
+            value.is_some_and(|value| value.clone().try_into::<T>().is_err())
+        }
+        if fails::<Input>(document.get("input")) {
+            return "[input]".into();
+        }
+        if fails::<Encoding>(document.get("encoding")) {
+            return "[encoding]".into();
+        }
+        let layers = document.get("layer").and_then(toml::Value::as_array).map_or(&[][..], Vec::as_slice);
+        match layers.iter().position(|layer| fails::<Layer>(Some(layer))) {
+            Some(layer) => format!("layer {}", layer + 1),
+            None if fails::<Readout>(document.get("readout")) => "[readout]".into(),
+            None => "the description".into(),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {

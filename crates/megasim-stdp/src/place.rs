@@ -8,12 +8,20 @@ use toml::de::{DeTable, DeValue};
 pub(super) fn with_line(error: Error, text: &str) -> Error {
     let Error::Description { line: None, place, message } = error else { return error };
     let line = DeTable::parse(text).ok().and_then(|root| {
-        let table = table_of(root.get_ref(), &place)?;
-        let key = message.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-        let start = key_of(table.get_ref(), key).unwrap_or(table.span().start);
+        let start = match table_of(root.get_ref(), &place) {
+            Some(table) => keys(&message).find_map(|key| key_in(table.get_ref(), key)).unwrap_or(table.span().start),
+            None => keys(&message).find_map(|key| key_of(root.get_ref(), key))?,
+        };
         Some(1 + text.get(..start)?.matches('\n').count())
     });
     Error::Description { line, place, message }
+}
+
+/// Keys that a message may be about: its first word, then what it quotes, of a path (`input.height`) the last one.
+fn keys(message: &str) -> impl Iterator<Item = &str> {
+    let first = message.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+    let quoted = message.split('`').skip(1).step_by(2);
+    first.into_iter().chain(quoted.filter_map(|path| path.rsplit('.').next()))
 }
 
 /// The table that a place names: `[encoding]`, `[[layer]]`, or `layer 2`.
@@ -25,9 +33,18 @@ fn table_of<'t, 'i>(root: &'t DeTable<'i>, place: &str) -> Option<&'t Spanned<De
     root.get(place.trim_matches(['[', ']']))
 }
 
-/// Where a key is, in a table or in those in it.
-fn key_of(value: &DeValue, key: &str) -> Option<usize> {
-    let table = value.as_table()?;
-    let own = table.iter().find(|(name, _)| name.get_ref() == key).map(|(name, _)| name.span().start);
-    own.or_else(|| table.iter().find_map(|(_, value)| key_of(value.get_ref(), key)))
+/// Where a key of a table is.
+fn key_of(table: &DeTable, key: &str) -> Option<usize> {
+    table.iter().find(|(name, _)| name.get_ref() == key).map(|(name, _)| name.span().start)
+}
+
+/// Where a key is, in a value's table or in those in it.
+fn key_in(value: &DeValue, key: &str) -> Option<usize> {
+    match value {
+        DeValue::Table(table) => {
+            key_of(table, key).or_else(|| table.iter().find_map(|(_, value)| key_in(value.get_ref(), key)))
+        }
+        DeValue::Array(values) => values.iter().find_map(|value| key_in(value.get_ref(), key)),
+        _ => None,
+    }
 }

@@ -10,7 +10,7 @@ pub struct Recorded {
     /// Numbers of the samples.
     numbers: SampleNumbers,
     /// Address, negative, tick; sorted.
-    samples: Vec<Vec<(u32, bool, Tick)>>,
+    samples: Vec<Vec<((u32, bool), Tick)>>,
 }
 
 impl Recorded {
@@ -51,7 +51,7 @@ impl Recorded {
                 let Some(&address) = addresses.get(number).filter(|_| inside) else { return Err((event.x, event.y)) };
                 let negative = event.polarity == Polarity::Negative;
                 rates[number] += if negative { -1.0 } else { 1.0 } / clock.duration as f32;
-                events.push((address, negative, event.t_pre));
+                events.push(((address, negative), event.t_pre));
             }
         }
         events.sort_unstable();
@@ -63,9 +63,10 @@ impl Recorded {
 impl SpikeEncoder for Recorded {
     fn encode(&self, _values: &[f32], sample: u64, clock: Clock, raster: &mut Raster) {
         let events = self.numbers.position(sample).and_then(|k| self.samples.get(k));
-        for train in events.map_or(&[][..], Vec::as_slice).chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let mut bits = raster.train(train[0].0, train[0].1);
-            train.iter().filter(|event| event.2 < clock.ticks()).for_each(|event| bits.set(event.2 as usize));
+        for train in events.map_or(&[][..], Vec::as_slice).chunk_by(|a, b| a.0 == b.0) {
+            let ((address, negative), _) = train[0];
+            let mut bits = raster.train(address, negative);
+            train.iter().filter(|event| event.1 < clock.ticks()).for_each(|event| bits.set(event.1 as usize));
         }
     }
 

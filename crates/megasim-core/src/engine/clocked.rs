@@ -306,7 +306,7 @@ impl ClockedRun<'_> {
         for (node, events) in self.state.late.values().flatten() {
             counts[*node] += events.len() as u64;
         }
-        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, s, counts.into_iter()))
+        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, s, &counts))
     }
 
     /// Lets one population take its events of the step and spike.

@@ -308,7 +308,7 @@ impl EventRun<'_> {
         for (group, queue) in self.plan.groups.iter().zip(&bus.groups) {
             counts[group.first..].iter_mut().zip(&queue.nodes).for_each(|(count, node)| *count += node.len() as u64);
         }
-        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, r, counts.into_iter()))
+        Error::limit(&self.limits, self.recorder, Excess::new(self.plan, r, &counts))
     }
 
     fn count_timeless(&mut self, r: Tick) -> Result<(), Error> {

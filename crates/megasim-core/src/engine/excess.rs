@@ -38,10 +38,13 @@ impl std::fmt::Display for Excess {
 
 impl Excess {
     /// Of a run with the numbers of events of its nodes, handled and waiting.
-    pub(super) fn new(plan: &Plan, time: Tick, counts: impl Iterator<Item = u64>) -> Box<Self> {
-        let mut nodes: Vec<(usize, u64)> = counts.enumerate().filter(|&(_, count)| count > 0).collect();
-        nodes.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-        nodes.truncate(NAMED);
+    pub(super) fn new(plan: &Plan, time: Tick, counts: &[u64]) -> Box<Self> {
+        let mut nodes: Vec<(usize, u64)> = Vec::new();
+        for _ in 0..NAMED {
+            let others = (0..counts.len()).filter(|&node| counts[node] > 0 && nodes.iter().all(|it| it.0 != node));
+            // Of equal counts the first node.
+            nodes.extend(others.rev().max_by_key(|&node| counts[node]).map(|node| (node, counts[node])));
+        }
         let busy = |node: &NodeId| nodes.iter().any(|&(id, _)| id == node.index());
         let loops = plan.loops().into_iter().filter(|nodes| nodes.iter().any(busy)).flatten();
         let growing = nodes.iter().filter_map(|&(node, _)| plan.growth(node));

@@ -3,6 +3,7 @@
 use super::population::{Population, PopulationKind};
 use crate::graph::cyclic_components;
 use crate::network::{NodeId, Timing};
+use crate::parallel::by_number;
 
 /// Strongly connected sets of nodes under the modules that answer in the tick of their input, without a limit on how
 /// often.
@@ -32,8 +33,6 @@ pub(super) fn loops(
             successors[from.index()].extend(population.outputs.iter().flatten().map(|to| to.index()));
         }
     }
-    let mut loops: Vec<Vec<NodeId>> =
-        cyclic_components(&successors).into_iter().map(|nodes| nodes.into_iter().map(NodeId::new).collect()).collect();
-    loops.sort();
-    loops
+    let loops = by_number(cyclic_components(&successors).into_iter().map(|nodes| (nodes[0], nodes)).collect());
+    loops.into_iter().map(|(_, nodes)| nodes.into_iter().map(NodeId::new).collect()).collect()
 }

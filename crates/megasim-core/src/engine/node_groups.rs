@@ -7,6 +7,7 @@
 
 use super::population::{PlanNode, Population, PopulationKind, Target};
 use super::synapses::Synapses;
+use crate::parallel::by_number;
 
 /// Successive nodes that are handled together.
 #[derive(Debug, Clone)]
@@ -55,12 +56,11 @@ fn first_effect(node: &PlanNode, populations: &[Population]) -> usize {
 /// The groups of a network, each as large as it can be.
 pub(super) fn node_groups(populations: &[Population], nodes: &[PlanNode]) -> Vec<NodeGroup> {
     let ranges = populations.iter().enumerate();
-    let mut ranges: Vec<_> =
-        ranges.filter_map(|(id, population)| Some((id, outputs_in_order(population, nodes)?))).collect();
-    ranges.sort_by_key(|(_, range)| range.start);
+    let ranges = ranges.filter_map(|(id, population)| Some((id, outputs_in_order(population, nodes)?)));
+    let ranges = by_number(ranges.map(|(id, range)| (range.start, (id, range))).collect());
     let mut groups: Vec<NodeGroup> = Vec::new();
     let mut effect_of_last = 0;
-    for (id, range) in ranges {
+    for (_, (id, range)) in ranges {
         let effect = nodes[range.clone()].iter().map(|node| first_effect(node, populations)).min().unwrap_or(0);
         if effect < range.end {
             continue;

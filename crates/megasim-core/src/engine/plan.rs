@@ -23,6 +23,7 @@ use crate::network::{
     Array, Driver, Dynamics, Element, FullyConnectedPort, Input, Module, ModuleId, ModuleKind, Network, NeuronModel,
     NeuronParameters, NodeId, Output, Reset, SourceId, Tick, Timing,
 };
+use crate::parallel::by_number;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -161,13 +162,14 @@ impl Plan {
     pub(super) fn module_by_module(network: &Network) -> Result<Self, Error> {
         payload::refuse(network)?;
         // All members of a group read the same.
-        let mut alone: Vec<_> = group(network, &Positions::of(network))
+        let alone = group(network, &Positions::of(network))
             .into_iter()
             .flat_map(|Members { modules, inputs, .. }| {
-                modules.into_iter().map(move |id| Members { modules: vec![id], inputs: inputs.clone(), stacked: false })
+                let alone = move |id| Members { modules: vec![id], inputs: inputs.clone(), stacked: false };
+                modules.into_iter().map(move |id| (id.index(), alone(id)))
             })
             .collect();
-        alone.sort_by_key(|group| group.modules[0]);
+        let alone = by_number(alone).into_iter().map(|(_, alone)| alone).collect();
         Self::compile(network, Options::default(), alone)
     }
 

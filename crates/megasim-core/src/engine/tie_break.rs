@@ -229,7 +229,8 @@ impl TieBreakRun<'_> {
         }
         let waiting = |node: usize| self.state.waiting[node].by_time.values().map(Vec::len).sum::<usize>() as u64;
         let counts = self.recorder.summary.events.iter().enumerate().map(|(node, &handled)| handled + waiting(node));
-        Err(Error::limit(&self.limits, self.recorder, Excess::new(self.plan, time, counts)))
+        let counts: Vec<u64> = counts.collect();
+        Err(Error::limit(&self.limits, self.recorder, Excess::new(self.plan, time, &counts)))
     }
 
     fn runaway(&self, time: Tick, events: u64) -> Error {

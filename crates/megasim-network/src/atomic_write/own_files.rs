@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -38,14 +39,8 @@ impl OwnFile {
         if !path.is_dir() {
             return Self::read(path, String::new());
         }
-        let mut names = fs::read_dir(path)?
-            .filter_map(|entry| match entry {
-                Ok(entry) if entry.path().is_file() && entry.file_name() != RECORD => Some(Ok(entry.file_name())),
-                Ok(_) => None,
-                Err(error) => Some(Err(error)),
-            })
-            .collect::<io::Result<Vec<_>>>()?;
-        names.sort();
+        let mut names = names_in(path)?;
+        names.retain(|name| name != RECORD && path.join(name).is_file());
         let mut hash = Sha256::new();
         let mut bytes = 0;
         for name in names {
@@ -106,6 +101,10 @@ pub fn of_record(record: &Value) -> Option<Vec<OwnFile>> {
     serde_json::from_value(record.get("files")?.clone()).ok()
 }
 
+fn by_path(files: &[OwnFile]) -> BTreeMap<&str, &OwnFile> {
+    files.iter().map(|file| (file.path.as_str(), file)).collect()
+}
+
 /// One entry below a directory.
 struct Entry {
     /// Relative to the directory, with `/` between the parts.
@@ -114,16 +113,22 @@ struct Entry {
     bytes: u64,
 }
 
+/// The names in a directory, in order.
+pub(crate) fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Everything below a directory, directories after what they hold; links are not followed.
 fn walk(directory: &Path) -> io::Result<Vec<Entry>> {
     fn below(directory: &Path, prefix: &str, entries: &mut Vec<Entry>) -> io::Result<()> {
-        let mut found = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
-        found.sort_by_key(fs::DirEntry::file_name);
-        for entry in found {
-            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let metadata = entry.metadata()?;
+        for name in names_in(directory)? {
+            let path = directory.join(&name);
+            let name = format!("{prefix}{}", name.to_string_lossy());
+            let metadata = fs::symlink_metadata(&path)?;
             if metadata.is_dir() {
-                below(&entry.path(), &format!("{name}/"), entries)?;
+                below(&path, &format!("{name}/"), entries)?;
             }
             entries.push(Entry { name, kind: metadata.file_type(), bytes: metadata.len() });
         }
@@ -167,7 +172,7 @@ pub(super) fn check(target: &Path) -> Result<(), Error> {
     };
     let files = of_record(&record).ok_or_else(|| Error::NoList(target.into()))?;
     let itself = of_itself(&mut record);
-    let listed: BTreeMap<&str, &OwnFile> = files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let listed = by_path(&files);
     for entry in &entries {
         if entry.kind.is_dir() {
             let prefix = format!("{}/", entry.name);
@@ -197,7 +202,7 @@ pub(super) fn discard(directory: &Path) -> io::Result<Option<(PathBuf, String)>>
     let Some(files) = record.as_ref().and_then(of_record) else {
         return fs::remove_dir_all(directory).map(|()| None);
     };
-    let listed: BTreeMap<&str, u64> = files.iter().map(|file| (file.path.as_str(), file.bytes)).collect();
+    let listed = by_path(&files);
     let mut kept = None;
     for entry in walk(directory)? {
         let path = directory.join(&entry.name);
@@ -205,7 +210,8 @@ pub(super) fn discard(directory: &Path) -> io::Result<Option<(PathBuf, String)>>
             // One that holds something stays.
             let _ = fs::remove_dir(&path);
         } else if entry.name == RECORD {
-        } else if entry.kind.is_file() && listed.get(entry.name.as_str()) == Some(&entry.bytes) {
+        } else if entry.kind.is_file() && listed.get(entry.name.as_str()).is_some_and(|file| file.bytes == entry.bytes)
+        {
             fs::remove_file(&path)?;
         } else {
             kept.get_or_insert(entry.name);

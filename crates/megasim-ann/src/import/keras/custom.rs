@@ -68,7 +68,8 @@ impl Custom {
             return Ok(Self::default());
         }
         let (text, place) = file.architecture("toml")?;
-        toml::from_str(&text).map_err(|error| ImportError::damaged(place, error.to_string().trim_end()))
+        let damaged = |error: toml::de::Error| ImportError::damaged(place, error.to_string().trim_end());
+        text.parse().and_then(|table| toml::Value::Table(table).try_into()).map_err(damaged)
     }
 
     /// Puts known names in the place of custom ones, all through a configuration.

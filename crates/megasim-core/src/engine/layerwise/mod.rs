@@ -47,7 +47,7 @@ use compiler::Origin;
 use gathered::{Gathered, Population};
 use lanes::LANES;
 use layers::{Layer, LayerKind, MergedLayer};
-use places::{NEGATIVE, NOWHERE};
+use places::{NEGATIVE, NOWHERE, sort_places};
 use plan::LayerwisePlan;
 use pooling::PoolingRun;
 use room::Room;
@@ -305,8 +305,7 @@ impl Layerwise {
             let work = self.layer::<CLOCKED>(run, (id, layer), step);
             self.let_go(run, (id, layer));
             for &node in &layer.nodes {
-                // Spikes of a step leave in raster order.
-                self.streams[node].places.sort_by_key(|place| place & !NEGATIVE);
+                sort_places(&mut self.streams[node].places);
             }
             return work;
         }

@@ -11,6 +11,11 @@ pub(super) const NOWHERE: u32 = u32::MAX >> 1;
 /// The place of a settle event, which reaches no neuron by a weight.
 pub(super) const SETTLE: u32 = NOWHERE - 1;
 
+/// Puts spikes of one step in raster order.
+pub(super) fn sort_places(places: &mut [u32]) {
+    places.sort_by_key(|place| place & !NEGATIVE);
+}
+
 /// The addresses of a source, numbered row by row.
 #[derive(Debug)]
 pub(super) struct SourcePlaces {

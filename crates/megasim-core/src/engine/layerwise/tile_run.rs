@@ -5,7 +5,7 @@ use super::gathered::Population;
 use super::lanes::LANES;
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Names, Notes};
-use super::places::NEGATIVE;
+use super::places::{NEGATIVE, sort_places};
 use super::room::Room;
 use super::single_run::Singles;
 use super::streams::{Steps, Stream};
@@ -255,7 +255,7 @@ impl TileRun {
                     }
                     // Those of one event or step leave row by row.
                     if alike.len() > 1 {
-                        stream.places[first..].sort_unstable_by_key(|place| place & !NEGATIVE);
+                        sort_places(&mut stream.places[first..]);
                     }
                 }
             }

@@ -347,7 +347,7 @@ impl<'r> Run<'r, '_> {
             let made = !matches!(pending, Pending::Source { .. });
             handled + if made { pending.len(self.stimuli) } else { 0 }
         });
-        let excess = Excess::new(&self.plan.plan, self.state.now, counts);
+        let excess = Excess::new(&self.plan.plan, self.state.now, &counts.collect::<Vec<_>>());
         Error::limit(&self.limits, &self.state.recorder, excess)
     }
 
