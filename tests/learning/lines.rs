@@ -39,14 +39,14 @@ fn what_is_wrong_has_its_own_line() {
             "height = 'a'",
             "line 3: [input]: invalid type: string \"a\", expected usize in `input.height`",
         ),
-        ("sigma2 = 2.0", "sigma2 = 'x'", "line 6: [encoding]: invalid type: string \"x\", expected f32"),
+        ("sigma2 = 2.0", "sigma2 = 'x'", "line 6: [encoding]: invalid type: string \"x\", expected f64 in `encoding.kernels.sigma2`"),
         ("maps = 2", "map = 2", "line 14: layer 2: unknown field `map`, expected one of `maps`"),
         ("kwta = 3", "kwtas = 3", "line 19: layer 2: unknown field `kwtas`"),
         ("threshold = 10.0", "threshold = true", "line 12: layer 2: invalid type: boolean `true`, expected f64"),
-        ("kwta = 3", "kwta = 3\n[readout]\ntype = \"svm\"", "line 20: [readout]: unknown variant `svm`, expected"),
+        ("kwta = 3", "kwta = 3\n[readout]\ntype = \"svm\"", "line 21: [readout]: unknown variant `svm`, expected"),
         ("[input]", "version = 1\n[input]", "line 2: the description: unknown field `version`, expected one of"),
         ("name = \"edges\"", "", "the description: missing field `name`"),
-        ("width = 28", "width = ", "TOML parse error at line 4, column 8"),
+        ("width = 28", "width = ", "TOML parse error at line 4, column 9"),
         ("kwta = 3", "kwta = 3\n[readout]\ntype = \"linear\"\nc = 0.0", "line 22: [readout]: c: expected"),
     ] {
         let error = Description::from_toml(&TEXT.replace(from, to)).unwrap_err().to_string();
