@@ -39,7 +39,11 @@ fn what_is_wrong_has_its_own_line() {
             "height = 'a'",
             "line 3: [input]: invalid type: string \"a\", expected usize in `input.height`",
         ),
-        ("sigma2 = 2.0", "sigma2 = 'x'", "line 6: [encoding]: invalid type: string \"x\", expected f64 in `encoding.kernels.sigma2`"),
+        (
+            "sigma2 = 2.0",
+            "sigma2 = 'x'",
+            "line 6: [encoding]: invalid type: string \"x\", expected f64 in `encoding.kernels.sigma2`",
+        ),
         ("maps = 2", "map = 2", "line 14: layer 2: unknown field `map`, expected one of `maps`"),
         ("kwta = 3", "kwtas = 3", "line 19: layer 2: unknown field `kwtas`"),
         ("threshold = 10.0", "threshold = true", "line 12: layer 2: invalid type: boolean `true`, expected f64"),
