@@ -110,7 +110,8 @@ impl Settings {
     /// # Errors
     /// If it cannot be written.
     pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string(self).map_err(|error| Error::Form(error.to_string()))
+        let table = toml::Table::try_from(self).map_err(|error| Error::Form(error.to_string()))?;
+        Ok(table.to_string())
     }
 
     /// The command line, `program` first: options by their names, then positional arguments in their order.

@@ -108,7 +108,8 @@ pub(super) fn write<W: Weight>(
     progress: &Progress,
     classifier: Option<&LinearClassifier>,
 ) -> io::Result<()> {
-    let description = toml::to_string(network.description()).map_err(io::Error::other)?;
+    // By way of a table: `toml::to_string` is compiled six times for each type.
+    let description = toml::Table::try_from(network.description()).map_err(io::Error::other)?.to_string();
     let progress = serde_json::to_string(progress).map_err(io::Error::other)?;
     let mut bytes = Cursor::new(Vec::new());
     let mut npz = NpzWriter::new(&mut bytes);
