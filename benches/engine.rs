@@ -264,6 +264,18 @@ fn cpu_seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
+/// CPU time of one of several runs.
+fn seconds(repeats: usize, run: &mut dyn FnMut()) -> f64 {
+    let start = cpu_seconds();
+    (0..repeats).for_each(|_| run());
+    (cpu_seconds() - start) / repeats as f64
+}
+
+/// How many runs take 20 ms.
+fn repeats(run: &mut dyn FnMut()) -> usize {
+    (0.02 / seconds(1, run)).ceil().max(1.0) as usize
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -309,25 +321,15 @@ fn main() {
         let counted = case.floor.run(&input);
         assert_eq!((counted.operations, counted.spikes), (operations as u64, made), "{}: the same work", case.name);
 
-        let start = cpu_seconds();
-        case.floor.run(&input);
-        let repeats = (0.02 / (cpu_seconds() - start)).ceil().max(1.0) as usize;
-        let mut seconds = |engine: bool| {
-            let start = cpu_seconds();
-            for _ in 0..repeats {
-                if engine {
-                    std::hint::black_box(simulation.run(&stimuli).unwrap());
-                } else {
-                    std::hint::black_box(case.floor.run(&input));
-                }
-            }
-            (cpu_seconds() - start) / repeats as f64
-        };
-        let pairs: Vec<(f64, f64)> = (0..25).map(|_| (seconds(false), seconds(true))).collect();
+        let mut floor = || _ = std::hint::black_box(case.floor.run(&input));
+        let mut engine = || _ = std::hint::black_box(simulation.run(&stimuli).unwrap());
+        let (of_floor, of_engine) = (repeats(&mut floor), repeats(&mut engine));
+        let turns = (0..25).map(|_| (seconds(of_floor, &mut floor), seconds(of_engine, &mut engine)));
+        let pairs: Vec<(f64, f64)> = turns.collect();
         let ratios: Vec<f64> = pairs.iter().map(|(floor, engine)| floor / engine).collect();
         let rate = |pick: fn(&(f64, f64)) -> f64| operations / median(pairs.iter().map(pick).collect()) / 1e9;
         println!(
-            "{:<26} {:>12} {:>9} {:>6.2} % {:>10.3} {:>11.3} {:>13.2} {:>6.2} {:>5.2}",
+            "{:<26} {:>12} {:>9} {:>6.2} % {:>10.3} {:>11.4} {:>13.3} {:>6.3} {:>5.3}",
             case.name,
             operations,
             made,

@@ -177,15 +177,22 @@ fn dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mu
         // SAFETY: detected.
         return unsafe { avx512::dense(v, weights, lines, threshold, out) };
     }
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: detected.
+        return unsafe { avx2::dense(v, weights, lines, threshold, out) };
+    }
     portable_dense(v, weights, lines, threshold, out);
 }
 
+#[inline(always)]
 fn portable_dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mut Vec<u32>) {
     for &line in lines {
         add(v, &weights[line as usize * v.len()..][..v.len()], threshold, 0, out);
     }
 }
 
+#[inline(always)]
 fn add(v: &mut [i32], w: &[i32], threshold: i32, first: usize, out: &mut Vec<u32>) {
     let mut crossed = false;
     for (v, w) in v.iter_mut().zip(w) {
@@ -212,6 +219,11 @@ fn conv(
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("popcnt") {
         // SAFETY: detected.
         return unsafe { avx512::conv(v, taps, shape, spikes, threshold, out) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: detected.
+        return unsafe { avx2::conv(v, taps, shape, spikes, threshold, out) };
     }
     portable_conv(v, taps, shape, spikes, |v, w, first| add(v, w, threshold, first, out))
 }
@@ -241,6 +253,29 @@ fn portable_conv(
         operations += (len * (j1 - j0)) as u64;
     }
     operations
+}
+
+/// The loops, compiled for AVX2.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{add, portable_conv, portable_dense};
+
+    #[target_feature(enable = "avx2")]
+    pub fn dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mut Vec<u32>) {
+        portable_dense(v, weights, lines, threshold, out);
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub fn conv(
+        v: &mut [i32],
+        taps: &[i32],
+        shape: (usize, usize, usize),
+        spikes: &[u32],
+        threshold: i32,
+        out: &mut Vec<u32>,
+    ) -> u64 {
+        portable_conv(v, taps, shape, spikes, |v, w, first| add(v, w, threshold, first, out))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
