@@ -104,7 +104,7 @@ pub enum Error {
         /// The layer.
         shape: Shape,
     },
-    /// A description that cannot be read: the message names line, column and key.
+    /// A description that is no TOML: the message names line and column.
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
     /// A description that reads but makes no network.
