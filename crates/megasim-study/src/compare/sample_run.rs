@@ -114,6 +114,12 @@ impl LayerPass {
     }
 }
 
+/// Time, address and polarity of the events of a node, column by column.
+fn events(log: &EventLog) -> impl Iterator<Item = (Tick, i32, i32, Polarity)> {
+    let columns = log.t_rqst.iter().zip(&log.x).zip(&log.y).zip(&log.polarity);
+    columns.map(|(((&t, &x), &y), &polarity)| (t, x, y, polarity))
+}
+
 impl Pass {
     /// Of what was recorded: all nodes, under the rule that decides, if there is one.
     pub fn new(layers: &[Layer], decides: Option<Decides>, scale: &Scale, record: &Record, fan: &FanOut) -> Self {
@@ -122,7 +128,7 @@ impl Pass {
         for (node, log) in record.nodes.iter().enumerate() {
             let Some(log) = log else { continue };
             let node = NodeId::new(node);
-            for (((&t, &x), &y), &polarity) in log.t_rqst.iter().zip(&log.x).zip(&log.y).zip(&log.polarity) {
+            for (t, x, y, polarity) in events(log) {
                 let is_control = polarity == Polarity::Negative && y == -1;
                 if polarity.is_sign() && !is_control {
                     operations[scale.point(t)] += fan.operations(node, x, y);
@@ -139,7 +145,7 @@ impl Pass {
             for cells in &layer.nodes {
                 let Some(log) = &record.nodes[cells.node.index()] else { continue };
                 of.spikes.reserve(log.len());
-                for (((&t, &x), &y), &polarity) in log.t_rqst.iter().zip(&log.x).zip(&log.y).zip(&log.polarity) {
+                for (t, x, y, polarity) in events(log) {
                     let Some(cell) = cells.cell(x, y) else { continue };
                     let counts = u32::from(t >= scale.warm_up);
                     of.counts[cell] += counts;
